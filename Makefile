@@ -39,11 +39,13 @@ bin/bursar-demo: Makefile
 	@printf '#!/bin/sh\nexec $(DOTNET) "$$(dirname "$$(readlink -f "$$0")")/../operator/Demo/bin/$(CONFIGURATION)/net10.0/bursar-demo.dll" "$$@"\n' > $@
 	@chmod +x $@
 
-format: restore ## Format the code
-	$(DOTNET) format Operator.sln --no-restore
+format: ## Format the code (CSharpier)
+	@$(DOTNET) tool restore > /dev/null
+	$(DOTNET) csharpier format operator tests
 
-format-check: restore ## Fail when the code is not formatted
-	$(DOTNET) format Operator.sln --no-restore --verify-no-changes
+format-check: ## Fail when the code is not formatted
+	@$(DOTNET) tool restore > /dev/null
+	$(DOTNET) csharpier check operator tests
 
 generate: build-operator ## Write crds/, the chart's CRDs and rights, and docs/api.md from the C# types
 	bin/bursar generate --out .

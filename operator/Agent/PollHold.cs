@@ -5,11 +5,13 @@ public readonly record struct PollHold(IAgentActivity? Activity, Guid? Question)
 {
     internal void Hold()
     {
-        if (Question is { } question) Activity?.HoldBack(question);
+        if (Question is { } question)
+            Activity?.HoldBack(question);
     }
 
     internal void GoOn()
     {
-        if (Question is { } question) Activity?.GoOn(question);
+        if (Question is { } question)
+            Activity?.GoOn(question);
     }
 }

@@ -28,23 +28,29 @@ internal sealed class PollWaiters(Lock gate, TimeProvider time)
         var waiter = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         lock (gate)
         {
-            if (hasNews()) return;
+            if (hasNews())
+                return;
             _waiting.Add(waiter, hold);
         }
         using var deadline = new CancellationTokenSource(wait, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
-        await using var registration = either.Token.UnsafeRegister(_ =>
-        {
-            lock (gate)
+        await using var registration = either.Token.UnsafeRegister(
+            _ =>
             {
-                if (!_waiting.Remove(waiter)) return;
-                hold.GoOn();
-                waiter.TrySetResult();
-            }
-        }, null);
+                lock (gate)
+                {
+                    if (!_waiting.Remove(waiter))
+                        return;
+                    hold.GoOn();
+                    waiter.TrySetResult();
+                }
+            },
+            null
+        );
         // Its timer stands: simulated time may pass.
         lock (gate)
-            if (_waiting.ContainsKey(waiter)) hold.Hold();
+            if (_waiting.ContainsKey(waiter))
+                hold.Hold();
         await waiter.Task;
         cancellationToken.ThrowIfCancellationRequested();
     }

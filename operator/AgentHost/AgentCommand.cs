@@ -19,7 +19,11 @@ internal static class AgentCommand
 {
     public static RootCommand Create()
     {
-        var nodeName = OptionSources.Text("--node-name", "The Kubernetes node, else NODE_NAME.", Environment.GetEnvironmentVariable("NODE_NAME") ?? "");
+        var nodeName = OptionSources.Text(
+            "--node-name",
+            "The Kubernetes node, else NODE_NAME.",
+            Environment.GetEnvironmentVariable("NODE_NAME") ?? ""
+        );
         var operatorAddress = OptionSources.Text("--operator-address", "host:port of the operator's door (mutual TLS).", "*:9465");
         var podAddress = OptionSources.Text("--pod-address", "host:port of the pods' door.", "*:9466");
         var metricsAddress = OptionSources.Text("--metrics-address", "host:port of metrics and health.", "*:9464");
@@ -30,7 +34,11 @@ internal static class AgentCommand
         var logRoot = OptionSources.Text("--log-root", "The host's directory of pod logs.", "/var/log/pods");
         var library = OptionSources.Text("--nvml-library", "Path of libnvidia-ml.so.1, where the loader does not find it.", "");
         var resources = OptionSources.Text("--gpu-resources", GpuResources.OptionText, "");
-        var exporter = OptionSources.Text("--dcgm-exporter", "URL of this node's dcgm-exporter, read where NVML is not there and for the activity of MIG devices; empty reads none.", "");
+        var exporter = OptionSources.Text(
+            "--dcgm-exporter",
+            "URL of this node's dcgm-exporter, read where NVML is not there and for the activity of MIG devices; empty reads none.",
+            ""
+        );
         var scrapeInterval = OptionSources.Text("--scrape-interval-seconds", "How often pods are scraped.", "5");
         var stepMetric = OptionSources.Text("--progress-step-metric", "The metric of steps done.", new ScrapeOptions().StepMetric);
         var totalMetric = OptionSources.Text("--progress-total-metric", "The metric of steps in all.", new ScrapeOptions().TotalMetric);
@@ -38,71 +46,115 @@ internal static class AgentCommand
         var logFormat = OptionSources.Text("--log-format", "json or text.", "text");
         var logLevel = OptionSources.Text("--log-level", "trace, debug, information, warning or error.", "information");
 
-        var command = new RootCommand($"Measures what pods do with the GPUs of this node and tells Bursar's operator. {CommandLine.ExitCodes}");
-        foreach (var option in (Option<string>[])[nodeName, operatorAddress, podAddress, metricsAddress, journalDir, socket, certDir, procRoot,
-            logRoot, library, resources, exporter, scrapeInterval, stepMetric, totalMetric, servers, logFormat, logLevel])
+        var command = new RootCommand(
+            $"Measures what pods do with the GPUs of this node and tells Bursar's operator. {CommandLine.ExitCodes}"
+        );
+        foreach (
+            var option in (Option<string>[])
+                [
+                    nodeName,
+                    operatorAddress,
+                    podAddress,
+                    metricsAddress,
+                    journalDir,
+                    socket,
+                    certDir,
+                    procRoot,
+                    logRoot,
+                    library,
+                    resources,
+                    exporter,
+                    scrapeInterval,
+                    stepMetric,
+                    totalMetric,
+                    servers,
+                    logFormat,
+                    logLevel,
+                ]
+        )
         {
             command.Options.Add(option);
         }
 
-        command.SetAction(async (parsed, cancellationToken) =>
-        {
-            string Value(Option<string> option) => parsed.GetValue(option)!;
-            if (Value(nodeName).Length == 0)
-                throw new UsageException("--node-name (or NODE_NAME) is missing: the operator believes an agent for its own node only");
-            if (!int.TryParse(Value(scrapeInterval), out int seconds) || seconds is < 1 or > 3600)
-                throw new UsageException($"--scrape-interval-seconds '{Value(scrapeInterval)}' is not a number from 1 to 3600");
-            if (!Enum.TryParse<LogFormat>(Value(logFormat), ignoreCase: true, out var format) || !Enum.TryParse<LogLevel>(Value(logLevel), ignoreCase: true, out var level))
-                throw new UsageException("--log-format is json or text; --log-level is trace, debug, information, warning or error");
-
-            Uri? exporterAddress = null;
-            if (Value(exporter).Length > 0 && (!Uri.TryCreate(Value(exporter), UriKind.Absolute, out exporterAddress) || exporterAddress.Scheme != Uri.UriSchemeHttp))
-                throw new UsageException($"--dcgm-exporter '{Value(exporter)}' is not an http URL");
-
-            IReadOnlyList<ServingMetrics> known = [];
-            try
+        command.SetAction(
+            async (parsed, cancellationToken) =>
             {
-                if (Value(servers).Length > 0) known = ServingMap.Read(await File.ReadAllBytesAsync(Value(servers), cancellationToken));
-            }
-            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or FormatException)
-            {
-                throw new UsageException($"--servers '{Value(servers)}': {exception.Message}");
-            }
+                string Value(Option<string> option) => parsed.GetValue(option)!;
+                if (Value(nodeName).Length == 0)
+                    throw new UsageException("--node-name (or NODE_NAME) is missing: the operator believes an agent for its own node only");
+                if (!int.TryParse(Value(scrapeInterval), out int seconds) || seconds is < 1 or > 3600)
+                    throw new UsageException($"--scrape-interval-seconds '{Value(scrapeInterval)}' is not a number from 1 to 3600");
+                if (
+                    !Enum.TryParse<LogFormat>(Value(logFormat), ignoreCase: true, out var format)
+                    || !Enum.TryParse<LogLevel>(Value(logLevel), ignoreCase: true, out var level)
+                )
+                    throw new UsageException("--log-format is json or text; --log-level is trace, debug, information, warning or error");
 
-            var time = TimeProvider.System;
-            using var loggers = Logging.Create(format, level, Console.Error, time);
-            using var gpus = new NvmlGpuReader(Value(library), time);
-            using var kubelet = new KubeletPodResources(Value(socket), time, GpuResources.Parse(Value(resources)));
-            using var dcgm = exporterAddress is null ? null : new DcgmExporter(exporterAddress, time);
-            using var both = dcgm is null ? null : new SecondSource(gpus, kubelet, dcgm);
-            var options = new AgentOptions
-            {
-                NodeName = Value(nodeName),
-                OperatorAddress = Value(operatorAddress),
-                PodAddress = Value(podAddress),
-                MetricsAddress = Value(metricsAddress),
-                CertificateDirectory = Value(certDir),
-                LogRoot = Value(logRoot),
-                ProcRoot = Value(procRoot),
-                Random = new Random(),
-                Journal = new JournalOptions { Directory = Value(journalDir) is "none" ? null : Value(journalDir) },
-                Scrape = new ScrapeOptions
+                Uri? exporterAddress = null;
+                if (
+                    Value(exporter).Length > 0
+                    && (
+                        !Uri.TryCreate(Value(exporter), UriKind.Absolute, out exporterAddress)
+                        || exporterAddress.Scheme != Uri.UriSchemeHttp
+                    )
+                )
+                    throw new UsageException($"--dcgm-exporter '{Value(exporter)}' is not an http URL");
+
+                IReadOnlyList<ServingMetrics> known = [];
+                try
                 {
-                    Interval = TimeSpan.FromSeconds(seconds),
-                    StepMetric = Value(stepMetric),
-                    TotalMetric = Value(totalMetric),
-                    Servers = known,
-                },
-            };
-            await using (var server = await AgentServer.StartAsync(options, (IGpuReader?)both ?? gpus, (IPodResources?)both ?? kubelet, time, loggers, cancellationToken))
-            {
-                await Console.Out.WriteLineAsync(JsonSerializer.Serialize(server.Addresses, DoorJson.Default.AgentAddresses));
-                await Console.Out.FlushAsync(cancellationToken);
-                var stop = Task.Delay(Timeout.InfiniteTimeSpan, cancellationToken);
-                // A part that failed ends the process with an error: the kubelet starts it again.
-                return await Task.WhenAny(stop, server.Failed) == stop ? 0 : 1;
+                    if (Value(servers).Length > 0)
+                        known = ServingMap.Read(await File.ReadAllBytesAsync(Value(servers), cancellationToken));
+                }
+                catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or FormatException)
+                {
+                    throw new UsageException($"--servers '{Value(servers)}': {exception.Message}");
+                }
+
+                var time = TimeProvider.System;
+                using var loggers = Logging.Create(format, level, Console.Error, time);
+                using var gpus = new NvmlGpuReader(Value(library), time);
+                using var kubelet = new KubeletPodResources(Value(socket), time, GpuResources.Parse(Value(resources)));
+                using var dcgm = exporterAddress is null ? null : new DcgmExporter(exporterAddress, time);
+                using var both = dcgm is null ? null : new SecondSource(gpus, kubelet, dcgm);
+                var options = new AgentOptions
+                {
+                    NodeName = Value(nodeName),
+                    OperatorAddress = Value(operatorAddress),
+                    PodAddress = Value(podAddress),
+                    MetricsAddress = Value(metricsAddress),
+                    CertificateDirectory = Value(certDir),
+                    LogRoot = Value(logRoot),
+                    ProcRoot = Value(procRoot),
+                    Random = new Random(),
+                    Journal = new JournalOptions { Directory = Value(journalDir) is "none" ? null : Value(journalDir) },
+                    Scrape = new ScrapeOptions
+                    {
+                        Interval = TimeSpan.FromSeconds(seconds),
+                        StepMetric = Value(stepMetric),
+                        TotalMetric = Value(totalMetric),
+                        Servers = known,
+                    },
+                };
+                await using (
+                    var server = await AgentServer.StartAsync(
+                        options,
+                        (IGpuReader?)both ?? gpus,
+                        (IPodResources?)both ?? kubelet,
+                        time,
+                        loggers,
+                        cancellationToken
+                    )
+                )
+                {
+                    await Console.Out.WriteLineAsync(JsonSerializer.Serialize(server.Addresses, DoorJson.Default.AgentAddresses));
+                    await Console.Out.FlushAsync(cancellationToken);
+                    var stop = Task.Delay(Timeout.InfiniteTimeSpan, cancellationToken);
+                    // A part that failed ends the process with an error: the kubelet starts it again.
+                    return await Task.WhenAny(stop, server.Failed) == stop ? 0 : 1;
+                }
             }
-        });
+        );
         command.Subcommands.Add(CreateProbe());
         return command;
     }
@@ -114,20 +166,25 @@ internal static class AgentCommand
         var logRoot = OptionSources.Text("--log-root", "The host's directory of pod logs.", "/var/log/pods");
         var library = OptionSources.Text("--nvml-library", "Path of libnvidia-ml.so.1, where the loader does not find it.", "");
         var samples = OptionSources.Text("--samples", "How often the devices are read, a second apart.", "5");
-        var command = new Command("probe", "Prints every device, process and reading of this node, how long each NVML call takes, and what an hour of sampling costs.");
+        var command = new Command(
+            "probe",
+            "Prints every device, process and reading of this node, how long each NVML call takes, and what an hour of sampling costs."
+        );
         foreach (var option in (Option<string>[])[socket, procRoot, logRoot, library, samples])
             command.Options.Add(option);
-        command.SetAction(async (parsed, cancellationToken) =>
-        {
-            string Value(Option<string> option) => parsed.GetValue(option)!;
-            if (!int.TryParse(Value(samples), out int count) || count is < 1 or > 3600)
-                throw new UsageException($"--samples '{Value(samples)}' is not a number from 1 to 3600");
-            var time = TimeProvider.System;
-            using var kubelet = new KubeletPodResources(Value(socket), time);
-            var uids = new PodUidResolver(new TargetStore(), Value(logRoot), Value(procRoot), time);
-            var probe = new NodeProbe(Value(library), kubelet, uids, time);
-            return await probe.WriteAsync(Console.Out, new ProbeOptions { Samples = count }, cancellationToken) ? 0 : 1;
-        });
+        command.SetAction(
+            async (parsed, cancellationToken) =>
+            {
+                string Value(Option<string> option) => parsed.GetValue(option)!;
+                if (!int.TryParse(Value(samples), out int count) || count is < 1 or > 3600)
+                    throw new UsageException($"--samples '{Value(samples)}' is not a number from 1 to 3600");
+                var time = TimeProvider.System;
+                using var kubelet = new KubeletPodResources(Value(socket), time);
+                var uids = new PodUidResolver(new TargetStore(), Value(logRoot), Value(procRoot), time);
+                var probe = new NodeProbe(Value(library), kubelet, uids, time);
+                return await probe.WriteAsync(Console.Out, new ProbeOptions { Samples = count }, cancellationToken) ? 0 : 1;
+            }
+        );
         return command;
     }
 }

@@ -4,11 +4,14 @@ using Bursar.Kube.Objects;
 
 namespace Bursar.Api;
 
-/// <summary>Source-generated JSON of Bursar's own kinds, with the same rules as the built-in kinds: camelCase, nulls and empty parts left out.</summary>
+/// <summary>
+/// Source-generated JSON of Bursar's own kinds, with the same rules as the built-in kinds: camelCase, nulls and empty parts left out.
+/// </summary>
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-    GenerationMode = JsonSourceGenerationMode.Metadata)]
+    GenerationMode = JsonSourceGenerationMode.Metadata
+)]
 [JsonSerializable(typeof(V1Alpha1GpuBudget))]
 [JsonSerializable(typeof(V1Alpha1GpuPriceBook))]
 [JsonSerializable(typeof(V1Alpha1GpuLedger))]

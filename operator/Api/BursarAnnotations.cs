@@ -22,7 +22,9 @@ public static class BursarAnnotations
     /// <summary>On a price book: the generation whose prices its owner accepts, guard or not.</summary>
     public const string AcceptGeneration = "bursar.dev/accept-generation";
 
-    /// <summary>On a budget: its user's order to resume everything and to suspend nothing (<see cref="Core.Budgets.ReleaseMark"/>).</summary>
+    /// <summary>
+    /// On a budget: its user's order to resume everything and to suspend nothing (<see cref="Core.Budgets.ReleaseMark"/>).
+    /// </summary>
     public const string Released = "bursar.dev/released";
 
     /// <summary>A mirror of the ledger, for people; never read back as its source.</summary>
@@ -35,42 +37,65 @@ public static class BursarAnnotations
 
     /// <summary>The value on the workload, else on its pod template, without white space around it.</summary>
     public static string? Read(V1ObjectMeta workload, V1PodTemplateSpec? template, string name) =>
-        workload.Annotations.TryGetValue(name, out var value) || template is not null && template.Metadata.Annotations.TryGetValue(name, out value) ? value.Trim() : null;
+        workload.Annotations.TryGetValue(name, out var value)
+        || template is not null && template.Metadata.Annotations.TryGetValue(name, out value)
+            ? value.Trim()
+            : null;
 
-    public static TimeSpan? ReadDuration(V1ObjectMeta workload, V1PodTemplateSpec? template) => ParseDuration(Read(workload, template, ExpectedDuration));
+    public static TimeSpan? ReadDuration(V1ObjectMeta workload, V1PodTemplateSpec? template) =>
+        ParseDuration(Read(workload, template, ExpectedDuration));
 
-    public static long? ReadTotalSteps(V1ObjectMeta workload, V1PodTemplateSpec? template) => ParseSteps(Read(workload, template, TotalSteps));
+    public static long? ReadTotalSteps(V1ObjectMeta workload, V1PodTemplateSpec? template) =>
+        ParseSteps(Read(workload, template, TotalSteps));
 
     /// <summary>Reads <c>1200/30000</c>, or <c>1200</c> where the total stands elsewhere.</summary>
-    public static (long Step, long? Total)? ReadProgress(V1ObjectMeta workload, V1PodTemplateSpec? template) => ParseProgress(Read(workload, template, Progress));
+    public static (long Step, long? Total)? ReadProgress(V1ObjectMeta workload, V1PodTemplateSpec? template) =>
+        ParseProgress(Read(workload, template, Progress));
 
-    public static DateTimeOffset? ReadLastCheckpoint(V1ObjectMeta workload, V1PodTemplateSpec? template) => ParseTime(Read(workload, template, LastCheckpoint));
+    public static DateTimeOffset? ReadLastCheckpoint(V1ObjectMeta workload, V1PodTemplateSpec? template) =>
+        ParseTime(Read(workload, template, LastCheckpoint));
 
-    public static int ReadPriority(V1ObjectMeta workload, V1PodTemplateSpec? template) => ParsePriority(Read(workload, template, Priority)) ?? 0;
+    public static int ReadPriority(V1ObjectMeta workload, V1PodTemplateSpec? template) =>
+        ParsePriority(Read(workload, template, Priority)) ?? 0;
 
     /// <summary>The first annotation about a run's length that cannot be read, in words; null where there is none.</summary>
     public static string? UnreadableLength(V1ObjectMeta workload, V1PodTemplateSpec? template)
     {
         foreach (var name in (ReadOnlySpan<string>)[ExpectedDuration, TotalSteps, Progress])
-            if (Read(workload, template, name) is { } text && (name == ExpectedDuration ? ParseDuration(text) is null : name == TotalSteps ? ParseSteps(text) is null : ParseProgress(text) is null))
+            if (
+                Read(workload, template, name) is { } text
+                && (
+                    name == ExpectedDuration ? ParseDuration(text) is null
+                    : name == TotalSteps ? ParseSteps(text) is null
+                    : ParseProgress(text) is null
+                )
+            )
                 return $"annotation {name} \"{text}\" cannot be read";
         return null;
     }
 
-    public static TimeSpan? ParseDuration(string? text) => GoDuration.TryParse(text, out var duration) && duration > TimeSpan.Zero ? duration : null;
+    public static TimeSpan? ParseDuration(string? text) =>
+        GoDuration.TryParse(text, out var duration) && duration > TimeSpan.Zero ? duration : null;
 
-    public static long? ParseSteps(string? text) => long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var steps) && steps > 0 ? steps : null;
+    public static long? ParseSteps(string? text) =>
+        long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var steps) && steps > 0 ? steps : null;
 
     public static (long Step, long? Total)? ParseProgress(string? text)
     {
-        if (text is null) return null;
+        if (text is null)
+            return null;
         var slash = text.IndexOf('/');
-        if (!long.TryParse(slash < 0 ? text : text.AsSpan(0, slash), NumberStyles.None, CultureInfo.InvariantCulture, out var step)) return null;
-        if (slash < 0) return (step, null);
-        return long.TryParse(text.AsSpan(slash + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var total) && total > 0 ? (step, total) : null;
+        if (!long.TryParse(slash < 0 ? text : text.AsSpan(0, slash), NumberStyles.None, CultureInfo.InvariantCulture, out var step))
+            return null;
+        if (slash < 0)
+            return (step, null);
+        return long.TryParse(text.AsSpan(slash + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var total) && total > 0
+            ? (step, total)
+            : null;
     }
 
     public static DateTimeOffset? ParseTime(string? text) => text is not null && Rfc3339.TryParse(text, out var time) ? time : null;
 
-    public static int? ParsePriority(string? text) => int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var priority) ? priority : null;
+    public static int? ParsePriority(string? text) =>
+        int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var priority) ? priority : null;
 }

@@ -5,8 +5,8 @@ using Quartz;
 namespace Bursar.Api;
 
 /// <summary>
-/// A cron trigger with KEDA's fields: active from each <c>start</c> to the next <c>end</c>, in a time zone's own time. Both are five fields as in crontab, or
-/// six or seven as Quartz writes them (seconds first, perhaps years).
+/// A cron trigger with KEDA's fields: active from each <c>start</c> to the next <c>end</c>, in a time zone's own time. Both are five fields
+/// as in crontab, or six or seven as Quartz writes them (seconds first, perhaps years).
 /// <code>
 /// timezone: Europe/Berlin   start: 0 8 * * 1-5   end: 0 20 * * 1-5
 /// </code>
@@ -15,8 +15,18 @@ namespace Bursar.Api;
 /// </summary>
 public sealed class CronWindow
 {
-    /// <summary>How far back the latest time of an expression is looked for: first near, since one that recurs each second has many.</summary>
-    private static readonly Duration[] Backwards = [Duration.FromMinutes(1), Duration.FromHours(1), Duration.FromDays(1), Duration.FromDays(31), Duration.FromDays(366), Duration.FromDays(3660)];
+    /// <summary>
+    /// How far back the latest time of an expression is looked for: first near, since one that recurs each second has many.
+    /// </summary>
+    private static readonly Duration[] Backwards =
+    [
+        Duration.FromMinutes(1),
+        Duration.FromHours(1),
+        Duration.FromDays(1),
+        Duration.FromDays(31),
+        Duration.FromDays(366),
+        Duration.FromDays(3660),
+    ];
 
     /// <summary>Readings that were shown twice and are passed over: an hour of seconds, and more in zones that go back further.</summary>
     private const int MaxPassed = 20_000;
@@ -41,7 +51,8 @@ public sealed class CronWindow
             error = $"timezone: no such time zone: \"{timezone}\"";
             return null;
         }
-        if (Parse("start", start, ref error) is not { } from || Parse("end", end, ref error) is not { } to) return null;
+        if (Parse("start", start, ref error) is not { } from || Parse("end", end, ref error) is not { } to)
+            return null;
         if (string.Equals(start.Trim(), end.Trim(), StringComparison.OrdinalIgnoreCase))
         {
             error = "start and end are the same";
@@ -51,8 +62,8 @@ public sealed class CronWindow
     }
 
     /// <summary>
-    /// The latest start is not older than the latest end. KEDA compares the next start with the next end instead, and is therefore active on
-    /// a Saturday before the daily end of a window that starts on weekdays alone.
+    /// The latest start is not older than the latest end. KEDA compares the next start with the next end instead, and is therefore active
+    /// on a Saturday before the daily end of a window that starts on weekdays alone.
     /// </summary>
     public bool IsActive(DateTimeOffset now)
     {
@@ -66,7 +77,8 @@ public sealed class CronWindow
     {
         var at = Instant.FromDateTimeOffset(now);
         var (start, end) = (Next(_start, at), Next(_end, at));
-        return start is null && end is null ? null
+        return start is null && end is null
+            ? null
             : (start is { } from && end is { } to ? Instant.Min(from.At, to.At) : (start ?? end)!.Value.At).ToDateTimeOffset();
     }
 
@@ -85,7 +97,8 @@ public sealed class CronWindow
                 return null;
             }
         }
-        error = $"{field}: \"{(text.Length > 256 ? text[..256] : text)}\" has neither the five fields of a crontab nor Quartz's six or seven";
+        error =
+            $"{field}: \"{(text.Length > 256 ? text[..256] : text)}\" has neither the five fields of a crontab nor Quartz's six or seven";
         return null;
     }
 
@@ -95,9 +108,11 @@ public sealed class CronWindow
         // From within an hour that is shown twice, what was due in it is behind us, or still to come: by its moment.
         for (int passed = 0; passed < MaxPassed; passed++)
         {
-            if (After(expression, reading) is not { } next) return null;
+            if (After(expression, reading) is not { } next)
+                return null;
             var at = MomentOf(next);
-            if (at > now) return (at, next);
+            if (at > now)
+                return (at, next);
             reading = next;
         }
         return null;
@@ -116,15 +131,19 @@ public sealed class CronWindow
                 last = reading;
                 next = After(expression, reading);
             }
-            if (last is not null) return last;
+            if (last is not null)
+                return last;
         }
         return null;
     }
 
     private static LocalDateTime? After(CronExpression expression, LocalDateTime reading) =>
-        expression.GetNextValidTimeAfter(new DateTimeOffset(reading.ToDateTimeUnspecified(), TimeSpan.Zero)) is { } next ? LocalDateTime.FromDateTime(next.UtcDateTime) : null;
+        expression.GetNextValidTimeAfter(new DateTimeOffset(reading.ToDateTimeUnspecified(), TimeSpan.Zero)) is { } next
+            ? LocalDateTime.FromDateTime(next.UtcDateTime)
+            : null;
 
     private Instant MomentOf(LocalDateTime reading) => _zone.ResolveLocal(reading, Resolve).ToInstant();
 
-    private static ZoneLocalMappingResolver Resolve { get; } = Resolvers.CreateMappingResolver(Resolvers.ReturnEarlier, Resolvers.ReturnStartOfIntervalAfter);
+    private static ZoneLocalMappingResolver Resolve { get; } =
+        Resolvers.CreateMappingResolver(Resolvers.ReturnEarlier, Resolvers.ReturnStartOfIntervalAfter);
 }

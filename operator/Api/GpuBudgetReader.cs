@@ -16,7 +16,12 @@ public static class GpuBudgetReader
     private const int MostThresholds = 10;
 
     /// <summary>Reads the spec in force. The result is kept with the object and read once for each spec.</summary>
-    public static IReadOnlyList<FieldError> Read(V1Alpha1GpuBudget budget, out BudgetTerms? terms, out LabelSelector selector, out LabelSelector? exempt)
+    public static IReadOnlyList<FieldError> Read(
+        V1Alpha1GpuBudget budget,
+        out BudgetTerms? terms,
+        out LabelSelector selector,
+        out LabelSelector? exempt
+    )
     {
         var known = budget.Read;
         if (known is null || !ReferenceEquals(known.Spec, budget.Spec) || known.IsInForce != budget.Refusal?.InForce is not null)
@@ -28,13 +33,20 @@ public static class GpuBudgetReader
         return known.Errors;
     }
 
-    private static List<FieldError> Read(V1Alpha1GpuBudget budget, out BudgetTerms? terms, out LabelSelector selector, out LabelSelector? exempt, List<FieldError> errors)
+    private static List<FieldError> Read(
+        V1Alpha1GpuBudget budget,
+        out BudgetTerms? terms,
+        out LabelSelector selector,
+        out LabelSelector? exempt,
+        List<FieldError> errors
+    )
     {
         terms = null;
         exempt = null;
         selector = LabelSelector.Everything;
         // The fields of the object are not those of an earlier spec that is in force.
-        if (budget.Refusal?.InForce is null) MistypedSpec.Report(budget.Metadata, "spec", errors);
+        if (budget.Refusal?.InForce is null)
+            MistypedSpec.Report(budget.Metadata, "spec", errors);
         if (budget.Spec is not { } spec)
         {
             errors.Add(new("spec", "is required"));
@@ -46,12 +58,14 @@ public static class GpuBudgetReader
         var topUps = new List<TopUp>();
         if (spec.TopUps is { } list)
         {
-            if (list.Count > MostTopUps) errors.Add(new("spec.topUps", $"has {list.Count} entries, at most {MostTopUps} are allowed"));
+            if (list.Count > MostTopUps)
+                errors.Add(new("spec.topUps", $"has {list.Count} entries, at most {MostTopUps} are allowed"));
             for (var i = 0; i < Math.Min(list.Count, MostTopUps); i++)
             {
                 var amount = ReadAmount(list[i].Amount, $"spec.topUps[{i}].amount", errors);
                 var key = list[i].Window ?? "";
-                if (window is not null && !Window.IsKeyOf(window, key)) errors.Add(new($"spec.topUps[{i}].window", $"\"{key}\" does not name a window of period {window.Period}"));
+                if (window is not null && !Window.IsKeyOf(window, key))
+                    errors.Add(new($"spec.topUps[{i}].window", $"\"{key}\" does not name a window of period {window.Period}"));
                 topUps.Add(new(amount, key, list[i].Reason ?? ""));
             }
         }
@@ -59,12 +73,15 @@ public static class GpuBudgetReader
         if (spec.Exempt is not null)
         {
             exempt = WorkSelectors.Read(spec.Exempt, "spec.exempt", errors);
-            if (exempt.IsEmpty) errors.Add(new("spec.exempt", "an empty selector would exempt all work; use mode: Observe for that"));
+            if (exempt.IsEmpty)
+                errors.Add(new("spec.exempt", "an empty selector would exempt all work; use mode: Observe for that"));
         }
         var thresholds = spec.Thresholds ?? [50, 80, 100];
-        if (thresholds.Count > MostThresholds) errors.Add(new("spec.thresholds", $"has {thresholds.Count} entries, at most {MostThresholds} are allowed"));
+        if (thresholds.Count > MostThresholds)
+            errors.Add(new("spec.thresholds", $"has {thresholds.Count} entries, at most {MostThresholds} are allowed"));
         foreach (var threshold in thresholds)
-            if (threshold is < 1 or > 1000) errors.Add(new("spec.thresholds", $"{threshold} is not between 1 and 1000 percent"));
+            if (threshold is < 1 or > 1000)
+                errors.Add(new("spec.thresholds", $"{threshold} is not between 1 and 1000 percent"));
 
         var training = spec.Training ?? new();
         var resume = training.Resume ?? new();
@@ -88,24 +105,36 @@ public static class GpuBudgetReader
             WhenExhausted = ReadEnum(spec.Inference?.WhenExhausted, WhenExhausted.Floor, "spec.inference.whenExhausted", errors),
             NewPods = ReadEnum(spec.Interactive?.WhenExhausted, NewPodsWhenExhausted.Report, "spec.interactive.whenExhausted", errors),
         };
-        if (settle > TimeSpan.FromHours(24)) errors.Add(new("spec.training.settle", "must be at most 24h"));
-        if (grace > TimeSpan.FromHours(1)) errors.Add(new("spec.training.checkpoint.grace", "must be at most 1h"));
-        if (errors.Count == 0) terms = read;
+        if (settle > TimeSpan.FromHours(24))
+            errors.Add(new("spec.training.settle", "must be at most 24h"));
+        if (grace > TimeSpan.FromHours(1))
+            errors.Add(new("spec.training.checkpoint.grace", "must be at most 1h"));
+        if (errors.Count == 0)
+            terms = read;
         return errors;
     }
 
     public static bool TryReadSelector(V1Alpha1GpuBudget budget, out LabelSelector selector)
     {
         var errors = new List<FieldError>();
-        if (budget.Refusal?.InForce is null) MistypedSpec.Report(budget.Metadata, "spec.selector", errors);
+        if (budget.Refusal?.InForce is null)
+            MistypedSpec.Report(budget.Metadata, "spec.selector", errors);
         selector = WorkSelectors.Read(budget.Spec?.Selector, "spec.selector", errors);
         return budget.Spec is not null && errors.Count == 0;
     }
 
     private static Amount ReadAmount(string? text, string path, List<FieldError> errors)
     {
-        if (Amount.TryParse(text, out var amount)) return amount;
-        errors.Add(new(path, text is null ? "is required" : $"\"{Shorten(text)}\" is not an amount: digits with an optional fraction, as \"500\" or \"2.295\""));
+        if (Amount.TryParse(text, out var amount))
+            return amount;
+        errors.Add(
+            new(
+                path,
+                text is null
+                    ? "is required"
+                    : $"\"{Shorten(text)}\" is not an amount: digits with an optional fraction, as \"500\" or \"2.295\""
+            )
+        );
         return Amount.Zero;
     }
 
@@ -117,7 +146,8 @@ public static class GpuBudgetReader
         TimeSpan? length = window.Length is null ? null : ReadDuration(window.Length, "spec.window.length", errors);
         var start = ReadTime(window.Start, "spec.window.start", errors);
         var end = ReadTime(window.End, "spec.window.end", errors);
-        if (errors.Count > before) return null;
+        if (errors.Count > before)
+            return null;
         var spec = new WindowSpec(period, window.TimeZone ?? "UTC", length, start, end);
         var wrong = spec.Validate("spec.window");
         errors.AddRange(wrong);
@@ -127,31 +157,37 @@ public static class GpuBudgetReader
     private static TEnum ReadEnum<TEnum>(string? text, TEnum byDefault, string path, List<FieldError> errors)
         where TEnum : struct, Enum
     {
-        if (text is null) return byDefault;
+        if (text is null)
+            return byDefault;
         foreach (var name in Enum.GetNames<TEnum>())
-            if (name == text) return Enum.Parse<TEnum>(name);
+            if (name == text)
+                return Enum.Parse<TEnum>(name);
         errors.Add(new(path, $"\"{Shorten(text)}\" is none of {string.Join(", ", Enum.GetNames<TEnum>())}"));
         return byDefault;
     }
 
     private static TimeSpan ReadDuration(string text, string path, List<FieldError> errors)
     {
-        if (GoDuration.TryParse(text, out var duration) && duration >= TimeSpan.Zero) return duration;
+        if (GoDuration.TryParse(text, out var duration) && duration >= TimeSpan.Zero)
+            return duration;
         errors.Add(new(path, $"\"{Shorten(text)}\" is not a duration such as 90s, 2h30m or 30d"));
         return TimeSpan.Zero;
     }
 
     private static DateTimeOffset? ReadTime(string? text, string path, List<FieldError> errors)
     {
-        if (text is null) return null;
-        if (Rfc3339.TryParse(text, out var at)) return at;
+        if (text is null)
+            return null;
+        if (Rfc3339.TryParse(text, out var at))
+            return at;
         errors.Add(new(path, $"\"{Shorten(text)}\" is not a time such as 2026-11-21T00:00:00Z"));
         return null;
     }
 
     private static int ReadPercent(int value, string path, List<FieldError> errors)
     {
-        if (value is < 0 or > 100) errors.Add(new(path, string.Create(CultureInfo.InvariantCulture, $"{value} is not between 0 and 100 percent")));
+        if (value is < 0 or > 100)
+            errors.Add(new(path, string.Create(CultureInfo.InvariantCulture, $"{value} is not between 0 and 100 percent")));
         return value;
     }
 
@@ -160,4 +196,11 @@ public static class GpuBudgetReader
 
 /// <summary>The terms and errors of a spec that was read.</summary>
 /// <param name="IsInForce">The spec is an earlier one of the object, which is in force instead of its own.</param>
-internal sealed record BudgetSpecRead(GpuBudgetSpec? Spec, bool IsInForce, IReadOnlyList<FieldError> Errors, BudgetTerms? Terms, LabelSelector Selector, LabelSelector? Exempt);
+internal sealed record BudgetSpecRead(
+    GpuBudgetSpec? Spec,
+    bool IsInForce,
+    IReadOnlyList<FieldError> Errors,
+    BudgetTerms? Terms,
+    LabelSelector Selector,
+    LabelSelector? Exempt
+);

@@ -9,16 +9,19 @@ namespace Bursar.Api;
 /// them and names the path of a field that cannot be read, so that one impossible budget never stops the
 /// reading of the others.
 /// </summary>
-[ValidationRule("!has(self.topUps) || self.topUps.all(t, "
-    + "self.window.period == 'Hour' ? t.window.matches('^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}([+-][0-9]{2}:[0-9]{2})?$') : "
-    + "self.window.period == 'Day' ? t.window.matches('^[0-9]{4}-[0-9]{2}-[0-9]{2}$') : "
-    + "self.window.period == 'Week' ? t.window.matches('^[0-9]{4}-W[0-9]{2}$') : "
-    + "self.window.period == 'Month' ? t.window.matches('^[0-9]{4}-[0-9]{2}$') : "
-    + "self.window.period == 'Quarter' ? t.window.matches('^[0-9]{4}-Q[1-4]$') : "
-    + "self.window.period == 'Year' ? t.window.matches('^[0-9]{4}$') : "
-    + "self.window.period == 'Rolling' ? t.window == 'rolling' : t.window == 'once')",
+[ValidationRule(
+    "!has(self.topUps) || self.topUps.all(t, "
+        + "self.window.period == 'Hour' ? t.window.matches('^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}([+-][0-9]{2}:[0-9]{2})?$') : "
+        + "self.window.period == 'Day' ? t.window.matches('^[0-9]{4}-[0-9]{2}-[0-9]{2}$') : "
+        + "self.window.period == 'Week' ? t.window.matches('^[0-9]{4}-W[0-9]{2}$') : "
+        + "self.window.period == 'Month' ? t.window.matches('^[0-9]{4}-[0-9]{2}$') : "
+        + "self.window.period == 'Quarter' ? t.window.matches('^[0-9]{4}-Q[1-4]$') : "
+        + "self.window.period == 'Year' ? t.window.matches('^[0-9]{4}$') : "
+        + "self.window.period == 'Rolling' ? t.window == 'rolling' : t.window == 'once')",
     message: "the window of a top-up is written 2026-11-21T10 for Hour, 2026-11-21 for Day, 2026-W47 for Week, 2026-11 for Month, "
-    + "2026-Q4 for Quarter, 2026 for Year, rolling for Rolling, once for Once", fieldPath: ".topUps")]
+        + "2026-Q4 for Quarter, 2026 for Year, rolling for Rolling, once for Once",
+    fieldPath: ".topUps"
+)]
 public sealed class GpuBudgetSpec
 {
     [Required]
@@ -34,13 +37,17 @@ public sealed class GpuBudgetSpec
     [Description("The time a limit is for. Spending starts again at zero with each window.")]
     public GpuBudgetWindow? Window { get; set; } = new();
 
-    [Description("Which work counts: matched against the labels of the pod template of the top workload (of a bare pod: "
-        + "its own labels). Left out or empty: all GPU work in the namespace.")]
+    [Description(
+        "Which work counts: matched against the labels of the pod template of the top workload (of a bare pod: "
+            + "its own labels). Left out or empty: all GPU work in the namespace."
+    )]
     public WorkSelector? Selector { get; set; }
 
     [Description("Work that is counted and never parked. Matched as the selector is; left out: none. An empty selector is refused.")]
-    [ValidationRule("(has(self.matchLabels) && size(self.matchLabels) > 0) || (has(self.matchExpressions) && size(self.matchExpressions) > 0)",
-        message: "an empty selector here would exempt all work; use mode: Observe for that")]
+    [ValidationRule(
+        "(has(self.matchLabels) && size(self.matchLabels) > 0) || (has(self.matchExpressions) && size(self.matchExpressions) > 0)",
+        message: "an empty selector here would exempt all work; use mode: Observe for that"
+    )]
     public WorkSelector? Exempt { get; set; }
 
     [AllowedValues("Enforce", "Observe")]
@@ -52,7 +59,9 @@ public sealed class GpuBudgetSpec
     [ListType("set")]
     [ItemRange(1, 1000)]
     [DefaultJson("[50, 80, 100]")]
-    [Description("Percent of the limit. An Event is published when what is spent, or what is projected, reaches one: once each per window.")]
+    [Description(
+        "Percent of the limit. An Event is published when what is spent, or what is projected, reaches one: once each per window."
+    )]
     public IReadOnlyList<int>? Thresholds { get; set; } = [50, 80, 100];
 
     [DefaultJson("{}")]
@@ -76,7 +85,9 @@ public sealed class GpuBudgetLimit
     [RangeMinimum(0)]
     [RangeMaximum(999_999_999_999)]
     [Length(1, 22)]
-    [Description("Money per window, in the price book's currency: a whole number such as 500, or in quotes digits with a fraction of up to nine digits, such as \"2.295\".")]
+    [Description(
+        "Money per window, in the price book's currency: a whole number such as 500, or in quotes digits with a fraction of up to nine digits, such as \"2.295\"."
+    )]
     public string? Cost { get; set; }
 }
 
@@ -94,9 +105,11 @@ public sealed class GpuBudgetTopUp
     [Required]
     [Length(4, 19)]
     [Pattern("^[0-9A-Za-z:+-]+$")]
-    [Description("The window that it is for, in the window's time zone: 2026-11-21T10 for Hour (in the hour that clocks repeat, the second one "
-        + "with its offset: 2026-10-25T02+01:00), 2026-11-21 for Day, 2026-W47 (ISO week) for Week, 2026-11 for Month, 2026-Q4 for Quarter, "
-        + "2026 for Year, rolling for Rolling, once for Once.")]
+    [Description(
+        "The window that it is for, in the window's time zone: 2026-11-21T10 for Hour (in the hour that clocks repeat, the second one "
+            + "with its offset: 2026-10-25T02+01:00), 2026-11-21 for Day, 2026-W47 (ISO week) for Week, 2026-11 for Month, 2026-Q4 for Quarter, "
+            + "2026 for Year, rolling for Rolling, once for Once."
+    )]
     public string? Window { get; set; }
 
     [Length(0, 256)]
@@ -104,18 +117,25 @@ public sealed class GpuBudgetTopUp
     public string? Reason { get; set; }
 }
 
-[ValidationRule("self.period == 'Rolling' ? has(self.length) : !has(self.length)",
-    message: "length belongs to period Rolling, which needs it; no other period has it", fieldPath: ".length")]
-[ValidationRule("self.period == 'Once' ? has(self.start) && has(self.end) : !has(self.start) && !has(self.end)",
-    message: "start and end belong to period Once, which needs both; no other period has them", fieldPath: ".start")]
-[ValidationRule("!has(self.start) || !has(self.end) || self.start < self.end",
-    message: "start must be before end", fieldPath: ".end")]
+[ValidationRule(
+    "self.period == 'Rolling' ? has(self.length) : !has(self.length)",
+    message: "length belongs to period Rolling, which needs it; no other period has it",
+    fieldPath: ".length"
+)]
+[ValidationRule(
+    "self.period == 'Once' ? has(self.start) && has(self.end) : !has(self.start) && !has(self.end)",
+    message: "start and end belong to period Once, which needs both; no other period has them",
+    fieldPath: ".start"
+)]
+[ValidationRule("!has(self.start) || !has(self.end) || self.start < self.end", message: "start must be before end", fieldPath: ".end")]
 public sealed class GpuBudgetWindow
 {
     [AllowedValues("Hour", "Day", "Week", "Month", "Quarter", "Year", "Rolling", "Once")]
     [DefaultJson("\"Month\"")]
-    [Description("Hour, Day, Week (from Monday), Month, Quarter and Year follow the calendar of the time zone. Rolling is the last "
-        + "`length` at any moment, without an edge. Once is the time from `start` to `end`; before it nothing counts, after it the budget is Expired.")]
+    [Description(
+        "Hour, Day, Week (from Monday), Month, Quarter and Year follow the calendar of the time zone. Rolling is the last "
+            + "`length` at any moment, without an edge. Once is the time from `start` to `end`; before it nothing counts, after it the budget is Expired."
+    )]
     public string? Period { get; set; } = "Month";
 
     [Length(1, 64)]
@@ -145,14 +165,18 @@ public sealed class GpuBudgetTraining
 {
     [AllowedValues("UntilExhausted", "RunToWindowEnd", "Hold")]
     [DefaultJson("\"UntilExhausted\"")]
-    [Description("What to do with a job when nothing tells how long it runs. UntilExhausted: it runs while money lasts and reserves only what "
-        + "stopping it costs. RunToWindowEnd: it counts as if it ran to the end of the window. Hold: it does not run until something tells.")]
+    [Description(
+        "What to do with a job when nothing tells how long it runs. UntilExhausted: it runs while money lasts and reserves only what "
+            + "stopping it costs. RunToWindowEnd: it counts as if it ran to the end of the window. Hold: it does not run until something tells."
+    )]
     public string? UnknownDuration { get; set; } = "UntilExhausted";
 
     [AllowedValues("Likely", "Certain")]
     [DefaultJson("\"Likely\"")]
-    [Description("Which end of the estimate must overrun before a job is suspended. Likely: the middle, once the estimate has settled "
-        + "(100 steps or 2 minutes, and an interval within 25 %), before that the low end. Certain: the low end.")]
+    [Description(
+        "Which end of the estimate must overrun before a job is suspended. Likely: the middle, once the estimate has settled "
+            + "(100 steps or 2 minutes, and an interval within 25 %), before that the low end. Certain: the low end."
+    )]
     public string? SuspendWhen { get; set; } = "Likely";
 
     [RangeMinimum(0)]
@@ -165,16 +189,22 @@ public sealed class GpuBudgetTraining
     [Pattern(GoDuration.Pattern)]
     [ValidationRule(DurationRule.Seconds + " <= 86400", message: "settle must be at most 24h")]
     [DefaultJson("\"60s\"")]
-    [Description("The time between the announcement of a suspension by forecast and the suspension, at most 24h. It applies to work that already runs when a budget appears or its limit falls, and to jobs whose cost rises unannounced, if the budget covers them until then. An Event announces the suspension.")]
+    [Description(
+        "The time between the announcement of a suspension by forecast and the suspension, at most 24h. It applies to work that already runs when a budget appears or its limit falls, and to jobs whose cost rises unannounced, if the budget covers them until then. An Event announces the suspension."
+    )]
     public string? Settle { get; set; } = "60s";
 
     [AllowedValues("LeastLost", "LowestPriority")]
     [DefaultJson("\"LeastLost\"")]
-    [Description("Which job is parked first among those of the lowest PriorityClass. LeastLost: the one that loses least of its work since its last checkpoint for what its parking saves, then the youngest. LowestPriority: the youngest.")]
+    [Description(
+        "Which job is parked first among those of the lowest PriorityClass. LeastLost: the one that loses least of its work since its last checkpoint for what its parking saves, then the youngest. LowestPriority: the youngest."
+    )]
     public string? Victims { get; set; } = "LeastLost";
 
     [DefaultJson("{}")]
-    [Description("What work that can answer is asked for before it is parked. Only for work annotated bursar.dev/checkpoint: supported, or whose pods ask their node's agent whether a checkpoint is wanted.")]
+    [Description(
+        "What work that can answer is asked for before it is parked. Only for work annotated bursar.dev/checkpoint: supported, or whose pods ask their node's agent whether a checkpoint is wanted."
+    )]
     public GpuBudgetCheckpoint? Checkpoint { get; set; } = new();
 
     [DefaultJson("{}")]
@@ -188,8 +218,10 @@ public sealed class GpuBudgetCheckpoint
     [Pattern(GoDuration.Pattern)]
     [ValidationRule(DurationRule.Seconds + " <= 3600", message: "grace must be at most 1h")]
     [DefaultJson("\"5m\"")]
-    [Description("How long a job is waited for, at most 1h, once it was asked to write a checkpoint; it is parked as soon as it says that one is written. 0s: nobody is asked. "
-        + "What the wait costs is part of the overspend bound: the limit is enforced that much earlier.")]
+    [Description(
+        "How long a job is waited for, at most 1h, once it was asked to write a checkpoint; it is parked as soon as it says that one is written. 0s: nobody is asked. "
+            + "What the wait costs is part of the overspend bound: the limit is enforced that much earlier."
+    )]
     public string? Grace { get; set; } = "5m";
 }
 
@@ -197,8 +229,10 @@ public sealed class GpuBudgetResume
 {
     [AllowedValues("Automatic", "Manual")]
     [DefaultJson("\"Automatic\"")]
-    [Description("Automatic: in the same window, when the limit rose or work that ended freed money. Manual: only once the job carries "
-        + "the annotation bursar.dev/resume: approved.")]
+    [Description(
+        "Automatic: in the same window, when the limit rose or work that ended freed money. Manual: only once the job carries "
+            + "the annotation bursar.dev/resume: approved."
+    )]
     public string? Policy { get; set; } = "Automatic";
 
     [RangeMinimum(0)]
@@ -212,8 +246,10 @@ public sealed class GpuBudgetInference
 {
     [AllowedValues("Floor", "Zero")]
     [DefaultJson("\"Floor\"")]
-    [Description("What is left of an inference Deployment when the budget is exhausted. Floor: its spec.replicas, so nothing is taken. "
-        + "Zero: nothing; it is scaled to 0 and back when there is money.")]
+    [Description(
+        "What is left of an inference Deployment when the budget is exhausted. Floor: its spec.replicas, so nothing is taken. "
+            + "Zero: nothing; it is scaled to 0 and back when there is money."
+    )]
     public string? WhenExhausted { get; set; } = "Floor";
 }
 
@@ -221,7 +257,9 @@ public sealed class GpuBudgetInteractive
 {
     [AllowedValues("Report", "Gate")]
     [DefaultJson("\"Report\"")]
-    [Description("What happens to new GPU pods that Bursar cannot suspend (bare pods, replicas of inference that keeps running, kinds without a switch) once the budget is used up. "
-        + "Report: they start, are counted and reported. Gate: the admission webhook refuses them until the limit is raised or the next window begins; running pods are left alone.")]
+    [Description(
+        "What happens to new GPU pods that Bursar cannot suspend (bare pods, replicas of inference that keeps running, kinds without a switch) once the budget is used up. "
+            + "Report: they start, are counted and reported. Gate: the admission webhook refuses them until the limit is raised or the next window begins; running pods are left alone."
+    )]
     public string? WhenExhausted { get; set; } = "Report";
 }

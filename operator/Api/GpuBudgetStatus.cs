@@ -35,11 +35,15 @@ public sealed class GpuBudgetStatus
     public string? Spent { get; set; }
 
     [Length(0, 40)]
-    [Description("Still to be spent in this window by jobs of known length and by inference that keeps running. Spent and reserved together are what the forecast test holds against the limit.")]
+    [Description(
+        "Still to be spent in this window by jobs of known length and by inference that keeps running. Spent and reserved together are what the forecast test holds against the limit."
+    )]
     public string? Reserved { get; set; }
 
     [Length(0, 40)]
-    [Description("Spending at the end of the window on the present course: everything that runs counts at its present rate until it ends, is suspended at the limit, or the window closes.")]
+    [Description(
+        "Spending at the end of the window on the present course: everything that runs counts at its present rate until it ends, is suspended at the limit, or the window closes."
+    )]
     public string? Projected { get; set; }
 
     [Length(0, 40)]
@@ -58,7 +62,9 @@ public sealed class GpuBudgetStatus
 
     [Format("date-time")]
     [Length(0, 64)]
-    [Description("When the limit is reached on the present course; of a budget that is used up, when it was. Absent when it is not reached in this window.")]
+    [Description(
+        "When the limit is reached on the present course; of a budget that is used up, when it was. Absent when it is not reached in this window."
+    )]
     public string? ExhaustedAt { get; set; }
 
     [Length(0, 40)]
@@ -97,21 +103,32 @@ public sealed class GpuBudgetStatus
 
     [Items(0, 32)]
     [ListType("map", "type")]
-    [Description("Ready, WithinBudget, ProjectedWithinBudget, FullyEnforceable, MeteringFresh, PricesTrusted; FloorExceedsLimit, "
-        + "BrakeApplied and Contested when they hold.")]
+    [Description(
+        "Ready, WithinBudget, ProjectedWithinBudget, FullyEnforceable, MeteringFresh, PricesTrusted; FloorExceedsLimit, "
+            + "BrakeApplied and Contested when they hold."
+    )]
     public IReadOnlyList<V1Condition>? Conditions { get; set; }
 
     /// <summary>Takes away what no later evaluation reads: sentences and figures of work and decisions are most of a status.</summary>
     public void Slim()
     {
-        Workloads = Workloads?.Select(w => new GpuBudgetWorkload { Name = w.Name, State = w.State, Reason = Mark(w.Reason) }).ToArray();
+        Workloads = Workloads
+            ?.Select(w => new GpuBudgetWorkload
+            {
+                Name = w.Name,
+                State = w.State,
+                Reason = Mark(w.Reason),
+            })
+            .ToArray();
         Ended = Ended?.Select(one => new GpuBudgetEnded { Name = one.Name, Steps = one.Steps }).ToArray();
         Decisions = Decisions?.Take(1).Select(d => new GpuBudgetDecision { Time = d.Time }).ToArray();
     }
 
     /// <summary>Stands for a sentence: whether it is another one is all that is asked of it. Within this process alone.</summary>
     public static string? Mark(string? sentence) =>
-        sentence is null or ['#', ..] ? sentence : string.Create(CultureInfo.InvariantCulture, $"#{string.GetHashCode(sentence, StringComparison.Ordinal)}");
+        sentence is null or ['#', ..]
+            ? sentence
+            : string.Create(CultureInfo.InvariantCulture, $"#{string.GetHashCode(sentence, StringComparison.Ordinal)}");
 }
 
 public sealed class GpuBudgetStatusWindow
@@ -180,14 +197,18 @@ public sealed class GpuBudgetWorkload
     public GpuBudgetEta? Eta { get; set; }
 
     [Length(0, 40)]
-    [Description("Who measures what its GPUs do, while it runs: agent, dcgm-exporter, or api where nobody does and the API server's times alone tell of it; several where its nodes differ.")]
+    [Description(
+        "Who measures what its GPUs do, while it runs: agent, dcgm-exporter, or api where nobody does and the API server's times alone tell of it; several where its nodes differ."
+    )]
     public string? MeteredBy { get; set; }
 
     [Length(0, 1024)]
     [Description("Why it is in this state.")]
     public string? Reason { get; set; }
 
-    [Description("What a unit of its output costs, idle time included: over the UTC days of this window; absent where nothing was measured.")]
+    [Description(
+        "What a unit of its output costs, idle time included: over the UTC days of this window; absent where nothing was measured."
+    )]
     public GpuBudgetUnitCosts? UnitCosts { get; set; }
 }
 

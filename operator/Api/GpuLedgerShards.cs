@@ -15,10 +15,16 @@ public static class GpuLedgerShards
     /// <summary>Null: there is none that this version can read.</summary>
     public static LedgerShard? Read(V1Alpha1GpuLedger ledger)
     {
-        if (ledger.Spec is not { Data.ValueKind: JsonValueKind.Object } spec) return null;
+        if (ledger.Spec is not { Data.ValueKind: JsonValueKind.Object } spec)
+            return null;
         try
         {
-            return spec.Data.Deserialize(LedgerJson.Default.LedgerShard) is { Kind.Length: > 0 } shard ? shard with { Name = ledger.Metadata.Name } : null;
+            return spec.Data.Deserialize(LedgerJson.Default.LedgerShard) is { Kind.Length: > 0 } shard
+                ? shard with
+                {
+                    Name = ledger.Metadata.Name,
+                }
+                : null;
         }
         catch (JsonException)
         {

@@ -11,9 +11,15 @@ public static class GpuPriceBookReader
     private const int MostRates = 500;
     private static readonly TimeSpan LongestLifetime = TimeSpan.FromHours(876_000);
 
-    /// <summary>The book that prices the cluster; with several defaults the oldest, so that a second one by mistake changes no price.</summary>
-    public static V1Alpha1GpuPriceBook? Chosen(IEnumerable<V1Alpha1GpuPriceBook> books) => books.Where(book => book.Spec?.Default == true && book.Metadata.DeletionTimestamp is null)
-        .OrderBy(book => book.Metadata.CreationTimestamp).ThenBy(book => book.Metadata.Name, StringComparer.Ordinal).FirstOrDefault();
+    /// <summary>
+    /// The book that prices the cluster; with several defaults the oldest, so that a second one by mistake changes no price.
+    /// </summary>
+    public static V1Alpha1GpuPriceBook? Chosen(IEnumerable<V1Alpha1GpuPriceBook> books) =>
+        books
+            .Where(book => book.Spec?.Default == true && book.Metadata.DeletionTimestamp is null)
+            .OrderBy(book => book.Metadata.CreationTimestamp)
+            .ThenBy(book => book.Metadata.Name, StringComparer.Ordinal)
+            .FirstOrDefault();
 
     public static IReadOnlyList<FieldError> Read(V1Alpha1GpuPriceBook book, out PriceBook? read)
     {
@@ -26,59 +32,83 @@ public static class GpuPriceBookReader
             return errors;
         }
         var currency = spec.Currency ?? "";
-        if (currency.Length != 3 || !currency.All(char.IsAsciiLetterUpper)) errors.Add(new("spec.currency", "is required: three capital letters, as USD"));
+        if (currency.Length != 3 || !currency.All(char.IsAsciiLetterUpper))
+            errors.Add(new("spec.currency", "is required: three capital letters, as USD"));
         var rules = new List<PriceRule>();
         var rates = spec.Rates ?? [];
-        if (rates.Count > MostRates) errors.Add(new("spec.rates", string.Create(CultureInfo.InvariantCulture, $"has {rates.Count} entries, at most {MostRates} are allowed")));
-        for (var i = 0; i < Math.Min(rates.Count, MostRates); i++) rules.Add(ReadRule(rates[i], $"spec.rates[{i}]", errors));
+        if (rates.Count > MostRates)
+            errors.Add(
+                new(
+                    "spec.rates",
+                    string.Create(CultureInfo.InvariantCulture, $"has {rates.Count} entries, at most {MostRates} are allowed")
+                )
+            );
+        for (var i = 0; i < Math.Min(rates.Count, MostRates); i++)
+            rules.Add(ReadRule(rates[i], $"spec.rates[{i}]", errors));
         var guard = ReadGuard(spec.Guard ?? new(), errors);
         long? accepted = null;
         if (book.Metadata.Annotations.TryGetValue(BursarAnnotations.AcceptGeneration, out var text))
         {
-            if (long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var generation)) accepted = generation;
+            if (long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var generation))
+                accepted = generation;
             // A slip of the hand in the acceptance must not take the prices away: it accepts nothing.
         }
-        if (errors.Count == 0) read = new(book.Metadata.Name, book.Metadata.Generation, currency, rules) { Guard = guard, AcceptedGeneration = accepted };
+        if (errors.Count == 0)
+            read = new(book.Metadata.Name, book.Metadata.Generation, currency, rules) { Guard = guard, AcceptedGeneration = accepted };
         return errors;
     }
 
     /// <summary>The object of a price book: what the operator creates where no book is the default, and what an import writes.</summary>
-    public static V1Alpha1GpuPriceBook ToObject(PriceBook book, bool isDefault = true) => new()
-    {
-        Metadata = new() { Name = book.Name },
-        Spec = new()
+    public static V1Alpha1GpuPriceBook ToObject(PriceBook book, bool isDefault = true) =>
+        new()
         {
-            Default = isDefault,
-            Currency = book.Currency,
-            Rates = [.. book.Rates.Select(ToObject)],
-            Guard = new()
+            Metadata = new() { Name = book.Name },
+            Spec = new()
             {
-                MinPerGpuHour = book.Guard.Min?.ToString(),
-                MaxPerGpuHour = book.Guard.Max?.ToString(),
-                MaxJumpPercent = book.Guard.MaxJumpPercent,
+                Default = isDefault,
+                Currency = book.Currency,
+                Rates = [.. book.Rates.Select(ToObject)],
+                Guard = new()
+                {
+                    MinPerGpuHour = book.Guard.Min?.ToString(),
+                    MaxPerGpuHour = book.Guard.Max?.ToString(),
+                    MaxJumpPercent = book.Guard.MaxJumpPercent,
+                },
             },
-        },
-    };
+        };
 
-    private static GpuPriceRate ToObject(PriceRule rule) => new()
-    {
-        Match = new()
+    private static GpuPriceRate ToObject(PriceRule rule) =>
+        new()
         {
-            Product = rule.Match.Product,
-            CapacityType = rule.Match.CapacityType,
-            Region = rule.Match.Region,
-            InstanceType = rule.Match.InstanceType,
-            NodeSelector = rule.Match.NodeSelector.IsEmpty ? null : new()
+            Match = new()
             {
-                MatchLabels = rule.Match.NodeSelector.MatchLabels.Count == 0 ? null : rule.Match.NodeSelector.MatchLabels,
-                MatchExpressions = rule.Match.NodeSelector.MatchExpressions.Count == 0 ? null
-                    : [.. rule.Match.NodeSelector.MatchExpressions.Select(e => new WorkSelectorTerm { Key = e.Key, Operator = e.Operator, Values = e.Values.Count == 0 ? null : e.Values })],
+                Product = rule.Match.Product,
+                CapacityType = rule.Match.CapacityType,
+                Region = rule.Match.Region,
+                InstanceType = rule.Match.InstanceType,
+                NodeSelector = rule.Match.NodeSelector.IsEmpty
+                    ? null
+                    : new()
+                    {
+                        MatchLabels = rule.Match.NodeSelector.MatchLabels.Count == 0 ? null : rule.Match.NodeSelector.MatchLabels,
+                        MatchExpressions =
+                            rule.Match.NodeSelector.MatchExpressions.Count == 0
+                                ? null
+                                :
+                                [
+                                    .. rule.Match.NodeSelector.MatchExpressions.Select(e => new WorkSelectorTerm
+                                    {
+                                        Key = e.Key,
+                                        Operator = e.Operator,
+                                        Values = e.Values.Count == 0 ? null : e.Values,
+                                    }),
+                                ],
+                    },
             },
-        },
-        PerGpuHour = rule.PerGpuHour?.ToString(),
-        From = rule.From is { } from ? Rfc3339.Format(from) : null,
-        Note = rule.Note,
-    };
+            PerGpuHour = rule.PerGpuHour?.ToString(),
+            From = rule.From is { } from ? Rfc3339.Format(from) : null,
+            Note = rule.Note,
+        };
 
     private static PriceRule ReadRule(GpuPriceRate rate, string path, List<FieldError> errors)
     {
@@ -93,16 +123,20 @@ public static class GpuPriceBookReader
         DateTimeOffset? from = null;
         if (rate.From is { } date)
         {
-            if (Rfc3339.TryParse(date, out var at)) from = at;
-            else errors.Add(new($"{path}.from", $"\"{Shorten(date)}\" is not a time such as 2026-12-01T00:00:00Z"));
+            if (Rfc3339.TryParse(date, out var at))
+                from = at;
+            else
+                errors.Add(new($"{path}.from", $"\"{Shorten(date)}\" is not a time such as 2026-12-01T00:00:00Z"));
         }
         if (rate.PerGpuHour is null == (rate.Owned is null))
         {
             errors.Add(new(path, "needs either perGpuHour or owned, and not both"));
             return new(match, null, rate.Note);
         }
-        if (rate.Owned is { } owned) return new(match, null, rate.Note) { Owned = ReadOwned(owned, $"{path}.owned", errors), From = from };
-        if (!GpuHourPrice.TryParse(rate.PerGpuHour, out var price)) errors.Add(NoAmount($"{path}.perGpuHour", rate.PerGpuHour!));
+        if (rate.Owned is { } owned)
+            return new(match, null, rate.Note) { Owned = ReadOwned(owned, $"{path}.owned", errors), From = from };
+        if (!GpuHourPrice.TryParse(rate.PerGpuHour, out var price))
+            errors.Add(NoAmount($"{path}.perGpuHour", rate.PerGpuHour!));
         return new(match, price, rate.Note) { From = from };
     }
 
@@ -110,13 +144,23 @@ public static class GpuPriceBookReader
     {
         if (!GoDuration.TryParse(owned.Lifetime, out var lifetime) || lifetime < TimeSpan.FromHours(1) || lifetime > LongestLifetime)
         {
-            errors.Add(new($"{path}.lifetime", owned.Lifetime is null ? "is required" : $"\"{Shorten(owned.Lifetime)}\" is not a duration from 1h to 876000h, such as 1460d"));
+            errors.Add(
+                new(
+                    $"{path}.lifetime",
+                    owned.Lifetime is null
+                        ? "is required"
+                        : $"\"{Shorten(owned.Lifetime)}\" is not a duration from 1h to 876000h, such as 1460d"
+                )
+            );
             lifetime = TimeSpan.FromHours(1);
         }
         var pue = ReadDecimal(owned.Pue ?? "1", $"{path}.pue", errors);
-        if (pue is < 1 or > 5) errors.Add(new($"{path}.pue", $"\"{Shorten(owned.Pue ?? "")}\" is not between 1 and 5"));
-        if (owned.PowerWatts is < 1 or > 100_000) errors.Add(new($"{path}.powerWatts", "is not between 1 and 100000"));
-        if (owned.PowerWatts is not null && owned.PowerPricePerKWh is null) errors.Add(new($"{path}.powerPricePerKWh", "is required with powerWatts"));
+        if (pue is < 1 or > 5)
+            errors.Add(new($"{path}.pue", $"\"{Shorten(owned.Pue ?? "")}\" is not between 1 and 5"));
+        if (owned.PowerWatts is < 1 or > 100_000)
+            errors.Add(new($"{path}.powerWatts", "is not between 1 and 100000"));
+        if (owned.PowerWatts is not null && owned.PowerPricePerKWh is null)
+            errors.Add(new($"{path}.powerPricePerKWh", "is required with powerWatts"));
         return new()
         {
             CapitalCost = ReadDecimal(owned.CapitalCost, $"{path}.capitalCost", errors),
@@ -132,27 +176,33 @@ public static class GpuPriceBookReader
     {
         GpuHourPrice? Bound(string? text, string path)
         {
-            if (text is null) return null;
-            if (GpuHourPrice.TryParse(text, out var rate)) return rate;
+            if (text is null)
+                return null;
+            if (GpuHourPrice.TryParse(text, out var rate))
+                return rate;
             errors.Add(NoAmount(path, text));
             return null;
         }
         var min = Bound(guard.MinPerGpuHour, "spec.guard.minPerGpuHour");
         var max = Bound(guard.MaxPerGpuHour, "spec.guard.maxPerGpuHour");
-        if (min is { } low && max is { } high && low > high) errors.Add(new("spec.guard.minPerGpuHour", $"{low} is more than maxPerGpuHour, {high}"));
+        if (min is { } low && max is { } high && low > high)
+            errors.Add(new("spec.guard.minPerGpuHour", $"{low} is more than maxPerGpuHour, {high}"));
         var jump = guard.MaxJumpPercent ?? PriceGuard.DefaultJumpPercent;
-        if (jump is < 1 or > 1_000_000) errors.Add(new("spec.guard.maxJumpPercent", "is not between 1 and 1000000"));
+        if (jump is < 1 or > 1_000_000)
+            errors.Add(new("spec.guard.maxJumpPercent", "is not between 1 and 1000000"));
         return new(min, max, jump);
     }
 
     private static decimal ReadDecimal(string? text, string path, List<FieldError> errors)
     {
-        if (DecimalText.TryParse(text, out var value)) return value;
+        if (DecimalText.TryParse(text, out var value))
+            return value;
         errors.Add(text is null ? new(path, "is required") : NoAmount(path, text));
         return 1;
     }
 
-    private static FieldError NoAmount(string path, string text) => new(path, $"\"{Shorten(text)}\" is not an amount: digits with an optional fraction, as \"3.06\"");
+    private static FieldError NoAmount(string path, string text) =>
+        new(path, $"\"{Shorten(text)}\" is not an amount: digits with an optional fraction, as \"3.06\"");
 
     private static string Shorten(string text) => text.Length <= 40 ? text : text[..40] + "…";
 }

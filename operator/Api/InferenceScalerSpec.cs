@@ -3,12 +3,25 @@ using Bursar.Kube.Attributes;
 
 namespace Bursar.Api;
 
-/// <summary>A scaler as its owner writes it, with KEDA's names. Values stay text here; the operator makes Core's terms of them and names the path of a field that cannot be read.</summary>
-[ValidationRule("self.minReplicaCount <= self.maxReplicaCount", message: "minReplicaCount must not be above maxReplicaCount", fieldPath: ".minReplicaCount")]
-[ValidationRule("!has(self.idleReplicaCount) || self.idleReplicaCount < self.minReplicaCount",
-    message: "idleReplicaCount must be below minReplicaCount", fieldPath: ".idleReplicaCount")]
-[ValidationRule("!has(self.fallback) || self.fallback.behavior != 'scalingModifiers' || (has(self.advanced) && has(self.advanced.scalingModifiers))",
-    message: "behavior scalingModifiers needs advanced.scalingModifiers", fieldPath: ".fallback")]
+/// <summary>
+/// A scaler as its owner writes it, with KEDA's names. Values stay text here; the operator makes Core's terms of them and names the path of
+/// a field that cannot be read.
+/// </summary>
+[ValidationRule(
+    "self.minReplicaCount <= self.maxReplicaCount",
+    message: "minReplicaCount must not be above maxReplicaCount",
+    fieldPath: ".minReplicaCount"
+)]
+[ValidationRule(
+    "!has(self.idleReplicaCount) || self.idleReplicaCount < self.minReplicaCount",
+    message: "idleReplicaCount must be below minReplicaCount",
+    fieldPath: ".idleReplicaCount"
+)]
+[ValidationRule(
+    "!has(self.fallback) || self.fallback.behavior != 'scalingModifiers' || (has(self.advanced) && has(self.advanced.scalingModifiers))",
+    message: "behavior scalingModifiers needs advanced.scalingModifiers",
+    fieldPath: ".fallback"
+)]
 public sealed class InferenceScalerSpec
 {
     [Required]
@@ -18,7 +31,9 @@ public sealed class InferenceScalerSpec
     [RangeMinimum(1)]
     [RangeMaximum(3600)]
     [DefaultJson("30")]
-    [Description("Seconds between two questions to a Prometheus, and what a failure must last to count as another one for the fallback. What agents measure is seconds old whatever stands here.")]
+    [Description(
+        "Seconds between two questions to a Prometheus, and what a failure must last to count as another one for the fallback. What agents measure is seconds old whatever stands here."
+    )]
     public int? PollingInterval { get; set; } = 30;
 
     [RangeMinimum(0)]
@@ -41,7 +56,9 @@ public sealed class InferenceScalerSpec
     [RangeMinimum(0)]
     [RangeMaximum(10000)]
     [DefaultJson("0")]
-    [Description("The fewest replicas: the floor that is kept whatever the money says, as far as the budget's inference.whenExhausted is Floor. With 0, the target goes to zero while no trigger is active.")]
+    [Description(
+        "The fewest replicas: the floor that is kept whatever the money says, as far as the budget's inference.whenExhausted is Floor. With 0, the target goes to zero while no trigger is active."
+    )]
     public int? MinReplicaCount { get; set; } = 0;
 
     [RangeMinimum(1)]
@@ -57,10 +74,14 @@ public sealed class InferenceScalerSpec
     public InferenceScalerAdvanced? Advanced { get; set; }
 
     [Items(0, 16)]
-    [Description("What is measured. Of several triggers the one that asks for most replicas counts. Without any, it only caps what KEDA or a HorizontalPodAutoscaler scales.")]
+    [Description(
+        "What is measured. Of several triggers the one that asks for most replicas counts. Without any, it only caps what KEDA or a HorizontalPodAutoscaler scales."
+    )]
     public IReadOnlyList<InferenceScalerTrigger>? Triggers { get; set; }
 
-    [Description("The budget that pays. Every enforcing budget that selects the target's pods caps it, named here or not; one that is named must be among them, else no replicas are added.")]
+    [Description(
+        "The budget that pays. Every enforcing budget that selects the target's pods caps it, named here or not; one that is named must be among them, else no replicas are added."
+    )]
     public InferenceScalerBudgetRef? BudgetRef { get; set; }
 
     [Description("What the target may cost at most, whatever a budget has.")]
@@ -78,7 +99,9 @@ public sealed class InferenceScalerTarget
     [Length(1, 63)]
     [Pattern("^[A-Z][A-Za-z0-9]*$")]
     [DefaultJson("\"Deployment\"")]
-    [Description("The target's kind: Deployment, StatefulSet, LeaderWorkerSet, Rollout, DynamoGraphDeploymentScalingAdapter or InferenceService.")]
+    [Description(
+        "The target's kind: Deployment, StatefulSet, LeaderWorkerSet, Rollout, DynamoGraphDeploymentScalingAdapter or InferenceService."
+    )]
     public string? Kind { get; set; } = "Deployment";
 
     [Required]
@@ -103,7 +126,9 @@ public sealed class InferenceScalerFallback
 
     [AllowedValues("static", "currentReplicas", "currentReplicasIfHigher", "currentReplicasIfLower", "scalingModifiers")]
     [DefaultJson("\"static\"")]
-    [Description("static: `replicas`. currentReplicas: as many as there are. currentReplicasIfHigher, currentReplicasIfLower: as many as there are where that is more, or less, than `replicas`. scalingModifiers: the trigger is nil to the formula.")]
+    [Description(
+        "static: `replicas`. currentReplicas: as many as there are. currentReplicasIfHigher, currentReplicasIfLower: as many as there are where that is more, or less, than `replicas`. scalingModifiers: the trigger is nil to the formula."
+    )]
     public string? Behavior { get; set; } = "static";
 }
 
@@ -179,7 +204,9 @@ public sealed class InferenceScalerModifiers
 {
     [Required]
     [Length(1, 4096)]
-    [Description("A formula over the triggers' names, in KEDA's language: `(tokens + queue) / 2`, `queue > 2 ? queue : tokens`, `primary ?? secondary`.")]
+    [Description(
+        "A formula over the triggers' names, in KEDA's language: `(tokens + queue) / 2`, `queue > 2 ? queue : tokens`, `primary ?? secondary`."
+    )]
     public string? Formula { get; set; }
 
     [Required]
@@ -209,7 +236,9 @@ public sealed class InferenceScalerTrigger
 {
     [Required]
     [AllowedValues("tokens", "queue", "kv-cache", "gpu-utilization", "latency", "prometheus", "cron")]
-    [Description("tokens: tokens per second and replica. queue: requests that wait, per replica. kv-cache, gpu-utilization: percent. latency: seconds at a percentile. prometheus: a query. cron: a time of day.")]
+    [Description(
+        "tokens: tokens per second and replica. queue: requests that wait, per replica. kv-cache, gpu-utilization: percent. latency: seconds at a percentile. prometheus: a query. cron: a time of day."
+    )]
     public string? Type { get; set; }
 
     [Length(1, 63)]
@@ -220,12 +249,16 @@ public sealed class InferenceScalerTrigger
     [IntOrString]
     [Items(0, 16)]
     [ItemLength(0, 4096)]
-    [Description("tokens: generatedPerSecond or promptPerSecond. queue: waiting. kv-cache, gpu-utilization: percent. latency: metric (firstToken, betweenTokens, endToEnd), percentile (95), seconds. "
-        + "prometheus: source, query, threshold, activationThreshold, ignoreNullValues, acceptPartialAnswer. cron: timezone, start, end, desiredReplicas. All that measure: activation, above which the trigger is active (0).")]
+    [Description(
+        "tokens: generatedPerSecond or promptPerSecond. queue: waiting. kv-cache, gpu-utilization: percent. latency: metric (firstToken, betweenTokens, endToEnd), percentile (95), seconds. "
+            + "prometheus: source, query, threshold, activationThreshold, ignoreNullValues, acceptPartialAnswer. cron: timezone, start, end, desiredReplicas. All that measure: activation, above which the trigger is active (0)."
+    )]
     public IReadOnlyDictionary<string, string>? Metadata { get; set; }
 
     [AllowedValues("AverageValue", "Value")]
-    [Description("Of prometheus alone. AverageValue: the figure is shared by the replicas, and is the default. Value: it is what it is however many there are.")]
+    [Description(
+        "Of prometheus alone. AverageValue: the figure is shared by the replicas, and is the default. Value: it is what it is however many there are."
+    )]
     public string? MetricType { get; set; }
 }
 

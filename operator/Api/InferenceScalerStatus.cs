@@ -61,7 +61,9 @@ public sealed class InferenceScalerStatus
 
     [Items(0, 16)]
     [ListType("map", "type")]
-    [Description("Ready: it is looked after. Active: a trigger is active. Affordable: the money carries what demand asks for. Fallback: the fallback stands in for a trigger. Contested, while it holds: somebody else keeps scaling the target.")]
+    [Description(
+        "Ready: it is looked after. Active: a trigger is active. Affordable: the money carries what demand asks for. Fallback: the fallback stands in for a trigger. Contested, while it holds: somebody else keeps scaling the target."
+    )]
     public IReadOnlyList<V1Condition>? Conditions { get; set; }
 
     /// <summary>Takes away what is never read back.</summary>

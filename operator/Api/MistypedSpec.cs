@@ -17,8 +17,10 @@ internal static class MistypedSpec
         foreach (var field in metadata.MistypedFields)
         {
             // A number for a text is an amount without quotes; a null in a list is nothing.
-            if (field is { IsConverted: true, Found: not "null" }) continue;
-            if (IsWithin(field.Path, part) || IsWithin(part, field.Path)) errors.Add(new(field.Path, $"is {field.Found}, not {field.Expected}"));
+            if (field is { IsConverted: true, Found: not "null" })
+                continue;
+            if (IsWithin(field.Path, part) || IsWithin(part, field.Path))
+                errors.Add(new(field.Path, $"is {field.Found}, not {field.Expected}"));
         }
     }
 

@@ -44,13 +44,20 @@ public static class TriggerReader
         };
         if (type is not { } known)
         {
-            errors.Add(new($"{path}.type", $"\"{InferenceScalerReader.Shorten(trigger.Type ?? "")}\" is none of tokens, queue, kv-cache, gpu-utilization, latency, prometheus, cron"));
+            errors.Add(
+                new(
+                    $"{path}.type",
+                    $"\"{InferenceScalerReader.Shorten(trigger.Type ?? "")}\" is none of tokens, queue, kv-cache, gpu-utilization, latency, prometheus, cron"
+                )
+            );
             return null;
         }
         var at = $"{path}.metadata";
         var metricType = known == TriggerType.Latency ? TriggerMetricType.Value : TriggerMetricType.AverageValue;
-        if (known == TriggerType.Prometheus) metricType = InferenceScalerReader.ReadMetricType(trigger.MetricType, metricType, $"{path}.metricType", errors);
-        else if (trigger.MetricType is not null) errors.Add(new($"{path}.metricType", "is for triggers of type prometheus alone"));
+        if (known == TriggerType.Prometheus)
+            metricType = InferenceScalerReader.ReadMetricType(trigger.MetricType, metricType, $"{path}.metricType", errors);
+        else if (trigger.MetricType is not null)
+            errors.Add(new($"{path}.metricType", "is for triggers of type prometheus alone"));
         string[] keys = known switch
         {
             TriggerType.Tokens => [Generated, Prompt, ActivationKey],
@@ -61,58 +68,93 @@ public static class TriggerReader
             _ => [TimeZone, Start, End, DesiredReplicas],
         };
         foreach (var key in metadata.Keys.Where(key => !keys.Contains(key)).Order(StringComparer.Ordinal))
-            errors.Add(new(at, $"a trigger of type {trigger.Type} has no \"{InferenceScalerReader.Shorten(key)}\": it has {string.Join(", ", keys)}"));
+            errors.Add(
+                new(
+                    at,
+                    $"a trigger of type {trigger.Type} has no \"{InferenceScalerReader.Shorten(key)}\": it has {string.Join(", ", keys)}"
+                )
+            );
 
         string? Get(string key) => metadata.GetValueOrDefault(key);
         var (target, activation) = (1d, 0d);
         switch (known)
         {
             case TriggerType.Tokens:
-                if (Get(Generated) is null == Get(Prompt) is null) errors.Add(new(at, $"needs one of {Generated} and {Prompt}"));
-                target = Number(Get(Generated) ?? Get(Prompt), $"{at}.{(Get(Generated) is null ? Prompt : Generated)}", errors, positive: true);
+                if (Get(Generated) is null == Get(Prompt) is null)
+                    errors.Add(new(at, $"needs one of {Generated} and {Prompt}"));
+                target = Number(
+                    Get(Generated) ?? Get(Prompt),
+                    $"{at}.{(Get(Generated) is null ? Prompt : Generated)}",
+                    errors,
+                    positive: true
+                );
                 break;
             case TriggerType.Queue:
                 target = Number(Get("waiting"), $"{at}.waiting", errors, positive: true);
                 break;
             case TriggerType.KvCache or TriggerType.GpuUtilization:
                 target = Number(Get("percent"), $"{at}.percent", errors, positive: true);
-                if (target > 100) errors.Add(new($"{at}.percent", "is above 100"));
+                if (target > 100)
+                    errors.Add(new($"{at}.percent", "is above 100"));
                 break;
             case TriggerType.Latency:
                 target = Number(Get("seconds"), $"{at}.seconds", errors, positive: true);
-                if (Get(Metric) is not { } metric || !Latencies.Contains(metric)) errors.Add(new($"{at}.{Metric}", $"is none of {string.Join(", ", Latencies)}"));
-                if (Get(Percentile) is { } percentile && Number(percentile, $"{at}.{Percentile}", errors, positive: true) >= 100) errors.Add(new($"{at}.{Percentile}", "is not below 100"));
+                if (Get(Metric) is not { } metric || !Latencies.Contains(metric))
+                    errors.Add(new($"{at}.{Metric}", $"is none of {string.Join(", ", Latencies)}"));
+                if (Get(Percentile) is { } percentile && Number(percentile, $"{at}.{Percentile}", errors, positive: true) >= 100)
+                    errors.Add(new($"{at}.{Percentile}", "is not below 100"));
                 break;
             case TriggerType.Prometheus:
-                if (Get(Query) is not { Length: > 0 }) errors.Add(new($"{at}.{Query}", "is required"));
+                if (Get(Query) is not { Length: > 0 })
+                    errors.Add(new($"{at}.{Query}", "is required"));
                 target = Number(Get("threshold"), $"{at}.threshold", errors, positive: true);
-                if (Get("activationThreshold") is { } above) activation = Number(above, $"{at}.activationThreshold", errors, positive: false);
+                if (Get("activationThreshold") is { } above)
+                    activation = Number(above, $"{at}.activationThreshold", errors, positive: false);
                 foreach (var key in (string[])[IgnoreNullValues, AcceptPartialAnswer])
-                    if (Get(key) is { } flag && flag is not ("true" or "false")) errors.Add(new($"{at}.{key}", "is neither true nor false"));
+                    if (Get(key) is { } flag && flag is not ("true" or "false"))
+                        errors.Add(new($"{at}.{key}", "is neither true nor false"));
                 break;
             case TriggerType.Cron:
-                if (CronWindow.TryParse(Get(Start) ?? "", Get(End) ?? "", Get(TimeZone) ?? "", out var wrong) is null) errors.Add(new(at, wrong));
-                if (Number(Get(DesiredReplicas), $"{at}.{DesiredReplicas}", errors, positive: true) is var replicas && (replicas != Math.Floor(replicas) || replicas > 10000)) errors.Add(new($"{at}.{DesiredReplicas}", "is not a whole number up to 10000"));
+                if (CronWindow.TryParse(Get(Start) ?? "", Get(End) ?? "", Get(TimeZone) ?? "", out var wrong) is null)
+                    errors.Add(new(at, wrong));
+                if (
+                    Number(Get(DesiredReplicas), $"{at}.{DesiredReplicas}", errors, positive: true) is var replicas
+                    && (replicas != Math.Floor(replicas) || replicas > 10000)
+                )
+                    errors.Add(new($"{at}.{DesiredReplicas}", "is not a whole number up to 10000"));
                 break;
         }
-        if (Get(ActivationKey) is { } active && known != TriggerType.Prometheus && known != TriggerType.Cron) activation = Number(active, $"{at}.{ActivationKey}", errors, positive: false);
-        return errors.Count > before ? null : new()
-        {
-            Name = trigger.Name ?? string.Create(CultureInfo.InvariantCulture, $"s{index}-{trigger.Type}"),
-            Type = known,
-            Target = target,
-            Activation = activation,
-            MetricType = metricType,
-            Metadata = metadata,
-        };
+        if (Get(ActivationKey) is { } active && known != TriggerType.Prometheus && known != TriggerType.Cron)
+            activation = Number(active, $"{at}.{ActivationKey}", errors, positive: false);
+        return errors.Count > before
+            ? null
+            : new()
+            {
+                Name = trigger.Name ?? string.Create(CultureInfo.InvariantCulture, $"s{index}-{trigger.Type}"),
+                Type = known,
+                Target = target,
+                Activation = activation,
+                MetricType = metricType,
+                Metadata = metadata,
+            };
     }
 
     /// <summary>A decimal number from 0 on, as <c>5</c>, <c>0.5</c> or <c>.5</c>. Anything else is added to the errors.</summary>
     internal static double Number(string? text, string path, List<FieldError> errors, bool positive)
     {
-        if (text is { Length: <= 22 } && double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var value)
-            && value is >= 0 and < 1e12 && (!positive || value > 0)) return value;
-        errors.Add(new(path, text is null ? "is required" : $"\"{InferenceScalerReader.Shorten(text)}\" is not a number{(positive ? " above 0" : "")}"));
+        if (
+            text is { Length: <= 22 }
+            && double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var value)
+            && value is >= 0 and < 1e12
+            && (!positive || value > 0)
+        )
+            return value;
+        errors.Add(
+            new(
+                path,
+                text is null ? "is required" : $"\"{InferenceScalerReader.Shorten(text)}\" is not a number{(positive ? " above 0" : "")}"
+            )
+        );
         return 1;
     }
 }

@@ -8,10 +8,17 @@ namespace Bursar.Api;
 [KubernetesEntity(Group = ApiGroup.Name, ApiVersion = ApiGroup.Version, Kind = KindName, PluralName = PluralName)]
 [KubernetesEntityShortNames("gpul")]
 [EntityScope(EntityScope.Namespaced)]
-[Description("A GpuLedger is one shard of Bursar's account book, in Bursar's own namespace: what the GPU work of one namespace used on one day. "
-    + "Only the operator writes it. Budgets are sums over it; deleting one loses what was counted.")]
+[Description(
+    "A GpuLedger is one shard of Bursar's account book, in Bursar's own namespace: what the GPU work of one namespace used on one day. "
+        + "Only the operator writes it. Budgets are sums over it; deleting one loses what was counted."
+)]
 [GenericAdditionalPrinterColumn(".spec.kind", "Holds", "string", Description = "base, pods, usage, nodes, budget, day, series or clock.")]
-[GenericAdditionalPrinterColumn(".spec.namespace", "For", "string", Description = "The namespace whose work is booked here; empty for what belongs to none.")]
+[GenericAdditionalPrinterColumn(
+    ".spec.namespace",
+    "For",
+    "string",
+    Description = "The namespace whose work is booked here; empty for what belongs to none."
+)]
 [GenericAdditionalPrinterColumn(".spec.day", "Day", "string", Description = "The day in UTC.")]
 [GenericAdditionalPrinterColumn(".spec.shard", "Shard", "integer")]
 [GenericAdditionalPrinterColumn(".metadata.creationTimestamp", "Age", "date")]
@@ -39,7 +46,9 @@ public sealed class GpuLedgerSpec
 {
     [Required]
     [Length(1, 32)]
-    [Description("What is in it: base (prices and the installation), pods, usage (what agents measured of pods on a day), nodes, budget (what was parked, and decisions), day (sums of a day whose pods are no longer kept) series (how long the last runs of a series took) or clock (up to when the others are complete).")]
+    [Description(
+        "What is in it: base (prices and the installation), pods, usage (what agents measured of pods on a day), nodes, budget (what was parked, and decisions), day (sums of a day whose pods are no longer kept) series (how long the last runs of a series took) or clock (up to when the others are complete)."
+    )]
     public string? Kind { get; set; }
 
     [Length(0, 63)]
@@ -59,7 +68,9 @@ public sealed class GpuLedgerSpec
 
     [Required]
     [PreserveUnknownFields]
-    [Description("The entries: when a pod held how many GPUs, prices and their changes, cursors of the agents' journals, what is parked with "
-        + "its original value, and decisions with their inputs. Its form belongs to the operator and changes with it.")]
+    [Description(
+        "The entries: when a pod held how many GPUs, prices and their changes, cursors of the agents' journals, what is parked with "
+            + "its original value, and decisions with their inputs. Its form belongs to the operator and changes with it."
+    )]
     public JsonElement Data { get; set; }
 }

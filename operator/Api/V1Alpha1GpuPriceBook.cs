@@ -13,8 +13,18 @@ namespace Bursar.Api;
 [Description("A GpuPriceBook says what an hour of each GPU costs. Exactly one book, the default one, prices the cluster.")]
 [GenericAdditionalPrinterColumn(".spec.default", "Default", "boolean", Description = "Whether this book prices the cluster.")]
 [GenericAdditionalPrinterColumn(".spec.currency", "Currency", "string")]
-[GenericAdditionalPrinterColumn(".status.conditions[?(@.type==\"Ready\")].reason", "State", "string", Description = "The reason of the condition Ready.")]
-[GenericAdditionalPrinterColumn(".status.conditions[?(@.type==\"PricesTrusted\")].status", "Trusted", "string", Description = "Whether every node is charged at this book's rates.")]
+[GenericAdditionalPrinterColumn(
+    ".status.conditions[?(@.type==\"Ready\")].reason",
+    "State",
+    "string",
+    Description = "The reason of the condition Ready."
+)]
+[GenericAdditionalPrinterColumn(
+    ".status.conditions[?(@.type==\"PricesTrusted\")].status",
+    "Trusted",
+    "string",
+    Description = "Whether every node is charged at this book's rates."
+)]
 [GenericAdditionalPrinterColumn(".metadata.creationTimestamp", "Age", "date")]
 public sealed class V1Alpha1GpuPriceBook : IKubernetesEntity<V1Alpha1GpuPriceBook>
 {
@@ -53,12 +63,16 @@ public sealed class GpuPriceBookSpec
 
     [Required]
     [Items(0, 500)]
-    [Description("The rates; the first that matches a node wins. A node that none matches is unpriced, which a condition and an Event say.")]
+    [Description(
+        "The rates; the first that matches a node wins. A node that none matches is unpriced, which a condition and an Event say."
+    )]
     public IReadOnlyList<GpuPriceRate>? Rates { get; set; }
 
     [DefaultJson("{}")]
-    [Description("What a price may be before a person has looked at it. A change outside of it is not taken over: the last trusted price goes on, forecasts "
-        + "pause and PricesTrusted is False, until the annotation bursar.dev/accept-generation names this book's generation. A price of zero is always outside.")]
+    [Description(
+        "What a price may be before a person has looked at it. A change outside of it is not taken over: the last trusted price goes on, forecasts "
+            + "pause and PricesTrusted is False, until the annotation bursar.dev/accept-generation names this book's generation. A price of zero is always outside."
+    )]
     public GpuPriceGuard? Guard { get; set; } = new();
 }
 
@@ -74,16 +88,22 @@ public sealed class GpuPriceRate
     [RangeMaximum(999_999_999)]
     [Length(1, 20)]
     [Pattern(@"^[0-9]{1,9}(\.[0-9]{1,9})?$")]
-    [Description("Money per GPU and hour, in the book's currency: a whole number, or in quotes digits with a fraction of up to nine digits, such as \"3.06\". "
-        + "Of a whole card: MIG slices cost the mean of their parts of its compute and memory, shared slots the card divided by its slots.")]
+    [Description(
+        "Money per GPU and hour, in the book's currency: a whole number, or in quotes digits with a fraction of up to nine digits, such as \"3.06\". "
+            + "Of a whole card: MIG slices cost the mean of their parts of its compute and memory, shared slots the card divided by its slots."
+    )]
     public string? PerGpuHour { get; set; }
 
-    [Description("Hardware of one's own: the price per GPU and hour is capitalCost / lifetime + yearlyCost / 8760h + power x PUE x tariff.")]
+    [Description(
+        "Hardware of one's own: the price per GPU and hour is capitalCost / lifetime + yearlyCost / 8760h + power x PUE x tariff."
+    )]
     public GpuPriceOwned? Owned { get; set; }
 
     [Format("date-time")]
     [Length(1, 64)]
-    [Description("From when on the rate counts (RFC 3339); until then the rates below it do. A date that has passed when the rate is first seen counts from then.")]
+    [Description(
+        "From when on the rate counts (RFC 3339); until then the rates below it do. A date that has passed when the rate is first seen counts from then."
+    )]
     public string? From { get; set; }
 
     [Length(0, 256)]
@@ -94,12 +114,16 @@ public sealed class GpuPriceRate
 public sealed class GpuPriceMatch
 {
     [Length(1, 128)]
-    [Description("The GPU's product name, as the node label nvidia.com/gpu.product has it (without what it appends for slices and slots), else as NVML gives it. "
-        + "* stands for any characters, ? for one. Left out: any product.")]
+    [Description(
+        "The GPU's product name, as the node label nvidia.com/gpu.product has it (without what it appends for slices and slots), else as NVML gives it. "
+            + "* stands for any characters, ? for one. Left out: any product."
+    )]
     public string? Product { get; set; }
 
     [Length(1, 63)]
-    [Description("on-demand, spot or reserved, as Karpenter, EKS, GKE and AKS label it, each in its own spelling; a node without such a label is on-demand. * and ? as above.")]
+    [Description(
+        "on-demand, spot or reserved, as Karpenter, EKS, GKE and AKS label it, each in its own spelling; a node without such a label is on-demand. * and ? as above."
+    )]
     public string? CapacityType { get; set; }
 
     [Length(1, 63)]
@@ -129,7 +153,10 @@ public sealed class GpuPriceOwned
     [Required]
     [Length(1, 64)]
     [Pattern(GoDuration.Pattern)]
-    [ValidationRule(DurationRule.Seconds + " >= 3600 && " + DurationRule.Seconds + " <= 3153600000", message: "lifetime must be from 1h to 876000h")]
+    [ValidationRule(
+        DurationRule.Seconds + " >= 3600 && " + DurationRule.Seconds + " <= 3153600000",
+        message: "lifetime must be from 1h to 876000h"
+    )]
     [Description("Over how long that is written off, such as 1460d for four years.")]
     public string? Lifetime { get; set; }
 
@@ -160,11 +187,17 @@ public sealed class GpuPriceOwned
 
     [RangeMinimum(1)]
     [RangeMaximum(100_000)]
-    [Description("What one GPU draws, with its share of the machine, in watts. Left out: the rated power of its board, where Bursar knows it; else the rate prices nothing.")]
+    [Description(
+        "What one GPU draws, with its share of the machine, in watts. Left out: the rated power of its board, where Bursar knows it; else the rate prices nothing."
+    )]
     public int? PowerWatts { get; set; }
 }
 
-[ValidationRule("!has(self.minPerGpuHour) || !has(self.maxPerGpuHour) || double(self.minPerGpuHour) <= double(self.maxPerGpuHour)", message: "minPerGpuHour must not be more than maxPerGpuHour", fieldPath: ".minPerGpuHour")]
+[ValidationRule(
+    "!has(self.minPerGpuHour) || !has(self.maxPerGpuHour) || double(self.minPerGpuHour) <= double(self.maxPerGpuHour)",
+    message: "minPerGpuHour must not be more than maxPerGpuHour",
+    fieldPath: ".minPerGpuHour"
+)]
 public sealed class GpuPriceGuard
 {
     [IntOrString]
@@ -186,7 +219,9 @@ public sealed class GpuPriceGuard
     [DefaultJson("300")]
     [RangeMinimum(1)]
     [RangeMaximum(1_000_000)]
-    [Description("By how much a price may change at once, in percent of the smaller of the two: 300 lets it rise to four times or fall to a quarter.")]
+    [Description(
+        "By how much a price may change at once, in percent of the smaller of the two: 300 lets it rise to four times or fall to a quarter."
+    )]
     public int? MaxJumpPercent { get; set; } = PriceGuard.DefaultJumpPercent;
 }
 
@@ -197,6 +232,8 @@ public sealed class GpuPriceBookStatus
 
     [Items(0, 16)]
     [ListType("map", "type")]
-    [Description("Ready: the book can be read and is in use, or why not. PricesTrusted, of the default book: every node is charged at its rates, or which are not, at what price, and why.")]
+    [Description(
+        "Ready: the book can be read and is in use, or why not. PricesTrusted, of the default book: every node is charged at its rates, or which are not, at what price, and why."
+    )]
     public IReadOnlyList<V1Condition>? Conditions { get; set; }
 }

@@ -7,12 +7,19 @@ namespace Bursar.Api;
 [KubernetesEntity(Group = ApiGroup.Name, ApiVersion = ApiGroup.Version, Kind = KindName, PluralName = PluralName)]
 [KubernetesEntityShortNames("infs")]
 [EntityScope(EntityScope.Namespaced)]
-[Description("An InferenceScaler scales an inference workload to its demand, to zero and back, and never past what its budget and its own cap "
-    + "carry. Its fields have the names and meanings of KEDA's ScaledObject.")]
+[Description(
+    "An InferenceScaler scales an inference workload to its demand, to zero and back, and never past what its budget and its own cap "
+        + "carry. Its fields have the names and meanings of KEDA's ScaledObject."
+)]
 [GenericAdditionalPrinterColumn(".status.target", "Target", "string", Description = "What it scales.")]
 [GenericAdditionalPrinterColumn(".status.replicas", "Replicas", "integer", Description = "The replicas that are asked of the target.")]
 [GenericAdditionalPrinterColumn(".status.wanted", "Wanted", "integer", Description = "The replicas that demand asks for.")]
-[GenericAdditionalPrinterColumn(".status.affordable", "Affordable", "integer", Description = "The replicas that the money carries; empty where no money limits them.")]
+[GenericAdditionalPrinterColumn(
+    ".status.affordable",
+    "Affordable",
+    "integer",
+    Description = "The replicas that the money carries; empty where no money limits them."
+)]
 [GenericAdditionalPrinterColumn(".status.costPerHour", "Cost/h", "string", Description = "What the target's pods cost per hour.")]
 [GenericAdditionalPrinterColumn(".status.reason", "Reason", "string", Description = "Why the replicas are as they are.")]
 [GenericAdditionalPrinterColumn(".metadata.creationTimestamp", "Age", "date")]

@@ -16,8 +16,11 @@ public sealed class WorkSelector
     public IReadOnlyList<WorkSelectorTerm>? MatchExpressions { get; set; }
 }
 
-[ValidationRule("self.operator in ['In', 'NotIn'] ? has(self.values) && size(self.values) > 0 : !has(self.values) || size(self.values) == 0",
-    message: "In and NotIn need values; Exists and DoesNotExist have none", fieldPath: ".values")]
+[ValidationRule(
+    "self.operator in ['In', 'NotIn'] ? has(self.values) && size(self.values) > 0 : !has(self.values) || size(self.values) == 0",
+    message: "In and NotIn need values; Exists and DoesNotExist have none",
+    fieldPath: ".values"
+)]
 public sealed class WorkSelectorTerm
 {
     [Required]

@@ -7,11 +7,15 @@ public static class WorkSelectors
 {
     public static LabelSelector Read(WorkSelector? selector, string path, List<FieldError> errors)
     {
-        if (selector is null) return LabelSelector.Everything;
+        if (selector is null)
+            return LabelSelector.Everything;
         var read = new LabelSelector
         {
             MatchLabels = selector.MatchLabels ?? new Dictionary<string, string>(),
-            MatchExpressions = [.. (selector.MatchExpressions ?? []).Select(e => new LabelRequirement(e.Key ?? "", e.Operator ?? "", e.Values ?? []))],
+            MatchExpressions =
+            [
+                .. (selector.MatchExpressions ?? []).Select(e => new LabelRequirement(e.Key ?? "", e.Operator ?? "", e.Values ?? [])),
+            ],
         };
         errors.AddRange(read.Validate(path));
         return read;

@@ -33,14 +33,30 @@ internal sealed class DemoCluster : IAsyncDisposable
     private NodeSimulator? _nodes;
     private Task _pacing = Task.CompletedTask;
 
-    private DemoCluster(Bursar.Sandbox.Sandbox sandbox, VirtualTimeProvider time, TimeProvider wall, string kubeconfigPath, KubeConfig config, ActivityTracker tracker, ILoggerFactory logs)
+    private DemoCluster(
+        Bursar.Sandbox.Sandbox sandbox,
+        VirtualTimeProvider time,
+        TimeProvider wall,
+        string kubeconfigPath,
+        KubeConfig config,
+        ActivityTracker tracker,
+        ILoggerFactory logs
+    )
     {
         _sandbox = sandbox;
         _wall = wall;
         Time = time;
         Start = time.GetUtcNow();
         KubeconfigPath = kubeconfigPath;
-        _inside = new(config, new() { TimeProvider = time, ActivityTracker = tracker, LoggerFactory = logs });
+        _inside = new(
+            config,
+            new()
+            {
+                TimeProvider = time,
+                ActivityTracker = tracker,
+                LoggerFactory = logs,
+            }
+        );
         Client = new(config, new() { TimeProvider = wall });
     }
 
@@ -59,11 +75,25 @@ internal sealed class DemoCluster : IAsyncDisposable
     /// <summary>Ends only when the operator fails.</summary>
     public Task Operator { get; private set; } = Task.CompletedTask;
 
-    public static async Task<DemoCluster> StartAsync(string kubeconfigPath, double speed, TimeProvider wall, ILoggerFactory logs, CancellationToken cancellationToken)
+    public static async Task<DemoCluster> StartAsync(
+        string kubeconfigPath,
+        double speed,
+        TimeProvider wall,
+        ILoggerFactory logs,
+        CancellationToken cancellationToken
+    )
     {
         var tracker = new ActivityTracker();
         var time = new VirtualTimeProvider(DemoWorld.StartOf(wall.GetUtcNow()), tracker, wall);
-        var sandbox = await Bursar.Sandbox.Sandbox.StartAsync(new SandboxOptions { Time = time, Activity = tracker, LoggerFactory = logs }, cancellationToken);
+        var sandbox = await Bursar.Sandbox.Sandbox.StartAsync(
+            new SandboxOptions
+            {
+                Time = time,
+                Activity = tracker,
+                LoggerFactory = logs,
+            },
+            cancellationToken
+        );
         await sandbox.WriteKubeconfigAsync(kubeconfigPath, cancellationToken);
         var config = KubeConfig.FromFile(kubeconfigPath);
         var cluster = new DemoCluster(sandbox, time, wall, kubeconfigPath, config, tracker, logs);
@@ -87,20 +117,36 @@ internal sealed class DemoCluster : IAsyncDisposable
         }
     }
 
-    /// <summary>Waits until the runaway job is suspended in the API and its budget's status says so; null when the deadline passes first.</summary>
+    /// <summary>
+    /// Waits until the runaway job is suspended in the API and its budget's status says so; null when the deadline passes first.
+    /// </summary>
     public async Task<DemoCatch?> WaitForCatchAsync(TimeSpan deadline, CancellationToken cancellationToken)
     {
         var until = _wall.GetUtcNow() + deadline;
         while (_wall.GetUtcNow() < until)
         {
-            if (Operator.IsCompleted) await Operator;
+            if (Operator.IsCompleted)
+                await Operator;
             var job = await Client.GetOrNullAsync<V1Job>(DemoWorld.RunawayJob, DemoWorld.RunawayNamespace, cancellationToken);
             if (job is { Spec.Suspend: true })
             {
-                var budget = await Client.GetAsync<V1Alpha1GpuBudget>(DemoWorld.RunawayBudget, DemoWorld.RunawayNamespace, cancellationToken);
-                if (budget.Status is { } status && status.Suspended?.FirstOrDefault(s => s.Name == DemoWorld.RunawayJob) is { } suspended
-                    && Core.Text.Rfc3339.TryParse(suspended.Since, out var since))
-                    return new(job, suspended, status.Workloads?.FirstOrDefault(w => w.Name == DemoWorld.RunawayJob), status, since - (job.Metadata.CreationTimestamp ?? Start));
+                var budget = await Client.GetAsync<V1Alpha1GpuBudget>(
+                    DemoWorld.RunawayBudget,
+                    DemoWorld.RunawayNamespace,
+                    cancellationToken
+                );
+                if (
+                    budget.Status is { } status
+                    && status.Suspended?.FirstOrDefault(s => s.Name == DemoWorld.RunawayJob) is { } suspended
+                    && Core.Text.Rfc3339.TryParse(suspended.Since, out var since)
+                )
+                    return new(
+                        job,
+                        suspended,
+                        status.Workloads?.FirstOrDefault(w => w.Name == DemoWorld.RunawayJob),
+                        status,
+                        since - (job.Metadata.CreationTimestamp ?? Start)
+                    );
             }
             await Task.Delay(LookEvery, _wall, cancellationToken);
         }
@@ -112,15 +158,18 @@ internal sealed class DemoCluster : IAsyncDisposable
         // Time goes on until everyone has let go: who waits for a timer would else wait for ever.
         await _stopOperator.CancelAsync();
         await Operator.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        if (_nodes is not null) await _nodes.DisposeAsync();
-        if (_controllers is not null) await _controllers.DisposeAsync();
+        if (_nodes is not null)
+            await _nodes.DisposeAsync();
+        if (_controllers is not null)
+            await _controllers.DisposeAsync();
         await _stopTime.CancelAsync();
         await _pacing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         _inside.Dispose();
         Client.Dispose();
         await _sandbox.DisposeAsync();
         // Only our own: the reader may have put another file there.
-        if (File.Exists(KubeconfigPath) && await File.ReadAllTextAsync(KubeconfigPath) == _sandbox.Kubeconfig) File.Delete(KubeconfigPath);
+        if (File.Exists(KubeconfigPath) && await File.ReadAllTextAsync(KubeconfigPath) == _sandbox.Kubeconfig)
+            File.Delete(KubeconfigPath);
         _stopOperator.Dispose();
         _stopTime.Dispose();
     }
@@ -134,13 +183,23 @@ internal sealed class DemoCluster : IAsyncDisposable
         var leads = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var options = new OperatorOptions { Identity = "bursar-demo", MetricsAddress = "127.0.0.1:0" };
         Operator = Task.Run(() => OperateAsync(options, config, logs, tracker, () => leads.TrySetResult()), CancellationToken.None);
-        if (await Task.WhenAny(leads.Task, Operator).WaitAsync(cancellationToken) == Operator) await Operator;
+        if (await Task.WhenAny(leads.Task, Operator).WaitAsync(cancellationToken) == Operator)
+            await Operator;
 
         await DemoWorld.CreateBudgetsAsync(_inside, cancellationToken);
         await DemoWorld.CreateWorkAsync(_inside, cancellationToken);
     }
-    /// <summary>As a Deployment would: an operator that finds its ledger written by someone else (<c>bursar release</c>) ends and starts anew.</summary>
-    private async Task OperateAsync(OperatorOptions options, KubeConfig config, ILoggerFactory logs, ActivityTracker tracker, Action leading)
+
+    /// <summary>
+    /// As a Deployment would: an operator that finds its ledger written by someone else (<c>bursar release</c>) ends and starts anew.
+    /// </summary>
+    private async Task OperateAsync(
+        OperatorOptions options,
+        KubeConfig config,
+        ILoggerFactory logs,
+        ActivityTracker tracker,
+        Action leading
+    )
     {
         while (true)
         {

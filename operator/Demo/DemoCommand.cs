@@ -10,7 +10,10 @@ namespace Bursar.Demo;
 /// <summary>How the demo runs.</summary>
 internal sealed record DemoOptions
 {
-    /// <summary>Where the kubeconfig is written; null: <c>./bursar-demo.kubeconfig</c>, with <see cref="Once"/> or where that cannot be, a temporary folder.</summary>
+    /// <summary>
+    /// Where the kubeconfig is written; null: <c>./bursar-demo.kubeconfig</c>, with <see cref="Once"/> or where that cannot be, a temporary
+    /// folder.
+    /// </summary>
     public string? Kubeconfig { get; init; }
 
     /// <summary>The cluster's time against the wall clock's.</summary>
@@ -32,21 +35,59 @@ internal static class DemoCommand
 
     public static RootCommand Create()
     {
-        var speed = new Option<double>("--speed") { Description = "How much faster than the wall clock the cluster's time runs.", DefaultValueFactory = _ => new DemoOptions().Speed, CustomParser = ReadSpeed };
-        var once = new Option<bool>("--once") { Description = "End with a summary once the runaway job is suspended; exit code 1 if it is not." };
-        var kubeconfig = new Option<string?>("--kubeconfig") { Description = $"Where to write the cluster's kubeconfig (./{DefaultKubeconfig}); removed at the end." };
-        var command = new RootCommand($"Watch Bursar catch a runaway training job on an embedded cluster. {CommandLine.ExitCodes}") { speed, once, kubeconfig };
-        command.SetAction((parsed, cancellationToken) =>
+        var speed = new Option<double>("--speed")
         {
-            var terminal = !Console.IsOutputRedirected && string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR")) && AnsiConsole.Profile.Capabilities.Ansi;
-            var options = new DemoOptions { Kubeconfig = parsed.GetValue(kubeconfig), Speed = parsed.GetRequiredValue(speed), Once = parsed.GetValue(once) };
-            return RunAsync(options, terminal ? AnsiConsole.Console : null, parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error, cancellationToken);
-        });
+            Description = "How much faster than the wall clock the cluster's time runs.",
+            DefaultValueFactory = _ => new DemoOptions().Speed,
+            CustomParser = ReadSpeed,
+        };
+        var once = new Option<bool>("--once")
+        {
+            Description = "End with a summary once the runaway job is suspended; exit code 1 if it is not.",
+        };
+        var kubeconfig = new Option<string?>("--kubeconfig")
+        {
+            Description = $"Where to write the cluster's kubeconfig (./{DefaultKubeconfig}); removed at the end.",
+        };
+        var command = new RootCommand($"Watch Bursar catch a runaway training job on an embedded cluster. {CommandLine.ExitCodes}")
+        {
+            speed,
+            once,
+            kubeconfig,
+        };
+        command.SetAction(
+            (parsed, cancellationToken) =>
+            {
+                var terminal =
+                    !Console.IsOutputRedirected
+                    && string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR"))
+                    && AnsiConsole.Profile.Capabilities.Ansi;
+                var options = new DemoOptions
+                {
+                    Kubeconfig = parsed.GetValue(kubeconfig),
+                    Speed = parsed.GetRequiredValue(speed),
+                    Once = parsed.GetValue(once),
+                };
+                return RunAsync(
+                    options,
+                    terminal ? AnsiConsole.Console : null,
+                    parsed.InvocationConfiguration.Output,
+                    parsed.InvocationConfiguration.Error,
+                    cancellationToken
+                );
+            }
+        );
         return command;
     }
 
     /// <param name="console">The terminal to draw on; null: plain lines to <paramref name="output"/>.</param>
-    public static async Task<int> RunAsync(DemoOptions options, IAnsiConsole? console, TextWriter output, TextWriter error, CancellationToken cancellationToken)
+    public static async Task<int> RunAsync(
+        DemoOptions options,
+        IAnsiConsole? console,
+        TextWriter output,
+        TextWriter error,
+        CancellationToken cancellationToken
+    )
     {
         if (options.Kubeconfig is { } path && File.Exists(path))
         {
@@ -54,9 +95,12 @@ internal static class DemoCommand
             return 1;
         }
         // Found out before the cluster is started, not after.
-        if (options.Kubeconfig is { } wanted && !Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(wanted)))) throw new CommandException($"there is no folder for the kubeconfig {wanted}.");
-        if (Directory.Exists(options.Kubeconfig)) throw new CommandException($"{options.Kubeconfig} is a folder; name the file that the kubeconfig is to be written to.");
-        var folder = options.Kubeconfig is null && (options.Once || !CanWriteHere()) ? Directory.CreateTempSubdirectory("bursar-demo-") : null;
+        if (options.Kubeconfig is { } wanted && !Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(wanted))))
+            throw new CommandException($"there is no folder for the kubeconfig {wanted}.");
+        if (Directory.Exists(options.Kubeconfig))
+            throw new CommandException($"{options.Kubeconfig} is a folder; name the file that the kubeconfig is to be written to.");
+        var folder =
+            options.Kubeconfig is null && (options.Once || !CanWriteHere()) ? Directory.CreateTempSubdirectory("bursar-demo-") : null;
         var kubeconfig = options.Kubeconfig ?? Path.Combine(folder?.FullName ?? Environment.CurrentDirectory, DefaultKubeconfig);
         try
         {
@@ -72,7 +116,14 @@ internal static class DemoCommand
         }
     }
 
-    private static async Task<int> RunAsync(DemoOptions options, string kubeconfig, IAnsiConsole? console, TextWriter output, TextWriter error, CancellationToken cancellationToken)
+    private static async Task<int> RunAsync(
+        DemoOptions options,
+        string kubeconfig,
+        IAnsiConsole? console,
+        TextWriter output,
+        TextWriter error,
+        CancellationToken cancellationToken
+    )
     {
         var log = new DemoLog();
         using var logs = LoggerFactory.Create(builder => builder.AddProvider(log));
@@ -89,7 +140,8 @@ internal static class DemoCommand
             {
                 var caught = await cluster.WaitForCatchAsync(options.Deadline, cancellationToken);
                 // Its Event is under way to the screen.
-                if (caught is not null) await Task.WhenAny(screen.SuspensionShown, shown, Task.Delay(options.Deadline, options.Wall, cancellationToken));
+                if (caught is not null)
+                    await Task.WhenAny(screen.SuspensionShown, shown, Task.Delay(options.Deadline, options.Wall, cancellationToken));
                 return Tell(caught, options, output, error, await EndAsync());
             }
             // Shown until Ctrl-C; only a failure of the operator or of the screen comes earlier.
@@ -112,7 +164,12 @@ internal static class DemoCommand
 
     private static double ReadSpeed(System.CommandLine.Parsing.ArgumentResult result)
     {
-        if (result.Tokens is [{ Value: var text }] && double.TryParse(text, CultureInfo.InvariantCulture, out var speed) && speed is >= 0.1 and <= 10_000) return speed;
+        if (
+            result.Tokens is [{ Value: var text }]
+            && double.TryParse(text, CultureInfo.InvariantCulture, out var speed)
+            && speed is >= 0.1 and <= 10_000
+        )
+            return speed;
         result.AddError("--speed is a number from 0.1 to 10000.");
         return 0;
     }
@@ -126,15 +183,20 @@ internal static class DemoCommand
         }
         var (limit, spent, rest) = (Money(caught.Budget.Limit), Money(caught.Work?.Spent), Money(caught.Suspended.CostToFinish));
         var currency = caught.Budget.Currency;
-        output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"""
+        output.WriteLine(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"""
 
-            Caught: Job {DemoWorld.RunawayNamespace}/{DemoWorld.RunawayJob} ({caught.Suspended.Reason})
-              declared    {DemoWorld.RunawayDeclared}
-              suspended   {caught.After:hh\:mm\:ss} after its creation, by the cluster's clock
-              projected   {spent + rest:0.00} {currency}; budget {DemoWorld.RunawayBudget} has {limit:0.00} for all its work
-              had spent   {spent:0.00} {currency}
-              saved       {rest:0.00} {currency}
-            """));
+                Caught: Job {DemoWorld.RunawayNamespace}/{DemoWorld.RunawayJob} ({caught.Suspended.Reason})
+                  declared    {DemoWorld.RunawayDeclared}
+                  suspended   {caught.After:hh\:mm\:ss} after its creation, by the cluster's clock
+                  projected   {spent + rest:0.00} {currency}; budget {DemoWorld.RunawayBudget} has {limit:0.00} for all its work
+                  had spent   {spent:0.00} {currency}
+                  saved       {rest:0.00} {currency}
+                """
+            )
+        );
         return 0;
     }
 
@@ -145,9 +207,14 @@ internal static class DemoCommand
         return
         [
             string.Create(CultureInfo.InvariantCulture, $"The cluster is at {cluster.Address}"),
-            string.Create(CultureInfo.InvariantCulture, $"Its time runs {speed:0.##} times as fast as yours, and it began in the past: at least 12 h"),
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"Its time runs {speed:0.##} times as fast as yours, and it began in the past: at least 12 h"
+            ),
             "ago, so kubectl's AGE shows too much. Try in another terminal, in this folder:",
-            .. kubectl == "kubectl" && File.Exists("Makefile") ? new[] { "  make tools    # kubectl into .tools/, if you have none; then .tools/kubectl" } : [],
+            .. kubectl == "kubectl" && File.Exists("Makefile")
+                ? new[] { "  make tools    # kubectl into .tools/, if you have none; then .tools/kubectl" }
+                : [],
             $"  export KUBECONFIG={cluster.KubeconfigPath}",
             $"  {kubectl} get gpub -A -w",
             $"  {kubectl} get jobs,events -n team-vision",

@@ -50,9 +50,11 @@ internal sealed class DemoScreen
         var line = $"+{_cluster.Time.GetUtcNow() - _cluster.Start:hh\\:mm\\:ss}  {text}";
         lock (_gate)
         {
-            if (_console is null) _output.WriteLine(line);
+            if (_console is null)
+                _output.WriteLine(line);
             _lines.Enqueue(line);
-            while (_lines.Count > KeptLines) _lines.Dequeue();
+            while (_lines.Count > KeptLines)
+                _lines.Dequeue();
         }
     }
 
@@ -60,10 +62,14 @@ internal sealed class DemoScreen
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         // Above the picture, where the terminal keeps them.
-        lock (_gate) foreach (var hint in _hints) _output.WriteLine(hint);
+        lock (_gate)
+            foreach (var hint in _hints)
+                _output.WriteLine(hint);
         var reading = Task.WhenAll(_budgets.RunAsync(cancellationToken), _events.RunAsync(cancellationToken));
-        if (_console is null) await RunPlainAsync(cancellationToken);
-        else await _console.Live(Draw()).Overflow(VerticalOverflow.Ellipsis).StartAsync(context => RunLiveAsync(context, cancellationToken));
+        if (_console is null)
+            await RunPlainAsync(cancellationToken);
+        else
+            await _console.Live(Draw()).Overflow(VerticalOverflow.Ellipsis).StartAsync(context => RunLiveAsync(context, cancellationToken));
         await reading.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
@@ -79,7 +85,9 @@ internal sealed class DemoScreen
         while (await PausedAsync(PlainEvery, cancellationToken))
             foreach (var budget in Budgets())
                 if (budget.Status is { Limit: not null } status)
-                    Say($"{budget.Metadata.Namespace}/{budget.Metadata.Name}  {status.State}: spent {Short(status.Spent)}, projected {Short(status.Projected)} of {Short(status.Limit)} {status.Currency}, {Short(status.BurnRatePerHour)} per hour");
+                    Say(
+                        $"{budget.Metadata.Namespace}/{budget.Metadata.Name}  {status.State}: spent {Short(status.Spent)}, projected {Short(status.Projected)} of {Short(status.Limit)} {status.Currency}, {Short(status.BurnRatePerHour)} per hour"
+                    );
     }
 
     /// <summary>False once cancelled.</summary>
@@ -92,18 +100,24 @@ internal sealed class DemoScreen
     /// <summary>The budget's Event repeats what stands on the workload with its name: one line a decision is enough.</summary>
     private void Tell(V1Event happened)
     {
-        if (happened.Regarding?.Kind != V1Alpha1GpuBudget.KindName) return;
+        if (happened.Regarding?.Kind != V1Alpha1GpuBudget.KindName)
+            return;
         Say($"{happened.Regarding.Namespace}/{happened.Regarding.Name}  {happened.Reason}: {happened.Note}");
-        if (happened.Reason == BudgetEvents.Suspended && happened.Related?.Name == DemoWorld.RunawayJob) _suspension.TrySetResult();
+        if (happened.Reason == BudgetEvents.Suspended && happened.Related?.Name == DemoWorld.RunawayJob)
+            _suspension.TrySetResult();
     }
 
     private IEnumerable<V1Alpha1GpuBudget> Budgets() =>
-        _budgets.Store.List().OrderBy(b => b.Metadata.Namespace, StringComparer.Ordinal).ThenBy(b => b.Metadata.Name, StringComparer.Ordinal);
+        _budgets
+            .Store.List()
+            .OrderBy(b => b.Metadata.Namespace, StringComparer.Ordinal)
+            .ThenBy(b => b.Metadata.Name, StringComparer.Ordinal);
 
     private IRenderable Draw()
     {
         string[] lines;
-        lock (_gate) lines = [.. _lines];
+        lock (_gate)
+            lines = [.. _lines];
         return DemoPicture.Draw(_console!.Profile.Width, _console.Profile.Height, _cluster.Time.GetUtcNow(), [.. Budgets()], lines);
     }
 

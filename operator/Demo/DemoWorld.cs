@@ -17,10 +17,30 @@ internal static class DemoWorld
 
     public static IReadOnlyList<FleetNode> Fleet { get; } =
     [
-        new() { Name = "h100-1", Gpus = 8, Gpu = GpuModel.H100 },
-        new() { Name = "a100-1", Gpus = 4, Gpu = GpuModel.A100 },
-        new() { Name = "v100-1", Gpus = 4, Gpu = GpuModel.V100 },
-        new() { Name = "t4-1", Gpus = 4, Gpu = GpuModel.T4 },
+        new()
+        {
+            Name = "h100-1",
+            Gpus = 8,
+            Gpu = GpuModel.H100,
+        },
+        new()
+        {
+            Name = "a100-1",
+            Gpus = 4,
+            Gpu = GpuModel.A100,
+        },
+        new()
+        {
+            Name = "v100-1",
+            Gpus = 4,
+            Gpu = GpuModel.V100,
+        },
+        new()
+        {
+            Name = "t4-1",
+            Gpus = 4,
+            Gpu = GpuModel.T4,
+        },
     ];
 
     /// <summary>
@@ -36,91 +56,166 @@ internal static class DemoWorld
 
     public static async Task CreateKindsAsync(KubeClient client, CancellationToken cancellationToken)
     {
-        foreach (var (_, yaml) in CrdFiles.ReadAll()) await client.CreateAsync<V1CustomResourceDefinition>(Read(yaml), null, cancellationToken);
+        foreach (var (_, yaml) in CrdFiles.ReadAll())
+            await client.CreateAsync<V1CustomResourceDefinition>(Read(yaml), null, cancellationToken);
         foreach (var ns in (string[])["bursar-system", "bursar-agents", "team-nlp", "team-vision"])
             await client.CreateAsync<V1Namespace>(Read($"metadata: {{name: {ns}}}"), null, cancellationToken);
     }
 
     public static async Task CreateBudgetsAsync(KubeClient client, CancellationToken cancellationToken)
     {
-        await client.CreateAsync<V1Alpha1GpuBudget>(Read("""
-            apiVersion: bursar.dev/v1alpha1
-            kind: GpuBudget
-            metadata: {name: nlp, namespace: team-nlp}
-            spec:
-              limit: {cost: "60"}
-              inference: {whenExhausted: Zero}
-            """), "team-nlp", cancellationToken);
-        await client.CreateAsync<V1Alpha1GpuBudget>(Read("""
-            apiVersion: bursar.dev/v1alpha1
-            kind: GpuBudget
-            metadata: {name: vision, namespace: team-vision}
-            spec:
-              limit: {cost: "5"}
-            """), "team-vision", cancellationToken);
+        await client.CreateAsync<V1Alpha1GpuBudget>(
+            Read(
+                """
+                apiVersion: bursar.dev/v1alpha1
+                kind: GpuBudget
+                metadata: {name: nlp, namespace: team-nlp}
+                spec:
+                  limit: {cost: "60"}
+                  inference: {whenExhausted: Zero}
+                """
+            ),
+            "team-nlp",
+            cancellationToken
+        );
+        await client.CreateAsync<V1Alpha1GpuBudget>(
+            Read(
+                """
+                apiVersion: bursar.dev/v1alpha1
+                kind: GpuBudget
+                metadata: {name: vision, namespace: team-vision}
+                spec:
+                  limit: {cost: "5"}
+                """
+            ),
+            "team-vision",
+            cancellationToken
+        );
     }
 
     public static async Task CreateWorkAsync(KubeClient client, CancellationToken cancellationToken)
     {
-        await client.CreateAsync<V1Deployment>(Read("""
-            apiVersion: apps/v1
-            kind: Deployment
-            metadata: {name: chat, namespace: team-nlp}
-            spec:
-              replicas: 1
-              selector:
-                matchLabels: {app: chat}
-              template:
-                metadata:
-                  labels: {app: chat}
-                  annotations: {sim.bursar.dev/work: inference, sim.bursar.dev/model: llama-3-8b, sim.bursar.dev/startup: 20s}
+        await client.CreateAsync<V1Deployment>(
+            Read(
+                """
+                apiVersion: apps/v1
+                kind: Deployment
+                metadata: {name: chat, namespace: team-nlp}
                 spec:
-                  nodeSelector: {nvidia.com/gpu.product: NVIDIA-A100-SXM4-80GB}
-                  containers:
-                  - name: server
-                    image: vllm:demo
-                    ports: [{containerPort: 8000}]
-                    resources:
-                      limits: {nvidia.com/gpu: 1}
-            """), "team-nlp", cancellationToken);
-        await TrainAsync(client, "team-nlp", "llama-finetune", GpuModel.H100, gpus: 2, steps: 7200, stepTime: "1s", declared: "2h", cancellationToken);
-        await TrainAsync(client, "team-nlp", "bert-distill", GpuModel.T4, gpus: 1, steps: 3000, stepTime: "1s", declared: "50m", cancellationToken);
-        await TrainAsync(client, "team-vision", "resnet-50", GpuModel.V100, gpus: 1, steps: 4800, stepTime: "500ms", declared: "40m", cancellationToken);
+                  replicas: 1
+                  selector:
+                    matchLabels: {app: chat}
+                  template:
+                    metadata:
+                      labels: {app: chat}
+                      annotations: {sim.bursar.dev/work: inference, sim.bursar.dev/model: llama-3-8b, sim.bursar.dev/startup: 20s}
+                    spec:
+                      nodeSelector: {nvidia.com/gpu.product: NVIDIA-A100-SXM4-80GB}
+                      containers:
+                      - name: server
+                        image: vllm:demo
+                        ports: [{containerPort: 8000}]
+                        resources:
+                          limits: {nvidia.com/gpu: 1}
+                """
+            ),
+            "team-nlp",
+            cancellationToken
+        );
+        await TrainAsync(
+            client,
+            "team-nlp",
+            "llama-finetune",
+            GpuModel.H100,
+            gpus: 2,
+            steps: 7200,
+            stepTime: "1s",
+            declared: "2h",
+            cancellationToken
+        );
+        await TrainAsync(
+            client,
+            "team-nlp",
+            "bert-distill",
+            GpuModel.T4,
+            gpus: 1,
+            steps: 3000,
+            stepTime: "1s",
+            declared: "50m",
+            cancellationToken
+        );
+        await TrainAsync(
+            client,
+            "team-vision",
+            "resnet-50",
+            GpuModel.V100,
+            gpus: 1,
+            steps: 4800,
+            stepTime: "500ms",
+            declared: "40m",
+            cancellationToken
+        );
         // Twenty minutes at 40 ms a step are declared; at 400 ms it takes three hours and twenty minutes.
-        await TrainAsync(client, RunawayNamespace, RunawayJob, GpuModel.V100, gpus: 1, steps: 30000, stepTime: "400ms", declared: RunawayDeclared, cancellationToken);
+        await TrainAsync(
+            client,
+            RunawayNamespace,
+            RunawayJob,
+            GpuModel.V100,
+            gpus: 1,
+            steps: 30000,
+            stepTime: "400ms",
+            declared: RunawayDeclared,
+            cancellationToken
+        );
     }
 
-    private static Task TrainAsync(KubeClient client, string ns, string name, GpuModel gpu, int gpus, long steps, string stepTime, string declared, CancellationToken cancellationToken) =>
-        client.CreateAsync<V1Job>(Read($$"""
-            apiVersion: batch/v1
-            kind: Job
-            metadata:
-              name: {{name}}
-              namespace: {{ns}}
-              annotations:
-                bursar.dev/expected-duration: {{declared}}
-                bursar.dev/total-steps: "{{steps}}"
-            spec:
-              backoffLimit: 3
-              template:
+    private static Task TrainAsync(
+        KubeClient client,
+        string ns,
+        string name,
+        GpuModel gpu,
+        int gpus,
+        long steps,
+        string stepTime,
+        string declared,
+        CancellationToken cancellationToken
+    ) =>
+        client.CreateAsync<V1Job>(
+            Read(
+                $$"""
+                apiVersion: batch/v1
+                kind: Job
                 metadata:
+                  name: {{name}}
+                  namespace: {{ns}}
                   annotations:
-                    sim.bursar.dev/work: training
-                    sim.bursar.dev/steps: "{{steps}}"
-                    sim.bursar.dev/step-time: {{stepTime}}
-                    sim.bursar.dev/startup: 10s
-                    sim.bursar.dev/checkpoint-every: "500"
-                    sim.bursar.dev/report: annotation,post
-                    sim.bursar.dev/report-every: 10s
+                    bursar.dev/expected-duration: {{declared}}
+                    bursar.dev/total-steps: "{{steps}}"
                 spec:
-                  restartPolicy: Never
-                  nodeSelector: {nvidia.com/gpu.product: {{gpu.Product}}}
-                  containers:
-                  - name: trainer
-                    image: trainer:demo
-                    resources:
-                      limits: {nvidia.com/gpu: {{gpus}}}
-            """), ns, cancellationToken);
+                  backoffLimit: 3
+                  template:
+                    metadata:
+                      annotations:
+                        sim.bursar.dev/work: training
+                        sim.bursar.dev/steps: "{{steps}}"
+                        sim.bursar.dev/step-time: {{stepTime}}
+                        sim.bursar.dev/startup: 10s
+                        sim.bursar.dev/checkpoint-every: "500"
+                        sim.bursar.dev/report: annotation,post
+                        sim.bursar.dev/report-every: 10s
+                    spec:
+                      restartPolicy: Never
+                      nodeSelector: {nvidia.com/gpu.product: {{gpu.Product}}}
+                      containers:
+                      - name: trainer
+                        image: trainer:demo
+                        resources:
+                          limits: {nvidia.com/gpu: {{gpus}}}
+                """
+            ),
+            ns,
+            cancellationToken
+        );
 
     private static JsonObject Read(string yaml) => (JsonObject)YamlBody.Parse(yaml)!;
 }

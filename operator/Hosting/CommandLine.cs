@@ -24,7 +24,12 @@ public static partial class CommandLine
     /// <param name="args">What was typed.</param>
     /// <param name="explain">The sentence for a failure. It has no line break and does not begin with "error".</param>
     /// <param name="configuration">Where output and errors go; null for the console.</param>
-    public static async Task<int> RunAsync(Command root, IReadOnlyList<string> args, Func<Exception, string> explain, InvocationConfiguration? configuration = null)
+    public static async Task<int> RunAsync(
+        Command root,
+        IReadOnlyList<string> args,
+        Func<Exception, string> explain,
+        InvocationConfiguration? configuration = null
+    )
     {
         configuration ??= new();
         configuration.EnableDefaultExceptionHandler = false;
@@ -56,22 +61,29 @@ public static partial class CommandLine
     }
 
     /// <summary>
-    /// The reason of a failure on the network: .NET names it in the outermost exception, except where that one says "see inner exception", as
-    /// it does for TLS.
+    /// The reason of a failure on the network: .NET names it in the outermost exception, except where that one says "see inner exception",
+    /// as it does for TLS.
     /// </summary>
     public static string Reason(Exception failure)
     {
-        while (failure.InnerException is { } inner && failure.Message.Contains("inner exception", StringComparison.OrdinalIgnoreCase)) failure = inner;
+        while (failure.InnerException is { } inner && failure.Message.Contains("inner exception", StringComparison.OrdinalIgnoreCase))
+            failure = inner;
         return failure.Message;
     }
 
     /// <summary>A word that is no command names itself; that a command is missing only follows from it.</summary>
     private static string Mistake(ParseResult parsed) =>
-        (parsed.UnmatchedTokens is [var unknown, ..] ? parsed.Errors.FirstOrDefault(error => error.Message.Contains($"'{unknown}'", StringComparison.Ordinal)) : null)?.Message ?? parsed.Errors[0].Message;
+        (
+            parsed.UnmatchedTokens is [var unknown, ..]
+                ? parsed.Errors.FirstOrDefault(error => error.Message.Contains($"'{unknown}'", StringComparison.Ordinal))
+                : null
+        )?.Message
+        ?? parsed.Errors[0].Message;
 
     private static IEnumerable<string> Path(Command command, Command root)
     {
-        for (Command? at = command; at is not null; at = at == root ? null : at.Parents.OfType<Command>().FirstOrDefault()) yield return at.Name;
+        for (Command? at = command; at is not null; at = at == root ? null : at.Parents.OfType<Command>().FirstOrDefault())
+            yield return at.Name;
     }
 
     /// <summary>On one line and with its full stop, without the names of .NET's types that System.CommandLine puts in.</summary>

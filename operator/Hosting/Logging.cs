@@ -12,7 +12,8 @@ namespace Bursar.Hosting;
 /// </summary>
 public static class Logging
 {
-    public static ILoggerFactory Create(LogFormat format, LogLevel level, TextWriter output, TimeProvider time) => new LineLoggerFactory(format, level, output, time);
+    public static ILoggerFactory Create(LogFormat format, LogLevel level, TextWriter output, TimeProvider time) =>
+        new LineLoggerFactory(format, level, output, time);
 
     private sealed class LineLoggerFactory(LogFormat format, LogLevel level, TextWriter output, TimeProvider time) : ILoggerFactory
     {
@@ -22,20 +23,32 @@ public static class Logging
 
         public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException("logs go to one writer only");
 
-        public void Dispose()
-        {
-        }
+        public void Dispose() { }
 
         /// <summary>The framework's own chatter starts at warnings, whatever level is asked for.</summary>
         public bool IsEnabled(string category, LogLevel wanted) =>
             // Whoever starts a host gets its failure as an exception; a second time with a stack trace it helps nobody.
-            wanted != LogLevel.None && wanted >= level && !category.StartsWith("Microsoft.Extensions.Hosting.", StringComparison.Ordinal)
-            && (wanted >= LogLevel.Warning || !category.StartsWith("Microsoft.", StringComparison.Ordinal) && !category.StartsWith("System.", StringComparison.Ordinal));
+            wanted != LogLevel.None
+            && wanted >= level
+            && !category.StartsWith("Microsoft.Extensions.Hosting.", StringComparison.Ordinal)
+            && (
+                wanted >= LogLevel.Warning
+                || !category.StartsWith("Microsoft.", StringComparison.Ordinal) && !category.StartsWith("System.", StringComparison.Ordinal)
+            );
 
-        public void Write(string category, LogLevel at, string message, IReadOnlyList<KeyValuePair<string, object?>>? values, Exception? exception)
+        public void Write(
+            string category,
+            LogLevel at,
+            string message,
+            IReadOnlyList<KeyValuePair<string, object?>>? values,
+            Exception? exception
+        )
         {
             var now = time.GetUtcNow().ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
-            var line = format == LogFormat.Json ? Json(now, category, at, message, values, exception) : Text(now, category, at, message, exception);
+            var line =
+                format == LogFormat.Json
+                    ? Json(now, category, at, message, values, exception)
+                    : Text(now, category, at, message, exception);
             lock (_gate)
             {
                 output.WriteLine(line);
@@ -45,12 +58,19 @@ public static class Logging
 
         private static string Text(string now, string category, LogLevel at, string message, Exception? exception)
         {
-            var line = $"{now} {Word(at),-5} {category[(category.LastIndexOf('.') + 1)..]}: {message}";
+            var line = $"{now} {Word(at), -5} {category[(category.LastIndexOf('.') + 1)..]}: {message}";
             // An entry is a line, also with a stack trace in it: collectors and grep go by lines.
             return (exception is null ? line : $"{line} {exception}").ReplaceLineEndings(" | ");
         }
 
-        private static string Json(string now, string category, LogLevel at, string message, IReadOnlyList<KeyValuePair<string, object?>>? values, Exception? exception)
+        private static string Json(
+            string now,
+            string category,
+            LogLevel at,
+            string message,
+            IReadOnlyList<KeyValuePair<string, object?>>? values,
+            Exception? exception
+        )
         {
             var buffer = new ArrayBufferWriter<byte>();
             using (var writer = new Utf8JsonWriter(buffer))
@@ -61,8 +81,10 @@ public static class Logging
                 writer.WriteString("logger", category);
                 writer.WriteString("msg", message);
                 foreach (var (key, value) in values ?? [])
-                    if (key != "{OriginalFormat}") Write(writer, key, value);
-                if (exception is not null) writer.WriteString("exception", exception.ToString());
+                    if (key != "{OriginalFormat}")
+                        Write(writer, key, value);
+                if (exception is not null)
+                    writer.WriteString("exception", exception.ToString());
                 writer.WriteEndObject();
             }
             return Encoding.UTF8.GetString(buffer.WrittenSpan);
@@ -72,27 +94,41 @@ public static class Logging
         {
             var name = JsonNamingPolicy.CamelCase.ConvertName(key.TrimStart('@'));
             // An entry's own value must not hide the line's time or message from a reader that takes the last of two.
-            if (name is "time" or "level" or "logger" or "msg" or "exception") name += "Value";
+            if (name is "time" or "level" or "logger" or "msg" or "exception")
+                name += "Value";
             switch (value)
             {
-                case null: writer.WriteNull(name); break;
-                case bool flag: writer.WriteBoolean(name, flag); break;
-                case int number: writer.WriteNumber(name, number); break;
-                case long number: writer.WriteNumber(name, number); break;
-                case double number when double.IsFinite(number): writer.WriteNumber(name, number); break;
-                default: writer.WriteString(name, Convert.ToString(value, CultureInfo.InvariantCulture)); break;
+                case null:
+                    writer.WriteNull(name);
+                    break;
+                case bool flag:
+                    writer.WriteBoolean(name, flag);
+                    break;
+                case int number:
+                    writer.WriteNumber(name, number);
+                    break;
+                case long number:
+                    writer.WriteNumber(name, number);
+                    break;
+                case double number when double.IsFinite(number):
+                    writer.WriteNumber(name, number);
+                    break;
+                default:
+                    writer.WriteString(name, Convert.ToString(value, CultureInfo.InvariantCulture));
+                    break;
             }
         }
 
-        private static string Word(LogLevel level) => level switch
-        {
-            LogLevel.Trace => "trace",
-            LogLevel.Debug => "debug",
-            LogLevel.Information => "info",
-            LogLevel.Warning => "warn",
-            LogLevel.Error => "error",
-            _ => "fatal",
-        };
+        private static string Word(LogLevel level) =>
+            level switch
+            {
+                LogLevel.Trace => "trace",
+                LogLevel.Debug => "debug",
+                LogLevel.Information => "info",
+                LogLevel.Warning => "warn",
+                LogLevel.Error => "error",
+                _ => "fatal",
+            };
     }
 
     private sealed class LineLogger(LineLoggerFactory factory, string category) : ILogger
@@ -102,9 +138,22 @@ public static class Logging
 
         public bool IsEnabled(LogLevel logLevel) => factory.IsEnabled(category, logLevel);
 
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        public void Log<TState>(
+            LogLevel logLevel,
+            EventId eventId,
+            TState state,
+            Exception? exception,
+            Func<TState, Exception?, string> formatter
+        )
         {
-            if (IsEnabled(logLevel)) factory.Write(category, logLevel, formatter(state, exception), state as IReadOnlyList<KeyValuePair<string, object?>>, exception);
+            if (IsEnabled(logLevel))
+                factory.Write(
+                    category,
+                    logLevel,
+                    formatter(state, exception),
+                    state as IReadOnlyList<KeyValuePair<string, object?>>,
+                    exception
+                );
         }
     }
 }

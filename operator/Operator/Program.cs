@@ -3,4 +3,9 @@ using Bursar.Hosting;
 using Bursar.Operator.Commands;
 
 // Ctrl-C and SIGTERM cancel the command; it then has this long to give up its lease and clean up.
-return await CommandLine.RunAsync(RootCommands.Create(), args, Failures.Describe, new InvocationConfiguration { ProcessTerminationTimeout = TimeSpan.FromSeconds(20) });
+return await CommandLine.RunAsync(
+    RootCommands.Create(),
+    args,
+    Failures.Describe,
+    new InvocationConfiguration { ProcessTerminationTimeout = TimeSpan.FromSeconds(20) }
+);

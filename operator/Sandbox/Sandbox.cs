@@ -47,7 +47,16 @@ public sealed class Sandbox : IAsyncDisposable
     private readonly ObjectStore _store;
     private readonly ListEndpoint _lists;
 
-    private Sandbox(ServerCertificate certificate, GarbageCollector garbage, ApiServerHost host, ObjectStore store, ListEndpoint lists, KindRegistry kinds, FaultPlan faults, string token)
+    private Sandbox(
+        ServerCertificate certificate,
+        GarbageCollector garbage,
+        ApiServerHost host,
+        ObjectStore store,
+        ListEndpoint lists,
+        KindRegistry kinds,
+        FaultPlan faults,
+        string token
+    )
     {
         _certificate = certificate;
         _garbage = garbage;
@@ -73,26 +82,26 @@ public sealed class Sandbox : IAsyncDisposable
     /// <summary>A kubeconfig for this server, token and authority inside.</summary>
     public string Kubeconfig =>
         $"""
-        apiVersion: v1
-        kind: Config
-        current-context: sandbox
-        clusters:
-        - name: sandbox
-          cluster:
-            server: {Address.GetLeftPart(UriPartial.Authority)}
-            certificate-authority-data: {Convert.ToBase64String(Encoding.ASCII.GetBytes(CertificateAuthority))}
-        contexts:
-        - name: sandbox
-          context:
-            cluster: sandbox
-            user: sandbox
-            namespace: default
-        users:
-        - name: sandbox
-          user:
-            token: {Token}
+            apiVersion: v1
+            kind: Config
+            current-context: sandbox
+            clusters:
+            - name: sandbox
+              cluster:
+                server: {Address.GetLeftPart(UriPartial.Authority)}
+                certificate-authority-data: {Convert.ToBase64String(Encoding.ASCII.GetBytes(CertificateAuthority))}
+            contexts:
+            - name: sandbox
+              context:
+                cluster: sandbox
+                user: sandbox
+                namespace: default
+            users:
+            - name: sandbox
+              user:
+                token: {Token}
 
-        """;
+            """;
 
     public static async Task<Sandbox> StartAsync(SandboxOptions options, CancellationToken ct)
     {
@@ -105,10 +114,20 @@ public sealed class Sandbox : IAsyncDisposable
         Found(kinds, writer);
         var lists = new ListEndpoint(store, options.Time);
         var watches = new WatchEndpoint(store, kinds, options.Faults, options.Time, options.Activity);
-        var resources = new ResourceEndpoint(kinds, store, writer, lists, watches, new SubresourceEndpoint(store, writer, options.Time), options.Time);
+        var resources = new ResourceEndpoint(
+            kinds,
+            store,
+            writer,
+            lists,
+            watches,
+            new SubresourceEndpoint(store, writer, options.Time),
+            options.Time
+        );
         var certificate = ServerCertificate.Create();
         var token = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(TokenBytes));
-        var host = await ApiServerHost.StartAsync(certificate, options.Port, token, kinds, resources, options.Faults, options.Time, options.Activity, ct).ConfigureAwait(false);
+        var host = await ApiServerHost
+            .StartAsync(certificate, options.Port, token, kinds, resources, options.Faults, options.Time, options.Activity, ct)
+            .ConfigureAwait(false);
         return new Sandbox(certificate, garbage, host, store, lists, kinds, options.Faults, token);
     }
 
@@ -153,9 +172,21 @@ public sealed class Sandbox : IAsyncDisposable
         }
 
         var priorities = ResourceType.Of(kinds.Find("scheduling.k8s.io", "v1", "priorityclasses")!);
-        foreach (var (name, value) in ((string, int)[])[("system-cluster-critical", 2_000_000_000), ("system-node-critical", 2_000_001_000)])
+        foreach (
+            var (name, value) in ((string, int)[])[("system-cluster-critical", 2_000_000_000), ("system-node-critical", 2_000_001_000)]
+        )
         {
-            writer.Create(priorities, "", new JsonObject { ["metadata"] = new JsonObject { ["name"] = name }, ["value"] = value }, [], WriteOptions.Internal);
+            writer.Create(
+                priorities,
+                "",
+                new JsonObject
+                {
+                    ["metadata"] = new JsonObject { ["name"] = name },
+                    ["value"] = value,
+                },
+                [],
+                WriteOptions.Internal
+            );
         }
     }
 }

@@ -13,7 +13,9 @@ internal sealed class ApiConnection : IDisposable
 
     public ApiConnection(Uri address, string token)
     {
-        _http = new(new SocketsHttpHandler { SslOptions = { RemoteCertificateValidationCallback = static (_, _, _, _) => true }, UseProxy = false })
+        _http = new(
+            new SocketsHttpHandler { SslOptions = { RemoteCertificateValidationCallback = static (_, _, _, _) => true }, UseProxy = false }
+        )
         {
             BaseAddress = address,
             Timeout = TimeSpan.FromMinutes(2),
@@ -26,11 +28,14 @@ internal sealed class ApiConnection : IDisposable
 
     public void Dispose() => _http.Dispose();
 
-    public Task<JsonNode> PostAsync(string path, string body, CancellationToken ct) => SendAsync(HttpMethod.Post, path, body, "application/json", ct);
+    public Task<JsonNode> PostAsync(string path, string body, CancellationToken ct) =>
+        SendAsync(HttpMethod.Post, path, body, "application/json", ct);
 
-    public async Task PostYamlAsync(string path, string body, CancellationToken ct) => await SendAsync(HttpMethod.Post, path, body, "application/yaml", ct);
+    public async Task PostYamlAsync(string path, string body, CancellationToken ct) =>
+        await SendAsync(HttpMethod.Post, path, body, "application/yaml", ct);
 
-    public Task<JsonNode> MergeAsync(string path, string body, CancellationToken ct) => SendAsync(HttpMethod.Patch, path, body, "application/merge-patch+json", ct);
+    public Task<JsonNode> MergeAsync(string path, string body, CancellationToken ct) =>
+        SendAsync(HttpMethod.Patch, path, body, "application/merge-patch+json", ct);
 
     /// <summary>Reads all pages of a list and throws them away; tells how many bytes they were.</summary>
     public async Task<long> DrainAsync(string path, int limit, CancellationToken ct)
@@ -39,7 +44,10 @@ internal sealed class ApiConnection : IDisposable
         string? next = null;
         do
         {
-            using var request = new HttpRequestMessage(HttpMethod.Get, $"{path}?limit={limit}{(next is null ? "" : $"&continue={Uri.EscapeDataString(next)}")}");
+            using var request = new HttpRequestMessage(
+                HttpMethod.Get,
+                $"{path}?limit={limit}{(next is null ? "" : $"&continue={Uri.EscapeDataString(next)}")}"
+            );
             using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, ct);
             response.EnsureSuccessStatusCode();
             await using var body = await response.Content.ReadAsStreamAsync(ct);
@@ -48,11 +56,11 @@ internal sealed class ApiConnection : IDisposable
             for (int read; (read = await body.ReadAsync(_buffer, ct)) > 0; bytes += read)
             {
                 // The token of the next page stands in the list's metadata, before its items.
-                if (first) next = Continue(_buffer.AsSpan(0, read));
+                if (first)
+                    next = Continue(_buffer.AsSpan(0, read));
                 first = false;
             }
-        }
-        while (next is not null);
+        } while (next is not null);
         return bytes;
     }
 
@@ -60,7 +68,12 @@ internal sealed class ApiConnection : IDisposable
     public async Task<IReadOnlyList<string>> NamesAsync(string path, int count, CancellationToken ct)
     {
         var list = JsonNode.Parse(await _http.GetStringAsync(new Uri($"{path}?limit={count}", UriKind.Relative), ct))!;
-        return [.. list["items"]!.AsArray().Select(item => $"/api/v1/namespaces/{item!["metadata"]!["namespace"]}/pods/{item["metadata"]!["name"]}")];
+        return
+        [
+            .. list["items"]!
+                .AsArray()
+                .Select(item => $"/api/v1/namespaces/{item!["metadata"]!["namespace"]}/pods/{item["metadata"]!["name"]}"),
+        ];
     }
 
     /// <summary>The cluster's resource version: how many writes it has taken, by and large.</summary>
@@ -73,7 +86,8 @@ internal sealed class ApiConnection : IDisposable
     private static string? Continue(ReadOnlySpan<byte> head)
     {
         var at = head.IndexOf("\"continue\":\""u8);
-        if (at < 0) return null;
+        if (at < 0)
+            return null;
         var text = head[(at + 12)..];
         var token = Encoding.ASCII.GetString(text[..text.IndexOf((byte)'"')]);
         return token.Length == 0 ? null : token;
@@ -84,6 +98,8 @@ internal sealed class ApiConnection : IDisposable
         using var request = new HttpRequestMessage(method, path) { Content = new StringContent(body, Encoding.UTF8, type) };
         using var response = await _http.SendAsync(request, ct);
         var answer = await response.Content.ReadAsStringAsync(ct);
-        return response.IsSuccessStatusCode ? JsonNode.Parse(answer)! : throw new InvalidOperationException($"{method} {path}: {(int)response.StatusCode} {answer}");
+        return response.IsSuccessStatusCode
+            ? JsonNode.Parse(answer)!
+            : throw new InvalidOperationException($"{method} {path}: {(int)response.StatusCode} {answer}");
     }
 }

@@ -13,8 +13,10 @@ internal sealed class ChildProcess : IAsyncDisposable
     {
         var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardInput = true, RedirectStandardOutput = true };
         // Under `dotnet Bench.dll` the process is dotnet itself.
-        if (Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet") start.ArgumentList.Add(typeof(ChildProcess).Assembly.Location);
-        foreach (var argument in arguments) start.ArgumentList.Add(argument);
+        if (Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet")
+            start.ArgumentList.Add(typeof(ChildProcess).Assembly.Location);
+        foreach (var argument in arguments)
+            start.ArgumentList.Add(argument);
         return new(Process.Start(start)!);
     }
 
@@ -34,7 +36,8 @@ internal sealed class ChildProcess : IAsyncDisposable
         var figures = new Dictionary<string, double>(StringComparer.Ordinal);
         while (await HearAsync(ct) is var line && line != "end")
         {
-            if (line.Split('=') is not [var name, var value]) throw new InvalidOperationException($"a measured process said: {line}");
+            if (line.Split('=') is not [var name, var value])
+                throw new InvalidOperationException($"a measured process said: {line}");
             figures[name] = double.Parse(value);
         }
         return figures;

@@ -3,7 +3,10 @@ namespace Bursar.Tests.Bench;
 /// <summary>What was measured, beside what it is to be, as a Markdown table.</summary>
 internal sealed class FigureTable
 {
-    private readonly List<string[]> _rows = [["what", "measured", "target", "met"]];
+    private readonly List<string[]> _rows =
+    [
+        ["what", "measured", "target", "met"],
+    ];
 
     public void Add(string what, string measured) => Add([what, measured, "", ""]);
 
@@ -27,7 +30,8 @@ internal sealed class FigureTable
         for (var i = 0; i < rows.Count; i++)
         {
             Console.WriteLine($"| {string.Join(" | ", rows[i].Select((cell, column) => cell.PadRight(widths[column])))} |");
-            if (i == 0) Console.WriteLine($"| {string.Join(" | ", widths.Select(width => new string('-', width)))} |");
+            if (i == 0)
+                Console.WriteLine($"| {string.Join(" | ", widths.Select(width => new string('-', width)))} |");
         }
     }
 }

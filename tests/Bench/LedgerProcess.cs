@@ -14,7 +14,10 @@ namespace Bursar.Tests.Bench;
 /// </summary>
 internal static class LedgerProcess
 {
-    private const int Pods = 50_000, Nodes = 250, Teams = 50, Days = 10;
+    private const int Pods = 50_000,
+        Nodes = 250,
+        Teams = 50,
+        Days = 10;
     private static readonly DateTimeOffset Start = new(2026, 11, 1, 0, 0, 0, TimeSpan.Zero);
 
     private sealed record Pod(string Uid, string Team, string Job, string Node, string Device, DateTimeOffset From, DateTimeOffset To);
@@ -22,7 +25,10 @@ internal static class LedgerProcess
     public static int Run()
     {
         var pods = Draw();
-        var events = pods.Select(pod => (At: pod.From, Pod: pod, End: false)).Concat(pods.Select(pod => (At: pod.To, Pod: pod, End: true))).OrderBy(one => one.At).ToArray();
+        var events = pods.Select(pod => (At: pod.From, Pod: pod, End: false))
+            .Concat(pods.Select(pod => (At: pod.To, Pod: pod, End: true)))
+            .OrderBy(one => one.At)
+            .ToArray();
         var running = new Dictionary<string, List<Pod>>(StringComparer.Ordinal);
         var journals = Enumerable.Range(0, Nodes).ToDictionary(NodeName, _ => 0L, StringComparer.Ordinal);
         var intervals = 0L;
@@ -30,7 +36,8 @@ internal static class LedgerProcess
         var ledger = new GpuLedger();
         ledger.Install(Start);
         ledger.Reprice("NVIDIA-H100-80GB-HBM3", GpuHourPrice.FromDecimal(6.88m), Start);
-        for (var node = 0; node < Nodes; node++) ledger.ObserveNode(NodeName(node), "NVIDIA-H100-80GB-HBM3", 8, Start);
+        for (var node = 0; node < Nodes; node++)
+            ledger.ObserveNode(NodeName(node), "NVIDIA-H100-80GB-HBM3", 8, Start);
         var stored = new Dictionary<string, byte[]>(StringComparer.Ordinal);
         var (telling, measuring, writing) = (new Stopwatch(), new Stopwatch(), new Stopwatch());
         var next = 0;
@@ -43,9 +50,12 @@ internal static class LedgerProcess
             {
                 var (_, pod, isEnd) = events[next];
                 ledger.Observe(Observation(pod, isEnd));
-                if (isEnd) ended.Add(pod);
-                else if (running.TryGetValue(pod.Node, out var list)) list.Add(pod);
-                else running.Add(pod.Node, [pod]);
+                if (isEnd)
+                    ended.Add(pod);
+                else if (running.TryGetValue(pod.Node, out var list))
+                    list.Add(pod);
+                else
+                    running.Add(pod.Node, [pod]);
             }
             telling.Stop();
             foreach (var (node, list) in running)
@@ -57,12 +67,15 @@ internal static class LedgerProcess
                 ledger.Record(report, null);
                 measuring.Stop();
             }
-            foreach (var pod in ended) running[pod.Node].Remove(pod);
+            foreach (var pod in ended)
+                running[pod.Node].Remove(pod);
             writing.Start();
             foreach (var shard in ledger.DirtyShards())
             {
-                if (shard.IsEmpty) stored.Remove(shard.Name);
-                else stored[shard.Name] = JsonSerializer.SerializeToUtf8Bytes(shard, LedgerJson.Default.LedgerShard);
+                if (shard.IsEmpty)
+                    stored.Remove(shard.Name);
+                else
+                    stored[shard.Name] = JsonSerializer.SerializeToUtf8Bytes(shard, LedgerJson.Default.LedgerShard);
                 ledger.MarkWritten(shard.Name, shard.Revision);
             }
             writing.Stop();
@@ -71,19 +84,31 @@ internal static class LedgerProcess
         var until = Start.AddDays(Days + 1);
         var summing = Stopwatch.StartNew();
         var spent = Spent(ledger, until);
-        var bills = Enumerable.Range(0, Nodes).Aggregate(Amount.Zero, (sum, node) => sum + ledger.Bill(NodeName(node), Start, until, until).Reserved);
+        var bills = Enumerable
+            .Range(0, Nodes)
+            .Aggregate(Amount.Zero, (sum, node) => sum + ledger.Bill(NodeName(node), Start, until, until).Reserved);
         summing.Stop();
-        if (bills != spent || spent != pods.Aggregate(Amount.Zero, (sum, pod) => sum + HourlyCost.FromDecimal(6.88m).For(pod.To - pod.From))) throw new InvalidOperationException($"the pods spent {spent}, the nodes' bills hold {bills}");
+        if (
+            bills != spent
+            || spent != pods.Aggregate(Amount.Zero, (sum, pod) => sum + HourlyCost.FromDecimal(6.88m).For(pod.To - pod.From))
+        )
+            throw new InvalidOperationException($"the pods spent {spent}, the nodes' bills hold {bills}");
 
-        var used = Enumerable.Range(0, Teams).Sum(team => ledger.SpentByWorkload(TeamName(team), LabelSelector.Everything, Start, until, until).Sum(one => one.Usage.MeasuredMs));
-        if (used != pods.Sum(pod => (long)(pod.To - pod.From).TotalMilliseconds)) throw new InvalidOperationException($"{used} ms were counted as measured, and others were");
+        var used = Enumerable
+            .Range(0, Teams)
+            .Sum(team =>
+                ledger.SpentByWorkload(TeamName(team), LabelSelector.Everything, Start, until, until).Sum(one => one.Usage.MeasuredMs)
+            );
+        if (used != pods.Sum(pod => (long)(pod.To - pod.From).TotalMilliseconds))
+            throw new InvalidOperationException($"{used} ms were counted as measured, and others were");
 
         var heap = OwnProcess.Heap();
         var loading = Stopwatch.StartNew();
         var loaded = GpuLedger.Load(stored.Values.Select(json => JsonSerializer.Deserialize(json, LedgerJson.Default.LedgerShard)!));
         loading.Stop();
         var held = OwnProcess.Heap() - heap;
-        if (Spent(loaded, until) != spent) throw new InvalidOperationException("the ledger that was read is not the one that was written");
+        if (Spent(loaded, until) != spent)
+            throw new InvalidOperationException("the ledger that was read is not the one that was written");
         GC.KeepAlive(ledger);
 
         ChildProcess.Tell("pods", Pods);
@@ -103,7 +128,13 @@ internal static class LedgerProcess
     }
 
     private static Amount Spent(GpuLedger ledger, DateTimeOffset until) =>
-        Enumerable.Range(0, Teams).Aggregate(Amount.Zero, (sum, team) => ledger.SpentByWorkload(TeamName(team), LabelSelector.Everything, Start, until, until).Aggregate(sum, (s, one) => s + one.Spent));
+        Enumerable
+            .Range(0, Teams)
+            .Aggregate(Amount.Zero, (sum, team) =>
+                ledger
+                    .SpentByWorkload(TeamName(team), LabelSelector.Everything, Start, until, until)
+                    .Aggregate(sum, (s, one) => s + one.Spent)
+            );
 
     private static string NodeName(int node) => string.Create(CultureInfo.InvariantCulture, $"gpu-node-{node:000}");
 
@@ -114,7 +145,8 @@ internal static class LedgerProcess
     {
         var random = new Random(50_000);
         var free = new PriorityQueue<(int Node, int Device), DateTimeOffset>();
-        for (var slot = 0; slot < Nodes * 8; slot++) free.Enqueue((slot / 8, slot % 8), Start);
+        for (var slot = 0; slot < Nodes * 8; slot++)
+            free.Enqueue((slot / 8, slot % 8), Start);
         var pods = new Pod[Pods];
         for (var i = 0; i < Pods; i++)
         {
@@ -124,25 +156,34 @@ internal static class LedgerProcess
             free.Enqueue((node, device), to);
             var id = new byte[16];
             random.NextBytes(id);
-            pods[i] = new(new Guid(id).ToString(), TeamName(i % Teams), string.Create(CultureInfo.InvariantCulture, $"train-{i / 10:00000}"), NodeName(node), $"GPU-{device}", from, to);
+            pods[i] = new(
+                new Guid(id).ToString(),
+                TeamName(i % Teams),
+                string.Create(CultureInfo.InvariantCulture, $"train-{i / 10:00000}"),
+                NodeName(node),
+                $"GPU-{device}",
+                from,
+                to
+            );
         }
         return pods;
     }
 
-    private static PodObservation Observation(Pod pod, bool end) => new()
-    {
-        Uid = pod.Uid,
-        Pod = $"{pod.Job}-{pod.Uid[..5]}",
-        Workload = new(pod.Team, "Job", pod.Job, pod.Job),
-        Class = WorkClass.Training,
-        Labels = new Dictionary<string, string> { ["app"] = pod.Job, ["team"] = pod.Team },
-        Node = pod.Node,
-        Gpus = 1,
-        ScheduledAt = pod.From,
-        FinishedAt = end ? pod.To : null,
-        IsGone = end,
-        ObservedAt = end ? pod.To : pod.From,
-    };
+    private static PodObservation Observation(Pod pod, bool end) =>
+        new()
+        {
+            Uid = pod.Uid,
+            Pod = $"{pod.Job}-{pod.Uid[..5]}",
+            Workload = new(pod.Team, "Job", pod.Job, pod.Job),
+            Class = WorkClass.Training,
+            Labels = new Dictionary<string, string> { ["app"] = pod.Job, ["team"] = pod.Team },
+            Node = pod.Node,
+            Gpus = 1,
+            ScheduledAt = pod.From,
+            FinishedAt = end ? pod.To : null,
+            IsGone = end,
+            ObservedAt = end ? pod.To : pod.From,
+        };
 
     /// <summary>What a node's journal holds of an hour: each pod's minutes.</summary>
     private static UsageReport Measured(string node, List<Pod> pods, DateTimeOffset begin, DateTimeOffset end, long last)
@@ -154,20 +195,29 @@ internal static class LedgerProcess
             for (var from = pod.From > begin ? pod.From : begin; from < to; from += TimeSpan.FromMinutes(1))
             {
                 var close = from + TimeSpan.FromMinutes(1) < to ? from + TimeSpan.FromMinutes(1) : to;
-                intervals.Add(new()
-                {
-                    Seq = last + intervals.Count + 1,
-                    PodUid = pod.Uid,
-                    Namespace = pod.Team,
-                    Pod = pod.Job,
-                    Device = pod.Device,
-                    From = from,
-                    To = close,
-                    BusyMs = (long)(close - from).TotalMilliseconds * 3 / 4,
-                    EnergyMj = (long)(close - from).TotalMilliseconds * 400,
-                });
+                intervals.Add(
+                    new()
+                    {
+                        Seq = last + intervals.Count + 1,
+                        PodUid = pod.Uid,
+                        Namespace = pod.Team,
+                        Pod = pod.Job,
+                        Device = pod.Device,
+                        From = from,
+                        To = close,
+                        BusyMs = (long)(close - from).TotalMilliseconds * 3 / 4,
+                        EnergyMj = (long)(close - from).TotalMilliseconds * 400,
+                    }
+                );
             }
         }
-        return new() { Node = node, Epoch = "e", First = last + 1, Next = last + intervals.Count + 1, Intervals = intervals };
+        return new()
+        {
+            Node = node,
+            Epoch = "e",
+            First = last + 1,
+            Next = last + intervals.Count + 1,
+            Intervals = intervals,
+        };
     }
 }

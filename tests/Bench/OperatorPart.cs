@@ -10,27 +10,52 @@ internal static class OperatorPart
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(120);
 
     public sealed record Figures(
-        double FirstDecision, double FirstDecisionCpu, double AllDecided, double Settled, long FirstWrites, double CpuShare, double DecisionsPerSecond,
-        double WritesPerSecond, long Resident, long Anonymous, long Peak);
+        double FirstDecision,
+        double FirstDecisionCpu,
+        double AllDecided,
+        double Settled,
+        long FirstWrites,
+        double CpuShare,
+        double DecisionsPerSecond,
+        double WritesPerSecond,
+        long Resident,
+        long Anonymous,
+        long Peak
+    );
 
     public static async Task<Figures> MeasureAsync(string kubeconfig, ApiConnection api, int budgets, int idleSeconds, CancellationToken ct)
     {
         var versionBefore = await api.VersionAsync(ct);
         var port = PublishedProcess.FreePort();
-        await using var bursar = PublishedProcess.Start("bursar", null, "operator", "--kubeconfig", kubeconfig, "--metrics-address", $"127.0.0.1:{port}", "--log-level", "warning");
+        await using var bursar = PublishedProcess.Start(
+            "bursar",
+            null,
+            "operator",
+            "--kubeconfig",
+            kubeconfig,
+            "--metrics-address",
+            $"127.0.0.1:{port}",
+            "--log-level",
+            "warning"
+        );
         using var http = new HttpClient();
         var page = new Uri($"http://127.0.0.1:{port}/metrics");
 
         // Its own metrics tell of a decision. Each asking is a little of what is measured; with a thousand budgets the page is large.
-        double first = 0, firstCpu = 0, all;
+        double first = 0,
+            firstCpu = 0,
+            all;
         while (true)
         {
             bursar.MustRun();
-            if (bursar.Age > StartLimit.TotalSeconds) throw new TimeoutException("the operator has not decided every budget");
+            if (bursar.Age > StartLimit.TotalSeconds)
+                throw new TimeoutException("the operator has not decided every budget");
             var decided = await CountAsync(http, page, "bursar_budget_limit{", ct);
-            if (decided > 0 && first == 0) (first, firstCpu) = (bursar.Age, bursar.Cpu);
+            if (decided > 0 && first == 0)
+                (first, firstCpu) = (bursar.Age, bursar.Cpu);
             all = bursar.Age;
-            if (decided >= budgets) break;
+            if (decided >= budgets)
+                break;
             await Task.Delay(decided == 0 ? 50 : 500, ct);
         }
 
@@ -71,7 +96,11 @@ internal static class OperatorPart
 
     /// <summary>How often a budget was decided.</summary>
     private static async Task<double> DecisionsAsync(HttpClient http, Uri page, CancellationToken ct) =>
-        (await http.GetStringAsync(page, ct)).Split('\n')
-        .Where(line => line.StartsWith("bursar_reconcile_duration_seconds_count", StringComparison.Ordinal) && line.Contains("GpuBudget\"", StringComparison.Ordinal))
-        .Sum(line => double.Parse(line[(line.LastIndexOf(' ') + 1)..], CultureInfo.InvariantCulture));
+        (await http.GetStringAsync(page, ct))
+            .Split('\n')
+            .Where(line =>
+                line.StartsWith("bursar_reconcile_duration_seconds_count", StringComparison.Ordinal)
+                && line.Contains("GpuBudget\"", StringComparison.Ordinal)
+            )
+            .Sum(line => double.Parse(line[(line.LastIndexOf(' ') + 1)..], CultureInfo.InvariantCulture));
 }

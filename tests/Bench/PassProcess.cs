@@ -8,7 +8,9 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Bursar.Tests.Bench;
 
-/// <summary>An operator in this process, on a filled cluster, for what cannot be seen from outside: how long it thinks, and what of its heap lives.</summary>
+/// <summary>
+/// An operator in this process, on a filled cluster, for what cannot be seen from outside: how long it thinks, and what of its heap lives.
+/// </summary>
 internal static class PassProcess
 {
     private const int Passes = 7;
@@ -21,15 +23,24 @@ internal static class PassProcess
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(ct);
         var leads = new TaskCompletionSource<OperatorParts>(TaskCreationOptions.RunContinuationsAsynchronously);
         var decided = new System.Collections.Concurrent.ConcurrentDictionary<string, bool>();
-        var running = Wiring.RunAsync(new() { MetricsAddress = "127.0.0.1:0" }, KubeConfig.FromFile(kubeconfig), TimeProvider.System, NullLoggerFactory.Instance, null, parts =>
-        {
-            parts.Budgets.Decided += (budget, _) => decided.TryAdd(budget.Metadata.Uid, true);
-            leads.SetResult(parts);
-        }, stop.Token);
+        var running = Wiring.RunAsync(
+            new() { MetricsAddress = "127.0.0.1:0" },
+            KubeConfig.FromFile(kubeconfig),
+            TimeProvider.System,
+            NullLoggerFactory.Instance,
+            null,
+            parts =>
+            {
+                parts.Budgets.Decided += (budget, _) => decided.TryAdd(budget.Metadata.Uid, true);
+                leads.SetResult(parts);
+            },
+            stop.Token
+        );
         await await Task.WhenAny(leads.Task, running);
         var parts = await leads.Task;
         var budgets = parts.Stores.Budgets.Store.List();
-        while (decided.Count < budgets.Count) await Task.Delay(20, ct);
+        while (decided.Count < budgets.Count)
+            await Task.Delay(20, ct);
         ChildProcess.Tell("budgets", budgets.Count);
         ChildProcess.Tell("pods", parts.Stores.Pods.Store.Count);
         ChildProcess.Tell("pass", Pass(parts));
@@ -43,7 +54,17 @@ internal static class PassProcess
     /// <summary>Every budget read, observed and decided once, on one thread: the least of several.</summary>
     private static double Pass(OperatorParts parts)
     {
-        var observer = new BudgetObserver(parts.Stores, parts.Ledger, parts.Prices, parts.Nodes, parts.Progress, _ => null, parts.Control, parts.Brake, TimeProvider.System);
+        var observer = new BudgetObserver(
+            parts.Stores,
+            parts.Ledger,
+            parts.Prices,
+            parts.Nodes,
+            parts.Progress,
+            _ => null,
+            parts.Control,
+            parts.Brake,
+            TimeProvider.System
+        );
         var least = double.MaxValue;
         var warming = Stopwatch.StartNew();
         for (var pass = 0; pass < Passes || warming.Elapsed < Warming; pass++)
@@ -51,9 +72,11 @@ internal static class PassProcess
             var clock = Stopwatch.StartNew();
             foreach (var budget in parts.Stores.Budgets.Store.List())
             {
-                if (GpuBudgetReader.Read(budget, out var terms, out var selector, out var exempt).Count > 0) throw new InvalidOperationException("a budget of the bench cannot be read");
+                if (GpuBudgetReader.Read(budget, out var terms, out var selector, out var exempt).Count > 0)
+                    throw new InvalidOperationException("a budget of the bench cannot be read");
                 var decision = BudgetDecider.Decide(observer.Observe(new(budget, terms!, selector, exempt)));
-                if (decision.Actions.Count > 0) throw new InvalidOperationException("nothing was to be stopped");
+                if (decision.Actions.Count > 0)
+                    throw new InvalidOperationException("nothing was to be stopped");
             }
             least = Math.Min(least, clock.Elapsed.TotalSeconds);
         }

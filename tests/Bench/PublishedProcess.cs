@@ -36,8 +36,10 @@ internal sealed class PublishedProcess : IAsyncDisposable
     public static PublishedProcess Start(string program, IReadOnlyDictionary<string, string>? environment = null, params string[] arguments)
     {
         var start = new ProcessStartInfo(PathOf(program)) { RedirectStandardOutput = true, RedirectStandardError = true };
-        foreach (var argument in arguments) start.ArgumentList.Add(argument);
-        foreach (var (name, value) in environment ?? new Dictionary<string, string>()) start.Environment[name] = value;
+        foreach (var argument in arguments)
+            start.ArgumentList.Add(argument);
+        foreach (var (name, value) in environment ?? new Dictionary<string, string>())
+            start.Environment[name] = value;
         return new(Process.Start(start)!);
     }
 
@@ -50,11 +52,13 @@ internal sealed class PublishedProcess : IAsyncDisposable
     }
 
     public async Task<string> HearAsync(CancellationToken ct) =>
-        await _process.StandardOutput.ReadLineAsync(ct) ?? throw new InvalidOperationException($"{_process.StartInfo.FileName} ended early: {await _errors}");
+        await _process.StandardOutput.ReadLineAsync(ct)
+        ?? throw new InvalidOperationException($"{_process.StartInfo.FileName} ended early: {await _errors}");
 
     public void MustRun()
     {
-        if (_process.HasExited) throw new InvalidOperationException($"{_process.StartInfo.FileName} ended early: {_errors.Result}");
+        if (_process.HasExited)
+            throw new InvalidOperationException($"{_process.StartInfo.FileName} ended early: {_errors.Result}");
     }
 
     /// <summary>Bytes of <c>VmRSS</c>, <c>RssAnon</c>, <c>VmHWM</c>, ...</summary>
@@ -76,5 +80,11 @@ internal sealed class PublishedProcess : IAsyncDisposable
         _process.Dispose();
     }
 
-    private static string PathOf(string program) => Path.GetFullPath(Path.Combine(Environment.GetEnvironmentVariable("BURSAR_PUBLISHED") is { Length: > 0 } folder ? folder : "/nonexistent", program));
+    private static string PathOf(string program) =>
+        Path.GetFullPath(
+            Path.Combine(
+                Environment.GetEnvironmentVariable("BURSAR_PUBLISHED") is { Length: > 0 } folder ? folder : "/nonexistent",
+                program
+            )
+        );
 }

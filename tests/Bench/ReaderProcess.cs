@@ -29,15 +29,21 @@ internal static class ReaderProcess
     /// <summary>The same pages, thrown away and decoded, in turn: whatever else the machine does meets both.</summary>
     private static async Task ListAgainstRawAsync(KubeClient client, ApiConnection api, CancellationToken ct)
     {
-        double raw = double.MaxValue, decoded = double.MaxValue, rawCpu = double.MaxValue, decodedCpu = double.MaxValue;
+        double raw = double.MaxValue,
+            decoded = double.MaxValue,
+            rawCpu = double.MaxValue,
+            decodedCpu = double.MaxValue;
         long bytes = 0;
         var pods = 0;
         for (var round = 0; round <= Rounds; round++)
         {
             var (rawWall, rawBurned) = await MeasureAsync(async () => bytes = await api.DrainAsync("/api/v1/pods", PageSize, ct));
-            var (wall, burned) = await MeasureAsync(async () => pods = (await client.ListAsync<V1Pod>(new() { Limit = PageSize }, ct)).Items.Count);
+            var (wall, burned) = await MeasureAsync(async () =>
+                pods = (await client.ListAsync<V1Pod>(new() { Limit = PageSize }, ct)).Items.Count
+            );
             // The first round warms both up.
-            if (round == 0) continue;
+            if (round == 0)
+                continue;
             (raw, rawCpu) = (Math.Min(raw, rawWall), Math.Min(rawCpu, rawBurned));
             (decoded, decodedCpu) = (Math.Min(decoded, wall), Math.Min(decodedCpu, burned));
         }
@@ -72,10 +78,12 @@ internal static class ReaderProcess
             var limit = Stopwatch.StartNew();
             while (Volatile.Read(ref seen) < goal)
             {
-                if (limit.Elapsed > TimeSpan.FromSeconds(30)) throw new TimeoutException($"{Volatile.Read(ref seen)} of {goal} updates were seen");
+                if (limit.Elapsed > TimeSpan.FromSeconds(30))
+                    throw new TimeoutException($"{Volatile.Read(ref seen)} of {goal} updates were seen");
                 await Task.Delay(10, ct);
             }
-            if (round > 0) least = Math.Min(least, (OwnProcess.Cpu - from).TotalSeconds);
+            if (round > 0)
+                least = Math.Min(least, (OwnProcess.Cpu - from).TotalSeconds);
         }
         ChildProcess.Tell("updatesCpu", least);
         await stop.CancelAsync();

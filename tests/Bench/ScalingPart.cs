@@ -2,7 +2,9 @@ using Bursar.Tests.TestKit.Following;
 
 namespace Bursar.Tests.Bench;
 
-/// <summary>Bursar beside KEDA and an HPA over an hour of a real chat service's requests, in simulation: the same figures at each run.</summary>
+/// <summary>
+/// Bursar beside KEDA and an HPA over an hour of a real chat service's requests, in simulation: the same figures at each run.
+/// </summary>
 internal static class ScalingPart
 {
     private static readonly int[] Loadings = [45, 10];
@@ -14,7 +16,10 @@ internal static class ScalingPart
         foreach (var seconds in Loadings)
         {
             var scene = new FollowScene { Requests = requests, Loading = TimeSpan.FromSeconds(seconds) };
-            yield return ($"{requests.Count:N0} requests in an hour, a replica loads for {seconds} s, {scene.Tokens} tokens/s and {scene.Waiting} waiting per replica, {scene.Min} to {scene.Max} replicas", FollowTable.Play(scene));
+            yield return (
+                $"{requests.Count:N0} requests in an hour, a replica loads for {seconds} s, {scene.Tokens} tokens/s and {scene.Waiting} waiting per replica, {scene.Min} to {scene.Max} replicas",
+                FollowTable.Play(scene)
+            );
         }
     }
 }

@@ -11,8 +11,10 @@ internal sealed class Seeder(ApiConnection api)
     /// <summary>Nodes, Jobs, pods and budgets: a namespace, a Job and a budget for every ten pods.</summary>
     public async Task SeedOperatorWorldAsync(int pods, CancellationToken ct)
     {
-        foreach (var (_, yaml) in CrdFiles.ReadAll()) await api.PostYamlAsync("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", yaml, ct);
-        foreach (var ns in (string[])["bursar-system", "bursar-agents"]) await NamespaceAsync(ns, ct);
+        foreach (var (_, yaml) in CrdFiles.ReadAll())
+            await api.PostYamlAsync("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", yaml, ct);
+        foreach (var ns in (string[])["bursar-system", "bursar-agents"])
+            await NamespaceAsync(ns, ct);
         await EachAsync(pods / GpusPerNode + 1, node => api.PostAsync("/api/v1/nodes", BenchObjects.Node(node), ct), ct);
         await EachAsync(pods / PodsPerJob, job => JobAsync(job, $"team-{job:D4}", withBudget: true, ct), ct);
     }
@@ -21,7 +23,8 @@ internal sealed class Seeder(ApiConnection api)
     public async Task SeedPodsAsync(int pods, CancellationToken ct)
     {
         const int namespaces = 20;
-        for (var ns = 0; ns < namespaces; ns++) await NamespaceAsync($"team-{ns:D4}", ct);
+        for (var ns = 0; ns < namespaces; ns++)
+            await NamespaceAsync($"team-{ns:D4}", ct);
         await EachAsync(pods / PodsPerJob, job => JobAsync(job, $"team-{job % namespaces:D4}", withBudget: false, ct), ct);
     }
 
@@ -32,7 +35,8 @@ internal sealed class Seeder(ApiConnection api)
         {
             await NamespaceAsync(ns, ct);
             await api.PostAsync($"/apis/bursar.dev/v1alpha1/namespaces/{ns}/gpubudgets", BenchObjects.Budget, ct);
-            uid = (string)(await api.PostAsync($"/apis/batch/v1/namespaces/{ns}/jobs", BenchObjects.Job(job, PodsPerJob), ct))["metadata"]!["uid"]!;
+            uid = (string)
+                (await api.PostAsync($"/apis/batch/v1/namespaces/{ns}/jobs", BenchObjects.Job(job, PodsPerJob), ct))["metadata"]!["uid"]!;
         }
         for (var i = 0; i < PodsPerJob; i++)
         {
@@ -46,5 +50,9 @@ internal sealed class Seeder(ApiConnection api)
         api.PostAsync("/api/v1/namespaces", $$"""{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"{{name}}" } }""", ct);
 
     private static Task EachAsync(int count, Func<int, Task> one, CancellationToken ct) =>
-        Parallel.ForEachAsync(Enumerable.Range(0, count), new ParallelOptions { MaxDegreeOfParallelism = 4, CancellationToken = ct }, async (i, _) => await one(i));
+        Parallel.ForEachAsync(
+            Enumerable.Range(0, count),
+            new ParallelOptions { MaxDegreeOfParallelism = 4, CancellationToken = ct },
+            async (i, _) => await one(i)
+        );
 }

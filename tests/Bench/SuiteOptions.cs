@@ -3,7 +3,18 @@ namespace Bursar.Tests.Bench;
 /// <summary>How much is measured; the defaults are the design's.</summary>
 internal sealed record SuiteOptions(int Pods, int RealPods, int IdleSeconds, string Traces, string? Only)
 {
-    public static readonly string[] Parts = ["sandbox", "kube-apiserver", "agent", "exposition", "scrape", "scalers", "ledger", "sweeps", "scaling"];
+    public static readonly string[] Parts =
+    [
+        "sandbox",
+        "kube-apiserver",
+        "agent",
+        "exposition",
+        "scrape",
+        "scalers",
+        "ledger",
+        "sweeps",
+        "scaling",
+    ];
 
     public bool Asks(string part) => Only is null || Only == part;
 
@@ -20,12 +31,18 @@ internal sealed record SuiteOptions(int Pods, int RealPods, int IdleSeconds, str
                 "--real-pods" => options with { RealPods = int.Parse(value) },
                 "--idle" => options with { IdleSeconds = int.Parse(value) },
                 "--traces" => options with { Traces = value },
-                "--only" => options with { Only = Parts.Contains(value) ? value : throw new ArgumentException($"{value} is no part; there are {string.Join(", ", Parts)}") },
+                "--only" => options with
+                {
+                    Only = Parts.Contains(value)
+                        ? value
+                        : throw new ArgumentException($"{value} is no part; there are {string.Join(", ", Parts)}"),
+                },
                 _ => throw new ArgumentException($"{args[i]} is no option; there are --pods, --real-pods, --idle, --traces and --only"),
             };
         }
         // The updates are spread over as many pods as there are updates.
-        if (options.Pods is > 0 and < WriterProcess.Updates || options.RealPods is > 0 and < WriterProcess.Updates) throw new ArgumentException($"at least {WriterProcess.Updates} pods, or 0 for none");
+        if (options.Pods is > 0 and < WriterProcess.Updates || options.RealPods is > 0 and < WriterProcess.Updates)
+            throw new ArgumentException($"at least {WriterProcess.Updates} pods, or 0 for none");
         return options;
     }
 }

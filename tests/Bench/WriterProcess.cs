@@ -15,7 +15,11 @@ internal static class WriterProcess
         for (var round = 0; await Console.In.ReadLineAsync(ct) is not null; round++)
         {
             var beat = BenchObjects.PodBeat(round);
-            await Parallel.ForEachAsync(paths, new ParallelOptions { MaxDegreeOfParallelism = 4, CancellationToken = ct }, async (path, token) => await api.MergeAsync(path + "/status", beat, token));
+            await Parallel.ForEachAsync(
+                paths,
+                new ParallelOptions { MaxDegreeOfParallelism = 4, CancellationToken = ct },
+                async (path, token) => await api.MergeAsync(path + "/status", beat, token)
+            );
             Console.WriteLine("written");
         }
         return 0;

@@ -6,7 +6,9 @@ using Bursar.Tests.Cluster.Worlds;
 
 namespace Bursar.Tests.Cluster;
 
-/// <summary>An operator that was away: what ended meanwhile is billed up to the earliest fact that bounds it. The world begins at 09:00.</summary>
+/// <summary>
+/// An operator that was away: what ended meanwhile is billed up to the earliest fact that bounds it. The world begins at 09:00.
+/// </summary>
 public sealed class AbsenceTests
 {
     private static readonly DateTimeOffset Nine = new(2026, 11, 21, 9, 0, 0, TimeSpan.Zero);
@@ -46,10 +48,13 @@ public sealed class AbsenceTests
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
         await scene.BudgetAsync("100");
-        await scene.CreateAsync($"/apis/batch/v1/namespaces/{scene.Team}/cronjobs", $$$$$$$"""
+        await scene.CreateAsync(
+            $"/apis/batch/v1/namespaces/{scene.Team}/cronjobs",
+            $$$$$$$"""
             {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "nightly"}, "spec": {"schedule": "0 * * * *", "suspend": true, "concurrencyPolicy": "{{{{{{{policy}}}}}}}",
              "jobTemplate": {"spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "example/train"}]}}}}}}
-            """);
+            """
+        );
         var owner = (await world.Client.GetAsync<V1CronJob>("nightly", scene.Team, Ct)).Metadata.Uid;
         await RunAsync(scene, "nightly-29393220", owner);
         await scene.UntilRunsAsync("nightly-29393220");
@@ -80,9 +85,13 @@ public sealed class AbsenceTests
         await UntilTimeAsync(scene, Nine.AddHours(10));
 
         var text = await ReportAsync(scene, csv: false);
-        var csv = (await ReportAsync(scene, csv: true)).Split("\r\n", StringSplitOptions.RemoveEmptyEntries).Select(line => line.Split(',')).ToArray();
+        var csv = (await ReportAsync(scene, csv: true))
+            .Split("\r\n", StringSplitOptions.RemoveEmptyEntries)
+            .Select(line => line.Split(','))
+            .ToArray();
 
-        text.Should().MatchRegex(@"The ledger is complete up to 2026-11-21T09:10:\d\dZ: the operator has written nothing for 9 h (49|50) min\.");
+        text.Should()
+            .MatchRegex(@"The ledger is complete up to 2026-11-21T09:10:\d\dZ: the operator has written nothing for 9 h (49|50) min\.");
         text.Should().MatchRegex(@"total +8\.\d{6}", "sixteen cards for ten minutes, and not for ten hours");
         csv[0][^1].Should().Be("as_of");
         csv[1][^1].Should().StartWith("2026-11-21T09:10:");
@@ -107,11 +116,14 @@ public sealed class AbsenceTests
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
         await scene.BudgetAsync("100");
-        await scene.CreateAsync($"/apis/batch/v1/namespaces/{scene.Team}/jobs", """
+        await scene.CreateAsync(
+            $"/apis/batch/v1/namespaces/{scene.Team}/jobs",
+            """
             {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "late", "annotations": {"bursar.dev/expected-duration": "10h"}},
              "spec": {"activeDeadlineSeconds": 3600, "backoffLimit": 3, "template": {"metadata": {"annotations": {"sim.bursar.dev/run-for": "50m", "sim.bursar.dev/exit-code": "1"}},
                "spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "example/trainer", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}}}
-            """);
+            """
+        );
         await scene.UntilRunsAsync("late");
         await UntilTimeAsync(scene, Nine.AddMinutes(55));
         (await world.JobAsync(scene.Team, "late", Ct)).Status.Failed.Should().Be(1);
@@ -137,13 +149,24 @@ public sealed class AbsenceTests
         await world.StartOperatorAsync(Ct);
 
         var now = world.Time.GetUtcNow();
-        world.Operator!.Ledger.Entries(scene.Team, Nine, now, now).Single(entry => entry.PodUid == first.Uid).To.Should().Be(Nine.AddMinutes(65));
+        world
+            .Operator!.Ledger.Entries(scene.Team, Nine, now, now)
+            .Single(entry => entry.PodUid == first.Uid)
+            .To.Should()
+            .Be(Nine.AddMinutes(65));
     }
 
     [Fact]
     public async Task Node_that_was_removed_is_billed_to_its_last_sign()
     {
-        var scene = await Scene.SandboxAsync(more: new Bursar.Sandbox.Nodes.FleetNode { Name = "gpu-2", Gpu = Bursar.Sandbox.Nodes.GpuModel.V100, Gpus = 4 });
+        var scene = await Scene.SandboxAsync(
+            more: new Bursar.Sandbox.Nodes.FleetNode
+            {
+                Name = "gpu-2",
+                Gpu = Bursar.Sandbox.Nodes.GpuModel.V100,
+                Gpus = 4,
+            }
+        );
         await using var world = scene.World;
         await UntilTimeAsync(scene, Nine.AddMinutes(10));
         await world.StopOperatorAsync();
@@ -155,20 +178,30 @@ public sealed class AbsenceTests
         await world.StartOperatorAsync(Ct);
 
         var now = world.Time.GetUtcNow();
-        Decimal(world.Operator!.Ledger.Bill("gpu-2", Nine, now, now).Total.ToString()).Should().BeInRange(2.03m, 2.05m, "four cards for ten minutes");
+        Decimal(world.Operator!.Ledger.Bill("gpu-2", Nine, now, now).Total.ToString())
+            .Should()
+            .BeInRange(2.03m, 2.05m, "four cards for ten minutes");
     }
 
     /// <summary>A CronJob's run of 30 minutes on one GPU.</summary>
-    private static Task RunAsync(Scene scene, string name, string cronJobUid) => scene.CreateAsync($"/apis/batch/v1/namespaces/{scene.Team}/jobs", $$$$$$$"""
-        {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "{{{{{{{name}}}}}}}", "ownerReferences": [{"apiVersion": "batch/v1", "kind": "CronJob", "name": "nightly", "uid": "{{{{{{{cronJobUid}}}}}}}", "controller": true}]},
-         "spec": {"template": {"metadata": {"annotations": {"{{{{{{{Bursar.Sandbox.Nodes.SimulationAnnotations.RunFor}}}}}}}": "30m"}}, "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 1,
-            "containers": [{"name": "main", "image": "example/train", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}}}
-        """);
+    private static Task RunAsync(Scene scene, string name, string cronJobUid) =>
+        scene.CreateAsync(
+            $"/apis/batch/v1/namespaces/{scene.Team}/jobs",
+            $$$$$$$"""
+            {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "{{{{{{{name}}}}}}}", "ownerReferences": [{"apiVersion": "batch/v1", "kind": "CronJob", "name": "nightly", "uid": "{{{{{{{cronJobUid}}}}}}}", "controller": true}]},
+             "spec": {"template": {"metadata": {"annotations": {"{{{{{{{Bursar.Sandbox.Nodes.SimulationAnnotations.RunFor}}}}}}}": "30m"}}, "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 1,
+                "containers": [{"name": "main", "image": "example/train", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}}}
+            """
+        );
 
-    private static Task NotebookAsync(Scene scene) => scene.CreateAsync($"/api/v1/namespaces/{scene.Team}/pods", """
-        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "notebook"},
-         "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 1, "containers": [{"name": "main", "image": "example/notebook", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}
-        """);
+    private static Task NotebookAsync(Scene scene) =>
+        scene.CreateAsync(
+            $"/api/v1/namespaces/{scene.Team}/pods",
+            """
+            {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "notebook"},
+             "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 1, "containers": [{"name": "main", "image": "example/notebook", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}
+            """
+        );
 
     internal static CancellationToken Ct => CancellationToken.None;
 
@@ -187,7 +220,18 @@ public sealed class AbsenceTests
     private static async Task<string> ReportAsync(Scene scene, bool csv)
     {
         using var output = new StringWriter();
-        (await ReportCommand.RunAsync(scene.World.Client, ClusterWorld.OwnNamespace, new(Nine.AddHours(-9), null, ReportBy.Workload, Csv: csv), output, TextWriter.Null, Ct)).Should().Be(0);
+        (
+            await ReportCommand.RunAsync(
+                scene.World.Client,
+                ClusterWorld.OwnNamespace,
+                new(Nine.AddHours(-9), null, ReportBy.Workload, Csv: csv),
+                output,
+                TextWriter.Null,
+                Ct
+            )
+        )
+            .Should()
+            .Be(0);
         return output.ToString();
     }
 }

@@ -28,7 +28,12 @@ public sealed class AdmissionTests
         var without = await StoryAsync(webhook: false);
         var with = await StoryAsync(webhook: true);
         with.Should().Be(without);
-        without.Should().Contain("too-long suspended=true").And.Contain("fits suspended=false").And.Contain("own suspended=true").And.Contain("SuspendedByOther");
+        without
+            .Should()
+            .Contain("too-long suspended=true")
+            .And.Contain("fits suspended=false")
+            .And.Contain("own suspended=true")
+            .And.Contain("SuspendedByOther");
     }
 
     [Fact]
@@ -39,7 +44,10 @@ public sealed class AdmissionTests
         await scene.BudgetAsync("10");
         await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);
         var answer = await CreateAsync(scene, webhook, Job("fits", "10m"));
-        answer["warnings"]![0]!.GetValue<string>().Should().Be("gpubudget b: 10.00 of 10.00 USD remain; this Job asks for 1 GPU at 3.06 USD/h and is held until Bursar admits it");
+        answer["warnings"]![0]!
+            .GetValue<string>()
+            .Should()
+            .Be("gpubudget b: 10.00 of 10.00 USD remain; this Job asks for 1 GPU at 3.06 USD/h and is held until Bursar admits it");
 
         await scene.UntilRunsAsync("fits");
         var job = await world.JobAsync(scene.Team, "fits", Ct);
@@ -64,8 +72,21 @@ public sealed class AdmissionTests
         }
         await scene.PassAsync(5);
         // By another field manager: one that made the job and wrote to it later may have written the field again.
-        using var editor = new KubeClient(world.Config, new() { TimeProvider = world.Time, ActivityTracker = world.Activity, UserAgent = "kubectl-edit/v1.36" });
-        await editor.PatchAsync<V1Job>("edited", scene.Team, KubePatch.Merge(JsonNode.Parse("""{"spec": {"activeDeadlineSeconds": 86400}}""")!), Ct);
+        using var editor = new KubeClient(
+            world.Config,
+            new()
+            {
+                TimeProvider = world.Time,
+                ActivityTracker = world.Activity,
+                UserAgent = "kubectl-edit/v1.36",
+            }
+        );
+        await editor.PatchAsync<V1Job>(
+            "edited",
+            scene.Team,
+            KubePatch.Merge(JsonNode.Parse("""{"spec": {"activeDeadlineSeconds": 86400}}""")!),
+            Ct
+        );
         await scene.SuspendAsync("theirs", false);
         await scene.SuspendAsync("theirs", true);
         await world.StartOperatorAsync(Ct);
@@ -99,7 +120,9 @@ public sealed class AdmissionTests
         await scene.CreateAsync(JobsOf(scene), dear.ToJsonString());
 
         await scene.UntilRunsAsync("forged");
-        await scene.UntilAsync("what does not fit is parked", async () => (await scene.StatusAsync())?.Suspended?.Select(s => s.Name).SequenceEqual(["dear"]) == true);
+        await scene.UntilAsync("what does not fit is parked", async () =>
+            (await scene.StatusAsync())?.Suspended?.Select(s => s.Name).SequenceEqual(["dear"]) == true
+        );
         await scene.PassAsync(15);
         (await scene.IsSuspendedAsync("again")).Should().BeTrue("its owner suspended it");
         (await scene.IsSuspendedAsync("dear")).Should().BeTrue();
@@ -146,7 +169,9 @@ public sealed class AdmissionTests
         await using var world = scene.World;
         await scene.BudgetAsync("1000", name: "wide");
         await scene.BudgetAsync("1", name: "narrow");
-        await scene.UntilAsync("the budgets are seen", async () => await scene.StatusAsync("wide") is not null && await scene.StatusAsync("narrow") is not null);
+        await scene.UntilAsync("the budgets are seen", async () =>
+            await scene.StatusAsync("wide") is not null && await scene.StatusAsync("narrow") is not null
+        );
         var answer = await CreateAsync(scene, webhook, Job("dear", "20h"));
         answer["warnings"]!.AsArray().Should().HaveCount(2);
         await scene.UntilAsync("the narrow one holds it", async () => (await scene.StatusAsync("narrow"))?.SuspendedCount == 1);
@@ -169,14 +194,26 @@ public sealed class AdmissionTests
         await using var world = scene.World;
         await scene.BudgetAsync("1");
         await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);
-        scene.Sandbox.Server.Faults.Add(new(happens ? new Fault.AnswerAfter(500) : new Fault.Answer(500)) { Client = "(first)", Resource = "jobs", Verb = "patch", Times = 1, Then = new(new Fault.Answer(500)) { Client = "(first)" } });
+        scene.Sandbox.Server.Faults.Add(
+            new(happens ? new Fault.AnswerAfter(500) : new Fault.Answer(500))
+            {
+                Client = "(first)",
+                Resource = "jobs",
+                Verb = "patch",
+                Times = 1,
+                Then = new(new Fault.Answer(500)) { Client = "(first)" },
+            }
+        );
         await CreateAsync(scene, webhook, Job("dear", "20h"));
         await scene.UntilAsync("it dies", () => Task.FromResult(scene.Sandbox.Server.Faults.Shown >= 1));
         await world.AbandonOperatorAsync();
         await world.StartOperatorAsync(Ct, WithWebhook with { Identity = "second" });
 
-        await scene.UntilAsync("it is parked, and marked so", async () => await world.JobAsync(scene.Team, "dear", Ct) is { Spec.Suspend: true } job
-            && job.Metadata.Annotations.ContainsKey("bursar.dev/suspended-by") && !job.Metadata.Annotations.ContainsKey(HeldMark.Annotation));
+        await scene.UntilAsync("it is parked, and marked so", async () =>
+            await world.JobAsync(scene.Team, "dear", Ct) is { Spec.Suspend: true } job
+            && job.Metadata.Annotations.ContainsKey("bursar.dev/suspended-by")
+            && !job.Metadata.Annotations.ContainsKey(HeldMark.Annotation)
+        );
         await scene.UntilAsync("the status names it", async () => (await scene.StatusAsync())?.SuspendedCount == 1);
         world.Operator!.Ledger.Parked().Should().ContainSingle().Which.Original.Should().Be("false");
         (await world.JobAsync(scene.Team, "dear", Ct)).Metadata.Generation.Should().Be(1, "it was never started");
@@ -189,7 +226,14 @@ public sealed class AdmissionTests
     {
         var scene = await Scene.SandboxAsync(startOperator: false);
         await using var world = scene.World;
-        await using var first = world.StartReplica(new() { LeaderElect = true, Identity = "a", Seed = 1 });
+        await using var first = world.StartReplica(
+            new()
+            {
+                LeaderElect = true,
+                Identity = "a",
+                Seed = 1,
+            }
+        );
         await first.LeadsAsync(Ct);
         await using var second = world.StartReplica(WithWebhook with { LeaderElect = true, Identity = "b", Seed = 2 });
         await second.StandsByAsync(Ct);
@@ -198,7 +242,10 @@ public sealed class AdmissionTests
         await scene.PassAsync(3);
         var answer = await CreateAsync(scene, await second.WebhookAsync(Ct), Job("dear", "20h"));
         // It knows what the leader wrote, and no prices.
-        answer["warnings"]![0]!.GetValue<string>().Should().Be("gpubudget b: 1.00 of 1.00 USD remain; this Job asks for 1 GPU and is held until Bursar admits it");
+        answer["warnings"]![0]!
+            .GetValue<string>()
+            .Should()
+            .Be("gpubudget b: 1.00 of 1.00 USD remain; this Job asks for 1 GPU and is held until Bursar admits it");
         await scene.UntilAsync("the leader parks it", async () => (await scene.StatusAsync())?.SuspendedCount == 1);
         second.Leads.Should().BeFalse();
     }
@@ -222,23 +269,44 @@ public sealed class AdmissionTests
 
         var answer = await AskOfPodAsync(scene, webhook, resource);
         ((bool)answer["allowed"]!).Should().Be(allowed);
-        if (!allowed) ((string)answer["status"]!["message"]!).Should().Contain("gpubudget b is used up").And.Contain("interactive.whenExhausted: Gate");
+        if (!allowed)
+            ((string)answer["status"]!["message"]!)
+                .Should()
+                .Contain("gpubudget b is used up")
+                .And.Contain("interactive.whenExhausted: Gate");
         await scene.SetLimitAsync("100");
         await scene.UntilAsync("the budget has room", async () => (await scene.StatusAsync())?.State != "Exhausted");
         ((bool)(await AskOfPodAsync(scene, webhook, resource))["allowed"]!).Should().BeTrue();
     }
 
-    /// <summary>Jobs that fit, do not, are suspended by their owner, or are nobody's; then a top-up. All that is left of it, as text without times.</summary>
+    /// <summary>
+    /// Jobs that fit, do not, are suspended by their owner, or are nobody's; then a top-up. All that is left of it, as text without times.
+    /// </summary>
     private static async Task<string> StoryAsync(bool webhook)
     {
         var (scene, door) = await OpenAsync();
         await using var world = scene.World;
-        await scene.BudgetAsync("2", """{"selector": {"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["outside"]}]}}""");
+        await scene.BudgetAsync(
+            "2",
+            """{"selector": {"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["outside"]}]}}"""
+        );
         await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);
-        foreach (var job in (JsonObject[])[Job("fits", "10m"), Job("too-long", "2h"), Job("own", "10m", suspended: true), Job("outside", "10m"), Job("never", "2000h"), Job("bare", null)])
+        foreach (
+            var job in (JsonObject[])
+                [
+                    Job("fits", "10m"),
+                    Job("too-long", "2h"),
+                    Job("own", "10m", suspended: true),
+                    Job("outside", "10m"),
+                    Job("never", "2000h"),
+                    Job("bare", null),
+                ]
+        )
         {
-            if (webhook) await CreateAsync(scene, door, job);
-            else await scene.CreateAsync(JobsOf(scene), job.ToJsonString());
+            if (webhook)
+                await CreateAsync(scene, door, job);
+            else
+                await scene.CreateAsync(JobsOf(scene), job.ToJsonString());
             await scene.PassAsync(3);
         }
         await scene.PassAsync(70);
@@ -252,14 +320,35 @@ public sealed class AdmissionTests
     private static async Task<string> TextAsync(Scene scene)
     {
         var lines = new List<string>();
-        foreach (var job in (await scene.World.Client.ListAsync<V1Job>(new() { Namespace = scene.Team }, Ct)).Items.OrderBy(j => j.Metadata.Name, StringComparer.Ordinal))
-            lines.Add($"{job.Metadata.Name} suspended={(job.Spec.Suspend is { } on ? on ? "true" : "false" : "absent")} active={job.Status.Active ?? 0} {string.Join(' ', job.Metadata.Annotations.OrderBy(a => a.Key, StringComparer.Ordinal).Select(a => $"{a.Key}={a.Value}"))}");
-        lines.AddRange((await scene.World.EventsAsync(scene.Team, Ct)).Where(e => e.ReportingController == "bursar.dev/operator").Select(e => $"event {e.Reason} {e.Regarding?.Kind}/{e.Regarding?.Name} {e.Note}").Order(StringComparer.Ordinal));
-        lines.AddRange(scene.World.Operator!.Ledger.Parked().Select(p => $"ledger {p.Kind}/{p.Name} {p.Field} {p.Original} -> {p.Value} {p.Reason}").Order(StringComparer.Ordinal));
+        foreach (
+            var job in (await scene.World.Client.ListAsync<V1Job>(new() { Namespace = scene.Team }, Ct)).Items.OrderBy(
+                j => j.Metadata.Name,
+                StringComparer.Ordinal
+            )
+        )
+            lines.Add(
+                $"{job.Metadata.Name} suspended={(job.Spec.Suspend is { } on ? on ? "true" : "false" : "absent")} active={job.Status.Active ?? 0} {string.Join(' ', job.Metadata.Annotations.OrderBy(a => a.Key, StringComparer.Ordinal).Select(a => $"{a.Key}={a.Value}"))}"
+            );
+        lines.AddRange(
+            (await scene.World.EventsAsync(scene.Team, Ct))
+                .Where(e => e.ReportingController == "bursar.dev/operator")
+                .Select(e => $"event {e.Reason} {e.Regarding?.Kind}/{e.Regarding?.Name} {e.Note}")
+                .Order(StringComparer.Ordinal)
+        );
+        lines.AddRange(
+            scene
+                .World.Operator!.Ledger.Parked()
+                .Select(p => $"ledger {p.Kind}/{p.Name} {p.Field} {p.Original} -> {p.Value} {p.Reason}")
+                .Order(StringComparer.Ordinal)
+        );
         var status = (await scene.StatusAsync())!;
-        lines.Add($"status {status.State} {status.Spent} {status.Reserved} suspended={status.SuspendedCount} {string.Join(' ', status.Conditions!.Select(c => $"{c.Type}={c.Status}/{c.Reason}"))}");
+        lines.Add(
+            $"status {status.State} {status.Spent} {status.Reserved} suspended={status.SuspendedCount} {string.Join(' ', status.Conditions!.Select(c => $"{c.Type}={c.Status}/{c.Reason}"))}"
+        );
         lines.AddRange(status.Workloads!.Select(w => $"work {w.Kind}/{w.Name} {w.State} {w.Reason}").Order(StringComparer.Ordinal));
-        lines.AddRange(status.Decisions!.Select(d => $"decision {d.Action} {d.Object} {d.Reason} {d.Message}").Order(StringComparer.Ordinal));
+        lines.AddRange(
+            status.Decisions!.Select(d => $"decision {d.Action} {d.Object} {d.Reason} {d.Message}").Order(StringComparer.Ordinal)
+        );
         // What a job has spent by the second in which the status was written depends on that second.
         return Regex.Replace(string.Join('\n', lines), "[0-9]+([.:TZ-][0-9:TZ.]+)*", "#");
     }
@@ -276,13 +365,19 @@ public sealed class AdmissionTests
 
     private static JsonObject Job(string name, string? declared, bool suspended = false)
     {
-        var job = JsonNode.Parse($$$$$$$$"""
-            {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "{{{{{{{{name}}}}}}}}", "annotations": {}},
-             "spec": {"backoffLimit": 2, "template": {"metadata": {"labels": {"app": "{{{{{{{{name}}}}}}}}"}}, "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 5,
-               "containers": [{"name": "main", "image": "example/trainer", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}}}
-            """)!.AsObject();
-        if (declared is not null) job["metadata"]!["annotations"]!["bursar.dev/expected-duration"] = declared;
-        if (suspended) job["spec"]!["suspend"] = true;
+        var job = JsonNode
+            .Parse(
+                $$$$$$$$"""
+                {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "{{{{{{{{name}}}}}}}}", "annotations": {}},
+                 "spec": {"backoffLimit": 2, "template": {"metadata": {"labels": {"app": "{{{{{{{{name}}}}}}}}"}}, "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 5,
+                   "containers": [{"name": "main", "image": "example/trainer", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}}}
+                """
+            )!
+            .AsObject();
+        if (declared is not null)
+            job["metadata"]!["annotations"]!["bursar.dev/expected-duration"] = declared;
+        if (suspended)
+            job["spec"]!["suspend"] = true;
         return job;
     }
 
@@ -299,17 +394,48 @@ public sealed class AdmissionTests
         // An API server fills in the defaults first.
         job = job.DeepClone().AsObject();
         job["spec"]!["suspend"] ??= false;
-        var answer = await ReviewAsync(scene, webhook, new() { ["group"] = "batch", ["version"] = "v1", ["kind"] = "Job" }, job);
+        var answer = await ReviewAsync(
+            scene,
+            webhook,
+            new()
+            {
+                ["group"] = "batch",
+                ["version"] = "v1",
+                ["kind"] = "Job",
+            },
+            job
+        );
         ((bool)answer["allowed"]!).Should().BeTrue();
-        return ((answer["patch"] is { } patch ? JsonPatch.Apply(job, JsonNode.Parse(Convert.FromBase64String((string)patch!)))! : job.DeepClone()).AsObject(), answer);
+        return (
+            (
+                answer["patch"] is { } patch
+                    ? JsonPatch.Apply(job, JsonNode.Parse(Convert.FromBase64String((string)patch!)))!
+                    : job.DeepClone()
+            ).AsObject(),
+            answer
+        );
     }
 
     /// <summary>The answer about a new pod that nothing owns.</summary>
     private static Task<JsonNode> AskOfPodAsync(Scene scene, string webhook, string resource) =>
-        ReviewAsync(scene, webhook, new() { ["group"] = "", ["version"] = "v1", ["kind"] = "Pod" }, JsonNode.Parse($$$$"""
-            {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "bare", "namespace": "{{{{scene.Team}}}}"},
-             "spec": {"containers": [{"name": "main", "image": "example/shell", "resources": {"limits": {"{{{{resource}}}}": "1"}}}]}}
-            """)!.AsObject());
+        ReviewAsync(
+            scene,
+            webhook,
+            new()
+            {
+                ["group"] = "",
+                ["version"] = "v1",
+                ["kind"] = "Pod",
+            },
+            JsonNode
+                .Parse(
+                    $$$$"""
+                    {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "bare", "namespace": "{{{{scene.Team}}}}"},
+                     "spec": {"containers": [{"name": "main", "image": "example/shell", "resources": {"limits": {"{{{{resource}}}}": "1"}}}]}}
+                    """
+                )!
+                .AsObject()
+        );
 
     private static async Task<JsonNode> ReviewAsync(Scene scene, string webhook, JsonObject kind, JsonObject created)
     {
@@ -327,7 +453,9 @@ public sealed class AdmissionTests
             },
         };
         // Its certificate is tried where it is issued: this world's clock is not the machine's.
-        using var client = new HttpClient(new SocketsHttpHandler { SslOptions = new() { RemoteCertificateValidationCallback = (_, _, _, _) => true } });
+        using var client = new HttpClient(
+            new SocketsHttpHandler { SslOptions = new() { RemoteCertificateValidationCallback = (_, _, _, _) => true } }
+        );
         JsonNode answer = null!;
         await scene.UntilAsync("the webhook answers", async () =>
         {
@@ -347,6 +475,13 @@ public sealed class AdmissionTests
         return answer;
     }
 
-    private static Task MarkAsync(Scene scene, string job) => scene.World.Client.PatchAsync<V1Job>(job, scene.Team,
-        KubePatch.Merge(new JsonObject { ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { [HeldMark.Annotation] = "absent" } } }), Ct);
+    private static Task MarkAsync(Scene scene, string job) =>
+        scene.World.Client.PatchAsync<V1Job>(
+            job,
+            scene.Team,
+            KubePatch.Merge(
+                new JsonObject { ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { [HeldMark.Annotation] = "absent" } } }
+            ),
+            Ct
+        );
 }

@@ -27,7 +27,11 @@ internal static class BadInput
         ("once-without-end", $$$"""{ {{{Good}}}, "window": {"period": "Once", "start": "2026-11-21T00:00:00Z"}}""", "spec.window"),
         ("threshold-zero", $$$"""{ {{{Good}}}, "thresholds": [0]}""", "spec.thresholds"),
         ("threshold-huge", $$$"""{ {{{Good}}}, "thresholds": [50, 1001]}""", "spec.thresholds"),
-        ("selector-operator", $$$"""{ {{{Good}}}, "selector": {"matchExpressions": [{"key": "team", "operator": "Near", "values": ["x"]}]}}""", "spec.selector"),
+        (
+            "selector-operator",
+            $$$"""{ {{{Good}}}, "selector": {"matchExpressions": [{"key": "team", "operator": "Near", "values": ["x"]}]}}""",
+            "spec.selector"
+        ),
         ("selector-value", $$$"""{ {{{Good}}}, "selector": {"matchLabels": {"team": "not a label value!"} } }""", "spec.selector"),
         ("exempt-all", $$$"""{ {{{Good}}}, "exempt": {}}""", "spec.exempt"),
         ("top-up-window", $$$"""{ {{{Good}}}, "topUps": [{"amount": "5", "window": "2026-W47"}]}""", "spec.topUps"),
@@ -39,12 +43,25 @@ internal static class BadInput
         var accepted = new List<(string Name, string Path)>();
         foreach (var (name, spec, path) in Cases)
         {
-            if (await RefusalAsync(scene, name, JsonNode.Parse(spec)!) is not { } error) accepted.Add((name, path));
-            else error.Message.Should().Contain(path, "{0} is refused by the server", name);
+            if (await RefusalAsync(scene, name, JsonNode.Parse(spec)!) is not { } error)
+                accepted.Add((name, path));
+            else
+                error.Message.Should().Contain(path, "{0} is refused by the server", name);
         }
         var huge = new JsonArray();
-        for (var i = 0; i < 100_000; i++) huge.Add(new JsonObject { ["amount"] = "1", ["window"] = "2026-11" });
-        (await RefusalAsync(scene, "huge", new JsonObject { ["limit"] = new JsonObject { ["cost"] = "5" }, ["topUps"] = huge })).Should().NotBeNull();
+        for (var i = 0; i < 100_000; i++)
+            huge.Add(new JsonObject { ["amount"] = "1", ["window"] = "2026-11" });
+        (
+            await RefusalAsync(
+                scene,
+                "huge",
+                new JsonObject
+                {
+                    ["limit"] = new JsonObject { ["cost"] = "5" },
+                    ["topUps"] = huge,
+                }
+            )
+        ).Should().NotBeNull();
 
         foreach (var (name, path) in accepted)
         {
@@ -59,20 +76,27 @@ internal static class BadInput
         await scene.BudgetAsync("1", name: "works");
         await scene.JobAsync("too-long", declared: "2h");
         await scene.UntilSuspendedAsync("too-long");
-        (await scene.World.JobAsync(scene.Team, "too-long", CancellationToken.None)).Metadata.Annotations["bursar.dev/suspended-by"].Should().Be("gpubudget/works");
+        (await scene.World.JobAsync(scene.Team, "too-long", CancellationToken.None))
+            .Metadata.Annotations["bursar.dev/suspended-by"]
+            .Should()
+            .Be("gpubudget/works");
     }
 
     private static async Task<ApiException?> RefusalAsync(Scene scene, string name, JsonNode spec)
     {
         try
         {
-            await scene.World.PostJsonAsync($"/apis/bursar.dev/v1alpha1/namespaces/{scene.Team}/gpubudgets", new()
-            {
-                ["apiVersion"] = "bursar.dev/v1alpha1",
-                ["kind"] = "GpuBudget",
-                ["metadata"] = new JsonObject { ["name"] = name },
-                ["spec"] = spec,
-            }, CancellationToken.None);
+            await scene.World.PostJsonAsync(
+                $"/apis/bursar.dev/v1alpha1/namespaces/{scene.Team}/gpubudgets",
+                new()
+                {
+                    ["apiVersion"] = "bursar.dev/v1alpha1",
+                    ["kind"] = "GpuBudget",
+                    ["metadata"] = new JsonObject { ["name"] = name },
+                    ["spec"] = spec,
+                },
+                CancellationToken.None
+            );
             return null;
         }
         catch (ApiException error) when (error.StatusCode is >= 400 and < 500)
@@ -106,8 +130,18 @@ public sealed class BadInputTests
         await scene.PassAsync(30);
         (await scene.IsSuspendedAsync("too-long")).Should().BeTrue("an unreadable budget changes nothing");
         var invalid = await world.MetricsAsync(CancellationToken.None);
-        invalid.Where(s => s.Name == "bursar_invalid_spec").Should().ContainSingle(s => s.Label("kind") == "GpuBudget" && s.Label("namespace") == scene.Team && s.Label("name") == "b" && s.Value == 1);
-        invalid.Should().ContainSingle(s => s.Name == "bursar_budget_condition" && s.Label("budget") == "b" && s.Label("condition") == "Ready" && s.Value == 0, "the last valid spec is in force, and that is no readiness");
+        invalid
+            .Where(s => s.Name == "bursar_invalid_spec")
+            .Should()
+            .ContainSingle(s =>
+                s.Label("kind") == "GpuBudget" && s.Label("namespace") == scene.Team && s.Label("name") == "b" && s.Value == 1
+            );
+        invalid
+            .Should()
+            .ContainSingle(
+                s => s.Name == "bursar_budget_condition" && s.Label("budget") == "b" && s.Label("condition") == "Ready" && s.Value == 0,
+                "the last valid spec is in force, and that is no readiness"
+            );
 
         await PatchZoneAsync(scene, "Europe/Berlin");
         await scene.UntilConditionAsync("Ready", "True");
@@ -135,7 +169,10 @@ public sealed class BadInputTests
 
         await InForceAsync(scene, path, before.Metadata.Generation);
         (await scene.StatusAsync())!.Limit.Should().Be("1.000000");
-        (await scene.UntilEventAsync("InvalidSpec", "b")).Note.Should().Contain(path).And.Contain($"generation {before.Metadata.Generation} stays in force");
+        (await scene.UntilEventAsync("InvalidSpec", "b"))
+            .Note.Should()
+            .Contain(path)
+            .And.Contain($"generation {before.Metadata.Generation} stays in force");
         (await scene.EventsAsync("InvalidSpec", "b")).Should().ContainSingle("it is reported once");
     }
 
@@ -171,12 +208,29 @@ public sealed class BadInputTests
         await scene.BudgetAsync("100", """{"selector": {"matchLabels": {"app": "train"}}}""");
         await scene.JobAsync("train", declared: "2h");
         await scene.UntilRunsAsync("train");
-        await PatchAsync(scene, JsonNode.Parse("""{"selector": {"matchLabels": {"app": "other"}}, "window": {"timeZone": "Mars/Olympus"}}""")!);
+        await PatchAsync(
+            scene,
+            JsonNode.Parse("""{"selector": {"matchLabels": {"app": "other"}}, "window": {"timeZone": "Mars/Olympus"}}""")!
+        );
         await scene.UntilConditionAsync("Ready", "False");
         await scene.PassAsync(120);
 
-        using StringWriter output = new(), errors = new();
-        (await ExplainCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, scene.Team, "b", json: false, output, errors, CancellationToken.None)).Should().Be(0);
+        using StringWriter output = new(),
+            errors = new();
+        (
+            await ExplainCommand.RunAsync(
+                world.Client,
+                ClusterWorld.OwnNamespace,
+                scene.Team,
+                "b",
+                json: false,
+                output,
+                errors,
+                CancellationToken.None
+            )
+        )
+            .Should()
+            .Be(0);
         var text = output.ToString();
         text[text.IndexOf("Cost of the work", StringComparison.Ordinal)..].Should().Contain("Job/train");
     }
@@ -189,8 +243,14 @@ public sealed class BadInputTests
         ready.Message.Should().Contain(path).And.Contain($"generation {generation} stays in force");
     }
 
-    private static Task PatchZoneAsync(Scene scene, string zone) => PatchAsync(scene, new JsonObject { ["window"] = new JsonObject { ["timeZone"] = zone } });
+    private static Task PatchZoneAsync(Scene scene, string zone) =>
+        PatchAsync(scene, new JsonObject { ["window"] = new JsonObject { ["timeZone"] = zone } });
 
-    private static Task PatchAsync(Scene scene, JsonNode spec) => scene.World.Client.PatchAsync<Bursar.Api.V1Alpha1GpuBudget>("b", scene.Team,
-        KubePatch.Merge(new JsonObject { ["spec"] = spec }), CancellationToken.None);
+    private static Task PatchAsync(Scene scene, JsonNode spec) =>
+        scene.World.Client.PatchAsync<Bursar.Api.V1Alpha1GpuBudget>(
+            "b",
+            scene.Team,
+            KubePatch.Merge(new JsonObject { ["spec"] = spec }),
+            CancellationToken.None
+        );
 }

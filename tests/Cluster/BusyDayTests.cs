@@ -13,12 +13,14 @@ using Bursar.Tests.Cluster.Worlds;
 namespace Bursar.Tests.Cluster;
 
 /// <summary>
-/// An operator that is away for ten hours of a busy day. Work begins, ends, fails, is deleted, suspended, evicted and replaced on the same GPUs,
-/// and a node is lost, while nobody watches but the cluster's own objects and, in one of the two runs, the agents. The truth is what the test saw.
+/// An operator that is away for ten hours of a busy day. Work begins, ends, fails, is deleted, suspended, evicted and replaced on the same
+/// GPUs, and a node is lost, while nobody watches but the cluster's own objects and, in one of the two runs, the agents. The truth is what
+/// the test saw.
 /// </summary>
 public sealed class BusyDayTests
 {
-    private const string Jobs = "training", Serving = "serving";
+    private const string Jobs = "training",
+        Serving = "serving";
     private static readonly DateTimeOffset Nine = new(2026, 11, 21, 9, 0, 0, TimeSpan.Zero);
     private static readonly TimeSpan Heartbeat = TimeSpan.FromSeconds(10);
     private static readonly CancellationToken Ct = CancellationToken.None;
@@ -28,8 +30,23 @@ public sealed class BusyDayTests
     [InlineData(true)]
     public async Task Spending_and_report_after_ten_hours_without_an_operator_are_the_truth(bool agents)
     {
-        await using var world = await ClusterWorld.StartAsync(real: false, agents ? new AgentPlacement() : null, Ct,
-            new FleetNode { Name = "gpu-1", Gpu = GpuModel.V100, Gpus = 4 }, new FleetNode { Name = "gpu-2", Gpu = GpuModel.V100, Gpus = 4 });
+        await using var world = await ClusterWorld.StartAsync(
+            real: false,
+            agents ? new AgentPlacement() : null,
+            Ct,
+            new FleetNode
+            {
+                Name = "gpu-1",
+                Gpu = GpuModel.V100,
+                Gpus = 4,
+            },
+            new FleetNode
+            {
+                Name = "gpu-2",
+                Gpu = GpuModel.V100,
+                Gpus = 4,
+            }
+        );
         await world.CreateBookAsync("*V100*", "3.06", Ct);
         foreach (var ns in new[] { Jobs, Serving })
         {
@@ -52,24 +69,41 @@ public sealed class BusyDayTests
 
         // They wait for those that end.
         await At(world, 9, 20);
-        for (var i = 0; i < 6; i++) await JobAsync(world, $"queued-{i}", "50m", ttl: agents && i is (0 or 2) ? 120 : null, node: i % 2 == 0 ? "gpu-1" : null);
+        for (var i = 0; i < 6; i++)
+            await JobAsync(world, $"queued-{i}", "50m", ttl: agents && i is (0 or 2) ? 120 : null, node: i % 2 == 0 ? "gpu-1" : null);
         await At(world, 10, 30);
         await DeletePodsAsync(world, Jobs, "fails");
         await At(world, 11, 15);
         await DeletePodsAsync(world, Jobs, "kept");
         await At(world, 12, 0);
-        if (agents) await DeletePodsAsync(world, Jobs, "queued-4");
-        await world.Client.PatchAsync<V1Job>("suspended", Jobs, KubePatch.Merge(new JsonObject { ["spec"] = new JsonObject { ["suspend"] = true } }), Ct);
+        if (agents)
+            await DeletePodsAsync(world, Jobs, "queued-4");
+        await world.Client.PatchAsync<V1Job>(
+            "suspended",
+            Jobs,
+            KubePatch.Merge(new JsonObject { ["spec"] = new JsonObject { ["suspend"] = true } }),
+            Ct
+        );
         await At(world, 13, 0);
         var evicted = (await PodsAsync(world, Serving)).OrderBy(pod => pod.Metadata.Name, StringComparer.Ordinal).First();
-        await world.PostJsonAsync($"/api/v1/namespaces/{Serving}/pods/{evicted.Metadata.Name}/eviction", new()
-        {
-            ["apiVersion"] = "policy/v1",
-            ["kind"] = "Eviction",
-            ["metadata"] = new JsonObject { ["name"] = evicted.Metadata.Name, ["namespace"] = Serving },
-        }, Ct);
+        await world.PostJsonAsync(
+            $"/api/v1/namespaces/{Serving}/pods/{evicted.Metadata.Name}/eviction",
+            new()
+            {
+                ["apiVersion"] = "policy/v1",
+                ["kind"] = "Eviction",
+                ["metadata"] = new JsonObject { ["name"] = evicted.Metadata.Name, ["namespace"] = Serving },
+            },
+            Ct
+        );
         await At(world, 14, 0);
-        if (agents) await world.Client.PatchScaleAsync<V1Deployment>("web", Serving, KubePatch.Merge(new JsonObject { ["spec"] = new JsonObject { ["replicas"] = 1 } }), Ct);
+        if (agents)
+            await world.Client.PatchScaleAsync<V1Deployment>(
+                "web",
+                Serving,
+                KubePatch.Merge(new JsonObject { ["spec"] = new JsonObject { ["replicas"] = 1 } }),
+                Ct
+            );
         await At(world, 15, 0);
         world.Nodes.LoseNode("gpu-2");
         await At(world, 15, 30);
@@ -90,22 +124,48 @@ public sealed class BusyDayTests
         {
             var spent = ledger.Spent(ns, Bursar.Core.Text.LabelSelector.Everything, installed, now, now);
             var expected = truth.Total(ns, installed, now);
-            Hours(spent - expected).Should().BeInRange(-truth.Unseen * Heartbeat.TotalHours, truth.Unseen * Heartbeat.TotalHours,
-                "{0}: {1} is billed and {2} was used\n{3}\n{4}", ns, spent, expected, truth, string.Join('\n', ledger.Entries(ns, installed, now, now)));
+            Hours(spent - expected)
+                .Should()
+                .BeInRange(
+                    -truth.Unseen * Heartbeat.TotalHours,
+                    truth.Unseen * Heartbeat.TotalHours,
+                    "{0}: {1} is billed and {2} was used\n{3}\n{4}",
+                    ns,
+                    spent,
+                    expected,
+                    truth,
+                    string.Join('\n', ledger.Entries(ns, installed, now, now))
+                );
         }
         if (agents)
-            ledger.SpentByWorkload(Jobs, Bursar.Core.Text.LabelSelector.Everything, installed, now, now).Should().Contain(work => work.Workload.Kind == "Job" && work.Workload.Name == "queued-4",
-                "its pod came and went unseen, and the job is there to tell whose it was");
+            ledger
+                .SpentByWorkload(Jobs, Bursar.Core.Text.LabelSelector.Everything, installed, now, now)
+                .Should()
+                .Contain(
+                    work => work.Workload.Kind == "Job" && work.Workload.Name == "queued-4",
+                    "its pod came and went unseen, and the job is there to tell whose it was"
+                );
         using var output = new StringWriter();
-        await ReportCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, new(installed, now, ReportBy.Namespace, Csv: true), output, TextWriter.Null, Ct);
+        await ReportCommand.RunAsync(
+            world.Client,
+            ClusterWorld.OwnNamespace,
+            new(installed, now, ReportBy.Namespace, Csv: true),
+            output,
+            TextWriter.Null,
+            Ct
+        );
         var lines = output.ToString().Split("\r\n", StringSplitOptions.RemoveEmptyEntries).Select(line => line.Split(',')).ToArray();
-        lines.Skip(1).Sum(line => decimal.Parse(line[Array.IndexOf(lines[0], "cost")], CultureInfo.InvariantCulture))
-            .Should().BeApproximately(decimal.Parse((Scene.V100 * 8).For(now - installed).ToString(), CultureInfo.InvariantCulture), 0.000001m);
+        lines
+            .Skip(1)
+            .Sum(line => decimal.Parse(line[Array.IndexOf(lines[0], "cost")], CultureInfo.InvariantCulture))
+            .Should()
+            .BeApproximately(decimal.Parse((Scene.V100 * 8).For(now - installed).ToString(), CultureInfo.InvariantCulture), 0.000001m);
     }
 
     private static double Hours(Amount amount) => double.Parse(amount.ToString(), CultureInfo.InvariantCulture) / 3.06;
 
-    private static Task At(ClusterWorld world, int hour, int minute) => world.PassAsync(Nine.AddHours(hour - 9).AddMinutes(minute) - world.Time.GetUtcNow(), Ct);
+    private static Task At(ClusterWorld world, int hour, int minute) =>
+        world.PassAsync(Nine.AddHours(hour - 9).AddMinutes(minute) - world.Time.GetUtcNow(), Ct);
 
     private static Task JobAsync(ClusterWorld world, string name, string runFor, int exitCode = 0, int? ttl = null, string? node = null)
     {
@@ -113,23 +173,50 @@ public sealed class BusyDayTests
         {
             ["restartPolicy"] = "Never",
             ["terminationGracePeriodSeconds"] = 5,
-            ["containers"] = new JsonArray(new JsonObject { ["name"] = "main", ["image"] = "example/trainer", ["resources"] = new JsonObject { ["limits"] = new JsonObject { ["nvidia.com/gpu"] = "1" } } }),
+            ["containers"] = new JsonArray(
+                new JsonObject
+                {
+                    ["name"] = "main",
+                    ["image"] = "example/trainer",
+                    ["resources"] = new JsonObject { ["limits"] = new JsonObject { ["nvidia.com/gpu"] = "1" } },
+                }
+            ),
         };
-        if (node is not null) spec["nodeSelector"] = new JsonObject { ["kubernetes.io/hostname"] = node };
+        if (node is not null)
+            spec["nodeSelector"] = new JsonObject { ["kubernetes.io/hostname"] = node };
         var job = new JsonObject
         {
             ["backoffLimit"] = 0,
             ["template"] = new JsonObject
             {
-                ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { ["sim.bursar.dev/run-for"] = runFor, ["sim.bursar.dev/exit-code"] = exitCode.ToString(CultureInfo.InvariantCulture) } },
+                ["metadata"] = new JsonObject
+                {
+                    ["annotations"] = new JsonObject
+                    {
+                        ["sim.bursar.dev/run-for"] = runFor,
+                        ["sim.bursar.dev/exit-code"] = exitCode.ToString(CultureInfo.InvariantCulture),
+                    },
+                },
                 ["spec"] = spec,
             },
         };
-        if (ttl is { } seconds) job["ttlSecondsAfterFinished"] = seconds;
-        return world.PostJsonAsync($"/apis/batch/v1/namespaces/{Jobs}/jobs", new() { ["apiVersion"] = "batch/v1", ["kind"] = "Job", ["metadata"] = new JsonObject { ["name"] = name }, ["spec"] = job }, Ct);
+        if (ttl is { } seconds)
+            job["ttlSecondsAfterFinished"] = seconds;
+        return world.PostJsonAsync(
+            $"/apis/batch/v1/namespaces/{Jobs}/jobs",
+            new()
+            {
+                ["apiVersion"] = "batch/v1",
+                ["kind"] = "Job",
+                ["metadata"] = new JsonObject { ["name"] = name },
+                ["spec"] = job,
+            },
+            Ct
+        );
     }
 
-    private static async Task<IReadOnlyList<V1Pod>> PodsAsync(ClusterWorld world, string ns) => (await world.Client.ListAsync<V1Pod>(new() { Namespace = ns }, Ct)).Items;
+    private static async Task<IReadOnlyList<V1Pod>> PodsAsync(ClusterWorld world, string ns) =>
+        (await world.Client.ListAsync<V1Pod>(new() { Namespace = ns }, Ct)).Items;
 
     private static async Task DeletePodsAsync(ClusterWorld world, string ns, string job)
     {
@@ -150,7 +237,14 @@ public sealed class BusyDayTests
         {
             var truth = new Truth();
             var pods = new Informer<V1Pod>(world.Client);
-            pods.AddHandler(new() { Added = pod => truth.Note(pod, null), Updated = (_, pod) => truth.Note(pod, null), Deleted = pod => truth.Note(pod, world.Time.GetUtcNow()) });
+            pods.AddHandler(
+                new()
+                {
+                    Added = pod => truth.Note(pod, null),
+                    Updated = (_, pod) => truth.Note(pod, null),
+                    Deleted = pod => truth.Note(pod, world.Time.GetUtcNow()),
+                }
+            );
             truth._running = pods.RunAsync(truth._stop.Token);
             await pods.HasSyncedAsync(Ct);
             return truth;
@@ -159,7 +253,11 @@ public sealed class BusyDayTests
         /// <summary>Pods that came or went while the operator was away, of which each may be off by a heartbeat.</summary>
         public int Unseen
         {
-            get { lock (_gate) return _pods.Count; }
+            get
+            {
+                lock (_gate)
+                    return _pods.Count;
+            }
         }
 
         /// <summary>From a node's last heartbeat until its return its pods are billed to nobody.</summary>
@@ -169,19 +267,35 @@ public sealed class BusyDayTests
         {
             lock (_gate)
             {
-                return _pods.Values.Where(one => one.Pod.Metadata.Namespace == ns && PodTimes.ScheduledAt(one.Pod) is not null).Aggregate(Amount.Zero, (sum, one) =>
-                {
-                    var (begin, end) = Span(one.Pod, one.Gone, from, to);
-                    if (end <= begin) return sum;
-                    var lost = one.Pod.Spec.NodeName == _lost.Node ? (begin > _lost.From ? begin : _lost.From, end < _lost.To ? end : _lost.To) : default;
-                    return sum + Scene.V100.For(end - begin) - (lost.Item2 > lost.Item1 ? Scene.V100.For(lost.Item2 - lost.Item1) : Amount.Zero);
-                });
+                return _pods
+                    .Values.Where(one => one.Pod.Metadata.Namespace == ns && PodTimes.ScheduledAt(one.Pod) is not null)
+                    .Aggregate(Amount.Zero, (sum, one) =>
+                    {
+                        var (begin, end) = Span(one.Pod, one.Gone, from, to);
+                        if (end <= begin)
+                            return sum;
+                        var lost =
+                            one.Pod.Spec.NodeName == _lost.Node
+                                ? (begin > _lost.From ? begin : _lost.From, end < _lost.To ? end : _lost.To)
+                                : default;
+                        return sum
+                            + Scene.V100.For(end - begin)
+                            - (lost.Item2 > lost.Item1 ? Scene.V100.For(lost.Item2 - lost.Item1) : Amount.Zero);
+                    });
             }
         }
 
         public override string ToString()
         {
-            lock (_gate) return string.Join('\n', _pods.Values.Where(one => one.Pod.Metadata.Namespace is Jobs or Serving).Select(one => $"{one.Pod.Metadata.Name} on {one.Pod.Spec.NodeName}: {Span(one.Pod, one.Gone, DateTimeOffset.MinValue, DateTimeOffset.MaxValue)}"));
+            lock (_gate)
+                return string.Join(
+                    '\n',
+                    _pods
+                        .Values.Where(one => one.Pod.Metadata.Namespace is Jobs or Serving)
+                        .Select(one =>
+                            $"{one.Pod.Metadata.Name} on {one.Pod.Spec.NodeName}: {Span(one.Pod, one.Gone, DateTimeOffset.MinValue, DateTimeOffset.MaxValue)}"
+                        )
+                );
         }
 
         public async ValueTask DisposeAsync()
@@ -195,13 +309,15 @@ public sealed class BusyDayTests
         {
             var begin = PodTimes.ScheduledAt(pod) is { } scheduled && scheduled > from ? scheduled : from;
             var end = PodTimes.FinishedAt(pod) ?? gone ?? to;
-            if (end > to) end = to;
+            if (end > to)
+                end = to;
             return (begin, end);
         }
 
         private void Note(V1Pod pod, DateTimeOffset? gone)
         {
-            lock (_gate) _pods[pod.Metadata.Uid] = (pod, gone);
+            lock (_gate)
+                _pods[pod.Metadata.Uid] = (pod, gone);
         }
     }
 }

@@ -15,7 +15,9 @@ internal static class Control
         await scene.UntilConditionAsync("ProjectedWithinBudget", "False");
         await scene.PassAsync(12);
         (await scene.IsSuspendedAsync("too-long")).Should().BeFalse();
-        (await scene.World.JobAsync(scene.Team, "too-long", CancellationToken.None)).Metadata.Annotations.Should().NotContainKey("bursar.dev/suspended-by");
+        (await scene.World.JobAsync(scene.Team, "too-long", CancellationToken.None))
+            .Metadata.Annotations.Should()
+            .NotContainKey("bursar.dev/suspended-by");
         var status = (await scene.StatusAsync())!;
         status.State.Should().Be("Observing");
         status.SuspendedCount.Should().Be(0);
@@ -41,8 +43,16 @@ public sealed class ControlTests
         // Each write to anything else of the team's would be met by one of these, and counted.
         var faults = scene.Sandbox.Server.Faults;
         foreach (var resource in (string[])["jobs", "deployments", "replicasets", "pods", "configmaps", "secrets", "serviceaccounts"])
-            foreach (var verb in (string[])["create", "update", "patch", "delete", "deletecollection"])
-                faults.Add(new(new Fault.Delay(TimeSpan.Zero)) { Client = "bursar/", Resource = resource, Verb = verb, PathPart = $"/namespaces/{scene.Team}/" });
+        foreach (var verb in (string[])["create", "update", "patch", "delete", "deletecollection"])
+            faults.Add(
+                new(new Fault.Delay(TimeSpan.Zero))
+                {
+                    Client = "bursar/",
+                    Resource = resource,
+                    Verb = verb,
+                    PathPart = $"/namespaces/{scene.Team}/",
+                }
+            );
         await scene.BudgetAsync("1", """{"mode": "Observe", "window": {"period": "Hour"}, "inference": {"whenExhausted": "Zero"}}""");
         await scene.JobAsync("too-long", declared: "3h", runFor: "70m");
         await scene.RunawayAsync("runaway");
@@ -58,8 +68,13 @@ public sealed class ControlTests
             seen.Metadata.Generation.Should().Be(1);
             seen.Metadata.Annotations.Should().NotContainKey("bursar.dev/suspended-by");
         }
-        var events = (await world.EventsAsync(scene.Team, CancellationToken.None)).Where(e => e.ReportingController == "bursar.dev/operator").ToArray();
-        events.Should().NotBeEmpty().And.OnlyContain(e => e.Regarding!.Kind == "GpuBudget", "it tells of the budget, and did nothing to the work");
+        var events = (await world.EventsAsync(scene.Team, CancellationToken.None))
+            .Where(e => e.ReportingController == "bursar.dev/operator")
+            .ToArray();
+        events
+            .Should()
+            .NotBeEmpty()
+            .And.OnlyContain(e => e.Regarding!.Kind == "GpuBudget", "it tells of the budget, and did nothing to the work");
         (await scene.StatusAsync())!.State.Should().Be("Observing");
     }
 
@@ -94,8 +109,10 @@ public sealed class ControlTests
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
         await scene.BudgetAsync("1000", """{"training": {"settle": "0s"}}""");
-        for (var i = 0; i < 8; i++) await scene.JobAsync($"job-{i}", declared: "2h");
-        for (var i = 0; i < 8; i++) await scene.UntilRunsAsync($"job-{i}");
+        for (var i = 0; i < 8; i++)
+            await scene.JobAsync($"job-{i}", declared: "2h");
+        for (var i = 0; i < 8; i++)
+            await scene.UntilRunsAsync($"job-{i}");
         await scene.PassAsync(70);
         await scene.SetLimitAsync("4");
         await scene.UntilConditionAsync("BrakeApplied", "True");
@@ -118,7 +135,8 @@ public sealed class ControlTests
     {
         var count = 0;
         for (var i = 0; i < 8; i++)
-            if (await scene.IsSuspendedAsync($"job-{i}")) count++;
+            if (await scene.IsSuspendedAsync($"job-{i}"))
+                count++;
         return count;
     }
 }

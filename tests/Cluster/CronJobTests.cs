@@ -31,8 +31,15 @@ public sealed class CronJobTests
         var held = await CronAsync(scene);
         held.Spec.Suspend.Should().BeTrue();
         held.Metadata.Annotations["bursar.dev/suspended-by"].Should().Be("gpubudget/b");
-        await scene.UntilAsync("the status tells it", async () => (await scene.StatusAsync())?.Workloads is [{ Kind: "Job", Name: "nightly-1", Reason: { } reason }] && reason.EndsWith("CronJob nightly is suspended while its run waits.", StringComparison.Ordinal));
-        await scene.UntilAsync("Events tell it", async () => (await scene.EventsAsync("Suspended", "nightly")).Count == 1 && (await scene.EventsAsync("Suspended", "nightly-1")) is [{ Note: { } note }] && note.EndsWith("CronJob nightly is suspended while its run waits.", StringComparison.Ordinal));
+        await scene.UntilAsync("the status tells it", async () =>
+            (await scene.StatusAsync())?.Workloads is [{ Kind: "Job", Name: "nightly-1", Reason: { } reason }]
+            && reason.EndsWith("CronJob nightly is suspended while its run waits.", StringComparison.Ordinal)
+        );
+        await scene.UntilAsync("Events tell it", async () =>
+            (await scene.EventsAsync("Suspended", "nightly")).Count == 1
+            && (await scene.EventsAsync("Suspended", "nightly-1")) is [{ Note: { } note }]
+            && note.EndsWith("CronJob nightly is suspended while its run waits.", StringComparison.Ordinal)
+        );
 
         await scene.SetLimitAsync("1000");
         await scene.UntilResumedAsync("nightly-1");
@@ -105,7 +112,9 @@ public sealed class CronJobTests
         await world.StopOperatorAsync();
 
         using var text = new StringWriter();
-        (await ReleaseCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, new(scene.Team, "b", DryRun: false), text, Ct)).Should().Be(0, "{0}", text);
+        (await ReleaseCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, new(scene.Team, "b", DryRun: false), text, Ct))
+            .Should()
+            .Be(0, "{0}", text);
 
         (await scene.IsSuspendedAsync("nightly-1")).Should().BeFalse();
         (await CronAsync(scene)).Spec.Suspend.Should().NotBe(true);
@@ -117,7 +126,14 @@ public sealed class CronJobTests
     {
         var scene = await SceneAsync();
         await using var world = scene.World;
-        scene.Sandbox.Server.Faults.Add(new(new Fault.Answer(403)) { Resource = "cronjobs", Verb = "patch", Times = int.MaxValue });
+        scene.Sandbox.Server.Faults.Add(
+            new(new Fault.Answer(403))
+            {
+                Resource = "cronjobs",
+                Verb = "patch",
+                Times = int.MaxValue,
+            }
+        );
         await RunAsync(scene, "nightly-1", await CronJobAsync(scene));
         await scene.UntilSuspendedAsync("nightly-1");
         (await CronAsync(scene)).Spec.Suspend.Should().NotBe(true);
@@ -128,10 +144,10 @@ public sealed class CronJobTests
     }
 
     [Theory]
-    [InlineData("cronjobs", false)]   // the ledger holds what is to happen
-    [InlineData("cronjobs", true)]    // the CronJob is suspended, and nobody knows
-    [InlineData("jobs", false)]       // between the CronJob and its run
-    [InlineData("jobs", true)]        // both are done, and nobody knows
+    [InlineData("cronjobs", false)] // the ledger holds what is to happen
+    [InlineData("cronjobs", true)] // the CronJob is suspended, and nobody knows
+    [InlineData("jobs", false)] // between the CronJob and its run
+    [InlineData("jobs", true)] // both are done, and nobody knows
     public async Task Killed_around_a_parking_both_are_held_and_both_come_back(string resource, bool happens)
     {
         var scene = await SceneAsync(startOperator: false);
@@ -158,9 +174,9 @@ public sealed class CronJobTests
 
     [Theory]
     [InlineData("jobs", false)]
-    [InlineData("jobs", true)]        // the run goes on, its CronJob does not yet
+    [InlineData("jobs", true)] // the run goes on, its CronJob does not yet
     [InlineData("cronjobs", false)]
-    [InlineData("cronjobs", true)]    // both are back, and nobody knows
+    [InlineData("cronjobs", true)] // both are back, and nobody knows
     public async Task Killed_around_a_resume_both_come_back_once(string resource, bool happens)
     {
         var scene = await SceneAsync(startOperator: false);
@@ -188,22 +204,40 @@ public sealed class CronJobTests
 
     internal static async Task<string> CronJobAsync(Scene scene, bool? suspend = null, string schedule = "0 3 * * *")
     {
-        var spec = (JsonObject)JsonNode.Parse($$$$$$$$"""
-            {"schedule": "{{{{{{{{schedule}}}}}}}}", "jobTemplate": {"metadata": {"annotations": {"bursar.dev/expected-duration": "2h"}}, "spec": {"template": {"metadata": {"labels": {"app": "nightly"}},
-              "spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "example/trainer", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}}}}
-            """)!;
-        if (suspend is { } value) spec["suspend"] = value;
-        await scene.World.PostJsonAsync(V1CronJob.EntityKind.Path(scene.Team), new() { ["apiVersion"] = "batch/v1", ["kind"] = "CronJob", ["metadata"] = new JsonObject { ["name"] = "nightly" }, ["spec"] = spec }, Ct);
+        var spec = (JsonObject)
+            JsonNode.Parse(
+                $$$$$$$$"""
+                {"schedule": "{{{{{{{{schedule}}}}}}}}", "jobTemplate": {"metadata": {"annotations": {"bursar.dev/expected-duration": "2h"}}, "spec": {"template": {"metadata": {"labels": {"app": "nightly"}},
+                  "spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "example/trainer", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}}}}
+                """
+            )!;
+        if (suspend is { } value)
+            spec["suspend"] = value;
+        await scene.World.PostJsonAsync(
+            V1CronJob.EntityKind.Path(scene.Team),
+            new()
+            {
+                ["apiVersion"] = "batch/v1",
+                ["kind"] = "CronJob",
+                ["metadata"] = new JsonObject { ["name"] = "nightly" },
+                ["spec"] = spec,
+            },
+            Ct
+        );
         return (await CronAsync(scene)).Metadata.Uid;
     }
 
     /// <summary>As its controller makes one.</summary>
-    internal static Task RunAsync(Scene scene, string name, string cronJobUid) => scene.CreateAsync(V1Job.EntityKind.Path(scene.Team), $$$$$$$$"""
-        {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "{{{{{{{{name}}}}}}}}", "annotations": {"bursar.dev/expected-duration": "2h"},
-           "ownerReferences": [{"apiVersion": "batch/v1", "kind": "CronJob", "name": "nightly", "uid": "{{{{{{{{cronJobUid}}}}}}}}", "controller": true, "blockOwnerDeletion": true}]},
-         "spec": {"template": {"metadata": {"labels": {"app": "nightly"}},
-           "spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "example/trainer", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}}}
-        """);
+    internal static Task RunAsync(Scene scene, string name, string cronJobUid) =>
+        scene.CreateAsync(
+            V1Job.EntityKind.Path(scene.Team),
+            $$$$$$$$"""
+            {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "{{{{{{{{name}}}}}}}}", "annotations": {"bursar.dev/expected-duration": "2h"},
+               "ownerReferences": [{"apiVersion": "batch/v1", "kind": "CronJob", "name": "nightly", "uid": "{{{{{{{{cronJobUid}}}}}}}}", "controller": true, "blockOwnerDeletion": true}]},
+             "spec": {"template": {"metadata": {"labels": {"app": "nightly"}},
+               "spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "example/trainer", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}}}
+            """
+        );
 
     internal static Task<V1CronJob> CronAsync(Scene scene) => scene.World.Client.GetAsync<V1CronJob>("nightly", scene.Team, Ct);
 
@@ -211,7 +245,8 @@ public sealed class CronJobTests
     {
         var scene = await Scene.SandboxAsync(startOperator: startOperator);
         await scene.BudgetAsync("1");
-        if (startOperator) await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);
+        if (startOperator)
+            await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);
         return scene;
     }
 
@@ -219,7 +254,8 @@ public sealed class CronJobTests
     private static async Task<string> TextAsync(Scene scene)
     {
         var whole = (await scene.World.Client.RequestAsync(HttpMethod.Get, V1CronJob.EntityKind.Path(scene.Team, "nightly"), null, Ct))!;
-        return whole["spec"]!.ToJsonString() + (whole["metadata"]!["annotations"] is JsonObject { Count: > 0 } annotations ? annotations.ToJsonString() : "");
+        return whole["spec"]!.ToJsonString()
+            + (whole["metadata"]!["annotations"] is JsonObject { Count: > 0 } annotations ? annotations.ToJsonString() : "");
     }
 
     private static async Task<IReadOnlyList<ParkedRecord>> ParkedAsync(Scene scene)
@@ -228,18 +264,25 @@ public sealed class CronJobTests
         return [.. shards.Items.Select(i => i.Spec!.Data.Deserialize(LedgerJson.Default.LedgerShard)!).SelectMany(s => s.Parked ?? [])];
     }
 
-    private static void KillAt(Scene scene, string resource, bool happens) => scene.Sandbox.Server.Faults.Add(new(happens ? new Fault.AnswerAfter(500) : new Fault.Answer(500))
-    {
-        Client = $"({First.Identity})",
-        Resource = resource,
-        Verb = "patch",
-        Times = 1,
-        Then = new(new Fault.Answer(500)) { Client = $"({First.Identity})" },
-    });
+    private static void KillAt(Scene scene, string resource, bool happens) =>
+        scene.Sandbox.Server.Faults.Add(
+            new(happens ? new Fault.AnswerAfter(500) : new Fault.Answer(500))
+            {
+                Client = $"({First.Identity})",
+                Resource = resource,
+                Verb = "patch",
+                Times = 1,
+                Then = new(new Fault.Answer(500)) { Client = $"({First.Identity})" },
+            }
+        );
 
     private static async Task DieAsync(Scene scene)
     {
-        await scene.UntilAsync("the operator dies", () => Task.FromResult(scene.Sandbox.Server.Faults.Shown >= 1), TimeSpan.FromSeconds(150));
+        await scene.UntilAsync(
+            "the operator dies",
+            () => Task.FromResult(scene.Sandbox.Server.Faults.Shown >= 1),
+            TimeSpan.FromSeconds(150)
+        );
         await scene.World.AbandonOperatorAsync();
     }
 }

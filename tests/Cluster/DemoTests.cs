@@ -19,9 +19,12 @@ public sealed class DemoTests
     {
         var kubeconfig = Path.Combine(Directory.CreateTempSubdirectory("bursar-test-").FullName, "kubeconfig");
         using (var stop = new CancellationTokenSource(Deadline))
-        await using (var cluster = await DemoCluster.StartAsync(kubeconfig, 60, TimeProvider.System, NullLoggerFactory.Instance, stop.Token))
+        await using (
+            var cluster = await DemoCluster.StartAsync(kubeconfig, 60, TimeProvider.System, NullLoggerFactory.Instance, stop.Token)
+        )
         {
-            if (!OperatingSystem.IsWindows()) File.GetUnixFileMode(kubeconfig).Should().Be(UnixFileMode.UserRead | UnixFileMode.UserWrite);
+            if (!OperatingSystem.IsWindows())
+                File.GetUnixFileMode(kubeconfig).Should().Be(UnixFileMode.UserRead | UnixFileMode.UserWrite);
 
             var caught = await cluster.WaitForCatchAsync(Deadline, stop.Token);
 
@@ -37,20 +40,44 @@ public sealed class DemoTests
             do
             {
                 using var output = new StringWriter();
-                await ExplainCommand.RunAsync(cluster.Client, "bursar-system", "team-vision", "vision", json: false, output, TextWriter.Null, stop.Token);
+                await ExplainCommand.RunAsync(
+                    cluster.Client,
+                    "bursar-system",
+                    "team-vision",
+                    "vision",
+                    json: false,
+                    output,
+                    TextWriter.Null,
+                    stop.Token
+                );
                 explained = output.ToString();
-                billed = [.. Regex.Matches(explained, @"([0-9.]+) s × 1 of Tesla-V100").Select(match => double.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture))];
-            }
-            while (billed.Length == 0);
+                billed =
+                [
+                    .. Regex
+                        .Matches(explained, @"([0-9.]+) s × 1 of Tesla-V100")
+                        .Select(match => double.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture)),
+                ];
+            } while (billed.Length == 0);
             explained.Should().Contain("Job/vit-runaway  since").And.Contain("decided again: the same").And.NotContain("DIFFERENT");
             // By the cluster's clock: by the wall's it would have run for twelve hours.
             billed.Should().OnlyContain(seconds => seconds < (cluster.Time.GetUtcNow() - cluster.Start).TotalSeconds + 1);
 
-            await cluster.Client.PatchAsync<V1Alpha1GpuBudget>("vision", "team-vision", KubePatch.Merge(new System.Text.Json.Nodes.JsonObject
-            {
-                ["spec"] = new System.Text.Json.Nodes.JsonObject { ["limit"] = new System.Text.Json.Nodes.JsonObject { ["cost"] = "30" } },
-            }), stop.Token);
-            while ((await JobAsync(cluster.Client, "vit-runaway")).Spec.Suspend == true) await Task.Delay(50, stop.Token);
+            await cluster.Client.PatchAsync<V1Alpha1GpuBudget>(
+                "vision",
+                "team-vision",
+                KubePatch.Merge(
+                    new System.Text.Json.Nodes.JsonObject
+                    {
+                        ["spec"] = new System.Text.Json.Nodes.JsonObject
+                        {
+                            ["limit"] = new System.Text.Json.Nodes.JsonObject { ["cost"] = "30" },
+                        },
+                    }
+                ),
+                stop.Token
+            );
+            while ((await JobAsync(cluster.Client, "vit-runaway")).Spec.Suspend == true)
+                await Task.Delay(50, stop.Token);
         }
         File.Exists(kubeconfig).Should().BeFalse("the demo removes what it wrote");
     }
@@ -60,7 +87,11 @@ public sealed class DemoTests
     {
         var output = (await InstallTool.DemoAsync("--once", "--speed", "60")).Succeeded().Output;
 
-        output.Should().Contain("export KUBECONFIG=").And.Contain("Suspended: Job/vit-runaway: this job would cost").And.Contain("Caught: Job team-vision/vit-runaway");
+        output
+            .Should()
+            .Contain("export KUBECONFIG=")
+            .And.Contain("Suspended: Job/vit-runaway: this job would cost")
+            .And.Contain("Caught: Job team-vision/vit-runaway");
         output.Should().NotContain("\u001b", "there is no terminal");
         var bursar = Regex.Match(output, "^  (.+) report$", RegexOptions.Multiline).Groups[1].Value;
         File.Exists(bursar).Should().BeTrue("the command '{0} report' runs as it is printed", bursar);
@@ -71,7 +102,18 @@ public sealed class DemoTests
     {
         using var error = new StringWriter();
 
-        var code = await DemoCommand.RunAsync(new() { Once = true, Speed = 0.1, Deadline = TimeSpan.FromMilliseconds(300) }, console: null, TextWriter.Null, error, CancellationToken.None);
+        var code = await DemoCommand.RunAsync(
+            new()
+            {
+                Once = true,
+                Speed = 0.1,
+                Deadline = TimeSpan.FromMilliseconds(300),
+            },
+            console: null,
+            TextWriter.Null,
+            error,
+            CancellationToken.None
+        );
 
         code.Should().Be(1);
         error.ToString().Should().Contain("was not suspended within");
@@ -83,10 +125,13 @@ public sealed class DemoTests
         var file = Path.Combine(Directory.CreateTempSubdirectory("bursar-test-").FullName, "config");
         await File.WriteAllTextAsync(file, "mine");
 
-        (await DemoCommand.RunAsync(new() { Kubeconfig = file }, console: null, TextWriter.Null, TextWriter.Null, CancellationToken.None)).Should().Be(1);
+        (await DemoCommand.RunAsync(new() { Kubeconfig = file }, console: null, TextWriter.Null, TextWriter.Null, CancellationToken.None))
+            .Should()
+            .Be(1);
 
         (await File.ReadAllTextAsync(file)).Should().Be("mine");
     }
 
-    private static Task<V1Job> JobAsync(KubeClient client, string name) => client.GetAsync<V1Job>(name, "team-vision", CancellationToken.None);
+    private static Task<V1Job> JobAsync(KubeClient client, string name) =>
+        client.GetAsync<V1Job>(name, "team-vision", CancellationToken.None);
 }

@@ -15,7 +15,8 @@ internal sealed record DryRun(InstallServer Server, string Path, string Kind)
     /// <summary>Installs Bursar's kinds and waits until this one is served.</summary>
     public static async Task<DryRun> OpenAsync(InstallServer server, string path, string kind, string goodSpec)
     {
-        foreach (var (_, yaml) in CrdFiles.ReadAll()) await server.Client.CreateAsync<V1CustomResourceDefinition>((JsonObject)YamlBody.Parse(yaml)!, null, Ct);
+        foreach (var (_, yaml) in CrdFiles.ReadAll())
+            await server.Client.CreateAsync<V1CustomResourceDefinition>((JsonObject)YamlBody.Parse(yaml)!, null, Ct);
         var opened = new DryRun(server, path, kind);
         await server.UntilAsync($"{kind}s are served", async () => (await opened.TryAsync(goodSpec)).Code != 404, Ct);
         return opened;
@@ -34,8 +35,17 @@ internal sealed record DryRun(InstallServer Server, string Path, string Kind)
         return wrong;
     }
 
-    public Task<JsonNode?> SendAsync(string spec) => Server.Client.RequestAsync(HttpMethod.Post, $"{Path}?dryRun=All&fieldValidation=Strict",
-        new StringContent($"apiVersion: bursar.dev/v1alpha1\nkind: {Kind}\nmetadata: {{name: t}}\nspec: {spec.Trim().ReplaceLineEndings(" ")}\n", Encoding.UTF8, "application/yaml"), Ct);
+    public Task<JsonNode?> SendAsync(string spec) =>
+        Server.Client.RequestAsync(
+            HttpMethod.Post,
+            $"{Path}?dryRun=All&fieldValidation=Strict",
+            new StringContent(
+                $"apiVersion: bursar.dev/v1alpha1\nkind: {Kind}\nmetadata: {{name: t}}\nspec: {spec.Trim().ReplaceLineEndings(" ")}\n",
+                Encoding.UTF8,
+                "application/yaml"
+            ),
+            Ct
+        );
 
     /// <summary>0 and the object where it is taken, else the code and the message.</summary>
     private async Task<(int Code, string Message)> TryAsync(string spec)

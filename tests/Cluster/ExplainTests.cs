@@ -21,8 +21,13 @@ public sealed class ExplainTests
         var text = await ExplainAsync(world, "vision");
 
         text.Should().Contain("has not been evaluated yet");
-        text.Should().Contain("Job/runaway  since 2026-11-02T08:10:00Z (ProjectedOverBudget), /spec/suspend was false and is true, 2.287350 to finish");
-        text.Should().Contain("limit 2.000000, spent 0.007650").And.Contain("2691 s left (2600 to 2800) by progress: 0.09 s per step over 100 steps");
+        text.Should()
+            .Contain(
+                "Job/runaway  since 2026-11-02T08:10:00Z (ProjectedOverBudget), /spec/suspend was false and is true, 2.287350 to finish"
+            );
+        text.Should()
+            .Contain("limit 2.000000, spent 0.007650")
+            .And.Contain("2691 s left (2600 to 2800) by progress: 0.09 s per step over 100 steps");
         text.Should().Contain("decided again: the same").And.NotContain("DIFFERENT");
     }
 
@@ -50,11 +55,40 @@ public sealed class ExplainTests
                 ["limit"] = "2.000000",
                 ["spent"] = "0.500000",
                 ["percent"] = 25,
-                ["workloads"] = new JsonArray(new JsonObject { ["kind"] = "Job", ["name"] = "small", ["class"] = "training", ["state"] = "Running", ["gpus"] = 1, ["spent"] = "0.500000", ["projected"] = "1.000000", ["reason"] = "Fits: 600 s left." }),
-                ["conditions"] = new JsonArray(new JsonObject { ["type"] = "Ready", ["status"] = "True", ["reason"] = "OnTrack", ["message"] = "All is well.", ["lastTransitionTime"] = "2026-11-02T08:10:00Z" }),
+                ["workloads"] = new JsonArray(
+                    new JsonObject
+                    {
+                        ["kind"] = "Job",
+                        ["name"] = "small",
+                        ["class"] = "training",
+                        ["state"] = "Running",
+                        ["gpus"] = 1,
+                        ["spent"] = "0.500000",
+                        ["projected"] = "1.000000",
+                        ["reason"] = "Fits: 600 s left.",
+                    }
+                ),
+                ["conditions"] = new JsonArray(
+                    new JsonObject
+                    {
+                        ["type"] = "Ready",
+                        ["status"] = "True",
+                        ["reason"] = "OnTrack",
+                        ["message"] = "All is well.",
+                        ["lastTransitionTime"] = "2026-11-02T08:10:00Z",
+                    }
+                ),
             },
         };
-        await world.Client.PatchAsync<V1Alpha1GpuBudget>("vision", CommandsWorld.Team, KubePatch.Merge(status) with { Subresource = "status" }, CancellationToken.None);
+        await world.Client.PatchAsync<V1Alpha1GpuBudget>(
+            "vision",
+            CommandsWorld.Team,
+            KubePatch.Merge(status) with
+            {
+                Subresource = "status",
+            },
+            CancellationToken.None
+        );
 
         var text = await ExplainAsync(world, "vision");
 
@@ -69,9 +103,18 @@ public sealed class ExplainTests
         await using var world = await CommandsWorld.StartAsync();
         var budget = await world.CreateBudgetAsync("vision", "500");
         var ledger = new GpuLedger();
-        var (october, november) = (new DateTimeOffset(2026, 10, 1, 0, 0, 0, TimeSpan.Zero), new DateTimeOffset(2026, 11, 1, 0, 0, 0, TimeSpan.Zero));
-        ledger.NoteWindow(CommandsWorld.Team, "vision", budget.Metadata.Uid, new("2026-11", november, november.AddMonths(1), Amount.FromDecimal(500)),
-            [new("2026-10", october, november, Amount.FromDecimal(620), Amount.FromDecimal(480.12m))], october);
+        var (october, november) = (
+            new DateTimeOffset(2026, 10, 1, 0, 0, 0, TimeSpan.Zero),
+            new DateTimeOffset(2026, 11, 1, 0, 0, 0, TimeSpan.Zero)
+        );
+        ledger.NoteWindow(
+            CommandsWorld.Team,
+            "vision",
+            budget.Metadata.Uid,
+            new("2026-11", november, november.AddMonths(1), Amount.FromDecimal(500)),
+            [new("2026-10", october, november, Amount.FromDecimal(620), Amount.FromDecimal(480.12m))],
+            october
+        );
         await world.StoreAsync(ledger);
 
         (await ExplainAsync(world, "vision")).Should().Contain("Windows that are over\n  2026-10  480.120000  of 620.000000, 77 %\n");
@@ -84,7 +127,16 @@ public sealed class ExplainTests
         await ParkAsync(world, tamper: false);
         using var output = new StringWriter();
 
-        await ExplainCommand.RunAsync(world.Client, CommandsWorld.BursarNamespace, CommandsWorld.Team, "vision", json: true, output, TextWriter.Null, CancellationToken.None);
+        await ExplainCommand.RunAsync(
+            world.Client,
+            CommandsWorld.BursarNamespace,
+            CommandsWorld.Team,
+            "vision",
+            json: true,
+            output,
+            TextWriter.Null,
+            CancellationToken.None
+        );
 
         var json = JsonNode.Parse(output.ToString())!;
         ((string?)json["budget"]!["metadata"]!["name"]).Should().Be("vision");
@@ -111,7 +163,9 @@ public sealed class ExplainTests
 
         var explain = () => ExplainAsync(world, "vision");
 
-        (await explain.Should().ThrowAsync<CommandException>()).WithMessage("this needs the right to list gpuledgers.bursar.dev in namespace bursar-system.*");
+        (await explain.Should().ThrowAsync<CommandException>()).WithMessage(
+            "this needs the right to list gpuledgers.bursar.dev in namespace bursar-system.*"
+        );
     }
 
     [Fact]
@@ -121,7 +175,10 @@ public sealed class ExplainTests
         await ParkAsync(world, tamper: false);
         await world.Client.DeleteAsync<V1Alpha1GpuBudget>("vision", CommandsWorld.Team, null, CancellationToken.None);
 
-        (await ExplainAsync(world, "vision")).Should().StartWith("GpuBudget team-vision/vision does not exist any more").And.Contain("Job/runaway  since");
+        (await ExplainAsync(world, "vision"))
+            .Should()
+            .StartWith("GpuBudget team-vision/vision does not exist any more")
+            .And.Contain("Job/runaway  since");
     }
 
     private static async Task ParkAsync(CommandsWorld world, bool tamper)
@@ -132,15 +189,28 @@ public sealed class ExplainTests
         var action = BudgetDecider.Decide(snapshot).Actions.Should().ContainSingle().Subject;
         var ledger = new GpuLedger();
         ledger.Park(CommandsWorld.OfJob(job, budget));
-        ledger.AddDecision(CommandsWorld.Team, "vision", budget.Metadata.Uid, new()
-        {
-            Time = CommandsWorld.Decided,
-            Action = action.Kind.ToString(),
-            Object = "Job/runaway",
-            Reason = action.Reason,
-            Text = action.Sentence,
-            Inputs = JsonSerializer.Serialize(tamper ? snapshot with { Terms = snapshot.Terms with { Limit = Bursar.Core.Money.Amount.FromDecimal(500m) } } : snapshot, DecisionJson.Default.BudgetSnapshot),
-        });
+        ledger.AddDecision(
+            CommandsWorld.Team,
+            "vision",
+            budget.Metadata.Uid,
+            new()
+            {
+                Time = CommandsWorld.Decided,
+                Action = action.Kind.ToString(),
+                Object = "Job/runaway",
+                Reason = action.Reason,
+                Text = action.Sentence,
+                Inputs = JsonSerializer.Serialize(
+                    tamper
+                        ? snapshot with
+                        {
+                            Terms = snapshot.Terms with { Limit = Bursar.Core.Money.Amount.FromDecimal(500m) },
+                        }
+                        : snapshot,
+                    DecisionJson.Default.BudgetSnapshot
+                ),
+            }
+        );
         await world.StoreAsync(ledger);
     }
 
@@ -157,7 +227,9 @@ public sealed class ExplainTests
         var text = await ExplainWorkloadAsync(world, named);
 
         text.Should().StartWith("Job team-vision/runaway\n");
-        text.Should().Contain("Budget gpub/vision: ").And.Contain("suspended since 2026-11-02T08:10:00Z (ProjectedOverBudget): /spec/suspend was false and is true, 2.287350");
+        text.Should()
+            .Contain("Budget gpub/vision: ")
+            .And.Contain("suspended since 2026-11-02T08:10:00Z (ProjectedOverBudget): /spec/suspend was false and is true, 2.287350");
         text.Should().Contain("it would run: raise the limit by ").And.Contain("more: bursar explain gpub/vision -n team-vision");
     }
 
@@ -167,15 +239,31 @@ public sealed class ExplainTests
         await using var world = await CommandsWorld.StartAsync();
         await world.CreateBudgetAsync("vision", "2");
         await world.CreateDeploymentAsync("chat", 1);
-        await world.Client.PatchAsync<V1Alpha1GpuBudget>("vision", CommandsWorld.Team, KubePatch.Merge((JsonObject)JsonNode.Parse("""
-            {"status": {"observedGeneration": 1, "state": "OnTrack", "currency": "USD", "limit": "2.00", "spent": "0.50", "projected": "1.00", "workloads":
-              [{"kind": "Deployment", "name": "chat", "class": "inference", "state": "Running", "gpus": 1, "ratePerHour": "3.06", "spent": "0.50", "projected": "1.00", "reason": "Runs until the budget is used up."}]}}
-            """)!) with { Subresource = "status" }, CancellationToken.None);
+        await world.Client.PatchAsync<V1Alpha1GpuBudget>(
+            "vision",
+            CommandsWorld.Team,
+            KubePatch.Merge(
+                (JsonObject)
+                    JsonNode.Parse(
+                        """
+                        {"status": {"observedGeneration": 1, "state": "OnTrack", "currency": "USD", "limit": "2.00", "spent": "0.50", "projected": "1.00", "workloads":
+                          [{"kind": "Deployment", "name": "chat", "class": "inference", "state": "Running", "gpus": 1, "ratePerHour": "3.06", "spent": "0.50", "projected": "1.00", "reason": "Runs until the budget is used up."}]}}
+                        """
+                    )!
+            ) with
+            {
+                Subresource = "status",
+            },
+            CancellationToken.None
+        );
         world.Refuse("list", "gpuledgers");
 
         var text = await ExplainWorkloadAsync(world, "deploy/chat");
 
-        text.Should().Contain("Budget gpub/vision: OnTrack").And.Contain("state: Running, inference, 1 GPU, 3.06 USD/h, spent 0.50, projected 1.00").And.Contain("why: Runs until the budget is used up.");
+        text.Should()
+            .Contain("Budget gpub/vision: OnTrack")
+            .And.Contain("state: Running, inference, 1 GPU, 3.06 USD/h, spent 0.50, projected 1.00")
+            .And.Contain("why: Runs until the budget is used up.");
         text.Should().Contain("note: this is from the budgets' status alone").And.Contain("list gpuledgers");
     }
 
@@ -185,13 +273,19 @@ public sealed class ExplainTests
         await using var world = await CommandsWorld.StartAsync();
         await world.CreateBudgetAsync("vision", "2");
         var job = await world.CreateJobAsync("train", suspended: false);
-        var pod = (JsonObject)JsonNode.Parse($$$"""
-            {"metadata": {"name": "train-x", "namespace": "{{{CommandsWorld.Team}}}", "ownerReferences": [{"apiVersion": "batch/v1", "kind": "Job", "name": "train", "uid": "{{{job.Metadata.Uid}}}", "controller": true}]},
-             "spec": {"containers": [{"name": "main", "image": "train:1"}]}}
-            """)!;
+        var pod = (JsonObject)
+            JsonNode.Parse(
+                $$$"""
+                {"metadata": {"name": "train-x", "namespace": "{{{CommandsWorld.Team}}}", "ownerReferences": [{"apiVersion": "batch/v1", "kind": "Job", "name": "train", "uid": "{{{job.Metadata.Uid}}}", "controller": true}]},
+                 "spec": {"containers": [{"name": "main", "image": "train:1"}]}}
+                """
+            )!;
         await world.Client.CreateAsync<V1Pod>(pod, CommandsWorld.Team, CancellationToken.None);
 
-        (await ExplainWorkloadAsync(world, "po/train-x")).Should().StartWith("Job team-vision/train\n  Pod train-x is a part of it.\n").And.Contain("Budget gpub/vision: not evaluated yet");
+        (await ExplainWorkloadAsync(world, "po/train-x"))
+            .Should()
+            .StartWith("Job team-vision/train\n  Pod train-x is a part of it.\n")
+            .And.Contain("Budget gpub/vision: not evaluated yet");
     }
 
     [Fact]
@@ -199,24 +293,59 @@ public sealed class ExplainTests
     {
         await using var world = await CommandsWorld.StartAsync();
         await world.CreateJobAsync("train", suspended: false);
-        (await ExplainWorkloadAsync(world, "job/train")).Should().Contain("Namespace team-vision has no GpuBudget: nothing limits what it costs.");
+        (await ExplainWorkloadAsync(world, "job/train"))
+            .Should()
+            .Contain("Namespace team-vision has no GpuBudget: nothing limits what it costs.");
 
         await world.CreateBudgetAsync("vision", "2");
-        await world.Client.PatchAsync<V1Alpha1GpuBudget>("vision", CommandsWorld.Team, KubePatch.Merge((JsonObject)JsonNode.Parse("""{"spec": {"selector": {"matchLabels": {"team": "other"}}}}""")!), CancellationToken.None);
-        (await ExplainWorkloadAsync(world, "job/train")).Should().Contain("None of the budgets of namespace team-vision selects it (gpub/vision)");
+        await world.Client.PatchAsync<V1Alpha1GpuBudget>(
+            "vision",
+            CommandsWorld.Team,
+            KubePatch.Merge((JsonObject)JsonNode.Parse("""{"spec": {"selector": {"matchLabels": {"team": "other"}}}}""")!),
+            CancellationToken.None
+        );
+        (await ExplainWorkloadAsync(world, "job/train"))
+            .Should()
+            .Contain("None of the budgets of namespace team-vision selects it (gpub/vision)");
     }
 
     private static async Task<string> ExplainWorkloadAsync(CommandsWorld world, string named)
     {
         using var output = new StringWriter { NewLine = "\n" };
-        (await ExplainWorkload.RunAsync(world.Client, CommandsWorld.BursarNamespace, CommandsWorld.Team, WorkloadName.TryParse(named)!, json: false, output, output, CancellationToken.None)).Should().Be(0);
+        (
+            await ExplainWorkload.RunAsync(
+                world.Client,
+                CommandsWorld.BursarNamespace,
+                CommandsWorld.Team,
+                WorkloadName.TryParse(named)!,
+                json: false,
+                output,
+                output,
+                CancellationToken.None
+            )
+        )
+            .Should()
+            .Be(0);
         return output.ToString();
     }
 
     private static async Task<string> ExplainAsync(CommandsWorld world, string name)
     {
         using var output = new StringWriter { NewLine = "\n" };
-        (await ExplainCommand.RunAsync(world.Client, CommandsWorld.BursarNamespace, CommandsWorld.Team, name, json: false, output, TextWriter.Null, CancellationToken.None)).Should().Be(0);
+        (
+            await ExplainCommand.RunAsync(
+                world.Client,
+                CommandsWorld.BursarNamespace,
+                CommandsWorld.Team,
+                name,
+                json: false,
+                output,
+                TextWriter.Null,
+                CancellationToken.None
+            )
+        )
+            .Should()
+            .Be(0);
         return output.ToString();
     }
 }

@@ -26,7 +26,9 @@ public sealed class ExporterTests
         var address = await ExporterPodAsync(world);
         var pod = "";
         var since = world.Time.GetUtcNow();
-        await using var exporter = await ServeAsync(address, () => Page(pod, (long)(world.Time.GetUtcNow() - since).TotalMilliseconds * 70));
+        await using var exporter = await ServeAsync(address, () =>
+            Page(pod, (long)(world.Time.GetUtcNow() - since).TotalMilliseconds * 70)
+        );
         await world.StartOperatorAsync(Ct, new() { Exporters = ExporterSelection.Parse("gpu-operator/app=nvidia-dcgm-exporter") });
 
         await scene.BudgetAsync("100");
@@ -39,7 +41,10 @@ public sealed class ExporterTests
         (served.Status, served.Reason).Should().Be(("True", "Fresh"));
         served.Message.Should().Contain("measured by the dcgm-exporter on gpu-1");
         (await scene.StatusAsync())!.Workloads!.Single().MeteredBy.Should().Be("dcgm-exporter");
-        var (busy, joules) = (await FigureAsync(scene, "bursar_gpu_seconds_total", "busy"), await FigureAsync(scene, "bursar_energy_joules_total", null));
+        var (busy, joules) = (
+            await FigureAsync(scene, "bursar_gpu_seconds_total", "busy"),
+            await FigureAsync(scene, "bursar_energy_joules_total", null)
+        );
         busy.Should().BeInRange(0.8 * 480, 0.8 * 600, "four fifths of what is closed of ten minutes");
         joules.Should().BeApproximately(busy / 0.8 * 70, 70 * 16, "seventy watts");
 
@@ -54,24 +59,41 @@ public sealed class ExporterTests
         (await scene.StatusAsync())!.Workloads!.Single().MeteredBy.Should().Be("api");
     }
 
-    private static string Page(string pod, long millijoules) => string.Create(CultureInfo.InvariantCulture, $$"""
-        DCGM_FI_DEV_GPU_UTIL{gpu="0",UUID="GPU-1",device="nvidia0",modelName="Tesla V100",namespace="team",pod="{{pod}}",container="main"} 80
-        DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION{gpu="0",UUID="GPU-1",device="nvidia0",modelName="Tesla V100",namespace="team",pod="{{pod}}",container="main"} {{millijoules}}
+    private static string Page(string pod, long millijoules) =>
+        string.Create(
+                CultureInfo.InvariantCulture,
+                $$"""
+                DCGM_FI_DEV_GPU_UTIL{gpu="0",UUID="GPU-1",device="nvidia0",modelName="Tesla V100",namespace="team",pod="{{pod}}",container="main"} 80
+                DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION{gpu="0",UUID="GPU-1",device="nvidia0",modelName="Tesla V100",namespace="team",pod="{{pod}}",container="main"} {{millijoules}}
 
-        """).ReplaceLineEndings("\n");
+                """
+            )
+            .ReplaceLineEndings("\n");
 
     private static async Task<IPAddress> ExporterPodAsync(ClusterWorld world)
     {
-        await world.PostJsonAsync("/api/v1/namespaces/gpu-operator/pods", JsonNode.Parse("""
-            {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "dcgm", "namespace": "gpu-operator", "labels": {"app": "nvidia-dcgm-exporter"}},
-             "spec": {"nodeName": "gpu-1", "containers": [{"name": "exporter", "image": "dcgm", "ports": [{"name": "metrics", "containerPort": 9400}]}]}}
-            """)!.AsObject(), Ct);
+        await world.PostJsonAsync(
+            "/api/v1/namespaces/gpu-operator/pods",
+            JsonNode
+                .Parse(
+                    """
+                    {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "dcgm", "namespace": "gpu-operator", "labels": {"app": "nvidia-dcgm-exporter"}},
+                     "spec": {"nodeName": "gpu-1", "containers": [{"name": "exporter", "image": "dcgm", "ports": [{"name": "metrics", "containerPort": 9400}]}]}}
+                    """
+                )!
+                .AsObject(),
+            Ct
+        );
         V1Pod? pod = null;
-        await world.UntilAsync("the exporter is ready", async () =>
-        {
-            pod = await world.Client.GetAsync<V1Pod>("dcgm", "gpu-operator", Ct);
-            return pod.Status.Condition("Ready") is { Status: "True" } && pod.Status.PodIP is { Length: > 0 };
-        }, Ct);
+        await world.UntilAsync(
+            "the exporter is ready",
+            async () =>
+            {
+                pod = await world.Client.GetAsync<V1Pod>("dcgm", "gpu-operator", Ct);
+                return pod.Status.Condition("Ready") is { Status: "True" } && pod.Status.PodIP is { Length: > 0 };
+            },
+            Ct
+        );
         return IPAddress.Parse(pod!.Status.PodIP!);
     }
 
@@ -86,5 +108,8 @@ public sealed class ExporterTests
     }
 
     private static async Task<double> FigureAsync(Scene scene, string name, string? basis) =>
-        (await scene.World.MetricsAsync(Ct)).SingleOrDefault(s => s.Name == name && s.Label("namespace") == scene.Team && (basis is null || s.Label("basis") == basis))?.Value ?? 0;
+        (await scene.World.MetricsAsync(Ct))
+            .SingleOrDefault(s => s.Name == name && s.Label("namespace") == scene.Team && (basis is null || s.Label("basis") == basis))
+            ?.Value
+        ?? 0;
 }

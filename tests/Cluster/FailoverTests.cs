@@ -15,9 +15,23 @@ public sealed class FailoverTests
         var scene = await Scene.SandboxAsync(startOperator: false);
         await using var world = scene.World;
         await using var bill = await PodBill.OpenAsync(scene);
-        await using var first = world.StartReplica(new() { LeaderElect = true, Identity = "replica-a", Seed = 1 });
+        await using var first = world.StartReplica(
+            new()
+            {
+                LeaderElect = true,
+                Identity = "replica-a",
+                Seed = 1,
+            }
+        );
         var parts = await first.LeadsAsync(ct);
-        await using var second = world.StartReplica(new() { LeaderElect = true, Identity = "replica-b", Seed = 2 });
+        await using var second = world.StartReplica(
+            new()
+            {
+                LeaderElect = true,
+                Identity = "replica-b",
+                Seed = 2,
+            }
+        );
         await second.StandsByAsync(CancellationToken.None);
         await scene.BudgetAsync("2");
         await scene.RunawayAsync("runaway");
@@ -33,7 +47,15 @@ public sealed class FailoverTests
         (await HolderAsync(world)).Should().Be("replica-b");
         await scene.UntilAsync("the old leader has ended", () => Task.FromResult(first.Running.IsCompleted));
         scene.Sandbox.Server.Faults.Clear();
-        var write = () => parts.Client.PatchAsync<V1Job>("runaway", scene.Team, KubePatch.Merge(new System.Text.Json.Nodes.JsonObject { ["spec"] = new System.Text.Json.Nodes.JsonObject { ["suspend"] = false } }), ct);
+        var write = () =>
+            parts.Client.PatchAsync<V1Job>(
+                "runaway",
+                scene.Team,
+                KubePatch.Merge(
+                    new System.Text.Json.Nodes.JsonObject { ["spec"] = new System.Text.Json.Nodes.JsonObject { ["suspend"] = false } }
+                ),
+                ct
+            );
         await write.Should().ThrowAsync<Exception>("it may not write any more");
 
         await scene.UntilAsync("the short job is done", async () => (await world.JobAsync(scene.Team, "short", ct)).Status.Succeeded == 1);
@@ -51,9 +73,23 @@ public sealed class FailoverTests
     {
         var scene = await Scene.SandboxAsync(startOperator: false);
         await using var world = scene.World;
-        var first = world.StartReplica(new() { LeaderElect = true, Identity = "replica-a", Seed = 1 });
+        var first = world.StartReplica(
+            new()
+            {
+                LeaderElect = true,
+                Identity = "replica-a",
+                Seed = 1,
+            }
+        );
         await first.LeadsAsync(CancellationToken.None);
-        await using var second = world.StartReplica(new() { LeaderElect = true, Identity = "replica-b", Seed = 2 });
+        await using var second = world.StartReplica(
+            new()
+            {
+                LeaderElect = true,
+                Identity = "replica-b",
+                Seed = 2,
+            }
+        );
         await second.StandsByAsync(CancellationToken.None);
         await scene.PassAsync(5);
         second.Leads.Should().BeFalse();

@@ -20,7 +20,9 @@ public sealed class FaultTests
     /// <summary>How long a cache may take until it is whole again after it was told to list anew, refusals and back-off included.</summary>
     private static readonly TimeSpan Unseen = TimeSpan.FromSeconds(30);
 
-    /// <summary>How long an operator may be away when it lost the lease: that it notices, the restart, and refusals while it starts.</summary>
+    /// <summary>
+    /// How long an operator may be away when it lost the lease: that it notices, the restart, and refusals while it starts.
+    /// </summary>
     private static readonly TimeSpan Away = TimeSpan.FromSeconds(60);
 
     private static readonly Lazy<Task<string>> Undisturbed = new(() => RunAsync(null));
@@ -41,7 +43,15 @@ public sealed class FaultTests
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
         await scene.BudgetAsync("1");
-        scene.Sandbox.Server.Faults.Add(new(new Fault.AnswerAfter(500)) { Client = Operator, Verb = "patch", Resource = "jobs", Times = 1 });
+        scene.Sandbox.Server.Faults.Add(
+            new(new Fault.AnswerAfter(500))
+            {
+                Client = Operator,
+                Verb = "patch",
+                Resource = "jobs",
+                Times = 1,
+            }
+        );
         await scene.JobAsync("too-long", declared: "2h");
         await scene.UntilSuspendedAsync("too-long");
 
@@ -71,9 +81,19 @@ public sealed class FaultTests
         await scene.UntilAsync("chat is scaled to zero", async () => await scene.ReplicasAsync("chat") == 0);
         await scene.UntilAsync("the status says so", async () => (await scene.StatusAsync())?.SuspendedCount == 1);
 
-        scene.Sandbox.Server.Faults.Add(new(new Fault.Answer(409)) { Client = Operator, Verb = "patch", Resource = "deployments", Times = conflicts });
-        if (raised == "limit") await scene.SetLimitAsync("100");
-        else await world.Client.DeleteAsync<V1Alpha1GpuBudget>("b", scene.Team, null, CancellationToken.None);
+        scene.Sandbox.Server.Faults.Add(
+            new(new Fault.Answer(409))
+            {
+                Client = Operator,
+                Verb = "patch",
+                Resource = "deployments",
+                Times = conflicts,
+            }
+        );
+        if (raised == "limit")
+            await scene.SetLimitAsync("100");
+        else
+            await world.Client.DeleteAsync<V1Alpha1GpuBudget>("b", scene.Team, null, CancellationToken.None);
 
         await scene.UntilAsync("chat has its three replicas again", async () => await scene.ReplicasAsync("chat") == 3);
         scene.Sandbox.Server.Faults.Shown.Should().Be(conflicts);
@@ -81,7 +101,9 @@ public sealed class FaultTests
 
     private static Amount Parse(string text) => Amount.TryParse(text, out var amount) ? amount : throw new FormatException(text);
 
-    /// <summary>The whole story: a job that is done in time, one that a forecast stops, one that the limit stops. Returns what the first cost.</summary>
+    /// <summary>
+    /// The whole story: a job that is done in time, one that a forecast stops, one that the limit stops. Returns what the first cost.
+    /// </summary>
     private static async Task<string> RunAsync(int? seed)
     {
         var scene = await Scene.SandboxAsync(startOperator: false);
@@ -100,10 +122,21 @@ public sealed class FaultTests
         var forgets = seed % 2 == 0;
         if (seed is not null)
         {
-            foreach (var fault in (Fault[])[new Fault.Answer(500), new Fault.Answer(409), new Fault.Answer(429), new Fault.Answer(503), new Fault.AnswerAfter(500), new Fault.Delay(TimeSpan.FromSeconds(1 + chance.Next(2)))])
+            foreach (
+                var fault in (Fault[])
+                    [
+                        new Fault.Answer(500),
+                        new Fault.Answer(409),
+                        new Fault.Answer(429),
+                        new Fault.Answer(503),
+                        new Fault.AnswerAfter(500),
+                        new Fault.Delay(TimeSpan.FromSeconds(1 + chance.Next(2))),
+                    ]
+            )
                 faults.Add(new(fault) { Client = Operator, Probability = 0.02 + chance.NextDouble() * 0.05 });
             faults.Add(new(new Fault.CutWatch(chance.Next(1, 6))) { Client = Operator, Probability = 0.5 });
-            if (forgets) faults.Add(new(new Fault.ExpireWatch()) { Client = Operator, Probability = 0.3 });
+            if (forgets)
+                faults.Add(new(new Fault.ExpireWatch()) { Client = Operator, Probability = 0.3 });
         }
         await calm.JobAsync("short", declared: "40s", runFor: "40s");
         await limited.JobAsync("endless");
@@ -113,35 +146,63 @@ public sealed class FaultTests
         var (undone, wasParked, bound) = (0, false, Amount.Zero);
         async Task<bool> LookAsync()
         {
-            if (seed is not null && chance.Next(6) == 0) faults.CutWatches(Operator);
-            if (forgets && chance.Next(20) == 0) scene.Sandbox.Server.Compact();
-            if (Amount.TryParse((await limited.StatusAsync())?.OverspendBound, out var published) && published > bound) bound = published;
+            if (seed is not null && chance.Next(6) == 0)
+                faults.CutWatches(Operator);
+            if (forgets && chance.Next(20) == 0)
+                scene.Sandbox.Server.Compact();
+            if (Amount.TryParse((await limited.StatusAsync())?.OverspendBound, out var published) && published > bound)
+                bound = published;
             var parked = await scene.IsSuspendedAsync("runaway");
-            if (wasParked && !parked) undone++;
+            if (wasParked && !parked)
+                undone++;
             return wasParked = parked;
         }
         await scene.UntilAsync("the runaway is suspended", LookAsync, TimeSpan.FromMinutes(3));
-        await scene.UntilAsync("the limit stops the endless one", async () => await LookAsync() & await limited.IsSuspendedAsync("endless"), TimeSpan.FromMinutes(5));
+        await scene.UntilAsync(
+            "the limit stops the endless one",
+            async () => await LookAsync() & await limited.IsSuspendedAsync("endless"),
+            TimeSpan.FromMinutes(5)
+        );
         for (var i = 0; i < 20; i++)
         {
             await scene.PassAsync(1);
             await LookAsync();
         }
         undone.Should().Be(0, "it is suspended once");
-        if (seed is not null) faults.Shown.Should().BeGreaterThan(50, "the run was disturbed");
+        if (seed is not null)
+            faults.Shown.Should().BeGreaterThan(50, "the run was disturbed");
         faults.Clear();
 
-        await calm.UntilAsync("the short job is done", async () => (await world.JobAsync(calm.Team, "short", CancellationToken.None)).Status.Succeeded == 1);
+        await calm.UntilAsync("the short job is done", async () =>
+            (await world.JobAsync(calm.Team, "short", CancellationToken.None)).Status.Succeeded == 1
+        );
         await scene.PassAsync(70);
         (await calm.FinalSpentAsync()).Should().Be(calmBill.Total(Scene.V100).ToString());
-        foreach (var (spent, billed) in new[] { (await scene.FinalSpentAsync(), bill.Total(Scene.V100)), (await limited.FinalSpentAsync(), limitedBill.Total(Scene.V100)) })
+        foreach (
+            var (spent, billed) in new[]
+            {
+                (await scene.FinalSpentAsync(), bill.Total(Scene.V100)),
+                (await limited.FinalSpentAsync(), limitedBill.Total(Scene.V100)),
+            }
+        )
         {
-            if (!forgets) spent.Should().Be(billed.ToString(), "the API showed it all");
-            else Parse(spent).Should().BeGreaterThanOrEqualTo(billed).And.BeLessThanOrEqualTo(billed + Scene.V100.For(Unseen + replica.Ends.Count * Away));
+            if (!forgets)
+                spent.Should().Be(billed.ToString(), "the API showed it all");
+            else
+                Parse(spent)
+                    .Should()
+                    .BeGreaterThanOrEqualTo(billed)
+                    .And.BeLessThanOrEqualTo(billed + Scene.V100.For(Unseen + replica.Ends.Count * Away));
         }
         (bill.Pods, calmBill.Pods, limitedBill.Pods).Should().Be((1, 1, 1));
         bound.Should().BeGreaterThan(Amount.Zero);
-        limitedBill.Total(Scene.V100).Should().BeLessThanOrEqualTo(Amount.FromDecimal(0.1m) + bound + Scene.V100.For(replica.Ends.Count * Away), "nobody looked while the operator was away");
+        limitedBill
+            .Total(Scene.V100)
+            .Should()
+            .BeLessThanOrEqualTo(
+                Amount.FromDecimal(0.1m) + bound + Scene.V100.For(replica.Ends.Count * Away),
+                "nobody looked while the operator was away"
+            );
         (await scene.IsSuspendedAsync("runaway")).Should().BeTrue();
         (await limited.IsSuspendedAsync("endless")).Should().BeTrue();
         (await calm.IsSuspendedAsync("short")).Should().BeFalse();
@@ -152,7 +213,8 @@ public sealed class FaultTests
         await limited.SetLimitAsync("10");
         await scene.UntilResumedAsync("runaway");
         await limited.UntilResumedAsync("endless");
-        if (!forgets) replica.Ends.Should().BeEmpty();
+        if (!forgets)
+            replica.Ends.Should().BeEmpty();
         return calmBill.Total(Scene.V100).ToString();
     }
 }

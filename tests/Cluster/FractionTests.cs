@@ -13,7 +13,16 @@ public sealed class FractionTests
     [Fact]
     public async Task Parts_are_billed_and_the_pod_that_reserves_the_gpu_is_not()
     {
-        await using var world = await ClusterWorld.StartAsync(real: false, Ct, new FleetNode { Name = "gpu-1", Gpu = GpuModel.V100, Gpus = 2 });
+        await using var world = await ClusterWorld.StartAsync(
+            real: false,
+            Ct,
+            new FleetNode
+            {
+                Name = "gpu-1",
+                Gpu = GpuModel.V100,
+                Gpus = 2,
+            }
+        );
         await world.CreateBookAsync("*V100*", "3.06", Ct);
         var scene = await Scene.OpenAsync(world, "team");
         await world.CreateNamespaceAsync("kai-resource-reservation", Ct);
@@ -35,14 +44,38 @@ public sealed class FractionTests
         bill.Reserved.Should().Be(ledger.Spent("team", Bursar.Core.Text.LabelSelector.Everything, begun, now, now));
         // In the last minute: one and a quarter of the two cards are nobody's.
         var last = ledger.Bill("gpu-1", now.AddMinutes(-1), now, now);
-        (last.Reserved, last.Unallocated).Should().Be((HourlyCost.FromDecimal(2.295m).For(TimeSpan.FromMinutes(1)), HourlyCost.FromDecimal(3.825m).For(TimeSpan.FromMinutes(1))));
+        (last.Reserved, last.Unallocated)
+            .Should()
+            .Be((HourlyCost.FromDecimal(2.295m).For(TimeSpan.FromMinutes(1)), HourlyCost.FromDecimal(3.825m).For(TimeSpan.FromMinutes(1))));
     }
 
-    private static Task PodAsync(ClusterWorld world, string ns, string name, string limits, string annotations) => world.PostJsonAsync($"/api/v1/namespaces/{ns}/pods", new JsonObject
-    {
-        ["apiVersion"] = "v1",
-        ["kind"] = "Pod",
-        ["metadata"] = new JsonObject { ["name"] = name, ["namespace"] = ns, ["labels"] = new JsonObject { ["runai-gpu-group"] = "g1" }, ["annotations"] = JsonNode.Parse(annotations) },
-        ["spec"] = new JsonObject { ["nodeName"] = "gpu-1", ["containers"] = new JsonArray(new JsonObject { ["name"] = "main", ["image"] = "i", ["resources"] = new JsonObject { ["limits"] = JsonNode.Parse(limits) } }) },
-    }, Ct);
+    private static Task PodAsync(ClusterWorld world, string ns, string name, string limits, string annotations) =>
+        world.PostJsonAsync(
+            $"/api/v1/namespaces/{ns}/pods",
+            new JsonObject
+            {
+                ["apiVersion"] = "v1",
+                ["kind"] = "Pod",
+                ["metadata"] = new JsonObject
+                {
+                    ["name"] = name,
+                    ["namespace"] = ns,
+                    ["labels"] = new JsonObject { ["runai-gpu-group"] = "g1" },
+                    ["annotations"] = JsonNode.Parse(annotations),
+                },
+                ["spec"] = new JsonObject
+                {
+                    ["nodeName"] = "gpu-1",
+                    ["containers"] = new JsonArray(
+                        new JsonObject
+                        {
+                            ["name"] = "main",
+                            ["image"] = "i",
+                            ["resources"] = new JsonObject { ["limits"] = JsonNode.Parse(limits) },
+                        }
+                    ),
+                },
+            },
+            Ct
+        );
 }

@@ -7,8 +7,8 @@ using Bursar.Sandbox;
 namespace Bursar.Tests.Cluster;
 
 /// <summary>
-/// The archives of <c>make images</c>, in the folder that BURSAR_IMAGES names: unpacked as a container runtime would, and run from their own
-/// files alone (chroot in namespaces of its own). No container engine is needed.
+/// The archives of <c>make images</c>, in the folder that BURSAR_IMAGES names: unpacked as a container runtime would, and run from their
+/// own files alone (chroot in namespaces of its own). No container engine is needed.
 /// </summary>
 public sealed class ImageTests
 {
@@ -18,12 +18,24 @@ public sealed class ImageTests
     public async Task Image_has_the_name_and_the_user_that_the_chart_expects(string name, string user)
     {
         var archives = Archives(name);
-        var chart = await InstallTool.HelmAsync("", "template", "bursar", InstallTool.Chart, "--namespace", "bursar-system", "--set", "image.repository=bursar");
+        var chart = await InstallTool.HelmAsync(
+            "",
+            "template",
+            "bursar",
+            InstallTool.Chart,
+            "--namespace",
+            "bursar-system",
+            "--set",
+            "image.repository=bursar"
+        );
         foreach (var archive in archives)
         {
             using var image = await UnpackedImage.OpenAsync(archive);
             image.Tags.Should().ContainSingle().Which.Should().Be($"{name}:0.1.0");
-            chart.Succeeded().Output.Should().Contain($"image: \"{image.Tags[0]}\"", "the README loads the archive and installs the chart with image.repository=bursar");
+            chart
+                .Succeeded()
+                .Output.Should()
+                .Contain($"image: \"{image.Tags[0]}\"", "the README loads the archive and installs the chart with image.repository=bursar");
             ((string?)image.Config["architecture"]).Should().Be(Path.GetFileNameWithoutExtension(archive).Split('-')[^1]);
             ((string?)image.Config["config"]!["User"]).Should().Be(user);
             image.Config["config"]!["Entrypoint"]!.AsArray().Select(a => (string)a!).Should().Equal($"/usr/bin/{name}");
@@ -51,7 +63,16 @@ public sealed class ImageTests
         KubeConfig.FromFile(Path.Combine(image.Root, "kubeconfig")).Server.Scheme.Should().Be("https");
 
         // The cluster has nothing of Bursar's: the answer to the switch says so, after a request that was understood.
-        var released = await image.RunAsync("/usr/bin/bursar", "release", "--all", "--if-uninstalled", "--bursar-namespace", "default", "--kubeconfig", "/kubeconfig");
+        var released = await image.RunAsync(
+            "/usr/bin/bursar",
+            "release",
+            "--all",
+            "--if-uninstalled",
+            "--bursar-namespace",
+            "default",
+            "--kubeconfig",
+            "/kubeconfig"
+        );
 
         released.Text.Should().Contain("Enforcement is switched to observe (ConfigMap default/bursar-control)");
     }
@@ -59,7 +80,10 @@ public sealed class ImageTests
     private static string[] Archives(string name)
     {
         var folder = Environment.GetEnvironmentVariable("BURSAR_IMAGES");
-        Skip.If(string.IsNullOrEmpty(folder), "BURSAR_IMAGES does not name the folder of the images: make images writes them, make ci tests them");
+        Skip.If(
+            string.IsNullOrEmpty(folder),
+            "BURSAR_IMAGES does not name the folder of the images: make images writes them, make ci tests them"
+        );
         var archives = Directory.GetFiles(folder!, $"{name}-0.1.0-*.tar");
         archives.Should().NotBeEmpty("make images wrote {0}", name);
         return archives;
@@ -86,7 +110,17 @@ public sealed class ImageTests
             image.Config = JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(parts, (string)manifest["Config"]!)))!;
             foreach (var layer in manifest["Layers"]!.AsArray())
                 // tar, since layers of other tools may hold what .NET's reader refuses, such as links out of the folder.
-                (await StartAsync("tar", "--extract", "--no-same-owner", "--file", Path.Combine(parts, (string)layer!), "--directory", image.Root)).Succeeded();
+                (
+                    await StartAsync(
+                        "tar",
+                        "--extract",
+                        "--no-same-owner",
+                        "--file",
+                        Path.Combine(parts, (string)layer!),
+                        "--directory",
+                        image.Root
+                    )
+                ).Succeeded();
             Directory.Delete(parts, recursive: true);
             return image;
         }
@@ -97,15 +131,36 @@ public sealed class ImageTests
             using var file = File.OpenRead(Path.Combine(Root, path));
             var header = new byte[20];
             file.ReadExactly(header);
-            return header[18] switch { 0x3E => "amd64", 0xB7 => "arm64", var other => $"machine {other}" };
+            return header[18] switch
+            {
+                0x3E => "amd64",
+                0xB7 => "arm64",
+                var other => $"machine {other}",
+            };
         }
 
         public async Task<ToolResult> RunAsync(params string[] command)
         {
             // Containers have both; the runtime reads its memory limit from one and random numbers from the other.
-            foreach (var mounted in (string[])["proc", "dev"]) Directory.CreateDirectory(Path.Combine(Root, mounted));
-            var result = await StartAsync("unshare", ["--map-root-user", "--mount", "sh", "-c", "cd \"$0\" && mount --rbind /proc proc && mount --rbind /dev dev && exec chroot . \"$@\"", Root, .. command]);
-            Skip.If(result.Error.StartsWith("unshare:", StringComparison.Ordinal) || result.Error.StartsWith("mount:", StringComparison.Ordinal), $"no namespaces here: {result.Error.Trim()}");
+            foreach (var mounted in (string[])["proc", "dev"])
+                Directory.CreateDirectory(Path.Combine(Root, mounted));
+            var result = await StartAsync(
+                "unshare",
+                [
+                    "--map-root-user",
+                    "--mount",
+                    "sh",
+                    "-c",
+                    "cd \"$0\" && mount --rbind /proc proc && mount --rbind /dev dev && exec chroot . \"$@\"",
+                    Root,
+                    .. command,
+                ]
+            );
+            Skip.If(
+                result.Error.StartsWith("unshare:", StringComparison.Ordinal)
+                    || result.Error.StartsWith("mount:", StringComparison.Ordinal),
+                $"no namespaces here: {result.Error.Trim()}"
+            );
             return result;
         }
 

@@ -21,18 +21,53 @@ public sealed class InstallKubectlTests(InstallServers servers, ITestOutputHelpe
         InstallTool.RequireTools();
         var ct = CancellationToken.None;
         await using var server = await servers.StartAsync(real, ct);
-        foreach (var (_, yaml) in CrdFiles.ReadAll()) await server.Client.CreateAsync<Bursar.Kube.Objects.V1CustomResourceDefinition>((JsonObject)YamlBody.Parse(yaml)!, null, ct);
-        (await InstallTool.KubectlAsync(server.Kubeconfig, "wait", "--for=condition=Established", "--timeout=30s", "crd/gpubudgets.bursar.dev", "crd/gpupricebooks.bursar.dev")).Succeeded();
+        foreach (var (_, yaml) in CrdFiles.ReadAll())
+            await server.Client.CreateAsync<Bursar.Kube.Objects.V1CustomResourceDefinition>((JsonObject)YamlBody.Parse(yaml)!, null, ct);
+        (
+            await InstallTool.KubectlAsync(
+                server.Kubeconfig,
+                "wait",
+                "--for=condition=Established",
+                "--timeout=30s",
+                "crd/gpubudgets.bursar.dev",
+                "crd/gpupricebooks.bursar.dev"
+            )
+        ).Succeeded();
         (await InstallTool.KubectlAsync(server.Kubeconfig, "create", "namespace", Team)).Succeeded();
-        await server.UntilAsync("the budget is applied", async () => (await InstallTool.KubectlWithInputAsync(server.Kubeconfig, $$"""
-            apiVersion: bursar.dev/v1alpha1
-            kind: GpuBudget
-            metadata: {name: nlp, namespace: {{Team}}}
-            spec:
-              limit: {cost: "500"}
-            """, "apply", "-f", "-")).Code == 0, ct);
-        (await InstallTool.KubectlAsync(server.Kubeconfig, "patch", "gpub", "nlp", "-n", Team, "--subresource=status", "--type=merge", "-p",
-            """{"status":{"limit":"500","spent":"41.25","projected":"310.5","percent":8,"burnRatePerHour":"12.24","exhaustedAt":"2036-11-29T01:00:00Z","state":"OnTrack"}}""")).Succeeded();
+        await server.UntilAsync(
+            "the budget is applied",
+            async () =>
+                (
+                    await InstallTool.KubectlWithInputAsync(
+                        server.Kubeconfig,
+                        $$"""
+                        apiVersion: bursar.dev/v1alpha1
+                        kind: GpuBudget
+                        metadata: {name: nlp, namespace: {{Team}}}
+                        spec:
+                          limit: {cost: "500"}
+                        """,
+                        "apply",
+                        "-f",
+                        "-"
+                    )
+                ).Code == 0,
+            ct
+        );
+        (
+            await InstallTool.KubectlAsync(
+                server.Kubeconfig,
+                "patch",
+                "gpub",
+                "nlp",
+                "-n",
+                Team,
+                "--subresource=status",
+                "--type=merge",
+                "-p",
+                """{"status":{"limit":"500","spent":"41.25","projected":"310.5","percent":8,"burnRatePerHour":"12.24","exhaustedAt":"2036-11-29T01:00:00Z","state":"OnTrack"}}"""
+            )
+        ).Succeeded();
 
         var list = await ShowAsync(server, "get", "gpub", "-A");
         var lines = list.TrimEnd().Split('\n').Select(l => Regex.Replace(l, " {2,}", "|")).ToArray();
@@ -46,17 +81,52 @@ public sealed class InstallKubectlTests(InstallServers servers, ITestOutputHelpe
         var watched = InstallTool.KubectlAsync(server.Kubeconfig, "get", "gpub", "-n", Team, "-w", "--request-timeout=4s");
         for (var i = 0; !watched.IsCompleted; i++)
         {
-            (await InstallTool.KubectlAsync(server.Kubeconfig, "patch", "gpub", "nlp", "-n", Team, "--subresource=status", "--type=merge", "-p", $$$"""{"status":{"state":"Changed{{{i}}}"}}""")).Succeeded();
+            (
+                await InstallTool.KubectlAsync(
+                    server.Kubeconfig,
+                    "patch",
+                    "gpub",
+                    "nlp",
+                    "-n",
+                    Team,
+                    "--subresource=status",
+                    "--type=merge",
+                    "-p",
+                    $$$"""{"status":{"state":"Changed{{{i}}}"}}"""
+                )
+            ).Succeeded();
             await Task.WhenAny(watched, Task.Delay(300, ct));
         }
-        (await watched).Output.Split('\n').Should().Contain(l => l.Contains("Changed", StringComparison.Ordinal)).And.HaveCountGreaterThan(2);
+        (await watched)
+            .Output.Split('\n')
+            .Should()
+            .Contain(l => l.Contains("Changed", StringComparison.Ordinal))
+            .And.HaveCountGreaterThan(2);
 
         var explained = await ShowAsync(server, "explain", "gpub.spec");
-        explained.Should().MatchRegex(@"(?s)KIND: +GpuBudget.*limit\t<Object> -required-.*What may be spent in one window.*mode\t<string>\n  enum: Enforce, Observe");
+        explained
+            .Should()
+            .MatchRegex(
+                @"(?s)KIND: +GpuBudget.*limit\t<Object> -required-.*What may be spent in one window.*mode\t<string>\n  enum: Enforce, Observe"
+            );
         var everything = await ShowAsync(server, "explain", "gpub", "--recursive");
         everything.Should().Contain("whenExhausted").And.Contain("suspendedCount");
         // Every field of the spec says what it is for.
-        foreach (var field in (string[])["spec.limit", "spec.topUps", "spec.window", "spec.selector", "spec.training", "spec.training.resume", "spec.inference", "status", "status.workloads", "status.suspended"])
+        foreach (
+            var field in (string[])
+                [
+                    "spec.limit",
+                    "spec.topUps",
+                    "spec.window",
+                    "spec.selector",
+                    "spec.training",
+                    "spec.training.resume",
+                    "spec.inference",
+                    "status",
+                    "status.workloads",
+                    "status.suspended",
+                ]
+        )
         {
             var text = (await InstallTool.KubectlAsync(server.Kubeconfig, "explain", "gpub." + field)).Succeeded().Output;
             text.Should().NotContain("<no description>", "{0}", field).And.NotContain("<empty>", "{0}", field);

@@ -34,10 +34,21 @@ public sealed class InstallServer(string kubeconfig, KubeClient client, ControlP
     /// <summary>Takes away what another test has left: CRDs outlive a release on purpose.</summary>
     public async Task WithoutBursarAsync(CancellationToken ct)
     {
-        foreach (var definition in (await Client.ListAsync<V1CustomResourceDefinition>(new(), ct)).Items.Where(d => d.Metadata.Name.EndsWith(".bursar.dev", StringComparison.Ordinal)))
+        foreach (
+            var definition in (await Client.ListAsync<V1CustomResourceDefinition>(new(), ct)).Items.Where(d =>
+                d.Metadata.Name.EndsWith(".bursar.dev", StringComparison.Ordinal)
+            )
+        )
             await Client.DeleteAsync<V1CustomResourceDefinition>(definition.Metadata.Name, null, null, ct);
-        await UntilAsync("the CRDs are gone", async () =>
-            !(await Client.ListAsync<V1CustomResourceDefinition>(new(), ct)).Items.Any(d => d.Metadata.Name.EndsWith(".bursar.dev", StringComparison.Ordinal)), ct, seconds: 180);
+        await UntilAsync(
+            "the CRDs are gone",
+            async () =>
+                !(await Client.ListAsync<V1CustomResourceDefinition>(new(), ct)).Items.Any(d =>
+                    d.Metadata.Name.EndsWith(".bursar.dev", StringComparison.Ordinal)
+                ),
+            ct,
+            seconds: 180
+        );
     }
 
     public async Task UntilAsync(string what, Func<Task<bool>> holds, CancellationToken ct, int seconds = 60)
@@ -45,7 +56,8 @@ public sealed class InstallServer(string kubeconfig, KubeClient client, ControlP
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(seconds));
         while (!await holds())
         {
-            if (limit.IsCancellationRequested) throw new TimeoutException($"{what}: not so within {seconds} s");
+            if (limit.IsCancellationRequested)
+                throw new TimeoutException($"{what}: not so within {seconds} s");
             await Task.Delay(200, ct);
         }
     }
@@ -55,14 +67,19 @@ public sealed class InstallServer(string kubeconfig, KubeClient client, ControlP
     /// <summary>The config of a service account, as its pods would have it: the same server, its own token.</summary>
     public async Task<KubeConfig> ServiceAccountAsync(string ns, string name, CancellationToken ct)
     {
-        using var body = new StringContent("""{"apiVersion":"authentication.k8s.io/v1","kind":"TokenRequest","spec":{"expirationSeconds":3600}}""", System.Text.Encoding.UTF8, "application/json");
+        using var body = new StringContent(
+            """{"apiVersion":"authentication.k8s.io/v1","kind":"TokenRequest","spec":{"expirationSeconds":3600}}""",
+            System.Text.Encoding.UTF8,
+            "application/json"
+        );
         var answer = await Client.RequestAsync(HttpMethod.Post, $"/api/v1/namespaces/{ns}/serviceaccounts/{name}/token", body, ct);
         return Client.Config with { Token = (string)answer!["status"]!["token"]! };
     }
 
     public async ValueTask DisposeAsync()
     {
-        if (_controllers is not null) await _controllers.DisposeAsync();
+        if (_controllers is not null)
+            await _controllers.DisposeAsync();
         Client.Dispose();
         if (_sandbox is not null)
         {
@@ -72,10 +89,13 @@ public sealed class InstallServer(string kubeconfig, KubeClient client, ControlP
     }
 }
 
-/// <summary>The real control plane that all tests of the installation share, started when first asked for; it audits what service accounts do.</summary>
+/// <summary>
+/// The real control plane that all tests of the installation share, started when first asked for; it audits what service accounts do.
+/// </summary>
 public sealed class InstallServers : IAsyncLifetime
 {
-    private const string Controllers = "job-controller,deployment-controller,replicaset-controller,namespace-controller,garbage-collector-controller,serviceaccount-controller";
+    private const string Controllers =
+        "job-controller,deployment-controller,replicaset-controller,namespace-controller,garbage-collector-controller,serviceaccount-controller";
 
     private const string AuditPolicy = """
         apiVersion: audit.k8s.io/v1
@@ -96,7 +116,8 @@ public sealed class InstallServers : IAsyncLifetime
     /// <summary>A Sandbox of the caller's own, or a client of the shared real server; skips where none is there.</summary>
     public async Task<InstallServer> StartAsync(bool real, CancellationToken ct)
     {
-        if (!real) return await InstallServer.StartSandboxAsync(ct);
+        if (!real)
+            return await InstallServer.StartSandboxAsync(ct);
         Skip.IfNot(ControlPlane.IsPresent, ControlPlane.Absent);
         _plane ??= await ControlPlane.StartAsync(Controllers, withScheduler: false, withServiceAccounts: true, AuditPolicy, ct);
         var server = new InstallServer(_plane.KubeconfigPath, new KubeClient(KubeConfig.FromFile(_plane.KubeconfigPath)), _plane);
@@ -106,7 +127,8 @@ public sealed class InstallServers : IAsyncLifetime
 
     public async Task DisposeAsync()
     {
-        if (_plane is not null) await _plane.DisposeAsync();
+        if (_plane is not null)
+            await _plane.DisposeAsync();
     }
 }
 

@@ -10,11 +10,14 @@ internal static class InstallTool
 
     public static string Chart => Path.Combine(RepositoryRoot(), "charts", "gpu-budget-operator");
 
-    public static Task<ToolResult> HelmAsync(string kubeconfig, params string[] arguments) => RunAsync(Find("helm"), kubeconfig, null, arguments);
+    public static Task<ToolResult> HelmAsync(string kubeconfig, params string[] arguments) =>
+        RunAsync(Find("helm"), kubeconfig, null, arguments);
 
-    public static Task<ToolResult> KubectlAsync(string kubeconfig, params string[] arguments) => RunAsync(Find("kubectl"), kubeconfig, null, arguments);
+    public static Task<ToolResult> KubectlAsync(string kubeconfig, params string[] arguments) =>
+        RunAsync(Find("kubectl"), kubeconfig, null, arguments);
 
-    public static Task<ToolResult> KubectlWithInputAsync(string kubeconfig, string input, params string[] arguments) => RunAsync(Find("kubectl"), kubeconfig, input, arguments);
+    public static Task<ToolResult> KubectlWithInputAsync(string kubeconfig, string input, params string[] arguments) =>
+        RunAsync(Find("kubectl"), kubeconfig, input, arguments);
 
     /// <summary>The built program itself, as its container's command would start it.</summary>
     public static Task<ToolResult> BursarAsync(string kubeconfig, IReadOnlyList<string> arguments) =>
@@ -32,14 +35,20 @@ internal static class InstallTool
 
     private static string Find(string tool)
     {
-        var path = Environment.GetEnvironmentVariable($"BURSAR_{tool.ToUpperInvariant()}") ?? Path.Combine(RepositoryRoot(), ".tools", tool);
+        var path = Environment.GetEnvironmentVariable($"BURSAR_{tool.ToUpperInvariant()}")
+            ?? Path.Combine(RepositoryRoot(), ".tools", tool);
         Skip.IfNot(File.Exists(path), $"no {tool}: make tools unpacks it");
         return path;
     }
 
     private static async Task<ToolResult> RunAsync(string program, string kubeconfig, string? input, string[] arguments)
     {
-        var start = new ProcessStartInfo(program, arguments) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(program, arguments)
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
         start.Environment["KUBECONFIG"] = kubeconfig;
         start.Environment["KUBECACHEDIR"] = Path.Combine(Home, "kube");
         start.Environment["HELM_CACHE_HOME"] = Path.Combine(Home, "helm-cache");
@@ -48,7 +57,8 @@ internal static class InstallTool
         using var process = Process.Start(start)!;
         var output = process.StandardOutput.ReadToEndAsync();
         var error = process.StandardError.ReadToEndAsync();
-        if (input is not null) await process.StandardInput.WriteAsync(input);
+        if (input is not null)
+            await process.StandardInput.WriteAsync(input);
         process.StandardInput.Close();
         using var limit = new CancellationTokenSource(Limit);
         try
@@ -66,7 +76,8 @@ internal static class InstallTool
     private static string RepositoryRoot()
     {
         for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-            if (File.Exists(Path.Combine(folder.FullName, "Operator.sln"))) return folder.FullName;
+            if (File.Exists(Path.Combine(folder.FullName, "Operator.sln")))
+                return folder.FullName;
         throw new InvalidOperationException("not run from within the repository");
     }
 }

@@ -33,17 +33,22 @@ public sealed class KillTests
     private sealed record Left(bool Suspended, bool Recorded, int? InStatus, int? Told);
 
     [Theory]
-    [InlineData("gpuledgers", "patch", false, false)]   // before the ledger holds what is to happen
-    [InlineData("gpuledgers", "patch", true, false)]    // the ledger holds it
-    [InlineData("jobs", "patch", false, false)]         // between the ledger and the act
-    [InlineData("jobs", "patch", true, false)]          // it is done, and nobody knows
-    [InlineData("gpubudgets", "patch", false, true)]    // before the status
-    [InlineData("gpubudgets", "patch", true, true)]     // the status says it
-    [InlineData("events", "create", false, true)]       // before the Event
-    [InlineData("events", "create", true, true)]        // the Event tells it
-    [InlineData("gpuledgers", "patch", false, true)]    // before the ledger holds that it was seen
-    [InlineData("gpuledgers", "patch", true, true)]     // the ledger holds that it was seen
-    public async Task Killed_around_a_parking_it_is_parked_once_and_no_amount_changes(string resource, string verb, bool happens, bool afterTheAct)
+    [InlineData("gpuledgers", "patch", false, false)] // before the ledger holds what is to happen
+    [InlineData("gpuledgers", "patch", true, false)] // the ledger holds it
+    [InlineData("jobs", "patch", false, false)] // between the ledger and the act
+    [InlineData("jobs", "patch", true, false)] // it is done, and nobody knows
+    [InlineData("gpubudgets", "patch", false, true)] // before the status
+    [InlineData("gpubudgets", "patch", true, true)] // the status says it
+    [InlineData("events", "create", false, true)] // before the Event
+    [InlineData("events", "create", true, true)] // the Event tells it
+    [InlineData("gpuledgers", "patch", false, true)] // before the ledger holds that it was seen
+    [InlineData("gpuledgers", "patch", true, true)] // the ledger holds that it was seen
+    public async Task Killed_around_a_parking_it_is_parked_once_and_no_amount_changes(
+        string resource,
+        string verb,
+        bool happens,
+        bool afterTheAct
+    )
     {
         var scene = await Scene.SandboxAsync(startOperator: false);
         await using var world = scene.World;
@@ -59,13 +64,16 @@ public sealed class KillTests
         var left = await LeftAsync(scene, "runaway", "Suspended");
         left.Suspended.Should().Be(afterTheAct || (resource == "jobs" && happens));
         left.Recorded.Should().Be(afterTheAct || resource == "jobs" || happens);
-        if (resource == "gpubudgets") left.InStatus.Should().Be(happens ? 1 : 0);
-        if (resource == "events") left.Told.Should().Be(happens ? 1 : 0);
+        if (resource == "gpubudgets")
+            left.InStatus.Should().Be(happens ? 1 : 0);
+        if (resource == "events")
+            left.Told.Should().Be(happens ? 1 : 0);
         await world.StartOperatorAsync(CancellationToken.None, Second);
 
         await scene.UntilSuspendedAsync("runaway");
         await scene.UntilAsync("the status names it", async () => (await scene.StatusAsync())?.SuspendedCount == 1);
-        if (!afterTheAct) await scene.UntilAsync("an Event tells it", async () => (await scene.EventsAsync("Suspended", "runaway")).Count >= 1);
+        if (!afterTheAct)
+            await scene.UntilAsync("an Event tells it", async () => (await scene.EventsAsync("Suspended", "runaway")).Count >= 1);
         (await scene.FinalSpentAsync()).Should().Be(bill.Total(Scene.V100).ToString());
         bill.Pods.Should().Be(1);
         await scene.PassAsync(20);
@@ -78,15 +86,20 @@ public sealed class KillTests
     }
 
     [Theory]
-    [InlineData("gpuledgers", "patch", false, false)]   // before the ledger holds the decision
-    [InlineData("gpuledgers", "patch", true, false)]    // the ledger holds it
-    [InlineData("jobs", "patch", false, false)]         // between the ledger and the act
-    [InlineData("jobs", "patch", true, false)]          // it runs, and nobody knows
-    [InlineData("gpuledgers", "patch", false, true)]    // before the record goes
-    [InlineData("gpuledgers", "patch", true, true)]     // the record is gone
-    [InlineData("gpubudgets", "patch", false, true)]    // before the status
-    [InlineData("events", "create", false, true)]       // before the Event
-    public async Task Killed_around_a_resume_it_comes_back_once_and_is_not_parked_again(string resource, string verb, bool happens, bool afterTheAct)
+    [InlineData("gpuledgers", "patch", false, false)] // before the ledger holds the decision
+    [InlineData("gpuledgers", "patch", true, false)] // the ledger holds it
+    [InlineData("jobs", "patch", false, false)] // between the ledger and the act
+    [InlineData("jobs", "patch", true, false)] // it runs, and nobody knows
+    [InlineData("gpuledgers", "patch", false, true)] // before the record goes
+    [InlineData("gpuledgers", "patch", true, true)] // the record is gone
+    [InlineData("gpubudgets", "patch", false, true)] // before the status
+    [InlineData("events", "create", false, true)] // before the Event
+    public async Task Killed_around_a_resume_it_comes_back_once_and_is_not_parked_again(
+        string resource,
+        string verb,
+        bool happens,
+        bool afterTheAct
+    )
     {
         var scene = await Scene.SandboxAsync(startOperator: false);
         await using var world = scene.World;
@@ -105,8 +118,10 @@ public sealed class KillTests
         var left = await LeftAsync(scene, "train", "Resumed");
         left.Suspended.Should().Be(!afterTheAct && !(resource == "jobs" && happens));
         left.Recorded.Should().Be(!afterTheAct || (resource == "gpuledgers" && !happens));
-        if (resource == "gpubudgets") left.InStatus.Should().Be(1);
-        if (resource == "events") left.Told.Should().Be(0);
+        if (resource == "gpubudgets")
+            left.InStatus.Should().Be(1);
+        if (resource == "events")
+            left.Told.Should().Be(0);
         await world.StartOperatorAsync(CancellationToken.None, Second);
 
         await scene.UntilResumedAsync("train");
@@ -114,7 +129,11 @@ public sealed class KillTests
         await scene.PassAsync(30);
         (await scene.IsSuspendedAsync("train")).Should().BeFalse();
         (await scene.RunsAsync("train")).Should().BeTrue();
-        await scene.UntilAsync("it is done", async () => (await world.JobAsync(scene.Team, "train", CancellationToken.None)).Status.Succeeded == 1, TimeSpan.FromMinutes(5));
+        await scene.UntilAsync(
+            "it is done",
+            async () => (await world.JobAsync(scene.Team, "train", CancellationToken.None)).Status.Succeeded == 1,
+            TimeSpan.FromMinutes(5)
+        );
         (await scene.FinalSpentAsync()).Should().Be(bill.Total(Scene.V100).ToString());
     }
 
@@ -129,7 +148,8 @@ public sealed class KillTests
         await using var bill = await PodBill.OpenAsync(scene);
         var chance = new Random(seed);
         await scene.BudgetAsync("100");
-        for (var i = 0; i < 4; i++) await scene.JobAsync($"job-{i}", declared: "3m", runFor: $"{30 + chance.Next(120)}s");
+        for (var i = 0; i < 4; i++)
+            await scene.JobAsync($"job-{i}", declared: "3m", runFor: $"{30 + chance.Next(120)}s");
         for (var kill = 0; kill < 5; kill++)
         {
             await scene.PassAsync(5 + chance.NextDouble() * 30);
@@ -139,18 +159,25 @@ public sealed class KillTests
             await scene.PassAsync(chance.NextDouble() * 20);
             await world.StartOperatorAsync(CancellationToken.None, new() { Identity = $"{kill + 1}" });
         }
-        await scene.UntilAsync("all jobs are done", async () =>
-        {
-            for (var i = 0; i < 4; i++)
-                if ((await world.JobAsync(scene.Team, $"job-{i}", CancellationToken.None)).Status.Succeeded != 1) return false;
-            return true;
-        }, TimeSpan.FromMinutes(5));
+        await scene.UntilAsync(
+            "all jobs are done",
+            async () =>
+            {
+                for (var i = 0; i < 4; i++)
+                    if ((await world.JobAsync(scene.Team, $"job-{i}", CancellationToken.None)).Status.Succeeded != 1)
+                        return false;
+                return true;
+            },
+            TimeSpan.FromMinutes(5)
+        );
         await scene.PassAsync(70);
         (await scene.FinalSpentAsync()).Should().Be(bill.Total(Scene.V100).ToString());
         bill.Pods.Should().Be(4);
     }
 
-    /// <summary>A parked Job's pods are deleted: their end is known only to who saw it, so it must not wait for the ledger's pace.</summary>
+    /// <summary>
+    /// A parked Job's pods are deleted: their end is known only to who saw it, so it must not wait for the ledger's pace.
+    /// </summary>
     [Fact]
     public async Task Killed_soon_after_parked_pods_have_gone_it_still_knows_when_they_ended()
     {
@@ -161,10 +188,14 @@ public sealed class KillTests
         await scene.BudgetAsync("2");
         // The namespace's ledger object is there and was written lately: what follows would have to wait for its turn.
         await scene.JobAsync("short", declared: "1s", runFor: "1s");
-        await scene.UntilAsync("short is done", async () => (await world.JobAsync(scene.Team, "short", CancellationToken.None)).Status.Succeeded == 1);
+        await scene.UntilAsync("short is done", async () =>
+            (await world.JobAsync(scene.Team, "short", CancellationToken.None)).Status.Succeeded == 1
+        );
         await scene.RunawayAsync("runaway");
         await scene.UntilSuspendedAsync("runaway");
-        await scene.UntilAsync("its pod has gone", async () => (await world.Client.ListAsync<V1Pod>(new() { Namespace = scene.Team }, CancellationToken.None)).Items.Count == 1);
+        await scene.UntilAsync("its pod has gone", async () =>
+            (await world.Client.ListAsync<V1Pod>(new() { Namespace = scene.Team }, CancellationToken.None)).Items.Count == 1
+        );
         await scene.PassAsync(6);
 
         scene.Sandbox.Server.Faults.Add(new(new Fault.Answer(500)) { Client = $"({First.Identity})" });
@@ -189,26 +220,39 @@ public sealed class KillTests
         await using var bill = await PodBill.OpenAsync(scene);
         // The namespace's ledger object is there and was written lately: what follows would have to wait for its turn.
         await scene.JobAsync("short", declared: "1s", runFor: "1s");
-        await scene.UntilAsync("short is done", async () => (await world.JobAsync(scene.Team, "short", CancellationToken.None)).Status.Succeeded == 1);
+        await scene.UntilAsync("short is done", async () =>
+            (await world.JobAsync(scene.Team, "short", CancellationToken.None)).Status.Succeeded == 1
+        );
         await scene.PassAsync(6);
-        if (resource == "jobs") await scene.JobAsync("endless");
-        else await world.CreateDeploymentAsync(scene.Team, "endless", 2, 1, CancellationToken.None);
-        await scene.UntilAsync("it runs", async () => (await PodsAsync(scene)).Count(p => p.Metadata.Name.StartsWith("endless", StringComparison.Ordinal) && p.Status.Phase == "Running") == (resource == "jobs" ? 1 : 2));
+        if (resource == "jobs")
+            await scene.JobAsync("endless");
+        else
+            await world.CreateDeploymentAsync(scene.Team, "endless", 2, 1, CancellationToken.None);
+        await scene.UntilAsync("it runs", async () =>
+            (await PodsAsync(scene)).Count(p =>
+                p.Metadata.Name.StartsWith("endless", StringComparison.Ordinal) && p.Status.Phase == "Running"
+            ) == (resource == "jobs" ? 1 : 2)
+        );
         await scene.PassAsync(3);
 
         Arm(scene, new(resource, verb, Happens: true, AfterTheAct: false));
         await scene.BudgetAsync("0.0001", """{"inference": {"whenExhausted": "Zero"}}""");
         await DieAsync(scene, new(resource, verb, Happens: true, AfterTheAct: false));
-        await scene.UntilAsync("its pods have gone", async () => !(await PodsAsync(scene)).Exists(p => p.Metadata.Name.StartsWith("endless", StringComparison.Ordinal)));
+        await scene.UntilAsync("its pods have gone", async () =>
+            !(await PodsAsync(scene)).Exists(p => p.Metadata.Name.StartsWith("endless", StringComparison.Ordinal))
+        );
         await world.StartOperatorAsync(CancellationToken.None, Second);
 
         await scene.UntilAsync("the status names it", async () => (await scene.StatusAsync())?.SuspendedCount == 1);
-        Parse(await scene.FinalSpentAsync()).Should().BeGreaterThanOrEqualTo(bill.Total(Scene.V100), "their end was shown to nobody, so they count until it is noticed");
+        Parse(await scene.FinalSpentAsync())
+            .Should()
+            .BeGreaterThanOrEqualTo(bill.Total(Scene.V100), "their end was shown to nobody, so they count until it is noticed");
     }
 
     private static Amount Parse(string text) => Amount.TryParse(text, out var amount) ? amount : throw new FormatException(text);
 
-    private static async Task<List<V1Pod>> PodsAsync(Scene scene) => [.. (await scene.World.Client.ListAsync<V1Pod>(new() { Namespace = scene.Team }, CancellationToken.None)).Items];
+    private static async Task<List<V1Pod>> PodsAsync(Scene scene) =>
+        [.. (await scene.World.Client.ListAsync<V1Pod>(new() { Namespace = scene.Team }, CancellationToken.None)).Items];
 
     private static async Task KillAtAsync(Scene scene, Place place)
     {
@@ -230,7 +274,18 @@ public sealed class KillTests
             Then = new(new Fault.Answer(500)) { Client = client },
         };
         // A delay of nothing changes nothing: the patch of the workload arms what follows it.
-        scene.Sandbox.Server.Faults.Add(!place.AfterTheAct ? kill : new(new Fault.Delay(TimeSpan.Zero)) { Client = client, Resource = "jobs", Verb = "patch", Times = 1, Then = kill });
+        scene.Sandbox.Server.Faults.Add(
+            !place.AfterTheAct
+                ? kill
+                : new(new Fault.Delay(TimeSpan.Zero))
+                {
+                    Client = client,
+                    Resource = "jobs",
+                    Verb = "patch",
+                    Times = 1,
+                    Then = kill,
+                }
+        );
     }
 
     private static async Task DieAsync(Scene scene, Place place)
@@ -244,8 +299,16 @@ public sealed class KillTests
 
     private static async Task<Left> LeftAsync(Scene scene, string job, string reason)
     {
-        var shards = await scene.World.Client.ListAsync<V1Alpha1GpuLedger>(new() { Namespace = ClusterWorld.OwnNamespace }, CancellationToken.None);
+        var shards = await scene.World.Client.ListAsync<V1Alpha1GpuLedger>(
+            new() { Namespace = ClusterWorld.OwnNamespace },
+            CancellationToken.None
+        );
         var parked = shards.Items.Select(i => i.Spec!.Data.Deserialize(LedgerJson.Default.LedgerShard)!).SelectMany(s => s.Parked ?? []);
-        return new(await scene.IsSuspendedAsync(job), parked.Any(p => p.Name == job), (await scene.StatusAsync())?.SuspendedCount, (await scene.EventsAsync(reason, job)).Count);
+        return new(
+            await scene.IsSuspendedAsync(job),
+            parked.Any(p => p.Name == job),
+            (await scene.StatusAsync())?.SuspendedCount,
+            (await scene.EventsAsync(reason, job)).Count
+        );
     }
 }

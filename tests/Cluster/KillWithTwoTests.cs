@@ -21,8 +21,8 @@ public sealed class KillWithTwoTests
     private static CancellationToken Ct => CancellationToken.None;
 
     [Theory]
-    [InlineData(false)]   // before the second budget's record
-    [InlineData(true)]    // it stands there, and nobody saw the work stopped for it
+    [InlineData(false)] // before the second budget's record
+    [InlineData(true)] // it stands there, and nobody saw the work stopped for it
     public async Task Killed_around_the_second_budgets_parking_both_hold_and_the_work_is_written_once(bool happens)
     {
         var scene = await OpenAsync();
@@ -38,15 +38,17 @@ public sealed class KillWithTwoTests
         (await ParkedAsync(world)).Should().Equal(happens ? ["a/shared", "b/shared"] : ["a/shared"]);
         await world.StartOperatorAsync(Ct, Second);
 
-        await scene.UntilAsync("both hold it", async () => (await scene.StatusAsync("a"))?.SuspendedCount == 1 && (await scene.StatusAsync("b"))?.SuspendedCount == 1);
+        await scene.UntilAsync("both hold it", async () =>
+            (await scene.StatusAsync("a"))?.SuspendedCount == 1 && (await scene.StatusAsync("b"))?.SuspendedCount == 1
+        );
         await BothGiveBackAsync(scene);
     }
 
     [Theory]
-    [InlineData(1, false)]   // before the decision to let go
-    [InlineData(1, true)]    // it is decided
-    [InlineData(2, false)]   // before the record goes
-    [InlineData(2, true)]    // it is gone
+    [InlineData(1, false)] // before the decision to let go
+    [InlineData(1, true)] // it is decided
+    [InlineData(2, false)] // before the record goes
+    [InlineData(2, true)] // it is gone
     public async Task Killed_while_one_of_two_lets_go_the_other_holds_on(int write, bool happens)
     {
         var scene = await OpenAsync();
@@ -64,10 +66,10 @@ public sealed class KillWithTwoTests
     }
 
     [Theory]
-    [InlineData("gpuledgers", false)]   // the decision is not noted
-    [InlineData("gpuledgers", true)]    // it is
-    [InlineData("jobs", false)]         // the work is not given back
-    [InlineData("jobs", true)]          // it is, and nobody knows
+    [InlineData("gpuledgers", false)] // the decision is not noted
+    [InlineData("gpuledgers", true)] // it is
+    [InlineData("jobs", false)] // the work is not given back
+    [InlineData("jobs", true)] // it is, and nobody knows
     public async Task Killed_while_the_last_of_two_gives_back_it_comes_back_once(string resource, bool happens)
     {
         var scene = await OpenAsync();
@@ -77,16 +79,22 @@ public sealed class KillWithTwoTests
         await scene.UntilAsync("a has let go", async () => (await scene.StatusAsync("a"))?.SuspendedCount == 0);
         await scene.PassAsync(10);
 
-        await KillAsync(scene, resource == "jobs" ? Patch("jobs", "", happens) : await PatchOfAsync(scene, "b", happens), () => scene.SetLimitAsync("100", "b"));
+        await KillAsync(scene, resource == "jobs" ? Patch("jobs", "", happens) : await PatchOfAsync(scene, "b", happens), () =>
+            scene.SetLimitAsync("100", "b")
+        );
         await world.StartOperatorAsync(Ct, Second);
 
         await BothGiveBackAsync(scene);
     }
 
     [Theory]
-    [InlineData("gpuledgers", true, 1)]   // it is noted, and never stopped
-    [InlineData("jobs", true, 3)]         // it is stopped: then it is given back
-    public async Task Killed_while_parking_for_a_budget_that_is_deleted_then_the_work_runs_and_nothing_is_left(string resource, bool happens, int generation)
+    [InlineData("gpuledgers", true, 1)] // it is noted, and never stopped
+    [InlineData("jobs", true, 3)] // it is stopped: then it is given back
+    public async Task Killed_while_parking_for_a_budget_that_is_deleted_then_the_work_runs_and_nothing_is_left(
+        string resource,
+        bool happens,
+        int generation
+    )
     {
         var scene = await OpenAsync();
         await using var world = scene.World;
@@ -94,7 +102,9 @@ public sealed class KillWithTwoTests
         await scene.UntilAsync("it is seen", async () => await scene.StatusAsync("a") is not null);
         // The object of its ledger is made before.
         await scene.PassAsync(70);
-        await KillAsync(scene, resource == "jobs" ? Patch("jobs", "", happens) : await PatchOfAsync(scene, "a", happens), () => scene.JobAsync("shared", declared: "2h"));
+        await KillAsync(scene, resource == "jobs" ? Patch("jobs", "", happens) : await PatchOfAsync(scene, "a", happens), () =>
+            scene.JobAsync("shared", declared: "2h")
+        );
         await world.Client.DeleteAsync<V1Alpha1GpuBudget>("a", scene.Team, null, Ct);
         await world.StartOperatorAsync(Ct, Second);
 
@@ -105,9 +115,9 @@ public sealed class KillWithTwoTests
     }
 
     [Theory]
-    [InlineData("jobs", false)]         // before the work is given back
-    [InlineData("jobs", true)]          // it is, and nobody knows
-    [InlineData("gpuledgers", false)]   // before the record goes
+    [InlineData("jobs", false)] // before the work is given back
+    [InlineData("jobs", true)] // it is, and nobody knows
+    [InlineData("gpuledgers", false)] // before the record goes
     public async Task Killed_while_giving_back_for_a_deleted_budget_it_comes_back_once(string resource, bool happens)
     {
         var scene = await OpenAsync();
@@ -118,8 +128,11 @@ public sealed class KillWithTwoTests
         await scene.UntilSuspendedAsync("shared");
         await scene.PassAsync(70);
 
-        await KillAsync(scene, resource == "jobs" ? Patch("jobs", "", happens) : Patch("gpuledgers", $"/gpuledgers/{scene.Team}.", happens, verb: ""),
-            () => world.Client.DeleteAsync<V1Alpha1GpuBudget>("a", scene.Team, null, Ct));
+        await KillAsync(
+            scene,
+            resource == "jobs" ? Patch("jobs", "", happens) : Patch("gpuledgers", $"/gpuledgers/{scene.Team}.", happens, verb: ""),
+            () => world.Client.DeleteAsync<V1Alpha1GpuBudget>("a", scene.Team, null, Ct)
+        );
         await world.StartOperatorAsync(Ct, Second);
 
         await scene.UntilResumedAsync("shared");
@@ -143,17 +156,49 @@ public sealed class KillWithTwoTests
         // In wall time: nobody winds this world's clock while the command waits between its tries.
         using (var command = new KubeClient(world.Config, new() { UserAgent = "bursar-release/1" }))
         {
-            var kill = new FaultRule(new Fault.AnswerAfter(500)) { Client = "bursar-release", Resource = resource, Verb = "patch", Times = 1, Then = new(new Fault.Answer(500)) { Client = "bursar-release" } };
-            scene.Sandbox.Server.Faults.Add(write == 1 ? kill : new(new Fault.Delay(TimeSpan.Zero)) { Client = "bursar-release", Resource = resource, Verb = "patch", Times = 1, Then = kill });
-            await FluentActions.Awaiting(async () =>
+            var kill = new FaultRule(new Fault.AnswerAfter(500))
             {
-                // What cannot be reached is said and fails the command, or ends it.
-                if (await ReleaseCommand.RunAsync(command, ClusterWorld.OwnNamespace, new(null, null, DryRun: false), TextWriter.Null, Ct) != 0) throw new CommandException("not everything was given back");
-            }).Should().ThrowAsync<Exception>();
+                Client = "bursar-release",
+                Resource = resource,
+                Verb = "patch",
+                Times = 1,
+                Then = new(new Fault.Answer(500)) { Client = "bursar-release" },
+            };
+            scene.Sandbox.Server.Faults.Add(
+                write == 1
+                    ? kill
+                    : new(new Fault.Delay(TimeSpan.Zero))
+                    {
+                        Client = "bursar-release",
+                        Resource = resource,
+                        Verb = "patch",
+                        Times = 1,
+                        Then = kill,
+                    }
+            );
+            await FluentActions
+                .Awaiting(async () =>
+                {
+                    // What cannot be reached is said and fails the command, or ends it.
+                    if (
+                        await ReleaseCommand.RunAsync(
+                            command,
+                            ClusterWorld.OwnNamespace,
+                            new(null, null, DryRun: false),
+                            TextWriter.Null,
+                            Ct
+                        ) != 0
+                    )
+                        throw new CommandException("not everything was given back");
+                })
+                .Should()
+                .ThrowAsync<Exception>();
         }
         scene.Sandbox.Server.Faults.Clear();
         using var text = new StringWriter();
-        (await ReleaseCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, new(null, null, DryRun: false), text, Ct)).Should().Be(0, text.ToString());
+        (await ReleaseCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, new(null, null, DryRun: false), text, Ct))
+            .Should()
+            .Be(0, text.ToString());
 
         (await ParkedAsync(world)).Should().BeEmpty();
         (await GenerationAsync(scene)).Should().Be(3);
@@ -170,7 +215,9 @@ public sealed class KillWithTwoTests
     {
         await scene.BudgetAsync(a, name: "a");
         await scene.BudgetAsync(b, name: "b");
-        await scene.UntilAsync("both are seen", async () => await scene.StatusAsync("a") is not null && await scene.StatusAsync("b") is not null);
+        await scene.UntilAsync("both are seen", async () =>
+            await scene.StatusAsync("a") is not null && await scene.StatusAsync("b") is not null
+        );
     }
 
     private static async Task HeldByBothAsync(Scene scene)
@@ -178,7 +225,9 @@ public sealed class KillWithTwoTests
         await BudgetsAsync(scene, "1", "1");
         await scene.JobAsync("shared", declared: "2h");
         await scene.UntilSuspendedAsync("shared");
-        await scene.UntilAsync("both hold it", async () => (await scene.StatusAsync("a"))?.SuspendedCount == 1 && (await scene.StatusAsync("b"))?.SuspendedCount == 1);
+        await scene.UntilAsync("both hold it", async () =>
+            (await scene.StatusAsync("a"))?.SuspendedCount == 1 && (await scene.StatusAsync("b"))?.SuspendedCount == 1
+        );
         // What was seen is in the stored ledger too, so that the next write is the one that is waited for.
         await scene.PassAsync(70);
     }
@@ -208,11 +257,26 @@ public sealed class KillWithTwoTests
             Times = 1,
             Then = new(new Fault.Answer(500)) { Client = client },
         };
-        return write == 1 ? kill : new(new Fault.Delay(TimeSpan.Zero)) { Client = client, Resource = resource, Verb = verb, PathPart = path, Times = 1, Then = kill };
+        return write == 1
+            ? kill
+            : new(new Fault.Delay(TimeSpan.Zero))
+            {
+                Client = client,
+                Resource = resource,
+                Verb = verb,
+                PathPart = path,
+                Times = 1,
+                Then = kill,
+            };
     }
 
     private static async Task<FaultRule> PatchOfAsync(Scene scene, string budget, bool happens, int write = 1) =>
-        Patch("gpuledgers", $"/gpuledgers/{scene.Team}.{(await scene.World.BudgetAsync(scene.Team, budget, Ct)).Metadata.Uid}", happens, write);
+        Patch(
+            "gpuledgers",
+            $"/gpuledgers/{scene.Team}.{(await scene.World.BudgetAsync(scene.Team, budget, Ct)).Metadata.Uid}",
+            happens,
+            write
+        );
 
     private static async Task KillAsync(Scene scene, FaultRule rule, Func<Task> cause)
     {
@@ -224,11 +288,19 @@ public sealed class KillWithTwoTests
         await scene.World.AbandonOperatorAsync();
     }
 
-    private static async Task<long> GenerationAsync(Scene scene) => (await scene.World.JobAsync(scene.Team, "shared", Ct)).Metadata.Generation;
+    private static async Task<long> GenerationAsync(Scene scene) =>
+        (await scene.World.JobAsync(scene.Team, "shared", Ct)).Metadata.Generation;
 
     private static async Task<IReadOnlyList<string>> ParkedAsync(ClusterWorld world)
     {
         var shards = await world.Client.ListAsync<V1Alpha1GpuLedger>(new() { Namespace = ClusterWorld.OwnNamespace }, Ct);
-        return [.. shards.Items.Select(i => i.Spec!.Data.Deserialize(LedgerJson.Default.LedgerShard)!).SelectMany(s => s.Parked ?? []).Select(p => $"{p.Budget}/{p.Name}").Order(StringComparer.Ordinal)];
+        return
+        [
+            .. shards
+                .Items.Select(i => i.Spec!.Data.Deserialize(LedgerJson.Default.LedgerShard)!)
+                .SelectMany(s => s.Parked ?? [])
+                .Select(p => $"{p.Budget}/{p.Name}")
+                .Order(StringComparer.Ordinal),
+        ];
     }
 }

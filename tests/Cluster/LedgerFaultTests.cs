@@ -21,10 +21,22 @@ public sealed class LedgerFaultTests
         await scene.BudgetAsync("1");
         await scene.UntilConditionAsync("Ready", "True");
         foreach (var verb in (string[])["create", "patch"])
-            scene.Sandbox.Server.Faults.Add(new(new Fault.Answer(status)) { Client = "bursar/", Resource = "gpuledgers", Verb = verb, Times = int.MaxValue });
+            scene.Sandbox.Server.Faults.Add(
+                new(new Fault.Answer(status))
+                {
+                    Client = "bursar/",
+                    Resource = "gpuledgers",
+                    Verb = verb,
+                    Times = int.MaxValue,
+                }
+            );
         await scene.JobAsync("too-long", declared: "2h");
 
-        await scene.UntilAsync("the budget says so", async () => await scene.ConditionAsync("Ready") is { Status: "False", Reason: "LedgerNotWritable" }, TimeSpan.FromSeconds(90));
+        await scene.UntilAsync(
+            "the budget says so",
+            async () => await scene.ConditionAsync("Ready") is { Status: "False", Reason: "LedgerNotWritable" },
+            TimeSpan.FromSeconds(90)
+        );
         (await scene.StatusAsync())!.State.Should().Be("LedgerNotWritable");
         (await scene.IsSuspendedAsync("too-long")).Should().BeFalse("nothing is suspended that the ledger does not hold");
         (await world.MetricsAsync(Ct)).Should().Contain(sample => sample.Name == "bursar_ledger_write_fault" && sample.Value == 1);
@@ -40,8 +52,14 @@ public sealed class LedgerFaultTests
     {
         await using var world = await CommandsWorld.StartAsync();
 
-        await FluentActions.Awaiting(() => StartCheck.RunAsync(world.Client, "nope", Ct)).Should().ThrowAsync<CommandException>().WithMessage("there is no namespace nope*create it*");
+        await FluentActions
+            .Awaiting(() => StartCheck.RunAsync(world.Client, "nope", Ct))
+            .Should()
+            .ThrowAsync<CommandException>()
+            .WithMessage("there is no namespace nope*create it*");
         await StartCheck.RunAsync(world.Client, CommandsWorld.BursarNamespace, Ct);
-        (await world.Client.ListAsync<Bursar.Api.V1Alpha1GpuLedger>(new() { Namespace = CommandsWorld.BursarNamespace }, Ct)).Items.Should().BeEmpty("the trial stores nothing");
+        (await world.Client.ListAsync<Bursar.Api.V1Alpha1GpuLedger>(new() { Namespace = CommandsWorld.BursarNamespace }, Ct))
+            .Items.Should()
+            .BeEmpty("the trial stores nothing");
     }
 }

@@ -29,7 +29,16 @@ public sealed class LedgerStoreTests
         ledger.Compact(Day.AddDays(2), Now).Should().BeTrue();
         await store.FlushAllAsync(ledger, Ct);
 
-        (await NamesAsync(world)).Should().BeEquivalentTo("bursar.base", "bursar.clock", "day.2026-09-01-0", "day.2026-09-02-0", "nodes.2026-09-01-0", "team-b-2026-09-01-0");
+        (await NamesAsync(world))
+            .Should()
+            .BeEquivalentTo(
+                "bursar.base",
+                "bursar.clock",
+                "day.2026-09-01-0",
+                "day.2026-09-02-0",
+                "nodes.2026-09-01-0",
+                "team-b-2026-09-01-0"
+            );
         (await ReportAsync(world)).Should().Be(before);
         before.Should().Contain("team-a").And.Contain("team-b");
 
@@ -71,24 +80,52 @@ public sealed class LedgerStoreTests
         await using var world = await CommandsWorld.StartAsync();
         await AddUnreadableAsync(world, name, kind);
 
-        await FluentActions.Awaiting(() => Store(world).LoadAsync(Ct)).Should().ThrowAsync<LedgerUnreadableException>().WithMessage($"GpuLedger {name} cannot be read*");
+        await FluentActions
+            .Awaiting(() => Store(world).LoadAsync(Ct))
+            .Should()
+            .ThrowAsync<LedgerUnreadableException>()
+            .WithMessage($"GpuLedger {name} cannot be read*");
     }
 
-    private static LedgerStore Store(CommandsWorld world) => new(world.Client, CommandsWorld.BursarNamespace, new ManualTimeProvider(Now), NullLogger<LedgerStore>.Instance);
+    private static LedgerStore Store(CommandsWorld world) =>
+        new(world.Client, CommandsWorld.BursarNamespace, new ManualTimeProvider(Now), NullLogger<LedgerStore>.Instance);
 
-    private static Task AddUnreadableAsync(CommandsWorld world, string name, string kind) => world.Client.CreateAsync(new V1Alpha1GpuLedger
-    {
-        Metadata = new() { Name = name, Namespace = CommandsWorld.BursarNamespace },
-        Spec = new() { Kind = kind, Data = JsonDocument.Parse($$"""{"kind": "{{kind}}", "prices": "of a later version", "pods": "of a later version", "parked": 7}""").RootElement },
-    }, Ct);
+    private static Task AddUnreadableAsync(CommandsWorld world, string name, string kind) =>
+        world.Client.CreateAsync(
+            new V1Alpha1GpuLedger
+            {
+                Metadata = new() { Name = name, Namespace = CommandsWorld.BursarNamespace },
+                Spec = new()
+                {
+                    Kind = kind,
+                    Data = JsonDocument
+                        .Parse($$"""{"kind": "{{kind}}", "prices": "of a later version", "pods": "of a later version", "parked": 7}""")
+                        .RootElement,
+                },
+            },
+            Ct
+        );
 
     private static async Task<IEnumerable<string>> NamesAsync(CommandsWorld world) =>
-        (await world.Client.ListAsync<V1Alpha1GpuLedger>(new() { Namespace = CommandsWorld.BursarNamespace }, Ct)).Items.Select(item => item.Metadata.Name);
+        (await world.Client.ListAsync<V1Alpha1GpuLedger>(new() { Namespace = CommandsWorld.BursarNamespace }, Ct)).Items.Select(item =>
+            item.Metadata.Name
+        );
 
     private static async Task<string> ReportAsync(CommandsWorld world)
     {
         using var output = new StringWriter();
-        (await ReportCommand.RunAsync(world.Client, CommandsWorld.BursarNamespace, new(Day, Day.AddDays(5), ReportBy.Day, Csv: true), output, TextWriter.Null, Ct)).Should().Be(0);
+        (
+            await ReportCommand.RunAsync(
+                world.Client,
+                CommandsWorld.BursarNamespace,
+                new(Day, Day.AddDays(5), ReportBy.Day, Csv: true),
+                output,
+                TextWriter.Null,
+                Ct
+            )
+        )
+            .Should()
+            .Be(0);
         return output.ToString();
     }
 
@@ -110,17 +147,18 @@ public sealed class LedgerStoreTests
         ledger.Observe(Pod("q", "team-b"));
     }
 
-    private static PodObservation Pod(string uid, string ns) => new()
-    {
-        Uid = uid,
-        Pod = uid,
-        Workload = new(ns, "Job", "train", $"uid-of-{ns}"),
-        Class = WorkClass.Training,
-        Labels = new Dictionary<string, string>(),
-        Node = "n1",
-        Product = "Tesla-T4",
-        Gpus = 1,
-        ScheduledAt = Day.AddHours(1),
-        ObservedAt = Day.AddHours(1),
-    };
+    private static PodObservation Pod(string uid, string ns) =>
+        new()
+        {
+            Uid = uid,
+            Pod = uid,
+            Workload = new(ns, "Job", "train", $"uid-of-{ns}"),
+            Class = WorkClass.Training,
+            Labels = new Dictionary<string, string>(),
+            Node = "n1",
+            Product = "Tesla-T4",
+            Gpus = 1,
+            ScheduledAt = Day.AddHours(1),
+            ObservedAt = Day.AddHours(1),
+        };
 }

@@ -23,7 +23,11 @@ internal static class DeletedNamespace
         await world.StopOperatorAsync();
 
         await world.Client.DeleteAsync<V1Namespace>(scene.Team, null, null, Ct);
-        await scene.UntilAsync("the namespace is gone", async () => await world.Client.GetOrNullAsync<V1Namespace>(scene.Team, null, Ct) is null, TimeSpan.FromSeconds(90));
+        await scene.UntilAsync(
+            "the namespace is gone",
+            async () => await world.Client.GetOrNullAsync<V1Namespace>(scene.Team, null, Ct) is null,
+            TimeSpan.FromSeconds(90)
+        );
 
         // The operator that comes later forgets what is gone, and its namesake is another.
         await world.StartOperatorAsync(Ct);
@@ -31,13 +35,20 @@ internal static class DeletedNamespace
         await world.CreateNamespaceAsync(scene.Team, Ct);
         await scene.BudgetAsync("50");
         await scene.JobAsync("too-long", declared: "10s", runFor: "5s");
-        await scene.UntilAsync("its namesake runs to its end", async () => (await world.JobAsync(scene.Team, "too-long", Ct)).Status.Succeeded == 1, TimeSpan.FromSeconds(90));
+        await scene.UntilAsync(
+            "its namesake runs to its end",
+            async () => (await world.JobAsync(scene.Team, "too-long", Ct)).Status.Succeeded == 1,
+            TimeSpan.FromSeconds(90)
+        );
     }
 
     private static async Task<int> RecordsAsync(Scene scene)
     {
         var shards = await scene.World.Client.ListAsync<V1Alpha1GpuLedger>(new() { Namespace = ClusterWorld.OwnNamespace }, Ct);
-        return shards.Items.Select(i => i.Spec!.Data.Deserialize(LedgerJson.Default.LedgerShard)!).Where(s => s.Namespace == scene.Team).Sum(s => s.Parked?.Count ?? 0);
+        return shards
+            .Items.Select(i => i.Spec!.Data.Deserialize(LedgerJson.Default.LedgerShard)!)
+            .Where(s => s.Namespace == scene.Team)
+            .Sum(s => s.Parked?.Count ?? 0);
     }
 }
 

@@ -31,7 +31,12 @@ public sealed class OrphanTests
         await scene.BudgetAsync("1");
         await scene.JobAsync("too-long", declared: "2h");
         await scene.UntilSuspendedAsync("too-long");
-        await world.Client.PatchAsync<V1Alpha1GpuBudget>("b", scene.Team, KubePatch.Merge(JsonNode.Parse("""{"spec": {"selector": {"matchLabels": {"app": "other"}}}}""")!), CancellationToken.None);
+        await world.Client.PatchAsync<V1Alpha1GpuBudget>(
+            "b",
+            scene.Team,
+            KubePatch.Merge(JsonNode.Parse("""{"spec": {"selector": {"matchLabels": {"app": "other"}}}}""")!),
+            CancellationToken.None
+        );
 
         await scene.UntilResumedAsync("too-long");
 
@@ -50,7 +55,11 @@ public sealed class OrphanTests
         await scene.SuspendAsync("too-long", false);
         await scene.UntilSuspendedAsync("too-long");
 
-        (await scene.UntilEventAsync("SuspendedAgain", "too-long")).Note.Should().MatchRegex("^Suspended again: .+ had resumed it\\. This job would cost 6\\.12 USD .* raise the limit of budget .+ to at least [0-9.]+ USD");
+        (await scene.UntilEventAsync("SuspendedAgain", "too-long"))
+            .Note.Should()
+            .MatchRegex(
+                "^Suspended again: .+ had resumed it\\. This job would cost 6\\.12 USD .* raise the limit of budget .+ to at least [0-9.]+ USD"
+            );
     }
 
     /// <summary>The budget that is used up is another rule, and says the same.</summary>
@@ -67,7 +76,9 @@ public sealed class OrphanTests
         await scene.SuspendAsync("endless", false);
         await scene.UntilSuspendedAsync("endless");
 
-        (await scene.UntilEventAsync("SuspendedAgain", "endless")).Note.Should().MatchRegex("^Suspended again: .+ had resumed it\\. .*raise the limit of budget .+ to at least [0-9.]+ USD");
+        (await scene.UntilEventAsync("SuspendedAgain", "endless"))
+            .Note.Should()
+            .MatchRegex("^Suspended again: .+ had resumed it\\. .*raise the limit of budget .+ to at least [0-9.]+ USD");
     }
 
     [Fact]
@@ -78,11 +89,21 @@ public sealed class OrphanTests
         await scene.BudgetAsync("1", name: "a");
         await scene.BudgetAsync("1", """{"selector": {"matchLabels": {"app": "z-other"}}}""", name: "z");
         string[] jobs = ["a-broken", "b-works", "z-other"];
-        foreach (var job in jobs) await scene.JobAsync(job, declared: "2h");
-        foreach (var job in jobs) await scene.UntilSuspendedAsync(job);
+        foreach (var job in jobs)
+            await scene.JobAsync(job, declared: "2h");
+        foreach (var job in jobs)
+            await scene.UntilSuspendedAsync(job);
         await scene.PassAsync(10);
-        scene.Sandbox.Server.Faults.Add(new(new Fault.Answer(500)) { Client = "bursar/", Verb = "patch", PathPart = "/jobs/a-broken" });
-        foreach (var budget in (string[])["a", "z"]) await world.Client.DeleteAsync<V1Alpha1GpuBudget>(budget, scene.Team, null, CancellationToken.None);
+        scene.Sandbox.Server.Faults.Add(
+            new(new Fault.Answer(500))
+            {
+                Client = "bursar/",
+                Verb = "patch",
+                PathPart = "/jobs/a-broken",
+            }
+        );
+        foreach (var budget in (string[])["a", "z"])
+            await world.Client.DeleteAsync<V1Alpha1GpuBudget>(budget, scene.Team, null, CancellationToken.None);
 
         await scene.UntilResumedAsync("b-works");
         await scene.UntilResumedAsync("z-other");

@@ -39,7 +39,11 @@ public sealed class OwnerTests
         var starts = kueue.Starts;
 
         await scene.SetLimitAsync("1");
-        await kueue.UntilAsync("its Workload is deactivated", async () => await kueue.IsActiveAsync("train") == false, TimeSpan.FromMinutes(15));
+        await kueue.UntilAsync(
+            "its Workload is deactivated",
+            async () => await kueue.IsActiveAsync("train") == false,
+            TimeSpan.FromMinutes(15)
+        );
         ((string?)(await kueue.WorkloadAsync("train"))!["metadata"]!["annotations"]!["bursar.dev/suspended-by"]).Should().Be("gpubudget/b");
         await kueue.UntilAsync("train is suspended", () => scene.IsSuspendedAsync("train"));
         await kueue.PassAsync(60);
@@ -66,7 +70,11 @@ public sealed class OwnerTests
         await kueue.JobAsync("first");
         await kueue.UntilAsync("first runs", () => scene.RunsAsync("first"));
         await kueue.JobAsync("second");
-        await kueue.UntilAsync("second is queued", async () => (await scene.StatusAsync())?.Workloads?.Any(w => w is { Name: "second", State: "Pending" } && w.Reason!.StartsWith("Queued:", StringComparison.Ordinal)) == true);
+        await kueue.UntilAsync("second is queued", async () =>
+            (await scene.StatusAsync())?.Workloads?.Any(w =>
+                w is { Name: "second", State: "Pending" } && w.Reason!.StartsWith("Queued:", StringComparison.Ordinal)
+            ) == true
+        );
         await kueue.PassAsync(30);
         var status = (await scene.StatusAsync())!;
         decimal.Parse(status.Reserved!, CultureInfo.InvariantCulture).Should().BeLessThan(3.1m, "an hour of one GPU, not of two");
@@ -90,14 +98,18 @@ public sealed class OwnerTests
         await kueue.UntilAsync("it runs", () => scene.RunsAsync("failed"));
         await kueue.SetActiveAsync("failed", false);
         await kueue.UntilAsync("it is suspended", () => scene.IsSuspendedAsync("failed"));
-        await kueue.UntilAsync("it is said", async () => (await scene.StatusAsync())?.Workloads?.Any(w => w is { Name: "failed", State: "Suspended" }) == true);
+        await kueue.UntilAsync("it is said", async () =>
+            (await scene.StatusAsync())?.Workloads?.Any(w => w is { Name: "failed", State: "Suspended" }) == true
+        );
         await scene.SetLimitAsync("1000");
         await kueue.PassAsync(60);
         (await kueue.IsActiveAsync("failed")).Should().BeFalse();
         (await scene.StatusAsync())!.Workloads!.Single().Reason.Should().StartWith("SuspendedByOther");
     }
 
-    /// <summary>Kueue's elastic jobs (pkg/workloadslicing): one Workload holds the quota, a second one replaces it as soon as it gets its own.</summary>
+    /// <summary>
+    /// Kueue's elastic jobs (pkg/workloadslicing): one Workload holds the quota, a second one replaces it as soon as it gets its own.
+    /// </summary>
     [Fact]
     public async Task Elastic_job_is_stopped_through_the_slice_that_is_admitted_and_no_other_starts_it()
     {
@@ -124,8 +136,14 @@ public sealed class OwnerTests
         await scene.PassAsync(10);
         await scene.SetLimitAsync("0.001");
 
-        await scene.UntilAsync("the admitted one is deactivated", async () => await kueue.IsActiveAsync("train") == false, TimeSpan.FromMinutes(5));
-        ((bool?)(await kueue.GetAsync(V1Workload.EntityKind, "job-train-slice-2"))!["spec"]!["active"]).Should().BeFalse("Kueue would start the job with it");
+        await scene.UntilAsync(
+            "the admitted one is deactivated",
+            async () => await kueue.IsActiveAsync("train") == false,
+            TimeSpan.FromMinutes(5)
+        );
+        ((bool?)(await kueue.GetAsync(V1Workload.EntityKind, "job-train-slice-2"))!["spec"]!["active"])
+            .Should()
+            .BeFalse("Kueue would start the job with it");
         (await scene.StatusAsync())!.Workloads.Should().ContainSingle();
         // What Kueue makes of it: the first is evicted and over, the job is suspended.
         await kueue.UntilAsync("train is suspended", () => scene.IsSuspendedAsync("train"));
@@ -134,11 +152,15 @@ public sealed class OwnerTests
         // One that Kueue makes later would start it too.
         slice["metadata"]!["name"] = "job-train-slice-3";
         await scene.CreateAsync(V1Workload.EntityKind.Path(scene.Team), slice.ToJsonString());
-        await scene.UntilAsync("it is deactivated as well", async () => (bool?)(await kueue.GetAsync(V1Workload.EntityKind, "job-train-slice-3"))!["spec"]!["active"] == false);
+        await scene.UntilAsync("it is deactivated as well", async () =>
+            (bool?)(await kueue.GetAsync(V1Workload.EntityKind, "job-train-slice-3"))!["spec"]!["active"] == false
+        );
 
         await scene.SetLimitAsync("100");
-        await scene.UntilAsync("both are as they were", async () => await kueue.IsActiveAsync("train") == true
-            && (bool?)(await kueue.GetAsync(V1Workload.EntityKind, "job-train-slice-2"))!["spec"]!["active"] != false);
+        await scene.UntilAsync("both are as they were", async () =>
+            await kueue.IsActiveAsync("train") == true
+            && (bool?)(await kueue.GetAsync(V1Workload.EntityKind, "job-train-slice-2"))!["spec"]!["active"] != false
+        );
     }
 
     [Fact]
@@ -149,7 +171,11 @@ public sealed class OwnerTests
         await scene.BudgetAsync("1");
         await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);
         await kueue.JobAsync("early");
-        await scene.UntilAsync("it is said", async () => (await scene.StatusAsync())?.Workloads?.SingleOrDefault()?.Reason?.Contains("has not made its Workload yet", StringComparison.Ordinal) == true);
+        await scene.UntilAsync("it is said", async () =>
+            (await scene.StatusAsync())
+                ?.Workloads?.SingleOrDefault()
+                ?.Reason?.Contains("has not made its Workload yet", StringComparison.Ordinal) == true
+        );
         await scene.PassAsync(15);
         (await scene.StatusAsync())!.SuspendedCount.Should().Be(0);
         await kueue.UntilAsync("it is parked through its Workload", async () => await kueue.IsActiveAsync("early") == false);
@@ -161,7 +187,10 @@ public sealed class OwnerTests
         var (scene, kueue) = await KueueAsync(asks: true);
         await using var world = scene.World;
         await scene.UntilAsync("the check is active", async () =>
-            (await world.Client.GetAsync<V1AdmissionCheck>(FakeKueue.Check, null, Ct)).Status.Conditions.Any(c => c is { Type: "Active", Status: "True" }));
+            (await world.Client.GetAsync<V1AdmissionCheck>(FakeKueue.Check, null, Ct)).Status.Conditions.Any(c =>
+                c is { Type: "Active", Status: "True" }
+            )
+        );
         await scene.BudgetAsync("5");
         await kueue.JobAsync("fits");
         await kueue.UntilAsync("fits runs", () => scene.RunsAsync("fits"));
@@ -214,23 +243,37 @@ public sealed class OwnerTests
         await scene.BudgetAsync("1");
         await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);
         await Kinds.CreateAsync(scene, "JobSet", "gang", Kinds.Spec("JobSet"));
-        using var label = new StringContent("""{"metadata": {"labels": {"kueue.x-k8s.io/queue-name": "gpus"}}, "spec": {"suspend": true}}""", System.Text.Encoding.UTF8, "application/merge-patch+json");
+        using var label = new StringContent(
+            """{"metadata": {"labels": {"kueue.x-k8s.io/queue-name": "gpus"}}, "spec": {"suspend": true}}""",
+            System.Text.Encoding.UTF8,
+            "application/merge-patch+json"
+        );
         await Kinds.UntilSuspendedAsync(scene, "JobSet", "gang");
         await world.Client.RequestAsync(HttpMethod.Patch, V1Alpha2JobSet.EntityKind.Path(scene.Team, "gang"), label, Ct);
         await scene.SetLimitAsync("1000");
-        await kueue.UntilAsync("it goes on under Kueue", async () => await Kinds.SwitchAsync(scene, "JobSet", "gang") == false && await kueue.IsActiveAsync("gang") == true);
+        await kueue.UntilAsync("it goes on under Kueue", async () =>
+            await Kinds.SwitchAsync(scene, "JobSet", "gang") == false && await kueue.IsActiveAsync("gang") == true
+        );
         await scene.SetLimitAsync("1");
-        await kueue.UntilAsync("its Workload is deactivated", async () => await kueue.IsActiveAsync("gang") == false, TimeSpan.FromMinutes(15));
+        await kueue.UntilAsync(
+            "its Workload is deactivated",
+            async () => await kueue.IsActiveAsync("gang") == false,
+            TimeSpan.FromMinutes(15)
+        );
         await kueue.UntilAsync("Kueue suspends it", async () => await Kinds.SwitchAsync(scene, "JobSet", "gang") == true);
     }
 
     [Theory]
-    [InlineData("gpuledgers", false, false)]   // before the ledger holds what is to happen
-    [InlineData("gpuledgers", true, false)]    // the ledger holds it
-    [InlineData("workloads", false, false)]    // between the ledger and the act
-    [InlineData("workloads", true, false)]     // it is done, and nobody knows
-    [InlineData("gpuledgers", false, true)]    // before the ledger holds that it was seen
-    public async Task Killed_around_a_parking_through_Kueue_it_is_parked_once_and_given_back(string resource, bool happens, bool afterTheAct)
+    [InlineData("gpuledgers", false, false)] // before the ledger holds what is to happen
+    [InlineData("gpuledgers", true, false)] // the ledger holds it
+    [InlineData("workloads", false, false)] // between the ledger and the act
+    [InlineData("workloads", true, false)] // it is done, and nobody knows
+    [InlineData("gpuledgers", false, true)] // before the ledger holds that it was seen
+    public async Task Killed_around_a_parking_through_Kueue_it_is_parked_once_and_given_back(
+        string resource,
+        bool happens,
+        bool afterTheAct
+    )
     {
         var scene = await Scene.SandboxAsync(startOperator: false);
         await using var world = scene.World;
@@ -247,9 +290,24 @@ public sealed class OwnerTests
             Times = 1,
             Then = new(new Fault.Answer(500)) { Client = "(first)" },
         };
-        scene.Sandbox.Server.Faults.Add(!afterTheAct ? kill : new(new Fault.Delay(TimeSpan.Zero)) { Client = "(first)", Resource = "workloads", Verb = "patch", Times = 1, Then = kill });
+        scene.Sandbox.Server.Faults.Add(
+            !afterTheAct
+                ? kill
+                : new(new Fault.Delay(TimeSpan.Zero))
+                {
+                    Client = "(first)",
+                    Resource = "workloads",
+                    Verb = "patch",
+                    Times = 1,
+                    Then = kill,
+                }
+        );
         await kueue.JobAsync("train");
-        await kueue.UntilAsync("the operator dies", () => Task.FromResult(scene.Sandbox.Server.Faults.Shown >= (afterTheAct ? 2 : 1)), TimeSpan.FromMinutes(3));
+        await kueue.UntilAsync(
+            "the operator dies",
+            () => Task.FromResult(scene.Sandbox.Server.Faults.Shown >= (afterTheAct ? 2 : 1)),
+            TimeSpan.FromMinutes(3)
+        );
         await world.AbandonOperatorAsync();
         await world.StartOperatorAsync(Ct, new() { Identity = "second" });
 
@@ -276,11 +334,17 @@ public sealed class OwnerTests
         await kueue.UntilAsync("it runs", () => scene.RunsAsync("train"));
 
         await scene.BudgetAsync("0.01");
-        await kueue.UntilAsync("it is parked by the next one", async () => await kueue.IsActiveAsync("train") == false, TimeSpan.FromMinutes(15));
+        await kueue.UntilAsync(
+            "it is parked by the next one",
+            async () => await kueue.IsActiveAsync("train") == false,
+            TimeSpan.FromMinutes(15)
+        );
         await kueue.UntilAsync("the ledger has seen it", async () => (await scene.StatusAsync())?.SuspendedCount == 1);
         await world.StopOperatorAsync();
         using var text = new StringWriter();
-        (await ReleaseCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, new(null, null, DryRun: false), text, Ct)).Should().Be(0, "{0}", text);
+        (await ReleaseCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, new(null, null, DryRun: false), text, Ct))
+            .Should()
+            .Be(0, "{0}", text);
         text.ToString().Should().Contain("/Job/train: given back, /spec/active of Workload job-train is true again");
         (await kueue.IsActiveAsync("train")).Should().BeTrue();
     }
@@ -312,8 +376,17 @@ public sealed class OwnerTests
         await kueue.UntilAsync("train runs", () => scene.RunsAsync("train"));
         await scene.SetLimitAsync("0.001");
         // From here on nobody looks.
-        await scene.UntilAsync("its Workload is deactivated", async () => await kueue.IsActiveAsync("train") == false, TimeSpan.FromMinutes(15));
-        await scene.UntilAsync("it is reported", async () => (await scene.StatusAsync())?.Unstoppable?.Workloads is [var name] && name.Contains("train", StringComparison.Ordinal), TimeSpan.FromMinutes(5));
+        await scene.UntilAsync(
+            "its Workload is deactivated",
+            async () => await kueue.IsActiveAsync("train") == false,
+            TimeSpan.FromMinutes(15)
+        );
+        await scene.UntilAsync(
+            "it is reported",
+            async () =>
+                (await scene.StatusAsync())?.Unstoppable?.Workloads is [var name] && name.Contains("train", StringComparison.Ordinal),
+            TimeSpan.FromMinutes(5)
+        );
         (await scene.StatusAsync())!.Workloads!.Single().Reason.Should().Contain("check that its controller is running");
         await kueue.UntilAsync("Kueue comes back: it is parked", async () => (await scene.StatusAsync())?.Suspended is [{ Name: "train" }]);
         await scene.SetLimitAsync("100");
@@ -328,16 +401,26 @@ public sealed class OwnerTests
         var (scene, keda) = await KedaAsync();
         await using var world = scene.World;
         await world.CreateDeploymentAsync(scene.Team, "chat", 1, 1, Ct);
-        await ScaledObjectAsync(scene, pausedAt is null ? "" : $$""" "annotations": {"autoscaling.keda.sh/paused-replicas": "{{pausedAt}}"}, """);
+        await ScaledObjectAsync(
+            scene,
+            pausedAt is null ? "" : $$""" "annotations": {"autoscaling.keda.sh/paused-replicas": "{{pausedAt}}"}, """
+        );
         if (pausedAt is null)
         {
             // The trap itself.
-            await world.Client.PatchScaleAsync<V1Deployment>("chat", scene.Team, KubePatch.Merge(JsonNode.Parse("""{"spec": {"replicas": 0}}""")!), Ct);
+            await world.Client.PatchScaleAsync<V1Deployment>(
+                "chat",
+                scene.Team,
+                KubePatch.Merge(JsonNode.Parse("""{"spec": {"replicas": 0}}""")!),
+                Ct
+            );
             await keda.UntilAsync("KEDA has undone it", async () => await scene.ReplicasAsync("chat") == 1);
         }
         await scene.BudgetAsync("0.01", Zero);
         await keda.UntilAsync("it is paused at zero", async () => await PausedAsync(scene) == "0");
-        await keda.UntilAsync("its pods are gone", async () => (await world.Client.ListAsync<V1Pod>(new() { Namespace = scene.Team }, Ct)).Items.Count == 0);
+        await keda.UntilAsync("its pods are gone", async () =>
+            (await world.Client.ListAsync<V1Pod>(new() { Namespace = scene.Team }, Ct)).Items.Count == 0
+        );
         var lifts = keda.Lifts;
         await keda.PassAsync(70);
         (await scene.ReplicasAsync("chat")).Should().Be(0);
@@ -349,7 +432,10 @@ public sealed class OwnerTests
         await keda.UntilAsync("the annotation is as it was", async () => await PausedAsync(scene) == pausedAt);
         await keda.UntilAsync("KEDA brings it back", async () => await scene.ReplicasAsync("chat") == 1, TimeSpan.FromSeconds(90));
         var annotations = (await keda.GetAsync(V1ScaledObject.EntityKind, "chat-scaler"))!["metadata"]!["annotations"];
-        (annotations as JsonObject ?? []).Select(pair => pair.Key).Should().NotContain(key => key.StartsWith("bursar.dev", StringComparison.Ordinal));
+        (annotations as JsonObject ?? [])
+            .Select(pair => pair.Key)
+            .Should()
+            .NotContain(key => key.StartsWith("bursar.dev", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -365,7 +451,10 @@ public sealed class OwnerTests
         (await scene.ReplicasAsync("chat")).Should().Be(0);
         await scene.SetLimitAsync("100");
         await keda.UntilAsync("it is back", async () => await scene.ReplicasAsync("chat") == 2);
-        (await keda.GetAsync(V1ScaledObject.EntityKind, "chat-scaler"))!["metadata"]!["annotations"]!.ToJsonString().Should().Be("""{"autoscaling.keda.sh/paused":"true"}""");
+        (await keda.GetAsync(V1ScaledObject.EntityKind, "chat-scaler"))!["metadata"]!["annotations"]!
+            .ToJsonString()
+            .Should()
+            .Be("""{"autoscaling.keda.sh/paused":"true"}""");
     }
 
     [Fact]
@@ -407,10 +496,19 @@ public sealed class OwnerTests
         await world.CreateDeploymentAsync(scene.Team, "chat", 1, 1, Ct);
         await AutoscalerAsync(scene, 0);
         // The trap itself.
-        await world.Client.PatchScaleAsync<V1Deployment>("chat", scene.Team, KubePatch.Merge(JsonNode.Parse("""{"spec": {"replicas": 0}}""")!), Ct);
+        await world.Client.PatchScaleAsync<V1Deployment>(
+            "chat",
+            scene.Team,
+            KubePatch.Merge(JsonNode.Parse("""{"spec": {"replicas": 0}}""")!),
+            Ct
+        );
         await hpa.UntilAsync("the HPA has undone it", async () => await scene.ReplicasAsync("chat") == 1);
         await scene.BudgetAsync("0.01", Zero);
-        await hpa.UntilAsync("it is said", async () => (await scene.StatusAsync())?.Workloads?.SingleOrDefault(w => w.Name == "chat")?.Reason?.Contains("from zero too", StringComparison.Ordinal) == true);
+        await hpa.UntilAsync("it is said", async () =>
+            (await scene.StatusAsync())
+                ?.Workloads?.SingleOrDefault(w => w.Name == "chat")
+                ?.Reason?.Contains("from zero too", StringComparison.Ordinal) == true
+        );
         await hpa.PassAsync(20);
         (await scene.ReplicasAsync("chat")).Should().Be(1);
         (await scene.ConditionAsync("FullyEnforceable"))!.Status.Should().Be("False");
@@ -424,26 +522,45 @@ public sealed class OwnerTests
         await FakeManager.ServeAsync(scene, V1Beta1InferenceService.EntityKind);
         await world.StartOperatorAsync(Ct);
         var kserve = new FakeKServe(scene);
-        await scene.CreateAsync(V1Beta1InferenceService.EntityKind.Path(scene.Team), """
+        await scene.CreateAsync(
+            V1Beta1InferenceService.EntityKind.Path(scene.Team),
+            """
             {"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService", "metadata": {"name": "llama", "annotations": {"serving.kserve.io/deploymentMode": "Standard"}},
              "spec": {"predictor": {"minReplicas": 2, "model": {"modelFormat": {"name": "huggingface"}, "resources": {"limits": {"nvidia.com/gpu": "1"}}}}}}
-            """);
-        await kserve.UntilAsync("it serves", async () => (await world.Client.ListAsync<V1Pod>(new() { Namespace = scene.Team }, Ct)).Items.Count == 2);
+            """
+        );
+        await kserve.UntilAsync("it serves", async () =>
+            (await world.Client.ListAsync<V1Pod>(new() { Namespace = scene.Team }, Ct)).Items.Count == 2
+        );
         // The trap itself.
-        await world.Client.PatchScaleAsync<V1Deployment>("llama-predictor", scene.Team, KubePatch.Merge(JsonNode.Parse("""{"spec": {"replicas": 0}}""")!), Ct);
+        await world.Client.PatchScaleAsync<V1Deployment>(
+            "llama-predictor",
+            scene.Team,
+            KubePatch.Merge(JsonNode.Parse("""{"spec": {"replicas": 0}}""")!),
+            Ct
+        );
         await kserve.UntilAsync("KServe has undone it", async () => await scene.ReplicasAsync("llama-predictor") == 1);
 
         await scene.BudgetAsync("100", Zero);
-        await kserve.UntilAsync("it is one workload, and KServe's Deployment none", async () => (await scene.StatusAsync())?.Workloads is [{ Kind: "InferenceService", Name: "llama", State: "Running", Gpus: 1 }]);
+        await kserve.UntilAsync("it is one workload, and KServe's Deployment none", async () =>
+            (await scene.StatusAsync())?.Workloads is [{ Kind: "InferenceService", Name: "llama", State: "Running", Gpus: 1 }]
+        );
         await scene.SetLimitAsync("0.0001");
         await kserve.UntilAsync("it is stopped", async () => await StopAsync(kserve) == "true");
-        await kserve.UntilAsync("its pods are gone", async () => (await world.Client.ListAsync<V1Pod>(new() { Namespace = scene.Team }, Ct)).Items.Count == 0);
+        await kserve.UntilAsync("its pods are gone", async () =>
+            (await world.Client.ListAsync<V1Pod>(new() { Namespace = scene.Team }, Ct)).Items.Count == 0
+        );
         await kserve.PassAsync(40);
         (await scene.StatusAsync())!.Suspended.Should().ContainSingle(s => s.Kind == "InferenceService" && s.Name == "llama");
 
         await scene.SetLimitAsync("1000");
-        await kserve.UntilAsync("it serves again", async () => await StopAsync(kserve) is null && (await world.Client.ListAsync<V1Pod>(new() { Namespace = scene.Team }, Ct)).Items.Count == 2);
-        (await kserve.GetAsync(V1Beta1InferenceService.EntityKind, "llama"))!["metadata"]!["annotations"]!.ToJsonString().Should().Be("""{"serving.kserve.io/deploymentMode":"Standard"}""");
+        await kserve.UntilAsync("it serves again", async () =>
+            await StopAsync(kserve) is null && (await world.Client.ListAsync<V1Pod>(new() { Namespace = scene.Team }, Ct)).Items.Count == 2
+        );
+        (await kserve.GetAsync(V1Beta1InferenceService.EntityKind, "llama"))!["metadata"]!["annotations"]!
+            .ToJsonString()
+            .Should()
+            .Be("""{"serving.kserve.io/deploymentMode":"Standard"}""");
     }
 
     [Fact]
@@ -455,7 +572,9 @@ public sealed class OwnerTests
         await world.StartOperatorAsync(Ct, new() { Owners = ["KEDA"] });
         await scene.BudgetAsync("1");
         await kueue.JobAsync("train");
-        await kueue.UntilAsync("it is said", async () => (await scene.StatusAsync())?.Workloads?.SingleOrDefault()?.Reason?.Contains("operator.owners", StringComparison.Ordinal) == true);
+        await kueue.UntilAsync("it is said", async () =>
+            (await scene.StatusAsync())?.Workloads?.SingleOrDefault()?.Reason?.Contains("operator.owners", StringComparison.Ordinal) == true
+        );
         await kueue.PassAsync(15);
         (await kueue.IsActiveAsync("train")).Should().BeTrue();
     }
@@ -463,7 +582,8 @@ public sealed class OwnerTests
     [Fact]
     public void Records_of_earlier_versions_still_read()
     {
-        const string old = """{"apiVersion":"batch/v1","kind":"Job","namespace":"team","name":"train","uid":"u","field":"/spec/suspend","original":"false","value":"true","since":"2026-11-21T09:00:00Z","reason":"DoesNotFit","budget":"b","budgetUid":"bu"}""";
+        const string old =
+            """{"apiVersion":"batch/v1","kind":"Job","namespace":"team","name":"train","uid":"u","field":"/spec/suspend","original":"false","value":"true","since":"2026-11-21T09:00:00Z","reason":"DoesNotFit","budget":"b","budgetUid":"bu"}""";
         var shard = JsonSerializer.Deserialize($$"""{"name": "x", "parked": [{{old}}]}""", LedgerJson.Default.LedgerShard)!;
         shard.Parked.Should().ContainSingle(record => record.Target == null && record.Replicas == null && record.Field == "/spec/suspend");
     }
@@ -494,18 +614,28 @@ public sealed class OwnerTests
         return (scene, new(scene));
     }
 
-    private static Task ScaledObjectAsync(Scene scene, string metadata) => scene.CreateAsync(V1ScaledObject.EntityKind.Path(scene.Team),
-        $$$"""{"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": { {{{metadata}}} "name": "chat-scaler"}, "spec": {"scaleTargetRef": {"name": "chat"}, "minReplicaCount": 1, "maxReplicaCount": 4}}""");
+    private static Task ScaledObjectAsync(Scene scene, string metadata) =>
+        scene.CreateAsync(
+            V1ScaledObject.EntityKind.Path(scene.Team),
+            $$$"""{"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": { {{{metadata}}} "name": "chat-scaler"}, "spec": {"scaleTargetRef": {"name": "chat"}, "minReplicaCount": 1, "maxReplicaCount": 4}}"""
+        );
 
-    private static Task AutoscalerAsync(Scene scene, int least) => scene.CreateAsync($"/apis/autoscaling/v2/namespaces/{scene.Team}/horizontalpodautoscalers", $$$"""
-        {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "chat-hpa"},
-         "spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "chat"}, "minReplicas": {{{least}}}, "maxReplicas": 4,
-                  "metrics": [{"type": "External", "external": {"metric": {"name": "queue"}, "target": {"type": "AverageValue", "averageValue": "5"} } }]} }
-        """);
+    private static Task AutoscalerAsync(Scene scene, int least) =>
+        scene.CreateAsync(
+            $"/apis/autoscaling/v2/namespaces/{scene.Team}/horizontalpodautoscalers",
+            $$$"""
+            {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "chat-hpa"},
+             "spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "chat"}, "minReplicas": {{{least}}}, "maxReplicas": 4,
+                      "metrics": [{"type": "External", "external": {"metric": {"name": "queue"}, "target": {"type": "AverageValue", "averageValue": "5"} } }]} }
+            """
+        );
 
     private static async Task<string?> PausedAsync(Scene scene) =>
-        (await scene.World.Client.GetAsync<V1ScaledObject>("chat-scaler", scene.Team, Ct)).Metadata.Annotations.GetValueOrDefault("autoscaling.keda.sh/paused-replicas");
+        (await scene.World.Client.GetAsync<V1ScaledObject>("chat-scaler", scene.Team, Ct)).Metadata.Annotations.GetValueOrDefault(
+            "autoscaling.keda.sh/paused-replicas"
+        );
 
     private static async Task<string?> StopAsync(FakeManager kserve) =>
-        (string?)(await kserve.GetAsync(V1Beta1InferenceService.EntityKind, "llama"))!["metadata"]!["annotations"]?["serving.kserve.io/stop"];
+        (string?)
+            (await kserve.GetAsync(V1Beta1InferenceService.EntityKind, "llama"))!["metadata"]!["annotations"]?["serving.kserve.io/stop"];
 }

@@ -11,7 +11,9 @@ internal sealed class ParentChart : IDisposable
     {
         var path = Directory.CreateTempSubdirectory("bursar-parent-").FullName;
         CopyTo(InstallTool.Chart, System.IO.Path.Combine(path, "charts", "gpu-budget-operator"));
-        File.WriteAllText(System.IO.Path.Combine(path, "Chart.yaml"), $"""
+        File.WriteAllText(
+            System.IO.Path.Combine(path, "Chart.yaml"),
+            $"""
             apiVersion: v2
             name: platform
             version: 1.0.0
@@ -21,7 +23,8 @@ internal sealed class ParentChart : IDisposable
               condition: {alias ?? "gpu-budget-operator"}.enabled
             {(alias is null ? "" : $"  alias: {alias}")}
 
-            """);
+            """
+        );
         return new(path);
     }
 

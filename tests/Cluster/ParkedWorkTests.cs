@@ -34,11 +34,14 @@ internal static class ParkedWork
     public static async Task SuspendedByOthersIsNeverTouchedAsync(Scene scene)
     {
         await scene.BudgetAsync("1");
-        await scene.CreateAsync($"/apis/batch/v1/namespaces/{scene.Team}/jobs", """
+        await scene.CreateAsync(
+            $"/apis/batch/v1/namespaces/{scene.Team}/jobs",
+            """
             {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "theirs", "annotations": {"bursar.dev/expected-duration": "2h"}},
              "spec": {"suspend": true, "template": {"spec": {"restartPolicy": "Never",
                "containers": [{"name": "main", "image": "example/trainer", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}}}
-            """);
+            """
+        );
         await scene.UntilAsync("it is seen", async () => (await scene.StatusAsync())?.Workloads is [{ State: "Suspended" }]);
         await scene.SetLimitAsync("100");
         await scene.PassAsync(12);
@@ -50,21 +53,30 @@ internal static class ParkedWork
     {
         await scene.BudgetAsync("1");
         string[] jobs = ["one", "two", "three"];
-        foreach (var job in jobs) await scene.JobAsync(job, declared: "2h");
-        foreach (var job in jobs) await scene.UntilSuspendedAsync(job);
+        foreach (var job in jobs)
+            await scene.JobAsync(job, declared: "2h");
+        foreach (var job in jobs)
+            await scene.UntilSuspendedAsync(job);
         await scene.World.Client.DeleteAsync<V1Alpha1GpuBudget>("b", scene.Team, null, CancellationToken.None);
         var given = 0;
-        await scene.UntilAsync("all are given back", async () =>
-        {
-            var now = 0;
-            foreach (var job in jobs)
-                if (!await scene.IsSuspendedAsync(job)) now++;
-            (now - given).Should().BeLessThanOrEqualTo(1, "one at a time");
-            given = now;
-            return now == jobs.Length;
-        }, within);
+        await scene.UntilAsync(
+            "all are given back",
+            async () =>
+            {
+                var now = 0;
+                foreach (var job in jobs)
+                    if (!await scene.IsSuspendedAsync(job))
+                        now++;
+                (now - given).Should().BeLessThanOrEqualTo(1, "one at a time");
+                given = now;
+                return now == jobs.Length;
+            },
+            within
+        );
         foreach (var job in jobs)
-            (await scene.World.JobAsync(scene.Team, job, CancellationToken.None)).Metadata.Annotations.Should().NotContainKey("bursar.dev/suspended-by");
+            (await scene.World.JobAsync(scene.Team, job, CancellationToken.None))
+                .Metadata.Annotations.Should()
+                .NotContainKey("bursar.dev/suspended-by");
     }
 }
 
@@ -104,10 +116,19 @@ public sealed class ParkedWorkTests
         await scene.BudgetAsync("1");
         await scene.JobAsync("too-long", declared: "2h");
         await scene.UntilSuspendedAsync("too-long");
-        await world.Client.PatchAsync<V1Alpha1GpuBudget>("b", scene.Team, KubePatch.Merge(JsonNode.Parse("""{"spec": {"selector": {"matchLabels": {"app": "other"}}}}""")!.AsObject()), CancellationToken.None);
+        await world.Client.PatchAsync<V1Alpha1GpuBudget>(
+            "b",
+            scene.Team,
+            KubePatch.Merge(JsonNode.Parse("""{"spec": {"selector": {"matchLabels": {"app": "other"}}}}""")!.AsObject()),
+            CancellationToken.None
+        );
         await scene.UntilResumedAsync("too-long");
         await scene.UntilAsync("no record is left", async () => (await scene.StatusAsync())?.SuspendedCount == 0);
-        await scene.UntilAsync("its cost is outside now", async () => (await scene.StatusAsync()) is { OutsideSelector: { } outside } && outside != "0.000000" && outside != "0.00", TimeSpan.FromSeconds(90));
+        await scene.UntilAsync(
+            "its cost is outside now",
+            async () => (await scene.StatusAsync()) is { OutsideSelector: { } outside } && outside != "0.000000" && outside != "0.00",
+            TimeSpan.FromSeconds(90)
+        );
     }
 
     [Fact]
@@ -121,7 +142,9 @@ public sealed class ParkedWorkTests
         await world.Client.DeleteAsync<V1Job>("too-long", scene.Team, null, CancellationToken.None);
         await scene.UntilAsync("no record is left", async () => (await scene.StatusAsync())?.SuspendedCount == 0);
         await scene.JobAsync("too-long", declared: "10s", runFor: "10s");
-        await scene.UntilAsync("its namesake runs to its end", async () => (await world.JobAsync(scene.Team, "too-long", CancellationToken.None)).Status.Succeeded == 1);
+        await scene.UntilAsync("its namesake runs to its end", async () =>
+            (await world.JobAsync(scene.Team, "too-long", CancellationToken.None)).Status.Succeeded == 1
+        );
     }
 
     // What gpu-budget-operator got wrong on real clusters, by its own list.
@@ -145,11 +168,23 @@ public sealed class ParkedWorkTests
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
-        scene.Sandbox.Server.Faults.Add(new(new Fault.Answer(409)) { Client = "bursar/", Resource = "gpubudgets", Verb = "patch", Times = 6 });
+        scene.Sandbox.Server.Faults.Add(
+            new(new Fault.Answer(409))
+            {
+                Client = "bursar/",
+                Resource = "gpubudgets",
+                Verb = "patch",
+                Times = 6,
+            }
+        );
         await scene.BudgetAsync("1");
         await scene.JobAsync("too-long", declared: "2h");
         await scene.UntilSuspendedAsync("too-long");
-        await scene.UntilAsync("the status names it", async () => (await scene.StatusAsync())?.Suspended is [{ Name: "too-long" }], TimeSpan.FromMinutes(2));
+        await scene.UntilAsync(
+            "the status names it",
+            async () => (await scene.StatusAsync())?.Suspended is [{ Name: "too-long" }],
+            TimeSpan.FromMinutes(2)
+        );
         (await scene.StatusAsync())!.Decisions.Should().ContainSingle(d => d.Object == "Job/too-long");
     }
 
@@ -158,7 +193,14 @@ public sealed class ParkedWorkTests
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
-        scene.Sandbox.Server.Faults.Add(new(new Fault.Answer(500)) { Client = "bursar/", Verb = "patch", PathPart = "/jobs/a-broken" });
+        scene.Sandbox.Server.Faults.Add(
+            new(new Fault.Answer(500))
+            {
+                Client = "bursar/",
+                Verb = "patch",
+                PathPart = "/jobs/a-broken",
+            }
+        );
         await scene.BudgetAsync("1");
         var other = await Scene.OpenAsync(world, "other-team");
         await other.BudgetAsync("1");
@@ -168,7 +210,11 @@ public sealed class ParkedWorkTests
         await other.UntilSuspendedAsync("c-works", TimeSpan.FromSeconds(20));
         await scene.UntilSuspendedAsync("b-works", TimeSpan.FromSeconds(30));
         (await scene.IsSuspendedAsync("a-broken")).Should().BeFalse();
-        await scene.UntilAsync("the status tells of what was done", async () => (await scene.StatusAsync())?.Suspended?.Any(s => s.Name == "b-works") == true, TimeSpan.FromSeconds(30));
+        await scene.UntilAsync(
+            "the status tells of what was done",
+            async () => (await scene.StatusAsync())?.Suspended?.Any(s => s.Name == "b-works") == true,
+            TimeSpan.FromSeconds(30)
+        );
 
         scene.Sandbox.Server.Faults.Clear();
         await scene.UntilSuspendedAsync("a-broken", TimeSpan.FromMinutes(2));
@@ -184,7 +230,10 @@ public sealed class ParkedWorkTests
         await scene.JobAsync("too-long", declared: "2h");
         await scene.UntilSuspendedAsync("too-long");
         // Only a node with work on it can be missed.
-        await scene.UntilAsync("it runs", async () => (await world.Client.ListAsync<V1Pod>(new() { Namespace = scene.Team }, CancellationToken.None)).Items is [{ Status.Phase: "Running" }]);
+        await scene.UntilAsync("it runs", async () =>
+            (await world.Client.ListAsync<V1Pod>(new() { Namespace = scene.Team }, CancellationToken.None)).Items
+                is [{ Status.Phase: "Running" }]
+        );
         world.Nodes.LoseNode("gpu-1");
         await scene.UntilConditionAsync("MeteringFresh", "False", within: TimeSpan.FromMinutes(2));
         await scene.SetLimitAsync("50");

@@ -9,11 +9,15 @@ public sealed class PriceBookSchemaTests(InstallServers servers)
     private static readonly (string Name, string Spec, string? Refusal)[] Structural =
     [
         ("the least", "{currency: USD, rates: []}", null),
-        ("everything", """
+        (
+            "everything",
+            """
             {default: true, currency: USD, guard: {minPerGpuHour: "0.05", maxPerGpuHour: "30", maxJumpPercent: 300}, rates: [
               {match: {product: "*V100*", capacityType: on-demand, region: us-east-1, instanceType: p3.2xlarge, nodeSelector: {matchLabels: {}}}, perGpuHour: "3.06", from: "2026-12-01T00:00:00Z", note: x},
               {match: {product: "*H100*"}, owned: {capitalCost: "30000", lifetime: 35040h, powerPricePerKWh: "0.12", pue: "1.4", powerWatts: 900, yearlyCost: "100"}}]}
-            """, null),
+            """,
+            null
+        ),
         ("no currency", "{rates: []}", "spec.currency"),
         ("a small currency", "{currency: usd, rates: []}", "spec.currency"),
         ("no rates", "{currency: USD}", "spec.rates"),
@@ -21,10 +25,22 @@ public sealed class PriceBookSchemaTests(InstallServers servers)
         ("a price that is a number", "{currency: USD, rates: [{perGpuHour: 3.06}]}", "spec.rates[0].perGpuHour"),
         ("an unknown field", """{currency: USD, rates: [{perGpuHour: "1", match: {prodcut: x}}]}""", "prodcut"),
         ("hardware without a lifetime", """{currency: USD, rates: [{owned: {capitalCost: "1"}}]}""", "spec.rates[0].owned.lifetime"),
-        ("hardware of days, and amounts without quotes", """{currency: USD, rates: [{owned: {capitalCost: 1, lifetime: 1460d, pue: 1}}, {perGpuHour: 3}], guard: {maxPerGpuHour: 30}}""", null),
+        (
+            "hardware of days, and amounts without quotes",
+            """{currency: USD, rates: [{owned: {capitalCost: 1, lifetime: 1460d, pue: 1}}, {perGpuHour: 3}], guard: {maxPerGpuHour: 30}}""",
+            null
+        ),
         ("a price with a fraction without quotes", """{currency: USD, rates: [{perGpuHour: 3.06}]}""", "spec.rates[0].perGpuHour"),
-        ("a PUE below one", """{currency: USD, rates: [{owned: {capitalCost: "1", lifetime: 9h, pue: "0.9"}}]}""", "spec.rates[0].owned.pue"),
-        ("no power", """{currency: USD, rates: [{owned: {capitalCost: "1", lifetime: 9h, powerPricePerKWh: "1", powerWatts: 0}}]}""", "spec.rates[0].owned.powerWatts"),
+        (
+            "a PUE below one",
+            """{currency: USD, rates: [{owned: {capitalCost: "1", lifetime: 9h, pue: "0.9"}}]}""",
+            "spec.rates[0].owned.pue"
+        ),
+        (
+            "no power",
+            """{currency: USD, rates: [{owned: {capitalCost: "1", lifetime: 9h, powerPricePerKWh: "1", powerWatts: 0}}]}""",
+            "spec.rates[0].owned.powerWatts"
+        ),
         ("a guard that lets nothing pass", """{currency: USD, rates: [], guard: {maxJumpPercent: 0}}""", "spec.guard.maxJumpPercent"),
     ];
 
@@ -32,11 +48,27 @@ public sealed class PriceBookSchemaTests(InstallServers servers)
     [
         ("neither price nor hardware", "{currency: USD, rates: [{note: x}]}", "either perGpuHour or owned"),
         ("both", """{currency: USD, rates: [{perGpuHour: "1", owned: {capitalCost: "1", lifetime: 9h}}]}""", "either perGpuHour or owned"),
-        ("a lifetime of nothing", """{currency: USD, rates: [{owned: {capitalCost: "1", lifetime: 5m}}]}""", "spec.rates[0].owned.lifetime"),
-        ("power without its price", """{currency: USD, rates: [{owned: {capitalCost: "1", lifetime: 9h, powerWatts: 100}}]}""", "powerPricePerKWh"),
-        ("a guard upside down", """{currency: USD, rates: [], guard: {minPerGpuHour: "3", maxPerGpuHour: "2.5"}}""", "spec.guard.minPerGpuHour"),
+        (
+            "a lifetime of nothing",
+            """{currency: USD, rates: [{owned: {capitalCost: "1", lifetime: 5m}}]}""",
+            "spec.rates[0].owned.lifetime"
+        ),
+        (
+            "power without its price",
+            """{currency: USD, rates: [{owned: {capitalCost: "1", lifetime: 9h, powerWatts: 100}}]}""",
+            "powerPricePerKWh"
+        ),
+        (
+            "a guard upside down",
+            """{currency: USD, rates: [], guard: {minPerGpuHour: "3", maxPerGpuHour: "2.5"}}""",
+            "spec.guard.minPerGpuHour"
+        ),
         ("a time that is none", """{currency: USD, rates: [{perGpuHour: "1", from: soon}]}""", "spec.rates[0].from"),
-        ("a selector's term without values", """{currency: USD, rates: [{perGpuHour: "1", match: {nodeSelector: {matchExpressions: [{key: a, operator: In}]}}}]}""", "spec.rates[0].match.nodeSelector.matchExpressions[0]"),
+        (
+            "a selector's term without values",
+            """{currency: USD, rates: [{perGpuHour: "1", match: {nodeSelector: {matchExpressions: [{key: a, operator: In}]}}}]}""",
+            "spec.rates[0].match.nodeSelector.matchExpressions[0]"
+        ),
     ];
 
     public static TheoryData<bool> Servers => InstallServers.Real;
@@ -51,8 +83,16 @@ public sealed class PriceBookSchemaTests(InstallServers servers)
         (await books.WrongAsync([.. Structural, .. Rules])).Should().BeEmpty();
 
         var made = await books.SendAsync("""{currency: USD, rates: [{owned: {capitalCost: "1", lifetime: 9h}}]}""");
-        JsonNode.DeepEquals(made!["spec"], JsonNode.Parse("""
-            {"currency": "USD", "default": false, "guard": {"maxJumpPercent": 300}, "rates": [{"match": {}, "owned": {"capitalCost": "1", "lifetime": "9h", "pue": "1"}}]}
-            """)).Should().BeTrue("{0}", made.ToJsonString());
+        JsonNode
+            .DeepEquals(
+                made!["spec"],
+                JsonNode.Parse(
+                    """
+                    {"currency": "USD", "default": false, "guard": {"maxJumpPercent": 300}, "rates": [{"match": {}, "owned": {"capitalCost": "1", "lifetime": "9h", "pue": "1"}}]}
+                    """
+                )
+            )
+            .Should()
+            .BeTrue("{0}", made.ToJsonString());
     }
 }

@@ -8,16 +8,25 @@ using Bursar.Tests.Cluster.Worlds;
 
 namespace Bursar.Tests.Cluster;
 
-/// <summary>Prices that change, go wrong or go away: work runs on, the limit holds at the last trusted price, and all of it is said.</summary>
+/// <summary>
+/// Prices that change, go wrong or go away: work runs on, the limit holds at the last trusted price, and all of it is said.
+/// </summary>
 public sealed class PriceTests
 {
     private static CancellationToken Ct => CancellationToken.None;
 
-    /// <summary>A node without feature discovery: what the driver calls its GPUs is their product, and a restart asks nobody for it.</summary>
+    /// <summary>
+    /// A node without feature discovery: what the driver calls its GPUs is their product, and a restart asks nobody for it.
+    /// </summary>
     [Fact]
     public async Task A_node_without_a_product_label_is_priced_by_the_name_that_its_agent_tells()
     {
-        await using var world = await ClusterWorld.StartAsync(real: false, new AgentPlacement(), Ct, new FleetNode { Name = "gpu-1", Gpu = new("", "Tesla V100-SXM2-16GB", 16384, 40, 300) });
+        await using var world = await ClusterWorld.StartAsync(
+            real: false,
+            new AgentPlacement(),
+            Ct,
+            new FleetNode { Name = "gpu-1", Gpu = new("", "Tesla V100-SXM2-16GB", 16384, 40, 300) }
+        );
         await world.CreateBookAsync("*V100*", "3.06", Ct);
         var scene = await Scene.OpenAsync(world, "team");
         await world.StartOperatorAsync(Ct);
@@ -27,7 +36,12 @@ public sealed class PriceTests
         await scene.UntilAsync("it is priced", async () => (await scene.StatusAsync())?.BurnRatePerHour == "3.06", TimeSpan.FromMinutes(2));
         await scene.UntilConditionAsync("PricesTrusted", "True");
         world.Operator!.Ledger.LastStatement("gpu-1").Product.Should().Be("Tesla-V100-SXM2-16GB");
-        var bill = world.Operator.Ledger.Bill("gpu-1", world.Operator.Ledger.Installed!.Value, world.Time.GetUtcNow(), world.Time.GetUtcNow());
+        var bill = world.Operator.Ledger.Bill(
+            "gpu-1",
+            world.Operator.Ledger.Installed!.Value,
+            world.Time.GetUtcNow(),
+            world.Time.GetUtcNow()
+        );
         bill.UnpricedGpuMs.Should().Be(0, "the first price covers the time before");
 
         // The agent goes, the operator starts anew, and the price of the product changes.
@@ -35,7 +49,11 @@ public sealed class PriceTests
         await world.StopOperatorAsync();
         await world.StartOperatorAsync(Ct, restart: true);
         await RatesAsync(scene, Rate("*V100*", "4"));
-        await scene.UntilAsync("the new price counts", async () => (await scene.StatusAsync())?.BurnRatePerHour == "4.00", TimeSpan.FromMinutes(2));
+        await scene.UntilAsync(
+            "the new price counts",
+            async () => (await scene.StatusAsync())?.BurnRatePerHour == "4.00",
+            TimeSpan.FromMinutes(2)
+        );
     }
 
     [Theory]
@@ -84,9 +102,13 @@ public sealed class PriceTests
         var spent = decimal.Parse((await scene.StatusAsync())!.Spent!, CultureInfo.InvariantCulture);
         await AcceptAsync(scene, book.Metadata.Generation);
         await scene.UntilConditionAsync("PricesTrusted", "True");
-        decimal.Parse((await scene.StatusAsync())!.Spent!, CultureInfo.InvariantCulture).Should().BeLessThan(spent + 60m, "what was before keeps its price");
-        if (price == "0") (await scene.StatusAsync())!.BurnRatePerHour.Should().Be("0.00");
-        else await scene.UntilSuspendedAsync("runs", TimeSpan.FromMinutes(5));
+        decimal.Parse((await scene.StatusAsync())!.Spent!, CultureInfo.InvariantCulture)
+            .Should()
+            .BeLessThan(spent + 60m, "what was before keeps its price");
+        if (price == "0")
+            (await scene.StatusAsync())!.BurnRatePerHour.Should().Be("0.00");
+        else
+            await scene.UntilSuspendedAsync("runs", TimeSpan.FromMinutes(5));
     }
 
     [Fact]
@@ -104,7 +126,9 @@ public sealed class PriceTests
         await world.StopOperatorAsync();
         await world.StartOperatorAsync(Ct, restart: true);
         await scene.PassAsync(60);
-        (await world.Client.ListAsync<V1Alpha1GpuPriceBook>(new(), Ct)).Items.Should().BeEmpty("list prices in place of the owner's would be a change that nobody made");
+        (await world.Client.ListAsync<V1Alpha1GpuPriceBook>(new(), Ct))
+            .Items.Should()
+            .BeEmpty("list prices in place of the owner's would be a change that nobody made");
         (await scene.StatusAsync())!.BurnRatePerHour.Should().Be("3.06");
         (await scene.IsSuspendedAsync("runs")).Should().BeFalse();
         await scene.SetLimitAsync("0.2");
@@ -131,12 +155,22 @@ public sealed class PriceTests
         await scene.UntilRunsAsync("runs");
         await scene.PassAsync(30);
 
-        if (price == "no book") await world.Client.DeleteAsync<V1Alpha1GpuPriceBook>("test", null, null, Ct);
-        else await RatesAsync(scene, price == "no rate" ? Rate("*H100*", "3.06") : Rate("*V100*", price));
+        if (price == "no book")
+            await world.Client.DeleteAsync<V1Alpha1GpuPriceBook>("test", null, null, Ct);
+        else
+            await RatesAsync(scene, price == "no rate" ? Rate("*H100*", "3.06") : Rate("*V100*", price));
         await scene.UntilConditionAsync("PricesTrusted", "False");
-        (await scene.ConditionAsync("PricesTrusted"))!.Message.Should().StartWith("The last trusted prices go on and forecasts pause").And.Contain(why);
+        (await scene.ConditionAsync("PricesTrusted"))!
+            .Message.Should()
+            .StartWith("The last trusted prices go on and forecasts pause")
+            .And.Contain(why);
         (await scene.EventsAsync("PricesUntrusted", "b")).Should().ContainSingle().Which.Note.Should().Contain(why);
-        if (price != "no book") (await world.EventsAsync("default", Ct)).Should().ContainSingle(e => e.Reason == "PricesUntrusted" && e.Regarding!.Name == "test").Which.Note.Should().Contain(why);
+        if (price != "no book")
+            (await world.EventsAsync("default", Ct))
+                .Should()
+                .ContainSingle(e => e.Reason == "PricesUntrusted" && e.Regarding!.Name == "test")
+                .Which.Note.Should()
+                .Contain(why);
 
         // The forecast would never let this begin: three hours at 3.06 into a budget of 3.
         await scene.JobAsync("too-long", declared: "3h");
@@ -158,8 +192,10 @@ public sealed class PriceTests
         decimal.Parse(spent, CultureInfo.InvariantCulture).Should().BeInRange(0.37m, 0.4m, "the limit was used, and held");
 
         // What is right again is said as well, and the forecast goes on: the short job fits, the long one does not.
-        if (price == "no book") await world.CreateBookAsync("*V100*", "3.06", Ct);
-        else await RatesAsync(scene, Rate("*V100*", "3.06"));
+        if (price == "no book")
+            await world.CreateBookAsync("*V100*", "3.06", Ct);
+        else
+            await RatesAsync(scene, Rate("*V100*", "3.06"));
         await scene.UntilConditionAsync("PricesTrusted", "True");
         await scene.UntilAsync("an Event says so", async () => (await scene.EventsAsync("PricesTrusted", "b")).Count > 0);
         (await scene.EventsAsync("PricesTrusted", "b")).Should().ContainSingle();
@@ -199,9 +235,18 @@ public sealed class PriceTests
             var entries = world.Operator!.Ledger.Entries(scene.Team, now.AddDays(-1), now, now);
             entries.Select(entry => entry.Rate!.Value.ToString()).Should().Equal("3.06", "306.00");
             entries[0].To.Should().Be(entries[1].From).And.BeOnOrAfter(before).And.BeOnOrBefore(after);
-            bill.Total(Scene.V100).Should().Be(Scene.V100.For(entries[1].To!.Value - entries[0].From), "the two parts are the pod's whole time");
-            (Scene.V100.For(entries[0].To!.Value - entries[0].From) + (entries[1].Rate!.Value * entries[1].Gpus).For(entries[1].To!.Value - entries[1].From)).ToString().Should().Be(spent);
-            if (restarted) break;
+            bill.Total(Scene.V100)
+                .Should()
+                .Be(Scene.V100.For(entries[1].To!.Value - entries[0].From), "the two parts are the pod's whole time");
+            (
+                Scene.V100.For(entries[0].To!.Value - entries[0].From)
+                + (entries[1].Rate!.Value * entries[1].Gpus).For(entries[1].To!.Value - entries[1].From)
+            )
+                .ToString()
+                .Should()
+                .Be(spent);
+            if (restarted)
+                break;
             await world.StopOperatorAsync();
             await world.StartOperatorAsync(Ct, restart: true);
             await scene.PassAsync(10);
@@ -211,7 +256,16 @@ public sealed class PriceTests
     [Fact]
     public async Task A_node_without_a_rate_pauses_forecasts_and_the_limit_of_the_priced_work_beside_it_holds()
     {
-        var scene = await Scene.SandboxAsync("team", true, new FleetNode { Name = "odd-1", Gpu = new("NVIDIA-B999", "NVIDIA B999", 1024, 10, 100), Gpus = 2 });
+        var scene = await Scene.SandboxAsync(
+            "team",
+            true,
+            new FleetNode
+            {
+                Name = "odd-1",
+                Gpu = new("NVIDIA-B999", "NVIDIA B999", 1024, 10, 100),
+                Gpus = 2,
+            }
+        );
         await using var world = scene.World;
         await scene.BudgetAsync("3");
         await PinnedJobAsync(scene, "odd", "nvidia.com/gpu.product", "NVIDIA-B999");
@@ -221,9 +275,15 @@ public sealed class PriceTests
         condition.Reason.Should().Be("Unpriced");
         condition.Message.Should().Contain("NVIDIA-B999");
         (await scene.EventsAsync("Unpriced", "b")).Should().ContainSingle().Which.Note.Should().Contain("NVIDIA-B999");
-        var book = (await world.Client.GetAsync<V1Alpha1GpuPriceBook>("test", null, Ct)).Status!.Conditions!.Single(c => c.Type == "PricesTrusted");
+        var book = (await world.Client.GetAsync<V1Alpha1GpuPriceBook>("test", null, Ct)).Status!.Conditions!.Single(c =>
+            c.Type == "PricesTrusted"
+        );
         (book.Status, book.Reason).Should().Be(("False", "Unpriced"));
-        (await world.EventsAsync("default", Ct)).Should().ContainSingle(e => e.Reason == "Unpriced" && e.Regarding!.Name == "test").Which.Note.Should().Contain("NVIDIA-B999");
+        (await world.EventsAsync("default", Ct))
+            .Should()
+            .ContainSingle(e => e.Reason == "Unpriced" && e.Regarding!.Name == "test")
+            .Which.Note.Should()
+            .Contain("NVIDIA-B999");
 
         await PinnedJobAsync(scene, "priced", "nvidia.com/gpu.product", GpuModel.V100.Product);
         await scene.UntilRunsAsync("priced");
@@ -244,18 +304,45 @@ public sealed class PriceTests
     [Fact]
     public async Task A_node_without_a_product_label_is_priced_by_its_instance_type()
     {
-        await using var world = await ClusterWorld.StartAsync(real: false, Ct, new FleetNode { Name = "gpu-1", Gpu = new("", "NVIDIA A10G", 24576, 70, 150), Gpus = 4, InstanceType = "g5.12xlarge" });
+        await using var world = await ClusterWorld.StartAsync(
+            real: false,
+            Ct,
+            new FleetNode
+            {
+                Name = "gpu-1",
+                Gpu = new("", "NVIDIA A10G", 24576, 70, 150),
+                Gpus = 4,
+                InstanceType = "g5.12xlarge",
+            }
+        );
         await world.CreateBookAsync("*H100*", "6.88", Ct);
         var scene = await Scene.OpenAsync(world, "team");
         await world.StartOperatorAsync(Ct);
-        await RatesAsync(scene, new JsonObject { ["match"] = new JsonObject { ["instanceType"] = "g5.12xlarge" }, ["perGpuHour"] = "1.418" });
+        await RatesAsync(
+            scene,
+            new JsonObject
+            {
+                ["match"] = new JsonObject { ["instanceType"] = "g5.12xlarge" },
+                ["perGpuHour"] = "1.418",
+            }
+        );
         await scene.BudgetAsync("100");
         await world.CreateJobAsync(scene.Team, "four", 4, Ct, ("bursar.dev/expected-duration", "1h"), ("sim.bursar.dev/run-for", "1h"));
         await scene.UntilRunsAsync("four");
-        await scene.UntilAsync("it is priced", async () => (await scene.StatusAsync())?.BurnRatePerHour == "5.672", TimeSpan.FromMinutes(2));
+        await scene.UntilAsync(
+            "it is priced",
+            async () => (await scene.StatusAsync())?.BurnRatePerHour == "5.672",
+            TimeSpan.FromMinutes(2)
+        );
         await scene.UntilConditionAsync("PricesTrusted", "True");
-        await scene.UntilAsync("it ends", async () => (await world.JobAsync(scene.Team, "four", Ct)).Status.Succeeded == 1, TimeSpan.FromMinutes(90));
-        decimal.Parse(await scene.FinalSpentAsync(), CultureInfo.InvariantCulture).Should().BeInRange(5.67m, 5.69m, "an hour, and the pull of the image");
+        await scene.UntilAsync(
+            "it ends",
+            async () => (await world.JobAsync(scene.Team, "four", Ct)).Status.Succeeded == 1,
+            TimeSpan.FromMinutes(90)
+        );
+        decimal.Parse(await scene.FinalSpentAsync(), CultureInfo.InvariantCulture)
+            .Should()
+            .BeInRange(5.67m, 5.69m, "an hour, and the pull of the image");
         world.Operator!.Ledger.LastStatement("gpu-1").Product.Should().Be("unknown product [instanceType=g5.12xlarge]");
     }
 
@@ -263,7 +350,16 @@ public sealed class PriceTests
     [Fact]
     public async Task A_vGPU_profile_is_unpriced_and_said_until_a_rate_names_it()
     {
-        var scene = await Scene.SandboxAsync("team", true, new FleetNode { Name = "vgpu-1", Gpu = new("GRID-A100-10C", "GRID A100-10C", 10240, 40, 100), Labels = new Dictionary<string, string> { ["pool"] = "vgpu" } });
+        var scene = await Scene.SandboxAsync(
+            "team",
+            true,
+            new FleetNode
+            {
+                Name = "vgpu-1",
+                Gpu = new("GRID-A100-10C", "GRID A100-10C", 10240, 40, 100),
+                Labels = new Dictionary<string, string> { ["pool"] = "vgpu" },
+            }
+        );
         await using var world = scene.World;
         await RatesAsync(scene, Rate("*A100*", "2.745"), Rate("*V100*", "3.06"));
         await scene.BudgetAsync("100");
@@ -283,7 +379,16 @@ public sealed class PriceTests
     [Fact]
     public async Task A_spot_node_without_a_spot_rate_is_charged_as_on_demand_and_said()
     {
-        var scene = await Scene.SandboxAsync("team", true, new FleetNode { Name = "spot-1", Gpu = GpuModel.V100, Labels = new Dictionary<string, string> { ["kubernetes.azure.com/scalesetpriority"] = "spot", ["pool"] = "spot" } });
+        var scene = await Scene.SandboxAsync(
+            "team",
+            true,
+            new FleetNode
+            {
+                Name = "spot-1",
+                Gpu = GpuModel.V100,
+                Labels = new Dictionary<string, string> { ["kubernetes.azure.com/scalesetpriority"] = "spot", ["pool"] = "spot" },
+            }
+        );
         await using var world = scene.World;
         await scene.BudgetAsync("100");
         await PinnedJobAsync(scene, "cheap", "pool", "spot");
@@ -291,11 +396,19 @@ public sealed class PriceTests
         await scene.UntilConditionAsync("PricesTrusted", "False");
         var condition = (await scene.ConditionAsync("PricesTrusted"))!;
         condition.Reason.Should().Be("ChargedAsOnDemand");
-        condition.Message.Should().Be("No rate of the price book is for Tesla-V100-SXM2-16GB (spot): these nodes are charged at the on-demand rate, which is more than they are likely to cost. Add a rate with that capacityType.");
+        condition
+            .Message.Should()
+            .Be(
+                "No rate of the price book is for Tesla-V100-SXM2-16GB (spot): these nodes are charged at the on-demand rate, which is more than they are likely to cost. Add a rate with that capacityType."
+            );
         (await scene.EventsAsync("ChargedAsOnDemand", "b")).Should().ContainSingle().Which.Note.Should().Be(condition.Message);
-        var book = (await world.Client.GetAsync<V1Alpha1GpuPriceBook>("test", null, Ct)).Status!.Conditions!.Single(c => c.Type == "PricesTrusted");
+        var book = (await world.Client.GetAsync<V1Alpha1GpuPriceBook>("test", null, Ct)).Status!.Conditions!.Single(c =>
+            c.Type == "PricesTrusted"
+        );
         (book.Status, book.Reason, book.Message).Should().Be(("False", "ChargedAsOnDemand", condition.Message));
-        await scene.UntilAsync("it has a forecast", async () => (await scene.StatusAsync())?.Projected is { } projected && projected.StartsWith("9.", StringComparison.Ordinal));
+        await scene.UntilAsync("it has a forecast", async () =>
+            (await scene.StatusAsync())?.Projected is { } projected && projected.StartsWith("9.", StringComparison.Ordinal)
+        );
         (await scene.StatusAsync())!.BurnRatePerHour.Should().Be("3.06");
 
         await RatesAsync(scene, Rate("*V100*", "1.02", ("capacityType", "spot")), Rate("*V100*", "3.06"));
@@ -306,7 +419,17 @@ public sealed class PriceTests
     [Fact]
     public async Task A_book_that_begins_to_ask_for_spot_prices_it_from_then_on()
     {
-        var scene = await Scene.SandboxAsync("team", true, new FleetNode { Name = "spot-1", Gpu = GpuModel.V100, Gpus = 2, Labels = new Dictionary<string, string> { ["eks.amazonaws.com/capacityType"] = "SPOT", ["pool"] = "spot" } });
+        var scene = await Scene.SandboxAsync(
+            "team",
+            true,
+            new FleetNode
+            {
+                Name = "spot-1",
+                Gpu = GpuModel.V100,
+                Gpus = 2,
+                Labels = new Dictionary<string, string> { ["eks.amazonaws.com/capacityType"] = "SPOT", ["pool"] = "spot" },
+            }
+        );
         await using var world = scene.World;
         await scene.BudgetAsync("100");
         await PinnedJobAsync(scene, "cheap", "pool", "spot");
@@ -318,7 +441,11 @@ public sealed class PriceTests
         var then = decimal.Parse((await scene.StatusAsync())!.Spent!, CultureInfo.InvariantCulture);
         then.Should().BeInRange(0.5m, 0.6m, "the first ten minutes were at 3.06 an hour");
         await scene.PassAsync(600);
-        await scene.UntilAsync("ten minutes more", async () => decimal.Parse((await scene.StatusAsync())!.Spent!, CultureInfo.InvariantCulture) >= then + 0.16m, TimeSpan.FromMinutes(2));
+        await scene.UntilAsync(
+            "ten minutes more",
+            async () => decimal.Parse((await scene.StatusAsync())!.Spent!, CultureInfo.InvariantCulture) >= then + 0.16m,
+            TimeSpan.FromMinutes(2)
+        );
         (await scene.ConditionAsync("PricesTrusted"))!.Status.Should().Be("True");
 
         // The book forgets the place: the node goes on at its last price, and that is said.
@@ -366,7 +493,17 @@ public sealed class PriceTests
             ["nvidia.com/gpu.sharing-strategy"] = "time-slicing",
             ["pool"] = "shared",
         };
-        var scene = await Scene.SandboxAsync("team", true, new FleetNode { Name = "shared-1", Gpu = GpuModel.V100, Gpus = 8, Labels = shared });
+        var scene = await Scene.SandboxAsync(
+            "team",
+            true,
+            new FleetNode
+            {
+                Name = "shared-1",
+                Gpu = GpuModel.V100,
+                Gpus = 8,
+                Labels = shared,
+            }
+        );
         await using var world = scene.World;
         await scene.BudgetAsync("100");
         await PinnedJobAsync(scene, "slot", "pool", "shared");
@@ -377,30 +514,70 @@ public sealed class PriceTests
 
         await scene.PassAsync(130);
         using var explained = new StringWriter();
-        (await Bursar.Operator.Commands.ExplainCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, scene.Team, "b", json: false, explained, TextWriter.Null, Ct)).Should().Be(0);
-        explained.ToString().Should().MatchRegex(@"Cost of the work since .*\n  Job/slot  0\.0[0-9]+\n    [0-9.]+ s × 1 × 1/4 of Tesla-V100-SXM2-16GB at 0\.765/h = 0\.0[0-9]+\n");
+        (
+            await Bursar.Operator.Commands.ExplainCommand.RunAsync(
+                world.Client,
+                ClusterWorld.OwnNamespace,
+                scene.Team,
+                "b",
+                json: false,
+                explained,
+                TextWriter.Null,
+                Ct
+            )
+        )
+            .Should()
+            .Be(0);
+        explained
+            .ToString()
+            .Should()
+            .MatchRegex(
+                @"Cost of the work since .*\n  Job/slot  0\.0[0-9]+\n    [0-9.]+ s × 1 × 1/4 of Tesla-V100-SXM2-16GB at 0\.765/h = 0\.0[0-9]+\n"
+            );
     }
 
     private static Task PinnedJobAsync(Scene scene, string name, string label, string value) =>
-        scene.CreateAsync($"/apis/batch/v1/namespaces/{scene.Team}/jobs", $$$$$"""
+        scene.CreateAsync(
+            $"/apis/batch/v1/namespaces/{scene.Team}/jobs",
+            $$$$$"""
             {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "{{{{{name}}}}}", "annotations": {"bursar.dev/expected-duration": "3h"}},
              "spec": {"template": {"spec": {"restartPolicy": "Never", "nodeSelector": {"{{{{{label}}}}}": "{{{{{value}}}}}"},
                "containers": [{"name": "main", "image": "example/trainer", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}}}
-            """);
+            """
+        );
 
     private static JsonObject Rate(string product, string price, params (string Field, string Value)[] match)
     {
         var fields = new JsonObject { ["product"] = product };
-        foreach (var (field, value) in match) fields[field] = value;
+        foreach (var (field, value) in match)
+            fields[field] = value;
         return new() { ["match"] = fields, ["perGpuHour"] = price };
     }
 
     private static Task RatesAsync(Scene scene, params JsonObject[] rates) =>
-        scene.World.Client.PatchAsync<V1Alpha1GpuPriceBook>("test", null, KubePatch.Merge(new JsonObject { ["spec"] = new JsonObject { ["rates"] = new JsonArray([.. rates]) } }), Ct);
+        scene.World.Client.PatchAsync<V1Alpha1GpuPriceBook>(
+            "test",
+            null,
+            KubePatch.Merge(new JsonObject { ["spec"] = new JsonObject { ["rates"] = new JsonArray([.. rates]) } }),
+            Ct
+        );
 
     private static Task AcceptAsync(Scene scene, long generation) =>
-        scene.World.Client.PatchAsync<V1Alpha1GpuPriceBook>("test", null, KubePatch.Merge(new JsonObject
-        {
-            ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { ["bursar.dev/accept-generation"] = generation.ToString(CultureInfo.InvariantCulture) } },
-        }), Ct);
+        scene.World.Client.PatchAsync<V1Alpha1GpuPriceBook>(
+            "test",
+            null,
+            KubePatch.Merge(
+                new JsonObject
+                {
+                    ["metadata"] = new JsonObject
+                    {
+                        ["annotations"] = new JsonObject
+                        {
+                            ["bursar.dev/accept-generation"] = generation.ToString(CultureInfo.InvariantCulture),
+                        },
+                    },
+                }
+            ),
+            Ct
+        );
 }

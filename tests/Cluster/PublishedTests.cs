@@ -67,8 +67,25 @@ public sealed class PublishedTests
     [SkippableFact]
     public async Task The_agent_starts_without_a_driver_and_says_so()
     {
-        using var agent = Start("bursar-agent", "--node-name", "gpu-1", "--operator-address", "127.0.0.1:0", "--pod-address", "127.0.0.1:0", "--metrics-address", "127.0.0.1:0",
-            "--journal-dir", "none", "--cert-dir", "/nonexistent", "--nvml-library", "/nonexistent/libnvidia-ml.so.1", "--pod-resources-socket", "/nonexistent/kubelet.sock");
+        using var agent = Start(
+            "bursar-agent",
+            "--node-name",
+            "gpu-1",
+            "--operator-address",
+            "127.0.0.1:0",
+            "--pod-address",
+            "127.0.0.1:0",
+            "--metrics-address",
+            "127.0.0.1:0",
+            "--journal-dir",
+            "none",
+            "--cert-dir",
+            "/nonexistent",
+            "--nvml-library",
+            "/nonexistent/libnvidia-ml.so.1",
+            "--pod-resources-socket",
+            "/nonexistent/kubelet.sock"
+        );
         try
         {
             using var stop = new CancellationTokenSource(Deadline);
@@ -96,44 +113,108 @@ public sealed class PublishedTests
         var ct = stop.Token;
         var folder = Directory.CreateTempSubdirectory("bursar-published-").FullName;
         await using var plane = real
-            ? await ControlPlane.StartAsync("job-controller,namespace-controller,garbage-collector-controller,serviceaccount-controller", withScheduler: true, withServiceAccounts: true, ct)
+            ? await ControlPlane.StartAsync(
+                "job-controller,namespace-controller,garbage-collector-controller,serviceaccount-controller",
+                withScheduler: true,
+                withServiceAccounts: true,
+                ct
+            )
             : null;
         await using var sandbox = real ? null : await Bursar.Sandbox.Sandbox.StartAsync(new(), ct);
         var kubeconfig = plane?.KubeconfigPath ?? Path.Combine(folder, "kubeconfig");
-        if (sandbox is not null) await sandbox.WriteKubeconfigAsync(kubeconfig, ct);
+        if (sandbox is not null)
+            await sandbox.WriteKubeconfigAsync(kubeconfig, ct);
         using var client = new KubeClient(KubeConfig.FromFile(kubeconfig));
         var token = sandbox?.Token ?? plane!.Token;
         await using var controllers = real ? null : await BuiltInControllers.StartAsync(client, 1, ct);
-        foreach (var (_, yaml) in CrdFiles.ReadAll()) await PostAsync(client, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", yaml, ct);
+        foreach (var (_, yaml) in CrdFiles.ReadAll())
+            await PostAsync(client, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", yaml, ct);
         foreach (var ns in (string[])["bursar-system", "bursar-agents", "team"])
             await PostAsync(client, "/api/v1/namespaces", $"{{apiVersion: v1, kind: Namespace, metadata: {{name: {ns}}}}}", ct);
-        await UntilAsync("the CRDs are served", async () => await IsServedAsync(client, "gpubudgets", ct) && await IsServedAsync(client, "gpuledgers", ct) && await IsServedAsync(client, "gpupricebooks", ct), ct);
-        await using var nodes = await NodeSimulator.StartAsync(client,
-            new() { Fleet = [new FleetNode { Name = "gpu-1", Gpu = GpuModel.V100 }], Bind = plane?.HasScheduler != true, ImagePull = TimeSpan.FromMilliseconds(200) }, ct);
+        await UntilAsync(
+            "the CRDs are served",
+            async () =>
+                await IsServedAsync(client, "gpubudgets", ct)
+                && await IsServedAsync(client, "gpuledgers", ct)
+                && await IsServedAsync(client, "gpupricebooks", ct),
+            ct
+        );
+        await using var nodes = await NodeSimulator.StartAsync(
+            client,
+            new()
+            {
+                Fleet = [new FleetNode { Name = "gpu-1", Gpu = GpuModel.V100 }],
+                Bind = plane?.HasScheduler != true,
+                ImagePull = TimeSpan.FromMilliseconds(200),
+            },
+            ct
+        );
 
-        using var program = Start("bursar", "operator", "--kubeconfig", kubeconfig, "--metrics-address", "127.0.0.1:0", "--log-format", "json");
+        using var program = Start(
+            "bursar",
+            "operator",
+            "--kubeconfig",
+            kubeconfig,
+            "--metrics-address",
+            "127.0.0.1:0",
+            "--log-format",
+            "json"
+        );
         var log = program.StandardError.ReadToEndAsync(ct);
         try
         {
-            await PostAsync(client, "/apis/bursar.dev/v1alpha1/namespaces/team/gpubudgets", "{apiVersion: bursar.dev/v1alpha1, kind: GpuBudget, metadata: {name: nlp}, spec: {limit: {cost: \"2\"}}}", ct);
-            await PostAsync(client, "/apis/batch/v1/namespaces/team/jobs", """
+            await PostAsync(
+                client,
+                "/apis/bursar.dev/v1alpha1/namespaces/team/gpubudgets",
+                "{apiVersion: bursar.dev/v1alpha1, kind: GpuBudget, metadata: {name: nlp}, spec: {limit: {cost: \"2\"}}}",
+                ct
+            );
+            await PostAsync(
+                client,
+                "/apis/batch/v1/namespaces/team/jobs",
+                """
                 {apiVersion: batch/v1, kind: Job, metadata: {name: finetune, annotations: {bursar.dev/expected-duration: 10h}}, spec: {template: {spec: {
                   restartPolicy: Never, terminationGracePeriodSeconds: 1,
                   containers: [{name: main, image: example/trainer, resources: {limits: {nvidia.com/gpu: "1"}}}]}}}}
-                """, ct);
-            await UntilAsync("the job is suspended", async () => (await client.GetAsync<V1Job>("finetune", "team", ct)).Spec.Suspend == true, ct);
-            await client.PatchAsync<V1Alpha1GpuBudget>("nlp", "team", KubePatch.Merge(new System.Text.Json.Nodes.JsonObject
-            {
-                ["spec"] = new System.Text.Json.Nodes.JsonObject { ["limit"] = new System.Text.Json.Nodes.JsonObject { ["cost"] = "100" } },
-            }), ct);
-            await UntilAsync("the job is resumed", async () => (await client.GetAsync<V1Job>("finetune", "team", ct)).Spec.Suspend != true, ct);
+                """,
+                ct
+            );
+            await UntilAsync(
+                "the job is suspended",
+                async () => (await client.GetAsync<V1Job>("finetune", "team", ct)).Spec.Suspend == true,
+                ct
+            );
+            await client.PatchAsync<V1Alpha1GpuBudget>(
+                "nlp",
+                "team",
+                KubePatch.Merge(
+                    new System.Text.Json.Nodes.JsonObject
+                    {
+                        ["spec"] = new System.Text.Json.Nodes.JsonObject
+                        {
+                            ["limit"] = new System.Text.Json.Nodes.JsonObject { ["cost"] = "100" },
+                        },
+                    }
+                ),
+                ct
+            );
+            await UntilAsync(
+                "the job is resumed",
+                async () => (await client.GetAsync<V1Job>("finetune", "team", ct)).Spec.Suspend != true,
+                ct
+            );
         }
         finally
         {
             await EndAsync(program);
         }
         program.ExitCode.Should().Be(0, await log);
-        (await log).Should().Contain("Parking:").And.Contain("Resuming:").And.NotContain(token, "no secret belongs in a log").And.NotContain("PRIVATE KEY");
+        (await log)
+            .Should()
+            .Contain("Parking:")
+            .And.Contain("Resuming:")
+            .And.NotContain(token, "no secret belongs in a log")
+            .And.NotContain("PRIVATE KEY");
     }
 
     private static async Task<bool> IsServedAsync(KubeClient client, string plural, CancellationToken ct)
@@ -156,7 +237,8 @@ public sealed class PublishedTests
     {
         try
         {
-            while (!await holds()) await Task.Delay(100, ct);
+            while (!await holds())
+                await Task.Delay(100, ct);
         }
         catch (OperationCanceledException) when (ct.IsCancellationRequested)
         {
@@ -177,13 +259,19 @@ public sealed class PublishedTests
         }
         finally
         {
-            if (!process.HasExited) process.Kill();
+            if (!process.HasExited)
+                process.Kill();
         }
     }
 
     private static Process Start(string program, params string[] arguments)
     {
-        var start = new ProcessStartInfo(Published(program), arguments) { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = Path.GetTempPath() };
+        var start = new ProcessStartInfo(Published(program), arguments)
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            WorkingDirectory = Path.GetTempPath(),
+        };
         return Process.Start(start)!;
     }
 
@@ -191,14 +279,16 @@ public sealed class PublishedTests
     private static async Task EndAsync(Process process)
     {
         using var stop = new CancellationTokenSource(Deadline);
-        using (var kill = Process.Start("/bin/sh", ["-c", $"kill -TERM {process.Id}"])) await kill.WaitForExitAsync(stop.Token);
+        using (var kill = Process.Start("/bin/sh", ["-c", $"kill -TERM {process.Id}"]))
+            await kill.WaitForExitAsync(stop.Token);
         try
         {
             await process.WaitForExitAsync(stop.Token);
         }
         finally
         {
-            if (!process.HasExited) process.Kill();
+            if (!process.HasExited)
+                process.Kill();
         }
     }
 
@@ -212,7 +302,8 @@ public sealed class PublishedTests
     private static string RepositoryRoot()
     {
         for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-            if (File.Exists(Path.Combine(folder.FullName, "Operator.sln"))) return folder.FullName;
+            if (File.Exists(Path.Combine(folder.FullName, "Operator.sln")))
+                return folder.FullName;
         throw new InvalidOperationException("not run from within the repository");
     }
 }

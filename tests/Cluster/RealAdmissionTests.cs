@@ -10,8 +10,8 @@ using Xunit.Abstractions;
 namespace Bursar.Tests.Cluster;
 
 /// <summary>
-/// The chart's webhook on a real kube-apiserver, which asks an operator outside the cluster by URL; kubectl creates the work. One test, because
-/// it kills the operator and starts it again.
+/// The chart's webhook on a real kube-apiserver, which asks an operator outside the cluster by URL; kubectl creates the work. One test,
+/// because it kills the operator and starts it again.
 /// </summary>
 public sealed class RealAdmissionTests(ITestOutputHelper output)
 {
@@ -24,7 +24,17 @@ public sealed class RealAdmissionTests(ITestOutputHelper output)
     {
         Skip.IfNot(ControlPlane.IsPresent, ControlPlane.Absent);
         InstallTool.RequireTools();
-        var world = (RealWorld)await ClusterWorld.StartAsync(real: true, Ct, new FleetNode { Name = "gpu-1", Gpu = GpuModel.V100, Gpus = 16 });
+        var world = (RealWorld)
+            await ClusterWorld.StartAsync(
+                real: true,
+                Ct,
+                new FleetNode
+                {
+                    Name = "gpu-1",
+                    Gpu = GpuModel.V100,
+                    Gpus = 16,
+                }
+            );
         await using var _ = world;
         var kubeconfig = world.Plane.KubeconfigPath;
         await world.CreateBookAsync("*V100*", "3.06", Ct);
@@ -33,7 +43,20 @@ public sealed class RealAdmissionTests(ITestOutputHelper output)
         var address = $"127.0.0.1:{ControlPlane.FreePort()}";
         var url = $"https://{address}/admit";
         string[] options = ["--webhook-address", address, "--webhook-url", url];
-        var chart = (await InstallTool.HelmAsync(kubeconfig, "template", "bursar", InstallTool.Chart, "--namespace", ClusterWorld.OwnNamespace, "--set", $"image.repository=registry.example/bursar,admission.url={url}", "-s", "templates/admission.yaml")).Succeeded();
+        var chart = (
+            await InstallTool.HelmAsync(
+                kubeconfig,
+                "template",
+                "bursar",
+                InstallTool.Chart,
+                "--namespace",
+                ClusterWorld.OwnNamespace,
+                "--set",
+                $"image.repository=registry.example/bursar,admission.url={url}",
+                "-s",
+                "templates/admission.yaml"
+            )
+        ).Succeeded();
         (await InstallTool.KubectlWithInputAsync(kubeconfig, chart.Output, "apply", "-f", "-")).Succeeded();
         (await InstallTool.KubectlAsync(kubeconfig, "label", "namespace", Team, "bursar.dev/admission=enabled")).Succeeded();
         await scene.BudgetAsync("20", name: "nlp");
@@ -46,7 +69,11 @@ public sealed class RealAdmissionTests(ITestOutputHelper output)
             // What fits: suspended on creation, told so, and let go.
             var (fits, warning) = await CreateAsync(kubeconfig, Job("fits", "10m"));
             output.WriteLine(warning);
-            warning.Should().Contain("Warning: gpubudget nlp: 20.00 of 20.00 USD remain; this Job asks for 1 GPU at 3.06 USD/h and is held until Bursar admits it");
+            warning
+                .Should()
+                .Contain(
+                    "Warning: gpubudget nlp: 20.00 of 20.00 USD remain; this Job asks for 1 GPU at 3.06 USD/h and is held until Bursar admits it"
+                );
             ((bool)fits["spec"]!["suspend"]!).Should().BeTrue();
             var watch = Stopwatch.StartNew();
             await PollAsync(async () => !await scene.IsSuspendedAsync("fits"));
@@ -56,14 +83,25 @@ public sealed class RealAdmissionTests(ITestOutputHelper output)
 
             // What does not: it never starts.
             await CreateAsync(kubeconfig, Job("dear", "20h"));
-            await scene.UntilAsync("it is parked", async () => (await world.JobAsync(Team, "dear", Ct)).Metadata.Annotations.ContainsKey("bursar.dev/suspended-by"));
+            await scene.UntilAsync("it is parked", async () =>
+                (await world.JobAsync(Team, "dear", Ct)).Metadata.Annotations.ContainsKey("bursar.dev/suspended-by")
+            );
             (await scene.UntilEventAsync("Suspended", "dear")).Note.Should().Contain("Budget nlp has ");
             var dear = await world.JobAsync(Team, "dear", Ct);
             dear.Metadata.Generation.Should().Be(1);
             dear.Metadata.Annotations.Should().NotContainKey(HeldMark.Annotation);
 
             // A dry run is answered the same and leaves nothing.
-            var dry = await InstallTool.KubectlWithInputAsync(kubeconfig, Job("dry", "10m"), "create", "--dry-run=server", "-n", Team, "-f", "-");
+            var dry = await InstallTool.KubectlWithInputAsync(
+                kubeconfig,
+                Job("dry", "10m"),
+                "create",
+                "--dry-run=server",
+                "-n",
+                Team,
+                "-f",
+                "-"
+            );
             dry.Succeeded().Error.Should().Contain("Warning: gpubudget nlp: ");
             (await world.Client.GetOrNullAsync<V1Job>("dry", Team, Ct)).Should().BeNull();
 
@@ -71,14 +109,28 @@ public sealed class RealAdmissionTests(ITestOutputHelper output)
             (await CreateAsync(kubeconfig, Job("own", "10m", suspended: true))).Warning.Should().BeEmpty();
             (await CreateAsync(kubeconfig, Job("cpu", "10m", gpus: 0))).Warning.Should().BeEmpty();
             (await InstallTool.KubectlAsync(kubeconfig, "create", "namespace", "elsewhere")).Succeeded();
-            (await InstallTool.KubectlWithInputAsync(kubeconfig, Job("unlabelled", "10m"), "create", "-n", "elsewhere", "-f", "-")).Succeeded().Error.Should().BeEmpty();
+            (await InstallTool.KubectlWithInputAsync(kubeconfig, Job("unlabelled", "10m"), "create", "-n", "elsewhere", "-f", "-"))
+                .Succeeded()
+                .Error.Should()
+                .BeEmpty();
 
             // Every kind: the conditions of the chart let its GPU work through to the operator.
             foreach (var kind in Kinds.All.Where(name => WorkKinds.Of(name)!.Suspends))
             {
                 var entity = WorkKinds.Of(kind)!.Entity;
-                var body = new JsonObject { ["apiVersion"] = entity.ApiVersion, ["kind"] = kind, ["metadata"] = new JsonObject { ["name"] = "x" }, ["spec"] = JsonNode.Parse(Kinds.Spec(kind)) };
-                var made = await world.Client.RequestAsync(HttpMethod.Post, entity.Path(Team) + "?dryRun=All", new StringContent(body.ToJsonString(), System.Text.Encoding.UTF8, "application/json"), Ct);
+                var body = new JsonObject
+                {
+                    ["apiVersion"] = entity.ApiVersion,
+                    ["kind"] = kind,
+                    ["metadata"] = new JsonObject { ["name"] = "x" },
+                    ["spec"] = JsonNode.Parse(Kinds.Spec(kind)),
+                };
+                var made = await world.Client.RequestAsync(
+                    HttpMethod.Post,
+                    entity.Path(Team) + "?dryRun=All",
+                    new StringContent(body.ToJsonString(), System.Text.Encoding.UTF8, "application/json"),
+                    Ct
+                );
                 ((string?)made!["metadata"]!["annotations"]?[HeldMark.Annotation]).Should().NotBeNull("{0} is held", kind);
             }
 
@@ -117,7 +169,19 @@ public sealed class RealAdmissionTests(ITestOutputHelper output)
     {
         await scene.UntilAsync("the API server knows the roots", async () => (await BundlesAsync(scene)).All(bundle => bundle.Length > 0));
         await scene.UntilAsync("the webhook is asked", async () =>
-            (await InstallTool.KubectlWithInputAsync(kubeconfig, Job("probe", "10m"), "create", "--dry-run=server", "-n", Team, "-f", "-")).Error.Contains("Warning: ", StringComparison.Ordinal));
+            (
+                await InstallTool.KubectlWithInputAsync(
+                    kubeconfig,
+                    Job("probe", "10m"),
+                    "create",
+                    "--dry-run=server",
+                    "-n",
+                    Team,
+                    "-f",
+                    "-"
+                )
+            ).Error.Contains("Warning: ", StringComparison.Ordinal)
+        );
     }
 
     private static async Task<string[]> BundlesAsync(Scene scene)
@@ -142,16 +206,19 @@ public sealed class RealAdmissionTests(ITestOutputHelper output)
         }
     }
 
-    private static string Job(string name, string declared, bool suspended = false, int gpus = 1) => $$$$$$$$"""
-        apiVersion: batch/v1
-        kind: Job
-        metadata: {name: {{{{{{{{name}}}}}}}}, annotations: {bursar.dev/expected-duration: {{{{{{{{declared}}}}}}}}}}
-        spec:
-          {{{{{{{{(suspended ? "suspend: true" : "backoffLimit: 1")}}}}}}}}
-          template:
+    private static string Job(string name, string declared, bool suspended = false, int gpus = 1) =>
+        $$$$$$$$"""
+            apiVersion: batch/v1
+            kind: Job
+            metadata: {name: {{{{{{{{name}}}}}}}}, annotations: {bursar.dev/expected-duration: {{{{{{{{declared}}}}}}}}}}
             spec:
-              restartPolicy: Never
-              terminationGracePeriodSeconds: 5
-              containers: [{name: main, image: "example/trainer", resources: {limits: { {{{{{{{{(gpus > 0 ? $"nvidia.com/gpu: {gpus}" : "cpu: 100m")}}}}}}}} }}}]
-        """;
+              {{{{{{{{(suspended ? "suspend: true" : "backoffLimit: 1")}}}}}}}}
+              template:
+                spec:
+                  restartPolicy: Never
+                  terminationGracePeriodSeconds: 5
+                  containers: [{name: main, image: "example/trainer", resources: {limits: { {{{{{{{{(
+                gpus > 0 ? $"nvidia.com/gpu: {gpus}" : "cpu: 100m"
+            )}}}}}}}} }}}]
+            """;
 }

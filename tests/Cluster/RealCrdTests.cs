@@ -13,8 +13,9 @@ using Xunit.Abstractions;
 namespace Bursar.Tests.Cluster;
 
 /// <summary>
-/// Parking and giving back with the CRDs that the kinds' own projects publish, on a real kube-apiserver with an etcd of its own. They are not part of this
-/// repository: BURSAR_TEST_CRDS names a folder that holds them as YAML files, one CRD a file; kinds without one are left out.
+/// Parking and giving back with the CRDs that the kinds' own projects publish, on a real kube-apiserver with an etcd of its own. They are
+/// not part of this repository: BURSAR_TEST_CRDS names a folder that holds them as YAML files, one CRD a file; kinds without one are left
+/// out.
 /// </summary>
 public sealed class RealCrdTests(ITestOutputHelper output)
 {
@@ -29,20 +30,41 @@ public sealed class RealCrdTests(ITestOutputHelper output)
         var folder = Environment.GetEnvironmentVariable("BURSAR_TEST_CRDS");
         Skip.If(string.IsNullOrEmpty(folder), "BURSAR_TEST_CRDS names no folder with the kinds' own CRDs");
         Skip.IfNot(ControlPlane.IsPresent, ControlPlane.Absent);
-        await using var world = await ClusterWorld.StartAsync(real: true, Ct, new FleetNode { Name = "gpu-1", Gpu = GpuModel.V100, Gpus = 32 });
+        await using var world = await ClusterWorld.StartAsync(
+            real: true,
+            Ct,
+            new FleetNode
+            {
+                Name = "gpu-1",
+                Gpu = GpuModel.V100,
+                Gpus = 32,
+            }
+        );
         await world.CreateBookAsync("*V100*", "3.06", Ct);
         foreach (var file in Directory.GetFiles(folder!, "*.yaml").Order(StringComparer.Ordinal))
-            await world.Client.RequestAsync(HttpMethod.Post, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", new StringContent(await File.ReadAllTextAsync(file, Ct), Encoding.UTF8, "application/yaml"), Ct);
+            await world.Client.RequestAsync(
+                HttpMethod.Post,
+                "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+                new StringContent(await File.ReadAllTextAsync(file, Ct), Encoding.UTF8, "application/yaml"),
+                Ct
+            );
         var kinds = new List<string>();
         foreach (var kind in WorkKinds.All.Where(kind => Kinds.All.Contains(kind.Name)))
-            if (await ServedAsync(world, kind)) kinds.Add(kind.Name);
+            if (await ServedAsync(world, kind))
+                kinds.Add(kind.Name);
         output.WriteLine($"with their own CRDs: {string.Join(", ", kinds)}");
         kinds.Should().NotBeEmpty();
 
         foreach (var some in kinds.Chunk(AtOnce))
         {
             var scene = await Scene.OpenAsync(world, $"crds-{some[0].ToLowerInvariant()}");
-            await ControlMap.SetAsync(world.Client, ClusterWorld.OwnNamespace, ControlSwitch.ContinueKey, Rfc3339.Format(world.Time.GetUtcNow()), Ct);
+            await ControlMap.SetAsync(
+                world.Client,
+                ClusterWorld.OwnNamespace,
+                ControlSwitch.ContinueKey,
+                Rfc3339.Format(world.Time.GetUtcNow()),
+                Ct
+            );
             await world.StartOperatorAsync(Ct);
             await Kinds.ParkedAndGivenBackAsync(scene, some);
             await world.StopOperatorAsync();
@@ -55,7 +77,12 @@ public sealed class RealCrdTests(ITestOutputHelper output)
         JsonNode? crd;
         try
         {
-            crd = await world.Client.RequestAsync(HttpMethod.Get, $"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{kind.Entity.Plural}.{kind.Entity.Group}", null, Ct);
+            crd = await world.Client.RequestAsync(
+                HttpMethod.Get,
+                $"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{kind.Entity.Plural}.{kind.Entity.Group}",
+                null,
+                Ct
+            );
         }
         catch (ApiException error) when (error.IsNotFound)
         {

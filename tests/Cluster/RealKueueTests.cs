@@ -11,8 +11,8 @@ using Bursar.Tests.TestKit;
 namespace Bursar.Tests.Cluster;
 
 /// <summary>
-/// Beside a real Kueue manager on a real control plane. <c>BURSAR_TEST_KUEUE</c> names a program that, given <c>KUBECONFIG</c>, installs Kueue's
-/// kinds and webhooks (for batch/v1 Jobs) and runs its manager until it is killed; without it these tests are skipped.
+/// Beside a real Kueue manager on a real control plane. <c>BURSAR_TEST_KUEUE</c> names a program that, given <c>KUBECONFIG</c>, installs
+/// Kueue's kinds and webhooks (for batch/v1 Jobs) and runs its manager until it is killed; without it these tests are skipped.
 /// </summary>
 public sealed class RealKueueTests
 {
@@ -24,8 +24,20 @@ public sealed class RealKueueTests
         var program = Environment.GetEnvironmentVariable("BURSAR_TEST_KUEUE");
         Skip.If(string.IsNullOrEmpty(program), "BURSAR_TEST_KUEUE names no program that runs Kueue");
         Skip.IfNot(ControlPlane.IsPresent, ControlPlane.Absent);
-        await using var world = (RealWorld)await ClusterWorld.StartAsync(real: true, Ct, new FleetNode { Name = "gpu-1", Gpu = GpuModel.V100, Gpus = 8 });
-        using var manager = Process.Start(new ProcessStartInfo(program!) { Environment = { ["KUBECONFIG"] = world.Plane.KubeconfigPath } })!;
+        await using var world = (RealWorld)
+            await ClusterWorld.StartAsync(
+                real: true,
+                Ct,
+                new FleetNode
+                {
+                    Name = "gpu-1",
+                    Gpu = GpuModel.V100,
+                    Gpus = 8,
+                }
+            );
+        using var manager = Process.Start(
+            new ProcessStartInfo(program!) { Environment = { ["KUBECONFIG"] = world.Plane.KubeconfigPath } }
+        )!;
         try
         {
             var scene = await Scene.OpenAsync(world, "kueue");
@@ -46,21 +58,26 @@ public sealed class RealKueueTests
         var world = scene.World;
         var changes = new Dictionary<string, List<bool>>(StringComparer.Ordinal);
         var jobs = new Informer<V1Job>(world.Client, new() { Namespace = scene.Team });
-        jobs.AddHandler(new()
-        {
-            Updated = (before, now) =>
+        jobs.AddHandler(
+            new()
             {
-                if ((before.Spec.Suspend == true) == (now.Spec.Suspend == true)) return;
-                lock (changes)
+                Updated = (before, now) =>
                 {
-                    if (!changes.TryGetValue(now.Metadata.Name, out var list)) changes.Add(now.Metadata.Name, list = []);
-                    list.Add(now.Spec.Suspend == true);
-                }
-            },
-        });
+                    if ((before.Spec.Suspend == true) == (now.Spec.Suspend == true))
+                        return;
+                    lock (changes)
+                    {
+                        if (!changes.TryGetValue(now.Metadata.Name, out var list))
+                            changes.Add(now.Metadata.Name, list = []);
+                        list.Add(now.Spec.Suspend == true);
+                    }
+                },
+            }
+        );
         bool[] ChangesOf(string job)
         {
-            lock (changes) return changes.TryGetValue(job, out var list) ? [.. list] : [];
+            lock (changes)
+                return changes.TryGetValue(job, out var list) ? [.. list] : [];
         }
         using var watching = new CancellationTokenSource();
         var watch = jobs.RunAsync(watching.Token);
@@ -88,11 +105,24 @@ public sealed class RealKueueTests
             ChangesOf("train")[3..].Should().Equal(true, false);
 
             // Asked before it starts.
-            await scene.CreateAsync(V1AdmissionCheck.EntityKind.Path(null), """{"apiVersion": "kueue.x-k8s.io/v1beta2", "kind": "AdmissionCheck", "metadata": {"name": "budget"}, "spec": {"controllerName": "bursar.dev/budget"}}""");
-            await scene.UntilAsync("the check is active", async () => (await world.Client.GetAsync<V1AdmissionCheck>("budget", null, Ct)).Status.Conditions.Any(c => c is { Type: "Active", Status: "True" }));
-            using var checks = new StringContent("""{"spec": {"admissionChecksStrategy": {"admissionChecks": [{"name": "budget"}]}}}""", System.Text.Encoding.UTF8, "application/merge-patch+json");
+            await scene.CreateAsync(
+                V1AdmissionCheck.EntityKind.Path(null),
+                """{"apiVersion": "kueue.x-k8s.io/v1beta2", "kind": "AdmissionCheck", "metadata": {"name": "budget"}, "spec": {"controllerName": "bursar.dev/budget"}}"""
+            );
+            await scene.UntilAsync("the check is active", async () =>
+                (await world.Client.GetAsync<V1AdmissionCheck>("budget", null, Ct)).Status.Conditions.Any(c =>
+                    c is { Type: "Active", Status: "True" }
+                )
+            );
+            using var checks = new StringContent(
+                """{"spec": {"admissionChecksStrategy": {"admissionChecks": [{"name": "budget"}]}}}""",
+                System.Text.Encoding.UTF8,
+                "application/merge-patch+json"
+            );
             await world.Client.RequestAsync(HttpMethod.Patch, "/apis/kueue.x-k8s.io/v1beta2/clusterqueues/gpus", checks, Ct);
-            await scene.UntilAsync("the queue knows it", async () => (await WorkloadOfAsync(scene, "train"))?.Status.AdmissionChecks is [{ State: "Ready" }]);
+            await scene.UntilAsync("the queue knows it", async () =>
+                (await WorkloadOfAsync(scene, "train"))?.Status.AdmissionChecks is [{ State: "Ready" }]
+            );
             await JobAsync(scene, "over", "100h");
             await scene.UntilAsync("its Workload is deactivated", async () => (await WorkloadOfAsync(scene, "over"))?.Spec.Active == false);
             await scene.PassAsync(8);
@@ -101,7 +131,12 @@ public sealed class RealKueueTests
             await scene.UntilRunsAsync("over");
             await scene.PassAsync(4);
             ChangesOf("over").Should().Equal(false);
-            (await WorkloadOfAsync(scene, "over"))!.Status.AdmissionChecks.Should().ContainSingle(check => check.State == "Ready" && check.Message.StartsWith("Budget b admits it: 306.00 USD to its end", StringComparison.Ordinal));
+            (await WorkloadOfAsync(scene, "over"))!
+                .Status.AdmissionChecks.Should()
+                .ContainSingle(check =>
+                    check.State == "Ready"
+                    && check.Message.StartsWith("Budget b admits it: 306.00 USD to its end", StringComparison.Ordinal)
+                );
             ChangesOf("train")[3..].Should().Equal(true, false);
         }
         finally
@@ -114,27 +149,49 @@ public sealed class RealKueueTests
     private static async Task QueueAsync(Scene scene)
     {
         await MakeAsync("resourceflavors", null, "{metadata: {name: gpu}}");
-        await MakeAsync("clusterqueues", null, "{metadata: {name: gpus}, spec: {namespaceSelector: {}, resourceGroups: [{coveredResources: [nvidia.com/gpu], flavors: [{name: gpu, resources: [{name: nvidia.com/gpu, nominalQuota: 8}]}]}]}}");
+        await MakeAsync(
+            "clusterqueues",
+            null,
+            "{metadata: {name: gpus}, spec: {namespaceSelector: {}, resourceGroups: [{coveredResources: [nvidia.com/gpu], flavors: [{name: gpu, resources: [{name: nvidia.com/gpu, nominalQuota: 8}]}]}]}}"
+        );
         await MakeAsync("localqueues", scene.Team, "{metadata: {name: gpus}, spec: {clusterQueue: gpus}}");
 
         // Its kinds and webhooks come up one by one.
-        Task MakeAsync(string plural, string? ns, string yaml) => scene.UntilAsync($"{plural} can be made", async () =>
-        {
-            try
-            {
-                await scene.CreateAsync($"/apis/kueue.x-k8s.io/v1beta2/{(ns is null ? "" : $"namespaces/{ns}/")}{plural}", Of(yaml, "kueue.x-k8s.io/v1beta2", plural switch { "resourceflavors" => "ResourceFlavor", "clusterqueues" => "ClusterQueue", _ => "LocalQueue" }));
-                return true;
-            }
-            catch (ApiException error) when (error.IsNotFound || error.StatusCode >= 500)
-            {
-                return false;
-            }
-        }, TimeSpan.FromMinutes(2));
+        Task MakeAsync(string plural, string? ns, string yaml) =>
+            scene.UntilAsync(
+                $"{plural} can be made",
+                async () =>
+                {
+                    try
+                    {
+                        await scene.CreateAsync(
+                            $"/apis/kueue.x-k8s.io/v1beta2/{(ns is null ? "" : $"namespaces/{ns}/")}{plural}",
+                            Of(
+                                yaml,
+                                "kueue.x-k8s.io/v1beta2",
+                                plural switch
+                                {
+                                    "resourceflavors" => "ResourceFlavor",
+                                    "clusterqueues" => "ClusterQueue",
+                                    _ => "LocalQueue",
+                                }
+                            )
+                        );
+                        return true;
+                    }
+                    catch (ApiException error) when (error.IsNotFound || error.StatusCode >= 500)
+                    {
+                        return false;
+                    }
+                },
+                TimeSpan.FromMinutes(2)
+            );
     }
 
     private static async Task JobAsync(Scene scene, string name, string declared)
     {
-        var job = Of($$$"""
+        var job = Of(
+            $$$"""
             metadata:
               name: {{{name}}}
               labels: {kueue.x-k8s.io/queue-name: gpus}
@@ -146,20 +203,29 @@ public sealed class RealKueueTests
                   restartPolicy: Never
                   terminationGracePeriodSeconds: 1
                   containers: [{name: main, image: example/trainer, resources: {limits: {nvidia.com/gpu: "1"} } }]
-            """, "batch/v1", "Job");
+            """,
+            "batch/v1",
+            "Job"
+        );
         var path = $"/apis/batch/v1/namespaces/{scene.Team}/jobs";
-        await scene.UntilAsync("Kueue's webhook holds new jobs", async () =>
-        {
-            try
+        await scene.UntilAsync(
+            "Kueue's webhook holds new jobs",
+            async () =>
             {
-                using var content = new StringContent(job, System.Text.Encoding.UTF8, "application/json");
-                return (bool?)(await scene.World.Client.RequestAsync(HttpMethod.Post, $"{path}?dryRun=All", content, Ct))!["spec"]!["suspend"] == true;
-            }
-            catch (ApiException error) when (error.StatusCode >= 500)
-            {
-                return false;
-            }
-        }, TimeSpan.FromMinutes(2));
+                try
+                {
+                    using var content = new StringContent(job, System.Text.Encoding.UTF8, "application/json");
+                    return (bool?)
+                            (await scene.World.Client.RequestAsync(HttpMethod.Post, $"{path}?dryRun=All", content, Ct))!["spec"]!["suspend"]
+                        == true;
+                }
+                catch (ApiException error) when (error.StatusCode >= 500)
+                {
+                    return false;
+                }
+            },
+            TimeSpan.FromMinutes(2)
+        );
         await scene.CreateAsync(path, job);
     }
 
@@ -172,5 +238,7 @@ public sealed class RealKueueTests
     }
 
     private static async Task<V1Workload?> WorkloadOfAsync(Scene scene, string job) =>
-        (await scene.World.Client.ListAsync<V1Workload>(new() { Namespace = scene.Team }, Ct)).Items.FirstOrDefault(workload => workload.Metadata.OwnerReferences is [{ Name: var name }, ..] && name == job);
+        (await scene.World.Client.ListAsync<V1Workload>(new() { Namespace = scene.Team }, Ct)).Items.FirstOrDefault(workload =>
+            workload.Metadata.OwnerReferences is [{ Name: var name }, ..] && name == job
+        );
 }

@@ -26,7 +26,10 @@ public sealed class ReleaseTests
         (await world.IsSuspendedAsync("runaway")).Should().BeFalse();
         (await world.ReplicasAsync("chat")).Should().Be(3);
         (await world.ParkedAsync()).Should().BeEmpty();
-        (await world.Client.GetAsync<V1ConfigMap>("bursar-control", CommandsWorld.BursarNamespace, CancellationToken.None)).Data["enforcement"].Should().Be("observe");
+        (await world.Client.GetAsync<V1ConfigMap>("bursar-control", CommandsWorld.BursarNamespace, CancellationToken.None))
+            .Data["enforcement"]
+            .Should()
+            .Be("observe");
     }
 
     [Fact]
@@ -55,7 +58,9 @@ public sealed class ReleaseTests
         text.Should().Contain("team-vision/Job/runaway: would set /spec/suspend from true back to false");
         (await world.IsSuspendedAsync("runaway")).Should().BeTrue();
         (await world.ParkedAsync()).Should().Equal("Deployment/chat", "Job/runaway");
-        (await world.Client.GetOrNullAsync<V1ConfigMap>("bursar-control", CommandsWorld.BursarNamespace, CancellationToken.None)).Should().BeNull();
+        (await world.Client.GetOrNullAsync<V1ConfigMap>("bursar-control", CommandsWorld.BursarNamespace, CancellationToken.None))
+            .Should()
+            .BeNull();
     }
 
     [Fact]
@@ -64,7 +69,12 @@ public sealed class ReleaseTests
         await using var world = await CommandsWorld.StartAsync();
         await ParkBothAsync(world);
         await world.DeleteJobAsync("runaway");
-        await world.Client.PatchScaleAsync<V1Deployment>("chat", CommandsWorld.Team, KubePatch.Merge(new JsonObject { ["spec"] = new JsonObject { ["replicas"] = 7 } }), CancellationToken.None);
+        await world.Client.PatchScaleAsync<V1Deployment>(
+            "chat",
+            CommandsWorld.Team,
+            KubePatch.Merge(new JsonObject { ["spec"] = new JsonObject { ["replicas"] = 7 } }),
+            CancellationToken.None
+        );
 
         var (code, text) = await ReleaseAsync(world, Everything);
 
@@ -159,10 +169,13 @@ public sealed class ReleaseTests
 
         await scene.UntilAsync("a new one leads", async () => await HolderAsync() == "one");
         await scene.UntilSuspendedAsync("too-long");
-        await scene.UntilAsync("the status names it", async () => (await scene.StatusAsync()) is { SuspendedCount: 1 } status && status.Decisions![0].Reason != "ParkedAgain");
+        await scene.UntilAsync("the status names it", async () =>
+            (await scene.StatusAsync()) is { SuspendedCount: 1 } status && status.Decisions![0].Reason != "ParkedAgain"
+        );
         replica.Ends.Should().HaveCount(1);
 
-        async Task<string?> HolderAsync() => (await world.Client.GetAsync<V1Lease>("bursar", ClusterWorld.OwnNamespace, CancellationToken.None)).Spec.HolderIdentity;
+        async Task<string?> HolderAsync() =>
+            (await world.Client.GetAsync<V1Lease>("bursar", ClusterWorld.OwnNamespace, CancellationToken.None)).Spec.HolderIdentity;
     }
 
     /// <summary>Whatever the moment: the budget gives its work back, keeps its hands off, and nothing is orphaned.</summary>
@@ -193,18 +206,33 @@ public sealed class ReleaseTests
         await scene.BudgetAsync("1");
         await scene.JobAsync("too-long", declared: "2h");
         await scene.UntilSuspendedAsync("too-long");
-        var mark = new ReleaseMark((await world.BudgetAsync(scene.Team, "b", CancellationToken.None)).Metadata.Generation, world.Time.GetUtcNow());
+        var mark = new ReleaseMark(
+            (await world.BudgetAsync(scene.Team, "b", CancellationToken.None)).Metadata.Generation,
+            world.Time.GetUtcNow()
+        );
 
-        await world.Client.PatchAsync<V1Alpha1GpuBudget>("b", scene.Team, KubePatch.Merge(new JsonObject { ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { ["bursar.dev/released"] = mark.ToString() } } }), CancellationToken.None);
+        await world.Client.PatchAsync<V1Alpha1GpuBudget>(
+            "b",
+            scene.Team,
+            KubePatch.Merge(
+                new JsonObject
+                {
+                    ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { ["bursar.dev/released"] = mark.ToString() } },
+                }
+            ),
+            CancellationToken.None
+        );
 
         await scene.UntilResumedAsync("too-long");
-        await scene.UntilAsync("nothing is recorded", async () => (await scene.StatusAsync()) is { SuspendedCount: 0, State: "EnforcementReleased" });
+        await scene.UntilAsync("nothing is recorded", async () =>
+            (await scene.StatusAsync()) is { SuspendedCount: 0, State: "EnforcementReleased" }
+        );
     }
 
     [Theory]
-    [InlineData("jobs", true)]           // it is resumed, and the command does not know
-    [InlineData("gpuledgers", false)]    // it is resumed, and the record stands
-    [InlineData("gpuledgers", true)]     // the record is gone, and the command does not know
+    [InlineData("jobs", true)] // it is resumed, and the command does not know
+    [InlineData("gpuledgers", false)] // it is resumed, and the record stands
+    [InlineData("gpuledgers", true)] // the record is gone, and the command does not know
     public async Task Release_that_died_in_between_is_run_again(string resource, bool happens)
     {
         await using var world = await CommandsWorld.StartAsync();
@@ -242,7 +270,9 @@ public sealed class ReleaseTests
 
         newer!.Cause.Should().Contain("ParkedAgain");
         (await world.ParkedAsync()).Should().Equal("Job/runaway");
-        (await StoredLedger.ForgetAsync(world.Client, CommandsWorld.BursarNamespace, shard.Name, newer, CancellationToken.None)).Should().BeNull();
+        (await StoredLedger.ForgetAsync(world.Client, CommandsWorld.BursarNamespace, shard.Name, newer, CancellationToken.None))
+            .Should()
+            .BeNull();
         (await world.ParkedAsync()).Should().BeEmpty();
     }
 
@@ -252,16 +282,24 @@ public sealed class ReleaseTests
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
         await scene.BudgetAsync("1");
-        foreach (var job in (string[])["lost", "users"]) await scene.JobAsync(job, declared: "2h");
-        foreach (var job in (string[])["lost", "users"]) await scene.UntilSuspendedAsync(job);
+        foreach (var job in (string[])["lost", "users"])
+            await scene.JobAsync(job, declared: "2h");
+        foreach (var job in (string[])["lost", "users"])
+            await scene.UntilSuspendedAsync(job);
         await world.StopOperatorAsync();
-        foreach (var shard in (await world.Client.ListAsync<V1Alpha1GpuLedger>(new() { Namespace = ClusterWorld.OwnNamespace }, CancellationToken.None)).Items)
+        foreach (
+            var shard in (
+                await world.Client.ListAsync<V1Alpha1GpuLedger>(new() { Namespace = ClusterWorld.OwnNamespace }, CancellationToken.None)
+            ).Items
+        )
             await world.Client.DeleteAsync<V1Alpha1GpuLedger>(shard.Metadata.Name, ClusterWorld.OwnNamespace, null, CancellationToken.None);
         await scene.SuspendAsync("users", false);
         await scene.SuspendAsync("users", true);
         using var output = new StringWriter();
 
-        (await ReleaseCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, Everything, output, CancellationToken.None)).Should().Be(0, "{0}", output);
+        (await ReleaseCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, Everything, output, CancellationToken.None))
+            .Should()
+            .Be(0, "{0}", output);
 
         (await scene.IsSuspendedAsync("lost")).Should().BeFalse();
         (await scene.IsSuspendedAsync("users")).Should().BeTrue("their own suspension is theirs");
@@ -274,7 +312,11 @@ public sealed class ReleaseTests
     {
         var scene = await Scene.SandboxAsync(startOperator: false);
         await using var world = scene.World;
-        var replica = await world.StartOperatorAsync(CancellationToken.None, new() { LeaderElect = elected, Identity = "one" }, restart: true);
+        var replica = await world.StartOperatorAsync(
+            CancellationToken.None,
+            new() { LeaderElect = elected, Identity = "one" },
+            restart: true
+        );
         await scene.BudgetAsync("1", """{"inference": {"whenExhausted": "Zero"}}""");
         await scene.JobAsync("too-long", declared: "2h");
         await scene.UntilSuspendedAsync("too-long");
@@ -314,7 +356,17 @@ public sealed class ReleaseTests
         (await scene.IsSuspendedAsync("too-long")).Should().BeFalse();
 
         using var output = new StringWriter();
-        (await ReleaseCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, new(scene.Team, "b", DryRun: false, End: true), output, CancellationToken.None)).Should().Be(0);
+        (
+            await ReleaseCommand.RunAsync(
+                world.Client,
+                ClusterWorld.OwnNamespace,
+                new(scene.Team, "b", DryRun: false, End: true),
+                output,
+                CancellationToken.None
+            )
+        )
+            .Should()
+            .Be(0);
 
         await scene.UntilSuspendedAsync("too-long");
         await scene.UntilEventAsync("EnforcementRestored", "b");
@@ -345,10 +397,10 @@ public sealed class ReleaseTests
 
     /// <summary>The operator's own steps while it gives back what its user released.</summary>
     [Theory]
-    [InlineData("jobs", false)]          // before the job is resumed
-    [InlineData("jobs", true)]           // it is resumed, and the record stands
-    [InlineData("gpuledgers", false)]    // the record stands
-    [InlineData("gpuledgers", true)]     // the record is gone
+    [InlineData("jobs", false)] // before the job is resumed
+    [InlineData("jobs", true)] // it is resumed, and the record stands
+    [InlineData("gpuledgers", false)] // the record stands
+    [InlineData("gpuledgers", true)] // the record is gone
     public async Task Release_during_which_the_operator_dies_leaves_nothing_suspended(string resource, bool happens)
     {
         var scene = await Scene.SandboxAsync(startOperator: false);
@@ -359,15 +411,17 @@ public sealed class ReleaseTests
         await scene.UntilSuspendedAsync("too-long");
         await scene.UntilAsync("the status names it", async () => (await scene.StatusAsync())?.SuspendedCount == 1);
         await scene.PassAsync(5);
-        scene.Sandbox.Server.Faults.Add(new(happens ? new Fault.AnswerAfter(500) : new Fault.Answer(500))
-        {
-            Client = "(first)",
-            Resource = resource,
-            Verb = "patch",
-            PathPart = resource == "gpuledgers" ? $"/gpuledgers/{scene.Team}." : "",
-            Times = 1,
-            Then = new(new Fault.Answer(500)) { Client = "(first)" },
-        });
+        scene.Sandbox.Server.Faults.Add(
+            new(happens ? new Fault.AnswerAfter(500) : new Fault.Answer(500))
+            {
+                Client = "(first)",
+                Resource = resource,
+                Verb = "patch",
+                PathPart = resource == "gpuledgers" ? $"/gpuledgers/{scene.Team}." : "",
+                Times = 1,
+                Then = new(new Fault.Answer(500)) { Client = "(first)" },
+            }
+        );
         var release = StartReleaseAsync(scene);
         await scene.UntilAsync("the operator dies", () => Task.FromResult(scene.Sandbox.Server.Faults.Shown >= 1));
         await world.AbandonOperatorAsync();
@@ -375,7 +429,9 @@ public sealed class ReleaseTests
         await world.StartOperatorAsync(CancellationToken.None, new() { Identity = "second" });
 
         await scene.UntilResumedAsync("too-long");
-        await scene.UntilAsync("nothing is recorded", async () => (await scene.StatusAsync()) is { SuspendedCount: 0, State: "EnforcementReleased" });
+        await scene.UntilAsync("nothing is recorded", async () =>
+            (await scene.StatusAsync()) is { SuspendedCount: 0, State: "EnforcementReleased" }
+        );
         await scene.PassAsync(60);
         (await scene.IsSuspendedAsync("too-long")).Should().BeFalse();
         (await scene.StatusAsync())!.Workloads.Should().ContainSingle(w => w.State == "Running");
@@ -388,7 +444,15 @@ public sealed class ReleaseTests
         await using var world = await CommandsWorld.StartAsync();
         var budget = await world.CreateBudgetAsync("vision", "2");
         var ledger = new GpuLedger();
-        ledger.Park(CommandsWorld.OfJob(await world.CreateJobAsync("managed", suspended: false), budget) with { Target = new("scheduler.example/v1", "Gang", "managed", "u"), Field = "/spec/active", Original = "true", Value = "false" });
+        ledger.Park(
+            CommandsWorld.OfJob(await world.CreateJobAsync("managed", suspended: false), budget) with
+            {
+                Target = new("scheduler.example/v1", "Gang", "managed", "u"),
+                Field = "/spec/active",
+                Original = "true",
+                Value = "false",
+            }
+        );
         await world.StoreAsync(ledger);
 
         var (code, text) = await ReleaseAsync(world, Everything);
@@ -398,7 +462,9 @@ public sealed class ReleaseTests
         (await world.ParkedAsync()).Should().Equal("Job/managed");
     }
 
-    /// <summary>A write of an operator that is still on its way when everything is given back: the record must not be gone when it arrives.</summary>
+    /// <summary>
+    /// A write of an operator that is still on its way when everything is given back: the record must not be gone when it arrives.
+    /// </summary>
     [Fact]
     public async Task Release_of_everything_keeps_the_record_of_a_suspension_that_is_under_way()
     {
@@ -407,7 +473,19 @@ public sealed class ReleaseTests
         var ledger = new GpuLedger();
         ledger.Park(CommandsWorld.OfJob(await world.CreateJobAsync("late", suspended: false), budget));
         await world.StoreAsync(ledger);
-        await world.Client.CreateAsync(new V1Lease { Metadata = new() { Name = "bursar", Namespace = CommandsWorld.BursarNamespace }, Spec = new() { HolderIdentity = "one", LeaseDurationSeconds = 60, RenewTime = TimeProvider.System.GetUtcNow() } }, CancellationToken.None);
+        await world.Client.CreateAsync(
+            new V1Lease
+            {
+                Metadata = new() { Name = "bursar", Namespace = CommandsWorld.BursarNamespace },
+                Spec = new()
+                {
+                    HolderIdentity = "one",
+                    LeaseDurationSeconds = 60,
+                    RenewTime = TimeProvider.System.GetUtcNow(),
+                },
+            },
+            CancellationToken.None
+        );
 
         var (code, text) = await ReleaseAsync(world, Everything);
 
@@ -415,7 +493,12 @@ public sealed class ReleaseTests
         text.Should().Contain("an operator may be about to suspend it");
         (await world.ParkedAsync()).Should().Equal("Job/late");
         // It arrives. The command is run again, as it said.
-        await world.Client.PatchAsync<V1Job>("late", CommandsWorld.Team, KubePatch.Merge(new JsonObject { ["spec"] = new JsonObject { ["suspend"] = true } }), CancellationToken.None);
+        await world.Client.PatchAsync<V1Job>(
+            "late",
+            CommandsWorld.Team,
+            KubePatch.Merge(new JsonObject { ["spec"] = new JsonObject { ["suspend"] = true } }),
+            CancellationToken.None
+        );
         (await ReleaseAsync(world, Everything)).Code.Should().Be(0);
         (await world.IsSuspendedAsync("late")).Should().BeFalse();
         (await world.ParkedAsync()).Should().BeEmpty();
@@ -438,18 +521,28 @@ public sealed class ReleaseTests
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
         await scene.BudgetAsync("1");
-        foreach (var job in (string[])["lost", "users"]) await scene.JobAsync(job, declared: "2h");
-        foreach (var job in (string[])["lost", "users"]) await scene.UntilSuspendedAsync(job);
+        foreach (var job in (string[])["lost", "users"])
+            await scene.JobAsync(job, declared: "2h");
+        foreach (var job in (string[])["lost", "users"])
+            await scene.UntilSuspendedAsync(job);
         await scene.UntilAsync("the status names them", async () => (await scene.StatusAsync())?.SuspendedCount == 2);
         await world.StopOperatorAsync();
-        foreach (var shard in (await world.Client.ListAsync<V1Alpha1GpuLedger>(new() { Namespace = ClusterWorld.OwnNamespace }, CancellationToken.None)).Items)
+        foreach (
+            var shard in (
+                await world.Client.ListAsync<V1Alpha1GpuLedger>(new() { Namespace = ClusterWorld.OwnNamespace }, CancellationToken.None)
+            ).Items
+        )
             await world.Client.DeleteAsync<V1Alpha1GpuLedger>(shard.Metadata.Name, ClusterWorld.OwnNamespace, null, CancellationToken.None);
         // Resumed and suspended by its user: the mirror stays behind, and says nothing any more.
         await scene.SuspendAsync("users", false);
         await scene.SuspendAsync("users", true);
         await world.StartOperatorAsync(CancellationToken.None);
 
-        await scene.UntilAsync("it is recorded anew", async () => (await scene.StatusAsync())?.Suspended is [{ Name: "lost", Reason: "RecordRestored" }], TimeSpan.FromMinutes(3));
+        await scene.UntilAsync(
+            "it is recorded anew",
+            async () => (await scene.StatusAsync())?.Suspended is [{ Name: "lost", Reason: "RecordRestored" }],
+            TimeSpan.FromMinutes(3)
+        );
         await scene.SetLimitAsync("100");
         await scene.UntilResumedAsync("lost");
         await scene.PassAsync(60);
@@ -463,9 +556,22 @@ public sealed class ReleaseTests
         await using var world = await CommandsWorld.StartAsync();
         await ReleaseAsync(world, Everything);
         await world.CreateBudgetAsync("vision", "2");
-        await world.Client.PatchAsync<V1Alpha1GpuBudget>("vision", CommandsWorld.Team, KubePatch.Merge((JsonObject)JsonNode.Parse("""
-            {"status": {"observedGeneration": 1, "conditions": [{"type": "BrakeApplied", "status": "True", "reason": "BrakeApplied", "message": "m", "lastTransitionTime": "2026-11-02T08:10:00Z"}]}}
-            """)!) with { Subresource = "status" }, CancellationToken.None);
+        await world.Client.PatchAsync<V1Alpha1GpuBudget>(
+            "vision",
+            CommandsWorld.Team,
+            KubePatch.Merge(
+                (JsonObject)
+                    JsonNode.Parse(
+                        """
+                        {"status": {"observedGeneration": 1, "conditions": [{"type": "BrakeApplied", "status": "True", "reason": "BrakeApplied", "message": "m", "lastTransitionTime": "2026-11-02T08:10:00Z"}]}}
+                        """
+                    )!
+            ) with
+            {
+                Subresource = "status",
+            },
+            CancellationToken.None
+        );
         using var output = new StringWriter();
 
         await ContinueCommand.RunAsync(world.Client, CommandsWorld.BursarNamespace, output, CancellationToken.None);
@@ -488,7 +594,13 @@ public sealed class ReleaseTests
     }
 
     private static Task<int> StartReleaseAsync(Scene scene) =>
-        ReleaseCommand.RunAsync(scene.World.Client, ClusterWorld.OwnNamespace, new(scene.Team, "b", DryRun: false), TextWriter.Null, CancellationToken.None);
+        ReleaseCommand.RunAsync(
+            scene.World.Client,
+            ClusterWorld.OwnNamespace,
+            new(scene.Team, "b", DryRun: false),
+            TextWriter.Null,
+            CancellationToken.None
+        );
 
     private static async Task ParkBothAsync(CommandsWorld world)
     {

@@ -26,9 +26,13 @@ public sealed class ScalerLoopTests
         await using var world = await ScaleWorld.OpenAsync(scene);
         var (time, stores, ledger) = (scene.World.Time, world.Stores, world.Ledger);
         await scene.World.CreateDeploymentAsync(scene.Team, "chat", 1, 1, Ct);
-        await world.CreateAsync(V1Alpha1InferenceScaler.EntityKind, "chat", """
+        await world.CreateAsync(
+            V1Alpha1InferenceScaler.EntityKind,
+            "chat",
+            """
             "spec": {"scaleTargetRef": {"name": "chat"}, "minReplicaCount": 1, "maxReplicaCount": 3, "triggers": [{"type": "prometheus", "metadata": {"query": "up", "threshold": "1"}}]}
-            """);
+            """
+        );
         await world.UntilAsync(V1Deployment.EntityKind, "chat", target => target.Replicas == 1);
         await scene.UntilAsync("the cache has the scaler", () => Task.FromResult(stores.Scalers.Store.Get(scene.Team, "chat") is not null));
 
@@ -46,7 +50,17 @@ public sealed class ScalerLoopTests
         var prices = new PriceList(stores, ledger, time);
         var prometheus = new PrometheusPoller((_, _, _) => Task.FromResult(PromAnswer.Of(1)), time, world.Client.ActivityTracker);
         var meter = new TriggerMeter(new(_ => null, time), prometheus, Sources, time);
-        var budgets = new BudgetObserver(stores, ledger, prices, new NodeMeter(stores, ledger, world.Client, prices, time), new ProgressBoard(), _ => null, control, brake, time);
+        var budgets = new BudgetObserver(
+            stores,
+            ledger,
+            prices,
+            new NodeMeter(stores, ledger, world.Client, prices, time),
+            new ProgressBoard(),
+            _ => null,
+            control,
+            brake,
+            time
+        );
         var observer = new ScalerObserver(stores, prices, budgets, meter, control, time);
         var guests = new KedaGuests(stores, world.Targets, observer, control, time) { LastOf = _ => null };
         using var metrics = new OperatorMetrics(time);
@@ -82,11 +96,13 @@ public sealed class ScalerLoopTests
         await using var disposed = scene.World;
         await using var world = await ScaleWorld.OpenAsync(scene);
         var over = new BudgetsOver(world.Stores);
-        for (var i = 0; i < 3; i++) await scene.BudgetAsync("10", name: $"b{i}");
+        for (var i = 0; i < 3; i++)
+            await scene.BudgetAsync("10", name: $"b{i}");
         await scene.UntilAsync("the cache has them", () => Task.FromResult(world.Stores.Budgets.Store.Count == 3));
         over.Of(scene.Team, new Dictionary<string, string>(), null, "chat").Budgets.Should().HaveCount(3);
 
-        for (var i = 0; i < 2; i++) await world.DeleteAsync(V1Alpha1GpuBudget.EntityKind, $"b{i}");
+        for (var i = 0; i < 2; i++)
+            await world.DeleteAsync(V1Alpha1GpuBudget.EntityKind, $"b{i}");
         await scene.UntilAsync("the cache has lost two", () => Task.FromResult(world.Stores.Budgets.Store.Count == 1));
         over.Of(scene.Team, new Dictionary<string, string>(), null, "chat").Budgets.Should().ContainSingle();
     }

@@ -25,13 +25,18 @@ internal static class TwoBudgets
         ofA.Reason.Should().StartWith("HeldByOtherBudget: Held by budget b.").And.Contain("6.12 USD is kept for it");
         (await scene.StatusAsync("b"))!.Suspended!.Select(s => s.Name).Should().Equal("shared");
         (await WorkAsync(scene, "b", "shared")).State.Should().Be("Parked");
-        (await scene.EventsAsync("HeldByOtherBudget", "shared")).Should().Contain(e => e.Note!.Contains("Budget a would let it go on") && e.Note.Contains("still held by budget b"));
+        (await scene.EventsAsync("HeldByOtherBudget", "shared"))
+            .Should()
+            .Contain(e => e.Note!.Contains("Budget a would let it go on") && e.Note.Contains("still held by budget b"));
         (await scene.EventsAsync("Resumed", "shared")).Should().BeEmpty();
-        if (whileHeld is not null) await whileHeld();
+        if (whileHeld is not null)
+            await whileHeld();
 
         await scene.SetLimitAsync("100", "b");
         await scene.UntilResumedAsync("shared");
-        await scene.UntilAsync("nobody holds it", async () => (await scene.StatusAsync("a"))?.SuspendedCount == 0 && (await scene.StatusAsync("b"))?.SuspendedCount == 0);
+        await scene.UntilAsync("nobody holds it", async () =>
+            (await scene.StatusAsync("a"))?.SuspendedCount == 0 && (await scene.StatusAsync("b"))?.SuspendedCount == 0
+        );
         await scene.PassAsync(15);
         (await GenerationAsync(scene)).Should().Be(3, "one change of state each way");
         (await ParkedAsync(scene.World)).Should().NotContain(one => one.EndsWith("/shared", StringComparison.Ordinal));
@@ -53,25 +58,44 @@ internal static class TwoBudgets
         await BudgetsAsync(scene, "1", "1");
         await scene.JobAsync("shared", declared: "2h");
         await scene.UntilSuspendedAsync("shared");
-        await scene.UntilAsync("both hold it", async () => (await scene.StatusAsync("a"))?.SuspendedCount == 1 && (await scene.StatusAsync("b"))?.SuspendedCount == 1);
+        await scene.UntilAsync("both hold it", async () =>
+            (await scene.StatusAsync("a"))?.SuspendedCount == 1 && (await scene.StatusAsync("b"))?.SuspendedCount == 1
+        );
         (await GenerationAsync(scene)).Should().Be(2, "the second write was none");
         foreach (var (name, other) in new[] { ("a", "b"), ("b", "a") })
-            await scene.UntilAsync($"the status of {name} says that {other} holds it as well", async () =>
-                (await WorkAsync(scene, name, "shared")).Reason!.EndsWith($"It is held by budget {other} as well.", StringComparison.Ordinal), TimeSpan.FromSeconds(90));
+            await scene.UntilAsync(
+                $"the status of {name} says that {other} holds it as well",
+                async () =>
+                    (await WorkAsync(scene, name, "shared")).Reason!.EndsWith(
+                        $"It is held by budget {other} as well.",
+                        StringComparison.Ordinal
+                    ),
+                TimeSpan.FromSeconds(90)
+            );
     }
 
-    public static async Task<long> GenerationAsync(Scene scene, string job = "shared") => (await scene.World.JobAsync(scene.Team, job, Ct)).Metadata.Generation;
+    public static async Task<long> GenerationAsync(Scene scene, string job = "shared") =>
+        (await scene.World.JobAsync(scene.Team, job, Ct)).Metadata.Generation;
 
-    public static async Task<GpuBudgetWorkload?> WorkOrNullAsync(Scene scene, string budget, string job) => (await scene.StatusAsync(budget))?.Workloads?.FirstOrDefault(w => w.Name == job);
+    public static async Task<GpuBudgetWorkload?> WorkOrNullAsync(Scene scene, string budget, string job) =>
+        (await scene.StatusAsync(budget))?.Workloads?.FirstOrDefault(w => w.Name == job);
 
-    public static async Task<GpuBudgetWorkload> WorkAsync(Scene scene, string budget, string job) => (await scene.StatusAsync(budget))!.Workloads!.Single(w => w.Name == job);
+    public static async Task<GpuBudgetWorkload> WorkAsync(Scene scene, string budget, string job) =>
+        (await scene.StatusAsync(budget))!.Workloads!.Single(w => w.Name == job);
 
     /// <summary>What the stored ledger holds, as <c>budget/work</c>.</summary>
     public static async Task<IReadOnlyList<string>> ParkedAsync(ClusterWorld world)
     {
         // The last change of a record is stored with the act; what only was seen is stored at the ledger's pace.
         var shards = await world.Client.ListAsync<V1Alpha1GpuLedger>(new() { Namespace = ClusterWorld.OwnNamespace }, Ct);
-        return [.. shards.Items.Select(i => i.Spec!.Data.Deserialize(LedgerJson.Default.LedgerShard)!).SelectMany(s => s.Parked ?? []).Select(p => $"{p.Budget}/{p.Name}").Order(StringComparer.Ordinal)];
+        return
+        [
+            .. shards
+                .Items.Select(i => i.Spec!.Data.Deserialize(LedgerJson.Default.LedgerShard)!)
+                .SelectMany(s => s.Parked ?? [])
+                .Select(p => $"{p.Budget}/{p.Name}")
+                .Order(StringComparer.Ordinal),
+        ];
     }
 }
 
@@ -91,7 +115,20 @@ public sealed class TwoBudgetsTests
         await TwoBudgets.MustBothAgreeAsync(scene, async () =>
         {
             using var explained = new StringWriter();
-            (await ExplainCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, scene.Team, "a", json: false, explained, TextWriter.Null, Ct)).Should().Be(0);
+            (
+                await ExplainCommand.RunAsync(
+                    world.Client,
+                    ClusterWorld.OwnNamespace,
+                    scene.Team,
+                    "a",
+                    json: false,
+                    explained,
+                    TextWriter.Null,
+                    Ct
+                )
+            )
+                .Should()
+                .Be(0);
             explained.ToString().Should().Contain("Job/shared  training, Held").And.Contain("Held by budget b.");
         });
     }
@@ -104,10 +141,14 @@ public sealed class TwoBudgetsTests
         await TwoBudgets.BudgetsAsync(scene, "1", "20");
         await scene.JobAsync("shared", declared: "2h");
         await scene.UntilSuspendedAsync("shared");
-        await scene.UntilAsync("b says who holds it", async () => (await TwoBudgets.WorkOrNullAsync(scene, "b", "shared"))?.State == "Held");
+        await scene.UntilAsync("b says who holds it", async () =>
+            (await TwoBudgets.WorkOrNullAsync(scene, "b", "shared"))?.State == "Held"
+        );
         await scene.PassAsync(10);
         (await scene.StatusAsync("b"))!.SuspendedCount.Should().Be(0);
-        decimal.Parse((await scene.StatusAsync("b"))!.Reserved!, System.Globalization.CultureInfo.InvariantCulture).Should().BeInRange(6.0m, 6.2m);
+        decimal.Parse((await scene.StatusAsync("b"))!.Reserved!, System.Globalization.CultureInfo.InvariantCulture)
+            .Should()
+            .BeInRange(6.0m, 6.2m);
 
         await scene.SetLimitAsync("100", "a");
         await scene.UntilResumedAsync("shared");
@@ -118,7 +159,11 @@ public sealed class TwoBudgetsTests
         var spent = await scene.FinalSpentAsync("a");
         (await scene.FinalSpentAsync("b")).Should().Be(spent, "its cost counts in both").And.NotBe("0.000000");
         var now = world.Time.GetUtcNow();
-        world.Operator!.Ledger.Spent(scene.Team, Bursar.Core.Text.LabelSelector.Everything, now.AddDays(-1), now, now).ToString().Should().Be(spent, "the pods are billed once, whoever counts them");
+        world
+            .Operator!.Ledger.Spent(scene.Team, Bursar.Core.Text.LabelSelector.Everything, now.AddDays(-1), now, now)
+            .ToString()
+            .Should()
+            .Be(spent, "the pods are billed once, whoever counts them");
     }
 
     [Fact]
@@ -132,13 +177,25 @@ public sealed class TwoBudgetsTests
         var note = (await scene.UntilEventAsync("Suspended", "shared")).Note!;
 
         note.Should().Contain("Budget b has ").And.Contain(" of 1.00 USD left").And.NotContainEquivalentOf("budget a");
-        var limit = System.Text.RegularExpressions.Regex.Match(note, @"raise the limit of budget b to at least ([0-9.]+) USD").Groups[1].Value;
+        var limit = System
+            .Text.RegularExpressions.Regex.Match(note, @"raise the limit of budget b to at least ([0-9.]+) USD")
+            .Groups[1]
+            .Value;
         limit.Should().NotBeEmpty();
         (await TwoBudgets.WorkAsync(scene, "b", "shared")).Reason.Should().Contain($"raise the limit of budget b to at least {limit} USD");
-        await scene.UntilAsync("a says who holds it", async () => (await TwoBudgets.WorkOrNullAsync(scene, "a", "shared"))?.Reason?.StartsWith("HeldByOtherBudget: Held by budget b.", StringComparison.Ordinal) == true);
+        await scene.UntilAsync("a says who holds it", async () =>
+            (await TwoBudgets.WorkOrNullAsync(scene, "a", "shared"))?.Reason?.StartsWith(
+                "HeldByOtherBudget: Held by budget b.",
+                StringComparison.Ordinal
+            ) == true
+        );
         (await TwoBudgets.WorkAsync(scene, "a", "shared")).Reason.Should().NotContain("raise the limit");
         (await scene.EventsAsync("Suspended", "a")).Should().BeEmpty();
-        (await scene.EventsAsync("Suspended", "b")).Should().ContainSingle().Which.Note.Should().StartWith("Job/shared: this job would cost ", "the reason says the verb already");
+        (await scene.EventsAsync("Suspended", "b"))
+            .Should()
+            .ContainSingle()
+            .Which.Note.Should()
+            .StartWith("Job/shared: this job would cost ", "the reason says the verb already");
 
         await scene.SetLimitAsync("200", "a");
         await scene.PassAsync(15);
@@ -160,18 +217,25 @@ public sealed class TwoBudgetsTests
         await scene.JobAsync("other", declared: "2h", runFor: "3m");
         await scene.UntilSuspendedAsync("other");
 
-        // Ten minutes later the money that is kept for the held job is lent: it is no news to the other, which waits for money that was freed.
+        // Ten minutes later the money that is kept for the held job is lent: it is no news to the other, which waits for money that was
+        // freed.
         await scene.PassAsync(610);
         await world.Client.DeleteAsync<V1Job>("other", scene.Team, null, Ct);
         await scene.JobAsync("next", declared: "2h", runFor: "3m");
         await scene.UntilRunsAsync("next");
-        await scene.UntilAsync("b holds it too: its money is taken", async () => (await scene.StatusAsync("b"))?.Suspended?.Any(s => s.Name == "shared") == true);
+        await scene.UntilAsync("b holds it too: its money is taken", async () =>
+            (await scene.StatusAsync("b"))?.Suspended?.Any(s => s.Name == "shared") == true
+        );
         await scene.SetLimitAsync("100", "a");
         await scene.UntilAsync("a lets go", async () => (await scene.StatusAsync("a"))?.SuspendedCount == 0);
         await scene.PassAsync(10);
         (await TwoBudgets.GenerationAsync(scene)).Should().Be(2, "to start it would be to stop it again at once");
 
-        await scene.UntilAsync("next is done", async () => (await world.JobAsync(scene.Team, "next", Ct)).Status.Succeeded == 1, TimeSpan.FromMinutes(5));
+        await scene.UntilAsync(
+            "next is done",
+            async () => (await world.JobAsync(scene.Team, "next", Ct)).Status.Succeeded == 1,
+            TimeSpan.FromMinutes(5)
+        );
         await scene.UntilResumedAsync("shared");
         await scene.PassAsync(30);
         (await TwoBudgets.GenerationAsync(scene)).Should().Be(3);
@@ -191,7 +255,9 @@ public sealed class TwoBudgetsTests
         await scene.PassAsync(30);
 
         await scene.SetLimitAsync("100", "a");
-        await scene.UntilAsync("a lets go", async () => (await scene.StatusAsync("a"))?.SuspendedCount == 0 || await scene.ReplicasAsync("chat") > 0);
+        await scene.UntilAsync("a lets go", async () =>
+            (await scene.StatusAsync("a"))?.SuspendedCount == 0 || await scene.ReplicasAsync("chat") > 0
+        );
         await scene.SetLimitAsync("100", "b");
         await scene.UntilAsync("chat is back", async () => await scene.ReplicasAsync("chat") == 3);
         await scene.PassAsync(30);
@@ -207,7 +273,11 @@ public sealed class TwoBudgetsTests
         await TwoBudgets.HeldByBothAsync(scene);
 
         await world.Client.DeleteAsync<V1Alpha1GpuBudget>("a", scene.Team, null, Ct);
-        await scene.UntilAsync("its record is gone", async () => (await TwoBudgets.ParkedAsync(world)) is ["b/shared"], TimeSpan.FromSeconds(40));
+        await scene.UntilAsync(
+            "its record is gone",
+            async () => (await TwoBudgets.ParkedAsync(world)) is ["b/shared"],
+            TimeSpan.FromSeconds(40)
+        );
         await scene.PassAsync(30);
         (await TwoBudgets.GenerationAsync(scene)).Should().Be(2);
 
@@ -219,7 +289,7 @@ public sealed class TwoBudgetsTests
 
     /// <summary>Replaced budgets take over: what does not fit the new one either is not started to be stopped again.</summary>
     [Theory]
-    [InlineData("a")]         // made anew under its name: another UID
+    [InlineData("a")] // made anew under its name: another UID
     [InlineData("renamed")]
     public async Task A_budget_made_anew_takes_over_what_its_predecessor_parked_and_changes_no_sum(string name)
     {
@@ -273,12 +343,18 @@ public sealed class TwoBudgetsTests
         await world.StopOperatorAsync();
 
         using var text = new StringWriter();
-        (await ReleaseCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, new(scene.Team, "a", DryRun: true), text, Ct)).Should().Be(0);
+        (await ReleaseCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, new(scene.Team, "a", DryRun: true), text, Ct))
+            .Should()
+            .Be(0);
         text.ToString().Should().Contain("would stay as it is, held by GpuBudget team/b as well");
-        (await ReleaseCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, new(scene.Team, "a", DryRun: false), text, Ct)).Should().Be(0);
+        (await ReleaseCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, new(scene.Team, "a", DryRun: false), text, Ct))
+            .Should()
+            .Be(0);
         (await scene.IsSuspendedAsync("shared")).Should().BeTrue();
         (await TwoBudgets.ParkedAsync(world)).Should().Equal("b/shared");
-        (await ReleaseCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, new(scene.Team, "b", DryRun: false), text, Ct)).Should().Be(0);
+        (await ReleaseCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, new(scene.Team, "b", DryRun: false), text, Ct))
+            .Should()
+            .Be(0);
         (await scene.IsSuspendedAsync("shared")).Should().BeFalse();
         (await TwoBudgets.ParkedAsync(world)).Should().BeEmpty();
     }

@@ -10,8 +10,10 @@ namespace Bursar.Tests.Cluster;
 /// <summary>Custom resources whose fields have other JSON types than Bursar expects: none of them leaves enforcement unseen.</summary>
 public sealed class UnreadableTests
 {
-    private const string Numeric = """{"runtimeRef": {"name": "torch"}, "trainer": {"numNodes": 2, "resourcesPerNode": {"limits": {"nvidia.com/gpu": 1}}}}""";
-    private const string Pods = """{"backoffLimit": 0, "template": {"metadata": {"labels": {"app": "gang", "jobset.sigs.k8s.io/jobset-name": "set"}}, "spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "example/trainer", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}}""";
+    private const string Numeric =
+        """{"runtimeRef": {"name": "torch"}, "trainer": {"numNodes": 2, "resourcesPerNode": {"limits": {"nvidia.com/gpu": 1}}}}""";
+    private const string Pods =
+        """{"backoffLimit": 0, "template": {"metadata": {"labels": {"app": "gang", "jobset.sigs.k8s.io/jobset-name": "set"}}, "spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "example/trainer", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}}""";
 
     private static CancellationToken Ct => CancellationToken.None;
 
@@ -23,10 +25,20 @@ public sealed class UnreadableTests
         await scene.BudgetAsync("4");
         await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);
         var top = await Kinds.CreateAsync(scene, "TrainJob", "numeric", Numeric, declared: "10h");
-        var set = await Kinds.CreateAsync(scene, "JobSet", "numeric", Kinds.Spec("JobSet").Replace("\"nvidia.com/gpu\": \"1\"", "\"nvidia.com/gpu\": 1", StringComparison.Ordinal), declared: null, owner: ("TrainJob", "numeric", top));
-        foreach (var rank in (string[])["numeric-0", "numeric-1"]) await Kinds.CreateAsync(scene, "Job", rank, Pods, declared: null, owner: ("JobSet", "numeric", set));
+        var set = await Kinds.CreateAsync(
+            scene,
+            "JobSet",
+            "numeric",
+            Kinds.Spec("JobSet").Replace("\"nvidia.com/gpu\": \"1\"", "\"nvidia.com/gpu\": 1", StringComparison.Ordinal),
+            declared: null,
+            owner: ("TrainJob", "numeric", top)
+        );
+        foreach (var rank in (string[])["numeric-0", "numeric-1"])
+            await Kinds.CreateAsync(scene, "Job", rank, Pods, declared: null, owner: ("JobSet", "numeric", set));
         await Kinds.UntilSuspendedAsync(scene, "TrainJob", "numeric");
-        await scene.UntilAsync("the forecast is shown", async () => (await scene.StatusAsync())?.Workloads is [{ Kind: "TrainJob", Name: "numeric", State: "Parked", Gpus: 2 }]);
+        await scene.UntilAsync("the forecast is shown", async () =>
+            (await scene.StatusAsync())?.Workloads is [{ Kind: "TrainJob", Name: "numeric", State: "Parked", Gpus: 2 }]
+        );
         var held = (await scene.StatusAsync())!.Suspended!.Single();
         (held.Kind, held.Name, held.CostToFinish).Should().Be(("TrainJob", "numeric", "61.200000"), "it is ten hours of two GPUs at 3.06");
         (await scene.UntilEventAsync("Suspended", "numeric")).Note.Should().Contain("61.20");
@@ -34,10 +46,22 @@ public sealed class UnreadableTests
     }
 
     [Theory]
-    [InlineData("TrainJob", """{"suspend": "false", "trainer": {"numNodes": "2", "resourcesPerNode": {"limits": {"nvidia.com/gpu": "1"}}}}""")]
-    [InlineData("TrainJob", """{"activeDeadlineSeconds": {}, "labels": 7, "trainer": {"numNodes": 2, "resourcesPerNode": {"limits": {"nvidia.com/gpu": 1, "memory": []}}}}""")]
-    [InlineData("JobSet", """{"suspend": "false", "replicatedJobs": [null, {"name": 1, "replicas": "2", "template": {"spec": {"parallelism": 1.5, "template": {"metadata": "none", "spec": {"containers": [{"resources": {"limits": {"nvidia.com/gpu": 1}}}]}}}}}]}""")]
-    [InlineData("RayJob", """{"shutdownAfterJobFinishes": "true", "rayClusterSpec": {"workerGroupSpecs": [{"replicas": "2", "template": {"spec": {"priority": "high", "containers": [{"resources": {"limits": {"nvidia.com/gpu": 1}}}]}}}]}}""")]
+    [InlineData(
+        "TrainJob",
+        """{"suspend": "false", "trainer": {"numNodes": "2", "resourcesPerNode": {"limits": {"nvidia.com/gpu": "1"}}}}"""
+    )]
+    [InlineData(
+        "TrainJob",
+        """{"activeDeadlineSeconds": {}, "labels": 7, "trainer": {"numNodes": 2, "resourcesPerNode": {"limits": {"nvidia.com/gpu": 1, "memory": []}}}}"""
+    )]
+    [InlineData(
+        "JobSet",
+        """{"suspend": "false", "replicatedJobs": [null, {"name": 1, "replicas": "2", "template": {"spec": {"parallelism": 1.5, "template": {"metadata": "none", "spec": {"containers": [{"resources": {"limits": {"nvidia.com/gpu": 1}}}]}}}}}]}"""
+    )]
+    [InlineData(
+        "RayJob",
+        """{"shutdownAfterJobFinishes": "true", "rayClusterSpec": {"workerGroupSpecs": [{"replicas": "2", "template": {"spec": {"priority": "high", "containers": [{"resources": {"limits": {"nvidia.com/gpu": 1}}}]}}}]}}"""
+    )]
     public async Task Odd_fields_that_suspending_does_not_need_are_no_way_out(string kind, string spec)
     {
         var scene = await WithLooseAsync(kind);
@@ -45,28 +69,64 @@ public sealed class UnreadableTests
         await scene.BudgetAsync("1");
         await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);
         await Kinds.CreateAsync(scene, kind, "odd", spec);
-        await scene.UntilAsync("it is suspended", async () => (await Kinds.GetAsync(scene, kind, "odd"))["spec"]!["suspend"] is JsonValue value && value.TryGetValue<bool>(out var suspended) && suspended);
+        await scene.UntilAsync("it is suspended", async () =>
+            (await Kinds.GetAsync(scene, kind, "odd"))["spec"]!["suspend"] is JsonValue value
+            && value.TryGetValue<bool>(out var suspended)
+            && suspended
+        );
     }
 
-    /// <summary>What API servers accept and few people write: nulls, empty texts, numbers as texts, values that no enum has, odd times.</summary>
+    /// <summary>
+    /// What API servers accept and few people write: nulls, empty texts, numbers as texts, values that no enum has, odd times.
+    /// </summary>
     [Theory]
-    [InlineData("JobSet", """
-        {"managedBy": "", "network": null, "failurePolicy": null, "successPolicy": {"operator": "Some", "targetReplicatedJobs": null}, "replicatedJobs": [null, {"name": "", "replicas": "2", "dependsOn": null, "template":
-         {"metadata": null, "spec": {"completionMode": "Someday", "parallelism": null, "completions": null, "podFailurePolicy": null, "template": PODS}}}]}
-        """, """{"terminalState": "", "restarts": "0", "conditions": [{"type": "Suspended", "status": "Unknown", "lastTransitionTime": "2026-11-21T10:00:00.123456789+01:00"}, null]}""", 2)]
-    [InlineData("TrainJob", """
-        {"runtimeRef": null, "managedBy": "", "labels": null, "annotations": {"bursar.dev/expected-duration": null}, "podTemplateOverrides": null,
-         "trainer": {"numNodes": "2", "numProcPerNode": "auto", "resourcesPerNode": {"limits": null, "requests": {"nvidia.com/gpu": "1.0", "cpu": ""}}}}
-        """, """{"conditions": null, "trainerStatus": null}""", 2)]
-    [InlineData("PyTorchJob", """
-        {"runPolicy": null, "nprocPerNode": "auto", "elasticPolicy": {"maxReplicas": "8", "metrics": null}, "pytorchReplicaSpecs": {"Master": null, "Worker": {"replicas": "2", "restartPolicy": "Whenever", "template": PODS}}}
-        """, """{"startTime": "2026-11-21T10:00:00.5+01:00", "completionTime": "", "replicaStatuses": []}""", 2)]
-    [InlineData("MPIJob", """{"slotsPerWorker": "4", "runLauncherAsWorker": true, "mpiReplicaSpecs": {"Launcher": {"template": PODS}}}""", """{"conditions": []}""", 1)]
-    [InlineData("RayJob", """
-        {"shutdownAfterJobFinishes": true, "submissionMode": "Telepathy", "clusterSelector": {}, "rayClusterSpec": {"enableInTreeAutoscaling": "true", "headGroupSpec": {"template": PODS}, "workerGroupSpecs":
-         [{"groupName": "a", "replicas": 3, "suspend": true, "template": PODS}, null, {"groupName": "b", "replicas": null, "minReplicas": "1", "maxReplicas": 2147483647, "numOfHosts": null, "template": PODS}]}}
-        """, """{"jobDeploymentStatus": "", "startTime": "2026-11-21T10:00:00.123456789+01:00", "endTime": "0001-01-01T00:00:00Z"}""", 2)]
-    [InlineData("XGBoostJob", """{"runPolicy": {"cleanPodPolicy": null, "activeDeadlineSeconds": 9223372036854775807}, "xgbReplicaSpecs": {"Worker": {"replicas": null, "template": PODS}}}""", """{"lastReconcileTime": "soon"}""", 1)]
+    [InlineData(
+        "JobSet",
+        """
+            {"managedBy": "", "network": null, "failurePolicy": null, "successPolicy": {"operator": "Some", "targetReplicatedJobs": null}, "replicatedJobs": [null, {"name": "", "replicas": "2", "dependsOn": null, "template":
+             {"metadata": null, "spec": {"completionMode": "Someday", "parallelism": null, "completions": null, "podFailurePolicy": null, "template": PODS}}}]}
+            """,
+        """{"terminalState": "", "restarts": "0", "conditions": [{"type": "Suspended", "status": "Unknown", "lastTransitionTime": "2026-11-21T10:00:00.123456789+01:00"}, null]}""",
+        2
+    )]
+    [InlineData(
+        "TrainJob",
+        """
+            {"runtimeRef": null, "managedBy": "", "labels": null, "annotations": {"bursar.dev/expected-duration": null}, "podTemplateOverrides": null,
+             "trainer": {"numNodes": "2", "numProcPerNode": "auto", "resourcesPerNode": {"limits": null, "requests": {"nvidia.com/gpu": "1.0", "cpu": ""}}}}
+            """,
+        """{"conditions": null, "trainerStatus": null}""",
+        2
+    )]
+    [InlineData(
+        "PyTorchJob",
+        """
+            {"runPolicy": null, "nprocPerNode": "auto", "elasticPolicy": {"maxReplicas": "8", "metrics": null}, "pytorchReplicaSpecs": {"Master": null, "Worker": {"replicas": "2", "restartPolicy": "Whenever", "template": PODS}}}
+            """,
+        """{"startTime": "2026-11-21T10:00:00.5+01:00", "completionTime": "", "replicaStatuses": []}""",
+        2
+    )]
+    [InlineData(
+        "MPIJob",
+        """{"slotsPerWorker": "4", "runLauncherAsWorker": true, "mpiReplicaSpecs": {"Launcher": {"template": PODS}}}""",
+        """{"conditions": []}""",
+        1
+    )]
+    [InlineData(
+        "RayJob",
+        """
+            {"shutdownAfterJobFinishes": true, "submissionMode": "Telepathy", "clusterSelector": {}, "rayClusterSpec": {"enableInTreeAutoscaling": "true", "headGroupSpec": {"template": PODS}, "workerGroupSpecs":
+             [{"groupName": "a", "replicas": 3, "suspend": true, "template": PODS}, null, {"groupName": "b", "replicas": null, "minReplicas": "1", "maxReplicas": 2147483647, "numOfHosts": null, "template": PODS}]}}
+            """,
+        """{"jobDeploymentStatus": "", "startTime": "2026-11-21T10:00:00.123456789+01:00", "endTime": "0001-01-01T00:00:00Z"}""",
+        2
+    )]
+    [InlineData(
+        "XGBoostJob",
+        """{"runPolicy": {"cleanPodPolicy": null, "activeDeadlineSeconds": 9223372036854775807}, "xgbReplicaSpecs": {"Worker": {"replicas": null, "template": PODS}}}""",
+        """{"lastReconcileTime": "soon"}""",
+        1
+    )]
     public async Task Odd_but_valid_objects_are_suspended_with_their_GPUs(string kind, string spec, string status, int gpus)
     {
         const string pods = """
@@ -80,7 +140,9 @@ public sealed class UnreadableTests
         await Kinds.CreateAsync(scene, kind, "odd", spec.Replace("PODS", pods, StringComparison.Ordinal));
         using (var patch = new StringContent($$"""{"status": {{status}} }""", System.Text.Encoding.UTF8, "application/merge-patch+json"))
             await world.Client.RequestAsync(HttpMethod.Patch, WorkKinds.Of(kind)!.Entity.Path(scene.Team, "odd") + "/status", patch, Ct);
-        await scene.UntilAsync("its GPUs are known", async () => (await scene.StatusAsync())?.Workloads is [{ Name: "odd" } one] && one.Gpus == gpus);
+        await scene.UntilAsync("its GPUs are known", async () =>
+            (await scene.StatusAsync())?.Workloads is [{ Name: "odd" } one] && one.Gpus == gpus
+        );
 
         await scene.SetLimitAsync("1");
 
@@ -99,7 +161,9 @@ public sealed class UnreadableTests
         var set = await Kinds.CreateAsync(scene, "JobSet", "odd", """{"replicatedJobs": "two"}""", declared: null);
         await Kinds.CreateAsync(scene, "Job", "odd-0", Pods, declared: null, owner: ("JobSet", "odd", set));
 
-        await scene.UntilAsync("its cost is unstoppable", async () => (await scene.StatusAsync())?.Unstoppable is { RatePerHour: "3.06", Workloads: ["JobSet/odd"] });
+        await scene.UntilAsync("its cost is unstoppable", async () =>
+            (await scene.StatusAsync())?.Unstoppable is { RatePerHour: "3.06", Workloads: ["JobSet/odd"] }
+        );
         var row = (await scene.StatusAsync())!.Workloads!.Single();
         (row.Kind, row.Name, row.State, row.Gpus).Should().Be(("JobSet", "odd", "Running", 1));
         row.Reason.Should().Contain("spec.replicatedJobs cannot be read (a text, not a list)");
@@ -110,7 +174,10 @@ public sealed class UnreadableTests
         (await scene.UntilEventAsync("Unreadable", "b")).Note.Should().Contain("JobSet/odd").And.Contain("spec.replicatedJobs");
         (await CountAsync(scene, "JobSet")).Should().Be(1);
         await scene.PassAsync(60);
-        (await scene.EventsAsync("Unreadable")).Should().HaveCount(2).And.OnlyContain(e => e.Series == null, "it is said once per object and reason");
+        (await scene.EventsAsync("Unreadable"))
+            .Should()
+            .HaveCount(2)
+            .And.OnlyContain(e => e.Series == null, "it is said once per object and reason");
 
         await PatchAsync(scene, "odd", JsonNode.Parse(Kinds.Spec("JobSet"))!);
         await scene.UntilConditionAsync("FullyEnforceable", "True");
@@ -146,8 +213,18 @@ public sealed class UnreadableTests
         var set = await Kinds.CreateAsync(scene, "JobSet", "over", Kinds.Spec("JobSet"), declared: null);
         await Kinds.CreateAsync(scene, "Job", "over-0", Pods, declared: null, owner: ("JobSet", "over", set));
         await scene.UntilAsync("it burns", async () => (await scene.StatusAsync())?.Workloads is [{ State: "Running" }]);
-        await scene.World.Client.PatchAsync<V1Alpha2JobSet>("over", scene.Team, KubePatch.Merge(new JsonObject { ["status"] = new JsonObject { ["terminalState"] = "Completed" } }) with { Subresource = "status" }, Ct);
-        await scene.UntilAsync("its pods are named", async () => (await scene.StatusAsync())?.Unstoppable is { RatePerHour: "3.06", Workloads: ["JobSet/over"] });
+        await scene.World.Client.PatchAsync<V1Alpha2JobSet>(
+            "over",
+            scene.Team,
+            KubePatch.Merge(new JsonObject { ["status"] = new JsonObject { ["terminalState"] = "Completed" } }) with
+            {
+                Subresource = "status",
+            },
+            Ct
+        );
+        await scene.UntilAsync("its pods are named", async () =>
+            (await scene.StatusAsync())?.Unstoppable is { RatePerHour: "3.06", Workloads: ["JobSet/over"] }
+        );
         (await scene.StatusAsync())!.Workloads!.Single().Reason.Should().Contain("has ended and its pods still run");
     }
 
@@ -156,18 +233,27 @@ public sealed class UnreadableTests
     {
         var scene = await WithAsync();
         await using var world = scene.World;
-        await scene.World.PostJsonAsync(V1Alpha1GpuBudget.EntityKind.Path(scene.Team), (JsonObject)Bursar.Sandbox.ApiServer.YamlBody.Parse("""
-            apiVersion: bursar.dev/v1alpha1
-            kind: GpuBudget
-            metadata: {name: plain}
-            spec: {limit: {cost: 30}, topUps: [{amount: 12, window: rolling}], window: {period: Rolling, length: 30d}, training: {settle: 90s}}
-            """)!, Ct);
+        await scene.World.PostJsonAsync(
+            V1Alpha1GpuBudget.EntityKind.Path(scene.Team),
+            (JsonObject)
+                Bursar.Sandbox.ApiServer.YamlBody.Parse(
+                    """
+                    apiVersion: bursar.dev/v1alpha1
+                    kind: GpuBudget
+                    metadata: {name: plain}
+                    spec: {limit: {cost: 30}, topUps: [{amount: 12, window: rolling}], window: {period: Rolling, length: 30d}, training: {settle: 90s}}
+                    """
+                )!,
+            Ct
+        );
         await scene.UntilAsync("it is read", async () => (await scene.StatusAsync("plain"))?.Limit == "42.000000");
         (await scene.ConditionAsync("Ready", "plain"))!.Status.Should().Be("True");
     }
 
     private static async Task<double?> CountAsync(Scene scene, string kind) =>
-        (await scene.World.MetricsAsync(Ct)).Single(sample => sample.Name == "bursar_unreadable_objects" && sample.Label("kind") == kind).Value;
+        (await scene.World.MetricsAsync(Ct))
+            .Single(sample => sample.Name == "bursar_unreadable_objects" && sample.Label("kind") == kind)
+            .Value;
 
     private static Task PatchAsync(Scene scene, string name, JsonNode spec) =>
         scene.World.Client.PatchAsync<V1Alpha2JobSet>(name, scene.Team, KubePatch.Merge(new JsonObject { ["spec"] = spec }), Ct);
@@ -185,15 +271,22 @@ public sealed class UnreadableTests
     {
         var scene = await Scene.SandboxAsync(startOperator: false);
         var entity = WorkKinds.Of(kind)!.Entity;
-        await scene.World.Client.CreateAsync<V1CustomResourceDefinition>((JsonObject)Bursar.Sandbox.ApiServer.YamlBody.Parse($$$"""
-            metadata: {name: {{{entity.Plural}}}.{{{entity.Group}}}, annotations: {api-approved.kubernetes.io: unapproved}}
-            spec:
-              group: {{{entity.Group}}}
-              names: {kind: {{{kind}}}, plural: {{{entity.Plural}}}, singular: {{{kind.ToLowerInvariant()}}}}
-              scope: Namespaced
-              versions:
-              - {name: {{{entity.Version}}}, served: true, storage: true, subresources: {status: {}}, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true} } }
-            """)!, null, Ct);
+        await scene.World.Client.CreateAsync<V1CustomResourceDefinition>(
+            (JsonObject)
+                Bursar.Sandbox.ApiServer.YamlBody.Parse(
+                    $$$"""
+                    metadata: {name: {{{entity.Plural}}}.{{{entity.Group}}}, annotations: {api-approved.kubernetes.io: unapproved}}
+                    spec:
+                      group: {{{entity.Group}}}
+                      names: {kind: {{{kind}}}, plural: {{{entity.Plural}}}, singular: {{{kind.ToLowerInvariant()}}}}
+                      scope: Namespaced
+                      versions:
+                      - {name: {{{entity.Version}}}, served: true, storage: true, subresources: {status: {}}, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true} } }
+                    """
+                )!,
+            null,
+            Ct
+        );
         await Kinds.UntilServedAsync(scene.World, entity);
         await scene.World.StartOperatorAsync(Ct);
         return scene;

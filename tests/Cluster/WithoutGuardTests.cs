@@ -23,14 +23,18 @@ public sealed class WithoutGuardTests
         await scene.World.CreateDeploymentAsync(scene.Team, "chat", 3, 1, Ct);
         await scene.UntilAsync("chat is scaled to zero", async () => await scene.ReplicasAsync("chat") == 0);
         await scene.UntilAsync("the status says so", async () => (await scene.StatusAsync())?.SuspendedCount == 1);
-        await scene.UntilAsync("its pods are gone", async () => (await world.Client.ListAsync<V1Pod>(new() { Namespace = scene.Team }, Ct)).Items.Count == 0);
+        await scene.UntilAsync("its pods are gone", async () =>
+            (await world.Client.ListAsync<V1Pod>(new() { Namespace = scene.Team }, Ct)).Items.Count == 0
+        );
         await scene.PassAsync(12);
 
         for (var undone = 0; undone < 2; undone++)
         {
             await ScaleAsync(scene, "chat", 2);
             await scene.UntilAsync("chat is at zero again", async () => await scene.ReplicasAsync("chat") == 0, TimeSpan.FromSeconds(20));
-            await scene.UntilAsync("it is told", async () => (await scene.StatusAsync())?.Decisions?[0] is { Reason: "ParkedAgain", Object: "Deployment/chat" });
+            await scene.UntilAsync("it is told", async () =>
+                (await scene.StatusAsync())?.Decisions?[0] is { Reason: "ParkedAgain", Object: "Deployment/chat" }
+            );
             await scene.PassAsync(1);
         }
         await ScaleAsync(scene, "chat", 2);
@@ -46,16 +50,19 @@ public sealed class WithoutGuardTests
 
     /// <summary>Membership of parked work is by what it said when it was parked: a label is no key to the door.</summary>
     [Theory]
-    [InlineData("""{"spec": {"template": {"metadata": {"labels": {"pays": "nobody"}}}}}""")]                         // out of the selector
-    [InlineData("""{"spec": {"template": {"metadata": {"labels": {"tier": "prod"}}}}}""")]                           // into the exemption
-    [InlineData("""{"metadata": {"annotations": {"bursar.dev/class": "interactive"}}}""")]                           // a class that is never parked
+    [InlineData("""{"spec": {"template": {"metadata": {"labels": {"pays": "nobody"}}}}}""")] // out of the selector
+    [InlineData("""{"spec": {"template": {"metadata": {"labels": {"tier": "prod"}}}}}""")] // into the exemption
+    [InlineData("""{"metadata": {"annotations": {"bursar.dev/class": "interactive"}}}""")] // a class that is never parked
     public async Task Relabelling_a_parked_Deployment_brings_it_back_no_sooner(string change)
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
-        await scene.BudgetAsync("0.01", """
+        await scene.BudgetAsync(
+            "0.01",
+            """
             {"inference": {"whenExhausted": "Zero"}, "selector": {"matchExpressions": [{"key": "pays", "operator": "NotIn", "values": ["nobody"]}]}, "exempt": {"matchLabels": {"tier": "prod"}}}
-            """);
+            """
+        );
         await world.CreateDeploymentAsync(scene.Team, "chat", 2, 1, Ct);
         await scene.UntilAsync("chat is scaled to zero", async () => await scene.ReplicasAsync("chat") == 0);
         await scene.UntilAsync("the status says so", async () => (await scene.StatusAsync())?.SuspendedCount == 1);
@@ -83,7 +90,14 @@ public sealed class WithoutGuardTests
         await scene.UntilSuspendedAsync("train");
         await scene.UntilAsync("the status names it", async () => (await scene.StatusAsync())?.SuspendedCount == 1);
 
-        await world.Client.PatchAsync<V1Job>("train", scene.Team, KubePatch.Merge(new JsonObject { ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { ["bursar.dev/class"] = word } } }), Ct);
+        await world.Client.PatchAsync<V1Job>(
+            "train",
+            scene.Team,
+            KubePatch.Merge(
+                new JsonObject { ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { ["bursar.dev/class"] = word } } }
+            ),
+            Ct
+        );
         await scene.PassAsync(30);
         (await scene.IsSuspendedAsync("train")).Should().BeTrue();
         (await scene.StatusAsync())!.Suspended!.Select(s => s.Name).Should().Equal("train");
@@ -101,11 +115,14 @@ public sealed class WithoutGuardTests
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
         await scene.BudgetAsync("0.05");
-        await scene.CreateAsync($"/apis/batch/v1/namespaces/{scene.Team}/jobs", $$$$$"""
+        await scene.CreateAsync(
+            $"/apis/batch/v1/namespaces/{scene.Team}/jobs",
+            $$$$$"""
             {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "claims", "annotations": {"bursar.dev/class": "{{{{{@class}}}}}"}},
              "spec": {"template": {"metadata": {"annotations": {"bursar.dev/class": "{{{{{@class}}}}}"}}, "spec": {"restartPolicy": "Never",
                "containers": [{"name": "main", "image": "example/trainer", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}}}
-            """);
+            """
+        );
         await scene.UntilRunsAsync("claims");
         await scene.UntilSuspendedAsync("claims", TimeSpan.FromMinutes(2));
         (await scene.ConditionAsync("FullyEnforceable"))!.Status.Should().Be("True");
@@ -118,7 +135,12 @@ public sealed class WithoutGuardTests
         await using var world = scene.World;
         await scene.BudgetAsync("0.05", """{"inference": {"whenExhausted": "Zero"}}""");
         await world.CreateDeploymentAsync(scene.Team, "notebook", 1, 1, Ct);
-        await world.Client.PatchAsync<V1Deployment>("notebook", scene.Team, KubePatch.Merge(JsonNode.Parse("""{"metadata": {"annotations": {"bursar.dev/class": "interactive"}}}""")!.AsObject()), Ct);
+        await world.Client.PatchAsync<V1Deployment>(
+            "notebook",
+            scene.Team,
+            KubePatch.Merge(JsonNode.Parse("""{"metadata": {"annotations": {"bursar.dev/class": "interactive"}}}""")!.AsObject()),
+            Ct
+        );
 
         await scene.UntilAsync("it is scaled to zero", async () => await scene.ReplicasAsync("notebook") == 0, TimeSpan.FromMinutes(2));
         await scene.UntilAsync("the status says so", async () => (await scene.StatusAsync())?.SuspendedCount == 1);
@@ -135,13 +157,24 @@ public sealed class WithoutGuardTests
         await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);
         await scene.JobAsync("parked", declared: "2h");
         await scene.UntilSuspendedAsync("parked");
-        await scene.CreateAsync($"/apis/batch/v1/namespaces/{scene.Team}/jobs", """
+        await scene.CreateAsync(
+            $"/apis/batch/v1/namespaces/{scene.Team}/jobs",
+            """
             {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "forged", "annotations": {"bursar.dev/suspended-by": "gpubudget/b", "bursar.dev/expected-duration": "2h"}},
              "spec": {"suspend": true, "template": {"spec": {"restartPolicy": "Never",
                "containers": [{"name": "main", "image": "example/trainer", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}}}
-            """);
-        await world.Client.PatchAsync<V1Job>("parked", scene.Team,
-            KubePatch.Merge(JsonNode.Parse("""{"metadata": {"annotations": {"bursar.dev/suspended-by": null, "bursar.dev/suspended-reason": null}}}""")!.AsObject()), Ct);
+            """
+        );
+        await world.Client.PatchAsync<V1Job>(
+            "parked",
+            scene.Team,
+            KubePatch.Merge(
+                JsonNode
+                    .Parse("""{"metadata": {"annotations": {"bursar.dev/suspended-by": null, "bursar.dev/suspended-reason": null}}}""")!
+                    .AsObject()
+            ),
+            Ct
+        );
         await scene.PassAsync(6);
         (await scene.IsSuspendedAsync("parked")).Should().BeTrue();
         (await scene.StatusAsync())!.Suspended!.Select(s => s.Name).Should().Equal("parked");
@@ -153,5 +186,10 @@ public sealed class WithoutGuardTests
     }
 
     private static Task ScaleAsync(Scene scene, string deployment, int replicas) =>
-        scene.World.Client.PatchScaleAsync<V1Deployment>(deployment, scene.Team, KubePatch.Merge(new JsonObject { ["spec"] = new JsonObject { ["replicas"] = replicas } }), Ct);
+        scene.World.Client.PatchScaleAsync<V1Deployment>(
+            deployment,
+            scene.Team,
+            KubePatch.Merge(new JsonObject { ["spec"] = new JsonObject { ["replicas"] = replicas } }),
+            Ct
+        );
 }

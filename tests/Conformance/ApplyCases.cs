@@ -97,9 +97,16 @@ public sealed class ApplyCases(EveryApiServer servers) : ApiCase(servers)
         var ns = await api.NamespaceAsync();
         await api.PostAsync($"{Deployments(ns)}?fieldManager=maker", Deployment("web"));
         await api.PatchAsync($"{Deployments(ns)}/web?fieldManager=scaler", """{"spec":{"replicas":5}}""");
-        var reply = await api.PatchAsync($"{Deployments(ns)}/web?fieldManager=applier", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {replicas: 3}\n", "apply");
+        var reply = await api.PatchAsync(
+            $"{Deployments(ns)}/web?fieldManager=applier",
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {replicas: 3}\n",
+            "apply"
+        );
         reply.Code.Should().Be(409);
-        reply.Message.Should().StartWith("Apply failed with 1 conflict: conflict with \"scaler\" using apps/v1").And.EndWith(": .spec.replicas");
+        reply
+            .Message.Should()
+            .StartWith("Apply failed with 1 conflict: conflict with \"scaler\" using apps/v1")
+            .And.EndWith(": .spec.replicas");
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
@@ -109,7 +116,9 @@ public sealed class ApplyCases(EveryApiServer servers) : ApiCase(servers)
         var ns = await api.NamespaceAsync();
         await api.PostAsync(Deployments(ns), Deployment("web"));
         await api.PatchAsync($"{Deployments(ns)}/web/scale?fieldManager=scaler", """{"spec":{"replicas":5}}""");
-        var entry = (await api.GetAsync($"{Deployments(ns)}/web")).Body!["metadata"]!["managedFields"]!.AsArray().Single(e => (string?)e!["manager"] == "scaler")!;
+        var entry = (await api.GetAsync($"{Deployments(ns)}/web")).Body!["metadata"]!["managedFields"]!
+            .AsArray()
+            .Single(e => (string?)e!["manager"] == "scaler")!;
         ((string?)entry["subresource"]).Should().Be("scale");
         entry["fieldsV1"]!.ToJsonString().Should().Be("""{"f:spec":{"f:replicas":{}}}""");
     }
@@ -120,13 +129,26 @@ public sealed class ApplyCases(EveryApiServer servers) : ApiCase(servers)
         var api = await On(server);
         var ns = await api.NamespaceAsync();
         await api.PostAsync($"{Deployments(ns)}?fieldManager=maker", Deployment("web"));
-        var side = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {template: {spec: {containers: [{name: side, image: 'side:1'}]}}}\n";
+        var side =
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {template: {spec: {containers: [{name: side, image: 'side:1'}]}}}\n";
         var reply = await api.PatchAsync($"{Deployments(ns)}/web?fieldManager=injector", side, "apply");
         reply.Code.Should().Be(200, reply.Text);
         reply.Body!["spec"]!["template"]!["spec"]!["containers"]!.AsArray().Should().HaveCount(2);
         var entry = reply.Body["metadata"]!["managedFields"]!.AsArray().Single(e => (string?)e!["manager"] == "injector")!;
-        entry["fieldsV1"]!.ToJsonString().Should().Be("""{"f:spec":{"f:template":{"f:spec":{"f:containers":{"k:{\"name\":\"side\"}":{".":{},"f:image":{},"f:name":{}}}}}}}""".Replace("\\\"", "\\u0022"));
-        var gone = await api.PatchAsync($"{Deployments(ns)}/web?fieldManager=injector", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, labels: {x: z}}\n", "apply");
+        entry["fieldsV1"]!
+            .ToJsonString()
+            .Should()
+            .Be(
+                """{"f:spec":{"f:template":{"f:spec":{"f:containers":{"k:{\"name\":\"side\"}":{".":{},"f:image":{},"f:name":{}}}}}}}""".Replace(
+                    "\\\"",
+                    "\\u0022"
+                )
+            );
+        var gone = await api.PatchAsync(
+            $"{Deployments(ns)}/web?fieldManager=injector",
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, labels: {x: z}}\n",
+            "apply"
+        );
         gone.Code.Should().Be(200, gone.Text);
         gone.Body!["spec"]!["template"]!["spec"]!["containers"]!.AsArray().Select(c => (string?)c!["name"]).Should().Equal("main");
     }
@@ -149,10 +171,16 @@ public sealed class ApplyCases(EveryApiServer servers) : ApiCase(servers)
         var api = await On(server);
         var ns = await api.NamespaceAsync();
         await api.PostAsync(Jobs(ns), Job("x"));
-        var reply = await api.PatchAsync($"{Jobs(ns)}/x/status?fieldManager=m1", "apiVersion: batch/v1\nkind: Job\nmetadata: {name: x}\nstatus: {active: 3}\n", "apply");
+        var reply = await api.PatchAsync(
+            $"{Jobs(ns)}/x/status?fieldManager=m1",
+            "apiVersion: batch/v1\nkind: Job\nmetadata: {name: x}\nstatus: {active: 3}\n",
+            "apply"
+        );
         reply.Code.Should().Be(200, reply.Text);
         ((long?)reply.Body!["status"]!["active"]).Should().Be(3);
-        ((string?)reply.Body["metadata"]!["managedFields"]!.AsArray().Single(e => (string?)e!["manager"] == "m1")!["subresource"]).Should().Be("status");
+        ((string?)reply.Body["metadata"]!["managedFields"]!.AsArray().Single(e => (string?)e!["manager"] == "m1")!["subresource"])
+            .Should()
+            .Be("status");
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]

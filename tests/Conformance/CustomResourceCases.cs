@@ -15,7 +15,11 @@ public sealed class CustomResourceCases(EveryApiServer servers) : ApiCase(server
     {
         var (api, ns, group) = await DefineAsync(server);
         var crd = (await api.GetAsync($"{Crds}/widgets.{group}")).Body!;
-        crd["status"]!["conditions"]!.AsArray().Select(c => $"{c!["type"]}={c["status"]}").Should().Contain(["NamesAccepted=True", "Established=True"]);
+        crd["status"]!["conditions"]!
+            .AsArray()
+            .Select(c => $"{c!["type"]}={c["status"]}")
+            .Should()
+            .Contain(["NamesAccepted=True", "Established=True"]);
         crd["status"]!["storedVersions"]!.ToJsonString().Should().Be("[\"v1\"]");
         ((string?)crd["spec"]!["names"]!["listKind"]).Should().Be("WidgetList");
         var created = await api.PostAsync(Widgets(group, ns), Widget(group, "w", "\"size\":3"));
@@ -39,7 +43,10 @@ public sealed class CustomResourceCases(EveryApiServer servers) : ApiCase(server
     public async Task Defaults_are_filled_and_unknown_fields_pruned(string server)
     {
         var (api, ns, group) = await DefineAsync(server);
-        var reply = await api.PostAsync($"{Widgets(group, ns)}?fieldValidation=Ignore", Widget(group, "w", "\"size\":3,\"nonsense\":{\"a\":1},\"free\":{\"any\":{\"thing\":1}}"));
+        var reply = await api.PostAsync(
+            $"{Widgets(group, ns)}?fieldValidation=Ignore",
+            Widget(group, "w", "\"size\":3,\"nonsense\":{\"a\":1},\"free\":{\"any\":{\"thing\":1}}")
+        );
         reply.Code.Should().Be(201, reply.Text);
         var spec = reply.Body!["spec"]!;
         ((string?)spec["mode"]).Should().Be("A");
@@ -67,15 +74,24 @@ public sealed class CustomResourceCases(EveryApiServer servers) : ApiCase(server
     [InlineData("size\":1,\"mode\":\"C\"", "spec.mode: Unsupported value: \"C\": supported values: \"A\", \"B\"")]
     [InlineData("size\":1,\"cost\":\"x\"", "spec.cost: Invalid value: \"x\": spec.cost in body should match '^[0-9]+$'")]
     [InlineData("size\":1,\"cost\":\"123456789\"", "spec.cost: Too long: may not be more than 6 bytes")]
-    [InlineData("size\":1,\"parts\":[{\"name\":\"a\"},{\"name\":\"b\"},{\"name\":\"c\"}]", "spec.parts: Too many: 3: must have at most 2 items")]
+    [InlineData(
+        "size\":1,\"parts\":[{\"name\":\"a\"},{\"name\":\"b\"},{\"name\":\"c\"}]",
+        "spec.parts: Too many: 3: must have at most 2 items"
+    )]
     [InlineData("size\":1,\"parts\":[{\"name\":\"a\"},{\"name\":\"a\"}]", "spec.parts[1]: Duplicate value: {\"name\":\"a\"}")]
     [InlineData("size\":1,\"parts\":[{}]", "spec.parts[0].name: Required value")]
     [InlineData("size\":1,\"code\":\"\"", "is invalid: spec.code: Invalid value: \"\": spec.code in body should be at least 1 chars long")]
-    [InlineData("size\":1,\"start\":\"2026-01-01\"", "spec.start: Invalid value: \"2026-01-01\": spec.start in body must be of type date-time: \"2026-01-01\", <nil>: Invalid value: null: some validation rules were not checked")]
+    [InlineData(
+        "size\":1,\"start\":\"2026-01-01\"",
+        "spec.start: Invalid value: \"2026-01-01\": spec.start in body must be of type date-time: \"2026-01-01\", <nil>: Invalid value: null: some validation rules were not checked"
+    )]
     [InlineData("size\":1,\"start\":\"2026-02-30T10:00:00Z\"", "spec.start in body must be of type date-time")]
     [InlineData("size\":1,\"start\":\"2026-02-20T24:00:00Z\"", "spec.start in body must be of type date-time")]
     [InlineData("size\":1,\"start\":\"2026-02-20T10:00:00\"", "spec.start in body must be of type date-time")]
-    [InlineData("size\":1,\"day\":\"2026-02-30\"", "spec.day: Invalid value: \"2026-02-30\": spec.day in body must be of type date: \"2026-02-30\"")]
+    [InlineData(
+        "size\":1,\"day\":\"2026-02-30\"",
+        "spec.day: Invalid value: \"2026-02-30\": spec.day in body must be of type date: \"2026-02-30\""
+    )]
     public async Task Each_rule_of_the_schema_is_kept(string field, string message)
     {
         foreach (var server in (string[])[EveryApiServer.SandboxName, EveryApiServer.RealName])
@@ -150,10 +166,18 @@ public sealed class CustomResourceCases(EveryApiServer servers) : ApiCase(server
         var (api, ns, group) = await DefineAsync(server);
         var path = $"{Widgets(group, ns)}/w";
         await api.PatchAsync($"{path}?fieldManager=m1", Widget(group, "w", "\"size\":3,\"parts\":[{\"name\":\"a\",\"count\":1}]"), "apply");
-        var both = await api.PatchAsync($"{path}?fieldManager=m2", Widget(group, "w", "\"size\":3,\"parts\":[{\"name\":\"b\",\"count\":2}]"), "apply");
+        var both = await api.PatchAsync(
+            $"{path}?fieldManager=m2",
+            Widget(group, "w", "\"size\":3,\"parts\":[{\"name\":\"b\",\"count\":2}]"),
+            "apply"
+        );
         both.Code.Should().Be(200, both.Text);
         both.Body!["spec"]!["parts"]!.AsArray().Select(p => (string?)p!["name"]).Should().Equal("a", "b");
-        var clash = await api.PatchAsync($"{path}?fieldManager=m2", Widget(group, "w", "\"size\":3,\"parts\":[{\"name\":\"a\",\"count\":5}]"), "apply");
+        var clash = await api.PatchAsync(
+            $"{path}?fieldManager=m2",
+            Widget(group, "w", "\"size\":3,\"parts\":[{\"name\":\"a\",\"count\":5}]"),
+            "apply"
+        );
         clash.Code.Should().Be(409);
         clash.Message.Should().Be("Apply failed with 1 conflict: conflict with \"m1\": .spec.parts[name=\"a\"].count");
     }
@@ -171,7 +195,10 @@ public sealed class CustomResourceCases(EveryApiServer servers) : ApiCase(server
     public async Task An_invalid_definition_is_refused(string server)
     {
         var api = await On(server);
-        var reply = await api.PostAsync(Crds, """{"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition","metadata":{"name":"wrong.example.dev"},"spec":{"group":"example.dev","scope":"Namespaced","names":{"plural":"things","kind":"Thing"},"versions":[{"name":"v1","served":true,"storage":true,"schema":{"openAPIV3Schema":{"type":"object"}}}]}}""");
+        var reply = await api.PostAsync(
+            Crds,
+            """{"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition","metadata":{"name":"wrong.example.dev"},"spec":{"group":"example.dev","scope":"Namespaced","names":{"plural":"things","kind":"Thing"},"versions":[{"name":"v1","served":true,"storage":true,"schema":{"openAPIV3Schema":{"type":"object"}}}]}}"""
+        );
         reply.Code.Should().Be(422);
         reply.Message.Should().Contain("metadata.name: Invalid value: \"wrong.example.dev\": must be spec.names.plural+\".\"+spec.group");
     }
@@ -212,9 +239,10 @@ public sealed class CustomResourceCases(EveryApiServer servers) : ApiCase(server
 
     private static string Widgets(string group, string ns) => $"/apis/{group}/v1/namespaces/{ns}/widgets";
 
-    private static string Widget(string group, string name, string spec) => """
-        {"apiVersion":"GROUP/v1","kind":"Widget","metadata":{"name":"NAME"},"spec":{SPEC}}
-        """.Replace("GROUP", group).Replace("NAME", name).Replace("SPEC", spec);
+    private static string Widget(string group, string name, string spec) =>
+        """
+            {"apiVersion":"GROUP/v1","kind":"Widget","metadata":{"name":"NAME"},"spec":{SPEC}}
+            """.Replace("GROUP", group).Replace("NAME", name).Replace("SPEC", spec);
 
     /// <summary>The definition the cases share, or one of a case's own where it is to be deleted.</summary>
     private async Task<(ApiServerUnderTest Api, string Namespace, string Group)> DefineAsync(string server, bool own = false)
@@ -245,11 +273,18 @@ public sealed class CustomResourceCases(EveryApiServer servers) : ApiCase(server
         var crd = """
             {"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition","metadata":{"name":"widgets.GROUP"},
             "spec":{"group":"GROUP","scope":"Namespaced","names":{"plural":"widgets","kind":"Widget"},"versions":[VERSIONS]}}
-            """.Replace("VERSIONS", version.Replace("VERSION", "v1").Replace("STORAGE", "true") + "," + version.Replace("VERSION", "v1alpha1").Replace("STORAGE", "false"))
-            .Replace("SCHEMA", schema).Replace("GROUP", group);
+            """.Replace(
+            "VERSIONS",
+            version.Replace("VERSION", "v1").Replace("STORAGE", "true")
+                + ","
+                + version.Replace("VERSION", "v1alpha1").Replace("STORAGE", "false")
+        ).Replace("SCHEMA", schema).Replace("GROUP", group);
         var reply = await api.PostAsync(Crds, crd);
         reply.Code.Should().Be(201, reply.Text);
-        await api.UntilAsync($"{Crds}/widgets.{group}", r => r.Body!["status"]?["conditions"] is JsonArray c && c.Any(x => (string?)x!["type"] == "Established" && (string?)x["status"] == "True"));
+        await api.UntilAsync($"{Crds}/widgets.{group}", r =>
+            r.Body!["status"]?["conditions"] is JsonArray c
+            && c.Any(x => (string?)x!["type"] == "Established" && (string?)x["status"] == "True")
+        );
         var ns = await api.NamespaceAsync();
         await api.UntilAsync($"/apis/{group}/v1/namespaces/{ns}/widgets", r => r.Code == 200);
         if (!own)

@@ -28,7 +28,9 @@ public sealed class DeleteCases(EveryApiServer servers) : ApiCase(servers)
         await api.PostAsync(ConfigMaps(ns), ConfigMap("x"));
         var reply = await api.DeleteAsync($"{ConfigMaps(ns)}/x", """{"preconditions":{"uid":"11111111-2222-4333-8444-555555555555"}}""");
         reply.Code.Should().Be(409);
-        reply.Message.Should().Contain("the UID in the precondition (11111111-2222-4333-8444-555555555555) does not match the UID in record");
+        reply
+            .Message.Should()
+            .Contain("the UID in the precondition (11111111-2222-4333-8444-555555555555) does not match the UID in record");
         (await api.DeleteAsync($"{ConfigMaps(ns)}/x", """{"preconditions":{"resourceVersion":"1"}}""")).Code.Should().Be(409);
         (await api.GetAsync($"{ConfigMaps(ns)}/x")).Code.Should().Be(200);
     }
@@ -45,7 +47,9 @@ public sealed class DeleteCases(EveryApiServer servers) : ApiCase(servers)
         ((long?)reply.Body["metadata"]!["deletionGracePeriodSeconds"]).Should().Be(0);
         var added = await api.PatchAsync($"{ConfigMaps(ns)}/x", """{"metadata":{"finalizers":["example.dev/hold","example.dev/new"]}}""");
         added.Code.Should().Be(422);
-        added.Message.Should().Contain("no new finalizers can be added if the object is being deleted, found new finalizers []string{\"example.dev/new\"}");
+        added
+            .Message.Should()
+            .Contain("no new finalizers can be added if the object is being deleted, found new finalizers []string{\"example.dev/new\"}");
         (await api.PatchAsync($"{ConfigMaps(ns)}/x", """{"data":{"still":"alive"}}""")).Code.Should().Be(200);
         (await api.PatchAsync($"{ConfigMaps(ns)}/x", """{"metadata":{"finalizers":null}}""")).Code.Should().Be(200);
         (await api.GetAsync($"{ConfigMaps(ns)}/x")).Code.Should().Be(404);
@@ -166,7 +170,10 @@ public sealed class DeleteCases(EveryApiServer servers) : ApiCase(servers)
     private static async Task<string> OwnerAsync(ApiServerUnderTest api, string ns, string childMetadata = "")
     {
         var uid = (string)(await api.PostAsync(ConfigMaps(ns), ConfigMap("owner"))).Body!["metadata"]!["uid"]!;
-        var child = ConfigMap("child", metadata: $$""","ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"owner","uid":"{{uid}}","blockOwnerDeletion":true}]{{childMetadata}}""");
+        var child = ConfigMap(
+            "child",
+            metadata: $$""","ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"owner","uid":"{{uid}}","blockOwnerDeletion":true}]{{childMetadata}}"""
+        );
         (await api.PostAsync(ConfigMaps(ns), child)).Code.Should().Be(201);
         return uid;
     }

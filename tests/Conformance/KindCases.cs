@@ -33,7 +33,11 @@ public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
         var api = await On(server);
         var ns = await api.NamespaceAsync();
         await api.PostAsync(Jobs(ns), Job("x"));
-        var reply = await api.PatchAsync($"{Jobs(ns)}/x", """{"spec":{"template":{"spec":{"containers":[{"name":"main","image":"other:1"}]}}}}""", "strategic");
+        var reply = await api.PatchAsync(
+            $"{Jobs(ns)}/x",
+            """{"spec":{"template":{"spec":{"containers":[{"name":"main","image":"other:1"}]}}}}""",
+            "strategic"
+        );
         reply.Code.Should().Be(422);
         reply.Message.Should().StartWith("Job.batch \"x\" is invalid: spec.template: Invalid value:").And.Contain("field is immutable");
         (await api.PatchAsync($"{Jobs(ns)}/x", """{"spec":{"completions":5}}""")).Code.Should().Be(422);
@@ -45,12 +49,22 @@ public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
-        const string requests = """{"devices":{"requests":[{"name":"gpu","exactly":{"deviceClassName":"gpu.nvidia.com"}},{"name":"all","firstAvailable":[{"name":"a","deviceClassName":"c","allocationMode":"All"}]}]}}""";
+        const string requests =
+            """{"devices":{"requests":[{"name":"gpu","exactly":{"deviceClassName":"gpu.nvidia.com"}},{"name":"all","firstAvailable":[{"name":"a","deviceClassName":"c","allocationMode":"All"}]}]}}""";
         var claims = $"/apis/resource.k8s.io/v1/namespaces/{ns}/resourceclaims";
-        const string status = """{"allocation":{"devices":{"results":[{"request":"gpu","driver":"gpu.nvidia.com","pool":"n1","device":"gpu-0"}]}},"reservedFor":[{"resource":"pods","name":"p","uid":"u"}]}""";
-        var made = await api.PostAsync(claims, """{"apiVersion":"resource.k8s.io/v1","kind":"ResourceClaim","metadata":{"name":"x"},"spec":REQUESTS,"status":STATUS}""".Replace("REQUESTS", requests).Replace("STATUS", status));
+        const string status =
+            """{"allocation":{"devices":{"results":[{"request":"gpu","driver":"gpu.nvidia.com","pool":"n1","device":"gpu-0"}]}},"reservedFor":[{"resource":"pods","name":"p","uid":"u"}]}""";
+        var made = await api.PostAsync(
+            claims,
+            """{"apiVersion":"resource.k8s.io/v1","kind":"ResourceClaim","metadata":{"name":"x"},"spec":REQUESTS,"status":STATUS}"""
+                .Replace("REQUESTS", requests)
+                .Replace("STATUS", status)
+        );
         made.Code.Should().Be(201, "{0}", made.Message);
-        made.Body!["spec"]!["devices"]!["requests"]![0]!["exactly"]!.ToJsonString().Should().Be("""{"deviceClassName":"gpu.nvidia.com","allocationMode":"ExactCount","count":1}""");
+        made.Body!["spec"]!["devices"]!["requests"]![0]!["exactly"]!
+            .ToJsonString()
+            .Should()
+            .Be("""{"deviceClassName":"gpu.nvidia.com","allocationMode":"ExactCount","count":1}""");
         made.Body["spec"]!["devices"]!["requests"]![1]!["firstAvailable"]![0]!["count"].Should().BeNull();
         made.Body["status"]?["allocation"].Should().BeNull("the status is written by its subresource");
         var changed = await api.PatchAsync($"{claims}/x", """{"spec":{"devices":{"requests":[]}}}""");
@@ -59,9 +73,22 @@ public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
         allocated.Code.Should().Be(200, "{0}", allocated.Message);
         ((string?)allocated.Body!["status"]!["allocation"]!["devices"]!["results"]![0]!["device"]).Should().Be("gpu-0");
 
-        var template = await api.PostAsync($"/apis/resource.k8s.io/v1/namespaces/{ns}/resourceclaimtemplates", """{"apiVersion":"resource.k8s.io/v1","kind":"ResourceClaimTemplate","metadata":{"name":"t"},"spec":{"spec":REQUESTS}}""".Replace("REQUESTS", requests));
+        var template = await api.PostAsync(
+            $"/apis/resource.k8s.io/v1/namespaces/{ns}/resourceclaimtemplates",
+            """{"apiVersion":"resource.k8s.io/v1","kind":"ResourceClaimTemplate","metadata":{"name":"t"},"spec":{"spec":REQUESTS}}""".Replace(
+                "REQUESTS",
+                requests
+            )
+        );
         ((long?)template.Body!["spec"]!["spec"]!["devices"]!["requests"]![0]!["exactly"]!["count"]).Should().Be(1);
-        (await api.PostAsync(claims, """{"apiVersion":"resource.k8s.io/v1","kind":"ResourceClaim","metadata":{"name":"y"},"spec":{"devices":{"requests":[{"name":"gpu","exactly":{}}]}}}""")).Code.Should().Be(422);
+        (
+            await api.PostAsync(
+                claims,
+                """{"apiVersion":"resource.k8s.io/v1","kind":"ResourceClaim","metadata":{"name":"y"},"spec":{"devices":{"requests":[{"name":"gpu","exactly":{}}]}}}"""
+            )
+        )
+            .Code.Should()
+            .Be(422);
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
@@ -69,15 +96,21 @@ public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
     {
         var api = await On(server);
         var name = await api.NamespaceAsync();
-        var slice = await api.PostAsync("/apis/resource.k8s.io/v1/resourceslices", """
+        var slice = await api.PostAsync(
+            "/apis/resource.k8s.io/v1/resourceslices",
+            """
             {"apiVersion":"resource.k8s.io/v1","kind":"ResourceSlice","metadata":{"name":"NAME"},"spec":{"driver":"gpu.nvidia.com","nodeName":"NAME","pool":{"name":"NAME","generation":1,"resourceSliceCount":1},
             "devices":[{"name":"gpu-0","attributes":{"type":{"string":"gpu"},"productName":{"string":"NVIDIA H100 80GB HBM3"}},"capacity":{"memory":{"value":"80Gi"}}}]}}
-            """.Replace("NAME", name));
+            """.Replace("NAME", name)
+        );
         slice.Code.Should().Be(201, "{0}", slice.Message);
         ((string?)slice.Body!["spec"]!["devices"]![0]!["capacity"]!["memory"]!["value"]).Should().Be("80Gi");
-        var kind = await api.PostAsync("/apis/resource.k8s.io/v1/deviceclasses", """
+        var kind = await api.PostAsync(
+            "/apis/resource.k8s.io/v1/deviceclasses",
+            """
             {"apiVersion":"resource.k8s.io/v1","kind":"DeviceClass","metadata":{"name":"NAME"},"spec":{"selectors":[{"cel":{"expression":"device.driver == 'gpu.nvidia.com'"}}],"extendedResourceName":"example.com/NAME"}}
-            """.Replace("NAME", name));
+            """.Replace("NAME", name)
+        );
         kind.Code.Should().Be(201, "{0}", kind.Message);
         ((string?)kind.Body!["spec"]!["selectors"]![0]!["cel"]!["expression"]).Should().Be("device.driver == 'gpu.nvidia.com'");
         await api.DeleteAsync($"/apis/resource.k8s.io/v1/resourceslices/{name}");
@@ -101,7 +134,10 @@ public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
         var ns = await api.NamespaceAsync();
         var spec = (await api.PostAsync(Deployments(ns), Deployment("web", replicas: null))).Body!["spec"]!;
         ((long?)spec["replicas"]).Should().Be(1);
-        spec["strategy"]!.ToJsonString().Should().Be("""{"type":"RollingUpdate","rollingUpdate":{"maxUnavailable":"25%","maxSurge":"25%"}}""");
+        spec["strategy"]!
+            .ToJsonString()
+            .Should()
+            .Be("""{"type":"RollingUpdate","rollingUpdate":{"maxUnavailable":"25%","maxSurge":"25%"}}""");
         ((long?)spec["revisionHistoryLimit"]).Should().Be(10);
         ((long?)spec["progressDeadlineSeconds"]).Should().Be(600);
     }
@@ -111,11 +147,21 @@ public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
-        var wrong = await api.PostAsync(Deployments(ns), Deployment("web").Replace("\"matchLabels\":{\"app\":\"web\"}", "\"matchLabels\":{\"app\":\"other\"}"));
+        var wrong = await api.PostAsync(
+            Deployments(ns),
+            Deployment("web").Replace("\"matchLabels\":{\"app\":\"web\"}", "\"matchLabels\":{\"app\":\"other\"}")
+        );
         wrong.Code.Should().Be(422);
-        wrong.Message.Should().Be("Deployment.apps \"web\" is invalid: spec.template.metadata.labels: Invalid value: {\"app\":\"web\"}: `selector` does not match template `labels`");
+        wrong
+            .Message.Should()
+            .Be(
+                "Deployment.apps \"web\" is invalid: spec.template.metadata.labels: Invalid value: {\"app\":\"web\"}: `selector` does not match template `labels`"
+            );
         await api.PostAsync(Deployments(ns), Deployment("web"));
-        var changed = await api.PatchAsync($"{Deployments(ns)}/web", """{"spec":{"selector":{"matchLabels":{"app":"x"}},"template":{"metadata":{"labels":{"app":"x"}}}}}""");
+        var changed = await api.PatchAsync(
+            $"{Deployments(ns)}/web",
+            """{"spec":{"selector":{"matchLabels":{"app":"x"}},"template":{"metadata":{"labels":{"app":"x"}}}}}"""
+        );
         changed.Code.Should().Be(422);
         changed.Message.Should().Contain("spec.selector: Invalid value:").And.Contain("field is immutable");
     }
@@ -134,7 +180,9 @@ public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
         warned.Code.Should().Be(201);
         warned.Warnings.Should().HaveCount(2);
         ((long?)warned.Body!["spec"]!["parallelism"]).Should().Be(2, "the last one wins");
-        (await api.PostAsync($"{Jobs(ns)}?fieldValidation=Ignore", body.Replace("\"name\":\"x\"", "\"name\":\"y1\""))).Warnings.Should().BeEmpty();
+        (await api.PostAsync($"{Jobs(ns)}?fieldValidation=Ignore", body.Replace("\"name\":\"x\"", "\"name\":\"y1\"")))
+            .Warnings.Should()
+            .BeEmpty();
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
@@ -142,7 +190,12 @@ public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
-        var pod = (await api.PostAsync(Pods(ns), """{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p"},"spec":{"containers":[{"name":"main","image":"app","resources":{"limits":{"nvidia.com/gpu":2,"cpu":0.5,"memory":"1024Mi"}}}]}}""")).Body!;
+        var pod = (
+            await api.PostAsync(
+                Pods(ns),
+                """{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p"},"spec":{"containers":[{"name":"main","image":"app","resources":{"limits":{"nvidia.com/gpu":2,"cpu":0.5,"memory":"1024Mi"}}}]}}"""
+            )
+        ).Body!;
         ((string?)pod["spec"]!["restartPolicy"]).Should().Be("Always");
         ((long?)pod["spec"]!["terminationGracePeriodSeconds"]).Should().Be(30);
         ((string?)pod["spec"]!["schedulerName"]).Should().Be("default-scheduler");
@@ -154,7 +207,11 @@ public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
         ((string?)resources["requests"]!["nvidia.com/gpu"]).Should().Be("2");
         ((string?)resources["limits"]!["cpu"]).Should().Be("500m");
         ((string?)resources["limits"]!["memory"]).Should().Be("1Gi");
-        pod["spec"]!["tolerations"]!.AsArray().Select(t => (string?)t!["key"]).Should().BeEquivalentTo("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable");
+        pod["spec"]!["tolerations"]!
+            .AsArray()
+            .Select(t => (string?)t!["key"])
+            .Should()
+            .BeEquivalentTo("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable");
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
@@ -176,7 +233,8 @@ public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
         var api = await On(server);
         var ns = await api.NamespaceAsync();
         await api.PostAsync(Pods(ns), Pod("p"));
-        var binding = """{"apiVersion":"v1","kind":"Binding","metadata":{"name":"p"},"target":{"apiVersion":"v1","kind":"Node","name":"n1"}}""";
+        var binding =
+            """{"apiVersion":"v1","kind":"Binding","metadata":{"name":"p"},"target":{"apiVersion":"v1","kind":"Node","name":"n1"}}""";
         (await api.PostAsync($"{Pods(ns)}/p/binding", binding)).Code.Should().Be(201);
         var pod = (await api.GetAsync($"{Pods(ns)}/p")).Body!;
         ((string?)pod["spec"]!["nodeName"]).Should().Be("n1");
@@ -190,7 +248,14 @@ public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
         var api = await On(server);
         var ns = await api.NamespaceAsync();
         await api.PostAsync(Pods(ns), Pod("p"));
-        (await api.PostAsync($"{Pods(ns)}/p/eviction", $$$"""{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":"p","namespace":"{{{ns}}}"}}""")).Code.Should().Be(201);
+        (
+            await api.PostAsync(
+                $"{Pods(ns)}/p/eviction",
+                $$$"""{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":"p","namespace":"{{{ns}}}"}}"""
+            )
+        )
+            .Code.Should()
+            .Be(201);
         (await api.GetAsync($"{Pods(ns)}/p")).Code.Should().Be(404);
     }
 
@@ -202,7 +267,17 @@ public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
         var reply = await api.PostAsync(Pods(ns), Pod("p", "\"priorityClassName\":\"nothing\","));
         reply.Code.Should().Be(403);
         reply.Message.Should().Be("pods \"p\" is forbidden: no PriorityClass with name nothing was found");
-        ((long?)(await api.PostAsync(Pods(ns), Pod("p", "\"priorityClassName\":\"system-cluster-critical\",").Replace("\"name\":\"p\"", "\"name\":\"p2\""))).Body!["spec"]!["priority"]).Should().Be(2_000_000_000);
+        (
+            (long?)
+                (
+                    await api.PostAsync(
+                        Pods(ns),
+                        Pod("p", "\"priorityClassName\":\"system-cluster-critical\",").Replace("\"name\":\"p\"", "\"name\":\"p2\"")
+                    )
+                ).Body!["spec"]!["priority"]
+        )
+            .Should()
+            .Be(2_000_000_000);
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
@@ -210,7 +285,10 @@ public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
-        await api.PostAsync(ConfigMaps(ns), """{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"x"},"immutable":true,"data":{"a":"1"}}""");
+        await api.PostAsync(
+            ConfigMaps(ns),
+            """{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"x"},"immutable":true,"data":{"a":"1"}}"""
+        );
         var reply = await api.PatchAsync($"{ConfigMaps(ns)}/x", """{"data":{"a":"2"}}""");
         reply.Code.Should().Be(422);
         reply.Message.Should().Be("ConfigMap \"x\" is invalid: data: Forbidden: field is immutable when `immutable` is set");
@@ -221,7 +299,10 @@ public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
-        var reply = await api.PostAsync($"/api/v1/namespaces/{ns}/secrets", """{"apiVersion":"v1","kind":"Secret","metadata":{"name":"s"},"stringData":{"a":"hello"}}""");
+        var reply = await api.PostAsync(
+            $"/api/v1/namespaces/{ns}/secrets",
+            """{"apiVersion":"v1","kind":"Secret","metadata":{"name":"s"},"stringData":{"a":"hello"}}"""
+        );
         ((string?)reply.Body!["data"]!["a"]).Should().Be("aGVsbG8=");
         ((string?)reply.Body["type"]).Should().Be("Opaque");
         reply.Body["stringData"].Should().BeNull();
@@ -244,8 +325,14 @@ public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
         ((string?)core["eventTime"]).Should().Be("2026-11-21T10:00:00.123456Z");
         var found = await api.GetAsync($"/apis/events.k8s.io/v1/namespaces/{ns}/events?fieldSelector=reason%3DSuspended");
         found.Body!["items"]!.AsArray().Should().ContainSingle();
-        (await api.GetAsync($"/api/v1/namespaces/{ns}/events?fieldSelector=involvedObject.name%3Dtrain,type%3DWarning")).Body!["items"]!.AsArray().Should().ContainSingle();
-        (await api.GetAsync($"/api/v1/namespaces/{ns}/events?fieldSelector=involvedObject.name%3Dother")).Body!["items"]!.AsArray().Should().BeEmpty();
+        (await api.GetAsync($"/api/v1/namespaces/{ns}/events?fieldSelector=involvedObject.name%3Dtrain,type%3DWarning")).Body!["items"]!
+            .AsArray()
+            .Should()
+            .ContainSingle();
+        (await api.GetAsync($"/api/v1/namespaces/{ns}/events?fieldSelector=involvedObject.name%3Dother")).Body!["items"]!
+            .AsArray()
+            .Should()
+            .BeEmpty();
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
@@ -285,10 +372,20 @@ public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
         var api = await On(server);
         var ns = await api.NamespaceAsync();
         var path = $"/apis/coordination.k8s.io/v1/namespaces/{ns}/leases";
-        var reply = await api.PostAsync(path, """{"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":"l"},"spec":{"holderIdentity":"a","leaseDurationSeconds":0}}""");
+        var reply = await api.PostAsync(
+            path,
+            """{"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":"l"},"spec":{"holderIdentity":"a","leaseDurationSeconds":0}}"""
+        );
         reply.Code.Should().Be(422);
         reply.Message.Should().Contain("spec.leaseDurationSeconds: Invalid value: 0: must be greater than 0");
-        (await api.PostAsync(path, """{"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":"l"},"spec":{"holderIdentity":"a","leaseDurationSeconds":15,"renewTime":"2026-11-21T10:00:00.000001Z"}}""")).Code.Should().Be(201);
+        (
+            await api.PostAsync(
+                path,
+                """{"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":"l"},"spec":{"holderIdentity":"a","leaseDurationSeconds":15,"renewTime":"2026-11-21T10:00:00.000001Z"}}"""
+            )
+        )
+            .Code.Should()
+            .Be(201);
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
@@ -311,7 +408,13 @@ public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
     {
         var api = await On(server);
         var name = $"node-{Environment.ProcessId}";
-        var reply = await api.PostAsync("/api/v1/nodes", """{"apiVersion":"v1","kind":"Node","metadata":{"name":"NAME"},"status":{"capacity":{"nvidia.com/gpu":"8","cpu":"64"}}}""".Replace("NAME", name));
+        var reply = await api.PostAsync(
+            "/api/v1/nodes",
+            """{"apiVersion":"v1","kind":"Node","metadata":{"name":"NAME"},"status":{"capacity":{"nvidia.com/gpu":"8","cpu":"64"}}}""".Replace(
+                "NAME",
+                name
+            )
+        );
         reply.Code.Should().Be(201, reply.Text);
         ((string?)reply.Body!["status"]!["capacity"]!["nvidia.com/gpu"]).Should().Be("8");
         ((string?)reply.Body["status"]!["allocatable"]!["nvidia.com/gpu"]).Should().Be("8");
@@ -322,7 +425,10 @@ public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
     public async Task Reviews_are_answered(string server)
     {
         var api = await On(server);
-        var reply = await api.PostAsync("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", """{"apiVersion":"authorization.k8s.io/v1","kind":"SelfSubjectAccessReview","spec":{"resourceAttributes":{"verb":"create","resource":"pods"}}}""");
+        var reply = await api.PostAsync(
+            "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+            """{"apiVersion":"authorization.k8s.io/v1","kind":"SelfSubjectAccessReview","spec":{"resourceAttributes":{"verb":"create","resource":"pods"}}}"""
+        );
         reply.Code.Should().Be(201);
         ((bool?)reply.Body!["status"]!["allowed"]).Should().BeTrue();
     }
@@ -332,8 +438,14 @@ public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
-        await api.PostAsync($"/api/v1/namespaces/{ns}/serviceaccounts", """{"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"robot"}}""");
-        var reply = await api.PostAsync($"/api/v1/namespaces/{ns}/serviceaccounts/robot/token", """{"apiVersion":"authentication.k8s.io/v1","kind":"TokenRequest","spec":{"expirationSeconds":600}}""");
+        await api.PostAsync(
+            $"/api/v1/namespaces/{ns}/serviceaccounts",
+            """{"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"robot"}}"""
+        );
+        var reply = await api.PostAsync(
+            $"/api/v1/namespaces/{ns}/serviceaccounts/robot/token",
+            """{"apiVersion":"authentication.k8s.io/v1","kind":"TokenRequest","spec":{"expirationSeconds":600}}"""
+        );
         reply.Code.Should().Be(201, reply.Text);
         ((string)reply.Body!["status"]!["token"]!).Split('.').Should().HaveCount(3);
     }
@@ -343,7 +455,10 @@ public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
-        var reply = await api.PostAsync($"/api/v1/namespaces/{ns}/services", """{"apiVersion":"v1","kind":"Service","metadata":{"name":"s"},"spec":{"selector":{"app":"x"},"ports":[{"port":80}]}}""");
+        var reply = await api.PostAsync(
+            $"/api/v1/namespaces/{ns}/services",
+            """{"apiVersion":"v1","kind":"Service","metadata":{"name":"s"},"spec":{"selector":{"app":"x"},"ports":[{"port":80}]}}"""
+        );
         reply.Code.Should().Be(201, reply.Text);
         ((string?)reply.Body!["spec"]!["type"]).Should().Be("ClusterIP");
         ((string?)reply.Body["spec"]!["clusterIP"]).Should().StartWith("10.");
@@ -351,7 +466,8 @@ public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
         ((long?)reply.Body["spec"]!["ports"]![0]!["targetPort"]).Should().Be(80);
     }
 
-    private static string Event(string ns) => """
-        {"apiVersion":"events.k8s.io/v1","kind":"Event","metadata":{"name":"e"},"eventTime":"2026-11-21T10:00:00.123456Z","reportingController":"bursar.dev/operator","reportingInstance":"pod-1","action":"Suspend","reason":"Suspended","type":"Warning","note":"costs $2.295","regarding":{"apiVersion":"batch/v1","kind":"Job","name":"train","namespace":"NS"}}
-        """.Replace("NS", ns);
+    private static string Event(string ns) =>
+        """
+            {"apiVersion":"events.k8s.io/v1","kind":"Event","metadata":{"name":"e"},"eventTime":"2026-11-21T10:00:00.123456Z","reportingController":"bursar.dev/operator","reportingInstance":"pod-1","action":"Suspend","reason":"Suspended","type":"Warning","note":"costs $2.295","regarding":{"apiVersion":"batch/v1","kind":"Job","name":"train","namespace":"NS"}}
+            """.Replace("NS", ns);
 }

@@ -31,11 +31,25 @@ public sealed class ListWatchCases(EveryApiServer servers) : ApiCase(servers)
         await api.PostAsync(ConfigMaps(ns), ConfigMap("a", metadata: ""","labels":{"team":"x","n":"1"}"""));
         await api.PostAsync(ConfigMaps(ns), ConfigMap("b", metadata: ""","labels":{"team":"y"}"""));
         await api.PostAsync(ConfigMaps(ns), ConfigMap("c"));
-        foreach (var (selector, expected) in ((string, string[])[])[
-            ("team=x", ["a"]), ("team==y", ["b"]), ("team!=x", ["b", "c"]), ("team in (x,y)", ["a", "b"]), ("team notin (x)", ["b", "c"]),
-            ("team", ["a", "b"]), ("!team", ["c"]), ("team=x,n=1", ["a"]), ("n>0", ["a"])])
+        foreach (
+            var (selector, expected) in ((string, string[])[])
+                [
+                    ("team=x", ["a"]),
+                    ("team==y", ["b"]),
+                    ("team!=x", ["b", "c"]),
+                    ("team in (x,y)", ["a", "b"]),
+                    ("team notin (x)", ["b", "c"]),
+                    ("team", ["a", "b"]),
+                    ("!team", ["c"]),
+                    ("team=x,n=1", ["a"]),
+                    ("n>0", ["a"]),
+                ]
+        )
         {
-            Names(await api.GetAsync($"{ConfigMaps(ns)}?labelSelector={Uri.EscapeDataString(selector)}")).Where(n => n != "kube-root-ca.crt").Should().Equal(expected, selector);
+            Names(await api.GetAsync($"{ConfigMaps(ns)}?labelSelector={Uri.EscapeDataString(selector)}"))
+                .Where(n => n != "kube-root-ca.crt")
+                .Should()
+                .Equal(expected, selector);
         }
 
         (await api.GetAsync($"{ConfigMaps(ns)}?labelSelector={Uri.EscapeDataString("a in (")}")).Code.Should().Be(400);
@@ -138,7 +152,9 @@ public sealed class ListWatchCases(EveryApiServer servers) : ApiCase(servers)
         var api = await On(server);
         var ns = await api.NamespaceAsync();
         await api.PostAsync(Jobs(ns), Job("a"));
-        using var watch = await api.WatchAsync($"{Jobs(ns)}?sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true");
+        using var watch = await api.WatchAsync(
+            $"{Jobs(ns)}?sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
+        );
         var added = await watch.NextAsync();
         added!.Value.Type.Should().Be("ADDED");
         var end = await watch.NextAsync();
@@ -196,7 +212,12 @@ public sealed class ListWatchCases(EveryApiServer servers) : ApiCase(servers)
         await api.PostAsync(Deployments(ns), Deployment("web"));
         var table = (await api.GetAsync(Deployments(ns), "application/json;as=Table;v=v1;g=meta.k8s.io")).Body!;
         ((string?)table["kind"]).Should().Be("Table");
-        table["columnDefinitions"]!.AsArray().Where(c => (long)c!["priority"]! == 0).Select(c => (string?)c!["name"]).Should().Equal("Name", "Ready", "Up-to-date", "Available", "Age");
+        table["columnDefinitions"]!
+            .AsArray()
+            .Where(c => (long)c!["priority"]! == 0)
+            .Select(c => (string?)c!["name"])
+            .Should()
+            .Equal("Name", "Ready", "Up-to-date", "Available", "Age");
         table["rows"]![0]!["cells"]!.AsArray().Take(4).Select(c => c!.ToJsonString()).Should().Equal("\"web\"", "\"0/2\"", "0", "0");
         ((string?)table["rows"]![0]!["object"]!["kind"]).Should().Be("PartialObjectMetadata");
     }
@@ -215,7 +236,8 @@ public sealed class ListWatchCases(EveryApiServer servers) : ApiCase(servers)
         ((string?)one["metadata"]!["name"]).Should().Be("x");
     }
 
-    private static IEnumerable<string> Names(Reply list) => list.Body!["items"]!.AsArray().Select(i => (string)i!["metadata"]!["name"]!).Where(n => n != "kube-root-ca.crt");
+    private static IEnumerable<string> Names(Reply list) =>
+        list.Body!["items"]!.AsArray().Select(i => (string)i!["metadata"]!["name"]!).Where(n => n != "kube-root-ca.crt");
 
     private static long Version(JsonNode obj) => long.Parse((string)obj["metadata"]!["resourceVersion"]!);
 }

@@ -86,7 +86,11 @@ public sealed class ObjectCases(EveryApiServer servers) : ApiCase(servers)
         var reply = await api.PostAsync(ConfigMaps(ns), ConfigMap("Not_A_Name"));
         reply.Code.Should().Be(422);
         reply.Reason.Should().Be("Invalid");
-        reply.Message.Should().StartWith("ConfigMap \"Not_A_Name\" is invalid: metadata.name: Invalid value: \"Not_A_Name\": a lowercase RFC 1123 subdomain must consist of");
+        reply
+            .Message.Should()
+            .StartWith(
+                "ConfigMap \"Not_A_Name\" is invalid: metadata.name: Invalid value: \"Not_A_Name\": a lowercase RFC 1123 subdomain must consist of"
+            );
         ((string?)reply.Body!["details"]!["causes"]![0]!["field"]).Should().Be("metadata.name");
     }
 
@@ -107,7 +111,9 @@ public sealed class ObjectCases(EveryApiServer servers) : ApiCase(servers)
         var ns = await api.NamespaceAsync();
         var reply = await api.PostAsync(ConfigMaps(ns), ConfigMap("x", metadata: ""","labels":{"a":"not a value!"}"""));
         reply.Code.Should().Be(422);
-        reply.Message.Should().Contain("metadata.labels: Invalid value: \"not a value!\": a valid label must be an empty string or consist of");
+        reply
+            .Message.Should()
+            .Contain("metadata.labels: Invalid value: \"not a value!\": a valid label must be an empty string or consist of");
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
@@ -130,7 +136,11 @@ public sealed class ObjectCases(EveryApiServer servers) : ApiCase(servers)
         var reply = await api.PutAsync($"{Jobs(ns)}/x", created.ToJsonString());
         reply.Code.Should().Be(409);
         reply.Reason.Should().Be("Conflict");
-        reply.Message.Should().Be("Operation cannot be fulfilled on jobs.batch \"x\": the object has been modified; please apply your changes to the latest version and try again");
+        reply
+            .Message.Should()
+            .Be(
+                "Operation cannot be fulfilled on jobs.batch \"x\": the object has been modified; please apply your changes to the latest version and try again"
+            );
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
@@ -143,7 +153,9 @@ public sealed class ObjectCases(EveryApiServer servers) : ApiCase(servers)
         second.Code.Should().Be(200);
         second.Body!["data"]!["a"].Should().BeNull();
         ((string?)second.Body["metadata"]!["uid"]).Should().Be((string?)first.Body!["metadata"]!["uid"]);
-        long.Parse((string)second.Body["metadata"]!["resourceVersion"]!).Should().BeGreaterThan(long.Parse((string)first.Body["metadata"]!["resourceVersion"]!));
+        long.Parse((string)second.Body["metadata"]!["resourceVersion"]!)
+            .Should()
+            .BeGreaterThan(long.Parse((string)first.Body["metadata"]!["resourceVersion"]!));
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
@@ -164,7 +176,10 @@ public sealed class ObjectCases(EveryApiServer servers) : ApiCase(servers)
         var api = await On(server);
         var ns = await api.NamespaceAsync();
         await api.PostAsync(ConfigMaps(ns), ConfigMap("x"));
-        var reply = await api.PutAsync($"{ConfigMaps(ns)}/x", ConfigMap("x", metadata: ""","uid":"11111111-2222-4333-8444-555555555555" """));
+        var reply = await api.PutAsync(
+            $"{ConfigMaps(ns)}/x",
+            ConfigMap("x", metadata: ""","uid":"11111111-2222-4333-8444-555555555555" """)
+        );
         reply.Code.Should().Be(409);
         reply.Message.Should().Contain("Precondition failed: UID in precondition: 11111111-2222-4333-8444-555555555555");
     }
@@ -190,7 +205,9 @@ public sealed class ObjectCases(EveryApiServer servers) : ApiCase(servers)
         Generation(await api.PatchAsync($"{Deployments(ns)}/web", """{"metadata":{"labels":{"a":"b"}}}""")).Should().Be(1);
         Generation(await api.PatchAsync($"{Deployments(ns)}/web/status", """{"status":{"replicas":2}}""")).Should().Be(1);
         Generation(await api.PatchAsync($"{Deployments(ns)}/web", """{"spec":{"replicas":3}}""")).Should().Be(2);
-        Generation(await api.PatchAsync($"{Deployments(ns)}/web", """{"metadata":{"annotations":{"a":"b"}}}""")).Should().Be(3, "a deployment's annotations count");
+        Generation(await api.PatchAsync($"{Deployments(ns)}/web", """{"metadata":{"annotations":{"a":"b"}}}"""))
+            .Should()
+            .Be(3, "a deployment's annotations count");
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
@@ -228,7 +245,9 @@ public sealed class ObjectCases(EveryApiServer servers) : ApiCase(servers)
         ((string?)reply.Body!["spec"]!["strategy"]!["type"]).Should().Be("RollingUpdate");
         (await api.GetAsync($"{Deployments(ns)}/web")).Code.Should().Be(404);
         await api.PostAsync(Deployments(ns), Deployment("web"));
-        ((long?)(await api.PatchAsync($"{Deployments(ns)}/web?dryRun=All", """{"spec":{"replicas":8}}""")).Body!["spec"]!["replicas"]).Should().Be(8);
+        ((long?)(await api.PatchAsync($"{Deployments(ns)}/web?dryRun=All", """{"spec":{"replicas":8}}""")).Body!["spec"]!["replicas"])
+            .Should()
+            .Be(8);
         (await api.DeleteAsync($"{Deployments(ns)}/web?dryRun=All")).Code.Should().Be(200);
         ((long?)(await api.GetAsync($"{Deployments(ns)}/web")).Body!["spec"]!["replicas"]).Should().Be(2);
     }
@@ -238,7 +257,11 @@ public sealed class ObjectCases(EveryApiServer servers) : ApiCase(servers)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
-        var reply = await api.PostAsync(ConfigMaps(ns), "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: yam\ndata:\n  a: |\n    two\n    lines\n  b: \"true\"\n", "application/yaml");
+        var reply = await api.PostAsync(
+            ConfigMaps(ns),
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: yam\ndata:\n  a: |\n    two\n    lines\n  b: \"true\"\n",
+            "application/yaml"
+        );
         reply.Code.Should().Be(201, reply.Text);
         ((string?)reply.Body!["data"]!["a"]).Should().Be("two\nlines\n");
         ((string?)reply.Body["data"]!["b"]).Should().Be("true");

@@ -11,7 +11,11 @@ public sealed class PatchCases(EveryApiServer servers) : ApiCase(servers)
         var api = await On(server);
         var ns = await api.NamespaceAsync();
         await api.PostAsync(Jobs(ns), Job("x"));
-        var reply = await api.PatchAsync($"{Jobs(ns)}/x", """[{"op":"test","path":"/spec/suspend","value":false},{"op":"replace","path":"/spec/suspend","value":true}]""", "json");
+        var reply = await api.PatchAsync(
+            $"{Jobs(ns)}/x",
+            """[{"op":"test","path":"/spec/suspend","value":false},{"op":"replace","path":"/spec/suspend","value":true}]""",
+            "json"
+        );
         reply.Code.Should().Be(200);
         ((bool?)reply.Body!["spec"]!["suspend"]).Should().BeTrue();
     }
@@ -22,7 +26,11 @@ public sealed class PatchCases(EveryApiServer servers) : ApiCase(servers)
         var api = await On(server);
         var ns = await api.NamespaceAsync();
         await api.PostAsync(Jobs(ns), Job("x"));
-        var reply = await api.PatchAsync($"{Jobs(ns)}/x", """[{"op":"test","path":"/spec/suspend","value":true},{"op":"replace","path":"/spec/suspend","value":true}]""", "json");
+        var reply = await api.PatchAsync(
+            $"{Jobs(ns)}/x",
+            """[{"op":"test","path":"/spec/suspend","value":true},{"op":"replace","path":"/spec/suspend","value":true}]""",
+            "json"
+        );
         reply.Code.Should().Be(422);
         reply.Reason.Should().Be("Invalid");
         reply.Message.Should().Be("the server rejected our request due to an error in our request");
@@ -35,7 +43,11 @@ public sealed class PatchCases(EveryApiServer servers) : ApiCase(servers)
         var api = await On(server);
         var ns = await api.NamespaceAsync();
         await api.PostAsync(ConfigMaps(ns), ConfigMap("x", "\"a\":\"1\",\"b\":\"2\""));
-        var reply = await api.PatchAsync($"{ConfigMaps(ns)}/x", """[{"op":"add","path":"/metadata/labels","value":{"x~y":"z"}},{"op":"remove","path":"/metadata/labels/x~0y"},{"op":"copy","from":"/data/a","path":"/data/c"},{"op":"move","from":"/data/b","path":"/data/d"},{"op":"remove","path":"/data/a"}]""", "json");
+        var reply = await api.PatchAsync(
+            $"{ConfigMaps(ns)}/x",
+            """[{"op":"add","path":"/metadata/labels","value":{"x~y":"z"}},{"op":"remove","path":"/metadata/labels/x~0y"},{"op":"copy","from":"/data/a","path":"/data/c"},{"op":"move","from":"/data/b","path":"/data/d"},{"op":"remove","path":"/data/a"}]""",
+            "json"
+        );
         reply.Code.Should().Be(200, reply.Text);
         reply.Body!["data"]!.ToJsonString().Should().Be("""{"c":"1","d":"2"}""");
     }
@@ -47,8 +59,12 @@ public sealed class PatchCases(EveryApiServer servers) : ApiCase(servers)
         var ns = await api.NamespaceAsync();
         await api.PostAsync(ConfigMaps(ns), ConfigMap("x"));
         (await api.PatchAsync($"{ConfigMaps(ns)}/x", """[{"op":"remove","path":"/data/zzz"}]""", "json")).Code.Should().Be(422);
-        (await api.PatchAsync($"{ConfigMaps(ns)}/x", """[{"op":"replace","path":"/data/zzz","value":"1"}]""", "json")).Code.Should().Be(200);
-        (await api.PatchAsync($"{ConfigMaps(ns)}/x", """[{"op":"replace","path":"/none/zzz","value":"1"}]""", "json")).Code.Should().Be(422);
+        (await api.PatchAsync($"{ConfigMaps(ns)}/x", """[{"op":"replace","path":"/data/zzz","value":"1"}]""", "json"))
+            .Code.Should()
+            .Be(200);
+        (await api.PatchAsync($"{ConfigMaps(ns)}/x", """[{"op":"replace","path":"/none/zzz","value":"1"}]""", "json"))
+            .Code.Should()
+            .Be(422);
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
@@ -78,11 +94,19 @@ public sealed class PatchCases(EveryApiServer servers) : ApiCase(servers)
         var api = await On(server);
         var ns = await api.NamespaceAsync();
         await api.PostAsync(Deployments(ns), Deployment("web"));
-        var reply = await api.PatchAsync($"{Deployments(ns)}/web", """{"spec":{"template":{"spec":{"containers":[{"name":"main","image":"app:2","env":[{"name":"A","value":"1"}]},{"name":"side","image":"side:1"}]}}}}""", "strategic");
+        var reply = await api.PatchAsync(
+            $"{Deployments(ns)}/web",
+            """{"spec":{"template":{"spec":{"containers":[{"name":"main","image":"app:2","env":[{"name":"A","value":"1"}]},{"name":"side","image":"side:1"}]}}}}""",
+            "strategic"
+        );
         reply.Code.Should().Be(200, reply.Text);
         var containers = reply.Body!["spec"]!["template"]!["spec"]!["containers"]!.AsArray();
         containers.Select(c => (string?)c!["name"] + "=" + (string?)c["image"]).Should().BeEquivalentTo("main=app:2", "side=side:1");
-        var removed = await api.PatchAsync($"{Deployments(ns)}/web", """{"spec":{"template":{"spec":{"containers":[{"name":"side","$patch":"delete"}]}}}}""", "strategic");
+        var removed = await api.PatchAsync(
+            $"{Deployments(ns)}/web",
+            """{"spec":{"template":{"spec":{"containers":[{"name":"side","$patch":"delete"}]}}}}""",
+            "strategic"
+        );
         removed.Body!["spec"]!["template"]!["spec"]!["containers"]!.AsArray().Should().ContainSingle();
     }
 
@@ -92,7 +116,11 @@ public sealed class PatchCases(EveryApiServer servers) : ApiCase(servers)
         var api = await On(server);
         var ns = await api.NamespaceAsync();
         await api.PostAsync(Deployments(ns), Deployment("web"));
-        var reply = await api.PatchAsync($"{Deployments(ns)}/web", """{"spec":{"strategy":{"$retainKeys":["type"],"type":"Recreate"}}}""", "strategic");
+        var reply = await api.PatchAsync(
+            $"{Deployments(ns)}/web",
+            """{"spec":{"strategy":{"$retainKeys":["type"],"type":"Recreate"}}}""",
+            "strategic"
+        );
         reply.Code.Should().Be(200, reply.Text);
         reply.Body!["spec"]!["strategy"]!.ToJsonString().Should().Be("""{"type":"Recreate"}""");
     }
@@ -105,7 +133,11 @@ public sealed class PatchCases(EveryApiServer servers) : ApiCase(servers)
         await api.PostAsync(ConfigMaps(ns), ConfigMap("x", metadata: ""","finalizers":["example.dev/a"]"""));
         var reply = await api.PatchAsync($"{ConfigMaps(ns)}/x", """{"metadata":{"finalizers":["example.dev/b"]}}""", "strategic");
         reply.Body!["metadata"]!["finalizers"]!.AsArray().Select(f => (string?)f).Should().BeEquivalentTo("example.dev/a", "example.dev/b");
-        var less = await api.PatchAsync($"{ConfigMaps(ns)}/x", """{"metadata":{"$deleteFromPrimitiveList/finalizers":["example.dev/a"]}}""", "strategic");
+        var less = await api.PatchAsync(
+            $"{ConfigMaps(ns)}/x",
+            """{"metadata":{"$deleteFromPrimitiveList/finalizers":["example.dev/a"]}}""",
+            "strategic"
+        );
         less.Body!["metadata"]!["finalizers"]!.AsArray().Select(f => (string?)f).Should().BeEquivalentTo("example.dev/b");
     }
 
@@ -140,7 +172,9 @@ public sealed class PatchCases(EveryApiServer servers) : ApiCase(servers)
         scale.Body["spec"]!["replicas"] = 5;
         ((long?)(await api.PutAsync($"{Deployments(ns)}/web/scale", scale.Body.ToJsonString())).Body!["spec"]!["replicas"]).Should().Be(5);
         (await api.PutAsync($"{Deployments(ns)}/web/scale", scale.Body.ToJsonString())).Code.Should().Be(409);
-        ((long?)(await api.PatchAsync($"{Deployments(ns)}/web/scale", """{"spec":{"replicas":0}}""")).Body!["spec"]!["replicas"] ?? 0).Should().Be(0);
+        ((long?)(await api.PatchAsync($"{Deployments(ns)}/web/scale", """{"spec":{"replicas":0}}""")).Body!["spec"]!["replicas"] ?? 0)
+            .Should()
+            .Be(0);
         ((long?)(await api.GetAsync($"{Deployments(ns)}/web")).Body!["spec"]!["replicas"]).Should().Be(0);
     }
 
@@ -150,8 +184,24 @@ public sealed class PatchCases(EveryApiServer servers) : ApiCase(servers)
         var api = await On(server);
         var ns = await api.NamespaceAsync();
         await api.PostAsync(Deployments(ns), Deployment("web"));
-        (await api.PatchAsync($"{Deployments(ns)}/web/scale", """[{"op":"test","path":"/spec/replicas","value":3},{"op":"replace","path":"/spec/replicas","value":1}]""", "json")).Code.Should().Be(422);
-        (await api.PatchAsync($"{Deployments(ns)}/web/scale", """[{"op":"test","path":"/spec/replicas","value":2},{"op":"replace","path":"/spec/replicas","value":1}]""", "json")).Code.Should().Be(200);
+        (
+            await api.PatchAsync(
+                $"{Deployments(ns)}/web/scale",
+                """[{"op":"test","path":"/spec/replicas","value":3},{"op":"replace","path":"/spec/replicas","value":1}]""",
+                "json"
+            )
+        )
+            .Code.Should()
+            .Be(422);
+        (
+            await api.PatchAsync(
+                $"{Deployments(ns)}/web/scale",
+                """[{"op":"test","path":"/spec/replicas","value":2},{"op":"replace","path":"/spec/replicas","value":1}]""",
+                "json"
+            )
+        )
+            .Code.Should()
+            .Be(200);
         ((long?)(await api.GetAsync($"{Deployments(ns)}/web")).Body!["spec"]!["replicas"]).Should().Be(1);
     }
 

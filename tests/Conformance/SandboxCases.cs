@@ -31,7 +31,14 @@ public sealed class SandboxCases : IAsyncLifetime
     [InlineData(503, "ServiceUnavailable")]
     public async Task Faults_answer_as_often_as_asked(int code, string reason)
     {
-        _sandbox.Faults.Add(new FaultRule(new Fault.Answer(code, RetryAfterSeconds: 3)) { Verb = "create", Resource = "configmaps", Times = 2 });
+        _sandbox.Faults.Add(
+            new FaultRule(new Fault.Answer(code, RetryAfterSeconds: 3))
+            {
+                Verb = "create",
+                Resource = "configmaps",
+                Times = 2,
+            }
+        );
         for (var i = 0; i < 2; i++)
         {
             var reply = await _api.PostAsync(ConfigMaps, ConfigMap("x"));
@@ -50,7 +57,14 @@ public sealed class SandboxCases : IAsyncLifetime
     [Fact]
     public async Task An_answer_can_be_lost_after_the_deed()
     {
-        _sandbox.Faults.Add(new FaultRule(new Fault.AnswerAfter(504)) { Verb = "create", Resource = "configmaps", Times = 1 });
+        _sandbox.Faults.Add(
+            new FaultRule(new Fault.AnswerAfter(504))
+            {
+                Verb = "create",
+                Resource = "configmaps",
+                Times = 1,
+            }
+        );
         (await _api.PostAsync(ConfigMaps, ConfigMap("x"))).Code.Should().Be(504);
         (await _api.GetAsync($"{ConfigMaps}/x")).Code.Should().Be(200);
     }
@@ -60,7 +74,10 @@ public sealed class SandboxCases : IAsyncLifetime
     {
         async Task<string> Run()
         {
-            await using var sandbox = await Sandbox.Sandbox.StartAsync(new SandboxOptions { Faults = new FaultPlan(new Random(7)) }, CancellationToken.None);
+            await using var sandbox = await Sandbox.Sandbox.StartAsync(
+                new SandboxOptions { Faults = new FaultPlan(new Random(7)) },
+                CancellationToken.None
+            );
             using var api = new ApiServerUnderTest("sandbox", EveryApiServer.SandboxClient(sandbox), true, true);
             sandbox.Faults.Add(new FaultRule(new Fault.Answer(500)) { Probability = 0.5 });
             var codes = "";
@@ -131,7 +148,9 @@ public sealed class SandboxCases : IAsyncLifetime
         using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(_sandbox.Address, "/api/v1/namespaces"));
         request.Headers.Host = "evil.example.com";
         request.Headers.Authorization = new System.Net.Http.Headers.AuthenticationHeaderValue("Bearer", _sandbox.Token);
-        using var client = new HttpClient(new SocketsHttpHandler { SslOptions = { RemoteCertificateValidationCallback = static (_, _, _, _) => true } });
+        using var client = new HttpClient(
+            new SocketsHttpHandler { SslOptions = { RemoteCertificateValidationCallback = static (_, _, _, _) => true } }
+        );
         using var reply = await client.SendAsync(request);
         ((int)reply.StatusCode).Should().Be(421);
     }
@@ -163,7 +182,10 @@ public sealed class SandboxCases : IAsyncLifetime
     [InlineData("portforward")]
     public async Task What_is_not_offered_is_said(string subresource)
     {
-        await _api.PostAsync($"/api/v1/namespaces/{_ns}/pods", """{"metadata":{"name":"p"},"spec":{"containers":[{"name":"c","image":"i"}]}}""");
+        await _api.PostAsync(
+            $"/api/v1/namespaces/{_ns}/pods",
+            """{"metadata":{"name":"p"},"spec":{"containers":[{"name":"c","image":"i"}]}}"""
+        );
         var reply = await _api.GetAsync($"/api/v1/namespaces/{_ns}/pods/p/{subresource}");
         reply.Code.Should().Be(501);
         reply.Message.Should().StartWith("the Sandbox does not offer").And.EndWith("use a real cluster for it");
@@ -171,7 +193,8 @@ public sealed class SandboxCases : IAsyncLifetime
 
     private string ConfigMaps => $"/api/v1/namespaces/{_ns}/configmaps";
 
-    private static string ConfigMap(string name, string value = "1") => """
-        {"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"NAME"},"data":{"a":"VALUE"}}
-        """.Replace("NAME", name).Replace("VALUE", value);
+    private static string ConfigMap(string name, string value = "1") =>
+        """
+            {"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"NAME"},"data":{"a":"VALUE"}}
+            """.Replace("NAME", name).Replace("VALUE", value);
 }

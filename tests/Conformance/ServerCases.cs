@@ -50,12 +50,18 @@ public sealed class ServerCases(EveryApiServer servers) : ApiCase(servers)
     {
         var api = await On(server);
         var groups = (await api.GetAsync("/apis")).Body!["groups"]!.AsArray().Select(g => (string?)g!["name"]);
-        groups.Should().Contain(["apps", "batch", "apiextensions.k8s.io", "coordination.k8s.io", "events.k8s.io", "rbac.authorization.k8s.io"]);
+        groups
+            .Should()
+            .Contain(["apps", "batch", "apiextensions.k8s.io", "coordination.k8s.io", "events.k8s.io", "rbac.authorization.k8s.io"]);
         var batch = (await api.GetAsync("/apis/batch/v1")).Body!;
         ((string?)batch["kind"]).Should().Be("APIResourceList");
         batch["resources"]!.AsArray().Select(r => (string?)r!["name"]).Should().Contain(["jobs", "jobs/status", "cronjobs"]);
         var pods = (await api.GetAsync("/api/v1")).Body!["resources"]!.AsArray().Single(r => (string?)r!["name"] == "pods")!;
-        pods["verbs"]!.AsArray().Select(v => (string?)v).Should().BeEquivalentTo("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch");
+        pods["verbs"]!
+            .AsArray()
+            .Select(v => (string?)v)
+            .Should()
+            .BeEquivalentTo("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch");
         pods["shortNames"]!.ToJsonString().Should().Be("[\"po\"]");
     }
 
@@ -66,7 +72,9 @@ public sealed class ServerCases(EveryApiServer servers) : ApiCase(servers)
         var reply = await api.GetAsync("/apis", "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList");
         ((string?)reply.Body!["kind"]).Should().Be("APIGroupDiscoveryList");
         var batch = reply.Body["items"]!.AsArray().Single(i => (string?)i!["metadata"]!["name"] == "batch")!;
-        var jobs = batch["versions"]!.AsArray().Single(v => (string?)v!["version"] == "v1")!["resources"]!.AsArray().Single(r => (string?)r!["resource"] == "jobs")!;
+        var jobs = batch["versions"]!.AsArray().Single(v => (string?)v!["version"] == "v1")!["resources"]!
+            .AsArray()
+            .Single(r => (string?)r!["resource"] == "jobs")!;
         ((string?)jobs["responseKind"]!["kind"]).Should().Be("Job");
         ((string?)jobs["scope"]).Should().Be("Namespaced");
         jobs["subresources"]!.AsArray().Select(s => (string?)s!["subresource"]).Should().Equal("status");

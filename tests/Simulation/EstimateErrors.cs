@@ -14,18 +14,22 @@ public sealed class EstimateErrors(ITestOutputHelper output)
     private const int Runs = 200;
     private static readonly double[] Shares = [0.10, 0.25, 0.50, 0.75];
 
-    /// <summary>Every family with the median and the 90th percentile of the error that half-way must not exceed, and how often the interval must hold the truth.</summary>
-    public static TheoryData<string, double, double, double> Families => new()
-    {
-        { "steady", 0.01, 0.02, 0.97 },
-        { "warm-up", 0.03, 0.05, 0.97 },
-        { "stragglers", 0.09, 0.40, 0.65 },
-        { "checkpoint pauses", 0.03, 0.22, 0.90 },
-        { "drifts up", 0.09, 0.20, 0.75 },
-        { "drifts down", 0.11, 0.20, 0.90 },
-        { "restarted", 0.03, 0.23, 0.75 },
-        { "late and lumpy", 0.02, 0.08, 0.95 },
-    };
+    /// <summary>
+    /// Every family with the median and the 90th percentile of the error that half-way must not exceed, and how often the interval must
+    /// hold the truth.
+    /// </summary>
+    public static TheoryData<string, double, double, double> Families =>
+        new()
+        {
+            { "steady", 0.01, 0.02, 0.97 },
+            { "warm-up", 0.03, 0.05, 0.97 },
+            { "stragglers", 0.09, 0.40, 0.65 },
+            { "checkpoint pauses", 0.03, 0.22, 0.90 },
+            { "drifts up", 0.09, 0.20, 0.75 },
+            { "drifts down", 0.11, 0.20, 0.90 },
+            { "restarted", 0.03, 0.23, 0.75 },
+            { "late and lumpy", 0.02, 0.08, 0.95 },
+        };
 
     [Theory]
     [MemberData(nameof(Families))]
@@ -56,12 +60,29 @@ public sealed class EstimateErrors(ITestOutputHelper output)
         {
             var runs = shape.Select(task => task.Seconds).ToArray();
             for (var i = 3; i < runs.Length; i++)
-                seen.Add((Estimator.AfterResume(new() { EarlierRuns = [.. runs[Math.Max(0, i - GpuLedger.KeptRuns)..i].Select(s => new EarlierRun(TimeSpan.FromSeconds(s)))] }), runs[i]));
+                seen.Add(
+                    (
+                        Estimator.AfterResume(
+                            new()
+                            {
+                                EarlierRuns =
+                                [
+                                    .. runs[Math.Max(0, i - GpuLedger.KeptRuns)..i].Select(s => new EarlierRun(TimeSpan.FromSeconds(s))),
+                                ],
+                            }
+                        ),
+                        runs[i]
+                    )
+                );
         }
         var errors = seen.Select(s => Math.Abs(s.Estimate.Mid.TotalSeconds - s.Truth) / s.Truth).Order().ToArray();
         var settled = seen.Where(s => s.Estimate.Settled).ToArray();
-        output.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"series by shape: {seen.Count} runs, error median {At(errors, 0.5):P0}, p90 {At(errors, 0.9):P0}, held {Held([.. seen]):P0}, settled {settled.Length}, of those held {Held(settled):P0}"));
+        output.WriteLine(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"series by shape: {seen.Count} runs, error median {At(errors, 0.5):P0}, p90 {At(errors, 0.9):P0}, held {Held([.. seen]):P0}, settled {settled.Length}, of those held {Held(settled):P0}"
+            )
+        );
         Held([.. seen]).Should().BeGreaterThan(0.6);
         settled.Length.Should().BeLessThan(seen.Count / 5, "what scatters like this must not be acted upon");
     }
@@ -77,17 +98,26 @@ public sealed class EstimateErrors(ITestOutputHelper output)
             var errors = known.Select(s => Math.Abs(s.Estimate.Mid.TotalSeconds - s.Truth) / s.Truth).Order().ToArray();
             var settled = known.Where(s => s.Estimate.Settled).ToArray();
             var line = (Median: At(errors, 0.5), P90: At(errors, 0.9), Held: Held(known));
-            if (share == 0.50) half = line;
-            output.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"{family,-18} {share,4:P0}  error median {line.Median,6:P1}  p90 {line.P90,6:P1}  held {line.Held,4:P0}  width {At([.. known.Select(s => (s.Estimate.High - s.Estimate.Low) / s.Estimate.Mid).Order()], 0.5),5:P0}  settled {(double)settled.Length / all.Length,4:P0}  held then {Held(settled),4:P0}  unknown {all.Length - known.Length}/{all.Length}"));
+            if (share == 0.50)
+                half = line;
+            output.WriteLine(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{family, -18} {share, 4:P0}  error median {line.Median, 6:P1}  p90 {line.P90, 6:P1}  held {line.Held, 4:P0}  width {At([.. known.Select(s => (s.Estimate.High - s.Estimate.Low) / s.Estimate.Mid).Order()], 0.5), 5:P0}  settled {(double)settled.Length / all.Length, 4:P0}  held then {Held(settled), 4:P0}  unknown {all.Length - known.Length}/{all.Length}"
+                )
+            );
         }
         return half;
     }
 
     private static double Held((Estimate Estimate, double Truth)[] seen) =>
-        seen.Length == 0 ? 0 : seen.Count(s => s.Estimate.Low.TotalSeconds <= s.Truth + 0.5 && s.Truth <= s.Estimate.High.TotalSeconds + 0.5) / (double)seen.Length;
+        seen.Length == 0
+            ? 0
+            : seen.Count(s => s.Estimate.Low.TotalSeconds <= s.Truth + 0.5 && s.Truth <= s.Estimate.High.TotalSeconds + 0.5)
+                / (double)seen.Length;
 
-    private static double At(double[] sorted, double quantile) => sorted.Length == 0 ? double.NaN : sorted[(int)((sorted.Length - 1) * quantile)];
+    private static double At(double[] sorted, double quantile) =>
+        sorted.Length == 0 ? double.NaN : sorted[(int)((sorted.Length - 1) * quantile)];
 
     private static ForesightRun Any(string family, Random random)
     {
@@ -100,29 +130,42 @@ public sealed class EstimateErrors(ITestOutputHelper output)
         var warmUp = 30 + random.NextDouble() * 570;
         switch (family)
         {
-            case "steady": return ForesightRun.Of(steps, _ => Jitter(), telling, random);
-            case "warm-up": return ForesightRun.Of(steps, i => (i == 0 ? warmUp : 0) + Jitter() * (i < steps / 50 ? 1.5 : 1), telling, random);
+            case "steady":
+                return ForesightRun.Of(steps, _ => Jitter(), telling, random);
+            case "warm-up":
+                return ForesightRun.Of(steps, i => (i == 0 ? warmUp : 0) + Jitter() * (i < steps / 50 ? 1.5 : 1), telling, random);
             case "stragglers":
                 // A gang of eight goes as fast as its slowest rank; each is slowed down now and then, for minutes.
                 var slowUntil = new double[8];
                 var factor = new double[8];
                 var clock = 0.0;
-                return ForesightRun.Of(steps, _ =>
-                {
-                    var slowest = 1.0;
-                    for (var rank = 0; rank < 8; rank++)
+                return ForesightRun.Of(
+                    steps,
+                    _ =>
                     {
-                        if (clock > slowUntil[rank] && random.NextDouble() < step / 7_200)
-                            (slowUntil[rank], factor[rank]) = (clock + 60 + random.NextDouble() * 600, 1.2 + random.NextDouble());
-                        if (clock < slowUntil[rank]) slowest = Math.Max(slowest, factor[rank]);
-                    }
-                    var seconds = Jitter() * slowest;
-                    clock += seconds;
-                    return seconds;
-                }, telling, random);
+                        var slowest = 1.0;
+                        for (var rank = 0; rank < 8; rank++)
+                        {
+                            if (clock > slowUntil[rank] && random.NextDouble() < step / 7_200)
+                                (slowUntil[rank], factor[rank]) = (clock + 60 + random.NextDouble() * 600, 1.2 + random.NextDouble());
+                            if (clock < slowUntil[rank])
+                                slowest = Math.Max(slowest, factor[rank]);
+                        }
+                        var seconds = Jitter() * slowest;
+                        clock += seconds;
+                        return seconds;
+                    },
+                    telling,
+                    random
+                );
             case "checkpoint pauses":
                 var (every, pause) = Checkpoints(steps, step, random);
-                return ForesightRun.Of(steps, i => Jitter() + (i > 0 && i % every == 0 ? pause * (0.8 + 0.4 * random.NextDouble()) : 0), telling, random);
+                return ForesightRun.Of(
+                    steps,
+                    i => Jitter() + (i > 0 && i % every == 0 ? pause * (0.8 + 0.4 * random.NextDouble()) : 0),
+                    telling,
+                    random
+                );
             case "drifts up":
                 var up = 0.2 + random.NextDouble() * 0.8;
                 return ForesightRun.Of(steps, i => Jitter() * (1 + up * i / steps), telling, random);
@@ -132,11 +175,19 @@ public sealed class EstimateErrors(ITestOutputHelper output)
             case "restarted":
                 var (saves, takes) = Checkpoints(steps, step, random);
                 var failsAt = (long)(steps * (0.1 + 0.6 * random.NextDouble()));
-                return ForesightRun.Restarted(steps, failsAt, failsAt / saves * saves, 60 + random.NextDouble() * 3_600,
-                    i => (i == 0 ? warmUp / 2 : 0) + Jitter() + (i > 0 && i % saves == 0 ? takes : 0), telling, random);
+                return ForesightRun.Restarted(
+                    steps,
+                    failsAt,
+                    failsAt / saves * saves,
+                    60 + random.NextDouble() * 3_600,
+                    i => (i == 0 ? warmUp / 2 : 0) + Jitter() + (i > 0 && i % saves == 0 ? takes : 0),
+                    telling,
+                    random
+                );
             case "late and lumpy":
                 return ForesightRun.Of(steps, _ => Jitter(), telling with { Lumps = 0.9, Lost = 0.3, Late = 40 }, random);
-            default: throw new ArgumentOutOfRangeException(nameof(family));
+            default:
+                throw new ArgumentOutOfRangeException(nameof(family));
         }
     }
 
@@ -147,9 +198,19 @@ public sealed class EstimateErrors(ITestOutputHelper output)
         var warmUp = Math.Min(seconds / 10, 20 + random.NextDouble() * 200);
         var step = (seconds - warmUp) / steps;
         var (every, pause) = Checkpoints(steps, step, random);
-        if (random.Next(2) == 0) pause = 0;
-        return ForesightRun.Of(steps, i => (i == 0 ? warmUp : 0) + step * (1 + 0.3 * (2 * random.NextDouble() - 1)) + (i > 0 && i % every == 0 ? pause : 0),
-            new(10 + random.NextDouble() * 50) { Lumps = 0.3, Lost = 0.1, Late = 5 }, random);
+        if (random.Next(2) == 0)
+            pause = 0;
+        return ForesightRun.Of(
+            steps,
+            i => (i == 0 ? warmUp : 0) + step * (1 + 0.3 * (2 * random.NextDouble() - 1)) + (i > 0 && i % every == 0 ? pause : 0),
+            new(10 + random.NextDouble() * 50)
+            {
+                Lumps = 0.3,
+                Lost = 0.1,
+                Late = 5,
+            },
+            random
+        );
     }
 
     /// <summary>Every 3 to 45 minutes a pause of 2 to 25 % of that time.</summary>

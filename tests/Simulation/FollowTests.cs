@@ -4,7 +4,10 @@ using Xunit.Abstractions;
 
 namespace Bursar.Tests.Simulation;
 
-/// <summary>Hours of a chat service's requests, fitted to a production trace, and that trace where it is present, under Bursar's decisions, and under KEDA's and an HPA's: what <c>make bench</c> prints.</summary>
+/// <summary>
+/// Hours of a chat service's requests, fitted to a production trace, and that trace where it is present, under Bursar's decisions, and
+/// under KEDA's and an HPA's: what <c>make bench</c> prints.
+/// </summary>
 public sealed class FollowTests(ITestOutputHelper output)
 {
     /// <summary>Synthetic hours over which figures are averaged: those of one hour depend on chance.</summary>
@@ -31,7 +34,8 @@ public sealed class FollowTests(ITestOutputHelper output)
 
     private void Compare(IReadOnlyList<FollowFigures> figures)
     {
-        foreach (var row in FollowTable.Rows(figures)) output.WriteLine(string.Join(" | ", row));
+        foreach (var row in FollowTable.Rows(figures))
+            output.WriteLine(string.Join(" | ", row));
         var (bursar, keda, door, thrifty, capped, peak) = (figures[0], figures[1], figures[2], figures[3], figures[4], figures[5]);
 
         figures.Should().OnlyContain(one => one.Unanswered == 0);
@@ -82,7 +86,11 @@ public sealed class FollowTests(ITestOutputHelper output)
         var scene = whole with { Length = TimeSpan.FromMinutes(5), Requests = [.. whole.Requests.Take(1500)] };
         Once().Should().BeEquivalentTo(Once());
 
-        FollowFigures[] Once() => [FollowRun.Play(scene, new BursarAutoscaler("a", scene)), FollowRun.Play(scene, new KedaAutoscaler("b", scene, TimeSpan.FromSeconds(15), TimeSpan.FromSeconds(1)))];
+        FollowFigures[] Once() =>
+            [
+                FollowRun.Play(scene, new BursarAutoscaler("a", scene)),
+                FollowRun.Play(scene, new KedaAutoscaler("b", scene, TimeSpan.FromSeconds(15), TimeSpan.FromSeconds(1))),
+            ];
     }
 
     private static FollowScene Scene(int seed = 1) => new() { Requests = ChatTrace.Synthetic(FollowScene.Start, seed) };

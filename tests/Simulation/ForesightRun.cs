@@ -21,8 +21,14 @@ public sealed class ForesightRun
         var now = _doneAt[Math.Max(0, (int)(_doneAt.Length * share) - 1)];
         var series = ProgressSeries.Empty;
         foreach (var (seenAt, point) in _reports)
-            if (seenAt <= now) series = series.With(point);
-        var facts = new JobFacts { Progress = series, RunningSince = Start.AddSeconds(_begunAt), CheckpointStep = _firstStep };
+            if (seenAt <= now)
+                series = series.With(point);
+        var facts = new JobFacts
+        {
+            Progress = series,
+            RunningSince = Start.AddSeconds(_begunAt),
+            CheckpointStep = _firstStep,
+        };
         return (facts, Start.AddSeconds(now), _doneAt[^1] - now);
     }
 
@@ -33,26 +39,51 @@ public sealed class ForesightRun
         Again(0, steps, 0, secondsOf, telling, random, []);
 
     /// <summary>A run that fails after some steps and begins again at its last checkpoint.</summary>
-    public static ForesightRun Restarted(long steps, long failsAt, long checkpoint, double gap, Func<long, double> secondsOf, Telling telling, Random random)
+    public static ForesightRun Restarted(
+        long steps,
+        long failsAt,
+        long checkpoint,
+        double gap,
+        Func<long, double> secondsOf,
+        Telling telling,
+        Random random
+    )
     {
         var first = Again(0, failsAt, 0, secondsOf, telling, random, [], steps);
         return Again(checkpoint, steps, first._doneAt[^1] + gap, secondsOf, telling, random, first._reports);
     }
 
-    private static ForesightRun Again(long from, long to, double begunAt, Func<long, double> secondsOf, Telling telling, Random random, List<(double, ProgressPoint)> before, long? total = null)
+    private static ForesightRun Again(
+        long from,
+        long to,
+        double begunAt,
+        Func<long, double> secondsOf,
+        Telling telling,
+        Random random,
+        List<(double, ProgressPoint)> before,
+        long? total = null
+    )
     {
         var doneAt = new double[to - from];
         var at = begunAt;
-        for (var i = 0; i < doneAt.Length; i++) doneAt[i] = at += secondsOf(i);
+        for (var i = 0; i < doneAt.Length; i++)
+            doneAt[i] = at += secondsOf(i);
         List<(double SeenAt, ProgressPoint Point)> reports = [.. before];
         var done = 0;
-        for (var time = begunAt + telling.Every * random.NextDouble(); time < at; time += telling.Every * (1 + telling.Lumps * (2 * random.NextDouble() - 1)))
+        for (
+            var time = begunAt + telling.Every * random.NextDouble();
+            time < at;
+            time += telling.Every * (1 + telling.Lumps * (2 * random.NextDouble() - 1))
+        )
         {
-            while (done < doneAt.Length && doneAt[done] <= time) done++;
-            if (random.NextDouble() < telling.Lost) continue;
+            while (done < doneAt.Length && doneAt[done] <= time)
+                done++;
+            if (random.NextDouble() < telling.Lost)
+                continue;
             // What is told late bears the time at which it was heard: nobody knows an earlier one.
             var heard = Math.Round(time + telling.Late * random.NextDouble(), 3);
-            if (reports.Count == 0 || heard > reports[^1].SeenAt) reports.Add((heard, new(Start.AddSeconds(heard), from + done, total ?? to)));
+            if (reports.Count == 0 || heard > reports[^1].SeenAt)
+                reports.Add((heard, new(Start.AddSeconds(heard), from + done, total ?? to)));
         }
         return new(doneAt, from, begunAt, reports);
     }

@@ -14,7 +14,10 @@ public sealed class GoldenStories
     public void Runaway_job_is_caught_and_comes_back_when_the_limit_is_raised()
     {
         var world = World(1, 2m).Node("node-1", "V100", 2, 3.06m);
-        world.At(TimeSpan.FromSeconds(10), w => w.Create(new("train") { Declared = TimeSpan.FromMinutes(20), ReportEvery = TimeSpan.FromSeconds(3) }))
+        world
+            .At(TimeSpan.FromSeconds(10), w =>
+                w.Create(new("train") { Declared = TimeSpan.FromMinutes(20), ReportEvery = TimeSpan.FromSeconds(3) })
+            )
             .At(TimeSpan.FromMinutes(10), w => w.SetLimit(5m));
         world.RunFor(TimeSpan.FromHours(2));
 
@@ -30,7 +33,14 @@ public sealed class GoldenStories
         for (var i = 0; i < 4; i++)
         {
             var (name, priority) = ($"job-{i}", i == 3 ? 100 : 0);
-            world.At(TimeSpan.FromMinutes(1 + i), w => w.Create(new(name) { TellsProgress = false, Priority = priority, Steps = 200_000 }));
+            world.At(TimeSpan.FromMinutes(1 + i), w => w.Create(
+                    new(name)
+                    {
+                        TellsProgress = false,
+                        Priority = priority,
+                        Steps = 200_000,
+                    }
+                ));
         }
         world.RunFor(TimeSpan.FromDays(2));
 
@@ -42,8 +52,24 @@ public sealed class GoldenStories
     public void Work_that_answers_is_asked_for_a_checkpoint_and_goes_on_from_it()
     {
         var world = World(5, 5m).Node("node-1", "V100", 4, 3.06m);
-        world.At(TimeSpan.FromMinutes(1), w => w.Create(new("answers") { Declared = TimeSpan.FromMinutes(20), Slows = (4_000, 40), AnswersIn = TimeSpan.FromSeconds(40) }))
-            .At(TimeSpan.FromMinutes(1), w => w.Create(new("silent") { TellsProgress = false, Steps = 200_000, AnswersIn = TimeSpan.FromSeconds(40), Ignores = true }))
+        world
+            .At(TimeSpan.FromMinutes(1), w => w.Create(
+                    new("answers")
+                    {
+                        Declared = TimeSpan.FromMinutes(20),
+                        Slows = (4_000, 40),
+                        AnswersIn = TimeSpan.FromSeconds(40),
+                    }
+                ))
+            .At(TimeSpan.FromMinutes(1), w => w.Create(
+                    new("silent")
+                    {
+                        TellsProgress = false,
+                        Steps = 200_000,
+                        AnswersIn = TimeSpan.FromSeconds(40),
+                        Ignores = true,
+                    }
+                ))
             .At(TimeSpan.FromHours(3), w => w.SetLimit(200m))
             .At(TimeSpan.FromHours(10), w => w.Create(new("mute") { TellsProgress = false, Steps = 900_000 }));
         world.RunFor(TimeSpan.FromHours(20));
@@ -57,7 +83,8 @@ public sealed class GoldenStories
     public void Inference_stays_at_its_floor()
     {
         var world = World(3, 2_200m).Node("node-1", "V100", 4, 3.06m);
-        world.At(TimeSpan.FromMinutes(1), w => w.Create(new("chat") { Class = WorkClass.Inference }))
+        world
+            .At(TimeSpan.FromMinutes(1), w => w.Create(new("chat") { Class = WorkClass.Inference }))
             .At(TimeSpan.FromMinutes(2), w => w.Create(new("short") { Steps = 30_000, Declared = TimeSpan.FromHours(1) }))
             .At(TimeSpan.FromMinutes(3), w => w.Create(new("long") { Steps = 9_000_000, Declared = TimeSpan.FromDays(10) }))
             .At(TimeSpan.FromHours(3), w => w.SetLimit(1_000m))
@@ -71,7 +98,8 @@ public sealed class GoldenStories
     [Fact]
     public void Inference_goes_to_zero_when_the_budget_says_so_and_returns_with_the_window()
     {
-        var world = World(4, 20m, window: WindowPeriod.Day, terms: t => t with { WhenExhausted = WhenExhausted.Zero }).Node("node-1", "V100", 4, 3.06m);
+        var world = World(4, 20m, window: WindowPeriod.Day, terms: t => t with { WhenExhausted = WhenExhausted.Zero })
+            .Node("node-1", "V100", 4, 3.06m);
         world.At(TimeSpan.FromMinutes(1), w => w.Create(new("chat") { Class = WorkClass.Inference }));
         world.RunFor(TimeSpan.FromHours(26));
 
@@ -82,7 +110,8 @@ public sealed class GoldenStories
     public void Work_of_unknown_length_runs_while_money_lasts_or_waits_for_a_word()
     {
         var world = World(5, 10m).Node("node-1", "V100", 4, 3.06m);
-        world.At(TimeSpan.FromMinutes(1), w => w.Create(new("silent") { TellsProgress = false, Steps = 200_000 }))
+        world
+            .At(TimeSpan.FromMinutes(1), w => w.Create(new("silent") { TellsProgress = false, Steps = 200_000 }))
             .At(TimeSpan.FromHours(1), w => w.Change("sets unknownDuration: Hold", t => t with { UnknownDuration = UnknownDuration.Hold }))
             .At(TimeSpan.FromMinutes(61), w => w.Create(new("second") { TellsProgress = false }));
         world.RunFor(TimeSpan.FromHours(5));
@@ -95,8 +124,7 @@ public sealed class GoldenStories
     public void Two_jobs_race_for_the_same_money()
     {
         var world = World(6, 4m).Node("node-1", "V100", 4, 3.06m);
-        world.At(TimeSpan.FromMinutes(1), w => w.Create(new("first")))
-            .At(TimeSpan.FromMinutes(1), w => w.Create(new("second")));
+        world.At(TimeSpan.FromMinutes(1), w => w.Create(new("first"))).At(TimeSpan.FromMinutes(1), w => w.Create(new("second")));
         world.RunFor(TimeSpan.FromHours(3));
 
         // Exactly one pays; it cannot come back this month, for both together need more than there is.
@@ -107,7 +135,8 @@ public sealed class GoldenStories
     [Fact]
     public void Kill_between_the_ledger_and_the_act_changes_no_amount_and_resumes_nothing()
     {
-        var world = World(13, 2m, faults: new() { KilledBeforeAct = 0.8, Downtime = TimeSpan.FromSeconds(3) }).Node("node-1", "V100", 2, 3.06m);
+        var world = World(13, 2m, faults: new() { KilledBeforeAct = 0.8, Downtime = TimeSpan.FromSeconds(3) })
+            .Node("node-1", "V100", 2, 3.06m);
         world.At(TimeSpan.FromSeconds(10), w => w.Create(new("train") { ReportEvery = TimeSpan.FromSeconds(3) }));
         world.RunFor(TimeSpan.FromMinutes(3));
 
@@ -137,7 +166,8 @@ public sealed class GoldenStories
     public void A_limit_that_falls_gives_a_minute_before_it_parks()
     {
         var world = World(9, 10m, terms: t => t with { Settle = TimeSpan.FromSeconds(60) }).Node("node-1", "V100", 4, 3.06m);
-        world.At(TimeSpan.FromMinutes(2), w => w.Create(new("first") { Declared = TimeSpan.FromMinutes(45) }))
+        world
+            .At(TimeSpan.FromMinutes(2), w => w.Create(new("first") { Declared = TimeSpan.FromMinutes(45) }))
             .At(TimeSpan.FromMinutes(3), w => w.Create(new("second") { Declared = TimeSpan.FromMinutes(45) }))
             .At(TimeSpan.FromMinutes(10), w => w.SetLimit(3m));
         world.RunFor(TimeSpan.FromHours(2));
@@ -167,7 +197,8 @@ public sealed class GoldenStories
     public void A_lost_node_pauses_forecasts_and_is_not_billed()
     {
         var world = World(11, 4m).Node("node-1", "V100", 2, 3.06m);
-        world.At(TimeSpan.FromMinutes(1), w => w.Create(new("train") { Slows = (12_000, 4) }))
+        world
+            .At(TimeSpan.FromMinutes(1), w => w.Create(new("train") { Slows = (12_000, 4) }))
             .At(TimeSpan.FromMinutes(20), w => w.LoseNode("node-1", TimeSpan.FromMinutes(15)));
         world.RunFor(TimeSpan.FromHours(3));
 
@@ -179,16 +210,29 @@ public sealed class GoldenStories
     {
         var world = World(12, 2m).Node("node-1", "V100", 2, 3.06m);
         world.At(TimeSpan.FromSeconds(10), w => w.Create(new("train") { ReportEvery = TimeSpan.FromSeconds(3) }));
-        foreach (var minute in new[] { 3, 5, 7 }) world.At(TimeSpan.FromMinutes(minute), w => w.ResumeByHand("train"));
+        foreach (var minute in new[] { 3, 5, 7 })
+            world.At(TimeSpan.FromMinutes(minute), w => w.ResumeByHand("train"));
         world.RunFor(TimeSpan.FromMinutes(20));
 
         world.Named("train").Suspended.Should().BeTrue();
         Golden.Check(world);
     }
 
-    private static StoryWorld World(int seed, decimal limit, DateTimeOffset? start = null, WindowPeriod window = WindowPeriod.Month, Func<BudgetTerms, BudgetTerms>? terms = null, Faults? faults = null)
+    private static StoryWorld World(
+        int seed,
+        decimal limit,
+        DateTimeOffset? start = null,
+        WindowPeriod window = WindowPeriod.Month,
+        Func<BudgetTerms, BudgetTerms>? terms = null,
+        Faults? faults = null
+    )
     {
-        var plain = new BudgetTerms { Limit = Amount.FromDecimal(limit), Window = new(window), Settle = TimeSpan.Zero };
+        var plain = new BudgetTerms
+        {
+            Limit = Amount.FromDecimal(limit),
+            Window = new(window),
+            Settle = TimeSpan.Zero,
+        };
         return new(seed, start ?? Monday, terms is null ? plain : terms(plain), faults);
     }
 }

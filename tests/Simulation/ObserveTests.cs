@@ -29,30 +29,65 @@ public sealed class ObserveTests
 
         var act = done.FindIndex(d => d.Actions.Count > 0);
         act.Should().BeGreaterThan(50, "a story in which something happens before");
-        for (var i = 0; i <= act; i++) Word(told[i]).Should().Be(Word(done[i]), "decision {0}, {1:O}", i, done[i].At);
+        for (var i = 0; i <= act; i++)
+            Word(told[i]).Should().Be(Word(done[i]), "decision {0}, {1:O}", i, done[i].At);
         // In the very words with which it is parked.
-        foreach (var action in done[act].Actions) told[act].Workloads.Single(w => w.Key == action.Workload).Sentence.Should().Be(Sentences.Observed(action.Sentence));
-        told[act].Observed.Select(action => (action.Workload, action.Reason)).Should().Equal(done[act].Actions.Select(action => (action.Workload, action.Reason)));
+        foreach (var action in done[act].Actions)
+            told[act].Workloads.Single(w => w.Key == action.Workload).Sentence.Should().Be(Sentences.Observed(action.Sentence));
+        told[act]
+            .Observed.Select(action => (action.Workload, action.Reason))
+            .Should()
+            .Equal(done[act].Actions.Select(action => (action.Workload, action.Reason)));
         Golden.Check(observing);
     }
 
     private static StoryWorld Month(EnforcementMode mode, List<BudgetDecision> decisions)
     {
-        var terms = new BudgetTerms { Limit = Amount.FromDecimal(60), Window = new(WindowPeriod.Month, "Europe/Berlin"), Settle = TimeSpan.Zero, Mode = mode };
+        var terms = new BudgetTerms
+        {
+            Limit = Amount.FromDecimal(60),
+            Window = new(WindowPeriod.Month, "Europe/Berlin"),
+            Settle = TimeSpan.Zero,
+            Mode = mode,
+        };
         var world = new StoryWorld(21, Start, terms).Node("node-1", "V100", 8, 3.06m);
         world.Operator.Decided += decisions.Add;
         for (var day = 0; day < 28; day++)
         {
             var (name, steps) = ($"nightly-{day:00}", 40_000 + day * 3_000);
-            world.At(TimeSpan.FromDays(day) + TimeSpan.FromHours(2), w => w.Create(new(name) { Steps = steps, Jitter = 0.05, ReportEvery = TimeSpan.FromMinutes(2), Declared = TimeSpan.FromHours(1) }));
+            world.At(TimeSpan.FromDays(day) + TimeSpan.FromHours(2), w => w.Create(
+                    new(name)
+                    {
+                        Steps = steps,
+                        Jitter = 0.05,
+                        ReportEvery = TimeSpan.FromMinutes(2),
+                        Declared = TimeSpan.FromHours(1),
+                    }
+                ));
         }
-        world.At(TimeSpan.FromDays(9), w => w.Create(new("slow") { Steps = 60_000, Slows = (20_000, 5), ReportEvery = TimeSpan.FromMinutes(2) }));
+        world.At(TimeSpan.FromDays(9), w => w.Create(
+                new("slow")
+                {
+                    Steps = 60_000,
+                    Slows = (20_000, 5),
+                    ReportEvery = TimeSpan.FromMinutes(2),
+                }
+            ));
         return world;
     }
 
     /// <summary>All that is told of the budget and of each workload; whether it is told or done is what differs.</summary>
-    private static string Word(BudgetDecision decision) => $"{decision.At:O} spent {decision.Spent} reserved {decision.Reserved} bound {decision.OverspendBound}\n"
-        + string.Join('\n', decision.Workloads.Select(w => $"{w.Key.Name} {w.State} {w.Projected} {w.Reason}: {Sentences.Observed(w.Sentence)}"))
+    private static string Word(BudgetDecision decision) =>
+        $"{decision.At:O} spent {decision.Spent} reserved {decision.Reserved} bound {decision.OverspendBound}\n"
+        + string.Join(
+            '\n',
+            decision.Workloads.Select(w => $"{w.Key.Name} {w.State} {w.Projected} {w.Reason}: {Sentences.Observed(w.Sentence)}")
+        )
         // A job that is left alone is a risk; one that is suspended is none.
-        + string.Join('\n', decision.Announcements.Where(a => a.Reason is not (Reasons.AtRisk or Reasons.WillSuspend)).Select(a => $"{a.Reason} {a.Key}: {a.Sentence}"));
+        + string.Join(
+            '\n',
+            decision
+                .Announcements.Where(a => a.Reason is not (Reasons.AtRisk or Reasons.WillSuspend))
+                .Select(a => $"{a.Reason} {a.Key}: {a.Sentence}")
+        );
 }

@@ -23,15 +23,26 @@ public sealed class PairProperties(ITestOutputHelper output)
         for (var seed = 0; seed < 150; seed++)
         {
             var life = new PairLife(seed, dies);
-            for (var turn = 0; turn < 250; turn++) life.Turn();
-            (parkings, shared, agreed, resumes, again, deaths) = (parkings + life.Parkings, shared + life.HeldByBoth, agreed + life.Agreed, resumes + life.Resumes, again + life.Again, deaths + life.Deaths);
+            for (var turn = 0; turn < 250; turn++)
+                life.Turn();
+            (parkings, shared, agreed, resumes, again, deaths) = (
+                parkings + life.Parkings,
+                shared + life.HeldByBoth,
+                agreed + life.Agreed,
+                resumes + life.Resumes,
+                again + life.Again,
+                deaths + life.Deaths
+            );
         }
-        output.WriteLine($"150 lives of 250 minutes: {parkings} parkings ({again} of a job that had been parked before), {shared} jobs that both held, {agreed} times one agreed and the other held on, {resumes} resumes, {deaths} deaths");
+        output.WriteLine(
+            $"150 lives of 250 minutes: {parkings} parkings ({again} of a job that had been parked before), {shared} jobs that both held, {agreed} times one agreed and the other held on, {resumes} resumes, {deaths} deaths"
+        );
         shared.Should().BeGreaterThan(150, "lives in which the two never hold the same prove nothing");
         agreed.Should().BeGreaterThan(100);
         resumes.Should().BeGreaterThan(150);
         again.Should().BeGreaterThan(20);
-        if (dies) deaths.Should().BeGreaterThan(300);
+        if (dies)
+            deaths.Should().BeGreaterThan(300);
     }
 
     private sealed class PairJob(string name, bool[] of, TimeSpan total, int priority, DateTimeOffset createdAt)
@@ -60,7 +71,13 @@ public sealed class PairProperties(ITestOutputHelper output)
 
         public string Uid { get; } = "uid-" + name;
 
-        public BudgetTerms Terms { get; set; } = new() { Limit = limit, Window = new(WindowPeriod.Month), Settle = TimeSpan.Zero };
+        public BudgetTerms Terms { get; set; } =
+            new()
+            {
+                Limit = limit,
+                Window = new(WindowPeriod.Month),
+                Settle = TimeSpan.Zero,
+            };
 
         public Amount Spent { get; set; } = Amount.Zero;
 
@@ -90,7 +107,8 @@ public sealed class PairProperties(ITestOutputHelper output)
         {
             (_seed, _dies, _random) = (seed, dies, new(seed));
             _budgets = [new("a", Money(_random.Next(2, 25))), new("b", Money(_random.Next(2, 25)))];
-            for (var i = 0; i < 5; i++) Make();
+            for (var i = 0; i < 5; i++)
+                Make();
         }
 
         public int Parkings { get; private set; }
@@ -117,7 +135,9 @@ public sealed class PairProperties(ITestOutputHelper output)
                 {
                     Deaths++;
                     _sinceDeath = 0;
-                    _ledger = GpuLedger.Load(_stored.Values.Select(text => JsonSerializer.Deserialize(text, LedgerJson.Default.LedgerShard)!));
+                    _ledger = GpuLedger.Load(
+                        _stored.Values.Select(text => JsonSerializer.Deserialize(text, LedgerJson.Default.LedgerShard)!)
+                    );
                     break;
                 }
             Check();
@@ -129,11 +149,17 @@ public sealed class PairProperties(ITestOutputHelper output)
             foreach (var job in _jobs)
             {
                 var holders = _ledger.Parked().Count(record => record.Uid == job.Key.Uid);
-                if (job.Suspended) holders.Should().BeGreaterThan(0, "{0}: {1} is suspended, and nobody would ever bring it back", When, job.Key.Name);
-                else if (_sinceDeath > 1) holders.Should().Be(0, "{0}: {1} runs while a budget holds it", When, job.Key.Name);
-                if (!job.Suspended && _sinceDeath > 0) _stopped.Should().NotContainKey(job.Key.Uid, "{0}: {1} was to be stopped in this very turn", When, job.Key.Name);
+                if (job.Suspended)
+                    holders.Should().BeGreaterThan(0, "{0}: {1} is suspended, and nobody would ever bring it back", When, job.Key.Name);
+                else if (_sinceDeath > 1)
+                    holders.Should().Be(0, "{0}: {1} runs while a budget holds it", When, job.Key.Name);
+                if (!job.Suspended && _sinceDeath > 0)
+                    _stopped.Should().NotContainKey(job.Key.Uid, "{0}: {1} was to be stopped in this very turn", When, job.Key.Name);
             }
-            foreach (var budget in _budgets) (budget.Spent - budget.Highest).Units.Should().BeLessThanOrEqualTo(0, "{0}: budget {1} spent {2} of {3}", When, budget.Name, budget.Spent, budget.Highest);
+            foreach (var budget in _budgets)
+                (budget.Spent - budget.Highest)
+                    .Units.Should()
+                    .BeLessThanOrEqualTo(0, "{0}: budget {1} spent {2} of {3}", When, budget.Name, budget.Spent, budget.Highest);
         }
 
         private void Pass()
@@ -142,9 +168,11 @@ public sealed class PairProperties(ITestOutputHelper output)
             {
                 var runs = job.Left < Minute ? job.Left : Minute;
                 for (var i = 0; i < 2; i++)
-                    if (job.Of[i]) _budgets[i].Spent += V100.For(runs);
+                    if (job.Of[i])
+                        _budgets[i].Spent += V100.For(runs);
                 job.Left -= runs;
-                if (job.Left <= TimeSpan.Zero) End(job);
+                if (job.Left <= TimeSpan.Zero)
+                    End(job);
             }
             _now += Minute;
         }
@@ -154,17 +182,31 @@ public sealed class PairProperties(ITestOutputHelper output)
             var budget = _budgets[_random.Next(2)];
             switch (_random.Next(50))
             {
-                case 0 or 1: budget.Terms = budget.Terms with { Limit = budget.Terms.Limit + Money(_random.Next(1, 12)) }; _events++; break;
-                case 2: budget.Terms = budget.Terms with { Limit = Amount.Max(Money(1), budget.Terms.Limit - Money(_random.Next(1, 8))) }; break;
-                case 3 or 4 when _jobs.Count < 9: Make(); break;
-                case 5 when _jobs.Count > 3: End(_jobs[_random.Next(_jobs.Count)]); break;
+                case 0 or 1:
+                    budget.Terms = budget.Terms with { Limit = budget.Terms.Limit + Money(_random.Next(1, 12)) };
+                    _events++;
+                    break;
+                case 2:
+                    budget.Terms = budget.Terms with { Limit = Amount.Max(Money(1), budget.Terms.Limit - Money(_random.Next(1, 8))) };
+                    break;
+                case 3 or 4 when _jobs.Count < 9:
+                    Make();
+                    break;
+                case 5 when _jobs.Count > 3:
+                    End(_jobs[_random.Next(_jobs.Count)]);
+                    break;
             }
             budget.Highest = Amount.Max(budget.Highest, budget.Terms.Limit);
         }
 
         private void Make()
         {
-            bool[] of = _random.Next(4) switch { 0 => [true, false], 1 => [false, true], _ => [true, true] };
+            bool[] of = _random.Next(4) switch
+            {
+                0 => [true, false],
+                1 => [false, true],
+                _ => [true, true],
+            };
             _jobs.Add(new($"job-{_made++}", of, TimeSpan.FromMinutes(_random.Next(5, 300)), _random.Next(2), _now));
         }
 
@@ -173,7 +215,8 @@ public sealed class PairProperties(ITestOutputHelper output)
             _jobs.Remove(job);
             _events++;
             // As the controller drops the records of what is gone.
-            foreach (var budget in _budgets) _ledger.Unpark(budget.Uid, job.Key.Uid, Field);
+            foreach (var budget in _budgets)
+                _ledger.Unpark(budget.Uid, job.Key.Uid, Field);
         }
 
         /// <summary>False when the operator died in it.</summary>
@@ -181,12 +224,20 @@ public sealed class PairProperties(ITestOutputHelper output)
         {
             var snapshot = Observe(budget);
             var decision = BudgetDecider.Decide(snapshot);
-            _ledger.SetBudgetMemory("team", budget.Name, budget.Uid, JsonSerializer.Serialize(decision.Memory, DecisionJson.Default.BudgetMemory));
-            foreach (var key in decision.LetGo) _ledger.Unpark(budget.Uid, key.Uid, Field);
+            _ledger.SetBudgetMemory(
+                "team",
+                budget.Name,
+                budget.Uid,
+                JsonSerializer.Serialize(decision.Memory, DecisionJson.Default.BudgetMemory)
+            );
+            foreach (var key in decision.LetGo)
+                _ledger.Unpark(budget.Uid, key.Uid, Field);
             foreach (var record in _ledger.ParkedBy(budget.Uid))
-                if (snapshot.Workloads.FirstOrDefault(w => w.Key.Uid == record.Uid) is { Parked: null, State: WorkloadState.Running }) _ledger.Unpark(budget.Uid, record.Uid, Field);
+                if (snapshot.Workloads.FirstOrDefault(w => w.Key.Uid == record.Uid) is { Parked: null, State: WorkloadState.Running })
+                    _ledger.Unpark(budget.Uid, record.Uid, Field);
             foreach (var action in decision.Actions)
-                if (!(action.Kind == ActionKind.Park ? Park(budget, action) : Resume(budget, action))) return false;
+                if (!(action.Kind == ActionKind.Park ? Park(budget, action) : Resume(budget, action)))
+                    return false;
             return true;
         }
 
@@ -194,11 +245,14 @@ public sealed class PairProperties(ITestOutputHelper output)
         {
             var job = _jobs.Single(j => j.Key == action.Workload);
             _stopped[job.Key.Uid] = budget.Name;
-            if (Dies()) return false;
+            if (Dies())
+                return false;
             Remember(budget, job, action.Parked! with { Confirmed = false });
             Flush();
-            if (Dies()) return false;
-            if (job.Suspended) HeldByBoth++;
+            if (Dies())
+                return false;
+            if (job.Suspended)
+                HeldByBoth++;
             else
             {
                 job.Suspended = true;
@@ -211,7 +265,8 @@ public sealed class PairProperties(ITestOutputHelper output)
                 }
                 job.SuspendedAfter = _events;
             }
-            if (Dies()) return false;
+            if (Dies())
+                return false;
             Remember(budget, job, action.Parked! with { Confirmed = true });
             return true;
         }
@@ -220,19 +275,23 @@ public sealed class PairProperties(ITestOutputHelper output)
         {
             var job = _jobs.Single(j => j.Key == action.Workload);
             // Ten minutes in which it fitted stand for an event, each time for twice as long.
-            if (action.Reason == Reasons.FitsAgain) _events++;
+            if (action.Reason == Reasons.FitsAgain)
+                _events++;
             Flush();
-            if (Dies()) return false;
+            if (Dies())
+                return false;
             if (_ledger.LeaveToOthers(budget.Uid, job.Key.Uid, Field))
             {
                 Agreed++;
-                if (Dies()) return false;
+                if (Dies())
+                    return false;
                 Flush();
                 return true;
             }
             job.Suspended = false;
             Resumes++;
-            if (Dies()) return false;
+            if (Dies())
+                return false;
             _ledger.Unpark(budget.Uid, job.Key.Uid, Field);
             Flush();
             return !Dies();
@@ -242,30 +301,34 @@ public sealed class PairProperties(ITestOutputHelper output)
 
         private void Remember(PairBudget budget, PairJob job, ParkedSnapshot parked)
         {
-            _ledger.Repark(new()
-            {
-                ApiVersion = "batch/v1",
-                Kind = job.Key.Kind,
-                Namespace = job.Key.Namespace,
-                Name = job.Key.Name,
-                Uid = job.Key.Uid,
-                Field = Field,
-                Original = "false",
-                Value = "true",
-                Since = parked.Since,
-                Reason = parked.Reason,
-                Cause = JsonSerializer.Serialize(parked, DecisionJson.Default.ParkedSnapshot),
-                Budget = budget.Name,
-                BudgetUid = budget.Uid,
-            });
+            _ledger.Repark(
+                new()
+                {
+                    ApiVersion = "batch/v1",
+                    Kind = job.Key.Kind,
+                    Namespace = job.Key.Namespace,
+                    Name = job.Key.Name,
+                    Uid = job.Key.Uid,
+                    Field = Field,
+                    Original = "false",
+                    Value = "true",
+                    Since = parked.Since,
+                    Reason = parked.Reason,
+                    Cause = JsonSerializer.Serialize(parked, DecisionJson.Default.ParkedSnapshot),
+                    Budget = budget.Name,
+                    BudgetUid = budget.Uid,
+                }
+            );
         }
 
         private void Flush()
         {
             foreach (var shard in _ledger.DirtyShards())
             {
-                if (shard.IsEmpty) _stored.Remove(shard.Name);
-                else _stored[shard.Name] = JsonSerializer.Serialize(shard, LedgerJson.Default.LedgerShard);
+                if (shard.IsEmpty)
+                    _stored.Remove(shard.Name);
+                else
+                    _stored[shard.Name] = JsonSerializer.Serialize(shard, LedgerJson.Default.LedgerShard);
                 _ledger.MarkWritten(shard.Name, shard.Revision);
             }
         }
@@ -273,10 +336,17 @@ public sealed class PairProperties(ITestOutputHelper output)
         private BudgetSnapshot Observe(PairBudget budget)
         {
             var index = Array.IndexOf(_budgets, budget);
-            var memory = _ledger.BudgetMemory(budget.Uid) is { } text ? JsonSerializer.Deserialize(text, DecisionJson.Default.BudgetMemory)! : new();
+            var memory = _ledger.BudgetMemory(budget.Uid) is { } text
+                ? JsonSerializer.Deserialize(text, DecisionJson.Default.BudgetMemory)!
+                : new();
             var records = _ledger.ParkedBy(budget.Uid).ToDictionary(r => r.Uid, StringComparer.Ordinal);
             var others = _ledger.HeldByOthers("team", budget.Uid);
-            WorkloadSnapshot[] work = [.. _jobs.Where(j => j.Of[index]).Select(j => Snapshot(j, records.GetValueOrDefault(j.Key.Uid), [.. others[j.Key.Uid]], memory))];
+            WorkloadSnapshot[] work =
+            [
+                .. _jobs
+                    .Where(j => j.Of[index])
+                    .Select(j => Snapshot(j, records.GetValueOrDefault(j.Key.Uid), [.. others[j.Key.Uid]], memory)),
+            ];
             return new()
             {
                 Namespace = "team",
@@ -297,10 +367,19 @@ public sealed class PairProperties(ITestOutputHelper output)
         private WorkloadSnapshot Snapshot(PairJob job, ParkedRecord? record, ParkedRecord[] others, BudgetMemory memory)
         {
             var heldBy = job.Suspended && others.Length > 0 ? $"budget {others[0].Budget}" : null;
-            var outlived = record is not null && !job.Suspended && memory.Admitted.TryGetValue(job.Key.Uid, out var admission) && admission.At >= record.Since;
-            var state = !job.Suspended ? WorkloadState.Running : record is not null ? WorkloadState.Parked : heldBy is not null ? WorkloadState.Pending : WorkloadState.Suspended;
+            var outlived =
+                record is not null
+                && !job.Suspended
+                && memory.Admitted.TryGetValue(job.Key.Uid, out var admission)
+                && admission.At >= record.Since;
+            var state =
+                !job.Suspended ? WorkloadState.Running
+                : record is not null ? WorkloadState.Parked
+                : heldBy is not null ? WorkloadState.Pending
+                : WorkloadState.Suspended;
             var since = others.Length > 0 ? others.Max(o => o.Since) : _now;
-            if (memory.Admitted.TryGetValue(job.Key.Uid, out var own) && own.At > since) since = own.At;
+            if (memory.Admitted.TryGetValue(job.Key.Uid, out var own) && own.At > since)
+                since = own.At;
             return new()
             {
                 Key = job.Key,
@@ -312,10 +391,19 @@ public sealed class PairProperties(ITestOutputHelper output)
                 Rate = V100,
                 BurnRate = job.Suspended ? HourlyCost.Zero : V100,
                 Estimate = new(job.Left * 0.97, job.Left, job.Left * 1.03, EstimateSource.Progress, true, "by steps"),
-                EstimateAfterResume = job.Suspended ? null : new(job.Total * 0.97, job.Total, job.Total * 1.03, EstimateSource.Progress, true, "from zero"),
+                EstimateAfterResume = job.Suspended
+                    ? null
+                    : new(job.Total * 0.97, job.Total, job.Total * 1.03, EstimateSource.Progress, true, "from zero"),
                 NoPodSince = state == WorkloadState.Pending ? since : null,
                 HeldBy = heldBy,
-                Parked = record is null || outlived ? null : JsonSerializer.Deserialize(record.Cause, DecisionJson.Default.ParkedSnapshot)! is var parked && job.Suspended ? parked with { Confirmed = true } : JsonSerializer.Deserialize(record.Cause, DecisionJson.Default.ParkedSnapshot)!,
+                Parked =
+                    record is null || outlived ? null
+                    : JsonSerializer.Deserialize(record.Cause, DecisionJson.Default.ParkedSnapshot)! is var parked && job.Suspended
+                        ? parked with
+                        {
+                            Confirmed = true,
+                        }
+                    : JsonSerializer.Deserialize(record.Cause, DecisionJson.Default.ParkedSnapshot)!,
             };
         }
 

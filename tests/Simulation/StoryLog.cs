@@ -9,7 +9,13 @@ public sealed class StoryLog
     private readonly StringBuilder _text = new();
 
     public void Tell(DateTimeOffset at, string actor, string what) =>
-        _text.Append(at.UtcDateTime.ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture)).Append("  ").Append(actor.PadRight(9)).Append(' ').Append(what).Append('\n');
+        _text
+            .Append(at.UtcDateTime.ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture))
+            .Append("  ")
+            .Append(actor.PadRight(9))
+            .Append(' ')
+            .Append(what)
+            .Append('\n');
 
     public override string ToString() => _text.ToString();
 }

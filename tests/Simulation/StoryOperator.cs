@@ -62,7 +62,8 @@ public sealed class StoryOperator
     public Amount BurntWhileDown { get; private set; } = Amount.Zero;
 
     /// <summary>What was spent while it might stop nothing: it was down, or the cluster's switch said observe.</summary>
-    public Amount Unenforced => BurntWhileDown + _burntWhileSwitched + (_switchedAt is { } since ? SpentIn(new(since, _world.Now, "switched")) : Amount.Zero);
+    public Amount Unenforced =>
+        BurntWhileDown + _burntWhileSwitched + (_switchedAt is { } since ? SpentIn(new(since, _world.Now, "switched")) : Amount.Zero);
 
     /// <summary>How often the brake was applied.</summary>
     public int Brakes { get; private set; }
@@ -91,14 +92,16 @@ public sealed class StoryOperator
 
     public void See(StoryWork work)
     {
-        if (!_up) return;
+        if (!_up)
+            return;
         Look(work);
         Wake();
     }
 
     public void SeeProgress(StoryWork work, ProgressPoint point)
     {
-        if (!_up) return;
+        if (!_up)
+            return;
         _progress[work.Key.Uid] = _progress.GetValueOrDefault(work.Key.Uid, ProgressSeries.Empty).With(point);
         Wake();
     }
@@ -106,14 +109,16 @@ public sealed class StoryOperator
     public void NodeLost(string node, DateTimeOffset at)
     {
         _lost[node] = at;
-        if (_up) _ledger.MarkNodeLost(node, at);
+        if (_up)
+            _ledger.MarkNodeLost(node, at);
         Wake();
     }
 
     public void NodeBack(string node)
     {
         _lost.Remove(node);
-        if (_up) _ledger.MarkNodeBack(node, _world.Now);
+        if (_up)
+            _ledger.MarkNodeBack(node, _world.Now);
         Wake();
     }
 
@@ -129,22 +134,27 @@ public sealed class StoryOperator
     public void Switch(bool observe)
     {
         _world.Log.Tell(_world.Now, "admin", observe ? "switches to observe" : "switches to enforce");
-        if (observe && _switchedAt is null) (_switchedAt, Switches) = (_world.Now, Switches + 1);
-        else if (!observe && _switchedAt is { } since) (_burntWhileSwitched, _switchedAt) = (_burntWhileSwitched + SpentIn(new(since, _world.Now, "switched")), null);
+        if (observe && _switchedAt is null)
+            (_switchedAt, Switches) = (_world.Now, Switches + 1);
+        else if (!observe && _switchedAt is { } since)
+            (_burntWhileSwitched, _switchedAt) = (_burntWhileSwitched + SpentIn(new(since, _world.Now, "switched")), null);
         Wake();
     }
 
     /// <summary>kill -9: what was not stored is gone; after a while another begins with what was.</summary>
     public void Kill()
     {
-        if (!_up) return;
+        if (!_up)
+            return;
         Kills++;
         _up = false;
         _next = null;
         _progress.Clear();
         _seen.Clear();
         _answers.Clear();
-        BurntWhileDown += _world.Work.Where(w => w.Pod is not null).Aggregate(Amount.Zero, (sum, w) => sum + RateOf(w).For(_world.Faults.Downtime));
+        BurntWhileDown += _world
+            .Work.Where(w => w.Pod is not null)
+            .Aggregate(Amount.Zero, (sum, w) => sum + RateOf(w).For(_world.Faults.Downtime));
         _world.Queue.After(_world.Faults.Downtime, () =>
         {
             _ledger = GpuLedger.Load(_stored.Values.Select(text => JsonSerializer.Deserialize(text, LedgerJson.Default.LedgerShard)!));
@@ -153,9 +163,11 @@ public sealed class StoryOperator
             {
                 Look(work);
                 // The annotation still holds the last word.
-                if (work is { Plan.TellsProgress: true, Pod: not null }) _progress[work.Key.Uid] = ProgressSeries.Empty.With(new(_world.Now, (long)work.Done, work.Plan.Steps));
+                if (work is { Plan.TellsProgress: true, Pod: not null })
+                    _progress[work.Key.Uid] = ProgressSeries.Empty.With(new(_world.Now, (long)work.Done, work.Plan.Steps));
             }
-            foreach (var (node, at) in _lost) _ledger.MarkNodeLost(node, at);
+            foreach (var (node, at) in _lost)
+                _ledger.MarkNodeLost(node, at);
             Wake();
         });
     }
@@ -165,38 +177,45 @@ public sealed class StoryOperator
 
     private void LookAt(DateTimeOffset at)
     {
-        if (!_up || _next is { } planned && planned <= at) return;
+        if (!_up || _next is { } planned && planned <= at)
+            return;
         _next = at;
         _world.Queue.At(at, () =>
         {
-            if (_next != at || !_up) return;
+            if (_next != at || !_up)
+                return;
             _next = null;
             Evaluate();
         });
     }
 
     private static DateTimeOffset NextTick(DateTimeOffset now) =>
-        DateTimeOffset.FromUnixTimeMilliseconds((now.ToUnixTimeMilliseconds() / (long)Tick.TotalMilliseconds + 1) * (long)Tick.TotalMilliseconds);
+        DateTimeOffset.FromUnixTimeMilliseconds(
+            (now.ToUnixTimeMilliseconds() / (long)Tick.TotalMilliseconds + 1) * (long)Tick.TotalMilliseconds
+        );
 
     private void Look(StoryWork work)
     {
         _seen[work.Key.Uid] = (work.Suspended, work.SuspendChangedAt, work.Ended);
-        if (work.Answer is { } answer) _answers[work.Key.Uid] = answer;
+        if (work.Answer is { } answer)
+            _answers[work.Key.Uid] = answer;
         foreach (var pod in work.Pods)
-            _ledger.Observe(new()
-            {
-                Uid = pod.Uid,
-                Pod = pod.Uid,
-                Workload = work.Key,
-                Class = work.Plan.Class,
-                Labels = new Dictionary<string, string>(),
-                Node = pod.Node.Name,
-                Product = pod.Node.Product,
-                Gpus = work.Plan.Gpus,
-                ScheduledAt = pod.ScheduledAt,
-                FinishedAt = pod.FinishedAt,
-                ObservedAt = _world.Now,
-            });
+            _ledger.Observe(
+                new()
+                {
+                    Uid = pod.Uid,
+                    Pod = pod.Uid,
+                    Workload = work.Key,
+                    Class = work.Plan.Class,
+                    Labels = new Dictionary<string, string>(),
+                    Node = pod.Node.Name,
+                    Product = pod.Node.Product,
+                    Gpus = work.Plan.Gpus,
+                    ScheduledAt = pod.ScheduledAt,
+                    FinishedAt = pod.FinishedAt,
+                    ObservedAt = _world.Now,
+                }
+            );
     }
 
     private void Evaluate()
@@ -208,23 +227,32 @@ public sealed class StoryOperator
         Decided?.Invoke(decision);
         _ledger.SetBudgetMemory("team", "nlp", BudgetUid, JsonSerializer.Serialize(decision.Memory, DecisionJson.Default.BudgetMemory));
         Announce(decision);
-        foreach (var key in decision.LetGo) _ledger.Unpark(BudgetUid, key.Uid, Field);
+        foreach (var key in decision.LetGo)
+            _ledger.Unpark(BudgetUid, key.Uid, Field);
         if (decision.Conditions.Any(c => c.Type == "BrakeApplied"))
         {
-            if (!_braked) Brakes++;
+            if (!_braked)
+                Brakes++;
             _braked = true;
         }
         foreach (var action in decision.Actions)
-            if (!Act(action, decision)) return;
-        if (_world.Now - _flushed >= TimeSpan.FromMinutes(1)) Flush();
+            if (!Act(action, decision))
+                return;
+        if (_world.Now - _flushed >= TimeSpan.FromMinutes(1))
+            Flush();
         LookAt(NextLook(snapshot, decision));
     }
 
     private void Announce(BudgetDecision decision)
     {
         foreach (var one in decision.Announcements)
-            if (_announced.Add(one.Reason + one.Key)) _world.Log.Tell(_world.Now, "budget", $"{one.Reason}: {one.Sentence}");
-        foreach (var condition in decision.Conditions.Where(c => c.Type is "MeteringFresh" or "FloorExceedsLimit" or "BrakeApplied" or "Contested"))
+            if (_announced.Add(one.Reason + one.Key))
+                _world.Log.Tell(_world.Now, "budget", $"{one.Reason}: {one.Sentence}");
+        foreach (
+            var condition in decision.Conditions.Where(c =>
+                c.Type is "MeteringFresh" or "FloorExceedsLimit" or "BrakeApplied" or "Contested"
+            )
+        )
             if (_conditions.GetValueOrDefault(condition.Type, condition.Type == "MeteringFresh") != condition.Status)
             {
                 _conditions[condition.Type] = condition.Status == true;
@@ -235,18 +263,25 @@ public sealed class StoryOperator
             _conditions[gone] = false;
             _world.Log.Tell(_world.Now, "budget", $"{gone} no longer holds");
         }
-        if (_state == decision.State) return;
+        if (_state == decision.State)
+            return;
         _state = decision.State;
-        _world.Log.Tell(_world.Now, "budget", $"is {decision.State}: spent {decision.Spent}, projected {decision.Projected}, limit {decision.Limit}, bound {decision.OverspendBound}");
+        _world.Log.Tell(
+            _world.Now,
+            "budget",
+            $"is {decision.State}: spent {decision.Spent}, projected {decision.Projected}, limit {decision.Limit}, bound {decision.OverspendBound}"
+        );
     }
 
     private bool Act(BudgetAction action, BudgetDecision decision)
     {
         var work = _world.Work.Single(w => w.Key == action.Workload);
-        if (_switchedAt is not null) ActsWhileSwitched++;
+        if (_switchedAt is not null)
+            ActsWhileSwitched++;
         if (action.Kind == ActionKind.Park)
         {
-            if (action.CountsForBrake) _forecastParks.Add(_world.Now);
+            if (action.CountsForBrake)
+                _forecastParks.Add(_world.Now);
             Stops.Add(new(_world.Now, decision.WindowKey, decision.Limit, decision.Spent, decision.OverspendBound, !action.ByForecast));
             Remember(work, action.Parked!);
             Flush();
@@ -265,8 +300,15 @@ public sealed class StoryOperator
             // A mirror that is on its way still is told again, and is no news.
             if (_told.Add(action.Kind + work.Key.Uid + action.CheckpointId))
             {
-                if (asks) Requests++;
-                _world.Log.Tell(_world.Now, "bursar", asks ? $"asks {work.Plan} for a checkpoint ({action.Reason}): {action.Sentence}" : $"asks {work.Plan} no more: {action.Sentence}");
+                if (asks)
+                    Requests++;
+                _world.Log.Tell(
+                    _world.Now,
+                    "bursar",
+                    asks
+                        ? $"asks {work.Plan} for a checkpoint ({action.Reason}): {action.Sentence}"
+                        : $"asks {work.Plan} no more: {action.Sentence}"
+                );
             }
             Flush();
             if (_world.ByChance(_world.Faults.KilledBeforeAct))
@@ -276,8 +318,10 @@ public sealed class StoryOperator
             }
             _world.Queue.After(_world.UpTo(_world.Faults.WriteDelay), () =>
             {
-                if (asks) _world.Ask(work, action.CheckpointId!);
-                else _world.TakeBack(work, action.CheckpointId!);
+                if (asks)
+                    _world.Ask(work, action.CheckpointId!);
+                else
+                    _world.TakeBack(work, action.CheckpointId!);
             });
             return true;
         }
@@ -300,12 +344,26 @@ public sealed class StoryOperator
         var now = _world.Now;
         var terms = _world.Terms;
         var window = Window.At(terms.Window, now);
-        var spends = _ledger.SpentByWorkload("team", LabelSelector.Everything, window.Start, window.End, now).ToDictionary(s => s.Workload.Uid, s => s.Spent);
+        var spends = _ledger
+            .SpentByWorkload("team", LabelSelector.Everything, window.Start, window.End, now)
+            .ToDictionary(s => s.Workload.Uid, s => s.Spent);
         var open = _ledger.OpenPods().Where(p => !_lost.ContainsKey(p.Node)).ToLookup(p => p.Workload.Uid);
         var records = _ledger.ParkedBy(BudgetUid).ToDictionary(r => r.Uid);
-        var memory = _ledger.BudgetMemory(BudgetUid) is { } stored ? JsonSerializer.Deserialize(stored, DecisionJson.Default.BudgetMemory)! : new();
-        var work = _world.Work.Where(w => _seen.TryGetValue(w.Key.Uid, out var seen) && !seen.Ended)
-            .Select(w => Snapshot(w, memory, spends.GetValueOrDefault(w.Key.Uid, Amount.Zero), [.. open[w.Key.Uid]], records.GetValueOrDefault(w.Key.Uid))).ToArray();
+        var memory = _ledger.BudgetMemory(BudgetUid) is { } stored
+            ? JsonSerializer.Deserialize(stored, DecisionJson.Default.BudgetMemory)!
+            : new();
+        var work = _world
+            .Work.Where(w => _seen.TryGetValue(w.Key.Uid, out var seen) && !seen.Ended)
+            .Select(w =>
+                Snapshot(
+                    w,
+                    memory,
+                    spends.GetValueOrDefault(w.Key.Uid, Amount.Zero),
+                    [.. open[w.Key.Uid]],
+                    records.GetValueOrDefault(w.Key.Uid)
+                )
+            )
+            .ToArray();
         var parkable = work.Count(w => w is { Exempt: false, NotParkable: null, Class: WorkClass.Training });
         var brake = Math.Max(5, parkable / 5) - _forecastParks.Count(at => now - at <= TimeSpan.FromMinutes(5));
         return new()
@@ -318,7 +376,8 @@ public sealed class StoryOperator
             Window = window,
             Spent = _ledger.Spent("team", LabelSelector.Everything, window.Start, window.End, now),
             BurnRate = work.Aggregate(HourlyCost.Zero, (sum, w) => sum + w.BurnRate),
-            RollingSpend = terms.Window.Period == WindowPeriod.Rolling ? _ledger.Segments("team", LabelSelector.Everything, window.Start, now) : [],
+            RollingSpend =
+                terms.Window.Period == WindowPeriod.Rolling ? _ledger.Segments("team", LabelSelector.Everything, window.Start, now) : [],
             Workloads = work,
             Memory = memory,
             MeteringStale = _lost.Count > 0 ? $"node {_lost.Keys.First()} is lost" : null,
@@ -333,10 +392,15 @@ public sealed class StoryOperator
         var (suspended, changedAt, _) = _seen[work.Key.Uid];
         var rate = RateOf(work);
         var parked = record is null ? null : JsonSerializer.Deserialize(record.Cause, DecisionJson.Default.ParkedSnapshot);
-        if (parked is not null && suspended && !parked.Confirmed) Remember(work, parked = parked with { Confirmed = true });
-        else if (parked is { Confirmed: true } && !suspended && !parked.Undone.Contains(changedAt)) Remember(work, parked = parked with { Undone = [.. parked.Undone, changedAt], UndoneBy = "kubectl" });
+        if (parked is not null && suspended && !parked.Confirmed)
+            Remember(work, parked = parked with { Confirmed = true });
+        else if (parked is { Confirmed: true } && !suspended && !parked.Undone.Contains(changedAt))
+            Remember(work, parked = parked with { Undone = [.. parked.Undone, changedAt], UndoneBy = "kubectl" });
         var runningSince = suspended || open.Length == 0 ? (DateTimeOffset?)null : open.Max(p => p.Since);
-        var mark = CheckpointMark.Later(_answers.TryGetValue(work.Key.Uid, out var said) ? said.Mark : null, memory.Marks.GetValueOrDefault(work.Key.Uid));
+        var mark = CheckpointMark.Later(
+            _answers.TryGetValue(work.Key.Uid, out var said) ? said.Mark : null,
+            memory.Marks.GetValueOrDefault(work.Key.Uid)
+        );
         var facts = new JobFacts
         {
             Progress = _progress.GetValueOrDefault(work.Key.Uid, ProgressSeries.Empty),
@@ -344,7 +408,13 @@ public sealed class StoryOperator
             RunningSince = runningSince,
             CheckpointStep = suspended && (plan.CheckpointEvery > 0 || work.Answer is not null) ? (long)work.Done : mark?.Step,
         };
-        var state = suspended ? parked is null ? WorkloadState.Suspended : WorkloadState.Parked : open.Length > 0 ? WorkloadState.Running : WorkloadState.Pending;
+        var state = suspended
+            ? parked is null
+                ? WorkloadState.Suspended
+                : WorkloadState.Parked
+            : open.Length > 0
+                ? WorkloadState.Running
+                : WorkloadState.Pending;
         return new()
         {
             Key = work.Key,
@@ -374,22 +444,24 @@ public sealed class StoryOperator
 
     private void Remember(StoryWork work, ParkedSnapshot parked)
     {
-        _ledger.Repark(new()
-        {
-            ApiVersion = "batch/v1",
-            Kind = work.Key.Kind,
-            Namespace = work.Key.Namespace,
-            Name = work.Key.Name,
-            Uid = work.Key.Uid,
-            Field = Field,
-            Original = "false",
-            Value = "true",
-            Since = parked.Since,
-            Reason = parked.Reason,
-            Cause = JsonSerializer.Serialize(parked, DecisionJson.Default.ParkedSnapshot),
-            Budget = "nlp",
-            BudgetUid = BudgetUid,
-        });
+        _ledger.Repark(
+            new()
+            {
+                ApiVersion = "batch/v1",
+                Kind = work.Key.Kind,
+                Namespace = work.Key.Namespace,
+                Name = work.Key.Name,
+                Uid = work.Key.Uid,
+                Field = Field,
+                Original = "false",
+                Value = "true",
+                Since = parked.Since,
+                Reason = parked.Reason,
+                Cause = JsonSerializer.Serialize(parked, DecisionJson.Default.ParkedSnapshot),
+                Budget = "nlp",
+                BudgetUid = BudgetUid,
+            }
+        );
     }
 
     /// <summary>Once a minute, and before every act.</summary>
@@ -410,22 +482,36 @@ public sealed class StoryOperator
     private DateTimeOffset NextLook(BudgetSnapshot budget, BudgetDecision decision)
     {
         var now = budget.Now;
-        if (decision.Actions.Count > 0) return NextTick(now);
+        if (decision.Actions.Count > 0)
+            return NextTick(now);
         var sleep = LongestSleep;
         var burn = budget.BurnRate.NanoPerHour;
         var allowed = decision.Limit + decision.Limit.Percent(budget.Terms.TolerancePercent);
         if (burn > 0)
             foreach (var line in new[] { allowed - decision.Spent - decision.OverspendBound, allowed - decision.Projected })
-                if (line > Amount.Zero && TimeSpan.FromMilliseconds((double)Int128.Min(line.Units / burn, 600_000)) is var left && left < sleep) sleep = left;
+                if (
+                    line > Amount.Zero
+                    && TimeSpan.FromMilliseconds((double)Int128.Min(line.Units / burn, 600_000)) is var left
+                    && left < sleep
+                )
+                    sleep = left;
         var at = now + sleep;
-        if (decision.Memory.SettleUntil is { } until && until > now && until < at) at = until;
+        if (decision.Memory.SettleUntil is { } until && until > now && until < at)
+            at = until;
         var exact = Window.NextEdge(budget.Terms.Window, now);
         // A wait that is over ends then, and not at the next tick.
         foreach (var request in decision.Memory.Checkpoints.Values)
-            if (request.Deadline > now && (exact is null || request.Deadline < exact)) exact = request.Deadline;
-        if (exact < at) at = exact.Value;
+            if (request.Deadline > now && (exact is null || request.Deadline < exact))
+                exact = request.Deadline;
+        if (exact < at)
+            at = exact.Value;
         // Never later than the real one would have looked: the tick before the line is crossed, then each.
-        var tick = at == exact ? at : DateTimeOffset.FromUnixTimeMilliseconds(at.ToUnixTimeMilliseconds() / (long)Tick.TotalMilliseconds * (long)Tick.TotalMilliseconds);
+        var tick =
+            at == exact
+                ? at
+                : DateTimeOffset.FromUnixTimeMilliseconds(
+                    at.ToUnixTimeMilliseconds() / (long)Tick.TotalMilliseconds * (long)Tick.TotalMilliseconds
+                );
         return tick > now ? tick : NextTick(now);
     }
 }

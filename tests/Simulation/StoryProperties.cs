@@ -22,13 +22,18 @@ public sealed class StoryProperties(ITestOutputHelper output)
         {
             // Every fifth is a crowd that comes at once, so that the brake is applied; every fourth is switched off for a while.
             var world = seed % 5 == 2 ? Crowd(seed) : Any(seed, lies: true);
-            if (seed % 4 == 3) Switched(world, new Random(seed));
+            if (seed % 4 == 3)
+                Switched(world, new Random(seed));
             // Windows are looked at just before they end.
             for (var day = 0; day < 2; day++)
             {
                 var window = Window.At(world.Terms.Window, world.Now);
                 world.RunFor(window.End - world.Now - TimeSpan.FromMilliseconds(1));
-                var stops = world.Operator.Stops.Where(s => s.AtLimit && s.At >= window.Start && s.At < window.End).GroupBy(s => s.At).Select(g => g.First()).ToArray();
+                var stops = world
+                    .Operator.Stops.Where(s => s.AtLimit && s.At >= window.Start && s.At < window.End)
+                    .GroupBy(s => s.At)
+                    .Select(g => g.First())
+                    .ToArray();
                 // Each stop at the limit is measured against its own bound, from the limit or from what was over already:
                 // work that is created in an exhausted budget is stopped by a stop of its own.
                 var before = world.Terms.Limit;
@@ -38,17 +43,22 @@ public sealed class StoryProperties(ITestOutputHelper output)
                     var over = reached - before;
                     if (over > Amount.Zero)
                     {
-                        (over - stop.Bound - world.Operator.Unenforced).Units.Should().BeLessThanOrEqualTo(0, "seed {0}, {1}: {2} over, bound {3}", seed, stop.At, over, stop.Bound);
+                        (over - stop.Bound - world.Operator.Unenforced)
+                            .Units.Should()
+                            .BeLessThanOrEqualTo(0, "seed {0}, {1}: {2} over, bound {3}", seed, stop.At, over, stop.Bound);
                         var ratio = over.ToDouble() / stop.Bound.ToDouble();
                         if (world.Operator is { Kills: 0, Switches: 0 })
                         {
                             ratios.Add(ratio);
-                            if (ratio > worst) (worst, worstSeed) = (ratio, seed);
+                            if (ratio > worst)
+                                (worst, worstSeed) = (ratio, seed);
                         }
                     }
                     before = Amount.Max(before, reached);
                 }
-                (world.Operator.SpentIn(window) - before - (world.Operator.Switches > 0 ? world.Operator.Unenforced : Amount.Zero)).Units.Should().BeLessThanOrEqualTo(0, "seed {0}, {1}: nothing goes over without a stop", seed, window.Key);
+                (world.Operator.SpentIn(window) - before - (world.Operator.Switches > 0 ? world.Operator.Unenforced : Amount.Zero))
+                    .Units.Should()
+                    .BeLessThanOrEqualTo(0, "seed {0}, {1}: nothing goes over without a stop", seed, window.Key);
                 stopped += stops.Length;
                 world.RunFor(TimeSpan.FromMilliseconds(1));
             }
@@ -61,7 +71,9 @@ public sealed class StoryProperties(ITestOutputHelper output)
             answers += world.Work.Count(w => w.Answer is not null);
         }
         ratios.Sort();
-        output.WriteLine($"{runs} stories of two days, {evaluations} evaluations, {stopped} parkings at the limit, {kills} kills, {requests} requests for checkpoints and {answers} jobs that answered, {brakes} times braked, {switches} times switched off; worst overspend {worst:0.000} of the bound (seed {worstSeed}): the bound is {1 / worst:0.00} times the worst seen, median overspend {(ratios.Count > 0 ? ratios[ratios.Count / 2] : 0):0.000} of it in {ratios.Count} that went over");
+        output.WriteLine(
+            $"{runs} stories of two days, {evaluations} evaluations, {stopped} parkings at the limit, {kills} kills, {requests} requests for checkpoints and {answers} jobs that answered, {brakes} times braked, {switches} times switched off; worst overspend {worst:0.000} of the bound (seed {worstSeed}): the bound is {1 / worst:0.00} times the worst seen, median overspend {(ratios.Count > 0 ? ratios[ratios.Count / 2] : 0):0.000} of it in {ratios.Count} that went over"
+        );
         (1 / worst).Should().BeLessThan(2, "a bound far from what happens says little");
         brakes.Should().BeGreaterThan(runs / 20);
         requests.Should().BeGreaterThan(runs / 5);
@@ -78,7 +90,8 @@ public sealed class StoryProperties(ITestOutputHelper output)
         {
             var world = Any(seed, lies: false);
             var random = new Random(seed);
-            for (var i = 0; i < 10; i++) world.At(TimeSpan.FromMinutes(random.NextDouble() * 2_000), w => w.Operator.Kill());
+            for (var i = 0; i < 10; i++)
+                world.At(TimeSpan.FromMinutes(random.NextDouble() * 2_000), w => w.Operator.Kill());
             world.RunFor(TimeSpan.FromDays(2));
             world.Operator.SpentIn(new(Start, world.Now, "all")).Should().Be(CostOfPods(world), "seed {0}", seed);
             kills += world.Operator.Kills;
@@ -99,7 +112,8 @@ public sealed class StoryProperties(ITestOutputHelper output)
                 for (var i = 0; i < 20; i++)
                 {
                     var at = TimeSpan.FromMinutes(random.NextDouble() * 2_000);
-                    if (killed) world.At(at, w => w.Operator.Kill());
+                    if (killed)
+                        world.At(at, w => w.Operator.Kill());
                 }
                 world.RunFor(TimeSpan.FromDays(2));
                 return world.Operator.SpentIn(new(Start, world.Now, "all"));
@@ -135,7 +149,10 @@ public sealed class StoryProperties(ITestOutputHelper output)
             var causes = 3 + world.Work.Count(w => w.Ended);
             foreach (var group in world.Operator.Resumes.GroupBy(r => r.Uid))
             {
-                group.Count(r => r.Cause != Reasons.FitsAgain).Should().BeLessThanOrEqualTo(causes + world.Operator.Kills, "seed {0}, {1}", seed, group.Key);
+                group
+                    .Count(r => r.Cause != Reasons.FitsAgain)
+                    .Should()
+                    .BeLessThanOrEqualTo(causes + world.Operator.Kills, "seed {0}, {1}", seed, group.Key);
                 // Without a cause it waits twice as long each time, so three days hold eight such resumes at most.
                 group.Count(r => r.Cause == Reasons.FitsAgain).Should().BeLessThanOrEqualTo(8, "seed {0}, {1}", seed, group.Key);
             }
@@ -148,59 +165,107 @@ public sealed class StoryProperties(ITestOutputHelper output)
     public void Months_are_billed_to_the_last_digit()
     {
         var watch = Stopwatch.StartNew();
-        var world = new StoryWorld(42, Start, new() { Limit = Amount.FromDecimal(500), Window = new(WindowPeriod.Month, "Europe/Berlin") }).Node("node-1", "V100", 8, 3.06m);
+        var world = new StoryWorld(
+            42,
+            Start,
+            new() { Limit = Amount.FromDecimal(500), Window = new(WindowPeriod.Month, "Europe/Berlin") }
+        ).Node("node-1", "V100", 8, 3.06m);
         for (var day = 0; day < 120; day++)
         {
             var name = $"job-{day:000}";
             var steps = 40_000 + day * 2_000;
-            world.At(TimeSpan.FromDays(day), w => w.Create(new(name) { Steps = steps, Jitter = 0.05, ReportEvery = TimeSpan.FromMinutes(2), Declared = TimeSpan.FromHours(2) }));
+            world.At(TimeSpan.FromDays(day), w => w.Create(
+                    new(name)
+                    {
+                        Steps = steps,
+                        Jitter = 0.05,
+                        ReportEvery = TimeSpan.FromMinutes(2),
+                        Declared = TimeSpan.FromHours(2),
+                    }
+                ));
         }
         world.RunFor(TimeSpan.FromDays(122));
 
-        output.WriteLine($"four months, {world.Operator.Evaluations} evaluations, {world.Operator.Stops.Count} parkings in {watch.ElapsedMilliseconds} ms");
+        output.WriteLine(
+            $"four months, {world.Operator.Evaluations} evaluations, {world.Operator.Stops.Count} parkings in {watch.ElapsedMilliseconds} ms"
+        );
         world.Operator.SpentIn(new(Start, world.Now, "all")).Should().Be(CostOfPods(world));
         world.Work.Count(w => w.Ended).Should().BeGreaterThan(60);
     }
 
     /// <summary>What the pods that were scheduled by a moment cost in a window.</summary>
     private static Amount CostOfPods(StoryWorld world, Window window, DateTimeOffset scheduledBy) =>
-        world.Work.SelectMany(w => w.Pods).Where(p => p.ScheduledAt <= scheduledBy).Aggregate(Amount.Zero, (sum, pod) =>
-        {
-            var from = pod.ScheduledAt > window.Start ? pod.ScheduledAt : window.Start;
-            var to = pod.FinishedAt ?? world.Now;
-            return to > from ? sum + (Rate(pod.Node.Product) * pod.Work.Plan.Gpus).For(to - from) : sum;
-        });
+        world
+            .Work.SelectMany(w => w.Pods)
+            .Where(p => p.ScheduledAt <= scheduledBy)
+            .Aggregate(Amount.Zero, (sum, pod) =>
+            {
+                var from = pod.ScheduledAt > window.Start ? pod.ScheduledAt : window.Start;
+                var to = pod.FinishedAt ?? world.Now;
+                return to > from ? sum + (Rate(pod.Node.Product) * pod.Work.Plan.Gpus).For(to - from) : sum;
+            });
 
     private static Amount CostOfPods(StoryWorld world) =>
-        world.Work.SelectMany(w => w.Pods).Aggregate(Amount.Zero, (sum, pod) =>
-            sum + (Rate(pod.Node.Product) * pod.Work.Plan.Gpus).For((pod.FinishedAt ?? world.Now) - pod.ScheduledAt));
+        world
+            .Work.SelectMany(w => w.Pods)
+            .Aggregate(Amount.Zero, (sum, pod) =>
+                sum + (Rate(pod.Node.Product) * pod.Work.Plan.Gpus).For((pod.FinishedAt ?? world.Now) - pod.ScheduledAt)
+            );
 
     /// <summary><c>BURSAR_STORIES=10</c> tells ten times as many.</summary>
-    private static int Stories(int count) => count * (int.TryParse(Environment.GetEnvironmentVariable("BURSAR_STORIES"), out var times) ? times : 1);
+    private static int Stories(int count) =>
+        count * (int.TryParse(Environment.GetEnvironmentVariable("BURSAR_STORIES"), out var times) ? times : 1);
 
     private static GpuHourPrice Rate(string product) => GpuHourPrice.FromDecimal(product == "H100" ? 7.5m : 3.06m);
 
-    /// <summary>Many jobs at once against money for a few: more parkings by forecast than the brake lets pass. Someone says continue now and then.</summary>
+    /// <summary>
+    /// Many jobs at once against money for a few: more parkings by forecast than the brake lets pass. Someone says continue now and then.
+    /// </summary>
     private static StoryWorld Crowd(int seed)
     {
         var random = new Random(seed);
-        var terms = new BudgetTerms { Limit = Amount.FromDecimal(random.Next(5, 40)), Window = new(WindowPeriod.Day), Settle = TimeSpan.Zero };
-        var world = new StoryWorld(seed, Start, terms, new() { WatchDelay = TimeSpan.FromSeconds(random.Next(1, 3)), WriteDelay = TimeSpan.FromSeconds(random.Next(1, 4)), LostReports = 0.1 })
-            .Node("node-1", "V100", 16, Rate("V100").NanoPerGpuHour / 1_000_000_000m);
+        var terms = new BudgetTerms
+        {
+            Limit = Amount.FromDecimal(random.Next(5, 40)),
+            Window = new(WindowPeriod.Day),
+            Settle = TimeSpan.Zero,
+        };
+        var world = new StoryWorld(
+            seed,
+            Start,
+            terms,
+            new()
+            {
+                WatchDelay = TimeSpan.FromSeconds(random.Next(1, 3)),
+                WriteDelay = TimeSpan.FromSeconds(random.Next(1, 4)),
+                LostReports = 0.1,
+            }
+        ).Node("node-1", "V100", 16, Rate("V100").NanoPerGpuHour / 1_000_000_000m);
         var at = TimeSpan.FromMinutes(random.Next(1, 60));
         for (var i = 0; i < random.Next(12, 24); i++)
         {
-            var plan = new WorkPlan($"job-{i:00}") { Priority = random.Next(2), Steps = random.Next(20_000, 300_000), Jitter = 0.05, ReportEvery = TimeSpan.FromMinutes(1), Grace = TimeSpan.FromSeconds(random.Next(0, 120)), CheckpointEvery = random.Next(2) * 1_000 };
+            var plan = new WorkPlan($"job-{i:00}")
+            {
+                Priority = random.Next(2),
+                Steps = random.Next(20_000, 300_000),
+                Jitter = 0.05,
+                ReportEvery = TimeSpan.FromMinutes(1),
+                Grace = TimeSpan.FromSeconds(random.Next(0, 120)),
+                CheckpointEvery = random.Next(2) * 1_000,
+            };
             world.At(at + TimeSpan.FromSeconds(i * random.Next(2)), w => w.Create(plan));
         }
-        for (var i = 0; i < 3; i++) world.At(TimeSpan.FromMinutes(random.Next(60, 600)), w => w.Operator.Continue());
+        for (var i = 0; i < 3; i++)
+            world.At(TimeSpan.FromMinutes(random.Next(60, 600)), w => w.Operator.Continue());
         return world;
     }
 
     private static void Switched(StoryWorld world, Random random)
     {
         var from = TimeSpan.FromMinutes(random.Next(10, 600));
-        world.At(from, w => w.Operator.Switch(observe: true)).At(from + TimeSpan.FromMinutes(random.Next(5, 240)), w => w.Operator.Switch(observe: false));
+        world
+            .At(from, w => w.Operator.Switch(observe: true))
+            .At(from + TimeSpan.FromMinutes(random.Next(5, 240)), w => w.Operator.Switch(observe: false));
     }
 
     /// <summary>A small cluster with some jobs that tell, some that lie, and some that say nothing; faults as they come.</summary>
@@ -226,7 +291,9 @@ public sealed class StoryProperties(ITestOutputHelper output)
             KilledAfterAct = random.Next(3) == 0 ? 0.3 : 0,
             Downtime = TimeSpan.FromSeconds(random.Next(1, 30)),
         };
-        var world = new StoryWorld(seed, Start, terms, faults).Node("node-1", "V100", 4, Rate("V100").NanoPerGpuHour / 1_000_000_000m).Node("node-2", "H100", 4, Rate("H100").NanoPerGpuHour / 1_000_000_000m);
+        var world = new StoryWorld(seed, Start, terms, faults)
+            .Node("node-1", "V100", 4, Rate("V100").NanoPerGpuHour / 1_000_000_000m)
+            .Node("node-2", "H100", 4, Rate("H100").NanoPerGpuHour / 1_000_000_000m);
         for (var i = 0; i < random.Next(2, 7); i++)
         {
             var plan = new WorkPlan($"job-{i}")

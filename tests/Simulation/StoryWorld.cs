@@ -84,7 +84,12 @@ public sealed class StoryWorld
     {
         var work = new StoryWork(plan, Now);
         _work.Add(work);
-        Log.Tell(Now, "owner", $"creates {plan}: {plan.Gpus} x {plan.Product}" + (plan.Declared is { } declared ? $", expected-duration {GoDuration.Format(declared)}" : ""));
+        Log.Tell(
+            Now,
+            "owner",
+            $"creates {plan}: {plan.Gpus} x {plan.Product}"
+                + (plan.Declared is { } declared ? $", expected-duration {GoDuration.Format(declared)}" : "")
+        );
         Tell(work);
         Schedule();
     }
@@ -137,12 +142,14 @@ public sealed class StoryWorld
     /// <summary>The API server took the operator's patch.</summary>
     public void Suspend(StoryWork work)
     {
-        if (work.Suspended || work.Ended) return;
+        if (work.Suspended || work.Ended)
+            return;
         work.Suspended = true;
         work.Asked = null;
         work.SuspendChangedAt = Now;
         Tell(work);
-        if (work.Pod is not { Terminating: false } pod) return;
+        if (work.Pod is not { Terminating: false } pod)
+            return;
         pod.Terminating = true;
         work.Runs++;
         var periodic = work.Plan.CheckpointEvery > 0 ? Math.Floor(work.Done / work.Plan.CheckpointEvery) * work.Plan.CheckpointEvery : 0;
@@ -153,13 +160,16 @@ public sealed class StoryWorld
     /// <summary>The mirror of a request reaches the object; work that answers writes its checkpoint and says so.</summary>
     public void Ask(StoryWork work, string id)
     {
-        if (work.Asked == id || work.Ended || work.Suspended) return;
+        if (work.Asked == id || work.Ended || work.Suspended)
+            return;
         work.Asked = id;
-        if (work.Plan is not { AnswersIn: { } takes, Ignores: false } || work.Pod is null) return;
+        if (work.Plan is not { AnswersIn: { } takes, Ignores: false } || work.Pod is null)
+            return;
         var (run, step) = (work.Runs, (long)work.Done);
         Queue.After(takes, () =>
         {
-            if (work.Runs != run || work.Ended) return;
+            if (work.Runs != run || work.Ended)
+                return;
             work.Answer = (id, new(Now, step));
             Log.Tell(Now, "cluster", $"{work.Plan} acknowledges its checkpoint of step {step}");
             Tell(work);
@@ -168,12 +178,14 @@ public sealed class StoryWorld
 
     public void TakeBack(StoryWork work, string id)
     {
-        if (work.Asked == id) work.Asked = null;
+        if (work.Asked == id)
+            work.Asked = null;
     }
 
     public void Unsuspend(StoryWork work)
     {
-        if (!work.Suspended || work.Ended) return;
+        if (!work.Suspended || work.Ended)
+            return;
         work.Suspended = false;
         work.SuspendChangedAt = Now;
         work.WaitsSince = Now;
@@ -185,16 +197,24 @@ public sealed class StoryWorld
 
     private void Schedule()
     {
-        foreach (var work in _work.Where(w => w is { Suspended: false, Ended: false, Pod: null }).OrderByDescending(w => w.Plan.Priority).ThenBy(w => w.CreatedAt).ThenBy(w => w.Plan.Name, StringComparer.Ordinal))
+        foreach (
+            var work in _work
+                .Where(w => w is { Suspended: false, Ended: false, Pod: null })
+                .OrderByDescending(w => w.Plan.Priority)
+                .ThenBy(w => w.CreatedAt)
+                .ThenBy(w => w.Plan.Name, StringComparer.Ordinal)
+        )
         {
             var node = _nodes.Find(n => n.Product == work.Plan.Product && n.Free >= work.Plan.Gpus && n.LostAt is null);
-            if (node is null) continue;
+            if (node is null)
+                continue;
             node.Free -= work.Plan.Gpus;
             var pod = new StoryPod($"{work.Key.Uid}-{work.Pods.Count}", work, node, Now);
             work.Pod = pod;
             work.Pods.Add(pod);
             Tell(work);
-            if (work.Plan.Class == WorkClass.Training) Queue.After(work.Plan.WarmUp, () => Stretch(pod, work.Runs));
+            if (work.Plan.Class == WorkClass.Training)
+                Queue.After(work.Plan.WarmUp, () => Stretch(pod, work.Runs));
         }
     }
 
@@ -202,10 +222,14 @@ public sealed class StoryWorld
     private void Stretch(StoryPod pod, int run)
     {
         var work = pod.Work;
-        if (work.Runs != run || pod.FinishedAt is not null) return;
+        if (work.Runs != run || pod.FinishedAt is not null)
+            return;
         Report(work);
         var plan = work.Plan;
-        var seconds = plan.SecondsPerStep * (1 + plan.Jitter * (2 * _physics.NextDouble() - 1)) * (plan.Slows is { } slows && work.Done >= slows.From ? slows.Factor : 1);
+        var seconds =
+            plan.SecondsPerStep
+            * (1 + plan.Jitter * (2 * _physics.NextDouble() - 1))
+            * (plan.Slows is { } slows && work.Done >= slows.From ? slows.Factor : 1);
         var pauses = _physics.NextDouble() < plan.Pauses || pod.Node.LostAt is not null;
         var steps = pauses ? 0 : plan.ReportEvery.TotalSeconds / seconds;
         var left = plan.Steps - work.Done;
@@ -213,7 +237,8 @@ public sealed class StoryWorld
         {
             Queue.After(TimeSpan.FromSeconds(left * seconds), () =>
             {
-                if (work.Runs != run || pod.FinishedAt is not null) return;
+                if (work.Runs != run || pod.FinishedAt is not null)
+                    return;
                 work.Done = plan.Steps;
                 work.Ended = true;
                 Log.Tell(Now, "cluster", $"{plan} is done");
@@ -223,7 +248,8 @@ public sealed class StoryWorld
         }
         Queue.After(plan.ReportEvery, () =>
         {
-            if (work.Runs != run) return;
+            if (work.Runs != run)
+                return;
             work.Done += steps;
             Stretch(pod, run);
         });
@@ -231,7 +257,8 @@ public sealed class StoryWorld
 
     private void Report(StoryWork work)
     {
-        if (!work.Plan.TellsProgress || ByChance(Faults.LostReports)) return;
+        if (!work.Plan.TellsProgress || ByChance(Faults.LostReports))
+            return;
         var (at, step) = (Now, (long)work.Done);
         Queue.After(UpTo(Faults.WatchDelay), () => Operator.SeeProgress(work, new(at, step, work.Plan.Steps)));
     }

@@ -17,24 +17,26 @@ public sealed class SweepProperties(ITestOutputHelper output)
     private static readonly HourlyCost Gpu = HourlyCost.FromDecimal(3.06m);
 
     /// <summary>Each family with the median and the 90th percentile of the error that half-way must not exceed.</summary>
-    public static TheoryData<string, double, double> Families => new()
-    {
-        { "equal pieces", 0.001, 0.01 },
-        { "spread 0.25", 0.02, 0.05 },
-        { "spread 0.5", 0.04, 0.11 },
-        { "spread 1", 0.09, 0.25 },
-        { "failures", 0.04, 0.11 },
-        { "suspended", 0.06, 0.20 },
-        { "resized", 0.05, 0.20 },
-        { "any", 0.05, 0.20 },
-    };
+    public static TheoryData<string, double, double> Families =>
+        new()
+        {
+            { "equal pieces", 0.001, 0.01 },
+            { "spread 0.25", 0.02, 0.05 },
+            { "spread 0.5", 0.04, 0.11 },
+            { "spread 1", 0.09, 0.25 },
+            { "failures", 0.04, 0.11 },
+            { "suspended", 0.06, 0.20 },
+            { "resized", 0.05, 0.20 },
+            { "any", 0.05, 0.20 },
+        };
 
     [Theory]
     [MemberData(nameof(Families))]
     public void Likely_end_of_a_sweep_is_near_the_truth(string family, double median, double p90)
     {
         var errors = SweepErrors.Of(family, 200);
-        foreach (var one in errors) output.WriteLine(one.ToString());
+        foreach (var one in errors)
+            output.WriteLine(one.ToString());
         var half = errors.Single(one => one.Share == 0.5);
         half.Median.Should().BeLessThan(median, "half-way, the median error");
         half.P90.Should().BeLessThan(p90, "half-way, nine of ten errors");
@@ -52,7 +54,8 @@ public sealed class SweepProperties(ITestOutputHelper output)
             var sweep = new SweepRun(SweepPlan.Any(random) with { LosesPods = seed % 5 == 0 }, random);
             known += Run(sweep, Spent(sweep, sweep.End) + (Gpu * sweep.MostParallel).For(TimeSpan.FromMinutes(1)), seed, (at, decision) =>
             {
-                if (decision.Actions.Any(action => action is { Kind: ActionKind.Park, ByForecast: true })) suspended.Add($"seed {seed} at {at:0} s: {decision.Workloads[0].Sentence}");
+                if (decision.Actions.Any(action => action is { Kind: ActionKind.Park, ByForecast: true }))
+                    suspended.Add($"seed {seed} at {at:0} s: {decision.Workloads[0].Sentence}");
             });
         }
         suspended.Should().BeEmpty();
@@ -68,16 +71,19 @@ public sealed class SweepProperties(ITestOutputHelper output)
             var random = new Random(seed);
             var plan = SweepPlan.Any(random) with { Suspensions = 0 };
             // With fewer waves the money is spent before pieces have ended.
-            if (plan.Completions < plan.Parallelism * 6) continue;
+            if (plan.Completions < plan.Parallelism * 6)
+                continue;
             var sweep = new SweepRun(plan, random);
             var limit = Spent(sweep, sweep.End).Percent(50);
             var parked = Amount.Zero;
             Run(sweep, limit, seed, (at, decision) =>
             {
-                if (parked == Amount.Zero && decision.Actions.Any(action => action is { Kind: ActionKind.Park, ByForecast: true })) parked = Spent(sweep, at);
+                if (parked == Amount.Zero && decision.Actions.Any(action => action is { Kind: ActionKind.Park, ByForecast: true }))
+                    parked = Spent(sweep, at);
             });
             sweeps++;
-            if (parked > Amount.Zero && parked < limit.Percent(90)) early++;
+            if (parked > Amount.Zero && parked < limit.Percent(90))
+                early++;
         }
         sweeps.Should().BeGreaterThan(30);
         early.Should().BeGreaterThan(sweeps * 8 / 10);
@@ -86,7 +92,12 @@ public sealed class SweepProperties(ITestOutputHelper output)
     /// <returns>The evaluations in which its length was known.</returns>
     private static int Run(SweepRun sweep, Amount limit, int seed, Action<double, BudgetDecision> decided)
     {
-        var terms = new BudgetTerms { Limit = limit, Window = new(WindowPeriod.Once, Start: SweepRun.Start.AddDays(-1), End: SweepRun.Start.AddYears(20)), Settle = TimeSpan.Zero };
+        var terms = new BudgetTerms
+        {
+            Limit = limit,
+            Window = new(WindowPeriod.Once, Start: SweepRun.Start.AddDays(-1), End: SweepRun.Start.AddYears(20)),
+            Settle = TimeSpan.Zero,
+        };
         var memory = new BudgetMemory();
         var moments = sweep.Moments.ToArray();
         var every = Math.Max(1, moments.Length / 100);
@@ -94,7 +105,8 @@ public sealed class SweepProperties(ITestOutputHelper output)
         for (var i = seed % every; i < moments.Length; i += every)
         {
             var at = moments[i] + 1;
-            if (at >= sweep.End) break;
+            if (at >= sweep.End)
+                break;
             var now = SweepRun.Start.AddSeconds(at);
             var facts = sweep.FactsAt(at);
             var running = facts.Pieces[0].InFlight.Count;
@@ -102,7 +114,10 @@ public sealed class SweepProperties(ITestOutputHelper output)
             {
                 Key = new("team", "Job", "sweep", "uid"),
                 Class = WorkClass.Training,
-                State = sweep.IsSuspended(at) ? WorkloadState.Suspended : running > 0 ? WorkloadState.Running : WorkloadState.Pending,
+                State =
+                    sweep.IsSuspended(at) ? WorkloadState.Suspended
+                    : running > 0 ? WorkloadState.Running
+                    : WorkloadState.Pending,
                 CreatedAt = SweepRun.Start,
                 Gpus = facts.Gpus,
                 Rate = Gpu * facts.Gpus,
@@ -111,20 +126,23 @@ public sealed class SweepProperties(ITestOutputHelper output)
                 Estimate = Estimator.Remaining(facts, now),
                 EstimateAfterResume = Estimator.AfterResume(facts),
             };
-            if (job.Estimate.IsKnown) known++;
-            var decision = BudgetDecider.Decide(new()
-            {
-                Namespace = "team",
-                Name = "sweeps",
-                Uid = "budget",
-                Now = now,
-                Terms = terms,
-                Window = Window.At(terms.Window, now),
-                Spent = job.Spent,
-                BurnRate = job.BurnRate,
-                Workloads = [job],
-                Memory = memory,
-            });
+            if (job.Estimate.IsKnown)
+                known++;
+            var decision = BudgetDecider.Decide(
+                new()
+                {
+                    Namespace = "team",
+                    Name = "sweeps",
+                    Uid = "budget",
+                    Now = now,
+                    Terms = terms,
+                    Window = Window.At(terms.Window, now),
+                    Spent = job.Spent,
+                    BurnRate = job.BurnRate,
+                    Workloads = [job],
+                    Memory = memory,
+                }
+            );
             memory = decision.Memory;
             decided(at, decision);
         }

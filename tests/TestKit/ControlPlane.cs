@@ -25,7 +25,8 @@ public sealed class ControlPlane : IAsyncDisposable
     }
 
     /// <summary>Where the binaries are looked for.</summary>
-    public static string Assets { get; } = Environment.GetEnvironmentVariable("KUBEBUILDER_ASSETS") is { Length: > 0 } assets ? assets : "/usr/local/kubebuilder/bin";
+    public static string Assets { get; } =
+        Environment.GetEnvironmentVariable("KUBEBUILDER_ASSETS") is { Length: > 0 } assets ? assets : "/usr/local/kubebuilder/bin";
 
     /// <summary>Whether etcd and kube-apiserver are there.</summary>
     public static bool IsPresent => File.Exists(Path.Combine(Assets, "etcd")) && File.Exists(Path.Combine(Assets, "kube-apiserver"));
@@ -55,18 +56,39 @@ public sealed class ControlPlane : IAsyncDisposable
         StartAsync(controllers, withScheduler, withServiceAccounts, auditPolicy: null, ct);
 
     /// <param name="controllers">The controllers to run (<c>job-controller,...</c>, or <c>*</c>); null runs no controller manager.</param>
-    /// <param name="withServiceAccounts">Whether pods need their namespace's ServiceAccount; then the controllers must hold serviceaccount-controller.</param>
+    /// <param name="withServiceAccounts">Whether pods need their namespace's ServiceAccount; then the controllers must hold
+    /// serviceaccount-controller.</param>
     /// <param name="auditPolicy">A policy of audit.k8s.io/v1 as YAML: what it names is found in <see cref="AuditLogPath"/>.</param>
-    public static Task<ControlPlane> StartAsync(string? controllers, bool withScheduler, bool withServiceAccounts, string? auditPolicy, CancellationToken ct) =>
-        StartAsync(controllers, withScheduler, withServiceAccounts, auditPolicy, controllersHaveAccounts: false, ct);
+    public static Task<ControlPlane> StartAsync(
+        string? controllers,
+        bool withScheduler,
+        bool withServiceAccounts,
+        string? auditPolicy,
+        CancellationToken ct
+    ) => StartAsync(controllers, withScheduler, withServiceAccounts, auditPolicy, controllersHaveAccounts: false, ct);
 
-    /// <param name="controllersHaveAccounts">Whether each controller acts as its own ServiceAccount of kube-system, as in most clusters, and not as the administrator.</param>
-    public static Task<ControlPlane> StartAsync(string? controllers, bool withScheduler, bool withServiceAccounts, string? auditPolicy, bool controllersHaveAccounts, CancellationToken ct) =>
-        StartAsync(controllers, withScheduler, withServiceAccounts, auditPolicy, controllersHaveAccounts, controllerArguments: [], ct);
+    /// <param name="controllersHaveAccounts">Whether each controller acts as its own ServiceAccount of kube-system, as in most clusters,
+    /// and not as the administrator.</param>
+    public static Task<ControlPlane> StartAsync(
+        string? controllers,
+        bool withScheduler,
+        bool withServiceAccounts,
+        string? auditPolicy,
+        bool controllersHaveAccounts,
+        CancellationToken ct
+    ) => StartAsync(controllers, withScheduler, withServiceAccounts, auditPolicy, controllersHaveAccounts, controllerArguments: [], ct);
 
-    /// <param name="controllerArguments">What else the controller manager is told (<c>--horizontal-pod-autoscaler-sync-period=1s</c>).</param>
+    /// <param name="controllerArguments">What else the controller manager is told
+    /// (<c>--horizontal-pod-autoscaler-sync-period=1s</c>).</param>
     public static async Task<ControlPlane> StartAsync(
-        string? controllers, bool withScheduler, bool withServiceAccounts, string? auditPolicy, bool controllersHaveAccounts, IReadOnlyList<string> controllerArguments, CancellationToken ct)
+        string? controllers,
+        bool withScheduler,
+        bool withServiceAccounts,
+        string? auditPolicy,
+        bool controllersHaveAccounts,
+        IReadOnlyList<string> controllerArguments,
+        CancellationToken ct
+    )
     {
         var directory = Directory.CreateTempSubdirectory("bursar-control-plane-").FullName;
         var token = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
@@ -90,38 +112,82 @@ public sealed class ControlPlane : IAsyncDisposable
             }
 
             await File.WriteAllTextAsync(Path.Combine(directory, "tokens.csv"), $"{token},admin,admin-uid,\"system:masters\"\n", ct);
-            if (auditPolicy is not null) await File.WriteAllTextAsync(Path.Combine(directory, "audit.yaml"), auditPolicy, ct);
-            plane.Start("etcd",
-                $"--data-dir={directory}/etcd", $"--listen-client-urls=http://127.0.0.1:{etcdPort}", $"--advertise-client-urls=http://127.0.0.1:{etcdPort}",
-                $"--listen-peer-urls=http://127.0.0.1:{peerPort}", $"--initial-advertise-peer-urls=http://127.0.0.1:{peerPort}", $"--initial-cluster=default=http://127.0.0.1:{peerPort}",
-                "--unsafe-no-fsync", "--log-level=warn");
-            plane.Start("kube-apiserver",
-            [
-                $"--etcd-servers=http://127.0.0.1:{etcdPort}", "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", $"--secure-port={apiPort}", $"--cert-dir={directory}/certs",
-                $"--service-account-key-file={directory}/sa.pub", $"--service-account-signing-key-file={directory}/sa.key", "--service-account-issuer=https://kubernetes.default.svc",
-                "--service-cluster-ip-range=10.0.0.0/16", $"--token-auth-file={directory}/tokens.csv", "--authorization-mode=RBAC", "--allow-privileged=true", "--endpoint-reconciler-type=none",
-                .. withServiceAccounts ? Array.Empty<string>() : ["--disable-admission-plugins=ServiceAccount"],
-                // Blocking: what a client has its answer to stands in the log.
-                .. auditPolicy is null ? Array.Empty<string>() : [$"--audit-policy-file={directory}/audit.yaml", $"--audit-log-path={plane.AuditLogPath}", "--audit-log-mode=blocking"],
-            ]);
+            if (auditPolicy is not null)
+                await File.WriteAllTextAsync(Path.Combine(directory, "audit.yaml"), auditPolicy, ct);
+            plane.Start(
+                "etcd",
+                $"--data-dir={directory}/etcd",
+                $"--listen-client-urls=http://127.0.0.1:{etcdPort}",
+                $"--advertise-client-urls=http://127.0.0.1:{etcdPort}",
+                $"--listen-peer-urls=http://127.0.0.1:{peerPort}",
+                $"--initial-advertise-peer-urls=http://127.0.0.1:{peerPort}",
+                $"--initial-cluster=default=http://127.0.0.1:{peerPort}",
+                "--unsafe-no-fsync",
+                "--log-level=warn"
+            );
+            plane.Start(
+                "kube-apiserver",
+                [
+                    $"--etcd-servers=http://127.0.0.1:{etcdPort}",
+                    "--bind-address=127.0.0.1",
+                    "--advertise-address=127.0.0.1",
+                    $"--secure-port={apiPort}",
+                    $"--cert-dir={directory}/certs",
+                    $"--service-account-key-file={directory}/sa.pub",
+                    $"--service-account-signing-key-file={directory}/sa.key",
+                    "--service-account-issuer=https://kubernetes.default.svc",
+                    "--service-cluster-ip-range=10.0.0.0/16",
+                    $"--token-auth-file={directory}/tokens.csv",
+                    "--authorization-mode=RBAC",
+                    "--allow-privileged=true",
+                    "--endpoint-reconciler-type=none",
+                    .. withServiceAccounts ? Array.Empty<string>() : ["--disable-admission-plugins=ServiceAccount"],
+                    // Blocking: what a client has its answer to stands in the log.
+                    .. auditPolicy is null
+                        ? Array.Empty<string>()
+                        :
+                        [
+                            $"--audit-policy-file={directory}/audit.yaml",
+                            $"--audit-log-path={plane.AuditLogPath}",
+                            "--audit-log-mode=blocking",
+                        ],
+                ]
+            );
             await plane.ReadyAsync(ct);
             await File.WriteAllTextAsync(plane.KubeconfigPath, plane.Kubeconfig(), ct);
             if (withControllers)
             {
-                plane.Start("kube-controller-manager",
-                [
-                    $"--kubeconfig={plane.KubeconfigPath}", $"--authentication-kubeconfig={plane.KubeconfigPath}", $"--authorization-kubeconfig={plane.KubeconfigPath}", "--bind-address=127.0.0.1",
-                    $"--secure-port={FreePort()}", $"--cert-dir={directory}/controller-manager-certs", "--leader-elect=false", $"--service-account-private-key-file={directory}/sa.key",
-                    $"--root-ca-file={plane.CertificateAuthorityFile}", $"--use-service-account-credentials={(controllersHaveAccounts ? "true" : "false")}", $"--controllers={controllers}",
-                    .. controllerArguments,
-                ]);
+                plane.Start(
+                    "kube-controller-manager",
+                    [
+                        $"--kubeconfig={plane.KubeconfigPath}",
+                        $"--authentication-kubeconfig={plane.KubeconfigPath}",
+                        $"--authorization-kubeconfig={plane.KubeconfigPath}",
+                        "--bind-address=127.0.0.1",
+                        $"--secure-port={FreePort()}",
+                        $"--cert-dir={directory}/controller-manager-certs",
+                        "--leader-elect=false",
+                        $"--service-account-private-key-file={directory}/sa.key",
+                        $"--root-ca-file={plane.CertificateAuthorityFile}",
+                        $"--use-service-account-credentials={(controllersHaveAccounts ? "true" : "false")}",
+                        $"--controllers={controllers}",
+                        .. controllerArguments,
+                    ]
+                );
             }
 
             if (withScheduler)
             {
-                plane.Start("kube-scheduler",
-                    $"--kubeconfig={plane.KubeconfigPath}", $"--authentication-kubeconfig={plane.KubeconfigPath}", $"--authorization-kubeconfig={plane.KubeconfigPath}", "--bind-address=127.0.0.1",
-                    $"--secure-port={FreePort()}", $"--cert-dir={directory}/scheduler-certs", "--leader-elect=false");
+                plane.Start(
+                    "kube-scheduler",
+                    $"--kubeconfig={plane.KubeconfigPath}",
+                    $"--authentication-kubeconfig={plane.KubeconfigPath}",
+                    $"--authorization-kubeconfig={plane.KubeconfigPath}",
+                    "--bind-address=127.0.0.1",
+                    $"--secure-port={FreePort()}",
+                    $"--cert-dir={directory}/scheduler-certs",
+                    "--leader-elect=false"
+                );
             }
 
             return plane;
@@ -136,11 +202,13 @@ public sealed class ControlPlane : IAsyncDisposable
     /// <summary>A client that trusts this server and carries its token.</summary>
     public HttpClient CreateClient()
     {
-        var client = new HttpClient(new SocketsHttpHandler
-        {
-            SslOptions = { RemoteCertificateValidationCallback = static (_, _, _, _) => true },
-            PooledConnectionLifetime = TimeSpan.FromMinutes(5),
-        })
+        var client = new HttpClient(
+            new SocketsHttpHandler
+            {
+                SslOptions = { RemoteCertificateValidationCallback = static (_, _, _, _) => true },
+                PooledConnectionLifetime = TimeSpan.FromMinutes(5),
+            }
+        )
         {
             BaseAddress = Address,
             Timeout = TimeSpan.FromMinutes(2),
@@ -179,7 +247,12 @@ public sealed class ControlPlane : IAsyncDisposable
         var log = new StreamWriter(Path.Combine(_directory, name + ".log")) { AutoFlush = true };
         var process = new Process
         {
-            StartInfo = new ProcessStartInfo(Path.Combine(Assets, name), arguments) { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = _directory },
+            StartInfo = new ProcessStartInfo(Path.Combine(Assets, name), arguments)
+            {
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+                WorkingDirectory = _directory,
+            },
             EnableRaisingEvents = true,
         };
         void Log(object sender, DataReceivedEventArgs line)
@@ -227,7 +300,9 @@ public sealed class ControlPlane : IAsyncDisposable
 
             if (clock.Elapsed > StartLimit)
             {
-                throw new InvalidOperationException($"kube-apiserver from {Assets} is not ready after {StartLimit}:\n{Tail("kube-apiserver")}");
+                throw new InvalidOperationException(
+                    $"kube-apiserver from {Assets} is not ready after {StartLimit}:\n{Tail("kube-apiserver")}"
+                );
             }
 
             await Task.Delay(100, ct);
@@ -243,22 +318,22 @@ public sealed class ControlPlane : IAsyncDisposable
 
     private string Kubeconfig() =>
         $"""
-        apiVersion: v1
-        kind: Config
-        current-context: test
-        clusters:
-        - name: test
-          cluster:
-            server: {Address.GetLeftPart(UriPartial.Authority)}
-            certificate-authority-data: {Convert.ToBase64String(Encoding.ASCII.GetBytes(File.ReadAllText(CertificateAuthorityFile)))}
-        contexts:
-        - name: test
-          context: {"{"}cluster: test, user: test{"}"}
-        users:
-        - name: test
-          user: {"{"}token: {Token}{"}"}
+            apiVersion: v1
+            kind: Config
+            current-context: test
+            clusters:
+            - name: test
+              cluster:
+                server: {Address.GetLeftPart(UriPartial.Authority)}
+                certificate-authority-data: {Convert.ToBase64String(Encoding.ASCII.GetBytes(File.ReadAllText(CertificateAuthorityFile)))}
+            contexts:
+            - name: test
+              context: {"{"}cluster: test, user: test{"}"}
+            users:
+            - name: test
+              user: {"{"}token: {Token}{"}"}
 
-        """;
+            """;
 
     /// <summary>A port of loopback that nobody listened on a moment ago.</summary>
     public static int FreePort()

@@ -19,7 +19,8 @@ public sealed class ManualTimeProvider(DateTimeOffset? start = null) : TimeProvi
     {
         get
         {
-            lock (_lock) return _timers.Count;
+            lock (_lock)
+                return _timers.Count;
         }
     }
 
@@ -28,31 +29,36 @@ public sealed class ManualTimeProvider(DateTimeOffset? start = null) : TimeProvi
     {
         get
         {
-            lock (_lock) return _timers.Count == 0 ? null : _start + _wallOffset + _timers.Min(timer => timer.Due);
+            lock (_lock)
+                return _timers.Count == 0 ? null : _start + _wallOffset + _timers.Min(timer => timer.Due);
         }
     }
 
     public override DateTimeOffset GetUtcNow()
     {
-        lock (_lock) return _start + _wallOffset + _elapsed;
+        lock (_lock)
+            return _start + _wallOffset + _elapsed;
     }
 
     public override long GetTimestamp()
     {
-        lock (_lock) return _elapsed.Ticks;
+        lock (_lock)
+            return _elapsed.Ticks;
     }
 
     /// <summary>Sets the wall clock off against the monotonic one, as an administrator or NTP would.</summary>
     public void SkewWall(TimeSpan by)
     {
-        lock (_lock) _wallOffset += by;
+        lock (_lock)
+            _wallOffset += by;
     }
 
     /// <summary>Moves time on, firing what is due on the way. Callbacks run on the caller's thread.</summary>
     public void Advance(TimeSpan by)
     {
         TimeSpan target;
-        lock (_lock) target = _elapsed + by;
+        lock (_lock)
+            target = _elapsed + by;
         while (true)
         {
             ManualTimer? due;
@@ -61,11 +67,13 @@ public sealed class ManualTimeProvider(DateTimeOffset? start = null) : TimeProvi
                 due = _timers.Where(timer => timer.Due <= target).OrderBy(timer => timer.Due).ThenBy(timer => timer.Order).FirstOrDefault();
                 if (due is null)
                 {
-                    if (target > _elapsed) _elapsed = target;
+                    if (target > _elapsed)
+                        _elapsed = target;
                     return;
                 }
 
-                if (due.Due > _elapsed) _elapsed = due.Due;
+                if (due.Due > _elapsed)
+                    _elapsed = due.Due;
                 _timers.Remove(due);
                 if (due.Period > TimeSpan.Zero)
                 {
@@ -103,9 +111,11 @@ public sealed class ManualTimeProvider(DateTimeOffset? start = null) : TimeProvi
             bool now;
             lock (clock._lock)
             {
-                if (_disposed) return false;
+                if (_disposed)
+                    return false;
                 clock._timers.Remove(this);
-                if (dueTime == Timeout.InfiniteTimeSpan) return true;
+                if (dueTime == Timeout.InfiniteTimeSpan)
+                    return true;
                 now = dueTime <= TimeSpan.Zero && period <= TimeSpan.Zero;
                 if (!now)
                 {
@@ -117,7 +127,8 @@ public sealed class ManualTimeProvider(DateTimeOffset? start = null) : TimeProvi
             }
 
             // As the system's: what is due at once runs elsewhere, never within the call that sets it.
-            if (now) ThreadPool.QueueUserWorkItem(_ => callback(state));
+            if (now)
+                ThreadPool.QueueUserWorkItem(_ => callback(state));
             return true;
         }
 

@@ -22,8 +22,12 @@ public static class BursarCa
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         // Roots of different ages share the name's stem only: during a renewal both are trusted side by side.
         var request = new CertificateRequest($"CN=Bursar CA {now.UtcDateTime:yyyyMMddHHmmss}", key, HashAlgorithmName.SHA256);
-        request.CertificateExtensions.Add(new X509BasicConstraintsExtension(certificateAuthority: true, hasPathLengthConstraint: true, 0, critical: true));
-        request.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.KeyCertSign | X509KeyUsageFlags.CrlSign, critical: true));
+        request.CertificateExtensions.Add(
+            new X509BasicConstraintsExtension(certificateAuthority: true, hasPathLengthConstraint: true, 0, critical: true)
+        );
+        request.CertificateExtensions.Add(
+            new X509KeyUsageExtension(X509KeyUsageFlags.KeyCertSign | X509KeyUsageFlags.CrlSign, critical: true)
+        );
         request.CertificateExtensions.Add(new X509SubjectKeyIdentifierExtension(request.PublicKey, critical: false));
         using var certificate = request.CreateSelfSigned(now - Backdate, now + RootLife);
         return new PemPair(certificate.ExportCertificatePem(), key.ExportPkcs8PrivateKeyPem());
@@ -36,7 +40,8 @@ public static class BursarCa
     public static PemPair CreateOperator(PemPair root, DateTimeOffset now) => Issue(root, [BursarNames.Operator], ClientAuth, now);
 
     /// <summary>A certificate of a server that is asked for by these names or addresses, server authentication only.</summary>
-    public static PemPair CreateServer(PemPair root, IReadOnlyList<string> hosts, DateTimeOffset now) => Issue(root, hosts, ServerAuth, now);
+    public static PemPair CreateServer(PemPair root, IReadOnlyList<string> hosts, DateTimeOffset now) =>
+        Issue(root, hosts, ServerAuth, now);
 
     /// <summary>A certificate for one name and one use.</summary>
     internal static PemPair Issue(PemPair root, string dnsName, string usage, DateTimeOffset now) => Issue(root, [dnsName], usage, now);
@@ -52,12 +57,16 @@ public static class BursarCa
         var names = new SubjectAlternativeNameBuilder();
         foreach (var host in hosts)
         {
-            if (IPAddress.TryParse(host, out var address)) names.AddIpAddress(address);
-            else names.AddDnsName(host);
+            if (IPAddress.TryParse(host, out var address))
+                names.AddIpAddress(address);
+            else
+                names.AddDnsName(host);
         }
         request.CertificateExtensions.Add(names.Build());
         request.CertificateExtensions.Add(new X509SubjectKeyIdentifierExtension(request.PublicKey, critical: false));
-        request.CertificateExtensions.Add(X509AuthorityKeyIdentifierExtension.CreateFromCertificate(issuer, includeKeyIdentifier: true, includeIssuerAndSerial: false));
+        request.CertificateExtensions.Add(
+            X509AuthorityKeyIdentifierExtension.CreateFromCertificate(issuer, includeKeyIdentifier: true, includeIssuerAndSerial: false)
+        );
         // A leaf does not outlive its root.
         var notBefore = Later(now - Backdate, issuer.NotBefore);
         var notAfter = Later(notBefore, Earlier(now + LeafLife, issuer.NotAfter));

@@ -65,11 +65,13 @@ public sealed partial class CertificateFolder(string? path, TimeProvider time, I
             _fault = null;
             LogRead(_current.Server.Subject, _current.Server.NotAfter.ToUniversalTime());
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or CryptographicException or ArgumentException)
+        catch (Exception exception)
+            when (exception is IOException or UnauthorizedAccessException or CryptographicException or ArgumentException)
         {
-            string sentence = _current is null && exception is FileNotFoundException or DirectoryNotFoundException
-                ? "the certificates are not there yet"
-                : $"the certificates in {path} cannot be read: {exception.Message}";
+            string sentence =
+                _current is null && exception is FileNotFoundException or DirectoryNotFoundException
+                    ? "the certificates are not there yet"
+                    : $"the certificates in {path} cannot be read: {exception.Message}";
             if (_fault != sentence)
                 LogFault(sentence);
             _fault = sentence;

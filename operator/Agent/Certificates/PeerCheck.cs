@@ -15,7 +15,13 @@ public static class PeerCheck
     /// <param name="purpose">What the peer uses it for.</param>
     /// <param name="dnsName">The name it must be valid for.</param>
     /// <param name="now">The time it must be valid at.</param>
-    public static string? Refusal(X509Certificate2? certificate, X509Certificate2Collection roots, PeerPurpose purpose, string dnsName, DateTimeOffset now)
+    public static string? Refusal(
+        X509Certificate2? certificate,
+        X509Certificate2Collection roots,
+        PeerPurpose purpose,
+        string dnsName,
+        DateTimeOffset now
+    )
     {
         if (certificate is null)
             return "no certificate was presented";

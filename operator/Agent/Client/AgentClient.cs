@@ -61,27 +61,29 @@ public sealed class AgentClient : IDisposable
         _certificate = X509Certificate2.CreateFromPem(options.Certificate.Certificate, options.Certificate.PrivateKey);
         var roots = new X509Certificate2Collection();
         roots.ImportFromPem(options.RootsPem);
-        _client = new HttpClient(new SocketsHttpHandler
-        {
-            UseProxy = false,
-            AllowAutoRedirect = false,
-            UseCookies = false,
-            ActivityHeadersPropagator = null,
-            ConnectCallback = ConnectAsync,
-            SslOptions = new SslClientAuthenticationOptions
+        _client = new HttpClient(
+            new SocketsHttpHandler
             {
-                ClientCertificates = [_certificate],
-                // Else a server's list of accepted issuers decides, and a root of the same name hides ours.
-                LocalCertificateSelectionCallback = (_, _, _, _, _) => _certificate,
-                EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
-                AllowTlsResume = false,
-                RemoteCertificateValidationCallback = (_, peer, _, _) =>
+                UseProxy = false,
+                AllowAutoRedirect = false,
+                UseCookies = false,
+                ActivityHeadersPropagator = null,
+                ConnectCallback = ConnectAsync,
+                SslOptions = new SslClientAuthenticationOptions
                 {
-                    _refusal = PeerCheck.Refusal(peer as X509Certificate2, roots, PeerPurpose.Server, _host, options.Time.GetUtcNow());
-                    return _refusal is null;
+                    ClientCertificates = [_certificate],
+                    // Else a server's list of accepted issuers decides, and a root of the same name hides ours.
+                    LocalCertificateSelectionCallback = (_, _, _, _, _) => _certificate,
+                    EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
+                    AllowTlsResume = false,
+                    RemoteCertificateValidationCallback = (_, peer, _, _) =>
+                    {
+                        _refusal = PeerCheck.Refusal(peer as X509Certificate2, roots, PeerPurpose.Server, _host, options.Time.GetUtcNow());
+                        return _refusal is null;
+                    },
                 },
-            },
-        })
+            }
+        )
         {
             BaseAddress = new Uri($"https://{_host}:{options.Address.Port.ToString(CultureInfo.InvariantCulture)}"),
             Timeout = System.Threading.Timeout.InfiniteTimeSpan,
@@ -89,7 +91,8 @@ public sealed class AgentClient : IDisposable
         };
     }
 
-    public Task<UsageReport> GetUsageAsync(JournalCursor? after, TimeSpan wait, CancellationToken cancellationToken) => GetUsageAsync(after, wait, null, cancellationToken);
+    public Task<UsageReport> GetUsageAsync(JournalCursor? after, TimeSpan wait, CancellationToken cancellationToken) =>
+        GetUsageAsync(after, wait, null, cancellationToken);
 
     /// <summary>Long-polls for what comes after the cursor, and thereby acknowledges it; null asks from the beginning.</summary>
     /// <param name="after">What is known.</param>
@@ -99,21 +102,33 @@ public sealed class AgentClient : IDisposable
     public Task<UsageReport> GetUsageAsync(JournalCursor? after, TimeSpan wait, Guid? question, CancellationToken cancellationToken)
     {
         string seconds = ((long)Math.Ceiling(wait.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
-        string path = after is null ? $"/v1/usage?wait={seconds}" : $"/v1/usage?after={Uri.EscapeDataString(after.ToString())}&wait={seconds}";
+        string path = after is null
+            ? $"/v1/usage?wait={seconds}"
+            : $"/v1/usage?after={Uri.EscapeDataString(after.ToString())}&wait={seconds}";
         return GetAsync(path, UsageJson.Default.UsageReport, wait, question, cancellationToken);
     }
 
-    public Task<SignalReport> GetSignalsAsync(CancellationToken cancellationToken) => GetSignalsAsync(null, TimeSpan.Zero, null, cancellationToken);
+    public Task<SignalReport> GetSignalsAsync(CancellationToken cancellationToken) =>
+        GetSignalsAsync(null, TimeSpan.Zero, null, cancellationToken);
 
-    /// <summary>Long-polls for signals that are not those of the revision; null asks for what there is. An agent of an older version answers at once, without a revision.</summary>
+    /// <summary>
+    /// Long-polls for signals that are not those of the revision; null asks for what there is. An agent of an older version answers at
+    /// once, without a revision.
+    /// </summary>
     /// <param name="after">The revision that is known.</param>
     /// <param name="wait">How long the agent may wait for news.</param>
     /// <param name="question">Names the question to an agent in the same process (<see cref="IAgentActivity"/>).</param>
     /// <param name="cancellationToken">Ends it.</param>
     public Task<SignalReport> GetSignalsAsync(long? after, TimeSpan wait, Guid? question, CancellationToken cancellationToken) =>
         GetAsync(
-            after is null ? "/v1/signals" : string.Create(CultureInfo.InvariantCulture, $"/v1/signals?after={after}&wait={(long)Math.Ceiling(wait.TotalSeconds)}"),
-            DoorJson.Default.SignalReport, after is null ? TimeSpan.Zero : wait, question, cancellationToken);
+            after is null
+                ? "/v1/signals"
+                : string.Create(CultureInfo.InvariantCulture, $"/v1/signals?after={after}&wait={(long)Math.Ceiling(wait.TotalSeconds)}"),
+            DoorJson.Default.SignalReport,
+            after is null ? TimeSpan.Zero : wait,
+            question,
+            cancellationToken
+        );
 
     public async Task PutTargetsAsync(TargetList targets, CancellationToken cancellationToken)
     {
@@ -155,7 +170,10 @@ public sealed class AgentClient : IDisposable
             byte[] body = await response.Content.ReadAsByteArrayAsync(either.Token);
             if (response.IsSuccessStatusCode)
                 return body;
-            throw new AgentException($"{_host} answered {(int)response.StatusCode} to {request.RequestUri}: {Sentence(body)}", status: response.StatusCode);
+            throw new AgentException(
+                $"{_host} answered {(int)response.StatusCode} to {request.RequestUri}: {Sentence(body)}",
+                status: response.StatusCode
+            );
         }
         catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
         {
@@ -163,7 +181,8 @@ public sealed class AgentClient : IDisposable
         }
         catch (Exception exception) when (exception is HttpRequestException or SocketException)
         {
-            // A peer that hangs up right after the handshake shows as a bare SocketException: the handler asks the dead socket for its address.
+            // A peer that hangs up right after the handshake shows as a bare SocketException: the handler asks the dead socket for its
+            // address.
             throw new AgentException($"{_host} at {_options.Address}: {_refusal ?? exception.GetBaseException().Message}", exception);
         }
     }

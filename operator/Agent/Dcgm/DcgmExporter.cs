@@ -30,15 +30,19 @@ public sealed class DcgmExporter : IGpuReader, IPodResources
     {
         this._address = address;
         this._time = time;
-        _client = new HttpClient(new SocketsHttpHandler
+        _client = new HttpClient(
+            new SocketsHttpHandler
+            {
+                AllowAutoRedirect = false,
+                UseProxy = false,
+                UseCookies = false,
+                AutomaticDecompression = DecompressionMethods.None,
+                ActivityHeadersPropagator = null,
+            }
+        )
         {
-            AllowAutoRedirect = false,
-            UseProxy = false,
-            UseCookies = false,
-            AutomaticDecompression = DecompressionMethods.None,
-            ActivityHeadersPropagator = null,
-        })
-        { Timeout = System.Threading.Timeout.InfiniteTimeSpan };
+            Timeout = System.Threading.Timeout.InfiniteTimeSpan,
+        };
     }
 
     public GpuSnapshot Read()
@@ -52,15 +56,34 @@ public sealed class DcgmExporter : IGpuReader, IPodResources
             var page = DcgmPage.Read(Fetch());
             _pods = page.Pods;
             _skippedLines += page.SkippedLines;
-            return _snapshot = page.Devices.Count == 0
-                ? new GpuSnapshot(NvmlState.NoDriver, $"the dcgm-exporter at {_address} shows no GPU", []) { SkippedLines = _skippedLines }
-                : new GpuSnapshot(NvmlState.Ready, $"dcgm-exporter at {_address}, {page.Devices.Count(d => d.ParentUuid is null)} GPUs", page.Devices) { Source = UsageReport.DcgmSource, SkippedLines = _skippedLines };
+            return _snapshot =
+                page.Devices.Count == 0
+                    ? new GpuSnapshot(NvmlState.NoDriver, $"the dcgm-exporter at {_address} shows no GPU", [])
+                    {
+                        SkippedLines = _skippedLines,
+                    }
+                    : new GpuSnapshot(
+                        NvmlState.Ready,
+                        $"dcgm-exporter at {_address}, {page.Devices.Count(d => d.ParentUuid is null)} GPUs",
+                        page.Devices
+                    )
+                    {
+                        Source = UsageReport.DcgmSource,
+                        SkippedLines = _skippedLines,
+                    };
         }
-        catch (Exception exception) when (exception is HttpRequestException or IOException or OperationCanceledException or PrometheusFormatException)
+        catch (Exception exception)
+            when (exception is HttpRequestException or IOException or OperationCanceledException or PrometheusFormatException)
         {
             _pods = null;
-            string word = exception is OperationCanceledException ? $"no answer within {Timeout.TotalSeconds} s" : exception.GetBaseException().Message;
-            return _snapshot = new GpuSnapshot(NvmlState.NoDriver, $"the dcgm-exporter at {_address} cannot be read: {word}", []) { SkippedLines = _skippedLines };
+            string word =
+                exception is OperationCanceledException
+                    ? $"no answer within {Timeout.TotalSeconds} s"
+                    : exception.GetBaseException().Message;
+            return _snapshot = new GpuSnapshot(NvmlState.NoDriver, $"the dcgm-exporter at {_address} cannot be read: {word}", [])
+            {
+                SkippedLines = _skippedLines,
+            };
         }
     }
 

@@ -37,10 +37,18 @@ public sealed record DcgmPage(IReadOnlyList<GpuReading> Devices, IReadOnlyList<P
         });
         var devices = new List<GpuReading>();
         var pods = new List<PodDevice>();
-        foreach (var gpu in samples.Where(s => !string.IsNullOrEmpty(s.Label("UUID"))).GroupBy(s => s.Label("UUID")!).OrderBy(g => Minor(g.First()) ?? int.MaxValue))
+        foreach (
+            var gpu in samples
+                .Where(s => !string.IsNullOrEmpty(s.Label("UUID")))
+                .GroupBy(s => s.Label("UUID")!)
+                .OrderBy(g => Minor(g.First()) ?? int.MaxValue)
+        )
         {
             var whole = gpu.Where(s => string.IsNullOrEmpty(s.Label("GPU_I_ID"))).ToList();
-            var instances = gpu.Where(s => !string.IsNullOrEmpty(s.Label("GPU_I_ID"))).GroupBy(s => s.Label("GPU_I_ID")!).OrderBy(g => g.Key, StringComparer.Ordinal).ToList();
+            var instances = gpu.Where(s => !string.IsNullOrEmpty(s.Label("GPU_I_ID")))
+                .GroupBy(s => s.Label("GPU_I_ID")!)
+                .OrderBy(g => g.Key, StringComparer.Ordinal)
+                .ToList();
             string name = gpu.First().Label("modelName") ?? "";
             // Power, energy and temperature stand at every instance, and are the GPU's.
             var device = Reading(gpu.Key, [.. gpu], slice: false) with
@@ -48,25 +56,43 @@ public sealed record DcgmPage(IReadOnlyList<GpuReading> Devices, IReadOnlyList<P
                 Name = name,
                 Minor = Minor(gpu.First()),
                 Mig = instances.Count > 0,
-                Slices = instances.Count > 0 ? name.Contains("A30", StringComparison.Ordinal) ? 4 : 7 : null,
+                Slices =
+                    instances.Count > 0
+                        ? name.Contains("A30", StringComparison.Ordinal)
+                            ? 4
+                            : 7
+                        : null,
             };
-            devices.Add(instances.Count == 0 ? device : device with { UtilizationPercent = null, MemoryUsedBytes = null, MemoryTotalBytes = null, PodUse = [] });
+            devices.Add(
+                instances.Count == 0
+                    ? device
+                    : device with
+                    {
+                        UtilizationPercent = null,
+                        MemoryUsedBytes = null,
+                        MemoryTotalBytes = null,
+                        PodUse = [],
+                    }
+            );
             if (instances.Count == 0)
                 AddPods(gpu.Key, whole, pods);
             foreach (var instance in instances)
             {
-                string uuid = instance.Select(s => s.Label("dra_mig_device_uuid")).FirstOrDefault(u => !string.IsNullOrEmpty(u)) ?? $"{gpu.Key}/gi{instance.Key}";
-                devices.Add(Reading(uuid, [.. instance], slice: true) with
-                {
-                    Name = name,
-                    Minor = device.Minor,
-                    ParentUuid = gpu.Key,
-                    GpuInstance = int.TryParse(instance.Key, NumberStyles.None, CultureInfo.InvariantCulture, out int id) ? id : null,
-                    Slices = Slices(instance.First().Label("GPU_I_PROFILE")),
-                    TemperatureCelsius = null,
-                    PowerMilliwatts = null,
-                    EnergyMillijoules = null,
-                });
+                string uuid = instance.Select(s => s.Label("dra_mig_device_uuid")).FirstOrDefault(u => !string.IsNullOrEmpty(u))
+                    ?? $"{gpu.Key}/gi{instance.Key}";
+                devices.Add(
+                    Reading(uuid, [.. instance], slice: true) with
+                    {
+                        Name = name,
+                        Minor = device.Minor,
+                        ParentUuid = gpu.Key,
+                        GpuInstance = int.TryParse(instance.Key, NumberStyles.None, CultureInfo.InvariantCulture, out int id) ? id : null,
+                        Slices = Slices(instance.First().Label("GPU_I_PROFILE")),
+                        TemperatureCelsius = null,
+                        PowerMilliwatts = null,
+                        EnergyMillijoules = null,
+                    }
+                );
                 AddPods(uuid, instance, pods);
             }
         }
@@ -76,9 +102,11 @@ public sealed record DcgmPage(IReadOnlyList<GpuReading> Devices, IReadOnlyList<P
     private static GpuReading Reading(string uuid, List<PrometheusSample> samples, bool slice)
     {
         // The GPU's utilisation says nothing of a slice of it.
-        double? engine = Value(samples, "DCGM_FI_PROF_GR_ENGINE_ACTIVE") * 100, gpu = Value(samples, "DCGM_FI_DEV_GPU_UTIL");
+        double? engine = Value(samples, "DCGM_FI_PROF_GR_ENGINE_ACTIVE") * 100,
+            gpu = Value(samples, "DCGM_FI_DEV_GPU_UTIL");
         double? percent = slice ? engine ?? gpu : gpu ?? engine;
-        double? used = Value(samples, "DCGM_FI_DEV_FB_USED"), free = Value(samples, "DCGM_FI_DEV_FB_FREE");
+        double? used = Value(samples, "DCGM_FI_DEV_FB_USED"),
+            free = Value(samples, "DCGM_FI_DEV_FB_FREE");
         return new GpuReading
         {
             Uuid = uuid,
@@ -94,7 +122,9 @@ public sealed record DcgmPage(IReadOnlyList<GpuReading> Devices, IReadOnlyList<P
 
     /// <summary>DCGM says "none", "not found", "not supported" and "not permitted" with four numbers for each kind of value.</summary>
     private static bool IsFigure(double value) =>
-        double.IsFinite(value) && value is >= 0 and < 9e18 && value is not (>= 0x7ffffff0 and <= 0x7ffffff3) and not (>= 140737488355328 and <= 140737488355331);
+        double.IsFinite(value)
+        && value is >= 0 and < 9e18
+        && value is not (>= 0x7ffffff0 and <= 0x7ffffff3) and not (>= 140737488355328 and <= 140737488355331);
 
     /// <summary>The device's own figure: the row without a pod, else the rows' one value.</summary>
     private static double? Value(List<PrometheusSample> samples, string metric)
@@ -109,15 +139,22 @@ public sealed record DcgmPage(IReadOnlyList<GpuReading> Devices, IReadOnlyList<P
     {
         var rows = samples.Where(s => s.Name == "DCGM_FI_DEV_GPU_UTIL" && IsFigure(s.Value)).ToList();
         return rows.Exists(s => First(s, PodLabels) is null)
-            ? [.. rows.Where(s => First(s, PodLabels) is not null).GroupBy(s => (First(s, NamespaceLabels) ?? "", First(s, PodLabels)!))
-                .Select(g => new GpuPodUse(g.Key.Item1, g.Key.Item2, (int)Math.Round(Math.Clamp(g.Sum(s => s.Value), 0, 100))))]
+            ?
+            [
+                .. rows.Where(s => First(s, PodLabels) is not null)
+                    .GroupBy(s => (First(s, NamespaceLabels) ?? "", First(s, PodLabels)!))
+                    .Select(g => new GpuPodUse(g.Key.Item1, g.Key.Item2, (int)Math.Round(Math.Clamp(g.Sum(s => s.Value), 0, 100)))),
+            ]
             : [];
     }
 
     private static void AddPods(string uuid, IEnumerable<PrometheusSample> samples, List<PodDevice> pods)
     {
-        var holders = samples.Where(s => First(s, PodLabels) is not null)
-            .Select(s => (First(s, NamespaceLabels) ?? "", First(s, PodLabels)!, First(s, ContainerLabels) ?? "")).Distinct().ToList();
+        var holders = samples
+            .Where(s => First(s, PodLabels) is not null)
+            .Select(s => (First(s, NamespaceLabels) ?? "", First(s, PodLabels)!, First(s, ContainerLabels) ?? ""))
+            .Distinct()
+            .ToList();
         // Several pods on one device share it: nobody else is told apart by the id.
         bool shared = holders.Select(h => (h.Item1, h.Item2)).Distinct().Count() > 1;
         pods.AddRange(holders.Select((h, i) => new PodDevice(h.Item1, h.Item2, h.Item3, "nvidia.com/gpu", shared ? $"{uuid}::{i}" : uuid)));
@@ -134,11 +171,15 @@ public sealed record DcgmPage(IReadOnlyList<GpuReading> Devices, IReadOnlyList<P
         return null;
     }
 
-    private static long? Whole(double? value, double unit) => value * unit is { } number && number <= 9e18 ? (long)Math.Round(number) : null;
+    private static long? Whole(double? value, double unit) =>
+        value * unit is { } number && number <= 9e18 ? (long)Math.Round(number) : null;
 
     private static int? Minor(PrometheusSample sample) =>
-        sample.Label("device") is { } device && device.StartsWith("nvidia", StringComparison.Ordinal)
-        && int.TryParse(device.AsSpan(6), NumberStyles.None, CultureInfo.InvariantCulture, out int minor) ? minor : null;
+        sample.Label("device") is { } device
+        && device.StartsWith("nvidia", StringComparison.Ordinal)
+        && int.TryParse(device.AsSpan(6), NumberStyles.None, CultureInfo.InvariantCulture, out int minor)
+            ? minor
+            : null;
 
     /// <summary><c>2g.10gb</c> has two slices; <c>1c.3g.20gb</c> is one compute slice of three.</summary>
     private static int? Slices(string? profile) =>

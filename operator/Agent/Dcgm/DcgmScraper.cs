@@ -21,17 +21,21 @@ public sealed class DcgmScraper : IDisposable
     public DcgmScraper(TimeProvider time)
     {
         this._time = time;
-        _client = new HttpClient(new SocketsHttpHandler
+        _client = new HttpClient(
+            new SocketsHttpHandler
+            {
+                AllowAutoRedirect = false,
+                UseProxy = false,
+                UseCookies = false,
+                AutomaticDecompression = DecompressionMethods.None,
+                MaxResponseHeadersLength = 32,
+                ActivityHeadersPropagator = null,
+                PooledConnectionIdleTimeout = TimeSpan.FromMinutes(1),
+            }
+        )
         {
-            AllowAutoRedirect = false,
-            UseProxy = false,
-            UseCookies = false,
-            AutomaticDecompression = DecompressionMethods.None,
-            MaxResponseHeadersLength = 32,
-            ActivityHeadersPropagator = null,
-            PooledConnectionIdleTimeout = TimeSpan.FromMinutes(1),
-        })
-        { Timeout = System.Threading.Timeout.InfiniteTimeSpan };
+            Timeout = System.Threading.Timeout.InfiniteTimeSpan,
+        };
     }
 
     /// <exception cref="HttpRequestException">It does not answer, or not with a page.</exception>

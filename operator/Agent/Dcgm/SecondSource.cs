@@ -26,10 +26,19 @@ public sealed class SecondSource(IGpuReader nvml, IPodResources kubelet, DcgmExp
         {
             SkippedLines = seen.SkippedLines,
             Word = $"{first.Word}; activity of MIG devices by the dcgm-exporter",
-            Devices = [.. first.Devices.Select(d => d.ParentUuid is null ? d : d with
-            {
-                UtilizationPercent = seen.Devices.FirstOrDefault(s => s.ParentUuid == d.ParentUuid && s.GpuInstance == d.GpuInstance)?.UtilizationPercent,
-            })],
+            Devices =
+            [
+                .. first.Devices.Select(d =>
+                    d.ParentUuid is null
+                        ? d
+                        : d with
+                        {
+                            UtilizationPercent = seen
+                                .Devices.FirstOrDefault(s => s.ParentUuid == d.ParentUuid && s.GpuInstance == d.GpuInstance)
+                                ?.UtilizationPercent,
+                        }
+                ),
+            ],
         };
     }
 

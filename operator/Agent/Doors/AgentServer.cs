@@ -64,46 +64,86 @@ public sealed partial class AgentServer : IAsyncDisposable
         var uids = new PodUidResolver(Targets, options.LogRoot, options.ProcRoot, time);
         Sampler = new Sampler(gpus, podResources, uids, Journal, _counters, time, loggers.CreateLogger<Sampler>(), options.Activity);
         Scrapes = new ScrapeLoop(
-            _scraper, options.Scrape, Targets, _progress, new TokenIntake(Journal, time), _counters, time, loggers.CreateLogger<ScrapeLoop>(), options.Activity, checkpoints);
+            _scraper,
+            options.Scrape,
+            Targets,
+            _progress,
+            new TokenIntake(Journal, time),
+            _counters,
+            time,
+            loggers.CreateLogger<ScrapeLoop>(),
+            options.Activity,
+            checkpoints
+        );
         Sampler.UnusedCacheOf = Scrapes.UnusedCacheOf;
 
         var signals = new SignalRevision(time);
         Scrapes.Changed += signals.Advance;
         // What no pod holds is nobody's signal.
-        Sampler.Changed += () => { if (Sampler.View is { Holdings.Count: > 0 }) signals.Advance(); };
+        Sampler.Changed += () =>
+        {
+            if (Sampler.View is { Holdings.Count: > 0 })
+                signals.Advance();
+        };
         var operatorDoor = new OperatorDoor(
-            options.NodeName, Journal, Targets, Sampler, Scrapes, signals, time, options.Activity, _stopping.Token, loggers.CreateLogger<OperatorDoor>());
+            options.NodeName,
+            Journal,
+            Targets,
+            Sampler,
+            Scrapes,
+            signals,
+            time,
+            options.Activity,
+            _stopping.Token,
+            loggers.CreateLogger<OperatorDoor>()
+        );
         var podDoor = new PodDoor(Targets, _progress, checkpoints, _counters, time, options.Activity);
         var metricsDoor = new MetricsDoor(
-            options.NodeName, Version, Sampler, Scrapes, Journal, _certificates, _counters, () => _failure, time.GetUtcNow(), time);
+            options.NodeName,
+            Version,
+            Sampler,
+            Scrapes,
+            Journal,
+            _certificates,
+            _counters,
+            () => _failure,
+            time.GetUtcNow(),
+            time
+        );
 
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.AddSingleton(loggers);
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
-        {
-            kestrel.AddServerHeader = false;
-            kestrel.Limits.MaxRequestBodySize = 16 * 1024 * 1024;
-            kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
-            Listen(kestrel, options.OperatorAddress, listener =>
+        builder
+            .WebHost.UseKestrelCore()
+            .ConfigureKestrel(kestrel =>
             {
-                listener.Use(RefuseWithoutCertificates);
-                listener.UseHttps(new TlsHandshakeCallbackOptions { OnConnection = _ => new ValueTask<SslServerAuthenticationOptions>(Handshake()) });
-                listener.Use(next => connection => Enter(operatorDoor.HandleAsync, next, connection));
+                kestrel.AddServerHeader = false;
+                kestrel.Limits.MaxRequestBodySize = 16 * 1024 * 1024;
+                kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
+                Listen(kestrel, options.OperatorAddress, listener =>
+                {
+                    listener.Use(RefuseWithoutCertificates);
+                    listener.UseHttps(
+                        new TlsHandshakeCallbackOptions { OnConnection = _ => new ValueTask<SslServerAuthenticationOptions>(Handshake()) }
+                    );
+                    listener.Use(next => connection => Enter(operatorDoor.HandleAsync, next, connection));
+                });
+                Listen(kestrel, options.PodAddress, listener =>
+                {
+                    listener.Use(LimitPods);
+                    listener.Use(next => connection => Enter(podDoor.HandleAsync, next, connection));
+                });
+                Listen(kestrel, options.MetricsAddress, listener =>
+                    listener.Use(next => connection => Enter(metricsDoor.HandleAsync, next, connection))
+                );
             });
-            Listen(kestrel, options.PodAddress, listener =>
-            {
-                listener.Use(LimitPods);
-                listener.Use(next => connection => Enter(podDoor.HandleAsync, next, connection));
-            });
-            Listen(kestrel, options.MetricsAddress, listener =>
-                listener.Use(next => connection => Enter(metricsDoor.HandleAsync, next, connection)));
-        });
         _application = builder.Build();
         _application.Run(context => context.Features.GetRequiredFeature<Door>().HandleAsync(context));
     }
 
     /// <summary>The agent's version, one with the operator's and the chart's.</summary>
-    public static string Version { get; } = typeof(AgentServer).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0.0.0";
+    public static string Version { get; } =
+        typeof(AgentServer).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0.0.0";
 
     /// <summary>Where the doors are, with real ports.</summary>
     public AgentAddresses Addresses { get; private set; } = new("", "", "");
@@ -118,7 +158,13 @@ public sealed partial class AgentServer : IAsyncDisposable
 
     /// <summary>Opens the doors and starts sampling. The reader stays the caller's to dispose, after the agent.</summary>
     public static async Task<AgentServer> StartAsync(
-        AgentOptions options, IGpuReader gpus, IPodResources podResources, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken)
+        AgentOptions options,
+        IGpuReader gpus,
+        IPodResources podResources,
+        TimeProvider time,
+        ILoggerFactory loggers,
+        CancellationToken cancellationToken
+    )
     {
         var server = new AgentServer(options, gpus, podResources, time, loggers);
         try
@@ -129,16 +175,25 @@ public sealed partial class AgentServer : IAsyncDisposable
         {
             await server.DisposeAsync();
             if (refused is SocketException or IOException)
-                throw new IOException($"cannot listen on {options.OperatorAddress}, {options.PodAddress} or {options.MetricsAddress}: {refused.Message}", refused);
+                throw new IOException(
+                    $"cannot listen on {options.OperatorAddress}, {options.PodAddress} or {options.MetricsAddress}: {refused.Message}",
+                    refused
+                );
             throw;
         }
-        string[] urls = [.. server._application.Services.GetRequiredService<IServer>().Features
-            .GetRequiredFeature<Microsoft.AspNetCore.Hosting.Server.Features.IServerAddressesFeature>().Addresses];
+        string[] urls =
+        [
+            .. server
+                ._application.Services.GetRequiredService<IServer>()
+                .Features.GetRequiredFeature<Microsoft.AspNetCore.Hosting.Server.Features.IServerAddressesFeature>()
+                .Addresses,
+        ];
         server.Addresses = new AgentAddresses(Bound(urls[0]), Bound(urls[1]), Bound(urls[2]));
         server._loops = Task.WhenAll(
             server.WatchAsync("sampler", server.Sampler.RunAsync),
             server.WatchAsync("scrapes", server.Scrapes.RunAsync),
-            server.WatchAsync("certificates", server._certificates.RunAsync));
+            server.WatchAsync("certificates", server._certificates.RunAsync)
+        );
         return server;
     }
 
@@ -197,35 +252,37 @@ public sealed partial class AgentServer : IAsyncDisposable
         return next(connection);
     }
 
-    private ConnectionDelegate RefuseWithoutCertificates(ConnectionDelegate next) => connection =>
-    {
-        if (_certificates.Current is not null)
-            return next(connection);
-        _counters.ConnectionRefused();
-        connection.Abort();
-        return Task.CompletedTask;
-    };
+    private ConnectionDelegate RefuseWithoutCertificates(ConnectionDelegate next) =>
+        connection =>
+        {
+            if (_certificates.Current is not null)
+                return next(connection);
+            _counters.ConnectionRefused();
+            connection.Abort();
+            return Task.CompletedTask;
+        };
 
-    private ConnectionDelegate LimitPods(ConnectionDelegate next) => async connection =>
-    {
-        var address = TargetStore.Plain((connection.RemoteEndPoint as IPEndPoint)?.Address ?? IPAddress.None);
-        int here = _podConnections.AddOrUpdate(address, 1, (_, n) => n + 1);
-        try
+    private ConnectionDelegate LimitPods(ConnectionDelegate next) =>
+        async connection =>
         {
-            if (here > PodConnectionsPerAddress || _podConnections.Values.Sum() > PodConnections)
+            var address = TargetStore.Plain((connection.RemoteEndPoint as IPEndPoint)?.Address ?? IPAddress.None);
+            int here = _podConnections.AddOrUpdate(address, 1, (_, n) => n + 1);
+            try
             {
-                _counters.ConnectionRefused();
-                connection.Abort();
-                return;
+                if (here > PodConnectionsPerAddress || _podConnections.Values.Sum() > PodConnections)
+                {
+                    _counters.ConnectionRefused();
+                    connection.Abort();
+                    return;
+                }
+                await next(connection);
             }
-            await next(connection);
-        }
-        finally
-        {
-            if (_podConnections.AddOrUpdate(address, 0, (_, n) => n - 1) == 0)
-                _podConnections.TryRemove(new KeyValuePair<IPAddress, int>(address, 0));
-        }
-    };
+            finally
+            {
+                if (_podConnections.AddOrUpdate(address, 0, (_, n) => n - 1) == 0)
+                    _podConnections.TryRemove(new KeyValuePair<IPAddress, int>(address, 0));
+            }
+        };
 
     private SslServerAuthenticationOptions Handshake()
     {
@@ -240,7 +297,13 @@ public sealed partial class AgentServer : IAsyncDisposable
             AllowTlsResume = false,
             RemoteCertificateValidationCallback = (_, certificate, _, _) =>
             {
-                string? refusal = PeerCheck.Refusal(certificate as X509Certificate2, used.Roots, PeerPurpose.Client, BursarNames.Operator, _time.GetUtcNow());
+                string? refusal = PeerCheck.Refusal(
+                    certificate as X509Certificate2,
+                    used.Roots,
+                    PeerPurpose.Client,
+                    BursarNames.Operator,
+                    _time.GetUtcNow()
+                );
                 if (refusal is null)
                     return true;
                 _counters.ConnectionRefused();

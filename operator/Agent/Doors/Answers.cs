@@ -19,7 +19,8 @@ internal static class Answers
     public static Task RefuseAsync(HttpContext context, int status, string sentence) =>
         JsonAsync(context, status, new Refusal(sentence), DoorJson.Default.Refusal);
 
-    public static Task NotFoundAsync(HttpContext context) => RefuseAsync(context, 404, $"there is no {context.Request.Method} {context.Request.Path}");
+    public static Task NotFoundAsync(HttpContext context) =>
+        RefuseAsync(context, 404, $"there is no {context.Request.Method} {context.Request.Path}");
 
     /// <summary>Null when the body is longer than allowed; how it was announced does not matter.</summary>
     public static async Task<byte[]?> BodyAsync(HttpContext context, int maxBytes)

@@ -18,8 +18,17 @@ namespace Bursar.Agent.Doors;
 /// <c>GET /v1/signals?after=&lt;revision&gt;&amp;wait=&lt;seconds&gt;</c>.
 /// </summary>
 internal sealed partial class OperatorDoor(
-    string node, UsageJournal journal, TargetStore targets, Sampler sampler, ScrapeLoop scrapes, SignalRevision revision, TimeProvider time,
-    IAgentActivity? activity, CancellationToken stopping, ILogger<OperatorDoor> logger)
+    string node,
+    UsageJournal journal,
+    TargetStore targets,
+    Sampler sampler,
+    ScrapeLoop scrapes,
+    SignalRevision revision,
+    TimeProvider time,
+    IAgentActivity? activity,
+    CancellationToken stopping,
+    ILogger<OperatorDoor> logger
+)
 {
     /// <summary>How long a poll waits when it does not say, and at most.</summary>
     private const int DefaultWaitSeconds = 30;
@@ -28,13 +37,14 @@ internal sealed partial class OperatorDoor(
     /// <summary>500 pods with their scrape targets take some 200 KiB.</summary>
     private const int MaxTargetsBytes = 8 * 1024 * 1024;
 
-    public Task HandleAsync(HttpContext context) => (context.Request.Method, context.Request.Path.Value) switch
-    {
-        ("GET", "/v1/usage") => UsageAsync(context),
-        ("PUT", "/v1/targets") => TargetsAsync(context),
-        ("GET", "/v1/signals") => SignalsAsync(context),
-        _ => Answers.NotFoundAsync(context),
-    };
+    public Task HandleAsync(HttpContext context) =>
+        (context.Request.Method, context.Request.Path.Value) switch
+        {
+            ("GET", "/v1/usage") => UsageAsync(context),
+            ("PUT", "/v1/targets") => TargetsAsync(context),
+            ("GET", "/v1/signals") => SignalsAsync(context),
+            _ => Answers.NotFoundAsync(context),
+        };
 
     private async Task UsageAsync(HttpContext context)
     {
@@ -45,7 +55,8 @@ internal sealed partial class OperatorDoor(
             await Answers.RefuseAsync(context, 400, $"after='{afterText}' is not <epoch>:<seq>");
             return;
         }
-        if (await WaitOfAsync(context) is not { } wait) return;
+        if (await WaitOfAsync(context) is not { } wait)
+            return;
         // Asking acknowledges, also when there is nothing new yet.
         var report = journal.Read(node, after);
         if (after is not null && Empty(report) && report.First <= after.Seq + 1 && report.Epoch == after.Epoch)
@@ -81,7 +92,16 @@ internal sealed partial class OperatorDoor(
             await Answers.RefuseAsync(context, 400, $"not a list of targets: {exception.Message}");
             return;
         }
-        if (list?.Pods is null || list.Pods.Any(p => p?.Ips is null || p.Scrape is null || string.IsNullOrEmpty(p.Uid) || p.Scrape.Any(s => s?.Path is null || s.Kind is null) || p.Checkpoint is { Id: null or "" }))
+        if (
+            list?.Pods is null
+            || list.Pods.Any(p =>
+                p?.Ips is null
+                || p.Scrape is null
+                || string.IsNullOrEmpty(p.Uid)
+                || p.Scrape.Any(s => s?.Path is null || s.Kind is null)
+                || p.Checkpoint is { Id: null or "" }
+            )
+        )
         {
             await Answers.RefuseAsync(context, 400, "not a list of targets: every pod has a uid, a namespace, a name, ips and scrape");
             return;
@@ -101,7 +121,8 @@ internal sealed partial class OperatorDoor(
                 await Answers.RefuseAsync(context, 400, $"after='{afterText}' is no revision");
                 return;
             }
-            if (await WaitOfAsync(context) is not { } wait) return;
+            if (await WaitOfAsync(context) is not { } wait)
+                return;
             using var end = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, stopping);
             try
             {
@@ -128,7 +149,8 @@ internal sealed partial class OperatorDoor(
         return TimeSpan.FromSeconds(Math.Min(seconds, MaxWaitSeconds));
     }
 
-    private PollHold HoldOf(HttpContext context) => new(activity, Guid.TryParse(context.Request.Headers[IAgentActivity.Header].ToString(), out var question) ? question : null);
+    private PollHold HoldOf(HttpContext context) =>
+        new(activity, Guid.TryParse(context.Request.Headers[IAgentActivity.Header].ToString(), out var question) ? question : null);
 
     private SignalReport Signals()
     {
@@ -141,42 +163,59 @@ internal sealed partial class OperatorDoor(
             Now = WireTime.Truncate(time.GetUtcNow()),
             Revision = current,
             Source = view?.Gpus.Word ?? "",
-            Devices = view is null ? [] : [.. view.Gpus.Devices.Where(d => d.Uuid.Length > 0).Select(d => new DeviceSignal
-            {
-                Device = d.Uuid,
-                Name = d.Name,
-                At = WireTime.Truncate(view.At),
-                Lost = d.Lost,
-                UtilizationPercent = d.UtilizationPercent,
-                MemoryUsedBytes = d.MemoryUsedBytes,
-                MemoryTotalBytes = d.MemoryTotalBytes,
-                TemperatureCelsius = d.TemperatureCelsius,
-                PowerMilliwatts = d.PowerMilliwatts,
-                PodUids = [.. view.Holdings.Where(h => h.Key.Device == d.Uuid).Select(h => h.PodUid).OfType<string>().Distinct()],
-            })],
-            Pods = [.. scrapes.Gauges.Select(g => new PodSignal
-            {
-                PodUid = g.PodUid,
-                At = g.At,
-                RequestsRunning = g.Gauges.Running,
-                RequestsWaiting = g.Gauges.Waiting,
-                CacheUse = g.Gauges.CacheUse,
-                PromptTokens = g.Tokens.Count == 0 ? null : g.Tokens.Sum(t => t.Prompt),
-                GeneratedTokens = g.Tokens.Count == 0 ? null : g.Tokens.Sum(t => t.Generated),
-                FirstToken = HistogramSignal.Of(g.Histograms.GetValueOrDefault(ServingLatency.FirstToken)),
-                BetweenTokens = HistogramSignal.Of(g.Histograms.GetValueOrDefault(ServingLatency.BetweenTokens)),
-                EndToEnd = HistogramSignal.Of(g.Histograms.GetValueOrDefault(ServingLatency.EndToEnd)),
-            })],
+            Devices = view is null
+                ? []
+                :
+                [
+                    .. view
+                        .Gpus.Devices.Where(d => d.Uuid.Length > 0)
+                        .Select(d => new DeviceSignal
+                        {
+                            Device = d.Uuid,
+                            Name = d.Name,
+                            At = WireTime.Truncate(view.At),
+                            Lost = d.Lost,
+                            UtilizationPercent = d.UtilizationPercent,
+                            MemoryUsedBytes = d.MemoryUsedBytes,
+                            MemoryTotalBytes = d.MemoryTotalBytes,
+                            TemperatureCelsius = d.TemperatureCelsius,
+                            PowerMilliwatts = d.PowerMilliwatts,
+                            PodUids =
+                            [
+                                .. view.Holdings.Where(h => h.Key.Device == d.Uuid).Select(h => h.PodUid).OfType<string>().Distinct(),
+                            ],
+                        }),
+                ],
+            Pods =
+            [
+                .. scrapes.Gauges.Select(g => new PodSignal
+                {
+                    PodUid = g.PodUid,
+                    At = g.At,
+                    RequestsRunning = g.Gauges.Running,
+                    RequestsWaiting = g.Gauges.Waiting,
+                    CacheUse = g.Gauges.CacheUse,
+                    PromptTokens = g.Tokens.Count == 0 ? null : g.Tokens.Sum(t => t.Prompt),
+                    GeneratedTokens = g.Tokens.Count == 0 ? null : g.Tokens.Sum(t => t.Generated),
+                    FirstToken = HistogramSignal.Of(g.Histograms.GetValueOrDefault(ServingLatency.FirstToken)),
+                    BetweenTokens = HistogramSignal.Of(g.Histograms.GetValueOrDefault(ServingLatency.BetweenTokens)),
+                    EndToEnd = HistogramSignal.Of(g.Histograms.GetValueOrDefault(ServingLatency.EndToEnd)),
+                }),
+            ],
         };
     }
 
-    private static UsageReport Sourced(UsageReport report, GpuSnapshot? gpus) => gpus is null ? report : report with
-    {
-        Source = gpus.Devices.Any(d => !d.Lost) ? gpus.Source : UsageReport.NoSource,
-        Product = NodeDevices.ProductNamed(gpus.Devices.Where(d => d.ParentUuid is null && !d.Lost).Select(d => d.Name)),
-    };
+    private static UsageReport Sourced(UsageReport report, GpuSnapshot? gpus) =>
+        gpus is null
+            ? report
+            : report with
+            {
+                Source = gpus.Devices.Any(d => !d.Lost) ? gpus.Source : UsageReport.NoSource,
+                Product = NodeDevices.ProductNamed(gpus.Devices.Where(d => d.ParentUuid is null && !d.Lost).Select(d => d.Name)),
+            };
 
-    private static bool Empty(UsageReport report) => report.Intervals.Count + report.Progress.Count + report.Tokens.Count + report.Checkpoints.Count == 0;
+    private static bool Empty(UsageReport report) =>
+        report.Intervals.Count + report.Progress.Count + report.Tokens.Count + report.Checkpoints.Count == 0;
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "Targets: revision {Revision} with {Pods} pods")]
     private partial void LogTargets(string revision, int pods);

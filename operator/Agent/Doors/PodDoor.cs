@@ -7,11 +7,18 @@ using Microsoft.AspNetCore.Http;
 namespace Bursar.Agent.Doors;
 
 /// <summary>
-/// What a pod of this node may say about itself: <c>POST /v1/progress {step, total?, checkpointAt?}</c>, and <c>/v1/checkpoint</c>: GET tells
-/// whether a checkpoint is wanted, POST <c>{id, done?, step?}</c> that it is written. The source address tells
+/// What a pod of this node may say about itself: <c>POST /v1/progress {step, total?, checkpointAt?}</c>, and <c>/v1/checkpoint</c>: GET
+/// tells whether a checkpoint is wanted, POST <c>{id, done?, step?}</c> that it is written. The source address tells
 /// which pod speaks; an address of no pod or of several (host network, masquerading) is refused with the reason.
 /// </summary>
-internal sealed class PodDoor(TargetStore targets, ProgressIntake progress, CheckpointIntake checkpoints, AgentCounters counters, TimeProvider time, IAgentActivity? activity)
+internal sealed class PodDoor(
+    TargetStore targets,
+    ProgressIntake progress,
+    CheckpointIntake checkpoints,
+    AgentCounters counters,
+    TimeProvider time,
+    IAgentActivity? activity
+)
 {
     private const int MaxBytes = 4096;
     private const long MaxSteps = 1_000_000_000_000_000;
@@ -54,9 +61,13 @@ internal sealed class PodDoor(TargetStore targets, ProgressIntake progress, Chec
             return pods[0];
         if (context.Request.Path.Value == "/v1/progress")
             counters.Posted(pods.Count == 0 ? "unknown-address" : "ambiguous-address");
-        await Answers.RefuseAsync(context, 403, pods.Count == 0
-            ? $"no live pod of this node is known by the address {address}"
-            : $"{pods.Count} live pods share the address {address} (host network or masquerading), so the sender cannot be told");
+        await Answers.RefuseAsync(
+            context,
+            403,
+            pods.Count == 0
+                ? $"no live pod of this node is known by the address {address}"
+                : $"{pods.Count} live pods share the address {address} (host network or masquerading), so the sender cannot be told"
+        );
         return null;
     }
 
@@ -99,14 +110,16 @@ internal sealed class PodDoor(TargetStore targets, ProgressIntake progress, Chec
             return;
         }
         var now = WireTime.Truncate(time.GetUtcNow());
-        checkpoints.Acknowledged(new CheckpointSample
-        {
-            PodUid = pod.Uid,
-            At = now,
-            Id = post.Id,
-            Done = post.Done is { } done ? WireTime.Truncate(done.ToUniversalTime()) : now,
-            Step = post.Step,
-        });
+        checkpoints.Acknowledged(
+            new CheckpointSample
+            {
+                PodUid = pod.Uid,
+                At = now,
+                Id = post.Id,
+                Done = post.Done is { } done ? WireTime.Truncate(done.ToUniversalTime()) : now,
+                Step = post.Step,
+            }
+        );
         context.Response.StatusCode = 204;
     }
 
@@ -136,35 +149,39 @@ internal sealed class PodDoor(TargetStore targets, ProgressIntake progress, Chec
             return;
         }
         counters.Posted("accepted");
-        progress.Take(new ProgressSample
-        {
-            PodUid = pod.Uid,
-            Step = post!.Step!.Value,
-            Total = post.Total,
-            CheckpointAt = post.CheckpointAt is { } at ? WireTime.Truncate(at.ToUniversalTime()) : null,
-            At = WireTime.Truncate(time.GetUtcNow()),
-        });
+        progress.Take(
+            new ProgressSample
+            {
+                PodUid = pod.Uid,
+                Step = post!.Step!.Value,
+                Total = post.Total,
+                CheckpointAt = post.CheckpointAt is { } at ? WireTime.Truncate(at.ToUniversalTime()) : null,
+                At = WireTime.Truncate(time.GetUtcNow()),
+            }
+        );
         context.Response.StatusCode = 204;
     }
 
-    private string? Wrong(CheckpointPost? post, CheckpointWanted? wanted) => post switch
-    {
-        null or { Id: null or "" } => "id is missing",
-        { Id.Length: > CheckpointSample.LongestId } => $"id has more than {CheckpointSample.LongestId} characters",
-        { Step: < 0 or > MaxSteps } => $"step {post.Step} is not between 0 and {MaxSteps}",
-        { Done: { } at } when at > time.GetUtcNow() + ClockSkew => $"done {at:O} lies in the future",
-        { Done: { } at } when wanted is not null && at < wanted.Requested - ClockSkew => $"done {at:O} lies before the request",
-        _ => null,
-    };
+    private string? Wrong(CheckpointPost? post, CheckpointWanted? wanted) =>
+        post switch
+        {
+            null or { Id: null or "" } => "id is missing",
+            { Id.Length: > CheckpointSample.LongestId } => $"id has more than {CheckpointSample.LongestId} characters",
+            { Step: < 0 or > MaxSteps } => $"step {post.Step} is not between 0 and {MaxSteps}",
+            { Done: { } at } when at > time.GetUtcNow() + ClockSkew => $"done {at:O} lies in the future",
+            { Done: { } at } when wanted is not null && at < wanted.Requested - ClockSkew => $"done {at:O} lies before the request",
+            _ => null,
+        };
 
-    private string? Wrong(ProgressPost? post) => post switch
-    {
-        null or { Step: null } => "step is missing",
-        { Step: < 0 or > MaxSteps } => $"step {post.Step} is not between 0 and {MaxSteps}",
-        { Total: < 1 or > MaxSteps } => $"total {post.Total} is not between 1 and {MaxSteps}",
-        { Total: { } total } when post.Step > total => $"step {post.Step} is beyond the total {total}",
-        { CheckpointAt: { } at } when at > time.GetUtcNow() + ClockSkew => $"checkpointAt {at:O} lies in the future",
-        { CheckpointAt: { } at } when at < DateTimeOffset.UnixEpoch => $"checkpointAt {at:O} lies before 1970",
-        _ => null,
-    };
+    private string? Wrong(ProgressPost? post) =>
+        post switch
+        {
+            null or { Step: null } => "step is missing",
+            { Step: < 0 or > MaxSteps } => $"step {post.Step} is not between 0 and {MaxSteps}",
+            { Total: < 1 or > MaxSteps } => $"total {post.Total} is not between 1 and {MaxSteps}",
+            { Total: { } total } when post.Step > total => $"step {post.Step} is beyond the total {total}",
+            { CheckpointAt: { } at } when at > time.GetUtcNow() + ClockSkew => $"checkpointAt {at:O} lies in the future",
+            { CheckpointAt: { } at } when at < DateTimeOffset.UnixEpoch => $"checkpointAt {at:O} lies before 1970",
+            _ => null,
+        };
 }

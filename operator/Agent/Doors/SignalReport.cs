@@ -65,7 +65,9 @@ public sealed record PodSignal
 
     public long? GeneratedTokens { get; init; }
 
-    /// <summary>From a request's arrival to its first token, cumulative, over all models of the pod; absent where the server does not tell.</summary>
+    /// <summary>
+    /// From a request's arrival to its first token, cumulative, over all models of the pod; absent where the server does not tell.
+    /// </summary>
     public HistogramSignal? FirstToken { get; init; }
 
     /// <summary>From one token to the next.</summary>
@@ -82,7 +84,8 @@ public sealed record HistogramSignal
 
     public IReadOnlyList<long> Counts { get; init; } = [];
 
-    public static HistogramSignal? Of(LatencyHistogram? histogram) => histogram is null ? null : new() { Bounds = histogram.Bounds, Counts = histogram.Counts };
+    public static HistogramSignal? Of(LatencyHistogram? histogram) =>
+        histogram is null ? null : new() { Bounds = histogram.Bounds, Counts = histogram.Counts };
 }
 
 /// <summary>What a door answers when it refuses.</summary>
@@ -106,7 +109,8 @@ public sealed record AgentHealth
 
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
-    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull
+)]
 [JsonSerializable(typeof(SignalReport))]
 [JsonSerializable(typeof(Refusal))]
 [JsonSerializable(typeof(AgentHealth))]

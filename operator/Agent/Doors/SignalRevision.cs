@@ -1,6 +1,9 @@
 namespace Bursar.Agent.Doors;
 
-/// <summary>Counts what is new in the signals, for who waits for more. It begins anew with the agent: a number that differs, smaller ones too, is news.</summary>
+/// <summary>
+/// Counts what is new in the signals, for who waits for more. It begins anew with the agent: a number that differs, smaller ones too, is
+/// news.
+/// </summary>
 public sealed class SignalRevision
 {
     private readonly Lock _gate = new();

@@ -24,18 +24,20 @@ public sealed record JournalEntry
 
     public static JournalEntry Of(CheckpointSample checkpoint) => new() { Checkpoint = checkpoint };
 
-    internal JournalEntry WithSeq(long seq) => new()
-    {
-        Seq = seq,
-        Interval = Interval is null ? null : Interval with { Seq = seq },
-        Progress = Progress is null ? null : Progress with { Seq = seq },
-        Tokens = Tokens is null ? null : Tokens with { Seq = seq },
-        Checkpoint = Checkpoint is null ? null : Checkpoint with { Seq = seq },
-    };
+    internal JournalEntry WithSeq(long seq) =>
+        new()
+        {
+            Seq = seq,
+            Interval = Interval is null ? null : Interval with { Seq = seq },
+            Progress = Progress is null ? null : Progress with { Seq = seq },
+            Tokens = Tokens is null ? null : Tokens with { Seq = seq },
+            Checkpoint = Checkpoint is null ? null : Checkpoint with { Seq = seq },
+        };
 }
 
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
-    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull
+)]
 [JsonSerializable(typeof(JournalEntry))]
 internal sealed partial class JournalJson : JsonSerializerContext;

@@ -27,9 +27,12 @@ internal static class JournalLine
     /// <param name="line">The line without its line feed.</param>
     public static JournalEntry? TryRead(ReadOnlySpan<byte> line)
     {
-        if (line.Length <= PrefixSize || line[PrefixSize - 1] != ' '
+        if (
+            line.Length <= PrefixSize
+            || line[PrefixSize - 1] != ' '
             || !uint.TryParse(line[..(PrefixSize - 1)], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out uint sum)
-            || Checksum(line[PrefixSize..]) != sum)
+            || Checksum(line[PrefixSize..]) != sum
+        )
         {
             return null;
         }

@@ -116,7 +116,7 @@ public sealed partial class UsageJournal : IDisposable
             for (int i = 0; i < numbered.Length; i++)
                 numbered[i] = entries[i].WithSeq(Next + i);
 
-            for (int start = 0; start < numbered.Length;)
+            for (int start = 0; start < numbered.Length; )
             {
                 var segment = WritableSegment_NeedsLock(numbered[start].Seq);
                 int count = Math.Min(numbered.Length - start, Math.Max(1, _options.SegmentEntries - segment.Count));
@@ -163,7 +163,9 @@ public sealed partial class UsageJournal : IDisposable
         }
     }
 
-    /// <summary>Ends when there is something that <see cref="Read"/> would answer for this cursor, at the latest after <paramref name="wait"/>.</summary>
+    /// <summary>
+    /// Ends when there is something that <see cref="Read"/> would answer for this cursor, at the latest after <paramref name="wait"/>.
+    /// </summary>
     public Task WaitAsync(JournalCursor? after, TimeSpan wait, PollHold hold, CancellationToken cancellationToken) =>
         _waiters.WaitAsync(() => after is null || after.Epoch != Epoch || Next > after.Seq + 1, wait, hold, cancellationToken);
 
@@ -370,7 +372,12 @@ public sealed partial class UsageJournal : IDisposable
     private void Trim_NeedsLock()
     {
         // The newest stays even when it is acknowledged: its name carries the next number. A long one is closed first.
-        if (_segments.Count > 0 && _segments[^1] is { } newest && newest.Count >= _options.SegmentEntries && newest.End - 1 <= _acknowledged)
+        if (
+            _segments.Count > 0
+            && _segments[^1] is { } newest
+            && newest.Count >= _options.SegmentEntries
+            && newest.End - 1 <= _acknowledged
+        )
             WritableSegment_NeedsLock(Next);
         while (_segments.Count > 1 && _segments[0].End - 1 <= _acknowledged && MayRemove_NeedsLock(_segments[0]))
             Remove_NeedsLock(_segments[0]);
@@ -449,7 +456,10 @@ public sealed partial class UsageJournal : IDisposable
             if (!name.EndsWith(Extension, StringComparison.Ordinal))
                 return null;
             string[] parts = name[..^Extension.Length].Split('-');
-            return parts.Length == 2 && parts[0].Length > 0 && long.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out long first)
+            return
+                parts.Length == 2
+                && parts[0].Length > 0
+                && long.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out long first)
                 ? new JournalSegment(parts[0], first, path) { Beyond = beyond }
                 : null;
         }
@@ -520,7 +530,8 @@ public sealed partial class UsageJournal : IDisposable
             var read = new List<JournalEntry>();
             byte[] bytes = File.ReadAllBytes(Path!);
             var rest = bytes.AsSpan();
-            long whole = 0, end = First;
+            long whole = 0,
+                end = First;
             int damaged = 0;
             while (rest.IndexOf((byte)'\n') is >= 0 and var at)
             {
@@ -552,7 +563,10 @@ public sealed partial class UsageJournal : IDisposable
     [LoggerMessage(Level = LogLevel.Warning, Message = "Journal: {Lines} damaged lines in {Directory} refused, the rest kept")]
     private partial void LogCorrupt(long lines, string directory);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "Journal: {Entries} entries dropped that nobody had acknowledged, the operator will see a gap")]
+    [LoggerMessage(
+        Level = LogLevel.Error,
+        Message = "Journal: {Entries} entries dropped that nobody had acknowledged, the operator will see a gap"
+    )]
     private partial void LogDropped(long entries);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Journal: a broken write could not be cut off: {Error}")]

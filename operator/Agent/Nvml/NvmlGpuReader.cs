@@ -69,7 +69,8 @@ public sealed class NvmlGpuReader : IGpuReader
         return new GpuSnapshot(
             NvmlState.Ready,
             $"driver {_driver}, {readings.Count - slices} GPUs{(slices > 0 ? $", {slices} MIG devices" : "")}{(refused > 0 ? $", {refused} that the driver does not let be read" : "")}",
-            readings);
+            readings
+        );
     }
 
     public void Dispose()
@@ -185,7 +186,8 @@ public sealed class NvmlGpuReader : IGpuReader
         var codes = new NvmlReturn[8];
         var nvml = _library!;
         NvmlUtilization utilization = default;
-        NvmlProcessInfo[] processes = [], clients = [];
+        NvmlProcessInfo[] processes = [],
+            clients = [];
         uint slots = 0;
         codes[0] = nvml.MigMode(device.Handle, out bool mig);
         codes[1] = nvml.Memory(device.Handle, out ulong total, out ulong used);
@@ -221,23 +223,28 @@ public sealed class NvmlGpuReader : IGpuReader
         }
         var uses = mig ? [] : ProcessUse(device);
 
-        readings.Add(new GpuReading
-        {
-            Uuid = device.Uuid,
-            Name = device.Name,
-            Minor = device.Minor,
-            Mig = mig,
-            Slices = mig && codes[5] == NvmlReturn.Success ? (int)slots : null,
-            MemoryTotalBytes = Number(codes[1], total),
-            MemoryUsedBytes = Number(codes[1], used),
-            TemperatureCelsius = (int?)Number(codes[2], temperature),
-            PowerMilliwatts = Number(codes[3], power),
-            EnergyMillijoules = Number(codes[4], energy),
-            UtilizationPercent = !mig && codes[6] == NvmlReturn.Success ? (int)Math.Min(utilization.Gpu, 100) : null,
-            Processes = Processes(processes, clients),
-            ProcessUse = Array.ConvertAll(uses, u => new GpuProcessUse(
-                (int)u.Pid, (int)u.SmUtil, DateTimeOffset.UnixEpoch.AddMicroseconds(u.TimeStamp))),
-        });
+        readings.Add(
+            new GpuReading
+            {
+                Uuid = device.Uuid,
+                Name = device.Name,
+                Minor = device.Minor,
+                Mig = mig,
+                Slices = mig && codes[5] == NvmlReturn.Success ? (int)slots : null,
+                MemoryTotalBytes = Number(codes[1], total),
+                MemoryUsedBytes = Number(codes[1], used),
+                TemperatureCelsius = (int?)Number(codes[2], temperature),
+                PowerMilliwatts = Number(codes[3], power),
+                EnergyMillijoules = Number(codes[4], energy),
+                UtilizationPercent = !mig && codes[6] == NvmlReturn.Success ? (int)Math.Min(utilization.Gpu, 100) : null,
+                Processes = Processes(processes, clients),
+                ProcessUse = Array.ConvertAll(uses, u => new GpuProcessUse(
+                    (int)u.Pid,
+                    (int)u.SmUtil,
+                    DateTimeOffset.UnixEpoch.AddMicroseconds(u.TimeStamp)
+                )),
+            }
+        );
         return ReadSlices(device, slots, readings, ref fatal);
     }
 
@@ -280,7 +287,8 @@ public sealed class NvmlGpuReader : IGpuReader
                 shape = new Slice(
                     nvml.GpuInstance(handle, out uint gi) == NvmlReturn.Success ? (int)gi : null,
                     nvml.ComputeInstance(handle, out uint ci) == NvmlReturn.Success ? (int)ci : null,
-                    nvml.Attributes(handle, out var attributes) == NvmlReturn.Success ? (int)attributes.ComputeInstanceSliceCount : null);
+                    nvml.Attributes(handle, out var attributes) == NvmlReturn.Success ? (int)attributes.ComputeInstanceSliceCount : null
+                );
                 // A UUID is an instance's for its life; what is gone is not asked for again.
                 if (parent.Slices.Count > 64)
                     parent.Slices.Clear();
@@ -292,33 +300,46 @@ public sealed class NvmlGpuReader : IGpuReader
             if (code is NvmlReturn.InvalidArgument or NvmlReturn.NotFound or NvmlReturn.GpuNotFound)
                 continue;
             nvml.Processes(handle, out var processes);
-            readings.Add(new GpuReading
-            {
-                Uuid = uuid,
-                Name = parent.Name,
-                ParentUuid = parent.Uuid,
-                Minor = parent.Minor,
-                GpuInstance = shape.GpuInstance,
-                ComputeInstance = shape.ComputeInstance,
-                Slices = shape.Slices,
-                MemoryTotalBytes = Number(code, total),
-                MemoryUsedBytes = Number(code, used),
-                Processes = Processes(processes, []),
-            });
+            readings.Add(
+                new GpuReading
+                {
+                    Uuid = uuid,
+                    Name = parent.Name,
+                    ParentUuid = parent.Uuid,
+                    Minor = parent.Minor,
+                    GpuInstance = shape.GpuInstance,
+                    ComputeInstance = shape.ComputeInstance,
+                    Slices = shape.Slices,
+                    MemoryTotalBytes = Number(code, total),
+                    MemoryUsedBytes = Number(code, used),
+                    Processes = Processes(processes, []),
+                }
+            );
         }
         return true;
     }
 
-    private static GpuReading Lost(Device device) => new() { Uuid = device.Uuid, Name = device.Name, Minor = device.Minor, Lost = true };
+    private static GpuReading Lost(Device device) =>
+        new()
+        {
+            Uuid = device.Uuid,
+            Name = device.Name,
+            Minor = device.Minor,
+            Lost = true,
+        };
 
     private static bool IsLost(NvmlReturn code) => code is NvmlReturn.GpuIsLost or NvmlReturn.ResetRequired or NvmlReturn.GpuNotFound;
 
     private static GpuProcess[] Processes(NvmlProcessInfo[] processes, NvmlProcessInfo[] clients) =>
-        [.. processes.Concat(clients).DistinctBy(p => p.Pid).Select(p => new GpuProcess((int)p.Pid, Number(NvmlReturn.Success, p.UsedGpuMemory)))];
+        [
+            .. processes
+                .Concat(clients)
+                .DistinctBy(p => p.Pid)
+                .Select(p => new GpuProcess((int)p.Pid, Number(NvmlReturn.Success, p.UsedGpuMemory))),
+        ];
 
     /// <summary>The driver says "not available" with all bits set.</summary>
-    private static long? Number(NvmlReturn code, ulong value) =>
-        code == NvmlReturn.Success && value <= long.MaxValue ? (long)value : null;
+    private static long? Number(NvmlReturn code, ulong value) => code == NvmlReturn.Success && value <= long.MaxValue ? (long)value : null;
 
     private static bool DriverGone(NvmlReturn code, ref NvmlReturn fatal)
     {

@@ -59,7 +59,9 @@ internal sealed unsafe class NvmlLibrary : IDisposable
         _power = (delegate* unmanaged[Cdecl]<nint, uint*, int>)Export("nvmlDeviceGetPowerUsage");
         _energy = (delegate* unmanaged[Cdecl]<nint, ulong*, int>)Export("nvmlDeviceGetTotalEnergyConsumption");
         _processes = (delegate* unmanaged[Cdecl]<nint, uint*, byte*, int>)ProcessList("nvmlDeviceGetComputeRunningProcesses");
-        _processUse = (delegate* unmanaged[Cdecl]<nint, NvmlProcessUtilizationSample*, uint*, ulong, int>)Export("nvmlDeviceGetProcessUtilization");
+        _processUse = (delegate* unmanaged[Cdecl]<nint, NvmlProcessUtilizationSample*, uint*, ulong, int>)Export(
+            "nvmlDeviceGetProcessUtilization"
+        );
         _migMode = (delegate* unmanaged[Cdecl]<nint, uint*, uint*, int>)Export("nvmlDeviceGetMigMode");
         _mpsProcesses = (delegate* unmanaged[Cdecl]<nint, uint*, byte*, int>)ProcessList("nvmlDeviceGetMPSComputeRunningProcesses");
         _maxMigDevices = (delegate* unmanaged[Cdecl]<nint, uint*, int>)Export("nvmlDeviceGetMaxMigDeviceCount");
@@ -71,9 +73,10 @@ internal sealed unsafe class NvmlLibrary : IDisposable
 
         // Some early 535 drivers write 32-byte records into the 24-byte list of _v3. They export the confidential
         // computing query but not yet the detail list; no other driver does that.
-        ProcessStride = Export("nvmlDeviceGetConfComputeMemSizeInfo") != 0 && Export("nvmlDeviceGetRunningProcessDetailList") == 0
-            ? sizeof(NvmlProcessDetail)
-            : sizeof(NvmlProcessInfo);
+        ProcessStride =
+            Export("nvmlDeviceGetConfComputeMemSizeInfo") != 0 && Export("nvmlDeviceGetRunningProcessDetailList") == 0
+                ? sizeof(NvmlProcessDetail)
+                : sizeof(NvmlProcessInfo);
     }
 
     public string Path { get; }
@@ -115,7 +118,11 @@ internal sealed unsafe class NvmlLibrary : IDisposable
     public NvmlReturn DriverVersion(out string version)
     {
         byte* buffer = stackalloc byte[TextSize];
-        var code = Done("nvmlSystemGetDriverVersion", Begin(), _driverVersion == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)_driverVersion(buffer, TextSize));
+        var code = Done(
+            "nvmlSystemGetDriverVersion",
+            Begin(),
+            _driverVersion == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)_driverVersion(buffer, TextSize)
+        );
         version = code == NvmlReturn.Success ? Text(buffer) : "";
         return code;
     }
@@ -131,7 +138,11 @@ internal sealed unsafe class NvmlLibrary : IDisposable
     public NvmlReturn HandleByIndex(uint index, out nint device)
     {
         nint value = 0;
-        var code = Done("nvmlDeviceGetHandleByIndex_v2", Begin(), _handleByIndex == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)_handleByIndex(index, &value));
+        var code = Done(
+            "nvmlDeviceGetHandleByIndex_v2",
+            Begin(),
+            _handleByIndex == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)_handleByIndex(index, &value)
+        );
         device = value;
         return code;
     }
@@ -139,7 +150,11 @@ internal sealed unsafe class NvmlLibrary : IDisposable
     public NvmlReturn Uuid(nint device, out string value)
     {
         byte* buffer = stackalloc byte[TextSize];
-        var code = Done("nvmlDeviceGetUUID", Begin(), _uuid == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)_uuid(device, buffer, TextSize));
+        var code = Done(
+            "nvmlDeviceGetUUID",
+            Begin(),
+            _uuid == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)_uuid(device, buffer, TextSize)
+        );
         value = code == NvmlReturn.Success ? Text(buffer) : "";
         return code;
     }
@@ -147,7 +162,11 @@ internal sealed unsafe class NvmlLibrary : IDisposable
     public NvmlReturn Name(nint device, out string value)
     {
         byte* buffer = stackalloc byte[TextSize];
-        var code = Done("nvmlDeviceGetName", Begin(), _name == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)_name(device, buffer, TextSize));
+        var code = Done(
+            "nvmlDeviceGetName",
+            Begin(),
+            _name == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)_name(device, buffer, TextSize)
+        );
         value = code == NvmlReturn.Success ? Text(buffer) : "";
         return code;
     }
@@ -155,7 +174,11 @@ internal sealed unsafe class NvmlLibrary : IDisposable
     public NvmlReturn Utilization(nint device, out NvmlUtilization value)
     {
         NvmlUtilization result = default;
-        var code = Done("nvmlDeviceGetUtilizationRates", Begin(), _utilization == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)_utilization(device, &result));
+        var code = Done(
+            "nvmlDeviceGetUtilizationRates",
+            Begin(),
+            _utilization == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)_utilization(device, &result)
+        );
         value = result;
         return code;
     }
@@ -174,7 +197,11 @@ internal sealed unsafe class NvmlLibrary : IDisposable
             }
         }
         NvmlMemory first = default;
-        var fallback = Done("nvmlDeviceGetMemoryInfo", Begin(), _memory == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)_memory(device, &first));
+        var fallback = Done(
+            "nvmlDeviceGetMemoryInfo",
+            Begin(),
+            _memory == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)_memory(device, &first)
+        );
         (total, used) = (first.Total, first.Used);
         return fallback;
     }
@@ -183,7 +210,11 @@ internal sealed unsafe class NvmlLibrary : IDisposable
     {
         const int gpuSensor = 0;
         uint value = 0;
-        var code = Done("nvmlDeviceGetTemperature", Begin(), _temperature == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)_temperature(device, gpuSensor, &value));
+        var code = Done(
+            "nvmlDeviceGetTemperature",
+            Begin(),
+            _temperature == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)_temperature(device, gpuSensor, &value)
+        );
         celsius = value;
         return code;
     }
@@ -191,7 +222,11 @@ internal sealed unsafe class NvmlLibrary : IDisposable
     public NvmlReturn Power(nint device, out uint milliwatts)
     {
         uint value = 0;
-        var code = Done("nvmlDeviceGetPowerUsage", Begin(), _power == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)_power(device, &value));
+        var code = Done(
+            "nvmlDeviceGetPowerUsage",
+            Begin(),
+            _power == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)_power(device, &value)
+        );
         milliwatts = value;
         return code;
     }
@@ -199,15 +234,24 @@ internal sealed unsafe class NvmlLibrary : IDisposable
     public NvmlReturn Energy(nint device, out ulong millijoules)
     {
         ulong value = 0;
-        var code = Done("nvmlDeviceGetTotalEnergyConsumption", Begin(), _energy == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)_energy(device, &value));
+        var code = Done(
+            "nvmlDeviceGetTotalEnergyConsumption",
+            Begin(),
+            _energy == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)_energy(device, &value)
+        );
         millijoules = value;
         return code;
     }
 
     public NvmlReturn MigMode(nint device, out bool on)
     {
-        uint current = 0, pending = 0;
-        var code = Done("nvmlDeviceGetMigMode", Begin(), _migMode == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)_migMode(device, &current, &pending));
+        uint current = 0,
+            pending = 0;
+        var code = Done(
+            "nvmlDeviceGetMigMode",
+            Begin(),
+            _migMode == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)_migMode(device, &current, &pending)
+        );
         on = code == NvmlReturn.Success && current == 1;
         return code;
     }
@@ -220,27 +264,37 @@ internal sealed unsafe class NvmlLibrary : IDisposable
     public NvmlReturn MpsProcesses(nint device, out NvmlProcessInfo[] list) =>
         Processes(_mpsProcesses, "nvmlDeviceGetMPSComputeRunningProcesses_v3", device, out list);
 
-    public NvmlReturn MaxMigDevices(nint device, out uint devices) => Number(_maxMigDevices, "nvmlDeviceGetMaxMigDeviceCount", device, out devices);
+    public NvmlReturn MaxMigDevices(nint device, out uint devices) =>
+        Number(_maxMigDevices, "nvmlDeviceGetMaxMigDeviceCount", device, out devices);
 
     /// <summary>NOT_FOUND is an empty slot.</summary>
     public NvmlReturn MigDevice(nint parent, uint slot, out nint device)
     {
         nint value = 0;
-        var code = Done("nvmlDeviceGetMigDeviceHandleByIndex", Begin(), _migDevice == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)_migDevice(parent, slot, &value));
+        var code = Done(
+            "nvmlDeviceGetMigDeviceHandleByIndex",
+            Begin(),
+            _migDevice == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)_migDevice(parent, slot, &value)
+        );
         device = value;
         return code;
     }
 
     public NvmlReturn GpuInstance(nint device, out uint id) => Number(_gpuInstance, "nvmlDeviceGetGpuInstanceId", device, out id);
 
-    public NvmlReturn ComputeInstance(nint device, out uint id) => Number(_computeInstance, "nvmlDeviceGetComputeInstanceId", device, out id);
+    public NvmlReturn ComputeInstance(nint device, out uint id) =>
+        Number(_computeInstance, "nvmlDeviceGetComputeInstanceId", device, out id);
 
     public NvmlReturn Minor(nint device, out uint number) => Number(_minorNumber, "nvmlDeviceGetMinorNumber", device, out number);
 
     public NvmlReturn Attributes(nint device, out NvmlDeviceAttributes value)
     {
         NvmlDeviceAttributes result = default;
-        var code = Done("nvmlDeviceGetAttributes_v2", Begin(), _attributes == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)_attributes(device, &result));
+        var code = Done(
+            "nvmlDeviceGetAttributes_v2",
+            Begin(),
+            _attributes == null ? NvmlReturn.FunctionNotFound : (NvmlReturn)_attributes(device, &result)
+        );
         value = result;
         return code;
     }
@@ -253,7 +307,12 @@ internal sealed unsafe class NvmlLibrary : IDisposable
         return code;
     }
 
-    private NvmlReturn Processes(delegate* unmanaged[Cdecl]<nint, uint*, byte*, int> call, string name, nint device, out NvmlProcessInfo[] list)
+    private NvmlReturn Processes(
+        delegate* unmanaged[Cdecl]<nint, uint*, byte*, int> call,
+        string name,
+        nint device,
+        out NvmlProcessInfo[] list
+    )
     {
         list = [];
         if (call == null)
@@ -301,7 +360,11 @@ internal sealed unsafe class NvmlLibrary : IDisposable
             var buffer = new NvmlProcessUtilizationSample[room];
             found = room;
             fixed (NvmlProcessUtilizationSample* start = buffer)
-                code = Done("nvmlDeviceGetProcessUtilization", Begin(), (NvmlReturn)_processUse(device, start, &found, lastSeenMicroseconds));
+                code = Done(
+                    "nvmlDeviceGetProcessUtilization",
+                    Begin(),
+                    (NvmlReturn)_processUse(device, start, &found, lastSeenMicroseconds)
+                );
             if (code == NvmlReturn.InsufficientSize)
                 continue;
             if (code == NvmlReturn.NotFound)

@@ -54,7 +54,12 @@ public sealed partial record DeviceId(DeviceKind Kind, string Device)
         {
             bool slot = gke.Groups["vgpu"].Success;
             bool instance = gke.Groups["gi"].Success;
-            return new DeviceId(instance ? DeviceKind.Mig : shared || slot ? DeviceKind.Shared : DeviceKind.WholeGpu, slot ? device[..gke.Groups["vgpu"].Index] : device)
+            return new DeviceId(
+                instance ? DeviceKind.Mig
+                    : shared || slot ? DeviceKind.Shared
+                    : DeviceKind.WholeGpu,
+                slot ? device[..gke.Groups["vgpu"].Index] : device
+            )
             {
                 Minor = Int(gke.Groups["minor"]),
                 GpuInstance = instance ? Int(gke.Groups["gi"]) : null,
@@ -69,9 +74,13 @@ public sealed partial record DeviceId(DeviceKind Kind, string Device)
     /// <summary>The reading of the device that the id names; null when the driver shows none.</summary>
     public GpuReading? Find(IReadOnlyList<GpuReading> readings) =>
         readings.FirstOrDefault(r => r.Uuid == Device)
-        ?? (Minor is { } minor && (Kind != DeviceKind.Mig || GpuInstance is not null)
-            ? readings.FirstOrDefault(r => r.Minor == minor && r.GpuInstance == GpuInstance && (GpuInstance is not null || r.ParentUuid is null))
-            : null);
+        ?? (
+            Minor is { } minor && (Kind != DeviceKind.Mig || GpuInstance is not null)
+                ? readings.FirstOrDefault(r =>
+                    r.Minor == minor && r.GpuInstance == GpuInstance && (GpuInstance is not null || r.ParentUuid is null)
+                )
+                : null
+        );
 
     private static int Int(Group group) => int.Parse(group.ValueSpan, NumberStyles.None, CultureInfo.InvariantCulture);
 

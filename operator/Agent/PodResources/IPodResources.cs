@@ -19,7 +19,5 @@ public sealed record PodDevice(string Namespace, string Pod, string Container, s
 public sealed class PodResourcesException : Exception
 {
     public PodResourcesException(string message, Exception? inner = null)
-        : base(message, inner)
-    {
-    }
+        : base(message, inner) { }
 }

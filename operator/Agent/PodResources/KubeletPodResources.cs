@@ -31,12 +31,22 @@ public sealed class KubeletPodResources : IPodResources, IDisposable
         this._socketPath = socketPath;
         this._time = time;
         // The host is not used: each connection goes to the socket.
-        _channel = GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions
-        {
-            HttpHandler = new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false, UseCookies = false, ActivityHeadersPropagator = null, ConnectCallback = ConnectAsync },
-            DisposeHttpClient = true,
-            MaxReceiveMessageSize = MaxAnswerBytes,
-        });
+        _channel = GrpcChannel.ForAddress(
+            "http://localhost",
+            new GrpcChannelOptions
+            {
+                HttpHandler = new SocketsHttpHandler
+                {
+                    UseProxy = false,
+                    AllowAutoRedirect = false,
+                    UseCookies = false,
+                    ActivityHeadersPropagator = null,
+                    ConnectCallback = ConnectAsync,
+                },
+                DisposeHttpClient = true,
+                MaxReceiveMessageSize = MaxAnswerBytes,
+            }
+        );
         _client = new(_channel);
     }
 
@@ -61,7 +71,10 @@ public sealed class KubeletPodResources : IPodResources, IDisposable
         }
         catch (RpcException exception)
         {
-            throw new PodResourcesException($"cannot list the kubelet's pod resources on {_socketPath}: {exception.StatusCode}: {exception.Status.Detail}", exception);
+            throw new PodResourcesException(
+                $"cannot list the kubelet's pod resources on {_socketPath}: {exception.StatusCode}: {exception.Status.Detail}",
+                exception
+            );
         }
     }
 
@@ -82,8 +95,20 @@ public sealed class KubeletPodResources : IPodResources, IDisposable
                         list.Add(new PodDevice(pod.Namespace, pod.Name, container.Name, devices.ResourceName, id));
                 }
                 // Devices of a ResourceClaim come by driver, pool and name; a claim may be several pods'.
-                foreach (var claimed in container.DynamicResources.SelectMany(claim => claim.ClaimResources).Where(claimed => _table.IsDriver(claimed.DriverName)))
-                    list.Add(new PodDevice(pod.Namespace, pod.Name, container.Name, claimed.DriverName, $"{claimed.DriverName}/{claimed.PoolName}/{claimed.DeviceName}"));
+                foreach (
+                    var claimed in container
+                        .DynamicResources.SelectMany(claim => claim.ClaimResources)
+                        .Where(claimed => _table.IsDriver(claimed.DriverName))
+                )
+                    list.Add(
+                        new PodDevice(
+                            pod.Namespace,
+                            pod.Name,
+                            container.Name,
+                            claimed.DriverName,
+                            $"{claimed.DriverName}/{claimed.PoolName}/{claimed.DeviceName}"
+                        )
+                    );
             }
         }
         return list;

@@ -1,8 +1,8 @@
 namespace Bursar.Agent.Pods;
 
 /// <summary>
-/// The pods of the node as the kubelet's log directories name them (<c>&lt;namespace&gt;_&lt;name&gt;_&lt;uid&gt;</c>): all pods, whether or
-/// not the operator has told of them. A static pod's UID here is its hash.
+/// The pods of the node as the kubelet's log directories name them (<c>&lt;namespace&gt;_&lt;name&gt;_&lt;uid&gt;</c>): all pods, whether
+/// or not the operator has told of them. A static pod's UID here is its hash.
 /// </summary>
 internal sealed class PodLogs
 {

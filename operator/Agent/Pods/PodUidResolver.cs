@@ -51,7 +51,9 @@ public sealed class PodUidResolver
         if (told is not null)
             return running is not null && running != told && directories.Contains(running) ? running : told;
         return directories.Count == 1 ? directories[0]
-            : directories.Count > 1 ? running is not null && directories.Contains(running) ? running : null
+            : directories.Count > 1
+                ? running is not null && directories.Contains(running) ? running
+                    : null
             : running;
     }
 
@@ -61,8 +63,11 @@ public sealed class PodUidResolver
         if (_procRoot is null)
             return ProcessOwner.Unknown;
         var now = _time.GetUtcNow();
-        if (_owners.TryGetValue(pid, out var known) && now >= known.At
-            && now - known.At < (known.Owner.Kind == ProcessKind.Unknown ? UnknownLife : OwnerLife))
+        if (
+            _owners.TryGetValue(pid, out var known)
+            && now >= known.At
+            && now - known.At < (known.Owner.Kind == ProcessKind.Unknown ? UnknownLife : OwnerLife)
+        )
         {
             return known.Owner;
         }
@@ -80,7 +85,8 @@ public sealed class PodUidResolver
     private ProcessOwner Look(int pid)
     {
         string folder = Path.Combine(_procRoot!, pid.ToString(CultureInfo.InvariantCulture));
-        string cgroup = Path.Combine(folder, "cgroup"), comm = Path.Combine(folder, "comm");
+        string cgroup = Path.Combine(folder, "cgroup"),
+            comm = Path.Combine(folder, "comm");
         // Processes end between the driver's list and this line, and an exception for each would cost more than the sample.
         if (!File.Exists(cgroup))
             return ProcessOwner.Unknown;
@@ -88,7 +94,8 @@ public sealed class PodUidResolver
         {
             string text = File.ReadAllText(cgroup);
             // The kernel keeps fifteen characters of nvidia-cuda-mps-server.
-            return File.Exists(comm) && File.ReadAllText(comm).StartsWith("nvidia-cuda-mps", StringComparison.Ordinal) ? new ProcessOwner(ProcessKind.MpsServer)
+            return File.Exists(comm) && File.ReadAllText(comm).StartsWith("nvidia-cuda-mps", StringComparison.Ordinal)
+                    ? new ProcessOwner(ProcessKind.MpsServer)
                 : CgroupPath.FindPodUid(text) is { } uid ? new ProcessOwner(ProcessKind.Pod, Canonical(uid))
                 : new ProcessOwner(CgroupPath.NamesPods(text) ? ProcessKind.Unknown : ProcessKind.Host);
         }
@@ -104,7 +111,9 @@ public sealed class PodUidResolver
 
     /// <summary>The API knows a static pod by its mirror's UID, its cgroup by the hash of its file.</summary>
     private string Canonical(string uid) =>
-        uid.Contains('-', StringComparison.Ordinal) || Logs().NameOf(uid) is not { } name ? uid : _targets.FindUid(name.Namespace, name.Name) ?? uid;
+        uid.Contains('-', StringComparison.Ordinal) || Logs().NameOf(uid) is not { } name
+            ? uid
+            : _targets.FindUid(name.Namespace, name.Name) ?? uid;
 
     private PodLogs Logs()
     {

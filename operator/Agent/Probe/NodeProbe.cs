@@ -32,7 +32,8 @@ public sealed class NodeProbe(string? library, IPodResources kubelet, PodUidReso
         // The first reading loads and initialises; it is not what a sample costs.
         var start = times.All;
         var uses = new Dictionary<(string Device, int Pid), long>();
-        TimeSpan clock = TimeSpan.Zero, cpu = TimeSpan.Zero;
+        TimeSpan clock = TimeSpan.Zero,
+            cpu = TimeSpan.Zero;
         int taken = 0;
         while (snapshot.State == NvmlState.Ready && taken < options.Samples)
         {
@@ -46,7 +47,8 @@ public sealed class NodeProbe(string? library, IPodResources kubelet, PodUidReso
             foreach (var device in snapshot.Devices)
             {
                 foreach (var process in device.ProcessUse.GroupBy(u => u.Pid))
-                    uses[(device.Uuid, process.Key)] = uses.GetValueOrDefault((device.Uuid, process.Key)) + process.Sum(u => u.SmPercent) / process.Count();
+                    uses[(device.Uuid, process.Key)] =
+                        uses.GetValueOrDefault((device.Uuid, process.Key)) + process.Sum(u => u.SmPercent) / process.Count();
             }
         }
 
@@ -71,45 +73,86 @@ public sealed class NodeProbe(string? library, IPodResources kubelet, PodUidReso
         return snapshot.State == NvmlState.Ready;
     }
 
-    private async Task DeviceAsync(TextWriter output, GpuReading device, List<DeviceHolding> holdings, Dictionary<(string Device, int Pid), long> uses, int taken)
+    private async Task DeviceAsync(
+        TextWriter output,
+        GpuReading device,
+        List<DeviceHolding> holdings,
+        Dictionary<(string Device, int Pid), long> uses,
+        int taken
+    )
     {
-        string kind = device.ParentUuid is { } parent ? Line($"MIG device of {parent}, GPU instance {Text(device.GpuInstance)}, compute instance {Text(device.ComputeInstance)}, {Text(device.Slices)} slices")
-            : device.Mig ? Line($"cut into MIG devices, {Text(device.Slices)} slices") : "whole GPU";
+        string kind =
+            device.ParentUuid is { } parent
+                ? Line(
+                    $"MIG device of {parent}, GPU instance {Text(device.GpuInstance)}, compute instance {Text(device.ComputeInstance)}, {Text(device.Slices)} slices"
+                )
+            : device.Mig ? Line($"cut into MIG devices, {Text(device.Slices)} slices")
+            : "whole GPU";
         await output.WriteLineAsync(Line($"\n{device.Uuid}  {device.Name}  minor {Text(device.Minor)}  {kind}"));
         if (device.Lost)
         {
             await output.WriteLineAsync("  lost: it does not answer");
             return;
         }
-        await output.WriteLineAsync(Line($"  utilisation {Text(device.UtilizationPercent)} %  memory {Text(device.MemoryUsedBytes / MiB, "0")} of {Text(device.MemoryTotalBytes / MiB, "0")} MiB  temperature {Text(device.TemperatureCelsius)} °C  power {Text(device.PowerMilliwatts / 1000.0, "0.0")} W  energy {Text(device.EnergyMillijoules / 1000.0, "0.000")} J"));
+        await output.WriteLineAsync(
+            Line(
+                $"  utilisation {Text(device.UtilizationPercent)} %  memory {Text(device.MemoryUsedBytes / MiB, "0")} of {Text(device.MemoryTotalBytes / MiB, "0")} MiB  temperature {Text(device.TemperatureCelsius)} °C  power {Text(device.PowerMilliwatts / 1000.0, "0.0")} W  energy {Text(device.EnergyMillijoules / 1000.0, "0.000")} J"
+            )
+        );
         foreach (var holding in holdings.Where(h => h.Key.Device == device.Uuid))
             await output.WriteLineAsync(Line($"  held by {Name(holding)}{(holding.Reason is { } reason ? $" ({reason})" : "")}"));
         foreach (var process in device.Processes)
         {
             var owner = uids.OwnerOf(process.Pid);
             string whose = owner is { Kind: ProcessKind.Pod, PodUid: { } uid }
-                ? uids.NameOf(uid) is { } name ? $"pod {name.Namespace}/{name.Name} ({uid})" : $"pod {uid}"
-                : owner.Kind switch { ProcessKind.Host => "the node's own", ProcessKind.MpsServer => "MPS server", _ => "of nobody known" };
+                ? uids.NameOf(uid) is { } name
+                    ? $"pod {name.Namespace}/{name.Name} ({uid})"
+                    : $"pod {uid}"
+                : owner.Kind switch
+                {
+                    ProcessKind.Host => "the node's own",
+                    ProcessKind.MpsServer => "MPS server",
+                    _ => "of nobody known",
+                };
             // NVML lists only processes with use: one that it does not list is idle. Under MIG it lists none.
-            string use = device.ParentUuid is null ? Line($"{(taken == 0 ? 0 : uses.GetValueOrDefault((device.Uuid, process.Pid)) / (double)taken):0.0} % of the SMs") : "use unknown";
+            string use = device.ParentUuid is null
+                ? Line($"{(taken == 0 ? 0 : uses.GetValueOrDefault((device.Uuid, process.Pid)) / (double)taken):0.0} % of the SMs")
+                : "use unknown";
             await output.WriteLineAsync(Line($"  process {process.Pid}: {use}, {Text(process.MemoryBytes / MiB, "0")} MiB, {whose}"));
         }
     }
 
     private static async Task CostAsync(
-        TextWriter output, IReadOnlyList<(string Call, NvmlCallTime Time)> start, IReadOnlyList<(string Call, NvmlCallTime Time)> end, TimeSpan clock, TimeSpan cpu, int taken)
+        TextWriter output,
+        IReadOnlyList<(string Call, NvmlCallTime Time)> start,
+        IReadOnlyList<(string Call, NvmlCallTime Time)> end,
+        TimeSpan clock,
+        TimeSpan cpu,
+        int taken
+    )
     {
-        await output.WriteLineAsync(Line($"\n{"call",-46}{"calls",8}{"mean µs",12}{"longest µs",12}"));
+        await output.WriteLineAsync(Line($"\n{"call", -46}{"calls", 8}{"mean µs", 12}{"longest µs", 12}"));
         var library = TimeSpan.Zero;
         foreach (var (call, all) in end)
         {
             var first = start.FirstOrDefault(s => s.Call == call).Time;
             library += all.Total - first.Total;
-            await output.WriteLineAsync(Line($"{call,-46}{all.Count,8}{all.Mean.TotalMicroseconds,12:0.0}{all.Longest.TotalMicroseconds,12:0.0}"));
+            await output.WriteLineAsync(
+                Line($"{call, -46}{all.Count, 8}{all.Mean.TotalMicroseconds, 12:0.0}{all.Longest.TotalMicroseconds, 12:0.0}")
+            );
         }
-        double seconds = clock.TotalSeconds / taken, busy = cpu.TotalSeconds / taken;
-        await output.WriteLineAsync(Line($"\na sample of all devices, mean of {taken}: {seconds * 1000:0.00} ms, of these {library.TotalMilliseconds / taken:0.00} ms in the driver's library; {busy * 1000:0.00} ms of CPU"));
-        await output.WriteLineAsync(Line($"an hour, sampled each second: {SamplesPerHour} samples, {seconds * SamplesPerHour:0.00} s, {busy * SamplesPerHour:0.00} s of CPU, {busy * 100:0.000} % of a core"));
+        double seconds = clock.TotalSeconds / taken,
+            busy = cpu.TotalSeconds / taken;
+        await output.WriteLineAsync(
+            Line(
+                $"\na sample of all devices, mean of {taken}: {seconds * 1000:0.00} ms, of these {library.TotalMilliseconds / taken:0.00} ms in the driver's library; {busy * 1000:0.00} ms of CPU"
+            )
+        );
+        await output.WriteLineAsync(
+            Line(
+                $"an hour, sampled each second: {SamplesPerHour} samples, {seconds * SamplesPerHour:0.00} s, {busy * SamplesPerHour:0.00} s of CPU, {busy * 100:0.000} % of a core"
+            )
+        );
     }
 
     private static string Name(DeviceHolding holding) =>

@@ -35,7 +35,8 @@ public sealed class CheckpointIntake(UsageJournal journal, TimeProvider time)
         lock (_gate)
         {
             var pod = KnownAs_NeedsLock(sample.PodUid);
-            if (pod.Acknowledged == sample.Id) return;
+            if (pod.Acknowledged == sample.Id)
+                return;
             journal.Append([JournalEntry.Of(sample)]);
             pod.Acknowledged = sample.Id;
         }

@@ -32,13 +32,14 @@ public readonly record struct HoldingKey(string Namespace, string Pod, string Co
 /// <param name="NameOf">A UID's namespace and name.</param>
 /// <param name="IsLive">The operator has told of a pod of this namespace and name that has not ended.</param>
 public sealed record PodKnowledge(
-    Func<string, string, IReadOnlyList<int>, string?> ResolveUid, Func<int, ProcessOwner> OwnerOf, Func<string, (string Namespace, string Name)?> NameOf,
-    Func<string, string, bool> IsLive)
+    Func<string, string, IReadOnlyList<int>, string?> ResolveUid,
+    Func<int, ProcessOwner> OwnerOf,
+    Func<string, (string Namespace, string Name)?> NameOf,
+    Func<string, string, bool> IsLive
+)
 {
     public PodKnowledge(PodUidResolver uids)
-        : this(uids.Resolve, uids.OwnerOf, uids.NameOf, uids.IsLive)
-    {
-    }
+        : this(uids.Resolve, uids.OwnerOf, uids.NameOf, uids.IsLive) { }
 }
 
 /// <summary>Pure: the kubelet's list of devices and the GPUs' readings give who holds what.</summary>
@@ -70,7 +71,9 @@ public static class DeviceHoldings
         foreach (var (device, holders) in byDevice)
         {
             var reading = holders.Count > 0 ? holders[0].Reading : gpus.Devices.First(r => r.Uuid == device);
-            bool replicas = holders.Exists(h => h.Id.Replica || h.Id.Kind == DeviceKind.Shared || h.Listed.Resource == "nvidia.com/gpu.shared");
+            bool replicas = holders.Exists(h =>
+                h.Id.Replica || h.Id.Kind == DeviceKind.Shared || h.Listed.Resource == "nvidia.com/gpu.shared"
+            );
             var listed = holders.DistinctBy(h => (h.Listed.Namespace, h.Listed.Pod)).ToList();
             // Kubelets before 1.34 list pods that have ended beside the one that has the device now.
             if (!replicas && listed.Count > 1 && listed.Exists(h => pods.IsLive(h.Listed.Namespace, h.Listed.Pod)))
@@ -86,7 +89,11 @@ public static class DeviceHoldings
                         pids[(holder.Listed.Namespace, holder.Listed.Pod)] = list = [];
                     list.AddRange(reading.Processes.Select(p => p.Pid));
                 }
-                var holding = new DeviceHolding(new HoldingKey(holder.Listed.Namespace, holder.Listed.Pod, holder.Listed.Container, device), null, reason)
+                var holding = new DeviceHolding(
+                    new HoldingKey(holder.Listed.Namespace, holder.Listed.Pod, holder.Listed.Container, device),
+                    null,
+                    reason
+                )
                 {
                     Share = listed.Count > 1 || replicas ? "0/1" : Share(holder.Id, reading, gpus),
                 };
@@ -102,7 +109,14 @@ public static class DeviceHoldings
 
         var holdings = new List<DeviceHolding>(found.Count);
         foreach (var on in byDevice.Keys)
-            holdings.AddRange(Settle(on, [.. found.Where(f => f.Holding.Key.Device == on).Select(f => f.Holding)], gpus.Devices.FirstOrDefault(r => r.Uuid == on), pods));
+            holdings.AddRange(
+                Settle(
+                    on,
+                    [.. found.Where(f => f.Holding.Key.Device == on).Select(f => f.Holding)],
+                    gpus.Devices.FirstOrDefault(r => r.Uuid == on),
+                    pods
+                )
+            );
         return holdings;
     }
 
@@ -112,8 +126,11 @@ public static class DeviceHoldings
         var users = new List<DeviceHolding>();
         foreach (var process in reading?.Processes ?? [])
         {
-            if (pods.OwnerOf(process.Pid) is not { Kind: ProcessKind.Pod, PodUid: { } uid }
-                || listed.Exists(h => h.PodUid == uid) || users.Exists(h => h.PodUid == uid))
+            if (
+                pods.OwnerOf(process.Pid) is not { Kind: ProcessKind.Pod, PodUid: { } uid }
+                || listed.Exists(h => h.PodUid == uid)
+                || users.Exists(h => h.PodUid == uid)
+            )
             {
                 continue;
             }
@@ -126,7 +143,13 @@ public static class DeviceHoldings
                 continue;
             }
             string? reason = Reason(null, reading);
-            users.Add(new DeviceHolding(new HoldingKey(name?.Namespace ?? "", name?.Name ?? uid, "", device), uid, reason) { Share = "0/1", Listed = false });
+            users.Add(
+                new DeviceHolding(new HoldingKey(name?.Namespace ?? "", name?.Name ?? uid, "", device), uid, reason)
+                {
+                    Share = "0/1",
+                    Listed = false,
+                }
+            );
         }
         var holders = users.Count > 0 ? listed.Where(h => h.Reason != UsageReasons.ReservedForOthers) : listed;
         return holders.Concat(users);
@@ -140,14 +163,15 @@ public static class DeviceHoldings
         return reading?.Slices is { } slices && all is { } whole && slices <= whole ? $"{slices}/{whole}" : "0/1";
     }
 
-    private static string? Reason(DeviceId? id, GpuReading? reading) => reading switch
-    {
-        null => id?.Kind == DeviceKind.Mig ? UsageReasons.MigActivityUnknown : UsageReasons.DeviceUnreadable,
-        { Lost: true } => UsageReasons.DeviceLost,
-        { Mig: true } or { ParentUuid: not null, UtilizationPercent: null } => UsageReasons.MigActivityUnknown,
-        { UtilizationPercent: null } => UsageReasons.DeviceUnreadable,
-        _ => null,
-    };
+    private static string? Reason(DeviceId? id, GpuReading? reading) =>
+        reading switch
+        {
+            null => id?.Kind == DeviceKind.Mig ? UsageReasons.MigActivityUnknown : UsageReasons.DeviceUnreadable,
+            { Lost: true } => UsageReasons.DeviceLost,
+            { Mig: true } or { ParentUuid: not null, UtilizationPercent: null } => UsageReasons.MigActivityUnknown,
+            { UtilizationPercent: null } => UsageReasons.DeviceUnreadable,
+            _ => null,
+        };
 
     private sealed record Holder(PodDevice Listed, DeviceId Id, GpuReading? Reading);
 }

@@ -45,20 +45,32 @@ internal static class DeviceSplit
             foreach (var use in reading.PodUse.Where(use => use.SmPercent > 0))
             {
                 int holder = holders.TakeWhile(h => (h.Namespace, h.Pod) != (use.Namespace, use.Pod)).Count();
-                CollectionsMarshal.GetValueRefOrAddDefault(used, holder < holders.Count ? (holder, "") : (-1, UsageReasons.ProcessUnknown), out _) += use.SmPercent;
+                CollectionsMarshal.GetValueRefOrAddDefault(
+                    used,
+                    holder < holders.Count ? (holder, "") : (-1, UsageReasons.ProcessUnknown),
+                    out _
+                ) += use.SmPercent;
             }
         }
         var weights = used.Count > 0 ? used : present;
         if (weights.Count == 0)
         {
-            weights[holders.Count switch
-            {
-                0 => (-1, UsageReasons.NobodysDevice),
-                1 => (0, ""),
-                _ => (-1, UsageReasons.NoProcessSeen),
-            }] = 1;
+            weights[
+                holders.Count switch
+                {
+                    0 => (-1, UsageReasons.NobodysDevice),
+                    1 => (0, ""),
+                    _ => (-1, UsageReasons.NoProcessSeen),
+                }
+            ] = 1;
         }
-        return [.. weights.Select(weight => new DevicePart(weight.Key.Holder, weight.Key.Reason, weight.Value)).OrderBy(part => part.Holder).ThenBy(part => part.Reason, StringComparer.Ordinal)];
+        return
+        [
+            .. weights
+                .Select(weight => new DevicePart(weight.Key.Holder, weight.Key.Reason, weight.Value))
+                .OrderBy(part => part.Holder)
+                .ThenBy(part => part.Reason, StringComparer.Ordinal),
+        ];
     }
 
     /// <summary>Null for an MPS server, whose clients are asked instead.</summary>

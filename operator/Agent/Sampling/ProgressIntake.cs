@@ -24,7 +24,12 @@ public sealed class ProgressIntake(UsageJournal journal, TimeProvider time) : ID
                 _known[sample.PodUid] = pod = new Known();
             var before = pod.Pending ?? pod.Written;
             sample = sample with { Total = sample.Total ?? before?.Total, CheckpointAt = sample.CheckpointAt ?? before?.CheckpointAt };
-            if (before is not null && before.Step == sample.Step && before.Total == sample.Total && before.CheckpointAt == sample.CheckpointAt)
+            if (
+                before is not null
+                && before.Step == sample.Step
+                && before.Total == sample.Total
+                && before.CheckpointAt == sample.CheckpointAt
+            )
                 return;
             if (pod.Written is null || time.GetUtcNow() - pod.WrittenAt >= Spacing)
             {

@@ -22,8 +22,15 @@ public sealed record SamplerView(DateTimeOffset At, GpuSnapshot Gpus, IReadOnlyL
 /// </para>
 /// </summary>
 public sealed partial class Sampler(
-    IGpuReader gpus, IPodResources podResources, PodUidResolver uids, UsageJournal journal, AgentCounters counters,
-    TimeProvider time, ILogger<Sampler> logger, IAgentActivity? activity)
+    IGpuReader gpus,
+    IPodResources podResources,
+    PodUidResolver uids,
+    UsageJournal journal,
+    AgentCounters counters,
+    TimeProvider time,
+    ILogger<Sampler> logger,
+    IAgentActivity? activity
+)
 {
     public static readonly TimeSpan Shortest = TimeSpan.FromSeconds(1);
     public static readonly TimeSpan Longest = TimeSpan.FromSeconds(10);
@@ -110,7 +117,8 @@ public sealed partial class Sampler(
         string unlisted = Unlisted(snapshot, holdings);
         if (unlisted.Length > 0 && unlisted != _lastUnlisted)
         {
-            // A pod has just begun: its second is not to wait for the kubelet's turn. Once for each device, since it may be the node's own work.
+            // A pod has just begun: its second is not to wait for the kubelet's turn. Once for each device, since it may be the node's own
+            // work.
             _nextList = DateTimeOffset.MinValue;
             await ListAsync(cancellationToken);
             holdings = DeviceHoldings.Of(_devices, snapshot, _pods);
@@ -125,7 +133,14 @@ public sealed partial class Sampler(
 
     /// <summary>The devices that work and that the kubelet gave to no pod.</summary>
     private static string Unlisted(GpuSnapshot snapshot, List<DeviceHolding> holdings) =>
-        string.Join(' ', snapshot.Devices.Where(r => (r.UtilizationPercent > 0 || r.Processes.Count > 0) && !holdings.Exists(h => h.Listed && h.Key.Device == r.Uuid)).Select(r => r.Uuid));
+        string.Join(
+            ' ',
+            snapshot
+                .Devices.Where(r =>
+                    (r.UtilizationPercent > 0 || r.Processes.Count > 0) && !holdings.Exists(h => h.Listed && h.Key.Device == r.Uuid)
+                )
+                .Select(r => r.Uuid)
+        );
 
     private async Task ListAsync(CancellationToken cancellationToken)
     {
@@ -154,13 +169,22 @@ public sealed partial class Sampler(
 
     internal static bool Same(SamplerView one, SamplerView other)
     {
-        if (one.Gpus.State != other.Gpus.State || one.Gpus.Devices.Count != other.Gpus.Devices.Count || !one.Holdings.SequenceEqual(other.Holdings))
+        if (
+            one.Gpus.State != other.Gpus.State
+            || one.Gpus.Devices.Count != other.Gpus.Devices.Count
+            || !one.Holdings.SequenceEqual(other.Holdings)
+        )
             return false;
         for (int i = 0; i < one.Gpus.Devices.Count; i++)
         {
             var (a, b) = (one.Gpus.Devices[i], other.Gpus.Devices[i]);
-            if (a.Uuid != b.Uuid || a.Lost != b.Lost || a.Mig != b.Mig || a.UtilizationPercent != b.UtilizationPercent
-                || !a.Processes.Select(p => p.Pid).SequenceEqual(b.Processes.Select(p => p.Pid)))
+            if (
+                a.Uuid != b.Uuid
+                || a.Lost != b.Lost
+                || a.Mig != b.Mig
+                || a.UtilizationPercent != b.UtilizationPercent
+                || !a.Processes.Select(p => p.Pid).SequenceEqual(b.Processes.Select(p => p.Pid))
+            )
             {
                 return false;
             }

@@ -44,7 +44,8 @@ public sealed class TokenIntake(UsageJournal journal, TimeProvider time)
         }
     }
 
-    private static bool Less(TokenSample one, TokenSample other) => one.Prompt < other.Prompt || one.Generated < other.Generated || one.Cached < other.Cached || one.Requests < other.Requests;
+    private static bool Less(TokenSample one, TokenSample other) =>
+        one.Prompt < other.Prompt || one.Generated < other.Generated || one.Cached < other.Cached || one.Requests < other.Requests;
 
     private void Write_NeedsLock(Known model)
     {

@@ -40,8 +40,15 @@ public sealed class UsageAccumulator
     /// <param name="holdings">Who holds what from now on.</param>
     /// <param name="gpus">What the devices did since the last sample.</param>
     /// <param name="ownerOf">Whose a process is; null where nobody can tell.</param>
-    /// <param name="unusedCacheOf">By pod UID, the bytes of each device that its model server's cache holds unused; null where that is not known.</param>
-    public List<UsageInterval> Take(DateTimeOffset at, IReadOnlyList<DeviceHolding> holdings, GpuSnapshot gpus, Func<int, ProcessOwner>? ownerOf = null, Func<string, long?>? unusedCacheOf = null)
+    /// <param name="unusedCacheOf">By pod UID, the bytes of each device that its model server's cache holds unused; null where that is not
+    /// known.</param>
+    public List<UsageInterval> Take(
+        DateTimeOffset at,
+        IReadOnlyList<DeviceHolding> holdings,
+        GpuSnapshot gpus,
+        Func<int, ProcessOwner>? ownerOf = null,
+        Func<string, long?>? unusedCacheOf = null
+    )
     {
         var now = WireTime.Truncate(at);
         var closed = new List<UsageInterval>();
@@ -66,7 +73,15 @@ public sealed class UsageAccumulator
         {
             held.Add(holding.Key);
             if (!_open.TryGetValue(holding.Key, out var state))
-                _open[holding.Key] = new Open { From = now, To = now, PodUid = holding.PodUid, Reason = holding.Reason, Share = holding.Share, Listed = holding.Listed };
+                _open[holding.Key] = new Open
+                {
+                    From = now,
+                    To = now,
+                    PodUid = holding.PodUid,
+                    Reason = holding.Reason,
+                    Share = holding.Share,
+                    Listed = holding.Listed,
+                };
             else if (state.To - state.From >= Length)
                 Close(holding.Key, state, closed);
         }
@@ -98,8 +113,15 @@ public sealed class UsageAccumulator
     }
 
     private void Extend(
-        DateTimeOffset now, TimeSpan elapsed, IReadOnlyList<DeviceHolding> holdings, GpuSnapshot gpus,
-        Dictionary<string, long> energy, Func<int, ProcessOwner> ownerOf, Func<string, long?>? unusedCacheOf, List<UsageInterval> closed)
+        DateTimeOffset now,
+        TimeSpan elapsed,
+        IReadOnlyList<DeviceHolding> holdings,
+        GpuSnapshot gpus,
+        Dictionary<string, long> energy,
+        Func<int, ProcessOwner> ownerOf,
+        Func<string, long?>? unusedCacheOf,
+        List<UsageInterval> closed
+    )
     {
         var holders = new Dictionary<string, List<(HoldingKey Key, Open State)>>(StringComparer.Ordinal);
         foreach (var (key, state) in _open)
@@ -109,7 +131,8 @@ public sealed class UsageAccumulator
             var holding = holdings.FirstOrDefault(h => h.Key == key);
             var reading = gpus.Devices.FirstOrDefault(r => r.Uuid == key.Device);
             // A pod that has just gone held the device until now: only the reading can have changed its reason.
-            string? reason = holding is not null ? holding.Reason
+            string? reason = holding is not null
+                ? holding.Reason
                 : state.Reason ?? (reading is { Lost: false, UtilizationPercent: not null } ? null : UsageReasons.DeviceUnreadable);
             string? uid = holding?.PodUid ?? state.PodUid;
             string share = holding?.Share ?? state.Share;
@@ -123,7 +146,11 @@ public sealed class UsageAccumulator
             }
             state.PodUid = uid;
             state.Gone = holding is null;
-            if (state.Reason is UsageReasons.DeviceLost or UsageReasons.DeviceUnreadable && reason is null && !_percents.ContainsKey(key.Device))
+            if (
+                state.Reason is UsageReasons.DeviceLost or UsageReasons.DeviceUnreadable
+                && reason is null
+                && !_percents.ContainsKey(key.Device)
+            )
             {
                 // It is back; what it did until now, or whether it did, nobody has seen.
                 state.To = now;
@@ -145,11 +172,26 @@ public sealed class UsageAccumulator
             }
         }
         foreach (var reading in gpus.Devices)
-            Divide(reading, holders.TryGetValue(reading.Uuid, out var list) ? list : [], now, elapsed, energy.TryGetValue(reading.Uuid, out long used) ? used : null, ownerOf, unusedCacheOf);
+            Divide(
+                reading,
+                holders.TryGetValue(reading.Uuid, out var list) ? list : [],
+                now,
+                elapsed,
+                energy.TryGetValue(reading.Uuid, out long used) ? used : null,
+                ownerOf,
+                unusedCacheOf
+            );
     }
 
     private void Divide(
-        GpuReading reading, List<(HoldingKey Key, Open State)> all, DateTimeOffset now, TimeSpan elapsed, long? energy, Func<int, ProcessOwner> ownerOf, Func<string, long?>? unusedCacheOf)
+        GpuReading reading,
+        List<(HoldingKey Key, Open State)> all,
+        DateTimeOffset now,
+        TimeSpan elapsed,
+        long? energy,
+        Func<int, ProcessOwner> ownerOf,
+        Func<string, long?>? unusedCacheOf
+    )
     {
         long elapsedMs = elapsed.Ticks / TimeSpan.TicksPerMillisecond;
         var holders = all.Where(h => h.State.Reason != UsageReasons.ReservedForOthers).ToList();
@@ -165,9 +207,14 @@ public sealed class UsageAccumulator
             busy = 0;
         if (busy > 0)
         {
-            var parts = DeviceSplit.Of(reading, [.. holders.Select(h => new DeviceHolder(h.Key.Namespace, h.Key.Pod, h.State.PodUid))], ownerOf);
+            var parts = DeviceSplit.Of(
+                reading,
+                [.. holders.Select(h => new DeviceHolder(h.Key.Namespace, h.Key.Pod, h.State.PodUid))],
+                ownerOf
+            );
             long[] weights = [.. parts.Select(p => p.Weight)];
-            Int128[] works = LargestRemainder.Divide(busy, weights), energies = LargestRemainder.Divide(energy ?? 0, weights);
+            Int128[] works = LargestRemainder.Divide(busy, weights),
+                energies = LargestRemainder.Divide(energy ?? 0, weights);
             for (int i = 0; i < parts.Count; i++)
             {
                 var state = parts[i].Holder >= 0 ? holders[parts[i].Holder].State : Nobody(reading.Uuid, parts[i].Reason, now, elapsed);
@@ -202,7 +249,12 @@ public sealed class UsageAccumulator
         long? sum = null;
         foreach (var process in reading.Processes)
         {
-            if (process.MemoryBytes is { } bytes && uid is not null && ownerOf(process.Pid) is { Kind: ProcessKind.Pod } owner && owner.PodUid == uid)
+            if (
+                process.MemoryBytes is { } bytes
+                && uid is not null
+                && ownerOf(process.Pid) is { Kind: ProcessKind.Pod } owner
+                && owner.PodUid == uid
+            )
                 sum = (sum ?? 0) + bytes;
         }
         return sum ?? (only ? reading.MemoryUsedBytes : null);
@@ -212,7 +264,13 @@ public sealed class UsageAccumulator
     {
         var key = new HoldingKey("", "", reason, device);
         if (!_open.TryGetValue(key, out var state))
-            _open[key] = state = new Open { From = now - elapsed, To = now, Reason = reason, Nobodys = true };
+            _open[key] = state = new Open
+            {
+                From = now - elapsed,
+                To = now,
+                Reason = reason,
+                Nobodys = true,
+            };
         return state;
     }
 
@@ -222,24 +280,27 @@ public sealed class UsageAccumulator
         if (state.To > state.From && (!state.Nobodys || busyMs > 0))
         {
             state.Busy -= busyMs * Parts;
-            closed.Add(new UsageInterval
-            {
-                PodUid = state.PodUid,
-                // A pod that did not ask for the device is not billed for it by an agent's word: its UID alone tells it, to whom it is known.
-                Namespace = state.Listed ? key.Namespace : "",
-                Pod = state.Listed || key.Namespace.Length == 0 ? key.Pod : $"{key.Namespace}/{key.Pod}",
-                Container = state.Nobodys ? "" : key.Container,
-                Device = key.Device,
-                Share = state.Share,
-                // Work that is nobody's has no frame but itself: the interval is as long as the work.
-                From = state.Nobodys ? state.To.AddMilliseconds(-busyMs) : state.From,
-                To = state.To,
-                BusyMs = busyMs,
-                EnergyMj = state.EnergyMj,
-                MemoryMiBMs = state.MemoryMiBMs,
-                NeededMiB = state.NeededMiB,
-                Reason = state.Reason ?? (state.Listed ? null : UsageReasons.NotRequested),
-            });
+            closed.Add(
+                new UsageInterval
+                {
+                    PodUid = state.PodUid,
+                    // A pod that did not ask for the device is not billed for it by an agent's word: its UID alone tells it, to whom it is
+                    // known.
+                    Namespace = state.Listed ? key.Namespace : "",
+                    Pod = state.Listed || key.Namespace.Length == 0 ? key.Pod : $"{key.Namespace}/{key.Pod}",
+                    Container = state.Nobodys ? "" : key.Container,
+                    Device = key.Device,
+                    Share = state.Share,
+                    // Work that is nobody's has no frame but itself: the interval is as long as the work.
+                    From = state.Nobodys ? state.To.AddMilliseconds(-busyMs) : state.From,
+                    To = state.To,
+                    BusyMs = busyMs,
+                    EnergyMj = state.EnergyMj,
+                    MemoryMiBMs = state.MemoryMiBMs,
+                    NeededMiB = state.NeededMiB,
+                    Reason = state.Reason ?? (state.Listed ? null : UsageReasons.NotRequested),
+                }
+            );
             state.EnergyMj = null;
             state.MemoryMiBMs = null;
             state.NeededMiB = null;

@@ -38,22 +38,30 @@ public sealed class EngineSums
         {
             foreach (var group in page.Engines.GroupBy(engine => (engine.Figure, engine.Model)))
                 Take_NeedsLock(group.Key, group);
-            return [.. page.Tokens.Select(model => model with
-            {
-                Prompt = model.Prompt + Missing_NeedsLock(ServingFigure.Prompt, model.Model),
-                Cached = model.Cached + Missing_NeedsLock(ServingFigure.Cached, model.Model),
-                Generated = model.Generated + Missing_NeedsLock(ServingFigure.Generated, model.Model),
-                Requests = model.Requests + Missing_NeedsLock(ServingFigure.Requests, model.Model),
-            })];
+            return
+            [
+                .. page.Tokens.Select(model =>
+                    model with
+                    {
+                        Prompt = model.Prompt + Missing_NeedsLock(ServingFigure.Prompt, model.Model),
+                        Cached = model.Cached + Missing_NeedsLock(ServingFigure.Cached, model.Model),
+                        Generated = model.Generated + Missing_NeedsLock(ServingFigure.Generated, model.Model),
+                        Requests = model.Requests + Missing_NeedsLock(ServingFigure.Requests, model.Model),
+                    }
+                ),
+            ];
         }
     }
 
     private void Take_NeedsLock((ServingFigure, string) figure, IEnumerable<EngineCount> counts)
     {
         var now = counts.ToDictionary(count => count.Engine, count => count.Count, StringComparer.Ordinal);
-        if (!_known.TryGetValue(figure, out var engines)) _known.Add(figure, engines = new(StringComparer.Ordinal));
-        // An engine that had counted nothing cannot show that it went on. A name that is new (another way to read the figure) is no engine that did.
-        if (!engines.Any(engine => engine.Value.Last > 0 && now.GetValueOrDefault(engine.Key, -1) >= engine.Value.Last)) engines.Clear();
+        if (!_known.TryGetValue(figure, out var engines))
+            _known.Add(figure, engines = new(StringComparer.Ordinal));
+        // An engine that had counted nothing cannot show that it went on. A name that is new (another way to read the figure) is no engine
+        // that did.
+        if (!engines.Any(engine => engine.Value.Last > 0 && now.GetValueOrDefault(engine.Key, -1) >= engine.Value.Last))
+            engines.Clear();
         foreach (string gone in engines.Keys.Where(name => !now.ContainsKey(name)).ToArray())
             engines[gone] = engines[gone] with { Shown = false };
         foreach (var (name, count) in now)
@@ -61,7 +69,8 @@ public sealed class EngineSums
             var engine = engines.GetValueOrDefault(name);
             engines[name] = new(count < engine.Last ? engine.Before + engine.Last : engine.Before, count, true);
         }
-        if (engines.Count <= MaxKept) return;
+        if (engines.Count <= MaxKept)
+            return;
         long retired = 0;
         foreach (string gone in engines.Keys.Where(name => !now.ContainsKey(name)).ToArray())
         {
@@ -72,7 +81,9 @@ public sealed class EngineSums
     }
 
     private long Missing_NeedsLock(ServingFigure figure, string model) =>
-        _known.TryGetValue((figure, model), out var engines) ? engines.Values.Sum(engine => engine.Before + (engine.Shown ? 0 : engine.Last)) : 0;
+        _known.TryGetValue((figure, model), out var engines)
+            ? engines.Values.Sum(engine => engine.Before + (engine.Shown ? 0 : engine.Last))
+            : 0;
 
     /// <param name="Before">What it had counted before it began anew.</param>
     /// <param name="Last">What it showed last.</param>

@@ -19,34 +19,40 @@ public static class ExpositionReader
         byte[] stepName = Encoding.UTF8.GetBytes(options.StepMetric);
         byte[] totalName = Encoding.UTF8.GetBytes(options.TotalMetric);
         byte[] checkpointName = Encoding.UTF8.GetBytes(options.CheckpointMetric);
-        long? step = null, total = null;
+        long? step = null,
+            total = null;
         DateTimeOffset? checkpoint = null;
         string? wrong = null;
         PrometheusReadResult result;
         try
         {
-            result = PrometheusText.ReadPage(page, (in PrometheusLine line) =>
-            {
-                if (line.NameIs(stepName))
+            result = PrometheusText.ReadPage(
+                page,
+                (in PrometheusLine line) =>
                 {
-                    if (Count(line, ref wrong) is { } value)
-                        step = Math.Min(step ?? long.MaxValue, value);
-                }
-                else if (line.NameIs(totalName))
+                    if (line.NameIs(stepName))
+                    {
+                        if (Count(line, ref wrong) is { } value)
+                            step = Math.Min(step ?? long.MaxValue, value);
+                    }
+                    else if (line.NameIs(totalName))
+                    {
+                        if (Count(line, ref wrong) is { } value)
+                            total = Math.Max(total ?? 0, value);
+                    }
+                    else if (line.NameIs(checkpointName) && Count(line, ref wrong) is { } second && second > 0 && second < LatestSecond)
+                    {
+                        // Of several ranks the oldest: a checkpoint is whole when the last one has written.
+                        var at = DateTimeOffset.FromUnixTimeSeconds(second);
+                        checkpoint = checkpoint is null || at < checkpoint ? at : checkpoint;
+                    }
+                },
+                name =>
                 {
-                    if (Count(line, ref wrong) is { } value)
-                        total = Math.Max(total ?? 0, value);
+                    if (name.SequenceEqual(stepName) || name.SequenceEqual(totalName) || name.SequenceEqual(checkpointName))
+                        wrong = $"a line of {Encoding.UTF8.GetString(name)} cannot be read";
                 }
-                else if (line.NameIs(checkpointName) && Count(line, ref wrong) is { } second && second > 0 && second < LatestSecond)
-                {
-                    // Of several ranks the oldest: a checkpoint is whole when the last one has written.
-                    var at = DateTimeOffset.FromUnixTimeSeconds(second);
-                    checkpoint = checkpoint is null || at < checkpoint ? at : checkpoint;
-                }
-            }, name =>
-            {
-                if (name.SequenceEqual(stepName) || name.SequenceEqual(totalName) || name.SequenceEqual(checkpointName)) wrong = $"a line of {Encoding.UTF8.GetString(name)} cannot be read";
-            });
+            );
         }
         catch (PrometheusFormatException exception)
         {
@@ -55,7 +61,11 @@ public static class ExpositionReader
         if (wrong is not null)
             return new ScrapeResult(ScrapeOutcome.Malformed, wrong) { SkippedLines = result.Refused };
         return step is { } done
-            ? new ScrapeResult(ScrapeOutcome.Ok) { Progress = new TrainingProgress(done, total > 0 ? total : null, checkpoint), SkippedLines = result.Refused }
+            ? new ScrapeResult(ScrapeOutcome.Ok)
+            {
+                Progress = new TrainingProgress(done, total > 0 ? total : null, checkpoint),
+                SkippedLines = result.Refused,
+            }
             : new ScrapeResult(ScrapeOutcome.Nothing, $"no {options.StepMetric} on the page") { SkippedLines = result.Refused };
     }
 

@@ -29,17 +29,26 @@ public sealed class HistogramSums
 
     public IReadOnlyDictionary<ServingLatency, LatencyHistogram> Of(ScrapeResult page)
     {
-        lock (_gate) return page.Histograms.GroupBy(engine => engine.Figure).ToDictionary(figure => figure.Key, Take_NeedsLock);
+        lock (_gate)
+            return page.Histograms.GroupBy(engine => engine.Figure).ToDictionary(figure => figure.Key, Take_NeedsLock);
     }
 
     private LatencyHistogram Take_NeedsLock(IGrouping<ServingLatency, EngineHistogram> figure)
     {
         var now = new Dictionary<(string Model, string Engine), LatencyHistogram>();
-        foreach (var engine in figure) now[(engine.Model, engine.Engine)] = engine.Histogram;
-        if (!_known.TryGetValue(figure.Key, out var engines)) _known.Add(figure.Key, engines = []);
+        foreach (var engine in figure)
+            now[(engine.Model, engine.Engine)] = engine.Histogram;
+        if (!_known.TryGetValue(figure.Key, out var engines))
+            _known.Add(figure.Key, engines = []);
         // An engine that had counted nothing cannot show that it went on.
-        if (!engines.Any(engine => engine.Value.Last.Count > 0 && now.TryGetValue(engine.Key, out var shown) && !shown.BeganAnewSince(engine.Value.Last))) engines.Clear();
-        foreach (var gone in engines.Keys.Where(key => !now.ContainsKey(key)).ToArray()) engines[gone] = new(engines[gone].All, LatencyHistogram.Empty);
+        if (
+            !engines.Any(engine =>
+                engine.Value.Last.Count > 0 && now.TryGetValue(engine.Key, out var shown) && !shown.BeganAnewSince(engine.Value.Last)
+            )
+        )
+            engines.Clear();
+        foreach (var gone in engines.Keys.Where(key => !now.ContainsKey(key)).ToArray())
+            engines[gone] = new(engines[gone].All, LatencyHistogram.Empty);
         foreach (var (key, histogram) in now)
         {
             var before = engines.TryGetValue(key, out var engine) ? engine : new(LatencyHistogram.Empty, LatencyHistogram.Empty);

@@ -10,9 +10,11 @@ internal sealed class MetricNameComparer : IEqualityComparer<string>
 
     public static bool Same(ReadOnlySpan<byte> one, ReadOnlySpan<byte> other)
     {
-        if (one.Length != other.Length) return false;
+        if (one.Length != other.Length)
+            return false;
         for (int i = 0; i < one.Length; i++)
-            if (one[i] != other[i] && (one[i], other[i]) is not ((byte)':', (byte)'_') and not ((byte)'_', (byte)':')) return false;
+            if (one[i] != other[i] && (one[i], other[i]) is not ((byte)':', (byte)'_') and not ((byte)'_', (byte)':'))
+                return false;
         return true;
     }
 
@@ -21,7 +23,8 @@ internal sealed class MetricNameComparer : IEqualityComparer<string>
     public int GetHashCode(string name)
     {
         var hash = new HashCode();
-        foreach (char letter in name) hash.Add(letter == ':' ? '_' : letter);
+        foreach (char letter in name)
+            hash.Add(letter == ':' ? '_' : letter);
         return hash.ToHashCode();
     }
 

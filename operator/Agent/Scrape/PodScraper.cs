@@ -20,17 +20,21 @@ public sealed class PodScraper : IDisposable
         this._options = options;
         this._time = time;
         _serving = new ServingReader([.. options.Servers, .. ServingMetrics.Known]);
-        _client = new HttpClient(new SocketsHttpHandler
+        _client = new HttpClient(
+            new SocketsHttpHandler
+            {
+                AllowAutoRedirect = false,
+                UseProxy = false,
+                UseCookies = false,
+                AutomaticDecompression = DecompressionMethods.None,
+                MaxResponseHeadersLength = 32,
+                ActivityHeadersPropagator = null,
+                PooledConnectionIdleTimeout = TimeSpan.FromSeconds(30),
+            }
+        )
         {
-            AllowAutoRedirect = false,
-            UseProxy = false,
-            UseCookies = false,
-            AutomaticDecompression = DecompressionMethods.None,
-            MaxResponseHeadersLength = 32,
-            ActivityHeadersPropagator = null,
-            PooledConnectionIdleTimeout = TimeSpan.FromSeconds(30),
-        })
-        { Timeout = Timeout.InfiniteTimeSpan };
+            Timeout = Timeout.InfiniteTimeSpan,
+        };
     }
 
     public async Task<ScrapeResult> ScrapeAsync(TargetPod pod, ScrapeTarget target, CancellationToken cancellationToken)
@@ -38,13 +42,20 @@ public sealed class PodScraper : IDisposable
         if (target.Kind is not (ScrapeTarget.Serving or ScrapeTarget.Progress))
             return new ScrapeResult(ScrapeOutcome.UnknownKind, $"kind '{target.Kind}' is none of serving, progress");
         IPAddress? address = null;
-        if (pod.Ips.FirstOrDefault(ip => IPAddress.TryParse(ip, out address)) is null || address is null
-            || target.Port is < 1 or > 65535 || !target.Path.StartsWith('/'))
+        if (
+            pod.Ips.FirstOrDefault(ip => IPAddress.TryParse(ip, out address)) is null
+            || address is null
+            || target.Port is < 1 or > 65535
+            || !target.Path.StartsWith('/')
+        )
         {
             return new ScrapeResult(ScrapeOutcome.NoAddress, "the target has no address, port and path that could be asked");
         }
         string host = address.AddressFamily == AddressFamily.InterNetworkV6 ? $"[{address}]" : address.ToString();
-        if (!Uri.TryCreate($"http://{host}:{target.Port}{target.Path}", UriKind.Absolute, out var uri) || uri.Host.Trim('[', ']') != address.ToString())
+        if (
+            !Uri.TryCreate($"http://{host}:{target.Port}{target.Path}", UriKind.Absolute, out var uri)
+            || uri.Host.Trim('[', ']') != address.ToString()
+        )
             return new ScrapeResult(ScrapeOutcome.NoAddress, $"the path '{target.Path}' makes no address");
 
         using var deadline = new CancellationTokenSource(_options.Timeout, _time);

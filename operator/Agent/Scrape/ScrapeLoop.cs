@@ -17,7 +17,8 @@ public sealed record PodGauges(string PodUid, DateTimeOffset At, ServingGauges G
     public IReadOnlyList<ModelLoad> Loads { get; init; } = [];
 
     /// <summary>How long it took since the server began, over all models.</summary>
-    public IReadOnlyDictionary<ServingLatency, LatencyHistogram> Histograms { get; init; } = new Dictionary<ServingLatency, LatencyHistogram>();
+    public IReadOnlyDictionary<ServingLatency, LatencyHistogram> Histograms { get; init; } =
+        new Dictionary<ServingLatency, LatencyHistogram>();
 }
 
 /// <summary>
@@ -25,8 +26,17 @@ public sealed record PodGauges(string PodUid, DateTimeOffset At, ServingGauges G
 /// wants more often than the rest (something scales by them) have rounds of their own, and do not wait for the others.
 /// </summary>
 public sealed partial class ScrapeLoop(
-    PodScraper scraper, ScrapeOptions options, TargetStore targets, ProgressIntake progress, TokenIntake tokens,
-    AgentCounters counters, TimeProvider time, ILogger<ScrapeLoop> logger, IAgentActivity? activity, CheckpointIntake? checkpoints = null)
+    PodScraper scraper,
+    ScrapeOptions options,
+    TargetStore targets,
+    ProgressIntake progress,
+    TokenIntake tokens,
+    AgentCounters counters,
+    TimeProvider time,
+    ILogger<ScrapeLoop> logger,
+    IAgentActivity? activity,
+    CheckpointIntake? checkpoints = null
+)
 {
     /// <summary>A page that has not been read for so long tells nothing of now.</summary>
     private static readonly TimeSpan Stale = TimeSpan.FromMinutes(1);
@@ -46,7 +56,9 @@ public sealed partial class ScrapeLoop(
     /// <summary>The newest gauges of every serving pod among the targets.</summary>
     public IReadOnlyList<PodGauges> Gauges => [.. _gauges.Values.OrderBy(g => g.PodUid, StringComparer.Ordinal)];
 
-    /// <summary>The unused part of a pod's KV cache, in bytes of each GPU; null where its server does not tell, or has not answered for a minute.</summary>
+    /// <summary>
+    /// The unused part of a pod's KV cache, in bytes of each GPU; null where its server does not tell, or has not answered for a minute.
+    /// </summary>
     public long? UnusedCacheOf(string podUid) =>
         _gauges.TryGetValue(podUid, out var pod) && time.GetUtcNow() - pod.At < Stale ? pod.Gauges.UnusedCacheBytes : null;
 
@@ -92,12 +104,28 @@ public sealed partial class ScrapeLoop(
             while (true)
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                var wanted = targets.Current.Pods.SelectMany(pod => pod.Scrape.Where(IsQuick).Select(target => (Key: (pod.Uid, target.Port, target.Path), Every: TimeSpan.FromSeconds(target.IntervalSeconds!.Value)))).DistinctBy(target => target.Key).ToArray();
+                var wanted = targets
+                    .Current.Pods.SelectMany(pod =>
+                        pod.Scrape.Where(IsQuick)
+                            .Select(target =>
+                                (Key: (pod.Uid, target.Port, target.Path), Every: TimeSpan.FromSeconds(target.IntervalSeconds!.Value))
+                            )
+                    )
+                    .DistinctBy(target => target.Key)
+                    .ToArray();
                 var now = time.GetUtcNow();
-                var ready = wanted.Where(target => !due.TryGetValue(target.Key, out var at) || at <= now || at > now + target.Every).ToDictionary(target => target.Key, target => now + target.Every);
+                var ready = wanted
+                    .Where(target => !due.TryGetValue(target.Key, out var at) || at <= now || at > now + target.Every)
+                    .ToDictionary(target => target.Key, target => now + target.Every);
                 if (ready.Count > 0)
-                    await ScrapeAsync((pod, target) => IsQuick(target) && ready.ContainsKey((pod.Uid, target.Port, target.Path)), cancellationToken);
-                due = wanted.ToDictionary(target => target.Key, target => ready.TryGetValue(target.Key, out var next) ? next : due[target.Key]);
+                    await ScrapeAsync(
+                        (pod, target) => IsQuick(target) && ready.ContainsKey((pod.Uid, target.Port, target.Path)),
+                        cancellationToken
+                    );
+                due = wanted.ToDictionary(
+                    target => target.Key,
+                    target => ready.TryGetValue(target.Key, out var next) ? next : due[target.Key]
+                );
                 TimeSpan? wait = due.Count > 0 ? due.Values.Min() - time.GetUtcNow() : null;
                 if (wait <= TimeSpan.Zero)
                     continue;
@@ -112,7 +140,8 @@ public sealed partial class ScrapeLoop(
         }
     }
 
-    private bool IsQuick(ScrapeTarget target) => target.IntervalSeconds is > 0 and var seconds && TimeSpan.FromSeconds(seconds) < options.Interval;
+    private bool IsQuick(ScrapeTarget target) =>
+        target.IntervalSeconds is > 0 and var seconds && TimeSpan.FromSeconds(seconds) < options.Interval;
 
     private async Task ScrapeAsync(Func<TargetPod, ScrapeTarget, bool> which, CancellationToken cancellationToken)
     {
@@ -123,9 +152,11 @@ public sealed partial class ScrapeLoop(
         int news = 0;
         await Parallel.ForEachAsync(work, bound, async (item, token) =>
         {
-            if (Take(item.Pod, item.Target, await scraper.ScrapeAsync(item.Pod, item.Target, token))) Interlocked.Increment(ref news);
+            if (Take(item.Pod, item.Target, await scraper.ScrapeAsync(item.Pod, item.Target, token)))
+                Interlocked.Increment(ref news);
         });
-        if (news > 0) Changed?.Invoke();
+        if (news > 0)
+            Changed?.Invoke();
     }
 
     /// <summary>Whether it brought what a serving pod shows.</summary>
@@ -136,34 +167,59 @@ public sealed partial class ScrapeLoop(
         var key = (pod.Uid, target.Port, target.Path);
         var known = _last.TryGetValue(key, out var before);
         // A server that loads its model does not listen yet.
-        if (!known && result.Outcome == ScrapeOutcome.Unreachable) LogNotYet(pod.Namespace, pod.Name, result.Detail ?? "");
-        else if (result.Outcome != ScrapeOutcome.Ok && !(known && before == result.Outcome)) LogFailed(pod.Namespace, pod.Name, result.Outcome, result.Detail ?? "");
+        if (!known && result.Outcome == ScrapeOutcome.Unreachable)
+            LogNotYet(pod.Namespace, pod.Name, result.Detail ?? "");
+        else if (result.Outcome != ScrapeOutcome.Ok && !(known && before == result.Outcome))
+            LogFailed(pod.Namespace, pod.Name, result.Outcome, result.Detail ?? "");
         _last[key] = result.Outcome;
 
         var at = WireTime.Truncate(time.GetUtcNow());
         var sums = result.Engines.Count > 0 ? _engines.GetOrAdd(key, _ => new()).Of(result) : result.Tokens;
-        var latencies = result.Histograms.Count > 0 ? _histograms.GetOrAdd(key, _ => new()).Of(result) : new Dictionary<ServingLatency, LatencyHistogram>();
+        var latencies =
+            result.Histograms.Count > 0
+                ? _histograms.GetOrAdd(key, _ => new()).Of(result)
+                : new Dictionary<ServingLatency, LatencyHistogram>();
         // What is billed is journalled no more often for a pod that is looked at more often.
-        bool counts = sums.Count > 0 && (!IsQuick(target) || !_counted.TryGetValue(key, out var taken) || at - taken >= options.Interval || at < taken);
-        if (counts) _counted[key] = at;
+        bool counts =
+            sums.Count > 0
+            && (!IsQuick(target) || !_counted.TryGetValue(key, out var taken) || at - taken >= options.Interval || at < taken);
+        if (counts)
+            _counted[key] = at;
         foreach (var model in counts ? sums : [])
         {
-            tokens.Take(new TokenSample
-            {
-                PodUid = pod.Uid,
-                Model = model.Model,
-                Prompt = model.Prompt,
-                Cached = model.Cached,
-                Generated = model.Generated,
-                Requests = model.Requests,
-                At = at,
-            });
+            tokens.Take(
+                new TokenSample
+                {
+                    PodUid = pod.Uid,
+                    Model = model.Model,
+                    Prompt = model.Prompt,
+                    Cached = model.Cached,
+                    Generated = model.Generated,
+                    Requests = model.Requests,
+                    At = at,
+                }
+            );
         }
         bool shows = result.Loads.Count + sums.Count + latencies.Count > 0;
         if (shows)
-            _gauges[pod.Uid] = new PodGauges(pod.Uid, at, result.Gauges ?? new(null, null, null), sums) { Namespace = pod.Namespace, Pod = pod.Name, Loads = result.Loads, Histograms = latencies };
+            _gauges[pod.Uid] = new PodGauges(pod.Uid, at, result.Gauges ?? new(null, null, null), sums)
+            {
+                Namespace = pod.Namespace,
+                Pod = pod.Name,
+                Loads = result.Loads,
+                Histograms = latencies,
+            };
         if (result.Progress is { } training)
-            progress.Take(new ProgressSample { PodUid = pod.Uid, Step = training.Step, Total = training.Total, CheckpointAt = training.CheckpointAt, At = at });
+            progress.Take(
+                new ProgressSample
+                {
+                    PodUid = pod.Uid,
+                    Step = training.Step,
+                    Total = training.Total,
+                    CheckpointAt = training.CheckpointAt,
+                    At = at,
+                }
+            );
         return shows;
     }
 

@@ -50,11 +50,15 @@ public sealed record ModelTokens(string Model, long Prompt, long? Cached, long G
 /// <summary>Load of a serving pod: requests summed and cache use at its highest over models and engines.</summary>
 public sealed record ServingGauges(long? Running, long? Waiting, double? CacheUse)
 {
-    /// <summary>The part of the cache that no request uses, in bytes of each GPU; null where the server does not tell the size of its cache.</summary>
+    /// <summary>
+    /// The part of the cache that no request uses, in bytes of each GPU; null where the server does not tell the size of its cache.
+    /// </summary>
     public long? UnusedCacheBytes { get; init; }
 }
 
-/// <summary>Load of one model, over all its engines (cache use at its highest), and how long its requests took since the server began.</summary>
+/// <summary>
+/// Load of one model, over all its engines (cache use at its highest), and how long its requests took since the server began.
+/// </summary>
 /// <param name="Model">The model.</param>
 /// <param name="Running">Requests in work.</param>
 /// <param name="Waiting">Requests that wait.</param>

@@ -15,7 +15,8 @@ internal sealed class ScrapeWake(IAgentActivity? activity)
         lock (_gate)
         {
             _set = _waiter is null;
-            if (_waiter is null) return;
+            if (_waiter is null)
+                return;
             activity?.Begin();
             _waiter.TrySetResult();
             _waiter = null;

@@ -30,7 +30,8 @@ public static partial class ServingMap
 
     private static ServingMetrics Server(Entry entry, int index)
     {
-        if (string.IsNullOrEmpty(entry.Server)) throw new FormatException($"model server {index} has no name (server)");
+        if (string.IsNullOrEmpty(entry.Server))
+            throw new FormatException($"model server {index} has no name (server)");
         var server = new ServingMetrics(entry.Server)
         {
             Prompt = Ways(entry.Server, entry.Prompt),
@@ -48,11 +49,25 @@ public static partial class ServingMap
         return server.All.Any() ? server : throw new FormatException($"model server {entry.Server} names no metric");
     }
 
-    private static MetricName[][] Ways(string server, IReadOnlyList<string>? metrics) => metrics is not { Count: > 0 } ? [] : [[.. metrics.Select(text => Metric(server, text))]];
+    private static MetricName[][] Ways(string server, IReadOnlyList<string>? metrics) =>
+        metrics is not { Count: > 0 }
+            ? []
+            :
+            [
+                [.. metrics.Select(text => Metric(server, text))],
+            ];
 
-    /// <summary>The name of a histogram of seconds, without _bucket. Several are ways to read it, the best first: they cannot be added up.</summary>
-    private static HistogramMetric[] Histograms(string server, IReadOnlyList<string>? names) => [.. (names ?? []).Select(text =>
-        Metric(server, text) is { Label.Length: 0 } metric ? new HistogramMetric(metric.Name) : throw new FormatException($"model server {server}: '{text}' is a histogram's name, without labels"))];
+    /// <summary>
+    /// The name of a histogram of seconds, without _bucket. Several are ways to read it, the best first: they cannot be added up.
+    /// </summary>
+    private static HistogramMetric[] Histograms(string server, IReadOnlyList<string>? names) =>
+        [
+            .. (names ?? []).Select(text =>
+                Metric(server, text) is { Label.Length: 0 } metric
+                    ? new HistogramMetric(metric.Name)
+                    : throw new FormatException($"model server {server}: '{text}' is a histogram's name, without labels")
+            ),
+        ];
 
     private static MetricName Metric(string server, string text)
     {
@@ -62,7 +77,10 @@ public static partial class ServingMap
             : throw new FormatException($"model server {server}: '{text}' is neither a metric's name nor name{{label=\"value\"}}");
     }
 
-    [GeneratedRegex("""^(?<name>[a-zA-Z_:][a-zA-Z0-9_:]*)(\{(?<label>[a-zA-Z_][a-zA-Z0-9_]*)="(?<value>[^"\\]*)"\})?$""", RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant)]
+    [GeneratedRegex(
+        """^(?<name>[a-zA-Z_:][a-zA-Z0-9_:]*)(\{(?<label>[a-zA-Z_][a-zA-Z0-9_]*)="(?<value>[^"\\]*)"\})?$""",
+        RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant
+    )]
     private static partial Regex MetricPattern();
 
     internal sealed record Entry
@@ -93,6 +111,9 @@ public static partial class ServingMap
     }
 }
 
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow)]
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow
+)]
 [JsonSerializable(typeof(List<ServingMap.Entry>))]
 internal sealed partial class ServingMapJson : JsonSerializerContext;

@@ -32,7 +32,8 @@ public readonly record struct HistogramMetric(string Name, int PerSecond = 1)
 /// What one kind of model server calls its figures. Each figure is a list of ways to read it, the best first; a way is a list
 /// of metrics that are added up. The first way of which the page has anything is taken.
 /// </summary>
-/// <remarks>Cumulative counts only. A gauge of the tokens of the moment (TensorRT-LLM has those) cannot be billed and is not listed.</remarks>
+/// <remarks>Cumulative counts only. A gauge of the tokens of the moment (TensorRT-LLM has those) cannot be billed and is not
+/// listed.</remarks>
 public sealed record ServingMetrics(string Server)
 {
     /// <summary>Tokens of prompts, cached ones included.</summary>
@@ -54,7 +55,9 @@ public sealed record ServingMetrics(string Server)
     /// <summary>A share from 0 to 1; the highest counts.</summary>
     public IReadOnlyList<MetricName[]> CacheUse { get; init; } = [];
 
-    /// <summary>An information metric and its label that tells how many bytes of each GPU the cache takes; null where the server has none.</summary>
+    /// <summary>
+    /// An information metric and its label that tells how many bytes of each GPU the cache takes; null where the server has none.
+    /// </summary>
     public (string Metric, string Label)? CacheBytes { get; init; }
 
     /// <summary>From a request's arrival to its end.</summary>
@@ -72,10 +75,17 @@ public sealed record ServingMetrics(string Server)
     /// <summary>The label that names the model; a server without one serves a model without a name.</summary>
     public string ModelLabel { get; init; } = "model_name";
 
-    internal IEnumerable<MetricName> All => ((IReadOnlyList<MetricName[]>[])[Prompt, Cached, Generated, Requests, Running, Waiting, CacheUse]).SelectMany(ways => ways).SelectMany(way => way)
-        .Concat(CacheBytes is { } cache ? [new MetricName(cache.Metric)] : Array.Empty<MetricName>())
-        .Concat(Latency.SelectMany(latency => (MetricName[])[latency.Sum, latency.Count]))
-        .Concat(((IReadOnlyList<HistogramMetric>[])[FirstToken, BetweenTokens, EndToEnd]).SelectMany(ways => ways).Select(way => new MetricName(way.Buckets)));
+    internal IEnumerable<MetricName> All =>
+        ((IReadOnlyList<MetricName[]>[])[Prompt, Cached, Generated, Requests, Running, Waiting, CacheUse])
+            .SelectMany(ways => ways)
+            .SelectMany(way => way)
+            .Concat(CacheBytes is { } cache ? [new MetricName(cache.Metric)] : Array.Empty<MetricName>())
+            .Concat(Latency.SelectMany(latency => (MetricName[])[latency.Sum, latency.Count]))
+            .Concat(
+                ((IReadOnlyList<HistogramMetric>[])[FirstToken, BetweenTokens, EndToEnd])
+                    .SelectMany(ways => ways)
+                    .Select(way => new MetricName(way.Buckets))
+            );
 
     /// <summary>
     /// The servers that are known, the more telling page first: Dynamo's workers and Ray show their engine's metrics beside
@@ -90,16 +100,30 @@ public sealed record ServingMetrics(string Server)
             Cached =
             [
                 ["vllm:prompt_tokens_cached_total"],
-                [new("vllm:prompt_tokens_by_source_total", "source", "local_cache_hit"), new("vllm:prompt_tokens_by_source_total", "source", "external_kv_transfer")],
+                [
+                    new("vllm:prompt_tokens_by_source_total", "source", "local_cache_hit"),
+                    new("vllm:prompt_tokens_by_source_total", "source", "external_kv_transfer"),
+                ],
                 ["vllm:prefix_cache_hits_total"],
                 ["vllm:gpu_prefix_cache_hits_total"],
             ],
             Generated = Counter("vllm:generation_tokens"),
             Requests = [.. Counter("vllm:request_success"), ["vllm:e2e_request_latency_seconds_count"]],
-            Running = [["vllm:num_requests_running"]],
-            Waiting = [["vllm:num_requests_waiting"]],
-            CacheUse = [["vllm:kv_cache_usage_perc"], ["vllm:gpu_cache_usage_perc"]],
-            // vllm/config/cache.py: None unless the server was started with --kv-cache-memory-bytes. Blocks and tokens have no size in bytes there.
+            Running =
+            [
+                ["vllm:num_requests_running"],
+            ],
+            Waiting =
+            [
+                ["vllm:num_requests_waiting"],
+            ],
+            CacheUse =
+            [
+                ["vllm:kv_cache_usage_perc"],
+                ["vllm:gpu_cache_usage_perc"],
+            ],
+            // vllm/config/cache.py: None unless the server was started with --kv-cache-memory-bytes. Blocks and tokens have no size in
+            // bytes there.
             CacheBytes = ("vllm:cache_config_info", "kv_cache_memory_bytes"),
             Latency = ["vllm:e2e_request_latency_seconds"],
             FirstToken = ["vllm:time_to_first_token_seconds"],
@@ -113,9 +137,19 @@ public sealed record ServingMetrics(string Server)
             Cached = [.. Counter("ray_vllm_prompt_tokens_cached"), .. Counter("ray_vllm_prefix_cache_hits")],
             Generated = Counter("ray_vllm_generation_tokens"),
             Requests = [.. Counter("ray_vllm_request_success"), ["ray_vllm_e2e_request_latency_seconds_count"]],
-            Running = [["ray_vllm_num_requests_running"]],
-            Waiting = [["ray_vllm_num_requests_waiting"]],
-            CacheUse = [["ray_vllm_kv_cache_usage_perc"], ["ray_vllm_gpu_cache_usage_perc"]],
+            Running =
+            [
+                ["ray_vllm_num_requests_running"],
+            ],
+            Waiting =
+            [
+                ["ray_vllm_num_requests_waiting"],
+            ],
+            CacheUse =
+            [
+                ["ray_vllm_kv_cache_usage_perc"],
+                ["ray_vllm_gpu_cache_usage_perc"],
+            ],
             Latency = ["ray_vllm_e2e_request_latency_seconds"],
             FirstToken = ["ray_vllm_time_to_first_token_seconds"],
             BetweenTokens = ["ray_vllm_inter_token_latency_seconds", "ray_vllm_time_per_output_token_seconds"],
@@ -126,16 +160,36 @@ public sealed record ServingMetrics(string Server)
         {
             Prompt =
             [
-                [new("sglang:realtime_tokens_total", "mode", "prefill_compute"), new("sglang:realtime_tokens_total", "mode", "prefill_cache")],
+                [
+                    new("sglang:realtime_tokens_total", "mode", "prefill_compute"),
+                    new("sglang:realtime_tokens_total", "mode", "prefill_cache"),
+                ],
                 ["sglang:prompt_tokens_total"],
             ],
-            Cached = [[new("sglang:realtime_tokens_total", "mode", "prefill_cache")], ["sglang:cached_tokens_total"]],
-            Generated = [[new("sglang:realtime_tokens_total", "mode", "decode")], ["sglang:generation_tokens_total"]],
+            Cached =
+            [
+                [new("sglang:realtime_tokens_total", "mode", "prefill_cache")],
+                ["sglang:cached_tokens_total"],
+            ],
+            Generated =
+            [
+                [new("sglang:realtime_tokens_total", "mode", "decode")],
+                ["sglang:generation_tokens_total"],
+            ],
             Requests = [.. Counter("sglang:num_requests"), ["sglang:e2e_request_latency_seconds_count"]],
             // With priorities each has a series of its own beside the one of them all.
-            Running = [[new("sglang:num_running_reqs", "priority")]],
-            Waiting = [[new("sglang:num_queue_reqs", "priority")]],
-            CacheUse = [["sglang:token_usage"]],
+            Running =
+            [
+                [new("sglang:num_running_reqs", "priority")],
+            ],
+            Waiting =
+            [
+                [new("sglang:num_queue_reqs", "priority")],
+            ],
+            CacheUse =
+            [
+                ["sglang:token_usage"],
+            ],
             Latency = ["sglang:e2e_request_latency_seconds"],
             FirstToken = ["sglang:time_to_first_token_seconds"],
             BetweenTokens = ["sglang:inter_token_latency_seconds", "sglang:time_per_output_token_seconds"],
@@ -144,11 +198,23 @@ public sealed record ServingMetrics(string Server)
         // docs/source/reference/metrics.md: no counters of tokens, but histograms whose sums are.
         new("tgi")
         {
-            Prompt = [["tgi_request_input_length_sum"]],
-            Generated = [["tgi_request_generated_tokens_sum"]],
+            Prompt =
+            [
+                ["tgi_request_input_length_sum"],
+            ],
+            Generated =
+            [
+                ["tgi_request_generated_tokens_sum"],
+            ],
             Requests = [.. Counter("tgi_request_success"), ["tgi_request_duration_count"]],
-            Running = [["tgi_batch_current_size"]],
-            Waiting = [["tgi_queue_size"]],
+            Running =
+            [
+                ["tgi_batch_current_size"],
+            ],
+            Waiting =
+            [
+                ["tgi_queue_size"],
+            ],
             Latency = ["tgi_request_duration"],
             BetweenTokens = ["tgi_request_mean_time_per_token_duration"],
             EndToEnd = ["tgi_request_duration"],
@@ -156,12 +222,30 @@ public sealed record ServingMetrics(string Server)
         // tools/server/README.md; the cache's share is gone in newer builds. Its prompts are without what the cache had.
         new("llama.cpp")
         {
-            Prompt = [["llamacpp:prompt_tokens_total", "llamacpp:prompt_tokens_cached_total"]],
-            Cached = [["llamacpp:prompt_tokens_cached_total"]],
-            Generated = [["llamacpp:tokens_predicted_total"]],
-            Running = [["llamacpp:requests_processing"]],
-            Waiting = [["llamacpp:requests_deferred"]],
-            CacheUse = [["llamacpp:kv_cache_usage_ratio"]],
+            Prompt =
+            [
+                ["llamacpp:prompt_tokens_total", "llamacpp:prompt_tokens_cached_total"],
+            ],
+            Cached =
+            [
+                ["llamacpp:prompt_tokens_cached_total"],
+            ],
+            Generated =
+            [
+                ["llamacpp:tokens_predicted_total"],
+            ],
+            Running =
+            [
+                ["llamacpp:requests_processing"],
+            ],
+            Waiting =
+            [
+                ["llamacpp:requests_deferred"],
+            ],
+            CacheUse =
+            [
+                ["llamacpp:kv_cache_usage_ratio"],
+            ],
         },
         new("fastdeploy")
         {
@@ -169,9 +253,18 @@ public sealed record ServingMetrics(string Server)
             Cached = Counter("fastdeploy:prefix_cache_token_num"),
             Generated = Counter("fastdeploy:generation_tokens"),
             Requests = [.. Counter("fastdeploy:request_success"), ["fastdeploy:e2e_request_latency_seconds_count"]],
-            Running = [["fastdeploy:num_requests_running"]],
-            Waiting = [["fastdeploy:num_requests_waiting"]],
-            CacheUse = [["fastdeploy:gpu_cache_usage_perc"]],
+            Running =
+            [
+                ["fastdeploy:num_requests_running"],
+            ],
+            Waiting =
+            [
+                ["fastdeploy:num_requests_waiting"],
+            ],
+            CacheUse =
+            [
+                ["fastdeploy:gpu_cache_usage_perc"],
+            ],
             Latency = ["fastdeploy:e2e_request_latency_seconds"],
             FirstToken = ["fastdeploy:time_to_first_token_seconds"],
             BetweenTokens = ["fastdeploy:time_per_output_token_seconds"],
@@ -184,9 +277,18 @@ public sealed record ServingMetrics(string Server)
             Cached = Counter("lmdeploy:cached_tokens"),
             Generated = Counter("lmdeploy:generation_tokens"),
             Requests = [.. Counter("lmdeploy:request_success"), ["lmdeploy:e2e_request_latency_seconds_count"]],
-            Running = [["lmdeploy:num_requests_running"]],
-            Waiting = [["lmdeploy:num_requests_waiting"]],
-            CacheUse = [["lmdeploy:gpu_cache_usage_perc"]],
+            Running =
+            [
+                ["lmdeploy:num_requests_running"],
+            ],
+            Waiting =
+            [
+                ["lmdeploy:num_requests_waiting"],
+            ],
+            CacheUse =
+            [
+                ["lmdeploy:gpu_cache_usage_perc"],
+            ],
             Latency = ["lmdeploy:e2e_request_latency_seconds"],
             FirstToken = ["lmdeploy:time_to_first_token_seconds"],
             BetweenTokens = ["lmdeploy:iter_token_latency", "lmdeploy:time_per_output_token_seconds"],
@@ -194,13 +296,33 @@ public sealed record ServingMetrics(string Server)
         },
         new("dynamo")
         {
-            Prompt = [["dynamo_frontend_input_sequence_tokens_sum"]],
-            Cached = [["dynamo_frontend_cached_tokens_sum"]],
+            Prompt =
+            [
+                ["dynamo_frontend_input_sequence_tokens_sum"],
+            ],
+            Cached =
+            [
+                ["dynamo_frontend_cached_tokens_sum"],
+            ],
             // The counter is live; the histogram learns of a request at its end.
-            Generated = [["dynamo_frontend_output_tokens_total"], ["dynamo_frontend_output_sequence_tokens_sum"]],
-            Requests = [[new("dynamo_frontend_requests_total", "status", "success")], ["dynamo_frontend_request_duration_seconds_count"]],
-            Running = [["dynamo_frontend_inflight_requests"]],
-            Waiting = [["dynamo_frontend_queued_requests"]],
+            Generated =
+            [
+                ["dynamo_frontend_output_tokens_total"],
+                ["dynamo_frontend_output_sequence_tokens_sum"],
+            ],
+            Requests =
+            [
+                [new("dynamo_frontend_requests_total", "status", "success")],
+                ["dynamo_frontend_request_duration_seconds_count"],
+            ],
+            Running =
+            [
+                ["dynamo_frontend_inflight_requests"],
+            ],
+            Waiting =
+            [
+                ["dynamo_frontend_queued_requests"],
+            ],
             ModelLabel = "model",
             Latency = ["dynamo_frontend_request_duration_seconds"],
             FirstToken = ["dynamo_frontend_time_to_first_token_seconds"],
@@ -211,13 +333,33 @@ public sealed record ServingMetrics(string Server)
         // Without them only Triton's own count of requests is cumulative, docs/user_guide/metrics.md.
         new("triton")
         {
-            Prompt = [[new("nv_llm_input_token_len_sum", "response_metric_type", "total_input_tokens")]],
-            Generated = [[new("nv_llm_output_token_len_sum", "response_metric_type", "total_output_tokens")]],
+            Prompt =
+            [
+                [new("nv_llm_input_token_len_sum", "response_metric_type", "total_input_tokens")],
+            ],
+            Generated =
+            [
+                [new("nv_llm_output_token_len_sum", "response_metric_type", "total_output_tokens")],
+            ],
             // The model that makes the tokens; the ensemble around it and its other steps count the same requests.
-            Requests = [[new("nv_llm_output_token_len_count", "response_metric_type", "total_output_tokens")], ["nv_inference_request_success"]],
-            Running = [[new("nv_trt_llm_request_metrics", "request_type", "active")]],
-            Waiting = [[new("nv_trt_llm_request_metrics", "request_type", "waiting")], ["nv_inference_pending_request_count"]],
-            CacheUse = [[new("nv_trt_llm_kv_cache_block_metrics", "kv_cache_block_type", "fraction")]],
+            Requests =
+            [
+                [new("nv_llm_output_token_len_count", "response_metric_type", "total_output_tokens")],
+                ["nv_inference_request_success"],
+            ],
+            Running =
+            [
+                [new("nv_trt_llm_request_metrics", "request_type", "active")],
+            ],
+            Waiting =
+            [
+                [new("nv_trt_llm_request_metrics", "request_type", "waiting")],
+                ["nv_inference_pending_request_count"],
+            ],
+            CacheUse =
+            [
+                [new("nv_trt_llm_kv_cache_block_metrics", "kv_cache_block_type", "fraction")],
+            ],
             ModelLabel = "model",
             Latency = [new("nv_inference_request_duration_us", "nv_inference_request_success", 1_000_000)],
             // With --metrics-config histogram_latencies=true, and of models that answer in parts.
@@ -230,9 +372,18 @@ public sealed record ServingMetrics(string Server)
             Cached = Counter("trtllm_prompt_cached_tokens"),
             Generated = Counter("trtllm_generation_tokens"),
             Requests = [.. Counter("trtllm_request_success"), ["trtllm_e2e_request_latency_seconds_count"]],
-            Running = [["trtllm_num_requests_running"]],
-            Waiting = [["trtllm_num_requests_waiting"]],
-            CacheUse = [["trtllm_kv_cache_utilization"]],
+            Running =
+            [
+                ["trtllm_num_requests_running"],
+            ],
+            Waiting =
+            [
+                ["trtllm_num_requests_waiting"],
+            ],
+            CacheUse =
+            [
+                ["trtllm_kv_cache_utilization"],
+            ],
             Latency = ["trtllm_e2e_request_latency_seconds"],
             FirstToken = ["trtllm_time_to_first_token_seconds"],
             BetweenTokens = ["trtllm_time_per_output_token_seconds"],
@@ -241,12 +392,32 @@ public sealed record ServingMetrics(string Server)
         // NIM LLM, on /v1/metrics: without a prefix.
         new("nim")
         {
-            Prompt = [["prompt_tokens_total"]],
-            Generated = [["generation_tokens_total"]],
-            Requests = [["request_success_total"], ["request_finish_total"], ["e2e_request_latency_seconds_count"]],
-            Running = [["num_requests_running"]],
-            Waiting = [["num_requests_waiting"]],
-            CacheUse = [["gpu_cache_usage_perc"]],
+            Prompt =
+            [
+                ["prompt_tokens_total"],
+            ],
+            Generated =
+            [
+                ["generation_tokens_total"],
+            ],
+            Requests =
+            [
+                ["request_success_total"],
+                ["request_finish_total"],
+                ["e2e_request_latency_seconds_count"],
+            ],
+            Running =
+            [
+                ["num_requests_running"],
+            ],
+            Waiting =
+            [
+                ["num_requests_waiting"],
+            ],
+            CacheUse =
+            [
+                ["gpu_cache_usage_perc"],
+            ],
             Latency = ["e2e_request_latency_seconds"],
             FirstToken = ["time_to_first_token_seconds"],
             BetweenTokens = ["time_per_output_token_seconds"],
@@ -255,5 +426,9 @@ public sealed record ServingMetrics(string Server)
     ];
 
     /// <summary>A counter as the Python client shows it, and as others do that leave its name as it is (Ray, OpenTelemetry).</summary>
-    private static MetricName[][] Counter(string name) => [[name + "_total"], [name]];
+    private static MetricName[][] Counter(string name) =>
+        [
+            [name + "_total"],
+            [name],
+        ];
 }

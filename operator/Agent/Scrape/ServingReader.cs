@@ -28,10 +28,21 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
     private const int MaxEngines = 256;
 
     /// <summary>Looked up by length and first bytes: most lines of a page are none of ours, and a page may have a megabyte.</summary>
-    private readonly Dictionary<int, byte[][]> _names = servers.SelectMany(server => server.All).Select(metric => metric.Name).Distinct(StringComparer.Ordinal)
-        .Select(Encoding.UTF8.GetBytes).GroupBy(name => Hash(name)).ToDictionary(group => group.Key, group => group.ToArray());
+    private readonly Dictionary<int, byte[][]> _names = servers
+        .SelectMany(server => server.All)
+        .Select(metric => metric.Name)
+        .Distinct(StringComparer.Ordinal)
+        .Select(Encoding.UTF8.GetBytes)
+        .GroupBy(name => Hash(name))
+        .ToDictionary(group => group.Key, group => group.ToArray());
 
-    private readonly HashSet<string> _counters = new(servers.SelectMany(server => server.Prompt.Concat(server.Cached).Concat(server.Generated).Concat(server.Requests)).SelectMany(way => way).Select(metric => metric.Name), MetricNameComparer.Instance);
+    private readonly HashSet<string> _counters = new(
+        servers
+            .SelectMany(server => server.Prompt.Concat(server.Cached).Concat(server.Generated).Concat(server.Requests))
+            .SelectMany(way => way)
+            .Select(metric => metric.Name),
+        MetricNameComparer.Instance
+    );
 
     public ScrapeResult Read(ReadOnlySpan<byte> page)
     {
@@ -41,16 +52,23 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
         PrometheusReadResult result;
         try
         {
-            result = PrometheusText.ReadPage(page, (in PrometheusLine line) =>
-            {
-                if (!IsKnown(line.Name)) return;
-                var sample = line.ToSample();
-                if (!found.TryGetValue(sample.Name, out var series)) found.Add(sample.Name, series = []);
-                series.Add(sample);
-            }, name =>
-            {
-                if (!name.IsEmpty && IsKnown(name)) incomplete.Add(Encoding.UTF8.GetString(name));
-            });
+            result = PrometheusText.ReadPage(
+                page,
+                (in PrometheusLine line) =>
+                {
+                    if (!IsKnown(line.Name))
+                        return;
+                    var sample = line.ToSample();
+                    if (!found.TryGetValue(sample.Name, out var series))
+                        found.Add(sample.Name, series = []);
+                    series.Add(sample);
+                },
+                name =>
+                {
+                    if (!name.IsEmpty && IsKnown(name))
+                        incomplete.Add(Encoding.UTF8.GetString(name));
+                }
+            );
         }
         catch (PrometheusFormatException exception)
         {
@@ -62,9 +80,15 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
     private ScrapeResult Read(Dictionary<string, List<PrometheusSample>> found, HashSet<string> incomplete, PrometheusReadResult result)
     {
         // The operator would read a token counter that lacks some engines as one that fell.
-        if (incomplete.FirstOrDefault(_counters.Contains) is { } counter) return new(ScrapeOutcome.Malformed, $"a line of {counter} cannot be read, the first such at line {result.Errors[0].Line}: {result.Errors[0].Reason}");
-        foreach (var name in incomplete) found.Remove(name);
-        if (found.Count == 0) return new(ScrapeOutcome.Nothing, "no metric of a known model server on the page");
+        if (incomplete.FirstOrDefault(_counters.Contains) is { } counter)
+            return new(
+                ScrapeOutcome.Malformed,
+                $"a line of {counter} cannot be read, the first such at line {result.Errors[0].Line}: {result.Errors[0].Reason}"
+            );
+        foreach (var name in incomplete)
+            found.Remove(name);
+        if (found.Count == 0)
+            return new(ScrapeOutcome.Nothing, "no metric of a known model server on the page");
 
         var read = servers.Select(server => new Reading(server, found)).Where(reading => !reading.IsEmpty).ToArray();
         return (read.FirstOrDefault(reading => reading.HasTokens) ?? read.FirstOrDefault())?.Result()
@@ -73,9 +97,11 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
 
     private bool IsKnown(ReadOnlySpan<byte> name)
     {
-        if (!_names.TryGetValue(Hash(name), out var names)) return false;
+        if (!_names.TryGetValue(Hash(name), out var names))
+            return false;
         foreach (var known in names)
-            if (MetricNameComparer.Same(name, known)) return true;
+            if (MetricNameComparer.Same(name, known))
+                return true;
         return false;
     }
 
@@ -94,41 +120,79 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
 
         public bool HasTokens => _prompt is not null || _generated is not null;
 
-        public bool IsEmpty => !HasTokens && _requests is null && _running is null && _waiting is null && _cacheUse is null && !HasHistograms;
+        public bool IsEmpty =>
+            !HasTokens && _requests is null && _running is null && _waiting is null && _cacheUse is null && !HasHistograms;
 
-        private bool HasHistograms => server.FirstToken.Concat(server.BetweenTokens).Concat(server.EndToEnd).Any(way => found.ContainsKey(way.Buckets));
+        private bool HasHistograms =>
+            server.FirstToken.Concat(server.BetweenTokens).Concat(server.EndToEnd).Any(way => found.ContainsKey(way.Buckets));
 
         public ScrapeResult Result()
         {
             string? wrong = null;
             EngineCount[] engines =
             [
-                .. Counts(ServingFigure.Prompt, _prompt, ref wrong), .. Counts(ServingFigure.Cached, _cached, ref wrong),
-                .. Counts(ServingFigure.Generated, _generated, ref wrong), .. Counts(ServingFigure.Requests, _requests, ref wrong),
+                .. Counts(ServingFigure.Prompt, _prompt, ref wrong),
+                .. Counts(ServingFigure.Cached, _cached, ref wrong),
+                .. Counts(ServingFigure.Generated, _generated, ref wrong),
+                .. Counts(ServingFigure.Requests, _requests, ref wrong),
             ];
-            var sums = engines.GroupBy(engine => (engine.Figure, engine.Model)).ToDictionary(group => group.Key, group => group.Sum(engine => engine.Count));
+            var sums = engines
+                .GroupBy(engine => (engine.Figure, engine.Model))
+                .ToDictionary(group => group.Key, group => group.Sum(engine => engine.Count));
             // Beside tokens, a model that only has requests is a step around the one that makes them (Triton's ensembles).
-            string[] models = [.. engines.Where(engine => HasTokens ? engine.Figure is ServingFigure.Prompt or ServingFigure.Generated : engine.Figure == ServingFigure.Requests)
-                .Select(engine => engine.Model).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)];
-            if (models.Length > MaxModels || models.Any(model => model.Length > MaxModelLength)) wrong ??= $"more than {MaxModels} models, or a model's name of more than {MaxModelLength} characters";
-            if (engines.GroupBy(engine => engine.Figure).Any(figure => figure.Count() > MaxEngines)) wrong ??= $"more than {MaxEngines} engines";
+            string[] models =
+            [
+                .. engines
+                    .Where(engine =>
+                        HasTokens
+                            ? engine.Figure is ServingFigure.Prompt or ServingFigure.Generated
+                            : engine.Figure == ServingFigure.Requests
+                    )
+                    .Select(engine => engine.Model)
+                    .Distinct(StringComparer.Ordinal)
+                    .Order(StringComparer.Ordinal),
+            ];
+            if (models.Length > MaxModels || models.Any(model => model.Length > MaxModelLength))
+                wrong ??= $"more than {MaxModels} models, or a model's name of more than {MaxModelLength} characters";
+            if (engines.GroupBy(engine => engine.Figure).Any(figure => figure.Count() > MaxEngines))
+                wrong ??= $"more than {MaxEngines} engines";
             // A counter that is no count refuses the page: half a page would read as a counter that fell.
-            if (wrong is not null) return new(ScrapeOutcome.Malformed, wrong);
+            if (wrong is not null)
+                return new(ScrapeOutcome.Malformed, wrong);
             var loads = Loads();
-            if (loads.Length > MaxModels) return new(ScrapeOutcome.Malformed, $"more than {MaxModels} models");
-            long? running = Sum(loads, load => load.Running), waiting = Sum(loads, load => load.Waiting);
+            if (loads.Length > MaxModels)
+                return new(ScrapeOutcome.Malformed, $"more than {MaxModels} models");
+            long? running = Sum(loads, load => load.Running),
+                waiting = Sum(loads, load => load.Waiting);
             var use = loads.Max(load => load.CacheUse);
             return new(ScrapeOutcome.Ok)
             {
                 Server = server.Server,
                 Engines = engines,
-                Tokens = [.. models.Select(model => new ModelTokens(model, Of(ServingFigure.Prompt, model) ?? 0,
-                    // Preempted requests look their prompt up in the cache again.
-                    Of(ServingFigure.Cached, model) is { } hits ? Math.Min(hits, Of(ServingFigure.Prompt, model) ?? 0) : null,
-                    Of(ServingFigure.Generated, model) ?? 0, Of(ServingFigure.Requests, model)))],
-                Gauges = running is null && waiting is null && use is null ? null : new(running, waiting, use) { UnusedCacheBytes = UnusedCache(use) },
+                Tokens =
+                [
+                    .. models.Select(model => new ModelTokens(
+                        model,
+                        Of(ServingFigure.Prompt, model) ?? 0,
+                        // Preempted requests look their prompt up in the cache again.
+                        Of(ServingFigure.Cached, model) is { } hits
+                            ? Math.Min(hits, Of(ServingFigure.Prompt, model) ?? 0)
+                            : null,
+                        Of(ServingFigure.Generated, model) ?? 0,
+                        Of(ServingFigure.Requests, model)
+                    )),
+                ],
+                Gauges =
+                    running is null && waiting is null && use is null
+                        ? null
+                        : new(running, waiting, use) { UnusedCacheBytes = UnusedCache(use) },
                 Loads = loads,
-                Histograms = [.. Histograms(ServingLatency.FirstToken, server.FirstToken), .. Histograms(ServingLatency.BetweenTokens, server.BetweenTokens), .. Histograms(ServingLatency.EndToEnd, server.EndToEnd)],
+                Histograms =
+                [
+                    .. Histograms(ServingLatency.FirstToken, server.FirstToken),
+                    .. Histograms(ServingLatency.BetweenTokens, server.BetweenTokens),
+                    .. Histograms(ServingLatency.EndToEnd, server.EndToEnd),
+                ],
             };
 
             long? Of(ServingFigure figure, string model) => sums.TryGetValue((figure, model), out var sum) ? sum : null;
@@ -137,8 +201,14 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
         /// <summary>The least value of several engines. Null unless each engine reports the size of its cache.</summary>
         private long? UnusedCache(double? use)
         {
-            if (server.CacheBytes is not { } cache || !found.TryGetValue(cache.Metric, out var engines) || use is not (>= 0 and <= 1)) return null;
-            long[] sizes = [.. engines.Select(engine => long.TryParse(engine.Label(cache.Label), NumberStyles.None, CultureInfo.InvariantCulture, out var bytes) ? bytes : 0)];
+            if (server.CacheBytes is not { } cache || !found.TryGetValue(cache.Metric, out var engines) || use is not (>= 0 and <= 1))
+                return null;
+            long[] sizes =
+            [
+                .. engines.Select(engine =>
+                    long.TryParse(engine.Label(cache.Label), NumberStyles.None, CultureInfo.InvariantCulture, out var bytes) ? bytes : 0
+                ),
+            ];
             return sizes.Min() is > 0 and var least ? (long)(least * (1 - use.Value)) : null;
         }
 
@@ -147,9 +217,16 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
         {
             foreach (var way in ways)
             {
-                PrometheusSample[] samples = [.. way.SelectMany(metric => found.TryGetValue(metric.Name, out var series)
-                    ? series.Where(sample => metric.Label.Length == 0 || (sample.Label(metric.Label) ?? "") == metric.Value) : [])];
-                if (samples.Length > 0) return samples;
+                PrometheusSample[] samples =
+                [
+                    .. way.SelectMany(metric =>
+                        found.TryGetValue(metric.Name, out var series)
+                            ? series.Where(sample => metric.Label.Length == 0 || (sample.Label(metric.Label) ?? "") == metric.Value)
+                            : []
+                    ),
+                ];
+                if (samples.Length > 0)
+                    return samples;
             }
             return null;
         }
@@ -158,8 +235,10 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
         private IEnumerable<EngineCount> Counts(ServingFigure figure, PrometheusSample[]? samples, ref string? wrong)
         {
             foreach (var sample in samples ?? [])
-                if (ExpositionReader.Count(sample.Value) is null) wrong = $"{sample.Name} is no count";
-            if (wrong is not null) return [];
+                if (ExpositionReader.Count(sample.Value) is null)
+                    wrong = $"{sample.Name} is no count";
+            if (wrong is not null)
+                return [];
             return Series(samples ?? [])
                 .GroupBy(series => (Model: Model(series.Sample), Engine: series.Sample.Name + Labels(series.Sample, EngineLabels.Contains)))
                 .Select(group => new EngineCount(figure, group.Key.Model, group.Key.Engine, group.Sum(series => (long)series.Value)));
@@ -173,24 +252,59 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
             var use = ByModel(_cacheUse, double.IsFinite, values => values.Max());
             var latency = server.Latency.FirstOrDefault(way => found.ContainsKey(way.Sum) && found.ContainsKey(way.Count));
             var seconds = ByModel(found.GetValueOrDefault(latency.Sum ?? ""), double.IsFinite, values => values.Sum() / latency.PerSecond);
-            var requests = ByModel(found.GetValueOrDefault(latency.Count ?? ""), value => ExpositionReader.Count(value) is not null, values => values.Sum());
-            return [.. running.Keys.Union(waiting.Keys).Union(use.Keys).Union(seconds.Keys.Intersect(requests.Keys)).Order(StringComparer.Ordinal).Select(model => new ModelLoad(
-                model, (long?)Of(running, model), (long?)Of(waiting, model), Of(use, model), Of(seconds, model), (long?)Of(requests, model)))];
+            var requests = ByModel(
+                found.GetValueOrDefault(latency.Count ?? ""),
+                value => ExpositionReader.Count(value) is not null,
+                values => values.Sum()
+            );
+            return
+            [
+                .. running
+                    .Keys.Union(waiting.Keys)
+                    .Union(use.Keys)
+                    .Union(seconds.Keys.Intersect(requests.Keys))
+                    .Order(StringComparer.Ordinal)
+                    .Select(model => new ModelLoad(
+                        model,
+                        (long?)Of(running, model),
+                        (long?)Of(waiting, model),
+                        Of(use, model),
+                        Of(seconds, model),
+                        (long?)Of(requests, model)
+                    )),
+            ];
 
-            static double? Of(Dictionary<string, double> figures, string model) => figures.TryGetValue(model, out var figure) ? figure : null;
+            static double? Of(Dictionary<string, double> figures, string model) =>
+                figures.TryGetValue(model, out var figure) ? figure : null;
         }
 
-        /// <summary>Of the first way of which the page has any, by model and engine. What is no histogram is not known, and spoils no counter.</summary>
+        /// <summary>
+        /// Of the first way of which the page has any, by model and engine. What is no histogram is not known, and spoils no counter.
+        /// </summary>
         private IEnumerable<EngineHistogram> Histograms(ServingLatency figure, IReadOnlyList<HistogramMetric> ways)
         {
             var way = ways.FirstOrDefault(way => found.ContainsKey(way.Buckets));
-            if (way.Name is null) return [];
-            EngineHistogram[] engines = [.. found[way.Buckets]
-                .GroupBy(sample => (Model: Model(sample), Engine: Labels(sample, EngineLabels.Contains)))
-                .Select(group => (group.Key, Histogram: group.GroupBy(sample => Labels(sample, label => label != "le" && !RankLabels.Contains(label)), StringComparer.Ordinal)
-                    .Select(series => Histogram(series, way.PerSecond)).Aggregate((one, other) => one is null || other is null ? null : one.Plus(other))))
-                .Where(group => group.Histogram is not null)
-                .Select(group => new EngineHistogram(figure, group.Key.Model, group.Key.Engine, group.Histogram!))];
+            if (way.Name is null)
+                return [];
+            EngineHistogram[] engines =
+            [
+                .. found[way.Buckets]
+                    .GroupBy(sample => (Model: Model(sample), Engine: Labels(sample, EngineLabels.Contains)))
+                    .Select(group =>
+                        (
+                            group.Key,
+                            Histogram: group
+                                .GroupBy(
+                                    sample => Labels(sample, label => label != "le" && !RankLabels.Contains(label)),
+                                    StringComparer.Ordinal
+                                )
+                                .Select(series => Histogram(series, way.PerSecond))
+                                .Aggregate((one, other) => one is null || other is null ? null : one.Plus(other))
+                        )
+                    )
+                    .Where(group => group.Histogram is not null)
+                    .Select(group => new EngineHistogram(figure, group.Key.Model, group.Key.Engine, group.Histogram!)),
+            ];
             return engines.Length <= MaxEngines ? engines : [];
         }
 
@@ -200,30 +314,56 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
             var counts = new SortedDictionary<double, long>();
             foreach (var sample in series)
             {
-                if (!double.TryParse(sample.Label("le")?.Replace("+Inf", "Infinity", StringComparison.Ordinal), NumberStyles.Float, CultureInfo.InvariantCulture, out double bound)
-                    || double.IsNaN(bound) || ExpositionReader.Count(sample.Value) is not { } count) return null;
+                if (
+                    !double.TryParse(
+                        sample.Label("le")?.Replace("+Inf", "Infinity", StringComparison.Ordinal),
+                        NumberStyles.Float,
+                        CultureInfo.InvariantCulture,
+                        out double bound
+                    )
+                    || double.IsNaN(bound)
+                    || ExpositionReader.Count(sample.Value) is not { } count
+                )
+                    return null;
                 counts[bound] = Math.Max(count, counts.GetValueOrDefault(bound));
             }
-            if (!counts.ContainsKey(double.PositiveInfinity)) return null;
+            if (!counts.ContainsKey(double.PositiveInfinity))
+                return null;
             long highest = 0;
             // A page may be written while a request ends.
-            return LatencyHistogram.TryCreate([.. counts.Keys.SkipLast(1).Select(bound => bound / perSecond)], [.. counts.Values.Select(count => highest = Math.Max(highest, count))], out _);
+            return LatencyHistogram.TryCreate(
+                [.. counts.Keys.SkipLast(1).Select(bound => bound / perSecond)],
+                [.. counts.Values.Select(count => highest = Math.Max(highest, count))],
+                out _
+            );
         }
 
-        private Dictionary<string, double> ByModel(IEnumerable<PrometheusSample>? samples, Func<double, bool> isFigure, Func<IEnumerable<double>, double> together) =>
-            Series((samples ?? []).Where(sample => isFigure(sample.Value))).GroupBy(series => Model(series.Sample), StringComparer.Ordinal)
+        private Dictionary<string, double> ByModel(
+            IEnumerable<PrometheusSample>? samples,
+            Func<double, bool> isFigure,
+            Func<IEnumerable<double>, double> together
+        ) =>
+            Series((samples ?? []).Where(sample => isFigure(sample.Value)))
+                .GroupBy(series => Model(series.Sample), StringComparer.Ordinal)
                 .ToDictionary(group => group.Key, group => together(group.Select(series => series.Value)), StringComparer.Ordinal);
 
         /// <summary>Ranks of one engine, and a series that stands twice, are one series: the highest.</summary>
         private static IEnumerable<(PrometheusSample Sample, double Value)> Series(IEnumerable<PrometheusSample> samples) =>
-            samples.GroupBy(sample => sample.Name + Labels(sample, label => !RankLabels.Contains(label)), StringComparer.Ordinal)
+            samples
+                .GroupBy(sample => sample.Name + Labels(sample, label => !RankLabels.Contains(label)), StringComparer.Ordinal)
                 .Select(group => (group.First(), group.Max(sample => sample.Value)));
 
         private string Model(PrometheusSample sample) => sample.Label(server.ModelLabel) ?? "";
 
-        private static long? Sum(ModelLoad[] loads, Func<ModelLoad, long?> figure) => loads.Any(load => figure(load) is not null) ? loads.Sum(figure) : null;
+        private static long? Sum(ModelLoad[] loads, Func<ModelLoad, long?> figure) =>
+            loads.Any(load => figure(load) is not null) ? loads.Sum(figure) : null;
 
         private static string Labels(PrometheusSample sample, Func<string, bool> wanted) =>
-            string.Concat(sample.Labels.Where(label => wanted(label.Key)).OrderBy(label => label.Key, StringComparer.Ordinal).Select(label => $"\u0001{label.Key}\u0002{label.Value}"));
+            string.Concat(
+                sample
+                    .Labels.Where(label => wanted(label.Key))
+                    .OrderBy(label => label.Key, StringComparer.Ordinal)
+                    .Select(label => $"\u0001{label.Key}\u0002{label.Value}")
+            );
     }
 }

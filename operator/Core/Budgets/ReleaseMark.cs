@@ -13,7 +13,10 @@ public sealed record ReleaseMark(long Generation, DateTimeOffset At)
     public static ReleaseMark? Parse(string? text)
     {
         var at = text?.IndexOf('@') ?? -1;
-        return at > 0 && long.TryParse(text.AsSpan(0, at), NumberStyles.None, CultureInfo.InvariantCulture, out var generation) && Rfc3339.TryParse(text![(at + 1)..], out var time)
+        return
+            at > 0
+            && long.TryParse(text.AsSpan(0, at), NumberStyles.None, CultureInfo.InvariantCulture, out var generation)
+            && Rfc3339.TryParse(text![(at + 1)..], out var time)
             ? new(generation, time)
             : null;
     }

@@ -17,12 +17,13 @@ public sealed record Window(DateTimeOffset Start, DateTimeOffset End, string Key
     public const string OnceKey = "once";
 
     /// <summary>A window's key as sentences name it: <c>2026-11</c>, "the rolling window".</summary>
-    public static string NameOf(string key) => key switch
-    {
-        RollingKey => "the rolling window",
-        OnceKey => "the window",
-        _ => key,
-    };
+    public static string NameOf(string key) =>
+        key switch
+        {
+            RollingKey => "the rolling window",
+            OnceKey => "the window",
+            _ => key,
+        };
 
     public TimeSpan Length => End - Start;
 
@@ -32,20 +33,25 @@ public sealed record Window(DateTimeOffset Start, DateTimeOffset End, string Key
     /// The window that holds <paramref name="now"/>. Rolling: the length up to now. Once: its one window, whether it
     /// is to come, under way or over.
     /// </summary>
-    public static Window At(WindowSpec spec, DateTimeOffset now) => spec.Period switch
-    {
-        WindowPeriod.Rolling => new(now.ToUniversalTime() - spec.Length!.Value, now.ToUniversalTime(), RollingKey),
-        WindowPeriod.Once => new(spec.Start!.Value.ToUniversalTime(), spec.End!.Value.ToUniversalTime(), OnceKey),
-        WindowPeriod.Hour => HourAt(spec.Zone, Instant.FromDateTimeOffset(now)),
-        _ => CalendarAt(spec.Period, spec.Zone, Instant.FromDateTimeOffset(now)),
-    };
+    public static Window At(WindowSpec spec, DateTimeOffset now) =>
+        spec.Period switch
+        {
+            WindowPeriod.Rolling => new(now.ToUniversalTime() - spec.Length!.Value, now.ToUniversalTime(), RollingKey),
+            WindowPeriod.Once => new(spec.Start!.Value.ToUniversalTime(), spec.End!.Value.ToUniversalTime(), OnceKey),
+            WindowPeriod.Hour => HourAt(spec.Zone, Instant.FromDateTimeOffset(now)),
+            _ => CalendarAt(spec.Period, spec.Zone, Instant.FromDateTimeOffset(now)),
+        };
 
-    /// <summary>The first moment after <paramref name="now"/> at which the window becomes another, or begins, or is over; null when none will.</summary>
+    /// <summary>
+    /// The first moment after <paramref name="now"/> at which the window becomes another, or begins, or is over; null when none will.
+    /// </summary>
     public static DateTimeOffset? NextEdge(WindowSpec spec, DateTimeOffset now)
     {
-        if (spec.Period == WindowPeriod.Rolling) return null;
+        if (spec.Period == WindowPeriod.Rolling)
+            return null;
         var window = At(spec, now);
-        if (now < window.Start) return window.Start;
+        if (now < window.Start)
+            return window.Start;
         return now < window.End ? window.End : null;
     }
 
@@ -61,18 +67,37 @@ public sealed record Window(DateTimeOffset Start, DateTimeOffset End, string Key
             case WindowPeriod.Year:
                 return TryNumber(text, 4, 1, 9999, out _);
             case WindowPeriod.Quarter:
-                return text.Length == 7 && text[4] == '-' && text[5] == 'Q' && TryNumber(text[..4], 4, 1, 9999, out _) && TryNumber(text[6..], 1, 1, 4, out _);
+                return text.Length == 7
+                    && text[4] == '-'
+                    && text[5] == 'Q'
+                    && TryNumber(text[..4], 4, 1, 9999, out _)
+                    && TryNumber(text[6..], 1, 1, 4, out _);
             case WindowPeriod.Month:
-                return text.Length == 7 && text[4] == '-' && TryNumber(text[..4], 4, 1, 9999, out _) && TryNumber(text[5..], 2, 1, 12, out _);
+                return text.Length == 7
+                    && text[4] == '-'
+                    && TryNumber(text[..4], 4, 1, 9999, out _)
+                    && TryNumber(text[5..], 2, 1, 12, out _);
             case WindowPeriod.Week:
-                return text.Length == 8 && text[4] == '-' && text[5] == 'W' && TryNumber(text[..4], 4, 1, 9999, out var year)
+                return text.Length == 8
+                    && text[4] == '-'
+                    && text[5] == 'W'
+                    && TryNumber(text[..4], 4, 1, 9999, out var year)
                     && TryNumber(text[6..], 2, 1, WeekYearRules.Iso.GetWeeksInWeekYear(year), out _);
             case WindowPeriod.Day:
                 return IsDate(text);
             default:
                 // The hour that clocks repeat carries its offset: 2026-10-25T02+01:00.
-                return text.Length is 13 or 19 && text[10] == 'T' && IsDate(text[..10]) && TryNumber(text[11..13], 2, 0, 23, out _)
-                    && (text.Length == 13 || text[13] is '+' or '-' && text[16] == ':' && TryNumber(text[14..16], 2, 0, 18, out _) && TryNumber(text[17..], 2, 0, 59, out _));
+                return text.Length is 13 or 19
+                    && text[10] == 'T'
+                    && IsDate(text[..10])
+                    && TryNumber(text[11..13], 2, 0, 23, out _)
+                    && (
+                        text.Length == 13
+                        || text[13] is '+' or '-'
+                            && text[16] == ':'
+                            && TryNumber(text[14..16], 2, 0, 18, out _)
+                            && TryNumber(text[17..], 2, 0, 59, out _)
+                    );
         }
     }
 
@@ -81,45 +106,54 @@ public sealed record Window(DateTimeOffset Start, DateTimeOffset End, string Key
         var first = FirstDay(period, now.InZone(zone).Date);
         // Where clocks go back over midnight, a date is entered, left and entered again: the window is the one whose
         // edges hold the moment, not the one that the wall clock names.
-        while (now < StartOf(zone, first)) first = FirstDay(period, first.PlusDays(-1));
+        while (now < StartOf(zone, first))
+            first = FirstDay(period, first.PlusDays(-1));
         var next = Following(period, first);
-        while (now >= StartOf(zone, next)) (first, next) = (next, Following(period, next));
+        while (now >= StartOf(zone, next))
+            (first, next) = (next, Following(period, next));
         return new(StartOf(zone, first).ToDateTimeOffset(), StartOf(zone, next).ToDateTimeOffset(), Name(period, first));
     }
 
-    private static LocalDate FirstDay(WindowPeriod period, LocalDate date) => period switch
-    {
-        WindowPeriod.Day => date,
-        WindowPeriod.Week => date.PlusDays(IsoDayOfWeek.Monday - date.DayOfWeek),
-        WindowPeriod.Month => new(date.Year, date.Month, 1),
-        WindowPeriod.Quarter => new(date.Year, (date.Month - 1) / 3 * 3 + 1, 1),
-        _ => new(date.Year, 1, 1),
-    };
+    private static LocalDate FirstDay(WindowPeriod period, LocalDate date) =>
+        period switch
+        {
+            WindowPeriod.Day => date,
+            WindowPeriod.Week => date.PlusDays(IsoDayOfWeek.Monday - date.DayOfWeek),
+            WindowPeriod.Month => new(date.Year, date.Month, 1),
+            WindowPeriod.Quarter => new(date.Year, (date.Month - 1) / 3 * 3 + 1, 1),
+            _ => new(date.Year, 1, 1),
+        };
 
-    private static LocalDate Following(WindowPeriod period, LocalDate first) => period switch
-    {
-        WindowPeriod.Day => first.PlusDays(1),
-        WindowPeriod.Week => first.PlusDays(7),
-        WindowPeriod.Month => first.PlusMonths(1),
-        WindowPeriod.Quarter => first.PlusMonths(3),
-        _ => first.PlusYears(1),
-    };
+    private static LocalDate Following(WindowPeriod period, LocalDate first) =>
+        period switch
+        {
+            WindowPeriod.Day => first.PlusDays(1),
+            WindowPeriod.Week => first.PlusDays(7),
+            WindowPeriod.Month => first.PlusMonths(1),
+            WindowPeriod.Quarter => first.PlusMonths(3),
+            _ => first.PlusYears(1),
+        };
 
-    private static string Name(WindowPeriod period, LocalDate first) => period switch
-    {
-        WindowPeriod.Day => string.Create(CultureInfo.InvariantCulture, $"{first.Year:0000}-{first.Month:00}-{first.Day:00}"),
-        WindowPeriod.Week => string.Create(CultureInfo.InvariantCulture, $"{WeekYearRules.Iso.GetWeekYear(first):0000}-W{WeekYearRules.Iso.GetWeekOfWeekYear(first):00}"),
-        WindowPeriod.Month => string.Create(CultureInfo.InvariantCulture, $"{first.Year:0000}-{first.Month:00}"),
-        WindowPeriod.Quarter => string.Create(CultureInfo.InvariantCulture, $"{first.Year:0000}-Q{(first.Month + 2) / 3}"),
-        _ => first.Year.ToString("0000", CultureInfo.InvariantCulture),
-    };
+    private static string Name(WindowPeriod period, LocalDate first) =>
+        period switch
+        {
+            WindowPeriod.Day => string.Create(CultureInfo.InvariantCulture, $"{first.Year:0000}-{first.Month:00}-{first.Day:00}"),
+            WindowPeriod.Week => string.Create(
+                CultureInfo.InvariantCulture,
+                $"{WeekYearRules.Iso.GetWeekYear(first):0000}-W{WeekYearRules.Iso.GetWeekOfWeekYear(first):00}"
+            ),
+            WindowPeriod.Month => string.Create(CultureInfo.InvariantCulture, $"{first.Year:0000}-{first.Month:00}"),
+            WindowPeriod.Quarter => string.Create(CultureInfo.InvariantCulture, $"{first.Year:0000}-Q{(first.Month + 2) / 3}"),
+            _ => first.Year.ToString("0000", CultureInfo.InvariantCulture),
+        };
 
     /// <summary>The first midnight of a date; where clocks jump over it (or over the whole date), the moment after the jump.</summary>
-    private static Instant StartOf(DateTimeZone zone, LocalDate date) =>
-        zone.ResolveLocal(date.AtMidnight(), FirstOrAfterGap).ToInstant();
+    private static Instant StartOf(DateTimeZone zone, LocalDate date) => zone.ResolveLocal(date.AtMidnight(), FirstOrAfterGap).ToInstant();
 
-    private static readonly ZoneLocalMappingResolver FirstOrAfterGap =
-        Resolvers.CreateMappingResolver(Resolvers.ReturnEarlier, Resolvers.ReturnStartOfIntervalAfter);
+    private static readonly ZoneLocalMappingResolver FirstOrAfterGap = Resolvers.CreateMappingResolver(
+        Resolvers.ReturnEarlier,
+        Resolvers.ReturnStartOfIntervalAfter
+    );
 
     /// <summary>
     /// Hours begin where the wall clock shows a full hour. Clocks that shift by half an hour make one of 90 minutes; an
@@ -141,7 +175,10 @@ public sealed record Window(DateTimeOffset Start, DateTimeOffset End, string Key
         if (mapping.Count == 2 && mapping.Last().ToInstant() == start)
         {
             var minutes = Math.Abs(local.Offset.Seconds) / 60;
-            key += string.Create(CultureInfo.InvariantCulture, $"{(local.Offset.Seconds < 0 ? '-' : '+')}{minutes / 60:00}:{minutes % 60:00}");
+            key += string.Create(
+                CultureInfo.InvariantCulture,
+                $"{(local.Offset.Seconds < 0 ? '-' : '+')}{minutes / 60:00}:{minutes % 60:00}"
+            );
         }
 
         interval = zone.GetZoneInterval(now);
@@ -151,7 +188,8 @@ public sealed record Window(DateTimeOffset Start, DateTimeOffset End, string Key
             var from = interval.End;
             interval = zone.GetZoneInterval(from);
             end = FloorHour(from, interval.WallOffset);
-            if (end < from) end += Duration.FromHours(1);
+            if (end < from)
+                end += Duration.FromHours(1);
         }
         return new(start.ToDateTimeOffset(), end.ToDateTimeOffset(), key);
     }
@@ -170,6 +208,9 @@ public sealed record Window(DateTimeOffset Start, DateTimeOffset End, string Key
     private static bool TryNumber(string text, int digits, int min, int max, out int value)
     {
         value = 0;
-        return text.Length == digits && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out value) && value >= min && value <= max;
+        return text.Length == digits
+            && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out value)
+            && value >= min
+            && value <= max;
     }
 }

@@ -30,35 +30,48 @@ public sealed record WindowSpec(
     string TimeZone = "UTC",
     TimeSpan? Length = null,
     DateTimeOffset? Start = null,
-    DateTimeOffset? End = null)
+    DateTimeOffset? End = null
+)
 {
     public static readonly TimeSpan MinLength = TimeSpan.FromMinutes(1);
     public static readonly TimeSpan MaxLength = TimeSpan.FromDays(366);
 
-    /// <summary>Errors with the paths of the fields, as <c>spec.window.length</c>; only a spec without any may be asked for windows.</summary>
+    /// <summary>
+    /// Errors with the paths of the fields, as <c>spec.window.length</c>; only a spec without any may be asked for windows.
+    /// </summary>
     public IReadOnlyList<FieldError> Validate(string path)
     {
         var errors = new List<FieldError>();
-        if (!Enum.IsDefined(Period)) errors.Add(new($"{path}.period", $"\"{Period}\" is none of Hour, Day, Week, Month, Quarter, Year, Rolling, Once"));
-        if (DateTimeZoneProviders.Tzdb.GetZoneOrNull(TimeZone) is null) errors.Add(new($"{path}.timeZone", $"no such time zone: \"{TimeZone}\""));
+        if (!Enum.IsDefined(Period))
+            errors.Add(new($"{path}.period", $"\"{Period}\" is none of Hour, Day, Week, Month, Quarter, Year, Rolling, Once"));
+        if (DateTimeZoneProviders.Tzdb.GetZoneOrNull(TimeZone) is null)
+            errors.Add(new($"{path}.timeZone", $"no such time zone: \"{TimeZone}\""));
 
         if (Period == WindowPeriod.Rolling)
         {
-            if (Length is null) errors.Add(new($"{path}.length", "is required with period Rolling"));
-            else if (Length < MinLength || Length > MaxLength) errors.Add(new($"{path}.length", $"must be between {GoDuration.Format(MinLength)} and {GoDuration.Format(MaxLength)}"));
+            if (Length is null)
+                errors.Add(new($"{path}.length", "is required with period Rolling"));
+            else if (Length < MinLength || Length > MaxLength)
+                errors.Add(new($"{path}.length", $"must be between {GoDuration.Format(MinLength)} and {GoDuration.Format(MaxLength)}"));
         }
-        else if (Length is not null) errors.Add(new($"{path}.length", "is for period Rolling only"));
+        else if (Length is not null)
+            errors.Add(new($"{path}.length", "is for period Rolling only"));
 
         if (Period == WindowPeriod.Once)
         {
-            if (Start is null) errors.Add(new($"{path}.start", "is required with period Once"));
-            if (End is null) errors.Add(new($"{path}.end", "is required with period Once"));
-            if (Start is { } start && End is { } end && end <= start) errors.Add(new($"{path}.end", "must be after start"));
+            if (Start is null)
+                errors.Add(new($"{path}.start", "is required with period Once"));
+            if (End is null)
+                errors.Add(new($"{path}.end", "is required with period Once"));
+            if (Start is { } start && End is { } end && end <= start)
+                errors.Add(new($"{path}.end", "must be after start"));
         }
         else
         {
-            if (Start is not null) errors.Add(new($"{path}.start", "is for period Once only"));
-            if (End is not null) errors.Add(new($"{path}.end", "is for period Once only"));
+            if (Start is not null)
+                errors.Add(new($"{path}.start", "is for period Once only"));
+            if (End is not null)
+                errors.Add(new($"{path}.end", "is for period Once only"));
         }
         return errors;
     }

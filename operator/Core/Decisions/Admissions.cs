@@ -10,12 +10,28 @@ public static class Admissions
 {
     public static BudgetMemory Take(IEnumerable<ChargedWork> claims, BudgetSnapshot budget, BudgetMemory memory)
     {
-        var taken = claims.Where(w => IsDue(w, budget, memory)).Select(w => KeyValuePair.Create(w.Work.Key.Uid, Of(w, w.Work.Estimate.IsSample ? w.Charge.Trusted : w.Charge.Tested, budget) with { FitResumes = memory.Admitted.TryGetValue(w.Work.Key.Uid, out var known) ? known.FitResumes : 0 })).ToArray();
+        var taken = claims
+            .Where(w => IsDue(w, budget, memory))
+            .Select(w =>
+                KeyValuePair.Create(
+                    w.Work.Key.Uid,
+                    Of(w, w.Work.Estimate.IsSample ? w.Charge.Trusted : w.Charge.Tested, budget) with
+                    {
+                        FitResumes = memory.Admitted.TryGetValue(w.Work.Key.Uid, out var known) ? known.FitResumes : 0,
+                    }
+                )
+            )
+            .ToArray();
         return taken.Length == 0 ? memory : memory with { Admitted = memory.Admitted.Concat(taken).ToSorted() };
     }
 
     public static BudgetMemory Resumed(ChargedWork item, Amount reserved, BudgetSnapshot budget, BudgetMemory memory, int fitResumes) =>
-        memory with { Admitted = memory.Admitted.Append(KeyValuePair.Create(item.Work.Key.Uid, Of(item, reserved, budget) with { FitResumes = fitResumes })).ToSorted() };
+        memory with
+        {
+            Admitted = memory
+                .Admitted.Append(KeyValuePair.Create(item.Work.Key.Uid, Of(item, reserved, budget) with { FitResumes = fitResumes }))
+                .ToSorted(),
+        };
 
     private static bool IsDue(ChargedWork item, BudgetSnapshot budget, BudgetMemory memory) =>
         !memory.Admitted.TryGetValue(item.Work.Key.Uid, out var admission)

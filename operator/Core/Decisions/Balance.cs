@@ -16,7 +16,10 @@ public sealed record Balance
     /// <summary>What running and admitted work still costs in this window, as far as its estimates are trusted.</summary>
     public required Amount Reserved { get; init; }
 
-    /// <summary>Spent and reserved: the sum of the forecast test. It is not the projection (<see cref="Outlook"/>), in which everything that runs counts.</summary>
+    /// <summary>
+    /// Spent and reserved: the sum of the forecast test. It is not the projection (<see cref="Outlook"/>), in which everything that runs
+    /// counts.
+    /// </summary>
     public Amount Planned => Spent + Reserved;
 
     public required Amount OverspendBound { get; init; }
@@ -40,7 +43,10 @@ public sealed record Balance
     /// <summary>The floor's claims, reserved or not: a limit that is named as enough must hold them.</summary>
     public required IReadOnlyList<Claim> AllFloorClaims { get; init; }
 
-    /// <summary>The claims of suspended work that is no longer this budget's to hold. It resumes at once, whatever it costs, and others may have to make way.</summary>
+    /// <summary>
+    /// The claims of suspended work that is no longer this budget's to hold. It resumes at once, whatever it costs, and others may have to
+    /// make way.
+    /// </summary>
     public required IReadOnlyList<Claim> ReleasedClaims { get; init; }
 
     /// <summary>What work that is being stopped may still cost: a resume must not spend it a second time.</summary>
@@ -54,8 +60,14 @@ public sealed record Balance
 
     public static Balance Of(BudgetSnapshot budget, Amount limit, IReadOnlyList<ChargedWork> work)
     {
-        Amount floor = Amount.Zero, carried = Amount.Zero, bound = Amount.Zero, sharp = Amount.Zero, ending = Amount.Zero;
-        List<Claim> floorClaims = [], jobClaims = [], released = [];
+        Amount floor = Amount.Zero,
+            carried = Amount.Zero,
+            bound = Amount.Zero,
+            sharp = Amount.Zero,
+            ending = Amount.Zero;
+        List<Claim> floorClaims = [],
+            jobClaims = [],
+            released = [];
         var unstoppable = new List<(string Name, HourlyCost Rate, string Why)>();
         foreach (var item in work)
         {
@@ -72,16 +84,23 @@ public sealed record Balance
                 bound += elastic;
                 sharp += elastic;
                 var stays = elastic > Amount.Zero ? item.Work.FloorRate!.Value : item.Work.BurnRate;
-                if (stays > HourlyCost.Zero || item.Work.IsUnreadable) unstoppable.Add(($"{item.Work.Key.Kind}/{item.Work.Key.Name}", stays, WhyNotSuspendable(item.Work)));
+                if (stays > HourlyCost.Zero || item.Work.IsUnreadable)
+                    unstoppable.Add(($"{item.Work.Key.Kind}/{item.Work.Key.Name}", stays, WhyNotSuspendable(item.Work)));
             }
 
-            if (item.Work is { State: WorkloadState.Parked, Parked: not null, Rate: { } rates } && ResumeRule.IsNoLongerHeld(item.Work, budget))
+            if (
+                item.Work is { State: WorkloadState.Parked, Parked: not null, Rate: { } rates }
+                && ResumeRule.IsNoLongerHeld(item.Work, budget)
+            )
                 released.Add(new(rates, item.Work.Class == WorkClass.Training ? item.Charge.Mid : rates.For(Charge.Horizon(budget))));
-            if (item.Work.State is WorkloadState.Parked or WorkloadState.Suspended) ending += item.Charge.StopCost;
+            if (item.Work.State is WorkloadState.Parked or WorkloadState.Suspended)
+                ending += item.Charge.StopCost;
             else if (item.Work.Class == WorkClass.Inference)
             {
                 floor += item.Charge.Mid;
-                floorClaims.Add(new(ScalingRoom.IsElastic(item.Work) ? item.Work.FloorRate!.Value : item.Work.Rate ?? HourlyCost.Zero, item.Charge.Mid));
+                floorClaims.Add(
+                    new(ScalingRoom.IsElastic(item.Work) ? item.Work.FloorRate!.Value : item.Work.Rate ?? HourlyCost.Zero, item.Charge.Mid)
+                );
             }
             else if (!Lends(item.Work, budget))
             {
@@ -107,18 +126,24 @@ public sealed record Balance
             AllFloorClaims = floorClaims,
             ReleasedClaims = released,
             Ending = ending,
-            Unstoppable = new(rate, rate.For(Charge.Horizon(budget)), unstoppable.Select(u => u.Name).ToArray()) { Why = unstoppable.Select(u => u.Why).ToArray() },
+            Unstoppable = new(rate, rate.For(Charge.Horizon(budget)), unstoppable.Select(u => u.Name).ToArray())
+            {
+                Why = unstoppable.Select(u => u.Why).ToArray(),
+            },
         };
     }
 
     /// <summary>A job without a bound pod for ten minutes lends its reservation to others; one that waits in a queue has none.</summary>
     public static bool Lends(WorkloadSnapshot work, BudgetSnapshot budget) =>
-        work.State == WorkloadState.Pending && (work.WaitsIn is not null || work.NoPodSince is { } since && budget.Now - since > Charge.LendsAfter);
+        work.State == WorkloadState.Pending
+        && (work.WaitsIn is not null || work.NoPodSince is { } since && budget.Now - since > Charge.LendsAfter);
 
     private static string WhyNotSuspendable(WorkloadSnapshot work) =>
         work.NotParkable
-        ?? (work.Exempt ? "exempt"
-        : work.TerminationGrace > Charge.LongestGrace ? "its pods may take longer than 15 minutes to end"
-        : work.Class == WorkClass.Inference ? "inference that keeps running (whenExhausted: Floor)"
-        : "interactive");
+        ?? (
+            work.Exempt ? "exempt"
+            : work.TerminationGrace > Charge.LongestGrace ? "its pods may take longer than 15 minutes to end"
+            : work.Class == WorkClass.Inference ? "inference that keeps running (whenExhausted: Floor)"
+            : "interactive"
+        );
 }

@@ -20,41 +20,58 @@ public static class BudgetDecider
         var open = WindowIsOpen(budget);
         var outlook = Outlook.Of(budget, balance, work, enforcing && open);
 
-        SuspensionCheck.Apply(plan, work);                  // what was suspended and runs on all the same
+        SuspensionCheck.Apply(plan, work); // what was suspended and runs on all the same
         if (open)
         {
-            UnfinishedRule.Apply(plan, work);               // what was decided and cut off is carried out
-            LimitRule.Apply(plan, work);                    // the limit itself: leans on no estimate
-            CheckpointRule.Apply(plan, work, memory);       // what was asked for a checkpoint stays chosen
-            HoldRule.Apply(plan, work, memory);             // work of unknown length, where the budget holds such work
-            ForecastRule.Apply(plan, work, ref memory);     // what would overrun; admits what fits
-            ResumeRule.Apply(plan, work, ref memory);       // what was parked and fits again, one at a time
+            UnfinishedRule.Apply(plan, work); // what was decided and cut off is carried out
+            LimitRule.Apply(plan, work); // the limit itself: leans on no estimate
+            CheckpointRule.Apply(plan, work, memory); // what was asked for a checkpoint stays chosen
+            HoldRule.Apply(plan, work, memory); // work of unknown length, where the budget holds such work
+            ForecastRule.Apply(plan, work, ref memory); // what would overrun; admits what fits
+            ResumeRule.Apply(plan, work, ref memory); // what was parked and fits again, one at a time
         }
         else
         {
             plan.KeepAll(work, budget.Now < budget.Window.Start ? Reasons.NotStarted : Reasons.Expired);
         }
 
-        if (enforcing) CheckpointRule.Mirror(plan, work);
+        if (enforcing)
+            CheckpointRule.Mirror(plan, work);
         memory = enforcing ? Remembering.End(memory, plan) : Remembering.WithoutRequests(memory);
         memory = Remembering.Marked(memory, budget.Workloads);
 
         // The risk is judged after this decision: work that it suspends, or announces with its time, is no risk any more.
         var (begun, notified) = (memory, memory.SuspensionsAnnounced);
-        bool Leaves(ChargedWork item) => plan.IsParking(item) || notified.ContainsKey(item.Work.Key.Uid) && !Remembering.IsSettling(item.Work, begun, budget.Now);
+        bool Leaves(ChargedWork item) =>
+            plan.IsParking(item) || notified.ContainsKey(item.Work.Key.Uid) && !Remembering.IsSettling(item.Work, begun, budget.Now);
         var after = enforcing && (plan.SuspendsAny || notified.Count > 0) ? Outlook.Of(budget, balance, work, open, Leaves) : outlook;
         // What is announced with its time needs no vaguer Event beside it.
         var growth = open && plan.Warnings.Count == 0 ? GrowthRisk.Of(budget, balance, work, plan) : null;
         var next = NextWindowRisk.Of(budget, work.Select(item => plan.After(item, enforcing)).OfType<WorkloadSnapshot>(), memory);
         var exhausted = open && Exhaustion.Is(budget, balance);
-        ChargedWork[] runsOn = [.. work.Where(item => item.Work is { State: WorkloadState.Running or WorkloadState.Pending } && item.Work.BurnRate > HourlyCost.Zero && !(enforcing && plan.IsParking(item)))];
+        ChargedWork[] runsOn =
+        [
+            .. work.Where(item =>
+                item.Work is { State: WorkloadState.Running or WorkloadState.Pending }
+                && item.Work.BurnRate > HourlyCost.Zero
+                && !(enforcing && plan.IsParking(item))
+            ),
+        ];
         var overspent = open ? Exhaustion.Overspent(budget, balance, runsOn) : Amount.Zero;
         memory = Exhaustion.Remember(budget, balance, exhausted, memory);
         IReadOnlyList<BudgetAction> observed = [];
-        if (!enforcing && budget.ReleasedAt is null) memory = Remembering.Observed(memory, plan, out observed);
-        var announcements = Thresholds.Announce(budget, balance, outlook, ref memory).Concat(PriceTrust.Announce(budget, ref memory))
-            .Concat(ForecastPauses.Announce(budget, work, ref memory)).Concat(SuspensionCheck.Announce(budget, work, ref memory)).Concat(ReleaseAnnouncement.Announce(budget, ref memory)).Concat(plan.Warnings)
-            .Concat(LimitWarnings.AnnounceNextWindow(budget, next, ref memory)).Concat(open ? LimitWarnings.Announce(budget, balance, after, growth, exhausted, overspent, runsOn, ref memory) : []).ToArray();
+        if (!enforcing && budget.ReleasedAt is null)
+            memory = Remembering.Observed(memory, plan, out observed);
+        var announcements = Thresholds
+            .Announce(budget, balance, outlook, ref memory)
+            .Concat(PriceTrust.Announce(budget, ref memory))
+            .Concat(ForecastPauses.Announce(budget, work, ref memory))
+            .Concat(SuspensionCheck.Announce(budget, work, ref memory))
+            .Concat(ReleaseAnnouncement.Announce(budget, ref memory))
+            .Concat(plan.Warnings)
+            .Concat(LimitWarnings.AnnounceNextWindow(budget, next, ref memory))
+            .Concat(open ? LimitWarnings.Announce(budget, balance, after, growth, exhausted, overspent, runsOn, ref memory) : [])
+            .ToArray();
         return new()
         {
             At = budget.Now,
@@ -81,7 +98,13 @@ public static class BudgetDecider
             Ended = budget.Ended,
             Observed = observed,
             Announcements = announcements,
-            Conditions = ConditionRules.Judge(budget, balance, plan, new(outlook, after, growth, exhausted, overspent, runsOn, memory.ExhaustedAt), enforcing),
+            Conditions = ConditionRules.Judge(
+                budget,
+                balance,
+                plan,
+                new(outlook, after, growth, exhausted, overspent, runsOn, memory.ExhaustedAt),
+                enforcing
+            ),
             Memory = memory,
         };
     }

@@ -35,13 +35,17 @@ public sealed record BudgetDecision
 
     public required HourlyCost BurnRate { get; init; }
 
-    /// <summary>When the limit is reached on the present course; of a budget that is used up, when it was. Null: not in this window.</summary>
+    /// <summary>
+    /// When the limit is reached on the present course; of a budget that is used up, when it was. Null: not in this window.
+    /// </summary>
     public DateTimeOffset? ExhaustedAt { get; init; }
 
     /// <summary>Spending beyond the limit while work still runs; zero otherwise.</summary>
     public Amount Overspent { get; init; }
 
-    /// <summary>What is left for replicas above their floors; null while no window is open, when nothing is admitted and nothing taken.</summary>
+    /// <summary>
+    /// What is left for replicas above their floors; null while no window is open, when nothing is admitted and nothing taken.
+    /// </summary>
     public required ScalingRoom? Room { get; init; }
 
     /// <summary>Its mode and the cluster's switch let it act.</summary>
@@ -171,7 +175,9 @@ public sealed record BudgetAction
     /// <summary>For a park: what the ledger is to remember.</summary>
     public ParkedSnapshot? Parked { get; init; }
 
-    /// <summary>For a request or its withdrawal: what is asked. Of a withdrawal that only clears a mirror nobody asked for any more: null.</summary>
+    /// <summary>
+    /// For a request or its withdrawal: what is asked. Of a withdrawal that only clears a mirror nobody asked for any more: null.
+    /// </summary>
     public CheckpointRequest? Checkpoint { get; init; }
 
     /// <summary>For a request or its withdrawal: what the mirror on the object is to say, or says and is to say no more.</summary>

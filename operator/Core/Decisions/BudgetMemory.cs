@@ -33,13 +33,16 @@ public sealed record BudgetMemory
     public IReadOnlyDictionary<string, Admission> Admitted { get; set; } = new SortedDictionary<string, Admission>(StringComparer.Ordinal);
 
     /// <summary>The last reports of each job's progress, thinned: a restart of the operator must not unlearn how fast a job runs.</summary>
-    public IReadOnlyDictionary<string, ProgressSeries> Progress { get; set; } = new SortedDictionary<string, ProgressSeries>(StringComparer.Ordinal);
+    public IReadOnlyDictionary<string, ProgressSeries> Progress { get; set; } =
+        new SortedDictionary<string, ProgressSeries>(StringComparer.Ordinal);
 
     /// <summary>Requests for a checkpoint that wait for their answer, by workload UID.</summary>
-    public IReadOnlyDictionary<string, CheckpointRequest> Checkpoints { get; set; } = new SortedDictionary<string, CheckpointRequest>(StringComparer.Ordinal);
+    public IReadOnlyDictionary<string, CheckpointRequest> Checkpoints { get; set; } =
+        new SortedDictionary<string, CheckpointRequest>(StringComparer.Ordinal);
 
     /// <summary>The last checkpoint of each training workload, by its UID: who told of it may be gone.</summary>
-    public IReadOnlyDictionary<string, CheckpointMark> Marks { get; set; } = new SortedDictionary<string, CheckpointMark>(StringComparer.Ordinal);
+    public IReadOnlyDictionary<string, CheckpointMark> Marks { get; set; } =
+        new SortedDictionary<string, CheckpointMark>(StringComparer.Ordinal);
 
     /// <summary>When the budget was released by its user, as last announced; survives windows. Null: it is not.</summary>
     public DateTimeOffset? ReleasedAt { get; init; }
@@ -47,7 +50,9 @@ public sealed record BudgetMemory
     /// <summary>Suspended workloads whose pods run on, by UID; survives windows.</summary>
     public IReadOnlyDictionary<string, RunsOn> RunsOn { get; set; } = new SortedDictionary<string, RunsOn>(StringComparer.Ordinal);
 
-    /// <summary>How far training had come that has ended, oldest first, and what a step of it cost; survives windows, bounded in number.</summary>
+    /// <summary>
+    /// How far training had come that has ended, oldest first, and what a step of it cost; survives windows, bounded in number.
+    /// </summary>
     public IReadOnlyList<EndedTraining> Ended { get; set; } = [];
 
     /// <summary>How often work that ended freed money: one of the causes of a resume; survives windows.</summary>
@@ -60,15 +65,21 @@ public sealed record BudgetMemory
     public OverspendNotice? Overspent { get; init; }
 
     /// <summary>Since when each suspended workload has fitted the budget without interruption, by workload UID.</summary>
-    public IReadOnlyDictionary<string, DateTimeOffset> FitsSince { get; set; } = new SortedDictionary<string, DateTimeOffset>(StringComparer.Ordinal);
+    public IReadOnlyDictionary<string, DateTimeOffset> FitsSince { get; set; } =
+        new SortedDictionary<string, DateTimeOffset>(StringComparer.Ordinal);
 
-    /// <summary>When the suspension of each job that a forecast is about to suspend was announced, by workload UID (<see cref="SuspensionNotice"/>).</summary>
-    public IReadOnlyDictionary<string, DateTimeOffset> SuspensionsAnnounced { get; set; } = new SortedDictionary<string, DateTimeOffset>(StringComparer.Ordinal);
+    /// <summary>
+    /// When the suspension of each job that a forecast is about to suspend was announced, by workload UID (<see cref="SuspensionNotice"/>).
+    /// </summary>
+    public IReadOnlyDictionary<string, DateTimeOffset> SuspensionsAnnounced { get; set; } =
+        new SortedDictionary<string, DateTimeOffset>(StringComparer.Ordinal);
 
     /// <summary>In Observe mode: the actions of this window that were reported, as <c>uid/kind/reason</c>.</summary>
     public IReadOnlyList<string> Observed { get; set; } = [];
 
-    /// <summary>The last valid spec, as JSON, and its generation: it stays in force after an update that cannot be used; survives windows.</summary>
+    /// <summary>
+    /// The last valid spec, as JSON, and its generation: it stays in force after an update that cannot be used; survives windows.
+    /// </summary>
     public string? Spec { get; init; }
 
     public long SpecGeneration { get; init; }

@@ -57,15 +57,22 @@ public sealed record BudgetSnapshot
     /// <summary>Products without a matching rate among this budget's work.</summary>
     public IReadOnlyList<string> UnpricedProducts { get; set; } = [];
 
-    /// <summary>Why the prices of this budget's work are not those of the price book, as far as the last trusted ones go on; null when they are.</summary>
+    /// <summary>
+    /// Why the prices of this budget's work are not those of the price book, as far as the last trusted ones go on; null when they are.
+    /// </summary>
     public string? PricesUntrusted { get; init; }
 
-    /// <summary>Products of this budget's work on spot or reserved nodes for which the book has no rate of their own, with the capacity type.</summary>
+    /// <summary>
+    /// Products of this budget's work on spot or reserved nodes for which the book has no rate of their own, with the capacity type.
+    /// </summary>
     public IReadOnlyList<string> ChargedAsOnDemand { get; set; } = [];
 
     /// <summary>Why no forecast can be made right now; null when one can.</summary>
     [System.Text.Json.Serialization.JsonIgnore]
-    public string? ForecastDoubt => MeteringStale ?? PricesUntrusted ?? (UnpricedProducts.Count > 0 ? $"no price matches {string.Join(", ", UnpricedProducts.Take(3))}" : null);
+    public string? ForecastDoubt =>
+        MeteringStale
+        ?? PricesUntrusted
+        ?? (UnpricedProducts.Count > 0 ? $"no price matches {string.Join(", ", UnpricedProducts.Take(3))}" : null);
 
     /// <summary>How many more workloads forecasts may park before the cluster's brake applies.</summary>
     public int BrakeAllowance { get; set; } = int.MaxValue;
@@ -73,14 +80,21 @@ public sealed record BudgetSnapshot
     /// <summary>The cluster's switch: ConfigMap <c>bursar-control</c> says observe.</summary>
     public bool SwitchedToObserve { get; init; }
 
-    /// <summary>When its user released it by <c>bursar release</c>, where that still holds: it resumes everything and suspends nothing.</summary>
+    /// <summary>
+    /// When its user released it by <c>bursar release</c>, where that still holds: it resumes everything and suspends nothing.
+    /// </summary>
     public DateTimeOffset? ReleasedAt { get; init; }
 
-    /// <summary>Workloads that cost something in this window and hold no GPUs any more, the most expensive first. Shown, and nothing is decided by it.</summary>
+    /// <summary>
+    /// Workloads that cost something in this window and hold no GPUs any more, the most expensive first. Shown, and nothing is decided by
+    /// it.
+    /// </summary>
     [System.Text.Json.Serialization.JsonIgnore]
     public IReadOnlyList<EndedWorkload> Ended { get; set; } = [];
 
-    /// <summary>Why the ledger could not be written last; null when it could. Nothing is suspended or resumed before it is written.</summary>
+    /// <summary>
+    /// Why the ledger could not be written last; null when it could. Nothing is suspended or resumed before it is written.
+    /// </summary>
     public string? LedgerFault { get; init; }
 
     /// <summary>Why the budget's latest spec cannot be used, and which one is in force instead; null if it can.</summary>
@@ -104,7 +118,9 @@ public sealed record EndedWorkload(WorkloadKey Key, WorkClass Class, Amount Spen
 
 public enum WorkloadState
 {
-    /// <summary>Not suspended, and none of its pods is bound to a node yet; or suspended by other budgets alone, for which it waits as for a node.</summary>
+    /// <summary>
+    /// Not suspended, and none of its pods is bound to a node yet; or suspended by other budgets alone, for which it waits as for a node.
+    /// </summary>
     Pending,
 
     Running,
@@ -129,13 +145,19 @@ public sealed record WorkloadSnapshot
     /// <summary>Why Bursar cannot park it; null when it can.</summary>
     public string? NotParkable { get; init; }
 
-    /// <summary>Its field says that it is suspended, and pods of it hold GPUs and are not being deleted, or should have ended by now.</summary>
+    /// <summary>
+    /// Its field says that it is suspended, and pods of it hold GPUs and are not being deleted, or should have ended by now.
+    /// </summary>
     public bool RunsOn { get; init; }
 
-    /// <summary>It has run on for longer than a suspension may take. It counts as running, and <see cref="NotParkable"/> says why.</summary>
+    /// <summary>
+    /// It has run on for longer than a suspension may take. It counts as running, and <see cref="NotParkable"/> says why.
+    /// </summary>
     public bool NotFollowed { get; init; }
 
-    /// <summary>Its object has a field that cannot be read and that its suspension depends on: it is named as unstoppable before its pods run, too.</summary>
+    /// <summary>
+    /// Its object has a field that cannot be read and that its suspension depends on: it is named as unstoppable before its pods run, too.
+    /// </summary>
     public bool IsUnreadable { get; init; }
 
     /// <summary>The PriorityClass's value, then <c>bursar.dev/priority</c> within one class.</summary>
@@ -154,7 +176,9 @@ public sealed record WorkloadSnapshot
     /// <summary>What its pods burn right now.</summary>
     public HourlyCost BurnRate { get; init; }
 
-    /// <summary>What its fewest replicas cost, where a scaler takes away the others when the money does not carry them; null where none does.</summary>
+    /// <summary>
+    /// What its fewest replicas cost, where a scaler takes away the others when the money does not carry them; null where none does.
+    /// </summary>
     public HourlyCost? FloorRate { get; init; }
 
     /// <summary>Spent in this window.</summary>
@@ -174,7 +198,9 @@ public sealed record WorkloadSnapshot
 
     public TimeSpan TerminationGrace { get; set; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>It can answer a request for a checkpoint: its owner says so, or its pods asked their node's agent whether there is one.</summary>
+    /// <summary>
+    /// It can answer a request for a checkpoint: its owner says so, or its pods asked their node's agent whether there is one.
+    /// </summary>
     public bool CanCheckpoint { get; init; }
 
     /// <summary>Its last checkpoint that is known; it outlives its pods.</summary>
@@ -226,13 +252,19 @@ public sealed record ParkedSnapshot
 
     public long Freed { get; init; }
 
-    /// <summary>The count of raises at which it was parked: a limit that fell and rose again has been raised, whatever it was before.</summary>
+    /// <summary>
+    /// The count of raises at which it was parked: a limit that fell and rose again has been raised, whatever it was before.
+    /// </summary>
     public long Raised { get; init; }
 
-    /// <summary>What was spent in the window when it was parked: in a rolling one a resume needs it to have fallen. Absent in old records.</summary>
+    /// <summary>
+    /// What was spent in the window when it was parked: in a rolling one a resume needs it to have fallen. Absent in old records.
+    /// </summary>
     public Amount? Spent { get; init; }
 
-    /// <summary>The available amount (<see cref="Balance.Available"/>) at the suspension. A rise is a cause for resuming. Absent in old records.</summary>
+    /// <summary>
+    /// The available amount (<see cref="Balance.Available"/>) at the suspension. A rise is a cause for resuming. Absent in old records.
+    /// </summary>
     public Amount? Available { get; init; }
 
     /// <summary>Its rate when it was parked: a fall, by a price or by fewer GPUs, is a cause of a resume. Absent in old records.</summary>

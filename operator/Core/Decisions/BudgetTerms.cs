@@ -3,20 +3,49 @@ using Bursar.Core.Money;
 
 namespace Bursar.Core.Decisions;
 
-public enum EnforcementMode { Enforce, Observe }
+public enum EnforcementMode
+{
+    Enforce,
+    Observe,
+}
 
-public enum UnknownDuration { UntilExhausted, RunToWindowEnd, Hold }
+public enum UnknownDuration
+{
+    UntilExhausted,
+    RunToWindowEnd,
+    Hold,
+}
 
-public enum SuspendWhen { Likely, Certain }
+public enum SuspendWhen
+{
+    Likely,
+    Certain,
+}
 
-public enum VictimOrder { LeastLost, LowestPriority }
+public enum VictimOrder
+{
+    LeastLost,
+    LowestPriority,
+}
 
-public enum ResumePolicy { Automatic, Manual }
+public enum ResumePolicy
+{
+    Automatic,
+    Manual,
+}
 
-public enum WhenExhausted { Floor, Zero }
+public enum WhenExhausted
+{
+    Floor,
+    Zero,
+}
 
 /// <summary>The treatment of new GPU pods that Bursar could not suspend, once the budget is used up.</summary>
-public enum NewPodsWhenExhausted { Report, Gate }
+public enum NewPodsWhenExhausted
+{
+    Report,
+    Gate,
+}
 
 /// <summary>Money added to one window only, named by the window's key (<c>2026-11</c>).</summary>
 public sealed record TopUp(Amount Amount, string Window, string Reason);

@@ -10,10 +10,20 @@ namespace Bursar.Core.Decisions;
 /// <param name="Trusted">The same at the likely end once the estimate is settled, before that at the low end.</param>
 /// <param name="Tested">The end that the forecast test acts upon: <c>suspendWhen</c> may say low instead.</param>
 /// <param name="Beyond">The likely cost behind the window's end.</param>
-/// <param name="StopCost">What stopping it still costs: reaction, the wait for a checkpoint where it can answer, and termination grace, at its burn rate.</param>
+/// <param name="StopCost">What stopping it still costs: reaction, the wait for a checkpoint where it can answer, and termination grace, at
+/// its burn rate.</param>
 /// <param name="SharpStopCost">The same without waiting for a checkpoint.</param>
 /// <param name="KnownLength">Whether anything tells how long it runs.</param>
-public sealed record Charge(Amount Mid, Amount High, Amount Trusted, Amount Tested, Amount Beyond, Amount StopCost, Amount SharpStopCost, bool KnownLength)
+public sealed record Charge(
+    Amount Mid,
+    Amount High,
+    Amount Trusted,
+    Amount Tested,
+    Amount Beyond,
+    Amount StopCost,
+    Amount SharpStopCost,
+    bool KnownLength
+)
 {
     /// <summary>A longer termination grace makes work unstoppable rather than its stop expensive.</summary>
     public static readonly TimeSpan LongestGrace = TimeSpan.FromMinutes(15);
@@ -35,8 +45,15 @@ public sealed record Charge(Amount Mid, Amount High, Amount Trusted, Amount Test
         if (work.Rate is not { } rate || work.State == WorkloadState.Suspended || work.Class == WorkClass.Interactive)
             return Flat(Amount.Zero, stopCost, sharp);
         if (work.Class == WorkClass.Inference)
-            // What another budget scaled to zero costs nothing until that one gives it back. With Zero it is parked when the money ends, so it has no claim on it; a floor stays come what may.
-            return Flat(work.State == WorkloadState.Parked || work.IsHeldByOther || IsParkable(work, budget) ? Amount.Zero : (ScalingRoom.IsElastic(work) ? work.FloorRate!.Value : rate).For(horizon), stopCost, sharp);
+            // What another budget scaled to zero costs nothing until that one gives it back. With Zero it is parked when the money ends, so
+            // it has no claim on it; a floor stays come what may.
+            return Flat(
+                work.State == WorkloadState.Parked || work.IsHeldByOther || IsParkable(work, budget)
+                    ? Amount.Zero
+                    : (ScalingRoom.IsElastic(work) ? work.FloorRate!.Value : rate).For(horizon),
+                stopCost,
+                sharp
+            );
 
         if (work.Estimate is { IsKnown: true } estimate)
         {
@@ -47,9 +64,19 @@ public sealed record Charge(Amount Mid, Amount High, Amount Trusted, Amount Test
             // The expected cost of a sample of pieces is shown from the first one on, but only its low end is acted upon.
             var trusted = estimate.Settled || estimate.IsSample ? mid : low;
             var beyond = work.State == WorkloadState.Parked ? Amount.Zero : rate.For(estimate.Mid) - mid;
-            return new(mid, high, trusted, budget.Terms.SuspendWhen == SuspendWhen.Certain || estimate.IsSample ? low : trusted, beyond, stopCost, sharp, true);
+            return new(
+                mid,
+                high,
+                trusted,
+                budget.Terms.SuspendWhen == SuspendWhen.Certain || estimate.IsSample ? low : trusted,
+                beyond,
+                stopCost,
+                sharp,
+                true
+            );
         }
-        var reserved = ReservesWindow(work, budget) ? rate.For(horizon)
+        var reserved =
+            ReservesWindow(work, budget) ? rate.For(horizon)
             : work.State == WorkloadState.Parked ? rate.For(Min(LeastRun, horizon))
             : StopCostAt(rate, work, budget);
         return Flat(reserved, stopCost, sharp);
@@ -66,11 +93,15 @@ public sealed record Charge(Amount Mid, Amount High, Amount Trusted, Amount Test
 
     /// <summary>Whether the rest of the window is reserved for a job of unknown duration.</summary>
     public static bool ReservesWindow(WorkloadSnapshot work, BudgetSnapshot budget) =>
-        work is { Class: WorkClass.Training, Estimate: { IsKnown: false, Stale: false } } && budget.Terms.UnknownDuration == UnknownDuration.RunToWindowEnd;
+        work is { Class: WorkClass.Training, Estimate: { IsKnown: false, Stale: false } }
+        && budget.Terms.UnknownDuration == UnknownDuration.RunToWindowEnd;
 
     /// <summary>Whether this budget may park the workload at all.</summary>
     public static bool IsParkable(WorkloadSnapshot work, BudgetSnapshot budget) =>
-        !work.Exempt && work.NotParkable is null && work.TerminationGrace <= LongestGrace && work.Class switch
+        !work.Exempt
+        && work.NotParkable is null
+        && work.TerminationGrace <= LongestGrace
+        && work.Class switch
         {
             WorkClass.Training => true,
             // What is interactive and has a switch is taken for what serves: its owner's word alone is no way around the budget.
@@ -78,9 +109,11 @@ public sealed record Charge(Amount Mid, Amount High, Amount Trusted, Amount Test
         };
 
     /// <summary>With what is left of the wait for its checkpoint, where it can answer.</summary>
-    public static TimeSpan StopTime(WorkloadSnapshot work, BudgetSnapshot budget) => SharpStopTime(work, budget) + CheckpointRule.WaitOf(work, budget);
+    public static TimeSpan StopTime(WorkloadSnapshot work, BudgetSnapshot budget) =>
+        SharpStopTime(work, budget) + CheckpointRule.WaitOf(work, budget);
 
-    public static TimeSpan SharpStopTime(WorkloadSnapshot work, BudgetSnapshot budget) => budget.ReactionTime + Min(work.TerminationGrace, LongestGrace);
+    public static TimeSpan SharpStopTime(WorkloadSnapshot work, BudgetSnapshot budget) =>
+        budget.ReactionTime + Min(work.TerminationGrace, LongestGrace);
 
     /// <summary>
     /// At what its pods burn, so that the limit test leans on no estimate; at least the rate of the spec while it runs,
@@ -95,7 +128,8 @@ public sealed record Charge(Amount Mid, Amount High, Amount Trusted, Amount Test
 
     private static Amount StopCostAt(HourlyCost rate, WorkloadSnapshot work, BudgetSnapshot budget) => rate.For(StopTime(work, budget));
 
-    private static Charge Flat(Amount amount, Amount stopCost, Amount sharp) => new(amount, amount, amount, amount, Amount.Zero, stopCost, sharp, false);
+    private static Charge Flat(Amount amount, Amount stopCost, Amount sharp) =>
+        new(amount, amount, amount, amount, Amount.Zero, stopCost, sharp, false);
 
     private static TimeSpan Min(TimeSpan left, TimeSpan right) => left < right ? left : right;
 }
@@ -105,10 +139,14 @@ public sealed record ChargedWork(WorkloadSnapshot Work, Charge Charge, bool Park
 {
     /// <summary>All work of a budget, in an order that does not hang on who told of it first.</summary>
     public static ChargedWork[] Of(BudgetSnapshot budget) =>
-        [.. budget.Workloads
-            .OrderBy(w => w.Key.Namespace, StringComparer.Ordinal).ThenBy(w => w.Key.Kind, StringComparer.Ordinal)
-            .ThenBy(w => w.Key.Name, StringComparer.Ordinal).ThenBy(w => w.Key.Uid, StringComparer.Ordinal)
-            .Select(w => new ChargedWork(w, Charge.Of(w, budget), Charge.IsParkable(w, budget)))];
+        [
+            .. budget
+                .Workloads.OrderBy(w => w.Key.Namespace, StringComparer.Ordinal)
+                .ThenBy(w => w.Key.Kind, StringComparer.Ordinal)
+                .ThenBy(w => w.Key.Name, StringComparer.Ordinal)
+                .ThenBy(w => w.Key.Uid, StringComparer.Ordinal)
+                .Select(w => new ChargedWork(w, Charge.Of(w, budget), Charge.IsParkable(w, budget))),
+        ];
 
     /// <summary>A training job that holds or may take GPUs.</summary>
     public bool IsActiveJob => Work is { Class: WorkClass.Training, State: WorkloadState.Running or WorkloadState.Pending };

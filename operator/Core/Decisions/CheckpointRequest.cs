@@ -32,7 +32,11 @@ public sealed record CheckpointMark(DateTimeOffset At, long? Step)
 {
     /// <summary>The later of two; where it does not tell its step, it has at least what the earlier one had.</summary>
     public static CheckpointMark? Later(CheckpointMark? one, CheckpointMark? other) =>
-        one is null ? other : other is null ? one
-        : one.At >= other.At ? one.Step is null ? one with { Step = other.Step } : one
-        : other.Step is null ? other with { Step = one.Step } : other;
+        one is null ? other
+        : other is null ? one
+        : one.At >= other.At
+            ? one.Step is null ? one with { Step = other.Step }
+                : one
+        : other.Step is null ? other with { Step = one.Step }
+        : other;
 }

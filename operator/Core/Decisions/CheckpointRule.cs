@@ -34,11 +34,15 @@ public static class CheckpointRule
         var budget = plan.Budget;
         foreach (var item in work)
         {
-            if (RequestOf(item.Work, budget) is not { } request || plan.IsParking(item)) continue;
-            if (!item.Parkable || item.Work.State is not (WorkloadState.Running or WorkloadState.Pending)) continue;
+            if (RequestOf(item.Work, budget) is not { } request || plan.IsParking(item))
+                continue;
+            if (!item.Parkable || item.Work.State is not (WorkloadState.Running or WorkloadState.Pending))
+                continue;
             // Forecasts pause, and so does what they asked for: it would else end in a suspension on figures that are not trusted.
-            if (request.For.ByForecast && budget.ForecastDoubt is not null) continue;
-            if (ResumeRule.Cause(item.Work with { Parked = request.For }, budget, plan.Balance, memory) is not null) continue;
+            if (request.For.ByForecast && budget.ForecastDoubt is not null)
+                continue;
+            if (ResumeRule.Cause(item.Work with { Parked = request.For }, budget, plan.Balance, memory) is not null)
+                continue;
             plan.NameLimit(item, request.For.EnoughLimit);
             plan.Park(item, request.For.Reason, request.Sentence, request.For.ByForecast);
         }
@@ -47,23 +51,35 @@ public static class CheckpointRule
     public static CheckpointStep StepOf(ChargedWork item, Plan plan)
     {
         var (work, budget, balance) = (item.Work, plan.Budget, plan.Balance);
-        if (work.Class != WorkClass.Training || work.State != WorkloadState.Running || work.Parked is { Confirmed: false }) return CheckpointStep.Stop;
+        if (work.Class != WorkClass.Training || work.State != WorkloadState.Running || work.Parked is { Confirmed: false })
+            return CheckpointStep.Stop;
         // What the limit leaves no money to wait for is stopped at once.
-        if (balance.Spent + balance.SharpBound >= balance.Allowed) return CheckpointStep.Stop;
+        if (balance.Spent + balance.SharpBound >= balance.Allowed)
+            return CheckpointStep.Stop;
         // Who was asked could answer, also while, after a restart, nobody has said so again yet.
-        if (RequestOf(work, budget) is { } request) return IsAcknowledged(work, request) || budget.Now >= request.Deadline ? CheckpointStep.Stop : CheckpointStep.Wait;
-        return work.CanCheckpoint && budget.Terms.CheckpointGrace > TimeSpan.Zero && work.BurnRate > HourlyCost.Zero && HasSomethingToSave(item, budget) ? CheckpointStep.Ask : CheckpointStep.Stop;
+        if (RequestOf(work, budget) is { } request)
+            return IsAcknowledged(work, request) || budget.Now >= request.Deadline ? CheckpointStep.Stop : CheckpointStep.Wait;
+        return
+            work.CanCheckpoint
+            && budget.Terms.CheckpointGrace > TimeSpan.Zero
+            && work.BurnRate > HourlyCost.Zero
+            && HasSomethingToSave(item, budget)
+            ? CheckpointStep.Ask
+            : CheckpointStep.Stop;
     }
 
     /// <summary>How long its stop may wait for a checkpoint, as part of what stopping it costs.</summary>
     public static TimeSpan WaitOf(WorkloadSnapshot work, BudgetSnapshot budget)
     {
-        if (work.Class != WorkClass.Training || work.Parked is { Confirmed: false }) return TimeSpan.Zero;
-        if (RequestOf(work, budget) is not { } request) return work.CanCheckpoint ? budget.Terms.CheckpointGrace : TimeSpan.Zero;
+        if (work.Class != WorkClass.Training || work.Parked is { Confirmed: false })
+            return TimeSpan.Zero;
+        if (RequestOf(work, budget) is not { } request)
+            return work.CanCheckpoint ? budget.Terms.CheckpointGrace : TimeSpan.Zero;
         return IsAcknowledged(work, request) || budget.Now >= request.Deadline ? TimeSpan.Zero : request.Deadline - budget.Now;
     }
 
-    public static CheckpointRequest? RequestOf(WorkloadSnapshot work, BudgetSnapshot budget) => budget.Memory.Checkpoints.GetValueOrDefault(work.Key.Uid);
+    public static CheckpointRequest? RequestOf(WorkloadSnapshot work, BudgetSnapshot budget) =>
+        budget.Memory.Checkpoints.GetValueOrDefault(work.Key.Uid);
 
     /// <summary>By its name, or by any checkpoint that was written since: who saved for another reason has saved.</summary>
     public static bool IsAcknowledged(WorkloadSnapshot work, CheckpointRequest request) =>
@@ -92,14 +108,20 @@ public static class CheckpointRule
             var before = RequestOf(item.Work, budget);
             if (plan.Requests.TryGetValue(item.Work.Key.Uid, out var request))
             {
-                if (before?.Id != request.Id || item.Work.CheckpointAnnotation != request.Id) plan.Announce(item, request);
+                if (before?.Id != request.Id || item.Work.CheckpointAnnotation != request.Id)
+                    plan.Announce(item, request);
                 continue;
             }
             // A parking takes the mirror off itself.
-            if (plan.IsParking(item)) continue;
-            var stale = item.Work.CheckpointAnnotation is { } annotation && annotation.StartsWith(budget.Name + "/", StringComparison.Ordinal) ? annotation : null;
+            if (plan.IsParking(item))
+                continue;
+            var stale =
+                item.Work.CheckpointAnnotation is { } annotation && annotation.StartsWith(budget.Name + "/", StringComparison.Ordinal)
+                    ? annotation
+                    : null;
             var withdrawn = item.Work.State is WorkloadState.Running or WorkloadState.Pending ? before : null;
-            if (withdrawn is not null || stale is not null) plan.Withdraw(item, withdrawn, withdrawn?.Id ?? stale!);
+            if (withdrawn is not null || stale is not null)
+                plan.Withdraw(item, withdrawn, withdrawn?.Id ?? stale!);
         }
     }
 

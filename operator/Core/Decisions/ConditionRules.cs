@@ -13,7 +13,15 @@ public static class ConditionRules
     /// <param name="Overspent">Spending beyond the limit while work runs.</param>
     /// <param name="RunsOn">The work that keeps costing money after this decision.</param>
     /// <param name="ExhaustedAt">Since when it is used up.</param>
-    public sealed record Course(Outlook Now, Outlook After, GrowthRisk? Growth, bool Exhausted, Amount Overspent, IReadOnlyList<ChargedWork> RunsOn, DateTimeOffset? ExhaustedAt);
+    public sealed record Course(
+        Outlook Now,
+        Outlook After,
+        GrowthRisk? Growth,
+        bool Exhausted,
+        Amount Overspent,
+        IReadOnlyList<ChargedWork> RunsOn,
+        DateTimeOffset? ExhaustedAt
+    );
 
     /// <summary>A condition's message is read on one screen.</summary>
     private const int LongestNames = 600;
@@ -29,21 +37,60 @@ public static class ConditionRules
         {
             Ready(budget, balance, course, parks, parked, enforcing),
             balance.Spent < balance.Limit
-                ? new("WithinBudget", true, Reasons.OnTrack, $"{Money(balance.Spent)} of {Money(balance.Limit)} {currency} is spent in {Window.NameOf(budget.Window.Key)}.")
-                : new("WithinBudget", false, course.Overspent > Amount.Zero ? Reasons.Overspent : Reasons.Exhausted, $"{Money(balance.Spent)} of {Money(balance.Limit)} {currency} is spent in {Window.NameOf(budget.Window.Key)}{(course.Overspent > Amount.Zero ? $", {Money(course.Overspent)} {currency} beyond the limit, and {budget.BurnRate} {currency}/h keeps running" : "")}."),
+                ? new(
+                    "WithinBudget",
+                    true,
+                    Reasons.OnTrack,
+                    $"{Money(balance.Spent)} of {Money(balance.Limit)} {currency} is spent in {Window.NameOf(budget.Window.Key)}."
+                )
+                : new(
+                    "WithinBudget",
+                    false,
+                    course.Overspent > Amount.Zero ? Reasons.Overspent : Reasons.Exhausted,
+                    $"{Money(balance.Spent)} of {Money(balance.Limit)} {currency} is spent in {Window.NameOf(budget.Window.Key)}{(course.Overspent > Amount.Zero ? $", {Money(course.Overspent)} {currency} beyond the limit, and {budget.BurnRate} {currency}/h keeps running" : "")}."
+                ),
             balance.FloorExceedsLimit
-                ? new("ProjectedWithinBudget", false, Reasons.FloorExceedsLimit, $"{Money(projected)} {currency} is projected, {Money(balance.Spent + balance.Floor)} of it for past spending and inference that keeps running; the limit is {Money(balance.Limit)}.")
+                ? new(
+                    "ProjectedWithinBudget",
+                    false,
+                    Reasons.FloorExceedsLimit,
+                    $"{Money(projected)} {currency} is projected, {Money(balance.Spent + balance.Floor)} of it for past spending and inference that keeps running; the limit is {Money(balance.Limit)}."
+                )
             : balance.Planned > balance.Limit
-                ? new("ProjectedWithinBudget", false, Reasons.ProjectedOver, $"{Money(balance.Planned)} {currency} is spent and reserved, {Money(balance.Planned - balance.Limit)} over the limit; {Money(projected)} is projected.")
+                ? new(
+                    "ProjectedWithinBudget",
+                    false,
+                    Reasons.ProjectedOver,
+                    $"{Money(balance.Planned)} {currency} is spent and reserved, {Money(balance.Planned - balance.Limit)} over the limit; {Money(projected)} is projected."
+                )
             : reached is { } at
-                ? new("ProjectedWithinBudget", false, course.Exhausted ? Reasons.Exhausted : Reasons.AtRisk, $"{Money(projected)} {currency} is projected: on the present course the limit of {Money(balance.Limit)} is reached on {Time(at)}.")
+                ? new(
+                    "ProjectedWithinBudget",
+                    false,
+                    course.Exhausted ? Reasons.Exhausted : Reasons.AtRisk,
+                    $"{Money(projected)} {currency} is projected: on the present course the limit of {Money(balance.Limit)} is reached on {Time(at)}."
+                )
             : projected <= balance.Limit
-                ? new("ProjectedWithinBudget", true, Reasons.OnTrack, $"{Money(projected)} {currency} is projected, {Money(balance.Limit)} is the limit; {parked} suspended.")
-                : new("ProjectedWithinBudget", false, Reasons.AtRisk, $"{Money(projected)} {currency} is projected, {Money(projected - balance.Limit)} over the limit."),
+                ? new(
+                    "ProjectedWithinBudget",
+                    true,
+                    Reasons.OnTrack,
+                    $"{Money(projected)} {currency} is projected, {Money(balance.Limit)} is the limit; {parked} suspended."
+                )
+            : new(
+                "ProjectedWithinBudget",
+                false,
+                Reasons.AtRisk,
+                $"{Money(projected)} {currency} is projected, {Money(projected - balance.Limit)} over the limit."
+            ),
             balance.Unstoppable.Workloads.Count == 0
                 ? new("FullyEnforceable", true, Reasons.AllParkable, "All running work can be suspended.")
-                : new("FullyEnforceable", false, Reasons.UnstoppableWork,
-                    $"{balance.Unstoppable.RatePerHour} {currency}/h comes from {Count(balance.Unstoppable.Workloads.Count)} that cannot be suspended: {WithReasons(balance.Unstoppable)}."),
+                : new(
+                    "FullyEnforceable",
+                    false,
+                    Reasons.UnstoppableWork,
+                    $"{balance.Unstoppable.RatePerHour} {currency}/h comes from {Count(balance.Unstoppable.Workloads.Count)} that cannot be suspended: {WithReasons(balance.Unstoppable)}."
+                ),
             budget.MeteringStale is { } stale
                 ? new("MeteringFresh", false, Reasons.NodeLost, $"Forecasts pause: {stale}.")
                 : Fresh(budget.Metering),
@@ -51,82 +98,195 @@ public static class ConditionRules
                 ? new("PricesTrusted", false, Reasons.PricesUntrusted, $"The last trusted prices go on and forecasts pause: {doubt}.")
             : budget is { UnpricedProducts.Count: 0, ChargedAsOnDemand.Count: > 0 }
                 ? new("PricesTrusted", false, Reasons.ChargedAsOnDemand, PriceTrust.AsOnDemand(budget.ChargedAsOnDemand))
-            : budget.UnpricedProducts.Count == 0
-                ? new("PricesTrusted", true, Reasons.Priced, "Every GPU in use has a price.")
-                : new("PricesTrusted", false, Reasons.Unpriced, $"No price matches {Names(budget.UnpricedProducts)}: that work is not counted and forecasts pause. Add a rate to the default GpuPriceBook{(budget.UnpricedProducts.Any(product => product.Contains('/')) ? ", or name the resource in the chart's gpuResources" : "")}."),
+            : budget.UnpricedProducts.Count == 0 ? new("PricesTrusted", true, Reasons.Priced, "Every GPU in use has a price.")
+            : new(
+                "PricesTrusted",
+                false,
+                Reasons.Unpriced,
+                $"No price matches {Names(budget.UnpricedProducts)}: that work is not counted and forecasts pause. Add a rate to the default GpuPriceBook{(budget.UnpricedProducts.Any(product => product.Contains('/')) ? ", or name the resource in the chart's gpuResources" : "")}."
+            ),
         };
         if (balance.FloorExceedsLimit)
-            conditions.Add(new("FloorExceedsLimit", true, Reasons.FloorExceedsLimit,
-                $"Inference that keeps running will cost {Money(balance.Floor)} {currency} by the end of the window, {Money(balance.Spent + balance.Floor - balance.Limit)} more than is left. New jobs are suspended; running jobs are suspended when the limit is reached."));
+            conditions.Add(
+                new(
+                    "FloorExceedsLimit",
+                    true,
+                    Reasons.FloorExceedsLimit,
+                    $"Inference that keeps running will cost {Money(balance.Floor)} {currency} by the end of the window, {Money(balance.Spent + balance.Floor - balance.Limit)} more than is left. New jobs are suspended; running jobs are suspended when the limit is reached."
+                )
+            );
         if (plan.BrakeApplied)
-            conditions.Add(new("BrakeApplied", true, Reasons.BrakeApplied, "Too much of the cluster's work was parked by forecast within minutes. Run 'bursar continue' to go on."));
+            conditions.Add(
+                new(
+                    "BrakeApplied",
+                    true,
+                    Reasons.BrakeApplied,
+                    "Too much of the cluster's work was parked by forecast within minutes. Run 'bursar continue' to go on."
+                )
+            );
         if (plan.Contested.Count > 0)
-            conditions.Add(new("Contested", true, Reasons.Contested, $"Someone else keeps resuming {Names(plan.Contested)}; Bursar tries again every 5 minutes."));
+            conditions.Add(
+                new(
+                    "Contested",
+                    true,
+                    Reasons.Contested,
+                    $"Someone else keeps resuming {Names(plan.Contested)}; Bursar tries again every 5 minutes."
+                )
+            );
         return conditions;
     }
 
-    /// <summary>Bills and forecasts need the API server's times alone, so who measures beside it does not make the metering stale.</summary>
+    /// <summary>
+    /// Bills and forecasts need the API server's times alone, so who measures beside it does not make the metering stale.
+    /// </summary>
     private static ConditionValue Fresh(MeteringView? by)
     {
         const string current = "The API server's times are current";
-        if (by is null) return new("MeteringFresh", true, Reasons.Fresh, $"{current}.");
+        if (by is null)
+            return new("MeteringFresh", true, Reasons.Fresh, $"{current}.");
         var exporters = by.ByExporter.Count > 0 ? $"the dcgm-exporter on {by.ByExporter}" : null;
-        var agents = by.ByAgent > 0 ? exporters is null && by.ByNobody.Count == 0 ? "the nodes' agents" : $"the agents of {by.ByAgent} node{(by.ByAgent == 1 ? "" : "s")}" : null;
+        var agents =
+            by.ByAgent > 0
+                ? exporters is null && by.ByNobody.Count == 0
+                    ? "the nodes' agents"
+                    : $"the agents of {by.ByAgent} node{(by.ByAgent == 1 ? "" : "s")}"
+                : null;
         var both = string.Join(" and ", new[] { agents, exporters }.OfType<string>());
         var measured = both.Length == 0 ? "" : $"; busy time and energy are measured by {both}";
         return by.ByNobody.Count == 0
             ? new("MeteringFresh", true, Reasons.Fresh, $"{current}{measured}.")
-            : new("MeteringFresh", true, Reasons.AgentMissing, $"{current}{measured}. On {by.ByNobody} no agent answers that sees the GPUs and no dcgm-exporter is read: work there is billed, and nobody measures what its GPUs do.");
+            : new(
+                "MeteringFresh",
+                true,
+                Reasons.AgentMissing,
+                $"{current}{measured}. On {by.ByNobody} no agent answers that sees the GPUs and no dcgm-exporter is read: work there is billed, and nobody measures what its GPUs do."
+            );
     }
 
     /// <summary>Ready says whether the budget is being looked after; its reason is the state that kubectl shows.</summary>
     private static ConditionValue Ready(BudgetSnapshot budget, Balance balance, Course course, int parks, int parked, bool enforcing)
     {
         if (budget.LedgerFault is { } fault)
-            return new("Ready", false, Reasons.LedgerNotWritable, $"The ledger cannot be written, so nothing is suspended or resumed, and what is counted from now on may be lost: {fault}");
-        if (budget.SpecFault is { } spec) return new("Ready", false, Reasons.InvalidSpec, spec);
+            return new(
+                "Ready",
+                false,
+                Reasons.LedgerNotWritable,
+                $"The ledger cannot be written, so nothing is suspended or resumed, and what is counted from now on may be lost: {fault}"
+            );
+        if (budget.SpecFault is { } spec)
+            return new("Ready", false, Reasons.InvalidSpec, spec);
         var currency = budget.Currency;
         if (budget.Terms.Window.Period == WindowPeriod.Once && budget.Now >= budget.Window.End)
-            return new("Ready", true, Reasons.Expired, $"The window ended at {budget.Window.End.UtcDateTime:yyyy-MM-dd'T'HH:mm:ss'Z'}; nothing is admitted and nothing is parked.");
+            return new(
+                "Ready",
+                true,
+                Reasons.Expired,
+                $"The window ended at {budget.Window.End.UtcDateTime:yyyy-MM-dd'T'HH:mm:ss'Z'}; nothing is admitted and nothing is parked."
+            );
         if (budget.Terms.Window.Period == WindowPeriod.Once && budget.Now < budget.Window.Start)
-            return new("Ready", true, Reasons.NotStarted, $"The window starts at {budget.Window.Start.UtcDateTime:yyyy-MM-dd'T'HH:mm:ss'Z'}.");
-        if (budget is { ReleasedAt: not null, SwitchedToObserve: false, Terms.Mode: EnforcementMode.Enforce }) return new("Ready", true, Reasons.EnforcementReleased, Sentences.ReleasedByUser(budget));
-        if (!enforcing) return new("Ready", true, Reasons.Observing, budget.SwitchedToObserve ? "The cluster's switch says observe: nothing is touched." : "Mode is Observe: nothing is touched.");
+            return new(
+                "Ready",
+                true,
+                Reasons.NotStarted,
+                $"The window starts at {budget.Window.Start.UtcDateTime:yyyy-MM-dd'T'HH:mm:ss'Z'}."
+            );
+        if (budget is { ReleasedAt: not null, SwitchedToObserve: false, Terms.Mode: EnforcementMode.Enforce })
+            return new("Ready", true, Reasons.EnforcementReleased, Sentences.ReleasedByUser(budget));
+        if (!enforcing)
+            return new(
+                "Ready",
+                true,
+                Reasons.Observing,
+                budget.SwitchedToObserve ? "The cluster's switch says observe: nothing is touched." : "Mode is Observe: nothing is touched."
+            );
         if (course.Overspent > Amount.Zero)
-            return new("Ready", true, Reasons.Overspent, $"The budget is overspent by {Money(course.Overspent)} {currency}: {Money(balance.Spent)} of {Money(balance.Limit)} is spent, and {Running(course, budget)}.");
+            return new(
+                "Ready",
+                true,
+                Reasons.Overspent,
+                $"The budget is overspent by {Money(course.Overspent)} {currency}: {Money(balance.Spent)} of {Money(balance.Limit)} is spent, and {Running(course, budget)}."
+            );
         if (course.Exhausted)
-            return new("Ready", true, Reasons.Exhausted, $"The budget for this window is used up{(course.ExhaustedAt is { } since ? $" since {Time(since)}" : "")}. Everything that can be suspended is suspended{(course.RunsOn.Count > 0 ? $"; {Running(course, budget)}" : "")}.");
-        if (parks > 0) return new("Ready", true, Reasons.ProjectedOver, "Projected cost is over the limit: work that would exceed it is about to be suspended.");
+            return new(
+                "Ready",
+                true,
+                Reasons.Exhausted,
+                $"The budget for this window is used up{(course.ExhaustedAt is { } since ? $" since {Time(since)}" : "")}. Everything that can be suspended is suspended{(course.RunsOn.Count > 0 ? $"; {Running(course, budget)}" : "")}."
+            );
+        if (parks > 0)
+            return new(
+                "Ready",
+                true,
+                Reasons.ProjectedOver,
+                "Projected cost is over the limit: work that would exceed it is about to be suspended."
+            );
         if (course.After.RunsOutAt is { } reached)
-            return new("Ready", true, Reasons.AtRisk, $"On the present course ({budget.BurnRate} {currency}/h) the limit of {Money(balance.Limit)} {currency} is reached on {Time(reached)}{(budget.Terms.Window.Period == WindowPeriod.Rolling ? "" : ", before the window ends")}."
-                + (course.After.ForecastAt is { } ahead ? $" {Named(course.After.ForecastSuspends)} will be suspended on {Time(ahead)}, when the rest no longer covers what {(course.After.ForecastSuspends.Count == 1 ? "it costs" : "they cost")} to complete." : "")
-                + (course.After.Suspends.Count > 0 ? $" {Named(course.After.Suspends)} will be suspended {(course.After.ForecastAt is null ? "then" : "at the limit")}." : "")
-                + (course.After.Continues.Count > 0 ? $" {Named(course.After.Continues)} cannot be suspended and will overspend it." : "")
-                + (balance.FloorExceedsLimit ? " New jobs are suspended until inference that keeps running fits the limit." : ""));
-        if (balance.Planned > balance.Limit || balance.FloorExceedsLimit) return new("Ready", true, Reasons.AtRisk, $"{Money(balance.Planned)} {currency} is spent and reserved, over the limit of {Money(balance.Limit)}.");
+            return new(
+                "Ready",
+                true,
+                Reasons.AtRisk,
+                $"On the present course ({budget.BurnRate} {currency}/h) the limit of {Money(balance.Limit)} {currency} is reached on {Time(reached)}{(budget.Terms.Window.Period == WindowPeriod.Rolling ? "" : ", before the window ends")}."
+                    + (
+                        course.After.ForecastAt is { } ahead
+                            ? $" {Named(course.After.ForecastSuspends)} will be suspended on {Time(ahead)}, when the rest no longer covers what {(course.After.ForecastSuspends.Count == 1 ? "it costs" : "they cost")} to complete."
+                            : ""
+                    )
+                    + (
+                        course.After.Suspends.Count > 0
+                            ? $" {Named(course.After.Suspends)} will be suspended {(course.After.ForecastAt is null ? "then" : "at the limit")}."
+                            : ""
+                    )
+                    + (
+                        course.After.Continues.Count > 0
+                            ? $" {Named(course.After.Continues)} cannot be suspended and will overspend it."
+                            : ""
+                    )
+                    + (balance.FloorExceedsLimit ? " New jobs are suspended until inference that keeps running fits the limit." : "")
+            );
+        if (balance.Planned > balance.Limit || balance.FloorExceedsLimit)
+            return new(
+                "Ready",
+                true,
+                Reasons.AtRisk,
+                $"{Money(balance.Planned)} {currency} is spent and reserved, over the limit of {Money(balance.Limit)}."
+            );
         return parked > 0
-            ? new("Ready", true, Reasons.WorkSuspended, $"Within budget; {Count(parked)} {(parked == 1 ? "is" : "are")} suspended.{MayGrow(course, currency)}")
+            ? new(
+                "Ready",
+                true,
+                Reasons.WorkSuspended,
+                $"Within budget; {Count(parked)} {(parked == 1 ? "is" : "are")} suspended.{MayGrow(course, currency)}"
+            )
             : new("Ready", true, Reasons.OnTrack, $"Spent and projected cost are within the limit.{MayGrow(course, currency)}");
     }
 
     private static string MayGrow(Course course, string currency) =>
-        course.Growth is { } growth ? $" If jobs take longer than expected, up to {Sentences.Needed(growth.Most)} {currency} is needed and work is suspended, first among {Named(growth.Suspends)}." : "";
+        course.Growth is { } growth
+            ? $" If jobs take longer than expected, up to {Sentences.Needed(growth.Most)} {currency} is needed and work is suspended, first among {Named(growth.Suspends)}."
+            : "";
 
     private static string Running(Course course, BudgetSnapshot budget) =>
         $"{Count(course.RunsOn.Count)} ({budget.BurnRate} {budget.Currency}/h) keep{(course.RunsOn.Count == 1 ? "s" : "")} running: {Named(course.RunsOn)}";
 
     private static string Count(int workloads) => $"{workloads} workload{(workloads == 1 ? "" : "s")}";
 
-    private static string Named(IReadOnlyList<ChargedWork> work) => Names([.. work.Select(item => $"{item.Work.Key.Kind}/{item.Work.Key.Name}")]);
+    private static string Named(IReadOnlyList<ChargedWork> work) =>
+        Names([.. work.Select(item => $"{item.Work.Key.Kind}/{item.Work.Key.Name}")]);
 
-    private static string Time(DateTimeOffset at) => at.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", System.Globalization.CultureInfo.InvariantCulture);
+    private static string Time(DateTimeOffset at) =>
+        at.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", System.Globalization.CultureInfo.InvariantCulture);
 
     /// <summary>Each with its reason, as many as a person reads.</summary>
     private static string WithReasons(Unstoppable unstoppable)
     {
-        var named = unstoppable.Workloads.Select((name, i) => $"{name} ({(unstoppable.Why[i].Length > 120 ? unstoppable.Why[i][..117] + "..." : unstoppable.Why[i])})").ToArray();
+        var named = unstoppable
+            .Workloads.Select(
+                (name, i) => $"{name} ({(unstoppable.Why[i].Length > 120 ? unstoppable.Why[i][..117] + "..." : unstoppable.Why[i])})"
+            )
+            .ToArray();
         var shown = 0;
-        for (var length = 0; shown < named.Length && shown < 8 && (shown == 0 || length + named[shown].Length <= LongestNames); shown++) length += named[shown].Length + 2;
+        for (var length = 0; shown < named.Length && shown < 8 && (shown == 0 || length + named[shown].Length <= LongestNames); shown++)
+            length += named[shown].Length + 2;
         return string.Join(", ", named.Take(shown)) + (named.Length > shown ? $" and {named.Length - shown} more" : "");
     }
 

@@ -16,10 +16,18 @@ public static class DecisionInputs
     public static string Write(BudgetSnapshot snapshot)
     {
         // Nothing is decided by work that has ended.
-        var json = JsonSerializer.SerializeToUtf8Bytes(snapshot with { Memory = snapshot.Memory with { Ended = [], Spec = null } }, DecisionJson.Default.BudgetSnapshot);
-        if (json.Length < LongText) return Encoding.UTF8.GetString(json);
+        var json = JsonSerializer.SerializeToUtf8Bytes(
+            snapshot with
+            {
+                Memory = snapshot.Memory with { Ended = [], Spec = null },
+            },
+            DecisionJson.Default.BudgetSnapshot
+        );
+        if (json.Length < LongText)
+            return Encoding.UTF8.GetString(json);
         using var packed = new MemoryStream();
-        using (var gzip = new GZipStream(packed, CompressionLevel.Fastest)) gzip.Write(json);
+        using (var gzip = new GZipStream(packed, CompressionLevel.Fastest))
+            gzip.Write(json);
         return Compressed + Convert.ToBase64String(packed.ToArray());
     }
 
@@ -27,11 +35,16 @@ public static class DecisionInputs
     /// <exception cref="FormatException">It is nothing that was written here.</exception>
     public static BudgetSnapshot? Read(string text)
     {
-        if (text.Length == 0) return null;
+        if (text.Length == 0)
+            return null;
         try
         {
-            if (!text.StartsWith(Compressed, StringComparison.Ordinal)) return JsonSerializer.Deserialize(text, DecisionJson.Default.BudgetSnapshot);
-            using var gzip = new GZipStream(new MemoryStream(Convert.FromBase64String(text[Compressed.Length..])), CompressionMode.Decompress);
+            if (!text.StartsWith(Compressed, StringComparison.Ordinal))
+                return JsonSerializer.Deserialize(text, DecisionJson.Default.BudgetSnapshot);
+            using var gzip = new GZipStream(
+                new MemoryStream(Convert.FromBase64String(text[Compressed.Length..])),
+                CompressionMode.Decompress
+            );
             return JsonSerializer.Deserialize(gzip, DecisionJson.Default.BudgetSnapshot);
         }
         catch (Exception error) when (error is JsonException or InvalidDataException)

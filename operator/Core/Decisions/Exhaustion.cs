@@ -10,7 +10,10 @@ public static class Exhaustion
     /// early leaves a few cents, not a budget on its way.
     /// </summary>
     public static bool Is(BudgetSnapshot budget, Balance balance) =>
-        LimitRule.IsReached(balance) || budget.Workloads.Any(work => Stopped(work, budget) is { } parked && parked.Limit >= balance.Limit && !ResumeRule.HasRisen(parked, budget, balance));
+        LimitRule.IsReached(balance)
+        || budget.Workloads.Any(work =>
+            Stopped(work, budget) is { } parked && parked.Limit >= balance.Limit && !ResumeRule.HasRisen(parked, budget, balance)
+        );
 
     /// <summary>Spending beyond what the budget allows, while work that is not being suspended still costs money; zero otherwise.</summary>
     public static Amount Overspent(BudgetSnapshot budget, Balance balance, IEnumerable<ChargedWork> runsOn) =>
@@ -25,10 +28,12 @@ public static class Exhaustion
     private static DateTimeOffset Began(BudgetSnapshot budget, Balance balance)
     {
         var stopped = budget.Workloads.Select(work => Stopped(work, budget)).OfType<ParkedSnapshot>().ToArray();
-        if (stopped.Length > 0) return stopped.Min(parked => parked.Since);
+        if (stopped.Length > 0)
+            return stopped.Min(parked => parked.Since);
         var over = budget.Spent - balance.Limit;
         var limitFell = budget.Memory.LastLimit is { } last && balance.Limit < last;
-        if (over <= Amount.Zero || budget.BurnRate.NanoPerHour <= 0 || limitFell) return budget.Now;
+        if (over <= Amount.Zero || budget.BurnRate.NanoPerHour <= 0 || limitFell)
+            return budget.Now;
         // The operator was away when the limit was passed: the present rate tells when that was.
         var since = over.Units / budget.BurnRate.NanoPerHour;
         var most = (Int128)(budget.Now - budget.Window.Start).TotalMilliseconds;
@@ -36,5 +41,7 @@ public static class Exhaustion
     }
 
     private static ParkedSnapshot? Stopped(WorkloadSnapshot work, BudgetSnapshot budget) =>
-        work is { State: WorkloadState.Parked, Parked: { Reason: Reasons.BudgetExhausted } parked } && parked.WindowKey == budget.Window.Key ? parked : null;
+        work is { State: WorkloadState.Parked, Parked: { Reason: Reasons.BudgetExhausted } parked } && parked.WindowKey == budget.Window.Key
+            ? parked
+            : null;
 }

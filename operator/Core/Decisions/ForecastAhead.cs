@@ -18,56 +18,95 @@ public sealed record ForecastAhead(DateTimeOffset At, IReadOnlyList<ChargedWork>
     /// <param name="until">When the limit itself suspends work or is reached.</param>
     /// <param name="stopping">Work that this decision suspends already.</param>
     /// <returns>Null where no job is suspended by forecast before then. O(workloads × log time).</returns>
-    public static ForecastAhead? Of(BudgetSnapshot budget, Balance balance, IReadOnlyList<ChargedWork> work, DateTimeOffset until, Func<ChargedWork, bool>? stopping)
+    public static ForecastAhead? Of(
+        BudgetSnapshot budget,
+        Balance balance,
+        IReadOnlyList<ChargedWork> work,
+        DateTimeOffset until,
+        Func<ChargedWork, bool>? stopping
+    )
     {
-        if (budget.ForecastDoubt is not null || balance.FloorExceedsLimit) return null;
+        if (budget.ForecastDoubt is not null || balance.FloorExceedsLimit)
+            return null;
         ChargedWork[] waits = stopping is null ? [] : [.. work.Where(stopping)];
         var runs = stopping is null ? work : [.. work.Where(item => !stopping(item))];
         var claims = ForecastRule.Claims(runs.Where(item => item.IsActiveJob), budget);
-        if (!claims.Any(item => item.Parkable && Victims.Saves(item) > Amount.Zero)) return null;
+        if (!claims.Any(item => item.Parkable && Victims.Saves(item) > Amount.Zero))
+            return null;
 
         bool FailsAfter(TimeSpan time) => Needed(budget, balance, waits, claims, runs, time) > balance.Allowed;
         var (fits, fails) = (TimeSpan.Zero, until - budget.Now);
-        if (FailsAfter(fits) || !FailsAfter(fails)) return null;
+        if (FailsAfter(fits) || !FailsAfter(fails))
+            return null;
         // A rolling sum is expensive, so a distant moment is searched to a 64th of its distance only.
         while (fails - fits > TimeSpan.FromSeconds(1) + (budget.Terms.Window.Period == WindowPeriod.Rolling ? fits / 64 : TimeSpan.Zero))
         {
             var middle = fits + (fails - fits) / 2;
-            if (FailsAfter(middle)) fails = middle;
-            else fits = middle;
+            if (FailsAfter(middle))
+                fails = middle;
+            else
+                fits = middle;
         }
 
         // The test itself says which jobs it suspends, on the snapshot of that moment.
-        var then = WhatWouldChange.Later(budget with { Workloads = [.. runs.Select(item => item.Work)] }, budget.Now + fails + budget.ReactionTime);
+        var then = WhatWouldChange.Later(
+            budget with
+            {
+                Workloads = [.. runs.Select(item => item.Work)],
+            },
+            budget.Now + fails + budget.ReactionTime
+        );
         var later = ChargedWork.Of(then);
         var sums = Balance.Of(then, balance.Limit, later);
-        if (LimitRule.IsReached(sums) || sums.FloorExceedsLimit) return null;
+        if (LimitRule.IsReached(sums) || sums.FloorExceedsLimit)
+            return null;
         var left = ForecastRule.Claims(later.Where(item => item.IsActiveJob), then);
-        var victims = Victims.Choose(ForecastRule.Candidates(left, then), left, parked => ForecastRule.Needed(then, sums, [], left, parked, item => item.Charge.Tested) - sums.Allowed, then, budget.Memory);
+        var victims = Victims.Choose(
+            ForecastRule.Candidates(left, then),
+            left,
+            parked => ForecastRule.Needed(then, sums, [], left, parked, item => item.Charge.Tested) - sums.Allowed,
+            then,
+            budget.Memory
+        );
         return victims.Count == 0 ? null : new(budget.Now + fails, victims);
     }
 
     /// <summary>The sum of the forecast test after a time in which nothing new starts.</summary>
-    internal static Amount Needed(BudgetSnapshot budget, Balance balance, IEnumerable<ChargedWork> waits, IEnumerable<ChargedWork> claims, IEnumerable<ChargedWork> runs, TimeSpan time) =>
-        Projection.Of(budget,
-        [
-            .. balance.FloorClaims, .. balance.ReleasedClaims, .. waits.Select(item => new Claim(item.Work.Rate ?? HourlyCost.Zero, item.Charge.StopCost)),
-            .. claims.Select(item => new Claim(item.Work.Rate ?? HourlyCost.Zero, item.Charge.Tested)), .. runs.Select(item => new Claim(item.Work.BurnRate, Unreserved(item, budget, time))),
-        ]);
+    internal static Amount Needed(
+        BudgetSnapshot budget,
+        Balance balance,
+        IEnumerable<ChargedWork> waits,
+        IEnumerable<ChargedWork> claims,
+        IEnumerable<ChargedWork> runs,
+        TimeSpan time
+    ) =>
+        Projection.Of(
+            budget,
+            [
+                .. balance.FloorClaims,
+                .. balance.ReleasedClaims,
+                .. waits.Select(item => new Claim(item.Work.Rate ?? HourlyCost.Zero, item.Charge.StopCost)),
+                .. claims.Select(item => new Claim(item.Work.Rate ?? HourlyCost.Zero, item.Charge.Tested)),
+                .. runs.Select(item => new Claim(item.Work.BurnRate, Unreserved(item, budget, time))),
+            ]
+        );
 
     /// <summary>What a workload spends in a time beyond what the forecast test reserves for it.</summary>
     private static Amount Unreserved(ChargedWork item, BudgetSnapshot budget, TimeSpan time)
     {
         var (work, charge) = (item.Work, item.Charge);
         var spends = work.BurnRate.For(time);
-        if (work.State is WorkloadState.Parked or WorkloadState.Suspended || Outlook.IsYoung(item, budget)) return Amount.Min(spends, charge.StopCost);
+        if (work.State is WorkloadState.Parked or WorkloadState.Suspended || Outlook.IsYoung(item, budget))
+            return Amount.Min(spends, charge.StopCost);
         if (work.Class != WorkClass.Training)
         {
-            if (charge.Mid <= Amount.Zero) return spends;
+            if (charge.Mid <= Amount.Zero)
+                return spends;
             var reserved = ScalingRoom.IsElastic(work) ? work.FloorRate!.Value : work.Rate ?? HourlyCost.Zero;
             return Amount.Max(Amount.Zero, spends - reserved.For(time));
         }
-        if (!charge.KnownLength) return Charge.ReservesWindow(work, budget) ? Amount.Zero : spends;
+        if (!charge.KnownLength)
+            return Charge.ReservesWindow(work, budget) ? Amount.Zero : spends;
         // Where the test counts the low end of an estimate, the job may spend more.
         spends = Amount.Min(spends, charge.Trusted);
         return Amount.Max(Amount.Zero, spends + Amount.Min(charge.StopCost, charge.Trusted - spends) - charge.Tested);

@@ -1,6 +1,8 @@
 namespace Bursar.Core.Decisions;
 
-/// <summary>Announces once that forecasts pause, for the budget or for a job whose progress is not told any more, and once that they go on.</summary>
+/// <summary>
+/// Announces once that forecasts pause, for the budget or for a job whose progress is not told any more, and once that they go on.
+/// </summary>
 public static class ForecastPauses
 {
     private const string Prefix = "paused:";
@@ -13,17 +15,34 @@ public static class ForecastPauses
     {
         var told = memory.Announced.Where(one => one.StartsWith(Prefix, StringComparison.Ordinal)).ToArray();
         var paused = new SortedDictionary<string, string>(StringComparer.Ordinal);
-        if (budget.MeteringStale is not null) paused[Metering] = $"{Sentences.Paused(budget)} Work runs on, and the limit holds.";
+        if (budget.MeteringStale is not null)
+            paused[Metering] = $"{Sentences.Paused(budget)} Work runs on, and the limit holds.";
         foreach (var item in work.Where(w => w is { IsActiveJob: true, Work.Estimate.Stale: true }).Take(MostJobs))
             paused[Prefix + item.Work.Key.Uid] = $"{item.Work.Key.Kind}/{item.Work.Key.Name}: {Sentences.ProgressStale(item)}";
-        if (told.Length == 0 && paused.Count == 0 || told.Length == paused.Count && told.All(paused.ContainsKey)) return [];
+        if (told.Length == 0 && paused.Count == 0 || told.Length == paused.Count && told.All(paused.ContainsKey))
+            return [];
 
         memory = memory with { Announced = [.. memory.Announced.Except(told).Concat(paused.Keys).Order(StringComparer.Ordinal)] };
-        var news = paused.Where(one => !told.Contains(one.Key)).Select(one => new Announcement(Reasons.ForecastPaused, $"{budget.Window.Key}/{one.Key}/{budget.Now.ToUnixTimeSeconds()}", one.Value, Warning: true));
+        var news = paused
+            .Where(one => !told.Contains(one.Key))
+            .Select(one => new Announcement(
+                Reasons.ForecastPaused,
+                $"{budget.Window.Key}/{one.Key}/{budget.Now.ToUnixTimeSeconds()}",
+                one.Value,
+                Warning: true
+            ));
         // Of a job that has ended nothing is to be told.
-        var back = told.Where(one => !paused.ContainsKey(one) && (one == Metering || work.Any(w => Prefix + w.Work.Key.Uid == one && w.IsActiveJob)))
-            .Select(one => new Announcement(Reasons.ForecastGoesOn, $"{budget.Window.Key}/{one}/{budget.Now.ToUnixTimeSeconds()}",
-                one == Metering ? "Metering is fresh again; forecasts go on." : $"{NameOf(work, one)}: its progress is told again; its forecast goes on.", Warning: false));
+        var back = told.Where(one =>
+                !paused.ContainsKey(one) && (one == Metering || work.Any(w => Prefix + w.Work.Key.Uid == one && w.IsActiveJob))
+            )
+            .Select(one => new Announcement(
+                Reasons.ForecastGoesOn,
+                $"{budget.Window.Key}/{one}/{budget.Now.ToUnixTimeSeconds()}",
+                one == Metering
+                    ? "Metering is fresh again; forecasts go on."
+                    : $"{NameOf(work, one)}: its progress is told again; its forecast goes on.",
+                Warning: false
+            ));
         return [.. news, .. back];
     }
 

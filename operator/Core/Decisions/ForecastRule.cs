@@ -13,16 +13,19 @@ public static class ForecastRule
         var budget = plan.Budget;
         var balance = plan.Balance;
         // The parking of all work by the limit test has freed everything; there is nothing left to forecast.
-        if (LimitRule.IsReached(balance)) return;
+        if (LimitRule.IsReached(balance))
+            return;
 
         var jobs = work.Where(w => w.IsActiveJob && !plan.IsParking(w)).ToArray();
         if (budget.ForecastDoubt is not null)
         {
-            foreach (var item in jobs.Where(w => w.Work.Rate is not null)) plan.Keep(item, Reasons.ForecastPaused, Sentences.Paused(budget));
+            foreach (var item in jobs.Where(w => w.Work.Rate is not null))
+                plan.Keep(item, Reasons.ForecastPaused, Sentences.Paused(budget));
             return;
         }
         foreach (var item in jobs)
-            if (item.Work.Estimate.Stale) plan.Keep(item, Reasons.ForecastPaused, Sentences.ProgressStale(item));
+            if (item.Work.Estimate.Stale)
+                plan.Keep(item, Reasons.ForecastPaused, Sentences.ProgressStale(item));
         if (balance.FloorExceedsLimit)
         {
             HoldNew(plan, jobs, work, memory);
@@ -42,30 +45,54 @@ public static class ForecastRule
             var settling = candidates.Where(w => Remembering.IsSettling(w.Work, remembered, budget.Now)).ToArray();
             var victims = Victims.Choose(candidates.Except(settling), claims, Excess, budget, remembered);
             var needed = Needed(plan, waits, claims, []);
-            announced = SuspensionNotice.Of(victims, budget, balance.Allowed, remembered, claim => Needed(budget, balance, waits, claims, [], claim));
+            announced = SuspensionNotice.Of(victims, budget, balance.Allowed, remembered, claim =>
+                Needed(budget, balance, waits, claims, [], claim)
+            );
             ChargedWork[] now = [.. victims.Where(w => !announced.ContainsKey(w.Work.Key.Uid))];
             plan.Expect(now);
             foreach (var victim in now)
-                plan.Park(victim, Why(victim, remembered), Sentences.Overrun(victim, plan, needed, ResumeRule.NamedLimit(victim, plan, work)), byForecast: true);
+                plan.Park(
+                    victim,
+                    Why(victim, remembered),
+                    Sentences.Overrun(victim, plan, needed, ResumeRule.NamedLimit(victim, plan, work)),
+                    byForecast: true
+                );
             foreach (var later in victims.Except(now).GroupBy(w => announced[w.Work.Key.Uid]))
             {
-                foreach (var item in later) plan.Keep(item, Reasons.Settling, Sentences.Announced(item, budget, later.Key + budget.Terms.Settle));
-                plan.Warn(Reasons.WillSuspend, $"{budget.Window.Key}/{later.Key:O}", Sentences.WillSuspendJobs([.. later], budget, balance, needed, later.Key + budget.Terms.Settle), later);
+                foreach (var item in later)
+                    plan.Keep(item, Reasons.Settling, Sentences.Announced(item, budget, later.Key + budget.Terms.Settle));
+                plan.Warn(
+                    Reasons.WillSuspend,
+                    $"{budget.Window.Key}/{later.Key:O}",
+                    Sentences.WillSuspendJobs([.. later], budget, balance, needed, later.Key + budget.Terms.Settle),
+                    later
+                );
             }
             if (settling.Length > 0 && Excess(victims) > Amount.Zero)
             {
-                foreach (var item in settling) plan.Keep(item, Reasons.Settling, Sentences.Settling(budget, remembered));
+                foreach (var item in settling)
+                    plan.Keep(item, Reasons.Settling, Sentences.Settling(budget, remembered));
                 var first = Victims.Choose(settling, claims, parked => Excess([.. victims, .. parked]), budget, remembered);
-                if (first.Count == 0) first = settling;
-                plan.Warn(Reasons.WillSuspend, $"{budget.Window.Key}/{remembered.SettleFrom:O}", Sentences.WillSuspend(first, budget, balance, needed, remembered), first);
-                announced = announced.Concat(first.Select(w => KeyValuePair.Create(w.Work.Key.Uid, remembered.SettleFrom!.Value))).ToSorted();
+                if (first.Count == 0)
+                    first = settling;
+                plan.Warn(
+                    Reasons.WillSuspend,
+                    $"{budget.Window.Key}/{remembered.SettleFrom:O}",
+                    Sentences.WillSuspend(first, budget, balance, needed, remembered),
+                    first
+                );
+                announced = announced
+                    .Concat(first.Select(w => KeyValuePair.Create(w.Work.Key.Uid, remembered.SettleFrom!.Value)))
+                    .ToSorted();
             }
         }
-        if (announced.Count + memory.SuspensionsAnnounced.Count > 0) memory = memory with { SuspensionsAnnounced = announced };
+        if (announced.Count + memory.SuspensionsAnnounced.Count > 0)
+            memory = memory with { SuspensionsAnnounced = announced };
         var kept = claims.Where(w => !plan.IsParking(w)).ToArray();
         // Jobs whose suspension is announced do not keep others from being admitted.
         var leaves = kept.Where(w => announced.ContainsKey(w.Work.Key.Uid)).ToArray();
-        if (Needed(plan, waits, kept, leaves) <= balance.Allowed) memory = Admissions.Take(kept.Except(leaves).Where(w => !w.Work.NotFollowed), budget, memory);
+        if (Needed(plan, waits, kept, leaves) <= balance.Allowed)
+            memory = Admissions.Take(kept.Except(leaves).Where(w => !w.Work.NotFollowed), budget, memory);
         ParkWhatWasLent(plan, jobs, waits, kept, work);
     }
 
@@ -73,36 +100,75 @@ public static class ForecastRule
     /// What another budget holds lends its money after a while. Once that is taken, this budget holds it too: else the other would start
     /// it and this one would stop it again at once.
     /// </summary>
-    private static void ParkWhatWasLent(Plan plan, IEnumerable<ChargedWork> jobs, IReadOnlyCollection<ChargedWork> waits, IReadOnlyCollection<ChargedWork> kept, IReadOnlyList<ChargedWork> work)
+    private static void ParkWhatWasLent(
+        Plan plan,
+        IEnumerable<ChargedWork> jobs,
+        IReadOnlyCollection<ChargedWork> waits,
+        IReadOnlyCollection<ChargedWork> kept,
+        IReadOnlyList<ChargedWork> work
+    )
     {
-        foreach (var item in jobs.Where(w => w is { Parkable: true, Work.IsHeldByOther: true, Work.Estimate.Stale: false } && Balance.Lends(w.Work, plan.Budget)))
+        foreach (
+            var item in jobs.Where(w =>
+                w is { Parkable: true, Work.IsHeldByOther: true, Work.Estimate.Stale: false } && Balance.Lends(w.Work, plan.Budget)
+            )
+        )
         {
             var needed = Needed(plan, waits, [.. kept, item], []);
-            if (needed > plan.Balance.Allowed) plan.Park(item, Reasons.DoesNotFit, Sentences.Overrun(item, plan, needed, ResumeRule.NamedLimit(item, plan, work)), byForecast: true);
+            if (needed > plan.Balance.Allowed)
+                plan.Park(
+                    item,
+                    Reasons.DoesNotFit,
+                    Sentences.Overrun(item, plan, needed, ResumeRule.NamedLimit(item, plan, work)),
+                    byForecast: true
+                );
         }
     }
 
     /// <summary>The floor alone overruns the limit: parking cannot mend that, so only what is new is held.</summary>
     private static void HoldNew(Plan plan, IReadOnlyList<ChargedWork> jobs, IReadOnlyList<ChargedWork> work, BudgetMemory memory)
     {
-        ChargedWork[] held = [.. jobs.Where(item => item.Parkable && !item.Work.Estimate.Stale && !memory.Admitted.ContainsKey(item.Work.Key.Uid) && item.Work.CreatedAt >= memory.FirstSeen)];
+        ChargedWork[] held =
+        [
+            .. jobs.Where(item =>
+                item.Parkable
+                && !item.Work.Estimate.Stale
+                && !memory.Admitted.ContainsKey(item.Work.Key.Uid)
+                && item.Work.CreatedAt >= memory.FirstSeen
+            ),
+        ];
         plan.Expect(held);
         foreach (var item in jobs)
             if (held.Contains(item))
-                plan.Park(item, Reasons.DoesNotFit, Sentences.FloorHolds(item, plan, ResumeRule.NamedLimit(item, plan, work)), byForecast: true);
+                plan.Park(
+                    item,
+                    Reasons.DoesNotFit,
+                    Sentences.FloorHolds(item, plan, ResumeRule.NamedLimit(item, plan, work)),
+                    byForecast: true
+                );
             else
                 plan.Keep(item, Reasons.FloorExceedsLimit, Sentences.FloorLeaves(plan.Budget, plan.Balance));
     }
 
     /// <summary>The jobs that the forecast test counts.</summary>
-    internal static ChargedWork[] Claims(IEnumerable<ChargedWork> jobs, BudgetSnapshot budget) => [.. jobs.Where(w => !Balance.Lends(w.Work, budget))];
+    internal static ChargedWork[] Claims(IEnumerable<ChargedWork> jobs, BudgetSnapshot budget) =>
+        [.. jobs.Where(w => !Balance.Lends(w.Work, budget))];
 
     /// <summary>Those of them that a forecast may suspend.</summary>
     internal static ChargedWork[] Candidates(IEnumerable<ChargedWork> claims, BudgetSnapshot budget) =>
-        [.. claims.Where(w => w is { Parkable: true, Work.Estimate.Stale: false } && (CheckpointRule.RequestOf(w.Work, budget) is not null || !IsAlmostDone(w, budget)))];
+        [
+            .. claims.Where(w =>
+                w is { Parkable: true, Work.Estimate.Stale: false }
+                && (CheckpointRule.RequestOf(w.Work, budget) is not null || !IsAlmostDone(w, budget))
+            ),
+        ];
 
-    private static Amount Needed(Plan plan, IEnumerable<ChargedWork> waits, IEnumerable<ChargedWork> claims, IReadOnlyCollection<ChargedWork> parked) =>
-        Needed(plan.Budget, plan.Balance, waits, claims, parked, w => w.Charge.Tested);
+    private static Amount Needed(
+        Plan plan,
+        IEnumerable<ChargedWork> waits,
+        IEnumerable<ChargedWork> claims,
+        IReadOnlyCollection<ChargedWork> parked
+    ) => Needed(plan.Budget, plan.Balance, waits, claims, parked, w => w.Charge.Tested);
 
     /// <param name="budget">The snapshot.</param>
     /// <param name="balance">Its sums.</param>
@@ -110,11 +176,25 @@ public static class ForecastRule
     /// <param name="claims">The jobs that are counted.</param>
     /// <param name="parked">Those of them that are suspended.</param>
     /// <param name="claim">What a job counts with.</param>
-    internal static Amount Needed(BudgetSnapshot budget, Balance balance, IEnumerable<ChargedWork> waits, IEnumerable<ChargedWork> claims, IReadOnlyCollection<ChargedWork> parked, Func<ChargedWork, Amount> claim)
+    internal static Amount Needed(
+        BudgetSnapshot budget,
+        Balance balance,
+        IEnumerable<ChargedWork> waits,
+        IEnumerable<ChargedWork> claims,
+        IReadOnlyCollection<ChargedWork> parked,
+        Func<ChargedWork, Amount> claim
+    )
     {
         var leaves = new HashSet<ChargedWork>(parked, ReferenceEqualityComparer.Instance);
-        return Projection.Of(budget, balance.FloorClaims.Concat(balance.ReleasedClaims).Concat(waits.Select(w => new Claim(w.Work.Rate ?? HourlyCost.Zero, w.Charge.StopCost))).Concat(claims.Select(w =>
-            new Claim(w.Work.Rate ?? HourlyCost.Zero, leaves.Contains(w) ? Victims.StillSpends(w) : claim(w)))));
+        return Projection.Of(
+            budget,
+            balance
+                .FloorClaims.Concat(balance.ReleasedClaims)
+                .Concat(waits.Select(w => new Claim(w.Work.Rate ?? HourlyCost.Zero, w.Charge.StopCost)))
+                .Concat(
+                    claims.Select(w => new Claim(w.Work.Rate ?? HourlyCost.Zero, leaves.Contains(w) ? Victims.StillSpends(w) : claim(w)))
+                )
+        );
     }
 
     private static string Why(ChargedWork victim, BudgetMemory memory) =>

@@ -24,43 +24,69 @@ public sealed record GrowthRisk(Amount Likely, Amount Most, IReadOnlyList<Charge
     /// <summary>Null where the high estimates fit.</summary>
     public static GrowthRisk? Of(BudgetSnapshot budget, Balance balance, IReadOnlyList<ChargedWork> work, Plan plan)
     {
-        if (budget.ForecastDoubt is not null || balance.FloorExceedsLimit || LimitRule.IsReached(balance)) return null;
+        if (budget.ForecastDoubt is not null || balance.FloorExceedsLimit || LimitRule.IsReached(balance))
+            return null;
         var waits = work.Where(plan.IsParking).ToArray();
         var claims = ForecastRule.Claims(work.Where(item => item.IsActiveJob && !plan.IsParking(item)), budget);
-        if (!claims.Any(item => item is { Parkable: true, Work.Estimate.Stale: false })) return null;
-        var most = budget.Terms.Window.Period == WindowPeriod.Rolling ? MostRolling(budget, balance, work, plan)
-            : ForecastRule.Needed(budget, balance, waits, claims, [], item => MayCost(item, budget));
-        if (most <= balance.Allowed) return null;
+        if (!claims.Any(item => item is { Parkable: true, Work.Estimate.Stale: false }))
+            return null;
+        var most =
+            budget.Terms.Window.Period == WindowPeriod.Rolling
+                ? MostRolling(budget, balance, work, plan)
+                : ForecastRule.Needed(budget, balance, waits, claims, [], item => MayCost(item, budget));
+        if (most <= balance.Allowed)
+            return null;
         // Also a job that is almost done, since it may run past its declared end.
-        var candidates = claims.Where(item => item is { Parkable: true, Work.Estimate.Stale: false }).Select(item => item with { Charge = item.Charge with { Tested = MayCost(item, budget) } });
+        var candidates = claims
+            .Where(item => item is { Parkable: true, Work.Estimate.Stale: false })
+            .Select(item => item with { Charge = item.Charge with { Tested = MayCost(item, budget) } });
         // A job that is almost done, or runs past its declared end, is suspended by the limit alone, and everything else with it.
-        var atLimit = work.Where(item => item is { Parkable: true, Work.State: WorkloadState.Running or WorkloadState.Pending } && !plan.IsParking(item));
+        var atLimit = work.Where(item =>
+            item is { Parkable: true, Work.State: WorkloadState.Running or WorkloadState.Pending } && !plan.IsParking(item)
+        );
         var named = Victims.InOrder(candidates, budget, budget.Memory).Concat(atLimit).DistinctBy(item => item.Work.Key.Uid);
         ChargedWork[] suspends = [.. named.Take(MostWorkloads)];
-        return suspends.Length == 0 ? null : new(ForecastRule.Needed(budget, balance, waits, claims, [], item => item.Charge.Tested), most, suspends);
+        return suspends.Length == 0
+            ? null
+            : new(ForecastRule.Needed(budget, balance, waits, claims, [], item => item.Charge.Tested), most, suspends);
     }
 
     /// <summary>
-    /// The peak of a rolling window at the high estimates. A rolling sum may fall while the jobs alone run and rise with what runs beside them,
-    /// so that counts too. Its peak lies on the way, when work still runs and must still be stopped.
+    /// The peak of a rolling window at the high estimates. A rolling sum may fall while the jobs alone run and rise with what runs beside
+    /// them, so that counts too. Its peak lies on the way, when work still runs and must still be stopped.
     /// </summary>
     private static Amount MostRolling(BudgetSnapshot budget, Balance balance, IReadOnlyList<ChargedWork> work, Plan plan) =>
-        Projection.Of(budget, balance.ReleasedClaims.Concat(work.Select(item =>
-            plan.IsParking(item) || Outlook.IsYoung(item, budget) ? new Claim(item.Work.BurnRate, item.Charge.StopCost)
-            : item is { IsActiveJob: true, Charge.KnownLength: true } && !Balance.Lends(item.Work, budget) ? new(item.Work.Rate ?? HourlyCost.Zero, MayCost(item, budget))
-            : Outlook.ClaimOf(item, budget, Charge.Horizon(budget))))) + balance.OverspendBound;
+        Projection.Of(
+            budget,
+            balance.ReleasedClaims.Concat(
+                work.Select(item =>
+                    plan.IsParking(item) || Outlook.IsYoung(item, budget) ? new Claim(item.Work.BurnRate, item.Charge.StopCost)
+                    : item is { IsActiveJob: true, Charge.KnownLength: true } && !Balance.Lends(item.Work, budget)
+                        ? new(item.Work.Rate ?? HourlyCost.Zero, MayCost(item, budget))
+                    : Outlook.ClaimOf(item, budget, Charge.Horizon(budget))
+                )
+            )
+        ) + balance.OverspendBound;
 
     /// <summary>The amount up to which the forecast test may come to count a job step by step.</summary>
     private static Amount MayCost(ChargedWork item, BudgetSnapshot budget)
     {
         var (charge, estimate) = (item.Charge, item.Work.Estimate);
-        if (!charge.KnownLength || Outlook.IsYoung(item, budget)) return charge.Tested;
+        if (!charge.KnownLength || Outlook.IsYoung(item, budget))
+            return charge.Tested;
         var horizon = item.Work.Rate!.Value.For(Charge.Horizon(budget));
         // Past its declared end its duration is unknown, and this budget then reserves the rest of the window for it.
-        if (budget.Terms.UnknownDuration == UnknownDuration.RunToWindowEnd && estimate is { Source: EstimateSource.Declared or EstimateSource.Series } && estimate.Mid < NearItsEnd) return horizon;
+        if (
+            budget.Terms.UnknownDuration == UnknownDuration.RunToWindowEnd
+            && estimate is { Source: EstimateSource.Declared or EstimateSource.Series }
+            && estimate.Mid < NearItsEnd
+        )
+            return horizon;
         // The first guesses leap, so only the low end, which is what the test counts, is watched at first.
-        if (!estimate.Settled && budget.Now - item.Work.CreatedAt < FirstGuesses) return Amount.Max(charge.Tested, Amount.Min(charge.Mid, charge.Tested + charge.Tested.Percent(25)));
-        if (!estimate.Settled || estimate.IsSample) return Amount.Max(charge.Mid, charge.Tested);
+        if (!estimate.Settled && budget.Now - item.Work.CreatedAt < FirstGuesses)
+            return Amount.Max(charge.Tested, Amount.Min(charge.Mid, charge.Tested + charge.Tested.Percent(25)));
+        if (!estimate.Settled || estimate.IsSample)
+            return Amount.Max(charge.Mid, charge.Tested);
         return Amount.Min(horizon, Amount.Max(charge.High, charge.Mid + charge.StopCost));
     }
 }

@@ -14,10 +14,18 @@ public static class LimitRule
             return;
         }
         // Pending workloads are suspended too, because they would start to spend once a node is free.
-        ChargedWork[] stopped = [.. work.Where(item => item.Parkable && item.Work.State is (WorkloadState.Running or WorkloadState.Pending))];
+        ChargedWork[] stopped =
+        [
+            .. work.Where(item => item.Parkable && item.Work.State is (WorkloadState.Running or WorkloadState.Pending)),
+        ];
         plan.Expect(stopped);
         foreach (var item in stopped)
-            plan.Park(item, Plan.WasUndone(item) ? Reasons.ParkedAgain : Reasons.BudgetExhausted, Sentences.Exhausted(item, plan, ResumeRule.NamedLimit(item, plan, work)), byForecast: false);
+            plan.Park(
+                item,
+                Plan.WasUndone(item) ? Reasons.ParkedAgain : Reasons.BudgetExhausted,
+                Sentences.Exhausted(item, plan, ResumeRule.NamedLimit(item, plan, work)),
+                byForecast: false
+            );
     }
 
     /// <summary>
@@ -30,8 +38,15 @@ public static class LimitRule
         foreach (var item in work.Where(w => w is { Parkable: true, Work.State: WorkloadState.Pending } && Plan.WasUndone(w)))
         {
             var with = bound + Charge.StopCostOnceRunning(item.Work, plan.Budget) - item.Charge.StopCost;
-            if (plan.Balance.Spent + with >= plan.Balance.Allowed) plan.Park(item, Reasons.ParkedAgain, Sentences.UndoneAtLimit(item, plan, with, ResumeRule.NamedLimit(item, plan, work)), byForecast: false);
-            else bound = with;
+            if (plan.Balance.Spent + with >= plan.Balance.Allowed)
+                plan.Park(
+                    item,
+                    Reasons.ParkedAgain,
+                    Sentences.UndoneAtLimit(item, plan, with, ResumeRule.NamedLimit(item, plan, work)),
+                    byForecast: false
+                );
+            else
+                bound = with;
         }
     }
 

@@ -15,7 +15,9 @@ public static class LimitWarnings
     /// <summary>The second announcement comes this long before the suspension.</summary>
     public static readonly TimeSpan Lead = TimeSpan.FromHours(1);
 
-    /// <summary>The second announcement is repeated when its time has moved by this much, or is sooner by a quarter of the time that is left.</summary>
+    /// <summary>
+    /// The second announcement is repeated when its time has moved by this much, or is sooner by a quarter of the time that is left.
+    /// </summary>
     public static readonly TimeSpan Shift = TimeSpan.FromMinutes(15);
 
     /// <summary>It is not repeated for less than this.</summary>
@@ -46,17 +48,39 @@ public static class LimitWarnings
     {
         var told = new SortedSet<string>(memory.Announced, StringComparer.Ordinal);
         ForgetSuspended(told, NamedForNext, budget);
-        ChargedWork[] news = next is null ? [] : [.. next.Suspends.Where(item => !told.Contains(NamedForNext + item.Work.Key.Uid)).Take(MostWorkloads)];
-        if (news.Length == 0 && told.Count == memory.Announced.Count) return [];
+        ChargedWork[] news = next is null
+            ? []
+            : [.. next.Suspends.Where(item => !told.Contains(NamedForNext + item.Work.Key.Uid)).Take(MostWorkloads)];
+        if (news.Length == 0 && told.Count == memory.Announced.Count)
+            return [];
         told.UnionWith(news.Select(item => NamedForNext + item.Work.Key.Uid));
         memory = memory with { Announced = [.. told] };
-        return news.Length == 0 ? [] : [new(Reasons.WillSuspend, $"{budget.Window.Key}/next/{news[0].Work.Key.Uid}", Sentences.WillSuspendNext(budget, next!), Warning: true)
-        {
-            About = budget.Observes ? [] : [.. news.Select(item => item.Work.Key)],
-        }];
+        return news.Length == 0
+            ? []
+            :
+            [
+                new(
+                    Reasons.WillSuspend,
+                    $"{budget.Window.Key}/next/{news[0].Work.Key.Uid}",
+                    Sentences.WillSuspendNext(budget, next!),
+                    Warning: true
+                )
+                {
+                    About = budget.Observes ? [] : [.. news.Select(item => item.Work.Key)],
+                },
+            ];
     }
 
-    public static IReadOnlyList<Announcement> Announce(BudgetSnapshot budget, Balance balance, Outlook outlook, GrowthRisk? growth, bool exhausted, Amount overspent, IReadOnlyList<ChargedWork> runsOn, ref BudgetMemory memory)
+    public static IReadOnlyList<Announcement> Announce(
+        BudgetSnapshot budget,
+        Balance balance,
+        Outlook outlook,
+        GrowthRisk? growth,
+        bool exhausted,
+        Amount overspent,
+        IReadOnlyList<ChargedWork> runsOn,
+        ref BudgetMemory memory
+    )
     {
         var announcements = new List<Announcement>();
         var told = new SortedSet<string>(memory.Announced, StringComparer.Ordinal);
@@ -66,62 +90,101 @@ public static class LimitWarnings
         var over = LimitRule.IsReached(balance) || exhausted && outlook.Suspends.Count + outlook.ForecastSuspends.Count == 0;
         if (over || outlook.RunsOutAt is null)
         {
-            if (over || outlook.Projected < balance.Limit - balance.Limit.Percent(Rearm)) told.RemoveWhere(one => one.StartsWith(Risk, StringComparison.Ordinal) || one.StartsWith(Soon, StringComparison.Ordinal));
+            if (over || outlook.Projected < balance.Limit - balance.Limit.Percent(Rearm))
+                told.RemoveWhere(one => one.StartsWith(Risk, StringComparison.Ordinal) || one.StartsWith(Soon, StringComparison.Ordinal));
         }
         else
         {
-            // Another limit is another risk; so is a job that a forecast suspends and that no Event has named, and the first workload that the limit will suspend.
+            // Another limit is another risk; so is a job that a forecast suspends and that no Event has named, and the first workload that
+            // the limit will suspend.
             ChargedWork[] concerned = [.. outlook.ForecastSuspends.Concat(outlook.Suspends).Take(MostWorkloads)];
-            var other = Unnamed([.. outlook.ForecastSuspends.Take(MostWorkloads)]) ?? (concerned.Any(item => told.Contains(Named + item.Work.Key.Uid)) ? null : Unnamed(concerned));
-            if (Replace(Risk, balance.Limit.ToString()) || other is not null) Tell(Reasons.AtRisk, $"risk/{other}", Sentences.AtRisk(budget, balance, outlook), concerned);
-            ChargedWork[] next = [.. outlook.ForecastSuspends, .. outlook.SuspendsAt - budget.Now <= Lead || outlook.ForecastAt is null ? outlook.Suspends : []];
-            if (outlook.NextSuspendsAt is not { } at || at - budget.Now > Lead + Lead) told.RemoveWhere(one => one.StartsWith(Soon, StringComparison.Ordinal));
+            var other = Unnamed([.. outlook.ForecastSuspends.Take(MostWorkloads)])
+                ?? (concerned.Any(item => told.Contains(Named + item.Work.Key.Uid)) ? null : Unnamed(concerned));
+            if (Replace(Risk, balance.Limit.ToString()) || other is not null)
+                Tell(Reasons.AtRisk, $"risk/{other}", Sentences.AtRisk(budget, balance, outlook), concerned);
+            ChargedWork[] next =
+            [
+                .. outlook.ForecastSuspends,
+                .. outlook.SuspendsAt - budget.Now <= Lead || outlook.ForecastAt is null ? outlook.Suspends : [],
+            ];
+            if (outlook.NextSuspendsAt is not { } at || at - budget.Now > Lead + Lead)
+                told.RemoveWhere(one => one.StartsWith(Soon, StringComparison.Ordinal));
             else if (IsNews(at) || at - budget.Now <= Lead && next.Length <= MostWorkloads && Unnamed(next, Near) is not null)
             {
                 var moment = at.ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture);
                 Replace(Soon, moment);
-                Tell(Reasons.WillSuspend, $"soon/{moment}/{Unnamed(next, Near)}", Sentences.WillSuspendAhead(budget, balance, outlook, next), next);
-                foreach (var one in next.Take(MostWorkloads)) told.Add(Near + one.Work.Key.Uid);
+                Tell(
+                    Reasons.WillSuspend,
+                    $"soon/{moment}/{Unnamed(next, Near)}",
+                    Sentences.WillSuspendAhead(budget, balance, outlook, next),
+                    next
+                );
+                foreach (var one in next.Take(MostWorkloads))
+                    told.Add(Near + one.Work.Key.Uid);
             }
         }
         if (growth is not null && Unnamed(growth.Suspends) is { } grows)
             Tell(Reasons.AtRisk, $"growth/{grows}", Sentences.MayGrow(budget, balance, growth), growth.Suspends);
-        if (!told.SetEquals(memory.Announced)) memory = memory with { Announced = [.. told] };
+        if (!told.SetEquals(memory.Announced))
+            memory = memory with { Announced = [.. told] };
 
         bool Replace(string prefix, string value)
         {
-            if (told.Contains(prefix + value)) return false;
+            if (told.Contains(prefix + value))
+                return false;
             told.RemoveWhere(one => one.StartsWith(prefix, StringComparison.Ordinal));
             return told.Add(prefix + value);
         }
 
-        bool IsNews(DateTimeOffset at) => told.FirstOrDefault(one => one.StartsWith(Soon, StringComparison.Ordinal)) is { } known
-            ? HasMoved(at - DateTimeOffset.FromUnixTimeSeconds(long.Parse(known.AsSpan(Soon.Length), CultureInfo.InvariantCulture)), (at - budget.Now) / 4)
-            : at - budget.Now <= Lead;
+        bool IsNews(DateTimeOffset at) =>
+            told.FirstOrDefault(one => one.StartsWith(Soon, StringComparison.Ordinal)) is { } known
+                ? HasMoved(
+                    at - DateTimeOffset.FromUnixTimeSeconds(long.Parse(known.AsSpan(Soon.Length), CultureInfo.InvariantCulture)),
+                    (at - budget.Now) / 4
+                )
+                : at - budget.Now <= Lead;
 
         static bool HasMoved(TimeSpan by, TimeSpan quarter) => by.Duration() >= Shift || -by >= LeastShift && -by >= quarter;
 
-        string? Unnamed(IReadOnlyList<ChargedWork> work, string prefix = Named) => work.FirstOrDefault(item => !told.Contains(prefix + item.Work.Key.Uid))?.Work.Key.Uid;
+        string? Unnamed(IReadOnlyList<ChargedWork> work, string prefix = Named) =>
+            work.FirstOrDefault(item => !told.Contains(prefix + item.Work.Key.Uid))?.Work.Key.Uid;
 
         void Tell(string reason, string key, string sentence, IEnumerable<ChargedWork> concerned)
         {
             WorkloadKey[] about = [.. concerned.Select(item => item.Work.Key).Take(MostWorkloads)];
-            foreach (var one in about) told.Add(Named + one.Uid);
+            foreach (var one in about)
+                told.Add(Named + one.Uid);
             // In Observe mode nothing is written on the work, not even an Event.
-            announcements.Add(new(reason, $"{budget.Window.Key}/{balance.Limit}/{key}", sentence, Warning: true) { About = budget.Observes ? [] : about });
+            announcements.Add(
+                new(reason, $"{budget.Window.Key}/{balance.Limit}/{key}", sentence, Warning: true) { About = budget.Observes ? [] : about }
+            );
         }
 
         if (overspent <= Amount.Zero)
         {
-            if (memory.Overspent is not null) memory = memory with { Overspent = null };
+            if (memory.Overspent is not null)
+                memory = memory with { Overspent = null };
         }
-        else if (memory.Overspent is not { } last || budget.Now - last.At >= LongestPause || budget.Now - last.At >= LeastPause && overspent >= last.Sum + last.Sum)
+        else if (
+            memory.Overspent is not { } last
+            || budget.Now - last.At >= LongestPause
+            || budget.Now - last.At >= LeastPause && overspent >= last.Sum + last.Sum
+        )
         {
             memory = memory with { Overspent = new(budget.Now, overspent) };
-            announcements.Add(new(Reasons.Overspent, $"{budget.Window.Key}/{budget.Now.ToUnixTimeSeconds()}", Sentences.Overspent(budget, balance, overspent, runsOn), Warning: true)
-            {
-                About = budget.Observes ? [] : [.. runsOn.OrderByDescending(item => item.Work.BurnRate).Select(item => item.Work.Key).Take(MostWorkloads)],
-            });
+            announcements.Add(
+                new(
+                    Reasons.Overspent,
+                    $"{budget.Window.Key}/{budget.Now.ToUnixTimeSeconds()}",
+                    Sentences.Overspent(budget, balance, overspent, runsOn),
+                    Warning: true
+                )
+                {
+                    About = budget.Observes
+                        ? []
+                        : [.. runsOn.OrderByDescending(item => item.Work.BurnRate).Select(item => item.Work.Key).Take(MostWorkloads)],
+                }
+            );
         }
         return announcements;
     }
@@ -133,7 +196,10 @@ public static class LimitWarnings
     /// <summary>An announcement that has come true is over: the next suspension of the workload is announced anew.</summary>
     private static void ForgetSuspended(SortedSet<string> told, string prefix, BudgetSnapshot budget)
     {
-        var runs = budget.Workloads.Where(work => work.State is WorkloadState.Running or WorkloadState.Pending).Select(work => prefix + work.Key.Uid).ToHashSet(StringComparer.Ordinal);
+        var runs = budget
+            .Workloads.Where(work => work.State is WorkloadState.Running or WorkloadState.Pending)
+            .Select(work => prefix + work.Key.Uid)
+            .ToHashSet(StringComparer.Ordinal);
         told.RemoveWhere(one => one.StartsWith(prefix, StringComparison.Ordinal) && !runs.Contains(one));
     }
 }

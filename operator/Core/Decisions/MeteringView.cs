@@ -25,17 +25,28 @@ public sealed record MeteringView(int ByAgent, NodeNames ByExporter, NodeNames B
         return new(
             known.Count(one => one.Source == MeteringSource.Agent),
             NodeNames.Of([.. known.Where(one => one.Source == MeteringSource.DcgmExporter).Select(one => one.Node)]),
-            NodeNames.Of([.. known.Where(one => one.Source == MeteringSource.Nobody).Select(one => one.Node)]));
+            NodeNames.Of([.. known.Where(one => one.Source == MeteringSource.Nobody).Select(one => one.Node)])
+        );
     }
 
-    /// <summary>One workload's sources, as its status names them: agent, dcgm-exporter, and api where nothing but the API server tells of it.</summary>
+    /// <summary>
+    /// One workload's sources, as its status names them: agent, dcgm-exporter, and api where nothing but the API server tells of it.
+    /// </summary>
     public static string WordOf(IEnumerable<MeteringSource> sources) =>
-        string.Join(", ", sources.Select(source => source switch
-        {
-            MeteringSource.Agent => "agent",
-            MeteringSource.DcgmExporter => "dcgm-exporter",
-            _ => "api",
-        }).Distinct().Order(StringComparer.Ordinal));
+        string.Join(
+            ", ",
+            sources
+                .Select(source =>
+                    source switch
+                    {
+                        MeteringSource.Agent => "agent",
+                        MeteringSource.DcgmExporter => "dcgm-exporter",
+                        _ => "api",
+                    }
+                )
+                .Distinct()
+                .Order(StringComparer.Ordinal)
+        );
 }
 
 /// <summary>Nodes as a sentence names them: a few by name, the others by number.</summary>

@@ -19,21 +19,41 @@ public sealed record NextWindowRisk(Window Window, Amount Limit, Amount Needed, 
     /// <returns>Null while the next window is more than <see cref="LimitWarnings.Lead"/> away, and where it covers the work.</returns>
     public static NextWindowRisk? Of(BudgetSnapshot budget, IEnumerable<WorkloadSnapshot> work, BudgetMemory memory)
     {
-        if (Window.NextEdge(budget.Terms.Window, budget.Now) is not { } edge || edge - budget.Now > LimitWarnings.Lead) return null;
+        if (Window.NextEdge(budget.Terms.Window, budget.Now) is not { } edge || edge - budget.Now > LimitWarnings.Lead)
+            return null;
         WorkloadSnapshot[] runs = [.. work];
-        var then = WhatWouldChange.Later(budget with { Workloads = runs, BurnRate = runs.Aggregate(HourlyCost.Zero, (sum, one) => sum + one.BurnRate) }, edge);
-        if (!then.Window.Contains(edge)) return null;
+        var then = WhatWouldChange.Later(
+            budget with
+            {
+                Workloads = runs,
+                BurnRate = runs.Aggregate(HourlyCost.Zero, (sum, one) => sum + one.BurnRate),
+            },
+            edge
+        );
+        if (!then.Window.Contains(edge))
+            return null;
         var limit = BudgetDecider.LimitOf(then);
         var later = ChargedWork.Of(then);
         var sums = Balance.Of(then, limit, later);
         if (LimitRule.IsReached(sums))
-            return Of(sums.Spent + sums.OverspendBound, [.. later.Where(item => item is { Parkable: true, Work.State: WorkloadState.Running or WorkloadState.Pending })]);
-        if (then.ForecastDoubt is not null || sums.FloorExceedsLimit) return null;
+            return Of(
+                sums.Spent + sums.OverspendBound,
+                [.. later.Where(item => item is { Parkable: true, Work.State: WorkloadState.Running or WorkloadState.Pending })]
+            );
+        if (then.ForecastDoubt is not null || sums.FloorExceedsLimit)
+            return null;
         var claims = ForecastRule.Claims(later.Where(item => item.IsActiveJob), then);
-        Amount Needed(IReadOnlyCollection<ChargedWork> parked) => ForecastRule.Needed(then, sums, [], claims, parked, item => item.Charge.Tested);
+        Amount Needed(IReadOnlyCollection<ChargedWork> parked) =>
+            ForecastRule.Needed(then, sums, [], claims, parked, item => item.Charge.Tested);
         var needed = Needed([]);
-        return needed <= sums.Allowed ? null : Of(needed, Victims.Choose(ForecastRule.Candidates(claims, then), claims, parked => Needed(parked) - sums.Allowed, then, memory));
+        return needed <= sums.Allowed
+            ? null
+            : Of(
+                needed,
+                Victims.Choose(ForecastRule.Candidates(claims, then), claims, parked => Needed(parked) - sums.Allowed, then, memory)
+            );
 
-        NextWindowRisk? Of(Amount amount, IReadOnlyList<ChargedWork> suspends) => suspends.Count == 0 ? null : new(then.Window, limit, amount, suspends);
+        NextWindowRisk? Of(Amount amount, IReadOnlyList<ChargedWork> suspends) =>
+            suspends.Count == 0 ? null : new(then.Window, limit, amount, suspends);
     }
 }

@@ -7,7 +7,8 @@ namespace Bursar.Core.Decisions;
 /// The projection: the course of a budget's spending to the end of its window if nothing new starts. A job of known length counts to its
 /// likely end, everything else at its present rate to the end of the window, or, where this budget suspends it at the limit, until then.
 /// Status, printer columns, conditions, thresholds, Events and metrics all show this one value. The forecast test that suspends jobs is
-/// another sum (<see cref="Balance.Planned"/>): it leaves out what is suspended at the limit anyway, so that such work costs no job its place.
+/// another sum (<see cref="Balance.Planned"/>): it leaves out what is suspended at the limit anyway, so that such work costs no job its
+/// place.
 /// </summary>
 public sealed record Outlook
 {
@@ -52,27 +53,58 @@ public sealed record Outlook
     /// <param name="work">Its workloads with their charges.</param>
     /// <param name="suspends">Whether this budget suspends work at its limit: it enforces and its window is open.</param>
     /// <param name="stopping">Work that this decision suspends already: only its stop still costs.</param>
-    public static Outlook Of(BudgetSnapshot budget, Balance balance, IReadOnlyList<ChargedWork> work, bool suspends, Func<ChargedWork, bool>? stopping = null)
+    public static Outlook Of(
+        BudgetSnapshot budget,
+        Balance balance,
+        IReadOnlyList<ChargedWork> work,
+        bool suspends,
+        Func<ChargedWork, bool>? stopping = null
+    )
     {
         var horizon = Charge.Horizon(budget);
         var courses = work.Select(item =>
-        {
-            var ends = stopping?.Invoke(item) == true;
-            return new Course(item, ends || IsYoung(item, budget) ? Stop(item) : ClaimOf(item, budget, horizon), !ends && IsSuspendable(item));
-        }).ToArray();
+            {
+                var ends = stopping?.Invoke(item) == true;
+                return new Course(
+                    item,
+                    ends || IsYoung(item, budget) ? Stop(item) : ClaimOf(item, budget, horizon),
+                    !ends && IsSuspendable(item)
+                );
+            })
+            .ToArray();
         var unlimited = Projection.Of(budget, courses.Select(course => course.Claim));
         var reached = balance.Spent > balance.Limit ? budget.Now : First(budget, courses, horizon, _ => balance.Limit + new Amount(1));
         var stops = First(budget, courses, horizon, bound => balance.Allowed - bound);
-        var suspended = stops is { } at ? courses.Where(course => course.Suspendable && (course.Item.Work.State == WorkloadState.Pending || course.MayRunAfter(at - budget.Now))).ToArray() : [];
-        if (suspended.Length == 0) stops = null;
+        var suspended = stops is { } at
+            ? courses
+                .Where(course =>
+                    course.Suspendable && (course.Item.Work.State == WorkloadState.Pending || course.MayRunAfter(at - budget.Now))
+                )
+                .ToArray()
+            : [];
+        if (suspended.Length == 0)
+            stops = null;
         if (reached is null && stops is null || horizon <= TimeSpan.Zero)
-            return new() { Projected = unlimited, Unlimited = unlimited, ToCome = ByUid(courses) };
+            return new()
+            {
+                Projected = unlimited,
+                Unlimited = unlimited,
+                ToCome = ByUid(courses),
+            };
 
         var ahead = ForecastAhead.Of(budget, balance, work, stops ?? reached!.Value, stopping);
-        if (ahead is not null) suspended = [.. suspended.Where(course => ahead.Suspends.All(item => item.Work.Key.Uid != course.Item.Work.Key.Uid))];
+        if (ahead is not null)
+            suspended = [.. suspended.Where(course => ahead.Suspends.All(item => item.Work.Key.Uid != course.Item.Work.Key.Uid))];
         var end = reached ?? stops!.Value;
-        var cut = !suspends ? courses
-            : courses.Select(course => course is { Suspendable: true, Item.Charge.KnownLength: false } ? course.Until(end - budget.Now + Charge.StopTime(course.Item.Work, budget)) : course).ToArray();
+        var cut = !suspends
+            ? courses
+            : courses
+                .Select(course =>
+                    course is { Suspendable: true, Item.Charge.KnownLength: false }
+                        ? course.Until(end - budget.Now + Charge.StopTime(course.Item.Work, budget))
+                        : course
+                )
+                .ToArray();
         var projected = Projection.Of(budget, cut.Select(course => course.Claim));
         return new()
         {
@@ -82,7 +114,17 @@ public sealed record Outlook
             Suspends = [.. suspended.Select(course => course.Item)],
             ForecastAt = ahead?.At,
             ForecastSuspends = ahead?.Suspends ?? [],
-            Continues = [.. courses.Where(course => reached is not null && !course.Suspendable && course.Item.Work.State is WorkloadState.Running or WorkloadState.Pending && course.EndsAfter(end - budget.Now)).Select(course => course.Item)],
+            Continues =
+            [
+                .. courses
+                    .Where(course =>
+                        reached is not null
+                        && !course.Suspendable
+                        && course.Item.Work.State is WorkloadState.Running or WorkloadState.Pending
+                        && course.EndsAfter(end - budget.Now)
+                    )
+                    .Select(course => course.Item),
+            ],
             Unlimited = unlimited,
             ToCome = ByUid(cut),
         };
@@ -95,52 +137,74 @@ public sealed record Outlook
     public static Claim ClaimOf(ChargedWork item, BudgetSnapshot budget, TimeSpan horizon)
     {
         var work = item.Work;
-        if (work.State is WorkloadState.Parked or WorkloadState.Suspended) return Stop(item);
-        if (work.Class == WorkClass.Training && Balance.Lends(work, budget)) return default;
-        if (work.Class == WorkClass.Training && item.Charge.KnownLength) return new(work.Rate ?? HourlyCost.Zero, item.Charge.Trusted);
+        if (work.State is WorkloadState.Parked or WorkloadState.Suspended)
+            return Stop(item);
+        if (work.Class == WorkClass.Training && Balance.Lends(work, budget))
+            return default;
+        if (work.Class == WorkClass.Training && item.Charge.KnownLength)
+            return new(work.Rate ?? HourlyCost.Zero, item.Charge.Trusted);
         var burns = work.BurnRate.For(horizon);
         return item.Charge.Trusted > burns ? new(work.Rate ?? HourlyCost.Zero, item.Charge.Trusted) : new(work.BurnRate, burns);
     }
 
-    private static bool IsSuspendable(ChargedWork item) => item.Parkable && item.Work.State is WorkloadState.Running or WorkloadState.Pending;
+    private static bool IsSuspendable(ChargedWork item) =>
+        item.Parkable && item.Work.State is WorkloadState.Running or WorkloadState.Pending;
 
     /// <summary>A job that has just started tells its length within this time; until then it is no risk to announce.</summary>
     private static readonly TimeSpan Youth = TimeSpan.FromMinutes(2);
 
     internal static bool IsYoung(ChargedWork item, BudgetSnapshot budget) =>
-        item is { IsActiveJob: true, Charge.KnownLength: false, Work.Estimate.Stale: false } && item.Charge.Trusted <= item.Charge.StopCost && budget.Now - item.Work.CreatedAt < Youth;
+        item is { IsActiveJob: true, Charge.KnownLength: false, Work.Estimate.Stale: false }
+        && item.Charge.Trusted <= item.Charge.StopCost
+        && budget.Now - item.Work.CreatedAt < Youth;
 
     private static Claim Stop(ChargedWork item) => new(item.Work.BurnRate, item.Charge.StopCost);
 
     private static Dictionary<string, Amount> ByUid(IEnumerable<Course> courses)
     {
         var amounts = new Dictionary<string, Amount>(StringComparer.Ordinal);
-        foreach (var course in courses) amounts[course.Item.Work.Key.Uid] = course.Claim.Amount;
+        foreach (var course in courses)
+            amounts[course.Item.Work.Key.Uid] = course.Claim.Amount;
         return amounts;
     }
 
-    /// <summary>The first moment at which spending reaches an amount, which may depend on what stopping all that still runs costs; null: never.</summary>
-    private static DateTimeOffset? First(BudgetSnapshot budget, IReadOnlyList<Course> courses, TimeSpan horizon, Func<Amount, Amount> target)
+    /// <summary>
+    /// The first moment at which spending reaches an amount, which may depend on what stopping all that still runs costs; null: never.
+    /// </summary>
+    private static DateTimeOffset? First(
+        BudgetSnapshot budget,
+        IReadOnlyList<Course> courses,
+        TimeSpan horizon,
+        Func<Amount, Amount> target
+    )
     {
         var stops = courses.Where(course => course.Suspendable).Aggregate(Amount.Zero, (sum, course) => sum + course.Item.Charge.StopCost);
-        if (budget.Terms.Window.Period == Budgets.WindowPeriod.Rolling) return RollingForecast.FirstAt(budget, courses.Select(course => course.Claim), target(stops));
-        var sum = budget.Spent + courses.Where(course => course.Milliseconds == 0).Aggregate(Amount.Zero, (all, course) => all + course.Claim.Amount);
+        if (budget.Terms.Window.Period == Budgets.WindowPeriod.Rolling)
+            return RollingForecast.FirstAt(budget, courses.Select(course => course.Claim), target(stops));
+        var sum =
+            budget.Spent
+            + courses.Where(course => course.Milliseconds == 0).Aggregate(Amount.Zero, (all, course) => all + course.Claim.Amount);
         var running = courses.Where(course => course.Milliseconds > 0).OrderBy(course => course.Milliseconds).ToArray();
         Int128 slope = 0;
-        foreach (var course in running) slope += course.Claim.Rate.NanoPerHour;
+        foreach (var course in running)
+            slope += course.Claim.Rate.NanoPerHour;
         Int128 from = 0;
         var most = (Int128)horizon.TotalMilliseconds;
         for (var i = 0; i <= running.Length; i++)
         {
             var to = i < running.Length ? Int128.Min(running[i].Milliseconds, most) : most;
             var missing = (target(stops) - sum).Units;
-            if (missing <= 0) return budget.Now.AddMilliseconds((double)from);
-            if (slope > 0 && (missing + slope - 1) / slope is var after && from + after <= to) return budget.Now.AddMilliseconds((double)(from + after));
-            if (i == running.Length) break;
+            if (missing <= 0)
+                return budget.Now.AddMilliseconds((double)from);
+            if (slope > 0 && (missing + slope - 1) / slope is var after && from + after <= to)
+                return budget.Now.AddMilliseconds((double)(from + after));
+            if (i == running.Length)
+                break;
             sum += new Amount(slope * (to - from));
             from = to;
             slope -= running[i].Claim.Rate.NanoPerHour;
-            if (running[i].Suspendable) stops -= running[i].Item.Charge.StopCost;
+            if (running[i].Suspendable)
+                stops -= running[i].Item.Charge.StopCost;
         }
         return null;
     }
@@ -148,12 +212,15 @@ public sealed record Outlook
     private sealed record Course(ChargedWork Item, Claim Claim, bool Suspendable)
     {
         /// <summary>How long it runs; zero for an amount that is spent at once.</summary>
-        public Int128 Milliseconds { get; } = Claim.Rate.NanoPerHour <= 0 ? 0 : (Claim.Amount.Units + Claim.Rate.NanoPerHour - 1) / Claim.Rate.NanoPerHour;
+        public Int128 Milliseconds { get; } =
+            Claim.Rate.NanoPerHour <= 0 ? 0 : (Claim.Amount.Units + Claim.Rate.NanoPerHour - 1) / Claim.Rate.NanoPerHour;
 
         public bool EndsAfter(TimeSpan time) => Milliseconds > (Int128)time.TotalMilliseconds;
 
         /// <summary>An estimate that has not settled counts with its low end, and the job may run longer.</summary>
-        public bool MayRunAfter(TimeSpan time) => EndsAfter(time) || Milliseconds > 0 && Item.Charge.KnownLength && Claim.Amount < Item.Charge.Mid && Item.Charge.High > Claim.Rate.For(time);
+        public bool MayRunAfter(TimeSpan time) =>
+            EndsAfter(time)
+            || Milliseconds > 0 && Item.Charge.KnownLength && Claim.Amount < Item.Charge.Mid && Item.Charge.High > Claim.Rate.For(time);
 
         public Course Until(TimeSpan time) => this with { Claim = Claim with { Amount = Amount.Min(Claim.Amount, Claim.Rate.For(time)) } };
     }

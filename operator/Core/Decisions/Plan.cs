@@ -33,7 +33,9 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed, lon
     /// <summary>Who is asked for a checkpoint and not parked yet, by UID.</summary>
     public IReadOnlyDictionary<string, CheckpointRequest> Requests => _requests;
 
-    /// <summary>With those whose work is parked now: should the write come to nothing, it is parked at the next turn and not asked again.</summary>
+    /// <summary>
+    /// With those whose work is parked now: should the write come to nothing, it is parked at the next turn and not asked again.
+    /// </summary>
     public IEnumerable<KeyValuePair<string, CheckpointRequest>> RememberedRequests => _requests.Concat(_spent);
 
     public bool BrakeApplied { get; private set; }
@@ -54,10 +56,13 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed, lon
     /// <summary>Some work is suspended by this decision, and not only asked for a checkpoint.</summary>
     public bool SuspendsNow => _suspending.Count > 0;
 
-    /// <summary>Marks work that a rule is about to suspend together, so that the amounts named for one of them do not count the others as running.</summary>
+    /// <summary>
+    /// Marks work that a rule is about to suspend together, so that the amounts named for one of them do not count the others as running.
+    /// </summary>
     public void Expect(IEnumerable<ChargedWork> leaving)
     {
-        foreach (var item in leaving) _leaving.Add(item.Work.Key.Uid);
+        foreach (var item in leaving)
+            _leaving.Add(item.Work.Key.Uid);
     }
 
     /// <summary>Suspended by this decision, or about to be.</summary>
@@ -66,7 +71,9 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed, lon
     /// <summary>The amount that each suspended workload needs by itself (<see cref="ResumeRule"/>), computed once a decision.</summary>
     public Dictionary<string, Amount> NeededAlone { get; } = new(StringComparer.Ordinal);
 
-    /// <summary>The course of the time in which a named limit must be enough (<see cref="ResumeRule"/>), computed once a decision.</summary>
+    /// <summary>
+    /// The course of the time in which a named limit must be enough (<see cref="ResumeRule"/>), computed once a decision.
+    /// </summary>
     public ResumeRule.Course? Course { get; set; }
 
     /// <summary>All workloads in the order in which they resume, sorted once a decision.</summary>
@@ -76,32 +83,43 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed, lon
     {
         _actions.Add(action);
         _acted.Add(action.Workload.Uid);
-        if (action.Kind == ActionKind.Park) _suspending.Add(action.Workload.Uid);
+        if (action.Kind == ActionKind.Park)
+            _suspending.Add(action.Workload.Uid);
     }
 
     /// <summary>Notes the limit that a message names as enough to run the work now; null where it names none.</summary>
     public Amount? NameLimit(ChargedWork item, Amount? limit)
     {
-        if (limit is { } enough) _enough[item.Work.Key.Uid] = enough;
-        else _enough.Remove(item.Work.Key.Uid);
+        if (limit is { } enough)
+            _enough[item.Work.Key.Uid] = enough;
+        else
+            _enough.Remove(item.Work.Key.Uid);
         return limit;
     }
 
     public void Keep(ChargedWork item, string reason, string sentence) => _found.TryAdd(item.Work.Key.Uid, (reason, sentence));
 
-    private bool IsDecidedToResume(ChargedWork item) => _actions.Any(a => a.Kind == ActionKind.Resume && a.Workload.Uid == item.Work.Key.Uid);
+    private bool IsDecidedToResume(ChargedWork item) =>
+        _actions.Any(a => a.Kind == ActionKind.Resume && a.Workload.Uid == item.Work.Key.Uid);
 
     /// <summary>A workload as it is once this decision is carried out; null if it is suspended then.</summary>
-    public WorkloadSnapshot? After(ChargedWork item, bool enforcing) => item.Work switch
-    {
-        var work when enforcing && IsDecidedToResume(item) => work with { State = WorkloadState.Running, BurnRate = work.Rate ?? HourlyCost.Zero, Parked = null },
-        { State: WorkloadState.Running or WorkloadState.Pending } work when !(enforcing && IsParking(item)) => work,
-        _ => null,
-    };
+    public WorkloadSnapshot? After(ChargedWork item, bool enforcing) =>
+        item.Work switch
+        {
+            var work when enforcing && IsDecidedToResume(item) => work with
+            {
+                State = WorkloadState.Running,
+                BurnRate = work.Rate ?? HourlyCost.Zero,
+                Parked = null,
+            },
+            { State: WorkloadState.Running or WorkloadState.Pending } work when !(enforcing && IsParking(item)) => work,
+            _ => null,
+        };
 
     public void KeepAll(IEnumerable<ChargedWork> work, string reason)
     {
-        foreach (var item in work) Keep(item, reason, Sentences.Kept(item, reason, budget));
+        foreach (var item in work)
+            Keep(item, reason, Sentences.Kept(item, reason, budget));
     }
 
     /// <summary>Someone else resumed what this budget had parked.</summary>
@@ -110,7 +128,8 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed, lon
 
     public void Park(ChargedWork item, string reason, string sentence, bool byForecast)
     {
-        if (IsDecided(item)) return;
+        if (IsDecided(item))
+            return;
         var brakes = byForecast && StopsWork(item);
         var before = item.Work.Parked;
         if (before is not null && before.Undone.Count(at => budget.Now - at <= ContestWindow) >= 2)
@@ -125,7 +144,9 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed, lon
         }
         var step = CheckpointRule.StepOf(item, this);
         // What is asked for now will be parked: it counts like a parking.
-        var stops = _actions.Count(a => a is { Kind: ActionKind.Park, CountsForBrake: true }) + (step == CheckpointStep.Ask ? _requests.Values.Count(r => r.For.ByForecast) : 0);
+        var stops =
+            _actions.Count(a => a is { Kind: ActionKind.Park, CountsForBrake: true })
+            + (step == CheckpointStep.Ask ? _requests.Values.Count(r => r.For.ByForecast) : 0);
         if (brakes && step != CheckpointStep.Wait && stops >= budget.BrakeAllowance)
         {
             BrakeApplied = true;
@@ -133,143 +154,183 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed, lon
             return;
         }
         sentence = Sentences.With(sentence, item.Work);
-        if (item.Work.IsHeldByOther) sentence += Sentences.AndOthers(item.Work);
+        if (item.Work.IsHeldByOther)
+            sentence += Sentences.AndOthers(item.Work);
         // What was decided and not yet done stays as it was decided.
-        var parked = before is { Confirmed: false } ? before : new()
-        {
-            // Since and the reason stay the first parking's: the order of resumes must not be lost to whoever undoes it.
-            Since = before?.Since ?? budget.Now,
-            Reason = before?.Reason ?? reason,
-            WindowKey = budget.Window.Key,
-            Limit = balance.Limit,
-            Freed = freed,
-            Raised = raised,
-            Spent = budget.Spent,
-            Available = balance.Available,
-            Rate = item.Work.Rate,
-            Margin = NeededAlone.TryGetValue(item.Work.Key.Uid, out var alone) ? balance.Limit - alone : null,
-            FitResumes = before?.FitResumes ?? (budget.Memory.Admitted.TryGetValue(item.Work.Key.Uid, out var admission) ? admission.FitResumes : 0),
-            EnoughLimit = _enough.TryGetValue(item.Work.Key.Uid, out var enough) ? enough : null,
-            ByForecast = brakes,
-            Approved = item.Work.ResumeApproved,
-            Undone = before?.Undone ?? [],
-            UndoneBy = before?.UndoneBy,
-        };
+        var parked = before is { Confirmed: false }
+            ? before
+            : new()
+            {
+                // Since and the reason stay the first parking's: the order of resumes must not be lost to whoever undoes it.
+                Since = before?.Since ?? budget.Now,
+                Reason = before?.Reason ?? reason,
+                WindowKey = budget.Window.Key,
+                Limit = balance.Limit,
+                Freed = freed,
+                Raised = raised,
+                Spent = budget.Spent,
+                Available = balance.Available,
+                Rate = item.Work.Rate,
+                Margin = NeededAlone.TryGetValue(item.Work.Key.Uid, out var alone) ? balance.Limit - alone : null,
+                FitResumes = before?.FitResumes
+                    ?? (budget.Memory.Admitted.TryGetValue(item.Work.Key.Uid, out var admission) ? admission.FitResumes : 0),
+                EnoughLimit = _enough.TryGetValue(item.Work.Key.Uid, out var enough) ? enough : null,
+                ByForecast = brakes,
+                Approved = item.Work.ResumeApproved,
+                Undone = before?.Undone ?? [],
+                UndoneBy = before?.UndoneBy,
+            };
         var request = CheckpointRule.RequestOf(item.Work, budget);
         if (step != CheckpointStep.Stop)
         {
             // One that waits keeps its time, also where another rule asks for it now.
             request ??= CheckpointRule.Make(budget, item.Work, sentence, parked with { Reason = reason });
-            if (request.For.ByForecast && !byForecast) request = request with { Sentence = sentence, For = parked with { Reason = reason } };
+            if (request.For.ByForecast && !byForecast)
+                request = request with { Sentence = sentence, For = parked with { Reason = reason } };
             _requests[item.Work.Key.Uid] = request;
             NameLimit(item, request.For.EnoughLimit);
             _found[item.Work.Key.Uid] = (Reasons.CheckpointRequested, Sentences.CheckpointAwaited(item, request, budget));
             return;
         }
-        if (request is not null) _spent[item.Work.Key.Uid] = request;
+        if (request is not null)
+            _spent[item.Work.Key.Uid] = request;
         sentence += Sentences.CheckpointOutcome(item, request, budget);
         _found[item.Work.Key.Uid] = (reason, sentence);
-        Add(new()
-        {
-            Kind = ActionKind.Park,
-            Workload = item.Work.Key,
-            Class = item.Work.Class,
-            Reason = reason,
-            Sentence = sentence,
-            CostToFinish = item.Charge.Mid,
-            ByForecast = byForecast,
-            CountsForBrake = brakes,
-            IsHeldByOther = item.Work.IsHeldByOther,
-            Parked = request is null ? parked : parked with { AskedAt = request.Requested },
-        });
+        Add(
+            new()
+            {
+                Kind = ActionKind.Park,
+                Workload = item.Work.Key,
+                Class = item.Work.Class,
+                Reason = reason,
+                Sentence = sentence,
+                CostToFinish = item.Charge.Mid,
+                ByForecast = byForecast,
+                CountsForBrake = brakes,
+                IsHeldByOther = item.Work.IsHeldByOther,
+                Parked = request is null ? parked : parked with { AskedAt = request.Requested },
+            }
+        );
     }
 
     /// <summary>Tells the work of its request.</summary>
-    public void Announce(ChargedWork item, CheckpointRequest request) => Add(new()
-    {
-        Kind = ActionKind.RequestCheckpoint,
-        Workload = item.Work.Key,
-        Class = item.Work.Class,
-        Reason = request.For.Reason,
-        Sentence = Sentences.CheckpointAwaited(item, request, budget),
-        CostToFinish = item.Charge.Mid,
-        ByForecast = request.For.ByForecast,
-        Checkpoint = request,
-        CheckpointId = request.Id,
-    });
+    public void Announce(ChargedWork item, CheckpointRequest request) =>
+        Add(
+            new()
+            {
+                Kind = ActionKind.RequestCheckpoint,
+                Workload = item.Work.Key,
+                Class = item.Work.Class,
+                Reason = request.For.Reason,
+                Sentence = Sentences.CheckpointAwaited(item, request, budget),
+                CostToFinish = item.Charge.Mid,
+                ByForecast = request.For.ByForecast,
+                Checkpoint = request,
+                CheckpointId = request.Id,
+            }
+        );
 
     /// <summary>Takes a request back, or the mirror of one that is no more.</summary>
-    public void Withdraw(ChargedWork item, CheckpointRequest? request, string id) => Add(new()
-    {
-        Kind = ActionKind.WithdrawCheckpoint,
-        Workload = item.Work.Key,
-        Class = item.Work.Class,
-        Reason = Reasons.CheckpointWithdrawn,
-        Sentence = Sentences.CheckpointWithdrawn(budget, balance),
-        CostToFinish = item.Charge.Mid,
-        Checkpoint = request,
-        CheckpointId = id,
-    });
+    public void Withdraw(ChargedWork item, CheckpointRequest? request, string id) =>
+        Add(
+            new()
+            {
+                Kind = ActionKind.WithdrawCheckpoint,
+                Workload = item.Work.Key,
+                Class = item.Work.Class,
+                Reason = Reasons.CheckpointWithdrawn,
+                Sentence = Sentences.CheckpointWithdrawn(budget, balance),
+                CostToFinish = item.Charge.Mid,
+                Checkpoint = request,
+                CheckpointId = id,
+            }
+        );
 
     /// <summary>
     /// Parking what another budget has stopped already stops nothing more; holding a job that has just come and was never admitted
     /// throws away nothing. Neither is what the brake is for: else a crowd that comes at once would run instead of waiting.
     /// </summary>
-    private bool StopsWork(ChargedWork item) => !item.Work.IsHeldByOther
-        && (item.Work.Parked is not null || budget.Memory.Admitted.ContainsKey(item.Work.Key.Uid) || budget.Now - item.Work.CreatedAt > JustCome);
+    private bool StopsWork(ChargedWork item) =>
+        !item.Work.IsHeldByOther
+        && (
+            item.Work.Parked is not null
+            || budget.Memory.Admitted.ContainsKey(item.Work.Key.Uid)
+            || budget.Now - item.Work.CreatedAt > JustCome
+        );
 
     public void Resume(ChargedWork item, string reason, string sentence)
     {
         _found[item.Work.Key.Uid] = (reason, sentence);
-        Add(new()
-        {
-            Kind = ActionKind.Resume,
-            Workload = item.Work.Key,
-            Class = item.Work.Class,
-            Reason = reason,
-            Sentence = sentence,
-            CostToFinish = item.Charge.Mid,
-        });
+        Add(
+            new()
+            {
+                Kind = ActionKind.Resume,
+                Workload = item.Work.Key,
+                Class = item.Work.Class,
+                Reason = reason,
+                Sentence = sentence,
+                CostToFinish = item.Charge.Mid,
+            }
+        );
     }
 
     /// <summary>Running work whose record of a parking is out of date.</summary>
     public IReadOnlyList<WorkloadKey> LetGo(IEnumerable<ChargedWork> work) =>
-        [.. work.Where(w => WasUndone(w) && !IsParking(w) && !_contested.Contains(w.Work.Key.Uid) && !IsInDoubt(w)).Select(w => w.Work.Key)];
+        [
+            .. work.Where(w => WasUndone(w) && !IsParking(w) && !_contested.Contains(w.Work.Key.Uid) && !IsInDoubt(w))
+                .Select(w => w.Work.Key),
+        ];
 
-    /// <summary>While nothing can be foreseen, or it waits in a queue, nobody knows whether it may run: its record stays until that is known.</summary>
-    private bool IsInDoubt(ChargedWork item) => item.IsActiveJob && (budget.ForecastDoubt is not null || item.Work.Estimate.Stale || item.Work.WaitsIn is not null);
+    /// <summary>
+    /// While nothing can be foreseen, or it waits in a queue, nobody knows whether it may run: its record stays until that is known.
+    /// </summary>
+    private bool IsInDoubt(ChargedWork item) =>
+        item.IsActiveJob && (budget.ForecastDoubt is not null || item.Work.Estimate.Stale || item.Work.WaitsIn is not null);
 
     public void Warn(string reason, string key, string sentence, IEnumerable<ChargedWork> about) =>
-        _warnings.Add(new(reason, key, sentence, Warning: true) { About = budget.Observes ? [] : [.. about.Select(item => item.Work.Key).Take(GrowthRisk.MostWorkloads)] });
+        _warnings.Add(
+            new(reason, key, sentence, Warning: true)
+            {
+                About = budget.Observes ? [] : [.. about.Select(item => item.Work.Key).Take(GrowthRisk.MostWorkloads)],
+            }
+        );
 
     public IReadOnlyList<WorkloadVerdict> Verdicts(IEnumerable<ChargedWork> work, Outlook outlook) =>
         work.Select(item =>
-        {
-            var (reason, sentence) = _found.TryGetValue(item.Work.Key.Uid, out var found) ? found : Unasked(item);
-            if (item.Work.State == WorkloadState.Parked && !_acted.Contains(item.Work.Key.Uid)) sentence = Sentences.With(sentence, item.Work);
-            if (budget.Observes) sentence = Sentences.Observed(sentence) + (item.Work.State == WorkloadState.Parked && budget.ReleasedAt is null ? Sentences.NothingResumes : "");
-            var counts = item.Work.State is WorkloadState.Running or WorkloadState.Pending;
-            // A job of known length is shown at its likely end; everything else as the projection counts it.
-            var toCome = item.Charge.KnownLength || !counts ? item.Charge.Mid : outlook.ToCome.GetValueOrDefault(item.Work.Key.Uid);
-            return new WorkloadVerdict
             {
-                Key = item.Work.Key,
-                Class = item.Work.Class,
-                State = item.Work.State,
-                Gpus = item.Work.Gpus,
-                Rate = item.Work.Rate,
-                Spent = item.Work.Spent,
-                CostToFinish = toCome,
-                Projected = counts ? item.Work.Spent + toCome : item.Work.Spent,
-                Estimate = item.Work.Estimate,
-                MeteredBy = item.Work.MeteredBy,
-                Reason = reason,
-                Sentence = item.Work.State == WorkloadState.Parked && !IsDecidedToResume(item) ? sentence + Sentences.AndOthers(item.Work) : sentence,
-                HeldBy = item.Work.IsHeldByOther ? item.Work.HeldBy : null,
-                EnoughLimit = _enough.TryGetValue(item.Work.Key.Uid, out var limit) ? limit : null,
-                UnitCosts = item.Work.UnitCosts,
-            };
-        }).ToArray();
+                var (reason, sentence) = _found.TryGetValue(item.Work.Key.Uid, out var found) ? found : Unasked(item);
+                if (item.Work.State == WorkloadState.Parked && !_acted.Contains(item.Work.Key.Uid))
+                    sentence = Sentences.With(sentence, item.Work);
+                if (budget.Observes)
+                    sentence =
+                        Sentences.Observed(sentence)
+                        + (item.Work.State == WorkloadState.Parked && budget.ReleasedAt is null ? Sentences.NothingResumes : "");
+                var counts = item.Work.State is WorkloadState.Running or WorkloadState.Pending;
+                // A job of known length is shown at its likely end; everything else as the projection counts it.
+                var toCome = item.Charge.KnownLength || !counts ? item.Charge.Mid : outlook.ToCome.GetValueOrDefault(item.Work.Key.Uid);
+                return new WorkloadVerdict
+                {
+                    Key = item.Work.Key,
+                    Class = item.Work.Class,
+                    State = item.Work.State,
+                    Gpus = item.Work.Gpus,
+                    Rate = item.Work.Rate,
+                    Spent = item.Work.Spent,
+                    CostToFinish = toCome,
+                    Projected = counts ? item.Work.Spent + toCome : item.Work.Spent,
+                    Estimate = item.Work.Estimate,
+                    MeteredBy = item.Work.MeteredBy,
+                    Reason = reason,
+                    Sentence =
+                        item.Work.State == WorkloadState.Parked && !IsDecidedToResume(item)
+                            ? sentence + Sentences.AndOthers(item.Work)
+                            : sentence,
+                    HeldBy = item.Work.IsHeldByOther ? item.Work.HeldBy : null,
+                    EnoughLimit = _enough.TryGetValue(item.Work.Key.Uid, out var limit) ? limit : null,
+                    UnitCosts = item.Work.UnitCosts,
+                };
+            })
+            .ToArray();
 
     private (string Reason, string Sentence) Unasked(ChargedWork item)
     {

@@ -9,14 +9,33 @@ public static class PriceTrust
     {
         var (reason, doubt, note) = budget switch
         {
-            { PricesUntrusted: { } untrusted } => (Reasons.PricesUntrusted, untrusted, $"Forecasts pause: {untrusted}. Work runs on at the last trusted prices, and the limit holds at them."),
-            { UnpricedProducts.Count: > 0 } => (Reasons.Unpriced, budget.ForecastDoubt, $"Forecasts pause: {budget.ForecastDoubt}. That work is not counted; what has a price is held to the limit as before."),
-            { ChargedAsOnDemand.Count: > 0 } => (Reasons.ChargedAsOnDemand, $"{Reasons.ChargedAsOnDemand}: {string.Join(", ", budget.ChargedAsOnDemand)}", AsOnDemand(budget.ChargedAsOnDemand)),
+            { PricesUntrusted: { } untrusted } => (
+                Reasons.PricesUntrusted,
+                untrusted,
+                $"Forecasts pause: {untrusted}. Work runs on at the last trusted prices, and the limit holds at them."
+            ),
+            { UnpricedProducts.Count: > 0 } => (
+                Reasons.Unpriced,
+                budget.ForecastDoubt,
+                $"Forecasts pause: {budget.ForecastDoubt}. That work is not counted; what has a price is held to the limit as before."
+            ),
+            { ChargedAsOnDemand.Count: > 0 } => (
+                Reasons.ChargedAsOnDemand,
+                $"{Reasons.ChargedAsOnDemand}: {string.Join(", ", budget.ChargedAsOnDemand)}",
+                AsOnDemand(budget.ChargedAsOnDemand)
+            ),
             _ => (Reasons.PricesTrusted, null, "The prices are trusted again; forecasts go on."),
         };
         var told = memory.Announced.FirstOrDefault(one => one.StartsWith(Prefix, StringComparison.Ordinal));
-        if (told is null && doubt is null || told is not null && told == Prefix + doubt) return [];
-        memory = memory with { Announced = [.. memory.Announced.Where(one => one != told).Concat(doubt is null ? [] : [Prefix + doubt]).Order(StringComparer.Ordinal)] };
+        if (told is null && doubt is null || told is not null && told == Prefix + doubt)
+            return [];
+        memory = memory with
+        {
+            Announced =
+            [
+                .. memory.Announced.Where(one => one != told).Concat(doubt is null ? [] : [Prefix + doubt]).Order(StringComparer.Ordinal),
+            ],
+        };
         return [new(reason, $"{budget.Window.Key}/{doubt ?? told}", note, Warning: doubt is not null)];
     }
 

@@ -47,23 +47,35 @@ public static class Reasoning
         var work = ChargedWork.Of(budget);
         var verdicts = decision.Workloads.ToDictionary(verdict => verdict.Key.Uid, StringComparer.Ordinal);
         string[] comes = [.. ResumeRule.InOrder(work).Select(item => item.Work.Key.Uid)];
-        string[] goes = [.. Victims.InOrder(work.Where(item => item is { IsActiveJob: true, Parkable: true }), budget, memory).Select(item => item.Work.Key.Uid)];
-        return [.. work
-            .OrderBy(item => Place(comes, item) ?? int.MaxValue).ThenBy(item => Place(goes, item) ?? int.MaxValue)
-            .Select((item, i) => new WorkReasoning
-            {
-                Verdict = verdicts[item.Work.Key.Uid],
-                ResumeOrder = Place(comes, item),
-                ParkOrder = Place(goes, item),
-                Turn = Place(goes, item) is null ? null : Victims.TurnOf(item, budget, memory),
-                Priority = item.Work.Priority,
-                PriorityWithin = item.Work.PriorityWithin,
-                Lost = Victims.Lost(item),
-                Saves = item.Work.Class == WorkClass.Training ? Amount.Max(Amount.Zero, Victims.Saves(item)) : Amount.Zero,
-                Consequence = item.Work.Consequence,
-                Changes = i < searched ? WhatWouldChange.Of(budget, item.Work.Key.Uid) : null,
-            })];
+        string[] goes =
+        [
+            .. Victims
+                .InOrder(work.Where(item => item is { IsActiveJob: true, Parkable: true }), budget, memory)
+                .Select(item => item.Work.Key.Uid),
+        ];
+        return
+        [
+            .. work.OrderBy(item => Place(comes, item) ?? int.MaxValue)
+                .ThenBy(item => Place(goes, item) ?? int.MaxValue)
+                .Select(
+                    (item, i) =>
+                        new WorkReasoning
+                        {
+                            Verdict = verdicts[item.Work.Key.Uid],
+                            ResumeOrder = Place(comes, item),
+                            ParkOrder = Place(goes, item),
+                            Turn = Place(goes, item) is null ? null : Victims.TurnOf(item, budget, memory),
+                            Priority = item.Work.Priority,
+                            PriorityWithin = item.Work.PriorityWithin,
+                            Lost = Victims.Lost(item),
+                            Saves = item.Work.Class == WorkClass.Training ? Amount.Max(Amount.Zero, Victims.Saves(item)) : Amount.Zero,
+                            Consequence = item.Work.Consequence,
+                            Changes = i < searched ? WhatWouldChange.Of(budget, item.Work.Key.Uid) : null,
+                        }
+                ),
+        ];
     }
 
-    private static int? Place(string[] order, ChargedWork item) => Array.IndexOf(order, item.Work.Key.Uid) is >= 0 and var place ? place + 1 : null;
+    private static int? Place(string[] order, ChargedWork item) =>
+        Array.IndexOf(order, item.Work.Key.Uid) is >= 0 and var place ? place + 1 : null;
 }

@@ -115,10 +115,14 @@ public static class Reasons
     /// <summary>Nodes have a resource that looks like a GPU and is not in the table of GPUs.</summary>
     public const string UnknownGpuResource = "UnknownGpuResource";
 
-    /// <summary>Spot or reserved nodes are charged at a rate that is meant for on-demand: amounts are an upper bound, and forecasts go on.</summary>
+    /// <summary>
+    /// Spot or reserved nodes are charged at a rate that is meant for on-demand: amounts are an upper bound, and forecasts go on.
+    /// </summary>
     public const string ChargedAsOnDemand = "ChargedAsOnDemand";
 
-    /// <summary>The price book says something that its guard does not let pass, or there is no book: the last trusted prices go on.</summary>
+    /// <summary>
+    /// The price book says something that its guard does not let pass, or there is no book: the last trusted prices go on.
+    /// </summary>
     public const string PricesUntrusted = "PricesUntrusted";
     public const string PricesTrusted = "PricesTrusted";
     public const string AllParkable = "AllParkable";

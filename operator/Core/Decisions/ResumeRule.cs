@@ -11,8 +11,9 @@ namespace Bursar.Core.Decisions;
 /// </summary>
 /// <remarks>
 /// <para>No flapping. Between two suspensions of one job by forecast stands an event in the world that came after the first (the limit or a
-/// top-up rose, a new window began, other work ended, the available amount rose by the headroom, its rate fell, its length became known, its
-/// owner approved, somebody else resumed it), or ten minutes in which its high estimate with headroom fitted at every evaluation.</para>
+/// top-up rose, a new window began, other work ended, the available amount rose by the headroom, its rate fell, its length became known,
+/// its owner approved, somebody else resumed it), or ten minutes in which its high estimate with headroom fitted at every
+/// evaluation.</para>
 /// <para>A suspended job leaves that state by a resume alone (or by someone else's hand), and a resume spends its cause: the next
 /// suspension records the window, the limit, the count of ended work, the available amount, the rate and the approval of its own moment.
 /// An estimate that leaps is no cause. One that has fallen for good is, after the ten minutes.</para>
@@ -42,25 +43,51 @@ public static class ResumeRule
             var fits = free && needed <= balance.Limit;
             if (fits && cause is null && budget.ForecastDoubt is null && HasImproved(item.Work.Parked!, balance, Alone(item, plan, work)))
             {
-                var since = memory.FitsSince.TryGetValue(item.Work.Key.Uid, out var known) && known >= item.Work.Parked!.Since ? known : budget.Now;
+                var since =
+                    memory.FitsSince.TryGetValue(item.Work.Key.Uid, out var known) && known >= item.Work.Parked!.Since ? known : budget.Now;
                 plan.FitsSince[item.Work.Key.Uid] = since;
-                if (budget.Now - since >= WaitOf(item.Work.Parked!)) cause = Reasons.FitsAgain;
+                if (budget.Now - since >= WaitOf(item.Work.Parked!))
+                    cause = Reasons.FitsAgain;
             }
-            if (item.Work.Rate is null) plan.Keep(item, Reasons.Unpriced, Sentences.Kept(item, Reasons.Unpriced, budget));
-            else if (NeverFits(item, budget, balance)) plan.Keep(item, Reasons.NeverFits, Sentences.NeverFits(item, plan, NeededInEmptyWindow(item, budget), NamedLimit(item, plan, work)));
-            else if (cause != Reasons.Approved && budget.Terms.Resume == ResumePolicy.Manual) plan.Keep(item, Reasons.WaitsForApproval, Sentences.WaitsForApproval(item, plan, MustRise(), MustRise() ? NamedLimit(item, plan, work) : null));
-            else if (cause != Reasons.Approved && HoldRule.IsHeld(item, budget)) plan.Keep(item, Reasons.UnknownDuration, Sentences.HeldUnknown(item, budget));
-            else if (budget.ForecastDoubt is not null) plan.Keep(item, Reasons.ForecastPaused, Sentences.Paused(budget));
+            if (item.Work.Rate is null)
+                plan.Keep(item, Reasons.Unpriced, Sentences.Kept(item, Reasons.Unpriced, budget));
+            else if (NeverFits(item, budget, balance))
+                plan.Keep(
+                    item,
+                    Reasons.NeverFits,
+                    Sentences.NeverFits(item, plan, NeededInEmptyWindow(item, budget), NamedLimit(item, plan, work))
+                );
+            else if (cause != Reasons.Approved && budget.Terms.Resume == ResumePolicy.Manual)
+                plan.Keep(
+                    item,
+                    Reasons.WaitsForApproval,
+                    Sentences.WaitsForApproval(item, plan, MustRise(), MustRise() ? NamedLimit(item, plan, work) : null)
+                );
+            else if (cause != Reasons.Approved && HoldRule.IsHeld(item, budget))
+                plan.Keep(item, Reasons.UnknownDuration, Sentences.HeldUnknown(item, budget));
+            else if (budget.ForecastDoubt is not null)
+                plan.Keep(item, Reasons.ForecastPaused, Sentences.Paused(budget));
             else if (fits && cause is not null)
             {
                 free = false;
                 plan.Resume(item, cause, Sentences.Resumed(item, budget, balance, Needed(item, budget), cause));
-                memory = Admissions.Resumed(item, item.Charge.Mid, budget, memory, item.Work.Parked!.FitResumes + (cause == Reasons.FitsAgain ? 1 : 0));
+                memory = Admissions.Resumed(
+                    item,
+                    item.Charge.Mid,
+                    budget,
+                    memory,
+                    item.Work.Parked!.FitResumes + (cause == Reasons.FitsAgain ? 1 : 0)
+                );
             }
             else
             {
-                plan.Keep(item, Reasons.WaitsForMoney, MustRise() ? Sentences.Waits(item, plan, Needed(item, budget), NamedLimit(item, plan, work))
-                    : Sentences.WaitsThoughItFits(item, plan, Needed(item, budget), othersFirst: cause is not null || !free));
+                plan.Keep(
+                    item,
+                    Reasons.WaitsForMoney,
+                    MustRise()
+                        ? Sentences.Waits(item, plan, Needed(item, budget), NamedLimit(item, plan, work))
+                        : Sentences.WaitsThoughItFits(item, plan, Needed(item, budget), othersFirst: cause is not null || !free)
+                );
             }
 
             bool MustRise() => needed > balance.Limit || LimitRule.IsReached(balance) || balance.FloorExceedsLimit;
@@ -83,39 +110,54 @@ public static class ResumeRule
     public static IEnumerable<ChargedWork> InOrder(IEnumerable<ChargedWork> work) =>
         work.Where(IsSuspended).Order(InTurn(DateTimeOffset.MaxValue));
 
-    private static bool IsSuspended(ChargedWork item) => item.Work is { Parked: not null } and ({ State: WorkloadState.Parked } or { NotFollowed: true });
+    private static bool IsSuspended(ChargedWork item) =>
+        item.Work is { Parked: not null } and ({ State: WorkloadState.Parked } or { NotFollowed: true });
 
     /// <summary>Orders workloads by priority, then the oldest first.</summary>
-    private static Comparer<ChargedWork> InTurn(DateTimeOffset now) => Comparer<ChargedWork>.Create((one, other) =>
-    {
-        var order = other.Work.Priority.CompareTo(one.Work.Priority);
-        if (order == 0) order = other.Work.PriorityWithin.CompareTo(one.Work.PriorityWithin);
-        if (order == 0) order = one.Work.CreatedAt.CompareTo(other.Work.CreatedAt);
-        if (order == 0) order = (one.Work.Parked?.Since ?? now).CompareTo(other.Work.Parked?.Since ?? now);
-        if (order == 0) order = string.CompareOrdinal(one.Work.Key.Name, other.Work.Key.Name);
-        return order != 0 ? order : string.CompareOrdinal(one.Work.Key.Uid, other.Work.Key.Uid);
-    });
+    private static Comparer<ChargedWork> InTurn(DateTimeOffset now) =>
+        Comparer<ChargedWork>.Create(
+            (one, other) =>
+            {
+                var order = other.Work.Priority.CompareTo(one.Work.Priority);
+                if (order == 0)
+                    order = other.Work.PriorityWithin.CompareTo(one.Work.PriorityWithin);
+                if (order == 0)
+                    order = one.Work.CreatedAt.CompareTo(other.Work.CreatedAt);
+                if (order == 0)
+                    order = (one.Work.Parked?.Since ?? now).CompareTo(other.Work.Parked?.Since ?? now);
+                if (order == 0)
+                    order = string.CompareOrdinal(one.Work.Key.Name, other.Work.Key.Name);
+                return order != 0 ? order : string.CompareOrdinal(one.Work.Key.Uid, other.Work.Key.Uid);
+            }
+        );
 
     /// <summary>
     /// The limit that a resume is tested against: all that is spent, being stopped and reserved (at the likely end, whatever the forecast
-    /// tests: a resume must not lean on hope), and what it needs itself; in a rolling window fifteen minutes of everything else that runs beside it too.
-    /// A limit that is named holds an hour of that.
+    /// tests: a resume must not lean on hope), and what it needs itself; in a rolling window fifteen minutes of everything else that runs
+    /// beside it too. A limit that is named holds an hour of that.
     /// </summary>
-    public static Amount LimitToResume(ChargedWork item, Plan plan, IReadOnlyList<ChargedWork> work) => LimitToResume(item, plan, work, plan.Balance.FloorClaims, withBeside: false);
+    public static Amount LimitToResume(ChargedWork item, Plan plan, IReadOnlyList<ChargedWork> work) =>
+        LimitToResume(item, plan, work, plan.Balance.FloorClaims, withBeside: false);
 
     /// <summary>
     /// The limit that a message names as enough to resume the work now; null where no limit alone is. It holds the suspended work that
     /// comes first and fits it too, what the stop itself costs, and what everything else spends in the next <see cref="NamedFor"/>, and is
-    /// rounded up to three digits. The amount named when the work was suspended is repeated for as long as it is enough and not far too much.
-    /// It is an amount of the present window, and none is named shortly before that ends (<see cref="WindowEndsSoon"/>).
+    /// rounded up to three digits. The amount named when the work was suspended is repeated for as long as it is enough and not far too
+    /// much. It is an amount of the present window, and none is named shortly before that ends (<see cref="WindowEndsSoon"/>).
     /// </summary>
     public static Amount? NamedLimit(ChargedWork item, Plan plan, IReadOnlyList<ChargedWork> work)
     {
         var (budget, balance) = (plan.Budget, plan.Balance);
         var alone = Amount.Max(Alone(item, plan, work), NeededInEmptyWindow(item, budget));
-        if (item.Work.Rate is not { } rate || budget.ForecastDoubt is not null || HoldRule.IsHeld(item, budget) || WindowEndsSoon(item, budget)
+        if (
+            item.Work.Rate is not { } rate
+            || budget.ForecastDoubt is not null
+            || HoldRule.IsHeld(item, budget)
+            || WindowEndsSoon(item, budget)
             // In Observe mode nothing resumes, whatever the limit is.
-            || budget.Observes && item.Work.State == WorkloadState.Parked) return null;
+            || budget.Observes && item.Work.State == WorkloadState.Parked
+        )
+            return null;
         // The workload spends this until it is stopped, and once more after it resumes.
         var stop = item.Work.State == WorkloadState.Parked ? Amount.Zero : rate.For(Charge.StopTime(item.Work, budget));
         var growth = Beside(item, plan, work).Aggregate(stop + stop, (sum, other) => sum + other.Work.BurnRate.For(HoldsFor(item, budget)));
@@ -124,29 +166,64 @@ public static class ResumeRule
         var order = plan.ByTurn(() => work.Order(turns));
         var first = order
             .TakeWhile(other => other != item)
-            .Where(other => (IsSuspended(other) || Leaves(plan, other)) && other.Work.Rate is not null && !IsNoLongerHeld(other.Work, budget)).ToArray();
-        // Running workloads that may be suspended soon leave their part to those ahead, and need as much as any suspended workload where they come first.
-        ChargedWork[] soon = [.. order.Where(other => other != item && other.Parkable && CountsAsRunning(other, plan) && (CourseOf(plan, work).Suspends || plan.IsLeaving(other)))];
+            .Where(other =>
+                (IsSuspended(other) || Leaves(plan, other)) && other.Work.Rate is not null && !IsNoLongerHeld(other.Work, budget)
+            )
+            .ToArray();
+        // Running workloads that may be suspended soon leave their part to those ahead, and need as much as any suspended workload where
+        // they come first.
+        ChargedWork[] soon =
+        [
+            .. order.Where(other =>
+                other != item && other.Parkable && CountsAsRunning(other, plan) && (CourseOf(plan, work).Suspends || plan.IsLeaving(other))
+            ),
+        ];
         growth = soon.Where(other => turns.Compare(other, item) < 0)
-            .Aggregate(growth, (sum, other) => sum + Amount.Max(Amount.Zero, Needed(other, budget) + other.Charge.StopCost - CountsWith(other, item, budget)));
+            .Aggregate(growth, (sum, other) =>
+                sum + Amount.Max(Amount.Zero, Needed(other, budget) + other.Charge.StopCost - CountsWith(other, item, budget))
+            );
         // Workloads behind it that fit the present limit may resume before that is raised.
-        var after = order.SkipWhile(other => other != item).Skip(1).Where(other => IsSuspended(other) && other.Work.Rate is not null && !IsNoLongerHeld(other.Work, budget)).ToArray();
-        var behind = budget.Terms.Window.Period == WindowPeriod.Rolling ? TakenOfRolling(after, plan) : Taken(after, balance.Limit, balance.Limit, plan, work);
+        var after = order
+            .SkipWhile(other => other != item)
+            .Skip(1)
+            .Where(other => IsSuspended(other) && other.Work.Rate is not null && !IsNoLongerHeld(other.Work, budget))
+            .ToArray();
+        var behind =
+            budget.Terms.Window.Period == WindowPeriod.Rolling
+                ? TakenOfRolling(after, plan)
+                : Taken(after, balance.Limit, balance.Limit, plan, work);
         // Stops may cost less than they are counted with, and their own test does not hold what runs beside them.
-        var stops = first.Length == 0 ? Amount.Zero
-            : Beside(item, plan, work).Aggregate(balance.OverspendBound + balance.Ending, (sum, other) => sum + other.Work.BurnRate.For(Charge.LeastRun))
-                + soon.Aggregate(CountsAsRunning(item, plan) ? CountsWith(item, item, budget) : Amount.Zero, (sum, other) => sum + CountsWith(other, item, budget));
-        Amount enough, least = alone;
+        var stops =
+            first.Length == 0
+                ? Amount.Zero
+                : Beside(item, plan, work)
+                    .Aggregate(balance.OverspendBound + balance.Ending, (sum, other) => sum + other.Work.BurnRate.For(Charge.LeastRun))
+                    + soon.Aggregate(CountsAsRunning(item, plan) ? CountsWith(item, item, budget) : Amount.Zero, (sum, other) =>
+                        sum + CountsWith(other, item, budget)
+                    );
+        Amount enough,
+            least = alone;
         for (var round = 0; ; round++)
         {
             enough = (least + growth + least.Percent(1)).RoundUp();
             // Each round a higher limit may let more workloads fit. After a few of them all count, which is enough and ends.
-            var taken = round < 4 ? Taken(first, enough + stops, enough, plan, work) : first.Aggregate(Amount.Zero, (sum, other) => sum + Needed(other, budget));
-            if (alone + behind + taken <= least) break;
+            var taken =
+                round < 4
+                    ? Taken(first, enough + stops, enough, plan, work)
+                    : first.Aggregate(Amount.Zero, (sum, other) => sum + Needed(other, budget));
+            if (alone + behind + taken <= least)
+                break;
             least = alone + behind + taken;
         }
-        return plan.NameLimit(item, item.Work.Parked is { EnoughLimit: { } named } && named > balance.Limit && (named <= enough + enough.Percent(10) || budget.Now - item.Work.Parked.Since <= NamedFor)
-            && alone + behind + growth + Taken(first, named + stops, named, plan, work) <= named ? named : enough);
+        return plan.NameLimit(
+            item,
+            item.Work.Parked is { EnoughLimit: { } named }
+            && named > balance.Limit
+            && (named <= enough + enough.Percent(10) || budget.Now - item.Work.Parked.Since <= NamedFor)
+            && alone + behind + growth + Taken(first, named + stops, named, plan, work) <= named
+                ? named
+                : enough
+        );
     }
 
     /// <summary>
@@ -162,27 +239,47 @@ public static class ResumeRule
 
     /// <summary>The time in which a named limit must be enough, at the present rate of everything that runs.</summary>
     /// <param name="Suspends">Whether the forecast or the limit may suspend running work.</param>
-    /// <param name="Lapses">The amount that is reserved now for work that runs past the end of the window, and not spent because its pods do not run.</param>
+    /// <param name="Lapses">The amount that is reserved now for work that runs past the end of the window, and not spent because its pods
+    /// do not run.</param>
     public sealed record Course(bool Suspends, Amount Lapses);
 
     private static Course CourseOf(Plan plan, IReadOnlyList<ChargedWork> work)
     {
-        if (plan.Course is { } known) return known;
+        if (plan.Course is { } known)
+            return known;
         var (budget, balance, later) = (plan.Budget, plan.Balance, Later(plan.Budget));
         ChargedWork[] runs = [.. work.Where(item => CountsAsRunning(item, plan))];
-        var suspends = runs.Aggregate(balance.Spent + balance.OverspendBound, (sum, item) => sum + item.Work.BurnRate.For(NamedFor)) >= balance.Allowed
-            || ForecastAhead.Needed(budget, balance, work.Where(item => Leaves(plan, item)), ForecastRule.Claims(runs.Where(item => item.IsActiveJob), budget), runs, NamedFor) > balance.Allowed;
+        var suspends =
+            runs.Aggregate(balance.Spent + balance.OverspendBound, (sum, item) => sum + item.Work.BurnRate.For(NamedFor)) >= balance.Allowed
+            || ForecastAhead.Needed(
+                budget,
+                balance,
+                work.Where(item => Leaves(plan, item)),
+                ForecastRule.Claims(runs.Where(item => item.IsActiveJob), budget),
+                runs,
+                NamedFor
+            ) > balance.Allowed;
         var lapses = runs.Aggregate(Amount.Zero, (sum, item) =>
-            sum + Amount.Max(Amount.Zero, item.Charge.Mid - Amount.Min(item.Charge.Mid, (item.Work.Rate ?? HourlyCost.Zero).For(later)) - item.Work.BurnRate.For(NamedFor)));
+            sum
+            + Amount.Max(
+                Amount.Zero,
+                item.Charge.Mid
+                    - Amount.Min(item.Charge.Mid, (item.Work.Rate ?? HourlyCost.Zero).For(later))
+                    - item.Work.BurnRate.For(NamedFor)
+            )
+        );
         return plan.Course = new(suspends, lapses);
     }
 
     /// <summary>The rest of the window after the time in which a named limit must be enough.</summary>
-    private static TimeSpan Later(BudgetSnapshot budget) => Charge.Horizon(budget) is var horizon && horizon > NamedFor ? horizon - NamedFor : TimeSpan.Zero;
+    private static TimeSpan Later(BudgetSnapshot budget) =>
+        Charge.Horizon(budget) is var horizon && horizon > NamedFor ? horizon - NamedFor : TimeSpan.Zero;
 
     /// <summary>The amount that running work counts with where the limit for other work is tested.</summary>
     private static Amount CountsWith(ChargedWork other, ChargedWork item, BudgetSnapshot budget) =>
-        other.Charge.KnownLength || Charge.ReservesWindow(other.Work, budget) || !(other.Work.BurnRate > HourlyCost.Zero) ? other.Charge.Mid : other.Work.BurnRate.For(Run(item, Charge.Horizon(budget)));
+        other.Charge.KnownLength || Charge.ReservesWindow(other.Work, budget) || !(other.Work.BurnRate > HourlyCost.Zero)
+            ? other.Charge.Mid
+            : other.Work.BurnRate.For(Run(item, Charge.Horizon(budget)));
 
     /// <summary>
     /// The amount that the workloads ahead in the queue use of a limit. Each counts where it may fit, with all it may need.
@@ -194,7 +291,8 @@ public static class ResumeRule
     /// <param name="work">All workloads of the budget.</param>
     private static Amount Taken(IReadOnlyList<ChargedWork> first, Amount sum, Amount limit, Plan plan, IReadOnlyList<ChargedWork> work)
     {
-        Amount likely = Amount.Zero, most = Amount.Zero;
+        Amount likely = Amount.Zero,
+            most = Amount.Zero;
         // A workload that runs past the end of the window needs less of it when the limit is raised.
         var (budget, later) = (plan.Budget, Later(plan.Budget));
         sum += CourseOf(plan, work).Lapses;
@@ -202,8 +300,12 @@ public static class ResumeRule
         {
             var needed = Needed(other, budget);
             // A rolling sum is no plain sum: there all of them count.
-            var fits = budget.Terms.Window.Period == WindowPeriod.Rolling || Alone(other, plan, work) - needed + Needed(other, budget, later) + likely <= sum && NeededInEmptyWindow(other, budget) <= limit;
-            if (!fits) continue;
+            var fits =
+                budget.Terms.Window.Period == WindowPeriod.Rolling
+                || Alone(other, plan, work) - needed + Needed(other, budget, later) + likely <= sum
+                    && NeededInEmptyWindow(other, budget) <= limit;
+            if (!fits)
+                continue;
             likely += other.Charge.KnownLength ? Amount.Min(other.Charge.Mid, other.Work.Rate!.Value.For(later)) : Amount.Zero;
             most += needed;
         }
@@ -216,55 +318,103 @@ public static class ResumeRule
     /// holds everything that begins now.
     /// </summary>
     private static Amount TakenOfRolling(IEnumerable<ChargedWork> behind, Plan plan) =>
-        Amount.Min(plan.Balance.Limit, behind.Where(other => !NeverFits(other, plan.Budget, plan.Balance)).Aggregate(Amount.Zero, (sum, other) => sum + Needed(other, plan.Budget)));
+        Amount.Min(
+            plan.Balance.Limit,
+            behind
+                .Where(other => !NeverFits(other, plan.Budget, plan.Balance))
+                .Aggregate(Amount.Zero, (sum, other) => sum + Needed(other, plan.Budget))
+        );
 
     private static Amount Alone(ChargedWork item, Plan plan, IReadOnlyList<ChargedWork> work) =>
-        plan.NeededAlone.TryGetValue(item.Work.Key.Uid, out var known) ? known : plan.NeededAlone[item.Work.Key.Uid] = LimitToResume(item, plan, work, plan.Balance.AllFloorClaims, withBeside: true);
+        plan.NeededAlone.TryGetValue(item.Work.Key.Uid, out var known)
+            ? known
+            : plan.NeededAlone[item.Work.Key.Uid] = LimitToResume(item, plan, work, plan.Balance.AllFloorClaims, withBeside: true);
 
-    private static Amount LimitToResume(ChargedWork item, Plan plan, IReadOnlyList<ChargedWork> work, IReadOnlyList<Claim> floor, bool withBeside)
+    private static Amount LimitToResume(
+        ChargedWork item,
+        Plan plan,
+        IReadOnlyList<ChargedWork> work,
+        IReadOnlyList<Claim> floor,
+        bool withBeside
+    )
     {
         var budget = plan.Budget;
-        var others = work.Where(w => w.IsActiveJob && w.Work.Key.Uid != item.Work.Key.Uid && !Leaves(plan, w) && !Balance.Lends(w.Work, budget)).ToArray();
+        var others = work.Where(w =>
+                w.IsActiveJob && w.Work.Key.Uid != item.Work.Key.Uid && !Leaves(plan, w) && !Balance.Lends(w.Work, budget)
+            )
+            .ToArray();
         var rolling = budget.Terms.Window.Period == WindowPeriod.Rolling;
         var run = Run(item, Charge.Horizon(budget));
         // Older spending that leaves a rolling window hides what runs beside it, which then brings it to the limit within seconds.
-        if (!withBeside) run = !rolling ? TimeSpan.Zero : run < NamedFor ? run : NamedFor;
+        if (!withBeside)
+            run =
+                !rolling ? TimeSpan.Zero
+                : run < NamedFor ? run
+                : NamedFor;
         var beside = Beside(item, plan, work).Select(other => new Claim(other.Work.BurnRate, other.Work.BurnRate.For(run)));
         // Workloads that are being stopped, or are about to be, cost their stop.
-        var ending = plan.Balance.Ending + work.Where(w => w.Work.Key.Uid != item.Work.Key.Uid && w.Work.State is WorkloadState.Running or WorkloadState.Pending && Leaves(plan, w)).Aggregate(Amount.Zero, (sum, w) => sum + w.Charge.StopCost);
-        var needed = Projection.Of(budget,
-        [
-            .. floor,
-            .. plan.Balance.ReleasedClaims,
-            .. others.Where(w => run == TimeSpan.Zero || w.Charge.KnownLength || Charge.ReservesWindow(w.Work, budget) || !(w.Work.BurnRate > HourlyCost.Zero))
-                .Select(w => new Claim(w.Work.Rate ?? HourlyCost.Zero, w.Charge.Mid)),
-            .. beside,
-            new(item.Work.Rate ?? HourlyCost.Zero, Needed(item, budget)),
-            new(HourlyCost.Zero, ending),
-        ]);
+        var ending =
+            plan.Balance.Ending
+            + work.Where(w =>
+                    w.Work.Key.Uid != item.Work.Key.Uid && w.Work.State is WorkloadState.Running or WorkloadState.Pending && Leaves(plan, w)
+                )
+                .Aggregate(Amount.Zero, (sum, w) => sum + w.Charge.StopCost);
+        var needed = Projection.Of(
+            budget,
+            [
+                .. floor,
+                .. plan.Balance.ReleasedClaims,
+                .. others
+                    .Where(w =>
+                        run == TimeSpan.Zero
+                        || w.Charge.KnownLength
+                        || Charge.ReservesWindow(w.Work, budget)
+                        || !(w.Work.BurnRate > HourlyCost.Zero)
+                    )
+                    .Select(w => new Claim(w.Work.Rate ?? HourlyCost.Zero, w.Charge.Mid)),
+                .. beside,
+                new(item.Work.Rate ?? HourlyCost.Zero, Needed(item, budget)),
+                new(HourlyCost.Zero, ending),
+            ]
+        );
         // The limit test would suspend it again at once; in a rolling window, on the way to the peak.
-        var stops = work.Where(w => w is { Parkable: true, Work.State: WorkloadState.Running or WorkloadState.Pending } && !Leaves(plan, w)).Aggregate(Charge.StopCostOnceRunning(item.Work, budget), (sum, w) => sum + w.Charge.StopCost);
+        var stops = work.Where(w => w is { Parkable: true, Work.State: WorkloadState.Running or WorkloadState.Pending } && !Leaves(plan, w))
+            .Aggregate(Charge.StopCostOnceRunning(item.Work, budget), (sum, w) => sum + w.Charge.StopCost);
         return rolling ? needed + stops : Amount.Max(needed, budget.Spent + stops + ending);
     }
 
-    private static bool CountsAsRunning(ChargedWork item, Plan plan) => item.Work.State is WorkloadState.Running or WorkloadState.Pending && !Leaves(plan, item);
+    private static bool CountsAsRunning(ChargedWork item, Plan plan) =>
+        item.Work.State is WorkloadState.Running or WorkloadState.Pending && !Leaves(plan, item);
 
     /// <summary>
-    /// Whether this decision stops the work. What keeps one workload running must hold all that run on: in Observe mode everything does, and so does
-    /// work that is asked for a checkpoint when the limit is raised before it is suspended.
+    /// Whether this decision stops the work. What keeps one workload running must hold all that run on: in Observe mode everything does,
+    /// and so does work that is asked for a checkpoint when the limit is raised before it is suspended.
     /// </summary>
-    private static bool Leaves(Plan plan, ChargedWork item) => !plan.Budget.Observes && plan.IsLeaving(item) && CheckpointRule.StepOf(item, plan) == CheckpointStep.Stop;
+    private static bool Leaves(Plan plan, ChargedWork item) =>
+        !plan.Budget.Observes && plan.IsLeaving(item) && CheckpointRule.StepOf(item, plan) == CheckpointStep.Stop;
 
-    /// <summary>Running work that no claim counts: it has no end that is known, and this budget reserves nothing for it but its stop.</summary>
+    /// <summary>
+    /// Running work that no claim counts: it has no end that is known, and this budget reserves nothing for it but its stop.
+    /// </summary>
     private static IEnumerable<ChargedWork> Beside(ChargedWork item, Plan plan, IEnumerable<ChargedWork> work) =>
-        work.Where(w => w.Work.Key.Uid != item.Work.Key.Uid && w.Work.State is WorkloadState.Running && w.Work.BurnRate > HourlyCost.Zero && !Leaves(plan, w)
-            && (w.Work.Class == WorkClass.Training ? !w.Charge.KnownLength && !Charge.ReservesWindow(w.Work, plan.Budget) : w.Charge.Mid <= Amount.Zero));
+        work.Where(w =>
+            w.Work.Key.Uid != item.Work.Key.Uid
+            && w.Work.State is WorkloadState.Running
+            && w.Work.BurnRate > HourlyCost.Zero
+            && !Leaves(plan, w)
+            && (
+                w.Work.Class == WorkClass.Training
+                    ? !w.Charge.KnownLength && !Charge.ReservesWindow(w.Work, plan.Budget)
+                    : w.Charge.Mid <= Amount.Zero
+            )
+        );
 
     /// <summary>The high estimate plus headroom and its stop; for work of unknown length and for inference, an hour of it.</summary>
     public static Amount Needed(ChargedWork item, BudgetSnapshot budget) => Needed(item, budget, Charge.Horizon(budget));
 
     /// <summary>More than the limit even in a window that is new and all its own.</summary>
-    public static bool NeverFits(ChargedWork item, BudgetSnapshot budget, Balance balance) => NeededInEmptyWindow(item, budget) > balance.Limit;
+    public static bool NeverFits(ChargedWork item, BudgetSnapshot budget, Balance balance) =>
+        NeededInEmptyWindow(item, budget) > balance.Limit;
 
     private static Amount NeededInEmptyWindow(ChargedWork item, BudgetSnapshot budget) => Needed(item, budget, budget.Window.Length);
 
@@ -273,7 +423,8 @@ public static class ResumeRule
         var rate = item.Work.Rate ?? HourlyCost.Zero;
         var estimate = AfterResume(item);
         // The forecast test must not suspend it again at once: what it holds to the end of the window needs as much.
-        var length = item.Work.Class != WorkClass.Training ? Charge.LeastRun
+        var length =
+            item.Work.Class != WorkClass.Training ? Charge.LeastRun
             : estimate.IsKnown ? estimate.High
             : budget.Terms.UnknownDuration == UnknownDuration.RunToWindowEnd && !estimate.Stale ? horizon
             : Charge.LeastRun;
@@ -287,7 +438,10 @@ public static class ResumeRule
     /// <summary>How long other work must be paid for beside it: an hour, or as long as it runs itself.</summary>
     private static TimeSpan Run(ChargedWork item, TimeSpan horizon)
     {
-        var run = item.Work.Class == WorkClass.Training && AfterResume(item) is { IsKnown: true } estimate && estimate.High < Charge.LeastRun ? estimate.High : Charge.LeastRun;
+        var run =
+            item.Work.Class == WorkClass.Training && AfterResume(item) is { IsKnown: true } estimate && estimate.High < Charge.LeastRun
+                ? estimate.High
+                : Charge.LeastRun;
         return run < horizon ? run : horizon;
     }
 
@@ -296,8 +450,8 @@ public static class ResumeRule
         work.Exempt || work.Class != WorkClass.Training && budget.Terms.WhenExhausted == WhenExhausted.Floor;
 
     /// <summary>
-    /// Finds an event since the suspension that lets the work resume at once; null when there was none. Every event that frees money and is no
-    /// estimate is here.
+    /// Finds an event since the suspension that lets the work resume at once; null when there was none. Every event that frees money and is
+    /// no estimate is here.
     /// </summary>
     public static string? Cause(WorkloadSnapshot work, BudgetSnapshot budget, Balance balance, BudgetMemory memory)
     {
@@ -306,7 +460,9 @@ public static class ResumeRule
             : parked.WindowKey != budget.Window.Key ? Reasons.NewWindow
             : balance.Limit > parked.Limit || memory.Raised > parked.Raised ? Reasons.BudgetRaised
             : memory.Freed > parked.Freed ? Reasons.MoneyFreed
-            : HasRisen(parked, budget, balance) ? budget.Terms.Window.Period == WindowPeriod.Rolling ? Reasons.MoneyRolledOff : Reasons.MoneyFreed
+            : HasRisen(parked, budget, balance)
+                ? budget.Terms.Window.Period == WindowPeriod.Rolling ? Reasons.MoneyRolledOff
+                    : Reasons.MoneyFreed
             : work.Rate is { } rate && parked.Rate is { } then && rate < then ? Reasons.CostFell
             // Nobody knows what it waited for: it comes back as soon as it fits.
             : parked.Reason == Reasons.RecordRestored ? Reasons.RecordRestored
@@ -322,7 +478,10 @@ public static class ResumeRule
     public static bool HasRisen(ParkedSnapshot parked, BudgetSnapshot budget, Balance balance)
     {
         var step = balance.Limit.Percent(Math.Max(1, budget.Terms.HeadroomPercent));
-        if (parked.Available is { } available && balance.Available > available && balance.Available - available >= step) return true;
-        return parked.Spent is { } then ? then > budget.Spent && (budget.Spent <= Amount.Zero || then - budget.Spent >= step) : budget.Terms.Window.Period == WindowPeriod.Rolling;
+        if (parked.Available is { } available && balance.Available > available && balance.Available - available >= step)
+            return true;
+        return parked.Spent is { } then
+            ? then > budget.Spent && (budget.Spent <= Amount.Zero || then - budget.Spent >= step)
+            : budget.Terms.Window.Period == WindowPeriod.Rolling;
     }
 }

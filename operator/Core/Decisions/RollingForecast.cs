@@ -26,7 +26,8 @@ public static class RollingForecast
         foreach (var (at, sum) in RollingSum.Bends(segments, budget.Window.Length, budget.Now, budget.Now + budget.Window.Length))
         {
             var lasting = ScalingRoom.Lasting(limit - sum - more, at > budget.Now ? at - budget.Now : TimeSpan.Zero, stop, stops);
-            if (lasting < least) least = lasting;
+            if (lasting < least)
+                least = lasting;
         }
         return least;
     }
@@ -42,7 +43,8 @@ public static class RollingForecast
             var total = sum + more;
             if (total >= amount)
             {
-                if (!begun || total <= before) return begun ? at : budget.Now;
+                if (!begun || total <= before)
+                    return begun ? at : budget.Now;
                 // The sum is linear between two bends.
                 var share = (amount - before).Units * (Int128)(at - from).TotalMilliseconds / (total - before).Units;
                 return from.AddMilliseconds((double)share);
@@ -58,14 +60,16 @@ public static class RollingForecast
         var length = budget.Window.Length;
         var segments = new List<SpendSegment>();
         foreach (var past in budget.RollingSpend)
-            if (past.From < now) segments.Add(past with { To = past.To is { } to && to < now ? to : now });
+            if (past.From < now)
+                segments.Add(past with { To = past.To is { } to && to < now ? to : now });
         // What is spent but not explained by a stretch is taken to stay: a forecast must not hope.
         var unexplained = budget.Spent - RollingSum.At(segments, length, now);
 
         var atOnce = Amount.Zero;
         foreach (var claim in claims)
         {
-            if (claim.Amount <= Amount.Zero) continue;
+            if (claim.Amount <= Amount.Zero)
+                continue;
             if (claim.Rate.NanoPerHour <= 0)
             {
                 atOnce += claim.Amount;

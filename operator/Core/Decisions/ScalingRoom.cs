@@ -20,10 +20,14 @@ public sealed record ScalingRoom(HourlyCost PerHour, Amount Free, TimeSpan Until
     {
         var horizon = Charge.Horizon(budget);
         // At the limit nothing is left for more, even if a few cents are.
-        if (horizon <= TimeSpan.Zero || LimitRule.IsReached(balance)) return None;
+        if (horizon <= TimeSpan.Zero || LimitRule.IsReached(balance))
+            return None;
         var claims = work.Select(item => Foreseen(item, budget, horizon)).ToArray();
         // Whoever takes a replica must be able to pay for giving it up as well, else it would go with the next look.
-        var stop = work.Where(item => IsElastic(item.Work)).Select(item => Charge.SharpStopTime(item.Work, budget)).DefaultIfEmpty(budget.ReactionTime).Max();
+        var stop = work.Where(item => IsElastic(item.Work))
+            .Select(item => Charge.SharpStopTime(item.Work, budget))
+            .DefaultIfEmpty(budget.ReactionTime)
+            .Max();
         var stops = work.Aggregate(Amount.Zero, (sum, item) => sum + ElasticStopCost(item.Work, budget));
         if (budget.Terms.Window.Period == WindowPeriod.Rolling)
         {
@@ -34,11 +38,14 @@ public sealed record ScalingRoom(HourlyCost PerHour, Amount Free, TimeSpan Until
         return new(Lasting(free, horizon, stop, stops), Amount.Max(free, Amount.Zero), horizon);
     }
 
-    /// <summary>The rate that a sum pays for so long and for its stop then; where more burns already, what is left once that is stopped.</summary>
+    /// <summary>
+    /// The rate that a sum pays for so long and for its stop then; where more burns already, what is left once that is stopped.
+    /// </summary>
     internal static HourlyCost Lasting(Amount free, TimeSpan time, TimeSpan stop, Amount stops)
     {
         var most = free.Units / Math.Max(1, Milliseconds(time + stop));
-        if (Milliseconds(time) > 0) most = Int128.Min(most, (free - stops).Units / Milliseconds(time));
+        if (Milliseconds(time) > 0)
+            most = Int128.Min(most, (free - stops).Units / Milliseconds(time));
         return new((long)Int128.Clamp(most, 0, long.MaxValue / 4));
     }
 
@@ -49,12 +56,16 @@ public sealed record ScalingRoom(HourlyCost PerHour, Amount Free, TimeSpan Until
     {
         var work = item.Work;
         var stopped = work.State is WorkloadState.Parked or WorkloadState.Suspended;
-        return !stopped && IsElastic(work) ? new(work.FloorRate!.Value, work.FloorRate.Value.For(horizon)) : Outlook.ClaimOf(item, budget, horizon);
+        return !stopped && IsElastic(work)
+            ? new(work.FloorRate!.Value, work.FloorRate.Value.For(horizon))
+            : Outlook.ClaimOf(item, budget, horizon);
     }
 
     /// <summary>A scaler holds what is above its floor, and gives it up when the money says so.</summary>
     public static bool IsElastic(WorkloadSnapshot work) => work is { FloorRate: not null, Exempt: false, Class: not WorkClass.Training };
 
     public static Amount ElasticStopCost(WorkloadSnapshot work, BudgetSnapshot budget) =>
-        IsElastic(work) && work.FloorRate is { } floor && work.BurnRate > floor ? new HourlyCost(work.BurnRate.NanoPerHour - floor.NanoPerHour).For(Charge.SharpStopTime(work, budget)) : Amount.Zero;
+        IsElastic(work) && work.FloorRate is { } floor && work.BurnRate > floor
+            ? new HourlyCost(work.BurnRate.NanoPerHour - floor.NanoPerHour).For(Charge.SharpStopTime(work, budget))
+            : Amount.Zero;
 }

@@ -23,16 +23,23 @@ public static class Sentences
         var whole = item.Work.Spent + item.Charge.Tested;
         return $"Suspended: {This(item)} would cost {Money(whole)} {budget.Currency} in total ({Money(item.Work.Spent)} so far; {Length(item, budget)}). "
             + $"Budget {budget.Name} has {Money(balance.Limit - balance.Spent)} of {Money(balance.Limit)} {budget.Currency} left in {Window.NameOf(budget.Window.Key)}"
-            + (needed > balance.Spent + item.Charge.Tested ? $", and all its workloads together come to {Needed(needed)}" : "") + "."
+            + (needed > balance.Spent + item.Charge.Tested ? $", and all its workloads together come to {Needed(needed)}" : "")
+            + "."
             + ToResume(item, plan, enough)
             // Waiting would be in vain for what is larger than a whole window.
-            + (ResumeRule.NeverFits(item, budget, balance) ? $" It does not fit a whole window of {Money(balance.Limit)} {budget.Currency} either." : Otherwise(budget, enough, $"when other work ends and leaves enough, or {Later(budget)}"));
+            + (
+                ResumeRule.NeverFits(item, budget, balance)
+                    ? $" It does not fit a whole window of {Money(balance.Limit)} {budget.Currency} either."
+                    : Otherwise(budget, enough, $"when other work ends and leaves enough, or {Later(budget)}")
+            );
     }
 
     /// <summary>Says the same of work that is left alone in Observe mode.</summary>
     public static string Observed(string sentence) =>
         sentence.StartsWith("Suspended: ", StringComparison.Ordinal)
-            ? $"Would be suspended: {sentence[11..].Replace(" To resume it now, raise ", " To keep it running, raise ", StringComparison.Ordinal).Replace(" Otherwise it resumes ", " Otherwise it would resume ", StringComparison.Ordinal).Replace(" It resumes ", " It would resume ", StringComparison.Ordinal)}" : sentence.StartsWith("Resumed ", StringComparison.Ordinal) ? $"Would be resumed {sentence[8..]}" : sentence;
+            ? $"Would be suspended: {sentence[11..].Replace(" To resume it now, raise ", " To keep it running, raise ", StringComparison.Ordinal).Replace(" Otherwise it resumes ", " Otherwise it would resume ", StringComparison.Ordinal).Replace(" It resumes ", " It would resume ", StringComparison.Ordinal)}"
+        : sentence.StartsWith("Resumed ", StringComparison.Ordinal) ? $"Would be resumed {sentence[8..]}"
+        : sentence;
 
     public const string NothingResumes = " Nothing is resumed in Observe mode.";
 
@@ -41,27 +48,40 @@ public static class Sentences
     {
         var (budget, balance) = (plan.Budget, plan.Balance);
         if (enough is not { } limit)
-            return (ResumeRule.WindowEndsSoon(item, budget) ? $" The window ends at {Time(budget.Window.End)}, too soon to name a limit." : "") + Approve(budget);
+            return (
+                    ResumeRule.WindowEndsSoon(item, budget)
+                        ? $" The window ends at {Time(budget.Window.End)}, too soon to name a limit."
+                        : ""
+                ) + Approve(budget);
         var others = balance.Unstoppable.RatePerHour;
         return $" To resume it now, raise the limit of budget {budget.Name} to at least {limit.ToShortString()} {budget.Currency}.{Approve(budget)}"
-            + (!(others > HourlyCost.Zero) ? "" : $" {Names(balance.Unstoppable)} ({others} {budget.Currency}/h) cannot be suspended and {(balance.Unstoppable.Workloads.Count == 1 ? "uses" : "use")} the same budget: to keep {This(item)} running to its end, {(balance.Unstoppable.Workloads.Count == 1 ? "it" : "they")} must end too, or the limit must hold what {(balance.Unstoppable.Workloads.Count == 1 ? "it costs" : "they cost")}.");
+            + (
+                !(others > HourlyCost.Zero)
+                    ? ""
+                    : $" {Names(balance.Unstoppable)} ({others} {budget.Currency}/h) cannot be suspended and {(balance.Unstoppable.Workloads.Count == 1 ? "uses" : "use")} the same budget: to keep {This(item)} running to its end, {(balance.Unstoppable.Workloads.Count == 1 ? "it" : "they")} must end too, or the limit must hold what {(balance.Unstoppable.Workloads.Count == 1 ? "it costs" : "they cost")}."
+            );
     }
 
     /// <summary>When it resumes without a higher limit; with manual resumes it does not.</summary>
-    private static string Otherwise(BudgetSnapshot budget, Amount? enough, string when) => budget.Terms.Resume == ResumePolicy.Manual ? "" : $" {(enough is null ? "It" : "Otherwise it")} resumes {when}.";
+    private static string Otherwise(BudgetSnapshot budget, Amount? enough, string when) =>
+        budget.Terms.Resume == ResumePolicy.Manual ? "" : $" {(enough is null ? "It" : "Otherwise it")} resumes {when}.";
 
     private static string Approve(BudgetSnapshot budget) =>
-        budget.Terms.Resume == ResumePolicy.Manual ? $" Resumes of budget {budget.Name} are manual: set bursar.dev/resume: approved on it too." : "";
+        budget.Terms.Resume == ResumePolicy.Manual
+            ? $" Resumes of budget {budget.Name} are manual: set bursar.dev/resume: approved on it too."
+            : "";
 
     private static string Names(Unstoppable unstoppable) =>
-        string.Join(", ", unstoppable.Workloads.Take(3)) + (unstoppable.Workloads.Count > 3 ? $" and {unstoppable.Workloads.Count - 3} more" : "");
+        string.Join(", ", unstoppable.Workloads.Take(3))
+        + (unstoppable.Workloads.Count > 3 ? $" and {unstoppable.Workloads.Count - 3} more" : "");
 
-    private static string This(ChargedWork item) => item.Work.Class switch
-    {
-        WorkClass.Training => "this job",
-        WorkClass.Inference => "this inference workload",
-        _ => "this workload",
-    };
+    private static string This(ChargedWork item) =>
+        item.Work.Class switch
+        {
+            WorkClass.Training => "this job",
+            WorkClass.Inference => "this inference workload",
+            _ => "this workload",
+        };
 
     public static string AtRisk(BudgetSnapshot budget, Balance balance, Outlook outlook) =>
         $"On the present course budget {budget.Name} reaches its limit of {Money(balance.Limit)} {budget.Currency} on {Time(outlook.RunsOutAt!.Value)}{(budget.Terms.Window.Period == WindowPeriod.Rolling ? "" : $", before {Window.NameOf(budget.Window.Key)} ends")}: "
@@ -69,8 +89,11 @@ public static class Sentences
 
     public static string WillSuspendAhead(BudgetSnapshot budget, Balance balance, Outlook outlook, IReadOnlyList<ChargedWork> next) =>
         $"In about {Span(outlook.NextSuspendsAt!.Value - budget.Now)} (at {Time(outlook.NextSuspendsAt.Value)}) "
-        + (outlook.ForecastAt is null ? $"budget {budget.Name} reaches its limit of {Money(balance.Limit)} {budget.Currency}; {Money(balance.Spent)} is spent.{Then(budget, outlook)} "
-            : $"budget {budget.Name} no longer covers what its jobs cost to complete: {Money(balance.Planned)} of {Money(balance.Limit)} {budget.Currency} is spent and reserved now, and work without a reservation keeps spending.{ByForecast(budget, outlook, "then")}{(next.Count > outlook.ForecastSuspends.Count ? $" {Names(outlook.Suspends)} {(budget.Observes ? "would" : "will")} be suspended at the limit (at {Time(outlook.SuspendsAt!.Value)})." : "")} ")
+        + (
+            outlook.ForecastAt is null
+                ? $"budget {budget.Name} reaches its limit of {Money(balance.Limit)} {budget.Currency}; {Money(balance.Spent)} is spent.{Then(budget, outlook)} "
+                : $"budget {budget.Name} no longer covers what its jobs cost to complete: {Money(balance.Planned)} of {Money(balance.Limit)} {budget.Currency} is spent and reserved now, and work without a reservation keeps spending.{ByForecast(budget, outlook, "then")}{(next.Count > outlook.ForecastSuspends.Count ? $" {Names(outlook.Suspends)} {(budget.Observes ? "would" : "will")} be suspended at the limit (at {Time(outlook.SuspendsAt!.Value)})." : "")} "
+        )
         + $"Raise the limit or add a top-up for {budget.Window.Key} before then to keep {(next.Count == 1 ? "it" : "them")} running.";
 
     public static string WillSuspendNext(BudgetSnapshot budget, NextWindowRisk next) =>
@@ -88,16 +111,29 @@ public static class Sentences
     /// <summary>Suspended at the limit, and what runs past it.</summary>
     private static string Then(BudgetSnapshot budget, Outlook outlook)
     {
-        return ByForecast(budget, outlook, outlook.ForecastAt is { } at ? $"on {Time(at)}, when the rest no longer covers what {(outlook.ForecastSuspends.Count == 1 ? "it costs" : "they cost")} to complete" : "")
-            + (outlook.Suspends.Count == 0 ? "" : $" {Names(outlook.Suspends)} {(budget.Observes ? "would" : "will")} be suspended {(outlook.ForecastAt is null ? "then" : "at the limit")}.")
+        return ByForecast(
+                budget,
+                outlook,
+                outlook.ForecastAt is { } at
+                    ? $"on {Time(at)}, when the rest no longer covers what {(outlook.ForecastSuspends.Count == 1 ? "it costs" : "they cost")} to complete"
+                    : ""
+            )
+            + (
+                outlook.Suspends.Count == 0
+                    ? ""
+                    : $" {Names(outlook.Suspends)} {(budget.Observes ? "would" : "will")} be suspended {(outlook.ForecastAt is null ? "then" : "at the limit")}."
+            )
             + (outlook.Continues.Count == 0 ? "" : $" {Names(outlook.Continues)} cannot be suspended and will overspend it.");
     }
 
     private static string ByForecast(BudgetSnapshot budget, Outlook outlook, string when) =>
-        outlook.ForecastSuspends.Count == 0 ? "" : $" {Names(outlook.ForecastSuspends)} {(budget.Observes ? "would" : "will")} be suspended {when}.";
+        outlook.ForecastSuspends.Count == 0
+            ? ""
+            : $" {Names(outlook.ForecastSuspends)} {(budget.Observes ? "would" : "will")} be suspended {when}.";
 
     private static string Names(IReadOnlyList<ChargedWork> items) =>
-        string.Join(", ", items.Take(5).Select(item => $"{item.Work.Key.Kind}/{item.Work.Key.Name}")) + (items.Count > 5 ? $" and {items.Count - 5} more" : "");
+        string.Join(", ", items.Take(5).Select(item => $"{item.Work.Key.Kind}/{item.Work.Key.Name}"))
+        + (items.Count > 5 ? $" and {items.Count - 5} more" : "");
 
     public static string Unfinished(ChargedWork item, BudgetSnapshot budget) =>
         $"Decided at {Time(item.Work.Parked!.Since)} ({item.Work.Parked.Reason}) and not carried out then: Bursar was interrupted. Budget {budget.Name} holds it until there is money for it.";
@@ -111,12 +147,19 @@ public static class Sentences
     /// <summary>What a parking says of the checkpoint that was asked for; empty for work that was not asked.</summary>
     public static string CheckpointOutcome(ChargedWork item, CheckpointRequest? request, BudgetSnapshot budget)
     {
-        if (request is null) return "";
-        var since = item.Work.Checkpoint is not { } mark ? "what it has done since its start is lost"
-            : mark.Step is { } step ? string.Create(CultureInfo.InvariantCulture, $"what it has done since step {step:N0} at {Time(mark.At)} is lost")
+        if (request is null)
+            return "";
+        var since =
+            item.Work.Checkpoint is not { } mark ? "what it has done since its start is lost"
+            : mark.Step is { } step
+                ? string.Create(CultureInfo.InvariantCulture, $"what it has done since step {step:N0} at {Time(mark.At)} is lost")
             : $"what it has done since its checkpoint of {Time(mark.At)} is lost";
         if (CheckpointRule.IsAcknowledged(item.Work, request))
-            return item.Work.Checkpoint is { Step: { } saved } done ? string.Create(CultureInfo.InvariantCulture, $" Its checkpoint was acknowledged: only what it did after step {saved:N0} at {Time(done.At)} is lost.")
+            return item.Work.Checkpoint is { Step: { } saved } done
+                ? string.Create(
+                    CultureInfo.InvariantCulture,
+                    $" Its checkpoint was acknowledged: only what it did after step {saved:N0} at {Time(done.At)} is lost."
+                )
                 : $" Its checkpoint was acknowledged{(item.Work.Checkpoint is { } at ? $": only what it did after {Time(at.At)} is lost" : "")}.";
         return budget.Now >= request.Deadline
             ? $" No checkpoint was acknowledged in {GoDuration.Format(request.Deadline - request.Requested)}: {since}."
@@ -124,20 +167,24 @@ public static class Sentences
     }
 
     public static string Released(ChargedWork item) =>
-        item.Work.HeldBy is { } others ? $"This budget {(item.Work.Exempt ? "now exempts it" : "now keeps inference at its floor")}; it is still held by {others}."
-        : item.Work.Exempt ? "Resumed: the budget now exempts it." : "Resumed: the budget now keeps inference at its floor.";
+        item.Work.HeldBy is { } others
+            ? $"This budget {(item.Work.Exempt ? "now exempts it" : "now keeps inference at its floor")}; it is still held by {others}."
+        : item.Work.Exempt ? "Resumed: the budget now exempts it."
+        : "Resumed: the budget now keeps inference at its floor.";
 
     /// <summary>Behind the sentence of a run that is parked.</summary>
     public static string MakerWaits(HeldMaker maker) => $"{maker.Kind} {maker.Name} is suspended while its run waits.";
 
-    public static string With(string sentence, WorkloadSnapshot work) => work.Consequence is { } consequence ? $"{sentence} {consequence}" : sentence;
+    public static string With(string sentence, WorkloadSnapshot work) =>
+        work.Consequence is { } consequence ? $"{sentence} {consequence}" : sentence;
 
     public static string NotFollowed(ChargedWork item) =>
         $"Suspended, but {item.Work.NotParkable}. It costs {item.Work.BurnRate}/h until its pods end.";
 
-    public static string Followed(ChargedWork item) => item.Work.State is WorkloadState.Running or WorkloadState.Pending
-        ? "It is not suspended any more."
-        : "Its suspension has taken effect: its pods have ended or are ending.";
+    public static string Followed(ChargedWork item) =>
+        item.Work.State is WorkloadState.Running or WorkloadState.Pending
+            ? "It is not suspended any more."
+            : "Its suspension has taken effect: its pods have ended or are ending.";
 
     /// <summary>Before the sentence of a suspension that somebody had reverted.</summary>
     public static string SuspendedAgain(string? resumedBy, string sentence) =>
@@ -161,7 +208,8 @@ public static class Sentences
 
     public static string Paused(BudgetSnapshot budget) => $"Forecasts pause: {budget.ForecastDoubt}.";
 
-    public static string ProgressStale(ChargedWork item) => $"Its forecast pauses: {item.Work.Estimate.Detail}. Only the limit itself holds it.";
+    public static string ProgressStale(ChargedWork item) =>
+        $"Its forecast pauses: {item.Work.Estimate.Detail}. Only the limit itself holds it.";
 
     public static string FloorHolds(ChargedWork item, Plan plan, Amount? enough) =>
         $"Suspended: new jobs do not start while inference that keeps running will cost {Money(plan.Balance.Floor)} {plan.Budget.Currency} until {Window.NameOf(plan.Budget.Window.Key)} ends, and budget {plan.Budget.Name} has {Money(plan.Balance.Limit - plan.Balance.Spent)} of {Money(plan.Balance.Limit)} left.{ToResume(item, plan, enough)}";
@@ -188,9 +236,11 @@ public static class Sentences
     /// <summary>Another budget holds it, and this one would not.</summary>
     public static string HeldByOther(ChargedWork item, BudgetSnapshot budget) =>
         $"Held by {item.Work.HeldBy}. As far as budget {budget.Name} is concerned it may run"
-        + (item.Work.Class != WorkClass.Training ? "."
+        + (
+            item.Work.Class != WorkClass.Training ? "."
             : Balance.Lends(item.Work, budget) ? $", {Length(item, budget)}; after ten minutes its money is lent to others."
-            : $", {Length(item, budget)}: {Money(item.Charge.Trusted)} {budget.Currency} is kept for it.");
+            : $", {Length(item, budget)}: {Money(item.Charge.Trusted)} {budget.Currency} is kept for it."
+        );
 
     /// <summary>What is to be said besides of work that other budgets hold as well.</summary>
     public static string AndOthers(WorkloadSnapshot work) => work.HeldBy is { } others ? $" It is held by {others} as well." : "";
@@ -202,14 +252,26 @@ public static class Sentences
     public static string Settling(BudgetSnapshot budget, BudgetMemory memory) =>
         $"It would overrun budget {budget.Name} and was running before the budget said so: it is left alone until {Time(memory.SettleUntil!.Value)}.";
 
-    public static string WillSuspend(IReadOnlyCollection<ChargedWork> items, BudgetSnapshot budget, Balance balance, Amount needed, BudgetMemory memory) =>
+    public static string WillSuspend(
+        IReadOnlyCollection<ChargedWork> items,
+        BudgetSnapshot budget,
+        Balance balance,
+        Amount needed,
+        BudgetMemory memory
+    ) =>
         $"{Needed(needed)} {budget.Currency} is projected and {Money(balance.Limit)} is the limit: "
         + $"from {Time(memory.SettleUntil!.Value)} on work is parked to close the gap, first among {string.Join(", ", items.Take(5).Select(i => i.Work.Key.Name))}.";
 
     public static string Announced(ChargedWork item, BudgetSnapshot budget, DateTimeOffset until) =>
         $"Budget {budget.Name} no longer covers what this job costs to complete ({Length(item, budget)}). It {(budget.Observes ? "would be" : "is")} suspended at {Time(until)}, unless its estimate falls, the limit rises or other work ends.";
 
-    public static string WillSuspendJobs(IReadOnlyList<ChargedWork> items, BudgetSnapshot budget, Balance balance, Amount needed, DateTimeOffset until) =>
+    public static string WillSuspendJobs(
+        IReadOnlyList<ChargedWork> items,
+        BudgetSnapshot budget,
+        Balance balance,
+        Amount needed,
+        DateTimeOffset until
+    ) =>
         $"In about {Span(until - budget.Now)} (at {Time(until)}) {Names(items)} {(budget.Observes ? "would" : "will")} be suspended: {Needed(needed)} of {Money(balance.Limit)} {budget.Currency} is spent and reserved in {Window.NameOf(budget.Window.Key)}. "
         + $"Raise the limit or add a top-up for {budget.Window.Key} before then to keep {(items.Count == 1 ? "it" : "them")} running.";
 
@@ -225,7 +287,9 @@ public static class Sentences
     /// <param name="mustRise">The present limit does not hold it.</param>
     /// <param name="enough">The limit that is enough to resume it once it is approved; null where none is named.</param>
     public static string WaitsForApproval(ChargedWork item, Plan plan, bool mustRise, Amount? enough) =>
-        !mustRise ? $"Resumes of budget {plan.Budget.Name} are manual: set bursar.dev/resume: approved on it." : $"It waits for a limit that holds it and for an approval.{ToResume(item, plan, enough)}";
+        !mustRise
+            ? $"Resumes of budget {plan.Budget.Name} are manual: set bursar.dev/resume: approved on it."
+            : $"It waits for a limit that holds it and for an approval.{ToResume(item, plan, enough)}";
 
     /// <param name="item">The suspended work.</param>
     /// <param name="plan">The evaluation.</param>
@@ -248,64 +312,73 @@ public static class Sentences
     {
         var what = Needs(item, plan, needed);
         return plan.FitsSince.TryGetValue(item.Work.Key.Uid, out var since) && !othersFirst
-            ? $"{what} It has fitted since {Time(since)} and resumes at {Time(since + ResumeRule.WaitOf(item.Work.Parked!))} if it still does, or earlier when the limit is raised or other work ends."
+                ? $"{what} It has fitted since {Time(since)} and resumes at {Time(since + ResumeRule.WaitOf(item.Work.Parked!))} if it still does, or earlier when the limit is raised or other work ends."
             : othersFirst ? $"{what} Other workloads are suspended or resumed before it."
             : $"{what} It fitted by as much when it was suspended, so it resumes when the limit is raised, when other work ends, or {Later(plan.Budget)}.";
     }
 
     public static string Resumed(ChargedWork item, BudgetSnapshot budget, Balance balance, Amount needed, string cause) =>
-        (item.Work.HeldBy is { } others ? $"Budget {budget.Name} would let it go on ({Cause(cause)}); it is still held by {others}" : $"Resumed ({Cause(cause)})")
+        (
+            item.Work.HeldBy is { } others
+                ? $"Budget {budget.Name} would let it go on ({Cause(cause)}); it is still held by {others}"
+                : $"Resumed ({Cause(cause)})"
+        )
         + $": it needs {Money(needed)} {budget.Currency} with headroom ({Length(item, budget)}), and budget {budget.Name} has {Money(balance.Limit - balance.Spent)} of {Money(balance.Limit)} {budget.Currency} left in {Window.NameOf(budget.Window.Key)}.";
 
     public static string Threshold(string basis, int percent, Amount amount, BudgetSnapshot budget, Balance balance) =>
         $"{(basis == "spent" ? "Spending" : "Projected spending")} in {Window.NameOf(budget.Window.Key)} is {Money(amount)} of {Money(balance.Limit)} {budget.Currency} ({amount.PercentOf(balance.Limit)} %); the {percent} % threshold is crossed.";
 
     /// <summary>Why a workload is left as it is.</summary>
-    public static string Kept(ChargedWork item, string reason, BudgetSnapshot budget) => item.Work switch
-    {
-        { State: WorkloadState.Suspended } => "Suspended by someone else: Bursar does not touch it.",
-        { IsHeldByOther: true } when reason == Reasons.HeldByOtherBudget => HeldByOther(item, budget),
-        { State: WorkloadState.Parked } => $"Parked since {Time(item.Work.Parked!.Since)}.",
-        { Rate: null } => "No price matches its GPUs: it is not counted.",
-        { NotParkable: { } why } => $"Counted, and cannot be parked: {why}.",
-        { Exempt: true } => $"Counted, never parked; {Length(item, budget)}.",
-        { Class: WorkClass.Interactive } when !item.Parkable => $"Interactive work: counted at {item.Work.Rate}/h, not parked.",
-        { Class: WorkClass.Inference } when !item.Parkable => $"Runs at {item.Work.Rate} {budget.Currency}/h to the end of the window, past the limit too (whenExhausted: Floor).",
-        { Class: WorkClass.Inference or WorkClass.Interactive } => $"Runs at {item.Work.Rate} {budget.Currency}/h until the budget is used up.",
-        _ when reason == Reasons.Expired => "The budget's window has ended: it admits nothing and parks nothing.",
-        _ when reason == Reasons.NotStarted => "The budget's window has not started.",
-        { WaitsIn: { } queue } => $"It waits {queue}: nothing is reserved for it until it is let go.",
-        _ when Balance.Lends(item.Work, budget) => "Without a bound pod for ten minutes: its reservation is lent to others.",
-        _ => $"{Length(item, budget)}.",
-    };
+    public static string Kept(ChargedWork item, string reason, BudgetSnapshot budget) =>
+        item.Work switch
+        {
+            { State: WorkloadState.Suspended } => "Suspended by someone else: Bursar does not touch it.",
+            { IsHeldByOther: true } when reason == Reasons.HeldByOtherBudget => HeldByOther(item, budget),
+            { State: WorkloadState.Parked } => $"Parked since {Time(item.Work.Parked!.Since)}.",
+            { Rate: null } => "No price matches its GPUs: it is not counted.",
+            { NotParkable: { } why } => $"Counted, and cannot be parked: {why}.",
+            { Exempt: true } => $"Counted, never parked; {Length(item, budget)}.",
+            { Class: WorkClass.Interactive } when !item.Parkable => $"Interactive work: counted at {item.Work.Rate}/h, not parked.",
+            { Class: WorkClass.Inference } when !item.Parkable =>
+                $"Runs at {item.Work.Rate} {budget.Currency}/h to the end of the window, past the limit too (whenExhausted: Floor).",
+            { Class: WorkClass.Inference or WorkClass.Interactive } =>
+                $"Runs at {item.Work.Rate} {budget.Currency}/h until the budget is used up.",
+            _ when reason == Reasons.Expired => "The budget's window has ended: it admits nothing and parks nothing.",
+            _ when reason == Reasons.NotStarted => "The budget's window has not started.",
+            { WaitsIn: { } queue } => $"It waits {queue}: nothing is reserved for it until it is let go.",
+            _ when Balance.Lends(item.Work, budget) => "Without a bound pod for ten minutes: its reservation is lent to others.",
+            _ => $"{Length(item, budget)}.",
+        };
 
-    private static string Length(ChargedWork item, BudgetSnapshot budget) => item.Work.Class == WorkClass.Inference
-        ? $"{item.Work.Rate} {budget.Currency}/h for its replicas"
+    private static string Length(ChargedWork item, BudgetSnapshot budget) =>
+        item.Work.Class == WorkClass.Inference ? $"{item.Work.Rate} {budget.Currency}/h for its replicas"
         : item.Work.Estimate.IsKnown
             ? $"about {Span(item.Work.Estimate.Mid)} left at {item.Work.Rate} {budget.Currency}/h, {(item.Work.Estimate.Source == EstimateSource.Progress ? "from its progress: " : "")}{item.Work.Estimate.Detail}"
-            : $"duration unknown: {item.Work.Estimate.Detail}; {item.Work.Rate} {budget.Currency}/h";
+        : $"duration unknown: {item.Work.Estimate.Detail}; {item.Work.Rate} {budget.Currency}/h";
 
     /// <summary>When time alone may bring it back.</summary>
-    private static string Later(BudgetSnapshot budget) => budget.Terms.Window.Period switch
-    {
-        WindowPeriod.Rolling => "when older spending leaves the rolling window",
-        WindowPeriod.Once => "not by itself: there is no next window",
-        _ => $"in the next window ({Day(budget.Window.End)})",
-    };
+    private static string Later(BudgetSnapshot budget) =>
+        budget.Terms.Window.Period switch
+        {
+            WindowPeriod.Rolling => "when older spending leaves the rolling window",
+            WindowPeriod.Once => "not by itself: there is no next window",
+            _ => $"in the next window ({Day(budget.Window.End)})",
+        };
 
-    private static string Cause(string reason) => reason switch
-    {
-        Reasons.NewWindow => "a new window began",
-        Reasons.BudgetRaised => "the budget was raised",
-        Reasons.MoneyFreed => "money became free",
-        Reasons.CostFell => "its rate fell",
-        Reasons.FitsAgain => "it has fitted for ten minutes",
-        Reasons.MoneyRolledOff => "older spending left the rolling window",
-        Reasons.Approved => "approved",
-        Reasons.LengthKnown => "its length is known now",
-        Reasons.RecordRestored => "its record was lost and it fits",
-        _ => "it fits now",
-    };
+    private static string Cause(string reason) =>
+        reason switch
+        {
+            Reasons.NewWindow => "a new window began",
+            Reasons.BudgetRaised => "the budget was raised",
+            Reasons.MoneyFreed => "money became free",
+            Reasons.CostFell => "its rate fell",
+            Reasons.FitsAgain => "it has fitted for ten minutes",
+            Reasons.MoneyRolledOff => "older spending left the rolling window",
+            Reasons.Approved => "approved",
+            Reasons.LengthKnown => "its length is known now",
+            Reasons.RecordRestored => "its record was lost and it fits",
+            _ => "it fits now",
+        };
 
     private static string Money(Amount amount) => amount.ToShortString();
 
@@ -315,10 +388,15 @@ public static class Sentences
     /// <summary>Two units: 3 d 4 h, 3 h 20 min, 12 min 5 s.</summary>
     internal static string Span(TimeSpan span)
     {
-        static string Two(long large, string unit, long small, string of) => small == 0 ? $"{large} {unit}" : $"{large} {unit} {small} {of}";
-        if (span.TotalDays >= 2) return Two((long)span.TotalDays, "d", span.Hours, "h");
-        if (span.TotalHours >= 1) return Two((long)span.TotalHours, "h", span.Minutes, "min");
-        return span.TotalMinutes >= 1 ? Two(span.Minutes, "min", span.Seconds, "s") : string.Create(CultureInfo.InvariantCulture, $"{span.TotalSeconds:0} s");
+        static string Two(long large, string unit, long small, string of) =>
+            small == 0 ? $"{large} {unit}" : $"{large} {unit} {small} {of}";
+        if (span.TotalDays >= 2)
+            return Two((long)span.TotalDays, "d", span.Hours, "h");
+        if (span.TotalHours >= 1)
+            return Two((long)span.TotalHours, "h", span.Minutes, "min");
+        return span.TotalMinutes >= 1
+            ? Two(span.Minutes, "min", span.Seconds, "s")
+            : string.Create(CultureInfo.InvariantCulture, $"{span.TotalSeconds:0} s");
     }
 
     private static string Time(DateTimeOffset at) => at.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);

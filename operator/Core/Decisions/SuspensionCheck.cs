@@ -6,8 +6,8 @@ namespace Bursar.Core.Decisions;
 public sealed record RunsOn(DateTimeOffset Since, int Reported = 0);
 
 /// <summary>
-/// Checks that a suspension has an effect. A workload whose pods are not deleted, or do not end, counts as suspended for its termination grace
-/// and <see cref="Patience"/>. After that it counts as running and cannot be suspended, until its pods end.
+/// Checks that a suspension has an effect. A workload whose pods are not deleted, or do not end, counts as suspended for its termination
+/// grace and <see cref="Patience"/>. After that it counts as running and cannot be suspended, until its pods end.
 /// </summary>
 public static class SuspensionCheck
 {
@@ -26,7 +26,8 @@ public static class SuspensionCheck
     /// <summary>Gives such work its verdict before any other rule looks at it.</summary>
     public static void Apply(Plan plan, IReadOnlyList<ChargedWork> work)
     {
-        foreach (var item in work.Where(w => w.Work.NotFollowed)) plan.Keep(item, Reasons.SuspensionNotFollowed, Sentences.NotFollowed(item));
+        foreach (var item in work.Where(w => w.Work.NotFollowed))
+            plan.Keep(item, Reasons.SuspensionNotFollowed, Sentences.NotFollowed(item));
     }
 
     /// <summary>Remembers since when pods run on, and reports those that do so for too long: at once, then with growing pauses.</summary>
@@ -41,7 +42,8 @@ public static class SuspensionCheck
             before.TryGetValue(uid, out var known);
             if (!item.Work.RunsOn)
             {
-                if (known is { Reported: > 0 }) result.Add(Of(item, known, Reasons.SuspensionFollowed, Sentences.Followed(item), warning: false));
+                if (known is { Reported: > 0 })
+                    result.Add(Of(item, known, Reasons.SuspensionFollowed, Sentences.Followed(item), warning: false));
                 continue;
             }
             known ??= new(budget.Now);
@@ -52,7 +54,8 @@ public static class SuspensionCheck
             }
             seen[uid] = known;
         }
-        if (seen.Count != before.Count || seen.Any(one => !before.TryGetValue(one.Key, out var known) || known != one.Value)) memory = memory with { RunsOn = seen };
+        if (seen.Count != before.Count || seen.Any(one => !before.TryGetValue(one.Key, out var known) || known != one.Value))
+            memory = memory with { RunsOn = seen };
         return result;
 
         Announcement Of(ChargedWork item, RunsOn known, string reason, string sentence, bool warning) =>

@@ -17,15 +17,29 @@ public static class Thresholds
         foreach (var (basis, amount) in new[] { ("spent", balance.Spent), ("projected", outlook.Projected) })
         {
             var percent = amount.PercentOf(balance.Limit);
-            announced.RemoveWhere(a => a.StartsWith(basis + ":", StringComparison.Ordinal) && percent <= int.Parse(a.AsSpan(basis.Length + 1), CultureInfo.InvariantCulture) - Rearm);
+            announced.RemoveWhere(a =>
+                a.StartsWith(basis + ":", StringComparison.Ordinal)
+                && percent <= int.Parse(a.AsSpan(basis.Length + 1), CultureInfo.InvariantCulture) - Rearm
+            );
             var reached = budget.Terms.Thresholds.Where(t => percent >= t && !announced.Contains($"{basis}:{t}")).Order().ToArray();
-            if (reached.Length == 0) continue;
-            foreach (var threshold in reached) announced.Add($"{basis}:{threshold}");
+            if (reached.Length == 0)
+                continue;
+            foreach (var threshold in reached)
+                announced.Add($"{basis}:{threshold}");
             // A lower one that is reached late says nothing new.
-            if (budget.Terms.Thresholds.Any(t => t > reached[^1] && percent >= t)) continue;
-            result.Add(new(Reasons.ThresholdReached, $"{budget.Window.Key}/{basis}/{reached[^1]}", Sentences.Threshold(basis, reached[^1], amount, budget, balance), Warning: reached[^1] >= 80));
+            if (budget.Terms.Thresholds.Any(t => t > reached[^1] && percent >= t))
+                continue;
+            result.Add(
+                new(
+                    Reasons.ThresholdReached,
+                    $"{budget.Window.Key}/{basis}/{reached[^1]}",
+                    Sentences.Threshold(basis, reached[^1], amount, budget, balance),
+                    Warning: reached[^1] >= 80
+                )
+            );
         }
-        if (!announced.SetEquals(memory.Announced)) memory = memory with { Announced = [.. announced] };
+        if (!announced.SetEquals(memory.Announced))
+            memory = memory with { Announced = [.. announced] };
         return result;
     }
 }

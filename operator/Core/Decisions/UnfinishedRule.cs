@@ -9,7 +9,9 @@ public static class UnfinishedRule
     public static void Apply(Plan plan, IReadOnlyList<ChargedWork> work)
     {
         foreach (var item in work)
-            if (item.Parkable && item.Work is { State: WorkloadState.Running or WorkloadState.Pending, Parked: { Confirmed: false } parked })
+            if (
+                item.Parkable && item.Work is { State: WorkloadState.Running or WorkloadState.Pending, Parked: { Confirmed: false } parked }
+            )
                 plan.Park(item, parked.Reason, Sentences.Unfinished(item, plan.Budget), byForecast: false);
     }
 }

@@ -5,55 +5,75 @@ namespace Bursar.Core.Decisions;
 
 /// <summary>
 /// Who pays for a shortfall: new jobs that were never admitted, then what grew (work of unknown length, then jobs above
-/// the reservation they were admitted with), then by priority, then by what is least lost for what it saves, then by age. Work inside its reservation does not pay for the
-/// growth of equal or lower priority. Those that turn out not to be needed are struck from the list.
+/// the reservation they were admitted with), then by priority, then by what is least lost for what it saves, then by age. Work inside its
+/// reservation does not pay for the growth of equal or lower priority. Those that turn out not to be needed are struck from the list.
 /// </summary>
 public static class Victims
 {
-    public enum Turn { New, UnknownLength, Grown, InsideReservation }
+    public enum Turn
+    {
+        New,
+        UnknownLength,
+        Grown,
+        InsideReservation,
+    }
 
     /// <param name="candidates">What may be parked.</param>
     /// <param name="claims">All that is counted, the candidates among them.</param>
     /// <param name="excess">What is over the allowed amount when these are parked.</param>
     public static IReadOnlyList<ChargedWork> Choose(
-        IEnumerable<ChargedWork> candidates, IReadOnlyList<ChargedWork> claims, Func<IReadOnlyCollection<ChargedWork>, Amount> excess, BudgetSnapshot budget, BudgetMemory memory)
+        IEnumerable<ChargedWork> candidates,
+        IReadOnlyList<ChargedWork> claims,
+        Func<IReadOnlyCollection<ChargedWork>, Amount> excess,
+        BudgetSnapshot budget,
+        BudgetMemory memory
+    )
     {
         var chosen = new List<ChargedWork>();
         // Sums are kept for each priority, so that a candidate is compared with levels and not with every other workload.
         var growth = new Dictionary<(int, int), Amount>();
-        foreach (var item in claims) Grow(item, Growth(item, budget, memory));
+        foreach (var item in claims)
+            Grow(item, Growth(item, budget, memory));
         foreach (var item in InOrder(candidates, budget, memory))
         {
             var left = excess(chosen);
-            if (left <= Amount.Zero) break;
-            if (!IsAsked(item, memory) && TurnOf(item, budget, memory) == Turn.InsideReservation && left <= GrowthNotAbove(item)) continue;
+            if (left <= Amount.Zero)
+                break;
+            if (!IsAsked(item, memory) && TurnOf(item, budget, memory) == Turn.InsideReservation && left <= GrowthNotAbove(item))
+                continue;
             chosen.Add(item);
             Grow(item, -Growth(item, budget, memory));
         }
         // From the last: what is more worth keeping is spared first.
         for (var i = chosen.Count - 1; i >= 0; i--)
-            if (excess([.. chosen.Take(i), .. chosen.Skip(i + 1)]) <= Amount.Zero) chosen.RemoveAt(i);
+            if (excess([.. chosen.Take(i), .. chosen.Skip(i + 1)]) <= Amount.Zero)
+                chosen.RemoveAt(i);
         return chosen;
 
         void Grow(ChargedWork item, Amount by) => growth[Level(item)] = growth.GetValueOrDefault(Level(item)) + by;
 
         Amount GrowthNotAbove(ChargedWork item) =>
-            growth.Where(level => level.Key.CompareTo(Level(item)) <= 0).Aggregate(-Growth(item, budget, memory), (sum, level) => sum + level.Value);
+            growth
+                .Where(level => level.Key.CompareTo(Level(item)) <= 0)
+                .Aggregate(-Growth(item, budget, memory), (sum, level) => sum + level.Value);
     }
 
     private static (int, int) Level(ChargedWork item) => (item.Work.Priority, item.Work.PriorityWithin);
 
     /// <summary>Those that parking saves anything of, in the order in which they are looked at.</summary>
     public static IEnumerable<ChargedWork> InOrder(IEnumerable<ChargedWork> candidates, BudgetSnapshot budget, BudgetMemory memory) =>
-        candidates.Where(w => Saves(w) > Amount.Zero)
+        candidates
+            .Where(w => Saves(w) > Amount.Zero)
             // Who was asked for a checkpoint is chosen already: no second one pays for the same money.
             .OrderByDescending(w => IsAsked(w, memory))
             .ThenBy(w => TurnOf(w, budget, memory))
-            .ThenBy(w => w.Work.Priority).ThenBy(w => w.Work.PriorityWithin)
+            .ThenBy(w => w.Work.Priority)
+            .ThenBy(w => w.Work.PriorityWithin)
             .ThenBy(w => w, budget.Terms.Victims == VictimOrder.LeastLost ? LeastLost : Nobody)
             .ThenByDescending(w => w.Work.CreatedAt)
             // The order of resumes, read from its end.
-            .ThenByDescending(w => w.Work.Key.Name, StringComparer.Ordinal).ThenByDescending(w => w.Work.Key.Uid, StringComparer.Ordinal);
+            .ThenByDescending(w => w.Work.Key.Name, StringComparer.Ordinal)
+            .ThenByDescending(w => w.Work.Key.Uid, StringComparer.Ordinal);
 
     private static bool IsAsked(ChargedWork item, BudgetMemory memory) => memory.Checkpoints.ContainsKey(item.Work.Key.Uid);
 
@@ -61,7 +81,8 @@ public static class Victims
     public static Amount Lost(ChargedWork item) =>
         item.Work is not { Class: Ledger.WorkClass.Training, State: WorkloadState.Running, Rate: { } rate } ? Amount.Zero
         : item.Work.EstimateAfterResume is not { } again ? Amount.Zero
-        : again.IsKnown && item.Work.Estimate.IsKnown ? rate.For(again.Mid > item.Work.Estimate.Mid ? again.Mid - item.Work.Estimate.Mid : TimeSpan.Zero)
+        : again.IsKnown && item.Work.Estimate.IsKnown
+            ? rate.For(again.Mid > item.Work.Estimate.Mid ? again.Mid - item.Work.Estimate.Mid : TimeSpan.Zero)
         // Nothing tells of a checkpoint: all that it has spent.
         : item.Work.Spent;
 
@@ -78,12 +99,18 @@ public static class Victims
         : Turn.InsideReservation;
 
     /// <summary>Lost per saved, compared as products: shares would be rounded.</summary>
-    private static readonly Comparer<ChargedWork> LeastLost = Comparer<ChargedWork>.Create((one, other) =>
-        ((BigInteger)Lost(one).Units * (BigInteger)Saves(other).Units).CompareTo((BigInteger)Lost(other).Units * (BigInteger)Saves(one).Units));
+    private static readonly Comparer<ChargedWork> LeastLost = Comparer<ChargedWork>.Create(
+        (one, other) =>
+            ((BigInteger)Lost(one).Units * (BigInteger)Saves(other).Units).CompareTo(
+                (BigInteger)Lost(other).Units * (BigInteger)Saves(one).Units
+            )
+    );
 
     private static readonly Comparer<ChargedWork> Nobody = Comparer<ChargedWork>.Create((_, _) => 0);
 
-    /// <summary>How far it is above its reservation; one that was carried over from the window before is the first claim on this one.</summary>
+    /// <summary>
+    /// How far it is above its reservation; one that was carried over from the window before is the first claim on this one.
+    /// </summary>
     private static Amount Growth(ChargedWork item, BudgetSnapshot budget, BudgetMemory memory) =>
         memory.Admitted.TryGetValue(item.Work.Key.Uid, out var admission) && admission.At >= budget.Window.Start
             ? Amount.Max(Amount.Zero, item.Work.Spent - admission.SpentBefore + item.Charge.Tested - admission.Reserved)

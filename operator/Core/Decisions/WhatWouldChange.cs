@@ -13,7 +13,9 @@ public abstract record Change
     /// <summary>For work that may run: the highest limit at which it would be parked.</summary>
     public sealed record LowerLimit(Amount By, Amount To) : Change;
 
-    /// <summary>Other work comes to its end, at the likely end of its estimate, and spends until then what it was foreseen to spend.</summary>
+    /// <summary>
+    /// Other work comes to its end, at the likely end of its estimate, and spends until then what it was foreseen to spend.
+    /// </summary>
     public sealed record LetFinish(WorkloadKey Work, DateTimeOffset At) : Change;
 
     /// <summary>Other work is ended now, and what was reserved for it is free.</summary>
@@ -28,7 +30,8 @@ public abstract record Change
 
 /// <summary>
 /// What would turn a verdict around, found by asking the decider again with a changed snapshot: so it is true of whatever rules
-/// the decider has. Pure. A higher limit is the one that the decision's message names (<see cref="ResumeRule.NamedLimit"/>), since the least that would do is not enough a minute later. A lower limit is found by bisection, to the cent.
+/// the decider has. Pure. A higher limit is the one that the decision's message names (<see cref="ResumeRule.NamedLimit"/>), since the
+/// least that would do is not enough a minute later. A lower limit is found by bisection, to the cent.
 /// </summary>
 public static class WhatWouldChange
 {
@@ -47,65 +50,110 @@ public static class WhatWouldChange
         for (var turn = 0; turn <= budget.Workloads.Count + 1; turn++)
         {
             var decision = BudgetDecider.Decide(budget);
-            if (decision.Actions.FirstOrDefault(action => action.Workload.Uid == uid && action.Kind is ActionKind.Park or ActionKind.Resume) is { } own) return own.Kind == ActionKind.Resume;
+            if (
+                decision.Actions.FirstOrDefault(action =>
+                    action.Workload.Uid == uid && action.Kind is ActionKind.Park or ActionKind.Resume
+                ) is
+                { } own
+            )
+                return own.Kind == ActionKind.Resume;
             // Who is asked for a checkpoint is parked after it.
-            if (decision.Memory.Checkpoints.ContainsKey(uid)) return false;
-            if (decision.Actions.Count == 0) break;
+            if (decision.Memory.Checkpoints.ContainsKey(uid))
+                return false;
+            if (decision.Actions.Count == 0)
+                break;
             budget = CarriedOut(budget, decision);
         }
         return budget.Workloads.FirstOrDefault(work => work.Key.Uid == uid) is { State: WorkloadState.Running or WorkloadState.Pending };
     }
 
-    /// <summary>The changes that would turn the verdict on a workload around, the limit first. Empty: none of those that are tried would.</summary>
+    /// <summary>
+    /// The changes that would turn the verdict on a workload around, the limit first. Empty: none of those that are tried would.
+    /// </summary>
     public static IReadOnlyList<Change> Of(BudgetSnapshot budget, string uid)
     {
-        if (budget.Workloads.FirstOrDefault(work => work.Key.Uid == uid) is not { State: not WorkloadState.Suspended } work) return [];
+        if (budget.Workloads.FirstOrDefault(work => work.Key.Uid == uid) is not { State: not WorkloadState.Suspended } work)
+            return [];
         var limit = BudgetDecider.LimitOf(budget);
         var runs = MayRun(budget, uid);
         if (runs)
             // Only what is parkable can be parked by any limit; zero is the lowest there is.
-            return Boundary(limit, cents => !MayRun(Limited(budget, -Times(cents)), uid)) is { } less ? [new Change.LowerLimit(Times(less), limit - Times(less))] : [];
+            return Boundary(limit, cents => !MayRun(Limited(budget, -Times(cents)), uid)) is { } less
+                ? [new Change.LowerLimit(Times(less), limit - Times(less))]
+                : [];
 
         var changes = new List<Change>();
         // The amount that the message of this decision names, so that one amount is read everywhere.
         var named = BudgetDecider.Decide(Enforced(budget)).Workloads.First(verdict => verdict.Key.Uid == uid).EnoughLimit;
-        if (named is { } enough && MayRun(Limited(Done(budget), enough - limit), uid)) changes.Add(new Change.RaiseLimit(enough - limit, enough));
-        if (work.State == WorkloadState.Parked && !work.ResumeApproved && MayRun(With(budget, work with { ResumeApproved = true }), uid)) changes.Add(new Change.Approve());
-        var others = budget.Workloads.Where(other => other.Key.Uid != uid && other is { Class: WorkClass.Training, State: WorkloadState.Running, Rate: not null })
-            .OrderBy(other => other.Estimate.IsKnown ? other.Estimate.Mid : TimeSpan.MaxValue).ThenBy(other => other.Key.Name, StringComparer.Ordinal).ThenBy(other => other.Key.Uid, StringComparer.Ordinal).Take(MostOthers).ToArray();
-        if (others.Where(other => other.Estimate.IsKnown).Select(other => new Change.LetFinish(other.Key, budget.Now + other.Estimate.Mid))
-            .FirstOrDefault(change => Apply(budget, change) is { } then && MayRun(then, uid)) is { } finish) changes.Add(finish);
+        if (named is { } enough && MayRun(Limited(Done(budget), enough - limit), uid))
+            changes.Add(new Change.RaiseLimit(enough - limit, enough));
+        if (work.State == WorkloadState.Parked && !work.ResumeApproved && MayRun(With(budget, work with { ResumeApproved = true }), uid))
+            changes.Add(new Change.Approve());
+        var others = budget
+            .Workloads.Where(other =>
+                other.Key.Uid != uid && other is { Class: WorkClass.Training, State: WorkloadState.Running, Rate: not null }
+            )
+            .OrderBy(other => other.Estimate.IsKnown ? other.Estimate.Mid : TimeSpan.MaxValue)
+            .ThenBy(other => other.Key.Name, StringComparer.Ordinal)
+            .ThenBy(other => other.Key.Uid, StringComparer.Ordinal)
+            .Take(MostOthers)
+            .ToArray();
+        if (
+            others
+                .Where(other => other.Estimate.IsKnown)
+                .Select(other => new Change.LetFinish(other.Key, budget.Now + other.Estimate.Mid))
+                .FirstOrDefault(change => Apply(budget, change) is { } then && MayRun(then, uid)) is
+            { } finish
+        )
+            changes.Add(finish);
         // The least that would do.
-        if (others.Select(other => new Change.EndNow(other.Key, Charge.Of(other, budget).Mid)).OrderBy(change => change.Frees).ThenBy(change => change.Work.Uid, StringComparer.Ordinal)
-            .FirstOrDefault(change => Apply(budget, change) is { } then && MayRun(then, uid)) is { } end) changes.Add(end);
-        if (Apply(budget, new Change.NextWindow(budget.Window.End)) is { } next && MayRun(next, uid)) changes.Add(new Change.NextWindow(budget.Window.End));
+        if (
+            others
+                .Select(other => new Change.EndNow(other.Key, Charge.Of(other, budget).Mid))
+                .OrderBy(change => change.Frees)
+                .ThenBy(change => change.Work.Uid, StringComparer.Ordinal)
+                .FirstOrDefault(change => Apply(budget, change) is { } then && MayRun(then, uid)) is
+            { } end
+        )
+            changes.Add(end);
+        if (Apply(budget, new Change.NextWindow(budget.Window.End)) is { } next && MayRun(next, uid))
+            changes.Add(new Change.NextWindow(budget.Window.End));
         return changes;
     }
 
     /// <summary>The snapshot as it would be after a change; null where the change cannot come about.</summary>
-    public static BudgetSnapshot? Apply(BudgetSnapshot budget, Change change, string? uid = null) => change switch
-    {
-        Change.RaiseLimit raise => Limited(Done(budget), raise.By),
-        Change.LowerLimit lower => Limited(budget, -lower.By),
-        Change.LetFinish finish => At(budget, finish.At) is { } then ? Without(then, finish.Work.Uid) : null,
-        Change.EndNow end => Without(budget, end.Work.Uid),
-        // Carried out first: a workload that still waits for its pods would reserve nothing by then, and seem to fit.
-        Change.NextWindow next => At(Done(budget), next.At),
-        Change.Approve => budget.Workloads.FirstOrDefault(work => work.Key.Uid == uid) is { } work ? With(budget, work with { ResumeApproved = true }) : null,
-        _ => null,
-    };
+    public static BudgetSnapshot? Apply(BudgetSnapshot budget, Change change, string? uid = null) =>
+        change switch
+        {
+            Change.RaiseLimit raise => Limited(Done(budget), raise.By),
+            Change.LowerLimit lower => Limited(budget, -lower.By),
+            Change.LetFinish finish => At(budget, finish.At) is { } then ? Without(then, finish.Work.Uid) : null,
+            Change.EndNow end => Without(budget, end.Work.Uid),
+            // Carried out first: a workload that still waits for its pods would reserve nothing by then, and seem to fit.
+            Change.NextWindow next => At(Done(budget), next.At),
+            Change.Approve => budget.Workloads.FirstOrDefault(work => work.Key.Uid == uid) is { } work
+                ? With(budget, work with { ResumeApproved = true })
+                : null,
+            _ => null,
+        };
 
-    /// <summary>The smallest count of cents at which something holds that does not hold a cent before; null where it does not hold at the most either.</summary>
+    /// <summary>
+    /// The smallest count of cents at which something holds that does not hold a cent before; null where it does not hold at the most
+    /// either.
+    /// </summary>
     private static Int128? Boundary(Amount most, Func<Int128, bool> holds)
     {
         var high = most.Units / Cent.Units;
-        if (high <= 0 || !holds(high)) return null;
+        if (high <= 0 || !holds(high))
+            return null;
         Int128 low = 0;
         while (high - low > 1)
         {
             var middle = low + (high - low) / 2;
-            if (holds(middle)) high = middle;
-            else low = middle;
+            if (holds(middle))
+                high = middle;
+            else
+                low = middle;
         }
         return high;
     }
@@ -116,26 +164,47 @@ public static class WhatWouldChange
     private static BudgetSnapshot Limited(BudgetSnapshot budget, Amount more)
     {
         var terms = budget.Terms with { Limit = budget.Terms.Limit + more };
-        return budget with { Terms = terms, Memory = more.IsNegative && budget.Memory.LastLimit is { } last ? budget.Memory with { LastLimit = last + more } : budget.Memory };
+        return budget with
+        {
+            Terms = terms,
+            Memory =
+                more.IsNegative && budget.Memory.LastLimit is { } last ? budget.Memory with { LastLimit = last + more } : budget.Memory,
+        };
     }
 
     /// <summary>Enforced at once: the time between an announcement and its suspension is not what is asked about.</summary>
-    private static BudgetSnapshot Enforced(BudgetSnapshot budget) => budget with { SwitchedToObserve = false, Terms = budget.Terms with { Mode = EnforcementMode.Enforce, Settle = TimeSpan.Zero } };
+    private static BudgetSnapshot Enforced(BudgetSnapshot budget) =>
+        budget with
+        {
+            SwitchedToObserve = false,
+            Terms = budget.Terms with { Mode = EnforcementMode.Enforce, Settle = TimeSpan.Zero },
+        };
 
     private static BudgetSnapshot With(BudgetSnapshot budget, WorkloadSnapshot changed) =>
-        budget with { Workloads = [.. budget.Workloads.Select(work => work.Key.Uid == changed.Key.Uid ? changed : work)] };
+        budget with
+        {
+            Workloads = [.. budget.Workloads.Select(work => work.Key.Uid == changed.Key.Uid ? changed : work)],
+        };
 
     /// <summary>Whether the present window may have ended: then nobody can say what the next one's work is.</summary>
-    private static BudgetSnapshot Without(BudgetSnapshot budget, string uid) => budget with
-    {
-        Workloads = [.. budget.Workloads.Where(work => work.Key.Uid != uid)],
-        BurnRate = budget.Workloads.Where(work => work.Key.Uid != uid).Aggregate(HourlyCost.Zero, (sum, work) => sum + work.BurnRate),
-    };
+    private static BudgetSnapshot Without(BudgetSnapshot budget, string uid) =>
+        budget with
+        {
+            Workloads = [.. budget.Workloads.Where(work => work.Key.Uid != uid)],
+            BurnRate = budget.Workloads.Where(work => work.Key.Uid != uid).Aggregate(HourlyCost.Zero, (sum, work) => sum + work.BurnRate),
+        };
 
-    /// <summary>The same work at a later moment: what runs has spent its rate, and is that much nearer to its end. Null where it cannot be told.</summary>
+    /// <summary>
+    /// The same work at a later moment: what runs has spent its rate, and is that much nearer to its end. Null where it cannot be told.
+    /// </summary>
     private static BudgetSnapshot? At(BudgetSnapshot budget, DateTimeOffset then) =>
         // What leaves a rolling window until then, and what a window that ends once leaves behind, is another question.
-        budget.Terms.Window.Period is WindowPeriod.Rolling or WindowPeriod.Once || then < budget.Now ? null : Later(budget, then);
+        budget.Terms.Window.Period
+            is WindowPeriod.Rolling
+                or WindowPeriod.Once
+        || then < budget.Now
+            ? null
+            : Later(budget, then);
 
     /// <summary>Creates the snapshot of a later moment, for any window that has not ended by then.</summary>
     internal static BudgetSnapshot Later(BudgetSnapshot budget, DateTimeOffset then)
@@ -152,24 +221,44 @@ public static class WhatWouldChange
             var until = runs && work.Estimate.IsKnown && budget.Now + work.Estimate.Mid < then ? budget.Now + work.Estimate.Mid : then;
             var burnt = until > from ? work.BurnRate.For(until - from) : Amount.Zero;
             spent += burnt;
-            if (until > from) segments.Add(new(from, until, work.BurnRate));
-            if (until < then) continue;
+            if (until > from)
+                segments.Add(new(from, until, work.BurnRate));
+            if (until < then)
+                continue;
             var passed = then - budget.Now;
-            works.Add(work with
-            {
-                Spent = (window.Key == budget.Window.Key ? work.Spent : Amount.Zero) + burnt,
-                Estimate = runs && work.Estimate.IsKnown
-                    ? work.Estimate with { Low = Less(work.Estimate.Low, passed), Mid = Less(work.Estimate.Mid, passed), High = Less(work.Estimate.High, passed) }
-                    : work.Estimate,
-            });
+            works.Add(
+                work with
+                {
+                    Spent = (window.Key == budget.Window.Key ? work.Spent : Amount.Zero) + burnt,
+                    Estimate =
+                        runs && work.Estimate.IsKnown
+                            ? work.Estimate with
+                            {
+                                Low = Less(work.Estimate.Low, passed),
+                                Mid = Less(work.Estimate.Mid, passed),
+                                High = Less(work.Estimate.High, passed),
+                            }
+                            : work.Estimate,
+                }
+            );
         }
         if (budget.Terms.Window.Period == WindowPeriod.Rolling)
         {
             // Older spending leaves the window on the way.
-            spent += RollingSum.At(segments, budget.Window.Length, then) - (spent - budget.Spent) - RollingSum.At(budget.RollingSpend, budget.Window.Length, budget.Now);
+            spent +=
+                RollingSum.At(segments, budget.Window.Length, then)
+                - (spent - budget.Spent)
+                - RollingSum.At(budget.RollingSpend, budget.Window.Length, budget.Now);
             budget = budget with { RollingSpend = segments };
         }
-        return budget with { Now = then, Window = window, Spent = spent, Workloads = works, BurnRate = works.Aggregate(HourlyCost.Zero, (sum, work) => sum + work.BurnRate) };
+        return budget with
+        {
+            Now = then,
+            Window = window,
+            Spent = spent,
+            Workloads = works,
+            BurnRate = works.Aggregate(HourlyCost.Zero, (sum, work) => sum + work.BurnRate),
+        };
     }
 
     /// <summary>A limit is raised by somebody who read what was done: the decision was carried out by then.</summary>
@@ -183,22 +272,49 @@ public static class WhatWouldChange
     /// <summary>The snapshot after a decision was carried out, and not a moment later.</summary>
     private static BudgetSnapshot CarriedOut(BudgetSnapshot budget, BudgetDecision decision)
     {
-        var actions = decision.Actions.Where(action => action.Kind is ActionKind.Park or ActionKind.Resume).ToDictionary(action => action.Workload.Uid, StringComparer.Ordinal);
-        WorkloadSnapshot Parked(WorkloadSnapshot work, ParkedSnapshot parked) => work with
+        var actions = decision
+            .Actions.Where(action => action.Kind is ActionKind.Park or ActionKind.Resume)
+            .ToDictionary(action => action.Workload.Uid, StringComparer.Ordinal);
+        WorkloadSnapshot Parked(WorkloadSnapshot work, ParkedSnapshot parked) =>
+            work with
+            {
+                State = WorkloadState.Parked,
+                BurnRate = HourlyCost.Zero,
+                Estimate = work.EstimateAfterResume ?? work.Estimate,
+                EstimateAfterResume = null,
+                CheckpointAnnotation = null,
+                Parked = parked with { Confirmed = true },
+            };
+        WorkloadSnapshot[] works =
+        [
+            .. budget.Workloads.Select(work =>
+                !actions.TryGetValue(work.Key.Uid, out var action) && decision.Memory.Checkpoints.TryGetValue(work.Key.Uid, out var asked)
+                    ? Parked(work, asked.For)
+                : action is null ? work with { CheckpointAnnotation = null }
+                : action.Kind == ActionKind.Park ? Parked(work, action.Parked!)
+                : work.HeldBy is not null
+                    ? work with
+                    {
+                        State = WorkloadState.Pending,
+                        NoPodSince = budget.Now,
+                        CheckpointAnnotation = null,
+                        Parked = null,
+                    }
+                : work with
+                {
+                    State = WorkloadState.Running,
+                    BurnRate = work.Rate ?? HourlyCost.Zero,
+                    CheckpointAnnotation = null,
+                    Parked = null,
+                }
+            ),
+        ];
+        return budget with
         {
-            State = WorkloadState.Parked,
-            BurnRate = HourlyCost.Zero,
-            Estimate = work.EstimateAfterResume ?? work.Estimate,
-            EstimateAfterResume = null,
-            CheckpointAnnotation = null,
-            Parked = parked with { Confirmed = true },
+            Workloads = works,
+            Memory = Remembering.WithoutRequests(decision.Memory),
+            BurnRate = works.Aggregate(HourlyCost.Zero, (sum, work) => sum + work.BurnRate),
         };
-        WorkloadSnapshot[] works = [.. budget.Workloads.Select(work => !actions.TryGetValue(work.Key.Uid, out var action) && decision.Memory.Checkpoints.TryGetValue(work.Key.Uid, out var asked) ? Parked(work, asked.For)
-            : action is null ? work with { CheckpointAnnotation = null }
-            : action.Kind == ActionKind.Park ? Parked(work, action.Parked!)
-            : work.HeldBy is not null ? work with { State = WorkloadState.Pending, NoPodSince = budget.Now, CheckpointAnnotation = null, Parked = null }
-            : work with { State = WorkloadState.Running, BurnRate = work.Rate ?? HourlyCost.Zero, CheckpointAnnotation = null, Parked = null })];
-        return budget with { Workloads = works, Memory = Remembering.WithoutRequests(decision.Memory), BurnRate = works.Aggregate(HourlyCost.Zero, (sum, work) => sum + work.BurnRate) };
     }
 
     private static TimeSpan Less(TimeSpan value, TimeSpan by) => value > by ? value - by : TimeSpan.Zero;

@@ -46,7 +46,8 @@ public sealed record Estimate(TimeSpan Low, TimeSpan Mid, TimeSpan High, Estimat
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public TimeSpan LastWave { get; init; }
 
-    public static Estimate Unknown(string detail) => new(TimeSpan.Zero, TimeSpan.Zero, TimeSpan.Zero, EstimateSource.Unknown, false, detail);
+    public static Estimate Unknown(string detail) =>
+        new(TimeSpan.Zero, TimeSpan.Zero, TimeSpan.Zero, EstimateSource.Unknown, false, detail);
 
     public bool IsKnown => Source != EstimateSource.Unknown;
 }

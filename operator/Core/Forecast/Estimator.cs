@@ -17,16 +17,35 @@ public static class Estimator
 
     /// <summary>The time until a running job is done.</summary>
     public static Estimate Remaining(JobFacts job, DateTimeOffset now) =>
-        CapByDeadline(BestProgress(job, now) ?? FromReported(job, now) ?? FromPieces(job) ?? FromDeclaration(job, now) ?? FromSeries(job, now) ?? FromHeldTime(job) ?? Estimate.Unknown(WhyUnknown(job, now)) with { Stale = IsStalled(job, now) }, job, now);
+        CapByDeadline(
+            BestProgress(job, now)
+                ?? FromReported(job, now)
+                ?? FromPieces(job)
+                ?? FromDeclaration(job, now)
+                ?? FromSeries(job, now)
+                ?? FromHeldTime(job)
+                ?? Estimate.Unknown(WhyUnknown(job, now)) with
+                {
+                    Stale = IsStalled(job, now),
+                },
+            job,
+            now
+        );
 
     /// <summary>The time a job that was parked needs when it runs again: from its last checkpoint, else from the beginning.</summary>
     public static Estimate AfterResume(JobFacts job)
     {
         job = PieceForecast.Stopped(job);
-        var estimate = TotalSteps(job) is { } total && AtPace(job, total - Math.Clamp(job.CheckpointStep ?? 0, 0, total)) is { } atPace ? atPace
-            : FromPieces(job) ?? (job.DeclaredDuration is { } declared ? DeclaredPieces(job, declared) ?? Declared(declared)
-            : FromEarlierRuns(job, TimeSpan.Zero, job.CheckpointStep) is { } fromSeries ? SeriesPieces(job, fromSeries) ?? fromSeries
-            : FromHeldTime(job) ?? Estimate.Unknown(job.Unreadable ?? NothingTells));
+        var estimate =
+            TotalSteps(job) is { } total && AtPace(job, total - Math.Clamp(job.CheckpointStep ?? 0, 0, total)) is { } atPace
+                ? atPace
+                : FromPieces(job)
+                    ?? (
+                        job.DeclaredDuration is { } declared ? DeclaredPieces(job, declared) ?? Declared(declared)
+                        : FromEarlierRuns(job, TimeSpan.Zero, job.CheckpointStep) is { } fromSeries
+                            ? SeriesPieces(job, fromSeries) ?? fromSeries
+                        : FromHeldTime(job) ?? Estimate.Unknown(job.Unreadable ?? NothingTells)
+                    );
         // Kubernetes begins the deadline anew with each resume.
         return job.ActiveDeadline is { } deadline ? Cap(estimate, deadline) : estimate;
     }
@@ -40,21 +59,35 @@ public static class Estimator
     /// </summary>
     public static bool IsStalled(JobFacts job, DateTimeOffset now)
     {
-        if (job.Progress.Last is not { } last || job.RunningSince is not { } since) return false;
-        var patience = PaceOf(job.Progress, 1) is { } pace ? TimeSpan.FromTicks(Math.Max((long)(pace.Mid * 10 * TimeSpan.TicksPerSecond), LeastStall.Ticks)) : LeastStall;
+        if (job.Progress.Last is not { } last || job.RunningSince is not { } since)
+            return false;
+        var patience = PaceOf(job.Progress, 1) is { } pace
+            ? TimeSpan.FromTicks(Math.Max((long)(pace.Mid * 10 * TimeSpan.TicksPerSecond), LeastStall.Ticks))
+            : LeastStall;
         return now - (last.At > since ? last.At : since) > patience;
     }
 
-    /// <summary>Progress that has not settled yields to the trainer's or the owner's word while that holds, and to what earlier runs agree upon: a first guess is worth less.</summary>
+    /// <summary>
+    /// Progress that has not settled yields to the trainer's or the owner's word while that holds, and to what earlier runs agree upon: a
+    /// first guess is worth less.
+    /// </summary>
     private static Estimate? BestProgress(JobFacts job, DateTimeOffset now) =>
-        FromProgress(job, now) is { } progress ? progress.Settled ? progress : FromReported(job, now) ?? FromDeclaration(job, now) ?? (FromSeries(job, now) is { Settled: true } series ? series : progress) : null;
+        FromProgress(job, now) is { } progress
+            ? progress.Settled
+                ? progress
+                : FromReported(job, now)
+                    ?? FromDeclaration(job, now)
+                    ?? (FromSeries(job, now) is { Settled: true } series ? series : progress)
+            : null;
 
     private static Estimate? FromProgress(JobFacts job, DateTimeOffset now)
     {
-        if (job.Progress.Last is not { } last || TotalSteps(job) is not { } total || IsStalled(job, now)) return null;
+        if (job.Progress.Last is not { } last || TotalSteps(job) is not { } total || IsStalled(job, now))
+            return null;
         // What was reported before the present run began is of an earlier one: this one started at its checkpoint, else at zero.
         var begun = job.RunningSince is { } run && run <= last.At ? last.Step : Math.Clamp(job.CheckpointStep ?? 0, 0, total);
-        if (AtPace(job, Math.Max(0, total - begun)) is not { } estimate) return null;
+        if (AtPace(job, Math.Max(0, total - begun)) is not { } estimate)
+            return null;
         // Time already worked since then is part of the steps left.
         var since = job.RunningSince is not { } start ? TimeSpan.Zero : now - (last.At > start ? last.At : start);
         return estimate with { Low = Less(estimate.Low, since), Mid = Less(estimate.Mid, since), High = Less(estimate.High, since) };
@@ -66,18 +99,35 @@ public static class Estimator
     /// </summary>
     private static Estimate? FromReported(JobFacts job, DateTimeOffset now)
     {
-        if (job.Reported is not { } told || job.RunningSince is not { } since || told.At <= since) return null;
+        if (job.Reported is not { } told || job.RunningSince is not { } since || told.At <= since)
+            return null;
         var worked = told.At - since;
         var silent = now - told.At;
-        if (silent > (worked / 4 > LeastSilence ? worked / 4 : LeastSilence)) return null;
+        if (silent > (worked / 4 > LeastSilence ? worked / 4 : LeastSilence))
+            return null;
         if (told.Remaining is { } left)
-            return new(Less(left * 0.9, silent), Less(left, silent), Less(left * 1.1, silent), EstimateSource.Reported, worked >= SettledTime, "told by its trainer");
-        if (told.Percent is not (> 0 and <= 100)) return null;
+            return new(
+                Less(left * 0.9, silent),
+                Less(left, silent),
+                Less(left * 1.1, silent),
+                EstimateSource.Reported,
+                worked >= SettledTime,
+                "told by its trainer"
+            );
+        if (told.Percent is not (> 0 and <= 100))
+            return null;
         // A percent is whole: up to one more may be done.
         var percent = told.Percent.Value;
         TimeSpan Rest(double done) => worked * (Math.Max(0, 100 - done) / done);
         var (low, mid, high) = (Rest(percent + 1), Rest(percent + 0.5), Rest(percent));
-        return new(Less(low, silent), Less(mid, silent), Less(high, silent), EstimateSource.Reported, worked >= SettledTime && high - low <= Pace.SettledWidth * mid, $"{percent} % by its trainer");
+        return new(
+            Less(low, silent),
+            Less(mid, silent),
+            Less(high, silent),
+            EstimateSource.Reported,
+            worked >= SettledTime && high - low <= Pace.SettledWidth * mid,
+            $"{percent} % by its trainer"
+        );
     }
 
     /// <summary>From pieces that ended: each source after it says less of the pieces to come.</summary>
@@ -85,44 +135,84 @@ public static class Estimator
 
     /// <summary>
     /// Where the cluster keeps no pod of the pieces that ended, and nothing else tells: they ended one wave after the other in the
-    /// time for which the workload has held GPUs. The parallelism may have been another then, so nothing is suspended by such an estimate: its low end is zero.
+    /// time for which the workload has held GPUs. The parallelism may have been another then, so nothing is suspended by such an estimate:
+    /// its low end is zero.
     /// </summary>
-    private static Estimate? FromHeldTime(JobFacts job) => PieceForecast.From(job with
-    {
-        Pieces = [.. job.Pieces.Select(group => group is { Ended: > 0, AtOnce: > 0, Held: { } held }
-            ? group with { Finished = Enumerable.Repeat(Min(held, held * ((double)group.AtOnce / group.Ended)), Math.Max(1, group.Ended / group.AtOnce)).ToArray() }
-            : group)],
-    }, EstimateSource.Completions) is { } estimate ? estimate with { Low = TimeSpan.Zero } : null;
+    private static Estimate? FromHeldTime(JobFacts job) =>
+        PieceForecast.From(
+            job with
+            {
+                Pieces =
+                [
+                    .. job.Pieces.Select(group =>
+                        group is { Ended: > 0, AtOnce: > 0, Held: { } held }
+                            ? group with
+                            {
+                                Finished = Enumerable
+                                    .Repeat(Min(held, held * ((double)group.AtOnce / group.Ended)), Math.Max(1, group.Ended / group.AtOnce))
+                                    .ToArray(),
+                            }
+                            : group
+                    ),
+                ],
+            },
+            EstimateSource.Completions
+        )
+            is { } estimate
+            ? estimate with
+            {
+                Low = TimeSpan.Zero,
+            }
+            : null;
 
     /// <summary>The declared duration is that of all pieces together; what is left of it follows from the pieces that are left.</summary>
     private static Estimate? DeclaredPieces(JobFacts job, TimeSpan declared) =>
-        PieceForecast.From(job, EstimateSource.Declared, declared) is { } pieces ? Declared(pieces.Mid) with { LastWave = pieces.LastWave } : null;
+        PieceForecast.From(job, EstimateSource.Declared, declared) is { } pieces
+            ? Declared(pieces.Mid) with
+            {
+                LastWave = pieces.LastWave,
+            }
+            : null;
 
     /// <summary>The same of what earlier runs took.</summary>
     private static Estimate? SeriesPieces(JobFacts job, Estimate whole) =>
-        PieceForecast.From(job, EstimateSource.Series, whole.Mid) is { } pieces && whole.Mid > TimeSpan.Zero && pieces.Mid / whole.Mid is var share
-            ? whole with { Low = whole.Low * share, Mid = whole.Mid * share, High = whole.High * share, LastWave = pieces.LastWave }
+        PieceForecast.From(job, EstimateSource.Series, whole.Mid) is { } pieces
+        && whole.Mid > TimeSpan.Zero
+        && pieces.Mid / whole.Mid is var share
+            ? whole with
+            {
+                Low = whole.Low * share,
+                Mid = whole.Mid * share,
+                High = whole.High * share,
+                LastWave = pieces.LastWave,
+            }
             : null;
 
     private static Estimate? FromDeclaration(JobFacts job, DateTimeOffset now)
     {
-        if (job.DeclaredDuration is not { } declared) return null;
-        if (DeclaredPieces(job, declared) is { } pieces) return pieces;
+        if (job.DeclaredDuration is not { } declared)
+            return null;
+        if (DeclaredPieces(job, declared) is { } pieces)
+            return pieces;
         var left = job.RunningSince is { } since ? declared - (now - since) : declared;
-        if (left <= TimeSpan.Zero) left += Overrun(declared);
+        if (left <= TimeSpan.Zero)
+            left += Overrun(declared);
         return left > TimeSpan.Zero ? Declared(left) : null;
     }
 
     /// <summary>
-    /// How much longer than declared a job may run before its duration counts as unknown. Starting and ending take seconds, and a job that is a
-    /// second late would otherwise be projected to the end of the window.
+    /// How much longer than declared a job may run before its duration counts as unknown. Starting and ending take seconds, and a job that
+    /// is a second late would otherwise be projected to the end of the window.
     /// </summary>
     private static TimeSpan Overrun(TimeSpan declared) => declared / 20 > LeastOverrun ? declared / 20 : LeastOverrun;
 
     /// <summary>A hang is not what earlier runs did: their word ends where progress stands still.</summary>
     private static Estimate? FromSeries(JobFacts job, DateTimeOffset now) =>
         IsStalled(job, now) ? null
-        : job.Pieces.Any(group => group.IsSweep) && FromEarlierRuns(job, TimeSpan.Zero, job.CheckpointStep) is { } whole && SeriesPieces(job, whole) is { } pieces ? pieces
+        : job.Pieces.Any(group => group.IsSweep)
+        && FromEarlierRuns(job, TimeSpan.Zero, job.CheckpointStep) is { } whole
+        && SeriesPieces(job, whole) is { } pieces
+            ? pieces
         : FromEarlierRuns(job, job.RunningSince is { } since ? now - since : TimeSpan.Zero, job.CheckpointStep);
 
     /// <summary>
@@ -132,18 +222,34 @@ public static class Estimator
     /// </summary>
     private static Estimate? FromEarlierRuns(JobFacts job, TimeSpan worked, long? checkpoint)
     {
-        if (job.EarlierRuns.Count == 0) return null;
+        if (job.EarlierRuns.Count == 0)
+            return null;
         var total = TotalSteps(job);
         var bySteps = total is not null && job.EarlierRuns.Any(run => run.Steps > 0);
-        var left = job.EarlierRuns.Where(run => !bySteps || run.Steps > 0)
-            .Select(run => bySteps ? run.Duration * ((double)(total!.Value - Math.Clamp(checkpoint ?? 0, 0, total.Value)) / run.Steps!.Value) : run.Duration)
-            .Select(whole => whole - worked).Where(rest => rest > TimeSpan.Zero).Order().ToArray();
-        if (left.Length == 0) return null;
+        var left = job
+            .EarlierRuns.Where(run => !bySteps || run.Steps > 0)
+            .Select(run =>
+                bySteps
+                    ? run.Duration * ((double)(total!.Value - Math.Clamp(checkpoint ?? 0, 0, total.Value)) / run.Steps!.Value)
+                    : run.Duration
+            )
+            .Select(whole => whole - worked)
+            .Where(rest => rest > TimeSpan.Zero)
+            .Order()
+            .ToArray();
+        if (left.Length == 0)
+            return null;
         var mid = left.Length % 2 == 1 ? left[left.Length / 2] : (left[left.Length / 2 - 1] + left[left.Length / 2]) / 2;
         var few = job.EarlierRuns.Count < FewestRuns;
         var (low, high) = few ? (left[0] * 0.5, left[^1] * 1.5) : (left[0], left[^1]);
-        return new(low, mid, high, EstimateSource.Series, !few && (high - low) <= Pace.SettledWidth * mid,
-            $"{job.EarlierRuns.Count} earlier run{(job.EarlierRuns.Count == 1 ? "" : "s")} of its series" + (bySteps ? ", by step" : ""));
+        return new(
+            low,
+            mid,
+            high,
+            EstimateSource.Series,
+            !few && (high - low) <= Pace.SettledWidth * mid,
+            $"{job.EarlierRuns.Count} earlier run{(job.EarlierRuns.Count == 1 ? "" : "s")} of its series" + (bySteps ? ", by step" : "")
+        );
     }
 
     /// <summary>An owner's word is taken as it stands: nobody has a better one, and he can change it.</summary>
@@ -161,17 +267,25 @@ public static class Estimator
     /// <summary>What a number of steps takes at the pace that progress has shown; null while it has shown none.</summary>
     private static Estimate? AtPace(JobFacts job, long steps)
     {
-        if (PaceOf(job.Progress, steps) is not { } pace) return null;
+        if (PaceOf(job.Progress, steps) is not { } pace)
+            return null;
         var detail = $"{Text(pace.Mid)} s per step over {pace.Steps} steps";
-        return new(Seconds(pace.Low * steps), Seconds(pace.Mid * steps), Seconds(pace.High * steps), EstimateSource.Progress, pace.Settled,
-            job.ProgressTeller.Length > 0 ? $"{detail}, told by {job.ProgressTeller}" : detail);
+        return new(
+            Seconds(pace.Low * steps),
+            Seconds(pace.Mid * steps),
+            Seconds(pace.High * steps),
+            EstimateSource.Progress,
+            pace.Settled,
+            job.ProgressTeller.Length > 0 ? $"{detail}, told by {job.ProgressTeller}" : detail
+        );
     }
 
     /// <summary>After a restart the run before tells more, until this one has settled.</summary>
     private static Pace? PaceOf(ProgressSeries series, long left)
     {
         var present = Pace.Of(series.Points, left);
-        if (present is { Settled: true } || series.Earlier.Count < 3) return present;
+        if (present is { Settled: true } || series.Earlier.Count < 3)
+            return present;
         var earlier = Pace.Of(series.Earlier, left);
         return earlier is { Settled: true } || series.Points.Count < 3 ? earlier : present;
     }
@@ -179,12 +293,23 @@ public static class Estimator
     private static string Text(double seconds) => seconds.ToString("0.####", CultureInfo.InvariantCulture);
 
     private static Estimate CapByDeadline(Estimate estimate, JobFacts job, DateTimeOffset now) =>
-        job.ActiveDeadline is { } deadline ? Cap(estimate, (job.StartedAt ?? job.RunningSince) is { } since ? Less(deadline, now - since) : deadline) : estimate;
+        job.ActiveDeadline is { } deadline
+            ? Cap(estimate, (job.StartedAt ?? job.RunningSince) is { } since ? Less(deadline, now - since) : deadline)
+            : estimate;
 
     private static Estimate Cap(Estimate estimate, TimeSpan left) =>
-        !estimate.IsKnown || estimate.High <= left ? estimate : estimate with { High = left, Mid = Min(estimate.Mid, left), Low = Min(estimate.Low, left), LastWave = Min(estimate.LastWave, Less(left, estimate.Mid)) };
+        !estimate.IsKnown || estimate.High <= left
+            ? estimate
+            : estimate with
+            {
+                High = left,
+                Mid = Min(estimate.Mid, left),
+                Low = Min(estimate.Low, left),
+                LastWave = Min(estimate.LastWave, Less(left, estimate.Mid)),
+            };
 
-    private static TimeSpan Seconds(double seconds) => TimeSpan.FromMilliseconds(Math.Clamp(Math.Round(seconds * 1000), 0, TimeSpan.FromDays(3650).TotalMilliseconds));
+    private static TimeSpan Seconds(double seconds) =>
+        TimeSpan.FromMilliseconds(Math.Clamp(Math.Round(seconds * 1000), 0, TimeSpan.FromDays(3650).TotalMilliseconds));
 
     private static TimeSpan Less(TimeSpan value, TimeSpan by) => value > by ? value - by : TimeSpan.Zero;
 

@@ -15,6 +15,7 @@ namespace Bursar.Core.Forecast;
 public sealed record Pace(double Low, double Mid, double High, long Steps, bool Settled)
 {
     private const long SettledSteps = 100;
+
     /// <summary>An interval wider than this share of its middle is not acted upon.</summary>
     public const double SettledWidth = 0.25;
 
@@ -41,14 +42,17 @@ public sealed record Pace(double Low, double Mid, double High, long Steps, bool 
     /// <param name="left">The steps still to be made: the fewer, the less luck is levelled out.</param>
     public static Pace? Of(IReadOnlyList<ProgressPoint> points, long left)
     {
-        if (points.Count < 2) return null;
+        if (points.Count < 2)
+            return null;
         var all = new Stretch[points.Count - 1];
-        for (var i = 0; i < all.Length; i++) all[i] = new(points[i + 1].Step - points[i].Step, (points[i + 1].At - points[i].At).TotalSeconds);
+        for (var i = 0; i < all.Length; i++)
+            all[i] = new(points[i + 1].Step - points[i].Step, (points[i + 1].At - points[i].At).TotalSeconds);
         var whole = Sum(all);
 
         var run = all.AsSpan(WarmUp(all)..);
         var fresh = Changed(run);
-        if (fresh > 0) run = run[fresh..];
+        if (fresh > 0)
+            run = run[fresh..];
         var once = OnePause(run);
         var blocks = Blocks(run);
         var (low, mid, high) = fresh == 0 && Trend(blocks, left) is { } trend ? trend : Steady(blocks, once, left);
@@ -57,10 +61,15 @@ public sealed record Pace(double Low, double Mid, double High, long Steps, bool 
         low = Math.Min(mid, low) * (1 - widening);
         high = Math.Max(mid, high) * (1 + widening);
         // One stretch alone tells nothing certain: it may hold the compilation before the first step.
-        if (all.Length == 1) low = 0;
-        if (all.Length < TellsWarmUp) high = Math.Max(high, whole.Pace);
+        if (all.Length == 1)
+            low = 0;
+        if (all.Length < TellsWarmUp)
+            high = Math.Max(high, whole.Pace);
         // A run's first report often comes after some steps: half of a hundred measured are enough where the whole hundred was made.
-        var seen = whole.Steps >= SettledSteps || points[^1].Step >= SettledSteps && whole.Steps >= SettledSteps / 2 || whole.Seconds >= SettledTime.TotalSeconds;
+        var seen =
+            whole.Steps >= SettledSteps
+            || points[^1].Step >= SettledSteps && whole.Steps >= SettledSteps / 2
+            || whole.Seconds >= SettledTime.TotalSeconds;
         return new(low, mid, high, whole.Steps, seen && high - low <= SettledWidth * mid);
     }
 
@@ -69,15 +78,19 @@ public sealed record Pace(double Low, double Mid, double High, long Steps, bool 
     {
         var most = Math.Min(3, all.Length - 3);
         var count = 0;
-        while (count < most && all[count].Pace > Slow * Median(all.AsSpan((count + 1)..))) count++;
+        while (count < most && all[count].Pace > Slow * Median(all.AsSpan((count + 1)..)))
+            count++;
         return count;
     }
 
-    /// <summary>Where the last reports begin, if all but a few of them agree that the run goes at another pace than before; else 0.</summary>
+    /// <summary>
+    /// Where the last reports begin, if all but a few of them agree that the run goes at another pace than before; else 0.
+    /// </summary>
     private static int Changed(Span<Stretch> run)
     {
         var recent = Math.Min(ProgressSeries.Recent, run.Length * 2 / 3);
-        if (recent < LeastForChange) return 0;
+        if (recent < LeastForChange)
+            return 0;
         var (before, last) = (Sum(run[..^recent]).Pace, run[^recent..].ToArray());
         Array.Sort(last, (a, b) => a.Pace.CompareTo(b.Pace));
         var slower = last[recent / 4].Pace > before * (1 + Differs);
@@ -89,14 +102,19 @@ public sealed record Pace(double Low, double Mid, double High, long Steps, bool 
     /// <summary>What one pause took that nothing like came beside: at most one in the run.</summary>
     private static double OnePause(Span<Stretch> run)
     {
-        if (run.Length < 3) return 0;
+        if (run.Length < 3)
+            return 0;
         var median = Median(run);
-        double first = 0, second = 0, plain = 0;
+        double first = 0,
+            second = 0,
+            plain = 0;
         foreach (var one in run)
         {
             var excess = one.Seconds - median * one.Steps;
-            if (excess > first) (second, first, plain) = (first, excess, median * one.Steps);
-            else if (excess > second) second = excess;
+            if (excess > first)
+                (second, first, plain) = (first, excess, median * one.Steps);
+            else if (excess > second)
+                second = excess;
         }
         return first > 3 * second && first > (Slow - 1) * plain ? first : 0;
     }
@@ -108,7 +126,8 @@ public sealed record Pace(double Low, double Mid, double High, long Steps, bool 
         while (blocks.Count - from > 3)
         {
             var rest = Sum(blocks.Skip(from + 1)).Pace;
-            if (Math.Abs(blocks[from].Pace - rest) <= Differs * rest) break;
+            if (Math.Abs(blocks[from].Pace - rest) <= Differs * rest)
+                break;
             from++;
         }
         var kept = blocks.Skip(from).ToArray();
@@ -121,17 +140,24 @@ public sealed record Pace(double Low, double Mid, double High, long Steps, bool 
     /// <summary>A pace that goes the same way in nearly every pair of blocks.</summary>
     private static (double Low, double Mid, double High)? Trend(IReadOnlyList<Stretch> blocks, long left)
     {
-        if (blocks.Count < LeastForTrend) return null;
+        if (blocks.Count < LeastForTrend)
+            return null;
         var ways = 0;
         for (var i = 0; i < blocks.Count; i++)
-            for (var j = i + 1; j < blocks.Count; j++) ways += Math.Sign(blocks[j].Pace - blocks[i].Pace);
-        if (Math.Abs(ways) * 8 < blocks.Count * (blocks.Count - 1) * 3) return null;
+        for (var j = i + 1; j < blocks.Count; j++)
+            ways += Math.Sign(blocks[j].Pace - blocks[i].Pace);
+        if (Math.Abs(ways) * 8 < blocks.Count * (blocks.Count - 1) * 3)
+            return null;
 
         // Least squares over the blocks' middles, weighted by their steps.
         var total = Sum(blocks);
-        double at = 0, middle = 0, spread = 0, together = 0;
+        double at = 0,
+            middle = 0,
+            spread = 0,
+            together = 0;
         var middles = new double[blocks.Count];
-        for (var i = 0; i < blocks.Count; at += blocks[i++].Steps) middle += (middles[i] = at + blocks[i].Steps / 2.0) * blocks[i].Steps / total.Steps;
+        for (var i = 0; i < blocks.Count; at += blocks[i++].Steps)
+            middle += (middles[i] = at + blocks[i].Steps / 2.0) * blocks[i].Steps / total.Steps;
         for (var i = 0; i < blocks.Count; i++)
         {
             spread += blocks[i].Steps * Math.Pow(middles[i] - middle, 2);
@@ -140,7 +166,8 @@ public sealed record Pace(double Low, double Mid, double High, long Steps, bool 
         var slope = together / spread;
         double Line(double step) => total.Pace + slope * (step - middle);
         var now = Line(total.Steps);
-        if (now <= 0) return null;
+        if (now <= 0)
+            return null;
         // Far behind what was seen a line means nothing: never faster than half, never slower than double.
         var then = Math.Clamp(Line(total.Steps + left / 2.0), now / 2, now * 2);
         var doubt = Doubt(blocks, blocks.Select((block, i) => block.Pace - Line(middles[i])), left);
@@ -150,7 +177,8 @@ public sealed record Pace(double Low, double Mid, double High, long Steps, bool 
     /// <summary>How far the mean pace of what is left may be off: the blocks' own spread, over those seen and those to come.</summary>
     private static double Doubt(IReadOnlyCollection<Stretch> blocks, IEnumerable<double> residuals, long left)
     {
-        if (blocks.Count < 2) return 0;
+        if (blocks.Count < 2)
+            return 0;
         var variance = residuals.Sum(residual => residual * residual) / (blocks.Count - 1);
         var perBlock = Sum(blocks).Steps / (double)blocks.Count;
         // Few blocks know little of their own spread.
@@ -168,7 +196,8 @@ public sealed record Pace(double Low, double Mid, double High, long Steps, bool 
         {
             block = block.And(one);
             seen += one.Steps;
-            if (seen * count < total * (blocks.Count + 1L)) continue;
+            if (seen * count < total * (blocks.Count + 1L))
+                continue;
             blocks.Add(block);
             block = default;
         }
@@ -182,14 +211,16 @@ public sealed record Pace(double Low, double Mid, double High, long Steps, bool 
         var half = Sum(sorted).Steps / 2.0;
         long seen = 0;
         foreach (var one in sorted)
-            if ((seen += one.Steps) >= half) return one.Pace;
+            if ((seen += one.Steps) >= half)
+                return one.Pace;
         return sorted[^1].Pace;
     }
 
     private static Stretch Sum(ReadOnlySpan<Stretch> run)
     {
         var sum = default(Stretch);
-        foreach (var one in run) sum = sum.And(one);
+        foreach (var one in run)
+            sum = sum.And(one);
         return sum;
     }
 

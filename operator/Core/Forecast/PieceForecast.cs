@@ -22,20 +22,26 @@ internal static class PieceForecast
 
     /// <param name="job">The facts.</param>
     /// <param name="source">What the estimate is said to be based on.</param>
-    /// <param name="whole">The time of the whole run as its user or earlier runs say, for pieces of which none has ended; null without.</param>
+    /// <param name="whole">The time of the whole run as its user or earlier runs say, for pieces of which none has ended; null
+    /// without.</param>
     /// <returns>Null where the workload is not made of pieces or nothing tells how long one takes.</returns>
     public static Estimate? From(JobFacts job, EstimateSource source, TimeSpan? whole = null)
     {
         var groups = job.Pieces.Where(group => group is { Gpus: > 0, Left: > 0 }).ToArray();
-        if (!groups.Any(group => group.IsSweep)) return null;
+        if (!groups.Any(group => group.IsSweep))
+            return null;
         var gpus = job.Gpus > 0 ? job.Gpus : groups.Max(group => (long)group.Slots * group.Gpus);
-        if (gpus == 0) return null;
+        if (gpus == 0)
+            return null;
 
         // The time that its user or its series names is that of all waves, one after the other.
         var waves = Pieces.WavesOf(job.Pieces);
         var typical = waves > 0 ? whole / waves : null;
 
-        double low = 0, mid = 0, high = 0, ends = 0;
+        double low = 0,
+            mid = 0,
+            high = 0,
+            ends = 0;
         var settled = true;
         foreach (var stage in groups.GroupBy(group => group.Stage).OrderBy(stage => stage.Key))
         {
@@ -43,16 +49,19 @@ internal static class PieceForecast
             // The first of the groups that suffice ends the others too, and the stages to come.
             double? first = null;
             foreach (var group in stage.Where(group => group is { Suffices: true, Follows: false }))
-                if (TimesOf(group, typical) is { } times && Remaining(group, times.Likely).End is var end && !(end >= first)) first = end;
+                if (TimesOf(group, typical) is { } times && Remaining(group, times.Likely).End is var end && !(end >= first))
+                    first = end;
             foreach (var group in stage.Where(group => !group.Follows))
             {
                 if (TimesOf(group, typical) is not { } times)
                 {
-                    if (group.ToCome > 0 && first is null) return null;
+                    if (group.ToCome > 0 && first is null)
+                        return null;
                     continue;
                 }
                 var (work, end) = Remaining(group, times.Likely);
-                if (end > first) (work, end) = (Math.Min(work, first.Value * group.Slots), first.Value);
+                if (end > first)
+                    (work, end) = (Math.Min(work, first.Value * group.Slots), first.Value);
                 var deviation = work > 0 ? Deviation(group, times.Likely) / work : 0;
                 var doubt = Confidence * (1 + Confidence / times.Likely.Count) * deviation;
                 mid += work * group.Gpus;
@@ -64,14 +73,17 @@ internal static class PieceForecast
             }
             foreach (var group in stage)
             {
-                if (!group.Follows && TimesOf(group, typical) is not null) continue;
+                if (!group.Follows && TimesOf(group, typical) is not null)
+                    continue;
                 // A driver, for example, runs for as long as the pieces do that end the work.
-                if (stageEnds == 0) return null;
+                if (stageEnds == 0)
+                    return null;
                 var work = stageEnds * group.Slots * group.Gpus;
                 (mid, high) = (mid + work, high + work);
             }
             ends += stageEnds;
-            if (first is not null) break;
+            if (first is not null)
+                break;
         }
         var time = Seconds(mid / gpus);
         return new(Seconds(low / gpus), time, Seconds(high / gpus), source, settled, Detail(groups))
@@ -94,15 +106,18 @@ internal static class PieceForecast
     private static (double Work, double End) Remaining(Pieces group, PieceTimes times)
     {
         var slots = group.Slots;
-        if (slots == 0) return (0, 0);
+        if (slots == 0)
+            return (0, 0);
         var retries = group.Ended > 0 ? group.Retried.TotalSeconds / group.Ended : 0;
         var mean = times.Mean + retries;
         var left = group.InFlight.Select(age => times.Left(age.TotalSeconds)).Order().ToArray();
         var work = left.Sum() + group.ToCome * mean;
         var end = End(left, group.ToCome, slots, mean);
-        if (group.Success is not { } success) return (work, end);
+        if (group.Success is not { } success)
+            return (work, end);
 
-        var early = success.Needed <= 0 ? 0
+        var early =
+            success.Needed <= 0 ? 0
             : success.ToCome is { } toCome ? End(left, Math.Min(toCome, group.ToCome), slots, mean)
             // As successes came so far; before the first one, as pieces end.
             : success.Succeeded > 0 && Worked(group) / slots is var worked and > 0 ? success.Needed * worked / success.Succeeded
@@ -111,7 +126,9 @@ internal static class PieceForecast
         return early < end ? (Math.Min(work, early * slots), early) : (work, end);
     }
 
-    /// <summary>Standard deviation of the seconds that are left: of the mean, from the pieces that were seen, and of the pieces themselves.</summary>
+    /// <summary>
+    /// Standard deviation of the seconds that are left: of the mean, from the pieces that were seen, and of the pieces themselves.
+    /// </summary>
     private static double Deviation(Pieces group, PieceTimes times)
     {
         var left = group.InFlight.Select(age => times.Left(age.TotalSeconds)).ToArray();
@@ -120,7 +137,8 @@ internal static class PieceForecast
         return times.Spread * Math.Sqrt(work * work / times.Count + pieces);
     }
 
-    private static double Worked(Pieces group) => group.Finished.Concat(group.InFlight).Sum(time => time.TotalSeconds) + group.Retried.TotalSeconds;
+    private static double Worked(Pieces group) =>
+        group.Finished.Concat(group.InFlight).Sum(time => time.TotalSeconds) + group.Retried.TotalSeconds;
 
     /// <summary>The end of the last piece when each free slot takes the next one.</summary>
     private static double End(double[] left, int toCome, int slots, double mean)
@@ -132,7 +150,11 @@ internal static class PieceForecast
     }
 
     private static string Detail(Pieces[] groups) =>
-        string.Create(CultureInfo.InvariantCulture, $"{groups.Sum(group => (long)group.Ended)} of {groups.Sum(group => (long)group.Total)} completions");
+        string.Create(
+            CultureInfo.InvariantCulture,
+            $"{groups.Sum(group => (long)group.Ended)} of {groups.Sum(group => (long)group.Total)} completions"
+        );
 
-    private static TimeSpan Seconds(double seconds) => TimeSpan.FromMilliseconds(Math.Clamp(Math.Round(seconds * 1000), 0, TimeSpan.FromDays(3650).TotalMilliseconds));
+    private static TimeSpan Seconds(double seconds) =>
+        TimeSpan.FromMilliseconds(Math.Clamp(Math.Round(seconds * 1000), 0, TimeSpan.FromDays(3650).TotalMilliseconds));
 }

@@ -10,7 +10,9 @@ internal sealed class PieceTimes
     /// <summary>A larger sample of ended pieces says nothing more.</summary>
     private const int MostEnded = 512;
 
-    /// <summary>The standard deviation of the logarithm of a piece's time before any was seen, as a doubt: worth two observations.</summary>
+    /// <summary>
+    /// The standard deviation of the logarithm of a piece's time before any was seen, as a doubt: worth two observations.
+    /// </summary>
     private const double AssumedSpread = 0.5;
 
     /// <summary>The same as a likely value. Small, so that equal pieces that began seconds apart are not taken to be long.</summary>
@@ -34,7 +36,8 @@ internal sealed class PieceTimes
         _longer = 1;
         for (var (i, younger) = (0, 0); i < ended.Length; i++)
         {
-            while (younger < ages.Length && ages[younger] < ended[i]) younger++;
+            while (younger < ages.Length && ages[younger] < ended[i])
+                younger++;
             var weight = _longer / (ended.Length - i + ages.Length - younger);
             _ended[i] = (ended[i], weight);
             quantiles[i] = Normal.Quantile(1 - _longer + weight / 2);
@@ -43,7 +46,9 @@ internal sealed class PieceTimes
 
         var logs = Array.ConvertAll(ended, time => Math.Log(time));
         var (middle, centre) = (logs.Average(), quantiles.Average());
-        double together = 0, apart = 0, squares = 0;
+        double together = 0,
+            apart = 0,
+            squares = 0;
         for (var i = 0; i < logs.Length; i++)
         {
             together += (logs[i] - middle) * (quantiles[i] - centre);
@@ -57,7 +62,8 @@ internal sealed class PieceTimes
 
         var late = ages.Where(age => age >= ended[^1]).ToArray();
         _beyond = late.Length == 0 ? 0 : late.Average(age => age + Overrun(age));
-        if (late.Length == 0) _longer = 0;
+        if (late.Length == 0)
+            _longer = 0;
         Mean = _ended.Sum(one => one.Time * one.Weight) + _longer * _beyond;
     }
 
@@ -72,28 +78,34 @@ internal sealed class PieceTimes
     /// <summary>Null where no piece has ended.</summary>
     public static (PieceTimes Likely, PieceTimes Least)? From(IReadOnlyList<TimeSpan> ended, IReadOnlyList<TimeSpan> inFlight)
     {
-        if (ended.Count == 0) return null;
-        double[] times = [.. ended.Skip(ended.Count - MostEnded).Select(time => Math.Max(time.TotalSeconds, 1)).Order()], ages = [.. inFlight.Select(age => age.TotalSeconds).Order()];
+        if (ended.Count == 0)
+            return null;
+        double[] times = [.. ended.Skip(ended.Count - MostEnded).Select(time => Math.Max(time.TotalSeconds, 1)).Order()],
+            ages = [.. inFlight.Select(age => age.TotalSeconds).Order()];
         return (new(times, ages, true), new(times, ages, false));
     }
 
     /// <summary>Seconds that a piece of an age still takes.</summary>
     public double Left(double age)
     {
-        if (age >= _ended[^1].Time) return Overrun(age);
-        double share = _longer, left = _longer * (_beyond - age);
+        if (age >= _ended[^1].Time)
+            return Overrun(age);
+        double share = _longer,
+            left = _longer * (_beyond - age);
         foreach (var (time, weight) in _ended)
-            if (time > age) (share, left) = (share + weight, left + weight * (time - age));
+            if (time > age)
+                (share, left) = (share + weight, left + weight * (time - age));
         return left / share;
     }
 
     /// <summary>
-    /// What a piece that is older than every ended one still takes: what the log-normal says, or half as long again as it is late, at most as
-    /// long as the longest ended piece. The second holds for a piece that is of another kind than the others.
+    /// What a piece that is older than every ended one still takes: what the log-normal says, or half as long again as it is late, at most
+    /// as long as the longest ended piece. The second holds for a piece that is of another kind than the others.
     /// </summary>
     private double Overrun(double age)
     {
-        if (!_extrapolates) return 0;
+        if (!_extrapolates)
+            return 0;
         var longest = _ended[^1].Time;
         var z = (Math.Log(age) - _mu) / _sigma;
         var excess = z > 6 ? age * _sigma / z : Math.Exp(_mu + _sigma * _sigma / 2) * Normal.Above(z - _sigma) / Normal.Above(z) - age;
@@ -111,8 +123,33 @@ internal sealed class PieceTimes
         {
             var x = Math.Abs(z) / Math.Sqrt(2);
             var t = 1 / (1 + x / 2);
-            var tail = t * Math.Exp(-x * x - 1.26551223 + t * (1.00002368 + t * (0.37409196 + t * (0.09678418 + t * (-0.18628806 + t * (0.27886807
-                + t * (-1.13520398 + t * (1.48851587 + t * (-0.82215223 + t * 0.17087277)))))))));
+            var tail =
+                t
+                * Math.Exp(
+                    -x * x
+                        - 1.26551223
+                        + t
+                            * (
+                                1.00002368
+                                + t
+                                    * (
+                                        0.37409196
+                                        + t
+                                            * (
+                                                0.09678418
+                                                + t
+                                                    * (
+                                                        -0.18628806
+                                                        + t
+                                                            * (
+                                                                0.27886807
+                                                                + t * (-1.13520398 + t * (1.48851587 + t * (-0.82215223 + t * 0.17087277)))
+                                                            )
+                                                    )
+                                            )
+                                    )
+                            )
+                );
             return z >= 0 ? tail / 2 : 1 - tail / 2;
         }
 

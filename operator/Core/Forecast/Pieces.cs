@@ -18,7 +18,9 @@ public sealed record Pieces
     /// <summary>GPUs of one piece.</summary>
     public int Gpus { get; init; } = 1;
 
-    /// <summary>Billed time of pieces that ended, all attempts of a piece together. A sample where the cluster has deleted finished pods.</summary>
+    /// <summary>
+    /// Billed time of pieces that ended, all attempts of a piece together. A sample where the cluster has deleted finished pods.
+    /// </summary>
     public IReadOnlyList<TimeSpan> Finished { get; init; } = [];
 
     /// <summary>Billed time so far of the pieces that run now, earlier attempts of a piece included.</summary>
@@ -44,7 +46,10 @@ public sealed record Pieces
 
     /// <summary>How many pieces run one after the other in all, at the parallelism of now.</summary>
     public static long WavesOf(IEnumerable<Pieces> groups) =>
-        groups.Where(group => group.AtOnce > 0).GroupBy(group => group.Stage).Sum(stage => stage.Max(group => ((long)group.Total + group.AtOnce - 1) / group.AtOnce));
+        groups
+            .Where(group => group.AtOnce > 0)
+            .GroupBy(group => group.Stage)
+            .Sum(stage => stage.Max(group => ((long)group.Total + group.AtOnce - 1) / group.AtOnce));
 
     /// <summary>Pieces that still have to end.</summary>
     public int Left => Math.Max(Math.Max(0, Total - Ended), InFlight.Count);

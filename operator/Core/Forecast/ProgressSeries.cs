@@ -13,7 +13,9 @@ public sealed record ProgressSeries
     /// <summary>Enough for a robust step time over some minutes, and small enough to be stored with a decision.</summary>
     public const int MaxPoints = 32;
 
-    /// <summary>The last stretches, which are kept as they came; what is older is thinned to about equal steps over the whole run.</summary>
+    /// <summary>
+    /// The last stretches, which are kept as they came; what is older is thinned to about equal steps over the whole run.
+    /// </summary>
     public const int Recent = 16;
 
     public static readonly ProgressSeries Empty = new();
@@ -28,9 +30,11 @@ public sealed record ProgressSeries
     /// <summary>At most <paramref name="count"/> points, first and last among them: enough to know the step time again.</summary>
     public ProgressSeries Thinned(int count)
     {
-        if (Points.Count <= count) return this;
+        if (Points.Count <= count)
+            return this;
         var kept = new ProgressPoint[count];
-        for (var i = 0; i < count; i++) kept[i] = Points[i * (Points.Count - 1) / (count - 1)];
+        for (var i = 0; i < count; i++)
+            kept[i] = Points[i * (Points.Count - 1) / (count - 1)];
         return this with { Points = kept };
     }
 
@@ -44,13 +48,21 @@ public sealed record ProgressSeries
     /// <summary>The series with one more report; returns itself when the report says nothing new.</summary>
     public ProgressSeries With(ProgressPoint point)
     {
-        if (point.Step < 0 || Last is { } last && point.At <= last.At) return this;
-        if (Last is not { } latest || point.Step < latest.Step) return new() { Points = [point], Earlier = Points.Count >= 3 ? Points : Earlier };
+        if (point.Step < 0 || Last is { } last && point.At <= last.At)
+            return this;
+        if (Last is not { } latest || point.Step < latest.Step)
+            return new() { Points = [point], Earlier = Points.Count >= 3 ? Points : Earlier };
         if (point.Step == latest.Step)
-            return point.Total == latest.Total || point.Total is null ? this : this with { Points = [.. Points.Take(Points.Count - 1), latest with { Total = point.Total }] };
+            return point.Total == latest.Total || point.Total is null
+                ? this
+                : this with
+                {
+                    Points = [.. Points.Take(Points.Count - 1), latest with { Total = point.Total }],
+                };
 
         var points = new List<ProgressPoint>(Points) { point };
-        if (points.Count > MaxPoints) points.RemoveAt(Thinnest(points));
+        if (points.Count > MaxPoints)
+            points.RemoveAt(Thinnest(points));
         return this with { Points = points };
     }
 
@@ -62,7 +74,8 @@ public sealed record ProgressSeries
     {
         var thinnest = 2;
         for (var i = 3; i < points.Count - 1 - Recent; i++)
-            if (points[i + 1].Step - points[i - 1].Step < points[thinnest + 1].Step - points[thinnest - 1].Step) thinnest = i;
+            if (points[i + 1].Step - points[i - 1].Step < points[thinnest + 1].Step - points[thinnest - 1].Step)
+                thinnest = i;
         return thinnest;
     }
 }

@@ -24,28 +24,46 @@ public sealed partial class GpuLedger
     /// <summary>From when on every pod's own facts are kept, and any interval can be summed; null before <see cref="Install"/>.</summary>
     public DateTimeOffset? DetailSince
     {
-        get { lock (_gate) return _detailDay is { } day ? Moment(UtcDay.Start(day)) : _installed is { } at ? Moment(at) : null; }
+        get
+        {
+            lock (_gate)
+                return _detailDay is { } day ? Moment(UtcDay.Start(day))
+                    : _installed is { } at ? Moment(at)
+                    : null;
+        }
     }
 
     /// <summary>From when on days' sums are kept, at the latest <see cref="DetailSince"/>.</summary>
     public DateTimeOffset? SumsSince
     {
-        get { lock (_gate) return _keptDays.Count > 0 ? Moment(Math.Max(UtcDay.Start(_keptDays.First().Key), _installed ?? long.MinValue)) : DetailSince; }
+        get
+        {
+            lock (_gate)
+                return _keptDays.Count > 0
+                    ? Moment(Math.Max(UtcDay.Start(_keptDays.First().Key), _installed ?? long.MinValue))
+                    : DetailSince;
+        }
     }
 
-    /// <summary>Sums the days before a moment, some at a time, and forgets the facts that only they needed. True when there was one.</summary>
-    /// <param name="before">No window reaches further back. The day of <paramref name="now"/> and the one before are never summed: journals may tell of them yet.</param>
+    /// <summary>
+    /// Sums the days before a moment, some at a time, and forgets the facts that only they needed. True when there was one.
+    /// </summary>
+    /// <param name="before">No window reaches further back. The day of <paramref name="now"/> and the one before are never summed: journals
+    /// may tell of them yet.</param>
     /// <param name="now">Now.</param>
     public bool Compact(DateTimeOffset before, DateTimeOffset now)
     {
         lock (_gate)
         {
-            if (_installed is not { } since) return false;
+            if (_installed is not { } since)
+                return false;
             var first = _detailDay ?? UtcDay.Of(since);
             var beyond = Math.Min(UtcDay.Of(before.ToUnixTimeMilliseconds()), UtcDay.Of(now.ToUnixTimeMilliseconds()) - 1);
             beyond = Math.Min(beyond, first + MostDaysAtOnce);
-            if (beyond <= first) return false;
-            for (var day = first; day < beyond; day++) SumUp(day, now);
+            if (beyond <= first)
+                return false;
+            for (var day = first; day < beyond; day++)
+                SumUp(day, now);
             _detailDay = beyond;
             ForgetFacts(UtcDay.Start(beyond), beyond);
             BaseShard().Touch();
@@ -73,17 +91,22 @@ public sealed partial class GpuLedger
                     shard.Touch();
                 }
             }
-            if (old.Length == 0) return false;
-            foreach (var (ns, _) in _past.Where(one => one.Value.LastDay < beyond).ToArray()) _past.Remove(ns);
+            if (old.Length == 0)
+                return false;
+            foreach (var (ns, _) in _past.Where(one => one.Value.LastDay < beyond).ToArray())
+                _past.Remove(ns);
             BaseShard().Touch();
             return true;
         }
     }
 
-    /// <summary>What the workloads of a namespace cost and did on summed days, a row a day and workload; empty where the sums were not read.</summary>
+    /// <summary>
+    /// What the workloads of a namespace cost and did on summed days, a row a day and workload; empty where the sums were not read.
+    /// </summary>
     public IReadOnlyList<WorkloadSpend> SummedWork(string ns, DateTimeOffset from, DateTimeOffset to)
     {
-        lock (_gate) return [.. SummedDays(from, to).SelectMany(one => one.Work).Where(work => work.Workload.Namespace == ns)];
+        lock (_gate)
+            return [.. SummedDays(from, to).SelectMany(one => one.Work).Where(work => work.Workload.Namespace == ns)];
     }
 
     /// <summary>What of the nodes no pod had on summed days.</summary>
@@ -92,7 +115,8 @@ public sealed partial class GpuLedger
         lock (_gate)
         {
             var (total, unallocated, lost) = (Amount.Zero, Amount.Zero, Amount.Zero);
-            foreach (var day in SummedDays(from, to)) (total, unallocated, lost) = (total + day.Total, unallocated + day.Unallocated, lost + day.NodeLost);
+            foreach (var day in SummedDays(from, to))
+                (total, unallocated, lost) = (total + day.Total, unallocated + day.Unallocated, lost + day.NodeLost);
             return (total, unallocated, lost);
         }
     }
@@ -100,7 +124,8 @@ public sealed partial class GpuLedger
     /// <summary>What a namespace's work held and did on all days that were ever summed.</summary>
     public (Int128 ReservedGpuMs, UsageSums Usage) PastOf(string ns)
     {
-        lock (_gate) return _past.TryGetValue(ns, out var one) ? (one.Reserved, one.Usage) : (0, UsageSums.None);
+        lock (_gate)
+            return _past.TryGetValue(ns, out var one) ? (one.Reserved, one.Usage) : (0, UsageSums.None);
     }
 
     private IEnumerable<DaySums> SummedDays(DateTimeOffset from, DateTimeOffset to)
@@ -118,8 +143,15 @@ public sealed partial class GpuLedger
         {
             foreach (var work in SpentByWorkload(ns, LabelSelector.Everything, from, to, now))
             {
-                if (work.ReservedGpuMs == 0 && work.UnpricedGpuMs == 0 && work.Usage.MeasuredMs == 0 && work.Spent == Amount.Zero) continue;
-                var row = 420 + work.Workload.Namespace.Length + work.Workload.Kind.Length + work.Workload.Name.Length + work.Workload.Uid.Length + TokenBytes(work.Usage.Tokens.Keys);
+                if (work.ReservedGpuMs == 0 && work.UnpricedGpuMs == 0 && work.Usage.MeasuredMs == 0 && work.Spent == Amount.Zero)
+                    continue;
+                var row =
+                    420
+                    + work.Workload.Namespace.Length
+                    + work.Workload.Kind.Length
+                    + work.Workload.Name.Length
+                    + work.Workload.Uid.Length
+                    + TokenBytes(work.Usage.Tokens.Keys);
                 if (bytes + row > RowShardBytes)
                 {
                     parts.Add(new());
@@ -127,7 +159,8 @@ public sealed partial class GpuLedger
                 }
                 bytes += row;
                 parts[^1].Work.Add(work with { Gpus = 0, RatePerHour = HourlyCost.Zero, Since = from });
-                if (!_past.TryGetValue(ns, out var sum)) _past.Add(ns, sum = new());
+                if (!_past.TryGetValue(ns, out var sum))
+                    _past.Add(ns, sum = new());
                 sum.LastDay = day;
                 sum.Reserved += work.ReservedGpuMs;
                 sum.Usage += work.Usage;
@@ -153,7 +186,9 @@ public sealed partial class GpuLedger
     private ShardState DayShard(int day, int index)
     {
         var name = string.Create(CultureInfo.InvariantCulture, $"day.{UtcDay.Text(day)}-{index}");
-        return _shards.TryGetValue(name, out var shard) ? shard : NewShard(new(name, LedgerShard.DayKind) { Day = UtcDay.Text(day), Index = index });
+        return _shards.TryGetValue(name, out var shard)
+            ? shard
+            : NewShard(new(name, LedgerShard.DayKind) { Day = UtcDay.Text(day), Index = index });
     }
 
     private void ForgetFacts(long before, int beyond)
@@ -161,10 +196,13 @@ public sealed partial class GpuLedger
         foreach (var pod in _pods.Values.Where(pod => pod.End <= before).ToArray())
         {
             Remove(pod);
-            if (_podsByNamespace[pod.Workload.Namespace].Count == 0) _podsByNamespace.Remove(pod.Workload.Namespace);
-            foreach (var usage in pod.Days) usage.Shard?.Days.RemoveAll(one => one.Usage == usage);
+            if (_podsByNamespace[pod.Workload.Namespace].Count == 0)
+                _podsByNamespace.Remove(pod.Workload.Namespace);
+            foreach (var usage in pod.Days)
+                usage.Shard?.Days.RemoveAll(one => one.Usage == usage);
         }
-        foreach (var pod in _pods.Values) pod.Days.RemoveAll(day => day.Day < beyond);
+        foreach (var pod in _pods.Values)
+            pod.Days.RemoveAll(day => day.Day < beyond);
         foreach (var shard in _shards.Values.Where(shard => shard.Kind == LedgerShard.UsageKind && UtcDay.Parse(shard.Day ?? "") < beyond))
         {
             shard.Days.Clear();
@@ -174,11 +212,15 @@ public sealed partial class GpuLedger
         {
             node.ReadProducts();
             var gone = node.Pods.Count == 0 && node.Capacity is [.., { Gpus: <= 0 } last] && last.At < before;
-            if (gone) _nodes.Remove(node.Name);
-            if (gone) node.Shard?.Nodes.Remove(node);
-            if (node.Forget(before) || gone) node.Shard?.Touch();
+            if (gone)
+                _nodes.Remove(node.Name);
+            if (gone)
+                node.Shard?.Nodes.Remove(node);
+            if (node.Forget(before) || gone)
+                node.Shard?.Touch();
         }
-        foreach (var timeline in _prices.Values) timeline.Forget(before);
+        foreach (var timeline in _prices.Values)
+            timeline.Forget(before);
     }
 
     /// <summary>One object's part of a day's sums.</summary>

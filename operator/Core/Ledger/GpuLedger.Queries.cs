@@ -18,49 +18,75 @@ public sealed partial class GpuLedger
     {
         lock (_gate)
         {
-            if (!_podsByNamespace.TryGetValue(ns, out var list)) return Amount.Zero;
+            if (!_podsByNamespace.TryGetValue(ns, out var list))
+                return Amount.Zero;
             var (start, end) = Clip(from, to, now);
             Int128 units = 0;
             foreach (var pod in list)
-                if (pod.From < end && !(pod.End <= start) && Selects(selector, pod)) units += UnitsOf(pod, start, end);
+                if (pod.From < end && !(pod.End <= start) && Selects(selector, pod))
+                    units += UnitsOf(pod, start, end);
             return new(units);
         }
     }
 
     /// <summary>The same by workload, those that cost nothing in the interval left out unless they run.</summary>
-    public IReadOnlyList<WorkloadSpend> SpentByWorkload(string ns, LabelSelector selector, DateTimeOffset from, DateTimeOffset to, DateTimeOffset now)
+    public IReadOnlyList<WorkloadSpend> SpentByWorkload(
+        string ns,
+        LabelSelector selector,
+        DateTimeOffset from,
+        DateTimeOffset to,
+        DateTimeOffset now
+    )
     {
         lock (_gate)
         {
-            if (!_podsByNamespace.TryGetValue(ns, out var list)) return [];
+            if (!_podsByNamespace.TryGetValue(ns, out var list))
+                return [];
             var (start, end) = Clip(from, to, now);
             var days = TouchedDays(from, to, now);
             var sums = new Dictionary<WorkloadKey, Sum>();
             foreach (var pod in list)
             {
-                if (pod.From > end || pod.End <= start || !Selects(selector, pod)) continue;
-                if (!sums.TryGetValue(pod.Workload, out var sum)) sums.Add(pod.Workload, sum = new(pod.Class));
+                if (pod.From > end || pod.End <= start || !Selects(selector, pod))
+                    continue;
+                if (!sums.TryGetValue(pod.Workload, out var sum))
+                    sums.Add(pod.Workload, sum = new(pod.Class));
                 sum.Add(this, pod, start, end, days);
             }
-            return [.. sums.Select(pair => pair.Value.ToSpend(pair.Key)).OrderBy(spend => spend.Workload.Kind, StringComparer.Ordinal)
-                .ThenBy(spend => spend.Workload.Name, StringComparer.Ordinal).ThenBy(spend => spend.Workload.Uid, StringComparer.Ordinal)];
+            return
+            [
+                .. sums.Select(pair => pair.Value.ToSpend(pair.Key))
+                    .OrderBy(spend => spend.Workload.Kind, StringComparer.Ordinal)
+                    .ThenBy(spend => spend.Workload.Name, StringComparer.Ordinal)
+                    .ThenBy(spend => spend.Workload.Uid, StringComparer.Ordinal),
+            ];
         }
     }
 
     /// <summary>What GPU work in the namespace cost that none of the selectors selects.</summary>
-    public Amount OutsideSelectors(string ns, IReadOnlyList<LabelSelector> selectors, DateTimeOffset from, DateTimeOffset to, DateTimeOffset now)
+    public Amount OutsideSelectors(
+        string ns,
+        IReadOnlyList<LabelSelector> selectors,
+        DateTimeOffset from,
+        DateTimeOffset to,
+        DateTimeOffset now
+    )
     {
         lock (_gate)
         {
-            if (!_podsByNamespace.TryGetValue(ns, out var list)) return Amount.Zero;
+            if (!_podsByNamespace.TryGetValue(ns, out var list))
+                return Amount.Zero;
             var (start, end) = Clip(from, to, now);
             Int128 units = 0;
             foreach (var pod in list)
             {
-                if (pod.From >= end || pod.End <= start) continue;
+                if (pod.From >= end || pod.End <= start)
+                    continue;
                 var selected = false;
-                foreach (var selector in selectors) selected |= Selects(selector, pod);
-                if (!selected) units += UnitsOf(pod, start, end);
+                foreach (var selector in selectors)
+                    selected |= Selects(selector, pod);
+                if (!selected)
+                    units += UnitsOf(pod, start, end);
             }
             return new(units);
         }
@@ -71,10 +97,12 @@ public sealed partial class GpuLedger
     {
         lock (_gate)
         {
-            if (!_podsByNamespace.TryGetValue(ns, out var list)) return HourlyCost.Zero;
+            if (!_podsByNamespace.TryGetValue(ns, out var list))
+                return HourlyCost.Zero;
             var rate = HourlyCost.Zero;
             foreach (var pod in list)
-                if (Selects(selector, pod) && RateAt(pod, at.ToUnixTimeMilliseconds()) is { } one) rate += one;
+                if (Selects(selector, pod) && RateAt(pod, at.ToUnixTimeMilliseconds()) is { } one)
+                    rate += one;
             return rate;
         }
     }
@@ -84,11 +112,15 @@ public sealed partial class GpuLedger
     {
         var segments = new List<SpendSegment>();
         foreach (var (entry, labels) in EntriesWithLabels(ns, from, now, now))
-            if (entry.Rate is { } rate && SelectsLabels(selector, labels)) segments.Add(new(entry.From, entry.To, rate * entry.Gpus));
+            if (entry.Rate is { } rate && SelectsLabels(selector, labels))
+                segments.Add(new(entry.From, entry.To, rate * entry.Gpus));
         return segments;
     }
 
-    /// <summary>Every billed stretch of the namespace inside [from, to), by pod and time; the last of a running pod is open when it reaches <paramref name="now"/>.</summary>
+    /// <summary>
+    /// Every billed stretch of the namespace inside [from, to), by pod and time; the last of a running pod is open when it reaches
+    /// <paramref name="now"/>.
+    /// </summary>
     public IReadOnlyList<LedgerEntry> Entries(string ns, DateTimeOffset from, DateTimeOffset to, DateTimeOffset now) =>
         [.. EntriesWithLabels(ns, from, to, now).Select(pair => pair.Entry)];
 
@@ -97,7 +129,8 @@ public sealed partial class GpuLedger
     {
         lock (_gate)
         {
-            if (!_nodes.TryGetValue(node, out var account)) return new(Amount.Zero, Amount.Zero, Amount.Zero, new Dictionary<string, Amount>(), 0);
+            if (!_nodes.TryGetValue(node, out var account))
+                return new(Amount.Zero, Amount.Zero, Amount.Zero, new Dictionary<string, Amount>(), 0);
             var (start, end) = Clip(from, to, now);
 
             // Reserved is summed as budgets sum it, pod by pod; the rest by a sweep over the node. Nothing is got by
@@ -107,25 +140,34 @@ public sealed partial class GpuLedger
             var claimed = new List<(long At, SharedClaim Claim, int Holders)>();
             foreach (var pod in account.Pods)
             {
-                if (pod.Labels is not null) reserved += UnitsOf(pod, start, end);
+                if (pod.Labels is not null)
+                    reserved += UnitsOf(pod, start, end);
                 var begin = Math.Max(start, pod.From);
                 var close = Math.Min(end, pod.End ?? end);
-                if (begin >= close) continue;
+                if (begin >= close)
+                    continue;
                 var step = pod.Labels is not null ? (Held: pod.Gpus, Unknown: 0) : (Held: 0, Unknown: pod.Gpus);
                 Edge(edges, begin).Add((pod.Share, step.Held, step.Unknown));
                 Edge(edges, close).Add((pod.Share, -step.Held, -step.Unknown));
-                foreach (var claim in pod.Claims) claimed.AddRange([(begin, claim, 1), (close, claim, -1)]);
+                foreach (var claim in pod.Claims)
+                    claimed.AddRange([(begin, claim, 1), (close, claim, -1)]);
             }
-            foreach (var (at, _, _) in account.Capacity) Edge(edges, Math.Clamp(at, start, Math.Max(start, end)));
+            foreach (var (at, _, _) in account.Capacity)
+                Edge(edges, Math.Clamp(at, start, Math.Max(start, end)));
             foreach (var (away, back) in account.Lost)
             {
                 Edge(edges, Math.Clamp(away, start, Math.Max(start, end)));
-                if (back is { } at) Edge(edges, Math.Clamp(at, start, Math.Max(start, end)));
+                if (back is { } at)
+                    Edge(edges, Math.Clamp(at, start, Math.Max(start, end)));
             }
             Edge(edges, start);
             Edge(edges, Math.Max(start, end));
 
-            Int128 total = 0, unallocated = 0, lost = 0, unknownLabels = 0, unpriced = 0;
+            Int128 total = 0,
+                unallocated = 0,
+                lost = 0,
+                unknownLabels = 0,
+                unpriced = 0;
             var taken = new Dictionary<DeviceShare, (int Held, int Unknown)>();
             // A claim is taken once, by however many pods.
             var holders = new Dictionary<string, int>(StringComparer.Ordinal);
@@ -150,22 +192,26 @@ public sealed partial class GpuLedger
                         }
                         var perGpu = length * nano;
                         total += perGpu * present;
-                        if (present == 0) continue;
-                        if (IsLost(account, begin)) lost += perGpu * present;
+                        if (present == 0)
+                            continue;
+                        if (IsLost(account, begin))
+                            lost += perGpu * present;
                         else
                         {
                             // Money, not devices: what parts leave of a card, and the fractions of a nano below it, is nobody's.
                             Int128 rest = (Int128)nano * present;
                             foreach (var (share, (held, unknown)) in taken)
                             {
-                                if (share.NanoOf(nano) is not { } part) continue;
+                                if (share.NanoOf(nano) is not { } part)
+                                    continue;
                                 rest -= (Int128)part * (held + unknown);
                                 unknownLabels += length * part * unknown;
                             }
                             unallocated += length * rest;
                         }
                         foreach (var (share, (held, unknown)) in taken)
-                            if (!share.IsKnown) unpriced += length * (held + unknown);
+                            if (!share.IsKnown)
+                                unpriced += length * (held + unknown);
                     }
                 }
                 foreach (var (share, held, unknown) in steps)
@@ -179,34 +225,42 @@ public sealed partial class GpuLedger
                     holders.TryGetValue(claim.Uid, out var many);
                     holders[claim.Uid] = many + step;
                     var change = many > 0 == many + step > 0 ? 0 : step;
-                    if (change == 0) continue;
+                    if (change == 0)
+                        continue;
                     taken.TryGetValue(claim.Share, out var sum);
                     taken[claim.Share] = (sum.Held + change, sum.Unknown);
                 }
                 previous = at;
             }
             var unattributed = new SortedDictionary<string, Amount>(StringComparer.Ordinal);
-            if (lost != 0) unattributed[NodeBill.NodeLost] = new(lost);
-            if (unknownLabels != 0) unattributed[NodeBill.LabelsUnknown] = new(unknownLabels);
+            if (lost != 0)
+                unattributed[NodeBill.NodeLost] = new(lost);
+            if (unknownLabels != 0)
+                unattributed[NodeBill.LabelsUnknown] = new(unknownLabels);
             return new(new(total), new(reserved), new(unallocated), unattributed, unpriced);
         }
     }
 
     public IReadOnlyList<string> Nodes()
     {
-        lock (_gate) return [.. _nodes.Keys.Order(StringComparer.Ordinal)];
+        lock (_gate)
+            return [.. _nodes.Keys.Order(StringComparer.Ordinal)];
     }
 
     /// <summary>Those whose work was ever charged.</summary>
     public IReadOnlyList<string> Namespaces()
     {
-        lock (_gate) return [.. _podsByNamespace.Keys.Union(_past.Keys).Order(StringComparer.Ordinal)];
+        lock (_gate)
+            return [.. _podsByNamespace.Keys.Union(_past.Keys).Order(StringComparer.Ordinal)];
     }
 
     /// <summary>The node's device time that its agent could give to no pod, by reason, since ever.</summary>
     public IReadOnlyDictionary<string, long> UnattributedMs(string node)
     {
-        lock (_gate) return _nodes.TryGetValue(node, out var account) ? account.Journal.UnattributedMs : ImmutableSortedDictionary<string, long>.Empty;
+        lock (_gate)
+            return _nodes.TryGetValue(node, out var account)
+                ? account.Journal.UnattributedMs
+                : ImmutableSortedDictionary<string, long>.Empty;
     }
 
     /// <summary>The pods that are still charged.</summary>
@@ -214,8 +268,20 @@ public sealed partial class GpuLedger
     {
         lock (_gate)
         {
-            return [.. _pods.Values.Where(pod => pod.Labels is not null && pod.End is null)
-                .Select(pod => new OpenPod(pod.Uid, pod.Pod, pod.Node.Name, pod.Workload, pod.Gpus, Moment(pod.From), pod.JournalTo is { } at ? Moment(at) : null))];
+            return
+            [
+                .. _pods
+                    .Values.Where(pod => pod.Labels is not null && pod.End is null)
+                    .Select(pod => new OpenPod(
+                        pod.Uid,
+                        pod.Pod,
+                        pod.Node.Name,
+                        pod.Workload,
+                        pod.Gpus,
+                        Moment(pod.From),
+                        pod.JournalTo is { } at ? Moment(at) : null
+                    )),
+            ];
         }
     }
 
@@ -224,12 +290,28 @@ public sealed partial class GpuLedger
     {
         lock (_gate)
         {
-            return !_nodes.TryGetValue(node, out var account) ? [] : [.. account.Pods.Where(pod => pod is { Labels: null, JournalTo: not null })
-                .Select(pod => new OpenPod(pod.Uid, pod.Pod, node, pod.Workload, pod.Gpus, Moment(pod.From), Moment(pod.JournalTo!.Value)))];
+            return !_nodes.TryGetValue(node, out var account)
+                ? []
+                :
+                [
+                    .. account
+                        .Pods.Where(pod => pod is { Labels: null, JournalTo: not null })
+                        .Select(pod => new OpenPod(
+                            pod.Uid,
+                            pod.Pod,
+                            node,
+                            pod.Workload,
+                            pod.Gpus,
+                            Moment(pod.From),
+                            Moment(pod.JournalTo!.Value)
+                        )),
+                ];
         }
     }
 
-    /// <summary>Products that running pods or present nodes have and no price covers; a device without a product is under the empty name.</summary>
+    /// <summary>
+    /// Products that running pods or present nodes have and no price covers; a device without a product is under the empty name.
+    /// </summary>
     public IReadOnlyList<string> UnpricedProducts()
     {
         lock (_gate)
@@ -238,11 +320,14 @@ public sealed partial class GpuLedger
             foreach (var node in _nodes.Values)
             {
                 var present = node.Capacity.Count > 0 && node.Capacity[^1].Gpus > 0;
-                if (!present && !node.Pods.Exists(pod => pod.End is null)) continue;
+                if (!present && !node.Pods.Exists(pod => pod.End is null))
+                    continue;
                 var product = ProductOf(node, node.Capacity.Count - 1);
-                if (!_prices.ContainsKey(product)) found.Add(product);
+                if (!_prices.ContainsKey(product))
+                    found.Add(product);
                 foreach (var pod in node.Pods)
-                    if (pod.End is null && !pod.Share.IsKnown) found.Add(pod.Product);
+                    if (pod.End is null && !pod.Share.IsKnown)
+                        found.Add(pod.Product);
             }
             return [.. found];
         }
@@ -251,39 +336,55 @@ public sealed partial class GpuLedger
     /// <summary>The price of a product as the ledger charges it now.</summary>
     public GpuHourPrice? CurrentRate(string product)
     {
-        lock (_gate) return _prices.TryGetValue(product, out var timeline) ? new GpuHourPrice(timeline.Changes[^1].Nano) : null;
+        lock (_gate)
+            return _prices.TryGetValue(product, out var timeline) ? new GpuHourPrice(timeline.Changes[^1].Nano) : null;
     }
 
     /// <summary>The price of a product at a moment, where more is planned than is in force.</summary>
     public GpuHourPrice? RateOf(string product, DateTimeOffset at)
     {
-        lock (_gate) return _prices.TryGetValue(product, out var timeline) ? new GpuHourPrice(timeline.At(at.ToUnixTimeMilliseconds())) : null;
+        lock (_gate)
+            return _prices.TryGetValue(product, out var timeline) ? new GpuHourPrice(timeline.At(at.ToUnixTimeMilliseconds())) : null;
     }
 
     /// <summary>All that has a price, as <see cref="Reprice"/> names it.</summary>
     public IReadOnlyList<string> PricedProducts()
     {
-        lock (_gate) return [.. _prices.Keys.Order(StringComparer.Ordinal)];
+        lock (_gate)
+            return [.. _prices.Keys.Order(StringComparer.Ordinal)];
     }
 
     /// <summary>Whether anything was ever priced.</summary>
     public bool HasPrices
     {
-        get { lock (_gate) return _prices.Count > 0; }
+        get
+        {
+            lock (_gate)
+                return _prices.Count > 0;
+        }
     }
 
     /// <summary>What a node was last said to have; nothing while it is not known.</summary>
     public (string Product, int Gpus) LastStatement(string node)
     {
-        lock (_gate) return _nodes.TryGetValue(node, out var account) && account.Capacity.Count > 0 ? (account.Capacity[^1].Product, Math.Max(0, account.Capacity[^1].Gpus)) : ("", 0);
+        lock (_gate)
+            return _nodes.TryGetValue(node, out var account) && account.Capacity.Count > 0
+                ? (account.Capacity[^1].Product, Math.Max(0, account.Capacity[^1].Gpus))
+                : ("", 0);
     }
 
-    private List<(LedgerEntry Entry, IReadOnlyDictionary<string, string>? Labels)> EntriesWithLabels(string ns, DateTimeOffset from, DateTimeOffset to, DateTimeOffset now)
+    private List<(LedgerEntry Entry, IReadOnlyDictionary<string, string>? Labels)> EntriesWithLabels(
+        string ns,
+        DateTimeOffset from,
+        DateTimeOffset to,
+        DateTimeOffset now
+    )
     {
         lock (_gate)
         {
             var entries = new List<(LedgerEntry, IReadOnlyDictionary<string, string>?)>();
-            if (!_podsByNamespace.TryGetValue(ns, out var list)) return entries;
+            if (!_podsByNamespace.TryGetValue(ns, out var list))
+                return entries;
             var (start, end) = Clip(from, to, now);
             var present = now.ToUnixTimeMilliseconds();
             foreach (var pod in list.OrderBy(pod => pod.From).ThenBy(pod => pod.Uid, StringComparer.Ordinal))
@@ -292,9 +393,26 @@ public sealed partial class GpuLedger
                 foreach (var span in _scratch)
                 {
                     var open = pod.End is null && span.To == present && end == present && !IsLost(pod.Node, present);
-                    entries.Add((new(pod.Uid, pod.Pod, pod.Workload, pod.Class, pod.Node.Name, pod.Share.IsKnown ? ProductAt(pod.Node, span.From) : pod.Product, pod.Gpus,
-                        span.Nano is { } nano ? new GpuHourPrice(nano) : null, Moment(span.From), open ? null : Moment(span.To))
-                    { Share = span.Share ?? pod.Share }, pod.Labels));
+                    entries.Add(
+                        (
+                            new(
+                                pod.Uid,
+                                pod.Pod,
+                                pod.Workload,
+                                pod.Class,
+                                pod.Node.Name,
+                                pod.Share.IsKnown ? ProductAt(pod.Node, span.From) : pod.Product,
+                                pod.Gpus,
+                                span.Nano is { } nano ? new GpuHourPrice(nano) : null,
+                                Moment(span.From),
+                                open ? null : Moment(span.To)
+                            )
+                            {
+                                Share = span.Share ?? pod.Share,
+                            },
+                            pod.Labels
+                        )
+                    );
                 }
             }
             return entries;
@@ -326,18 +444,22 @@ public sealed partial class GpuLedger
     {
         SpansOf(pod, from, to);
         Int128 units = 0;
-        foreach (var span in _scratch) units += (Int128)(span.Nano ?? 0) * pod.Gpus * (span.To - span.From);
+        foreach (var span in _scratch)
+            units += (Int128)(span.Nano ?? 0) * pod.Gpus * (span.To - span.From);
         return units;
     }
 
     private HourlyCost? RateAt(PodAccount pod, long at)
     {
-        if (at < pod.From || pod.End <= at) return null;
+        if (at < pod.From || pod.End <= at)
+            return null;
         SpansOf(pod, at, at + 1);
         return _scratch.Count == 1 && _scratch[0].Nano is { } nano ? new GpuHourPrice(nano) * pod.Gpus : null;
     }
 
-    /// <summary>Fills the scratch list with the pod's billed time in [from, to): its frame without what the node was away, cut at prices.</summary>
+    /// <summary>
+    /// Fills the scratch list with the pod's billed time in [from, to): its frame without what the node was away, cut at prices.
+    /// </summary>
     private void SpansOf(PodAccount pod, long from, long to)
     {
         _scratch.Clear();
@@ -347,13 +469,15 @@ public sealed partial class GpuLedger
             DivideClaims(pod);
             return;
         }
-        if (pod.Share.IsWhole) return;
-        for (var i = 0; i < _scratch.Count; i++) _scratch[i] = _scratch[i] with { Nano = pod.Share.NanoOf(_scratch[i].Nano) };
+        if (pod.Share.IsWhole)
+            return;
+        for (var i = 0; i < _scratch.Count; i++)
+            _scratch[i] = _scratch[i] with { Nano = pod.Share.NanoOf(_scratch[i].Nano) };
     }
 
     /// <summary>
-    /// Cuts the spans where another pod begins or ends to hold one of the pod's claims, and gives the pod its part of each: what the claim costs,
-    /// divided evenly, with the nanos that are left to the first of its holders.
+    /// Cuts the spans where another pod begins or ends to hold one of the pod's claims, and gives the pod its part of each: what the claim
+    /// costs, divided evenly, with the nanos that are left to the first of its holders.
     /// </summary>
     private void DivideClaims(PodAccount pod)
     {
@@ -362,24 +486,29 @@ public sealed partial class GpuLedger
         var edges = new SortedSet<long>();
         foreach (var other in pod.Node.Pods)
         {
-            if (!other.Claims.Any(claim => pod.Claims.Any(mine => mine.Uid == claim.Uid))) continue;
+            if (!other.Claims.Any(claim => pod.Claims.Any(mine => mine.Uid == claim.Uid)))
+                continue;
             edges.Add(other.From);
-            if (other.End is { } end) edges.Add(end);
+            if (other.End is { } end)
+                edges.Add(end);
         }
         foreach (var span in spans)
-            for (var from = span.From; from < span.To;)
+            for (var from = span.From; from < span.To; )
             {
                 var to = edges.GetViewBetween(from + 1, long.MaxValue) is { Count: > 0 } later && later.Min < span.To ? later.Min : span.To;
                 var nano = pod.Share.NanoOf(span.Nano);
                 var share = pod.Share;
                 foreach (var claim in pod.Claims)
                 {
-                    int holders = 0, before = 0;
+                    int holders = 0,
+                        before = 0;
                     foreach (var other in pod.Node.Pods)
                     {
-                        if (other.From > from || other.End <= from || !other.Claims.Any(one => one.Uid == claim.Uid)) continue;
+                        if (other.From > from || other.End <= from || !other.Claims.Any(one => one.Uid == claim.Uid))
+                            continue;
                         holders++;
-                        if (string.CompareOrdinal(other.Uid, pod.Uid) < 0) before++;
+                        if (string.CompareOrdinal(other.Uid, pod.Uid) < 0)
+                            before++;
                     }
                     holders = Math.Max(1, holders);
                     nano += claim.Share.NanoOf(span.Nano) is { } whole ? whole / holders + (before < whole % holders ? 1 : 0) : null;
@@ -396,20 +525,27 @@ public sealed partial class GpuLedger
         to = Math.Min(to, pod.End ?? to);
         foreach (var (away, back) in pod.Node.Away)
         {
-            if (from >= to) return;
-            if (back <= from) continue;
-            if (away >= to) break;
-            if (away > from) CutByPrice(pod.Node, from, away);
-            if (back is not { } returned) return;
+            if (from >= to)
+                return;
+            if (back <= from)
+                continue;
+            if (away >= to)
+                break;
+            if (away > from)
+                CutByPrice(pod.Node, from, away);
+            if (back is not { } returned)
+                return;
             from = Math.Max(from, returned);
         }
-        if (from < to) CutByPrice(pod.Node, from, to);
+        if (from < to)
+            CutByPrice(pod.Node, from, to);
     }
 
     private void CutByPrice(NodeAccount node, long from, long to)
     {
         var index = node.Capacity.Count - 1;
-        while (index > 0 && node.Capacity[index].At > from) index--;
+        while (index > 0 && node.Capacity[index].At > from)
+            index--;
         while (from < to)
         {
             var product = ProductOf(node, index);
@@ -417,12 +553,15 @@ public sealed partial class GpuLedger
             while (index + 1 < node.Capacity.Count && node.Capacity[index + 1].At < to)
             {
                 index++;
-                if (ProductOf(node, index) == product) continue;
+                if (ProductOf(node, index) == product)
+                    continue;
                 end = Math.Max(from, node.Capacity[index].At);
                 break;
             }
-            if (_prices.TryGetValue(product, out var timeline)) timeline.Cut(_scratch, from, end);
-            else if (end > from) _scratch.Add(new(from, end, null));
+            if (_prices.TryGetValue(product, out var timeline))
+                timeline.Cut(_scratch, from, end);
+            else if (end > from)
+                _scratch.Add(new(from, end, null));
             from = end;
         }
     }
@@ -437,7 +576,8 @@ public sealed partial class GpuLedger
     private static bool IsLost(NodeAccount node, long at)
     {
         foreach (var (away, back) in node.Lost)
-            if (away <= at && !(back <= at)) return true;
+            if (away <= at && !(back <= at))
+                return true;
         return false;
     }
 
@@ -445,18 +585,25 @@ public sealed partial class GpuLedger
     private static int CardsOf(Dictionary<DeviceShare, (int Held, int Unknown)> taken)
     {
         var cards = 0;
-        BigInteger parts = 0, of = 1;
+        BigInteger parts = 0,
+            of = 1;
         foreach (var (share, (held, unknown)) in taken)
         {
-            if (share.IsWhole) cards += held + unknown;
-            else if (share.IsKnown && held + unknown > 0) (parts, of) = (parts * share.Of + of * share.Parts * (held + unknown), of * share.Of);
+            if (share.IsWhole)
+                cards += held + unknown;
+            else if (share.IsKnown && held + unknown > 0)
+                (parts, of) = (parts * share.Of + of * share.Parts * (held + unknown), of * share.Of);
         }
         return cards + (int)((parts + of - 1) / of);
     }
 
-    private static List<(DeviceShare Share, int Held, int Unknown)> Edge(SortedDictionary<long, List<(DeviceShare Share, int Held, int Unknown)>> edges, long at)
+    private static List<(DeviceShare Share, int Held, int Unknown)> Edge(
+        SortedDictionary<long, List<(DeviceShare Share, int Held, int Unknown)>> edges,
+        long at
+    )
     {
-        if (!edges.TryGetValue(at, out var edge)) edges.Add(at, edge = []);
+        if (!edges.TryGetValue(at, out var edge))
+            edges.Add(at, edge = []);
         return edge;
     }
 
@@ -486,55 +633,69 @@ public sealed partial class GpuLedger
             _reserved += time;
             _unpriced += noPrice;
             // Most pods lie inside the interval as a whole.
-            if (days.From < from && pod.From < from || days.To > to && !(pod.End <= to)) (cost, time, _) = Of(ledger, pod, days.From, days.To);
+            if (days.From < from && pod.From < from || days.To > to && !(pod.End <= to))
+                (cost, time, _) = Of(ledger, pod, days.From, days.To);
             _daysUnits += cost;
             _daysReserved += time;
             if (pod.From <= to && !(pod.End <= to))
             {
                 _gpus += pod.Gpus;
-                if (ledger.RateAt(pod, to) is { } one) _rate += one;
+                if (ledger.RateAt(pod, to) is { } one)
+                    _rate += one;
             }
             _since = Math.Min(_since, pod.From);
             foreach (var day in pod.Days)
             {
-                if (day.Day < days.First || day.Day >= days.Beyond) continue;
+                if (day.Day < days.First || day.Day >= days.Beyond)
+                    continue;
                 _measured += day.MeasuredMs;
                 _busy += day.BusyMs;
                 _energy += day.EnergyMj;
                 _memory += day.MemoryMiBMs;
                 _needed = Math.Max(_needed, day.NeededMiB);
-                if (day.Tokens is null) continue;
-                foreach (var (model, grown) in day.Tokens) _tokens[model] = _tokens.TryGetValue(model, out var sum) ? sum + grown : grown;
+                if (day.Tokens is null)
+                    continue;
+                foreach (var (model, grown) in day.Tokens)
+                    _tokens[model] = _tokens.TryGetValue(model, out var sum) ? sum + grown : grown;
             }
         }
 
         private static (Int128 Units, Int128 Reserved, Int128 Unpriced) Of(GpuLedger ledger, PodAccount pod, long from, long to)
         {
             ledger.SpansOf(pod, from, to);
-            Int128 units = 0, held = 0, unpriced = 0;
+            Int128 units = 0,
+                held = 0,
+                unpriced = 0;
             foreach (var span in ledger._scratch)
             {
                 var time = (Int128)(span.To - span.From) * pod.Gpus;
                 held += span.Share is { IsKnown: true } part ? time * part.Parts / part.Of : time;
-                if (span.Nano is { } nano) units += time * nano;
-                else unpriced += time;
+                if (span.Nano is { } nano)
+                    units += time * nano;
+                else
+                    unpriced += time;
             }
-            return (units, pod.Claims.Count == 0 && pod.Share is { IsWhole: false, IsKnown: true } share ? held * share.Parts / share.Of : held, unpriced);
+            return (
+                units,
+                pod.Claims.Count == 0 && pod.Share is { IsWhole: false, IsKnown: true } share ? held * share.Parts / share.Of : held,
+                unpriced
+            );
         }
 
-        public WorkloadSpend ToSpend(WorkloadKey key) => new()
-        {
-            Workload = key,
-            Class = workClass,
-            Spent = new(_units),
-            ReservedGpuMs = _reserved,
-            UnpricedGpuMs = _unpriced,
-            Gpus = _gpus,
-            RatePerHour = _rate,
-            Since = Moment(_since),
-            Usage = new(_measured, _busy, _energy, _memory, _tokens) { NeededMiB = _needed },
-            DaysSpent = new(_daysUnits),
-            DaysReservedGpuMs = _daysReserved,
-        };
+        public WorkloadSpend ToSpend(WorkloadKey key) =>
+            new()
+            {
+                Workload = key,
+                Class = workClass,
+                Spent = new(_units),
+                ReservedGpuMs = _reserved,
+                UnpricedGpuMs = _unpriced,
+                Gpus = _gpus,
+                RatePerHour = _rate,
+                Since = Moment(_since),
+                Usage = new(_measured, _busy, _energy, _memory, _tokens) { NeededMiB = _needed },
+                DaysSpent = new(_daysUnits),
+                DaysReservedGpuMs = _daysReserved,
+            };
     }
 }

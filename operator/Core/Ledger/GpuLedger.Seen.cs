@@ -17,18 +17,23 @@ public sealed partial class GpuLedger
         {
             var node = NodeNamed(name);
             var journal = node.Journal;
-            int applied = 0, unattributed = 0;
+            int applied = 0,
+                unattributed = 0;
             foreach (var interval in intervals)
             {
                 PodAccount? pod = null;
                 if (string.IsNullOrEmpty(interval.PodUid) || !_pods.TryGetValue(interval.PodUid, out pod) || pod.Node != node)
                 {
                     unattributed++;
-                    journal = journal.Unattributed(pod is not null ? "foreign-pod" : Known(interval.Reason), Math.Max(0, (interval.To - interval.From).Ticks / TimeSpan.TicksPerMillisecond));
+                    journal = journal.Unattributed(
+                        pod is not null ? "foreign-pod" : Known(interval.Reason),
+                        Math.Max(0, (interval.To - interval.From).Ticks / TimeSpan.TicksPerMillisecond)
+                    );
                     continue;
                 }
                 // A source that is asked every quarter of a minute sees a pod's end late.
-                if (Within(interval, pod) is not { } own) continue;
+                if (Within(interval, pod) is not { } own)
+                    continue;
                 pod.Add(own);
                 CloseDays(pod);
                 // A pod without a cursor has nothing measured in what is written of it; this one is no agent's.

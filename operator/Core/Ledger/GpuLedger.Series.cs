@@ -17,13 +17,17 @@ public sealed partial class GpuLedger
     {
         lock (_gate)
         {
-            if (!_seriesShards.TryGetValue(ns, out var shard)) shard = SeriesShard(ns);
+            if (!_seriesShards.TryGetValue(ns, out var shard))
+                shard = SeriesShard(ns);
             var all = shard.Series!;
-            if (!all.TryGetValue(series, out var runs)) all.Add(series, runs = []);
-            if (runs.Exists(known => known.Uid == run.Uid)) return false;
+            if (!all.TryGetValue(series, out var runs))
+                all.Add(series, runs = []);
+            if (runs.Exists(known => known.Uid == run.Uid))
+                return false;
             runs.Add(run);
             runs.Sort((one, other) => (one.EndedAt, one.Uid).CompareTo((other.EndedAt, other.Uid)));
-            while (runs.Count > KeptRuns) runs.RemoveAt(0);
+            while (runs.Count > KeptRuns)
+                runs.RemoveAt(0);
             var kept = runs.Contains(run);
             if (all.Count > KeptSeries)
             {
@@ -31,7 +35,8 @@ public sealed partial class GpuLedger
                 all.Remove(oldest);
                 kept &= oldest != series;
             }
-            if (kept) shard.Touch();
+            if (kept)
+                shard.Touch();
             return kept;
         }
     }
@@ -39,7 +44,8 @@ public sealed partial class GpuLedger
     /// <summary>The last completed runs of a series, oldest first.</summary>
     public IReadOnlyList<SeriesRun> Runs(string ns, string series)
     {
-        lock (_gate) return _seriesShards.TryGetValue(ns, out var shard) && shard.Series!.TryGetValue(series, out var runs) ? [.. runs] : [];
+        lock (_gate)
+            return _seriesShards.TryGetValue(ns, out var shard) && shard.Series!.TryGetValue(series, out var runs) ? [.. runs] : [];
     }
 
     /// <summary>
@@ -50,13 +56,16 @@ public sealed partial class GpuLedger
     {
         lock (_gate)
         {
-            if (createdAt.ToUnixTimeMilliseconds() < Counted || !_podsByNamespace.TryGetValue(ns, out var all)) return null;
+            if (createdAt.ToUnixTimeMilliseconds() < Counted || !_podsByNamespace.TryGetValue(ns, out var all))
+                return null;
             var end = by.ToUnixTimeMilliseconds();
-            long held = 0, covered = long.MinValue;
+            long held = 0,
+                covered = long.MinValue;
             foreach (var pod in all.Where(pod => pod.Workload.Uid == workloadUid).OrderBy(pod => pod.From))
             {
                 var (from, to) = (Math.Max(pod.From, covered), Math.Min(pod.End ?? end, end));
-                if (to <= from) continue;
+                if (to <= from)
+                    continue;
                 held += to - from;
                 covered = to;
             }
@@ -64,14 +73,27 @@ public sealed partial class GpuLedger
         }
     }
 
-    /// <summary>The pods of a workload that ended by themselves, in the order of their ends. Takes time in proportion to the namespace's pods.</summary>
+    /// <summary>
+    /// The pods of a workload that ended by themselves, in the order of their ends. Takes time in proportion to the namespace's pods.
+    /// </summary>
     public IReadOnlyList<EndedPod> EndedPods(string ns, string workloadUid)
     {
         lock (_gate)
         {
-            if (!_podsByNamespace.TryGetValue(ns, out var all)) return [];
-            return [.. all.Where(pod => pod.Workload.Uid == workloadUid && pod is { Succeeded: not null, End: not null }).OrderBy(pod => pod.End)
-                .Select(pod => new EndedPod(pod.Uid, pod.Pod, Moment(pod.From), TimeSpan.FromMilliseconds(Math.Max(0, pod.End!.Value - pod.From)), pod.Succeeded!.Value))];
+            if (!_podsByNamespace.TryGetValue(ns, out var all))
+                return [];
+            return
+            [
+                .. all.Where(pod => pod.Workload.Uid == workloadUid && pod is { Succeeded: not null, End: not null })
+                    .OrderBy(pod => pod.End)
+                    .Select(pod => new EndedPod(
+                        pod.Uid,
+                        pod.Pod,
+                        Moment(pod.From),
+                        TimeSpan.FromMilliseconds(Math.Max(0, pod.End!.Value - pod.From)),
+                        pod.Succeeded!.Value
+                    )),
+            ];
         }
     }
 

@@ -30,20 +30,27 @@ public sealed partial class GpuLedger
     public int Unreadable => _taken.Count;
 
     /// <summary>
-    /// Up to when the stored ledger is complete: what began or ended later may be in no shard yet. Whoever reads the stored ledger counts what is
-    /// still open up to this moment and no further. Null for a ledger that an older version wrote.
+    /// Up to when the stored ledger is complete: what began or ended later may be in no shard yet. Whoever reads the stored ledger counts
+    /// what is still open up to this moment and no further. Null for a ledger that an older version wrote.
     /// </summary>
     public DateTimeOffset? AsOf
     {
-        get { lock (_gate) return _asOf is { } at ? Moment(at) : null; }
+        get
+        {
+            lock (_gate)
+                return _asOf is { } at ? Moment(at) : null;
+        }
     }
 
-    /// <summary>Moves <see cref="AsOf"/> on, once everything up to that moment is written. Returns the shard that holds it, to be written next.</summary>
+    /// <summary>
+    /// Moves <see cref="AsOf"/> on, once everything up to that moment is written. Returns the shard that holds it, to be written next.
+    /// </summary>
     public LedgerShard AdvanceClock(DateTimeOffset to)
     {
         lock (_gate)
         {
-            if (!_shards.TryGetValue(ClockName, out var shard)) shard = NewShard(new(ClockName, LedgerShard.ClockKind));
+            if (!_shards.TryGetValue(ClockName, out var shard))
+                shard = NewShard(new(ClockName, LedgerShard.ClockKind));
             _asOf = Math.Max(_asOf ?? long.MinValue, to.ToUnixTimeMilliseconds());
             shard.Touch();
             return ToShard(shard, factsOnly: true);
@@ -57,7 +64,8 @@ public sealed partial class GpuLedger
             lock (_gate)
             {
                 foreach (var shard in _shards.Values)
-                    if (shard.IsDirty) return true;
+                    if (shard.IsDirty)
+                        return true;
                 return false;
             }
         }
@@ -76,15 +84,26 @@ public sealed partial class GpuLedger
     {
         lock (_gate)
         {
-            return [.. _shards.Values.Where(shard => factsOnly ? shard.HasUnwrittenFacts : shard.IsDirty)
-                .OrderBy(shard => Rank(shard.Kind)).ThenBy(shard => shard.Name, StringComparer.Ordinal).Select(shard => ToShard(shard, factsOnly))];
+            return
+            [
+                .. _shards
+                    .Values.Where(shard => factsOnly ? shard.HasUnwrittenFacts : shard.IsDirty)
+                    .OrderBy(shard => Rank(shard.Kind))
+                    .ThenBy(shard => shard.Name, StringComparer.Ordinal)
+                    .Select(shard => ToShard(shard, factsOnly)),
+            ];
         }
     }
 
-    /// <summary>The shards that hold what was parked for a budget, to be written before the act, as far as there is anything to write.</summary>
+    /// <summary>
+    /// The shards that hold what was parked for a budget, to be written before the act, as far as there is anything to write.
+    /// </summary>
     public IReadOnlyList<LedgerShard> DirtyBudgetShards(string budgetUid)
     {
-        lock (_gate) return FindBudget(budgetUid) is { } budget ? [.. ShardsOf(budget).Where(shard => shard.IsDirty).Select(shard => ToShard(shard, factsOnly: true))] : [];
+        lock (_gate)
+            return FindBudget(budgetUid) is { } budget
+                ? [.. ShardsOf(budget).Where(shard => shard.IsDirty).Select(shard => ToShard(shard, factsOnly: true))]
+                : [];
     }
 
     /// <summary>
@@ -96,10 +115,17 @@ public sealed partial class GpuLedger
         lock (_gate)
         {
             bool IsAsked(ShardState shard) => shard.HasUnwrittenArrivals && shard.Namespace == ns;
-            if (!_shards.Values.Any(IsAsked)) return [];
+            if (!_shards.Values.Any(IsAsked))
+                return [];
             // That days are sums by now stands in the same object as the beginning: not without the sums.
-            return [.. _shards.Values.Where(shard => IsAsked(shard) || (shard.HasUnwrittenFacts && Rank(shard.Kind) <= Rank(LedgerShard.BaseKind)))
-                .OrderBy(shard => Rank(shard.Kind)).ThenBy(shard => shard.Name, StringComparer.Ordinal).Select(shard => ToShard(shard, factsOnly: true))];
+            return
+            [
+                .. _shards
+                    .Values.Where(shard => IsAsked(shard) || (shard.HasUnwrittenFacts && Rank(shard.Kind) <= Rank(LedgerShard.BaseKind)))
+                    .OrderBy(shard => Rank(shard.Kind))
+                    .ThenBy(shard => shard.Name, StringComparer.Ordinal)
+                    .Select(shard => ToShard(shard, factsOnly: true)),
+            ];
         }
     }
 
@@ -108,18 +134,24 @@ public sealed partial class GpuLedger
     {
         lock (_gate)
         {
-            if (!_shards.TryGetValue(shard, out var state)) return;
+            if (!_shards.TryGetValue(shard, out var state))
+                return;
             state.MarkWritten(revision);
             var withheld = false;
             foreach (var node in state.Nodes)
             {
-                if (node.Offered.Revision == revision) node.Durable = node.Offered.Journal;
+                if (node.Offered.Revision == revision)
+                    node.Durable = node.Offered.Journal;
                 withheld |= node.Durable != node.Journal;
             }
-            if (withheld && !state.IsDirty) state.TouchMeasured();
-            if (state.IsDirty) return;
-            if (state.IsEmpty) Forget(state);
-            else if (state.Kind == LedgerShard.DayKind) Release(state);
+            if (withheld && !state.IsDirty)
+                state.TouchMeasured();
+            if (state.IsDirty)
+                return;
+            if (state.IsEmpty)
+                Forget(state);
+            else if (state.Kind == LedgerShard.DayKind)
+                Release(state);
         }
     }
 
@@ -133,41 +165,54 @@ public sealed partial class GpuLedger
     {
         var ledger = new GpuLedger();
         ledger._taken.UnionWith(unreadable ?? []);
-        foreach (var shard in stored.OrderBy(shard => shard.Kind == LedgerShard.BaseKind ? -1 : Rank(shard.Kind)).ThenBy(shard => shard.Name, StringComparer.Ordinal)) ledger.Restore(shard);
-        if (ledger._detailDay is { } day) ledger.ForgetFacts(UtcDay.Start(day), day);
+        foreach (
+            var shard in stored
+                .OrderBy(shard => shard.Kind == LedgerShard.BaseKind ? -1 : Rank(shard.Kind))
+                .ThenBy(shard => shard.Name, StringComparer.Ordinal)
+        )
+            ledger.Restore(shard);
+        if (ledger._detailDay is { } day)
+            ledger.ForgetFacts(UtcDay.Start(day), day);
         return ledger;
     }
 
-    private static int Rank(string kind) => kind switch
-    {
-        // Sums first, then that they are, then the facts without those that they came from.
-        LedgerShard.DayKind => 0,
-        LedgerShard.BaseKind => 1,
-        LedgerShard.PodsKind => 2,
-        LedgerShard.UsageKind => 3,
-        LedgerShard.BudgetKind or LedgerShard.SeriesKind or LedgerShard.ScaledKind => 4,
-        LedgerShard.ClockKind => 6,
-        _ => 5,
-    };
+    private static int Rank(string kind) =>
+        kind switch
+        {
+            // Sums first, then that they are, then the facts without those that they came from.
+            LedgerShard.DayKind => 0,
+            LedgerShard.BaseKind => 1,
+            LedgerShard.PodsKind => 2,
+            LedgerShard.UsageKind => 3,
+            LedgerShard.BudgetKind or LedgerShard.SeriesKind or LedgerShard.ScaledKind => 4,
+            LedgerShard.ClockKind => 6,
+            _ => 5,
+        };
 
     private void Forget(ShardState state)
     {
         _shards.Remove(state.Name);
-        if (state.Budget is { } budget) _budgetShards.Remove(budget.Uid);
+        if (state.Budget is { } budget)
+            _budgetShards.Remove(budget.Uid);
         // With its last part a budget of which nothing else is remembered goes too.
-        if (state.PartOf is { } whole && whole.Budget!.Parts.Remove(state) && whole.IsEmpty) whole.Touch();
-        if (state.Series is not null) _seriesShards.Remove(state.Namespace!);
-        if (state.Scaled is not null) ForgetScaled(state);
+        if (state.PartOf is { } whole && whole.Budget!.Parts.Remove(state) && whole.IsEmpty)
+            whole.Touch();
+        if (state.Series is not null)
+            _seriesShards.Remove(state.Namespace!);
+        if (state.Scaled is not null)
+            ForgetScaled(state);
         foreach (var open in new[] { _openPodShards, _openUsageShards, _openNodeShards })
-            foreach (var (key, shard) in open.ToArray())
-                if (shard == state) open.Remove(key);
+        foreach (var (key, shard) in open.ToArray())
+            if (shard == state)
+                open.Remove(key);
     }
 
     /// <summary>A day's sums are read by those who report, from the stored objects: whoever writes them need not hold them.</summary>
     private void Release(ShardState state)
     {
         _shards.Remove(state.Name);
-        if (state.Rows is { } rows && _sums.TryGetValue(UtcDay.Parse(state.Day!), out var parts)) parts.Remove(rows);
+        if (state.Rows is { } rows && _sums.TryGetValue(UtcDay.Parse(state.Day!), out var parts))
+            parts.Remove(rows);
     }
 
     private ShardState BaseShard() => _shards.TryGetValue(BaseName, out var shard) ? shard : NewShard(new(BaseName, LedgerShard.BaseKind));
@@ -187,7 +232,8 @@ public sealed partial class GpuLedger
             shard = NewShard(new($"{ns}.{uid}", LedgerShard.BudgetKind) { Namespace = ns, Budget = new(uid) });
             _budgetShards.Add(uid, shard);
         }
-        if (name.Length > 0) shard.Budget!.Name = name;
+        if (name.Length > 0)
+            shard.Budget!.Name = name;
         return shard;
     }
 
@@ -200,7 +246,14 @@ public sealed partial class GpuLedger
         if (!_openPodShards.TryGetValue(key, out var shard) || shard.EstimatedBytes + bytes > PodShardBytes)
         {
             var index = Free(key, shard);
-            shard = NewShard(new(string.Create(CultureInfo.InvariantCulture, $"{key}-{index}"), LedgerShard.PodsKind) { Namespace = ns, Day = day, Index = index });
+            shard = NewShard(
+                new(string.Create(CultureInfo.InvariantCulture, $"{key}-{index}"), LedgerShard.PodsKind)
+                {
+                    Namespace = ns,
+                    Day = day,
+                    Index = index,
+                }
+            );
             _openPodShards[key] = shard;
         }
         Place(pod, shard, bytes);
@@ -210,7 +263,11 @@ public sealed partial class GpuLedger
     private int Free(string prefix, ShardState? last)
     {
         var index = last is null ? 0 : last.Index + 1;
-        while (string.Create(CultureInfo.InvariantCulture, $"{prefix}-{index}") is var name && (_shards.ContainsKey(name) || _taken.Contains(name))) index++;
+        while (
+            string.Create(CultureInfo.InvariantCulture, $"{prefix}-{index}") is var name
+            && (_shards.ContainsKey(name) || _taken.Contains(name))
+        )
+            index++;
         return index;
     }
 
@@ -227,12 +284,23 @@ public sealed partial class GpuLedger
     private static int EstimateBytes(PodAccount pod)
     {
         var workload = pod.Workload;
-        var bytes = 740 + pod.Uid.Length + pod.Pod.Length + pod.Node.Name.Length + pod.Product.Length
-            + workload.Namespace.Length + workload.Kind.Length + workload.Name.Length + workload.Uid.Length;
-        if (pod.Class == WorkClass.Inference) bytes += 800;
-        if (pod.Checkpoint is not null) bytes += CheckpointBytes;
+        var bytes =
+            740
+            + pod.Uid.Length
+            + pod.Pod.Length
+            + pod.Node.Name.Length
+            + pod.Product.Length
+            + workload.Namespace.Length
+            + workload.Kind.Length
+            + workload.Name.Length
+            + workload.Uid.Length;
+        if (pod.Class == WorkClass.Inference)
+            bytes += 800;
+        if (pod.Checkpoint is not null)
+            bytes += CheckpointBytes;
         if (pod.Labels is not null)
-            foreach (var (name, value) in pod.Labels) bytes += name.Length + value.Length + 6;
+            foreach (var (name, value) in pod.Labels)
+                bytes += name.Length + value.Length + 6;
         return bytes;
     }
 
@@ -242,7 +310,8 @@ public sealed partial class GpuLedger
         for (var i = 0; i < pod.Days.Count - 2; i++)
         {
             var usage = pod.Days[i];
-            if (usage.IsClosed) continue;
+            if (usage.IsClosed)
+                continue;
             if (usage.Shard is null)
             {
                 var day = UtcDay.Text(usage.Day);
@@ -251,7 +320,14 @@ public sealed partial class GpuLedger
                 if (!_openUsageShards.TryGetValue(key, out var shard) || shard.EstimatedBytes + bytes > PodShardBytes)
                 {
                     var index = Free($"usage.{key}", shard);
-                    shard = NewShard(new(string.Create(CultureInfo.InvariantCulture, $"usage.{key}-{index}"), LedgerShard.UsageKind) { Namespace = pod.Workload.Namespace, Day = day, Index = index });
+                    shard = NewShard(
+                        new(string.Create(CultureInfo.InvariantCulture, $"usage.{key}-{index}"), LedgerShard.UsageKind)
+                        {
+                            Namespace = pod.Workload.Namespace,
+                            Day = day,
+                            Index = index,
+                        }
+                    );
                     _openUsageShards[key] = shard;
                 }
                 shard.EstimatedBytes += bytes;
@@ -272,13 +348,22 @@ public sealed partial class GpuLedger
     {
         if (node.Shard is null)
         {
-            var at = node.Capacity.Count > 0 ? node.Capacity[0].At : node.Lost.Count > 0 ? node.Lost[0].From : _installed ?? 0;
+            var at =
+                node.Capacity.Count > 0 ? node.Capacity[0].At
+                : node.Lost.Count > 0 ? node.Lost[0].From
+                : _installed ?? 0;
             var day = UtcDay.Text(UtcDay.Of(at));
             var bytes = 400 + node.Name.Length;
             if (!_openNodeShards.TryGetValue(day, out var shard) || shard.EstimatedBytes + bytes > NodeShardBytes)
             {
                 var index = Free($"nodes.{day}", shard);
-                shard = NewShard(new(string.Create(CultureInfo.InvariantCulture, $"nodes.{day}-{index}"), LedgerShard.NodesKind) { Day = day, Index = index });
+                shard = NewShard(
+                    new(string.Create(CultureInfo.InvariantCulture, $"nodes.{day}-{index}"), LedgerShard.NodesKind)
+                    {
+                        Day = day,
+                        Index = index,
+                    }
+                );
                 _openNodeShards[day] = shard;
             }
             node.Shard = shard;
@@ -290,14 +375,36 @@ public sealed partial class GpuLedger
 
     private LedgerShard ToShard(ShardState state, bool factsOnly)
     {
-        var shard = new LedgerShard { Name = state.Name, Kind = state.Kind, Namespace = state.Namespace, Day = state.Day, Index = state.Index, Revision = state.Revision, IsUrgent = state.IsUrgent, IsEmpty = state.IsEmpty };
+        var shard = new LedgerShard
+        {
+            Name = state.Name,
+            Kind = state.Kind,
+            Namespace = state.Namespace,
+            Day = state.Day,
+            Index = state.Index,
+            Revision = state.Revision,
+            IsUrgent = state.IsUrgent,
+            IsEmpty = state.IsEmpty,
+        };
         switch (state.Kind)
         {
             case LedgerShard.DayKind when state.Rows is { } day:
                 return shard with
                 {
-                    Rows = [.. day.Work.Select(work => new ShardWork(work.Workload.Namespace, work.Workload.Kind, work.Workload.Name, work.Workload.Uid, work.Class, work.Spent,
-                        (long)work.ReservedGpuMs, work.UnpricedGpuMs == 0 ? null : (long)work.UnpricedGpuMs, ToShard(work.Usage)))],
+                    Rows =
+                    [
+                        .. day.Work.Select(work => new ShardWork(
+                            work.Workload.Namespace,
+                            work.Workload.Kind,
+                            work.Workload.Name,
+                            work.Workload.Uid,
+                            work.Class,
+                            work.Spent,
+                            (long)work.ReservedGpuMs,
+                            work.UnpricedGpuMs == 0 ? null : (long)work.UnpricedGpuMs,
+                            ToShard(work.Usage)
+                        )),
+                    ],
                     Remainder = state.Index == 0 ? new(day.Total, day.Unallocated, day.NodeLost) : null,
                 };
             case LedgerShard.DayKind:
@@ -307,30 +414,53 @@ public sealed partial class GpuLedger
                 {
                     DetailDay = _detailDay,
                     KeptDays = _keptDays.Count == 0 ? null : [.. _keptDays.Select(kept => new ShardKeptDay(kept.Key, kept.Value))],
-                    Past = _past.Count == 0 ? null : [.. _past.Select(one => new ShardPast(one.Key, (long)one.Value.Reserved, ToShard(one.Value.Usage) with { Day = one.Value.LastDay }))],
+                    Past =
+                        _past.Count == 0
+                            ? null
+                            :
+                            [
+                                .. _past.Select(one => new ShardPast(
+                                    one.Key,
+                                    (long)one.Value.Reserved,
+                                    ToShard(one.Value.Usage) with
+                                    {
+                                        Day = one.Value.LastDay,
+                                    }
+                                )),
+                            ],
                     Installed = _installed,
                     Currency = _currency,
-                    Prices = [.. _prices.OrderBy(pair => pair.Key, StringComparer.Ordinal)
-                        .Select(pair => new ShardPrice(pair.Key, [.. pair.Value.Changes.Select(change => new ShardPriceChange(change.At, change.Nano))]))],
+                    Prices =
+                    [
+                        .. _prices
+                            .OrderBy(pair => pair.Key, StringComparer.Ordinal)
+                            .Select(pair => new ShardPrice(
+                                pair.Key,
+                                [.. pair.Value.Changes.Select(change => new ShardPriceChange(change.At, change.Nano))]
+                            )),
+                    ],
                 };
             case LedgerShard.PodsKind:
                 var workloads = new List<ShardWorkload>();
                 var rows = new Dictionary<WorkloadKey, List<int>>();
                 var podsOfShard = new List<ShardPod>(state.Pods.Count);
-                foreach (var pod in state.Pods) podsOfShard.Add(ToShard(pod, RowOf(pod, workloads, rows)));
+                foreach (var pod in state.Pods)
+                    podsOfShard.Add(ToShard(pod, RowOf(pod, workloads, rows)));
                 return shard with { Workloads = workloads, Pods = podsOfShard };
             case LedgerShard.UsageKind:
                 return shard with { Usage = [.. state.Days.Select(one => new ShardPodDay(one.Pod.Uid, ToShard(one.Usage)))] };
             case LedgerShard.BudgetKind:
                 var budget = (state.PartOf ?? state).Budget!;
                 shard = shard with { BudgetUid = budget.Uid, BudgetName = budget.Name, Parked = [.. state.Parked] };
-                return state.PartOf is not null ? shard : shard with
-                {
-                    Memory = budget.Memory,
-                    Decisions = [.. budget.Decisions],
-                    Window = budget.Open,
-                    Windows = budget.Closed.Count == 0 ? null : [.. budget.Closed],
-                };
+                return state.PartOf is not null
+                    ? shard
+                    : shard with
+                    {
+                        Memory = budget.Memory,
+                        Decisions = [.. budget.Decisions],
+                        Window = budget.Open,
+                        Windows = budget.Closed.Count == 0 ? null : [.. budget.Closed],
+                    };
             case LedgerShard.SeriesKind:
                 return shard with { Series = [.. state.Series!.Select(one => new ShardSeries(one.Key, [.. one.Value]))] };
             case LedgerShard.ScaledKind:
@@ -338,81 +468,168 @@ public sealed partial class GpuLedger
             case LedgerShard.ClockKind:
                 return shard with { AsOf = _asOf };
             default:
-                foreach (var node in state.Nodes) node.Offered = (state.Revision, factsOnly ? node.Durable : node.Journal);
+                foreach (var node in state.Nodes)
+                    node.Offered = (state.Revision, factsOnly ? node.Durable : node.Journal);
                 return shard with { Nodes = [.. state.Nodes.Select(ToShard)] };
         }
     }
 
     private static int RowOf(PodAccount pod, List<ShardWorkload> workloads, Dictionary<WorkloadKey, List<int>> rows)
     {
-        if (!rows.TryGetValue(pod.Workload, out var candidates)) rows.Add(pod.Workload, candidates = []);
+        if (!rows.TryGetValue(pod.Workload, out var candidates))
+            rows.Add(pod.Workload, candidates = []);
         foreach (var row in candidates)
-            if (workloads[row].Class == pod.Class && PodAccount.SameLabels(workloads[row].Labels, pod.Labels)) return row;
+            if (workloads[row].Class == pod.Class && PodAccount.SameLabels(workloads[row].Labels, pod.Labels))
+                return row;
         candidates.Add(workloads.Count);
         workloads.Add(new(pod.Workload.Namespace, pod.Workload.Kind, pod.Workload.Name, pod.Workload.Uid, pod.Class, pod.Labels));
         return workloads.Count - 1;
     }
 
-    private static ShardPod ToShard(PodAccount pod, int workload) => new()
-    {
-        Uid = pod.Uid,
-        Pod = pod.Pod,
-        Workload = workload,
-        Node = pod.Node.Name,
-        Product = pod.Product,
-        Gpus = pod.Gpus,
-        Parts = pod.Share.IsWhole ? null : pod.Share.Parts,
-        Of = pod.Share.IsWhole ? null : pod.Share.Of,
-        Claims = pod.Claims.Count == 0 ? null : [.. pod.Claims.Select(claim => new ShardClaim(claim.Uid, claim.Share.Parts, claim.Share.Of))],
-        From = pod.From,
-        Finished = pod.FinishedAt,
-        Gone = pod.GoneAt,
-        Succeeded = pod.Succeeded,
-        Alive = pod.AliveAt < pod.GoneAt ? pod.AliveAt : null,
-        Seen = pod.FirstObserved == long.MaxValue ? null : pod.FirstObserved,
-        ProductSeen = pod.ProductObserved == long.MaxValue ? null : pod.ProductObserved,
-        Usage = pod.Cursor is not { } cursor ? null : new()
+    private static ShardPod ToShard(PodAccount pod, int workload) =>
+        new()
         {
-            Epoch = cursor.Epoch,
-            Seq = cursor.Seq,
-            From = pod.JournalFrom ?? 0,
-            To = pod.JournalTo ?? 0,
-            Devices = pod.Labels is null ? [.. pod.Devices ?? []] : null,
-            Days = [.. pod.Days.Where(day => !day.IsKeptByItsShard).Select(ToShard)],
-            Counters = pod.Counters is null ? null : [.. pod.Counters.Select(pair => new ShardCounter(pair.Key, pair.Value.LastPrompt, pair.Value.LastCached, pair.Value.LastGenerated, Some(pair.Value.LastRequests), pair.Value.IsNamed ? null : true))],
-            Checkpoint = pod.Checkpoint is not { } checkpoint ? null : new(checkpoint.Asked.ToUnixTimeMilliseconds(), checkpoint.Id, checkpoint.Done?.ToUnixTimeMilliseconds(), checkpoint.Step),
-        },
-    };
+            Uid = pod.Uid,
+            Pod = pod.Pod,
+            Workload = workload,
+            Node = pod.Node.Name,
+            Product = pod.Product,
+            Gpus = pod.Gpus,
+            Parts = pod.Share.IsWhole ? null : pod.Share.Parts,
+            Of = pod.Share.IsWhole ? null : pod.Share.Of,
+            Claims =
+                pod.Claims.Count == 0
+                    ? null
+                    : [.. pod.Claims.Select(claim => new ShardClaim(claim.Uid, claim.Share.Parts, claim.Share.Of))],
+            From = pod.From,
+            Finished = pod.FinishedAt,
+            Gone = pod.GoneAt,
+            Succeeded = pod.Succeeded,
+            Alive = pod.AliveAt < pod.GoneAt ? pod.AliveAt : null,
+            Seen = pod.FirstObserved == long.MaxValue ? null : pod.FirstObserved,
+            ProductSeen = pod.ProductObserved == long.MaxValue ? null : pod.ProductObserved,
+            Usage = pod.Cursor is not { } cursor
+                ? null
+                : new()
+                {
+                    Epoch = cursor.Epoch,
+                    Seq = cursor.Seq,
+                    From = pod.JournalFrom ?? 0,
+                    To = pod.JournalTo ?? 0,
+                    Devices = pod.Labels is null ? [.. pod.Devices ?? []] : null,
+                    Days = [.. pod.Days.Where(day => !day.IsKeptByItsShard).Select(ToShard)],
+                    Counters = pod.Counters is null
+                        ? null
+                        :
+                        [
+                            .. pod.Counters.Select(pair => new ShardCounter(
+                                pair.Key,
+                                pair.Value.LastPrompt,
+                                pair.Value.LastCached,
+                                pair.Value.LastGenerated,
+                                Some(pair.Value.LastRequests),
+                                pair.Value.IsNamed ? null : true
+                            )),
+                        ],
+                    Checkpoint = pod.Checkpoint is not { } checkpoint
+                        ? null
+                        : new(
+                            checkpoint.Asked.ToUnixTimeMilliseconds(),
+                            checkpoint.Id,
+                            checkpoint.Done?.ToUnixTimeMilliseconds(),
+                            checkpoint.Step
+                        ),
+                },
+        };
 
-    private static ShardDay ToShard(DayUsage usage) => new(usage.Day, usage.MeasuredMs, usage.BusyMs, usage.EnergyMj, Some(usage.MemoryMiBMs),
-        usage.Tokens is null ? null : [.. usage.Tokens.Select(pair => new ShardTokens(pair.Key, pair.Value.Prompt, pair.Value.Cached, pair.Value.Generated, Some(pair.Value.Requests)))], Some(usage.NeededMiB));
+    private static ShardDay ToShard(DayUsage usage) =>
+        new(
+            usage.Day,
+            usage.MeasuredMs,
+            usage.BusyMs,
+            usage.EnergyMj,
+            Some(usage.MemoryMiBMs),
+            usage.Tokens is null
+                ? null
+                :
+                [
+                    .. usage.Tokens.Select(pair => new ShardTokens(
+                        pair.Key,
+                        pair.Value.Prompt,
+                        pair.Value.Cached,
+                        pair.Value.Generated,
+                        Some(pair.Value.Requests)
+                    )),
+                ],
+            Some(usage.NeededMiB)
+        );
 
-    private static ShardDay ToShard(UsageSums usage) => new(0, usage.MeasuredMs, usage.BusyMs, usage.EnergyMj, Some(usage.MemoryMiBMs),
-        usage.Tokens.Count == 0 ? null : [.. usage.Tokens.Select(pair => new ShardTokens(pair.Key, pair.Value.Prompt, pair.Value.Cached, pair.Value.Generated, Some(pair.Value.Requests)))], Some(usage.NeededMiB));
+    private static ShardDay ToShard(UsageSums usage) =>
+        new(
+            0,
+            usage.MeasuredMs,
+            usage.BusyMs,
+            usage.EnergyMj,
+            Some(usage.MemoryMiBMs),
+            usage.Tokens.Count == 0
+                ? null
+                :
+                [
+                    .. usage.Tokens.Select(pair => new ShardTokens(
+                        pair.Key,
+                        pair.Value.Prompt,
+                        pair.Value.Cached,
+                        pair.Value.Generated,
+                        Some(pair.Value.Requests)
+                    )),
+                ],
+            Some(usage.NeededMiB)
+        );
 
-    private static UsageSums SumsOf(ShardDay stored) => new(stored.Measured, stored.Busy, stored.Energy, stored.Memory ?? 0,
-        (stored.Tokens ?? []).ToDictionary(row => row.Model, row => new TokenSums(row.Prompt, row.Cached, row.Generated, row.Requests ?? 0), StringComparer.Ordinal))
-    { NeededMiB = stored.Needed ?? 0 };
+    private static UsageSums SumsOf(ShardDay stored) =>
+        new(
+            stored.Measured,
+            stored.Busy,
+            stored.Energy,
+            stored.Memory ?? 0,
+            (stored.Tokens ?? []).ToDictionary(
+                row => row.Model,
+                row => new TokenSums(row.Prompt, row.Cached, row.Generated, row.Requests ?? 0),
+                StringComparer.Ordinal
+            )
+        )
+        {
+            NeededMiB = stored.Needed ?? 0,
+        };
 
     private static long? Some(long count) => count == 0 ? null : count;
 
     private static DayUsage FromShard(ShardDay stored)
     {
-        var usage = new DayUsage(stored.Day) { MeasuredMs = stored.Measured, BusyMs = stored.Busy, EnergyMj = stored.Energy, MemoryMiBMs = stored.Memory ?? 0, NeededMiB = stored.Needed ?? 0 };
-        foreach (var row in stored.Tokens ?? []) usage.Add(row.Model, new(row.Prompt, row.Cached, row.Generated, row.Requests ?? 0));
+        var usage = new DayUsage(stored.Day)
+        {
+            MeasuredMs = stored.Measured,
+            BusyMs = stored.Busy,
+            EnergyMj = stored.Energy,
+            MemoryMiBMs = stored.Memory ?? 0,
+            NeededMiB = stored.Needed ?? 0,
+        };
+        foreach (var row in stored.Tokens ?? [])
+            usage.Add(row.Model, new(row.Prompt, row.Cached, row.Generated, row.Requests ?? 0));
         return usage;
     }
 
-    private static ShardNode ToShard(NodeAccount node) => new()
-    {
-        Name = node.Name,
-        Capacity = [.. node.Capacity.Select(statement => new ShardCapacity(statement.At, statement.Gpus, statement.Product))],
-        Lost = node.Lost.Count == 0 ? null : [.. node.Lost.Select(loss => new ShardLoss(loss.From, loss.To))],
-        Epoch = node.Offered.Journal.Cursor?.Epoch,
-        Seq = node.Offered.Journal.Cursor?.Seq,
-        PastEpochs = node.Offered.Journal.PastEpochs.IsEmpty ? null : node.Offered.Journal.PastEpochs,
-        Unattributed = node.Offered.Journal.UnattributedMs.IsEmpty ? null : node.Offered.Journal.UnattributedMs,
-    };
+    private static ShardNode ToShard(NodeAccount node) =>
+        new()
+        {
+            Name = node.Name,
+            Capacity = [.. node.Capacity.Select(statement => new ShardCapacity(statement.At, statement.Gpus, statement.Product))],
+            Lost = node.Lost.Count == 0 ? null : [.. node.Lost.Select(loss => new ShardLoss(loss.From, loss.To))],
+            Epoch = node.Offered.Journal.Cursor?.Epoch,
+            Seq = node.Offered.Journal.Cursor?.Seq,
+            PastEpochs = node.Offered.Journal.PastEpochs.IsEmpty ? null : node.Offered.Journal.PastEpochs,
+            Unattributed = node.Offered.Journal.UnattributedMs.IsEmpty ? null : node.Offered.Journal.UnattributedMs,
+        };
 
     private void Restore(LedgerShard shard)
     {
@@ -421,43 +638,72 @@ public sealed partial class GpuLedger
             case LedgerShard.BaseKind:
                 BaseShard().Restore(shard.Revision);
                 _detailDay = shard.DetailDay ?? _detailDay;
-                foreach (var kept in shard.KeptDays ?? []) _keptDays[kept.Day] = kept.Shards;
-                foreach (var one in shard.Past ?? []) _past[one.Namespace] = new() { LastDay = one.Usage.Day, Reserved = one.Reserved, Usage = SumsOf(one.Usage) };
+                foreach (var kept in shard.KeptDays ?? [])
+                    _keptDays[kept.Day] = kept.Shards;
+                foreach (var one in shard.Past ?? [])
+                    _past[one.Namespace] = new()
+                    {
+                        LastDay = one.Usage.Day,
+                        Reserved = one.Reserved,
+                        Usage = SumsOf(one.Usage),
+                    };
                 _installed = shard.Installed ?? _installed;
                 _currency = shard.Currency ?? _currency;
                 foreach (var price in shard.Prices ?? [])
                 {
-                    if (!_prices.TryGetValue(price.Product, out var timeline)) _prices.Add(price.Product, timeline = new());
-                    foreach (var change in price.Changes) timeline.State(change.At, change.Nano);
+                    if (!_prices.TryGetValue(price.Product, out var timeline))
+                        _prices.Add(price.Product, timeline = new());
+                    foreach (var change in price.Changes)
+                        timeline.State(change.At, change.Nano);
                 }
                 break;
             case LedgerShard.DayKind:
                 Restore(UtcDay.Parse(shard.Day ?? ""), shard);
                 break;
             case LedgerShard.PodsKind:
-                var podShard = NewShard(new(shard.Name, shard.Kind) { Namespace = shard.Namespace, Day = shard.Day, Index = shard.Index });
+                var podShard = NewShard(
+                    new(shard.Name, shard.Kind)
+                    {
+                        Namespace = shard.Namespace,
+                        Day = shard.Day,
+                        Index = shard.Index,
+                    }
+                );
                 podShard.Restore(shard.Revision);
                 var key = $"{shard.Namespace}-{shard.Day}";
-                if (!_openPodShards.TryGetValue(key, out var open) || open.Index < shard.Index) _openPodShards[key] = podShard;
-                foreach (var pod in shard.Pods ?? []) Restore(pod, shard.Workloads![pod.Workload], podShard);
+                if (!_openPodShards.TryGetValue(key, out var open) || open.Index < shard.Index)
+                    _openPodShards[key] = podShard;
+                foreach (var pod in shard.Pods ?? [])
+                    Restore(pod, shard.Workloads![pod.Workload], podShard);
                 break;
             case LedgerShard.UsageKind:
-                var usageShard = NewShard(new(shard.Name, shard.Kind) { Namespace = shard.Namespace, Day = shard.Day, Index = shard.Index });
+                var usageShard = NewShard(
+                    new(shard.Name, shard.Kind)
+                    {
+                        Namespace = shard.Namespace,
+                        Day = shard.Day,
+                        Index = shard.Index,
+                    }
+                );
                 usageShard.Restore(shard.Revision);
                 var usageKey = $"{shard.Namespace}-{shard.Day}";
-                if (!_openUsageShards.TryGetValue(usageKey, out var last) || last.Index < shard.Index) _openUsageShards[usageKey] = usageShard;
-                foreach (var row in shard.Usage ?? []) Restore(row, usageShard);
+                if (!_openUsageShards.TryGetValue(usageKey, out var last) || last.Index < shard.Index)
+                    _openUsageShards[usageKey] = usageShard;
+                foreach (var row in shard.Usage ?? [])
+                    Restore(row, usageShard);
                 break;
             case LedgerShard.BudgetKind:
                 var budgetShard = BudgetShard(shard.Namespace ?? "", shard.BudgetName ?? "", shard.BudgetUid ?? "");
                 if (shard.Index > 0)
                 {
                     var part = BudgetPart(budgetShard, shard.Index);
-                    foreach (var record in shard.Parked ?? []) Note(record, part);
+                    foreach (var record in shard.Parked ?? [])
+                        Note(record, part);
                     part.Restore(shard.Revision);
                     break;
                 }
-                foreach (var record in shard.Parked ?? []) Note(record, budgetShard);
+                foreach (var record in shard.Parked ?? [])
+                    Note(record, budgetShard);
                 budgetShard.Budget!.Memory = shard.Memory;
                 budgetShard.Budget.Decisions.AddRange(shard.Decisions ?? []);
                 budgetShard.Budget.Open = shard.Window;
@@ -466,7 +712,8 @@ public sealed partial class GpuLedger
                 break;
             case LedgerShard.SeriesKind:
                 var seriesShard = SeriesShard(shard.Namespace ?? "");
-                foreach (var one in shard.Series ?? []) seriesShard.Series!.Add(one.Series, [.. one.Runs]);
+                foreach (var one in shard.Series ?? [])
+                    seriesShard.Series!.Add(one.Series, [.. one.Runs]);
                 seriesShard.Restore(shard.Revision);
                 break;
             case LedgerShard.ScaledKind:
@@ -479,8 +726,10 @@ public sealed partial class GpuLedger
             case LedgerShard.NodesKind:
                 var nodeShard = NewShard(new(shard.Name, shard.Kind) { Day = shard.Day, Index = shard.Index });
                 nodeShard.Restore(shard.Revision);
-                if (!_openNodeShards.TryGetValue(shard.Day ?? "", out var lastNodes) || lastNodes.Index < shard.Index) _openNodeShards[shard.Day ?? ""] = nodeShard;
-                foreach (var node in shard.Nodes ?? []) Restore(node, nodeShard);
+                if (!_openNodeShards.TryGetValue(shard.Day ?? "", out var lastNodes) || lastNodes.Index < shard.Index)
+                    _openNodeShards[shard.Day ?? ""] = nodeShard;
+                foreach (var node in shard.Nodes ?? [])
+                    Restore(node, nodeShard);
                 break;
         }
     }
@@ -509,12 +758,30 @@ public sealed partial class GpuLedger
         if (stored.Usage is { } usage)
         {
             pod.Cursor = new(usage.Epoch, usage.Seq);
-            if (usage.To > 0) (pod.JournalFrom, pod.JournalTo) = (usage.From, usage.To);
-            if (usage.Devices is { } devices) pod.Devices = new(devices, StringComparer.Ordinal);
-            if (usage.Checkpoint is { } checkpoint) pod.Checkpoint = new(pod.Uid, Moment(checkpoint.Asked), checkpoint.Id, checkpoint.Done is { } done ? Moment(done) : null, checkpoint.Step);
+            if (usage.To > 0)
+                (pod.JournalFrom, pod.JournalTo) = (usage.From, usage.To);
+            if (usage.Devices is { } devices)
+                pod.Devices = new(devices, StringComparer.Ordinal);
+            if (usage.Checkpoint is { } checkpoint)
+                pod.Checkpoint = new(
+                    pod.Uid,
+                    Moment(checkpoint.Asked),
+                    checkpoint.Id,
+                    checkpoint.Done is { } done ? Moment(done) : null,
+                    checkpoint.Step
+                );
             pod.Days.AddRange((usage.Days ?? []).Select(FromShard));
-            if (usage.Counters is not null) pod.Counters = new(StringComparer.Ordinal);
-            foreach (var row in usage.Counters ?? []) pod.Counters![row.Model] = new() { IsNamed = row.Other is not true, LastPrompt = row.Prompt, LastCached = row.Cached, LastGenerated = row.Generated, LastRequests = row.Requests ?? 0 };
+            if (usage.Counters is not null)
+                pod.Counters = new(StringComparer.Ordinal);
+            foreach (var row in usage.Counters ?? [])
+                pod.Counters![row.Model] = new()
+                {
+                    IsNamed = row.Other is not true,
+                    LastPrompt = row.Prompt,
+                    LastCached = row.Cached,
+                    LastGenerated = row.Generated,
+                    LastRequests = row.Requests ?? 0,
+                };
         }
         if (_pods.TryGetValue(stored.Uid, out var twin))
         {
@@ -532,40 +799,47 @@ public sealed partial class GpuLedger
     private void Restore(int day, LedgerShard stored)
     {
         // Sums that no base tells of are from a process that died before it could say so; they are made again.
-        if (!_keptDays.TryGetValue(day, out var count) || stored.Index >= count) return;
-        if (!_sums.TryGetValue(day, out var parts)) _sums.Add(day, parts = []);
+        if (!_keptDays.TryGetValue(day, out var count) || stored.Index >= count)
+            return;
+        if (!_sums.TryGetValue(day, out var parts))
+            _sums.Add(day, parts = []);
         var part = new DaySums();
-        if (stored.Remainder is { } rest) (part.Total, part.Unallocated, part.NodeLost) = (rest.Total, rest.Unallocated, rest.NodeLost);
+        if (stored.Remainder is { } rest)
+            (part.Total, part.Unallocated, part.NodeLost) = (rest.Total, rest.Unallocated, rest.NodeLost);
         foreach (var row in stored.Rows ?? [])
         {
-            part.Work.Add(new()
-            {
-                Workload = new(row.Namespace, row.Kind, row.Name, row.Uid),
-                Class = row.Class,
-                Spent = row.Spent,
-                ReservedGpuMs = row.Reserved,
-                UnpricedGpuMs = row.Unpriced ?? 0,
-                Gpus = 0,
-                RatePerHour = HourlyCost.Zero,
-                Since = Moment(UtcDay.Start(day)),
-                Usage = SumsOf(row.Usage),
-                DaysSpent = row.Spent,
-                DaysReservedGpuMs = row.Reserved,
-            });
+            part.Work.Add(
+                new()
+                {
+                    Workload = new(row.Namespace, row.Kind, row.Name, row.Uid),
+                    Class = row.Class,
+                    Spent = row.Spent,
+                    ReservedGpuMs = row.Reserved,
+                    UnpricedGpuMs = row.Unpriced ?? 0,
+                    Gpus = 0,
+                    RatePerHour = HourlyCost.Zero,
+                    Since = Moment(UtcDay.Start(day)),
+                    Usage = SumsOf(row.Usage),
+                    DaysSpent = row.Spent,
+                    DaysReservedGpuMs = row.Reserved,
+                }
+            );
         }
         parts.Add(part);
     }
 
     private void Restore(ShardPodDay stored, ShardState shard)
     {
-        if (!_pods.TryGetValue(stored.Pod, out var pod)) return;
+        if (!_pods.TryGetValue(stored.Pod, out var pod))
+            return;
         shard.EstimatedBytes += EstimateBytes(pod.Uid, (stored.Usage.Tokens ?? []).Select(row => row.Model));
         var index = pod.Days.FindIndex(day => day.Day >= stored.Usage.Day);
         if (index >= 0 && pod.Days[index].Day == stored.Usage.Day)
         {
             // The last write of the pod's own record was before the day was closed: the journal tells the rest again, and closes it again.
             pod.Days[index].Shard ??= shard;
-            if (pod.Days[index].Shard == shard) shard.Days.Add((pod, pod.Days[index]));
+            if (pod.Days[index].Shard == shard)
+                shard.Days.Add((pod, pod.Days[index]));
             return;
         }
         var usage = FromShard(stored.Usage);
@@ -576,8 +850,10 @@ public sealed partial class GpuLedger
 
     private static bool Outweighs(PodAccount pod, PodAccount twin)
     {
-        if (pod.Labels is null != twin.Labels is null) return pod.Labels is not null;
-        if (pod.End is null != twin.End is null) return pod.End is not null;
+        if (pod.Labels is null != twin.Labels is null)
+            return pod.Labels is not null;
+        if (pod.End is null != twin.End is null)
+            return pod.End is not null;
         return pod.MeasuredMs > twin.MeasuredMs;
     }
 
@@ -602,11 +878,14 @@ public sealed partial class GpuLedger
         node.Shard = shard;
         shard.Nodes.Add(node);
         shard.EstimatedBytes += 400 + node.Name.Length;
-        foreach (var statement in stored.Capacity) node.Capacity.Add((statement.At, statement.Gpus, statement.Product));
-        foreach (var loss in stored.Lost ?? []) node.Lost.Add((loss.From, loss.To));
+        foreach (var statement in stored.Capacity)
+            node.Capacity.Add((statement.At, statement.Gpus, statement.Product));
+        foreach (var loss in stored.Lost ?? [])
+            node.Lost.Add((loss.From, loss.To));
         node.Journal = node.Durable = new(
             stored.Epoch is null ? null : new(stored.Epoch, stored.Seq ?? 0),
             [.. stored.PastEpochs ?? []],
-            JournalState.Unread.UnattributedMs.AddRange(stored.Unattributed ?? new Dictionary<string, long>()));
+            JournalState.Unread.UnattributedMs.AddRange(stored.Unattributed ?? new Dictionary<string, long>())
+        );
     }
 }

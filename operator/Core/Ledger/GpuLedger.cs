@@ -24,7 +24,11 @@ public sealed partial class GpuLedger
     /// <summary>From when on is counted. Null until <see cref="Install"/>.</summary>
     public DateTimeOffset? Installed
     {
-        get { lock (_gate) return _installed is { } at ? DateTimeOffset.FromUnixTimeMilliseconds(at) : null; }
+        get
+        {
+            lock (_gate)
+                return _installed is { } at ? DateTimeOffset.FromUnixTimeMilliseconds(at) : null;
+        }
     }
 
     /// <summary>
@@ -35,7 +39,8 @@ public sealed partial class GpuLedger
     {
         lock (_gate)
         {
-            if (_installed is not null) return false;
+            if (_installed is not null)
+                return false;
             _installed = at.ToUnixTimeSeconds() * 1000;
             BaseShard().Touch();
             return true;
@@ -49,15 +54,27 @@ public sealed partial class GpuLedger
     /// <param name="product">The product, or whatever else is one price: to the ledger it is a name.</param>
     /// <param name="rate">Its price.</param>
     /// <param name="at">From when on.</param>
-    /// <param name="planned">What it will be later, in the order of time, in the place of all that was planned before; null leaves that.</param>
-    public bool Reprice(string product, GpuHourPrice rate, DateTimeOffset at, IReadOnlyList<(DateTimeOffset At, GpuHourPrice Rate)>? planned = null)
+    /// <param name="planned">What it will be later, in the order of time, in the place of all that was planned before; null leaves
+    /// that.</param>
+    public bool Reprice(
+        string product,
+        GpuHourPrice rate,
+        DateTimeOffset at,
+        IReadOnlyList<(DateTimeOffset At, GpuHourPrice Rate)>? planned = null
+    )
     {
         lock (_gate)
         {
-            if (!_prices.TryGetValue(product, out var timeline)) _prices.Add(product, timeline = new());
+            if (!_prices.TryGetValue(product, out var timeline))
+                _prices.Add(product, timeline = new());
             var changed = timeline.State(at.ToUnixTimeMilliseconds(), rate.NanoPerGpuHour);
-            if (planned is not null) changed |= timeline.Plan(at.ToUnixTimeMilliseconds(), [.. planned.Select(one => (one.At.ToUnixTimeMilliseconds(), one.Rate.NanoPerGpuHour))]);
-            if (changed) BaseShard().Touch();
+            if (planned is not null)
+                changed |= timeline.Plan(
+                    at.ToUnixTimeMilliseconds(),
+                    [.. planned.Select(one => (one.At.ToUnixTimeMilliseconds(), one.Rate.NanoPerGpuHour))]
+                );
+            if (changed)
+                BaseShard().Touch();
             return changed;
         }
     }
@@ -65,14 +82,19 @@ public sealed partial class GpuLedger
     /// <summary>The currency of every amount; null until a book said one.</summary>
     public string? Currency
     {
-        get { lock (_gate) return _currency; }
+        get
+        {
+            lock (_gate)
+                return _currency;
+        }
     }
 
     public bool SetCurrency(string code)
     {
         lock (_gate)
         {
-            if (_currency == code) return false;
+            if (_currency == code)
+                return false;
             _currency = code;
             BaseShard().Touch();
             return true;
@@ -82,24 +104,28 @@ public sealed partial class GpuLedger
     /// <summary>Takes in what the API says of a scheduled pod. True when it was news.</summary>
     public bool Observe(PodObservation seen)
     {
-        if (seen.Gpus <= 0) return false;
+        if (seen.Gpus <= 0)
+            return false;
         lock (_gate)
         {
             var node = NodeNamed(seen.Node);
             if (!_pods.TryGetValue(seen.Uid, out var pod))
             {
                 // Its days are sums by now, whether it was in them or not.
-                if (_detailDay is { } day && (seen.FinishedAt ?? seen.GoneAt)?.ToUnixTimeMilliseconds() <= UtcDay.Start(day)) return false;
+                if (_detailDay is { } day && (seen.FinishedAt ?? seen.GoneAt)?.ToUnixTimeMilliseconds() <= UtcDay.Start(day))
+                    return false;
                 pod = new PodAccount(seen.Uid) { Workload = seen.Workload, Node = node };
                 pod.Observe(seen, node);
                 Add(pod);
-                if (seen.IsGone) pod.Shard!.Hurry();
+                if (seen.IsGone)
+                    pod.Shard!.Hurry();
                 return true;
             }
             var before = pod.Node;
             if (!pod.Observe(seen, node))
             {
-                if (seen.IsGone) pod.Shard!.Hurry();
+                if (seen.IsGone)
+                    pod.Shard!.Hurry();
                 return false;
             }
             if (before != pod.Node)
@@ -112,7 +138,8 @@ public sealed partial class GpuLedger
             pod.Node.Changed();
             before.Changed();
             pod.Shard!.Touch();
-            if (seen.IsGone) pod.Shard.Hurry();
+            if (seen.IsGone)
+                pod.Shard.Hurry();
             return true;
         }
     }
@@ -123,7 +150,8 @@ public sealed partial class GpuLedger
         lock (_gate)
         {
             var account = NodeNamed(node);
-            if (gpus == 0 && account.Capacity.Count == 0 || !account.State(at.ToUnixTimeMilliseconds(), gpus, product)) return false;
+            if (gpus == 0 && account.Capacity.Count == 0 || !account.State(at.ToUnixTimeMilliseconds(), gpus, product))
+                return false;
             ShardOf(account).Touch();
             return true;
         }
@@ -134,15 +162,20 @@ public sealed partial class GpuLedger
     {
         lock (_gate)
         {
-            if (!_nodes.TryGetValue(node, out var account) || account.Capacity.Count == 0 || !account.State(at.ToUnixTimeMilliseconds(), NodeAccount.Gone, "")) return false;
+            if (
+                !_nodes.TryGetValue(node, out var account)
+                || account.Capacity.Count == 0
+                || !account.State(at.ToUnixTimeMilliseconds(), NodeAccount.Gone, "")
+            )
+                return false;
             ShardOf(account).Touch();
             return true;
         }
     }
 
     /// <summary>
-    /// When a node was last known to be there, where it went unseen: the latest of the stored ledger's time, of the beginnings and ends of its
-    /// pods before a moment, and of what its agent told.
+    /// When a node was last known to be there, where it went unseen: the latest of the stored ledger's time, of the beginnings and ends of
+    /// its pods before a moment, and of what its agent told.
     /// </summary>
     public DateTimeOffset LastSignOf(string node, DateTimeOffset before)
     {
@@ -151,8 +184,9 @@ public sealed partial class GpuLedger
             var (latest, limit) = (_asOf ?? _installed ?? 0, before.ToUnixTimeMilliseconds());
             if (_nodes.TryGetValue(node, out var account))
                 foreach (var pod in account.Pods)
-                    foreach (var sign in (long?[])[pod.From, pod.End, pod.JournalTo])
-                        if (sign > latest && sign < limit) latest = sign.Value;
+                foreach (var sign in (long?[])[pod.From, pod.End, pod.JournalTo])
+                    if (sign > latest && sign < limit)
+                        latest = sign.Value;
             return Moment(Math.Min(latest, limit));
         }
     }
@@ -166,7 +200,8 @@ public sealed partial class GpuLedger
         lock (_gate)
         {
             var account = NodeNamed(node);
-            if (!account.Lose(lastProofOfLife.ToUnixTimeMilliseconds())) return false;
+            if (!account.Lose(lastProofOfLife.ToUnixTimeMilliseconds()))
+                return false;
             ShardOf(account).Touch();
             return true;
         }
@@ -176,7 +211,8 @@ public sealed partial class GpuLedger
     {
         lock (_gate)
         {
-            if (!_nodes.TryGetValue(node, out var account) || !account.Return(at.ToUnixTimeMilliseconds())) return false;
+            if (!_nodes.TryGetValue(node, out var account) || !account.Return(at.ToUnixTimeMilliseconds()))
+                return false;
             ShardOf(account).Touch();
             return true;
         }
@@ -195,22 +231,31 @@ public sealed partial class GpuLedger
             var node = NodeNamed(report.Node);
             var known = node.Journal.Cursor;
             var sameEpoch = known is not null && known.Epoch == report.Epoch;
-            if (after is not null && after.Epoch == report.Epoch && after.Seq > (sameEpoch ? known!.Seq : 0)) return new() { Refused = true };
+            if (after is not null && after.Epoch == report.Epoch && after.Seq > (sameEpoch ? known!.Seq : 0))
+                return new() { Refused = true };
             var entries = report.Intervals.Count + report.Tokens.Count + report.Checkpoints.Count;
-            if (!sameEpoch && node.Journal.PastEpochs.Contains(report.Epoch)) return new() { Repeated = entries };
+            if (!sameEpoch && node.Journal.PastEpochs.Contains(report.Epoch))
+                return new() { Repeated = entries };
 
             string? gap = null;
-            if (known is not null && !sameEpoch) gap = "the journal began anew";
-            else if (known is not null && report.First > known.Seq + 1) gap = $"the journal no longer holds entries {known.Seq + 1} to {report.First - 1}";
+            if (known is not null && !sameEpoch)
+                gap = "the journal began anew";
+            else if (known is not null && report.First > known.Seq + 1)
+                gap = $"the journal no longer holds entries {known.Seq + 1} to {report.First - 1}";
             var journal = node.Journal;
             var read = sameEpoch ? known!.Seq : 0;
 
-            int applied = 0, repeated = 0, unattributed = 0;
+            int applied = 0,
+                repeated = 0,
+                unattributed = 0;
             // All lists carry one sequence, and a pod's cursor moves over all: they are taken in by that order.
             var order = new List<(long Seq, UsageInterval? Interval, TokenSample? Tokens, CheckpointSample? Checkpoint)>(entries);
-            foreach (var interval in report.Intervals) order.Add((interval.Seq, interval, null, null));
-            foreach (var sample in report.Tokens) order.Add((sample.Seq, null, sample, null));
-            foreach (var sample in report.Checkpoints) order.Add((sample.Seq, null, null, sample));
+            foreach (var interval in report.Intervals)
+                order.Add((interval.Seq, interval, null, null));
+            foreach (var sample in report.Tokens)
+                order.Add((sample.Seq, null, sample, null));
+            foreach (var sample in report.Checkpoints)
+                order.Add((sample.Seq, null, null, sample));
             order.Sort((a, b) => a.Seq.CompareTo(b.Seq));
             foreach (var (seq, interval, sample, checkpoint) in order)
             {
@@ -221,12 +266,14 @@ public sealed partial class GpuLedger
                 }
                 var uid = interval is not null ? interval.PodUid : sample?.PodUid ?? checkpoint!.PodUid;
                 PodAccount? pod = null;
-                if (!string.IsNullOrEmpty(uid) && !_pods.TryGetValue(uid, out pod) && interval is not null && interval.Namespace.Length > 0) pod = FromJournal(uid, interval, node);
+                if (!string.IsNullOrEmpty(uid) && !_pods.TryGetValue(uid, out pod) && interval is not null && interval.Namespace.Length > 0)
+                    pod = FromJournal(uid, interval, node);
                 if (pod is null || pod.Node != node)
                 {
                     // No pod, or one that is not bound to the node that speaks: an agent is believed for its own only.
                     unattributed++;
-                    if (interval is null) continue;
+                    if (interval is null)
+                        continue;
                     var reason = pod is not null ? "foreign-pod" : Known(interval.Reason);
                     journal = journal.Unattributed(reason, Math.Max(0, (interval.To - interval.From).Ticks / TimeSpan.TicksPerMillisecond));
                     continue;
@@ -236,11 +283,14 @@ public sealed partial class GpuLedger
                     repeated++;
                     continue;
                 }
-                if (interval is not null) pod.Add(interval);
-                else if (sample is not null) pod.Add(sample);
+                if (interval is not null)
+                    pod.Add(interval);
+                else if (sample is not null)
+                    pod.Add(sample);
                 else
                 {
-                    if (pod.Checkpoint is null) pod.Shard!.EstimatedBytes += CheckpointBytes;
+                    if (pod.Checkpoint is null)
+                        pod.Shard!.EstimatedBytes += CheckpointBytes;
                     pod.Add(checkpoint!);
                 }
                 CloseDays(pod);
@@ -255,26 +305,35 @@ public sealed partial class GpuLedger
                 node.Journal = journal;
                 ShardOf(node).TouchMeasured();
             }
-            return new() { Applied = applied, Repeated = repeated, Unattributed = unattributed, Gap = gap };
+            return new()
+            {
+                Applied = applied,
+                Repeated = repeated,
+                Unattributed = unattributed,
+                Gap = gap,
+            };
         }
     }
 
     /// <summary>What a pod said about checkpoints; null when it never asked for requests.</summary>
     public PodCheckpoint? CheckpointOf(string podUid)
     {
-        lock (_gate) return _pods.TryGetValue(podUid, out var pod) ? pod.Checkpoint : null;
+        lock (_gate)
+            return _pods.TryGetValue(podUid, out var pod) ? pod.Checkpoint : null;
     }
 
     /// <summary>How far the node's journal is in the ledger.</summary>
     public JournalCursor? Cursor(string node)
     {
-        lock (_gate) return _nodes.TryGetValue(node, out var account) ? account.Journal.Cursor : null;
+        lock (_gate)
+            return _nodes.TryGetValue(node, out var account) ? account.Journal.Cursor : null;
     }
 
     /// <summary>How far it is in what has been written: the agent may forget up to here, and is asked from here.</summary>
     public JournalCursor? DurableCursor(string node)
     {
-        lock (_gate) return _nodes.TryGetValue(node, out var account) ? account.Durable.Cursor : null;
+        lock (_gate)
+            return _nodes.TryGetValue(node, out var account) ? account.Durable.Cursor : null;
     }
 
     private static string Known(string? reason) => reason is { Length: > 0 and <= 63 } ? reason : "unknown-pod";
@@ -297,17 +356,20 @@ public sealed partial class GpuLedger
     {
         _pods.Add(pod.Uid, pod);
         var ns = pod.Workload.Namespace;
-        if (!_podsByNamespace.TryGetValue(ns, out var list)) _podsByNamespace.Add(ns, list = []);
+        if (!_podsByNamespace.TryGetValue(ns, out var list))
+            _podsByNamespace.Add(ns, list = []);
         list.Add(pod);
         pod.Node.Add(pod);
-        if (pod.Shard is not null) return;
+        if (pod.Shard is not null)
+            return;
         PlacePod(pod);
         pod.Shard!.Arrive();
     }
 
     private NodeAccount NodeNamed(string name)
     {
-        if (!_nodes.TryGetValue(name, out var node)) _nodes.Add(name, node = new(name));
+        if (!_nodes.TryGetValue(name, out var node))
+            _nodes.Add(name, node = new(name));
         return node;
     }
 }

@@ -17,7 +17,8 @@ public sealed record LedgerEntry(
     int Gpus,
     GpuHourPrice? Rate,
     DateTimeOffset From,
-    DateTimeOffset? To)
+    DateTimeOffset? To
+)
 {
     /// <summary>What part of a device each of the <see cref="Gpus"/> is; <see cref="Rate"/> is of that part.</summary>
     public DeviceShare Share { get; init; } = DeviceShare.Whole;
@@ -50,7 +51,10 @@ public sealed record WorkloadSpend
     /// <summary>What agents measured on the UTC days that the interval touches: their measurements are kept by day.</summary>
     public required UsageSums Usage { get; init; }
 
-    /// <summary>What the same days cost and held, so that cost and measurement are of one time; equal to the interval's own where it ends at midnights, or now.</summary>
+    /// <summary>
+    /// What the same days cost and held, so that cost and measurement are of one time; equal to the interval's own where it ends at
+    /// midnights, or now.
+    /// </summary>
     public required Amount DaysSpent { get; init; }
 
     public required Int128 DaysReservedGpuMs { get; init; }
@@ -74,10 +78,20 @@ public sealed record UsageSums(long MeasuredMs, long BusyMs, long EnergyMj, long
         if (left.Tokens.Count > 0 && right.Tokens.Count > 0)
         {
             var both = new SortedDictionary<string, TokenSums>(left.Tokens.ToDictionary(), StringComparer.Ordinal);
-            foreach (var (model, sum) in right.Tokens) both[model] = both.TryGetValue(model, out var one) ? one + sum : sum;
+            foreach (var (model, sum) in right.Tokens)
+                both[model] = both.TryGetValue(model, out var one) ? one + sum : sum;
             tokens = both;
         }
-        return new(left.MeasuredMs + right.MeasuredMs, left.BusyMs + right.BusyMs, left.EnergyMj + right.EnergyMj, left.MemoryMiBMs + right.MemoryMiBMs, tokens) { NeededMiB = Math.Max(left.NeededMiB, right.NeededMiB) };
+        return new(
+            left.MeasuredMs + right.MeasuredMs,
+            left.BusyMs + right.BusyMs,
+            left.EnergyMj + right.EnergyMj,
+            left.MemoryMiBMs + right.MemoryMiBMs,
+            tokens
+        )
+        {
+            NeededMiB = Math.Max(left.NeededMiB, right.NeededMiB),
+        };
     }
 }
 
@@ -88,7 +102,8 @@ public sealed record TokenSums(long Prompt, long Cached, long Generated, long Re
 
     public long Both => Prompt + Generated;
 
-    public static TokenSums operator +(TokenSums left, TokenSums right) => new(left.Prompt + right.Prompt, left.Cached + right.Cached, left.Generated + right.Generated, left.Requests + right.Requests);
+    public static TokenSums operator +(TokenSums left, TokenSums right) =>
+        new(left.Prompt + right.Prompt, left.Cached + right.Cached, left.Generated + right.Generated, left.Requests + right.Requests);
 }
 
 /// <summary>A constant spend from one moment to another (null: on and on), per hour.</summary>

@@ -19,7 +19,9 @@ public sealed record LedgerShard
     public const string ScaledKind = "scaled";
     public const string ClockKind = "clock";
 
-    /// <summary>A Kubernetes object's name. Those of pods are <c>namespace-day-n</c>; all others hold a dot, which no namespace can.</summary>
+    /// <summary>
+    /// A Kubernetes object's name. Those of pods are <c>namespace-day-n</c>; all others hold a dot, which no namespace can.
+    /// </summary>
     public string Name { get; set; } = "";
 
     public string Kind { get; set; } = "";
@@ -97,7 +99,14 @@ public sealed record ShardPrice(string Product, IReadOnlyList<ShardPriceChange> 
 public sealed record ShardPriceChange(long At, long Nano);
 
 /// <summary>A workload with the labels its pods had when first seen; pods name it by its place in the list.</summary>
-public sealed record ShardWorkload(string Namespace, string Kind, string Name, string Uid, WorkClass Class, IReadOnlyDictionary<string, string>? Labels);
+public sealed record ShardWorkload(
+    string Namespace,
+    string Kind,
+    string Name,
+    string Uid,
+    WorkClass Class,
+    IReadOnlyDictionary<string, string>? Labels
+);
 
 public sealed record ShardPod
 {
@@ -167,7 +176,15 @@ public sealed record ShardUsage
 public sealed record ShardCheckpoint(long Asked, string? Id = null, long? Done = null, long? Step = null);
 
 /// <summary>What agents measured of one pod on one day, counted from 1970-01-01 in UTC.</summary>
-public sealed record ShardDay(int Day, long Measured, long Busy, long Energy, long? Memory, IReadOnlyList<ShardTokens>? Tokens, long? Needed = null);
+public sealed record ShardDay(
+    int Day,
+    long Measured,
+    long Busy,
+    long Energy,
+    long? Memory,
+    IReadOnlyList<ShardTokens>? Tokens,
+    long? Needed = null
+);
 
 public sealed record ShardPodDay(string Pod, ShardDay Usage);
 
@@ -199,7 +216,17 @@ public sealed record ShardKeptDay(int Day, int Shards);
 public sealed record ShardPast(string Namespace, long Reserved, ShardDay Usage);
 
 /// <summary>What one workload cost and did on one day.</summary>
-public sealed record ShardWork(string Namespace, string Kind, string Name, string Uid, WorkClass Class, Amount Spent, long Reserved, long? Unpriced, ShardDay Usage);
+public sealed record ShardWork(
+    string Namespace,
+    string Kind,
+    string Name,
+    string Uid,
+    WorkClass Class,
+    Amount Spent,
+    long Reserved,
+    long? Unpriced,
+    ShardDay Usage
+);
 
 /// <summary>The nodes' cost on one day, and what of it no pod had.</summary>
 public sealed record ShardRemainder(Amount Total, Amount Unallocated, Amount NodeLost);
@@ -213,6 +240,7 @@ public sealed record ShardLoss(long From, long? To);
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
     UseStringEnumConverter = true,
-    Converters = [typeof(AmountJsonConverter)])]
+    Converters = [typeof(AmountJsonConverter)]
+)]
 [JsonSerializable(typeof(LedgerShard))]
 public sealed partial class LedgerJson : JsonSerializerContext;

@@ -18,13 +18,20 @@ public sealed record ParkedRecord
 
     public required string Uid { get; init; }
 
-    /// <summary>The object that was written, where that is not the workload itself but what whoever manages it goes by; null in all other records.</summary>
+    /// <summary>
+    /// The object that was written, where that is not the workload itself but what whoever manages it goes by; null in all other records.
+    /// </summary>
     public ParkedTarget? Target { get; init; }
 
-    /// <summary>Objects of the same kind whose field was set with it, as the slices of an elastic job are; null where there are none.</summary>
+    /// <summary>
+    /// Objects of the same kind whose field was set with it, as the slices of an elastic job are; null where there are none.
+    /// </summary>
     public IReadOnlyList<ParkedTarget>? Also { get; init; }
 
-    /// <summary>How many replicas ran when it was stopped through another object: it is for that one's manager to bring them back. Null: not counted so.</summary>
+    /// <summary>
+    /// How many replicas ran when it was stopped through another object: it is for that one's manager to bring them back. Null: not counted
+    /// so.
+    /// </summary>
     public int? Replicas { get; init; }
 
     /// <summary>JSON pointer, as <c>/spec/suspend</c>.</summary>
@@ -64,11 +71,14 @@ public sealed record ParkedRecord
     /// <summary>The labels that count, of those that stand on the work now.</summary>
     public IReadOnlyDictionary<string, string> Keep(IReadOnlyDictionary<string, string> now)
     {
-        if (Labels is null) return now;
+        if (Labels is null)
+            return now;
         var kept = now.ToDictionary(pair => pair.Key, pair => pair.Value, StringComparer.Ordinal);
         foreach (var (key, then) in Labels)
-            if (then is null) kept.Remove(key);
-            else kept[key] = then;
+            if (then is null)
+                kept.Remove(key);
+            else
+                kept[key] = then;
         return kept;
     }
 }

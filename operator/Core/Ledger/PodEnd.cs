@@ -17,7 +17,9 @@ public sealed record PodEndFacts
     /// <summary>The deletion timestamp, which includes the termination grace.</summary>
     public DateTimeOffset? DeletionDeadline { get; init; }
 
-    /// <summary>When the pod was last known to run: by the operator, or by its own object's start of a container. Null if nothing tells.</summary>
+    /// <summary>
+    /// When the pod was last known to run: by the operator, or by its own object's start of a container. Null if nothing tells.
+    /// </summary>
     public DateTimeOffset? LastSeenAt { get; init; }
 
     /// <summary>
@@ -43,20 +45,25 @@ public readonly record struct PodEnd(DateTimeOffset NotBefore, DateTimeOffset No
     /// <summary>Bounds the end by all facts.</summary>
     public static PodEnd Of(PodEndFacts facts)
     {
-        if (facts.RefusedAt is { } refused) return Exactly(Earlier(Later(refused, facts.ScheduledAt), facts.ObservedAt));
+        if (facts.RefusedAt is { } refused)
+            return Exactly(Earlier(Later(refused, facts.ScheduledAt), facts.ObservedAt));
 
         var ends = facts.ContainerEnds.Select(end => end < facts.ScheduledAt - MostClockSkew ? null : end).ToArray();
         var ended = ends.Max();
-        if (ended is { } last && !ends.Contains(null)) return Exactly(Earlier(last, facts.ObservedAt));
+        if (ended is { } last && !ends.Contains(null))
+            return Exactly(Earlier(last, facts.ObservedAt));
 
         // An end that is not known may be any time up to the earliest of the other facts.
         var latest = facts.Bounds.Where(bound => bound > facts.ScheduledAt).Append(facts.ObservedAt).Min();
         DateTimeOffset? sign = facts.EndSigns.Count > 0 ? facts.EndSigns.Max() : null;
-        if (sign <= facts.ScheduledAt) sign = null;
+        if (sign <= facts.ScheduledAt)
+            sign = null;
         var earliest = new[] { facts.ScheduledAt, ended, sign, facts.LastSeenAt }.Max()!.Value;
         // The sign itself is the end; without one, a pod that is being deleted is over by its deadline.
-        if (sign is not null) latest = Earlier(latest, earliest);
-        else if (facts.DeletionDeadline is { } deadline) latest = Earlier(latest, Later(deadline, earliest));
+        if (sign is not null)
+            latest = Earlier(latest, earliest);
+        else if (facts.DeletionDeadline is { } deadline)
+            latest = Earlier(latest, Later(deadline, earliest));
         return new(Earlier(earliest, latest), latest, IsExact: false);
     }
 

@@ -1,10 +1,10 @@
-
 namespace Bursar.Core.Ledger;
 
 /// <summary>
 /// What the API says of one scheduled pod that holds GPUs. Any repetition, and any order, of the same observations
 /// leaves the same ledger: the start is the API's own time, the labels are those of the earliest observation, and of
-/// two ends the container's own (<see cref="FinishedAt"/>) counts before a bound (<see cref="GoneAt"/>), and the earlier bound before the later.
+/// two ends the container's own (<see cref="FinishedAt"/>) counts before a bound (<see cref="GoneAt"/>), and the earlier bound before the
+/// later.
 /// </summary>
 public sealed record PodObservation
 {
@@ -16,7 +16,10 @@ public sealed record PodObservation
 
     public required WorkClass Class { get; init; }
 
-    /// <summary>The labels a budget's selector is matched against: of the top workload's pod template, of a bare pod its own. They are kept as they are, and must not change.</summary>
+    /// <summary>
+    /// The labels a budget's selector is matched against: of the top workload's pod template, of a bare pod its own. They are kept as they
+    /// are, and must not change.
+    /// </summary>
     public required IReadOnlyDictionary<string, string> Labels { get; init; }
 
     public required string Node { get; init; }
@@ -31,8 +34,8 @@ public sealed record PodObservation
     public DeviceShare Share { get; init; } = DeviceShare.Whole;
 
     /// <summary>
-    /// What it has together with the other pods of its node that hold the same claims: each claim's devices are divided among those that hold
-    /// it, moment by moment. A pod with such claims has one of <see cref="Gpus"/>, whose <see cref="Share"/> is all that it has alone.
+    /// What it has together with the other pods of its node that hold the same claims: each claim's devices are divided among those that
+    /// hold it, moment by moment. A pod with such claims has one of <see cref="Gpus"/>, whose <see cref="Share"/> is all that it has alone.
     /// </summary>
     public IReadOnlyList<SharedClaim> Claims { get; init; } = [];
 
@@ -51,7 +54,10 @@ public sealed record PodObservation
     /// </summary>
     public DateTimeOffset? AliveAt { get; init; }
 
-    /// <summary>Whether all its containers succeeded, where it ended by itself; null while it runs, after it was stopped, and where that is not known.</summary>
+    /// <summary>
+    /// Whether all its containers succeeded, where it ended by itself; null while it runs, after it was stopped, and where that is not
+    /// known.
+    /// </summary>
     public bool? Succeeded { get; init; }
 
     /// <summary>The API no longer shows the pod: nobody will tell its end again.</summary>
@@ -60,12 +66,13 @@ public sealed record PodObservation
     public required DateTimeOffset ObservedAt { get; init; }
 
     /// <summary>The same with its end; null for a pod that runs.</summary>
-    public PodObservation EndedAt(PodEnd? end) => end switch
-    {
-        null => this,
-        { IsExact: true } exact => this with { FinishedAt = exact.NotAfter },
-        { } bounded => this with { GoneAt = bounded.NotAfter, AliveAt = bounded.NotBefore },
-    };
+    public PodObservation EndedAt(PodEnd? end) =>
+        end switch
+        {
+            null => this,
+            { IsExact: true } exact => this with { FinishedAt = exact.NotAfter },
+            { } bounded => this with { GoneAt = bounded.NotAfter, AliveAt = bounded.NotBefore },
+        };
 }
 
 /// <summary>A ResourceClaim that several pods may hold.</summary>
@@ -74,7 +81,15 @@ public sealed record PodObservation
 public readonly record struct SharedClaim(string Uid, DeviceShare Share);
 
 /// <summary>A pod the ledger still bills; at start, those that the API no longer shows are to be closed.</summary>
-public sealed record OpenPod(string Uid, string Pod, string Node, WorkloadKey Workload, int Gpus, DateTimeOffset Since, DateTimeOffset? LastProof);
+public sealed record OpenPod(
+    string Uid,
+    string Pod,
+    string Node,
+    WorkloadKey Workload,
+    int Gpus,
+    DateTimeOffset Since,
+    DateTimeOffset? LastProof
+);
 
 /// <summary>A pod that ended by itself.</summary>
 /// <param name="Time">How long it was billed.</param>

@@ -14,9 +14,12 @@ internal sealed class PriceTimeline
     public bool State(long at, long nano)
     {
         var index = _changes.FindLastIndex(change => change.At <= at);
-        if (index >= 0 && _changes[index].Nano == nano) return false;
-        if (index >= 0 && _changes[index].At == at) _changes[index] = (at, nano);
-        else _changes.Insert(index + 1, (at, nano));
+        if (index >= 0 && _changes[index].Nano == nano)
+            return false;
+        if (index >= 0 && _changes[index].At == at)
+            _changes[index] = (at, nano);
+        else
+            _changes.Insert(index + 1, (at, nano));
         return true;
     }
 
@@ -24,7 +27,8 @@ internal sealed class PriceTimeline
     public bool Plan(long after, IReadOnlyList<(long At, long Nano)> later)
     {
         var kept = _changes.FindLastIndex(change => change.At <= after) + 1;
-        if (_changes.Skip(kept).SequenceEqual(later)) return false;
+        if (_changes.Skip(kept).SequenceEqual(later))
+            return false;
         _changes.RemoveRange(kept, _changes.Count - kept);
         _changes.AddRange(later);
         return true;
@@ -34,7 +38,8 @@ internal sealed class PriceTimeline
     public void Forget(long before)
     {
         var inForce = _changes.FindLastIndex(change => change.At <= before);
-        if (inForce > 0) _changes.RemoveRange(0, inForce);
+        if (inForce > 0)
+            _changes.RemoveRange(0, inForce);
     }
 
     /// <summary>The price at a moment; before the first statement, that one's.</summary>
@@ -44,11 +49,13 @@ internal sealed class PriceTimeline
     public void Cut(List<RatedSpan> into, long from, long to)
     {
         var index = _changes.Count - 1;
-        while (index > 0 && _changes[index].At > from) index--;
+        while (index > 0 && _changes[index].At > from)
+            index--;
         while (from < to)
         {
             var end = index + 1 < _changes.Count ? Math.Min(to, _changes[index + 1].At) : to;
-            if (end > from) into.Add(new(from, end, _changes[index].Nano));
+            if (end > from)
+                into.Add(new(from, end, _changes[index].Nano));
             from = end;
             index++;
         }

@@ -15,17 +15,24 @@ public static class RollingSum
         {
             var begin = Math.Max(from, segment.From.ToUnixTimeMilliseconds());
             var close = Math.Min(to, segment.To?.ToUnixTimeMilliseconds() ?? long.MaxValue);
-            if (begin < close) sum += segment.RatePerHour.For(close - begin);
+            if (begin < close)
+                sum += segment.RatePerHour.For(close - begin);
         }
         return sum;
     }
 
     /// <summary>The largest such sum for an end in [from, to], and where it is first reached.</summary>
-    public static (Amount Sum, DateTimeOffset At) Max(IReadOnlyCollection<SpendSegment> segments, TimeSpan length, DateTimeOffset from, DateTimeOffset to)
+    public static (Amount Sum, DateTimeOffset At) Max(
+        IReadOnlyCollection<SpendSegment> segments,
+        TimeSpan length,
+        DateTimeOffset from,
+        DateTimeOffset to
+    )
     {
         var (best, bestAt) = (Amount.Zero, DateTimeOffset.MinValue);
         foreach (var (at, sum) in Bends(segments, length, from, to))
-            if (bestAt == DateTimeOffset.MinValue || sum > best) (best, bestAt) = (sum, at);
+            if (bestAt == DateTimeOffset.MinValue || sum > best)
+                (best, bestAt) = (sum, at);
         return (best, bestAt);
     }
 
@@ -33,7 +40,12 @@ public static class RollingSum
     /// Such sums for the ends in [from, to] at which their course may change, in order, both included. The sum is linear between the
     /// moments at which a segment begins or ends, or leaves the window again a length later: only those are looked at.
     /// </summary>
-    public static IEnumerable<(DateTimeOffset At, Amount Sum)> Bends(IReadOnlyCollection<SpendSegment> segments, TimeSpan length, DateTimeOffset from, DateTimeOffset to)
+    public static IEnumerable<(DateTimeOffset At, Amount Sum)> Bends(
+        IReadOnlyCollection<SpendSegment> segments,
+        TimeSpan length,
+        DateTimeOffset from,
+        DateTimeOffset to
+    )
     {
         var span = (long)length.TotalMilliseconds;
         var first = from.ToUnixTimeMilliseconds();
@@ -43,8 +55,10 @@ public static class RollingSum
         Int128 slope = 0;
         void Bend(long at, Int128 change)
         {
-            if (at <= first) slope += change;
-            else if (at < last) bends[at] = bends.GetValueOrDefault(at) + change;
+            if (at <= first)
+                slope += change;
+            else if (at < last)
+                bends[at] = bends.GetValueOrDefault(at) + change;
         }
         foreach (var segment in segments)
         {
@@ -52,7 +66,8 @@ public static class RollingSum
             var rate = segment.RatePerHour.NanoPerHour;
             Bend(begin, rate);
             Bend(begin + span, -rate);
-            if (segment.To?.ToUnixTimeMilliseconds() is not { } end) continue;
+            if (segment.To?.ToUnixTimeMilliseconds() is not { } end)
+                continue;
             Bend(end, -rate);
             Bend(end + span, rate);
         }

@@ -48,17 +48,18 @@ internal sealed class ShardState(string name, string kind)
     public GpuLedger.DaySums? Rows { get; set; }
 
     /// <summary>Nothing is left in it that would be worth an object.</summary>
-    public bool IsEmpty => Kind switch
-    {
-        LedgerShard.PodsKind => Pods.Count == 0,
-        LedgerShard.UsageKind => Days.Count == 0,
-        LedgerShard.NodesKind => Nodes.Count == 0,
-        LedgerShard.DayKind => Rows is null,
-        LedgerShard.BudgetKind => Parked.Count == 0 && Budget is not { IsEmpty: false } && Budget is not { Parts.Count: > 0 },
-        LedgerShard.SeriesKind => Series!.Count == 0,
-        LedgerShard.ScaledKind => Scaled!.Count == 0,
-        _ => false,
-    };
+    public bool IsEmpty =>
+        Kind switch
+        {
+            LedgerShard.PodsKind => Pods.Count == 0,
+            LedgerShard.UsageKind => Days.Count == 0,
+            LedgerShard.NodesKind => Nodes.Count == 0,
+            LedgerShard.DayKind => Rows is null,
+            LedgerShard.BudgetKind => Parked.Count == 0 && Budget is not { IsEmpty: false } && Budget is not { Parts.Count: > 0 },
+            LedgerShard.SeriesKind => Series!.Count == 0,
+            LedgerShard.ScaledKind => Scaled!.Count == 0,
+            _ => false,
+        };
 
     /// <summary>Null in a part, which holds nothing but what is parked.</summary>
     public BudgetAccount? Budget { get; init; }
@@ -84,7 +85,8 @@ internal sealed class ShardState(string name, string kind)
     /// <summary>What it holds is told by nobody else from now on, as far as it is not yet written.</summary>
     public void Hurry()
     {
-        if (HasUnwrittenFacts) _lastWords = Revision;
+        if (HasUnwrittenFacts)
+            _lastWords = Revision;
     }
 
     public void MarkWritten(long revision) => Written = Math.Max(Written, revision);

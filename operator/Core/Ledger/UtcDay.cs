@@ -15,7 +15,10 @@ internal static class UtcDay
     public static int AtOrAfter(long at) => -Of(-at);
 
     public static int Parse(string text) =>
-        DateTimeOffset.TryParseExact(text, "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var day) ? Of(day.ToUnixTimeMilliseconds()) : int.MinValue;
+        DateTimeOffset.TryParseExact(text, "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var day)
+            ? Of(day.ToUnixTimeMilliseconds())
+            : int.MinValue;
 
-    public static string Text(int day) => DateTimeOffset.FromUnixTimeMilliseconds(Start(day)).ToString("yyyy-MM-dd", CultureInfo.InvariantCulture);
+    public static string Text(int day) =>
+        DateTimeOffset.FromUnixTimeMilliseconds(Start(day)).ToString("yyyy-MM-dd", CultureInfo.InvariantCulture);
 }

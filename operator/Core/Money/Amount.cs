@@ -44,7 +44,8 @@ public readonly record struct Amount(Int128 Units) : IComparable<Amount>
     public static bool TryParse(string? text, out Amount amount)
     {
         amount = default;
-        if (!DecimalText.TryParse(text, out var value)) return false;
+        if (!DecimalText.TryParse(text, out var value))
+            return false;
         amount = FromDecimal(value);
         return true;
     }
@@ -52,26 +53,36 @@ public readonly record struct Amount(Int128 Units) : IComparable<Amount>
     /// <summary>This amount × percent ÷ 100, rounded toward zero to a whole unit (a 10⁻¹⁵ of a currency unit).</summary>
     public Amount Percent(int percent) => new(Units * percent / 100);
 
-    /// <summary>This amount rounded up to three digits, and to whole cents: 13.561 is 13.60, 1234.5 is 1240. Small amounts keep as many places as show them.</summary>
+    /// <summary>
+    /// This amount rounded up to three digits, and to whole cents: 13.561 is 13.60, 1234.5 is 1240. Small amounts keep as many places as
+    /// show them.
+    /// </summary>
     public Amount RoundUp()
     {
-        if (Units <= 0) return this;
+        if (Units <= 0)
+            return this;
         // The smallest step is a millionth, as far as amounts are shown.
         var step = UnitsPerWhole / 1_000_000;
-        while (step * 1000 < Units) step *= 10;
-        if (Units >= UnitsPerWhole / 10 && step < UnitsPerWhole / 100) step = UnitsPerWhole / 100;
+        while (step * 1000 < Units)
+            step *= 10;
+        if (Units >= UnitsPerWhole / 10 && step < UnitsPerWhole / 100)
+            step = UnitsPerWhole / 100;
         return new((Units + step - 1) / step * step);
     }
 
-    /// <summary>This amount rounded up to whole cents, for amounts that a limit must hold: a limit as it is written is then enough.</summary>
-    public Amount RoundUpToCent() => Units <= 0 ? this : new((Units + UnitsPerWhole / 100 - 1) / (UnitsPerWhole / 100) * (UnitsPerWhole / 100));
+    /// <summary>
+    /// This amount rounded up to whole cents, for amounts that a limit must hold: a limit as it is written is then enough.
+    /// </summary>
+    public Amount RoundUpToCent() =>
+        Units <= 0 ? this : new((Units + UnitsPerWhole / 100 - 1) / (UnitsPerWhole / 100) * (UnitsPerWhole / 100));
 
     /// <summary>This amount as percent of <paramref name="whole"/>, rounded down; of nothing, anything is all of it.</summary>
     public long PercentOf(Amount whole) =>
         whole.Units <= 0 ? (Units > 0 ? 100 : 0) : (long)Int128.Clamp(Units * 100 / whole.Units, long.MinValue, long.MaxValue);
 
     /// <summary>Splits this amount by weights so that the parts sum to it exactly (<see cref="LargestRemainder"/>).</summary>
-    public Amount[] Split(ReadOnlySpan<long> weights) => Array.ConvertAll(LargestRemainder.Divide(Units, weights), units => new Amount(units));
+    public Amount[] Split(ReadOnlySpan<long> weights) =>
+        Array.ConvertAll(LargestRemainder.Divide(Units, weights), units => new Amount(units));
 
     public int CompareTo(Amount other) => Units.CompareTo(other.Units);
 
@@ -86,7 +97,8 @@ public readonly record struct Amount(Int128 Units) : IComparable<Amount>
         var scale = (long)Math.Pow(10, places);
         var parts = RoundHalfEven(Units, UnitsPerWhole / scale);
         var sign = parts < 0 ? "-" : "";
-        if (parts < 0) parts = -parts;
+        if (parts < 0)
+            parts = -parts;
         var whole = string.Create(CultureInfo.InvariantCulture, $"{sign}{parts / scale}");
         return places == 0 ? whole : $"{whole}.{((long)(parts % scale)).ToString(CultureInfo.InvariantCulture).PadLeft(places, '0')}";
     }
@@ -99,12 +111,14 @@ public readonly record struct Amount(Int128 Units) : IComparable<Amount>
         if (magnitude != 0 && magnitude < cents)
         {
             var places = 3;
-            for (var unit = cents / 10; magnitude < unit && places < 6; unit /= 10) places++;
+            for (var unit = cents / 10; magnitude < unit && places < 6; unit /= 10)
+                places++;
             return ToString(places);
         }
         var rounded = RoundHalfEven(Units, cents);
         var sign = rounded < 0 ? "-" : "";
-        if (rounded < 0) rounded = -rounded;
+        if (rounded < 0)
+            rounded = -rounded;
         return string.Create(CultureInfo.InvariantCulture, $"{sign}{rounded / 100}.{(long)(rounded % 100):00}");
     }
 
@@ -116,7 +130,8 @@ public readonly record struct Amount(Int128 Units) : IComparable<Amount>
         var quotient = value / divisor;
         var remainder = value % divisor;
         var twice = (remainder < 0 ? -remainder : remainder) * 2;
-        if (twice > divisor || twice == divisor && Int128.IsOddInteger(quotient)) quotient += value < 0 ? -1 : 1;
+        if (twice > divisor || twice == divisor && Int128.IsOddInteger(quotient))
+            quotient += value < 0 ? -1 : 1;
         return quotient;
     }
 }

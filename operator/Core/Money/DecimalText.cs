@@ -15,12 +15,15 @@ public static class DecimalText
     public static bool TryParse(string? text, out decimal value)
     {
         value = 0;
-        if (string.IsNullOrEmpty(text) || text.Length > 22) return false;
+        if (string.IsNullOrEmpty(text) || text.Length > 22)
+            return false;
         var dot = text.IndexOf('.');
         var whole = dot < 0 ? text.Length : dot;
-        if (whole is 0 or > 12 || dot >= 0 && (dot == text.Length - 1 || text.Length - dot - 1 > 9)) return false;
+        if (whole is 0 or > 12 || dot >= 0 && (dot == text.Length - 1 || text.Length - dot - 1 > 9))
+            return false;
         for (var i = 0; i < text.Length; i++)
-            if (i != dot && !char.IsAsciiDigit(text[i])) return false;
+            if (i != dot && !char.IsAsciiDigit(text[i]))
+                return false;
         return decimal.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out value);
     }
 
@@ -28,7 +31,8 @@ public static class DecimalText
     internal static bool TryParseNano(string? text, out long nano)
     {
         nano = 0;
-        if (!TryParse(text, out var value) || value > 9_000_000_000m) return false;
+        if (!TryParse(text, out var value) || value > 9_000_000_000m)
+            return false;
         nano = ToNano(value);
         return true;
     }

@@ -17,7 +17,8 @@ public static class LargestRemainder
             ArgumentOutOfRangeException.ThrowIfNegative(weight);
             total += weight;
         }
-        if (total == 0) throw new ArgumentException("at least one weight must be positive", nameof(weights));
+        if (total == 0)
+            throw new ArgumentException("at least one weight must be positive", nameof(weights));
 
         var parts = new Int128[weights.Length];
         var remainders = new (BigInteger Remainder, int Index)[weights.Length];
@@ -38,7 +39,8 @@ public static class LargestRemainder
         }
         Array.Sort(remainders, (a, b) => a.Remainder != b.Remainder ? b.Remainder.CompareTo(a.Remainder) : a.Index.CompareTo(b.Index));
         var left = (int)(whole - given);
-        for (var i = 0; i < left; i++) parts[remainders[i].Index] += 1;
+        for (var i = 0; i < left; i++)
+            parts[remainders[i].Index] += 1;
         return parts;
     }
 }

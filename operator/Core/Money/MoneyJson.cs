@@ -21,5 +21,6 @@ public sealed class HourlyCostJsonConverter : JsonConverter<HourlyCost>
 {
     public override HourlyCost Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => new(reader.GetInt64());
 
-    public override void Write(Utf8JsonWriter writer, HourlyCost value, JsonSerializerOptions options) => writer.WriteNumberValue(value.NanoPerHour);
+    public override void Write(Utf8JsonWriter writer, HourlyCost value, JsonSerializerOptions options) =>
+        writer.WriteNumberValue(value.NanoPerHour);
 }

@@ -9,8 +9,8 @@ namespace Bursar.Core.Prices;
 /// Choices: AWS us-east-1 where AWS lists the product, being the largest and machine-readable; else the one list that
 /// has it. V100 is 3.06 (p3.2xlarge, also Azure's), the price of the founding example. The founding articles'
 /// other figures (H100 2.00, A100 4.00, A10 0.75, T4 0.50) are community or former prices: they stand in the notes, and
-/// as a book of their own in <see cref="Founding"/>. A product without a list price (L40, GH200, GeForce and RTX boards) is left out on purpose: unpriced is said
-/// aloud, a guess would be believed.
+/// as a book of their own in <see cref="Founding"/>. A product without a list price (L40, GH200, GeForce and RTX boards) is left out on
+/// purpose: unpriced is said aloud, a guess would be believed.
 /// </para>
 /// </summary>
 public static class DefaultPriceBook
@@ -44,15 +44,19 @@ public static class DefaultPriceBook
     public static readonly PriceBook Book = new(Name, 0, Currency, [.. Today.Select(Rule)]);
 
     /// <summary>The rates of the founding articles, with which their examples come out.</summary>
-    public static readonly PriceBook Founding = new("founding-articles", 0, Currency,
-    [
-        Rule(("*H100*", "2.00", "founding article B, 2025-12")),
-        Rule(("*A100*", "4.00", "founding article C, 2026-01")),
-        Rule(("*V100*", "3.06", "founding article C, p3.2xlarge, 2026-01")),
-        Rule(("*A10", "0.75", "founding article B, 2025-12")),
-        Rule(("*A10-*", "0.75", "founding article B, 2025-12")),
-        Rule(("*T4*", "0.50", "founding article B, 2025-12")),
-    ]);
+    public static readonly PriceBook Founding = new(
+        "founding-articles",
+        0,
+        Currency,
+        [
+            Rule(("*H100*", "2.00", "founding article B, 2025-12")),
+            Rule(("*A100*", "4.00", "founding article C, 2026-01")),
+            Rule(("*V100*", "3.06", "founding article C, p3.2xlarge, 2026-01")),
+            Rule(("*A10", "0.75", "founding article B, 2025-12")),
+            Rule(("*A10-*", "0.75", "founding article B, 2025-12")),
+            Rule(("*T4*", "0.50", "founding article B, 2025-12")),
+        ]
+    );
 
     private static PriceRule Rule((string Product, string PerGpuHour, string Note) row) =>
         GpuHourPrice.TryParse(row.PerGpuHour, out var rate)

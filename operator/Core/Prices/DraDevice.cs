@@ -28,8 +28,12 @@ public sealed record DraDevice(string Driver, string Pool, string Name)
     /// <param name="memoryBytes">Its capacity <c>memory</c>.</param>
     public static DraDevice Of(string driver, string pool, string name, IReadOnlyDictionary<string, string> attributes, long memoryBytes)
     {
-        var read = attributes.Count == 0 ? ImmutableDictionary<string, string>.Empty
-            : attributes.GroupBy(pair => pair.Key[(pair.Key.IndexOf('/') + 1)..], pair => pair.Value, StringComparer.Ordinal).ToImmutableDictionary(group => group.Key, group => group.First(), StringComparer.Ordinal);
+        var read =
+            attributes.Count == 0
+                ? ImmutableDictionary<string, string>.Empty
+                : attributes
+                    .GroupBy(pair => pair.Key[(pair.Key.IndexOf('/') + 1)..], pair => pair.Value, StringComparer.Ordinal)
+                    .ToImmutableDictionary(group => group.Key, group => group.First(), StringComparer.Ordinal);
         string? Text(string key) => read.TryGetValue(key, out var value) && value.Length > 0 ? value : null;
         var product = (Text("productName") ?? Text("model") ?? "").Trim().Replace(' ', '-');
         var type = Text("type") ?? "";
@@ -38,7 +42,9 @@ public sealed record DraDevice(string Driver, string Pool, string Name)
             // dcgm and NVIDIA's driver write both "mig" and profiles with a plus.
             "mig" => Text("profile") is { } profile ? MigProfile.ShareOf(profile, product) ?? DeviceShare.Unknown : DeviceShare.Unknown,
             "vf" or "vgpu" => DeviceShare.Unknown,
-            _ => (Text("partitionProfile") ?? Text("computePartition")) is { } partition ? AmdPartition.Of(partition, product) ?? DeviceShare.Unknown : DeviceShare.Whole,
+            _ => (Text("partitionProfile") ?? Text("computePartition")) is { } partition
+                ? AmdPartition.Of(partition, product) ?? DeviceShare.Unknown
+                : DeviceShare.Whole,
         };
         return new(driver, pool, name)
         {
@@ -49,11 +55,15 @@ public sealed record DraDevice(string Driver, string Pool, string Name)
         };
     }
 
-    /// <summary>The part of the card that an allocation of so much of the device's memory is, where several allocations share the device.</summary>
+    /// <summary>
+    /// The part of the card that an allocation of so much of the device's memory is, where several allocations share the device.
+    /// </summary>
     public DeviceShare ShareOfMemory(long bytes)
     {
         const long mebibyte = 1024 * 1024;
         var (part, whole) = ((bytes + mebibyte - 1) / mebibyte, MemoryBytes / mebibyte);
-        return !Share.IsWhole || whole is <= 0 or > int.MaxValue ? DeviceShare.Unknown : DeviceShare.Sum(new(0, 1), new((int)Math.Clamp(part, 0, whole), (int)whole));
+        return !Share.IsWhole || whole is <= 0 or > int.MaxValue
+            ? DeviceShare.Unknown
+            : DeviceShare.Sum(new(0, 1), new((int)Math.Clamp(part, 0, whole), (int)whole));
     }
 }

@@ -3,8 +3,8 @@ using Bursar.Core.Text;
 namespace Bursar.Core.Prices;
 
 /// <summary>
-/// What a GPU can do, to tell whether a smaller one would do. From NVIDIA's data sheets: memory, dense FP16 tensor throughput (TFLOPS) and memory
-/// bandwidth (GB/s). Tokens a second of one stream are the founding article's, which has them for three.
+/// What a GPU can do, to tell whether a smaller one would do. From NVIDIA's data sheets: memory, dense FP16 tensor throughput (TFLOPS) and
+/// memory bandwidth (GB/s). Tokens a second of one stream are the founding article's, which has them for three.
 /// </summary>
 /// <param name="Product">As GPU feature discovery names it.</param>
 /// <param name="Pattern">Products that are of this model.</param>
@@ -12,7 +12,14 @@ namespace Bursar.Core.Prices;
 /// <param name="Tflops">Dense FP16.</param>
 /// <param name="GigabytesPerSecond">Memory bandwidth.</param>
 /// <param name="TokensPerSecond">A yardstick for one stream of text; null where nobody gave one.</param>
-public sealed record GpuModel(string Product, string Pattern, int MemoryGiB, int Tflops, int GigabytesPerSecond, int? TokensPerSecond = null)
+public sealed record GpuModel(
+    string Product,
+    string Pattern,
+    int MemoryGiB,
+    int Tflops,
+    int GigabytesPerSecond,
+    int? TokensPerSecond = null
+)
 {
     /// <summary>Order matters: the first pattern that matches is the model.</summary>
     public static readonly IReadOnlyList<GpuModel> All =
@@ -30,9 +37,14 @@ public sealed record GpuModel(string Product, string Pattern, int MemoryGiB, int
         new("Tesla-T4", "*T4", 16, 65, 320, 40),
     ];
 
-    /// <summary>The model of a product's name; null for one that is not known here. Suffixes such as <c>-SHARED</c> are of slices, which are none, as vGPU types are.</summary>
-    public static GpuModel? Of(string product) => VgpuProfile.Of(product) is not null ? null : All.FirstOrDefault(model => Glob.IsMatch(model.Pattern, product.Replace(' ', '-')));
+    /// <summary>
+    /// The model of a product's name; null for one that is not known here. Suffixes such as <c>-SHARED</c> are of slices, which are none,
+    /// as vGPU types are.
+    /// </summary>
+    public static GpuModel? Of(string product) =>
+        VgpuProfile.Of(product) is not null ? null : All.FirstOrDefault(model => Glob.IsMatch(model.Pattern, product.Replace(' ', '-')));
 
     /// <summary>The part of this card's work that another could do at most: the lesser of compute and bandwidth.</summary>
-    public double CarriedBy(GpuModel other) => Math.Min(other.Tflops / (double)Tflops, other.GigabytesPerSecond / (double)GigabytesPerSecond);
+    public double CarriedBy(GpuModel other) =>
+        Math.Min(other.Tflops / (double)Tflops, other.GigabytesPerSecond / (double)GigabytesPerSecond);
 }

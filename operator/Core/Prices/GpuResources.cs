@@ -42,7 +42,8 @@ public sealed partial class GpuResources
     private readonly string[] _less;
     private readonly ConcurrentDictionary<string, GpuResourceKind> _kinds = new(StringComparer.Ordinal);
 
-    /// <param name="entries">Globs over names of resources, drivers and DeviceClasses that are GPUs besides; with <c>!</c> in front, that are none.</param>
+    /// <param name="entries">Globs over names of resources, drivers and DeviceClasses that are GPUs besides; with <c>!</c> in front, that
+    /// are none.</param>
     public GpuResources(IEnumerable<string> entries)
     {
         string[] all = [.. entries.Select(entry => entry.Trim()).Where(entry => entry.Length > 0)];
@@ -51,10 +52,12 @@ public sealed partial class GpuResources
     }
 
     /// <summary>What both programs say of the option that extends the table.</summary>
-    public const string OptionText = "Extended resources, DRA drivers and DeviceClasses that are GPUs besides the built-in table's, as globs with commas between; with ! in front: that are none.";
+    public const string OptionText =
+        "Extended resources, DRA drivers and DeviceClasses that are GPUs besides the built-in table's, as globs with commas between; with ! in front: that are none.";
 
     /// <summary>Reads a comma-separated option.</summary>
-    public static GpuResources Parse(string option) => new(option.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries));
+    public static GpuResources Parse(string option) =>
+        new(option.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries));
 
     /// <summary>The same table with more names.</summary>
     public GpuResources With(IEnumerable<string> entries) => new([.. _more, .. _less.Select(entry => "!" + entry), .. entries]);
@@ -70,29 +73,39 @@ public sealed partial class GpuResources
     public GpuResourceKind KindOf(string resource)
     {
         // cpu, memory and the like have no domain.
-        if (!resource.Contains('/')) return GpuResourceKind.None;
-        if (_kinds.TryGetValue(resource, out var known)) return known;
+        if (!resource.Contains('/'))
+            return GpuResourceKind.None;
+        if (_kinds.TryGetValue(resource, out var known))
+            return known;
         var kind = Decide(resource);
-        if (_kinds.Count < MostRemembered) _kinds.TryAdd(resource, kind);
+        if (_kinds.Count < MostRemembered)
+            _kinds.TryAdd(resource, kind);
         return kind;
     }
 
     public bool IsDriver(string driver) => !Any(_less, driver) && (Drivers.Contains(driver) || Any(_more, driver));
 
     /// <summary>
-    /// Whether devices of a DeviceClass are GPUs: by its name, or by a driver that its selectors name. Selectors are not evaluated otherwise.
+    /// Whether devices of a DeviceClass are GPUs: by its name, or by a driver that its selectors name. Selectors are not evaluated
+    /// otherwise.
     /// </summary>
     public bool IsDeviceClass(string name, IEnumerable<string> selectors) =>
-        !Any(_less, name) && (Classes.Contains(name) || Any(_more, name)
-            || selectors.Any(expression => DriverNames().Matches(expression).Any(match => IsDriver(match.Groups["driver"].Value))));
+        !Any(_less, name)
+        && (
+            Classes.Contains(name)
+            || Any(_more, name)
+            || selectors.Any(expression => DriverNames().Matches(expression).Any(match => IsDriver(match.Groups["driver"].Value)))
+        );
 
     /// <summary>Whether a driver or DeviceClass that the table does not know looks like one of GPUs.</summary>
     public bool LooksLikeGpus(string name) => !Any(_less, name) && !Others().IsMatch(name) && Words().IsMatch(name);
 
     private GpuResourceKind Decide(string resource)
     {
-        if (Any(_less, resource)) return GpuResourceKind.None;
-        if (Any(_more, resource)) return GpuResourceKind.Gpu;
+        if (Any(_less, resource))
+            return GpuResourceKind.None;
+        if (Any(_more, resource))
+            return GpuResourceKind.Gpu;
         var slash = resource.IndexOf('/');
         var (domain, name) = (resource[..slash], resource[(slash + 1)..]);
         var known = domain switch
@@ -103,31 +116,44 @@ public sealed partial class GpuResources
             "habana.ai" => name == "gaudi",
             _ => false,
         };
-        if (known) return GpuResourceKind.Gpu;
-        if (domain.EndsWith("kubernetes.io", StringComparison.Ordinal) || Others().IsMatch(name)) return GpuResourceKind.None;
+        if (known)
+            return GpuResourceKind.Gpu;
+        if (domain.EndsWith("kubernetes.io", StringComparison.Ordinal) || Others().IsMatch(name))
+            return GpuResourceKind.None;
         return Vendors.Contains(domain) || Words().IsMatch(resource) ? GpuResourceKind.Unknown : GpuResourceKind.None;
     }
 
     private static bool Any(string[] globs, string name)
     {
         foreach (var glob in globs)
-            if (Glob.IsMatch(glob, name)) return true;
+            if (Glob.IsMatch(glob, name))
+                return true;
         return false;
     }
 
     // What device plugins are told to call a product's cards (nvidia.com/a100, nvidia.com/tesla-v100), and what passthrough plugins do
     // (nvidia.com/GA102GL_A10, nvidia.com/GRID_T4-4Q); .shared is appended where slots are renamed.
-    [GeneratedRegex("^gpu\\.shared$|(?:^|[-_. ])(?:a(?:2|10g?|16|30|40|100x?|800|2000|4000|4500|5000|6000)|h(?:20|100|200|800)|b(?:100|200|300)|g[bh](?:200|300)|l(?:2|4|20|40s?)|t4g?|v100s?|p(?:4|40|100)|k80|m60|rtx|gtx|geforce|tesla|quadro|titan|grid)(?![a-z0-9])|^(?:rtx|gtx)[0-9]", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    [GeneratedRegex(
+        "^gpu\\.shared$|(?:^|[-_. ])(?:a(?:2|10g?|16|30|40|100x?|800|2000|4000|4500|5000|6000)|h(?:20|100|200|800)|b(?:100|200|300)|g[bh](?:200|300)|l(?:2|4|20|40s?)|t4g?|v100s?|p(?:4|40|100)|k80|m60|rtx|gtx|geforce|tesla|quadro|titan|grid)(?![a-z0-9])|^(?:rtx|gtx)[0-9]",
+        RegexOptions.IgnoreCase | RegexOptions.CultureInvariant
+    )]
     private static partial Regex NvidiaNames();
 
-    [GeneratedRegex("(?:^|[^a-z])(?:v|d|c|p|s)?gpus?(?:[^a-z]|$)|(?:^|[^a-z])mig(?:[^a-z]|$)|accelerator", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    [GeneratedRegex(
+        "(?:^|[^a-z])(?:v|d|c|p|s)?gpus?(?:[^a-z]|$)|(?:^|[^a-z])mig(?:[^a-z]|$)|accelerator",
+        RegexOptions.IgnoreCase | RegexOptions.CultureInvariant
+    )]
     private static partial Regex Words();
 
     // Networks beside GPUs, and rights to watch one.
-    [GeneratedRegex("(?:^|[^a-z])(?:v?nics?|mlnxnics|rdma|roce|hca|sriov|hostdev|infiniband|ib)(?:[^a-z]|$)|monitoring", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    [GeneratedRegex(
+        "(?:^|[^a-z])(?:v?nics?|mlnxnics|rdma|roce|hca|sriov|hostdev|infiniband|ib)(?:[^a-z]|$)|monitoring",
+        RegexOptions.IgnoreCase | RegexOptions.CultureInvariant
+    )]
     private static partial Regex Others();
 
-    // device.driver == 'x', 'x' == device.driver, device.driver in ['x'], device.attributes['x'].profile: any text that is not said to be another's.
+    // device.driver == 'x', 'x' == device.driver, device.driver in ['x'], device.attributes['x'].profile: any text that is not said to be
+    // another's.
     [GeneratedRegex("(?<!!=\\s*)[\"'](?<driver>[a-zA-Z0-9.-]+)[\"']", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture)]
     private static partial Regex DriverNames();
 }
@@ -145,7 +171,8 @@ public static class AmdPartition
     public static DeviceShare? Of(string profile, string product = "")
     {
         var underscore = profile.IndexOf('_');
-        if (underscore >= 0 && !profile.AsSpan(underscore).StartsWith("_nps", StringComparison.OrdinalIgnoreCase)) return null;
+        if (underscore >= 0 && !profile.AsSpan(underscore).StartsWith("_nps", StringComparison.OrdinalIgnoreCase))
+            return null;
         return (underscore < 0 ? profile : profile[..underscore]).ToLowerInvariant() switch
         {
             "spx" => DeviceShare.Whole,

@@ -19,7 +19,8 @@ public sealed record HamiRegister(int Cards, int MemoryMiB, string Product)
     /// <summary>Null where the text is none.</summary>
     public static HamiRegister? Read(string? text)
     {
-        if (string.IsNullOrEmpty(text) || text[0] != '[') return null;
+        if (string.IsNullOrEmpty(text) || text[0] != '[')
+            return null;
         try
         {
             using var json = JsonDocument.Parse(text);
@@ -28,12 +29,24 @@ public sealed record HamiRegister(int Cards, int MemoryMiB, string Product)
             var cards = 0;
             foreach (var card in json.RootElement.EnumerateArray())
             {
-                if (card.ValueKind != JsonValueKind.Object) return null;
+                if (card.ValueKind != JsonValueKind.Object)
+                    return null;
                 cards++;
-                memories.Add(card.TryGetProperty("devmem", out var memory) && memory.ValueKind == JsonValueKind.Number && memory.TryGetInt32(out var mebibytes) && mebibytes > 0 ? mebibytes : 0);
-                products.Add(card.TryGetProperty("type", out var type) && type.ValueKind == JsonValueKind.String ? Product(type.GetString()!) : "");
+                memories.Add(
+                    card.TryGetProperty("devmem", out var memory)
+                    && memory.ValueKind == JsonValueKind.Number
+                    && memory.TryGetInt32(out var mebibytes)
+                    && mebibytes > 0
+                        ? mebibytes
+                        : 0
+                );
+                products.Add(
+                    card.TryGetProperty("type", out var type) && type.ValueKind == JsonValueKind.String ? Product(type.GetString()!) : ""
+                );
             }
-            return cards is > 0 and <= MostCards ? new(cards, memories.Count == 1 ? memories.Single() : 0, products.Count == 1 ? products.Single() : "") : null;
+            return cards is > 0 and <= MostCards
+                ? new(cards, memories.Count == 1 ? memories.Single() : 0, products.Count == 1 ? products.Single() : "")
+                : null;
         }
         catch (Exception odd) when (odd is JsonException or InvalidOperationException)
         {
@@ -42,6 +55,7 @@ public sealed record HamiRegister(int Cards, int MemoryMiB, string Product)
         }
 
         // HAMi sets the vendor before the name that NVML gives, which for newer cards begins with it.
-        static string Product(string type) => (type.StartsWith(Vendor, StringComparison.Ordinal) ? type[Vendor.Length..] : type).Trim().Replace(' ', '-');
+        static string Product(string type) =>
+            (type.StartsWith(Vendor, StringComparison.Ordinal) ? type[Vendor.Length..] : type).Trim().Replace(' ', '-');
     }
 }

@@ -13,40 +13,67 @@ namespace Bursar.Core.Prices;
 /// </summary>
 public static partial class MigProfile
 {
-    /// <summary>Compute slices and gigabytes of memory of a whole card. Most have seven and eight slices; A30 and the RTX PRO boards four and four.</summary>
+    /// <summary>
+    /// Compute slices and gigabytes of memory of a whole card. Most have seven and eight slices; A30 and the RTX PRO boards four and four.
+    /// </summary>
     private static readonly (string Product, int Compute, int Memory, int Gigabytes)[] Cards =
     [
-        ("*A30*", 4, 4, 24), ("*RTX*PRO*6000*", 4, 4, 96),
-        ("*A100*80GB*", 7, 8, 80), ("*A800*80GB*", 7, 8, 80), ("*A100*", 7, 8, 40), ("*A800*", 7, 8, 40),
-        ("*GH200*144*", 7, 8, 144), ("*GH200*", 7, 8, 96), ("*H200*", 7, 8, 141), ("*H100*NVL*", 7, 8, 94), ("*H100*96GB*", 7, 8, 96), ("*H100*64GB*", 7, 8, 64), ("*H100*", 7, 8, 80), ("*H800*", 7, 8, 80), ("*H20*", 7, 8, 96),
-        ("*GB300*", 7, 8, 278), ("*B300*", 7, 8, 269), ("*GB200*", 7, 8, 186), ("*B200*", 7, 8, 180),
+        ("*A30*", 4, 4, 24),
+        ("*RTX*PRO*6000*", 4, 4, 96),
+        ("*A100*80GB*", 7, 8, 80),
+        ("*A800*80GB*", 7, 8, 80),
+        ("*A100*", 7, 8, 40),
+        ("*A800*", 7, 8, 40),
+        ("*GH200*144*", 7, 8, 144),
+        ("*GH200*", 7, 8, 96),
+        ("*H200*", 7, 8, 141),
+        ("*H100*NVL*", 7, 8, 94),
+        ("*H100*96GB*", 7, 8, 96),
+        ("*H100*64GB*", 7, 8, 64),
+        ("*H100*", 7, 8, 80),
+        ("*H800*", 7, 8, 80),
+        ("*H20*", 7, 8, 96),
+        ("*GB300*", 7, 8, 278),
+        ("*B300*", 7, 8, 269),
+        ("*GB200*", 7, 8, 186),
+        ("*B200*", 7, 8, 180),
     ];
 
     /// <summary>Null where the profile is none, or the card is not known.</summary>
     public static DeviceShare? ShareOf(string profile, string product) =>
         Read(profile, product) is { } read
             // A compute instance has its part of the instance's compute, and of its memory as much as its compute.
-            ? DeviceShare.Sum(new(read.Compute, 2 * read.ComputeOf), new(checked(read.Memory * read.Compute), checked(2 * read.MemoryOf * read.Instance)))
+            ? DeviceShare.Sum(
+                new(read.Compute, 2 * read.ComputeOf),
+                new(checked(read.Memory * read.Compute), checked(2 * read.MemoryOf * read.Instance))
+            )
             : null;
 
     /// <summary>How many of the same profile fit on one card: as many as both its compute and its memory allow.</summary>
     public static int? MostPerCard(string profile, string product) =>
-        Read(profile, product) is { } read ? Math.Max(1, Math.Min(read.ComputeOf / read.Compute, read.MemoryOf * read.Instance / (read.Memory * read.Compute))) : null;
+        Read(profile, product) is { } read
+            ? Math.Max(1, Math.Min(read.ComputeOf / read.Compute, read.MemoryOf * read.Instance / (read.Memory * read.Compute)))
+            : null;
 
     private static (int Compute, int Instance, int ComputeOf, int Memory, int MemoryOf)? Read(string profile, string product)
     {
         product = product.Replace(' ', '-');
-        if (Shape().Match(profile) is not { Success: true } match) return null;
+        if (Shape().Match(profile) is not { Success: true } match)
+            return null;
         foreach (var (pattern, computeOf, memoryOf, gigabytes) in Cards)
         {
-            if (!Glob.IsMatch(pattern, product)) continue;
+            if (!Glob.IsMatch(pattern, product))
+                continue;
             var instance = Number(match.Groups["g"]);
             var compute = match.Groups["c"].Success ? Number(match.Groups["c"]) : instance;
             var memory = 1;
             // Profiles name rounded gigabytes (18 for an eighth of 141): the nearest of the parts that NVIDIA makes.
             for (var part = 2; part <= memoryOf; part *= 2)
-                if (Distance(part) < Distance(memory)) memory = part;
-            return compute >= 1 && compute <= instance && instance <= computeOf && Distance(memory) * 10 <= gigabytes * memory ? (compute, instance, computeOf, memory, memoryOf) : null;
+                if (Distance(part) < Distance(memory))
+                    memory = part;
+            return compute >= 1 && compute <= instance && instance <= computeOf && Distance(memory) * 10 <= gigabytes * memory
+                ? (compute, instance, computeOf, memory, memoryOf)
+                : null;
 
             int Distance(int part) => Math.Abs(Number(match.Groups["m"]) * memoryOf - gigabytes * part);
         }
@@ -56,6 +83,9 @@ public static partial class MigProfile
     private static int Number(Group group) => int.Parse(group.ValueSpan, NumberStyles.None, CultureInfo.InvariantCulture);
 
     // 1g.5gb, 1c.3g.20gb, 1g.10gb+me; in resource names the plus is a dot.
-    [GeneratedRegex(@"^(?:(?<c>[1-9])c\.)?(?<g>[1-9])g\.(?<m>[0-9]{1,3})gb(?:[.+-](?:me|gfx|me\.all|all))*$", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(
+        @"^(?:(?<c>[1-9])c\.)?(?<g>[1-9])g\.(?<m>[0-9]{1,3})gb(?:[.+-](?:me|gfx|me\.all|all))*$",
+        RegexOptions.CultureInvariant
+    )]
     private static partial Regex Shape();
 }

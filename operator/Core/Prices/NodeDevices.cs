@@ -61,30 +61,51 @@ public sealed record NodeDevices
     /// <param name="hami">What HAMi wrote of its cards.</param>
     /// <param name="table">Which resources are GPUs; null is the built-in table.</param>
     /// <param name="dra">What DRA drivers publish of it.</param>
-    public static NodeDevices Of(IReadOnlyDictionary<string, string> labels, IReadOnlyDictionary<string, string> capacity, HamiRegister? hami = null, GpuResources? table = null, IReadOnlyList<DraDevice>? dra = null)
+    public static NodeDevices Of(
+        IReadOnlyDictionary<string, string> labels,
+        IReadOnlyDictionary<string, string> capacity,
+        HamiRegister? hami = null,
+        GpuResources? table = null,
+        IReadOnlyList<DraDevice>? dra = null
+    )
     {
         table ??= GpuResources.BuiltIn;
         var product = Text(labels, ProductLabel);
-        if (product.EndsWith("-SHARED", StringComparison.Ordinal)) product = product[..^"-SHARED".Length];
+        if (product.EndsWith("-SHARED", StringComparison.Ordinal))
+            product = product[..^"-SHARED".Length];
         string? profile = null;
         if (product.LastIndexOf("-MIG-", StringComparison.Ordinal) is > 0 and var at)
         {
             profile = product[(at + "-MIG-".Length)..];
             product = product[..at];
         }
-        if (profile is null && Text(labels, "cloud.google.com/gke-gpu-partition-size") is { Length: > 0 } partition) profile = partition;
-        if (product.Length == 0) product = Text(labels, "amd.com/gpu.product-name");
+        if (profile is null && Text(labels, "cloud.google.com/gke-gpu-partition-size") is { Length: > 0 } partition)
+            profile = partition;
+        if (product.Length == 0)
+            product = Text(labels, "amd.com/gpu.product-name");
         // GKE's own device plugin writes no product; its name of the accelerator is one.
-        if (product.Length == 0) product = Text(labels, "cloud.google.com/gke-accelerator");
+        if (product.Length == 0)
+            product = Text(labels, "cloud.google.com/gke-accelerator");
 
-        if (product.Length == 0) product = Text(labels, "gpu.intel.com/product");
-        if (product.Length == 0) product = hami?.Product ?? "";
+        if (product.Length == 0)
+            product = Text(labels, "gpu.intel.com/product");
+        if (product.Length == 0)
+            product = hami?.Product ?? "";
         // One label cannot tell cards of several products apart.
-        string[] products = dra is null ? [] : [.. dra.Select(device => device.Product).Where(one => one.Length > 0).Distinct(StringComparer.Ordinal).Take(2)];
-        if (products.Length > 1) product = "";
-        else if (product.Length == 0 && products.Length == 1) product = products[0];
+        string[] products = dra is null
+            ? []
+            : [.. dra.Select(device => device.Product).Where(one => one.Length > 0).Distinct(StringComparer.Ordinal).Take(2)];
+        if (products.Length > 1)
+            product = "";
+        else if (product.Length == 0 && products.Length == 1)
+            product = products[0];
         // Where no discovery of the maker's will tell a product later, the resource's own name is one.
-        if (product.Length == 0) product = capacity.Keys.Where(resource => (resource == Gaudi || table.IsAdded(resource)) && Count(capacity, resource) > 0).Order(StringComparer.Ordinal).FirstOrDefault() ?? "";
+        if (product.Length == 0)
+            product = capacity
+                .Keys.Where(resource => (resource == Gaudi || table.IsAdded(resource)) && Count(capacity, resource) > 0)
+                .Order(StringComparer.Ordinal)
+                .FirstOrDefault()
+                ?? "";
 
         var whole = Count(capacity, WholeGpu);
         var read = new NodeDevices
@@ -95,56 +116,95 @@ public sealed record NodeDevices
             CapacityOfWhole = whole,
             Hami = hami,
             Table = table,
-            Others = [.. capacity.Keys.Where(resource => table.IsGpu(resource) && !resource.StartsWith(Nvidia, StringComparison.Ordinal) && !resource.StartsWith("amd.com/", StringComparison.Ordinal))],
-            Unknown = capacity.Keys.All(resource => table.KindOf(resource) != GpuResourceKind.Unknown) || capacity.Keys.Any(table.IsGpu) ? []
-                : [.. capacity.Keys.Where(resource => table.KindOf(resource) == GpuResourceKind.Unknown && Count(capacity, resource) > 0).Order(StringComparer.Ordinal)],
+            Others =
+            [
+                .. capacity.Keys.Where(resource =>
+                    table.IsGpu(resource)
+                    && !resource.StartsWith(Nvidia, StringComparison.Ordinal)
+                    && !resource.StartsWith("amd.com/", StringComparison.Ordinal)
+                ),
+            ],
+            Unknown =
+                capacity.Keys.All(resource => table.KindOf(resource) != GpuResourceKind.Unknown) || capacity.Keys.Any(table.IsGpu)
+                    ? []
+                    :
+                    [
+                        .. capacity
+                            .Keys.Where(resource => table.KindOf(resource) == GpuResourceKind.Unknown && Count(capacity, resource) > 0)
+                            .Order(StringComparer.Ordinal),
+                    ],
         };
         // A device plugin and a DRA driver that both publish a node's cards publish the same ones.
-        return read with { Cards = Math.Max(read.CountCards(capacity), dra?.Select(device => device.Card).Distinct(StringComparer.Ordinal).Count() ?? 0) };
+        return read with
+        {
+            Cards = Math.Max(read.CountCards(capacity), dra?.Select(device => device.Card).Distinct(StringComparer.Ordinal).Count() ?? 0),
+        };
     }
 
     /// <summary>The part of a card that one unit of a resource is; <see cref="DeviceShare.Unknown"/> where nothing tells.</summary>
     public DeviceShare ShareOf(string resource)
     {
-        if (!Table.IsGpu(resource)) return DeviceShare.Unknown;
+        if (!Table.IsGpu(resource))
+            return DeviceShare.Unknown;
         // Cards of which all are partitioned alike stand as whole ones.
-        if (resource == AmdGpu) return Text(_labels, "amd.com/compute-memory-partition") is { Length: > 0 } partition ? AmdPartition.Of(partition, Product) ?? DeviceShare.Unknown : DeviceShare.Whole;
-        if (resource.StartsWith("amd.com/", StringComparison.Ordinal) && AmdPartition.Of(resource["amd.com/".Length..], Product) is { } part) return part;
+        if (resource == AmdGpu)
+            return Text(_labels, "amd.com/compute-memory-partition") is { Length: > 0 } partition
+                ? AmdPartition.Of(partition, Product) ?? DeviceShare.Unknown
+                : DeviceShare.Whole;
+        if (
+            resource.StartsWith("amd.com/", StringComparison.Ordinal) && AmdPartition.Of(resource["amd.com/".Length..], Product) is { } part
+        )
+            return part;
         var name = resource.EndsWith(Shared, StringComparison.Ordinal) ? resource[..^Shared.Length] : resource;
         if (resource.StartsWith(Nvidia, StringComparison.Ordinal) && !resource.StartsWith(Mig, StringComparison.Ordinal))
         {
-            if (VgpuProfile.Of(name) is not null) return DeviceShare.Unknown;
+            if (VgpuProfile.Of(name) is not null)
+                return DeviceShare.Unknown;
             var device = SingleProfile is null ? DeviceShare.Whole : MigProfile.ShareOf(SingleProfile, Product) ?? DeviceShare.Unknown;
             return device / SlotsOf(WholeGpu);
         }
         // What the node does not have, nothing tells of.
-        if (!resource.StartsWith(Mig, StringComparison.Ordinal)) return Others.Contains(resource) ? DeviceShare.Whole : DeviceShare.Unknown;
+        if (!resource.StartsWith(Mig, StringComparison.Ordinal))
+            return Others.Contains(resource) ? DeviceShare.Whole : DeviceShare.Unknown;
         return (MigProfile.ShareOf(name[Mig.Length..], Product) ?? DeviceShare.Unknown) / SlotsOf(name);
     }
 
     /// <summary>The part of a card that so much of its memory is; no more than the card.</summary>
     public DeviceShare ShareOfMemory(int mebibytes) =>
-        SingleProfile is null && (Label("nvidia.com/gpu.memory") ?? Hami?.MemoryMiB) is > 0 and var all ? DeviceShare.Sum(new(0, 1), new(Math.Min(mebibytes, all), all)) : DeviceShare.Unknown;
+        SingleProfile is null && (Label("nvidia.com/gpu.memory") ?? Hami?.MemoryMiB) is > 0 and var all
+            ? DeviceShare.Sum(new(0, 1), new(Math.Min(mebibytes, all), all))
+            : DeviceShare.Unknown;
 
     private int CountCards(IReadOnlyDictionary<string, string> capacity)
     {
         var units = 0;
         foreach (var resource in capacity.Keys)
-            if (resource.StartsWith(Nvidia, StringComparison.Ordinal) && !resource.StartsWith(Mig, StringComparison.Ordinal) && Table.IsGpu(resource)) units += Count(capacity, resource);
+            if (
+                resource.StartsWith(Nvidia, StringComparison.Ordinal)
+                && !resource.StartsWith(Mig, StringComparison.Ordinal)
+                && Table.IsGpu(resource)
+            )
+                units += Count(capacity, resource);
         if (SingleProfile is not null)
         {
             // Here the label counts MIG devices: as many cards as they need at least.
-            var devices = Label("nvidia.com/gpu.count") is { } told ? told : (units + Math.Max(1, SlotsOf(WholeGpu)) - 1) / Math.Max(1, SlotsOf(WholeGpu));
+            var devices = Label("nvidia.com/gpu.count") is { } told
+                ? told
+                : (units + Math.Max(1, SlotsOf(WholeGpu)) - 1) / Math.Max(1, SlotsOf(WholeGpu));
             return MigProfile.MostPerCard(SingleProfile, Product) is { } most ? (devices + most - 1) / most : 0;
         }
         var cut = capacity.Keys.Any(resource => resource.StartsWith(Mig, StringComparison.Ordinal) && Count(capacity, resource) > 0);
         var slots = SlotsOf(WholeGpu);
         // HAMi's resource counts a card as often as it may be shared.
-        if (!cut && Hami is { } hami && units > 0) return Math.Min(hami.Cards, units);
-        if (!cut && slots <= 1) return units > 0 ? units : CardsFor(capacity, resource => !resource.StartsWith(Nvidia, StringComparison.Ordinal));
-        if (Label("nvidia.com/gpu.count") is { } cards) return cards;
+        if (!cut && Hami is { } hami && units > 0)
+            return Math.Min(hami.Cards, units);
+        if (!cut && slots <= 1)
+            return units > 0 ? units : CardsFor(capacity, resource => !resource.StartsWith(Nvidia, StringComparison.Ordinal));
+        if (Label("nvidia.com/gpu.count") is { } cards)
+            return cards;
         // No label: what the resources need at least.
-        return (units + Math.Max(1, slots) - 1) / Math.Max(1, slots) + CardsFor(capacity, resource => resource.StartsWith(Mig, StringComparison.Ordinal));
+        return (units + Math.Max(1, slots) - 1) / Math.Max(1, slots)
+            + CardsFor(capacity, resource => resource.StartsWith(Mig, StringComparison.Ordinal));
     }
 
     /// <summary>The cards that some of the resources need at least: their parts are summed exactly and rounded up.</summary>
@@ -152,25 +212,36 @@ public sealed record NodeDevices
     {
         var parts = new DeviceShare(0, 1);
         foreach (var resource in capacity.Keys)
-            if (counts(resource) && Table.IsGpu(resource) && ShareOf(resource) is { IsKnown: true } share) parts = DeviceShare.Sum(parts, share * Count(capacity, resource));
+            if (counts(resource) && Table.IsGpu(resource) && ShareOf(resource) is { IsKnown: true } share)
+                parts = DeviceShare.Sum(parts, share * Count(capacity, resource));
         return parts.IsKnown ? (parts.Parts + parts.Of - 1) / parts.Of : 0;
     }
 
     /// <summary>Slots a device of the resource is shared out in; 1 where it is not shared, 0 where it is and nothing tells how.</summary>
     private int SlotsOf(string resource)
     {
-        if (Label($"{(resource == WholeGpu ? "nvidia.com/gpu" : resource)}.replicas") is { } replicas) return Math.Max(1, replicas);
-        if (resource != WholeGpu) return 1;
-        if (Text(_labels, "cloud.google.com/gke-gpu-sharing-strategy").Length > 0) return Label("cloud.google.com/gke-max-shared-clients-per-gpu") ?? 0;
-        if (!Text(_labels, ProductLabel).EndsWith("-SHARED", StringComparison.Ordinal)) return 1;
+        if (Label($"{(resource == WholeGpu ? "nvidia.com/gpu" : resource)}.replicas") is { } replicas)
+            return Math.Max(1, replicas);
+        if (resource != WholeGpu)
+            return 1;
+        if (Text(_labels, "cloud.google.com/gke-gpu-sharing-strategy").Length > 0)
+            return Label("cloud.google.com/gke-max-shared-clients-per-gpu") ?? 0;
+        if (!Text(_labels, ProductLabel).EndsWith("-SHARED", StringComparison.Ordinal))
+            return 1;
         return Label("nvidia.com/gpu.count") is > 0 and var cards && CapacityOfWhole % cards == 0 ? CapacityOfWhole / cards : 0;
     }
 
-    private int? Label(string name) => Text(_labels, name) is { Length: > 0 and < 10 } text && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
+    private int? Label(string name) =>
+        Text(_labels, name) is { Length: > 0 and < 10 } text
+        && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+            ? number
+            : null;
 
-    private static string Text(IReadOnlyDictionary<string, string> labels, string name) => labels.TryGetValue(name, out var value) ? value : "";
+    private static string Text(IReadOnlyDictionary<string, string> labels, string name) =>
+        labels.TryGetValue(name, out var value) ? value : "";
 
     private static int Count(IReadOnlyDictionary<string, string> capacity, string resource) =>
         capacity.TryGetValue(resource, out var text) && KubernetesQuantity.TryParse(text, out var count)
-            ? (int)Math.Clamp(count.ToInt64(), 0, MostDevices) : 0;
+            ? (int)Math.Clamp(count.ToInt64(), 0, MostDevices)
+            : 0;
 }

@@ -42,11 +42,13 @@ public sealed record OwnedHardware
         var amortisation = Nano(CapitalCost) * TimeSpan.TicksPerHour;
         var power = Nano(PowerPricePerKWh) * Nano(Pue) * watts;
         var perKilowatt = (BigInteger)1_000_000_000 * 1_000;
-        var numerator = amortisation * HoursOfAYear * perKilowatt + Nano(YearlyCost) * lifetime * perKilowatt + power * lifetime * HoursOfAYear;
+        var numerator =
+            amortisation * HoursOfAYear * perKilowatt + Nano(YearlyCost) * lifetime * perKilowatt + power * lifetime * HoursOfAYear;
         var denominator = lifetime * HoursOfAYear * perKilowatt;
         var floor = BigInteger.DivRem(numerator, denominator, out var remainder);
         var twice = remainder * 2;
-        if (twice > denominator || twice == denominator && !floor.IsEven) floor += 1;
+        if (twice > denominator || twice == denominator && !floor.IsEven)
+            floor += 1;
         return floor <= long.MaxValue / 4096 ? new GpuHourPrice((long)floor) : null;
     }
 
@@ -55,7 +57,11 @@ public sealed record OwnedHardware
     public override string ToString() =>
         $"{CapitalCost} over {Lifetime.TotalHours:0.##} h"
         + (YearlyCost > 0 ? $" + {YearlyCost} a year" : "")
-        + (PowerPricePerKWh > 0 ? $" + {(PowerWatts is { } watts ? $"{watts} W" : "the board's power")} × {Pue} × {PowerPricePerKWh}/kWh" : "");
+        + (
+            PowerPricePerKWh > 0
+                ? $" + {(PowerWatts is { } watts ? $"{watts} W" : "the board's power")} × {Pue} × {PowerPricePerKWh}/kWh"
+                : ""
+        );
 }
 
 /// <summary>Rated power of boards, in watts, from the makers' data sheets and the tables named in docs/prices.md.</summary>
@@ -64,19 +70,37 @@ public static class BoardPower
     // Order matters, as in the default book.
     private static readonly (string Product, int Watts)[] Table =
     [
-        ("*B200*", 1000), ("*H200*", 700), ("*H100*PCIe*", 350), ("*H100*NVL*", 400), ("*H100*", 700),
-        ("*A100*PCIe*80GB*", 300), ("*A100*80GB*PCIe*", 300), ("*A100*PCIe*", 250), ("*A100*", 400),
-        ("*V100*PCIe*", 250), ("*V100*", 300), ("*A10G*", 150), ("*A10", 150), ("*A10-*", 150),
-        ("*L40S*", 350), ("*-L4", 72), ("*-L4-*", 72), ("*-T4", 70), ("*-T4-*", 70), ("*MI300X*", 750),
+        ("*B200*", 1000),
+        ("*H200*", 700),
+        ("*H100*PCIe*", 350),
+        ("*H100*NVL*", 400),
+        ("*H100*", 700),
+        ("*A100*PCIe*80GB*", 300),
+        ("*A100*80GB*PCIe*", 300),
+        ("*A100*PCIe*", 250),
+        ("*A100*", 400),
+        ("*V100*PCIe*", 250),
+        ("*V100*", 300),
+        ("*A10G*", 150),
+        ("*A10", 150),
+        ("*A10-*", 150),
+        ("*L40S*", 350),
+        ("*-L4", 72),
+        ("*-L4-*", 72),
+        ("*-T4", 70),
+        ("*-T4-*", 70),
+        ("*MI300X*", 750),
     ];
 
     public static int? Of(string product)
     {
         product = product.Replace(' ', '-');
         // A vGPU type has the card's name and not its power.
-        if (VgpuProfile.Of(product) is not null) return null;
+        if (VgpuProfile.Of(product) is not null)
+            return null;
         foreach (var (pattern, watts) in Table)
-            if (Glob.IsMatch(pattern, product)) return watts;
+            if (Glob.IsMatch(pattern, product))
+                return watts;
         return null;
     }
 }

@@ -25,9 +25,9 @@ public sealed record PriceMatch(string Product = "*")
     public bool MatchesProduct(string product)
     {
         var pattern = Product.Replace(' ', '-');
-        if (!Glob.IsMatch(pattern, product.Replace(' ', '-'))) return false;
-        return VgpuProfile.Of(product) is not { } profile || VgpuProfile.IsNamedBy(pattern, profile)
-            || pattern == "*" && NamesMachine;
+        if (!Glob.IsMatch(pattern, product.Replace(' ', '-')))
+            return false;
+        return VgpuProfile.Of(product) is not { } profile || VgpuProfile.IsNamedBy(pattern, profile) || pattern == "*" && NamesMachine;
     }
 
     /// <summary>Asks for machines of one kind, whose GPUs the user knows.</summary>
@@ -86,9 +86,12 @@ public sealed record PriceBook(string Name, long Generation, string Currency, IR
         var mayBeAnother = false;
         foreach (var rule in Rates)
         {
-            if (!rule.IsInForce(at) || !rule.Match.MatchesBesidesProduct(node)) continue;
-            if (node.Product.Length == 0 && rule.Match.Product != "*") mayBeAnother = true;
-            else if (rule.Match.MatchesProduct(node.Product) && (!mayBeAnother || rule.Match.NamesMachine)) return rule;
+            if (!rule.IsInForce(at) || !rule.Match.MatchesBesidesProduct(node))
+                continue;
+            if (node.Product.Length == 0 && rule.Match.Product != "*")
+                mayBeAnother = true;
+            else if (rule.Match.MatchesProduct(node.Product) && (!mayBeAnother || rule.Match.NamesMachine))
+                return rule;
         }
         return null;
     }

@@ -4,7 +4,8 @@ namespace Bursar.Core.Prices;
 /// What the ledger knows of a price: an opaque name, the product followed by only those attributes that some rule of the
 /// book asks for where that product is concerned, as <c>NVIDIA-H100-80GB-HBM3 [capacityType=spot, region=us-east-1]</c>.
 /// A node that tells no product and is priced all the same, by its instance type for example, has
-/// <c>unknown product [instanceType=g5.12xlarge]</c>; one that is not priced has an empty name. A node whose name of class changes is stated anew from then on, so that no book can rewrite what was.
+/// <c>unknown product [instanceType=g5.12xlarge]</c>; one that is not priced has an empty name. A node whose name of class changes is
+/// stated anew from then on, so that no book can rewrite what was.
 /// </summary>
 public static class PriceClass
 {
@@ -14,26 +15,37 @@ public static class PriceClass
 
     public static string Of(PriceBook? book, PricedNode node)
     {
-        if (book is null || node.Product.Length == 0 && !IsEverPriced(book, node)) return node.Product;
-        bool capacityType = false, region = false, instanceType = false;
+        if (book is null || node.Product.Length == 0 && !IsEverPriced(book, node))
+            return node.Product;
+        bool capacityType = false,
+            region = false,
+            instanceType = false;
         SortedSet<string>? labels = null;
         foreach (var rule in book.Rates)
         {
             var match = rule.Match;
-            if (node.Product.Length > 0 && !match.MatchesProduct(node.Product)) continue;
+            if (node.Product.Length > 0 && !match.MatchesProduct(node.Product))
+                continue;
             capacityType |= match.CapacityType is not null;
             region |= match.Region is not null;
             instanceType |= match.InstanceType is not null;
-            foreach (var key in match.NodeSelector.MatchLabels.Keys) (labels ??= new(StringComparer.Ordinal)).Add(key);
-            foreach (var term in match.NodeSelector.MatchExpressions) (labels ??= new(StringComparer.Ordinal)).Add(term.Key);
+            foreach (var key in match.NodeSelector.MatchLabels.Keys)
+                (labels ??= new(StringComparer.Ordinal)).Add(key);
+            foreach (var term in match.NodeSelector.MatchExpressions)
+                (labels ??= new(StringComparer.Ordinal)).Add(term.Key);
             // What follows a rule for every node of the product is never asked; without a product, a rule for machines may still be.
-            if (match.IsForAllOfItsProducts && rule.From is null && node.Product.Length > 0) break;
+            if (match.IsForAllOfItsProducts && rule.From is null && node.Product.Length > 0)
+                break;
         }
         var attributes = new List<string>();
-        if (capacityType) attributes.Add($"capacityType={node.CapacityType}");
-        if (region) attributes.Add($"region={node.Region}");
-        if (instanceType) attributes.Add($"instanceType={node.InstanceType}");
-        foreach (var key in labels ?? []) attributes.Add(node.Labels.TryGetValue(key, out var value) ? $"{key}={value}" : $"!{key}");
+        if (capacityType)
+            attributes.Add($"capacityType={node.CapacityType}");
+        if (region)
+            attributes.Add($"region={node.Region}");
+        if (instanceType)
+            attributes.Add($"instanceType={node.InstanceType}");
+        foreach (var key in labels ?? [])
+            attributes.Add(node.Labels.TryGetValue(key, out var value) ? $"{key}={value}" : $"!{key}");
         var product = node.Product.Length > 0 ? node.Product : UnknownProduct;
         return attributes.Count == 0 ? product : $"{product}{Opening}{string.Join(", ", attributes)}]";
     }

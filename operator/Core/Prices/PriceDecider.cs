@@ -7,7 +7,12 @@ namespace Bursar.Core.Prices;
 /// <param name="Rate">The trusted price of that class; null while it has none.</param>
 /// <param name="Untrusted">Why that is not the price the book would have; null when all is well.</param>
 /// <param name="Planned">What the book says for later, as far as it is trusted.</param>
-public sealed record PriceVerdict(string Class, GpuHourPrice? Rate, string? Untrusted, IReadOnlyList<(DateTimeOffset At, GpuHourPrice Rate)> Planned)
+public sealed record PriceVerdict(
+    string Class,
+    GpuHourPrice? Rate,
+    string? Untrusted,
+    IReadOnlyList<(DateTimeOffset At, GpuHourPrice Rate)> Planned
+)
 {
     /// <summary>
     /// The node's capacity type where it is not on-demand and its rate does not ask for one: it is charged at the rate for everything
@@ -32,11 +37,21 @@ public static class PriceDecider
     /// <param name="current">The class the ledger has it in, empty when it does not know it.</param>
     /// <param name="trusted">The ledger's price of a class at <paramref name="now"/>.</param>
     /// <param name="now">The moment.</param>
-    public static PriceVerdict Decide(PriceBook? book, string? problem, PricedNode node, string current, Func<string, GpuHourPrice?> trusted, DateTimeOffset now)
+    public static PriceVerdict Decide(
+        PriceBook? book,
+        string? problem,
+        PricedNode node,
+        string current,
+        Func<string, GpuHourPrice?> trusted,
+        DateTimeOffset now
+    )
     {
         var priceClass = PriceClass.Of(book, node);
         // A node without a product that had a price by its other attributes keeps it.
-        if (priceClass.Length == 0) return current.Length > 0 && PriceClass.ProductOf(current).Length == 0 ? new(current, trusted(current), problem ?? (book is null ? NoBook : NoRate), []) : new("", null, null, []);
+        if (priceClass.Length == 0)
+            return current.Length > 0 && PriceClass.ProductOf(current).Length == 0
+                ? new(current, trusted(current), problem ?? (book is null ? NoBook : NoRate), [])
+                : new("", null, null, []);
         var known = trusted(priceClass);
         // The same machine under another name: where the new class has no trusted price, the old class's goes on.
         var before = current != priceClass && PriceClass.ProductOf(current) == node.Product ? trusted(current) : null;
@@ -46,20 +61,28 @@ public static class PriceDecider
         if (book is null || problem is not null)
             // Without a book nothing says what class the node is of: it stays what it was.
             return before is not null ? new(current, before, problem ?? NoBook, []) : GoOn(problem ?? NoBook);
-        if (book.RuleFor(node, now) is not { } rule) return GoOn(NoRate);
-        if (rule.RateFor(node.Product) is not { } rate) return GoOn(NoPower);
-        if (rate != last && !book.IsAccepted && book.Guard.Refuses(rate, last) is { } refusal) return GoOn(refusal);
+        if (book.RuleFor(node, now) is not { } rule)
+            return GoOn(NoRate);
+        if (rule.RateFor(node.Product) is not { } rate)
+            return GoOn(NoPower);
+        if (rate != last && !book.IsAccepted && book.Guard.Refuses(rate, last) is { } refusal)
+            return GoOn(refusal);
 
         var planned = new List<(DateTimeOffset, GpuHourPrice)>();
         var previous = rate;
         foreach (var date in book.DatesAfter(now))
         {
-            if (book.RateFor(node, date) is not { } then || then == previous) continue;
+            if (book.RateFor(node, date) is not { } then || then == previous)
+                continue;
             // At its date it is judged again, and said; until then it is merely not written down.
-            if (!book.IsAccepted && book.Guard.Refuses(then, previous) is not null) break;
+            if (!book.IsAccepted && book.Guard.Refuses(then, previous) is not null)
+                break;
             planned.Add((date, then));
             previous = then;
         }
-        return new(priceClass, rate, null, planned) { ChargedAsOnDemand = rule.IsForAnyCapacity && node.CapacityType != PricedNode.OnDemand ? node.CapacityType : null };
+        return new(priceClass, rate, null, planned)
+        {
+            ChargedAsOnDemand = rule.IsForAnyCapacity && node.CapacityType != PricedNode.OnDemand ? node.CapacityType : null,
+        };
     }
 }

@@ -16,10 +16,14 @@ public sealed record PriceGuard(GpuHourPrice? Min, GpuHourPrice? Max, int MaxJum
     /// <summary>Why a price is not trusted; null when it is. <paramref name="trusted"/> is the price so far, if there is one.</summary>
     public string? Refuses(GpuHourPrice rate, GpuHourPrice? trusted)
     {
-        if (!(rate > GpuHourPrice.Zero)) return "a price of zero";
-        if (Min is { } min && rate < min) return $"{rate} is less than the guard's {min}";
-        if (Max is { } max && rate > max) return $"{rate} is more than the guard's {max}";
-        if (trusted is not { } before || !(before > GpuHourPrice.Zero)) return null;
+        if (!(rate > GpuHourPrice.Zero))
+            return "a price of zero";
+        if (Min is { } min && rate < min)
+            return $"{rate} is less than the guard's {min}";
+        if (Max is { } max && rate > max)
+            return $"{rate} is more than the guard's {max}";
+        if (trusted is not { } before || !(before > GpuHourPrice.Zero))
+            return null;
         var (small, large) = rate < before ? (rate, before) : (before, rate);
         return (Int128)large.NanoPerGpuHour * 100 > (Int128)small.NanoPerGpuHour * (100 + MaxJumpPercent)
             ? string.Create(CultureInfo.InvariantCulture, $"{rate} instead of {before} is a jump of more than {MaxJumpPercent} %")

@@ -19,25 +19,35 @@ public sealed record PricedNode(string Product)
     public IReadOnlyDictionary<string, string> Labels { get; init; } = ImmutableDictionary<string, string>.Empty;
 
     /// <summary>Reads a node's labels; the product is what <see cref="NodeDevices"/> found.</summary>
-    public static PricedNode Of(string product, IReadOnlyDictionary<string, string> labels) => new(product)
-    {
-        CapacityType = CapacityTypeOf(labels),
-        Region = First(labels, "topology.kubernetes.io/region", "failure-domain.beta.kubernetes.io/region"),
-        InstanceType = First(labels, "node.kubernetes.io/instance-type", "beta.kubernetes.io/instance-type"),
-        Labels = labels,
-    };
+    public static PricedNode Of(string product, IReadOnlyDictionary<string, string> labels) =>
+        new(product)
+        {
+            CapacityType = CapacityTypeOf(labels),
+            Region = First(labels, "topology.kubernetes.io/region", "failure-domain.beta.kubernetes.io/region"),
+            InstanceType = First(labels, "node.kubernetes.io/instance-type", "beta.kubernetes.io/instance-type"),
+            Labels = labels,
+        };
 
-    /// <summary>Labels whose value is the capacity type: Karpenter's, EKS', AKS', GKE's, Spot Ocean's, and one in wide use on nodes of one's own.</summary>
+    /// <summary>
+    /// Labels whose value is the capacity type: Karpenter's, EKS', AKS', GKE's, Spot Ocean's, and one in wide use on nodes of one's own.
+    /// </summary>
     private static readonly string[] CapacityTypes =
     [
-        "karpenter.sh/capacity-type", "eks.amazonaws.com/capacityType", "kubernetes.azure.com/scalesetpriority", "cloud.google.com/gke-provisioning",
-        "spotinst.io/node-lifecycle", "node.kubernetes.io/lifecycle",
+        "karpenter.sh/capacity-type",
+        "eks.amazonaws.com/capacityType",
+        "kubernetes.azure.com/scalesetpriority",
+        "cloud.google.com/gke-provisioning",
+        "spotinst.io/node-lifecycle",
+        "node.kubernetes.io/lifecycle",
     ];
 
     /// <summary>Labels that only spot nodes have, unless they are <c>false</c>: GKE's, OKE's, OpenShift's.</summary>
     private static readonly string[] SpotMarks =
     [
-        "cloud.google.com/gke-spot", "cloud.google.com/gke-preemptible", "oci.oraclecloud.com/oke-is-preemptible", "machine.openshift.io/interruptible-instance",
+        "cloud.google.com/gke-spot",
+        "cloud.google.com/gke-preemptible",
+        "oci.oraclecloud.com/oke-is-preemptible",
+        "machine.openshift.io/interruptible-instance",
     ];
 
     /// <summary>
@@ -55,14 +65,16 @@ public sealed record PricedNode(string Product)
                 var other => other,
             };
         foreach (var name in SpotMarks)
-            if (labels.TryGetValue(name, out var value) && !value.Equals("false", StringComparison.OrdinalIgnoreCase)) return Spot;
+            if (labels.TryGetValue(name, out var value) && !value.Equals("false", StringComparison.OrdinalIgnoreCase))
+                return Spot;
         return OnDemand;
     }
 
     private static string First(IReadOnlyDictionary<string, string> labels, params ReadOnlySpan<string> names)
     {
         foreach (var name in names)
-            if (labels.TryGetValue(name, out var value) && value.Length > 0) return value;
+            if (labels.TryGetValue(name, out var value) && value.Length > 0)
+                return value;
         return "";
     }
 }

@@ -14,9 +14,14 @@ public static partial class VgpuProfile
 
     /// <summary>Whether a glob over products means this profile, and not merely every name with the card's model in it.</summary>
     public static bool IsNamedBy(string pattern, string profile) =>
-        pattern.Contains(profile, StringComparison.OrdinalIgnoreCase) || pattern.Contains("GRID", StringComparison.OrdinalIgnoreCase) || !pattern.EndsWith('*');
+        pattern.Contains(profile, StringComparison.OrdinalIgnoreCase)
+        || pattern.Contains("GRID", StringComparison.OrdinalIgnoreCase)
+        || !pattern.EndsWith('*');
 
     // The size in GiB and the series: A (applications), B (desktops), C (compute), Q (workstations); B4 and ME are variants.
-    [GeneratedRegex("-(?:[0-9]-)?(?<profile>[0-9]{1,3}[ABCQ][0-9]?(?:ME|GFX)?)$", RegexOptions.CultureInvariant | RegexOptions.IgnoreCase | RegexOptions.ExplicitCapture)]
+    [GeneratedRegex(
+        "-(?:[0-9]-)?(?<profile>[0-9]{1,3}[ABCQ][0-9]?(?:ME|GFX)?)$",
+        RegexOptions.CultureInvariant | RegexOptions.IgnoreCase | RegexOptions.ExplicitCapture
+    )]
     private static partial Regex Shape();
 }

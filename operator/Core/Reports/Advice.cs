@@ -35,41 +35,77 @@ public static class Advice
     public static IReadOnlyList<string> Of(ReportRow row, Func<GpuModel, GpuHourPrice?> rateOf)
     {
         var done = row.Done;
-        if (done.Activity is not { } activity || TimeSpan.FromMilliseconds(done.Usage.MeasuredMs) < EnoughMeasured) return [];
+        if (done.Activity is not { } activity || TimeSpan.FromMilliseconds(done.Usage.MeasuredMs) < EnoughMeasured)
+            return [];
         var advice = new List<string>();
         var model = GpuModel.Of(row.Product);
         var tokens = done.Tokens;
         var perSecond = tokens.Generated / (done.Usage.MeasuredMs / 1000.0);
-        var seen = Text($"its GPUs worked {activity * 100:0.#} % of {TimeSpan.FromMilliseconds(done.Usage.MeasuredMs).TotalHours:0.#} measured GPU-hours; the rest cost {done.Idle.ToShortString()}");
+        var seen = Text(
+            $"its GPUs worked {activity * 100:0.#} % of {TimeSpan.FromMilliseconds(done.Usage.MeasuredMs).TotalHours:0.#} measured GPU-hours; the rest cost {done.Idle.ToShortString()}"
+        );
         if (tokens.Both > 0 && (activity < LowActivity || activity < LowActivityWithTokens && perSecond >= model?.TokensPerSecond))
-            advice.Add(Text($"{seen}, while it made {tokens.Both:N0} tokens, {perSecond:0.#} a second and GPU: batches are small or texts long; turn on dynamic batching, cache, compute ahead, or serve it from fewer GPUs"));
+            advice.Add(
+                Text(
+                    $"{seen}, while it made {tokens.Both:N0} tokens, {perSecond:0.#} a second and GPU: batches are small or texts long; turn on dynamic batching, cache, compute ahead, or serve it from fewer GPUs"
+                )
+            );
         else if (tokens.Both == 0 && activity < LowActivity)
             advice.Add($"{seen}: feed it faster, batch, or give it fewer GPUs");
 
-        if (tokens.Generated > 0 && activity >= HighActivity && model?.TokensPerSecond is { } yardstick && tokens.Generated / (done.Usage.BusyMs / 1000.0) is var busy && busy < FewTokens * yardstick)
-            advice.Add(Text($"its GPUs worked {activity * 100:0.#} % of the time and made {busy:0.#} tokens in a busy second, where one stream on an {model.Product} makes {yardstick}: much of the work makes no token; prune or distil the model"));
+        if (
+            tokens.Generated > 0
+            && activity >= HighActivity
+            && model?.TokensPerSecond is { } yardstick
+            && tokens.Generated / (done.Usage.BusyMs / 1000.0) is var busy
+            && busy < FewTokens * yardstick
+        )
+            advice.Add(
+                Text(
+                    $"its GPUs worked {activity * 100:0.#} % of the time and made {busy:0.#} tokens in a busy second, where one stream on an {model.Product} makes {yardstick}: much of the work makes no token; prune or distil the model"
+                )
+            );
 
-        if (Smaller(row, model, activity, rateOf) is { } smaller) advice.Add(smaller);
+        if (Smaller(row, model, activity, rateOf) is { } smaller)
+            advice.Add(smaller);
         return advice;
     }
 
     /// <summary>
-    /// A big card that does a small one's work, with what that costs. A model server holds what it reserved at its start, not what its model needs:
-    /// weights and the used part of its KV cache, if its metrics tell how large that cache is, else activity alone decides. The sentence says which.
+    /// A big card that does a small one's work, with what that costs. A model server holds what it reserved at its start, not what its
+    /// model needs: weights and the used part of its KV cache, if its metrics tell how large that cache is, else activity alone decides.
+    /// The sentence says which.
     /// </summary>
     private static string? Smaller(ReportRow row, GpuModel? model, double activity, Func<GpuModel, GpuHourPrice?> rateOf)
     {
         var (held, serves) = (row.Done.MemoryMiB, row.Done.Tokens.Both > 0);
-        if (model is null || UnitCosts.PerGpuHour(row.Done) is not { } cost || held is null && !serves) return null;
+        if (model is null || UnitCosts.PerGpuHour(row.Done) is not { } cost || held is null && !serves)
+            return null;
         var needed = serves ? row.Done.NeededMiB : held;
         var paid = cost.ToDouble();
-        var best = GpuModel.All.Where(other => other != model && !(needed > FullEnough * other.MemoryGiB * MiB) && activity <= FullEnough * model.CarriedBy(other))
-            .Select(other => (Model: other, Rate: rateOf(other))).Where(one => one.Rate is { NanoPerGpuHour: > 0 }).OrderBy(one => one.Rate!.Value).FirstOrDefault();
-        if (best.Rate is not { } rate || paid < WorthMoving * rate.NanoPerGpuHour / 1e9) return null;
-        var memory = needed is { } need ? Text($" and {(serves ? "needed at most" : "held")} {need / MiB:0.#} GiB{(serves ? $" of the {held / MiB ?? 0:0.#} it held (by the server's metrics: without the unused part of its KV cache)" : "")}") : "";
-        var doubt = needed is not null ? ""
-            : Text($" (by activity alone: a model server reserves its memory at the start, so the {held / MiB ?? 0:0.#} GiB that it held are not what its model needs; check that the model fits {best.Model.MemoryGiB} GiB)");
-        return Text($"its {model.Product} at {cost.ToShortString()} an hour worked {activity * 100:0.#} % of the time{memory}: a {best.Model.Product} at {rate} would be at most {activity / model.CarriedBy(best.Model) * 100:0} % busy; it costs {paid * 1e9 / rate.NanoPerGpuHour:0.#} times as much{doubt}");
+        var best = GpuModel
+            .All.Where(other =>
+                other != model && !(needed > FullEnough * other.MemoryGiB * MiB) && activity <= FullEnough * model.CarriedBy(other)
+            )
+            .Select(other => (Model: other, Rate: rateOf(other)))
+            .Where(one => one.Rate is { NanoPerGpuHour: > 0 })
+            .OrderBy(one => one.Rate!.Value)
+            .FirstOrDefault();
+        if (best.Rate is not { } rate || paid < WorthMoving * rate.NanoPerGpuHour / 1e9)
+            return null;
+        var memory = needed is { } need
+            ? Text(
+                $" and {(serves ? "needed at most" : "held")} {need / MiB:0.#} GiB{(serves ? $" of the {held / MiB ?? 0:0.#} it held (by the server's metrics: without the unused part of its KV cache)" : "")}"
+            )
+            : "";
+        var doubt = needed is not null
+            ? ""
+            : Text(
+                $" (by activity alone: a model server reserves its memory at the start, so the {held / MiB ?? 0:0.#} GiB that it held are not what its model needs; check that the model fits {best.Model.MemoryGiB} GiB)"
+            );
+        return Text(
+            $"its {model.Product} at {cost.ToShortString()} an hour worked {activity * 100:0.#} % of the time{memory}: a {best.Model.Product} at {rate} would be at most {activity / model.CarriedBy(best.Model) * 100:0} % busy; it costs {paid * 1e9 / rate.NanoPerGpuHour:0.#} times as much{doubt}"
+        );
     }
 
     private static string Text(FormattableString sentence) => sentence.ToString(CultureInfo.InvariantCulture);

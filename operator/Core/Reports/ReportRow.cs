@@ -27,7 +27,9 @@ public sealed record ReportRow
     /// <summary>Empty for work that serves no model.</summary>
     public string Model { get; init; } = "";
 
-    /// <summary>The product that a workload ran on for the most of its time, as whole cards; empty where it was slices, and in other rows.</summary>
+    /// <summary>
+    /// The product that a workload ran on for the most of its time, as whole cards; empty where it was slices, and in other rows.
+    /// </summary>
     public string Product { get; init; } = "";
 
     /// <summary>What the row's work cost inside the interval, exactly.</summary>
@@ -55,15 +57,22 @@ public sealed record WorkDone
 
     public required UsageSums Usage { get; init; }
 
-    /// <summary>The part of <see cref="Spent"/> and of the energy that is of work which serves: what a token or a request costs is its, and not the training's beside it.</summary>
+    /// <summary>
+    /// The part of <see cref="Spent"/> and of the energy that is of work which serves: what a token or a request costs is its, and not the
+    /// training's beside it.
+    /// </summary>
     public required (Amount Spent, long EnergyMj) Serving { get; init; }
 
-    /// <summary>How far training has come since it began, and what it cost since then, where somebody told; null for other rows than a workload's.</summary>
+    /// <summary>
+    /// How far training has come since it began, and what it cost since then, where somebody told; null for other rows than a workload's.
+    /// </summary>
     public (long Steps, Amount Spent)? Training { get; init; }
 
     public TokenSums Tokens => Usage.Tokens.Values.Aggregate(TokenSums.None, (sum, one) => sum + one);
 
-    /// <summary>The part of the billed time that an agent measured; what was not measured has no tokens, and unit costs come out too high by it.</summary>
+    /// <summary>
+    /// The part of the billed time that an agent measured; what was not measured has no tokens, and unit costs come out too high by it.
+    /// </summary>
     public double Measured => ReservedGpuMs > 0 ? Math.Min(1, Usage.MeasuredMs / (double)ReservedGpuMs) : 0;
 
     /// <summary>The part of the measured time in which the GPU worked; null where nothing was measured.</summary>
@@ -72,15 +81,21 @@ public sealed record WorkDone
     /// <summary>The device memory held on average while it was measured, in MiB; null where the driver does not tell.</summary>
     public double? MemoryMiB => Usage is { MeasuredMs: > 0, MemoryMiBMs: > 0 } ? Usage.MemoryMiBMs / (double)Usage.MeasuredMs : null;
 
-    /// <summary>The most device memory that a model server needed at a time, in MiB, by its own metrics; null where these do not tell.</summary>
+    /// <summary>
+    /// The most device memory that a model server needed at a time, in MiB, by its own metrics; null where these do not tell.
+    /// </summary>
     public double? NeededMiB => Usage.NeededMiB > 0 ? Usage.NeededMiB : null;
 
-    /// <summary>What the measured idle time cost: the same part of the money as of the time. A slice's measured time counts as the part of a GPU that it is billed as.</summary>
+    /// <summary>
+    /// What the measured idle time cost: the same part of the money as of the time. A slice's measured time counts as the part of a GPU
+    /// that it is billed as.
+    /// </summary>
     public Amount Idle
     {
         get
         {
-            if (Usage.MeasuredMs <= 0 || ReservedGpuMs <= 0) return Amount.Zero;
+            if (Usage.MeasuredMs <= 0 || ReservedGpuMs <= 0)
+                return Amount.Zero;
             var idle = (long)(Int128.Min(ReservedGpuMs, Usage.MeasuredMs) * Usage.IdleMs / Usage.MeasuredMs);
             return Spent.Split([idle, (long)ReservedGpuMs - idle])[0];
         }
@@ -93,8 +108,15 @@ public sealed record WorkDone
         {
             (spent, reserved, usage) = (spent + one.DaysSpent, reserved + one.DaysReservedGpuMs, usage + one.Usage);
             // Also where it is training's word that it is: a batch run that generates is paid for by its tokens.
-            if (one.Class == WorkClass.Inference || one.Usage.Tokens.Count > 0) serving = (serving.Spent + one.DaysSpent, serving.EnergyMj + one.Usage.EnergyMj);
+            if (one.Class == WorkClass.Inference || one.Usage.Tokens.Count > 0)
+                serving = (serving.Spent + one.DaysSpent, serving.EnergyMj + one.Usage.EnergyMj);
         }
-        return new() { Spent = spent, ReservedGpuMs = reserved, Usage = usage, Serving = serving };
+        return new()
+        {
+            Spent = spent,
+            ReservedGpuMs = reserved,
+            Usage = usage,
+            Serving = serving,
+        };
     }
 }

@@ -24,20 +24,24 @@ public sealed record UnitCosts
     /// <param name="done">What it did.</param>
     /// <param name="rate">The rate of all its GPUs.</param>
     /// <param name="secondsPerStep">How long a step takes, where its progress tells.</param>
-    public static UnitCosts Of(WorkDone done, HourlyCost? rate, double? secondsPerStep) => new()
-    {
-        GpuHour = PerGpuHour(done),
-        ThousandTokens = PerThousandTokens(done),
-        Request = PerRequest(done),
-        // A step may be shorter than the millisecond that money is counted by.
-        Step = rate is { } known && secondsPerStep is { } seconds ? Per(known.For((long)Math.Round(seconds * 1e6)), 1, 1000) : null,
-        TokenJoules = JoulesPerToken(done),
-    };
+    public static UnitCosts Of(WorkDone done, HourlyCost? rate, double? secondsPerStep) =>
+        new()
+        {
+            GpuHour = PerGpuHour(done),
+            ThousandTokens = PerThousandTokens(done),
+            Request = PerRequest(done),
+            // A step may be shorter than the millisecond that money is counted by.
+            Step = rate is { } known && secondsPerStep is { } seconds ? Per(known.For((long)Math.Round(seconds * 1e6)), 1, 1000) : null,
+            TokenJoules = JoulesPerToken(done),
+        };
 
     /// <summary>Per 1,000 tokens of both directions together.</summary>
     public static Amount? PerThousandTokens(WorkDone done) => Per(done.Serving.Spent, 1_000, done.Tokens.Both);
 
-    /// <summary>Per 1,000 prompt tokens, as if the whole cost were theirs: prompt and generated tokens share the GPU's time in parts that nobody measures.</summary>
+    /// <summary>
+    /// Per 1,000 prompt tokens, as if the whole cost were theirs: prompt and generated tokens share the GPU's time in parts that nobody
+    /// measures.
+    /// </summary>
     public static Amount? PerThousandPrompt(WorkDone done) => Per(done.Serving.Spent, 1_000, done.Tokens.Prompt);
 
     /// <summary>Per 1,000 generated tokens, as if the whole cost were theirs.</summary>
@@ -57,11 +61,13 @@ public sealed record UnitCosts
 
     private static Amount? Per(Amount cost, long each, Int128 count)
     {
-        if (count <= 0) return null;
+        if (count <= 0)
+            return null;
         var product = (BigInteger)cost.Units * each;
         var quotient = BigInteger.DivRem(product, (BigInteger)count, out var remainder);
         var twice = BigInteger.Abs(remainder) * 2;
-        if (twice > (BigInteger)count || twice == (BigInteger)count && !quotient.IsEven) quotient += product.Sign;
+        if (twice > (BigInteger)count || twice == (BigInteger)count && !quotient.IsEven)
+            quotient += product.Sign;
         return new((Int128)quotient);
     }
 }

@@ -46,7 +46,10 @@ public sealed class Formula
         return root is null ? null : new(text, root, parser.Names);
     }
 
-    /// <summary>Null where it comes to nil or to no number (a division by zero, an overflow, a nil that is added up): an error to whoever asks, never 0.</summary>
+    /// <summary>
+    /// Null where it comes to nil or to no number (a division by zero, an overflow, a nil that is added up): an error to whoever asks,
+    /// never 0.
+    /// </summary>
     public double? Evaluate(IReadOnlyDictionary<string, double?> values)
     {
         var result = _root.Evaluate(new(values));

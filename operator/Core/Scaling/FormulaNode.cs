@@ -45,7 +45,8 @@ internal sealed class FormulaScope(IReadOnlyDictionary<string, double?> values)
 
     public bool Step() => ++_steps <= Formula.MaxSteps;
 
-    public FormulaValue Of(string name) => values.TryGetValue(name, out var value) && value is { } number ? FormulaValue.Of(number) : FormulaValue.Nil;
+    public FormulaValue Of(string name) =>
+        values.TryGetValue(name, out var value) && value is { } number ? FormulaValue.Of(number) : FormulaValue.Nil;
 }
 
 /// <summary>A part of a formula.</summary>

@@ -2,7 +2,10 @@ using System.Globalization;
 
 namespace Bursar.Core.Scaling;
 
-/// <summary>Reads a formula by the strength of its operators, which are expr's. It says no rather than guess, and goes down no deeper than <see cref="MaxDepth"/>.</summary>
+/// <summary>
+/// Reads a formula by the strength of its operators, which are expr's. It says no rather than guess, and goes down no deeper than
+/// <see cref="MaxDepth"/>.
+/// </summary>
 internal sealed class FormulaParser(string text)
 {
     private const int MaxDepth = 100;
@@ -21,24 +24,41 @@ internal sealed class FormulaParser(string text)
     public FormulaNode? Parse()
     {
         var root = Expression(0);
-        if (root is null) return null;
+        if (root is null)
+            return null;
         SkipSpace();
-        if (_position < text.Length) return Fail($"'{text[_position]}' is not expected here");
+        if (_position < text.Length)
+            return Fail($"'{text[_position]}' is not expected here");
         return root.Type == FormulaType.Number ? root : Fail($"a formula comes to a number, not to {Word(root.Type)}");
     }
 
     private static (string Sign, int Strength, bool RightFirst)[] Operators { get; } =
     [
-        ("or", 10, false), ("||", 10, false), ("and", 15, false), ("&&", 15, false),
-        ("==", 20, false), ("!=", 20, false), ("<=", 20, false), (">=", 20, false), ("<", 20, false), (">", 20, false),
-        ("+", 30, false), ("-", 30, false), ("**", 100, true), ("^", 100, true), ("*", 60, false), ("/", 60, false), ("%", 60, false),
+        ("or", 10, false),
+        ("||", 10, false),
+        ("and", 15, false),
+        ("&&", 15, false),
+        ("==", 20, false),
+        ("!=", 20, false),
+        ("<=", 20, false),
+        (">=", 20, false),
+        ("<", 20, false),
+        (">", 20, false),
+        ("+", 30, false),
+        ("-", 30, false),
+        ("**", 100, true),
+        ("^", 100, true),
+        ("*", 60, false),
+        ("/", 60, false),
+        ("%", 60, false),
         ("??", 500, false),
     ];
 
     /// <summary>With a condition before it, at the weakest strength.</summary>
     private FormulaNode? Expression(int strength)
     {
-        if (++_depth > MaxDepth) return Fail("it is nested too deeply");
+        if (++_depth > MaxDepth)
+            return Fail("it is nested too deeply");
         try
         {
             var left = Operand();
@@ -47,7 +67,8 @@ internal sealed class FormulaParser(string text)
                 int at = _position;
                 _position += found.Sign.Length;
                 var right = Expression(found.RightFirst ? found.Strength : found.Strength + 1);
-                if (right is null) return null;
+                if (right is null)
+                    return null;
                 left = Binary(found.Sign, left, right, at);
             }
             return left is null || strength > 0 ? left : Condition(left);
@@ -62,17 +83,22 @@ internal sealed class FormulaParser(string text)
     {
         SkipSpace();
         int at = _position;
-        if (!Take('?')) return condition;
-        if (Expression(0) is not { } then) return null;
-        if (!Expect(':') || Expression(0) is not { } otherwise) return null;
-        if (condition.Type != FormulaType.Truth) return Fail($"what stands before ? is {Word(condition.Type)}, not a truth", at);
-        if (Common(then.Type, otherwise.Type) is not { } type) return Fail($"one side of : is {Word(then.Type)}, the other {Word(otherwise.Type)}", at);
+        if (!Take('?'))
+            return condition;
+        if (Expression(0) is not { } then)
+            return null;
+        if (!Expect(':') || Expression(0) is not { } otherwise)
+            return null;
+        if (condition.Type != FormulaType.Truth)
+            return Fail($"what stands before ? is {Word(condition.Type)}, not a truth", at);
+        if (Common(then.Type, otherwise.Type) is not { } type)
+            return Fail($"one side of : is {Word(then.Type)}, the other {Word(otherwise.Type)}", at);
         return Make(type, [condition, then, otherwise], scope => condition.Evaluate(scope) switch
-        {
-            { IsKnown: false } => FormulaValue.Wrong,
-            { IsTrue: true } => then.Evaluate(scope),
-            _ => otherwise.Evaluate(scope),
-        });
+            {
+                { IsKnown: false } => FormulaValue.Wrong,
+                { IsTrue: true } => then.Evaluate(scope),
+                _ => otherwise.Evaluate(scope),
+            });
     }
 
     private (string Sign, int Strength, bool RightFirst)? Operator(int least)
@@ -80,8 +106,14 @@ internal sealed class FormulaParser(string text)
         SkipSpace();
         foreach (var one in Operators)
         {
-            if (string.CompareOrdinal(text, _position, one.Sign, 0, one.Sign.Length) != 0) continue;
-            if (char.IsAsciiLetter(one.Sign[0]) && _position + one.Sign.Length < text.Length && IsNamePart(text[_position + one.Sign.Length])) continue;
+            if (string.CompareOrdinal(text, _position, one.Sign, 0, one.Sign.Length) != 0)
+                continue;
+            if (
+                char.IsAsciiLetter(one.Sign[0])
+                && _position + one.Sign.Length < text.Length
+                && IsNamePart(text[_position + one.Sign.Length])
+            )
+                continue;
             return one.Strength >= least ? one : null;
         }
         return null;
@@ -92,23 +124,33 @@ internal sealed class FormulaParser(string text)
         switch (sign)
         {
             case "&&" or "and" or "||" or "or":
-                if (left.Type != FormulaType.Truth || right.Type != FormulaType.Truth) return Fail($"{sign} stands between truths", at);
+                if (left.Type != FormulaType.Truth || right.Type != FormulaType.Truth)
+                    return Fail($"{sign} stands between truths", at);
                 bool decides = sign is "||" or "or";
                 return Make(FormulaType.Truth, [left, right], scope =>
-                    left.Evaluate(scope) is var first && (!first.IsKnown || first.IsTrue == decides) ? (first.IsKnown ? first : FormulaValue.Wrong) : right.Evaluate(scope));
+                    left.Evaluate(scope) is var first && (!first.IsKnown || first.IsTrue == decides)
+                        ? (first.IsKnown ? first : FormulaValue.Wrong)
+                        : right.Evaluate(scope)
+                );
             case "==" or "!=":
-                if (Common(left.Type, right.Type) is not (FormulaType.Number or FormulaType.Truth or FormulaType.Nil)) return Fail($"{sign} stands between two numbers or two truths", at);
+                if (Common(left.Type, right.Type) is not (FormulaType.Number or FormulaType.Truth or FormulaType.Nil))
+                    return Fail($"{sign} stands between two numbers or two truths", at);
                 return Make(FormulaType.Truth, [left, right], scope =>
                 {
                     var (one, other) = (left.Evaluate(scope), right.Evaluate(scope));
-                    if (one.State == FormulaState.Wrong || other.State == FormulaState.Wrong) return FormulaValue.Wrong;
+                    if (one.State == FormulaState.Wrong || other.State == FormulaState.Wrong)
+                        return FormulaValue.Wrong;
                     return FormulaValue.Of((one == other) == (sign == "=="));
                 });
             case "??":
-                if (Common(left.Type, right.Type) is not (FormulaType.Number or FormulaType.Nil)) return Fail("?? stands between numbers", at);
-                return Make(right.Type == FormulaType.Nil ? left.Type : right.Type, [left, right], scope => left.Evaluate(scope) is var first && first.State == FormulaState.Nil ? right.Evaluate(scope) : first);
+                if (Common(left.Type, right.Type) is not (FormulaType.Number or FormulaType.Nil))
+                    return Fail("?? stands between numbers", at);
+                return Make(right.Type == FormulaType.Nil ? left.Type : right.Type, [left, right], scope =>
+                    left.Evaluate(scope) is var first && first.State == FormulaState.Nil ? right.Evaluate(scope) : first
+                );
             default:
-                if (left.Type != FormulaType.Number || right.Type != FormulaType.Number) return Fail($"{sign} stands between numbers", at);
+                if (left.Type != FormulaType.Number || right.Type != FormulaType.Number)
+                    return Fail($"{sign} stands between numbers", at);
                 Func<double, double, FormulaValue> take = sign switch
                 {
                     "+" => (a, b) => FormulaValue.Of(a + b),
@@ -123,7 +165,10 @@ internal sealed class FormulaParser(string text)
                     _ => (a, b) => FormulaValue.Of(a >= b),
                 };
                 return Make(sign[0] is '<' or '>' ? FormulaType.Truth : FormulaType.Number, [left, right], scope =>
-                    left.Evaluate(scope) is { IsKnown: true } a && right.Evaluate(scope) is { IsKnown: true } b ? take(a.Number, b.Number) : FormulaValue.Wrong);
+                    left.Evaluate(scope) is { IsKnown: true } a && right.Evaluate(scope) is { IsKnown: true } b
+                        ? take(a.Number, b.Number)
+                        : FormulaValue.Wrong
+                );
         }
     }
 
@@ -131,54 +176,89 @@ internal sealed class FormulaParser(string text)
     {
         SkipSpace();
         int at = _position;
-        if (at == text.Length) return Fail("it ends where a value is expected");
+        if (at == text.Length)
+            return Fail("it ends where a value is expected");
         char next = text[at];
-        if (Take('(')) return Expression(0) is { } inner && Expect(')') ? inner : null;
-        if (Take('[')) return List();
+        if (Take('('))
+            return Expression(0) is { } inner && Expect(')') ? inner : null;
+        if (Take('['))
+            return List();
         if (Take('#'))
             return _predicates == 0 ? Fail("# is known within { } only", at) : Make(FormulaType.Number, [], scope => scope.Item);
         if (next is '-' or '+')
         {
             _position++;
-            if (Expression(SignStrength) is not { } operand) return null;
-            if (operand.Type != FormulaType.Number) return Fail($"{next} stands before a number", at);
-            return next == '+' ? operand : Make(FormulaType.Number, [operand], scope => operand.Evaluate(scope) is { IsKnown: true } value ? FormulaValue.Of(-value.Number) : FormulaValue.Wrong);
+            if (Expression(SignStrength) is not { } operand)
+                return null;
+            if (operand.Type != FormulaType.Number)
+                return Fail($"{next} stands before a number", at);
+            return next == '+'
+                ? operand
+                : Make(FormulaType.Number, [operand], scope =>
+                    operand.Evaluate(scope) is { IsKnown: true } value ? FormulaValue.Of(-value.Number) : FormulaValue.Wrong
+                );
         }
-        if (Take('!')) return Not(at);
-        if (char.IsAsciiDigit(next) || next == '.') return Number();
-        if (!char.IsAsciiLetter(next) && next != '_') return Fail($"'{next}' is not expected here", at);
-        while (_position < text.Length && IsNamePart(text[_position])) _position++;
+        if (Take('!'))
+            return Not(at);
+        if (char.IsAsciiDigit(next) || next == '.')
+            return Number();
+        if (!char.IsAsciiLetter(next) && next != '_')
+            return Fail($"'{next}' is not expected here", at);
+        while (_position < text.Length && IsNamePart(text[_position]))
+            _position++;
         string name = text[at.._position];
         switch (name)
         {
-            case "nil" or "null": return Make(FormulaType.Nil, [], _ => FormulaValue.Nil);
-            case "true": return Make(FormulaType.Truth, [], _ => FormulaValue.Of(true));
-            case "false": return Make(FormulaType.Truth, [], _ => FormulaValue.Of(false));
-            case "not": return Not(at);
-            case "and" or "or" or "in": return Fail($"'{name}' is not expected here", at);
+            case "nil" or "null":
+                return Make(FormulaType.Nil, [], _ => FormulaValue.Nil);
+            case "true":
+                return Make(FormulaType.Truth, [], _ => FormulaValue.Of(true));
+            case "false":
+                return Make(FormulaType.Truth, [], _ => FormulaValue.Of(false));
+            case "not":
+                return Not(at);
+            case "and" or "or" or "in":
+                return Fail($"'{name}' is not expected here", at);
         }
         SkipSpace();
-        if (Take('(')) return Function(name, at);
+        if (Take('('))
+            return Function(name, at);
         _names.Add(name);
         return Make(FormulaType.Number, [], scope => scope.Of(name));
     }
 
     private FormulaNode? Not(int at)
     {
-        if (Expression(NotStrength) is not { } operand) return null;
-        if (operand.Type != FormulaType.Truth) return Fail("! stands before a truth", at);
-        return Make(FormulaType.Truth, [operand], scope => operand.Evaluate(scope) is { IsKnown: true } value ? FormulaValue.Of(!value.IsTrue) : FormulaValue.Wrong);
+        if (Expression(NotStrength) is not { } operand)
+            return null;
+        if (operand.Type != FormulaType.Truth)
+            return Fail("! stands before a truth", at);
+        return Make(FormulaType.Truth, [operand], scope =>
+            operand.Evaluate(scope) is { IsKnown: true } value ? FormulaValue.Of(!value.IsTrue) : FormulaValue.Wrong
+        );
     }
 
     private FormulaNode? Number()
     {
         int at = _position;
-        while (_position < text.Length && (char.IsAsciiDigit(text[_position]) || text[_position] is '.' or '_'
-            || text[_position] is 'e' or 'E'
-            || text[_position] is '+' or '-' && _position > at && text[_position - 1] is 'e' or 'E'))
+        while (
+            _position < text.Length
+            && (
+                char.IsAsciiDigit(text[_position])
+                || text[_position] is '.' or '_'
+                || text[_position] is 'e' or 'E'
+                || text[_position] is '+' or '-' && _position > at && text[_position - 1] is 'e' or 'E'
+            )
+        )
             _position++;
         string digits = text[at.._position];
-        return double.TryParse(digits.Replace("_", "", StringComparison.Ordinal), NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent, CultureInfo.InvariantCulture, out double number) && double.IsFinite(number)
+        return
+            double.TryParse(
+                digits.Replace("_", "", StringComparison.Ordinal),
+                NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent,
+                CultureInfo.InvariantCulture,
+                out double number
+            ) && double.IsFinite(number)
             ? Make(FormulaType.Number, [], _ => FormulaValue.Of(number))
             : Fail($"'{digits}' is no number", at);
     }
@@ -186,7 +266,8 @@ internal sealed class FormulaParser(string text)
     private FormulaNode? List()
     {
         int at = _position;
-        if (Items(']') is not { } items) return null;
+        if (Items(']') is not { } items)
+            return null;
         var type = items.Count > 0 ? items[0].Type : FormulaType.Number;
         foreach (var item in items)
         {
@@ -194,21 +275,24 @@ internal sealed class FormulaParser(string text)
                 return Fail("the items of a list are all numbers or all truths", at);
             type = common;
         }
-        return Make(type == FormulaType.Truth ? FormulaType.Truths : FormulaType.Numbers, items, scope => FormulaValue.Of([.. items.Select(item => item.Evaluate(scope))]));
+        return Make(type == FormulaType.Truth ? FormulaType.Truths : FormulaType.Numbers, items, scope =>
+            FormulaValue.Of([.. items.Select(item => item.Evaluate(scope))])
+        );
     }
 
     private List<FormulaNode>? Items(char end)
     {
         var items = new List<FormulaNode>();
         SkipSpace();
-        if (Take(end)) return items;
+        if (Take(end))
+            return items;
         do
         {
-            if (Expression(0) is not { } item) return null;
+            if (Expression(0) is not { } item)
+                return null;
             items.Add(item);
             SkipSpace();
-        }
-        while (Take(','));
+        } while (Take(','));
         return Expect(end) ? items : null;
     }
 
@@ -219,8 +303,10 @@ internal sealed class FormulaParser(string text)
             case "count" or "filter" or "map" or "any" or "all" or "none" or "one":
                 return Predicated(name, at);
             case "abs" or "ceil" or "floor" or "round" or "int" or "float":
-                if (Items(')') is not { } single) return null;
-                if (single is not [{ Type: FormulaType.Number } operand]) return Fail($"{name} takes one number", at);
+                if (Items(')') is not { } single)
+                    return null;
+                if (single is not [{ Type: FormulaType.Number } operand])
+                    return Fail($"{name} takes one number", at);
                 Func<double, double> take = name switch
                 {
                     "abs" => Math.Abs,
@@ -230,15 +316,25 @@ internal sealed class FormulaParser(string text)
                     "int" => Math.Truncate,
                     _ => value => value,
                 };
-                return Make(FormulaType.Number, single, scope => operand.Evaluate(scope) is { IsKnown: true } value ? FormulaValue.Of(take(value.Number)) : FormulaValue.Wrong);
+                return Make(FormulaType.Number, single, scope =>
+                    operand.Evaluate(scope) is { IsKnown: true } value ? FormulaValue.Of(take(value.Number)) : FormulaValue.Wrong
+                );
             case "len":
-                if (Items(')') is not { } lists) return null;
-                if (lists is not [{ Type: FormulaType.Numbers or FormulaType.Truths } list]) return Fail("len takes one list", at);
-                return Make(FormulaType.Number, lists, scope => list.Evaluate(scope) is { Items: { } items } ? FormulaValue.Of(items.Length) : FormulaValue.Wrong);
+                if (Items(')') is not { } lists)
+                    return null;
+                if (lists is not [{ Type: FormulaType.Numbers or FormulaType.Truths } list])
+                    return Fail("len takes one list", at);
+                return Make(FormulaType.Number, lists, scope =>
+                    list.Evaluate(scope) is { Items: { } items } ? FormulaValue.Of(items.Length) : FormulaValue.Wrong
+                );
             case "min" or "max" or "sum" or "mean" or "avg" or "median":
-                if (Items(')') is not { } arguments) return null;
-                if (arguments.Count == 0 || arguments.Any(argument => argument.Type is not (FormulaType.Number or FormulaType.Numbers))) return Fail($"{name} takes numbers, or lists of them", at);
-                return Make(FormulaType.Number, arguments, scope => Numbers(arguments, scope) is { } numbers ? Together(name, numbers) : FormulaValue.Wrong);
+                if (Items(')') is not { } arguments)
+                    return null;
+                if (arguments.Count == 0 || arguments.Any(argument => argument.Type is not (FormulaType.Number or FormulaType.Numbers)))
+                    return Fail($"{name} takes numbers, or lists of them", at);
+                return Make(FormulaType.Number, arguments, scope =>
+                    Numbers(arguments, scope) is { } numbers ? Together(name, numbers) : FormulaValue.Wrong
+                );
             default:
                 return Fail($"there is no function {name}", at);
         }
@@ -250,10 +346,12 @@ internal sealed class FormulaParser(string text)
         foreach (var argument in arguments)
         {
             var value = argument.Evaluate(scope);
-            if (!value.IsKnown) return null;
+            if (!value.IsKnown)
+                return null;
             foreach (var item in value.Items ?? [value])
             {
-                if (!item.IsKnown) return null;
+                if (!item.IsKnown)
+                    return null;
                 numbers.Add(item.Number);
             }
         }
@@ -262,36 +360,54 @@ internal sealed class FormulaParser(string text)
 
     private static FormulaValue Together(string name, List<double> numbers)
     {
-        if (name == "sum") return FormulaValue.Of(numbers.Sum());
-        if (numbers.Count == 0) return FormulaValue.Nil;
+        if (name == "sum")
+            return FormulaValue.Of(numbers.Sum());
+        if (numbers.Count == 0)
+            return FormulaValue.Nil;
         if (name == "median")
         {
             numbers.Sort();
             int middle = numbers.Count / 2;
             return FormulaValue.Of(numbers.Count % 2 == 1 ? numbers[middle] : (numbers[middle - 1] + numbers[middle]) / 2);
         }
-        return FormulaValue.Of(name switch { "min" => numbers.Min(), "max" => numbers.Max(), _ => numbers.Sum() / numbers.Count });
+        return FormulaValue.Of(
+            name switch
+            {
+                "min" => numbers.Min(),
+                "max" => numbers.Max(),
+                _ => numbers.Sum() / numbers.Count,
+            }
+        );
     }
 
     /// <summary><c>count(list)</c>, <c>count(list, {# &gt; 1})</c> and the like; braces may be left out.</summary>
     private FormulaNode? Predicated(string name, int at)
     {
-        if (Expression(0) is not { } list) return null;
-        if (list.Type is not (FormulaType.Numbers or FormulaType.Truths)) return Fail($"{name} takes a list", at);
+        if (Expression(0) is not { } list)
+            return null;
+        if (list.Type is not (FormulaType.Numbers or FormulaType.Truths))
+            return Fail($"{name} takes a list", at);
         FormulaNode? predicate = null;
         SkipSpace();
         if (Take(','))
         {
-            if (list.Type != FormulaType.Numbers) return Fail($"{name} looks at numbers one by one", at);
+            if (list.Type != FormulaType.Numbers)
+                return Fail($"{name} looks at numbers one by one", at);
             SkipSpace();
             bool braces = Take('{');
             _predicates++;
             predicate = Expression(0);
             _predicates--;
-            if (predicate is null || braces && !Expect('}')) return null;
+            if (predicate is null || braces && !Expect('}'))
+                return null;
         }
-        if (!Expect(')')) return null;
-        if (name == "map" ? predicate?.Type is not (FormulaType.Number or FormulaType.Truth) : predicate is null ? name != "count" || list.Type != FormulaType.Truths : predicate.Type != FormulaType.Truth)
+        if (!Expect(')'))
+            return null;
+        if (
+            name == "map" ? predicate?.Type is not (FormulaType.Number or FormulaType.Truth)
+            : predicate is null ? name != "count" || list.Type != FormulaType.Truths
+            : predicate.Type != FormulaType.Truth
+        )
             return Fail($"{name} takes a list and a {(name == "map" ? "value" : "truth")} about #, such as {{# > 1}}", at);
         var type = name switch
         {
@@ -305,7 +421,8 @@ internal sealed class FormulaParser(string text)
 
     private static FormulaValue Look(string name, FormulaNode list, FormulaNode? predicate, FormulaScope scope)
     {
-        if (list.Evaluate(scope) is not { Items: { } items }) return FormulaValue.Wrong;
+        if (list.Evaluate(scope) is not { Items: { } items })
+            return FormulaValue.Wrong;
         var outer = scope.Item;
         var found = new List<FormulaValue>();
         foreach (var item in items)
@@ -317,8 +434,10 @@ internal sealed class FormulaParser(string text)
                 scope.Item = outer;
                 return FormulaValue.Wrong;
             }
-            if (name == "map") found.Add(answer);
-            else if (answer.IsTrue) found.Add(item);
+            if (name == "map")
+                found.Add(answer);
+            else if (answer.IsTrue)
+                found.Add(item);
         }
         scope.Item = outer;
         return name switch
@@ -345,26 +464,30 @@ internal sealed class FormulaParser(string text)
         : (one, other) is (FormulaType.Nil, FormulaType.Number) or (FormulaType.Number, FormulaType.Nil) ? FormulaType.Number
         : null;
 
-    private static string Word(FormulaType type) => type switch
-    {
-        FormulaType.Number => "a number",
-        FormulaType.Truth => "a truth",
-        FormulaType.Nil => "nil",
-        _ => "a list",
-    };
+    private static string Word(FormulaType type) =>
+        type switch
+        {
+            FormulaType.Number => "a number",
+            FormulaType.Truth => "a truth",
+            FormulaType.Nil => "nil",
+            _ => "a list",
+        };
 
     private static bool IsNamePart(char letter) => char.IsAsciiLetterOrDigit(letter) || letter == '_';
 
     private void SkipSpace()
     {
-        while (_position < text.Length && text[_position] is ' ' or '\t' or '\r' or '\n') _position++;
+        while (_position < text.Length && text[_position] is ' ' or '\t' or '\r' or '\n')
+            _position++;
     }
 
     private bool Take(char sign)
     {
-        if (_position >= text.Length || text[_position] != sign) return false;
+        if (_position >= text.Length || text[_position] != sign)
+            return false;
         // ?? is an operator of its own.
-        if (sign == '?' && _position + 1 < text.Length && text[_position + 1] == '?') return false;
+        if (sign == '?' && _position + 1 < text.Length && text[_position + 1] == '?')
+            return false;
         _position++;
         return true;
     }
@@ -372,7 +495,8 @@ internal sealed class FormulaParser(string text)
     private bool Expect(char sign)
     {
         SkipSpace();
-        if (Take(sign)) return true;
+        if (Take(sign))
+            return true;
         Fail(_position < text.Length ? $"'{sign}' is expected, not '{text[_position]}'" : $"it ends where '{sign}' is expected");
         return false;
     }

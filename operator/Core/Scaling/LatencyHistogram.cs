@@ -38,14 +38,18 @@ public sealed class LatencyHistogram
     public static LatencyHistogram? TryCreate(IReadOnlyList<double>? bounds, IReadOnlyList<long>? counts, out string reason)
     {
         reason = "";
-        if (bounds is null || counts is null || counts.Count != bounds.Count + 1) reason = "a histogram has a count for each bound, and one of all";
-        else if (bounds.Count > MaxBounds) reason = $"a histogram of more than {MaxBounds} bounds";
+        if (bounds is null || counts is null || counts.Count != bounds.Count + 1)
+            reason = "a histogram has a count for each bound, and one of all";
+        else if (bounds.Count > MaxBounds)
+            reason = $"a histogram of more than {MaxBounds} bounds";
         else
         {
             for (int i = 0; i < counts.Count && reason.Length == 0; i++)
             {
-                if (i < bounds.Count && (!double.IsFinite(bounds[i]) || i > 0 && bounds[i] <= bounds[i - 1])) reason = "a histogram's bounds are finite and rise";
-                else if (counts[i] < (i > 0 ? counts[i - 1] : 0)) reason = "a histogram's counts are cumulative";
+                if (i < bounds.Count && (!double.IsFinite(bounds[i]) || i > 0 && bounds[i] <= bounds[i - 1]))
+                    reason = "a histogram's bounds are finite and rise";
+                else if (counts[i] < (i > 0 ? counts[i - 1] : 0))
+                    reason = "a histogram's counts are cumulative";
             }
         }
         return reason.Length > 0 ? null : new([.. bounds!], [.. counts!]);
@@ -59,10 +63,12 @@ public sealed class LatencyHistogram
     {
         var bounds = new List<double>(_bounds.Length);
         var counts = new List<long>(_counts.Length);
-        for (int i = 0, j = 0; i < _bounds.Length && j < other._bounds.Length;)
+        for (int i = 0, j = 0; i < _bounds.Length && j < other._bounds.Length; )
         {
-            if (_bounds[i] < other._bounds[j]) i++;
-            else if (_bounds[i] > other._bounds[j]) j++;
+            if (_bounds[i] < other._bounds[j])
+                i++;
+            else if (_bounds[i] > other._bounds[j])
+                j++;
             else
             {
                 bounds.Add(_bounds[i]);
@@ -71,7 +77,9 @@ public sealed class LatencyHistogram
         }
         counts.Add(Sum(Count, other.Count));
         // Without observations, the other's bounds say nothing against ours.
-        return other.Count == 0 && other._bounds.Length == 0 ? this : Count == 0 && _bounds.Length == 0 ? other : new([.. bounds], [.. counts]);
+        return other.Count == 0 && other._bounds.Length == 0 ? this
+            : Count == 0 && _bounds.Length == 0 ? other
+            : new([.. bounds], [.. counts]);
     }
 
     /// <summary>
@@ -80,11 +88,13 @@ public sealed class LatencyHistogram
     /// </summary>
     public LatencyHistogram Since(LatencyHistogram earlier)
     {
-        if (!_bounds.AsSpan().SequenceEqual(earlier._bounds)) return this;
+        if (!_bounds.AsSpan().SequenceEqual(earlier._bounds))
+            return this;
         var counts = new long[_counts.Length];
         for (int i = 0; i < counts.Length; i++)
         {
-            if (_counts[i] < earlier._counts[i]) return this;
+            if (_counts[i] < earlier._counts[i])
+                return this;
             // A page may be written while a request ends: a bucket that is ahead of the next drags that along, as Prometheus does it.
             counts[i] = Math.Max(i > 0 ? counts[i - 1] : 0, _counts[i] - earlier._counts[i]);
         }
@@ -94,9 +104,11 @@ public sealed class LatencyHistogram
     /// <summary>Any of the counters is less than it was, or stands under other bounds: they began anew.</summary>
     public bool BeganAnewSince(LatencyHistogram earlier)
     {
-        if (!_bounds.AsSpan().SequenceEqual(earlier._bounds)) return true;
+        if (!_bounds.AsSpan().SequenceEqual(earlier._bounds))
+            return true;
         for (int i = 0; i < _counts.Length; i++)
-            if (_counts[i] < earlier._counts[i]) return true;
+            if (_counts[i] < earlier._counts[i])
+                return true;
         return false;
     }
 
@@ -106,12 +118,16 @@ public sealed class LatencyHistogram
     /// </summary>
     public double? Quantile(double q)
     {
-        if (Count == 0 || _bounds.Length == 0 || !(q is >= 0 and <= 1)) return null;
+        if (Count == 0 || _bounds.Length == 0 || !(q is >= 0 and <= 1))
+            return null;
         double rank = q * Count;
         int bucket = 0;
-        while (bucket < _bounds.Length && _counts[bucket] < rank) bucket++;
-        if (bucket == _bounds.Length) return _bounds[^1];
-        if (bucket == 0 && _bounds[0] <= 0) return _bounds[0];
+        while (bucket < _bounds.Length && _counts[bucket] < rank)
+            bucket++;
+        if (bucket == _bounds.Length)
+            return _bounds[^1];
+        if (bucket == 0 && _bounds[0] <= 0)
+            return _bounds[0];
         double start = bucket == 0 ? 0 : _bounds[bucket - 1];
         long before = bucket == 0 ? 0 : _counts[bucket - 1];
         long within = _counts[bucket] - before;

@@ -15,8 +15,10 @@ public static class MoneyCaps
     /// <summary>Null where it has none.</summary>
     public static MoneyCap? OfCostCap(ScalerSnapshot scaler)
     {
-        if (scaler.Terms.CostCap is not { } most) return null;
-        if (scaler.Prices.Within(most, Math.Max(scaler.Terms.Max, scaler.Replicas)) is not { } replicas) return Hold(CostCap, scaler, "nothing tells what a replica costs, so none is added");
+        if (scaler.Terms.CostCap is not { } most)
+            return null;
+        if (scaler.Prices.Within(most, Math.Max(scaler.Terms.Max, scaler.Replicas)) is not { } replicas)
+            return Hold(CostCap, scaler, "nothing tells what a replica costs, so none is added");
         return new(CostCap, replicas, replicas, most, $"costCap is {most} {scaler.Currency}/h, {Each(scaler)}");
     }
 
@@ -28,43 +30,57 @@ public static class MoneyCaps
     }
 
     /// <summary>
-    /// What a budget's room carries for each of its scalers. Nobody is let grow on money that another one still holds above what it may have:
-    /// so together they never cost more than the room, whatever is written first.
+    /// What a budget's room carries for each of its scalers. Nobody is let grow on money that another one still holds above what it may
+    /// have: so together they never cost more than the room, whatever is written first.
     /// </summary>
     public static IReadOnlyDictionary<string, MoneyCap> OfBudget(string budget, ScalingRoom room, IReadOnlyList<MoneyAsker> askers)
     {
         var caps = new Dictionary<string, MoneyCap>(StringComparer.Ordinal);
-        RoomClaim ClaimOf(MoneyAsker asker, int least) => new()
-        {
-            Key = asker.Key,
-            Weight = asker.Scaler.Terms.Weight,
-            Floor = asker.Scaler.Terms.Min,
-            // What nobody knows the price of is neither started nor stopped.
-            Least = asker.Scaler.Prices.Of(Math.Max(asker.Scaler.Replicas, asker.Scaler.Terms.Min) + 1) is null ? asker.Scaler.Replicas : least,
-            Wanted = asker.Demand.Wanted,
-            Has = asker.Scaler.Replicas,
-            Max = asker.Scaler.Terms.Max,
-            Prices = asker.Scaler.Prices,
-        };
+        RoomClaim ClaimOf(MoneyAsker asker, int least) =>
+            new()
+            {
+                Key = asker.Key,
+                Weight = asker.Scaler.Terms.Weight,
+                Floor = asker.Scaler.Terms.Min,
+                // What nobody knows the price of is neither started nor stopped.
+                Least = asker.Scaler.Prices.Of(Math.Max(asker.Scaler.Replicas, asker.Scaler.Terms.Min) + 1) is null
+                    ? asker.Scaler.Replicas
+                    : least,
+                Wanted = asker.Demand.Wanted,
+                Has = asker.Scaler.Replicas,
+                Max = asker.Scaler.Terms.Max,
+                Prices = asker.Scaler.Prices,
+            };
         var fair = RoomShare.Divide(room.PerHour, [.. askers.Select(asker => ClaimOf(asker, 0))]);
         var held = askers.Select((asker, i) => asker.Scaler.Replicas > fair[i].Replicas ? asker.Scaler.Replicas : 0).ToArray();
-        var now = held.All(replicas => replicas == 0) ? fair : RoomShare.Divide(room.PerHour, [.. askers.Select((asker, i) => ClaimOf(asker, held[i]))]);
+        var now = held.All(replicas => replicas == 0)
+            ? fair
+            : RoomShare.Divide(room.PerHour, [.. askers.Select((asker, i) => ClaimOf(asker, held[i]))]);
         for (var i = 0; i < askers.Count; i++)
         {
             var scaler = askers[i].Scaler;
             var unknown = scaler.Prices.Of(fair[i].Affordable + 1) is null && fair[i].Affordable < scaler.Terms.Max;
             var among = askers.Count == 1 ? "" : $", shared with {askers.Count - 1} other scaler{(askers.Count == 2 ? "" : "s")}";
-            caps[askers[i].Key] = new(budget, fair[i].Affordable, now[i].Affordable, fair[i].PerHour,
+            caps[askers[i].Key] = new(
+                budget,
+                fair[i].Affordable,
+                now[i].Affordable,
+                fair[i].PerHour,
                 unknown ? "nothing tells what a replica costs, so none is added"
-                : room.Free <= Amount.Zero ? $"budget {budget} has nothing left above the floors"
-                : $"budget {budget} has {room.Free.ToShortString()} {scaler.Currency} for replicas above the floors, {room.PerHour}/h over the {GoDuration.Format(Rounded(room.Until))} to its window's end{among}, {Each(scaler)}");
+                    : room.Free <= Amount.Zero ? $"budget {budget} has nothing left above the floors"
+                    : $"budget {budget} has {room.Free.ToShortString()} {scaler.Currency} for replicas above the floors, {room.PerHour}/h over the {GoDuration.Format(Rounded(room.Until))} to its window's end{among}, {Each(scaler)}"
+            );
         }
         return caps;
     }
 
     private static string Each(ScalerSnapshot scaler) =>
-        scaler.Prices is { Live: > 0 } prices ? $"a replica costs {prices.Of(1)}" : scaler.Prices.Next is { } next ? $"a replica costs {next}" : "a replica's price is not known";
+        scaler.Prices is { Live: > 0 } prices ? $"a replica costs {prices.Of(1)}"
+        : scaler.Prices.Next is { } next ? $"a replica costs {next}"
+        : "a replica's price is not known";
 
     private static TimeSpan Rounded(TimeSpan time) =>
-        time >= TimeSpan.FromHours(1) ? TimeSpan.FromMinutes(Math.Floor(time.TotalMinutes)) : TimeSpan.FromSeconds(Math.Floor(time.TotalSeconds));
+        time >= TimeSpan.FromHours(1)
+            ? TimeSpan.FromMinutes(Math.Floor(time.TotalMinutes))
+            : TimeSpan.FromSeconds(Math.Floor(time.TotalSeconds));
 }

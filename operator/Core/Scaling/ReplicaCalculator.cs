@@ -16,29 +16,43 @@ public static class ReplicaCalculator
 {
     /// <summary>
     /// A metric that each replica has a value of: desired = ceil(replicas × average ÷ target). Replicas that have not started count as
-    /// nothing when more are wanted; those whose value is missing count as nothing then, and as the target when fewer are. Null where no replica has a value.
+    /// nothing when more are wanted; those whose value is missing count as nothing then, and as the target when fewer are. Null where no
+    /// replica has a value.
     /// </summary>
-    public static int? PerReplica(int current, long target, IReadOnlyDictionary<string, long> values, IReadOnlyList<ReplicaState> replicas, ScalingBehavior behavior)
+    public static int? PerReplica(
+        int current,
+        long target,
+        IReadOnlyDictionary<string, long> values,
+        IReadOnlyList<ReplicaState> replicas,
+        ScalingBehavior behavior
+    )
     {
         var counted = new Dictionary<string, long>(StringComparer.Ordinal);
-        int ready = 0, pending = 0, missing = 0;
+        int ready = 0,
+            pending = 0,
+            missing = 0;
         foreach (var replica in replicas)
         {
-            if (replica.Leaving) continue;
-            if (replica.Pending) pending++;
-            else if (!values.TryGetValue(replica.Key, out var value)) missing++;
+            if (replica.Leaving)
+                continue;
+            if (replica.Pending)
+                pending++;
+            else if (!values.TryGetValue(replica.Key, out var value))
+                missing++;
             else
             {
                 counted[replica.Key] = value;
                 ready++;
             }
         }
-        if (counted.Count == 0) return null;
+        if (counted.Count == 0)
+            return null;
 
         var total = Sum(counted.Values);
         var ratio = Ratio(total, counted.Count, target);
         var upWithPending = pending > 0 && ratio > 1;
-        if (!upWithPending && missing == 0) return IsWithin(ratio, behavior) ? current : Ceiling(ratio * ready);
+        if (!upWithPending && missing == 0)
+            return IsWithin(ratio, behavior) ? current : Ceiling(ratio * ready);
 
         long count = counted.Count;
         if (missing > 0 && ratio < 1)
@@ -46,10 +60,13 @@ public static class ReplicaCalculator
             total = Saturated(total + (Int128)target * missing);
             count += missing;
         }
-        else if (missing > 0 && ratio > 1) count += missing;
-        if (upWithPending) count += pending;
+        else if (missing > 0 && ratio > 1)
+            count += missing;
+        if (upWithPending)
+            count += pending;
         var again = Ratio(total, count, target);
-        if (IsWithin(again, behavior) || ratio < 1 && again > 1 || ratio > 1 && again < 1) return current;
+        if (IsWithin(again, behavior) || ratio < 1 && again > 1 || ratio > 1 && again < 1)
+            return current;
         var desired = Ceiling(again * count);
         return again < 1 && desired > current || again > 1 && desired < current ? current : desired;
     }
@@ -62,31 +79,45 @@ public static class ReplicaCalculator
     public static int Shared(int actual, long value, long target, ScalingBehavior behavior) =>
         IsWithin(value / (target * (double)actual), behavior) ? actual : Ceiling(value / (double)target);
 
-    /// <summary>A metric that is what it is however many replicas there are (<c>Value</c>): desired = ceil(ready replicas × value ÷ target). Null where it is off target and no replica is known.</summary>
+    /// <summary>
+    /// A metric that is what it is however many replicas there are (<c>Value</c>): desired = ceil(ready replicas × value ÷ target). Null
+    /// where it is off target and no replica is known.
+    /// </summary>
     public static int? Whole(int current, long value, long target, IReadOnlyList<ReplicaState> replicas, ScalingBehavior behavior)
     {
         var ratio = value / (double)target;
-        if (current == 0) return Ceiling(ratio);
-        if (IsWithin(ratio, behavior)) return current;
+        if (current == 0)
+            return Ceiling(ratio);
+        if (IsWithin(ratio, behavior))
+            return current;
         return replicas.Count == 0 ? null : Ceiling(ratio * replicas.Count(replica => replica.Ready));
     }
 
-    /// <summary>A figure in milli-units, rounded up as Kubernetes's quantities are: what is more than nothing is never made nothing.</summary>
+    /// <summary>
+    /// A figure in milli-units, rounded up as Kubernetes's quantities are: what is more than nothing is never made nothing.
+    /// </summary>
     public static long Milli(double value) =>
-        !(value > 0) ? 0 : value >= 1e15 ? (long)1e18 : Math.Max(1, (long)decimal.Ceiling(decimal.Round((decimal)value, 6) * 1000m));
+        !(value > 0) ? 0
+        : value >= 1e15 ? (long)1e18
+        : Math.Max(1, (long)decimal.Ceiling(decimal.Round((decimal)value, 6) * 1000m));
 
-    private static bool IsWithin(double ratio, ScalingBehavior behavior) => 1 - behavior.Down.Tolerance <= ratio && ratio <= 1 + behavior.Up.Tolerance;
+    private static bool IsWithin(double ratio, ScalingBehavior behavior) =>
+        1 - behavior.Down.Tolerance <= ratio && ratio <= 1 + behavior.Up.Tolerance;
 
     private static double Ratio(long total, long count, long target) => total / count / (double)target;
 
     private static long Sum(IEnumerable<long> values)
     {
         Int128 sum = 0;
-        foreach (var value in values) sum += value;
+        foreach (var value in values)
+            sum += value;
         return Saturated(sum);
     }
 
     private static long Saturated(Int128 value) => value > long.MaxValue ? long.MaxValue : (long)value;
 
-    private static int Ceiling(double value) => !(value > 0) ? 0 : value >= int.MaxValue ? int.MaxValue : (int)Math.Ceiling(value);
+    private static int Ceiling(double value) =>
+        !(value > 0) ? 0
+        : value >= int.MaxValue ? int.MaxValue
+        : (int)Math.Ceiling(value);
 }

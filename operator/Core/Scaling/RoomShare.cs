@@ -37,7 +37,8 @@ public sealed record RoomGrant(string Key, int Replicas, int Affordable, HourlyC
 /// <summary>
 /// Divides what a budget has for scaling among its scalers: replica by replica, each to the one that has least of it by weight, as long as
 /// that replica's price fits what is left. So nobody gets more than he wants, what one does not want goes to the others, and
-/// together they never cost more than the room (Bertsekas, Gallager: Data Networks, 6.5.2, max-min fair shares, here weighted and of whole replicas).
+/// together they never cost more than the room (Bertsekas, Gallager: Data Networks, 6.5.2, max-min fair shares, here weighted and of whole
+/// replicas).
 /// </summary>
 public static class RoomShare
 {
@@ -48,36 +49,49 @@ public static class RoomShare
         {
             // A little more or less of the room may turn the order over, and a replica that is started again costs more than it is worth.
             var kept = Fill(room.NanoPerHour, claims, keep: true);
-            if (IsFairEnough(claims, kept.Replicas, shares.Replicas)) shares = kept;
+            if (IsFairEnough(claims, kept.Replicas, shares.Replicas))
+                shares = kept;
         }
         var grants = new RoomGrant[claims.Count];
         for (var i = 0; i < claims.Count; i++)
         {
             var (claim, most) = (claims[i], shares.Replicas[i]);
-            if (shares.Left > 0 && claim.Prices.Of(most) is { } cost && claim.Prices.Within(cost + new HourlyCost(shares.Left), Math.Max(most, claim.Max)) is { } within) most = Math.Max(most, within);
+            if (
+                shares.Left > 0
+                && claim.Prices.Of(most) is { } cost
+                && claim.Prices.Within(cost + new HourlyCost(shares.Left), Math.Max(most, claim.Max)) is { } within
+            )
+                most = Math.Max(most, within);
             grants[i] = new(claim.Key, shares.Replicas[i], most, claim.Prices.Of(most));
         }
         return grants;
     }
 
     /// <summary>
-    /// Nobody lacks more than two replicas' price, and nobody is left at his floor who could have a replica for what others hold beyond what
-    /// it would then have. A division made afresh never leaves anyone so: whoever found too little left found it before they took theirs.
+    /// Nobody lacks more than two replicas' price, and nobody is left at his floor who could have a replica for what others hold beyond
+    /// what it would then have. A division made afresh never leaves anyone so: whoever found too little left found it before they took
+    /// theirs.
     /// </summary>
     private static bool IsFairEnough(IReadOnlyList<RoomClaim> claims, int[] kept, int[] fair)
     {
         var all = Enumerable.Range(0, claims.Count).ToArray();
         var lacking = all.Where(i => kept[i] < fair[i]).ToArray();
         var dearest = all.Max(i => Math.Max(Step(claims[i], fair[i]) ?? 0, Step(claims[i], Math.Max(claims[i].Floor, fair[i] - 1)) ?? 0));
-        if (lacking.Any(i => (AboveFloor(claims[i], fair[i]) ?? 0) - (AboveFloor(claims[i], kept[i]) ?? 0) > 2 * dearest)) return false;
-        return !lacking.Any(i => AboveFloor(claims[i], kept[i]) is null or 0 && Step(claims[i], kept[i]) <= all.Where(j => kept[j] > fair[j]).Sum(j => Beyond(claims[j], kept[j], Share(claims[i], kept[i] + 1))));
+        if (lacking.Any(i => (AboveFloor(claims[i], fair[i]) ?? 0) - (AboveFloor(claims[i], kept[i]) ?? 0) > 2 * dearest))
+            return false;
+        return !lacking.Any(i =>
+            AboveFloor(claims[i], kept[i]) is null or 0
+            && Step(claims[i], kept[i])
+                <= all.Where(j => kept[j] > fair[j]).Sum(j => Beyond(claims[j], kept[j], Share(claims[i], kept[i] + 1)))
+        );
     }
 
     /// <summary>What it holds that is more than such a share.</summary>
     private static long Beyond(RoomClaim claim, int replicas, decimal share)
     {
         var within = replicas;
-        while (within > Math.Max(claim.Floor, claim.Least) && Share(claim, within) > share) within--;
+        while (within > Math.Max(claim.Floor, claim.Least) && Share(claim, within) > share)
+            within--;
         return (AboveFloor(claim, replicas) ?? 0) - (AboveFloor(claim, within) ?? 0);
     }
 
@@ -88,18 +102,26 @@ public static class RoomShare
     {
         var left = room;
         var had = new int[claims.Count];
-        var queue = new PriorityQueue<int, (bool IsNew, decimal Share, string Key)>(Comparer<(bool IsNew, decimal Share, string Key)>.Create((one, other) =>
-            one.IsNew != other.IsNew ? one.IsNew.CompareTo(other.IsNew) : one.Share != other.Share ? one.Share.CompareTo(other.Share) : string.CompareOrdinal(one.Key, other.Key)));
+        var queue = new PriorityQueue<int, (bool IsNew, decimal Share, string Key)>(
+            Comparer<(bool IsNew, decimal Share, string Key)>.Create(
+                (one, other) =>
+                    one.IsNew != other.IsNew ? one.IsNew.CompareTo(other.IsNew)
+                    : one.Share != other.Share ? one.Share.CompareTo(other.Share)
+                    : string.CompareOrdinal(one.Key, other.Key)
+            )
+        );
         for (var i = 0; i < claims.Count; i++)
         {
             had[i] = Math.Max(claims[i].Floor, claims[i].Least);
-            if (AboveFloor(claims[i], had[i]) is { } cost) left -= cost;
+            if (AboveFloor(claims[i], had[i]) is { } cost)
+                left -= cost;
             Ask(i);
         }
         while (queue.TryDequeue(out var next, out _))
         {
             // One whose price nobody knows is not started: it could cost anything.
-            if (Step(claims[next], had[next]) is not { } price || price > left) continue;
+            if (Step(claims[next], had[next]) is not { } price || price > left)
+                continue;
             left -= price;
             had[next]++;
             Ask(next);
@@ -117,7 +139,9 @@ public static class RoomShare
     private static decimal Share(RoomClaim claim, int replicas) => (AboveFloor(claim, replicas) ?? 0) / (decimal)Math.Max(1, claim.Weight);
 
     private static long? AboveFloor(RoomClaim claim, int replicas) =>
-        claim.Prices.Of(replicas) is { } all && claim.Prices.Of(claim.Floor) is { } floor ? Math.Max(0, all.NanoPerHour - floor.NanoPerHour) : null;
+        claim.Prices.Of(replicas) is { } all && claim.Prices.Of(claim.Floor) is { } floor
+            ? Math.Max(0, all.NanoPerHour - floor.NanoPerHour)
+            : null;
 
     private static long? Step(RoomClaim claim, int replicas) =>
         AboveFloor(claim, replicas + 1) is { } next && AboveFloor(claim, replicas) is { } now ? next - now : null;

@@ -17,19 +17,51 @@ public static class ScalerDecider
         var cap = caps.MinBy(one => one.Replicas);
         var affordable = cap is null ? (int?)null : Math.Max(cap.Replicas, terms.Min);
         var desired = Math.Min(demand.Desired, affordable ?? int.MaxValue);
-        if (desired > scaler.Replicas && caps.Count > 0) desired = Math.Min(desired, Math.Max(Math.Max(scaler.Replicas, terms.Min), caps.Min(one => one.AtOnce)));
+        if (desired > scaler.Replicas && caps.Count > 0)
+            desired = Math.Min(desired, Math.Max(Math.Max(scaler.Replicas, terms.Min), caps.Min(one => one.AtOnce)));
         var memory = Watched(scaler, demand.Memory, out var contested);
         var capped = affordable < demand.Wanted;
-        var missing = capped && scaler.Prices.Of(demand.Wanted) is { } whole && scaler.Prices.Of(affordable!.Value) is { } part ? new HourlyCost(Math.Max(0, whole.NanoPerHour - part.NanoPerHour)) : (HourlyCost?)null;
+        var missing =
+            capped && scaler.Prices.Of(demand.Wanted) is { } whole && scaler.Prices.Of(affordable!.Value) is { } part
+                ? new HourlyCost(Math.Max(0, whole.NanoPerHour - part.NanoPerHour))
+                : (HourlyCost?)null;
 
-        var hold = scaler.ParkedBy is { } budget ? (Reasons.ParkedByBudget, $"Budget {budget} has parked {scaler.Target}: it is scaled again when that budget gives it back.")
-            : scaler.ScaledBy is { } contender && contested ? (Reasons.Contested, $"{Begun(contender)}, and someone else keeps setting its maximum; Bursar lowers it again every 5 minutes. {Demanded(demand)}")
-            : scaler.ScaledBy is { } owner ? (capped ? Reasons.CostCapped : Reasons.ScaledByOwner, capped ? $"{Capped(scaler, demand, cap!, affordable!.Value, missing)} {Begun(owner)}: its maximum is lowered." : $"{Begun(owner)}: {(affordable is { } most ? $"the money carries {most}" : "no money limits it")}.")
+        var hold =
+            scaler.ParkedBy is { } budget
+                ? (
+                    Reasons.ParkedByBudget,
+                    $"Budget {budget} has parked {scaler.Target}: it is scaled again when that budget gives it back."
+                )
+            : scaler.ScaledBy is { } contender && contested
+                ? (
+                    Reasons.Contested,
+                    $"{Begun(contender)}, and someone else keeps setting its maximum; Bursar lowers it again every 5 minutes. {Demanded(demand)}"
+                )
+            : scaler.ScaledBy is { } owner
+                ? (
+                    capped ? Reasons.CostCapped : Reasons.ScaledByOwner,
+                    capped
+                        ? $"{Capped(scaler, demand, cap!, affordable!.Value, missing)} {Begun(owner)}: its maximum is lowered."
+                        : $"{Begun(owner)}: {(affordable is { } most ? $"the money carries {most}" : "no money limits it")}."
+                )
             : terms.Triggers.Count == 0 ? (Reasons.NoTriggers, $"It has no triggers, and nobody else scales {scaler.Target}.")
-            : scaler.SwitchedToObserve ? (Reasons.Observing, $"The cluster's switch says observe: {scaler.Target} stays at {Count(scaler.Replicas)}. {Demanded(demand)}")
-            : contested ? (Reasons.Contested, $"Someone else keeps scaling {scaler.Target}, now to {Count(scaler.Replicas)}; Bursar tries again every 5 minutes. {Demanded(demand)}")
+            : scaler.SwitchedToObserve
+                ? (
+                    Reasons.Observing,
+                    $"The cluster's switch says observe: {scaler.Target} stays at {Count(scaler.Replicas)}. {Demanded(demand)}"
+                )
+            : contested
+                ? (
+                    Reasons.Contested,
+                    $"Someone else keeps scaling {scaler.Target}, now to {Count(scaler.Replicas)}; Bursar tries again every 5 minutes. {Demanded(demand)}"
+                )
             : ((string Reason, string Sentence)?)null;
-        var (reason, sentence) = hold ?? (capped ? (Reasons.CostCapped, Capped(scaler, demand, cap!, affordable!.Value, missing)) : (demand.Reason, Plain(scaler, demand, desired)));
+        var (reason, sentence) = hold
+            ?? (
+                capped
+                    ? (Reasons.CostCapped, Capped(scaler, demand, cap!, affordable!.Value, missing))
+                    : (demand.Reason, Plain(scaler, demand, desired))
+            );
 
         return new()
         {
@@ -54,45 +86,73 @@ public static class ScalerDecider
     private static ScalerMemory Watched(ScalerSnapshot scaler, ScalerMemory memory, out bool contested)
     {
         // What a budget parked, or its own autoscaler scales, nobody undoes; that one's maximum is watched where it is written.
-        if (scaler.ParkedBy is not null || scaler.ScaledBy is not null) memory = memory with { Written = null, Seen = false };
+        if (scaler.ParkedBy is not null || scaler.ScaledBy is not null)
+            memory = memory with { Written = null, Seen = false };
         else if (memory.Written is { } written)
         {
-            if (scaler.Replicas == written) memory = memory with { Seen = true };
-            else if (memory.Seen) memory = memory.WithUndone(scaler.Now);
+            if (scaler.Replicas == written)
+                memory = memory with { Seen = true };
+            else if (memory.Seen)
+                memory = memory.WithUndone(scaler.Now);
         }
         var recent = memory.Undone.Where(at => scaler.Now - at <= ScalerMemory.ContestWindow).ToArray();
         contested = recent.Length >= 2 && scaler.Now - recent[^1] < ContestRetry;
         return memory;
     }
 
-    private static ConditionValue[] Judge(ScalerSnapshot scaler, ScalerDemand demand, MoneyCap? cap, bool capped, string reason, string sentence, bool contested)
+    private static ConditionValue[] Judge(
+        ScalerSnapshot scaler,
+        ScalerDemand demand,
+        MoneyCap? cap,
+        bool capped,
+        string reason,
+        string sentence,
+        bool contested
+    )
     {
         var conditions = new List<ConditionValue>
         {
             reason == Reasons.NoTriggers ? new("Ready", false, reason, sentence)
-                : scaler.BudgetProblem is { } problem ? new("Ready", false, Reasons.BudgetNotFound, $"{Begun(problem)}: no replicas are added.")
-                : demand.Error is { } error && scaler.ScaledBy is null ? new("Ready", false, Reasons.MetricsUnavailable, $"{scaler.Target} stays at {Count(scaler.Replicas)} or more: {error}.")
-                : new("Ready", reason == Reasons.AwaitingMetrics ? null : true, reason, sentence),
-            new("Active", demand.IsActive, demand.IsActive ? "TriggerActive" : "NoTriggerActive", demand.IsActive ? "At least one trigger is active." : "No trigger is active."),
-            capped ? new("Affordable", false, Reasons.CostCapped, sentence)
-                : new("Affordable", true, cap is null ? "NoCap" : "WithinCap", cap is null ? "No budget and no costCap limits it." : $"{Begun(cap.Why)}."),
+            : scaler.BudgetProblem is { } problem ? new("Ready", false, Reasons.BudgetNotFound, $"{Begun(problem)}: no replicas are added.")
+            : demand.Error is { } error && scaler.ScaledBy is null
+                ? new("Ready", false, Reasons.MetricsUnavailable, $"{scaler.Target} stays at {Count(scaler.Replicas)} or more: {error}.")
+            : new("Ready", reason == Reasons.AwaitingMetrics ? null : true, reason, sentence),
+            new(
+                "Active",
+                demand.IsActive,
+                demand.IsActive ? "TriggerActive" : "NoTriggerActive",
+                demand.IsActive ? "At least one trigger is active." : "No trigger is active."
+            ),
+            capped
+                ? new("Affordable", false, Reasons.CostCapped, sentence)
+                : new(
+                    "Affordable",
+                    true,
+                    cap is null ? "NoCap" : "WithinCap",
+                    cap is null ? "No budget and no costCap limits it." : $"{Begun(cap.Why)}."
+                ),
             demand.Triggers.FirstOrDefault(trigger => trigger.FellBack) is { } fallen
                 ? new("Fallback", true, Reasons.FallbackActive, $"{fallen.Name} fails ({fallen.Error}): the fallback stands in.")
                 : new("Fallback", false, "NoFallback", "No trigger falls back."),
         };
-        if (contested) conditions.Add(new("Contested", true, Reasons.Contested, sentence));
+        if (contested)
+            conditions.Add(new("Contested", true, Reasons.Contested, sentence));
         return [.. conditions];
     }
 
     private static string Capped(ScalerSnapshot scaler, ScalerDemand demand, MoneyCap cap, int affordable, HourlyCost? missing)
     {
         var gap = demand.Wanted - affordable;
-        var price = missing is { } more ? $"the {(gap == 1 ? "missing one" : $"{gap} missing")} would cost {more} {scaler.Currency}/h more" : $"what the {(gap == 1 ? "missing one" : $"{gap} missing")} would cost is not known";
+        var price = missing is { } more
+            ? $"the {(gap == 1 ? "missing one" : $"{gap} missing")} would cost {more} {scaler.Currency}/h more"
+            : $"what the {(gap == 1 ? "missing one" : $"{gap} missing")} would cost is not known";
         return $"Demand asks for {Count(demand.Wanted)} of {scaler.Target} ({demand.Why}), the money carries {affordable}: {cap.Why}; {price}.";
     }
 
     private static string Plain(ScalerSnapshot scaler, ScalerDemand demand, int desired) =>
-        desired == scaler.Replicas ? $"{scaler.Target} stays at {Count(desired)}: {demand.Why}." : $"{scaler.Target} goes from {scaler.Replicas} to {Count(desired)}: {demand.Why}.";
+        desired == scaler.Replicas
+            ? $"{scaler.Target} stays at {Count(desired)}: {demand.Why}."
+            : $"{scaler.Target} goes from {scaler.Replicas} to {Count(desired)}: {demand.Why}.";
 
     private static string Demanded(ScalerDemand demand) => $"Demand asks for {Count(demand.Wanted)} ({demand.Why}).";
 

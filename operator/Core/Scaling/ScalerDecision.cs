@@ -51,4 +51,13 @@ public sealed record ScalerDecision
 }
 
 /// <summary>What one trigger said.</summary>
-public sealed record TriggerVerdict(string Name, TriggerType Type, double? Value, double Target, bool IsActive, int? Replicas, string? Error, bool FellBack);
+public sealed record TriggerVerdict(
+    string Name,
+    TriggerType Type,
+    double? Value,
+    double Target,
+    bool IsActive,
+    int? Replicas,
+    string? Error,
+    bool FellBack
+);

@@ -34,7 +34,8 @@ public sealed record ScalerDemand
         var terms = scaler.Terms;
         var failing = Failing(scaler);
         var verdicts = new TriggerVerdict[terms.Triggers.Count];
-        for (var i = 0; i < verdicts.Length; i++) verdicts[i] = Judge(scaler, i, failing);
+        for (var i = 0; i < verdicts.Length; i++)
+            verdicts[i] = Judge(scaler, i, failing);
         var composite = terms.Modifiers is { } modifiers ? Composite(scaler, modifiers, verdicts) : null;
         var isActive = composite is { } one ? one.IsActive : verdicts.Any(verdict => verdict.IsActive);
         var memory = scaler.Memory with { FailingSince = failing, ActiveAt = isActive ? scaler.Now : scaler.Memory.ActiveAt };
@@ -43,35 +44,53 @@ public sealed record ScalerDemand
         var grows = demand.Wanted > scaler.Replicas;
         return demand with
         {
-            Memory = demand.Memory with { DemandSince = !grows ? null : scaler.Memory.DemandSince ?? scaler.Readings.Max(reading => reading.At) ?? scaler.Now },
+            Memory = demand.Memory with
+            {
+                DemandSince = !grows ? null : scaler.Memory.DemandSince ?? scaler.Readings.Max(reading => reading.At) ?? scaler.Now,
+            },
         };
     }
 
-    private static ScalerDemand Decide(ScalerSnapshot scaler, IReadOnlyList<TriggerVerdict> metrics, IReadOnlyList<TriggerVerdict> verdicts, bool isActive, ScalerMemory memory)
+    private static ScalerDemand Decide(
+        ScalerSnapshot scaler,
+        IReadOnlyList<TriggerVerdict> metrics,
+        IReadOnlyList<TriggerVerdict> verdicts,
+        bool isActive,
+        ScalerMemory memory
+    )
     {
         var terms = scaler.Terms;
-        ScalerDemand Say(int desired, int wanted, string reason, string why, string? error = null) => new()
-        {
-            Desired = desired,
-            Wanted = wanted,
-            Reason = reason,
-            Why = why,
-            IsActive = isActive,
-            Triggers = verdicts,
-            Memory = memory,
-            Error = error,
-        };
+        ScalerDemand Say(int desired, int wanted, string reason, string why, string? error = null) =>
+            new()
+            {
+                Desired = desired,
+                Wanted = wanted,
+                Reason = reason,
+                Why = why,
+                IsActive = isActive,
+                Triggers = verdicts,
+                Memory = memory,
+                Error = error,
+            };
 
         var error = metrics.FirstOrDefault(metric => metric.Error is not null);
         var awake = Math.Max(terms.Min, 1);
         var rest = terms.Rest;
         // Without anything that could wake it, one replica stays: else it would sleep for ever.
         var sleepless = rest == 0 && terms.Triggers.All(trigger => trigger.IsOfReplicas);
-        if (sleepless) rest = 1;
-        if (scaler.Replicas < rest) return Say(rest, rest, sleepless ? Reasons.NothingWakesIt : HorizontalScaler.TooFewReplicas, sleepless ? "nothing could wake it from zero" : $"the minimum is {rest}");
+        if (sleepless)
+            rest = 1;
+        if (scaler.Replicas < rest)
+            return Say(
+                rest,
+                rest,
+                sleepless ? Reasons.NothingWakesIt : HorizontalScaler.TooFewReplicas,
+                sleepless ? "nothing could wake it from zero" : $"the minimum is {rest}"
+            );
         if (scaler.Replicas == 0)
         {
-            if (isActive) return Say(awake, awake, Reasons.WokenUp, $"{Active(metrics)}");
+            if (isActive)
+                return Say(awake, awake, Reasons.WokenUp, $"{Active(metrics)}");
             return error is not null
                 ? Say(0, 0, Reasons.MetricsUnavailable, $"{error.Name}: {error.Error}", $"{error.Name}: {error.Error}")
                 : Say(0, 0, Reasons.Resting, "no trigger is active");
@@ -79,37 +98,83 @@ public sealed record ScalerDemand
 
         if (!isActive && rest < awake && error is null && metrics.All(metric => metric.Value is not null))
         {
-            if (scaler.Replicas == rest) return Say(rest, rest, Reasons.Resting, "no trigger is active");
+            if (scaler.Replicas == rest)
+                return Say(rest, rest, Reasons.Resting, "no trigger is active");
             // It goes to rest as a whole, and not while that would take something from anybody.
-            var keeps = scaler.IsRollingOut ? "a rollout is under way" : scaler.IsLoading ? "a replica is still starting" : scaler.InFlight ? "requests are in flight" : null;
+            var keeps =
+                scaler.IsRollingOut ? "a rollout is under way"
+                : scaler.IsLoading ? "a replica is still starting"
+                : scaler.InFlight ? "requests are in flight"
+                : null;
             var since = memory.ActiveAt is { } active ? active + terms.Cooldown : scaler.CreatedAt + terms.InitialCooldown;
-            if (scaler.CreatedAt + terms.InitialCooldown > since) since = scaler.CreatedAt + terms.InitialCooldown;
-            if (keeps is null && scaler.Now >= since) return Say(rest, rest, Reasons.Resting, memory.ActiveAt is null ? "no trigger is active" : $"no trigger was active for {Text.GoDuration.Format(terms.Cooldown)}");
+            if (scaler.CreatedAt + terms.InitialCooldown > since)
+                since = scaler.CreatedAt + terms.InitialCooldown;
+            if (keeps is null && scaler.Now >= since)
+                return Say(
+                    rest,
+                    rest,
+                    Reasons.Resting,
+                    memory.ActiveAt is null ? "no trigger is active" : $"no trigger was active for {Text.GoDuration.Format(terms.Cooldown)}"
+                );
             var step = Step(scaler, metrics, Math.Min(awake, scaler.Replicas), memory);
             memory = memory with { History = step.History };
-            return Say(step.Desired, step.Wanted ?? step.Desired, keeps is null ? Reasons.CoolingDown : Reasons.KeptAwake,
-                keeps ?? $"no trigger is active, and the cooldown ends at {Text.Rfc3339.Format(Whole(since))}");
+            return Say(
+                step.Desired,
+                step.Wanted ?? step.Desired,
+                keeps is null ? Reasons.CoolingDown : Reasons.KeptAwake,
+                keeps ?? $"no trigger is active, and the cooldown ends at {Text.Rfc3339.Format(Whole(since))}"
+            );
         }
         if (!isActive && terms.Idle is { } idle && scaler.Replicas == idle && idle > 0)
-            return Say(idle, idle, error is null ? Reasons.Resting : Reasons.MetricsUnavailable, error is null ? "no trigger is active" : $"{error.Name}: {error.Error}", error?.Error);
+            return Say(
+                idle,
+                idle,
+                error is null ? Reasons.Resting : Reasons.MetricsUnavailable,
+                error is null ? "no trigger is active" : $"{error.Name}: {error.Error}",
+                error?.Error
+            );
 
         var look = Step(scaler, metrics, awake, memory);
         memory = memory with { History = look.History };
         // What nobody could tell yet is no failure.
-        if (look.Error is { } wrong) return error is null ? Say(look.Desired, look.Desired, Reasons.AwaitingMetrics, wrong) : Say(look.Desired, look.Desired, Reasons.MetricsUnavailable, wrong, wrong);
+        if (look.Error is { } wrong)
+            return error is null
+                ? Say(look.Desired, look.Desired, Reasons.AwaitingMetrics, wrong)
+                : Say(look.Desired, look.Desired, Reasons.MetricsUnavailable, wrong, wrong);
         var fellBack = metrics.FirstOrDefault(metric => metric.FellBack);
-        var (reason, why) = fellBack is not null ? (Reasons.FallbackActive, $"{fellBack.Name} fails ({fellBack.Error}), the fallback stands in")
+        var (reason, why) =
+            fellBack is not null ? (Reasons.FallbackActive, $"{fellBack.Name} fails ({fellBack.Error}), the fallback stands in")
             // At the minimum less is asked for, and that is well.
-            : look.LimitedBy is not null && look.Desired == scaler.Replicas && scaler.Replicas == awake && metrics.Count > 0 && metrics.All(metric => metric.Replicas <= awake) ? (Reasons.DemandMet, $"{Measured(metrics, metrics[0].Name)}, and the minimum is {awake}")
-            : look.LimitedBy is { } limit ? (limit, look.Metric.Length > 0 ? $"{Measured(metrics, look.Metric)}; {Limited(limit, terms)}" : Limited(limit, terms))
-            : look.Desired == scaler.Replicas ? (Reasons.DemandMet, look.Metric.Length > 0 ? Measured(metrics, look.Metric) : "demand is met")
+            : look.LimitedBy is not null
+            && look.Desired == scaler.Replicas
+            && scaler.Replicas == awake
+            && metrics.Count > 0
+            && metrics.All(metric => metric.Replicas <= awake)
+                ? (Reasons.DemandMet, $"{Measured(metrics, metrics[0].Name)}, and the minimum is {awake}")
+            : look.LimitedBy is { } limit
+                ? (limit, look.Metric.Length > 0 ? $"{Measured(metrics, look.Metric)}; {Limited(limit, terms)}" : Limited(limit, terms))
+            : look.Desired == scaler.Replicas
+                ? (Reasons.DemandMet, look.Metric.Length > 0 ? Measured(metrics, look.Metric) : "demand is met")
             : (look.Desired > scaler.Replicas ? Reasons.ScalingUp : Reasons.ScalingDown, Measured(metrics, look.Metric));
-        return Say(look.Desired, look.Wanted ?? look.Desired, reason, why, error is { FellBack: false } ? $"{error.Name}: {error.Error}" : null);
+        return Say(
+            look.Desired,
+            look.Wanted ?? look.Desired,
+            reason,
+            why,
+            error is { FellBack: false } ? $"{error.Name}: {error.Error}" : null
+        );
     }
 
-    private static HorizontalStep Step(ScalerSnapshot scaler, IReadOnlyList<TriggerVerdict> metrics, int min, ScalerMemory memory) => HorizontalScaler.Step(
-        scaler.Replicas, min, Math.Max(scaler.Terms.Max, min), [.. metrics.Select(metric => new Proposal(metric.Replicas, metric.Name, metric.Error ?? NoFigureYet))],
-        scaler.Terms.Behavior, memory.History, scaler.Now);
+    private static HorizontalStep Step(ScalerSnapshot scaler, IReadOnlyList<TriggerVerdict> metrics, int min, ScalerMemory memory) =>
+        HorizontalScaler.Step(
+            scaler.Replicas,
+            min,
+            Math.Max(scaler.Terms.Max, min),
+            [.. metrics.Select(metric => new Proposal(metric.Replicas, metric.Name, metric.Error ?? NoFigureYet))],
+            scaler.Terms.Behavior,
+            memory.History,
+            scaler.Now
+        );
 
     private static TriggerVerdict Judge(ScalerSnapshot scaler, int index, IReadOnlyDictionary<string, DateTimeOffset> failing)
     {
@@ -117,13 +182,25 @@ public sealed record ScalerDemand
         var target = ReplicaCalculator.Milli(trigger.Target);
         if (ErrorOf(reading) is { } error)
         {
-            if (FallbackFor(scaler, trigger.Name, failing) is not { } replicas) return new(trigger.Name, trigger.Type, null, trigger.Target, false, null, error, false);
-            return new(trigger.Name, trigger.Type, null, trigger.Target, scaler.Replicas == 0 && replicas > 0, InPlace(scaler, replicas, target), error, true);
+            if (FallbackFor(scaler, trigger.Name, failing) is not { } replicas)
+                return new(trigger.Name, trigger.Type, null, trigger.Target, false, null, error, false);
+            return new(
+                trigger.Name,
+                trigger.Type,
+                null,
+                trigger.Target,
+                scaler.Replicas == 0 && replicas > 0,
+                InPlace(scaler, replicas, target),
+                error,
+                true
+            );
         }
         var isActive = reading.Value > trigger.Activation;
-        int? wants = scaler.Replicas == 0 || reading.Value is not { } value ? null
+        int? wants =
+            scaler.Replicas == 0 || reading.Value is not { } value ? null
             : reading.PerReplica is { } each ? ReplicaCalculator.PerReplica(scaler.Replicas, target, each, scaler.ReplicaStates, behavior)
-            : trigger.MetricType == TriggerMetricType.Value ? ReplicaCalculator.Whole(scaler.Replicas, ReplicaCalculator.Milli(value), target, scaler.ReplicaStates, behavior)
+            : trigger.MetricType == TriggerMetricType.Value
+                ? ReplicaCalculator.Whole(scaler.Replicas, ReplicaCalculator.Milli(value), target, scaler.ReplicaStates, behavior)
             : ReplicaCalculator.Shared(scaler.ActualReplicas, ReplicaCalculator.Milli(value), target, behavior);
         return new(trigger.Name, trigger.Type, reading.Value, trigger.Target, isActive, wants, null, false);
     }
@@ -140,20 +217,36 @@ public sealed record ScalerDemand
             if (verdict.Error is { } error && !(verdict.FellBack && passes))
                 return verdict.FellBack ? verdict with { Name = name } : Fails($"{verdict.Name}: {error}");
         var values = new Dictionary<string, double?>(StringComparer.Ordinal);
-        foreach (var verdict in verdicts) values[verdict.Name] = verdict.Value;
+        foreach (var verdict in verdicts)
+            values[verdict.Name] = verdict.Value;
         if (modifiers.Formula.Evaluate(values) is not { } value)
-            return verdicts.All(verdict => verdict.Value is null && verdict.Error is null) ? Fails("") with { Error = null } : Fails("the formula gives no number");
-        int? wants = scaler.Replicas == 0 ? null
-            : modifiers.MetricType == TriggerMetricType.Value ? ReplicaCalculator.Whole(scaler.Replicas, ReplicaCalculator.Milli(value), target, scaler.ReplicaStates, scaler.Terms.Behavior)
+            return verdicts.All(verdict => verdict.Value is null && verdict.Error is null)
+                ? Fails("") with
+                {
+                    Error = null,
+                }
+                : Fails("the formula gives no number");
+        int? wants =
+            scaler.Replicas == 0 ? null
+            : modifiers.MetricType == TriggerMetricType.Value
+                ? ReplicaCalculator.Whole(
+                    scaler.Replicas,
+                    ReplicaCalculator.Milli(value),
+                    target,
+                    scaler.ReplicaStates,
+                    scaler.Terms.Behavior
+                )
             : ReplicaCalculator.Shared(scaler.ActualReplicas, ReplicaCalculator.Milli(value), target, scaler.Terms.Behavior);
         return new(name, TriggerType.Prometheus, value, modifiers.Target, value > modifiers.Activation, wants, null, false);
     }
 
     private static int? FallbackFor(ScalerSnapshot scaler, string trigger, IReadOnlyDictionary<string, DateTimeOffset> failing)
     {
-        if (scaler.Terms.Fallback is not { } fallback || !failing.TryGetValue(trigger, out var since)) return null;
+        if (scaler.Terms.Fallback is not { } fallback || !failing.TryGetValue(trigger, out var since))
+            return null;
         var failures = 1 + (scaler.Now - since).Ticks / Math.Max(1, scaler.Terms.PollingInterval.Ticks);
-        if (failures <= fallback.FailureThreshold) return null;
+        if (failures <= fallback.FailureThreshold)
+            return null;
         return fallback.Behavior switch
         {
             FallbackBehavior.CurrentReplicas => scaler.Replicas,
@@ -163,12 +256,17 @@ public sealed record ScalerDemand
         };
     }
 
-    /// <summary>A metric that asks for so many replicas, as KEDA makes one. An outage takes away no more than all but one of what runs.</summary>
+    /// <summary>
+    /// A metric that asks for so many replicas, as KEDA makes one. An outage takes away no more than all but one of what runs.
+    /// </summary>
     private static int? InPlace(ScalerSnapshot scaler, int replicas, long target) =>
-        scaler.Replicas == 0 ? null : ReplicaCalculator.Shared(scaler.ActualReplicas, Math.Max(1, replicas) * target, target, scaler.Terms.Behavior);
+        scaler.Replicas == 0
+            ? null
+            : ReplicaCalculator.Shared(scaler.ActualReplicas, Math.Max(1, replicas) * target, target, scaler.Terms.Behavior);
 
     /// <summary>What is no number is an error: compared with a threshold it would pass for nothing.</summary>
-    private static string? ErrorOf(TriggerReading reading) => reading.Error ?? (reading.Value is { } value && !double.IsFinite(value) ? "its figure is no number" : null);
+    private static string? ErrorOf(TriggerReading reading) =>
+        reading.Error ?? (reading.Value is { } value && !double.IsFinite(value) ? "its figure is no number" : null);
 
     private static Dictionary<string, DateTimeOffset> Failing(ScalerSnapshot scaler)
     {
@@ -176,25 +274,31 @@ public sealed record ScalerDemand
         for (var i = 0; i < scaler.Terms.Triggers.Count; i++)
         {
             var name = scaler.Terms.Triggers[i].Name;
-            if (ErrorOf(scaler.Readings[i]) is not null) failing[name] = scaler.Memory.FailingSince.TryGetValue(name, out var since) ? since : scaler.Now;
+            if (ErrorOf(scaler.Readings[i]) is not null)
+                failing[name] = scaler.Memory.FailingSince.TryGetValue(name, out var since) ? since : scaler.Now;
         }
         return failing;
     }
 
-    private static string Active(IReadOnlyList<TriggerVerdict> metrics) => metrics.First(metric => metric.IsActive) is { FellBack: false } active
-        ? $"{active.Name} is active at {Figure(active.Value ?? 0)}" : $"{metrics.First(metric => metric.IsActive).Name} fails and the fallback stands in";
+    private static string Active(IReadOnlyList<TriggerVerdict> metrics) =>
+        metrics.First(metric => metric.IsActive) is { FellBack: false } active
+            ? $"{active.Name} is active at {Figure(active.Value ?? 0)}"
+            : $"{metrics.First(metric => metric.IsActive).Name} fails and the fallback stands in";
 
     private static string Measured(IReadOnlyList<TriggerVerdict> metrics, string name) =>
-        metrics.FirstOrDefault(metric => metric.Name == name) is { Value: { } value } metric ? $"{name} is {Figure(value)} with a target of {Figure(metric.Target)}" : $"{name} decides";
+        metrics.FirstOrDefault(metric => metric.Name == name) is { Value: { } value } metric
+            ? $"{name} is {Figure(value)} with a target of {Figure(metric.Target)}"
+            : $"{name} decides";
 
-    private static string Limited(string limit, ScalerTerms terms) => limit switch
-    {
-        HorizontalScaler.ScaleDownStabilized => "the stabilisation window keeps the highest recommendation of its time",
-        HorizontalScaler.ScaleUpStabilized => "the stabilisation window keeps the lowest recommendation of its time",
-        HorizontalScaler.ScaleUpLimit or HorizontalScaler.ScaleDownLimit => "the policies let it go no further at once",
-        HorizontalScaler.TooManyReplicas => $"the maximum is {terms.Max}",
-        _ => $"the minimum is {Math.Max(1, terms.Min)}",
-    };
+    private static string Limited(string limit, ScalerTerms terms) =>
+        limit switch
+        {
+            HorizontalScaler.ScaleDownStabilized => "the stabilisation window keeps the highest recommendation of its time",
+            HorizontalScaler.ScaleUpStabilized => "the stabilisation window keeps the lowest recommendation of its time",
+            HorizontalScaler.ScaleUpLimit or HorizontalScaler.ScaleDownLimit => "the policies let it go no further at once",
+            HorizontalScaler.TooManyReplicas => $"the maximum is {terms.Max}",
+            _ => $"the minimum is {Math.Max(1, terms.Min)}",
+        };
 
     internal static string Figure(double value) => value.ToString("0.###", System.Globalization.CultureInfo.InvariantCulture);
 

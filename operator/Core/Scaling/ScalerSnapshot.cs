@@ -63,7 +63,10 @@ public sealed record TriggerReading
     /// <summary>Of each replica that has one, in milli-units; null for triggers of the whole.</summary>
     public IReadOnlyDictionary<string, long>? PerReplica { get; init; }
 
-    /// <summary>Of the whole: the sum or the average of the replicas, the percentile, the query's answer, the replicas of a time of day. Null: nothing to measure, or an error.</summary>
+    /// <summary>
+    /// Of the whole: the sum or the average of the replicas, the percentile, the query's answer, the replicas of a time of day. Null:
+    /// nothing to measure, or an error.
+    /// </summary>
     public double? Value { get; init; }
 
     /// <summary>Why there is none; null where there is, and where there is nothing to measure.</summary>
@@ -75,7 +78,10 @@ public sealed record TriggerReading
     public static TriggerReading Failed(string error) => new() { Error = error };
 }
 
-/// <summary>What replicas cost: those that run at what their pods burn, spot at its price; further ones at the dearest of these, else at what the template may come to.</summary>
+/// <summary>
+/// What replicas cost: those that run at what their pods burn, spot at its price; further ones at the dearest of these, else at what the
+/// template may come to.
+/// </summary>
 /// <param name="Live">How many burn something.</param>
 /// <param name="Burn">What they burn together.</param>
 /// <param name="Next">One more; null where nothing tells its price.</param>
@@ -84,9 +90,11 @@ public readonly record struct ReplicaPrices(int Live, HourlyCost Burn, HourlyCos
     /// <summary>What so many replicas cost together; null where that cannot be known.</summary>
     public HourlyCost? Of(int replicas)
     {
-        if (replicas <= 0) return HourlyCost.Zero;
+        if (replicas <= 0)
+            return HourlyCost.Zero;
         // Which of them go nobody knows: each counts the average, rounded up.
-        if (replicas <= Live) return new HourlyCost((long)(((Int128)Burn.NanoPerHour * replicas + Live - 1) / Live));
+        if (replicas <= Live)
+            return new HourlyCost((long)(((Int128)Burn.NanoPerHour * replicas + Live - 1) / Live));
         return Next is { } next ? Burn + next * (replicas - Live) : null;
     }
 
@@ -97,9 +105,12 @@ public readonly record struct ReplicaPrices(int Live, HourlyCost Burn, HourlyCos
         while (low < high)
         {
             var middle = low + (high - low + 1) / 2;
-            if (Of(middle) is not { } cost) return Of(Math.Min(upTo, Live)) is { } known && known > most ? Within(most, Live) : null;
-            if (cost > most) high = middle - 1;
-            else low = middle;
+            if (Of(middle) is not { } cost)
+                return Of(Math.Min(upTo, Live)) is { } known && known > most ? Within(most, Live) : null;
+            if (cost > most)
+                high = middle - 1;
+            else
+                low = middle;
         }
         return low;
     }
@@ -124,7 +135,8 @@ public sealed record ScalerMemory
     public DateTimeOffset? ActiveAt { get; init; }
 
     /// <summary>Since when each failing trigger fails, by name.</summary>
-    public IReadOnlyDictionary<string, DateTimeOffset> FailingSince { get; init; } = new Dictionary<string, DateTimeOffset>(StringComparer.Ordinal);
+    public IReadOnlyDictionary<string, DateTimeOffset> FailingSince { get; init; } =
+        new Dictionary<string, DateTimeOffset>(StringComparer.Ordinal);
 
     /// <summary>What was written last; null before, and when others changed it since.</summary>
     public int? Written { get; init; }
@@ -135,7 +147,8 @@ public sealed record ScalerMemory
     public DateTimeOffset? WrittenAt { get; init; }
 
     /// <summary>A write of which the caches do not show anything yet: what they show is what was.</summary>
-    public bool AwaitsEcho(int replicas, DateTimeOffset now) => Written is { } written && !Seen && replicas != written && now - WrittenAt < Patience;
+    public bool AwaitsEcho(int replicas, DateTimeOffset now) =>
+        Written is { } written && !Seen && replicas != written && now - WrittenAt < Patience;
 
     /// <summary>A write that somebody else overwrote at once never shows; after this the cache is believed.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
@@ -146,12 +159,25 @@ public sealed record ScalerMemory
     public IReadOnlyList<DateTimeOffset> Undone { get; init; } = [];
 
     /// <summary>Others wrote something else.</summary>
-    public ScalerMemory WithUndone(DateTimeOffset now) => this with { Written = null, Seen = false, Undone = [.. Undone.Where(at => now - at <= ContestWindow), now] };
+    public ScalerMemory WithUndone(DateTimeOffset now) =>
+        this with
+        {
+            Written = null,
+            Seen = false,
+            Undone = [.. Undone.Where(at => now - at <= ContestWindow), now],
+        };
 
     /// <summary>Since when more is wanted than there is: for the time from demand to scale.</summary>
     public DateTimeOffset? DemandSince { get; init; }
 
     /// <summary>After a scale call that was made.</summary>
     public ScalerMemory WithScaled(int from, int to, ScalingBehavior behavior, DateTimeOffset now) =>
-        this with { History = History.WithScaled(from, to, behavior, now), Written = to, WrittenAt = now, Seen = false, DemandSince = null };
+        this with
+        {
+            History = History.WithScaled(from, to, behavior, now),
+            Written = to,
+            WrittenAt = now,
+            Seen = false,
+            DemandSince = null,
+        };
 }

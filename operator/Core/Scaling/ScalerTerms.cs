@@ -67,7 +67,11 @@ public enum TriggerType
     Cron,
 }
 
-public enum TriggerMetricType { AverageValue, Value }
+public enum TriggerMetricType
+{
+    AverageValue,
+    Value,
+}
 
 /// <summary>One trigger: what is measured, the target per replica, and above what it is active.</summary>
 public sealed record TriggerTerms
@@ -96,7 +100,14 @@ public sealed record TriggerTerms
     public bool AddsUp => Type is TriggerType.Tokens or TriggerType.Queue;
 }
 
-public enum FallbackBehavior { Static, CurrentReplicas, CurrentReplicasIfHigher, CurrentReplicasIfLower, ScalingModifiers }
+public enum FallbackBehavior
+{
+    Static,
+    CurrentReplicas,
+    CurrentReplicasIfHigher,
+    CurrentReplicasIfLower,
+    ScalingModifiers,
+}
 
 /// <summary>KEDA's fallback: for what a trigger counts that has failed more than so many polls in a row.</summary>
 public sealed record FallbackTerms(int FailureThreshold, int Replicas, FallbackBehavior Behavior);

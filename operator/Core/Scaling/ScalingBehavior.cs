@@ -39,8 +39,16 @@ public sealed record ScalingRules
 /// <summary>autoscaling/v2's <c>behavior</c>, with what Kubernetes takes where nothing is said.</summary>
 public sealed record ScalingBehavior(ScalingRules Up, ScalingRules Down)
 {
-    /// <summary>Up: at once, by 4 replicas or 100 percent in 15 seconds, whichever is more. Down: to the highest recommendation of five minutes.</summary>
-    public static ScalingBehavior Default { get; } = new(
-        new() { StabilizationWindowSeconds = 0, Policies = [new(ScalingPolicyType.Pods, 4, 15), new(ScalingPolicyType.Percent, 100, 15)] },
-        new() { StabilizationWindowSeconds = 300, Policies = [new(ScalingPolicyType.Percent, 100, 15)] });
+    /// <summary>
+    /// Up: at once, by 4 replicas or 100 percent in 15 seconds, whichever is more. Down: to the highest recommendation of five minutes.
+    /// </summary>
+    public static ScalingBehavior Default { get; } =
+        new(
+            new()
+            {
+                StabilizationWindowSeconds = 0,
+                Policies = [new(ScalingPolicyType.Pods, 4, 15), new(ScalingPolicyType.Percent, 100, 15)],
+            },
+            new() { StabilizationWindowSeconds = 300, Policies = [new(ScalingPolicyType.Percent, 100, 15)] }
+        );
 }

@@ -23,13 +23,15 @@ public sealed record ScalingHistory
     internal ScalingHistory WithRecommendation(int replicas, ScalingBehavior behavior, DateTimeOffset now)
     {
         var longest = TimeSpan.FromSeconds(Math.Max(behavior.Up.StabilizationWindowSeconds, behavior.Down.StabilizationWindowSeconds));
-        // A window reaches back from now and asks for the highest and the lowest within: what later ones outdo both ways is never asked for.
+        // A window reaches back from now and asks for the highest and the lowest within: what later ones outdo both ways is never asked
+        // for.
         var kept = new List<Recommendation> { new(replicas, now) };
         var (highest, lowest) = (replicas, replicas);
         for (var i = Recommendations.Count - 1; i >= 0; i--)
         {
             var one = Recommendations[i];
-            if (now - one.At > longest || one.Replicas <= highest && one.Replicas >= lowest) continue;
+            if (now - one.At > longest || one.Replicas <= highest && one.Replicas >= lowest)
+                continue;
             (highest, lowest) = (Math.Max(highest, one.Replicas), Math.Min(lowest, one.Replicas));
             kept.Add(one);
         }
@@ -38,15 +40,16 @@ public sealed record ScalingHistory
     }
 
     /// <summary>
-    /// As Kubernetes keeps them: a new change takes the place of the latest one that its own direction's policies no longer look back to. The
-    /// other direction's policies may look further back and still find the rest.
+    /// As Kubernetes keeps them: a new change takes the place of the latest one that its own direction's policies no longer look back to.
+    /// The other direction's policies may look further back and still find the rest.
     /// </summary>
     private static ScaleChange[] With(IReadOnlyList<ScaleChange> changes, ScaleChange change, ScalingRules rules)
     {
         var longest = TimeSpan.FromSeconds(rules.Policies.Select(policy => policy.PeriodSeconds).DefaultIfEmpty(0).Max());
         for (var i = changes.Count - 1; i >= 0; i--)
         {
-            if (change.At - changes[i].At <= longest) continue;
+            if (change.At - changes[i].At <= longest)
+                continue;
             ScaleChange[] replaced = [.. changes];
             replaced[i] = change;
             return replaced;

@@ -8,7 +8,10 @@ public static class Glob
 {
     public static bool IsMatch(ReadOnlySpan<char> pattern, ReadOnlySpan<char> text)
     {
-        int p = 0, t = 0, star = -1, mark = 0;
+        int p = 0,
+            t = 0,
+            star = -1,
+            mark = 0;
         while (t < text.Length)
         {
             if (p < pattern.Length && pattern[p] == '*')
@@ -27,9 +30,11 @@ public static class Glob
                 p = star + 1;
                 t = ++mark;
             }
-            else return false;
+            else
+                return false;
         }
-        while (p < pattern.Length && pattern[p] == '*') p++;
+        while (p < pattern.Length && pattern[p] == '*')
+            p++;
         return p == pattern.Length;
     }
 }

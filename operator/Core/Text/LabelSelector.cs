@@ -8,7 +8,9 @@ public enum LabelOperator
     DoesNotExist,
 }
 
-/// <summary>One of a selector's <c>matchExpressions</c>; <see cref="Operator"/> as it was written, judged by <see cref="LabelSelector.Validate"/>.</summary>
+/// <summary>
+/// One of a selector's <c>matchExpressions</c>; <see cref="Operator"/> as it was written, judged by <see cref="LabelSelector.Validate"/>.
+/// </summary>
 public sealed record LabelRequirement(string Key, string Operator, IReadOnlyList<string> Values)
 {
     public bool TryOperator(out LabelOperator value)
@@ -42,14 +44,18 @@ public sealed record LabelSelector
     /// <summary>The keys it asks about.</summary>
     public IEnumerable<string> Keys => MatchLabels.Keys.Concat(MatchExpressions.Select(requirement => requirement.Key));
 
-    /// <summary>Whether the labels are selected. A requirement with an unknown operator selects nothing: <see cref="Validate"/> names it.</summary>
+    /// <summary>
+    /// Whether the labels are selected. A requirement with an unknown operator selects nothing: <see cref="Validate"/> names it.
+    /// </summary>
     public bool Matches(IReadOnlyDictionary<string, string> labels)
     {
         foreach (var (key, value) in MatchLabels)
-            if (!labels.TryGetValue(key, out var actual) || actual != value) return false;
+            if (!labels.TryGetValue(key, out var actual) || actual != value)
+                return false;
         foreach (var requirement in MatchExpressions)
         {
-            if (!requirement.TryOperator(out var operation)) return false;
+            if (!requirement.TryOperator(out var operation))
+                return false;
             var present = labels.TryGetValue(requirement.Key, out var actual);
             var holds = operation switch
             {
@@ -58,7 +64,8 @@ public sealed record LabelSelector
                 LabelOperator.Exists => present,
                 _ => !present,
             };
-            if (!holds) return false;
+            if (!holds)
+                return false;
         }
         return true;
     }
@@ -68,24 +75,30 @@ public sealed record LabelSelector
         var errors = new List<FieldError>();
         foreach (var (key, value) in MatchLabels)
         {
-            if (LabelSyntax.KeyError(key) is { } bad) errors.Add(new($"{path}.matchLabels", $"\"{key}\" {bad}"));
-            if (LabelSyntax.ValueError(value) is { } wrong) errors.Add(new($"{path}.matchLabels[{key}]", $"\"{value}\" {wrong}"));
+            if (LabelSyntax.KeyError(key) is { } bad)
+                errors.Add(new($"{path}.matchLabels", $"\"{key}\" {bad}"));
+            if (LabelSyntax.ValueError(value) is { } wrong)
+                errors.Add(new($"{path}.matchLabels[{key}]", $"\"{value}\" {wrong}"));
         }
         for (var i = 0; i < MatchExpressions.Count; i++)
         {
             var requirement = MatchExpressions[i];
             var at = $"{path}.matchExpressions[{i}]";
-            if (LabelSyntax.KeyError(requirement.Key) is { } bad) errors.Add(new($"{at}.key", $"\"{requirement.Key}\" {bad}"));
+            if (LabelSyntax.KeyError(requirement.Key) is { } bad)
+                errors.Add(new($"{at}.key", $"\"{requirement.Key}\" {bad}"));
             if (!requirement.TryOperator(out var operation))
             {
                 errors.Add(new($"{at}.operator", $"\"{requirement.Operator}\" is none of In, NotIn, Exists, DoesNotExist"));
                 continue;
             }
             var needsValues = operation is LabelOperator.In or LabelOperator.NotIn;
-            if (needsValues && requirement.Values.Count == 0) errors.Add(new($"{at}.values", $"must not be empty with {requirement.Operator}"));
-            if (!needsValues && requirement.Values.Count > 0) errors.Add(new($"{at}.values", $"must be empty with {requirement.Operator}"));
+            if (needsValues && requirement.Values.Count == 0)
+                errors.Add(new($"{at}.values", $"must not be empty with {requirement.Operator}"));
+            if (!needsValues && requirement.Values.Count > 0)
+                errors.Add(new($"{at}.values", $"must be empty with {requirement.Operator}"));
             for (var v = 0; v < requirement.Values.Count; v++)
-                if (LabelSyntax.ValueError(requirement.Values[v]) is { } wrong) errors.Add(new($"{at}.values[{v}]", $"\"{requirement.Values[v]}\" {wrong}"));
+                if (LabelSyntax.ValueError(requirement.Values[v]) is { } wrong)
+                    errors.Add(new($"{at}.values[{v}]", $"\"{requirement.Values[v]}\" {wrong}"));
         }
         return errors;
     }

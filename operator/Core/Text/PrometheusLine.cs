@@ -27,7 +27,8 @@ public readonly ref struct PrometheusLine
         var rest = Labels;
         while (PrometheusText.TryNextLabel(ref rest, out var key, out var raw))
         {
-            if (!key.SequenceEqual(name)) continue;
+            if (!key.SequenceEqual(name))
+                continue;
             value = PrometheusText.Unescape(raw);
             return true;
         }

@@ -6,7 +6,8 @@ public sealed record PrometheusSample(string Name, IReadOnlyList<KeyValuePair<st
     public string? Label(string name)
     {
         foreach (var (key, value) in Labels)
-            if (key == name) return value;
+            if (key == name)
+                return value;
         return null;
     }
 }

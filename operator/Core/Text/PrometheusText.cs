@@ -18,16 +18,19 @@ public static class PrometheusText
     /// <summary>Refused lines are all counted, but no more than these are described: the text is a stranger's.</summary>
     private const int DescribedErrors = 16;
 
-    private static readonly SearchValues<byte> NameBytes =
-        SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_:"u8);
+    private static readonly SearchValues<byte> NameBytes = SearchValues.Create(
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_:"u8
+    );
 
-    private static readonly SearchValues<byte> LabelBytes =
-        SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"u8);
+    private static readonly SearchValues<byte> LabelBytes = SearchValues.Create(
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"u8
+    );
 
     /// <summary>Hands each sample on; lines that cannot be read are counted and skipped.</summary>
     /// <param name="utf8">The text.</param>
     /// <param name="visit">Called for each sample.</param>
-    /// <param name="skipped">Called for each line that cannot be read, with the metric's name that it begins with; empty where there is none.</param>
+    /// <param name="skipped">Called for each line that cannot be read, with the metric's name that it begins with; empty where there is
+    /// none.</param>
     public static PrometheusReadResult Read(ReadOnlySpan<byte> utf8, PrometheusVisitor visit, PrometheusSkipVisitor? skipped = null)
     {
         var errors = new List<PrometheusTextError>();
@@ -35,7 +38,9 @@ public static class PrometheusText
         return new(samples, refused, errors);
     }
 
-    /// <summary>As <see cref="Read"/>, for a text that must be a page of metrics: one with unreadable lines and not one sample is none.</summary>
+    /// <summary>
+    /// As <see cref="Read"/>, for a text that must be a page of metrics: one with unreadable lines and not one sample is none.
+    /// </summary>
     /// <exception cref="PrometheusFormatException">Names the first unreadable line.</exception>
     public static PrometheusReadResult ReadPage(ReadOnlySpan<byte> utf8, PrometheusVisitor visit, PrometheusSkipVisitor? skipped = null)
     {
@@ -49,7 +54,8 @@ public static class PrometheusText
     {
         var errors = new List<PrometheusTextError>();
         Walk(utf8, null, errors);
-        if (errors.Count > 0) throw new PrometheusFormatException(errors[0]);
+        if (errors.Count > 0)
+            throw new PrometheusFormatException(errors[0]);
         return Walk(utf8, visit, errors).Samples;
     }
 
@@ -65,11 +71,18 @@ public static class PrometheusText
     /// <inheritdoc cref="Parse(ReadOnlySpan{byte})"/>
     public static List<PrometheusSample> Parse(string text) => Parse(Encoding.UTF8.GetBytes(text));
 
-    private static (int Samples, int Refused) Walk(ReadOnlySpan<byte> text, PrometheusVisitor? visit, List<PrometheusTextError> errors, PrometheusSkipVisitor? skipped = null)
+    private static (int Samples, int Refused) Walk(
+        ReadOnlySpan<byte> text,
+        PrometheusVisitor? visit,
+        List<PrometheusTextError> errors,
+        PrometheusSkipVisitor? skipped = null
+    )
     {
         // OpenMetrics counts its times in seconds, the classic format in milliseconds; only the end tells them apart.
         var openMetrics = text.TrimEnd("\r\n"u8).EndsWith("# EOF"u8);
-        int number = 0, samples = 0, refused = 0;
+        int number = 0,
+            samples = 0,
+            refused = 0;
         while (!text.IsEmpty)
         {
             number++;
@@ -77,10 +90,12 @@ public static class PrometheusText
             var line = end < 0 ? text : text[..end];
             text = end < 0 ? default : text[(end + 1)..];
             line = line.Trim(" \t\r"u8);
-            if (line.IsEmpty) continue;
+            if (line.IsEmpty)
+                continue;
             if (line[0] == '#')
             {
-                if (line.SequenceEqual("# EOF"u8)) break;
+                if (line.SequenceEqual("# EOF"u8))
+                    break;
                 continue;
             }
             var reason = ReadSample(line, openMetrics, number, out var sample);
@@ -92,7 +107,8 @@ public static class PrometheusText
             }
             refused++;
             skipped?.Invoke(line[..(line.IndexOfAnyExcept(NameBytes) is >= 0 and var length ? length : line.Length)]);
-            if (errors.Count < DescribedErrors) errors.Add(new(number, reason));
+            if (errors.Count < DescribedErrors)
+                errors.Add(new(number, reason));
         }
         return (samples, refused);
     }
@@ -101,8 +117,10 @@ public static class PrometheusText
     {
         sample = default;
         var length = line.IndexOfAnyExcept(NameBytes);
-        if (length < 0) return "a name without a value";
-        if (length == 0 || char.IsAsciiDigit((char)line[0])) return "does not begin with a metric's name";
+        if (length < 0)
+            return "a name without a value";
+        if (length == 0 || char.IsAsciiDigit((char)line[0]))
+            return "does not begin with a metric's name";
         var name = line[..length];
         var rest = line[length..].TrimStart(" \t"u8);
 
@@ -114,22 +132,29 @@ public static class PrometheusText
             while (true)
             {
                 rest = rest.TrimStart(" \t"u8);
-                if (rest.IsEmpty) return "the labels' closing brace is missing";
-                if (rest[0] == '}') break;
-                if (LabelError(ref rest) is { } reason) return reason;
+                if (rest.IsEmpty)
+                    return "the labels' closing brace is missing";
+                if (rest[0] == '}')
+                    break;
+                if (LabelError(ref rest) is { } reason)
+                    return reason;
             }
             labels = all[..(all.Length - rest.Length)];
             rest = rest[1..].TrimStart(" \t"u8);
         }
-        else if (rest.Length == line.Length - length) return "a character that no metric's name may hold";
+        else if (rest.Length == line.Length - length)
+            return "a character that no metric's name may hold";
 
         // What follows a # is an exemplar; neither a value nor a time can hold one.
         var hash = rest.IndexOf((byte)'#');
-        if (hash >= 0) rest = rest[..hash].TrimEnd(" \t"u8);
-        if (rest.IsEmpty) return "the value is missing";
+        if (hash >= 0)
+            rest = rest[..hash].TrimEnd(" \t"u8);
+        if (rest.IsEmpty)
+            return "the value is missing";
         var space = rest.IndexOfAny((byte)' ', (byte)'\t');
         var valueText = space < 0 ? rest : rest[..space];
-        if (!TryValue(valueText, out var value)) return "the value is no number";
+        if (!TryValue(valueText, out var value))
+            return "the value is no number";
 
         long? timestamp = null;
         if (space >= 0)
@@ -137,16 +162,25 @@ public static class PrometheusText
             var timeText = rest[space..].Trim(" \t"u8);
             if (openMetrics)
             {
-                if (!TryValue(timeText, out var seconds) || !(Math.Abs(seconds) < 1e12)) return "the time is no number of seconds";
+                if (!TryValue(timeText, out var seconds) || !(Math.Abs(seconds) < 1e12))
+                    return "the time is no number of seconds";
                 timestamp = (long)Math.Floor(seconds * 1000);
             }
             else
             {
-                if (!long.TryParse(timeText, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var milliseconds)) return "the time is no whole number of milliseconds";
+                if (!long.TryParse(timeText, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var milliseconds))
+                    return "the time is no whole number of milliseconds";
                 timestamp = milliseconds;
             }
         }
-        sample = new PrometheusLine { Name = name, Labels = labels, Value = value, TimestampMs = timestamp, LineNumber = number };
+        sample = new PrometheusLine
+        {
+            Name = name,
+            Labels = labels,
+            Value = value,
+            TimestampMs = timestamp,
+            LineNumber = number,
+        };
         return null;
     }
 
@@ -154,26 +188,36 @@ public static class PrometheusText
     private static string? LabelError(ref ReadOnlySpan<byte> rest)
     {
         var length = rest.IndexOfAnyExcept(LabelBytes);
-        if (length < 0) return "the labels' closing brace is missing";
-        if (length == 0 || char.IsAsciiDigit((char)rest[0])) return "a label's name is missing or malformed";
+        if (length < 0)
+            return "the labels' closing brace is missing";
+        if (length == 0 || char.IsAsciiDigit((char)rest[0]))
+            return "a label's name is missing or malformed";
         rest = rest[length..].TrimStart(" \t"u8);
-        if (rest.IsEmpty || rest[0] != '=') return "a label's '=' is missing";
+        if (rest.IsEmpty || rest[0] != '=')
+            return "a label's '=' is missing";
         rest = rest[1..].TrimStart(" \t"u8);
-        if (rest.IsEmpty || rest[0] != '"') return "a label's value does not stand in quotes";
+        if (rest.IsEmpty || rest[0] != '"')
+            return "a label's value does not stand in quotes";
         var i = 1;
         while (true)
         {
             var step = rest[i..].IndexOfAny((byte)'"', (byte)'\\');
-            if (step < 0) return "a label's closing quote is missing";
+            if (step < 0)
+                return "a label's closing quote is missing";
             i += step;
-            if (rest[i] == '"') break;
-            if (i + 1 >= rest.Length || rest[i + 1] is not ((byte)'\\' or (byte)'"' or (byte)'n')) return "a label's value holds an unknown escape";
+            if (rest[i] == '"')
+                break;
+            if (i + 1 >= rest.Length || rest[i + 1] is not ((byte)'\\' or (byte)'"' or (byte)'n'))
+                return "a label's value holds an unknown escape";
             i += 2;
         }
         rest = rest[(i + 1)..].TrimStart(" \t"u8);
-        if (rest.IsEmpty) return "the labels' closing brace is missing";
-        if (rest[0] == ',') rest = rest[1..];
-        else if (rest[0] != '}') return "a comma between labels is missing";
+        if (rest.IsEmpty)
+            return "the labels' closing brace is missing";
+        if (rest[0] == ',')
+            rest = rest[1..];
+        else if (rest[0] != '}')
+            return "a comma between labels is missing";
         return null;
     }
 
@@ -182,12 +226,14 @@ public static class PrometheusText
     {
         rest = rest.TrimStart(" \t,"u8);
         name = rawValue = default;
-        if (rest.IsEmpty) return false;
+        if (rest.IsEmpty)
+            return false;
         var length = rest.IndexOfAnyExcept(LabelBytes);
         name = rest[..length];
         rest = rest[(rest.IndexOf((byte)'"') + 1)..];
         var i = 0;
-        while (rest[i] != '"') i += rest[i] == '\\' ? 2 : 1;
+        while (rest[i] != '"')
+            i += rest[i] == '\\' ? 2 : 1;
         rawValue = rest[..i];
         rest = rest[(i + 1)..];
         return true;
@@ -195,7 +241,8 @@ public static class PrometheusText
 
     internal static string Unescape(ReadOnlySpan<byte> raw)
     {
-        if (raw.IndexOf((byte)'\\') < 0) return Encoding.UTF8.GetString(raw);
+        if (raw.IndexOf((byte)'\\') < 0)
+            return Encoding.UTF8.GetString(raw);
         var bytes = new byte[raw.Length];
         var length = 0;
         for (var i = 0; i < raw.Length; i++)
@@ -204,7 +251,8 @@ public static class PrometheusText
             if (b == '\\')
             {
                 b = raw[++i];
-                if (b == 'n') b = (byte)'\n';
+                if (b == 'n')
+                    b = (byte)'\n';
             }
             bytes[length++] = b;
         }
@@ -213,12 +261,23 @@ public static class PrometheusText
 
     private static bool TryValue(ReadOnlySpan<byte> text, out double value)
     {
-        if (double.TryParse(text, NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent, CultureInfo.InvariantCulture, out value)) return true;
+        if (
+            double.TryParse(
+                text,
+                NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent,
+                CultureInfo.InvariantCulture,
+                out value
+            )
+        )
+            return true;
         var negative = !text.IsEmpty && text[0] == '-';
         var word = !text.IsEmpty && text[0] is ((byte)'-' or (byte)'+') ? text[1..] : text;
-        if (Ascii.EqualsIgnoreCase(word, "Inf"u8) || Ascii.EqualsIgnoreCase(word, "Infinity"u8)) value = negative ? double.NegativeInfinity : double.PositiveInfinity;
-        else if (Ascii.EqualsIgnoreCase(word, "NaN"u8)) value = double.NaN;
-        else return false;
+        if (Ascii.EqualsIgnoreCase(word, "Inf"u8) || Ascii.EqualsIgnoreCase(word, "Infinity"u8))
+            value = negative ? double.NegativeInfinity : double.PositiveInfinity;
+        else if (Ascii.EqualsIgnoreCase(word, "NaN"u8))
+            value = double.NaN;
+        else
+            return false;
         return true;
     }
 }

@@ -28,10 +28,15 @@ public sealed record UsageReport
 
     public DateTimeOffset Now { get; init; }
 
-    /// <summary>What the agent reads the GPUs by: <c>nvml</c>, <c>dcgm-exporter</c>, another vendor's reader, or <see cref="NoSource"/>; absent before its first sample.</summary>
+    /// <summary>
+    /// What the agent reads the GPUs by: <c>nvml</c>, <c>dcgm-exporter</c>, another vendor's reader, or <see cref="NoSource"/>; absent
+    /// before its first sample.
+    /// </summary>
     public string? Source { get; init; }
 
-    /// <summary>What the driver calls the node's GPUs, written as feature discovery would; absent where it tells nothing, or of several kinds.</summary>
+    /// <summary>
+    /// What the driver calls the node's GPUs, written as feature discovery would; absent where it tells nothing, or of several kinds.
+    /// </summary>
     public string? Product { get; init; }
 
     public IReadOnlyList<UsageInterval> Intervals { get; set; } = [];
@@ -64,7 +69,10 @@ public sealed record UsageInterval
     /// <summary>The device's UUID, slice suffixes stripped.</summary>
     public string Device { get; set; } = "";
 
-    /// <summary>The share of the physical GPU: <c>1/1</c>, a MIG device's slices <c>2/7</c>, <c>0/1</c> where the device is shared and its slots are not the agent's to know.</summary>
+    /// <summary>
+    /// The share of the physical GPU: <c>1/1</c>, a MIG device's slices <c>2/7</c>, <c>0/1</c> where the device is shared and its slots are
+    /// not the agent's to know.
+    /// </summary>
     public string Share { get; set; } = "1/1";
 
     public DateTimeOffset From { get; init; }
@@ -80,8 +88,8 @@ public sealed record UsageInterval
     public long? MemoryMiBMs { get; init; }
 
     /// <summary>
-    /// The most memory of the device that the pod's model server needed at a time, in MiB: what it held, without the unused part of its KV cache. Absent
-    /// where the server does not tell the size of that cache.
+    /// The most memory of the device that the pod's model server needed at a time, in MiB: what it held, without the unused part of its KV
+    /// cache. Absent where the server does not tell the size of that cache.
     /// </summary>
     public long? NeededMiB { get; init; }
 
@@ -226,7 +234,8 @@ public sealed record CheckpointPost
 
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
-    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull
+)]
 [JsonSerializable(typeof(UsageReport))]
 [JsonSerializable(typeof(TargetList))]
 [JsonSerializable(typeof(ProgressPost))]

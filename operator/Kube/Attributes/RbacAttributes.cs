@@ -21,7 +21,9 @@ public sealed class EntityRbacAttribute(params Type[] entities) : Attribute
 {
     public IReadOnlyList<Type> Entities { get; } = entities;
 
-    /// <summary>Where it is set, the right is not granted to everybody but listed under this name, for the chart to grant by its values.</summary>
+    /// <summary>
+    /// Where it is set, the right is not granted to everybody but listed under this name, for the chart to grant by its values.
+    /// </summary>
     public string Option { get; init; } = "";
 
     public RbacVerb Verbs { get; init; }
@@ -35,12 +37,17 @@ public sealed class GenericRbacAttribute : Attribute
 
     public string[] Resources { get; init; } = [];
 
-    /// <summary>Only the objects of these names. Does not go with <see cref="RbacVerb.Create"/>: when an object is made, the API server does not know its name yet.</summary>
+    /// <summary>
+    /// Only the objects of these names. Does not go with <see cref="RbacVerb.Create"/>: when an object is made, the API server does not
+    /// know its name yet.
+    /// </summary>
     public string[] Names { get; init; } = [];
 
     public string[] Urls { get; init; } = [];
 
-    /// <summary>Where it is set, the right is not granted to everybody but listed under this name, for the chart to grant by its values.</summary>
+    /// <summary>
+    /// Where it is set, the right is not granted to everybody but listed under this name, for the chart to grant by its values.
+    /// </summary>
     public string Option { get; init; } = "";
 
     public RbacVerb Verbs { get; init; }
@@ -63,7 +70,10 @@ public sealed class NamespaceRbacAttribute(string ns, params Type[] entities) : 
 
     public IReadOnlyList<Type> Entities { get; } = entities;
 
-    /// <summary>Only the objects of these names. Does not go with <see cref="RbacVerb.Create"/>: when an object is made, the API server does not know its name yet.</summary>
+    /// <summary>
+    /// Only the objects of these names. Does not go with <see cref="RbacVerb.Create"/>: when an object is made, the API server does not
+    /// know its name yet.
+    /// </summary>
     public string[] Names { get; init; } = [];
 
     public RbacVerb Verbs { get; init; }

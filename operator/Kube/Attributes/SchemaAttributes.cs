@@ -130,8 +130,13 @@ public sealed class PreserveUnknownFieldsAttribute : Attribute;
 
 /// <summary>A CEL rule on a type or field.</summary>
 [AttributeUsage(AttributeTargets.Class | AttributeTargets.Property, AllowMultiple = true)]
-public sealed class ValidationRuleAttribute(string rule, string? fieldPath = null, string? message = null, string? messageExpression = null, string? reason = null)
-    : Attribute
+public sealed class ValidationRuleAttribute(
+    string rule,
+    string? fieldPath = null,
+    string? message = null,
+    string? messageExpression = null,
+    string? reason = null
+) : Attribute
 {
     public string Rule { get; } = rule;
 

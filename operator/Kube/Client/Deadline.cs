@@ -1,6 +1,8 @@
 namespace Bursar.Kube.Client;
 
-/// <summary>A time limit on silence: it starts anew with each sign of life, and running out is a <see cref="TimeoutException"/>, not a cancellation.</summary>
+/// <summary>
+/// A time limit on silence: it starts anew with each sign of life, and running out is a <see cref="TimeoutException"/>, not a cancellation.
+/// </summary>
 internal sealed class Deadline : IDisposable
 {
     private readonly TimeSpan _limit;

@@ -13,21 +13,26 @@ public sealed record DeleteOptions
     /// <summary>Background, Foreground or Orphan.</summary>
     public string? PropagationPolicy { get; init; }
 
-    internal byte[] ToJson() => JsonBody.Write(writer =>
-    {
-        writer.WriteStartObject();
-        writer.WriteString("apiVersion", "v1");
-        writer.WriteString("kind", "DeleteOptions");
-        if (GracePeriodSeconds is { } grace) writer.WriteNumber("gracePeriodSeconds", grace);
-        if (PropagationPolicy is not null) writer.WriteString("propagationPolicy", PropagationPolicy);
-        if (Uid is not null || ResourceVersion is not null)
+    internal byte[] ToJson() =>
+        JsonBody.Write(writer =>
         {
-            writer.WriteStartObject("preconditions");
-            if (Uid is not null) writer.WriteString("uid", Uid);
-            if (ResourceVersion is not null) writer.WriteString("resourceVersion", ResourceVersion);
-            writer.WriteEndObject();
-        }
+            writer.WriteStartObject();
+            writer.WriteString("apiVersion", "v1");
+            writer.WriteString("kind", "DeleteOptions");
+            if (GracePeriodSeconds is { } grace)
+                writer.WriteNumber("gracePeriodSeconds", grace);
+            if (PropagationPolicy is not null)
+                writer.WriteString("propagationPolicy", PropagationPolicy);
+            if (Uid is not null || ResourceVersion is not null)
+            {
+                writer.WriteStartObject("preconditions");
+                if (Uid is not null)
+                    writer.WriteString("uid", Uid);
+                if (ResourceVersion is not null)
+                    writer.WriteString("resourceVersion", ResourceVersion);
+                writer.WriteEndObject();
+            }
 
-        writer.WriteEndObject();
-    });
+            writer.WriteEndObject();
+        });
 }

@@ -26,13 +26,19 @@ public sealed class FailureLog(KubeClient client)
         lock (_gate)
         {
             failures = ++_failures;
-            if (client.IsUnreachable || failure is HttpRequestException or IOException or TimeoutException && failures == 1) return false;
+            if (client.IsUnreachable || failure is HttpRequestException or IOException or TimeoutException && failures == 1)
+                return false;
             var now = client.TimeProvider.GetUtcNow();
             // The message of a refusal names the request, and a watch has another timeout each time.
-            var reason = failure is ApiException refused ? $"{refused.StatusCode} {refused.Status?.Message ?? refused.Reason}" : failure.Message;
-            if (_reason is null || _reason != reason && now >= _last + ShortestInterval) (_reason, _interval) = (reason, FirstInterval);
-            else if (now < _last + _interval) return false;
-            else _interval = _interval * 2 < LongestInterval ? _interval * 2 : LongestInterval;
+            var reason = failure is ApiException refused
+                ? $"{refused.StatusCode} {refused.Status?.Message ?? refused.Reason}"
+                : failure.Message;
+            if (_reason is null || _reason != reason && now >= _last + ShortestInterval)
+                (_reason, _interval) = (reason, FirstInterval);
+            else if (now < _last + _interval)
+                return false;
+            else
+                _interval = _interval * 2 < LongestInterval ? _interval * 2 : LongestInterval;
             _last = now;
             return true;
         }
@@ -43,7 +49,8 @@ public sealed class FailureLog(KubeClient client)
     /// <summary>It went well; true where a failure had been logged before.</summary>
     public bool Succeeded()
     {
-        if (Volatile.Read(ref _failures) == 0) return false;
+        if (Volatile.Read(ref _failures) == 0)
+            return false;
         lock (_gate)
         {
             var logged = _reason is not null;

@@ -13,7 +13,8 @@ internal static class JsonBody
     public static byte[] Write(Action<Utf8JsonWriter> write)
     {
         ArrayBufferWriter<byte> buffer = new(256);
-        using (Utf8JsonWriter writer = new(buffer, Options)) write(writer);
+        using (Utf8JsonWriter writer = new(buffer, Options))
+            write(writer);
         return buffer.WrittenSpan.ToArray();
     }
 }

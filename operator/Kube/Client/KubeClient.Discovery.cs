@@ -11,7 +11,10 @@ public sealed partial class KubeClient
     private readonly ActivityGate _discoveryGate;
     private readonly Dictionary<string, (DateTimeOffset At, HashSet<string>? Resources)> _discovered = new(StringComparer.Ordinal);
 
-    /// <summary>Whether the server has this kind now. Asked at once for all groups where the server can answer so, else group by group; remembered for five seconds.</summary>
+    /// <summary>
+    /// Whether the server has this kind now. Asked at once for all groups where the server can answer so, else group by group; remembered
+    /// for five seconds.
+    /// </summary>
     public Task<bool> IsServedAsync<T>(CancellationToken cancellationToken)
         where T : class, IKubernetesEntity<T> => IsServedAsync(T.EntityKind, cancellationToken);
 
@@ -22,19 +25,33 @@ public sealed partial class KubeClient
         string wanted = $"{kind.ApiVersion}/{kind.Plural}";
         using ActivityGate.Pass pass = await _discoveryGate.EnterAsync(cancellationToken).ConfigureAwait(false);
         HashSet<string>? all = await DiscoverAsync(root, AggregatedDiscovery, ReadAggregated, cancellationToken).ConfigureAwait(false);
-        if (all is not null) return all.Contains(wanted);
-        HashSet<string>? group = await DiscoverAsync(kind.BasePath, "application/json", json => ReadResources(json, kind.ApiVersion), cancellationToken).ConfigureAwait(false);
+        if (all is not null)
+            return all.Contains(wanted);
+        HashSet<string>? group = await DiscoverAsync(
+                kind.BasePath,
+                "application/json",
+                json => ReadResources(json, kind.ApiVersion),
+                cancellationToken
+            )
+            .ConfigureAwait(false);
         return group is not null && group.Contains(wanted);
     }
 
-    private async Task<HashSet<string>?> DiscoverAsync(string path, string accept, Decode<HashSet<string>?> read, CancellationToken cancellationToken)
+    private async Task<HashSet<string>?> DiscoverAsync(
+        string path,
+        string accept,
+        Decode<HashSet<string>?> read,
+        CancellationToken cancellationToken
+    )
     {
         DateTimeOffset now = TimeProvider.GetUtcNow();
-        if (_discovered.TryGetValue(path, out (DateTimeOffset At, HashSet<string>? Resources) known) && now - known.At < DiscoveryAge) return known.Resources;
+        if (_discovered.TryGetValue(path, out (DateTimeOffset At, HashSet<string>? Resources) known) && now - known.At < DiscoveryAge)
+            return known.Resources;
         HashSet<string>? found;
         try
         {
-            found = await SendAsync(new KubeRequest(HttpMethod.Get, path) { Accept = accept }, read, cancellationToken).ConfigureAwait(false);
+            found = await SendAsync(new KubeRequest(HttpMethod.Get, path) { Accept = accept }, read, cancellationToken)
+                .ConfigureAwait(false);
         }
         catch (ApiException missing) when (missing.StatusCode is 404 or 406)
         {
@@ -46,18 +63,23 @@ public sealed partial class KubeClient
     }
 
     /// <summary>
-    /// Example: {"kind":"APIGroupDiscoveryList","items":[{"metadata":{"name":"batch"},"versions":[{"version":"v1","resources":[{"resource":"jobs"}]}]}]}.
+    /// Example:
+    /// {"kind":"APIGroupDiscoveryList","items":[{"metadata":{"name":"batch"},"versions":[{"version":"v1","resources":[{"resource":"jobs"}]}]}]}.
     /// Null when the server answered with something else, which servers without aggregated discovery do.
     /// </summary>
     private static HashSet<string>? ReadAggregated(ReadOnlySpan<byte> json)
     {
         Utf8JsonReader reader = new(json);
         using JsonDocument document = JsonDocument.ParseValue(ref reader);
-        if (!document.RootElement.TryGetProperty("kind", out JsonElement kind) || kind.GetString() != "APIGroupDiscoveryList") return null;
+        if (!document.RootElement.TryGetProperty("kind", out JsonElement kind) || kind.GetString() != "APIGroupDiscoveryList")
+            return null;
         HashSet<string> found = new(StringComparer.Ordinal);
         foreach (JsonElement group in Items(document.RootElement, "items"))
         {
-            string name = group.TryGetProperty("metadata", out JsonElement metadata) && metadata.TryGetProperty("name", out JsonElement text) ? text.GetString() ?? "" : "";
+            string name =
+                group.TryGetProperty("metadata", out JsonElement metadata) && metadata.TryGetProperty("name", out JsonElement text)
+                    ? text.GetString() ?? ""
+                    : "";
             foreach (JsonElement version in Items(group, "versions"))
             {
                 string number = version.TryGetProperty("version", out JsonElement value) ? value.GetString() ?? "" : "";

@@ -19,12 +19,14 @@ public sealed partial class KubeClient
         using Deadline deadline = new(_options.RequestTimeout, TimeProvider, cancellationToken);
         try
         {
-            return await deadline.GuardAsync(async token =>
-            {
-                using HttpResponseMessage response = (await OpenAsync(request, unit, deadline, token).ConfigureAwait(false)).Response;
-                byte[] json = await response.Content.ReadAsByteArrayAsync(token).ConfigureAwait(false);
-                return decode(json);
-            }).ConfigureAwait(false);
+            return await deadline
+                .GuardAsync(async token =>
+                {
+                    using HttpResponseMessage response = (await OpenAsync(request, unit, deadline, token).ConfigureAwait(false)).Response;
+                    byte[] json = await response.Content.ReadAsByteArrayAsync(token).ConfigureAwait(false);
+                    return decode(json);
+                })
+                .ConfigureAwait(false);
         }
         catch (TimeoutException silent)
         {
@@ -37,21 +39,30 @@ public sealed partial class KubeClient
     /// Sends a request until it is answered, within the rules for trying again. The caller's unit of activity is given up while
     /// waiting. The answer is a success; its body is unread. Of a watch it goes with the id of its stream, which the caller closes.
     /// </summary>
-    private async Task<(HttpResponseMessage Response, Guid? Stream)> OpenAsync(KubeRequest request, ActivityUnit? unit, Deadline deadline, CancellationToken cancellationToken)
+    private async Task<(HttpResponseMessage Response, Guid? Stream)> OpenAsync(
+        KubeRequest request,
+        ActivityUnit? unit,
+        Deadline deadline,
+        CancellationToken cancellationToken
+    )
     {
-        int throttled = 0, failed = 0;
+        int throttled = 0,
+            failed = 0;
         bool refused = false;
         while (true)
         {
             // Asked before each try: the wait before it may have outlived the lease.
             if (request.Fenced && _options.WriteFence is { } mayWrite && !mayWrite())
-                throw new LeadershipLostException($"Held back {request.Method} {request.PathAndQuery}: this process may not lead any more.");
+                throw new LeadershipLostException(
+                    $"Held back {request.Method} {request.PathAndQuery}: this process may not lead any more."
+                );
 
             TimeSpan wait;
             // Of each try its own: what a server still says of a try that broke must not count for the next.
             Guid? id = unit?.Ask();
             Guid? stream = request.IsWatch ? id : null;
-            if (stream is { } opened) ActivityTracker?.Opened(opened, request.ToString());
+            if (stream is { } opened)
+                ActivityTracker?.Opened(opened, request.ToString());
             try
             {
                 deadline.Restart();
@@ -61,9 +72,12 @@ public sealed partial class KubeClient
                 using (unit is null ? default : cancellationToken.UnsafeRegister(static state => ((ActivityUnit)state!).Answered(), unit))
                     response = await _connection.SendAsync(message, cancellationToken).ConfigureAwait(false);
                 // A proxy that has lost the server answers in its place.
-                if ((int)response.StatusCode is 502 or 503 or 504 && response.Content.Headers.ContentType?.MediaType != "application/json") _reachability.Failed($"{(int)response.StatusCode} {response.ReasonPhrase}");
-                else _reachability.Answered();
-                if (response.Headers.Date is { } date) Volatile.Write(ref _serverTime, date.UtcTicks);
+                if ((int)response.StatusCode is 502 or 503 or 504 && response.Content.Headers.ContentType?.MediaType != "application/json")
+                    _reachability.Failed($"{(int)response.StatusCode} {response.ReasonPhrase}");
+                else
+                    _reachability.Answered();
+                if (response.Headers.Date is { } date)
+                    Volatile.Write(ref _serverTime, date.UtcTicks);
                 if (response.IsSuccessStatusCode)
                 {
                     Guid? following = stream;
@@ -72,7 +86,8 @@ public sealed partial class KubeClient
                 }
 
                 ApiException refusal;
-                using (response) refusal = await RefusalAsync(request, response, cancellationToken).ConfigureAwait(false);
+                using (response)
+                    refusal = await RefusalAsync(request, response, cancellationToken).ConfigureAwait(false);
                 if (refusal.StatusCode == 401 && !refused && _connection.Refused())
                 {
                     refused = true;
@@ -83,7 +98,8 @@ public sealed partial class KubeClient
                 {
                     throttled++;
                     wait = refusal.RetryAfter ?? TimeSpan.FromSeconds(1);
-                    if (wait > LongestWait) wait = LongestWait;
+                    if (wait > LongestWait)
+                        wait = LongestWait;
                     LogThrottled(request.Method, request.PathAndQuery, wait);
                 }
                 else if (refusal.StatusCode is 500 or 502 or 503 or 504 && request.IsRead && failed < _options.MaxReadRetries)
@@ -97,7 +113,8 @@ public sealed partial class KubeClient
                     throw refusal;
                 }
             }
-            catch (HttpRequestException broken) when (request.IsRead && failed < _options.MaxReadRetries && !cancellationToken.IsCancellationRequested)
+            catch (HttpRequestException broken)
+                when (request.IsRead && failed < _options.MaxReadRetries && !cancellationToken.IsCancellationRequested)
             {
                 _reachability.Failed(broken.Message);
                 wait = Backoff(failed);
@@ -112,7 +129,8 @@ public sealed partial class KubeClient
             finally
             {
                 unit?.Answered();
-                if (stream is { } closed) ActivityTracker?.Closed(closed);
+                if (stream is { } closed)
+                    ActivityTracker?.Closed(closed);
             }
 
             deadline.Stop();
@@ -124,7 +142,8 @@ public sealed partial class KubeClient
     {
         HttpRequestMessage message = new(request.Method, _connection.Address(request.PathAndQuery));
         message.Headers.TryAddWithoutValidation("Accept", request.Accept);
-        if (asked is { } id) message.Headers.TryAddWithoutValidation(ActivityTracker.Header, id.ToString());
+        if (asked is { } id)
+            message.Headers.TryAddWithoutValidation(ActivityTracker.Header, id.ToString());
         if (request.Body is not null)
         {
             message.Content = new ByteArrayContent(request.Body);
@@ -134,7 +153,11 @@ public sealed partial class KubeClient
         return message;
     }
 
-    private static async Task<ApiException> RefusalAsync(KubeRequest request, HttpResponseMessage response, CancellationToken cancellationToken)
+    private static async Task<ApiException> RefusalAsync(
+        KubeRequest request,
+        HttpResponseMessage response,
+        CancellationToken cancellationToken
+    )
     {
         byte[] body = await response.Content.ReadAsByteArrayAsync(cancellationToken).ConfigureAwait(false);
         V1Status? status = null;
@@ -151,7 +174,8 @@ public sealed partial class KubeClient
         }
 
         TimeSpan? retryAfter = response.Headers.RetryAfter?.Delta;
-        if (retryAfter is null && status?.Details is { RetryAfterSeconds: > 0 and int seconds }) retryAfter = TimeSpan.FromSeconds(seconds);
+        if (retryAfter is null && status?.Details is { RetryAfterSeconds: > 0 and int seconds })
+            retryAfter = TimeSpan.FromSeconds(seconds);
         int code = (int)response.StatusCode;
         string said = text.Length == 0 ? $"{code} {response.ReasonPhrase}" : text;
         return new ApiException(code, status?.Reason ?? "", $"{request.Method} {request.PathAndQuery}: {said}", status, retryAfter);
@@ -161,7 +185,8 @@ public sealed partial class KubeClient
     private TimeSpan Backoff(int failed)
     {
         double spread;
-        lock (_options.Random) spread = 0.5 + _options.Random.NextDouble();
+        lock (_options.Random)
+            spread = 0.5 + _options.Random.NextDouble();
         return TimeSpan.FromSeconds(Math.Min(0.1 * Math.Pow(4, failed) * spread, 10));
     }
 

@@ -27,7 +27,8 @@ public sealed partial class KubeClient : IDisposable
     {
         Config = config;
         _options = options ?? new KubeClientOptions();
-        string version = typeof(KubeClient).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0";
+        string version = typeof(KubeClient).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion
+            ?? "0";
         _connection = new ApiConnection(config, _options.TimeProvider, _options.UserAgent ?? $"bursar/{version}");
         _log = _options.LoggerFactory.CreateLogger<KubeClient>();
         _reachability = new ServerReachability(config.Server, _options.TimeProvider, _log);
@@ -42,7 +43,8 @@ public sealed partial class KubeClient : IDisposable
     /// The API server's clock, to the second, at its last answer: ages of its objects are told by it, not by a clock here that may be
     /// wrong. Null before the first answer.
     /// </summary>
-    public DateTimeOffset? ServerTime => Volatile.Read(ref _serverTime) is > 0 and var ticks ? new DateTimeOffset(ticks, TimeSpan.Zero) : null;
+    public DateTimeOffset? ServerTime =>
+        Volatile.Read(ref _serverTime) is > 0 and var ticks ? new DateTimeOffset(ticks, TimeSpan.Zero) : null;
 
     /// <summary>The API server does not answer at present, which the client has logged.</summary>
     public bool IsUnreachable => _reachability.IsDown;
@@ -85,7 +87,8 @@ public sealed partial class KubeClient : IDisposable
                 Fenced = IsFenced<T>(),
             },
             EntityJson.Read<T>,
-            cancellationToken);
+            cancellationToken
+        );
 
     /// <summary>Creates an object from its whole JSON, for kinds with more fields than their type here has.</summary>
     public Task<T> CreateAsync<T>(JsonObject obj, string? ns, CancellationToken cancellationToken)
@@ -98,7 +101,8 @@ public sealed partial class KubeClient : IDisposable
                 Fenced = IsFenced<T>(),
             },
             EntityJson.Read<T>,
-            cancellationToken);
+            cancellationToken
+        );
 
     public Task<T> PatchAsync<T>(string name, string? ns, KubePatch patch, CancellationToken cancellationToken)
         where T : class, IKubernetesEntity<T> =>
@@ -113,10 +117,14 @@ public sealed partial class KubeClient : IDisposable
     {
         JsonObject body = JsonSerializer.SerializeToNode(obj, T.JsonTypeInfo)!.AsObject();
         if (body["metadata"] is JsonObject metadata)
-            foreach (string field in (string[])["uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp", "generateName"])
+            foreach (
+                string field in (string[])["uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp", "generateName"]
+            )
                 metadata.Remove(field);
-        if (subresource == "status") body.Remove("spec");
-        else body.Remove("status");
+        if (subresource == "status")
+            body.Remove("spec");
+        else
+            body.Remove("status");
         string query = $"?fieldManager={Uri.EscapeDataString(fieldManager)}{(force ? "&force=true" : "")}";
         return SendAsync(
             new KubeRequest(HttpMethod.Patch, T.EntityKind.Path(obj.Metadata.Namespace, obj.Metadata.Name, subresource) + query)
@@ -126,7 +134,8 @@ public sealed partial class KubeClient : IDisposable
                 Fenced = IsFenced<T>(),
             },
             EntityJson.Read<T>,
-            cancellationToken);
+            cancellationToken
+        );
     }
 
     public Task<V1Scale> GetScaleAsync<T>(string name, string? ns, CancellationToken cancellationToken)
@@ -141,14 +150,16 @@ public sealed partial class KubeClient : IDisposable
         where T : class, IKubernetesEntity<T>
     {
         await SendAsync(
-            new KubeRequest(HttpMethod.Delete, T.EntityKind.Path(ns, name))
-            {
-                Body = options?.ToJson(),
-                ContentType = options is null ? null : "application/json",
-                Fenced = IsFenced<T>(),
-            },
-            static _ => true,
-            cancellationToken).ConfigureAwait(false);
+                new KubeRequest(HttpMethod.Delete, T.EntityKind.Path(ns, name))
+                {
+                    Body = options?.ToJson(),
+                    ContentType = options is null ? null : "application/json",
+                    Fenced = IsFenced<T>(),
+                },
+                static _ => true,
+                cancellationToken
+            )
+            .ConfigureAwait(false);
     }
 
     /// <summary>Any request, for what has no type here. An empty answer is null.</summary>
@@ -156,19 +167,25 @@ public sealed partial class KubeClient : IDisposable
     {
         byte[]? body = content is null ? null : await content.ReadAsByteArrayAsync(cancellationToken).ConfigureAwait(false);
         return await SendAsync(
-            new KubeRequest(method, path)
-            {
-                Body = body,
-                ContentType = content?.Headers.ContentType?.ToString() ?? (body is null ? null : "application/json"),
-                Fenced = method != HttpMethod.Get && method != HttpMethod.Head,
-            },
-            static json => json.IsEmpty ? null : JsonNode.Parse(json, documentOptions: new() { MaxDepth = KubeJson.Depth }),
-            cancellationToken).ConfigureAwait(false);
+                new KubeRequest(method, path)
+                {
+                    Body = body,
+                    ContentType = content?.Headers.ContentType?.ToString() ?? (body is null ? null : "application/json"),
+                    Fenced = method != HttpMethod.Get && method != HttpMethod.Head,
+                },
+                static json => json.IsEmpty ? null : JsonNode.Parse(json, documentOptions: new() { MaxDepth = KubeJson.Depth }),
+                cancellationToken
+            )
+            .ConfigureAwait(false);
     }
 
     private static KubeRequest PatchRequest<T>(string name, string? ns, KubePatch patch, string? subresource)
         where T : class, IKubernetesEntity<T> =>
-        new(HttpMethod.Patch, T.EntityKind.Path(ns, name, subresource) + (patch.FieldManager is null ? "" : $"?fieldManager={Uri.EscapeDataString(patch.FieldManager)}"))
+        new(
+            HttpMethod.Patch,
+            T.EntityKind.Path(ns, name, subresource)
+                + (patch.FieldManager is null ? "" : $"?fieldManager={Uri.EscapeDataString(patch.FieldManager)}")
+        )
         {
             Body = patch.Body.ToArray(),
             ContentType = patch.ContentType,

@@ -8,17 +8,25 @@ public sealed record KubeClientOptions
 {
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
 
-    /// <summary>Null: <c>bursar/&lt;version&gt;</c>. Never one that looks like a browser or curl: the server then pretty-prints, which doubles every answer.</summary>
+    /// <summary>
+    /// Null: <c>bursar/&lt;version&gt;</c>. Never one that looks like a browser or curl: the server then pretty-prints, which doubles every
+    /// answer.
+    /// </summary>
     public string? UserAgent { get; init; }
 
     public ActivityTracker? ActivityTracker { get; init; }
 
     public ILoggerFactory LoggerFactory { get; init; } = NullLoggerFactory.Instance;
 
-    /// <summary>Spreads watch lifetimes and back-offs. The wiring gives each process a seed of its own; locked while used, so it may be shared.</summary>
+    /// <summary>
+    /// Spreads watch lifetimes and back-offs. The wiring gives each process a seed of its own; locked while used, so it may be shared.
+    /// </summary>
     public Random Random { get; init; } = new(20261121);
 
-    /// <summary>Asked before each write; false holds it back with <see cref="LeadershipLostException"/>. Leases are exempt, else leadership could never be regained.</summary>
+    /// <summary>
+    /// Asked before each write; false holds it back with <see cref="LeadershipLostException"/>. Leases are exempt, else leadership could
+    /// never be regained.
+    /// </summary>
     public Func<bool>? WriteFence { get; init; }
 
     /// <summary>Until the answer starts, and between two pieces of it.</summary>

@@ -22,19 +22,27 @@ public sealed record KubePatch
     /// <summary>Null: the server names the manager after the user agent.</summary>
     public string? FieldManager { get; init; }
 
-    /// <summary>RFC 6902. Foreign fields are changed this way, with a test on the value that was read: it fails (422) if another was faster.</summary>
+    /// <summary>
+    /// RFC 6902. Foreign fields are changed this way, with a test on the value that was read: it fails (422) if another was faster.
+    /// </summary>
     public static KubePatch Json(params ReadOnlySpan<PatchOperation> operations)
     {
         PatchOperation[] all = operations.ToArray();
-        return new KubePatch("application/json-patch+json", JsonBody.Write(writer =>
-        {
-            writer.WriteStartArray();
-            foreach (PatchOperation operation in all) operation.Write(writer);
-            writer.WriteEndArray();
-        }));
+        return new KubePatch(
+            "application/json-patch+json",
+            JsonBody.Write(writer =>
+            {
+                writer.WriteStartArray();
+                foreach (PatchOperation operation in all)
+                    operation.Write(writer);
+                writer.WriteEndArray();
+            })
+        );
     }
 
-    /// <summary>RFC 7386: null removes a field, lists are replaced whole. A metadata.resourceVersion in it makes the patch conditional (409).</summary>
+    /// <summary>
+    /// RFC 7386: null removes a field, lists are replaced whole. A metadata.resourceVersion in it makes the patch conditional (409).
+    /// </summary>
     public static KubePatch Merge(JsonNode patch) => Merge(writer => patch.WriteTo(writer));
 
     public static KubePatch Merge(Action<Utf8JsonWriter> write) => new("application/merge-patch+json", JsonBody.Write(write));
@@ -86,8 +94,10 @@ public sealed record PatchOperation
         if (Op != "remove")
         {
             writer.WritePropertyName("value");
-            if (Value is null) writer.WriteNullValue();
-            else Value.WriteTo(writer);
+            if (Value is null)
+                writer.WriteNullValue();
+            else
+                Value.WriteTo(writer);
         }
 
         writer.WriteEndObject();

@@ -37,7 +37,9 @@ public sealed record WatchOptions
     /// <summary>Events after this version. Null: from now, after the present objects as Added.</summary>
     public string? ResourceVersion { get; init; }
 
-    /// <summary>A streaming list: the present objects as Added, then a bookmark with <see cref="WatchEvent{T}.IsInitialEnd"/>, then changes.</summary>
+    /// <summary>
+    /// A streaming list: the present objects as Added, then a bookmark with <see cref="WatchEvent{T}.IsInitialEnd"/>, then changes.
+    /// </summary>
     public bool SendInitialEvents { get; init; }
 
     /// <summary>Null: at random between 5 and 10 minutes.</summary>

@@ -3,8 +3,8 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Kube.Client;
 
 /// <summary>
-/// Whether the API server answers, by the outcome of all requests of a client. It logs one line when the server stops answering, further ones
-/// at growing intervals while it does not, and one when it answers again, however many loops ask it. Safe from any thread.
+/// Whether the API server answers, by the outcome of all requests of a client. It logs one line when the server stops answering, further
+/// ones at growing intervals while it does not, and one when it answers again, however many loops ask it. Safe from any thread.
 /// </summary>
 internal sealed partial class ServerReachability(Uri server, TimeProvider time, ILogger log)
 {
@@ -32,20 +32,24 @@ internal sealed partial class ServerReachability(Uri server, TimeProvider time, 
         lock (_gate)
         {
             var now = time.GetUtcNow();
-            if (_inARow++ == 0) (_since, _failures) = (now, 0);
+            if (_inARow++ == 0)
+                (_since, _failures) = (now, 0);
             _failures++;
-            if (_inARow < FailuresOfOutage) return;
+            if (_inARow < FailuresOfOutage)
+                return;
             if (!_isDown)
             {
                 _isDown = true;
                 _said = now >= _nextLine;
                 _interval = FirstInterval;
-                if (!_said) return;
+                if (!_said)
+                    return;
                 _nextLine = now + _interval;
                 LogDown(server, reason);
                 return;
             }
-            if (now < _nextLine) return;
+            if (now < _nextLine)
+                return;
             _interval = _interval * 2 < LongestInterval ? _interval * 2 : LongestInterval;
             _nextLine = now + _interval;
             _said = true;
@@ -56,13 +60,16 @@ internal sealed partial class ServerReachability(Uri server, TimeProvider time, 
     /// <summary>The server answered, whatever it said.</summary>
     public void Answered()
     {
-        if (Volatile.Read(ref _inARow) == 0) return;
+        if (Volatile.Read(ref _inARow) == 0)
+            return;
         lock (_gate)
         {
             _inARow = 0;
-            if (!_isDown) return;
+            if (!_isDown)
+                return;
             _isDown = false;
-            if (!_said) return;
+            if (!_said)
+                return;
             var now = time.GetUtcNow();
             // A server that comes and goes is not told of more often than that.
             _nextLine = now + FirstInterval;
@@ -73,9 +80,15 @@ internal sealed partial class ServerReachability(Uri server, TimeProvider time, 
     [LoggerMessage(Level = LogLevel.Warning, Message = "API server {Server} is unreachable, retrying: {Reason}")]
     private partial void LogDown(Uri server, string reason);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "API server {Server} is still unreachable since {Since}, {Failures} requests failed: {Reason}")]
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "API server {Server} is still unreachable since {Since}, {Failures} requests failed: {Reason}"
+    )]
     private partial void LogStillDown(Uri server, DateTimeOffset since, long failures, string reason);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "API server {Server} answers again after {Outage}, {Failures} requests had failed")]
+    [LoggerMessage(
+        Level = LogLevel.Information,
+        Message = "API server {Server} answers again after {Outage}, {Failures} requests had failed"
+    )]
     private partial void LogAnswers(Uri server, TimeSpan outage, long failures);
 }

@@ -18,5 +18,7 @@ public sealed record WatchEvent<T>(WatchEventType Type, T Object)
 {
     /// <summary>The bookmark that ends the initial set of a streaming list.</summary>
     public bool IsInitialEnd =>
-        Type == WatchEventType.Bookmark && Object.Metadata.Annotations.TryGetValue("k8s.io/initial-events-end", out string? end) && end == "true";
+        Type == WatchEventType.Bookmark
+        && Object.Metadata.Annotations.TryGetValue("k8s.io/initial-events-end", out string? end)
+        && end == "true";
 }

@@ -18,7 +18,14 @@ internal sealed class WatchStream<T> : IAsyncDisposable
     private readonly Action<JsonException> _onOddObject;
     private readonly Deadline _idle;
 
-    private WatchStream(HttpResponseMessage response, Stream body, KubeClientOptions options, Guid? stream, Action<JsonException> onOddObject, CancellationToken cancellationToken)
+    private WatchStream(
+        HttpResponseMessage response,
+        Stream body,
+        KubeClientOptions options,
+        Guid? stream,
+        Action<JsonException> onOddObject,
+        CancellationToken cancellationToken
+    )
     {
         _response = response;
         _idle = new Deadline(options.WatchIdleTimeout, options.TimeProvider, cancellationToken);
@@ -33,8 +40,16 @@ internal sealed class WatchStream<T> : IAsyncDisposable
         KubeClientOptions options,
         Guid? stream,
         Action<JsonException> onOddObject,
-        CancellationToken cancellationToken) =>
-        new(response, await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false), options, stream, onOddObject, cancellationToken);
+        CancellationToken cancellationToken
+    ) =>
+        new(
+            response,
+            await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false),
+            options,
+            stream,
+            onOddObject,
+            cancellationToken
+        );
 
     /// <summary>The next change; null when the watch is over.</summary>
     public async ValueTask<WatchEvent<T>?> NextAsync()
@@ -46,7 +61,8 @@ internal sealed class WatchStream<T> : IAsyncDisposable
             int length;
             try
             {
-                if (await _json.PeekAsync(_idle.Token).ConfigureAwait(false) < 0) return null;
+                if (await _json.PeekAsync(_idle.Token).ConfigureAwait(false) < 0)
+                    return null;
                 length = await _json.MeasureAsync(_idle.Token).ConfigureAwait(false);
             }
             catch (Exception ended) when (IsEnd(ended))
@@ -57,22 +73,28 @@ internal sealed class WatchStream<T> : IAsyncDisposable
             _json.HideManagedFields(length);
             WatchEvent<T>? change = Decode(_json.Span(length));
             _json.Advance(length);
-            if (change is { IsInitialEnd: true }) Gather();
-            if (change is not null) return change;
+            if (change is { IsInitialEnd: true })
+                Gather();
+            if (change is not null)
+                return change;
             Handled();
         }
     }
 
-    /// <summary>From here on changes come one by one. On the wall clock alone: virtual time stands still while a change is under way.</summary>
+    /// <summary>
+    /// From here on changes come one by one. On the wall clock alone: virtual time stands still while a change is under way.
+    /// </summary>
     public void Gather()
     {
-        if (ReferenceEquals(_options.TimeProvider, TimeProvider.System)) _json.Gathering = GatherDelay;
+        if (ReferenceEquals(_options.TimeProvider, TimeProvider.System))
+            _json.Gathering = GatherDelay;
     }
 
     /// <summary>The change that was returned last has been dealt with.</summary>
     public void Handled()
     {
-        if (_stream is { } stream) _options.ActivityTracker?.Handled(stream);
+        if (_stream is { } stream)
+            _options.ActivityTracker?.Handled(stream);
     }
 
     public ValueTask DisposeAsync()
@@ -81,25 +103,28 @@ internal sealed class WatchStream<T> : IAsyncDisposable
         _response.Dispose();
         _json.Dispose();
         _idle.Dispose();
-        if (_stream is { } stream) _options.ActivityTracker?.Closed(stream);
+        if (_stream is { } stream)
+            _options.ActivityTracker?.Closed(stream);
         return ValueTask.CompletedTask;
     }
 
     /// <summary>Silence and cut connections end a watch; what was missed comes with the next one.</summary>
-    private bool IsEnd(Exception failure) => failure switch
-    {
-        OperationCanceledException => _idle.RanOut,
-        IOException or HttpRequestException => true,
-        JsonException => true,
-        _ => false,
-    };
+    private bool IsEnd(Exception failure) =>
+        failure switch
+        {
+            OperationCanceledException => _idle.RanOut,
+            IOException or HttpRequestException => true,
+            JsonException => true,
+            _ => false,
+        };
 
     private WatchEvent<T>? Decode(ReadOnlySpan<byte> json, bool mayBePlain = true)
     {
         string type = "";
         Range at = default;
         bool plain = mayBePlain && EntityJson.TryReadPlainEvent(json, out type, out at);
-        if (!plain) (type, at) = EntityJson.ReadEvent(json);
+        if (!plain)
+            (type, at) = EntityJson.ReadEvent(json);
         ReadOnlySpan<byte> obj = json[at];
         WatchEventType? known = type switch
         {
@@ -109,8 +134,10 @@ internal sealed class WatchStream<T> : IAsyncDisposable
             "BOOKMARK" => WatchEventType.Bookmark,
             _ => null,
         };
-        if (type == "ERROR") throw Error(plain ? json[EntityJson.ReadEvent(json).Object] : obj);
-        if (known is null) return null;
+        if (type == "ERROR")
+            throw Error(plain ? json[EntityJson.ReadEvent(json).Object] : obj);
+        if (known is null)
+            return null;
         try
         {
             return new WatchEvent<T>(known.Value, EntityJson.Read<T>(obj));

@@ -19,9 +19,11 @@ public static class Conditions
         {
             LastTransitionTime = former is not null && former.Status == condition.Status ? former.LastTransitionTime ?? second : second,
         };
-        if (former == made) return conditions;
+        if (former == made)
+            return conditions;
         V1Condition[] all = at < 0 ? [.. conditions, made] : [.. conditions];
-        if (at >= 0) all[at] = made;
+        if (at >= 0)
+            all[at] = made;
         return all;
     }
 

@@ -9,7 +9,9 @@ using k8s.Authentication;
 
 namespace Bursar.Kube.Config;
 
-/// <summary>Who we are, as of now: tokens from files are read again each minute, plugins run again when their word expires or is refused.</summary>
+/// <summary>
+/// Who we are, as of now: tokens from files are read again each minute, plugins run again when their word expires or is refused.
+/// </summary>
 internal sealed class Credentials(KubeConfig config, TimeProvider time) : ITokenProvider, IDisposable
 {
     private static readonly TimeSpan FileAge = TimeSpan.FromMinutes(1);
@@ -29,11 +31,14 @@ internal sealed class Credentials(KubeConfig config, TimeProvider time) : IToken
 
     /// <summary>The header of a request; null where there is no token.</summary>
     public async Task<AuthenticationHeaderValue> GetAuthenticationHeaderAsync(CancellationToken cancellationToken) =>
-        await TokenAsync(cancellationToken).ConfigureAwait(false) is { Length: > 0 } token ? new AuthenticationHeaderValue("Bearer", token) : null!;
+        await TokenAsync(cancellationToken).ConfigureAwait(false) is { Length: > 0 } token
+            ? new AuthenticationHeaderValue("Bearer", token)
+            : null!;
 
     public async ValueTask<string?> TokenAsync(CancellationToken cancellationToken)
     {
-        if (config.Exec is null && config.TokenFile is null) return config.Token;
+        if (config.Exec is null && config.TokenFile is null)
+            return config.Token;
         await _gate.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
@@ -63,7 +68,8 @@ internal sealed class Credentials(KubeConfig config, TimeProvider time) : IToken
     /// <summary>The server refused the credentials. True when asking again may yield others.</summary>
     public bool Refused()
     {
-        if (config.Exec is null && config.TokenFile is null) return false;
+        if (config.Exec is null && config.TokenFile is null)
+            return false;
         _executed = false;
         _tokenRead = DateTimeOffset.MinValue;
         return true;
@@ -72,10 +78,13 @@ internal sealed class Credentials(KubeConfig config, TimeProvider time) : IToken
     /// <summary>The certificate to show, if any.</summary>
     public X509Certificate2? ClientCertificate()
     {
-        if (_pluginCertificate is not null) return _pluginCertificate;
-        if (config.ClientCertificatePem is null && config.ClientCertificateFile is null) return null;
+        if (_pluginCertificate is not null)
+            return _pluginCertificate;
+        if (config.ClientCertificatePem is null && config.ClientCertificateFile is null)
+            return null;
         (DateTime, DateTime) read = (Written(config.ClientCertificateFile), Written(config.ClientKeyFile));
-        if (_certificate is not null && read == _certificateRead) return _certificate;
+        if (_certificate is not null && read == _certificateRead)
+            return _certificate;
         try
         {
             string certificate = config.ClientCertificatePem ?? File.ReadAllText(config.ClientCertificateFile!);
@@ -100,14 +109,18 @@ internal sealed class Credentials(KubeConfig config, TimeProvider time) : IToken
             RedirectStandardError = true,
             UseShellExecute = false,
         };
-        foreach (string argument in plugin.Arguments) start.ArgumentList.Add(argument);
-        foreach ((string name, string value) in plugin.Environment) start.Environment[name] = value;
+        foreach (string argument in plugin.Arguments)
+            start.ArgumentList.Add(argument);
+        foreach ((string name, string value) in plugin.Environment)
+            start.Environment[name] = value;
         start.Environment["KUBERNETES_EXEC_INFO"] = ExecInfo(plugin);
-        string output, errors;
+        string output,
+            errors;
         int code;
         try
         {
-            using Process process = Process.Start(start) ?? throw new KubeConfigException($"The credential plugin {plugin.Command} did not start.");
+            using Process process = Process.Start(start)
+                ?? throw new KubeConfigException($"The credential plugin {plugin.Command} did not start.");
             try
             {
                 Task<string> reading = process.StandardOutput.ReadToEndAsync(cancellationToken);
@@ -129,11 +142,15 @@ internal sealed class Credentials(KubeConfig config, TimeProvider time) : IToken
             throw new KubeConfigException($"The credential plugin {plugin.Command} cannot be run: {missing.Message}.{hint}", missing);
         }
 
-        if (code != 0) throw new KubeConfigException($"The credential plugin {plugin.Command} ended with {code}: {errors.Trim()}");
+        if (code != 0)
+            throw new KubeConfigException($"The credential plugin {plugin.Command} ended with {code}: {errors.Trim()}");
         Take(plugin, output);
     }
 
-    /// <summary>Example: {"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"…","expirationTimestamp":"2026-01-01T00:00:00Z"}}</summary>
+    /// <summary>
+    /// Example:
+    /// {"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"…","expirationTimestamp":"2026-01-01T00:00:00Z"}}
+    /// </summary>
     private void Take(ExecPlugin plugin, string output)
     {
         try
@@ -141,8 +158,14 @@ internal sealed class Credentials(KubeConfig config, TimeProvider time) : IToken
             using JsonDocument document = JsonDocument.Parse(output);
             JsonElement status = document.RootElement.GetProperty("status");
             _token = status.TryGetProperty("token", out JsonElement token) ? token.GetString() : null;
-            _expires = status.TryGetProperty("expirationTimestamp", out JsonElement expires) && expires.TryGetDateTimeOffset(out DateTimeOffset at) ? at : null;
-            if (status.TryGetProperty("clientCertificateData", out JsonElement certificate) && status.TryGetProperty("clientKeyData", out JsonElement key))
+            _expires =
+                status.TryGetProperty("expirationTimestamp", out JsonElement expires) && expires.TryGetDateTimeOffset(out DateTimeOffset at)
+                    ? at
+                    : null;
+            if (
+                status.TryGetProperty("clientCertificateData", out JsonElement certificate)
+                && status.TryGetProperty("clientKeyData", out JsonElement key)
+            )
             {
                 _pluginCertificate = X509Certificate2.CreateFromPem(certificate.GetString(), key.GetString());
                 Generation++;
@@ -150,9 +173,13 @@ internal sealed class Credentials(KubeConfig config, TimeProvider time) : IToken
 
             _executed = true;
         }
-        catch (Exception broken) when (broken is JsonException or KeyNotFoundException or InvalidOperationException or CryptographicException)
+        catch (Exception broken)
+            when (broken is JsonException or KeyNotFoundException or InvalidOperationException or CryptographicException)
         {
-            throw new KubeConfigException($"The credential plugin {plugin.Command} answered something that is no ExecCredential: {broken.Message}", broken);
+            throw new KubeConfigException(
+                $"The credential plugin {plugin.Command} answered something that is no ExecCredential: {broken.Message}",
+                broken
+            );
         }
     }
 
@@ -170,10 +197,14 @@ internal sealed class Credentials(KubeConfig config, TimeProvider time) : IToken
             {
                 writer.WriteStartObject("cluster");
                 writer.WriteString("server", config.Server.ToString());
-                if (config.TlsServerName is not null) writer.WriteString("tls-server-name", config.TlsServerName);
-                if (config.InsecureSkipTlsVerify) writer.WriteBoolean("insecure-skip-tls-verify", true);
-                string? authority = config.CertificateAuthorityPem ?? (config.CertificateAuthorityFile is null ? null : File.ReadAllText(config.CertificateAuthorityFile));
-                if (authority is not null) writer.WriteBase64String("certificate-authority-data", Encoding.UTF8.GetBytes(authority));
+                if (config.TlsServerName is not null)
+                    writer.WriteString("tls-server-name", config.TlsServerName);
+                if (config.InsecureSkipTlsVerify)
+                    writer.WriteBoolean("insecure-skip-tls-verify", true);
+                string? authority = config.CertificateAuthorityPem
+                    ?? (config.CertificateAuthorityFile is null ? null : File.ReadAllText(config.CertificateAuthorityFile));
+                if (authority is not null)
+                    writer.WriteBase64String("certificate-authority-data", Encoding.UTF8.GetBytes(authority));
                 writer.WriteEndObject();
             }
 

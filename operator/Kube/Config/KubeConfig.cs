@@ -1,6 +1,8 @@
 namespace Bursar.Kube.Config;
 
-/// <summary>The way to one API server: address, trust, identity. Values given as files are read when used, and again when they change.</summary>
+/// <summary>
+/// The way to one API server: address, trust, identity. Values given as files are read when used, and again when they change.
+/// </summary>
 public sealed record KubeConfig
 {
     public const string ServiceAccountDirectory = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -51,10 +53,12 @@ public sealed record KubeConfig
         string? path = null,
         string? context = null,
         Func<string, string?>? environment = null,
-        string serviceAccountDirectory = ServiceAccountDirectory)
+        string serviceAccountDirectory = ServiceAccountDirectory
+    )
     {
         environment ??= Environment.GetEnvironmentVariable;
-        if (!string.IsNullOrEmpty(path)) return FromFile(path, context);
+        if (!string.IsNullOrEmpty(path))
+            return FromFile(path, context);
 
         List<string> looked = [];
         string? listed = environment("KUBECONFIG");
@@ -62,7 +66,8 @@ public sealed record KubeConfig
         {
             string[] files = listed.Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries);
             string[] there = [.. files.Where(File.Exists)];
-            if (there.Length > 0) return KubeConfigFiles.Resolve(there, context);
+            if (there.Length > 0)
+                return KubeConfigFiles.Resolve(there, context);
             looked.Add($"KUBECONFIG={listed} (no such file)");
         }
         else
@@ -70,11 +75,13 @@ public sealed record KubeConfig
             looked.Add("KUBECONFIG (not set)");
             string home = environment("HOME") ?? "";
             string file = Path.Combine(home, ".kube", "config");
-            if (home.Length > 0 && File.Exists(file)) return KubeConfigFiles.Resolve([file], context);
+            if (home.Length > 0 && File.Exists(file))
+                return KubeConfigFiles.Resolve([file], context);
             looked.Add($"{file} (no such file)");
         }
 
-        if (!string.IsNullOrEmpty(environment("KUBERNETES_SERVICE_HOST"))) return InCluster(environment, serviceAccountDirectory);
+        if (!string.IsNullOrEmpty(environment("KUBERNETES_SERVICE_HOST")))
+            return InCluster(environment, serviceAccountDirectory);
         looked.Add("the service account of a pod (KUBERNETES_SERVICE_HOST is not set)");
         throw new KubeConfigException($"No way to a Kubernetes API server was found. Looked for: {string.Join("; ", looked)}.");
     }
@@ -93,8 +100,10 @@ public sealed record KubeConfig
         string ns = Path.Combine(serviceAccountDirectory, "namespace");
         if (string.IsNullOrEmpty(host) || string.IsNullOrEmpty(port))
             throw new KubeConfigException("Not in a pod: KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not both set.");
-        if (!File.Exists(token)) throw new KubeConfigException($"In a pod without a service account token: {token} does not exist.");
-        if (!File.Exists(authority)) throw new KubeConfigException($"In a pod without the cluster's authority: {authority} does not exist.");
+        if (!File.Exists(token))
+            throw new KubeConfigException($"In a pod without a service account token: {token} does not exist.");
+        if (!File.Exists(authority))
+            throw new KubeConfigException($"In a pod without the cluster's authority: {authority} does not exist.");
         return new KubeConfig
         {
             Server = new Uri($"https://{(host.Contains(':', StringComparison.Ordinal) ? $"[{host}]" : host)}:{port}/"),

@@ -9,24 +9,30 @@ internal static class KubeConfigFiles
 {
     public static KubeConfig Resolve(IReadOnlyList<string> files, string? context)
     {
-        Dictionary<string, Entry> clusters = [], users = [], contexts = [];
+        Dictionary<string, Entry> clusters = [],
+            users = [],
+            contexts = [];
         string? current = context;
         foreach (string file in files)
         {
             YamlMappingNode? root = Parse(file);
-            if (root is null) continue;
+            if (root is null)
+                continue;
             Collect(root, "clusters", "cluster", file, clusters);
             Collect(root, "users", "user", file, users);
             Collect(root, "contexts", "context", file, contexts);
-            if (string.IsNullOrEmpty(current)) current = Text(root, "current-context");
+            if (string.IsNullOrEmpty(current))
+                current = Text(root, "current-context");
         }
 
         string source = string.Join(Path.PathSeparator, files);
         if (string.IsNullOrEmpty(current))
         {
-            throw new KubeConfigException(contexts.Count == 0
-                ? $"{source} has no contexts."
-                : $"{source} has no current-context; it knows {string.Join(", ", contexts.Keys.Order(StringComparer.Ordinal))}.");
+            throw new KubeConfigException(
+                contexts.Count == 0
+                    ? $"{source} has no contexts."
+                    : $"{source} has no current-context; it knows {string.Join(", ", contexts.Keys.Order(StringComparer.Ordinal))}."
+            );
         }
 
         Entry chosen = Find(contexts, current, "context", source);
@@ -38,7 +44,9 @@ internal static class KubeConfigFiles
         foreach (string foreign in (string[])["username", "auth-provider"])
         {
             if (user.Node.Children.ContainsKey(new YamlScalarNode(foreign)))
-                throw new KubeConfigException($"User {userName} in {user.File} signs in by {foreign}, which Kubernetes has dropped; use a token, a certificate or an exec plugin.");
+                throw new KubeConfigException(
+                    $"User {userName} in {user.File} signs in by {foreign}, which Kubernetes has dropped; use a token, a certificate or an exec plugin."
+                );
         }
 
         return new KubeConfig
@@ -82,7 +90,11 @@ internal static class KubeConfigFiles
     {
         foreach (YamlMappingNode item in List(root, list).OfType<YamlMappingNode>())
         {
-            if (Text(item, "name") is { } name && item.Children.TryGetValue(new YamlScalarNode(part), out YamlNode? node) && node is YamlMappingNode mapping)
+            if (
+                Text(item, "name") is { } name
+                && item.Children.TryGetValue(new YamlScalarNode(part), out YamlNode? node)
+                && node is YamlMappingNode mapping
+            )
                 into.TryAdd(name, new Entry(mapping, file));
         }
     }
@@ -91,14 +103,17 @@ internal static class KubeConfigFiles
         entries.TryGetValue(name, out Entry? entry) ? entry : throw new KubeConfigException($"{source} has no {what} named '{name}'.");
 
     private static string? Text(YamlMappingNode node, string key) =>
-        node.Children.TryGetValue(new YamlScalarNode(key), out YamlNode? value) && value is YamlScalarNode { Value: { Length: > 0 } text } ? text : null;
+        node.Children.TryGetValue(new YamlScalarNode(key), out YamlNode? value) && value is YamlScalarNode { Value: { Length: > 0 } text }
+            ? text
+            : null;
 
     private static IEnumerable<YamlNode> List(YamlMappingNode node, string key) =>
         node.Children.TryGetValue(new YamlScalarNode(key), out YamlNode? value) && value is YamlSequenceNode list ? list.Children : [];
 
     private static string? Decoded(Entry entry, string key)
     {
-        if (Text(entry.Node, key) is not { } text) return null;
+        if (Text(entry.Node, key) is not { } text)
+            return null;
         try
         {
             return Encoding.UTF8.GetString(Convert.FromBase64String(text));
@@ -115,12 +130,16 @@ internal static class KubeConfigFiles
 
     private static ExecPlugin? Exec(Entry user)
     {
-        if (!user.Node.Children.TryGetValue(new YamlScalarNode("exec"), out YamlNode? node) || node is not YamlMappingNode exec) return null;
+        if (!user.Node.Children.TryGetValue(new YamlScalarNode("exec"), out YamlNode? node) || node is not YamlMappingNode exec)
+            return null;
         string command = Text(exec, "command") ?? throw new KubeConfigException($"An exec plugin in {user.File} has no command.");
-        if (command.Contains('/', StringComparison.Ordinal)) command = Path.GetFullPath(command, Path.GetDirectoryName(Path.GetFullPath(user.File))!);
+        if (command.Contains('/', StringComparison.Ordinal))
+            command = Path.GetFullPath(command, Path.GetDirectoryName(Path.GetFullPath(user.File))!);
         string version = Text(exec, "apiVersion") ?? "";
         if (version is not ("client.authentication.k8s.io/v1" or "client.authentication.k8s.io/v1beta1"))
-            throw new KubeConfigException($"The exec plugin {command} in {user.File} speaks '{version}'; client.authentication.k8s.io/v1 is understood.");
+            throw new KubeConfigException(
+                $"The exec plugin {command} in {user.File} speaks '{version}'; client.authentication.k8s.io/v1 is understood."
+            );
         return new ExecPlugin
         {
             Command = command,
@@ -128,7 +147,8 @@ internal static class KubeConfigFiles
             Arguments = [.. List(exec, "args").OfType<YamlScalarNode>().Select(argument => argument.Value ?? "")],
             Environment =
             [
-                .. List(exec, "env").OfType<YamlMappingNode>()
+                .. List(exec, "env")
+                    .OfType<YamlMappingNode>()
                     .Where(variable => Text(variable, "name") is not null)
                     .Select(variable => KeyValuePair.Create(Text(variable, "name")!, Text(variable, "value") ?? "")),
             ],

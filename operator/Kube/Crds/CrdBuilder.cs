@@ -34,14 +34,24 @@ public static class CrdBuilder
         var columns = new JsonArray();
         foreach (var column in type.GetCustomAttributes<GenericAdditionalPrinterColumnAttribute>())
         {
-            var entry = new JsonObject { ["name"] = column.Name, ["type"] = column.Type, ["jsonPath"] = column.JsonPath };
-            if (column.Description is not null) entry["description"] = column.Description;
-            if (column.Format is not null) entry["format"] = column.Format;
-            if (column.Priority > 0) entry["priority"] = column.Priority;
+            var entry = new JsonObject
+            {
+                ["name"] = column.Name,
+                ["type"] = column.Type,
+                ["jsonPath"] = column.JsonPath,
+            };
+            if (column.Description is not null)
+                entry["description"] = column.Description;
+            if (column.Format is not null)
+                entry["format"] = column.Format;
+            if (column.Priority > 0)
+                entry["priority"] = column.Priority;
             columns.Add((JsonNode)entry);
         }
-        if (columns.Count > 0) version["additionalPrinterColumns"] = columns;
-        if (type.GetProperty("Status") is not null) version["subresources"] = new JsonObject { ["status"] = new JsonObject() };
+        if (columns.Count > 0)
+            version["additionalPrinterColumns"] = columns;
+        if (type.GetProperty("Status") is not null)
+            version["subresources"] = new JsonObject { ["status"] = new JsonObject() };
 
         return new()
         {

@@ -8,21 +8,32 @@ using YamlDotNet.Core.Events;
 namespace Bursar.Kube.Crds;
 
 /// <summary>
-/// JSON as YAML, byte for byte the same each time, for files that are compared and reviewed: LF, keys in ordinal order, two spaces, one line a scalar. A string stands
-/// without quotes only when it begins with a letter (a path after a point or slash too) and holds nothing but letters, digits and a few signs, and is no word of
-/// YAML 1.1: everything else stands in double quotes, so that no reader takes <c>.5</c>, <c>1e3</c>, <c>0x10</c>, <c>~</c>, <c>on</c> or a date for another type.
+/// JSON as YAML, byte for byte the same each time, for files that are compared and reviewed: LF, keys in ordinal order, two spaces, one
+/// line a scalar. A string stands without quotes only when it begins with a letter (a path after a point or slash too) and holds nothing
+/// but letters, digits and a few signs, and is no word of YAML 1.1: everything else stands in double quotes, so that no reader takes
+/// <c>.5</c>, <c>1e3</c>, <c>0x10</c>, <c>~</c>, <c>on</c> or a date for another type.
 /// </summary>
 public static class YamlText
 {
-    private static readonly EmitterSettings Settings = new(bestIndent: 2, bestWidth: int.MaxValue, isCanonical: false, maxSimpleKeyLength: int.MaxValue, indentSequences: false, newLine: "\n");
+    private static readonly EmitterSettings Settings = new(
+        bestIndent: 2,
+        bestWidth: int.MaxValue,
+        isCanonical: false,
+        maxSimpleKeyLength: int.MaxValue,
+        indentSequences: false,
+        newLine: "\n"
+    );
 
     private static readonly SearchValues<char> PlainStart = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_./");
 
-    private static readonly SearchValues<char> PlainCharacters =
-        SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./ ()-");
+    private static readonly SearchValues<char> PlainCharacters = SearchValues.Create(
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./ ()-"
+    );
 
-    private static readonly HashSet<string> Words =
-        new(["true", "false", "null", "yes", "no", "on", "off", "y", "n", ".inf", ".nan"], StringComparer.OrdinalIgnoreCase);
+    private static readonly HashSet<string> Words = new(
+        ["true", "false", "null", "yes", "no", "on", "off", "y", "n", ".inf", ".nan"],
+        StringComparer.OrdinalIgnoreCase
+    );
 
     public static string Write(JsonNode node)
     {
@@ -51,7 +62,8 @@ public static class YamlText
                 break;
             case JsonArray list:
                 emitter.Emit(new SequenceStart(AnchorName.Empty, TagName.Empty, isImplicit: true, SequenceStyle.Block));
-                foreach (var item in list) Write(emitter, item);
+                foreach (var item in list)
+                    Write(emitter, item);
                 emitter.Emit(new SequenceEnd());
                 break;
             case JsonValue value when value.GetValueKind() == JsonValueKind.String:
@@ -65,8 +77,12 @@ public static class YamlText
 
     private static Scalar Text(string value)
     {
-        var plain = value.Length > 0 && PlainStart.Contains(value[0]) && !value.AsSpan().ContainsAnyExcept(PlainCharacters)
-            && value[^1] != ' ' && !Words.Contains(value)
+        var plain =
+            value.Length > 0
+            && PlainStart.Contains(value[0])
+            && !value.AsSpan().ContainsAnyExcept(PlainCharacters)
+            && value[^1] != ' '
+            && !Words.Contains(value)
             // A point is the beginning of a path (.spec.kind), or of a number.
             && (value[0] is not ('.' or '_') || value.Length > 1 && char.IsAsciiLetter(value[1]));
         return plain ? Scalar(value, ScalarStyle.Plain) : Scalar(Whole(value), ScalarStyle.DoubleQuoted);
@@ -76,9 +92,11 @@ public static class YamlText
     private static string Whole(string value)
     {
         var text = new StringBuilder(value.Length);
-        foreach (var rune in value.EnumerateRunes()) text.Append(rune);
+        foreach (var rune in value.EnumerateRunes())
+            text.Append(rune);
         return text.ToString();
     }
 
-    private static Scalar Scalar(string value, ScalarStyle style) => new(AnchorName.Empty, TagName.Empty, value, style, isPlainImplicit: true, isQuotedImplicit: true);
+    private static Scalar Scalar(string value, ScalarStyle style) =>
+        new(AnchorName.Empty, TagName.Empty, value, style, isPlainImplicit: true, isQuotedImplicit: true);
 }

@@ -75,10 +75,19 @@ public sealed partial class EventRecorder
 
     public long Written => Interlocked.Read(ref _written);
 
-    /// <summary>Notes an event for writing. Never blocks and never throws; a repeat of one that still waits only raises its count.</summary>
+    /// <summary>
+    /// Notes an event for writing. Never blocks and never throws; a repeat of one that still waits only raises its count.
+    /// </summary>
     public void Publish(KubeEvent evt)
     {
-        EventKey key = new(evt.Regarding.Uid ?? "", evt.Regarding.Kind ?? "", evt.Regarding.Namespace ?? "", evt.Regarding.Name ?? "", evt.Reason, evt.Key);
+        EventKey key = new(
+            evt.Regarding.Uid ?? "",
+            evt.Regarding.Kind ?? "",
+            evt.Regarding.Namespace ?? "",
+            evt.Regarding.Name ?? "",
+            evt.Reason,
+            evt.Key
+        );
         DateTimeOffset now = _time.GetUtcNow();
         lock (_lock)
         {
@@ -98,7 +107,8 @@ public sealed partial class EventRecorder
 
             if (_pending.Count >= _options.Capacity)
             {
-                if (Interlocked.Increment(ref _dropped) == 1) LogFull(_options.Capacity);
+                if (Interlocked.Increment(ref _dropped) == 1)
+                    LogFull(_options.Capacity);
                 return;
             }
 
@@ -123,8 +133,10 @@ public sealed partial class EventRecorder
             using CancellationTokenSource limit = new(_options.DrainTime, _time);
             while (Next() is { } key)
             {
-                if (limit.IsCancellationRequested) GiveUp(key, "no time was left");
-                else await WriteAsync(key, limited: false, limit.Token).ConfigureAwait(false);
+                if (limit.IsCancellationRequested)
+                    GiveUp(key, "no time was left");
+                else
+                    await WriteAsync(key, limited: false, limit.Token).ConfigureAwait(false);
             }
         }
     }
@@ -134,7 +146,8 @@ public sealed partial class EventRecorder
     {
         lock (_lock)
         {
-            if (_order.Reader.TryRead(out EventKey? key)) return key;
+            if (_order.Reader.TryRead(out EventKey? key))
+                return key;
             _ended = true;
             return null;
         }
@@ -147,10 +160,13 @@ public sealed partial class EventRecorder
     private void Settle_NeedsLock()
     {
         bool due = _queued > 0 && !_writing;
-        if (due == _counted) return;
+        if (due == _counted)
+            return;
         _counted = due;
-        if (due) _tracker?.Begin(Waiting);
-        else _tracker?.End(Waiting);
+        if (due)
+            _tracker?.Begin(Waiting);
+        else
+            _tracker?.End(Waiting);
     }
 
     private void Enqueue_NeedsLock(EventKey key)
@@ -164,7 +180,8 @@ public sealed partial class EventRecorder
     {
         lock (_lock)
         {
-            if (begins) _queued--;
+            if (begins)
+                _queued--;
             _writing = begins;
             Settle_NeedsLock();
         }
@@ -178,12 +195,14 @@ public sealed partial class EventRecorder
         {
             for (int tried = 1; ; tried++)
             {
-                if (limited) await TokenAsync(unit, cancellationToken).ConfigureAwait(false);
+                if (limited)
+                    await TokenAsync(unit, cancellationToken).ConfigureAwait(false);
                 Pending pending;
                 lock (_lock)
                 {
                     // From here a repeat waits on its own: its count must not be lost beside a write under way.
-                    if (!_pending.Remove(key, out pending!)) return;
+                    if (!_pending.Remove(key, out pending!))
+                        return;
                 }
 
                 try
@@ -192,10 +211,18 @@ public sealed partial class EventRecorder
                     Interlocked.Increment(ref _written);
                     return;
                 }
-                catch (Exception failure) when (failure is HttpRequestException or IOException or TimeoutException or ApiException { StatusCode: >= 500 or 409 or 429 } && tried < Tries)
+                catch (Exception failure)
+                    when (failure
+                            is HttpRequestException
+                                or IOException
+                                or TimeoutException
+                                or ApiException { StatusCode: >= 500 or 409 or 429 }
+                        && tried < Tries
+                    )
                 {
                     LogRetry(key.Reason, key.Name, failure.Message);
-                    if (!Return(key, pending)) return;
+                    if (!Return(key, pending))
+                        return;
                     await ActivityUnit.DelayAsync(unit, _time, TimeSpan.FromSeconds(tried), cancellationToken).ConfigureAwait(false);
                 }
                 catch (Exception failure) when (failure is not OperationCanceledException)
@@ -224,7 +251,8 @@ public sealed partial class EventRecorder
             lock (_lock)
             {
                 // May put a key in twice; whoever comes second finds nothing pending.
-                if (_pending.ContainsKey(key)) Enqueue_NeedsLock(key);
+                if (_pending.ContainsKey(key))
+                    Enqueue_NeedsLock(key);
             }
 
             throw;
@@ -232,7 +260,8 @@ public sealed partial class EventRecorder
         catch (OperationCanceledException)
         {
             // The drain time ended while it waited to try again: the others that wait are given up one by one, not left.
-            lock (_lock) _pending.Remove(key);
+            lock (_lock)
+                _pending.Remove(key);
             Interlocked.Increment(ref _dropped);
             LogDropped(key.Reason, key.Name, "no time was left");
         }
@@ -294,39 +323,55 @@ public sealed partial class EventRecorder
         {
             await _client.CreateAsync(Build(pending, ns, name), cancellationToken).ConfigureAwait(false);
             Remember(key, 1);
-            if (pending.Count > 1) await PatchSeriesAsync(key, ns, name, pending.Count, pending.Last, cancellationToken).ConfigureAwait(false);
+            if (pending.Count > 1)
+                await PatchSeriesAsync(key, ns, name, pending.Count, pending.Last, cancellationToken).ConfigureAwait(false);
         }
         catch (ApiException there) when (there.IsConflict)
         {
             // Written before a restart of ours, or by the leader before us.
             V1Event? former = await _client.GetOrNullAsync<V1Event>(name, ns, cancellationToken).ConfigureAwait(false);
-            if (former is null) throw;
-            await PatchSeriesAsync(key, ns, name, (former.Series?.Count ?? 1) + pending.Count, pending.Last, cancellationToken).ConfigureAwait(false);
+            if (former is null)
+                throw;
+            await PatchSeriesAsync(key, ns, name, (former.Series?.Count ?? 1) + pending.Count, pending.Last, cancellationToken)
+                .ConfigureAwait(false);
         }
     }
 
-    private V1Event Build(Pending pending, string ns, string name) => new()
-    {
-        Metadata = new V1ObjectMeta { Name = name, Namespace = ns },
-        EventTime = pending.First,
-        ReportingController = _options.ReportingController,
-        ReportingInstance = Cut(_options.ReportingInstance, 128),
-        Action = Cut(pending.Event.Action, 128),
-        Reason = Cut(pending.Event.Reason, 128),
-        Regarding = pending.Event.Regarding,
-        Related = pending.Event.Related,
-        Note = Cut(pending.Event.Note, LongestNote),
-        Type = pending.Event.Type,
-    };
+    private V1Event Build(Pending pending, string ns, string name) =>
+        new()
+        {
+            Metadata = new V1ObjectMeta { Name = name, Namespace = ns },
+            EventTime = pending.First,
+            ReportingController = _options.ReportingController,
+            ReportingInstance = Cut(_options.ReportingInstance, 128),
+            Action = Cut(pending.Event.Action, 128),
+            Reason = Cut(pending.Event.Reason, 128),
+            Regarding = pending.Event.Regarding,
+            Related = pending.Event.Related,
+            Note = Cut(pending.Event.Note, LongestNote),
+            Type = pending.Event.Type,
+        };
 
-    private async Task PatchSeriesAsync(EventKey key, string ns, string name, int count, DateTimeOffset last, CancellationToken cancellationToken)
+    private async Task PatchSeriesAsync(
+        EventKey key,
+        string ns,
+        string name,
+        int count,
+        DateTimeOffset last,
+        CancellationToken cancellationToken
+    )
     {
         JsonObject series = new()
         {
             ["count"] = count,
-            ["lastObservedTime"] = last.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ss.ffffffZ", System.Globalization.CultureInfo.InvariantCulture),
+            ["lastObservedTime"] = last.UtcDateTime.ToString(
+                "yyyy-MM-ddTHH:mm:ss.ffffffZ",
+                System.Globalization.CultureInfo.InvariantCulture
+            ),
         };
-        await _client.PatchAsync<V1Event>(name, ns, KubePatch.Merge(new JsonObject { ["series"] = series }), cancellationToken).ConfigureAwait(false);
+        await _client
+            .PatchAsync<V1Event>(name, ns, KubePatch.Merge(new JsonObject { ["series"] = series }), cancellationToken)
+            .ConfigureAwait(false);
         Remember(key, count);
     }
 
@@ -350,16 +395,19 @@ public sealed partial class EventRecorder
 
     private int CountOf(EventKey key)
     {
-        lock (_lock) return _known.TryGetValue(key, out LinkedListNode<Known>? node) ? node.Value.Count : 0;
+        lock (_lock)
+            return _known.TryGetValue(key, out LinkedListNode<Known>? node) ? node.Value.Count : 0;
     }
 
     private void Remember(EventKey key, int count)
     {
         lock (_lock)
         {
-            if (_known.Remove(key, out LinkedListNode<Known>? former)) _recent.Remove(former);
+            if (_known.Remove(key, out LinkedListNode<Known>? former))
+                _recent.Remove(former);
             _known[key] = _recent.AddLast(new Known(key, count));
-            if (_recent.Count <= _options.Remembered) return;
+            if (_recent.Count <= _options.Remembered)
+                return;
             _known.Remove(_recent.First!.Value.Key);
             _recent.RemoveFirst();
         }
@@ -368,7 +416,9 @@ public sealed partial class EventRecorder
     /// <summary>Follows from what the event is about, so that a repeat finds the first, whoever wrote it.</summary>
     private static string NameOf(EventKey key)
     {
-        byte[] hash = SHA256.HashData(Encoding.UTF8.GetBytes($"{key.Uid}\n{key.Kind}\n{key.Namespace}\n{key.Name}\n{key.Reason}\n{key.Key}"));
+        byte[] hash = SHA256.HashData(
+            Encoding.UTF8.GetBytes($"{key.Uid}\n{key.Kind}\n{key.Namespace}\n{key.Name}\n{key.Reason}\n{key.Key}")
+        );
         string stem = key.Name.Length > 200 ? key.Name[..200] : key.Name;
         return $"{stem.TrimEnd('.', '-')}.{Convert.ToHexStringLower(hash.AsSpan(0, 8))}";
     }
@@ -376,13 +426,15 @@ public sealed partial class EventRecorder
     /// <summary>Cuts to a number of UTF-8 bytes, between characters, with an ellipsis in place of what is gone.</summary>
     internal static string Cut(string text, int bytes)
     {
-        if (Encoding.UTF8.GetByteCount(text) <= bytes) return text;
+        if (Encoding.UTF8.GetByteCount(text) <= bytes)
+            return text;
         StringBuilder kept = new();
         int used = 3;
         foreach (Rune rune in text.EnumerateRunes())
         {
             used += rune.Utf8SequenceLength;
-            if (used > bytes) break;
+            if (used > bytes)
+                break;
             kept.Append(rune.ToString());
         }
 

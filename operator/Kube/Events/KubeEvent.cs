@@ -24,6 +24,8 @@ public sealed record KubeEvent
     /// <summary>The sentence. Cut to 1,024 bytes.</summary>
     public required string Note { get; init; }
 
-    /// <summary>With object and reason, what makes a repeat: events that share all three become one series, whose note is the first one's.</summary>
+    /// <summary>
+    /// With object and reason, what makes a repeat: events that share all three become one series, whose note is the first one's.
+    /// </summary>
     public string Key { get; init; } = "";
 }

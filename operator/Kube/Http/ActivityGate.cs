@@ -37,7 +37,8 @@ public sealed class ActivityGate(string what, ActivityTracker? tracker)
     {
         lock (_lock)
         {
-            if (!_waiting.Remove(waiter)) return;
+            if (!_waiting.Remove(waiter))
+                return;
             waiter.Unit?.Resume();
         }
 

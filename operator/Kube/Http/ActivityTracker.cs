@@ -10,7 +10,9 @@ namespace Bursar.Kube.Http;
 /// </summary>
 public sealed class ActivityTracker
 {
-    /// <summary>Header of a request, so that a server that shares this tracker can report what it sends to a watch, and what it keeps waiting.</summary>
+    /// <summary>
+    /// Header of a request, so that a server that shares this tracker can report what it sends to a watch, and what it keeps waiting.
+    /// </summary>
     public const string Header = "Bursar-Activity";
 
     private const string Unnamed = "work";
@@ -43,7 +45,8 @@ public sealed class ActivityTracker
     {
         get
         {
-            lock (Gate) return IsIdle_NeedsLock;
+            lock (Gate)
+                return IsIdle_NeedsLock;
         }
     }
 
@@ -64,7 +67,8 @@ public sealed class ActivityTracker
     {
         lock (Gate)
         {
-            if (_begun.GetValueOrDefault(what) == 0) throw new InvalidOperationException($"More activity ended than began: {what}.");
+            if (_begun.GetValueOrDefault(what) == 0)
+                throw new InvalidOperationException($"More activity ended than began: {what}.");
             _begun[what]--;
             _active--;
             Announce_NeedsLock();
@@ -74,7 +78,9 @@ public sealed class ActivityTracker
     /// <summary>A unit that stands for itself, such as a loop or a work item. What its flow asks is a part of it.</summary>
     public ActivityUnit Start(string what, object? subject = null) => Enter(null, what, subject);
 
-    /// <summary>A part of what the calling flow works for, such as a request; where it works for nothing known, a unit of its own.</summary>
+    /// <summary>
+    /// A part of what the calling flow works for, such as a request; where it works for nothing known, a unit of its own.
+    /// </summary>
     public ActivityUnit Join(string what, object? subject = null) => Enter(Current, what, subject);
 
     /// <summary>A unit that stands for itself and is taken up by another flow (<see cref="ActivityUnit.Carry"/>).</summary>
@@ -101,37 +107,45 @@ public sealed class ActivityTracker
         return Task.Run(
             () =>
             {
-                using (starting) return work();
+                using (starting)
+                    return work();
             },
-            CancellationToken.None);
+            CancellationToken.None
+        );
     }
 
     /// <summary>The server keeps a request waiting for a timer of its own: who asked is not under way meanwhile.</summary>
     public void HoldBack(Guid request)
     {
         lock (Gate)
-            if (Asked.TryGetValue(request, out ActivityUnit? asker)) asker.Pause();
+            if (Asked.TryGetValue(request, out ActivityUnit? asker))
+                asker.Pause();
     }
 
     /// <summary>The server goes on with a request that it held back.</summary>
     public void GoOn(Guid request)
     {
         lock (Gate)
-            if (Asked.TryGetValue(request, out ActivityUnit? asker)) asker.Resume();
+            if (Asked.TryGetValue(request, out ActivityUnit? asker))
+                asker.Resume();
     }
 
     /// <summary>The client is about to open a watch.</summary>
     public void Opened(Guid stream, string what = "a stream")
     {
-        lock (Gate) _streams[stream] = new(what);
+        lock (Gate)
+            _streams[stream] = new(what);
     }
 
-    /// <summary>The server has written one line to a watch. Lines to a stream that the client has closed are not counted: nobody will handle them.</summary>
+    /// <summary>
+    /// The server has written one line to a watch. Lines to a stream that the client has closed are not counted: nobody will handle them.
+    /// </summary>
     public void Sent(Guid stream)
     {
         lock (Gate)
         {
-            if (!_streams.TryGetValue(stream, out WatchedStream? watched)) return;
+            if (!_streams.TryGetValue(stream, out WatchedStream? watched))
+                return;
             watched.Unhandled++;
             _unhandled++;
         }
@@ -143,7 +157,8 @@ public sealed class ActivityTracker
         lock (Gate)
         {
             // A server without the tracker reports nothing; then there is nothing to settle.
-            if (!_streams.TryGetValue(stream, out WatchedStream? watched) || watched.Unhandled == 0) return;
+            if (!_streams.TryGetValue(stream, out WatchedStream? watched) || watched.Unhandled == 0)
+                return;
             watched.Unhandled--;
             _unhandled--;
             Announce_NeedsLock();
@@ -155,7 +170,8 @@ public sealed class ActivityTracker
     {
         lock (Gate)
         {
-            if (!_streams.Remove(stream, out WatchedStream? watched)) return;
+            if (!_streams.Remove(stream, out WatchedStream? watched))
+                return;
             _unhandled -= watched.Unhandled;
             Announce_NeedsLock();
         }
@@ -166,7 +182,8 @@ public sealed class ActivityTracker
     {
         lock (Gate)
         {
-            if (IsIdle_NeedsLock) return Task.CompletedTask;
+            if (IsIdle_NeedsLock)
+                return Task.CompletedTask;
             _idle ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             return _idle.Task.WaitAsync(cancellationToken);
         }
@@ -177,18 +194,31 @@ public sealed class ActivityTracker
     {
         lock (Gate)
         {
-            if (IsIdle_NeedsLock) return "nothing";
-            IEnumerable<string> named = _begun.Where(begun => begun.Value > 0).Select(begun => $"{begun.Value} × {begun.Key}")
-                .Concat(Units.Where(unit => unit.IsUnderWay_NeedsLock).Select(unit => unit.ToString()).GroupBy(name => name).Select(same => same.Count() == 1 ? same.Key : $"{same.Count()} × {same.Key}"))
-                .Concat(_streams.Values.Where(stream => stream.Unhandled > 0).Select(stream => $"{stream.Unhandled} unhandled of {stream.What}"));
+            if (IsIdle_NeedsLock)
+                return "nothing";
+            IEnumerable<string> named = _begun
+                .Where(begun => begun.Value > 0)
+                .Select(begun => $"{begun.Value} × {begun.Key}")
+                .Concat(
+                    Units
+                        .Where(unit => unit.IsUnderWay_NeedsLock)
+                        .Select(unit => unit.ToString())
+                        .GroupBy(name => name)
+                        .Select(same => same.Count() == 1 ? same.Key : $"{same.Count()} × {same.Key}")
+                )
+                .Concat(
+                    _streams.Values.Where(stream => stream.Unhandled > 0).Select(stream => $"{stream.Unhandled} unhandled of {stream.What}")
+                );
             StringBuilder text = new();
             int count = 0;
             foreach (string name in named.Order(StringComparer.Ordinal))
             {
-                if (count++ < MostNamed) text.Append(text.Length == 0 ? "" : "; ").Append(name);
+                if (count++ < MostNamed)
+                    text.Append(text.Length == 0 ? "" : "; ").Append(name);
             }
 
-            if (count > MostNamed) text.Append("; and ").Append(count - MostNamed).Append(" more");
+            if (count > MostNamed)
+                text.Append("; and ").Append(count - MostNamed).Append(" more");
             return text.ToString();
         }
     }
@@ -197,10 +227,17 @@ public sealed class ActivityTracker
     /// Waits, for a caller that holds one unit begun with <see cref="Begin"/>: the unit is given up while the timer runs and is held again
     /// before the timer's callback returns, so the clock can neither stand still for the waiter nor run past it.
     /// </summary>
-    public static async Task DelayAsync(ActivityTracker? tracker, TimeProvider time, TimeSpan delay, CancellationToken cancellationToken, string what = Unnamed)
+    public static async Task DelayAsync(
+        ActivityTracker? tracker,
+        TimeProvider time,
+        TimeSpan delay,
+        CancellationToken cancellationToken,
+        string what = Unnamed
+    )
     {
         cancellationToken.ThrowIfCancellationRequested();
-        if (delay <= TimeSpan.Zero) return;
+        if (delay <= TimeSpan.Zero)
+            return;
         if (tracker is null)
         {
             await Task.Delay(delay, time, cancellationToken).ConfigureAwait(false);
@@ -211,10 +248,13 @@ public sealed class ActivityTracker
         int woken = 0;
         void Wake(bool cancelled)
         {
-            if (Interlocked.Exchange(ref woken, 1) != 0) return;
+            if (Interlocked.Exchange(ref woken, 1) != 0)
+                return;
             tracker.Begin(what);
-            if (cancelled) done.TrySetCanceled(cancellationToken);
-            else done.TrySetResult();
+            if (cancelled)
+                done.TrySetCanceled(cancellationToken);
+            else
+                done.TrySetResult();
         }
 
         await using ITimer timer = time.CreateTimer(_ => Wake(cancelled: false), null, delay, Timeout.InfiniteTimeSpan);
@@ -225,7 +265,8 @@ public sealed class ActivityTracker
 
     internal void Announce_NeedsLock()
     {
-        if (_idle is null || !IsIdle_NeedsLock) return;
+        if (_idle is null || !IsIdle_NeedsLock)
+            return;
         _idle.TrySetResult();
         _idle = null;
     }
@@ -235,7 +276,8 @@ public sealed class ActivityTracker
         lock (Gate)
         {
             // A flow may outlive what it was started for.
-            if (whole is { IsOver: true }) whole = null;
+            if (whole is { IsOver: true })
+                whole = null;
             ActivityUnit unit = new(this, whole, Current, what, subject);
             Units.Add(unit);
             unit.Enter_NeedsLock();

@@ -42,39 +42,46 @@ public sealed class ActivityUnit : IDisposable
     public async Task DelayAsync(TimeProvider time, TimeSpan delay, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        if (delay <= TimeSpan.Zero) return;
+        if (delay <= TimeSpan.Zero)
+            return;
         TaskCompletionSource done = new(TaskCreationOptions.RunContinuationsAsynchronously);
         bool woken = false;
         void Wake(bool cancelled)
         {
             lock (_tracker.Gate)
             {
-                if (woken) return;
+                if (woken)
+                    return;
                 woken = true;
                 Wait_NeedsLock(false);
             }
 
-            if (cancelled) done.TrySetCanceled(cancellationToken);
-            else done.TrySetResult();
+            if (cancelled)
+                done.TrySetCanceled(cancellationToken);
+            else
+                done.TrySetResult();
         }
 
         await using ITimer timer = time.CreateTimer(_ => Wake(cancelled: false), null, delay, Timeout.InfiniteTimeSpan);
         await using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(_ => Wake(cancelled: true), null);
         lock (_tracker.Gate)
-            if (!woken) Wait_NeedsLock(true);
+            if (!woken)
+                Wait_NeedsLock(true);
         await done.Task.ConfigureAwait(false);
     }
 
     /// <summary>From here on it waits for others, who count themselves.</summary>
     public void Pause()
     {
-        lock (_tracker.Gate) Wait_NeedsLock(true);
+        lock (_tracker.Gate)
+            Wait_NeedsLock(true);
     }
 
     /// <summary>It goes on. Called by whoever wakes it, before that one's own activity ends.</summary>
     public void Resume()
     {
-        lock (_tracker.Gate) Wait_NeedsLock(false);
+        lock (_tracker.Gate)
+            Wait_NeedsLock(false);
     }
 
     /// <summary>What the calling flow asks from here on is a part of this unit; for a unit that another flow has begun.</summary>
@@ -84,15 +91,19 @@ public sealed class ActivityUnit : IDisposable
     {
         lock (_tracker.Gate)
         {
-            if (_ended) return;
+            if (_ended)
+                return;
             Answered_NeedsLock();
             _ended = true;
-            if (_parts == 0) Leave_NeedsLock();
-            else Settle_NeedsLock();
+            if (_parts == 0)
+                Leave_NeedsLock();
+            else
+                Settle_NeedsLock();
             _tracker.Announce_NeedsLock();
         }
 
-        if (_tracker.Current == this) _tracker.Current = _before;
+        if (_tracker.Current == this)
+            _tracker.Current = _before;
     }
 
     public override string ToString() => _subject is null ? _what : $"{_what} {_subject}";
@@ -112,7 +123,8 @@ public sealed class ActivityUnit : IDisposable
     /// <summary>The server has answered, or nobody waits for its answer any more.</summary>
     internal void Answered()
     {
-        lock (_tracker.Gate) Answered_NeedsLock();
+        lock (_tracker.Gate)
+            Answered_NeedsLock();
     }
 
     /// <summary>Joins the count, on its maker's side of the lock.</summary>
@@ -134,7 +146,8 @@ public sealed class ActivityUnit : IDisposable
 
     private void Answered_NeedsLock()
     {
-        if (_asked is not { } id) return;
+        if (_asked is not { } id)
+            return;
         _asked = null;
         _tracker.Asked.Remove(id);
         Wait_NeedsLock(false);
@@ -150,7 +163,8 @@ public sealed class ActivityUnit : IDisposable
     private void Settle_NeedsLock()
     {
         bool busy = _parts > 0 ? _busyParts > 0 : !_ended && !_waiting;
-        if (busy == _counted) return;
+        if (busy == _counted)
+            return;
         _counted = busy;
         int change = busy ? 1 : -1;
         if (_whole is null)
@@ -169,15 +183,19 @@ public sealed class ActivityUnit : IDisposable
         _tracker.Units.Remove(this);
         if (_whole is null)
         {
-            if (_counted) _tracker.Busy--;
+            if (_counted)
+                _tracker.Busy--;
             return;
         }
 
         // In one step, so that the whole is not idle for a moment between its last part's end and its own going on.
         _whole._parts--;
-        if (_counted) _whole._busyParts--;
-        if (_whole._ended && _whole._parts == 0) _whole.Leave_NeedsLock();
-        else _whole.Settle_NeedsLock();
+        if (_counted)
+            _whole._busyParts--;
+        if (_whole._ended && _whole._parts == 0)
+            _whole.Leave_NeedsLock();
+        else
+            _whole.Settle_NeedsLock();
     }
 
     /// <summary>While it lives, its flow works for a unit.</summary>
@@ -195,7 +213,8 @@ public sealed class ActivityUnit : IDisposable
 
         public void Dispose()
         {
-            if (_tracker is not null) _tracker.Current = _before;
+            if (_tracker is not null)
+                _tracker.Current = _before;
         }
     }
 }

@@ -40,16 +40,23 @@ internal sealed class ApiConnection : IDisposable
 
     /// <summary>An absolute address for a path of the API.</summary>
     public Uri Address(string pathAndQuery) =>
-        new(_address.AbsolutePath is "/" or "" ? new Uri(_address, pathAndQuery).AbsoluteUri : $"{_address.AbsoluteUri.TrimEnd('/')}{pathAndQuery}");
+        new(
+            _address.AbsolutePath is "/" or ""
+                ? new Uri(_address, pathAndQuery).AbsoluteUri
+                : $"{_address.AbsoluteUri.TrimEnd('/')}{pathAndQuery}"
+        );
 
     /// <summary>Sends a request once, with the credentials of the moment; the body of the answer is unread.</summary>
     public async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
         var client = Client();
-        if (client.Credentials is { } credentials) await credentials.ProcessHttpRequestAsync(request, cancellationToken).ConfigureAwait(false);
+        if (client.Credentials is { } credentials)
+            await credentials.ProcessHttpRequestAsync(request, cancellationToken).ConfigureAwait(false);
         try
         {
-            return await client.HttpClient.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken).ConfigureAwait(false);
+            return await client
+                .HttpClient.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken)
+                .ConfigureAwait(false);
         }
         catch (OperationCanceledException closed) when (!cancellationToken.IsCancellationRequested)
         {
@@ -76,19 +83,21 @@ internal sealed class ApiConnection : IDisposable
         }
     }
 
-    private Kubernetes CreateClient() => new(
-        new KubernetesClientConfiguration
-        {
-            Host = _address.AbsoluteUri,
-            UserAgent = _userAgent,
-            TokenProvider = _credentials,
-            // Deadlines are the caller's: a watch has none.
-            HttpClientTimeout = Timeout.InfiniteTimeSpan,
-            // A list takes twice as long over HTTP/2 (docs/decisions/0015-libraries.md).
-            DisableHttp2 = true,
-            FirstMessageHandlerSetup = Configure,
-        },
-        new ImpersonationHandler(_config));
+    private Kubernetes CreateClient() =>
+        new(
+            new KubernetesClientConfiguration
+            {
+                Host = _address.AbsoluteUri,
+                UserAgent = _userAgent,
+                TokenProvider = _credentials,
+                // Deadlines are the caller's: a watch has none.
+                HttpClientTimeout = Timeout.InfiniteTimeSpan,
+                // A list takes twice as long over HTTP/2 (docs/decisions/0015-libraries.md).
+                DisableHttp2 = true,
+                FirstMessageHandlerSetup = Configure,
+            },
+            new ImpersonationHandler(_config)
+        );
 
     private void Configure(SocketsHttpHandler handler)
     {
@@ -98,10 +107,13 @@ internal sealed class ApiConnection : IDisposable
         handler.PooledConnectionIdleTimeout = TimeSpan.FromSeconds(90);
         handler.ConnectTimeout = TimeSpan.FromSeconds(15);
         handler.ConnectCallback = DialAsync;
-        handler.SslOptions.RemoteCertificateValidationCallback = (_, certificate, chain, errors) => _trust.Refusal(certificate, chain, errors) is { } refusal ? throw new AuthenticationException(refusal) : true;
+        handler.SslOptions.RemoteCertificateValidationCallback = (_, certificate, chain, errors) =>
+            _trust.Refusal(certificate, chain, errors) is { } refusal ? throw new AuthenticationException(refusal) : true;
         handler.SslOptions.LocalCertificateSelectionCallback = (_, _, _, _, _) => _credentials.ClientCertificate()!;
-        if (_config.Proxy is not null) handler.Proxy = new WebProxy(_config.Proxy);
-        else if (_config.Server.IsLoopback) handler.UseProxy = false;
+        if (_config.Proxy is not null)
+            handler.Proxy = new WebProxy(_config.Proxy);
+        else if (_config.Server.IsLoopback)
+            handler.UseProxy = false;
     }
 
     private async ValueTask<Stream> DialAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
@@ -131,8 +143,10 @@ internal sealed class ApiConnection : IDisposable
     {
         protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
         {
-            if (config.ImpersonateUser is not null) request.Headers.TryAddWithoutValidation("Impersonate-User", config.ImpersonateUser);
-            foreach (var group in config.ImpersonateGroups) request.Headers.TryAddWithoutValidation("Impersonate-Group", group);
+            if (config.ImpersonateUser is not null)
+                request.Headers.TryAddWithoutValidation("Impersonate-User", config.ImpersonateUser);
+            foreach (var group in config.ImpersonateGroups)
+                request.Headers.TryAddWithoutValidation("Impersonate-Group", group);
             return base.SendAsync(request, cancellationToken);
         }
     }

@@ -30,7 +30,8 @@ internal sealed class JsonStream(Stream stream, Action? onRead = null) : IDispos
     {
         byte[] buffer = _buffer;
         _buffer = [];
-        if (buffer.Length > 0) ArrayPool<byte>.Shared.Return(buffer);
+        if (buffer.Length > 0)
+            ArrayPool<byte>.Shared.Return(buffer);
     }
 
     /// <summary>The bytes of the value just measured, or of whatever is buffered.</summary>
@@ -46,10 +47,12 @@ internal sealed class JsonStream(Stream stream, Action? onRead = null) : IDispos
         ReadOnlySpan<byte> name = "\"managedFields\":["u8;
         int at = value.IndexOf(name);
         // With a backslash before it, it is the end of some other name.
-        if (at <= 0 || value[at - 1] == (byte)'\\') return;
+        if (at <= 0 || value[at - 1] == (byte)'\\')
+            return;
         Span<byte> list = value[(at + name.Length - 1)..];
         int end = default(Measure).Next(list);
-        if (end == 0) return;
+        if (end == 0)
+            return;
         list[1..(end - 1)].Fill((byte)'-');
         list[0] = list[end - 1] = (byte)'"';
     }
@@ -64,11 +67,13 @@ internal sealed class JsonStream(Stream stream, Action? onRead = null) : IDispos
             while (_start < _end)
             {
                 byte b = _buffer[_start];
-                if (b is not ((byte)' ' or (byte)'\n' or (byte)'\r' or (byte)'\t')) return b;
+                if (b is not ((byte)' ' or (byte)'\n' or (byte)'\r' or (byte)'\t'))
+                    return b;
                 _start++;
             }
 
-            if (!await FillAsync(cancellationToken).ConfigureAwait(false)) return -1;
+            if (!await FillAsync(cancellationToken).ConfigureAwait(false))
+                return -1;
         }
     }
 
@@ -77,7 +82,9 @@ internal sealed class JsonStream(Stream stream, Action? onRead = null) : IDispos
     {
         int next = await PeekAsync(cancellationToken).ConfigureAwait(false);
         if (next != expected)
-            throw new JsonException(next < 0 ? "The response ends in the middle." : $"The response has '{(char)next}' where '{(char)expected}' belongs.");
+            throw new JsonException(
+                next < 0 ? "The response ends in the middle." : $"The response has '{(char)next}' where '{(char)expected}' belongs."
+            );
         _start++;
     }
 
@@ -88,15 +95,19 @@ internal sealed class JsonStream(Stream stream, Action? onRead = null) : IDispos
         while (true)
         {
             int length = measure.Next(_buffer.AsSpan(_start, _end - _start));
-            if (length > 0) return length;
+            if (length > 0)
+                return length;
             if (!await FillAsync(cancellationToken).ConfigureAwait(false))
-                return measure.AtEnd(_end - _start) is > 0 and int whole ? whole : throw new JsonException("The response ends in the middle of a value.");
+                return measure.AtEnd(_end - _start) is > 0 and int whole
+                    ? whole
+                    : throw new JsonException("The response ends in the middle of a value.");
         }
     }
 
     private async ValueTask<bool> FillAsync(CancellationToken cancellationToken)
     {
-        if (_ended) return false;
+        if (_ended)
+            return false;
         if (_start == _end)
         {
             _start = _end = 0;
@@ -109,7 +120,8 @@ internal sealed class JsonStream(Stream stream, Action? onRead = null) : IDispos
             }
             else
             {
-                if (_buffer.Length >= LargestValue) throw new JsonException($"A value is larger than {LargestValue} bytes.");
+                if (_buffer.Length >= LargestValue)
+                    throw new JsonException($"A value is larger than {LargestValue} bytes.");
                 byte[] larger = ArrayPool<byte>.Shared.Rent(_buffer.Length * 2);
                 _buffer.AsSpan(_start, _end - _start).CopyTo(larger);
                 ArrayPool<byte>.Shared.Return(_buffer);
@@ -120,7 +132,8 @@ internal sealed class JsonStream(Stream stream, Action? onRead = null) : IDispos
             _start = 0;
         }
 
-        if (_busy) await Task.Delay(Gathering, TimeProvider.System, cancellationToken).ConfigureAwait(false);
+        if (_busy)
+            await Task.Delay(Gathering, TimeProvider.System, cancellationToken).ConfigureAwait(false);
         ValueTask<int> reading = stream.ReadAsync(_buffer.AsMemory(_end), cancellationToken);
         bool waits = !reading.IsCompleted;
         int read = await reading.ConfigureAwait(false);
@@ -155,7 +168,8 @@ internal sealed class JsonStream(Stream stream, Action? onRead = null) : IDispos
 
         public int Next(ReadOnlySpan<byte> bytes)
         {
-            if (_at == 0 && bytes.Length > 0 && bytes[0] is not ((byte)'{' or (byte)'[' or (byte)'"')) _scalar = true;
+            if (_at == 0 && bytes.Length > 0 && bytes[0] is not ((byte)'{' or (byte)'[' or (byte)'"'))
+                _scalar = true;
             if (_scalar)
             {
                 int end = bytes.IndexOfAny(ScalarEnd);
@@ -183,7 +197,8 @@ internal sealed class JsonStream(Stream stream, Action? onRead = null) : IDispos
 
                     _at++;
                     _inString = false;
-                    if (_depth == 0) return _at;
+                    if (_depth == 0)
+                        return _at;
                     continue;
                 }
 

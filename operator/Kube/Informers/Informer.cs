@@ -115,7 +115,8 @@ public sealed partial class Informer<T> : IInformer
                 checkServed = false;
                 Served();
                 WatchStream<T>? open = null;
-                if (_version is null) open = await ListAsync(cancellationToken).ConfigureAwait(false);
+                if (_version is null)
+                    open = await ListAsync(cancellationToken).ConfigureAwait(false);
                 bool quiet = await WatchAsync(open, unit, cancellationToken).ConfigureAwait(false);
                 if (!quiet)
                 {
@@ -132,7 +133,8 @@ public sealed partial class Informer<T> : IInformer
                 _version = null;
                 _listConsistently = true;
                 failures++;
-                if (failures == 1) continue;
+                if (failures == 1)
+                    continue;
             }
             catch (ApiException missing) when (_options.Optional && missing.IsNotFound)
             {
@@ -140,11 +142,14 @@ public sealed partial class Informer<T> : IInformer
                 _version = null;
                 failures++;
             }
-            catch (Exception failure) when (failure is ApiException or HttpRequestException or IOException or TimeoutException or System.Text.Json.JsonException
-                                            || (failure is OperationCanceledException && !cancellationToken.IsCancellationRequested))
+            catch (Exception failure)
+                when (failure is ApiException or HttpRequestException or IOException or TimeoutException or System.Text.Json.JsonException
+                    || (failure is OperationCanceledException && !cancellationToken.IsCancellationRequested)
+                )
             {
                 failures++;
-                if (_failureLog.IsNews(failure, out long inARow)) LogFailed(T.EntityKind.Plural, inARow, failure.Message);
+                if (_failureLog.IsNews(failure, out long inARow))
+                    LogFailed(T.EntityKind.Plural, inARow, failure.Message);
                 InformerHealth health = _health;
                 Volatile.Write(ref _health, health with { ConsecutiveFailures = failures, LastError = failure.Message });
             }
@@ -159,9 +164,22 @@ public sealed partial class Informer<T> : IInformer
 
     private async Task<bool> IsServedAsync(CancellationToken cancellationToken)
     {
-        foreach (EntityKind kind in (IEnumerable<EntityKind>)[T.EntityKind, .. _options.OlderVersions.Select(version => new EntityKind(T.EntityKind.Group, version, T.EntityKind.Kind, T.EntityKind.Plural, T.EntityKind.Namespaced))])
+        foreach (
+            EntityKind kind in (IEnumerable<EntityKind>)
+                [
+                    T.EntityKind,
+                    .. _options.OlderVersions.Select(version => new EntityKind(
+                        T.EntityKind.Group,
+                        version,
+                        T.EntityKind.Kind,
+                        T.EntityKind.Plural,
+                        T.EntityKind.Namespaced
+                    )),
+                ]
+        )
         {
-            if (!await _client.IsServedAsync(kind, cancellationToken).ConfigureAwait(false)) continue;
+            if (!await _client.IsServedAsync(kind, cancellationToken).ConfigureAwait(false))
+                continue;
             _kind = kind;
             return true;
         }
@@ -175,21 +193,25 @@ public sealed partial class Informer<T> : IInformer
         if (_options.StreamingList && _client.StreamingListSupported)
         {
             WatchStream<T>? stream = await StreamListAsync(cancellationToken).ConfigureAwait(false);
-            if (stream is not null) return stream;
+            if (stream is not null)
+                return stream;
         }
 
         // The first list may come from the server's cache; after an expired version only the newest state is sure to be newer.
-        KubeList<T> list = await _client.ListAsync<T>(
-            new ListOptions
-            {
-                Kind = _kind,
-                Namespace = _options.Namespace,
-                LabelSelector = _options.LabelSelector,
-                FieldSelector = _options.FieldSelector,
-                ResourceVersion = _listConsistently ? null : "0",
-                Limit = _listConsistently ? 500 : 0,
-            },
-            cancellationToken).ConfigureAwait(false);
+        KubeList<T> list = await _client
+            .ListAsync<T>(
+                new ListOptions
+                {
+                    Kind = _kind,
+                    Namespace = _options.Namespace,
+                    LabelSelector = _options.LabelSelector,
+                    FieldSelector = _options.FieldSelector,
+                    ResourceVersion = _listConsistently ? null : "0",
+                    Limit = _listConsistently ? 500 : 0,
+                },
+                cancellationToken
+            )
+            .ConfigureAwait(false);
         Replace(list.Items, list.ResourceVersion);
         return null;
     }
@@ -200,16 +222,19 @@ public sealed partial class Informer<T> : IInformer
         WatchStream<T>? stream = null;
         try
         {
-            stream = await _client.OpenWatchAsync<T>(
-                new WatchOptions
-                {
-                    Kind = _kind,
-                    Namespace = _options.Namespace,
-                    LabelSelector = _options.LabelSelector,
-                    FieldSelector = _options.FieldSelector,
-                    SendInitialEvents = true,
-                },
-                cancellationToken).ConfigureAwait(false);
+            stream = await _client
+                .OpenWatchAsync<T>(
+                    new WatchOptions
+                    {
+                        Kind = _kind,
+                        Namespace = _options.Namespace,
+                        LabelSelector = _options.LabelSelector,
+                        FieldSelector = _options.FieldSelector,
+                        SendInitialEvents = true,
+                    },
+                    cancellationToken
+                )
+                .ConfigureAwait(false);
             Dictionary<ObjectKey, T> items = [];
             while (await stream.NextAsync().ConfigureAwait(false) is { } change)
             {
@@ -235,7 +260,10 @@ public sealed partial class Informer<T> : IInformer
             cancellationToken.ThrowIfCancellationRequested();
             throw new IOException("The stream ended before the first state was whole.");
         }
-        catch (ApiException refusal) when (refusal.IsInvalid || (refusal.StatusCode is 400 or 500 && refusal.Message.Contains("RequestWatchProgress", StringComparison.Ordinal)))
+        catch (ApiException refusal)
+            when (refusal.IsInvalid
+                || (refusal.StatusCode is 400 or 500 && refusal.Message.Contains("RequestWatchProgress", StringComparison.Ordinal))
+            )
         {
             LogNoStreamingList(refusal.Message);
             _client.StreamingListRefused();
@@ -243,23 +271,28 @@ public sealed partial class Informer<T> : IInformer
         }
         finally
         {
-            if (stream is not null) await stream.DisposeAsync().ConfigureAwait(false);
+            if (stream is not null)
+                await stream.DisposeAsync().ConfigureAwait(false);
         }
     }
 
     /// <summary>Follows changes until the watch ends. True when it ended at once and without a word.</summary>
     private async Task<bool> WatchAsync(WatchStream<T>? open, ActivityUnit? unit, CancellationToken cancellationToken)
     {
-        WatchStream<T> watch = open ?? await _client.OpenWatchAsync<T>(
-            new WatchOptions
-            {
-                Kind = _kind,
-                Namespace = _options.Namespace,
-                LabelSelector = _options.LabelSelector,
-                FieldSelector = _options.FieldSelector,
-                ResourceVersion = _version,
-            },
-            cancellationToken).ConfigureAwait(false);
+        WatchStream<T> watch = open
+            ?? await _client
+                .OpenWatchAsync<T>(
+                    new WatchOptions
+                    {
+                        Kind = _kind,
+                        Namespace = _options.Namespace,
+                        LabelSelector = _options.LabelSelector,
+                        FieldSelector = _options.FieldSelector,
+                        ResourceVersion = _version,
+                    },
+                    cancellationToken
+                )
+                .ConfigureAwait(false);
         long opened = _time.GetTimestamp();
         bool heard = open is not null;
 
@@ -294,7 +327,8 @@ public sealed partial class Informer<T> : IInformer
             {
                 if (change.Type == WatchEventType.Deleted)
                 {
-                    if (_store.Remove(ObjectKey.Of(obj)) is not null) Deleted_NeedsLock(obj);
+                    if (_store.Remove(ObjectKey.Of(obj)) is not null)
+                        Deleted_NeedsLock(obj);
                 }
                 else
                 {
@@ -303,11 +337,23 @@ public sealed partial class Informer<T> : IInformer
             }
         }
 
-        if (obj.Metadata.ResourceVersion.Length > 0) _version = obj.Metadata.ResourceVersion;
-        if (_failureLog.Succeeded()) LogFollowing(T.EntityKind.Plural);
+        if (obj.Metadata.ResourceVersion.Length > 0)
+            _version = obj.Metadata.ResourceVersion;
+        if (_failureLog.Succeeded())
+            LogFollowing(T.EntityKind.Plural);
         InformerHealth health = _health;
         DateTimeOffset now = _time.GetUtcNow();
-        Volatile.Write(ref _health, health with { LastEvent = now, LastSync = now, ConsecutiveFailures = 0, LastError = null, Events = health.Events + 1 });
+        Volatile.Write(
+            ref _health,
+            health with
+            {
+                LastEvent = now,
+                LastSync = now,
+                ConsecutiveFailures = 0,
+                LastError = null,
+                Events = health.Events + 1,
+            }
+        );
     }
 
     private void Replace(IReadOnlyCollection<T> items, string version)
@@ -316,34 +362,59 @@ public sealed partial class Informer<T> : IInformer
         {
             _store.EnsureCapacity(items.Count);
             HashSet<ObjectKey> present = new(items.Count);
-            foreach (T obj in items) present.Add(ObjectKey.Of(obj));
+            foreach (T obj in items)
+                present.Add(ObjectKey.Of(obj));
             foreach (T former in _store.List())
             {
                 ObjectKey key = ObjectKey.Of(former);
-                if (!present.Contains(key) && _store.Remove(key) is not null) Deleted_NeedsLock(former, seen: false);
+                if (!present.Contains(key) && _store.Remove(key) is not null)
+                    Deleted_NeedsLock(former, seen: false);
             }
 
-            foreach (T obj in items) Put_NeedsLock(obj);
+            foreach (T obj in items)
+                Put_NeedsLock(obj);
         }
 
         _version = version.Length == 0 ? null : version;
-        if (_failureLog.Succeeded()) LogFollowing(T.EntityKind.Plural);
+        if (_failureLog.Succeeded())
+            LogFollowing(T.EntityKind.Plural);
         InformerHealth health = _health;
-        Volatile.Write(ref _health, health with { LastSync = _time.GetUtcNow(), ConsecutiveFailures = 0, LastError = null, Lists = health.Lists + 1 });
+        Volatile.Write(
+            ref _health,
+            health with
+            {
+                LastSync = _time.GetUtcNow(),
+                ConsecutiveFailures = 0,
+                LastError = null,
+                Lists = health.Lists + 1,
+            }
+        );
         _synced.TrySetResult();
     }
 
     private void Put_NeedsLock(T obj)
     {
         T? former = _store.Get(ObjectKey.Of(obj));
-        if (former is not null && former.Metadata.ResourceVersion == obj.Metadata.ResourceVersion && former.Metadata.Uid == obj.Metadata.Uid) return;
+        if (
+            former is not null
+            && former.Metadata.ResourceVersion == obj.Metadata.ResourceVersion
+            && former.Metadata.Uid == obj.Metadata.Uid
+        )
+            return;
         _transform?.Invoke(obj);
         _store.Put(obj);
         // Once, and not again with every other change of the object.
         if (obj.Metadata.IsUnreadable && former?.Metadata.MistypedFields.SequenceEqual(obj.Metadata.MistypedFields) != true)
         {
-            LogUnreadable(T.EntityKind.Kind, obj.Metadata.Namespace ?? "", obj.Metadata.Name, obj.Metadata.Uid, string.Join("; ", obj.Metadata.MistypedFields.Where(field => !field.IsConverted)));
-            if (UnreadableSeen is { } seen) Tell(() => seen(obj));
+            LogUnreadable(
+                T.EntityKind.Kind,
+                obj.Metadata.Namespace ?? "",
+                obj.Metadata.Name,
+                obj.Metadata.Uid,
+                string.Join("; ", obj.Metadata.MistypedFields.Where(field => !field.IsConverted))
+            );
+            if (UnreadableSeen is { } seen)
+                Tell(() => seen(obj));
         }
 
         if (former is not null && former.Metadata.Uid != obj.Metadata.Uid)
@@ -355,14 +426,17 @@ public sealed partial class Informer<T> : IInformer
 
         foreach (InformerHandler<T> handler in _handlers)
         {
-            if (former is null) Tell(() => handler.Added?.Invoke(obj));
-            else Tell(() => handler.Updated?.Invoke(former, obj));
+            if (former is null)
+                Tell(() => handler.Added?.Invoke(obj));
+            else
+                Tell(() => handler.Updated?.Invoke(former, obj));
         }
     }
 
     private void Deleted_NeedsLock(T obj, bool seen = true)
     {
-        foreach (InformerHandler<T> handler in _handlers) Tell(() => (seen ? handler.Deleted : handler.DeletedUnseen ?? handler.Deleted)?.Invoke(obj));
+        foreach (InformerHandler<T> handler in _handlers)
+            Tell(() => (seen ? handler.Deleted : handler.DeletedUnseen ?? handler.Deleted)?.Invoke(obj));
     }
 
     private void Tell(Action tell)
@@ -379,7 +453,8 @@ public sealed partial class Informer<T> : IInformer
 
     private void NotServed()
     {
-        if (IsServed) LogNotServed(T.EntityKind.Plural, T.EntityKind.ApiVersion);
+        if (IsServed)
+            LogNotServed(T.EntityKind.Plural, T.EntityKind.ApiVersion);
         InformerHealth health = _health;
         Volatile.Write(ref _health, health with { IsServed = false, LastSync = _time.GetUtcNow() });
         Replace([], "");
@@ -388,13 +463,15 @@ public sealed partial class Informer<T> : IInformer
     private void Served()
     {
         InformerHealth health = _health;
-        if (!health.IsServed) Volatile.Write(ref _health, health with { IsServed = true });
+        if (!health.IsServed)
+            Volatile.Write(ref _health, health with { IsServed = true });
     }
 
     private TimeSpan Backoff(int failures)
     {
         double spread;
-        lock (_options.Random) spread = 0.5 + _options.Random.NextDouble();
+        lock (_options.Random)
+            spread = 0.5 + _options.Random.NextDouble();
         double ticks = _options.FirstBackoff.Ticks * Math.Pow(2, Math.Clamp(failures - 1, 0, 30));
         return TimeSpan.FromTicks((long)(Math.Min(ticks, _options.LongestBackoff.Ticks) * spread));
     }
@@ -414,7 +491,10 @@ public sealed partial class Informer<T> : IInformer
     [LoggerMessage(Level = LogLevel.Information, Message = "The server has no streaming lists, using paged ones: {Reason}")]
     private partial void LogNoStreamingList(string reason);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Read an object without the fields that have an unexpected type: kind={Kind} namespace={Namespace} name={Name} uid={Uid} reason={Reason}")]
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "Read an object without the fields that have an unexpected type: kind={Kind} namespace={Namespace} name={Name} uid={Uid} reason={Reason}"
+    )]
     private partial void LogUnreadable(string kind, string @namespace, string name, string uid, string reason);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "A handler of {Plural} failed")]

@@ -20,7 +20,8 @@ internal sealed class Store<T> : IStore<T>
     {
         get
         {
-            lock (_lock) return _byKey.Count;
+            lock (_lock)
+                return _byKey.Count;
         }
     }
 
@@ -28,22 +29,26 @@ internal sealed class Store<T> : IStore<T>
 
     public T? Get(ObjectKey key)
     {
-        lock (_lock) return _byKey.GetValueOrDefault(key);
+        lock (_lock)
+            return _byKey.GetValueOrDefault(key);
     }
 
     public T? GetByUid(string uid)
     {
-        lock (_lock) return _byUid.GetValueOrDefault(uid);
+        lock (_lock)
+            return _byUid.GetValueOrDefault(uid);
     }
 
     public IReadOnlyList<T> List()
     {
-        lock (_lock) return [.. _byKey.Values];
+        lock (_lock)
+            return [.. _byKey.Values];
     }
 
     public IReadOnlyList<T> Unreadable()
     {
-        lock (_lock) return _unreadable.Count == 0 ? [] : [.. _unreadable.Values];
+        lock (_lock)
+            return _unreadable.Count == 0 ? [] : [.. _unreadable.Values];
     }
 
     public IReadOnlyList<T> ByIndex(string indexName, string key)
@@ -62,9 +67,11 @@ internal sealed class Store<T> : IStore<T>
     {
         lock (_lock)
         {
-            if (_indexes.Any(index => index.Name == name)) throw new ArgumentException($"There is an index {name} already.", nameof(name));
+            if (_indexes.Any(index => index.Name == name))
+                throw new ArgumentException($"There is an index {name} already.", nameof(name));
             Index added = new(name, keys);
-            foreach (T obj in _byKey.Values) added.Add(obj);
+            foreach (T obj in _byKey.Values)
+                added.Add(obj);
             _indexes.Add(added);
         }
     }
@@ -77,16 +84,20 @@ internal sealed class Store<T> : IStore<T>
             ObjectKey key = ObjectKey.Of(obj);
             T? former = Remove_NeedsLock(key);
             _byKey[key] = obj;
-            if (obj.Metadata.IsUnreadable) _unreadable[key] = obj;
-            if (obj.Metadata.Uid.Length > 0) _byUid[obj.Metadata.Uid] = obj;
-            foreach (Index index in _indexes) index.Add(obj);
+            if (obj.Metadata.IsUnreadable)
+                _unreadable[key] = obj;
+            if (obj.Metadata.Uid.Length > 0)
+                _byUid[obj.Metadata.Uid] = obj;
+            foreach (Index index in _indexes)
+                index.Add(obj);
             return former;
         }
     }
 
     public T? Remove(ObjectKey key)
     {
-        lock (_lock) return Remove_NeedsLock(key);
+        lock (_lock)
+            return Remove_NeedsLock(key);
     }
 
     public void EnsureCapacity(int count)
@@ -100,10 +111,13 @@ internal sealed class Store<T> : IStore<T>
 
     private T? Remove_NeedsLock(ObjectKey key)
     {
-        if (!_byKey.Remove(key, out T? former)) return null;
+        if (!_byKey.Remove(key, out T? former))
+            return null;
         _unreadable.Remove(key);
-        if (_byUid.TryGetValue(former.Metadata.Uid, out T? same) && ReferenceEquals(same, former)) _byUid.Remove(former.Metadata.Uid);
-        foreach (Index index in _indexes) index.Remove(former);
+        if (_byUid.TryGetValue(former.Metadata.Uid, out T? same) && ReferenceEquals(same, former))
+            _byUid.Remove(former.Metadata.Uid);
+        foreach (Index index in _indexes)
+            index.Remove(former);
         return former;
     }
 
@@ -118,7 +132,8 @@ internal sealed class Store<T> : IStore<T>
         {
             foreach (string key in keys(obj))
             {
-                if (!Entries.TryGetValue(key, out HashSet<T>? set)) Entries[key] = set = new HashSet<T>(1, ReferenceEqualityComparer.Instance);
+                if (!Entries.TryGetValue(key, out HashSet<T>? set))
+                    Entries[key] = set = new HashSet<T>(1, ReferenceEqualityComparer.Instance);
                 set.Add(obj);
             }
         }
@@ -127,9 +142,11 @@ internal sealed class Store<T> : IStore<T>
         {
             foreach (string key in keys(obj))
             {
-                if (!Entries.TryGetValue(key, out HashSet<T>? set)) continue;
+                if (!Entries.TryGetValue(key, out HashSet<T>? set))
+                    continue;
                 set.Remove(obj);
-                if (set.Count == 0) Entries.Remove(key);
+                if (set.Count == 0)
+                    Entries.Remove(key);
             }
         }
     }

@@ -45,7 +45,10 @@ public sealed partial class LeaderElector
     public LeaderElector(KubeClient client, LeaderElectorOptions options)
     {
         if (options.LeaseDuration <= options.RenewDeadline || options.RenewDeadline <= options.RetryPeriod * 1.2)
-            throw new ArgumentException("Lease duration must exceed the renew deadline, and that 1.2 times the retry period.", nameof(options));
+            throw new ArgumentException(
+                "Lease duration must exceed the renew deadline, and that 1.2 times the retry period.",
+                nameof(options)
+            );
         _client = client;
         _failureLog = new FailureLog(client);
         _options = options;
@@ -57,7 +60,9 @@ public sealed partial class LeaderElector
     /// <summary>Who leads, as last seen; null when nobody is known to.</summary>
     public string? Leader => Volatile.Read(ref _observed)?.Spec.HolderIdentity is { Length: > 0 } holder ? holder : null;
 
-    /// <summary>Whether this process holds the lease and renewed it within the renew deadline. Give it to the client as its write fence.</summary>
+    /// <summary>
+    /// Whether this process holds the lease and renewed it within the renew deadline. Give it to the client as its write fence.
+    /// </summary>
     public bool MayWrite => Volatile.Read(ref _renewal) is { } renewal && Age(renewal) <= _options.RenewDeadline;
 
     /// <summary>
@@ -79,7 +84,8 @@ public sealed partial class LeaderElector
             Task<bool> renewals = RenewAsync(unit, renewing.Token);
             await Task.WhenAny(work, renewals).ConfigureAwait(false);
             bool lost = renewals.IsCompletedSuccessfully && !renewals.Result;
-            if (lost) Volatile.Write(ref _renewal, null);
+            if (lost)
+                Volatile.Write(ref _renewal, null);
             await leading.CancelAsync().ConfigureAwait(false);
             try
             {
@@ -96,14 +102,17 @@ public sealed partial class LeaderElector
                 unit?.Resume();
                 await renewing.CancelAsync().ConfigureAwait(false);
                 await renewals.ConfigureAwait(false);
-                if (!lost) await ReleaseAsync().ConfigureAwait(false);
+                if (!lost)
+                    await ReleaseAsync().ConfigureAwait(false);
                 Volatile.Write(ref _renewal, null);
             }
 
             if (lost)
             {
                 LogLost(_options.Identity);
-                throw new LeadershipLostException($"{_options.Identity} could not renew the lease {_options.Namespace}/{_options.Name} within {_options.RenewDeadline.TotalSeconds:0} s.");
+                throw new LeadershipLostException(
+                    $"{_options.Identity} could not renew the lease {_options.Namespace}/{_options.Name} within {_options.RenewDeadline.TotalSeconds:0} s."
+                );
             }
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
@@ -121,12 +130,15 @@ public sealed partial class LeaderElector
         while (!await TryAsync(cancellationToken).ConfigureAwait(false))
         {
             double spread;
-            lock (_options.Random) spread = 1 + (_options.Random.NextDouble() * 0.2);
+            lock (_options.Random)
+                spread = 1 + (_options.Random.NextDouble() * 0.2);
             await ActivityUnit.DelayAsync(unit, _time, _options.RetryPeriod * spread, cancellationToken).ConfigureAwait(false);
         }
     }
 
-    /// <summary>Renews until cancelled (true) or until the deadline passed without success (false). The caller's unit of activity is used here.</summary>
+    /// <summary>
+    /// Renews until cancelled (true) or until the deadline passed without success (false). The caller's unit of activity is used here.
+    /// </summary>
     private async Task<bool> RenewAsync(ActivityUnit? unit, CancellationToken cancellationToken)
     {
         try
@@ -136,12 +148,14 @@ public sealed partial class LeaderElector
                 await ActivityUnit.DelayAsync(unit, _time, _options.RetryPeriod, cancellationToken).ConfigureAwait(false);
                 Renewal? last = Volatile.Read(ref _renewal);
                 TimeSpan left = last is null ? TimeSpan.Zero : _options.RenewDeadline - Age(last);
-                if (left <= TimeSpan.Zero) return false;
+                if (left <= TimeSpan.Zero)
+                    return false;
                 using CancellationTokenSource deadline = new(left, _time);
                 using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, deadline.Token);
                 try
                 {
-                    if (!await TryAsync(either.Token).ConfigureAwait(false) && HeldByAnother()) return false;
+                    if (!await TryAsync(either.Token).ConfigureAwait(false) && HeldByAnother())
+                        return false;
                 }
                 catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
                 {
@@ -155,7 +169,8 @@ public sealed partial class LeaderElector
         }
     }
 
-    private bool HeldByAnother() => Volatile.Read(ref _observed)?.Spec.HolderIdentity is { Length: > 0 } holder && holder != _options.Identity;
+    private bool HeldByAnother() =>
+        Volatile.Read(ref _observed)?.Spec.HolderIdentity is { Length: > 0 } holder && holder != _options.Identity;
 
     /// <summary>One try to take or renew the lease. Whatever goes wrong with it is no more than a failed try.</summary>
     private async Task<bool> TryAsync(CancellationToken cancellationToken)
@@ -164,9 +179,11 @@ public sealed partial class LeaderElector
         {
             return await TryOnceAsync(cancellationToken).ConfigureAwait(false);
         }
-        catch (Exception failure) when (failure is ApiException or HttpRequestException or IOException or TimeoutException or System.Text.Json.JsonException)
+        catch (Exception failure)
+            when (failure is ApiException or HttpRequestException or IOException or TimeoutException or System.Text.Json.JsonException)
         {
-            if (_failureLog.IsNews(failure)) LogTryFailed(_options.Identity, failure.Message);
+            if (_failureLog.IsNews(failure))
+                LogTryFailed(_options.Identity, failure.Message);
             return false;
         }
     }
@@ -180,17 +197,23 @@ public sealed partial class LeaderElector
             if (lease is null || lease.Spec.HolderIdentity != _options.Identity)
             {
                 lease = await _client.GetOrNullAsync<V1Lease>(_options.Name, _options.Namespace, cancellationToken).ConfigureAwait(false);
-                if (lease is null) return await CreateAsync(cancellationToken).ConfigureAwait(false);
+                if (lease is null)
+                    return await CreateAsync(cancellationToken).ConfigureAwait(false);
                 Observe(lease);
             }
 
             bool mine = lease.Spec.HolderIdentity == _options.Identity;
-            if (!mine && lease.Spec.HolderIdentity is { Length: > 0 } && !HasRunOut(lease)) return false;
+            if (!mine && lease.Spec.HolderIdentity is { Length: > 0 } && !HasRunOut(lease))
+                return false;
             return await TakeAsync(lease, mine, cancellationToken).ConfigureAwait(false);
         }
         catch (ApiException conflict) when (conflict.IsConflict)
         {
-            if (await _client.GetOrNullAsync<V1Lease>(_options.Name, _options.Namespace, cancellationToken).ConfigureAwait(false) is { } newer) Observe(newer);
+            if (
+                await _client.GetOrNullAsync<V1Lease>(_options.Name, _options.Namespace, cancellationToken).ConfigureAwait(false) is
+                { } newer
+            )
+                Observe(newer);
             return false;
         }
     }
@@ -198,20 +221,23 @@ public sealed partial class LeaderElector
     private async Task<bool> CreateAsync(CancellationToken cancellationToken)
     {
         Renewal renewal = Now();
-        V1Lease made = await _client.CreateAsync(
-            new V1Lease
-            {
-                Metadata = new V1ObjectMeta { Name = _options.Name, Namespace = _options.Namespace },
-                Spec = new V1LeaseSpec
+        V1Lease made = await _client
+            .CreateAsync(
+                new V1Lease
                 {
-                    HolderIdentity = _options.Identity,
-                    LeaseDurationSeconds = Seconds,
-                    AcquireTime = renewal.Wall,
-                    RenewTime = renewal.Wall,
-                    LeaseTransitions = 0,
+                    Metadata = new V1ObjectMeta { Name = _options.Name, Namespace = _options.Namespace },
+                    Spec = new V1LeaseSpec
+                    {
+                        HolderIdentity = _options.Identity,
+                        LeaseDurationSeconds = Seconds,
+                        AcquireTime = renewal.Wall,
+                        RenewTime = renewal.Wall,
+                        LeaseTransitions = 0,
+                    },
                 },
-            },
-            cancellationToken).ConfigureAwait(false);
+                cancellationToken
+            )
+            .ConfigureAwait(false);
         Hold(made, renewal);
         return true;
     }
@@ -241,7 +267,8 @@ public sealed partial class LeaderElector
     private async Task ReleaseAsync()
     {
         V1Lease? lease = Volatile.Read(ref _observed);
-        if (lease is null || lease.Spec.HolderIdentity != _options.Identity) return;
+        if (lease is null || lease.Spec.HolderIdentity != _options.Identity)
+            return;
         Volatile.Write(ref _renewal, null);
         try
         {
@@ -254,10 +281,12 @@ public sealed partial class LeaderElector
             {
                 // Our own renewal, whose answer was not awaited any more; or another holds it, and there is nothing to give back.
                 lease = await _client.GetAsync<V1Lease>(_options.Name, _options.Namespace, limit.Token).ConfigureAwait(false);
-                if (lease.Spec.HolderIdentity == _options.Identity) await GiveBackAsync(lease, limit.Token).ConfigureAwait(false);
+                if (lease.Spec.HolderIdentity == _options.Identity)
+                    await GiveBackAsync(lease, limit.Token).ConfigureAwait(false);
             }
         }
-        catch (Exception failure) when (failure is ApiException or HttpRequestException or IOException or TimeoutException or OperationCanceledException)
+        catch (Exception failure)
+            when (failure is ApiException or HttpRequestException or IOException or TimeoutException or OperationCanceledException)
         {
             // Then it runs out by itself.
             LogReleaseFailed(_options.Identity, failure.Message);
@@ -279,8 +308,15 @@ public sealed partial class LeaderElector
         _client.PatchAsync<V1Lease>(
             _options.Name,
             _options.Namespace,
-            KubePatch.Merge(new JsonObject { ["metadata"] = new JsonObject { ["resourceVersion"] = lease.Metadata.ResourceVersion }, ["spec"] = spec }),
-            cancellationToken);
+            KubePatch.Merge(
+                new JsonObject
+                {
+                    ["metadata"] = new JsonObject { ["resourceVersion"] = lease.Metadata.ResourceVersion },
+                    ["spec"] = spec,
+                }
+            ),
+            cancellationToken
+        );
 
     /// <summary>Whether a lease has not changed here for as long as it says it holds.</summary>
     private bool HasRunOut(V1Lease lease) =>
@@ -289,10 +325,16 @@ public sealed partial class LeaderElector
     private void Observe(V1Lease lease)
     {
         V1Lease? former = Volatile.Read(ref _observed);
-        if (former is not null && former.Metadata.ResourceVersion == lease.Metadata.ResourceVersion && former.Metadata.Uid == lease.Metadata.Uid) return;
+        if (
+            former is not null
+            && former.Metadata.ResourceVersion == lease.Metadata.ResourceVersion
+            && former.Metadata.Uid == lease.Metadata.Uid
+        )
+            return;
         _observedAt = _time.GetTimestamp();
         Volatile.Write(ref _observed, lease);
-        if (lease.Spec.HolderIdentity != _options.Identity) Volatile.Write(ref _renewal, null);
+        if (lease.Spec.HolderIdentity != _options.Identity)
+            Volatile.Write(ref _renewal, null);
     }
 
     private void Hold(V1Lease lease, Renewal renewal)
@@ -318,7 +360,8 @@ public sealed partial class LeaderElector
 
     private int Seconds => (int)Math.Ceiling(_options.LeaseDuration.TotalSeconds);
 
-    private static string Micro(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ss.ffffffZ", System.Globalization.CultureInfo.InvariantCulture);
+    private static string Micro(DateTimeOffset time) =>
+        time.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ss.ffffffZ", System.Globalization.CultureInfo.InvariantCulture);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "{Identity} leads")]
     private partial void LogLeading(string identity);

@@ -46,7 +46,8 @@ internal static class EntityJson
             }
 
             tokens = MistypedTokens.End();
-            if (tokens is not null) MistypedTokens.Resolve(json, tokens, mistyped ??= []);
+            if (tokens is not null)
+                MistypedTokens.Resolve(json, tokens, mistyped ??= []);
         }
         catch (InvalidOperationException broken)
         {
@@ -58,9 +59,12 @@ internal static class EntityJson
             MistypedTokens.End();
         }
 
-        if (obj is null) throw new JsonException($"The server sent null for a {T.EntityKind.Kind}.");
-        if (mistyped is not { Count: > 0 }) return obj;
-        if (ReferenceEquals(obj.Metadata, V1ObjectMeta.Empty)) throw new JsonException($"A {T.EntityKind.Kind} without metadata: {mistyped[0]}.");
+        if (obj is null)
+            throw new JsonException($"The server sent null for a {T.EntityKind.Kind}.");
+        if (mistyped is not { Count: > 0 })
+            return obj;
+        if (ReferenceEquals(obj.Metadata, V1ObjectMeta.Empty))
+            throw new JsonException($"A {T.EntityKind.Kind} without metadata: {mistyped[0]}.");
         obj.Metadata.MistypedFields = mistyped;
         return obj;
     }
@@ -69,11 +73,18 @@ internal static class EntityJson
     /// Reads one page into <paramref name="items"/>. <paramref name="onContinue"/> is told of a next page as soon as the list's metadata is
     /// read, which API servers write before the items. An item that does not decode is reported and left out; the rest of the list stands.
     /// </summary>
-    public static async ValueTask<ListPage> ReadListAsync<T>(JsonStream json, List<T> items, Action<string>? onContinue, Action<JsonException> onOddItem, CancellationToken cancellationToken)
+    public static async ValueTask<ListPage> ReadListAsync<T>(
+        JsonStream json,
+        List<T> items,
+        Action<string>? onContinue,
+        Action<JsonException> onOddItem,
+        CancellationToken cancellationToken
+    )
         where T : class, IKubernetesEntity<T>
     {
         string version = "";
-        string? next = null, kind = null;
+        string? next = null,
+            kind = null;
         await json.ExpectAsync((byte)'{', cancellationToken).ConfigureAwait(false);
         bool first = true;
         while (true)
@@ -110,10 +121,13 @@ internal static class EntityJson
             }
 
             length = await json.MeasureAsync(cancellationToken).ConfigureAwait(false);
-            if (part == Part.Metadata) (version, next) = ReadMetadata(json.Span(length));
-            else if (part == Part.Kind) kind = ReadText(json.Span(length));
+            if (part == Part.Metadata)
+                (version, next) = ReadMetadata(json.Span(length));
+            else if (part == Part.Kind)
+                kind = ReadText(json.Span(length));
             json.Advance(length);
-            if (part == Part.Metadata && next is not null) onContinue?.Invoke(next);
+            if (part == Part.Metadata && next is not null)
+                onContinue?.Invoke(next);
         }
     }
 
@@ -154,16 +168,23 @@ internal static class EntityJson
     public static bool TryReadPlainEvent(ReadOnlySpan<byte> json, out string type, out Range found)
     {
         (type, found) = ("", default);
-        if (!json.StartsWith("{\"type\":\""u8)) return false;
+        if (!json.StartsWith("{\"type\":\""u8))
+            return false;
         ReadOnlySpan<byte> rest = json[9..];
         int end = rest.IndexOf((byte)'"');
-        if (end < 0 || !rest[end..].StartsWith("\",\"object\":{"u8) || json[^1] != '}') return false;
+        if (end < 0 || !rest[end..].StartsWith("\",\"object\":{"u8) || json[^1] != '}')
+            return false;
         type = StringPool.Get(rest[..end]);
         found = (9 + end + 11)..(json.Length - 1);
         return true;
     }
 
-    private static async ValueTask ReadItemsAsync<T>(JsonStream json, List<T> items, Action<JsonException> onOddItem, CancellationToken cancellationToken)
+    private static async ValueTask ReadItemsAsync<T>(
+        JsonStream json,
+        List<T> items,
+        Action<JsonException> onOddItem,
+        CancellationToken cancellationToken
+    )
         where T : class, IKubernetesEntity<T>
     {
         while (true)
@@ -181,7 +202,8 @@ internal static class EntityJson
                 next = await json.PeekAsync(cancellationToken).ConfigureAwait(false);
             }
 
-            if (next < 0) throw new JsonException("The response ends in the middle of a list.");
+            if (next < 0)
+                throw new JsonException("The response ends in the middle of a list.");
             int length = await json.MeasureAsync(cancellationToken).ConfigureAwait(false);
             json.HideManagedFields(length);
             try
@@ -205,9 +227,12 @@ internal static class EntityJson
         reader.Read();
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
-            if (reader.ValueTextEquals("resourceVersion"u8)) version = Wire.Text(ref reader) ?? "";
-            else if (reader.ValueTextEquals("continue"u8)) next = Wire.Text(ref reader);
-            else Wire.Pass(ref reader);
+            if (reader.ValueTextEquals("resourceVersion"u8))
+                version = Wire.Text(ref reader) ?? "";
+            else if (reader.ValueTextEquals("continue"u8))
+                next = Wire.Text(ref reader);
+            else
+                Wire.Pass(ref reader);
         }
 
         return (version, string.IsNullOrEmpty(next) ? null : next);

@@ -20,7 +20,8 @@ internal static class FittedJson
         while (json[from..].IndexOf("null"u8) is >= 0 and int at)
         {
             ReadOnlySpan<byte> before = json[..(from + at)].TrimEnd(" \t\r\n"u8);
-            if (!before.IsEmpty && before[^1] is (byte)'[' or (byte)',') return true;
+            if (!before.IsEmpty && before[^1] is (byte)'[' or (byte)',')
+                return true;
             from += at + 4;
         }
 
@@ -34,14 +35,22 @@ internal static class FittedJson
         {
             Utf8JsonReader reader = new(json, KubeJson.ReaderOptions);
             reader.Read();
-            if (reader.TokenType != JsonTokenType.StartObject) throw new JsonException($"The value is {MistypedTokens.NameOf(reader.TokenType)}, not an object.");
+            if (reader.TokenType != JsonTokenType.StartObject)
+                throw new JsonException($"The value is {MistypedTokens.NameOf(reader.TokenType)}, not an object.");
             Copy(ref reader, json, writer, type, "", mistyped);
         }
 
         return fitted.WrittenSpan.ToArray();
     }
 
-    private static void Copy(ref Utf8JsonReader reader, ReadOnlySpan<byte> json, Utf8JsonWriter writer, JsonTypeInfo? type, string path, List<MistypedField> mistyped)
+    private static void Copy(
+        ref Utf8JsonReader reader,
+        ReadOnlySpan<byte> json,
+        Utf8JsonWriter writer,
+        JsonTypeInfo? type,
+        string path,
+        List<MistypedField> mistyped
+    )
     {
         if (type is null || type.Kind == JsonTypeInfoKind.None || reader.TokenType == JsonTokenType.Null)
         {
@@ -51,10 +60,13 @@ internal static class FittedJson
             return;
         }
 
-        bool isList = type.Kind == JsonTypeInfoKind.Enumerable, isObject = type.Kind == JsonTypeInfoKind.Object;
+        bool isList = type.Kind == JsonTypeInfoKind.Enumerable,
+            isObject = type.Kind == JsonTypeInfoKind.Object;
         JsonTypeInfo? item = isObject ? null : type.Options.GetTypeInfo(type.ElementType!);
-        if (isList) writer.WriteStartArray();
-        else writer.WriteStartObject();
+        if (isList)
+            writer.WriteStartArray();
+        else
+            writer.WriteStartObject();
         for (int index = 0; reader.Read() && reader.TokenType is not (JsonTokenType.EndObject or JsonTokenType.EndArray); index++)
         {
             string name = "";
@@ -79,35 +91,47 @@ internal static class FittedJson
             if (!Fits(reader.TokenType, item, mayBeNull: isObject))
             {
                 // A null item stands for nothing and is left out; who must know of it sees it among the fields.
-                mistyped.Add(new MistypedField(at, Expected(item), MistypedTokens.NameOf(reader.TokenType), IsConverted: reader.TokenType == JsonTokenType.Null));
+                mistyped.Add(
+                    new MistypedField(
+                        at,
+                        Expected(item),
+                        MistypedTokens.NameOf(reader.TokenType),
+                        IsConverted: reader.TokenType == JsonTokenType.Null
+                    )
+                );
                 reader.Skip();
                 continue;
             }
 
-            if (!isList) writer.WritePropertyName(name);
+            if (!isList)
+                writer.WritePropertyName(name);
             Copy(ref reader, json, writer, item, at, mistyped);
         }
 
-        if (isList) writer.WriteEndArray();
-        else writer.WriteEndObject();
+        if (isList)
+            writer.WriteEndArray();
+        else
+            writer.WriteEndObject();
     }
 
     private static bool Fits(JsonTokenType token, JsonTypeInfo? type, bool mayBeNull) =>
-        token == JsonTokenType.Null ? mayBeNull
-        : type?.Kind switch
-        {
-            JsonTypeInfoKind.Object or JsonTypeInfoKind.Dictionary => token == JsonTokenType.StartObject,
-            JsonTypeInfoKind.Enumerable => token == JsonTokenType.StartArray,
-            // Scalars and kinds read by hand report for themselves.
-            _ => true,
-        };
+        token == JsonTokenType.Null
+            ? mayBeNull
+            : type?.Kind switch
+            {
+                JsonTypeInfoKind.Object or JsonTypeInfoKind.Dictionary => token == JsonTokenType.StartObject,
+                JsonTypeInfoKind.Enumerable => token == JsonTokenType.StartArray,
+                // Scalars and kinds read by hand report for themselves.
+                _ => true,
+            };
 
-    private static string Expected(JsonTypeInfo? type) => type?.Kind switch
-    {
-        JsonTypeInfoKind.Enumerable => MistypedTokens.List,
-        JsonTypeInfoKind.Object or JsonTypeInfoKind.Dictionary => MistypedTokens.Object,
-        _ => "a value",
-    };
+    private static string Expected(JsonTypeInfo? type) =>
+        type?.Kind switch
+        {
+            JsonTypeInfoKind.Enumerable => MistypedTokens.List,
+            JsonTypeInfoKind.Object or JsonTypeInfoKind.Dictionary => MistypedTokens.Object,
+            _ => "a value",
+        };
 
     private static JsonPropertyInfo? Property(JsonTypeInfo type, string name)
     {

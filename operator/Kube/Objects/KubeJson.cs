@@ -9,7 +9,8 @@ namespace Bursar.Kube.Objects;
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-    GenerationMode = JsonSourceGenerationMode.Metadata)]
+    GenerationMode = JsonSourceGenerationMode.Metadata
+)]
 [JsonSerializable(typeof(V1Pod))]
 [JsonSerializable(typeof(V1Node))]
 [JsonSerializable(typeof(V1Namespace))]
@@ -78,7 +79,8 @@ public static class KubeJson
 
     /// <summary>
     /// Reads an object of which a field may have another type than expected: that field reads as absent, and the object's metadata names
-    /// it (<see cref="V1ObjectMeta.MistypedFields"/>). Throws <see cref="JsonException"/> only for what is no JSON object or has no metadata.
+    /// it (<see cref="V1ObjectMeta.MistypedFields"/>). Throws <see cref="JsonException"/> only for what is no JSON object or has no
+    /// metadata.
     /// </summary>
     public static T Read<T>(ReadOnlySpan<byte> json)
         where T : class, IKubernetesEntity<T> => EntityJson.Read<T>(json);
@@ -91,17 +93,20 @@ public static class KubeJson
     /// </summary>
     public static void OmitEmpty(JsonTypeInfo typeInfo)
     {
-        if (typeInfo.Kind != JsonTypeInfoKind.Object) return;
+        if (typeInfo.Kind != JsonTypeInfoKind.Object)
+            return;
         foreach (JsonPropertyInfo property in typeInfo.Properties)
         {
-            if (property.PropertyType == typeof(string) || property.PropertyType.IsValueType) continue;
-            property.ShouldSerialize = static (_, value) => value switch
-            {
-                null => false,
-                ICollection collection => collection.Count > 0,
-                IReadOnlyDictionary<string, string> map => map.Count > 0,
-                _ => !Empties.Contains(value),
-            };
+            if (property.PropertyType == typeof(string) || property.PropertyType.IsValueType)
+                continue;
+            property.ShouldSerialize = static (_, value) =>
+                value switch
+                {
+                    null => false,
+                    ICollection collection => collection.Count > 0,
+                    IReadOnlyDictionary<string, string> map => map.Count > 0,
+                    _ => !Empties.Contains(value),
+                };
         }
     }
 

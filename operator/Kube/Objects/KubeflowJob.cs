@@ -60,7 +60,11 @@ public sealed record KubeflowElasticPolicy
 {
     public int? MaxReplicas { get; init; }
 
-    public IReadOnlyList<KubeflowElasticMetric> Metrics { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<KubeflowElasticMetric> Metrics
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 }
 
 /// <summary>A metric that the training operator scales by. Only whether there is one matters here.</summary>
@@ -72,7 +76,11 @@ public sealed record KubeflowReplicaSpec
 
     public int? Replicas { get; init; }
 
-    public V1PodTemplateSpec Template { get; init => field = value ?? V1PodTemplateSpec.Empty; } = V1PodTemplateSpec.Empty;
+    public V1PodTemplateSpec Template
+    {
+        get;
+        init => field = value ?? V1PodTemplateSpec.Empty;
+    } = V1PodTemplateSpec.Empty;
 }
 
 public sealed record KubeflowJobStatus
@@ -85,5 +93,9 @@ public sealed record KubeflowJobStatus
     [JsonConverter(typeof(TimeConverter))]
     public DateTimeOffset? CompletionTime { get; init; }
 
-    public IReadOnlyList<V1Condition> Conditions { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<V1Condition> Conditions
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 }

@@ -37,7 +37,8 @@ internal static class MistypedTokens
     /// <summary>Reports the value that the reader stands on. A null is never mistyped: it reads as absent.</summary>
     public static void Report(ref Utf8JsonReader reader, string expected, bool isConverted = false)
     {
-        if (!_isCollecting || reader.TokenType == JsonTokenType.Null || _tokens is { Count: >= Most }) return;
+        if (!_isCollecting || reader.TokenType == JsonTokenType.Null || _tokens is { Count: >= Most })
+            return;
         (_tokens ??= []).Add(new Token(reader.TokenStartIndex, expected, isConverted));
     }
 
@@ -60,16 +61,22 @@ internal static class MistypedTokens
                     continue;
             }
 
-            string path = open.Count == 0 ? "" : open[^1] is { IsList: true } list ? $"{list.Path}[{list.Index}]" : Join(open[^1].Path, name);
-            if (open.Count > 0 && open[^1].IsList) open[^1] = open[^1] with { Index = open[^1].Index + 1 };
+            string path =
+                open.Count == 0 ? ""
+                : open[^1] is { IsList: true } list ? $"{list.Path}[{list.Index}]"
+                : Join(open[^1].Path, name);
+            if (open.Count > 0 && open[^1].IsList)
+                open[^1] = open[^1] with { Index = open[^1].Index + 1 };
             foreach (Token token in tokens)
             {
-                if (token.Position != reader.TokenStartIndex) continue;
+                if (token.Position != reader.TokenStartIndex)
+                    continue;
                 fields.Add(new MistypedField(path, token.Expected, NameOf(reader.TokenType), token.IsConverted));
                 left--;
             }
 
-            if (reader.TokenType is JsonTokenType.StartObject or JsonTokenType.StartArray) open.Add((path, reader.TokenType == JsonTokenType.StartArray, 0));
+            if (reader.TokenType is JsonTokenType.StartObject or JsonTokenType.StartArray)
+                open.Add((path, reader.TokenType == JsonTokenType.StartArray, 0));
         }
     }
 
@@ -82,15 +89,16 @@ internal static class MistypedTokens
         return path.Length == 0 ? name : $"{path}.{name}";
     }
 
-    public static string NameOf(JsonTokenType type) => type switch
-    {
-        JsonTokenType.StartObject => Object,
-        JsonTokenType.StartArray => List,
-        JsonTokenType.String => Text,
-        JsonTokenType.Number => "a number",
-        JsonTokenType.True or JsonTokenType.False => Boolean,
-        _ => "null",
-    };
+    public static string NameOf(JsonTokenType type) =>
+        type switch
+        {
+            JsonTokenType.StartObject => Object,
+            JsonTokenType.StartArray => List,
+            JsonTokenType.String => Text,
+            JsonTokenType.Number => "a number",
+            JsonTokenType.True or JsonTokenType.False => Boolean,
+            _ => "null",
+        };
 
     internal readonly record struct Token(long Position, string Expected, bool IsConverted);
 }

@@ -15,10 +15,13 @@ internal sealed class PartPool<T>(IEqualityComparer<T> comparer, int slots)
         int hash = comparer.GetHashCode(part);
         int at = (hash ^ (hash >>> 15)) & (_slots.Length - 2);
         T? newest = _slots[at];
-        if (newest is not null && comparer.Equals(newest, part)) return newest;
+        if (newest is not null && comparer.Equals(newest, part))
+            return newest;
         T? older = _slots[at + 1];
-        if (older is not null && comparer.Equals(older, part)) return older;
-        if (newest is not null) _slots[at + 1] = newest;
+        if (older is not null && comparer.Equals(older, part))
+            return older;
+        if (newest is not null)
+            _slots[at + 1] = newest;
         _slots[at] = part;
         return part;
     }
@@ -28,12 +31,14 @@ internal sealed class PartPool<T>(IEqualityComparer<T> comparer, int slots)
 internal sealed class ItemComparer<T> : IEqualityComparer<T[]>
     where T : class
 {
-    public bool Equals(T[]? one, T[]? other) => ReferenceEquals(one, other) || (one is not null && other is not null && one.AsSpan().SequenceEqual(other));
+    public bool Equals(T[]? one, T[]? other) =>
+        ReferenceEquals(one, other) || (one is not null && other is not null && one.AsSpan().SequenceEqual(other));
 
     public int GetHashCode(T[] items)
     {
         HashCode hash = default;
-        foreach (T item in items) hash.Add(item);
+        foreach (T item in items)
+            hash.Add(item);
         return hash.ToHashCode();
     }
 }

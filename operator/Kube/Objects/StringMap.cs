@@ -24,7 +24,8 @@ public sealed class StringMap : IReadOnlyDictionary<string, string>, IEquatable<
     {
         get
         {
-            for (int i = 0; i < _pairs.Length; i += 2) yield return _pairs[i];
+            for (int i = 0; i < _pairs.Length; i += 2)
+                yield return _pairs[i];
         }
     }
 
@@ -32,7 +33,8 @@ public sealed class StringMap : IReadOnlyDictionary<string, string>, IEquatable<
     {
         get
         {
-            for (int i = 1; i < _pairs.Length; i += 2) yield return _pairs[i];
+            for (int i = 1; i < _pairs.Length; i += 2)
+                yield return _pairs[i];
         }
     }
 
@@ -41,7 +43,8 @@ public sealed class StringMap : IReadOnlyDictionary<string, string>, IEquatable<
 
     public static StringMap From(IEnumerable<KeyValuePair<string, string>> entries)
     {
-        if (entries is StringMap map) return map;
+        if (entries is StringMap map)
+            return map;
         List<string> pairs = [];
         foreach ((string key, string value) in entries)
         {
@@ -72,7 +75,8 @@ public sealed class StringMap : IReadOnlyDictionary<string, string>, IEquatable<
 
     public IEnumerator<KeyValuePair<string, string>> GetEnumerator()
     {
-        for (int i = 0; i < _pairs.Length; i += 2) yield return new KeyValuePair<string, string>(_pairs[i], _pairs[i + 1]);
+        for (int i = 0; i < _pairs.Length; i += 2)
+            yield return new KeyValuePair<string, string>(_pairs[i], _pairs[i + 1]);
     }
 
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
@@ -80,9 +84,12 @@ public sealed class StringMap : IReadOnlyDictionary<string, string>, IEquatable<
     /// <summary>Equal when both hold the same entries, in whatever order.</summary>
     public bool Equals(StringMap? other)
     {
-        if (ReferenceEquals(this, other)) return true;
-        if (other is null || other._pairs.Length != _pairs.Length) return false;
-        if (_pairs.AsSpan().SequenceEqual(other._pairs)) return true;
+        if (ReferenceEquals(this, other))
+            return true;
+        if (other is null || other._pairs.Length != _pairs.Length)
+            return false;
+        if (_pairs.AsSpan().SequenceEqual(other._pairs))
+            return true;
         for (int i = 0; i < _pairs.Length; i += 2)
             if (!other.TryGetValue(_pairs[i], out string? value) || !string.Equals(value, _pairs[i + 1], StringComparison.Ordinal))
                 return false;
@@ -94,24 +101,31 @@ public sealed class StringMap : IReadOnlyDictionary<string, string>, IEquatable<
     public override int GetHashCode()
     {
         int hash = 0;
-        for (int i = 0; i < _pairs.Length; i += 2) hash ^= HashCode.Combine(_pairs[i], _pairs[i + 1]);
+        for (int i = 0; i < _pairs.Length; i += 2)
+            hash ^= HashCode.Combine(_pairs[i], _pairs[i + 1]);
         return hash;
     }
 }
 
-/// <summary>Reads a map of texts compactly; numbers keep their text, since quantities in foreign templates may be written as numbers.</summary>
+/// <summary>
+/// Reads a map of texts compactly; numbers keep their text, since quantities in foreign templates may be written as numbers.
+/// </summary>
 public sealed class StringMapConverter : JsonConverter<IReadOnlyDictionary<string, string>>
 {
     public override bool CanConvert(Type typeToConvert) =>
         typeToConvert == typeof(IReadOnlyDictionary<string, string>) || typeToConvert == typeof(StringMap);
 
-    public override IReadOnlyDictionary<string, string> Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
-        Wire.Map(ref reader);
+    public override IReadOnlyDictionary<string, string> Read(
+        ref Utf8JsonReader reader,
+        Type typeToConvert,
+        JsonSerializerOptions options
+    ) => Wire.Map(ref reader);
 
     public override void Write(Utf8JsonWriter writer, IReadOnlyDictionary<string, string> value, JsonSerializerOptions options)
     {
         writer.WriteStartObject();
-        foreach ((string key, string text) in value) writer.WriteString(key, text);
+        foreach ((string key, string text) in value)
+            writer.WriteString(key, text);
         writer.WriteEndObject();
     }
 }

@@ -17,24 +17,31 @@ internal static class StringPool
     /// <summary>The text of the current string or property name.</summary>
     public static string Get(ref Utf8JsonReader reader)
     {
-        if (reader.HasValueSequence || reader.ValueIsEscaped) return reader.GetString() ?? "";
+        if (reader.HasValueSequence || reader.ValueIsEscaped)
+            return reader.GetString() ?? "";
         return Get(reader.ValueSpan);
     }
 
     public static string Get(ReadOnlySpan<byte> utf8)
     {
-        if (utf8.Length == 0) return "";
-        if (utf8.Length > LongestShared || !Ascii.IsValid(utf8)) return Encoding.UTF8.GetString(utf8);
+        if (utf8.Length == 0)
+            return "";
+        if (utf8.Length > LongestShared || !Ascii.IsValid(utf8))
+            return Encoding.UTF8.GetString(utf8);
         ref string? first = ref Pool[Hash(utf8) & (Slots - 2)];
         string? known = first;
-        if (known is not null && Ascii.Equals(utf8, known)) return known;
+        if (known is not null && Ascii.Equals(utf8, known))
+            return known;
         ref string? second = ref System.Runtime.CompilerServices.Unsafe.Add(ref first, 1);
         string? older = second;
-        if (older is not null && Ascii.Equals(utf8, older)) return older;
+        if (older is not null && Ascii.Equals(utf8, older))
+            return older;
 
-        // The newest text takes the first slot and pushes the former one to the second: what repeats stays findable beside a stream of unique texts.
+        // The newest text takes the first slot and pushes the former one to the second: what repeats stays findable beside a stream of
+        // unique texts.
         string made = Encoding.ASCII.GetString(utf8);
-        if (known is not null) second = known;
+        if (known is not null)
+            second = known;
         first = made;
         return made;
     }
@@ -49,7 +56,8 @@ internal static class StringPool
             utf8 = utf8[8..];
         }
 
-        foreach (byte b in utf8) hash = (hash ^ b) * 0x100000001B3;
+        foreach (byte b in utf8)
+            hash = (hash ^ b) * 0x100000001B3;
         hash ^= hash >> 29;
         return (uint)(hash ^ (hash >> 17));
     }

@@ -6,9 +6,11 @@ namespace Bursar.Kube.Objects;
 /// <summary>The API's Time: RFC 3339, whole seconds.</summary>
 public sealed class TimeConverter : JsonConverter<DateTimeOffset?>
 {
-    public override DateTimeOffset? Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => ReadTime(ref reader);
+    public override DateTimeOffset? Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+        ReadTime(ref reader);
 
-    public override void Write(Utf8JsonWriter writer, DateTimeOffset? value, JsonSerializerOptions options) => WriteTime(writer, value, micro: false);
+    public override void Write(Utf8JsonWriter writer, DateTimeOffset? value, JsonSerializerOptions options) =>
+        WriteTime(writer, value, micro: false);
 
     internal static DateTimeOffset? ReadTime(ref Utf8JsonReader reader) => Wire.Time(Wire.TicksHere(ref reader));
 

@@ -16,23 +16,43 @@ public sealed record V1AdmissionCheck : IKubernetesEntity<V1AdmissionCheck>
 
     public string Kind => "AdmissionCheck";
 
-    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
 
-    public V1AdmissionCheckSpec Spec { get; init => field = value ?? V1AdmissionCheckSpec.Empty; } = V1AdmissionCheckSpec.Empty;
+    public V1AdmissionCheckSpec Spec
+    {
+        get;
+        init => field = value ?? V1AdmissionCheckSpec.Empty;
+    } = V1AdmissionCheckSpec.Empty;
 
-    public V1AdmissionCheckStatus Status { get; init => field = value ?? V1AdmissionCheckStatus.Empty; } = V1AdmissionCheckStatus.Empty;
+    public V1AdmissionCheckStatus Status
+    {
+        get;
+        init => field = value ?? V1AdmissionCheckStatus.Empty;
+    } = V1AdmissionCheckStatus.Empty;
 }
 
 public sealed record V1AdmissionCheckSpec
 {
     public static readonly V1AdmissionCheckSpec Empty = new();
 
-    public string ControllerName { get; init => field = value ?? ""; } = "";
+    public string ControllerName
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 }
 
 public sealed record V1AdmissionCheckStatus
 {
     public static readonly V1AdmissionCheckStatus Empty = new();
 
-    public IReadOnlyList<V1Condition> Conditions { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<V1Condition> Conditions
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 }

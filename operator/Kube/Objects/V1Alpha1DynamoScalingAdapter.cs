@@ -4,10 +4,16 @@ using Bursar.Kube.Attributes;
 namespace Bursar.Kube.Objects;
 
 /// <summary>Dynamo's door for autoscalers to one service of a DynamoGraphDeployment, which itself is never written.</summary>
-[KubernetesEntity(Group = "nvidia.com", ApiVersion = "v1alpha1", Kind = "DynamoGraphDeploymentScalingAdapter", PluralName = "dynamographdeploymentscalingadapters")]
+[KubernetesEntity(
+    Group = "nvidia.com",
+    ApiVersion = "v1alpha1",
+    Kind = "DynamoGraphDeploymentScalingAdapter",
+    PluralName = "dynamographdeploymentscalingadapters"
+)]
 public sealed record V1Alpha1DynamoScalingAdapter : IKubernetesEntity<V1Alpha1DynamoScalingAdapter>
 {
-    public static EntityKind EntityKind { get; } = new("nvidia.com", "v1alpha1", "DynamoGraphDeploymentScalingAdapter", "dynamographdeploymentscalingadapters");
+    public static EntityKind EntityKind { get; } =
+        new("nvidia.com", "v1alpha1", "DynamoGraphDeploymentScalingAdapter", "dynamographdeploymentscalingadapters");
 
     public static JsonTypeInfo<V1Alpha1DynamoScalingAdapter> JsonTypeInfo => KubeJson.Of<V1Alpha1DynamoScalingAdapter>();
 
@@ -15,11 +21,23 @@ public sealed record V1Alpha1DynamoScalingAdapter : IKubernetesEntity<V1Alpha1Dy
 
     public string Kind => "DynamoGraphDeploymentScalingAdapter";
 
-    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
 
-    public V1Alpha1DynamoScalingAdapterSpec Spec { get; init => field = value ?? V1Alpha1DynamoScalingAdapterSpec.Empty; } = V1Alpha1DynamoScalingAdapterSpec.Empty;
+    public V1Alpha1DynamoScalingAdapterSpec Spec
+    {
+        get;
+        init => field = value ?? V1Alpha1DynamoScalingAdapterSpec.Empty;
+    } = V1Alpha1DynamoScalingAdapterSpec.Empty;
 
-    public V1Alpha1DynamoScalingAdapterStatus Status { get; init => field = value ?? V1Alpha1DynamoScalingAdapterStatus.Empty; } = V1Alpha1DynamoScalingAdapterStatus.Empty;
+    public V1Alpha1DynamoScalingAdapterStatus Status
+    {
+        get;
+        init => field = value ?? V1Alpha1DynamoScalingAdapterStatus.Empty;
+    } = V1Alpha1DynamoScalingAdapterStatus.Empty;
 }
 
 public sealed record V1Alpha1DynamoScalingAdapterSpec

@@ -15,11 +15,23 @@ public sealed record V1Alpha1Rollout : IKubernetesEntity<V1Alpha1Rollout>
 
     public string Kind => "Rollout";
 
-    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
 
-    public V1Alpha1RolloutSpec Spec { get; init => field = value ?? V1Alpha1RolloutSpec.Empty; } = V1Alpha1RolloutSpec.Empty;
+    public V1Alpha1RolloutSpec Spec
+    {
+        get;
+        init => field = value ?? V1Alpha1RolloutSpec.Empty;
+    } = V1Alpha1RolloutSpec.Empty;
 
-    public V1Alpha1RolloutStatus Status { get; init => field = value ?? V1Alpha1RolloutStatus.Empty; } = V1Alpha1RolloutStatus.Empty;
+    public V1Alpha1RolloutStatus Status
+    {
+        get;
+        init => field = value ?? V1Alpha1RolloutStatus.Empty;
+    } = V1Alpha1RolloutStatus.Empty;
 }
 
 public sealed record V1Alpha1RolloutSpec
@@ -31,7 +43,11 @@ public sealed record V1Alpha1RolloutSpec
     public bool? Paused { get; init; }
 
     /// <summary>Empty where it refers to a Deployment's instead.</summary>
-    public V1PodTemplateSpec Template { get; init => field = value ?? V1PodTemplateSpec.Empty; } = V1PodTemplateSpec.Empty;
+    public V1PodTemplateSpec Template
+    {
+        get;
+        init => field = value ?? V1PodTemplateSpec.Empty;
+    } = V1PodTemplateSpec.Empty;
 }
 
 public sealed record V1Alpha1RolloutStatus

@@ -16,11 +16,23 @@ public sealed record V1Alpha1TrainJob : IKubernetesEntity<V1Alpha1TrainJob>
 
     public string Kind => "TrainJob";
 
-    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
 
-    public V1Alpha1TrainJobSpec Spec { get; init => field = value ?? V1Alpha1TrainJobSpec.Empty; } = V1Alpha1TrainJobSpec.Empty;
+    public V1Alpha1TrainJobSpec Spec
+    {
+        get;
+        init => field = value ?? V1Alpha1TrainJobSpec.Empty;
+    } = V1Alpha1TrainJobSpec.Empty;
 
-    public V1Alpha1TrainJobStatus Status { get; init => field = value ?? V1Alpha1TrainJobStatus.Empty; } = V1Alpha1TrainJobStatus.Empty;
+    public V1Alpha1TrainJobStatus Status
+    {
+        get;
+        init => field = value ?? V1Alpha1TrainJobStatus.Empty;
+    } = V1Alpha1TrainJobStatus.Empty;
 }
 
 public sealed record V1Alpha1TrainJobSpec
@@ -34,10 +46,18 @@ public sealed record V1Alpha1TrainJobSpec
     public long? ActiveDeadlineSeconds { get; init; }
 
     /// <summary>Given on to the JobSet and its Jobs.</summary>
-    public IReadOnlyDictionary<string, string> Labels { get; init => field = value ?? StringMap.Empty; } = StringMap.Empty;
+    public IReadOnlyDictionary<string, string> Labels
+    {
+        get;
+        init => field = value ?? StringMap.Empty;
+    } = StringMap.Empty;
 
     /// <summary>Given on to the JobSet.</summary>
-    public IReadOnlyDictionary<string, string> Annotations { get; init => field = value ?? StringMap.Empty; } = StringMap.Empty;
+    public IReadOnlyDictionary<string, string> Annotations
+    {
+        get;
+        init => field = value ?? StringMap.Empty;
+    } = StringMap.Empty;
 
     public V1Alpha1Trainer? Trainer { get; init; }
 }
@@ -48,14 +68,22 @@ public sealed record V1Alpha1Trainer
 
     public int? NumNodes { get; init; }
 
-    public V1ResourceRequirements ResourcesPerNode { get; init => field = value ?? V1ResourceRequirements.Empty; } = V1ResourceRequirements.Empty;
+    public V1ResourceRequirements ResourcesPerNode
+    {
+        get;
+        init => field = value ?? V1ResourceRequirements.Empty;
+    } = V1ResourceRequirements.Empty;
 }
 
 public sealed record V1Alpha1TrainJobStatus
 {
     public static readonly V1Alpha1TrainJobStatus Empty = new();
 
-    public IReadOnlyList<V1Condition> Conditions { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<V1Condition> Conditions
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 
     public V1Alpha1TrainerStatus? TrainerStatus { get; init; }
 }

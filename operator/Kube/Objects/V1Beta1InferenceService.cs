@@ -15,18 +15,34 @@ public sealed record V1Beta1InferenceService : IKubernetesEntity<V1Beta1Inferenc
 
     public string Kind => "InferenceService";
 
-    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
 
-    public V1Beta1InferenceServiceSpec Spec { get; init => field = value ?? V1Beta1InferenceServiceSpec.Empty; } = V1Beta1InferenceServiceSpec.Empty;
+    public V1Beta1InferenceServiceSpec Spec
+    {
+        get;
+        init => field = value ?? V1Beta1InferenceServiceSpec.Empty;
+    } = V1Beta1InferenceServiceSpec.Empty;
 
-    public V1Beta1InferenceServiceStatus Status { get; init => field = value ?? V1Beta1InferenceServiceStatus.Empty; } = V1Beta1InferenceServiceStatus.Empty;
+    public V1Beta1InferenceServiceStatus Status
+    {
+        get;
+        init => field = value ?? V1Beta1InferenceServiceStatus.Empty;
+    } = V1Beta1InferenceServiceStatus.Empty;
 }
 
 public sealed record V1Beta1InferenceServiceSpec
 {
     public static readonly V1Beta1InferenceServiceSpec Empty = new();
 
-    public V1Beta1Predictor Predictor { get; init => field = value ?? V1Beta1Predictor.Empty; } = V1Beta1Predictor.Empty;
+    public V1Beta1Predictor Predictor
+    {
+        get;
+        init => field = value ?? V1Beta1Predictor.Empty;
+    } = V1Beta1Predictor.Empty;
 }
 
 /// <summary>A pod's spec with, beside or instead of containers, a model whose server KServe chooses.</summary>
@@ -40,20 +56,40 @@ public sealed record V1Beta1Predictor
 
     public V1Beta1ServedContainer? Model { get; init; }
 
-    public IReadOnlyList<V1Beta1ServedContainer> Containers { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<V1Beta1ServedContainer> Containers
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 
-    public IReadOnlyList<V1PodResourceClaim> ResourceClaims { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<V1PodResourceClaim> ResourceClaims
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 
-    public IReadOnlyDictionary<string, string> Labels { get; init => field = value ?? StringMap.Empty; } = StringMap.Empty;
+    public IReadOnlyDictionary<string, string> Labels
+    {
+        get;
+        init => field = value ?? StringMap.Empty;
+    } = StringMap.Empty;
 
-    public IReadOnlyDictionary<string, string> NodeSelector { get; init => field = value ?? StringMap.Empty; } = StringMap.Empty;
+    public IReadOnlyDictionary<string, string> NodeSelector
+    {
+        get;
+        init => field = value ?? StringMap.Empty;
+    } = StringMap.Empty;
 
     public long? TerminationGracePeriodSeconds { get; init; }
 }
 
 public sealed record V1Beta1ServedContainer
 {
-    public V1ResourceRequirements Resources { get; init => field = value ?? V1ResourceRequirements.Empty; } = V1ResourceRequirements.Empty;
+    public V1ResourceRequirements Resources
+    {
+        get;
+        init => field = value ?? V1ResourceRequirements.Empty;
+    } = V1ResourceRequirements.Empty;
 }
 
 public sealed record V1Beta1InferenceServiceStatus

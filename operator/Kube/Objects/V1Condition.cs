@@ -7,10 +7,18 @@ public sealed record V1Condition
 {
     public static readonly V1Condition Empty = new();
 
-    public string Type { get; init => field = value ?? ""; } = "";
+    public string Type
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
     /// <summary>True, False or Unknown.</summary>
-    public string Status { get; init => field = value ?? ""; } = "";
+    public string Status
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
     public long? ObservedGeneration { get; init; }
 

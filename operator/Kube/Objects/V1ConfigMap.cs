@@ -16,8 +16,16 @@ public sealed record V1ConfigMap : IKubernetesEntity<V1ConfigMap>
 
     public string Kind => "ConfigMap";
 
-    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
 
     [JsonConverter(typeof(StringMapConverter))]
-    public IReadOnlyDictionary<string, string> Data { get; init => field = value ?? StringMap.Empty; } = StringMap.Empty;
+    public IReadOnlyDictionary<string, string> Data
+    {
+        get;
+        init => field = value ?? StringMap.Empty;
+    } = StringMap.Empty;
 }

@@ -15,16 +15,28 @@ public sealed record V1CronJob : IKubernetesEntity<V1CronJob>
 
     public string Kind => "CronJob";
 
-    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
 
-    public V1CronJobSpec Spec { get; init => field = value ?? V1CronJobSpec.Empty; } = V1CronJobSpec.Empty;
+    public V1CronJobSpec Spec
+    {
+        get;
+        init => field = value ?? V1CronJobSpec.Empty;
+    } = V1CronJobSpec.Empty;
 }
 
 public sealed record V1CronJobSpec
 {
     public static readonly V1CronJobSpec Empty = new();
 
-    public string Schedule { get; init => field = value ?? ""; } = "";
+    public string Schedule
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
     public string? TimeZone { get; init; }
 
@@ -32,14 +44,26 @@ public sealed record V1CronJobSpec
 
     public string? ConcurrencyPolicy { get; init; }
 
-    public V1JobTemplateSpec JobTemplate { get; init => field = value ?? V1JobTemplateSpec.Empty; } = V1JobTemplateSpec.Empty;
+    public V1JobTemplateSpec JobTemplate
+    {
+        get;
+        init => field = value ?? V1JobTemplateSpec.Empty;
+    } = V1JobTemplateSpec.Empty;
 }
 
 public sealed record V1JobTemplateSpec
 {
     public static readonly V1JobTemplateSpec Empty = new();
 
-    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
 
-    public V1JobSpec Spec { get; init => field = value ?? V1JobSpec.Empty; } = V1JobSpec.Empty;
+    public V1JobSpec Spec
+    {
+        get;
+        init => field = value ?? V1JobSpec.Empty;
+    } = V1JobSpec.Empty;
 }

@@ -15,11 +15,23 @@ public sealed record V1DaemonSet : IKubernetesEntity<V1DaemonSet>
 
     public string Kind => "DaemonSet";
 
-    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
 
-    public V1DaemonSetSpec Spec { get; init => field = value ?? V1DaemonSetSpec.Empty; } = V1DaemonSetSpec.Empty;
+    public V1DaemonSetSpec Spec
+    {
+        get;
+        init => field = value ?? V1DaemonSetSpec.Empty;
+    } = V1DaemonSetSpec.Empty;
 
-    public V1DaemonSetStatus Status { get; init => field = value ?? V1DaemonSetStatus.Empty; } = V1DaemonSetStatus.Empty;
+    public V1DaemonSetStatus Status
+    {
+        get;
+        init => field = value ?? V1DaemonSetStatus.Empty;
+    } = V1DaemonSetStatus.Empty;
 }
 
 public sealed record V1DaemonSetSpec
@@ -28,7 +40,11 @@ public sealed record V1DaemonSetSpec
 
     public V1LabelSelector? Selector { get; init; }
 
-    public V1PodTemplateSpec Template { get; init => field = value ?? V1PodTemplateSpec.Empty; } = V1PodTemplateSpec.Empty;
+    public V1PodTemplateSpec Template
+    {
+        get;
+        init => field = value ?? V1PodTemplateSpec.Empty;
+    } = V1PodTemplateSpec.Empty;
 }
 
 public sealed record V1DaemonSetStatus

@@ -15,11 +15,23 @@ public sealed record V1Deployment : IKubernetesEntity<V1Deployment>
 
     public string Kind => "Deployment";
 
-    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
 
-    public V1DeploymentSpec Spec { get; init => field = value ?? V1DeploymentSpec.Empty; } = V1DeploymentSpec.Empty;
+    public V1DeploymentSpec Spec
+    {
+        get;
+        init => field = value ?? V1DeploymentSpec.Empty;
+    } = V1DeploymentSpec.Empty;
 
-    public V1DeploymentStatus Status { get; init => field = value ?? V1DeploymentStatus.Empty; } = V1DeploymentStatus.Empty;
+    public V1DeploymentStatus Status
+    {
+        get;
+        init => field = value ?? V1DeploymentStatus.Empty;
+    } = V1DeploymentStatus.Empty;
 }
 
 public sealed record V1DeploymentSpec
@@ -33,7 +45,11 @@ public sealed record V1DeploymentSpec
 
     public V1LabelSelector? Selector { get; init; }
 
-    public V1PodTemplateSpec Template { get; init => field = value ?? V1PodTemplateSpec.Empty; } = V1PodTemplateSpec.Empty;
+    public V1PodTemplateSpec Template
+    {
+        get;
+        init => field = value ?? V1PodTemplateSpec.Empty;
+    } = V1PodTemplateSpec.Empty;
 }
 
 public sealed record V1DeploymentStatus
@@ -50,7 +66,11 @@ public sealed record V1DeploymentStatus
 
     public long ObservedGeneration { get; init; }
 
-    public IReadOnlyList<V1Condition> Conditions { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<V1Condition> Conditions
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 
     /// <summary>The condition of a type, or null.</summary>
     public V1Condition? Condition(string type)

@@ -18,9 +18,17 @@ public sealed record V1DeviceClass : IKubernetesEntity<V1DeviceClass>
 
     public string Kind => "DeviceClass";
 
-    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
 
-    public V1DeviceClassSpec Spec { get; init => field = value ?? V1DeviceClassSpec.Empty; } = V1DeviceClassSpec.Empty;
+    public V1DeviceClassSpec Spec
+    {
+        get;
+        init => field = value ?? V1DeviceClassSpec.Empty;
+    } = V1DeviceClassSpec.Empty;
 }
 
 [JsonConverter(typeof(V1DeviceClassSpecConverter))]
@@ -29,21 +37,29 @@ public sealed record V1DeviceClassSpec
     public static readonly V1DeviceClassSpec Empty = new();
 
     /// <summary>CEL expressions that its devices satisfy.</summary>
-    public IReadOnlyList<string> Selectors { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<string> Selectors
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 
     /// <summary>The extended resource that pods may ask for instead of a claim.</summary>
     public string? ExtendedResourceName { get; init; }
 
     internal static V1DeviceClassSpec Read(ref Utf8JsonReader reader)
     {
-        if (!Wire.EnterObject(ref reader)) return Empty;
+        if (!Wire.EnterObject(ref reader))
+            return Empty;
         string[] selectors = [];
         string? resource = null;
         while (Wire.NextProperty(ref reader))
         {
-            if (reader.ValueTextEquals("selectors"u8)) selectors = Wire.Array(ref reader, ReadSelector);
-            else if (reader.ValueTextEquals("extendedResourceName"u8)) resource = Wire.Shared(ref reader);
-            else Wire.Pass(ref reader);
+            if (reader.ValueTextEquals("selectors"u8))
+                selectors = Wire.Array(ref reader, ReadSelector);
+            else if (reader.ValueTextEquals("extendedResourceName"u8))
+                resource = Wire.Shared(ref reader);
+            else
+                Wire.Pass(ref reader);
         }
 
         return new() { Selectors = selectors, ExtendedResourceName = resource };
@@ -59,16 +75,20 @@ public sealed record V1DeviceClassSpec
 
     internal static string? ReadSelector(ref Utf8JsonReader reader)
     {
-        if (!Wire.EnterObject(ref reader)) return null;
+        if (!Wire.EnterObject(ref reader))
+            return null;
         string? expression = null;
         while (Wire.NextProperty(ref reader))
         {
-            if (!reader.ValueTextEquals("cel"u8)) Wire.Pass(ref reader);
+            if (!reader.ValueTextEquals("cel"u8))
+                Wire.Pass(ref reader);
             else if (Wire.EnterObject(ref reader))
                 while (Wire.NextProperty(ref reader))
                 {
-                    if (reader.ValueTextEquals("expression"u8)) expression = Wire.Shared(ref reader);
-                    else Wire.Pass(ref reader);
+                    if (reader.ValueTextEquals("expression"u8))
+                        expression = Wire.Shared(ref reader);
+                    else
+                        Wire.Pass(ref reader);
                 }
         }
 
@@ -87,7 +107,8 @@ public sealed record V1DeviceClassSpec
 
 internal sealed class V1DeviceClassSpecConverter : JsonConverter<V1DeviceClassSpec>
 {
-    public override V1DeviceClassSpec Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => V1DeviceClassSpec.Read(ref reader);
+    public override V1DeviceClassSpec Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+        V1DeviceClassSpec.Read(ref reader);
 
     public override void Write(Utf8JsonWriter writer, V1DeviceClassSpec value, JsonSerializerOptions options) => value.Write(writer);
 }

@@ -16,7 +16,11 @@ public sealed record V1Event : IKubernetesEntity<V1Event>
 
     public string Kind => "Event";
 
-    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
 
     [JsonConverter(typeof(MicroTimeConverter))]
     public DateTimeOffset? EventTime { get; init; }

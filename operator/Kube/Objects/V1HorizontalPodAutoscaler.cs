@@ -15,25 +15,45 @@ public sealed record V1HorizontalPodAutoscaler : IKubernetesEntity<V1HorizontalP
 
     public string Kind => "HorizontalPodAutoscaler";
 
-    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
 
-    public V1HorizontalPodAutoscalerSpec Spec { get; init => field = value ?? V1HorizontalPodAutoscalerSpec.Empty; } = V1HorizontalPodAutoscalerSpec.Empty;
+    public V1HorizontalPodAutoscalerSpec Spec
+    {
+        get;
+        init => field = value ?? V1HorizontalPodAutoscalerSpec.Empty;
+    } = V1HorizontalPodAutoscalerSpec.Empty;
 
-    public V1HorizontalPodAutoscalerStatus Status { get; init => field = value ?? V1HorizontalPodAutoscalerStatus.Empty; } = V1HorizontalPodAutoscalerStatus.Empty;
+    public V1HorizontalPodAutoscalerStatus Status
+    {
+        get;
+        init => field = value ?? V1HorizontalPodAutoscalerStatus.Empty;
+    } = V1HorizontalPodAutoscalerStatus.Empty;
 }
 
 public sealed record V1HorizontalPodAutoscalerStatus
 {
     public static readonly V1HorizontalPodAutoscalerStatus Empty = new();
 
-    public IReadOnlyList<V1Condition> Conditions { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<V1Condition> Conditions
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 }
 
 public sealed record V1HorizontalPodAutoscalerSpec
 {
     public static readonly V1HorizontalPodAutoscalerSpec Empty = new();
 
-    public V1CrossVersionObjectReference ScaleTargetRef { get; init => field = value ?? V1CrossVersionObjectReference.Empty; } = V1CrossVersionObjectReference.Empty;
+    public V1CrossVersionObjectReference ScaleTargetRef
+    {
+        get;
+        init => field = value ?? V1CrossVersionObjectReference.Empty;
+    } = V1CrossVersionObjectReference.Empty;
 
     public int? MinReplicas { get; init; }
 
@@ -48,5 +68,9 @@ public sealed record V1CrossVersionObjectReference
 
     public string? Kind { get; init; }
 
-    public string Name { get; init => field = value ?? ""; } = "";
+    public string Name
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 }

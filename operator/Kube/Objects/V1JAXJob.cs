@@ -15,9 +15,21 @@ public sealed record V1JAXJob : IKubernetesEntity<V1JAXJob>, IKubeflowJob
 
     public string Kind => "JAXJob";
 
-    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
 
-    public KubeflowJobSpec Spec { get; init => field = value ?? KubeflowJobSpec.Empty; } = KubeflowJobSpec.Empty;
+    public KubeflowJobSpec Spec
+    {
+        get;
+        init => field = value ?? KubeflowJobSpec.Empty;
+    } = KubeflowJobSpec.Empty;
 
-    public KubeflowJobStatus Status { get; init => field = value ?? KubeflowJobStatus.Empty; } = KubeflowJobStatus.Empty;
+    public KubeflowJobStatus Status
+    {
+        get;
+        init => field = value ?? KubeflowJobStatus.Empty;
+    } = KubeflowJobStatus.Empty;
 }

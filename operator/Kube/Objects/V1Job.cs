@@ -16,11 +16,23 @@ public sealed record V1Job : IKubernetesEntity<V1Job>
 
     public string Kind => "Job";
 
-    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
 
-    public V1JobSpec Spec { get; init => field = value ?? V1JobSpec.Empty; } = V1JobSpec.Empty;
+    public V1JobSpec Spec
+    {
+        get;
+        init => field = value ?? V1JobSpec.Empty;
+    } = V1JobSpec.Empty;
 
-    public V1JobStatus Status { get; init => field = value ?? V1JobStatus.Empty; } = V1JobStatus.Empty;
+    public V1JobStatus Status
+    {
+        get;
+        init => field = value ?? V1JobStatus.Empty;
+    } = V1JobStatus.Empty;
 }
 
 public sealed record V1JobSpec
@@ -45,7 +57,11 @@ public sealed record V1JobSpec
 
     public V1LabelSelector? Selector { get; init; }
 
-    public V1PodTemplateSpec Template { get; init => field = value ?? V1PodTemplateSpec.Empty; } = V1PodTemplateSpec.Empty;
+    public V1PodTemplateSpec Template
+    {
+        get;
+        init => field = value ?? V1PodTemplateSpec.Empty;
+    } = V1PodTemplateSpec.Empty;
 
     public V1JobSuccessPolicy? SuccessPolicy { get; init; }
 
@@ -56,7 +72,11 @@ public sealed record V1JobSpec
 /// <summary>An Indexed Job succeeds as soon as one of the rules is met.</summary>
 public sealed record V1JobSuccessPolicy
 {
-    public IReadOnlyList<V1JobSuccessPolicyRule> Rules { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<V1JobSuccessPolicyRule> Rules
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 }
 
 public sealed record V1JobSuccessPolicyRule
@@ -88,7 +108,11 @@ public sealed record V1JobStatus
     [JsonConverter(typeof(TimeConverter))]
     public DateTimeOffset? CompletionTime { get; init; }
 
-    public IReadOnlyList<V1Condition> Conditions { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<V1Condition> Conditions
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 
     public string? CompletedIndexes { get; init; }
 

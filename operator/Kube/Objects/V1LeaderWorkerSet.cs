@@ -15,11 +15,23 @@ public sealed record V1LeaderWorkerSet : IKubernetesEntity<V1LeaderWorkerSet>
 
     public string Kind => "LeaderWorkerSet";
 
-    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
 
-    public V1LeaderWorkerSetSpec Spec { get; init => field = value ?? V1LeaderWorkerSetSpec.Empty; } = V1LeaderWorkerSetSpec.Empty;
+    public V1LeaderWorkerSetSpec Spec
+    {
+        get;
+        init => field = value ?? V1LeaderWorkerSetSpec.Empty;
+    } = V1LeaderWorkerSetSpec.Empty;
 
-    public V1LeaderWorkerSetStatus Status { get; init => field = value ?? V1LeaderWorkerSetStatus.Empty; } = V1LeaderWorkerSetStatus.Empty;
+    public V1LeaderWorkerSetStatus Status
+    {
+        get;
+        init => field = value ?? V1LeaderWorkerSetStatus.Empty;
+    } = V1LeaderWorkerSetStatus.Empty;
 }
 
 public sealed record V1LeaderWorkerSetSpec
@@ -29,7 +41,11 @@ public sealed record V1LeaderWorkerSetSpec
     /// <summary>Groups.</summary>
     public int? Replicas { get; init; }
 
-    public V1LeaderWorkerTemplate LeaderWorkerTemplate { get; init => field = value ?? V1LeaderWorkerTemplate.Empty; } = V1LeaderWorkerTemplate.Empty;
+    public V1LeaderWorkerTemplate LeaderWorkerTemplate
+    {
+        get;
+        init => field = value ?? V1LeaderWorkerTemplate.Empty;
+    } = V1LeaderWorkerTemplate.Empty;
 }
 
 public sealed record V1LeaderWorkerTemplate
@@ -39,7 +55,11 @@ public sealed record V1LeaderWorkerTemplate
     /// <summary>Absent where the leader is made as its workers are.</summary>
     public V1PodTemplateSpec? LeaderTemplate { get; init; }
 
-    public V1PodTemplateSpec WorkerTemplate { get; init => field = value ?? V1PodTemplateSpec.Empty; } = V1PodTemplateSpec.Empty;
+    public V1PodTemplateSpec WorkerTemplate
+    {
+        get;
+        init => field = value ?? V1PodTemplateSpec.Empty;
+    } = V1PodTemplateSpec.Empty;
 
     /// <summary>Pods of a group, the leader included.</summary>
     public int? Size { get; init; }
@@ -47,7 +67,11 @@ public sealed record V1LeaderWorkerTemplate
     /// <summary>For the StatefulSets of leaders and of workers alike.</summary>
     public V1PersistentVolumeClaimRetentionPolicy? PersistentVolumeClaimRetentionPolicy { get; init; }
 
-    public IReadOnlyList<V1VolumeClaimTemplate> VolumeClaimTemplates { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<V1VolumeClaimTemplate> VolumeClaimTemplates
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 }
 
 public sealed record V1LeaderWorkerSetStatus
@@ -59,5 +83,9 @@ public sealed record V1LeaderWorkerSetStatus
 
     public long ObservedGeneration { get; init; }
 
-    public IReadOnlyList<V1Condition> Conditions { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<V1Condition> Conditions
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 }

@@ -16,9 +16,17 @@ public sealed record V1Lease : IKubernetesEntity<V1Lease>
 
     public string Kind => "Lease";
 
-    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
 
-    public V1LeaseSpec Spec { get; init => field = value ?? V1LeaseSpec.Empty; } = V1LeaseSpec.Empty;
+    public V1LeaseSpec Spec
+    {
+        get;
+        init => field = value ?? V1LeaseSpec.Empty;
+    } = V1LeaseSpec.Empty;
 }
 
 public sealed record V1LeaseSpec

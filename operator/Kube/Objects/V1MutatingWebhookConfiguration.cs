@@ -5,11 +5,17 @@ using Bursar.Kube.Attributes;
 namespace Bursar.Kube.Objects;
 
 /// <summary>A MutatingWebhookConfiguration, as far as where its webhooks are and whom to believe.</summary>
-[KubernetesEntity(Group = "admissionregistration.k8s.io", ApiVersion = "v1", Kind = "MutatingWebhookConfiguration", PluralName = "mutatingwebhookconfigurations")]
+[KubernetesEntity(
+    Group = "admissionregistration.k8s.io",
+    ApiVersion = "v1",
+    Kind = "MutatingWebhookConfiguration",
+    PluralName = "mutatingwebhookconfigurations"
+)]
 [EntityScope(EntityScope.Cluster)]
 public sealed record V1MutatingWebhookConfiguration : IKubernetesEntity<V1MutatingWebhookConfiguration>
 {
-    public static EntityKind EntityKind { get; } = new("admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", Namespaced: false);
+    public static EntityKind EntityKind { get; } =
+        new("admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", Namespaced: false);
 
     public static JsonTypeInfo<V1MutatingWebhookConfiguration> JsonTypeInfo => KubeJson.Of<V1MutatingWebhookConfiguration>();
 
@@ -17,16 +23,32 @@ public sealed record V1MutatingWebhookConfiguration : IKubernetesEntity<V1Mutati
 
     public string Kind => "MutatingWebhookConfiguration";
 
-    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
 
-    public IReadOnlyList<V1MutatingWebhook> Webhooks { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<V1MutatingWebhook> Webhooks
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 }
 
 public sealed record V1MutatingWebhook
 {
-    public string Name { get; init => field = value ?? ""; } = "";
+    public string Name
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
-    public V1WebhookClientConfig ClientConfig { get; init => field = value ?? V1WebhookClientConfig.Empty; } = V1WebhookClientConfig.Empty;
+    public V1WebhookClientConfig ClientConfig
+    {
+        get;
+        init => field = value ?? V1WebhookClientConfig.Empty;
+    } = V1WebhookClientConfig.Empty;
 }
 
 public sealed record V1WebhookClientConfig

@@ -16,9 +16,17 @@ public sealed record V1Namespace : IKubernetesEntity<V1Namespace>
 
     public string Kind => "Namespace";
 
-    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
 
-    public V1NamespaceStatus Status { get; init => field = value ?? V1NamespaceStatus.Empty; } = V1NamespaceStatus.Empty;
+    public V1NamespaceStatus Status
+    {
+        get;
+        init => field = value ?? V1NamespaceStatus.Empty;
+    } = V1NamespaceStatus.Empty;
 }
 
 public sealed record V1NamespaceStatus

@@ -17,11 +17,23 @@ public sealed record V1Node : IKubernetesEntity<V1Node>
 
     public string Kind => "Node";
 
-    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
 
-    public V1NodeSpec Spec { get; init => field = value ?? V1NodeSpec.Empty; } = V1NodeSpec.Empty;
+    public V1NodeSpec Spec
+    {
+        get;
+        init => field = value ?? V1NodeSpec.Empty;
+    } = V1NodeSpec.Empty;
 
-    public V1NodeStatus Status { get; init => field = value ?? V1NodeStatus.Empty; } = V1NodeStatus.Empty;
+    public V1NodeStatus Status
+    {
+        get;
+        init => field = value ?? V1NodeStatus.Empty;
+    } = V1NodeStatus.Empty;
 }
 
 public sealed record V1NodeSpec
@@ -32,18 +44,30 @@ public sealed record V1NodeSpec
 
     public string? ProviderID { get; init; }
 
-    public IReadOnlyList<V1Taint> Taints { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<V1Taint> Taints
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 }
 
 public sealed record V1Taint
 {
     public static readonly V1Taint Empty = new();
 
-    public string Key { get; init => field = value ?? ""; } = "";
+    public string Key
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
     public string? Value { get; init; }
 
-    public string Effect { get; init => field = value ?? ""; } = "";
+    public string Effect
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 }
 
 public sealed record V1NodeStatus
@@ -51,14 +75,30 @@ public sealed record V1NodeStatus
     public static readonly V1NodeStatus Empty = new();
 
     [JsonConverter(typeof(StringMapConverter))]
-    public IReadOnlyDictionary<string, string> Capacity { get; init => field = value ?? StringMap.Empty; } = StringMap.Empty;
+    public IReadOnlyDictionary<string, string> Capacity
+    {
+        get;
+        init => field = value ?? StringMap.Empty;
+    } = StringMap.Empty;
 
     [JsonConverter(typeof(StringMapConverter))]
-    public IReadOnlyDictionary<string, string> Allocatable { get; init => field = value ?? StringMap.Empty; } = StringMap.Empty;
+    public IReadOnlyDictionary<string, string> Allocatable
+    {
+        get;
+        init => field = value ?? StringMap.Empty;
+    } = StringMap.Empty;
 
-    public IReadOnlyList<V1NodeCondition> Conditions { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<V1NodeCondition> Conditions
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 
-    public IReadOnlyList<V1NodeAddress> Addresses { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<V1NodeAddress> Addresses
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 
     /// <summary>The condition of a type, or null.</summary>
     public V1NodeCondition? Condition(string type)
@@ -74,9 +114,17 @@ public sealed record V1NodeCondition
 {
     public static readonly V1NodeCondition Empty = new();
 
-    public string Type { get; init => field = value ?? ""; } = "";
+    public string Type
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
-    public string Status { get; init => field = value ?? ""; } = "";
+    public string Status
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
     public string? Reason { get; init; }
 
@@ -91,7 +139,15 @@ public sealed record V1NodeAddress
 {
     public static readonly V1NodeAddress Empty = new();
 
-    public string Type { get; init => field = value ?? ""; } = "";
+    public string Type
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
-    public string Address { get; init => field = value ?? ""; } = "";
+    public string Address
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 }

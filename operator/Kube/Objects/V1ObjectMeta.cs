@@ -3,7 +3,9 @@ using System.Text.Json.Serialization;
 
 namespace Bursar.Kube.Objects;
 
-/// <summary>Metadata of an object. Collections are never null. Times are kept as ticks: a nullable DateTimeOffset is three times as large.</summary>
+/// <summary>
+/// Metadata of an object. Collections are never null. Times are kept as ticks: a nullable DateTimeOffset is three times as large.
+/// </summary>
 [JsonConverter(typeof(V1ObjectMetaConverter))]
 public sealed record V1ObjectMeta
 {
@@ -12,13 +14,25 @@ public sealed record V1ObjectMeta
     private long _created;
     private long _deleted;
 
-    public string Name { get; init => field = value ?? ""; } = "";
+    public string Name
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
     public string? Namespace { get; init; }
 
-    public string Uid { get; init => field = value ?? ""; } = "";
+    public string Uid
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
-    public string ResourceVersion { get; init => field = value ?? ""; } = "";
+    public string ResourceVersion
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
     public string? GenerateName { get; init; }
 
@@ -36,13 +50,29 @@ public sealed record V1ObjectMeta
         init => _deleted = Wire.Ticks(value);
     }
 
-    public IReadOnlyDictionary<string, string> Labels { get; init => field = value ?? StringMap.Empty; } = StringMap.Empty;
+    public IReadOnlyDictionary<string, string> Labels
+    {
+        get;
+        init => field = value ?? StringMap.Empty;
+    } = StringMap.Empty;
 
-    public IReadOnlyDictionary<string, string> Annotations { get; init => field = value ?? StringMap.Empty; } = StringMap.Empty;
+    public IReadOnlyDictionary<string, string> Annotations
+    {
+        get;
+        init => field = value ?? StringMap.Empty;
+    } = StringMap.Empty;
 
-    public IReadOnlyList<V1OwnerReference> OwnerReferences { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<V1OwnerReference> OwnerReferences
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 
-    public IReadOnlyList<string> Finalizers { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<string> Finalizers
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 
     /// <summary>
     /// The fields of the whole object whose JSON has another type than expected: empty for nearly every object. Those that were not
@@ -71,30 +101,53 @@ public sealed record V1ObjectMeta
         return null;
     }
 
-    /// <summary>Reads metadata; <paramref name="slim"/> keeps only what is read of pods: few annotations, no finalizers, no name it was made from.</summary>
+    /// <summary>
+    /// Reads metadata; <paramref name="slim"/> keeps only what is read of pods: few annotations, no finalizers, no name it was made from.
+    /// </summary>
     internal static V1ObjectMeta Read(ref Utf8JsonReader reader, bool slim)
     {
-        if (!Wire.EnterObject(ref reader)) return Empty;
-        string? name = null, ns = null, uid = null, version = null, generateName = null;
-        long generation = 0, created = 0, deleted = 0;
-        StringMap labels = StringMap.Empty, annotations = StringMap.Empty;
+        if (!Wire.EnterObject(ref reader))
+            return Empty;
+        string? name = null,
+            ns = null,
+            uid = null,
+            version = null,
+            generateName = null;
+        long generation = 0,
+            created = 0,
+            deleted = 0;
+        StringMap labels = StringMap.Empty,
+            annotations = StringMap.Empty;
         V1OwnerReference[] owners = [];
         string[] finalizers = [];
         while (Wire.NextProperty(ref reader))
         {
-            if (reader.ValueTextEquals("name"u8)) name = Wire.Text(ref reader);
-            else if (reader.ValueTextEquals("namespace"u8)) ns = Wire.Shared(ref reader);
-            else if (reader.ValueTextEquals("uid"u8)) uid = Wire.Text(ref reader);
-            else if (reader.ValueTextEquals("resourceVersion"u8)) version = Wire.Text(ref reader);
-            else if (!slim && reader.ValueTextEquals("generateName"u8)) generateName = Wire.Shared(ref reader);
-            else if (reader.ValueTextEquals("generation"u8)) generation = Wire.Long(ref reader);
-            else if (reader.ValueTextEquals("creationTimestamp"u8)) created = Wire.Ticks(ref reader);
-            else if (reader.ValueTextEquals("deletionTimestamp"u8)) deleted = Wire.Ticks(ref reader);
-            else if (reader.ValueTextEquals("labels"u8)) labels = Wire.Map(ref reader);
-            else if (reader.ValueTextEquals("annotations"u8)) annotations = Wire.Map(ref reader, slim ? ReadAnnotations.Contains : null);
-            else if (reader.ValueTextEquals("ownerReferences"u8)) owners = Wire.Array(ref reader, V1OwnerReference.Read);
-            else if (!slim && reader.ValueTextEquals("finalizers"u8)) finalizers = Wire.Array(ref reader, Wire.SharedItem);
-            else Wire.Pass(ref reader);
+            if (reader.ValueTextEquals("name"u8))
+                name = Wire.Text(ref reader);
+            else if (reader.ValueTextEquals("namespace"u8))
+                ns = Wire.Shared(ref reader);
+            else if (reader.ValueTextEquals("uid"u8))
+                uid = Wire.Text(ref reader);
+            else if (reader.ValueTextEquals("resourceVersion"u8))
+                version = Wire.Text(ref reader);
+            else if (!slim && reader.ValueTextEquals("generateName"u8))
+                generateName = Wire.Shared(ref reader);
+            else if (reader.ValueTextEquals("generation"u8))
+                generation = Wire.Long(ref reader);
+            else if (reader.ValueTextEquals("creationTimestamp"u8))
+                created = Wire.Ticks(ref reader);
+            else if (reader.ValueTextEquals("deletionTimestamp"u8))
+                deleted = Wire.Ticks(ref reader);
+            else if (reader.ValueTextEquals("labels"u8))
+                labels = Wire.Map(ref reader);
+            else if (reader.ValueTextEquals("annotations"u8))
+                annotations = Wire.Map(ref reader, slim ? ReadAnnotations.Contains : null);
+            else if (reader.ValueTextEquals("ownerReferences"u8))
+                owners = Wire.Array(ref reader, V1OwnerReference.Read);
+            else if (!slim && reader.ValueTextEquals("finalizers"u8))
+                finalizers = Wire.Array(ref reader, Wire.SharedItem);
+            else
+                Wire.Pass(ref reader);
         }
 
         return new V1ObjectMeta
@@ -122,7 +175,8 @@ public sealed record V1ObjectMeta
         Wire.Write(writer, "namespace", Namespace);
         Wire.Write(writer, "uid", Uid);
         Wire.Write(writer, "resourceVersion", ResourceVersion);
-        if (Generation != 0) writer.WriteNumber("generation", Generation);
+        if (Generation != 0)
+            writer.WriteNumber("generation", Generation);
         Wire.WriteTime(writer, "creationTimestamp", _created);
         Wire.WriteTime(writer, "deletionTimestamp", _deleted);
         Wire.Write(writer, "labels", Labels);

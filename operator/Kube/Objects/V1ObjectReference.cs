@@ -19,12 +19,13 @@ public sealed record V1ObjectReference
 
     public string? FieldPath { get; init; }
 
-    public static V1ObjectReference To(IKubernetesObject target) => new()
-    {
-        ApiVersion = target.ApiVersion,
-        Kind = target.Kind,
-        Namespace = target.Metadata.Namespace,
-        Name = target.Metadata.Name,
-        Uid = target.Metadata.Uid,
-    };
+    public static V1ObjectReference To(IKubernetesObject target) =>
+        new()
+        {
+            ApiVersion = target.ApiVersion,
+            Kind = target.Kind,
+            Namespace = target.Metadata.Namespace,
+            Name = target.Metadata.Name,
+            Uid = target.Metadata.Uid,
+        };
 }

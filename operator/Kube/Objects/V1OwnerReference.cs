@@ -6,13 +6,29 @@ namespace Bursar.Kube.Objects;
 [JsonConverter(typeof(V1OwnerReferenceConverter))]
 public sealed record V1OwnerReference
 {
-    public string ApiVersion { get; init => field = value ?? ""; } = "";
+    public string ApiVersion
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
-    public string Kind { get; init => field = value ?? ""; } = "";
+    public string Kind
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
-    public string Name { get; init => field = value ?? ""; } = "";
+    public string Name
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
-    public string Uid { get; init => field = value ?? ""; } = "";
+    public string Uid
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
     public bool Controller { get; init; }
 
@@ -23,18 +39,30 @@ public sealed record V1OwnerReference
 
     internal static V1OwnerReference? Read(ref Utf8JsonReader reader)
     {
-        if (!Wire.EnterObject(ref reader)) return null;
-        string? apiVersion = null, kind = null, name = null, uid = null;
-        bool controller = false, block = false;
+        if (!Wire.EnterObject(ref reader))
+            return null;
+        string? apiVersion = null,
+            kind = null,
+            name = null,
+            uid = null;
+        bool controller = false,
+            block = false;
         while (Wire.NextProperty(ref reader))
         {
-            if (reader.ValueTextEquals("apiVersion"u8)) apiVersion = Wire.Shared(ref reader);
-            else if (reader.ValueTextEquals("kind"u8)) kind = Wire.Shared(ref reader);
-            else if (reader.ValueTextEquals("name"u8)) name = Wire.Shared(ref reader);
-            else if (reader.ValueTextEquals("uid"u8)) uid = Wire.Shared(ref reader);
-            else if (reader.ValueTextEquals("controller"u8)) controller = Wire.Bool(ref reader);
-            else if (reader.ValueTextEquals("blockOwnerDeletion"u8)) block = Wire.Bool(ref reader);
-            else Wire.Pass(ref reader);
+            if (reader.ValueTextEquals("apiVersion"u8))
+                apiVersion = Wire.Shared(ref reader);
+            else if (reader.ValueTextEquals("kind"u8))
+                kind = Wire.Shared(ref reader);
+            else if (reader.ValueTextEquals("name"u8))
+                name = Wire.Shared(ref reader);
+            else if (reader.ValueTextEquals("uid"u8))
+                uid = Wire.Shared(ref reader);
+            else if (reader.ValueTextEquals("controller"u8))
+                controller = Wire.Bool(ref reader);
+            else if (reader.ValueTextEquals("blockOwnerDeletion"u8))
+                block = Wire.Bool(ref reader);
+            else
+                Wire.Pass(ref reader);
         }
 
         return new V1OwnerReference
@@ -55,8 +83,10 @@ public sealed record V1OwnerReference
         writer.WriteString("kind", Kind);
         writer.WriteString("name", Name);
         writer.WriteString("uid", Uid);
-        if (Controller) writer.WriteBoolean("controller", true);
-        if (BlockOwnerDeletion) writer.WriteBoolean("blockOwnerDeletion", true);
+        if (Controller)
+            writer.WriteBoolean("controller", true);
+        if (BlockOwnerDeletion)
+            writer.WriteBoolean("blockOwnerDeletion", true);
         writer.WriteEndObject();
     }
 }

@@ -21,27 +21,49 @@ public sealed record V1Pod : IKubernetesEntity<V1Pod>
 
     public string Kind => "Pod";
 
-    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
 
-    public V1PodSpec Spec { get; init => field = value ?? V1PodSpec.Empty; } = V1PodSpec.Empty;
+    public V1PodSpec Spec
+    {
+        get;
+        init => field = value ?? V1PodSpec.Empty;
+    } = V1PodSpec.Empty;
 
-    public V1PodStatus Status { get; init => field = value ?? V1PodStatus.Empty; } = V1PodStatus.Empty;
+    public V1PodStatus Status
+    {
+        get;
+        init => field = value ?? V1PodStatus.Empty;
+    } = V1PodStatus.Empty;
 
     internal static V1Pod Read(ref Utf8JsonReader reader)
     {
         V1ObjectMeta metadata = V1ObjectMeta.Empty;
         V1PodSpec spec = V1PodSpec.Empty;
         V1PodStatus status = V1PodStatus.Empty;
-        if (!Wire.EnterObject(ref reader)) return new V1Pod();
+        if (!Wire.EnterObject(ref reader))
+            return new V1Pod();
         while (Wire.NextProperty(ref reader))
         {
-            if (reader.ValueTextEquals("metadata"u8)) metadata = V1ObjectMeta.Read(ref reader, slim: true);
-            else if (reader.ValueTextEquals("spec"u8)) spec = V1PodSpec.Read(ref reader);
-            else if (reader.ValueTextEquals("status"u8)) status = V1PodStatus.Read(ref reader);
-            else Wire.Pass(ref reader);
+            if (reader.ValueTextEquals("metadata"u8))
+                metadata = V1ObjectMeta.Read(ref reader, slim: true);
+            else if (reader.ValueTextEquals("spec"u8))
+                spec = V1PodSpec.Read(ref reader);
+            else if (reader.ValueTextEquals("status"u8))
+                status = V1PodStatus.Read(ref reader);
+            else
+                Wire.Pass(ref reader);
         }
 
-        return new V1Pod { Metadata = metadata, Spec = spec, Status = status };
+        return new V1Pod
+        {
+            Metadata = metadata,
+            Spec = spec,
+            Status = status,
+        };
     }
 
     internal void Write(Utf8JsonWriter writer)

@@ -10,9 +10,17 @@ public sealed record V1PodCondition
 {
     private long _changed;
 
-    public string Type { get; init => field = value ?? ""; } = "";
+    public string Type
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
-    public string Status { get; init => field = value ?? ""; } = "";
+    public string Status
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
     public DateTimeOffset? LastTransitionTime
     {
@@ -22,18 +30,31 @@ public sealed record V1PodCondition
 
     internal static V1PodCondition? Read(ref Utf8JsonReader reader)
     {
-        if (!Wire.EnterObject(ref reader)) return null;
-        string? type = null, status = null;
+        if (!Wire.EnterObject(ref reader))
+            return null;
+        string? type = null,
+            status = null;
         long changed = 0;
         while (Wire.NextProperty(ref reader))
         {
-            if (reader.ValueTextEquals("type"u8)) type = Wire.Shared(ref reader);
-            else if (reader.ValueTextEquals("status"u8)) status = Wire.Shared(ref reader);
-            else if (reader.ValueTextEquals("lastTransitionTime"u8)) changed = Wire.Ticks(ref reader);
-            else Wire.Pass(ref reader);
+            if (reader.ValueTextEquals("type"u8))
+                type = Wire.Shared(ref reader);
+            else if (reader.ValueTextEquals("status"u8))
+                status = Wire.Shared(ref reader);
+            else if (reader.ValueTextEquals("lastTransitionTime"u8))
+                changed = Wire.Ticks(ref reader);
+            else
+                Wire.Pass(ref reader);
         }
 
-        return type is "PodScheduled" or "Ready" or "DisruptionTarget" || (type is "PodReadyToStartContainers" && status is "False") ? new V1PodCondition { Type = type, Status = status!, _changed = changed } : null;
+        return type is "PodScheduled" or "Ready" or "DisruptionTarget" || (type is "PodReadyToStartContainers" && status is "False")
+            ? new V1PodCondition
+            {
+                Type = type,
+                Status = status!,
+                _changed = changed,
+            }
+            : null;
     }
 
     internal void Write(Utf8JsonWriter writer)

@@ -3,7 +3,9 @@ using System.Text.Json.Serialization;
 
 namespace Bursar.Kube.Objects;
 
-/// <summary>A pod's specification, also within templates: the node, and all else, which the pods of a job have in common and share.</summary>
+/// <summary>
+/// A pod's specification, also within templates: the node, and all else, which the pods of a job have in common and share.
+/// </summary>
 [JsonConverter(typeof(V1PodSpecConverter))]
 public sealed record V1PodSpec
 {
@@ -70,7 +72,10 @@ public sealed record V1PodSpec
         init => _common = _common with { HostNetwork = value };
     }
 
-    /// <summary>It has a volume on disk that goes with the pod: an emptyDir, or a generic ephemeral volume. In memory (medium: Memory) does not count.</summary>
+    /// <summary>
+    /// It has a volume on disk that goes with the pod: an emptyDir, or a generic ephemeral volume. In memory (medium: Memory) does not
+    /// count.
+    /// </summary>
     public bool HasScratch
     {
         get => _common.HasScratch;
@@ -79,28 +84,45 @@ public sealed record V1PodSpec
 
     internal static V1PodSpec Read(ref Utf8JsonReader reader)
     {
-        if (!Wire.EnterObject(ref reader)) return Empty;
-        string? nodeName = null, priorityClass = null, restart = null;
-        V1Container[] containers = [], init = [];
+        if (!Wire.EnterObject(ref reader))
+            return Empty;
+        string? nodeName = null,
+            priorityClass = null,
+            restart = null;
+        V1Container[] containers = [],
+            init = [];
         long grace = -1;
         int priority = 0;
         StringMap selector = StringMap.Empty;
-        bool hostNetwork = false, scratch = false;
+        bool hostNetwork = false,
+            scratch = false;
         V1PodResourceClaim[] claims = [];
         while (Wire.NextProperty(ref reader))
         {
-            if (reader.ValueTextEquals("containers"u8)) containers = Wire.Array(ref reader, V1Container.Read);
-            else if (reader.ValueTextEquals("nodeName"u8)) nodeName = Wire.Shared(ref reader);
-            else if (reader.ValueTextEquals("initContainers"u8)) init = Wire.Array(ref reader, V1Container.Read);
-            else if (reader.ValueTextEquals("terminationGracePeriodSeconds"u8)) grace = Wire.Long(ref reader, -1);
-            else if (reader.ValueTextEquals("priorityClassName"u8)) priorityClass = Wire.Shared(ref reader);
-            else if (reader.ValueTextEquals("priority"u8)) priority = Wire.Int(ref reader);
-            else if (reader.ValueTextEquals("nodeSelector"u8)) selector = Wire.Map(ref reader);
-            else if (reader.ValueTextEquals("restartPolicy"u8)) restart = Wire.Shared(ref reader);
-            else if (reader.ValueTextEquals("volumes"u8)) scratch = Wire.Array(ref reader, ReadScratch).Length > 0;
-            else if (reader.ValueTextEquals("hostNetwork"u8)) hostNetwork = Wire.Bool(ref reader);
-            else if (reader.ValueTextEquals("resourceClaims"u8)) claims = Wire.Array(ref reader, V1PodResourceClaim.Read);
-            else Wire.Pass(ref reader);
+            if (reader.ValueTextEquals("containers"u8))
+                containers = Wire.Array(ref reader, V1Container.Read);
+            else if (reader.ValueTextEquals("nodeName"u8))
+                nodeName = Wire.Shared(ref reader);
+            else if (reader.ValueTextEquals("initContainers"u8))
+                init = Wire.Array(ref reader, V1Container.Read);
+            else if (reader.ValueTextEquals("terminationGracePeriodSeconds"u8))
+                grace = Wire.Long(ref reader, -1);
+            else if (reader.ValueTextEquals("priorityClassName"u8))
+                priorityClass = Wire.Shared(ref reader);
+            else if (reader.ValueTextEquals("priority"u8))
+                priority = Wire.Int(ref reader);
+            else if (reader.ValueTextEquals("nodeSelector"u8))
+                selector = Wire.Map(ref reader);
+            else if (reader.ValueTextEquals("restartPolicy"u8))
+                restart = Wire.Shared(ref reader);
+            else if (reader.ValueTextEquals("volumes"u8))
+                scratch = Wire.Array(ref reader, ReadScratch).Length > 0;
+            else if (reader.ValueTextEquals("hostNetwork"u8))
+                hostNetwork = Wire.Bool(ref reader);
+            else if (reader.ValueTextEquals("resourceClaims"u8))
+                claims = Wire.Array(ref reader, V1PodResourceClaim.Read);
+            else
+                Wire.Pass(ref reader);
         }
 
         Common common = new()
@@ -126,11 +148,14 @@ public sealed record V1PodSpec
         Wire.Write(writer, "initContainers", InitContainers, static (w, container) => container.Write(w));
         Wire.Write(writer, "containers", Containers, static (w, container) => container.Write(w));
         Wire.Write(writer, "restartPolicy", RestartPolicy);
-        if (_common.Grace >= 0) writer.WriteNumber("terminationGracePeriodSeconds", _common.Grace);
+        if (_common.Grace >= 0)
+            writer.WriteNumber("terminationGracePeriodSeconds", _common.Grace);
         Wire.Write(writer, "priorityClassName", PriorityClassName);
-        if (Priority != 0) writer.WriteNumber("priority", Priority);
+        if (Priority != 0)
+            writer.WriteNumber("priority", Priority);
         Wire.Write(writer, "nodeSelector", NodeSelector);
-        if (HostNetwork) writer.WriteBoolean("hostNetwork", true);
+        if (HostNetwork)
+            writer.WriteBoolean("hostNetwork", true);
         Wire.Write(writer, "resourceClaims", ResourceClaims, static (w, claim) => claim.Write(w));
         writer.WriteEndObject();
     }
@@ -138,25 +163,32 @@ public sealed record V1PodSpec
     /// <summary>Some text for a volume that goes with its pod, null for any other.</summary>
     private static string? ReadScratch(ref Utf8JsonReader reader)
     {
-        if (!Wire.EnterObject(ref reader)) return null;
+        if (!Wire.EnterObject(ref reader))
+            return null;
         string? scratch = null;
         while (Wire.NextProperty(ref reader))
         {
-            if (reader.ValueTextEquals("emptyDir"u8)) scratch = IsOnDisk(ref reader) ? "emptyDir" : scratch;
-            else if (reader.ValueTextEquals("ephemeral"u8)) scratch = IsOnDisk(ref reader) ? "ephemeral" : scratch;
-            else Wire.Pass(ref reader);
+            if (reader.ValueTextEquals("emptyDir"u8))
+                scratch = IsOnDisk(ref reader) ? "emptyDir" : scratch;
+            else if (reader.ValueTextEquals("ephemeral"u8))
+                scratch = IsOnDisk(ref reader) ? "ephemeral" : scratch;
+            else
+                Wire.Pass(ref reader);
         }
         return scratch;
     }
 
     private static bool IsOnDisk(ref Utf8JsonReader reader)
     {
-        if (!Wire.EnterObject(ref reader)) return false;
+        if (!Wire.EnterObject(ref reader))
+            return false;
         var disk = true;
         while (Wire.NextProperty(ref reader))
         {
-            if (reader.ValueTextEquals("medium"u8)) disk = Wire.Shared(ref reader) != "Memory";
-            else Wire.Pass(ref reader);
+            if (reader.ValueTextEquals("medium"u8))
+                disk = Wire.Shared(ref reader) != "Memory";
+            else
+                Wire.Pass(ref reader);
         }
         return disk;
     }
@@ -193,7 +225,11 @@ public sealed record V1PodSpec
 /// <summary>A pod's reference to a claim: by its name, or by the template that one is made from for this pod.</summary>
 public sealed record V1PodResourceClaim
 {
-    public string Name { get; init => field = value ?? ""; } = "";
+    public string Name
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
     [JsonPropertyName("resourceClaimName")]
     public string? ClaimName { get; init; }
@@ -203,17 +239,29 @@ public sealed record V1PodResourceClaim
 
     internal static V1PodResourceClaim? Read(ref Utf8JsonReader reader)
     {
-        if (!Wire.EnterObject(ref reader)) return null;
-        string? name = null, claim = null, template = null;
+        if (!Wire.EnterObject(ref reader))
+            return null;
+        string? name = null,
+            claim = null,
+            template = null;
         while (Wire.NextProperty(ref reader))
         {
-            if (reader.ValueTextEquals("name"u8)) name = Wire.Shared(ref reader);
-            else if (reader.ValueTextEquals("resourceClaimName"u8)) claim = Wire.Shared(ref reader);
-            else if (reader.ValueTextEquals("resourceClaimTemplateName"u8)) template = Wire.Shared(ref reader);
-            else Wire.Pass(ref reader);
+            if (reader.ValueTextEquals("name"u8))
+                name = Wire.Shared(ref reader);
+            else if (reader.ValueTextEquals("resourceClaimName"u8))
+                claim = Wire.Shared(ref reader);
+            else if (reader.ValueTextEquals("resourceClaimTemplateName"u8))
+                template = Wire.Shared(ref reader);
+            else
+                Wire.Pass(ref reader);
         }
 
-        return new() { Name = name!, ClaimName = claim, TemplateName = template };
+        return new()
+        {
+            Name = name!,
+            ClaimName = claim,
+            TemplateName = template,
+        };
     }
 
     internal void Write(Utf8JsonWriter writer)
@@ -228,7 +276,8 @@ public sealed record V1PodResourceClaim
 
 internal sealed class V1PodSpecConverter : JsonConverter<V1PodSpec>
 {
-    public override V1PodSpec Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => V1PodSpec.Read(ref reader);
+    public override V1PodSpec Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+        V1PodSpec.Read(ref reader);
 
     public override void Write(Utf8JsonWriter writer, V1PodSpec value, JsonSerializerOptions options) => value.Write(writer);
 }

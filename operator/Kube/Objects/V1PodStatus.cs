@@ -32,14 +32,30 @@ public sealed record V1PodStatus
         init => _started = Wire.Ticks(value);
     }
 
-    public IReadOnlyList<V1PodCondition> Conditions { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<V1PodCondition> Conditions
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 
-    public IReadOnlyList<V1ContainerStatus> ContainerStatuses { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<V1ContainerStatus> ContainerStatuses
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 
-    public IReadOnlyList<V1ContainerStatus> InitContainerStatuses { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<V1ContainerStatus> InitContainerStatuses
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 
     /// <summary>Names of the claims that were made for the pod from templates, by the names of its references.</summary>
-    public StringMap ResourceClaimNames { get; init => field = value ?? StringMap.Empty; } = StringMap.Empty;
+    public StringMap ResourceClaimNames
+    {
+        get;
+        init => field = value ?? StringMap.Empty;
+    } = StringMap.Empty;
 
     /// <summary>The claim that was made for extended resources which a DRA driver serves.</summary>
     public V1ExtendedResourceClaim? ExtendedResourceClaim { get; init; }
@@ -58,27 +74,42 @@ public sealed record V1PodStatus
 
     internal static V1PodStatus Read(ref Utf8JsonReader reader)
     {
-        if (!Wire.EnterObject(ref reader)) return Empty;
-        string? phase = null, reason = null, ip = null;
+        if (!Wire.EnterObject(ref reader))
+            return Empty;
+        string? phase = null,
+            reason = null,
+            ip = null;
         string[] ips = [];
         long started = 0;
         V1PodCondition[] conditions = [];
-        V1ContainerStatus[] containers = [], init = [];
+        V1ContainerStatus[] containers = [],
+            init = [];
         StringMap claims = StringMap.Empty;
         V1ExtendedResourceClaim? extended = null;
         while (Wire.NextProperty(ref reader))
         {
-            if (reader.ValueTextEquals("phase"u8)) phase = Wire.Shared(ref reader);
-            else if (reader.ValueTextEquals("reason"u8)) reason = Wire.Shared(ref reader);
-            else if (reader.ValueTextEquals("conditions"u8)) conditions = Wire.Array(ref reader, V1PodCondition.Read);
-            else if (reader.ValueTextEquals("podIP"u8)) ip = Wire.Text(ref reader);
-            else if (reader.ValueTextEquals("podIPs"u8)) ips = Wire.Array(ref reader, IpOf);
-            else if (reader.ValueTextEquals("startTime"u8)) started = Wire.Ticks(ref reader);
-            else if (reader.ValueTextEquals("containerStatuses"u8)) containers = Wire.Array(ref reader, V1ContainerStatus.Read);
-            else if (reader.ValueTextEquals("initContainerStatuses"u8)) init = Wire.Array(ref reader, V1ContainerStatus.Read);
-            else if (reader.ValueTextEquals("resourceClaimStatuses"u8)) claims = ClaimNames(Wire.Array(ref reader, V1PodResourceClaim.Read));
-            else if (reader.ValueTextEquals("extendedResourceClaimStatus"u8)) extended = V1ExtendedResourceClaim.Read(ref reader);
-            else Wire.Pass(ref reader);
+            if (reader.ValueTextEquals("phase"u8))
+                phase = Wire.Shared(ref reader);
+            else if (reader.ValueTextEquals("reason"u8))
+                reason = Wire.Shared(ref reader);
+            else if (reader.ValueTextEquals("conditions"u8))
+                conditions = Wire.Array(ref reader, V1PodCondition.Read);
+            else if (reader.ValueTextEquals("podIP"u8))
+                ip = Wire.Text(ref reader);
+            else if (reader.ValueTextEquals("podIPs"u8))
+                ips = Wire.Array(ref reader, IpOf);
+            else if (reader.ValueTextEquals("startTime"u8))
+                started = Wire.Ticks(ref reader);
+            else if (reader.ValueTextEquals("containerStatuses"u8))
+                containers = Wire.Array(ref reader, V1ContainerStatus.Read);
+            else if (reader.ValueTextEquals("initContainerStatuses"u8))
+                init = Wire.Array(ref reader, V1ContainerStatus.Read);
+            else if (reader.ValueTextEquals("resourceClaimStatuses"u8))
+                claims = ClaimNames(Wire.Array(ref reader, V1PodResourceClaim.Read));
+            else if (reader.ValueTextEquals("extendedResourceClaimStatus"u8))
+                extended = V1ExtendedResourceClaim.Read(ref reader);
+            else
+                Wire.Pass(ref reader);
         }
 
         return new V1PodStatus
@@ -112,22 +143,36 @@ public sealed record V1PodStatus
         Wire.Write(writer, "conditions", Conditions, static (w, condition) => condition.Write(w));
         Wire.Write(writer, "initContainerStatuses", InitContainerStatuses, static (w, status) => status.Write(w));
         Wire.Write(writer, "containerStatuses", ContainerStatuses, static (w, status) => status.Write(w));
-        Wire.Write(writer, "resourceClaimStatuses", [.. ResourceClaimNames.Select(pair => new V1PodResourceClaim { Name = pair.Key, ClaimName = pair.Value })], static (w, claim) => claim.Write(w));
+        Wire.Write(
+            writer,
+            "resourceClaimStatuses",
+            [.. ResourceClaimNames.Select(pair => new V1PodResourceClaim { Name = pair.Key, ClaimName = pair.Value })],
+            static (w, claim) => claim.Write(w)
+        );
         ExtendedResourceClaim?.Write(writer);
         writer.WriteEndObject();
     }
 
     private static StringMap ClaimNames(V1PodResourceClaim[] claims) =>
-        claims.Length == 0 ? StringMap.Empty : StringMap.From(claims.Where(claim => claim.ClaimName is not null).Select(claim => new KeyValuePair<string, string>(claim.Name, claim.ClaimName!)));
+        claims.Length == 0
+            ? StringMap.Empty
+            : StringMap.From(
+                claims
+                    .Where(claim => claim.ClaimName is not null)
+                    .Select(claim => new KeyValuePair<string, string>(claim.Name, claim.ClaimName!))
+            );
 
     private static string? IpOf(ref Utf8JsonReader reader)
     {
-        if (!Wire.EnterObject(ref reader)) return null;
+        if (!Wire.EnterObject(ref reader))
+            return null;
         string? ip = null;
         while (Wire.NextProperty(ref reader))
         {
-            if (reader.ValueTextEquals("ip"u8)) ip = Wire.Text(ref reader);
-            else Wire.Pass(ref reader);
+            if (reader.ValueTextEquals("ip"u8))
+                ip = Wire.Text(ref reader);
+            else
+                Wire.Pass(ref reader);
         }
 
         return ip;
@@ -137,20 +182,32 @@ public sealed record V1PodStatus
 /// <summary>The claim for extended resources that a DRA driver serves, and the resources that it stands for.</summary>
 public sealed record V1ExtendedResourceClaim
 {
-    public string ClaimName { get; init => field = value ?? ""; } = "";
+    public string ClaimName
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
-    public IReadOnlyList<string> Resources { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<string> Resources
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 
     internal static V1ExtendedResourceClaim? Read(ref Utf8JsonReader reader)
     {
-        if (!Wire.EnterObject(ref reader)) return null;
+        if (!Wire.EnterObject(ref reader))
+            return null;
         string? name = null;
         string[] resources = [];
         while (Wire.NextProperty(ref reader))
         {
-            if (reader.ValueTextEquals("resourceClaimName"u8)) name = Wire.Text(ref reader);
-            else if (reader.ValueTextEquals("requestMappings"u8)) resources = Wire.Array(ref reader, ReadMapping);
-            else Wire.Pass(ref reader);
+            if (reader.ValueTextEquals("resourceClaimName"u8))
+                name = Wire.Text(ref reader);
+            else if (reader.ValueTextEquals("requestMappings"u8))
+                resources = Wire.Array(ref reader, ReadMapping);
+            else
+                Wire.Pass(ref reader);
         }
 
         return name is null ? null : new() { ClaimName = name, Resources = resources };
@@ -172,12 +229,15 @@ public sealed record V1ExtendedResourceClaim
 
     private static string? ReadMapping(ref Utf8JsonReader reader)
     {
-        if (!Wire.EnterObject(ref reader)) return null;
+        if (!Wire.EnterObject(ref reader))
+            return null;
         string? resource = null;
         while (Wire.NextProperty(ref reader))
         {
-            if (reader.ValueTextEquals("resourceName"u8)) resource = Wire.Shared(ref reader);
-            else Wire.Pass(ref reader);
+            if (reader.ValueTextEquals("resourceName"u8))
+                resource = Wire.Shared(ref reader);
+            else
+                Wire.Pass(ref reader);
         }
 
         return resource;
@@ -186,7 +246,8 @@ public sealed record V1ExtendedResourceClaim
 
 internal sealed class V1PodStatusConverter : JsonConverter<V1PodStatus>
 {
-    public override V1PodStatus Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => V1PodStatus.Read(ref reader);
+    public override V1PodStatus Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+        V1PodStatus.Read(ref reader);
 
     public override void Write(Utf8JsonWriter writer, V1PodStatus value, JsonSerializerOptions options) => value.Write(writer);
 }

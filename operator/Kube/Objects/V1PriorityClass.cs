@@ -16,7 +16,11 @@ public sealed record V1PriorityClass : IKubernetesEntity<V1PriorityClass>
 
     public string Kind => "PriorityClass";
 
-    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
 
     public int Value { get; init; }
 

@@ -15,9 +15,17 @@ public sealed record V1RayCluster : IKubernetesEntity<V1RayCluster>
 
     public string Kind => "RayCluster";
 
-    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
 
-    public V1RayClusterSpec Spec { get; init => field = value ?? V1RayClusterSpec.Empty; } = V1RayClusterSpec.Empty;
+    public V1RayClusterSpec Spec
+    {
+        get;
+        init => field = value ?? V1RayClusterSpec.Empty;
+    } = V1RayClusterSpec.Empty;
 }
 
 public sealed record V1RayClusterSpec
@@ -27,16 +35,28 @@ public sealed record V1RayClusterSpec
     /// <summary>Ray's autoscaler changes the replicas of the worker groups between their bounds.</summary>
     public bool? EnableInTreeAutoscaling { get; init; }
 
-    public V1RayHeadGroup HeadGroupSpec { get; init => field = value ?? V1RayHeadGroup.Empty; } = V1RayHeadGroup.Empty;
+    public V1RayHeadGroup HeadGroupSpec
+    {
+        get;
+        init => field = value ?? V1RayHeadGroup.Empty;
+    } = V1RayHeadGroup.Empty;
 
-    public IReadOnlyList<V1RayWorkerGroup> WorkerGroupSpecs { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<V1RayWorkerGroup> WorkerGroupSpecs
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 }
 
 public sealed record V1RayHeadGroup
 {
     public static readonly V1RayHeadGroup Empty = new();
 
-    public V1PodTemplateSpec Template { get; init => field = value ?? V1PodTemplateSpec.Empty; } = V1PodTemplateSpec.Empty;
+    public V1PodTemplateSpec Template
+    {
+        get;
+        init => field = value ?? V1PodTemplateSpec.Empty;
+    } = V1PodTemplateSpec.Empty;
 }
 
 public sealed record V1RayWorkerGroup
@@ -54,5 +74,9 @@ public sealed record V1RayWorkerGroup
 
     public bool? Suspend { get; init; }
 
-    public V1PodTemplateSpec Template { get; init => field = value ?? V1PodTemplateSpec.Empty; } = V1PodTemplateSpec.Empty;
+    public V1PodTemplateSpec Template
+    {
+        get;
+        init => field = value ?? V1PodTemplateSpec.Empty;
+    } = V1PodTemplateSpec.Empty;
 }

@@ -15,11 +15,23 @@ public sealed record V1RayJob : IKubernetesEntity<V1RayJob>
 
     public string Kind => "RayJob";
 
-    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
 
-    public V1RayJobSpec Spec { get; init => field = value ?? V1RayJobSpec.Empty; } = V1RayJobSpec.Empty;
+    public V1RayJobSpec Spec
+    {
+        get;
+        init => field = value ?? V1RayJobSpec.Empty;
+    } = V1RayJobSpec.Empty;
 
-    public V1RayJobStatus Status { get; init => field = value ?? V1RayJobStatus.Empty; } = V1RayJobStatus.Empty;
+    public V1RayJobStatus Status
+    {
+        get;
+        init => field = value ?? V1RayJobStatus.Empty;
+    } = V1RayJobStatus.Empty;
 }
 
 public sealed record V1RayJobSpec
@@ -32,13 +44,21 @@ public sealed record V1RayJobSpec
 
     public int? TtlSecondsAfterFinished { get; init; }
 
-    public IReadOnlyDictionary<string, string> ClusterSelector { get; init => field = value ?? StringMap.Empty; } = StringMap.Empty;
+    public IReadOnlyDictionary<string, string> ClusterSelector
+    {
+        get;
+        init => field = value ?? StringMap.Empty;
+    } = StringMap.Empty;
 
     public string? ManagedBy { get; init; }
 
     public long? ActiveDeadlineSeconds { get; init; }
 
-    public V1RayClusterSpec RayClusterSpec { get; init => field = value ?? V1RayClusterSpec.Empty; } = V1RayClusterSpec.Empty;
+    public V1RayClusterSpec RayClusterSpec
+    {
+        get;
+        init => field = value ?? V1RayClusterSpec.Empty;
+    } = V1RayClusterSpec.Empty;
 }
 
 public sealed record V1RayJobStatus
@@ -46,10 +66,18 @@ public sealed record V1RayJobStatus
     public static readonly V1RayJobStatus Empty = new();
 
     /// <summary>Of the RayJob: Initializing, Running, Suspended, Complete, Failed and more; empty when it is new.</summary>
-    public string JobDeploymentStatus { get; init => field = value ?? ""; } = "";
+    public string JobDeploymentStatus
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
     /// <summary>Of what was submitted to Ray: SUCCEEDED, FAILED, STOPPED and more.</summary>
-    public string JobStatus { get; init => field = value ?? ""; } = "";
+    public string JobStatus
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
     [System.Text.Json.Serialization.JsonConverter(typeof(TimeConverter))]
     public DateTimeOffset? StartTime { get; init; }

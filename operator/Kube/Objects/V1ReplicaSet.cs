@@ -15,11 +15,23 @@ public sealed record V1ReplicaSet : IKubernetesEntity<V1ReplicaSet>
 
     public string Kind => "ReplicaSet";
 
-    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
 
-    public V1ReplicaSetSpec Spec { get; init => field = value ?? V1ReplicaSetSpec.Empty; } = V1ReplicaSetSpec.Empty;
+    public V1ReplicaSetSpec Spec
+    {
+        get;
+        init => field = value ?? V1ReplicaSetSpec.Empty;
+    } = V1ReplicaSetSpec.Empty;
 
-    public V1ReplicaSetStatus Status { get; init => field = value ?? V1ReplicaSetStatus.Empty; } = V1ReplicaSetStatus.Empty;
+    public V1ReplicaSetStatus Status
+    {
+        get;
+        init => field = value ?? V1ReplicaSetStatus.Empty;
+    } = V1ReplicaSetStatus.Empty;
 }
 
 public sealed record V1ReplicaSetSpec
@@ -30,7 +42,11 @@ public sealed record V1ReplicaSetSpec
 
     public V1LabelSelector? Selector { get; init; }
 
-    public V1PodTemplateSpec Template { get; init => field = value ?? V1PodTemplateSpec.Empty; } = V1PodTemplateSpec.Empty;
+    public V1PodTemplateSpec Template
+    {
+        get;
+        init => field = value ?? V1PodTemplateSpec.Empty;
+    } = V1PodTemplateSpec.Empty;
 }
 
 public sealed record V1ReplicaSetStatus

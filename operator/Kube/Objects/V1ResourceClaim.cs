@@ -17,11 +17,23 @@ public sealed record V1ResourceClaim : IKubernetesEntity<V1ResourceClaim>
 
     public string Kind => "ResourceClaim";
 
-    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
 
-    public V1ResourceClaimSpec Spec { get; init => field = value ?? V1ResourceClaimSpec.Empty; } = V1ResourceClaimSpec.Empty;
+    public V1ResourceClaimSpec Spec
+    {
+        get;
+        init => field = value ?? V1ResourceClaimSpec.Empty;
+    } = V1ResourceClaimSpec.Empty;
 
-    public V1ResourceClaimStatus Status { get; init => field = value ?? V1ResourceClaimStatus.Empty; } = V1ResourceClaimStatus.Empty;
+    public V1ResourceClaimStatus Status
+    {
+        get;
+        init => field = value ?? V1ResourceClaimStatus.Empty;
+    } = V1ResourceClaimStatus.Empty;
 }
 
 /// <summary>The pattern of the claims that are made for each pod.</summary>
@@ -36,16 +48,28 @@ public sealed record V1ResourceClaimTemplate : IKubernetesEntity<V1ResourceClaim
 
     public string Kind => "ResourceClaimTemplate";
 
-    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
 
-    public V1ResourceClaimTemplateSpec Spec { get; init => field = value ?? V1ResourceClaimTemplateSpec.Empty; } = V1ResourceClaimTemplateSpec.Empty;
+    public V1ResourceClaimTemplateSpec Spec
+    {
+        get;
+        init => field = value ?? V1ResourceClaimTemplateSpec.Empty;
+    } = V1ResourceClaimTemplateSpec.Empty;
 }
 
 public sealed record V1ResourceClaimTemplateSpec
 {
     public static readonly V1ResourceClaimTemplateSpec Empty = new();
 
-    public V1ResourceClaimSpec Spec { get; init => field = value ?? V1ResourceClaimSpec.Empty; } = V1ResourceClaimSpec.Empty;
+    public V1ResourceClaimSpec Spec
+    {
+        get;
+        init => field = value ?? V1ResourceClaimSpec.Empty;
+    } = V1ResourceClaimSpec.Empty;
 }
 
 /// <summary>The requests of a claim, which stand under <c>devices</c>.</summary>
@@ -54,20 +78,28 @@ public sealed record V1ResourceClaimSpec
 {
     public static readonly V1ResourceClaimSpec Empty = new();
 
-    public IReadOnlyList<V1DeviceRequest> Requests { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<V1DeviceRequest> Requests
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 
     internal static V1ResourceClaimSpec Read(ref Utf8JsonReader reader)
     {
-        if (!Wire.EnterObject(ref reader)) return Empty;
+        if (!Wire.EnterObject(ref reader))
+            return Empty;
         V1DeviceRequest[] requests = [];
         while (Wire.NextProperty(ref reader))
         {
-            if (!reader.ValueTextEquals("devices"u8)) Wire.Pass(ref reader);
+            if (!reader.ValueTextEquals("devices"u8))
+                Wire.Pass(ref reader);
             else if (Wire.EnterObject(ref reader))
                 while (Wire.NextProperty(ref reader))
                 {
-                    if (reader.ValueTextEquals("requests"u8)) requests = Wire.Array(ref reader, V1DeviceRequest.Read);
-                    else Wire.Pass(ref reader);
+                    if (reader.ValueTextEquals("requests"u8))
+                        requests = Wire.Array(ref reader, V1DeviceRequest.Read);
+                    else
+                        Wire.Pass(ref reader);
                 }
         }
 
@@ -90,12 +122,24 @@ public sealed record V1ResourceClaimSpec
 /// </summary>
 public sealed record V1DeviceRequest
 {
-    public string Name { get; init => field = value ?? ""; } = "";
+    public string Name
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
-    public string DeviceClassName { get; init => field = value ?? ""; } = "";
+    public string DeviceClassName
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
     /// <summary>CEL expressions that a device must satisfy.</summary>
-    public IReadOnlyList<string> Selectors { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<string> Selectors
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 
     /// <summary>How many devices; the API server's default is one.</summary>
     public long Count { get; init; } = 1;
@@ -108,27 +152,51 @@ public sealed record V1DeviceRequest
 
     internal static V1DeviceRequest? Read(ref Utf8JsonReader reader)
     {
-        if (!Wire.EnterObject(ref reader)) return null;
-        string? name = null, deviceClass = null;
+        if (!Wire.EnterObject(ref reader))
+            return null;
+        string? name = null,
+            deviceClass = null;
         V1DeviceRequest? inner = null;
         string[] selectors = [];
         long count = 1;
-        bool all = false, admin = false;
+        bool all = false,
+            admin = false;
         while (Wire.NextProperty(ref reader))
         {
-            if (reader.ValueTextEquals("name"u8)) name = Wire.Shared(ref reader);
-            else if (reader.ValueTextEquals("deviceClassName"u8)) deviceClass = Wire.Shared(ref reader);
-            else if (reader.ValueTextEquals("selectors"u8)) selectors = Wire.Array(ref reader, V1DeviceClassSpec.ReadSelector);
-            else if (reader.ValueTextEquals("allocationMode"u8)) all = Wire.Shared(ref reader) == "All";
-            else if (reader.ValueTextEquals("count"u8)) count = Wire.Long(ref reader, 1);
-            else if (reader.ValueTextEquals("adminAccess"u8)) admin = Wire.Bool(ref reader);
-            else if (reader.ValueTextEquals("exactly"u8)) inner = Read(ref reader);
-            else if (reader.ValueTextEquals("firstAvailable"u8)) inner = Wire.Array(ref reader, Read).FirstOrDefault() ?? inner;
-            else Wire.Pass(ref reader);
+            if (reader.ValueTextEquals("name"u8))
+                name = Wire.Shared(ref reader);
+            else if (reader.ValueTextEquals("deviceClassName"u8))
+                deviceClass = Wire.Shared(ref reader);
+            else if (reader.ValueTextEquals("selectors"u8))
+                selectors = Wire.Array(ref reader, V1DeviceClassSpec.ReadSelector);
+            else if (reader.ValueTextEquals("allocationMode"u8))
+                all = Wire.Shared(ref reader) == "All";
+            else if (reader.ValueTextEquals("count"u8))
+                count = Wire.Long(ref reader, 1);
+            else if (reader.ValueTextEquals("adminAccess"u8))
+                admin = Wire.Bool(ref reader);
+            else if (reader.ValueTextEquals("exactly"u8))
+                inner = Read(ref reader);
+            else if (reader.ValueTextEquals("firstAvailable"u8))
+                inner = Wire.Array(ref reader, Read).FirstOrDefault() ?? inner;
+            else
+                Wire.Pass(ref reader);
         }
 
-        return inner is not null ? inner with { Name = name! }
-            : new() { Name = name!, DeviceClassName = deviceClass!, Selectors = selectors, Count = count, All = all, AdminAccess = admin };
+        return inner is not null
+            ? inner with
+            {
+                Name = name!,
+            }
+            : new()
+            {
+                Name = name!,
+                DeviceClassName = deviceClass!,
+                Selectors = selectors,
+                Count = count,
+                All = all,
+                AdminAccess = admin,
+            };
     }
 
     internal void Write(Utf8JsonWriter writer)
@@ -139,8 +207,10 @@ public sealed record V1DeviceRequest
         Wire.Write(writer, "deviceClassName", DeviceClassName);
         Wire.Write(writer, "selectors", Selectors, V1DeviceClassSpec.WriteSelector);
         writer.WriteString("allocationMode", All ? "All" : "ExactCount");
-        if (!All) writer.WriteNumber("count", Count);
-        if (AdminAccess) writer.WriteBoolean("adminAccess", true);
+        if (!All)
+            writer.WriteNumber("count", Count);
+        if (AdminAccess)
+            writer.WriteBoolean("adminAccess", true);
         writer.WriteEndObject();
         writer.WriteEndObject();
     }
@@ -154,11 +224,16 @@ public sealed record V1ResourceClaimStatus
 
     public bool IsAllocated { get; init; }
 
-    public IReadOnlyList<V1AllocatedDevice> Devices { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<V1AllocatedDevice> Devices
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 
     internal static V1ResourceClaimStatus Read(ref Utf8JsonReader reader)
     {
-        if (!Wire.EnterObject(ref reader)) return Empty;
+        if (!Wire.EnterObject(ref reader))
+            return Empty;
         bool allocated = false;
         V1AllocatedDevice[] devices = [];
         while (Wire.NextProperty(ref reader))
@@ -169,16 +244,20 @@ public sealed record V1ResourceClaimStatus
                 continue;
             }
 
-            if (!Wire.EnterObject(ref reader)) continue;
+            if (!Wire.EnterObject(ref reader))
+                continue;
             allocated = true;
             while (Wire.NextProperty(ref reader))
             {
-                if (!reader.ValueTextEquals("devices"u8)) Wire.Pass(ref reader);
+                if (!reader.ValueTextEquals("devices"u8))
+                    Wire.Pass(ref reader);
                 else if (Wire.EnterObject(ref reader))
                     while (Wire.NextProperty(ref reader))
                     {
-                        if (reader.ValueTextEquals("results"u8)) devices = Wire.Array(ref reader, V1AllocatedDevice.Read);
-                        else Wire.Pass(ref reader);
+                        if (reader.ValueTextEquals("results"u8))
+                            devices = Wire.Array(ref reader, V1AllocatedDevice.Read);
+                        else
+                            Wire.Pass(ref reader);
                     }
             }
         }
@@ -204,40 +283,78 @@ public sealed record V1ResourceClaimStatus
 
 public sealed record V1AllocatedDevice
 {
-    public string Request { get; init => field = value ?? ""; } = "";
+    public string Request
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
-    public string Driver { get; init => field = value ?? ""; } = "";
+    public string Driver
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
-    public string Pool { get; init => field = value ?? ""; } = "";
+    public string Pool
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
-    public string Device { get; init => field = value ?? ""; } = "";
+    public string Device
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
     public bool AdminAccess { get; init; }
 
-    /// <summary>How much of the device's memory, of a device that several claims may have at once; null where the claim has the device alone.</summary>
+    /// <summary>
+    /// How much of the device's memory, of a device that several claims may have at once; null where the claim has the device alone.
+    /// </summary>
     public string? ConsumedMemory { get; init; }
 
     internal static V1AllocatedDevice? Read(ref Utf8JsonReader reader)
     {
-        if (!Wire.EnterObject(ref reader)) return null;
-        string? request = null, driver = null, pool = null, device = null, memory = null;
+        if (!Wire.EnterObject(ref reader))
+            return null;
+        string? request = null,
+            driver = null,
+            pool = null,
+            device = null,
+            memory = null;
         bool admin = false;
         while (Wire.NextProperty(ref reader))
         {
-            if (reader.ValueTextEquals("request"u8)) request = Wire.Shared(ref reader);
-            else if (reader.ValueTextEquals("driver"u8)) driver = Wire.Shared(ref reader);
-            else if (reader.ValueTextEquals("pool"u8)) pool = Wire.Shared(ref reader);
-            else if (reader.ValueTextEquals("device"u8)) device = Wire.Shared(ref reader);
-            else if (reader.ValueTextEquals("adminAccess"u8)) admin = Wire.Bool(ref reader);
+            if (reader.ValueTextEquals("request"u8))
+                request = Wire.Shared(ref reader);
+            else if (reader.ValueTextEquals("driver"u8))
+                driver = Wire.Shared(ref reader);
+            else if (reader.ValueTextEquals("pool"u8))
+                pool = Wire.Shared(ref reader);
+            else if (reader.ValueTextEquals("device"u8))
+                device = Wire.Shared(ref reader);
+            else if (reader.ValueTextEquals("adminAccess"u8))
+                admin = Wire.Bool(ref reader);
             else if (reader.ValueTextEquals("consumedCapacity"u8))
             {
                 foreach ((string name, string quantity) in Wire.Map(ref reader))
-                    if (name == "memory" || name.EndsWith("/memory", StringComparison.Ordinal)) memory = quantity;
+                    if (name == "memory" || name.EndsWith("/memory", StringComparison.Ordinal))
+                        memory = quantity;
             }
-            else Wire.Pass(ref reader);
+            else
+                Wire.Pass(ref reader);
         }
 
-        return new() { Request = request!, Driver = driver!, Pool = pool!, Device = device!, AdminAccess = admin, ConsumedMemory = memory };
+        return new()
+        {
+            Request = request!,
+            Driver = driver!,
+            Pool = pool!,
+            Device = device!,
+            AdminAccess = admin,
+            ConsumedMemory = memory,
+        };
     }
 
     internal void Write(Utf8JsonWriter writer)
@@ -247,7 +364,8 @@ public sealed record V1AllocatedDevice
         writer.WriteString("driver", Driver);
         writer.WriteString("pool", Pool);
         writer.WriteString("device", Device);
-        if (AdminAccess) writer.WriteBoolean("adminAccess", true);
+        if (AdminAccess)
+            writer.WriteBoolean("adminAccess", true);
         if (ConsumedMemory is not null)
         {
             writer.WriteStartObject("consumedCapacity");
@@ -261,14 +379,16 @@ public sealed record V1AllocatedDevice
 
 internal sealed class V1ResourceClaimSpecConverter : JsonConverter<V1ResourceClaimSpec>
 {
-    public override V1ResourceClaimSpec Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => V1ResourceClaimSpec.Read(ref reader);
+    public override V1ResourceClaimSpec Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+        V1ResourceClaimSpec.Read(ref reader);
 
     public override void Write(Utf8JsonWriter writer, V1ResourceClaimSpec value, JsonSerializerOptions options) => value.Write(writer);
 }
 
 internal sealed class V1ResourceClaimStatusConverter : JsonConverter<V1ResourceClaimStatus>
 {
-    public override V1ResourceClaimStatus Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => V1ResourceClaimStatus.Read(ref reader);
+    public override V1ResourceClaimStatus Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+        V1ResourceClaimStatus.Read(ref reader);
 
     public override void Write(Utf8JsonWriter writer, V1ResourceClaimStatus value, JsonSerializerOptions options) => value.Write(writer);
 }

@@ -18,29 +18,53 @@ public sealed record V1ResourceSlice : IKubernetesEntity<V1ResourceSlice>
 
     public string Kind => "ResourceSlice";
 
-    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
 
-    public V1ResourceSliceSpec Spec { get; init => field = value ?? V1ResourceSliceSpec.Empty; } = V1ResourceSliceSpec.Empty;
+    public V1ResourceSliceSpec Spec
+    {
+        get;
+        init => field = value ?? V1ResourceSliceSpec.Empty;
+    } = V1ResourceSliceSpec.Empty;
 }
 
 public sealed record V1ResourceSliceSpec
 {
     public static readonly V1ResourceSliceSpec Empty = new();
 
-    public string Driver { get; init => field = value ?? ""; } = "";
+    public string Driver
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
     public string? NodeName { get; init; }
 
-    public V1ResourcePool Pool { get; init => field = value ?? V1ResourcePool.Empty; } = V1ResourcePool.Empty;
+    public V1ResourcePool Pool
+    {
+        get;
+        init => field = value ?? V1ResourcePool.Empty;
+    } = V1ResourcePool.Empty;
 
-    public IReadOnlyList<V1SliceDevice> Devices { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<V1SliceDevice> Devices
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 }
 
 public sealed record V1ResourcePool
 {
     public static readonly V1ResourcePool Empty = new();
 
-    public string Name { get; init => field = value ?? ""; } = "";
+    public string Name
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
     /// <summary>Slices of an older generation than the pool's newest do not count.</summary>
     public long Generation { get; init; }
@@ -52,32 +76,56 @@ public sealed record V1SliceDevice
 {
     private static readonly HashSet<string> Kept = new(StringComparer.Ordinal)
     {
-        "productName", "model", "type", "profile", "partitionProfile", "computePartition", "parentUUID", "parentPCIAddr", "pciAddr", "uuid",
+        "productName",
+        "model",
+        "type",
+        "profile",
+        "partitionProfile",
+        "computePartition",
+        "parentUUID",
+        "parentPCIAddr",
+        "pciAddr",
+        "uuid",
     };
 
-    public string Name { get; init => field = value ?? ""; } = "";
+    public string Name
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
     /// <summary>Set where each device of a slice says its node itself.</summary>
     public string? NodeName { get; init; }
 
     /// <summary>Without the domains in front of their names.</summary>
-    public StringMap Attributes { get; init => field = value ?? StringMap.Empty; } = StringMap.Empty;
+    public StringMap Attributes
+    {
+        get;
+        init => field = value ?? StringMap.Empty;
+    } = StringMap.Empty;
 
     /// <summary>The capacity <c>memory</c>.</summary>
     public string? Memory { get; init; }
 
     internal static V1SliceDevice? Read(ref Utf8JsonReader reader)
     {
-        if (!Wire.EnterObject(ref reader)) return null;
+        if (!Wire.EnterObject(ref reader))
+            return null;
         V1SliceDevice read = new();
         while (Wire.NextProperty(ref reader))
         {
-            if (reader.ValueTextEquals("name"u8)) read = read with { Name = Wire.Shared(ref reader)! };
-            else if (reader.ValueTextEquals("nodeName"u8)) read = read with { NodeName = Wire.Shared(ref reader) };
-            else if (reader.ValueTextEquals("attributes"u8)) read = read with { Attributes = ReadAttributes(ref reader) };
-            else if (reader.ValueTextEquals("capacity"u8)) read = read with { Memory = ReadMemory(ref reader) };
-            else if (reader.ValueTextEquals("basic"u8)) read = Read(ref reader) is { } basic ? read with { Attributes = basic.Attributes, Memory = basic.Memory } : read;
-            else Wire.Pass(ref reader);
+            if (reader.ValueTextEquals("name"u8))
+                read = read with { Name = Wire.Shared(ref reader)! };
+            else if (reader.ValueTextEquals("nodeName"u8))
+                read = read with { NodeName = Wire.Shared(ref reader) };
+            else if (reader.ValueTextEquals("attributes"u8))
+                read = read with { Attributes = ReadAttributes(ref reader) };
+            else if (reader.ValueTextEquals("capacity"u8))
+                read = read with { Memory = ReadMemory(ref reader) };
+            else if (reader.ValueTextEquals("basic"u8))
+                read = Read(ref reader) is { } basic ? read with { Attributes = basic.Attributes, Memory = basic.Memory } : read;
+            else
+                Wire.Pass(ref reader);
         }
 
         return read;
@@ -115,7 +163,8 @@ public sealed record V1SliceDevice
 
     private static StringMap ReadAttributes(ref Utf8JsonReader reader)
     {
-        if (!Wire.EnterObject(ref reader)) return StringMap.Empty;
+        if (!Wire.EnterObject(ref reader))
+            return StringMap.Empty;
         List<KeyValuePair<string, string>> found = [];
         while (Wire.NextProperty(ref reader))
         {
@@ -126,11 +175,14 @@ public sealed record V1SliceDevice
                 continue;
             }
 
-            if (!Wire.EnterObject(ref reader)) continue;
+            if (!Wire.EnterObject(ref reader))
+                continue;
             while (Wire.NextProperty(ref reader))
             {
-                if (!reader.ValueTextEquals("string"u8)) Wire.Pass(ref reader);
-                else if (Wire.Shared(ref reader) is { } value) found.Add(new(name, value));
+                if (!reader.ValueTextEquals("string"u8))
+                    Wire.Pass(ref reader);
+                else if (Wire.Shared(ref reader) is { } value)
+                    found.Add(new(name, value));
             }
         }
 
@@ -139,16 +191,20 @@ public sealed record V1SliceDevice
 
     private static string? ReadMemory(ref Utf8JsonReader reader)
     {
-        if (!Wire.EnterObject(ref reader)) return null;
+        if (!Wire.EnterObject(ref reader))
+            return null;
         string? memory = null;
         while (Wire.NextProperty(ref reader))
         {
-            if (Unqualified(StringPool.Get(ref reader)) != "memory") Wire.Pass(ref reader);
+            if (Unqualified(StringPool.Get(ref reader)) != "memory")
+                Wire.Pass(ref reader);
             else if (Wire.EnterObject(ref reader))
                 while (Wire.NextProperty(ref reader))
                 {
-                    if (reader.ValueTextEquals("value"u8)) memory = Wire.Shared(ref reader);
-                    else Wire.Pass(ref reader);
+                    if (reader.ValueTextEquals("value"u8))
+                        memory = Wire.Shared(ref reader);
+                    else
+                        Wire.Pass(ref reader);
                 }
         }
 
@@ -160,7 +216,8 @@ public sealed record V1SliceDevice
 
 internal sealed class V1SliceDeviceConverter : JsonConverter<V1SliceDevice>
 {
-    public override V1SliceDevice Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => V1SliceDevice.Read(ref reader) ?? new();
+    public override V1SliceDevice Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+        V1SliceDevice.Read(ref reader) ?? new();
 
     public override void Write(Utf8JsonWriter writer, V1SliceDevice value, JsonSerializerOptions options) => value.Write(writer);
 }

@@ -15,11 +15,23 @@ public sealed record V1Scale : IKubernetesEntity<V1Scale>
 
     public string Kind => "Scale";
 
-    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
 
-    public V1ScaleSpec Spec { get; init => field = value ?? V1ScaleSpec.Empty; } = V1ScaleSpec.Empty;
+    public V1ScaleSpec Spec
+    {
+        get;
+        init => field = value ?? V1ScaleSpec.Empty;
+    } = V1ScaleSpec.Empty;
 
-    public V1ScaleStatus Status { get; init => field = value ?? V1ScaleStatus.Empty; } = V1ScaleStatus.Empty;
+    public V1ScaleStatus Status
+    {
+        get;
+        init => field = value ?? V1ScaleStatus.Empty;
+    } = V1ScaleStatus.Empty;
 }
 
 public sealed record V1ScaleSpec

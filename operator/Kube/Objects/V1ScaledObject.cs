@@ -15,16 +15,28 @@ public sealed record V1ScaledObject : IKubernetesEntity<V1ScaledObject>
 
     public string Kind => "ScaledObject";
 
-    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
 
-    public V1ScaledObjectSpec Spec { get; init => field = value ?? V1ScaledObjectSpec.Empty; } = V1ScaledObjectSpec.Empty;
+    public V1ScaledObjectSpec Spec
+    {
+        get;
+        init => field = value ?? V1ScaledObjectSpec.Empty;
+    } = V1ScaledObjectSpec.Empty;
 }
 
 public sealed record V1ScaledObjectSpec
 {
     public static readonly V1ScaledObjectSpec Empty = new();
 
-    public V1CrossVersionObjectReference ScaleTargetRef { get; init => field = value ?? V1CrossVersionObjectReference.Empty; } = V1CrossVersionObjectReference.Empty;
+    public V1CrossVersionObjectReference ScaleTargetRef
+    {
+        get;
+        init => field = value ?? V1CrossVersionObjectReference.Empty;
+    } = V1CrossVersionObjectReference.Empty;
 
     public int? MinReplicaCount { get; init; }
 

@@ -15,9 +15,17 @@ public sealed record V1Secret : IKubernetesEntity<V1Secret>
 
     public string Kind => "Secret";
 
-    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
 
     public string? Type { get; init; }
 
-    public IReadOnlyDictionary<string, byte[]> Data { get; init => field = value ?? new Dictionary<string, byte[]>(); } = new Dictionary<string, byte[]>();
+    public IReadOnlyDictionary<string, byte[]> Data
+    {
+        get;
+        init => field = value ?? new Dictionary<string, byte[]>();
+    } = new Dictionary<string, byte[]>();
 }

@@ -15,5 +15,9 @@ public sealed record V1ServiceAccount : IKubernetesEntity<V1ServiceAccount>
 
     public string Kind => "ServiceAccount";
 
-    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
 }

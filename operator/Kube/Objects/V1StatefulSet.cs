@@ -15,11 +15,23 @@ public sealed record V1StatefulSet : IKubernetesEntity<V1StatefulSet>
 
     public string Kind => "StatefulSet";
 
-    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
 
-    public V1StatefulSetSpec Spec { get; init => field = value ?? V1StatefulSetSpec.Empty; } = V1StatefulSetSpec.Empty;
+    public V1StatefulSetSpec Spec
+    {
+        get;
+        init => field = value ?? V1StatefulSetSpec.Empty;
+    } = V1StatefulSetSpec.Empty;
 
-    public V1StatefulSetStatus Status { get; init => field = value ?? V1StatefulSetStatus.Empty; } = V1StatefulSetStatus.Empty;
+    public V1StatefulSetStatus Status
+    {
+        get;
+        init => field = value ?? V1StatefulSetStatus.Empty;
+    } = V1StatefulSetStatus.Empty;
 }
 
 public sealed record V1StatefulSetSpec
@@ -34,11 +46,23 @@ public sealed record V1StatefulSetSpec
 
     public V1PersistentVolumeClaimRetentionPolicy? PersistentVolumeClaimRetentionPolicy { get; init; }
 
-    public IReadOnlyList<V1VolumeClaimTemplate> VolumeClaimTemplates { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<V1VolumeClaimTemplate> VolumeClaimTemplates
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 
-    public V1StatefulSetUpdateStrategy UpdateStrategy { get; init => field = value ?? V1StatefulSetUpdateStrategy.Empty; } = V1StatefulSetUpdateStrategy.Empty;
+    public V1StatefulSetUpdateStrategy UpdateStrategy
+    {
+        get;
+        init => field = value ?? V1StatefulSetUpdateStrategy.Empty;
+    } = V1StatefulSetUpdateStrategy.Empty;
 
-    public V1PodTemplateSpec Template { get; init => field = value ?? V1PodTemplateSpec.Empty; } = V1PodTemplateSpec.Empty;
+    public V1PodTemplateSpec Template
+    {
+        get;
+        init => field = value ?? V1PodTemplateSpec.Empty;
+    } = V1PodTemplateSpec.Empty;
 }
 
 /// <summary>The pattern of the volume claims that are made for each pod, as far as it tells that there is one.</summary>
@@ -67,7 +91,11 @@ public sealed record V1StatefulSetUpdateStrategy
     /// <summary>RollingUpdate, which is the default, or OnDelete.</summary>
     public string? Type { get; init; }
 
-    public V1RollingUpdateStatefulSet RollingUpdate { get; init => field = value ?? V1RollingUpdateStatefulSet.Empty; } = V1RollingUpdateStatefulSet.Empty;
+    public V1RollingUpdateStatefulSet RollingUpdate
+    {
+        get;
+        init => field = value ?? V1RollingUpdateStatefulSet.Empty;
+    } = V1RollingUpdateStatefulSet.Empty;
 }
 
 public sealed record V1RollingUpdateStatefulSet

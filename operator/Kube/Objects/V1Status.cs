@@ -33,7 +33,11 @@ public sealed record V1StatusDetails
 
     public int RetryAfterSeconds { get; init; }
 
-    public IReadOnlyList<V1StatusCause> Causes { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<V1StatusCause> Causes
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 }
 
 public sealed record V1StatusCause

@@ -24,11 +24,23 @@ public sealed record V1Workload : IKubernetesEntity<V1Workload>, IKueueWorkload
 
     public string Kind => "Workload";
 
-    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
 
-    public V1WorkloadSpec Spec { get; init => field = value ?? V1WorkloadSpec.Empty; } = V1WorkloadSpec.Empty;
+    public V1WorkloadSpec Spec
+    {
+        get;
+        init => field = value ?? V1WorkloadSpec.Empty;
+    } = V1WorkloadSpec.Empty;
 
-    public V1WorkloadStatus Status { get; init => field = value ?? V1WorkloadStatus.Empty; } = V1WorkloadStatus.Empty;
+    public V1WorkloadStatus Status
+    {
+        get;
+        init => field = value ?? V1WorkloadStatus.Empty;
+    } = V1WorkloadStatus.Empty;
 }
 
 /// <summary>The same where an older Kueue serves no other version.</summary>
@@ -43,11 +55,23 @@ public sealed record V1Beta1Workload : IKubernetesEntity<V1Beta1Workload>, IKueu
 
     public string Kind => "Workload";
 
-    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
 
-    public V1WorkloadSpec Spec { get; init => field = value ?? V1WorkloadSpec.Empty; } = V1WorkloadSpec.Empty;
+    public V1WorkloadSpec Spec
+    {
+        get;
+        init => field = value ?? V1WorkloadSpec.Empty;
+    } = V1WorkloadSpec.Empty;
 
-    public V1WorkloadStatus Status { get; init => field = value ?? V1WorkloadStatus.Empty; } = V1WorkloadStatus.Empty;
+    public V1WorkloadStatus Status
+    {
+        get;
+        init => field = value ?? V1WorkloadStatus.Empty;
+    } = V1WorkloadStatus.Empty;
 }
 
 public sealed record V1WorkloadSpec
@@ -64,9 +88,17 @@ public sealed record V1WorkloadStatus
 {
     public static readonly V1WorkloadStatus Empty = new();
 
-    public IReadOnlyList<V1Condition> Conditions { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<V1Condition> Conditions
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 
-    public IReadOnlyList<V1AdmissionCheckState> AdmissionChecks { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<V1AdmissionCheckState> AdmissionChecks
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 
     public bool Has(string condition) => Conditions.Any(one => one.Type == condition && one.Status == "True");
 }
@@ -74,13 +106,25 @@ public sealed record V1WorkloadStatus
 /// <summary>What one admission check says of a Workload.</summary>
 public sealed record V1AdmissionCheckState
 {
-    public string Name { get; init => field = value ?? ""; } = "";
+    public string Name
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
     /// <summary>Pending, Ready, Retry or Rejected.</summary>
-    public string State { get; init => field = value ?? ""; } = "";
+    public string State
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
     [JsonConverter(typeof(TimeConverter))]
     public DateTimeOffset? LastTransitionTime { get; init; }
 
-    public string Message { get; init => field = value ?? ""; } = "";
+    public string Message
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 }

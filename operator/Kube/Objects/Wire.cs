@@ -14,14 +14,20 @@ internal static class Wire
 {
     public delegate T ItemReader<out T>(ref Utf8JsonReader reader);
 
-    /// <summary>Moves to the next property of the object and from its name to its value is left to the caller. False at the object's end.</summary>
+    /// <summary>
+    /// Moves to the next property of the object and from its name to its value is left to the caller. False at the object's end.
+    /// </summary>
     public static bool NextProperty(ref Utf8JsonReader reader) => reader.Read() && reader.TokenType == JsonTokenType.PropertyName;
 
-    /// <summary>Moves from a property's name to its value and tells whether an object starts there; any other value is passed over.</summary>
+    /// <summary>
+    /// Moves from a property's name to its value and tells whether an object starts there; any other value is passed over.
+    /// </summary>
     public static bool EnterObject(ref Utf8JsonReader reader)
     {
-        if (reader.TokenType == JsonTokenType.PropertyName) reader.Read();
-        if (reader.TokenType == JsonTokenType.StartObject) return true;
+        if (reader.TokenType == JsonTokenType.PropertyName)
+            reader.Read();
+        if (reader.TokenType == JsonTokenType.StartObject)
+            return true;
         Skip(ref reader, MistypedTokens.Object);
         return false;
     }
@@ -36,7 +42,8 @@ internal static class Wire
     /// <summary>Passes over the value of the current property.</summary>
     public static void Pass(ref Utf8JsonReader reader)
     {
-        if (reader.TokenType == JsonTokenType.PropertyName) reader.Read();
+        if (reader.TokenType == JsonTokenType.PropertyName)
+            reader.Read();
         reader.TrySkip();
     }
 
@@ -44,7 +51,8 @@ internal static class Wire
     public static string? Shared(ref Utf8JsonReader reader)
     {
         reader.Read();
-        if (reader.TokenType == JsonTokenType.String) return StringPool.Get(ref reader);
+        if (reader.TokenType == JsonTokenType.String)
+            return StringPool.Get(ref reader);
         Skip(ref reader, MistypedTokens.Text);
         return null;
     }
@@ -53,7 +61,8 @@ internal static class Wire
     public static string? Text(ref Utf8JsonReader reader)
     {
         reader.Read();
-        if (reader.TokenType == JsonTokenType.String) return reader.GetString();
+        if (reader.TokenType == JsonTokenType.String)
+            return reader.GetString();
         Skip(ref reader, MistypedTokens.Text);
         return null;
     }
@@ -87,8 +96,10 @@ internal static class Wire
     {
         if (reader.TokenType == JsonTokenType.String)
         {
-            if (reader.TryGetDateTimeOffset(out DateTimeOffset time)) return time.UtcTicks;
-            if (reader.ValueTextEquals(""u8)) return 0;
+            if (reader.TryGetDateTimeOffset(out DateTimeOffset time))
+                return time.UtcTicks;
+            if (reader.ValueTextEquals(""u8))
+                return 0;
         }
 
         Skip(ref reader, MistypedTokens.Time);
@@ -120,10 +131,23 @@ internal static class Wire
     {
         if (reader.TokenType == JsonTokenType.Number)
         {
-            if (!reader.TryGetInt64(out long value)) value = reader.TryGetDecimal(out decimal exact) && decimal.Truncate(exact) == exact && exact >= long.MinValue && exact <= long.MaxValue ? (long)exact : long.MinValue;
-            if (value >= least && value <= most && value != long.MinValue) return value;
+            if (!reader.TryGetInt64(out long value))
+                value =
+                    reader.TryGetDecimal(out decimal exact)
+                    && decimal.Truncate(exact) == exact
+                    && exact >= long.MinValue
+                    && exact <= long.MaxValue
+                        ? (long)exact
+                        : long.MinValue;
+            if (value >= least && value <= most && value != long.MinValue)
+                return value;
         }
-        else if (reader.TokenType == JsonTokenType.String && long.TryParse(reader.GetString(), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long written) && written >= least && written <= most)
+        else if (
+            reader.TokenType == JsonTokenType.String
+            && long.TryParse(reader.GetString(), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long written)
+            && written >= least
+            && written <= most
+        )
         {
             MistypedTokens.Report(ref reader, MistypedTokens.Number, isConverted: true);
             return written;
@@ -159,7 +183,8 @@ internal static class Wire
     public static T[] Array<T>(ref Utf8JsonReader reader, ItemReader<T?> item)
         where T : class
     {
-        if (reader.TokenType == JsonTokenType.PropertyName) reader.Read();
+        if (reader.TokenType == JsonTokenType.PropertyName)
+            reader.Read();
         if (reader.TokenType != JsonTokenType.StartArray)
         {
             Skip(ref reader, MistypedTokens.List);
@@ -171,7 +196,8 @@ internal static class Wire
         while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
         {
             T? value = item(ref reader);
-            if (value is null) continue;
+            if (value is null)
+                continue;
             if (count == rented.Length)
             {
                 T[] larger = ArrayPool<T>.Shared.Rent(count * 2);
@@ -191,7 +217,8 @@ internal static class Wire
     /// <summary>For lists of texts: the item reader stands on the item already.</summary>
     public static string? SharedItem(ref Utf8JsonReader reader)
     {
-        if (reader.TokenType == JsonTokenType.String) return StringPool.Get(ref reader);
+        if (reader.TokenType == JsonTokenType.String)
+            return StringPool.Get(ref reader);
         Skip(ref reader, MistypedTokens.Text);
         return null;
     }
@@ -199,7 +226,8 @@ internal static class Wire
     /// <summary>Reads a map of texts under the current property or value; <paramref name="keep"/> may refuse keys.</summary>
     public static StringMap Map(ref Utf8JsonReader reader, Func<string, bool>? keep = null)
     {
-        if (!EnterObject(ref reader)) return StringMap.Empty;
+        if (!EnterObject(ref reader))
+            return StringMap.Empty;
         string[] rented = ArrayPool<string>.Shared.Rent(32);
         int count = 0;
         while (NextProperty(ref reader))
@@ -247,29 +275,35 @@ internal static class Wire
 
     public static void Write(Utf8JsonWriter writer, string name, string? value)
     {
-        if (!string.IsNullOrEmpty(value)) writer.WriteString(name, value);
+        if (!string.IsNullOrEmpty(value))
+            writer.WriteString(name, value);
     }
 
     public static void Write(Utf8JsonWriter writer, string name, IReadOnlyDictionary<string, string> map)
     {
-        if (map.Count == 0) return;
+        if (map.Count == 0)
+            return;
         writer.WriteStartObject(name);
-        foreach ((string key, string value) in map) writer.WriteString(key, value);
+        foreach ((string key, string value) in map)
+            writer.WriteString(key, value);
         writer.WriteEndObject();
     }
 
     public static void Write<T>(Utf8JsonWriter writer, string name, IReadOnlyList<T> items, Action<Utf8JsonWriter, T> item)
     {
-        if (items.Count == 0) return;
+        if (items.Count == 0)
+            return;
         writer.WriteStartArray(name);
-        foreach (T value in items) item(writer, value);
+        foreach (T value in items)
+            item(writer, value);
         writer.WriteEndArray();
     }
 
     /// <summary>A Time: RFC 3339 in whole seconds, UTC.</summary>
     public static void WriteTime(Utf8JsonWriter writer, string name, long ticks)
     {
-        if (ticks == 0) return;
+        if (ticks == 0)
+            return;
         Span<byte> text = stackalloc byte[28];
         writer.WriteString(name, Format(text, ticks, micro: false));
     }

@@ -49,7 +49,13 @@ public sealed class WorkQueue<TKey> : IDisposable
     private long _added;
     private long _retried;
 
-    public WorkQueue(TimeProvider time, ActivityTracker? tracker = null, BackoffOptions? backoff = null, IEqualityComparer<TKey>? comparer = null, string? name = null)
+    public WorkQueue(
+        TimeProvider time,
+        ActivityTracker? tracker = null,
+        BackoffOptions? backoff = null,
+        IEqualityComparer<TKey>? comparer = null,
+        string? name = null
+    )
     {
         _time = time;
         _tracker = tracker;
@@ -66,7 +72,8 @@ public sealed class WorkQueue<TKey> : IDisposable
     {
         get
         {
-            lock (_lock) return new WorkQueueStats(_ready.Count, _processing.Count, _delayed.Count, _added, _retried);
+            lock (_lock)
+                return new WorkQueueStats(_ready.Count, _processing.Count, _delayed.Count, _added, _retried);
         }
     }
 
@@ -78,9 +85,9 @@ public sealed class WorkQueue<TKey> : IDisposable
     {
         get
         {
-            lock (_lock) return _worked;
+            lock (_lock)
+                return _worked;
         }
-
         set
         {
             lock (_lock)
@@ -94,7 +101,8 @@ public sealed class WorkQueue<TKey> : IDisposable
     /// <summary>Asks for the key to be processed as soon as a worker is free.</summary>
     public void Add(TKey key)
     {
-        lock (_lock) Add_NeedsLock(key);
+        lock (_lock)
+            Add_NeedsLock(key);
     }
 
     /// <summary>Asks for the key to be processed after a delay. Of several delays the earliest holds.</summary>
@@ -108,11 +116,13 @@ public sealed class WorkQueue<TKey> : IDisposable
 
         lock (_lock)
         {
-            if (_shutDown) return;
+            if (_shutDown)
+                return;
             DateTimeOffset due = _time.GetUtcNow() + delay;
             if (_delayed.TryGetValue(key, out Delayed? former))
             {
-                if (former.Due <= due) return;
+                if (former.Due <= due)
+                    return;
                 former.Timer?.Dispose();
             }
 
@@ -140,16 +150,21 @@ public sealed class WorkQueue<TKey> : IDisposable
     /// <summary>The key went well: its next failure starts with the first back-off.</summary>
     public void Forget(TKey key)
     {
-        lock (_lock) _failures.Remove(key);
+        lock (_lock)
+            _failures.Remove(key);
     }
 
     /// <summary>How often the key has failed in a row.</summary>
     public int Failures(TKey key)
     {
-        lock (_lock) return _failures.GetValueOrDefault(key);
+        lock (_lock)
+            return _failures.GetValueOrDefault(key);
     }
 
-    /// <summary>Takes the next key, waiting for one. Not taken when the queue was shut down and is empty. Each key taken must be given to <see cref="Done"/>.</summary>
+    /// <summary>
+    /// Takes the next key, waiting for one. Not taken when the queue was shut down and is empty. Each key taken must be given to
+    /// <see cref="Done"/>.
+    /// </summary>
     public async ValueTask<(bool Taken, TKey Key)> TakeAsync(CancellationToken cancellationToken)
     {
         bool woken = false;
@@ -167,7 +182,8 @@ public sealed class WorkQueue<TKey> : IDisposable
             TaskCompletionSource<bool> waiter;
             lock (_lock)
             {
-                if (woken) _wokenTakers--;
+                if (woken)
+                    _wokenTakers--;
                 if (_ready.TryDequeue(out TKey? key))
                 {
                     _dirty.Remove(key);
@@ -176,7 +192,8 @@ public sealed class WorkQueue<TKey> : IDisposable
                     return (true, key);
                 }
 
-                if (_shutDown) return (false, default!);
+                if (_shutDown)
+                    return (false, default!);
                 waiter = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
                 _takers.Enqueue(waiter);
                 _waitingTakers++;
@@ -209,7 +226,8 @@ public sealed class WorkQueue<TKey> : IDisposable
     {
         lock (_lock)
         {
-            if (!_processing.Remove(key, out ActivityUnit? unit)) throw new InvalidOperationException("A key was done that nobody took.");
+            if (!_processing.Remove(key, out ActivityUnit? unit))
+                throw new InvalidOperationException("A key was done that nobody took.");
             if (_dirty.Contains(key))
             {
                 _ready.Enqueue(key);
@@ -225,7 +243,8 @@ public sealed class WorkQueue<TKey> : IDisposable
     /// <summary>What the calling flow does from here on, until it disposes what this returns, is the work on a key that it took.</summary>
     public ActivityUnit.Carried Carry(TKey key)
     {
-        lock (_lock) return _processing.GetValueOrDefault(key)?.Carry() ?? default;
+        lock (_lock)
+            return _processing.GetValueOrDefault(key)?.Carry() ?? default;
     }
 
     /// <summary>No more keys are accepted; waiting ones are still handed out, delayed ones are not.</summary>
@@ -234,9 +253,11 @@ public sealed class WorkQueue<TKey> : IDisposable
         lock (_lock)
         {
             _shutDown = true;
-            foreach (Delayed entry in _delayed.Values) entry.Timer?.Dispose();
+            foreach (Delayed entry in _delayed.Values)
+                entry.Timer?.Dispose();
             _delayed.Clear();
-            while (_takers.Count > 0) WakeTaker_NeedsLock();
+            while (_takers.Count > 0)
+                WakeTaker_NeedsLock();
             Settle_NeedsLock();
         }
     }
@@ -258,7 +279,8 @@ public sealed class WorkQueue<TKey> : IDisposable
         lock (_lock)
         {
             // An earlier delay may have replaced this one after its timer had started to fire.
-            if (!_delayed.TryGetValue(key, out Delayed? current) || !ReferenceEquals(current, entry)) return;
+            if (!_delayed.TryGetValue(key, out Delayed? current) || !ReferenceEquals(current, entry))
+                return;
             _delayed.Remove(key);
             Add_NeedsLock(key);
         }
@@ -268,9 +290,11 @@ public sealed class WorkQueue<TKey> : IDisposable
 
     private void Add_NeedsLock(TKey key)
     {
-        if (_shutDown || !_dirty.Add(key)) return;
+        if (_shutDown || !_dirty.Add(key))
+            return;
         _added++;
-        if (_processing.ContainsKey(key)) return;
+        if (_processing.ContainsKey(key))
+            return;
         _ready.Enqueue(key);
         WakeTaker_NeedsLock();
         Settle_NeedsLock();
@@ -282,14 +306,20 @@ public sealed class WorkQueue<TKey> : IDisposable
     /// </summary>
     private void Settle_NeedsLock()
     {
-        if (_tracker is null) return;
+        if (_tracker is null)
+            return;
         bool taken = _processing.Count == 0 || _waitingTakers + _wokenTakers + _comingTakers > 0;
         int due = _worked && taken ? _ready.Count : 0;
-        for (; _units < due; _units++) _tracker.Begin(_waits);
-        for (; _units > due; _units--) _tracker.End(_waits);
+        for (; _units < due; _units++)
+            _tracker.Begin(_waits);
+        for (; _units > due; _units--)
+            _tracker.End(_waits);
     }
 
-    /// <summary>Wakes a taker that still waits. One that was cancelled meanwhile does not take the wake-up with it; takers run on elsewhere, so the lock is no matter.</summary>
+    /// <summary>
+    /// Wakes a taker that still waits. One that was cancelled meanwhile does not take the wake-up with it; takers run on elsewhere, so the
+    /// lock is no matter.
+    /// </summary>
     private void WakeTaker_NeedsLock()
     {
         while (_takers.TryDequeue(out TaskCompletionSource<bool>? taker))

@@ -39,7 +39,12 @@ public sealed partial class ControllerRunner<T> : IDisposable
     private readonly Lock _lock = new();
     private readonly Dictionary<ObjectKey, List<T>> _deleted = [];
 
-    public ControllerRunner(KubeClient client, Informer<T> informer, IEntityController<T> controller, ControllerRunnerOptions<T>? options = null)
+    public ControllerRunner(
+        KubeClient client,
+        Informer<T> informer,
+        IEntityController<T> controller,
+        ControllerRunnerOptions<T>? options = null
+    )
     {
         _informer = informer;
         _controller = controller;
@@ -49,25 +54,29 @@ public sealed partial class ControllerRunner<T> : IDisposable
         _tracker = client.ActivityTracker;
         _log = client.LoggerFactory.CreateLogger<ControllerRunner<T>>();
         Queue = new WorkQueue<ObjectKey>(_time, _tracker, _options.Backoff, name: T.EntityKind.Plural) { Worked = false };
-        informer.AddHandler(new InformerHandler<T>
-        {
-            Added = obj => Queue.Add(ObjectKey.Of(obj)),
-            Updated = (former, obj) =>
+        informer.AddHandler(
+            new InformerHandler<T>
             {
-                if (_options.Concerns is null || _options.Concerns(former, obj)) Queue.Add(ObjectKey.Of(obj));
-            },
-            Deleted = obj =>
-            {
-                ObjectKey key = ObjectKey.Of(obj);
-                lock (_lock)
+                Added = obj => Queue.Add(ObjectKey.Of(obj)),
+                Updated = (former, obj) =>
                 {
-                    if (!_deleted.TryGetValue(key, out List<T>? gone)) _deleted[key] = gone = [];
-                    gone.Add(obj);
-                }
+                    if (_options.Concerns is null || _options.Concerns(former, obj))
+                        Queue.Add(ObjectKey.Of(obj));
+                },
+                Deleted = obj =>
+                {
+                    ObjectKey key = ObjectKey.Of(obj);
+                    lock (_lock)
+                    {
+                        if (!_deleted.TryGetValue(key, out List<T>? gone))
+                            _deleted[key] = gone = [];
+                        gone.Add(obj);
+                    }
 
-                Queue.Add(key);
-            },
-        });
+                    Queue.Add(key);
+                },
+            }
+        );
     }
 
     /// <summary>For other sources of reasons to look, and for metrics.</summary>
@@ -75,19 +84,25 @@ public sealed partial class ControllerRunner<T> : IDisposable
 
     public void Enqueue(ObjectKey key) => Queue.Add(key);
 
-    /// <summary>Runs until cancelled, or until the controller finds that another process leads. Keys gathered before are kept: a new leader starts with every object.</summary>
+    /// <summary>
+    /// Runs until cancelled, or until the controller finds that another process leads. Keys gathered before are kept: a new leader starts
+    /// with every object.
+    /// </summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         try
         {
             await _informer.HasSyncedAsync(cancellationToken).ConfigureAwait(false);
-            if (_options.Ready is { } ready) await ready(cancellationToken).ConfigureAwait(false);
+            if (_options.Ready is { } ready)
+                await ready(cancellationToken).ConfigureAwait(false);
             Queue.Worked = true;
             using CancellationTokenSource all = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             List<Task> running = [.. Enumerable.Range(0, _options.Workers).Select(_ => WorkAsync(all.Token))];
-            if (_options.Resync is { } period) running.Add(ResyncAsync(period, all.Token));
+            if (_options.Resync is { } period)
+                running.Add(ResyncAsync(period, all.Token));
             Task first = await Task.WhenAny(running).ConfigureAwait(false);
-            if (first.IsFaulted) await all.CancelAsync().ConfigureAwait(false);
+            if (first.IsFaulted)
+                await all.CancelAsync().ConfigureAwait(false);
             await Task.WhenAll(running).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
@@ -107,7 +122,8 @@ public sealed partial class ControllerRunner<T> : IDisposable
         while (true)
         {
             (bool taken, ObjectKey key) = await Queue.TakeAsync(cancellationToken).ConfigureAwait(false);
-            if (!taken) return;
+            if (!taken)
+                return;
             try
             {
                 using ActivityUnit.Carried carried = Queue.Carry(key);
@@ -138,14 +154,18 @@ public sealed partial class ControllerRunner<T> : IDisposable
             if (result.IsSuccess)
             {
                 Queue.Forget(key);
-                if (gone is not null) Forget(key);
-                if (gone is null && result.RequeueAfter is { } after) Queue.AddAfter(key, after);
+                if (gone is not null)
+                    Forget(key);
+                if (gone is null && result.RequeueAfter is { } after)
+                    Queue.AddAfter(key, after);
                 return;
             }
 
             Report(key, result.Error, result.Message ?? "");
-            if (result.RequeueAfter is { } delay) Queue.AddAfter(key, delay);
-            else Queue.AddRateLimited(key);
+            if (result.RequeueAfter is { } delay)
+                Queue.AddAfter(key, delay);
+            else
+                Queue.AddRateLimited(key);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
@@ -166,18 +186,29 @@ public sealed partial class ControllerRunner<T> : IDisposable
         }
     }
 
-    /// <summary>Logs the first failure of an object and then each time their number has doubled. An outage of the API server is the client's to log.</summary>
+    /// <summary>
+    /// Logs the first failure of an object and then each time their number has doubled. An outage of the API server is the client's to log.
+    /// </summary>
     private void Report(ObjectKey key, Exception? failure, string reason)
     {
         int failures = Queue.Failures(key) + 1;
-        if (_client.IsUnreachable || !System.Numerics.BitOperations.IsPow2(failures)) return;
+        if (_client.IsUnreachable || !System.Numerics.BitOperations.IsPow2(failures))
+            return;
         // A refusal says in its message what is wrong; where it came from in this program does not help.
-        LogFailed(failure is ApiException or HttpRequestException or TimeoutException ? null : failure, T.EntityKind.Kind, key.Namespace, key.Name, failures, reason);
+        LogFailed(
+            failure is ApiException or HttpRequestException or TimeoutException ? null : failure,
+            T.EntityKind.Kind,
+            key.Namespace,
+            key.Name,
+            failures,
+            reason
+        );
     }
 
     private T? NextDeleted(ObjectKey key)
     {
-        lock (_lock) return _deleted.TryGetValue(key, out List<T>? gone) ? gone[0] : null;
+        lock (_lock)
+            return _deleted.TryGetValue(key, out List<T>? gone) ? gone[0] : null;
     }
 
     /// <summary>The deletion has been dealt with; whatever else waits under the key (a namesake made since) is next.</summary>
@@ -185,9 +216,11 @@ public sealed partial class ControllerRunner<T> : IDisposable
     {
         lock (_lock)
         {
-            if (!_deleted.TryGetValue(key, out List<T>? all)) return;
+            if (!_deleted.TryGetValue(key, out List<T>? all))
+                return;
             all.RemoveAt(0);
-            if (all.Count == 0) _deleted.Remove(key);
+            if (all.Count == 0)
+                _deleted.Remove(key);
         }
 
         Queue.Add(key);
@@ -199,7 +232,8 @@ public sealed partial class ControllerRunner<T> : IDisposable
         while (true)
         {
             await ActivityUnit.DelayAsync(unit, _time, period, cancellationToken).ConfigureAwait(false);
-            foreach (T obj in _informer.Store.List()) Queue.Add(ObjectKey.Of(obj));
+            foreach (T obj in _informer.Store.List())
+                Queue.Add(ObjectKey.Of(obj));
         }
     }
 

@@ -2,7 +2,9 @@ using Bursar.Kube.Objects;
 
 namespace Bursar.Kube.Reconcile;
 
-/// <summary>Brings one object's world in line with it. Never asks what changed: everything is read anew, so create, update and restart are one path.</summary>
+/// <summary>
+/// Brings one object's world in line with it. Never asks what changed: everything is read anew, so create, update and restart are one path.
+/// </summary>
 public interface IEntityController<T>
     where T : class, IKubernetesEntity<T>
 {

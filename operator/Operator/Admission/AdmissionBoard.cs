@@ -14,12 +14,18 @@ public sealed class AdmissionBoard(ControlSwitch control)
     public void Note(V1Alpha1GpuBudget budget, BudgetDecision decision)
     {
         var observes = !decision.IsEnforcing || control.ObserveOnly;
-        _byBudget[budget.Metadata.Uid] = decision.Workloads.Where(verdict => verdict.State is WorkloadState.Pending or WorkloadState.Running)
-            .ToDictionary(verdict => verdict.Key.Uid, verdict => AdmissionAnswer.Of(decision, verdict, budget.Metadata.Name, observes), StringComparer.Ordinal);
+        _byBudget[budget.Metadata.Uid] = decision
+            .Workloads.Where(verdict => verdict.State is WorkloadState.Pending or WorkloadState.Running)
+            .ToDictionary(
+                verdict => verdict.Key.Uid,
+                verdict => AdmissionAnswer.Of(decision, verdict, budget.Metadata.Name, observes),
+                StringComparer.Ordinal
+            );
     }
 
     public void Forget(V1Alpha1GpuBudget budget) => _byBudget.TryRemove(budget.Metadata.Uid, out _);
 
     /// <summary>Null while the budget has not looked at it.</summary>
-    public AdmissionAnswer? Of(string budgetUid, string workloadUid) => _byBudget.GetValueOrDefault(budgetUid)?.GetValueOrDefault(workloadUid);
+    public AdmissionAnswer? Of(string budgetUid, string workloadUid) =>
+        _byBudget.GetValueOrDefault(budgetUid)?.GetValueOrDefault(workloadUid);
 }

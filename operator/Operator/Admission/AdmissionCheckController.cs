@@ -7,29 +7,51 @@ using Bursar.Operator.Cluster;
 
 namespace Bursar.Operator.Admission;
 
-/// <summary>Says of each AdmissionCheck that names Bursar that somebody answers it: a ClusterQueue with one that nobody does admits nothing.</summary>
+/// <summary>
+/// Says of each AdmissionCheck that names Bursar that somebody answers it: a ClusterQueue with one that nobody does admits nothing.
+/// </summary>
 public sealed class AdmissionCheckController(KubeClient client, TimeProvider time) : IEntityController<V1AdmissionCheck>
 {
     public async Task<ReconciliationResult<V1AdmissionCheck>> ReconcileAsync(V1AdmissionCheck entity, CancellationToken cancellationToken)
     {
-        if (entity.Spec.ControllerName != AdmissionAnswer.ControllerName
-            || entity.Status.Conditions.Any(condition => condition is { Type: "Active", Status: "True" })) return ReconciliationResult<V1AdmissionCheck>.Success(entity);
-        var conditions = Conditions.Set(entity.Status.Conditions, new()
-        {
-            Type = "Active",
-            Status = "True",
-            Reason = "Active",
-            Message = "Bursar answers it by the budgets of the Workload's namespace.",
-            ObservedGeneration = entity.Metadata.Generation,
-        }, time.GetUtcNow());
+        if (
+            entity.Spec.ControllerName != AdmissionAnswer.ControllerName
+            || entity.Status.Conditions.Any(condition => condition is { Type: "Active", Status: "True" })
+        )
+            return ReconciliationResult<V1AdmissionCheck>.Success(entity);
+        var conditions = Conditions.Set(
+            entity.Status.Conditions,
+            new()
+            {
+                Type = "Active",
+                Status = "True",
+                Reason = "Active",
+                Message = "Bursar answers it by the budgets of the Workload's namespace.",
+                ObservedGeneration = entity.Metadata.Generation,
+            },
+            time.GetUtcNow()
+        );
         try
         {
-            await client.PatchAsync<V1AdmissionCheck>(entity.Metadata.Name, null, KubePatch.Merge(new JsonObject
-            {
-                ["metadata"] = new JsonObject { ["uid"] = entity.Metadata.Uid, ["resourceVersion"] = entity.Metadata.ResourceVersion },
-                ["status"] = new JsonObject { ["conditions"] = new JsonArray([.. conditions.Select(ConditionJson)]) },
-            }) with
-            { Subresource = "status" }, cancellationToken);
+            await client.PatchAsync<V1AdmissionCheck>(
+                entity.Metadata.Name,
+                null,
+                KubePatch.Merge(
+                    new JsonObject
+                    {
+                        ["metadata"] = new JsonObject
+                        {
+                            ["uid"] = entity.Metadata.Uid,
+                            ["resourceVersion"] = entity.Metadata.ResourceVersion,
+                        },
+                        ["status"] = new JsonObject { ["conditions"] = new JsonArray([.. conditions.Select(ConditionJson)]) },
+                    }
+                ) with
+                {
+                    Subresource = "status",
+                },
+                cancellationToken
+            );
         }
         catch (ApiException error) when (error.IsConflict || error.IsNotFound)
         {
@@ -41,5 +63,6 @@ public sealed class AdmissionCheckController(KubeClient client, TimeProvider tim
     public Task<ReconciliationResult<V1AdmissionCheck>> DeletedAsync(V1AdmissionCheck entity, CancellationToken cancellationToken) =>
         Task.FromResult(ReconciliationResult<V1AdmissionCheck>.Success(entity));
 
-    private static JsonNode ConditionJson(V1Condition condition) => System.Text.Json.JsonSerializer.SerializeToNode(condition, KubeJson.Of<V1Condition>())!;
+    private static JsonNode ConditionJson(V1Condition condition) =>
+        System.Text.Json.JsonSerializer.SerializeToNode(condition, KubeJson.Of<V1Condition>())!;
 }

@@ -17,65 +17,133 @@ namespace Bursar.Operator.Admission;
 /// replica may answer, and a dry run is answered like any request. Refused are new GPU pods alone, of a budget that says so
 /// (<c>interactive.whenExhausted: Gate</c>) and is used up. An object that cannot be read goes through as it is.
 /// </summary>
-public sealed partial class AdmissionController(ClusterStores stores, Func<bool> ready, BudgetBoard board, string ownNamespace, TimeProvider time, ILogger<AdmissionController> logger)
+public sealed partial class AdmissionController(
+    ClusterStores stores,
+    Func<bool> ready,
+    BudgetBoard board,
+    string ownNamespace,
+    TimeProvider time,
+    ILogger<AdmissionController> logger
+)
 {
     private static readonly AdmissionVerdict Untouched = new(false, []);
 
     public AdmissionResponse Review(AdmissionRequest request)
     {
         var uid = request.Uid ?? "";
-        if (ReadPod(request) is { } pod) return WhyRefused(pod) is { } why ? new() { Uid = uid, Allowed = false, Status = new(403, "Forbidden", why) } : new() { Uid = uid };
-        if (ReadWork(request) is not { } work) return new() { Uid = uid };
+        if (ReadPod(request) is { } pod)
+            return WhyRefused(pod) is { } why
+                ? new()
+                {
+                    Uid = uid,
+                    Allowed = false,
+                    Status = new(403, "Forbidden", why),
+                }
+                : new() { Uid = uid };
+        if (ReadWork(request) is not { } work)
+            return new() { Uid = uid };
         // Asked again after another webhook: it is judged as it was before the first answer.
         var marked = HeldMark.IsHeld(work);
         var (patch, warnings) = Answer(marked ? work with { Switch = HeldMark.OriginalOf(work) } : work, marked);
         var json = patch.Count == 0 ? null : KubePatch.Json([.. patch]).Body.ToArray();
-        return new() { Uid = uid, Patch = json, PatchType = json is null ? null : "JSONPatch", Warnings = warnings.Count == 0 ? null : warnings };
+        return new()
+        {
+            Uid = uid,
+            Patch = json,
+            PatchType = json is null ? null : "JSONPatch",
+            Warnings = warnings.Count == 0 ? null : warnings,
+        };
     }
 
     private (IReadOnlyList<PatchOperation> Patch, IReadOnlyList<string> Warnings) Answer(Work work, bool marked)
     {
         var queued = OwnerKinds.IsQueued(work, stores);
         var verdict = queued || work.IsStopped || !work.HasGpus || IsPart(work) ? Untouched : Judge(work);
-        if (verdict.Hold == marked) return ([], verdict.Warnings);
-        return (verdict.Hold ? [.. HeldMark.Hold(work)] : queued ? [HeldMark.Erase()] : [.. HeldMark.LetGo(work)], verdict.Warnings);
+        if (verdict.Hold == marked)
+            return ([], verdict.Warnings);
+        return (
+            verdict.Hold ? [.. HeldMark.Hold(work)]
+            : queued ? [HeldMark.Erase()]
+            : [.. HeldMark.LetGo(work)],
+            verdict.Warnings
+        );
     }
 
     private AdmissionVerdict Judge(Work work)
     {
         // The caches are being read: the leader holds it after it was made.
-        if (!ready()) return Untouched;
+        if (!ready())
+            return Untouched;
         var labels = work.Labels;
         var budgets = new List<AskedBudget>();
-        foreach (var budget in stores.Budgets.Store.ByIndex(Indexes.Namespace, work.Namespace).OrderBy(b => b.Metadata.Name, StringComparer.Ordinal))
+        foreach (
+            var budget in stores
+                .Budgets.Store.ByIndex(Indexes.Namespace, work.Namespace)
+                .OrderBy(b => b.Metadata.Name, StringComparer.Ordinal)
+        )
         {
             var errors = GpuBudgetReader.Read(budget, out var terms, out var selector, out var exempt);
             // Whether a budget with a selector that cannot be read means this work, nobody knows.
-            if (errors.Count > 0 && !GpuBudgetReader.TryReadSelector(budget, out selector) || !selector.Matches(labels)) continue;
-            budgets.Add(new(budget.Metadata.Name, errors.Count > 0 ? null : terms, exempt?.Matches(labels) == true, board.FiguresOf(budget)) { IsReleased = errors.Count == 0 && ReleasedAt(budget, terms!.Window) is not null });
+            if (errors.Count > 0 && !GpuBudgetReader.TryReadSelector(budget, out selector) || !selector.Matches(labels))
+                continue;
+            budgets.Add(
+                new(budget.Metadata.Name, errors.Count > 0 ? null : terms, exempt?.Matches(labels) == true, board.FiguresOf(budget))
+                {
+                    IsReleased = errors.Count == 0 && ReleasedAt(budget, terms!.Window) is not null,
+                }
+            );
         }
-        if (budgets.Count == 0) return Untouched;
+        if (budgets.Count == 0)
+            return Untouched;
         var asked = new AskedWork(work.Kind.Name, work.Gpus, board.PriceOf(work), work.TerminationGrace, Parkability.WhyNot(work, stores));
-        return AdmissionRule.Judge(asked, budgets, ControlSwitch.IsObserve(stores.Control.Store.Get(ownNamespace, ControlSwitch.Name)), time.GetUtcNow());
+        return AdmissionRule.Judge(
+            asked,
+            budgets,
+            ControlSwitch.IsObserve(stores.Control.Store.Get(ownNamespace, ControlSwitch.Name)),
+            time.GetUtcNow()
+        );
     }
 
-    /// <summary>Why a new GPU pod is refused: a budget gates such pods, is used up, and could not suspend it; null where none does.</summary>
+    /// <summary>
+    /// Why a new GPU pod is refused: a budget gates such pods, is used up, and could not suspend it; null where none does.
+    /// </summary>
     private string? WhyRefused(V1Pod pod)
     {
-        if (!ready() || !stores.Gpus.OfPod(pod).IsAny) return null;
+        if (!ready() || !stores.Gpus.OfPod(pod).IsAny)
+            return null;
         var observes = ControlSwitch.IsObserve(stores.Control.Store.Get(ownNamespace, ControlSwitch.Name));
         // An owner that is not in the caches yet: the pod's own labels are its template's.
         var top = TopWorkload.Of(pod, stores);
         var work = top is null ? null : stores.Of(top.Key.Kind)?.Get(top.Key.Namespace, top.Key.Name);
-        foreach (var budget in stores.Budgets.Store.ByIndex(Indexes.Namespace, pod.Metadata.Namespace ?? "").OrderBy(b => b.Metadata.Name, StringComparer.Ordinal))
+        foreach (
+            var budget in stores
+                .Budgets.Store.ByIndex(Indexes.Namespace, pod.Metadata.Namespace ?? "")
+                .OrderBy(b => b.Metadata.Name, StringComparer.Ordinal)
+        )
         {
-            if (observes || GpuBudgetReader.Read(budget, out var terms, out var selector, out var exempt).Count > 0) continue;
+            if (observes || GpuBudgetReader.Read(budget, out var terms, out var selector, out var exempt).Count > 0)
+                continue;
             var labels = top?.Labels ?? pod.Metadata.Labels;
-            if (terms!.NewPods != NewPodsWhenExhausted.Gate || terms.Mode != EnforcementMode.Enforce || !selector.Matches(labels) || exempt?.Matches(labels) == true || ReleasedAt(budget, terms.Window) is not null) continue;
-            if (board.FiguresOf(budget) is not { UsedUp: true } money || terms.Window.Period == WindowPeriod.Once && !Window.At(terms.Window, time.GetUtcNow()).Contains(time.GetUtcNow())) continue;
+            if (
+                terms!.NewPods != NewPodsWhenExhausted.Gate
+                || terms.Mode != EnforcementMode.Enforce
+                || !selector.Matches(labels)
+                || exempt?.Matches(labels) == true
+                || ReleasedAt(budget, terms.Window) is not null
+            )
+                continue;
+            if (
+                board.FiguresOf(budget) is not { UsedUp: true } money
+                || terms.Window.Period == WindowPeriod.Once && !Window.At(terms.Window, time.GetUtcNow()).Contains(time.GetUtcNow())
+            )
+                continue;
             // The operator suspends it with its workload.
-            var suspendable = work is not null && Parkability.WhyNot(work, stores) is null && (top!.Class == WorkClass.Training || terms.WhenExhausted == WhenExhausted.Zero);
-            if (suspendable) continue;
+            var suspendable =
+                work is not null
+                && Parkability.WhyNot(work, stores) is null
+                && (top!.Class == WorkClass.Training || terms.WhenExhausted == WhenExhausted.Zero);
+            if (suspendable)
+                continue;
             return $"gpubudget {budget.Metadata.Name} is used up: {money.Spent.ToShortString()} of {money.Limit.ToShortString()} {money.Currency} is spent. It refuses new GPU pods that Bursar cannot suspend (interactive.whenExhausted: Gate). "
                 + "Raise its limit, add a top-up, or wait for its next window.";
         }
@@ -83,15 +151,36 @@ public sealed partial class AdmissionController(ClusterStores stores, Func<bool>
     }
 
     private DateTimeOffset? ReleasedAt(V1Alpha1GpuBudget budget, WindowSpec window) =>
-        ReleaseMark.InForce(budget.Metadata.Annotations.GetValueOrDefault(BursarAnnotations.Released), budget.Metadata.Generation, window, time.GetUtcNow())?.At;
+        ReleaseMark
+            .InForce(
+                budget.Metadata.Annotations.GetValueOrDefault(BursarAnnotations.Released),
+                budget.Metadata.Generation,
+                window,
+                time.GetUtcNow()
+            )
+            ?.At;
 
     /// <summary>Null where it is no new pod, or none that can be read.</summary>
     private V1Pod? ReadPod(AdmissionRequest request)
     {
-        if (request is not { Operation: "CREATE", SubResource: null or "", Kind: { Kind: "Pod", Group: null or "", Version: "v1" }, Object: { ValueKind: JsonValueKind.Object } json }) return null;
+        if (
+            request
+            is not {
+                Operation: "CREATE",
+                SubResource: null or "",
+                Kind: { Kind: "Pod", Group: null or "", Version: "v1" },
+                Object: { ValueKind: JsonValueKind.Object } json
+            }
+        )
+            return null;
         try
         {
-            return json.Deserialize(V1Pod.JsonTypeInfo) is { } pod ? pod with { Metadata = pod.Metadata with { Namespace = request.Namespace } } : null;
+            return json.Deserialize(V1Pod.JsonTypeInfo) is { } pod
+                ? pod with
+                {
+                    Metadata = pod.Metadata with { Namespace = request.Namespace },
+                }
+                : null;
         }
         catch (JsonException odd)
         {
@@ -100,17 +189,31 @@ public sealed partial class AdmissionController(ClusterStores stores, Func<bool>
         }
     }
 
-    /// <summary>Made by a controller for an object of its own, which is the workload then. Only a CronJob's runs are each their own.</summary>
+    /// <summary>
+    /// Made by a controller for an object of its own, which is the workload then. Only a CronJob's runs are each their own.
+    /// </summary>
     private static bool IsPart(Work work) => work.Metadata.ControllerReference() is { Kind: not "CronJob" };
 
     /// <summary>Null where it is no work that a webhook could suspend.</summary>
     private Work? ReadWork(AdmissionRequest request)
     {
-        if (request is not { Operation: "CREATE", SubResource: null or "", Kind: { Kind: { } name } kind, Object: { ValueKind: JsonValueKind.Object } json }) return null;
-        if (WorkKinds.Of(name) is not { Suspends: true } known || known.Entity.Group != kind.Group || known.Entity.Version != kind.Version) return null;
+        if (
+            request
+            is not {
+                Operation: "CREATE",
+                SubResource: null or "",
+                Kind: { Kind: { } name } kind,
+                Object: { ValueKind: JsonValueKind.Object } json
+            }
+        )
+            return null;
+        if (WorkKinds.Of(name) is not { Suspends: true } known || known.Entity.Group != kind.Group || known.Entity.Version != kind.Version)
+            return null;
         try
         {
-            return known.Parse(json) is { } work ? stores.Gpus.Complete(work with { Metadata = work.Metadata with { Namespace = request.Namespace } }) : null;
+            return known.Parse(json) is { } work
+                ? stores.Gpus.Complete(work with { Metadata = work.Metadata with { Namespace = request.Namespace } })
+                : null;
         }
         catch (JsonException odd)
         {
@@ -119,6 +222,9 @@ public sealed partial class AdmissionController(ClusterStores stores, Func<bool>
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "New work that cannot be read is let through: namespace={namespace} name={name} kind={kind} error={error}")]
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "New work that cannot be read is let through: namespace={namespace} name={name} kind={kind} error={error}"
+    )]
     private partial void LogOdd(string @namespace, string name, string kind, string error);
 }

@@ -13,7 +13,9 @@ using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Admission;
 
-/// <summary><c>--webhook-address</c>: <c>POST /admit</c>, an AdmissionReview over HTTPS. Until there is a certificate no connection is taken.</summary>
+/// <summary>
+/// <c>--webhook-address</c>: <c>POST /admit</c>, an AdmissionReview over HTTPS. Until there is a certificate no connection is taken.
+/// </summary>
 public static class AdmissionEndpoint
 {
     public const string Path = "/admit";
@@ -27,24 +29,45 @@ public static class AdmissionEndpoint
     /// <param name="loggers">Where the server logs.</param>
     /// <param name="cancellationToken">Cancels the start alone.</param>
     public static Task<EdgeServer> StartAsync(
-        string address, Func<X509Certificate2?> certificate, Func<AdmissionRequest, AdmissionResponse> review, ILoggerFactory loggers, CancellationToken cancellationToken) =>
-        EdgeServer.StartAsync(address, MostBytes, application => application.Run(context => AnswerAsync(context, review)), loggers, cancellationToken, listener =>
-        {
-            listener.Use(next => connection =>
+        string address,
+        Func<X509Certificate2?> certificate,
+        Func<AdmissionRequest, AdmissionResponse> review,
+        ILoggerFactory loggers,
+        CancellationToken cancellationToken
+    ) =>
+        EdgeServer.StartAsync(
+            address,
+            MostBytes,
+            application => application.Run(context => AnswerAsync(context, review)),
+            loggers,
+            cancellationToken,
+            listener =>
             {
-                if (certificate() is not null) return next(connection);
-                connection.Abort();
-                return Task.CompletedTask;
-            });
-            listener.UseHttps(new TlsHandshakeCallbackOptions { OnConnection = _ => new ValueTask<SslServerAuthenticationOptions>(Handshake(certificate)) });
-        });
+                listener.Use(next =>
+                    connection =>
+                    {
+                        if (certificate() is not null)
+                            return next(connection);
+                        connection.Abort();
+                        return Task.CompletedTask;
+                    }
+                );
+                listener.UseHttps(
+                    new TlsHandshakeCallbackOptions
+                    {
+                        OnConnection = _ => new ValueTask<SslServerAuthenticationOptions>(Handshake(certificate)),
+                    }
+                );
+            }
+        );
 
-    private static SslServerAuthenticationOptions Handshake(Func<X509Certificate2?> certificate) => new()
-    {
-        ServerCertificate = certificate() ?? throw new AuthenticationException("there is no certificate yet"),
-        EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
-        CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
-    };
+    private static SslServerAuthenticationOptions Handshake(Func<X509Certificate2?> certificate) =>
+        new()
+        {
+            ServerCertificate = certificate() ?? throw new AuthenticationException("there is no certificate yet"),
+            EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
+            CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
+        };
 
     private static async Task AnswerAsync(HttpContext context, Func<AdmissionRequest, AdmissionResponse> review)
     {
@@ -61,7 +84,11 @@ public static class AdmissionEndpoint
         AdmissionReview? asked;
         try
         {
-            asked = await JsonSerializer.DeserializeAsync(context.Request.Body, AdmissionJson.Default.AdmissionReview, context.RequestAborted);
+            asked = await JsonSerializer.DeserializeAsync(
+                context.Request.Body,
+                AdmissionJson.Default.AdmissionReview,
+                context.RequestAborted
+            );
         }
         catch (JsonException odd)
         {
@@ -76,10 +103,22 @@ public static class AdmissionEndpoint
         }
         if (asked is not { Kind: "AdmissionReview", ApiVersion: AdmissionReview.Version, Request: { Uid.Length: > 0 } request })
         {
-            await RefuseAsync(context, StatusCodes.Status400BadRequest, $"the body is no AdmissionReview of {AdmissionReview.Version} with a request");
+            await RefuseAsync(
+                context,
+                StatusCodes.Status400BadRequest,
+                $"the body is no AdmissionReview of {AdmissionReview.Version} with a request"
+            );
             return;
         }
-        var answer = JsonSerializer.SerializeToUtf8Bytes(new AdmissionReview { ApiVersion = AdmissionReview.Version, Kind = "AdmissionReview", Response = review(request) }, AdmissionJson.Default.AdmissionReview);
+        var answer = JsonSerializer.SerializeToUtf8Bytes(
+            new AdmissionReview
+            {
+                ApiVersion = AdmissionReview.Version,
+                Kind = "AdmissionReview",
+                Response = review(request),
+            },
+            AdmissionJson.Default.AdmissionReview
+        );
         context.Response.ContentType = "application/json";
         context.Response.ContentLength = answer.Length;
         await context.Response.Body.WriteAsync(answer, context.RequestAborted);

@@ -63,6 +63,7 @@ public sealed record AdmissionStatus(int Code, string Reason, string Message);
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
     // As much as the API server accepts of an object.
     MaxDepth = 10_000,
-    GenerationMode = JsonSourceGenerationMode.Metadata)]
+    GenerationMode = JsonSourceGenerationMode.Metadata
+)]
 [JsonSerializable(typeof(AdmissionReview))]
 internal sealed partial class AdmissionJson : JsonSerializerContext;

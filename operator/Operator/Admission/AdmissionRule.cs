@@ -36,10 +36,15 @@ public static class AdmissionRule
             var why = WhyNot(work, budget, now);
             var observes = observeOnly || budget.Terms?.Mode == EnforcementMode.Observe;
             hold |= why is null && !observes;
-            warnings.Add($"gpubudget {budget.Name}: {Sum(budget)}this {work.Kind} asks for {Gpus(work, budget)} and "
-                + (why is not null ? $"is not held: {why}"
-                : observes ? $"is not held, because {(observeOnly ? "enforcement is switched to observe" : "the budget only observes")}; else it would be held until Bursar admits it"
-                : "is held until Bursar admits it"));
+            warnings.Add(
+                $"gpubudget {budget.Name}: {Sum(budget)}this {work.Kind} asks for {Gpus(work, budget)} and "
+                    + (
+                        why is not null ? $"is not held: {why}"
+                        : observes
+                            ? $"is not held, because {(observeOnly ? "enforcement is switched to observe" : "the budget only observes")}; else it would be held until Bursar admits it"
+                        : "is held until Bursar admits it"
+                    )
+            );
         }
         return new(hold, warnings);
     }
@@ -47,20 +52,29 @@ public static class AdmissionRule
     /// <summary>Why the budget would not park it; null when it could.</summary>
     private static string? WhyNot(AskedWork work, AskedBudget budget, DateTimeOffset now)
     {
-        if (budget.Terms is not { } terms) return "the budget's spec cannot be read";
-        if (budget.IsReleased) return "the budget is released by bursar release";
-        if (budget.Exempts) return "the budget exempts it";
-        if (work.WhyNot is { } why) return why;
-        if (work.TerminationGrace > Charge.LongestGrace) return "its pods may take longer than 15 minutes to end";
+        if (budget.Terms is not { } terms)
+            return "the budget's spec cannot be read";
+        if (budget.IsReleased)
+            return "the budget is released by bursar release";
+        if (budget.Exempts)
+            return "the budget exempts it";
+        if (work.WhyNot is { } why)
+            return why;
+        if (work.TerminationGrace > Charge.LongestGrace)
+            return "its pods may take longer than 15 minutes to end";
         var window = Window.At(terms.Window, now);
         return terms.Window.Period != WindowPeriod.Once || window.Contains(now) ? null
-            : now < window.Start ? "the budget's window has not started" : "the budget's window has ended";
+            : now < window.Start ? "the budget's window has not started"
+            : "the budget's window has ended";
     }
 
-    private static string Sum(AskedBudget budget) => budget.Figures is not { } money ? ""
-        : money.Spent > money.Limit ? $"{(money.Spent - money.Limit).ToShortString()} {money.Currency} more than its {money.Limit.ToShortString()} are spent; "
+    private static string Sum(AskedBudget budget) =>
+        budget.Figures is not { } money ? ""
+        : money.Spent > money.Limit
+            ? $"{(money.Spent - money.Limit).ToShortString()} {money.Currency} more than its {money.Limit.ToShortString()} are spent; "
         : $"{(money.Limit - money.Spent).ToShortString()} of {money.Limit.ToShortString()} {money.Currency} remain; ";
 
     private static string Gpus(AskedWork work, AskedBudget budget) =>
-        $"{work.Gpus} GPU{(work.Gpus == 1 ? "" : "s")}" + (work.Rate is { } rate ? $" at {rate}{(budget.Figures is { } money ? " " + money.Currency : "")}/h" : "");
+        $"{work.Gpus} GPU{(work.Gpus == 1 ? "" : "s")}"
+        + (work.Rate is { } rate ? $" at {rate}{(budget.Figures is { } money ? " " + money.Currency : "")}/h" : "");
 }

@@ -25,17 +25,25 @@ public sealed class BudgetBoard
     /// <summary>This replica leads: it knows what work that is new costs per hour.</summary>
     public void Lead(Func<Work, HourlyCost?> price) => _price = price;
 
-    public void Note(V1Alpha1GpuBudget budget, BudgetDecision decision) => _decided[budget.Metadata.Uid] = new(decision.Spent, decision.Limit, decision.Currency, IsUsedUp(decision.State, decision.Spent, decision.Limit));
+    public void Note(V1Alpha1GpuBudget budget, BudgetDecision decision) =>
+        _decided[budget.Metadata.Uid] = new(
+            decision.Spent,
+            decision.Limit,
+            decision.Currency,
+            IsUsedUp(decision.State, decision.Spent, decision.Limit)
+        );
 
     public void Forget(V1Alpha1GpuBudget budget) => _decided.TryRemove(budget.Metadata.Uid, out _);
 
     /// <summary>Null while nothing is known of the budget.</summary>
     public BudgetFigures? FiguresOf(V1Alpha1GpuBudget budget) =>
         _decided.TryGetValue(budget.Metadata.Uid, out var figures) ? figures
-        : Amount.TryParse(budget.Status?.Spent, out var spent) && Amount.TryParse(budget.Status?.Limit, out var limit) ? new(spent, limit, budget.Status?.Currency ?? "", IsUsedUp(budget.Status?.State, spent, limit))
+        : Amount.TryParse(budget.Status?.Spent, out var spent) && Amount.TryParse(budget.Status?.Limit, out var limit)
+            ? new(spent, limit, budget.Status?.Currency ?? "", IsUsedUp(budget.Status?.State, spent, limit))
         : null;
 
-    private static bool IsUsedUp(string? state, Amount spent, Amount limit) => state is Reasons.Exhausted or Reasons.Overspent || spent >= limit;
+    private static bool IsUsedUp(string? state, Amount spent, Amount limit) =>
+        state is Reasons.Exhausted or Reasons.Overspent || spent >= limit;
 
     public HourlyCost? PriceOf(Work work) => _price?.Invoke(work);
 }

@@ -10,7 +10,13 @@ namespace Bursar.Operator.Admission;
 /// The leader's care for the MutatingWebhookConfiguration that the chart makes: API servers are told which roots to believe, and
 /// outside a cluster where the webhook is. What somebody else resets is written again; what is missing is left missing.
 /// </summary>
-public sealed partial class WebhookKeeper(KubeClient client, Func<string?> roots, Uri? url, TimeProvider time, ILogger<WebhookKeeper> logger)
+public sealed partial class WebhookKeeper(
+    KubeClient client,
+    Func<string?> roots,
+    Uri? url,
+    TimeProvider time,
+    ILogger<WebhookKeeper> logger
+)
 {
     public const string ConfigurationName = "bursar";
 
@@ -26,18 +32,32 @@ public sealed partial class WebhookKeeper(KubeClient client, Func<string?> roots
 
     /// <summary>Runs until cancelled, for as long as this operator leads.</summary>
     public Task RunAsync(CancellationToken cancellationToken) =>
-        PeriodicLoop.RunAsync(client, "the webhook's configuration", async token => await KeepAsync(token) ? LookEvery : RetryEvery, cancellationToken, time: time);
+        PeriodicLoop.RunAsync(
+            client,
+            "the webhook's configuration",
+            async token => await KeepAsync(token) ? LookEvery : RetryEvery,
+            cancellationToken,
+            time: time
+        );
 
     /// <summary>One look. False when it has to be tried again soon.</summary>
     private async Task<bool> KeepAsync(CancellationToken cancellationToken)
     {
-        if (roots() is not { } bundle) return false;
+        if (roots() is not { } bundle)
+            return false;
         try
         {
-            if (await client.GetOrNullAsync<V1MutatingWebhookConfiguration>(ConfigurationName, null, cancellationToken) is { } found && Changes(found, bundle) is { Count: > 0 } changes)
+            if (
+                await client.GetOrNullAsync<V1MutatingWebhookConfiguration>(ConfigurationName, null, cancellationToken) is { } found
+                && Changes(found, bundle) is { Count: > 0 } changes
+            )
             {
-                await client.PatchAsync<V1MutatingWebhookConfiguration>(ConfigurationName, null,
-                    KubePatch.Json([PatchOperation.Test("/metadata/resourceVersion", found.Metadata.ResourceVersion), .. changes]), cancellationToken);
+                await client.PatchAsync<V1MutatingWebhookConfiguration>(
+                    ConfigurationName,
+                    null,
+                    KubePatch.Json([PatchOperation.Test("/metadata/resourceVersion", found.Metadata.ResourceVersion), .. changes]),
+                    cancellationToken
+                );
                 LogTold(ConfigurationName);
             }
             _complaint = null;
@@ -51,7 +71,8 @@ public sealed partial class WebhookKeeper(KubeClient client, Func<string?> roots
         catch (Exception exception) when (exception is ApiException or HttpRequestException or TimeoutException)
         {
             // The same trouble at every look is told once.
-            if (_complaint != exception.Message && !client.IsUnreachable) LogFailed(exception.Message);
+            if (_complaint != exception.Message && !client.IsUnreachable)
+                LogFailed(exception.Message);
             _complaint = exception.Message;
             return false;
         }
@@ -65,15 +86,21 @@ public sealed partial class WebhookKeeper(KubeClient client, Func<string?> roots
         {
             var path = $"/webhooks/{i}/clientConfig";
             var now = configuration.Webhooks[i].ClientConfig;
-            if (now.CaBundle is null || !now.CaBundle.AsSpan().SequenceEqual(pem)) operations.Add(PatchOperation.Add(path + "/caBundle", Convert.ToBase64String(pem)));
-            if (url is null || now.Url == url.ToString()) continue;
-            if (now.Service is not null) operations.Add(PatchOperation.Remove(path + "/service"));
+            if (now.CaBundle is null || !now.CaBundle.AsSpan().SequenceEqual(pem))
+                operations.Add(PatchOperation.Add(path + "/caBundle", Convert.ToBase64String(pem)));
+            if (url is null || now.Url == url.ToString())
+                continue;
+            if (now.Service is not null)
+                operations.Add(PatchOperation.Remove(path + "/service"));
             operations.Add(PatchOperation.Add(path + "/url", url.ToString()));
         }
         return operations;
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Told the API servers which roots the webhook's certificate comes from: name={name}")]
+    [LoggerMessage(
+        Level = LogLevel.Information,
+        Message = "Told the API servers which roots the webhook's certificate comes from: name={name}"
+    )]
     private partial void LogTold(string name);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The webhook's configuration cannot be kept: {error}")]

@@ -12,10 +12,16 @@ namespace Bursar.Operator.Admission;
 
 /// <summary>
 /// Answers Kueue's question about a Workload that has quota and waits for Bursar's check: Ready as soon as every budget that
-/// selects it has admitted it. What does not fit is never rejected here and never told to try again: its budget parks it, which frees its quota.
+/// selects it has admitted it. What does not fit is never rejected here and never told to try again: its budget parks it, which frees its
+/// quota.
 /// </summary>
 public sealed partial class WorkloadAdmissionController(
-    KubeClient client, ClusterStores stores, AdmissionBoard board, TimeProvider time, ILogger<WorkloadAdmissionController> logger) : IEntityController<V1Workload>
+    KubeClient client,
+    ClusterStores stores,
+    AdmissionBoard board,
+    TimeProvider time,
+    ILogger<WorkloadAdmissionController> logger
+) : IEntityController<V1Workload>
 {
     /// <summary>How soon to look again for a job that is not in the cache yet.</summary>
     private static readonly TimeSpan Retry = TimeSpan.FromSeconds(1);
@@ -25,26 +31,38 @@ public sealed partial class WorkloadAdmissionController(
     public async Task<ReconciliationResult<V1Workload>> ReconcileAsync(V1Workload entity, CancellationToken cancellationToken)
     {
         var index = Asked(entity, stores);
-        if (index < 0) return ReconciliationResult<V1Workload>.Success(entity);
-        if (Answer(entity) is not { } answer) return ReconciliationResult<V1Workload>.Success(entity, Retry);
+        if (index < 0)
+            return ReconciliationResult<V1Workload>.Success(entity);
+        if (Answer(entity) is not { } answer)
+            return ReconciliationResult<V1Workload>.Success(entity, Retry);
         // Another decision asks again.
-        if (!answer.Admits) return ReconciliationResult<V1Workload>.Success(entity);
+        if (!answer.Admits)
+            return ReconciliationResult<V1Workload>.Success(entity);
 
         // Between a write and its echo the cache still shows the question.
-        if (_answered.TryGetValue(entity.Metadata.Uid, out var version) && version == entity.Metadata.ResourceVersion) return ReconciliationResult<V1Workload>.Success(entity);
+        if (_answered.TryGetValue(entity.Metadata.Uid, out var version) && version == entity.Metadata.ResourceVersion)
+            return ReconciliationResult<V1Workload>.Success(entity);
         var check = entity.Status.AdmissionChecks[index];
         var path = $"/status/admissionChecks/{index}";
         LogAdmitting(entity.Metadata.Namespace ?? "", entity.Metadata.Name, check.Name, answer.Sentence);
         try
         {
-            await client.PatchAsync<V1Workload>(entity.Metadata.Name, entity.Metadata.Namespace, KubePatch.Json(
-                PatchOperation.Test("/metadata/uid", entity.Metadata.Uid),
-                PatchOperation.Test($"{path}/name", check.Name),
-                PatchOperation.Test($"{path}/state", "Pending"),
-                PatchOperation.Replace($"{path}/state", "Ready"),
-                PatchOperation.Add($"{path}/message", answer.Sentence),
-                PatchOperation.Add($"{path}/lastTransitionTime", Rfc3339.Format(time.GetUtcNow()))) with
-            { Subresource = "status" }, cancellationToken);
+            await client.PatchAsync<V1Workload>(
+                entity.Metadata.Name,
+                entity.Metadata.Namespace,
+                KubePatch.Json(
+                    PatchOperation.Test("/metadata/uid", entity.Metadata.Uid),
+                    PatchOperation.Test($"{path}/name", check.Name),
+                    PatchOperation.Test($"{path}/state", "Pending"),
+                    PatchOperation.Replace($"{path}/state", "Ready"),
+                    PatchOperation.Add($"{path}/message", answer.Sentence),
+                    PatchOperation.Add($"{path}/lastTransitionTime", Rfc3339.Format(time.GetUtcNow()))
+                ) with
+                {
+                    Subresource = "status",
+                },
+                cancellationToken
+            );
         }
         catch (ApiException error) when (error.IsNotFound || error.IsInvalid)
         {
@@ -63,9 +81,20 @@ public sealed partial class WorkloadAdmissionController(
     /// <summary>Which of its checks waits for Bursar; -1 for none.</summary>
     public static int Asked(V1Workload workload, ClusterStores stores)
     {
-        if (stores.AdmissionChecks is not { } checks || workload.Spec.Active == false || !workload.Status.Has("QuotaReserved") || workload.Status.Has("Evicted") || workload.Status.Has("Finished")) return -1;
+        if (
+            stores.AdmissionChecks is not { } checks
+            || workload.Spec.Active == false
+            || !workload.Status.Has("QuotaReserved")
+            || workload.Status.Has("Evicted")
+            || workload.Status.Has("Finished")
+        )
+            return -1;
         for (var i = 0; i < workload.Status.AdmissionChecks.Count; i++)
-            if (workload.Status.AdmissionChecks[i] is { State: "Pending", Name: { } name } && checks.Store.Get(null, name)?.Spec.ControllerName == AdmissionAnswer.ControllerName) return i;
+            if (
+                workload.Status.AdmissionChecks[i] is { State: "Pending", Name: { } name }
+                && checks.Store.Get(null, name)?.Spec.ControllerName == AdmissionAnswer.ControllerName
+            )
+                return i;
         return -1;
     }
 
@@ -75,21 +104,29 @@ public sealed partial class WorkloadAdmissionController(
         var ns = workload.Metadata.Namespace ?? "";
         if (workload.Metadata.ControllerReference() is not { } owner || stores.Of(owner) is not { IsServed: true } cache)
             return new(true, "Bursar stops nothing of its kind: it is counted where a budget selects it.");
-        if (cache.Get(ns, owner.Name, owner.Uid) is not { } work) return null;
-        if (!work.HasGpus) return new(true, "It asks for no GPU.");
+        if (cache.Get(ns, owner.Name, owner.Uid) is not { } work)
+            return null;
+        if (!work.HasGpus)
+            return new(true, "It asks for no GPU.");
         var labels = work.Labels;
         AdmissionAnswer? word = null;
         foreach (var budget in stores.Budgets.Store.ByIndex(Indexes.Namespace, ns))
         {
             // A budget that cannot be read enforces nothing, here as elsewhere.
-            if (GpuBudgetReader.Read(budget, out _, out var selector, out _).Count > 0 || !selector.Matches(labels)) continue;
-            if (board.Of(budget.Metadata.Uid, owner.Uid) is not { } answer) return null;
-            if (!answer.Admits) return answer;
+            if (GpuBudgetReader.Read(budget, out _, out var selector, out _).Count > 0 || !selector.Matches(labels))
+                continue;
+            if (board.Of(budget.Metadata.Uid, owner.Uid) is not { } answer)
+                return null;
+            if (!answer.Admits)
+                return answer;
             word = word is null ? answer : word with { Sentence = $"{word.Sentence} {answer.Sentence}" };
         }
         return word ?? new(true, "No budget selects it.");
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Answering Kueue's admission check: namespace={namespace} name={name} check={check} answer={answer}")]
+    [LoggerMessage(
+        Level = LogLevel.Information,
+        Message = "Answering Kueue's admission check: namespace={namespace} name={name} check={check} answer={answer}"
+    )]
     private partial void LogAdmitting(string @namespace, string name, string check, string answer);
 }

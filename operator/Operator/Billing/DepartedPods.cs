@@ -25,20 +25,27 @@ public sealed class DepartedPods
         stores.Pods.AddHandler(new() { Deleted = pod => Note(pod, null), DeletedUnseen = pod => Note(pod, stores.Pods.Health.LastSync) });
     }
 
-    /// <summary>The last state of a pod that is gone, when this process saw it gone, and when it last saw it there: the same moment, unless the watch was broken.</summary>
+    /// <summary>
+    /// The last state of a pod that is gone, when this process saw it gone, and when it last saw it there: the same moment, unless the
+    /// watch was broken.
+    /// </summary>
     public (V1Pod Pod, DateTimeOffset At, DateTimeOffset LastSeenAt)? Find(string uid)
     {
-        lock (_gate) return _gone.TryGetValue(uid, out var found) ? found : null;
+        lock (_gate)
+            return _gone.TryGetValue(uid, out var found) ? found : null;
     }
 
     private void Note(V1Pod pod, DateTimeOffset? lastSeen)
     {
-        if (!_stores.Gpus.OfPod(pod).IsAny) return;
+        if (!_stores.Gpus.OfPod(pod).IsAny)
+            return;
         var now = _time.GetUtcNow();
         lock (_gate)
         {
-            while (_order.TryPeek(out var oldest) && now - _gone[oldest].At > Kept) _gone.Remove(_order.Dequeue());
-            if (_gone.TryAdd(pod.Metadata.Uid, (pod, now, lastSeen ?? now))) _order.Enqueue(pod.Metadata.Uid);
+            while (_order.TryPeek(out var oldest) && now - _gone[oldest].At > Kept)
+                _gone.Remove(_order.Dequeue());
+            if (_gone.TryAdd(pod.Metadata.Uid, (pod, now, lastSeen ?? now)))
+                _order.Enqueue(pod.Metadata.Uid);
         }
     }
 }

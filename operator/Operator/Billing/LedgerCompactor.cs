@@ -8,19 +8,37 @@ using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Billing;
 
-/// <summary>Makes sums of days that no budget's window reaches, and forgets sums that are old enough: each hour, since both go by the day.</summary>
-public sealed partial class LedgerCompactor(ClusterStores stores, GpuLedger ledger, KubeClient client, int detailDays, int sumDays, ILogger<LedgerCompactor> logger)
+/// <summary>
+/// Makes sums of days that no budget's window reaches, and forgets sums that are old enough: each hour, since both go by the day.
+/// </summary>
+public sealed partial class LedgerCompactor(
+    ClusterStores stores,
+    GpuLedger ledger,
+    KubeClient client,
+    int detailDays,
+    int sumDays,
+    ILogger<LedgerCompactor> logger
+)
 {
     private static readonly TimeSpan Pace = TimeSpan.FromHours(1);
 
     /// <remarks>Not at the start: the caches are there, but what ended while nobody led is still being told.</remarks>
-    public Task RunAsync(CancellationToken cancellationToken) => PeriodicLoop.RunAsync(client, "ledger compactor", _ =>
-    {
-        var now = client.TimeProvider.GetUtcNow();
-        if (Horizon(stores.Budgets.Store.List(), detailDays, now) is { } horizon && ledger.Compact(horizon, now)) LogCompacted(ledger.DetailSince!.Value);
-        if (ledger.ForgetSums(now.AddDays(-sumDays))) LogForgotten(ledger.SumsSince!.Value);
-        return Task.FromResult(Pace);
-    }, cancellationToken, Pace);
+    public Task RunAsync(CancellationToken cancellationToken) =>
+        PeriodicLoop.RunAsync(
+            client,
+            "ledger compactor",
+            _ =>
+            {
+                var now = client.TimeProvider.GetUtcNow();
+                if (Horizon(stores.Budgets.Store.List(), detailDays, now) is { } horizon && ledger.Compact(horizon, now))
+                    LogCompacted(ledger.DetailSince!.Value);
+                if (ledger.ForgetSums(now.AddDays(-sumDays)))
+                    LogForgotten(ledger.SumsSince!.Value);
+                return Task.FromResult(Pace);
+            },
+            cancellationToken,
+            Pace
+        );
 
     /// <summary>What lies before it is in no budget's window; null while a budget's cannot be read.</summary>
     public static DateTimeOffset? Horizon(IEnumerable<V1Alpha1GpuBudget> budgets, int detailDays, DateTimeOffset now)
@@ -28,9 +46,11 @@ public sealed partial class LedgerCompactor(ClusterStores stores, GpuLedger ledg
         var horizon = now.AddDays(-detailDays);
         foreach (var budget in budgets)
         {
-            if (GpuBudgetReader.Read(budget, out var terms, out _, out _).Count > 0 || terms is null) return null;
+            if (GpuBudgetReader.Read(budget, out var terms, out _, out _).Count > 0 || terms is null)
+                return null;
             var start = Window.At(terms.Window, now).Start;
-            if (start < horizon) horizon = start;
+            if (start < horizon)
+                horizon = start;
         }
         return horizon;
     }

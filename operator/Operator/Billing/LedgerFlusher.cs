@@ -13,13 +13,23 @@ public sealed partial class LedgerFlusher(GpuLedger ledger, LedgerStore store, K
 
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        await PeriodicLoop.RunAsync(client, "ledger flusher", Tick, token => store.FlushDueAsync(ledger, token), LogFailed, cancellationToken, LogWritten);
+        await PeriodicLoop.RunAsync(
+            client,
+            "ledger flusher",
+            Tick,
+            token => store.FlushDueAsync(ledger, token),
+            LogFailed,
+            cancellationToken,
+            LogWritten
+        );
         using var last = new CancellationTokenSource(StepDownTime, client.TimeProvider);
         try
         {
             await store.FlushAllAsync(ledger, last.Token);
         }
-        catch (Exception error) when (error is ApiException or HttpRequestException or TimeoutException or OperationCanceledException or LeadershipLostException)
+        catch (Exception error)
+            when (error is ApiException or HttpRequestException or TimeoutException or OperationCanceledException or LeadershipLostException
+            )
         {
             // The next leader computes the same sums from the API and the journals.
             LogFailed(error.Message);

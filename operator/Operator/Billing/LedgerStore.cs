@@ -16,7 +16,9 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
     /// <summary>A shard is written at most this often, unless a decision depends on it or it holds what the API no longer tells.</summary>
     public static readonly TimeSpan Pace = TimeSpan.FromMinutes(1);
 
-    /// <summary>What only agents measured (busy time, tokens, cursors) waits longer where it is much: their journals keep it meanwhile.</summary>
+    /// <summary>
+    /// What only agents measured (busy time, tokens, cursors) waits longer where it is much: their journals keep it meanwhile.
+    /// </summary>
     public static readonly TimeSpan LongestUsagePace = TimeSpan.FromMinutes(5);
 
     /// <summary>Writes a second that usage may take, of the ten that the operator has.</summary>
@@ -27,7 +29,9 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
 
     private volatile string? _fault;
 
-    /// <summary>Why the last write was refused; null once one has succeeded. An API server that does not answer is no fault of the ledger.</summary>
+    /// <summary>
+    /// Why the last write was refused; null once one has succeeded. An API server that does not answer is no fault of the ledger.
+    /// </summary>
     public string? Fault => _fault;
 
     private DateTimeOffset _usageWrittenAt = DateTimeOffset.MinValue;
@@ -38,7 +42,15 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
     public async Task<GpuLedger> LoadAsync(CancellationToken cancellationToken)
     {
         // Days that are sums are only ever written, and deleted when they are old.
-        var list = await client.ListAsync<V1Alpha1GpuLedger>(new() { Namespace = ns, Limit = 50, LabelSelector = GpuLedgerShards.WithoutDays }, cancellationToken);
+        var list = await client.ListAsync<V1Alpha1GpuLedger>(
+            new()
+            {
+                Namespace = ns,
+                Limit = 50,
+                LabelSelector = GpuLedgerShards.WithoutDays,
+            },
+            cancellationToken
+        );
         var shards = new List<LedgerShard>();
         var unreadable = new List<string>();
         _versions.Clear();
@@ -52,7 +64,9 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
             }
             // Without these, what was parked would be forgotten and what was spent would begin anew, and their names are needed.
             if (item.Spec?.Kind is null or LedgerShard.BaseKind or LedgerShard.BudgetKind or LedgerShard.ScaledKind)
-                throw new LedgerUnreadableException($"GpuLedger {item.Metadata.Name} cannot be read by this version of Bursar. Run the version that wrote it, or put back a copy.");
+                throw new LedgerUnreadableException(
+                    $"GpuLedger {item.Metadata.Name} cannot be read by this version of Bursar. Run the version that wrote it, or put back a copy."
+                );
             unreadable.Add(item.Metadata.Name);
             LogUnreadable(item.Metadata.Name);
         }
@@ -69,7 +83,8 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
     public async Task FlushBudgetAsync(GpuLedger ledger, string budgetUid, CancellationToken cancellationToken)
     {
         using var pass = await _writing.EnterAsync(cancellationToken);
-        foreach (var shard in ledger.DirtyBudgetShards(budgetUid)) await WriteAsync(ledger, shard, cancellationToken);
+        foreach (var shard in ledger.DirtyBudgetShards(budgetUid))
+            await WriteAsync(ledger, shard, cancellationToken);
     }
 
     /// <summary>
@@ -79,14 +94,16 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
     public async Task FlushArrivalsAsync(GpuLedger ledger, string ns, CancellationToken cancellationToken)
     {
         using var pass = await _writing.EnterAsync(cancellationToken);
-        foreach (var shard in ledger.ArrivalShards(ns)) await WriteAsync(ledger, shard, cancellationToken);
+        foreach (var shard in ledger.ArrivalShards(ns))
+            await WriteAsync(ledger, shard, cancellationToken);
     }
 
     /// <summary>What a scaler is about to change of somebody's object stands in the ledger before the act.</summary>
     public async Task FlushScaledAsync(GpuLedger ledger, string ns, CancellationToken cancellationToken)
     {
         using var pass = await _writing.EnterAsync(cancellationToken);
-        foreach (var shard in ledger.DirtyScaledShards(ns)) await WriteAsync(ledger, shard, cancellationToken);
+        foreach (var shard in ledger.DirtyScaledShards(ns))
+            await WriteAsync(ledger, shard, cancellationToken);
     }
 
     private async Task WriteAsync(GpuLedger ledger, bool all, CancellationToken cancellationToken)
@@ -95,23 +112,30 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
         // In the ledger's order, and no further than the first failure: a node's cursor must not be ahead of its pods.
         var behind = false;
         var complete = time.GetUtcNow();
-        var usagePace = TimeSpan.FromSeconds(Math.Clamp(_versions.Count / UsageWritesPerSecond, Pace.TotalSeconds, LongestUsagePace.TotalSeconds));
+        var usagePace = TimeSpan.FromSeconds(
+            Math.Clamp(_versions.Count / UsageWritesPerSecond, Pace.TotalSeconds, LongestUsagePace.TotalSeconds)
+        );
         var withUsage = all || time.GetUtcNow() - _usageWrittenAt >= usagePace;
-        if (withUsage) _usageWrittenAt = time.GetUtcNow();
+        if (withUsage)
+            _usageWrittenAt = time.GetUtcNow();
         foreach (var shard in ledger.DirtyShards(factsOnly: !withUsage))
         {
-            var due = all || shard.IsUrgent || !_versions.TryGetValue(shard.Name, out var known) || time.GetUtcNow() - known.WrittenAt >= Pace;
-            if (shard.Kind == LedgerShard.ClockKind) continue;
+            var due =
+                all || shard.IsUrgent || !_versions.TryGetValue(shard.Name, out var known) || time.GetUtcNow() - known.WrittenAt >= Pace;
+            if (shard.Kind == LedgerShard.ClockKind)
+                continue;
             if (!due || shard.Kind == LedgerShard.NodesKind && behind)
             {
                 behind |= shard.Kind == LedgerShard.PodsKind;
                 // The change may be as old as the last write.
-                if (_versions.TryGetValue(shard.Name, out var waits) && waits.WrittenAt < complete) complete = waits.WrittenAt;
+                if (_versions.TryGetValue(shard.Name, out var waits) && waits.WrittenAt < complete)
+                    complete = waits.WrittenAt;
                 continue;
             }
             await WriteAsync(ledger, shard, cancellationToken);
         }
-        if (complete > DateTimeOffset.MinValue && (all || ledger.AsOf is not { } asOf || complete - asOf >= ClockPace)) await WriteAsync(ledger, ledger.AdvanceClock(complete), cancellationToken);
+        if (complete > DateTimeOffset.MinValue && (all || ledger.AsOf is not { } asOf || complete - asOf >= ClockPace))
+            await WriteAsync(ledger, ledger.AdvanceClock(complete), cancellationToken);
     }
 
     private async Task WriteAsync(GpuLedger ledger, LedgerShard shard, CancellationToken cancellationToken)
@@ -119,14 +143,20 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
         if (shard.IsEmpty)
         {
             // Known until it is gone: a deletion that failed is tried again.
-            if (_versions.ContainsKey(shard.Name) || shard.Kind == LedgerShard.DayKind) await DeleteAsync(shard.Name, cancellationToken);
+            if (_versions.ContainsKey(shard.Name) || shard.Kind == LedgerShard.DayKind)
+                await DeleteAsync(shard.Name, cancellationToken);
             _versions.Remove(shard.Name);
             ledger.MarkWritten(shard.Name, shard.Revision);
             return;
         }
         var body = new V1Alpha1GpuLedger
         {
-            Metadata = new() { Name = shard.Name, Namespace = ns, Labels = new Dictionary<string, string> { [GpuLedgerShards.KindLabel] = shard.Kind } },
+            Metadata = new()
+            {
+                Name = shard.Name,
+                Namespace = ns,
+                Labels = new Dictionary<string, string> { [GpuLedgerShards.KindLabel] = shard.Kind },
+            },
             Spec = new()
             {
                 Kind = shard.Kind,
@@ -141,9 +171,15 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
             V1Alpha1GpuLedger written;
             if (_versions.TryGetValue(shard.Name, out var known))
             {
-                written = await client.PatchAsync<V1Alpha1GpuLedger>(shard.Name, ns, KubePatch.Json(
-                    PatchOperation.Test("/metadata/resourceVersion", known.Version),
-                    PatchOperation.Replace("/spec", JsonSerializer.SerializeToNode(body, ApiJson.GpuLedger)!["spec"]!.DeepClone())), cancellationToken);
+                written = await client.PatchAsync<V1Alpha1GpuLedger>(
+                    shard.Name,
+                    ns,
+                    KubePatch.Json(
+                        PatchOperation.Test("/metadata/resourceVersion", known.Version),
+                        PatchOperation.Replace("/spec", JsonSerializer.SerializeToNode(body, ApiJson.GpuLedger)!["spec"]!.DeepClone())
+                    ),
+                    cancellationToken
+                );
             }
             else
             {
@@ -156,7 +192,8 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
         catch (ApiException error) when (!error.IsConflict && !error.IsInvalid)
         {
             // Somebody deleted the object, or its namespace: the next try creates it.
-            if (error.IsNotFound) _versions.Remove(shard.Name);
+            if (error.IsNotFound)
+                _versions.Remove(shard.Name);
             _fault = error.Message;
             throw;
         }
@@ -167,18 +204,26 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
             if (current is null)
             {
                 // A creation that is refused, not one that somebody forestalled.
-                if (error.IsInvalid && !_versions.Remove(shard.Name)) _fault = error.Message;
+                if (error.IsInvalid && !_versions.Remove(shard.Name))
+                    _fault = error.Message;
                 _versions.Remove(shard.Name);
             }
             else if (GpuLedgerShards.Read(current) is { } stored && stored.Revision <= shard.Revision)
             {
                 // The object is as this operator knows it: the write itself was refused.
-                if (error.IsInvalid && _versions.TryGetValue(shard.Name, out var expected) && expected.Version == current.Metadata.ResourceVersion) _fault = error.Message;
+                if (
+                    error.IsInvalid
+                    && _versions.TryGetValue(shard.Name, out var expected)
+                    && expected.Version == current.Metadata.ResourceVersion
+                )
+                    _fault = error.Message;
                 _versions[shard.Name] = (current.Metadata.ResourceVersion, DateTimeOffset.MinValue);
             }
             else
             {
-                throw new LeadershipLostException($"GpuLedger {shard.Name} holds a later revision than this operator wrote: another one leads.");
+                throw new LeadershipLostException(
+                    $"GpuLedger {shard.Name} holds a later revision than this operator wrote: another one leads."
+                );
             }
             LogConflict(shard.Name);
             throw;

@@ -10,16 +10,20 @@ public sealed class NodeWatch(ClusterStores stores, NodeMeter meter, KubeClient 
 {
     private readonly WorkQueue<string> _queue = new(client.TimeProvider, client.ActivityTracker, name: "nodes");
 
-    public void Start() => stores.Nodes.AddHandler(new()
-    {
-        Added = node => _queue.Add(node.Metadata.Name),
-        // Heartbeats change the node every few minutes and say nothing new while it is well.
-        Updated = (before, node) =>
-        {
-            if (!Same(before, node)) _queue.Add(node.Metadata.Name);
-        },
-        Deleted = meter.ObserveGone,
-    });
+    public void Start() =>
+        stores.Nodes.AddHandler(
+            new()
+            {
+                Added = node => _queue.Add(node.Metadata.Name),
+                // Heartbeats change the node every few minutes and say nothing new while it is well.
+                Updated = (before, node) =>
+                {
+                    if (!Same(before, node))
+                        _queue.Add(node.Metadata.Name);
+                },
+                Deleted = meter.ObserveGone,
+            }
+        );
 
     /// <summary>What DRA drivers publish of a node changed.</summary>
     public void Look(string node) => _queue.Add(node);
@@ -29,11 +33,13 @@ public sealed class NodeWatch(ClusterStores stores, NodeMeter meter, KubeClient 
         while (true)
         {
             var (taken, name) = await _queue.TakeAsync(cancellationToken);
-            if (!taken) return;
+            if (!taken)
+                return;
             try
             {
                 using var carried = _queue.Carry(name);
-                if (stores.Nodes.Store.Get(null, name) is { } node) await meter.ObserveAsync(node, cancellationToken);
+                if (stores.Nodes.Store.Get(null, name) is { } node)
+                    await meter.ObserveAsync(node, cancellationToken);
                 _queue.Forget(name);
             }
             catch (Exception error) when (error is ApiException or HttpRequestException or TimeoutException)
@@ -50,7 +56,9 @@ public sealed class NodeWatch(ClusterStores stores, NodeMeter meter, KubeClient 
     public void Dispose() => _queue.Dispose();
 
     private static bool Same(V1Node before, V1Node after) =>
-        Same(before.Metadata.Labels, after.Metadata.Labels) && PriceList.RegisterOf(before) == PriceList.RegisterOf(after) && Same(before.Status.Capacity, after.Status.Capacity)
+        Same(before.Metadata.Labels, after.Metadata.Labels)
+        && PriceList.RegisterOf(before) == PriceList.RegisterOf(after)
+        && Same(before.Status.Capacity, after.Status.Capacity)
         && before.Status.Condition("Ready")?.Status == after.Status.Condition("Ready")?.Status;
 
     private static bool Same(IReadOnlyDictionary<string, string> before, IReadOnlyDictionary<string, string> after) =>

@@ -12,7 +12,13 @@ namespace Bursar.Operator.Billing;
 /// Books every pod that holds GPUs, from the API's own times. Level-triggered: it may be told of a pod any number of
 /// times, and after a restart of all of them again.
 /// </summary>
-public sealed class PodMeter(ClusterStores stores, GpuLedger ledger, ProgressBoard progress, TimeProvider time, DepartedPods? departed = null)
+public sealed class PodMeter(
+    ClusterStores stores,
+    GpuLedger ledger,
+    ProgressBoard progress,
+    TimeProvider time,
+    DepartedPods? departed = null
+)
 {
     /// <summary>Longer than the API takes to show a pod of which an agent has told.</summary>
     private static readonly TimeSpan LateWord = TimeSpan.FromMinutes(5);
@@ -27,14 +33,16 @@ public sealed class PodMeter(ClusterStores stores, GpuLedger ledger, ProgressBoa
 
     public void ObserveGone(V1Pod pod)
     {
-        lock (_gate) _ownerMissing.Remove(pod.Metadata.Uid);
+        lock (_gate)
+            _ownerMissing.Remove(pod.Metadata.Uid);
         Book(pod, gone: true);
     }
 
     /// <summary>The pod went while the API server could not be watched.</summary>
     public void ObserveGoneUnseen(V1Pod pod)
     {
-        lock (_gate) _ownerMissing.Remove(pod.Metadata.Uid);
+        lock (_gate)
+            _ownerMissing.Remove(pod.Metadata.Uid);
         Book(pod, gone: true, stores.Pods.Health.LastSync);
     }
 
@@ -45,16 +53,21 @@ public sealed class PodMeter(ClusterStores stores, GpuLedger ledger, ProgressBoa
         lock (_gate)
         {
             waiting = _ownerMissing.Values.Where(p => p.Metadata.Namespace == ns).ToArray();
-            foreach (var pod in waiting) _ownerMissing.Remove(pod.Metadata.Uid);
+            foreach (var pod in waiting)
+                _ownerMissing.Remove(pod.Metadata.Uid);
         }
-        foreach (var pod in waiting) Book(pod, gone: false);
+        foreach (var pod in waiting)
+            Book(pod, gone: false);
     }
 
     /// <summary>A claim was allocated, or came: the pods that use it hold what it has.</summary>
     public void ObserveClaim(V1ResourceClaim claim)
     {
         foreach (var pod in stores.Pods.Store.ByIndex(Indexes.Namespace, claim.Metadata.Namespace ?? ""))
-            if (pod.Spec.ResourceClaims.Any(one => (one.ClaimName ?? pod.Status.ClaimNameOf(one.Name)) == claim.Metadata.Name) || pod.Status.ExtendedResourceClaim?.ClaimName == claim.Metadata.Name)
+            if (
+                pod.Spec.ResourceClaims.Any(one => (one.ClaimName ?? pod.Status.ClaimNameOf(one.Name)) == claim.Metadata.Name)
+                || pod.Status.ExtendedResourceClaim?.ClaimName == claim.Metadata.Name
+            )
                 Book(pod, gone: false);
     }
 
@@ -62,7 +75,8 @@ public sealed class PodMeter(ClusterStores stores, GpuLedger ledger, ProgressBoa
     public void ObserveOn(string node)
     {
         foreach (var pod in stores.Pods.Store.List())
-            if (pod.Spec.NodeName == node) Book(pod, gone: false);
+            if (pod.Spec.NodeName == node)
+                Book(pod, gone: false);
     }
 
     /// <summary>
@@ -77,32 +91,49 @@ public sealed class PodMeter(ClusterStores stores, GpuLedger ledger, ProgressBoa
         var replaced = PodBounds.Replaced(vanished, stores);
         foreach (var open in vanished)
         {
-            var bounds = PodBounds.Of(open.Workload, open.Pod, open.Uid, open.Since, stores).Concat(replaced.TryGetValue(open.Uid, out var at) ? [at] : []);
-            ledger.Observe(new PodObservation
-            {
-                Uid = open.Uid,
-                Pod = open.Pod,
-                Workload = open.Workload,
-                Class = TopWorkload.ClassOf(open.Workload.Kind, V1ObjectMeta.Empty, null),
-                // The labels of the first observation stand.
-                Labels = StringMap.Empty,
-                Node = open.Node,
-                Gpus = open.Gpus,
-                ScheduledAt = open.Since,
-                IsGone = true,
-                ObservedAt = now,
-            }.EndedAt(departed?.Find(open.Uid) is { } seen ? EndOf(seen.Pod, open.Since, gone: true, seen.At, seen.LastSeenAt, () => bounds)
-                : PodEnd.Of(new() { ScheduledAt = open.Since, LastSeenAt = ledger.AsOf ?? open.LastProof, Bounds = [.. bounds], ObservedAt = now })));
+            var bounds = PodBounds
+                .Of(open.Workload, open.Pod, open.Uid, open.Since, stores)
+                .Concat(replaced.TryGetValue(open.Uid, out var at) ? [at] : []);
+            ledger.Observe(
+                new PodObservation
+                {
+                    Uid = open.Uid,
+                    Pod = open.Pod,
+                    Workload = open.Workload,
+                    Class = TopWorkload.ClassOf(open.Workload.Kind, V1ObjectMeta.Empty, null),
+                    // The labels of the first observation stand.
+                    Labels = StringMap.Empty,
+                    Node = open.Node,
+                    Gpus = open.Gpus,
+                    ScheduledAt = open.Since,
+                    IsGone = true,
+                    ObservedAt = now,
+                }.EndedAt(
+                    departed?.Find(open.Uid) is { } seen
+                        ? EndOf(seen.Pod, open.Since, gone: true, seen.At, seen.LastSeenAt, () => bounds)
+                        : PodEnd.Of(
+                            new()
+                            {
+                                ScheduledAt = open.Since,
+                                LastSeenAt = ledger.AsOf ?? open.LastProof,
+                                Bounds = [.. bounds],
+                                ObservedAt = now,
+                            }
+                        )
+                )
+            );
         }
     }
 
     /// <summary>What was allocated for a claim is settled, also on a node that tells no product.</summary>
     private static string ProductOf(NodeDevices? devices, V1Pod pod) =>
-        devices is { Product.Length: > 0 } ? devices.Product : pod.Spec.ResourceClaims.Count > 0 && devices is not null ? PriceClass.UnknownProduct : "";
+        devices is { Product.Length: > 0 } ? devices.Product
+        : pod.Spec.ResourceClaims.Count > 0 && devices is not null ? PriceClass.UnknownProduct
+        : "";
 
     /// <summary>
-    /// Books pods that came and went while no process watched: the node's agent alone told of them, by name, and their owner may be there yet.
-    /// The agent's journal goes on to tell when they began and ended.
+    /// Books pods that came and went while no process watched: the node's agent alone told of them, by name, and their owner may be there
+    /// yet. The agent's journal goes on to tell when they began and ended.
     /// </summary>
     public void ObserveJournalOf(string node)
     {
@@ -110,40 +141,58 @@ public sealed class PodMeter(ClusterStores stores, GpuLedger ledger, ProgressBoa
         foreach (var pod in ledger.JournalPods(node))
         {
             // A pod that began a moment ago is told by the API too.
-            if (now - pod.LastProof < LateWord || stores.Pods.Store.GetByUid(pod.Uid) is not null || PodBounds.OwnerByName(pod, stores) is not { } owner) continue;
+            if (
+                now - pod.LastProof < LateWord
+                || stores.Pods.Store.GetByUid(pod.Uid) is not null
+                || PodBounds.OwnerByName(pod, stores) is not { } owner
+            )
+                continue;
             var request = owner.PodSets.First(set => set.Request.IsAny).Request;
             var devices = stores.Nodes.Store.Get(null, node) is { } known ? stores.Gpus.DevicesOf(known) : null;
             var top = TopWorkload.Of(owner);
-            ledger.Observe(new()
-            {
-                Uid = pod.Uid,
-                Pod = pod.Pod,
-                Workload = top.Key,
-                Class = top.Class,
-                Labels = top.Labels,
-                Node = node,
-                Product = devices?.Product ?? "",
-                Gpus = request.Units,
-                Share = request.ShareOn(devices),
-                ScheduledAt = pod.Since,
-                GoneAt = now,
-                AliveAt = pod.Since,
-                IsGone = true,
-                ObservedAt = now,
-            });
+            ledger.Observe(
+                new()
+                {
+                    Uid = pod.Uid,
+                    Pod = pod.Pod,
+                    Workload = top.Key,
+                    Class = top.Class,
+                    Labels = top.Labels,
+                    Node = node,
+                    Product = devices?.Product ?? "",
+                    Gpus = request.Units,
+                    Share = request.ShareOn(devices),
+                    ScheduledAt = pod.Since,
+                    GoneAt = now,
+                    AliveAt = pod.Since,
+                    IsGone = true,
+                    ObservedAt = now,
+                }
+            );
             Changed?.Invoke(top.Key);
         }
     }
 
     /// <summary>The end of a pod by its last state; null while it runs.</summary>
-    private static PodEnd? EndOf(V1Pod pod, DateTimeOffset scheduled, bool gone, DateTimeOffset observed, DateTimeOffset? lastSeen, Func<IEnumerable<DateTimeOffset>> bounds)
+    private static PodEnd? EndOf(
+        V1Pod pod,
+        DateTimeOffset scheduled,
+        bool gone,
+        DateTimeOffset observed,
+        DateTimeOffset? lastSeen,
+        Func<IEnumerable<DateTimeOffset>> bounds
+    )
     {
         var over = PodTimes.IsOver(pod);
-        if (!over && !gone) return null;
+        if (!over && !gone)
+            return null;
         // It was seen to run until it went.
-        if (!over && !(lastSeen < observed)) return new(observed, observed, IsExact: false);
+        if (!over && !(lastSeen < observed))
+            return new(observed, observed, IsExact: false);
         var facts = PodTimes.EndFacts(pod, scheduled, observed);
-        return PodEnd.Of(facts) is { IsExact: true } exact ? exact : PodEnd.Of(facts with { LastSeenAt = over ? facts.LastSeenAt : lastSeen, Bounds = [.. bounds()] });
+        return PodEnd.Of(facts) is { IsExact: true } exact
+            ? exact
+            : PodEnd.Of(facts with { LastSeenAt = over ? facts.LastSeenAt : lastSeen, Bounds = [.. bounds()] });
     }
 
     /// <param name="pod">Its last state.</param>
@@ -153,37 +202,50 @@ public sealed class PodMeter(ClusterStores stores, GpuLedger ledger, ProgressBoa
     {
         var request = stores.Gpus.OfPod(pod);
         // Its GPU is billed to the pods that have parts of it; what nobody has of it is the node's, unallocated.
-        if (!request.IsAny || KaiSharing.IsReservation(pod) || PodTimes.ScheduledAt(pod) is not { } scheduled) return;
+        if (!request.IsAny || KaiSharing.IsReservation(pod) || PodTimes.ScheduledAt(pod) is not { } scheduled)
+            return;
         if (TopWorkload.Of(pod, stores) is not { } top)
         {
-            if (!gone) lock (_gate) _ownerMissing[pod.Metadata.Uid] = pod;
+            if (!gone)
+                lock (_gate)
+                    _ownerMissing[pod.Metadata.Uid] = pod;
             return;
         }
         var now = time.GetUtcNow();
-        var end = EndOf(pod, scheduled, gone, now, lastSeen, () => PodBounds.Of(top.Key, pod.Metadata.Name, pod.Metadata.Uid, scheduled, stores));
+        var end = EndOf(pod, scheduled, gone, now, lastSeen, () =>
+            PodBounds.Of(top.Key, pod.Metadata.Name, pod.Metadata.Uid, scheduled, stores)
+        );
         var devices = stores.Nodes.Store.Get(null, pod.Spec.NodeName!) is { } node ? stores.Gpus.DevicesOf(node) : null;
         var share = request.ShareOn(devices);
-        var changed = ledger.Observe(new PodObservation
-        {
-            Uid = pod.Metadata.Uid,
-            Pod = pod.Metadata.Name,
-            Workload = top.Key,
-            Class = top.Class,
-            Labels = top.Labels,
-            Node = pod.Spec.NodeName!,
-            // A unit of which nobody can say what part of a card it is is named with its resource: it has no price. What a claim asks for is
-            // not settled before it is allocated.
-            Product = request.IsPending ? "" : share.IsKnown ? ProductOf(devices, pod) : devices is { Product.Length: > 0 } ? $"{request.Name} of {devices.Product}" : request.Name,
-            Gpus = request.Units,
-            Share = share,
-            Claims = request.Claims ?? [],
-            ScheduledAt = scheduled,
-            // A pod that ends while it is being deleted was stopped.
-            Succeeded = PodTimes.IsOver(pod) && pod.Metadata.DeletionTimestamp is null ? pod.Status.Phase == "Succeeded" : null,
-            IsGone = gone,
-            ObservedAt = now,
-        }.EndedAt(end));
-        if (end is not null) progress.Forget(top.Key.Uid, pod.Metadata.Uid);
-        if (changed) Changed?.Invoke(top.Key);
+        var changed = ledger.Observe(
+            new PodObservation
+            {
+                Uid = pod.Metadata.Uid,
+                Pod = pod.Metadata.Name,
+                Workload = top.Key,
+                Class = top.Class,
+                Labels = top.Labels,
+                Node = pod.Spec.NodeName!,
+                // A unit of which nobody can say what part of a card it is is named with its resource: it has no price. What a claim asks
+                // for is not settled before it is allocated.
+                Product =
+                    request.IsPending ? ""
+                    : share.IsKnown ? ProductOf(devices, pod)
+                    : devices is { Product.Length: > 0 } ? $"{request.Name} of {devices.Product}"
+                    : request.Name,
+                Gpus = request.Units,
+                Share = share,
+                Claims = request.Claims ?? [],
+                ScheduledAt = scheduled,
+                // A pod that ends while it is being deleted was stopped.
+                Succeeded = PodTimes.IsOver(pod) && pod.Metadata.DeletionTimestamp is null ? pod.Status.Phase == "Succeeded" : null,
+                IsGone = gone,
+                ObservedAt = now,
+            }.EndedAt(end)
+        );
+        if (end is not null)
+            progress.Forget(top.Key.Uid, pod.Metadata.Uid);
+        if (changed)
+            Changed?.Invoke(top.Key);
     }
 }

@@ -14,7 +14,14 @@ using Bursar.Operator.Cluster;
 namespace Bursar.Operator.Billing;
 
 /// <summary>Keeps the prices in force up to date, and says on each book whether it can be read and what of it is trusted.</summary>
-public sealed class PriceBookController(KubeClient client, ClusterStores stores, GpuLedger ledger, PriceList prices, EventRecorder recorder, TimeProvider time) : IEntityController<V1Alpha1GpuPriceBook>
+public sealed class PriceBookController(
+    KubeClient client,
+    ClusterStores stores,
+    GpuLedger ledger,
+    PriceList prices,
+    EventRecorder recorder,
+    TimeProvider time
+) : IEntityController<V1Alpha1GpuPriceBook>
 {
     private static readonly TimeSpan LongestWait = TimeSpan.FromDays(1);
 
@@ -25,36 +32,80 @@ public sealed class PriceBookController(KubeClient client, ClusterStores stores,
     public static bool Concerns(V1Alpha1GpuPriceBook before, V1Alpha1GpuPriceBook now) =>
         before.Metadata.Generation != now.Metadata.Generation || Accepted(before) != Accepted(now);
 
-    public async Task<ReconciliationResult<V1Alpha1GpuPriceBook>> ReconcileAsync(V1Alpha1GpuPriceBook entity, CancellationToken cancellationToken)
+    public async Task<ReconciliationResult<V1Alpha1GpuPriceBook>> ReconcileAsync(
+        V1Alpha1GpuPriceBook entity,
+        CancellationToken cancellationToken
+    )
     {
         prices.Refresh();
         Changed?.Invoke();
         var errors = GpuPriceBookReader.Read(entity, out _);
         var inForce = prices.BookName == entity.Metadata.Name;
         var now = time.GetUtcNow();
-        var conditions = Conditions.Set(entity.Status?.Conditions ?? [], new()
-        {
-            Type = "Ready",
-            Status = errors.Count == 0 ? "True" : "False",
-            Reason = errors.Count > 0 ? Reasons.InvalidSpec : inForce ? "Default" : "NotDefault",
-            Message = errors.Count > 0 ? string.Join("; ", errors.Take(5).Select(e => $"{e.Path}: {e.Message}"))
-                : inForce ? "This book prices the cluster." : "Another book prices the cluster.",
-            ObservedGeneration = entity.Metadata.Generation,
-        }, now);
-        if (errors.Count > 0) PublishInvalid(entity, Conditions.Find(conditions, "Ready")!.Message ?? "");
+        var conditions = Conditions.Set(
+            entity.Status?.Conditions ?? [],
+            new()
+            {
+                Type = "Ready",
+                Status = errors.Count == 0 ? "True" : "False",
+                Reason =
+                    errors.Count > 0 ? Reasons.InvalidSpec
+                    : inForce ? "Default"
+                    : "NotDefault",
+                Message =
+                    errors.Count > 0 ? string.Join("; ", errors.Take(5).Select(e => $"{e.Path}: {e.Message}"))
+                    : inForce ? "This book prices the cluster."
+                    : "Another book prices the cluster.",
+                ObservedGeneration = entity.Metadata.Generation,
+            },
+            now
+        );
+        if (errors.Count > 0)
+            PublishInvalid(entity, Conditions.Find(conditions, "Ready")!.Message ?? "");
         conditions = inForce ? Conditions.Set(conditions, Trust(entity), now) : Conditions.Remove(conditions, Reasons.PricesTrusted);
-        if (Conditions.Find(conditions, Reasons.PricesTrusted) is { } trust && Conditions.Find(entity.Status?.Conditions ?? [], Reasons.PricesTrusted) is var former
-            && (former is null ? trust.Status == "False" : former.Status != trust.Status || former.Reason != trust.Reason || former.Message != trust.Message))
+        if (
+            Conditions.Find(conditions, Reasons.PricesTrusted) is { } trust
+            && Conditions.Find(entity.Status?.Conditions ?? [], Reasons.PricesTrusted) is var former
+            && (
+                former is null
+                    ? trust.Status == "False"
+                    : former.Status != trust.Status || former.Reason != trust.Reason || former.Message != trust.Message
+            )
+        )
             Publish(entity, trust);
-        if (inForce && prices.UnknownResources is { Count: > 0 } unknown) Publish(entity, unknown);
-        var result = prices.NextDate is { } date && inForce
-            ? ReconciliationResult<V1Alpha1GpuPriceBook>.Success(entity, date - now < LongestWait ? date - now + TimeSpan.FromMilliseconds(1) : LongestWait)
-            : ReconciliationResult<V1Alpha1GpuPriceBook>.Success(entity);
-        if (entity.Status is { } written && written.ObservedGeneration == entity.Metadata.Generation && (written.Conditions ?? []).SequenceEqual(conditions)) return result;
-        var status = System.Text.Json.JsonSerializer.SerializeToNode(new V1Alpha1GpuPriceBook { Status = new() { ObservedGeneration = entity.Metadata.Generation, Conditions = conditions } }, ApiJson.GpuPriceBook)!["status"]!;
+        if (inForce && prices.UnknownResources is { Count: > 0 } unknown)
+            Publish(entity, unknown);
+        var result =
+            prices.NextDate is { } date && inForce
+                ? ReconciliationResult<V1Alpha1GpuPriceBook>.Success(
+                    entity,
+                    date - now < LongestWait ? date - now + TimeSpan.FromMilliseconds(1) : LongestWait
+                )
+                : ReconciliationResult<V1Alpha1GpuPriceBook>.Success(entity);
+        if (
+            entity.Status is { } written
+            && written.ObservedGeneration == entity.Metadata.Generation
+            && (written.Conditions ?? []).SequenceEqual(conditions)
+        )
+            return result;
+        var status = System.Text.Json.JsonSerializer.SerializeToNode(
+            new V1Alpha1GpuPriceBook
+            {
+                Status = new() { ObservedGeneration = entity.Metadata.Generation, Conditions = conditions },
+            },
+            ApiJson.GpuPriceBook
+        )!["status"]!;
         try
         {
-            await client.PatchAsync<V1Alpha1GpuPriceBook>(entity.Metadata.Name, null, KubePatch.Merge(new JsonObject { ["status"] = status.DeepClone() }) with { Subresource = "status" }, cancellationToken);
+            await client.PatchAsync<V1Alpha1GpuPriceBook>(
+                entity.Metadata.Name,
+                null,
+                KubePatch.Merge(new JsonObject { ["status"] = status.DeepClone() }) with
+                {
+                    Subresource = "status",
+                },
+                cancellationToken
+            );
         }
         catch (ApiException error) when (error.IsNotFound)
         {
@@ -78,7 +129,8 @@ public sealed class PriceBookController(KubeClient client, ClusterStores stores,
     /// <param name="everPriced">What the ledger said before the prices were first read.</param>
     public async Task EnsureDefaultAsync(bool everPriced, CancellationToken cancellationToken)
     {
-        if (everPriced || stores.PriceBooks.Store.List().Any(b => b.Spec?.Default == true)) return;
+        if (everPriced || stores.PriceBooks.Store.List().Any(b => b.Spec?.Default == true))
+            return;
         try
         {
             await client.CreateAsync(GpuPriceBookReader.ToObject(DefaultPriceBook.Book), cancellationToken);
@@ -91,16 +143,40 @@ public sealed class PriceBookController(KubeClient client, ClusterStores stores,
 
     private V1Condition Trust(V1Alpha1GpuPriceBook book)
     {
-        var accept = string.Create(CultureInfo.InvariantCulture, $" To take the book over as it is, annotate it with {BursarAnnotations.AcceptGeneration}: \"{book.Metadata.Generation}\".");
+        var accept = string.Create(
+            CultureInfo.InvariantCulture,
+            $" To take the book over as it is, annotate it with {BursarAnnotations.AcceptGeneration}: \"{book.Metadata.Generation}\"."
+        );
         // No acceptance makes a rate of nothing.
-        if (GpuPriceBookReader.Read(book, out _).Count > 0 || prices.Problem is null && prices.Untrusted.Values.All(one => one.Why is PriceDecider.NoRate or PriceDecider.NoPower)) accept = "";
-        var byReason = prices.Untrusted.Values.Distinct().GroupBy(one => one.Why, one => one.Class, StringComparer.Ordinal).OrderBy(group => group.Key, StringComparer.Ordinal).ToArray();
-        var (reason, message) = prices.Problem is { } problem ? (Reasons.PricesUntrusted, $"The last trusted prices go on: {problem}.{accept}")
-            : byReason.Length == 0 && prices.ChargedAsOnDemand.Count > 0 ? (Reasons.ChargedAsOnDemand, PriceTrust.AsOnDemand([.. prices.ChargedAsOnDemand.Values.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)]))
+        if (
+            GpuPriceBookReader.Read(book, out _).Count > 0
+            || prices.Problem is null && prices.Untrusted.Values.All(one => one.Why is PriceDecider.NoRate or PriceDecider.NoPower)
+        )
+            accept = "";
+        var byReason = prices
+            .Untrusted.Values.Distinct()
+            .GroupBy(one => one.Why, one => one.Class, StringComparer.Ordinal)
+            .OrderBy(group => group.Key, StringComparer.Ordinal)
+            .ToArray();
+        var (reason, message) =
+            prices.Problem is { } problem ? (Reasons.PricesUntrusted, $"The last trusted prices go on: {problem}.{accept}")
+            : byReason.Length == 0 && prices.ChargedAsOnDemand.Count > 0
+                ? (
+                    Reasons.ChargedAsOnDemand,
+                    PriceTrust.AsOnDemand([
+                        .. prices.ChargedAsOnDemand.Values.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal),
+                    ])
+                )
             : byReason.Length == 0 ? (Reasons.Priced, "Every node is charged at this book's rates.")
-            : byReason.All(group => prices.Untrusted.Values.Where(one => one.Why == group.Key).All(one => ledger.CurrentRate(one.Class) is null) && group.Key == PriceDecider.NoRate)
+            : byReason.All(group =>
+                prices.Untrusted.Values.Where(one => one.Why == group.Key).All(one => ledger.CurrentRate(one.Class) is null)
+                && group.Key == PriceDecider.NoRate
+            )
                 ? (Reasons.Unpriced, $"No rate matches {Classes(byReason[0])}: that work is not counted.")
-            : (Reasons.PricesUntrusted, $"The last trusted prices go on, where there are any. {string.Join("; ", byReason.Take(5).Select(group => $"{Classes(group)}: {group.Key}"))}.{accept}");
+            : (
+                Reasons.PricesUntrusted,
+                $"The last trusted prices go on, where there are any. {string.Join("; ", byReason.Take(5).Select(group => $"{Classes(group)}: {group.Key}"))}.{accept}"
+            );
         return new()
         {
             Type = Reasons.PricesTrusted,
@@ -114,38 +190,50 @@ public sealed class PriceBookController(KubeClient client, ClusterStores stores,
     private static string Classes(IEnumerable<string> classes)
     {
         var all = classes.Order(StringComparer.Ordinal).ToArray();
-        return string.Join(", ", all.Take(3)) + (all.Length > 3 ? string.Create(CultureInfo.InvariantCulture, $" and {all.Length - 3} more") : "");
+        return string.Join(", ", all.Take(3))
+            + (all.Length > 3 ? string.Create(CultureInfo.InvariantCulture, $" and {all.Length - 3} more") : "");
     }
 
-    private void Publish(V1Alpha1GpuPriceBook book, V1Condition trust) => recorder.Publish(new()
-    {
-        Regarding = V1ObjectReference.To(book),
-        Type = trust.Status == "True" ? KubeEvent.Normal : KubeEvent.Warning,
-        Reason = trust.Status == "True" ? Reasons.PricesTrusted : trust.Reason ?? Reasons.PricesUntrusted,
-        Action = "Price",
-        Note = trust.Message ?? "",
-        Key = string.Create(CultureInfo.InvariantCulture, $"{book.Metadata.Generation}/{trust.Message}"),
-    });
+    private void Publish(V1Alpha1GpuPriceBook book, V1Condition trust) =>
+        recorder.Publish(
+            new()
+            {
+                Regarding = V1ObjectReference.To(book),
+                Type = trust.Status == "True" ? KubeEvent.Normal : KubeEvent.Warning,
+                Reason = trust.Status == "True" ? Reasons.PricesTrusted : trust.Reason ?? Reasons.PricesUntrusted,
+                Action = "Price",
+                Note = trust.Message ?? "",
+                Key = string.Create(CultureInfo.InvariantCulture, $"{book.Metadata.Generation}/{trust.Message}"),
+            }
+        );
 
-    private void PublishInvalid(V1Alpha1GpuPriceBook book, string message) => recorder.Publish(new()
-    {
-        Regarding = V1ObjectReference.To(book),
-        Type = KubeEvent.Warning,
-        Reason = Reasons.InvalidSpec,
-        Action = "Validate",
-        Note = message,
-        Key = book.Metadata.Generation.ToString(CultureInfo.InvariantCulture),
-    });
+    private void PublishInvalid(V1Alpha1GpuPriceBook book, string message) =>
+        recorder.Publish(
+            new()
+            {
+                Regarding = V1ObjectReference.To(book),
+                Type = KubeEvent.Warning,
+                Reason = Reasons.InvalidSpec,
+                Action = "Validate",
+                Note = message,
+                Key = book.Metadata.Generation.ToString(CultureInfo.InvariantCulture),
+            }
+        );
 
-    private void Publish(V1Alpha1GpuPriceBook book, IReadOnlyCollection<string> unknown) => recorder.Publish(new()
-    {
-        Regarding = V1ObjectReference.To(book),
-        Type = KubeEvent.Warning,
-        Reason = Reasons.UnknownGpuResource,
-        Action = "Price",
-        Note = $"Nodes have {string.Join(", ", unknown.Take(5))}, which Bursar does not know to be GPUs: they are in no bill, and pods that hold them are unpriced. Add them to the chart's gpuResources, or exclude them there with ! in front.",
-        Key = $"unknown/{string.Join(",", unknown)}",
-    });
+    private void Publish(V1Alpha1GpuPriceBook book, IReadOnlyCollection<string> unknown) =>
+        recorder.Publish(
+            new()
+            {
+                Regarding = V1ObjectReference.To(book),
+                Type = KubeEvent.Warning,
+                Reason = Reasons.UnknownGpuResource,
+                Action = "Price",
+                Note =
+                    $"Nodes have {string.Join(", ", unknown.Take(5))}, which Bursar does not know to be GPUs: they are in no bill, and pods that hold them are unpriced. Add them to the chart's gpuResources, or exclude them there with ! in front.",
+                Key = $"unknown/{string.Join(",", unknown)}",
+            }
+        );
 
-    private static string? Accepted(V1Alpha1GpuPriceBook book) => book.Metadata.Annotations.TryGetValue(BursarAnnotations.AcceptGeneration, out var value) ? value : null;
+    private static string? Accepted(V1Alpha1GpuPriceBook book) =>
+        book.Metadata.Annotations.TryGetValue(BursarAnnotations.AcceptGeneration, out var value) ? value : null;
 }

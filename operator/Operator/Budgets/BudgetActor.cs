@@ -17,7 +17,18 @@ namespace Bursar.Operator.Budgets;
 /// happen before it happens, and lets go of it only after it was undone.
 /// </summary>
 public sealed partial class BudgetActor(
-    ClusterStores stores, GpuLedger ledger, LedgerStore store, WorkloadActor workloads, MakerKeeper makers, EchoGuard echoes, BudgetEvents events, ClusterBrake brake, ControlSwitch control, CheckpointBoard checkpoints, ILogger<BudgetActor> logger)
+    ClusterStores stores,
+    GpuLedger ledger,
+    LedgerStore store,
+    WorkloadActor workloads,
+    MakerKeeper makers,
+    EchoGuard echoes,
+    BudgetEvents events,
+    ClusterBrake brake,
+    ControlSwitch control,
+    CheckpointBoard checkpoints,
+    ILogger<BudgetActor> logger
+)
 {
     /// <summary>Before the action of a decision that Observe mode did not carry out.</summary>
     public const string Would = "Would";
@@ -33,12 +44,14 @@ public sealed partial class BudgetActor(
 
     public async Task ActAsync(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision, CancellationToken cancellationToken)
     {
-        if (decision.Actions.Count == 0) return;
+        if (decision.Actions.Count == 0)
+            return;
         var inputs = DecisionInputs.Write(snapshot);
         // All that is to be parked stands in the ledger before the first of it is: one write, however much it is.
         var parkings = new Dictionary<string, Parking>(StringComparer.Ordinal);
         foreach (var action in decision.Actions.Where(a => a.Kind == ActionKind.Park))
-            if (await PrepareAsync(budget, decision, action, inputs, cancellationToken) is { } parking) parkings[action.Workload.Uid] = parking;
+            if (await PrepareAsync(budget, decision, action, inputs, cancellationToken) is { } parking)
+                parkings[action.Workload.Uid] = parking;
         if (parkings.Count > 0)
         {
             await store.FlushArrivalsAsync(ledger, budget.Namespace, cancellationToken);
@@ -51,10 +64,13 @@ public sealed partial class BudgetActor(
             {
                 if (action.Kind == ActionKind.Park)
                 {
-                    if (parkings.TryGetValue(action.Workload.Uid, out var parking)) await ParkAsync(budget, decision, action, parking, cancellationToken);
+                    if (parkings.TryGetValue(action.Workload.Uid, out var parking))
+                        await ParkAsync(budget, decision, action, parking, cancellationToken);
                 }
-                else if (action.Kind == ActionKind.Resume) await ResumeAsync(budget, decision, action, inputs, cancellationToken);
-                else await AskAsync(budget, snapshot, decision, action, inputs, cancellationToken);
+                else if (action.Kind == ActionKind.Resume)
+                    await ResumeAsync(budget, decision, action, inputs, cancellationToken);
+                else
+                    await AskAsync(budget, snapshot, decision, action, inputs, cancellationToken);
             }
             catch (ApiException error)
             {
@@ -62,15 +78,21 @@ public sealed partial class BudgetActor(
                 failed ??= error;
             }
         }
-        if (failed is not null) throw failed;
+        if (failed is not null)
+            throw failed;
     }
 
-    /// <summary>Notes what Observe mode would have done: nothing is written but the ledger's own record, which status and <c>bursar explain</c> show.</summary>
+    /// <summary>
+    /// Notes what Observe mode would have done: nothing is written but the ledger's own record, which status and <c>bursar explain</c>
+    /// show.
+    /// </summary>
     public void NoteObserved(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision)
     {
-        if (decision.Observed.Count == 0) return;
+        if (decision.Observed.Count == 0)
+            return;
         var inputs = DecisionInputs.Write(snapshot);
-        foreach (var action in decision.Observed) Note(budget, decision, action, Would + action.Kind, inputs);
+        foreach (var action in decision.Observed)
+            Note(budget, decision, action, Would + action.Kind, inputs);
     }
 
     /// <summary>
@@ -81,21 +103,27 @@ public sealed partial class BudgetActor(
     {
         foreach (var record in ledger.ParkedBy(budget.Uid))
         {
-            if (ParkedCause.Read(record) is not { Confirmed: false } cause) continue;
-            if (snapshot.Workloads.FirstOrDefault(w => w.Key.Uid == record.Uid) is not { State: WorkloadState.Parked } work) continue;
+            if (ParkedCause.Read(record) is not { Confirmed: false } cause)
+                continue;
+            if (snapshot.Workloads.FirstOrDefault(w => w.Key.Uid == record.Uid) is not { State: WorkloadState.Parked } work)
+                continue;
             cause = cause with { Confirmed = true };
             Replace(record with { Cause = ParkedCause.Write(cause) });
             var decided = ledger.Decisions(budget.Uid).LastOrDefault(d => d.Action == "Park" && d.Object == $"{record.Kind}/{record.Name}");
-            events.Acted(budget.Object, new()
-            {
-                Kind = ActionKind.Park,
-                Workload = work.Key,
-                Class = work.Class,
-                Reason = decided?.Reason ?? record.Reason,
-                Sentence = decided?.Text ?? record.Reason,
-                CostToFinish = record.CostToFinish,
-                Parked = cause,
-            }, decision.WindowKey);
+            events.Acted(
+                budget.Object,
+                new()
+                {
+                    Kind = ActionKind.Park,
+                    Workload = work.Key,
+                    Class = work.Class,
+                    Reason = decided?.Reason ?? record.Reason,
+                    Sentence = decided?.Text ?? record.Reason,
+                    CostToFinish = record.CostToFinish,
+                    Parked = cause,
+                },
+                decision.WindowKey
+            );
         }
     }
 
@@ -106,14 +134,21 @@ public sealed partial class BudgetActor(
     public async Task ForgetOutlivedAsync(ReadBudget budget, BudgetSnapshot snapshot, bool mayWrite, CancellationToken cancellationToken)
     {
         foreach (var record in ledger.ParkedBy(budget.Uid))
-            if (snapshot.Workloads.FirstOrDefault(w => w.Key.Uid == record.Uid) is { Parked: null, State: WorkloadState.Running or WorkloadState.Pending })
+            if (
+                snapshot.Workloads.FirstOrDefault(w => w.Key.Uid == record.Uid) is
+                { Parked: null, State: WorkloadState.Running or WorkloadState.Pending }
+            )
                 await ForgetAsync(budget, record, mayWrite, cancellationToken);
     }
 
-    /// <summary>Takes out the record of what is not parked any more. Where what makes it is held too that is given back first; until it is, the record stays.</summary>
+    /// <summary>
+    /// Takes out the record of what is not parked any more. Where what makes it is held too that is given back first; until it is, the
+    /// record stays.
+    /// </summary>
     public async Task ForgetAsync(ReadBudget budget, ParkedRecord record, bool mayWrite, CancellationToken cancellationToken)
     {
-        if (record.Maker is not null && !(mayWrite && await makers.FreeAsync(record, budget.Object, cancellationToken))) return;
+        if (record.Maker is not null && !(mayWrite && await makers.FreeAsync(record, budget.Object, cancellationToken)))
+            return;
         ledger.Unpark(budget.Uid, record.Uid, record.Field);
     }
 
@@ -129,7 +164,12 @@ public sealed partial class BudgetActor(
         using var turn = await _turns.TakeAsync(record.Uid, cancellationToken);
         LogReleasing(record.Namespace, record.Name, record.Kind, record.Budget);
         var budget = stores.Budgets.Store.GetByUid(record.BudgetUid);
-        var others = ledger.HeldByOthers(record.Namespace, record.BudgetUid)[record.Uid].Where(other => other.Field == record.Field).Select(other => $"budget {other.Budget}").Distinct(StringComparer.Ordinal).ToArray();
+        var others = ledger
+            .HeldByOthers(record.Namespace, record.BudgetUid)[record.Uid]
+            .Where(other => other.Field == record.Field)
+            .Select(other => $"budget {other.Budget}")
+            .Distinct(StringComparer.Ordinal)
+            .ToArray();
         if (ledger.LeaveToOthers(record.BudgetUid, record.Uid, record.Field))
         {
             await store.FlushBudgetAsync(ledger, record.BudgetUid, cancellationToken);
@@ -138,15 +178,23 @@ public sealed partial class BudgetActor(
         }
         var outcome = await workloads.RestoreAsync(record, cancellationToken);
         echoes.Expect(record, parked: false);
-        if (!await makers.FreeAsync(record, budget, cancellationToken)) return false;
+        if (!await makers.FreeAsync(record, budget, cancellationToken))
+            return false;
         ledger.Unpark(record.BudgetUid, record.Uid, record.Field);
         await store.FlushBudgetAsync(ledger, record.BudgetUid, cancellationToken);
-        if (outcome is WriteResult.Done) events.GivenBack(record, budget, Sentences.GivenBack(why, null), isHeld: false);
+        if (outcome is WriteResult.Done)
+            events.GivenBack(record, budget, Sentences.GivenBack(why, null), isHeld: false);
         return outcome is WriteResult.Done;
     }
 
     /// <summary>Notes in memory what is to be parked; null where there is nothing to write to.</summary>
-    private async Task<Parking?> PrepareAsync(ReadBudget budget, BudgetDecision decision, BudgetAction action, string inputs, CancellationToken cancellationToken)
+    private async Task<Parking?> PrepareAsync(
+        ReadBudget budget,
+        BudgetDecision decision,
+        BudgetAction action,
+        string inputs,
+        CancellationToken cancellationToken
+    )
     {
         var snapshot = action.Parked!;
         if (action.Reason == Reasons.ParkedAgain)
@@ -155,19 +203,39 @@ public sealed partial class BudgetActor(
             var by = undone is null ? null : await workloads.LastWriterAsync(undone, cancellationToken);
             snapshot = snapshot with { Undone = [.. snapshot.Undone, decision.At], UndoneBy = by ?? snapshot.UndoneBy };
         }
-        var record = WorkloadActor.RecordOf(action.Workload, stores, action, budget.Name, budget.Uid, ParkedCause.Write(snapshot with { Confirmed = false }));
-        if (record is null) return null;
-        bool IsOfTheSame(ParkedRecord other) => other.Uid == record.Uid && other.Field == record.Field && other.Target?.Uid == record.Target?.Uid;
+        var record = WorkloadActor.RecordOf(
+            action.Workload,
+            stores,
+            action,
+            budget.Name,
+            budget.Uid,
+            ParkedCause.Write(snapshot with { Confirmed = false })
+        );
+        if (record is null)
+            return null;
+        bool IsOfTheSame(ParkedRecord other) =>
+            other.Uid == record.Uid && other.Field == record.Field && other.Target?.Uid == record.Target?.Uid;
         var earlier = ledger.ParkedBy(budget.Uid).FirstOrDefault(IsOfTheSame);
         var inherited = earlier ?? ledger.HeldByOthers(record.Namespace, budget.Uid)[record.Uid].FirstOrDefault(IsOfTheSame);
         // Decided of work that another budget held, and that one gave it back meanwhile: the next evaluation sees what it is now.
-        if (action.IsHeldByOther && inherited is null) return null;
+        if (action.IsHeldByOther && inherited is null)
+            return null;
         var present = record.Original;
         // What stood there before the first parking is what must come back, and what it said then is what selects it.
-        if (inherited is not null) record = record with { Original = inherited.Original, Replicas = inherited.Replicas ?? record.Replicas };
+        if (inherited is not null)
+            record = record with { Original = inherited.Original, Replicas = inherited.Replicas ?? record.Replicas };
         record = earlier is not null
-            ? record with { Labels = earlier.Labels, Class = earlier.Class ?? record.Class }
-            : record with { Labels = budget.Asked(stores.Of(action.Workload.Kind)?.Get(action.Workload.Namespace, action.Workload.Name)?.Labels ?? StringMap.Empty) };
+            ? record with
+            {
+                Labels = earlier.Labels,
+                Class = earlier.Class ?? record.Class,
+            }
+            : record with
+            {
+                Labels = budget.Asked(
+                    stores.Of(action.Workload.Kind)?.Get(action.Workload.Namespace, action.Workload.Name)?.Labels ?? StringMap.Empty
+                ),
+            };
 
         record = await makers.FindAsync(record, inherited, cancellationToken);
         Replace(record);
@@ -175,15 +243,23 @@ public sealed partial class BudgetActor(
         return new(record, present, earlier, snapshot);
     }
 
-    private async Task ParkAsync(ReadBudget budget, BudgetDecision decision, BudgetAction action, Parking parking, CancellationToken cancellationToken)
+    private async Task ParkAsync(
+        ReadBudget budget,
+        BudgetDecision decision,
+        BudgetAction action,
+        Parking parking,
+        CancellationToken cancellationToken
+    )
     {
         var (record, present, earlier, snapshot) = parking;
         using var turn = await _turns.TakeAsync(record.Uid, cancellationToken);
         if (control.ObserveOnly)
         {
             // Enforcement was switched off since this was decided: bursar release may be giving back what is suspended.
-            if (earlier is not null) Replace(earlier);
-            else ledger.Unpark(budget.Uid, record.Uid, record.Field);
+            if (earlier is not null)
+                Replace(earlier);
+            else
+                ledger.Unpark(budget.Uid, record.Uid, record.Field);
             return;
         }
         // First what makes such runs, then the run: between the two nothing else may take its place.
@@ -196,8 +272,20 @@ public sealed partial class BudgetActor(
             case WriteResult.Done or WriteResult.AlreadySo:
                 Replace(record with { Cause = ParkedCause.Write(snapshot with { Confirmed = true }) });
                 echoes.Expect(record, parked: true);
-                if (action.CountsForBrake) brake.Parked(decision.At);
-                events.Acted(budget.Object, action with { Parked = snapshot, Sentence = action.Reason == Reasons.ParkedAgain ? Sentences.SuspendedAgain(snapshot.UndoneBy, action.Sentence) : action.Sentence }, decision.WindowKey);
+                if (action.CountsForBrake)
+                    brake.Parked(decision.At);
+                events.Acted(
+                    budget.Object,
+                    action with
+                    {
+                        Parked = snapshot,
+                        Sentence =
+                            action.Reason == Reasons.ParkedAgain
+                                ? Sentences.SuspendedAgain(snapshot.UndoneBy, action.Sentence)
+                                : action.Sentence,
+                    },
+                    decision.WindowKey
+                );
                 break;
             case WriteResult.Gone:
                 await ForgetAsync(budget, record, mayWrite: true, cancellationToken);
@@ -205,18 +293,27 @@ public sealed partial class BudgetActor(
             default:
                 // Changed in between: nothing was written, and the next evaluation sees what it is now. An earlier parking's record says
                 // what must come back, whatever became of this one.
-                if (earlier is not null) Replace(earlier);
-                else await ForgetAsync(budget, record, mayWrite: true, cancellationToken);
+                if (earlier is not null)
+                    Replace(earlier);
+                else
+                    await ForgetAsync(budget, record, mayWrite: true, cancellationToken);
                 LogOvertaken(budget.Namespace, action.Workload.Name, action.Workload.Kind);
                 break;
         }
     }
 
-    private async Task ResumeAsync(ReadBudget budget, BudgetDecision decision, BudgetAction action, string inputs, CancellationToken cancellationToken)
+    private async Task ResumeAsync(
+        ReadBudget budget,
+        BudgetDecision decision,
+        BudgetAction action,
+        string inputs,
+        CancellationToken cancellationToken
+    )
     {
         using var turn = await _turns.TakeAsync(action.Workload.Uid, cancellationToken);
         var record = ledger.ParkedBy(budget.Uid).FirstOrDefault(p => p.Uid == action.Workload.Uid);
-        if (record is null) return;
+        if (record is null)
+            return;
         // The memory with the new reservation stands in the ledger first: should this process die after the write below, the
         // record that is left is known to be out of date by it.
         Note(budget, decision, action, "Resume", inputs);
@@ -234,7 +331,8 @@ public sealed partial class BudgetActor(
 
         LogResuming(budget.Namespace, action.Workload.Name, action.Workload.Kind, budget.Name, action.Reason);
         var outcome = await workloads.RestoreAsync(record, cancellationToken);
-        if (await makers.FreeAsync(record, budget.Object, cancellationToken)) ledger.Unpark(budget.Uid, record.Uid, record.Field);
+        if (await makers.FreeAsync(record, budget.Object, cancellationToken))
+            ledger.Unpark(budget.Uid, record.Uid, record.Field);
         await store.FlushBudgetAsync(ledger, budget.Uid, cancellationToken);
         if (outcome is WriteResult.Done or WriteResult.AlreadySo)
         {
@@ -251,7 +349,14 @@ public sealed partial class BudgetActor(
     /// A request stands in the ledger before the work and its agents hear of it, and is off it before they hear that it is taken back:
     /// whoever comes after a death goes on from there and brings the mirrors in line.
     /// </summary>
-    private async Task AskAsync(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision, BudgetAction action, string inputs, CancellationToken cancellationToken)
+    private async Task AskAsync(
+        ReadBudget budget,
+        BudgetSnapshot snapshot,
+        BudgetDecision decision,
+        BudgetAction action,
+        string inputs,
+        CancellationToken cancellationToken
+    )
     {
         var asks = action.Kind == ActionKind.RequestCheckpoint;
         var before = snapshot.Memory.Checkpoints.GetValueOrDefault(action.Workload.Uid)?.Id;
@@ -261,10 +366,12 @@ public sealed partial class BudgetActor(
             await store.FlushBudgetAsync(ledger, budget.Uid, cancellationToken);
         }
         LogAsking(budget.Namespace, action.Workload.Name, action.Workload.Kind, budget.Name, action.CheckpointId!, asks);
-        if (asks) checkpoints.Add(budget.Uid, action.Workload.Uid, action.Checkpoint!);
+        if (asks)
+            checkpoints.Add(budget.Uid, action.Workload.Uid, action.Checkpoint!);
         var outcome = await workloads.MirrorRequestAsync(action.Workload, action.CheckpointId!, asks, cancellationToken);
         // What only clears a mirror that was left behind is nobody's news.
-        if (action.Checkpoint is not null && (outcome is WriteResult.Done || before != action.CheckpointId)) events.Asked(budget.Object, action);
+        if (action.Checkpoint is not null && (outcome is WriteResult.Done || before != action.CheckpointId))
+            events.Asked(budget.Object, action);
     }
 
     /// <summary>Takes the mirrors off that a budget which is no more has left.</summary>
@@ -272,9 +379,12 @@ public sealed partial class BudgetActor(
     {
         checkpoints.Set(budgetUid, []);
         foreach (var kind in stores.Kinds)
-            foreach (var work in kind.In(ns))
-                if (work.Metadata.Annotations.TryGetValue(BursarAnnotations.CheckpointRequested, out var id) && id.StartsWith(budget + "/", StringComparison.Ordinal))
-                    await workloads.MirrorRequestAsync(TopWorkload.Of(work).Key, id, asked: false, cancellationToken);
+        foreach (var work in kind.In(ns))
+            if (
+                work.Metadata.Annotations.TryGetValue(BursarAnnotations.CheckpointRequested, out var id)
+                && id.StartsWith(budget + "/", StringComparison.Ordinal)
+            )
+                await workloads.MirrorRequestAsync(TopWorkload.Of(work).Key, id, asked: false, cancellationToken);
     }
 
     private static BudgetAction Told(BudgetAction action, ParkedRecord record) =>
@@ -284,33 +394,56 @@ public sealed partial class BudgetActor(
     private void Replace(ParkedRecord record) => ledger.Repark(record);
 
     private void Note(ReadBudget budget, BudgetDecision decision, BudgetAction action, string verb, string inputs) =>
-        ledger.AddDecision(budget.Namespace, budget.Name, budget.Uid, new()
-        {
-            Time = decision.At,
-            Action = verb,
-            Object = $"{action.Workload.Kind}/{action.Workload.Name}",
-            Reason = action.Reason,
-            Text = action.Sentence,
-            Limit = decision.Limit,
-            Spent = decision.Spent,
-            Inputs = inputs,
-        });
+        ledger.AddDecision(
+            budget.Namespace,
+            budget.Name,
+            budget.Uid,
+            new()
+            {
+                Time = decision.At,
+                Action = verb,
+                Object = $"{action.Workload.Kind}/{action.Workload.Name}",
+                Reason = action.Reason,
+                Text = action.Sentence,
+                Limit = decision.Limit,
+                Spent = decision.Spent,
+                Inputs = inputs,
+            }
+        );
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Parking: namespace={namespace} name={name} kind={kind} budget={budget} reason={reason}")]
+    [LoggerMessage(
+        Level = LogLevel.Information,
+        Message = "Parking: namespace={namespace} name={name} kind={kind} budget={budget} reason={reason}"
+    )]
     private partial void LogParking(string @namespace, string name, string kind, string budget, string reason);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Request for a checkpoint: namespace={namespace} name={name} kind={kind} budget={budget} id={id} asked={asked}")]
+    [LoggerMessage(
+        Level = LogLevel.Information,
+        Message = "Request for a checkpoint: namespace={namespace} name={name} kind={kind} budget={budget} id={id} asked={asked}"
+    )]
     private partial void LogAsking(string @namespace, string name, string kind, string budget, string id, bool asked);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Resuming: namespace={namespace} name={name} kind={kind} budget={budget} reason={reason}")]
+    [LoggerMessage(
+        Level = LogLevel.Information,
+        Message = "Resuming: namespace={namespace} name={name} kind={kind} budget={budget} reason={reason}"
+    )]
     private partial void LogResuming(string @namespace, string name, string kind, string budget, string reason);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Letting go of what another budget still holds: namespace={namespace} name={name} kind={kind} budget={budget} reason={reason}")]
+    [LoggerMessage(
+        Level = LogLevel.Information,
+        Message = "Letting go of what another budget still holds: namespace={namespace} name={name} kind={kind} budget={budget} reason={reason}"
+    )]
     private partial void LogLeaving(string @namespace, string name, string kind, string budget, string reason);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Releasing what no budget holds any more: namespace={namespace} name={name} kind={kind} budget={budget}")]
+    [LoggerMessage(
+        Level = LogLevel.Information,
+        Message = "Releasing what no budget holds any more: namespace={namespace} name={name} kind={kind} budget={budget}"
+    )]
     private partial void LogReleasing(string @namespace, string name, string kind, string budget);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Someone else changed it in between, nothing was written: namespace={namespace} name={name} kind={kind}")]
+    [LoggerMessage(
+        Level = LogLevel.Information,
+        Message = "Someone else changed it in between, nothing was written: namespace={namespace} name={name} kind={kind}"
+    )]
     private partial void LogOvertaken(string @namespace, string name, string kind);
 }

@@ -21,14 +21,28 @@ namespace Bursar.Operator.Budgets;
 /// It writes nothing.
 /// </summary>
 public sealed class BudgetObserver(
-    ClusterStores stores, GpuLedger ledger, PriceList prices, NodeMeter nodes, ProgressBoard progress, Func<string, DateTimeOffset?> checkpointAt, ControlSwitch control, ClusterBrake brake, TimeProvider time, MeteringSources? sources = null, ScalerBoard? scalers = null, Func<string?>? ledgerFault = null)
+    ClusterStores stores,
+    GpuLedger ledger,
+    PriceList prices,
+    NodeMeter nodes,
+    ProgressBoard progress,
+    Func<string, DateTimeOffset?> checkpointAt,
+    ControlSwitch control,
+    ClusterBrake brake,
+    TimeProvider time,
+    MeteringSources? sources = null,
+    ScalerBoard? scalers = null,
+    Func<string?>? ledgerFault = null
+)
 {
     public BudgetSnapshot Observe(ReadBudget budget)
     {
         var now = time.GetUtcNow();
         var window = Window.At(budget.Terms.Window, now);
         var to = window.End < now ? window.End : now;
-        var spends = ledger.SpentByWorkload(budget.Namespace, budget.Selector, window.Start, to, now).ToDictionary(s => s.Workload.Uid, StringComparer.Ordinal);
+        var spends = ledger
+            .SpentByWorkload(budget.Namespace, budget.Selector, window.Start, to, now)
+            .ToDictionary(s => s.Workload.Uid, StringComparer.Ordinal);
         var memory = BudgetMemoryJson.Read(ledger.BudgetMemory(budget.Uid));
         var parked = ledger.ParkedBy(budget.Uid).ToDictionary(p => p.Uid, StringComparer.Ordinal);
         var others = ledger.HeldByOthers(budget.Namespace, budget.Uid);
@@ -39,17 +53,31 @@ public sealed class BudgetObserver(
 
         var work = new List<WorkloadSnapshot>();
         foreach (var cache in stores.Kinds)
-            foreach (var one in cache.In(budget.Namespace))
-                if ((Serves(one, parked) ? OfServing(one, budget, spends, parked, others, memory, RunsOn, now) : OfTraining(one, budget, spends, parked, others, memory, RunsOn, now)) is { } snapshot) work.Add(snapshot);
+        foreach (var one in cache.In(budget.Namespace))
+            if (
+                (
+                    Serves(one, parked)
+                        ? OfServing(one, budget, spends, parked, others, memory, RunsOn, now)
+                        : OfTraining(one, budget, spends, parked, others, memory, RunsOn, now)
+                ) is
+                { } snapshot
+            )
+                work.Add(snapshot);
         // Nothing that costs money is left out, whatever its object says or does not say.
         var listed = work.Select(w => w.Key.Uid).ToHashSet(StringComparer.Ordinal);
-        work.AddRange(spends.Values.Where(s => s.Gpus > 0 && !listed.Contains(s.Workload.Uid)).Select(s => OfUnlisted(s, RunsOn)).OfType<WorkloadSnapshot>());
+        work.AddRange(
+            spends
+                .Values.Where(s => s.Gpus > 0 && !listed.Contains(s.Workload.Uid))
+                .Select(s => OfUnlisted(s, RunsOn))
+                .OfType<WorkloadSnapshot>()
+        );
         // Shown beside each, whatever its kind.
         var (metering, meteredBy) = Metering(budget, spends);
         for (var i = 0; i < work.Count; i++)
         {
             var uid = work[i].Key.Uid;
-            if (!spends.TryGetValue(uid, out var spend)) continue;
+            if (!spends.TryGetValue(uid, out var spend))
+                continue;
             work[i] = work[i] with
             {
                 UnitCosts = UnitCosts.Of(WorkDone.Of([spend]), work[i].Rate, Estimator.SecondsPerStep(progress.Series(uid))),
@@ -72,16 +100,33 @@ public sealed class BudgetObserver(
             OutsideSelector = Outside(budget, window.Start, to, now),
             BurnRate = spends.Values.Aggregate(HourlyCost.Zero, (sum, s) => sum + s.RatePerHour),
             Workloads = work,
-            RollingSpend = budget.Terms.Window.Period == WindowPeriod.Rolling ? ledger.Segments(budget.Namespace, budget.Selector, window.Start, now) : [],
+            RollingSpend =
+                budget.Terms.Window.Period == WindowPeriod.Rolling
+                    ? ledger.Segments(budget.Namespace, budget.Selector, window.Start, now)
+                    : [],
             Memory = memory,
             MeteringStale = Stale(spends),
             Metering = metering,
             UnpricedProducts = Unpriced(spends.Values, budget, now),
             PricesUntrusted = Untrusted(concerned, now),
-            ChargedAsOnDemand = [.. concerned.Select(prices.ChargedAsOnDemand.GetValueOrDefault).OfType<string>().Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)],
+            ChargedAsOnDemand =
+            [
+                .. concerned
+                    .Select(prices.ChargedAsOnDemand.GetValueOrDefault)
+                    .OfType<string>()
+                    .Distinct(StringComparer.Ordinal)
+                    .Order(StringComparer.Ordinal),
+            ],
             BrakeAllowance = brake.Allowance(now),
             SwitchedToObserve = control.ObserveOnly,
-            ReleasedAt = ReleaseMark.InForce(budget.Object.Metadata.Annotations.GetValueOrDefault(BursarAnnotations.Released), budget.Object.Metadata.Generation, budget.Terms.Window, now)?.At,
+            ReleasedAt = ReleaseMark
+                .InForce(
+                    budget.Object.Metadata.Annotations.GetValueOrDefault(BursarAnnotations.Released),
+                    budget.Object.Metadata.Generation,
+                    budget.Terms.Window,
+                    now
+                )
+                ?.At,
             LedgerFault = ledgerFault?.Invoke(),
             SpecFault = budget.Object.Refusal is { } refusal ? BudgetStatus.Message(refusal) : null,
             Ended = Ended(spends.Values, work, memory),
@@ -89,13 +134,32 @@ public sealed class BudgetObserver(
     }
 
     /// <summary>Of what the status names: the most expensive few.</summary>
-    private static IReadOnlyList<EndedWorkload> Ended(IReadOnlyCollection<WorkloadSpend> spends, IReadOnlyList<WorkloadSnapshot> work, BudgetMemory memory)
+    private static IReadOnlyList<EndedWorkload> Ended(
+        IReadOnlyCollection<WorkloadSpend> spends,
+        IReadOnlyList<WorkloadSnapshot> work,
+        BudgetMemory memory
+    )
     {
         var present = work.Select(one => one.Key.Uid).ToHashSet(StringComparer.Ordinal);
         var steps = memory.Ended.ToDictionary(one => one.Uid, StringComparer.Ordinal);
-        return [.. spends.Where(one => one.Gpus == 0 && one.Spent > Amount.Zero && !present.Contains(one.Workload.Uid)).OrderByDescending(one => one.Spent).ThenBy(one => one.Workload.Name, StringComparer.Ordinal)
-            .Take(BudgetStatus.MostEnded).Select(one => new EndedWorkload(one.Workload, one.Class, one.Spent, steps.GetValueOrDefault(one.Workload.Uid)?.Step,
-                UnitCosts.Of(WorkDone.Of([one]), null, null) with { Step = steps.GetValueOrDefault(one.Workload.Uid)?.PerStep }))];
+        return
+        [
+            .. spends
+                .Where(one => one.Gpus == 0 && one.Spent > Amount.Zero && !present.Contains(one.Workload.Uid))
+                .OrderByDescending(one => one.Spent)
+                .ThenBy(one => one.Workload.Name, StringComparer.Ordinal)
+                .Take(BudgetStatus.MostEnded)
+                .Select(one => new EndedWorkload(
+                    one.Workload,
+                    one.Class,
+                    one.Spent,
+                    steps.GetValueOrDefault(one.Workload.Uid)?.Step,
+                    UnitCosts.Of(WorkDone.Of([one]), null, null) with
+                    {
+                        Step = steps.GetValueOrDefault(one.Workload.Uid)?.PerStep,
+                    }
+                )),
+        ];
     }
 
     /// <summary>What work that has no pod yet is taken to cost per hour; null where nothing tells.</summary>
@@ -104,14 +168,25 @@ public sealed class BudgetObserver(
     /// <summary>The same of pods that are made from templates.</summary>
     public HourlyCost? PriceOf(IReadOnlyList<PodSet> sets) => Sum(sets, DearestOf);
 
-    private WorkloadSnapshot? OfTraining(Work work, ReadBudget budget, Dictionary<string, WorkloadSpend> spends, Dictionary<string, ParkedRecord> parked, ILookup<string, ParkedRecord> others, BudgetMemory memory, Func<string, RunningPods> runsOn, DateTimeOffset now)
+    private WorkloadSnapshot? OfTraining(
+        Work work,
+        ReadBudget budget,
+        Dictionary<string, WorkloadSpend> spends,
+        Dictionary<string, ParkedRecord> parked,
+        ILookup<string, ParkedRecord> others,
+        BudgetMemory memory,
+        Func<string, RunningPods> runsOn,
+        DateTimeOffset now
+    )
     {
         // What belongs to another kind's object is that object's.
-        if (!MayHaveGpus(work) || work.IsFinished || TopWorkload.BelongsToAnother(work, stores)) return null;
+        if (!MayHaveGpus(work) || work.IsFinished || TopWorkload.BelongsToAnother(work, stores))
+            return null;
         var uid = work.Metadata.Uid;
         var record = parked.GetValueOrDefault(uid);
         var labels = LabelsOf(work, record);
-        if (!budget.Selector.Matches(labels)) return null;
+        if (!budget.Selector.Matches(labels))
+            return null;
 
         var template = work.Template;
         var spend = spends.GetValueOrDefault(uid);
@@ -119,17 +194,30 @@ public sealed class BudgetObserver(
         var live = pods.Where(p => PodTimes.ScheduledAt(p) is not null && !PodTimes.IsOver(p)).ToArray();
         var standing = Standing.Of(work, record, others[uid], live.Length > 0, () => runsOn(uid), stores, memory, now);
         // A kind that scales, without replicas and taken by no budget, is no work, except for as long as its pods end.
-        if (work is { Kind.Scales: true, IsStopped: true } && standing.Noted is null && live.Length == 0) return null;
+        if (work is { Kind.Scales: true, IsStopped: true } && standing.Noted is null && live.Length == 0)
+            return null;
         var paused = standing.Rests || work.IsStopped && !standing.IsNew && !standing.IsIgnored;
         // A record that outlived the job's resume (the operator died between the two writes) says nothing any more.
-        var held = standing.IsStopped || record is null || !memory.Admitted.TryGetValue(uid, out var admission) || admission.At < record.Since;
+        var held =
+            standing.IsStopped || record is null || !memory.Admitted.TryGetValue(uid, out var admission) || admission.At < record.Since;
         var sets = SetsOf(work, standing.Rests ? standing.Noted : null);
         var (series, byAgent) = progress.Latest(uid);
         var said = live.Select(p => ledger.CheckpointOf(p.Metadata.Uid)).OfType<PodCheckpoint>().ToArray();
         var mark = Mark(work, template, series, said, memory);
-        if (standing.Rests && record is not null && ParkedCause.Read(record).AskedAt is { } asked) series = series.UpTo(asked);
+        if (standing.Rests && record is not null && ParkedCause.Read(record).AskedAt is { } asked)
+            series = series.UpTo(asked);
         var gpus = standing.IsIgnored ? spend?.Gpus ?? 0 : GpusOf(sets, live, spend);
-        var pieces = work.Pieces.Select(set => set.Count(pods, work.UnitsOf(set), () => ledger.EndedPods(budget.Namespace, uid), () => ledger.HeldTime(budget.Namespace, uid, work.Metadata.CreationTimestamp ?? now, now) ?? now - work.StartTime, now)).ToArray();
+        var pieces = work
+            .Pieces.Select(set =>
+                set.Count(
+                    pods,
+                    work.UnitsOf(set),
+                    () => ledger.EndedPods(budget.Namespace, uid),
+                    () => ledger.HeldTime(budget.Namespace, uid, work.Metadata.CreationTimestamp ?? now, now) ?? now - work.StartTime,
+                    now
+                )
+            )
+            .ToArray();
         var facts = new JobFacts
         {
             EarlierRuns = SeriesKeeper.EarlierRuns(ledger, work.Metadata, template, pieces),
@@ -168,41 +256,66 @@ public sealed class BudgetObserver(
             Estimate = paused ? Estimator.AfterResume(facts) : Estimator.Remaining(facts, now),
             EstimateAfterResume = paused ? null : Estimator.AfterResume(facts),
             TerminationGrace = work.TerminationGrace,
-            NoPodSince = standing is not { State: WorkloadState.Pending, Owner: not { IsNext: true } } ? null
-                : standing.HeldBy is not null ? HeldSince(others[uid], uid, memory) : NoPodSince(work, pods),
+            NoPodSince =
+                standing is not { State: WorkloadState.Pending, Owner: not { IsNext: true } } ? null
+                : standing.HeldBy is not null ? HeldSince(others[uid], uid, memory)
+                : NoPodSince(work, pods),
             WaitsIn = standing.State == WorkloadState.Pending ? standing.Owner?.WaitsIn : null,
             HeldBy = standing.HeldBy,
-            CanCheckpoint = said.Length > 0 || !work.Kind.Scales && BursarAnnotations.Read(work.Metadata, template, BursarAnnotations.Checkpoint) == BursarAnnotations.Supported,
+            CanCheckpoint =
+                said.Length > 0
+                || !work.Kind.Scales
+                    && BursarAnnotations.Read(work.Metadata, template, BursarAnnotations.Checkpoint) == BursarAnnotations.Supported,
             Checkpoint = mark,
             CheckpointAcknowledged = Acknowledged(said),
             // What is written through its scale alone bears no mirror, and none is missing.
-            CheckpointAnnotation = work.Kind.Scales ? memory.Checkpoints.GetValueOrDefault(uid)?.Id : work.Metadata.Annotations.GetValueOrDefault(BursarAnnotations.CheckpointRequested),
+            CheckpointAnnotation = work.Kind.Scales
+                ? memory.Checkpoints.GetValueOrDefault(uid)?.Id
+                : work.Metadata.Annotations.GetValueOrDefault(BursarAnnotations.CheckpointRequested),
             Parked = held ? standing.Parked() : null,
-            Consequence = !standing.IsStopped ? work.WhatIsLost : record?.Maker is { } maker ? Sentences.MakerWaits(maker) : null,
+            Consequence =
+                !standing.IsStopped ? work.WhatIsLost
+                : record?.Maker is { } maker ? Sentences.MakerWaits(maker)
+                : null,
             ResumeApproved = BursarAnnotations.Read(work.Metadata, null, BursarAnnotations.Resume) == BursarAnnotations.Approved,
         };
     }
 
-    private WorkloadSnapshot? OfServing(Work work, ReadBudget budget, Dictionary<string, WorkloadSpend> spends, Dictionary<string, ParkedRecord> parked, ILookup<string, ParkedRecord> others, BudgetMemory memory, Func<string, RunningPods> runsOn, DateTimeOffset now)
+    private WorkloadSnapshot? OfServing(
+        Work work,
+        ReadBudget budget,
+        Dictionary<string, WorkloadSpend> spends,
+        Dictionary<string, ParkedRecord> parked,
+        ILookup<string, ParkedRecord> others,
+        BudgetMemory memory,
+        Func<string, RunningPods> runsOn,
+        DateTimeOffset now
+    )
     {
         var uid = work.Metadata.Uid;
         var record = parked.GetValueOrDefault(uid);
         // What KServe made is its InferenceService's.
-        if (!MayHaveGpus(work) || TopWorkload.BelongsToAnother(work, stores)) return null;
+        if (!MayHaveGpus(work) || TopWorkload.BelongsToAnother(work, stores))
+            return null;
         var labels = LabelsOf(work, record);
-        if (!budget.Selector.Matches(labels)) return null;
+        if (!budget.Selector.Matches(labels))
+            return null;
         var template = work.Template;
         var spend = spends.GetValueOrDefault(uid);
         var runs = spend is { Gpus: > 0 };
         var standing = Standing.Of(work, record, others[uid], runs, () => runsOn(uid), stores, memory, now);
-        if (work.IsStopped && standing.Noted is null && !runs) return null;
+        if (work.IsStopped && standing.Noted is null && !runs)
+            return null;
         var sets = SetsOf(work, standing.Rests ? standing.Noted : null);
         return new()
         {
             Key = TopWorkload.Of(work).Key,
             Class = record?.Class ?? TopWorkload.ClassOf(work.Kind.Name, work.Metadata, template),
             // Somebody else's zero is no suspension: what its pods still burn is burnt.
-            State = standing.State != WorkloadState.Suspended ? standing.State : runs ? WorkloadState.Running : WorkloadState.Pending,
+            State =
+                standing.State != WorkloadState.Suspended ? standing.State
+                : runs ? WorkloadState.Running
+                : WorkloadState.Pending,
             Exempt = budget.Exempt?.Matches(labels) == true,
             NotParkable = standing.NotParkable,
             Priority = PriorityOf(template.Spec, []),
@@ -239,7 +352,8 @@ public sealed class BudgetObserver(
     }
 
     /// <summary>Parked work is selected by what it said when it was parked: nobody gets out by a label.</summary>
-    private static IReadOnlyDictionary<string, string> LabelsOf(Work work, ParkedRecord? record) => record?.Keep(work.Labels) ?? work.Labels;
+    private static IReadOnlyDictionary<string, string> LabelsOf(Work work, ParkedRecord? record) =>
+        record?.Keep(work.Labels) ?? work.Labels;
 
     /// <summary>From when on the last of them held it; what this budget itself let go of is reserved from then.</summary>
     private static DateTimeOffset HeldSince(IEnumerable<ParkedRecord> records, string uid, BudgetMemory memory)
@@ -254,26 +368,35 @@ public sealed class BudgetObserver(
         var pods = new List<V1Pod>(stores.Pods.Store.ByIndex(Indexes.OwnerUid, uid));
         // Of its own pods alone: those of its parts come with the parts.
         foreach (var leader in pods.Where(pod => pod.Metadata.Labels.ContainsKey(LeaderWorkerSetKind.NameLabel)).ToArray())
-            foreach (var workers in stores.Of("StatefulSet")!.OwnedBy(leader.Metadata.Uid)) pods.AddRange(stores.Pods.Store.ByIndex(Indexes.OwnerUid, workers.Uid));
+        foreach (var workers in stores.Of("StatefulSet")!.OwnedBy(leader.Metadata.Uid))
+            pods.AddRange(stores.Pods.Store.ByIndex(Indexes.OwnerUid, workers.Uid));
         foreach (var cache in stores.Kinds)
-            foreach (var part in cache.OwnedBy(uid)) pods.AddRange(PodsOf(part.Uid));
-        foreach (var set in stores.ReplicaSets.Store.ByIndex(Indexes.OwnerUid, uid)) pods.AddRange(stores.Pods.Store.ByIndex(Indexes.OwnerUid, set.Metadata.Uid));
-        foreach (var cluster in stores.RayClusters.Store.ByIndex(Indexes.OwnerUid, uid)) pods.AddRange(stores.Pods.Store.ByIndex(Indexes.OwnerUid, cluster.Metadata.Uid));
+        foreach (var part in cache.OwnedBy(uid))
+            pods.AddRange(PodsOf(part.Uid));
+        foreach (var set in stores.ReplicaSets.Store.ByIndex(Indexes.OwnerUid, uid))
+            pods.AddRange(stores.Pods.Store.ByIndex(Indexes.OwnerUid, set.Metadata.Uid));
+        foreach (var cluster in stores.RayClusters.Store.ByIndex(Indexes.OwnerUid, uid))
+            pods.AddRange(stores.Pods.Store.ByIndex(Indexes.OwnerUid, cluster.Metadata.Uid));
         return pods;
     }
 
     /// <summary>
-    /// The workloads of which a billed pod runs on. A pod that is being deleted has until its deletionTimestamp, which its termination grace is
-    /// part of. After that it still costs money, except on a node that is lost or gone.
+    /// The workloads of which a billed pod runs on. A pod that is being deleted has until its deletionTimestamp, which its termination
+    /// grace is part of. After that it still costs money, except on a node that is lost or gone.
     /// </summary>
     private Dictionary<string, RunningPods> RunningOn(DateTimeOffset now)
     {
         var result = new Dictionary<string, RunningPods>(StringComparer.Ordinal);
         foreach (var open in ledger.OpenPods())
         {
-            if (stores.Pods.Store.GetByUid(open.Uid) is not { Metadata: var pod }) continue;
-            var running = pod.DeletionTimestamp is not { } deadline ? RunningPods.Undeleted : deadline < now && !nodes.IsLost(open.Node) && stores.Nodes.Store.Get(null, open.Node) is not null ? RunningPods.Overdue : RunningPods.None;
-            if (running > result.GetValueOrDefault(open.Workload.Uid)) result[open.Workload.Uid] = running;
+            if (stores.Pods.Store.GetByUid(open.Uid) is not { Metadata: var pod })
+                continue;
+            var running =
+                pod.DeletionTimestamp is not { } deadline ? RunningPods.Undeleted
+                : deadline < now && !nodes.IsLost(open.Node) && stores.Nodes.Store.Get(null, open.Node) is not null ? RunningPods.Overdue
+                : RunningPods.None;
+            if (running > result.GetValueOrDefault(open.Workload.Uid))
+                result[open.Workload.Uid] = running;
         }
         return result;
     }
@@ -288,8 +411,10 @@ public sealed class BudgetObserver(
     private WorkloadSnapshot? OfUnlisted(WorkloadSpend spend, Func<string, RunningPods> runsOn)
     {
         var key = spend.Workload;
-        if (stores.Of(key.Kind) is not { IsServed: true } cache) return OfOther(spend, Parkability.WhyNot(key.Kind), "Bursar has no adapter for its kind");
-        if (runsOn(key.Uid) == RunningPods.None) return null;
+        if (stores.Of(key.Kind) is not { IsServed: true } cache)
+            return OfOther(spend, Parkability.WhyNot(key.Kind), "Bursar has no adapter for its kind");
+        if (runsOn(key.Uid) == RunningPods.None)
+            return null;
         var why = cache.Get(key.Namespace, key.Name, key.Uid) switch
         {
             null => $"its {key.Kind} is gone and its pods still run",
@@ -300,40 +425,57 @@ public sealed class BudgetObserver(
     }
 
     /// <summary>A gang is stopped when its last pod is.</summary>
-    private WorkloadSnapshot OfOther(WorkloadSpend spend, string whyNot, string noEstimate) => new()
-    {
-        Key = spend.Workload,
-        Class = spend.Class,
-        State = WorkloadState.Running,
-        NotParkable = whyNot,
-        CreatedAt = spend.Since,
-        Gpus = spend.Gpus,
-        // At no cost now: without a price, at a price of zero, or on a node that is lost.
-        Rate = spend.RatePerHour == HourlyCost.Zero && spend.UnpricedGpuMs > 0 ? null : spend.RatePerHour,
-        BurnRate = spend.RatePerHour,
-        FloorRate = spend.Class == WorkClass.Training ? null : scalers?.FloorRateOf(spend.Workload.Uid, spend.RatePerHour),
-        Spent = spend.Spent,
-        Estimate = Estimate.Unknown(noEstimate),
-    };
+    private WorkloadSnapshot OfOther(WorkloadSpend spend, string whyNot, string noEstimate) =>
+        new()
+        {
+            Key = spend.Workload,
+            Class = spend.Class,
+            State = WorkloadState.Running,
+            NotParkable = whyNot,
+            CreatedAt = spend.Since,
+            Gpus = spend.Gpus,
+            // At no cost now: without a price, at a price of zero, or on a node that is lost.
+            Rate = spend.RatePerHour == HourlyCost.Zero && spend.UnpricedGpuMs > 0 ? null : spend.RatePerHour,
+            BurnRate = spend.RatePerHour,
+            FloorRate = spend.Class == WorkClass.Training ? null : scalers?.FloorRateOf(spend.Workload.Uid, spend.RatePerHour),
+            Spent = spend.Spent,
+            Estimate = Estimate.Unknown(noEstimate),
+        };
 
     /// <summary>
-    /// The GPUs that can be held at the same time, at least those of the pods that run now. A pod that is being deleted is replaced, not joined.
-    /// Where the spec names no GPU they are those that its pods hold.
+    /// The GPUs that can be held at the same time, at least those of the pods that run now. A pod that is being deleted is replaced, not
+    /// joined. Where the spec names no GPU they are those that its pods hold.
     /// </summary>
     private int GpusOf(IReadOnlyList<PodSet> sets, IReadOnlyList<V1Pod> live, WorkloadSpend? spend) =>
-        !sets.Any(set => set.Request.IsAny) ? spend?.Gpus ?? 0
-        : Math.Max(PodSet.GpusOf(sets), live.Where(pod => pod.Metadata.DeletionTimestamp is null).Sum(pod => stores.Gpus.OfPod(pod).Units));
+        !sets.Any(set => set.Request.IsAny)
+            ? spend?.Gpus ?? 0
+            : Math.Max(
+                PodSet.GpusOf(sets),
+                live.Where(pod => pod.Metadata.DeletionTimestamp is null).Sum(pod => stores.Gpus.OfPod(pod).Units)
+            );
 
     /// <summary>
-    /// The rate of the GPUs that can be held at the same time: at what its pods burn now, else at what they last ran on, else at the dearest
-    /// that its node selector allows, so that a job without a pod is not let in on a price it may not get.
+    /// The rate of the GPUs that can be held at the same time: at what its pods burn now, else at what they last ran on, else at the
+    /// dearest that its node selector allows, so that a job without a pod is not let in on a price it may not get.
     /// </summary>
-    private HourlyCost? RateOf(IReadOnlyList<PodSet> sets, int gpus, IReadOnlyList<V1Pod> live, WorkloadSpend? spend, string ns, string uid, DateTimeOffset now)
+    private HourlyCost? RateOf(
+        IReadOnlyList<PodSet> sets,
+        int gpus,
+        IReadOnlyList<V1Pod> live,
+        WorkloadSpend? spend,
+        string ns,
+        string uid,
+        DateTimeOffset now
+    )
     {
-        if (spend is { Gpus: > 0 } && spend.RatePerHour != HourlyCost.Zero) return new GpuHourPrice(spend.RatePerHour.NanoPerHour / spend.Gpus) * gpus;
+        if (spend is { Gpus: > 0 } && spend.RatePerHour != HourlyCost.Zero)
+            return new GpuHourPrice(spend.RatePerHour.NanoPerHour / spend.Gpus) * gpus;
         if (live.Select(p => stores.Nodes.Store.Get(null, p.Spec.NodeName!)).FirstOrDefault(n => n is not null) is { } node)
             return Sum(sets, set => prices.RateOn(node, set.Request));
-        if (spend is not null && ledger.Entries(ns, spend.Since, now, now).LastOrDefault(e => e.Workload.Uid == uid) is { Product.Length: > 0 } last)
+        if (
+            spend is not null
+            && ledger.Entries(ns, spend.Since, now, now).LastOrDefault(e => e.Workload.Uid == uid) is { Product.Length: > 0 } last
+        )
             return prices.RateOf(last.Product, last.Share) is { } known ? known * gpus : null;
         return Sum(sets, DearestOf);
     }
@@ -342,7 +484,8 @@ public sealed class BudgetObserver(
     {
         HourlyCost? dearest = null;
         foreach (var possible in nodes.NodesFor(set.Template.Spec.NodeSelector))
-            if (prices.RateOn(possible, set.Request) is { } rate && (dearest is null || rate > dearest.Value)) dearest = rate;
+            if (prices.RateOn(possible, set.Request) is { } rate && (dearest is null || rate > dearest.Value))
+                dearest = rate;
         return dearest;
     }
 
@@ -352,8 +495,10 @@ public sealed class BudgetObserver(
         HourlyCost? sum = null;
         foreach (var set in sets)
         {
-            if (!set.Request.IsAny) continue;
-            if (ofOne(set) is not { } one) return null;
+            if (!set.Request.IsAny)
+                continue;
+            if (ofOne(set) is not { } one)
+                return null;
             sum = (sum ?? HourlyCost.Zero) + one * set.Count;
         }
         return sum;
@@ -368,22 +513,31 @@ public sealed class BudgetObserver(
     {
         var since = work.StartTime ?? work.Metadata.CreationTimestamp;
         foreach (var pod in pods)
-            if (PodTimes.FinishedAt(pod) is { } finished && (since is null || finished > since)) since = finished;
+            if (PodTimes.FinishedAt(pod) is { } finished && (since is null || finished > since))
+                since = finished;
         return since;
     }
 
     /// <summary>
-    /// The last checkpoint: the annotation, the pods' acknowledgements or their progress tell its time; its step the pods themselves, else the
-    /// progress seen by then.
+    /// The last checkpoint: the annotation, the pods' acknowledgements or their progress tell its time; its step the pods themselves, else
+    /// the progress seen by then.
     /// </summary>
-    private CheckpointMark? Mark(Work work, V1PodTemplateSpec template, ProgressSeries series, IReadOnlyList<PodCheckpoint> said, BudgetMemory memory)
+    private CheckpointMark? Mark(
+        Work work,
+        V1PodTemplateSpec template,
+        ProgressSeries series,
+        IReadOnlyList<PodCheckpoint> said,
+        BudgetMemory memory
+    )
     {
         CheckpointMark? At(DateTimeOffset? at)
         {
-            if (at is not { } told) return null;
+            if (at is not { } told)
+                return null;
             long? step = null;
             foreach (var point in series.Points)
-                if (point.At <= told) step = point.Step;
+                if (point.At <= told)
+                    step = point.Step;
             return new(told, step);
         }
         var annotated = At(BursarAnnotations.ReadLastCheckpoint(work.Metadata, template));
@@ -395,7 +549,10 @@ public sealed class BudgetObserver(
             var done = said.Min(one => one.Done!.Value);
             whole = said.All(one => one.Step is not null) ? new(done, said.Min(one => one.Step)) : At(done);
         }
-        return CheckpointMark.Later(CheckpointMark.Later(whole, posted), CheckpointMark.Later(annotated, memory.Marks.GetValueOrDefault(work.Metadata.Uid)));
+        return CheckpointMark.Later(
+            CheckpointMark.Later(whole, posted),
+            CheckpointMark.Later(annotated, memory.Marks.GetValueOrDefault(work.Metadata.Uid))
+        );
     }
 
     /// <summary>The request that all pods of a gang which answer have acknowledged.</summary>
@@ -406,65 +563,97 @@ public sealed class BudgetObserver(
     private (MeteringView? All, Dictionary<string, string> ByWorkload) Metering(ReadBudget budget, Dictionary<string, WorkloadSpend> spends)
     {
         var words = new Dictionary<string, string>(StringComparer.Ordinal);
-        if (sources is null || spends.Values.All(spend => spend.Gpus == 0)) return (null, words);
+        if (sources is null || spends.Values.All(spend => spend.Gpus == 0))
+            return (null, words);
         var byNode = new Dictionary<string, MeteringSource>(StringComparer.Ordinal);
         var byWorkload = new Dictionary<string, HashSet<MeteringSource>>(StringComparer.Ordinal);
         foreach (var pod in stores.Pods.Store.ByIndex(Indexes.Namespace, budget.Namespace))
         {
-            if (pod.Spec.NodeName is not { Length: > 0 } node || pod.Status.Phase is "Succeeded" or "Failed") continue;
+            if (pod.Spec.NodeName is not { Length: > 0 } node || pod.Status.Phase is "Succeeded" or "Failed")
+                continue;
             var uid = TopWorkload.UidOf(pod, stores);
-            if (uid is null || !spends.ContainsKey(uid) || !stores.Gpus.OfPod(pod).IsAny) continue;
-            if (!byNode.TryGetValue(node, out var source)) byNode.Add(node, source = sources.Of(node));
-            if (!byWorkload.TryGetValue(uid, out var set)) byWorkload.Add(uid, set = []);
+            if (uid is null || !spends.ContainsKey(uid) || !stores.Gpus.OfPod(pod).IsAny)
+                continue;
+            if (!byNode.TryGetValue(node, out var source))
+                byNode.Add(node, source = sources.Of(node));
+            if (!byWorkload.TryGetValue(uid, out var set))
+                byWorkload.Add(uid, set = []);
             set.Add(source);
         }
-        foreach (var (uid, set) in byWorkload) words.Add(uid, MeteringView.WordOf(set));
+        foreach (var (uid, set) in byWorkload)
+            words.Add(uid, MeteringView.WordOf(set));
         return (byNode.Count == 0 ? null : MeteringView.Of(byNode.Select(pair => (pair.Key, pair.Value))), words);
     }
 
     private string? Stale(Dictionary<string, WorkloadSpend> spends)
     {
-        if (nodes.Lost.Count == 0) return null;
+        if (nodes.Lost.Count == 0)
+            return null;
         foreach (var open in ledger.OpenPods())
-            if (spends.ContainsKey(open.Workload.Uid) && nodes.IsLost(open.Node)) return $"node {open.Node} gives no sign";
+            if (spends.ContainsKey(open.Workload.Uid) && nodes.IsLost(open.Node))
+                return $"node {open.Node} gives no sign";
         return null;
     }
 
-    /// <summary>Why the book's prices are not those this budget's work is charged at: the book itself, or a node that its work is on or may come to.</summary>
+    /// <summary>
+    /// Why the book's prices are not those this budget's work is charged at: the book itself, or a node that its work is on or may come to.
+    /// </summary>
     private string? Untrusted(IEnumerable<string> concerned, DateTimeOffset now)
     {
-        if (prices.Problem is { } problem) return problem;
+        if (prices.Problem is { } problem)
+            return problem;
         var doubts = prices.Untrusted;
         // What has no price at all is said as unpriced.
-        return concerned.Where(node => doubts.TryGetValue(node, out var doubt) && ledger.RateOf(doubt.Class, now) is not null)
-            .Select(node => $"{doubts[node].Class}: {doubts[node].Why}").Order(StringComparer.Ordinal).FirstOrDefault();
+        return concerned
+            .Where(node => doubts.TryGetValue(node, out var doubt) && ledger.RateOf(doubt.Class, now) is not null)
+            .Select(node => $"{doubts[node].Class}: {doubts[node].Why}")
+            .Order(StringComparer.Ordinal)
+            .FirstOrDefault();
     }
 
     /// <summary>The nodes that this budget's work is on or may come to, of those whose price is in doubt.</summary>
-    private string[] DoubtfulNodes(ReadBudget budget, Dictionary<string, WorkloadSpend> spends, List<WorkloadSnapshot> work, DateTimeOffset now)
+    private string[] DoubtfulNodes(
+        ReadBudget budget,
+        Dictionary<string, WorkloadSpend> spends,
+        List<WorkloadSnapshot> work,
+        DateTimeOffset now
+    )
     {
         var (untrusted, asOnDemand) = (prices.Untrusted, prices.ChargedAsOnDemand);
-        if (untrusted.Count == 0 && asOnDemand.Count == 0) return [];
-        var concerned = ledger.Entries(budget.Namespace, now - TimeSpan.FromMilliseconds(1), now, now)
-            .Where(entry => entry.To is null && spends.ContainsKey(entry.Workload.Uid)).Select(entry => entry.Node);
+        if (untrusted.Count == 0 && asOnDemand.Count == 0)
+            return [];
+        var concerned = ledger
+            .Entries(budget.Namespace, now - TimeSpan.FromMilliseconds(1), now, now)
+            .Where(entry => entry.To is null && spends.ContainsKey(entry.Workload.Uid))
+            .Select(entry => entry.Node);
         foreach (var waiting in work.Where(w => w.BurnRate == HourlyCost.Zero && w.State is not WorkloadState.Suspended))
-            foreach (var set in stores.Of(waiting.Key.Kind)?.Get(waiting.Key.Namespace, waiting.Key.Name)?.PodSets ?? [])
-                if (set.Request.IsAny) concerned = concerned.Concat(nodes.NodesFor(set.Template.Spec.NodeSelector).Select(node => node.Metadata.Name));
+        foreach (var set in stores.Of(waiting.Key.Kind)?.Get(waiting.Key.Namespace, waiting.Key.Name)?.PodSets ?? [])
+            if (set.Request.IsAny)
+                concerned = concerned.Concat(nodes.NodesFor(set.Template.Spec.NodeSelector).Select(node => node.Metadata.Name));
         return [.. concerned.Where(node => untrusted.ContainsKey(node) || asOnDemand.ContainsKey(node)).Distinct(StringComparer.Ordinal)];
     }
 
     private string[] Unpriced(IEnumerable<WorkloadSpend> spends, ReadBudget budget, DateTimeOffset now)
     {
-        if (spends.All(s => s.UnpricedGpuMs == 0)) return [];
-        return [.. ledger.Entries(budget.Namespace, now - TimeSpan.FromMinutes(1), now, now)
-            .Where(e => e.Rate is null).Select(e => e.Product.Length > 0 ? e.Product : "an unlabelled product").Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)];
+        if (spends.All(s => s.UnpricedGpuMs == 0))
+            return [];
+        return
+        [
+            .. ledger
+                .Entries(budget.Namespace, now - TimeSpan.FromMinutes(1), now, now)
+                .Where(e => e.Rate is null)
+                .Select(e => e.Product.Length > 0 ? e.Product : "an unlabelled product")
+                .Distinct(StringComparer.Ordinal)
+                .Order(StringComparer.Ordinal),
+        ];
     }
 
     private Amount Outside(ReadBudget budget, DateTimeOffset from, DateTimeOffset to, DateTimeOffset now)
     {
         var selectors = new List<LabelSelector>();
         foreach (var other in stores.Budgets.Store.ByIndex(Indexes.Namespace, budget.Namespace))
-            if (GpuBudgetReader.TryReadSelector(other, out var selector)) selectors.Add(selector);
+            if (GpuBudgetReader.TryReadSelector(other, out var selector))
+                selectors.Add(selector);
         return ledger.OutsideSelectors(budget.Namespace, selectors, from, to, now);
     }
 }

@@ -21,9 +21,17 @@ public static class BudgetStatus
     public static GpuBudgetStatus Of(V1Alpha1GpuBudget budget, BudgetDecision decision, GpuLedger ledger)
     {
         // A record of work that someone else resumed stays while the budget may not act on it; suspended it is not.
-        var running = decision.Workloads.Where(w => w.State is WorkloadState.Running or WorkloadState.Pending).Select(w => w.Key.Uid)
-            .Except(decision.Actions.Where(a => a.Kind == ActionKind.Park).Select(a => a.Workload.Uid)).ToHashSet(StringComparer.Ordinal);
-        var parked = ledger.ParkedBy(budget.Metadata.Uid).Where(p => !running.Contains(p.Uid)).OrderBy(p => p.Since).ThenBy(p => p.Name, StringComparer.Ordinal).ToArray();
+        var running = decision
+            .Workloads.Where(w => w.State is WorkloadState.Running or WorkloadState.Pending)
+            .Select(w => w.Key.Uid)
+            .Except(decision.Actions.Where(a => a.Kind == ActionKind.Park).Select(a => a.Workload.Uid))
+            .ToHashSet(StringComparer.Ordinal);
+        var parked = ledger
+            .ParkedBy(budget.Metadata.Uid)
+            .Where(p => !running.Contains(p.Uid))
+            .OrderBy(p => p.Since)
+            .ThenBy(p => p.Name, StringComparer.Ordinal)
+            .ToArray();
         var counted = ledger.DetailSince;
         return new()
         {
@@ -50,9 +58,41 @@ public static class BudgetStatus
                 Workloads = [.. decision.Unstoppable.Workloads.Take(20)],
             },
             OutsideSelector = decision.OutsideSelector.ToString(),
-            Workloads = [.. decision.Workloads.OrderByDescending(w => w.Projected).ThenBy(w => w.Key.Name, StringComparer.Ordinal).Take(20).Select(w => Workload(w, decision.At))],
-            Ended = [.. decision.Ended.Take(MostEnded).Select(one => new GpuBudgetEnded { Kind = one.Key.Kind, Name = one.Key.Name, Class = one.Class.ToString().ToLowerInvariant(), Spent = one.Spent.ToString(), Steps = one.Steps, UnitCosts = UnitCosts(one.UnitCosts) })],
-            Suspended = [.. parked.Take(50).Select(p => new GpuBudgetSuspended { Kind = p.Kind, Name = p.Name, Since = Rfc3339.Format(p.Since), Reason = p.Reason, CostToFinish = p.CostToFinish.ToString() })],
+            Workloads =
+            [
+                .. decision
+                    .Workloads.OrderByDescending(w => w.Projected)
+                    .ThenBy(w => w.Key.Name, StringComparer.Ordinal)
+                    .Take(20)
+                    .Select(w => Workload(w, decision.At)),
+            ],
+            Ended =
+            [
+                .. decision
+                    .Ended.Take(MostEnded)
+                    .Select(one => new GpuBudgetEnded
+                    {
+                        Kind = one.Key.Kind,
+                        Name = one.Key.Name,
+                        Class = one.Class.ToString().ToLowerInvariant(),
+                        Spent = one.Spent.ToString(),
+                        Steps = one.Steps,
+                        UnitCosts = UnitCosts(one.UnitCosts),
+                    }),
+            ],
+            Suspended =
+            [
+                .. parked
+                    .Take(50)
+                    .Select(p => new GpuBudgetSuspended
+                    {
+                        Kind = p.Kind,
+                        Name = p.Name,
+                        Since = Rfc3339.Format(p.Since),
+                        Reason = p.Reason,
+                        CostToFinish = p.CostToFinish.ToString(),
+                    }),
+            ],
             SuspendedCount = parked.Length,
             Decisions = [.. ledger.Decisions(budget.Metadata.Uid).Reverse().Take(10).Select(Decision)],
             Conditions = Conditions(budget, decision),
@@ -60,25 +100,31 @@ public static class BudgetStatus
     }
 
     /// <summary>The status of a budget of which no valid spec is known: it enforces nothing.</summary>
-    public static GpuBudgetStatus Invalid(V1Alpha1GpuBudget budget, string message, DateTimeOffset now) => new()
-    {
-        ObservedGeneration = budget.Metadata.Generation,
-        State = Reasons.InvalidSpec,
-        Conditions = Bursar.Kube.Conditions.Conditions.Set(budget.Status?.Conditions ?? [], new()
+    public static GpuBudgetStatus Invalid(V1Alpha1GpuBudget budget, string message, DateTimeOffset now) =>
+        new()
         {
-            Type = "Ready",
-            Status = "False",
-            Reason = Reasons.InvalidSpec,
-            Message = message,
             ObservedGeneration = budget.Metadata.Generation,
-        }, now),
-    };
+            State = Reasons.InvalidSpec,
+            Conditions = Bursar.Kube.Conditions.Conditions.Set(
+                budget.Status?.Conditions ?? [],
+                new()
+                {
+                    Type = "Ready",
+                    Status = "False",
+                    Reason = Reasons.InvalidSpec,
+                    Message = message,
+                    ObservedGeneration = budget.Metadata.Generation,
+                },
+                now
+            ),
+        };
 
     public static string Message(SpecRefusal refusal) =>
         $"{Message(refusal.Errors)}. {(refusal.InForce is { } generation ? $"The spec of generation {generation} stays in force" : "No valid spec of this budget is known: nothing is enforced")} until this is corrected.";
 
     public static string Message(IReadOnlyList<FieldError> errors) =>
-        string.Join("; ", errors.Take(5).Select(e => $"{e.Path}: {e.Message}")) + (errors.Count > 5 ? $"; and {errors.Count - 5} more" : "");
+        string.Join("; ", errors.Take(5).Select(e => $"{e.Path}: {e.Message}"))
+        + (errors.Count > 5 ? $"; and {errors.Count - 5} more" : "");
 
     /// <summary>
     /// How long until a new status is worth a write; null where nothing changed that would be. At once: a state, condition, window, parked
@@ -87,14 +133,41 @@ public static class BudgetStatus
     /// </summary>
     public static TimeSpan? DueIn(GpuBudgetStatus? written, GpuBudgetStatus next, TimeSpan sinceWrite)
     {
-        if (written is null || written.State != next.State || written.ObservedGeneration != next.ObservedGeneration || written.SuspendedCount != next.SuspendedCount
-            || written.Limit != next.Limit || written.Decisions?.FirstOrDefault()?.Time != next.Decisions?.FirstOrDefault()?.Time
-            || !(written.Conditions ?? []).Select(c => (c.Type, c.Status, c.Reason)).SequenceEqual((next.Conditions ?? []).Select(c => (c.Type, c.Status, c.Reason)))
-            || !(written.Workloads ?? []).Select(w => (w.Name, w.State)).Order().SequenceEqual((next.Workloads ?? []).Select(w => (w.Name, w.State)).Order())
-            || IsAnotherWindow(written.Window, next.Window) || Moved(written.Spent, next.Spent, next.Limit) || Moved(written.Projected, next.Projected, next.Limit)) return TimeSpan.Zero;
-        var soon = written.BurnRatePerHour != next.BurnRatePerHour || !(written.Ended ?? []).Select(one => (one.Name, one.Steps)).SequenceEqual((next.Ended ?? []).Select(one => (one.Name, one.Steps)));
-        var said = (written.Workloads ?? []).Select(w => (w.Name, GpuBudgetStatus.Mark(w.Reason))).SequenceEqual((next.Workloads ?? []).Select(w => (w.Name, GpuBudgetStatus.Mark(w.Reason))));
-        if (!soon && said && written.Spent == next.Spent && written.Projected == next.Projected && written.OutsideSelector == next.OutsideSelector) return null;
+        if (
+            written is null
+            || written.State != next.State
+            || written.ObservedGeneration != next.ObservedGeneration
+            || written.SuspendedCount != next.SuspendedCount
+            || written.Limit != next.Limit
+            || written.Decisions?.FirstOrDefault()?.Time != next.Decisions?.FirstOrDefault()?.Time
+            || !(written.Conditions ?? [])
+                .Select(c => (c.Type, c.Status, c.Reason))
+                .SequenceEqual((next.Conditions ?? []).Select(c => (c.Type, c.Status, c.Reason)))
+            || !(written.Workloads ?? [])
+                .Select(w => (w.Name, w.State))
+                .Order()
+                .SequenceEqual((next.Workloads ?? []).Select(w => (w.Name, w.State)).Order())
+            || IsAnotherWindow(written.Window, next.Window)
+            || Moved(written.Spent, next.Spent, next.Limit)
+            || Moved(written.Projected, next.Projected, next.Limit)
+        )
+            return TimeSpan.Zero;
+        var soon =
+            written.BurnRatePerHour != next.BurnRatePerHour
+            || !(written.Ended ?? [])
+                .Select(one => (one.Name, one.Steps))
+                .SequenceEqual((next.Ended ?? []).Select(one => (one.Name, one.Steps)));
+        var said = (written.Workloads ?? [])
+            .Select(w => (w.Name, GpuBudgetStatus.Mark(w.Reason)))
+            .SequenceEqual((next.Workloads ?? []).Select(w => (w.Name, GpuBudgetStatus.Mark(w.Reason))));
+        if (
+            !soon
+            && said
+            && written.Spent == next.Spent
+            && written.Projected == next.Projected
+            && written.OutsideSelector == next.OutsideSelector
+        )
+            return null;
         var pause = TimeSpan.FromSeconds(soon ? 5 : 60);
         return sinceWrite >= pause ? TimeSpan.Zero : pause - sinceWrite;
     }
@@ -106,75 +179,126 @@ public static class BudgetStatus
     /// <summary>A merge patch that also takes away what the new status no longer has.</summary>
     public static JsonObject Patch(V1Alpha1GpuBudget budget, GpuBudgetStatus status)
     {
-        var json = JsonSerializer.SerializeToNode(new V1Alpha1GpuBudget { Status = status }, ApiJson.GpuBudget)!["status"]!.DeepClone().AsObject();
-        foreach (var optional in (ReadOnlySpan<string>)["exhaustedAt", "workloads", "ended", "suspended", "decisions", "window", "limit", "spent", "reserved", "projected", "remaining",
-            "percent", "projectedPercent", "burnRatePerHour", "overspendBound", "carriedOver", "unstoppable", "outsideSelector", "countingSince", "currency"])
-            if (!json.ContainsKey(optional)) json[optional] = null;
-        if (json["unstoppable"] is JsonObject unstoppable && !unstoppable.ContainsKey("workloads")) unstoppable["workloads"] = null;
-        return new() { ["metadata"] = new JsonObject { ["uid"] = budget.Metadata.Uid }, ["status"] = json };
+        var json = JsonSerializer.SerializeToNode(new V1Alpha1GpuBudget { Status = status }, ApiJson.GpuBudget)!["status"]!
+            .DeepClone()
+            .AsObject();
+        foreach (
+            var optional in (ReadOnlySpan<string>)
+                [
+                    "exhaustedAt",
+                    "workloads",
+                    "ended",
+                    "suspended",
+                    "decisions",
+                    "window",
+                    "limit",
+                    "spent",
+                    "reserved",
+                    "projected",
+                    "remaining",
+                    "percent",
+                    "projectedPercent",
+                    "burnRatePerHour",
+                    "overspendBound",
+                    "carriedOver",
+                    "unstoppable",
+                    "outsideSelector",
+                    "countingSince",
+                    "currency",
+                ]
+        )
+            if (!json.ContainsKey(optional))
+                json[optional] = null;
+        if (json["unstoppable"] is JsonObject unstoppable && !unstoppable.ContainsKey("workloads"))
+            unstoppable["workloads"] = null;
+        return new()
+        {
+            ["metadata"] = new JsonObject { ["uid"] = budget.Metadata.Uid },
+            ["status"] = json,
+        };
     }
 
     private static bool Moved(string? before, string? after, string? limit) =>
-        decimal.TryParse(before, System.Globalization.CultureInfo.InvariantCulture, out var old) && decimal.TryParse(after, System.Globalization.CultureInfo.InvariantCulture, out var now)
-        && decimal.TryParse(limit, System.Globalization.CultureInfo.InvariantCulture, out var whole) && Math.Abs(now - old) >= whole / 100 && now != old;
+        decimal.TryParse(before, System.Globalization.CultureInfo.InvariantCulture, out var old)
+        && decimal.TryParse(after, System.Globalization.CultureInfo.InvariantCulture, out var now)
+        && decimal.TryParse(limit, System.Globalization.CultureInfo.InvariantCulture, out var whole)
+        && Math.Abs(now - old) >= whole / 100
+        && now != old;
 
     private static IReadOnlyList<V1Condition> Conditions(V1Alpha1GpuBudget budget, BudgetDecision decision)
     {
-        var conditions = (budget.Status?.Conditions ?? []).Where(c => decision.Conditions.Any(d => d.Type == c.Type)).ToArray() as IReadOnlyList<V1Condition>;
+        var conditions =
+            (budget.Status?.Conditions ?? []).Where(c => decision.Conditions.Any(d => d.Type == c.Type)).ToArray()
+            as IReadOnlyList<V1Condition>;
         foreach (var value in decision.Conditions)
-            conditions = Bursar.Kube.Conditions.Conditions.Set(conditions, new()
-            {
-                Type = value.Type,
-                Status = value.Status switch { true => "True", false => "False", null => "Unknown" },
-                Reason = value.Reason,
-                Message = value.Message,
-                ObservedGeneration = budget.Metadata.Generation,
-            }, decision.At);
+            conditions = Bursar.Kube.Conditions.Conditions.Set(
+                conditions,
+                new()
+                {
+                    Type = value.Type,
+                    Status = value.Status switch
+                    {
+                        true => "True",
+                        false => "False",
+                        null => "Unknown",
+                    },
+                    Reason = value.Reason,
+                    Message = value.Message,
+                    ObservedGeneration = budget.Metadata.Generation,
+                },
+                decision.At
+            );
         return [.. conditions.OrderBy(c => c.Type == "Ready" ? 0 : 1).ThenBy(c => c.Type, StringComparer.Ordinal)];
     }
 
-    private static GpuBudgetWorkload Workload(WorkloadVerdict verdict, DateTimeOffset now) => new()
-    {
-        Kind = verdict.Key.Kind,
-        Name = verdict.Key.Name,
-        Class = verdict.Class.ToString().ToLowerInvariant(),
-        State = verdict.HeldBy is null ? verdict.State.ToString() : Held,
-        Gpus = verdict.Gpus,
-        RatePerHour = verdict.Rate?.ToString(),
-        Spent = verdict.Spent.ToString(),
-        Projected = verdict.Projected.ToString(),
-        Eta = verdict.State is WorkloadState.Running && verdict.Estimate.IsKnown
-            ? new()
-            {
-                Low = Rfc3339.Format(Seconds(now + verdict.Estimate.Low)),
-                Mid = Rfc3339.Format(Seconds(now + verdict.Estimate.Mid + verdict.Estimate.LastWave)),
-                High = Rfc3339.Format(Seconds(now + verdict.Estimate.High + verdict.Estimate.LastWave)),
-                Source = verdict.Estimate.Source.ToString().ToLowerInvariant(),
-            }
-            : new() { Source = verdict.Estimate.Source.ToString().ToLowerInvariant() },
-        MeteredBy = verdict.MeteredBy,
-        Reason = $"{verdict.Reason}: {verdict.Sentence}",
-        UnitCosts = verdict.UnitCosts is { } costs ? UnitCosts(costs) : null,
-    };
+    private static GpuBudgetWorkload Workload(WorkloadVerdict verdict, DateTimeOffset now) =>
+        new()
+        {
+            Kind = verdict.Key.Kind,
+            Name = verdict.Key.Name,
+            Class = verdict.Class.ToString().ToLowerInvariant(),
+            State = verdict.HeldBy is null ? verdict.State.ToString() : Held,
+            Gpus = verdict.Gpus,
+            RatePerHour = verdict.Rate?.ToString(),
+            Spent = verdict.Spent.ToString(),
+            Projected = verdict.Projected.ToString(),
+            Eta =
+                verdict.State is WorkloadState.Running && verdict.Estimate.IsKnown
+                    ? new()
+                    {
+                        Low = Rfc3339.Format(Seconds(now + verdict.Estimate.Low)),
+                        Mid = Rfc3339.Format(Seconds(now + verdict.Estimate.Mid + verdict.Estimate.LastWave)),
+                        High = Rfc3339.Format(Seconds(now + verdict.Estimate.High + verdict.Estimate.LastWave)),
+                        Source = verdict.Estimate.Source.ToString().ToLowerInvariant(),
+                    }
+                    : new() { Source = verdict.Estimate.Source.ToString().ToLowerInvariant() },
+            MeteredBy = verdict.MeteredBy,
+            Reason = $"{verdict.Reason}: {verdict.Sentence}",
+            UnitCosts = verdict.UnitCosts is { } costs ? UnitCosts(costs) : null,
+        };
 
-    private static GpuBudgetUnitCosts UnitCosts(UnitCosts costs) => new()
-    {
-        PerGpuHour = costs.GpuHour?.ToString(),
-        PerThousandTokens = costs.ThousandTokens?.ToString(9),
-        PerRequest = costs.Request?.ToString(9),
-        PerStep = costs.Step?.ToString(9),
-        JoulesPerToken = costs.TokenJoules?.ToString("0.######", System.Globalization.CultureInfo.InvariantCulture),
-    };
+    private static GpuBudgetUnitCosts UnitCosts(UnitCosts costs) =>
+        new()
+        {
+            PerGpuHour = costs.GpuHour?.ToString(),
+            PerThousandTokens = costs.ThousandTokens?.ToString(9),
+            PerRequest = costs.Request?.ToString(9),
+            PerStep = costs.Step?.ToString(9),
+            JoulesPerToken = costs.TokenJoules?.ToString("0.######", System.Globalization.CultureInfo.InvariantCulture),
+        };
 
-    private static GpuBudgetDecision Decision(DecisionRecord record) => new()
-    {
-        Time = Rfc3339.Format(record.Time),
-        Action = record.Action,
-        Object = record.Object,
-        Reason = record.Reason,
-        Message = record.Text,
-        Amounts = record is { Limit: { } limit, Spent: { } spent } ? new() { Limit = limit.ToString(), Spent = spent.ToString() } : null,
-    };
+    private static GpuBudgetDecision Decision(DecisionRecord record) =>
+        new()
+        {
+            Time = Rfc3339.Format(record.Time),
+            Action = record.Action,
+            Object = record.Object,
+            Reason = record.Reason,
+            Message = record.Text,
+            Amounts = record is { Limit: { } limit, Spent: { } spent }
+                ? new() { Limit = limit.ToString(), Spent = spent.ToString() }
+                : null,
+        };
 
     private static DateTimeOffset Seconds(DateTimeOffset at) => new(at.Ticks - at.Ticks % TimeSpan.TicksPerSecond, TimeSpan.Zero);
 }

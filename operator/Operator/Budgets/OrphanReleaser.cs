@@ -12,7 +12,15 @@ namespace Bursar.Operator.Budgets;
 /// A budget that no longer exists holds nothing: what was parked for it is given back, one at a time, so that a deleted
 /// budget does not start a stampede. Nothing stands in the way of the deletion itself.
 /// </summary>
-public sealed partial class OrphanReleaser(ClusterStores stores, GpuLedger ledger, BudgetActor actor, LostSuspension lost, ControlSwitch control, KubeClient client, ILogger<OrphanReleaser> logger)
+public sealed partial class OrphanReleaser(
+    ClusterStores stores,
+    GpuLedger ledger,
+    BudgetActor actor,
+    LostSuspension lost,
+    ControlSwitch control,
+    KubeClient client,
+    ILogger<OrphanReleaser> logger
+)
 {
     public static readonly TimeSpan Pace = TimeSpan.FromSeconds(5);
 
@@ -24,12 +32,21 @@ public sealed partial class OrphanReleaser(ClusterStores stores, GpuLedger ledge
 
     private readonly Dictionary<string, DateTimeOffset> _missing = new(StringComparer.Ordinal);
 
-    public Task RunAsync(CancellationToken cancellationToken) => PeriodicLoop.RunAsync(client, "orphans", Pace, async token =>
-    {
-        if (control.ObserveOnly) return;
-        await ReleaseOneAsync(token);
-        await lost.FindAsync(token);
-    }, LogFailed, cancellationToken);
+    public Task RunAsync(CancellationToken cancellationToken) =>
+        PeriodicLoop.RunAsync(
+            client,
+            "orphans",
+            Pace,
+            async token =>
+            {
+                if (control.ObserveOnly)
+                    return;
+                await ReleaseOneAsync(token);
+                await lost.FindAsync(token);
+            },
+            LogFailed,
+            cancellationToken
+        );
 
     private async Task ReleaseOneAsync(CancellationToken cancellationToken)
     {
@@ -42,14 +59,17 @@ public sealed partial class OrphanReleaser(ClusterStores stores, GpuLedger ledge
                 _missing.Remove(uid);
                 continue;
             }
-            if (!_missing.TryGetValue(uid, out var since)) _missing[uid] = since = now;
-            if (now - since < Grace) continue;
+            if (!_missing.TryGetValue(uid, out var since))
+                _missing[uid] = since = now;
+            if (now - since < Grace)
+                continue;
             var records = ledger.ParkedBy(uid);
             foreach (var record in records)
             {
                 try
                 {
-                    if (await actor.ReleaseAsync(record, $"budget {record.Budget} was deleted", cancellationToken)) return;
+                    if (await actor.ReleaseAsync(record, $"budget {record.Budget} was deleted", cancellationToken))
+                        return;
                 }
                 catch (ApiException error)
                 {
@@ -57,12 +77,15 @@ public sealed partial class OrphanReleaser(ClusterStores stores, GpuLedger ledge
                     failed ??= error;
                 }
             }
-            if (ledger.ParkedBy(uid).Count > 0) continue;
-            if (BudgetMemoryJson.Read(ledger.BudgetMemory(uid)).Checkpoints.Count > 0) await actor.ClearRequestsAsync(ns, name, uid, cancellationToken);
+            if (ledger.ParkedBy(uid).Count > 0)
+                continue;
+            if (BudgetMemoryJson.Read(ledger.BudgetMemory(uid)).Checkpoints.Count > 0)
+                await actor.ClearRequestsAsync(ns, name, uid, cancellationToken);
             ledger.ForgetBudget(uid);
             _missing.Remove(uid);
         }
-        if (failed is not null) throw failed;
+        if (failed is not null)
+            throw failed;
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Could not restore what a deleted budget had suspended, retrying: {Reason}")]

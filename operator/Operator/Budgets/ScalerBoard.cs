@@ -7,13 +7,16 @@ using Bursar.Kube.Objects;
 namespace Bursar.Operator.Budgets;
 
 /// <summary>
-/// What budgets and scalers know of each other: a budget's room as it was decided last, and what a scaler keeps of its target come what may.
+/// What budgets and scalers know of each other: a budget's room as it was decided last, and what a scaler keeps of its target come what
+/// may.
 /// </summary>
 public sealed class ScalerBoard
 {
     private readonly ConcurrentDictionary<ObjectKey, BudgetRoom> _rooms = new();
     private readonly ConcurrentDictionary<ObjectKey, ElasticTarget> _targets = new();
-    private volatile Lazy<ILookup<string, ElasticTarget>> _byWorkload = new(() => Enumerable.Empty<ElasticTarget>().ToLookup(one => one.WorkloadUid, StringComparer.Ordinal));
+    private volatile Lazy<ILookup<string, ElasticTarget>> _byWorkload = new(() =>
+        Enumerable.Empty<ElasticTarget>().ToLookup(one => one.WorkloadUid, StringComparer.Ordinal)
+    );
 
     /// <summary>A budget of this namespace has more or less for scaling than before.</summary>
     public event Action<string>? RoomChanged;
@@ -23,14 +26,16 @@ public sealed class ScalerBoard
     {
         var room = new BudgetRoom(decision.Room, decision.IsEnforcing, decision.At < decision.WindowStart, decision.Currency);
         var key = ObjectKey.Of(budget);
-        if (_rooms.TryGetValue(key, out var known) && known == room) return;
+        if (_rooms.TryGetValue(key, out var known) && known == room)
+            return;
         _rooms[key] = room;
         RoomChanged?.Invoke(budget.Metadata.Namespace ?? "");
     }
 
     public void Forget(V1Alpha1GpuBudget budget)
     {
-        if (_rooms.TryRemove(ObjectKey.Of(budget), out _)) RoomChanged?.Invoke(budget.Metadata.Namespace ?? "");
+        if (_rooms.TryRemove(ObjectKey.Of(budget), out _))
+            RoomChanged?.Invoke(budget.Metadata.Namespace ?? "");
     }
 
     /// <summary>Null until the budget was decided on since this operator leads.</summary>
@@ -39,8 +44,10 @@ public sealed class ScalerBoard
     /// <summary>What a scaler holds of a workload; null takes it back.</summary>
     public void Hold(ObjectKey scaler, ElasticTarget? target)
     {
-        if (target is null ? !_targets.TryRemove(scaler, out _) : _targets.TryGetValue(scaler, out var known) && known == target) return;
-        if (target is not null) _targets[scaler] = target;
+        if (target is null ? !_targets.TryRemove(scaler, out _) : _targets.TryGetValue(scaler, out var known) && known == target)
+            return;
+        if (target is not null)
+            _targets[scaler] = target;
         _byWorkload = new(() => _targets.Values.ToLookup(one => one.WorkloadUid, StringComparer.Ordinal));
     }
 
@@ -50,7 +57,8 @@ public sealed class ScalerBoard
         HourlyCost? floor = null;
         foreach (var target in _byWorkload.Value[workloadUid])
         {
-            if (target.Floor is not { } kept) return null;
+            if (target.Floor is not { } kept)
+                return null;
             // A pod that was bound a moment ago is not in what the scaler saw last: it must not look as if it stayed.
             burn = target.IsWhole ? HourlyCost.Zero : new HourlyCost(Math.Max(0, burn.NanoPerHour - target.Burn.NanoPerHour));
             floor = (floor ?? HourlyCost.Zero) + kept;

@@ -34,7 +34,9 @@ internal sealed record Standing
     /// <summary>Made suspended by the webhook and not judged yet: new work like any other.</summary>
     public bool IsNew { get; private init; }
 
-    /// <summary>Stopped by the field that Bursar wrote, or else by the one that it would write: what its manager holds back is not suspended by it.</summary>
+    /// <summary>
+    /// Stopped by the field that Bursar wrote, or else by the one that it would write: what its manager holds back is not suspended by it.
+    /// </summary>
     public bool IsStopped { get; private init; }
 
     /// <summary>It is stopped by its field, and pods of it hold GPUs and are not being deleted, or should have ended by now.</summary>
@@ -61,12 +63,23 @@ internal sealed record Standing
     /// <param name="stores">The managers' objects.</param>
     /// <param name="memory">Since when the pods of suspended work were seen to run on.</param>
     /// <param name="now">Now.</param>
-    public static Standing Of(Work work, ParkedRecord? record, IEnumerable<ParkedRecord> others, bool runs, Func<RunningPods> runsOn, ClusterStores stores, BudgetMemory memory, DateTimeOffset now)
+    public static Standing Of(
+        Work work,
+        ParkedRecord? record,
+        IEnumerable<ParkedRecord> others,
+        bool runs,
+        Func<RunningPods> runsOn,
+        ClusterStores stores,
+        BudgetMemory memory,
+        DateTimeOffset now
+    )
     {
         var owner = OwnerKinds.Of(work, stores);
         var noted = record ?? others.FirstOrDefault();
         var isNew = noted is null && HeldMark.IsHeld(work);
-        var isStopped = noted is not null ? OwnerKinds.Holds(noted, work, stores) : !isNew && (owner?.Switch?.IsStopped ?? (work.IsStopped && owner?.WaitsIn is null));
+        var isStopped = noted is not null
+            ? OwnerKinds.Holds(noted, work, stores)
+            : !isNew && (owner?.Switch?.IsStopped ?? (work.IsStopped && owner?.WaitsIn is null));
         var running = isStopped && runs ? runsOn() : RunningPods.None;
         var stillRuns = running != RunningPods.None;
         var since = stillRuns ? SuspensionCheck.NotFollowedSince(memory, work.Metadata.Uid, work.TerminationGrace, now) : null;
@@ -81,22 +94,35 @@ internal sealed record Standing
             RunsOn = stillRuns,
             IsIgnored = isIgnored,
             HeldBy = heldBy,
-            State = !isStopped || isIgnored ? runs ? WorkloadState.Running : WorkloadState.Pending
-                : record is not null ? WorkloadState.Parked
-                : heldBy is not null ? WorkloadState.Pending
-                : WorkloadState.Suspended,
+            State =
+                !isStopped || isIgnored
+                    ? runs
+                        ? WorkloadState.Running
+                        : WorkloadState.Pending
+                    : record is not null
+                        ? WorkloadState.Parked
+                        : heldBy is not null
+                            ? WorkloadState.Pending
+                            : WorkloadState.Suspended,
             NotParkable = since is { } at ? WhyIgnored(work, owner, noted, running, at) : Parkability.WhyNot(work, owner, stores),
         };
     }
 
-    /// <summary>Why this budget holds it; null where it does not. Seen stopped is done, whether or not the answer to the write ever came.</summary>
-    public ParkedSnapshot? Parked() => _record is null ? null : IsStopped ? ParkedCause.Read(_record) with { Confirmed = !IsIgnored } : ParkedCause.Read(_record);
+    /// <summary>
+    /// Why this budget holds it; null where it does not. Seen stopped is done, whether or not the answer to the write ever came.
+    /// </summary>
+    public ParkedSnapshot? Parked() =>
+        _record is null ? null
+        : IsStopped ? ParkedCause.Read(_record) with { Confirmed = !IsIgnored }
+        : ParkedCause.Read(_record);
 
     private static string WhyIgnored(Work work, OwnerWord? owner, ParkedRecord? noted, RunningPods running, DateTimeOffset since)
     {
         var at = Rfc3339.Format(since);
-        if (running == RunningPods.Overdue) return $"its pods should have ended by {at} and still hold their GPUs; check their nodes, or delete them by force";
-        if (noted?.Target is { } target && target.Uid != work.Metadata.Uid && owner is null) return $"its pods have run on since {at} and the {target.Kind} {target.Name} that stopped it has no effect";
+        if (running == RunningPods.Overdue)
+            return $"its pods should have ended by {at} and still hold their GPUs; check their nodes, or delete them by force";
+        if (noted?.Target is { } target && target.Uid != work.Metadata.Uid && owner is null)
+            return $"its pods have run on since {at} and the {target.Kind} {target.Name} that stopped it has no effect";
         return owner?.Switch is not null
             ? $"{owner.Manager} and has not stopped it since {at}; check that its controller is running"
             : $"its pods have run on since {at}; check that the controller of {work.Kind.Name}s is running";

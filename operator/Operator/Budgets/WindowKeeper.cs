@@ -14,15 +14,31 @@ public sealed class WindowKeeper(GpuLedger ledger, int keptDays)
     public void Note(ReadBudget budget, BudgetDecision decision)
     {
         // A rolling window never ends.
-        if (budget.Terms.Window.Period == WindowPeriod.Rolling) return;
+        if (budget.Terms.Window.Period == WindowPeriod.Rolling)
+            return;
         var closed = new List<ClosedWindow>();
         var window = ledger.OpenWindow(budget.Uid);
         while (window is not null && window.End <= decision.At && closed.Count < MostAtOnce)
         {
-            closed.Add(new(window.Key, window.Start, window.End, window.Limit, ledger.Spent(budget.Namespace, budget.Selector, window.Start, window.End, decision.At)));
+            closed.Add(
+                new(
+                    window.Key,
+                    window.Start,
+                    window.End,
+                    window.Limit,
+                    ledger.Spent(budget.Namespace, budget.Selector, window.Start, window.End, decision.At)
+                )
+            );
             var next = Window.At(budget.Terms.Window, window.End);
             window = next.Start >= window.End ? new(next.Key, next.Start, next.End, BudgetDecider.LimitOf(budget.Terms, next.Key)) : null;
         }
-        ledger.NoteWindow(budget.Namespace, budget.Name, budget.Uid, new(decision.WindowKey, decision.WindowStart, decision.WindowEnd, decision.Limit), closed, decision.At.AddDays(-keptDays));
+        ledger.NoteWindow(
+            budget.Namespace,
+            budget.Name,
+            budget.Uid,
+            new(decision.WindowKey, decision.WindowStart, decision.WindowEnd, decision.Limit),
+            closed,
+            decision.At.AddDays(-keptDays)
+        );
     }
 }

@@ -35,8 +35,10 @@ public sealed class WorkTurns
         lock (_gate)
         {
             var (turn, users) = _turns[uid];
-            if (users == 1) _turns.Remove(uid);
-            else _turns[uid] = (turn, users - 1);
+            if (users == 1)
+                _turns.Remove(uid);
+            else
+                _turns[uid] = (turn, users - 1);
         }
     }
 

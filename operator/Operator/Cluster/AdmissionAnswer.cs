@@ -18,15 +18,28 @@ public sealed record AdmissionAnswer(bool Admits, string Sentence)
     /// <summary>Pure. Waits wherever the decision leaves a doubt that new spending should not come out of.</summary>
     public static AdmissionAnswer Of(BudgetDecision decision, WorkloadVerdict verdict, string budget, bool observes)
     {
-        if (observes) return new(true, $"Budget {budget} only observes.");
-        if (decision.Actions.FirstOrDefault(action => action.Kind == ActionKind.Park && action.Workload.Uid == verdict.Key.Uid) is { } parking) return new(false, parking.Sentence);
+        if (observes)
+            return new(true, $"Budget {budget} only observes.");
+        if (
+            decision.Actions.FirstOrDefault(action => action.Kind == ActionKind.Park && action.Workload.Uid == verdict.Key.Uid) is
+            { } parking
+        )
+            return new(false, parking.Sentence);
         // The check came to its queue after it: whether it runs on is its budget's matter, and no longer Kueue's.
-        if (verdict.State == WorkloadState.Running) return new(true, $"It runs already: {verdict.Sentence}");
-        if (verdict.State != WorkloadState.Pending || verdict.Reason == Reasons.Queued) return new(false, verdict.Sentence);
-        if (verdict.Class != WorkClass.Training || verdict.Reason is Reasons.Exempt or Reasons.NotParkable or Reasons.Unpriced or Reasons.Expired or Reasons.NotStarted)
+        if (verdict.State == WorkloadState.Running)
+            return new(true, $"It runs already: {verdict.Sentence}");
+        if (verdict.State != WorkloadState.Pending || verdict.Reason == Reasons.Queued)
+            return new(false, verdict.Sentence);
+        if (
+            verdict.Class != WorkClass.Training
+            || verdict.Reason is Reasons.Exempt or Reasons.NotParkable or Reasons.Unpriced or Reasons.Expired or Reasons.NotStarted
+        )
             return new(true, $"Budget {budget}: {verdict.Sentence}");
         return decision.Memory.Admitted.ContainsKey(verdict.Key.Uid)
-            ? new(true, $"Budget {budget} admits it: {verdict.CostToFinish.ToShortString()} {decision.Currency} to its end, {(decision.Limit - decision.Spent).ToShortString()} of {decision.Limit.ToShortString()} left in {Window.NameOf(decision.WindowKey)}.")
+            ? new(
+                true,
+                $"Budget {budget} admits it: {verdict.CostToFinish.ToShortString()} {decision.Currency} to its end, {(decision.Limit - decision.Spent).ToShortString()} of {decision.Limit.ToShortString()} left in {Window.NameOf(decision.WindowKey)}."
+            )
             : new(false, verdict.Sentence);
     }
 }

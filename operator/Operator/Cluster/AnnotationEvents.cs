@@ -17,14 +17,26 @@ public sealed class AnnotationEvents(EventRecorder recorder, ClusterGpus gpus)
     /// <summary>A part of another workload carries that one's annotations, which are reported there.</summary>
     public void Observe(Work work)
     {
-        if (work.HasGpus && !work.IsPart) Report(work.Metadata, work.Kind.Entity.ApiVersion, work.Kind.Name,
-            AnnotationRules.Problems(work.Metadata, work.Inherited, work.PodSets.Select(set => set.Template), work.OwnTemplate, TopWorkload.IsClassReadFromTemplate(work.Kind.Name)));
+        if (work.HasGpus && !work.IsPart)
+            Report(
+                work.Metadata,
+                work.Kind.Entity.ApiVersion,
+                work.Kind.Name,
+                AnnotationRules.Problems(
+                    work.Metadata,
+                    work.Inherited,
+                    work.PodSets.Select(set => set.Template),
+                    work.OwnTemplate,
+                    TopWorkload.IsClassReadFromTemplate(work.Kind.Name)
+                )
+            );
     }
 
     /// <summary>A pod with GPUs that no controller owns is a workload of its own.</summary>
     public void Observe(V1Pod pod)
     {
-        if (pod.Metadata.ControllerReference() is null && gpus.OfPod(pod).IsAny) Report(pod.Metadata, "v1", "Pod", AnnotationRules.Problems(pod.Metadata, [], []));
+        if (pod.Metadata.ControllerReference() is null && gpus.OfPod(pod).IsAny)
+            Report(pod.Metadata, "v1", "Pod", AnnotationRules.Problems(pod.Metadata, [], []));
     }
 
     public void Forget(string uid) => _reported.TryRemove(uid, out _);
@@ -33,18 +45,30 @@ public sealed class AnnotationEvents(EventRecorder recorder, ClusterGpus gpus)
     {
         var problems = found.ToArray();
         var before = _reported.GetValueOrDefault(metadata.Uid, []);
-        if (problems.Length == 0 && before.Length == 0) return;
-        if (problems.Length == 0) Forget(metadata.Uid);
-        else _reported[metadata.Uid] = problems;
+        if (problems.Length == 0 && before.Length == 0)
+            return;
+        if (problems.Length == 0)
+            Forget(metadata.Uid);
+        else
+            _reported[metadata.Uid] = problems;
         foreach (var problem in problems.Except(before))
-            recorder.Publish(new()
-            {
-                Regarding = new() { ApiVersion = apiVersion, Kind = kind, Namespace = metadata.Namespace, Name = metadata.Name, Uid = metadata.Uid },
-                Type = KubeEvent.Warning,
-                Reason = Reasons.AnnotationIgnored,
-                Action = "Read",
-                Note = problem.Message,
-                Key = $"{problem.Name}={problem.Value}",
-            });
+            recorder.Publish(
+                new()
+                {
+                    Regarding = new()
+                    {
+                        ApiVersion = apiVersion,
+                        Kind = kind,
+                        Namespace = metadata.Namespace,
+                        Name = metadata.Name,
+                        Uid = metadata.Uid,
+                    },
+                    Type = KubeEvent.Warning,
+                    Reason = Reasons.AnnotationIgnored,
+                    Action = "Read",
+                    Note = problem.Message,
+                    Key = $"{problem.Name}={problem.Value}",
+                }
+            );
     }
 }

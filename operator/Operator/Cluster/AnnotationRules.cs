@@ -19,23 +19,41 @@ public static class AnnotationRules
     /// <summary>The annotations that users write.</summary>
     private static readonly Dictionary<string, (Func<string, bool> Accepts, string Accepted)> Rules = new(StringComparer.Ordinal)
     {
-        [BursarAnnotations.ExpectedDuration] = (text => BursarAnnotations.ParseDuration(text) is not null, "a duration above zero such as 90s, 2h30m, 3d or 1d12h"),
-        [BursarAnnotations.TotalSteps] = (text => BursarAnnotations.ParseSteps(text) is not null, "a whole number above zero such as 30000, without separators"),
-        [BursarAnnotations.Progress] = (text => BursarAnnotations.ParseProgress(text) is not null, "the steps done such as 1200, or 1200/30000 with the steps in all"),
-        [BursarAnnotations.LastCheckpoint] = (text => BursarAnnotations.ParseTime(text) is not null, "a time such as 2026-11-02T09:00:00Z (RFC 3339)"),
+        [BursarAnnotations.ExpectedDuration] = (
+            text => BursarAnnotations.ParseDuration(text) is not null,
+            "a duration above zero such as 90s, 2h30m, 3d or 1d12h"
+        ),
+        [BursarAnnotations.TotalSteps] = (
+            text => BursarAnnotations.ParseSteps(text) is not null,
+            "a whole number above zero such as 30000, without separators"
+        ),
+        [BursarAnnotations.Progress] = (
+            text => BursarAnnotations.ParseProgress(text) is not null,
+            "the steps done such as 1200, or 1200/30000 with the steps in all"
+        ),
+        [BursarAnnotations.LastCheckpoint] = (
+            text => BursarAnnotations.ParseTime(text) is not null,
+            "a time such as 2026-11-02T09:00:00Z (RFC 3339)"
+        ),
         [BursarAnnotations.Checkpoint] = (text => text == BursarAnnotations.Supported, BursarAnnotations.Supported),
         [BursarAnnotations.Priority] = (text => BursarAnnotations.ParsePriority(text) is not null, "a whole number such as 10 or -5"),
         [BursarAnnotations.Class] = (text => text is "training" or "inference" or "interactive", "training, inference or interactive"),
         [BursarAnnotations.Series] = (text => text.Length > 0, "the name of the series"),
         [BursarAnnotations.Resume] = (text => text == BursarAnnotations.Approved, BursarAnnotations.Approved),
-        [AgentTargets.PortAnnotation] = (text => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port is > 0 and < 65_536, "a port number"),
+        [AgentTargets.PortAnnotation] = (
+            text => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port is > 0 and < 65_536,
+            "a port number"
+        ),
         [AgentTargets.PathAnnotation] = (text => text.StartsWith('/'), "a path such as /metrics"),
     };
 
     /// <summary>Annotations that Bursar itself writes on a workload.</summary>
     private static readonly HashSet<string> Own = new(StringComparer.Ordinal)
     {
-        BursarAnnotations.SuspendedBy, BursarAnnotations.SuspendedReason, BursarAnnotations.CheckpointRequested, HeldMark.Annotation,
+        BursarAnnotations.SuspendedBy,
+        BursarAnnotations.SuspendedReason,
+        BursarAnnotations.CheckpointRequested,
+        HeldMark.Annotation,
     };
 
     /// <summary>The annotations that have no effect, of the workload first.</summary>
@@ -44,32 +62,65 @@ public static class AnnotationRules
     /// <param name="templates">All its pod templates.</param>
     /// <param name="read">The one whose annotations are read where the workload has none; null for each.</param>
     /// <param name="readsClass">Whether its class may stand on a pod template.</param>
-    public static IEnumerable<AnnotationProblem> Problems(V1ObjectMeta workload, IEnumerable<InheritedAnnotations> inherited, IEnumerable<V1PodTemplateSpec> templates, V1PodTemplateSpec? read = null, bool readsClass = true)
+    public static IEnumerable<AnnotationProblem> Problems(
+        V1ObjectMeta workload,
+        IEnumerable<InheritedAnnotations> inherited,
+        IEnumerable<V1PodTemplateSpec> templates,
+        V1PodTemplateSpec? read = null,
+        bool readsClass = true
+    )
     {
         return Of(workload.Annotations, "", _ => "")
-            .Concat(inherited.SelectMany(one => Of(one.Annotations, $" of {one.Place}", name => name is BursarAnnotations.Resume or BursarAnnotations.Class ? "it is read from the workload itself" : "")))
-            .Concat(templates.SelectMany(template => Of(template.Metadata.Annotations, " of the pod template", name => WhyNotOn(template, name))))
+            .Concat(
+                inherited.SelectMany(one =>
+                    Of(one.Annotations, $" of {one.Place}", name =>
+                        name is BursarAnnotations.Resume or BursarAnnotations.Class ? "it is read from the workload itself" : ""
+                    )
+                )
+            )
+            .Concat(
+                templates.SelectMany(template =>
+                    Of(template.Metadata.Annotations, " of the pod template", name => WhyNotOn(template, name))
+                )
+            )
             .DistinctBy(one => (one.Name, one.Value, one.Message));
 
         string WhyNotOn(V1PodTemplateSpec template, string name) =>
             name is AgentTargets.PortAnnotation or AgentTargets.PathAnnotation ? ""
             : name == BursarAnnotations.Resume || name == BursarAnnotations.Class && !readsClass ? "it is read from the workload itself"
-            : read is null || ReferenceEquals(template, read) || workload.Annotations.ContainsKey(name) || read.Metadata.Annotations.ContainsKey(name) ? ""
+            : read is null
+            || ReferenceEquals(template, read)
+            || workload.Annotations.ContainsKey(name)
+            || read.Metadata.Annotations.ContainsKey(name)
+                ? ""
             : "it is read from the workload itself, else from its first pod template that asks for GPUs";
     }
 
     /// <param name="annotations">Of one place.</param>
     /// <param name="where">The place, in words that follow the annotation's name; empty for the workload itself.</param>
     /// <param name="whyNot">Why an annotation is not read there; empty where it is.</param>
-    private static IEnumerable<AnnotationProblem> Of(IReadOnlyDictionary<string, string> annotations, string where, Func<string, string> whyNot)
+    private static IEnumerable<AnnotationProblem> Of(
+        IReadOnlyDictionary<string, string> annotations,
+        string where,
+        Func<string, string> whyNot
+    )
     {
         foreach (var (name, value) in annotations)
         {
-            if (!name.StartsWith(Domain, StringComparison.Ordinal) || Own.Contains(name)) continue;
+            if (!name.StartsWith(Domain, StringComparison.Ordinal) || Own.Contains(name))
+                continue;
             if (!Rules.TryGetValue(name, out var rule))
-                yield return new(name, value, $"Annotation {name}{where} has no effect because Bursar does not know it. Known are {string.Join(", ", Rules.Keys.Select(key => key[Domain.Length..]).Order(StringComparer.Ordinal))}.");
+                yield return new(
+                    name,
+                    value,
+                    $"Annotation {name}{where} has no effect because Bursar does not know it. Known are {string.Join(", ", Rules.Keys.Select(key => key[Domain.Length..]).Order(StringComparer.Ordinal))}."
+                );
             else if (!rule.Accepts(value.Trim()))
-                yield return new(name, value, $"Annotation {name}: \"{Quote(value)}\"{where} is ignored because it cannot be read. Accepted: {rule.Accepted}.");
+                yield return new(
+                    name,
+                    value,
+                    $"Annotation {name}: \"{Quote(value)}\"{where} is ignored because it cannot be read. Accepted: {rule.Accepted}."
+                );
             else if (whyNot(name) is { Length: > 0 } why)
                 yield return new(name, value, $"Annotation {name}{where} is ignored because {why}.");
         }

@@ -14,14 +14,22 @@ public sealed class AutoscalerOwner() : OwnerKind(OptionName)
 
     public override OwnerWord? Of(Work work, ClusterStores stores)
     {
-        if (!work.Kind.Scales) return null;
+        if (!work.Kind.Scales)
+            return null;
         foreach (var scaler in stores.HorizontalPodAutoscalers.Store.ByIndex(Indexes.Namespace, work.Namespace))
         {
             var target = scaler.Spec.ScaleTargetRef;
-            if (target.Kind != work.Kind.Name || target.Name != work.Metadata.Name) continue;
+            if (target.Kind != work.Kind.Name || target.Name != work.Metadata.Name)
+                continue;
             var manager = $"a HorizontalPodAutoscaler scales it ({scaler.Metadata.Name})";
-            var lifts = scaler.Spec.MinReplicas == 0 || scaler.Status.Conditions.Any(condition => condition is { Type: "ScaledToZero", Status: "True" });
-            return new() { Manager = manager, WhyNot = lifts ? $"{manager} from zero too (minReplicas: 0), so zero replicas do not stop it" : null };
+            var lifts =
+                scaler.Spec.MinReplicas == 0
+                || scaler.Status.Conditions.Any(condition => condition is { Type: "ScaledToZero", Status: "True" });
+            return new()
+            {
+                Manager = manager,
+                WhyNot = lifts ? $"{manager} from zero too (minReplicas: 0), so zero replicas do not stop it" : null,
+            };
         }
         return null;
     }

@@ -36,8 +36,22 @@ public sealed partial class ClusterGpus
         Classes = new(client, options);
         Slices.AddIndex(NodeIndex, NodesOf);
         Claims.AddHandler(new() { Added = Tell, Updated = (_, claim) => Tell(claim) });
-        Slices.AddHandler(new() { Added = Tell, Updated = (_, slice) => Tell(slice), Deleted = Tell });
-        Classes.AddHandler(new() { Added = _ => ReadClasses(), Updated = (_, _) => ReadClasses(), Deleted = _ => ReadClasses() });
+        Slices.AddHandler(
+            new()
+            {
+                Added = Tell,
+                Updated = (_, slice) => Tell(slice),
+                Deleted = Tell,
+            }
+        );
+        Classes.AddHandler(
+            new()
+            {
+                Added = _ => ReadClasses(),
+                Updated = (_, _) => ReadClasses(),
+                Deleted = _ => ReadClasses(),
+            }
+        );
     }
 
     /// <summary>A node's devices changed, by its name.</summary>
@@ -64,11 +78,19 @@ public sealed partial class ClusterGpus
     public NodeDevices DevicesOf(V1Node node)
     {
         var slices = Slices.Store.ByIndex(NodeIndex, node.Metadata.Name).ToArray();
-        if (_nodes.TryGetValue(node, out var known) && ReferenceEquals(known.Table, _table) && known.Slices.AsSpan().SequenceEqual(slices)) return known.Devices;
-        var read = new NodeReading(_table, slices, NodeDevices.Of(
-            node.Metadata.Labels, node.Status.Capacity.Count > 0 ? node.Status.Capacity : node.Status.Allocatable,
-            node.Metadata.Annotations.TryGetValue(HamiRegister.Annotation, out var register) ? HamiRegister.Read(register) : null,
-            _table, [.. PublishedIn(slices)]));
+        if (_nodes.TryGetValue(node, out var known) && ReferenceEquals(known.Table, _table) && known.Slices.AsSpan().SequenceEqual(slices))
+            return known.Devices;
+        var read = new NodeReading(
+            _table,
+            slices,
+            NodeDevices.Of(
+                node.Metadata.Labels,
+                node.Status.Capacity.Count > 0 ? node.Status.Capacity : node.Status.Allocatable,
+                node.Metadata.Annotations.TryGetValue(HamiRegister.Annotation, out var register) ? HamiRegister.Read(register) : null,
+                _table,
+                [.. PublishedIn(slices)]
+            )
+        );
         _nodes.AddOrUpdate(node, read);
         return read.Devices;
     }
@@ -76,12 +98,16 @@ public sealed partial class ClusterGpus
     /// <summary>The GPUs that a pod holds or, as long as its claims are not allocated, asks for.</summary>
     public GpuRequest OfPod(V1Pod pod)
     {
-        if (pod.Spec.ResourceClaims.Count == 0 && pod.Status.ExtendedResourceClaim is null) return GpuRequest.OfPod(pod, _table);
+        if (pod.Spec.ResourceClaims.Count == 0 && pod.Status.ExtendedResourceClaim is null)
+            return GpuRequest.OfPod(pod, _table);
         var ns = pod.Metadata.Namespace ?? "";
         var found = new Found();
         // Extended resources that a claim stands for were allocated with it.
         HashSet<string>? served = null;
-        if (pod.Status.ExtendedResourceClaim is { } extended && Claims.Store.Get(ns, extended.ClaimName) is { Status.IsAllocated: true } special)
+        if (
+            pod.Status.ExtendedResourceClaim is { } extended
+            && Claims.Store.Get(ns, extended.ClaimName) is { Status.IsAllocated: true } special
+        )
         {
             served = [.. extended.Resources];
             Allocated(special, found);
@@ -92,28 +118,43 @@ public sealed partial class ClusterGpus
             var name = reference.ClaimName ?? pod.Status.ClaimNameOf(reference.Name);
             var claim = name is null ? null : Claims.Store.Get(ns, name);
             var one = new Found();
-            if (claim is { Status.IsAllocated: true }) Allocated(claim, one);
+            if (claim is { Status.IsAllocated: true })
+                Allocated(claim, one);
             else if ((claim?.Spec ?? TemplateOf(ns, reference)) is { } spec)
             {
                 Requested(spec, one);
                 one.IsPending |= one.Units.Count > 0;
             }
             // A claim that is named itself may be named by other pods too.
-            if (reference.ClaimName is null || claim is null || one.Units.Exists(units => units.Part is not { IsKnown: true })) found.AddAll(one);
+            if (reference.ClaimName is null || claim is null || one.Units.Exists(units => units.Part is not { IsKnown: true }))
+                found.AddAll(one);
             else
             {
-                if (one.Units.Count > 0) found.Shared.Add(new(claim.Metadata.Uid, one.Units.Aggregate(new DeviceShare(0, 1), (sum, units) => DeviceShare.Sum(sum, units.Part!.Value * units.Count))));
+                if (one.Units.Count > 0)
+                    found.Shared.Add(
+                        new(
+                            claim.Metadata.Uid,
+                            one.Units.Aggregate(new DeviceShare(0, 1), (sum, units) =>
+                                DeviceShare.Sum(sum, units.Part!.Value * units.Count)
+                            )
+                        )
+                    );
                 found.IsPending |= one.IsPending;
             }
         }
         return found.With(request);
     }
 
-    /// <summary>The same work with what its pods will hold, by the cluster's table and claims, and how many of them run at the same time.</summary>
+    /// <summary>
+    /// The same work with what its pods will hold, by the cluster's table and claims, and how many of them run at the same time.
+    /// </summary>
     public Work Complete(Work work)
     {
         if (!ReferenceEquals(_table, GpuResources.BuiltIn) || work.PodSets.Any(set => set.Template.Spec.ResourceClaims.Count > 0))
-            work = work with { PodSets = [.. work.PodSets.Select(set => set with { Request = OfTemplate(set.Template, work.Namespace, set.Count) })] };
+            work = work with
+            {
+                PodSets = [.. work.PodSets.Select(set => set with { Request = OfTemplate(set.Template, work.Namespace, set.Count) })],
+            };
         var atOnce = work.Kind.AtOnce(work);
         return ReferenceEquals(atOnce, work.PodSets) ? work : work with { PodSets = atOnce };
     }
@@ -125,22 +166,30 @@ public sealed partial class ClusterGpus
     public GpuRequest OfTemplate(V1PodTemplateSpec template, string ns, int pods = 1)
     {
         var request = GpuRequest.OfTemplate(template, _table);
-        if (template.Spec.ResourceClaims.Count == 0) return request;
+        if (template.Spec.ResourceClaims.Count == 0)
+            return request;
         var found = new Found();
         foreach (var reference in template.Spec.ResourceClaims)
         {
             if (reference.ClaimName is null)
             {
-                if (TemplateOf(ns, reference) is { } spec) Requested(spec, found);
+                if (TemplateOf(ns, reference) is { } spec)
+                    Requested(spec, found);
                 continue;
             }
-            if (Claims.Store.Get(ns, reference.ClaimName) is not { } claim) continue;
+            if (Claims.Store.Get(ns, reference.ClaimName) is not { } claim)
+                continue;
             var one = new Found();
-            if (claim.Status.IsAllocated) Allocated(claim, one);
-            else Requested(claim.Spec, one);
+            if (claim.Status.IsAllocated)
+                Allocated(claim, one);
+            else
+                Requested(claim.Spec, one);
             // All pods of the set have it together.
-            if (one.Units.Count == 0) continue;
-            var all = one.Units.Aggregate(new DeviceShare(0, 1), (sum, units) => units.Part is { } part ? DeviceShare.Sum(sum, part * units.Count) : DeviceShare.Unknown);
+            if (one.Units.Count == 0)
+                continue;
+            var all = one.Units.Aggregate(new DeviceShare(0, 1), (sum, units) =>
+                units.Part is { } part ? DeviceShare.Sum(sum, part * units.Count) : DeviceShare.Unknown
+            );
             found.Units.Add(new(one.Units[0].Resource, 1) { Part = all / Math.Max(1, pods) });
         }
         return found.With(request);
@@ -151,81 +200,144 @@ public sealed partial class ClusterGpus
     {
         foreach (var device in claim.Status.Devices)
         {
-            if (device.AdminAccess) continue;
+            if (device.AdminAccess)
+                continue;
             if (!_table.IsDriver(device.Driver))
             {
-                // The DeviceClass that asked for it may be known where its driver is not. A request of alternatives is named with the one that was met.
-                if (claim.Spec.Requests.FirstOrDefault(request => request.Name == device.Request || device.Request.StartsWith(request.Name + "/", StringComparison.Ordinal)) is { } asked
-                    && _table.IsDeviceClass(asked.DeviceClassName, SelectorsOf(asked)) && !_table.IsExcluded(device.Driver)) found.Add(new(device.Driver, 1) { Part = DeviceShare.Whole });
-                else if (_table.LooksLikeGpus(device.Driver)) found.Add(new(device.Driver, 1) { Part = DeviceShare.Unknown });
+                // The DeviceClass that asked for it may be known where its driver is not. A request of alternatives is named with the one
+                // that was met.
+                if (
+                    claim.Spec.Requests.FirstOrDefault(request =>
+                        request.Name == device.Request || device.Request.StartsWith(request.Name + "/", StringComparison.Ordinal)
+                    )
+                        is { } asked
+                    && _table.IsDeviceClass(asked.DeviceClassName, SelectorsOf(asked))
+                    && !_table.IsExcluded(device.Driver)
+                )
+                    found.Add(new(device.Driver, 1) { Part = DeviceShare.Whole });
+                else if (_table.LooksLikeGpus(device.Driver))
+                    found.Add(new(device.Driver, 1) { Part = DeviceShare.Unknown });
                 continue;
             }
-            var published = Slices.Store.List().Where(slice => slice.Spec.Driver == device.Driver && slice.Spec.Pool.Name == device.Pool).OrderByDescending(slice => slice.Spec.Pool.Generation)
-                .SelectMany(DevicesIn).FirstOrDefault(one => one.Name == device.Device);
+            var published = Slices
+                .Store.List()
+                .Where(slice => slice.Spec.Driver == device.Driver && slice.Spec.Pool.Name == device.Pool)
+                .OrderByDescending(slice => slice.Spec.Pool.Generation)
+                .SelectMany(DevicesIn)
+                .FirstOrDefault(one => one.Name == device.Device);
             // Not published (any more): what its name tells, until it is.
-            var part = published is null ? device.Device.Contains("-mig-", StringComparison.Ordinal) ? DeviceShare.Unknown : DeviceShare.Whole
-                : device.ConsumedMemory is { } text && KubernetesQuantity.TryParse(text, out var memory) ? published.ShareOfMemory(memory.ToInt64())
-                : published.Share;
+            var part = published is null
+                ? device.Device.Contains("-mig-", StringComparison.Ordinal)
+                    ? DeviceShare.Unknown
+                    : DeviceShare.Whole
+                : device.ConsumedMemory is { } text && KubernetesQuantity.TryParse(text, out var memory)
+                    ? published.ShareOfMemory(memory.ToInt64())
+                    : published.Share;
             found.IsPending |= published is null;
             found.Add(new(device.Driver, 1) { Part = part });
         }
     }
 
     /// <summary>
-    /// What a claim asks for. Of selectors only the driver, and of MIG devices the profile, are read: a request for a GPU is taken to be for a
-    /// whole one.
+    /// What a claim asks for. Of selectors only the driver, and of MIG devices the profile, are read: a request for a GPU is taken to be
+    /// for a whole one.
     /// </summary>
     private void Requested(V1ResourceClaimSpec spec, Found found)
     {
         foreach (var request in spec.Requests)
         {
-            if (request.AdminAccess) continue;
+            if (request.AdminAccess)
+                continue;
             var name = request.DeviceClassName;
             var selectors = SelectorsOf(request);
             if (!_table.IsDeviceClass(name, selectors))
             {
-                if (_table.LooksLikeGpus(name)) found.Add(new(name, 1) { Part = DeviceShare.Unknown });
+                if (_table.LooksLikeGpus(name))
+                    found.Add(new(name, 1) { Part = DeviceShare.Unknown });
                 continue;
             }
-            var profile = selectors.Select(expression => Profile().Match(expression)).FirstOrDefault(match => match.Success)?.Groups["profile"].Value;
-            var isMig = profile is not null || name.StartsWith("mig.", StringComparison.Ordinal) || selectors.Any(expression => MigType().IsMatch(expression));
+            var profile = selectors
+                .Select(expression => Profile().Match(expression))
+                .FirstOrDefault(match => match.Success)
+                ?.Groups["profile"]
+                .Value;
+            var isMig =
+                profile is not null
+                || name.StartsWith("mig.", StringComparison.Ordinal)
+                || selectors.Any(expression => MigType().IsMatch(expression));
             var count = request.All ? MostOnANode() : (int)Math.Clamp(request.Count, 1, MostDevices);
-            found.Add(!isMig ? new GpuUnits(name, count) { Part = DeviceShare.Whole }
+            found.Add(
+                !isMig ? new GpuUnits(name, count) { Part = DeviceShare.Whole }
                 : profile is null ? new(name, count) { Part = DeviceShare.Unknown }
-                : new($"nvidia.com/mig-{profile.Replace('+', '.')}", count));
+                : new($"nvidia.com/mig-{profile.Replace('+', '.')}", count)
+            );
         }
     }
 
-    private string[] SelectorsOf(V1DeviceRequest request) => [.. request.Selectors, .. Classes.Store.Get(null, request.DeviceClassName)?.Spec.Selectors ?? []];
+    private string[] SelectorsOf(V1DeviceRequest request) =>
+        [.. request.Selectors, .. Classes.Store.Get(null, request.DeviceClassName)?.Spec.Selectors ?? []];
 
     private int MostOnANode() =>
-        Slices.Store.List().Where(slice => slice.Spec.NodeName is { Length: > 0 }).GroupBy(slice => slice.Spec.NodeName, StringComparer.Ordinal)
-            .Select(node => PublishedIn(node).Count(device => device.Share.IsWhole)).DefaultIfEmpty(1).Max() is > 0 and var most ? most : 1;
+        Slices
+            .Store.List()
+            .Where(slice => slice.Spec.NodeName is { Length: > 0 })
+            .GroupBy(slice => slice.Spec.NodeName, StringComparer.Ordinal)
+            .Select(node => PublishedIn(node).Count(device => device.Share.IsWhole))
+            .DefaultIfEmpty(1)
+            .Max()
+            is > 0
+                and var most
+            ? most
+            : 1;
 
     /// <summary>The devices of slices: of a pool those of its newest generation.</summary>
     private IEnumerable<DraDevice> PublishedIn(IEnumerable<V1ResourceSlice> slices) =>
-        slices.GroupBy(slice => (slice.Spec.Driver, slice.Spec.Pool.Name)).SelectMany(pool => pool.Where(slice => slice.Spec.Pool.Generation == pool.Max(one => one.Spec.Pool.Generation))).SelectMany(DevicesIn);
+        slices
+            .GroupBy(slice => (slice.Spec.Driver, slice.Spec.Pool.Name))
+            .SelectMany(pool => pool.Where(slice => slice.Spec.Pool.Generation == pool.Max(one => one.Spec.Pool.Generation)))
+            .SelectMany(DevicesIn);
 
     private V1ResourceClaimSpec? TemplateOf(string ns, V1PodResourceClaim reference) =>
         reference.TemplateName is { } name ? Templates.Store.Get(ns, name)?.Spec.Spec : null;
 
     private DraDevice[] DevicesIn(V1ResourceSlice slice) =>
-        !_table.IsDriver(slice.Spec.Driver) ? [] : _published.GetValue(slice, static one => [.. one.Spec.Devices.Select(device => DraDevice.Of(one.Spec.Driver, one.Spec.Pool.Name, device.Name, device.Attributes,
-            device.Memory is { } text && KubernetesQuantity.TryParse(text, out var memory) ? memory.ToInt64() : 0))]);
+        !_table.IsDriver(slice.Spec.Driver)
+            ? []
+            : _published.GetValue(slice, static one =>
+                [
+                    .. one.Spec.Devices.Select(device =>
+                        DraDevice.Of(
+                            one.Spec.Driver,
+                            one.Spec.Pool.Name,
+                            device.Name,
+                            device.Attributes,
+                            device.Memory is { } text && KubernetesQuantity.TryParse(text, out var memory) ? memory.ToInt64() : 0
+                        )
+                    ),
+                ]
+            );
 
     private static IEnumerable<string> NodesOf(V1ResourceSlice slice) => slice.Spec.NodeName is { Length: > 0 } node ? [node] : [];
 
     private void Tell(V1ResourceSlice slice)
     {
-        if (slice.Spec.NodeName is { Length: > 0 } node && _table.IsDriver(slice.Spec.Driver)) DevicesChanged?.Invoke(node);
+        if (slice.Spec.NodeName is { Length: > 0 } node && _table.IsDriver(slice.Spec.Driver))
+            DevicesChanged?.Invoke(node);
     }
 
     private void Tell(V1ResourceClaim claim) => ClaimChanged?.Invoke(claim);
 
     private void ReadClasses()
     {
-        string[] resources = [.. Classes.Store.List().Where(one => _configured.IsDeviceClass(one.Metadata.Name, one.Spec.Selectors))
-            .SelectMany(one => new[] { one.Spec.ExtendedResourceName, $"deviceclass.resource.kubernetes.io/{one.Metadata.Name}" }).OfType<string>().Order(StringComparer.Ordinal)];
+        string[] resources =
+        [
+            .. Classes
+                .Store.List()
+                .Where(one => _configured.IsDeviceClass(one.Metadata.Name, one.Spec.Selectors))
+                .SelectMany(one => new[] { one.Spec.ExtendedResourceName, $"deviceclass.resource.kubernetes.io/{one.Metadata.Name}" })
+                .OfType<string>()
+                .Order(StringComparer.Ordinal),
+        ];
         _table = resources.Length == 0 ? _configured : _configured.With(resources);
     }
 
@@ -250,19 +362,23 @@ public sealed partial class ClusterGpus
         public void Add(GpuUnits units)
         {
             var same = Units.FindIndex(one => one with { Count = 0 } == units with { Count = 0 });
-            if (same >= 0) Units[same] = Units[same] with { Count = Math.Min(Units[same].Count + units.Count, MostDevices) };
-            else Units.Add(units);
+            if (same >= 0)
+                Units[same] = Units[same] with { Count = Math.Min(Units[same].Count + units.Count, MostDevices) };
+            else
+                Units.Add(units);
         }
 
         public void AddAll(Found other)
         {
-            foreach (var units in other.Units) Add(units);
+            foreach (var units in other.Units)
+                Add(units);
             IsPending |= other.IsPending;
         }
 
         public GpuRequest With(GpuRequest request)
         {
-            foreach (var units in request.Resources ?? []) Add(units);
+            foreach (var units in request.Resources ?? [])
+                Add(units);
             return new(Units.Count > 0 ? Units : null) { Claims = Shared.Count > 0 ? Shared : null, IsPending = IsPending };
         }
     }

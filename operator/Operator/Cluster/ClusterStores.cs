@@ -15,7 +15,13 @@ public sealed class ClusterStores
     /// <param name="stoppable">Names of the kinds of work that this operator may stop; null for all of the table.</param>
     /// <param name="owners">Names of the managers through whose objects it may stop work; null for all of theirs.</param>
     /// <param name="gpus">Which resources and devices are GPUs; null is the built-in table.</param>
-    public ClusterStores(KubeClient client, string ownNamespace, IReadOnlyCollection<string>? stoppable = null, IReadOnlyCollection<string>? owners = null, GpuResources? gpus = null)
+    public ClusterStores(
+        KubeClient client,
+        string ownNamespace,
+        IReadOnlyCollection<string>? stoppable = null,
+        IReadOnlyCollection<string>? owners = null,
+        GpuResources? gpus = null
+    )
     {
         Gpus = new(client, gpus);
         Pods = new(client);
@@ -41,7 +47,8 @@ public sealed class ClusterStores
         PriceBooks = new(client);
         Scalers = new(client, new() { Optional = true }, transform: scaler => scaler.Status?.Slim());
         Control = new(client, new() { Namespace = ownNamespace, FieldSelector = "metadata.name=bursar-control" });
-        if (owners?.Contains(AdmissionAnswer.OptionName) != false) AdmissionChecks = new(client, new() { Optional = true });
+        if (owners?.Contains(AdmissionAnswer.OptionName) != false)
+            AdmissionChecks = new(client, new() { Optional = true });
         Stoppable = stoppable;
         Owners = owners;
         Kinds = [.. WorkKinds.All.Select(kind => kind.Open(client, this))];
@@ -49,8 +56,25 @@ public sealed class ClusterStores
         Jobs = ((KindCache<V1Job>)_kinds["Job"]).Informer;
         All =
         [
-            Pods, Nodes, ReplicaSets, RayClusters, CronJobs, PriorityClasses, HorizontalPodAutoscalers, ScaledObjects, Rollouts, DynamoAdapters, KueueWorkloads, OldKueueWorkloads,
-            Budgets, Scalers, PriceBooks, Control, .. Gpus.Caches, .. AdmissionChecks is { } checks ? [checks] : Array.Empty<IInformer>(), .. Kinds.Select(kind => kind.Followed),
+            Pods,
+            Nodes,
+            ReplicaSets,
+            RayClusters,
+            CronJobs,
+            PriorityClasses,
+            HorizontalPodAutoscalers,
+            ScaledObjects,
+            Rollouts,
+            DynamoAdapters,
+            KueueWorkloads,
+            OldKueueWorkloads,
+            Budgets,
+            Scalers,
+            PriceBooks,
+            Control,
+            .. Gpus.Caches,
+            .. AdmissionChecks is { } checks ? [checks] : Array.Empty<IInformer>(),
+            .. Kinds.Select(kind => kind.Followed),
         ];
     }
 
@@ -125,7 +149,8 @@ public sealed class ClusterStores
     public Task RunAsync(CancellationToken cancellationToken) => Task.WhenAll(All.Select(cache => cache.RunAsync(cancellationToken)));
 
     /// <summary>No decision is made before every cache was once equal to the server's state.</summary>
-    public Task HasSyncedAsync(CancellationToken cancellationToken) => Task.WhenAll(All.Select(cache => cache.HasSyncedAsync(cancellationToken)));
+    public Task HasSyncedAsync(CancellationToken cancellationToken) =>
+        Task.WhenAll(All.Select(cache => cache.HasSyncedAsync(cancellationToken)));
 
     public bool HasSynced => All.All(cache => cache.HasSynced);
 }

@@ -4,22 +4,26 @@ using Bursar.Kube.Objects;
 
 namespace Bursar.Operator.Cluster;
 
-/// <summary>apps/v1 Deployment: to zero and back, through /scale. How a pod ends means nothing to it: the count alone decides what runs.</summary>
+/// <summary>
+/// apps/v1 Deployment: to zero and back, through /scale. How a pod ends means nothing to it: the count alone decides what runs.
+/// </summary>
 public sealed class DeploymentKind() : WorkKind<V1Deployment>(WorkClass.Inference, ReplicasField), IScalableKind
 {
     public override bool IsOptional => false;
 
-    public override Work Read(V1Deployment deployment) => new()
-    {
-        Kind = this,
-        Metadata = deployment.Metadata,
-        Switch = (deployment.Spec.Replicas ?? 1).ToString(CultureInfo.InvariantCulture),
-        PodSets = [new(deployment.Spec.Replicas ?? 1, deployment.Spec.Template)],
-    };
+    public override Work Read(V1Deployment deployment) =>
+        new()
+        {
+            Kind = this,
+            Metadata = deployment.Metadata,
+            Switch = (deployment.Spec.Replicas ?? 1).ToString(CultureInfo.InvariantCulture),
+            PodSets = [new(deployment.Spec.Replicas ?? 1, deployment.Spec.Template)],
+        };
 
     public ScaleTarget? Find(string ns, string name, ClusterStores stores)
     {
-        if (stores.StoreOf<V1Deployment>().Get(ns, name) is not { } deployment) return null;
+        if (stores.StoreOf<V1Deployment>().Get(ns, name) is not { } deployment)
+            return null;
         var work = stores.Of(Name)!.Get(ns, name);
         return ScaleTarget.Of(Entity, deployment.Metadata, deployment.Spec.Replicas ?? 1) with
         {
@@ -33,13 +37,14 @@ public sealed class DeploymentKind() : WorkKind<V1Deployment>(WorkClass.Inferenc
     }
 
     /// <summary>
-    /// Its controller (pkg/controller/deployment/progress.go) keeps the reason NewReplicaSetAvailable while it merely scales and gives another
-    /// one from the first pod of a new template to the last. Where progress is not told, the counts speak.
+    /// Its controller (pkg/controller/deployment/progress.go) keeps the reason NewReplicaSetAvailable while it merely scales and gives
+    /// another one from the first pod of a new template to the last. Where progress is not told, the counts speak.
     /// </summary>
     public static bool IsRolling(V1Deployment deployment)
     {
         var status = deployment.Status;
-        if (status.ObservedGeneration < deployment.Metadata.Generation || status.Replicas > status.UpdatedReplicas) return true;
+        if (status.ObservedGeneration < deployment.Metadata.Generation || status.Replicas > status.UpdatedReplicas)
+            return true;
         return status.Condition("Progressing") is { } progress
             ? progress is { Status: "True", Reason: not "NewReplicaSetAvailable" }
             : status.UpdatedReplicas < (deployment.Spec.Replicas ?? 1);

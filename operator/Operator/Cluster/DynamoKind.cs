@@ -4,8 +4,8 @@ using Bursar.Kube.Objects;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>
-/// Dynamo's DynamoGraphDeploymentScalingAdapter: a service's number, and the selector of its pods. What lies between (a graph, components, pod
-/// cliques or Deployments) differs from version to version, so the pods are found by their labels.
+/// Dynamo's DynamoGraphDeploymentScalingAdapter: a service's number, and the selector of its pods. What lies between (a graph, components,
+/// pod cliques or Deployments) differs from version to version, so the pods are found by their labels.
 /// </summary>
 internal sealed class DynamoKind : IScalableKind
 {
@@ -15,14 +15,17 @@ internal sealed class DynamoKind : IScalableKind
 
     public bool IsServed(ClusterStores stores) => stores.DynamoAdapters.IsServed;
 
-    public ScaleTarget? Find(string ns, string name, ClusterStores stores) => stores.DynamoAdapters.Store.Get(ns, name) is not { } adapter ? null
-        : ScaleTarget.Of(Entity, adapter.Metadata, adapter.Spec.Replicas) with
-        {
-            StatusReplicas = adapter.Status.Replicas,
-            ReplicaPods = adapter.Status.Selector is { Length: > 0 } query && V1LabelSelector.FromQuery(query) is { } selector
-                ? TargetReplica.Each(Candidates(ns, selector, stores).Where(pod => selector.Matches(pod.Metadata.Labels)))
-                : [],
-        };
+    public ScaleTarget? Find(string ns, string name, ClusterStores stores) =>
+        stores.DynamoAdapters.Store.Get(ns, name) is not { } adapter
+            ? null
+            : ScaleTarget.Of(Entity, adapter.Metadata, adapter.Spec.Replicas) with
+            {
+                StatusReplicas = adapter.Status.Replicas,
+                ReplicaPods =
+                    adapter.Status.Selector is { Length: > 0 } query && V1LabelSelector.FromQuery(query) is { } selector
+                        ? TargetReplica.Each(Candidates(ns, selector, stores).Where(pod => selector.Matches(pod.Metadata.Labels)))
+                        : [],
+            };
 
     /// <summary>Finds pods by a label of Dynamo's own if the selector has one, since only those are indexed.</summary>
     private static IReadOnlyList<V1Pod> Candidates(string ns, V1LabelSelector selector, ClusterStores stores)
@@ -30,9 +33,11 @@ internal sealed class DynamoKind : IScalableKind
         IReadOnlyList<V1Pod>? fewest = null;
         foreach (var one in selector.MatchExpressions)
         {
-            if (one is not { Operator: "In", Values: [var value] } || !ScaleIndexes.IsDynamo(one.Key)) continue;
+            if (one is not { Operator: "In", Values: [var value] } || !ScaleIndexes.IsDynamo(one.Key))
+                continue;
             var found = stores.Pods.Store.ByIndex(ScaleIndexes.Dynamo, ScaleIndexes.LabelKey(ns, one.Key, value));
-            if (fewest is null || found.Count < fewest.Count) fewest = found;
+            if (fewest is null || found.Count < fewest.Count)
+                fewest = found;
         }
         return fewest ?? stores.Pods.Store.ByIndex(Indexes.Namespace, ns);
     }

@@ -17,21 +17,31 @@ public static class FieldOwner
     /// <summary>Whether Bursar set a field, and nobody has set it since.</summary>
     public static bool IsOwn(JsonNode? obj, string field) => ManagersOf(obj, field).FirstOrDefault() == Own;
 
-    /// <summary>Whether a field still is as it was when the object was made, defaults and webhooks included: nobody has written it later.</summary>
+    /// <summary>
+    /// Whether a field still is as it was when the object was made, defaults and webhooks included: nobody has written it later.
+    /// </summary>
     public static bool IsAsCreated(JsonNode? obj, string field) =>
-        obj?["metadata"]?["managedFields"] is JsonArray entries && entries.Where(entry => Has(entry?["fieldsV1"], field)).ToArray() is { Length: > 0 } owners
+        obj?["metadata"]?["managedFields"] is JsonArray entries
+        && entries.Where(entry => Has(entry?["fieldsV1"], field)).ToArray() is { Length: > 0 } owners
         && owners.All(entry => (string?)entry!["time"] == (string?)obj["metadata"]!["creationTimestamp"]);
 
     /// <summary>Who has the field, the last who wrote it first.</summary>
-    private static IEnumerable<string?> ManagersOf(JsonNode? obj, string field) => obj?["metadata"]?["managedFields"] is not JsonArray entries ? []
-        : entries.Where(entry => Has(entry?["fieldsV1"], field))
-            .OrderByDescending(entry => (string?)entry!["time"], StringComparer.Ordinal)
-            .Select(entry => (string?)entry!["manager"]);
+    private static IEnumerable<string?> ManagersOf(JsonNode? obj, string field) =>
+        obj?["metadata"]?["managedFields"] is not JsonArray entries
+            ? []
+            : entries
+                .Where(entry => Has(entry?["fieldsV1"], field))
+                .OrderByDescending(entry => (string?)entry!["time"], StringComparer.Ordinal)
+                .Select(entry => (string?)entry!["manager"]);
 
     private static bool Has(JsonNode? fields, string field)
     {
         foreach (var key in field.Split('/', StringSplitOptions.RemoveEmptyEntries))
-            if ((fields = fields?["f:" + key.Replace("~1", "/", StringComparison.Ordinal).Replace("~0", "~", StringComparison.Ordinal)]) is null) return false;
+            if (
+                (fields = fields?["f:" + key.Replace("~1", "/", StringComparison.Ordinal).Replace("~0", "~", StringComparison.Ordinal)])
+                is null
+            )
+                return false;
         return true;
     }
 }

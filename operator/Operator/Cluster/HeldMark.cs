@@ -26,7 +26,8 @@ public static class HeldMark
     public static bool IsOn(Work work) => work.Metadata.Annotations.ContainsKey(Annotation);
 
     /// <summary>Made suspended by the webhook, and nobody has changed its spec since.</summary>
-    public static bool IsHeld(Work work) => work.Kind.Suspends && work.IsStopped && !work.IsFinished && work.Metadata.Generation <= 1 && IsOn(work);
+    public static bool IsHeld(Work work) =>
+        work.Kind.Suspends && work.IsStopped && !work.IsFinished && work.Metadata.Generation <= 1 && IsOn(work);
 
     /// <summary>What stood in the field before, as a ledger's record says it.</summary>
     public static string OriginalOf(Work work) =>
@@ -35,16 +36,20 @@ public static class HeldMark
     /// <summary>Makes new work suspended, and says what it was.</summary>
     public static IEnumerable<PatchOperation> Hold(Work work)
     {
-        if (work.Metadata.Annotations.Count == 0) yield return PatchOperation.Add("/metadata/annotations", new System.Text.Json.Nodes.JsonObject());
+        if (work.Metadata.Annotations.Count == 0)
+            yield return PatchOperation.Add("/metadata/annotations", new System.Text.Json.Nodes.JsonObject());
         yield return PatchOperation.Add(AnnotationPointer, work.Switch == Work.Absent ? WasAbsent : WasFalse);
-        if (work.MissingPart is { } part) yield return PatchOperation.Add(part, new System.Text.Json.Nodes.JsonObject());
+        if (work.MissingPart is { } part)
+            yield return PatchOperation.Add(part, new System.Text.Json.Nodes.JsonObject());
         yield return PatchOperation.Add(work.Kind.Field, true);
     }
 
     /// <summary>Gives back what stood there, and takes the mark away.</summary>
     public static IEnumerable<PatchOperation> LetGo(Work work)
     {
-        yield return OriginalOf(work) == Work.Absent ? PatchOperation.Remove(work.Kind.Field) : PatchOperation.Replace(work.Kind.Field, false);
+        yield return OriginalOf(work) == Work.Absent
+            ? PatchOperation.Remove(work.Kind.Field)
+            : PatchOperation.Replace(work.Kind.Field, false);
         yield return Erase();
     }
 

@@ -3,8 +3,8 @@ using Bursar.Kube.Objects;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>
-/// The adapter of a kind that a scaler may scale: where its numbers stand, how its controller tells of a rollout, and which pods are its replicas. It reads caches by
-/// their indexes and holds no state.
+/// The adapter of a kind that a scaler may scale: where its numbers stand, how its controller tells of a rollout, and which pods are its
+/// replicas. It reads caches by their indexes and holds no state.
 /// </summary>
 public interface IScalableKind
 {

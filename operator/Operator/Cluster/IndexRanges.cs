@@ -15,13 +15,17 @@ public sealed class IndexRanges
 
     public static IndexRanges Parse(string? text)
     {
-        if (string.IsNullOrEmpty(text)) return Empty;
+        if (string.IsNullOrEmpty(text))
+            return Empty;
         var ranges = new List<(int, int)>();
         foreach (var part in text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
         {
             var dash = part.IndexOf('-');
-            if (int.TryParse(dash < 0 ? part : part.AsSpan(0, dash), NumberStyles.None, CultureInfo.InvariantCulture, out var from)
-                && int.TryParse(dash < 0 ? part : part.AsSpan(dash + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var to) && from <= to)
+            if (
+                int.TryParse(dash < 0 ? part : part.AsSpan(0, dash), NumberStyles.None, CultureInfo.InvariantCulture, out var from)
+                && int.TryParse(dash < 0 ? part : part.AsSpan(dash + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var to)
+                && from <= to
+            )
                 ranges.Add((from, to));
         }
         return new(ranges);
@@ -31,5 +35,7 @@ public sealed class IndexRanges
 
     /// <summary>All indexes below a number of completions, in order.</summary>
     public IEnumerable<int> Below(int completions) =>
-        _ranges.OrderBy(range => range.From).SelectMany(range => Enumerable.Range(range.From, Math.Max(0, Math.Min(range.To, completions - 1) - range.From + 1)));
+        _ranges
+            .OrderBy(range => range.From)
+            .SelectMany(range => Enumerable.Range(range.From, Math.Max(0, Math.Min(range.To, completions - 1) - range.From + 1)));
 }

@@ -7,10 +7,12 @@ using Bursar.Kube.Objects;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>
-/// KServe's InferenceService, stopped by the annotation serving.kserve.io/stop. What its pods ask for stands in the Deployments that KServe makes of it
-/// and, while there are none, in its predictor. How a pod ends means nothing to it.
+/// KServe's InferenceService, stopped by the annotation serving.kserve.io/stop. What its pods ask for stands in the Deployments that KServe
+/// makes of it and, while there are none, in its predictor. How a pod ends means nothing to it.
 /// </summary>
-public sealed class InferenceServiceKind() : WorkKind<V1Beta1InferenceService>(WorkClass.Inference, PatchOperation.Pointer("metadata", "annotations", StopAnnotation)), IScalableKind
+public sealed class InferenceServiceKind()
+    : WorkKind<V1Beta1InferenceService>(WorkClass.Inference, PatchOperation.Pointer("metadata", "annotations", StopAnnotation)),
+        IScalableKind
 {
     public const string StopAnnotation = "serving.kserve.io/stop";
 
@@ -33,20 +35,30 @@ public sealed class InferenceServiceKind() : WorkKind<V1Beta1InferenceService>(W
         {
             Kind = this,
             Metadata = service.Metadata,
-            Switch = service.Metadata.Annotations.TryGetValue(StopAnnotation, out var stop) ? JsonValue.Create(stop).ToJsonString() : "null",
+            Switch = service.Metadata.Annotations.TryGetValue(StopAnnotation, out var stop)
+                ? JsonValue.Create(stop).ToJsonString()
+                : "null",
             PodSets =
             [
-                new(Math.Max(1, predictor.MinReplicas ?? 1), new()
-                {
-                    Metadata = new() { Labels = service.Metadata.Labels },
-                    Spec = new()
+                new(
+                    Math.Max(1, predictor.MinReplicas ?? 1),
+                    new()
                     {
-                        Containers = [.. (predictor.Model is { } model ? [model] : Array.Empty<V1Beta1ServedContainer>()).Concat(predictor.Containers).Select(one => new V1Container { Name = "served", Resources = one.Resources })],
-                        ResourceClaims = predictor.ResourceClaims,
-                        NodeSelector = predictor.NodeSelector,
-                        TerminationGracePeriodSeconds = predictor.TerminationGracePeriodSeconds,
-                    },
-                }),
+                        Metadata = new() { Labels = service.Metadata.Labels },
+                        Spec = new()
+                        {
+                            Containers =
+                            [
+                                .. (predictor.Model is { } model ? [model] : Array.Empty<V1Beta1ServedContainer>())
+                                    .Concat(predictor.Containers)
+                                    .Select(one => new V1Container { Name = "served", Resources = one.Resources }),
+                            ],
+                            ResourceClaims = predictor.ResourceClaims,
+                            NodeSelector = predictor.NodeSelector,
+                            TerminationGracePeriodSeconds = predictor.TerminationGracePeriodSeconds,
+                        },
+                    }
+                ),
             ],
             OwnLabels = LabelsOf(service),
         };
@@ -54,11 +66,13 @@ public sealed class InferenceServiceKind() : WorkKind<V1Beta1InferenceService>(W
 
     public override Work Complete(Work work, ClusterStores stores)
     {
-        if (work.IsStopped) return work;
+        if (work.IsStopped)
+            return work;
         var deployments = stores.Of("Deployment")!;
         var sets = new List<PodSet>();
         foreach (var part in deployments.OwnedBy(work.Metadata.Uid))
-            if (deployments.Get(work.Namespace, part.Name, part.Uid) is { } deployment) sets.AddRange(deployment.PodSets);
+            if (deployments.Get(work.Namespace, part.Name, part.Uid) is { } deployment)
+                sets.AddRange(deployment.PodSets);
         return sets.Count == 0 ? work : WithPods(work, sets, "spec.predictor");
     }
 
@@ -66,24 +80,30 @@ public sealed class InferenceServiceKind() : WorkKind<V1Beta1InferenceService>(W
     private static Dictionary<string, string> LabelsOf(V1Beta1InferenceService service)
     {
         var all = new Dictionary<string, string>(StringComparer.Ordinal) { [ServiceLabel] = service.Metadata.Name };
-        foreach (var (key, value) in service.Spec.Predictor.Labels.Concat(service.Metadata.Labels)) all.TryAdd(key, value);
+        foreach (var (key, value) in service.Spec.Predictor.Labels.Concat(service.Metadata.Labels))
+            all.TryAdd(key, value);
         return all;
     }
 
     /// <remarks>
-    /// It has no scale subresource, and scales by its predictor's bounds and the annotation that stops it. With KServe's own autoscaler between different bounds, what
-    /// its Deployment has is what it has.
+    /// It has no scale subresource, and scales by its predictor's bounds and the annotation that stops it. With KServe's own autoscaler
+    /// between different bounds, what its Deployment has is what it has.
     /// </remarks>
     public ScaleTarget? Find(string ns, string name, ClusterStores stores)
     {
-        if (stores.StoreOf<V1Beta1InferenceService>().Get(ns, name) is not { } service) return null;
+        if (stores.StoreOf<V1Beta1InferenceService>().Get(ns, name) is not { } service)
+            return null;
         var work = stores.Of(Name)!.Get(ns, name)!;
         var deployments = Deployments(service, stores);
-        var pods = TargetReplica.Each(stores.Pods.Store.ByIndex(ScaleIndexes.Service, ScaleIndexes.Key(ns, name)).Where(pod => IsPredictor(pod.Metadata)));
+        var pods = TargetReplica.Each(
+            stores.Pods.Store.ByIndex(ScaleIndexes.Service, ScaleIndexes.Key(ns, name)).Where(pod => IsPredictor(pod.Metadata))
+        );
         return ScaleTarget.Of(Entity, service.Metadata, ReplicasOf(service, work.IsStopped, deployments, pods)) with
         {
             StatusReplicas = deployments.Count > 0 ? deployments.Sum(deployment => deployment.Status.Replicas) : pods.Count,
-            IsRollingOut = service.Status.ObservedGeneration is > 0 and var seen && seen < service.Metadata.Generation || deployments.Any(DeploymentKind.IsRolling),
+            IsRollingOut =
+                service.Status.ObservedGeneration is > 0 and var seen && seen < service.Metadata.Generation
+                || deployments.Any(DeploymentKind.IsRolling),
             Work = work,
             PodSets = work.PodSets,
             ReplicaPods = pods,
@@ -91,12 +111,20 @@ public sealed class InferenceServiceKind() : WorkKind<V1Beta1InferenceService>(W
         };
     }
 
-    private static int ReplicasOf(V1Beta1InferenceService service, bool isStopped, IReadOnlyList<V1Deployment> deployments, IReadOnlyList<TargetReplica> pods)
+    private static int ReplicasOf(
+        V1Beta1InferenceService service,
+        bool isStopped,
+        IReadOnlyList<V1Deployment> deployments,
+        IReadOnlyList<TargetReplica> pods
+    )
     {
         var (min, max) = (service.Spec.Predictor.MinReplicas, service.Spec.Predictor.MaxReplicas);
-        if (isStopped) return 0;
-        if (min is > 0 && min == max) return min.Value;
-        if (deployments.Count > 0) return deployments.Sum(deployment => deployment.Spec.Replicas ?? 1);
+        if (isStopped)
+            return 0;
+        if (min is > 0 && min == max)
+            return min.Value;
+        if (deployments.Count > 0)
+            return deployments.Sum(deployment => deployment.Spec.Replicas ?? 1);
         // Under Knative the Deployments are a revision's.
         var living = pods.Count(replica => replica.Pods[0].Metadata.DeletionTimestamp is null);
         return living > 0 ? living : Math.Max(1, min ?? 1);
@@ -104,9 +132,15 @@ public sealed class InferenceServiceKind() : WorkKind<V1Beta1InferenceService>(W
 
     /// <summary>The Deployments of the predictor. A transformer or an explainer scales by bounds of its own.</summary>
     private static List<V1Deployment> Deployments(V1Beta1InferenceService service, ClusterStores stores) =>
-        [.. stores.StoreOf<V1Deployment>().ByIndex(Indexes.OwnerUid, service.Metadata.Uid).Where(deployment => IsPredictor(deployment.Metadata))];
+        [
+            .. stores
+                .StoreOf<V1Deployment>()
+                .ByIndex(Indexes.OwnerUid, service.Metadata.Uid)
+                .Where(deployment => IsPredictor(deployment.Metadata)),
+        ];
 
-    private static bool IsPredictor(V1ObjectMeta metadata) => !metadata.Labels.TryGetValue(ComponentLabel, out var component) || component == Predictor;
+    private static bool IsPredictor(V1ObjectMeta metadata) =>
+        !metadata.Labels.TryGetValue(ComponentLabel, out var component) || component == Predictor;
 
     private static string Text(int? value) => value?.ToString(System.Globalization.CultureInfo.InvariantCulture) ?? Work.Absent;
 }

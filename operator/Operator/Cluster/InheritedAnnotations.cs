@@ -11,19 +11,37 @@ public sealed record InheritedAnnotations(string Place, IReadOnlyDictionary<stri
     /// <param name="place">Where they stand, for people.</param>
     /// <param name="all">The annotations that stand there.</param>
     /// <param name="known">Places that count first and have been copied there, where there are any.</param>
-    public static IEnumerable<InheritedAnnotations> From(string place, IReadOnlyDictionary<string, string> all, params IReadOnlyList<InheritedAnnotations> known)
+    public static IEnumerable<InheritedAnnotations> From(
+        string place,
+        IReadOnlyDictionary<string, string> all,
+        params IReadOnlyList<InheritedAnnotations> known
+    )
     {
-        if (all.Count == 0) return [];
-        var ours = all.Where(pair => pair.Key.StartsWith(AnnotationRules.Domain, StringComparison.Ordinal) && !known.Any(one => one.Annotations.ContainsKey(pair.Key))).ToDictionary(StringComparer.Ordinal);
+        if (all.Count == 0)
+            return [];
+        var ours = all.Where(pair =>
+                pair.Key.StartsWith(AnnotationRules.Domain, StringComparison.Ordinal)
+                && !known.Any(one => one.Annotations.ContainsKey(pair.Key))
+            )
+            .ToDictionary(StringComparer.Ordinal);
         return ours.Count == 0 ? [] : [new(place, ours)];
     }
 
     /// <summary>All of them, and those of the template that none of them has.</summary>
-    internal static IReadOnlyDictionary<string, string> Join(IReadOnlyList<InheritedAnnotations> inherited, IReadOnlyDictionary<string, string> template)
+    internal static IReadOnlyDictionary<string, string> Join(
+        IReadOnlyList<InheritedAnnotations> inherited,
+        IReadOnlyDictionary<string, string> template
+    )
     {
         var all = new Dictionary<string, string>(StringComparer.Ordinal);
         // The class decides what may be suspended. The guard checks it on the object and its pod template alone.
-        foreach (var (name, value) in inherited.SelectMany(one => one.Annotations).Where(pair => pair.Key != BursarAnnotations.Class).Concat(template)) all.TryAdd(name, value);
+        foreach (
+            var (name, value) in inherited
+                .SelectMany(one => one.Annotations)
+                .Where(pair => pair.Key != BursarAnnotations.Class)
+                .Concat(template)
+        )
+            all.TryAdd(name, value);
         return all;
     }
 }

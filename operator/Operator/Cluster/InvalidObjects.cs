@@ -9,10 +9,13 @@ internal static class InvalidObjects
     public static IEnumerable<(string Kind, string Namespace, string Name)> In(ClusterStores stores)
     {
         foreach (var budget in stores.Budgets.Store.List())
-            if (budget.Refusal is not null) yield return (V1Alpha1GpuBudget.KindName, budget.Metadata.Namespace ?? "", budget.Metadata.Name);
+            if (budget.Refusal is not null)
+                yield return (V1Alpha1GpuBudget.KindName, budget.Metadata.Namespace ?? "", budget.Metadata.Name);
         foreach (var book in stores.PriceBooks.Store.List())
-            if (GpuPriceBookReader.Read(book, out _).Count > 0) yield return (V1Alpha1GpuPriceBook.KindName, "", book.Metadata.Name);
+            if (GpuPriceBookReader.Read(book, out _).Count > 0)
+                yield return (V1Alpha1GpuPriceBook.KindName, "", book.Metadata.Name);
         foreach (var scaler in stores.Scalers.Store.List())
-            if (InferenceScalerReader.Read(scaler, out _).Count > 0) yield return (V1Alpha1InferenceScaler.KindName, scaler.Metadata.Namespace ?? "", scaler.Metadata.Name);
+            if (InferenceScalerReader.Read(scaler, out _).Count > 0)
+                yield return (V1Alpha1InferenceScaler.KindName, scaler.Metadata.Namespace ?? "", scaler.Metadata.Name);
     }
 }

@@ -16,39 +16,62 @@ public sealed class JobKind() : WorkKind<V1Job>(WorkClass.Training, SuspendField
 
     public override bool IsOptional => false;
 
-    public override Work Read(V1Job job) => new()
-    {
-        Kind = this,
-        Metadata = job.Metadata,
-        Switch = Json(job.Spec.Suspend),
-        IsFinished = job.Status.Condition("Complete") is { Status: "True" } || job.Status.Condition("Failed") is { Status: "True" },
-        SucceededAt = job.Status.Condition("Complete") is { Status: "True" } ? job.Status.CompletionTime : null,
-        EndedAt = Since(job.Status.Conditions, "Complete") is { } since ? job.Status.CompletionTime ?? since : Since(job.Status.Conditions, "Failed"),
-        SuspendedAt = Since(job.Status.Conditions, "Suspended"),
-        WhyNot = job.Spec.ManagedBy is { Length: > 0 } manager && manager != Controller ? $"spec.managedBy is {manager}"
-            : FailsOnStop(job.Spec) ? "its podFailurePolicy has a FailJob rule that a stopped pod could match, which would fail the Job for good"
-            : CompletesOnStop(job) ? "it has no completions and one of its pods has succeeded, so Kubernetes would complete it as soon as the others are stopped"
-            : null,
-        PodSets = [new(AtOnce(job.Spec, job.Status), job.Spec.Template)],
-        Pieces = PieceSet.Of(job) is { } pieces ? [pieces] : [],
-        ActiveDeadlineSeconds = job.Spec.ActiveDeadlineSeconds,
-        StartTime = job.Status.StartTime,
-    };
+    public override Work Read(V1Job job) =>
+        new()
+        {
+            Kind = this,
+            Metadata = job.Metadata,
+            Switch = Json(job.Spec.Suspend),
+            IsFinished = job.Status.Condition("Complete") is { Status: "True" } || job.Status.Condition("Failed") is { Status: "True" },
+            SucceededAt = job.Status.Condition("Complete") is { Status: "True" } ? job.Status.CompletionTime : null,
+            EndedAt = Since(job.Status.Conditions, "Complete") is { } since
+                ? job.Status.CompletionTime ?? since
+                : Since(job.Status.Conditions, "Failed"),
+            SuspendedAt = Since(job.Status.Conditions, "Suspended"),
+            WhyNot =
+                job.Spec.ManagedBy is { Length: > 0 } manager && manager != Controller ? $"spec.managedBy is {manager}"
+                : FailsOnStop(job.Spec)
+                    ? "its podFailurePolicy has a FailJob rule that a stopped pod could match, which would fail the Job for good"
+                : CompletesOnStop(job)
+                    ? "it has no completions and one of its pods has succeeded, so Kubernetes would complete it as soon as the others are stopped"
+                : null,
+            PodSets = [new(AtOnce(job.Spec, job.Status), job.Spec.Template)],
+            Pieces = PieceSet.Of(job) is { } pieces ? [pieces] : [],
+            ActiveDeadlineSeconds = job.Spec.ActiveDeadlineSeconds,
+            StartTime = job.Status.StartTime,
+        };
 
     /// <summary>Kubernetes copies the annotations of a CronJob's jobTemplate to its runs, but not its own.</summary>
     public override Work Complete(Work work, ClusterStores stores) =>
-        work.Metadata.ControllerReference() is { IsCronJob: true } owner && stores.CronJobs.Store.Get(work.Namespace, owner.Name) is { } cronJob && cronJob.Metadata.Uid == owner.Uid
-            ? work with { Inherited = [.. InheritedAnnotations.From($"its CronJob {owner.Name}", cronJob.Metadata.Annotations)] }
+        work.Metadata.ControllerReference() is { IsCronJob: true } owner
+        && stores.CronJobs.Store.Get(work.Namespace, owner.Name) is { } cronJob
+        && cronJob.Metadata.Uid == owner.Uid
+            ? work with
+            {
+                Inherited = [.. InheritedAnnotations.From($"its CronJob {owner.Name}", cronJob.Metadata.Annotations)],
+            }
             : work;
 
-    /// <summary>How many of a Job's pods can run at the same time from now on. A Job with a work queue gets no new pods once one has succeeded, and one that is ending none at all.</summary>
+    /// <summary>
+    /// How many of a Job's pods can run at the same time from now on. A Job with a work queue gets no new pods once one has succeeded, and
+    /// one that is ending none at all.
+    /// </summary>
     internal static int AtOnce(V1JobSpec spec, V1JobStatus status) =>
-        status.Condition("FailureTarget") is { Status: "True" } || status.Condition("SuccessCriteriaMet") is { Status: "True" } ? 0
-        : Math.Max(0, Math.Min(spec.Parallelism ?? 1, spec.Completions is { } completions ? completions - PieceSet.EndedOf(status)
-            : status.Succeeded > 0 ? status.Active ?? 0 : int.MaxValue));
+        status.Condition("FailureTarget") is { Status: "True" } || status.Condition("SuccessCriteriaMet") is { Status: "True" }
+            ? 0
+            : Math.Max(
+                0,
+                Math.Min(
+                    spec.Parallelism ?? 1,
+                    spec.Completions is { } completions ? completions - PieceSet.EndedOf(status)
+                        : status.Succeeded > 0 ? status.Active ?? 0
+                        : int.MaxValue
+                )
+            );
 
     /// <summary>Work off a queue: after the first success, the end of the other pods is the end of the Job, whatever ended them.</summary>
-    internal static bool CompletesOnStop(V1Job job) => job.Spec is { Completions: null, Parallelism: not null } && job.Spec.Suspend != true && job.Status.Succeeded > 0;
+    internal static bool CompletesOnStop(V1Job job) =>
+        job.Spec is { Completions: null, Parallelism: not null } && job.Spec.Suspend != true && job.Status.Succeeded > 0;
 
     /// <summary>
     /// A rule FailJob that matches 137 or 143, or any code by NotIn, fails the suspended Job for good when the stopped pod
@@ -56,10 +79,21 @@ public sealed class JobKind() : WorkKind<V1Job>(WorkClass.Training, SuspendField
     /// </summary>
     internal static bool FailsOnStop(V1JobSpec spec)
     {
-        if (spec.PodFailurePolicy is not { ValueKind: JsonValueKind.Object } value || !value.TryGetProperty("rules", out var rules) || rules.ValueKind != JsonValueKind.Array) return false;
+        if (
+            spec.PodFailurePolicy is not { ValueKind: JsonValueKind.Object } value
+            || !value.TryGetProperty("rules", out var rules)
+            || rules.ValueKind != JsonValueKind.Array
+        )
+            return false;
         foreach (var rule in rules.EnumerateArray())
-            if (rule.ValueKind == JsonValueKind.Object && rule.TryGetProperty("action", out var action) && action.ValueKind == JsonValueKind.String && action.GetString() == "FailJob"
-                && rule.TryGetProperty("onExitCodes", out _)) return true;
+            if (
+                rule.ValueKind == JsonValueKind.Object
+                && rule.TryGetProperty("action", out var action)
+                && action.ValueKind == JsonValueKind.String
+                && action.GetString() == "FailJob"
+                && rule.TryGetProperty("onExitCodes", out _)
+            )
+                return true;
         return false;
     }
 }

@@ -19,45 +19,79 @@ public sealed class JobSetKind() : WorkKind<V1Alpha2JobSet>(WorkClass.Training, 
 
     public override string PodLabel => "jobset.sigs.k8s.io/jobset-name";
 
-    public override Work Read(V1Alpha2JobSet set) => new()
-    {
-        Kind = this,
-        Metadata = set.Metadata,
-        Switch = Json(set.Spec.Suspend),
-        IsFinished = set.Status.TerminalState is { Length: > 0 } || set.Status.Conditions.Any(condition => condition is { Type: "Completed" or "Failed", Status: "True" }),
-        SucceededAt = Since(set.Status.Conditions, "Completed"),
-        EndedAt = Since(set.Status.Conditions, "Completed") ?? Since(set.Status.Conditions, "Failed"),
-        SuspendedAt = Since(set.Status.Conditions, "Suspended"),
-        WhyNot = set.Spec.ManagedBy is { Length: > 0 } manager && manager != Controller ? $"spec.managedBy is {manager}"
-            : set.Spec.ReplicatedJobs.FirstOrDefault(job => JobKind.FailsOnStop(job.Template.Spec)) is { } job
-                ? $"the podFailurePolicy of its {job.Name} has a FailJob rule that a stopped pod could match, which would fail the Job for good"
-            : null,
-        PodSets = [.. set.Spec.ReplicatedJobs.Select(job => new PodSet(PodSet.Times(job.Replicas ?? 1, JobKind.AtOnce(job.Template.Spec, V1JobStatus.Empty)), job.Template.Spec.Template))],
-        Pieces = PiecesOf(set.Spec, _ => []),
-        Parts = set.Spec,
-        StartTime = set.Status.StartTime,
-        // Without a start time JobSet's controller does not look at its deadline (pkg/controllers/active_deadline.go).
-        ActiveDeadlineSeconds = set.Status.StartTime is null ? null : set.Spec.ActiveDeadlineSeconds,
-    };
+    public override Work Read(V1Alpha2JobSet set) =>
+        new()
+        {
+            Kind = this,
+            Metadata = set.Metadata,
+            Switch = Json(set.Spec.Suspend),
+            IsFinished =
+                set.Status.TerminalState is { Length: > 0 }
+                || set.Status.Conditions.Any(condition => condition is { Type: "Completed" or "Failed", Status: "True" }),
+            SucceededAt = Since(set.Status.Conditions, "Completed"),
+            EndedAt = Since(set.Status.Conditions, "Completed") ?? Since(set.Status.Conditions, "Failed"),
+            SuspendedAt = Since(set.Status.Conditions, "Suspended"),
+            WhyNot =
+                set.Spec.ManagedBy is { Length: > 0 } manager && manager != Controller ? $"spec.managedBy is {manager}"
+                : set.Spec.ReplicatedJobs.FirstOrDefault(job => JobKind.FailsOnStop(job.Template.Spec)) is { } job
+                    ? $"the podFailurePolicy of its {job.Name} has a FailJob rule that a stopped pod could match, which would fail the Job for good"
+                : null,
+            PodSets =
+            [
+                .. set.Spec.ReplicatedJobs.Select(job => new PodSet(
+                    PodSet.Times(job.Replicas ?? 1, JobKind.AtOnce(job.Template.Spec, V1JobStatus.Empty)),
+                    job.Template.Spec.Template
+                )),
+            ],
+            Pieces = PiecesOf(set.Spec, _ => []),
+            Parts = set.Spec,
+            StartTime = set.Status.StartTime,
+            // Without a start time JobSet's controller does not look at its deadline (pkg/controllers/active_deadline.go).
+            ActiveDeadlineSeconds = set.Status.StartTime is null ? null : set.Spec.ActiveDeadlineSeconds,
+        };
 
     /// <summary>How far it is stands in its Jobs.</summary>
     public override Work Complete(Work work, ClusterStores stores)
     {
-        if (work.Parts is not { } spec) return work;
-        var jobs = stores.Of("Job")!.OwnedBy(work.Metadata.Uid).Select(part => stores.Jobs.Store.Get(work.Namespace, part.Name)).OfType<V1Job>()
+        if (work.Parts is not { } spec)
+            return work;
+        var jobs = stores
+            .Of("Job")!
+            .OwnedBy(work.Metadata.Uid)
+            .Select(part => stores.Jobs.Store.Get(work.Namespace, part.Name))
+            .OfType<V1Job>()
             .ToLookup(job => job.Metadata.Labels.GetValueOrDefault(ReplicatedJobLabel, ""), StringComparer.Ordinal);
-        if (jobs.Count == 0) return work;
+        if (jobs.Count == 0)
+            return work;
         var deadline = DeadlineOf(spec, jobs, template => stores.Gpus.OfTemplate(template, work.Namespace).IsAny);
-        if (work is { ActiveDeadlineSeconds: { } seconds, StartTime: { } start } && !(deadline is { } ofJobs && ofJobs.StartTime.AddSeconds(ofJobs.Seconds) <= start.AddSeconds(seconds))) deadline = (start, seconds);
+        if (
+            work is { ActiveDeadlineSeconds: { } seconds, StartTime: { } start }
+            && !(deadline is { } ofJobs && ofJobs.StartTime.AddSeconds(ofJobs.Seconds) <= start.AddSeconds(seconds))
+        )
+            deadline = (start, seconds);
         return work with
         {
-            WhyNot = work.WhyNot ?? (jobs.SelectMany(part => part).FirstOrDefault(job => !IsOver(job) && JobKind.CompletesOnStop(job)) is { } queue
-                ? $"its Job {queue.Metadata.Name} has no completions and one of its pods has succeeded, so Kubernetes would complete it as soon as the others are stopped"
-                : null),
-            PodSets = [.. spec.ReplicatedJobs.Select(part => new PodSet(
-                (int)Math.Min(int.MaxValue, jobs[part.Name].Sum(job => IsOver(job) ? 0L : JobKind.AtOnce(job.Spec, job.Status))
-                    + PodSet.Times((part.Replicas ?? 1) - jobs[part.Name].Count(), JobKind.AtOnce(part.Template.Spec, V1JobStatus.Empty))),
-                part.Template.Spec.Template))],
+            WhyNot = work.WhyNot
+                ?? (
+                    jobs.SelectMany(part => part).FirstOrDefault(job => !IsOver(job) && JobKind.CompletesOnStop(job)) is { } queue
+                        ? $"its Job {queue.Metadata.Name} has no completions and one of its pods has succeeded, so Kubernetes would complete it as soon as the others are stopped"
+                        : null
+                ),
+            PodSets =
+            [
+                .. spec.ReplicatedJobs.Select(part => new PodSet(
+                    (int)
+                        Math.Min(
+                            int.MaxValue,
+                            jobs[part.Name].Sum(job => IsOver(job) ? 0L : JobKind.AtOnce(job.Spec, job.Status))
+                                + PodSet.Times(
+                                    (part.Replicas ?? 1) - jobs[part.Name].Count(),
+                                    JobKind.AtOnce(part.Template.Spec, V1JobStatus.Empty)
+                                )
+                        ),
+                    part.Template.Spec.Template
+                )),
+            ],
             Pieces = PiecesOf(spec, name => [.. jobs[name]]),
             StartTime = deadline?.StartTime ?? jobs.SelectMany(part => part).Min(job => job.Status.StartTime),
             ActiveDeadlineSeconds = deadline?.Seconds,
@@ -65,20 +99,31 @@ public sealed class JobSetKind() : WorkKind<V1Alpha2JobSet>(WorkClass.Training, 
     }
 
     /// <summary>
-    /// A JobSet ends when one of its Jobs fails by the Job's own deadline, unless it may restart. All its parts with GPUs have ended by the last
-    /// of these deadlines.
+    /// A JobSet ends when one of its Jobs fails by the Job's own deadline, unless it may restart. All its parts with GPUs have ended by the
+    /// last of these deadlines.
     /// </summary>
-    private static (DateTimeOffset StartTime, long Seconds)? DeadlineOf(V1Alpha2JobSetSpec spec, ILookup<string, V1Job> jobs, Func<V1PodTemplateSpec, bool> hasGpus)
+    private static (DateTimeOffset StartTime, long Seconds)? DeadlineOf(
+        V1Alpha2JobSetSpec spec,
+        ILookup<string, V1Job> jobs,
+        Func<V1PodTemplateSpec, bool> hasGpus
+    )
     {
-        if (spec.FailurePolicy?.MaxRestarts > 0) return null;
+        if (spec.FailurePolicy?.MaxRestarts > 0)
+            return null;
         (DateTimeOffset StartTime, long Seconds)? last = null;
         foreach (var part in spec.ReplicatedJobs.Where(part => hasGpus(part.Template.Spec.Template)))
         {
-            if (part.Template.Spec.ActiveDeadlineSeconds is not (>= 0 and <= Work.LongestDeadline and var seconds) || jobs[part.Name].Count() < (part.Replicas ?? 1)) return null;
+            if (
+                part.Template.Spec.ActiveDeadlineSeconds is not (>= 0 and <= Work.LongestDeadline and var seconds)
+                || jobs[part.Name].Count() < (part.Replicas ?? 1)
+            )
+                return null;
             foreach (var job in jobs[part.Name].Where(job => !IsOver(job)))
             {
-                if (job.Status.StartTime is not { } start) return null;
-                if (last is not { } other || start.AddSeconds(seconds) > other.StartTime.AddSeconds(other.Seconds)) last = (start, seconds);
+                if (job.Status.StartTime is not { } start)
+                    return null;
+                if (last is not { } other || start.AddSeconds(seconds) > other.StartTime.AddSeconds(other.Seconds))
+                    last = (start, seconds);
             }
         }
         return last;
@@ -94,41 +139,56 @@ public sealed class JobSetKind() : WorkKind<V1Alpha2JobSet>(WorkClass.Training, 
             var (part, one) = (spec.ReplicatedJobs[i], spec.ReplicatedJobs[i].Template.Spec);
             // Without either number the API server makes it one.
             if ((one.Completions ?? (one.Parallelism is null ? 1 : null)) is { } completions)
-                pieces.Add(new(PodSet.Times(part.Replicas ?? 1, completions), PodSet.Times(part.Replicas ?? 1, Math.Max(0, Math.Min(one.Parallelism ?? 1, completions))), one.Template)
-                {
-                    Jobs = jobs(part.Name),
-                    Stage = StageOf(i, before),
-                    Follows = targets.Count > 0 && !targets.Contains(part.Name),
-                    // The first Job that completes, of several that are equally far, is one of the whole part's.
-                    Suffices = spec.SuccessPolicy?.Operator == "Any" && (targets.Count == 0 || targets.Contains(part.Name)),
-                });
+                pieces.Add(
+                    new(
+                        PodSet.Times(part.Replicas ?? 1, completions),
+                        PodSet.Times(part.Replicas ?? 1, Math.Max(0, Math.Min(one.Parallelism ?? 1, completions))),
+                        one.Template
+                    )
+                    {
+                        Jobs = jobs(part.Name),
+                        Stage = StageOf(i, before),
+                        Follows = targets.Count > 0 && !targets.Contains(part.Name),
+                        // The first Job that completes, of several that are equally far, is one of the whole part's.
+                        Suffices = spec.SuccessPolicy?.Operator == "Any" && (targets.Count == 0 || targets.Contains(part.Name)),
+                    }
+                );
         }
         return [.. pieces];
     }
 
-    private static int StageOf(int part, HashSet<int>[] before) => before[part].Count == 0 ? 0 : 1 + before[part].Max(earlier => StageOf(earlier, before));
+    private static int StageOf(int part, HashSet<int>[] before) =>
+        before[part].Count == 0 ? 0 : 1 + before[part].Max(earlier => StageOf(earlier, before));
 
     /// <summary>
-    /// The pods that can run at the same time: of parts that run one after the other (dependsOn with status Complete) those with the most GPUs
-    /// together. With startupPolicy InOrder the parts begin one after the other and then run side by side.
+    /// The pods that can run at the same time: of parts that run one after the other (dependsOn with status Complete) those with the most
+    /// GPUs together. With startupPolicy InOrder the parts begin one after the other and then run side by side.
     /// </summary>
     public override IReadOnlyList<PodSet> AtOnce(Work work)
     {
-        if (work.Parts is not { } spec) return work.PodSets;
+        if (work.Parts is not { } spec)
+            return work.PodSets;
         var sets = work.PodSets.ToArray();
         var before = Before(spec);
         // Only parts with GPUs that stand in such an order have to be chosen from.
-        var ordered = Enumerable.Range(0, sets.Length).Where(i => sets[i].Gpus > 0 && (before[i].Count > 0 || before.Any(one => one.Contains(i)))).Take(MostOrdered).ToArray();
+        var ordered = Enumerable
+            .Range(0, sets.Length)
+            .Where(i => sets[i].Gpus > 0 && (before[i].Count > 0 || before.Any(one => one.Contains(i))))
+            .Take(MostOrdered)
+            .ToArray();
         var chosen = MostGpus(0, []).Parts;
         foreach (var i in ordered)
-            if (!chosen.Contains(i)) sets[i] = sets[i] with { Count = 0 };
+            if (!chosen.Contains(i))
+                sets[i] = sets[i] with { Count = 0 };
         return sets;
 
         (int Gpus, int[] Parts) MostGpus(int next, int[] taken)
         {
-            if (next == ordered.Length) return (taken.Sum(i => sets[i].Gpus), taken);
+            if (next == ordered.Length)
+                return (taken.Sum(i => sets[i].Gpus), taken);
             var without = MostGpus(next + 1, taken);
-            if (taken.Any(i => before[i].Contains(ordered[next]) || before[ordered[next]].Contains(i))) return without;
+            if (taken.Any(i => before[i].Contains(ordered[next]) || before[ordered[next]].Contains(i)))
+                return without;
             var with = MostGpus(next + 1, [.. taken, ordered[next]]);
             return with.Gpus > without.Gpus ? with : without;
         }
@@ -145,13 +205,16 @@ public sealed class JobSetKind() : WorkKind<V1Alpha2JobSet>(WorkClass.Training, 
             foreach (var on in spec.ReplicatedJobs[i].DependsOn)
                 for (var j = 0; j < i; j++)
                 {
-                    if (spec.ReplicatedJobs[j].Name != on.Name) continue;
+                    if (spec.ReplicatedJobs[j].Name != on.Name)
+                        continue;
                     before[i].UnionWith(before[j]);
-                    if (on.Status == "Complete") before[i].Add(j);
+                    if (on.Status == "Complete")
+                        before[i].Add(j);
                 }
         }
         return before;
     }
 
-    private static bool IsOver(V1Job job) => job.Status.Condition("Complete") is { Status: "True" } || job.Status.Condition("Failed") is { Status: "True" };
+    private static bool IsOver(V1Job job) =>
+        job.Status.Condition("Complete") is { Status: "True" } || job.Status.Condition("Failed") is { Status: "True" };
 }

@@ -12,11 +12,22 @@ public sealed class KServeOwner() : OwnerKind("KServe")
 {
     public override IReadOnlyList<EntityKind> Entities { get; } = [V1Beta1InferenceService.EntityKind];
 
-    public override OwnerWord? Of(Work work, ClusterStores stores) => work.Kind is not InferenceServiceKind kind ? null : new()
-    {
-        Manager = "KServe runs it",
-        Switch = new() { Entity = kind.Entity, Object = work.Metadata, Field = kind.Field, Value = work.Switch, Stopped = kind.Stopped, On = Work.Absent },
-    };
+    public override OwnerWord? Of(Work work, ClusterStores stores) =>
+        work.Kind is not InferenceServiceKind kind
+            ? null
+            : new()
+            {
+                Manager = "KServe runs it",
+                Switch = new()
+                {
+                    Entity = kind.Entity,
+                    Object = work.Metadata,
+                    Field = kind.Field,
+                    Value = work.Switch,
+                    Stopped = kind.Stopped,
+                    On = Work.Absent,
+                },
+            };
 
     public override string? ValueOf(string ns, ParkedTarget target, string field, ClusterStores stores) =>
         stores.Of("InferenceService")!.Get(ns, target.Name, target.Uid)?.Switch;

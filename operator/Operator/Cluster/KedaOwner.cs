@@ -7,9 +7,10 @@ using Bursar.Kube.Objects;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>
-/// KEDA, from its source (controllers/keda/scaledobject_controller.go, pkg/scaling/executor/scale_scaledobjects.go): its loop lifts a target
-/// from zero as soon as a trigger is active, so replicas are no place to stop it. The annotation paused-replicas makes KEDA itself
-/// scale to that number, delete its HPA and stop its loop; taking it away starts the loop again, which brings back what the triggers ask for.
+/// KEDA, from its source (controllers/keda/scaledobject_controller.go, pkg/scaling/executor/scale_scaledobjects.go): its loop lifts a
+/// target from zero as soon as a trigger is active, so replicas are no place to stop it. The annotation paused-replicas makes KEDA itself
+/// scale to that number, delete its HPA and stop its loop; taking it away starts the loop again, which brings back what the triggers ask
+/// for.
 /// </summary>
 public sealed class KedaOwner() : OwnerKind(OptionName)
 {
@@ -24,10 +25,15 @@ public sealed class KedaOwner() : OwnerKind(OptionName)
 
     public override OwnerWord? Of(Work work, ClusterStores stores)
     {
-        if (!work.Kind.Scales) return null;
+        if (!work.Kind.Scales)
+            return null;
         foreach (var scaler in stores.ScaledObjects.Store.ByIndex(Indexes.Namespace, work.Namespace))
             // A ScaledObject that names no kind means a Deployment.
-            if (scaler.Spec.ScaleTargetRef is var target && (target.Kind ?? "Deployment") == work.Kind.Name && target.Name == work.Metadata.Name)
+            if (
+                scaler.Spec.ScaleTargetRef is var target
+                && (target.Kind ?? "Deployment") == work.Kind.Name
+                && target.Name == work.Metadata.Name
+            )
                 return Of(scaler);
         return null;
     }
@@ -42,17 +48,31 @@ public sealed class KedaOwner() : OwnerKind(OptionName)
     private static OwnerWord Of(V1ScaledObject scaler)
     {
         var manager = $"KEDA scales it (ScaledObject {scaler.Metadata.Name})";
-        if (!scaler.Metadata.Annotations.ContainsKey(PausedReplicas) && scaler.Metadata.Annotations.TryGetValue(Paused, out var paused) && IsTrue(paused)) return new() { Manager = manager };
+        if (
+            !scaler.Metadata.Annotations.ContainsKey(PausedReplicas)
+            && scaler.Metadata.Annotations.TryGetValue(Paused, out var paused)
+            && IsTrue(paused)
+        )
+            return new() { Manager = manager };
         return new()
         {
             Manager = manager,
-            Switch = new() { Entity = V1ScaledObject.EntityKind, Object = scaler.Metadata, Field = PausedPointer, Value = Text(scaler), Stopped = "\"0\"", On = "null" },
+            Switch = new()
+            {
+                Entity = V1ScaledObject.EntityKind,
+                Object = scaler.Metadata,
+                Field = PausedPointer,
+                Value = Text(scaler),
+                Stopped = "\"0\"",
+                On = "null",
+            },
         };
     }
 
     /// <summary>Somebody has paused it, with a number or without.</summary>
     public static bool IsPaused(V1ScaledObject scaler) =>
-        scaler.Metadata.Annotations.ContainsKey(PausedReplicas) || scaler.Metadata.Annotations.TryGetValue(Paused, out var paused) && IsTrue(paused);
+        scaler.Metadata.Annotations.ContainsKey(PausedReplicas)
+        || scaler.Metadata.Annotations.TryGetValue(Paused, out var paused) && IsTrue(paused);
 
     /// <summary>What KEDA cannot read as a boolean it takes for true.</summary>
     private static bool IsTrue(string value) => value is not ("false" or "False" or "FALSE" or "f" or "F" or "0");

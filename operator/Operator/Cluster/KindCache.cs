@@ -52,10 +52,18 @@ internal sealed class KindCache<T>(WorkKind<T> kind, KubeClient client, ClusterS
 
     public override IEnumerable<Work> All() => Informer.Store.List().Select(Read);
 
-    public override IEnumerable<V1ObjectMeta> OwnedBy(string uid) => Informer.Store.ByIndex(Indexes.OwnerUid, uid).Select(obj => obj.Metadata);
+    public override IEnumerable<V1ObjectMeta> OwnedBy(string uid) =>
+        Informer.Store.ByIndex(Indexes.OwnerUid, uid).Select(obj => obj.Metadata);
 
     public override void Watch(Action<Work> seen, Action<Work> gone) =>
-        Informer.AddHandler(new() { Added = obj => seen(Read(obj)), Updated = (_, obj) => seen(Read(obj)), Deleted = obj => gone(Read(obj)) });
+        Informer.AddHandler(
+            new()
+            {
+                Added = obj => seen(Read(obj)),
+                Updated = (_, obj) => seen(Read(obj)),
+                Deleted = obj => gone(Read(obj)),
+            }
+        );
 
     private Work Read(T obj) => stores.Gpus.Complete(kind.Complete(kind.ReadKnown(obj), stores));
 }

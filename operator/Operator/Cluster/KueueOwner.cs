@@ -26,7 +26,8 @@ public sealed class KueueOwner() : OwnerKind(OptionName)
 
     public override OwnerWord? Of(Work work, ClusterStores stores)
     {
-        if (work.Kind.Serves || !IsServed(stores)) return null;
+        if (work.Kind.Serves || !IsServed(stores))
+            return null;
         if (Find(work.Metadata.Uid, stores) is var (entity, slices) && slices.Count > 0)
         {
             var workload = slices[0];
@@ -49,19 +50,28 @@ public sealed class KueueOwner() : OwnerKind(OptionName)
                 IsNext = active && work.IsStopped && reserved,
             };
         }
-        if (!work.Metadata.Labels.TryGetValue(QueueLabel, out var queue) || work.IsFinished) return null;
+        if (!work.Metadata.Labels.TryGetValue(QueueLabel, out var queue) || work.IsFinished)
+            return null;
         var why = $"Kueue has not made its Workload yet ({QueueLabel}: {queue})";
-        return new() { Manager = why, WhyNot = why, WaitsIn = work.IsStopped ? $"for Kueue's queue {queue}" : null };
+        return new()
+        {
+            Manager = why,
+            WhyNot = why,
+            WaitsIn = work.IsStopped ? $"for Kueue's queue {queue}" : null,
+        };
     }
 
     /// <summary>
-    /// One slice that waits and is active is enough for Kueue to start the job again, also where it was made since: then the job is not stopped, whatever the
-    /// Workload that was deactivated says.
+    /// One slice that waits and is active is enough for Kueue to start the job again, also where it was made since: then the job is not
+    /// stopped, whatever the Workload that was deactivated says.
     /// </summary>
     public override string? ValueOf(string ns, ParkedTarget target, string field, ClusterStores stores)
     {
-        if (Get(ns, target.Name, stores) is not { } workload || workload.Metadata.Uid != target.Uid) return null;
-        var active = JobOf(workload) is { } job ? Find(job, stores).Slices.FirstOrDefault(slice => !slice.Status.Has("Finished") && slice.Spec.Active != false) : null;
+        if (Get(ns, target.Name, stores) is not { } workload || workload.Metadata.Uid != target.Uid)
+            return null;
+        var active = JobOf(workload) is { } job
+            ? Find(job, stores).Slices.FirstOrDefault(slice => !slice.Status.Has("Finished") && slice.Spec.Active != false)
+            : null;
         return Text(active ?? workload);
     }
 
@@ -77,24 +87,37 @@ public sealed class KueueOwner() : OwnerKind(OptionName)
         (IKueueWorkload?)stores.KueueWorkloads.Store.Get(ns, name) ?? stores.OldKueueWorkloads.Store.Get(ns, name);
 
     /// <summary>
-    /// The Workloads of a job: one, or the slices of an elastic job (pkg/workloadslicing): the one that holds quota, and one that replaces it as soon as
-    /// it gets its own. The one that holds quota runs the job, so it comes first, and those that are over come only where there is no other.
-    /// When the first is evicted, Kueue finishes it and goes on with the second: both must be inactive for the job to stay stopped.
+    /// The Workloads of a job: one, or the slices of an elastic job (pkg/workloadslicing): the one that holds quota, and one that replaces
+    /// it as soon as it gets its own. The one that holds quota runs the job, so it comes first, and those that are over come only where
+    /// there is no other. When the first is evicted, Kueue finishes it and goes on with the second: both must be inactive for the job to
+    /// stay stopped.
     /// </summary>
     private static (EntityKind Entity, IReadOnlyList<IKueueWorkload> Slices) Find(string uid, ClusterStores stores) =>
-        InOrder(stores.KueueWorkloads, uid) is { Count: > 0 } slices ? (V1Workload.EntityKind, slices) : (V1Beta1Workload.EntityKind, InOrder(stores.OldKueueWorkloads, uid));
+        InOrder(stores.KueueWorkloads, uid) is { Count: > 0 } slices
+            ? (V1Workload.EntityKind, slices)
+            : (V1Beta1Workload.EntityKind, InOrder(stores.OldKueueWorkloads, uid));
 
     private static List<IKueueWorkload> InOrder<T>(Informer<T> informer, string uid)
         where T : class, IKubernetesEntity<T>, IKueueWorkload
     {
         var found = informer.Store.ByIndex(Indexes.OwnerUid, uid);
-        if (found.Count == 0) found = informer.Store.ByIndex(JobUidIndex, uid);
-        if (found.Count <= 1) return [.. found];
+        if (found.Count == 0)
+            found = informer.Store.ByIndex(JobUidIndex, uid);
+        if (found.Count <= 1)
+            return [.. found];
         var live = found.Where(one => !one.Status.Has("Finished")).ToArray();
-        var ordered = (live.Length > 0 ? live : [.. found]).OrderByDescending(one => one.Status.Has("QuotaReserved"))
-            .ThenByDescending(one => one.Metadata.CreationTimestamp).ThenBy(one => one.Metadata.Name, StringComparer.Ordinal);
+        var ordered = (live.Length > 0 ? live : [.. found])
+            .OrderByDescending(one => one.Status.Has("QuotaReserved"))
+            .ThenByDescending(one => one.Metadata.CreationTimestamp)
+            .ThenBy(one => one.Metadata.Name, StringComparer.Ordinal);
         return live.Length > 0 ? [.. ordered] : [ordered.First()];
     }
 
-    private static string Text(IKueueWorkload workload) => workload.Spec.Active switch { null => "null", true => "true", false => "false" };
+    private static string Text(IKueueWorkload workload) =>
+        workload.Spec.Active switch
+        {
+            null => "null",
+            true => "true",
+            false => "false",
+        };
 }

@@ -6,11 +6,12 @@ using Bursar.Kube.Objects;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>
-/// LeaderWorkerSet (leaderworkerset.x-k8s.io/v1): to zero groups and back, through /scale. From its source (pkg/controllers/pod_controller.go): its
-/// leaders are a StatefulSet, and each leader owns the StatefulSet of its workers, so a group goes with its leader. How a pod ends means nothing: it has no
-/// state of success or failure, restartPolicy only looks at pods that restart or go while the group stays, and a group that was scaled away is not made again.
-/// Both kinds of StatefulSet get its volume claim templates and its retention policy. Scaling to zero scales the leaders' down, and deletes the workers' with
-/// their leader: so whenScaled says what becomes of the leaders' volumes, and whenDeleted what becomes of the workers'.
+/// LeaderWorkerSet (leaderworkerset.x-k8s.io/v1): to zero groups and back, through /scale. From its source
+/// (pkg/controllers/pod_controller.go): its leaders are a StatefulSet, and each leader owns the StatefulSet of its workers, so a group goes
+/// with its leader. How a pod ends means nothing: it has no state of success or failure, restartPolicy only looks at pods that restart or
+/// go while the group stays, and a group that was scaled away is not made again. Both kinds of StatefulSet get its volume claim templates
+/// and its retention policy. Scaling to zero scales the leaders' down, and deletes the workers' with their leader: so whenScaled says what
+/// becomes of the leaders' volumes, and whenDeleted what becomes of the workers'.
 /// </summary>
 public sealed class LeaderWorkerSetKind() : WorkKind<V1LeaderWorkerSet>(WorkClass.Inference, ReplicasField), IScalableKind
 {
@@ -46,12 +47,14 @@ public sealed class LeaderWorkerSetKind() : WorkKind<V1LeaderWorkerSet>(WorkClas
     /// <remarks>A replica is a group, and its selector would name the leaders alone.</remarks>
     public ScaleTarget? Find(string ns, string name, ClusterStores stores)
     {
-        if (stores.StoreOf<V1LeaderWorkerSet>().Get(ns, name) is not { } set) return null;
+        if (stores.StoreOf<V1LeaderWorkerSet>().Get(ns, name) is not { } set)
+            return null;
         var work = stores.Of(Name)!.Get(ns, name);
         return ScaleTarget.Of(Entity, set.Metadata, set.Spec.Replicas ?? 1) with
         {
             StatusReplicas = set.Status.Replicas,
-            IsRollingOut = set.Status.ObservedGeneration is > 0 and var seen && seen < set.Metadata.Generation
+            IsRollingOut =
+                set.Status.ObservedGeneration is > 0 and var seen && seen < set.Metadata.Generation
                 || set.Status.Conditions.Any(condition => condition is { Type: "UpdateInProgress", Status: "True" }),
             Work = work,
             PodSets = work?.PodSets ?? [],
@@ -65,13 +68,23 @@ public sealed class LeaderWorkerSetKind() : WorkKind<V1LeaderWorkerSet>(WorkClas
         var sets = stores.StoreOf<V1StatefulSet>();
         var groups = new List<TargetReplica>();
         foreach (var leaders in sets.ByIndex(Indexes.OwnerUid, uid))
-            foreach (var leader in stores.Pods.Store.ByIndex(Indexes.OwnerUid, leaders.Metadata.Uid).Where(TargetReplica.IsAlive).OrderBy(pod => pod.Metadata.Name, StringComparer.Ordinal))
-            {
-                var pods = new List<V1Pod> { leader };
-                foreach (var workers in sets.ByIndex(Indexes.OwnerUid, leader.Metadata.Uid))
-                    pods.AddRange(stores.Pods.Store.ByIndex(Indexes.OwnerUid, workers.Metadata.Uid).Where(TargetReplica.IsAlive).OrderBy(pod => pod.Metadata.Name, StringComparer.Ordinal));
-                groups.Add(new(leader.Metadata.Uid, pods));
-            }
+        foreach (
+            var leader in stores
+                .Pods.Store.ByIndex(Indexes.OwnerUid, leaders.Metadata.Uid)
+                .Where(TargetReplica.IsAlive)
+                .OrderBy(pod => pod.Metadata.Name, StringComparer.Ordinal)
+        )
+        {
+            var pods = new List<V1Pod> { leader };
+            foreach (var workers in sets.ByIndex(Indexes.OwnerUid, leader.Metadata.Uid))
+                pods.AddRange(
+                    stores
+                        .Pods.Store.ByIndex(Indexes.OwnerUid, workers.Metadata.Uid)
+                        .Where(TargetReplica.IsAlive)
+                        .OrderBy(pod => pod.Metadata.Name, StringComparer.Ordinal)
+                );
+            groups.Add(new(leader.Metadata.Uid, pods));
+        }
         return groups;
     }
 }

@@ -9,7 +9,8 @@ public static class OwnerKinds
     public static IReadOnlyList<OwnerKind> All { get; } = [new KueueOwner(), new KServeOwner(), new KedaOwner(), new AutoscalerOwner()];
 
     /// <summary>Those whose objects Bursar may be given or refused the right to write.</summary>
-    public static IReadOnlyList<string> Names { get; } = [KueueOwner.OptionName, KedaOwner.OptionName, AutoscalerOwner.OptionName, AdmissionAnswer.OptionName];
+    public static IReadOnlyList<string> Names { get; } =
+    [KueueOwner.OptionName, KedaOwner.OptionName, AutoscalerOwner.OptionName, AdmissionAnswer.OptionName];
 
     /// <summary>Who manages a workload, and how it is stopped through them; null where nobody does.</summary>
     public static OwnerWord? Of(Work work, ClusterStores stores)
@@ -17,18 +18,28 @@ public static class OwnerKinds
         foreach (var owner in All)
             if (owner.Of(work, stores) is { } word)
                 return word.Switch is not null && Names.Contains(owner.Name) && stores.Owners?.Contains(owner.Name) == false
-                    ? word with { WhyNot = $"{word.Manager}, and this operator may not write to it (operator.owners of the chart)" }
+                    ? word with
+                    {
+                        WhyNot = $"{word.Manager}, and this operator may not write to it (operator.owners of the chart)",
+                    }
                     : word;
         return null;
     }
 
     /// <summary>Work that Kueue queues is made suspended, and started, by Kueue.</summary>
-    public static bool IsQueued(Work work, ClusterStores stores) => work.Metadata.Labels.ContainsKey(KueueOwner.QueueLabel) || Of(work, stores) is not null;
+    public static bool IsQueued(Work work, ClusterStores stores) =>
+        work.Metadata.Labels.ContainsKey(KueueOwner.QueueLabel) || Of(work, stores) is not null;
 
     /// <summary>Whether the field that a record names still stops its work.</summary>
     public static bool Holds(ParkedRecord record, Work work, ClusterStores stores) =>
-        record.Target is not { } target ? work.IsStopped : OwnerOf(target)?.ValueOf(record.Namespace, target, record.Field, stores) == record.Value;
+        record.Target is not { } target
+            ? work.IsStopped
+            : OwnerOf(target)?.ValueOf(record.Namespace, target, record.Field, stores) == record.Value;
 
-    private static OwnerKind? OwnerOf(ParkedTarget target) => All.FirstOrDefault(owner => owner.Entities.Any(entity => entity.Kind == target.Kind
-        && target.ApiVersion.StartsWith(entity.Group + "/", StringComparison.Ordinal)));
+    private static OwnerKind? OwnerOf(ParkedTarget target) =>
+        All.FirstOrDefault(owner =>
+            owner.Entities.Any(entity =>
+                entity.Kind == target.Kind && target.ApiVersion.StartsWith(entity.Group + "/", StringComparison.Ordinal)
+            )
+        );
 }

@@ -40,7 +40,9 @@ public sealed record OwnerSwitch
     /// <summary>What is given back where the field is seen stopped already.</summary>
     public required string On { get; init; }
 
-    /// <summary>Further objects of the manager with the same field, any of which would start the work again if it alone were left.</summary>
+    /// <summary>
+    /// Further objects of the manager with the same field, any of which would start the work again if it alone were left.
+    /// </summary>
     public IReadOnlyList<V1ObjectMeta> Also { get; init; } = [];
 
     public bool IsStopped => Value == Stopped;

@@ -10,11 +10,14 @@ public static class Parkability
 
     public static string? WhyNot(Work work, OwnerWord? owner, ClusterStores stores)
     {
-        if (stores.Stoppable?.Contains(work.Kind.Name) == false) return $"this operator may not stop a {work.Kind.Name} (operator.kinds of the chart)";
+        if (stores.Stoppable?.Contains(work.Kind.Name) == false)
+            return $"this operator may not stop a {work.Kind.Name} (operator.kinds of the chart)";
         // A CronJob makes Jobs and leaves their switch alone.
-        if (work.Metadata.ControllerReference() is { IsCronJob: false } controller) return $"{controller.Kind} {controller.Name} controls it";
+        if (work.Metadata.ControllerReference() is { IsCronJob: false } controller)
+            return $"{controller.Kind} {controller.Name} controls it";
         return owner?.WhyNot ?? work.WhyNot;
     }
 
-    public static string WhyNot(string kind) => kind == "Pod" ? "a bare pod has no switch to suspend it" : $"Bursar has no adapter for {kind}";
+    public static string WhyNot(string kind) =>
+        kind == "Pod" ? "a bare pod has no switch to suspend it" : $"Bursar has no adapter for {kind}";
 }

@@ -16,11 +16,23 @@ public sealed class ParkableCount(ClusterStores stores, TimeProvider time)
         lock (_gate)
         {
             var now = time.GetUtcNow();
-            if (now - _countedAt < Age) return _count;
+            if (now - _countedAt < Age)
+                return _count;
             _countedAt = now;
             // What belongs to another kind's object is counted there, as one.
-            _count = stores.Kinds.Where(cache => cache.Kind.Scales || !cache.Kind.Serves).Sum(cache => cache.All().Count(work =>
-                (!work.IsStopped || HeldMark.IsHeld(work)) && !work.IsFinished && work.HasGpus && !work.IsPart && (!work.Kind.Scales || work.Class == WorkClass.Training)));
+            _count = stores
+                .Kinds.Where(cache => cache.Kind.Scales || !cache.Kind.Serves)
+                .Sum(cache =>
+                    cache
+                        .All()
+                        .Count(work =>
+                            (!work.IsStopped || HeldMark.IsHeld(work))
+                            && !work.IsFinished
+                            && work.HasGpus
+                            && !work.IsPart
+                            && (!work.Kind.Scales || work.Class == WorkClass.Training)
+                        )
+                );
             return _count;
         }
     }

@@ -30,20 +30,29 @@ public sealed record PieceSet(int Total, int AtOnce, V1PodTemplateSpec Template)
 
     /// <summary>Null for a Job of one pod, and for one that works off a queue: its pods are no pieces that could be counted.</summary>
     public static PieceSet? Of(V1Job job) =>
-        job.Spec.Completions is > 1 and var completions ? new(completions, Math.Max(0, job.Spec.Parallelism ?? 1), job.Spec.Template) { Jobs = [job] } : null;
+        job.Spec.Completions is > 1 and var completions
+            ? new(completions, Math.Max(0, job.Spec.Parallelism ?? 1), job.Spec.Template) { Jobs = [job] }
+            : null;
 
     /// <summary>Completions that the status of a Job counts as ended: succeeded, or failed for good.</summary>
-    public static int EndedOf(V1JobStatus status) => (int)Math.Clamp((long)(status.Succeeded ?? 0) + IndexRanges.Parse(status.FailedIndexes).Count, 0, int.MaxValue);
+    public static int EndedOf(V1JobStatus status) =>
+        (int)Math.Clamp((long)(status.Succeeded ?? 0) + IndexRanges.Parse(status.FailedIndexes).Count, 0, int.MaxValue);
 
-    /// <summary>Counts the pieces by the Jobs' statuses and times them by their pods. What was stopped, because the parallelism was lowered for example, is no piece's time.</summary>
+    /// <summary>
+    /// Counts the pieces by the Jobs' statuses and times them by their pods. What was stopped, because the parallelism was lowered for
+    /// example, is no piece's time.
+    /// </summary>
     /// <param name="pods">The workload's pods, finished ones included.</param>
     /// <param name="gpus">GPUs of one pod.</param>
-    /// <param name="ended">The workload's pods that ended by themselves, as the ledger has them; asked only where the cluster has deleted some.</param>
+    /// <param name="ended">The workload's pods that ended by themselves, as the ledger has them; asked only where the cluster has deleted
+    /// some.</param>
     /// <param name="held">How long the workload's pods have held GPUs; asked only where no finished pod is known.</param>
     /// <param name="now">The time of the evaluation.</param>
     public Pieces Count(IReadOnlyList<V1Pod> pods, int gpus, Func<IReadOnlyList<EndedPod>> ended, Func<TimeSpan?> held, DateTimeOffset now)
     {
-        List<TimeSpan> finished = [], failures = [], inFlight = [];
+        List<TimeSpan> finished = [],
+            failures = [],
+            inFlight = [];
         var (over, completed, retried) = (0L, 0L, TimeSpan.Zero);
         EarlySuccess? success = null;
         foreach (var job in Jobs)
@@ -51,40 +60,63 @@ public sealed record PieceSet(int Total, int AtOnce, V1PodTemplateSpec Template)
             var indexed = job.Spec.CompletionMode == "Indexed";
             var failed = IndexRanges.Parse(job.Status.FailedIndexes);
             // A pod that is being deleted is replaced, and its piece begins again. Where it had succeeded before, the status counts it.
-            var attempts = pods.Where(pod => pod.Metadata.ControllerReference()?.Uid == job.Metadata.Uid && pod.Metadata.DeletionTimestamp is null)
-                .Select(pod => Attempt.Of(pod, indexed ? IndexOf(pod) : null, now)).OfType<Attempt>().ToList();
-            if (EndedOf(job.Status) > attempts.Where(one => one.Succeeded == true || one.Index is { } index && failed.Contains(index)).DistinctBy(one => one.Piece).Count())
+            var attempts = pods.Where(pod =>
+                    pod.Metadata.ControllerReference()?.Uid == job.Metadata.Uid && pod.Metadata.DeletionTimestamp is null
+                )
+                .Select(pod => Attempt.Of(pod, indexed ? IndexOf(pod) : null, now))
+                .OfType<Attempt>()
+                .ToList();
+            if (
+                EndedOf(job.Status)
+                > attempts
+                    .Where(one => one.Succeeded == true || one.Index is { } index && failed.Contains(index))
+                    .DistinctBy(one => one.Piece)
+                    .Count()
+            )
             {
                 var shown = attempts.Select(one => one.Uid).ToHashSet(StringComparer.Ordinal);
-                attempts.InsertRange(0, ended().Where(pod => !shown.Contains(pod.Uid) && !(pod.From < job.Metadata.CreationTimestamp)).Select(pod => Attempt.Of(pod, job, indexed)).OfType<Attempt>());
+                attempts.InsertRange(
+                    0,
+                    ended()
+                        .Where(pod => !shown.Contains(pod.Uid) && !(pod.From < job.Metadata.CreationTimestamp))
+                        .Select(pod => Attempt.Of(pod, job, indexed))
+                        .OfType<Attempt>()
+                );
             }
             var (succeeded, running) = (new HashSet<string>(StringComparer.Ordinal), new HashSet<string>(StringComparer.Ordinal));
             // A Job that was made smaller does not count what succeeded beyond its last index.
-            foreach (var piece in attempts.Where(one => !(one.Index >= job.Spec.Completions)).GroupBy(one => one.Piece, StringComparer.Ordinal))
+            foreach (
+                var piece in attempts.Where(one => !(one.Index >= job.Spec.Completions)).GroupBy(one => one.Piece, StringComparer.Ordinal)
+            )
             {
                 var time = piece.Aggregate(TimeSpan.Zero, (sum, one) => sum + one.Time);
                 if (piece.Any(one => one.Succeeded == true))
                 {
                     finished.Add(time);
-                    if (piece.Any(one => one is { Succeeded: true, IsShown: true })) succeeded.Add(piece.Key);
+                    if (piece.Any(one => one is { Succeeded: true, IsShown: true }))
+                        succeeded.Add(piece.Key);
                 }
                 else if (piece.Any(one => one.Succeeded is null))
                 {
                     inFlight.Add(time);
                     running.Add(piece.Key);
                 }
-                else if (piece.First().Index is { } index && failed.Contains(index)) failures.Add(time);
+                else if (piece.First().Index is { } index && failed.Contains(index))
+                    failures.Add(time);
                 // An attempt at an index is counted with the next one.
-                else if (!indexed) retried += time;
+                else if (!indexed)
+                    retried += time;
             }
             // A pod ends before its Job's status counts it.
             var successes = Math.Max(job.Status.Succeeded ?? 0, succeeded.Count);
             completed += successes;
             over += (long)successes + failed.Count;
-            if (Jobs.Count == 1) success = SuccessOf(job, failed, succeeded, running);
+            if (Jobs.Count == 1)
+                success = SuccessOf(job, failed, succeeded, running);
         }
         // How soon some fail tells nothing of the others while none has succeeded.
-        if (completed > 0) finished.AddRange(failures);
+        if (completed > 0)
+            finished.AddRange(failures);
         return new()
         {
             Total = Total,
@@ -105,7 +137,8 @@ public sealed record PieceSet(int Total, int AtOnce, V1PodTemplateSpec Template)
     /// <summary>The rule of the success policy that needs the fewest further successes; null where none can be met.</summary>
     private static EarlySuccess? SuccessOf(V1Job job, IndexRanges failed, HashSet<string> succeeded, HashSet<string> running)
     {
-        if (job.Spec is not { SuccessPolicy.Rules: { Count: > 0 } rules, Completions: > 0 and <= MostIndexes and var completions }) return null;
+        if (job.Spec is not { SuccessPolicy.Rules: { Count: > 0 } rules, Completions: > 0 and <= MostIndexes and var completions })
+            return null;
         var completed = IndexRanges.Parse(job.Status.CompletedIndexes);
         bool Has(int index) => completed.Contains(index) || succeeded.Contains(Key(index));
         var all = Math.Max(job.Status.Succeeded ?? 0, succeeded.Count);
@@ -113,19 +146,26 @@ public sealed record PieceSet(int Total, int AtOnce, V1PodTemplateSpec Template)
         foreach (var rule in rules)
         {
             EarlySuccess? one;
-            if (rule.SucceededIndexes is not { Length: > 0 } indexes) one = rule.SucceededCount is { } count ? new(Math.Max(0, count - all), all) : null;
+            if (rule.SucceededIndexes is not { Length: > 0 } indexes)
+                one = rule.SucceededCount is { } count ? new(Math.Max(0, count - all), all) : null;
             else
             {
                 var wanted = IndexRanges.Parse(indexes).Below(completions).ToArray();
                 var open = wanted.Where(index => !Has(index) && !failed.Contains(index)).ToArray();
                 var done = wanted.Count(Has);
                 var needed = Math.Max(0, (rule.SucceededCount ?? wanted.Length) - done);
-                if (needed > open.Length) continue;
+                if (needed > open.Length)
+                    continue;
                 // Indexes begin in order. Where some of the wanted ones are enough, the first of them are.
                 var last = needed == 0 ? -1 : open[needed - 1];
-                one = new(needed, done, Enumerable.Range(0, last + 1).Count(index => !Has(index) && !failed.Contains(index) && !running.Contains(Key(index))));
+                one = new(
+                    needed,
+                    done,
+                    Enumerable.Range(0, last + 1).Count(index => !Has(index) && !failed.Contains(index) && !running.Contains(Key(index)))
+                );
             }
-            if (one is not null && (first is null || one.Needed < first.Needed)) first = one;
+            if (one is not null && (first is null || one.Needed < first.Needed))
+                first = one;
         }
         return first;
     }
@@ -140,9 +180,17 @@ public sealed record PieceSet(int Total, int AtOnce, V1PodTemplateSpec Template)
 
         public static Attempt? Of(V1Pod pod, int? index, DateTimeOffset now)
         {
-            if (PodTimes.ScheduledAt(pod) is not { } from) return null;
+            if (PodTimes.ScheduledAt(pod) is not { } from)
+                return null;
             var to = PodTimes.FinishedAt(pod);
-            return new(index is { } number ? Key(number) : pod.Metadata.Uid, pod.Metadata.Uid, index, (to ?? now) > from ? (to ?? now) - from : TimeSpan.Zero, to is null ? null : pod.Status.Phase == "Succeeded", true);
+            return new(
+                index is { } number ? Key(number) : pod.Metadata.Uid,
+                pod.Metadata.Uid,
+                index,
+                (to ?? now) > from ? (to ?? now) - from : TimeSpan.Zero,
+                to is null ? null : pod.Status.Phase == "Succeeded",
+                true
+            );
         }
 
         /// <summary>
@@ -151,21 +199,29 @@ public sealed record PieceSet(int Total, int AtOnce, V1PodTemplateSpec Template)
         /// </summary>
         public static Attempt? Of(EndedPod pod, V1Job job, bool indexed)
         {
-            if (pod.Pod.Length <= RandomPart) return null;
+            if (pod.Pod.Length <= RandomPart)
+                return null;
             var (name, index) = (pod.Pod[..^RandomPart].TrimEnd('-'), (int?)null);
             if (indexed)
             {
                 var dash = name.LastIndexOf('-');
-                if (dash < 0 || !int.TryParse(name[(dash + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out var number)) return null;
+                if (dash < 0 || !int.TryParse(name[(dash + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out var number))
+                    return null;
                 (name, index) = (name[..dash], number);
             }
-            return name != job.Metadata.Name && !(pod.Pod.Length == LongestName && job.Metadata.Name.StartsWith(name, StringComparison.Ordinal)) ? null
+            return
+                name != job.Metadata.Name
+                && !(pod.Pod.Length == LongestName && job.Metadata.Name.StartsWith(name, StringComparison.Ordinal))
+                ? null
                 : new(index is { } piece ? Key(piece) : pod.Uid, pod.Uid, index, pod.Time, pod.Succeeded, false);
         }
     }
 
     private static int? IndexOf(V1Pod pod) =>
-        pod.Metadata.Annotations.TryGetValue(IndexKey, out var text) && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var index) ? index : null;
+        pod.Metadata.Annotations.TryGetValue(IndexKey, out var text)
+        && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var index)
+            ? index
+            : null;
 
     private static string Key(int index) => index.ToString(CultureInfo.InvariantCulture);
 }

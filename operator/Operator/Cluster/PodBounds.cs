@@ -7,7 +7,9 @@ namespace Bursar.Operator.Cluster;
 /// <summary>Times by which a pod cannot have run any more, as objects other than the pod tell them.</summary>
 internal static class PodBounds
 {
-    /// <summary>A controller writes its start time in the same pass in which it makes its pods: only a much later one is of a later run.</summary>
+    /// <summary>
+    /// A controller writes its start time in the same pass in which it makes its pods: only a much later one is of a later run.
+    /// </summary>
     private static readonly TimeSpan SameStart = TimeSpan.FromSeconds(10);
 
     /// <summary>Of names that Kubernetes makes (apimachinery, pkg/util/rand): without vowels, so that no word comes out.</summary>
@@ -17,14 +19,22 @@ internal static class PodBounds
     public static IEnumerable<DateTimeOffset> Of(WorkloadKey workload, string pod, string uid, DateTimeOffset since, ClusterStores stores)
     {
         // A name is free only when the pod that had it is gone.
-        if (stores.Pods.Store.Get(workload.Namespace, pod) is { Metadata: { CreationTimestamp: { } taken } namesake } && namesake.Uid != uid) yield return taken;
+        if (
+            stores.Pods.Store.Get(workload.Namespace, pod) is { Metadata: { CreationTimestamp: { } taken } namesake }
+            && namesake.Uid != uid
+        )
+            yield return taken;
         if (stores.Of(workload.Kind)?.Get(workload.Namespace, workload.Name) is { } top)
-            foreach (var bound in Of(top, top.Metadata.Uid == workload.Uid, since)) yield return bound;
+            foreach (var bound in Of(top, top.Metadata.Uid == workload.Uid, since))
+                yield return bound;
         else if (workload.Kind == "Job")
-            foreach (var bound in NextRunsOf(workload, since, stores)) yield return bound;
-        if (JobOf(workload, pod, stores) is not { } job || job.Metadata.Uid == workload.Uid) yield break;
+            foreach (var bound in NextRunsOf(workload, since, stores))
+                yield return bound;
+        if (JobOf(workload, pod, stores) is not { } job || job.Metadata.Uid == workload.Uid)
+            yield break;
         // A JobSet that starts anew makes its Jobs anew, by the same names.
-        foreach (var bound in Of(job, !(job.Metadata.CreationTimestamp > since + SameStart), since)) yield return bound;
+        foreach (var bound in Of(job, !(job.Metadata.CreationTimestamp > since + SameStart), since))
+            yield return bound;
     }
 
     /// <summary>
@@ -34,12 +44,17 @@ internal static class PodBounds
     public static IReadOnlyDictionary<string, DateTimeOffset> Replaced(IReadOnlyCollection<OpenPod> vanished, ClusterStores stores)
     {
         var replaced = new Dictionary<string, DateTimeOffset>(StringComparer.Ordinal);
-        if (vanished.Count == 0) return replaced;
-        var present = stores.Pods.Store.List().Where(pod => PodTimes.ScheduledAt(pod) is not null).ToLookup(pod => TopWorkload.UidOf(pod, stores) ?? "", StringComparer.Ordinal);
+        if (vanished.Count == 0)
+            return replaced;
+        var present = stores
+            .Pods.Store.List()
+            .Where(pod => PodTimes.ScheduledAt(pod) is not null)
+            .ToLookup(pod => TopWorkload.UidOf(pod, stores) ?? "", StringComparer.Ordinal);
         foreach (var gone in vanished.GroupBy(open => open.Workload))
         {
             var workload = gone.Key;
-            if (stores.Of(workload.Kind)?.Get(workload.Namespace, workload.Name) is not { } work || work.Metadata.Uid != workload.Uid) continue;
+            if (stores.Of(workload.Kind)?.Get(workload.Namespace, workload.Name) is not { } work || work.Metadata.Uid != workload.Uid)
+                continue;
             var most = work.PodSets.Where(set => set.Request.IsAny).Sum(set => set.Count);
             var open = gone.OrderBy(one => one.Since).ThenBy(one => one.Uid, StringComparer.Ordinal).ToList();
             var running = new List<V1Pod>();
@@ -51,7 +66,11 @@ internal static class PodBounds
                 while (open.Count + running.Count > most && open.FindIndex(one => one.Since < at) is >= 0 and var first)
                 {
                     // In a rollout the old pod stays until the new one is ready.
-                    replaced[open[first].Uid] = IsOfSameTemplate(open[first].Pod, pod.Metadata.Name) || pod.Status.Condition("Ready") is not { Status: "True", LastTransitionTime: { } ready } ? at : ready;
+                    replaced[open[first].Uid] =
+                        IsOfSameTemplate(open[first].Pod, pod.Metadata.Name)
+                        || pod.Status.Condition("Ready") is not { Status: "True", LastTransitionTime: { } ready }
+                            ? at
+                            : ready;
                     open.RemoveAt(first);
                 }
             }
@@ -61,17 +80,27 @@ internal static class PodBounds
 
     /// <summary>The workload whose pod this was by its name and its time; null where none that is still there can have made it.</summary>
     public static Work? OwnerByName(OpenPod pod, ClusterStores stores) =>
-        stores.Kinds.SelectMany(kind => kind.In(pod.Workload.Namespace))
-            .Where(work => work.HasGpus && pod.Pod.StartsWith(work.Metadata.Name + "-", StringComparison.Ordinal) && work.Metadata.CreationTimestamp <= pod.Since && !(work.EndedAt < pod.Since)
-                && IsGenerated(pod.Pod[(work.Metadata.Name.Length + 1)..], work.Kind) && !TopWorkload.BelongsToAnother(work, stores))
+        stores
+            .Kinds.SelectMany(kind => kind.In(pod.Workload.Namespace))
+            .Where(work =>
+                work.HasGpus
+                && pod.Pod.StartsWith(work.Metadata.Name + "-", StringComparison.Ordinal)
+                && work.Metadata.CreationTimestamp <= pod.Since
+                && !(work.EndedAt < pod.Since)
+                && IsGenerated(pod.Pod[(work.Metadata.Name.Length + 1)..], work.Kind)
+                && !TopWorkload.BelongsToAnother(work, stores)
+            )
             .MaxBy(work => work.Metadata.Name.Length);
 
-    /// <summary>Controllers append ordinals and random text to a workload's name; those of training kinds also what each pod is, as <c>worker</c>.</summary>
+    /// <summary>
+    /// Controllers append ordinals and random text to a workload's name; those of training kinds also what each pod is, as <c>worker</c>.
+    /// </summary>
     private static bool IsGenerated(string suffix, WorkKind kind)
     {
         var segments = suffix.Split('-');
         static bool IsOrdinalOrRandom(string segment) =>
-            segment.Length > 0 && (segment.All(char.IsAsciiDigit) || segment.Length >= 5 && segment.All(letter => RandomLetters.Contains(letter)));
+            segment.Length > 0
+            && (segment.All(char.IsAsciiDigit) || segment.Length >= 5 && segment.All(letter => RandomLetters.Contains(letter)));
         return kind.Scales || kind.Name == "Job" ? segments.All(IsOrdinalOrRandom) : IsOrdinalOrRandom(segments[^1]);
     }
 
@@ -80,46 +109,65 @@ internal static class PodBounds
         // The owner was deleted with its pods before another one could have its name.
         if (!isTheSame)
         {
-            if (owner.Metadata.CreationTimestamp is { } made) yield return made;
+            if (owner.Metadata.CreationTimestamp is { } made)
+                yield return made;
             yield break;
         }
-        if (owner.EndedAt is { } ended) yield return ended;
-        if (owner.SuspendedAt is { } suspended) yield return suspended + owner.TerminationGrace;
+        if (owner.EndedAt is { } ended)
+            yield return ended;
+        if (owner.SuspendedAt is { } suspended)
+            yield return suspended + owner.TerminationGrace;
         // Started anew after a suspension, which ended the pods of the run before.
-        if (owner.StartTime is { } started && started > since + SameStart) yield return started;
+        if (owner.StartTime is { } started && started > since + SameStart)
+            yield return started;
     }
 
     /// <summary>
-    /// When the CronJob of a Job that is gone started its later runs: unless it allows concurrent ones, the earlier run was over by then, or its pods
-    /// had their termination grace left. A run's name is the CronJob's and the minute of its schedule.
+    /// When the CronJob of a Job that is gone started its later runs: unless it allows concurrent ones, the earlier run was over by then,
+    /// or its pods had their termination grace left. A run's name is the CronJob's and the minute of its schedule.
     /// </summary>
     private static IEnumerable<DateTimeOffset> NextRunsOf(WorkloadKey run, DateTimeOffset since, ClusterStores stores) =>
         from job in stores.Of("Job")!.In(run.Namespace)
-        where job.Metadata.ControllerReference() is { Kind: "CronJob" } owner && IsRunOf(owner.Name, run.Name) && IsRunOf(owner.Name, job.Metadata.Name)
+        where
+            job.Metadata.ControllerReference() is { Kind: "CronJob" } owner
+            && IsRunOf(owner.Name, run.Name)
+            && IsRunOf(owner.Name, job.Metadata.Name)
             && stores.CronJobs.Store.Get(run.Namespace, owner.Name) is { Spec.ConcurrencyPolicy: "Forbid" or "Replace" } cronJob
-            && cronJob.Metadata.Uid == owner.Uid && cronJob.Metadata.CreationTimestamp <= since && job.Metadata.CreationTimestamp > since + SameStart
+            && cronJob.Metadata.Uid == owner.Uid
+            && cronJob.Metadata.CreationTimestamp <= since
+            && job.Metadata.CreationTimestamp > since + SameStart
         select job.Metadata.CreationTimestamp!.Value + job.TerminationGrace;
 
     private static bool IsRunOf(string cronJob, string job) =>
-        job.Length > cronJob.Length + 1 && job.StartsWith(cronJob + "-", StringComparison.Ordinal) && job.AsSpan(cronJob.Length + 1).IndexOfAnyExceptInRange('0', '9') < 0;
+        job.Length > cronJob.Length + 1
+        && job.StartsWith(cronJob + "-", StringComparison.Ordinal)
+        && job.AsSpan(cronJob.Length + 1).IndexOfAnyExceptInRange('0', '9') < 0;
 
     /// <summary>The Job between a pod and its workload: pods of a Job begin with its name.</summary>
     private static Work? JobOf(WorkloadKey workload, string pod, ClusterStores stores) =>
-        stores.Jobs.Store.ByIndex(Indexes.Namespace, workload.Namespace)
+        stores
+            .Jobs.Store.ByIndex(Indexes.Namespace, workload.Namespace)
             .Where(job => pod.StartsWith(job.Metadata.Name + "-", StringComparison.Ordinal) && BelongsTo(job.Metadata, workload, stores))
-            .MaxBy(job => job.Metadata.Name.Length) is { } found ? stores.Of("Job")!.Get(workload.Namespace, found.Metadata.Name) : null;
+            .MaxBy(job => job.Metadata.Name.Length)
+            is { } found
+            ? stores.Of("Job")!.Get(workload.Namespace, found.Metadata.Name)
+            : null;
 
     private static bool BelongsTo(V1ObjectMeta metadata, WorkloadKey workload, ClusterStores stores)
     {
         while (metadata.Uid != workload.Uid)
         {
-            if (metadata.ControllerReference() is not { } owner) return false;
-            if (owner.Uid == workload.Uid) return true;
-            if (stores.Of(owner)?.MetadataOf(workload.Namespace, owner.Name) is not { } above || above.Uid != owner.Uid) return false;
+            if (metadata.ControllerReference() is not { } owner)
+                return false;
+            if (owner.Uid == workload.Uid)
+                return true;
+            if (stores.Of(owner)?.MetadataOf(workload.Namespace, owner.Name) is not { } above || above.Uid != owner.Uid)
+                return false;
             metadata = above;
         }
         return true;
     }
 
-    private static bool IsOfSameTemplate(string left, string right) => left[..Math.Max(0, left.LastIndexOf('-'))] == right[..Math.Max(0, right.LastIndexOf('-'))];
+    private static bool IsOfSameTemplate(string left, string right) =>
+        left[..Math.Max(0, left.LastIndexOf('-'))] == right[..Math.Max(0, right.LastIndexOf('-'))];
 }

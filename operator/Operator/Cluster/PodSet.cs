@@ -12,7 +12,11 @@ public sealed record PodSet(int Count, V1PodTemplateSpec Template, int PerReplic
     /// <summary>No cluster runs more pods of one template: a larger count is a mistake, whose cost must still be a number.</summary>
     private const int MostPods = 100_000;
 
-    public int Count { get; init => field = Math.Clamp(value, 0, MostPods); } = Math.Clamp(Count, 0, MostPods);
+    public int Count
+    {
+        get;
+        init => field = Math.Clamp(value, 0, MostPods);
+    } = Math.Clamp(Count, 0, MostPods);
 
     /// <summary>By the built-in table alone until <see cref="ClusterGpus.Complete"/> has read the cluster's.</summary>
     public GpuRequest Request { get; init; } = GpuRequest.OfTemplate(Template);

@@ -4,10 +4,11 @@ using Bursar.Kube.Objects;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>
-/// RayJob (ray.io/v1), from KubeRay's source (ray-operator/controllers/ray/rayjob_controller.go): suspending deletes its RayCluster and its submitter
-/// without stopping the Ray job first, and nobody looks at how their pods end: neither 0 nor another code ends the RayJob or uses
-/// up its backoffLimit. A resume makes a new cluster, and the work starts from its beginning, or from a checkpoint that it wrote outside. Only
-/// a RayJob that is new, Initializing or Running looks at the field; one without shutdownAfterJobFinishes, or on a cluster of others, becomes invalid by it.
+/// RayJob (ray.io/v1), from KubeRay's source (ray-operator/controllers/ray/rayjob_controller.go): suspending deletes its RayCluster and its
+/// submitter without stopping the Ray job first, and nobody looks at how their pods end: neither 0 nor another code ends the RayJob or uses
+/// up its backoffLimit. A resume makes a new cluster, and the work starts from its beginning, or from a checkpoint that it wrote outside.
+/// Only a RayJob that is new, Initializing or Running looks at the field; one without shutdownAfterJobFinishes, or on a cluster of others,
+/// becomes invalid by it.
 /// </summary>
 public sealed class RayJobKind() : WorkKind<V1RayJob>(WorkClass.Training, SuspendField)
 {
@@ -18,41 +19,51 @@ public sealed class RayJobKind() : WorkKind<V1RayJob>(WorkClass.Training, Suspen
 
     public override string PodLabel => "ray.io/originated-from-cr-name";
 
-    public override string WhatIsLost => "KubeRay deletes its RayCluster: a resume makes a new one, and the work starts again from the beginning or from its own checkpoints outside the cluster.";
+    public override string WhatIsLost =>
+        "KubeRay deletes its RayCluster: a resume makes a new one, and the work starts again from the beginning or from its own checkpoints outside the cluster.";
 
-    public override Work Read(V1RayJob job) => new()
-    {
-        Kind = this,
-        Metadata = job.Metadata,
-        Switch = Json(job.Spec.Suspend),
-        IsFinished = job.Status.JobDeploymentStatus is "Complete" or "Failed",
-        SucceededAt = job.Status is { JobDeploymentStatus: "Complete", JobStatus: "SUCCEEDED" } ? job.Status.EndTime : null,
-        // Without shutdownAfterJobFinishes its cluster stays, and with it the pods.
-        EndedAt = job.Spec.ShutdownAfterJobFinishes == true && job.Status.JobDeploymentStatus is ("Complete" or "Failed") ? job.Status.EndTime?.AddSeconds(job.Spec.TtlSecondsAfterFinished ?? 0) : null,
-        WhyNot = WhyNotOf(job),
-        PodSets = SetsOf(job.Spec.RayClusterSpec),
-        ActiveDeadlineSeconds = job.Spec.ActiveDeadlineSeconds,
-        StartTime = job.Status.StartTime,
-    };
+    public override Work Read(V1RayJob job) =>
+        new()
+        {
+            Kind = this,
+            Metadata = job.Metadata,
+            Switch = Json(job.Spec.Suspend),
+            IsFinished = job.Status.JobDeploymentStatus is "Complete" or "Failed",
+            SucceededAt = job.Status is { JobDeploymentStatus: "Complete", JobStatus: "SUCCEEDED" } ? job.Status.EndTime : null,
+            // Without shutdownAfterJobFinishes its cluster stays, and with it the pods.
+            EndedAt =
+                job.Spec.ShutdownAfterJobFinishes == true && job.Status.JobDeploymentStatus is ("Complete" or "Failed")
+                    ? job.Status.EndTime?.AddSeconds(job.Spec.TtlSecondsAfterFinished ?? 0)
+                    : null,
+            WhyNot = WhyNotOf(job),
+            PodSets = SetsOf(job.Spec.RayClusterSpec),
+            ActiveDeadlineSeconds = job.Spec.ActiveDeadlineSeconds,
+            StartTime = job.Status.StartTime,
+        };
 
     private static string? WhyNotOf(V1RayJob job) =>
         job.Spec.ManagedBy is { Length: > 0 } manager && manager != Controller ? $"spec.managedBy is {manager}"
         : job.Spec.ClusterSelector.Count > 0 ? "it runs on a RayCluster of others (clusterSelector), which KubeRay does not suspend with it"
         : job.Spec.ShutdownAfterJobFinishes != true ? "KubeRay refuses to suspend a RayJob without shutdownAfterJobFinishes: true"
-        : job.Spec.Suspend != true && job.Status.JobDeploymentStatus is not ("" or "Initializing" or "Running" or "Suspending" or "Suspended")
+        : job.Spec.Suspend != true
+        && job.Status.JobDeploymentStatus is not ("" or "Initializing" or "Running" or "Suspending" or "Suspended")
             ? $"KubeRay suspends a RayJob only from Initializing or Running; it is {job.Status.JobDeploymentStatus}"
         : null;
 
     private static PodSet[] SetsOf(V1RayClusterSpec cluster) =>
-    [
-        new(1, cluster.HeadGroupSpec.Template),
-        .. cluster.WorkerGroupSpecs.Where(group => group.Suspend != true)
-            .Select(group => new PodSet(PodSet.Times(ReplicasOf(group, cluster.EnableInTreeAutoscaling == true), group.NumOfHosts ?? 1), group.Template)),
-    ];
+        [
+            new(1, cluster.HeadGroupSpec.Template),
+            .. cluster
+                .WorkerGroupSpecs.Where(group => group.Suspend != true)
+                .Select(group => new PodSet(
+                    PodSet.Times(ReplicasOf(group, cluster.EnableInTreeAutoscaling == true), group.NumOfHosts ?? 1),
+                    group.Template
+                )),
+        ];
 
     /// <summary>
-    /// KubeRay keeps a group within its bounds, whatever its replicas say. With Ray's autoscaler it may have as many as its upper bound allows; KubeRay
-    /// writes 2147483647 where none was set.
+    /// KubeRay keeps a group within its bounds, whatever its replicas say. With Ray's autoscaler it may have as many as its upper bound
+    /// allows; KubeRay writes 2147483647 where none was set.
     /// </summary>
     private static int ReplicasOf(V1RayWorkerGroup group, bool autoscaled)
     {

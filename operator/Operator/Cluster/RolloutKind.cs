@@ -14,13 +14,15 @@ internal sealed class RolloutKind : IScalableKind
 
     public ScaleTarget? Find(string ns, string name, ClusterStores stores)
     {
-        if (stores.Rollouts.Store.Get(ns, name) is not { } rollout) return null;
+        if (stores.Rollouts.Store.Get(ns, name) is not { } rollout)
+            return null;
         var (replicas, status) = (rollout.Spec.Replicas ?? 1, rollout.Status);
         return ScaleTarget.Of(Entity, rollout.Metadata, replicas) with
         {
             StatusReplicas = status.Replicas,
             // Versions before 1.0 tell a hash there: it says nothing here.
-            IsRollingOut = long.TryParse(status.ObservedGeneration, out var seen) && seen < rollout.Metadata.Generation
+            IsRollingOut =
+                long.TryParse(status.ObservedGeneration, out var seen) && seen < rollout.Metadata.Generation
                 || status is { CurrentPodHash: { Length: > 0 } hash, StableRS: { Length: > 0 } stable } && hash != stable,
             IsPaused = rollout.Spec.Paused == true || status.Phase == "Paused",
             PodSets = rollout.Spec.Template == V1PodTemplateSpec.Empty ? [] : [new(replicas, rollout.Spec.Template)],

@@ -20,8 +20,13 @@ internal static class ScaleIndexes
     {
         stores.ScaledObjects.AddIndex(Target, scaler => [TargetKey(scaler.Metadata.Namespace, scaler.Spec.ScaleTargetRef)]);
         stores.HorizontalPodAutoscalers.AddIndex(Target, scaler => [TargetKey(scaler.Metadata.Namespace, scaler.Spec.ScaleTargetRef)]);
-        stores.Pods.AddIndex(Service, pod => pod.Metadata.Labels.TryGetValue(InferenceServiceKind.ServiceLabel, out var name) ? [Key(pod.Metadata.Namespace, name)] : []);
-        stores.Pods.AddIndex(Dynamo, pod => pod.Metadata.Labels.Where(label => IsDynamo(label.Key)).Select(label => LabelKey(pod.Metadata.Namespace, label.Key, label.Value)));
+        stores.Pods.AddIndex(Service, pod =>
+            pod.Metadata.Labels.TryGetValue(InferenceServiceKind.ServiceLabel, out var name) ? [Key(pod.Metadata.Namespace, name)] : []
+        );
+        stores.Pods.AddIndex(Dynamo, pod =>
+            pod.Metadata.Labels.Where(label => IsDynamo(label.Key))
+                .Select(label => LabelKey(pod.Metadata.Namespace, label.Key, label.Value))
+        );
     }
 
     public static bool IsDynamo(string label) => label.StartsWith(DynamoPrefix, StringComparison.Ordinal);
@@ -33,5 +38,6 @@ internal static class ScaleIndexes
     public static string TargetKey(string? ns, string kind, string name) => $"{ns}/{kind}/{name}";
 
     /// <summary>One that names no kind means a Deployment, as KEDA takes it.</summary>
-    private static string TargetKey(string? ns, V1CrossVersionObjectReference target) => TargetKey(ns, target.Kind ?? "Deployment", target.Name);
+    private static string TargetKey(string? ns, V1CrossVersionObjectReference target) =>
+        TargetKey(ns, target.Kind ?? "Deployment", target.Name);
 }

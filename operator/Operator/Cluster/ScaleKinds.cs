@@ -6,7 +6,7 @@ namespace Bursar.Operator.Cluster;
 public static class ScaleKinds
 {
     public static IReadOnlyList<IScalableKind> All { get; } =
-        [Of("Deployment"), Of("StatefulSet"), Of("LeaderWorkerSet"), new RolloutKind(), new DynamoKind(), Of("InferenceService")];
+    [Of("Deployment"), Of("StatefulSet"), Of("LeaderWorkerSet"), new RolloutKind(), new DynamoKind(), Of("InferenceService")];
 
     /// <summary>Those that are scaled and never parked, which the option <c>kinds</c> names beside the kinds of work.</summary>
     public static IReadOnlyList<string> ScaledOnly { get; } = [.. All.Select(kind => kind.Name).Where(name => WorkKinds.Of(name) is null)];
@@ -14,9 +14,11 @@ public static class ScaleKinds
     /// <summary>As a scaleTargetRef names it: without a kind a Deployment, as in KEDA; of an apiVersion its group counts.</summary>
     public static IScalableKind? Of(string apiVersion, string kind)
     {
-        if (kind.Length == 0) kind = "Deployment";
+        if (kind.Length == 0)
+            kind = "Deployment";
         foreach (var one in All)
-            if (one.Name == kind && (apiVersion.Length == 0 || EntityKind.GroupOf(apiVersion) == one.Entity.Group)) return one;
+            if (one.Name == kind && (apiVersion.Length == 0 || EntityKind.GroupOf(apiVersion) == one.Entity.Group))
+                return one;
         return null;
     }
 

@@ -44,15 +44,16 @@ public sealed record ScaleTarget
     /// <summary>The fields that scale it, of a kind without a scale subresource; a write is tested against what was seen here.</summary>
     internal ServedFields? Served { get; init; }
 
-    public static ScaleTarget Of(EntityKind entity, V1ObjectMeta metadata, int replicas) => new()
-    {
-        Entity = entity,
-        Namespace = metadata.Namespace ?? "",
-        Name = metadata.Name,
-        Uid = metadata.Uid,
-        Generation = metadata.Generation,
-        Replicas = replicas,
-    };
+    public static ScaleTarget Of(EntityKind entity, V1ObjectMeta metadata, int replicas) =>
+        new()
+        {
+            Entity = entity,
+            Namespace = metadata.Namespace ?? "",
+            Name = metadata.Name,
+            Uid = metadata.Uid,
+            Generation = metadata.Generation,
+            Replicas = replicas,
+        };
 
     public string Display => $"{Entity.Kind} {Name}";
 
@@ -66,11 +67,17 @@ public sealed record TargetReplica(string Key, IReadOnlyList<V1Pod> Pods)
 {
     /// <summary>A replica a pod.</summary>
     internal static IReadOnlyList<TargetReplica> Each(IEnumerable<V1Pod> pods) =>
-        [.. pods.Where(IsAlive).OrderBy(pod => pod.Metadata.Name, StringComparer.Ordinal).Select(pod => new TargetReplica(pod.Metadata.Uid, [pod]))];
+        [
+            .. pods.Where(IsAlive)
+                .OrderBy(pod => pod.Metadata.Name, StringComparer.Ordinal)
+                .Select(pod => new TargetReplica(pod.Metadata.Uid, [pod])),
+        ];
 
     /// <summary>The pods of all ReplicaSets that an object owns.</summary>
     internal static IEnumerable<V1Pod> ThroughReplicaSets(string uid, ClusterStores stores) =>
-        stores.ReplicaSets.Store.ByIndex(Indexes.OwnerUid, uid).SelectMany(set => stores.Pods.Store.ByIndex(Indexes.OwnerUid, set.Metadata.Uid));
+        stores
+            .ReplicaSets.Store.ByIndex(Indexes.OwnerUid, uid)
+            .SelectMany(set => stores.Pods.Store.ByIndex(Indexes.OwnerUid, set.Metadata.Uid));
 
     internal static bool IsAlive(V1Pod pod) => pod.Status.Phase is not ("Succeeded" or "Failed");
 }

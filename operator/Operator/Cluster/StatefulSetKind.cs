@@ -14,20 +14,24 @@ public sealed class StatefulSetKind() : WorkKind<V1StatefulSet>(WorkClass.Infere
 {
     public override bool IsOptional => false;
 
-    public override Work Read(V1StatefulSet set) => new()
-    {
-        Kind = this,
-        Metadata = set.Metadata,
-        Switch = (set.Spec.Replicas ?? 1).ToString(CultureInfo.InvariantCulture),
-        WhyNot = set.Spec.VolumeClaimTemplates.Count > 0 && set.Spec.PersistentVolumeClaimRetentionPolicy?.WhenScaled == V1PersistentVolumeClaimRetentionPolicy.Delete
-            ? "its persistentVolumeClaimRetentionPolicy deletes its volumes when it is scaled down"
-            : null,
-        PodSets = [new(set.Spec.Replicas ?? 1, set.Spec.Template)],
-    };
+    public override Work Read(V1StatefulSet set) =>
+        new()
+        {
+            Kind = this,
+            Metadata = set.Metadata,
+            Switch = (set.Spec.Replicas ?? 1).ToString(CultureInfo.InvariantCulture),
+            WhyNot =
+                set.Spec.VolumeClaimTemplates.Count > 0
+                && set.Spec.PersistentVolumeClaimRetentionPolicy?.WhenScaled == V1PersistentVolumeClaimRetentionPolicy.Delete
+                    ? "its persistentVolumeClaimRetentionPolicy deletes its volumes when it is scaled down"
+                    : null,
+            PodSets = [new(set.Spec.Replicas ?? 1, set.Spec.Template)],
+        };
 
     public ScaleTarget? Find(string ns, string name, ClusterStores stores)
     {
-        if (stores.StoreOf<V1StatefulSet>().Get(ns, name) is not { } set) return null;
+        if (stores.StoreOf<V1StatefulSet>().Get(ns, name) is not { } set)
+            return null;
         var work = stores.Of(Name)!.Get(ns, name);
         return ScaleTarget.Of(Entity, set.Metadata, set.Spec.Replicas ?? 1) with
         {
@@ -46,8 +50,16 @@ public sealed class StatefulSetKind() : WorkKind<V1StatefulSet>(WorkClass.Infere
     private static bool IsRolling(V1StatefulSet set)
     {
         var status = set.Status;
-        if (status.ObservedGeneration < set.Metadata.Generation) return true;
-        if (set.Spec.UpdateStrategy.Type == V1StatefulSetUpdateStrategy.OnDelete || status.UpdateRevision is null || status.CurrentRevision == status.UpdateRevision) return false;
-        return set.Spec.UpdateStrategy.RollingUpdate.Partition is not { } partition || partition == 0 || status.UpdatedReplicas < Math.Min(status.Replicas, set.Spec.Replicas ?? 1) - partition;
+        if (status.ObservedGeneration < set.Metadata.Generation)
+            return true;
+        if (
+            set.Spec.UpdateStrategy.Type == V1StatefulSetUpdateStrategy.OnDelete
+            || status.UpdateRevision is null
+            || status.CurrentRevision == status.UpdateRevision
+        )
+            return false;
+        return set.Spec.UpdateStrategy.RollingUpdate.Partition is not { } partition
+            || partition == 0
+            || status.UpdatedReplicas < Math.Min(status.Replicas, set.Spec.Replicas ?? 1) - partition;
     }
 }

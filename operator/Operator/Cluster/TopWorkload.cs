@@ -16,7 +16,8 @@ public sealed record TopWorkload(WorkloadKey Key, IReadOnlyDictionary<string, st
         var ns = pod.Metadata.Namespace ?? "";
         if (pod.Metadata.ControllerReference() is not { } first)
             return new(new(ns, "Pod", pod.Metadata.Name, pod.Metadata.Uid), pod.Metadata.Labels, ClassOf("Pod", pod.Metadata, null));
-        if (Climb(pod, first, stores) is not { } top) return null;
+        if (Climb(pod, first, stores) is not { } top)
+            return null;
         return stores.Of(top)?.Get(ns, top.Name, top.Uid) is { } work
             ? Of(work)
             // It may be gone while its pod still ends: the pod carries its template's labels.
@@ -28,7 +29,11 @@ public sealed record TopWorkload(WorkloadKey Key, IReadOnlyDictionary<string, st
         pod.Metadata.ControllerReference() is { } first ? Climb(pod, first, stores)?.Uid : pod.Metadata.Uid;
 
     public static TopWorkload Of(Work work) =>
-        new(new(work.Namespace, work.Kind.Name, work.Metadata.Name, work.Metadata.Uid), work.Labels, ClassOf(work.Kind.Name, work.Metadata, work.Template));
+        new(
+            new(work.Namespace, work.Kind.Name, work.Metadata.Name, work.Metadata.Uid),
+            work.Labels,
+            ClassOf(work.Kind.Name, work.Metadata, work.Template)
+        );
 
     /// <summary>By the owner's word, else by kind: batch kinds train, serving kinds infer, the rest is interactive.</summary>
     public static WorkClass ClassOf(string kind, V1ObjectMeta metadata, V1PodTemplateSpec? template) =>
@@ -37,22 +42,26 @@ public sealed record TopWorkload(WorkloadKey Key, IReadOnlyDictionary<string, st
             "training" => WorkClass.Training,
             "inference" => WorkClass.Inference,
             "interactive" => WorkClass.Interactive,
-            _ => WorkKinds.Of(kind)?.Class ?? kind switch
-            {
-                // Kinds that are seen and not stopped.
-                "ReplicaSet" or "DaemonSet" => WorkClass.Inference,
-                _ => WorkClass.Interactive,
-            },
+            _ => WorkKinds.Of(kind)?.Class
+                ?? kind switch
+                {
+                    // Kinds that are seen and not stopped.
+                    "ReplicaSet" or "DaemonSet" => WorkClass.Inference,
+                    _ => WorkClass.Interactive,
+                },
         };
 
     /// <summary>
-    /// Returns false for custom kinds that train. There an annotation that says otherwise takes the workload out of suspension, and the guard
-    /// can check it on the object but not in the pod templates of every custom kind.
+    /// Returns false for custom kinds that train. There an annotation that says otherwise takes the workload out of suspension, and the
+    /// guard can check it on the object but not in the pod templates of every custom kind.
     /// </summary>
     internal static bool IsClassReadFromTemplate(string kind) => kind == "Job" || WorkKinds.Of(kind)?.Class != WorkClass.Training;
 
-    /// <summary>Whether the way up goes on with this controller: it is of the table, or it is a pod, which only a LeaderWorkerSet has as an owner.</summary>
-    public static bool IsFollowed(V1OwnerReference? controller) => WorkKinds.Of(controller) is not null || controller is { Kind: "Pod", ApiVersion: "v1" };
+    /// <summary>
+    /// Whether the way up goes on with this controller: it is of the table, or it is a pod, which only a LeaderWorkerSet has as an owner.
+    /// </summary>
+    public static bool IsFollowed(V1OwnerReference? controller) =>
+        WorkKinds.Of(controller) is not null || controller is { Kind: "Pod", ApiVersion: "v1" };
 
     /// <summary>From controller to controller, as far as the next one is of the table or leads to one that is.</summary>
     private static V1OwnerReference? Climb(V1Pod pod, V1OwnerReference owner, ClusterStores stores)
@@ -63,15 +72,19 @@ public sealed record TopWorkload(WorkloadKey Key, IReadOnlyDictionary<string, st
         {
             if (stores.Of(owner) is { } cache)
             {
-                if (cache.MetadataOf(ns, owner.Name) is not { } metadata || metadata.Uid != owner.Uid) return WaitsFor(pod, owner, cache) ? null : owner;
-                if (metadata.ControllerReference() is not { } above || !IsFollowed(above)) return ServedBy(metadata, ns, stores) ?? owner;
+                if (cache.MetadataOf(ns, owner.Name) is not { } metadata || metadata.Uid != owner.Uid)
+                    return WaitsFor(pod, owner, cache) ? null : owner;
+                if (metadata.ControllerReference() is not { } above || !IsFollowed(above))
+                    return ServedBy(metadata, ns, stores) ?? owner;
                 owner = above;
             }
             else if (LinkOf(owner, ns, stores) is var (isLink, link) && isLink)
             {
                 // One that ends has seen what it belonged to go: nobody waits for what will not come.
-                if (link is null) return Ends(pod) ? owner : null;
-                if (link.ControllerReference() is not { } above || !IsFollowed(above)) return owner;
+                if (link is null)
+                    return Ends(pod) ? owner : null;
+                if (link.ControllerReference() is not { } above || !IsFollowed(above))
+                    return owner;
                 owner = above;
             }
             else
@@ -86,11 +99,21 @@ public sealed record TopWorkload(WorkloadKey Key, IReadOnlyDictionary<string, st
     public static bool BelongsToAnother(Work work, ClusterStores stores) =>
         work.IsPart || ServedBy(work.Metadata, work.Namespace, stores) is not null;
 
-    /// <summary>Under Knative the owners of a Deployment lead to a Revision and on; its label names the InferenceService that it serves for.</summary>
+    /// <summary>
+    /// Under Knative the owners of a Deployment lead to a Revision and on; its label names the InferenceService that it serves for.
+    /// </summary>
     private static V1OwnerReference? ServedBy(V1ObjectMeta deployment, string ns, ClusterStores stores) =>
-        deployment.ControllerReference() is { Kind: "Revision" } && deployment.Labels.TryGetValue(InferenceServiceKind.ServiceLabel, out var name)
+        deployment.ControllerReference() is { Kind: "Revision" }
+        && deployment.Labels.TryGetValue(InferenceServiceKind.ServiceLabel, out var name)
         && stores.Of("InferenceService")?.MetadataOf(ns, name) is { } service
-            ? new() { ApiVersion = V1Beta1InferenceService.EntityKind.ApiVersion, Kind = "InferenceService", Name = name, Uid = service.Uid, Controller = true }
+            ? new()
+            {
+                ApiVersion = V1Beta1InferenceService.EntityKind.ApiVersion,
+                Kind = "InferenceService",
+                Name = name,
+                Uid = service.Uid,
+                Controller = true,
+            }
             : null;
 
     /// <summary>Objects between pods and a kind of the table, which are nobody's workload where they stand alone.</summary>
@@ -114,6 +137,7 @@ public sealed record TopWorkload(WorkloadKey Key, IReadOnlyDictionary<string, st
     /// that lives waits for it: the ledger keeps the first answer.
     /// </summary>
     private static bool WaitsFor(V1Pod pod, V1OwnerReference owner, KindCache cache) =>
-        cache is { IsServed: true, HasSynced: true } && !Ends(pod)
+        cache is { IsServed: true, HasSynced: true }
+        && !Ends(pod)
         && WorkKinds.All.Any(kind => kind.Name != owner.Kind && kind.PodLabel is { } label && pod.Metadata.Labels.ContainsKey(label));
 }

@@ -15,26 +15,36 @@ public sealed class TrainJobKind() : WorkKind<V1Alpha1TrainJob>(WorkClass.Traini
 
     public override string PodLabel => "trainer.kubeflow.org/trainjob-ancestor-step";
 
-    public override Work Read(V1Alpha1TrainJob job) => new()
-    {
-        Kind = this,
-        Metadata = job.Metadata,
-        Switch = Json(job.Spec.Suspend),
-        IsFinished = job.Status.Conditions.Any(condition => condition is { Type: "Complete" or "Failed", Status: "True" }),
-        SucceededAt = Since(job.Status.Conditions, "Complete"),
-        EndedAt = Since(job.Status.Conditions, "Complete") ?? Since(job.Status.Conditions, "Failed"),
-        SuspendedAt = Since(job.Status.Conditions, "Suspended"),
-        Reported = ReportedBy(job.Status.TrainerStatus),
-        WhyNot = job.Spec.ManagedBy is { Length: > 0 } manager && manager != Controller ? $"spec.managedBy is {manager}" : null,
-        PodSets = job.Spec.Trainer is { } trainer
-            ? [new(trainer.NumNodes ?? 1, new() { Spec = new() { Containers = [new() { Name = "node", Resources = trainer.ResourcesPerNode }] } })]
-            : [],
-        OwnLabels = LabelsOf(job),
-        Inherited = [.. InheritedAnnotations.From("its spec.annotations", job.Spec.Annotations)],
-        ActiveDeadlineSeconds = job.Spec.ActiveDeadlineSeconds,
-        // Its status names no start. The deadline counts from the creation, and again from each resume.
-        StartTime = job.Status.Conditions.FirstOrDefault(condition => condition is { Type: "Suspended", Status: "False" })?.LastTransitionTime ?? job.Metadata.CreationTimestamp,
-    };
+    public override Work Read(V1Alpha1TrainJob job) =>
+        new()
+        {
+            Kind = this,
+            Metadata = job.Metadata,
+            Switch = Json(job.Spec.Suspend),
+            IsFinished = job.Status.Conditions.Any(condition => condition is { Type: "Complete" or "Failed", Status: "True" }),
+            SucceededAt = Since(job.Status.Conditions, "Complete"),
+            EndedAt = Since(job.Status.Conditions, "Complete") ?? Since(job.Status.Conditions, "Failed"),
+            SuspendedAt = Since(job.Status.Conditions, "Suspended"),
+            Reported = ReportedBy(job.Status.TrainerStatus),
+            WhyNot = job.Spec.ManagedBy is { Length: > 0 } manager && manager != Controller ? $"spec.managedBy is {manager}" : null,
+            PodSets = job.Spec.Trainer is { } trainer
+                ?
+                [
+                    new(
+                        trainer.NumNodes ?? 1,
+                        new() { Spec = new() { Containers = [new() { Name = "node", Resources = trainer.ResourcesPerNode }] } }
+                    ),
+                ]
+                : [],
+            OwnLabels = LabelsOf(job),
+            Inherited = [.. InheritedAnnotations.From("its spec.annotations", job.Spec.Annotations)],
+            ActiveDeadlineSeconds = job.Spec.ActiveDeadlineSeconds,
+            // Its status names no start. The deadline counts from the creation, and again from each resume.
+            StartTime = job.Status.Conditions.FirstOrDefault(condition =>
+                condition is { Type: "Suspended", Status: "False" }
+            )?.LastTransitionTime
+                ?? job.Metadata.CreationTimestamp,
+        };
 
     public override Work Complete(Work work, ClusterStores stores)
     {
@@ -48,7 +58,11 @@ public sealed class TrainJobKind() : WorkKind<V1Alpha1TrainJob>(WorkClass.Traini
                 {
                     Pieces = set.Pieces,
                     // Its runtime may have annotations too.
-                    Inherited = [.. work.Inherited, .. InheritedAnnotations.From($"its JobSet {set.Metadata.Name}", set.Metadata.Annotations, work.Inherited)],
+                    Inherited =
+                    [
+                        .. work.Inherited,
+                        .. InheritedAnnotations.From($"its JobSet {set.Metadata.Name}", set.Metadata.Annotations, work.Inherited),
+                    ],
                     StartTime = known.ActiveDeadlineSeconds is null ? set.StartTime ?? known.StartTime : known.StartTime,
                     ActiveDeadlineSeconds = known.ActiveDeadlineSeconds ?? set.ActiveDeadlineSeconds,
                     WhyNot = known.WhyNot ?? set.WhyNot,
@@ -58,15 +72,18 @@ public sealed class TrainJobKind() : WorkKind<V1Alpha1TrainJob>(WorkClass.Traini
         return work;
     }
 
-    private static ReportedProgress? ReportedBy(V1Alpha1TrainerStatus? status) => status is { LastUpdatedTime: { } at } && (status.ProgressPercentage ?? status.EstimatedRemainingSeconds) is not null
-        ? new(at, status.ProgressPercentage, status.EstimatedRemainingSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null)
-        : null;
+    private static ReportedProgress? ReportedBy(V1Alpha1TrainerStatus? status) =>
+        status is { LastUpdatedTime: { } at } && (status.ProgressPercentage ?? status.EstimatedRemainingSeconds) is not null
+            ? new(at, status.ProgressPercentage, status.EstimatedRemainingSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null)
+            : null;
 
     private static IReadOnlyDictionary<string, string> LabelsOf(V1Alpha1TrainJob job)
     {
-        if (job.Spec.Labels.Count == 0) return job.Metadata.Labels;
+        if (job.Spec.Labels.Count == 0)
+            return job.Metadata.Labels;
         var all = new Dictionary<string, string>(StringComparer.Ordinal);
-        foreach (var (key, value) in job.Metadata.Labels.Concat(job.Spec.Labels)) all.TryAdd(key, value);
+        foreach (var (key, value) in job.Metadata.Labels.Concat(job.Spec.Labels))
+            all.TryAdd(key, value);
         return all;
     }
 }

@@ -19,14 +19,17 @@ public sealed class UnreadableObjects(ClusterStores stores, EventRecorder record
     /// <summary>The number of unreadable objects by kind, for every kind that is followed.</summary>
     public IEnumerable<(string Kind, int Count)> Counts() =>
         // One kind may be followed in two versions.
-        stores.All.GroupBy(cache => cache.Kind.Kind, StringComparer.Ordinal).Select(caches => (caches.Key, caches.Sum(cache => cache.Unreadable.Count)));
+        stores
+            .All.GroupBy(cache => cache.Kind.Kind, StringComparer.Ordinal)
+            .Select(caches => (caches.Key, caches.Sum(cache => cache.Unreadable.Count)));
 
     public void Start()
     {
         foreach (var cache in stores.All)
         {
             cache.UnreadableSeen += Report;
-            foreach (var obj in cache.Unreadable) Report(obj);
+            foreach (var obj in cache.Unreadable)
+                Report(obj);
         }
     }
 
@@ -35,9 +38,25 @@ public sealed class UnreadableObjects(ClusterStores stores, EventRecorder record
     {
         foreach (var verdict in decision.Workloads)
         {
-            if (verdict.Reason != Reasons.NotParkable || stores.Of(verdict.Key.Kind)?.Get(verdict.Key.Namespace, verdict.Key.Name, verdict.Key.Uid) is not { Unreadable: { } why } work) continue;
-            var workload = new V1ObjectReference { ApiVersion = work.Kind.Entity.ApiVersion, Kind = work.Kind.Name, Namespace = work.Namespace, Name = work.Metadata.Name, Uid = work.Metadata.Uid };
-            Publish(V1ObjectReference.To(budget), workload, $"{work.Kind.Name}/{work.Metadata.Name} cannot be suspended: {why}. Correct the field; until then its cost counts and nothing stops it.");
+            if (
+                verdict.Reason != Reasons.NotParkable
+                || stores.Of(verdict.Key.Kind)?.Get(verdict.Key.Namespace, verdict.Key.Name, verdict.Key.Uid)
+                    is not { Unreadable: { } why } work
+            )
+                continue;
+            var workload = new V1ObjectReference
+            {
+                ApiVersion = work.Kind.Entity.ApiVersion,
+                Kind = work.Kind.Name,
+                Namespace = work.Namespace,
+                Name = work.Metadata.Name,
+                Uid = work.Metadata.Uid,
+            };
+            Publish(
+                V1ObjectReference.To(budget),
+                workload,
+                $"{work.Kind.Name}/{work.Metadata.Name} cannot be suspended: {why}. Correct the field; until then its cost counts and nothing stops it."
+            );
         }
     }
 
@@ -45,16 +64,33 @@ public sealed class UnreadableObjects(ClusterStores stores, EventRecorder record
     {
         var fields = obj.Metadata.MistypedFields.Where(field => !field.IsConverted).ToArray();
         var more = fields.Length > MostNamed ? $" and {fields.Length - MostNamed} more" : "";
-        Publish(V1ObjectReference.To(obj), null, $"Bursar reads this {obj.Kind} as if it had no {string.Join("; no ", fields.Take(MostNamed).Select(field => $"{field.Path} ({field.Found}, not {field.Expected})"))}{more}.");
+        Publish(
+            V1ObjectReference.To(obj),
+            null,
+            $"Bursar reads this {obj.Kind} as if it had no {string.Join("; no ", fields.Take(MostNamed).Select(field => $"{field.Path} ({field.Found}, not {field.Expected})"))}{more}."
+        );
     }
 
     private void Publish(V1ObjectReference regarding, V1ObjectReference? related, string note)
     {
         // Forgetting costs a repeat, which becomes a count on the same Event.
-        if (_reported.Count >= Remembered) _reported.Clear();
+        if (_reported.Count >= Remembered)
+            _reported.Clear();
         var key = (regarding.Uid ?? "", related?.Uid ?? "");
-        if (_reported.TryGetValue(key, out var known) && known == note) return;
+        if (_reported.TryGetValue(key, out var known) && known == note)
+            return;
         _reported[key] = note;
-        recorder.Publish(new() { Regarding = regarding, Related = related, Type = KubeEvent.Warning, Reason = Reasons.Unreadable, Action = "Read", Note = note, Key = $"{related?.Uid}/{note}" });
+        recorder.Publish(
+            new()
+            {
+                Regarding = regarding,
+                Related = related,
+                Type = KubeEvent.Warning,
+                Reason = Reasons.Unreadable,
+                Action = "Read",
+                Note = note,
+                Key = $"{related?.Uid}/{note}",
+            }
+        );
     }
 }

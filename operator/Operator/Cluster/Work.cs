@@ -30,7 +30,9 @@ public sealed record Work
     /// <summary>When it was completed, where it was: one that failed or was stopped says nothing of how long such work takes.</summary>
     public DateTimeOffset? SucceededAt { get; init; }
 
-    /// <summary>When it ended for good, completed or failed: none of its pods runs after this. Null while it is not over or does not say when.</summary>
+    /// <summary>
+    /// When it ended for good, completed or failed: none of its pods runs after this. Null while it is not over or does not say when.
+    /// </summary>
     public DateTimeOffset? EndedAt { get; init; }
 
     /// <summary>When its controller last suspended it; null while it is not suspended or does not say when.</summary>
@@ -40,9 +42,15 @@ public sealed record Work
     public ReportedProgress? Reported { get; init; }
 
     /// <summary>What of the object itself stands against parking it; null when nothing does.</summary>
-    public string? WhyNot { get => Unreadable ?? field; init; }
+    public string? WhyNot
+    {
+        get => Unreadable ?? field;
+        init;
+    }
 
-    /// <summary>Why what it runs, or how it is suspended, cannot be read; null when it can. It is counted as GPU work whatever it asks for.</summary>
+    /// <summary>
+    /// Why what it runs, or how it is suspended, cannot be read; null when it can. It is counted as GPU work whatever it asks for.
+    /// </summary>
     public string? Unreadable { get; init; }
 
     public IReadOnlyList<PodSet> PodSets { get; init; } = [];
@@ -60,7 +68,11 @@ public sealed record Work
     /// Its controller ends it so long after <see cref="StartTime"/>, whatever pods it had since. At most a century: a larger number is
     /// written by people who mean none, and is no time that can be added to another.
     /// </summary>
-    public long? ActiveDeadlineSeconds { get; init => field = value is { } seconds ? Math.Clamp(seconds, 0, LongestDeadline) : null; }
+    public long? ActiveDeadlineSeconds
+    {
+        get;
+        init => field = value is { } seconds ? Math.Clamp(seconds, 0, LongestDeadline) : null;
+    }
 
     /// <summary>When its controller began with it, or resumed it; null where it does not say.</summary>
     public DateTimeOffset? StartTime { get; init; }
@@ -80,7 +92,8 @@ public sealed record Work
     public int Replicas => int.TryParse(Switch, NumberStyles.None, CultureInfo.InvariantCulture, out var replicas) ? replicas : 1;
 
     /// <summary>Of kinds that scale: its pods when it has so many replicas.</summary>
-    public IReadOnlyList<PodSet> PodSetsAt(int replicas) => [.. PodSets.Select(set => set with { Count = PodSet.Times(replicas, set.PerReplica) })];
+    public IReadOnlyList<PodSet> PodSetsAt(int replicas) =>
+        [.. PodSets.Select(set => set with { Count = PodSet.Times(replicas, set.PerReplica) })];
 
     /// <summary>
     /// Where its user may have put annotations for all its pods beside its own metadata and its pod templates. The first one that has an
@@ -89,27 +102,54 @@ public sealed record Work
     public IReadOnlyList<InheritedAnnotations> Inherited { get; init; } = [];
 
     /// <summary>The template that speaks for the whole, with the annotations that it inherits.</summary>
-    public V1PodTemplateSpec Template => Inherited.Count == 0 ? OwnTemplate
-        : OwnTemplate with { Metadata = OwnTemplate.Metadata with { Annotations = InheritedAnnotations.Join(Inherited, OwnTemplate.Metadata.Annotations) } };
+    public V1PodTemplateSpec Template =>
+        Inherited.Count == 0
+            ? OwnTemplate
+            : OwnTemplate with
+            {
+                Metadata = OwnTemplate.Metadata with
+                {
+                    Annotations = InheritedAnnotations.Join(Inherited, OwnTemplate.Metadata.Annotations),
+                },
+            };
 
     /// <summary>The template that speaks for the whole: the first that asks for GPUs, else the first.</summary>
-    internal V1PodTemplateSpec OwnTemplate => (PodSets.FirstOrDefault(set => set.Request.IsAny) ?? PodSets.FirstOrDefault())?.Template ?? V1PodTemplateSpec.Empty;
+    internal V1PodTemplateSpec OwnTemplate =>
+        (PodSets.FirstOrDefault(set => set.Request.IsAny) ?? PodSets.FirstOrDefault())?.Template ?? V1PodTemplateSpec.Empty;
 
-    /// <summary>What suspending it takes beyond its processes and what they have not saved, as sentences for people; null where it takes nothing else.</summary>
-    public string? WhatIsLost => PodSets.Any(set => set.Template.Spec.HasScratch)
-        ? string.Join(' ', new[] { Kind.WhatIsLost, "Files in the emptyDir and ephemeral volumes of its pods are deleted with the pods." }.OfType<string>())
-        : Kind.WhatIsLost;
+    /// <summary>
+    /// What suspending it takes beyond its processes and what they have not saved, as sentences for people; null where it takes nothing
+    /// else.
+    /// </summary>
+    public string? WhatIsLost =>
+        PodSets.Any(set => set.Template.Spec.HasScratch)
+            ? string.Join(
+                ' ',
+                new[]
+                {
+                    Kind.WhatIsLost,
+                    "Files in the emptyDir and ephemeral volumes of its pods are deleted with the pods.",
+                }.OfType<string>()
+            )
+            : Kind.WhatIsLost;
 
     public bool HasGpus => PodSets.Any(set => set.Request.IsAny);
 
     /// <summary>GPUs of one pod of these pieces.</summary>
-    public int UnitsOf(PieceSet pieces) => PodSets.FirstOrDefault(set => ReferenceEquals(set.Template, pieces.Template))?.Request.Units ?? 0;
+    public int UnitsOf(PieceSet pieces) =>
+        PodSets.FirstOrDefault(set => ReferenceEquals(set.Template, pieces.Template))?.Request.Units ?? 0;
 
     public int Gpus => PodSet.GpusOf(PodSets);
 
     /// <summary>The longest that a pod with GPUs may take to end.</summary>
     public TimeSpan TerminationGrace =>
-        TimeSpan.FromSeconds(PodSets.Where(set => set.Request.IsAny).Select(set => set.Template.Spec.TerminationGracePeriodSeconds ?? 30).DefaultIfEmpty(30).Max());
+        TimeSpan.FromSeconds(
+            PodSets
+                .Where(set => set.Request.IsAny)
+                .Select(set => set.Template.Spec.TerminationGracePeriodSeconds ?? 30)
+                .DefaultIfEmpty(30)
+                .Max()
+        );
 
     /// <summary>
     /// The labels that selectors are matched against: those of its pod templates together. Where two templates say different
@@ -119,11 +159,14 @@ public sealed record Work
     {
         get
         {
-            if (OwnLabels is not null) return OwnLabels;
-            if (PodSets is [var only]) return only.Template.Metadata.Labels;
+            if (OwnLabels is not null)
+                return OwnLabels;
+            if (PodSets is [var only])
+                return only.Template.Metadata.Labels;
             var all = new Dictionary<string, string>(StringComparer.Ordinal);
             foreach (var set in PodSets.OrderByDescending(set => set.Request.IsAny))
-                foreach (var (key, value) in set.Template.Metadata.Labels) all.TryAdd(key, value);
+            foreach (var (key, value) in set.Template.Metadata.Labels)
+                all.TryAdd(key, value);
             return all;
         }
     }

@@ -38,10 +38,14 @@ public abstract class WorkKind(EntityKind entity, WorkClass @class, string field
     /// <summary>The field's value when it is stopped, as JSON.</summary>
     public virtual string Stopped => Scales ? "0" : "true";
 
-    /// <summary>The label that its pods carry, where its objects are made of other objects: a pod with it waits for its chain of owners.</summary>
+    /// <summary>
+    /// The label that its pods carry, where its objects are made of other objects: a pod with it waits for its chain of owners.
+    /// </summary>
     public virtual string? PodLabel => null;
 
-    /// <summary>What stopping it takes beyond its pods and what they have not saved, as a sentence for people; null where it takes nothing else.</summary>
+    /// <summary>
+    /// What stopping it takes beyond its pods and what they have not saved, as a sentence for people; null where it takes nothing else.
+    /// </summary>
     public virtual string? WhatIsLost => null;
 
     /// <summary>False for kinds that every cluster has.</summary>
@@ -51,7 +55,10 @@ public abstract class WorkKind(EntityKind entity, WorkClass @class, string field
     public string Right => $"get and patch {Entity.Plural}.{Entity.Group}{(Scales ? "/scale" : "")}";
 
     public bool IsOf(V1OwnerReference owner) =>
-        owner.Kind == Entity.Kind && owner.ApiVersion.StartsWith(Entity.Group, StringComparison.Ordinal) && owner.ApiVersion.Length > Entity.Group.Length && owner.ApiVersion[Entity.Group.Length] == '/';
+        owner.Kind == Entity.Kind
+        && owner.ApiVersion.StartsWith(Entity.Group, StringComparison.Ordinal)
+        && owner.ApiVersion.Length > Entity.Group.Length
+        && owner.ApiVersion[Entity.Group.Length] == '/';
 
     public bool IsServed(ClusterStores stores) => stores.Of(Name)!.IsServed;
 
@@ -83,7 +90,13 @@ public abstract class WorkKind(EntityKind entity, WorkClass @class, string field
     protected static DateTimeOffset? Since(IReadOnlyList<V1Condition> conditions, string type) =>
         conditions.FirstOrDefault(condition => condition.Type == type && condition.Status == "True")?.LastTransitionTime;
 
-    protected static string Json(bool? value) => value switch { null => "null", true => "true", false => "false" };
+    protected static string Json(bool? value) =>
+        value switch
+        {
+            null => "null",
+            true => "true",
+            false => "false",
+        };
 }
 
 /// <summary>An adapter over the kind's typed object.</summary>
@@ -93,14 +106,17 @@ public abstract class WorkKind<T>(WorkClass @class, string field) : WorkKind(T.E
     /// <summary>Pure: the object alone.</summary>
     public abstract Work Read(T obj);
 
-    /// <summary>The same, and what could not be read of it: where a field is unreadable that suspending it depends on, it is not suspended.</summary>
+    /// <summary>
+    /// The same, and what could not be read of it: where a field is unreadable that suspending it depends on, it is not suspended.
+    /// </summary>
     internal Work ReadKnown(T obj)
     {
         var work = Read(obj);
         return UnreadableWork.WhyNot(work, Field) is { } why ? work with { Unreadable = why } : work;
     }
 
-    public sealed override Work Parse(JsonElement json) => ReadKnown(KubeJson.Read<T>(System.Runtime.InteropServices.JsonMarshal.GetRawUtf8Value(json)));
+    public sealed override Work Parse(JsonElement json) =>
+        ReadKnown(KubeJson.Read<T>(System.Runtime.InteropServices.JsonMarshal.GetRawUtf8Value(json)));
 
     internal sealed override KindCache Open(KubeClient client, ClusterStores stores) => new KindCache<T>(this, client, stores);
 

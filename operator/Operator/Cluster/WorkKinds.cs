@@ -29,5 +29,6 @@ public static class WorkKinds
     public static WorkKind? Of(string name) => ByName.GetValueOrDefault(name);
 
     /// <summary>The kind of an object's controller, where it is one of the table.</summary>
-    public static WorkKind? Of(V1OwnerReference? owner) => owner is not null && ByName.TryGetValue(owner.Kind, out var kind) && kind.IsOf(owner) ? kind : null;
+    public static WorkKind? Of(V1OwnerReference? owner) =>
+        owner is not null && ByName.TryGetValue(owner.Kind, out var kind) && kind.IsOf(owner) ? kind : null;
 }

@@ -3,31 +3,41 @@ using Bursar.Hosting;
 
 namespace Bursar.Operator.Commands;
 
-/// <summary>An object as one names it to kubectl: <c>kind/name</c>, the kind by its short name, singular, plural or plural with group.</summary>
+/// <summary>
+/// An object as one names it to kubectl: <c>kind/name</c>, the kind by its short name, singular, plural or plural with group.
+/// </summary>
 internal static class ObjectName
 {
     /// <summary>The name after the slash; null where it is of another kind or no name.</summary>
     public static string? TryParse(string text, params ReadOnlySpan<string> kinds)
     {
         var slash = text.IndexOf('/');
-        return slash > 0 && slash < text.Length - 1 && text.IndexOf('/', slash + 1) < 0 && kinds.Contains(text[..slash].ToLowerInvariant()) ? text[(slash + 1)..] : null;
+        return slash > 0 && slash < text.Length - 1 && text.IndexOf('/', slash + 1) < 0 && kinds.Contains(text[..slash].ToLowerInvariant())
+            ? text[(slash + 1)..]
+            : null;
     }
 }
 
 /// <summary>A budget: <c>gpub/nlp</c>, <c>gpubudget/nlp</c>, <c>gpubudgets.bursar.dev/nlp</c>, or <c>nlp</c> alone.</summary>
 internal static class BudgetName
 {
-    public static Argument<string?> Argument(ArgumentArity arity) => new("budget") { Description = "The budget, as gpub/<name>.", Arity = arity };
+    public static Argument<string?> Argument(ArgumentArity arity) =>
+        new("budget") { Description = "The budget, as gpub/<name>.", Arity = arity };
 
     /// <exception cref="UsageException">It names no budget.</exception>
-    public static string Parse(string text) => TryParse(text) ?? throw new UsageException($"\"{text}\" does not name a budget; write gpub/<name>.");
+    public static string Parse(string text) =>
+        TryParse(text) ?? throw new UsageException($"\"{text}\" does not name a budget; write gpub/<name>.");
 
-    public static string? TryParse(string text) => text.Length > 0 && !text.Contains('/', StringComparison.Ordinal) ? text : ObjectName.TryParse(text, "gpub", "gpubudget", "gpubudgets", "gpubudgets.bursar.dev");
+    public static string? TryParse(string text) =>
+        text.Length > 0 && !text.Contains('/', StringComparison.Ordinal)
+            ? text
+            : ObjectName.TryParse(text, "gpub", "gpubudget", "gpubudgets", "gpubudgets.bursar.dev");
 }
 
 /// <summary>A scaler: <c>infs/chat</c>, <c>inferencescaler/chat</c>, <c>inferencescalers.bursar.dev/chat</c>.</summary>
 internal static class ScalerName
 {
     /// <summary>Null where it names no scaler.</summary>
-    public static string? TryParse(string text) => ObjectName.TryParse(text, "infs", "inferencescaler", "inferencescalers", "inferencescalers.bursar.dev");
+    public static string? TryParse(string text) =>
+        ObjectName.TryParse(text, "infs", "inferencescaler", "inferencescalers", "inferencescalers.bursar.dev");
 }

@@ -12,12 +12,16 @@ internal sealed class ClusterAccess
 {
     public const string DefaultBursarNamespace = "bursar-system";
 
-    private readonly Option<string?> _kubeconfig = new("--kubeconfig") { Description = "The kubeconfig; by default the one kubectl would take." };
+    private readonly Option<string?> _kubeconfig = new("--kubeconfig")
+    {
+        Description = "The kubeconfig; by default the one kubectl would take.",
+    };
     private readonly Option<string?> _context = new("--context") { Description = "The kubeconfig's context." };
     private readonly Option<string> _bursarNamespace = new("--bursar-namespace")
     {
         Description = "The namespace that Bursar itself runs in (BURSAR_NAMESPACE).",
-        DefaultValueFactory = _ => Environment.GetEnvironmentVariable("BURSAR_NAMESPACE") is { Length: > 0 } set ? set : DefaultBursarNamespace,
+        DefaultValueFactory = _ =>
+            Environment.GetEnvironmentVariable("BURSAR_NAMESPACE") is { Length: > 0 } set ? set : DefaultBursarNamespace,
     };
 
     public void AddTo(Command command)
@@ -33,7 +37,12 @@ internal sealed class ClusterAccess
     public async Task<int> RunAsync(ParseResult parsed, Func<KubeClient, string, Task<int>> act)
     {
         // As a script passes a variable that is not set: an empty namespace would be none, and the whole cluster's path.
-        if (parsed.CommandResult.Children.OfType<OptionResult>().FirstOrDefault(option => option.Tokens.Any(token => string.IsNullOrWhiteSpace(token.Value))) is { } empty)
+        if (
+            parsed
+                .CommandResult.Children.OfType<OptionResult>()
+                .FirstOrDefault(option => option.Tokens.Any(token => string.IsNullOrWhiteSpace(token.Value))) is
+            { } empty
+        )
             throw new UsageException($"{empty.Option.Name} is given without a value.");
         using var client = new KubeClient(KubeConfig.Load(parsed.GetValue(_kubeconfig), parsed.GetValue(_context)));
         try
@@ -42,7 +51,10 @@ internal sealed class ClusterAccess
         }
         catch (Exception broken) when (broken is HttpRequestException or TimeoutException)
         {
-            throw new CommandException($"the API server {client.Config.Server} ({client.Config.Source}) cannot be reached: {CommandLine.Reason(broken)}", broken);
+            throw new CommandException(
+                $"the API server {client.Config.Server} ({client.Config.Source}) cannot be reached: {CommandLine.Reason(broken)}",
+                broken
+            );
         }
     }
 
@@ -53,7 +65,9 @@ internal sealed class ClusterAccess
     {
         try
         {
-            return await WithRightAsync($"get {T.EntityKind.Plural}.{T.EntityKind.Group} in namespace {ns}", () => client.GetAsync<T>(name, ns, cancellationToken));
+            return await WithRightAsync($"get {T.EntityKind.Plural}.{T.EntityKind.Group} in namespace {ns}", () =>
+                client.GetAsync<T>(name, ns, cancellationToken)
+            );
         }
         catch (ApiException missing) when (missing.IsNotFound && !Failures.IsKindMissing(missing))
         {
@@ -87,9 +101,11 @@ internal sealed class ClusterAccess
         catch (ApiException refused) when (refused.IsForbidden)
         {
             // A policy's refusal is a 403 too, and says itself who may.
-            throw new CommandException(refused.Message.Contains("ValidatingAdmissionPolicy '", StringComparison.Ordinal)
-                ? $"a policy refuses it. The API server says: {refused.Message}"
-                : $"this needs the right to {right}. The API server says: {refused.Message}");
+            throw new CommandException(
+                refused.Message.Contains("ValidatingAdmissionPolicy '", StringComparison.Ordinal)
+                    ? $"a policy refuses it. The API server says: {refused.Message}"
+                    : $"this needs the right to {right}. The API server says: {refused.Message}"
+            );
         }
     }
 }

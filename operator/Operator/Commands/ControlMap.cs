@@ -5,7 +5,9 @@ using Bursar.Operator.Safety;
 
 namespace Bursar.Operator.Commands;
 
-/// <summary>Writes a word into the cluster's switch, ConfigMap <c>bursar-control</c>, whether it is there or not; the other words stay.</summary>
+/// <summary>
+/// Writes a word into the cluster's switch, ConfigMap <c>bursar-control</c>, whether it is there or not; the other words stay.
+/// </summary>
 internal static class ControlMap
 {
     public static Task SetAsync(KubeClient client, string bursarNamespace, string key, string value, CancellationToken cancellationToken) =>

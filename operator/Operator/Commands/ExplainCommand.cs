@@ -11,7 +11,11 @@ using Bursar.Operator.Suspension;
 
 namespace Bursar.Operator.Commands;
 
-/// <summary><c>bursar explain infs/&lt;name&gt;</c> (<see cref="ExplainScaler"/>), <c>bursar explain job/&lt;name&gt;</c> (<see cref="ExplainWorkload"/>) and <c>bursar explain gpub/&lt;name&gt;</c>: a budget's figures, the verdict on each workload, what is parked, and the last decisions taken again from their stored inputs.</summary>
+/// <summary>
+/// <c>bursar explain infs/&lt;name&gt;</c> (<see cref="ExplainScaler"/>), <c>bursar explain job/&lt;name&gt;</c>
+/// (<see cref="ExplainWorkload"/>) and <c>bursar explain gpub/&lt;name&gt;</c>: a budget's figures, the verdict on each workload, what is
+/// parked, and the last decisions taken again from their stored inputs.
+/// </summary>
 public static class ExplainCommand
 {
     internal static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
@@ -19,60 +23,128 @@ public static class ExplainCommand
     public static Command Create()
     {
         var access = new ClusterAccess();
-        var budget = new Argument<string>("object") { Description = "A budget, as gpub/<name>, a workload, as job/<name> (any kind), or a scaler, as infs/<name>." };
+        var budget = new Argument<string>("object")
+        {
+            Description = "A budget, as gpub/<name>, a workload, as job/<name> (any kind), or a scaler, as infs/<name>.",
+        };
         var ns = new Option<string?>("--namespace", "-n") { Description = "The object's namespace; by default the context's." };
-        var form = new Option<string>("--output", "-o") { Description = "text, or json for the raw records.", DefaultValueFactory = _ => "text" };
+        var form = new Option<string>("--output", "-o")
+        {
+            Description = "text, or json for the raw records.",
+            DefaultValueFactory = _ => "text",
+        };
         form.AcceptOnlyFromAmong("text", "json");
-        var command = new Command("explain", "Explain the decisions for a budget, a workload or a scaler: inputs, reasons, and what would change them.") { budget, ns, form };
+        var command = new Command(
+            "explain",
+            "Explain the decisions for a budget, a workload or a scaler: inputs, reasons, and what would change them."
+        )
+        {
+            budget,
+            ns,
+            form,
+        };
         access.AddTo(command);
         command.SetAction((parsed, cancellationToken) => access.RunAsync(parsed, (client, bursarNamespace) =>
-        {
-            var (space, named, json, output) = (parsed.GetValue(ns) ?? client.Config.Namespace ?? "default", parsed.GetRequiredValue(budget), parsed.GetValue(form) == "json", parsed.InvocationConfiguration.Output);
-            var errors = parsed.InvocationConfiguration.Error;
-            return ScalerName.TryParse(named) is { } scaler ? RunScalerAsync(client, space, scaler, json, output, cancellationToken)
-                : WorkloadName.TryParse(named) is { } workload ? ExplainWorkload.RunAsync(client, bursarNamespace, space, workload, json, output, errors, cancellationToken)
-                : BudgetName.TryParse(named) is { } name ? RunAsync(client, bursarNamespace, space, name, json, output, errors, cancellationToken)
-                : throw new UsageException($"\"{named}\" names no budget (gpub/<name>), no scaler (infs/<name>) and no workload; kinds of workloads are {WorkloadName.Known}.");
-        }));
+                {
+                    var (space, named, json, output) = (
+                        parsed.GetValue(ns) ?? client.Config.Namespace ?? "default",
+                        parsed.GetRequiredValue(budget),
+                        parsed.GetValue(form) == "json",
+                        parsed.InvocationConfiguration.Output
+                    );
+                    var errors = parsed.InvocationConfiguration.Error;
+                    return ScalerName.TryParse(named) is { } scaler ? RunScalerAsync(client, space, scaler, json, output, cancellationToken)
+                        : WorkloadName.TryParse(named) is { } workload
+                            ? ExplainWorkload.RunAsync(client, bursarNamespace, space, workload, json, output, errors, cancellationToken)
+                        : BudgetName.TryParse(named) is { } name
+                            ? RunAsync(client, bursarNamespace, space, name, json, output, errors, cancellationToken)
+                        : throw new UsageException(
+                            $"\"{named}\" names no budget (gpub/<name>), no scaler (infs/<name>) and no workload; kinds of workloads are {WorkloadName.Known}."
+                        );
+                }));
         return command;
     }
 
-    public static async Task<int> RunScalerAsync(KubeClient client, string ns, string name, bool json, TextWriter output, CancellationToken cancellationToken)
+    public static async Task<int> RunScalerAsync(
+        KubeClient client,
+        string ns,
+        string name,
+        bool json,
+        TextWriter output,
+        CancellationToken cancellationToken
+    )
     {
         var scaler = await ClusterAccess.GetOrNullAsync<V1Alpha1InferenceScaler>(client, name, ns, cancellationToken)
             ?? throw new CommandException($"there is no InferenceScaler {name} in namespace {ns}.");
-        if (json) await output.WriteLineAsync(JsonSerializer.SerializeToNode(scaler, ApiJson.InferenceScaler)!.ToJsonString(Indented));
-        else await output.WriteAsync(ExplainScaler.Of(scaler));
+        if (json)
+            await output.WriteLineAsync(JsonSerializer.SerializeToNode(scaler, ApiJson.InferenceScaler)!.ToJsonString(Indented));
+        else
+            await output.WriteAsync(ExplainScaler.Of(scaler));
         return 0;
     }
 
-    public static async Task<int> RunAsync(KubeClient client, string bursarNamespace, string ns, string name, bool json, TextWriter output, TextWriter errors, CancellationToken cancellationToken)
+    public static async Task<int> RunAsync(
+        KubeClient client,
+        string bursarNamespace,
+        string ns,
+        string name,
+        bool json,
+        TextWriter output,
+        TextWriter errors,
+        CancellationToken cancellationToken
+    )
     {
         var budget = await ClusterAccess.GetOrNullAsync<V1Alpha1GpuBudget>(client, name, ns, cancellationToken);
         var (everything, unreadable) = await StoredLedger.ReadAsync(client, bursarNamespace, withDays: false, cancellationToken);
         var remembered = everything.Where(s => s.Kind == LedgerShard.BudgetKind);
         // A budget that was deleted and made anew has another UID; without one, the name must do.
-        var shards = remembered.Where(s => budget is not null ? s.BudgetUid == budget.Metadata.Uid : s.Namespace == ns && s.BudgetName == name).ToArray();
-        if (budget is null && shards.Length == 0) throw new CommandException($"there is no GpuBudget {name} in namespace {ns}.");
+        var shards = remembered
+            .Where(s => budget is not null ? s.BudgetUid == budget.Metadata.Uid : s.Namespace == ns && s.BudgetName == name)
+            .ToArray();
+        if (budget is null && shards.Length == 0)
+            throw new CommandException($"there is no GpuBudget {name} in namespace {ns}.");
 
-        if (json) await output.WriteLineAsync(Raw(budget, shards).ToJsonString(Indented));
+        if (json)
+            await output.WriteLineAsync(Raw(budget, shards).ToJsonString(Indented));
         else
         {
-            await output.WriteAsync(ExplainText.Of(ns, name, budget, [.. shards.SelectMany(s => s.Parked ?? [])], [.. shards.SelectMany(s => s.Decisions ?? []).OrderBy(d => d.Time)], [.. shards.SelectMany(s => s.Windows ?? []).OrderBy(w => w.End)],
-                [.. shards.SelectMany(s => BudgetMemoryJson.Read(s.Memory).Checkpoints.Values)]));
+            await output.WriteAsync(
+                ExplainText.Of(
+                    ns,
+                    name,
+                    budget,
+                    [.. shards.SelectMany(s => s.Parked ?? [])],
+                    [.. shards.SelectMany(s => s.Decisions ?? []).OrderBy(d => d.Time)],
+                    [.. shards.SelectMany(s => s.Windows ?? []).OrderBy(w => w.End)],
+                    [.. shards.SelectMany(s => BudgetMemoryJson.Read(s.Memory).Checkpoints.Values)]
+                )
+            );
             if (budget is not null)
             {
                 SpecRefusal.Check(budget, cached: null);
-                if (shards.Select(s => BudgetMemoryJson.Read(s.Memory)).FirstOrDefault(memory => memory.Spec is not null) is { } memory) SpecRefusal.Restore(budget, memory);
+                if (shards.Select(s => BudgetMemoryJson.Read(s.Memory)).FirstOrDefault(memory => memory.Spec is not null) is { } memory)
+                    SpecRefusal.Restore(budget, memory);
             }
-            if (budget is not null && GpuBudgetReader.TryReadSelector(budget, out var selector) && Rfc3339.TryParse(budget.Status?.Window?.Start, out var from))
+            if (
+                budget is not null
+                && GpuBudgetReader.TryReadSelector(budget, out var selector)
+                && Rfc3339.TryParse(budget.Status?.Window?.Start, out var from)
+            )
             {
                 var (ledger, now) = (GpuLedger.Load(everything), ClusterAccess.NowIn(client));
-                var cost = ExplainCost.Of(ledger, await DefaultBook.ReadAsync(client, cancellationToken), ns, selector, from, ledger.AsOf < now ? ledger.AsOf.Value : now);
+                var cost = ExplainCost.Of(
+                    ledger,
+                    await DefaultBook.ReadAsync(client, cancellationToken),
+                    ns,
+                    selector,
+                    from,
+                    ledger.AsOf < now ? ledger.AsOf.Value : now
+                );
                 await output.WriteAsync(cost + ReportText.AsOf(ledger.AsOf, now));
             }
         }
-        if (StoredLedger.Missing(unreadable) is not { } missing) return 0;
+        if (StoredLedger.Missing(unreadable) is not { } missing)
+            return 0;
         await errors.WriteLineAsync(missing);
         return 1;
     }
@@ -84,18 +156,28 @@ public static class ExplainCommand
         {
             var node = JsonSerializer.SerializeToNode(shard, LedgerJson.Default.LedgerShard)!.AsObject();
             Unfold(node, "memory");
-            foreach (var decision in node["decisions"] as JsonArray ?? []) UnfoldInputs(decision!.AsObject());
-            foreach (var parked in node["parked"] as JsonArray ?? []) Unfold(parked!.AsObject(), "cause");
+            foreach (var decision in node["decisions"] as JsonArray ?? [])
+                UnfoldInputs(decision!.AsObject());
+            foreach (var parked in node["parked"] as JsonArray ?? [])
+                Unfold(parked!.AsObject(), "cause");
             records.Add((JsonNode)node);
         }
-        return new() { ["budget"] = budget is null ? null : JsonSerializer.SerializeToNode(budget, ApiJson.GpuBudget), ["ledger"] = records };
+        return new()
+        {
+            ["budget"] = budget is null ? null : JsonSerializer.SerializeToNode(budget, ApiJson.GpuBudget),
+            ["ledger"] = records,
+        };
     }
 
     private static void UnfoldInputs(JsonObject decision)
     {
         try
         {
-            if (decision["inputs"] is JsonValue value && value.TryGetValue<string>(out var text) && DecisionInputs.Read(text) is { } snapshot)
+            if (
+                decision["inputs"] is JsonValue value
+                && value.TryGetValue<string>(out var text)
+                && DecisionInputs.Read(text) is { } snapshot
+            )
                 decision["inputs"] = JsonSerializer.SerializeToNode(snapshot, DecisionJson.Default.BudgetSnapshot);
         }
         catch (FormatException)
@@ -107,6 +189,7 @@ public static class ExplainCommand
     /// <summary>JSON that is stored as text, as the JSON it is.</summary>
     private static void Unfold(JsonObject node, string field)
     {
-        if (node[field] is JsonValue value && value.TryGetValue<string>(out var text) && text.StartsWith('{')) node[field] = JsonNode.Parse(text);
+        if (node[field] is JsonValue value && value.TryGetValue<string>(out var text) && text.StartsWith('{'))
+            node[field] = JsonNode.Parse(text);
     }
 }

@@ -7,7 +7,10 @@ using Bursar.Core.Text;
 
 namespace Bursar.Operator.Commands;
 
-/// <summary>What each workload cost, with every term: GPU time, the part of the card and of its memory, the rate and where it is from, and the power.</summary>
+/// <summary>
+/// What each workload cost, with every term: GPU time, the part of the card and of its memory, the rate and where it is from, and the
+/// power.
+/// </summary>
 public static class ExplainCost
 {
     private const int ShownWorkloads = 20;
@@ -17,43 +20,74 @@ public static class ExplainCost
     public static string Of(GpuLedger ledger, PriceBook? book, string ns, LabelSelector selector, DateTimeOffset from, DateTimeOffset now)
     {
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"\nCost of the work since {Rfc3339.Format(from)}: time × GPUs × rate of the part of a card that each is\n");
+        text.Append(
+            CultureInfo.InvariantCulture,
+            $"\nCost of the work since {Rfc3339.Format(from)}: time × GPUs × rate of the part of a card that each is\n"
+        );
         var spends = ledger.SpentByWorkload(ns, selector, from, now, now);
-        if (spends.Count == 0) text.Append("  none\n");
+        if (spends.Count == 0)
+            text.Append("  none\n");
         var entries = ledger.Entries(ns, from, now, now).ToLookup(entry => entry.Workload.Uid, StringComparer.Ordinal);
-        foreach (var spend in spends.OrderByDescending(one => one.Spent).ThenBy(one => one.Workload.Name, StringComparer.Ordinal).Take(ShownWorkloads))
+        foreach (
+            var spend in spends
+                .OrderByDescending(one => one.Spent)
+                .ThenBy(one => one.Workload.Name, StringComparer.Ordinal)
+                .Take(ShownWorkloads)
+        )
         {
             text.Append(CultureInfo.InvariantCulture, $"  {spend.Workload.Kind}/{spend.Workload.Name}  {spend.Spent}\n");
             // A workload's pods may carry other labels than the budget selects: only what is in its sum has a term.
-            var terms = entries[spend.Workload.Uid].GroupBy(entry => (entry.Product, entry.Share, entry.Gpus, entry.Rate)).Select(group => (group.Key, Milliseconds: group.Sum(entry => Length(entry, now)))).ToArray();
-            foreach (var ((product, share, gpus, rate), milliseconds) in terms.Take(ShownTerms)) Term(text, product, share, gpus, rate, milliseconds);
-            if (terms.Length > ShownTerms) text.Append(CultureInfo.InvariantCulture, $"    and {terms.Length - ShownTerms} more\n");
+            var terms = entries[spend.Workload.Uid]
+                .GroupBy(entry => (entry.Product, entry.Share, entry.Gpus, entry.Rate))
+                .Select(group => (group.Key, Milliseconds: group.Sum(entry => Length(entry, now))))
+                .ToArray();
+            foreach (var ((product, share, gpus, rate), milliseconds) in terms.Take(ShownTerms))
+                Term(text, product, share, gpus, rate, milliseconds);
+            if (terms.Length > ShownTerms)
+                text.Append(CultureInfo.InvariantCulture, $"    and {terms.Length - ShownTerms} more\n");
             Measured(text, spend);
             foreach (var (product, rate) in terms.Select(term => (term.Key.Product, ledger.RateOf(term.Key.Product, now))).Distinct())
-                if (rate is { } known && Source(book, product, known) is { } source) text.Append(CultureInfo.InvariantCulture, $"    {known}/h of {product}: {source}\n");
+                if (rate is { } known && Source(book, product, known) is { } source)
+                    text.Append(CultureInfo.InvariantCulture, $"    {known}/h of {product}: {source}\n");
         }
-        if (spends.Count > ShownWorkloads) text.Append(CultureInfo.InvariantCulture, $"  and {spends.Count - ShownWorkloads} more\n");
+        if (spends.Count > ShownWorkloads)
+            text.Append(CultureInfo.InvariantCulture, $"  and {spends.Count - ShownWorkloads} more\n");
         return text.ToString();
     }
 
     private static void Term(StringBuilder text, string product, DeviceShare share, int gpus, GpuHourPrice? rate, long milliseconds)
     {
         var part = share.IsWhole ? "" : $" × {share}";
-        text.Append(CultureInfo.InvariantCulture, $"    {milliseconds / 1000m:0.###} s × {gpus}{part} of {(product.Length > 0 ? product : "a card that is not labelled")}");
-        text.Append(rate is { } known
-            ? string.Create(CultureInfo.InvariantCulture, $" at {known}/h = {(known * gpus).For(milliseconds)}\n")
-            : ": no price\n");
+        text.Append(
+            CultureInfo.InvariantCulture,
+            $"    {milliseconds / 1000m:0.###} s × {gpus}{part} of {(product.Length > 0 ? product : "a card that is not labelled")}"
+        );
+        text.Append(
+            rate is { } known
+                ? string.Create(CultureInfo.InvariantCulture, $" at {known}/h = {(known * gpus).For(milliseconds)}\n")
+                : ": no price\n"
+        );
     }
 
     private static void Measured(StringBuilder text, WorkloadSpend spend)
     {
         var usage = spend.Usage;
-        if (usage.MeasuredMs <= 0) return;
-        text.Append(CultureInfo.InvariantCulture, $"    measured for {usage.MeasuredMs / 1000m:0.###} GPU-seconds{(spend.DaysReservedGpuMs == spend.ReservedGpuMs ? "" : " on the UTC days of this time")}, busy {usage.BusyMs * 100 / usage.MeasuredMs} %");
+        if (usage.MeasuredMs <= 0)
+            return;
+        text.Append(
+            CultureInfo.InvariantCulture,
+            $"    measured for {usage.MeasuredMs / 1000m:0.###} GPU-seconds{(spend.DaysReservedGpuMs == spend.ReservedGpuMs ? "" : " on the UTC days of this time")}, busy {usage.BusyMs * 100 / usage.MeasuredMs} %"
+        );
         if (usage.MemoryMiBMs > 0)
-            text.Append(CultureInfo.InvariantCulture, $", {(decimal)usage.MemoryMiBMs / usage.MeasuredMs / 1024:0.##} GiB of device memory on average");
+            text.Append(
+                CultureInfo.InvariantCulture,
+                $", {(decimal)usage.MemoryMiBMs / usage.MeasuredMs / 1024:0.##} GiB of device memory on average"
+            );
         if (usage.EnergyMj > 0)
-            text.Append(CultureInfo.InvariantCulture, $", {usage.EnergyMj / MillijoulesPerKWh:0.######} kWh, {(decimal)usage.EnergyMj / usage.MeasuredMs:0.#} W on average; what power costs is in the rate");
+            text.Append(
+                CultureInfo.InvariantCulture,
+                $", {usage.EnergyMj / MillijoulesPerKWh:0.######} kWh, {(decimal)usage.EnergyMj / usage.MeasuredMs:0.#} W on average; what power costs is in the rate"
+            );
         text.Append('\n');
     }
 
@@ -62,8 +96,11 @@ public static class ExplainCost
     {
         var product = PriceClass.ProductOf(priceClass);
         var rule = book?.Rates.FirstOrDefault(one => one.Match.MatchesProduct(product) && one.RateFor(product) == rate);
-        return rule?.Owned is { } owned ? owned.ToString() + (rule.Note is { Length: > 0 } also ? $" ({also})" : "") : rule?.Note is { Length: > 0 } note ? note : null;
+        return rule?.Owned is { } owned ? owned.ToString() + (rule.Note is { Length: > 0 } also ? $" ({also})" : "")
+            : rule?.Note is { Length: > 0 } note ? note
+            : null;
     }
 
-    private static long Length(LedgerEntry entry, DateTimeOffset now) => ((entry.To ?? now).ToUnixTimeMilliseconds() - entry.From.ToUnixTimeMilliseconds());
+    private static long Length(LedgerEntry entry, DateTimeOffset now) =>
+        ((entry.To ?? now).ToUnixTimeMilliseconds() - entry.From.ToUnixTimeMilliseconds());
 }

@@ -8,7 +8,10 @@ using Bursar.Core.Text;
 
 namespace Bursar.Operator.Commands;
 
-/// <summary>The whole reasoning of a decision, for people: every workload, where it stood, what it was worth, and what would turn its verdict around.</summary>
+/// <summary>
+/// The whole reasoning of a decision, for people: every workload, where it stood, what it was worth, and what would turn its verdict
+/// around.
+/// </summary>
 internal static class ExplainReasoning
 {
     /// <summary>For more of them the search would keep a person waiting.</summary>
@@ -18,16 +21,29 @@ internal static class ExplainReasoning
     public static string Of(BudgetSnapshot inputs)
     {
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"\nThe whole reasoning of the last decision that changed something, at {Rfc3339.Format(inputs.Now)}: spent {inputs.Spent}, limit {BudgetDecider.LimitOf(inputs)} {inputs.Currency}\n");
+        text.Append(
+            CultureInfo.InvariantCulture,
+            $"\nThe whole reasoning of the last decision that changed something, at {Rfc3339.Format(inputs.Now)}: spent {inputs.Spent}, limit {BudgetDecider.LimitOf(inputs)} {inputs.Currency}\n"
+        );
         var all = Reasoning.Of(inputs, Searched);
-        if (all.Count == 0) text.Append("  no work\n");
+        if (all.Count == 0)
+            text.Append("  no work\n");
         foreach (var one in all)
         {
             var verdict = one.Verdict;
-            text.Append(CultureInfo.InvariantCulture, $"  {verdict.Key.Kind}/{verdict.Key.Name}  {verdict.State}, {verdict.Reason}\n    {Place(one, all)}{Worth(one)}\n    {verdict.Sentence}\n");
-            if (one.Changes is null) text.Append(CultureInfo.InvariantCulture, $"    What would change this was looked for with the first {Searched} only.\n");
-            else if (one.Changes.Count > 0) text.Append(CultureInfo.InvariantCulture, $"    {(Runs(one) ? "It would be parked" : "It would run")}: {string.Join("; or ", one.Changes.Select(change => Word(change, inputs)))}.\n");
-            else if (!Runs(one)) text.Append("    No limit, no end of other work and no new window alone would bring it back.\n");
+            text.Append(
+                CultureInfo.InvariantCulture,
+                $"  {verdict.Key.Kind}/{verdict.Key.Name}  {verdict.State}, {verdict.Reason}\n    {Place(one, all)}{Worth(one)}\n    {verdict.Sentence}\n"
+            );
+            if (one.Changes is null)
+                text.Append(CultureInfo.InvariantCulture, $"    What would change this was looked for with the first {Searched} only.\n");
+            else if (one.Changes.Count > 0)
+                text.Append(
+                    CultureInfo.InvariantCulture,
+                    $"    {(Runs(one) ? "It would be parked" : "It would run")}: {string.Join("; or ", one.Changes.Select(change => Word(change, inputs)))}.\n"
+                );
+            else if (!Runs(one))
+                text.Append("    No limit, no end of other work and no new window alone would bring it back.\n");
         }
         return text.ToString();
     }
@@ -36,7 +52,11 @@ internal static class ExplainReasoning
     /// <param name="withLimit">Whether a higher limit is among it.</param>
     public static string? ChangesFor(BudgetSnapshot inputs, string kind, string name, bool withLimit = true)
     {
-        if (Reasoning.Of(inputs, Searched).FirstOrDefault(one => one.Verdict.Key.Kind == kind && one.Verdict.Key.Name == name) is not { Changes: { } changes } work) return null;
+        if (
+            Reasoning.Of(inputs, Searched).FirstOrDefault(one => one.Verdict.Key.Kind == kind && one.Verdict.Key.Name == name)
+            is not { Changes: { } changes } work
+        )
+            return null;
         var said = changes.Where(change => withLimit || change is not Change.RaiseLimit).Select(change => Word(change, inputs)).ToArray();
         return said.Length == 0 ? null : $"{(Runs(work) ? "it would be suspended" : "it would run")}: {string.Join("; or ", said)}";
     }
@@ -44,38 +64,51 @@ internal static class ExplainReasoning
     private static bool Runs(WorkReasoning one) => one.Changes is [Change.LowerLimit];
 
     private static string Place(WorkReasoning one, IReadOnlyList<WorkReasoning> all) =>
-        one.ResumeOrder is { } resume ? $"Number {resume} of {all.Count(other => other.ResumeOrder is not null)} to come back, priority {Priority(one)}."
-        : one.ParkOrder is { } park ? $"Number {park} of {all.Count(other => other.ParkOrder is not null)} to be parked: {Turn(one.Turn!.Value)}, priority {Priority(one)}."
+        one.ResumeOrder is { } resume
+            ? $"Number {resume} of {all.Count(other => other.ResumeOrder is not null)} to come back, priority {Priority(one)}."
+        : one.ParkOrder is { } park
+            ? $"Number {park} of {all.Count(other => other.ParkOrder is not null)} to be parked: {Turn(one.Turn!.Value)}, priority {Priority(one)}."
         : "Not asked: the forecast parks no such work.";
 
-    private static string Priority(WorkReasoning one) => one.PriorityWithin == 0 ? $"{one.Priority}" : $"{one.Priority} ({one.PriorityWithin} within)";
+    private static string Priority(WorkReasoning one) =>
+        one.PriorityWithin == 0 ? $"{one.Priority}" : $"{one.Priority} ({one.PriorityWithin} within)";
 
-    private static string Turn(Victims.Turn turn) => turn switch
-    {
-        Victims.Turn.New => "not admitted yet",
-        Victims.Turn.UnknownLength => "of unknown length",
-        Victims.Turn.Grown => "above what it was admitted with",
-        _ => "inside what it was admitted with",
-    };
+    private static string Turn(Victims.Turn turn) =>
+        turn switch
+        {
+            Victims.Turn.New => "not admitted yet",
+            Victims.Turn.UnknownLength => "of unknown length",
+            Victims.Turn.Grown => "above what it was admitted with",
+            _ => "inside what it was admitted with",
+        };
 
-    private static string Worth(WorkReasoning one) => one.ParkOrder is null || one.Saves <= Amount.Zero ? ""
-        : string.Create(CultureInfo.InvariantCulture, $" Parking it loses {one.Lost} of work since its last checkpoint and saves {one.Saves}: {one.Lost.ToDouble() / one.Saves.ToDouble():0.###} lost per 1 saved.") + (one.Consequence is { } consequence ? $" {consequence}" : "");
+    private static string Worth(WorkReasoning one) =>
+        one.ParkOrder is null || one.Saves <= Amount.Zero
+            ? ""
+            : string.Create(
+                CultureInfo.InvariantCulture,
+                $" Parking it loses {one.Lost} of work since its last checkpoint and saves {one.Saves}: {one.Lost.ToDouble() / one.Saves.ToDouble():0.###} lost per 1 saved."
+            ) + (one.Consequence is { } consequence ? $" {consequence}" : "");
 
-    private static string Word(Change change, BudgetSnapshot inputs) => change switch
-    {
-        Change.RaiseLimit raise => $"raise the limit by {raise.By.ToShortString()} to {raise.To.ToShortString()} (or a top-up of as much)",
-        Change.LowerLimit lower => $"at a limit of {lower.To.ToShortString()}, which is {lower.By.ToShortString()} less",
-        Change.LetFinish finish => $"let {Name(finish.Work)} finish, about {Moment(finish.At)}{By(finish.Work, inputs)}",
-        Change.EndNow end => $"end {Name(end.Work)} now, which frees {end.Frees.ToShortString()}",
-        Change.NextWindow next => $"wait for the next window, {Moment(next.At)}",
-        Change.Approve => "set bursar.dev/resume: approved on it",
-        _ => throw new ArgumentOutOfRangeException(nameof(change)),
-    };
+    private static string Word(Change change, BudgetSnapshot inputs) =>
+        change switch
+        {
+            Change.RaiseLimit raise =>
+                $"raise the limit by {raise.By.ToShortString()} to {raise.To.ToShortString()} (or a top-up of as much)",
+            Change.LowerLimit lower => $"at a limit of {lower.To.ToShortString()}, which is {lower.By.ToShortString()} less",
+            Change.LetFinish finish => $"let {Name(finish.Work)} finish, about {Moment(finish.At)}{By(finish.Work, inputs)}",
+            Change.EndNow end => $"end {Name(end.Work)} now, which frees {end.Frees.ToShortString()}",
+            Change.NextWindow next => $"wait for the next window, {Moment(next.At)}",
+            Change.Approve => "set bursar.dev/resume: approved on it",
+            _ => throw new ArgumentOutOfRangeException(nameof(change)),
+        };
 
     private static string Name(WorkloadKey work) => $"{work.Kind}/{work.Name}";
 
     private static string By(WorkloadKey work, BudgetSnapshot inputs) =>
-        inputs.Workloads.FirstOrDefault(one => one.Key == work) is { Estimate: { Source: not EstimateSource.Unknown } estimate } ? $" by {estimate.Source.ToString().ToLowerInvariant()}" : "";
+        inputs.Workloads.FirstOrDefault(one => one.Key == work) is { Estimate: { Source: not EstimateSource.Unknown } estimate }
+            ? $" by {estimate.Source.ToString().ToLowerInvariant()}"
+            : "";
 
     private static string Moment(DateTimeOffset at) => at.UtcDateTime.ToString("yyyy-MM-dd HH:mm'Z'", CultureInfo.InvariantCulture);
 }

@@ -14,16 +14,34 @@ internal static class ExplainText
     private const int ShownDecisions = 5;
     private const int ShownWindows = 12;
 
-    public static string Of(string ns, string name, V1Alpha1GpuBudget? budget, IReadOnlyList<ParkedRecord> parked, IReadOnlyList<DecisionRecord> decisions, IReadOnlyList<ClosedWindow> windows, IReadOnlyList<CheckpointRequest>? requests = null)
+    public static string Of(
+        string ns,
+        string name,
+        V1Alpha1GpuBudget? budget,
+        IReadOnlyList<ParkedRecord> parked,
+        IReadOnlyList<DecisionRecord> decisions,
+        IReadOnlyList<ClosedWindow> windows,
+        IReadOnlyList<CheckpointRequest>? requests = null
+    )
     {
         var text = new StringBuilder();
-        if (budget is null) text.Append(CultureInfo.InvariantCulture, $"GpuBudget {ns}/{name} does not exist any more; this is what the ledger remembers of it.\n");
-        else if (budget.Status is not { State: not null } status) text.Append(CultureInfo.InvariantCulture, $"GpuBudget {ns}/{name} has not been evaluated yet: no operator has written its status.\n");
-        else Status(text, ns, name, budget, status);
+        if (budget is null)
+            text.Append(
+                CultureInfo.InvariantCulture,
+                $"GpuBudget {ns}/{name} does not exist any more; this is what the ledger remembers of it.\n"
+            );
+        else if (budget.Status is not { State: not null } status)
+            text.Append(
+                CultureInfo.InvariantCulture,
+                $"GpuBudget {ns}/{name} has not been evaluated yet: no operator has written its status.\n"
+            );
+        else
+            Status(text, ns, name, budget, status);
 
         Requested(text, requests ?? []);
         Parked(text, budget?.Status?.Workloads ?? [], parked, decisions);
-        if (decisions.Select(Inputs).LastOrDefault(inputs => inputs is not null) is { } last) text.Append(ExplainReasoning.Of(last));
+        if (decisions.Select(Inputs).LastOrDefault(inputs => inputs is not null) is { } last)
+            text.Append(ExplainReasoning.Of(last));
         Decisions(text, decisions);
         Windows(text, windows);
         return text.ToString();
@@ -34,25 +52,64 @@ internal static class ExplainText
         var ready = status.Conditions?.FirstOrDefault(c => c.Type == "Ready");
         text.Append(CultureInfo.InvariantCulture, $"GpuBudget {ns}/{name}: {status.State}\n  {ready?.Message}\n");
         if (status.ObservedGeneration != budget.Metadata.Generation)
-            text.Append(CultureInfo.InvariantCulture, $"  The spec was changed since (generation {budget.Metadata.Generation}, evaluated {status.ObservedGeneration}).\n");
-        if (status.Limit is null) return;
+            text.Append(
+                CultureInfo.InvariantCulture,
+                $"  The spec was changed since (generation {budget.Metadata.Generation}, evaluated {status.ObservedGeneration}).\n"
+            );
+        if (status.Limit is null)
+            return;
 
-        Heading(text, $"Figures in {status.Currency}, window {status.Window?.Start} to {status.Window?.End}, counted since {status.CountingSince}");
-        Table(text,
-        [
-            ["limit", status.Limit, ""],
-            ["spent", status.Spent ?? "", $"{status.Percent} % of the limit"],
-            ["reserved", status.Reserved ?? "", "still to be spent by jobs of known length and inference that keeps running: the forecast test"],
-            ["projected", status.Projected ?? "", $"{status.ProjectedPercent} % of the limit: everything that runs, at its present rate, until it ends, is suspended at the limit, or the window closes"],
-            ["remaining", status.Remaining ?? "", "limit less spent"],
-            ["burn rate", status.BurnRatePerHour ?? "", "per hour" + (status.ExhaustedAt is { } at ? status.State is Reasons.Exhausted or Reasons.Overspent ? $"; the budget was used up at {at}" : $"; the limit is reached at {at}" : "")],
-            ["overspend bound", status.OverspendBound ?? "", "what stopping all parkable work may still cost"],
-            ["carried over", status.CarriedOver ?? "", "falls behind the window's end"],
-            ["not parkable", status.Unstoppable?.UntilWindowEnd ?? "", status.Unstoppable is { Workloads.Count: > 0 } work ? $"to the window's end at {work.RatePerHour} per hour: {string.Join(", ", work.Workloads)}" : "nothing"],
-            ["outside", status.OutsideSelector ?? "", "GPU work in the namespace that no budget selects"],
-        ], rightAligned: 1);
+        Heading(
+            text,
+            $"Figures in {status.Currency}, window {status.Window?.Start} to {status.Window?.End}, counted since {status.CountingSince}"
+        );
+        Table(
+            text,
+            [
+                ["limit", status.Limit, ""],
+                ["spent", status.Spent ?? "", $"{status.Percent} % of the limit"],
+                [
+                    "reserved",
+                    status.Reserved ?? "",
+                    "still to be spent by jobs of known length and inference that keeps running: the forecast test",
+                ],
+                [
+                    "projected",
+                    status.Projected ?? "",
+                    $"{status.ProjectedPercent} % of the limit: everything that runs, at its present rate, until it ends, is suspended at the limit, or the window closes",
+                ],
+                ["remaining", status.Remaining ?? "", "limit less spent"],
+                [
+                    "burn rate",
+                    status.BurnRatePerHour ?? "",
+                    "per hour"
+                        + (
+                            status.ExhaustedAt is { } at
+                                ? status.State is Reasons.Exhausted or Reasons.Overspent
+                                    ? $"; the budget was used up at {at}"
+                                    : $"; the limit is reached at {at}"
+                                : ""
+                        ),
+                ],
+                ["overspend bound", status.OverspendBound ?? "", "what stopping all parkable work may still cost"],
+                ["carried over", status.CarriedOver ?? "", "falls behind the window's end"],
+                [
+                    "not parkable",
+                    status.Unstoppable?.UntilWindowEnd ?? "",
+                    status.Unstoppable is { Workloads.Count: > 0 } work
+                        ? $"to the window's end at {work.RatePerHour} per hour: {string.Join(", ", work.Workloads)}"
+                        : "nothing",
+                ],
+                ["outside", status.OutsideSelector ?? "", "GPU work in the namespace that no budget selects"],
+            ],
+            rightAligned: 1
+        );
 
-        var wrong = (status.Conditions ?? []).Where(c => c.Type != "Ready" && c.Status != (c.Type is "FloorExceedsLimit" or "BrakeApplied" or "Contested" ? "False" : "True")).ToArray();
+        var wrong = (status.Conditions ?? [])
+            .Where(c =>
+                c.Type != "Ready" && c.Status != (c.Type is "FloorExceedsLimit" or "BrakeApplied" or "Contested" ? "False" : "True")
+            )
+            .ToArray();
         if (wrong.Length > 0)
         {
             Heading(text, "Conditions that need a look");
@@ -60,47 +117,76 @@ internal static class ExplainText
         }
 
         Heading(text, "Work, by projected cost");
-        if (status.Workloads is not { Count: > 0 } workloads) text.Append("  none\n");
+        if (status.Workloads is not { Count: > 0 } workloads)
+            text.Append("  none\n");
         else
             foreach (var one in workloads)
             {
-                text.Append(CultureInfo.InvariantCulture, $"  {one.Kind}/{one.Name}  {one.Class}, {one.State}, {one.Gpus} GPU, {(one.RatePerHour is null ? "unpriced" : one.RatePerHour + "/h")}, spent {one.Spent}, projected {one.Projected}");
-                if (one.Eta is { Mid: { } mid } eta) text.Append(CultureInfo.InvariantCulture, $", done about {mid} (by {eta.Source}; {eta.Low} to {eta.High})");
+                text.Append(
+                    CultureInfo.InvariantCulture,
+                    $"  {one.Kind}/{one.Name}  {one.Class}, {one.State}, {one.Gpus} GPU, {(one.RatePerHour is null ? "unpriced" : one.RatePerHour + "/h")}, spent {one.Spent}, projected {one.Projected}"
+                );
+                if (one.Eta is { Mid: { } mid } eta)
+                    text.Append(CultureInfo.InvariantCulture, $", done about {mid} (by {eta.Source}; {eta.Low} to {eta.High})");
                 text.Append(CultureInfo.InvariantCulture, $"\n    {one.Reason}\n");
             }
     }
 
     private static void Requested(StringBuilder text, IReadOnlyList<CheckpointRequest> requests)
     {
-        if (requests.Count == 0) return;
+        if (requests.Count == 0)
+            return;
         Heading(text, "Asked for a checkpoint, and parked after it");
         foreach (var request in requests.OrderBy(r => r.Deadline).ThenBy(r => r.Work, StringComparer.Ordinal))
-            text.Append(CultureInfo.InvariantCulture, $"  {request.Work}  asked at {Rfc3339.Format(request.Requested)} ({request.For.Reason}), waited for until {Rfc3339.Format(request.Deadline)}\n    {request.Sentence}\n");
+            text.Append(
+                CultureInfo.InvariantCulture,
+                $"  {request.Work}  asked at {Rfc3339.Format(request.Requested)} ({request.For.Reason}), waited for until {Rfc3339.Format(request.Deadline)}\n    {request.Sentence}\n"
+            );
     }
 
-    private static void Parked(StringBuilder text, IReadOnlyList<GpuBudgetWorkload> workloads, IReadOnlyList<ParkedRecord> parked, IReadOnlyList<DecisionRecord> decisions)
+    private static void Parked(
+        StringBuilder text,
+        IReadOnlyList<GpuBudgetWorkload> workloads,
+        IReadOnlyList<ParkedRecord> parked,
+        IReadOnlyList<DecisionRecord> decisions
+    )
     {
         Heading(text, "Parked, and what would bring it back");
-        if (parked.Count == 0) text.Append("  nothing\n");
+        if (parked.Count == 0)
+            text.Append("  nothing\n");
         foreach (var record in parked.OrderBy(p => p.Since).ThenBy(p => p.Name, StringComparer.Ordinal))
         {
             var name = $"{record.Kind}/{record.Name}";
             // The verdict of the last evaluation says it newest; work beyond the status's bound has the word it was parked with.
-            var way = workloads.FirstOrDefault(w => w.State == nameof(WorkloadState.Parked) && w.Kind == record.Kind && w.Name == record.Name)?.Reason
+            var way = workloads
+                .FirstOrDefault(w => w.State == nameof(WorkloadState.Parked) && w.Kind == record.Kind && w.Name == record.Name)
+                ?.Reason
                 ?? decisions.LastOrDefault(d => d.Object == name)?.Text;
-            text.Append(CultureInfo.InvariantCulture,
-                $"  {name}  since {Rfc3339.Format(record.Since)} ({record.Reason}), {record.Field} was {record.Original} and is {record.Value}, {record.CostToFinish} to finish\n");
-            if (way is not null) text.Append(CultureInfo.InvariantCulture, $"    {way}\n");
+            text.Append(
+                CultureInfo.InvariantCulture,
+                $"  {name}  since {Rfc3339.Format(record.Since)} ({record.Reason}), {record.Field} was {record.Original} and is {record.Value}, {record.CostToFinish} to finish\n"
+            );
+            if (way is not null)
+                text.Append(CultureInfo.InvariantCulture, $"    {way}\n");
         }
     }
 
     private static void Decisions(StringBuilder text, IReadOnlyList<DecisionRecord> decisions)
     {
-        Heading(text, decisions.Count > ShownDecisions ? $"The last {ShownDecisions} of {decisions.Count} decisions, each taken again from its stored inputs" : "Decisions, each taken again from its stored inputs");
-        if (decisions.Count == 0) text.Append("  none\n");
+        Heading(
+            text,
+            decisions.Count > ShownDecisions
+                ? $"The last {ShownDecisions} of {decisions.Count} decisions, each taken again from its stored inputs"
+                : "Decisions, each taken again from its stored inputs"
+        );
+        if (decisions.Count == 0)
+            text.Append("  none\n");
         foreach (var decision in decisions.TakeLast(ShownDecisions))
         {
-            text.Append(CultureInfo.InvariantCulture, $"  {Rfc3339.Format(decision.Time)}  {decision.Action} {decision.Object} ({decision.Reason})\n    {decision.Text}\n");
+            text.Append(
+                CultureInfo.InvariantCulture,
+                $"  {Rfc3339.Format(decision.Time)}  {decision.Action} {decision.Object} ({decision.Reason})\n    {decision.Text}\n"
+            );
             if (Inputs(decision) is not { } inputs)
             {
                 text.Append("    Its inputs are not stored in a form that this version reads.\n");
@@ -108,25 +194,54 @@ internal static class ExplainText
             }
             var again = BudgetDecider.Decide(inputs);
             var work = inputs.Workloads.FirstOrDefault(w => $"{w.Key.Kind}/{w.Key.Name}" == decision.Object);
-            text.Append(CultureInfo.InvariantCulture,
-                $"    inputs: limit {again.Limit}, spent {again.Spent}, reserved {again.Reserved}, {inputs.Workloads.Count} workload{(inputs.Workloads.Count == 1 ? "" : "s")}{Of(work)}\n    {Compare(decision, again)}\n");
+            text.Append(
+                CultureInfo.InvariantCulture,
+                $"    inputs: limit {again.Limit}, spent {again.Spent}, reserved {again.Reserved}, {inputs.Workloads.Count} workload{(inputs.Workloads.Count == 1 ? "" : "s")}{Of(work)}\n    {Compare(decision, again)}\n"
+            );
         }
     }
 
     private static void Windows(StringBuilder text, IReadOnlyList<ClosedWindow> windows)
     {
-        if (windows.Count == 0) return;
-        Heading(text, windows.Count > ShownWindows ? $"The last {ShownWindows} of {windows.Count} windows that are over" : "Windows that are over");
-        Table(text, [.. windows.TakeLast(ShownWindows).Select(one => (string[])[one.Key, one.Spent.ToString(), $"of {one.Limit}, {one.Spent.PercentOf(one.Limit)} %"])], rightAligned: 1);
+        if (windows.Count == 0)
+            return;
+        Heading(
+            text,
+            windows.Count > ShownWindows ? $"The last {ShownWindows} of {windows.Count} windows that are over" : "Windows that are over"
+        );
+        Table(
+            text,
+            [
+                .. windows
+                    .TakeLast(ShownWindows)
+                    .Select(one => (string[])[one.Key, one.Spent.ToString(), $"of {one.Limit}, {one.Spent.PercentOf(one.Limit)} %"]),
+            ],
+            rightAligned: 1
+        );
     }
 
-    private static string Of(WorkloadSnapshot? work) => work is null ? "" :
-        $"; {work.Key.Kind}/{work.Key.Name}: {work.State}, {work.Rate?.ToString() ?? "unpriced"}/h, spent {work.Spent}, "
-        + (work.Estimate.IsKnown
-            ? string.Create(CultureInfo.InvariantCulture, $"{work.Estimate.Mid.TotalSeconds:0} s left ({work.Estimate.Low.TotalSeconds:0} to {work.Estimate.High.TotalSeconds:0}{(work.Estimate.Settled ? "" : ", not settled")}) by {work.Estimate.Source.ToString().ToLowerInvariant()}: {work.Estimate.Detail}")
-            : $"length unknown: {work.Estimate.Detail}")
-        + (work.CanCheckpoint ? "; it answers requests for checkpoints" + (work.CheckpointAcknowledged is { } id ? $", last {id}" : "") : "")
-        + (work.Checkpoint is { } mark ? $"; its last checkpoint is of {Rfc3339.Format(mark.At)}{(mark.Step is { } step ? string.Create(CultureInfo.InvariantCulture, $", step {step}") : "")}" : "");
+    private static string Of(WorkloadSnapshot? work) =>
+        work is null
+            ? ""
+            : $"; {work.Key.Kind}/{work.Key.Name}: {work.State}, {work.Rate?.ToString() ?? "unpriced"}/h, spent {work.Spent}, "
+                + (
+                    work.Estimate.IsKnown
+                        ? string.Create(
+                            CultureInfo.InvariantCulture,
+                            $"{work.Estimate.Mid.TotalSeconds:0} s left ({work.Estimate.Low.TotalSeconds:0} to {work.Estimate.High.TotalSeconds:0}{(work.Estimate.Settled ? "" : ", not settled")}) by {work.Estimate.Source.ToString().ToLowerInvariant()}: {work.Estimate.Detail}"
+                        )
+                        : $"length unknown: {work.Estimate.Detail}"
+                )
+                + (
+                    work.CanCheckpoint
+                        ? "; it answers requests for checkpoints" + (work.CheckpointAcknowledged is { } id ? $", last {id}" : "")
+                        : ""
+                )
+                + (
+                    work.Checkpoint is { } mark
+                        ? $"; its last checkpoint is of {Rfc3339.Format(mark.At)}{(mark.Step is { } step ? string.Create(CultureInfo.InvariantCulture, $", step {step}") : "")}"
+                        : ""
+                );
 
     private static BudgetSnapshot? Inputs(DecisionRecord decision)
     {
@@ -143,8 +258,17 @@ internal static class ExplainText
     private static string Compare(DecisionRecord decision, BudgetDecision again)
     {
         var observed = decision.Action.StartsWith(BudgetActor.Would, StringComparison.Ordinal);
-        var found = (observed ? again.Observed : again.Actions).Where(a => $"{a.Workload.Kind}/{a.Workload.Name}" == decision.Object).ToArray();
-        if (found.Any(a => (observed ? BudgetActor.Would : "") + a.Kind == decision.Action && a.Reason == decision.Reason && a.Sentence == decision.Text)) return "decided again: the same";
+        var found = (observed ? again.Observed : again.Actions)
+            .Where(a => $"{a.Workload.Kind}/{a.Workload.Name}" == decision.Object)
+            .ToArray();
+        if (
+            found.Any(a =>
+                (observed ? BudgetActor.Would : "") + a.Kind == decision.Action
+                && a.Reason == decision.Reason
+                && a.Sentence == decision.Text
+            )
+        )
+            return "decided again: the same";
         return found.Length == 0
             ? "decided again: DIFFERENT, nothing would be done to it"
             : "decided again: DIFFERENT, " + string.Join("; ", found.Select(a => $"{a.Kind} ({a.Reason}): {a.Sentence}"));

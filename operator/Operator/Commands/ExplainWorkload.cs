@@ -17,27 +17,59 @@ namespace Bursar.Operator.Commands;
 /// </summary>
 internal static class ExplainWorkload
 {
-    public static async Task<int> RunAsync(KubeClient client, string bursarNamespace, string ns, WorkloadName named, bool json, TextWriter output, TextWriter errors, CancellationToken cancellationToken)
+    public static async Task<int> RunAsync(
+        KubeClient client,
+        string bursarNamespace,
+        string ns,
+        WorkloadName named,
+        bool json,
+        TextWriter output,
+        TextWriter errors,
+        CancellationToken cancellationToken
+    )
     {
         var chain = await named.FindAsync(client, ns, cancellationToken);
-        var budgets = (await ClusterAccess.WithRightAsync($"list gpubudgets.{ApiGroup.Name} in namespace {ns}", () =>
-            client.ListAsync<V1Alpha1GpuBudget>(new() { Namespace = ns }, cancellationToken))).Items;
+        var budgets = (
+            await ClusterAccess.WithRightAsync($"list gpubudgets.{ApiGroup.Name} in namespace {ns}", () =>
+                client.ListAsync<V1Alpha1GpuBudget>(new() { Namespace = ns }, cancellationToken)
+            )
+        ).Items;
         var (shards, missing) = await LedgerAsync(client, bursarNamespace, ns, cancellationToken);
         var workload = chain.Count > 0 ? chain[^1].Name : named;
-        var views = budgets.Select(budget => View.Of(budget, workload, chain.Count > 0 ? chain[^1].Labels : null, shards)).OfType<View>().OrderBy(view => view.Budget.Metadata.Name, StringComparer.Ordinal).ToArray();
-        if (chain.Count == 0 && views.Length == 0) throw new CommandException($"there is no {named} in namespace {ns}, and no budget there knows it.");
+        var views = budgets
+            .Select(budget => View.Of(budget, workload, chain.Count > 0 ? chain[^1].Labels : null, shards))
+            .OfType<View>()
+            .OrderBy(view => view.Budget.Metadata.Name, StringComparer.Ordinal)
+            .ToArray();
+        if (chain.Count == 0 && views.Length == 0)
+            throw new CommandException($"there is no {named} in namespace {ns}, and no budget there knows it.");
 
-        if (json) await output.WriteLineAsync(Json(ns, workload, views).ToJsonString(ExplainCommand.Indented));
-        else await output.WriteAsync(Text(ns, named, workload, chain.Count > 0, views, budgets));
-        if (missing is not null) await errors.WriteLineAsync(missing);
+        if (json)
+            await output.WriteLineAsync(Json(ns, workload, views).ToJsonString(ExplainCommand.Indented));
+        else
+            await output.WriteAsync(Text(ns, named, workload, chain.Count > 0, views, budgets));
+        if (missing is not null)
+            await errors.WriteLineAsync(missing);
         return 0;
     }
 
-    private static async Task<(IReadOnlyList<LedgerShard> Shards, string? Missing)> LedgerAsync(KubeClient client, string bursarNamespace, string ns, CancellationToken cancellationToken)
+    private static async Task<(IReadOnlyList<LedgerShard> Shards, string? Missing)> LedgerAsync(
+        KubeClient client,
+        string bursarNamespace,
+        string ns,
+        CancellationToken cancellationToken
+    )
     {
         try
         {
-            return ([.. (await StoredLedger.ReadBudgetsAsync(client, bursarNamespace, cancellationToken)).Where(shard => shard.Namespace == ns)], null);
+            return (
+                [
+                    .. (await StoredLedger.ReadBudgetsAsync(client, bursarNamespace, cancellationToken)).Where(shard =>
+                        shard.Namespace == ns
+                    ),
+                ],
+                null
+            );
         }
         catch (CommandException refused)
         {
@@ -45,90 +77,173 @@ internal static class ExplainWorkload
         }
     }
 
-    private static string Text(string ns, WorkloadName named, WorkloadName workload, bool exists, IReadOnlyList<View> views, IReadOnlyList<V1Alpha1GpuBudget> budgets)
+    private static string Text(
+        string ns,
+        WorkloadName named,
+        WorkloadName workload,
+        bool exists,
+        IReadOnlyList<View> views,
+        IReadOnlyList<V1Alpha1GpuBudget> budgets
+    )
     {
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture, $"{workload.Kind} {ns}/{workload.Name}{(exists ? "" : " does not exist any more")}\n");
-        if (named != workload) text.Append(CultureInfo.InvariantCulture, $"  {named} is a part of it.\n");
+        if (named != workload)
+            text.Append(CultureInfo.InvariantCulture, $"  {named} is a part of it.\n");
         if (views.Count == 0)
         {
-            text.Append(budgets.Count == 0
-                ? $"  Namespace {ns} has no GpuBudget: nothing limits what it costs.\n"
-                : $"  None of the budgets of namespace {ns} selects it ({string.Join(", ", budgets.Select(budget => $"gpub/{budget.Metadata.Name}").Order(StringComparer.Ordinal))}): nothing limits what it costs.\n");
+            text.Append(
+                budgets.Count == 0
+                    ? $"  Namespace {ns} has no GpuBudget: nothing limits what it costs.\n"
+                    : $"  None of the budgets of namespace {ns} selects it ({string.Join(", ", budgets.Select(budget => $"gpub/{budget.Metadata.Name}").Order(StringComparer.Ordinal))}): nothing limits what it costs.\n"
+            );
             return text.ToString();
         }
-        if (views.Count > 1) text.Append(CultureInfo.InvariantCulture, $"  {views.Count} budgets select it; it runs while it fits each of them.\n");
-        foreach (var view in views) view.Write(text);
+        if (views.Count > 1)
+            text.Append(CultureInfo.InvariantCulture, $"  {views.Count} budgets select it; it runs while it fits each of them.\n");
+        foreach (var view in views)
+            view.Write(text);
         return text.ToString();
     }
 
-    private static JsonObject Json(string ns, WorkloadName workload, IReadOnlyList<View> views) => new()
-    {
-        ["kind"] = workload.Kind,
-        ["namespace"] = ns,
-        ["name"] = workload.Name,
-        ["budgets"] = new JsonArray([.. views.Select(view => (JsonNode)view.Json())]),
-    };
+    private static JsonObject Json(string ns, WorkloadName workload, IReadOnlyList<View> views) =>
+        new()
+        {
+            ["kind"] = workload.Kind,
+            ["namespace"] = ns,
+            ["name"] = workload.Name,
+            ["budgets"] = new JsonArray([.. views.Select(view => (JsonNode)view.Json())]),
+        };
 
     /// <summary>A workload as one budget sees it.</summary>
-    private sealed record View(V1Alpha1GpuBudget Budget, GpuBudgetWorkload? Entry, GpuBudgetSuspended? Suspended, ParkedRecord? Record, DecisionRecord? Decision, bool IsExempt, string? Invalid)
+    private sealed record View(
+        V1Alpha1GpuBudget Budget,
+        GpuBudgetWorkload? Entry,
+        GpuBudgetSuspended? Suspended,
+        ParkedRecord? Record,
+        DecisionRecord? Decision,
+        bool IsExempt,
+        string? Invalid
+    )
     {
         /// <summary>Null where the budget neither selects nor remembers it.</summary>
-        public static View? Of(V1Alpha1GpuBudget budget, WorkloadName workload, IReadOnlyDictionary<string, string>? labels, IReadOnlyList<LedgerShard> shards)
+        public static View? Of(
+            V1Alpha1GpuBudget budget,
+            WorkloadName workload,
+            IReadOnlyDictionary<string, string>? labels,
+            IReadOnlyList<LedgerShard> shards
+        )
         {
             var own = shards.Where(shard => shard.BudgetUid == budget.Metadata.Uid).ToArray();
             var entry = budget.Status?.Workloads?.FirstOrDefault(one => one.Kind == workload.Kind && one.Name == workload.Name);
             var suspended = budget.Status?.Suspended?.FirstOrDefault(one => one.Kind == workload.Kind && one.Name == workload.Name);
-            var record = own.SelectMany(shard => shard.Parked ?? []).FirstOrDefault(one => one.Kind == workload.Kind && one.Name == workload.Name);
-            var decision = own.SelectMany(shard => shard.Decisions ?? []).Where(one => one.Object == $"{workload.Kind}/{workload.Name}").MaxBy(one => one.Time);
+            var record = own.SelectMany(shard => shard.Parked ?? [])
+                .FirstOrDefault(one => one.Kind == workload.Kind && one.Name == workload.Name);
+            var decision = own.SelectMany(shard => shard.Decisions ?? [])
+                .Where(one => one.Object == $"{workload.Kind}/{workload.Name}")
+                .MaxBy(one => one.Time);
             var errors = GpuBudgetReader.Read(budget, out _, out var selector, out var exempt);
-            if (errors.Count > 0) return entry is null && suspended is null && record is null ? null : new(budget, entry, suspended, record, decision, false,
-                budget.Status?.Conditions?.FirstOrDefault(condition => condition is { Type: "Ready", Reason: Reasons.InvalidSpec })?.Message ?? BudgetStatus.Message(errors));
+            if (errors.Count > 0)
+                return entry is null && suspended is null && record is null
+                    ? null
+                    : new(
+                        budget,
+                        entry,
+                        suspended,
+                        record,
+                        decision,
+                        false,
+                        budget
+                            .Status?.Conditions?.FirstOrDefault(condition => condition is { Type: "Ready", Reason: Reasons.InvalidSpec })
+                            ?.Message
+                            ?? BudgetStatus.Message(errors)
+                    );
             var selects = labels is not null && selector.Matches(labels);
             return selects || entry is not null || suspended is not null || record is not null || labels is null && decision is not null
-                ? new(budget, entry, suspended, record, decision, labels is not null && exempt?.Matches(labels) == true, null) : null;
+                ? new(budget, entry, suspended, record, decision, labels is not null && exempt?.Matches(labels) == true, null)
+                : null;
         }
 
         public void Write(StringBuilder text)
         {
             var (name, status) = (Budget.Metadata.Name, Budget.Status);
             text.Append(CultureInfo.InvariantCulture, $"\nBudget gpub/{name}: {status?.State ?? "not evaluated yet"}\n");
-            if (status?.Limit is { } limit) text.Append(CultureInfo.InvariantCulture, $"  {status.Spent} of {limit} {status.Currency} is spent, {status.Projected} is projected, in the window to {status.Window?.End}\n");
-            if (Invalid is not null) text.Append(CultureInfo.InvariantCulture, $"  its spec cannot be used: {Invalid}\n");
-            if (IsExempt) text.Append("  this workload is exempt: it is counted and never suspended\n");
+            if (status?.Limit is { } limit)
+                text.Append(
+                    CultureInfo.InvariantCulture,
+                    $"  {status.Spent} of {limit} {status.Currency} is spent, {status.Projected} is projected, in the window to {status.Window?.End}\n"
+                );
+            if (Invalid is not null)
+                text.Append(CultureInfo.InvariantCulture, $"  its spec cannot be used: {Invalid}\n");
+            if (IsExempt)
+                text.Append("  this workload is exempt: it is counted and never suspended\n");
             if (Entry is { } entry)
             {
-                text.Append(CultureInfo.InvariantCulture, $"  state: {entry.State}, {entry.Class}, {entry.Gpus} GPU, {(entry.RatePerHour is null ? "unpriced" : $"{entry.RatePerHour} {status?.Currency}/h")}, spent {entry.Spent}, projected {entry.Projected}\n");
-                if (entry.Eta is { Mid: { } mid } eta) text.Append(CultureInfo.InvariantCulture, $"  done about {mid} (by {eta.Source}; {eta.Low} to {eta.High})\n");
-                if (entry.Reason is { Length: > 0 } reason) text.Append(CultureInfo.InvariantCulture, $"  why: {reason}\n");
+                text.Append(
+                    CultureInfo.InvariantCulture,
+                    $"  state: {entry.State}, {entry.Class}, {entry.Gpus} GPU, {(entry.RatePerHour is null ? "unpriced" : $"{entry.RatePerHour} {status?.Currency}/h")}, spent {entry.Spent}, projected {entry.Projected}\n"
+                );
+                if (entry.Eta is { Mid: { } mid } eta)
+                    text.Append(CultureInfo.InvariantCulture, $"  done about {mid} (by {eta.Source}; {eta.Low} to {eta.High})\n");
+                if (entry.Reason is { Length: > 0 } reason)
+                    text.Append(CultureInfo.InvariantCulture, $"  why: {reason}\n");
             }
-            else if (Record is null && Suspended is { } suspended) text.Append(CultureInfo.InvariantCulture, $"  state: suspended since {suspended.Since} ({suspended.Reason}), {suspended.CostToFinish} {status?.Currency} to finish\n");
-            else if (Record is null && Suspended is null && !IsExempt) text.Append("  state: it is not among the workloads that the status names: it has not started, has ended, or others cost more\n");
+            else if (Record is null && Suspended is { } suspended)
+                text.Append(
+                    CultureInfo.InvariantCulture,
+                    $"  state: suspended since {suspended.Since} ({suspended.Reason}), {suspended.CostToFinish} {status?.Currency} to finish\n"
+                );
+            else if (Record is null && Suspended is null && !IsExempt)
+                text.Append(
+                    "  state: it is not among the workloads that the status names: it has not started, has ended, or others cost more\n"
+                );
             if (Record is { } record)
-                text.Append(CultureInfo.InvariantCulture, $"  suspended since {Rfc3339.Format(record.Since)} ({record.Reason}): {record.Field} was {record.Original} and is {record.Value}, {record.CostToFinish} {status?.Currency} to finish\n");
-            if (Entry?.Reason is null && Decision is { } decision) text.Append(CultureInfo.InvariantCulture, $"  why: {decision.Text} ({decision.Action} at {Rfc3339.Format(decision.Time)})\n");
-            if (Changes() is { } changes) text.Append(CultureInfo.InvariantCulture, $"  {changes}\n");
+                text.Append(
+                    CultureInfo.InvariantCulture,
+                    $"  suspended since {Rfc3339.Format(record.Since)} ({record.Reason}): {record.Field} was {record.Original} and is {record.Value}, {record.CostToFinish} {status?.Currency} to finish\n"
+                );
+            if (Entry?.Reason is null && Decision is { } decision)
+                text.Append(
+                    CultureInfo.InvariantCulture,
+                    $"  why: {decision.Text} ({decision.Action} at {Rfc3339.Format(decision.Time)})\n"
+                );
+            if (Changes() is { } changes)
+                text.Append(CultureInfo.InvariantCulture, $"  {changes}\n");
             text.Append(CultureInfo.InvariantCulture, $"  more: bursar explain gpub/{name} -n {Budget.Metadata.Namespace}\n");
         }
 
-        public JsonObject Json() => new()
-        {
-            ["name"] = Budget.Metadata.Name,
-            ["state"] = Budget.Status?.State,
-            ["exempt"] = IsExempt,
-            ["workload"] = JsonSerializer.SerializeToNode(Budget, ApiJson.GpuBudget)?["status"]?["workloads"]?.AsArray().FirstOrDefault(one => Entry is not null && (string?)one!["kind"] == Entry.Kind && (string?)one["name"] == Entry.Name)?.DeepClone(),
-            ["suspended"] = Record is null ? null : JsonSerializer.SerializeToNode(Record, LedgerJson.Default.ParkedRecord),
-            ["decision"] = Decision is null ? null : JsonSerializer.SerializeToNode(Decision with { Inputs = "" }, LedgerJson.Default.DecisionRecord),
-        };
+        public JsonObject Json() =>
+            new()
+            {
+                ["name"] = Budget.Metadata.Name,
+                ["state"] = Budget.Status?.State,
+                ["exempt"] = IsExempt,
+                ["workload"] = JsonSerializer
+                    .SerializeToNode(Budget, ApiJson.GpuBudget)
+                    ?["status"]?["workloads"]?.AsArray()
+                    .FirstOrDefault(one => Entry is not null && (string?)one!["kind"] == Entry.Kind && (string?)one["name"] == Entry.Name)
+                    ?.DeepClone(),
+                ["suspended"] = Record is null ? null : JsonSerializer.SerializeToNode(Record, LedgerJson.Default.ParkedRecord),
+                ["decision"] = Decision is null
+                    ? null
+                    : JsonSerializer.SerializeToNode(Decision with { Inputs = "" }, LedgerJson.Default.DecisionRecord),
+            };
 
         /// <summary>From the inputs of the last decision on it; null where they are not stored, or say of no way.</summary>
         private string? Changes()
         {
             try
             {
-                if (Decision is not { Object: var obj } || DecisionInputs.Read(Decision.Inputs) is not { } inputs || obj.Split('/') is not [var kind, var name]) return null;
+                if (
+                    Decision is not { Object: var obj }
+                    || DecisionInputs.Read(Decision.Inputs) is not { } inputs
+                    || obj.Split('/') is not [var kind, var name]
+                )
+                    return null;
                 // The status is newer than the decision, whose limit may not be enough any more. So the status alone names one.
-                return ExplainReasoning.ChangesFor(inputs, kind, name, withLimit: Entry?.Reason is null) is { } changes ? $"as of {Rfc3339.Format(Decision.Time)}, {changes}" : null;
+                return ExplainReasoning.ChangesFor(inputs, kind, name, withLimit: Entry?.Reason is null) is { } changes
+                    ? $"as of {Rfc3339.Format(Decision.Time)}, {changes}"
+                    : null;
             }
             catch (FormatException)
             {

@@ -10,19 +10,24 @@ namespace Bursar.Operator.Commands;
 /// <summary>The sentence that a person reads when a command fails.</summary>
 public static class Failures
 {
-    public static string Describe(Exception failure) => failure switch
-    {
-        CommandException or ImportException or KubeConfigException or LedgerUnreadableException or LeadershipLostException => failure.Message,
-        ApiException refused when IsKindMissing(refused) => $"the cluster does not serve Bursar's kinds: its CRDs are not installed. The API server says: {refused.Message}",
-        ApiException { IsForbidden: true } => $"the API server forbids it: {failure.Message}",
-        ApiException { StatusCode: 401 } => $"the API server does not accept these credentials: {failure.Message}",
-        ApiException => $"the API server says: {failure.Message}",
-        HttpRequestException or TimeoutException => $"the API server cannot be reached: {CommandLine.Reason(failure)}",
-        IOException or UnauthorizedAccessException => CommandLine.Reason(failure),
-        _ => $"unexpected failure ({failure.GetType().Name}): {CommandLine.Reason(failure)}",
-    };
+    public static string Describe(Exception failure) =>
+        failure switch
+        {
+            CommandException or ImportException or KubeConfigException or LedgerUnreadableException or LeadershipLostException =>
+                failure.Message,
+            ApiException refused when IsKindMissing(refused) =>
+                $"the cluster does not serve Bursar's kinds: its CRDs are not installed. The API server says: {refused.Message}",
+            ApiException { IsForbidden: true } => $"the API server forbids it: {failure.Message}",
+            ApiException { StatusCode: 401 } => $"the API server does not accept these credentials: {failure.Message}",
+            ApiException => $"the API server says: {failure.Message}",
+            HttpRequestException or TimeoutException => $"the API server cannot be reached: {CommandLine.Reason(failure)}",
+            IOException or UnauthorizedAccessException => CommandLine.Reason(failure),
+            _ => $"unexpected failure ({failure.GetType().Name}): {CommandLine.Reason(failure)}",
+        };
 
     /// <summary>A 404 for one of Bursar's kinds that names no object: the path itself is unknown to the API server.</summary>
     public static bool IsKindMissing(ApiException refused) =>
-        refused.IsNotFound && refused.Status?.Details?.Name is null or "" && refused.Message.Contains($"/apis/{ApiGroup.Name}/", StringComparison.Ordinal);
+        refused.IsNotFound
+        && refused.Status?.Details?.Name is null or ""
+        && refused.Message.Contains($"/apis/{ApiGroup.Name}/", StringComparison.Ordinal);
 }

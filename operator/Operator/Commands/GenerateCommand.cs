@@ -15,13 +15,30 @@ public static class GenerateCommand
     {
         var root = new Option<DirectoryInfo?>("--out") { Description = "The root of Bursar's repository; files are written below it." };
         var check = new Option<bool>("--check") { Description = "Write nothing; exit with 1 when a file is not up to date." };
-        var command = new Command("generate", "Write the CRDs, the chart's rights and docs/api.md from the C# types (for development); or a price book, or scalers.") { root, check, GeneratePriceBookCommand.Create(), GenerateScalerCommand.Create() };
+        var command = new Command(
+            "generate",
+            "Write the CRDs, the chart's rights and docs/api.md from the C# types (for development); or a price book, or scalers."
+        )
+        {
+            root,
+            check,
+            GeneratePriceBookCommand.Create(),
+            GenerateScalerCommand.Create(),
+        };
         // Without it the files would land in whatever folder the caller happens to be in.
         command.Validators.Add(result =>
         {
-            if (result.GetValue(root) is null) result.AddError("Name the repository with --out, or use 'generate pricebook' or 'generate scaler'.");
+            if (result.GetValue(root) is null)
+                result.AddError("Name the repository with --out, or use 'generate pricebook' or 'generate scaler'.");
         });
-        command.SetAction(parsed => Run(parsed.GetRequiredValue(root)!.FullName, parsed.GetValue(check), parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error));
+        command.SetAction(parsed =>
+            Run(
+                parsed.GetRequiredValue(root)!.FullName,
+                parsed.GetValue(check),
+                parsed.InvocationConfiguration.Output,
+                parsed.InvocationConfiguration.Error
+            )
+        );
         return command;
     }
 
@@ -31,7 +48,8 @@ public static class GenerateCommand
         foreach (var (path, text) in Files())
         {
             var file = Path.Combine(root, path);
-            if (File.Exists(file) && File.ReadAllText(file) == text) continue;
+            if (File.Exists(file) && File.ReadAllText(file) == text)
+                continue;
             stale++;
             if (check)
             {
@@ -64,14 +82,23 @@ public static class GenerateCommand
             files.Add(($"{Chart}/templates/crds/{file}", $"{header}{{{{- if .Values.crds.install }}}}\n{yaml}{{{{- end }}}}\n"));
         }
         files.Add(($"{Chart}/files/rbac.yaml", header + YamlText.Write(Rights())));
-        files.Add(("docs/api.md", ApiReference.Write("API reference", $"""
-            The kinds of the group `{ApiGroup.Name}`, version `{ApiGroup.Version}`. This page is generated from the C# types by
-            `make generate`; `kubectl explain` shows the same texts. Amounts are in the price book's currency, and
-            `int or string`: a whole number needs no quotes (`cost: 30`), a fraction does (`cost: "30.5"`). Without them the API server refuses it, as it
-            refuses every number with a fraction where an int-or-string stands, for such numbers do not keep their decimal value. In status amounts are
-            strings. Durations are Go's, and days of 24 hours that stand first: `90s`, `2h30m`, `30d`, `1d12h`. Times are RFC 3339.
+        files.Add(
+            (
+                "docs/api.md",
+                ApiReference.Write(
+                    "API reference",
+                    $"""
+                    The kinds of the group `{ApiGroup.Name}`, version `{ApiGroup.Version}`. This page is generated from the C# types by
+                    `make generate`; `kubectl explain` shows the same texts. Amounts are in the price book's currency, and
+                    `int or string`: a whole number needs no quotes (`cost: 30`), a fraction does (`cost: "30.5"`). Without them the API server refuses it, as it
+                    refuses every number with a fraction where an int-or-string stands, for such numbers do not keep their decimal value. In status amounts are
+                    strings. Durations are Go's, and days of 24 hours that stand first: `90s`, `2h30m`, `30d`, `1d12h`. Times are RFC 3339.
 
-            """.ReplaceLineEndings("\n"), definitions)));
+                    """.ReplaceLineEndings("\n"),
+                    definitions
+                )
+            )
+        );
         return files;
     }
 
@@ -119,13 +146,17 @@ public static class GenerateCommand
     [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(InferenceScalerStatusCap))]
     [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(InferenceScalerStatusTrigger))]
     private static IReadOnlyList<JsonObject> Definitions() =>
-    [
-        CrdBuilder.Build(typeof(V1Alpha1GpuBudget)),
-        CrdBuilder.Build(typeof(V1Alpha1GpuLedger)),
-        CrdBuilder.Build(typeof(V1Alpha1GpuPriceBook)),
-        CrdBuilder.Build(typeof(V1Alpha1InferenceScaler)),
-    ];
+        [
+            CrdBuilder.Build(typeof(V1Alpha1GpuBudget)),
+            CrdBuilder.Build(typeof(V1Alpha1GpuLedger)),
+            CrdBuilder.Build(typeof(V1Alpha1GpuPriceBook)),
+            CrdBuilder.Build(typeof(V1Alpha1InferenceScaler)),
+        ];
 
-    [UnconditionalSuppressMessage("Trimming", "IL2026", Justification = "Types that trimming removes run no code and so need no rights; those that carry rights are used or rooted.")]
+    [UnconditionalSuppressMessage(
+        "Trimming",
+        "IL2026",
+        Justification = "Types that trimming removes run no code and so need no rights; those that carry rights are used or rooted."
+    )]
     private static JsonObject Rights() => RbacBuilder.Build(typeof(OperatorRights).Assembly);
 }

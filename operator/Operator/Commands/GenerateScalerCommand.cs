@@ -12,21 +12,48 @@ public static class GenerateScalerCommand
 
     public static Command Create()
     {
-        var from = new Option<string>("--from-scaledobject") { Description = "A file of ScaledObjects in YAML, of several documents or a List; - is the standard input.", Required = true };
-        var command = new Command("scaler", "Write InferenceScalers as YAML, from KEDA's ScaledObjects; what does not carry over is said on stderr.") { from };
-        command.SetAction((parsed, cancellationToken) => RunAsync(parsed.GetRequiredValue(from), Console.In, parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error, cancellationToken));
+        var from = new Option<string>("--from-scaledobject")
+        {
+            Description = "A file of ScaledObjects in YAML, of several documents or a List; - is the standard input.",
+            Required = true,
+        };
+        var command = new Command(
+            "scaler",
+            "Write InferenceScalers as YAML, from KEDA's ScaledObjects; what does not carry over is said on stderr."
+        )
+        {
+            from,
+        };
+        command.SetAction(
+            (parsed, cancellationToken) =>
+                RunAsync(
+                    parsed.GetRequiredValue(from),
+                    Console.In,
+                    parsed.InvocationConfiguration.Output,
+                    parsed.InvocationConfiguration.Error,
+                    cancellationToken
+                )
+        );
         return command;
     }
 
     /// <returns>1 when the text cannot be read, holds no ScaledObject, or one of them keeps no trigger.</returns>
-    internal static async Task<int> RunAsync(string from, TextReader input, TextWriter output, TextWriter error, CancellationToken cancellationToken)
+    internal static async Task<int> RunAsync(
+        string from,
+        TextReader input,
+        TextWriter output,
+        TextWriter error,
+        CancellationToken cancellationToken
+    )
     {
         var translations = GenerateScalerTranslation.All(await ReadAsync(from, input, cancellationToken));
         var first = true;
         foreach (var translation in translations)
         {
-            foreach (var line in translation.Remarks) await error.WriteLineAsync(line);
-            if (translation.Scaler is null) continue;
+            foreach (var line in translation.Remarks)
+                await error.WriteLineAsync(line);
+            if (translation.Scaler is null)
+                continue;
             await output.WriteAsync((first ? "" : "---\n") + YamlText.Write(translation.Scaler));
             first = false;
         }
@@ -35,10 +62,13 @@ public static class GenerateScalerCommand
 
     private static async Task<string> ReadAsync(string from, TextReader input, CancellationToken cancellationToken)
     {
-        if (from != "-" && !File.Exists(from)) throw new ImportException($"there is no file {from}");
+        if (from != "-" && !File.Exists(from))
+            throw new ImportException($"there is no file {from}");
         using var file = from == "-" ? null : File.OpenText(from);
         var buffer = new char[LargestText + 1];
         var read = await (file ?? input).ReadBlockAsync(buffer, cancellationToken);
-        return read <= LargestText ? new(buffer, 0, read) : throw new ImportException(string.Create(CultureInfo.InvariantCulture, $"there are more than {LargestText} characters"));
+        return read <= LargestText
+            ? new(buffer, 0, read)
+            : throw new ImportException(string.Create(CultureInfo.InvariantCulture, $"there are more than {LargestText} characters"));
     }
 }

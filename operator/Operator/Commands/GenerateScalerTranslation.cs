@@ -27,12 +27,21 @@ internal sealed partial class GenerateScalerTranslation
     private const int MostNodes = 1000;
 
     /// <summary>The kinds that Bursar scales; <c>docs/keda.md</c> names them too.</summary>
-    private static readonly string[] Targets = ["Deployment", "StatefulSet", "LeaderWorkerSet", "Rollout", "DynamoGraphDeploymentScalingAdapter", "InferenceService"];
+    private static readonly string[] Targets =
+    [
+        "Deployment",
+        "StatefulSet",
+        "LeaderWorkerSet",
+        "Rollout",
+        "DynamoGraphDeploymentScalingAdapter",
+        "InferenceService",
+    ];
 
     /// <summary>Of KEDA's prometheus trigger.</summary>
     private static readonly FrozenDictionary<string, string> NotOfPrometheus = new Dictionary<string, string>(StringComparer.Ordinal)
     {
-        ["serverAddress"] = "the chart's operator.prometheus names the sources; a trigger has source: <name>, or none where there is one source",
+        ["serverAddress"] =
+            "the chart's operator.prometheus names the sources; a trigger has source: <name>, or none where there is one source",
         ["authModes"] = "the source has its credentials in the chart's values",
         ["unsafeSsl"] = "the source has its certificate authority in the chart's values",
         ["customHeaders"] = "a source has no headers of its own",
@@ -43,7 +52,15 @@ internal sealed partial class GenerateScalerTranslation
         ["metricName"] = "KEDA itself ignores it since 2.10",
     }.ToFrozenDictionary();
 
-    private static readonly string[] OfPrometheus = ["source", "query", "threshold", "activationThreshold", "ignoreNullValues", "acceptPartialAnswer"];
+    private static readonly string[] OfPrometheus =
+    [
+        "source",
+        "query",
+        "threshold",
+        "activationThreshold",
+        "ignoreNullValues",
+        "acceptPartialAnswer",
+    ];
     private static readonly string[] OfCron = ["timezone", "start", "end", "desiredReplicas"];
 
     private readonly List<string> _remarks = [];
@@ -56,7 +73,8 @@ internal sealed partial class GenerateScalerTranslation
     public static IReadOnlyList<ScalerTranslation> All(string text)
     {
         var translations = YamlNodes.Documents(text).SelectMany(Items).Select(One).ToList();
-        return translations.Any(translation => translation.Failed || translation.Scaler is not null) ? translations
+        return translations.Any(translation => translation.Failed || translation.Scaler is not null)
+            ? translations
             : throw new ImportException("there is no ScaledObject (apiVersion keda.sh/v1alpha1) in it");
     }
 
@@ -68,7 +86,8 @@ internal sealed partial class GenerateScalerTranslation
         var (kind, group) = (document.Text("kind") ?? "object", (document.Text("apiVersion") ?? "").Split('/')[0]);
         var (ns, own) = (document.Map("metadata")?.Text("namespace"), document.Map("metadata")?.Text("name") ?? "(without a name)");
         var name = $"{kind} {(ns is null ? "" : ns + "/")}{own}";
-        if (group == "keda.sh" && kind == "ScaledObject") return new GenerateScalerTranslation(name).Translate(document);
+        if (group == "keda.sh" && kind == "ScaledObject")
+            return new GenerateScalerTranslation(name).Translate(document);
         var why = kind switch
         {
             "ScaledJob" => "Bursar scales what runs on, and starts no jobs by demand",
@@ -82,13 +101,28 @@ internal sealed partial class GenerateScalerTranslation
     {
         var spec = document.Map("spec") ?? throw Wrong("spec", "is missing");
         var made = new JsonObject();
-        string[] known = ["scaleTargetRef", "pollingInterval", "cooldownPeriod", "initialCooldownPeriod", "minReplicaCount", "maxReplicaCount", "idleReplicaCount", "fallback", "advanced", "triggers"];
-        foreach (var key in Names(spec).Except(known)) LeaveOut($"spec.{key}", "it is no field of an InferenceScaler");
+        string[] known =
+        [
+            "scaleTargetRef",
+            "pollingInterval",
+            "cooldownPeriod",
+            "initialCooldownPeriod",
+            "minReplicaCount",
+            "maxReplicaCount",
+            "idleReplicaCount",
+            "fallback",
+            "advanced",
+            "triggers",
+        ];
+        foreach (var key in Names(spec).Except(known))
+            LeaveOut($"spec.{key}", "it is no field of an InferenceScaler");
 
         made["scaleTargetRef"] = Target(spec.Map("scaleTargetRef") ?? throw Wrong("spec.scaleTargetRef", "is missing"));
         foreach (var key in known[1..7])
-            if (Whole(spec, "spec", key) is { } number) made[key] = number;
-        if (Fallback(spec) is { } fallback) made["fallback"] = fallback;
+            if (Whole(spec, "spec", key) is { } number)
+                made[key] = number;
+        if (Fallback(spec) is { } fallback)
+            made["fallback"] = fallback;
 
         var triggers = new JsonArray();
         var (left, caps) = (new List<string>(), new SortedSet<decimal>());
@@ -97,20 +131,31 @@ internal sealed partial class GenerateScalerTranslation
         {
             var at = string.Create(CultureInfo.InvariantCulture, $"spec.triggers[{place++}]");
             var trigger = node as YamlMappingNode ?? throw Wrong(at, "is no object");
-            if (Trigger(trigger, at, caps) is { } carried) triggers.Add((JsonNode)carried);
-            else if (trigger.Text("name") is { } gone) left.Add(gone);
+            if (Trigger(trigger, at, caps) is { } carried)
+                triggers.Add((JsonNode)carried);
+            else if (trigger.Text("name") is { } gone)
+                left.Add(gone);
         }
-        if (Advanced(spec, left) is { Count: > 0 } advanced) made["advanced"] = advanced;
+        if (Advanced(spec, left) is { Count: > 0 } advanced)
+            made["advanced"] = advanced;
         made["triggers"] = triggers;
-        if (caps.Count > 0) made["costCap"] = new JsonObject { ["perHour"] = caps.Min.ToString(CultureInfo.InvariantCulture) };
-        if (caps.Count > 1) Note("spec.costCap", "the least of the triggers' caps: an InferenceScaler has one");
+        if (caps.Count > 0)
+            made["costCap"] = new JsonObject { ["perHour"] = caps.Min.ToString(CultureInfo.InvariantCulture) };
+        if (caps.Count > 1)
+            Note("spec.costCap", "the least of the triggers' caps: an InferenceScaler has one");
         var metadata = Metadata(document.Map("metadata"));
         if (triggers.Count == 0)
         {
             _remarks.Add($"error: {_name}: none of its triggers carries over, so there is no InferenceScaler to make of it");
             return new(null, _remarks, true);
         }
-        var scaler = new JsonObject { ["apiVersion"] = $"{ApiGroup.Name}/{ApiGroup.Version}", ["kind"] = "InferenceScaler", ["metadata"] = metadata, ["spec"] = made };
+        var scaler = new JsonObject
+        {
+            ["apiVersion"] = $"{ApiGroup.Name}/{ApiGroup.Version}",
+            ["kind"] = "InferenceScaler",
+            ["metadata"] = metadata,
+            ["spec"] = made,
+        };
         Check(scaler);
         return new(scaler, _remarks, false);
     }
@@ -120,8 +165,10 @@ internal sealed partial class GenerateScalerTranslation
     {
         try
         {
-            if (scaler.Deserialize(ApiJson.InferenceScaler) is not { } read) return;
-            foreach (var error in InferenceScalerReader.Read(read, out _)) Note(error.Path, $"Bursar refuses this: {error.Message}");
+            if (scaler.Deserialize(ApiJson.InferenceScaler) is not { } read)
+                return;
+            foreach (var error in InferenceScalerReader.Read(read, out _))
+                Note(error.Path, $"Bursar refuses this: {error.Message}");
         }
         catch (JsonException odd)
         {
@@ -132,19 +179,33 @@ internal sealed partial class GenerateScalerTranslation
     private JsonObject Metadata(YamlMappingNode? metadata)
     {
         var made = new JsonObject { ["name"] = metadata?.Text("name") ?? throw Wrong("metadata.name", "is missing") };
-        if (metadata.Text("namespace") is { } ns) made["namespace"] = ns;
-        if (metadata.Map("labels") is { Children.Count: > 0 } labels) made["labels"] = Texts(labels);
+        if (metadata.Text("namespace") is { } ns)
+            made["namespace"] = ns;
+        if (metadata.Map("labels") is { Children.Count: > 0 } labels)
+            made["labels"] = Texts(labels);
         var annotations = new JsonObject();
         foreach (var (key, value) in Texts(metadata.Map("annotations") ?? new()))
         {
             // kubectl's copy of the ScaledObject would make `kubectl apply` compare with something else.
-            if (key == "kubectl.kubernetes.io/last-applied-configuration") continue;
-            if (key == "scaledobject.keda.sh/transfer-hpa-ownership") LeaveOut($"annotation {key}", "Bursar makes no HPA; delete the one that there is");
-            else if (key.StartsWith("autoscaling.keda.sh/paused", StringComparison.Ordinal)) LeaveOut($"annotation {key}", "Bursar has no pause by annotation: the target is scaled as soon as the InferenceScaler is there");
-            else if (key.StartsWith("autoscaling.keda.sh/", StringComparison.Ordinal) || key.StartsWith("scaledobject.keda.sh/", StringComparison.Ordinal)) LeaveOut($"annotation {key}", "KEDA's annotations mean nothing to Bursar");
-            else annotations[key] = value!.DeepClone();
+            if (key == "kubectl.kubernetes.io/last-applied-configuration")
+                continue;
+            if (key == "scaledobject.keda.sh/transfer-hpa-ownership")
+                LeaveOut($"annotation {key}", "Bursar makes no HPA; delete the one that there is");
+            else if (key.StartsWith("autoscaling.keda.sh/paused", StringComparison.Ordinal))
+                LeaveOut(
+                    $"annotation {key}",
+                    "Bursar has no pause by annotation: the target is scaled as soon as the InferenceScaler is there"
+                );
+            else if (
+                key.StartsWith("autoscaling.keda.sh/", StringComparison.Ordinal)
+                || key.StartsWith("scaledobject.keda.sh/", StringComparison.Ordinal)
+            )
+                LeaveOut($"annotation {key}", "KEDA's annotations mean nothing to Bursar");
+            else
+                annotations[key] = value!.DeepClone();
         }
-        if (annotations.Count > 0) made["annotations"] = annotations;
+        if (annotations.Count > 0)
+            made["annotations"] = annotations;
         return made;
     }
 
@@ -153,49 +214,70 @@ internal sealed partial class GenerateScalerTranslation
         var made = new JsonObject();
         foreach (var key in Names(target))
         {
-            if (key is "apiVersion" or "kind" or "name") made[key] = target.Text(key);
-            else if (key == "envSourceContainerName") LeaveOut("spec.scaleTargetRef.envSourceContainerName", "Bursar reads no container's environment");
-            else LeaveOut($"spec.scaleTargetRef.{key}", "it is no field of an InferenceScaler");
+            if (key is "apiVersion" or "kind" or "name")
+                made[key] = target.Text(key);
+            else if (key == "envSourceContainerName")
+                LeaveOut("spec.scaleTargetRef.envSourceContainerName", "Bursar reads no container's environment");
+            else
+                LeaveOut($"spec.scaleTargetRef.{key}", "it is no field of an InferenceScaler");
         }
-        if (!made.ContainsKey("name")) throw Wrong("spec.scaleTargetRef.name", "is missing");
-        if (target.Text("kind") is { } kind && !Targets.Contains(kind)) Note("spec.scaleTargetRef.kind", $"Bursar scales {string.Join(", ", Targets[..^1])} and {Targets[^1]}, and no {kind}");
+        if (!made.ContainsKey("name"))
+            throw Wrong("spec.scaleTargetRef.name", "is missing");
+        if (target.Text("kind") is { } kind && !Targets.Contains(kind))
+            Note("spec.scaleTargetRef.kind", $"Bursar scales {string.Join(", ", Targets[..^1])} and {Targets[^1]}, and no {kind}");
         return made;
     }
 
     private JsonObject? Fallback(YamlMappingNode spec)
     {
-        if (spec.Map("fallback") is not { } fallback) return null;
+        if (spec.Map("fallback") is not { } fallback)
+            return null;
         var made = new JsonObject();
         foreach (var key in Names(fallback))
         {
-            if (key is "failureThreshold" or "replicas") made[key] = Whole(fallback, "spec.fallback", key);
-            else if (key == "behavior") made[key] = fallback.Text(key);
-            else LeaveOut($"spec.fallback.{key}", "it is no field of an InferenceScaler");
+            if (key is "failureThreshold" or "replicas")
+                made[key] = Whole(fallback, "spec.fallback", key);
+            else if (key == "behavior")
+                made[key] = fallback.Text(key);
+            else
+                LeaveOut($"spec.fallback.{key}", "it is no field of an InferenceScaler");
         }
-        if (made["replicas"]?.GetValue<long>() == 0) Note("spec.fallback.replicas", "0 makes KEDA scale to zero while figures are missing; Bursar never takes the last replica for that");
+        if (made["replicas"]?.GetValue<long>() == 0)
+            Note(
+                "spec.fallback.replicas",
+                "0 makes KEDA scale to zero while figures are missing; Bursar never takes the last replica for that"
+            );
         return made;
     }
 
     private JsonObject? Advanced(YamlMappingNode spec, IReadOnlyCollection<string> left)
     {
-        if (spec.Map("advanced") is not { } advanced) return null;
+        if (spec.Map("advanced") is not { } advanced)
+            return null;
         var made = new JsonObject();
         foreach (var key in Names(advanced))
         {
             switch (key)
             {
                 case "restoreToOriginalReplicaCount":
-                    if (advanced.Text(key) == "true") LeaveOut($"spec.advanced.{key}", "a target keeps its replicas when its InferenceScaler is deleted");
+                    if (advanced.Text(key) == "true")
+                        LeaveOut($"spec.advanced.{key}", "a target keeps its replicas when its InferenceScaler is deleted");
                     break;
                 case "horizontalPodAutoscalerConfig" when advanced.Map(key) is { } config:
                     foreach (var part in Names(config))
                     {
-                        if (part == "behavior") made[key] = new JsonObject { [part] = Behavior(config.At(part)!) };
-                        else LeaveOut($"spec.advanced.{key}.{part}", part == "name" ? "Bursar makes no HPA that could be named" : "it is no field of an InferenceScaler");
+                        if (part == "behavior")
+                            made[key] = new JsonObject { [part] = Behavior(config.At(part)!) };
+                        else
+                            LeaveOut(
+                                $"spec.advanced.{key}.{part}",
+                                part == "name" ? "Bursar makes no HPA that could be named" : "it is no field of an InferenceScaler"
+                            );
                     }
                     break;
                 case "scalingModifiers" when advanced.Map(key) is { } modifiers:
-                    if (Modifiers(modifiers, left) is { } carried) made[key] = carried;
+                    if (Modifiers(modifiers, left) is { } carried)
+                        made[key] = carried;
                     break;
                 case "horizontalPodAutoscalerConfig" or "scalingModifiers":
                     break;
@@ -212,13 +294,17 @@ internal sealed partial class GenerateScalerTranslation
         var made = Value(behavior, 0);
         // A quantity: a text also where it is written as a whole number.
         foreach (var rules in made is JsonObject directions ? directions.Select(direction => direction.Value).OfType<JsonObject>() : [])
-            if (rules["tolerance"] is JsonValue tolerance) rules["tolerance"] = tolerance.ToString();
+            if (rules["tolerance"] is JsonValue tolerance)
+                rules["tolerance"] = tolerance.ToString();
         return made;
     }
 
     private JsonObject? Modifiers(YamlMappingNode modifiers, IReadOnlyCollection<string> left)
     {
-        if (modifiers.Text("formula") is { } formula && Word().Matches(formula).Select(match => match.Value).FirstOrDefault(left.Contains) is { } gone)
+        if (
+            modifiers.Text("formula") is { } formula
+            && Word().Matches(formula).Select(match => match.Value).FirstOrDefault(left.Contains) is { } gone
+        )
         {
             LeaveOut("spec.advanced.scalingModifiers", $"its formula names the trigger {gone}, which does not carry over");
             return null;
@@ -226,8 +312,10 @@ internal sealed partial class GenerateScalerTranslation
         var made = new JsonObject();
         foreach (var key in Names(modifiers))
         {
-            if (key is "formula" or "target" or "activationTarget" or "metricType") made[key] = modifiers.Text(key);
-            else LeaveOut($"spec.advanced.scalingModifiers.{key}", "it is no field of an InferenceScaler");
+            if (key is "formula" or "target" or "activationTarget" or "metricType")
+                made[key] = modifiers.Text(key);
+            else
+                LeaveOut($"spec.advanced.scalingModifiers.{key}", "it is no field of an InferenceScaler");
         }
         return made.Count > 0 ? made : null;
     }
@@ -235,16 +323,21 @@ internal sealed partial class GenerateScalerTranslation
     private JsonObject? Trigger(YamlMappingNode trigger, string at, SortedSet<decimal> caps)
     {
         var type = trigger.Text("type") ?? throw Wrong($"{at}.type", "is missing");
-        var metadata = Texts(trigger.Map("metadata") ?? new()).ToDictionary(pair => pair.Key, pair => pair.Value!.GetValue<string>(), StringComparer.Ordinal);
+        var metadata = Texts(trigger.Map("metadata") ?? new())
+            .ToDictionary(pair => pair.Key, pair => pair.Value!.GetValue<string>(), StringComparer.Ordinal);
         var made = type switch
         {
             "prometheus" => Prometheus(metadata, at),
             "cron" => Cron(metadata, at),
             "external" or "external-push" => External(metadata, at, type, caps),
-            "cpu" or "memory" => Nothing(at, $"{type} says little of a model server; the triggers tokens, queue, kv-cache and gpu-utilization measure what it does"),
+            "cpu" or "memory" => Nothing(
+                at,
+                $"{type} says little of a model server; the triggers tokens, queue, kv-cache and gpu-utilization measure what it does"
+            ),
             _ => Nothing(at, $"Bursar has no trigger {type}; a prometheus trigger can ask for what it measures"),
         };
-        if (made is null) return null;
+        if (made is null)
+            return null;
         foreach (var key in Names(trigger))
         {
             switch (key)
@@ -255,10 +348,12 @@ internal sealed partial class GenerateScalerTranslation
                     made[key] = trigger.Text(key);
                     break;
                 case "metricType":
-                    if (trigger.Text(key) != "AverageValue") LeaveOut($"{at}.{key}", "each trigger but prometheus has its own");
+                    if (trigger.Text(key) != "AverageValue")
+                        LeaveOut($"{at}.{key}", "each trigger but prometheus has its own");
                     break;
                 case "useCachedMetrics":
-                    if (trigger.Text(key) == "true") LeaveOut($"{at}.{key}", "every figure is kept and shared, and is seconds old");
+                    if (trigger.Text(key) == "true")
+                        LeaveOut($"{at}.{key}", "every figure is kept and shared, and is seconds old");
                     break;
                 case "authenticationRef":
                     LeaveOut($"{at}.{key}", "the sources in the chart's values have their own credentials, and Bursar reads no Secrets");
@@ -273,23 +368,36 @@ internal sealed partial class GenerateScalerTranslation
 
     private JsonObject? Prometheus(Dictionary<string, string> metadata, string at)
     {
-        if (((string[])["query", "threshold"]).FirstOrDefault(key => !metadata.ContainsKey(key)) is { } missing) return Nothing(at, $"its metadata has no {missing}");
+        if (((string[])["query", "threshold"]).FirstOrDefault(key => !metadata.ContainsKey(key)) is { } missing)
+            return Nothing(at, $"its metadata has no {missing}");
         foreach (var key in metadata.Keys.Except(OfPrometheus).Order(StringComparer.Ordinal))
             LeaveOut($"{at}.metadata.{key}", NotOfPrometheus.GetValueOrDefault(key) ?? "the trigger prometheus has no such key");
-        if (!metadata.ContainsKey("ignoreNullValues")) Note($"{at}.metadata.ignoreNullValues", "an empty answer is 0 to KEDA and a missing figure to Bursar, unless \"true\" is written here");
+        if (!metadata.ContainsKey("ignoreNullValues"))
+            Note(
+                $"{at}.metadata.ignoreNullValues",
+                "an empty answer is 0 to KEDA and a missing figure to Bursar, unless \"true\" is written here"
+            );
         return Carried("prometheus", metadata, OfPrometheus);
     }
 
     private JsonObject? Cron(Dictionary<string, string> metadata, string at)
     {
-        if (OfCron.FirstOrDefault(key => !metadata.ContainsKey(key)) is { } missing) return Nothing(at, $"its metadata has no {missing}");
-        foreach (var key in metadata.Keys.Except(OfCron).Order(StringComparer.Ordinal)) LeaveOut($"{at}.metadata.{key}", "the trigger cron has no such key");
+        if (OfCron.FirstOrDefault(key => !metadata.ContainsKey(key)) is { } missing)
+            return Nothing(at, $"its metadata has no {missing}");
+        foreach (var key in metadata.Keys.Except(OfCron).Order(StringComparer.Ordinal))
+            LeaveOut($"{at}.metadata.{key}", "the trigger cron has no such key");
         if (!DaysOf(metadata["start"]).SequenceEqual(DaysOf(metadata["end"])))
-            Note($"{at}.metadata", "start and end name different days: KEDA is active before each end, Bursar only from a start to the next end");
+            Note(
+                $"{at}.metadata",
+                "start and end name different days: KEDA is active before each end, Bursar only from a start to the next end"
+            );
         return Carried("cron", metadata, OfCron);
 
         // All fields but seconds, minutes and hours.
-        static IEnumerable<string> DaysOf(string schedule) => schedule.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries) is var fields ? fields.Skip(fields.Length > 5 ? 3 : 2) : [];
+        static IEnumerable<string> DaysOf(string schedule) =>
+            schedule.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries) is var fields
+                ? fields.Skip(fields.Length > 5 ? 3 : 2)
+                : [];
     }
 
     private JsonObject? External(Dictionary<string, string> metadata, string at, string type, SortedSet<decimal> caps)
@@ -297,10 +405,14 @@ internal sealed partial class GenerateScalerTranslation
         var address = metadata.GetValueOrDefault("scalerAddress", "");
         // host:port, or dns:///host:port as gRPC has it.
         var host = address[(address.LastIndexOf('/') + 1)..];
-        if (host.Split('.', ':')[0] != "bursar-external-scaler") return Nothing(at, $"{type} asks {(address.Length == 0 ? "nobody" : address)}; Bursar asks no external scalers");
-        if (!ExternalAsk.TryRead(metadata, out var ask, out var error)) return Nothing(at, error);
-        if (ask is not ExternalAsk.OfTrigger asked) return Nothing(at, $"it follows the InferenceScaler {((ExternalAsk.OfScaler)ask).Name}, which can scale the target itself");
-        if (asked.CostCapPerHour is not null) caps.Add(decimal.Parse(metadata["costCapPerHour"], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture));
+        if (host.Split('.', ':')[0] != "bursar-external-scaler")
+            return Nothing(at, $"{type} asks {(address.Length == 0 ? "nobody" : address)}; Bursar asks no external scalers");
+        if (!ExternalAsk.TryRead(metadata, out var ask, out var error))
+            return Nothing(at, error);
+        if (ask is not ExternalAsk.OfTrigger asked)
+            return Nothing(at, $"it follows the InferenceScaler {((ExternalAsk.OfScaler)ask).Name}, which can scale the target itself");
+        if (asked.CostCapPerHour is not null)
+            caps.Add(decimal.Parse(metadata["costCapPerHour"], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture));
         return Carried(metadata["trigger"], asked.Terms.Metadata, asked.Terms.Metadata.Keys);
     }
 
@@ -311,14 +423,21 @@ internal sealed partial class GenerateScalerTranslation
     }
 
     private static JsonObject Carried(string type, IReadOnlyDictionary<string, string> metadata, IEnumerable<string> keys) =>
-        new() { ["type"] = type, ["metadata"] = new JsonObject(keys.Where(metadata.ContainsKey).Select(key => KeyValuePair.Create<string, JsonNode?>(key, metadata[key]))) };
+        new()
+        {
+            ["type"] = type,
+            ["metadata"] = new JsonObject(
+                keys.Where(metadata.ContainsKey).Select(key => KeyValuePair.Create<string, JsonNode?>(key, metadata[key]))
+            ),
+        };
 
     private long? Whole(YamlMappingNode node, string at, string key) =>
         node.At(key) switch
         {
             null => null,
             YamlScalarNode scalar when IsNull(scalar) => null,
-            YamlScalarNode scalar when long.TryParse(scalar.Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) => number,
+            YamlScalarNode scalar
+                when long.TryParse(scalar.Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) => number,
             YamlScalarNode scalar => throw Wrong($"{at}.{key}", $"\"{scalar.Value}\" is no whole number"),
             _ => throw Wrong($"{at}.{key}", "is no whole number"),
         };
@@ -326,13 +445,16 @@ internal sealed partial class GenerateScalerTranslation
     /// <summary>What an API server reads of it: a quoted number is a text.</summary>
     private JsonNode? Value(YamlNode node, int depth)
     {
-        if (depth > Deepest) throw Wrong("spec.advanced", "is nested too deeply");
-        if (++_nodes > MostNodes) throw Wrong("spec.advanced", "is too large");
+        if (depth > Deepest)
+            throw Wrong("spec.advanced", "is nested too deeply");
+        if (++_nodes > MostNodes)
+            throw Wrong("spec.advanced", "is too large");
         return node switch
         {
             YamlMappingNode map => new JsonObject(Names(map).Select(name => KeyValuePair.Create(name, Value(map.At(name)!, depth + 1)))),
             YamlSequenceNode list => new JsonArray([.. list.Select(item => Value(item, depth + 1))]),
-            YamlScalarNode { Style: ScalarStyle.Plain or ScalarStyle.Any } plain when long.TryParse(plain.Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) => number,
+            YamlScalarNode { Style: ScalarStyle.Plain or ScalarStyle.Any } plain
+                when long.TryParse(plain.Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) => number,
             YamlScalarNode { Style: ScalarStyle.Plain or ScalarStyle.Any, Value: "true" or "false" } plain => plain.Value == "true",
             YamlScalarNode scalar => scalar.Value,
             _ => null,
@@ -340,15 +462,32 @@ internal sealed partial class GenerateScalerTranslation
     }
 
     /// <summary>Keys and texts; an unquoted number is one too, though KEDA would refuse it.</summary>
-    private static JsonObject Texts(YamlMappingNode map) => new(map.Children
-        .Where(pair => pair.Key is YamlScalarNode { Value: not null } && pair.Value is YamlScalarNode { Value: not null } scalar && !IsNull(scalar))
-        .Select(pair => KeyValuePair.Create<string, JsonNode?>(((YamlScalarNode)pair.Key).Value!, ((YamlScalarNode)pair.Value).Value)));
+    private static JsonObject Texts(YamlMappingNode map) =>
+        new(
+            map.Children.Where(pair =>
+                    pair.Key is YamlScalarNode { Value: not null }
+                    && pair.Value is YamlScalarNode { Value: not null } scalar
+                    && !IsNull(scalar)
+                )
+                .Select(pair =>
+                    KeyValuePair.Create<string, JsonNode?>(((YamlScalarNode)pair.Key).Value!, ((YamlScalarNode)pair.Value).Value)
+                )
+        );
 
     /// <summary>The names of what is there and not null, in their order.</summary>
     private static List<string> Names(YamlMappingNode map) =>
-        [.. map.Children.Where(pair => pair.Key is YamlScalarNode { Value: not null } && pair.Value is not YamlScalarNode { Value: null } && !(pair.Value is YamlScalarNode scalar && IsNull(scalar))).Select(pair => ((YamlScalarNode)pair.Key).Value!)];
+        [
+            .. map
+                .Children.Where(pair =>
+                    pair.Key is YamlScalarNode { Value: not null }
+                    && pair.Value is not YamlScalarNode { Value: null }
+                    && !(pair.Value is YamlScalarNode scalar && IsNull(scalar))
+                )
+                .Select(pair => ((YamlScalarNode)pair.Key).Value!),
+        ];
 
-    private static bool IsNull(YamlScalarNode scalar) => scalar is { Style: ScalarStyle.Plain or ScalarStyle.Any, Value: null or "" or "~" or "null" };
+    private static bool IsNull(YamlScalarNode scalar) =>
+        scalar is { Style: ScalarStyle.Plain or ScalarStyle.Any, Value: null or "" or "~" or "null" };
 
     private void LeaveOut(string field, string why) => _remarks.Add($"left out: {_name}: {field}: {why}");
 

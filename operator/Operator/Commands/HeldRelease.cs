@@ -12,7 +12,13 @@ namespace Bursar.Operator.Commands;
 internal static class HeldRelease
 {
     /// <summary>How much could not be let go.</summary>
-    public static async Task<int> RunAsync(KubeClient client, IReadOnlyList<ParkedRecord> recorded, bool dryRun, TextWriter output, CancellationToken cancellationToken)
+    public static async Task<int> RunAsync(
+        KubeClient client,
+        IReadOnlyList<ParkedRecord> recorded,
+        bool dryRun,
+        TextWriter output,
+        CancellationToken cancellationToken
+    )
     {
         var failed = 0;
         var known = recorded.Select(record => record.Uid).ToHashSet(StringComparer.Ordinal);
@@ -37,9 +43,13 @@ internal static class HeldRelease
                 var record = LostSuspension.RecordOf(work, client.TimeProvider.GetUtcNow());
                 try
                 {
-                    if (!await actor.IsOwnWriteAsync(record, cancellationToken)) continue;
-                    if (!dryRun) await actor.RestoreAsync(record, cancellationToken);
-                    await output.WriteLineAsync($"{what}: suspended by {record.Budget} and not in the ledger, {(dryRun ? "would be given back" : "given back")}");
+                    if (!await actor.IsOwnWriteAsync(record, cancellationToken))
+                        continue;
+                    if (!dryRun)
+                        await actor.RestoreAsync(record, cancellationToken);
+                    await output.WriteLineAsync(
+                        $"{what}: suspended by {record.Budget} and not in the ledger, {(dryRun ? "would be given back" : "given back")}"
+                    );
                 }
                 catch (ApiException refused)
                 {
@@ -57,7 +67,9 @@ internal static class HeldRelease
                 }
                 try
                 {
-                    var isDone = await actor.LetGoAsync(work, work.Metadata.Labels.ContainsKey(KueueOwner.QueueLabel), cancellationToken) == WriteResult.Done;
+                    var isDone =
+                        await actor.LetGoAsync(work, work.Metadata.Labels.ContainsKey(KueueOwner.QueueLabel), cancellationToken)
+                        == WriteResult.Done;
                     await output.WriteLineAsync($"{what}: {(isDone ? "held on creation, let go" : "someone else changed it meanwhile")}");
                 }
                 catch (ApiException refused)
@@ -67,7 +79,10 @@ internal static class HeldRelease
                 }
             }
         }
-        if (unseen.Count > 0) await output.WriteLineAsync($"What the admission webhook holds and no operator has judged was not looked for: it takes the right to list {string.Join(", ", unseen)} in all namespaces.");
+        if (unseen.Count > 0)
+            await output.WriteLineAsync(
+                $"What the admission webhook holds and no operator has judged was not looked for: it takes the right to list {string.Join(", ", unseen)} in all namespaces."
+            );
         return failed;
     }
 }

@@ -19,96 +19,188 @@ public static class OperatorCommand
     {
         var ns = OptionSources.Text("--namespace", "Bursar's own namespace: the ledger, the lease and the switch.", "bursar-system");
         var agents = OptionSources.Text("--agent-namespace", "The namespace the agents run in.", "bursar-agents");
-        var exporters = OptionSources.Text("--dcgm-exporters", "Pods of NVIDIA's dcgm-exporter, read on nodes without an agent, as namespace/key=value,key=value;namespace/key=value.", "");
-        var kinds = OptionSources.Text("--kinds", "Kinds of work that it may stop, with commas between them; empty for all that Bursar knows.", "");
-        var owners = OptionSources.Text("--owners", "Managers through whose objects it may stop work, with commas between them; empty for all that Bursar knows, none for none.", "");
+        var exporters = OptionSources.Text(
+            "--dcgm-exporters",
+            "Pods of NVIDIA's dcgm-exporter, read on nodes without an agent, as namespace/key=value,key=value;namespace/key=value.",
+            ""
+        );
+        var kinds = OptionSources.Text(
+            "--kinds",
+            "Kinds of work that it may stop, with commas between them; empty for all that Bursar knows.",
+            ""
+        );
+        var owners = OptionSources.Text(
+            "--owners",
+            "Managers through whose objects it may stop work, with commas between them; empty for all that Bursar knows, none for none.",
+            ""
+        );
         var gpus = OptionSources.Text("--gpu-resources", GpuResources.OptionText, "");
         var elect = OptionSources.Flag("--leader-elect", "Act only while holding the lease; needed with more than one replica.");
-        var identity = OptionSources.Text("--identity", "This process among the replicas.", Environment.GetEnvironmentVariable("HOSTNAME") ?? Environment.MachineName);
-        var metrics = OptionSources.Text("--metrics-address", "host:port of /metrics, /healthz and /readyz; port 0 is any free one.", "127.0.0.1:8080");
-        var webhook = OptionSources.Text("--webhook-address", "host:port of the admission webhook; port 0 is any free one, empty is none.", "");
-        var webhookUrl = OptionSources.Text("--webhook-url", "Where the API server finds the webhook, as https://host:port/admit, for an operator outside its cluster; empty: the Service bursar-webhook.", "");
-        var external = OptionSources.Text("--external-scaler-address", "host:port of the gRPC service that KEDA asks (docs/keda.md); port 0 is any free one, empty is none.", "");
-        var detail = OptionSources.Number("--ledger-detail-days", "Days that the ledger keeps pod by pod; what a budget's window reaches is kept anyway.", 35, 2, 3660);
+        var identity = OptionSources.Text(
+            "--identity",
+            "This process among the replicas.",
+            Environment.GetEnvironmentVariable("HOSTNAME") ?? Environment.MachineName
+        );
+        var metrics = OptionSources.Text(
+            "--metrics-address",
+            "host:port of /metrics, /healthz and /readyz; port 0 is any free one.",
+            "127.0.0.1:8080"
+        );
+        var webhook = OptionSources.Text(
+            "--webhook-address",
+            "host:port of the admission webhook; port 0 is any free one, empty is none.",
+            ""
+        );
+        var webhookUrl = OptionSources.Text(
+            "--webhook-url",
+            "Where the API server finds the webhook, as https://host:port/admit, for an operator outside its cluster; empty: the Service bursar-webhook.",
+            ""
+        );
+        var external = OptionSources.Text(
+            "--external-scaler-address",
+            "host:port of the gRPC service that KEDA asks (docs/keda.md); port 0 is any free one, empty is none.",
+            ""
+        );
+        var detail = OptionSources.Number(
+            "--ledger-detail-days",
+            "Days that the ledger keeps pod by pod; what a budget's window reaches is kept anyway.",
+            35,
+            2,
+            3660
+        );
         var sums = OptionSources.Number("--ledger-sum-days", "Days that the ledger keeps as sums by workload.", 400, 2, 3660);
-        var prometheus = OptionSources.Text("--prometheus-sources", "A JSON file that names the Prometheus servers that triggers may ask; empty is none.", "");
+        var prometheus = OptionSources.Text(
+            "--prometheus-sources",
+            "A JSON file that names the Prometheus servers that triggers may ask; empty is none.",
+            ""
+        );
         var format = OptionSources.Text("--log-format", "json or text.", "text");
         var level = OptionSources.Text("--log-level", "trace, debug, information, warning or error.", "information");
-        var kubeconfig = new Option<string?>("--kubeconfig") { Description = "A kubeconfig file; else KUBECONFIG, ~/.kube/config, or the pod's service account." };
-
-        var command = new Command("operator", "Run the operator.") { ns, agents, exporters, kinds, owners, gpus, elect, identity, metrics, webhook, webhookUrl, external, prometheus, detail, sums, format, level, kubeconfig };
-        command.SetAction(async (parsed, cancellationToken) =>
+        var kubeconfig = new Option<string?>("--kubeconfig")
         {
-            ExporterSelection selection;
-            try
+            Description = "A kubeconfig file; else KUBECONFIG, ~/.kube/config, or the pod's service account.",
+        };
+
+        var command = new Command("operator", "Run the operator.")
+        {
+            ns,
+            agents,
+            exporters,
+            kinds,
+            owners,
+            gpus,
+            elect,
+            identity,
+            metrics,
+            webhook,
+            webhookUrl,
+            external,
+            prometheus,
+            detail,
+            sums,
+            format,
+            level,
+            kubeconfig,
+        };
+        command.SetAction(
+            async (parsed, cancellationToken) =>
             {
-                selection = ExporterSelection.Parse(parsed.GetValue(exporters)!);
-            }
-            catch (FormatException error)
-            {
-                throw new UsageException($"--dcgm-exporters: {error.Message}");
-            }
-            var named = parsed.GetValue(kinds)!.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
-            if (named.FirstOrDefault(kind => WorkKinds.Of(kind) is null && !ScaleKinds.ScaledOnly.Contains(kind)) is { } unknown)
-                throw new UsageException($"--kinds: {unknown} is not one of {string.Join(", ", WorkKinds.All.Select(kind => kind.Name).Concat(ScaleKinds.ScaledOnly))}.");
-            var managers = parsed.GetValue(owners)!.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
-            var noManager = managers is ["none"];
-            if (!noManager && managers.FirstOrDefault(manager => !OwnerKinds.Names.Contains(manager)) is { } stranger)
-                throw new UsageException($"--owners: {stranger} is not one of {string.Join(", ", OwnerKinds.Names)}.");
-            foreach (var option in (Option<string>[])[metrics, webhook, external])
-            {
+                ExporterSelection selection;
                 try
                 {
-                    if (parsed.GetValue(option) is { Length: > 0 } given) EdgeServer.Parse(given);
+                    selection = ExporterSelection.Parse(parsed.GetValue(exporters)!);
                 }
-                catch (FormatException wrong)
+                catch (FormatException error)
                 {
-                    throw new UsageException($"{option.Name}: {wrong.Message}");
+                    throw new UsageException($"--dcgm-exporters: {error.Message}");
+                }
+                var named = parsed.GetValue(kinds)!.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+                if (named.FirstOrDefault(kind => WorkKinds.Of(kind) is null && !ScaleKinds.ScaledOnly.Contains(kind)) is { } unknown)
+                    throw new UsageException(
+                        $"--kinds: {unknown} is not one of {string.Join(", ", WorkKinds.All.Select(kind => kind.Name).Concat(ScaleKinds.ScaledOnly))}."
+                    );
+                var managers = parsed.GetValue(owners)!.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+                var noManager = managers is ["none"];
+                if (!noManager && managers.FirstOrDefault(manager => !OwnerKinds.Names.Contains(manager)) is { } stranger)
+                    throw new UsageException($"--owners: {stranger} is not one of {string.Join(", ", OwnerKinds.Names)}.");
+                foreach (var option in (Option<string>[])[metrics, webhook, external])
+                {
+                    try
+                    {
+                        if (parsed.GetValue(option) is { Length: > 0 } given)
+                            EdgeServer.Parse(given);
+                    }
+                    catch (FormatException wrong)
+                    {
+                        throw new UsageException($"{option.Name}: {wrong.Message}");
+                    }
+                }
+                Uri? url = null;
+                if (
+                    parsed.GetValue(webhookUrl) is { Length: > 0 } text
+                    && (!Uri.TryCreate(text, UriKind.Absolute, out url) || url.Scheme != Uri.UriSchemeHttps)
+                )
+                    throw new UsageException($"--webhook-url: {text} is no https:// address.");
+                var options = new OperatorOptions
+                {
+                    Owners =
+                        noManager ? []
+                        : managers.Length == 0 ? null
+                        : managers,
+                    Kinds = named.Length == 0 ? null : named,
+                    Namespace = parsed.GetValue(ns)!,
+                    AgentNamespace = parsed.GetValue(agents)!,
+                    Exporters = selection,
+                    Gpus = parsed.GetValue(gpus) is { Length: > 0 } more ? GpuResources.Parse(more) : GpuResources.BuiltIn,
+                    LeaderElect = parsed.GetValue(elect),
+                    Identity = parsed.GetValue(identity)!,
+                    MetricsAddress = parsed.GetValue(metrics)!,
+                    WebhookAddress = parsed.GetValue(webhook) is { Length: > 0 } address ? address : null,
+                    WebhookUrl = url,
+                    ExternalScalerAddress = parsed.GetValue(external) is { Length: > 0 } door ? door : null,
+                    PrometheusSources = parsed.GetValue(prometheus) is { Length: > 0 } list ? list : null,
+                    LedgerDetailDays = parsed.GetValue(detail),
+                    LedgerSumDays = parsed.GetValue(sums),
+                    Seed = Random.Shared.Next(),
+                };
+                if (
+                    !Enum.TryParse<LogFormat>(parsed.GetValue(format), ignoreCase: true, out var logFormat)
+                    || !Enum.TryParse<LogLevel>(parsed.GetValue(level), ignoreCase: true, out var logLevel)
+                )
+                    throw new UsageException("--log-format is json or text; --log-level is trace, debug, information, warning or error.");
+                var config = KubeConfig.Load(parsed.GetValue(kubeconfig));
+                using var logs = Logging.Create(logFormat, logLevel, Console.Error, TimeProvider.System);
+                try
+                {
+                    using (var client = new KubeClient(config))
+                        await StartCheck.RunAsync(client, options.Namespace, cancellationToken);
+                    await Wiring.RunAsync(options, config, TimeProvider.System, logs, null, null, cancellationToken);
+                    return 0;
+                }
+                catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+                {
+                    return 0;
+                }
+                catch (Exception failure)
+                    when (failure
+                            is not (
+                                CommandException
+                                or KubeConfigException
+                                or LedgerUnreadableException
+                                or LeadershipLostException
+                                or ApiException
+                                or HttpRequestException
+                                or TimeoutException
+                                or IOException
+                            )
+                    )
+                {
+                    // A fault of the program, for whoever mends it: the sentence on stderr does not say where it was.
+                    logs.CreateLogger("bursar").LogStopped(failure);
+                    throw;
                 }
             }
-            Uri? url = null;
-            if (parsed.GetValue(webhookUrl) is { Length: > 0 } text && (!Uri.TryCreate(text, UriKind.Absolute, out url) || url.Scheme != Uri.UriSchemeHttps))
-                throw new UsageException($"--webhook-url: {text} is no https:// address.");
-            var options = new OperatorOptions
-            {
-                Owners = noManager ? [] : managers.Length == 0 ? null : managers,
-                Kinds = named.Length == 0 ? null : named,
-                Namespace = parsed.GetValue(ns)!,
-                AgentNamespace = parsed.GetValue(agents)!,
-                Exporters = selection,
-                Gpus = parsed.GetValue(gpus) is { Length: > 0 } more ? GpuResources.Parse(more) : GpuResources.BuiltIn,
-                LeaderElect = parsed.GetValue(elect),
-                Identity = parsed.GetValue(identity)!,
-                MetricsAddress = parsed.GetValue(metrics)!,
-                WebhookAddress = parsed.GetValue(webhook) is { Length: > 0 } address ? address : null,
-                WebhookUrl = url,
-                ExternalScalerAddress = parsed.GetValue(external) is { Length: > 0 } door ? door : null,
-                PrometheusSources = parsed.GetValue(prometheus) is { Length: > 0 } list ? list : null,
-                LedgerDetailDays = parsed.GetValue(detail),
-                LedgerSumDays = parsed.GetValue(sums),
-                Seed = Random.Shared.Next(),
-            };
-            if (!Enum.TryParse<LogFormat>(parsed.GetValue(format), ignoreCase: true, out var logFormat) || !Enum.TryParse<LogLevel>(parsed.GetValue(level), ignoreCase: true, out var logLevel))
-                throw new UsageException("--log-format is json or text; --log-level is trace, debug, information, warning or error.");
-            var config = KubeConfig.Load(parsed.GetValue(kubeconfig));
-            using var logs = Logging.Create(logFormat, logLevel, Console.Error, TimeProvider.System);
-            try
-            {
-                using (var client = new KubeClient(config)) await StartCheck.RunAsync(client, options.Namespace, cancellationToken);
-                await Wiring.RunAsync(options, config, TimeProvider.System, logs, null, null, cancellationToken);
-                return 0;
-            }
-            catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-            {
-                return 0;
-            }
-            catch (Exception failure) when (failure is not (CommandException or KubeConfigException or LedgerUnreadableException or LeadershipLostException or ApiException or HttpRequestException or TimeoutException or IOException))
-            {
-                // A fault of the program, for whoever mends it: the sentence on stderr does not say where it was.
-                logs.CreateLogger("bursar").LogStopped(failure);
-                throw;
-            }
-        });
+        );
         return command;
     }
 }

@@ -31,7 +31,9 @@ public static class ReleaseCommand
     /// <summary>Within this time the switch has stopped every action of a running operator.</summary>
     private static readonly TimeSpan SwitchTime = TimeSpan.FromSeconds(5);
 
-    /// <summary>How long the count of what is suspended may stand still until the command takes it that no operator gives it back.</summary>
+    /// <summary>
+    /// How long the count of what is suspended may stand still until the command takes it that no operator gives it back.
+    /// </summary>
     private static readonly TimeSpan Idle = TimeSpan.FromSeconds(10);
 
     /// <summary>The same where no operator holds the lease. One that runs without election may be there.</summary>
@@ -40,83 +42,147 @@ public static class ReleaseCommand
     /// <summary>How often what an operator changes meanwhile is given back anew.</summary>
     internal const int MostTries = 5;
 
-    private enum Result { GivenBack, WasSo, LetGo, Failed }
+    private enum Result
+    {
+        GivenBack,
+        WasSo,
+        LetGo,
+        Failed,
+    }
 
     public static Command Create()
     {
         var access = new ClusterAccess();
         var budget = BudgetName.Argument(ArgumentArity.ZeroOrOne);
         var ns = new Option<string?>("--namespace", "-n") { Description = "The budget's namespace; by default the context's." };
-        var all = new Option<bool>("--all") { Description = "Everything, of all budgets. Switches enforcement to observe first, so that nothing is parked again." };
+        var all = new Option<bool>("--all")
+        {
+            Description = "Everything, of all budgets. Switches enforcement to observe first, so that nothing is parked again.",
+        };
         var dryRun = new Option<bool>("--dry-run") { Description = "Only say what would be given back." };
         var end = new Option<bool>("--end") { Description = "End the release of a budget: it enforces again." };
-        var ifUninstalled = new Option<bool>("--if-uninstalled") { Description = "With --all: do nothing while the operator's Deployment exists. For the chart's uninstall hook." };
-        var command = new Command("release", "Resume everything that was suspended; works without a running operator.") { budget, ns, all, dryRun, end, ifUninstalled };
+        var ifUninstalled = new Option<bool>("--if-uninstalled")
+        {
+            Description = "With --all: do nothing while the operator's Deployment exists. For the chart's uninstall hook.",
+        };
+        var command = new Command("release", "Resume everything that was suspended; works without a running operator.")
+        {
+            budget,
+            ns,
+            all,
+            dryRun,
+            end,
+            ifUninstalled,
+        };
         command.Validators.Add(result =>
         {
-            if (result.GetValue(all) == (result.GetValue(budget) is not null)) result.AddError("Name a budget, as gpub/<name>, or say --all.");
-            if (result.GetValue(all) && result.GetValue(ns) is not null) result.AddError("--all is everything of all namespaces; it does not go with --namespace.");
-            if (result.GetValue(end) && (result.GetValue(all) || result.GetValue(dryRun))) result.AddError("--end goes with a budget alone.");
-            if (result.GetValue(ifUninstalled) && !result.GetValue(all)) result.AddError("--if-uninstalled needs --all.");
+            if (result.GetValue(all) == (result.GetValue(budget) is not null))
+                result.AddError("Name a budget, as gpub/<name>, or say --all.");
+            if (result.GetValue(all) && result.GetValue(ns) is not null)
+                result.AddError("--all is everything of all namespaces; it does not go with --namespace.");
+            if (result.GetValue(end) && (result.GetValue(all) || result.GetValue(dryRun)))
+                result.AddError("--end goes with a budget alone.");
+            if (result.GetValue(ifUninstalled) && !result.GetValue(all))
+                result.AddError("--if-uninstalled needs --all.");
         });
         access.AddTo(command);
         command.SetAction((parsed, cancellationToken) => access.RunAsync(parsed, async (client, bursarNamespace) =>
-        {
-            if (parsed.GetValue(ifUninstalled) && await UninstallCheck.IsInstalledAsync(client, bursarNamespace, cancellationToken))
-            {
-                await parsed.InvocationConfiguration.Output.WriteLineAsync($"Deployment {bursarNamespace}/{UninstallCheck.Deployment} exists: Bursar is not being uninstalled. Nothing was changed.");
-                return 0;
-            }
-            var request = parsed.GetValue(budget) is { } name
-                ? new ReleaseRequest(parsed.GetValue(ns) ?? client.Config.Namespace ?? "default", BudgetName.Parse(name), parsed.GetValue(dryRun), parsed.GetValue(end))
-                : new ReleaseRequest(null, null, parsed.GetValue(dryRun));
-            return await RunAsync(client, bursarNamespace, request, parsed.InvocationConfiguration.Output, cancellationToken);
-        }));
+                {
+                    if (parsed.GetValue(ifUninstalled) && await UninstallCheck.IsInstalledAsync(client, bursarNamespace, cancellationToken))
+                    {
+                        await parsed.InvocationConfiguration.Output.WriteLineAsync(
+                            $"Deployment {bursarNamespace}/{UninstallCheck.Deployment} exists: Bursar is not being uninstalled. Nothing was changed."
+                        );
+                        return 0;
+                    }
+                    var request = parsed.GetValue(budget) is { } name
+                        ? new ReleaseRequest(
+                            parsed.GetValue(ns) ?? client.Config.Namespace ?? "default",
+                            BudgetName.Parse(name),
+                            parsed.GetValue(dryRun),
+                            parsed.GetValue(end)
+                        )
+                        : new ReleaseRequest(null, null, parsed.GetValue(dryRun));
+                    return await RunAsync(client, bursarNamespace, request, parsed.InvocationConfiguration.Output, cancellationToken);
+                }));
         return command;
     }
 
     /// <summary>0 when nothing is held any more, 1 when something could not be given back.</summary>
-    public static async Task<int> RunAsync(KubeClient client, string bursarNamespace, ReleaseRequest request, TextWriter output, CancellationToken cancellationToken)
+    public static async Task<int> RunAsync(
+        KubeClient client,
+        string bursarNamespace,
+        ReleaseRequest request,
+        TextWriter output,
+        CancellationToken cancellationToken
+    )
     {
-        if (request.End) return await EndAsync(client, request, output, cancellationToken);
-        // Before anything is written: the mark on a budget must not stay behind a command that fails. Of all budgets the first write tells it, and
-        // the uninstall hook's account may not get namespaces.
+        if (request.End)
+            return await EndAsync(client, request, output, cancellationToken);
+        // Before anything is written: the mark on a budget must not stay behind a command that fails. Of all budgets the first write tells
+        // it, and the uninstall hook's account may not get namespaces.
         if (request.Budget is not null && await ClusterAccess.HasNamespaceAsync(client, bursarNamespace, cancellationToken) == false)
-            throw new CommandException($"there is no namespace {bursarNamespace}; name the one that Bursar runs in with --bursar-namespace.");
+            throw new CommandException(
+                $"there is no namespace {bursarNamespace}; name the one that Bursar runs in with --bursar-namespace."
+            );
         var mayRun = false;
         if (request is { Budget: null, DryRun: false })
         {
             await ControlMap.SetAsync(client, bursarNamespace, ControlSwitch.EnforcementKey, ControlSwitch.ObserveValue, cancellationToken);
             await output.WriteLineAsync($"Enforcement is switched to observe (ConfigMap {bursarNamespace}/{ControlSwitch.Name}).");
             mayRun = await OperatorMayRunAsync(client, bursarNamespace, cancellationToken);
-            if (mayRun) await Task.Delay(SwitchTime, client.TimeProvider, cancellationToken);
+            if (mayRun)
+                await Task.Delay(SwitchTime, client.TimeProvider, cancellationToken);
         }
-        var budget = request is { Budget: { } named, Namespace: { } home } ? await client.GetOrNullAsync<V1Alpha1GpuBudget>(named, home, cancellationToken) : null;
+        var budget = request is { Budget: { } named, Namespace: { } home }
+            ? await client.GetOrNullAsync<V1Alpha1GpuBudget>(named, home, cancellationToken)
+            : null;
         var isReleased = budget is not null && !request.DryRun && await MarkAsync(client, budget, output, cancellationToken);
 
         var every = await StoredLedger.ReadBudgetsAsync(client, bursarNamespace, cancellationToken);
         var all = every.SelectMany(s => s.Parked ?? []).ToArray();
-        var shards = request.Budget is null ? every : [.. every.Where(s => s.Namespace == request.Namespace && s.BudgetName == request.Budget)];
-        var held = shards.SelectMany(s => (s.Parked ?? []).Select(record => (Shard: s.Name, Record: record)))
-            .OrderBy(h => h.Record.Since).ThenBy(h => h.Record.Namespace, StringComparer.Ordinal).ThenBy(h => h.Record.Name, StringComparer.Ordinal).ToArray();
-        if (request.Budget is not null && budget is null && held.Length == 0) throw new CommandException($"there is no GpuBudget {request.Namespace}/{request.Budget}, and nothing is suspended for one of that name.");
+        var shards = request.Budget is null
+            ? every
+            : [.. every.Where(s => s.Namespace == request.Namespace && s.BudgetName == request.Budget)];
+        var held = shards
+            .SelectMany(s => (s.Parked ?? []).Select(record => (Shard: s.Name, Record: record)))
+            .OrderBy(h => h.Record.Since)
+            .ThenBy(h => h.Record.Namespace, StringComparer.Ordinal)
+            .ThenBy(h => h.Record.Name, StringComparer.Ordinal)
+            .ToArray();
+        if (request.Budget is not null && budget is null && held.Length == 0)
+            throw new CommandException(
+                $"there is no GpuBudget {request.Namespace}/{request.Budget}, and nothing is suspended for one of that name."
+            );
         if (request is { Budget: not null, DryRun: false } && held.Length > 0 && (isReleased || budget is null))
         {
             mayRun = await OperatorMayRunAsync(client, bursarNamespace, cancellationToken);
-            await WaitForOperatorAsync(client, bursarNamespace, [.. held.Select(h => h.Shard).Distinct(StringComparer.Ordinal)], mayRun ? Idle : IdleWithoutLease, cancellationToken);
+            await WaitForOperatorAsync(
+                client,
+                bursarNamespace,
+                [.. held.Select(h => h.Shard).Distinct(StringComparer.Ordinal)],
+                mayRun ? Idle : IdleWithoutLease,
+                cancellationToken
+            );
             every = await StoredLedger.ReadBudgetsAsync(client, bursarNamespace, cancellationToken);
             shards = [.. every.Where(s => s.Namespace == request.Namespace && s.BudgetName == request.Budget)];
             var left = shards.SelectMany(s => s.Parked ?? []).Select(record => record.Uid).ToHashSet(StringComparer.Ordinal);
             foreach (var (_, record) in held.Where(h => !left.Contains(h.Record.Uid)))
-                await output.WriteLineAsync($"{record.Namespace}/{record.Kind}/{record.Name}: given back by the operator{(OthersOf(record, every.Except(shards)) is { Length: > 0 } names ? $", stays as it is, held by {names} as well" : "")}");
+                await output.WriteLineAsync(
+                    $"{record.Namespace}/{record.Kind}/{record.Name}: given back by the operator{(OthersOf(record, every.Except(shards)) is { Length: > 0 } names ? $", stays as it is, held by {names} as well" : "")}"
+                );
             held = [.. shards.SelectMany(s => (s.Parked ?? []).Select(record => (Shard: s.Name, Record: record)))];
-            if (held.Length == 0) return 0;
+            if (held.Length == 0)
+                return 0;
         }
         var notLetGo = request.Budget is null ? await HeldRelease.RunAsync(client, all, request.DryRun, output, cancellationToken) : 0;
-        if (request.Budget is null) notLetGo += await ScaledRelease.RunAsync(client, bursarNamespace, mayRun, request.DryRun, output, cancellationToken);
+        if (request.Budget is null)
+            notLetGo += await ScaledRelease.RunAsync(client, bursarNamespace, mayRun, request.DryRun, output, cancellationToken);
         if (held.Length == 0)
         {
-            await output.WriteLineAsync(request.Budget is null ? "Nothing is parked." : $"Nothing is parked for GpuBudget {request.Namespace}/{request.Budget}.");
+            await output.WriteLineAsync(
+                request.Budget is null ? "Nothing is parked." : $"Nothing is parked for GpuBudget {request.Namespace}/{request.Budget}."
+            );
             return notLetGo > 0 ? 1 : 0;
         }
 
@@ -148,83 +214,152 @@ public static class ReleaseCommand
             {
                 record = newer ?? record;
                 newer = null;
-                (result, word) = others.Length > 0 ? (Result.LetGo, $"stays as it is, held by {others} as well; forgotten for this budget") : await GiveBackAsync(actor, record, cancellationToken);
+                (result, word) =
+                    others.Length > 0
+                        ? (Result.LetGo, $"stays as it is, held by {others} as well; forgotten for this budget")
+                        : await GiveBackAsync(actor, record, cancellationToken);
                 if (result == Result.WasSo && mayRun && !ParkedCause.Read(record).Confirmed)
                 {
                     // Its write may still be on its way: without the record nobody would undo it.
-                    (result, word) = isReleased ? (Result.LetGo, $"{word}; its record stays until an operator has seen the release")
+                    (result, word) = isReleased
+                        ? (Result.LetGo, $"{word}; its record stays until an operator has seen the release")
                         : (Result.Failed, $"{word}; an operator may be about to suspend it");
                     break;
                 }
                 // What makes such runs comes back with the last of them.
-                if (result != Result.Failed && record.Maker is { } maker && !every.SelectMany(s => s.Parked ?? []).Any(other => other.Maker?.Uid == maker.Uid && (other.Uid, other.BudgetUid) != (record.Uid, record.BudgetUid) && !done.Contains((other.BudgetUid, other.Uid))))
+                if (
+                    result != Result.Failed
+                    && record.Maker is { } maker
+                    && !every
+                        .SelectMany(s => s.Parked ?? [])
+                        .Any(other =>
+                            other.Maker?.Uid == maker.Uid
+                            && (other.Uid, other.BudgetUid) != (record.Uid, record.BudgetUid)
+                            && !done.Contains((other.BudgetUid, other.Uid))
+                        )
+                )
                     (result, word) = await FreeAsync(makers, record, maker, word, cancellationToken);
-                if (result == Result.Failed) break;
+                if (result == Result.Failed)
+                    break;
                 newer = await StoredLedger.ForgetAsync(client, bursarNamespace, shard, record, cancellationToken);
-            }
-            while (newer is not null && ++tried < MostTries);
-            if (newer is not null) (result, word) = (Result.Failed, "an operator suspends it again and again");
-            if (result == Result.Failed) failed++;
-            else done.Add((record.BudgetUid, record.Uid));
+            } while (newer is not null && ++tried < MostTries);
+            if (newer is not null)
+                (result, word) = (Result.Failed, "an operator suspends it again and again");
+            if (result == Result.Failed)
+                failed++;
+            else
+                done.Add((record.BudgetUid, record.Uid));
             await output.WriteLineAsync($"{what}: {word}");
         }
-        if (failed > 0) await output.WriteLineAsync($"{failed} of {held.Length} could not be given back; run the command again.");
+        if (failed > 0)
+            await output.WriteLineAsync($"{failed} of {held.Length} could not be given back; run the command again.");
         return failed + notLetGo > 0 ? 1 : 0;
     }
 
     /// <summary>Writes the order on the budget. False where there is none to write: a budget that only observes suspends nothing.</summary>
-    private static async Task<bool> MarkAsync(KubeClient client, V1Alpha1GpuBudget budget, TextWriter output, CancellationToken cancellationToken)
+    private static async Task<bool> MarkAsync(
+        KubeClient client,
+        V1Alpha1GpuBudget budget,
+        TextWriter output,
+        CancellationToken cancellationToken
+    )
     {
         // If its spec cannot be used, an earlier one may be in force.
         var isInvalid = GpuBudgetReader.Read(budget, out var terms, out _, out _).Count > 0;
-        if (!isInvalid && budget.Spec?.Mode == "Observe") return false;
+        if (!isInvalid && budget.Spec?.Mode == "Observe")
+            return false;
         var (ns, name) = (budget.Metadata.Namespace!, budget.Metadata.Name);
         var now = ClusterAccess.NowIn(client);
         await WriteMarkAsync(client, budget, new ReleaseMark(budget.Metadata.Generation, now).ToString(), cancellationToken);
-        var until = isInvalid || terms!.Window.Period is WindowPeriod.Rolling or WindowPeriod.Once ? "" : $", until {Rfc3339.Format(Window.At(terms.Window, now).End)}";
-        await output.WriteLineAsync($"GpuBudget {ns}/{name} is released: it suspends nothing until its spec changes{until} or until 'bursar release gpub/{name} -n {ns} --end'.");
+        var until =
+            isInvalid || terms!.Window.Period is WindowPeriod.Rolling or WindowPeriod.Once
+                ? ""
+                : $", until {Rfc3339.Format(Window.At(terms.Window, now).End)}";
+        await output.WriteLineAsync(
+            $"GpuBudget {ns}/{name} is released: it suspends nothing until its spec changes{until} or until 'bursar release gpub/{name} -n {ns} --end'."
+        );
         return true;
     }
 
-    private static async Task<int> EndAsync(KubeClient client, ReleaseRequest request, TextWriter output, CancellationToken cancellationToken)
+    private static async Task<int> EndAsync(
+        KubeClient client,
+        ReleaseRequest request,
+        TextWriter output,
+        CancellationToken cancellationToken
+    )
     {
         var budget = await client.GetOrNullAsync<V1Alpha1GpuBudget>(request.Budget!, request.Namespace, cancellationToken)
             ?? throw new CommandException($"there is no GpuBudget {request.Namespace}/{request.Budget}.");
-        if (budget.Metadata.Annotations.ContainsKey(BursarAnnotations.Released)) await WriteMarkAsync(client, budget, null, cancellationToken);
+        if (budget.Metadata.Annotations.ContainsKey(BursarAnnotations.Released))
+            await WriteMarkAsync(client, budget, null, cancellationToken);
         await output.WriteLineAsync($"GpuBudget {request.Namespace}/{request.Budget} is not released.");
         return 0;
     }
 
     private static Task WriteMarkAsync(KubeClient client, V1Alpha1GpuBudget budget, string? mark, CancellationToken cancellationToken) =>
         ClusterAccess.WithRightAsync($"patch gpubudgets.{ApiGroup.Name} in namespace {budget.Metadata.Namespace}", () =>
-            client.PatchAsync<V1Alpha1GpuBudget>(budget.Metadata.Name, budget.Metadata.Namespace, KubePatch.Merge(new JsonObject
-            {
-                ["metadata"] = new JsonObject { ["uid"] = budget.Metadata.Uid, ["annotations"] = new JsonObject { [BursarAnnotations.Released] = mark } },
-            }), cancellationToken));
+            client.PatchAsync<V1Alpha1GpuBudget>(
+                budget.Metadata.Name,
+                budget.Metadata.Namespace,
+                KubePatch.Merge(
+                    new JsonObject
+                    {
+                        ["metadata"] = new JsonObject
+                        {
+                            ["uid"] = budget.Metadata.Uid,
+                            ["annotations"] = new JsonObject { [BursarAnnotations.Released] = mark },
+                        },
+                    }
+                ),
+                cancellationToken
+            )
+        );
 
     /// <summary>Waits while an operator gives back what these shards hold. It waits for another process, so by the real clock.</summary>
-    private static async Task WaitForOperatorAsync(KubeClient client, string bursarNamespace, IReadOnlyList<string> shards, TimeSpan idle, CancellationToken cancellationToken)
+    private static async Task WaitForOperatorAsync(
+        KubeClient client,
+        string bursarNamespace,
+        IReadOnlyList<string> shards,
+        TimeSpan idle,
+        CancellationToken cancellationToken
+    )
     {
         var (least, since) = (int.MaxValue, TimeProvider.System.GetTimestamp());
         while (await StoredLedger.CountParkedAsync(client, bursarNamespace, shards, cancellationToken) is > 0 and var count)
         {
-            if (count < least) (least, since) = (count, TimeProvider.System.GetTimestamp());
-            if (TimeProvider.System.GetElapsedTime(since) > idle) return;
+            if (count < least)
+                (least, since) = (count, TimeProvider.System.GetTimestamp());
+            if (TimeProvider.System.GetElapsedTime(since) > idle)
+                return;
             await Task.Delay(TimeSpan.FromMilliseconds(200), TimeProvider.System, cancellationToken);
         }
     }
 
     /// <summary>The other budgets that hold the same work.</summary>
     private static string OthersOf(ParkedRecord record, IEnumerable<LedgerShard> others) =>
-        string.Join(", ", others.Where(s => (s.Parked ?? []).Any(p => p.Uid == record.Uid && p.Field == record.Field)).Select(s => $"GpuBudget {s.Namespace}/{s.BudgetName}"));
+        string.Join(
+            ", ",
+            others
+                .Where(s => (s.Parked ?? []).Any(p => p.Uid == record.Uid && p.Field == record.Field))
+                .Select(s => $"GpuBudget {s.Namespace}/{s.BudgetName}")
+        );
 
-    private static async Task<(Result Result, string Word)> GiveBackAsync(WorkloadActor actor, ParkedRecord record, CancellationToken cancellationToken)
+    private static async Task<(Result Result, string Word)> GiveBackAsync(
+        WorkloadActor actor,
+        ParkedRecord record,
+        CancellationToken cancellationToken
+    )
     {
-        if (WorkKinds.Of(record.Kind) is not { } kind) return (Result.Failed, $"could not be given back: this version of bursar knows no {record.Kind}");
-        if (record.Target is { } unknown && FieldWriter.VersionsOf(unknown).Count == 0) return (Result.Failed, $"could not be given back: this version of bursar writes no {unknown.Kind} of {unknown.ApiVersion}");
+        if (WorkKinds.Of(record.Kind) is not { } kind)
+            return (Result.Failed, $"could not be given back: this version of bursar knows no {record.Kind}");
+        if (record.Target is { } unknown && FieldWriter.VersionsOf(unknown).Count == 0)
+            return (Result.Failed, $"could not be given back: this version of bursar writes no {unknown.Kind} of {unknown.ApiVersion}");
         try
         {
-            return await ClusterAccess.WithRightAsync($"{(record.Target is { } target ? FieldWriter.RightOn(target) : kind.Right)} in namespace {record.Namespace}", () => actor.RestoreAsync(record, cancellationToken)) switch
+            return await ClusterAccess.WithRightAsync(
+                $"{(record.Target is { } target ? FieldWriter.RightOn(target) : kind.Right)} in namespace {record.Namespace}",
+                () => actor.RestoreAsync(record, cancellationToken)
+            ) switch
             {
                 WriteResult.Done => (Result.GivenBack, $"given back, {Where(record)} is {Back(record)} again"),
                 WriteResult.AlreadySo => (Result.WasSo, $"{Where(record)} was {Back(record)} already"),
@@ -242,11 +377,19 @@ public static class ReleaseCommand
         }
     }
 
-    private static async Task<(Result Result, string Word)> FreeAsync(MakerActor makers, ParkedRecord record, HeldMaker maker, string word, CancellationToken cancellationToken)
+    private static async Task<(Result Result, string Word)> FreeAsync(
+        MakerActor makers,
+        ParkedRecord record,
+        HeldMaker maker,
+        string word,
+        CancellationToken cancellationToken
+    )
     {
         try
         {
-            var outcome = await ClusterAccess.WithRightAsync($"get and patch cronjobs.batch in namespace {record.Namespace}", () => makers.FreeAsync(record, cancellationToken));
+            var outcome = await ClusterAccess.WithRightAsync($"get and patch cronjobs.batch in namespace {record.Namespace}", () =>
+                makers.FreeAsync(record, cancellationToken)
+            );
             return (Result.GivenBack, outcome == WriteResult.Done ? $"{word}; {maker.Kind} {maker.Name} makes runs again" : word);
         }
         catch (CommandException refused)
@@ -268,7 +411,8 @@ public static class ReleaseCommand
     {
         try
         {
-            return await client.GetOrNullAsync<V1Lease>(LeaseName, bursarNamespace, cancellationToken) is { Spec: { HolderIdentity.Length: > 0, RenewTime: { } renewed } spec }
+            return await client.GetOrNullAsync<V1Lease>(LeaseName, bursarNamespace, cancellationToken)
+                    is { Spec: { HolderIdentity.Length: > 0, RenewTime: { } renewed } spec }
                 && renewed + TimeSpan.FromSeconds(spec.LeaseDurationSeconds ?? 15) > ClusterAccess.NowIn(client);
         }
         catch (ApiException refused) when (refused.IsForbidden)

@@ -32,37 +32,88 @@ public static class ReportCommand
     public static Command Create()
     {
         var access = new ClusterAccess();
-        var ns = new Option<string?>("--namespace", "-n") { Description = "Only this namespace; by default the whole cluster, with what no pod held." };
-        var by = new Option<string>("--by") { Description = "What the rows are: namespace, workload, model or day.", DefaultValueFactory = _ => "workload" };
+        var ns = new Option<string?>("--namespace", "-n")
+        {
+            Description = "Only this namespace; by default the whole cluster, with what no pod held.",
+        };
+        var by = new Option<string>("--by")
+        {
+            Description = "What the rows are: namespace, workload, model or day.",
+            DefaultValueFactory = _ => "workload",
+        };
         by.AcceptOnlyFromAmong([.. Rows.Keys]);
-        var from = new Option<DateTimeOffset?>("--from") { Description = "The first moment: a date (UTC) or RFC 3339; by default the first of this month (UTC).", CustomParser = ReadMoment };
-        var to = new Option<DateTimeOffset?>("--to") { Description = "The moment it ends before: a date (UTC) or RFC 3339; by default now.", CustomParser = ReadMoment };
+        var from = new Option<DateTimeOffset?>("--from")
+        {
+            Description = "The first moment: a date (UTC) or RFC 3339; by default the first of this month (UTC).",
+            CustomParser = ReadMoment,
+        };
+        var to = new Option<DateTimeOffset?>("--to")
+        {
+            Description = "The moment it ends before: a date (UTC) or RFC 3339; by default now.",
+            CustomParser = ReadMoment,
+        };
         var form = new Option<string>("--output", "-o") { Description = "table or csv.", DefaultValueFactory = _ => "table" };
         form.AcceptOnlyFromAmong("table", "csv");
         var command = new Command("report", "Say what GPU work cost, and what a unit of its output cost.") { ns, by, from, to, form };
         access.AddTo(command);
         command.SetAction((parsed, cancellationToken) => access.RunAsync(parsed, (client, bursarNamespace) =>
-        {
-            var request = new ReportRequest(parsed.GetValue(from), parsed.GetValue(to), Rows[parsed.GetRequiredValue(by)], parsed.GetValue(ns), parsed.GetValue(form) == "csv");
-            return RunAsync(client, bursarNamespace, request, parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error, cancellationToken);
-        }));
+                {
+                    var request = new ReportRequest(
+                        parsed.GetValue(from),
+                        parsed.GetValue(to),
+                        Rows[parsed.GetRequiredValue(by)],
+                        parsed.GetValue(ns),
+                        parsed.GetValue(form) == "csv"
+                    );
+                    return RunAsync(
+                        client,
+                        bursarNamespace,
+                        request,
+                        parsed.InvocationConfiguration.Output,
+                        parsed.InvocationConfiguration.Error,
+                        cancellationToken
+                    );
+                }));
         return command;
     }
 
-    public static async Task<int> RunAsync(KubeClient client, string bursarNamespace, ReportRequest request, TextWriter output, TextWriter errors, CancellationToken cancellationToken)
+    public static async Task<int> RunAsync(
+        KubeClient client,
+        string bursarNamespace,
+        ReportRequest request,
+        TextWriter output,
+        TextWriter errors,
+        CancellationToken cancellationToken
+    )
     {
-        if (request is { From: { } first, To: { } last } && last <= first) throw new UsageException($"the report would end ({Rfc3339.Format(last)}) before it begins ({Rfc3339.Format(first)}).");
+        if (request is { From: { } first, To: { } last } && last <= first)
+            throw new UsageException($"the report would end ({Rfc3339.Format(last)}) before it begins ({Rfc3339.Format(first)}).");
         var (shards, unreadable) = await StoredLedger.ReadAsync(client, bursarNamespace, withDays: true, cancellationToken);
-        if (shards.Count + unreadable.Count == 0) throw new CommandException($"there is no ledger in namespace {bursarNamespace}: Bursar does not run there, or has not written yet. --bursar-namespace names another.");
+        if (shards.Count + unreadable.Count == 0)
+            throw new CommandException(
+                $"there is no ledger in namespace {bursarNamespace}: Bursar does not run there, or has not written yet. --bursar-namespace names another."
+            );
         var ledger = GpuLedger.Load(shards);
         // By the clock that the beginning of running work was told by.
         var now = ClusterAccess.NowIn(client);
-        var query = new ReportQuery(request.From ?? new DateTimeOffset(now.Year, now.Month, 1, 0, 0, 0, TimeSpan.Zero), request.To ?? now, request.By, request.Namespace);
-        if (query.To <= query.From) throw new CommandException($"the report would end ({Rfc3339.Format(query.To)}) before it begins ({Rfc3339.Format(query.From)}).");
+        var query = new ReportQuery(
+            request.From ?? new DateTimeOffset(now.Year, now.Month, 1, 0, 0, 0, TimeSpan.Zero),
+            request.To ?? now,
+            request.By,
+            request.Namespace
+        );
+        if (query.To <= query.From)
+            throw new CommandException(
+                $"the report would end ({Rfc3339.Format(query.To)}) before it begins ({Rfc3339.Format(query.From)})."
+            );
         var steps = StepsOf(ledger);
         var report = CostReport.Of(ledger, query, now, uid => steps.TryGetValue(uid, out var step) ? step : null);
         // A bill of nothing for a name that is misspelt would be believed.
-        if (request.Namespace is { } only && report.Rows.Count == 0 && await ClusterAccess.HasNamespaceAsync(client, only, cancellationToken) == false)
+        if (
+            request.Namespace is { } only
+            && report.Rows.Count == 0
+            && await ClusterAccess.HasNamespaceAsync(client, only, cancellationToken) == false
+        )
             throw new CommandException($"there is no namespace {only}, and the ledger has no GPU work of one with that name in this time.");
         // The ledger's first currency stays its only one.
         var currency = ledger.Currency ?? DefaultPriceBook.Currency;
@@ -76,7 +127,8 @@ public static class ReportCommand
             await output.WriteAsync(ReportText.Table(report, query.Namespace, currency, now, model => RateOf(ledger, book, model, now)));
         }
         // A bill that lacks something is no bill: the exit code says so too, for scripts that read the CSV.
-        if (StoredLedger.Missing(unreadable) is not { } missing) return 0;
+        if (StoredLedger.Missing(unreadable) is not { } missing)
+            return 0;
         await errors.WriteLineAsync(missing);
         return 1;
     }
@@ -89,9 +141,11 @@ public static class ReportCommand
         {
             var memory = BudgetMemoryJson.Read(ledger.BudgetMemory(uid));
             foreach (var (work, series) in memory.Progress)
-                if (series.Last is { Step: > 0 } last) steps[work] = last.Step;
+                if (series.Last is { Step: > 0 } last)
+                    steps[work] = last.Step;
             foreach (var ended in memory.Ended)
-                if (ended.Step > steps.GetValueOrDefault(ended.Uid)) steps[ended.Uid] = ended.Step;
+                if (ended.Step > steps.GetValueOrDefault(ended.Uid))
+                    steps[ended.Uid] = ended.Step;
         }
         return steps;
     }
@@ -99,7 +153,12 @@ public static class ReportCommand
     /// <summary>What a card costs here, else what the book says: the least, where there are several prices.</summary>
     private static GpuHourPrice? RateOf(GpuLedger ledger, PriceBook? book, GpuModel model, DateTimeOffset now)
     {
-        var here = ledger.PricedProducts().Where(known => GpuModel.Of(PriceClass.ProductOf(known)) == model).Select(known => ledger.RateOf(known, now)).OfType<GpuHourPrice>().ToArray();
+        var here = ledger
+            .PricedProducts()
+            .Where(known => GpuModel.Of(PriceClass.ProductOf(known)) == model)
+            .Select(known => ledger.RateOf(known, now))
+            .OfType<GpuHourPrice>()
+            .ToArray();
         return here.Length > 0 ? here.Min() : book?.RuleFor(new(model.Product), now)?.RateFor(model.Product);
     }
 
@@ -107,8 +166,10 @@ public static class ReportCommand
     {
         if (result.Tokens is [{ Value: var text }])
         {
-            if (DateTimeOffset.TryParseExact(text, "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var day)) return day;
-            if (Rfc3339.TryParse(text, out var moment)) return moment;
+            if (DateTimeOffset.TryParseExact(text, "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var day))
+                return day;
+            if (Rfc3339.TryParse(text, out var moment))
+                return moment;
         }
         result.AddError($"{result.Argument.Name} is a date such as 2026-11-01, or a moment such as 2026-11-01T00:00:00Z.");
         return null;

@@ -19,25 +19,33 @@ internal static class ReportText
     public static string Table(CostReport report, string? ns, string currency, DateTimeOffset now, Func<GpuModel, GpuHourPrice?> rateOf)
     {
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"{ns ?? "The cluster"}, {Rfc3339.Format(report.From)} to {Rfc3339.Format(report.To)}, in {currency}\n");
+        text.Append(
+            CultureInfo.InvariantCulture,
+            $"{ns ?? "The cluster"}, {Rfc3339.Format(report.From)} to {Rfc3339.Format(report.To)}, in {currency}\n"
+        );
         text.Append(AsOf(report.AsOf, now)).Append('\n');
         var costs = Rounded(report);
         var rows = new List<string[]> { Heads(report.By) };
-        for (var i = 0; i < report.Rows.Count; i++) rows.Add(Cells(report.By, report.Rows[i], costs[i]));
+        for (var i = 0; i < report.Rows.Count; i++)
+            rows.Add(Cells(report.By, report.Rows[i], costs[i]));
         var blank = KeysOf(report.By).Length - 1;
-        foreach (var (name, cost) in Rest(report).Zip(costs.Skip(report.Rows.Count))) rows.Add([name, .. Enumerable.Repeat("", blank), cost]);
+        foreach (var (name, cost) in Rest(report).Zip(costs.Skip(report.Rows.Count)))
+            rows.Add([name, .. Enumerable.Repeat("", blank), cost]);
         rows.Add(["total", .. Enumerable.Repeat("", blank), report.Total.ToString()]);
         Align(text, rows, KeysOf(report.By).Length);
 
         var unpriced = report.Rows.Aggregate((Int128)0, (sum, row) => sum + row.UnpricedGpuMs);
-        if (unpriced > 0) text.Append(CultureInfo.InvariantCulture, $"\n{Hours(unpriced)} GPU-hours have no price and are not in these sums.\n");
+        if (unpriced > 0)
+            text.Append(CultureInfo.InvariantCulture, $"\n{Hours(unpriced)} GPU-hours have no price and are not in these sums.\n");
         if (report.Rows.Any(row => row.Done.Usage.MeasuredMs > 0 && row.Done.ReservedGpuMs != row.ReservedGpuMs))
             text.Append("\nCOST and GPU-HOURS are of the interval; what stands right of them is of the whole UTC days that it touches.\n");
         if (report.By == ReportBy.Workload)
         {
             var advice = report.Rows.SelectMany(row => Advice.Of(row, rateOf).Select(sentence => (row, sentence))).ToArray();
-            if (advice.Length > 0) text.Append("\nAdvice\n");
-            foreach (var (row, sentence) in advice) text.Append(CultureInfo.InvariantCulture, $"  {row.Namespace} {row.Kind}/{row.Workload}: {sentence}.\n");
+            if (advice.Length > 0)
+                text.Append("\nAdvice\n");
+            foreach (var (row, sentence) in advice)
+                text.Append(CultureInfo.InvariantCulture, $"  {row.Namespace} {row.Kind}/{row.Workload}: {sentence}.\n");
         }
         return text.ToString();
     }
@@ -47,30 +55,64 @@ internal static class ReportText
         var text = new StringBuilder();
         string[] measures =
         [
-            "days_cost", "days_gpu_hours", "measured_ratio", "busy_gpu_hours", "idle_cost", "energy_kwh", "prompt_tokens", "cached_prompt_tokens", "generated_tokens", "requests", "steps",
-            "cost_per_gpu_hour", "cost_per_1000_tokens", "cost_per_1000_prompt_tokens", "cost_per_1000_generated_tokens", "cost_per_request", "cost_per_step", "joules_per_token",
+            "days_cost",
+            "days_gpu_hours",
+            "measured_ratio",
+            "busy_gpu_hours",
+            "idle_cost",
+            "energy_kwh",
+            "prompt_tokens",
+            "cached_prompt_tokens",
+            "generated_tokens",
+            "requests",
+            "steps",
+            "cost_per_gpu_hour",
+            "cost_per_1000_tokens",
+            "cost_per_1000_prompt_tokens",
+            "cost_per_1000_generated_tokens",
+            "cost_per_request",
+            "cost_per_step",
+            "joules_per_token",
         ];
         var asOf = report.AsOf is { } at ? Rfc3339.Format(at) : "";
-        Line([.. KeysOf(report.By).Select(k => k.ToLowerInvariant()), "cost", "currency", "gpu_hours", "unpriced_gpu_hours", .. measures, "as_of"]);
+        Line([
+            .. KeysOf(report.By).Select(k => k.ToLowerInvariant()),
+            "cost",
+            "currency",
+            "gpu_hours",
+            "unpriced_gpu_hours",
+            .. measures,
+            "as_of",
+        ]);
         var costs = Rounded(report);
         for (var i = 0; i < report.Rows.Count; i++)
         {
             var row = report.Rows[i];
-            Line([.. Keys(report.By, row), costs[i], currency, Hours(row.ReservedGpuMs), Hours(row.UnpricedGpuMs), .. Measures(row.Done), asOf]);
+            Line([
+                .. Keys(report.By, row),
+                costs[i],
+                currency,
+                Hours(row.ReservedGpuMs),
+                Hours(row.UnpricedGpuMs),
+                .. Measures(row.Done),
+                asOf,
+            ]);
         }
         var blank = KeysOf(report.By).Length - 1;
-        foreach (var (name, cost) in Rest(report).Zip(costs.Skip(report.Rows.Count))) Line([name, .. Enumerable.Repeat("", blank), cost, currency, "", "", .. measures.Select(_ => ""), asOf]);
+        foreach (var (name, cost) in Rest(report).Zip(costs.Skip(report.Rows.Count)))
+            Line([name, .. Enumerable.Repeat("", blank), cost, currency, "", "", .. measures.Select(_ => ""), asOf]);
         return text.ToString();
 
         void Line(IEnumerable<string> cells) => text.AppendJoin(',', cells.Select(Quoted)).Append("\r\n");
     }
 
     /// <summary>
-    /// A line that says up to when the stored ledger is complete, and that the operator has not written for a while, where so. Empty for a ledger
-    /// that an older version wrote.
+    /// A line that says up to when the stored ledger is complete, and that the operator has not written for a while, where so. Empty for a
+    /// ledger that an older version wrote.
     /// </summary>
-    internal static string AsOf(DateTimeOffset? asOf, DateTimeOffset now) => asOf is not { } at ? "" : now - at < Late
-        ? $"The ledger is complete up to {Rfc3339.Format(at)}.\n"
+    internal static string AsOf(DateTimeOffset? asOf, DateTimeOffset now) =>
+        asOf is not { } at ? ""
+        : now - at < Late ? $"The ledger is complete up to {Rfc3339.Format(at)}.\n"
         : $"The ledger is complete up to {Rfc3339.Format(at)}: the operator has written nothing for {(long)(now - at).TotalHours} h {(now - at).Minutes} min. Work after that is not in these sums.\n";
 
     private static string[] Measures(WorkDone done)
@@ -78,52 +120,93 @@ internal static class ReportText
         var (usage, tokens) = (done.Usage, done.Tokens);
         return
         [
-            done.Spent.ToString(), Hours(done.ReservedGpuMs), Number(done.Measured, "0.####"), Hours(usage.BusyMs), done.Idle.ToString(), Number(usage.EnergyMj / 3.6e9, "0.######"),
-            Count(tokens.Prompt), Count(tokens.Cached), Count(tokens.Generated), Count(tokens.Requests), done.Training is { } training ? Count(training.Steps) : "",
-            Unit(UnitCosts.PerGpuHour(done)), Unit(UnitCosts.PerThousandTokens(done)), Unit(UnitCosts.PerThousandPrompt(done)), Unit(UnitCosts.PerThousandGenerated(done)), Unit(UnitCosts.PerRequest(done)), Unit(UnitCosts.PerStep(done)),
+            done.Spent.ToString(),
+            Hours(done.ReservedGpuMs),
+            Number(done.Measured, "0.####"),
+            Hours(usage.BusyMs),
+            done.Idle.ToString(),
+            Number(usage.EnergyMj / 3.6e9, "0.######"),
+            Count(tokens.Prompt),
+            Count(tokens.Cached),
+            Count(tokens.Generated),
+            Count(tokens.Requests),
+            done.Training is { } training ? Count(training.Steps) : "",
+            Unit(UnitCosts.PerGpuHour(done)),
+            Unit(UnitCosts.PerThousandTokens(done)),
+            Unit(UnitCosts.PerThousandPrompt(done)),
+            Unit(UnitCosts.PerThousandGenerated(done)),
+            Unit(UnitCosts.PerRequest(done)),
+            Unit(UnitCosts.PerStep(done)),
             UnitCosts.JoulesPerToken(done) is { } joules ? Number(joules, "0.######") : "",
         ];
     }
 
-    private static string[] KeysOf(ReportBy by) => by switch
-    {
-        ReportBy.Day => ["DAY", "NAMESPACE"],
-        ReportBy.Workload => ["NAMESPACE", "KIND", "WORKLOAD"],
-        ReportBy.Model => ["NAMESPACE", "MODEL"],
-        _ => ["NAMESPACE"],
-    };
+    private static string[] KeysOf(ReportBy by) =>
+        by switch
+        {
+            ReportBy.Day => ["DAY", "NAMESPACE"],
+            ReportBy.Workload => ["NAMESPACE", "KIND", "WORKLOAD"],
+            ReportBy.Model => ["NAMESPACE", "MODEL"],
+            _ => ["NAMESPACE"],
+        };
 
-    private static string[] Keys(ReportBy by, ReportRow row) => by switch
-    {
-        ReportBy.Day => [row.Day, row.Namespace],
-        ReportBy.Workload => [row.Namespace, row.Kind, row.Workload],
-        ReportBy.Model => [row.Namespace, row.Model.Length > 0 ? row.Model : "(none)"],
-        _ => [row.Namespace],
-    };
+    private static string[] Keys(ReportBy by, ReportRow row) =>
+        by switch
+        {
+            ReportBy.Day => [row.Day, row.Namespace],
+            ReportBy.Workload => [row.Namespace, row.Kind, row.Workload],
+            ReportBy.Model => [row.Namespace, row.Model.Length > 0 ? row.Model : "(none)"],
+            _ => [row.Namespace],
+        };
 
     private static string[] Heads(ReportBy by) =>
-        [.. KeysOf(by), "COST", "GPU-HOURS", "MEASURED", "ACTIVITY", "IDLE-COST", "KWH", "TOKENS", "PER-1K-TOKENS", "PER-REQUEST", .. by == ReportBy.Workload ? ["PER-STEP"] : Array.Empty<string>()];
+        [
+            .. KeysOf(by),
+            "COST",
+            "GPU-HOURS",
+            "MEASURED",
+            "ACTIVITY",
+            "IDLE-COST",
+            "KWH",
+            "TOKENS",
+            "PER-1K-TOKENS",
+            "PER-REQUEST",
+            .. by == ReportBy.Workload ? ["PER-STEP"] : Array.Empty<string>(),
+        ];
 
     private static string[] Cells(ReportBy by, ReportRow row, string cost)
     {
         var done = row.Done;
         return
         [
-            .. Keys(by, row), cost, Hours(row.ReservedGpuMs), Number(done.Measured * 100, "0") + "%", done.Activity is { } activity ? Number(activity * 100, "0") + "%" : "",
-            done.Usage.MeasuredMs > 0 ? done.Idle.ToString() : "", done.Usage.EnergyMj > 0 ? Number(done.Usage.EnergyMj / 3.6e9, "0.###") : "",
-            done.Tokens.Both > 0 ? Count(done.Tokens.Both) : "", Unit(UnitCosts.PerThousandTokens(done)), Unit(UnitCosts.PerRequest(done)),
+            .. Keys(by, row),
+            cost,
+            Hours(row.ReservedGpuMs),
+            Number(done.Measured * 100, "0") + "%",
+            done.Activity is { } activity ? Number(activity * 100, "0") + "%" : "",
+            done.Usage.MeasuredMs > 0 ? done.Idle.ToString() : "",
+            done.Usage.EnergyMj > 0 ? Number(done.Usage.EnergyMj / 3.6e9, "0.###") : "",
+            done.Tokens.Both > 0 ? Count(done.Tokens.Both) : "",
+            Unit(UnitCosts.PerThousandTokens(done)),
+            Unit(UnitCosts.PerRequest(done)),
             .. by == ReportBy.Workload ? [Unit(UnitCosts.PerStep(done))] : Array.Empty<string>(),
         ];
     }
 
     private static IEnumerable<string> Rest(CostReport report) => report.Unallocated is null ? [] : [Unallocated, NodeLost];
 
-    /// <summary>The costs as shown: each is what it adds to the rounded sum so far, so that the column adds up to the rounded total.</summary>
+    /// <summary>
+    /// The costs as shown: each is what it adds to the rounded sum so far, so that the column adds up to the rounded total.
+    /// </summary>
     private static List<string> Rounded(CostReport report)
     {
         var shown = new List<string>();
         var (sum, before) = (Amount.Zero, Amount.Zero);
-        foreach (var cost in report.Rows.Select(row => row.Spent).Concat(report.Unallocated is { } unallocated ? [unallocated, report.NodeLost!.Value] : []))
+        foreach (
+            var cost in report
+                .Rows.Select(row => row.Spent)
+                .Concat(report.Unallocated is { } unallocated ? [unallocated, report.NodeLost!.Value] : [])
+        )
         {
             sum += cost;
             Amount.TryParse(sum.ToString(), out var rounded);
@@ -135,10 +218,16 @@ internal static class ReportText
 
     private static void Align(StringBuilder text, List<string[]> rows, int keys)
     {
-        var widths = Enumerable.Range(0, rows[0].Length).Select(column => rows.Max(row => column < row.Length ? row[column].Length : 0)).ToArray();
+        var widths = Enumerable
+            .Range(0, rows[0].Length)
+            .Select(column => rows.Max(row => column < row.Length ? row[column].Length : 0))
+            .ToArray();
         foreach (var row in rows)
         {
-            var line = string.Join("   ", row.Select((cell, column) => column < keys ? cell.PadRight(widths[column]) : cell.PadLeft(widths[column])));
+            var line = string.Join(
+                "   ",
+                row.Select((cell, column) => column < keys ? cell.PadRight(widths[column]) : cell.PadLeft(widths[column]))
+            );
             text.Append(line.TrimEnd()).Append('\n');
         }
     }
@@ -151,5 +240,6 @@ internal static class ReportText
 
     private static string Number(double value, string format) => value.ToString(format, CultureInfo.InvariantCulture);
 
-    private static string Quoted(string cell) => cell.AsSpan().ContainsAny(",\"\r\n") ? $"\"{cell.Replace("\"", "\"\"", StringComparison.Ordinal)}\"" : cell;
+    private static string Quoted(string cell) =>
+        cell.AsSpan().ContainsAny(",\"\r\n") ? $"\"{cell.Replace("\"", "\"\"", StringComparison.Ordinal)}\"" : cell;
 }

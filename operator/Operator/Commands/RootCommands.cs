@@ -6,13 +6,14 @@ namespace Bursar.Operator.Commands;
 /// <summary>The commands of the program <c>bursar</c>.</summary>
 public static class RootCommands
 {
-    public static RootCommand Create() => new($"Bursar keeps GPU workloads within budget. {CommandLine.ExitCodes}")
-    {
-        OperatorCommand.Create(),
-        ExplainCommand.Create(),
-        ReportCommand.Create(),
-        ReleaseCommand.Create(),
-        ContinueCommand.Create(),
-        GenerateCommand.Create(),
-    };
+    public static RootCommand Create() =>
+        new($"Bursar keeps GPU workloads within budget. {CommandLine.ExitCodes}")
+        {
+            OperatorCommand.Create(),
+            ExplainCommand.Create(),
+            ReportCommand.Create(),
+            ReleaseCommand.Create(),
+            ContinueCommand.Create(),
+            GenerateCommand.Create(),
+        };
 }

@@ -9,17 +9,30 @@ namespace Bursar.Operator.Commands;
 internal static class ScaledRelease
 {
     /// <summary>How much could not be given back.</summary>
-    public static async Task<int> RunAsync(KubeClient client, string bursarNamespace, bool mayRun, bool dryRun, TextWriter output, CancellationToken cancellationToken)
+    public static async Task<int> RunAsync(
+        KubeClient client,
+        string bursarNamespace,
+        bool mayRun,
+        bool dryRun,
+        TextWriter output,
+        CancellationToken cancellationToken
+    )
     {
         var actor = new ScaledFieldActor(client);
         var failed = 0;
-        foreach (var (shard, stored) in (await StoredLedger.ReadScaledAsync(client, bursarNamespace, cancellationToken)).OrderBy(one => one.Record.Since).ThenBy(one => one.Record.Target.Name, StringComparer.Ordinal))
+        foreach (
+            var (shard, stored) in (await StoredLedger.ReadScaledAsync(client, bursarNamespace, cancellationToken))
+                .OrderBy(one => one.Record.Since)
+                .ThenBy(one => one.Record.Target.Name, StringComparer.Ordinal)
+        )
         {
             var record = stored;
             var what = $"{record.Namespace}/{record.Target.Kind}/{record.Target.Name}";
             if (dryRun)
             {
-                await output.WriteLineAsync($"{what}: would set {string.Join(", ", record.Fields.Select(field => $"{field.Pointer} from {field.Value} back to {Back(field)}"))}, which InferenceScaler {record.ScalerName} changed");
+                await output.WriteLineAsync(
+                    $"{what}: would set {string.Join(", ", record.Fields.Select(field => $"{field.Pointer} from {field.Value} back to {Back(field)}"))}, which InferenceScaler {record.ScalerName} changed"
+                );
                 continue;
             }
             try
@@ -30,14 +43,17 @@ internal static class ScaledRelease
                 do
                 {
                     record = newer ?? record;
-                    outcome = await ClusterAccess.WithRightAsync($"{FieldWriter.RightOn(record.Target)} in namespace {record.Namespace}", () => actor.RestoreAsync(record, cancellationToken));
+                    outcome = await ClusterAccess.WithRightAsync(
+                        $"{FieldWriter.RightOn(record.Target)} in namespace {record.Namespace}",
+                        () => actor.RestoreAsync(record, cancellationToken)
+                    );
                     // Its write may still be on its way: without the record nobody would undo it.
                     if (mayRun && outcome.Result == WriteResult.AlreadySo && record.Fields.Any(field => field.Before is not null))
                         throw new CommandException("it stands as it was, and an operator may be about to change it");
                     newer = await StoredLedger.ForgetAsync(client, bursarNamespace, shard, record, cancellationToken);
-                }
-                while (newer is not null && ++tried < ReleaseCommand.MostTries);
-                if (newer is not null) throw new CommandException("an operator changes it again and again; run the command once more");
+                } while (newer is not null && ++tried < ReleaseCommand.MostTries);
+                if (newer is not null)
+                    throw new CommandException("an operator changes it again and again; run the command once more");
                 var fields = string.Join(", ", record.Fields.Select(field => $"{field.Pointer} {Back(field)}"));
                 var word = outcome.Result switch
                 {

@@ -5,12 +5,14 @@ using Bursar.Kube.Client;
 namespace Bursar.Operator.Commands;
 
 /// <summary>
-/// Whether the operator can write its ledger, asked before it starts: without it nothing can be suspended, and an operator that leads all the
-/// same would look healthy.
+/// Whether the operator can write its ledger, asked before it starts: without it nothing can be suspended, and an operator that leads all
+/// the same would look healthy.
 /// </summary>
 public static class StartCheck
 {
-    /// <summary>The API server tries this object's creation and stores nothing: namespace, kind, right and quota are proven by one request.</summary>
+    /// <summary>
+    /// The API server tries this object's creation and stores nothing: namespace, kind, right and quota are proven by one request.
+    /// </summary>
     private const string Trial = """
         {"apiVersion": "bursar.dev/v1alpha1", "kind": "GpuLedger", "metadata": {"name": "bursar-start-check"}, "spec": {"kind": "base", "shard": 0, "data": {}}}
         """;
@@ -26,9 +28,13 @@ public static class StartCheck
         catch (ApiException refused) when (refused.StatusCode is 403 or 404)
         {
             var there = await ClusterAccess.HasNamespaceAsync(client, ns, cancellationToken);
-            throw new CommandException(there == false ? $"there is no namespace {ns} for Bursar's ledger: create it, or name another with --namespace."
-                : Failures.IsKindMissing(refused) ? $"the cluster does not serve GpuLedgers: install Bursar's CRDs (crds/, or the chart) first."
-                : $"the ledger cannot be written in namespace {ns}{(there is null ? ", if there is such a namespace" : "")}: {refused.Message}", refused);
+            throw new CommandException(
+                there == false ? $"there is no namespace {ns} for Bursar's ledger: create it, or name another with --namespace."
+                    : Failures.IsKindMissing(refused)
+                        ? $"the cluster does not serve GpuLedgers: install Bursar's CRDs (crds/, or the chart) first."
+                    : $"the ledger cannot be written in namespace {ns}{(there is null ? ", if there is such a namespace" : "")}: {refused.Message}",
+                refused
+            );
         }
         catch (Exception later) when (later is ApiException or HttpRequestException or TimeoutException)
         {

@@ -9,102 +9,191 @@ namespace Bursar.Operator.Commands;
 internal static class StoredLedger
 {
     /// <summary>The budgets' shards of all namespaces, each with the name of its object.</summary>
-    public static async Task<IReadOnlyList<LedgerShard>> ReadBudgetsAsync(KubeClient client, string bursarNamespace, CancellationToken cancellationToken) =>
-        [.. (await ReadAsync(client, bursarNamespace, withDays: false, cancellationToken)).Shards.Where(shard => shard.Kind == LedgerShard.BudgetKind)];
+    public static async Task<IReadOnlyList<LedgerShard>> ReadBudgetsAsync(
+        KubeClient client,
+        string bursarNamespace,
+        CancellationToken cancellationToken
+    ) =>
+        [
+            .. (await ReadAsync(client, bursarNamespace, withDays: false, cancellationToken)).Shards.Where(shard =>
+                shard.Kind == LedgerShard.BudgetKind
+            ),
+        ];
 
     /// <summary>How much is suspended by what stands in these objects.</summary>
-    public static async Task<int> CountParkedAsync(KubeClient client, string bursarNamespace, IEnumerable<string> shardNames, CancellationToken cancellationToken)
+    public static async Task<int> CountParkedAsync(
+        KubeClient client,
+        string bursarNamespace,
+        IEnumerable<string> shardNames,
+        CancellationToken cancellationToken
+    )
     {
         var count = 0;
         foreach (var name in shardNames)
-            if (await client.GetOrNullAsync<V1Alpha1GpuLedger>(name, bursarNamespace, cancellationToken) is { } ledger) count += Read(ledger)?.Parked?.Count ?? 0;
+            if (await client.GetOrNullAsync<V1Alpha1GpuLedger>(name, bursarNamespace, cancellationToken) is { } ledger)
+                count += Read(ledger)?.Parked?.Count ?? 0;
         return count;
     }
 
     /// <summary>What scalers have changed of other people's objects, each with the name of the object that holds the record.</summary>
-    public static async Task<IReadOnlyList<(string Shard, ScaledRecord Record)>> ReadScaledAsync(KubeClient client, string bursarNamespace, CancellationToken cancellationToken) =>
-        [.. (await ReadAsync(client, bursarNamespace, withDays: false, cancellationToken)).Shards.Where(shard => shard.Kind == LedgerShard.ScaledKind)
-            .SelectMany(shard => (shard.Scaled ?? []).Select(record => (shard.Name, record)))];
+    public static async Task<IReadOnlyList<(string Shard, ScaledRecord Record)>> ReadScaledAsync(
+        KubeClient client,
+        string bursarNamespace,
+        CancellationToken cancellationToken
+    ) =>
+        [
+            .. (await ReadAsync(client, bursarNamespace, withDays: false, cancellationToken))
+                .Shards.Where(shard => shard.Kind == LedgerShard.ScaledKind)
+                .SelectMany(shard => (shard.Scaled ?? []).Select(record => (shard.Name, record))),
+        ];
 
     /// <summary>The shards: pods, nodes and prices too; and the names of the objects in which there is none to be read.</summary>
     /// <param name="client">The API.</param>
     /// <param name="bursarNamespace">Where the ledger is.</param>
     /// <param name="withDays">Also the days that are sums, which only a report needs.</param>
     /// <param name="cancellationToken">Ends it.</param>
-    public static async Task<(IReadOnlyList<LedgerShard> Shards, IReadOnlyList<string> Unreadable)> ReadAsync(KubeClient client, string bursarNamespace, bool withDays, CancellationToken cancellationToken)
+    public static async Task<(IReadOnlyList<LedgerShard> Shards, IReadOnlyList<string> Unreadable)> ReadAsync(
+        KubeClient client,
+        string bursarNamespace,
+        bool withDays,
+        CancellationToken cancellationToken
+    )
     {
         KubeList<V1Alpha1GpuLedger> list;
         try
         {
             list = await ClusterAccess.WithRightAsync($"list gpuledgers.{ApiGroup.Name} in namespace {bursarNamespace}", () =>
-                client.ListAsync<V1Alpha1GpuLedger>(new() { Namespace = bursarNamespace, Limit = 50, LabelSelector = withDays ? null : GpuLedgerShards.WithoutDays }, cancellationToken));
+                client.ListAsync<V1Alpha1GpuLedger>(
+                    new()
+                    {
+                        Namespace = bursarNamespace,
+                        Limit = 50,
+                        LabelSelector = withDays ? null : GpuLedgerShards.WithoutDays,
+                    },
+                    cancellationToken
+                )
+            );
         }
         catch (ApiException missing) when (missing.IsNotFound)
         {
             throw new CommandException($"the cluster has no {V1Alpha1GpuLedger.KindName}s: Bursar's CRDs are not installed.");
         }
         if (list.Items.Count == 0 && await ClusterAccess.HasNamespaceAsync(client, bursarNamespace, cancellationToken) == false)
-            throw new CommandException($"there is no namespace {bursarNamespace}; name the one that Bursar runs in with --bursar-namespace.");
+            throw new CommandException(
+                $"there is no namespace {bursarNamespace}; name the one that Bursar runs in with --bursar-namespace."
+            );
         var shards = list.Items.Select(item => (item.Metadata.Name, Shard: GpuLedgerShards.Read(item))).ToArray();
-        return ([.. shards.Select(one => one.Shard).OfType<LedgerShard>()], [.. shards.Where(one => one.Shard is null).Select(one => one.Name)]);
+        return (
+            [.. shards.Select(one => one.Shard).OfType<LedgerShard>()],
+            [.. shards.Where(one => one.Shard is null).Select(one => one.Name)]
+        );
     }
 
     /// <summary>What is to be said beside sums that lack something; null when they lack nothing.</summary>
-    public static string? Missing(IReadOnlyList<string> unreadable) => unreadable.Count == 0 ? null
-        : $"{V1Alpha1GpuLedger.KindName} {string.Join(", ", unreadable.Take(5))}{(unreadable.Count > 5 ? $" and {unreadable.Count - 5} more" : "")} cannot be read by this version: what is in there is not in these sums.";
+    public static string? Missing(IReadOnlyList<string> unreadable) =>
+        unreadable.Count == 0
+            ? null
+            : $"{V1Alpha1GpuLedger.KindName} {string.Join(", ", unreadable.Take(5))}{(unreadable.Count > 5 ? $" and {unreadable.Count - 5} more" : "")} cannot be read by this version: what is in there is not in these sums.";
 
     /// <summary>The shard in an object; null when it is not a budget's.</summary>
-    public static LedgerShard? Read(V1Alpha1GpuLedger ledger) => GpuLedgerShards.Read(ledger) is { Kind: LedgerShard.BudgetKind } shard ? shard : null;
+    public static LedgerShard? Read(V1Alpha1GpuLedger ledger) =>
+        GpuLedgerShards.Read(ledger) is { Kind: LedgerShard.BudgetKind } shard ? shard : null;
 
     /// <summary>
     /// Takes a record out of its shard, on exactly the version that was read. A record of the same field that is not this one stays, and is
     /// the answer: an operator wrote it since, so what it names has to be given back anew. Null when none is left.
     /// </summary>
-    public static async Task<ParkedRecord?> ForgetAsync(KubeClient client, string bursarNamespace, string shardName, ParkedRecord record, CancellationToken cancellationToken)
+    public static async Task<ParkedRecord?> ForgetAsync(
+        KubeClient client,
+        string bursarNamespace,
+        string shardName,
+        ParkedRecord record,
+        CancellationToken cancellationToken
+    )
     {
         ParkedRecord? newer = null;
-        await ChangeAsync(client, bursarNamespace, shardName, shard =>
-        {
-            newer = null;
-            if (shard.Kind != LedgerShard.BudgetKind || (shard.Parked ?? []).FirstOrDefault(one => one.Uid == record.Uid && one.Field == record.Field) is not { } stored) return null;
-            if (Json(stored) != Json(record))
+        await ChangeAsync(
+            client,
+            bursarNamespace,
+            shardName,
+            shard =>
             {
-                newer = stored;
-                return null;
-            }
-            var left = shard.Parked!.Where(one => one != stored).ToArray();
-            return shard with { Parked = left.Length > 0 ? left : null };
-        }, cancellationToken);
+                newer = null;
+                if (
+                    shard.Kind != LedgerShard.BudgetKind
+                    || (shard.Parked ?? []).FirstOrDefault(one => one.Uid == record.Uid && one.Field == record.Field) is not { } stored
+                )
+                    return null;
+                if (Json(stored) != Json(record))
+                {
+                    newer = stored;
+                    return null;
+                }
+                var left = shard.Parked!.Where(one => one != stored).ToArray();
+                return shard with { Parked = left.Length > 0 ? left : null };
+            },
+            cancellationToken
+        );
         return newer;
     }
 
     /// <summary>The same for what a scaler has changed.</summary>
-    public static async Task<ScaledRecord?> ForgetAsync(KubeClient client, string bursarNamespace, string shardName, ScaledRecord record, CancellationToken cancellationToken)
+    public static async Task<ScaledRecord?> ForgetAsync(
+        KubeClient client,
+        string bursarNamespace,
+        string shardName,
+        ScaledRecord record,
+        CancellationToken cancellationToken
+    )
     {
         ScaledRecord? newer = null;
-        await ChangeAsync(client, bursarNamespace, shardName, shard =>
-        {
-            newer = null;
-            if ((shard.Scaled ?? []).FirstOrDefault(one => one.ScalerUid == record.ScalerUid && one.Target.Uid == record.Target.Uid) is not { } stored) return null;
-            if (JsonSerializer.Serialize(stored, LedgerJson.Default.ScaledRecord) != JsonSerializer.Serialize(record, LedgerJson.Default.ScaledRecord))
+        await ChangeAsync(
+            client,
+            bursarNamespace,
+            shardName,
+            shard =>
             {
-                newer = stored;
-                return null;
-            }
-            var left = shard.Scaled!.Where(one => one != stored).ToArray();
-            return shard with { Scaled = left.Length > 0 ? left : null };
-        }, cancellationToken);
+                newer = null;
+                if (
+                    (shard.Scaled ?? []).FirstOrDefault(one => one.ScalerUid == record.ScalerUid && one.Target.Uid == record.Target.Uid)
+                    is not { } stored
+                )
+                    return null;
+                if (
+                    JsonSerializer.Serialize(stored, LedgerJson.Default.ScaledRecord)
+                    != JsonSerializer.Serialize(record, LedgerJson.Default.ScaledRecord)
+                )
+                {
+                    newer = stored;
+                    return null;
+                }
+                var left = shard.Scaled!.Where(one => one != stored).ToArray();
+                return shard with { Scaled = left.Length > 0 ? left : null };
+            },
+            cancellationToken
+        );
         return newer;
     }
 
     private static string Json(ParkedRecord record) => JsonSerializer.Serialize(record, LedgerJson.Default.ParkedRecord);
 
-    private static async Task ChangeAsync(KubeClient client, string bursarNamespace, string shardName, Func<LedgerShard, LedgerShard?> change, CancellationToken cancellationToken)
+    private static async Task ChangeAsync(
+        KubeClient client,
+        string bursarNamespace,
+        string shardName,
+        Func<LedgerShard, LedgerShard?> change,
+        CancellationToken cancellationToken
+    )
     {
         const int mostTries = 5;
         for (var tried = 1; ; tried++)
         {
-            if (await client.GetOrNullAsync<V1Alpha1GpuLedger>(shardName, bursarNamespace, cancellationToken) is not { } ledger || GpuLedgerShards.Read(ledger) is not { } shard || change(shard) is not { } changed) return;
+            if (
+                await client.GetOrNullAsync<V1Alpha1GpuLedger>(shardName, bursarNamespace, cancellationToken) is not { } ledger
+                || GpuLedgerShards.Read(ledger) is not { } shard
+                || change(shard) is not { } changed
+            )
+                return;
             // Later than whatever a running operator holds in memory: it then reads the ledger anew instead of writing its own over this.
             var next = changed with { Revision = shard.Revision + 1000 };
             var body = new V1Alpha1GpuLedger
@@ -121,9 +210,16 @@ internal static class StoredLedger
             try
             {
                 await ClusterAccess.WithRightAsync($"patch gpuledgers.{ApiGroup.Name} in namespace {bursarNamespace}", () =>
-                    client.PatchAsync<V1Alpha1GpuLedger>(shardName, bursarNamespace, KubePatch.Json(
-                        PatchOperation.Test("/metadata/resourceVersion", ledger.Metadata.ResourceVersion),
-                        PatchOperation.Replace("/spec", JsonSerializer.SerializeToNode(body, ApiJson.GpuLedger)!["spec"]!.DeepClone())), cancellationToken));
+                    client.PatchAsync<V1Alpha1GpuLedger>(
+                        shardName,
+                        bursarNamespace,
+                        KubePatch.Json(
+                            PatchOperation.Test("/metadata/resourceVersion", ledger.Metadata.ResourceVersion),
+                            PatchOperation.Replace("/spec", JsonSerializer.SerializeToNode(body, ApiJson.GpuLedger)!["spec"]!.DeepClone())
+                        ),
+                        cancellationToken
+                    )
+                );
                 return;
             }
             catch (ApiException raced) when ((raced.IsConflict || raced.IsInvalid) && tried < mostTries)

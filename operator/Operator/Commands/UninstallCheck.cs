@@ -17,7 +17,11 @@ internal static class UninstallCheck
     {
         // A list, because the chart's role has no right to get Deployments.
         var found = await ClusterAccess.WithRightAsync($"list deployments.apps in namespace {bursarNamespace}", () =>
-            client.ListAsync<V1Deployment>(new() { Namespace = bursarNamespace, FieldSelector = $"metadata.name={Deployment}" }, cancellationToken));
+            client.ListAsync<V1Deployment>(
+                new() { Namespace = bursarNamespace, FieldSelector = $"metadata.name={Deployment}" },
+                cancellationToken
+            )
+        );
         return found.Items.Any(deployment => deployment.Metadata.DeletionTimestamp is null);
     }
 }

@@ -4,14 +4,22 @@ using Bursar.Operator.Cluster;
 
 namespace Bursar.Operator.Commands;
 
-/// <summary>A workload as one names it to kubectl: <c>job/train</c>, <c>jobs.batch/train</c>, <c>deploy/chat</c>, <c>pod/train-0</c>.</summary>
+/// <summary>
+/// A workload as one names it to kubectl: <c>job/train</c>, <c>jobs.batch/train</c>, <c>deploy/chat</c>, <c>pod/train-0</c>.
+/// </summary>
 internal sealed record WorkloadName(string Kind, string Name)
 {
     /// <summary>No chain that a controller makes is that long.</summary>
     private const int LongestChain = 8;
 
     /// <summary>Kinds that Bursar cannot suspend, or that stand between a pod and its workload.</summary>
-    private static readonly EntityKind[] Others = [V1Pod.EntityKind, V1ReplicaSet.EntityKind, V1DaemonSet.EntityKind, V1RayCluster.EntityKind];
+    private static readonly EntityKind[] Others =
+    [
+        V1Pod.EntityKind,
+        V1ReplicaSet.EntityKind,
+        V1DaemonSet.EntityKind,
+        V1RayCluster.EntityKind,
+    ];
 
     private static readonly Dictionary<string, string[]> ShortNames = new(StringComparer.Ordinal)
     {
@@ -34,7 +42,14 @@ internal sealed record WorkloadName(string Kind, string Name)
     {
         foreach (var entity in Entities)
         {
-            if (ObjectName.TryParse(text, [entity.Kind.ToLowerInvariant(), entity.Plural, Resource(entity), .. ShortNames.GetValueOrDefault(entity.Kind, [])]) is { } name) return new(entity.Kind, name);
+            if (
+                ObjectName.TryParse(
+                    text,
+                    [entity.Kind.ToLowerInvariant(), entity.Plural, Resource(entity), .. ShortNames.GetValueOrDefault(entity.Kind, [])]
+                ) is
+                { } name
+            )
+                return new(entity.Kind, name);
         }
         return null;
     }
@@ -44,28 +59,42 @@ internal sealed record WorkloadName(string Kind, string Name)
     public override string ToString() => $"{Kind} {Name}";
 
     /// <summary>
-    /// The object and those that control it, from the one that is named up to its workload: the pod of a Job of a JobSet leads to the JobSet.
-    /// The last has its labels; empty where there is no such object.
+    /// The object and those that control it, from the one that is named up to its workload: the pod of a Job of a JobSet leads to the
+    /// JobSet. The last has its labels; empty where there is no such object.
     /// </summary>
-    public async Task<IReadOnlyList<(WorkloadName Name, IReadOnlyDictionary<string, string> Labels)>> FindAsync(KubeClient client, string ns, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<(WorkloadName Name, IReadOnlyDictionary<string, string> Labels)>> FindAsync(
+        KubeClient client,
+        string ns,
+        CancellationToken cancellationToken
+    )
     {
         var chain = new List<(WorkloadName, IReadOnlyDictionary<string, string>)>();
         var at = this;
         while (chain.Count < LongestChain && await at.GetAsync(client, ns, cancellationToken) is var (metadata, labels))
         {
             chain.Add((at, labels));
-            if (metadata.ControllerReference() is not { } owner || !Entities.Any(entity => entity.Kind == owner.Kind && owner.ApiVersion.StartsWith(entity.Group, StringComparison.Ordinal))) break;
+            if (
+                metadata.ControllerReference() is not { } owner
+                || !Entities.Any(entity => entity.Kind == owner.Kind && owner.ApiVersion.StartsWith(entity.Group, StringComparison.Ordinal))
+            )
+                break;
             at = new(owner.Kind, owner.Name);
         }
         return chain;
     }
 
-    private async Task<(V1ObjectMeta Metadata, IReadOnlyDictionary<string, string> Labels)?> GetAsync(KubeClient client, string ns, CancellationToken cancellationToken)
+    private async Task<(V1ObjectMeta Metadata, IReadOnlyDictionary<string, string> Labels)?> GetAsync(
+        KubeClient client,
+        string ns,
+        CancellationToken cancellationToken
+    )
     {
         var entity = Entities.First(one => one.Kind == Kind);
         var right = $"get {Resource(entity)} in namespace {ns}";
         if (WorkKinds.Of(Kind) is { } kind)
-            return await ClusterAccess.WithRightAsync(right, () => kind.GetAsync(client, ns, Name, cancellationToken)) is { } work ? (work.Metadata, work.Labels) : null;
+            return await ClusterAccess.WithRightAsync(right, () => kind.GetAsync(client, ns, Name, cancellationToken)) is { } work
+                ? (work.Metadata, work.Labels)
+                : null;
         return Kind switch
         {
             "Pod" => await ReadAsync<V1Pod>(),
@@ -76,6 +105,8 @@ internal sealed record WorkloadName(string Kind, string Name)
 
         async Task<(V1ObjectMeta, IReadOnlyDictionary<string, string>)?> ReadAsync<T>()
             where T : class, IKubernetesEntity<T> =>
-            await ClusterAccess.WithRightAsync(right, () => client.GetOrNullAsync<T>(Name, ns, cancellationToken)) is { } obj ? (obj.Metadata, obj.Metadata.Labels) : null;
+            await ClusterAccess.WithRightAsync(right, () => client.GetOrNullAsync<T>(Name, ns, cancellationToken)) is { } obj
+                ? (obj.Metadata, obj.Metadata.Labels)
+                : null;
     }
 }

@@ -18,28 +18,40 @@ internal sealed class AdmissionModule : IDisposable
     {
         _context = context;
         var (client, stores) = (context.Client, context.Stores);
-        _webhook = new(client, () => telemetry.Certificates.Trust?.RootsPem, context.Options.WebhookUrl, context.Time, context.Logger<WebhookKeeper>());
+        _webhook = new(
+            client,
+            () => telemetry.Certificates.Trust?.RootsPem,
+            context.Options.WebhookUrl,
+            context.Time,
+            context.Logger<WebhookKeeper>()
+        );
         budgets.Controller.Decided += board.Note;
         budgets.Controller.Forgotten += board.Forget;
         board.Lead(budgets.Observer.PriceOfNew);
-        if (stores.AdmissionChecks is not { } checks) return;
+        if (stores.AdmissionChecks is not { } checks)
+            return;
         var answers = new AdmissionBoard(safety.Control);
         _checks = new(client, checks, new AdmissionCheckController(client, context.Time));
-        _workloads = new(client, stores.KueueWorkloads, new WorkloadAdmissionController(client, stores, answers, context.Time, context.Logger<WorkloadAdmissionController>()));
+        _workloads = new(
+            client,
+            stores.KueueWorkloads,
+            new WorkloadAdmissionController(client, stores, answers, context.Time, context.Logger<WorkloadAdmissionController>())
+        );
         budgets.Controller.Decided += (budget, decision) =>
         {
             answers.Note(budget, decision);
             foreach (var workload in stores.KueueWorkloads.Store.ByIndex(Indexes.Namespace, budget.Metadata.Namespace ?? ""))
-                if (WorkloadAdmissionController.Asked(workload, stores) >= 0) _workloads.Enqueue(ObjectKey.Of(workload));
+                if (WorkloadAdmissionController.Asked(workload, stores) >= 0)
+                    _workloads.Enqueue(ObjectKey.Of(workload));
         };
         budgets.Controller.Forgotten += answers.Forget;
     }
 
     public IEnumerable<Func<CancellationToken, Task>> Loops =>
-    [
-        .. _checks is null || _workloads is null ? [] : (Func<CancellationToken, Task>[])[_checks.RunAsync, _workloads.RunAsync],
-        .. _context.Options.WebhookAddress is null ? [] : (Func<CancellationToken, Task>[])[_webhook.RunAsync],
-    ];
+        [
+            .. _checks is null || _workloads is null ? [] : (Func<CancellationToken, Task>[])[_checks.RunAsync, _workloads.RunAsync],
+            .. _context.Options.WebhookAddress is null ? [] : (Func<CancellationToken, Task>[])[_webhook.RunAsync],
+        ];
 
     public void Dispose()
     {

@@ -28,13 +28,26 @@ internal sealed class BillingModule : IDisposable
         Pods = new(stores, ledger, telemetry.Progress, time, departed);
         _nodeWatch = new(stores, Nodes, context.Client);
         _books = new(context.Client, stores, ledger, Prices, context.Recorder, time);
-        _bookRunner = new(context.Client, stores.PriceBooks, new TimedController<V1Alpha1GpuPriceBook>(_books, context.Metrics, time), new() { Concerns = PriceBookController.Concerns });
+        _bookRunner = new(
+            context.Client,
+            stores.PriceBooks,
+            new TimedController<V1Alpha1GpuPriceBook>(_books, context.Metrics, time),
+            new() { Concerns = PriceBookController.Concerns }
+        );
         _flusher = new(ledger, context.Store, context.Client, context.Logger<LedgerFlusher>());
-        _compactor = new(stores, ledger, context.Client, context.Options.LedgerDetailDays, context.Options.LedgerSumDays, context.Logger<LedgerCompactor>());
+        _compactor = new(
+            stores,
+            ledger,
+            context.Client,
+            context.Options.LedgerDetailDays,
+            context.Options.LedgerSumDays,
+            context.Logger<LedgerCompactor>()
+        );
 
         Prices.TrustChanged += () =>
         {
-            foreach (var book in stores.PriceBooks.Store.List()) _bookRunner.Enqueue(ObjectKey.Of(book));
+            foreach (var book in stores.PriceBooks.Store.List())
+                _bookRunner.Enqueue(ObjectKey.Of(book));
             PricesChanged?.Invoke();
         };
         _books.Changed += () => PricesChanged?.Invoke();
@@ -61,19 +74,31 @@ internal sealed class BillingModule : IDisposable
 
     public PodMeter Pods { get; }
 
-    public IEnumerable<Func<CancellationToken, Task>> Loops => [_nodeWatch.RunAsync, _flusher.RunAsync, _compactor.RunAsync, _bookRunner.RunAsync];
+    public IEnumerable<Func<CancellationToken, Task>> Loops =>
+        [_nodeWatch.RunAsync, _flusher.RunAsync, _compactor.RunAsync, _bookRunner.RunAsync];
 
     /// <summary>Starts to record the pods and nodes of the caches.</summary>
     public void Start()
     {
         var stores = _context.Stores;
         _nodeWatch.Start();
-        stores.Pods.AddHandler(new() { Added = Pods.Observe, Updated = (_, pod) => Pods.Observe(pod), Deleted = Pods.ObserveGone, DeletedUnseen = Pods.ObserveGoneUnseen });
+        stores.Pods.AddHandler(
+            new()
+            {
+                Added = Pods.Observe,
+                Updated = (_, pod) => Pods.Observe(pod),
+                Deleted = Pods.ObserveGone,
+                DeletedUnseen = Pods.ObserveGoneUnseen,
+            }
+        );
         stores.ReplicaSets.AddHandler(new() { Added = set => Pods.ObserveOwner(set.Metadata.Namespace ?? "") });
         stores.RayClusters.AddHandler(new() { Added = cluster => Pods.ObserveOwner(cluster.Metadata.Namespace ?? "") });
     }
 
-    /// <summary>Ends the pods and nodes that disappeared while no replica led, and creates the default price book if there never was one. Called once after <see cref="Start"/>.</summary>
+    /// <summary>
+    /// Ends the pods and nodes that disappeared while no replica led, and creates the default price book if there never was one. Called
+    /// once after <see cref="Start"/>.
+    /// </summary>
     public async Task SettleAsync(CancellationToken cancellationToken)
     {
         Pods.CloseVanished();

@@ -28,16 +28,70 @@ internal sealed class BudgetsModule : IDisposable
     {
         (_context, _telemetry, _billing) = (context, telemetry, billing);
         var (client, stores, ledger, store, time) = (context.Client, context.Stores, context.Ledger, context.Store, context.Time);
-        Observer = new(stores, ledger, billing.Prices, billing.Nodes, telemetry.Progress, telemetry.Agents.CheckpointAt, safety.Control, safety.Brake, time, telemetry.Sources, Scalers, () => store.Fault);
+        Observer = new(
+            stores,
+            ledger,
+            billing.Prices,
+            billing.Nodes,
+            telemetry.Progress,
+            telemetry.Agents.CheckpointAt,
+            safety.Control,
+            safety.Brake,
+            time,
+            telemetry.Sources,
+            Scalers,
+            () => store.Fault
+        );
         var events = new BudgetEvents(context.Recorder);
         var echoes = new EchoGuard(stores, time);
         var workloads = new WorkloadActor(client);
         _held = new(client, stores, ledger, workloads, echoes, context.Logger<HeldWorkActor>());
         var makers = new MakerKeeper(stores, ledger, new MakerActor(client), events, context.Logger<MakerKeeper>());
-        var actor = new BudgetActor(stores, ledger, store, workloads, makers, echoes, events, safety.Brake, safety.Control, telemetry.Checkpoints, context.Logger<BudgetActor>());
-        Controller = new(client, stores, ledger, Observer, actor, events, echoes, new WindowKeeper(ledger, context.Options.LedgerSumDays), _held, telemetry.Progress, telemetry.Checkpoints, safety.Brake, safety.Pacer, time, context.Logger<BudgetController>());
-        _runner = new(client, stores.Budgets, new TimedController<V1Alpha1GpuBudget>(Controller, context.Metrics, time), new() { Workers = 2, Concerns = Concerns });
-        _orphans = new(stores, ledger, actor, new LostSuspension(stores, ledger, store, workloads, events, time, context.Logger<LostSuspension>()), safety.Control, client, context.Logger<OrphanReleaser>());
+        var actor = new BudgetActor(
+            stores,
+            ledger,
+            store,
+            workloads,
+            makers,
+            echoes,
+            events,
+            safety.Brake,
+            safety.Control,
+            telemetry.Checkpoints,
+            context.Logger<BudgetActor>()
+        );
+        Controller = new(
+            client,
+            stores,
+            ledger,
+            Observer,
+            actor,
+            events,
+            echoes,
+            new WindowKeeper(ledger, context.Options.LedgerSumDays),
+            _held,
+            telemetry.Progress,
+            telemetry.Checkpoints,
+            safety.Brake,
+            safety.Pacer,
+            time,
+            context.Logger<BudgetController>()
+        );
+        _runner = new(
+            client,
+            stores.Budgets,
+            new TimedController<V1Alpha1GpuBudget>(Controller, context.Metrics, time),
+            new() { Workers = 2, Concerns = Concerns }
+        );
+        _orphans = new(
+            stores,
+            ledger,
+            actor,
+            new LostSuspension(stores, ledger, store, workloads, events, time, context.Logger<LostSuspension>()),
+            safety.Control,
+            client,
+            context.Logger<OrphanReleaser>()
+        );
         _annotations = new(context.Recorder, stores.Gpus);
         _unreadable = new(stores, context.Recorder);
 
@@ -53,7 +107,18 @@ internal sealed class BudgetsModule : IDisposable
         billing.Pods.Changed += workload => Wake(workload.Namespace);
         context.Metrics.WatchInvalid(() => InvalidObjects.In(stores));
         context.Metrics.WatchUnreadable(_unreadable.Counts);
-        context.Metrics.Attach(ledger, ns => [.. stores.Budgets.Store.ByIndex(Indexes.Namespace, ns).SelectMany(budget => GpuBudgetReader.TryReadSelector(budget, out var selector) ? [selector] : Array.Empty<LabelSelector>())], () => billing.Prices.Currency);
+        context.Metrics.Attach(
+            ledger,
+            ns =>
+                [
+                    .. stores
+                        .Budgets.Store.ByIndex(Indexes.Namespace, ns)
+                        .SelectMany(budget =>
+                            GpuBudgetReader.TryReadSelector(budget, out var selector) ? [selector] : Array.Empty<LabelSelector>()
+                        ),
+                ],
+            () => billing.Prices.Currency
+        );
     }
 
     public BudgetObserver Observer { get; }
@@ -69,32 +134,55 @@ internal sealed class BudgetsModule : IDisposable
     {
         var stores = _context.Stores;
         _unreadable.Start();
-        stores.Pods.AddHandler(new() { Added = _annotations.Observe, Updated = (_, pod) => _annotations.Observe(pod), Deleted = pod => _annotations.Forget(pod.Metadata.Uid) });
+        stores.Pods.AddHandler(
+            new()
+            {
+                Added = _annotations.Observe,
+                Updated = (_, pod) => _annotations.Observe(pod),
+                Deleted = pod => _annotations.Forget(pod.Metadata.Uid),
+            }
+        );
         // Its status changes with each run. Its runs depend on its annotations alone.
-        stores.CronJobs.AddHandler(new() { Added = SeeRuns, Updated = (before, now) => { if (!Ordered(before).SequenceEqual(Ordered(now))) SeeRuns(now); } });
+        stores.CronJobs.AddHandler(
+            new()
+            {
+                Added = SeeRuns,
+                Updated = (before, now) =>
+                {
+                    if (!Ordered(before).SequenceEqual(Ordered(now)))
+                        SeeRuns(now);
+                },
+            }
+        );
         stores.Scalers.AddHandler(InformerHandler<V1Alpha1InferenceScaler>.Any(scaler => Wake(scaler.Metadata.Namespace ?? "")));
         stores.KueueWorkloads.AddHandler(InformerHandler<V1Workload>.Any(workload => Wake(workload.Metadata.Namespace ?? "")));
         stores.OldKueueWorkloads.AddHandler(InformerHandler<V1Beta1Workload>.Any(workload => Wake(workload.Metadata.Namespace ?? "")));
         stores.ScaledObjects.AddHandler(InformerHandler<V1ScaledObject>.Any(scaler => Wake(scaler.Metadata.Namespace ?? "")));
-        foreach (var kind in stores.Kinds) kind.Watch(See, Forget);
+        foreach (var kind in stores.Kinds)
+            kind.Watch(See, Forget);
     }
 
     /// <summary>Enqueues the budgets of a namespace.</summary>
     public void Wake(string ns)
     {
-        foreach (var budget in _context.Stores.Budgets.Store.ByIndex(Indexes.Namespace, ns)) _runner.Enqueue(ObjectKey.Of(budget));
+        foreach (var budget in _context.Stores.Budgets.Store.ByIndex(Indexes.Namespace, ns))
+            _runner.Enqueue(ObjectKey.Of(budget));
     }
 
     public void Dispose() => _runner.Dispose();
 
     private static bool Concerns(V1Alpha1GpuBudget before, V1Alpha1GpuBudget now) =>
-        before.Metadata.Generation != now.Metadata.Generation || before.Metadata.Annotations.GetValueOrDefault(BursarAnnotations.Released) != now.Metadata.Annotations.GetValueOrDefault(BursarAnnotations.Released);
+        before.Metadata.Generation != now.Metadata.Generation
+        || before.Metadata.Annotations.GetValueOrDefault(BursarAnnotations.Released)
+            != now.Metadata.Annotations.GetValueOrDefault(BursarAnnotations.Released);
 
-    private static IEnumerable<KeyValuePair<string, string>> Ordered(V1CronJob cronJob) => cronJob.Metadata.Annotations.OrderBy(pair => pair.Key, StringComparer.Ordinal);
+    private static IEnumerable<KeyValuePair<string, string>> Ordered(V1CronJob cronJob) =>
+        cronJob.Metadata.Annotations.OrderBy(pair => pair.Key, StringComparer.Ordinal);
 
     private void WakeAll()
     {
-        foreach (var budget in _context.Stores.Budgets.Store.List()) _runner.Enqueue(ObjectKey.Of(budget));
+        foreach (var budget in _context.Stores.Budgets.Store.List())
+            _runner.Enqueue(ObjectKey.Of(budget));
     }
 
     private void See(Work work)
@@ -103,12 +191,21 @@ internal sealed class BudgetsModule : IDisposable
         // It may be the link that pods waited for.
         _billing.Pods.ObserveOwner(work.Namespace);
         _held.See(work);
-        if (!work.HasGpus) return;
+        if (!work.HasGpus)
+            return;
         _annotations.Observe(work);
         // A TrainJob's annotations also stand on its JobSet.
-        if (work.Metadata.ControllerReference() is { Kind: "TrainJob" } above && _context.Stores.Of(above)?.Get(work.Namespace, above.Name, above.Uid) is { } whole) _annotations.Observe(whole);
+        if (
+            work.Metadata.ControllerReference() is { Kind: "TrainJob" } above
+            && _context.Stores.Of(above)?.Get(work.Namespace, above.Name, above.Uid) is { } whole
+        )
+            _annotations.Observe(whole);
         // The last words of a run that is being stopped come late, or are seen late: the steps would seem as slow as the wait was long.
-        if ((!work.Kind.Scales || work.Class == WorkClass.Training) && !work.IsStopped && BursarAnnotations.ReadProgress(work.Metadata, work.Template) is { } report)
+        if (
+            (!work.Kind.Scales || work.Class == WorkClass.Training)
+            && !work.IsStopped
+            && BursarAnnotations.ReadProgress(work.Metadata, work.Template) is { } report
+        )
             _telemetry.Progress.Report(work.Metadata.Uid, new ProgressPoint(_context.Time.GetUtcNow(), report.Step, report.Total));
         Wake(work.Namespace);
     }
@@ -117,7 +214,8 @@ internal sealed class BudgetsModule : IDisposable
     {
         var jobs = _context.Stores.Of("Job")!;
         foreach (var run in jobs.OwnedBy(cronJob.Metadata.Uid))
-            if (jobs.Get(cronJob.Metadata.Namespace ?? "", run.Name, run.Uid) is { } work) See(work);
+            if (jobs.Get(cronJob.Metadata.Namespace ?? "", run.Name, run.Uid) is { } work)
+                See(work);
     }
 
     private void Forget(Work gone)

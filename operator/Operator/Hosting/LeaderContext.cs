@@ -10,7 +10,15 @@ namespace Bursar.Operator.Hosting;
 
 /// <summary>The services that every module of a leading operator uses.</summary>
 internal sealed record LeaderContext(
-    OperatorOptions Options, KubeClient Client, ClusterStores Stores, GpuLedger Ledger, LedgerStore Store, OperatorMetrics Metrics, EventRecorder Recorder, ILoggerFactory Logs)
+    OperatorOptions Options,
+    KubeClient Client,
+    ClusterStores Stores,
+    GpuLedger Ledger,
+    LedgerStore Store,
+    OperatorMetrics Metrics,
+    EventRecorder Recorder,
+    ILoggerFactory Logs
+)
 {
     public TimeProvider Time => Client.TimeProvider;
 

@@ -15,10 +15,16 @@ public sealed record OperatorOptions
     /// <summary>Which pods are dcgm-exporters, to be read on nodes that have no agent.</summary>
     public ExporterSelection Exporters { get; init; } = ExporterSelection.None;
 
-    /// <summary>Names of the kinds of work that it may stop, as it has rights to; null for all that Bursar knows. Others are reported as not parkable.</summary>
+    /// <summary>
+    /// Names of the kinds of work that it may stop, as it has rights to; null for all that Bursar knows. Others are reported as not
+    /// parkable.
+    /// </summary>
     public IReadOnlyCollection<string>? Kinds { get; init; }
 
-    /// <summary>Names of the managers (<see cref="Owners.OwnerKinds.Names"/>) through whose objects it may stop work, as it has rights to; null for all. Work of others is reported as not parkable.</summary>
+    /// <summary>
+    /// Names of the managers (<see cref="Owners.OwnerKinds.Names"/>) through whose objects it may stop work, as it has rights to; null for
+    /// all. Work of others is reported as not parkable.
+    /// </summary>
     public IReadOnlyCollection<string>? Owners { get; init; }
 
     /// <summary>Which resources, drivers and DeviceClasses are GPUs.</summary>
@@ -42,7 +48,9 @@ public sealed record OperatorOptions
     /// <summary>host:port of KEDA's external scaler, over HTTP/2 in clear text; port 0 is any free one, null is none.</summary>
     public string? ExternalScalerAddress { get; init; }
 
-    /// <summary>The list of Prometheus servers that triggers may ask (<see cref="Scaling.Signals.PrometheusSourceList"/>), a file; null is none.</summary>
+    /// <summary>
+    /// The list of Prometheus servers that triggers may ask (<see cref="Scaling.Signals.PrometheusSourceList"/>), a file; null is none.
+    /// </summary>
     public string? PrometheusSources { get; init; }
 
     /// <summary>Days whose facts the ledger keeps pod by pod, beyond what budgets' windows reach.</summary>

@@ -14,10 +14,18 @@ internal sealed class SafetyModule
         Brake = new(new ParkableCount(stores, context.Time).Read);
         Brake.Restore(
             ledger.Parked().Where(record => ParkedCause.Read(record).ByForecast).Select(record => record.Since),
-            stores.Budgets.Store.List().Max(budget => BudgetMemoryJson.Read(ledger.BudgetMemory(budget.Metadata.Uid)).BrakedAt));
+            stores.Budgets.Store.List().Max(budget => BudgetMemoryJson.Read(ledger.BudgetMemory(budget.Metadata.Uid)).BrakedAt)
+        );
         Control = new(Brake);
         Pacer = new(context.Time);
-        stores.Control.AddHandler(new() { Added = Control.Read, Updated = (_, map) => Control.Read(map), Deleted = _ => Control.Read(null) });
+        stores.Control.AddHandler(
+            new()
+            {
+                Added = Control.Read,
+                Updated = (_, map) => Control.Read(map),
+                Deleted = _ => Control.Read(null),
+            }
+        );
     }
 
     public ClusterBrake Brake { get; }

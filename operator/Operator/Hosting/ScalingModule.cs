@@ -21,7 +21,13 @@ internal sealed class ScalingModule : IAsyncDisposable
     private readonly KedaGuests _guests;
     private ExternalScalerEndpoint? _external;
 
-    public ScalingModule(LeaderContext context, SafetyModule safety, TelemetryModule telemetry, BillingModule billing, BudgetsModule budgets)
+    public ScalingModule(
+        LeaderContext context,
+        SafetyModule safety,
+        TelemetryModule telemetry,
+        BillingModule billing,
+        BudgetsModule budgets
+    )
     {
         _context = context;
         var (client, stores, ledger, time) = (context.Client, context.Stores, context.Ledger, context.Time);
@@ -36,7 +42,16 @@ internal sealed class ScalingModule : IAsyncDisposable
         _guests = new(stores, targets, observer, safety.Control, time) { LastOf = key => _evaluator?.LastOf(key) };
         _evaluator = new(stores, ledger, targets, observer, meter, _prometheus, events, budgets.Scalers, _guests, context.Metrics, time);
         var scalerActor = new ScalerActor(ledger, actor, events, safety.Control, context.Metrics, time, context.Logger<ScalerActor>());
-        _scalers = new(client, stores, _evaluator, scalerActor, new ScalerStatusWriter(client, safety.Pacer, time, context.Logger<ScalerStatusWriter>()), _guests, time, context.Logger<ScalerLoop>());
+        _scalers = new(
+            client,
+            stores,
+            _evaluator,
+            scalerActor,
+            new ScalerStatusWriter(client, safety.Pacer, time, context.Logger<ScalerStatusWriter>()),
+            _guests,
+            time,
+            context.Logger<ScalerLoop>()
+        );
         _releaser = new(ledger, actor, targets.IsHeld, safety.Control, client, context.Logger<ScaledReleaser>());
 
         budgets.Scalers.RoomChanged += _scalers.WakeIfScaled;
@@ -47,11 +62,13 @@ internal sealed class ScalingModule : IAsyncDisposable
         _prometheus.Changed += _scalers.WakeScalers;
         safety.Control.Changed += () =>
         {
-            foreach (var scaler in stores.Scalers.Store.List()) _scalers.Wake(scaler.Metadata.Namespace ?? "");
+            foreach (var scaler in stores.Scalers.Store.List())
+                _scalers.Wake(scaler.Metadata.Namespace ?? "");
         };
     }
 
-    public IEnumerable<Func<CancellationToken, Task>> Loops => [_prometheus.RunAsync, _scalers.RunAsync, _scalers.TickAsync, _releaser.RunAsync];
+    public IEnumerable<Func<CancellationToken, Task>> Loops =>
+        [_prometheus.RunAsync, _scalers.RunAsync, _scalers.TickAsync, _releaser.RunAsync];
 
     /// <summary>Subscribes to scalers and their targets, and starts KEDA's external scaler.</summary>
     public async Task StartAsync(CancellationToken cancellationToken)
@@ -64,8 +81,10 @@ internal sealed class ScalingModule : IAsyncDisposable
         stores.ScaledObjects.AddHandler(InformerHandler<V1ScaledObject>.Any(WakeIfScaled));
         stores.HorizontalPodAutoscalers.AddHandler(InformerHandler<V1HorizontalPodAutoscaler>.Any(WakeIfScaled));
         stores.Pods.AddHandler(InformerHandler<V1Pod>.Any(WakeIfScaled));
-        foreach (var kind in stores.Kinds) kind.Watch(work => _scalers.WakeIfScaled(work.Namespace), gone => _scalers.WakeIfScaled(gone.Namespace));
-        if (_context.Options.ExternalScalerAddress is not { } address) return;
+        foreach (var kind in stores.Kinds)
+            kind.Watch(work => _scalers.WakeIfScaled(work.Namespace), gone => _scalers.WakeIfScaled(gone.Namespace));
+        if (_context.Options.ExternalScalerAddress is not { } address)
+            return;
         _external = await ExternalScalerEndpoint.StartAsync(address, _guests.Answer, _context.Logs, cancellationToken);
         _context.Logs.LogListening("external-scaler", _external.Address);
         _guests.Came += _scalers.Wake;
@@ -74,7 +93,8 @@ internal sealed class ScalingModule : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        if (_external is not null) await _external.DisposeAsync();
+        if (_external is not null)
+            await _external.DisposeAsync();
         _sources.Dispose();
     }
 }

@@ -10,8 +10,29 @@ internal sealed class TelemetryModule : IDisposable
     {
         var options = context.Options;
         Certificates = new(context.Client, options.Namespace, options.AgentNamespace, context.Time, context.Logger<CertificateKeeper>());
-        Agents = new(context.Stores, context.Ledger, Progress, Certificates, context.Metrics, options.AgentNamespace, new Random(options.Seed), context.Time, context.Client.ActivityTracker, context.Logger<AgentCollector>(), Checkpoints);
-        Exporters = new(options.Exporters, context.Stores, context.Ledger, context.Metrics, options.AgentNamespace, context.Time, context.Client.ActivityTracker, context.Logger<ExporterReader>());
+        Agents = new(
+            context.Stores,
+            context.Ledger,
+            Progress,
+            Certificates,
+            context.Metrics,
+            options.AgentNamespace,
+            new Random(options.Seed),
+            context.Time,
+            context.Client.ActivityTracker,
+            context.Logger<AgentCollector>(),
+            Checkpoints
+        );
+        Exporters = new(
+            options.Exporters,
+            context.Stores,
+            context.Ledger,
+            context.Metrics,
+            options.AgentNamespace,
+            context.Time,
+            context.Client.ActivityTracker,
+            context.Logger<ExporterReader>()
+        );
         Sources = new(Agents, Exporters, context.Time);
         Series = new(context.Ledger, Progress);
     }

@@ -17,7 +17,11 @@ public sealed class ClusterBrake(Func<int> parkableWork)
     /// <summary>Since when it is applied; null when it is not.</summary>
     public DateTimeOffset? AppliedAt
     {
-        get { lock (_gate) return _applied; }
+        get
+        {
+            lock (_gate)
+                return _applied;
+        }
     }
 
     /// <summary>Takes up what an earlier leader's ledger says: when forecasts parked work, and since when the brake was applied.</summary>
@@ -25,8 +29,10 @@ public sealed class ClusterBrake(Func<int> parkableWork)
     {
         lock (_gate)
         {
-            foreach (var at in parked.Where(at => at > _lifted).Order()) _parked.Enqueue(at);
-            if (appliedAt > _lifted) _applied = appliedAt;
+            foreach (var at in parked.Where(at => at > _lifted).Order())
+                _parked.Enqueue(at);
+            if (appliedAt > _lifted)
+                _applied = appliedAt;
         }
     }
 
@@ -35,8 +41,10 @@ public sealed class ClusterBrake(Func<int> parkableWork)
     {
         lock (_gate)
         {
-            if (_applied is not null) return 0;
-            while (_parked.TryPeek(out var oldest) && now - oldest > Span) _parked.Dequeue();
+            if (_applied is not null)
+                return 0;
+            while (_parked.TryPeek(out var oldest) && now - oldest > Span)
+                _parked.Dequeue();
             // What was just parked counts as parkable work too, or each parking would shrink the base of the next.
             var most = Math.Max(5, (int)Math.Ceiling((parkableWork() + _parked.Count) * 0.2));
             return Math.Max(0, most - _parked.Count);
@@ -45,13 +53,15 @@ public sealed class ClusterBrake(Func<int> parkableWork)
 
     public void Parked(DateTimeOffset now)
     {
-        lock (_gate) _parked.Enqueue(now);
+        lock (_gate)
+            _parked.Enqueue(now);
     }
 
     /// <summary>A decision had to leave work running because of the brake: it stays applied until it is lifted.</summary>
     public void Apply(DateTimeOffset now)
     {
-        lock (_gate) _applied ??= now;
+        lock (_gate)
+            _applied ??= now;
     }
 
     /// <summary>True when this is a later word than the last one; it lifts what came before it.</summary>
@@ -59,10 +69,13 @@ public sealed class ClusterBrake(Func<int> parkableWork)
     {
         lock (_gate)
         {
-            if (at <= _lifted) return false;
+            if (at <= _lifted)
+                return false;
             _lifted = at;
-            if (_applied <= at) _applied = null;
-            while (_parked.TryPeek(out var oldest) && oldest <= at) _parked.Dequeue();
+            if (_applied <= at)
+                _applied = null;
+            while (_parked.TryPeek(out var oldest) && oldest <= at)
+                _parked.Dequeue();
             return true;
         }
     }

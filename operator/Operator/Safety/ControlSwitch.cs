@@ -23,15 +23,21 @@ public sealed class ControlSwitch(ClusterBrake brake)
 
     /// <summary>Whether the ConfigMap stops every action; null when there is none.</summary>
     public static bool IsObserve(V1ConfigMap? map) =>
-        map is not null && map.Data.TryGetValue(EnforcementKey, out var value) && string.Equals(value.Trim(), ObserveValue, StringComparison.OrdinalIgnoreCase);
+        map is not null
+        && map.Data.TryGetValue(EnforcementKey, out var value)
+        && string.Equals(value.Trim(), ObserveValue, StringComparison.OrdinalIgnoreCase);
 
     /// <summary>Reads the ConfigMap; null when there is none, which is the ordinary state.</summary>
     public void Read(V1ConfigMap? map)
     {
         var observe = IsObserve(map);
-        var lifted = map is not null && map.Data.TryGetValue(ContinueKey, out var text)
-            && DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at) && brake.Lift(at);
-        if (observe == _observeOnly && !lifted) return;
+        var lifted =
+            map is not null
+            && map.Data.TryGetValue(ContinueKey, out var text)
+            && DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at)
+            && brake.Lift(at);
+        if (observe == _observeOnly && !lifted)
+            return;
         _observeOnly = observe;
         Changed?.Invoke();
     }

@@ -29,13 +29,15 @@ public sealed class WritePacer(TimeProvider time, int perSecond = 8)
             if (_turns.TryGetValue(key, out var turn))
             {
                 wait = turn - now;
-                if (wait > TimeSpan.Zero) return false;
+                if (wait > TimeSpan.Zero)
+                    return false;
                 wait = TimeSpan.Zero;
                 _turns.Remove(key);
                 _tokens = Math.Max(0, _tokens - 1);
                 return true;
             }
-            if (_turns.Count > 0 && now - _lastTurn > Patience) _turns.Clear();
+            if (_turns.Count > 0 && now - _lastTurn > Patience)
+                _turns.Clear();
             if (_turns.Count == 0 && _tokens >= 1)
             {
                 _tokens -= 1;

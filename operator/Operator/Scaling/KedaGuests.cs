@@ -12,10 +12,16 @@ using Grpc.Core;
 namespace Bursar.Operator.Scaling;
 
 /// <summary>
-/// ScaledObjects whose triggers ask Bursar. KEDA scales them; Bursar measures, and says no more than the money carries: they take part in the
-/// division of a budget's room as scalers do.
+/// ScaledObjects whose triggers ask Bursar. KEDA scales them; Bursar measures, and says no more than the money carries: they take part in
+/// the division of a budget's room as scalers do.
 /// </summary>
-public sealed class KedaGuests(ClusterStores stores, ScaleTargets targets, ScalerObserver observer, ControlSwitch control, TimeProvider time)
+public sealed class KedaGuests(
+    ClusterStores stores,
+    ScaleTargets targets,
+    ScalerObserver observer,
+    ControlSwitch control,
+    TimeProvider time
+)
 {
     /// <summary>KEDA asks every few seconds; one that has not for this long asks no more.</summary>
     private static readonly TimeSpan Life = TimeSpan.FromMinutes(10);
@@ -33,26 +39,48 @@ public sealed class KedaGuests(ClusterStores stores, ScaleTargets targets, Scale
     {
         var key = new ObjectKey(question.Namespace, question.Name);
         if (stores.ScaledObjects.Store.Get(question.Namespace, question.Name) is not { } scaled)
-            return new ExternalWord.Error(StatusCode.NotFound, $"there is no ScaledObject {question.Name} in namespace {question.Namespace}");
-        if (question.Ask is ExternalAsk.OfScaler named) return OfScaler(new(question.Namespace, named.Name));
+            return new ExternalWord.Error(
+                StatusCode.NotFound,
+                $"there is no ScaledObject {question.Name} in namespace {question.Namespace}"
+            );
+        if (question.Ask is ExternalAsk.OfScaler named)
+            return OfScaler(new(question.Namespace, named.Name));
         var ask = (ExternalAsk.OfTrigger)question.Ask;
         // One trigger with two sets of keys is two triggers.
         var trigger = ask.Terms with { Name = NameOf(ask) };
         var guest = _guests.GetOrAdd(key, _ => new(time.GetUtcNow()));
         var isNew = guest.Ask(trigger, ask.CostCapPerHour, time.GetUtcNow());
-        if (isNew) Came?.Invoke(question.Namespace);
-        if (Find(scaled, out var whyNot) is not { } target) return new ExternalWord.Error(StatusCode.NotFound, whyNot!);
+        if (isNew)
+            Came?.Invoke(question.Namespace);
+        if (Find(scaled, out var whyNot) is not { } target)
+            return new ExternalWord.Error(StatusCode.NotFound, whyNot!);
 
-        var snapshot = observer.Observe(scaled, Terms(scaled, [trigger], ask.CostCapPerHour), target, ScalerMemory.Empty, null, guest.Since);
+        var snapshot = observer.Observe(
+            scaled,
+            Terms(scaled, [trigger], ask.CostCapPerHour),
+            target,
+            ScalerMemory.Empty,
+            null,
+            guest.Since
+        );
         var reading = snapshot.Readings[0];
         var metric = $"bursar-{trigger.Name}";
         if (reading.Value is not { } measured)
-            return snapshot.Replicas == 0 && reading.Error is null ? new ExternalWord.Figure(false, metric, trigger.Target, 0)
+            return snapshot.Replicas == 0 && reading.Error is null
+                ? new ExternalWord.Figure(false, metric, trigger.Target, 0)
                 : new ExternalWord.Missing(metric, trigger.Target, reading.Error ?? ScalerDemand.NoFigureYet);
         // KEDA's HPA divides what all replicas together carry: shares of something are told as so many times their average.
-        var value = trigger.AddsUp ? measured : measured * (trigger.Type == TriggerType.Latency ? snapshot.ReplicaStates.Count(state => state.Ready) : snapshot.ActualReplicas);
+        var value = trigger.AddsUp
+            ? measured
+            : measured
+                * (trigger.Type == TriggerType.Latency ? snapshot.ReplicaStates.Count(state => state.Ready) : snapshot.ActualReplicas);
         var most = control.ObserveOnly ? int.MaxValue : guest.State.Affordable ?? snapshot.Replicas;
-        return new ExternalWord.Figure(measured > trigger.Activation && most > 0, metric, trigger.Target, Math.Min(value, most * trigger.Target));
+        return new ExternalWord.Figure(
+            measured > trigger.Activation && most > 0,
+            metric,
+            trigger.Target,
+            Math.Min(value, most * trigger.Target)
+        );
     }
 
     /// <summary>Those of a namespace, as they stand, for the division of the money.</summary>
@@ -60,15 +88,25 @@ public sealed class KedaGuests(ClusterStores stores, ScaleTargets targets, Scale
     {
         foreach (var (key, guest) in _guests)
         {
-            if (key.Namespace != ns) continue;
+            if (key.Namespace != ns)
+                continue;
             if (time.GetUtcNow() - guest.State.AskedAt > Life || stores.ScaledObjects.Store.Get(ns, key.Name) is not { } scaled)
             {
                 _guests.TryRemove(key, out _);
                 continue;
             }
-            if (Find(scaled, out _) is not { } target) continue;
+            if (Find(scaled, out _) is not { } target)
+                continue;
             var state = guest.State;
-            yield return (guest, scaled, target, observer.Observe(scaled, Terms(scaled, state.Triggers, state.Cap), target, guest.Memory, null, guest.Since) with { ScaledBy = null });
+            yield return (
+                guest,
+                scaled,
+                target,
+                observer.Observe(scaled, Terms(scaled, state.Triggers, state.Cap), target, guest.Memory, null, guest.Since) with
+                {
+                    ScaledBy = null,
+                }
+            );
         }
     }
 
@@ -78,28 +116,41 @@ public sealed class KedaGuests(ClusterStores stores, ScaleTargets targets, Scale
 
     private ExternalWord OfScaler(ObjectKey key)
     {
-        if (stores.Scalers.Store.Get(key) is null) return new ExternalWord.Error(StatusCode.NotFound, $"there is no InferenceScaler {key.Name} in namespace {key.Namespace}");
+        if (stores.Scalers.Store.Get(key) is null)
+            return new ExternalWord.Error(StatusCode.NotFound, $"there is no InferenceScaler {key.Name} in namespace {key.Namespace}");
         var metric = $"bursar-{key.Name}";
-        if (LastOf(key) is not { } last) return new ExternalWord.Missing(metric, 1, $"InferenceScaler {key.Name} has not come to a decision");
+        if (LastOf(key) is not { } last)
+            return new ExternalWord.Missing(metric, 1, $"InferenceScaler {key.Name} has not come to a decision");
         if (last.Decision.Triggers.Count > 0 && last.Decision.Triggers.All(trigger => trigger.Error is not null))
             return new ExternalWord.Missing(metric, 1, $"{last.Decision.Triggers[0].Name}: {last.Decision.Triggers[0].Error}");
-        var replicas = control.ObserveOnly ? last.Decision.Wanted : Math.Min(last.Decision.Wanted, last.Decision.Affordable ?? int.MaxValue);
+        var replicas = control.ObserveOnly
+            ? last.Decision.Wanted
+            : Math.Min(last.Decision.Wanted, last.Decision.Affordable ?? int.MaxValue);
         return new ExternalWord.Figure(last.Decision.IsActive && replicas > 0, metric, 1, replicas);
     }
 
     private static string NameOf(ExternalAsk.OfTrigger ask) =>
-        $"{ask.Type}-{string.Join("-", ask.Keys.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key}-{pair.Value}"))}".ToLowerInvariant().Replace('.', '-');
+        $"{ask.Type}-{string.Join("-", ask.Keys.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key}-{pair.Value}"))}"
+            .ToLowerInvariant()
+            .Replace('.', '-');
 
     private ScaleTarget? Find(V1ScaledObject scaled, out string? whyNot) =>
-        targets.Find(scaled.Metadata.Namespace ?? "", scaled.Spec.ScaleTargetRef.ApiVersion ?? "apps/v1", scaled.Spec.ScaleTargetRef.Kind ?? "Deployment", scaled.Spec.ScaleTargetRef.Name, out whyNot);
+        targets.Find(
+            scaled.Metadata.Namespace ?? "",
+            scaled.Spec.ScaleTargetRef.ApiVersion ?? "apps/v1",
+            scaled.Spec.ScaleTargetRef.Kind ?? "Deployment",
+            scaled.Spec.ScaleTargetRef.Name,
+            out whyNot
+        );
 
-    private static ScalerTerms Terms(V1ScaledObject scaled, IReadOnlyList<TriggerTerms> triggers, HourlyCost? cap) => new()
-    {
-        Min = Math.Max(0, scaled.Spec.MinReplicaCount ?? 0),
-        Max = Math.Max(1, scaled.Spec.MaxReplicaCount ?? 100),
-        Triggers = triggers,
-        CostCap = cap,
-    };
+    private static ScalerTerms Terms(V1ScaledObject scaled, IReadOnlyList<TriggerTerms> triggers, HourlyCost? cap) =>
+        new()
+        {
+            Min = Math.Max(0, scaled.Spec.MinReplicaCount ?? 0),
+            Max = Math.Max(1, scaled.Spec.MaxReplicaCount ?? 100),
+            Triggers = triggers,
+            CostCap = cap,
+        };
 }
 
 /// <summary>
@@ -120,7 +171,8 @@ internal sealed class KedaGuest(DateTimeOffset since)
     public KedaGuestState State => Volatile.Read(ref _state);
 
     /// <summary>Records the replicas that the budgets can afford.</summary>
-    public void Afford(int replicas) => ImmutableInterlocked.Update(ref _state, static (state, affordable) => state with { Affordable = affordable }, replicas);
+    public void Afford(int replicas) =>
+        ImmutableInterlocked.Update(ref _state, static (state, affordable) => state with { Affordable = affordable }, replicas);
 
     /// <summary>Records a question. False where it has asked the same before.</summary>
     public bool Ask(TriggerTerms trigger, HourlyCost? cap, DateTimeOffset now)
@@ -154,13 +206,22 @@ internal sealed record KedaGuestState
     /// <summary>The lowest of the triggers' caps.</summary>
     public HourlyCost? Cap => Asks.Where(static ask => ask.Cap is not null).Select(static ask => ask.Cap).Min();
 
-    /// <summary>A trigger whose keys were changed asks under another name from then on: the old name goes with time, or for the newest names.</summary>
-    public KedaGuestState With(KedaAsk asked) => this with
-    {
-        AskedAt = asked.At,
-        Asks = [.. Asks.Where(ask => ask.Trigger.Name != asked.Trigger.Name && asked.At - ask.At <= Life).OrderByDescending(static ask => ask.At).Take(MostTriggers - 1)
-            .Append(asked).OrderBy(static ask => ask.Trigger.Name, StringComparer.Ordinal)],
-    };
+    /// <summary>
+    /// A trigger whose keys were changed asks under another name from then on: the old name goes with time, or for the newest names.
+    /// </summary>
+    public KedaGuestState With(KedaAsk asked) =>
+        this with
+        {
+            AskedAt = asked.At,
+            Asks =
+            [
+                .. Asks.Where(ask => ask.Trigger.Name != asked.Trigger.Name && asked.At - ask.At <= Life)
+                    .OrderByDescending(static ask => ask.At)
+                    .Take(MostTriggers - 1)
+                    .Append(asked)
+                    .OrderBy(static ask => ask.Trigger.Name, StringComparer.Ordinal),
+            ],
+        };
 }
 
 /// <summary>A question of KEDA's.</summary>

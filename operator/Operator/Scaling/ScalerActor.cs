@@ -11,20 +11,32 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Operator.Scaling;
 
 /// <summary>Carries out decisions on scalers: sets replicas, or caps the autoscaler that owns them.</summary>
-public sealed partial class ScalerActor(GpuLedger ledger, ScaleActor actor, ScalerEvents events, ControlSwitch control, OperatorMetrics metrics, TimeProvider time, ILogger<ScalerActor> logger)
+public sealed partial class ScalerActor(
+    GpuLedger ledger,
+    ScaleActor actor,
+    ScalerEvents events,
+    ControlSwitch control,
+    OperatorMetrics metrics,
+    TimeProvider time,
+    ILogger<ScalerActor> logger
+)
 {
-    /// <summary>Carries out the latest decision. Returns true if replicas were removed, since another scaler may then spend what they cost.</summary>
+    /// <summary>
+    /// Carries out the latest decision. Returns true if replicas were removed, since another scaler may then spend what they cost.
+    /// </summary>
     internal async Task<bool> ActAsync(ScalerEntry entry, CancellationToken cancellationToken)
     {
         var (target, (snapshot, decision), scaler) = (entry.Target!, entry.Latest!, entry.Scaler);
         entry.Refusal = null;
-        if (control.ObserveOnly || snapshot.ParkedBy is not null) return false;
+        if (control.ObserveOnly || snapshot.ParkedBy is not null)
+            return false;
         WriteOutcome outcome;
         try
         {
             if (target.Owner is { } owner)
             {
-                if (decision.Reason == Reasons.Contested || !IsToBeCapped(entry, owner, decision.Affordable)) return false;
+                if (decision.Reason == Reasons.Contested || !IsToBeCapped(entry, owner, decision.Affordable))
+                    return false;
                 LogCaps(target.Namespace, scaler.Metadata.Name, owner.Manager, decision.Affordable ?? -1, decision.Reason);
                 outcome = await actor.CapAsync(entry.Ref, target, decision.Affordable ?? int.MaxValue, cancellationToken);
                 if (outcome is { Result: WriteResult.Done, Text: { } undone })
@@ -35,12 +47,14 @@ public sealed partial class ScalerActor(GpuLedger ledger, ScaleActor actor, Scal
             }
             else
             {
-                if (!decision.Scales || entry.Memory.AwaitsEcho(decision.Replicas, decision.At)) return false;
+                if (!decision.Scales || entry.Memory.AwaitsEcho(decision.Replicas, decision.At))
+                    return false;
                 LogScales(target.Namespace, scaler.Metadata.Name, target.Display, decision.Replicas, decision.Desired, decision.Reason);
                 outcome = await actor.ScaleAsync(entry.Ref, target, decision.Desired, cancellationToken);
                 if (outcome.Result == WriteResult.Done)
                 {
-                    if (decision.Memory.DemandSince is { } since && decision.Desired > decision.Replicas) metrics.ScaledUp(time.GetUtcNow() - since);
+                    if (decision.Memory.DemandSince is { } since && decision.Desired > decision.Replicas)
+                        metrics.ScaledUp(time.GetUtcNow() - since);
                     entry.Memory = entry.Memory.WithScaled(decision.Replicas, decision.Desired, snapshot.Terms.Behavior, time.GetUtcNow());
                     entry.ScaledAt = time.GetUtcNow();
                     events.Scaled(scaler, target, decision);
@@ -65,16 +79,23 @@ public sealed partial class ScalerActor(GpuLedger ledger, ScaleActor actor, Scal
     private bool IsToBeCapped(ScalerEntry entry, ScaleOwner owner, int? affordable)
     {
         var record = ledger.ScaledBy(entry.Ref.Namespace, entry.Ref.Uid, owner.Uid);
-        if (affordable is not { } most) return record is not null;
+        if (affordable is not { } most)
+            return record is not null;
         // Without a maximum of its own KEDA's is 100; it cannot go below its own minimum, nor below one.
         var (max, least) = (owner.Max ?? 100, Math.Max(1, owner.Min ?? 1));
         return record is null ? max > most && max > least : Math.Max(most, least) != max;
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Scales: namespace={namespace} name={name} target={target} from={from} to={to} reason={reason}")]
+    [LoggerMessage(
+        Level = LogLevel.Information,
+        Message = "Scales: namespace={namespace} name={name} target={target} from={from} to={to} reason={reason}"
+    )]
     private partial void LogScales(string @namespace, string name, string target, int from, int to, string reason);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Caps: namespace={namespace} name={name} owner={owner} affordable={affordable} reason={reason}")]
+    [LoggerMessage(
+        Level = LogLevel.Information,
+        Message = "Caps: namespace={namespace} name={name} owner={owner} affordable={affordable} reason={reason}"
+    )]
     private partial void LogCaps(string @namespace, string name, string owner, int affordable, string reason);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Could not scale: namespace={namespace} name={name} why={why}")]

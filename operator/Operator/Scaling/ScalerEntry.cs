@@ -17,7 +17,11 @@ internal sealed class ScalerEntry(V1Alpha1InferenceScaler scaler, DateTimeOffset
 
     public V1Alpha1InferenceScaler Scaler { get; private set; } = scaler;
 
-    public ScalerMemory Memory { get; set; } = ScalerMemory.Empty with { ActiveAt = Rfc3339.TryParse(scaler.Status?.LastActiveTime, out var at) ? at : null };
+    public ScalerMemory Memory { get; set; } =
+        ScalerMemory.Empty with
+        {
+            ActiveAt = Rfc3339.TryParse(scaler.Status?.LastActiveTime, out var at) ? at : null,
+        };
 
     /// <summary>Since when it is looked at.</summary>
     public DateTimeOffset Since { get; } = since;
@@ -25,8 +29,8 @@ internal sealed class ScalerEntry(V1Alpha1InferenceScaler scaler, DateTimeOffset
     public ScaleTarget? Target { get; set; }
 
     /// <summary>
-    /// The latest decision with its snapshot; null before the first and while the scaler cannot be evaluated. The loop replaces the pair in one
-    /// write when a pass has decided, so that KEDA's calls, on their own threads, read the former decision until the next one is there.
+    /// The latest decision with its snapshot; null before the first and while the scaler cannot be evaluated. The loop replaces the pair in
+    /// one write when a pass has decided, so that KEDA's calls, on their own threads, read the former decision until the next one is there.
     /// </summary>
     public ScalerResult? Latest
     {

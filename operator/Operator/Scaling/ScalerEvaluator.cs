@@ -13,11 +13,22 @@ using Bursar.Operator.Serving;
 namespace Bursar.Operator.Scaling;
 
 /// <summary>
-/// Decides on scalers: looks at all those of the namespaces concerned together, since those of one budget share its room, divides the money, and publishes Events and
-/// metrics. It writes to no object.
+/// Decides on scalers: looks at all those of the namespaces concerned together, since those of one budget share its room, divides the
+/// money, and publishes Events and metrics. It writes to no object.
 /// </summary>
 public sealed class ScalerEvaluator(
-    ClusterStores stores, GpuLedger ledger, ScaleTargets targets, ScalerObserver observer, TriggerMeter meter, PrometheusPoller prometheus, ScalerEvents events, ScalerBoard board, KedaGuests guests, OperatorMetrics metrics, TimeProvider time)
+    ClusterStores stores,
+    GpuLedger ledger,
+    ScaleTargets targets,
+    ScalerObserver observer,
+    TriggerMeter meter,
+    PrometheusPoller prometheus,
+    ScalerEvents events,
+    ScalerBoard board,
+    KedaGuests guests,
+    OperatorMetrics metrics,
+    TimeProvider time
+)
 {
     private readonly Dictionary<ObjectKey, ScalerEntry> _entries = [];
     private readonly BudgetsOver _budgets = new(stores);
@@ -36,14 +47,16 @@ public sealed class ScalerEvaluator(
     /// <summary>The latest decision on a scaler; null before the first and while it cannot be evaluated. Safe from any thread.</summary>
     public ScalerResult? LastOf(ObjectKey scaler)
     {
-        lock (_entries) return _entries.GetValueOrDefault(scaler)?.Latest;
+        lock (_entries)
+            return _entries.GetValueOrDefault(scaler)?.Latest;
     }
 
     /// <summary>Looks at all scalers of these namespaces and decides on each.</summary>
     internal List<ScalerEntry> Look(IReadOnlyCollection<string> namespaces)
     {
         var entries = new List<ScalerEntry>();
-        foreach (var ns in namespaces) entries.AddRange(Gather(ns));
+        foreach (var ns in namespaces)
+            entries.AddRange(Gather(ns));
         Decide(namespaces, entries);
         TellPods();
         Decided?.Invoke();
@@ -56,7 +69,12 @@ public sealed class ScalerEvaluator(
         var found = new List<ScalerEntry>();
         lock (_entries)
         {
-            foreach (var gone in _entries.Where(pair => pair.Key.Namespace == ns && stores.Scalers.Store.GetByUid(pair.Value.Scaler.Metadata.Uid) is null).Select(pair => pair.Key).ToArray())
+            foreach (
+                var gone in _entries
+                    .Where(pair => pair.Key.Namespace == ns && stores.Scalers.Store.GetByUid(pair.Value.Scaler.Metadata.Uid) is null)
+                    .Select(pair => pair.Key)
+                    .ToArray()
+            )
             {
                 prometheus.Forget(_entries[gone].Scaler.Metadata.Uid);
                 _entries.Remove(gone);
@@ -66,7 +84,8 @@ public sealed class ScalerEvaluator(
             foreach (var scaler in stores.Scalers.Store.ByIndex(Indexes.Namespace, ns))
             {
                 var key = ObjectKey.Of(scaler);
-                if (!_entries.TryGetValue(key, out var entry) || entry.Scaler.Metadata.Uid != scaler.Metadata.Uid) _entries[key] = entry = new(scaler, time.GetUtcNow());
+                if (!_entries.TryGetValue(key, out var entry) || entry.Scaler.Metadata.Uid != scaler.Metadata.Uid)
+                    _entries[key] = entry = new(scaler, time.GetUtcNow());
                 entry.See(scaler);
                 found.Add(entry);
             }
@@ -82,19 +101,28 @@ public sealed class ScalerEvaluator(
         var looks = new List<Looked>();
         var purses = new Dictionary<ObjectKey, (BudgetRoom Room, List<MoneyAsker> Askers)>();
         // The oldest scaler of a target scales it: who comes later is told.
-        foreach (var entry in entries.OrderBy(entry => entry.Scaler.Metadata.CreationTimestamp).ThenBy(entry => entry.Scaler.Metadata.Name, StringComparer.Ordinal))
+        foreach (
+            var entry in entries
+                .OrderBy(entry => entry.Scaler.Metadata.CreationTimestamp)
+                .ThenBy(entry => entry.Scaler.Metadata.Name, StringComparer.Ordinal)
+        )
         {
-            if (Find(entry, taken, out var terms) is not { } target) continue;
+            if (Find(entry, taken, out var terms) is not { } target)
+                continue;
             var scaler = entry.Scaler;
             // Another target under the same name has another story.
-            if (entry.Target is { } before && before.Uid != target.Uid) entry.Memory = ScalerMemory.Empty;
+            if (entry.Target is { } before && before.Uid != target.Uid)
+                entry.Memory = ScalerMemory.Empty;
             entry.Target = target;
             prometheus.Want(scaler.Metadata.Uid, meter.QuestionsOf(terms!));
             var parkedBy = parked[target.Uid].FirstOrDefault();
             var (budgets, problem) = _budgets.Of(target.Namespace, ScalerObserver.LabelsOf(target), terms!.Budget, target.Display);
             var snapshot = observer.Observe(scaler, terms, target, entry.Memory, parkedBy, entry.Since) with { BudgetProblem = problem };
-            var look = new Looked(scaler.Metadata.Uid, snapshot, ScalerDemand.Of(snapshot), [], decision => Settle(entry, snapshot, decision));
-            if (problem is not null) look.Caps.Add(MoneyCaps.Hold(terms.Budget!, snapshot, problem));
+            var look = new Looked(scaler.Metadata.Uid, snapshot, ScalerDemand.Of(snapshot), [], decision =>
+                Settle(entry, snapshot, decision)
+            );
+            if (problem is not null)
+                look.Caps.Add(MoneyCaps.Hold(terms.Budget!, snapshot, problem));
             entry.Burn = observer.BurnOf(target);
             Ask(look, budgets, purses, parkedBy is null);
             looks.Add(look);
@@ -128,13 +156,15 @@ public sealed class ScalerEvaluator(
         {
             var given = MoneyCaps.OfBudget(key.Name, purse.Room.Room!, purse.Askers);
             foreach (var look in looks)
-                if (given.TryGetValue(look.Key, out var cap)) look.Caps.Add(cap);
+                if (given.TryGetValue(look.Key, out var cap))
+                    look.Caps.Add(cap);
         }
         foreach (var look in looks)
         {
             var decision = ScalerDecider.Decide(look.Snapshot, look.Demand, look.Caps);
             look.Settle(decision);
-            foreach (var guest in look.Guests) guest.Afford(decision.Affordable ?? int.MaxValue);
+            foreach (var guest in look.Guests)
+                guest.Afford(decision.Affordable ?? int.MaxValue);
         }
     }
 
@@ -155,10 +185,15 @@ public sealed class ScalerEvaluator(
         }
         var (ns, reference) = (entry.Scaler.Metadata.Namespace ?? "", entry.Scaler.Spec!.ScaleTargetRef!);
         var target = targets.Find(ns, reference.ApiVersion ?? "apps/v1", reference.Kind ?? "Deployment", reference.Name!, out var whyNot);
-        if (target is null) Refuse(entry, Reasons.TargetNotFound, Sentence(whyNot!));
+        if (target is null)
+            Refuse(entry, Reasons.TargetNotFound, Sentence(whyNot!));
         else if (!taken.TryAdd(target.Uid, entry))
         {
-            Refuse(entry, Reasons.TargetTaken, $"InferenceScaler {taken[target.Uid].Scaler.Metadata.Name} scales {target.Display} already: it is the older one. Two would undo each other.");
+            Refuse(
+                entry,
+                Reasons.TargetTaken,
+                $"InferenceScaler {taken[target.Uid].Scaler.Metadata.Name} scales {target.Display} already: it is the older one. Two would undo each other."
+            );
             return null;
         }
         else if (whyNot is not null && target.Owner is null)
@@ -170,20 +205,30 @@ public sealed class ScalerEvaluator(
     }
 
     /// <summary>Notes what limits a look: its own cap, and every budget that pays, whose room is divided once all have asked.</summary>
-    private void Ask(Looked look, IReadOnlyList<V1Alpha1GpuBudget> budgets, Dictionary<ObjectKey, (BudgetRoom Room, List<MoneyAsker> Askers)> purses, bool asks)
+    private void Ask(
+        Looked look,
+        IReadOnlyList<V1Alpha1GpuBudget> budgets,
+        Dictionary<ObjectKey, (BudgetRoom Room, List<MoneyAsker> Askers)> purses,
+        bool asks
+    )
     {
-        if (MoneyCaps.OfCostCap(look.Snapshot) is { } own) look.Caps.Add(own);
+        if (MoneyCaps.OfCostCap(look.Snapshot) is { } own)
+            look.Caps.Add(own);
         foreach (var budget in budgets)
         {
             var (key, name) = (ObjectKey.Of(budget), budget.Metadata.Name);
             var room = board.RoomOf(key);
-            if (room is null) look.Caps.Add(MoneyCaps.Hold(name, look.Snapshot, $"budget {name} has not been looked at yet"));
-            else if (!room.IsEnforcing || room is { Room: null, IsBefore: true }) continue;
-            else if (room.Room is null) look.Caps.Add(MoneyCaps.Hold(name, look.Snapshot, $"the window of budget {name} is over"));
+            if (room is null)
+                look.Caps.Add(MoneyCaps.Hold(name, look.Snapshot, $"budget {name} has not been looked at yet"));
+            else if (!room.IsEnforcing || room is { Room: null, IsBefore: true })
+                continue;
+            else if (room.Room is null)
+                look.Caps.Add(MoneyCaps.Hold(name, look.Snapshot, $"the window of budget {name} is over"));
             // What a budget has parked asks for nothing.
             else if (asks)
             {
-                if (!purses.TryGetValue(key, out var purse)) purses.Add(key, purse = (room, []));
+                if (!purses.TryGetValue(key, out var purse))
+                    purses.Add(key, purse = (room, []));
                 purse.Askers.Add(new(look.Key, look.Snapshot, Bounded(look.Demand, look.Caps)));
             }
         }
@@ -212,9 +257,17 @@ public sealed class ScalerEvaluator(
             entry.CappedSince = decision.At;
             events.Capped(entry.Scaler, entry.Target!, decision, decision.At);
         }
-        else if (!decision.IsCapped) entry.CappedSince = null;
+        else if (!decision.IsCapped)
+            entry.CappedSince = null;
         var ready = decision.Conditions.First(condition => condition.Type == "Ready");
-        Hinder(entry, ready.Status == false ? ready.Reason : decision.Reason is Reasons.Contested or Reasons.FallbackActive ? decision.Reason : null, ready.Message, decision.At);
+        Hinder(
+            entry,
+            ready.Status == false ? ready.Reason
+                : decision.Reason is Reasons.Contested or Reasons.FallbackActive ? decision.Reason
+                : null,
+            ready.Message,
+            decision.At
+        );
     }
 
     private void Refuse(ScalerEntry entry, string reason, string message)
@@ -235,7 +288,8 @@ public sealed class ScalerEvaluator(
             entry.Hindrance = null;
             return;
         }
-        if (entry.Hindrance?.Reason == reason) return;
+        if (entry.Hindrance?.Reason == reason)
+            return;
         entry.Hindrance = (reason, now);
         events.Hindered(entry.Scaler, reason, message, now);
     }
@@ -245,10 +299,13 @@ public sealed class ScalerEvaluator(
         var pods = new HashSet<string>(StringComparer.Ordinal);
         lock (_entries)
             foreach (var entry in _entries.Values)
-                foreach (var replica in entry.Target?.ReplicaPods ?? [])
-                    foreach (var pod in replica.Pods) pods.Add(pod.Metadata.Uid);
-        foreach (var uids in _guestPods.Values) pods.UnionWith(uids);
-        if (pods.SetEquals(_pods)) return;
+            foreach (var replica in entry.Target?.ReplicaPods ?? [])
+            foreach (var pod in replica.Pods)
+                pods.Add(pod.Metadata.Uid);
+        foreach (var uids in _guestPods.Values)
+            pods.UnionWith(uids);
+        if (pods.SetEquals(_pods))
+            return;
         _pods = pods;
         PodsChanged?.Invoke();
     }
@@ -257,7 +314,13 @@ public sealed class ScalerEvaluator(
     internal static string Sentence(string words) => $"{char.ToUpperInvariant(words[0])}{words[1..]}{(words[^1] == '.' ? "" : ".")}";
 
     /// <summary>One target as it is looked at in one pass.</summary>
-    private sealed record Looked(string Key, ScalerSnapshot Snapshot, ScalerDemand Demand, List<MoneyCap> Caps, Action<ScalerDecision> Settle)
+    private sealed record Looked(
+        string Key,
+        ScalerSnapshot Snapshot,
+        ScalerDemand Demand,
+        List<MoneyCap> Caps,
+        Action<ScalerDecision> Settle
+    )
     {
         /// <summary>Whoever KEDA asks for is told what this one may have.</summary>
         public List<KedaGuest> Guests { get; } = [];

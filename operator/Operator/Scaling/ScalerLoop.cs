@@ -9,8 +9,19 @@ using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Scaling;
 
-/// <summary>The loop of all scalers. It evaluates the scalers of the namespaces that were woken together, writes replicas, then status.</summary>
-public sealed partial class ScalerLoop(KubeClient client, ClusterStores stores, ScalerEvaluator evaluator, ScalerActor actor, ScalerStatusWriter statuses, KedaGuests guests, TimeProvider time, ILogger<ScalerLoop> logger)
+/// <summary>
+/// The loop of all scalers. It evaluates the scalers of the namespaces that were woken together, writes replicas, then status.
+/// </summary>
+public sealed partial class ScalerLoop(
+    KubeClient client,
+    ClusterStores stores,
+    ScalerEvaluator evaluator,
+    ScalerActor actor,
+    ScalerStatusWriter statuses,
+    KedaGuests guests,
+    TimeProvider time,
+    ILogger<ScalerLoop> logger
+)
 {
     /// <summary>However quiet it is: windows, cooldowns and times of day go by.</summary>
     public static readonly TimeSpan Evaluation = TimeSpan.FromSeconds(5);
@@ -32,28 +43,32 @@ public sealed partial class ScalerLoop(KubeClient client, ClusterStores stores, 
     public void Wake(string ns)
     {
         lock (_gate)
-            if (!_dirty.Add(ns)) return;
+            if (!_dirty.Add(ns))
+                return;
         _wakeup.Set();
     }
 
     /// <summary>The same, where it has any.</summary>
     public void WakeIfScaled(string ns)
     {
-        if (stores.Scalers.Store.ByIndex(Indexes.Namespace, ns).Any() || guests.HasAny(ns)) Wake(ns);
+        if (stores.Scalers.Store.ByIndex(Indexes.Namespace, ns).Any() || guests.HasAny(ns))
+            Wake(ns);
     }
 
     /// <summary>Pods showed something new.</summary>
     public void WakeFor(IReadOnlyCollection<string> podUids)
     {
         foreach (var uid in podUids)
-            if (evaluator.IsScaled(uid) && stores.Pods.Store.GetByUid(uid)?.Metadata.Namespace is { } ns) Wake(ns);
+            if (evaluator.IsScaled(uid) && stores.Pods.Store.GetByUid(uid)?.Metadata.Namespace is { } ns)
+                Wake(ns);
     }
 
     /// <summary>A Prometheus answered something for these scalers.</summary>
     public void WakeScalers(IReadOnlyCollection<string> scalerUids)
     {
         foreach (var uid in scalerUids)
-            if (stores.Scalers.Store.GetByUid(uid)?.Metadata.Namespace is { } ns) Wake(ns);
+            if (stores.Scalers.Store.GetByUid(uid)?.Metadata.Namespace is { } ns)
+                Wake(ns);
     }
 
     /// <summary>Runs until cancelled.</summary>
@@ -83,10 +98,19 @@ public sealed partial class ScalerLoop(KubeClient client, ClusterStores stores, 
                 }
                 catch (Exception error) when (error is ApiException or HttpRequestException or TimeoutException)
                 {
-                    if (_failures.IsNews(error)) LogFailed(error.Message);
+                    if (_failures.IsNews(error))
+                        LogFailed(error.Message);
                 }
                 var pause = looked * RestPerWork;
-                await ActivityTracker.DelayAsync(client.ActivityTracker, time, pause < Gathering ? Gathering : pause > Evaluation ? Evaluation : pause, cancellationToken, Wakeup.What);
+                await ActivityTracker.DelayAsync(
+                    client.ActivityTracker,
+                    time,
+                    pause < Gathering ? Gathering
+                        : pause > Evaluation ? Evaluation
+                        : pause,
+                    cancellationToken,
+                    Wakeup.What
+                );
             }
         }
         finally
@@ -96,20 +120,38 @@ public sealed partial class ScalerLoop(KubeClient client, ClusterStores stores, 
     }
 
     /// <summary>Wakes the loop for all that moves with time alone.</summary>
-    public Task TickAsync(CancellationToken cancellationToken) => PeriodicLoop.RunAsync(client, "scalers' clock", _ =>
-    {
-        foreach (var ns in stores.Scalers.Store.List().Select(scaler => scaler.Metadata.Namespace ?? "").Concat(guests.Namespaces).Distinct(StringComparer.Ordinal)) Wake(ns);
-        return Task.FromResult(Evaluation);
-    }, cancellationToken);
+    public Task TickAsync(CancellationToken cancellationToken) =>
+        PeriodicLoop.RunAsync(
+            client,
+            "scalers' clock",
+            _ =>
+            {
+                foreach (
+                    var ns in stores
+                        .Scalers.Store.List()
+                        .Select(scaler => scaler.Metadata.Namespace ?? "")
+                        .Concat(guests.Namespaces)
+                        .Distinct(StringComparer.Ordinal)
+                )
+                    Wake(ns);
+                return Task.FromResult(Evaluation);
+            },
+            cancellationToken
+        );
 
     private async Task WriteAsync(List<ScalerEntry> entries, CancellationToken cancellationToken)
     {
-        await Parallel.ForEachAsync(entries.Where(entry => entry.Latest is not null), new ParallelOptions { MaxDegreeOfParallelism = WritesAtOnce, CancellationToken = cancellationToken },
+        await Parallel.ForEachAsync(
+            entries.Where(entry => entry.Latest is not null),
+            new ParallelOptions { MaxDegreeOfParallelism = WritesAtOnce, CancellationToken = cancellationToken },
             async (entry, token) =>
             {
-                if (await actor.ActAsync(entry, token)) Wake(entry.Ref.Namespace);
-            });
-        foreach (var entry in entries) await statuses.WriteAsync(entry, cancellationToken);
+                if (await actor.ActAsync(entry, token))
+                    Wake(entry.Ref.Namespace);
+            }
+        );
+        foreach (var entry in entries)
+            await statuses.WriteAsync(entry, cancellationToken);
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Scaler evaluation failed, retrying: {Reason}")]

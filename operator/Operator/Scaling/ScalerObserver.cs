@@ -9,7 +9,14 @@ using Bursar.Operator.Safety;
 namespace Bursar.Operator.Scaling;
 
 /// <summary>Reads everything that a scaler's decision may look at into one snapshot, from caches alone. It writes nothing.</summary>
-public sealed class ScalerObserver(ClusterStores stores, PriceList prices, BudgetObserver budgets, TriggerMeter meter, ControlSwitch control, TimeProvider time)
+public sealed class ScalerObserver(
+    ClusterStores stores,
+    PriceList prices,
+    BudgetObserver budgets,
+    TriggerMeter meter,
+    ControlSwitch control,
+    TimeProvider time
+)
 {
     /// <summary>The longest that a model takes to load: what crashes again and again must not keep its target awake for ever.</summary>
     private static readonly TimeSpan LongestStart = TimeSpan.FromMinutes(30);
@@ -20,10 +27,18 @@ public sealed class ScalerObserver(ClusterStores stores, PriceList prices, Budge
     /// <param name="memory">What is remembered of it.</param>
     /// <param name="parkedBy">The budget that has parked the target.</param>
     /// <param name="asked">Since when agents are asked for its replicas.</param>
-    public ScalerSnapshot Observe(IKubernetesObject scaler, ScalerTerms terms, ScaleTarget target, ScalerMemory memory, string? parkedBy, DateTimeOffset asked)
+    public ScalerSnapshot Observe(
+        IKubernetesObject scaler,
+        ScalerTerms terms,
+        ScaleTarget target,
+        ScalerMemory memory,
+        string? parkedBy,
+        DateTimeOffset asked
+    )
     {
         var states = new ReplicaState[target.ReplicaPods.Count];
-        for (var i = 0; i < states.Length; i++) states[i] = StateOf(target.ReplicaPods[i]);
+        for (var i = 0; i < states.Length; i++)
+            states[i] = StateOf(target.ReplicaPods[i]);
         return new()
         {
             Namespace = target.Namespace,
@@ -48,13 +63,15 @@ public sealed class ScalerObserver(ClusterStores stores, PriceList prices, Budge
     }
 
     /// <summary>What the target's pods burn together, those that are ending included.</summary>
-    public HourlyCost BurnOf(ScaleTarget target) => target.ReplicaPods.Aggregate(HourlyCost.Zero, (sum, replica) => sum + (RateOf(replica) ?? HourlyCost.Zero));
+    public HourlyCost BurnOf(ScaleTarget target) =>
+        target.ReplicaPods.Aggregate(HourlyCost.Zero, (sum, replica) => sum + (RateOf(replica) ?? HourlyCost.Zero));
 
     /// <summary>The workload that the target's pods are billed to.</summary>
     public string WorkloadOf(ScaleTarget target)
     {
         foreach (var replica in target.ReplicaPods)
-            if (TopWorkload.UidOf(replica.Pods[0], stores) is { } uid) return uid;
+            if (TopWorkload.UidOf(replica.Pods[0], stores) is { } uid)
+                return uid;
         return target.Uid;
     }
 
@@ -70,10 +87,12 @@ public sealed class ScalerObserver(ClusterStores stores, PriceList prices, Budge
         var (live, burn, dearest) = (0, HourlyCost.Zero, (HourlyCost?)null);
         for (var i = 0; i < states.Length; i++)
         {
-            if (states[i].Leaving || RateOf(target.ReplicaPods[i]) is not { } rate || rate == HourlyCost.Zero) continue;
+            if (states[i].Leaving || RateOf(target.ReplicaPods[i]) is not { } rate || rate == HourlyCost.Zero)
+                continue;
             live++;
             burn += rate;
-            if (dearest is null || rate > dearest.Value) dearest = rate;
+            if (dearest is null || rate > dearest.Value)
+                dearest = rate;
         }
         return new(live, burn, dearest ?? budgets.PriceOf([.. target.PodSets.Select(set => set with { Count = set.PerReplica })]));
     }
@@ -84,10 +103,17 @@ public sealed class ScalerObserver(ClusterStores stores, PriceList prices, Budge
         var sum = HourlyCost.Zero;
         foreach (var pod in replica.Pods)
         {
-            if (PodTimes.ScheduledAt(pod) is null || PodTimes.IsOver(pod)) continue;
+            if (PodTimes.ScheduledAt(pod) is null || PodTimes.IsOver(pod))
+                continue;
             var request = stores.Gpus.OfPod(pod);
-            if (!request.IsAny) continue;
-            if (pod.Spec.NodeName is not { Length: > 0 } name || stores.Nodes.Store.Get(null, name) is not { } node || prices.RateOn(node, request) is not { } rate) return null;
+            if (!request.IsAny)
+                continue;
+            if (
+                pod.Spec.NodeName is not { Length: > 0 } name
+                || stores.Nodes.Store.Get(null, name) is not { } node
+                || prices.RateOn(node, request) is not { } rate
+            )
+                return null;
             sum += rate;
         }
         return sum;
@@ -99,10 +125,17 @@ public sealed class ScalerObserver(ClusterStores stores, PriceList prices, Budge
         foreach (var pod in replica.Pods)
         {
             pending |= pod.Status.Phase is null or "" or "Pending";
-            ready &= pod.Status.Phase == "Running" && pod.Status.Conditions.Any(condition => condition is { Type: "Ready", Status: "True" });
+            ready &=
+                pod.Status.Phase == "Running" && pod.Status.Conditions.Any(condition => condition is { Type: "Ready", Status: "True" });
         }
         var first = replica.Pods[0];
         var since = PodTimes.ScheduledAt(first) ?? first.Metadata.CreationTimestamp;
-        return new(replica.Key, pending, ready, first.Metadata.DeletionTimestamp is not null || first.Status.Phase == "Failed", !ready && since is { } at && time.GetUtcNow() - at > LongestStart);
+        return new(
+            replica.Key,
+            pending,
+            ready,
+            first.Metadata.DeletionTimestamp is not null || first.Status.Phase == "Failed",
+            !ready && since is { } at && time.GetUtcNow() - at > LongestStart
+        );
     }
 }

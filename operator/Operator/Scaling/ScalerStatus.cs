@@ -12,88 +12,166 @@ namespace Bursar.Operator.Scaling;
 /// <summary>A scaler's status, from one decision.</summary>
 public static class ScalerStatus
 {
-    private static readonly string[] Optional = ["target", "replicas", "wanted", "affordable", "missingPerHour", "costPerHour", "currency", "reason", "message", "lastActiveTime", "lastScaleTime", "cap", "triggers"];
+    private static readonly string[] Optional =
+    [
+        "target",
+        "replicas",
+        "wanted",
+        "affordable",
+        "missingPerHour",
+        "costPerHour",
+        "currency",
+        "reason",
+        "message",
+        "lastActiveTime",
+        "lastScaleTime",
+        "cap",
+        "triggers",
+    ];
 
-    public static InferenceScalerStatus Of(V1Alpha1InferenceScaler scaler, ScalerSnapshot snapshot, ScalerDecision decision, HourlyCost burn, DateTimeOffset? scaledAt) => new()
-    {
-        ObservedGeneration = scaler.Metadata.Generation,
-        Target = snapshot.Target,
-        Replicas = decision.Replicas,
-        Wanted = decision.Wanted,
-        Affordable = decision.Affordable,
-        MissingPerHour = decision.MissingPerHour?.ToString(),
-        CostPerHour = burn.ToString(),
-        Currency = snapshot.Currency,
-        Reason = decision.Reason,
-        Message = Cut(decision.Sentence, 2048),
-        LastActiveTime = decision.Memory.ActiveAt is { } active ? Rfc3339.Format(Seconds(active)) : scaler.Status?.LastActiveTime,
-        LastScaleTime = scaledAt is { } at ? Rfc3339.Format(Seconds(at)) : scaler.Status?.LastScaleTime,
-        Cap = decision.Cap is { } cap ? new() { By = cap.Purse, PerHour = cap.PerHour?.ToString(), Message = Cut(cap.Why, 1024) } : null,
-        Triggers = [.. decision.Triggers.Select(trigger => new InferenceScalerStatusTrigger
+    public static InferenceScalerStatus Of(
+        V1Alpha1InferenceScaler scaler,
+        ScalerSnapshot snapshot,
+        ScalerDecision decision,
+        HourlyCost burn,
+        DateTimeOffset? scaledAt
+    ) =>
+        new()
         {
-            Name = trigger.Name,
-            Value = trigger.Value is { } value ? Figure(value) : null,
-            Target = Figure(trigger.Target),
-            Active = trigger.IsActive,
-            Replicas = trigger.Replicas,
-            Error = trigger.Error is { } error ? Cut(error, 512) : null,
-        })],
-        Conditions = Conditions(scaler, decision.Conditions, decision.At),
-    };
+            ObservedGeneration = scaler.Metadata.Generation,
+            Target = snapshot.Target,
+            Replicas = decision.Replicas,
+            Wanted = decision.Wanted,
+            Affordable = decision.Affordable,
+            MissingPerHour = decision.MissingPerHour?.ToString(),
+            CostPerHour = burn.ToString(),
+            Currency = snapshot.Currency,
+            Reason = decision.Reason,
+            Message = Cut(decision.Sentence, 2048),
+            LastActiveTime = decision.Memory.ActiveAt is { } active ? Rfc3339.Format(Seconds(active)) : scaler.Status?.LastActiveTime,
+            LastScaleTime = scaledAt is { } at ? Rfc3339.Format(Seconds(at)) : scaler.Status?.LastScaleTime,
+            Cap = decision.Cap is { } cap
+                ? new()
+                {
+                    By = cap.Purse,
+                    PerHour = cap.PerHour?.ToString(),
+                    Message = Cut(cap.Why, 1024),
+                }
+                : null,
+            Triggers =
+            [
+                .. decision.Triggers.Select(trigger => new InferenceScalerStatusTrigger
+                {
+                    Name = trigger.Name,
+                    Value = trigger.Value is { } value ? Figure(value) : null,
+                    Target = Figure(trigger.Target),
+                    Active = trigger.IsActive,
+                    Replicas = trigger.Replicas,
+                    Error = trigger.Error is { } error ? Cut(error, 512) : null,
+                }),
+            ],
+            Conditions = Conditions(scaler, decision.Conditions, decision.At),
+        };
 
     /// <summary>Of one that cannot be looked after: its spec cannot be read, or what it scales is not there or not its own.</summary>
-    public static InferenceScalerStatus Refused(V1Alpha1InferenceScaler scaler, string reason, string message, DateTimeOffset now) => new()
-    {
-        ObservedGeneration = scaler.Metadata.Generation,
-        Target = scaler.Spec?.ScaleTargetRef is { } target ? $"{target.Kind ?? "Deployment"}/{target.Name}" : null,
-        Reason = reason,
-        Message = Cut(message, 2048),
-        LastActiveTime = scaler.Status?.LastActiveTime,
-        LastScaleTime = scaler.Status?.LastScaleTime,
-        Conditions = Conditions(scaler, [new("Ready", false, reason, Cut(message, 2048))], now),
-    };
+    public static InferenceScalerStatus Refused(V1Alpha1InferenceScaler scaler, string reason, string message, DateTimeOffset now) =>
+        new()
+        {
+            ObservedGeneration = scaler.Metadata.Generation,
+            Target = scaler.Spec?.ScaleTargetRef is { } target ? $"{target.Kind ?? "Deployment"}/{target.Name}" : null,
+            Reason = reason,
+            Message = Cut(message, 2048),
+            LastActiveTime = scaler.Status?.LastActiveTime,
+            LastScaleTime = scaler.Status?.LastScaleTime,
+            Conditions = Conditions(scaler, [new("Ready", false, reason, Cut(message, 2048))], now),
+        };
 
     /// <summary>
-    /// How long until a new status is worth a write; null where it says nothing new. At once: a reason, a condition, the replicas. What demand and money
-    /// ask for: after two seconds. What was measured: after a minute.
+    /// How long until a new status is worth a write; null where it says nothing new. At once: a reason, a condition, the replicas. What
+    /// demand and money ask for: after two seconds. What was measured: after a minute.
     /// </summary>
     public static TimeSpan? DueIn(InferenceScalerStatus? written, InferenceScalerStatus next, TimeSpan sinceWrite)
     {
-        if (written is null || written.ObservedGeneration != next.ObservedGeneration || written.Reason != next.Reason || written.Replicas != next.Replicas || written.LastScaleTime != next.LastScaleTime
-            || !(written.Conditions ?? []).Select(one => (one.Type, one.Status, one.Reason)).SequenceEqual((next.Conditions ?? []).Select(one => (one.Type, one.Status, one.Reason)))) return TimeSpan.Zero;
+        if (
+            written is null
+            || written.ObservedGeneration != next.ObservedGeneration
+            || written.Reason != next.Reason
+            || written.Replicas != next.Replicas
+            || written.LastScaleTime != next.LastScaleTime
+            || !(written.Conditions ?? [])
+                .Select(one => (one.Type, one.Status, one.Reason))
+                .SequenceEqual((next.Conditions ?? []).Select(one => (one.Type, one.Status, one.Reason)))
+        )
+            return TimeSpan.Zero;
         // Another error is what somebody who mends a trigger waits for.
-        var soon = written.Wanted != next.Wanted || written.Affordable != next.Affordable || written.CostPerHour != next.CostPerHour || !Errors(written).SequenceEqual(Errors(next));
-        if (!soon && written.Message == next.Message && written.LastActiveTime == next.LastActiveTime
-            && (written.Triggers ?? []).Select(one => (one.Name, one.Value, one.Error)).SequenceEqual((next.Triggers ?? []).Select(one => (one.Name, one.Value, one.Error)))) return null;
+        var soon =
+            written.Wanted != next.Wanted
+            || written.Affordable != next.Affordable
+            || written.CostPerHour != next.CostPerHour
+            || !Errors(written).SequenceEqual(Errors(next));
+        if (
+            !soon
+            && written.Message == next.Message
+            && written.LastActiveTime == next.LastActiveTime
+            && (written.Triggers ?? [])
+                .Select(one => (one.Name, one.Value, one.Error))
+                .SequenceEqual((next.Triggers ?? []).Select(one => (one.Name, one.Value, one.Error)))
+        )
+            return null;
         var pause = TimeSpan.FromSeconds(soon ? 2 : 60);
         return sinceWrite >= pause ? TimeSpan.Zero : pause - sinceWrite;
     }
 
-    private static IEnumerable<(string? Name, string? Error)> Errors(InferenceScalerStatus status) => (status.Triggers ?? []).Select(one => (one.Name, one.Error));
+    private static IEnumerable<(string? Name, string? Error)> Errors(InferenceScalerStatus status) =>
+        (status.Triggers ?? []).Select(one => (one.Name, one.Error));
 
     /// <summary>A merge patch that also takes away what the new status no longer has.</summary>
     public static JsonObject Patch(V1Alpha1InferenceScaler scaler, InferenceScalerStatus status)
     {
-        var json = JsonSerializer.SerializeToNode(new V1Alpha1InferenceScaler { Status = status }, ApiJson.InferenceScaler)!["status"]!.DeepClone().AsObject();
+        var json = JsonSerializer.SerializeToNode(new V1Alpha1InferenceScaler { Status = status }, ApiJson.InferenceScaler)!["status"]!
+            .DeepClone()
+            .AsObject();
         foreach (var optional in Optional)
-            if (!json.ContainsKey(optional)) json[optional] = null;
+            if (!json.ContainsKey(optional))
+                json[optional] = null;
         foreach (var part in (ReadOnlySpan<string>)["by", "perHour", "message"])
-            if (json["cap"] is JsonObject cap && !cap.ContainsKey(part)) cap[part] = null;
-        return new() { ["metadata"] = new JsonObject { ["uid"] = scaler.Metadata.Uid }, ["status"] = json };
+            if (json["cap"] is JsonObject cap && !cap.ContainsKey(part))
+                cap[part] = null;
+        return new()
+        {
+            ["metadata"] = new JsonObject { ["uid"] = scaler.Metadata.Uid },
+            ["status"] = json,
+        };
     }
 
-    private static IReadOnlyList<V1Condition> Conditions(V1Alpha1InferenceScaler scaler, IReadOnlyList<ConditionValue> values, DateTimeOffset now)
+    private static IReadOnlyList<V1Condition> Conditions(
+        V1Alpha1InferenceScaler scaler,
+        IReadOnlyList<ConditionValue> values,
+        DateTimeOffset now
+    )
     {
-        IReadOnlyList<V1Condition> conditions = [.. (scaler.Status?.Conditions ?? []).Where(known => values.Any(value => value.Type == known.Type))];
+        IReadOnlyList<V1Condition> conditions =
+        [
+            .. (scaler.Status?.Conditions ?? []).Where(known => values.Any(value => value.Type == known.Type)),
+        ];
         foreach (var value in values)
-            conditions = Bursar.Kube.Conditions.Conditions.Set(conditions, new()
-            {
-                Type = value.Type,
-                Status = value.Status switch { true => "True", false => "False", null => "Unknown" },
-                Reason = value.Reason,
-                Message = Cut(value.Message, 2048),
-                ObservedGeneration = scaler.Metadata.Generation,
-            }, now);
+            conditions = Bursar.Kube.Conditions.Conditions.Set(
+                conditions,
+                new()
+                {
+                    Type = value.Type,
+                    Status = value.Status switch
+                    {
+                        true => "True",
+                        false => "False",
+                        null => "Unknown",
+                    },
+                    Reason = value.Reason,
+                    Message = Cut(value.Message, 2048),
+                    ObservedGeneration = scaler.Metadata.Generation,
+                },
+                now
+            );
         return [.. conditions.OrderBy(one => one.Type == "Ready" ? 0 : 1).ThenBy(one => one.Type, StringComparer.Ordinal)];
     }
 

@@ -15,14 +15,34 @@ public sealed partial class ScalerStatusWriter(KubeClient client, WritePacer pac
     internal async Task WriteAsync(ScalerEntry entry, CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();
-        var status = entry.Latest is ({ } snapshot, { } decision) ? ScalerStatus.Of(entry.Scaler, snapshot, decision, entry.Burn, entry.ScaledAt)
+        var status = entry.Latest is ({ } snapshot, { } decision)
+            ? ScalerStatus.Of(entry.Scaler, snapshot, decision, entry.Burn, entry.ScaledAt)
             : ScalerStatus.Refused(entry.Scaler, entry.Hindrance?.Reason ?? Reasons.TargetNotFound, entry.Refusal ?? "", now);
-        if (entry.Latest is not null && entry.Refusal is { } refusal) status.Message = $"{status.Message} {ScalerEvaluator.Sentence(refusal)}";
-        if (ScalerStatus.DueIn(entry.Written?.Status ?? entry.Scaler.Status, status, entry.Written is { } written ? now - written.At : TimeSpan.MaxValue) is not { } due || due > TimeSpan.Zero) return;
-        if (!pacer.TryTake(entry.Scaler.Metadata.Uid, out _)) return;
+        if (entry.Latest is not null && entry.Refusal is { } refusal)
+            status.Message = $"{status.Message} {ScalerEvaluator.Sentence(refusal)}";
+        if (
+            ScalerStatus.DueIn(
+                entry.Written?.Status ?? entry.Scaler.Status,
+                status,
+                entry.Written is { } written ? now - written.At : TimeSpan.MaxValue
+            )
+                is not { } due
+            || due > TimeSpan.Zero
+        )
+            return;
+        if (!pacer.TryTake(entry.Scaler.Metadata.Uid, out _))
+            return;
         try
         {
-            await client.PatchAsync<V1Alpha1InferenceScaler>(entry.Scaler.Metadata.Name, entry.Scaler.Metadata.Namespace, KubePatch.Merge(ScalerStatus.Patch(entry.Scaler, status)) with { Subresource = "status" }, cancellationToken);
+            await client.PatchAsync<V1Alpha1InferenceScaler>(
+                entry.Scaler.Metadata.Name,
+                entry.Scaler.Metadata.Namespace,
+                KubePatch.Merge(ScalerStatus.Patch(entry.Scaler, status)) with
+                {
+                    Subresource = "status",
+                },
+                cancellationToken
+            );
             entry.Written = (status, now);
         }
         catch (ApiException error) when (error.IsNotFound || error.IsConflict)
@@ -32,7 +52,8 @@ public sealed partial class ScalerStatusWriter(KubeClient client, WritePacer pac
         catch (ApiException error)
         {
             // One status that is refused must not keep the others from being told.
-            if (_failures.IsNews(error)) LogFailed(error.Message);
+            if (_failures.IsNews(error))
+                LogFailed(error.Message);
         }
     }
 

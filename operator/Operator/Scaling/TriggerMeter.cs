@@ -7,10 +7,15 @@ using Bursar.Operator.Scaling.Signals;
 namespace Bursar.Operator.Scaling;
 
 /// <summary>
-/// Measures triggers: from what agents told of the target's pods, from a Prometheus's last answer, from the clock. What is old or missing is
-/// an error or nothing, never 0.
+/// Measures triggers: from what agents told of the target's pods, from a Prometheus's last answer, from the clock. What is old or missing
+/// is an error or nothing, never 0.
 /// </summary>
-public sealed class TriggerMeter(SignalBoard signals, PrometheusPoller prometheus, Func<IReadOnlyCollection<string>> sources, TimeProvider time)
+public sealed class TriggerMeter(
+    SignalBoard signals,
+    PrometheusPoller prometheus,
+    Func<IReadOnlyCollection<string>> sources,
+    TimeProvider time
+)
 {
     /// <summary>An agent tells every second; what it told longer ago says nothing of now.</summary>
     public static readonly TimeSpan Stale = TimeSpan.FromSeconds(15);
@@ -20,7 +25,13 @@ public sealed class TriggerMeter(SignalBoard signals, PrometheusPoller prometheu
     /// <param name="states">How these are.</param>
     /// <param name="pollingInterval">How often a Prometheus is asked.</param>
     /// <param name="asked">Since when agents are asked for these replicas: before that nobody could tell.</param>
-    public TriggerReading Read(TriggerTerms trigger, ScaleTarget target, IReadOnlyList<ReplicaState> states, TimeSpan pollingInterval, DateTimeOffset asked)
+    public TriggerReading Read(
+        TriggerTerms trigger,
+        ScaleTarget target,
+        IReadOnlyList<ReplicaState> states,
+        TimeSpan pollingInterval,
+        DateTimeOffset asked
+    )
     {
         var now = time.GetUtcNow();
         return trigger.Type switch
@@ -36,27 +47,43 @@ public sealed class TriggerMeter(SignalBoard signals, PrometheusPoller prometheu
     public bool HasRequests(ScaleTarget target)
     {
         foreach (var replica in target.ReplicaPods)
-            foreach (var pod in replica.Pods)
-                if (signals.Of(pod.Metadata.Uid) is { } known && (known.RequestsRunning ?? 0) + (known.RequestsWaiting ?? 0) > 0) return true;
+        foreach (var pod in replica.Pods)
+            if (signals.Of(pod.Metadata.Uid) is { } known && (known.RequestsRunning ?? 0) + (known.RequestsWaiting ?? 0) > 0)
+                return true;
         return false;
     }
 
-    private TriggerReading OfReplicas(TriggerTerms trigger, ScaleTarget target, IReadOnlyList<ReplicaState> states, DateTimeOffset asked, DateTimeOffset now)
+    private TriggerReading OfReplicas(
+        TriggerTerms trigger,
+        ScaleTarget target,
+        IReadOnlyList<ReplicaState> states,
+        DateTimeOffset asked,
+        DateTimeOffset now
+    )
     {
         // Without replicas there are no tokens and no queue in them; of their caches and devices there is nothing to say.
-        if (target.ReplicaPods.Count == 0) return new() { Value = trigger.AddsUp ? 0 : null, At = now };
+        if (target.ReplicaPods.Count == 0)
+            return new() { Value = trigger.AddsUp ? 0 : null, At = now };
         var values = new Dictionary<string, long>(StringComparer.Ordinal);
         var (sum, count, last) = (0d, 0, DateTimeOffset.MinValue);
         foreach (var replica in target.ReplicaPods)
         {
-            if (Figure(trigger, replica, now, out var at) is not { } figure) continue;
+            if (Figure(trigger, replica, now, out var at) is not { } figure)
+                continue;
             values[replica.Key] = ReplicaCalculator.Milli(figure);
             sum += figure;
             count++;
-            if (at > last) last = at;
+            if (at > last)
+                last = at;
         }
-        if (count == 0) return Nothing(trigger, target, states, asked, now);
-        return new() { PerReplica = values, Value = trigger.AddsUp ? sum : sum / count, At = last };
+        if (count == 0)
+            return Nothing(trigger, target, states, asked, now);
+        return new()
+        {
+            PerReplica = values,
+            Value = trigger.AddsUp ? sum : sum / count,
+            At = last,
+        };
     }
 
     /// <summary>Of one replica: its pods' figures together, as its kind of figure is; null where none of them has a new one.</summary>
@@ -66,101 +93,191 @@ public sealed class TriggerMeter(SignalBoard signals, PrometheusPoller prometheu
         at = DateTimeOffset.MinValue;
         foreach (var pod in replica.Pods)
         {
-            if (signals.Of(pod.Metadata.Uid) is not { } known || now - known.At > Stale) continue;
+            if (signals.Of(pod.Metadata.Uid) is not { } known || now - known.At > Stale)
+                continue;
             var figure = trigger.Type switch
             {
-                TriggerType.Tokens => trigger.Metadata.ContainsKey(TriggerReader.Generated) ? known.GeneratedTokensPerSecond : known.PromptTokensPerSecond,
+                TriggerType.Tokens => trigger.Metadata.ContainsKey(TriggerReader.Generated)
+                    ? known.GeneratedTokensPerSecond
+                    : known.PromptTokensPerSecond,
                 TriggerType.Queue => known.RequestsWaiting,
                 TriggerType.KvCache => known.CacheUse * 100,
                 _ => known.GpuUtilizationPercent,
             };
-            if (figure is not { } value) continue;
+            if (figure is not { } value)
+                continue;
             sum += value;
             count++;
-            if (known.At > at) at = known.At;
+            if (known.At > at)
+                at = known.At;
         }
-        return count == 0 ? null : trigger.AddsUp ? sum : sum / count;
+        return count == 0 ? null
+            : trigger.AddsUp ? sum
+            : sum / count;
     }
 
-    private TriggerReading OfLatency(TriggerTerms trigger, ScaleTarget target, IReadOnlyList<ReplicaState> states, DateTimeOffset asked, DateTimeOffset now)
+    private TriggerReading OfLatency(
+        TriggerTerms trigger,
+        ScaleTarget target,
+        IReadOnlyList<ReplicaState> states,
+        DateTimeOffset asked,
+        DateTimeOffset now
+    )
     {
-        if (target.ReplicaPods.Count == 0) return new() { At = now };
+        if (target.ReplicaPods.Count == 0)
+            return new() { At = now };
         LatencyHistogram? all = null;
         var last = DateTimeOffset.MinValue;
         foreach (var replica in target.ReplicaPods)
-            foreach (var pod in replica.Pods)
+        foreach (var pod in replica.Pods)
+        {
+            if (signals.Of(pod.Metadata.Uid) is not { } known || now - known.At > Stale)
+                continue;
+            var one = trigger.Metadata[TriggerReader.Metric] switch
             {
-                if (signals.Of(pod.Metadata.Uid) is not { } known || now - known.At > Stale) continue;
-                var one = trigger.Metadata[TriggerReader.Metric] switch
-                {
-                    "firstToken" => known.FirstToken,
-                    "betweenTokens" => known.BetweenTokens,
-                    _ => known.EndToEnd,
-                };
-                if (one is null) continue;
-                all = all is null ? one : all.Plus(one);
-                if (known.At > last) last = known.At;
-            }
-        if (all is null) return Nothing(trigger, target, states, asked, now);
-        var percentile = double.Parse(trigger.Metadata.GetValueOrDefault(TriggerReader.Percentile, "95"), NumberStyles.Float, CultureInfo.InvariantCulture);
-        if (all.Quantile(percentile / 100) is { } seconds) return new() { Value = seconds, At = last };
+                "firstToken" => known.FirstToken,
+                "betweenTokens" => known.BetweenTokens,
+                _ => known.EndToEnd,
+            };
+            if (one is null)
+                continue;
+            all = all is null ? one : all.Plus(one);
+            if (known.At > last)
+                last = known.At;
+        }
+        if (all is null)
+            return Nothing(trigger, target, states, asked, now);
+        var percentile = double.Parse(
+            trigger.Metadata.GetValueOrDefault(TriggerReader.Percentile, "95"),
+            NumberStyles.Float,
+            CultureInfo.InvariantCulture
+        );
+        if (all.Quantile(percentile / 100) is { } seconds)
+            return new() { Value = seconds, At = last };
         // Nothing was finished: without requests nobody waits; with some, how long nobody knows yet.
         return HasRequests(target) ? new() { At = last } : new() { Value = 0, At = last };
     }
 
-    private static TriggerReading Nothing(TriggerTerms trigger, ScaleTarget target, IReadOnlyList<ReplicaState> states, DateTimeOffset asked, DateTimeOffset now)
+    private static TriggerReading Nothing(
+        TriggerTerms trigger,
+        ScaleTarget target,
+        IReadOnlyList<ReplicaState> states,
+        DateTimeOffset asked,
+        DateTimeOffset now
+    )
     {
         // A replica that has just become ready, or that nobody asked for until now, has not been read yet.
-        if (now - asked <= Stale) return new() { At = now };
-        var ready = states.Where(state => state is { Ready: true, Leaving: false }).Select(state => state.Key).ToHashSet(StringComparer.Ordinal);
-        var awaited = target.ReplicaPods.Count(replica => ready.Contains(replica.Key)
-            && replica.Pods.All(pod => pod.Status.Conditions.FirstOrDefault(condition => condition is { Type: "Ready", Status: "True" })?.LastTransitionTime is not { } since || now - since > Stale));
-        return awaited == 0 ? new() { At = now }
-            : TriggerReading.Failed($"none of {awaited} ready replica{(awaited == 1 ? "" : "s")} of {target.Display} has told {Name(trigger)} for {Stale.TotalSeconds:0} seconds") with { At = now };
+        if (now - asked <= Stale)
+            return new() { At = now };
+        var ready = states
+            .Where(state => state is { Ready: true, Leaving: false })
+            .Select(state => state.Key)
+            .ToHashSet(StringComparer.Ordinal);
+        var awaited = target.ReplicaPods.Count(replica =>
+            ready.Contains(replica.Key)
+            && replica.Pods.All(pod =>
+                pod.Status.Conditions.FirstOrDefault(condition => condition is { Type: "Ready", Status: "True" })?.LastTransitionTime
+                    is not { } since
+                || now - since > Stale
+            )
+        );
+        return awaited == 0
+            ? new() { At = now }
+            : TriggerReading.Failed(
+                $"none of {awaited} ready replica{(awaited == 1 ? "" : "s")} of {target.Display} has told {Name(trigger)} for {Stale.TotalSeconds:0} seconds"
+            ) with
+            {
+                At = now,
+            };
     }
 
     private TriggerReading OfPrometheus(TriggerTerms trigger, TimeSpan pollingInterval, DateTimeOffset now)
     {
-        if (SourceOf(trigger, out var wrong) is not { } source) return TriggerReading.Failed(wrong) with { At = now };
+        if (SourceOf(trigger, out var wrong) is not { } source)
+            return TriggerReading.Failed(wrong) with { At = now };
         // It was never asked yet: that is no failure.
-        if (prometheus.Of(source, trigger.Metadata[TriggerReader.Query]) is not { } reading) return new() { At = now };
-        if (now - reading.At > pollingInterval * 3 + Stale) return TriggerReading.Failed($"the last answer of Prometheus source {source} is too old") with { At = reading.At };
-        if (reading.Answer.Error is { } error) return TriggerReading.Failed(error) with { At = reading.At };
+        if (prometheus.Of(source, trigger.Metadata[TriggerReader.Query]) is not { } reading)
+            return new() { At = now };
+        if (now - reading.At > pollingInterval * 3 + Stale)
+            return TriggerReading.Failed($"the last answer of Prometheus source {source} is too old") with { At = reading.At };
+        if (reading.Answer.Error is { } error)
+            return TriggerReading.Failed(error) with { At = reading.At };
         // An empty result may be empty only because of what could not be read.
         if (reading.Answer.Warning is { } warning && trigger.Metadata.GetValueOrDefault(TriggerReader.AcceptPartialAnswer) != "true")
-            return TriggerReading.Failed($"{warning}: the answer is incomplete ({TriggerReader.AcceptPartialAnswer}: \"true\" would accept it)") with { At = reading.At };
-        if (reading.Answer.Value is { } value) return new() { Value = value, At = reading.At };
-        return trigger.Metadata.GetValueOrDefault(TriggerReader.IgnoreNullValues) == "true" ? new() { Value = 0, At = reading.At } : TriggerReading.Failed("the query's answer is empty") with { At = reading.At };
+            return TriggerReading.Failed(
+                $"{warning}: the answer is incomplete ({TriggerReader.AcceptPartialAnswer}: \"true\" would accept it)"
+            ) with
+            {
+                At = reading.At,
+            };
+        if (reading.Answer.Value is { } value)
+            return new() { Value = value, At = reading.At };
+        return trigger.Metadata.GetValueOrDefault(TriggerReader.IgnoreNullValues) == "true"
+            ? new() { Value = 0, At = reading.At }
+            : TriggerReading.Failed("the query's answer is empty") with
+            {
+                At = reading.At,
+            };
     }
 
     /// <summary>What a scaler asks of Prometheuses.</summary>
     public IReadOnlyList<PromQuestion> QuestionsOf(ScalerTerms terms) =>
-        [.. terms.Triggers.Where(trigger => trigger.Type == TriggerType.Prometheus && SourceOf(trigger, out _) is not null)
-            .Select(trigger => new PromQuestion(SourceOf(trigger, out _)!, trigger.Metadata[TriggerReader.Query], terms.PollingInterval)).Distinct()];
+        [
+            .. terms
+                .Triggers.Where(trigger => trigger.Type == TriggerType.Prometheus && SourceOf(trigger, out _) is not null)
+                .Select(trigger => new PromQuestion(
+                    SourceOf(trigger, out _)!,
+                    trigger.Metadata[TriggerReader.Query],
+                    terms.PollingInterval
+                ))
+                .Distinct(),
+        ];
 
     /// <summary>The source that a trigger names, or the only one that there is.</summary>
     private string? SourceOf(TriggerTerms trigger, out string error)
     {
         var known = sources();
         var named = trigger.Metadata.GetValueOrDefault(TriggerReader.Source);
-        error = known.Count == 0 ? "no Prometheus is named in the chart (operator.prometheus)"
-            : named is null ? $"several Prometheus sources are named in the chart, and the trigger names none of them: {string.Join(", ", known.Order(StringComparer.Ordinal))}"
+        error =
+            known.Count == 0 ? "no Prometheus is named in the chart (operator.prometheus)"
+            : named is null
+                ? $"several Prometheus sources are named in the chart, and the trigger names none of them: {string.Join(", ", known.Order(StringComparer.Ordinal))}"
             : $"no Prometheus source is named \"{named}\" in the chart; there is {string.Join(", ", known.Order(StringComparer.Ordinal))}";
-        return named is not null ? known.Contains(named) ? named : null : known.Count == 1 ? known.First() : null;
+        return named is not null
+            ? known.Contains(named)
+                ? named
+                : null
+            : known.Count == 1
+                ? known.First()
+                : null;
     }
 
     private static TriggerReading OfClock(TriggerTerms trigger, DateTimeOffset now)
     {
-        var window = CronWindow.TryParse(trigger.Metadata[TriggerReader.Start], trigger.Metadata[TriggerReader.End], trigger.Metadata[TriggerReader.TimeZone], out var error);
-        return window is null ? TriggerReading.Failed(error) : new() { Value = window.IsActive(now) ? double.Parse(trigger.Metadata[TriggerReader.DesiredReplicas], CultureInfo.InvariantCulture) : 0, At = now };
+        var window = CronWindow.TryParse(
+            trigger.Metadata[TriggerReader.Start],
+            trigger.Metadata[TriggerReader.End],
+            trigger.Metadata[TriggerReader.TimeZone],
+            out var error
+        );
+        return window is null
+            ? TriggerReading.Failed(error)
+            : new()
+            {
+                Value = window.IsActive(now)
+                    ? double.Parse(trigger.Metadata[TriggerReader.DesiredReplicas], CultureInfo.InvariantCulture)
+                    : 0,
+                At = now,
+            };
     }
 
-    private static string Name(TriggerTerms trigger) => trigger.Type switch
-    {
-        TriggerType.Tokens => "its tokens",
-        TriggerType.Queue => "its queue",
-        TriggerType.KvCache => "its KV cache's use",
-        TriggerType.GpuUtilization => "its GPUs' utilization",
-        _ => "its latencies",
-    };
+    private static string Name(TriggerTerms trigger) =>
+        trigger.Type switch
+        {
+            TriggerType.Tokens => "its tokens",
+            TriggerType.Queue => "its queue",
+            TriggerType.KvCache => "its KV cache's use",
+            TriggerType.GpuUtilization => "its GPUs' utilization",
+            _ => "its latencies",
+        };
 }

@@ -22,24 +22,31 @@ internal sealed record Authority(PemPair Current, PemPair? Next, IReadOnlyList<s
     /// <summary>Null when the Secret holds no root that can sign.</summary>
     public static Authority? Read(IReadOnlyDictionary<string, byte[]> data)
     {
-        if (Pair(data, CertificateKey, PrivateKey) is not { } current) return null;
+        if (Pair(data, CertificateKey, PrivateKey) is not { } current)
+            return null;
         return new(current, Pair(data, NextCertificateKey, NextPrivateKey), [.. Pem.Certificates(Pem.Text(data, PreviousKey))]);
     }
 
     public Dictionary<string, byte[]> Write()
     {
-        var data = new Dictionary<string, byte[]>(StringComparer.Ordinal) { [CertificateKey] = Pem.Bytes(Current.Certificate), [PrivateKey] = Pem.Bytes(Current.PrivateKey) };
+        var data = new Dictionary<string, byte[]>(StringComparer.Ordinal)
+        {
+            [CertificateKey] = Pem.Bytes(Current.Certificate),
+            [PrivateKey] = Pem.Bytes(Current.PrivateKey),
+        };
         if (Next is { } next)
         {
             data[NextCertificateKey] = Pem.Bytes(next.Certificate);
             data[NextPrivateKey] = Pem.Bytes(next.PrivateKey);
         }
-        if (Previous.Count > 0) data[PreviousKey] = Pem.Bytes(Pem.Join(Previous));
+        if (Previous.Count > 0)
+            data[PreviousKey] = Pem.Bytes(Pem.Join(Previous));
         return data;
     }
 
     /// <summary>Every root to be trusted, the signing one first.</summary>
-    public string Bundle() => Pem.Join(Next is { } next ? [Current.Certificate, next.Certificate, .. Previous] : [Current.Certificate, .. Previous]);
+    public string Bundle() =>
+        Pem.Join(Next is { } next ? [Current.Certificate, next.Certificate, .. Previous] : [Current.Certificate, .. Previous]);
 
     /// <summary>
     /// Where the authority should be now; itself when nothing is due. <paramref name="spread"/> says whether the agents'
@@ -53,10 +60,12 @@ internal sealed record Authority(PemPair Current, PemPair? Next, IReadOnlyList<s
         if (Next is { } next)
         {
             var due = spread && now - Pem.NotBefore(next.Certificate) >= CertificateKeeper.RootOverlap || ends <= now;
-            if (!due) return kept;
+            if (!due)
+                return kept;
             return new(next, null, ends > now ? [Current.Certificate, .. previous] : previous);
         }
-        if (ends <= now) return new(BursarCa.Create(now), null, previous);
+        if (ends <= now)
+            return new(BursarCa.Create(now), null, previous);
         return ends - now < CertificateKeeper.RenewRootBefore ? kept with { Next = BursarCa.Create(now) } : kept;
     }
 
@@ -76,7 +85,8 @@ internal sealed record Authority(PemPair Current, PemPair? Next, IReadOnlyList<s
 /// <summary>Certificates as texts.</summary>
 internal static class Pem
 {
-    public static string Text(IReadOnlyDictionary<string, byte[]> data, string key) => data.TryGetValue(key, out var bytes) ? Encoding.UTF8.GetString(bytes) : "";
+    public static string Text(IReadOnlyDictionary<string, byte[]> data, string key) =>
+        data.TryGetValue(key, out var bytes) ? Encoding.UTF8.GetString(bytes) : "";
 
     public static byte[] Bytes(string pem) => Encoding.UTF8.GetBytes(pem);
 
@@ -110,7 +120,8 @@ internal static class Pem
             return [];
         }
         var texts = certificates.Select(c => c.ExportCertificatePem()).ToArray();
-        foreach (var certificate in certificates) certificate.Dispose();
+        foreach (var certificate in certificates)
+            certificate.Dispose();
         return texts;
     }
 

@@ -13,7 +13,13 @@ namespace Bursar.Operator.Serving;
 /// the agents', and the operator's own certificate, which never leaves its memory. A new root is trusted everywhere before
 /// it signs anything, and an old one until it expires. Every write is a create or is conditional on the version it replaces.
 /// </summary>
-public sealed partial class CertificateKeeper(KubeClient client, string ownNamespace, string agentNamespace, TimeProvider time, ILogger<CertificateKeeper> logger)
+public sealed partial class CertificateKeeper(
+    KubeClient client,
+    string ownNamespace,
+    string agentNamespace,
+    TimeProvider time,
+    ILogger<CertificateKeeper> logger
+)
 {
     public const string AuthoritySecret = "bursar-ca";
     public const string AgentSecret = "bursar-agent-tls";
@@ -48,7 +54,13 @@ public sealed partial class CertificateKeeper(KubeClient client, string ownNames
 
     /// <summary>Runs until cancelled, for as long as this operator leads.</summary>
     public Task RunAsync(CancellationToken cancellationToken) =>
-        PeriodicLoop.RunAsync(client, "certificates", async token => await KeepAsync(token) ? LookEvery : RetryEvery, cancellationToken, time: time);
+        PeriodicLoop.RunAsync(
+            client,
+            "certificates",
+            async token => await KeepAsync(token) ? LookEvery : RetryEvery,
+            cancellationToken,
+            time: time
+        );
 
     /// <summary>One look: makes and renews what is due. False when it has to be tried again soon.</summary>
     private async Task<bool> KeepAsync(CancellationToken cancellationToken)
@@ -70,8 +82,11 @@ public sealed partial class CertificateKeeper(KubeClient client, string ownNames
         catch (Exception exception) when (exception is ApiException or HttpRequestException or TimeoutException)
         {
             // The same trouble at every look is told once.
-            var complaint = exception is ApiException { IsNotFound: true } ? $"a namespace does not exist ({ownNamespace} or {agentNamespace}); agents are not asked until it does" : exception.Message;
-            if (_complaint != complaint && !client.IsUnreachable) LogFailed(complaint);
+            var complaint = exception is ApiException { IsNotFound: true }
+                ? $"a namespace does not exist ({ownNamespace} or {agentNamespace}); agents are not asked until it does"
+                : exception.Message;
+            if (_complaint != complaint && !client.IsUnreachable)
+                LogFailed(complaint);
             _complaint = complaint;
         }
         return false;
@@ -84,14 +99,25 @@ public sealed partial class CertificateKeeper(KubeClient client, string ownNames
         if (secret is null)
         {
             var made = Authority.Create(now);
-            await client.CreateAsync(new V1Secret { Metadata = new() { Name = AuthoritySecret, Namespace = ownNamespace }, Type = "Opaque", Data = made.Write() }, cancellationToken);
+            await client.CreateAsync(
+                new V1Secret
+                {
+                    Metadata = new() { Name = AuthoritySecret, Namespace = ownNamespace },
+                    Type = "Opaque",
+                    Data = made.Write(),
+                },
+                cancellationToken
+            );
             LogMade(AuthoritySecret, ownNamespace);
             return made;
         }
         var read = Authority.Read(secret.Data);
-        if (read is null) LogUnreadable(AuthoritySecret, ownNamespace);
-        var authority = read?.Advance(now, read.Next is { } next && (agentSecret is null || Holds(agentSecret, next.Certificate))) ?? Authority.Create(now);
-        if (ReferenceEquals(authority, read)) return authority;
+        if (read is null)
+            LogUnreadable(AuthoritySecret, ownNamespace);
+        var authority = read?.Advance(now, read.Next is { } next && (agentSecret is null || Holds(agentSecret, next.Certificate)))
+            ?? Authority.Create(now);
+        if (ReferenceEquals(authority, read))
+            return authority;
         await ReplaceAsync(secret, authority.Write(), cancellationToken);
         LogRenewed(AuthoritySecret, ownNamespace);
         return authority;
@@ -103,9 +129,11 @@ public sealed partial class CertificateKeeper(KubeClient client, string ownNames
         var pair = secret is null ? null : new PemPair(Pem.Text(secret.Data, CertificateKey), Pem.Text(secret.Data, PrivateKey));
         var good = pair is not null && IsGood(pair, authority.Current, PeerPurpose.Server, BursarNames.Agent("any"), now);
         var bundle = authority.Bundle();
-        if (good && Pem.Text(secret!.Data, RootsKey) == bundle) return;
+        if (good && Pem.Text(secret!.Data, RootsKey) == bundle)
+            return;
 
-        if (!good) pair = BursarCa.CreateAgent(authority.Current, now);
+        if (!good)
+            pair = BursarCa.CreateAgent(authority.Current, now);
         var data = new Dictionary<string, byte[]>(StringComparer.Ordinal)
         {
             [CertificateKey] = Pem.Bytes(pair!.Certificate),
@@ -114,7 +142,15 @@ public sealed partial class CertificateKeeper(KubeClient client, string ownNames
         };
         if (secret is null)
         {
-            await client.CreateAsync(new V1Secret { Metadata = new() { Name = AgentSecret, Namespace = agentNamespace }, Type = "kubernetes.io/tls", Data = data }, cancellationToken);
+            await client.CreateAsync(
+                new V1Secret
+                {
+                    Metadata = new() { Name = AgentSecret, Namespace = agentNamespace },
+                    Type = "kubernetes.io/tls",
+                    Data = data,
+                },
+                cancellationToken
+            );
             LogMade(AgentSecret, agentNamespace);
             return;
         }
@@ -127,10 +163,12 @@ public sealed partial class CertificateKeeper(KubeClient client, string ownNames
     {
         var now = time.GetUtcNow();
         var bundle = authority.Bundle();
-        var certificate = _trust?.Certificate is { } held && IsGood(held, authority.Current, PeerPurpose.Client, BursarNames.Operator, now)
-            ? held
-            : BursarCa.CreateOperator(authority.Current, now);
-        if (_trust is { } before && before.RootsPem == bundle && before.Certificate == certificate) return;
+        var certificate =
+            _trust?.Certificate is { } held && IsGood(held, authority.Current, PeerPurpose.Client, BursarNames.Operator, now)
+                ? held
+                : BursarCa.CreateOperator(authority.Current, now);
+        if (_trust is { } before && before.RootsPem == bundle && before.Certificate == certificate)
+            return;
         _trust = new(bundle, certificate);
         Changed?.Invoke();
     }
@@ -139,18 +177,28 @@ public sealed partial class CertificateKeeper(KubeClient client, string ownNames
     {
         using var certificate = Pem.Read(pair);
         using var signer = X509Certificate2.CreateFromPem(root.Certificate);
-        return certificate is not null && certificate.NotAfter.ToUniversalTime() - now.UtcDateTime >= RenewLeafBefore
+        return certificate is not null
+            && certificate.NotAfter.ToUniversalTime() - now.UtcDateTime >= RenewLeafBefore
             && PeerCheck.Refusal(certificate, [signer], purpose, name, now) is null;
     }
 
-    private static bool Holds(V1Secret agentSecret, string certificate) => Pem.Certificates(Pem.Text(agentSecret.Data, RootsKey)).Any(held => held.Trim() == certificate.Trim());
+    private static bool Holds(V1Secret agentSecret, string certificate) =>
+        Pem.Certificates(Pem.Text(agentSecret.Data, RootsKey)).Any(held => held.Trim() == certificate.Trim());
 
     private Task<V1Secret> ReplaceAsync(V1Secret secret, Dictionary<string, byte[]> data, CancellationToken cancellationToken)
     {
         var values = new JsonObject();
-        foreach (var (key, value) in data) values[key] = Convert.ToBase64String(value);
-        return client.PatchAsync<V1Secret>(secret.Metadata.Name, secret.Metadata.Namespace, KubePatch.Json(
-            PatchOperation.Test("/metadata/resourceVersion", secret.Metadata.ResourceVersion), PatchOperation.Add("/data", values)), cancellationToken);
+        foreach (var (key, value) in data)
+            values[key] = Convert.ToBase64String(value);
+        return client.PatchAsync<V1Secret>(
+            secret.Metadata.Name,
+            secret.Metadata.Namespace,
+            KubePatch.Json(
+                PatchOperation.Test("/metadata/resourceVersion", secret.Metadata.ResourceVersion),
+                PatchOperation.Add("/data", values)
+            ),
+            cancellationToken
+        );
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Made a Secret: name={name} namespace={namespace}")]
@@ -159,7 +207,10 @@ public sealed partial class CertificateKeeper(KubeClient client, string ownNames
     [LoggerMessage(Level = LogLevel.Information, Message = "Renewed a Secret: name={name} namespace={namespace}")]
     private partial void LogRenewed(string name, string @namespace);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "The Secret holds no certificate and key that can sign; making new ones: name={name} namespace={namespace}")]
+    [LoggerMessage(
+        Level = LogLevel.Error,
+        Message = "The Secret holds no certificate and key that can sign; making new ones: name={name} namespace={namespace}"
+    )]
     private partial void LogUnreadable(string name, string @namespace);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Certificates: another writer was faster, looking again: {error}")]

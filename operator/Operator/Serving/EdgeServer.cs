@@ -35,28 +35,38 @@ public sealed class EdgeServer : IAsyncDisposable
     /// <param name="protocols">HTTP/2 alone is spoken in clear text with prior knowledge.</param>
     /// <param name="services">Adds services that the answers need; null for none.</param>
     public static async Task<EdgeServer> StartAsync(
-        string address, int mostBytes, Action<WebApplication> map, ILoggerFactory loggers, CancellationToken cancellationToken, Action<ListenOptions>? listen = null, HttpProtocols protocols = HttpProtocols.Http1,
-        Action<IServiceCollection>? services = null)
+        string address,
+        int mostBytes,
+        Action<WebApplication> map,
+        ILoggerFactory loggers,
+        CancellationToken cancellationToken,
+        Action<ListenOptions>? listen = null,
+        HttpProtocols protocols = HttpProtocols.Http1,
+        Action<IServiceCollection>? services = null
+    )
     {
         var (host, port) = Parse(address);
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.AddSingleton(loggers);
         services?.Invoke(builder.Services);
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
-        {
-            kestrel.AddServerHeader = false;
-            kestrel.Limits.MaxRequestBodySize = mostBytes;
-            kestrel.Limits.MaxConcurrentConnections = 256;
-            kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
-            // One caller's streams share a connection: a thousand scalers, each with a stream that stays open. A peer that is gone is noticed.
-            kestrel.Limits.Http2.MaxStreamsPerConnection = 4096;
-            kestrel.Limits.Http2.KeepAlivePingDelay = TimeSpan.FromSeconds(30);
-            kestrel.Listen(host, port, listener =>
+        builder
+            .WebHost.UseKestrelCore()
+            .ConfigureKestrel(kestrel =>
             {
-                listener.Protocols = protocols;
-                listen?.Invoke(listener);
+                kestrel.AddServerHeader = false;
+                kestrel.Limits.MaxRequestBodySize = mostBytes;
+                kestrel.Limits.MaxConcurrentConnections = 256;
+                kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
+                // One caller's streams share a connection: a thousand scalers, each with a stream that stays open. A peer that is gone is
+                // noticed.
+                kestrel.Limits.Http2.MaxStreamsPerConnection = 4096;
+                kestrel.Limits.Http2.KeepAlivePingDelay = TimeSpan.FromSeconds(30);
+                kestrel.Listen(host, port, listener =>
+                {
+                    listener.Protocols = protocols;
+                    listen?.Invoke(listener);
+                });
             });
-        });
         var application = builder.Build();
         map(application);
         try
@@ -66,16 +76,20 @@ public sealed class EdgeServer : IAsyncDisposable
         catch (Exception refused)
         {
             await application.DisposeAsync();
-            if (refused is SocketException or IOException) throw new IOException($"cannot listen on {address}: {refused.Message}", refused);
+            if (refused is SocketException or IOException)
+                throw new IOException($"cannot listen on {address}: {refused.Message}", refused);
             throw;
         }
-        var bound = new Uri(application.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.First());
+        var bound = new Uri(
+            application.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.First()
+        );
         return new(application, string.Create(CultureInfo.InvariantCulture, $"{bound.Host}:{bound.Port}"));
     }
 
     public async ValueTask DisposeAsync()
     {
-        using (var patience = new CancellationTokenSource(TimeSpan.FromSeconds(5))) await _application.StopAsync(patience.Token);
+        using (var patience = new CancellationTokenSource(TimeSpan.FromSeconds(5)))
+            await _application.StopAsync(patience.Token);
         await _application.DisposeAsync();
     }
 
@@ -86,8 +100,12 @@ public sealed class EdgeServer : IAsyncDisposable
             throw new FormatException($"'{address}' is not host:port");
         var host = address[..colon].Trim('[', ']');
         // Kestrel cannot bind "any port" on both families at once.
-        if (host is "*" or "") return (port == 0 || !Socket.OSSupportsIPv6 ? IPAddress.Any : IPAddress.IPv6Any, port);
-        if (host == "localhost") return (IPAddress.Loopback, port);
-        return IPAddress.TryParse(host, out var ip) ? (ip, port) : throw new FormatException($"'{host}' is neither an address, nor localhost, nor *");
+        if (host is "*" or "")
+            return (port == 0 || !Socket.OSSupportsIPv6 ? IPAddress.Any : IPAddress.IPv6Any, port);
+        if (host == "localhost")
+            return (IPAddress.Loopback, port);
+        return IPAddress.TryParse(host, out var ip)
+            ? (ip, port)
+            : throw new FormatException($"'{host}' is neither an address, nor localhost, nor *");
     }
 }

@@ -23,26 +23,69 @@ internal sealed class LedgerFigures
     public LedgerFigures(ScrapeRegistry registry, TimeProvider time)
     {
         _time = time;
-        _gpuSeconds = registry.Counter("bursar_gpu_seconds_total", "GPU time by namespace and basis: reserved is billed, busy and idle are measured, unattributed is measured and nobody's.", "namespace", "basis");
+        _gpuSeconds = registry.Counter(
+            "bursar_gpu_seconds_total",
+            "GPU time by namespace and basis: reserved is billed, busy and idle are measured, unattributed is measured and nobody's.",
+            "namespace",
+            "basis"
+        );
         _energy = registry.Counter("bursar_energy_joules_total", "Energy that agents measured for the namespace's pods.", "namespace");
-        _tokens = registry.Counter("bursar_tokens_total", "Tokens by model and direction: prompt, cached (a part of prompt) and generated.", "namespace", "model", "direction");
-        _unbudgeted = registry.Gauge("bursar_unbudgeted_cost", "Cost of GPU work that no budget of its namespace selects, over the days that the ledger keeps pod by pod, in the currency.", "namespace", "currency");
-        _perThousandTokens = registry.Gauge("bursar_cost_per_thousand_tokens", "What 1,000 tokens of a model, prompt and generated together, cost today and yesterday (UTC), idle time included, in the currency.", "namespace", "model", "currency");
-        _perRequest = registry.Gauge("bursar_cost_per_request", "What a request to a model cost today and yesterday (UTC), idle time included, in the currency.", "namespace", "model", "currency");
-        _joulesPerToken = registry.Gauge("bursar_energy_joules_per_token", "Energy that a token of a model took today and yesterday (UTC).", "namespace", "model");
-        _perGpuHour = registry.Gauge("bursar_cost_per_gpu_hour", "What an hour of a GPU cost the namespace's work today and yesterday (UTC), in the currency.", "namespace", "currency");
-        _unreadable = registry.Gauge("bursar_ledger_unreadable_objects", "GpuLedger objects that this version cannot read; what is in them is in no sum.");
+        _tokens = registry.Counter(
+            "bursar_tokens_total",
+            "Tokens by model and direction: prompt, cached (a part of prompt) and generated.",
+            "namespace",
+            "model",
+            "direction"
+        );
+        _unbudgeted = registry.Gauge(
+            "bursar_unbudgeted_cost",
+            "Cost of GPU work that no budget of its namespace selects, over the days that the ledger keeps pod by pod, in the currency.",
+            "namespace",
+            "currency"
+        );
+        _perThousandTokens = registry.Gauge(
+            "bursar_cost_per_thousand_tokens",
+            "What 1,000 tokens of a model, prompt and generated together, cost today and yesterday (UTC), idle time included, in the currency.",
+            "namespace",
+            "model",
+            "currency"
+        );
+        _perRequest = registry.Gauge(
+            "bursar_cost_per_request",
+            "What a request to a model cost today and yesterday (UTC), idle time included, in the currency.",
+            "namespace",
+            "model",
+            "currency"
+        );
+        _joulesPerToken = registry.Gauge(
+            "bursar_energy_joules_per_token",
+            "Energy that a token of a model took today and yesterday (UTC).",
+            "namespace",
+            "model"
+        );
+        _perGpuHour = registry.Gauge(
+            "bursar_cost_per_gpu_hour",
+            "What an hour of a GPU cost the namespace's work today and yesterday (UTC), in the currency.",
+            "namespace",
+            "currency"
+        );
+        _unreadable = registry.Gauge(
+            "bursar_ledger_unreadable_objects",
+            "GpuLedger objects that this version cannot read; what is in them is in no sum."
+        );
         _unpriced = registry.Gauge("bursar_unpriced_products", "GPU products in use that no rate of the price book matches.");
         registry.BeforeScrape(Report);
     }
 
-    public void Attach(GpuLedger ledger, Func<string, IReadOnlyList<LabelSelector>> selectorsOf, Func<string> currency) => _source = new(ledger, selectorsOf, currency);
+    public void Attach(GpuLedger ledger, Func<string, IReadOnlyList<LabelSelector>> selectorsOf, Func<string> currency) =>
+        _source = new(ledger, selectorsOf, currency);
 
     public void Detach() => _source = null;
 
     private void Report()
     {
-        if (_source is not { Ledger.Installed: { } installed } source) return;
+        if (_source is not { Ledger.Installed: { } installed } source)
+            return;
         var (ledger, selectorsOf, currency) = (source.Ledger, source.SelectorsOf, source.Currency());
         var now = _time.GetUtcNow();
         var yesterday = new DateTimeOffset(now.UtcDateTime.Date.AddDays(-1), TimeSpan.Zero);
@@ -53,12 +96,16 @@ internal sealed class LedgerFigures
             var reserved = (double)past / 1000;
             var work = ledger.SpentByWorkload(ns, LabelSelector.Everything, installed, now, now);
             var recent = ledger.SpentByWorkload(ns, LabelSelector.Everything, yesterday, now, now);
-            if (UnitCosts.PerGpuHour(WorkDone.Of(recent)) is { } perHour) _perGpuHour.Report(perHour.ToDouble(), ns, currency);
+            if (UnitCosts.PerGpuHour(WorkDone.Of(recent)) is { } perHour)
+                _perGpuHour.Report(perHour.ToDouble(), ns, currency);
             foreach (var row in CostReport.ByModel(ns, recent).Where(row => row.Model.Length > 0))
             {
-                if (UnitCosts.PerThousandTokens(row.Done) is { } cost) _perThousandTokens.Report(cost.ToDouble(), ns, row.Model, currency);
-                if (UnitCosts.PerRequest(row.Done) is { } perRequest) _perRequest.Report(perRequest.ToDouble(), ns, row.Model, currency);
-                if (UnitCosts.JoulesPerToken(row.Done) is { } joules) _joulesPerToken.Report(joules, ns, row.Model);
+                if (UnitCosts.PerThousandTokens(row.Done) is { } cost)
+                    _perThousandTokens.Report(cost.ToDouble(), ns, row.Model, currency);
+                if (UnitCosts.PerRequest(row.Done) is { } perRequest)
+                    _perRequest.Report(perRequest.ToDouble(), ns, row.Model, currency);
+                if (UnitCosts.JoulesPerToken(row.Done) is { } joules)
+                    _joulesPerToken.Report(joules, ns, row.Model);
             }
             foreach (var spend in work)
             {

@@ -6,7 +6,10 @@ using Prometheus;
 
 namespace Bursar.Operator.Serving;
 
-/// <summary><c>--metrics-address</c>: <c>/metrics</c>, <c>/healthz</c> (the process answers) and <c>/readyz</c> (its caches are those of the cluster).</summary>
+/// <summary>
+/// <c>--metrics-address</c>: <c>/metrics</c>, <c>/healthz</c> (the process answers) and <c>/readyz</c> (its caches are those of the
+/// cluster).
+/// </summary>
 public static class OperatorListener
 {
     /// <param name="address"><c>host:port</c>; host <c>*</c> is every address, port 0 any free one.</param>
@@ -14,8 +17,20 @@ public static class OperatorListener
     /// <param name="ready">What <c>/readyz</c> asks.</param>
     /// <param name="loggers">Where the server logs.</param>
     /// <param name="cancellationToken">Cancels the start alone.</param>
-    public static Task<EdgeServer> StartAsync(string address, OperatorMetrics metrics, Func<bool> ready, ILoggerFactory loggers, CancellationToken cancellationToken) =>
-        EdgeServer.StartAsync(address, mostBytes: 0, application => application.Run(context => AnswerAsync(context, metrics, ready)), loggers, cancellationToken);
+    public static Task<EdgeServer> StartAsync(
+        string address,
+        OperatorMetrics metrics,
+        Func<bool> ready,
+        ILoggerFactory loggers,
+        CancellationToken cancellationToken
+    ) =>
+        EdgeServer.StartAsync(
+            address,
+            mostBytes: 0,
+            application => application.Run(context => AnswerAsync(context, metrics, ready)),
+            loggers,
+            cancellationToken
+        );
 
     private static async Task AnswerAsync(HttpContext context, OperatorMetrics metrics, Func<bool> ready)
     {
@@ -30,7 +45,8 @@ public static class OperatorListener
         {
             case "/metrics":
                 response.ContentType = PrometheusConstants.TextContentTypeWithVersionAndEncoding;
-                if (context.Request.Method == "GET") await metrics.WriteAsync(response.Body, context.RequestAborted);
+                if (context.Request.Method == "GET")
+                    await metrics.WriteAsync(response.Body, context.RequestAborted);
                 return;
             case "/healthz":
                 body = "ok\n"u8.ToArray();
@@ -49,6 +65,7 @@ public static class OperatorListener
         }
         response.ContentType = "text/plain; charset=utf-8";
         response.ContentLength = body.Length;
-        if (context.Request.Method == "GET") await response.Body.WriteAsync(body, context.RequestAborted);
+        if (context.Request.Method == "GET")
+            await response.Body.WriteAsync(body, context.RequestAborted);
     }
 }

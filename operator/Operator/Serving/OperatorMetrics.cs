@@ -55,49 +55,144 @@ public sealed class OperatorMetrics : IDisposable
 
         Budget("bursar_budget_limit", "Limit of the current window with its top-ups, in the currency.", d => d.Limit.ToDouble(), Currency);
         Budget("bursar_budget_spent", "Spent in the current window, in the currency.", d => d.Spent.ToDouble(), Currency);
-        Budget("bursar_budget_projected", "Spending at the end of the current window on the present course, in the currency.", d => d.Projected.ToDouble(), Currency);
-        Budget("bursar_budget_remaining", "Left of the limit, in the currency; negative when overspent.", d => d.Remaining.ToDouble(), Currency);
-        Budget("bursar_budget_burn_rate", "What the budget's running work costs at this moment, in the currency per hour.", d => (double)d.BurnRate.NanoPerHour / 1e9, Currency);
-        Budget("bursar_suspensions_not_followed", "Workloads that are suspended and whose pods run on.", d => d.Workloads.Count(w => w.Reason == Reasons.SuspensionNotFollowed));
-        Budget("bursar_budget_overspent", "Spent beyond the limit while work of the budget keeps running, in the currency; 0 otherwise.", d => d.Overspent.ToDouble(), Currency);
-        Budget("bursar_budget_exhausted_timestamp_seconds", "When the budget is or was used up, as Unix time; absent where the window ends first.", d => d.ExhaustedAt?.ToUnixTimeMilliseconds() / 1000.0);
+        Budget(
+            "bursar_budget_projected",
+            "Spending at the end of the current window on the present course, in the currency.",
+            d => d.Projected.ToDouble(),
+            Currency
+        );
+        Budget(
+            "bursar_budget_remaining",
+            "Left of the limit, in the currency; negative when overspent.",
+            d => d.Remaining.ToDouble(),
+            Currency
+        );
+        Budget(
+            "bursar_budget_burn_rate",
+            "What the budget's running work costs at this moment, in the currency per hour.",
+            d => (double)d.BurnRate.NanoPerHour / 1e9,
+            Currency
+        );
+        Budget("bursar_suspensions_not_followed", "Workloads that are suspended and whose pods run on.", d =>
+            d.Workloads.Count(w => w.Reason == Reasons.SuspensionNotFollowed)
+        );
+        Budget(
+            "bursar_budget_overspent",
+            "Spent beyond the limit while work of the budget keeps running, in the currency; 0 otherwise.",
+            d => d.Overspent.ToDouble(),
+            Currency
+        );
+        Budget(
+            "bursar_budget_exhausted_timestamp_seconds",
+            "When the budget is or was used up, as Unix time; absent where the window ends first.",
+            d => d.ExhaustedAt?.ToUnixTimeMilliseconds() / 1000.0
+        );
         Budget("bursar_budget_state", "1 for the state of the budget, the reason of its condition Ready.", _ => 1, ("state", d => d.State));
         Budget("bursar_budget_spent_ratio", "Spent, as a share of the limit.", d => Ratio(d.Spent.ToDouble(), d.Limit.ToDouble()));
-        Budget("bursar_budget_projected_ratio", "Projected spending, as a share of the limit.", d => Ratio(d.Projected.ToDouble(), d.Limit.ToDouble()));
-        var conditions = _registry.Gauge("bursar_budget_condition", "The budget's conditions: 1 is True, 0 is False, -1 is Unknown.", "namespace", "budget", "condition");
-        _ofBudgets.Add((ns, name, decision) =>
-        {
-            foreach (var condition in decision.Conditions) conditions.Report(condition.Status is not { } status ? -1 : status ? 1 : 0, ns, name, condition.Type);
-        });
+        Budget("bursar_budget_projected_ratio", "Projected spending, as a share of the limit.", d =>
+            Ratio(d.Projected.ToDouble(), d.Limit.ToDouble())
+        );
+        var conditions = _registry.Gauge(
+            "bursar_budget_condition",
+            "The budget's conditions: 1 is True, 0 is False, -1 is Unknown.",
+            "namespace",
+            "budget",
+            "condition"
+        );
+        _ofBudgets.Add(
+            (ns, name, decision) =>
+            {
+                foreach (var condition in decision.Conditions)
+                    conditions.Report(
+                        condition.Status is not { } status ? -1
+                            : status ? 1
+                            : 0,
+                        ns,
+                        name,
+                        condition.Type
+                    );
+            }
+        );
 
         Workload("bursar_workload_cost", "Spent by the workload in its budget's window, in the currency.", w => w.Spent.ToDouble());
-        Workload("bursar_workload_cost_to_finish", "Likely cost of the workload to its end or the window's, in the currency.", w => w.CostToFinish.ToDouble());
-        Workload("bursar_workload_cost_per_thousand_tokens", "What 1,000 tokens of the workload cost in its budget's window, prompt and generated together, idle time included, in the currency.", w => w.UnitCosts?.ThousandTokens?.ToDouble());
-        Workload("bursar_workload_cost_per_request", "What a request to the workload cost in its budget's window, idle time included, in the currency.", w => w.UnitCosts?.Request?.ToDouble());
-        Workload("bursar_workload_cost_per_step", "What a training step of the workload costs at its present pace and rate, in the currency.", w => w.UnitCosts?.Step?.ToDouble());
+        Workload("bursar_workload_cost_to_finish", "Likely cost of the workload to its end or the window's, in the currency.", w =>
+            w.CostToFinish.ToDouble()
+        );
+        Workload(
+            "bursar_workload_cost_per_thousand_tokens",
+            "What 1,000 tokens of the workload cost in its budget's window, prompt and generated together, idle time included, in the currency.",
+            w => w.UnitCosts?.ThousandTokens?.ToDouble()
+        );
+        Workload(
+            "bursar_workload_cost_per_request",
+            "What a request to the workload cost in its budget's window, idle time included, in the currency.",
+            w => w.UnitCosts?.Request?.ToDouble()
+        );
+        Workload(
+            "bursar_workload_cost_per_step",
+            "What a training step of the workload costs at its present pace and rate, in the currency.",
+            w => w.UnitCosts?.Step?.ToDouble()
+        );
 
         Scaler("bursar_scaler_replicas", "Replicas asked of the scaler's target.", d => d.Replicas);
         Scaler("bursar_scaler_wanted_replicas", "Replicas that demand asks for.", d => d.Wanted);
-        Scaler("bursar_scaler_affordable_replicas", "Replicas that the money carries; absent where no money limits them.", d => d.Affordable);
-        Scaler("bursar_scaler_missing_cost", "What the replicas would cost that demand asks for and the money does not carry, in the currency per hour.", d => d.IsCapped ? (double)(d.MissingPerHour?.NanoPerHour ?? 0) / 1e9 : 0);
+        Scaler("bursar_scaler_affordable_replicas", "Replicas that the money carries; absent where no money limits them.", d =>
+            d.Affordable
+        );
+        Scaler(
+            "bursar_scaler_missing_cost",
+            "What the replicas would cost that demand asks for and the money does not carry, in the currency per hour.",
+            d => d.IsCapped ? (double)(d.MissingPerHour?.NanoPerHour ?? 0) / 1e9 : 0
+        );
         Scaler("bursar_scaler_active", "1 while a trigger of the scaler is active.", d => d.IsActive ? 1 : 0);
 
         var metrics = _registry.Factory;
-        _decisions = metrics.CreateCounter("bursar_decisions_total", "Actions that were decided, by action and reason.", "action", "reason");
-        _reconcile = metrics.CreateHistogram("bursar_reconcile_duration_seconds", "Time of one reconcile, by controller.", new HistogramConfiguration { LabelNames = ["controller"], Buckets = ReconcileBuckets });
-        _demandToScale = metrics.CreateHistogram("bursar_scaler_demand_to_scale_seconds", "Time from the measurement that asked for more replicas to the scale call that was made.",
-            new HistogramConfiguration { Buckets = [0.1, 0.25, 0.5, 1, 1.5, 2, 3, 5, 10, 15, 30, 60], SuppressInitialValue = true });
-        _reconcileFailures = metrics.CreateCounter("bursar_reconcile_failures_total", "Reconciles that ended in an error, by controller.", "controller");
-        _agentFailures = metrics.CreateCounter("bursar_agent_failures_total", "Requests to agents that failed, and reports that were not believed, by node and reason.", "node", "reason");
+        _decisions = metrics.CreateCounter(
+            "bursar_decisions_total",
+            "Actions that were decided, by action and reason.",
+            "action",
+            "reason"
+        );
+        _reconcile = metrics.CreateHistogram(
+            "bursar_reconcile_duration_seconds",
+            "Time of one reconcile, by controller.",
+            new HistogramConfiguration { LabelNames = ["controller"], Buckets = ReconcileBuckets }
+        );
+        _demandToScale = metrics.CreateHistogram(
+            "bursar_scaler_demand_to_scale_seconds",
+            "Time from the measurement that asked for more replicas to the scale call that was made.",
+            new HistogramConfiguration { Buckets = [0.1, 0.25, 0.5, 1, 1.5, 2, 3, 5, 10, 15, 30, 60], SuppressInitialValue = true }
+        );
+        _reconcileFailures = metrics.CreateCounter(
+            "bursar_reconcile_failures_total",
+            "Reconciles that ended in an error, by controller.",
+            "controller"
+        );
+        _agentFailures = metrics.CreateCounter(
+            "bursar_agent_failures_total",
+            "Requests to agents that failed, and reports that were not believed, by node and reason.",
+            "node",
+            "reason"
+        );
         _agentGaps = metrics.CreateCounter("bursar_agent_gaps_total", "Gaps in agents' journals, by node.", "node");
-        _exporterSkippedLines = metrics.CreateCounter("bursar_exporter_skipped_lines_total", "Lines of dcgm-exporters' pages that could not be read, by node. The other lines were used.", "node");
-        _exporterFailures = metrics.CreateCounter("bursar_exporter_failures_total", "Pages of dcgm-exporters, of nodes without an agent, that could not be read or told of no pods, by node.", "node");
+        _exporterSkippedLines = metrics.CreateCounter(
+            "bursar_exporter_skipped_lines_total",
+            "Lines of dcgm-exporters' pages that could not be read, by node. The other lines were used.",
+            "node"
+        );
+        _exporterFailures = metrics.CreateCounter(
+            "bursar_exporter_failures_total",
+            "Pages of dcgm-exporters, of nodes without an agent, that could not be read or told of no pods, by node.",
+            "node"
+        );
 
         Own();
-        if (apiServer is not null) _api = new ApiTraffic(apiServer, metrics);
+        if (apiServer is not null)
+            _api = new ApiTraffic(apiServer, metrics);
     }
 
-    public static string Version { get; } = typeof(OperatorMetrics).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0.0.0";
+    public static string Version { get; } =
+        typeof(OperatorMetrics).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0.0.0";
 
     /// <summary>Whether this operator leads.</summary>
     public bool Leads
@@ -110,7 +205,8 @@ public sealed class OperatorMetrics : IDisposable
     /// <param name="ledger">The ledger as loaded.</param>
     /// <param name="selectorsOf">The selectors of a namespace's budgets: what none of them selects is unbudgeted.</param>
     /// <param name="currency">The price book's currency.</param>
-    public void Attach(GpuLedger ledger, Func<string, IReadOnlyList<LabelSelector>> selectorsOf, Func<string> currency) => _ledger.Attach(ledger, selectorsOf, currency);
+    public void Attach(GpuLedger ledger, Func<string, IReadOnlyList<LabelSelector>> selectorsOf, Func<string> currency) =>
+        _ledger.Attach(ledger, selectorsOf, currency);
 
     /// <summary>Shows, from now on, the objects whose spec is invalid.</summary>
     public void WatchInvalid(Func<IEnumerable<(string Kind, string Namespace, string Name)>> invalid) => _invalid = invalid;
@@ -152,7 +248,11 @@ public sealed class OperatorMetrics : IDisposable
         }
         foreach (var action in decision.Actions)
         {
-            if (before is not null && before.Actions.Any(a => a.Kind == action.Kind && a.Reason == action.Reason && a.Workload.Uid == action.Workload.Uid)) continue;
+            if (
+                before is not null
+                && before.Actions.Any(a => a.Kind == action.Kind && a.Reason == action.Reason && a.Workload.Uid == action.Workload.Uid)
+            )
+                continue;
             _decisions.WithLabels(Word(action.Kind), action.Reason).Inc();
         }
     }
@@ -160,12 +260,14 @@ public sealed class OperatorMetrics : IDisposable
     /// <summary>Takes a look at a scaler in.</summary>
     public void Record(string ns, string name, ScalerDecision decision)
     {
-        lock (_gate) _scalers[(ns, name)] = decision;
+        lock (_gate)
+            _scalers[(ns, name)] = decision;
     }
 
     public void ForgetScaler(string ns, string name)
     {
-        lock (_gate) _scalers.Remove((ns, name));
+        lock (_gate)
+            _scalers.Remove((ns, name));
     }
 
     /// <summary>A scale call that added replicas was made, so long after they were first asked for.</summary>
@@ -177,18 +279,21 @@ public sealed class OperatorMetrics : IDisposable
     /// <summary>The budget is no more: a figure of it would stand for ever.</summary>
     public void Forget(string ns, string name)
     {
-        lock (_gate) _budgets.Remove((ns, name));
+        lock (_gate)
+            _budgets.Remove((ns, name));
     }
 
     public void Reconciled(string controller, TimeSpan took, bool failed)
     {
         _reconcile.WithLabels(controller).Observe(took.TotalSeconds);
-        if (failed) _reconcileFailures.WithLabels(controller).Inc();
+        if (failed)
+            _reconcileFailures.WithLabels(controller).Inc();
     }
 
     public void AgentAnswered(string node)
     {
-        lock (_gate) _agents[node] = _time.GetUtcNow();
+        lock (_gate)
+            _agents[node] = _time.GetUtcNow();
     }
 
     public void AgentFailed(string node, string reason) => _agentFailures.WithLabels(node, reason).Inc();
@@ -197,57 +302,77 @@ public sealed class OperatorMetrics : IDisposable
 
     public void ExporterLinesSkipped(string node, int lines)
     {
-        if (lines > 0) _exporterSkippedLines.WithLabels(node).Inc(lines);
+        if (lines > 0)
+            _exporterSkippedLines.WithLabels(node).Inc(lines);
     }
 
     public void ExporterFailed(string node) => _exporterFailures.WithLabels(node).Inc();
 
     public void AgentGone(string node)
     {
-        lock (_gate) _agents.Remove(node);
+        lock (_gate)
+            _agents.Remove(node);
     }
 
     public void AgentsMissing(int nodes) => _missing = nodes;
 
     public void Dispose() => _api?.Dispose();
 
-    private static string Word(ActionKind kind) => kind switch
-    {
-        ActionKind.Park => "park",
-        ActionKind.Resume => "resume",
-        ActionKind.RequestCheckpoint => "request-checkpoint",
-        _ => "withdraw-checkpoint",
-    };
+    private static string Word(ActionKind kind) =>
+        kind switch
+        {
+            ActionKind.Park => "park",
+            ActionKind.Resume => "resume",
+            ActionKind.RequestCheckpoint => "request-checkpoint",
+            _ => "withdraw-checkpoint",
+        };
 
     /// <summary>Of a limit of nothing any spending is all of it, as a person would read it.</summary>
-    private static double Ratio(double part, double whole) => whole > 0 ? part / whole : part > 0 ? 1 : 0;
+    private static double Ratio(double part, double whole) =>
+        whole > 0 ? part / whole
+        : part > 0 ? 1
+        : 0;
 
-    private void Budget(string name, string help, Func<BudgetDecision, double?> value, params (string Name, Func<BudgetDecision, string> Value)[] more)
+    private void Budget(
+        string name,
+        string help,
+        Func<BudgetDecision, double?> value,
+        params (string Name, Func<BudgetDecision, string> Value)[] more
+    )
     {
         var family = _registry.Gauge(name, help, ["namespace", "budget", .. more.Select(label => label.Name)]);
-        _ofBudgets.Add((ns, budget, decision) =>
-        {
-            if (value(decision) is { } figure) family.Report(figure, [ns, budget, .. more.Select(label => label.Value(decision))]);
-        });
+        _ofBudgets.Add(
+            (ns, budget, decision) =>
+            {
+                if (value(decision) is { } figure)
+                    family.Report(figure, [ns, budget, .. more.Select(label => label.Value(decision))]);
+            }
+        );
     }
 
     private void Workload(string name, string help, Func<WorkloadVerdict, double?> value)
     {
         var family = _registry.Gauge(name, help, "namespace", "budget", "kind", "workload", "currency");
-        _ofBudgets.Add((ns, budget, decision) =>
-        {
-            foreach (var work in decision.Workloads)
-                if (value(work) is { } figure) family.Report(figure, ns, budget, work.Key.Kind, work.Key.Name, decision.Currency);
-        });
+        _ofBudgets.Add(
+            (ns, budget, decision) =>
+            {
+                foreach (var work in decision.Workloads)
+                    if (value(work) is { } figure)
+                        family.Report(figure, ns, budget, work.Key.Kind, work.Key.Name, decision.Currency);
+            }
+        );
     }
 
     private void Scaler(string name, string help, Func<ScalerDecision, double?> value)
     {
         var family = _registry.Gauge(name, help, "namespace", "scaler");
-        _ofScalers.Add((ns, scaler, decision) =>
-        {
-            if (value(decision) is { } figure) family.Report(figure, ns, scaler);
-        });
+        _ofScalers.Add(
+            (ns, scaler, decision) =>
+            {
+                if (value(decision) is { } figure)
+                    family.Report(figure, ns, scaler);
+            }
+        );
     }
 
     /// <summary>What the operator reports of itself and of what it watches.</summary>
@@ -255,43 +380,73 @@ public sealed class OperatorMetrics : IDisposable
     {
         var lags = _registry.Gauge("bursar_agent_lag_seconds", "Time since the node's agent last answered.", "node");
         var missing = _registry.Gauge("bursar_agents_missing", "Nodes with GPU pods and no agent that answers.");
-        var nodes = _registry.Gauge("bursar_gpu_nodes", "Nodes with GPU pods, by who measures there: agent, dcgm-exporter, or none; awaited for the minute in which that is not settled.", "source");
-        var untrusted = _registry.Gauge("bursar_untrusted_price_nodes", "Nodes whose price is not the price book's, because it cannot be trusted or there is none.");
-        var invalid = _registry.Gauge("bursar_invalid_spec", "1 for each budget, price book and scaler whose spec is invalid; it has no effect until it is corrected.", "kind", "namespace", "name");
-        var unreadable = _registry.Gauge("bursar_unreadable_objects", "Objects with a field of an unexpected JSON type, which reads as absent, by kind.", "kind");
-        var fault = _registry.Gauge("bursar_ledger_write_fault", "1 while the API server refuses what is to be written to the ledger; nothing is suspended or resumed meanwhile.");
+        var nodes = _registry.Gauge(
+            "bursar_gpu_nodes",
+            "Nodes with GPU pods, by who measures there: agent, dcgm-exporter, or none; awaited for the minute in which that is not settled.",
+            "source"
+        );
+        var untrusted = _registry.Gauge(
+            "bursar_untrusted_price_nodes",
+            "Nodes whose price is not the price book's, because it cannot be trusted or there is none."
+        );
+        var invalid = _registry.Gauge(
+            "bursar_invalid_spec",
+            "1 for each budget, price book and scaler whose spec is invalid; it has no effect until it is corrected.",
+            "kind",
+            "namespace",
+            "name"
+        );
+        var unreadable = _registry.Gauge(
+            "bursar_unreadable_objects",
+            "Objects with a field of an unexpected JSON type, which reads as absent, by kind.",
+            "kind"
+        );
+        var fault = _registry.Gauge(
+            "bursar_ledger_write_fault",
+            "1 while the API server refuses what is to be written to the ledger; nothing is suspended or resumed meanwhile."
+        );
         var leader = _registry.Gauge("bursar_leader", "1 while this operator leads.");
-        _registry.Factory.CreateGauge("bursar_build_info", "The version that runs.", "component", "version").WithLabels("operator", Version).Set(1);
+        _registry
+            .Factory.CreateGauge("bursar_build_info", "The version that runs.", "component", "version")
+            .WithLabels("operator", Version)
+            .Set(1);
         _registry.BeforeScrape(() =>
         {
             missing.Report(_missing);
             untrusted.Report(_untrusted?.Invoke() ?? 0);
             fault.Report(_ledgerFault?.Invoke() is null ? 0 : 1);
             leader.Report(_leads ? 1 : 0);
-            foreach (var one in _invalid?.Invoke() ?? []) invalid.Report(1, one.Kind, one.Namespace, one.Name);
-            foreach (var one in _unreadable?.Invoke() ?? []) unreadable.Report(one.Count, one.Kind);
+            foreach (var one in _invalid?.Invoke() ?? [])
+                invalid.Report(1, one.Kind, one.Namespace, one.Name);
+            foreach (var one in _unreadable?.Invoke() ?? [])
+                unreadable.Report(one.Count, one.Kind);
             if (_nodes is { } sources)
             {
                 var counts = sources().CountBy(source => source).ToDictionary();
-                foreach (var source in Enum.GetValues<MeteringSource>()) nodes.Report(counts.GetValueOrDefault(source), Word(source));
+                foreach (var source in Enum.GetValues<MeteringSource>())
+                    nodes.Report(counts.GetValueOrDefault(source), Word(source));
             }
             var now = _time.GetUtcNow();
             lock (_gate)
             {
-                foreach (var (node, answered) in _agents) lags.Report(Math.Max(0, (now - answered).TotalSeconds), node);
+                foreach (var (node, answered) in _agents)
+                    lags.Report(Math.Max(0, (now - answered).TotalSeconds), node);
                 foreach (var ((ns, name), decision) in _budgets)
-                    foreach (var report in _ofBudgets) report(ns, name, decision);
+                foreach (var report in _ofBudgets)
+                    report(ns, name, decision);
                 foreach (var ((ns, name), decision) in _scalers)
-                    foreach (var report in _ofScalers) report(ns, name, decision);
+                foreach (var report in _ofScalers)
+                    report(ns, name, decision);
             }
         });
     }
 
-    private static string Word(MeteringSource source) => source switch
-    {
-        MeteringSource.Agent => "agent",
-        MeteringSource.DcgmExporter => "dcgm-exporter",
-        MeteringSource.Awaited => "awaited",
-        _ => "none",
-    };
+    private static string Word(MeteringSource source) =>
+        source switch
+        {
+            MeteringSource.Agent => "agent",
+            MeteringSource.DcgmExporter => "dcgm-exporter",
+            MeteringSource.Awaited => "awaited",
+            _ => "none",
+        };
 }

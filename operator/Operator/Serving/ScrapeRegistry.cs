@@ -27,29 +27,42 @@ internal sealed class ScrapeRegistry
     public ObservedFamily Gauge(string name, string help, params string[] labels)
     {
         var gauge = Factory.CreateGauge(name, help, new GaugeConfiguration { LabelNames = labels, SuppressInitialValue = true });
-        return Add(new(values =>
-        {
-            var series = gauge.WithLabels(values);
-            return series.Set;
-        }, gauge.RemoveLabelled));
+        return Add(
+            new(
+                values =>
+                {
+                    var series = gauge.WithLabels(values);
+                    return series.Set;
+                },
+                gauge.RemoveLabelled
+            )
+        );
     }
 
-    /// <summary>Adds a family of counters whose sums are reported anew for each scrape. A sum that falls is shown at its highest value.</summary>
+    /// <summary>
+    /// Adds a family of counters whose sums are reported anew for each scrape. A sum that falls is shown at its highest value.
+    /// </summary>
     public ObservedFamily Counter(string name, string help, params string[] labels)
     {
         var counter = Factory.CreateCounter(name, help, new CounterConfiguration { LabelNames = labels, SuppressInitialValue = true });
-        return Add(new(values =>
-        {
-            var series = counter.WithLabels(values);
-            return series.IncTo;
-        }, counter.RemoveLabelled));
+        return Add(
+            new(
+                values =>
+                {
+                    var series = counter.WithLabels(values);
+                    return series.IncTo;
+                },
+                counter.RemoveLabelled
+            )
+        );
     }
 
     /// <summary>Calls <paramref name="fill"/> before each scrape; it reports the series of the observed families.</summary>
     public void BeforeScrape(Action fill) => _fills.Add(fill);
 
     /// <summary>Writes the page of <c>/metrics</c>.</summary>
-    public Task WriteAsync(Stream stream, CancellationToken cancellationToken) => _registry.CollectAndExportAsTextAsync(stream, cancellationToken);
+    public Task WriteAsync(Stream stream, CancellationToken cancellationToken) =>
+        _registry.CollectAndExportAsTextAsync(stream, cancellationToken);
 
     private ObservedFamily Add(ObservedFamily family)
     {
@@ -61,8 +74,10 @@ internal sealed class ScrapeRegistry
     {
         lock (_gate)
         {
-            foreach (var fill in _fills) fill();
-            foreach (var family in _observed) family.RemoveUnreported();
+            foreach (var fill in _fills)
+                fill();
+            foreach (var family in _observed)
+                family.RemoveUnreported();
         }
     }
 }
@@ -77,7 +92,8 @@ internal sealed class ObservedFamily(Func<string[], Action<double>> create, Acti
     /// <param name="labels">The values of the labels, in the order of their names.</param>
     public void Report(double value, params string[] labels)
     {
-        if (!_series.TryGetValue(labels, out var series)) _series.Add(labels, series = new(create(labels)));
+        if (!_series.TryGetValue(labels, out var series))
+            _series.Add(labels, series = new(create(labels)));
         series.Set(value);
         series.IsReported = true;
     }
@@ -112,7 +128,8 @@ internal sealed class ObservedFamily(Func<string[], Action<double>> create, Acti
         public int GetHashCode(string[] labels)
         {
             var hash = new HashCode();
-            foreach (var label in labels) hash.Add(label);
+            foreach (var label in labels)
+                hash.Add(label);
             return hash.ToHashCode();
         }
     }

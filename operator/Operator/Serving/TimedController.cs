@@ -7,9 +7,11 @@ namespace Bursar.Operator.Serving;
 public sealed class TimedController<T>(IEntityController<T> inner, OperatorMetrics metrics, TimeProvider time) : IEntityController<T>
     where T : class, IKubernetesEntity<T>
 {
-    public Task<ReconciliationResult<T>> ReconcileAsync(T entity, CancellationToken cancellationToken) => MeasureAsync(() => inner.ReconcileAsync(entity, cancellationToken));
+    public Task<ReconciliationResult<T>> ReconcileAsync(T entity, CancellationToken cancellationToken) =>
+        MeasureAsync(() => inner.ReconcileAsync(entity, cancellationToken));
 
-    public Task<ReconciliationResult<T>> DeletedAsync(T entity, CancellationToken cancellationToken) => MeasureAsync(() => inner.DeletedAsync(entity, cancellationToken));
+    public Task<ReconciliationResult<T>> DeletedAsync(T entity, CancellationToken cancellationToken) =>
+        MeasureAsync(() => inner.DeletedAsync(entity, cancellationToken));
 
     private async Task<ReconciliationResult<T>> MeasureAsync(Func<Task<ReconciliationResult<T>>> act)
     {

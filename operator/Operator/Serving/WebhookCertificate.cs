@@ -12,7 +12,13 @@ namespace Bursar.Operator.Serving;
 /// after, and never leaving this process's memory. It is renewed, and follows a new root, without a restart; the root that it comes from
 /// is in the bundle that API servers are given a day before it signs anything.
 /// </summary>
-public sealed partial class WebhookCertificate(KubeClient client, string ownNamespace, IReadOnlyList<string> hosts, TimeProvider time, ILogger<WebhookCertificate> logger)
+public sealed partial class WebhookCertificate(
+    KubeClient client,
+    string ownNamespace,
+    IReadOnlyList<string> hosts,
+    TimeProvider time,
+    ILogger<WebhookCertificate> logger
+)
 {
     /// <summary>How often the authority is looked at.</summary>
     public static readonly TimeSpan LookEvery = TimeSpan.FromMinutes(1);
@@ -29,13 +35,22 @@ public sealed partial class WebhookCertificate(KubeClient client, string ownName
 
     /// <summary>Runs until cancelled.</summary>
     public Task RunAsync(CancellationToken cancellationToken) =>
-        PeriodicLoop.RunAsync(client, "the webhook's certificate", async token => await LookAsync(token) ? LookEvery : RetryEvery, cancellationToken, time: time);
+        PeriodicLoop.RunAsync(
+            client,
+            "the webhook's certificate",
+            async token => await LookAsync(token) ? LookEvery : RetryEvery,
+            cancellationToken,
+            time: time
+        );
 
     private async Task<bool> LookAsync(CancellationToken cancellationToken)
     {
         try
         {
-            if (await client.GetOrNullAsync<V1Secret>(CertificateKeeper.AuthoritySecret, ownNamespace, cancellationToken) is not { } secret || Authority.Read(secret.Data) is not { } authority)
+            if (
+                await client.GetOrNullAsync<V1Secret>(CertificateKeeper.AuthoritySecret, ownNamespace, cancellationToken) is not { } secret
+                || Authority.Read(secret.Data) is not { } authority
+            )
                 // The leader is about to make it, or to make it anew.
                 return false;
             _complaint = null;
@@ -45,7 +60,8 @@ public sealed partial class WebhookCertificate(KubeClient client, string ownName
         catch (Exception exception) when (exception is ApiException or HttpRequestException or TimeoutException)
         {
             // The same trouble at every look is told once.
-            if (_complaint != exception.Message && !client.IsUnreachable) LogFailed(exception.Message);
+            if (_complaint != exception.Message && !client.IsUnreachable)
+                LogFailed(exception.Message);
             _complaint = exception.Message;
             return false;
         }
@@ -53,7 +69,8 @@ public sealed partial class WebhookCertificate(KubeClient client, string ownName
 
     private void Follow(PemPair root, DateTimeOffset now)
     {
-        if (_root == root.Certificate && _current is { } held && held.NotAfter.ToUniversalTime() - now.UtcDateTime >= BursarCa.LeafLife / 3) return;
+        if (_root == root.Certificate && _current is { } held && held.NotAfter.ToUniversalTime() - now.UtcDateTime >= BursarCa.LeafLife / 3)
+            return;
         var pair = BursarCa.CreateServer(root, hosts, now);
         // The old one is not disposed: a handshake may still be using it.
         _current = X509Certificate2.CreateFromPem(pair.Certificate, pair.PrivateKey);

@@ -16,30 +16,60 @@ public sealed class BudgetEvents(EventRecorder recorder)
     /// <summary>The same of work that somebody had resumed.</summary>
     public const string SuspendedAgain = "SuspendedAgain";
 
-    /// <summary>Work comes back, or stays with other budgets, because its budget does not hold it any more; null where that one is gone.</summary>
+    /// <summary>
+    /// Work comes back, or stays with other budgets, because its budget does not hold it any more; null where that one is gone.
+    /// </summary>
     public void GivenBack(ParkedRecord record, V1Alpha1GpuBudget? budget, string sentence, bool isHeld)
     {
         var workload = new WorkloadKey(record.Namespace, record.Kind, record.Name, record.Uid);
-        var (reason, key) = (isHeld ? Reasons.HeldByOtherBudget : "Resumed", $"{record.BudgetUid}/given-back/{record.Since.ToUnixTimeSeconds()}");
-        if (budget is not null) Both(budget, workload, sentence, reason, nameof(ActionKind.Resume), KubeEvent.Normal, key);
-        else recorder.Publish(new() { Regarding = ReferenceTo(workload), Type = KubeEvent.Normal, Reason = reason, Action = nameof(ActionKind.Resume), Note = sentence, Key = key });
+        var (reason, key) = (
+            isHeld ? Reasons.HeldByOtherBudget : "Resumed",
+            $"{record.BudgetUid}/given-back/{record.Since.ToUnixTimeSeconds()}"
+        );
+        if (budget is not null)
+            Both(budget, workload, sentence, reason, nameof(ActionKind.Resume), KubeEvent.Normal, key);
+        else
+            recorder.Publish(
+                new()
+                {
+                    Regarding = ReferenceTo(workload),
+                    Type = KubeEvent.Normal,
+                    Reason = reason,
+                    Action = nameof(ActionKind.Resume),
+                    Note = sentence,
+                    Key = key,
+                }
+            );
     }
 
     /// <summary>A request for a checkpoint, or that it was taken back.</summary>
-    public void Asked(V1Alpha1GpuBudget budget, BudgetAction action) => Both(budget, action,
-        action.Kind == ActionKind.RequestCheckpoint ? Reasons.CheckpointRequested : Reasons.CheckpointWithdrawn,
-        action.Kind == ActionKind.RequestCheckpoint ? KubeEvent.Warning : KubeEvent.Normal, action.CheckpointId ?? "");
+    public void Asked(V1Alpha1GpuBudget budget, BudgetAction action) =>
+        Both(
+            budget,
+            action,
+            action.Kind == ActionKind.RequestCheckpoint ? Reasons.CheckpointRequested : Reasons.CheckpointWithdrawn,
+            action.Kind == ActionKind.RequestCheckpoint ? KubeEvent.Warning : KubeEvent.Normal,
+            action.CheckpointId ?? ""
+        );
 
     public void Acted(V1Alpha1GpuBudget budget, BudgetAction action, string windowKey)
     {
-        var (verb, type) = action.Kind == ActionKind.Park
-            ? (action.IsHeldByOther ? Reasons.HeldByOtherBudget : action.Reason == Reasons.ParkedAgain ? SuspendedAgain : WorkKinds.Of(action.Workload.Kind) is { Serves: true } ? "ScaledToZero" : Suspended, KubeEvent.Warning)
-            : ("Resumed", KubeEvent.Normal);
+        var (verb, type) =
+            action.Kind == ActionKind.Park
+                ? (
+                    action.IsHeldByOther ? Reasons.HeldByOtherBudget
+                    : action.Reason == Reasons.ParkedAgain ? SuspendedAgain
+                    : WorkKinds.Of(action.Workload.Kind) is { Serves: true } ? "ScaledToZero"
+                    : Suspended,
+                    KubeEvent.Warning
+                )
+                : ("Resumed", KubeEvent.Normal);
         Tell(budget, action, windowKey, verb, type);
     }
 
     /// <summary>The budget lets go of work that others still hold: it stays as it is.</summary>
-    public void Agreed(V1Alpha1GpuBudget budget, BudgetAction action, string windowKey) => Tell(budget, action, windowKey, Reasons.HeldByOtherBudget, KubeEvent.Normal);
+    public void Agreed(V1Alpha1GpuBudget budget, BudgetAction action, string windowKey) =>
+        Tell(budget, action, windowKey, Reasons.HeldByOtherBudget, KubeEvent.Normal);
 
     private void Tell(V1Alpha1GpuBudget budget, BudgetAction action, string windowKey, string verb, string type)
     {
@@ -51,46 +81,82 @@ public sealed class BudgetEvents(EventRecorder recorder)
     private void Both(V1Alpha1GpuBudget budget, BudgetAction action, string verb, string type, string key) =>
         Both(budget, action.Workload, action.Sentence, verb, action.Kind.ToString(), type, key);
 
-    private void Both(V1Alpha1GpuBudget budget, WorkloadKey workload, string sentence, string reason, string action, string type, string key)
+    private void Both(
+        V1Alpha1GpuBudget budget,
+        WorkloadKey workload,
+        string sentence,
+        string reason,
+        string action,
+        string type,
+        string key
+    )
     {
         var work = ReferenceTo(workload);
         var self = V1ObjectReference.To(budget);
-        recorder.Publish(new() { Regarding = work, Related = self, Type = type, Reason = reason, Action = action, Note = sentence, Key = key });
-        recorder.Publish(new()
-        {
-            Regarding = self,
-            Related = work,
-            Type = type,
-            Reason = reason,
-            Action = action,
-            Note = $"{workload.Kind}/{workload.Name}: {WithoutVerb(reason, sentence)}",
-            Key = $"{workload.Uid}/{key}",
-        });
+        recorder.Publish(
+            new()
+            {
+                Regarding = work,
+                Related = self,
+                Type = type,
+                Reason = reason,
+                Action = action,
+                Note = sentence,
+                Key = key,
+            }
+        );
+        recorder.Publish(
+            new()
+            {
+                Regarding = self,
+                Related = work,
+                Type = type,
+                Reason = reason,
+                Action = action,
+                Note = $"{workload.Kind}/{workload.Name}: {WithoutVerb(reason, sentence)}",
+                Key = $"{workload.Uid}/{key}",
+            }
+        );
     }
 
     /// <summary>The sentence without the verb at its beginning that the reason has said already.</summary>
     private static string WithoutVerb(string reason, string sentence)
     {
-        if (reason is Suspended && sentence.StartsWith("Suspended: ", StringComparison.Ordinal)) return sentence["Suspended: ".Length..];
-        if (reason is SuspendedAgain && sentence.StartsWith("Suspended again: ", StringComparison.Ordinal)) return sentence["Suspended again: ".Length..];
-        if (reason is not "Resumed") return sentence;
-        if (sentence.StartsWith("Resumed: ", StringComparison.Ordinal)) return sentence["Resumed: ".Length..];
+        if (reason is Suspended && sentence.StartsWith("Suspended: ", StringComparison.Ordinal))
+            return sentence["Suspended: ".Length..];
+        if (reason is SuspendedAgain && sentence.StartsWith("Suspended again: ", StringComparison.Ordinal))
+            return sentence["Suspended again: ".Length..];
+        if (reason is not "Resumed")
+            return sentence;
+        if (sentence.StartsWith("Resumed: ", StringComparison.Ordinal))
+            return sentence["Resumed: ".Length..];
         // The cause stands in brackets behind the verb.
-        return sentence.StartsWith("Resumed (", StringComparison.Ordinal) && sentence.IndexOf("): ", StringComparison.Ordinal) is > 0 and var end ? $"{sentence["Resumed (".Length..end]}: {sentence[(end + 3)..]}" : sentence;
+        return
+            sentence.StartsWith("Resumed (", StringComparison.Ordinal)
+            && sentence.IndexOf("): ", StringComparison.Ordinal) is > 0 and var end
+            ? $"{sentence["Resumed (".Length..end]}: {sentence[(end + 3)..]}"
+            : sentence;
     }
 
-    private static V1ObjectReference ReferenceTo(WorkloadKey workload) => new()
-    {
-        ApiVersion = WorkKinds.Of(workload.Kind)?.Entity.ApiVersion ?? "v1",
-        Kind = workload.Kind,
-        Namespace = workload.Namespace,
-        Name = workload.Name,
-        Uid = workload.Uid,
-    };
+    private static V1ObjectReference ReferenceTo(WorkloadKey workload) =>
+        new()
+        {
+            ApiVersion = WorkKinds.Of(workload.Kind)?.Entity.ApiVersion ?? "v1",
+            Kind = workload.Kind,
+            Namespace = workload.Namespace,
+            Name = workload.Name,
+            Uid = workload.Uid,
+        };
 
     /// <summary>On a CronJob: it makes no runs while one of them waits.</summary>
     public void MakerHeld(V1Alpha1GpuBudget budget, ParkedRecord run, HeldMaker maker) =>
-        OfMaker(budget, run, maker, Suspended, $"{Sentences.MakerWaits(maker)} {run.Kind} {run.Name} waits for money of budget {budget.Metadata.Name}.");
+        OfMaker(
+            budget,
+            run,
+            maker,
+            Suspended,
+            $"{Sentences.MakerWaits(maker)} {run.Kind} {run.Name} waits for money of budget {budget.Metadata.Name}."
+        );
 
     public void MakerFreed(V1Alpha1GpuBudget budget, ParkedRecord run, HeldMaker maker) =>
         OfMaker(budget, run, maker, "Resumed", $"{maker.Kind} {maker.Name} makes runs again: {run.Kind} {run.Name} waits no more.");
@@ -99,42 +165,66 @@ public sealed class BudgetEvents(EventRecorder recorder)
     public void Announced(V1Alpha1GpuBudget budget, Announcement announcement)
     {
         var type = announcement.Warning ? KubeEvent.Warning : KubeEvent.Normal;
-        if (announcement.Workload is { } workload) Both(budget, workload, announcement.Sentence, announcement.Reason, "Announce", type, announcement.Key);
-        else Publish(budget, announcement.Reason, "Announce", announcement.Sentence, announcement.Key, announcement.Warning);
+        if (announcement.Workload is { } workload)
+            Both(budget, workload, announcement.Sentence, announcement.Reason, "Announce", type, announcement.Key);
+        else
+            Publish(budget, announcement.Reason, "Announce", announcement.Sentence, announcement.Key, announcement.Warning);
         foreach (var work in announcement.About)
-            recorder.Publish(new()
-            {
-                Regarding = ReferenceTo(work),
-                Related = V1ObjectReference.To(budget),
-                Type = type,
-                Reason = announcement.Reason,
-                Action = "Announce",
-                Note = announcement.Sentence,
-                Key = $"{budget.Metadata.Uid}/{announcement.Key}",
-            });
+            recorder.Publish(
+                new()
+                {
+                    Regarding = ReferenceTo(work),
+                    Related = V1ObjectReference.To(budget),
+                    Type = type,
+                    Reason = announcement.Reason,
+                    Action = "Announce",
+                    Note = announcement.Sentence,
+                    Key = $"{budget.Metadata.Uid}/{announcement.Key}",
+                }
+            );
     }
 
     public void Refused(V1Alpha1GpuBudget budget, string message) =>
-        Publish(budget, Reasons.InvalidSpec, "Validate", message, budget.Metadata.Generation.ToString(System.Globalization.CultureInfo.InvariantCulture), warning: true);
+        Publish(
+            budget,
+            Reasons.InvalidSpec,
+            "Validate",
+            message,
+            budget.Metadata.Generation.ToString(System.Globalization.CultureInfo.InvariantCulture),
+            warning: true
+        );
 
-    private void OfMaker(V1Alpha1GpuBudget budget, ParkedRecord run, HeldMaker maker, string reason, string note) => recorder.Publish(new()
-    {
-        Regarding = new() { ApiVersion = V1CronJob.EntityKind.ApiVersion, Kind = maker.Kind, Namespace = run.Namespace, Name = maker.Name, Uid = maker.Uid },
-        Related = V1ObjectReference.To(budget),
-        Type = KubeEvent.Normal,
-        Reason = reason,
-        Action = reason == Suspended ? nameof(ActionKind.Park) : nameof(ActionKind.Resume),
-        Note = note,
-        Key = $"{run.Uid}/{run.Since.ToUnixTimeSeconds()}",
-    });
+    private void OfMaker(V1Alpha1GpuBudget budget, ParkedRecord run, HeldMaker maker, string reason, string note) =>
+        recorder.Publish(
+            new()
+            {
+                Regarding = new()
+                {
+                    ApiVersion = V1CronJob.EntityKind.ApiVersion,
+                    Kind = maker.Kind,
+                    Namespace = run.Namespace,
+                    Name = maker.Name,
+                    Uid = maker.Uid,
+                },
+                Related = V1ObjectReference.To(budget),
+                Type = KubeEvent.Normal,
+                Reason = reason,
+                Action = reason == Suspended ? nameof(ActionKind.Park) : nameof(ActionKind.Resume),
+                Note = note,
+                Key = $"{run.Uid}/{run.Since.ToUnixTimeSeconds()}",
+            }
+        );
 
-    private void Publish(V1Alpha1GpuBudget budget, string reason, string action, string note, string key, bool warning) => recorder.Publish(new()
-    {
-        Regarding = V1ObjectReference.To(budget),
-        Type = warning ? KubeEvent.Warning : KubeEvent.Normal,
-        Reason = reason,
-        Action = action,
-        Note = note,
-        Key = key,
-    });
+    private void Publish(V1Alpha1GpuBudget budget, string reason, string action, string note, string key, bool warning) =>
+        recorder.Publish(
+            new()
+            {
+                Regarding = V1ObjectReference.To(budget),
+                Type = warning ? KubeEvent.Warning : KubeEvent.Normal,
+                Reason = reason,
+                Action = action,
+                Note = note,
+                Key = key,
+            }
+        );
 }

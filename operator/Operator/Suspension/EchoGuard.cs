@@ -17,7 +17,8 @@ public sealed class EchoGuard(ClusterStores stores, TimeProvider time)
 
     public void Expect(ParkedRecord record, bool parked)
     {
-        lock (_gate) _expected[(record.Uid, record.Field)] = (record, parked, time.GetUtcNow());
+        lock (_gate)
+            _expected[(record.Uid, record.Field)] = (record, parked, time.GetUtcNow());
     }
 
     /// <summary>Whether a write of ours to this namespace's work has not come back yet.</summary>
@@ -27,11 +28,13 @@ public sealed class EchoGuard(ClusterStores stores, TimeProvider time)
         {
             var now = time.GetUtcNow();
             foreach (var (key, (record, parked, at)) in _expected)
-                if (now - at > Patience || Shows(record, parked)) _expected.Remove(key);
+                if (now - at > Patience || Shows(record, parked))
+                    _expected.Remove(key);
             return _expected.Values.Any(e => e.Record.Namespace == ns);
         }
     }
 
     private bool Shows(ParkedRecord record, bool parked) =>
-        stores.Of(record.Kind)?.Get(record.Namespace, record.Name, record.Uid) is not { } work || OwnerKinds.Holds(record, work, stores) == parked;
+        stores.Of(record.Kind)?.Get(record.Namespace, record.Name, record.Uid) is not { } work
+        || OwnerKinds.Holds(record, work, stores) == parked;
 }

@@ -39,7 +39,8 @@ public sealed record WriteOutcome(WriteResult Result, string? Text = null)
 }
 
 /// <summary>A field and the value that it is to have, as JSON; <see cref="Work.Absent"/> removes it.</summary>
-/// <param name="IsTested">Whether the write fails if the field changed after it was read. Annotations that only inform users are not tested.</param>
+/// <param name="IsTested">Whether the write fails if the field changed after it was read. Annotations that only inform users are not
+/// tested.</param>
 public sealed record FieldValue(string Pointer, string Value, bool IsTested = true);
 
 /// <summary>A change of an object that was read.</summary>
@@ -55,57 +56,110 @@ public sealed record FieldChange(WriteOutcome Outcome, params IReadOnlyList<Fiel
 }
 
 /// <summary>
-/// The one place that changes objects of others: reads the object, asks what is to change, and writes that as a JSON patch which tests the object's UID and every
-/// value that was read. A write is either exactly what was decided or nothing, and can be repeated: the process may die before or after it.
+/// The one place that changes objects of others: reads the object, asks what is to change, and writes that as a JSON patch which tests the
+/// object's UID and every value that was read. A write is either exactly what was decided or nothing, and can be repeated: the process may
+/// die before or after it.
 /// </summary>
 public sealed class FieldWriter(KubeClient client)
 {
-    /// <summary>The number of tries. An object is read again if it was written between the read and the write, as controllers write its status.</summary>
+    /// <summary>
+    /// The number of tries. An object is read again if it was written between the read and the write, as controllers write its status.
+    /// </summary>
     public const int MostTries = 5;
 
     /// <summary>The kinds that Bursar writes, except the targets of scalers.</summary>
     private static readonly EntityKind[] Kinds =
-        [.. WorkKinds.All.Select(kind => kind.Entity), .. OwnerKinds.All.SelectMany(owner => owner.Entities), V1HorizontalPodAutoscaler.EntityKind, V1CronJob.EntityKind];
+    [
+        .. WorkKinds.All.Select(kind => kind.Entity),
+        .. OwnerKinds.All.SelectMany(owner => owner.Entities),
+        V1HorizontalPodAutoscaler.EntityKind,
+        V1CronJob.EntityKind,
+    ];
 
-    /// <summary>Returns the API versions for reading and writing an object, the recorded one first. Empty if this version of Bursar does not write the kind.</summary>
+    /// <summary>
+    /// Returns the API versions for reading and writing an object, the recorded one first. Empty if this version of Bursar does not write
+    /// the kind.
+    /// </summary>
     public static IReadOnlyList<EntityKind> VersionsOf(ParkedTarget target) =>
-        [.. Kinds.Where(kind => kind.Kind == target.Kind && kind.Group == EntityKind.GroupOf(target.ApiVersion)).Distinct().OrderByDescending(kind => kind.ApiVersion == target.ApiVersion)];
+        [
+            .. Kinds
+                .Where(kind => kind.Kind == target.Kind && kind.Group == EntityKind.GroupOf(target.ApiVersion))
+                .Distinct()
+                .OrderByDescending(kind => kind.ApiVersion == target.ApiVersion),
+        ];
 
     /// <summary>The right that writing such an object needs, in words.</summary>
     public static string RightOn(ParkedTarget target) =>
-        VersionsOf(target) is [var kind, ..] ? $"get and patch {kind.Plural}.{kind.Group}" : $"get and patch {target.Kind} of {target.ApiVersion}";
+        VersionsOf(target) is [var kind, ..]
+            ? $"get and patch {kind.Plural}.{kind.Group}"
+            : $"get and patch {target.Kind} of {target.ApiVersion}";
 
     /// <summary>Reads an object; null if it is gone or another object has its name.</summary>
     public async Task<JsonObject?> ReadAsync(string ns, ParkedTarget target, CancellationToken cancellationToken) =>
         (await FindAsync(VersionsOf(target), ns, target, null, cancellationToken)).Object;
 
     /// <summary>Changes an object. Throws the API server's conflict if other clients were faster at every try.</summary>
-    public Task<WriteOutcome> ChangeAsync(string ns, ParkedTarget target, Func<JsonObject, FieldChange> decide, CancellationToken cancellationToken) =>
-        ChangeAsync(VersionsOf(target), ns, target, null, obj => ValueTask.FromResult(decide(obj)), cancellationToken);
+    public Task<WriteOutcome> ChangeAsync(
+        string ns,
+        ParkedTarget target,
+        Func<JsonObject, FieldChange> decide,
+        CancellationToken cancellationToken
+    ) => ChangeAsync(VersionsOf(target), ns, target, null, obj => ValueTask.FromResult(decide(obj)), cancellationToken);
 
     /// <summary>Changes an object after storing something else between the read and the write.</summary>
-    public Task<WriteOutcome> ChangeAsync(string ns, ParkedTarget target, Func<JsonObject, ValueTask<FieldChange>> decide, CancellationToken cancellationToken) =>
-        ChangeAsync(VersionsOf(target), ns, target, null, decide, cancellationToken);
+    public Task<WriteOutcome> ChangeAsync(
+        string ns,
+        ParkedTarget target,
+        Func<JsonObject, ValueTask<FieldChange>> decide,
+        CancellationToken cancellationToken
+    ) => ChangeAsync(VersionsOf(target), ns, target, null, decide, cancellationToken);
 
     /// <summary>Sets the replicas through the scale subresource if they still are <paramref name="from"/>.</summary>
-    public Task<WriteOutcome> ScaleAsync(EntityKind kind, string ns, string name, string uid, int from, int to, CancellationToken cancellationToken) =>
-        ChangeAsync([kind], ns, new(kind.ApiVersion, kind.Kind, name, uid), "scale", scale =>
-        {
-            // The server leaves out a zero.
-            var present = (int?)scale["spec"]?["replicas"] ?? 0;
-            return ValueTask.FromResult<FieldChange>(present == to ? WriteOutcome.AlreadySo
-                : present != from ? WriteOutcome.ChangedByOther($"{kind.Kind} {name} has {present} replicas and not the {from} that were seen")
-                : FieldChange.Set(new FieldValue(WorkKind.ReplicasField, JsonValue.Create(to).ToJsonString())));
-        }, cancellationToken);
+    public Task<WriteOutcome> ScaleAsync(
+        EntityKind kind,
+        string ns,
+        string name,
+        string uid,
+        int from,
+        int to,
+        CancellationToken cancellationToken
+    ) =>
+        ChangeAsync(
+            [kind],
+            ns,
+            new(kind.ApiVersion, kind.Kind, name, uid),
+            "scale",
+            scale =>
+            {
+                // The server leaves out a zero.
+                var present = (int?)scale["spec"]?["replicas"] ?? 0;
+                return ValueTask.FromResult<FieldChange>(
+                    present == to ? WriteOutcome.AlreadySo
+                    : present != from
+                        ? WriteOutcome.ChangedByOther($"{kind.Kind} {name} has {present} replicas and not the {from} that were seen")
+                    : FieldChange.Set(new FieldValue(WorkKind.ReplicasField, JsonValue.Create(to).ToJsonString()))
+                );
+            },
+            cancellationToken
+        );
 
-    private async Task<WriteOutcome> ChangeAsync(IReadOnlyList<EntityKind> versions, string ns, ParkedTarget target, string? subresource, Func<JsonObject, ValueTask<FieldChange>> decide, CancellationToken cancellationToken)
+    private async Task<WriteOutcome> ChangeAsync(
+        IReadOnlyList<EntityKind> versions,
+        string ns,
+        ParkedTarget target,
+        string? subresource,
+        Func<JsonObject, ValueTask<FieldChange>> decide,
+        CancellationToken cancellationToken
+    )
     {
         for (var tried = 1; ; tried++)
         {
             var (path, obj) = await FindAsync(versions, ns, target, subresource, cancellationToken);
-            if (obj is null) return WriteOutcome.Gone;
+            if (obj is null)
+                return WriteOutcome.Gone;
             var change = await decide(obj);
-            if (change.Fields.Count == 0) return change.Outcome;
+            if (change.Fields.Count == 0)
+                return change.Outcome;
             // A list or a text cannot hold a field. It belongs to the user and is not replaced.
             if (change.Fields.SelectMany(ParentsOf).FirstOrDefault(parent => At(obj, parent) is { } present and not JsonObject) is { } odd)
                 return WriteOutcome.Refused($"{odd} of {target.Kind} {target.Name} is not an object");
@@ -129,7 +183,13 @@ public sealed class FieldWriter(KubeClient client)
     }
 
     /// <summary>Finds the object in the first version that the server serves. Its manager may have been upgraded.</summary>
-    private async Task<(string Path, JsonObject? Object)> FindAsync(IReadOnlyList<EntityKind> versions, string ns, ParkedTarget target, string? subresource, CancellationToken cancellationToken)
+    private async Task<(string Path, JsonObject? Object)> FindAsync(
+        IReadOnlyList<EntityKind> versions,
+        string ns,
+        ParkedTarget target,
+        string? subresource,
+        CancellationToken cancellationToken
+    )
     {
         foreach (var kind in versions)
         {
@@ -138,7 +198,13 @@ public sealed class FieldWriter(KubeClient client)
             {
                 var obj = (await client.RequestAsync(HttpMethod.Get, path, null, cancellationToken))?.AsObject();
                 // A scale may come without a UID.
-                return (path, obj is null || (string?)obj["metadata"]?["uid"] is var uid && uid != target.Uid && (subresource is null || uid is { Length: > 0 }) ? null : obj);
+                return (
+                    path,
+                    obj is null
+                    || (string?)obj["metadata"]?["uid"] is var uid && uid != target.Uid && (subresource is null || uid is { Length: > 0 })
+                        ? null
+                        : obj
+                );
             }
             catch (ApiException error) when (error.IsNotFound)
             {
@@ -152,18 +218,26 @@ public sealed class FieldWriter(KubeClient client)
     {
         var operations = new List<PatchOperation>();
         var uid = (string?)obj["metadata"]?["uid"];
-        if (uid is { Length: > 0 }) operations.Add(PatchOperation.Test("/metadata/uid", uid));
-        // Creating a missing parent would overwrite one that another client has created since the read, so a field without a parent is always tested.
+        if (uid is { Length: > 0 })
+            operations.Add(PatchOperation.Test("/metadata/uid", uid));
+        // Creating a missing parent would overwrite one that another client has created since the read, so a field without a parent is
+        // always tested.
         var tested = change.Fields.Where(field => field.IsTested || ParentsOf(field).Any(parent => At(obj, parent) is null)).ToArray();
         foreach (var field in tested)
-            if (At(obj, field.Pointer) is { } present) operations.Add(PatchOperation.Test(field.Pointer, present.DeepClone()));
+            if (At(obj, field.Pointer) is { } present)
+                operations.Add(PatchOperation.Test(field.Pointer, present.DeepClone()));
         // What is absent cannot be tested. For a field of the spec its generation stands, for others the version of the object.
         var absent = tested.Where(field => At(obj, field.Pointer) is null).ToArray();
         var generation = (long?)obj["metadata"]?["generation"] ?? 0;
         var testsSpec = absent.Length > 0 || change.TestsSpec;
-        var isVersion = uid is not { Length: > 0 } || testsSpec && generation == 0 || absent.Any(field => !field.Pointer.StartsWith("/spec/", StringComparison.Ordinal));
-        if (isVersion) operations.Add(PatchOperation.Test("/metadata/resourceVersion", (string?)obj["metadata"]?["resourceVersion"]));
-        else if (testsSpec) operations.Add(PatchOperation.Test("/metadata/generation", generation));
+        var isVersion =
+            uid is not { Length: > 0 }
+            || testsSpec && generation == 0
+            || absent.Any(field => !field.Pointer.StartsWith("/spec/", StringComparison.Ordinal));
+        if (isVersion)
+            operations.Add(PatchOperation.Test("/metadata/resourceVersion", (string?)obj["metadata"]?["resourceVersion"]));
+        else if (testsSpec)
+            operations.Add(PatchOperation.Test("/metadata/generation", generation));
 
         var created = new HashSet<string>(StringComparer.Ordinal);
         foreach (var field in change.Fields)
@@ -171,22 +245,28 @@ public sealed class FieldWriter(KubeClient client)
             var isPresent = At(obj, field.Pointer) is not null;
             if (field.Value == Work.Absent)
             {
-                if (isPresent) operations.Add(PatchOperation.Remove(field.Pointer));
+                if (isPresent)
+                    operations.Add(PatchOperation.Remove(field.Pointer));
                 continue;
             }
             foreach (var parent in ParentsOf(field))
-                if (At(obj, parent) is null && created.Add(parent)) operations.Add(PatchOperation.Add(parent, new JsonObject()));
+                if (At(obj, parent) is null && created.Add(parent))
+                    operations.Add(PatchOperation.Add(parent, new JsonObject()));
             var value = JsonNode.Parse(field.Value);
             operations.Add(isPresent ? PatchOperation.Replace(field.Pointer, value) : PatchOperation.Add(field.Pointer, value));
         }
         return operations;
     }
 
-    /// <summary>Pointers to the objects that must exist before a field is set, the outermost first; none for a field that is removed.</summary>
+    /// <summary>
+    /// Pointers to the objects that must exist before a field is set, the outermost first; none for a field that is removed.
+    /// </summary>
     private static IEnumerable<string> ParentsOf(FieldValue field)
     {
-        if (field.Value == Work.Absent) yield break;
-        for (var slash = field.Pointer.IndexOf('/', 1); slash > 0; slash = field.Pointer.IndexOf('/', slash + 1)) yield return field.Pointer[..slash];
+        if (field.Value == Work.Absent)
+            yield break;
+        for (var slash = field.Pointer.IndexOf('/', 1); slash > 0; slash = field.Pointer.IndexOf('/', slash + 1))
+            yield return field.Pointer[..slash];
     }
 
     /// <summary>A field's value as JSON; <see cref="Work.Absent"/> if there is none.</summary>
@@ -197,13 +277,16 @@ public sealed class FieldWriter(KubeClient client)
     /// <summary>The pointer of an annotation.</summary>
     public static string Annotation(string name) => PatchOperation.Pointer("metadata", "annotations", name);
 
-    /// <summary>The annotations that tell whoever looks at a suspended object who suspended it and why; they are never read back as the ledger's source.</summary>
+    /// <summary>
+    /// The annotations that tell whoever looks at a suspended object who suspended it and why; they are never read back as the ledger's
+    /// source.
+    /// </summary>
     /// <param name="budget">Null takes them away.</param>
     public static IEnumerable<FieldValue> Mirror(string? budget, string reason = "") =>
-    [
-        new(Annotation(BursarAnnotations.SuspendedBy), budget is null ? Work.Absent : Quote($"gpubudget/{budget}"), IsTested: false),
-        new(Annotation(BursarAnnotations.SuspendedReason), budget is null ? Work.Absent : Quote(reason), IsTested: false),
-    ];
+        [
+            new(Annotation(BursarAnnotations.SuspendedBy), budget is null ? Work.Absent : Quote($"gpubudget/{budget}"), IsTested: false),
+            new(Annotation(BursarAnnotations.SuspendedReason), budget is null ? Work.Absent : Quote(reason), IsTested: false),
+        ];
 
     public static string Quote(string text) => JsonValue.Create(text).ToJsonString();
 

@@ -15,7 +15,14 @@ namespace Bursar.Operator.Suspension;
 /// and takes the mark away. Every budget that selects the work has to have judged it. Work that a budget parks is
 /// <see cref="BudgetActor"/>'s, as always. No Event tells of letting go: without the webhook nothing would have happened.
 /// </summary>
-public sealed partial class HeldWorkActor(KubeClient client, ClusterStores stores, GpuLedger ledger, WorkloadActor workloads, EchoGuard echoes, ILogger<HeldWorkActor> logger)
+public sealed partial class HeldWorkActor(
+    KubeClient client,
+    ClusterStores stores,
+    GpuLedger ledger,
+    WorkloadActor workloads,
+    EchoGuard echoes,
+    ILogger<HeldWorkActor> logger
+)
 {
     /// <summary>How often what no budget speaks for is looked for.</summary>
     public static readonly TimeSpan Pace = TimeSpan.FromSeconds(5);
@@ -27,8 +34,10 @@ public sealed partial class HeldWorkActor(KubeClient client, ClusterStores store
     public void See(Work work)
     {
         var uid = work.Metadata.Uid;
-        if (!HeldMark.IsOn(work) || !work.Kind.Suspends) _marked.TryRemove(uid, out _);
-        else _marked.TryAdd(uid, new(work.Kind.Name, work.Namespace, work.Metadata.Name));
+        if (!HeldMark.IsOn(work) || !work.Kind.Suspends)
+            _marked.TryRemove(uid, out _);
+        else
+            _marked.TryAdd(uid, new(work.Kind.Name, work.Namespace, work.Metadata.Name));
     }
 
     public void Forget(Work work) => _marked.TryRemove(work.Metadata.Uid, out _);
@@ -36,59 +45,79 @@ public sealed partial class HeldWorkActor(KubeClient client, ClusterStores store
     /// <summary>A budget was decided: what it does not park may go, as far as it is concerned.</summary>
     public async Task LetGoAsync(ReadBudget budget, BudgetDecision decision, CancellationToken cancellationToken)
     {
-        if (_marked.IsEmpty) return;
+        if (_marked.IsEmpty)
+            return;
         foreach (var verdict in decision.Workloads)
         {
-            if (!_marked.TryGetValue(verdict.Key.Uid, out var marked) || Find(verdict.Key.Uid, marked) is not { } work) continue;
+            if (!_marked.TryGetValue(verdict.Key.Uid, out var marked) || Find(verdict.Key.Uid, marked) is not { } work)
+                continue;
             if (decision.Actions.Any(action => action.Kind == ActionKind.Park && action.Workload.Uid == verdict.Key.Uid))
             {
                 marked.Freed.TryRemove(budget.Uid, out _);
                 continue;
             }
             marked.Freed[budget.Uid] = true;
-            if (Selecting(work).All(marked.Freed.ContainsKey)) await LetGoAsync(work, budget.Name, cancellationToken);
+            if (Selecting(work).All(marked.Freed.ContainsKey))
+                await LetGoAsync(work, budget.Name, cancellationToken);
         }
     }
 
-    public Task RunAsync(CancellationToken cancellationToken) => PeriodicLoop.RunAsync(client, "held work", async token =>
-    {
-        foreach (var (uid, marked) in _marked)
-        {
-            try
+    public Task RunAsync(CancellationToken cancellationToken) =>
+        PeriodicLoop.RunAsync(
+            client,
+            "held work",
+            async token =>
             {
-                await SweepAsync(uid, marked, token);
-            }
-            catch (Exception error) when (error is ApiException or HttpRequestException or TimeoutException)
-            {
-                if (!client.IsUnreachable) LogFailed(marked.Namespace, marked.Name, marked.Kind, error.Message);
-            }
-        }
-        return Pace;
-    }, cancellationToken, Pace);
+                foreach (var (uid, marked) in _marked)
+                {
+                    try
+                    {
+                        await SweepAsync(uid, marked, token);
+                    }
+                    catch (Exception error) when (error is ApiException or HttpRequestException or TimeoutException)
+                    {
+                        if (!client.IsUnreachable)
+                            LogFailed(marked.Namespace, marked.Name, marked.Kind, error.Message);
+                    }
+                }
+                return Pace;
+            },
+            cancellationToken,
+            Pace
+        );
 
     /// <summary>What no budget speaks for goes at the second look; what is parked and still has the webhook's mark gets Bursar's.</summary>
     private async Task SweepAsync(string uid, Marked marked, CancellationToken cancellationToken)
     {
         if (ledger.Parked().FirstOrDefault(record => record.Uid == uid) is { } record)
         {
-            if (stores.Of(marked.Kind)?.Get(marked.Namespace, marked.Name, uid) is { } parked && HeldMark.IsHeld(parked)) await workloads.ParkAsync(record, cancellationToken);
+            if (stores.Of(marked.Kind)?.Get(marked.Namespace, marked.Name, uid) is { } parked && HeldMark.IsHeld(parked))
+                await workloads.ParkAsync(record, cancellationToken);
             return;
         }
-        if (Find(uid, marked) is not { } work) return;
-        if (Selecting(work).Any()) marked.Unclaimed = 0;
-        else if (++marked.Unclaimed > 1) await LetGoAsync(work, "", cancellationToken);
+        if (Find(uid, marked) is not { } work)
+            return;
+        if (Selecting(work).Any())
+            marked.Unclaimed = 0;
+        else if (++marked.Unclaimed > 1)
+            await LetGoAsync(work, "", cancellationToken);
     }
 
     /// <summary>Work that waits for its judgement; null when it does not, or not any more.</summary>
     private Work? Find(string uid, Marked marked) =>
-        stores.Of(marked.Kind)?.Get(marked.Namespace, marked.Name, uid) is { } work && HeldMark.IsHeld(work) && !ledger.Parked().Any(record => record.Uid == uid) ? work : null;
+        stores.Of(marked.Kind)?.Get(marked.Namespace, marked.Name, uid) is { } work
+        && HeldMark.IsHeld(work)
+        && !ledger.Parked().Any(record => record.Uid == uid)
+            ? work
+            : null;
 
     /// <summary>UIDs of the budgets that have a say: one that cannot be read enforces nothing.</summary>
     private IEnumerable<string> Selecting(Work work)
     {
         var labels = work.Labels;
         foreach (var budget in stores.Budgets.Store.ByIndex(Indexes.Namespace, work.Namespace))
-            if (GpuBudgetReader.Read(budget, out _, out var selector, out _).Count == 0 && selector.Matches(labels)) yield return budget.Metadata.Uid;
+            if (GpuBudgetReader.Read(budget, out _, out var selector, out _).Count == 0 && selector.Matches(labels))
+                yield return budget.Metadata.Uid;
     }
 
     private async Task LetGoAsync(Work work, string budget, CancellationToken cancellationToken)
@@ -98,9 +127,11 @@ public sealed partial class HeldWorkActor(KubeClient client, ClusterStores store
         try
         {
             var isQueued = OwnerKinds.IsQueued(work, stores);
-            if (await workloads.LetGoAsync(work, isQueued, cancellationToken) != WriteResult.Done) return;
+            if (await workloads.LetGoAsync(work, isQueued, cancellationToken) != WriteResult.Done)
+                return;
             LogLetGo(work.Namespace, name, kind.Name, budget);
-            if (!isQueued) echoes.Expect(RecordOf(work), parked: false);
+            if (!isQueued)
+                echoes.Expect(RecordOf(work), parked: false);
         }
         catch (ApiException error) when (error.IsNotFound || error.IsInvalid || error.IsConflict)
         {
@@ -109,29 +140,39 @@ public sealed partial class HeldWorkActor(KubeClient client, ClusterStores store
         }
     }
 
-    private static ParkedRecord RecordOf(Work work) => new()
-    {
-        ApiVersion = work.Kind.Entity.ApiVersion,
-        Kind = work.Kind.Name,
-        Namespace = work.Namespace,
-        Name = work.Metadata.Name,
-        Uid = work.Metadata.Uid,
-        Field = work.Kind.Field,
-        Original = HeldMark.OriginalOf(work),
-        Value = work.Kind.Stopped,
-        Since = work.Metadata.CreationTimestamp ?? default,
-        Reason = Reasons.Fits,
-        Budget = "",
-        BudgetUid = "",
-    };
+    private static ParkedRecord RecordOf(Work work) =>
+        new()
+        {
+            ApiVersion = work.Kind.Entity.ApiVersion,
+            Kind = work.Kind.Name,
+            Namespace = work.Namespace,
+            Name = work.Metadata.Name,
+            Uid = work.Metadata.Uid,
+            Field = work.Kind.Field,
+            Original = HeldMark.OriginalOf(work),
+            Value = work.Kind.Stopped,
+            Since = work.Metadata.CreationTimestamp ?? default,
+            Reason = Reasons.Fits,
+            Budget = "",
+            BudgetUid = "",
+        };
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Let go what the webhook held: namespace={namespace} name={name} kind={kind} budget={budget}")]
+    [LoggerMessage(
+        Level = LogLevel.Information,
+        Message = "Let go what the webhook held: namespace={namespace} name={name} kind={kind} budget={budget}"
+    )]
     private partial void LogLetGo(string @namespace, string name, string kind, string budget);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Someone else changed it in between, nothing was written: namespace={namespace} name={name} kind={kind}")]
+    [LoggerMessage(
+        Level = LogLevel.Information,
+        Message = "Someone else changed it in between, nothing was written: namespace={namespace} name={name} kind={kind}"
+    )]
     private partial void LogOvertaken(string @namespace, string name, string kind);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Could not let go what the webhook held; trying again: namespace={namespace} name={name} kind={kind} error={error}")]
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "Could not let go what the webhook held; trying again: namespace={namespace} name={name} kind={kind} error={error}"
+    )]
     private partial void LogFailed(string @namespace, string name, string kind, string error);
 
     private sealed class Marked(string kind, string ns, string name)

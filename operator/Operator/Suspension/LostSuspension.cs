@@ -10,10 +10,18 @@ namespace Bursar.Operator.Suspension;
 /// <summary>
 /// Finds work that Bursar suspended and has no record of, as after a loss of the ledger, and records it anew. The mirror annotation only
 /// points at such work. The evidence is the object's managed fields: Bursar must be the last who set the field that suspends it. What a
-/// user has suspended, even beside a mirror that was left behind, stays the user's. Work that the webhook held, and whose spec was changed before a
-/// leader judged it, is resumed where nobody has written the field since: its budgets then decide as of any work that runs.
+/// user has suspended, even beside a mirror that was left behind, stays the user's. Work that the webhook held, and whose spec was changed
+/// before a leader judged it, is resumed where nobody has written the field since: its budgets then decide as of any work that runs.
 /// </summary>
-public sealed partial class LostSuspension(ClusterStores stores, GpuLedger ledger, LedgerStore store, WorkloadActor workloads, BudgetEvents events, TimeProvider time, ILogger<LostSuspension> logger)
+public sealed partial class LostSuspension(
+    ClusterStores stores,
+    GpuLedger ledger,
+    LedgerStore store,
+    WorkloadActor workloads,
+    BudgetEvents events,
+    TimeProvider time,
+    ILogger<LostSuspension> logger
+)
 {
     /// <summary>How long such work must have been seen: the record of a resume may go before the resume is seen on the watch.</summary>
     private static readonly TimeSpan Doubt = TimeSpan.FromSeconds(30);
@@ -28,76 +36,116 @@ public sealed partial class LostSuspension(ClusterStores stores, GpuLedger ledge
 
     /// <summary>Suspended by its own field, and Bursar's mirror stands on it.</summary>
     public static bool IsMarked(Work work) =>
-        work is { IsStopped: true, IsFinished: false, Kind.Suspends: true } && !HeldMark.IsHeld(work) && work.Metadata.Annotations.ContainsKey(BursarAnnotations.SuspendedBy);
+        work is { IsStopped: true, IsFinished: false, Kind.Suspends: true }
+        && !HeldMark.IsHeld(work)
+        && work.Metadata.Annotations.ContainsKey(BursarAnnotations.SuspendedBy);
 
     /// <summary>What the lost record said, as far as the object itself tells.</summary>
-    public static ParkedRecord RecordOf(Work work, DateTimeOffset now, OwnerSwitch? through = null, string budgetUid = "") => new()
-    {
-        ApiVersion = work.Kind.Entity.ApiVersion,
-        Kind = work.Kind.Name,
-        Namespace = work.Namespace,
-        Name = work.Metadata.Name,
-        Uid = work.Metadata.Uid,
-        Target = through?.Target,
-        Field = through?.Field ?? work.Kind.Field,
-        Original = through?.On ?? "false",
-        Value = through?.Stopped ?? work.Kind.Stopped,
-        Since = now,
-        Reason = Reasons.RecordRestored,
-        Cause = ParkedCause.Write(new() { Since = now, Reason = Reasons.RecordRestored, Confirmed = true }),
-        Budget = BudgetOf((through?.Object ?? work.Metadata).Annotations.GetValueOrDefault(BursarAnnotations.SuspendedBy)),
-        BudgetUid = budgetUid,
-        Class = work.Class,
-    };
+    public static ParkedRecord RecordOf(Work work, DateTimeOffset now, OwnerSwitch? through = null, string budgetUid = "") =>
+        new()
+        {
+            ApiVersion = work.Kind.Entity.ApiVersion,
+            Kind = work.Kind.Name,
+            Namespace = work.Namespace,
+            Name = work.Metadata.Name,
+            Uid = work.Metadata.Uid,
+            Target = through?.Target,
+            Field = through?.Field ?? work.Kind.Field,
+            Original = through?.On ?? "false",
+            Value = through?.Stopped ?? work.Kind.Stopped,
+            Since = now,
+            Reason = Reasons.RecordRestored,
+            Cause = ParkedCause.Write(
+                new()
+                {
+                    Since = now,
+                    Reason = Reasons.RecordRestored,
+                    Confirmed = true,
+                }
+            ),
+            Budget = BudgetOf((through?.Object ?? work.Metadata).Annotations.GetValueOrDefault(BursarAnnotations.SuspendedBy)),
+            BudgetUid = budgetUid,
+            Class = work.Class,
+        };
 
     public async Task FindAsync(CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();
-        if (now - _lookedAt < Pace) return;
+        if (now - _lookedAt < Pace)
+            return;
         _lookedAt = now;
         var recorded = ledger.Parked().Select(record => record.Uid).ToHashSet(StringComparer.Ordinal);
         var found = new HashSet<string>(StringComparer.Ordinal);
         foreach (var cache in stores.Kinds)
-            foreach (var work in cache.All())
-            {
-                var uid = work.Metadata.Uid;
-                if (recorded.Contains(uid) || work.IsFinished || !work.HasGpus || work.IsPart) continue;
-                var owner = OwnerKinds.Of(work, stores);
-                var through = owner?.Switch;
-                var wasHeld = owner is null && IsFormerlyHeld(work);
-                if (through is null ? !IsMarked(work) && !wasHeld : !(through.IsStopped && through.Object.Annotations.ContainsKey(BursarAnnotations.SuspendedBy))) continue;
-                found.Add(uid);
-                _seen.TryAdd(uid, now);
-                if (now - _seen[uid] < Doubt) continue;
-                // Whatever comes of it, it is not looked at again before the same time has passed.
-                _seen[uid] = now;
-                if (wasHeld) await ResumeHeldAsync(work, now, cancellationToken);
-                else await RestoreRecordAsync(work, through, now, cancellationToken);
-            }
-        foreach (var gone in _seen.Keys.Except(found).ToArray()) _seen.Remove(gone);
+        foreach (var work in cache.All())
+        {
+            var uid = work.Metadata.Uid;
+            if (recorded.Contains(uid) || work.IsFinished || !work.HasGpus || work.IsPart)
+                continue;
+            var owner = OwnerKinds.Of(work, stores);
+            var through = owner?.Switch;
+            var wasHeld = owner is null && IsFormerlyHeld(work);
+            if (
+                through is null
+                    ? !IsMarked(work) && !wasHeld
+                    : !(through.IsStopped && through.Object.Annotations.ContainsKey(BursarAnnotations.SuspendedBy))
+            )
+                continue;
+            found.Add(uid);
+            _seen.TryAdd(uid, now);
+            if (now - _seen[uid] < Doubt)
+                continue;
+            // Whatever comes of it, it is not looked at again before the same time has passed.
+            _seen[uid] = now;
+            if (wasHeld)
+                await ResumeHeldAsync(work, now, cancellationToken);
+            else
+                await RestoreRecordAsync(work, through, now, cancellationToken);
+        }
+        foreach (var gone in _seen.Keys.Except(found).ToArray())
+            _seen.Remove(gone);
     }
 
     /// <summary>The webhook made it suspended, and its mark does not count any more since the spec was changed.</summary>
-    private static bool IsFormerlyHeld(Work work) => work is { IsStopped: true, IsFinished: false, Kind.Suspends: true } && HeldMark.IsOn(work) && !HeldMark.IsHeld(work);
+    private static bool IsFormerlyHeld(Work work) =>
+        work is { IsStopped: true, IsFinished: false, Kind.Suspends: true } && HeldMark.IsOn(work) && !HeldMark.IsHeld(work);
 
     private async Task ResumeHeldAsync(Work work, DateTimeOffset now, CancellationToken cancellationToken)
     {
         var record = RecordOf(work, now) with { Original = HeldMark.OriginalOf(work) };
-        if (!await workloads.IsAsCreatedAsync(record, cancellationToken)) return;
+        if (!await workloads.IsAsCreatedAsync(record, cancellationToken))
+            return;
         LogHeld(record.Namespace, record.Name, record.Kind);
         if (await workloads.RestoreAsync(record, cancellationToken) == WriteResult.Done)
-            events.GivenBack(record, null, Sentences.GivenBack("it was made suspended by Bursar's webhook, and its spec was changed before its budgets had judged it", null), isHeld: false);
+            events.GivenBack(
+                record,
+                null,
+                Sentences.GivenBack(
+                    "it was made suspended by Bursar's webhook, and its spec was changed before its budgets had judged it",
+                    null
+                ),
+                isHeld: false
+            );
     }
 
     private async Task RestoreRecordAsync(Work work, OwnerSwitch? through, DateTimeOffset now, CancellationToken cancellationToken)
     {
         var record = RecordOf(work, now, through);
-        if (!await workloads.IsOwnWriteAsync(record, cancellationToken)) return;
+        if (!await workloads.IsOwnWriteAsync(record, cancellationToken))
+            return;
         LogFound(record.Namespace, record.Name, record.Kind, record.Budget);
         if (stores.Budgets.Store.Get(record.Namespace, record.Budget) is not { } budget)
         {
             if (await workloads.RestoreAsync(record, cancellationToken) == WriteResult.Done)
-                events.GivenBack(record, null, Sentences.GivenBack($"Bursar had suspended it for budget {record.Budget}, which is gone, and had no record of it", null), isHeld: false);
+                events.GivenBack(
+                    record,
+                    null,
+                    Sentences.GivenBack(
+                        $"Bursar had suspended it for budget {record.Budget}, which is gone, and had no record of it",
+                        null
+                    ),
+                    isHeld: false
+                );
             return;
         }
         // From here on its budget decides as for all that it has suspended.
@@ -105,11 +153,18 @@ public sealed partial class LostSuspension(ClusterStores stores, GpuLedger ledge
         await store.FlushBudgetAsync(ledger, budget.Metadata.Uid, cancellationToken);
     }
 
-    private static string BudgetOf(string? mirror) => mirror?.StartsWith(BudgetPrefix, StringComparison.Ordinal) == true ? mirror[BudgetPrefix.Length..] : "";
+    private static string BudgetOf(string? mirror) =>
+        mirror?.StartsWith(BudgetPrefix, StringComparison.Ordinal) == true ? mirror[BudgetPrefix.Length..] : "";
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Resuming what the webhook held and nobody judged: namespace={namespace} name={name} kind={kind}")]
+    [LoggerMessage(
+        Level = LogLevel.Information,
+        Message = "Resuming what the webhook held and nobody judged: namespace={namespace} name={name} kind={kind}"
+    )]
     private partial void LogHeld(string @namespace, string name, string kind);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Found suspended work that has no record: namespace={namespace} name={name} kind={kind} budget={budget}")]
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "Found suspended work that has no record: namespace={namespace} name={name} kind={kind} budget={budget}"
+    )]
     private partial void LogFound(string @namespace, string name, string kind, string budget);
 }

@@ -15,30 +15,68 @@ public sealed class MakerActor(KubeClient client)
 {
     private readonly FieldWriter _writer = new(client);
 
-    /// <summary>The maker of a workload that is about to be parked, as it stands; null where it has none, or somebody else has suspended it.</summary>
+    /// <summary>
+    /// The maker of a workload that is about to be parked, as it stands; null where it has none, or somebody else has suspended it.
+    /// </summary>
     public async Task<HeldMaker?> FindAsync(V1ObjectMeta workload, CancellationToken cancellationToken)
     {
-        if (workload.ControllerReference() is not { IsCronJob: true } owner) return null;
-        if (await client.GetOrNullAsync<V1CronJob>(owner.Name, workload.Namespace, cancellationToken) is not { } maker || maker.Metadata.Uid != owner.Uid) return null;
+        if (workload.ControllerReference() is not { IsCronJob: true } owner)
+            return null;
+        if (
+            await client.GetOrNullAsync<V1CronJob>(owner.Name, workload.Namespace, cancellationToken) is not { } maker
+            || maker.Metadata.Uid != owner.Uid
+        )
+            return null;
         // One that Bursar suspended for a run whose record is lost is still Bursar's.
-        if (maker.Spec.Suspend == true && !maker.Metadata.Annotations.ContainsKey(BursarAnnotations.SuspendedBy)) return null;
+        if (maker.Spec.Suspend == true && !maker.Metadata.Annotations.ContainsKey(BursarAnnotations.SuspendedBy))
+            return null;
         return new(owner.Kind, owner.Name, owner.Uid, maker.Spec.Suspend is null ? Work.Absent : "false");
     }
 
-    /// <summary>Done, or already so by an earlier try; ChangedByOther where somebody else suspended it since it was read: then it is theirs.</summary>
+    /// <summary>
+    /// Done, or already so by an earlier try; ChangedByOther where somebody else suspended it since it was read: then it is theirs.
+    /// </summary>
     public async Task<WriteResult> HoldAsync(ParkedRecord record, CancellationToken cancellationToken) =>
-        (await ChangeAsync(record, obj =>
-            !IsSuspended(obj) ? FieldChange.Set([new(WorkKind.SuspendField, "true"), .. FieldWriter.Mirror(record.Budget, "RunWaits")])
-            // Of a CronJob that is suspended already the mirror tells whether an earlier try of ours did it.
-            : FieldWriter.Text(obj, FieldWriter.Annotation(BursarAnnotations.SuspendedBy)) != Work.Absent ? WriteOutcome.AlreadySo : WriteOutcome.ChangedByOther(), cancellationToken)).Result;
+        (
+            await ChangeAsync(
+                record,
+                obj =>
+                    !IsSuspended(obj)
+                        ? FieldChange.Set([new(WorkKind.SuspendField, "true"), .. FieldWriter.Mirror(record.Budget, "RunWaits")])
+                    // Of a CronJob that is suspended already the mirror tells whether an earlier try of ours did it.
+                    : FieldWriter.Text(obj, FieldWriter.Annotation(BursarAnnotations.SuspendedBy)) != Work.Absent ? WriteOutcome.AlreadySo
+                    : WriteOutcome.ChangedByOther(),
+                cancellationToken
+            )
+        ).Result;
 
     /// <summary>Gives it back as it was.</summary>
     public async Task<WriteResult> FreeAsync(ParkedRecord record, CancellationToken cancellationToken) =>
-        (await ChangeAsync(record, obj => !IsSuspended(obj) ? WriteOutcome.AlreadySo
-            : FieldChange.Set([new(WorkKind.SuspendField, record.Maker!.Original == Work.Absent ? Work.Absent : "false"), .. FieldWriter.Mirror(null)]), cancellationToken)).Result;
+        (
+            await ChangeAsync(
+                record,
+                obj =>
+                    !IsSuspended(obj)
+                        ? WriteOutcome.AlreadySo
+                        : FieldChange.Set([
+                            new(WorkKind.SuspendField, record.Maker!.Original == Work.Absent ? Work.Absent : "false"),
+                            .. FieldWriter.Mirror(null),
+                        ]),
+                cancellationToken
+            )
+        ).Result;
 
-    private Task<WriteOutcome> ChangeAsync(ParkedRecord record, Func<JsonObject, FieldChange> decide, CancellationToken cancellationToken) =>
-        _writer.ChangeAsync(record.Namespace, new(V1CronJob.EntityKind.ApiVersion, record.Maker!.Kind, record.Maker.Name, record.Maker.Uid), decide, cancellationToken);
+    private Task<WriteOutcome> ChangeAsync(
+        ParkedRecord record,
+        Func<JsonObject, FieldChange> decide,
+        CancellationToken cancellationToken
+    ) =>
+        _writer.ChangeAsync(
+            record.Namespace,
+            new(V1CronJob.EntityKind.ApiVersion, record.Maker!.Kind, record.Maker.Name, record.Maker.Uid),
+            decide,
+            cancellationToken
+        );
 
     private static bool IsSuspended(JsonObject maker) => FieldWriter.Text(maker, WorkKind.SuspendField) == "true";
 }

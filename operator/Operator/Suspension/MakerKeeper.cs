@@ -7,10 +7,16 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Operator.Suspension;
 
 /// <summary>
-/// Keeps the CronJobs of parked runs suspended, and gives each back with the last of its runs. What is held stands in the run's own record, before
-/// anything is written.
+/// Keeps the CronJobs of parked runs suspended, and gives each back with the last of its runs. What is held stands in the run's own record,
+/// before anything is written.
 /// </summary>
-public sealed partial class MakerKeeper(ClusterStores stores, GpuLedger ledger, MakerActor actor, BudgetEvents events, ILogger<MakerKeeper> logger)
+public sealed partial class MakerKeeper(
+    ClusterStores stores,
+    GpuLedger ledger,
+    MakerActor actor,
+    BudgetEvents events,
+    ILogger<MakerKeeper> logger
+)
 {
     /// <summary>
     /// The record with what makes such runs, and what stood in it. Where another run of it is parked already, or this one by another
@@ -18,11 +24,20 @@ public sealed partial class MakerKeeper(ClusterStores stores, GpuLedger ledger, 
     /// </summary>
     public async Task<ParkedRecord> FindAsync(ParkedRecord record, ParkedRecord? earlier, CancellationToken cancellationToken)
     {
-        if (earlier?.Maker is { } known) return record with { Maker = known };
-        if (stores.Of(record.Kind)?.Get(record.Namespace, record.Name, record.Uid) is not { } work || work.Metadata.ControllerReference() is not { IsCronJob: true } owner) return record;
+        if (earlier?.Maker is { } known)
+            return record with { Maker = known };
+        if (
+            stores.Of(record.Kind)?.Get(record.Namespace, record.Name, record.Uid) is not { } work
+            || work.Metadata.ControllerReference() is not { IsCronJob: true } owner
+        )
+            return record;
         try
         {
-            return record with { Maker = ledger.Parked().FirstOrDefault(other => other.Maker?.Uid == owner.Uid)?.Maker ?? await actor.FindAsync(work.Metadata, cancellationToken) };
+            return record with
+            {
+                Maker = ledger.Parked().FirstOrDefault(other => other.Maker?.Uid == owner.Uid)?.Maker
+                    ?? await actor.FindAsync(work.Metadata, cancellationToken),
+            };
         }
         catch (ApiException error)
         {
@@ -34,7 +49,8 @@ public sealed partial class MakerKeeper(ClusterStores stores, GpuLedger ledger, 
     /// <summary>Suspends the maker of a run that is about to be parked; the record as it holds from now on.</summary>
     public async Task<ParkedRecord> HoldAsync(ReadBudget budget, ParkedRecord record, CancellationToken cancellationToken)
     {
-        if (record.Maker is not { } maker) return record;
+        if (record.Maker is not { } maker)
+            return record;
         try
         {
             switch (await actor.HoldAsync(record, cancellationToken))
@@ -57,13 +73,22 @@ public sealed partial class MakerKeeper(ClusterStores stores, GpuLedger ledger, 
         }
     }
 
-    /// <summary>Gives the maker back, unless another record holds it too. False where it could not be written: the record is to stay until it is.</summary>
+    /// <summary>
+    /// Gives the maker back, unless another record holds it too. False where it could not be written: the record is to stay until it is.
+    /// </summary>
     public async Task<bool> FreeAsync(ParkedRecord record, V1Alpha1GpuBudget? budget, CancellationToken cancellationToken)
     {
-        if (record.Maker is not { } maker || ledger.Parked().Any(other => other.Maker?.Uid == maker.Uid && (other.Uid != record.Uid || other.BudgetUid != record.BudgetUid))) return true;
+        if (
+            record.Maker is not { } maker
+            || ledger
+                .Parked()
+                .Any(other => other.Maker?.Uid == maker.Uid && (other.Uid != record.Uid || other.BudgetUid != record.BudgetUid))
+        )
+            return true;
         try
         {
-            if (await actor.FreeAsync(record, cancellationToken) == WriteResult.Done && budget is not null) events.MakerFreed(budget, record, maker);
+            if (await actor.FreeAsync(record, cancellationToken) == WriteResult.Done && budget is not null)
+                events.MakerFreed(budget, record, maker);
             return true;
         }
         catch (ApiException error)
@@ -73,6 +98,9 @@ public sealed partial class MakerKeeper(ClusterStores stores, GpuLedger ledger, 
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "What makes the runs could not be written: namespace={namespace} name={name} kind={kind}")]
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "What makes the runs could not be written: namespace={namespace} name={name} kind={kind}"
+    )]
     private partial void LogFailed(Exception error, string @namespace, string name, string kind);
 }

@@ -13,11 +13,14 @@ public sealed record ReadBudget(V1Alpha1GpuBudget Object, BudgetTerms Terms, Lab
 
     public string Uid => Object.Metadata.Uid;
 
-    /// <summary>Of these labels, those that say whether the work is this budget's, and whether it is exempt; null where nothing is asked.</summary>
+    /// <summary>
+    /// Of these labels, those that say whether the work is this budget's, and whether it is exempt; null where nothing is asked.
+    /// </summary>
     public IReadOnlyDictionary<string, string?>? Asked(IReadOnlyDictionary<string, string> labels)
     {
         var asked = new SortedDictionary<string, string?>(StringComparer.Ordinal);
-        foreach (var key in Selector.Keys.Concat(Exempt?.Keys ?? [])) asked[key] = labels.GetValueOrDefault(key);
+        foreach (var key in Selector.Keys.Concat(Exempt?.Keys ?? []))
+            asked[key] = labels.GetValueOrDefault(key);
         return asked.Count == 0 ? null : asked;
     }
 }

@@ -10,8 +10,8 @@ using Bursar.Operator.Cluster;
 namespace Bursar.Operator.Suspension;
 
 /// <summary>
-/// Suspends workloads and restores them, as their record says: by the field of the workload itself, by its replicas, or by the field of the object that its manager
-/// goes by. Every write goes through <see cref="FieldWriter"/>.
+/// Suspends workloads and restores them, as their record says: by the field of the workload itself, by its replicas, or by the field of the
+/// object that its manager goes by. Every write goes through <see cref="FieldWriter"/>.
 /// </summary>
 public sealed class WorkloadActor(KubeClient client)
 {
@@ -20,11 +20,20 @@ public sealed class WorkloadActor(KubeClient client)
     private readonly FieldWriter _writer = new(client);
 
     /// <summary>The record of a parking that is about to happen; null when the kind has no switch here.</summary>
-    public static ParkedRecord? RecordOf(WorkloadKey workload, ClusterStores stores, BudgetAction action, string budget, string budgetUid, string cause)
+    public static ParkedRecord? RecordOf(
+        WorkloadKey workload,
+        ClusterStores stores,
+        BudgetAction action,
+        string budget,
+        string budgetUid,
+        string cause
+    )
     {
-        if (WorkKinds.Of(workload.Kind) is not { } kind) return null;
+        if (WorkKinds.Of(workload.Kind) is not { } kind)
+            return null;
         var work = stores.Of(workload.Kind)?.Get(workload.Namespace, workload.Name);
-        if (kind.Scales && work is null) return null;
+        if (kind.Scales && work is null)
+            return null;
         var through = work is null ? null : OwnerKinds.Of(work, stores)?.Switch;
         return new()
         {
@@ -34,14 +43,26 @@ public sealed class WorkloadActor(KubeClient client)
             Name = workload.Name,
             Uid = workload.Uid,
             Target = through?.Target,
-            Also = through is { Also.Count: > 0 } ? [.. through.Also.Select(one => through.Target with { Name = one.Name, Uid = one.Uid })] : null,
-            Replicas = through is null || !kind.Serves ? null : kind.Scales ? work!.Replicas : work!.PodSets.Sum(set => set.Count),
+            Also = through is { Also.Count: > 0 }
+                ? [.. through.Also.Select(one => through.Target with { Name = one.Name, Uid = one.Uid })]
+                : null,
+            Replicas =
+                through is null || !kind.Serves ? null
+                : kind.Scales ? work!.Replicas
+                : work!.PodSets.Sum(set => set.Count),
             Field = through?.Field ?? kind.Field,
             // Of a switch that is seen off already, the other position is what is given back.
-            Original = through is not null ? through.IsStopped ? through.On : through.Value
-                : kind.Scales ? work!.Switch
-                : work is not null && HeldMark.IsHeld(work) ? HeldMark.OriginalOf(work)
-                : work?.Switch == Work.Absent ? Work.Absent : "false",
+            Original = through is not null
+                ? through.IsStopped
+                    ? through.On
+                    : through.Value
+                : kind.Scales
+                    ? work!.Switch
+                    : work is not null && HeldMark.IsHeld(work)
+                        ? HeldMark.OriginalOf(work)
+                        : work?.Switch == Work.Absent
+                            ? Work.Absent
+                            : "false",
             Value = through?.Stopped ?? kind.Stopped,
             Since = action.Parked!.Since,
             Reason = action.Reason,
@@ -53,7 +74,8 @@ public sealed class WorkloadActor(KubeClient client)
         };
     }
 
-    public Task<WriteResult> ParkAsync(ParkedRecord record, CancellationToken cancellationToken) => ParkAsync(record, record.Original, cancellationToken);
+    public Task<WriteResult> ParkAsync(ParkedRecord record, CancellationToken cancellationToken) =>
+        ParkAsync(record, record.Original, cancellationToken);
 
     /// <param name="record">What is parked.</param>
     /// <param name="present">What stood there when it was read: not the record's original where somebody set it in between.</param>
@@ -71,16 +93,26 @@ public sealed class WorkloadActor(KubeClient client)
     /// </summary>
     public async Task<WriteResult> MirrorRequestAsync(WorkloadKey workload, string id, bool asked, CancellationToken cancellationToken)
     {
-        if (WorkKinds.Of(workload.Kind) is not { Scales: false } kind) return WriteResult.AlreadySo;
+        if (WorkKinds.Of(workload.Kind) is not { Scales: false } kind)
+            return WriteResult.AlreadySo;
         try
         {
-            return (await _writer.ChangeAsync(workload.Namespace, new(kind.Entity.ApiVersion, workload.Kind, workload.Name, workload.Uid), obj =>
-            {
-                var (wanted, present) = (asked ? FieldWriter.Quote(id) : Work.Absent, FieldWriter.Text(obj, Requested));
-                if (FieldWriter.Same(present, wanted)) return WriteOutcome.AlreadySo;
-                if (!asked && !FieldWriter.Same(present, FieldWriter.Quote(id))) return WriteOutcome.ChangedByOther();
-                return FieldChange.Set(new FieldValue(Requested, wanted, IsTested: present != Work.Absent));
-            }, cancellationToken)).Result;
+            return (
+                await _writer.ChangeAsync(
+                    workload.Namespace,
+                    new(kind.Entity.ApiVersion, workload.Kind, workload.Name, workload.Uid),
+                    obj =>
+                    {
+                        var (wanted, present) = (asked ? FieldWriter.Quote(id) : Work.Absent, FieldWriter.Text(obj, Requested));
+                        if (FieldWriter.Same(present, wanted))
+                            return WriteOutcome.AlreadySo;
+                        if (!asked && !FieldWriter.Same(present, FieldWriter.Quote(id)))
+                            return WriteOutcome.ChangedByOther();
+                        return FieldChange.Set(new FieldValue(Requested, wanted, IsTested: present != Work.Absent));
+                    },
+                    cancellationToken
+                )
+            ).Result;
         }
         catch (ApiException error) when (error.IsInvalid || error.IsConflict)
         {
@@ -88,20 +120,37 @@ public sealed class WorkloadActor(KubeClient client)
         }
     }
 
-    /// <summary>Lets go a workload that the webhook held: gives back the field and takes the mark away, if nobody has changed its spec since.</summary>
+    /// <summary>
+    /// Lets go a workload that the webhook held: gives back the field and takes the mark away, if nobody has changed its spec since.
+    /// </summary>
     /// <param name="work">As it was seen.</param>
     /// <param name="isQueued">What Kueue has taken over is started by Kueue: only the mark goes.</param>
     /// <param name="cancellationToken">Ends it.</param>
     public async Task<WriteResult> LetGoAsync(Work work, bool isQueued, CancellationToken cancellationToken) =>
-        (await _writer.ChangeAsync(work.Namespace, new(work.Kind.Entity.ApiVersion, work.Kind.Name, work.Metadata.Name, work.Metadata.Uid), obj =>
-        {
-            var live = Parse(work.Kind, obj);
-            if (!HeldMark.IsHeld(live)) return WriteOutcome.ChangedByOther();
-            var mark = new FieldValue(FieldWriter.Annotation(HeldMark.Annotation), Work.Absent);
-            return (isQueued ? FieldChange.Set(mark) : FieldChange.Set(mark, new FieldValue(work.Kind.Field, HeldMark.OriginalOf(live)))) with { TestsSpec = true };
-        }, cancellationToken)).Result;
+        (
+            await _writer.ChangeAsync(
+                work.Namespace,
+                new(work.Kind.Entity.ApiVersion, work.Kind.Name, work.Metadata.Name, work.Metadata.Uid),
+                obj =>
+                {
+                    var live = Parse(work.Kind, obj);
+                    if (!HeldMark.IsHeld(live))
+                        return WriteOutcome.ChangedByOther();
+                    var mark = new FieldValue(FieldWriter.Annotation(HeldMark.Annotation), Work.Absent);
+                    return (
+                        isQueued ? FieldChange.Set(mark) : FieldChange.Set(mark, new FieldValue(work.Kind.Field, HeldMark.OriginalOf(live)))
+                    ) with
+                    {
+                        TestsSpec = true,
+                    };
+                },
+                cancellationToken
+            )
+        ).Result;
 
-    /// <summary>Who set the field that a record names, as the object's managed fields tell; null where they do not, or it was Bursar.</summary>
+    /// <summary>
+    /// Who set the field that a record names, as the object's managed fields tell; null where they do not, or it was Bursar.
+    /// </summary>
     public async Task<string?> LastWriterAsync(ParkedRecord record, CancellationToken cancellationToken)
     {
         try
@@ -124,16 +173,32 @@ public sealed class WorkloadActor(KubeClient client)
         FieldOwner.IsAsCreated(await ReadAsync(record, cancellationToken), record.Field);
 
     private Task<JsonObject?> ReadAsync(ParkedRecord record, CancellationToken cancellationToken) =>
-        _writer.ReadAsync(record.Namespace, record.Target ?? new(record.ApiVersion, record.Kind, record.Name, record.Uid), cancellationToken);
+        _writer.ReadAsync(
+            record.Namespace,
+            record.Target ?? new(record.ApiVersion, record.Kind, record.Name, record.Uid),
+            cancellationToken
+        );
 
     private async Task<WriteResult> SetAsync(ParkedRecord record, string from, string to, bool park, CancellationToken cancellationToken)
     {
         // A record of a kind that this version does not know can be neither kept nor given back by it.
-        if (WorkKinds.Of(record.Kind) is not { } kind || record.Target is { } target && FieldWriter.VersionsOf(target).Count == 0) return WriteResult.ChangedByOther;
+        if (WorkKinds.Of(record.Kind) is not { } kind || record.Target is { } target && FieldWriter.VersionsOf(target).Count == 0)
+            return WriteResult.ChangedByOther;
         try
         {
             return record.Target is not null ? await SetTargetsAsync(record, from, to, park, cancellationToken)
-                : kind.Scales ? (await _writer.ScaleAsync(kind.Entity, record.Namespace, record.Name, record.Uid, Count(from), Count(to), cancellationToken)).Result
+                : kind.Scales
+                    ? (
+                        await _writer.ScaleAsync(
+                            kind.Entity,
+                            record.Namespace,
+                            record.Name,
+                            record.Uid,
+                            Count(from),
+                            Count(to),
+                            cancellationToken
+                        )
+                    ).Result
                 : await SuspendAsync(kind, record, park, cancellationToken);
         }
         catch (ApiException error) when (park && (error.IsInvalid || error.IsConflict))
@@ -143,38 +208,74 @@ public sealed class WorkloadActor(KubeClient client)
         }
     }
 
-    /// <summary>What would start the work alone is stopped ahead of what runs it, and given back after it. Of those that wait, one that others changed is theirs.</summary>
-    private async Task<WriteResult> SetTargetsAsync(ParkedRecord record, string from, string to, bool park, CancellationToken cancellationToken)
+    /// <summary>
+    /// What would start the work alone is stopped ahead of what runs it, and given back after it. Of those that wait, one that others
+    /// changed is theirs.
+    /// </summary>
+    private async Task<WriteResult> SetTargetsAsync(
+        ParkedRecord record,
+        string from,
+        string to,
+        bool park,
+        CancellationToken cancellationToken
+    )
     {
         var outcome = park ? WriteResult.Done : await SetTargetAsync(record, record.Target!, from, to, park, cancellationToken);
-        foreach (var other in record.Also ?? []) await SetTargetAsync(record, other, park ? null : from, to, park, cancellationToken);
+        foreach (var other in record.Also ?? [])
+            await SetTargetAsync(record, other, park ? null : from, to, park, cancellationToken);
         return park ? await SetTargetAsync(record, record.Target!, from, to, park, cancellationToken) : outcome;
     }
 
     /// <param name="from">What must stand there; null: whatever does.</param>
-    private async Task<WriteResult> SetTargetAsync(ParkedRecord record, ParkedTarget target, string? from, string to, bool park, CancellationToken cancellationToken) =>
-        (await _writer.ChangeAsync(record.Namespace, target, obj =>
-        {
-            var present = FieldWriter.Text(obj, record.Field);
-            return FieldWriter.Same(present, to) ? WriteOutcome.AlreadySo
-                : from is not null && !FieldWriter.Same(present, from) ? WriteOutcome.ChangedByOther()
-                : FieldChange.Set([new(record.Field, to), .. FieldWriter.Mirror(park ? record.Budget : null, record.Reason)]);
-        }, cancellationToken)).Result;
+    private async Task<WriteResult> SetTargetAsync(
+        ParkedRecord record,
+        ParkedTarget target,
+        string? from,
+        string to,
+        bool park,
+        CancellationToken cancellationToken
+    ) =>
+        (
+            await _writer.ChangeAsync(
+                record.Namespace,
+                target,
+                obj =>
+                {
+                    var present = FieldWriter.Text(obj, record.Field);
+                    return FieldWriter.Same(present, to) ? WriteOutcome.AlreadySo
+                        : from is not null && !FieldWriter.Same(present, from) ? WriteOutcome.ChangedByOther()
+                        : FieldChange.Set([new(record.Field, to), .. FieldWriter.Mirror(park ? record.Budget : null, record.Reason)]);
+                },
+                cancellationToken
+            )
+        ).Result;
 
     private async Task<WriteResult> SuspendAsync(WorkKind kind, ParkedRecord record, bool suspend, CancellationToken cancellationToken) =>
-        (await _writer.ChangeAsync(record.Namespace, new(record.ApiVersion, record.Kind, record.Name, record.Uid), obj =>
-        {
-            var work = Parse(kind, obj);
-            // The webhook made it suspended: it stays so, and is marked like all that is parked.
-            if (work.IsStopped == suspend && !(suspend && HeldMark.IsHeld(work))) return WriteOutcome.AlreadySo;
-            return FieldChange.Set(
-            [
-                new(kind.Field, suspend ? "true" : record.Original == Work.Absent ? Work.Absent : "false"),
-                .. FieldWriter.Mirror(suspend ? record.Budget : null, record.Reason),
-                .. suspend ? [new FieldValue(Requested, Work.Absent, IsTested: false)] : Array.Empty<FieldValue>(),
-                new(FieldWriter.Annotation(HeldMark.Annotation), Work.Absent, IsTested: false),
-            ]);
-        }, cancellationToken)).Result;
+        (
+            await _writer.ChangeAsync(
+                record.Namespace,
+                new(record.ApiVersion, record.Kind, record.Name, record.Uid),
+                obj =>
+                {
+                    var work = Parse(kind, obj);
+                    // The webhook made it suspended: it stays so, and is marked like all that is parked.
+                    if (work.IsStopped == suspend && !(suspend && HeldMark.IsHeld(work)))
+                        return WriteOutcome.AlreadySo;
+                    return FieldChange.Set([
+                        new(
+                            kind.Field,
+                            suspend ? "true"
+                                : record.Original == Work.Absent ? Work.Absent
+                                : "false"
+                        ),
+                        .. FieldWriter.Mirror(suspend ? record.Budget : null, record.Reason),
+                        .. suspend ? [new FieldValue(Requested, Work.Absent, IsTested: false)] : Array.Empty<FieldValue>(),
+                        new(FieldWriter.Annotation(HeldMark.Annotation), Work.Absent, IsTested: false),
+                    ]);
+                },
+                cancellationToken
+            )
+        ).Result;
 
     private static Work Parse(WorkKind kind, JsonObject obj)
     {

@@ -51,8 +51,18 @@ public sealed partial class AgentCollector
     /// <param name="logger">Where it logs.</param>
     /// <param name="requests">The checkpoints that agents are to ask their pods for.</param>
     public AgentCollector(
-        ClusterStores stores, GpuLedger ledger, ProgressBoard progress, CertificateKeeper certificates, OperatorMetrics metrics,
-        string agentNamespace, Random random, TimeProvider time, ActivityTracker? tracker, ILogger<AgentCollector> logger, CheckpointBoard? requests = null)
+        ClusterStores stores,
+        GpuLedger ledger,
+        ProgressBoard progress,
+        CertificateKeeper certificates,
+        OperatorMetrics metrics,
+        string agentNamespace,
+        Random random,
+        TimeProvider time,
+        ActivityTracker? tracker,
+        ILogger<AgentCollector> logger,
+        CheckpointBoard? requests = null
+    )
     {
         _requests = requests ?? new();
         _stores = stores;
@@ -81,7 +91,10 @@ public sealed partial class AgentCollector
     /// <summary>A node's agent told its signals; only nodes with pods that are scaled are asked.</summary>
     public event Action<string, SignalReport>? Signalled;
 
-    /// <summary>Which pods something scales by: their signals are asked for. None, unless set; <see cref="ScaledChanged"/> tells that it answers otherwise.</summary>
+    /// <summary>
+    /// Which pods something scales by: their signals are asked for. None, unless set; <see cref="ScaledChanged"/> tells that it answers
+    /// otherwise.
+    /// </summary>
     public Func<V1Pod, bool> IsScaled { get; set; } = _ => false;
 
     public AgentHealth Health
@@ -104,19 +117,22 @@ public sealed partial class AgentCollector
     {
         lock (_gate)
         {
-            return !_sessions.TryGetValue(node, out var running) || !running.Session.Answers ? null : running.Session.Source switch
-            {
-                UsageReport.NoSource => MeteringSource.Nobody,
-                UsageReport.DcgmSource => MeteringSource.DcgmExporter,
-                _ => MeteringSource.Agent,
-            };
+            return !_sessions.TryGetValue(node, out var running) || !running.Session.Answers
+                ? null
+                : running.Session.Source switch
+                {
+                    UsageReport.NoSource => MeteringSource.Nobody,
+                    UsageReport.DcgmSource => MeteringSource.DcgmExporter,
+                    _ => MeteringSource.Agent,
+                };
         }
     }
 
     /// <summary>Whether an agent stands ready on the node.</summary>
     internal bool HasOn(string node)
     {
-        lock (_gate) return _agents.Values.Any(pod => pod.Spec.NodeName == node && AgentPod.Of(pod) is not null);
+        lock (_gate)
+            return _agents.Values.Any(pod => pod.Spec.NodeName == node && AgentPod.Of(pod) is not null);
     }
 
     /// <summary>When the workload's pods last wrote a checkpoint, where one of them told an agent so; also after they ended.</summary>
@@ -130,8 +146,16 @@ public sealed partial class AgentCollector
         {
             _certificates.Changed += _changed.Set;
             _requests.Changed += TellAll;
-            _stores.Pods.AddHandler(new() { Added = pod => See(pod, gone: false), Updated = (_, pod) => See(pod, gone: false), Deleted = pod => See(pod, gone: true) });
-            foreach (var kind in _stores.Kinds) kind.Watch(_ => { }, gone => _checkpoints.TryRemove(gone.Metadata.Uid, out _));
+            _stores.Pods.AddHandler(
+                new()
+                {
+                    Added = pod => See(pod, gone: false),
+                    Updated = (_, pod) => See(pod, gone: false),
+                    Deleted = pod => See(pod, gone: true),
+                }
+            );
+            foreach (var kind in _stores.Kinds)
+                kind.Watch(_ => { }, gone => _checkpoints.TryRemove(gone.Metadata.Uid, out _));
             while (true)
             {
                 await MeetAsync(cancellationToken);
@@ -146,7 +170,8 @@ public sealed partial class AgentCollector
         {
             _certificates.Changed -= _changed.Set;
             _requests.Changed -= TellAll;
-            foreach (var node in Nodes()) await DropAsync(node);
+            foreach (var node in Nodes())
+                await DropAsync(node);
             _tracker?.End(Wakeup.What);
         }
     }
@@ -157,17 +182,22 @@ public sealed partial class AgentCollector
         {
             lock (_gate)
             {
-                if (gone) _agents.Remove(pod.Metadata.Uid);
-                else _agents[pod.Metadata.Uid] = pod;
+                if (gone)
+                    _agents.Remove(pod.Metadata.Uid);
+                else
+                    _agents[pod.Metadata.Uid] = pod;
             }
             _changed.Set();
         }
-        if (_pods.See(pod, gone) is not { } node) return;
+        if (_pods.See(pod, gone) is not { } node)
+            return;
         AgentSession? session;
-        lock (_gate) session = _sessions.GetValueOrDefault(node)?.Session;
+        lock (_gate)
+            session = _sessions.GetValueOrDefault(node)?.Session;
         session?.TargetsChanged();
         // A node's first pod, or its last, changes who is missing.
-        if (session is null) _changed.Set();
+        if (session is null)
+            _changed.Set();
     }
 
     /// <summary>Brings the sessions in line with the agents that there are.</summary>
@@ -178,38 +208,48 @@ public sealed partial class AgentCollector
         if (trust is not null)
         {
             V1Pod[] pods;
-            lock (_gate) pods = [.. _agents.Values];
+            lock (_gate)
+                pods = [.. _agents.Values];
             // During an update a node may show two; the newer one has the journal.
             foreach (var pod in pods.OrderBy(p => p.Metadata.CreationTimestamp).ThenBy(p => p.Metadata.Uid, StringComparer.Ordinal))
-                if (AgentPod.Of(pod) is { } agent) wanted[agent.Node] = agent;
+                if (AgentPod.Of(pod) is { } agent)
+                    wanted[agent.Node] = agent;
         }
         foreach (var node in Nodes())
         {
             Running running;
-            lock (_gate) running = _sessions[node];
-            if (!wanted.TryGetValue(node, out var agent) || running.Session.Agent != agent || running.Session.Trust != trust) await DropAsync(node);
+            lock (_gate)
+                running = _sessions[node];
+            if (!wanted.TryGetValue(node, out var agent) || running.Session.Agent != agent || running.Session.Trust != trust)
+                await DropAsync(node);
         }
         foreach (var (node, agent) in wanted)
         {
-            lock (_gate) if (_sessions.ContainsKey(node)) continue;
+            lock (_gate)
+                if (_sessions.ContainsKey(node))
+                    continue;
             var session = new AgentSession(agent, trust!, this, _tracker, _time, _logger);
             var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             _tracker?.Begin(Wakeup.What);
-            lock (_gate) _sessions[node] = new(session, Task.Run(() => session.RunAsync(stop.Token), CancellationToken.None), stop);
+            lock (_gate)
+                _sessions[node] = new(session, Task.Run(() => session.RunAsync(stop.Token), CancellationToken.None), stop);
         }
         _metrics.AgentsMissing(Health.Missing.Count);
     }
 
     private string[] Nodes()
     {
-        lock (_gate) return [.. _sessions.Keys];
+        lock (_gate)
+            return [.. _sessions.Keys];
     }
 
     private async Task DropAsync(string node)
     {
         Running? running;
-        lock (_gate) _sessions.Remove(node, out running);
-        if (running is null) return;
+        lock (_gate)
+            _sessions.Remove(node, out running);
+        if (running is null)
+            return;
         await running.Stop.CancelAsync();
         await running.Loop;
         running.Stop.Dispose();
@@ -249,13 +289,21 @@ public sealed partial class AgentCollector
     }
 
     private CheckpointWanted? Wanted(V1Pod pod) =>
-        TopWorkload.Of(pod, _stores) is { } top && _requests.Of(top.Key.Uid) is { } request ? new() { Id = request.Id, Requested = request.Requested, Deadline = request.Deadline } : null;
+        TopWorkload.Of(pod, _stores) is { } top && _requests.Of(top.Key.Uid) is { } request
+            ? new()
+            {
+                Id = request.Id,
+                Requested = request.Requested,
+                Deadline = request.Deadline,
+            }
+            : null;
 
     /// <summary>Requests are rare: whose pods they concern is found out by whoever tells them.</summary>
     private void TellAll()
     {
         lock (_gate)
-            foreach (var running in _sessions.Values) running.Session.TargetsChanged();
+            foreach (var running in _sessions.Values)
+                running.Session.TargetsChanged();
     }
 
     /// <summary>How far the node's journal is safely written.</summary>
@@ -270,7 +318,8 @@ public sealed partial class AgentCollector
             LogForeignNode(node, report.Node);
             return false;
         }
-        if (report.Product is { Length: > 0 and <= 63 } product) Named?.Invoke(node, product);
+        if (report.Product is { Length: > 0 and <= 63 } product)
+            Named?.Invoke(node, product);
         var settled = report with { Intervals = ReservedUsage.Settle(report.Intervals, _pods.On(node)) };
         var outcome = _ledger.Record(settled, after);
         if (outcome.Gap is { } gap)
@@ -284,15 +333,19 @@ public sealed partial class AgentCollector
             LogBeyond(node, after?.ToString() ?? "");
             return false;
         }
-        if (outcome.Applied > 0) Counted?.Invoke(node);
+        if (outcome.Applied > 0)
+            Counted?.Invoke(node);
         var moved = new HashSet<string>(StringComparer.Ordinal);
         foreach (var sample in report.Progress)
-            if (Progress(node, sample) is { } ns) moved.Add(ns);
+            if (Progress(node, sample) is { } ns)
+                moved.Add(ns);
         // A report that is read again says nothing new.
         if (outcome.Applied > 0)
             foreach (var sample in report.Checkpoints)
-                if (_stores.Pods.Store.GetByUid(sample.PodUid) is { Metadata.Namespace: { } of }) moved.Add(of);
-        foreach (var ns in moved) Progressed?.Invoke(ns);
+                if (_stores.Pods.Store.GetByUid(sample.PodUid) is { Metadata.Namespace: { } of })
+                    moved.Add(of);
+        foreach (var ns in moved)
+            Progressed?.Invoke(ns);
         return true;
     }
 
@@ -300,21 +353,25 @@ public sealed partial class AgentCollector
     private string? Progress(string node, ProgressSample sample)
     {
         // A pod that has left the cache needs no forecast any more.
-        if (_stores.Pods.Store.GetByUid(sample.PodUid) is not { } pod) return null;
+        if (_stores.Pods.Store.GetByUid(sample.PodUid) is not { } pod)
+            return null;
         if (pod.Spec.NodeName != node)
         {
             _metrics.AgentFailed(node, "foreign-pod");
             LogForeignPod(node, sample.PodUid);
             return null;
         }
-        if (TopWorkload.Of(pod, _stores) is not { } top) return null;
+        if (TopWorkload.Of(pod, _stores) is not { } top)
+            return null;
         var checkpointed = false;
         if (sample.CheckpointAt is { } at)
         {
             var latest = _checkpoints.AddOrUpdate(top.Key.Uid, at, (_, known) => known > at ? known : at);
             checkpointed = latest == at;
         }
-        return _progress.Report(top.Key.Uid, sample.PodUid, new ProgressPoint(sample.At, sample.Step, sample.Total)) || checkpointed ? top.Key.Namespace : null;
+        return _progress.Report(top.Key.Uid, sample.PodUid, new ProgressPoint(sample.At, sample.Step, sample.Total)) || checkpointed
+            ? top.Key.Namespace
+            : null;
     }
 
     internal void Answered(AgentSession session)
@@ -334,7 +391,8 @@ public sealed partial class AgentCollector
     {
         var wait = TimeSpan.FromTicks(Math.Min(LongestBackoff.Ticks, FirstBackoff.Ticks << Math.Min(failures - 1, 10)));
         // Many agents that went together must not come back together.
-        lock (_random) return wait * (0.5 + _random.NextDouble());
+        lock (_random)
+            return wait * (0.5 + _random.NextDouble());
     }
 
     private sealed record Running(AgentSession Session, Task Loop, CancellationTokenSource Stop);
@@ -342,12 +400,18 @@ public sealed partial class AgentCollector
     [LoggerMessage(Level = LogLevel.Warning, Message = "Agent speaks for another node and is not believed: node={node} says={says}")]
     private partial void LogForeignNode(string node, string says);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Agent tells of a pod of another node and is not believed: node={node} pod={podUid}")]
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "Agent tells of a pod of another node and is not believed: node={node} pod={podUid}"
+    )]
     private partial void LogForeignPod(string node, string podUid);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Agent's journal has a gap: node={node} gap={gap}")]
     private partial void LogGap(string node, string gap);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Agent's answer lies beyond what is in the ledger and is not taken: node={node} after={after}")]
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "Agent's answer lies beyond what is in the ledger and is not taken: node={node} after={after}"
+    )]
     private partial void LogBeyond(string node, string after);
 }

@@ -16,17 +16,20 @@ internal sealed record AgentPod(string Node, string Uid, IPEndPoint Address)
     /// <summary>Null while the pod cannot be asked.</summary>
     public static AgentPod? Of(V1Pod pod)
     {
-        if (pod.Spec.NodeName is not { Length: > 0 } node || pod.Metadata.DeletionTimestamp is not null) return null;
-        if (pod.Status.Condition("Ready") is not { Status: "True" } || !IPAddress.TryParse(pod.Status.PodIP, out var address)) return null;
+        if (pod.Spec.NodeName is not { Length: > 0 } node || pod.Metadata.DeletionTimestamp is not null)
+            return null;
+        if (pod.Status.Condition("Ready") is not { Status: "True" } || !IPAddress.TryParse(pod.Status.PodIP, out var address))
+            return null;
         return new(node, pod.Metadata.Uid, new(address, Port(pod)));
     }
 
     private static int Port(V1Pod pod)
     {
         foreach (var container in pod.Spec.Containers)
-            foreach (var port in container.Ports)
-                // The chart calls the door by what it gives; a pod of another make may call it by whom it is for.
-                if (port.Name is "operator" or "usage" && port.ContainerPort is > 0 and < 65536) return port.ContainerPort;
+        foreach (var port in container.Ports)
+            // The chart calls the door by what it gives; a pod of another make may call it by whom it is for.
+            if (port.Name is "operator" or "usage" && port.ContainerPort is > 0 and < 65536)
+                return port.ContainerPort;
         return DefaultPort;
     }
 }

@@ -11,7 +11,14 @@ namespace Bursar.Operator.Telemetry;
 /// agent's pod, its address or the certificates change, and another begins. While something scales by the node's pods, it asks for
 /// their signals too.
 /// </summary>
-internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, AgentCollector collector, ActivityTracker? tracker, TimeProvider time, ILogger logger)
+internal sealed partial class AgentSession(
+    AgentPod agent,
+    AgentTrust trust,
+    AgentCollector collector,
+    ActivityTracker? tracker,
+    TimeProvider time,
+    ILogger logger
+)
 {
     /// <summary>How long an agent may keep a question open.</summary>
     private static readonly TimeSpan Poll = TimeSpan.FromSeconds(20);
@@ -53,15 +60,21 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
         tracker?.Begin(Wakeup.What);
         try
         {
-            using var client = new AgentClient(new()
-            {
-                NodeName = agent.Node,
-                Address = agent.Address,
-                RootsPem = trust.RootsPem,
-                Certificate = trust.Certificate,
-                Time = time,
-            });
-            await Task.WhenAll(HoldAsync(TellAsync(client, cancellationToken)), HoldAsync(AskAsync(client, cancellationToken)), HoldAsync(_signals.RunAsync(client, cancellationToken)));
+            using var client = new AgentClient(
+                new()
+                {
+                    NodeName = agent.Node,
+                    Address = agent.Address,
+                    RootsPem = trust.RootsPem,
+                    Certificate = trust.Certificate,
+                    Time = time,
+                }
+            );
+            await Task.WhenAll(
+                HoldAsync(TellAsync(client, cancellationToken)),
+                HoldAsync(AskAsync(client, cancellationToken)),
+                HoldAsync(_signals.RunAsync(client, cancellationToken))
+            );
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
@@ -108,9 +121,11 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
                 await ActivityTracker.DelayAsync(tracker, time, collector.Backoff(++failures), cancellationToken, Wakeup.What);
                 continue;
             }
-            if (complete) await _targetsChanged.WaitAsync(cancellationToken);
+            if (complete)
+                await _targetsChanged.WaitAsync(cancellationToken);
             // A pod's owner is about to come into the cache.
-            else await ActivityTracker.DelayAsync(tracker, time, Pace, cancellationToken, Wakeup.What);
+            else
+                await ActivityTracker.DelayAsync(tracker, time, Pace, cancellationToken, Wakeup.What);
         }
     }
 
@@ -125,7 +140,9 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
             try
             {
                 // The first question waits for nothing: it makes the connection, and shows at once whether the agent is there.
-                var report = await AgentQuestion.AskAsync(tracker, $"usage of {agent.Node}", question => client.GetUsageAsync(after, _answers ? Poll : TimeSpan.Zero, question, cancellationToken));
+                var report = await AgentQuestion.AskAsync(tracker, $"usage of {agent.Node}", question =>
+                    client.GetUsageAsync(after, _answers ? Poll : TimeSpan.Zero, question, cancellationToken)
+                );
                 var believed = collector.Take(agent.Node, report, after);
                 failures = believed ? 0 : failures + 1;
                 if (believed)
@@ -133,15 +150,18 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
                     _source = report.Source;
                     Answered();
                 }
-                wait = !believed ? collector.Backoff(failures)
+                wait =
+                    !believed ? collector.Backoff(failures)
                     // Written and answered at once: whatever made it hurry must not make it be asked in a tight loop.
                     : IsWritten(report) && time.GetElapsedTime(asked) >= Pace ? TimeSpan.Zero
                     : PaceOf(report);
             }
             catch (AgentException exception)
             {
-                if (_answers) LogLost(agent.Node, exception.Message);
-                else LogUnreachable(agent.Node, exception.Message);
+                if (_answers)
+                    LogLost(agent.Node, exception.Message);
+                else
+                    LogUnreachable(agent.Node, exception.Message);
                 Failed("unreachable");
                 wait = collector.Backoff(++failures);
             }
@@ -152,17 +172,23 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
                 Failed("strange");
                 wait = collector.Backoff(++failures);
             }
-            if (wait > TimeSpan.Zero) await ActivityTracker.DelayAsync(tracker, time, wait, cancellationToken, Wakeup.What);
+            if (wait > TimeSpan.Zero)
+                await ActivityTracker.DelayAsync(tracker, time, wait, cancellationToken, Wakeup.What);
         }
     }
 
     /// <summary>Whether everything of the report is safely written, so that the next question waits for news.</summary>
-    private bool IsWritten(UsageReport report) => collector.Cursor(agent.Node) is { } cursor && cursor.Epoch == report.Epoch && cursor.Seq >= report.Next - 1;
+    private bool IsWritten(UsageReport report) =>
+        collector.Cursor(agent.Node) is { } cursor && cursor.Epoch == report.Epoch && cursor.Seq >= report.Next - 1;
 
     private static TimeSpan PaceOf(UsageReport report)
     {
-        var much = TimeSpan.FromSeconds((double)(report.Intervals.Count + report.Progress.Count + report.Tokens.Count + report.Checkpoints.Count) / RepeatedPerSecond);
-        return much < Pace ? Pace : much > SlowestPace ? SlowestPace : much;
+        var much = TimeSpan.FromSeconds(
+            (double)(report.Intervals.Count + report.Progress.Count + report.Tokens.Count + report.Checkpoints.Count) / RepeatedPerSecond
+        );
+        return much < Pace ? Pace
+            : much > SlowestPace ? SlowestPace
+            : much;
     }
 
     private void Answered()
@@ -171,7 +197,8 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
         {
             _answers = true;
             LogAnswers(agent.Node, agent.Address.ToString());
-            if (_sent is null) _targetsChanged.Set();
+            if (_sent is null)
+                _targetsChanged.Set();
         }
         collector.Answered(this);
     }

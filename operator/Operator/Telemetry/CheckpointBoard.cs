@@ -2,7 +2,9 @@ using Bursar.Core.Decisions;
 
 namespace Bursar.Operator.Telemetry;
 
-/// <summary>The requests for checkpoints that stand, for whoever tells the nodes' agents. A mirror of the budgets' memories, in memory alone.</summary>
+/// <summary>
+/// The requests for checkpoints that stand, for whoever tells the nodes' agents. A mirror of the budgets' memories, in memory alone.
+/// </summary>
 public sealed class CheckpointBoard
 {
     private static readonly Dictionary<string, CheckpointRequest> Nothing = [];
@@ -20,9 +22,12 @@ public sealed class CheckpointBoard
         lock (_gate)
         {
             var before = _budgets.GetValueOrDefault(budgetUid, Nothing);
-            if (before.Count == now.Count && now.All(one => before.TryGetValue(one.Key, out var known) && known.Id == one.Value.Id)) return;
-            if (now.Count == 0) _budgets.Remove(budgetUid);
-            else _budgets[budgetUid] = now;
+            if (before.Count == now.Count && now.All(one => before.TryGetValue(one.Key, out var known) && known.Id == one.Value.Id))
+                return;
+            if (now.Count == 0)
+                _budgets.Remove(budgetUid);
+            else
+                _budgets[budgetUid] = now;
         }
         Changed?.Invoke();
     }
@@ -32,8 +37,10 @@ public sealed class CheckpointBoard
     {
         lock (_gate)
         {
-            if (!_budgets.TryGetValue(budgetUid, out var all)) _budgets.Add(budgetUid, all = new(StringComparer.Ordinal));
-            if (all.TryGetValue(workloadUid, out var known) && known.Id == request.Id) return;
+            if (!_budgets.TryGetValue(budgetUid, out var all))
+                _budgets.Add(budgetUid, all = new(StringComparer.Ordinal));
+            if (all.TryGetValue(workloadUid, out var known) && known.Id == request.Id)
+                return;
             all[workloadUid] = request;
         }
         Changed?.Invoke();
@@ -46,7 +53,11 @@ public sealed class CheckpointBoard
         {
             CheckpointRequest? first = null;
             foreach (var budget in _budgets.Values)
-                if (budget.TryGetValue(workloadUid, out var request) && (first is null || (request.Deadline, request.Id).CompareTo((first.Deadline, first.Id)) < 0)) first = request;
+                if (
+                    budget.TryGetValue(workloadUid, out var request)
+                    && (first is null || (request.Deadline, request.Id).CompareTo((first.Deadline, first.Id)) < 0)
+                )
+                    first = request;
             return first;
         }
     }

@@ -11,16 +11,19 @@ internal sealed record ExporterPod(string Node, string Uid, IPEndPoint Address)
     /// <summary>Null while the pod cannot be asked.</summary>
     public static ExporterPod? Of(V1Pod pod)
     {
-        if (pod.Spec.NodeName is not { Length: > 0 } node || pod.Metadata.DeletionTimestamp is not null) return null;
-        if (pod.Status.Condition("Ready") is not { Status: "True" } || !IPAddress.TryParse(pod.Status.PodIP, out var address)) return null;
+        if (pod.Spec.NodeName is not { Length: > 0 } node || pod.Metadata.DeletionTimestamp is not null)
+            return null;
+        if (pod.Status.Condition("Ready") is not { Status: "True" } || !IPAddress.TryParse(pod.Status.PodIP, out var address))
+            return null;
         return new(node, pod.Metadata.Uid, new(address, Port(pod)));
     }
 
     private static int Port(V1Pod pod)
     {
         foreach (var container in pod.Spec.Containers)
-            foreach (var port in container.Ports)
-                if (port.Name == "metrics" && port.ContainerPort is > 0 and < 65536) return port.ContainerPort;
+        foreach (var port in container.Ports)
+            if (port.Name == "metrics" && port.ContainerPort is > 0 and < 65536)
+                return port.ContainerPort;
         return DefaultPort;
     }
 }

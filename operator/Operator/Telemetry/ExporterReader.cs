@@ -22,7 +22,9 @@ public sealed partial class ExporterReader : IDisposable
     /// <summary>How long an agent that is not ready is taken to measure on into its journal.</summary>
     public static readonly TimeSpan AgentsReturn = TimeSpan.FromMinutes(2);
 
-    /// <summary>One page may be lost; an exporter that stays silent is asked this often, so that many of them do not hold up the others.</summary>
+    /// <summary>
+    /// One page may be lost; an exporter that stays silent is asked this often, so that many of them do not hold up the others.
+    /// </summary>
     private static readonly TimeSpan SilentPace = TimeSpan.FromMinutes(1);
 
     private const int AtOnce = 32;
@@ -54,7 +56,15 @@ public sealed partial class ExporterReader : IDisposable
     /// <param name="tracker">For simulated time; null outside of it.</param>
     /// <param name="logger">Where it logs.</param>
     public ExporterReader(
-        ExporterSelection selection, ClusterStores stores, GpuLedger ledger, OperatorMetrics metrics, string agentNamespace, TimeProvider time, ActivityTracker? tracker, ILogger<ExporterReader> logger)
+        ExporterSelection selection,
+        ClusterStores stores,
+        GpuLedger ledger,
+        OperatorMetrics metrics,
+        string agentNamespace,
+        TimeProvider time,
+        ActivityTracker? tracker,
+        ILogger<ExporterReader> logger
+    )
     {
         _selection = selection;
         _stores = stores;
@@ -75,13 +85,15 @@ public sealed partial class ExporterReader : IDisposable
     /// <summary>When the node's exporter last told of its pods; null where none does.</summary>
     public DateTimeOffset? ServedAt(string node)
     {
-        lock (_gate) return _served.TryGetValue(node, out var at) ? at : null;
+        lock (_gate)
+            return _served.TryGetValue(node, out var at) ? at : null;
     }
 
     /// <summary>Whether an exporter stands ready on the node.</summary>
     internal bool HasOn(string node)
     {
-        lock (_gate) return _exporters.Values.Any(pod => pod.Spec.NodeName == node && ExporterPod.Of(pod) is not null);
+        lock (_gate)
+            return _exporters.Values.Any(pod => pod.Spec.NodeName == node && ExporterPod.Of(pod) is not null);
     }
 
     /// <summary>Runs until cancelled, for as long as this operator leads; once.</summary>
@@ -90,14 +102,24 @@ public sealed partial class ExporterReader : IDisposable
         _tracker?.Begin(Wakeup.What);
         try
         {
-            _stores.Pods.AddHandler(new() { Added = pod => See(pod, gone: false), Updated = (_, pod) => See(pod, gone: false), Deleted = pod => See(pod, gone: true) });
+            _stores.Pods.AddHandler(
+                new()
+                {
+                    Added = pod => See(pod, gone: false),
+                    Updated = (_, pod) => See(pod, gone: false),
+                    Deleted = pod => See(pod, gone: true),
+                }
+            );
             while (true)
             {
                 await ReadAsync(cancellationToken);
                 bool any;
-                lock (_gate) any = _exporters.Count > 0;
-                if (any) await ActivityTracker.DelayAsync(_tracker, _time, Pace, cancellationToken, Wakeup.What);
-                else await _changed.WaitAsync(cancellationToken);
+                lock (_gate)
+                    any = _exporters.Count > 0;
+                if (any)
+                    await ActivityTracker.DelayAsync(_tracker, _time, Pace, cancellationToken, Wakeup.What);
+                else
+                    await _changed.WaitAsync(cancellationToken);
             }
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
@@ -121,14 +143,29 @@ public sealed partial class ExporterReader : IDisposable
         lock (_gate)
         {
             withAgent = [.. _agents.Values.Where(pod => MayMeasure(pod, now)).Select(pod => pod.Spec.NodeName!)];
-            foreach (var pod in _exporters.Values.OrderBy(p => p.Metadata.CreationTimestamp).ThenBy(p => p.Metadata.Uid, StringComparer.Ordinal))
-                if (ExporterPod.Of(pod) is { } exporter && !withAgent.Contains(exporter.Node)) wanted[exporter.Node] = exporter;
+            foreach (
+                var pod in _exporters.Values.OrderBy(p => p.Metadata.CreationTimestamp).ThenBy(p => p.Metadata.Uid, StringComparer.Ordinal)
+            )
+                if (ExporterPod.Of(pod) is { } exporter && !withAgent.Contains(exporter.Node))
+                    wanted[exporter.Node] = exporter;
         }
-        foreach (var node in wanted.Keys.Except(_pods.Nodes, StringComparer.Ordinal).ToArray()) wanted.Remove(node);
-        foreach (var node in Known().Where(node => !wanted.ContainsKey(node))) Drop(node, withAgent.Contains(node));
+        foreach (var node in wanted.Keys.Except(_pods.Nodes, StringComparer.Ordinal).ToArray())
+            wanted.Remove(node);
+        foreach (var node in Known().Where(node => !wanted.ContainsKey(node)))
+            Drop(node, withAgent.Contains(node));
         ExporterPod[] asked;
-        lock (_gate) asked = [.. wanted.Values.Where(exporter => !(_faults.TryGetValue(exporter.Node, out var fault) && fault.Times > 1 && now - fault.Last < SilentPace))];
-        await Parallel.ForEachAsync(asked, new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellationToken }, async (exporter, stopped) => await ReadAsync(exporter, stopped));
+        lock (_gate)
+            asked =
+            [
+                .. wanted.Values.Where(exporter =>
+                    !(_faults.TryGetValue(exporter.Node, out var fault) && fault.Times > 1 && now - fault.Last < SilentPace)
+                ),
+            ];
+        await Parallel.ForEachAsync(
+            asked,
+            new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellationToken },
+            async (exporter, stopped) => await ReadAsync(exporter, stopped)
+        );
     }
 
     private async Task ReadAsync(ExporterPod exporter, CancellationToken cancellationToken)
@@ -145,21 +182,27 @@ public sealed partial class ExporterReader : IDisposable
             lock (_gate)
             {
                 agent = _agents.Values.Any(pod => pod.Spec.NodeName == node && MayMeasure(pod, now));
-                if (!_accounts.TryGetValue(node, out account)) _accounts.Add(node, account = new());
+                if (!_accounts.TryGetValue(node, out account))
+                    _accounts.Add(node, account = new());
             }
             if (agent)
             {
                 Drop(node, agentCame: true);
                 return;
             }
-            if (NodeDevices.ProductNamed(page.Devices.Where(device => device.ParentUuid is null).Select(device => device.Name)) is { } product) Named?.Invoke(node, product);
+            if (
+                NodeDevices.ProductNamed(page.Devices.Where(device => device.ParentUuid is null).Select(device => device.Name)) is
+                { } product
+            )
+                Named?.Invoke(node, product);
             var pods = _pods.On(node);
             _ledger.RecordSeen(node, account.Take(page, pods, now));
             if (page.Pods.Count > 0)
             {
                 lock (_gate)
                 {
-                    if (_served.TryAdd(node, now)) LogServes(node, exporter.Address.ToString());
+                    if (_served.TryAdd(node, now))
+                        LogServes(node, exporter.Address.ToString());
                     _served[node] = now;
                     _faults.Remove(node);
                 }
@@ -177,19 +220,25 @@ public sealed partial class ExporterReader : IDisposable
         {
             var known = _faults.GetValueOrDefault(node);
             _faults[node] = (fault, known.Times + 1, _time.GetUtcNow());
-            if (known.Fault == fault) return;
+            if (known.Fault == fault)
+                return;
         }
         LogFault(node, exporter.Address.ToString(), fault);
     }
 
-    /// <summary>An agent that runs writes its journal whether or not it can be asked; one that has not come back for long, or has yet to start, does not.</summary>
+    /// <summary>
+    /// An agent that runs writes its journal whether or not it can be asked; one that has not come back for long, or has yet to start, does
+    /// not.
+    /// </summary>
     private static bool MayMeasure(V1Pod pod, DateTimeOffset now) =>
-        pod.Spec.NodeName is { Length: > 0 } && pod.Status.Phase is not ("Pending" or "Succeeded" or "Failed")
+        pod.Spec.NodeName is { Length: > 0 }
+        && pod.Status.Phase is not ("Pending" or "Succeeded" or "Failed")
         && (pod.Status.Condition("Ready") is not { Status: not "True", LastTransitionTime: { } since } || now - since < AgentsReturn);
 
     private string[] Known()
     {
-        lock (_gate) return [.. _accounts.Keys.Union(_served.Keys, StringComparer.Ordinal).Union(_faults.Keys, StringComparer.Ordinal)];
+        lock (_gate)
+            return [.. _accounts.Keys.Union(_served.Keys, StringComparer.Ordinal).Union(_faults.Keys, StringComparer.Ordinal)];
     }
 
     private void Drop(string node, bool agentCame)
@@ -201,7 +250,8 @@ public sealed partial class ExporterReader : IDisposable
             _served.Remove(node);
             _faults.Remove(node);
         }
-        if (account is null || agentCame) return;
+        if (account is null || agentCame)
+            return;
         _ledger.RecordSeen(node, account.Close());
     }
 
@@ -209,19 +259,27 @@ public sealed partial class ExporterReader : IDisposable
     {
         _pods.See(pod, gone);
         var agent = AgentPod.IsOne(pod, _agentNamespace);
-        if (!agent && !_selection.Matches(pod)) return;
+        if (!agent && !_selection.Matches(pod))
+            return;
         lock (_gate)
         {
             var known = agent ? _agents : _exporters;
-            if (gone) known.Remove(pod.Metadata.Uid);
-            else known[pod.Metadata.Uid] = pod;
+            if (gone)
+                known.Remove(pod.Metadata.Uid);
+            else
+                known[pod.Metadata.Uid] = pod;
         }
-        if (!agent) _changed.Set();
+        if (!agent)
+            _changed.Set();
         // At once: one that is gone again before the next page has measured all the same.
-        else if (!gone && MayMeasure(pod, _time.GetUtcNow())) Drop(pod.Spec.NodeName!, agentCame: true);
+        else if (!gone && MayMeasure(pod, _time.GetUtcNow()))
+            Drop(pod.Spec.NodeName!, agentCame: true);
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "No agent measures here, its dcgm-exporter is read: node={node} address={address}")]
+    [LoggerMessage(
+        Level = LogLevel.Information,
+        Message = "No agent measures here, its dcgm-exporter is read: node={node} address={address}"
+    )]
     private partial void LogServes(string node, string address);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The dcgm-exporter does not serve: node={node} address={address} fault={fault}")]

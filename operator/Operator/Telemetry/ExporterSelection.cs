@@ -22,16 +22,19 @@ public sealed class ExporterSelection
         foreach (var one in text.Split(';', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
         {
             var slash = one.IndexOf('/');
-            if (slash <= 0 || one[..slash].Contains('=')) throw new FormatException($"\"{one}\" names no namespace: it is written namespace/key=value");
+            if (slash <= 0 || one[..slash].Contains('='))
+                throw new FormatException($"\"{one}\" names no namespace: it is written namespace/key=value");
             var labels = new Dictionary<string, string>(StringComparer.Ordinal);
             foreach (var pair in one[(slash + 1)..].Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
             {
                 var equals = pair.IndexOf('=');
                 var (key, value) = equals < 0 ? (pair, "") : (pair[..equals], pair[(equals + 1)..]);
-                if (equals < 0 || (LabelSyntax.KeyError(key) ?? LabelSyntax.ValueError(value)) is not null) throw new FormatException($"\"{pair}\" in \"{one}\" is no label: it is written key=value");
+                if (equals < 0 || (LabelSyntax.KeyError(key) ?? LabelSyntax.ValueError(value)) is not null)
+                    throw new FormatException($"\"{pair}\" in \"{one}\" is no label: it is written key=value");
                 labels[key] = value;
             }
-            if (labels.Count == 0) throw new FormatException($"\"{one}\" names no label: every pod of the namespace would be asked");
+            if (labels.Count == 0)
+                throw new FormatException($"\"{one}\" names no label: every pod of the namespace would be asked");
             selections.Add((one[..slash], new() { MatchLabels = labels }));
         }
         return new([.. selections]);
@@ -40,7 +43,8 @@ public sealed class ExporterSelection
     public bool Matches(V1Pod pod)
     {
         foreach (var (ns, labels) in _selections)
-            if (pod.Metadata.Namespace == ns && labels.Matches(pod.Metadata.Labels)) return true;
+            if (pod.Metadata.Namespace == ns && labels.Matches(pod.Metadata.Labels))
+                return true;
         return false;
     }
 }

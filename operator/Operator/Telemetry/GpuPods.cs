@@ -12,24 +12,31 @@ internal sealed class GpuPods(ClusterGpus gpus)
     /// <summary>The nodes that have any.</summary>
     public IReadOnlyList<string> Nodes
     {
-        get { lock (_gate) return [.. _nodes.Keys.Order(StringComparer.Ordinal)]; }
+        get
+        {
+            lock (_gate)
+                return [.. _nodes.Keys.Order(StringComparer.Ordinal)];
+        }
     }
 
     public IReadOnlyList<V1Pod> On(string node)
     {
-        lock (_gate) return _nodes.TryGetValue(node, out var pods) ? [.. pods.Values.OrderBy(p => p.Metadata.Uid, StringComparer.Ordinal)] : [];
+        lock (_gate)
+            return _nodes.TryGetValue(node, out var pods) ? [.. pods.Values.OrderBy(p => p.Metadata.Uid, StringComparer.Ordinal)] : [];
     }
 
     /// <summary>The pod's node, when what its agent is to know of it may have changed.</summary>
     public string? See(V1Pod pod, bool gone)
     {
-        if (pod.Spec.NodeName is not { Length: > 0 } node || !gpus.OfPod(pod).IsAny) return null;
+        if (pod.Spec.NodeName is not { Length: > 0 } node || !gpus.OfPod(pod).IsAny)
+            return null;
         var holds = !gone && !PodTimes.IsOver(pod);
         lock (_gate)
         {
             if (holds)
             {
-                if (!_nodes.TryGetValue(node, out var pods)) _nodes.Add(node, pods = new(StringComparer.Ordinal));
+                if (!_nodes.TryGetValue(node, out var pods))
+                    _nodes.Add(node, pods = new(StringComparer.Ordinal));
                 pods[pod.Metadata.Uid] = pod;
             }
             else if (_nodes.TryGetValue(node, out var pods) && pods.Remove(pod.Metadata.Uid) && pods.Count == 0)

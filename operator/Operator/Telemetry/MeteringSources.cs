@@ -20,11 +20,18 @@ public sealed class MeteringSources(AgentCollector agents, ExporterReader export
         lock (_gate)
         {
             // An agent that sees no GPU says so by itself: there is nothing to wait for.
-            if (agent is { } source) _known[node] = (source, now);
-            else if (served is { } at && !(_known.TryGetValue(node, out var before) && before.At > at)) _known[node] = (MeteringSource.DcgmExporter, at);
+            if (agent is { } source)
+                _known[node] = (source, now);
+            else if (served is { } at && !(_known.TryGetValue(node, out var before) && before.At > at))
+                _known[node] = (MeteringSource.DcgmExporter, at);
             else if (!_known.ContainsKey(node))
                 // New here: what stands ready on the node is about to serve.
-                _known[node] = (agents.HasOn(node) ? MeteringSource.Agent : exporters.HasOn(node) ? MeteringSource.DcgmExporter : MeteringSource.Awaited, now);
+                _known[node] = (
+                    agents.HasOn(node) ? MeteringSource.Agent
+                    : exporters.HasOn(node) ? MeteringSource.DcgmExporter
+                    : MeteringSource.Awaited,
+                    now
+                );
             var (last, since) = _known[node];
             return now - since <= Patience ? last : MeteringSource.Nobody;
         }

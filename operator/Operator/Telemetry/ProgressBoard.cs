@@ -18,7 +18,8 @@ public sealed class ProgressBoard
         {
             var reports = Of(workloadUid);
             var series = reports.Own.With(point);
-            if (ReferenceEquals(series, reports.Own)) return false;
+            if (ReferenceEquals(series, reports.Own))
+                return false;
             reports.Own = series;
             return true;
         }
@@ -32,7 +33,8 @@ public sealed class ProgressBoard
             var pods = Of(workloadUid).Pods;
             var before = pods.GetValueOrDefault(podUid, ProgressSeries.Empty);
             var series = before.With(point);
-            if (ReferenceEquals(series, before)) return false;
+            if (ReferenceEquals(series, before))
+                return false;
             pods[podUid] = series;
             return true;
         }
@@ -42,12 +44,14 @@ public sealed class ProgressBoard
     public void Forget(string workloadUid, string podUid)
     {
         lock (_gate)
-            if (_workloads.TryGetValue(workloadUid, out var reports) && reports.Pods.Count > 1) reports.Pods.Remove(podUid);
+            if (_workloads.TryGetValue(workloadUid, out var reports) && reports.Pods.Count > 1)
+                reports.Pods.Remove(podUid);
     }
 
     public void Forget(string workloadUid)
     {
-        lock (_gate) _workloads.Remove(workloadUid);
+        lock (_gate)
+            _workloads.Remove(workloadUid);
     }
 
     /// <summary>What a restart of the operator must not forget, from the ledger.</summary>
@@ -71,10 +75,12 @@ public sealed class ProgressBoard
     {
         lock (_gate)
         {
-            if (!_workloads.TryGetValue(workloadUid, out var reports)) return (ProgressSeries.Empty, false);
+            if (!_workloads.TryGetValue(workloadUid, out var reports))
+                return (ProgressSeries.Empty, false);
             ProgressSeries? slowest = null;
             foreach (var series in reports.Pods.Values)
-                if (slowest is null || series.Last?.Step < slowest.Last?.Step) slowest = series;
+                if (slowest is null || series.Last?.Step < slowest.Last?.Step)
+                    slowest = series;
             // The side that spoke last knows best; an annotation that stopped moving must not hide the agent's word.
             return slowest is null || reports.Own.Last?.At > slowest.Last?.At ? (reports.Own, false) : (slowest, true);
         }
@@ -82,7 +88,8 @@ public sealed class ProgressBoard
 
     private Reports Of(string workloadUid)
     {
-        if (!_workloads.TryGetValue(workloadUid, out var reports)) _workloads.Add(workloadUid, reports = new());
+        if (!_workloads.TryGetValue(workloadUid, out var reports))
+            _workloads.Add(workloadUid, reports = new());
         return reports;
     }
 

@@ -17,7 +17,8 @@ internal static class ReservedUsage
     /// <param name="pods">The pods on its node that hold GPUs.</param>
     public static IReadOnlyList<UsageInterval> Settle(IReadOnlyList<UsageInterval> intervals, IReadOnlyList<V1Pod> pods)
     {
-        if (!intervals.Any(IsReserved)) return intervals;
+        if (!intervals.Any(IsReserved))
+            return intervals;
         var settled = new List<UsageInterval>(intervals.Count);
         foreach (var interval in intervals)
         {
@@ -26,22 +27,33 @@ internal static class ReservedUsage
                 settled.Add(interval);
                 continue;
             }
-            V1Pod[] users = Holder(interval, pods) is { } holder ? [.. KaiSharing.UsersOf(holder, pods).Where(pod => WasThere(pod, interval)).OrderBy(pod => pod.Metadata.Uid, StringComparer.Ordinal)] : [];
-            if (users.Length == 0) continue;
+            V1Pod[] users = Holder(interval, pods) is { } holder
+                ?
+                [
+                    .. KaiSharing
+                        .UsersOf(holder, pods)
+                        .Where(pod => WasThere(pod, interval))
+                        .OrderBy(pod => pod.Metadata.Uid, StringComparer.Ordinal),
+                ]
+                : [];
+            if (users.Length == 0)
+                continue;
             var energy = interval.EnergyMj is { } drawn ? LargestRemainder.Divide(drawn, [.. users.Select(_ => 1L)]) : null;
             for (var i = 0; i < users.Length; i++)
-                settled.Add(interval with
-                {
-                    PodUid = users[i].Metadata.Uid,
-                    Namespace = users[i].Metadata.Namespace ?? "",
-                    Pod = users[i].Metadata.Name,
-                    Container = "",
-                    Share = "0/1",
-                    EnergyMj = energy is null ? null : (long)energy[i],
-                    // What its memory holds then is not told by pod.
-                    MemoryMiBMs = null,
-                    Reason = null,
-                });
+                settled.Add(
+                    interval with
+                    {
+                        PodUid = users[i].Metadata.Uid,
+                        Namespace = users[i].Metadata.Namespace ?? "",
+                        Pod = users[i].Metadata.Name,
+                        Container = "",
+                        Share = "0/1",
+                        EnergyMj = energy is null ? null : (long)energy[i],
+                        // What its memory holds then is not told by pod.
+                        MemoryMiBMs = null,
+                        Reason = null,
+                    }
+                );
         }
         return settled;
     }
@@ -49,7 +61,14 @@ internal static class ReservedUsage
     private static bool IsReserved(UsageInterval interval) => interval.Reason == UsageReasons.ReservedForOthers;
 
     private static V1Pod? Holder(UsageInterval interval, IReadOnlyList<V1Pod> pods) =>
-        pods.FirstOrDefault(pod => KaiSharing.IsReservation(pod) && (interval.PodUid is { } uid ? pod.Metadata.Uid == uid : (pod.Metadata.Namespace, pod.Metadata.Name) == (interval.Namespace, interval.Pod)));
+        pods.FirstOrDefault(pod =>
+            KaiSharing.IsReservation(pod)
+            && (
+                interval.PodUid is { } uid
+                    ? pod.Metadata.Uid == uid
+                    : (pod.Metadata.Namespace, pod.Metadata.Name) == (interval.Namespace, interval.Pod)
+            )
+        );
 
     /// <summary>For the whole of it: of two pods that came one after the other neither held the GPU all the time.</summary>
     private static bool WasThere(V1Pod pod, UsageInterval interval) => PodTimes.ScheduledAt(pod) <= interval.From;

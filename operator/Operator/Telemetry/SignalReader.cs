@@ -8,11 +8,19 @@ namespace Bursar.Operator.Telemetry;
 /// Asks one agent for its signals by long poll, over the session's connection, while the node hosts pods that something scales by;
 /// else it sleeps. One for each agent, however many scalers there are.
 /// </summary>
-internal sealed partial class SignalReader(AgentPod agent, AgentCollector collector, ActivityTracker? tracker, TimeProvider time, ILogger logger)
+internal sealed partial class SignalReader(
+    AgentPod agent,
+    AgentCollector collector,
+    ActivityTracker? tracker,
+    TimeProvider time,
+    ILogger logger
+)
 {
     private static readonly TimeSpan Poll = TimeSpan.FromSeconds(20);
 
-    /// <summary>A scrape and a sample of the devices come each second, each with an answer: what comes close together is taken together.</summary>
+    /// <summary>
+    /// A scrape and a sample of the devices come each second, each with an answer: what comes close together is taken together.
+    /// </summary>
     private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(200);
 
     /// <summary>An agent of an older version does not wait; nor does it read pods more often than every five seconds.</summary>
@@ -40,11 +48,16 @@ internal sealed partial class SignalReader(AgentPod agent, AgentCollector collec
             try
             {
                 var after = known;
-                var report = await AgentQuestion.AskAsync(tracker, $"signals of {agent.Node}", question => client.GetSignalsAsync(after, after is null ? TimeSpan.Zero : Poll, question, cancellationToken));
+                var report = await AgentQuestion.AskAsync(tracker, $"signals of {agent.Node}", question =>
+                    client.GetSignalsAsync(after, after is null ? TimeSpan.Zero : Poll, question, cancellationToken)
+                );
                 known = report.Revision;
                 var believed = collector.Take(agent.Node, report);
                 failures = believed ? 0 : failures + 1;
-                wait = !believed ? collector.Backoff(failures) : known is null ? OldPace : Pace;
+                wait =
+                    !believed ? collector.Backoff(failures)
+                    : known is null ? OldPace
+                    : Pace;
             }
             catch (AgentException exception)
             {

@@ -40,7 +40,8 @@ internal sealed class Wakeup(ActivityTracker? tracker)
     {
         lock (_gate)
         {
-            if (cancelled is not null && _waiter != cancelled) return;
+            if (cancelled is not null && _waiter != cancelled)
+                return;
             if (_waiter is not { } waiter)
             {
                 _set = true;
@@ -48,8 +49,10 @@ internal sealed class Wakeup(ActivityTracker? tracker)
             }
             _waiter = null;
             tracker?.Begin(What);
-            if (cancelled is null) waiter.TrySetResult();
-            else waiter.TrySetCanceled(cancellationToken);
+            if (cancelled is null)
+                waiter.TrySetResult();
+            else
+                waiter.TrySetCanceled(cancellationToken);
         }
     }
 }

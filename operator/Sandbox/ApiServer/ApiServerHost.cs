@@ -30,7 +30,15 @@ internal sealed class ApiServerHost : IAsyncDisposable
     private readonly CancellationTokenSource _stopping = new();
     private int _port;
 
-    private ApiServerHost(WebApplication app, KindRegistry kinds, ResourceEndpoint resources, FaultPlan faults, TimeProvider time, ActivityTracker? activity, string token)
+    private ApiServerHost(
+        WebApplication app,
+        KindRegistry kinds,
+        ResourceEndpoint resources,
+        FaultPlan faults,
+        TimeProvider time,
+        ActivityTracker? activity,
+        string token
+    )
     {
         _app = app;
         _kinds = kinds;
@@ -44,18 +52,30 @@ internal sealed class ApiServerHost : IAsyncDisposable
     public Uri Address => new($"https://127.0.0.1:{_port}");
 
     public static async Task<ApiServerHost> StartAsync(
-        ServerCertificate certificate, int port, string token, KindRegistry kinds, ResourceEndpoint resources, FaultPlan faults, TimeProvider time, ActivityTracker? activity, CancellationToken ct)
+        ServerCertificate certificate,
+        int port,
+        string token,
+        KindRegistry kinds,
+        ResourceEndpoint resources,
+        FaultPlan faults,
+        TimeProvider time,
+        ActivityTracker? activity,
+        CancellationToken ct
+    )
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel =>
-        {
-            kestrel.AddServerHeader = false;
-            kestrel.Limits.MinRequestBodyDataRate = null;
-            kestrel.Limits.MinResponseDataRate = null;
-            kestrel.Limits.Http2.MaxStreamsPerConnection = 4096;
-            kestrel.Limits.MaxRequestBodySize = 16 * 1024 * 1024;
-            kestrel.Listen(IPAddress.Loopback, port, listen => listen.UseHttps(certificate.Certificate));
-        });
+        builder
+            .WebHost.UseKestrelCore()
+            .UseKestrelHttpsConfiguration()
+            .ConfigureKestrel(kestrel =>
+            {
+                kestrel.AddServerHeader = false;
+                kestrel.Limits.MinRequestBodyDataRate = null;
+                kestrel.Limits.MinResponseDataRate = null;
+                kestrel.Limits.Http2.MaxStreamsPerConnection = 4096;
+                kestrel.Limits.MaxRequestBodySize = 16 * 1024 * 1024;
+                kestrel.Listen(IPAddress.Loopback, port, listen => listen.UseHttps(certificate.Certificate));
+            });
         builder.Services.Configure<Microsoft.Extensions.Hosting.HostOptions>(o => o.ShutdownTimeout = TimeSpan.FromSeconds(2));
         var app = builder.Build();
         var host = new ApiServerHost(app, kinds, resources, faults, time, activity, token);
@@ -206,19 +226,32 @@ internal sealed class ApiServerHost : IAsyncDisposable
                 await Answer.JsonAsync(http, 200, Version(), ct).ConfigureAwait(false);
                 return;
             case ["api"]:
-                await DiscoveryAsync(http, () => DiscoveryDocuments.CoreVersions($"127.0.0.1:{_port}"), DiscoveryDocuments.AggregatedCore, ct).ConfigureAwait(false);
+                await DiscoveryAsync(
+                        http,
+                        () => DiscoveryDocuments.CoreVersions($"127.0.0.1:{_port}"),
+                        DiscoveryDocuments.AggregatedCore,
+                        ct
+                    )
+                    .ConfigureAwait(false);
                 return;
             case ["apis"]:
-                await DiscoveryAsync(http, () => DiscoveryDocuments.Groups(_kinds.All), DiscoveryDocuments.AggregatedGroups, ct).ConfigureAwait(false);
+                await DiscoveryAsync(http, () => DiscoveryDocuments.Groups(_kinds.All), DiscoveryDocuments.AggregatedGroups, ct)
+                    .ConfigureAwait(false);
                 return;
             case ["api", var version]:
-                await Answer.JsonAsync(http, 200, DiscoveryDocuments.Resources(_kinds.All, "", version) ?? throw ApiError.NoSuchPath(), ct).ConfigureAwait(false);
+                await Answer
+                    .JsonAsync(http, 200, DiscoveryDocuments.Resources(_kinds.All, "", version) ?? throw ApiError.NoSuchPath(), ct)
+                    .ConfigureAwait(false);
                 return;
             case ["apis", var group]:
-                await Answer.JsonAsync(http, 200, DiscoveryDocuments.Group(_kinds.All, group) ?? throw ApiError.NoSuchPath(), ct).ConfigureAwait(false);
+                await Answer
+                    .JsonAsync(http, 200, DiscoveryDocuments.Group(_kinds.All, group) ?? throw ApiError.NoSuchPath(), ct)
+                    .ConfigureAwait(false);
                 return;
             case ["apis", var group, var version]:
-                await Answer.JsonAsync(http, 200, DiscoveryDocuments.Resources(_kinds.All, group, version) ?? throw ApiError.NoSuchPath(), ct).ConfigureAwait(false);
+                await Answer
+                    .JsonAsync(http, 200, DiscoveryDocuments.Resources(_kinds.All, group, version) ?? throw ApiError.NoSuchPath(), ct)
+                    .ConfigureAwait(false);
                 return;
             case ["openapi", "v3"]:
                 await Answer.JsonAsync(http, 200, _openApi.Index(_kinds.All), ct).ConfigureAwait(false);
@@ -233,7 +266,12 @@ internal sealed class ApiServerHost : IAsyncDisposable
         }
     }
 
-    private async Task DiscoveryAsync(HttpContext http, Func<JsonObject> plain, Func<IEnumerable<Schemas.KindInfo>, JsonObject> aggregated, CancellationToken ct)
+    private async Task DiscoveryAsync(
+        HttpContext http,
+        Func<JsonObject> plain,
+        Func<IEnumerable<Schemas.KindInfo>, JsonObject> aggregated,
+        CancellationToken ct
+    )
     {
         foreach (var range in http.Request.Headers.Accept.ToString().Split(','))
         {
@@ -259,16 +297,17 @@ internal sealed class ApiServerHost : IAsyncDisposable
         await Answer.JsonAsync(http, 200, plain(), ct).ConfigureAwait(false);
     }
 
-    private static JsonObject Version() => new()
-    {
-        ["major"] = "1",
-        ["minor"] = "36",
-        ["gitVersion"] = "v1.36.0-sandbox",
-        ["gitCommit"] = "",
-        ["gitTreeState"] = "clean",
-        ["buildDate"] = "2026-01-01T00:00:00Z",
-        ["goVersion"] = "none",
-        ["compiler"] = "roslyn",
-        ["platform"] = "linux/amd64",
-    };
+    private static JsonObject Version() =>
+        new()
+        {
+            ["major"] = "1",
+            ["minor"] = "36",
+            ["gitVersion"] = "v1.36.0-sandbox",
+            ["gitCommit"] = "",
+            ["gitTreeState"] = "clean",
+            ["buildDate"] = "2026-01-01T00:00:00Z",
+            ["goVersion"] = "none",
+            ["compiler"] = "roslyn",
+            ["platform"] = "linux/amd64",
+        };
 }

@@ -37,34 +37,50 @@ internal sealed partial class CustomResources(KindRegistry kinds, ObjectWriter w
             }
         }
 
-        if (crd.Objects("status", "conditions").Any(c => c.Text("type") == "Established" && c.Text("status") == "True") && StoredVersionKnown(crd))
+        if (
+            crd.Objects("status", "conditions").Any(c => c.Text("type") == "Established" && c.Text("status") == "True")
+            && StoredVersionKnown(crd)
+        )
         {
             return;
         }
 
         var now = Json.Timestamp(time.GetUtcNow());
-        writer.Update(writer.TypeOf(Crds)!, "", name, "status", current =>
-        {
-            var status = current.Child("status");
-            status["conditions"] = new JsonArray(
-                Condition("NamesAccepted", "NoConflicts", "no conflicts found"),
-                Condition("Established", "InitialNamesAccepted", "the initial names have been accepted"));
-            status["acceptedNames"] = current.At("spec", "names")?.DeepClone();
-            var versions = (status.At("storedVersions") as JsonArray ?? []).Select(v => v.Text()).ToHashSet();
-            versions.Add(StorageVersion(current));
-            status["storedVersions"] = new JsonArray([.. versions.Select(v => (JsonNode?)v)]);
-            current.Child("metadata").Remove("resourceVersion");
-            return current;
-
-            JsonNode Condition(string type, string reason, string message) => new JsonObject
+        writer.Update(
+            writer.TypeOf(Crds)!,
+            "",
+            name,
+            "status",
+            current =>
             {
-                ["type"] = type,
-                ["status"] = "True",
-                ["lastTransitionTime"] = now,
-                ["reason"] = reason,
-                ["message"] = message,
-            };
-        }, [], WriteOptions.Internal with { Manager = "kube-apiserver" });
+                var status = current.Child("status");
+                status["conditions"] = new JsonArray(
+                    Condition("NamesAccepted", "NoConflicts", "no conflicts found"),
+                    Condition("Established", "InitialNamesAccepted", "the initial names have been accepted")
+                );
+                status["acceptedNames"] = current.At("spec", "names")?.DeepClone();
+                var versions = (status.At("storedVersions") as JsonArray ?? []).Select(v => v.Text()).ToHashSet();
+                versions.Add(StorageVersion(current));
+                status["storedVersions"] = new JsonArray([.. versions.Select(v => (JsonNode?)v)]);
+                current.Child("metadata").Remove("resourceVersion");
+                return current;
+
+                JsonNode Condition(string type, string reason, string message) =>
+                    new JsonObject
+                    {
+                        ["type"] = type,
+                        ["status"] = "True",
+                        ["lastTransitionTime"] = now,
+                        ["reason"] = reason,
+                        ["message"] = message,
+                    };
+            },
+            [],
+            WriteOptions.Internal with
+            {
+                Manager = "kube-apiserver",
+            }
+        );
     }
 
     public void Removed(string name)

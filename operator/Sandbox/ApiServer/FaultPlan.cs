@@ -5,9 +5,7 @@ namespace Bursar.Sandbox.ApiServer;
 /// <summary>What a fault does to a request it meets.</summary>
 public abstract record Fault
 {
-    private Fault()
-    {
-    }
+    private Fault() { }
 
     /// <summary>Answers with a Status of this code (409, 429 with Retry-After, 500, 503 ...); the request is not carried out.</summary>
     public sealed record Answer(int Code, int RetryAfterSeconds = 1) : Fault;
@@ -56,9 +54,7 @@ public sealed class FaultPlan(Random random)
     private long _shown;
 
     public FaultPlan()
-        : this(new Random(0))
-    {
-    }
+        : this(new Random(0)) { }
 
     /// <summary>How many requests met a fault.</summary>
     public long Shown => Interlocked.Read(ref _shown);
@@ -94,12 +90,15 @@ public sealed class FaultPlan(Random random)
                 var (rule, left) = _rules[i];
                 var watchFault = rule.Fault is Fault.CutWatch or Fault.ExpireWatch;
                 // A watch has no end to be answered after.
-                if ((watchFault && verb != "watch") || (rule.Fault is Fault.AnswerAfter && verb == "watch")
+                if (
+                    (watchFault && verb != "watch")
+                    || (rule.Fault is Fault.AnswerAfter && verb == "watch")
                     || (rule.Verb.Length > 0 && rule.Verb != verb)
                     || (rule.Resource.Length > 0 && rule.Resource != resource)
                     || (rule.PathPart.Length > 0 && !path.Contains(rule.PathPart, StringComparison.Ordinal))
                     || (rule.Client.Length > 0 && !client.Contains(rule.Client, StringComparison.Ordinal))
-                    || (rule.Probability < 1 && random.NextDouble() >= rule.Probability))
+                    || (rule.Probability < 1 && random.NextDouble() >= rule.Probability)
+                )
                 {
                     continue;
                 }
@@ -126,13 +125,14 @@ public sealed class FaultPlan(Random random)
         return null;
     }
 
-    internal static ApiError ToError(int code, int retryAfterSeconds, RequestInfo? info) => code switch
-    {
-        409 => ApiError.Modified(info?.Group ?? "", info?.Resource ?? "", info?.Name ?? ""),
-        410 => ApiError.Expired("The resourceVersion for the provided list is too old."),
-        429 => ApiError.TooManyRequests(retryAfterSeconds),
-        503 => ApiError.Unavailable(retryAfterSeconds),
-        504 => new ApiError(504, "Timeout", "Timeout: request did not complete within the allotted timeout"),
-        _ => new ApiError(code, "InternalError", "Internal error occurred: a fault was asked for"),
-    };
+    internal static ApiError ToError(int code, int retryAfterSeconds, RequestInfo? info) =>
+        code switch
+        {
+            409 => ApiError.Modified(info?.Group ?? "", info?.Resource ?? "", info?.Name ?? ""),
+            410 => ApiError.Expired("The resourceVersion for the provided list is too old."),
+            429 => ApiError.TooManyRequests(retryAfterSeconds),
+            503 => ApiError.Unavailable(retryAfterSeconds),
+            504 => new ApiError(504, "Timeout", "Timeout: request did not complete within the allotted timeout"),
+            _ => new ApiError(code, "InternalError", "Internal error occurred: a fault was asked for"),
+        };
 }

@@ -30,12 +30,10 @@ public sealed class KindRegistry
     public long Revision => _snapshot.Revision;
 
     /// <summary>The kind served at this group, version and plural, or null.</summary>
-    public KindInfo? Find(string group, string version, string plural) =>
-        _snapshot.ByResource.GetValueOrDefault((group, version, plural));
+    public KindInfo? Find(string group, string version, string plural) => _snapshot.ByResource.GetValueOrDefault((group, version, plural));
 
     /// <summary>The kind of this group, version and Kind, or null.</summary>
-    public KindInfo? FindByKind(string group, string version, string kind) =>
-        _snapshot.ByKind.GetValueOrDefault((group, version, kind));
+    public KindInfo? FindByKind(string group, string version, string kind) => _snapshot.ByKind.GetValueOrDefault((group, version, kind));
 
     /// <summary>Any served version of this group and plural (built-in, or the storage version first), or null.</summary>
     public KindInfo? FindAnyVersion(string group, string plural) =>

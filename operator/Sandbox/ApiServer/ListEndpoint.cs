@@ -19,10 +19,21 @@ internal sealed class ListEndpoint(ObjectStore store, TimeProvider time)
     private readonly Dictionary<long, Picture> _pictures = [];
     private long _lastPicture;
 
-    public async Task ListAsync(HttpContext http, ResourceType type, string? @namespace, Representation representation, CancellationToken ct)
+    public async Task ListAsync(
+        HttpContext http,
+        ResourceType type,
+        string? @namespace,
+        Representation representation,
+        CancellationToken ct
+    )
     {
         var query = http.Request.Query;
-        var selection = Selection.Parse(type.Key, query["labelSelector"].FirstOrDefault(), query["fieldSelector"].FirstOrDefault(), type.FieldName);
+        var selection = Selection.Parse(
+            type.Key,
+            query["labelSelector"].FirstOrDefault(),
+            query["fieldSelector"].FirstOrDefault(),
+            type.FieldName
+        );
         var limit = Number(query["limit"].FirstOrDefault(), "limit") ?? 0;
         var page = Page(type, @namespace, selection, query, limit);
         var metadata = new JsonObject { ["resourceVersion"] = page.Revision.ToString(CultureInfo.InvariantCulture) };
@@ -40,15 +51,31 @@ internal sealed class ListEndpoint(ObjectStore store, TimeProvider time)
         switch (representation.Form)
         {
             case Form.Table:
-                var table = TablePrinter.Print(type.Kind, page.Objects.Select(type.Read), time.GetUtcNow(), representation.IncludeObject, true, metadata);
+                var table = TablePrinter.Print(
+                    type.Kind,
+                    page.Objects.Select(type.Read),
+                    time.GetUtcNow(),
+                    representation.IncludeObject,
+                    true,
+                    metadata
+                );
                 await http.Response.BodyWriter.WriteAsync(Json.ToBytes(table), ct).ConfigureAwait(false);
                 return;
             case Form.Metadata:
-                await WriteAsync(http.Response.BodyWriter, "PartialObjectMetadataList", "meta.k8s.io/v1", metadata, page.Objects.Select(o => Json.ToBytes(Representation.MetadataOnly(type.Read(o)))), ct).ConfigureAwait(false);
+                await WriteAsync(
+                        http.Response.BodyWriter,
+                        "PartialObjectMetadataList",
+                        "meta.k8s.io/v1",
+                        metadata,
+                        page.Objects.Select(o => Json.ToBytes(Representation.MetadataOnly(type.Read(o)))),
+                        ct
+                    )
+                    .ConfigureAwait(false);
                 return;
             default:
                 var listKind = type.Kind.ListKind.Length > 0 ? type.Kind.ListKind : type.Kind.Kind + "List";
-                await WriteAsync(http.Response.BodyWriter, listKind, type.Kind.ApiVersion, metadata, page.Objects.Select(type.Bytes), ct).ConfigureAwait(false);
+                await WriteAsync(http.Response.BodyWriter, listKind, type.Kind.ApiVersion, metadata, page.Objects.Select(type.Bytes), ct)
+                    .ConfigureAwait(false);
                 return;
         }
     }
@@ -86,7 +113,12 @@ internal sealed class ListEndpoint(ObjectStore store, TimeProvider time)
         var match = query["resourceVersionMatch"].FirstOrDefault() ?? "";
         if (match.Length > 0 && (asked.Length == 0 || match is not ("Exact" or "NotOlderThan")))
         {
-            throw ApiError.Invalid("meta.k8s.io", "ListOptions", "", [FieldError.Forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided")]);
+            throw ApiError.Invalid(
+                "meta.k8s.io",
+                "ListOptions",
+                "",
+                [FieldError.Forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided")]
+            );
         }
 
         if (asked.Length > 0 && asked != "0")
@@ -134,7 +166,13 @@ internal sealed class ListEndpoint(ObjectStore store, TimeProvider time)
             }
         }
 
-        return [.. objects.Values.Where(o => @namespace is null || o.Namespace == @namespace).OrderBy(o => o.Namespace, StringComparer.Ordinal).ThenBy(o => o.Name, StringComparer.Ordinal)];
+        return
+        [
+            .. objects
+                .Values.Where(o => @namespace is null || o.Namespace == @namespace)
+                .OrderBy(o => o.Namespace, StringComparer.Ordinal)
+                .ThenBy(o => o.Name, StringComparer.Ordinal),
+        ];
     }
 
     private PageOfObjects First(StoredObject[] objects, long revision, int limit)
@@ -158,7 +196,11 @@ internal sealed class ListEndpoint(ObjectStore store, TimeProvider time)
         int offset;
         try
         {
-            var parts = Encoding.ASCII.GetString(Convert.FromBase64String(token.Replace('-', '+').Replace('_', '/') + new string('=', (4 - (token.Length % 4)) % 4))).Split(':');
+            var parts = Encoding
+                .ASCII.GetString(
+                    Convert.FromBase64String(token.Replace('-', '+').Replace('_', '/') + new string('=', (4 - (token.Length % 4)) % 4))
+                )
+                .Split(':');
             id = long.Parse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture);
             offset = int.Parse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture);
         }
@@ -171,7 +213,9 @@ internal sealed class ListEndpoint(ObjectStore store, TimeProvider time)
         {
             if (!_pictures.TryGetValue(id, out var picture) || picture.Expires <= time.GetUtcNow())
             {
-                throw ApiError.Expired("The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter.");
+                throw ApiError.Expired(
+                    "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter."
+                );
             }
 
             var page = Cut(picture.Objects, picture.Revision, id, offset, limit <= 0 ? int.MaxValue : (int)limit);
@@ -188,15 +232,32 @@ internal sealed class ListEndpoint(ObjectStore store, TimeProvider time)
     {
         var count = Math.Min(limit, objects.Length - offset);
         var next = offset + count;
-        var token = next < objects.Length
-            ? Convert.ToBase64String(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{id}:{next}"))).TrimEnd('=').Replace('+', '-').Replace('/', '_')
-            : null;
+        var token =
+            next < objects.Length
+                ? Convert
+                    .ToBase64String(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{id}:{next}")))
+                    .TrimEnd('=')
+                    .Replace('+', '-')
+                    .Replace('/', '_')
+                : null;
         return new PageOfObjects(new ArraySegment<StoredObject>(objects, offset, count), revision, token, objects.Length - next);
     }
 
-    private static async Task WriteAsync(PipeWriter writer, string kind, string apiVersion, JsonObject metadata, IEnumerable<byte[]> items, CancellationToken ct)
+    private static async Task WriteAsync(
+        PipeWriter writer,
+        string kind,
+        string apiVersion,
+        JsonObject metadata,
+        IEnumerable<byte[]> items,
+        CancellationToken ct
+    )
     {
-        Put(writer, Encoding.UTF8.GetBytes($"{{\"kind\":\"{kind}\",\"apiVersion\":\"{apiVersion}\",\"metadata\":{Json.ToText(metadata)},\"items\":["));
+        Put(
+            writer,
+            Encoding.UTF8.GetBytes(
+                $"{{\"kind\":\"{kind}\",\"apiVersion\":\"{apiVersion}\",\"metadata\":{Json.ToText(metadata)},\"items\":["
+            )
+        );
         var first = true;
         var unflushed = 0;
         foreach (var item in items)

@@ -45,7 +45,13 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
             {
                 var before = new JsonObject { ["apiVersion"] = kind.ApiVersion, ["kind"] = kind.Kind };
                 candidate.Child("metadata").Remove("managedFields");
-                ManagedFields.RecordUpdate(before, candidate, type.Schema, new FieldManager(options.Manager, kind.ApiVersion, ""), time.GetUtcNow());
+                ManagedFields.RecordUpdate(
+                    before,
+                    candidate,
+                    type.Schema,
+                    new FieldManager(options.Manager, kind.ApiVersion, ""),
+                    time.GetUtcNow()
+                );
             }
 
             var name = candidate.Text("metadata", "name")!;
@@ -62,7 +68,16 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
     }
 
     /// <summary>Replaces an object with what <paramref name="change"/> makes of it.</summary>
-    public JsonObject Update(ResourceType type, string @namespace, string name, string subresource, Func<JsonObject, JsonObject> change, List<string> duplicates, WriteOptions options, bool createsWhenAbsent = false)
+    public JsonObject Update(
+        ResourceType type,
+        string @namespace,
+        string name,
+        string subresource,
+        Func<JsonObject, JsonObject> change,
+        List<string> duplicates,
+        WriteOptions options,
+        bool createsWhenAbsent = false
+    )
     {
         var kind = type.Kind;
         return Change(type, @namespace, name, subresource, options, createsWhenAbsent, (current, prepare) =>
@@ -79,7 +94,18 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
             {
                 if (!version.All(char.IsAsciiDigit))
                 {
-                    throw ApiError.Invalid(kind.Group, kind.Kind, name, [FieldError.Invalid("metadata.resourceVersion", JsonValue.Create(version), "strconv.ParseUint: parsing " + Json.Quote(version) + ": invalid syntax")]);
+                    throw ApiError.Invalid(
+                        kind.Group,
+                        kind.Kind,
+                        name,
+                        [
+                            FieldError.Invalid(
+                                "metadata.resourceVersion",
+                                JsonValue.Create(version),
+                                "strconv.ParseUint: parsing " + Json.Quote(version) + ": invalid syntax"
+                            ),
+                        ]
+                    );
                 }
 
                 throw ApiError.Modified(kind.Group, kind.Plural, name);
@@ -93,7 +119,13 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
             }
             else if (options.Manager.Length > 0)
             {
-                ManagedFields.RecordUpdate(current, prepared, type.Schema, new FieldManager(options.Manager, kind.ApiVersion, subresource), time.GetUtcNow());
+                ManagedFields.RecordUpdate(
+                    current,
+                    prepared,
+                    type.Schema,
+                    new FieldManager(options.Manager, kind.ApiVersion, subresource),
+                    time.GetUtcNow()
+                );
             }
 
             return prepared;
@@ -101,7 +133,15 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
     }
 
     /// <summary>Server-side apply; creates the object when it is not there.</summary>
-    public (JsonObject Object, bool Created) Apply(ResourceType type, string @namespace, string name, string subresource, JsonObject config, List<string> duplicates, WriteOptions options)
+    public (JsonObject Object, bool Created) Apply(
+        ResourceType type,
+        string @namespace,
+        string name,
+        string subresource,
+        JsonObject config,
+        List<string> duplicates,
+        WriteOptions options
+    )
     {
         var kind = type.Kind;
         Head(type, @namespace, config);
@@ -127,7 +167,9 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
         {
             if (subresource == "status")
             {
-                foreach (var key in config.Select(p => p.Key).Where(k => k is not ("apiVersion" or "kind" or "metadata" or "status")).ToList())
+                foreach (
+                    var key in config.Select(p => p.Key).Where(k => k is not ("apiVersion" or "kind" or "metadata" or "status")).ToList()
+                )
                 {
                     config.Remove(key);
                 }
@@ -146,19 +188,29 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
                 try
                 {
                     return (Change(type, @namespace, name, subresource, options, false, (current, prepare) =>
-                    {
-                        if (config.Text("metadata", "uid") is { Length: > 0 } uid && uid != current.Text("metadata", "uid"))
                         {
-                            throw ApiError.Conflict(kind.Group, kind.Plural, name, $"uid mismatch: the provided object specified uid {uid}, and no existing object was found");
-                        }
+                            if (config.Text("metadata", "uid") is { Length: > 0 } uid && uid != current.Text("metadata", "uid"))
+                            {
+                                throw ApiError.Conflict(
+                                    kind.Group,
+                                    kind.Plural,
+                                    name,
+                                    $"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+                                );
+                            }
 
-                        if (config.Text("metadata", "resourceVersion") is { Length: > 0 } version && version != current.Text("metadata", "resourceVersion"))
-                        {
-                            throw ApiError.Modified(kind.Group, kind.Plural, name);
-                        }
+                            if (
+                                config.Text("metadata", "resourceVersion") is { Length: > 0 } version
+                                && version != current.Text("metadata", "resourceVersion")
+                            )
+                            {
+                                throw ApiError.Modified(kind.Group, kind.Plural, name);
+                            }
 
-                        return ManagedFields.Apply(current, config, type.Schema, manager, options.Force, time.GetUtcNow(), merged => prepare(merged, []));
-                    }), false);
+                            return ManagedFields.Apply(current, config, type.Schema, manager, options.Force, time.GetUtcNow(), merged =>
+                                prepare(merged, [])
+                            );
+                        }), false);
                 }
                 catch (ApiError e) when (e.Code == 404 && subresource.Length == 0)
                 {
@@ -173,11 +225,24 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
 
             if (config.Text("metadata", "uid") is { Length: > 0 } wanted)
             {
-                throw ApiError.Conflict(kind.Group, kind.Plural, name, $"uid mismatch: the provided object specified uid {wanted}, and no existing object was found");
+                throw ApiError.Conflict(
+                    kind.Group,
+                    kind.Plural,
+                    name,
+                    $"uid mismatch: the provided object specified uid {wanted}, and no existing object was found"
+                );
             }
 
             RequireNamespace(type, @namespace, name);
-            var created = ManagedFields.Apply(null, config, type.Schema, new FieldManager(options.Manager, kind.ApiVersion, ""), true, time.GetUtcNow(), merged => PrepareCreate(type, merged, [], options));
+            var created = ManagedFields.Apply(
+                null,
+                config,
+                type.Schema,
+                new FieldManager(options.Manager, kind.ApiVersion, ""),
+                true,
+                time.GetUtcNow(),
+                merged => PrepareCreate(type, merged, [], options)
+            );
             if (Commit(type, @namespace, name, created, options) is { } committed)
             {
                 return (committed, true);
@@ -187,8 +252,16 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
         throw ApiError.Modified(kind.Group, kind.Plural, name);
     }
 
-    /// <summary>Deletes an object, or marks it for deletion when finalizers or a grace period hold it. The flag tells whether it is gone.</summary>
-    public (JsonObject Object, bool Gone) Delete(ResourceType type, string @namespace, string name, JsonObject? deleteOptions, WriteOptions options)
+    /// <summary>
+    /// Deletes an object, or marks it for deletion when finalizers or a grace period hold it. The flag tells whether it is gone.
+    /// </summary>
+    public (JsonObject Object, bool Gone) Delete(
+        ResourceType type,
+        string @namespace,
+        string name,
+        JsonObject? deleteOptions,
+        WriteOptions options
+    )
     {
         var kind = type.Kind;
         for (var attempt = 0; attempt < MaxAttempts; attempt++)
@@ -199,13 +272,18 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
             var next = current.Copy();
             var metadata = next.Child("metadata");
             Finalizers(type, metadata, deleteOptions, options);
-            if (type.Key == new ResourceKey("apiextensions.k8s.io", "customresourcedefinitions") && metadata.Text("deletionTimestamp") is null)
+            if (
+                type.Key == new ResourceKey("apiextensions.k8s.io", "customresourcedefinitions")
+                && metadata.Text("deletionTimestamp") is null
+            )
             {
                 AddFinalizer(metadata, "customresourcecleanup.apiextensions.k8s.io");
             }
 
             var grace = Grace(kind, current, deleteOptions);
-            var held = metadata.At("finalizers") is JsonArray { Count: > 0 } || (kind is { Group: "", Kind: "Namespace" } && next.At("spec", "finalizers") is JsonArray { Count: > 0 });
+            var held =
+                metadata.At("finalizers") is JsonArray { Count: > 0 }
+                || (kind is { Group: "", Kind: "Namespace" } && next.At("spec", "finalizers") is JsonArray { Count: > 0 });
             if (!held && grace == 0)
             {
                 if (options.DryRun)
@@ -259,7 +337,15 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
 
     private delegate JsonObject Prepare(JsonObject next, List<string> duplicates);
 
-    private JsonObject Change(ResourceType type, string @namespace, string name, string subresource, WriteOptions options, bool createsWhenAbsent, Func<JsonObject, Prepare, JsonObject> step)
+    private JsonObject Change(
+        ResourceType type,
+        string @namespace,
+        string name,
+        string subresource,
+        WriteOptions options,
+        bool createsWhenAbsent,
+        Func<JsonObject, Prepare, JsonObject> step
+    )
     {
         var kind = type.Kind;
         for (var attempt = 0; attempt < MaxAttempts; attempt++)
@@ -267,18 +353,23 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
             var stored = store.Get(type.Key, @namespace, name);
             if (stored is null)
             {
-                throw createsWhenAbsent ? ApiError.NotFound(kind.Group, kind.Plural, name) : ApiError.NotFound(kind.Group, kind.Plural, name);
+                throw createsWhenAbsent
+                    ? ApiError.NotFound(kind.Group, kind.Plural, name)
+                    : ApiError.NotFound(kind.Group, kind.Plural, name);
             }
 
             var current = type.Read(stored);
             var round = attempt;
-            var next = step(current, (n, duplicates) => PrepareUpdate(type, subresource, current, n, duplicates, round == 0 ? options : options with { FieldValidation = "Ignore" }));
+            var next = step(current, (n, duplicates) =>
+                PrepareUpdate(type, subresource, current, n, duplicates, round == 0 ? options : options with { FieldValidation = "Ignore" })
+            );
             if (Json.Same(current, next))
             {
                 return current;
             }
 
-            var released = current.Text("metadata", "deletionTimestamp") is not null
+            var released =
+                current.Text("metadata", "deletionTimestamp") is not null
                 && next.At("metadata", "finalizers") is not JsonArray { Count: > 0 }
                 && next.Integer("metadata", "deletionGracePeriodSeconds") is null or 0
                 && !(kind is { Group: "", Kind: "Namespace" } && next.At("spec", "finalizers") is JsonArray { Count: > 0 });
@@ -318,7 +409,13 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
         if (type.Kind is { Group: "", Kind: "Namespace" } && kinds.Find("", "v1", "serviceaccounts") is { } accounts)
         {
             // A controller's work on a real cluster; every namespace has it a moment later.
-            Create(ResourceType.Of(accounts), name, new JsonObject { ["metadata"] = new JsonObject { ["name"] = "default" } }, [], WriteOptions.Internal);
+            Create(
+                ResourceType.Of(accounts),
+                name,
+                new JsonObject { ["metadata"] = new JsonObject { ["name"] = "default" } },
+                [],
+                WriteOptions.Internal
+            );
         }
 
         return AfterCommit(type, created);
@@ -343,21 +440,31 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
         var name = obj.Text("kind") ?? "";
         if (kind.IsCustom && (name.Length == 0 || apiVersion.Length == 0))
         {
-            throw ApiError.BadRequest(name.Length == 0 ? $"Object 'Kind' is missing in '{Json.ToText(obj)}'" : $"Object 'apiVersion' is missing in '{Json.ToText(obj)}'");
+            throw ApiError.BadRequest(
+                name.Length == 0
+                    ? $"Object 'Kind' is missing in '{Json.ToText(obj)}'"
+                    : $"Object 'apiVersion' is missing in '{Json.ToText(obj)}'"
+            );
         }
 
         if ((name.Length > 0 && name != kind.Kind) || (apiVersion.Length > 0 && apiVersion != kind.ApiVersion))
         {
             throw name.Length > 0 && name != kind.Kind
-                ? ApiError.BadRequest($"{name} in version \"{apiVersion.Split('/')[^1]}\" cannot be handled as a {kind.Kind}: expected {kind.ApiVersion}, Kind={kind.Kind}")
-                : ApiError.BadRequest($"the API version in the data ({apiVersion}) does not match the expected API version ({kind.ApiVersion})");
+                ? ApiError.BadRequest(
+                    $"{name} in version \"{apiVersion.Split('/')[^1]}\" cannot be handled as a {kind.Kind}: expected {kind.ApiVersion}, Kind={kind.Kind}"
+                )
+                : ApiError.BadRequest(
+                    $"the API version in the data ({apiVersion}) does not match the expected API version ({kind.ApiVersion})"
+                );
         }
 
         obj["apiVersion"] = kind.ApiVersion;
         obj["kind"] = kind.Kind;
         if (obj.At("metadata") is not (null or JsonObject))
         {
-            throw ApiError.BadRequest($"{kind.Kind} in version \"{kind.Version}\" cannot be handled as a {kind.Kind}: json: cannot unmarshal string into Go struct field {kind.Kind}.metadata of type v1.ObjectMeta");
+            throw ApiError.BadRequest(
+                $"{kind.Kind} in version \"{kind.Version}\" cannot be handled as a {kind.Kind}: json: cannot unmarshal string into Go struct field {kind.Kind}.metadata of type v1.ObjectMeta"
+            );
         }
 
         var metadata = obj.Child("metadata");
@@ -389,8 +496,21 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
         var found = store.Get(new ResourceKey("", "namespaces"), "", @namespace) ?? throw ApiError.NotFound("", "namespaces", @namespace);
         if (found.IsTerminating)
         {
-            var error = ApiError.Forbidden(type.Kind.Group, type.Kind.Plural, name, $"unable to create new content in namespace {@namespace} because it is being terminated");
-            (error.Details ?? [])["causes"] = new JsonArray((JsonNode)new JsonObject { ["reason"] = "NamespaceTerminating", ["message"] = $"namespace {@namespace} is being terminated", ["field"] = "metadata.namespace" });
+            var error = ApiError.Forbidden(
+                type.Kind.Group,
+                type.Kind.Plural,
+                name,
+                $"unable to create new content in namespace {@namespace} because it is being terminated"
+            );
+            (error.Details ?? [])["causes"] = new JsonArray(
+                (JsonNode)
+                    new JsonObject
+                    {
+                        ["reason"] = "NamespaceTerminating",
+                        ["message"] = $"namespace {@namespace} is being terminated",
+                        ["field"] = "metadata.namespace",
+                    }
+            );
             throw error;
         }
     }
@@ -405,7 +525,10 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
 
         // An apply's unknown fields are refused by the typed merge even where decoding would let them pass.
         var unknown = UnknownFields.Prune(obj, type.Schema);
-        var problems = duplicates.Select(d => $"duplicate field {Json.Quote(d)}").Concat(unknown.Select(u => $"unknown field {Json.Quote(u)}")).ToList();
+        var problems = duplicates
+            .Select(d => $"duplicate field {Json.Quote(d)}")
+            .Concat(unknown.Select(u => $"unknown field {Json.Quote(u)}"))
+            .ToList();
         if (problems.Count == 0 || options.FieldValidation == "Ignore")
         {
             return;
@@ -414,7 +537,9 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
         if (options.FieldValidation == "Strict")
         {
             var text = $"strict decoding error: {string.Join(", ", problems)}";
-            throw ApiError.BadRequest(kind.IsCustom || apply ? text : $"{kind.Kind} in version \"{kind.Version}\" cannot be handled as a {kind.Kind}: {text}");
+            throw ApiError.BadRequest(
+                kind.IsCustom || apply ? text : $"{kind.Kind} in version \"{kind.Version}\" cannot be handled as a {kind.Kind}: {text}"
+            );
         }
 
         options.Warnings.AddRange(problems);
@@ -463,7 +588,14 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
         return Ordered(kind, obj);
     }
 
-    private JsonObject PrepareUpdate(ResourceType type, string subresource, JsonObject before, JsonObject next, List<string> duplicates, WriteOptions options)
+    private JsonObject PrepareUpdate(
+        ResourceType type,
+        string subresource,
+        JsonObject before,
+        JsonObject next,
+        List<string> duplicates,
+        WriteOptions options
+    )
     {
         var kind = type.Kind;
         var name = before.Text("metadata", "name")!;
@@ -472,10 +604,30 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
         var metadata = next.Child("metadata");
         if (metadata.Text("uid") is { Length: > 0 } uid && uid != before.Text("metadata", "uid"))
         {
-            throw ApiError.Conflict(kind.Group, kind.Plural, name, $"Precondition failed: UID in precondition: {uid}, UID in object meta: {before.Text("metadata", "uid")}");
+            throw ApiError.Conflict(
+                kind.Group,
+                kind.Plural,
+                name,
+                $"Precondition failed: UID in precondition: {uid}, UID in object meta: {before.Text("metadata", "uid")}"
+            );
         }
 
-        foreach (var field in (string[])["name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "resourceVersion", "managedFields", "generateName", "selfLink"])
+        foreach (
+            var field in (string[])
+                [
+                    "name",
+                    "namespace",
+                    "uid",
+                    "creationTimestamp",
+                    "deletionTimestamp",
+                    "deletionGracePeriodSeconds",
+                    "generation",
+                    "resourceVersion",
+                    "managedFields",
+                    "generateName",
+                    "selfLink",
+                ]
+        )
         {
             if (before.At("metadata", field) is { } kept)
             {
@@ -524,7 +676,18 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
 
             if (kind is { Group: "", Kind: "Pod" } && next.At("spec") is JsonObject podSpec)
             {
-                foreach (var field in (string[])["serviceAccountName", "serviceAccount", "priority", "preemptionPolicy", "enableServiceLinks", "nodeName", "tolerations"])
+                foreach (
+                    var field in (string[])
+                        [
+                            "serviceAccountName",
+                            "serviceAccount",
+                            "priority",
+                            "preemptionPolicy",
+                            "enableServiceLinks",
+                            "nodeName",
+                            "tolerations",
+                        ]
+                )
                 {
                     podSpec.Default(field, before.At("spec", field)?.DeepClone());
                 }
@@ -541,13 +704,25 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
             var added = (next.At("metadata", "finalizers") as JsonArray ?? []).Select(f => f.Text()).Where(f => !had.Contains(f)).ToList();
             if (added.Count > 0)
             {
-                errors.Add(FieldError.Forbidden("metadata.finalizers", $"no new finalizers can be added if the object is being deleted, found new finalizers []string{{{string.Join(", ", added.Select(a => Json.Quote(a ?? "")))}}}"));
+                errors.Add(
+                    FieldError.Forbidden(
+                        "metadata.finalizers",
+                        $"no new finalizers can be added if the object is being deleted, found new finalizers []string{{{string.Join(", ", added.Select(a => Json.Quote(a ?? "")))}}}"
+                    )
+                );
             }
         }
 
         if (kind.IsCustom)
         {
-            errors.AddRange(RuleValidator.Validate(next, before, type.Schema, ReferenceEquals(options.Warnings, WriteOptions.Internal.Warnings) ? [] : options.Warnings));
+            errors.AddRange(
+                RuleValidator.Validate(
+                    next,
+                    before,
+                    type.Schema,
+                    ReferenceEquals(options.Warnings, WriteOptions.Internal.Warnings) ? [] : options.Warnings
+                )
+            );
         }
         else if (subresource is "" or "scale")
         {
@@ -578,7 +753,10 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
 
     private static bool SameSpec(KindInfo kind, JsonObject before, JsonObject next)
     {
-        if (kind is { Group: "apps", Kind: "Deployment" } && !Json.Same(before.At("metadata", "annotations"), next.At("metadata", "annotations")))
+        if (
+            kind is { Group: "apps", Kind: "Deployment" }
+            && !Json.Same(before.At("metadata", "annotations"), next.At("metadata", "annotations"))
+        )
         {
             // A Deployment's annotations count: its controller copies them.
             return false;
@@ -686,7 +864,12 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
         if (spec.Text("priorityClassName") is { Length: > 0 } className)
         {
             var found = store.Get(new ResourceKey("scheduling.k8s.io", "priorityclasses"), "", className)
-                ?? throw ApiError.Forbidden("", "pods", pod.Text("metadata", "name") ?? "", $"no PriorityClass with name {className} was found");
+                ?? throw ApiError.Forbidden(
+                    "",
+                    "pods",
+                    pod.Text("metadata", "name") ?? "",
+                    $"no PriorityClass with name {className} was found"
+                );
             var parsed = found.Parse();
             priority = parsed.Integer("value") ?? 0;
             preemption = parsed.Text("preemptionPolicy") ?? preemption;
@@ -697,10 +880,22 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
         var tolerations = spec.At("tolerations") as JsonArray;
         foreach (var key in (string[])["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"])
         {
-            if (tolerations is null || !tolerations.Any(t => t.Text("key") == key || (t.Text("key") is null or "" && t.Text("operator") == "Exists")))
+            if (
+                tolerations is null
+                || !tolerations.Any(t => t.Text("key") == key || (t.Text("key") is null or "" && t.Text("operator") == "Exists"))
+            )
             {
                 spec["tolerations"] = tolerations ??= [];
-                tolerations.Add((JsonNode)new JsonObject { ["key"] = key, ["operator"] = "Exists", ["effect"] = "NoExecute", ["tolerationSeconds"] = 300 });
+                tolerations.Add(
+                    (JsonNode)
+                        new JsonObject
+                        {
+                            ["key"] = key,
+                            ["operator"] = "Exists",
+                            ["effect"] = "NoExecute",
+                            ["tolerationSeconds"] = 300,
+                        }
+                );
             }
         }
 
@@ -722,7 +917,9 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
             }
         }
 
-        return !any ? "BestEffort" : guaranteed ? "Guaranteed" : "Burstable";
+        return !any ? "BestEffort"
+            : guaranteed ? "Guaranteed"
+            : "Burstable";
     }
 
     private static void JobLabels(JsonObject job, string uid, JsonObject? before)
@@ -787,7 +984,10 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
             case JsonObject obj when schema is not null:
                 foreach (var (key, value) in obj.ToList())
                 {
-                    var type = schema.Properties.TryGetValue(key, out var field) ? field.Type : schema.Type == SchemaType.Map ? schema.Items : null;
+                    var type =
+                        schema.Properties.TryGetValue(key, out var field) ? field.Type
+                        : schema.Type == SchemaType.Map ? schema.Items
+                        : null;
                     if (type?.Type == SchemaType.Quantity && value is JsonValue quantity)
                     {
                         var text = quantity.TryGetValue<string>(out var given) ? given : Json.ToText(quantity);
@@ -817,12 +1017,25 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
     {
         if (options.Text("preconditions", "uid") is { Length: > 0 } uid && uid != current.Text("metadata", "uid"))
         {
-            throw ApiError.Conflict(kind.Group, kind.Kind, name, $"the UID in the precondition ({uid}) does not match the UID in record ({current.Text("metadata", "uid")}). The object might have been deleted and then recreated");
+            throw ApiError.Conflict(
+                kind.Group,
+                kind.Kind,
+                name,
+                $"the UID in the precondition ({uid}) does not match the UID in record ({current.Text("metadata", "uid")}). The object might have been deleted and then recreated"
+            );
         }
 
-        if (options.Text("preconditions", "resourceVersion") is { Length: > 0 } version && version != current.Text("metadata", "resourceVersion"))
+        if (
+            options.Text("preconditions", "resourceVersion") is { Length: > 0 } version
+            && version != current.Text("metadata", "resourceVersion")
+        )
         {
-            throw ApiError.Conflict(kind.Group, kind.Kind, name, $"the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in record ({current.Text("metadata", "resourceVersion")}). The object might have been modified");
+            throw ApiError.Conflict(
+                kind.Group,
+                kind.Kind,
+                name,
+                $"the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in record ({current.Text("metadata", "resourceVersion")}). The object might have been modified"
+            );
         }
     }
 
@@ -831,7 +1044,12 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
         var policy = deleteOptions.Text("propagationPolicy");
         if (policy is not (null or "" or "Orphan" or "Background" or "Foreground"))
         {
-            throw ApiError.Invalid("meta.k8s.io", "DeleteOptions", "", [FieldError.NotSupported("propagationPolicy", JsonValue.Create(policy), ["\"Background\"", "\"Foreground\"", "\"Orphan\""])]);
+            throw ApiError.Invalid(
+                "meta.k8s.io",
+                "DeleteOptions",
+                "",
+                [FieldError.NotSupported("propagationPolicy", JsonValue.Create(policy), ["\"Background\"", "\"Foreground\"", "\"Orphan\""])]
+            );
         }
 
         if (deleteOptions.Flag("orphanDependents") is { } orphan)
@@ -853,7 +1071,9 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
                 return;
             }
 
-            options.Warnings.Add("child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning");
+            options.Warnings.Add(
+                "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning"
+            );
             policy = "Orphan";
         }
 

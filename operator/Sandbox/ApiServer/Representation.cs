@@ -34,7 +34,11 @@ internal sealed record Representation(Form Form, string IncludeObject)
                 continue;
             }
 
-            var parameters = parts.Skip(1).Select(p => p.Split('=', 2)).Where(p => p.Length == 2).ToDictionary(p => p[0].Trim(), p => p[1].Trim(), StringComparer.Ordinal);
+            var parameters = parts
+                .Skip(1)
+                .Select(p => p.Split('=', 2))
+                .Where(p => p.Length == 2)
+                .ToDictionary(p => p[0].Trim(), p => p[1].Trim(), StringComparer.Ordinal);
             if (!parameters.TryGetValue("as", out var form))
             {
                 return new Representation(Form.Object, "Metadata");
@@ -60,20 +64,29 @@ internal sealed record Representation(Form Form, string IncludeObject)
     }
 
     /// <summary>One object in this form.</summary>
-    public JsonObject Show(ResourceType type, JsonObject obj, DateTimeOffset now, bool withColumns = true) => Form switch
-    {
-        Form.Table => Table(type, obj, now, withColumns),
-        Form.Metadata => MetadataOnly(obj),
-        _ => obj,
-    };
+    public JsonObject Show(ResourceType type, JsonObject obj, DateTimeOffset now, bool withColumns = true) =>
+        Form switch
+        {
+            Form.Table => Table(type, obj, now, withColumns),
+            Form.Metadata => MetadataOnly(obj),
+            _ => obj,
+        };
 
-    public static JsonObject MetadataOnly(JsonObject obj) => new()
-    {
-        ["kind"] = "PartialObjectMetadata",
-        ["apiVersion"] = "meta.k8s.io/v1",
-        ["metadata"] = obj["metadata"]?.DeepClone(),
-    };
+    public static JsonObject MetadataOnly(JsonObject obj) =>
+        new()
+        {
+            ["kind"] = "PartialObjectMetadata",
+            ["apiVersion"] = "meta.k8s.io/v1",
+            ["metadata"] = obj["metadata"]?.DeepClone(),
+        };
 
     private JsonObject Table(ResourceType type, JsonObject obj, DateTimeOffset now, bool withColumns) =>
-        TablePrinter.Print(type.Kind, [obj], now, IncludeObject, withColumns, new JsonObject { ["resourceVersion"] = Json.Text(obj, "metadata", "resourceVersion") });
+        TablePrinter.Print(
+            type.Kind,
+            [obj],
+            now,
+            IncludeObject,
+            withColumns,
+            new JsonObject { ["resourceVersion"] = Json.Text(obj, "metadata", "resourceVersion") }
+        );
 }

@@ -36,7 +36,9 @@ internal sealed class RequestBody
 
         using var buffer = new MemoryStream();
         await request.Body.CopyToAsync(buffer, ct).ConfigureAwait(false);
-        return buffer.Length > Limit ? throw TooLarge() : new RequestBody(buffer.ToArray(), (request.ContentType ?? "").Split(';')[0].Trim().ToLowerInvariant());
+        return buffer.Length > Limit
+            ? throw TooLarge()
+            : new RequestBody(buffer.ToArray(), (request.ContentType ?? "").Split(';')[0].Trim().ToLowerInvariant());
     }
 
     /// <summary>The body as an object.</summary>
@@ -45,9 +47,13 @@ internal sealed class RequestBody
         switch (MediaType)
         {
             case "" or "application/json":
-                return JsonText() as JsonObject ?? throw ApiError.BadRequest("the object provided is unrecognized (must be of type Object): a JSON object is expected");
+                return JsonText() as JsonObject
+                    ?? throw ApiError.BadRequest("the object provided is unrecognized (must be of type Object): a JSON object is expected");
             case "application/yaml" or "application/x-yaml":
-                return Yaml() as JsonObject ?? throw ApiError.BadRequest("the object provided is unrecognized (must be of type Object): a YAML mapping is expected");
+                return Yaml() as JsonObject
+                    ?? throw ApiError.BadRequest(
+                        "the object provided is unrecognized (must be of type Object): a YAML mapping is expected"
+                    );
             case ProtobufBody.MediaType:
                 try
                 {
@@ -55,7 +61,9 @@ internal sealed class RequestBody
                 }
                 catch (ProtobufBodyException e)
                 {
-                    throw e.IsUnknownKind ? ApiError.UnsupportedMediaType("application/json, application/yaml") : ApiError.BadRequest(e.Message);
+                    throw e.IsUnknownKind
+                        ? ApiError.UnsupportedMediaType("application/json, application/yaml")
+                        : ApiError.BadRequest(e.Message);
                 }
 
             default:

@@ -3,7 +3,15 @@ using Microsoft.AspNetCore.Http;
 namespace Bursar.Sandbox.ApiServer;
 
 /// <summary>What a resource request is about, read from its path as Kubernetes does.</summary>
-public sealed record RequestInfo(string Group, string Version, string Resource, string Namespace, string Name, string Subresource, string Verb)
+public sealed record RequestInfo(
+    string Group,
+    string Version,
+    string Resource,
+    string Namespace,
+    string Name,
+    string Subresource,
+    string Verb
+)
 {
     /// <summary>A resource request's path, or null for every other path.</summary>
     public static RequestInfo? Parse(string method, string path, IQueryCollection query)
@@ -44,7 +52,9 @@ public sealed record RequestInfo(string Group, string Version, string Resource, 
         var watch = query["watch"].FirstOrDefault() is "true" or "1" or "True";
         var verb = method switch
         {
-            "GET" or "HEAD" => name.Length > 0 ? "get" : watch ? "watch" : "list",
+            "GET" or "HEAD" => name.Length > 0 ? "get"
+            : watch ? "watch"
+            : "list",
             "POST" => "create",
             "PUT" => "update",
             "PATCH" => "patch",

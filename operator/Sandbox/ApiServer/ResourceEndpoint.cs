@@ -8,7 +8,15 @@ using Microsoft.AspNetCore.Http;
 namespace Bursar.Sandbox.ApiServer;
 
 /// <summary>The verbs on objects and collections.</summary>
-internal sealed class ResourceEndpoint(KindRegistry kinds, ObjectStore store, ObjectWriter writer, ListEndpoint lists, WatchEndpoint watches, SubresourceEndpoint subresources, TimeProvider time)
+internal sealed class ResourceEndpoint(
+    KindRegistry kinds,
+    ObjectStore store,
+    ObjectWriter writer,
+    ListEndpoint lists,
+    WatchEndpoint watches,
+    SubresourceEndpoint subresources,
+    TimeProvider time
+)
 {
     private static readonly HashSet<string> ReturnsDeleted = ["pods", "services", "serviceaccounts"];
 
@@ -82,7 +90,9 @@ internal sealed class ResourceEndpoint(KindRegistry kinds, ObjectStore store, Ob
         }
     }
 
-    /// <summary>Handles the subresources that are not the object itself; true when the request goes on as one on the object (status).</summary>
+    /// <summary>
+    /// Handles the subresources that are not the object itself; true when the request goes on as one on the object (status).
+    /// </summary>
     private async Task<bool> SubresourceAsync(HttpContext http, RequestInfo info, ResourceType type, CancellationToken ct)
     {
         switch (info.Subresource)
@@ -112,7 +122,13 @@ internal sealed class ResourceEndpoint(KindRegistry kinds, ObjectStore store, Ob
         }
     }
 
-    private async Task CreateAsync(HttpContext http, ResourceType type, string @namespace, Representation representation, CancellationToken ct)
+    private async Task CreateAsync(
+        HttpContext http,
+        ResourceType type,
+        string @namespace,
+        Representation representation,
+        CancellationToken ct
+    )
     {
         var options = WriteOptions.Of(http.Request);
         var body = await RequestBody.ReadAsync(http.Request, ct).ConfigureAwait(false);
@@ -121,7 +137,14 @@ internal sealed class ResourceEndpoint(KindRegistry kinds, ObjectStore store, Ob
         await ShowAsync(http, 201, type, created, representation, ct).ConfigureAwait(false);
     }
 
-    private async Task UpdateAsync(HttpContext http, RequestInfo info, ResourceType type, string @namespace, Representation representation, CancellationToken ct)
+    private async Task UpdateAsync(
+        HttpContext http,
+        RequestInfo info,
+        ResourceType type,
+        string @namespace,
+        Representation representation,
+        CancellationToken ct
+    )
     {
         var options = WriteOptions.Of(http.Request);
         var body = await RequestBody.ReadAsync(http.Request, ct).ConfigureAwait(false);
@@ -136,7 +159,14 @@ internal sealed class ResourceEndpoint(KindRegistry kinds, ObjectStore store, Ob
         await ShowAsync(http, 200, type, updated, representation, ct).ConfigureAwait(false);
     }
 
-    private async Task PatchAsync(HttpContext http, RequestInfo info, ResourceType type, string @namespace, Representation representation, CancellationToken ct)
+    private async Task PatchAsync(
+        HttpContext http,
+        RequestInfo info,
+        ResourceType type,
+        string @namespace,
+        Representation representation,
+        CancellationToken ct
+    )
     {
         var options = WriteOptions.Of(http.Request);
         var body = await RequestBody.ReadAsync(http.Request, ct).ConfigureAwait(false);
@@ -146,13 +176,20 @@ internal sealed class ResourceEndpoint(KindRegistry kinds, ObjectStore store, Ob
         {
             if (string.IsNullOrEmpty(http.Request.Query["fieldManager"].FirstOrDefault()))
             {
-                throw ApiError.Invalid("meta.k8s.io", "PatchOptions", "", [FieldError.Required("fieldManager", "is required for apply patch")]);
+                throw ApiError.Invalid(
+                    "meta.k8s.io",
+                    "PatchOptions",
+                    "",
+                    [FieldError.Required("fieldManager", "is required for apply patch")]
+                );
             }
 
             var config = body.Yaml() as JsonObject ?? throw ApiError.BadRequest("error decoding YAML: a mapping is expected");
             if (string.IsNullOrEmpty(config.Text("apiVersion")) || string.IsNullOrEmpty(config.Text("kind")))
             {
-                throw ApiError.BadRequest($"Object '{(string.IsNullOrEmpty(config.Text("kind")) ? "Kind" : "apiVersion")}' is missing in '{Json.ToText(config)}'");
+                throw ApiError.BadRequest(
+                    $"Object '{(string.IsNullOrEmpty(config.Text("kind")) ? "Kind" : "apiVersion")}' is missing in '{Json.ToText(config)}'"
+                );
             }
 
             (result, var created) = writer.Apply(type, @namespace, info.Name, info.Subresource, config, body.Duplicates, options);
@@ -162,7 +199,12 @@ internal sealed class ResourceEndpoint(KindRegistry kinds, ObjectStore store, Ob
         {
             if (http.Request.Query.ContainsKey("force"))
             {
-                throw ApiError.Invalid("meta.k8s.io", "PatchOptions", "", [FieldError.Forbidden("force", "may not be specified for non-apply patch")]);
+                throw ApiError.Invalid(
+                    "meta.k8s.io",
+                    "PatchOptions",
+                    "",
+                    [FieldError.Forbidden("force", "may not be specified for non-apply patch")]
+                );
             }
 
             result = writer.Update(type, @namespace, info.Name, info.Subresource, Patch(type, body), body.Duplicates, options);
@@ -179,19 +221,35 @@ internal sealed class ResourceEndpoint(KindRegistry kinds, ObjectStore store, Ob
         {
             case "application/json-patch+json":
                 var operations = body.JsonText();
-                return current => JsonPatch.Apply(current, operations) as JsonObject ?? throw ApiError.Unprocessable("the patch leaves no object");
+                return current =>
+                    JsonPatch.Apply(current, operations) as JsonObject ?? throw ApiError.Unprocessable("the patch leaves no object");
             case "application/merge-patch+json":
-                var merge = body.JsonText() as JsonObject ?? throw ApiError.BadRequest("json: cannot unmarshal array into Go value of type map[string]interface {}");
+                var merge =
+                    body.JsonText() as JsonObject
+                    ?? throw ApiError.BadRequest("json: cannot unmarshal array into Go value of type map[string]interface {}");
                 return current => (JsonObject)MergePatch.Apply(current, merge)!;
             case "application/strategic-merge-patch+json" when !type.Kind.IsCustom:
-                var strategic = body.JsonText() as JsonObject ?? throw ApiError.BadRequest("json: cannot unmarshal array into Go value of type map[string]interface {}");
+                var strategic =
+                    body.JsonText() as JsonObject
+                    ?? throw ApiError.BadRequest("json: cannot unmarshal array into Go value of type map[string]interface {}");
                 return current => StrategicMergePatch.Apply(current, strategic, schema ?? type.Schema);
             default:
-                throw new ApiError(415, "UnsupportedMediaType", $"the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, {(type.Kind.IsCustom ? "" : "application/strategic-merge-patch+json, ")}application/apply-patch+yaml");
+                throw new ApiError(
+                    415,
+                    "UnsupportedMediaType",
+                    $"the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, {(type.Kind.IsCustom ? "" : "application/strategic-merge-patch+json, ")}application/apply-patch+yaml"
+                );
         }
     }
 
-    private async Task DeleteAsync(HttpContext http, RequestInfo info, ResourceType type, string @namespace, Representation representation, CancellationToken ct)
+    private async Task DeleteAsync(
+        HttpContext http,
+        RequestInfo info,
+        ResourceType type,
+        string @namespace,
+        Representation representation,
+        CancellationToken ct
+    )
     {
         var options = WriteOptions.Of(http.Request);
         var deleteOptions = await DeleteOptionsAsync(http, ct).ConfigureAwait(false);
@@ -204,7 +262,14 @@ internal sealed class ResourceEndpoint(KindRegistry kinds, ObjectStore store, Ob
         Answer.Warn(http, options.Warnings);
         if (gone && !(type.Kind.Group.Length == 0 && ReturnsDeleted.Contains(type.Kind.Plural)))
         {
-            await Answer.JsonAsync(http, 200, Answer.Success(type.Kind.Group, type.Kind.Plural, info.Name, deleted.Text("metadata", "uid") ?? ""), ct).ConfigureAwait(false);
+            await Answer
+                .JsonAsync(
+                    http,
+                    200,
+                    Answer.Success(type.Kind.Group, type.Kind.Plural, info.Name, deleted.Text("metadata", "uid") ?? ""),
+                    ct
+                )
+                .ConfigureAwait(false);
             return;
         }
 
@@ -216,7 +281,12 @@ internal sealed class ResourceEndpoint(KindRegistry kinds, ObjectStore store, Ob
         var options = WriteOptions.Of(http.Request);
         var deleteOptions = await DeleteOptionsAsync(http, ct).ConfigureAwait(false);
         var query = http.Request.Query;
-        var selection = Selection.Parse(type.Key, query["labelSelector"].FirstOrDefault(), query["fieldSelector"].FirstOrDefault(), type.FieldName);
+        var selection = Selection.Parse(
+            type.Key,
+            query["labelSelector"].FirstOrDefault(),
+            query["fieldSelector"].FirstOrDefault(),
+            type.FieldName
+        );
         var (objects, revision) = store.List(type.Key, @namespace);
         var items = new JsonArray();
         foreach (var stored in objects.Where(selection.Matches).ToList())
@@ -260,6 +330,12 @@ internal sealed class ResourceEndpoint(KindRegistry kinds, ObjectStore store, Ob
         return options;
     }
 
-    private async Task ShowAsync(HttpContext http, int code, ResourceType type, JsonObject obj, Representation representation, CancellationToken ct) =>
-        await Answer.JsonAsync(http, code, representation.Show(type, obj, time.GetUtcNow()), ct).ConfigureAwait(false);
+    private async Task ShowAsync(
+        HttpContext http,
+        int code,
+        ResourceType type,
+        JsonObject obj,
+        Representation representation,
+        CancellationToken ct
+    ) => await Answer.JsonAsync(http, code, representation.Show(type, obj, time.GetUtcNow()), ct).ConfigureAwait(false);
 }

@@ -13,15 +13,32 @@ internal sealed class ResourceType
 
     private static readonly HashSet<(string, string)> WithoutGeneration =
     [
-        ("", "Namespace"), ("", "Node"), ("", "Service"), ("", "ConfigMap"), ("", "Secret"), ("", "ServiceAccount"), ("", "Event"), ("events.k8s.io", "Event"),
-        ("coordination.k8s.io", "Lease"), ("rbac.authorization.k8s.io", "Role"), ("rbac.authorization.k8s.io", "RoleBinding"), ("rbac.authorization.k8s.io", "ClusterRole"),
-        ("rbac.authorization.k8s.io", "ClusterRoleBinding"), ("autoscaling", "HorizontalPodAutoscaler"), ("apps", "ControllerRevision"),
+        ("", "Namespace"),
+        ("", "Node"),
+        ("", "Service"),
+        ("", "ConfigMap"),
+        ("", "Secret"),
+        ("", "ServiceAccount"),
+        ("", "Event"),
+        ("events.k8s.io", "Event"),
+        ("coordination.k8s.io", "Lease"),
+        ("rbac.authorization.k8s.io", "Role"),
+        ("rbac.authorization.k8s.io", "RoleBinding"),
+        ("rbac.authorization.k8s.io", "ClusterRole"),
+        ("rbac.authorization.k8s.io", "ClusterRoleBinding"),
+        ("autoscaling", "HorizontalPodAutoscaler"),
+        ("apps", "ControllerRevision"),
     ];
 
     private static readonly (string Core, string Events)[] EventFields =
     [
-        ("involvedObject", "regarding"), ("message", "note"), ("source", "deprecatedSource"), ("firstTimestamp", "deprecatedFirstTimestamp"),
-        ("lastTimestamp", "deprecatedLastTimestamp"), ("count", "deprecatedCount"), ("reportingComponent", "reportingController"),
+        ("involvedObject", "regarding"),
+        ("message", "note"),
+        ("source", "deprecatedSource"),
+        ("firstTimestamp", "deprecatedFirstTimestamp"),
+        ("lastTimestamp", "deprecatedLastTimestamp"),
+        ("count", "deprecatedCount"),
+        ("reportingComponent", "reportingController"),
     ];
 
     private ResourceType(KindInfo kind)

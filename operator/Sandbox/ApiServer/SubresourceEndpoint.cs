@@ -14,9 +14,20 @@ internal sealed class SubresourceEndpoint(ObjectStore store, ObjectWriter writer
     private const int MaxConflicts = 64;
     private static readonly TypeSchema? ScaleSchema = BuiltInTypes.For("autoscaling/v1", "Scale");
 
-    public static bool IsReview(RequestInfo info) => info.Verb == "create" && info.Name.Length == 0 && (info.Group, info.Resource) is
-        ("authorization.k8s.io", "selfsubjectaccessreviews" or "subjectaccessreviews" or "localsubjectaccessreviews" or "selfsubjectrulesreviews")
-        or ("authentication.k8s.io", "tokenreviews" or "selfsubjectreviews");
+    public static bool IsReview(RequestInfo info) =>
+        info.Verb == "create"
+        && info.Name.Length == 0
+        && (info.Group, info.Resource)
+            is
+                (
+                    "authorization.k8s.io",
+                    "selfsubjectaccessreviews"
+                        or "subjectaccessreviews"
+                        or "localsubjectaccessreviews"
+                        or "selfsubjectrulesreviews"
+                )
+                or
+                ("authentication.k8s.io", "tokenreviews" or "selfsubjectreviews");
 
     /// <summary>Everybody may do everything here: roles are stored, not enforced.</summary>
     public async Task ReviewAsync(HttpContext http, RequestInfo info, CancellationToken ct)
@@ -28,8 +39,18 @@ internal sealed class SubresourceEndpoint(ObjectStore store, ObjectWriter writer
         {
             "selfsubjectrulesreviews" => new JsonObject
             {
-                ["resourceRules"] = new JsonArray((JsonNode)new JsonObject { ["verbs"] = new JsonArray("*"), ["apiGroups"] = new JsonArray("*"), ["resources"] = new JsonArray("*") }),
-                ["nonResourceRules"] = new JsonArray((JsonNode)new JsonObject { ["verbs"] = new JsonArray("*"), ["nonResourceURLs"] = new JsonArray("*") }),
+                ["resourceRules"] = new JsonArray(
+                    (JsonNode)
+                        new JsonObject
+                        {
+                            ["verbs"] = new JsonArray("*"),
+                            ["apiGroups"] = new JsonArray("*"),
+                            ["resources"] = new JsonArray("*"),
+                        }
+                ),
+                ["nonResourceRules"] = new JsonArray(
+                    (JsonNode)new JsonObject { ["verbs"] = new JsonArray("*"), ["nonResourceURLs"] = new JsonArray("*") }
+                ),
                 ["incomplete"] = false,
             },
             "selfsubjectreviews" => new JsonObject { ["userInfo"] = User() },
@@ -73,34 +94,52 @@ internal sealed class SubresourceEndpoint(ObjectStore store, ObjectWriter writer
             change = ResourceEndpoint.Patch(type, body, ScaleSchema);
         }
 
-        var updated = writer.Update(type, info.Namespace, info.Name, "scale", current =>
-        {
-            var before = Scale(current, paths);
-            var after = change(before.Copy());
-            if (after.Text("kind") is { Length: > 0 } and not "Scale")
+        var updated = writer.Update(
+            type,
+            info.Namespace,
+            info.Name,
+            "scale",
+            current =>
             {
-                throw ApiError.BadRequest($"cannot handle a {after.Text("kind")} as a Scale");
-            }
+                var before = Scale(current, paths);
+                var after = change(before.Copy());
+                if (after.Text("kind") is { Length: > 0 } and not "Scale")
+                {
+                    throw ApiError.BadRequest($"cannot handle a {after.Text("kind")} as a Scale");
+                }
 
-            if (after.Text("metadata", "uid") is { Length: > 0 } uid && uid != current.Text("metadata", "uid"))
-            {
-                throw ApiError.Conflict(kind.Group, kind.Plural, info.Name, $"Precondition failed: UID in precondition: {uid}, UID in object meta: {current.Text("metadata", "uid")}");
-            }
+                if (after.Text("metadata", "uid") is { Length: > 0 } uid && uid != current.Text("metadata", "uid"))
+                {
+                    throw ApiError.Conflict(
+                        kind.Group,
+                        kind.Plural,
+                        info.Name,
+                        $"Precondition failed: UID in precondition: {uid}, UID in object meta: {current.Text("metadata", "uid")}"
+                    );
+                }
 
-            var replicas = after.Integer("spec", "replicas") ?? 0;
-            if (replicas < 0)
-            {
-                throw ApiError.Invalid("autoscaling", "Scale", info.Name, [FieldError.Invalid("spec.replicas", JsonValue.Create(replicas), "must be greater than or equal to 0")]);
-            }
+                var replicas = after.Integer("spec", "replicas") ?? 0;
+                if (replicas < 0)
+                {
+                    throw ApiError.Invalid(
+                        "autoscaling",
+                        "Scale",
+                        info.Name,
+                        [FieldError.Invalid("spec.replicas", JsonValue.Create(replicas), "must be greater than or equal to 0")]
+                    );
+                }
 
-            Set(current, paths.SpecReplicas, replicas);
-            if (after.Text("metadata", "resourceVersion") is { } version)
-            {
-                current.Child("metadata")["resourceVersion"] = version;
-            }
+                Set(current, paths.SpecReplicas, replicas);
+                if (after.Text("metadata", "resourceVersion") is { } version)
+                {
+                    current.Child("metadata")["resourceVersion"] = version;
+                }
 
-            return current;
-        }, body.Duplicates, options);
+                return current;
+            },
+            body.Duplicates,
+            options
+        );
         await Answer.JsonAsync(http, 200, Scale(updated, paths), ct).ConfigureAwait(false);
     }
 
@@ -141,10 +180,33 @@ internal sealed class SubresourceEndpoint(ObjectStore store, ObjectWriter writer
                 conditions.Remove(old);
             }
 
-            conditions.Add((JsonNode)new JsonObject { ["type"] = "PodScheduled", ["status"] = "True", ["lastProbeTime"] = null, ["lastTransitionTime"] = now });
+            conditions.Add(
+                (JsonNode)
+                    new JsonObject
+                    {
+                        ["type"] = "PodScheduled",
+                        ["status"] = "True",
+                        ["lastProbeTime"] = null,
+                        ["lastTransitionTime"] = now,
+                    }
+            );
             if (store.Replace(type.Key, stored, pod) is not null)
             {
-                await Answer.JsonAsync(http, 201, new JsonObject { ["kind"] = "Status", ["apiVersion"] = "v1", ["metadata"] = new JsonObject(), ["status"] = "Success", ["code"] = 201 }, ct).ConfigureAwait(false);
+                await Answer
+                    .JsonAsync(
+                        http,
+                        201,
+                        new JsonObject
+                        {
+                            ["kind"] = "Status",
+                            ["apiVersion"] = "v1",
+                            ["metadata"] = new JsonObject(),
+                            ["status"] = "Success",
+                            ["code"] = 201,
+                        },
+                        ct
+                    )
+                    .ConfigureAwait(false);
                 return;
             }
         }
@@ -160,18 +222,52 @@ internal sealed class SubresourceEndpoint(ObjectStore store, ObjectWriter writer
         var (budgets, _) = store.List(new ResourceKey("policy", "poddisruptionbudgets"), info.Namespace);
         foreach (var budget in budgets.Select(b => b.Parse()))
         {
-            var labels = string.Join(',', (budget.At("spec", "selector", "matchLabels") as JsonObject ?? []).Select(l => $"{l.Key}={l.Value.Text()}"));
-            if (labels.Length > 0 && Selection.Parse(type.Key, labels, null).Matches(pod) && budget.Integer("status", "disruptionsAllowed") is null or 0)
+            var labels = string.Join(
+                ',',
+                (budget.At("spec", "selector", "matchLabels") as JsonObject ?? []).Select(l => $"{l.Key}={l.Value.Text()}")
+            );
+            if (
+                labels.Length > 0
+                && Selection.Parse(type.Key, labels, null).Matches(pod)
+                && budget.Integer("status", "disruptionsAllowed") is null or 0
+            )
             {
-                throw new ApiError(429, "TooManyRequests", "Cannot evict pod as it would violate the pod's disruption budget.", new JsonObject
-                {
-                    ["causes"] = new JsonArray((JsonNode)new JsonObject { ["reason"] = "DisruptionBudget", ["message"] = $"The disruption budget {budget.Text("metadata", "name")} needs healthy pods and allows none to go now" }),
-                });
+                throw new ApiError(
+                    429,
+                    "TooManyRequests",
+                    "Cannot evict pod as it would violate the pod's disruption budget.",
+                    new JsonObject
+                    {
+                        ["causes"] = new JsonArray(
+                            (JsonNode)
+                                new JsonObject
+                                {
+                                    ["reason"] = "DisruptionBudget",
+                                    ["message"] =
+                                        $"The disruption budget {budget.Text("metadata", "name")} needs healthy pods and allows none to go now",
+                                }
+                        ),
+                    }
+                );
             }
         }
 
         writer.Delete(type, info.Namespace, info.Name, eviction.At("deleteOptions") as JsonObject, WriteOptions.Of(http.Request));
-        await Answer.JsonAsync(http, 201, new JsonObject { ["kind"] = "Status", ["apiVersion"] = "v1", ["metadata"] = new JsonObject(), ["status"] = "Success", ["code"] = 201 }, ct).ConfigureAwait(false);
+        await Answer
+            .JsonAsync(
+                http,
+                201,
+                new JsonObject
+                {
+                    ["kind"] = "Status",
+                    ["apiVersion"] = "v1",
+                    ["metadata"] = new JsonObject(),
+                    ["status"] = "Success",
+                    ["code"] = 201,
+                },
+                ct
+            )
+            .ConfigureAwait(false);
     }
 
     public async Task TokenAsync(HttpContext http, RequestInfo info, ResourceType type, CancellationToken ct)
@@ -182,7 +278,12 @@ internal sealed class SubresourceEndpoint(ObjectStore store, ObjectWriter writer
         var seconds = request.Integer("spec", "expirationSeconds") ?? 3600;
         if (seconds < 600)
         {
-            throw ApiError.Invalid("authentication.k8s.io", "TokenRequest", "", [FieldError.Invalid("spec.expirationSeconds", JsonValue.Create(seconds), "may not specify a duration less than 10 minutes")]);
+            throw ApiError.Invalid(
+                "authentication.k8s.io",
+                "TokenRequest",
+                "",
+                [FieldError.Invalid("spec.expirationSeconds", JsonValue.Create(seconds), "may not specify a duration less than 10 minutes")]
+            );
         }
 
         var expires = time.GetUtcNow().AddSeconds(seconds);
@@ -193,15 +294,18 @@ internal sealed class SubresourceEndpoint(ObjectStore store, ObjectWriter writer
         request["status"] = new JsonObject
         {
             // Three parts like a JWT, but signed by nobody: the Sandbox asks for its own token only.
-            ["token"] = $"{Part($"{{\"alg\":\"none\"}}")}.{Part($"{{\"sub\":\"system:serviceaccount:{info.Namespace}:{info.Name}\",\"exp\":{expires.ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture)}}}")}.sandbox",
+            ["token"] =
+                $"{Part($"{{\"alg\":\"none\"}}")}.{Part($"{{\"sub\":\"system:serviceaccount:{info.Namespace}:{info.Name}\",\"exp\":{expires.ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture)}}}")}.sandbox",
             ["expirationTimestamp"] = Json.Timestamp(expires),
         };
         await Answer.JsonAsync(http, 201, request, ct).ConfigureAwait(false);
 
-        static string Part(string text) => Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes(text)).TrimEnd('=').Replace('+', '-').Replace('/', '_');
+        static string Part(string text) =>
+            Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes(text)).TrimEnd('=').Replace('+', '-').Replace('/', '_');
     }
 
-    private static JsonObject User() => new() { ["username"] = "sandbox-admin", ["groups"] = new JsonArray("system:masters", "system:authenticated") };
+    private static JsonObject User() =>
+        new() { ["username"] = "sandbox-admin", ["groups"] = new JsonArray("system:masters", "system:authenticated") };
 
     private static JsonObject Scale(JsonObject obj, ScalePaths paths)
     {
@@ -236,18 +340,23 @@ internal sealed class SubresourceEndpoint(ObjectStore store, ObjectWriter writer
 
     private static string SelectorText(JsonObject selector)
     {
-        var terms = (selector.At("matchLabels") as JsonObject ?? []).OrderBy(l => l.Key, StringComparer.Ordinal).Select(l => $"{l.Key}={l.Value.Text()}").ToList();
+        var terms = (selector.At("matchLabels") as JsonObject ?? [])
+            .OrderBy(l => l.Key, StringComparer.Ordinal)
+            .Select(l => $"{l.Key}={l.Value.Text()}")
+            .ToList();
         foreach (var expression in selector.Objects("matchExpressions"))
         {
             var key = expression.Text("key");
             var values = string.Join(',', (expression.At("values") as JsonArray ?? []).Select(v => v.Text()));
-            terms.Add(expression.Text("operator") switch
-            {
-                "In" => $"{key} in ({values})",
-                "NotIn" => $"{key} notin ({values})",
-                "Exists" => key ?? "",
-                _ => $"!{key}",
-            });
+            terms.Add(
+                expression.Text("operator") switch
+                {
+                    "In" => $"{key} in ({values})",
+                    "NotIn" => $"{key} notin ({values})",
+                    "Exists" => key ?? "",
+                    _ => $"!{key}",
+                }
+            );
         }
 
         return string.Join(',', terms);

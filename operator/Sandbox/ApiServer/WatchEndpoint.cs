@@ -14,7 +14,15 @@ internal sealed class WatchEndpoint(ObjectStore store, KindRegistry kinds, Fault
 {
     private static readonly TimeSpan BookmarkEvery = TimeSpan.FromMinutes(1);
 
-    public async Task WatchAsync(HttpContext http, ResourceType type, string? @namespace, string? name, Representation representation, Fault? fault, CancellationToken ct)
+    public async Task WatchAsync(
+        HttpContext http,
+        ResourceType type,
+        string? @namespace,
+        string? name,
+        Representation representation,
+        Fault? fault,
+        CancellationToken ct
+    )
     {
         var query = http.Request.Query;
         var fields = query["fieldSelector"].FirstOrDefault();
@@ -41,7 +49,8 @@ internal sealed class WatchEndpoint(ObjectStore store, KindRegistry kinds, Fault
         http.Response.ContentType = "application/json";
         if (subscription is null || fault is Fault.ExpireWatch)
         {
-            await line.SendAsync("ERROR", ApiError.Expired($"too old resource version: {asked ?? 0} ({store.Revision})").ToStatus(), ct).ConfigureAwait(false);
+            await line.SendAsync("ERROR", ApiError.Expired($"too old resource version: {asked ?? 0} ({store.Revision})").ToStatus(), ct)
+                .ConfigureAwait(false);
             return;
         }
 
@@ -49,7 +58,8 @@ internal sealed class WatchEndpoint(ObjectStore store, KindRegistry kinds, Fault
         var cutRequested = false;
         void Cut(string client)
         {
-            if (!http.Request.Headers.UserAgent.ToString().Contains(client, StringComparison.Ordinal)) return;
+            if (!http.Request.Headers.UserAgent.ToString().Contains(client, StringComparison.Ordinal))
+                return;
             cutRequested = true;
             wake.Set();
         }
@@ -57,8 +67,10 @@ internal sealed class WatchEndpoint(ObjectStore store, KindRegistry kinds, Fault
         void KindsChanged() => wake.Set();
         faults.WatchesCut += Cut;
         kinds.Changed += KindsChanged;
-        var timeout = ListEndpoint.Number(query["timeoutSeconds"].FirstOrDefault(), "timeoutSeconds") is > 0 and { } seconds ? TimeSpan.FromSeconds(seconds)
-            // kubectl asks for none and ends with the watch. A real server ends it after half an hour to an hour, which virtual time reaches in minutes.
+        var timeout = ListEndpoint.Number(query["timeoutSeconds"].FirstOrDefault(), "timeoutSeconds") is > 0 and { } seconds
+            ? TimeSpan.FromSeconds(seconds)
+            // kubectl asks for none and ends with the watch. A real server ends it after half an hour to an hour, which virtual time
+            // reaches in minutes.
             : Timeout.InfiniteTimeSpan;
         var ended = false;
         var bookmarkDue = false;
@@ -66,9 +78,27 @@ internal sealed class WatchEndpoint(ObjectStore store, KindRegistry kinds, Fault
         {
             await http.Response.StartAsync(ct).ConfigureAwait(false);
             await http.Response.BodyWriter.FlushAsync(ct).ConfigureAwait(false);
-            await using var end = time.CreateTimer(_ => { ended = true; wake.Set(); }, null, timeout, Timeout.InfiniteTimeSpan);
+            await using var end = time.CreateTimer(
+                _ =>
+                {
+                    ended = true;
+                    wake.Set();
+                },
+                null,
+                timeout,
+                Timeout.InfiniteTimeSpan
+            );
             await using var tick = bookmarks
-                ? time.CreateTimer(_ => { bookmarkDue = true; wake.Set(); }, null, BookmarkEvery, BookmarkEvery)
+                ? time.CreateTimer(
+                    _ =>
+                    {
+                        bookmarkDue = true;
+                        wake.Set();
+                    },
+                    null,
+                    BookmarkEvery,
+                    BookmarkEvery
+                )
                 : null;
             if (fromStart)
             {
@@ -176,20 +206,38 @@ internal sealed class WatchEndpoint(ObjectStore store, KindRegistry kinds, Fault
         }
     }
 
-    internal static long? Version(string? text) => string.IsNullOrEmpty(text)
-        ? null
-        : long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var version)
-            ? version
-            : throw ApiError.Invalid("", "resourceVersion", "", [FieldError.Invalid("resourceVersion", JsonValue.Create(text), $"strconv.ParseUint: parsing {Json.Quote(text)}: invalid syntax")]);
+    internal static long? Version(string? text) =>
+        string.IsNullOrEmpty(text) ? null
+        : long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var version) ? version
+        : throw ApiError.Invalid(
+            "",
+            "resourceVersion",
+            "",
+            [
+                FieldError.Invalid(
+                    "resourceVersion",
+                    JsonValue.Create(text),
+                    $"strconv.ParseUint: parsing {Json.Quote(text)}: invalid syntax"
+                ),
+            ]
+        );
 
-    internal static ApiError TooLarge(long asked, long current) => new(504, "Timeout", $"Timeout: Too large resource version: {asked}, current: {current}", new JsonObject
-    {
-        ["causes"] = new JsonArray((JsonNode)new JsonObject { ["reason"] = "ResourceVersionTooLarge", ["message"] = "Too large resource version" }),
-        ["retryAfterSeconds"] = 1,
-    })
-    {
-        RetryAfterSeconds = 1,
-    };
+    internal static ApiError TooLarge(long asked, long current) =>
+        new(
+            504,
+            "Timeout",
+            $"Timeout: Too large resource version: {asked}, current: {current}",
+            new JsonObject
+            {
+                ["causes"] = new JsonArray(
+                    (JsonNode)new JsonObject { ["reason"] = "ResourceVersionTooLarge", ["message"] = "Too large resource version" }
+                ),
+                ["retryAfterSeconds"] = 1,
+            }
+        )
+        {
+            RetryAfterSeconds = 1,
+        };
 
     private static void CheckStreaming(IQueryCollection query, bool streaming)
     {
@@ -197,17 +245,37 @@ internal sealed class WatchEndpoint(ObjectStore store, KindRegistry kinds, Fault
         var stated = query.ContainsKey("sendInitialEvents");
         if (stated && match.Length == 0)
         {
-            throw ApiError.Invalid("meta.k8s.io", "ListOptions", "", [FieldError.Forbidden("sendInitialEvents", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")]);
+            throw ApiError.Invalid(
+                "meta.k8s.io",
+                "ListOptions",
+                "",
+                [FieldError.Forbidden("sendInitialEvents", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")]
+            );
         }
 
         if (streaming && match != "NotOlderThan")
         {
-            throw ApiError.Invalid("meta.k8s.io", "ListOptions", "", [FieldError.Forbidden("resourceVersionMatch", $"sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")]);
+            throw ApiError.Invalid(
+                "meta.k8s.io",
+                "ListOptions",
+                "",
+                [FieldError.Forbidden("resourceVersionMatch", $"sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")]
+            );
         }
 
         if (!stated && match.Length > 0)
         {
-            throw ApiError.Invalid("meta.k8s.io", "ListOptions", "", [FieldError.Forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided")]);
+            throw ApiError.Invalid(
+                "meta.k8s.io",
+                "ListOptions",
+                "",
+                [
+                    FieldError.Forbidden(
+                        "resourceVersionMatch",
+                        "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+                    ),
+                ]
+            );
         }
     }
 
@@ -215,7 +283,14 @@ internal sealed class WatchEndpoint(ObjectStore store, KindRegistry kinds, Fault
         Guid.TryParse(http.Request.Headers[ActivityTracker.Header].ToString(), out var id) ? id : null;
 
     /// <summary>The lines of one watch, in the form its client asked for.</summary>
-    private sealed class Line(HttpContext http, ResourceType type, Representation representation, TimeProvider time, Guid? stream, ActivityTracker? activity)
+    private sealed class Line(
+        HttpContext http,
+        ResourceType type,
+        Representation representation,
+        TimeProvider time,
+        Guid? stream,
+        ActivityTracker? activity
+    )
     {
         private bool _columnsSent;
 
@@ -243,7 +318,11 @@ internal sealed class WatchEndpoint(ObjectStore store, KindRegistry kinds, Fault
 
         public void Bookmark(long revision, bool endOfInitial)
         {
-            var metadata = new JsonObject { ["resourceVersion"] = revision.ToString(CultureInfo.InvariantCulture), ["creationTimestamp"] = null };
+            var metadata = new JsonObject
+            {
+                ["resourceVersion"] = revision.ToString(CultureInfo.InvariantCulture),
+                ["creationTimestamp"] = null,
+            };
             if (endOfInitial)
             {
                 metadata["annotations"] = new JsonObject { ["k8s.io/initial-events-end"] = "true" };
@@ -251,9 +330,38 @@ internal sealed class WatchEndpoint(ObjectStore store, KindRegistry kinds, Fault
 
             var obj = representation.Form switch
             {
-                Form.Table => new JsonObject { ["kind"] = "Table", ["apiVersion"] = "meta.k8s.io/v1", ["metadata"] = new JsonObject { ["resourceVersion"] = metadata.Text("resourceVersion") }, ["columnDefinitions"] = new JsonArray(), ["rows"] = new JsonArray((JsonNode)new JsonObject { ["cells"] = new JsonArray(), ["object"] = new JsonObject { ["kind"] = "PartialObjectMetadata", ["apiVersion"] = "meta.k8s.io/v1", ["metadata"] = metadata } }) },
-                Form.Metadata => new JsonObject { ["kind"] = "PartialObjectMetadata", ["apiVersion"] = "meta.k8s.io/v1", ["metadata"] = metadata },
-                _ => new JsonObject { ["kind"] = type.Kind.Kind, ["apiVersion"] = type.Kind.ApiVersion, ["metadata"] = metadata },
+                Form.Table => new JsonObject
+                {
+                    ["kind"] = "Table",
+                    ["apiVersion"] = "meta.k8s.io/v1",
+                    ["metadata"] = new JsonObject { ["resourceVersion"] = metadata.Text("resourceVersion") },
+                    ["columnDefinitions"] = new JsonArray(),
+                    ["rows"] = new JsonArray(
+                        (JsonNode)
+                            new JsonObject
+                            {
+                                ["cells"] = new JsonArray(),
+                                ["object"] = new JsonObject
+                                {
+                                    ["kind"] = "PartialObjectMetadata",
+                                    ["apiVersion"] = "meta.k8s.io/v1",
+                                    ["metadata"] = metadata,
+                                },
+                            }
+                    ),
+                },
+                Form.Metadata => new JsonObject
+                {
+                    ["kind"] = "PartialObjectMetadata",
+                    ["apiVersion"] = "meta.k8s.io/v1",
+                    ["metadata"] = metadata,
+                },
+                _ => new JsonObject
+                {
+                    ["kind"] = type.Kind.Kind,
+                    ["apiVersion"] = type.Kind.ApiVersion,
+                    ["metadata"] = metadata,
+                },
             };
             Put("BOOKMARK", Json.ToBytes(obj));
         }

@@ -29,13 +29,29 @@ internal sealed record WriteOptions(string Manager, bool DryRun, string FieldVal
         var validation = query["fieldValidation"].FirstOrDefault() ?? "";
         if (validation.Length > 0 && !Validation.Contains(validation))
         {
-            throw ApiError.Invalid("meta.k8s.io", "CreateOptions", "", [FieldError.NotSupported("fieldValidation", System.Text.Json.Nodes.JsonValue.Create(validation), ["\"\"", "\"Ignore\"", "\"Strict\"", "\"Warn\""])]);
+            throw ApiError.Invalid(
+                "meta.k8s.io",
+                "CreateOptions",
+                "",
+                [
+                    FieldError.NotSupported(
+                        "fieldValidation",
+                        System.Text.Json.Nodes.JsonValue.Create(validation),
+                        ["\"\"", "\"Ignore\"", "\"Strict\"", "\"Warn\""]
+                    ),
+                ]
+            );
         }
 
         var manager = query["fieldManager"].FirstOrDefault();
         if (manager is { Length: > 128 })
         {
-            throw ApiError.Invalid("meta.k8s.io", "CreateOptions", "", [new FieldError("fieldManager", "FieldValueTooLong", "Too long: may not be more than 128 bytes")]);
+            throw ApiError.Invalid(
+                "meta.k8s.io",
+                "CreateOptions",
+                "",
+                [new FieldError("fieldManager", "FieldValueTooLong", "Too long: may not be more than 128 bytes")]
+            );
         }
 
         if (string.IsNullOrEmpty(manager))
@@ -45,8 +61,14 @@ internal sealed record WriteOptions(string Manager, bool DryRun, string FieldVal
             manager = manager.Length == 0 ? "unknown" : manager;
         }
 
-        return new WriteOptions(manager, dryRun.Any(d => d == "All"), validation.Length == 0 ? "Warn" : validation, query["force"].FirstOrDefault() is "true" or "1");
+        return new WriteOptions(
+            manager,
+            dryRun.Any(d => d == "All"),
+            validation.Length == 0 ? "Warn" : validation,
+            query["force"].FirstOrDefault() is "true" or "1"
+        );
     }
 
-    private static System.Text.Json.Nodes.JsonArray Array(IEnumerable<string?> values) => [.. values.Select(v => (System.Text.Json.Nodes.JsonNode?)v)];
+    private static System.Text.Json.Nodes.JsonArray Array(IEnumerable<string?> values) =>
+        [.. values.Select(v => (System.Text.Json.Nodes.JsonNode?)v)];
 }

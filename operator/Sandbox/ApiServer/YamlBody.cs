@@ -6,7 +6,9 @@ using YamlDotNet.Core.Events;
 
 namespace Bursar.Sandbox.ApiServer;
 
-/// <summary>Reads one YAML document as JSON with YAML 1.1's plain scalars, as Kubernetes does. Works on parser events, so nothing is reflected.</summary>
+/// <summary>
+/// Reads one YAML document as JSON with YAML 1.1's plain scalars, as Kubernetes does. Works on parser events, so nothing is reflected.
+/// </summary>
 public static class YamlBody
 {
     public static JsonNode? Parse(string text, List<string>? duplicates = null)
@@ -118,7 +120,10 @@ public static class YamlBody
                 : JsonValue.Create(number);
         }
 
-        if (digits.StartsWith("0x", StringComparison.Ordinal) && long.TryParse(digits[2..], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var hex))
+        if (
+            digits.StartsWith("0x", StringComparison.Ordinal)
+            && long.TryParse(digits[2..], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var hex)
+        )
         {
             return JsonValue.Create(hex);
         }
@@ -128,7 +133,9 @@ public static class YamlBody
             return JsonValue.Create(Convert.ToInt64(digits[2..], 8));
         }
 
-        return (char.IsAsciiDigit(digits[0]) || digits[0] is '-' or '+' or '.') && digits.Any(char.IsAsciiDigit)
+        return
+            (char.IsAsciiDigit(digits[0]) || digits[0] is '-' or '+' or '.')
+            && digits.Any(char.IsAsciiDigit)
             && double.TryParse(digits, NumberStyles.Float, CultureInfo.InvariantCulture, out var real)
             ? JsonValue.Create(real)
             : JsonValue.Create(text);

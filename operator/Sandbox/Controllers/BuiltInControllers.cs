@@ -16,9 +16,7 @@ public sealed class BuiltInControllers : IAsyncDisposable
     private readonly List<IDisposable> _queues = [];
     private Task _running = Task.CompletedTask;
 
-    private BuiltInControllers()
-    {
-    }
+    private BuiltInControllers() { }
 
     /// <summary>Starts the controllers; returns when their caches are whole.</summary>
     /// <param name="client">Its clock and activity tracker are used throughout.</param>
@@ -97,14 +95,28 @@ public sealed class BuiltInControllers : IAsyncDisposable
         await crons.HasSyncedAsync(cancellationToken).ConfigureAwait(false);
         await sets.HasSyncedAsync(cancellationToken).ConfigureAwait(false);
         await deployments.HasSyncedAsync(cancellationToken).ConfigureAwait(false);
-        _running = Task.WhenAll(
-        [
+        _running = Task.WhenAll([
             .. tasks,
             Task.Run(() => pods.RunAsync(stop), CancellationToken.None),
-            Task.Run(() => new QueueWorker<ObjectKey>("job-controller", jobQueue, jobController.ReconcileAsync, log).RunAsync(stop), CancellationToken.None),
-            Task.Run(() => new QueueWorker<ObjectKey>("cronjob-controller", cronQueue, cronController.ReconcileAsync, log).RunAsync(stop), CancellationToken.None),
-            Task.Run(() => new QueueWorker<ObjectKey>("replicaset-controller", setQueue, setController.ReconcileAsync, log).RunAsync(stop), CancellationToken.None),
-            Task.Run(() => new QueueWorker<ObjectKey>("deployment-controller", deploymentQueue, deploymentController.ReconcileAsync, log).RunAsync(stop), CancellationToken.None),
+            Task.Run(
+                () => new QueueWorker<ObjectKey>("job-controller", jobQueue, jobController.ReconcileAsync, log).RunAsync(stop),
+                CancellationToken.None
+            ),
+            Task.Run(
+                () => new QueueWorker<ObjectKey>("cronjob-controller", cronQueue, cronController.ReconcileAsync, log).RunAsync(stop),
+                CancellationToken.None
+            ),
+            Task.Run(
+                () => new QueueWorker<ObjectKey>("replicaset-controller", setQueue, setController.ReconcileAsync, log).RunAsync(stop),
+                CancellationToken.None
+            ),
+            Task.Run(
+                () =>
+                    new QueueWorker<ObjectKey>("deployment-controller", deploymentQueue, deploymentController.ReconcileAsync, log).RunAsync(
+                        stop
+                    ),
+                CancellationToken.None
+            ),
         ]);
         await pods.HasSyncedAsync(cancellationToken).ConfigureAwait(false);
     }
@@ -117,7 +129,12 @@ public sealed class BuiltInControllers : IAsyncDisposable
     }
 
     private static InformerHandler<T> On<T>(Action<T> seen, Action<T> gone) =>
-        new() { Added = seen, Updated = (_, now) => seen(now), Deleted = gone };
+        new()
+        {
+            Added = seen,
+            Updated = (_, now) => seen(now),
+            Deleted = gone,
+        };
 
     private static InformerHandler<T> ForOwner<T>(string kind, WorkQueue<ObjectKey> queue)
         where T : IKubernetesObject

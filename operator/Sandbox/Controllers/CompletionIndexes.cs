@@ -24,7 +24,8 @@ internal static class CompletionIndexes
     public static string Format(SortedSet<int> indexes)
     {
         var text = new StringBuilder();
-        int? first = null, last = null;
+        int? first = null,
+            last = null;
         foreach (var index in indexes)
         {
             if (last + 1 == index)

@@ -9,7 +9,8 @@ internal static class ConditionList
         string status,
         string reason,
         string message,
-        DateTimeOffset now)
+        DateTimeOffset now
+    )
     {
         var result = conditions.ToList();
         var at = result.FindIndex(condition => condition.Type == type);

@@ -13,20 +13,44 @@ public sealed record ControlledCronJob : IKubernetesEntity<ControlledCronJob>
 
     public static JsonTypeInfo<ControlledCronJob> JsonTypeInfo => ControllersJson.Default.ControlledCronJob;
 
-    public string ApiVersion { get; init => field = value ?? "batch/v1"; } = "batch/v1";
+    public string ApiVersion
+    {
+        get;
+        init => field = value ?? "batch/v1";
+    } = "batch/v1";
 
-    public string Kind { get; init => field = value ?? "CronJob"; } = "CronJob";
+    public string Kind
+    {
+        get;
+        init => field = value ?? "CronJob";
+    } = "CronJob";
 
-    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
 
-    public ControlledCronJobSpec Spec { get; init => field = value ?? new(); } = new();
+    public ControlledCronJobSpec Spec
+    {
+        get;
+        init => field = value ?? new();
+    } = new();
 
-    public ControlledCronJobStatus Status { get; init => field = value ?? new(); } = new();
+    public ControlledCronJobStatus Status
+    {
+        get;
+        init => field = value ?? new();
+    } = new();
 }
 
 public sealed record ControlledCronJobSpec
 {
-    public string Schedule { get; init => field = value ?? ""; } = "";
+    public string Schedule
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
     public string? TimeZone { get; init; }
 

@@ -13,15 +13,35 @@ public sealed record ControlledDeployment : IKubernetesEntity<ControlledDeployme
 
     public static JsonTypeInfo<ControlledDeployment> JsonTypeInfo => ControllersJson.Default.ControlledDeployment;
 
-    public string ApiVersion { get; init => field = value ?? "apps/v1"; } = "apps/v1";
+    public string ApiVersion
+    {
+        get;
+        init => field = value ?? "apps/v1";
+    } = "apps/v1";
 
-    public string Kind { get; init => field = value ?? "Deployment"; } = "Deployment";
+    public string Kind
+    {
+        get;
+        init => field = value ?? "Deployment";
+    } = "Deployment";
 
-    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
 
-    public ControlledDeploymentSpec Spec { get; init => field = value ?? new(); } = new();
+    public ControlledDeploymentSpec Spec
+    {
+        get;
+        init => field = value ?? new();
+    } = new();
 
-    public ControlledDeploymentStatus Status { get; init => field = value ?? new(); } = new();
+    public ControlledDeploymentStatus Status
+    {
+        get;
+        init => field = value ?? new();
+    } = new();
 }
 
 public sealed record ControlledDeploymentSpec
@@ -73,5 +93,9 @@ public sealed record ControlledDeploymentStatus
 
     public int UnavailableReplicas { get; init; }
 
-    public IReadOnlyList<ControllerCondition> Conditions { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<ControllerCondition> Conditions
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 }

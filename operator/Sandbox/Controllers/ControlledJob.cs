@@ -14,15 +14,35 @@ public sealed record ControlledJob : IKubernetesEntity<ControlledJob>
 
     public static JsonTypeInfo<ControlledJob> JsonTypeInfo => ControllersJson.Default.ControlledJob;
 
-    public string ApiVersion { get; init => field = value ?? "batch/v1"; } = "batch/v1";
+    public string ApiVersion
+    {
+        get;
+        init => field = value ?? "batch/v1";
+    } = "batch/v1";
 
-    public string Kind { get; init => field = value ?? "Job"; } = "Job";
+    public string Kind
+    {
+        get;
+        init => field = value ?? "Job";
+    } = "Job";
 
-    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
 
-    public ControlledJobSpec Spec { get; init => field = value ?? new(); } = new();
+    public ControlledJobSpec Spec
+    {
+        get;
+        init => field = value ?? new();
+    } = new();
 
-    public ControlledJobStatus Status { get; init => field = value ?? new(); } = new();
+    public ControlledJobStatus Status
+    {
+        get;
+        init => field = value ?? new();
+    } = new();
 
     internal bool IsIndexed => Spec.CompletionMode == "Indexed";
 
@@ -67,7 +87,11 @@ public sealed record ControlledJobSpec
 /// <summary>An Indexed Job succeeds as soon as one of the rules is met.</summary>
 public sealed record SuccessPolicy
 {
-    public IReadOnlyList<SuccessRule> Rules { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<SuccessRule> Rules
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 }
 
 public sealed record SuccessRule
@@ -81,17 +105,29 @@ public sealed record SuccessRule
 
 public sealed record PodFailurePolicy
 {
-    public IReadOnlyList<PodFailureRule> Rules { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<PodFailureRule> Rules
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 }
 
 public sealed record PodFailureRule
 {
     /// <summary><c>FailJob</c>, <c>FailIndex</c>, <c>Ignore</c> or <c>Count</c>.</summary>
-    public string Action { get; init => field = value ?? ""; } = "";
+    public string Action
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
     public ExitCodeRequirement? OnExitCodes { get; init; }
 
-    public IReadOnlyList<PodConditionPattern> OnPodConditions { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<PodConditionPattern> OnPodConditions
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 }
 
 public sealed record ExitCodeRequirement
@@ -99,16 +135,32 @@ public sealed record ExitCodeRequirement
     public string? ContainerName { get; init; }
 
     /// <summary><c>In</c> or <c>NotIn</c>.</summary>
-    public string Operator { get; init => field = value ?? ""; } = "";
+    public string Operator
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
-    public IReadOnlyList<int> Values { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<int> Values
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 }
 
 public sealed record PodConditionPattern
 {
-    public string Type { get; init => field = value ?? ""; } = "";
+    public string Type
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
-    public string Status { get; init => field = value ?? "True"; } = "True";
+    public string Status
+    {
+        get;
+        init => field = value ?? "True";
+    } = "True";
 }
 
 public sealed record ControlledJobStatus
@@ -132,9 +184,17 @@ public sealed record ControlledJobStatus
     /// <summary>Set, if only to an empty text, exactly where the Job has a limit per index.</summary>
     public string? FailedIndexes { get; init; }
 
-    public UncountedPods UncountedTerminatedPods { get; init => field = value ?? new(); } = new();
+    public UncountedPods UncountedTerminatedPods
+    {
+        get;
+        init => field = value ?? new();
+    } = new();
 
-    public IReadOnlyList<ControllerCondition> Conditions { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<ControllerCondition> Conditions
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 
     internal bool Is(string condition) => Conditions.Any(c => c.Type == condition && c.Status == "True");
 
@@ -145,9 +205,17 @@ public sealed record ControlledJobStatus
 /// <summary>Pods that have ended and keep their finalizer, or have lost it but are not in the counters yet.</summary>
 public sealed record UncountedPods
 {
-    public IReadOnlyList<string> Succeeded { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<string> Succeeded
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 
-    public IReadOnlyList<string> Failed { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<string> Failed
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 
     [JsonIgnore]
     internal bool IsEmpty => Succeeded.Count == 0 && Failed.Count == 0;
@@ -155,9 +223,17 @@ public sealed record UncountedPods
 
 public sealed record ControllerCondition
 {
-    public string Type { get; init => field = value ?? ""; } = "";
+    public string Type
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
-    public string Status { get; init => field = value ?? ""; } = "";
+    public string Status
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
     public DateTimeOffset? LastProbeTime { get; init; }
 

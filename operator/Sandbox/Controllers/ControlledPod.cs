@@ -12,15 +12,35 @@ public sealed record ControlledPod : IKubernetesEntity<ControlledPod>
 
     public static JsonTypeInfo<ControlledPod> JsonTypeInfo => ControllersJson.Default.ControlledPod;
 
-    public string ApiVersion { get; init => field = value ?? "v1"; } = "v1";
+    public string ApiVersion
+    {
+        get;
+        init => field = value ?? "v1";
+    } = "v1";
 
-    public string Kind { get; init => field = value ?? "Pod"; } = "Pod";
+    public string Kind
+    {
+        get;
+        init => field = value ?? "Pod";
+    } = "Pod";
 
-    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
 
-    public ControlledPodSpec Spec { get; init => field = value ?? new(); } = new();
+    public ControlledPodSpec Spec
+    {
+        get;
+        init => field = value ?? new();
+    } = new();
 
-    public ControlledPodStatus Status { get; init => field = value ?? new(); } = new();
+    public ControlledPodStatus Status
+    {
+        get;
+        init => field = value ?? new();
+    } = new();
 
     internal bool IsTerminating => Metadata.DeletionTimestamp is not null;
 
@@ -52,23 +72,43 @@ public sealed record ControlledPodStatus
 {
     public string? Phase { get; init; }
 
-    public IReadOnlyList<ControlledPodCondition> Conditions { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<ControlledPodCondition> Conditions
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 
-    public IReadOnlyList<ControlledContainerStatus> ContainerStatuses { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<ControlledContainerStatus> ContainerStatuses
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 }
 
 public sealed record ControlledPodCondition
 {
-    public string Type { get; init => field = value ?? ""; } = "";
+    public string Type
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
-    public string Status { get; init => field = value ?? ""; } = "";
+    public string Status
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
     public DateTimeOffset? LastTransitionTime { get; init; }
 }
 
 public sealed record ControlledContainerStatus
 {
-    public string Name { get; init => field = value ?? ""; } = "";
+    public string Name
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
     public int RestartCount { get; init; }
 

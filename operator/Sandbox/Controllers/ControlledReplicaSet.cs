@@ -13,15 +13,35 @@ public sealed record ControlledReplicaSet : IKubernetesEntity<ControlledReplicaS
 
     public static JsonTypeInfo<ControlledReplicaSet> JsonTypeInfo => ControllersJson.Default.ControlledReplicaSet;
 
-    public string ApiVersion { get; init => field = value ?? "apps/v1"; } = "apps/v1";
+    public string ApiVersion
+    {
+        get;
+        init => field = value ?? "apps/v1";
+    } = "apps/v1";
 
-    public string Kind { get; init => field = value ?? "ReplicaSet"; } = "ReplicaSet";
+    public string Kind
+    {
+        get;
+        init => field = value ?? "ReplicaSet";
+    } = "ReplicaSet";
 
-    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
 
-    public ControlledReplicaSetSpec Spec { get; init => field = value ?? new(); } = new();
+    public ControlledReplicaSetSpec Spec
+    {
+        get;
+        init => field = value ?? new();
+    } = new();
 
-    public ControlledReplicaSetStatus Status { get; init => field = value ?? new(); } = new();
+    public ControlledReplicaSetStatus Status
+    {
+        get;
+        init => field = value ?? new();
+    } = new();
 }
 
 public sealed record ControlledReplicaSetSpec

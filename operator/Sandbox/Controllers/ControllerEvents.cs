@@ -7,24 +7,30 @@ namespace Bursar.Sandbox.Controllers;
 /// <summary>One controller's Events, under the name that Kubernetes's own has.</summary>
 internal sealed class ControllerEvents(KubeClient client, string controller)
 {
-    private readonly EventRecorder _recorder = new(client, new EventRecorderOptions
-    {
-        ReportingController = controller,
-        ReportingInstance = $"{controller}-sandbox",
-        // The embedded server is not to be protected from its own controllers.
-        Burst = 1000,
-        PerSecond = 1000,
-    });
+    private readonly EventRecorder _recorder = new(
+        client,
+        new EventRecorderOptions
+        {
+            ReportingController = controller,
+            ReportingInstance = $"{controller}-sandbox",
+            // The embedded server is not to be protected from its own controllers.
+            Burst = 1000,
+            PerSecond = 1000,
+        }
+    );
 
     public Task RunAsync(CancellationToken cancellationToken) => _recorder.RunAsync(cancellationToken);
 
-    public void Publish(IKubernetesObject about, ControllerEvent happened) => _recorder.Publish(new KubeEvent
-    {
-        Regarding = V1ObjectReference.To(about),
-        Type = happened.Type,
-        Reason = happened.Reason,
-        Action = happened.Action,
-        Note = happened.Note,
-        Key = happened.Note,
-    });
+    public void Publish(IKubernetesObject about, ControllerEvent happened) =>
+        _recorder.Publish(
+            new KubeEvent
+            {
+                Regarding = V1ObjectReference.To(about),
+                Type = happened.Type,
+                Reason = happened.Reason,
+                Action = happened.Action,
+                Note = happened.Note,
+                Key = happened.Note,
+            }
+        );
 }

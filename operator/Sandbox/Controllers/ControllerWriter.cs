@@ -15,9 +15,13 @@ internal sealed class ControllerWriter(KubeClient client)
     {
         var patch = KubePatch.Json(
             PatchOperation.Test("/metadata/uid", obj.Metadata.Uid),
-            PatchOperation.Add("/status", JsonSerializer.SerializeToNode(status, type))) with
-        { Subresource = "status" };
-        await IgnoreGoneAsync(client.PatchAsync<T>(obj.Metadata.Name, obj.Metadata.Namespace, patch, cancellationToken)).ConfigureAwait(false);
+            PatchOperation.Add("/status", JsonSerializer.SerializeToNode(status, type))
+        ) with
+        {
+            Subresource = "status",
+        };
+        await IgnoreGoneAsync(client.PatchAsync<T>(obj.Metadata.Name, obj.Metadata.Namespace, patch, cancellationToken))
+            .ConfigureAwait(false);
     }
 
     /// <summary>Takes a finalizer off. Somebody who was faster with another one makes the patch fail: then it is tried again.</summary>
@@ -29,16 +33,21 @@ internal sealed class ControllerWriter(KubeClient client)
         var list = "/metadata/finalizers";
         var patch = KubePatch.Json(
             PatchOperation.Test("/metadata/uid", pod.Metadata.Uid),
-            pod.Metadata.Finalizers.Count == 1 ? PatchOperation.Test(list, new JsonArray(finalizer)) : PatchOperation.Test($"{list}/{at}", finalizer),
-            PatchOperation.Remove(pod.Metadata.Finalizers.Count == 1 ? list : $"{list}/{at}"));
-        await IgnoreGoneAsync(client.PatchAsync<ControlledPod>(pod.Metadata.Name, pod.Metadata.Namespace, patch, cancellationToken)).ConfigureAwait(false);
+            pod.Metadata.Finalizers.Count == 1
+                ? PatchOperation.Test(list, new JsonArray(finalizer))
+                : PatchOperation.Test($"{list}/{at}", finalizer),
+            PatchOperation.Remove(pod.Metadata.Finalizers.Count == 1 ? list : $"{list}/{at}")
+        );
+        await IgnoreGoneAsync(client.PatchAsync<ControlledPod>(pod.Metadata.Name, pod.Metadata.Namespace, patch, cancellationToken))
+            .ConfigureAwait(false);
     }
 
     public async Task DeleteAsync<T>(T obj, CancellationToken cancellationToken)
         where T : class, IKubernetesEntity<T>
     {
         var options = new DeleteOptions { Uid = obj.Metadata.Uid, PropagationPolicy = "Background" };
-        await IgnoreGoneAsync(client.DeleteAsync<T>(obj.Metadata.Name, obj.Metadata.Namespace, options, cancellationToken)).ConfigureAwait(false);
+        await IgnoreGoneAsync(client.DeleteAsync<T>(obj.Metadata.Name, obj.Metadata.Namespace, options, cancellationToken))
+            .ConfigureAwait(false);
     }
 
     /// <summary>Creates a pod; false when its name is taken.</summary>

@@ -6,7 +6,8 @@ namespace Bursar.Sandbox.Controllers;
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-    Converters = [typeof(TimeConverter)])]
+    Converters = [typeof(TimeConverter)]
+)]
 [JsonSerializable(typeof(ControlledPod))]
 [JsonSerializable(typeof(ControlledJob))]
 [JsonSerializable(typeof(ControlledReplicaSet))]

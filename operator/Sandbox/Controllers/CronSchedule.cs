@@ -25,11 +25,15 @@ internal sealed class CronSchedule
     /// <summary>Null where the schedule or the zone cannot be read.</summary>
     public static CronSchedule? TryParse(string schedule, string? zone)
     {
-        if (DateTimeZoneProviders.Tzdb.GetZoneOrNull(zone ?? "UTC") is not { } known) return null;
+        if (DateTimeZoneProviders.Tzdb.GetZoneOrNull(zone ?? "UTC") is not { } known)
+            return null;
         try
         {
             // As if the zone's clock were UTC: the host may have no time zones.
-            return new(CronExpression.Parse(Macros.GetValueOrDefault(schedule.Trim(), schedule), CronFormat.Unix).WithTimeZone(TimeZoneInfo.Utc), known);
+            return new(
+                CronExpression.Parse(Macros.GetValueOrDefault(schedule.Trim(), schedule), CronFormat.Unix).WithTimeZone(TimeZoneInfo.Utc),
+                known
+            );
         }
         catch (FormatException)
         {

@@ -13,10 +13,14 @@ internal sealed class DeploymentController(KubeClient client, ControllerEvents e
 
     public async Task ReconcileAsync(ObjectKey key, CancellationToken cancellationToken)
     {
-        var deployment = await client.GetOrNullAsync<ControlledDeployment>(key.Name, key.Namespace, cancellationToken).ConfigureAwait(false);
+        var deployment = await client
+            .GetOrNullAsync<ControlledDeployment>(key.Name, key.Namespace, cancellationToken)
+            .ConfigureAwait(false);
         if (deployment is null)
             return;
-        var all = await client.ListAsync<ControlledReplicaSet>(new ListOptions { Namespace = key.Namespace }, cancellationToken).ConfigureAwait(false);
+        var all = await client
+            .ListAsync<ControlledReplicaSet>(new ListOptions { Namespace = key.Namespace }, cancellationToken)
+            .ConfigureAwait(false);
         var sets = all.Items.Where(set => set.Metadata.ControllerReference()?.Uid == deployment.Metadata.Uid).ToList();
         var hash = NameSuffix.Hash(Canonical(PodTemplate.Copy(deployment.Spec.Template)));
         var plan = DeploymentPlanner.Plan(deployment, hash, sets, client.TimeProvider.GetUtcNow());
@@ -24,12 +28,24 @@ internal sealed class DeploymentController(KubeClient client, ControllerEvents e
         foreach (var (name, replicas) in plan.Scale.OrderBy(static entry => entry.Key, StringComparer.Ordinal))
         {
             var set = sets.First(candidate => candidate.Metadata.Name == name);
-            await client.PatchAsync<ControlledReplicaSet>(
-                name, key.Namespace, KubePatch.Merge(new JsonObject { ["spec"] = new JsonObject { ["replicas"] = replicas } }), cancellationToken).ConfigureAwait(false);
+            await client
+                .PatchAsync<ControlledReplicaSet>(
+                    name,
+                    key.Namespace,
+                    KubePatch.Merge(new JsonObject { ["spec"] = new JsonObject { ["replicas"] = replicas } }),
+                    cancellationToken
+                )
+                .ConfigureAwait(false);
             var before = set.Spec.Replicas ?? 1;
             events.Publish(
                 deployment,
-                new ControllerEvent("Normal", "ScalingReplicaSet", "Scaling", $"Scaled {(replicas > before ? "up" : "down")} replica set {name} from {before} to {replicas}"));
+                new ControllerEvent(
+                    "Normal",
+                    "ScalingReplicaSet",
+                    "Scaling",
+                    $"Scaled {(replicas > before ? "up" : "down")} replica set {name} from {before} to {replicas}"
+                )
+            );
         }
 
         if (plan.Create is { } first)
@@ -39,7 +55,13 @@ internal sealed class DeploymentController(KubeClient client, ControllerEvents e
             {
                 events.Publish(
                     deployment,
-                    new ControllerEvent("Normal", "ScalingReplicaSet", "Scaling", $"Scaled up replica set {(string?)set["metadata"]!["name"]} from 0 to {first}"));
+                    new ControllerEvent(
+                        "Normal",
+                        "ScalingReplicaSet",
+                        "Scaling",
+                        $"Scaled up replica set {(string?)set["metadata"]!["name"]} from 0 to {first}"
+                    )
+                );
             }
 
             await RevisionAsync<ControlledDeployment>(key, key.Name, plan.CreateRevision, cancellationToken).ConfigureAwait(false);
@@ -54,7 +76,9 @@ internal sealed class DeploymentController(KubeClient client, ControllerEvents e
         foreach (var name in plan.Remove)
             await _writer.DeleteAsync(sets.First(set => set.Metadata.Name == name), cancellationToken).ConfigureAwait(false);
         if (plan.Status is { } status)
-            await _writer.StatusAsync(deployment, status, ControllersJson.Default.ControlledDeploymentStatus, cancellationToken).ConfigureAwait(false);
+            await _writer
+                .StatusAsync(deployment, status, ControllersJson.Default.ControlledDeploymentStatus, cancellationToken)
+                .ConfigureAwait(false);
     }
 
     private async Task RevisionAsync<T>(ObjectKey key, string name, long revision, CancellationToken cancellationToken)
@@ -89,7 +113,10 @@ internal sealed class DeploymentController(KubeClient client, ControllerEvents e
                 ["name"] = $"{deployment.Metadata.Name}-{hash}",
                 ["namespace"] = deployment.Metadata.Namespace,
                 ["labels"] = labels.DeepClone(),
-                ["annotations"] = new JsonObject { [DeploymentPlanner.RevisionAnnotation] = revision.ToString(CultureInfo.InvariantCulture) },
+                ["annotations"] = new JsonObject
+                {
+                    [DeploymentPlanner.RevisionAnnotation] = revision.ToString(CultureInfo.InvariantCulture),
+                },
                 ["ownerReferences"] = new JsonArray(PodTemplate.Owner(deployment)),
             },
             ["spec"] = spec,
@@ -97,14 +124,19 @@ internal sealed class DeploymentController(KubeClient client, ControllerEvents e
     }
 
     /// <summary>The template with its keys in order, so that the order in which somebody wrote them does not roll the pods.</summary>
-    private static string Canonical(JsonNode? node) => node switch
-    {
-        null => "null",
-        JsonObject obj => "{" + string.Join(',', obj
-            .Where(static field => field.Value is not null)
-            .OrderBy(static field => field.Key, StringComparer.Ordinal)
-            .Select(static field => $"\"{JsonEncodedText.Encode(field.Key)}\":{Canonical(field.Value)}")) + "}",
-        JsonArray array => "[" + string.Join(',', array.Select(Canonical)) + "]",
-        _ => node.ToJsonString(),
-    };
+    private static string Canonical(JsonNode? node) =>
+        node switch
+        {
+            null => "null",
+            JsonObject obj => "{"
+                + string.Join(
+                    ',',
+                    obj.Where(static field => field.Value is not null)
+                        .OrderBy(static field => field.Key, StringComparer.Ordinal)
+                        .Select(static field => $"\"{JsonEncodedText.Encode(field.Key)}\":{Canonical(field.Value)}")
+                )
+                + "}",
+            JsonArray array => "[" + string.Join(',', array.Select(Canonical)) + "]",
+            _ => node.ToJsonString(),
+        };
 }

@@ -12,7 +12,12 @@ internal static class DeploymentPlanner
     public const string HashLabel = "pod-template-hash";
     public const string RevisionAnnotation = "deployment.kubernetes.io/revision";
 
-    public static DeploymentPlan Plan(ControlledDeployment deployment, string hash, IReadOnlyList<ControlledReplicaSet> sets, DateTimeOffset now)
+    public static DeploymentPlan Plan(
+        ControlledDeployment deployment,
+        string hash,
+        IReadOnlyList<ControlledReplicaSet> sets,
+        DateTimeOffset now
+    )
     {
         if (deployment.Metadata.DeletionTimestamp is not null)
             return DeploymentPlan.Nothing;
@@ -38,9 +43,10 @@ internal static class DeploymentPlanner
         if (current is null)
         {
             if (!paused)
-                create = recreate && others.Any(static set => Desired(set) > 0 || set.Status.Replicas > 0)
-                    ? null
-                    : recreate ? wanted : Math.Min(wanted, Math.Max(0, wanted + surge - others.Sum(Desired)));
+                create =
+                    recreate && others.Any(static set => Desired(set) > 0 || set.Status.Replicas > 0) ? null
+                    : recreate ? wanted
+                    : Math.Min(wanted, Math.Max(0, wanted + surge - others.Sum(Desired)));
         }
         else if (others.All(static set => Desired(set) == 0) || paused)
         {
@@ -94,7 +100,8 @@ internal static class DeploymentPlanner
         bool recreate,
         int minAvailable,
         IReadOnlyList<ControlledReplicaSet> sets,
-        Dictionary<string, int> scale)
+        Dictionary<string, int> scale
+    )
     {
         if (recreate)
         {
@@ -129,22 +136,46 @@ internal static class DeploymentPlanner
         IReadOnlyList<ControlledReplicaSet> sets,
         int wanted,
         int unavailable,
-        DateTimeOffset now)
+        DateTimeOffset now
+    )
     {
         var available = sets.Sum(static set => set.Status.AvailableReplicas);
         var total = sets.Sum(static set => set.Status.Replicas);
         var updated = current?.Status.Replicas ?? 0;
         IReadOnlyList<ControllerCondition> conditions = deployment.Status.Conditions;
-        conditions = available >= wanted - unavailable
-            ? ConditionList.Set(conditions, "Available", "True", "MinimumReplicasAvailable", "Deployment has minimum availability.", now)
-            : ConditionList.Set(conditions, "Available", "False", "MinimumReplicasUnavailable", "Deployment does not have minimum availability.", now);
+        conditions =
+            available >= wanted - unavailable
+                ? ConditionList.Set(
+                    conditions,
+                    "Available",
+                    "True",
+                    "MinimumReplicasAvailable",
+                    "Deployment has minimum availability.",
+                    now
+                )
+                : ConditionList.Set(
+                    conditions,
+                    "Available",
+                    "False",
+                    "MinimumReplicasUnavailable",
+                    "Deployment does not have minimum availability.",
+                    now
+                );
         var complete = current is not null && updated == wanted && total == wanted && available == wanted;
         var name = current?.Metadata.Name;
-        conditions = complete
-            ? ConditionList.Set(conditions, "Progressing", "True", "NewReplicaSetAvailable", $"ReplicaSet \"{name}\" has successfully progressed.", now)
+        conditions =
+            complete
+                ? ConditionList.Set(
+                    conditions,
+                    "Progressing",
+                    "True",
+                    "NewReplicaSetAvailable",
+                    $"ReplicaSet \"{name}\" has successfully progressed.",
+                    now
+                )
             : name is null
                 ? ConditionList.Set(conditions, "Progressing", "True", "NewReplicaSetCreated", "A new ReplicaSet is created.", now)
-                : ConditionList.Set(conditions, "Progressing", "True", "ReplicaSetUpdated", $"ReplicaSet \"{name}\" is progressing.", now);
+            : ConditionList.Set(conditions, "Progressing", "True", "ReplicaSetUpdated", $"ReplicaSet \"{name}\" is progressing.", now);
         var status = new ControlledDeploymentStatus
         {
             ObservedGeneration = deployment.Metadata.Generation,
@@ -155,7 +186,8 @@ internal static class DeploymentPlanner
             UnavailableReplicas = Math.Max(0, Math.Max(total, wanted) - available),
             Conditions = conditions,
         };
-        var same = status with { Conditions = deployment.Status.Conditions } == deployment.Status
+        var same =
+            status with { Conditions = deployment.Status.Conditions } == deployment.Status
             && conditions.SequenceEqual(deployment.Status.Conditions);
         return same ? null : status;
     }
@@ -166,8 +198,10 @@ internal static class DeploymentPlanner
         var percent = fallback;
         if (value is { ValueKind: JsonValueKind.Number } number)
             return number.GetInt32();
-        if (value is { ValueKind: JsonValueKind.String } text
-            && int.TryParse(text.GetString()!.TrimEnd('%'), NumberStyles.None, CultureInfo.InvariantCulture, out var written))
+        if (
+            value is { ValueKind: JsonValueKind.String } text
+            && int.TryParse(text.GetString()!.TrimEnd('%'), NumberStyles.None, CultureInfo.InvariantCulture, out var written)
+        )
             percent = written;
         return (replicas * percent + (up ? 99 : 0)) / 100;
     }

@@ -62,7 +62,9 @@ internal sealed class JobController(KubeClient client, WorkQueue<ObjectKey> queu
         if (plan.Uncounted is { } uncounted)
         {
             var intermediate = job.Status with { UncountedTerminatedPods = uncounted };
-            await _writer.StatusAsync(job, intermediate, ControllersJson.Default.ControlledJobStatus, cancellationToken).ConfigureAwait(false);
+            await _writer
+                .StatusAsync(job, intermediate, ControllersJson.Default.ControlledJobStatus, cancellationToken)
+                .ConfigureAwait(false);
         }
 
         foreach (var pod in plan.Release)
@@ -102,7 +104,12 @@ internal sealed class JobController(KubeClient client, WorkQueue<ObjectKey> queu
     {
         var number = planned.Index?.ToString(CultureInfo.InvariantCulture);
         var stem = number is null ? job.Metadata.Name : $"{job.Metadata.Name}-{number}";
-        var pod = PodTemplate.Pod(job.Spec.Template, NameSuffix.Join(stem, NameSuffix.Next(random)), job.Metadata.Namespace!, PodTemplate.Owner(job));
+        var pod = PodTemplate.Pod(
+            job.Spec.Template,
+            NameSuffix.Join(stem, NameSuffix.Next(random)),
+            job.Metadata.Namespace!,
+            PodTemplate.Owner(job)
+        );
         var metadata = pod["metadata"]!.AsObject();
         metadata["finalizers"] = new JsonArray(JobPlanner.TrackingFinalizer);
         var labels = PodTemplate.Object(metadata, "labels");
@@ -137,13 +144,16 @@ internal sealed class JobController(KubeClient client, WorkQueue<ObjectKey> queu
             container["env"] = env = [];
         if (env.Any(static variable => (string?)variable?["name"] == "JOB_COMPLETION_INDEX"))
             return;
-        env.Add((JsonNode)new JsonObject
-        {
-            ["name"] = "JOB_COMPLETION_INDEX",
-            ["valueFrom"] = new JsonObject
-            {
-                ["fieldRef"] = new JsonObject { ["fieldPath"] = $"metadata.labels['{JobPlanner.IndexKey}']" },
-            },
-        });
+        env.Add(
+            (JsonNode)
+                new JsonObject
+                {
+                    ["name"] = "JOB_COMPLETION_INDEX",
+                    ["valueFrom"] = new JsonObject
+                    {
+                        ["fieldRef"] = new JsonObject { ["fieldPath"] = $"metadata.labels['{JobPlanner.IndexKey}']" },
+                    },
+                }
+        );
     }
 }

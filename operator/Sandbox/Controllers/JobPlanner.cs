@@ -101,10 +101,12 @@ internal sealed class JobPlanner
         // 2. Whether that is the end.
         var met = Condition("SuccessCriteriaMet");
         var target = met is null ? Condition("FailureTarget") : null;
-        var failure = met is not null ? null
+        var failure =
+            met is not null ? null
             : target is not null ? (target.Reason!, target.Message!)
             : Failure(failJob, failed, start, suspended) ?? FailureOfIndexes(failedIndexes.Count, completed.Count);
-        var success = failure is not null ? null
+        var success =
+            failure is not null ? null
             : met is not null ? (met.Reason!, met.Message!)
             : MetRule(completed) ?? AllCompletions(succeeded, active.Count);
         if ((failure ?? success) is { } end)
@@ -113,8 +115,12 @@ internal sealed class JobPlanner
             if (failure is not null)
             {
                 // Pods that a failing Job stops count as failed. Those that a succeeding Job stops do not.
-                var stopped = Tracked().Where(pod => IndexIsValid(pod) && !IsIgnored(pod)).Select(static pod => pod.Metadata.Uid)
-                    .Except(ended.Succeeded).Except(ended.Failed).ToList();
+                var stopped = Tracked()
+                    .Where(pod => IndexIsValid(pod) && !IsIgnored(pod))
+                    .Select(static pod => pod.Metadata.Uid)
+                    .Except(ended.Succeeded)
+                    .Except(ended.Failed)
+                    .ToList();
                 failed += stopped.Count;
                 ended = ended with { Failed = [.. ended.Failed, .. stopped] };
             }
@@ -132,7 +138,20 @@ internal sealed class JobPlanner
                 _events.Add(new ControllerEvent("Normal", "Completed", "Completed", "Job completed"));
             }
 
-            var endOfAll = Finish(ended, [.. Tracked().Except(active)], active, [], start, succeeded, failed, completed, failedIndexes, 0, terminating + active.Count, 0);
+            var endOfAll = Finish(
+                ended,
+                [.. Tracked().Except(active)],
+                active,
+                [],
+                start,
+                succeeded,
+                failed,
+                completed,
+                failedIndexes,
+                0,
+                terminating + active.Count,
+                0
+            );
             return over && failure is null ? endOfAll with { Status = endOfAll.Status! with { CompletionTime = _now } } : endOfAll;
         }
 
@@ -141,8 +160,13 @@ internal sealed class JobPlanner
         var kept = latest.Values.Select(static pod => pod.Metadata.Uid).ToHashSet(StringComparer.Ordinal);
         failed -= ended.Failed.Count(kept.Contains);
         ended = ended with { Failed = [.. ended.Failed.Where(uid => !kept.Contains(uid))] };
-        var release = _pods.Where(pod => IsTracked(pod) && !kept.Contains(pod.Metadata.Uid)
-            && (IsIgnored(pod) || ended.Succeeded.Contains(pod.Metadata.Uid) || ended.Failed.Contains(pod.Metadata.Uid))).ToList();
+        var release = _pods
+            .Where(pod =>
+                IsTracked(pod)
+                && !kept.Contains(pod.Metadata.Uid)
+                && (IsIgnored(pod) || ended.Succeeded.Contains(pod.Metadata.Uid) || ended.Failed.Contains(pod.Metadata.Uid))
+            )
+            .ToList();
 
         // 3. Suspension and its end.
         if (suspended)
@@ -177,8 +201,20 @@ internal sealed class JobPlanner
         var pods = create.Select(index => new PlannedPod(index)).ToList();
         if (_job.HasLimitPerIndex)
             pods = [.. create.Select(index => Replacement(index!.Value, latest.GetValueOrDefault(index.Value))).OfType<PlannedPod>()];
-        return Finish(ended, release, delete, pods, start, succeeded, failed, completed, failedIndexes,
-            active.Count - delete.Count + pods.Count, terminating + delete.Count, active.Except(delete).Count(static pod => pod.IsReady));
+        return Finish(
+            ended,
+            release,
+            delete,
+            pods,
+            start,
+            succeeded,
+            failed,
+            completed,
+            failedIndexes,
+            active.Count - delete.Count + pods.Count,
+            terminating + delete.Count,
+            active.Except(delete).Count(static pod => pod.IsReady)
+        );
     }
 
     private JobPlan Finish(
@@ -193,7 +229,8 @@ internal sealed class JobPlanner
         SortedSet<int> failedIndexes,
         int active,
         int terminating,
-        int ready)
+        int ready
+    )
     {
         var status = _job.Status with
         {
@@ -256,7 +293,8 @@ internal sealed class JobPlanner
         }
 
         // Failures that the policy ignores are never counted; restarts inside a pod count as failures of their own.
-        var restarts = _pods.Where(static pod => pod.Spec.RestartPolicy == "OnFailure" && !pod.IsFinished)
+        var restarts = _pods
+            .Where(static pod => pod.Spec.RestartPolicy == "OnFailure" && !pod.IsFinished)
             .Sum(static pod => pod.Status.ContainerStatuses.Sum(static container => container.RestartCount));
         if (failed > BackoffLimit || (restarts > 0 && restarts >= Math.Max(1, BackoffLimit)))
             return ("BackoffLimitExceeded", "Job has reached the specified backoff limit");
@@ -266,7 +304,8 @@ internal sealed class JobPlanner
     }
 
     private (string Reason, string Message)? FailureOfIndexes(int failed, int completed) =>
-        failed > _job.Spec.MaxFailedIndexes ? ("MaxFailedIndexesExceeded", "Job has exceeded the specified maximal number of failed indexes")
+        failed > _job.Spec.MaxFailedIndexes
+            ? ("MaxFailedIndexesExceeded", "Job has exceeded the specified maximal number of failed indexes")
         : failed > 0 && failed + completed >= _job.Spec.Completions ? ("FailedIndexes", "Job has failed indexes")
         : null;
 
@@ -305,15 +344,23 @@ internal sealed class JobPlanner
     }
 
     /// <summary>The latest failed pod of each index that is to be tried again.</summary>
-    private Dictionary<int, ControlledPod> LatestFailures(List<ControlledPod> active, SortedSet<int> completed, SortedSet<int> failedIndexes)
+    private Dictionary<int, ControlledPod> LatestFailures(
+        List<ControlledPod> active,
+        SortedSet<int> completed,
+        SortedSet<int> failedIndexes
+    )
     {
         if (!_job.HasLimitPerIndex)
             return [];
         var running = active.Select(IndexOf).ToHashSet();
-        return _pods.Where(pod => IsTracked(pod) && IsFailed(pod) && IndexIsValid(pod))
+        return _pods
+            .Where(pod => IsTracked(pod) && IsFailed(pod) && IndexIsValid(pod))
             .GroupBy(static pod => IndexOf(pod)!.Value)
             .Where(index => !running.Contains(index.Key) && !completed.Contains(index.Key) && !failedIndexes.Contains(index.Key))
-            .ToDictionary(static index => index.Key, index => index.OrderBy(static pod => FailuresOf(pod) + IgnoredFailuresOf(pod)).ThenBy(EndOf).Last());
+            .ToDictionary(
+                static index => index.Key,
+                index => index.OrderBy(static pod => FailuresOf(pod) + IgnoredFailuresOf(pod)).ThenBy(EndOf).Last()
+            );
     }
 
     /// <summary>The next pod of an index; null while the index waits, as <see cref="NextAttempt"/> does for a whole Job.</summary>
@@ -353,7 +400,12 @@ internal sealed class JobPlanner
             : null;
 
     private (List<int?> Create, List<ControlledPod> Delete) Balance(
-        List<ControlledPod> active, int terminating, int succeeded, SortedSet<int> completed, SortedSet<int> failedIndexes)
+        List<ControlledPod> active,
+        int terminating,
+        int succeeded,
+        SortedSet<int> completed,
+        SortedSet<int> failedIndexes
+    )
     {
         var parallelism = _job.Spec.Parallelism ?? 1;
         var delete = new List<ControlledPod>();
@@ -370,7 +422,9 @@ internal sealed class JobPlanner
             }
 
             var running = active.Count - delete.Count;
-            var ending = OnlyWhenFailed ? _pods.Where(static pod => pod.IsTerminating && !pod.IsFinished).Select(IndexOf).OfType<int>().ToHashSet() : [];
+            var ending = OnlyWhenFailed
+                ? _pods.Where(static pod => pod.IsTerminating && !pod.IsFinished).Select(IndexOf).OfType<int>().ToHashSet()
+                : [];
             taken.UnionWith(ending);
             for (var index = 0; index < (_job.Spec.Completions ?? 0) && running + ending.Count + create.Count < parallelism; index++)
             {
@@ -382,9 +436,10 @@ internal sealed class JobPlanner
             return (create, delete);
         }
 
-        var wanted = _job.Spec.Completions is { } completions
-            ? Math.Min(parallelism, Math.Max(0, completions - succeeded))
-            : succeeded > 0 ? Math.Min(parallelism, active.Count) : parallelism;
+        var wanted =
+            _job.Spec.Completions is { } completions ? Math.Min(parallelism, Math.Max(0, completions - succeeded))
+            : succeeded > 0 ? Math.Min(parallelism, active.Count)
+            : parallelism;
         var waiting = OnlyWhenFailed ? terminating : 0;
         for (var i = active.Count + waiting; i < wanted; i++)
             create.Add(null);
@@ -396,7 +451,8 @@ internal sealed class JobPlanner
     private static IEnumerable<ControlledPod> TooMany(List<ControlledPod> active, int count) =>
         count <= 0
             ? []
-            : active.OrderBy(static pod => pod.Spec.NodeName is not null)
+            : active
+                .OrderBy(static pod => pod.Spec.NodeName is not null)
                 .ThenBy(static pod => pod.IsReady)
                 .ThenByDescending(static pod => pod.Metadata.CreationTimestamp)
                 .ThenByDescending(static pod => pod.Metadata.Name, StringComparer.Ordinal)

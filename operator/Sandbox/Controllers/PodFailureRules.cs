@@ -17,14 +17,19 @@ internal static class PodFailureRules
             var rule = policy.Rules[i];
             if (rule.OnExitCodes is { } codes && MatchingContainer(codes, pod) is { } container)
             {
-                return (rule.Action,
-                    $"Container {container.Name} for pod {pod.Metadata.Namespace}/{pod.Metadata.Name} failed with exit code {container.State!.Terminated!.ExitCode} matching {rule.Action} rule at index {i}");
+                return (
+                    rule.Action,
+                    $"Container {container.Name} for pod {pod.Metadata.Namespace}/{pod.Metadata.Name} failed with exit code {container.State!.Terminated!.ExitCode} matching {rule.Action} rule at index {i}"
+                );
             }
 
             foreach (var pattern in rule.OnPodConditions)
             {
                 if (pod.Condition(pattern.Type)?.Status == pattern.Status)
-                    return (rule.Action, $"Pod {pod.Metadata.Namespace}/{pod.Metadata.Name} has condition {pattern.Type} matching {rule.Action} rule at index {i}");
+                    return (
+                        rule.Action,
+                        $"Pod {pod.Metadata.Namespace}/{pod.Metadata.Name} has condition {pattern.Type} matching {rule.Action} rule at index {i}"
+                    );
             }
         }
 

@@ -35,13 +35,14 @@ internal static class PodTemplate
         return created;
     }
 
-    public static JsonObject Owner(IKubernetesObject owner) => new()
-    {
-        ["apiVersion"] = owner.ApiVersion,
-        ["kind"] = owner.Kind,
-        ["name"] = owner.Metadata.Name,
-        ["uid"] = owner.Metadata.Uid,
-        ["controller"] = true,
-        ["blockOwnerDeletion"] = true,
-    };
+    public static JsonObject Owner(IKubernetesObject owner) =>
+        new()
+        {
+            ["apiVersion"] = owner.ApiVersion,
+            ["kind"] = owner.Kind,
+            ["name"] = owner.Metadata.Name,
+            ["uid"] = owner.Metadata.Uid,
+            ["controller"] = true,
+            ["blockOwnerDeletion"] = true,
+        };
 }

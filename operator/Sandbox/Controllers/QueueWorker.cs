@@ -5,7 +5,12 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Sandbox.Controllers;
 
 /// <summary>Takes keys from a queue one after another; what fails comes back after a back-off.</summary>
-internal sealed partial class QueueWorker<TKey>(string name, WorkQueue<TKey> queue, Func<TKey, CancellationToken, Task> reconcile, ILogger log)
+internal sealed partial class QueueWorker<TKey>(
+    string name,
+    WorkQueue<TKey> queue,
+    Func<TKey, CancellationToken, Task> reconcile,
+    ILogger log
+)
     where TKey : notnull
 {
     public async Task RunAsync(CancellationToken cancellationToken)

@@ -15,8 +15,9 @@ internal sealed class ReplicaSetController(KubeClient client, WorkQueue<ObjectKe
         var set = await client.GetOrNullAsync<ControlledReplicaSet>(key.Name, key.Namespace, cancellationToken).ConfigureAwait(false);
         if (set is null)
             return;
-        var pods = await client.ListAsync<ControlledPod>(
-            new ListOptions { Namespace = key.Namespace, LabelSelector = Selector(set) }, cancellationToken).ConfigureAwait(false);
+        var pods = await client
+            .ListAsync<ControlledPod>(new ListOptions { Namespace = key.Namespace, LabelSelector = Selector(set) }, cancellationToken)
+            .ConfigureAwait(false);
         var own = pods.Items.Where(pod => pod.Metadata.ControllerReference()?.Uid == set.Metadata.Uid).ToList();
         var plan = ReplicaSetPlanner.Plan(set, own, client.TimeProvider.GetUtcNow());
 
@@ -35,7 +36,9 @@ internal sealed class ReplicaSetController(KubeClient client, WorkQueue<ObjectKe
         }
 
         if (plan.Status is { } status)
-            await _writer.StatusAsync(set, status, ControllersJson.Default.ControlledReplicaSetStatus, cancellationToken).ConfigureAwait(false);
+            await _writer
+                .StatusAsync(set, status, ControllersJson.Default.ControlledReplicaSetStatus, cancellationToken)
+                .ConfigureAwait(false);
         if (plan.Again is { } again)
             queue.AddAfter(key, again);
     }

@@ -12,7 +12,8 @@ internal static class ReplicaSetPlanner
         var minReady = TimeSpan.FromSeconds(set.Spec.MinReadySeconds ?? 0);
 
         TimeSpan? again = null;
-        int ready = 0, available = 0;
+        int ready = 0,
+            available = 0;
         foreach (var pod in active.Where(static pod => pod.IsReady))
         {
             ready++;
@@ -23,14 +24,16 @@ internal static class ReplicaSetPlanner
                 again = left;
         }
 
-        var delete = active.Count <= wanted
-            ? []
-            : active.OrderBy(static pod => pod.Spec.NodeName is not null)
-                .ThenBy(static pod => pod.IsReady)
-                .ThenByDescending(static pod => pod.Metadata.CreationTimestamp)
-                .ThenByDescending(static pod => pod.Metadata.Name, StringComparer.Ordinal)
-                .Take(active.Count - wanted)
-                .ToList();
+        var delete =
+            active.Count <= wanted
+                ? []
+                : active
+                    .OrderBy(static pod => pod.Spec.NodeName is not null)
+                    .ThenBy(static pod => pod.IsReady)
+                    .ThenByDescending(static pod => pod.Metadata.CreationTimestamp)
+                    .ThenByDescending(static pod => pod.Metadata.Name, StringComparer.Ordinal)
+                    .Take(active.Count - wanted)
+                    .ToList();
         var status = new ControlledReplicaSetStatus
         {
             // What was just asked for shows with the pods' own events.

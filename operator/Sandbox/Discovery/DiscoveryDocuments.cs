@@ -22,16 +22,15 @@ public static class DiscoveryDocuments
     public static JsonObject AggregatedGroups(IEnumerable<KindInfo> kinds) => Aggregated(kinds.Where(k => k.Group.Length > 0));
 
     /// <summary><c>/api</c> for older clients; the address is what they are told to reach the server by.</summary>
-    public static JsonObject CoreVersions(string serverAddress) => new()
-    {
-        ["kind"] = "APIVersions",
-        ["versions"] = new JsonArray("v1"),
-        ["serverAddressByClientCIDRs"] = new JsonArray(new JsonObject
+    public static JsonObject CoreVersions(string serverAddress) =>
+        new()
         {
-            ["clientCIDR"] = "0.0.0.0/0",
-            ["serverAddress"] = serverAddress,
-        }),
-    };
+            ["kind"] = "APIVersions",
+            ["versions"] = new JsonArray("v1"),
+            ["serverAddressByClientCIDRs"] = new JsonArray(
+                new JsonObject { ["clientCIDR"] = "0.0.0.0/0", ["serverAddress"] = serverAddress }
+            ),
+        };
 
     /// <summary><c>/apis</c> for older clients.</summary>
     public static JsonObject Groups(IEnumerable<KindInfo> kinds)
@@ -42,7 +41,12 @@ public static class DiscoveryDocuments
             groups.Add((JsonNode)GroupBody(group));
         }
 
-        return new JsonObject { ["kind"] = "APIGroupList", ["apiVersion"] = "v1", ["groups"] = groups };
+        return new JsonObject
+        {
+            ["kind"] = "APIGroupList",
+            ["apiVersion"] = "v1",
+            ["groups"] = groups,
+        };
     }
 
     /// <summary><c>/apis/GROUP</c>; null where nothing of the group is served.</summary>
@@ -86,7 +90,13 @@ public static class DiscoveryDocuments
 
         return resources.Count == 0
             ? null
-            : new JsonObject { ["kind"] = "APIResourceList", ["apiVersion"] = "v1", ["groupVersion"] = groupVersion, ["resources"] = resources };
+            : new JsonObject
+            {
+                ["kind"] = "APIResourceList",
+                ["apiVersion"] = "v1",
+                ["groupVersion"] = groupVersion,
+                ["resources"] = resources,
+            };
     }
 
     private static JsonObject Aggregated(IEnumerable<KindInfo> kinds)
@@ -103,7 +113,15 @@ public static class DiscoveryDocuments
                     resources.Add((JsonNode)AggregatedResource(kind));
                 }
 
-                versions.Add((JsonNode)new JsonObject { ["version"] = version.Name, ["resources"] = resources, ["freshness"] = "Current" });
+                versions.Add(
+                    (JsonNode)
+                        new JsonObject
+                        {
+                            ["version"] = version.Name,
+                            ["resources"] = resources,
+                            ["freshness"] = "Current",
+                        }
+                );
             }
 
             var metadata = new JsonObject();
@@ -138,12 +156,15 @@ public static class DiscoveryDocuments
         var parts = new JsonArray();
         foreach (var part in Parts(kind).OrderBy(p => p.Name, StringComparer.Ordinal))
         {
-            parts.Add((JsonNode)new JsonObject
-            {
-                ["subresource"] = part.Name,
-                ["responseKind"] = ResponseKind(part.ApiVersion, part.Kind),
-                ["verbs"] = Strings(part.Verbs),
-            });
+            parts.Add(
+                (JsonNode)
+                    new JsonObject
+                    {
+                        ["subresource"] = part.Name,
+                        ["responseKind"] = ResponseKind(part.ApiVersion, part.Kind),
+                        ["verbs"] = Strings(part.Verbs),
+                    }
+            );
         }
 
         if (parts.Count > 0)
@@ -185,19 +206,25 @@ public static class DiscoveryDocuments
         }
     }
 
-    private static JsonObject Resource(string name, string singular, bool namespaced, string kind, IReadOnlyList<string> verbs) => new()
-    {
-        ["name"] = name,
-        ["singularName"] = singular,
-        ["namespaced"] = namespaced,
-        ["kind"] = kind,
-        ["verbs"] = Strings(verbs),
-    };
+    private static JsonObject Resource(string name, string singular, bool namespaced, string kind, IReadOnlyList<string> verbs) =>
+        new()
+        {
+            ["name"] = name,
+            ["singularName"] = singular,
+            ["namespaced"] = namespaced,
+            ["kind"] = kind,
+            ["verbs"] = Strings(verbs),
+        };
 
     private static JsonObject ResponseKind(string apiVersion, string kind)
     {
         var (group, version) = ApiVersions.Split(apiVersion);
-        return new JsonObject { ["group"] = group, ["version"] = version, ["kind"] = kind };
+        return new JsonObject
+        {
+            ["group"] = group,
+            ["version"] = version,
+            ["kind"] = kind,
+        };
     }
 
     private static JsonObject GroupBody(ServedGroup group)
@@ -216,11 +243,8 @@ public static class DiscoveryDocuments
         };
     }
 
-    private static JsonObject GroupVersion(string group, string version) => new()
-    {
-        ["groupVersion"] = $"{group}/{version}",
-        ["version"] = version,
-    };
+    private static JsonObject GroupVersion(string group, string version) =>
+        new() { ["groupVersion"] = $"{group}/{version}", ["version"] = version };
 
     private static JsonArray Strings(IReadOnlyList<string> values)
     {
@@ -234,11 +258,12 @@ public static class DiscoveryDocuments
     }
 
     private static IEnumerable<ServedGroup> ByGroup(IEnumerable<KindInfo> kinds) =>
-        kinds.GroupBy(k => k.Group).Select(group => new ServedGroup(
-            group.Key,
-            [.. group.GroupBy(k => k.Version)
-                .OrderBy(v => v.Key, VersionOrder.Preferred)
-                .Select(v => new ServedVersion(v.Key, [.. v]))]));
+        kinds
+            .GroupBy(k => k.Group)
+            .Select(group => new ServedGroup(
+                group.Key,
+                [.. group.GroupBy(k => k.Version).OrderBy(v => v.Key, VersionOrder.Preferred).Select(v => new ServedVersion(v.Key, [.. v]))]
+            ));
 
     private sealed record Part(string Name, string ApiVersion, string Kind, IReadOnlyList<string> Verbs);
 

@@ -126,7 +126,8 @@ public sealed class FieldSet
     }
 
     public static bool Equal(FieldSet left, FieldSet right) =>
-        left.IsMember == right.IsMember && left._children.Count == right._children.Count
+        left.IsMember == right.IsMember
+        && left._children.Count == right._children.Count
         && left._children.All(c => right._children.TryGetValue(c.Key, out var other) && Equal(c.Value, other));
 
     /// <summary>The member paths as Kubernetes prints them: <c>.spec.containers[name="a"].image</c>.</summary>
@@ -146,11 +147,13 @@ public sealed class FieldSet
         }
     }
 
-    private static string Shown(string element) => element[..2] switch
-    {
-        "f:" => $".{element[2..]}",
-        "k:" => $"[{string.Join(",", Json.ParseObject(System.Text.Encoding.UTF8.GetBytes(element[2..])).Select(k => $"{k.Key}={Json.ToText(k.Value)}"))}]",
-        "v:" => $"[={element[2..]}]",
-        _ => $"[{element[2..]}]",
-    };
+    private static string Shown(string element) =>
+        element[..2] switch
+        {
+            "f:" => $".{element[2..]}",
+            "k:" =>
+                $"[{string.Join(",", Json.ParseObject(System.Text.Encoding.UTF8.GetBytes(element[2..])).Select(k => $"{k.Key}={Json.ToText(k.Value)}"))}]",
+            "v:" => $"[={element[2..]}]",
+            _ => $"[{element[2..]}]",
+        };
 }

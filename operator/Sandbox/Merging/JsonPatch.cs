@@ -18,7 +18,11 @@ public static class JsonPatch
 
         if (operations.Count > MaxOperations)
         {
-            throw new ApiError(413, "RequestEntityTooLarge", $"Request entity too large: The allowed maximum operations in a JSON patch is {MaxOperations}, got {operations.Count}");
+            throw new ApiError(
+                413,
+                "RequestEntityTooLarge",
+                $"Request entity too large: The allowed maximum operations in a JSON patch is {MaxOperations}, got {operations.Count}"
+            );
         }
 
         var root = document?.DeepClone();
@@ -135,13 +139,21 @@ public static class JsonPatch
             var list = (JsonArray)parent;
             if (insert)
             {
-                var at = last == "-" ? list.Count : Index(last, list.Count + 1)
-                    ?? throw ApiError.Unprocessable($"add operation does not apply: doc is missing path: \"{path}\": Unable to access invalid index: {last}: invalid index referenced");
+                var at =
+                    last == "-"
+                        ? list.Count
+                        : Index(last, list.Count + 1)
+                            ?? throw ApiError.Unprocessable(
+                                $"add operation does not apply: doc is missing path: \"{path}\": Unable to access invalid index: {last}: invalid index referenced"
+                            );
                 list.Insert(at, value);
             }
             else
             {
-                list[Index(last, list.Count) ?? throw ApiError.Unprocessable($"replace operation does not apply: doc is missing key: {path}: missing value")] = value;
+                list[
+                    Index(last, list.Count)
+                        ?? throw ApiError.Unprocessable($"replace operation does not apply: doc is missing key: {path}: missing value")
+                ] = value;
             }
         }
 
@@ -195,5 +207,9 @@ public static class JsonPatch
     }
 
     private static int? Index(string token, int limit) =>
-        int.TryParse(token, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var index) && (index < 0 ? index += limit : index) >= 0 && index < limit ? index : null;
+        int.TryParse(token, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var index)
+        && (index < 0 ? index += limit : index) >= 0
+        && index < limit
+            ? index
+            : null;
 }

@@ -13,7 +13,20 @@ public sealed record FieldManager(string Name, string ApiVersion, string Subreso
 /// </summary>
 public static class ManagedFields
 {
-    private static readonly string[] Untracked = ["name", "namespace", "creationTimestamp", "selfLink", "uid", "clusterName", "generation", "managedFields", "resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds"];
+    private static readonly string[] Untracked =
+    [
+        "name",
+        "namespace",
+        "creationTimestamp",
+        "selfLink",
+        "uid",
+        "clusterName",
+        "generation",
+        "managedFields",
+        "resourceVersion",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+    ];
 
     /// <summary>Records an update (or create) by a manager in the new object's managedFields.</summary>
     public static void RecordUpdate(JsonObject? before, JsonObject after, TypeSchema schema, FieldManager manager, DateTimeOffset now)
@@ -43,7 +56,15 @@ public static class ManagedFields
 
     /// <summary>Applies a configuration over the live object (null: a new one) and returns the result with its managedFields.</summary>
     /// <param name="complete">Brings the merged object into its final form (defaults), so that ownership is judged on it.</param>
-    public static JsonObject Apply(JsonObject? live, JsonObject config, TypeSchema schema, FieldManager manager, bool force, DateTimeOffset now, Func<JsonObject, JsonObject> complete)
+    public static JsonObject Apply(
+        JsonObject? live,
+        JsonObject config,
+        TypeSchema schema,
+        FieldManager manager,
+        bool force,
+        DateTimeOffset now,
+        Func<JsonObject, JsonObject> complete
+    )
     {
         var stated = Tracked(config);
         var entries = live is null ? [] : Read(live);
@@ -175,15 +196,24 @@ public static class ManagedFields
         }
 
         var count = conflicts.Sum(c => c.Paths.Count);
-        var message = count == 1
-            ? $"Apply failed with 1 conflict: conflict with {conflicts[0].Manager}: {conflicts[0].Paths[0]}"
-            : $"Apply failed with {count} conflicts: {string.Join("\n", conflicts.Select(c => $"conflicts with {c.Manager}:\n{string.Join("\n", c.Paths.Select(p => $"- {p}"))}"))}";
+        var message =
+            count == 1
+                ? $"Apply failed with 1 conflict: conflict with {conflicts[0].Manager}: {conflicts[0].Paths[0]}"
+                : $"Apply failed with {count} conflicts: {string.Join("\n", conflicts.Select(c => $"conflicts with {c.Manager}:\n{string.Join("\n", c.Paths.Select(p => $"- {p}"))}"))}";
         var causes = new JsonArray();
         foreach (var (owner, paths) in conflicts)
         {
             foreach (var path in paths)
             {
-                causes.Add((JsonNode)new JsonObject { ["reason"] = "FieldManagerConflict", ["message"] = $"conflict with {owner}", ["field"] = path });
+                causes.Add(
+                    (JsonNode)
+                        new JsonObject
+                        {
+                            ["reason"] = "FieldManagerConflict",
+                            ["message"] = $"conflict with {owner}",
+                            ["field"] = path,
+                        }
+                );
             }
         }
 
@@ -200,10 +230,18 @@ public static class ManagedFields
                 continue;
             }
 
-            result.Add(new Entry(
-                new EntryId(entry.Text("manager") ?? "", entry.Text("operation") ?? "Update", entry.Text("apiVersion") ?? "", entry.Text("subresource") ?? ""),
-                FieldSet.Parse(entry.At("fieldsV1")),
-                entry.Text("time")));
+            result.Add(
+                new Entry(
+                    new EntryId(
+                        entry.Text("manager") ?? "",
+                        entry.Text("operation") ?? "Update",
+                        entry.Text("apiVersion") ?? "",
+                        entry.Text("subresource") ?? ""
+                    ),
+                    FieldSet.Parse(entry.At("fieldsV1")),
+                    entry.Text("time")
+                )
+            );
         }
 
         return result;
@@ -219,7 +257,12 @@ public static class ManagedFields
         }
 
         var list = new JsonArray();
-        foreach (var entry in entries.OrderBy(e => e.Id.Operation == "Apply" ? 0 : 1).ThenBy(e => e.Time, StringComparer.Ordinal).ThenBy(e => e.Id.Manager, StringComparer.Ordinal))
+        foreach (
+            var entry in entries
+                .OrderBy(e => e.Id.Operation == "Apply" ? 0 : 1)
+                .ThenBy(e => e.Time, StringComparer.Ordinal)
+                .ThenBy(e => e.Id.Manager, StringComparer.Ordinal)
+        )
         {
             var shown = new JsonObject
             {
@@ -248,7 +291,8 @@ public static class ManagedFields
     private sealed record EntryId(string Manager, string Operation, string ApiVersion, string Subresource)
     {
         /// <summary>An applier keeps its fields when it moves to another version of the kind.</summary>
-        public bool SameApplier(EntryId other) => Operation == "Apply" && other.Operation == "Apply" && Manager == other.Manager && Subresource == other.Subresource;
+        public bool SameApplier(EntryId other) =>
+            Operation == "Apply" && other.Operation == "Apply" && Manager == other.Manager && Subresource == other.Subresource;
     }
 
     private sealed record Entry(EntryId Id, FieldSet Fields, string? Time)
@@ -263,7 +307,9 @@ public static class ManagedFields
                     name = $"{name} with subresource {Json.Quote(Id.Subresource)}";
                 }
 
-                return Id.Operation == "Apply" ? name : Time is null ? $"{name} using {Id.ApiVersion}" : $"{name} using {Id.ApiVersion} at {Time}";
+                return Id.Operation == "Apply" ? name
+                    : Time is null ? $"{name} using {Id.ApiVersion}"
+                    : $"{name} using {Id.ApiVersion} at {Time}";
             }
         }
     }

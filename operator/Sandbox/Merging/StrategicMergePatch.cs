@@ -83,7 +83,11 @@ public static class StrategicMergePatch
         // An order may be given for a list that the patch itself leaves alone.
         foreach (var (key, value) in patch)
         {
-            if (key.StartsWith(SetElementOrder, StringComparison.Ordinal) && value is JsonArray order && result.At(key[SetElementOrder.Length..]) is JsonArray list)
+            if (
+                key.StartsWith(SetElementOrder, StringComparison.Ordinal)
+                && value is JsonArray order
+                && result.At(key[SetElementOrder.Length..]) is JsonArray list
+            )
             {
                 var name = key[SetElementOrder.Length..];
                 result[name] = Ordered(list, order, Field(schema, name)?.PatchMergeKey);
@@ -121,7 +125,18 @@ public static class StrategicMergePatch
     {
         if (patch.OfType<JsonObject>().Any(p => p.Text(Directive) == "replace"))
         {
-            return [.. patch.OfType<JsonObject>().Where(p => !(p.Text(Directive) == "replace" && p.Count == 1)).Select(p => { var copy = p.Copy(); copy.Remove(Directive); return (JsonNode)copy; })];
+            return
+            [
+                .. patch
+                    .OfType<JsonObject>()
+                    .Where(p => !(p.Text(Directive) == "replace" && p.Count == 1))
+                    .Select(p =>
+                    {
+                        var copy = p.Copy();
+                        copy.Remove(Directive);
+                        return (JsonNode)copy;
+                    }),
+            ];
         }
 
         var result = (JsonArray)original.DeepClone();
@@ -191,12 +206,13 @@ public static class StrategicMergePatch
         return [.. ranked.OrderBy(r => r.Rank).Select(r => r.Item?.DeepClone())];
     }
 
-    private static TypeSchema? Field(TypeSchema? schema, string key) => schema switch
-    {
-        null => null,
-        { Type: SchemaType.Map } => schema.Items,
-        _ => schema.Properties.TryGetValue(key, out var field) ? field.Type : null,
-    };
+    private static TypeSchema? Field(TypeSchema? schema, string key) =>
+        schema switch
+        {
+            null => null,
+            { Type: SchemaType.Map } => schema.Items,
+            _ => schema.Properties.TryGetValue(key, out var field) ? field.Type : null,
+        };
 
     private static void Remove(JsonArray list, Func<JsonNode?, bool> gone)
     {

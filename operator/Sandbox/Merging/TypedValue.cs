@@ -110,7 +110,10 @@ public static class TypedValue
         var result = new FieldSet { IsMember = set.IsMember };
         foreach (var (element, child) in set.Children)
         {
-            var named = element.StartsWith("f:", StringComparison.Ordinal) && type.Type == SchemaType.Object && type.Properties.ContainsKey(element[2..]);
+            var named =
+                element.StartsWith("f:", StringComparison.Ordinal)
+                && type.Type == SchemaType.Object
+                && type.Properties.ContainsKey(element[2..]);
             var inner = WithParents(child, element.StartsWith("f:", StringComparison.Ordinal) ? Field(type, element[2..]) : type.Items);
             var own = result.Step(element);
             Copy(inner, own);
@@ -156,7 +159,9 @@ public static class TypedValue
     }
 
     internal static TypeSchema? Field(TypeSchema type, string key) =>
-        type.Properties.TryGetValue(key, out var field) ? field.Type : type.Type == SchemaType.Map ? type.Items : null;
+        type.Properties.TryGetValue(key, out var field) ? field.Type
+        : type.Type == SchemaType.Map ? type.Items
+        : null;
 
     private static bool IsGranularMap(JsonNode? value, TypeSchema type) =>
         value is JsonObject && !type.AtomicStructure && type.Type is SchemaType.Object or SchemaType.Map or SchemaType.Any;

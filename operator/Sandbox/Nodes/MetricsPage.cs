@@ -9,7 +9,10 @@ namespace Bursar.Sandbox.Nodes;
 internal sealed class MetricsPage((string Name, string Value)[] labels)
 {
     private readonly StringBuilder _text = new();
-    private readonly string _labels = string.Join(',', labels.Select(label => $"{label.Name}=\"{label.Value.Replace("\\", "\\\\").Replace("\"", "\\\"").Replace("\n", "\\n")}\""));
+    private readonly string _labels = string.Join(
+        ',',
+        labels.Select(label => $"{label.Name}=\"{label.Value.Replace("\\", "\\\\").Replace("\"", "\\\"").Replace("\n", "\\n")}\"")
+    );
 
     public byte[] ToUtf8() => Encoding.UTF8.GetBytes(_text.ToString());
 
@@ -17,20 +20,31 @@ internal sealed class MetricsPage((string Name, string Value)[] labels)
     /// <param name="help">The family's help.</param>
     /// <param name="value">The value of its one sample.</param>
     /// <param name="only">The sample's labels as they are written; null for the page's.</param>
-    public MetricsPage Gauge(string name, string help, double value, string? only = null) => Family(name, "gauge", help).Sample(name, only ?? _labels, value);
+    public MetricsPage Gauge(string name, string help, double value, string? only = null) =>
+        Family(name, "gauge", help).Sample(name, only ?? _labels, value);
 
-    public MetricsPage Counter(string name, string help, double value, string more = "") => Family(name, "counter", help).Sample(name, With(more), value);
+    public MetricsPage Counter(string name, string help, double value, string more = "") =>
+        Family(name, "counter", help).Sample(name, With(more), value);
 
     /// <param name="name">The family's name.</param>
     /// <param name="help">The family's help.</param>
     /// <param name="buckets">The upper bounds without +Inf, and how many observations are at or below each.</param>
     /// <param name="sum">The sum of all observations.</param>
     /// <param name="count">The number of all observations.</param>
-    public MetricsPage Histogram(string name, string help, IEnumerable<(double UpperBound, long Cumulative)> buckets, double sum, long count)
+    public MetricsPage Histogram(
+        string name,
+        string help,
+        IEnumerable<(double UpperBound, long Cumulative)> buckets,
+        double sum,
+        long count
+    )
     {
         Family(name, "histogram", help);
-        foreach (var (bound, cumulative) in buckets) Sample($"{name}_bucket", With(string.Create(CultureInfo.InvariantCulture, $"le=\"{bound:R}\"")), cumulative);
-        return Sample($"{name}_bucket", With("le=\"+Inf\""), count).Sample($"{name}_sum", _labels, sum).Sample($"{name}_count", _labels, count);
+        foreach (var (bound, cumulative) in buckets)
+            Sample($"{name}_bucket", With(string.Create(CultureInfo.InvariantCulture, $"le=\"{bound:R}\"")), cumulative);
+        return Sample($"{name}_bucket", With("le=\"+Inf\""), count)
+            .Sample($"{name}_sum", _labels, sum)
+            .Sample($"{name}_count", _labels, count);
     }
 
     private MetricsPage Family(string name, string type, string help)
@@ -44,7 +58,8 @@ internal sealed class MetricsPage((string Name, string Value)[] labels)
     private MetricsPage Sample(string name, string labels, double value)
     {
         _text.Append(name);
-        if (labels.Length > 0) _text.Append('{').Append(labels).Append('}');
+        if (labels.Length > 0)
+            _text.Append('{').Append(labels).Append('}');
         _text.Append(CultureInfo.InvariantCulture, $" {value:R}\n");
         return this;
     }

@@ -46,9 +46,13 @@ internal sealed class MetricsSocket : IAsyncDisposable
                 open.Add(AnswerAsync(client));
             }
         }
-        catch (Exception end) when (end is OperationCanceledException or SocketException || (end is InvalidOperationException && _stop.IsCancellationRequested))
+        catch (Exception end)
+            when (end is OperationCanceledException or SocketException
+                || (end is InvalidOperationException && _stop.IsCancellationRequested)
+            )
         {
-            // The container has ended, and its port with it. A listener that was stopped before it is asked again throws InvalidOperationException.
+            // The container has ended, and its port with it. A listener that was stopped before it is asked again throws
+            // InvalidOperationException.
         }
 
         await Task.WhenAll(open).ConfigureAwait(false);
@@ -86,7 +90,8 @@ internal sealed class MetricsSocket : IAsyncDisposable
         var body = found ? _page() : "not found\n"u8.ToArray();
         var head = string.Create(
             CultureInfo.InvariantCulture,
-            $"HTTP/1.1 {(found ? "200 OK" : "404 Not Found")}\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\nContent-Length: {body.Length}\r\nConnection: close\r\n\r\n");
+            $"HTTP/1.1 {(found ? "200 OK" : "404 Not Found")}\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\nContent-Length: {body.Length}\r\nConnection: close\r\n\r\n"
+        );
         return [.. Encoding.ASCII.GetBytes(head), .. body];
     }
 }

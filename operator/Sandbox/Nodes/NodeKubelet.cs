@@ -61,7 +61,12 @@ internal sealed class NodeKubelet(KubeClient client, NodeSimulatorOptions option
         return options.LeaseInterval;
     }
 
-    private async Task<TimeSpan?> LostAsync(SimulatedNode node, DateTimeOffset lost, DateTimeOffset now, CancellationToken cancellationToken)
+    private async Task<TimeSpan?> LostAsync(
+        SimulatedNode node,
+        DateTimeOffset lost,
+        DateTimeOffset now,
+        CancellationToken cancellationToken
+    )
     {
         if (options.MarkLostAfter is not { } after || node.MarkedLost)
             return null;
@@ -80,7 +85,9 @@ internal sealed class NodeKubelet(KubeClient client, NodeSimulatorOptions option
             try
             {
                 var renewal = new JsonObject { ["spec"] = new JsonObject { ["renewTime"] = KubeTime.Micro(now) } };
-                await client.PatchAsync<V1Lease>(node.Name, LeaseNamespace, KubePatch.Merge(renewal), cancellationToken).ConfigureAwait(false);
+                await client
+                    .PatchAsync<V1Lease>(node.Name, LeaseNamespace, KubePatch.Merge(renewal), cancellationToken)
+                    .ConfigureAwait(false);
                 return;
             }
             catch (ApiException gone) when (gone.IsNotFound)
@@ -92,13 +99,21 @@ internal sealed class NodeKubelet(KubeClient client, NodeSimulatorOptions option
         await EnsureNamespaceAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            await client.CreateAsync(
-                new V1Lease
-                {
-                    Metadata = new V1ObjectMeta { Name = node.Name, Namespace = LeaseNamespace },
-                    Spec = new V1LeaseSpec { HolderIdentity = node.Name, LeaseDurationSeconds = 40, RenewTime = now },
-                },
-                cancellationToken).ConfigureAwait(false);
+            await client
+                .CreateAsync(
+                    new V1Lease
+                    {
+                        Metadata = new V1ObjectMeta { Name = node.Name, Namespace = LeaseNamespace },
+                        Spec = new V1LeaseSpec
+                        {
+                            HolderIdentity = node.Name,
+                            LeaseDurationSeconds = 40,
+                            RenewTime = now,
+                        },
+                    },
+                    cancellationToken
+                )
+                .ConfigureAwait(false);
         }
         catch (ApiException there) when (there.StatusCode == 409)
         {
@@ -122,7 +137,9 @@ internal sealed class NodeKubelet(KubeClient client, NodeSimulatorOptions option
             return;
         try
         {
-            await client.CreateAsync(new V1Namespace { Metadata = new V1ObjectMeta { Name = name } }, cancellationToken).ConfigureAwait(false);
+            await client
+                .CreateAsync(new V1Namespace { Metadata = new V1ObjectMeta { Name = name } }, cancellationToken)
+                .ConfigureAwait(false);
         }
         catch (ApiException there) when (there.StatusCode == 409)
         {
@@ -131,5 +148,13 @@ internal sealed class NodeKubelet(KubeClient client, NodeSimulatorOptions option
     }
 
     private Task PatchStatusAsync(string name, JsonObject status, CancellationToken cancellationToken) =>
-        client.PatchAsync<V1Node>(name, null, KubePatch.Merge(new JsonObject { ["status"] = status }) with { Subresource = "status" }, cancellationToken);
+        client.PatchAsync<V1Node>(
+            name,
+            null,
+            KubePatch.Merge(new JsonObject { ["status"] = status }) with
+            {
+                Subresource = "status",
+            },
+            cancellationToken
+        );
 }

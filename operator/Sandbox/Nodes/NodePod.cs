@@ -15,15 +15,35 @@ public sealed record NodePod : IKubernetesEntity<NodePod>
 
     public static JsonTypeInfo<NodePod> JsonTypeInfo => NodesJson.Default.NodePod;
 
-    public string ApiVersion { get; init => field = value ?? "v1"; } = "v1";
+    public string ApiVersion
+    {
+        get;
+        init => field = value ?? "v1";
+    } = "v1";
 
-    public string Kind { get; init => field = value ?? "Pod"; } = "Pod";
+    public string Kind
+    {
+        get;
+        init => field = value ?? "Pod";
+    } = "Pod";
 
-    public V1ObjectMeta Metadata { get; init => field = value ?? V1ObjectMeta.Empty; } = V1ObjectMeta.Empty;
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
 
-    public NodePodSpec Spec { get; init => field = value ?? new(); } = new();
+    public NodePodSpec Spec
+    {
+        get;
+        init => field = value ?? new();
+    } = new();
 
-    public NodePodStatus Status { get; init => field = value ?? new(); } = new();
+    public NodePodStatus Status
+    {
+        get;
+        init => field = value ?? new();
+    } = new();
 
     internal bool IsFinished => Status.Phase is "Succeeded" or "Failed";
 
@@ -70,26 +90,54 @@ public sealed record NodePodSpec
     public long? TerminationGracePeriodSeconds { get; init; }
 
     [JsonConverter(typeof(StringMapConverter))]
-    public IReadOnlyDictionary<string, string> NodeSelector { get; init => field = value ?? StringMap.Empty; } = StringMap.Empty;
+    public IReadOnlyDictionary<string, string> NodeSelector
+    {
+        get;
+        init => field = value ?? StringMap.Empty;
+    } = StringMap.Empty;
 
-    public IReadOnlyList<JsonElement> SchedulingGates { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<JsonElement> SchedulingGates
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 
-    public IReadOnlyList<NodeContainer> InitContainers { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<NodeContainer> InitContainers
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 
-    public IReadOnlyList<NodeContainer> Containers { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<NodeContainer> Containers
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 }
 
 public sealed record NodeContainer
 {
     public const string GpuResource = "nvidia.com/gpu";
 
-    public string Name { get; init => field = value ?? ""; } = "";
+    public string Name
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
-    public string Image { get; init => field = value ?? ""; } = "";
+    public string Image
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
     public string? RestartPolicy { get; init; }
 
-    public NodeContainerResources Resources { get; init => field = value ?? new(); } = new();
+    public NodeContainerResources Resources
+    {
+        get;
+        init => field = value ?? new();
+    } = new();
 
     internal int Gpus =>
         (Resources.Limits.TryGetValue(GpuResource, out var text) || Resources.Requests.TryGetValue(GpuResource, out text))
@@ -101,10 +149,18 @@ public sealed record NodeContainer
 public sealed record NodeContainerResources
 {
     [JsonConverter(typeof(StringMapConverter))]
-    public IReadOnlyDictionary<string, string> Limits { get; init => field = value ?? StringMap.Empty; } = StringMap.Empty;
+    public IReadOnlyDictionary<string, string> Limits
+    {
+        get;
+        init => field = value ?? StringMap.Empty;
+    } = StringMap.Empty;
 
     [JsonConverter(typeof(StringMapConverter))]
-    public IReadOnlyDictionary<string, string> Requests { get; init => field = value ?? StringMap.Empty; } = StringMap.Empty;
+    public IReadOnlyDictionary<string, string> Requests
+    {
+        get;
+        init => field = value ?? StringMap.Empty;
+    } = StringMap.Empty;
 }
 
 public sealed record NodePodStatus
@@ -113,14 +169,26 @@ public sealed record NodePodStatus
 
     public string? PodIP { get; init; }
 
-    public IReadOnlyList<NodePodCondition> Conditions { get; init => field = value ?? []; } = [];
+    public IReadOnlyList<NodePodCondition> Conditions
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
 }
 
 public sealed record NodePodCondition
 {
-    public string Type { get; init => field = value ?? ""; } = "";
+    public string Type
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
-    public string Status { get; init => field = value ?? ""; } = "";
+    public string Status
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
 
     public string? Reason { get; init; }
 

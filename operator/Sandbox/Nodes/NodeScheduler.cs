@@ -8,7 +8,12 @@ namespace Bursar.Sandbox.Nodes;
 /// Binds pods where no scheduler runs: by priority, then age, to the first node of the fleet that has the GPUs free, the
 /// labels asked for, and room for a pod.
 /// </summary>
-internal sealed class NodeScheduler(KubeClient client, IStore<NodePod> pods, NodeSimulatorOptions options, Func<IEnumerable<SimulatedNode>> nodes)
+internal sealed class NodeScheduler(
+    KubeClient client,
+    IStore<NodePod> pods,
+    NodeSimulatorOptions options,
+    Func<IEnumerable<SimulatedNode>> nodes
+)
 {
     /// <summary>Bound by this scheduler, but not seen so on the watch yet.</summary>
     private readonly Dictionary<string, string> _assumed = new(StringComparer.Ordinal);
@@ -25,8 +30,7 @@ internal sealed class NodeScheduler(KubeClient client, IStore<NodePod> pods, Nod
         foreach (var gone in _assumed.Keys.Where(uid => pods.GetByUid(uid) is null).ToList())
             _assumed.Remove(gone);
 
-        var waiting = all
-            .Where(pod => pod.WaitsForNode(options.SchedulerNames) && !_assumed.ContainsKey(pod.Metadata.Uid))
+        var waiting = all.Where(pod => pod.WaitsForNode(options.SchedulerNames) && !_assumed.ContainsKey(pod.Metadata.Uid))
             .OrderByDescending(static pod => pod.Spec.Priority ?? 0)
             .ThenBy(static pod => pod.Metadata.CreationTimestamp)
             .ThenBy(static pod => pod.Metadata.Namespace, StringComparer.Ordinal)
@@ -61,10 +65,7 @@ internal sealed class NodeScheduler(KubeClient client, IStore<NodePod> pods, Nod
     }
 
     private static bool Fits(SimulatedNode node, NodePod pod, int gpus, (int Gpus, int Pods) used) =>
-        node.LostAt is null
-        && used.Gpus + gpus <= node.Fleet.Gpus
-        && used.Pods < node.Fleet.MaxPods
-        && Selects(pod, node);
+        node.LostAt is null && used.Gpus + gpus <= node.Fleet.Gpus && used.Pods < node.Fleet.MaxPods && Selects(pod, node);
 
     private static bool Selects(NodePod pod, SimulatedNode node)
     {
@@ -80,8 +81,18 @@ internal sealed class NodeScheduler(KubeClient client, IStore<NodePod> pods, Nod
         {
             ["apiVersion"] = "v1",
             ["kind"] = "Binding",
-            ["metadata"] = new JsonObject { ["name"] = pod.Metadata.Name, ["namespace"] = pod.Metadata.Namespace, ["uid"] = pod.Metadata.Uid },
-            ["target"] = new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Node", ["name"] = node.Name },
+            ["metadata"] = new JsonObject
+            {
+                ["name"] = pod.Metadata.Name,
+                ["namespace"] = pod.Metadata.Namespace,
+                ["uid"] = pod.Metadata.Uid,
+            },
+            ["target"] = new JsonObject
+            {
+                ["apiVersion"] = "v1",
+                ["kind"] = "Node",
+                ["name"] = node.Name,
+            },
         };
         try
         {
@@ -98,14 +109,21 @@ internal sealed class NodeScheduler(KubeClient client, IStore<NodePod> pods, Nod
         }
     }
 
-    private async Task UnschedulableAsync(NodePod pod, int gpus, Dictionary<string, (int Gpus, int Pods)> used, CancellationToken cancellationToken)
+    private async Task UnschedulableAsync(
+        NodePod pod,
+        int gpus,
+        Dictionary<string, (int Gpus, int Pods)> used,
+        CancellationToken cancellationToken
+    )
     {
         var fleet = nodes().ToList();
         var selected = fleet.Count(node => Selects(pod, node));
         var reasons = new List<string>();
         if (fleet.Count > selected)
             reasons.Add($"{fleet.Count - selected} node(s) didn't match Pod's node affinity/selector");
-        var full = fleet.Count(node => Selects(pod, node) && node.LostAt is null && used.GetValueOrDefault(node.Name).Gpus + gpus > node.Fleet.Gpus);
+        var full = fleet.Count(node =>
+            Selects(pod, node) && node.LostAt is null && used.GetValueOrDefault(node.Name).Gpus + gpus > node.Fleet.Gpus
+        );
         if (full > 0)
             reasons.Add($"{full} Insufficient {NodeContainer.GpuResource}");
         var lost = fleet.Count(static node => node.LostAt is not null);
@@ -125,7 +143,10 @@ internal sealed class NodeScheduler(KubeClient client, IStore<NodePod> pods, Nod
             ["lastProbeTime"] = null,
             ["lastTransitionTime"] = KubeTime.Seconds(since ?? client.TimeProvider.GetUtcNow()),
         };
-        var patch = KubePatch.Merge(new JsonObject { ["status"] = new JsonObject { ["conditions"] = new JsonArray(condition) } }) with { Subresource = "status" };
+        var patch = KubePatch.Merge(new JsonObject { ["status"] = new JsonObject { ["conditions"] = new JsonArray(condition) } }) with
+        {
+            Subresource = "status",
+        };
         try
         {
             await client.PatchAsync<NodePod>(pod.Metadata.Name, pod.Metadata.Namespace, patch, cancellationToken).ConfigureAwait(false);

@@ -56,7 +56,10 @@ public sealed partial class NodeSimulator : IAsyncDisposable
         if (options.Agents is { } agents)
         {
             _folders = new AgentFolders();
-            _secrets = new Informer<V1Secret>(client, new InformerOptions { Namespace = agents.Namespace, FieldSelector = $"metadata.name={agents.Secret}" });
+            _secrets = new Informer<V1Secret>(
+                client,
+                new InformerOptions { Namespace = agents.Namespace, FieldSelector = $"metadata.name={agents.Secret}" }
+            );
         }
 
         foreach (var fleet in options.Fleet)
@@ -86,7 +89,12 @@ public sealed partial class NodeSimulator : IAsyncDisposable
 
     /// <summary>The pods that the simulated kubelets know at this moment, by namespace and name.</summary>
     public IReadOnlyList<SimulatedPodInfo> Pods() =>
-        [.. _hosted.Values.Select(Info).OrderBy(static pod => pod.Namespace, StringComparer.Ordinal).ThenBy(static pod => pod.Name, StringComparer.Ordinal)];
+        [
+            .. _hosted
+                .Values.Select(Info)
+                .OrderBy(static pod => pod.Namespace, StringComparer.Ordinal)
+                .ThenBy(static pod => pod.Name, StringComparer.Ordinal),
+        ];
 
     public SimulatedPodInfo? Find(string ns, string name) =>
         _hosted.TryGetValue(new ObjectKey(ns, name), out var hosted) ? Info(hosted) : null;
@@ -107,8 +115,15 @@ public sealed partial class NodeSimulator : IAsyncDisposable
         }
     }
 
-    private ServedLoad? LoadOf(NodePod pod, Workload workload) => workload is not InferenceWorkload ? null : _loads
-        .LastOrDefault(served => served.Namespace == pod.Metadata.Namespace && served.Labels.All(label => pod.Metadata.Labels.TryGetValue(label.Key, out var value) && value == label.Value)).Load;
+    private ServedLoad? LoadOf(NodePod pod, Workload workload) =>
+        workload is not InferenceWorkload
+            ? null
+            : _loads
+                .LastOrDefault(served =>
+                    served.Namespace == pod.Metadata.Namespace
+                    && served.Labels.All(label => pod.Metadata.Labels.TryGetValue(label.Key, out var value) && value == label.Value)
+                )
+                .Load;
 
     /// <summary>The node falls silent: no heartbeat, no status, no agent, no sockets. What runs on it runs on unseen.</summary>
     public void LoseNode(string name)
@@ -185,18 +200,22 @@ public sealed partial class NodeSimulator : IAsyncDisposable
             _queue.AddAfter(SimulatorKey.Node(node.Name), again ?? _options.LeaseInterval);
         }
 
-        _pods.AddHandler(new InformerHandler<NodePod>
-        {
-            Added = Saw,
-            Updated = (_, pod) => Saw(pod),
-            Deleted = Saw,
-        });
-        _secrets?.AddHandler(new InformerHandler<V1Secret>
-        {
-            Added = _folders!.Mount,
-            Updated = (_, secret) => _folders!.Mount(secret),
-            Deleted = _ => _folders!.Mount(null),
-        });
+        _pods.AddHandler(
+            new InformerHandler<NodePod>
+            {
+                Added = Saw,
+                Updated = (_, pod) => Saw(pod),
+                Deleted = Saw,
+            }
+        );
+        _secrets?.AddHandler(
+            new InformerHandler<V1Secret>
+            {
+                Added = _folders!.Mount,
+                Updated = (_, secret) => _folders!.Mount(secret),
+                Deleted = _ => _folders!.Mount(null),
+            }
+        );
         var worker = new QueueWorker<SimulatorKey>("node-simulator", _queue, ReconcileAsync, _log);
         var tasks = new List<Task>
         {
@@ -298,7 +317,12 @@ public sealed partial class NodeSimulator : IAsyncDisposable
             hosted = null;
         }
 
-        if (pod is null || string.IsNullOrEmpty(pod.Spec.NodeName) || !_nodes.TryGetValue(pod.Spec.NodeName, out var node) || node.LostAt is not null)
+        if (
+            pod is null
+            || string.IsNullOrEmpty(pod.Spec.NodeName)
+            || !_nodes.TryGetValue(pod.Spec.NodeName, out var node)
+            || node.LostAt is not null
+        )
             return;
         if (hosted is null)
         {
@@ -332,7 +356,14 @@ public sealed partial class NodeSimulator : IAsyncDisposable
         {
             if (pod.Spec.HostNetwork != true)
                 _addresses.Return(address);
-            await RefuseAsync(pod, "UnexpectedAdmissionError", $"Allocate failed: the node has not {pod.Gpus} free {NodeContainer.GpuResource}", now, cancellationToken).ConfigureAwait(false);
+            await RefuseAsync(
+                    pod,
+                    "UnexpectedAdmissionError",
+                    $"Allocate failed: the node has not {pod.Gpus} free {NodeContainer.GpuResource}",
+                    now,
+                    cancellationToken
+                )
+                .ConfigureAwait(false);
             return null;
         }
 
@@ -340,7 +371,8 @@ public sealed partial class NodeSimulator : IAsyncDisposable
         simulated.Load = LoadOf(pod, workload);
         var hosted = new Hosted(simulated, node, _time)
         {
-            IsAgent = _options.Agents is { } agents
+            IsAgent =
+                _options.Agents is { } agents
                 && pod.Metadata.Namespace == agents.Namespace
                 && pod.Metadata.Labels.TryGetValue(AgentLabel, out var name)
                 && name == AgentName,
@@ -355,7 +387,8 @@ public sealed partial class NodeSimulator : IAsyncDisposable
     {
         var now = _time.GetUtcNow();
         DateTimeOffset? next;
-        bool over, serves;
+        bool over,
+            serves;
         lock (hosted.Pod.Lock)
         {
             hosted.Pod.Pod = pod;
@@ -363,7 +396,9 @@ public sealed partial class NodeSimulator : IAsyncDisposable
                 hosted.Pod.Terminate(now, Grace(deadline, now));
             next = hosted.Pod.Advance(now);
             over = hosted.Pod.IsOver;
-            serves = hosted.Pod.Started is { } started && started + (hosted.Pod.Workload.ReadyAfterStartup ? hosted.Pod.Workload.Startup : TimeSpan.Zero) <= now;
+            serves =
+                hosted.Pod.Started is { } started
+                && started + (hosted.Pod.Workload.ReadyAfterStartup ? hosted.Pod.Workload.Startup : TimeSpan.Zero) <= now;
             if (hosted.Pod.Load is { } load)
             {
                 if (hosted.Pod.TermAt is not null)
@@ -407,8 +442,12 @@ public sealed partial class NodeSimulator : IAsyncDisposable
             _queue.AddAfter(new SimulatorKey(SimulatorWork.Checkpoint, key.Namespace, key.Name), asking.CheckpointPoll);
         }
 
-        if (serves && !hosted.Reports && hosted.Pod.Workload is TrainingWorkload training
-            && (training.Reports & (ProgressReports.Post | ProgressReports.Annotation)) != 0)
+        if (
+            serves
+            && !hosted.Reports
+            && hosted.Pod.Workload is TrainingWorkload training
+            && (training.Reports & (ProgressReports.Post | ProgressReports.Annotation)) != 0
+        )
         {
             hosted.Reports = true;
             _queue.AddAfter(new SimulatorKey(SimulatorWork.Report, key.Namespace, key.Name), training.ReportEvery);
@@ -439,9 +478,17 @@ public sealed partial class NodeSimulator : IAsyncDisposable
             var byAgent = training.OnRequest != CheckpointAnswers.Annotation;
             if (saving is { Told: false } written)
             {
-                if (written.Done <= _time.GetUtcNow() && (byAgent
-                    ? agent is not null && await _reporter.AcknowledgeAsync(pod, written.Id, written.Done, written.Step, agent, cancellationToken).ConfigureAwait(false)
-                    : await AnnotatedAsync(hosted, cancellationToken).ConfigureAwait(false)))
+                if (
+                    written.Done <= _time.GetUtcNow()
+                    && (
+                        byAgent
+                            ? agent is not null
+                                && await _reporter
+                                    .AcknowledgeAsync(pod, written.Id, written.Done, written.Step, agent, cancellationToken)
+                                    .ConfigureAwait(false)
+                            : await AnnotatedAsync(hosted, cancellationToken).ConfigureAwait(false)
+                    )
+                )
                 {
                     lock (pod.Lock)
                         pod.Saving = written with { Told = true };
@@ -449,8 +496,10 @@ public sealed partial class NodeSimulator : IAsyncDisposable
             }
             else
             {
-                var id = !byAgent ? await _reporter.WantedAsync(pod, cancellationToken).ConfigureAwait(false)
-                    : agent is null ? null : await _reporter.WantedAsync(pod, agent, cancellationToken).ConfigureAwait(false);
+                var id =
+                    !byAgent ? await _reporter.WantedAsync(pod, cancellationToken).ConfigureAwait(false)
+                    : agent is null ? null
+                    : await _reporter.WantedAsync(pod, agent, cancellationToken).ConfigureAwait(false);
                 if (id is not null && id != saving?.Id && training.OnRequest != CheckpointAnswers.Ignore)
                 {
                     var now = _time.GetUtcNow();
@@ -494,8 +543,11 @@ public sealed partial class NodeSimulator : IAsyncDisposable
         if (hosted.Node.LostAt is null)
         {
             var agent = _hosted.Values.FirstOrDefault(other => other.Node == hosted.Node && other.Agent is not null);
-            if (training.Reports.HasFlag(ProgressReports.Post) && agent is not null
-                && !await _reporter.PostAsync(hosted.Pod, progress, agent.Pod.Address, cancellationToken).ConfigureAwait(false))
+            if (
+                training.Reports.HasFlag(ProgressReports.Post)
+                && agent is not null
+                && !await _reporter.PostAsync(hosted.Pod, progress, agent.Pod.Address, cancellationToken).ConfigureAwait(false)
+            )
                 LogNotPosted(key.Namespace, key.Name);
             if (training.Reports.HasFlag(ProgressReports.Annotation))
                 await _reporter.AnnotateAsync(hosted.Pod, progress, cancellationToken).ConfigureAwait(false);
@@ -534,7 +586,9 @@ public sealed partial class NodeSimulator : IAsyncDisposable
         lock (hosted.Pod.Lock)
         {
             return hosted.Pod.Workload is InferenceWorkload inference
-                ? hosted.Pod.Load is { } load ? VllmPage.Write(inference.Model, load.Of(hosted.Pod.Uid, now), inference.CacheBytes) : VllmPage.Write(inference, hosted.Pod.Served(now))
+                ? hosted.Pod.Load is { } load
+                    ? VllmPage.Write(inference.Model, load.Of(hosted.Pod.Uid, now), inference.CacheBytes)
+                    : VllmPage.Write(inference, hosted.Pod.Served(now))
                 : TrainingPage.Write(hosted.Pod.Progress(now));
         }
     }
@@ -556,11 +610,22 @@ public sealed partial class NodeSimulator : IAsyncDisposable
             Random = new Random((int)(new DeterministicNoise(_options.Seed, node.Name).At(life) * int.MaxValue)),
             Activity = _client.ActivityTracker is { } tracker ? new AgentActivity(tracker) : null,
         };
-        var resources = new SimulatedPodResources(() => [.. _hosted.Values
-            .Where(other => other.Node == node && !other.Released)
-            .Select(static other => other.Pod)
-            .OrderBy(static pod => pod.Key, StringComparer.Ordinal)]);
-        return AgentServer.StartAsync(options, new SimulatedGpuReader(node, _time), resources, _time, _client.LoggerFactory, cancellationToken);
+        var resources = new SimulatedPodResources(() =>
+            [
+                .. _hosted
+                    .Values.Where(other => other.Node == node && !other.Released)
+                    .Select(static other => other.Pod)
+                    .OrderBy(static pod => pod.Key, StringComparer.Ordinal),
+            ]
+        );
+        return AgentServer.StartAsync(
+            options,
+            new SimulatedGpuReader(node, _time),
+            resources,
+            _time,
+            _client.LoggerFactory,
+            cancellationToken
+        );
     }
 
     private async Task ForgetAsync(ObjectKey key, Hosted hosted)
@@ -595,8 +660,17 @@ public sealed partial class NodeSimulator : IAsyncDisposable
         };
         try
         {
-            await _client.PatchAsync<NodePod>(
-                pod.Metadata.Name, pod.Metadata.Namespace, KubePatch.Merge(patch) with { Subresource = "status" }, cancellationToken).ConfigureAwait(false);
+            await _client
+                .PatchAsync<NodePod>(
+                    pod.Metadata.Name,
+                    pod.Metadata.Namespace,
+                    KubePatch.Merge(patch) with
+                    {
+                        Subresource = "status",
+                    },
+                    cancellationToken
+                )
+                .ConfigureAwait(false);
             return true;
         }
         catch (ApiException gone) when (gone.StatusCode is 404 or 409)
@@ -612,8 +686,14 @@ public sealed partial class NodeSimulator : IAsyncDisposable
             return;
         try
         {
-            await _client.DeleteAsync<NodePod>(
-                pod.Metadata.Name, pod.Metadata.Namespace, new DeleteOptions { GracePeriodSeconds = 0, Uid = pod.Metadata.Uid }, cancellationToken).ConfigureAwait(false);
+            await _client
+                .DeleteAsync<NodePod>(
+                    pod.Metadata.Name,
+                    pod.Metadata.Namespace,
+                    new DeleteOptions { GracePeriodSeconds = 0, Uid = pod.Metadata.Uid },
+                    cancellationToken
+                )
+                .ConfigureAwait(false);
         }
         catch (ApiException gone) when (gone.StatusCode is 404 or 409)
         {

@@ -33,6 +33,8 @@ public sealed record AgentPlacement
 {
     public string Namespace { get; init; } = "bursar-agents";
 
-    /// <summary>The Secret with <c>tls.crt</c>, <c>tls.key</c> and <c>ca.crt</c>; until it is there the agents serve no operator's door.</summary>
+    /// <summary>
+    /// The Secret with <c>tls.crt</c>, <c>tls.key</c> and <c>ca.crt</c>; until it is there the agents serve no operator's door.
+    /// </summary>
     public string Secret { get; init; } = "bursar-agent-tls";
 }

@@ -29,7 +29,8 @@ internal static class NodeStatusWriter
             ["conditions"] = Conditions("False", "True", "KubeletReady", "kubelet is posting ready status", now, node.ReadySince),
             ["addresses"] = new JsonArray(
                 new JsonObject { ["type"] = "InternalIP", ["address"] = node.Address.ToString() },
-                new JsonObject { ["type"] = "Hostname", ["address"] = node.Name }),
+                new JsonObject { ["type"] = "Hostname", ["address"] = node.Name }
+            ),
             ["nodeInfo"] = new JsonObject
             {
                 ["architecture"] = "amd64",
@@ -50,23 +51,47 @@ internal static class NodeStatusWriter
     public static JsonArray LostConditions(DateTimeOffset lastHeard, DateTimeOffset now) =>
         Conditions("Unknown", "Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status.", lastHeard, now);
 
-    private static JsonArray Conditions(string pressure, string ready, string reason, string message, DateTimeOffset heard, DateTimeOffset changed)
+    private static JsonArray Conditions(
+        string pressure,
+        string ready,
+        string reason,
+        string message,
+        DateTimeOffset heard,
+        DateTimeOffset changed
+    )
     {
-        JsonObject Condition(string type, string status, string why, string text) => new()
-        {
-            ["type"] = type,
-            ["status"] = status,
-            ["reason"] = why,
-            ["message"] = text,
-            ["lastHeartbeatTime"] = KubeTime.Seconds(heard),
-            ["lastTransitionTime"] = KubeTime.Seconds(changed),
-        };
+        JsonObject Condition(string type, string status, string why, string text) =>
+            new()
+            {
+                ["type"] = type,
+                ["status"] = status,
+                ["reason"] = why,
+                ["message"] = text,
+                ["lastHeartbeatTime"] = KubeTime.Seconds(heard),
+                ["lastTransitionTime"] = KubeTime.Seconds(changed),
+            };
         var quiet = ready == "True";
         return new JsonArray(
-            Condition("MemoryPressure", pressure, quiet ? "KubeletHasSufficientMemory" : reason, quiet ? "kubelet has sufficient memory available" : message),
-            Condition("DiskPressure", pressure, quiet ? "KubeletHasNoDiskPressure" : reason, quiet ? "kubelet has no disk pressure" : message),
-            Condition("PIDPressure", pressure, quiet ? "KubeletHasSufficientPID" : reason, quiet ? "kubelet has sufficient PID available" : message),
-            Condition("Ready", ready, reason, message));
+            Condition(
+                "MemoryPressure",
+                pressure,
+                quiet ? "KubeletHasSufficientMemory" : reason,
+                quiet ? "kubelet has sufficient memory available" : message
+            ),
+            Condition(
+                "DiskPressure",
+                pressure,
+                quiet ? "KubeletHasNoDiskPressure" : reason,
+                quiet ? "kubelet has no disk pressure" : message
+            ),
+            Condition(
+                "PIDPressure",
+                pressure,
+                quiet ? "KubeletHasSufficientPID" : reason,
+                quiet ? "kubelet has sufficient PID available" : message
+            ),
+            Condition("Ready", ready, reason, message)
+        );
     }
 
     private static JsonObject Resources(FleetNode fleet)

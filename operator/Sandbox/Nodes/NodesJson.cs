@@ -6,6 +6,7 @@ namespace Bursar.Sandbox.Nodes;
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-    Converters = [typeof(TimeConverter)])]
+    Converters = [typeof(TimeConverter)]
+)]
 [JsonSerializable(typeof(NodePod))]
 internal sealed partial class NodesJson : JsonSerializerContext;

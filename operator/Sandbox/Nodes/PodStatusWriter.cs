@@ -10,8 +10,12 @@ internal static class PodStatusWriter
         var spec = pod.Pod.Spec;
         var ready = mayBeReady && pod.IsReady(now);
         var phase = !pod.IsOver
-            ? pod.Started is null && pod.LastEnd is null ? "Pending" : "Running"
-            : pod.LastEnd is { ExitCode: 0 } ? "Succeeded" : "Failed";
+            ? pod.Started is null && pod.LastEnd is null
+                ? "Pending"
+                : "Running"
+            : pod.LastEnd is { ExitCode: 0 }
+                ? "Succeeded"
+                : "Failed";
         var ran = pod.Started is not null || pod.LastEnd is not null;
         var status = new JsonObject
         {
@@ -31,7 +35,9 @@ internal static class PodStatusWriter
         {
             var init = new JsonArray();
             foreach (var container in spec.InitContainers)
-                init.Add((JsonNode)(container.RestartPolicy == "Always" ? Container(pod, container, ready) : InitContainer(pod, container, ran)));
+                init.Add(
+                    (JsonNode)(container.RestartPolicy == "Always" ? Container(pod, container, ready) : InitContainer(pod, container, ran))
+                );
             status["initContainerStatuses"] = init;
         }
 
@@ -39,34 +45,38 @@ internal static class PodStatusWriter
     }
 
     /// <summary>What a kubelet says of a pod it does not take.</summary>
-    public static JsonObject Refused(string reason, string message, DateTimeOffset now) => new()
-    {
-        ["phase"] = "Failed",
-        ["reason"] = reason,
-        ["message"] = message,
-        ["startTime"] = KubeTime.Seconds(now),
-    };
+    public static JsonObject Refused(string reason, string message, DateTimeOffset now) =>
+        new()
+        {
+            ["phase"] = "Failed",
+            ["reason"] = reason,
+            ["message"] = message,
+            ["startTime"] = KubeTime.Seconds(now),
+        };
 
     private static JsonArray Conditions(SimulatedPod pod, bool ran, bool ready, DateTimeOffset now)
     {
-        var readyChanged = ready
-            ? pod.Ready(pod.Started!.Value)
-            : pod.TermAt ?? pod.LastEnd?.Finished ?? pod.Admitted;
+        var readyChanged = ready ? pod.Ready(pod.Started!.Value) : pod.TermAt ?? pod.LastEnd?.Finished ?? pod.Admitted;
         if (readyChanged > now)
             readyChanged = now;
-        var reason = ready ? null : pod.IsOver ? (pod.LastEnd is { ExitCode: 0 } ? "PodCompleted" : "PodFailed") : "ContainersNotReady";
+        var reason =
+            ready ? null
+            : pod.IsOver ? (pod.LastEnd is { ExitCode: 0 } ? "PodCompleted" : "PodFailed")
+            : "ContainersNotReady";
         return new JsonArray(
             Condition("PodReadyToStartContainers", !pod.IsOver, null, pod.IsOver ? pod.LastEnd!.Finished : pod.Admitted),
             Condition("Initialized", ran, ran ? null : "ContainersNotInitialized", ran ? FirstStart(pod) : pod.Admitted),
             Condition("Ready", ready, reason, readyChanged),
             Condition("ContainersReady", ready, reason, readyChanged),
-            Condition("PodScheduled", true, null, Scheduled(pod)));
+            Condition("PodScheduled", true, null, Scheduled(pod))
+        );
     }
 
     private static DateTimeOffset FirstStart(SimulatedPod pod) => pod.Started ?? pod.LastEnd?.Started ?? pod.Admitted;
 
     private static DateTimeOffset Scheduled(SimulatedPod pod) =>
-        pod.Pod.Status.Conditions.FirstOrDefault(static c => c is { Type: "PodScheduled", Status: "True" })?.LastTransitionTime ?? pod.Admitted;
+        pod.Pod.Status.Conditions.FirstOrDefault(static c => c is { Type: "PodScheduled", Status: "True" })?.LastTransitionTime
+        ?? pod.Admitted;
 
     private static JsonObject Condition(string type, bool status, string? reason, DateTimeOffset changed)
     {
@@ -88,14 +98,13 @@ internal static class PodStatusWriter
         status["ready"] = ready;
         status["started"] = pod.Started is not null;
         status["restartCount"] = pod.Restarts;
-        status["state"] = pod.Started is { } started
-            ? new JsonObject { ["running"] = new JsonObject { ["startedAt"] = KubeTime.Seconds(started) } }
-            : pod.IsOver && pod.LastEnd is { } end
-                ? Terminated(end)
-                : new JsonObject
-                {
-                    ["waiting"] = new JsonObject { ["reason"] = pod.LastEnd is null ? "ContainerCreating" : "CrashLoopBackOff" },
-                };
+        status["state"] =
+            pod.Started is { } started ? new JsonObject { ["running"] = new JsonObject { ["startedAt"] = KubeTime.Seconds(started) } }
+            : pod.IsOver && pod.LastEnd is { } end ? Terminated(end)
+            : new JsonObject
+            {
+                ["waiting"] = new JsonObject { ["reason"] = pod.LastEnd is null ? "ContainerCreating" : "CrashLoopBackOff" },
+            };
         if (!pod.IsOver && pod.LastEnd is { } last)
             status["lastState"] = Terminated(last);
         return status;
@@ -112,12 +121,13 @@ internal static class PodStatusWriter
         return status;
     }
 
-    private static JsonObject Described(NodeContainer container) => new()
-    {
-        ["name"] = container.Name,
-        ["image"] = container.Image,
-        ["imageID"] = "",
-    };
+    private static JsonObject Described(NodeContainer container) =>
+        new()
+        {
+            ["name"] = container.Name,
+            ["image"] = container.Image,
+            ["imageID"] = "",
+        };
 
     private static JsonObject Terminated(ContainerEnd end)
     {

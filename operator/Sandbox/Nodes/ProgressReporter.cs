@@ -11,7 +11,9 @@ using Bursar.Kube.Objects;
 
 namespace Bursar.Sandbox.Nodes;
 
-/// <summary>How a simulated trainer tells its progress: a POST to its node's agent from its own address, or annotations on its Job.</summary>
+/// <summary>
+/// How a simulated trainer tells its progress: a POST to its node's agent from its own address, or annotations on its Job.
+/// </summary>
 internal sealed class ProgressReporter(KubeClient client)
 {
     private const int PodDoor = 9466;
@@ -20,8 +22,21 @@ internal sealed class ProgressReporter(KubeClient client)
     public async Task<bool> PostAsync(SimulatedPod pod, TrainingProgress progress, IPAddress agent, CancellationToken cancellationToken)
     {
         using var http = From(pod, agent);
-        var post = new ProgressPost { Step = progress.Step, Total = progress.Total, CheckpointAt = progress.CheckpointAt };
-        return await SendAsync(http, agent, "/v1/progress", JsonSerializer.Serialize(post, UsageJson.Default.ProgressPost), cancellationToken).ConfigureAwait(false) is not null;
+        var post = new ProgressPost
+        {
+            Step = progress.Step,
+            Total = progress.Total,
+            CheckpointAt = progress.CheckpointAt,
+        };
+        return await SendAsync(
+                http,
+                agent,
+                "/v1/progress",
+                JsonSerializer.Serialize(post, UsageJson.Default.ProgressPost),
+                cancellationToken
+            )
+            .ConfigureAwait(false)
+            is not null;
     }
 
     /// <summary>The checkpoint that the node's agent says is wanted; null where none is, or the agent is away.</summary>
@@ -34,30 +49,60 @@ internal sealed class ProgressReporter(KubeClient client)
     }
 
     /// <summary>Tells the agent that the checkpoint is written.</summary>
-    public async Task<bool> AcknowledgeAsync(SimulatedPod pod, string id, DateTimeOffset done, long step, IPAddress agent, CancellationToken cancellationToken)
+    public async Task<bool> AcknowledgeAsync(
+        SimulatedPod pod,
+        string id,
+        DateTimeOffset done,
+        long step,
+        IPAddress agent,
+        CancellationToken cancellationToken
+    )
     {
         using var http = From(pod, agent);
-        var post = new CheckpointPost { Id = id, Done = done, Step = step };
-        return await SendAsync(http, agent, "/v1/checkpoint", JsonSerializer.Serialize(post, UsageJson.Default.CheckpointPost), cancellationToken).ConfigureAwait(false) is not null;
+        var post = new CheckpointPost
+        {
+            Id = id,
+            Done = done,
+            Step = step,
+        };
+        return await SendAsync(
+                http,
+                agent,
+                "/v1/checkpoint",
+                JsonSerializer.Serialize(post, UsageJson.Default.CheckpointPost),
+                cancellationToken
+            )
+            .ConfigureAwait(false)
+            is not null;
     }
 
     /// <summary>The checkpoint that the pod's Job says is wanted.</summary>
     public async Task<string?> WantedAsync(SimulatedPod pod, CancellationToken cancellationToken) =>
         pod.Pod.Metadata.ControllerReference() is { Kind: "Job" } job
         && await client.GetOrNullAsync<V1Job>(job.Name, pod.Pod.Metadata.Namespace, cancellationToken).ConfigureAwait(false) is { } found
-            ? found.Metadata.Annotations.GetValueOrDefault("bursar.dev/checkpoint-requested") : null;
+            ? found.Metadata.Annotations.GetValueOrDefault("bursar.dev/checkpoint-requested")
+            : null;
 
     /// <summary>The answer's text; null where the agent is away or refuses.</summary>
-    private static async Task<string?> SendAsync(HttpClient http, IPAddress agent, string path, string? body, CancellationToken cancellationToken)
+    private static async Task<string?> SendAsync(
+        HttpClient http,
+        IPAddress agent,
+        string path,
+        string? body,
+        CancellationToken cancellationToken
+    )
     {
         var address = new Uri($"http://{agent}:{PodDoor}{path}");
         using var content = body is null ? null : new StringContent(body, Encoding.UTF8, "application/json");
         try
         {
-            using var answer = await (content is null ? http.GetAsync(address, cancellationToken) : http.PostAsync(address, content, cancellationToken)).ConfigureAwait(false);
+            using var answer = await (
+                content is null ? http.GetAsync(address, cancellationToken) : http.PostAsync(address, content, cancellationToken)
+            ).ConfigureAwait(false);
             return answer.IsSuccessStatusCode ? await answer.Content.ReadAsStringAsync(cancellationToken).ConfigureAwait(false) : null;
         }
-        catch (Exception away) when (away is HttpRequestException || (away is OperationCanceledException && !cancellationToken.IsCancellationRequested))
+        catch (Exception away)
+            when (away is HttpRequestException || (away is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
             return null;
         }
@@ -101,7 +146,9 @@ internal sealed class ProgressReporter(KubeClient client)
         var patch = new JsonObject { ["metadata"] = new JsonObject { ["annotations"] = annotations } };
         try
         {
-            await client.PatchAsync<V1Job>(job.Name, pod.Pod.Metadata.Namespace, KubePatch.Merge(patch), cancellationToken).ConfigureAwait(false);
+            await client
+                .PatchAsync<V1Job>(job.Name, pod.Pod.Metadata.Namespace, KubePatch.Merge(patch), cancellationToken)
+                .ConfigureAwait(false);
         }
         catch (ApiException gone) when (gone.IsNotFound)
         {

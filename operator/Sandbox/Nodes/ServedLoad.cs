@@ -66,9 +66,77 @@ public sealed record ServerLoad
 public sealed class ServedLoad
 {
     // vLLM's own buckets.
-    private static readonly double[] FirstTokenBounds = [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160, 640, 2560];
-    private static readonly double[] BetweenTokensBounds = [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80];
-    private static readonly double[] EndToEndBounds = [0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680];
+    private static readonly double[] FirstTokenBounds =
+    [
+        0.001,
+        0.005,
+        0.01,
+        0.02,
+        0.04,
+        0.06,
+        0.08,
+        0.1,
+        0.25,
+        0.5,
+        0.75,
+        1,
+        2.5,
+        5,
+        7.5,
+        10,
+        20,
+        40,
+        80,
+        160,
+        640,
+        2560,
+    ];
+    private static readonly double[] BetweenTokensBounds =
+    [
+        0.01,
+        0.025,
+        0.05,
+        0.075,
+        0.1,
+        0.15,
+        0.2,
+        0.3,
+        0.4,
+        0.5,
+        0.75,
+        1,
+        2.5,
+        5,
+        7.5,
+        10,
+        20,
+        40,
+        80,
+    ];
+    private static readonly double[] EndToEndBounds =
+    [
+        0.3,
+        0.5,
+        0.8,
+        1,
+        1.5,
+        2,
+        2.5,
+        5,
+        10,
+        15,
+        20,
+        30,
+        40,
+        50,
+        60,
+        120,
+        240,
+        480,
+        960,
+        1920,
+        7680,
+    ];
 
     private readonly Lock _gate = new();
     private readonly ServiceModel _model;
@@ -84,13 +152,15 @@ public sealed class ServedLoad
     public ServedLoad(ServiceModel model, IEnumerable<ServedRequest>? arrivals = null)
     {
         _model = model;
-        foreach (var request in arrivals ?? []) Offer(request);
+        foreach (var request in arrivals ?? [])
+            Offer(request);
     }
 
     /// <summary>One more; one of the past arrives when time next moves on.</summary>
     public void Offer(ServedRequest request)
     {
-        lock (_gate) _arrivals.Enqueue(request, (request.At, _order++));
+        lock (_gate)
+            _arrivals.Enqueue(request, (request.At, _order++));
     }
 
     /// <summary>A server is ready. One that is known already is not made anew.</summary>
@@ -99,7 +169,8 @@ public sealed class ServedLoad
         lock (_gate)
         {
             Advance_NeedsLock(at);
-            if (_servers.ContainsKey(name)) return;
+            if (_servers.ContainsKey(name))
+                return;
             _servers.Add(name, new(name));
             Dispatch_NeedsLock();
         }
@@ -111,7 +182,8 @@ public sealed class ServedLoad
         lock (_gate)
         {
             Advance_NeedsLock(at);
-            if (_servers.TryGetValue(name, out var server)) server.Drains = true;
+            if (_servers.TryGetValue(name, out var server))
+                server.Drains = true;
         }
     }
 
@@ -121,7 +193,8 @@ public sealed class ServedLoad
         lock (_gate)
         {
             Advance_NeedsLock(at);
-            if (!_servers.Remove(name, out var server)) return;
+            if (!_servers.Remove(name, out var server))
+                return;
             foreach (var request in server.Running.Concat(server.Waiting).OrderByDescending(request => request.Spec.At).ToArray())
             {
                 request.Attempt++;
@@ -178,9 +251,12 @@ public sealed class ServedLoad
         {
             var arrival = _arrivals.TryPeek(out _, out var arrives) ? arrives.At : DateTimeOffset.MaxValue;
             var change = _events.TryPeek(out _, out var changes) ? changes.At : DateTimeOffset.MaxValue;
-            if ((arrival < change ? arrival : change) is var next && (next > now || next == DateTimeOffset.MaxValue)) break;
-            if (next > _now) _now = next;
-            if (change <= arrival) Change_NeedsLock();
+            if ((arrival < change ? arrival : change) is var next && (next > now || next == DateTimeOffset.MaxValue))
+                break;
+            if (next > _now)
+                _now = next;
+            if (change <= arrival)
+                Change_NeedsLock();
             else
             {
                 _waiting.AddLast(new Request(_arrivals.Dequeue()));
@@ -188,13 +264,15 @@ public sealed class ServedLoad
                 Dispatch_NeedsLock();
             }
         }
-        if (now > _now) _now = now;
+        if (now > _now)
+            _now = now;
     }
 
     private void Change_NeedsLock()
     {
         var (request, attempt, ends) = _events.Dequeue();
-        if (request.Attempt != attempt || request.On is not { } server) return;
+        if (request.Attempt != attempt || request.On is not { } server)
+            return;
         server.Tick(_now, _model);
         if (!ends)
         {
@@ -205,7 +283,8 @@ public sealed class ServedLoad
         server.Running.Remove(request);
         server.GeneratedTokens += request.Spec.OutputTokens;
         server.Requests++;
-        if (request.Spec.OutputTokens > 1) server.BetweenTokens.Observe(_model.BetweenTokens.TotalSeconds, request.Spec.OutputTokens - 1);
+        if (request.Spec.OutputTokens > 1)
+            server.BetweenTokens.Observe(_model.BetweenTokens.TotalSeconds, request.Spec.OutputTokens - 1);
         server.EndToEnd.Observe((_now - request.Spec.At).TotalSeconds, 1);
         _outcomes.Add(new(request.Spec.At, request.First, _now, server.Name));
         if (server.Waiting.First is { } waiting)
@@ -220,13 +299,17 @@ public sealed class ServedLoad
     {
         while (_waiting.First is { } first)
         {
-            var server = _servers.Values.Where(server => !server.Drains && (server.Running.Count < _model.Slots || server.Waiting.Count < _model.MaxWaiting))
+            var server = _servers
+                .Values.Where(server => !server.Drains && (server.Running.Count < _model.Slots || server.Waiting.Count < _model.MaxWaiting))
                 .MinBy(server => server.Running.Count + server.Waiting.Count);
-            if (server is null) return;
+            if (server is null)
+                return;
             _waiting.RemoveFirst();
             first.Value.On = server;
-            if (server.Running.Count < _model.Slots) Start_NeedsLock(server, first.Value);
-            else server.Waiting.AddLast(first.Value);
+            if (server.Running.Count < _model.Slots)
+                Start_NeedsLock(server, first.Value);
+            else
+                server.Waiting.AddLast(first.Value);
         }
     }
 
@@ -280,7 +363,8 @@ public sealed class ServedLoad
         /// <summary>Before what runs changes.</summary>
         public void Tick(DateTimeOffset now, ServiceModel model)
         {
-            if (_ticked is { } before && now > before) _worked += (now - before) * Busy(model);
+            if (_ticked is { } before && now > before)
+                _worked += (now - before) * Busy(model);
             _ticked = now;
         }
 
@@ -292,7 +376,13 @@ public sealed class ServedLoad
                 Running = Running.Count,
                 Waiting = Waiting.Count,
                 PromptTokens = PromptTokens,
-                GeneratedTokens = GeneratedTokens + Running.Sum(request => now < request.First ? 0 : Math.Min(request.Spec.OutputTokens, 1 + (long)((now - request.First) / model.BetweenTokens))),
+                GeneratedTokens =
+                    GeneratedTokens
+                    + Running.Sum(request =>
+                        now < request.First
+                            ? 0
+                            : Math.Min(request.Spec.OutputTokens, 1 + (long)((now - request.First) / model.BetweenTokens))
+                    ),
                 Requests = Requests,
                 FirstToken = FirstToken.Histogram(),
                 BetweenTokens = BetweenTokens.Histogram(),
@@ -324,7 +414,8 @@ public sealed class ServedLoad
         public LatencyHistogram Histogram()
         {
             long sum = 0;
-            return LatencyHistogram.TryCreate(bounds, [.. _within.Select(count => sum += count)], out string reason) ?? throw new InvalidOperationException(reason);
+            return LatencyHistogram.TryCreate(bounds, [.. _within.Select(count => sum += count)], out string reason)
+                ?? throw new InvalidOperationException(reason);
         }
     }
 }

@@ -14,7 +14,15 @@ internal sealed class SimulatedPod
     private readonly int _seed;
     private TimeSpan _workedBefore;
 
-    public SimulatedPod(NodePod pod, IPAddress address, Workload workload, DateTimeOffset admitted, TimeSpan pull, CheckpointStore checkpoints, int seed)
+    public SimulatedPod(
+        NodePod pod,
+        IPAddress address,
+        Workload workload,
+        DateTimeOffset admitted,
+        TimeSpan pull,
+        CheckpointStore checkpoints,
+        int seed
+    )
     {
         Pod = pod;
         Address = address;
@@ -83,7 +91,9 @@ internal sealed class SimulatedPod
         get
         {
             var owner = Pod.Metadata.ControllerReference()?.Uid ?? Key;
-            return Pod.Metadata.Annotations.TryGetValue("batch.kubernetes.io/job-completion-index", out var index) ? $"{owner}/{index}" : owner;
+            return Pod.Metadata.Annotations.TryGetValue("batch.kubernetes.io/job-completion-index", out var index)
+                ? $"{owner}/{index}"
+                : owner;
         }
     }
 
@@ -121,7 +131,9 @@ internal sealed class SimulatedPod
 
             var (end, exitCode) = End(started);
             if (end > now)
-                return Ready(started) is var ready && ready > now && ready < end ? ready : end == DateTimeOffset.MaxValue ? null : end;
+                return Ready(started) is var ready && ready > now && ready < end ? ready
+                    : end == DateTimeOffset.MaxValue ? null
+                    : end;
             EndContainer(started, end, exitCode);
         }
 
@@ -137,13 +149,17 @@ internal sealed class SimulatedPod
     public TimeSpan Served(DateTimeOffset now) =>
         Started is { } started && now > started + Workload.Startup ? now - started - Workload.Startup : TimeSpan.Zero;
 
-    public double BusyShare(DateTimeOffset now) => Served(now) <= TimeSpan.Zero ? 0 : Load is { } load ? load.Of(Uid, now)?.Busy ?? 0 : Workload.Busy;
+    public double BusyShare(DateTimeOffset now) =>
+        Served(now) <= TimeSpan.Zero ? 0
+        : Load is { } load ? load.Of(Uid, now)?.Busy ?? 0
+        : Workload.Busy;
 
     /// <summary>Device time worked so far, over all its containers.</summary>
     public TimeSpan Worked(DateTimeOffset now) =>
         _workedBefore + (now == DateTimeOffset.MaxValue ? TimeSpan.Zero : WorkedOfThisContainer(now));
 
-    private TimeSpan WorkedOfThisContainer(DateTimeOffset now) => Load is { } load ? load.Of(Uid, now)?.Worked ?? TimeSpan.Zero : Served(now) * Workload.Busy;
+    private TimeSpan WorkedOfThisContainer(DateTimeOffset now) =>
+        Load is { } load ? load.Of(Uid, now)?.Worked ?? TimeSpan.Zero : Served(now) * Workload.Busy;
 
     /// <summary>Steps made, the total, and when the last checkpoint was written; null for what does not train.</summary>
     public TrainingProgress? Progress(DateTimeOffset now)
@@ -154,7 +170,8 @@ internal sealed class SimulatedPod
         return new TrainingProgress(
             schedule.StepAt(elapsed),
             training.Steps,
-            schedule.CheckpointAt(elapsed) is { } checkpoint ? started + checkpoint.At : null);
+            schedule.CheckpointAt(elapsed) is { } checkpoint ? started + checkpoint.At : null
+        );
     }
 
     private void Start()
@@ -174,13 +191,15 @@ internal sealed class SimulatedPod
         return stopped < end ? (stopped, killed ? 137 : Workload.TermExitCode) : (end, Workload.ExitCode);
     }
 
-    private TimeSpan? NaturalLength() => Workload switch
-    {
-        RunWorkload run => run.RunFor is { } length ? run.Startup + length : null,
-        TrainingWorkload { FailAtStep: { } fail } when fail > Schedule!.ResumeStep && fail <= Schedule.TotalSteps => Schedule.CompletedAt(fail),
-        TrainingWorkload => Schedule!.Length,
-        _ => null,
-    };
+    private TimeSpan? NaturalLength() =>
+        Workload switch
+        {
+            RunWorkload run => run.RunFor is { } length ? run.Startup + length : null,
+            TrainingWorkload { FailAtStep: { } fail } when fail > Schedule!.ResumeStep && fail <= Schedule.TotalSteps =>
+                Schedule.CompletedAt(fail),
+            TrainingWorkload => Schedule!.Length,
+            _ => null,
+        };
 
     private void EndContainer(DateTimeOffset started, DateTimeOffset at, int exitCode)
     {
@@ -196,12 +215,14 @@ internal sealed class SimulatedPod
 
         LastEnd = new ContainerEnd(started, at, exitCode, exitCode == 0 ? "Completed" : "Error");
         Started = null;
-        var again = TermAt is null && Pod.Spec.RestartPolicy switch
-        {
-            "Never" => false,
-            "OnFailure" => exitCode != 0,
-            _ => true,
-        };
+        var again =
+            TermAt is null
+            && Pod.Spec.RestartPolicy switch
+            {
+                "Never" => false,
+                "OnFailure" => exitCode != 0,
+                _ => true,
+            };
         if (!again)
         {
             IsOver = true;

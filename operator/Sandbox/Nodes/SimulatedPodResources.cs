@@ -14,7 +14,15 @@ internal sealed class SimulatedPodResources(Func<IReadOnlyList<SimulatedPod>> po
             foreach (var container in pod.Pod.Spec.Containers)
             {
                 for (var i = 0; i < container.Gpus && next < pod.Devices.Count; i++)
-                    devices.Add(new PodDevice(pod.Pod.Metadata.Namespace ?? "", pod.Pod.Metadata.Name, container.Name, NodeContainer.GpuResource, pod.Devices[next++].Uuid));
+                    devices.Add(
+                        new PodDevice(
+                            pod.Pod.Metadata.Namespace ?? "",
+                            pod.Pod.Metadata.Name,
+                            container.Name,
+                            NodeContainer.GpuResource,
+                            pod.Devices[next++].Uuid
+                        )
+                    );
             }
         }
 

@@ -9,10 +9,14 @@ public static class SimulationAnnotations
 {
     public const string Prefix = "sim.bursar.dev/";
 
-    /// <summary><c>training</c>, <c>inference</c>, or <c>run</c> (the default): holds what it was given and ends after <see cref="RunFor"/>, if set.</summary>
+    /// <summary>
+    /// <c>training</c>, <c>inference</c>, or <c>run</c> (the default): holds what it was given and ends after <see cref="RunFor"/>, if set.
+    /// </summary>
     public const string Work = Prefix + "work";
 
-    /// <summary>From the container's start to the first step, to readiness for inference, or to the beginning of <see cref="RunFor"/>.</summary>
+    /// <summary>
+    /// From the container's start to the first step, to readiness for inference, or to the beginning of <see cref="RunFor"/>.
+    /// </summary>
     public const string Startup = Prefix + "startup";
 
     public const string RunFor = Prefix + "run-for";
@@ -55,8 +59,8 @@ public static class SimulationAnnotations
     public const string CheckpointOnTerm = Prefix + "checkpoint-on-term";
 
     /// <summary>
-    /// Writes a checkpoint, in <see cref="CheckpointTime"/>, when one is asked for: <c>post</c> asks the node's agent and acknowledges there,
-    /// <c>annotation</c> reads and writes the Job's annotations, <c>ignore</c> asks the agent and does nothing.
+    /// Writes a checkpoint, in <see cref="CheckpointTime"/>, when one is asked for: <c>post</c> asks the node's agent and acknowledges
+    /// there, <c>annotation</c> reads and writes the Job's annotations, <c>ignore</c> asks the agent and does nothing.
     /// </summary>
     public const string CheckpointOnRequest = Prefix + "checkpoint-on-request";
 
@@ -83,7 +87,9 @@ public static class SimulationAnnotations
 
     public const string PromptTokensPerSecond = Prefix + "prompt-tokens-per-second";
 
-    /// <summary>The bytes of each GPU that the KV cache takes, as vLLM tells them when started with <c>--kv-cache-memory-bytes</c>.</summary>
+    /// <summary>
+    /// The bytes of each GPU that the KV cache takes, as vLLM tells them when started with <c>--kv-cache-memory-bytes</c>.
+    /// </summary>
     public const string CacheBytes = Prefix + "kv-cache-memory-bytes";
 
     public const string Waiting = Prefix + "waiting";

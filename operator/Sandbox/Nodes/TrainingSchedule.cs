@@ -24,7 +24,9 @@ internal sealed record TrainingSchedule
 
     public TimeSpan CheckpointTime { get; init; }
 
-    /// <summary>Checkpoints that were asked for: when each was begun, in this order, and how long it took. No step is made meanwhile.</summary>
+    /// <summary>
+    /// Checkpoints that were asked for: when each was begun, in this order, and how long it took. No step is made meanwhile.
+    /// </summary>
     public IReadOnlyList<(TimeSpan At, TimeSpan Took)> Requested { get; init; } = [];
 
     public double Jitter { get; init; }
@@ -53,7 +55,8 @@ internal sealed record TrainingSchedule
     /// <summary>The last step that is complete at <paramref name="elapsed"/> since the container's start.</summary>
     public long StepAt(TimeSpan elapsed)
     {
-        long low = ResumeStep, high = TotalSteps;
+        long low = ResumeStep,
+            high = TotalSteps;
         while (low < high)
         {
             var middle = low + (high - low + 1) / 2;
@@ -86,6 +89,5 @@ internal sealed record TrainingSchedule
         return step > ResumeStep ? (step, CompletedAt(step) + CheckpointTime) : null;
     }
 
-    private long CheckpointsBefore(long step) =>
-        CheckpointEvery is { } every ? (step - 1) / every - ResumeStep / every : 0;
+    private long CheckpointsBefore(long step) => CheckpointEvery is { } every ? (step - 1) / every - ResumeStep / every : 0;
 }

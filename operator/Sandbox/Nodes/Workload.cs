@@ -26,7 +26,11 @@ internal abstract record Workload
     public virtual bool ReadyAfterStartup => false;
 
     /// <summary>Reads a workload; <paramref name="error"/> says which annotation cannot be read.</summary>
-    public static bool TryRead(IReadOnlyDictionary<string, string> annotations, [NotNullWhen(true)] out Workload? workload, [NotNullWhen(false)] out string? error)
+    public static bool TryRead(
+        IReadOnlyDictionary<string, string> annotations,
+        [NotNullWhen(true)] out Workload? workload,
+        [NotNullWhen(false)] out string? error
+    )
     {
         var reader = new Reader(annotations);
         var work = annotations.GetValueOrDefault(SimulationAnnotations.Work, "run");
@@ -34,7 +38,9 @@ internal abstract record Workload
         {
             "run" => new RunWorkload
             {
-                RunFor = reader.Duration(SimulationAnnotations.RunFor) + ((reader.Duration(SimulationAnnotations.RunForPerIndex) ?? TimeSpan.Zero) * (reader.Int(JobPlanner.IndexKey) ?? 0)),
+                RunFor =
+                    reader.Duration(SimulationAnnotations.RunFor)
+                    + ((reader.Duration(SimulationAnnotations.RunForPerIndex) ?? TimeSpan.Zero) * (reader.Int(JobPlanner.IndexKey) ?? 0)),
                 ExitCode = reader.Int(SimulationAnnotations.ExitCode) ?? 0,
                 Busy = reader.Share(SimulationAnnotations.Busy) ?? 0.5,
                 Port = reader.Int(SimulationAnnotations.Port),
@@ -49,12 +55,15 @@ internal abstract record Workload
                 CheckpointTime = reader.Duration(SimulationAnnotations.CheckpointTime) ?? TimeSpan.Zero,
                 CheckpointOnTerm = reader.Flag(SimulationAnnotations.CheckpointOnTerm),
                 OnRequest = reader.Answers(SimulationAnnotations.CheckpointOnRequest),
-                CheckpointPoll = reader.Duration(SimulationAnnotations.CheckpointPoll) is { Ticks: > 0 } poll ? poll : TimeSpan.FromSeconds(5),
+                CheckpointPoll = reader.Duration(SimulationAnnotations.CheckpointPoll) is { Ticks: > 0 } poll
+                    ? poll
+                    : TimeSpan.FromSeconds(5),
                 FailAtStep = reader.Long(SimulationAnnotations.FailAtStep),
                 Jitter = reader.Number(SimulationAnnotations.Jitter, 0, 0.5) ?? 0,
                 Reports = reader.Reports(SimulationAnnotations.Report),
                 ReportEvery = reader.Duration(SimulationAnnotations.ReportEvery) ?? TimeSpan.FromSeconds(10),
-                ExitCode = reader.Int(SimulationAnnotations.ExitCode) ?? (annotations.ContainsKey(SimulationAnnotations.FailAtStep) ? 1 : 0),
+                ExitCode = reader.Int(SimulationAnnotations.ExitCode)
+                    ?? (annotations.ContainsKey(SimulationAnnotations.FailAtStep) ? 1 : 0),
                 Busy = reader.Share(SimulationAnnotations.Busy) ?? 0.95,
                 Port = reader.Int(SimulationAnnotations.Port)
                     ?? (reader.Reports(SimulationAnnotations.Report).HasFlag(ProgressReports.Metric) ? 9000 : null),
@@ -99,19 +108,28 @@ internal abstract record Workload
         public string? Error { get; private set; }
 
         public TimeSpan? Duration(string key) =>
-            Read(key, "a duration that is not negative", static text => GoDuration.TryParse(text, out var value) && value >= TimeSpan.Zero ? value : (TimeSpan?)null);
+            Read(key, "a duration that is not negative", static text =>
+                GoDuration.TryParse(text, out var value) && value >= TimeSpan.Zero ? value : (TimeSpan?)null
+            );
 
         public long? Long(string key) =>
-            Read(key, "a whole number that is not negative", static text => long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var value) ? value : (long?)null);
+            Read(key, "a whole number that is not negative", static text =>
+                long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var value) ? value : (long?)null
+            );
 
         public int? Int(string key) =>
-            Read(key, "a whole number from 0 to 65535", static text => ushort.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var value) ? value : (int?)null);
+            Read(key, "a whole number from 0 to 65535", static text =>
+                ushort.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var value) ? value : (int?)null
+            );
 
         public double? Share(string key) => Number(key, 0, 1);
 
         public double? Number(string key, double least, double most) =>
             Read(key, string.Create(CultureInfo.InvariantCulture, $"a number from {least} to {most}"), text =>
-                double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var value) && value >= least && value <= most ? value : (double?)null);
+                double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var value) && value >= least && value <= most
+                    ? value
+                    : (double?)null
+            );
 
         public bool Flag(string key) =>
             Read(key, "true or false", static text => bool.TryParse(text, out var value) ? value : (bool?)null) ?? false;
@@ -147,10 +165,17 @@ internal abstract record Workload
                 {
                     switch (word)
                     {
-                        case "metric": reports |= ProgressReports.Metric; break;
-                        case "post": reports |= ProgressReports.Post; break;
-                        case "annotation": reports |= ProgressReports.Annotation; break;
-                        default: return (ProgressReports?)null;
+                        case "metric":
+                            reports |= ProgressReports.Metric;
+                            break;
+                        case "post":
+                            reports |= ProgressReports.Post;
+                            break;
+                        case "annotation":
+                            reports |= ProgressReports.Annotation;
+                            break;
+                        default:
+                            return (ProgressReports?)null;
                     }
                 }
 
@@ -158,14 +183,13 @@ internal abstract record Workload
             }) ?? ProgressReports.None;
         }
 
-        public CheckpointAnswers Answers(string key) =>
-            Read(key, "post, annotation or ignore", static text => text switch
-            {
-                "post" => CheckpointAnswers.Post,
-                "annotation" => CheckpointAnswers.Annotation,
-                "ignore" => CheckpointAnswers.Ignore,
-                _ => (CheckpointAnswers?)null,
-            }) ?? CheckpointAnswers.None;
+        public CheckpointAnswers Answers(string key) => Read(key, "post, annotation or ignore", static text => text switch
+                {
+                    "post" => CheckpointAnswers.Post,
+                    "annotation" => CheckpointAnswers.Annotation,
+                    "ignore" => CheckpointAnswers.Ignore,
+                    _ => (CheckpointAnswers?)null,
+                }) ?? CheckpointAnswers.None;
 
         private T? Read<T>(string key, string expected, Func<string, T?> parse)
             where T : struct
@@ -233,19 +257,20 @@ internal sealed record TrainingWorkload : Workload
 
     public TimeSpan ReportEvery { get; init; }
 
-    public TrainingSchedule Schedule(long resumeStep, DeterministicNoise noise) => new()
-    {
-        TotalSteps = Steps,
-        StepTime = StepTime,
-        ResumeStep = Math.Min(resumeStep, Steps),
-        Startup = Startup,
-        SlowAfter = SlowAfter,
-        SlowFactor = SlowFactor,
-        CheckpointEvery = CheckpointEvery,
-        CheckpointTime = CheckpointTime,
-        Jitter = Jitter,
-        Noise = noise,
-    };
+    public TrainingSchedule Schedule(long resumeStep, DeterministicNoise noise) =>
+        new()
+        {
+            TotalSteps = Steps,
+            StepTime = StepTime,
+            ResumeStep = Math.Min(resumeStep, Steps),
+            Startup = Startup,
+            SlowAfter = SlowAfter,
+            SlowFactor = SlowFactor,
+            CheckpointEvery = CheckpointEvery,
+            CheckpointTime = CheckpointTime,
+            Jitter = Jitter,
+            Noise = noise,
+        };
 }
 
 internal sealed record InferenceWorkload : Workload

@@ -42,7 +42,8 @@ public sealed class OpenApiDocuments
     }
 
     private static IEnumerable<(string Path, KindInfo[] Kinds)> ByPath(IEnumerable<KindInfo> kinds) =>
-        kinds.GroupBy(k => k.Group.Length == 0 ? $"api/{k.Version}" : $"apis/{k.Group}/{k.Version}")
+        kinds
+            .GroupBy(k => k.Group.Length == 0 ? $"api/{k.Version}" : $"apis/{k.Group}/{k.Version}")
             .OrderBy(g => g.Key, StringComparer.Ordinal)
             .Select(g => (g.Key, g.ToArray()));
 

@@ -16,10 +16,26 @@ internal static class PathWriter
     private static readonly string[] DeleteParameters = ["dryRun", "gracePeriodSeconds", "orphanDependents", "propagationPolicy"];
 
     private static readonly string[] ListParameters =
-        ["allowWatchBookmarks", "continue", "fieldSelector", "labelSelector", "limit", "resourceVersion", "resourceVersionMatch", "sendInitialEvents", "timeoutSeconds", "watch"];
+    [
+        "allowWatchBookmarks",
+        "continue",
+        "fieldSelector",
+        "labelSelector",
+        "limit",
+        "resourceVersion",
+        "resourceVersionMatch",
+        "sendInitialEvents",
+        "timeoutSeconds",
+        "watch",
+    ];
 
     public static JsonObject GroupVersionKind(KindInfo kind) =>
-        new() { ["group"] = kind.Group, ["version"] = kind.Version, ["kind"] = kind.Kind };
+        new()
+        {
+            ["group"] = kind.Group,
+            ["version"] = kind.Version,
+            ["kind"] = kind.Kind,
+        };
 
     public static JsonObject Write(IReadOnlyList<KindInfo> kinds)
     {
@@ -44,14 +60,16 @@ internal static class PathWriter
                 named: false,
                 ("get", Operation(kind, "list", ListParameters)),
                 ("post", Operation(kind, "post", WriteParameters)),
-                ("delete", Operation(kind, "deletecollection", [.. DeleteParameters, .. ListParameters])));
+                ("delete", Operation(kind, "deletecollection", [.. DeleteParameters, .. ListParameters]))
+            );
             paths[$"{collection}/{{name}}"] = Parameters(
                 kind,
                 named: true,
                 ("get", Operation(kind, "get", [])),
                 ("put", Operation(kind, "put", WriteParameters)),
                 ("patch", Operation(kind, "patch", PatchParameters)),
-                ("delete", Operation(kind, "delete", DeleteParameters)));
+                ("delete", Operation(kind, "delete", DeleteParameters))
+            );
             if (kind.HasStatus)
             {
                 paths[$"{collection}/{{name}}/status"] = Parameters(
@@ -59,7 +77,8 @@ internal static class PathWriter
                     named: true,
                     ("get", Operation(kind, "get", [])),
                     ("put", Operation(kind, "put", WriteParameters)),
-                    ("patch", Operation(kind, "patch", PatchParameters)));
+                    ("patch", Operation(kind, "patch", PatchParameters))
+                );
             }
         }
 
@@ -123,9 +142,7 @@ internal static class PathWriter
                     ("application/json-patch+json", Free()),
                     ("application/merge-patch+json", Free()),
                 ];
-                operation["requestBody"] = Content(kind.IsCustom
-                    ? forms
-                    : [.. forms, ("application/strategic-merge-patch+json", Free())]);
+                operation["requestBody"] = Content(kind.IsCustom ? forms : [.. forms, ("application/strategic-merge-patch+json", Free())]);
                 break;
         }
 
@@ -150,12 +167,13 @@ internal static class PathWriter
         return new JsonObject { ["content"] = content };
     }
 
-    private static string QueryType(string name) => name switch
-    {
-        "allowWatchBookmarks" or "force" or "orphanDependents" or "sendInitialEvents" or "watch" => "boolean",
-        "gracePeriodSeconds" or "limit" or "timeoutSeconds" => "integer",
-        _ => "string",
-    };
+    private static string QueryType(string name) =>
+        name switch
+        {
+            "allowWatchBookmarks" or "force" or "orphanDependents" or "sendInitialEvents" or "watch" => "boolean",
+            "gracePeriodSeconds" or "limit" or "timeoutSeconds" => "integer",
+            _ => "string",
+        };
 
     private static JsonObject Parameter(string name, string place, string type)
     {

@@ -110,15 +110,16 @@ internal static class MessageReader
     }
 
     /// <summary>A value that a client always writes, set or not, when the field cannot be absent in its memory.</summary>
-    private static bool SaysNothing(JsonNode value, TypeSchema type) => type.Type switch
-    {
-        SchemaType.String or SchemaType.Bytes => value.GetValue<string>().Length == 0,
-        SchemaType.Integer => value.GetValue<long>() == 0,
-        SchemaType.Number => value.GetValue<double>() == 0,
-        SchemaType.Boolean => !value.GetValue<bool>(),
-        SchemaType.Object => value is JsonObject { Count: 0 },
-        _ => false,
-    };
+    private static bool SaysNothing(JsonNode value, TypeSchema type) =>
+        type.Type switch
+        {
+            SchemaType.String or SchemaType.Bytes => value.GetValue<string>().Length == 0,
+            SchemaType.Integer => value.GetValue<long>() == 0,
+            SchemaType.Number => value.GetValue<double>() == 0,
+            SchemaType.Boolean => !value.GetValue<bool>(),
+            SchemaType.Object => value is JsonObject { Count: 0 },
+            _ => false,
+        };
 
     private static void ReadItems(JsonArray list, CodedInputStream input, WireType wire, string name, TypeSchema items, int depth)
     {
@@ -173,16 +174,17 @@ internal static class MessageReader
         map[key] = value ?? Empty(values);
     }
 
-    private static JsonNode? Empty(TypeSchema type) => type.Type switch
-    {
-        SchemaType.String or SchemaType.Bytes => JsonValue.Create(""),
-        SchemaType.Integer => JsonValue.Create(0L),
-        SchemaType.Boolean => JsonValue.Create(false),
-        SchemaType.Quantity => JsonValue.Create("0"),
-        SchemaType.Object => new JsonObject(),
-        SchemaType.Array => new JsonArray(),
-        _ => null,
-    };
+    private static JsonNode? Empty(TypeSchema type) =>
+        type.Type switch
+        {
+            SchemaType.String or SchemaType.Bytes => JsonValue.Create(""),
+            SchemaType.Integer => JsonValue.Create(0L),
+            SchemaType.Boolean => JsonValue.Create(false),
+            SchemaType.Quantity => JsonValue.Create("0"),
+            SchemaType.Object => new JsonObject(),
+            SchemaType.Array => new JsonArray(),
+            _ => null,
+        };
 
     private static JsonNode? ReadValue(CodedInputStream input, WireType wire, string name, TypeSchema type, int depth)
     {
@@ -266,9 +268,9 @@ internal static class MessageReader
         }
 
         var moment = DateTimeOffset.FromUnixTimeSeconds(seconds).AddTicks(nanos / 100);
-        return JsonValue.Create(moment.ToString(
-            micro ? "yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'" : "yyyy-MM-dd'T'HH:mm:ss'Z'",
-            CultureInfo.InvariantCulture));
+        return JsonValue.Create(
+            moment.ToString(micro ? "yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'" : "yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture)
+        );
     }
 
     private static JsonValue ReadIntOrString(byte[] bytes, string name)

@@ -89,13 +89,16 @@ public static class ProtobufBody
             JsonObject content;
             if (ContentType is "application/json")
             {
-                content = JsonNode.Parse(Raw) as JsonObject
-                    ?? throw new ProtobufBodyException("The protobuf body holds JSON that is no object.");
+                content =
+                    JsonNode.Parse(Raw) as JsonObject ?? throw new ProtobufBodyException("The protobuf body holds JSON that is no object.");
             }
             else
             {
                 var schema = schemas(ApiVersion, Kind)
-                    ?? throw new ProtobufBodyException($"A {Kind} of {ApiVersion} is not read from protobuf here.") { IsUnknownKind = true };
+                    ?? throw new ProtobufBodyException($"A {Kind} of {ApiVersion} is not read from protobuf here.")
+                    {
+                        IsUnknownKind = true,
+                    };
                 content = MessageReader.Read(Raw, schema, depth: 0);
             }
 

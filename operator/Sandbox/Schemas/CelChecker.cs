@@ -3,7 +3,9 @@ namespace Bursar.Sandbox.Schemas;
 /// <summary>An expression that names a function which a real API server knows and this one cannot judge.</summary>
 internal sealed class CelNotJudgedException(string function) : Exception(function);
 
-/// <summary>Finds what cannot be right in an expression whatever its values: unknown names and fields, and types that no overload takes.</summary>
+/// <summary>
+/// Finds what cannot be right in an expression whatever its values: unknown names and fields, and types that no overload takes.
+/// </summary>
 /// <remarks>What it does not know it lets pass; the evaluation then ends with an error.</remarks>
 internal sealed class CelChecker(IReadOnlyDictionary<string, CelType> variables)
 {
@@ -25,11 +27,15 @@ internal sealed class CelChecker(IReadOnlyDictionary<string, CelType> variables)
             case CelCall call:
                 return Call(call);
             case CelListLiteral list:
-                var items = list.Items.Select(item => Check(item.Value) is var type && item.IsOptional ? type.Element ?? CelType.Dyn : type).ToList();
+                var items = list
+                    .Items.Select(item => Check(item.Value) is var type && item.IsOptional ? type.Element ?? CelType.Dyn : type)
+                    .ToList();
                 return new CelType("list", Common(items));
             case CelMapLiteral map:
                 var keys = map.Entries.Select(entry => Check(entry.Key)).ToList();
-                var values = map.Entries.Select(entry => Check(entry.Value) is var type && entry.IsOptional ? type.Element ?? CelType.Dyn : type).ToList();
+                var values = map
+                    .Entries.Select(entry => Check(entry.Value) is var type && entry.IsOptional ? type.Element ?? CelType.Dyn : type)
+                    .ToList();
                 return new CelType("map", Common(values), Common(keys));
             case CelMacro macro:
                 return Macro(macro);
@@ -71,7 +77,9 @@ internal sealed class CelChecker(IReadOnlyDictionary<string, CelType> variables)
             { Fields: { } fields } => fields.GetValueOrDefault(select.Field) ?? Wrong(select.Position, $"undefined field '{select.Field}'"),
             _ => Wrong(select.Position, $"type '{held}' does not support field selection"),
         };
-        return select.IsTest ? CelType.Bool : isOptional || select.IsOptional ? new CelType("optional", field) : field!;
+        return select.IsTest ? CelType.Bool
+            : isOptional || select.IsOptional ? new CelType("optional", field)
+            : field!;
     }
 
     private CelType Call(CelCall call)
@@ -85,7 +93,11 @@ internal sealed class CelChecker(IReadOnlyDictionary<string, CelType> variables)
                 return CelType.Bool;
             case "_?_:_":
                 Expect(call.Arguments[0], types[0]);
-                return types[1].Agrees(types[2]) ? types[1].IsDyn ? types[2] : types[1] : NoOverload(call, types);
+                return types[1].Agrees(types[2])
+                    ? types[1].IsDyn
+                        ? types[2]
+                        : types[1]
+                    : NoOverload(call, types);
             case "_==_" or "_!=_":
                 return types[0].Agrees(types[1]) ? CelType.Bool : NoOverload(call, types);
             case "_[?_]":
@@ -108,9 +120,14 @@ internal sealed class CelChecker(IReadOnlyDictionary<string, CelType> variables)
             return Wrong(call.Position, $"undeclared reference to '{call.Function}' (in container '')");
         }
 
-        var fitting = CelFunctions.Overloads(call.Function)
-            .Where(o => o.IsMember == call.IsMember && o.Parameters.Length == types.Count && !o.Parameters.Where((p, i) => !types[i].Fits(p)).Any())
-            .Select(o => Result(o.Result, types)).Distinct().ToList();
+        var fitting = CelFunctions
+            .Overloads(call.Function)
+            .Where(o =>
+                o.IsMember == call.IsMember && o.Parameters.Length == types.Count && !o.Parameters.Where((p, i) => !types[i].Fits(p)).Any()
+            )
+            .Select(o => Result(o.Result, types))
+            .Distinct()
+            .ToList();
         return fitting switch
         {
             [] => NoOverload(call, types),
@@ -119,26 +136,42 @@ internal sealed class CelChecker(IReadOnlyDictionary<string, CelType> variables)
         };
     }
 
-    private static CelType Result(string result, List<CelType> types) => result switch
-    {
-        "element" => types[0].Element ?? CelType.Dyn,
-        "same" => types[0],
-        "list string" => new CelType("list", CelType.String),
-        "list" or "map" or "optional" => new CelType(result, CelType.Dyn),
-        _ => new CelType(result),
-    };
+    private static CelType Result(string result, List<CelType> types) =>
+        result switch
+        {
+            "element" => types[0].Element ?? CelType.Dyn,
+            "same" => types[0],
+            "list string" => new CelType("list", CelType.String),
+            "list" or "map" or "optional" => new CelType(result, CelType.Dyn),
+            _ => new CelType(result),
+        };
 
     private CelType Macro(CelMacro macro)
     {
         var target = Check(macro.Target);
         var isMap = target.Name is "map" or "object";
-        if (macro.Name is "all" or "exists" or "exists_one" or "filter" or "map" or "transformList" or "transformMap" or "transformMapEntry" && !isMap && target is { IsDyn: false, Name: not "list" })
+        if (
+            macro.Name is "all" or "exists" or "exists_one" or "filter" or "map" or "transformList" or "transformMap" or "transformMapEntry"
+            && !isMap
+            && target is { IsDyn: false, Name: not "list" }
+        )
         {
-            return Wrong(macro.Target.Position, $"expression of type '{target}' cannot be range of a comprehension (must be list, map, or dynamic)");
+            return Wrong(
+                macro.Target.Position,
+                $"expression of type '{target}' cannot be range of a comprehension (must be list, map, or dynamic)"
+            );
         }
 
         var element = target.Element ?? CelType.Dyn;
-        var first = macro.Second is null ? isMap ? target.Key ?? CelType.String : element : isMap ? target.Key ?? CelType.String : target.IsDyn ? CelType.Dyn : CelType.Int;
+        var first = macro.Second is null
+            ? isMap
+                ? target.Key ?? CelType.String
+                : element
+            : isMap
+                ? target.Key ?? CelType.String
+                : target.IsDyn
+                    ? CelType.Dyn
+                    : CelType.Int;
         var depth = _bound.Count;
         _bound.Add((macro.First, first));
         if (macro.Second is { } second)
@@ -173,7 +206,10 @@ internal sealed class CelChecker(IReadOnlyDictionary<string, CelType> variables)
     }
 
     private CelType NoOverload(CelCall call, List<CelType> types) =>
-        Wrong(call.Position, $"found no matching overload for '{call.Function}' applied to '{(call.IsMember ? $"{types[0]}.({string.Join(", ", types.Skip(1))})" : $"({string.Join(", ", types)})")}'");
+        Wrong(
+            call.Position,
+            $"found no matching overload for '{call.Function}' applied to '{(call.IsMember ? $"{types[0]}.({string.Join(", ", types.Skip(1))})" : $"({string.Join(", ", types)})")}'"
+        );
 
     private CelType Wrong(int position, string message)
     {

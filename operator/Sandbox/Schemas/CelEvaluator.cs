@@ -43,7 +43,8 @@ internal sealed class CelEvaluator(Func<string, (bool Found, object? Value)> var
 
         var (found, value) = variables(name);
         return found ? value
-            : name is "bool" or "int" or "uint" or "double" or "string" or "bytes" or "list" or "map" or "type" or "null_type" ? new CelTypeName(name)
+            : name is "bool" or "int" or "uint" or "double" or "string" or "bytes" or "list" or "map" or "type" or "null_type"
+                ? new CelTypeName(name)
             : throw new CelException($"no such attribute(s): {name}");
     }
 
@@ -79,7 +80,10 @@ internal sealed class CelEvaluator(Func<string, (bool Found, object? Value)> var
         return found ? value : throw new CelException($"no such key: {select.Field}");
     }
 
-    /// <summary>Evaluates <c>&amp;&amp;</c> (decided by false) and <c>||</c> (decided by true); an error on one side yields to a deciding other side.</summary>
+    /// <summary>
+    /// Evaluates <c>&amp;&amp;</c> (decided by false) and <c>||</c> (decided by true); an error on one side yields to a deciding other
+    /// side.
+    /// </summary>
     private bool Junction(CelCall call, bool decides)
     {
         try
@@ -136,8 +140,12 @@ internal sealed class CelEvaluator(Func<string, (bool Found, object? Value)> var
                 arguments[0] = arguments[0] is CelOptional { Value: var held } ? held : arguments[0];
                 return arguments[0] switch
                 {
-                    CelMap map => arguments[1] is { } key && map.TryGetValue(key, out var value) ? new CelOptional(true, value) : CelOptional.None,
-                    CelList list when arguments[1] is long index => index >= 0 && index < list.Count ? new CelOptional(true, list[(int)index]) : CelOptional.None,
+                    CelMap map => arguments[1] is { } key && map.TryGetValue(key, out var value)
+                        ? new CelOptional(true, value)
+                        : CelOptional.None,
+                    CelList list when arguments[1] is long index => index >= 0 && index < list.Count
+                        ? new CelOptional(true, list[(int)index])
+                        : CelOptional.None,
                     _ => throw new CelException("no such overload"),
                 };
             default:
@@ -193,7 +201,9 @@ internal sealed class CelEvaluator(Func<string, (bool Found, object? Value)> var
         switch (macro.Name)
         {
             case "optMap":
-                return target is CelOptional { HasValue: true } some ? new CelOptional(true, With(macro, some.Value, null, macro.Arguments[0])) : CelOptional.None;
+                return target is CelOptional { HasValue: true } some
+                    ? new CelOptional(true, With(macro, some.Value, null, macro.Arguments[0]))
+                    : CelOptional.None;
             case "optFlatMap":
                 return target is CelOptional { HasValue: true } held ? With(macro, held.Value, null, macro.Arguments[0]) : CelOptional.None;
         }
@@ -211,7 +221,10 @@ internal sealed class CelEvaluator(Func<string, (bool Found, object? Value)> var
             "exists" => Quantified(macro, range, true),
             "exists_one" => range.Count(entry => Bool(With(macro, entry.Item1, entry.Item2, macro.Arguments[0]))) == 1,
             "filter" => CelList.From(Chosen(macro, range, macro.Arguments[0]).Select(entry => entry.Item1)),
-            "map" or "transformList" => CelList.From(Chosen(macro, range, macro.Arguments is [var filter, _] ? filter : null).Select(entry => With(macro, entry.Item1, entry.Item2, macro.Arguments[^1]))),
+            "map" or "transformList" => CelList.From(
+                Chosen(macro, range, macro.Arguments is [var filter, _] ? filter : null)
+                    .Select(entry => With(macro, entry.Item1, entry.Item2, macro.Arguments[^1]))
+            ),
             _ => Transformed(macro, Chosen(macro, range, macro.Arguments is [var filter, _] ? filter : null)),
         };
     }

@@ -10,7 +10,8 @@ namespace Bursar.Sandbox.Schemas;
 
 /// <summary>One overload: the checker reads its types, the evaluator calls it.</summary>
 /// <param name="Parameters">Type names as <see cref="CelValues.TypeOf"/> returns them; <c>dyn</c> accepts any.</param>
-/// <param name="Result">A type name, <c>element</c> (of the first argument), <c>same</c> (as the first argument), or <c>list string</c>.</param>
+/// <param name="Result">A type name, <c>element</c> (of the first argument), <c>same</c> (as the first argument), or <c>list
+/// string</c>.</param>
 internal sealed record CelOverload(bool IsMember, string[] Parameters, string Result, Func<object?[], object?> Body);
 
 /// <summary>CEL's standard functions and operators, its string extension, and Kubernetes' own libraries.</summary>
@@ -23,8 +24,26 @@ internal static partial class CelFunctions
     private static readonly Dictionary<string, List<CelOverload>> OverloadsByName = new(StringComparer.Ordinal);
 
     /// <summary>Names that a real API server knows and this evaluator does not.</summary>
-    private static readonly HashSet<string> NotJudged = ["format.named", "semver", "isSemver", "validate", "format.dns1123Label", "format.dns1123Subdomain", "format.dns1035Label", "format.qualifiedName",
-        "format.dns1123LabelPrefix", "format.dns1123SubdomainPrefix", "format.dns1035LabelPrefix", "format.labelValue", "format.uri", "format.uuid", "format.byte", "format.date", "format.datetime"];
+    private static readonly HashSet<string> NotJudged =
+    [
+        "format.named",
+        "semver",
+        "isSemver",
+        "validate",
+        "format.dns1123Label",
+        "format.dns1123Subdomain",
+        "format.dns1035Label",
+        "format.qualifiedName",
+        "format.dns1123LabelPrefix",
+        "format.dns1123SubdomainPrefix",
+        "format.dns1035LabelPrefix",
+        "format.labelValue",
+        "format.uri",
+        "format.uuid",
+        "format.byte",
+        "format.date",
+        "format.datetime",
+    ];
 
     static CelFunctions()
     {
@@ -40,7 +59,8 @@ internal static partial class CelFunctions
 
     public static bool IsKnown(string name) => OverloadsByName.ContainsKey(name);
 
-    public static bool IsQualified(string name) => name.Contains('.', StringComparison.Ordinal) && (OverloadsByName.ContainsKey(name) || NotJudged.Contains(name));
+    public static bool IsQualified(string name) =>
+        name.Contains('.', StringComparison.Ordinal) && (OverloadsByName.ContainsKey(name) || NotJudged.Contains(name));
 
     public static bool IsNotJudged(string name) => NotJudged.Contains(name);
 
@@ -109,8 +129,21 @@ internal static partial class CelFunctions
         Arithmetic("_+_", (x, y) => checked(x + y), (x, y) => checked(x + y), (x, y) => x + y);
         Arithmetic("_-_", (x, y) => checked(x - y), (x, y) => checked(x - y), (x, y) => x - y);
         Arithmetic("_*_", (x, y) => checked(x * y), (x, y) => checked(x * y), (x, y) => x * y);
-        Arithmetic("_/_", (x, y) => y == 0 ? throw new CelException("division by zero") : checked(x / y), (x, y) => y == 0 ? throw new CelException("division by zero") : x / y, (x, y) => x / y);
-        Arithmetic("_%_", (x, y) => y == 0 ? throw new CelException("modulus by zero") : y == -1 ? 0 : x % y, (x, y) => y == 0 ? throw new CelException("modulus by zero") : x % y, null);
+        Arithmetic(
+            "_/_",
+            (x, y) => y == 0 ? throw new CelException("division by zero") : checked(x / y),
+            (x, y) => y == 0 ? throw new CelException("division by zero") : x / y,
+            (x, y) => x / y
+        );
+        Arithmetic(
+            "_%_",
+            (x, y) =>
+                y == 0 ? throw new CelException("modulus by zero")
+                : y == -1 ? 0
+                : x % y,
+            (x, y) => y == 0 ? throw new CelException("modulus by zero") : x % y,
+            null
+        );
         Add("_+_(string, string) string", a => (string)a[0]! + (string)a[1]!);
         Add("_+_(bytes, bytes) bytes", a => (byte[])[.. (byte[])a[0]!, .. (byte[])a[1]!]);
         Add("_+_(list, list) same", a => Concat((CelList)a[0]!, (CelList)a[1]!));
@@ -120,14 +153,20 @@ internal static partial class CelFunctions
         Add("_-_(timestamp, timestamp) duration", a => (DateTimeOffset)a[0]! - (DateTimeOffset)a[1]!);
         Add("_-_(timestamp, duration) timestamp", a => (DateTimeOffset)a[0]! - (TimeSpan)a[1]!);
         Add("_-_(duration, duration) duration", a => (TimeSpan)a[0]! - (TimeSpan)a[1]!);
-        foreach (var (name, test) in ((string, Func<int, bool>)[])[("_<_", c => c < 0), ("_<=_", c => c <= 0), ("_>_", c => c > 0), ("_>=_", c => c >= 0)])
+        foreach (
+            var (name, test) in ((string, Func<int, bool>)[])
+                [("_<_", c => c < 0), ("_<=_", c => c <= 0), ("_>_", c => c > 0), ("_>=_", c => c >= 0)]
+        )
         {
             foreach (var type in (string[])["bool", "int", "uint", "double", "string", "bytes", "timestamp", "duration"])
             {
                 Add($"{name}({type}, {type}) bool", a => test(CelValues.Compare(a[0], a[1])));
             }
 
-            foreach (var (left, right) in ((string, string)[])[("int", "uint"), ("int", "double"), ("uint", "int"), ("uint", "double"), ("double", "int"), ("double", "uint")])
+            foreach (
+                var (left, right) in ((string, string)[])
+                    [("int", "uint"), ("int", "double"), ("uint", "int"), ("uint", "double"), ("double", "int"), ("double", "uint")]
+            )
             {
                 Add($"{name}({left}, {right}) bool", a => test(CelValues.Compare(a[0], a[1])));
             }
@@ -140,14 +179,23 @@ internal static partial class CelFunctions
             Add($"_[_](list, {index}) element", a => At((CelList)a[0]!, Whole(a[1])));
         }
 
-        Add("_[_](map, dyn) element", a => a[1] is not null && ((CelMap)a[0]!).TryGetValue(a[1]!, out var value) ? value : throw new CelException($"no such key: {Text(a[1])}"));
+        Add("_[_](map, dyn) element", a =>
+            a[1] is not null && ((CelMap)a[0]!).TryGetValue(a[1]!, out var value)
+                ? value
+                : throw new CelException($"no such key: {Text(a[1])}")
+        );
         Both("string", "size", "int", a => (long)S(a, 0).EnumerateRunes().Count());
         Both("bytes", "size", "int", a => (long)((byte[])a[0]!).Length);
         Both("list", "size", "int", a => (long)((CelList)a[0]!).Count);
         Both("map", "size", "int", a => (long)((CelMap)a[0]!).Count);
     }
 
-    private static void Arithmetic(string name, Func<long, long, long> whole, Func<ulong, ulong, ulong> unsigned, Func<double, double, double>? real)
+    private static void Arithmetic(
+        string name,
+        Func<long, long, long> whole,
+        Func<ulong, ulong, ulong> unsigned,
+        Func<double, double, double>? real
+    )
     {
         Add($"{name}(int, int) int", a => Checked(() => whole((long)a[0]!, (long)a[1]!)));
         Add($"{name}(uint, uint) uint", a => Checked(() => unsigned((ulong)a[0]!, (ulong)a[1]!)));
@@ -160,34 +208,50 @@ internal static partial class CelFunctions
     private static void Conversions()
     {
         Add("dyn(dyn) dyn", a => a[0]);
-        Add("type(dyn) type", a => new CelTypeName(CelValues.TypeOf(a[0]) switch
-        {
-            "null" => "null_type",
-            "timestamp" => "google.protobuf.Timestamp",
-            "duration" => "google.protobuf.Duration",
-            "optional" => "optional_type",
-            var name => name,
-        }));
+        Add("type(dyn) type", a => new CelTypeName(
+            CelValues.TypeOf(a[0]) switch
+            {
+                "null" => "null_type",
+                "timestamp" => "google.protobuf.Timestamp",
+                "duration" => "google.protobuf.Duration",
+                "optional" => "optional_type",
+                var name => name,
+            }
+        ));
         Add("int(int) int", a => a[0]);
         Add("int(uint) int", a => Checked(() => checked((long)(ulong)a[0]!)));
-        Add("int(double) int", a => (double)a[0]! is > -9.2233720368547758e18 and < 9.2233720368547758e18 ? (long)(double)a[0]! : throw Overflow());
-        Add("int(string) int", a => long.TryParse((string)a[0]!, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var n) ? n : throw NotConverted("string", "int"));
+        Add("int(double) int", a =>
+            (double)a[0]! is > -9.2233720368547758e18 and < 9.2233720368547758e18 ? (long)(double)a[0]! : throw Overflow()
+        );
+        Add("int(string) int", a =>
+            long.TryParse((string)a[0]!, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var n)
+                ? n
+                : throw NotConverted("string", "int")
+        );
         Add("int(timestamp) int", a => ((DateTimeOffset)a[0]!).ToUnixTimeSeconds());
         Add("uint(uint) uint", a => a[0]);
         Add("uint(int) uint", a => Checked(() => checked((ulong)(long)a[0]!)));
         Add("uint(double) uint", a => (double)a[0]! is >= 0 and < 1.8446744073709552e19 ? (ulong)(double)a[0]! : throw Overflow());
-        Add("uint(string) uint", a => ulong.TryParse((string)a[0]!, NumberStyles.None, CultureInfo.InvariantCulture, out var n) ? n : throw NotConverted("string", "uint"));
+        Add("uint(string) uint", a =>
+            ulong.TryParse((string)a[0]!, NumberStyles.None, CultureInfo.InvariantCulture, out var n)
+                ? n
+                : throw NotConverted("string", "uint")
+        );
         Add("double(double) double", a => a[0]);
         Add("double(int) double", a => (double)(long)a[0]!);
         Add("double(uint) double", a => (double)(ulong)a[0]!);
-        Add("double(string) double", a => double.TryParse((string)a[0]!, NumberStyles.Float, CultureInfo.InvariantCulture, out var n) ? n : throw NotConverted("string", "double"));
+        Add("double(string) double", a =>
+            double.TryParse((string)a[0]!, NumberStyles.Float, CultureInfo.InvariantCulture, out var n)
+                ? n
+                : throw NotConverted("string", "double")
+        );
         Add("bool(bool) bool", a => a[0]);
         Add("bool(string) bool", a => (string)a[0]! switch
-        {
-            "1" or "t" or "T" or "true" or "TRUE" or "True" => true,
-            "0" or "f" or "F" or "false" or "FALSE" or "False" => false,
-            _ => throw NotConverted("string", "bool"),
-        });
+            {
+                "1" or "t" or "T" or "true" or "TRUE" or "True" => true,
+                "0" or "f" or "F" or "false" or "FALSE" or "False" => false,
+                _ => throw NotConverted("string", "bool"),
+            });
         Add("bytes(bytes) bytes", a => a[0]);
         Add("bytes(string) bytes", a => Encoding.UTF8.GetBytes((string)a[0]!));
         foreach (var type in (string[])["string", "bool", "int", "uint", "double", "bytes", "timestamp", "duration", "ip", "cidr"])
@@ -211,12 +275,16 @@ internal static partial class CelFunctions
         Add("matches(string, string) bool", a => Pattern(S(a, 1)).IsMatch(S(a, 0)));
         Add("@string:find(string) string", a => Pattern(S(a, 1)).Match(S(a, 0)).Value);
         Add("@string:findAll(string) list string", a => CelList.From(Pattern(S(a, 1)).Matches(S(a, 0)).Select(m => m.Value)));
-        Add("@string:findAll(string, int) list string", a => CelList.From(Pattern(S(a, 1)).Matches(S(a, 0)).Take((long)a[2]! < 0 ? int.MaxValue : (int)(long)a[2]!).Select(m => m.Value)));
+        Add("@string:findAll(string, int) list string", a =>
+            CelList.From(Pattern(S(a, 1)).Matches(S(a, 0)).Take((long)a[2]! < 0 ? int.MaxValue : (int)(long)a[2]!).Select(m => m.Value))
+        );
         Add("@string:charAt(int) string", a => Whole(a[1]) == Runes(a).Length ? "" : Slice(a, Whole(a[1]), Whole(a[1]) + 1));
         Add("@string:substring(int) string", a => Slice(a, Whole(a[1]), Runes(a).Length));
         Add("@string:substring(int, int) string", a => Slice(a, Whole(a[1]), Whole(a[2])));
         Add("@string:indexOf(string) int", a => Index(a, S(a, 0).IndexOf(S(a, 1), StringComparison.Ordinal)));
-        Add("@string:indexOf(string, int) int", a => Index(a, S(a, 0).IndexOf(S(a, 1), Slice(a, 0, Whole(a[2])).Length, StringComparison.Ordinal)));
+        Add("@string:indexOf(string, int) int", a =>
+            Index(a, S(a, 0).IndexOf(S(a, 1), Slice(a, 0, Whole(a[2])).Length, StringComparison.Ordinal))
+        );
         Add("@string:lastIndexOf(string) int", a => Index(a, S(a, 0).LastIndexOf(S(a, 1), StringComparison.Ordinal)));
         Add("@string:lowerAscii() string", a => string.Concat(S(a, 0).Select(c => char.IsAsciiLetterUpper(c) ? (char)(c | 0x20) : c)));
         Add("@string:upperAscii() string", a => string.Concat(S(a, 0).Select(c => char.IsAsciiLetterLower(c) ? (char)(c & ~0x20) : c)));
@@ -234,9 +302,21 @@ internal static partial class CelFunctions
 
     private static void Times()
     {
-        foreach (var (name, part) in ((string, Func<DateTimeOffset, int>)[])
-            [("getFullYear", t => t.Year), ("getMonth", t => t.Month - 1), ("getDate", t => t.Day), ("getDayOfMonth", t => t.Day - 1), ("getDayOfYear", t => t.DayOfYear - 1),
-            ("getDayOfWeek", t => (int)t.DayOfWeek), ("getHours", t => t.Hour), ("getMinutes", t => t.Minute), ("getSeconds", t => t.Second), ("getMilliseconds", t => t.Millisecond)])
+        foreach (
+            var (name, part) in ((string, Func<DateTimeOffset, int>)[])
+                [
+                    ("getFullYear", t => t.Year),
+                    ("getMonth", t => t.Month - 1),
+                    ("getDate", t => t.Day),
+                    ("getDayOfMonth", t => t.Day - 1),
+                    ("getDayOfYear", t => t.DayOfYear - 1),
+                    ("getDayOfWeek", t => (int)t.DayOfWeek),
+                    ("getHours", t => t.Hour),
+                    ("getMinutes", t => t.Minute),
+                    ("getSeconds", t => t.Second),
+                    ("getMilliseconds", t => t.Millisecond),
+                ]
+        )
         {
             Add($"@timestamp:{name}() int", a => (long)part(((DateTimeOffset)a[0]!).ToUniversalTime()));
             Add($"@timestamp:{name}(string) int", a => (long)part(In((DateTimeOffset)a[0]!, S(a, 1))));
@@ -250,24 +330,36 @@ internal static partial class CelFunctions
 
     private static void Lists()
     {
-        Add("@list:isSorted() bool", a => ((CelList)a[0]!).Zip(((CelList)a[0]!).Skip(1)).All(pair => CelValues.Compare(pair.First, pair.Second) <= 0));
-        Add("@list:sum() element", a => ((CelList)a[0]!) is { Count: > 0 } list ? list.Skip(1).Aggregate(list[0], (x, y) => Call("_+_", false, [x, y])) : 0L);
+        Add("@list:isSorted() bool", a =>
+            ((CelList)a[0]!).Zip(((CelList)a[0]!).Skip(1)).All(pair => CelValues.Compare(pair.First, pair.Second) <= 0)
+        );
+        Add("@list:sum() element", a =>
+            ((CelList)a[0]!) is { Count: > 0 } list ? list.Skip(1).Aggregate(list[0], (x, y) => Call("_+_", false, [x, y])) : 0L
+        );
         Add("@list:min() element", a => Extreme((CelList)a[0]!, "min", -1));
         Add("@list:max() element", a => Extreme((CelList)a[0]!, "max", 1));
         Add("@list:indexOf(dyn) int", a => (long)((CelList)a[0]!).FindIndex(item => CelValues.Same(item, a[1])));
         Add("@list:lastIndexOf(dyn) int", a => (long)((CelList)a[0]!).FindLastIndex(item => CelValues.Same(item, a[1])));
         Add("sets.contains(list, list) bool", a => ((CelList)a[1]!).TrueForAll(x => ((CelList)a[0]!).Exists(y => CelValues.Same(x, y))));
         Add("sets.intersects(list, list) bool", a => ((CelList)a[1]!).Exists(x => ((CelList)a[0]!).Exists(y => CelValues.Same(x, y))));
-        Add("sets.equivalent(list, list) bool", a => (bool)Call("sets.contains", false, [a[0], a[1]])! && (bool)Call("sets.contains", false, [a[1], a[0]])!);
+        Add("sets.equivalent(list, list) bool", a =>
+            (bool)Call("sets.contains", false, [a[0], a[1]])! && (bool)Call("sets.contains", false, [a[1], a[0]])!
+        );
     }
 
     private static void Optionals()
     {
         Add("optional.of(dyn) optional", a => new CelOptional(true, a[0]));
         Add("optional.none() optional", _ => CelOptional.None);
-        Add("optional.ofNonZeroValue(dyn) optional", a => a[0] is null or false or 0L or 0UL or 0.0 or "" or CelList { Count: 0 } or CelMap { Count: 0 } or byte[] { Length: 0 } ? CelOptional.None : new(true, a[0]));
+        Add("optional.ofNonZeroValue(dyn) optional", a =>
+            a[0] is null or false or 0L or 0UL or 0.0 or "" or CelList { Count: 0 } or CelMap { Count: 0 } or byte[] { Length: 0 }
+                ? CelOptional.None
+                : new(true, a[0])
+        );
         Add("@optional:hasValue() bool", a => ((CelOptional)a[0]!).HasValue);
-        Add("@optional:value() element", a => a[0] is CelOptional { HasValue: true, Value: var value } ? value : throw new CelException("optional.none() dereference"));
+        Add("@optional:value() element", a =>
+            a[0] is CelOptional { HasValue: true, Value: var value } ? value : throw new CelException("optional.none() dereference")
+        );
         Add("@optional:or(optional) same", a => a[0] is CelOptional { HasValue: true } ? a[0] : a[1]);
         Add("@optional:orValue(dyn) element", a => a[0] is CelOptional { HasValue: true, Value: var value } ? value : a[1]);
     }
@@ -275,28 +367,62 @@ internal static partial class CelFunctions
     private static void Networks()
     {
         Add("isURL(string) bool", a => Url(S(a, 0)) is not null);
-        Add("url(string) url", a => Url(S(a, 0)) ?? throw new CelException($"URL parse error during conversion from string: parse {Json.Quote(S(a, 0))}: invalid URI for request"));
+        Add("url(string) url", a =>
+            Url(S(a, 0))
+            ?? throw new CelException(
+                $"URL parse error during conversion from string: parse {Json.Quote(S(a, 0))}: invalid URI for request"
+            )
+        );
         Add("@url:getScheme() string", a => U(a).IsAbsoluteUri ? U(a).Scheme : "");
-        Add("@url:getHost() string", a => !U(a).IsAbsoluteUri ? "" : U(a).OriginalString.Contains($":{U(a).Port}", StringComparison.Ordinal) ? $"{U(a).Host}:{U(a).Port}" : U(a).Host);
+        Add("@url:getHost() string", a => !U(a).IsAbsoluteUri ? ""
+            : U(a).OriginalString.Contains($":{U(a).Port}", StringComparison.Ordinal) ? $"{U(a).Host}:{U(a).Port}"
+            : U(a).Host);
         Add("@url:getHostname() string", a => U(a).IsAbsoluteUri ? U(a).Host.Trim('[', ']') : "");
-        Add("@url:getPort() string", a => U(a).IsAbsoluteUri && U(a).OriginalString.Contains($":{U(a).Port}", StringComparison.Ordinal) ? U(a).Port.ToString(CultureInfo.InvariantCulture) : "");
-        Add("@url:getEscapedPath() string", a => U(a).IsAbsoluteUri ? U(a).AbsolutePath == "/" && !U(a).OriginalString.EndsWith('/') ? "" : U(a).AbsolutePath : U(a).OriginalString.Split('?')[0]);
+        Add("@url:getPort() string", a =>
+            U(a).IsAbsoluteUri && U(a).OriginalString.Contains($":{U(a).Port}", StringComparison.Ordinal)
+                ? U(a).Port.ToString(CultureInfo.InvariantCulture)
+                : ""
+        );
+        Add("@url:getEscapedPath() string", a => U(a).IsAbsoluteUri
+                ? U(a).AbsolutePath == "/" && !U(a).OriginalString.EndsWith('/')
+                    ? ""
+                    : U(a).AbsolutePath
+                : U(a).OriginalString.Split('?')[0]);
         Add("@url:getQuery() map", a => Query(U(a)));
         Add("isIP(string) bool", a => Address(S(a, 0)) is not null);
-        Add("ip(string) ip", a => Address(S(a, 0)) ?? throw new CelException($"IP Address {Json.Quote(S(a, 0))} parse error during conversion from string"));
+        Add("ip(string) ip", a =>
+            Address(S(a, 0)) ?? throw new CelException($"IP Address {Json.Quote(S(a, 0))} parse error during conversion from string")
+        );
         Add("ip.isCanonical(string) bool", a => Address(S(a, 0))?.ToString() == S(a, 0));
         Add("@ip:family() int", a => I(a).AddressFamily == AddressFamily.InterNetwork ? 4L : 6L);
         Add("@ip:isUnspecified() bool", a => I(a).Equals(IPAddress.Any) || I(a).Equals(IPAddress.IPv6Any));
         Add("@ip:isLoopback() bool", a => IPAddress.IsLoopback(I(a)));
         Add("@ip:isLinkLocalUnicast() bool", a => I(a).IsIPv6LinkLocal || IPNetwork.Parse("169.254.0.0/16").Contains(I(a)));
-        Add("@ip:isLinkLocalMulticast() bool", a => IPNetwork.Parse("224.0.0.0/24").Contains(I(a)) || IPNetwork.Parse("ff02::/16").Contains(I(a)));
-        Add("@ip:isGlobalUnicast() bool", a => !IPAddress.IsLoopback(I(a)) && !I(a).IsIPv6LinkLocal && !I(a).IsIPv6Multicast && !I(a).Equals(IPAddress.Any) && !I(a).Equals(IPAddress.IPv6Any) && !I(a).Equals(IPAddress.Broadcast)
-            && !IPNetwork.Parse("169.254.0.0/16").Contains(I(a)) && !IPNetwork.Parse("224.0.0.0/4").Contains(I(a)));
+        Add("@ip:isLinkLocalMulticast() bool", a =>
+            IPNetwork.Parse("224.0.0.0/24").Contains(I(a)) || IPNetwork.Parse("ff02::/16").Contains(I(a))
+        );
+        Add("@ip:isGlobalUnicast() bool", a =>
+            !IPAddress.IsLoopback(I(a))
+            && !I(a).IsIPv6LinkLocal
+            && !I(a).IsIPv6Multicast
+            && !I(a).Equals(IPAddress.Any)
+            && !I(a).Equals(IPAddress.IPv6Any)
+            && !I(a).Equals(IPAddress.Broadcast)
+            && !IPNetwork.Parse("169.254.0.0/16").Contains(I(a))
+            && !IPNetwork.Parse("224.0.0.0/4").Contains(I(a))
+        );
         Add("isCIDR(string) bool", a => CelNetwork.TryParse(S(a, 0)) is not null);
-        Add("cidr(string) cidr", a => CelNetwork.TryParse(S(a, 0)) ?? throw new CelException($"network address parse error during conversion from string: netip.ParsePrefix({Json.Quote(S(a, 0))})"));
+        Add("cidr(string) cidr", a =>
+            CelNetwork.TryParse(S(a, 0))
+            ?? throw new CelException(
+                $"network address parse error during conversion from string: netip.ParsePrefix({Json.Quote(S(a, 0))})"
+            )
+        );
         Add("@cidr:containsIP(ip) bool", a => N(a).Network.Contains((IPAddress)a[1]!));
         Add("@cidr:containsIP(string) bool", a => N(a).Network.Contains((IPAddress)Call("ip", false, [a[1]])!));
-        Add("@cidr:containsCIDR(cidr) bool", a => N(a).PrefixLength <= ((CelNetwork)a[1]!).PrefixLength && N(a).Network.Contains(((CelNetwork)a[1]!).Address));
+        Add("@cidr:containsCIDR(cidr) bool", a =>
+            N(a).PrefixLength <= ((CelNetwork)a[1]!).PrefixLength && N(a).Network.Contains(((CelNetwork)a[1]!).Address)
+        );
         Add("@cidr:containsCIDR(string) bool", a => Call("containsCIDR", true, [a[0], Call("cidr", false, [a[1]])]));
         Add("@cidr:ip() ip", a => N(a).Address);
         Add("@cidr:masked() cidr", a => new CelNetwork(N(a).Masked, N(a).PrefixLength));
@@ -306,8 +432,10 @@ internal static partial class CelFunctions
     private static void Quantity()
     {
         Add("isQuantity(string) bool", a => CelQuantity.TryParse(S(a, 0)) is not null);
-        Add("quantity(string) quantity", a => CelQuantity.TryParse(S(a, 0)) ?? throw new CelException(
-            "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"));
+        Add("quantity(string) quantity", a =>
+            CelQuantity.TryParse(S(a, 0))
+            ?? throw new CelException("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'")
+        );
         Add("sign(quantity) int", a => (long)Q(a).Nano.Sign);
         Add("@quantity:isInteger() bool", a => Q(a).IsInteger);
         Add("@quantity:asInteger() int", a => Q(a).AsInteger);
@@ -323,7 +451,11 @@ internal static partial class CelFunctions
 
     /// <summary>Parses an RFC 3339 time, or a date alone as the schema format <c>date</c> has it; null when it is neither.</summary>
     public static DateTimeOffset? Timestamp(string text) =>
-        DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time) && text.Length >= 10 && text[4] == '-' ? time : null;
+        DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time)
+        && text.Length >= 10
+        && text[4] == '-'
+            ? time
+            : null;
 
     /// <summary>Parses a duration of Go (<c>1h30m</c>); null when it is none.</summary>
     public static TimeSpan? Duration(string text)
@@ -342,15 +474,17 @@ internal static partial class CelFunctions
         var ticks = 0m;
         for (var i = 0; i < match.Groups[2].Captures.Count; i++)
         {
-            ticks += decimal.Parse(match.Groups[2].Captures[i].ValueSpan, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture) * match.Groups[3].Captures[i].Value switch
-            {
-                "h" => TimeSpan.TicksPerHour,
-                "m" => TimeSpan.TicksPerMinute,
-                "s" => TimeSpan.TicksPerSecond,
-                "ms" => TimeSpan.TicksPerMillisecond,
-                "us" or "µs" => TimeSpan.TicksPerMicrosecond,
-                _ => 0.01m,
-            };
+            ticks +=
+                decimal.Parse(match.Groups[2].Captures[i].ValueSpan, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture)
+                * match.Groups[3].Captures[i].Value switch
+                {
+                    "h" => TimeSpan.TicksPerHour,
+                    "m" => TimeSpan.TicksPerMinute,
+                    "s" => TimeSpan.TicksPerSecond,
+                    "ms" => TimeSpan.TicksPerMillisecond,
+                    "us" or "µs" => TimeSpan.TicksPerMicrosecond,
+                    _ => 0.01m,
+                };
         }
 
         return ticks > long.MaxValue / 100 ? null : new TimeSpan(text[0] == '-' ? -(long)ticks : (long)ticks);
@@ -371,20 +505,24 @@ internal static partial class CelFunctions
 
     private static string[] Runes(object?[] a) => [.. S(a, 0).EnumerateRunes().Select(r => r.ToString())];
 
-    private static int Whole(object? value) => value switch
-    {
-        long number when number is >= int.MinValue and <= int.MaxValue => (int)number,
-        ulong number when number <= int.MaxValue => (int)number,
-        double number when number % 1 == 0 && Math.Abs(number) < int.MaxValue => (int)number,
-        _ => throw new CelException($"index out of bounds: {Text(value)}"),
-    };
+    private static int Whole(object? value) =>
+        value switch
+        {
+            long number when number is >= int.MinValue and <= int.MaxValue => (int)number,
+            ulong number when number <= int.MaxValue => (int)number,
+            double number when number % 1 == 0 && Math.Abs(number) < int.MaxValue => (int)number,
+            _ => throw new CelException($"index out of bounds: {Text(value)}"),
+        };
 
-    private static object? At(CelList list, int index) => index >= 0 && index < list.Count ? list[index] : throw new CelException($"index out of bounds: {index}");
+    private static object? At(CelList list, int index) =>
+        index >= 0 && index < list.Count ? list[index] : throw new CelException($"index out of bounds: {index}");
 
     private static string Slice(object?[] a, int start, int end)
     {
         var runes = Runes(a);
-        return start < 0 || end > runes.Length || start > end ? throw new CelException($"index out of range: {(start < 0 || start > runes.Length ? start : end)}") : string.Concat(runes[start..end]);
+        return start < 0 || end > runes.Length || start > end
+            ? throw new CelException($"index out of range: {(start < 0 || start > runes.Length ? start : end)}")
+            : string.Concat(runes[start..end]);
     }
 
     /// <summary>Converts an offset in UTF-16 units into one in code points.</summary>
@@ -394,17 +532,26 @@ internal static partial class CelFunctions
     private static string Replace(object?[] a, int limit)
     {
         var left = limit < 0 ? int.MaxValue : limit;
-        return Regex.Replace(S(a, 0), Regex.Escape(S(a, 1)), match => left-- > 0 ? S(a, 2) : match.Value, RegexOptions.CultureInvariant, RegexLimit);
+        return Regex.Replace(
+            S(a, 0),
+            Regex.Escape(S(a, 1)),
+            match => left-- > 0 ? S(a, 2) : match.Value,
+            RegexOptions.CultureInvariant,
+            RegexLimit
+        );
     }
 
-    private static CelList Split(object?[] a, int limit) => limit switch
-    {
-        0 => [],
-        _ when S(a, 1).Length == 0 => CelList.From(Runes(a)),
-        _ => CelList.From(S(a, 0).Split(S(a, 1), limit < 0 ? int.MaxValue : limit)),
-    };
+    private static CelList Split(object?[] a, int limit) =>
+        limit switch
+        {
+            0 => [],
+            _ when S(a, 1).Length == 0 => CelList.From(Runes(a)),
+            _ => CelList.From(S(a, 0).Split(S(a, 1), limit < 0 ? int.MaxValue : limit)),
+        };
 
-    /// <summary>Compiles a pattern of RE2, whose syntax .NET shares but for the end of the text, which is <c>$</c> without an optional line break.</summary>
+    /// <summary>
+    /// Compiles a pattern of RE2, whose syntax .NET shares but for the end of the text, which is <c>$</c> without an optional line break.
+    /// </summary>
     private static Regex Pattern(string pattern)
     {
         if (Patterns.Count > MaxPatterns)
@@ -431,7 +578,9 @@ internal static partial class CelFunctions
             var at = left.Kind switch
             {
                 ListKind.Set => result.FindIndex(x => CelValues.Same(x, item)),
-                ListKind.Map => result.FindIndex(x => left.Keys.All(k => x is CelMap a && item is CelMap b && CelValues.Same(a.GetValueOrDefault(k), b.GetValueOrDefault(k)))),
+                ListKind.Map => result.FindIndex(x =>
+                    left.Keys.All(k => x is CelMap a && item is CelMap b && CelValues.Same(a.GetValueOrDefault(k), b.GetValueOrDefault(k)))
+                ),
                 _ => -1,
             };
             if (at < 0)
@@ -448,7 +597,9 @@ internal static partial class CelFunctions
     }
 
     private static object? Extreme(CelList list, string name, int sign) =>
-        list.Count == 0 ? throw new CelException($"{name} called on empty list") : list.Skip(1).Aggregate(list[0], (x, y) => CelValues.Compare(y, x) * sign > 0 ? y : x);
+        list.Count == 0
+            ? throw new CelException($"{name} called on empty list")
+            : list.Skip(1).Aggregate(list[0], (x, y) => CelValues.Compare(y, x) * sign > 0 ? y : x);
 
     private static DateTimeOffset In(DateTimeOffset time, string zone)
     {
@@ -457,21 +608,35 @@ internal static partial class CelFunctions
             return time.ToOffset(offset);
         }
 
-        return TimeZoneInfo.TryFindSystemTimeZoneById(zone, out var found) ? TimeZoneInfo.ConvertTime(time, found) : throw new CelException($"unknown time zone {zone}");
+        return TimeZoneInfo.TryFindSystemTimeZoneById(zone, out var found)
+            ? TimeZoneInfo.ConvertTime(time, found)
+            : throw new CelException($"unknown time zone {zone}");
     }
 
-    private static Uri? Url(string text) => text.StartsWith('/')
-        ? Uri.TryCreate(text, UriKind.Relative, out var path) ? path : null
-        : text.Contains("://", StringComparison.Ordinal) && Uri.TryCreate(text, UriKind.Absolute, out var uri) ? uri : null;
+    private static Uri? Url(string text) =>
+        text.StartsWith('/')
+            ? Uri.TryCreate(text, UriKind.Relative, out var path)
+                ? path
+                : null
+            : text.Contains("://", StringComparison.Ordinal) && Uri.TryCreate(text, UriKind.Absolute, out var uri)
+                ? uri
+                : null;
 
     private static IPAddress? Address(string text) =>
-        !text.Contains('%', StringComparison.Ordinal) && (text.Count(c => c == '.') == 3 || text.Contains(':', StringComparison.Ordinal)) && IPAddress.TryParse(text, out var address) && !address.IsIPv4MappedToIPv6 ? address : null;
+        !text.Contains('%', StringComparison.Ordinal)
+        && (text.Count(c => c == '.') == 3 || text.Contains(':', StringComparison.Ordinal))
+        && IPAddress.TryParse(text, out var address)
+        && !address.IsIPv4MappedToIPv6
+            ? address
+            : null;
 
     private static CelMap Query(Uri url)
     {
         var result = new CelMap();
         var mark = url.OriginalString.IndexOf('?', StringComparison.Ordinal);
-        foreach (var pair in mark < 0 ? [] : url.OriginalString[(mark + 1)..].Split('#')[0].Split('&', StringSplitOptions.RemoveEmptyEntries))
+        foreach (
+            var pair in mark < 0 ? [] : url.OriginalString[(mark + 1)..].Split('#')[0].Split('&', StringSplitOptions.RemoveEmptyEntries)
+        )
         {
             var parts = pair.Split('=', 2);
             var key = Uri.UnescapeDataString(parts[0].Replace('+', ' '));
@@ -507,7 +672,11 @@ internal static partial class CelFunctions
                     end++;
                 }
 
-                precision = int.TryParse(format.AsSpan(i + 1, end - i - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var digits) && digits <= 100 ? digits : throw new CelException("could not parse formatting clause");
+                precision =
+                    int.TryParse(format.AsSpan(i + 1, end - i - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var digits)
+                    && digits <= 100
+                        ? digits
+                        : throw new CelException("could not parse formatting clause");
                 i = end;
             }
 
@@ -519,40 +688,53 @@ internal static partial class CelFunctions
 
             var value = next < arguments.Count ? arguments[next] : throw new CelException($"index {next} out of range");
             next++;
-            text.Append((i < format.Length ? format[i] : ' ', value) switch
-            {
-                ('s', _) => Text(value),
-                ('d', long or ulong) => Text(value),
-                ('f', double or long or ulong) => Convert.ToDouble(value, CultureInfo.InvariantCulture).ToString("F" + (precision < 0 ? 6 : precision), CultureInfo.InvariantCulture),
-                ('e', double or long or ulong) => Convert.ToDouble(value, CultureInfo.InvariantCulture).ToString((precision < 0 ? "0.000000" : "0." + new string('0', precision)) + "e+00", CultureInfo.InvariantCulture),
-                ('x', long n) => n.ToString("x", CultureInfo.InvariantCulture),
-                ('X', long n) => n.ToString("X", CultureInfo.InvariantCulture),
-                ('o', long n) => Convert.ToString(n, 8),
-                ('b', long n) => Convert.ToString(n, 2),
-                ('b', bool flag) => flag ? "1" : "0",
-                _ => throw new CelException($"error during formatting: unrecognized formatting clause \"{(i < format.Length ? format[i] : ' ')}\""),
-            });
+            text.Append(
+                (i < format.Length ? format[i] : ' ', value) switch
+                {
+                    ('s', _) => Text(value),
+                    ('d', long or ulong) => Text(value),
+                    ('f', double or long or ulong) => Convert
+                        .ToDouble(value, CultureInfo.InvariantCulture)
+                        .ToString("F" + (precision < 0 ? 6 : precision), CultureInfo.InvariantCulture),
+                    ('e', double or long or ulong) => Convert
+                        .ToDouble(value, CultureInfo.InvariantCulture)
+                        .ToString((precision < 0 ? "0.000000" : "0." + new string('0', precision)) + "e+00", CultureInfo.InvariantCulture),
+                    ('x', long n) => n.ToString("x", CultureInfo.InvariantCulture),
+                    ('X', long n) => n.ToString("X", CultureInfo.InvariantCulture),
+                    ('o', long n) => Convert.ToString(n, 8),
+                    ('b', long n) => Convert.ToString(n, 2),
+                    ('b', bool flag) => flag ? "1" : "0",
+                    _ => throw new CelException(
+                        $"error during formatting: unrecognized formatting clause \"{(i < format.Length ? format[i] : ' ')}\""
+                    ),
+                }
+            );
         }
 
         return text.ToString();
     }
 
     /// <summary>The text of a value as <c>string()</c> and <c>%s</c> print it.</summary>
-    public static string Text(object? value) => value switch
-    {
-        null => "null",
-        string text => text,
-        bool flag => flag ? "true" : "false",
-        double real => real.ToString("R", CultureInfo.InvariantCulture),
-        byte[] bytes => Encoding.UTF8.GetString(bytes),
-        DateTimeOffset time => time.ToUniversalTime().ToString(time.Ticks % TimeSpan.TicksPerSecond == 0 ? "yyyy-MM-dd'T'HH:mm:ss'Z'" : "yyyy-MM-dd'T'HH:mm:ss.FFFFFFF'Z'", CultureInfo.InvariantCulture),
-        TimeSpan span => (span.Ticks / (decimal)TimeSpan.TicksPerSecond).ToString("0.#######", CultureInfo.InvariantCulture) + "s",
-        CelList list => $"[{string.Join(", ", list.Select(Text))}]",
-        CelMap map => $"{{{string.Join(", ", map.Select(e => $"{Text(e.Key)}: {Text(e.Value)}"))}}}",
-        CelNetwork network => $"{network.Address}/{network.PrefixLength}",
-        IFormattable number => number.ToString(null, CultureInfo.InvariantCulture),
-        _ => value.ToString() ?? "",
-    };
+    public static string Text(object? value) =>
+        value switch
+        {
+            null => "null",
+            string text => text,
+            bool flag => flag ? "true" : "false",
+            double real => real.ToString("R", CultureInfo.InvariantCulture),
+            byte[] bytes => Encoding.UTF8.GetString(bytes),
+            DateTimeOffset time => time.ToUniversalTime()
+                .ToString(
+                    time.Ticks % TimeSpan.TicksPerSecond == 0 ? "yyyy-MM-dd'T'HH:mm:ss'Z'" : "yyyy-MM-dd'T'HH:mm:ss.FFFFFFF'Z'",
+                    CultureInfo.InvariantCulture
+                ),
+            TimeSpan span => (span.Ticks / (decimal)TimeSpan.TicksPerSecond).ToString("0.#######", CultureInfo.InvariantCulture) + "s",
+            CelList list => $"[{string.Join(", ", list.Select(Text))}]",
+            CelMap map => $"{{{string.Join(", ", map.Select(e => $"{Text(e.Key)}: {Text(e.Value)}"))}}}",
+            CelNetwork network => $"{network.Address}/{network.PrefixLength}",
+            IFormattable number => number.ToString(null, CultureInfo.InvariantCulture),
+            _ => value.ToString() ?? "",
+        };
 
     private static object Checked<T>(Func<T> compute)
         where T : notnull

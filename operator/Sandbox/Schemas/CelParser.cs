@@ -10,7 +10,25 @@ internal sealed class CelParser
     private const int MaxDepth = 250;
     private static readonly string[] Symbols = ["&&", "||", "==", "!=", "<=", ">=", ".?", "[?"];
     private static readonly HashSet<string> Reserved =
-        ["as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop", "package", "namespace", "return", "var", "void", "while"];
+    [
+        "as",
+        "break",
+        "const",
+        "continue",
+        "else",
+        "for",
+        "function",
+        "if",
+        "import",
+        "let",
+        "loop",
+        "package",
+        "namespace",
+        "return",
+        "var",
+        "void",
+        "while",
+    ];
 
     private readonly string _source;
     private readonly List<Token> _tokens = [];
@@ -118,7 +136,9 @@ internal sealed class CelParser
             if (TakeSymbol(".") is { } dot)
             {
                 var name = Identifier(anyWord: true);
-                operand = Current is { Kind: TokenKind.Symbol, Text: "(" } ? MemberCall(operand, name) : new CelSelect(dot, operand, name, false, false);
+                operand = Current is { Kind: TokenKind.Symbol, Text: "(" }
+                    ? MemberCall(operand, name)
+                    : new CelSelect(dot, operand, name, false, false);
             }
             else if (TakeSymbol(".?") is { } optionalDot)
             {
@@ -161,11 +181,20 @@ internal sealed class CelParser
             return new CelCall(position, name, true, [target, .. arguments]);
         }
 
-        return new CelMacro(position, name == "existsOne" ? "exists_one" : name, target, Variable(arguments[0]), variables == 2 ? Variable(arguments[1]) : null, arguments[variables..]);
+        return new CelMacro(
+            position,
+            name == "existsOne" ? "exists_one" : name,
+            target,
+            Variable(arguments[0]),
+            variables == 2 ? Variable(arguments[1]) : null,
+            arguments[variables..]
+        );
     }
 
     private static string Variable(CelExpression argument) =>
-        argument is CelIdentifier { Name: var name } ? name : throw new CelSyntaxException(argument.Position, "argument must be a simple name");
+        argument is CelIdentifier { Name: var name }
+            ? name
+            : throw new CelSyntaxException(argument.Position, "argument must be a simple name");
 
     private CelExpression Primary()
     {
@@ -204,8 +233,14 @@ internal sealed class CelParser
         }
 
         return arguments is [CelSelect { IsTest: false, IsOptional: false } select]
-            ? select with { IsTest = true }
-            : throw new CelSyntaxException(arguments is [var argument, ..] ? argument.Position : position, "invalid argument to has() macro");
+            ? select with
+            {
+                IsTest = true,
+            }
+            : throw new CelSyntaxException(
+                arguments is [var argument, ..] ? argument.Position : position,
+                "invalid argument to has() macro"
+            );
     }
 
     private List<CelExpression> Arguments()
@@ -286,7 +321,10 @@ internal sealed class CelParser
     }
 
     private CelSyntaxException Unexpected() =>
-        new(Current.Position, $"Syntax error: unexpected '{(Current.Kind == TokenKind.End ? "<EOF>" : _source[Current.Position..Math.Min(_source.Length, Current.Position + Math.Max(1, Current.Text.Length))])}'");
+        new(
+            Current.Position,
+            $"Syntax error: unexpected '{(Current.Kind == TokenKind.End ? "<EOF>" : _source[Current.Position..Math.Min(_source.Length, Current.Position + Math.Max(1, Current.Text.Length))])}'"
+        );
 
     private void Tokenize()
     {
@@ -295,7 +333,12 @@ internal sealed class CelParser
         {
             while (at < _source.Length && (char.IsWhiteSpace(_source[at]) || At(at, "//")))
             {
-                at = At(at, "//") && _source.IndexOf('\n', at) is var end ? end < 0 ? _source.Length : end : at + 1;
+                at =
+                    At(at, "//") && _source.IndexOf('\n', at) is var end
+                        ? end < 0
+                            ? _source.Length
+                            : end
+                        : at + 1;
             }
 
             if (at >= _source.Length)
@@ -318,7 +361,10 @@ internal sealed class CelParser
             at++;
         }
 
-        if (char.IsAsciiDigit(_source[start]) || (_source[start] == '.' && start + 1 < _source.Length && char.IsAsciiDigit(_source[start + 1])))
+        if (
+            char.IsAsciiDigit(_source[start])
+            || (_source[start] == '.' && start + 1 < _source.Length && char.IsAsciiDigit(_source[start + 1]))
+        )
         {
             return Number(start);
         }
@@ -331,13 +377,15 @@ internal sealed class CelParser
 
         if (word.Length > 0)
         {
-            _tokens.Add(word switch
-            {
-                "true" => new Token(TokenKind.Literal, word, true, start),
-                "false" => new Token(TokenKind.Literal, word, false, start),
-                "null" => new Token(TokenKind.Literal, word, null, start),
-                _ => new Token(TokenKind.Identifier, word, null, start),
-            });
+            _tokens.Add(
+                word switch
+                {
+                    "true" => new Token(TokenKind.Literal, word, true, start),
+                    "false" => new Token(TokenKind.Literal, word, false, start),
+                    "null" => new Token(TokenKind.Literal, word, null, start),
+                    _ => new Token(TokenKind.Identifier, word, null, start),
+                }
+            );
             return at;
         }
 
@@ -387,7 +435,14 @@ internal sealed class CelParser
             return at;
         }
 
-        object? whole = ulong.TryParse(digits, hex ? NumberStyles.AllowHexSpecifier : NumberStyles.None, CultureInfo.InvariantCulture, out var value) ? value : null;
+        object? whole = ulong.TryParse(
+            digits,
+            hex ? NumberStyles.AllowHexSpecifier : NumberStyles.None,
+            CultureInfo.InvariantCulture,
+            out var value
+        )
+            ? value
+            : null;
         if (at < _source.Length && _source[at] is 'u' or 'U')
         {
             Add(whole, "uint");
@@ -398,14 +453,20 @@ internal sealed class CelParser
         Add(whole is ulong small and <= long.MaxValue ? (long)small : whole, "int");
         return at;
 
-        void Add(object? literal, string type) => _tokens.Add(literal is null
-            ? throw new CelSyntaxException(start, $"Syntax error: invalid {type} literal")
-            : new Token(TokenKind.Literal, type, literal, start));
+        void Add(object? literal, string type) =>
+            _tokens.Add(
+                literal is null
+                    ? throw new CelSyntaxException(start, $"Syntax error: invalid {type} literal")
+                    : new Token(TokenKind.Literal, type, literal, start)
+            );
     }
 
     private int Quoted(int start, int at, string prefix)
     {
-        var quote = _source.Length >= at + 3 && _source[at] == _source[at + 1] && _source[at] == _source[at + 2] ? _source.Substring(at, 3) : _source[at].ToString();
+        var quote =
+            _source.Length >= at + 3 && _source[at] == _source[at + 1] && _source[at] == _source[at + 2]
+                ? _source.Substring(at, 3)
+                : _source[at].ToString();
         at += quote.Length;
         var bytes = prefix.Contains('b', StringComparison.Ordinal);
         var text = new StringBuilder();

@@ -45,16 +45,17 @@ internal sealed class CelProgram
     /// <summary>Whether the expression reads a variable.</summary>
     public bool Reads(string variable) => Reads(_expression, variable);
 
-    private static bool Reads(CelExpression expression, string name) => expression switch
-    {
-        CelIdentifier identifier => identifier.Name == name,
-        CelSelect select => Reads(select.Operand, name),
-        CelCall call => call.Arguments.Any(a => Reads(a, name)),
-        CelListLiteral list => list.Items.Any(i => Reads(i.Value, name)),
-        CelMapLiteral map => map.Entries.Any(e => Reads(e.Key, name) || Reads(e.Value, name)),
-        CelMacro macro => Reads(macro.Target, name) || macro.Arguments.Any(a => Reads(a, name)),
-        _ => false,
-    };
+    private static bool Reads(CelExpression expression, string name) =>
+        expression switch
+        {
+            CelIdentifier identifier => identifier.Name == name,
+            CelSelect select => Reads(select.Operand, name),
+            CelCall call => call.Arguments.Any(a => Reads(a, name)),
+            CelListLiteral list => list.Items.Any(i => Reads(i.Value, name)),
+            CelMapLiteral map => map.Entries.Any(e => Reads(e.Key, name) || Reads(e.Value, name)),
+            CelMacro macro => Reads(macro.Target, name) || macro.Arguments.Any(a => Reads(a, name)),
+            _ => false,
+        };
 
     private static string Located(string source, int position, string message)
     {

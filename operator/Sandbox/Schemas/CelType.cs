@@ -1,7 +1,8 @@
-
 namespace Bursar.Sandbox.Schemas;
 
-/// <summary>A type that the checker knows of an expression. Its name is the one overloads use; <c>dyn</c> is known at run time only.</summary>
+/// <summary>
+/// A type that the checker knows of an expression. Its name is the one overloads use; <c>dyn</c> is known at run time only.
+/// </summary>
 internal sealed record CelType(string Name, CelType? Element = null, CelType? Key = null)
 {
     public static readonly CelType Dyn = new("dyn");
@@ -69,15 +70,41 @@ internal sealed record CelType(string Name, CelType? Element = null, CelType? Ke
     /// <summary>The name by which an expression reaches a property; null when none does.</summary>
     public static string? EscapedName(string name)
     {
-        if (name is "true" or "false" or "null" or "in" or "as" or "break" or "const" or "continue" or "else" or "for" or "function" or "if" or "import" or "let" or "loop"
-            or "package" or "namespace" or "return" or "var" or "void" or "while")
+        if (
+            name
+            is "true"
+                or "false"
+                or "null"
+                or "in"
+                or "as"
+                or "break"
+                or "const"
+                or "continue"
+                or "else"
+                or "for"
+                or "function"
+                or "if"
+                or "import"
+                or "let"
+                or "loop"
+                or "package"
+                or "namespace"
+                or "return"
+                or "var"
+                or "void"
+                or "while"
+        )
         {
             return $"__{name}__";
         }
 
-        var escaped = name.Replace("__", "__underscores__", StringComparison.Ordinal).Replace(".", "__dot__", StringComparison.Ordinal)
-            .Replace("-", "__dash__", StringComparison.Ordinal).Replace("/", "__slash__", StringComparison.Ordinal);
-        return escaped.Length > 0 && !char.IsAsciiDigit(escaped[0]) && escaped.All(c => char.IsAsciiLetterOrDigit(c) || c == '_') ? escaped : null;
+        var escaped = name.Replace("__", "__underscores__", StringComparison.Ordinal)
+            .Replace(".", "__dot__", StringComparison.Ordinal)
+            .Replace("-", "__dash__", StringComparison.Ordinal)
+            .Replace("/", "__slash__", StringComparison.Ordinal);
+        return escaped.Length > 0 && !char.IsAsciiDigit(escaped[0]) && escaped.All(c => char.IsAsciiLetterOrDigit(c) || c == '_')
+            ? escaped
+            : null;
     }
 
     /// <summary>Whether a value of this type may be used where the other is asked for.</summary>
@@ -100,12 +127,13 @@ internal sealed record CelType(string Name, CelType? Element = null, CelType? Ke
         return (maps || Name == other.Name) && (Element is null || other.Element is null || Element.Agrees(other.Element));
     }
 
-    public override string ToString() => Name switch
-    {
-        "list" => $"list({Element ?? Dyn})",
-        "map" => $"map({Key ?? Dyn}, {Element ?? Dyn})",
-        "optional" => $"optional_type({Element ?? Dyn})",
-        "timestamp" => "timestamp",
-        _ => Name,
-    };
+    public override string ToString() =>
+        Name switch
+        {
+            "list" => $"list({Element ?? Dyn})",
+            "map" => $"map({Key ?? Dyn}, {Element ?? Dyn})",
+            "optional" => $"optional_type({Element ?? Dyn})",
+            "timestamp" => "timestamp",
+            _ => Name,
+        };
 }

@@ -58,7 +58,10 @@ internal sealed record CelQuantity(BigInteger Nano)
             return new(mantissa * BigInteger.Pow(1024, binary) * Unit);
         }
 
-        var exponent = suffix.Length > 1 ? int.Parse(suffix[1..], CultureInfo.InvariantCulture) : suffix.Length == 0 ? 0 : ("num kMGTPE".IndexOf(suffix[0], StringComparison.Ordinal) - 3) * 3;
+        var exponent =
+            suffix.Length > 1 ? int.Parse(suffix[1..], CultureInfo.InvariantCulture)
+            : suffix.Length == 0 ? 0
+            : ("num kMGTPE".IndexOf(suffix[0], StringComparison.Ordinal) - 3) * 3;
         return new(mantissa * BigInteger.Pow(10, 9 + exponent));
     }
 }
@@ -69,27 +72,28 @@ internal static class CelValues
     public static readonly IEqualityComparer<object> Comparer = new KeyComparer();
 
     /// <summary>The name of a value's type in an overload's signature.</summary>
-    public static string TypeOf(object? value) => value switch
-    {
-        null => "null",
-        bool => "bool",
-        long => "int",
-        ulong => "uint",
-        double => "double",
-        string => "string",
-        byte[] => "bytes",
-        DateTimeOffset => "timestamp",
-        TimeSpan => "duration",
-        CelList => "list",
-        CelMap => "map",
-        CelOptional => "optional",
-        CelTypeName => "type",
-        CelQuantity => "quantity",
-        Uri => "url",
-        IPAddress => "ip",
-        CelNetwork => "cidr",
-        _ => value.GetType().Name,
-    };
+    public static string TypeOf(object? value) =>
+        value switch
+        {
+            null => "null",
+            bool => "bool",
+            long => "int",
+            ulong => "uint",
+            double => "double",
+            string => "string",
+            byte[] => "bytes",
+            DateTimeOffset => "timestamp",
+            TimeSpan => "duration",
+            CelList => "list",
+            CelMap => "map",
+            CelOptional => "optional",
+            CelTypeName => "type",
+            CelQuantity => "quantity",
+            Uri => "url",
+            IPAddress => "ip",
+            CelNetwork => "cidr",
+            _ => value.GetType().Name,
+        };
 
     public static bool Same(object? left, object? right)
     {
@@ -117,28 +121,30 @@ internal static class CelValues
     }
 
     /// <summary>Orders two values of comparable types; numbers compare across types.</summary>
-    public static int Compare(object? left, object? right) => (left, right) switch
-    {
-        (bool a, bool b) => a.CompareTo(b),
-        (string a, string b) => string.CompareOrdinal(a, b),
-        (byte[] a, byte[] b) => a.AsSpan().SequenceCompareTo(b),
-        (DateTimeOffset a, DateTimeOffset b) => a.CompareTo(b),
-        (TimeSpan a, TimeSpan b) => a.CompareTo(b),
-        (CelQuantity a, CelQuantity b) => a.Nano.CompareTo(b.Nano),
-        (double a, double b) => a.CompareTo(b),
-        (double a, _) when right is long or ulong => -CompareWhole(right, a),
-        (_, double b) when left is long or ulong => CompareWhole(left, b),
-        (long or ulong, long or ulong) => Whole(left).CompareTo(Whole(right)),
-        _ => throw new CelException("no such overload"),
-    };
+    public static int Compare(object? left, object? right) =>
+        (left, right) switch
+        {
+            (bool a, bool b) => a.CompareTo(b),
+            (string a, string b) => string.CompareOrdinal(a, b),
+            (byte[] a, byte[] b) => a.AsSpan().SequenceCompareTo(b),
+            (DateTimeOffset a, DateTimeOffset b) => a.CompareTo(b),
+            (TimeSpan a, TimeSpan b) => a.CompareTo(b),
+            (CelQuantity a, CelQuantity b) => a.Nano.CompareTo(b.Nano),
+            (double a, double b) => a.CompareTo(b),
+            (double a, _) when right is long or ulong => -CompareWhole(right, a),
+            (_, double b) when left is long or ulong => CompareWhole(left, b),
+            (long or ulong, long or ulong) => Whole(left).CompareTo(Whole(right)),
+            _ => throw new CelException("no such overload"),
+        };
 
-    private static int CompareWhole(object? whole, double real) => real switch
-    {
-        >= 1e30 => -1,
-        <= -1e30 => 1,
-        double.NaN => 1,
-        _ => ((decimal)Whole(whole)).CompareTo((decimal)real),
-    };
+    private static int CompareWhole(object? whole, double real) =>
+        real switch
+        {
+            >= 1e30 => -1,
+            <= -1e30 => 1,
+            double.NaN => 1,
+            _ => ((decimal)Whole(whole)).CompareTo((decimal)real),
+        };
 
     private static bool IsNotANumber(object value) => value is double real && double.IsNaN(real);
 
@@ -148,7 +154,8 @@ internal static class CelValues
     {
         bool IEqualityComparer<object>.Equals(object? x, object? y) => Same(x, y);
 
-        int IEqualityComparer<object>.GetHashCode(object value) => value is long or ulong or double ? Convert.ToDouble(value, CultureInfo.InvariantCulture).GetHashCode() : value.GetHashCode();
+        int IEqualityComparer<object>.GetHashCode(object value) =>
+            value is long or ulong or double ? Convert.ToDouble(value, CultureInfo.InvariantCulture).GetHashCode() : value.GetHashCode();
     }
 }
 
@@ -174,7 +181,12 @@ internal sealed record CelNetwork(IPAddress Address, int PrefixLength)
     public static CelNetwork? TryParse(string text)
     {
         var slash = text.IndexOf('/', StringComparison.Ordinal);
-        return slash > 0 && IPAddress.TryParse(text[..slash], out var address) && int.TryParse(text[(slash + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out var length)
-            && length <= address.GetAddressBytes().Length * 8 ? new(address, length) : null;
+        return
+            slash > 0
+            && IPAddress.TryParse(text[..slash], out var address)
+            && int.TryParse(text[(slash + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out var length)
+            && length <= address.GetAddressBytes().Length * 8
+            ? new(address, length)
+            : null;
     }
 }

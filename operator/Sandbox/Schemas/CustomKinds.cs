@@ -48,7 +48,9 @@ public static class CustomKinds
             var name = Text(version, "name");
             if (!Names.IsLabel(name))
             {
-                errors.Add($"{path}.name: Invalid value: \"{name}\": a version consists of lower case letters, digits and '-', begins with a letter and ends with a letter or digit");
+                errors.Add(
+                    $"{path}.name: Invalid value: \"{name}\": a version consists of lower case letters, digits and '-', begins with a letter and ends with a letter or digit"
+                );
             }
             else if (!seen.Add(name))
             {
@@ -63,24 +65,26 @@ public static class CustomKinds
                 continue;
             }
 
-            kinds.Add(new KindInfo
-            {
-                Group = group,
-                Version = name,
-                Kind = kind,
-                Plural = plural,
-                Namespaced = scope == "Namespaced",
-                Schema = schema,
-                Singular = Text(names, "singular") is { Length: > 0 } singular ? singular : kind.ToLowerInvariant(),
-                ListKind = Text(names, "listKind") is { Length: > 0 } list ? list : kind + "List",
-                ShortNames = Texts(names, "shortNames"),
-                Categories = Texts(names, "categories"),
-                HasStatus = version["subresources"]?["status"] is JsonObject,
-                Scale = ReadScale(version["subresources"]?["scale"] as JsonObject, path + ".subresources.scale", errors),
-                IsCustom = true,
-                IsStorage = isStorage,
-                Columns = ReadColumns(version["additionalPrinterColumns"] as JsonArray, path, errors),
-            });
+            kinds.Add(
+                new KindInfo
+                {
+                    Group = group,
+                    Version = name,
+                    Kind = kind,
+                    Plural = plural,
+                    Namespaced = scope == "Namespaced",
+                    Schema = schema,
+                    Singular = Text(names, "singular") is { Length: > 0 } singular ? singular : kind.ToLowerInvariant(),
+                    ListKind = Text(names, "listKind") is { Length: > 0 } list ? list : kind + "List",
+                    ShortNames = Texts(names, "shortNames"),
+                    Categories = Texts(names, "categories"),
+                    HasStatus = version["subresources"]?["status"] is JsonObject,
+                    Scale = ReadScale(version["subresources"]?["scale"] as JsonObject, path + ".subresources.scale", errors),
+                    IsCustom = true,
+                    IsStorage = isStorage,
+                    Columns = ReadColumns(version["additionalPrinterColumns"] as JsonArray, path, errors),
+                }
+            );
         }
 
         if (versions.Count > 0 && stored != 1)
@@ -93,8 +97,10 @@ public static class CustomKinds
 
     private static void CheckNames(JsonObject crd, string group, string plural, string kind, string scope, List<string> errors)
     {
-        foreach (var (path, value) in (ReadOnlySpan<(string, string)>)
-            [("spec.group", group), ("spec.names.plural", plural), ("spec.names.kind", kind), ("spec.scope", scope)])
+        foreach (
+            var (path, value) in (ReadOnlySpan<(string, string)>)
+                [("spec.group", group), ("spec.names.plural", plural), ("spec.names.kind", kind), ("spec.scope", scope)]
+        )
         {
             if (value.Length == 0)
             {
@@ -109,7 +115,9 @@ public static class CustomKinds
 
         if (plural.Length > 0 && !Names.IsLabel(plural))
         {
-            errors.Add($"spec.names.plural: Invalid value: \"{plural}\": a plural consists of lower case letters, digits and '-', begins with a letter and ends with a letter or digit");
+            errors.Add(
+                $"spec.names.plural: Invalid value: \"{plural}\": a plural consists of lower case letters, digits and '-', begins with a letter and ends with a letter or digit"
+            );
         }
 
         if (scope is not ("" or "Namespaced" or "Cluster"))
@@ -135,7 +143,12 @@ public static class CustomKinds
         else if (Text(source, "type") != "object")
         {
             errors.Add($"{path}.type: Invalid value: \"{Text(source, "type")}\": must be object at the root");
-            return new TypeSchema { Name = name, Type = SchemaType.Object, PreserveUnknownFields = true };
+            return new TypeSchema
+            {
+                Name = name,
+                Type = SchemaType.Object,
+                PreserveUnknownFields = true,
+            };
         }
 
         return new StructuralSchema(errors, notJudged).ReadRoot(source, path, name);
@@ -165,7 +178,8 @@ public static class CustomKinds
         return new ScalePaths(
             Text(scale, "specReplicasPath"),
             Text(scale, "statusReplicasPath"),
-            Text(scale, "labelSelectorPath") is { Length: > 0 } selector ? selector : null);
+            Text(scale, "labelSelectorPath") is { Length: > 0 } selector ? selector : null
+        );
     }
 
     private static List<ColumnInfo> ReadColumns(JsonArray? columns, string path, List<string> errors)
@@ -186,8 +200,11 @@ public static class CustomKinds
                 Text(column, "jsonPath"),
                 Text(column, "format"),
                 Text(column, "description"),
-                column["priority"] is JsonValue priority && SchemaNumbers.TryInteger(priority, out var number) ? (int)number : 0);
-            foreach (var (name, value) in (ReadOnlySpan<(string, string)>)[("name", info.Name), ("type", info.Type), ("jsonPath", info.JsonPath)])
+                column["priority"] is JsonValue priority && SchemaNumbers.TryInteger(priority, out var number) ? (int)number : 0
+            );
+            foreach (
+                var (name, value) in (ReadOnlySpan<(string, string)>)[("name", info.Name), ("type", info.Type), ("jsonPath", info.JsonPath)]
+            )
             {
                 if (value.Length == 0)
                 {
@@ -222,5 +239,10 @@ public static class CustomKinds
         source[name] is JsonValue value && value.TryGetValue<bool>(out var flag) && flag;
 
     private static List<string> Texts(JsonObject source, string name) =>
-        [.. (source[name] as JsonArray ?? []).OfType<JsonValue>().Select(v => v.TryGetValue<string>(out var text) ? text : "").Where(t => t.Length > 0)];
+        [
+            .. (source[name] as JsonArray ?? [])
+                .OfType<JsonValue>()
+                .Select(v => v.TryGetValue<string>(out var text) ? text : "")
+                .Where(t => t.Length > 0),
+        ];
 }

@@ -23,7 +23,10 @@ internal static class SchemaValues
                     }
 
                     var isField = schema is { Type: not SchemaType.Map } && schema.Properties.ContainsKey(key);
-                    var type = isField ? schema!.Properties[key].Type : schema?.Type == SchemaType.Map ? schema.Items : null;
+                    var type =
+                        isField ? schema!.Properties[key].Type
+                        : schema?.Type == SchemaType.Map ? schema.Items
+                        : null;
                     if (value is not null || !isField)
                     {
                         // A field that is null is absent.
@@ -41,19 +44,22 @@ internal static class SchemaValues
             case JsonValue value when value.TryGetValue<bool>(out var flag):
                 return flag;
             case JsonValue value:
-                return schema?.Type != SchemaType.Number && Json.AsInteger(value) is { } whole ? whole : (object)(double)(Json.AsNumber(value) ?? 0);
+                return schema?.Type != SchemaType.Number && Json.AsInteger(value) is { } whole
+                    ? whole
+                    : (object)(double)(Json.AsNumber(value) ?? 0);
             default:
                 return null;
         }
     }
 
-    private static object Formatted(string text, string format) => format switch
-    {
-        "date" or "date-time" => CelFunctions.Timestamp(text) ?? (object)text,
-        "duration" => CelFunctions.Duration(text) ?? (object)text,
-        "byte" when Convert.TryFromBase64String(text, new byte[text.Length], out _) => Convert.FromBase64String(text),
-        _ => text,
-    };
+    private static object Formatted(string text, string format) =>
+        format switch
+        {
+            "date" or "date-time" => CelFunctions.Timestamp(text) ?? (object)text,
+            "duration" => CelFunctions.Duration(text) ?? (object)text,
+            "byte" when Convert.TryFromBase64String(text, new byte[text.Length], out _) => Convert.FromBase64String(text),
+            _ => text,
+        };
 
     private static CelMap Metadata(JsonNode? metadata)
     {

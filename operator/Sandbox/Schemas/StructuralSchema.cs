@@ -10,7 +10,19 @@ namespace Bursar.Sandbox.Schemas;
 /// </summary>
 internal sealed class StructuralSchema(List<string> errors, List<string> notJudged)
 {
-    private static readonly string[] Forbidden = ["$ref", "definitions", "dependencies", "deprecated", "discriminator", "id", "patternProperties", "readOnly", "writeOnly", "xml"];
+    private static readonly string[] Forbidden =
+    [
+        "$ref",
+        "definitions",
+        "dependencies",
+        "deprecated",
+        "discriminator",
+        "id",
+        "patternProperties",
+        "readOnly",
+        "writeOnly",
+        "xml",
+    ];
 
     private static readonly string[] Junctors = ["allOf", "anyOf", "oneOf"];
 
@@ -50,7 +62,9 @@ internal sealed class StructuralSchema(List<string> errors, List<string> notJudg
 
         if (embedded && !preserve && properties.Count == 0)
         {
-            errors.Add($"{path}.properties: Required value: must not be empty if x-kubernetes-embedded-resource is true without x-kubernetes-preserve-unknown-fields");
+            errors.Add(
+                $"{path}.properties: Required value: must not be empty if x-kubernetes-embedded-resource is true without x-kubernetes-preserve-unknown-fields"
+            );
         }
 
         var schema = new TypeSchema
@@ -120,7 +134,9 @@ internal sealed class StructuralSchema(List<string> errors, List<string> notJudg
 
                 return source["properties"] is null ? SchemaType.Any : SchemaType.Object;
             default:
-                errors.Add($"{path}.type: Unsupported value: \"{name}\": supported values: \"array\", \"boolean\", \"integer\", \"number\", \"object\", \"string\"");
+                errors.Add(
+                    $"{path}.type: Unsupported value: \"{name}\": supported values: \"array\", \"boolean\", \"integer\", \"number\", \"object\", \"string\""
+                );
                 return SchemaType.Any;
         }
     }
@@ -211,7 +227,11 @@ internal sealed class StructuralSchema(List<string> errors, List<string> notJudg
             case "" or "atomic":
                 return ListKind.Atomic;
             case "set":
-                if (items is { Type: SchemaType.Object or SchemaType.Map, AtomicStructure: false } or { Type: SchemaType.Array, List: not ListKind.Atomic })
+                if (
+                    items
+                    is { Type: SchemaType.Object or SchemaType.Map, AtomicStructure: false }
+                        or { Type: SchemaType.Array, List: not ListKind.Atomic }
+                )
                 {
                     errors.Add($"{path}.items: Invalid value: a set's items must be scalars, atomic lists or atomic objects");
                 }
@@ -241,11 +261,15 @@ internal sealed class StructuralSchema(List<string> errors, List<string> notJudg
             }
             else if (field.Type.Type is SchemaType.Object or SchemaType.Map or SchemaType.Array)
             {
-                errors.Add($"{path}.items.properties[{key}].type: Invalid value: must be a scalar type if parent array's x-kubernetes-list-type is map");
+                errors.Add(
+                    $"{path}.items.properties[{key}].type: Invalid value: must be a scalar type if parent array's x-kubernetes-list-type is map"
+                );
             }
             else if (field.Type.Default is null && !items.Required.Contains(key))
             {
-                errors.Add($"{path}.items.properties[{key}].default: Required value: this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property");
+                errors.Add(
+                    $"{path}.items.properties[{key}].default: Required value: this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property"
+                );
             }
         }
     }
@@ -291,7 +315,10 @@ internal sealed class StructuralSchema(List<string> errors, List<string> notJudg
 
     private void CheckBranch(JsonObject branch, JsonObject outside, string path, bool mayNameType)
     {
-        foreach (var name in (ReadOnlySpan<string>)["description", "type", "default", "additionalProperties", "nullable", "x-kubernetes-preserve-unknown-fields"])
+        foreach (
+            var name in (ReadOnlySpan<string>)
+                ["description", "type", "default", "additionalProperties", "nullable", "x-kubernetes-preserve-unknown-fields"]
+        )
         {
             if (branch[name] is not null && !(mayNameType && name == "type"))
             {
@@ -305,7 +332,9 @@ internal sealed class StructuralSchema(List<string> errors, List<string> notJudg
             {
                 if (outside["properties"]?[name] is not JsonObject known)
                 {
-                    errors.Add($"{path}.properties[{name}]: Required value: because it is defined in a junctor, it must be defined outside as well");
+                    errors.Add(
+                        $"{path}.properties[{name}]: Required value: because it is defined in a junctor, it must be defined outside as well"
+                    );
                 }
                 else if (node is JsonObject property)
                 {
@@ -354,9 +383,19 @@ internal sealed class StructuralSchema(List<string> errors, List<string> notJudg
     {
         var properties = new Dictionary<string, FieldSchema>(StringComparer.Ordinal)
         {
-            ["apiVersion"] = new("apiVersion", new TypeSchema { Type = SchemaType.String }, 0, "The group and version of this object's schema."),
+            ["apiVersion"] = new(
+                "apiVersion",
+                new TypeSchema { Type = SchemaType.String },
+                0,
+                "The group and version of this object's schema."
+            ),
             ["kind"] = new("kind", new TypeSchema { Type = SchemaType.String }, 0, "The kind of this object."),
-            ["metadata"] = new("metadata", BuiltInTypes.ObjectMeta, 0, "Name, namespace, labels and what the server keeps of every object."),
+            ["metadata"] = new(
+                "metadata",
+                BuiltInTypes.ObjectMeta,
+                0,
+                "Name, namespace, labels and what the server keeps of every object."
+            ),
         };
         foreach (var (key, field) in schema.Properties)
         {
@@ -388,7 +427,12 @@ internal sealed class StructuralSchema(List<string> errors, List<string> notJudg
         source[name] is JsonValue value && value.GetValueKind() == JsonValueKind.True;
 
     private static List<string> Texts(JsonNode? node) =>
-        [.. (node as JsonArray ?? []).OfType<JsonValue>().Where(v => v.GetValueKind() == JsonValueKind.String).Select(v => v.GetValue<string>())];
+        [
+            .. (node as JsonArray ?? [])
+                .OfType<JsonValue>()
+                .Where(v => v.GetValueKind() == JsonValueKind.String)
+                .Select(v => v.GetValue<string>()),
+        ];
 
     private static decimal? Number(JsonObject source, string name) =>
         source[name] is { } node && SchemaNumbers.TryDecimal(node, out var number) ? number : null;

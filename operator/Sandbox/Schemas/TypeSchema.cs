@@ -53,7 +53,9 @@ public sealed class TypeSchema
     /// <summary>The keys of a list of kind <see cref="ListKind.Map"/>, as server-side apply uses them.</summary>
     public IReadOnlyList<string> ListMapKeys { get; init; } = [];
 
-    /// <summary>Strategic merge's key for this list, where it has one (<c>name</c>, <c>containerPort</c>); else the list is replaced.</summary>
+    /// <summary>
+    /// Strategic merge's key for this list, where it has one (<c>name</c>, <c>containerPort</c>); else the list is replaced.
+    /// </summary>
     public string? PatchMergeKey { get; init; }
 
     /// <summary>Strategic merge merges this list of scalars as a set (<c>finalizers</c>).</summary>
@@ -111,9 +113,14 @@ public sealed record FieldSchema(string Name, TypeSchema Type, int ProtobufNumbe
     /// <summary>The number of the message that holds this field where JSON inlines that message (a volume's source); else 0.</summary>
     public int ProtobufInlineNumber { get; init; }
 
-    /// <summary>Whether protobuf tells a zero or empty value of this field from an absent one; elsewhere a zero says nothing and is dropped.</summary>
+    /// <summary>
+    /// Whether protobuf tells a zero or empty value of this field from an absent one; elsewhere a zero says nothing and is dropped.
+    /// </summary>
     public bool HasPresence { get; init; }
 
-    /// <summary>Strategic merge clears the keys of this object, or of each of this list's objects, that the patch's <c>$retainKeys</c> does not name.</summary>
+    /// <summary>
+    /// Strategic merge clears the keys of this object, or of each of this list's objects, that the patch's <c>$retainKeys</c> does not
+    /// name.
+    /// </summary>
     public bool PatchRetainsKeys { get; init; }
 }

@@ -30,9 +30,7 @@ internal sealed class TypeTable
 
     private readonly List<KindInfo> _kinds = [];
 
-    private TypeTable()
-    {
-    }
+    private TypeTable() { }
 
     public IReadOnlyList<KindInfo> Kinds => _kinds;
 
@@ -88,8 +86,7 @@ internal sealed class TypeTable
 
         foreach (var (alias, prefix) in _prefixes)
         {
-            if (name.StartsWith(prefix, StringComparison.Ordinal)
-                && _types.TryGetValue($"{alias}.{name[prefix.Length..]}", out declared))
+            if (name.StartsWith(prefix, StringComparison.Ordinal) && _types.TryGetValue($"{alias}.{name[prefix.Length..]}", out declared))
             {
                 return declared.Schema;
             }
@@ -146,12 +143,15 @@ internal sealed class TypeTable
             options.Read(word, line);
         }
 
-        owner.Fields.Add(name, new FieldSchema(name, Resolve(words[1], options), number, text)
-        {
-            ProtobufInlineNumber = inline,
-            HasPresence = presence,
-            PatchRetainsKeys = options.RetainKeys,
-        });
+        owner.Fields.Add(
+            name,
+            new FieldSchema(name, Resolve(words[1], options), number, text)
+            {
+                ProtobufInlineNumber = inline,
+                HasPresence = presence,
+                PatchRetainsKeys = options.RetainKeys,
+            }
+        );
     }
 
     private static (int Inline, int Number) Number(string word)
@@ -164,8 +164,10 @@ internal sealed class TypeTable
         var dot = word.IndexOf('.', StringComparison.Ordinal);
         return dot < 0
             ? (0, int.Parse(word, System.Globalization.CultureInfo.InvariantCulture))
-            : (int.Parse(word.AsSpan(0, dot), System.Globalization.CultureInfo.InvariantCulture),
-               int.Parse(word.AsSpan(dot + 1), System.Globalization.CultureInfo.InvariantCulture));
+            : (
+                int.Parse(word.AsSpan(0, dot), System.Globalization.CultureInfo.InvariantCulture),
+                int.Parse(word.AsSpan(dot + 1), System.Globalization.CultureInfo.InvariantCulture)
+            );
     }
 
     private TypeSchema Resolve(string word, FieldOptions options)
@@ -193,27 +195,27 @@ internal sealed class TypeTable
                 };
         }
 
-        var plain = Scalars.TryGetValue(word, out var scalar)
-            ? scalar
-            : _types.TryGetValue(word, out var declared)
-                ? declared.Schema
-                : throw new FormatException($"The table of types names the type {word}, which it does not declare.");
+        var plain =
+            Scalars.TryGetValue(word, out var scalar) ? scalar
+            : _types.TryGetValue(word, out var declared) ? declared.Schema
+            : throw new FormatException($"The table of types names the type {word}, which it does not declare.");
         return options.Enum is null && options.Default is null ? plain : With(plain, options);
     }
 
-    private static TypeSchema With(TypeSchema plain, FieldOptions options) => new()
-    {
-        Name = plain.Name,
-        Type = plain.Type,
-        Description = plain.Description,
-        Properties = plain.Properties,
-        Required = plain.Required,
-        AtomicStructure = plain.AtomicStructure,
-        PreserveUnknownFields = plain.PreserveUnknownFields,
-        Format = plain.Format,
-        Enum = options.Enum,
-        Default = options.Default,
-    };
+    private static TypeSchema With(TypeSchema plain, FieldOptions options) =>
+        new()
+        {
+            Name = plain.Name,
+            Type = plain.Type,
+            Description = plain.Description,
+            Properties = plain.Properties,
+            Required = plain.Required,
+            AtomicStructure = plain.AtomicStructure,
+            PreserveUnknownFields = plain.PreserveUnknownFields,
+            Format = plain.Format,
+            Enum = options.Enum,
+            Default = options.Default,
+        };
 
     private void AddKind(string line)
     {
@@ -255,23 +257,25 @@ internal sealed class TypeTable
             }
         }
 
-        _kinds.Add(new KindInfo
-        {
-            Group = group,
-            Version = version,
-            Kind = kind,
-            Plural = words[2],
-            Namespaced = words[4] == "Namespaced",
-            Schema = schema,
-            Singular = kind.ToLowerInvariant(),
-            ListKind = kind + "List",
-            ShortNames = shortNames,
-            Categories = categories,
-            HasStatus = status,
-            Scale = scale ? new ScalePaths(".spec.replicas", ".status.replicas", ".spec.selector") : null,
-            CreateOnly = createOnly,
-            Subresources = subresources,
-        });
+        _kinds.Add(
+            new KindInfo
+            {
+                Group = group,
+                Version = version,
+                Kind = kind,
+                Plural = words[2],
+                Namespaced = words[4] == "Namespaced",
+                Schema = schema,
+                Singular = kind.ToLowerInvariant(),
+                ListKind = kind + "List",
+                ShortNames = shortNames,
+                Categories = categories,
+                HasStatus = status,
+                Scale = scale ? new ScalePaths(".spec.replicas", ".status.replicas", ".spec.selector") : null,
+                CreateOnly = createOnly,
+                Subresources = subresources,
+            }
+        );
     }
 
     private sealed class TypeDeclaration

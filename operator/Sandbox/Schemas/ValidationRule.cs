@@ -21,10 +21,14 @@ public sealed partial class ValidationRule
 
     public string Reason { get; private init; } = "FieldValueInvalid";
 
-    /// <summary>The path of the field that a failure is reported for, relative to the rule's own (<c>.name</c>, <c>[key]</c>); empty for itself.</summary>
+    /// <summary>
+    /// The path of the field that a failure is reported for, relative to the rule's own (<c>.name</c>, <c>[key]</c>); empty for itself.
+    /// </summary>
     public string FieldPath { get; private init; } = "";
 
-    /// <summary>Whether the rule compares with the object before, and so holds for updates alone unless <see cref="IsOldSelfOptional"/>.</summary>
+    /// <summary>
+    /// Whether the rule compares with the object before, and so holds for updates alone unless <see cref="IsOldSelfOptional"/>.
+    /// </summary>
     public bool ReadsOldSelf { get; private init; }
 
     public bool IsOldSelfOptional { get; private init; }
@@ -34,10 +38,19 @@ public sealed partial class ValidationRule
     internal CelProgram? MessageProgram { get; private init; }
 
     /// <summary>Reads the rules of one node of a schema.</summary>
-    /// <param name="uncorrelated">The path of the list whose items cannot be matched with those before; null when there is none above.</param>
+    /// <param name="uncorrelated">The path of the list whose items cannot be matched with those before; null when there is none
+    /// above.</param>
     /// <param name="errors">What makes the schema invalid, led by its path.</param>
     /// <param name="notJudged">The rules that are valid and cannot be judged here, led by their path.</param>
-    internal static IReadOnlyList<ValidationRule> ReadAll(JsonObject source, TypeSchema schema, bool hasMetadata, string path, string? uncorrelated, List<string> errors, List<string> notJudged)
+    internal static IReadOnlyList<ValidationRule> ReadAll(
+        JsonObject source,
+        TypeSchema schema,
+        bool hasMetadata,
+        string path,
+        string? uncorrelated,
+        List<string> errors,
+        List<string> notJudged
+    )
     {
         if (source["x-kubernetes-validations"] is not JsonArray declared || CelType.From(schema, hasMetadata) is not { } self)
         {
@@ -64,7 +77,14 @@ public sealed partial class ValidationRule
         return rules;
     }
 
-    private static ValidationRule? Read(JsonObject source, TypeSchema schema, CelType self, string path, string? uncorrelated, List<string> errors)
+    private static ValidationRule? Read(
+        JsonObject source,
+        TypeSchema schema,
+        CelType self,
+        string path,
+        string? uncorrelated,
+        List<string> errors
+    )
     {
         var before = errors.Count;
         var text = source.Text("rule") ?? "";
@@ -89,7 +109,9 @@ public sealed partial class ValidationRule
 
         if (!Reasons.Contains(reason))
         {
-            errors.Add($"{path}.reason: Unsupported value: {Json.Quote(reason)}: supported values: {string.Join(", ", Reasons.Select(Json.Quote))}");
+            errors.Add(
+                $"{path}.reason: Unsupported value: {Json.Quote(reason)}: supported values: {string.Join(", ", Reasons.Select(Json.Quote))}"
+            );
         }
 
         var reported = Resolve(fieldPath, schema);
@@ -105,7 +127,11 @@ public sealed partial class ValidationRule
         }
 
         var optional = source.Flag("optionalOldSelf") == true;
-        var variables = new Dictionary<string, CelType>(StringComparer.Ordinal) { ["self"] = self, ["oldSelf"] = optional ? new CelType("optional", self) : self };
+        var variables = new Dictionary<string, CelType>(StringComparer.Ordinal)
+        {
+            ["self"] = self,
+            ["oldSelf"] = optional ? new CelType("optional", self) : self,
+        };
         var program = CelProgram.Compile(text, variables, out var mistakes);
         if (program is null)
         {
@@ -119,7 +145,9 @@ public sealed partial class ValidationRule
         var readsOld = program?.Reads("oldSelf") == true;
         if (readsOld && uncorrelated is not null)
         {
-            errors.Add($"{path}.rule: Invalid value: {Json.Quote(text)}: oldSelf cannot be used on the uncorrelatable portion of the schema within {uncorrelated}");
+            errors.Add(
+                $"{path}.rule: Invalid value: {Json.Quote(text)}: oldSelf cannot be used on the uncorrelatable portion of the schema within {uncorrelated}"
+            );
         }
 
         if (optional && !readsOld)
@@ -141,30 +169,40 @@ public sealed partial class ValidationRule
             }
         }
 
-        return errors.Count > before ? null : new ValidationRule(text.Trim())
-        {
-            Message = message.Trim(),
-            Reason = reason,
-            FieldPath = reported!,
-            ReadsOldSelf = readsOld,
-            IsOldSelfOptional = optional,
-            Program = program!,
-            MessageProgram = messageProgram,
-        };
+        return errors.Count > before
+            ? null
+            : new ValidationRule(text.Trim())
+            {
+                Message = message.Trim(),
+                Reason = reason,
+                FieldPath = reported!,
+                ReadsOldSelf = readsOld,
+                IsOldSelfOptional = optional,
+                Program = program!,
+                MessageProgram = messageProgram,
+            };
 
         // As Go prints the rule, markup characters escaped.
-        string Shown() => Json.ToText(new JsonObject
-        {
-            ["Rule"] = text,
-            ["Message"] = message,
-            ["MessageExpression"] = messageText,
-            ["Reason"] = source["reason"]?.DeepClone(),
-            ["FieldPath"] = fieldPath,
-            ["OptionalOldSelf"] = source["optionalOldSelf"]?.DeepClone(),
-        }).Replace("&", "\\u0026", StringComparison.Ordinal).Replace("<", "\\u003c", StringComparison.Ordinal).Replace(">", "\\u003e", StringComparison.Ordinal);
+        string Shown() =>
+            Json.ToText(
+                    new JsonObject
+                    {
+                        ["Rule"] = text,
+                        ["Message"] = message,
+                        ["MessageExpression"] = messageText,
+                        ["Reason"] = source["reason"]?.DeepClone(),
+                        ["FieldPath"] = fieldPath,
+                        ["OptionalOldSelf"] = source["optionalOldSelf"]?.DeepClone(),
+                    }
+                )
+                .Replace("&", "\\u0026", StringComparison.Ordinal)
+                .Replace("<", "\\u003c", StringComparison.Ordinal)
+                .Replace(">", "\\u003e", StringComparison.Ordinal);
     }
 
-    /// <summary>Converts a field path of a rule (<c>.spec['a.b']</c>) into the form of error paths; null when the schema has no such field.</summary>
+    /// <summary>
+    /// Converts a field path of a rule (<c>.spec['a.b']</c>) into the form of error paths; null when the schema has no such field.
+    /// </summary>
     private static string? Resolve(string fieldPath, TypeSchema schema)
     {
         var result = "";
@@ -173,7 +211,15 @@ public sealed partial class ValidationRule
         foreach (Match part in PathPart().Matches(fieldPath))
         {
             var key = part.Groups[1].Success ? part.Groups[1].Value : part.Groups[2].Value;
-            if (part.Index != matched || (current.Properties.TryGetValue(key, out var field) ? field.Type : current.Type == SchemaType.Map ? current.Items : null) is not { } next)
+            if (
+                part.Index != matched
+                || (
+                    current.Properties.TryGetValue(key, out var field) ? field.Type
+                    : current.Type == SchemaType.Map ? current.Items
+                    : null
+                )
+                    is not { } next
+            )
             {
                 return null;
             }

@@ -1,6 +1,9 @@
 using System.Text.Json.Nodes;
 using Names = System.Collections.Immutable.ImmutableSortedDictionary<string, Bursar.Sandbox.Storage.StoredObject>;
-using Spaces = System.Collections.Immutable.ImmutableSortedDictionary<string, System.Collections.Immutable.ImmutableSortedDictionary<string, Bursar.Sandbox.Storage.StoredObject>>;
+using Spaces = System.Collections.Immutable.ImmutableSortedDictionary<
+    string,
+    System.Collections.Immutable.ImmutableSortedDictionary<string, Bursar.Sandbox.Storage.StoredObject>
+>;
 
 namespace Bursar.Sandbox.Storage;
 
@@ -99,7 +102,9 @@ public sealed class ObjectStore(int historyLength)
         }
     }
 
-    /// <summary>Removes the exact version given and returns its last state under the version of its removal; null when it has changed since.</summary>
+    /// <summary>
+    /// Removes the exact version given and returns its last state under the version of its removal; null when it has changed since.
+    /// </summary>
     public StoredObject? Remove(ResourceKey resource, StoredObject expected, JsonObject lastState)
     {
         lock (_gate)
@@ -194,7 +199,9 @@ public sealed class ObjectStore(int historyLength)
         public long NextPosition => _first + _history.Count;
 
         public bool Holds(StoredObject expected) =>
-            Objects.TryGetValue(expected.Namespace, out var names) && names.TryGetValue(expected.Name, out var present) && ReferenceEquals(present, expected);
+            Objects.TryGetValue(expected.Namespace, out var names)
+            && names.TryGetValue(expected.Name, out var present)
+            && ReferenceEquals(present, expected);
 
         public void Set(string @namespace, string name, StoredObject stored)
         {
@@ -272,11 +279,15 @@ public sealed class ObjectStore(int historyLength)
         public long Revision { get; init; }
 
         /// <summary>What stood in the store when the subscription began.</summary>
-        public IEnumerable<StoredObject> Initial(string? @namespace) => @namespace is null
-            ? Snapshot.Values.SelectMany(n => n.Values)
-            : Snapshot.TryGetValue(@namespace, out var names) ? names.Values : [];
+        public IEnumerable<StoredObject> Initial(string? @namespace) =>
+            @namespace is null ? Snapshot.Values.SelectMany(n => n.Values)
+            : Snapshot.TryGetValue(@namespace, out var names) ? names.Values
+            : [];
 
-        /// <summary>The changes since the last call and the version up to which they are complete; null changes mean the follower fell off the history.</summary>
+        /// <summary>
+        /// The changes since the last call and the version up to which they are complete; null changes mean the follower fell off the
+        /// history.
+        /// </summary>
         public (List<Change>? Changes, long Revision) Take()
         {
             lock (_store._gate)

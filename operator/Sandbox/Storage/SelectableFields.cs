@@ -8,7 +8,17 @@ public static class SelectableFields
 {
     private static readonly Dictionary<ResourceKey, string[]> Paths = new()
     {
-        [new("", "pods")] = ["spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork", "status.phase", "status.podIP", "status.nominatedNodeName"],
+        [new("", "pods")] =
+        [
+            "spec.nodeName",
+            "spec.restartPolicy",
+            "spec.schedulerName",
+            "spec.serviceAccountName",
+            "spec.hostNetwork",
+            "status.phase",
+            "status.podIP",
+            "status.nominatedNodeName",
+        ],
         [new("", "nodes")] = ["spec.unschedulable"],
         [new("", "namespaces")] = ["status.phase"],
         [new("", "secrets")] = ["type"],
@@ -16,7 +26,20 @@ public static class SelectableFields
         [new("", "replicationcontrollers")] = ["status.replicas"],
         [new("apps", "replicasets")] = ["status.replicas"],
         [new("batch", "jobs")] = ["status.successful"],
-        [new("", "events")] = ["involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid", "involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath", "reason", "reportingComponent", "source", "type"],
+        [new("", "events")] =
+        [
+            "involvedObject.kind",
+            "involvedObject.namespace",
+            "involvedObject.name",
+            "involvedObject.uid",
+            "involvedObject.apiVersion",
+            "involvedObject.resourceVersion",
+            "involvedObject.fieldPath",
+            "reason",
+            "reportingComponent",
+            "source",
+            "type",
+        ],
     };
 
     private static readonly HashSet<string> Numbers = ["status.replicas", "status.successful"];
@@ -55,7 +78,9 @@ public static class SelectableFields
             JsonValue v when v.TryGetValue<string>(out var text) => text,
             JsonValue v when v.TryGetValue<bool>(out var flag) => flag ? "true" : "false",
             JsonValue v when Json.AsInteger(v) is { } number => number.ToString(System.Globalization.CultureInfo.InvariantCulture),
-            _ => Numbers.Contains(path) ? "0" : Flags.Contains(path) ? "false" : "",
+            _ => Numbers.Contains(path) ? "0"
+            : Flags.Contains(path) ? "false"
+            : "",
         };
     }
 }

@@ -22,7 +22,9 @@ public sealed class Selection
     {
         var labelRequirements = string.IsNullOrEmpty(labels) ? [] : LabelRequirement.ParseAll(labels);
         var fieldRequirements = string.IsNullOrEmpty(fields) ? [] : FieldRequirement.ParseAll(resource, fields, fieldName ?? (f => f));
-        return labelRequirements.Length == 0 && fieldRequirements.Length == 0 ? Everything : new Selection(labelRequirements, fieldRequirements);
+        return labelRequirements.Length == 0 && fieldRequirements.Length == 0
+            ? Everything
+            : new Selection(labelRequirements, fieldRequirements);
     }
 
     public bool Matches(StoredObject obj)
@@ -126,7 +128,9 @@ public sealed record LabelRequirement(string Key, string Operator, IReadOnlyList
             case '>' or '<':
                 var comparison = text[position++] == '>' ? "gt" : "lt";
                 var bound = Value(text, ref position);
-                return long.TryParse(bound, out _) ? new LabelRequirement(key, comparison, [bound]) : throw Unparsable(text, "for 'Gt', 'Lt' operators, the value must be an integer");
+                return long.TryParse(bound, out _)
+                    ? new LabelRequirement(key, comparison, [bound])
+                    : throw Unparsable(text, "for 'Gt', 'Lt' operators, the value must be an integer");
         }
 
         var word = Word(text, ref position, key: false);
@@ -178,7 +182,10 @@ public sealed record LabelRequirement(string Key, string Operator, IReadOnlyList
             throw Unparsable(text, $"found '{(start < text.Length ? text[start].ToString() : "")}', expected: identifier");
         }
 
-        var problem = key ? Validation.NameRules.LabelKey(word) : word.Length == 0 ? null : Validation.NameRules.LabelValue(word);
+        var problem =
+            key ? Validation.NameRules.LabelKey(word)
+            : word.Length == 0 ? null
+            : Validation.NameRules.LabelValue(word);
         return problem is null ? word : throw Unparsable(text, $"{(key ? "key" : "values")}: Invalid value: \"{word}\": {problem}");
     }
 
@@ -190,7 +197,8 @@ public sealed record LabelRequirement(string Key, string Operator, IReadOnlyList
         }
     }
 
-    private static ApiError Unparsable(string text, string why) => ApiError.BadRequest($"unable to parse requirement: {why} (in the label selector \"{text}\")");
+    private static ApiError Unparsable(string text, string why) =>
+        ApiError.BadRequest($"unable to parse requirement: {why} (in the label selector \"{text}\")");
 }
 
 /// <summary>One requirement on a field: equal or not equal.</summary>

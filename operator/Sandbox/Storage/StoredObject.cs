@@ -60,9 +60,21 @@ public sealed class StoredObject
             Labels = metadata.At("labels") is JsonObject { Count: > 0 } labels
                 ? [.. labels.Select(l => KeyValuePair.Create(string.Intern(l.Key), l.Value.Text() ?? ""))]
                 : [],
-            Owners = [.. metadata.Objects("ownerReferences").Select(o => new OwnerLink(
-                o.Text("uid") ?? "", o.Text("apiVersion") ?? "", o.Text("kind") ?? "", o.Text("name") ?? "", o.Flag("blockOwnerDeletion") ?? false))],
-            Finalizers = metadata.At("finalizers") is JsonArray { Count: > 0 } finalizers ? [.. finalizers.Select(f => f.Text() ?? "")] : [],
+            Owners =
+            [
+                .. metadata
+                    .Objects("ownerReferences")
+                    .Select(o => new OwnerLink(
+                        o.Text("uid") ?? "",
+                        o.Text("apiVersion") ?? "",
+                        o.Text("kind") ?? "",
+                        o.Text("name") ?? "",
+                        o.Flag("blockOwnerDeletion") ?? false
+                    )),
+            ],
+            Finalizers = metadata.At("finalizers") is JsonArray { Count: > 0 } finalizers
+                ? [.. finalizers.Select(f => f.Text() ?? "")]
+                : [],
             Fields = SelectableFields.Of(resource, obj),
         };
     }

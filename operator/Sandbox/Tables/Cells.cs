@@ -22,12 +22,13 @@ internal static class Cells
         return node;
     }
 
-    public static string Text(this JsonNode? node, params ReadOnlySpan<string> path) => node.At(path) switch
-    {
-        null => "",
-        JsonValue value when value.GetValueKind() == JsonValueKind.String => value.GetValue<string>(),
-        var other => other.ToJsonString(),
-    };
+    public static string Text(this JsonNode? node, params ReadOnlySpan<string> path) =>
+        node.At(path) switch
+        {
+            null => "",
+            JsonValue value when value.GetValueKind() == JsonValueKind.String => value.GetValue<string>(),
+            var other => other.ToJsonString(),
+        };
 
     public static long Number(this JsonNode? node, params ReadOnlySpan<string> path) =>
         node.At(path) is { } value && SchemaNumbers.TryInteger(value, out var number) ? number : 0;
@@ -38,12 +39,13 @@ internal static class Cells
     public static IReadOnlyList<JsonNode> List(this JsonNode? node, params ReadOnlySpan<string> path) =>
         node.At(path) is JsonArray list ? [.. list.OfType<JsonNode>()] : [];
 
-    public static int Count(this JsonNode? node, params ReadOnlySpan<string> path) => node.At(path) switch
-    {
-        JsonArray list => list.Count,
-        JsonObject map => map.Count,
-        _ => 0,
-    };
+    public static int Count(this JsonNode? node, params ReadOnlySpan<string> path) =>
+        node.At(path) switch
+        {
+            JsonArray list => list.Count,
+            JsonObject map => map.Count,
+            _ => 0,
+        };
 
     public static string Or(this string text, string otherwise) => text.Length == 0 ? otherwise : text;
 
@@ -67,9 +69,10 @@ internal static class Cells
     public static JsonNode? Condition(JsonNode? source, string type) =>
         source.List("status", "conditions").FirstOrDefault(c => c.Text("type") == type);
 
-    public static string Labels(JsonNode? labels) => labels is JsonObject { Count: > 0 } map
-        ? string.Join(',', map.OrderBy(p => p.Key, StringComparer.Ordinal).Select(p => $"{p.Key}={p.Value.Text()}"))
-        : None;
+    public static string Labels(JsonNode? labels) =>
+        labels is JsonObject { Count: > 0 } map
+            ? string.Join(',', map.OrderBy(p => p.Key, StringComparer.Ordinal).Select(p => $"{p.Key}={p.Value.Text()}"))
+            : None;
 
     /// <summary>A label selector on one line (<c>app=web,tier in (a,b)</c>).</summary>
     public static string Selector(JsonNode? selector, string whenEmpty = None)
@@ -84,13 +87,15 @@ internal static class Cells
         {
             var key = requirement.Text("key");
             var values = string.Join(',', requirement.List("values").Select(v => v.Text()).Order(StringComparer.Ordinal));
-            parts.Add(requirement.Text("operator") switch
-            {
-                "In" => $"{key} in ({values})",
-                "NotIn" => $"{key} notin ({values})",
-                "DoesNotExist" => "!" + key,
-                _ => key,
-            });
+            parts.Add(
+                requirement.Text("operator") switch
+                {
+                    "In" => $"{key} in ({values})",
+                    "NotIn" => $"{key} notin ({values})",
+                    "DoesNotExist" => "!" + key,
+                    _ => key,
+                }
+            );
         }
 
         return parts.Count == 0 ? whenEmpty : string.Join(',', parts);

@@ -10,145 +10,156 @@ internal static class CoreTables
 {
     private const string RoleLabel = "node-role.kubernetes.io/";
 
-    public static TableLayout Namespace { get; } = new(
-        [NameColumn, Column("Status", "Active, or Terminating while its objects go."), AgeColumn],
-        (o, now) => [Name(o), o.Text("status", "phase"), Age(o, now)]);
+    public static TableLayout Namespace { get; } =
+        new([NameColumn, Column("Status", "Active, or Terminating while its objects go."), AgeColumn], (o, now) =>
+            [Name(o), o.Text("status", "phase"), Age(o, now)]
+        );
 
-    public static TableLayout Node { get; } = new(
-        [
-            NameColumn,
-            Column("Status", "Whether the node is ready and takes pods."),
-            Column("Roles", "The node's roles, by its labels."),
-            AgeColumn,
-            Column("Version", "The kubelet's version."),
-            Wide("Internal-IP", "The node's address in the cluster."),
-            Wide("External-IP", "The node's address outside."),
-            Wide("OS-Image", "The node's operating system."),
-            Wide("Kernel-Version", "The node's kernel."),
-            Wide("Container-Runtime", "What runs the node's containers."),
-        ],
-        (o, now) =>
-        [
-            Name(o),
-            NodeStatus(o),
-            Roles(o),
-            Age(o, now),
-            o.Text("status", "nodeInfo", "kubeletVersion"),
-            Address(o, "InternalIP"),
-            Address(o, "ExternalIP"),
-            o.Text("status", "nodeInfo", "osImage").Or(Unknown),
-            Kernel(o),
-            o.Text("status", "nodeInfo", "containerRuntimeVersion").Or(Unknown),
-        ]);
+    public static TableLayout Node { get; } =
+        new(
+            [
+                NameColumn,
+                Column("Status", "Whether the node is ready and takes pods."),
+                Column("Roles", "The node's roles, by its labels."),
+                AgeColumn,
+                Column("Version", "The kubelet's version."),
+                Wide("Internal-IP", "The node's address in the cluster."),
+                Wide("External-IP", "The node's address outside."),
+                Wide("OS-Image", "The node's operating system."),
+                Wide("Kernel-Version", "The node's kernel."),
+                Wide("Container-Runtime", "What runs the node's containers."),
+            ],
+            (o, now) =>
+                [
+                    Name(o),
+                    NodeStatus(o),
+                    Roles(o),
+                    Age(o, now),
+                    o.Text("status", "nodeInfo", "kubeletVersion"),
+                    Address(o, "InternalIP"),
+                    Address(o, "ExternalIP"),
+                    o.Text("status", "nodeInfo", "osImage").Or(Unknown),
+                    Kernel(o),
+                    o.Text("status", "nodeInfo", "containerRuntimeVersion").Or(Unknown),
+                ]
+        );
 
-    public static TableLayout Service { get; } = new(
-        [
-            NameColumn,
-            Column("Type", "How the service is reached."),
-            Column("Cluster-IP", "Its address in the cluster."),
-            Column("External-IP", "Its addresses outside."),
-            Column("Port(s)", "Its ports."),
-            AgeColumn,
-            Wide("Selector", "Labels of the pods behind it."),
-        ],
-        (o, now) =>
-        [
-            Name(o),
-            o.Text("spec", "type"),
-            (o.List("spec", "clusterIPs") is { Count: > 0 } ips ? ips[0].Text() : o.Text("spec", "clusterIP")).Or(None),
-            External(o),
-            Ports(o),
-            Age(o, now),
-            Labels(o.At("spec", "selector")),
-        ]);
+    public static TableLayout Service { get; } =
+        new(
+            [
+                NameColumn,
+                Column("Type", "How the service is reached."),
+                Column("Cluster-IP", "Its address in the cluster."),
+                Column("External-IP", "Its addresses outside."),
+                Column("Port(s)", "Its ports."),
+                AgeColumn,
+                Wide("Selector", "Labels of the pods behind it."),
+            ],
+            (o, now) =>
+                [
+                    Name(o),
+                    o.Text("spec", "type"),
+                    (o.List("spec", "clusterIPs") is { Count: > 0 } ips ? ips[0].Text() : o.Text("spec", "clusterIP")).Or(None),
+                    External(o),
+                    Ports(o),
+                    Age(o, now),
+                    Labels(o.At("spec", "selector")),
+                ]
+        );
 
-    public static TableLayout EndpointSlice { get; } = new(
-        [
-            NameColumn,
-            Column("AddressType", "What kind of addresses it holds."),
-            Column("Ports", "The ports of the addresses."),
-            Column("Endpoints", "The first addresses."),
-            AgeColumn,
-        ],
-        (o, now) =>
-        [
-            Name(o),
-            o.Text("addressType"),
-            More([.. o.List("ports").Select(p => p.Text("port").Or(p.Text("name").Or("*")))], "<unset>"),
-            More([.. o.List("endpoints").SelectMany(e => e.List("addresses")).Select(a => a.Text())], "<unset>"),
-            Age(o, now),
-        ]);
+    public static TableLayout EndpointSlice { get; } =
+        new(
+            [
+                NameColumn,
+                Column("AddressType", "What kind of addresses it holds."),
+                Column("Ports", "The ports of the addresses."),
+                Column("Endpoints", "The first addresses."),
+                AgeColumn,
+            ],
+            (o, now) =>
+                [
+                    Name(o),
+                    o.Text("addressType"),
+                    More([.. o.List("ports").Select(p => p.Text("port").Or(p.Text("name").Or("*")))], "<unset>"),
+                    More([.. o.List("endpoints").SelectMany(e => e.List("addresses")).Select(a => a.Text())], "<unset>"),
+                    Age(o, now),
+                ]
+        );
 
-    public static TableLayout ConfigMap { get; } = new(
-        [NameColumn, Column("Data", "How many entries it holds."), AgeColumn],
-        (o, now) => [Name(o), o.Count("data") + o.Count("binaryData"), Age(o, now)]);
+    public static TableLayout ConfigMap { get; } =
+        new([NameColumn, Column("Data", "How many entries it holds."), AgeColumn], (o, now) =>
+            [Name(o), o.Count("data") + o.Count("binaryData"), Age(o, now)]
+        );
 
-    public static TableLayout Secret { get; } = new(
-        [NameColumn, Column("Type", "What the secret is for."), Column("Data", "How many entries it holds."), AgeColumn],
-        (o, now) => [Name(o), o.Text("type"), o.Count("data"), Age(o, now)]);
+    public static TableLayout Secret { get; } =
+        new([NameColumn, Column("Type", "What the secret is for."), Column("Data", "How many entries it holds."), AgeColumn], (o, now) =>
+            [Name(o), o.Text("type"), o.Count("data"), Age(o, now)]
+        );
 
-    public static TableLayout ServiceAccount { get; } = new(
-        [NameColumn, AgeColumn],
-        (o, now) => [Name(o), Age(o, now)]);
+    public static TableLayout ServiceAccount { get; } = new([NameColumn, AgeColumn], (o, now) => [Name(o), Age(o, now)]);
 
-    public static TableLayout Lease { get; } = new(
-        [NameColumn, Column("Holder", "Who holds the lease."), AgeColumn],
-        (o, now) => [Name(o), o.Text("spec", "holderIdentity"), Age(o, now)]);
+    public static TableLayout Lease { get; } =
+        new([NameColumn, Column("Holder", "Who holds the lease."), AgeColumn], (o, now) =>
+            [Name(o), o.Text("spec", "holderIdentity"), Age(o, now)]
+        );
 
     /// <summary>Events of both groups; each names its fields differently.</summary>
-    public static TableLayout Event { get; } = new(
-        [
-            Column("Last Seen", "How long ago it was last seen."),
-            Column("Type", "Normal or Warning."),
-            Column("Reason", "Why it was written, in one word."),
-            Column("Object", "What it is about."),
-            Wide("Subobject", "The part of the object it is about."),
-            Wide("Source", "Who wrote it."),
-            Column("Message", "What happened."),
-            Wide("First Seen", "How long ago it was first seen."),
-            Wide("Count", "How often it was seen."),
-            NameColumn with { Priority = 1 },
-        ],
-        (o, now) =>
-        {
-            var about = o.At("involvedObject") ?? o.At("regarding");
-            var (first, last, count) = Seen(o);
-            return
+    public static TableLayout Event { get; } =
+        new(
             [
-                Age(last, now),
-                o.Text("type"),
-                o.Text("reason"),
-                $"{about.Text("kind").ToLowerInvariant()}/{about.Text("name")}",
-                about.Text("fieldPath"),
-                Source(o),
-                (o.At("message") ?? o.At("note")).Text().Trim(),
-                Age(first, now),
-                count,
-                Name(o),
-            ];
-        });
+                Column("Last Seen", "How long ago it was last seen."),
+                Column("Type", "Normal or Warning."),
+                Column("Reason", "Why it was written, in one word."),
+                Column("Object", "What it is about."),
+                Wide("Subobject", "The part of the object it is about."),
+                Wide("Source", "Who wrote it."),
+                Column("Message", "What happened."),
+                Wide("First Seen", "How long ago it was first seen."),
+                Wide("Count", "How often it was seen."),
+                NameColumn with
+                {
+                    Priority = 1,
+                },
+            ],
+            (o, now) =>
+            {
+                var about = o.At("involvedObject") ?? o.At("regarding");
+                var (first, last, count) = Seen(o);
+                return
+                [
+                    Age(last, now),
+                    o.Text("type"),
+                    o.Text("reason"),
+                    $"{about.Text("kind").ToLowerInvariant()}/{about.Text("name")}",
+                    about.Text("fieldPath"),
+                    Source(o),
+                    (o.At("message") ?? o.At("note")).Text().Trim(),
+                    Age(first, now),
+                    count,
+                    Name(o),
+                ];
+            }
+        );
 
-    public static TableLayout PriorityClass { get; } = new(
-        [
-            NameColumn,
-            Column("Value", "The priority that pods of this class get.", "integer"),
-            Column("Global-Default", "Whether pods without a class get it.", "boolean"),
-            AgeColumn,
-            Column("PreemptionPolicy", "Whether its pods may displace others."),
-        ],
-        (o, now) =>
-        [
-            Name(o),
-            o.Number("value"),
-            o.Is("globalDefault"),
-            Age(o, now),
-            o.Text("preemptionPolicy").Or("PreemptLowerPriority"),
-        ]);
+    public static TableLayout PriorityClass { get; } =
+        new(
+            [
+                NameColumn,
+                Column("Value", "The priority that pods of this class get.", "integer"),
+                Column("Global-Default", "Whether pods without a class get it.", "boolean"),
+                AgeColumn,
+                Column("PreemptionPolicy", "Whether its pods may displace others."),
+            ],
+            (o, now) =>
+                [Name(o), o.Number("value"), o.Is("globalDefault"), Age(o, now), o.Text("preemptionPolicy").Or("PreemptLowerPriority")]
+        );
 
     private static string NodeStatus(JsonObject node)
     {
         var status = Condition(node, "Ready") is { } ready
-            ? ready.Text("status") == "True" ? "Ready" : "NotReady"
+            ? ready.Text("status") == "True"
+                ? "Ready"
+                : "NotReady"
             : "Unknown";
         return node.Is("spec", "unschedulable") ? status + ",SchedulingDisabled" : status;
     }
@@ -188,7 +199,10 @@ internal static class CoreTables
             case "ExternalName":
                 return service.Text("spec", "externalName");
             case "LoadBalancer":
-                var given = string.Join(',', service.List("status", "loadBalancer", "ingress").Select(i => i.Text("ip").Or(i.Text("hostname"))));
+                var given = string.Join(
+                    ',',
+                    service.List("status", "loadBalancer", "ingress").Select(i => i.Text("ip").Or(i.Text("hostname")))
+                );
                 return (given.Length > 0 && listed.Length > 0 ? $"{given},{listed}" : given + listed).Or("<pending>");
             default:
                 return listed.Or(None);
@@ -197,11 +211,13 @@ internal static class CoreTables
 
     private static string Ports(JsonObject service)
     {
-        var ports = service.List("spec", "ports").Select(p =>
-        {
-            var node = p.Number("nodePort") is var number and > 0 ? ":" + Plain(number) : "";
-            return $"{p.Text("port")}{node}/{p.Text("protocol").Or("TCP")}";
-        });
+        var ports = service
+            .List("spec", "ports")
+            .Select(p =>
+            {
+                var node = p.Number("nodePort") is var number and > 0 ? ":" + Plain(number) : "";
+                return $"{p.Text("port")}{node}/{p.Text("protocol").Or("TCP")}";
+            });
         return string.Join(',', ports).Or(None);
     }
 

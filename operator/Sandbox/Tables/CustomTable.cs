@@ -12,19 +12,17 @@ internal static class CustomTable
     {
         // The CRD was refused if a path could not be read.
         var paths = columns.Select(c => JsonPath.Parse(c.JsonPath)).ToArray();
-        return new TableLayout(
-            [TableLayout.NameColumn, .. columns],
-            (source, now) =>
+        return new TableLayout([TableLayout.NameColumn, .. columns], (source, now) =>
+        {
+            var cells = new JsonNode?[columns.Count + 1];
+            cells[0] = Cells.Name(source);
+            for (var i = 0; i < columns.Count; i++)
             {
-                var cells = new JsonNode?[columns.Count + 1];
-                cells[0] = Cells.Name(source);
-                for (var i = 0; i < columns.Count; i++)
-                {
-                    cells[i + 1] = Cell(columns[i].Type, paths[i].Find(source), now);
-                }
+                cells[i + 1] = Cell(columns[i].Type, paths[i].Find(source), now);
+            }
 
-                return cells;
-            });
+            return cells;
+        });
     }
 
     private static JsonNode? Cell(string type, IReadOnlyList<JsonNode> found, DateTimeOffset now)
@@ -41,7 +39,9 @@ internal static class CustomTable
             case "string":
                 return first.Text();
             case "integer" when kind == JsonValueKind.Number && SchemaNumbers.TryDecimal(first, out var whole):
-                return decimal.Truncate(whole) is var truncated && truncated is >= long.MinValue and <= long.MaxValue ? (long)truncated : null;
+                return decimal.Truncate(whole) is var truncated && truncated is >= long.MinValue and <= long.MaxValue
+                    ? (long)truncated
+                    : null;
             case "number" when kind == JsonValueKind.Number:
                 return first.DeepClone();
             case "boolean" when kind is JsonValueKind.True or JsonValueKind.False:

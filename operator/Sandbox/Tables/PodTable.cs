@@ -8,29 +8,32 @@ namespace Bursar.Sandbox.Tables;
 /// <summary>Pods: the status column condenses phase, init containers, containers and deletion into one word.</summary>
 internal static class PodTable
 {
-    public static TableLayout Layout { get; } = new(
-        [
-            NameColumn,
-            Column("Ready", "Containers that are ready, of all."),
-            Column("Status", "The pod's state in one word."),
-            Column("Restarts", "How often containers were restarted, and when last."),
-            AgeColumn,
-            Wide("IP", "The pod's address."),
-            Wide("Node", "The node that the pod is bound to."),
-            Wide("Nominated Node", "The node that preemption frees for the pod."),
-            Wide("Readiness Gates", "Conditions that hold, of those the pod's readiness waits for."),
-        ],
-        Row)
-    {
-        Conditions = Finished,
-    };
+    public static TableLayout Layout { get; } =
+        new(
+            [
+                NameColumn,
+                Column("Ready", "Containers that are ready, of all."),
+                Column("Status", "The pod's state in one word."),
+                Column("Restarts", "How often containers were restarted, and when last."),
+                AgeColumn,
+                Wide("IP", "The pod's address."),
+                Wide("Node", "The node that the pod is bound to."),
+                Wide("Nominated Node", "The node that preemption frees for the pod."),
+                Wide("Readiness Gates", "Conditions that hold, of those the pod's readiness waits for."),
+            ],
+            Row
+        )
+        {
+            Conditions = Finished,
+        };
 
     private static JsonNode?[] Row(JsonObject pod, DateTimeOffset now)
     {
         var summary = Summary.Of(pod);
-        var restarts = summary.Restarts > 0 && summary.LastRestart is { } last
-            ? string.Create(CultureInfo.InvariantCulture, $"{summary.Restarts} ({HumanDuration.Format(now - last)} ago)")
-            : Plain(summary.Restarts);
+        var restarts =
+            summary.Restarts > 0 && summary.LastRestart is { } last
+                ? string.Create(CultureInfo.InvariantCulture, $"{summary.Restarts} ({HumanDuration.Format(now - last)} ago)")
+                : Plain(summary.Restarts);
         var ip = pod.List("status", "podIPs") is { Count: > 0 } ips ? ips[0].Text("ip") : pod.Text("status", "podIP");
         return
         [
@@ -58,20 +61,24 @@ internal static class PodTable
         return string.Create(CultureInfo.InvariantCulture, $"{open}/{gates.Count}");
     }
 
-    private static JsonArray? Finished(JsonObject pod) => pod.Text("status", "phase") switch
-    {
-        "Succeeded" => Completed("Succeeded", "The pod has completed successfully."),
-        "Failed" => Completed("Failed", "The pod failed."),
-        _ => null,
-    };
+    private static JsonArray? Finished(JsonObject pod) =>
+        pod.Text("status", "phase") switch
+        {
+            "Succeeded" => Completed("Succeeded", "The pod has completed successfully."),
+            "Failed" => Completed("Failed", "The pod failed."),
+            _ => null,
+        };
 
-    private static JsonArray Completed(string reason, string message) => new(new JsonObject
-    {
-        ["type"] = "Completed",
-        ["status"] = "True",
-        ["reason"] = reason,
-        ["message"] = message,
-    });
+    private static JsonArray Completed(string reason, string message) =>
+        new(
+            new JsonObject
+            {
+                ["type"] = "Completed",
+                ["status"] = "True",
+                ["reason"] = reason,
+                ["message"] = message,
+            }
+        );
 
     private sealed class Summary
     {
@@ -144,11 +151,10 @@ internal static class PodTable
                 }
 
                 var waiting = status.Text("state", "waiting", "reason");
-                Status = terminated is not null
-                    ? "Init:" + Ended(terminated)
-                    : waiting is not ("" or "PodInitializing")
-                        ? "Init:" + waiting
-                        : string.Create(CultureInfo.InvariantCulture, $"Init:{i}/{specs.Count}");
+                Status =
+                    terminated is not null ? "Init:" + Ended(terminated)
+                    : waiting is not ("" or "PodInitializing") ? "Init:" + waiting
+                    : string.Create(CultureInfo.InvariantCulture, $"Init:{i}/{specs.Count}");
                 return true;
             }
 

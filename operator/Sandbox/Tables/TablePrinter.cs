@@ -7,7 +7,8 @@ namespace Bursar.Sandbox.Tables;
 public static class TablePrinter
 {
     /// <summary>The table of these objects.</summary>
-    /// <param name="includeObject">How much of each object its row carries: <c>None</c>, <c>Metadata</c> (the default) or <c>Object</c>.</param>
+    /// <param name="includeObject">How much of each object its row carries: <c>None</c>, <c>Metadata</c> (the default) or
+    /// <c>Object</c>.</param>
     /// <param name="withColumns">False for the events of a watch after the first, which repeat no column definitions.</param>
     /// <param name="listMeta">The metadata of the list, for paging and a following watch.</param>
     public static JsonObject Print(
@@ -16,7 +17,8 @@ public static class TablePrinter
         DateTimeOffset now,
         string includeObject = "Metadata",
         bool withColumns = true,
-        JsonObject? listMeta = null)
+        JsonObject? listMeta = null
+    )
     {
         ArgumentNullException.ThrowIfNull(kind);
         ArgumentNullException.ThrowIfNull(objects);
@@ -32,14 +34,17 @@ public static class TablePrinter
         {
             foreach (var column in layout.Columns)
             {
-                columns.Add((JsonNode)new JsonObject
-                {
-                    ["name"] = column.Name,
-                    ["type"] = column.Type,
-                    ["format"] = column.Format,
-                    ["description"] = column.Description,
-                    ["priority"] = column.Priority,
-                });
+                columns.Add(
+                    (JsonNode)
+                        new JsonObject
+                        {
+                            ["name"] = column.Name,
+                            ["type"] = column.Type,
+                            ["format"] = column.Format,
+                            ["description"] = column.Description,
+                            ["priority"] = column.Priority,
+                        }
+                );
             }
         }
 

@@ -20,17 +20,21 @@ public sealed class VirtualTimeProvider : TimeProvider
     /// <summary>How many times in a row the world must be found idle, a hop over the thread pool apart.</summary>
     private const int QuietRounds = 3;
 
-    /// <summary>Other work in this process (parallel tests) may keep the thread pool's queue filled: then the tracker alone decides.</summary>
+    /// <summary>
+    /// Other work in this process (parallel tests) may keep the thread pool's queue filled: then the tracker alone decides.
+    /// </summary>
     private const int MaxBusyPoolRounds = 64;
 
     /// <summary>More timers than this at one moment is a loop that does not let time pass.</summary>
     private const int MaxFiringsAtOneMoment = 50_000;
 
-    private static readonly Comparer<VirtualTimer> ByDue = Comparer<VirtualTimer>.Create(static (a, b) =>
-    {
-        var due = a.Due.CompareTo(b.Due);
-        return due != 0 ? due : a.Order.CompareTo(b.Order);
-    });
+    private static readonly Comparer<VirtualTimer> ByDue = Comparer<VirtualTimer>.Create(
+        static (a, b) =>
+        {
+            var due = a.Due.CompareTo(b.Due);
+            return due != 0 ? due : a.Order.CompareTo(b.Order);
+        }
+    );
 
     private readonly Lock _lock = new();
     private readonly SortedSet<VirtualTimer> _queue = new(ByDue);
@@ -48,7 +52,12 @@ public sealed class VirtualTimeProvider : TimeProvider
     /// <param name="activity">What must be drained before time goes on; without it only the thread pool is looked at.</param>
     /// <param name="wall">The clock that <see cref="PaceAsync"/> follows and the idle guard is measured by.</param>
     /// <param name="idleTimeout">Real time after which a world that does not become idle is an error (30 s).</param>
-    public VirtualTimeProvider(DateTimeOffset start, ActivityTracker? activity = null, TimeProvider? wall = null, TimeSpan? idleTimeout = null)
+    public VirtualTimeProvider(
+        DateTimeOffset start,
+        ActivityTracker? activity = null,
+        TimeProvider? wall = null,
+        TimeSpan? idleTimeout = null
+    )
     {
         _now = start.ToUniversalTime();
         _activity = activity;
@@ -104,8 +113,7 @@ public sealed class VirtualTimeProvider : TimeProvider
     }
 
     /// <summary>As <see cref="AdvanceAsync"/>, to a moment; a moment that has passed only waits until the world is idle.</summary>
-    public Task RunUntilAsync(DateTimeOffset until, CancellationToken ct = default) =>
-        RunAsync(until, static () => false, ct);
+    public Task RunUntilAsync(DateTimeOffset until, CancellationToken ct = default) => RunAsync(until, static () => false, ct);
 
     /// <summary>
     /// Goes on until the condition holds, but no further than <paramref name="limit"/> from now. The condition is asked
@@ -128,9 +136,12 @@ public sealed class VirtualTimeProvider : TimeProvider
         }
         catch (OperationCanceledException) when (guard.IsCancellationRequested && !ct.IsCancellationRequested)
         {
-            throw new WorldNotIdleException(string.Create(
-                CultureInfo.InvariantCulture,
-                $"The world did not become idle within {_idleTimeout.TotalSeconds} s of real time at {GetUtcNow():O}; under way: {DescribeActivity()}."));
+            throw new WorldNotIdleException(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"The world did not become idle within {_idleTimeout.TotalSeconds} s of real time at {GetUtcNow():O}; under way: {DescribeActivity()}."
+                )
+            );
         }
     }
 
@@ -313,7 +324,7 @@ public sealed class VirtualTimeProvider : TimeProvider
     private async Task SettleAsync(CancellationToken ct)
     {
         var busyPool = 0;
-        for (var quiet = 0; quiet < QuietRounds;)
+        for (var quiet = 0; quiet < QuietRounds; )
         {
             if (_activity is not null)
                 await _activity.WhenIdleAsync(ct).ConfigureAwait(false);

@@ -22,7 +22,10 @@ public static class BuiltInDecoding
 
         if (!SchemaValidator.HasType(node, schema))
         {
-            throw Refused(kind, $"json: cannot unmarshal {Actual(node)} into Go struct field {kind.Kind}.{path} of type {Expected(schema)}");
+            throw Refused(
+                kind,
+                $"json: cannot unmarshal {Actual(node)} into Go struct field {kind.Kind}.{path} of type {Expected(schema)}"
+            );
         }
 
         switch (node)
@@ -49,10 +52,16 @@ public static class BuiltInDecoding
 
                 break;
             case JsonValue value when value.TryGetValue<string>(out var text):
-                if (schema.Type is SchemaType.Time or SchemaType.MicroTime && text.Length > 0
-                    && !DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind, out _))
+                if (
+                    schema.Type is SchemaType.Time or SchemaType.MicroTime
+                    && text.Length > 0
+                    && !DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind, out _)
+                )
                 {
-                    throw Refused(kind, $"parsing time {Json.Quote(text)} as \"2006-01-02T15:04:05Z07:00\": cannot parse {Json.Quote(text)} as \"2006\"");
+                    throw Refused(
+                        kind,
+                        $"parsing time {Json.Quote(text)} as \"2006-01-02T15:04:05Z07:00\": cannot parse {Json.Quote(text)} as \"2006\""
+                    );
                 }
 
                 if (schema.Type == SchemaType.Quantity && !Quantities.TryParse(text, out _))
@@ -72,23 +81,25 @@ public static class BuiltInDecoding
     private static ApiError Refused(KindInfo kind, string why) =>
         ApiError.BadRequest($"{kind.Kind} in version \"{kind.Version}\" cannot be handled as a {kind.Kind}: {why}");
 
-    private static string Actual(JsonNode node) => node switch
-    {
-        JsonObject => "object",
-        JsonArray => "array",
-        JsonValue v when v.TryGetValue<string>(out _) => "string",
-        JsonValue v when v.TryGetValue<bool>(out _) => "bool",
-        _ => "number",
-    };
+    private static string Actual(JsonNode node) =>
+        node switch
+        {
+            JsonObject => "object",
+            JsonArray => "array",
+            JsonValue v when v.TryGetValue<string>(out _) => "string",
+            JsonValue v when v.TryGetValue<bool>(out _) => "bool",
+            _ => "number",
+        };
 
-    private static string Expected(TypeSchema schema) => schema.Type switch
-    {
-        SchemaType.Integer => schema.Format ?? "int64",
-        SchemaType.Number => "float64",
-        SchemaType.Boolean => "bool",
-        SchemaType.String => "string",
-        SchemaType.Array => "slice",
-        SchemaType.Map => "map[string]string",
-        _ => schema.Name ?? "struct",
-    };
+    private static string Expected(TypeSchema schema) =>
+        schema.Type switch
+        {
+            SchemaType.Integer => schema.Format ?? "int64",
+            SchemaType.Number => "float64",
+            SchemaType.Boolean => "bool",
+            SchemaType.String => "string",
+            SchemaType.Array => "slice",
+            SchemaType.Map => "map[string]string",
+            _ => schema.Name ?? "struct",
+        };
 }

@@ -149,7 +149,6 @@ public static class BuiltInDefaults
             {
                 (env.At("valueFrom", "fieldRef") as JsonObject)?.Default("apiVersion", "v1");
             }
-
         }
 
         foreach (var volume in spec.Objects("volumes"))
@@ -289,11 +288,12 @@ public static class BuiltInDefaults
     private static void DeviceRequests(JsonObject spec)
     {
         foreach (var request in (spec.At("devices", "requests") as JsonArray ?? []).OfType<JsonObject>())
-            foreach (var one in (request["firstAvailable"] as JsonArray ?? []).Prepend(request["exactly"]).OfType<JsonObject>())
-            {
-                one.Default("allocationMode", "ExactCount");
-                if (one.Text("allocationMode") == "ExactCount") one.Default("count", 1);
-            }
+        foreach (var one in (request["firstAvailable"] as JsonArray ?? []).Prepend(request["exactly"]).OfType<JsonObject>())
+        {
+            one.Default("allocationMode", "ExactCount");
+            if (one.Text("allocationMode") == "ExactCount")
+                one.Default("count", 1);
+        }
     }
 
     private static void NetworkPolicy(JsonObject spec)

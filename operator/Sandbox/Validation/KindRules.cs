@@ -8,7 +8,26 @@ namespace Bursar.Sandbox.Validation;
 public static class KindRules
 {
     // Marked required in the published schema, but a nil slice or a zero passes Kubernetes's own validation.
-    private static readonly HashSet<string> Lenient = ["rules", "endpoints", "value", "addressType", "subjects", "reason", "reportingInstance", "action", "type", "disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods", "minAvailable", "metadata", "topologyKey", "status"];
+    private static readonly HashSet<string> Lenient =
+    [
+        "rules",
+        "endpoints",
+        "value",
+        "addressType",
+        "subjects",
+        "reason",
+        "reportingInstance",
+        "action",
+        "type",
+        "disruptionsAllowed",
+        "currentHealthy",
+        "desiredHealthy",
+        "expectedPods",
+        "minAvailable",
+        "metadata",
+        "topologyKey",
+        "status",
+    ];
 
     public static List<FieldError> Create(KindInfo kind, JsonObject obj)
     {
@@ -126,7 +145,9 @@ public static class KindRules
 
                 if (obj.Integer("spec", "leaseTransitions") is < 0 and var transitions)
                 {
-                    errors.Add(FieldError.Invalid("spec.leaseTransitions", JsonValue.Create(transitions), "must be greater than or equal to 0"));
+                    errors.Add(
+                        FieldError.Invalid("spec.leaseTransitions", JsonValue.Create(transitions), "must be greater than or equal to 0")
+                    );
                 }
 
                 break;
@@ -137,7 +158,13 @@ public static class KindRules
                     {
                         if (key.Length == 0 || key.Length > 253 || !key.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.'))
                         {
-                            errors.Add(FieldError.Invalid($"{field}[{key}]", JsonValue.Create(key), "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"));
+                            errors.Add(
+                                FieldError.Invalid(
+                                    $"{field}[{key}]",
+                                    JsonValue.Create(key),
+                                    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
+                                )
+                            );
                         }
                     }
                 }
@@ -178,10 +205,18 @@ public static class KindRules
                 }
 
                 break;
-            case JsonValue value when schema.Enum is { Count: > 0 } allowed && value.TryGetValue<string>(out var text) && text.Length > 0 && !allowed.Any(a => Json.Same(a, value)):
+            case JsonValue value
+                when schema.Enum is { Count: > 0 } allowed
+                    && value.TryGetValue<string>(out var text)
+                    && text.Length > 0
+                    && !allowed.Any(a => Json.Same(a, value)):
                 errors.Add(FieldError.NotSupported(path, value.DeepClone(), allowed.Select(a => FieldError.Shown(a))));
                 break;
-            case JsonValue value when schema.Type == SchemaType.Quantity && value.TryGetValue<string>(out var quantity) && quantity.StartsWith('-') && path.Contains(".resources.", StringComparison.Ordinal):
+            case JsonValue value
+                when schema.Type == SchemaType.Quantity
+                    && value.TryGetValue<string>(out var quantity)
+                    && quantity.StartsWith('-')
+                    && path.Contains(".resources.", StringComparison.Ordinal):
                 errors.Add(FieldError.Invalid(path, value.DeepClone(), "must be greater than or equal to 0"));
                 break;
         }
@@ -221,9 +256,19 @@ public static class KindRules
                 foreach (var (resource, limit) in container.At("resources", "limits") as JsonObject ?? [])
                 {
                     // A device cannot be overcommitted: its request, where given, is its limit.
-                    if (resource.Contains('/', StringComparison.Ordinal) && container.At("resources", "requests", resource) is { } request && !Json.Same(limit, request))
+                    if (
+                        resource.Contains('/', StringComparison.Ordinal)
+                        && container.At("resources", "requests", resource) is { } request
+                        && !Json.Same(limit, request)
+                    )
                     {
-                        errors.Add(FieldError.Invalid($"{at}.resources.requests", request.DeepClone(), $"must be equal to {resource} limit of {limit.Text()}"));
+                        errors.Add(
+                            FieldError.Invalid(
+                                $"{at}.resources.requests",
+                                request.DeepClone(),
+                                $"must be equal to {resource} limit of {limit.Text()}"
+                            )
+                        );
                     }
                 }
             }
@@ -231,7 +276,9 @@ public static class KindRules
 
         if (spec.Integer("terminationGracePeriodSeconds") is < 0 and var grace)
         {
-            errors.Add(FieldError.Invalid($"{path}.terminationGracePeriodSeconds", JsonValue.Create(grace), "must be greater than or equal to 0"));
+            errors.Add(
+                FieldError.Invalid($"{path}.terminationGracePeriodSeconds", JsonValue.Create(grace), "must be greater than or equal to 0")
+            );
         }
     }
 
@@ -245,7 +292,10 @@ public static class KindRules
         Pod(obj.At("spec", "template", "spec"), "spec.template.spec", errors);
         if (obj.At("spec", "selector") is JsonObject selector)
         {
-            if (selector.At("matchLabels") is not JsonObject { Count: > 0 } && selector.At("matchExpressions") is not JsonArray { Count: > 0 })
+            if (
+                selector.At("matchLabels") is not JsonObject { Count: > 0 }
+                && selector.At("matchExpressions") is not JsonArray { Count: > 0 }
+            )
             {
                 errors.Add(FieldError.Invalid("spec.selector", selector.DeepClone(), "empty selector is invalid for deployment"));
             }
@@ -255,7 +305,13 @@ public static class KindRules
             {
                 if (!Json.Same(labels.At(key), value))
                 {
-                    errors.Add(FieldError.Invalid("spec.template.metadata.labels", labels.DeepClone(), "`selector` does not match template `labels`"));
+                    errors.Add(
+                        FieldError.Invalid(
+                            "spec.template.metadata.labels",
+                            labels.DeepClone(),
+                            "`selector` does not match template `labels`"
+                        )
+                    );
                     break;
                 }
             }
@@ -280,7 +336,9 @@ public static class KindRules
         Pod(spec.At("template", "spec"), $"{path}.template.spec", errors);
         if (spec.Text("template", "spec", "restartPolicy") is "Always")
         {
-            errors.Add(FieldError.NotSupported($"{path}.template.spec.restartPolicy", JsonValue.Create("Always"), ["\"OnFailure\"", "\"Never\""]));
+            errors.Add(
+                FieldError.NotSupported($"{path}.template.spec.restartPolicy", JsonValue.Create("Always"), ["\"OnFailure\"", "\"Never\""])
+            );
         }
 
         if (spec.Text("completionMode") == "Indexed" && spec.At("completions") is null)
@@ -292,10 +350,20 @@ public static class KindRules
     private static void CronJob(JsonObject obj, List<FieldError> errors)
     {
         JobSpec(obj.At("spec", "jobTemplate", "spec"), "spec.jobTemplate.spec", errors);
-        if (obj.Text("spec", "schedule") is { } schedule && !schedule.StartsWith('@') && schedule.Split(' ', StringSplitOptions.RemoveEmptyEntries).Length != 5)
+        if (
+            obj.Text("spec", "schedule") is { } schedule
+            && !schedule.StartsWith('@')
+            && schedule.Split(' ', StringSplitOptions.RemoveEmptyEntries).Length != 5
+        )
         {
             var fields = schedule.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-            errors.Add(FieldError.Invalid("spec.schedule", JsonValue.Create(schedule), $"expected exactly 5 fields, found {fields.Length}: [{string.Join(" ", fields)}]"));
+            errors.Add(
+                FieldError.Invalid(
+                    "spec.schedule",
+                    JsonValue.Create(schedule),
+                    $"expected exactly 5 fields, found {fields.Length}: [{string.Join(" ", fields)}]"
+                )
+            );
         }
     }
 
@@ -313,7 +381,13 @@ public static class KindRules
             var text = obj.Text(field) ?? "";
             if (text.Length == 0)
             {
-                errors.Add(FieldError.Required(isNew ? field : field == reporter ? "reportingController" : field));
+                errors.Add(
+                    FieldError.Required(
+                        isNew ? field
+                        : field == reporter ? "reportingController"
+                        : field
+                    )
+                );
             }
             else if (text.Length > limit)
             {
@@ -344,11 +418,25 @@ public static class KindRules
             }
         }
 
-        foreach (var field in isNew ? ["deprecatedFirstTimestamp", "deprecatedLastTimestamp", "deprecatedCount", "deprecatedSource"] : Array.Empty<string>())
+        foreach (
+            var field in isNew
+                ? ["deprecatedFirstTimestamp", "deprecatedLastTimestamp", "deprecatedCount", "deprecatedSource"]
+                : Array.Empty<string>()
+        )
         {
-            if (obj.At(field) is { } value && value is not JsonObject { Count: 0 } && !(value is JsonValue number && Json.AsInteger(number) == 0))
+            if (
+                obj.At(field) is { } value
+                && value is not JsonObject { Count: 0 }
+                && !(value is JsonValue number && Json.AsInteger(number) == 0)
+            )
             {
-                errors.Add(FieldError.Invalid(field["deprecated".Length..] is var rest ? char.ToLowerInvariant(rest[0]) + rest[1..] : field, JsonValue.Create(""), "needs to be unset"));
+                errors.Add(
+                    FieldError.Invalid(
+                        field["deprecated".Length..] is var rest ? char.ToLowerInvariant(rest[0]) + rest[1..] : field,
+                        JsonValue.Create(""),
+                        "needs to be unset"
+                    )
+                );
             }
         }
 
@@ -362,11 +450,33 @@ public static class KindRules
 
     private static void EventUpdate(JsonObject before, JsonObject after, List<FieldError> errors)
     {
-        foreach (var field in (string[])["regarding", "reason", "action", "type", "note", "reportingController", "reportingInstance", "eventTime", "related", "deprecatedCount"])
+        foreach (
+            var field in (string[])
+                [
+                    "regarding",
+                    "reason",
+                    "action",
+                    "type",
+                    "note",
+                    "reportingController",
+                    "reportingInstance",
+                    "eventTime",
+                    "related",
+                    "deprecatedCount",
+                ]
+        )
         {
             if (!Json.Same(before.At(field), after.At(field)))
             {
-                errors.Add(FieldError.Invalid(field == "regarding" ? "involvedObject" : field == "note" ? "message" : field, after.At(field)?.DeepClone(), "field is immutable"));
+                errors.Add(
+                    FieldError.Invalid(
+                        field == "regarding" ? "involvedObject"
+                            : field == "note" ? "message"
+                            : field,
+                        after.At(field)?.DeepClone(),
+                        "field is immutable"
+                    )
+                );
             }
         }
     }
@@ -377,7 +487,12 @@ public static class KindRules
         var next = Frozen(after);
         if (!Json.Same(old, next))
         {
-            errors.Add(FieldError.Forbidden("spec", "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"));
+            errors.Add(
+                FieldError.Forbidden(
+                    "spec",
+                    "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
+                )
+            );
         }
 
         static JsonObject Frozen(JsonObject pod)
@@ -397,7 +512,12 @@ public static class KindRules
 
     private static void JobUpdate(JsonObject before, JsonObject after, List<FieldError> errors)
     {
-        if (!(before.Text("spec", "completionMode") == "Indexed" && Json.Same(after.At("spec", "completions"), after.At("spec", "parallelism"))))
+        if (
+            !(
+                before.Text("spec", "completionMode") == "Indexed"
+                && Json.Same(after.At("spec", "completions"), after.At("spec", "parallelism"))
+            )
+        )
         {
             Immutable(before, after, errors, "spec", "completions");
         }
@@ -439,13 +559,29 @@ public static class KindRules
     {
         if (!Json.Same(Frozen(before), Frozen(after)))
         {
-            errors.Add(FieldError.Forbidden("spec", "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"));
+            errors.Add(
+                FieldError.Forbidden(
+                    "spec",
+                    "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"
+                )
+            );
         }
 
         static JsonObject Frozen(JsonObject set)
         {
             var spec = (set.At("spec") as JsonObject ?? []).Copy();
-            foreach (var field in (string[])["replicas", "ordinals", "template", "updateStrategy", "revisionHistoryLimit", "persistentVolumeClaimRetentionPolicy", "minReadySeconds"])
+            foreach (
+                var field in (string[])
+                    [
+                        "replicas",
+                        "ordinals",
+                        "template",
+                        "updateStrategy",
+                        "revisionHistoryLimit",
+                        "persistentVolumeClaimRetentionPolicy",
+                        "minReadySeconds",
+                    ]
+            )
             {
                 spec.Remove(field);
             }

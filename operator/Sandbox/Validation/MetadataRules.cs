@@ -47,7 +47,9 @@ public static class MetadataRules
 
         if (size > MaxAnnotationBytes)
         {
-            errors.Add(new FieldError("metadata.annotations", "FieldValueTooLong", $"Too long: may not be more than {MaxAnnotationBytes} bytes"));
+            errors.Add(
+                new FieldError("metadata.annotations", "FieldValueTooLong", $"Too long: may not be more than {MaxAnnotationBytes} bytes")
+            );
         }
 
         var index = 0;
@@ -59,9 +61,11 @@ public static class MetadataRules
             {
                 if (string.IsNullOrEmpty(owner.Text(field)))
                 {
-                    errors.Add(field == "apiVersion"
-                        ? FieldError.Invalid($"{at}.apiVersion", JsonValue.Create(""), "version must not be empty")
-                        : FieldError.Invalid($"{at}.{field}", JsonValue.Create(""), $"{field} must not be empty"));
+                    errors.Add(
+                        field == "apiVersion"
+                            ? FieldError.Invalid($"{at}.apiVersion", JsonValue.Create(""), "version must not be empty")
+                            : FieldError.Invalid($"{at}.{field}", JsonValue.Create(""), $"{field} must not be empty")
+                    );
                 }
             }
 
@@ -70,7 +74,13 @@ public static class MetadataRules
 
         if (controllers > 1)
         {
-            errors.Add(FieldError.Invalid("metadata.ownerReferences", obj.At("metadata", "ownerReferences")!.DeepClone(), "Only one reference can have Controller set to true."));
+            errors.Add(
+                FieldError.Invalid(
+                    "metadata.ownerReferences",
+                    obj.At("metadata", "ownerReferences")!.DeepClone(),
+                    "Only one reference can have Controller set to true."
+                )
+            );
         }
 
         if (obj.At("metadata", "finalizers") is JsonArray finalizers)
@@ -88,10 +98,11 @@ public static class MetadataRules
         return errors;
     }
 
-    private static string? Name(KindInfo kind, string name) => kind.Group switch
-    {
-        "rbac.authorization.k8s.io" => NameRules.PathSegment(name),
-        "" when kind.Kind is "Namespace" or "Service" => NameRules.Label(name),
-        _ => NameRules.Subdomain(name),
-    };
+    private static string? Name(KindInfo kind, string name) =>
+        kind.Group switch
+        {
+            "rbac.authorization.k8s.io" => NameRules.PathSegment(name),
+            "" when kind.Kind is "Namespace" or "Service" => NameRules.Label(name),
+            _ => NameRules.Subdomain(name),
+        };
 }

@@ -6,7 +6,8 @@ using Bursar.Sandbox.Values;
 namespace Bursar.Sandbox.Validation;
 
 /// <summary>Judges an object of a custom kind by its schema and by the schema's CEL rules, in Kubernetes' order and texts.</summary>
-/// <remarks>Source: kubernetes/apiextensions-apiserver:pkg/registry/customresource/strategy.go, pkg/apiserver/schema/cel/validation.go.</remarks>
+/// <remarks>Source: kubernetes/apiextensions-apiserver:pkg/registry/customresource/strategy.go,
+/// pkg/apiserver/schema/cel/validation.go.</remarks>
 internal sealed class RuleValidator
 {
     /// <summary>Kubernetes takes no longer message from an expression.</summary>
@@ -32,9 +33,24 @@ internal sealed class RuleValidator
             return errors;
         }
 
-        if (errors.Exists(e => e.Reason is "FieldValueNotSupported" or "FieldValueRequired" or "FieldValueTooLong" or "FieldValueTooMany" or "FieldValueTypeInvalid"))
+        if (
+            errors.Exists(e =>
+                e.Reason
+                    is "FieldValueNotSupported"
+                        or "FieldValueRequired"
+                        or "FieldValueTooLong"
+                        or "FieldValueTooMany"
+                        or "FieldValueTypeInvalid"
+            )
+        )
         {
-            errors.Add(FieldError.Invalid("<nil>", null, "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation"));
+            errors.Add(
+                FieldError.Invalid(
+                    "<nil>",
+                    null,
+                    "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation"
+                )
+            );
             return errors;
         }
 
@@ -64,7 +80,14 @@ internal sealed class RuleValidator
                 {
                     if (schema.Properties.TryGetValue(key, out var field))
                     {
-                        Visit(value, old.At(key), field.Type, path.Length == 0 ? key : $"{path}.{key}", field.Type.EmbeddedResource, isUnchanged);
+                        Visit(
+                            value,
+                            old.At(key),
+                            field.Type,
+                            path.Length == 0 ? key : $"{path}.{key}",
+                            field.Type.EmbeddedResource,
+                            isUnchanged
+                        );
                     }
                     else if (schema is { Type: SchemaType.Map, Items: { } values })
                     {
@@ -76,8 +99,12 @@ internal sealed class RuleValidator
             case JsonArray list when schema.Items is { } items:
                 for (var i = 0; i < list.Count; i++)
                 {
-                    var counterpart = schema.List == ListKind.Map && old is JsonArray olds && list[i] is JsonObject
-                        ? olds.FirstOrDefault(o => o is JsonObject && TypedValue.Element(o, schema) == TypedValue.Element(list[i], schema)) : null;
+                    var counterpart =
+                        schema.List == ListKind.Map && old is JsonArray olds && list[i] is JsonObject
+                            ? olds.FirstOrDefault(o =>
+                                o is JsonObject && TypedValue.Element(o, schema) == TypedValue.Element(list[i], schema)
+                            )
+                            : null;
                     Visit(list[i], counterpart, items, $"{path}[{i}]", items.EmbeddedResource, isUnchanged);
                 }
 
@@ -96,12 +123,18 @@ internal sealed class RuleValidator
                 continue;
             }
 
-            (bool, object?) Variable(string name) => name switch
-            {
-                "self" => (true, self),
-                "oldSelf" => (true, !rule.IsOldSelfOptional ? oldSelf : old is null ? CelOptional.None : new CelOptional(true, oldSelf)),
-                _ => default,
-            };
+            (bool, object?) Variable(string name) =>
+                name switch
+                {
+                    "self" => (true, self),
+                    "oldSelf" => (
+                        true,
+                        !rule.IsOldSelfOptional ? oldSelf
+                        : old is null ? CelOptional.None
+                        : new CelOptional(true, oldSelf)
+                    ),
+                    _ => default,
+                };
             if (Failure(rule, Variable, node, schema, path) is not { } error)
             {
                 continue;
@@ -119,7 +152,13 @@ internal sealed class RuleValidator
         }
     }
 
-    private static FieldError? Failure(ValidationRule rule, Func<string, (bool, object?)> variables, JsonNode node, TypeSchema schema, string path)
+    private static FieldError? Failure(
+        ValidationRule rule,
+        Func<string, (bool, object?)> variables,
+        JsonNode node,
+        TypeSchema schema,
+        string path
+    )
     {
         try
         {
@@ -128,12 +167,18 @@ internal sealed class RuleValidator
         catch (CelException e)
         {
             var shown = rule.Message.Length > 0 ? rule.Message : rule.Rule;
-            return FieldError.Invalid(path.Length == 0 ? "<nil>" : path, JsonValue.Create(TypeName(schema)), e.Message switch
-            {
-                "no such overload" => $"'{e.Message}': call arguments did not match a supported operator, function or macro signature for rule: {shown}",
-                "operation cancelled: actual cost limit exceeded" => $"'{e.Message}': no further validation rules will be run due to call cost exceeds limit for rule: {shown}",
-                _ => $"{e.Message} evaluating rule: {shown}",
-            });
+            return FieldError.Invalid(
+                path.Length == 0 ? "<nil>" : path,
+                JsonValue.Create(TypeName(schema)),
+                e.Message switch
+                {
+                    "no such overload" =>
+                        $"'{e.Message}': call arguments did not match a supported operator, function or macro signature for rule: {shown}",
+                    "operation cancelled: actual cost limit exceeded" =>
+                        $"'{e.Message}': no further validation rules will be run due to call cost exceeds limit for rule: {shown}",
+                    _ => $"{e.Message} evaluating rule: {shown}",
+                }
+            );
         }
     }
 
@@ -157,7 +202,12 @@ internal sealed class RuleValidator
     {
         try
         {
-            return rule.MessageProgram?.Evaluate(variables) is string text && text.Trim() is { Length: > 0 and <= MaxMessageLength } message && !message.Contains('\n', StringComparison.Ordinal) ? message : null;
+            return
+                rule.MessageProgram?.Evaluate(variables) is string text
+                && text.Trim() is { Length: > 0 and <= MaxMessageLength } message
+                && !message.Contains('\n', StringComparison.Ordinal)
+                ? message
+                : null;
         }
         catch (CelException)
         {
@@ -165,14 +215,15 @@ internal sealed class RuleValidator
         }
     }
 
-    private static string TypeName(TypeSchema schema) => schema.Type switch
-    {
-        SchemaType.Object or SchemaType.Map => "object",
-        SchemaType.Array => "array",
-        SchemaType.Integer => "integer",
-        SchemaType.Number => "number",
-        SchemaType.Boolean => "boolean",
-        SchemaType.String => "string",
-        _ => "",
-    };
+    private static string TypeName(TypeSchema schema) =>
+        schema.Type switch
+        {
+            SchemaType.Object or SchemaType.Map => "object",
+            SchemaType.Array => "array",
+            SchemaType.Integer => "integer",
+            SchemaType.Number => "number",
+            SchemaType.Boolean => "boolean",
+            SchemaType.String => "string",
+            _ => "",
+        };
 }

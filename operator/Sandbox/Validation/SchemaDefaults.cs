@@ -54,12 +54,19 @@ public static class SchemaDefaults
                     TypeSchema? type = null;
                     if (schema is not null)
                     {
-                        type = schema.Properties.TryGetValue(key, out var field) ? field.Type : schema.Type == SchemaType.Map ? schema.Items : null;
+                        type =
+                            schema.Properties.TryGetValue(key, out var field) ? field.Type
+                            : schema.Type == SchemaType.Map ? schema.Items
+                            : null;
                     }
 
                     if (value is null)
                     {
-                        if (!custom ? schema is not { Type: SchemaType.Map } and not { PreserveUnknownFields: true } : type is { Nullable: false, Default: not null })
+                        if (
+                            !custom
+                                ? schema is not { Type: SchemaType.Map } and not { PreserveUnknownFields: true }
+                                : type is { Nullable: false, Default: not null }
+                        )
                         {
                             (nulls ??= []).Add(key);
                         }

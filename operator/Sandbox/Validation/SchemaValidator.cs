@@ -6,7 +6,9 @@ using Bursar.Sandbox.Values;
 
 namespace Bursar.Sandbox.Validation;
 
-/// <summary>Judges an object by its schema; the texts are those of Kubernetes's own validator. <see cref="RuleValidator"/> judges the CEL rules.</summary>
+/// <summary>
+/// Judges an object by its schema; the texts are those of Kubernetes's own validator. <see cref="RuleValidator"/> judges the CEL rules.
+/// </summary>
 public static partial class SchemaValidator
 {
     public static List<FieldError> Validate(JsonObject obj, TypeSchema schema)
@@ -35,7 +37,9 @@ public static partial class SchemaValidator
         {
             if (!schema.Nullable && schema.Type != SchemaType.Any)
             {
-                errors.Add(FieldError.TypeInvalid(path, JsonValue.Create("null"), $"{path} in body must be of type {Expected(schema)}: \"null\""));
+                errors.Add(
+                    FieldError.TypeInvalid(path, JsonValue.Create("null"), $"{path} in body must be of type {Expected(schema)}: \"null\"")
+                );
             }
 
             return;
@@ -43,7 +47,13 @@ public static partial class SchemaValidator
 
         if (!HasType(node, schema))
         {
-            errors.Add(FieldError.TypeInvalid(path, JsonValue.Create(Actual(node)), $"{path} in body must be of type {Expected(schema)}: \"{Actual(node)}\""));
+            errors.Add(
+                FieldError.TypeInvalid(
+                    path,
+                    JsonValue.Create(Actual(node)),
+                    $"{path} in body must be of type {Expected(schema)}: \"{Actual(node)}\""
+                )
+            );
             return;
         }
 
@@ -91,7 +101,13 @@ public static partial class SchemaValidator
 
         if (obj.Count > schema.MaxProperties)
         {
-            errors.Add(new FieldError(path, "FieldValueTooMany", $"Too many: {obj.Count}: must have at most {schema.MaxProperties} {(schema.MaxProperties == 1 ? "item" : "items")}"));
+            errors.Add(
+                new FieldError(
+                    path,
+                    "FieldValueTooMany",
+                    $"Too many: {obj.Count}: must have at most {schema.MaxProperties} {(schema.MaxProperties == 1 ? "item" : "items")}"
+                )
+            );
         }
     }
 
@@ -110,12 +126,20 @@ public static partial class SchemaValidator
     {
         if (list.Count < schema.MinItems)
         {
-            errors.Add(FieldError.Invalid(path, JsonValue.Create(list.Count), $"{path} in body should have at least {schema.MinItems} items"));
+            errors.Add(
+                FieldError.Invalid(path, JsonValue.Create(list.Count), $"{path} in body should have at least {schema.MinItems} items")
+            );
         }
 
         if (list.Count > schema.MaxItems)
         {
-            errors.Add(new FieldError(path, "FieldValueTooMany", $"Too many: {list.Count}: must have at most {schema.MaxItems} {(schema.MaxItems == 1 ? "item" : "items")}"));
+            errors.Add(
+                new FieldError(
+                    path,
+                    "FieldValueTooMany",
+                    $"Too many: {list.Count}: must have at most {schema.MaxItems} {(schema.MaxItems == 1 ? "item" : "items")}"
+                )
+            );
         }
 
         for (var i = 0; schema.Items is { } items && i < list.Count; i++)
@@ -161,68 +185,90 @@ public static partial class SchemaValidator
             errors.Add(FieldError.Invalid(path, value, $"{path} in body should match '{pattern}'"));
         }
 
-        if (schema.Type == SchemaType.Time
-            ? !DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind, out _)
-            : schema.Type == SchemaType.String && (schema.Format == "date-time" && !IsDateTime(text) || schema.Format == "date" && !IsDate(text)))
+        if (
+            schema.Type == SchemaType.Time
+                ? !DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind, out _)
+                : schema.Type == SchemaType.String
+                    && (schema.Format == "date-time" && !IsDateTime(text) || schema.Format == "date" && !IsDate(text))
+        )
         {
             errors.Add(FieldError.TypeInvalid(path, value, $"{path} in body must be of type {schema.Format}: {Json.Quote(text)}"));
         }
     }
 
-    private static bool IsDate(string text) => DateOnly.TryParseExact(text, "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.None, out _);
+    private static bool IsDate(string text) =>
+        DateOnly.TryParseExact(text, "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.None, out _);
 
     /// <remarks>Source: kubernetes/kube-openapi:pkg/validation/strfmt/time.go.</remarks>
     private static bool IsDateTime(string text) => text.Length > 11 && IsDate(text[..10]) && TimePattern().IsMatch(text.AsSpan(10));
 
-    [GeneratedRegex("^[Tt]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(
+        "^[Tt]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$",
+        RegexOptions.CultureInvariant
+    )]
     private static partial Regex TimePattern();
 
     private static void Number(JsonValue value, decimal number, TypeSchema schema, string path, List<FieldError> errors)
     {
         if (number < schema.Minimum || (schema.ExclusiveMinimum && number == schema.Minimum))
         {
-            errors.Add(FieldError.Invalid(path, value, $"{path} in body should be greater than {(schema.ExclusiveMinimum ? "" : "or equal to ")}{Plain(schema.Minimum!.Value)}"));
+            errors.Add(
+                FieldError.Invalid(
+                    path,
+                    value,
+                    $"{path} in body should be greater than {(schema.ExclusiveMinimum ? "" : "or equal to ")}{Plain(schema.Minimum!.Value)}"
+                )
+            );
         }
 
         if (number > schema.Maximum || (schema.ExclusiveMaximum && number == schema.Maximum))
         {
-            errors.Add(FieldError.Invalid(path, value, $"{path} in body should be less than {(schema.ExclusiveMaximum ? "" : "or equal to ")}{Plain(schema.Maximum!.Value)}"));
+            errors.Add(
+                FieldError.Invalid(
+                    path,
+                    value,
+                    $"{path} in body should be less than {(schema.ExclusiveMaximum ? "" : "or equal to ")}{Plain(schema.Maximum!.Value)}"
+                )
+            );
         }
     }
 
     private static string Plain(decimal value) => (value / 1.0000000000000000000000000000m).ToString(CultureInfo.InvariantCulture);
 
-    internal static bool HasType(JsonNode node, TypeSchema schema) => schema.Type switch
-    {
-        SchemaType.Any => true,
-        SchemaType.Object or SchemaType.Map => node is JsonObject,
-        SchemaType.Array => node is JsonArray,
-        SchemaType.Integer => node is JsonValue v && Json.AsInteger(v) is not null,
-        SchemaType.Number => node is JsonValue v && Json.AsNumber(v) is not null,
-        SchemaType.Boolean => node is JsonValue v && v.TryGetValue<bool>(out _),
-        SchemaType.IntOrString => node is JsonValue v && (v.TryGetValue<string>(out _) || Json.AsInteger(v) is not null),
-        SchemaType.Quantity => node is JsonValue v && (v.TryGetValue<string>(out _) || Json.AsNumber(v) is not null),
-        _ => node is JsonValue v && v.TryGetValue<string>(out _),
-    };
+    internal static bool HasType(JsonNode node, TypeSchema schema) =>
+        schema.Type switch
+        {
+            SchemaType.Any => true,
+            SchemaType.Object or SchemaType.Map => node is JsonObject,
+            SchemaType.Array => node is JsonArray,
+            SchemaType.Integer => node is JsonValue v && Json.AsInteger(v) is not null,
+            SchemaType.Number => node is JsonValue v && Json.AsNumber(v) is not null,
+            SchemaType.Boolean => node is JsonValue v && v.TryGetValue<bool>(out _),
+            SchemaType.IntOrString => node is JsonValue v && (v.TryGetValue<string>(out _) || Json.AsInteger(v) is not null),
+            SchemaType.Quantity => node is JsonValue v && (v.TryGetValue<string>(out _) || Json.AsNumber(v) is not null),
+            _ => node is JsonValue v && v.TryGetValue<string>(out _),
+        };
 
-    private static string Expected(TypeSchema schema) => schema.Type switch
-    {
-        SchemaType.Object or SchemaType.Map => "object",
-        SchemaType.Array => "array",
-        SchemaType.Integer => "integer",
-        SchemaType.Number => "number",
-        SchemaType.Boolean => "boolean",
-        SchemaType.IntOrString => "integer,string",
-        _ => "string",
-    };
+    private static string Expected(TypeSchema schema) =>
+        schema.Type switch
+        {
+            SchemaType.Object or SchemaType.Map => "object",
+            SchemaType.Array => "array",
+            SchemaType.Integer => "integer",
+            SchemaType.Number => "number",
+            SchemaType.Boolean => "boolean",
+            SchemaType.IntOrString => "integer,string",
+            _ => "string",
+        };
 
-    private static string Actual(JsonNode node) => node switch
-    {
-        JsonObject => "object",
-        JsonArray => "array",
-        JsonValue v when v.TryGetValue<string>(out _) => "string",
-        JsonValue v when v.TryGetValue<bool>(out _) => "boolean",
-        JsonValue v when Json.AsInteger(v) is not null => "integer",
-        _ => "number",
-    };
+    private static string Actual(JsonNode node) =>
+        node switch
+        {
+            JsonObject => "object",
+            JsonArray => "array",
+            JsonValue v when v.TryGetValue<string>(out _) => "string",
+            JsonValue v when v.TryGetValue<bool>(out _) => "boolean",
+            JsonValue v when Json.AsInteger(v) is not null => "integer",
+            _ => "number",
+        };
 }

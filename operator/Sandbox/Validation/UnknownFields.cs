@@ -36,7 +36,9 @@ public static class UnknownFields
                     {
                         Visit(value, values, childPath, found, root: false);
                     }
-                    else if (!schema.PreserveUnknownFields && !((root || schema.EmbeddedResource) && key is "apiVersion" or "kind" or "metadata"))
+                    else if (
+                        !schema.PreserveUnknownFields && !((root || schema.EmbeddedResource) && key is "apiVersion" or "kind" or "metadata")
+                    )
                     {
                         (unknown ??= []).Add(key);
                         found.Add(childPath);

@@ -19,17 +19,19 @@ public sealed record FieldError(string Field, string Reason, string Detail)
     public static FieldError NotSupported(string field, JsonNode? value, IEnumerable<string> supported) =>
         new(field, "FieldValueNotSupported", $"Unsupported value: {Shown(value)}: supported values: {string.Join(", ", supported)}");
 
-    public static FieldError Duplicate(string field, JsonNode? value) => new(field, "FieldValueDuplicate", $"Duplicate value: {Shown(value)}");
+    public static FieldError Duplicate(string field, JsonNode? value) =>
+        new(field, "FieldValueDuplicate", $"Duplicate value: {Shown(value)}");
 
     public override string ToString() => $"{Field}: {Detail}";
 
     /// <summary>Objects print as their JSON; strings in quotes.</summary>
-    public static string Shown(JsonNode? value) => value switch
-    {
-        null => "null",
-        JsonValue v when v.TryGetValue<string>(out var text) => Json.Quote(text),
-        _ => Json.ToText(value),
-    };
+    public static string Shown(JsonNode? value) =>
+        value switch
+        {
+            null => "null",
+            JsonValue v when v.TryGetValue<string>(out var text) => Json.Quote(text),
+            _ => Json.ToText(value),
+        };
 }
 
 /// <summary>A refusal, as the <c>metav1.Status</c> that goes to the client.</summary>
@@ -97,14 +99,18 @@ public sealed class ApiError : Exception
     public static ApiError NotFound(string group, string resource, string name) =>
         new(404, "NotFound", $"{Qualified(group, resource)} \"{name}\" not found", About(group, resource, name));
 
-    public static ApiError NoSuchPath() =>
-        new(404, "NotFound", "the server could not find the requested resource", new JsonObject());
+    public static ApiError NoSuchPath() => new(404, "NotFound", "the server could not find the requested resource", new JsonObject());
 
     public static ApiError AlreadyExists(string group, string resource, string name) =>
         new(409, "AlreadyExists", $"{Qualified(group, resource)} \"{name}\" already exists", About(group, resource, name));
 
     public static ApiError Conflict(string group, string resource, string name, string why) =>
-        new(409, "Conflict", $"Operation cannot be fulfilled on {Qualified(group, resource)} \"{name}\": {why}", About(group, resource, name));
+        new(
+            409,
+            "Conflict",
+            $"Operation cannot be fulfilled on {Qualified(group, resource)} \"{name}\": {why}",
+            About(group, resource, name)
+        );
 
     public static ApiError Modified(string group, string resource, string name) =>
         Conflict(group, resource, name, "the object has been modified; please apply your changes to the latest version and try again");
@@ -121,7 +127,15 @@ public sealed class ApiError : Exception
         var causes = new JsonArray();
         foreach (var error in errors)
         {
-            causes.Add((JsonNode)new JsonObject { ["reason"] = error.Reason, ["message"] = error.Detail, ["field"] = error.Field });
+            causes.Add(
+                (JsonNode)
+                    new JsonObject
+                    {
+                        ["reason"] = error.Reason,
+                        ["message"] = error.Detail,
+                        ["field"] = error.Field,
+                    }
+            );
         }
 
         details["causes"] = causes;
@@ -130,10 +144,15 @@ public sealed class ApiError : Exception
 
     /// <summary>A patch that could not be carried out on the object as it is.</summary>
     public static ApiError Unprocessable(string cause) =>
-        new(422, "Invalid", "the server rejected our request due to an error in our request", new JsonObject
-        {
-            ["causes"] = new JsonArray((JsonNode)new JsonObject { ["reason"] = "UnexpectedServerResponse", ["message"] = cause }),
-        });
+        new(
+            422,
+            "Invalid",
+            "the server rejected our request due to an error in our request",
+            new JsonObject
+            {
+                ["causes"] = new JsonArray((JsonNode)new JsonObject { ["reason"] = "UnexpectedServerResponse", ["message"] = cause }),
+            }
+        );
 
     public static ApiError MethodNotAllowed() =>
         new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", new JsonObject());
@@ -149,19 +168,31 @@ public sealed class ApiError : Exception
     public static ApiError Unauthorized() => new(401, "Unauthorized", "Unauthorized");
 
     public static ApiError TooManyRequests(int retryAfterSeconds) =>
-        new(429, "TooManyRequests", "the server has received too many requests and has asked us to try again later", new JsonObject { ["retryAfterSeconds"] = retryAfterSeconds })
+        new(
+            429,
+            "TooManyRequests",
+            "the server has received too many requests and has asked us to try again later",
+            new JsonObject { ["retryAfterSeconds"] = retryAfterSeconds }
+        )
         {
             RetryAfterSeconds = retryAfterSeconds,
         };
 
     public static ApiError Internal(string message) =>
-        new(500, "InternalError", $"Internal error occurred: {message}", new JsonObject
-        {
-            ["causes"] = new JsonArray((JsonNode)new JsonObject { ["message"] = message }),
-        });
+        new(
+            500,
+            "InternalError",
+            $"Internal error occurred: {message}",
+            new JsonObject { ["causes"] = new JsonArray((JsonNode)new JsonObject { ["message"] = message }) }
+        );
 
     public static ApiError Unavailable(int retryAfterSeconds) =>
-        new(503, "ServiceUnavailable", "the server is currently unable to handle the request", new JsonObject { ["retryAfterSeconds"] = retryAfterSeconds })
+        new(
+            503,
+            "ServiceUnavailable",
+            "the server is currently unable to handle the request",
+            new JsonObject { ["retryAfterSeconds"] = retryAfterSeconds }
+        )
         {
             RetryAfterSeconds = retryAfterSeconds,
         };

@@ -7,13 +7,21 @@ using System.Text.Json.Nodes;
 
 namespace Bursar.Sandbox.Values;
 
-/// <summary>Reading and writing of JSON trees without reflection. Duplicate keys are reported, the last one wins, as in Kubernetes.</summary>
+/// <summary>
+/// Reading and writing of JSON trees without reflection. Duplicate keys are reported, the last one wins, as in Kubernetes.
+/// </summary>
 public static class Json
 {
-    private static readonly JsonWriterOptions Writer = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
+    private static readonly JsonWriterOptions Writer = new()
+    {
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        SkipValidation = true,
+    };
     private static readonly JsonReaderOptions Reader = new() { MaxDepth = 256, AllowMultipleValues = false };
 
-    /// <summary>Parses one JSON value; the path of each key that stands twice in its object is added to <paramref name="duplicates"/>.</summary>
+    /// <summary>
+    /// Parses one JSON value; the path of each key that stands twice in its object is added to <paramref name="duplicates"/>.
+    /// </summary>
     public static JsonNode? Parse(ReadOnlySpan<byte> utf8, List<string>? duplicates = null)
     {
         var reader = new Utf8JsonReader(utf8, Reader);
@@ -64,7 +72,10 @@ public static class Json
                 while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
                 {
                     var key = reader.GetString()!;
-                    var childPath = duplicates is null ? "" : path.Length == 0 ? key : $"{path}.{key}";
+                    var childPath =
+                        duplicates is null ? ""
+                        : path.Length == 0 ? key
+                        : $"{path}.{key}";
                     reader.Read();
                     if (duplicates is not null && result.ContainsKey(key) && !duplicates.Contains(childPath))
                     {
@@ -143,7 +154,9 @@ public static class Json
             return number;
         }
 
-        return value.TryGetValue<double>(out var real) && Math.Abs(real) < 7e28 ? (decimal)real : value.TryGetValue<decimal>(out var exact) ? exact : null;
+        return value.TryGetValue<double>(out var real) && Math.Abs(real) < 7e28 ? (decimal)real
+            : value.TryGetValue<decimal>(out var exact) ? exact
+            : null;
     }
 
     /// <summary>The object under a key, made when absent (or when it is not an object).</summary>
@@ -175,9 +188,11 @@ public static class Json
 
     public static bool Same(JsonNode? left, JsonNode? right) => JsonNode.DeepEquals(left, right);
 
-    public static string Timestamp(DateTimeOffset at) => at.ToUniversalTime().ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
+    public static string Timestamp(DateTimeOffset at) =>
+        at.ToUniversalTime().ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
 
-    public static string MicroTimestamp(DateTimeOffset at) => at.ToUniversalTime().ToString("yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'", CultureInfo.InvariantCulture);
+    public static string MicroTimestamp(DateTimeOffset at) =>
+        at.ToUniversalTime().ToString("yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'", CultureInfo.InvariantCulture);
 
     /// <summary>A string as Go's <c>%q</c> prints it.</summary>
     public static string Quote(string text)

@@ -130,9 +130,7 @@ public sealed class JsonPath
         private bool Holds(JsonNode item)
         {
             var values = Left.Find(item);
-            return Right is null
-                ? values.Count > 0
-                : values.Count > 0 && (Scalar(values[0]) == Right) == Equal;
+            return Right is null ? values.Count > 0 : values.Count > 0 && (Scalar(values[0]) == Right) == Equal;
         }
 
         private static string Scalar(JsonNode node) =>
@@ -248,7 +246,10 @@ public sealed class JsonPath
             }
 
             var end = text.IndexOf(']', _at);
-            if (end < 0 || !int.TryParse(text.AsSpan(_at, end - _at), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var index))
+            if (
+                end < 0
+                || !int.TryParse(text.AsSpan(_at, end - _at), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var index)
+            )
             {
                 return $"the brackets at {_at} hold no position, name or filter";
             }

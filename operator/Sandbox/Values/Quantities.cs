@@ -3,7 +3,9 @@ using System.Numerics;
 
 namespace Bursar.Sandbox.Values;
 
-/// <summary>Kubernetes quantities, brought into the form the API server answers with (<c>0.5</c> → <c>500m</c>, <c>1024Mi</c> → <c>1Gi</c>).</summary>
+/// <summary>
+/// Kubernetes quantities, brought into the form the API server answers with (<c>0.5</c> → <c>500m</c>, <c>1024Mi</c> → <c>1Gi</c>).
+/// </summary>
 public static class Quantities
 {
     private static readonly string[] BinarySuffixes = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
@@ -49,7 +51,10 @@ public static class Quantities
         var exponential = false;
         if (suffix.Length > 1 && suffix[0] is 'e' or 'E')
         {
-            if (!int.TryParse(suffix[1..], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out exponent) || Math.Abs(exponent) > 30)
+            if (
+                !int.TryParse(suffix[1..], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out exponent)
+                || Math.Abs(exponent) > 30
+            )
             {
                 return false;
             }
@@ -108,6 +113,8 @@ public static class Quantities
             exponent += 3;
         }
 
-        return nano.IsZero ? "0" : exponent == 0 ? $"{(negative ? "-" : "")}{nano}" : $"{(negative ? "-" : "")}{nano}e{exponent}";
+        return nano.IsZero ? "0"
+            : exponent == 0 ? $"{(negative ? "-" : "")}{nano}"
+            : $"{(negative ? "-" : "")}{nano}e{exponent}";
     }
 }

@@ -16,7 +16,8 @@ public sealed class GuardedCluster : IAsyncLifetime
     // Not bursar-system: what silently relies on that name fails here.
     public const string Own = "money-guard";
 
-    private const string Controllers = "job-controller,deployment-controller,replicaset-controller,namespace-controller,garbage-collector-controller,serviceaccount-controller,"
+    private const string Controllers =
+        "job-controller,deployment-controller,replicaset-controller,namespace-controller,garbage-collector-controller,serviceaccount-controller,"
         + "clusterrole-aggregation-controller,validatingadmissionpolicy-status-controller";
 
     private ControlPlane? _plane;
@@ -31,17 +32,29 @@ public sealed class GuardedCluster : IAsyncLifetime
     {
         Skip.IfNot(ControlPlane.IsPresent, ControlPlane.Absent);
         InstallTool.RequireTools();
-        if (_server is not null) return _server;
-        _plane = await ControlPlane.StartAsync(Controllers, withScheduler: false, withServiceAccounts: true, auditPolicy: null, controllersHaveAccounts: true, ct);
+        if (_server is not null)
+            return _server;
+        _plane = await ControlPlane.StartAsync(
+            Controllers,
+            withScheduler: false,
+            withServiceAccounts: true,
+            auditPolicy: null,
+            controllersHaveAccounts: true,
+            ct
+        );
         var server = new InstallServer(_plane.KubeconfigPath, new KubeClient(KubeConfig.FromFile(_plane.KubeconfigPath)), _plane);
-        (await InstallTool.HelmAsync(server.Kubeconfig, ["install", "bursar", InstallTool.Chart, "--create-namespace", .. ChartValues])).Succeeded();
+        (
+            await InstallTool.HelmAsync(server.Kubeconfig, ["install", "bursar", InstallTool.Chart, "--create-namespace", .. ChartValues])
+        ).Succeeded();
         return _server = server;
     }
 
     public async Task DisposeAsync()
     {
-        if (_server is not null) await _server.DisposeAsync();
-        if (_plane is not null) await _plane.DisposeAsync();
+        if (_server is not null)
+            await _server.DisposeAsync();
+        if (_plane is not null)
+            await _plane.DisposeAsync();
     }
 }
 
@@ -86,19 +99,32 @@ internal sealed class GuardedTeam : IDisposable
         await server.Client.CreateAsync(new V1Namespace { Metadata = new() { Name = name } }, Ct);
         foreach (var person in (string[])["tenant", "holder"])
             await PostAsync(server.Client, $"/api/v1/namespaces/{name}/serviceaccounts", $"{{metadata: {{name: {person}}}}}");
-        await PostAsync(server.Client, $"/apis/rbac.authorization.k8s.io/v1/namespaces/{name}/roles", """
+        await PostAsync(
+            server.Client,
+            $"/apis/rbac.authorization.k8s.io/v1/namespaces/{name}/roles",
+            """
             metadata: {name: budgets}
             rules: [{apiGroups: [bursar.dev], resources: [gpubudgets], verbs: [get, list, watch, create, update, patch, delete, deletecollection]}]
-            """);
+            """
+        );
         await BindAsync(server.Client, name, "ClusterRole", "admin", "tenant", "holder");
         await BindAsync(server.Client, name, "Role", "budgets", "tenant", "holder");
         await BindAsync(server.Client, name, "ClusterRole", "bursar-override", "holder");
-        var team = new GuardedTeam(server, name, new KubeClient(await server.ServiceAccountAsync(name, "tenant", Ct)),
-            new KubeClient(await server.ServiceAccountAsync(name, "holder", Ct)), new KubeClient(await server.ServiceAccountAsync(GuardedCluster.Own, "bursar", Ct)));
+        var team = new GuardedTeam(
+            server,
+            name,
+            new KubeClient(await server.ServiceAccountAsync(name, "tenant", Ct)),
+            new KubeClient(await server.ServiceAccountAsync(name, "holder", Ct)),
+            new KubeClient(await server.ServiceAccountAsync(GuardedCluster.Own, "bursar", Ct))
+        );
         await team.BudgetAsync("probe");
         await team.InForceAsync();
         // Rights that are aggregated come a moment later.
-        await server.UntilAsync("the tenant has the namespace's rights", async () => (await SendAsync(team.Tenant, HttpMethod.Get, team.Deployments)).Code == 0, Ct);
+        await server.UntilAsync(
+            "the tenant has the namespace's rights",
+            async () => (await SendAsync(team.Tenant, HttpMethod.Get, team.Deployments)).Code == 0,
+            Ct
+        );
         return team;
     }
 
@@ -106,40 +132,75 @@ internal sealed class GuardedTeam : IDisposable
     public Task InForceAsync() => _server.UntilAsync("the guard is in force", async () => (await TryRaiseAsync()).Code == 403, Ct);
 
     /// <summary>The tenant tries to raise the limit of the budget <c>probe</c>; nothing is stored.</summary>
-    public Task<Answer> TryRaiseAsync() => SendAsync(Tenant, HttpMethod.Patch, $"{Budgets}/probe?dryRun=All", """{"spec": {"limit": {"cost": "999"}}}""");
+    public Task<Answer> TryRaiseAsync() =>
+        SendAsync(Tenant, HttpMethod.Patch, $"{Budgets}/probe?dryRun=All", """{"spec": {"limit": {"cost": "999"}}}""");
 
     public static Task BindAsync(KubeClient client, string ns, string roleKind, string role, params string[] people) =>
-        PostAsync(client, $"/apis/rbac.authorization.k8s.io/v1/namespaces/{ns}/rolebindings", $$"""
+        PostAsync(
+            client,
+            $"/apis/rbac.authorization.k8s.io/v1/namespaces/{ns}/rolebindings",
+            $$"""
             metadata: {generateName: people-}
             roleRef: {apiGroup: rbac.authorization.k8s.io, kind: {{roleKind}}, name: {{role}}}
             subjects: [{{string.Join(", ", people.Select(p => $"{{kind: ServiceAccount, name: {p}, namespace: {ns}}}"))}}]
-            """);
+            """
+        );
 
-    public Task BudgetAsync(string name, string spec = """limit: {cost: "500"}""") => PostAsync(_server.Client, Budgets,
-        $"{{apiVersion: bursar.dev/v1alpha1, kind: GpuBudget, metadata: {{name: {name}, labels: {{budget: {name}}}}}, spec: {{{spec}}}}}");
+    public Task BudgetAsync(string name, string spec = """limit: {cost: "500"}""") =>
+        PostAsync(
+            _server.Client,
+            Budgets,
+            $"{{apiVersion: bursar.dev/v1alpha1, kind: GpuBudget, metadata: {{name: {name}, labels: {{budget: {name}}}}}, spec: {{{spec}}}}}"
+        );
 
     public Task JobAsync(string name, bool suspended) => PostAsync(Tenant, Jobs, JobText(name, suspended));
 
-    public static string JobText(string name, bool suspended, string annotations = "") => $$$"""
-        metadata: {name: {{{name}}}, annotations: { {{{annotations}}} }}
-        spec:
-          suspend: {{{(suspended ? "true" : "false")}}}
-          template: {spec: {restartPolicy: Never, containers: [{name: main, image: "train:1", resources: {limits: {nvidia.com/gpu: 1} } } ] } }
-        """;
+    public static string JobText(string name, bool suspended, string annotations = "") =>
+        $$$"""
+            metadata: {name: {{{name}}}, annotations: { {{{annotations}}} }}
+            spec:
+              suspend: {{{(suspended ? "true" : "false")}}}
+              template: {spec: {restartPolicy: Never, containers: [{name: main, image: "train:1", resources: {limits: {nvidia.com/gpu: 1} } } ] } }
+            """;
 
-    public Task DeploymentAsync(string name, int replicas) => PostAsync(Tenant, Deployments, $$$"""
-        metadata: {name: {{{name}}}}
-        spec:
-          replicas: {{{replicas}}}
-          selector: {matchLabels: {app: {{{name}}}}}
-          template: {metadata: {labels: {app: {{{name}}}}}, spec: {containers: [{name: main, image: "serve:1", resources: {limits: {nvidia.com/gpu: 1} } } ] } }
-        """);
+    public Task DeploymentAsync(string name, int replicas) =>
+        PostAsync(
+            Tenant,
+            Deployments,
+            $$$"""
+            metadata: {name: {{{name}}}}
+            spec:
+              replicas: {{{replicas}}}
+              selector: {matchLabels: {app: {{{name}}}}}
+              template: {metadata: {labels: {app: {{{name}}}}}, spec: {containers: [{name: main, image: "serve:1", resources: {limits: {nvidia.com/gpu: 1} } } ] } }
+            """
+        );
 
     /// <summary>Writes into the budget's status, as the operator does, which Deployments it holds at zero.</summary>
     public async Task TellParkedAsync(string budget, params string[] deployments)
     {
-        var list = new JsonArray([.. deployments.Select(d => (JsonNode)new JsonObject { ["kind"] = "Deployment", ["name"] = d, ["since"] = "2026-11-21T10:00:00Z", ["reason"] = "BudgetExhausted" })]);
-        (await SendAsync(Bursar, HttpMethod.Patch, $"{Budgets}/{budget}/status", new JsonObject { ["status"] = new JsonObject { ["suspended"] = list } }.ToJsonString())).Code.Should().Be(0);
+        var list = new JsonArray([
+            .. deployments.Select(d =>
+                (JsonNode)
+                    new JsonObject
+                    {
+                        ["kind"] = "Deployment",
+                        ["name"] = d,
+                        ["since"] = "2026-11-21T10:00:00Z",
+                        ["reason"] = "BudgetExhausted",
+                    }
+            ),
+        ]);
+        (
+            await SendAsync(
+                Bursar,
+                HttpMethod.Patch,
+                $"{Budgets}/{budget}/status",
+                new JsonObject { ["status"] = new JsonObject { ["suspended"] = list } }.ToJsonString()
+            )
+        )
+            .Code.Should()
+            .Be(0);
     }
 
     public static async Task PostAsync(KubeClient client, string path, string yaml)
@@ -149,7 +210,13 @@ internal sealed class GuardedTeam : IDisposable
     }
 
     /// <summary>Code 0 and the object, or the refusal's code and words.</summary>
-    public static async Task<Answer> SendAsync(KubeClient client, HttpMethod method, string path, string? body = null, string type = "application/merge-patch+json")
+    public static async Task<Answer> SendAsync(
+        KubeClient client,
+        HttpMethod method,
+        string path,
+        string? body = null,
+        string type = "application/merge-patch+json"
+    )
     {
         try
         {

@@ -16,9 +16,25 @@ public sealed class OperatorProcess : IAsyncDisposable
 
     public static OperatorProcess Start(string kubeconfig, params string[] more)
     {
-        var start = new ProcessStartInfo("dotnet",
-            [Path.Combine(AppContext.BaseDirectory, "bursar.dll"), "operator", "--kubeconfig", kubeconfig, "--namespace", ClusterWorld.OwnNamespace, "--agent-namespace", ClusterWorld.AgentNamespace, "--metrics-address", "127.0.0.1:0", .. more])
-        { RedirectStandardError = true };
+        var start = new ProcessStartInfo(
+            "dotnet",
+            [
+                Path.Combine(AppContext.BaseDirectory, "bursar.dll"),
+                "operator",
+                "--kubeconfig",
+                kubeconfig,
+                "--namespace",
+                ClusterWorld.OwnNamespace,
+                "--agent-namespace",
+                ClusterWorld.AgentNamespace,
+                "--metrics-address",
+                "127.0.0.1:0",
+                .. more,
+            ]
+        )
+        {
+            RedirectStandardError = true,
+        };
         return new(Process.Start(start)!);
     }
 

@@ -15,7 +15,14 @@ public sealed class PodBill : IAsyncDisposable
 
     private PodBill(Scene scene, Informer<V1Pod> pods)
     {
-        pods.AddHandler(new() { Added = Note, Updated = (_, pod) => Note(pod), Deleted = Note });
+        pods.AddHandler(
+            new()
+            {
+                Added = Note,
+                Updated = (_, pod) => Note(pod),
+                Deleted = Note,
+            }
+        );
         Scene = scene;
         _running = pods.RunAsync(_stop.Token);
     }
@@ -32,7 +39,11 @@ public sealed class PodBill : IAsyncDisposable
 
     public int Pods
     {
-        get { lock (_gate) return _last.Count; }
+        get
+        {
+            lock (_gate)
+                return _last.Count;
+        }
     }
 
     /// <summary>All pods have ended and the API told when.</summary>
@@ -43,8 +54,10 @@ public sealed class PodBill : IAsyncDisposable
             var sum = Amount.Zero;
             foreach (var pod in _last.Values)
             {
-                if (PodTimes.ScheduledAt(pod) is not { } from) continue;
-                var to = PodTimes.FinishedAt(pod) ?? throw new InvalidOperationException($"{pod.Metadata.Name} has not ended: {pod.Status.Phase}");
+                if (PodTimes.ScheduledAt(pod) is not { } from)
+                    continue;
+                var to = PodTimes.FinishedAt(pod)
+                    ?? throw new InvalidOperationException($"{pod.Metadata.Name} has not ended: {pod.Status.Phase}");
                 sum += rate.For(to - from);
             }
             return sum;
@@ -54,7 +67,13 @@ public sealed class PodBill : IAsyncDisposable
     /// <summary>What is billed, for a failure's message.</summary>
     public override string ToString()
     {
-        lock (_gate) return string.Join('\n', _last.Values.Select(pod => $"{pod.Metadata.Name}: {PodTimes.ScheduledAt(pod):O} to {PodTimes.FinishedAt(pod):O}, {pod.Status.Phase}"));
+        lock (_gate)
+            return string.Join(
+                '\n',
+                _last.Values.Select(pod =>
+                    $"{pod.Metadata.Name}: {PodTimes.ScheduledAt(pod):O} to {PodTimes.FinishedAt(pod):O}, {pod.Status.Phase}"
+                )
+            );
     }
 
     public async ValueTask DisposeAsync()
@@ -67,6 +86,7 @@ public sealed class PodBill : IAsyncDisposable
 
     private void Note(V1Pod pod)
     {
-        lock (_gate) _last[pod.Metadata.Uid] = pod;
+        lock (_gate)
+            _last[pod.Metadata.Uid] = pod;
     }
 }

@@ -18,7 +18,9 @@ public sealed class RealCluster : IAsyncLifetime
 
     public Task InitializeAsync() => Task.CompletedTask;
 
-    /// <summary>A team's namespace; skips where there is no control plane. The caller leaves the scene by <see cref="LeaveAsync"/>.</summary>
+    /// <summary>
+    /// A team's namespace; skips where there is no control plane. The caller leaves the scene by <see cref="LeaveAsync"/>.
+    /// </summary>
     public async Task<Scene> OpenAsync(string team, bool startOperator = true)
     {
         Skip.IfNot(ControlPlane.IsPresent, ControlPlane.Absent);
@@ -30,14 +32,31 @@ public sealed class RealCluster : IAsyncLifetime
         }
         if (_world is null)
         {
-            var world = await ClusterWorld.StartAsync(real: true, new AgentPlacement(), Ct, new FleetNode { Name = "gpu-1", Gpu = GpuModel.V100, Gpus = 32 });
+            var world = await ClusterWorld.StartAsync(
+                real: true,
+                new AgentPlacement(),
+                Ct,
+                new FleetNode
+                {
+                    Name = "gpu-1",
+                    Gpu = GpuModel.V100,
+                    Gpus = 32,
+                }
+            );
             await world.CreateBookAsync("*V100*", "3.06", Ct);
             _world = world;
         }
         var scene = await Scene.OpenAsync(_world, team);
         // The ledger remembers what forecasts parked in the scenes before: together that is soon more than the brake allows.
-        await ControlMap.SetAsync(_world.Client, ClusterWorld.OwnNamespace, ControlSwitch.ContinueKey, Rfc3339.Format(_world.Time.GetUtcNow()), Ct);
-        if (startOperator) await _world.StartOperatorAsync(Ct);
+        await ControlMap.SetAsync(
+            _world.Client,
+            ClusterWorld.OwnNamespace,
+            ControlSwitch.ContinueKey,
+            Rfc3339.Format(_world.Time.GetUtcNow()),
+            Ct
+        );
+        if (startOperator)
+            await _world.StartOperatorAsync(Ct);
         return scene;
     }
 
@@ -66,7 +85,8 @@ public sealed class RealCluster : IAsyncLifetime
 
     public async Task DisposeAsync()
     {
-        if (_world is not null) await _world.DisposeAsync();
+        if (_world is not null)
+            await _world.DisposeAsync();
     }
 }
 

@@ -19,22 +19,25 @@ public sealed class Replica : IAsyncDisposable
 
     /// <param name="restart">Started anew a while after it ended by itself, as a Deployment does.</param>
     public Replica(OperatorOptions options, KubeConfig config, TimeProvider time, ActivityTracker? activity, bool restart = false) =>
-        Running = Task.Run(async () =>
-        {
-            while (true)
+        Running = Task.Run(
+            async () =>
             {
-                try
+                while (true)
                 {
-                    await Wiring.RunAsync(options, config, time, _log, activity, parts => _leads.TrySetResult(parts), _stop.Token);
-                    return;
+                    try
+                    {
+                        await Wiring.RunAsync(options, config, time, _log, activity, parts => _leads.TrySetResult(parts), _stop.Token);
+                        return;
+                    }
+                    catch (Exception end) when (restart && !_stop.IsCancellationRequested)
+                    {
+                        _ends.Enqueue(end);
+                    }
+                    await Task.Delay(RestartAfter, time, _stop.Token);
                 }
-                catch (Exception end) when (restart && !_stop.IsCancellationRequested)
-                {
-                    _ends.Enqueue(end);
-                }
-                await Task.Delay(RestartAfter, time, _stop.Token);
-            }
-        }, CancellationToken.None);
+            },
+            CancellationToken.None
+        );
 
     /// <summary>What ended it, each time that it was started anew.</summary>
     public IReadOnlyList<Exception> Ends => [.. _ends];
@@ -48,7 +51,8 @@ public sealed class Replica : IAsyncDisposable
     public async Task<OperatorParts> LeadsAsync(CancellationToken ct)
     {
         await Task.WhenAny(_leads.Task, Running).WaitAsync(Deadline, ct);
-        if (Running.IsCompleted) await Running;
+        if (Running.IsCompleted)
+            await Running;
         return await _leads.Task;
     }
 
@@ -64,7 +68,8 @@ public sealed class Replica : IAsyncDisposable
         while (true)
         {
             using var answer = await client.GetAsync(ready, limit.Token);
-            if (answer.IsSuccessStatusCode) return;
+            if (answer.IsSuccessStatusCode)
+                return;
             await Task.Delay(20, limit.Token);
         }
     }
@@ -99,22 +104,27 @@ public sealed class Replica : IAsyncDisposable
 
         public ILogger CreateLogger(string categoryName) => this;
 
-        public void AddProvider(ILoggerProvider provider)
-        {
-        }
+        public void AddProvider(ILoggerProvider provider) { }
 
         public IDisposable? BeginScope<TState>(TState state)
             where TState : notnull => null;
 
         public bool IsEnabled(LogLevel logLevel) => logLevel == LogLevel.Information;
 
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        public void Log<TState>(
+            LogLevel logLevel,
+            EventId eventId,
+            TState state,
+            Exception? exception,
+            Func<TState, Exception?, string> formatter
+        )
         {
-            if (eventId.Name == "LogListening" && state is IReadOnlyList<KeyValuePair<string, object?>> values) ((string)values.Single(v => v.Key == "door").Value! == "webhook" ? _webhook : _address).TrySetResult((string)values.Single(v => v.Key == "address").Value!);
+            if (eventId.Name == "LogListening" && state is IReadOnlyList<KeyValuePair<string, object?>> values)
+                ((string)values.Single(v => v.Key == "door").Value! == "webhook" ? _webhook : _address).TrySetResult(
+                    (string)values.Single(v => v.Key == "address").Value!
+                );
         }
 
-        public void Dispose()
-        {
-        }
+        public void Dispose() { }
     }
 }

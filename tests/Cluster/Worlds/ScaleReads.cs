@@ -2,7 +2,9 @@ using System.Text.Json.Nodes;
 
 namespace Bursar.Tests.Cluster.Worlds;
 
-/// <summary>What kube-controller-manager read of each Deployment's scale, by the API server's audit log. Safe for use from many threads.</summary>
+/// <summary>
+/// What kube-controller-manager read of each Deployment's scale, by the API server's audit log. Safe for use from many threads.
+/// </summary>
 /// <param name="path">The log, which is written before a client has its answer.</param>
 internal sealed class ScaleReads(string path)
 {
@@ -33,8 +35,10 @@ internal sealed class ScaleReads(string path)
                 // The end of the log may be half a line.
                 var lines = (_begun + await _log.ReadToEndAsync(ct)).Split('\n');
                 _begun = lines[^1];
-                foreach (var line in lines[..^1]) Add(JsonNode.Parse(line)!);
-                if (_last.TryGetValue(deployment, out var read)) return read;
+                foreach (var line in lines[..^1])
+                    Add(JsonNode.Parse(line)!);
+                if (_last.TryGetValue(deployment, out var read))
+                    return read;
                 await Task.Delay(20, ct);
             }
         }
@@ -46,9 +50,18 @@ internal sealed class ScaleReads(string path)
 
     private void Add(JsonNode entry)
     {
-        if (!((string?)entry["userAgent"] ?? "").StartsWith("kube-controller-manager/", StringComparison.Ordinal) || entry["responseObject"] is not { } scale || scale["spec"] is null) return;
+        if (
+            !((string?)entry["userAgent"] ?? "").StartsWith("kube-controller-manager/", StringComparison.Ordinal)
+            || entry["responseObject"] is not { } scale
+            || scale["spec"] is null
+        )
+            return;
         _last[(string)entry["objectRef"]!["name"]!] = new(
-            (int?)scale["spec"]!["replicas"] ?? 0, (int?)scale["status"]?["replicas"] ?? 0, (string)scale["metadata"]!["resourceVersion"]!, (DateTimeOffset)entry["requestReceivedTimestamp"]!);
+            (int?)scale["spec"]!["replicas"] ?? 0,
+            (int?)scale["status"]?["replicas"] ?? 0,
+            (string)scale["metadata"]!["resourceVersion"]!,
+            (DateTimeOffset)entry["requestReceivedTimestamp"]!
+        );
     }
 }
 

@@ -11,7 +11,10 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Bursar.Tests.Cluster.Worlds;
 
-/// <summary>The part of an operator that finds and writes what scalers scale, alone on a scene: caches, ledger and actor without the loops that decide.</summary>
+/// <summary>
+/// The part of an operator that finds and writes what scalers scale, alone on a scene: caches, ledger and actor without the loops that
+/// decide.
+/// </summary>
 internal sealed class ScaleWorld : IAsyncDisposable
 {
     /// <summary>On whose behalf it is written.</summary>
@@ -46,10 +49,32 @@ internal sealed class ScaleWorld : IAsyncDisposable
 
     public LedgerStore Store { get; private set; } = null!;
 
-    public static async Task<ScaleWorld> OpenAsync(Scene scene, IReadOnlyCollection<string>? kinds = null, IReadOnlyCollection<string>? owners = null)
+    public static async Task<ScaleWorld> OpenAsync(
+        Scene scene,
+        IReadOnlyCollection<string>? kinds = null,
+        IReadOnlyCollection<string>? owners = null
+    )
     {
-        foreach (var entity in (EntityKind[])[V1LeaderWorkerSet.EntityKind, V1Alpha1Rollout.EntityKind, V1Alpha1DynamoScalingAdapter.EntityKind, V1Beta1InferenceService.EntityKind, V1ScaledObject.EntityKind]) await ServeAsync(scene, entity);
-        var client = new KubeClient(scene.World.Config, new() { TimeProvider = scene.World.Time, ActivityTracker = scene.World.Activity, UserAgent = "bursar/scale" });
+        foreach (
+            var entity in (EntityKind[])
+                [
+                    V1LeaderWorkerSet.EntityKind,
+                    V1Alpha1Rollout.EntityKind,
+                    V1Alpha1DynamoScalingAdapter.EntityKind,
+                    V1Beta1InferenceService.EntityKind,
+                    V1ScaledObject.EntityKind,
+                ]
+        )
+            await ServeAsync(scene, entity);
+        var client = new KubeClient(
+            scene.World.Config,
+            new()
+            {
+                TimeProvider = scene.World.Time,
+                ActivityTracker = scene.World.Activity,
+                UserAgent = "bursar/scale",
+            }
+        );
         var world = new ScaleWorld(scene, client, new(client, ClusterWorld.OwnNamespace, kinds, owners));
         await world.RestartAsync();
         world._caches = world.Stores.RunAsync(world._end.Token);
@@ -71,7 +96,9 @@ internal sealed class ScaleWorld : IAsyncDisposable
     public async Task<ScaleTarget> UntilAsync(EntityKind entity, string name, Func<ScaleTarget, bool> holds)
     {
         ScaleTarget? seen = null;
-        await Scene.UntilAsync($"{entity.Kind} {name} is seen so", () => Task.FromResult((seen = Find(entity, name)) is not null && holds(seen)));
+        await Scene.UntilAsync($"{entity.Kind} {name} is seen so", () =>
+            Task.FromResult((seen = Find(entity, name)) is not null && holds(seen))
+        );
         return seen!;
     }
 
@@ -80,7 +107,12 @@ internal sealed class ScaleWorld : IAsyncDisposable
         await Actor.ScaleAsync(Scaler, await UntilAsync(entity, name, target => target.Replicas == from), to, Ct);
 
     public async Task<WriteOutcome> CapAsync(string deployment, int max, ScalerRef? scaler = null) =>
-        await Actor.CapAsync(scaler ?? Scaler, await UntilAsync(V1Deployment.EntityKind, deployment, target => target.Owner is not null), max, Ct);
+        await Actor.CapAsync(
+            scaler ?? Scaler,
+            await UntilAsync(V1Deployment.EntityKind, deployment, target => target.Owner is not null),
+            max,
+            Ct
+        );
 
     /// <summary>What is noted of this scene's objects.</summary>
     public IReadOnlyList<ScaledRecord> Records => [.. Ledger.Scaled().Where(record => record.Namespace == Scene.Team)];
@@ -88,12 +120,14 @@ internal sealed class ScaleWorld : IAsyncDisposable
     public async Task CreateAsync(EntityKind entity, string name, string rest)
     {
         var body = JsonNode.Parse($$"""{"apiVersion": "{{entity.ApiVersion}}", "kind": "{{entity.Kind}}", {{rest}}}""")!.AsObject();
-        if (body["metadata"] is not JsonObject metadata) body["metadata"] = metadata = [];
+        if (body["metadata"] is not JsonObject metadata)
+            body["metadata"] = metadata = [];
         metadata["name"] = name;
         await Scene.CreateAsync(entity.Path(Scene.Team), body.ToJsonString());
     }
 
-    public async Task<JsonNode> GetAsync(EntityKind entity, string name) => (await Scene.World.Client.RequestAsync(HttpMethod.Get, entity.Path(Scene.Team, name), null, Ct))!;
+    public async Task<JsonNode> GetAsync(EntityKind entity, string name) =>
+        (await Scene.World.Client.RequestAsync(HttpMethod.Get, entity.Path(Scene.Team, name), null, Ct))!;
 
     public async Task MergeAsync(EntityKind entity, string name, string patch, string? subresource = null)
     {
@@ -101,23 +135,42 @@ internal sealed class ScaleWorld : IAsyncDisposable
         await Scene.World.Client.RequestAsync(HttpMethod.Patch, entity.Path(Scene.Team, name, subresource), content, Ct);
     }
 
-    public Task DeleteAsync(EntityKind entity, string name) => Scene.World.Client.RequestAsync(HttpMethod.Delete, entity.Path(Scene.Team, name), null, Ct);
+    public Task DeleteAsync(EntityKind entity, string name) =>
+        Scene.World.Client.RequestAsync(HttpMethod.Delete, entity.Path(Scene.Team, name), null, Ct);
 
     public async Task<string> UidAsync(EntityKind entity, string name) => (string)(await GetAsync(entity, name))["metadata"]!["uid"]!;
 
     /// <summary>A pod that an object owns, and that no controller of this world knows.</summary>
-    public Task PodAsync(string name, (string ApiVersion, string Kind, string Name, string Uid)? owner, string labels = "{}") => Scene.CreateAsync($"/api/v1/namespaces/{Scene.Team}/pods", new JsonObject
-    {
-        ["apiVersion"] = "v1",
-        ["kind"] = "Pod",
-        ["metadata"] = new JsonObject
-        {
-            ["name"] = name,
-            ["labels"] = JsonNode.Parse(labels),
-            ["ownerReferences"] = owner is not { } by ? null : new JsonArray(new JsonObject { ["apiVersion"] = by.ApiVersion, ["kind"] = by.Kind, ["name"] = by.Name, ["uid"] = by.Uid, ["controller"] = true }),
-        },
-        ["spec"] = new JsonObject { ["containers"] = new JsonArray(new JsonObject { ["name"] = "main", ["image"] = "example/server" }) },
-    }.ToJsonString());
+    public Task PodAsync(string name, (string ApiVersion, string Kind, string Name, string Uid)? owner, string labels = "{}") =>
+        Scene.CreateAsync(
+            $"/api/v1/namespaces/{Scene.Team}/pods",
+            new JsonObject
+            {
+                ["apiVersion"] = "v1",
+                ["kind"] = "Pod",
+                ["metadata"] = new JsonObject
+                {
+                    ["name"] = name,
+                    ["labels"] = JsonNode.Parse(labels),
+                    ["ownerReferences"] = owner is not { } by
+                        ? null
+                        : new JsonArray(
+                            new JsonObject
+                            {
+                                ["apiVersion"] = by.ApiVersion,
+                                ["kind"] = by.Kind,
+                                ["name"] = by.Name,
+                                ["uid"] = by.Uid,
+                                ["controller"] = true,
+                            }
+                        ),
+                },
+                ["spec"] = new JsonObject
+                {
+                    ["containers"] = new JsonArray(new JsonObject { ["name"] = "main", ["image"] = "example/server" }),
+                },
+            }.ToJsonString()
+        );
 
     public async ValueTask DisposeAsync()
     {
@@ -133,19 +186,28 @@ internal sealed class ScaleWorld : IAsyncDisposable
         var scales = entity != V1Beta1InferenceService.EntityKind && entity != V1ScaledObject.EntityKind;
         try
         {
-            await scene.World.Client.CreateAsync<V1CustomResourceDefinition>((JsonObject)YamlBody.Parse($$$"""
-                metadata: {name: {{{entity.Plural}}}.{{{entity.Group}}}, annotations: {api-approved.kubernetes.io: unapproved}}
-                spec:
-                  group: {{{entity.Group}}}
-                  names: {kind: {{{entity.Kind}}}, plural: {{{entity.Plural}}}, singular: {{{entity.Kind.ToLowerInvariant()}}}}
-                  scope: Namespaced
-                  versions:
-                  - name: {{{entity.Version}}}
-                    served: true
-                    storage: true
-                    subresources: {status: {}{{{(scales ? ", scale: {specReplicasPath: .spec.replicas, statusReplicasPath: .status.replicas}" : "")}}}}
-                    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
-                """)!, null, Ct);
+            await scene.World.Client.CreateAsync<V1CustomResourceDefinition>(
+                (JsonObject)
+                    YamlBody.Parse(
+                        $$$"""
+                        metadata: {name: {{{entity.Plural}}}.{{{entity.Group}}}, annotations: {api-approved.kubernetes.io: unapproved}}
+                        spec:
+                          group: {{{entity.Group}}}
+                          names: {kind: {{{entity.Kind}}}, plural: {{{entity.Plural}}}, singular: {{{entity.Kind.ToLowerInvariant()}}}}
+                          scope: Namespaced
+                          versions:
+                          - name: {{{entity.Version}}}
+                            served: true
+                            storage: true
+                            subresources: {status: {}{{{(
+                            scales ? ", scale: {specReplicasPath: .spec.replicas, statusReplicasPath: .status.replicas}" : ""
+                        )}}}}
+                            schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+                        """
+                    )!,
+                null,
+                Ct
+            );
         }
         catch (ApiException there) when (there.IsConflict)
         {

@@ -17,10 +17,14 @@ internal sealed class WatchedAutoscaler
 {
     private const string Team = "default";
 
-    /// <summary>It is answered only at instants at which nothing is this near to leaving a window: the autoscaler reads its clock a little later.</summary>
+    /// <summary>
+    /// It is answered only at instants at which nothing is this near to leaving a window: the autoscaler reads its clock a little later.
+    /// </summary>
     private static readonly TimeSpan Clear = TimeSpan.FromMilliseconds(120);
 
-    /// <summary>What the autoscaler waits after a look: what is beyond that between two looks, it may have needed from the answer to its clock.</summary>
+    /// <summary>
+    /// What the autoscaler waits after a look: what is beyond that between two looks, it may have needed from the answer to its clock.
+    /// </summary>
     private static readonly TimeSpan Sync = TimeSpan.FromSeconds(1);
 
     private readonly RawClient _client;
@@ -57,7 +61,10 @@ internal sealed class WatchedAutoscaler
     {
         (_client, _reads, Name, _random) = (client, reads, name, new Random(seed));
         var types = new[] { "average", "value", "pods" };
-        _metrics = [.. Enumerable.Range(0, _random.Next(4) == 0 ? 2 : 1).Select(i => new Metric(types[(seed + i) % 3], _random.Next(1, 5000)))];
+        _metrics =
+        [
+            .. Enumerable.Range(0, _random.Next(4) == 0 ? 2 : 1).Select(i => new Metric(types[(seed + i) % 3], _random.Next(1, 5000))),
+        ];
         _proposals = new Proposal[_metrics.Length];
         _behavior = new(Rules(0.6), Rules(0.3));
         _range = (_random.Next(1, 3), _random.Next(8, 16));
@@ -68,12 +75,15 @@ internal sealed class WatchedAutoscaler
     /// <summary>Looks whose outcome was compared.</summary>
     public int Compared { get; private set; }
 
-    /// <summary>Of these, those where a busy machine leaves open when in between the autoscaler read its clock, and an instant is found that explains what it did.</summary>
+    /// <summary>
+    /// Of these, those where a busy machine leaves open when in between the autoscaler read its clock, and an instant is found that
+    /// explains what it did.
+    /// </summary>
     public int Late { get; private set; }
 
     /// <summary>
-    /// The same where a watch event that came late brought the next look sooner than the sync period after the clock was read, so that all there
-    /// is to go by is that the next look had not begun; of this look, or of an earlier one whose change a window has not forgotten.
+    /// The same where a watch event that came late brought the next look sooner than the sync period after the clock was read, so that all
+    /// there is to go by is that the next look had not begun; of this look, or of an earlier one whose change a window has not forgotten.
     /// </summary>
     public int LaterThanKnown { get; private set; }
 
@@ -90,66 +100,103 @@ internal sealed class WatchedAutoscaler
     /// <summary>Where the two differ, with what went before.</summary>
     public string? Difference { get; private set; }
 
-    public override string ToString() => $"{Name}: {string.Join(", ", _metrics.Select(one => $"{one.Type} {one.Target}m"))}; {_range}; up {Show(_behavior.Up)}; down {Show(_behavior.Down)}";
+    public override string ToString() =>
+        $"{Name}: {string.Join(", ", _metrics.Select(one => $"{one.Type} {one.Target}m"))}; {_range}; up {Show(_behavior.Up)}; down {Show(_behavior.Down)}";
 
     public async Task CreateAsync(CancellationToken ct)
     {
-        await _client.PostAsync($"/apis/apps/v1/namespaces/{Team}/deployments", new()
-        {
-            ["apiVersion"] = "apps/v1",
-            ["kind"] = "Deployment",
-            ["metadata"] = new JsonObject { ["name"] = Name },
-            ["spec"] = new JsonObject
+        await _client.PostAsync(
+            $"/apis/apps/v1/namespaces/{Team}/deployments",
+            new()
             {
-                ["replicas"] = _spec,
-                ["selector"] = new JsonObject { ["matchLabels"] = new JsonObject { ["app"] = Name } },
-                ["template"] = new JsonObject { ["metadata"] = new JsonObject { ["labels"] = new JsonObject { ["app"] = Name } }, ["spec"] = PodSpec() },
+                ["apiVersion"] = "apps/v1",
+                ["kind"] = "Deployment",
+                ["metadata"] = new JsonObject { ["name"] = Name },
+                ["spec"] = new JsonObject
+                {
+                    ["replicas"] = _spec,
+                    ["selector"] = new JsonObject { ["matchLabels"] = new JsonObject { ["app"] = Name } },
+                    ["template"] = new JsonObject
+                    {
+                        ["metadata"] = new JsonObject { ["labels"] = new JsonObject { ["app"] = Name } },
+                        ["spec"] = PodSpec(),
+                    },
+                },
             },
-        }, ct);
+            ct
+        );
         await FollowAsync(_spec, ct);
-        await _client.PostAsync($"/apis/autoscaling/v2/namespaces/{Team}/horizontalpodautoscalers", new()
-        {
-            ["apiVersion"] = "autoscaling/v2",
-            ["kind"] = "HorizontalPodAutoscaler",
-            ["metadata"] = new JsonObject { ["name"] = Name },
-            ["spec"] = new JsonObject
+        await _client.PostAsync(
+            $"/apis/autoscaling/v2/namespaces/{Team}/horizontalpodautoscalers",
+            new()
             {
-                ["scaleTargetRef"] = new JsonObject { ["apiVersion"] = "apps/v1", ["kind"] = "Deployment", ["name"] = Name },
-                ["minReplicas"] = _range.Min,
-                ["maxReplicas"] = _range.Max,
-                ["metrics"] = new JsonArray([.. _metrics.Select((metric, i) => Spec(metric, $"{Name}-{i}"))]),
-                ["behavior"] = new JsonObject { ["scaleUp"] = Spec(_behavior.Up), ["scaleDown"] = Spec(_behavior.Down) },
+                ["apiVersion"] = "autoscaling/v2",
+                ["kind"] = "HorizontalPodAutoscaler",
+                ["metadata"] = new JsonObject { ["name"] = Name },
+                ["spec"] = new JsonObject
+                {
+                    ["scaleTargetRef"] = new JsonObject
+                    {
+                        ["apiVersion"] = "apps/v1",
+                        ["kind"] = "Deployment",
+                        ["name"] = Name,
+                    },
+                    ["minReplicas"] = _range.Min,
+                    ["maxReplicas"] = _range.Max,
+                    ["metrics"] = new JsonArray([.. _metrics.Select((metric, i) => Spec(metric, $"{Name}-{i}"))]),
+                    ["behavior"] = new JsonObject { ["scaleUp"] = Spec(_behavior.Up), ["scaleDown"] = Spec(_behavior.Down) },
+                },
             },
-        }, ct);
+            ct
+        );
     }
 
     /// <summary>What the autoscaler is told of one of its metrics.</summary>
     public async Task<IReadOnlyDictionary<string, long>?> AnswerAsync(int index, CancellationToken ct)
     {
-        if (index == 0) await BeginAsync(ct);
+        if (index == 0)
+            await BeginAsync(ct);
         var (metric, told) = (_metrics[index], (IReadOnlyDictionary<string, long>?)null);
         if (!_closed && _random.Next(20) > 0)
         {
             told = metric.Type switch
             {
-                "pods" => _pods.Where(_ => _random.Next(8) > 0).ToDictionary(pod => pod.Name, _ => (long)(metric.Target * _demand / Math.Max(1, _pods.Count) * (0.7 + _random.NextDouble() * 0.6))),
+                "pods" => _pods
+                    .Where(_ => _random.Next(8) > 0)
+                    .ToDictionary(
+                        pod => pod.Name,
+                        _ => (long)(metric.Target * _demand / Math.Max(1, _pods.Count) * (0.7 + _random.NextDouble() * 0.6))
+                    ),
                 "value" => new Dictionary<string, long> { [""] = (long)(metric.Target * Near(_demand / Math.Max(1, _spec))) },
                 _ => new Dictionary<string, long> { [""] = (long)(metric.Target * (_random.Next(3) > 0 ? _demand : _status * Near(1))) },
             };
         }
-        ReplicaState[] replicas = [.. _pods.Select(pod => new ReplicaState(pod.Name, Pending: pod.State == 'P', Ready: pod.State == 'R', Leaving: pod.State == 'F'))];
-        int? asked = told is null ? null : metric.Type switch
-        {
-            "pods" => told.Count == 0 ? null : ReplicaCalculator.PerReplica(_spec, metric.Target, told, replicas, _behavior),
-            "value" => ReplicaCalculator.Whole(_spec, told[""], metric.Target, replicas, _behavior),
-            _ => ReplicaCalculator.Shared(_status, told[""], metric.Target, _behavior),
-        };
+        ReplicaState[] replicas =
+        [
+            .. _pods.Select(pod => new ReplicaState(
+                pod.Name,
+                Pending: pod.State == 'P',
+                Ready: pod.State == 'R',
+                Leaving: pod.State == 'F'
+            )),
+        ];
+        int? asked = told is null
+            ? null
+            : metric.Type switch
+            {
+                "pods" => told.Count == 0 ? null : ReplicaCalculator.PerReplica(_spec, metric.Target, told, replicas, _behavior),
+                "value" => ReplicaCalculator.Whole(_spec, told[""], metric.Target, replicas, _behavior),
+                _ => ReplicaCalculator.Shared(_status, told[""], metric.Target, _behavior),
+            };
         _proposals[index] = new(asked, $"{index}", "no figure");
-        if (index == _metrics.Length - 1) End(told, ct);
+        if (index == _metrics.Length - 1)
+            End(told, ct);
         return told is { Count: 0 } ? null : told;
     }
 
-    /// <summary>Reads the scale as the autoscaler has just read it: what it did after its last look, and what it goes by in this one.</summary>
+    /// <summary>
+    /// Reads the scale as the autoscaler has just read it: what it did after its last look, and what it goes by in this one.
+    /// </summary>
     private async Task BeginAsync(CancellationToken ct)
     {
         var asked = DateTimeOffset.UtcNow;
@@ -172,23 +219,40 @@ internal sealed class WatchedAutoscaler
             _version = (string?)autoscaler["metadata"]!["resourceVersion"];
             var limited = autoscaler["status"]?["conditions"]?.AsArray().FirstOrDefault(one => (string?)one!["type"] == "ScalingLimited");
             var why = (string?)limited?["status"] == "True" ? (string?)limited["reason"] : null;
-            bool Explains(HorizontalStep step) => (_moved ? step.Desired == _unmoved : step.Desired == spec)
-                && (!told || why == (step.LimitedBy is HorizontalScaler.ScaleUpStabilized or HorizontalScaler.ScaleDownStabilized ? null : step.LimitedBy));
+            bool Explains(HorizontalStep step) =>
+                (_moved ? step.Desired == _unmoved : step.Desired == spec)
+                && (
+                    !told
+                    || why
+                        == (
+                            step.LimitedBy is HorizontalScaler.ScaleUpStabilized or HorizontalScaler.ScaleDownStabilized
+                                ? null
+                                : step.LimitedBy
+                        )
+                );
             if (!Explains(_last!))
             {
                 var at = before.At;
-                for (; !Explains(_last!) && at < asked; at += TimeSpan.FromMilliseconds(20)) Step(before.Spec, before.History, at);
-                if (Explains(_last!)) _ = at <= before.At + _lags[before.At] ? Late++ : LaterThanKnown++;
-                else if (LateBefore(before, Explains)) LaterThanKnown++;
-                else Difference = $"{this}\nthe autoscaler set {spec} and was limited by {why ?? "nothing"}, the pure function {_last!.Desired} and {_last.LimitedBy ?? "nothing"}, at most {lag} later\n{string.Join('\n', _tale.TakeLast(25))}";
+                for (; !Explains(_last!) && at < asked; at += TimeSpan.FromMilliseconds(20))
+                    Step(before.Spec, before.History, at);
+                if (Explains(_last!))
+                    _ = at <= before.At + _lags[before.At] ? Late++ : LaterThanKnown++;
+                else if (LateBefore(before, Explains))
+                    LaterThanKnown++;
+                else
+                    Difference =
+                        $"{this}\nthe autoscaler set {spec} and was limited by {why ?? "nothing"}, the pure function {_last!.Desired} and {_last.LimitedBy ?? "nothing"}, at most {lag} later\n{string.Join('\n', _tale.TakeLast(25))}";
             }
             Compared++;
         }
         (_spec, _status) = (spec, status);
-        if (_random.Next(4) == 0) _demand = _random.Next(0, 18) + _random.NextDouble();
-        for (var wait = 0; wait < 16 && !IsClear(DateTimeOffset.UtcNow); wait++) await Task.Delay(50, ct);
+        if (_random.Next(4) == 0)
+            _demand = _random.Next(0, 18) + _random.NextDouble();
+        for (var wait = 0; wait < 16 && !IsClear(DateTimeOffset.UtcNow); wait++)
+            await Task.Delay(50, ct);
         _closed = !inTime || !IsClear(DateTimeOffset.UtcNow);
-        if (_closed) Skipped++;
+        if (_closed)
+            Skipped++;
     }
 
     private void End(IReadOnlyDictionary<string, long>? told, CancellationToken ct)
@@ -196,11 +260,14 @@ internal sealed class WatchedAutoscaler
         var now = DateTimeOffset.UtcNow;
         _before = (_spec, _history, now);
         Step(_spec, _history, now);
-        _tale.Add($"{now:mm:ss.fff} {_spec} (status {_status}, pods {string.Concat(_pods.Select(pod => pod.State))}) told {(told is null ? "an error" : string.Join(' ', told.Values))}: "
-            + $"{string.Join(' ', _proposals.Select(one => one.Replicas?.ToString(CultureInfo.InvariantCulture) ?? "!"))} -> {_last!.Desired} {_last.LimitedBy}");
+        _tale.Add(
+            $"{now:mm:ss.fff} {_spec} (status {_status}, pods {string.Concat(_pods.Select(pod => pod.State))}) told {(told is null ? "an error" : string.Join(' ', told.Values))}: "
+                + $"{string.Join(' ', _proposals.Select(one => one.Replicas?.ToString(CultureInfo.InvariantCulture) ?? "!"))} -> {_last!.Desired} {_last.LimitedBy}"
+        );
         var reason = _last.Error is not null ? "error" : _last.LimitedBy ?? "free";
         Reasons[reason] = Reasons.GetValueOrDefault(reason) + 1;
-        if (_last.Desired != _spec) Scalings++;
+        if (_last.Desired != _spec)
+            Scalings++;
         // Where it goes by an outdated scale, the next one shows what others did.
         (_spec, _unmoved, _moved) = (_last.Desired, _last.Desired, _outdated);
         _looking = false;
@@ -209,11 +276,17 @@ internal sealed class WatchedAutoscaler
 
     private bool LateBefore((int Spec, ScalingHistory History, DateTimeOffset At) look, Func<HorizontalStep, bool> explains)
     {
-        foreach (var read in look.History.Recommendations.Select(one => one.At).Concat(look.History.Added.Concat(look.History.Taken).Select(one => one.At)).Distinct())
+        foreach (
+            var read in look
+                .History.Recommendations.Select(one => one.At)
+                .Concat(look.History.Added.Concat(look.History.Taken).Select(one => one.At))
+                .Distinct()
+        )
         {
             for (var at = read; _next.TryGetValue(read, out var next) && at < next; at += TimeSpan.FromMilliseconds(20))
             {
-                ScaleChange[] Moved(IEnumerable<ScaleChange> changes) => [.. changes.Select(one => one.At == read ? one with { At = at } : one)];
+                ScaleChange[] Moved(IEnumerable<ScaleChange> changes) =>
+                    [.. changes.Select(one => one.At == read ? one with { At = at } : one)];
                 var history = new ScalingHistory
                 {
                     Recommendations = [.. look.History.Recommendations.Select(one => one.At == read ? one with { At = at } : one)],
@@ -221,7 +294,8 @@ internal sealed class WatchedAutoscaler
                     Taken = Moved(look.History.Taken),
                 };
                 Step(look.Spec, history, look.At);
-                if (explains(_last!)) return true;
+                if (explains(_last!))
+                    return true;
             }
         }
         Step(look.Spec, look.History, look.At);
@@ -237,13 +311,15 @@ internal sealed class WatchedAutoscaler
     /// <summary>Between this look and the next one.</summary>
     private async Task ChangeAsync(int desired, CancellationToken ct)
     {
-        if (_random.Next(5) < 2) return;
+        if (_random.Next(5) < 2)
+            return;
         await Task.Delay(300, ct);
         var path = $"/apis/apps/v1/namespaces/{Team}/deployments/{Name}/scale";
         // The autoscaler's write comes first: the API server refuses it on top of another.
         while ((int)(await _client.GetAsync(path, ct))["spec"]!["replicas"]! != desired)
         {
-            if (_looking) return;
+            if (_looking)
+                return;
             await Task.Delay(50, ct);
         }
         if (_random.Next(12) == 0)
@@ -263,19 +339,32 @@ internal sealed class WatchedAutoscaler
     {
         if (_random.Next(5) > 0)
         {
-            await _client.MergeAsync($"/apis/apps/v1/namespaces/{Team}/deployments/{Name}/status", new() { ["status"] = new JsonObject { ["replicas"] = desired } }, ct);
+            await _client.MergeAsync(
+                $"/apis/apps/v1/namespaces/{Team}/deployments/{Name}/status",
+                new() { ["status"] = new JsonObject { ["replicas"] = desired } },
+                ct
+            );
         }
-        if (_metrics.All(metric => metric.Type == "average")) return;
+        if (_metrics.All(metric => metric.Type == "average"))
+            return;
         for (var moves = 0; moves < 5 && _pods.Count < desired; moves++)
         {
             var pod = new Pod($"{Name}-{_random.Next(1 << 30):x8}", 'P');
-            await _client.PostAsync($"/api/v1/namespaces/{Team}/pods", new()
-            {
-                ["apiVersion"] = "v1",
-                ["kind"] = "Pod",
-                ["metadata"] = new JsonObject { ["name"] = pod.Name, ["labels"] = new JsonObject { ["app"] = Name } },
-                ["spec"] = PodSpec(),
-            }, ct);
+            await _client.PostAsync(
+                $"/api/v1/namespaces/{Team}/pods",
+                new()
+                {
+                    ["apiVersion"] = "v1",
+                    ["kind"] = "Pod",
+                    ["metadata"] = new JsonObject
+                    {
+                        ["name"] = pod.Name,
+                        ["labels"] = new JsonObject { ["app"] = Name },
+                    },
+                    ["spec"] = PodSpec(),
+                },
+                ct
+            );
             _pods.Add(pod);
         }
         for (var moves = 0; moves < 5 && _pods.Count > desired; moves++)
@@ -286,17 +375,28 @@ internal sealed class WatchedAutoscaler
         }
         for (var i = 0; i < _pods.Count; i++)
         {
-            if (_random.Next(3) == 0) continue;
-            var state = _pods[i].State switch { 'P' => _random.Next(3) > 0 ? 'R' : 'U', 'F' => 'F', _ => "RRRRRRRRUF"[_random.Next(10)] };
-            if (state == _pods[i].State) continue;
-            await _client.MergeAsync($"/api/v1/namespaces/{Team}/pods/{_pods[i].Name}/status", new()
+            if (_random.Next(3) == 0)
+                continue;
+            var state = _pods[i].State switch
             {
-                ["status"] = new JsonObject
+                'P' => _random.Next(3) > 0 ? 'R' : 'U',
+                'F' => 'F',
+                _ => "RRRRRRRRUF"[_random.Next(10)],
+            };
+            if (state == _pods[i].State)
+                continue;
+            await _client.MergeAsync(
+                $"/api/v1/namespaces/{Team}/pods/{_pods[i].Name}/status",
+                new()
                 {
-                    ["phase"] = state == 'F' ? "Failed" : "Running",
-                    ["conditions"] = new JsonArray(new JsonObject { ["type"] = "Ready", ["status"] = state == 'R' ? "True" : "False" }),
+                    ["status"] = new JsonObject
+                    {
+                        ["phase"] = state == 'F' ? "Failed" : "Running",
+                        ["conditions"] = new JsonArray(new JsonObject { ["type"] = "Ready", ["status"] = state == 'R' ? "True" : "False" }),
+                    },
                 },
-            }, ct);
+                ct
+            );
             _pods[i] = _pods[i] with { State = state };
         }
     }
@@ -304,21 +404,43 @@ internal sealed class WatchedAutoscaler
     private bool IsClear(DateTimeOffset now)
     {
         var rules = new[] { _behavior.Up, _behavior.Down };
-        bool Near(DateTimeOffset at, int seconds) => seconds > 0 && now - at - TimeSpan.FromSeconds(seconds) is var past && past > -Clear && past < _lags.GetValueOrDefault(at) + Clear;
+        bool Near(DateTimeOffset at, int seconds) =>
+            seconds > 0
+            && now - at - TimeSpan.FromSeconds(seconds) is var past
+            && past > -Clear
+            && past < _lags.GetValueOrDefault(at) + Clear;
         return !_history.Recommendations.Any(one => rules.Any(rule => Near(one.At, rule.StabilizationWindowSeconds)))
-            && !_history.Added.Concat(_history.Taken).Any(one => rules.Any(rule => rule.Policies.Any(policy => Near(one.At, policy.PeriodSeconds))));
+            && !_history
+                .Added.Concat(_history.Taken)
+                .Any(one => rules.Any(rule => rule.Policies.Any(policy => Near(one.At, policy.PeriodSeconds))));
     }
 
     /// <summary>Often about what a tolerance ends at.</summary>
-    private double Near(double ratio) => _random.Next(3) > 0 ? ratio : new[] { 0.7, 0.89, 0.9, 0.91, 0.95, 1, 1.05, 1.09, 1.1, 1.11, 1.3 }[_random.Next(11)];
+    private double Near(double ratio) =>
+        _random.Next(3) > 0 ? ratio : new[] { 0.7, 0.89, 0.9, 0.91, 0.95, 1, 1.05, 1.09, 1.1, 1.11, 1.3 }[_random.Next(11)];
 
-    private ScalingRules Rules(double windows) => new()
-    {
-        StabilizationWindowSeconds = _random.NextDouble() < windows ? 0 : _random.Next(2, 11),
-        SelectPolicy = _random.Next(8) switch { 0 => ScalingPolicySelect.Disabled, < 4 => ScalingPolicySelect.Min, _ => ScalingPolicySelect.Max },
-        Policies = [.. Enumerable.Range(0, _random.Next(1, 3)).Select(_ => _random.Next(2) == 0 ? new ScalingPolicy(ScalingPolicyType.Pods, _random.Next(1, 6), _random.Next(1, 11)) : new(ScalingPolicyType.Percent, _random.Next(20, 250), _random.Next(1, 11)))],
-        Tolerance = new[] { 0.1, 0.1, 0, 0.05, 0.3 }[_random.Next(5)],
-    };
+    private ScalingRules Rules(double windows) =>
+        new()
+        {
+            StabilizationWindowSeconds = _random.NextDouble() < windows ? 0 : _random.Next(2, 11),
+            SelectPolicy = _random.Next(8) switch
+            {
+                0 => ScalingPolicySelect.Disabled,
+                < 4 => ScalingPolicySelect.Min,
+                _ => ScalingPolicySelect.Max,
+            },
+            Policies =
+            [
+                .. Enumerable
+                    .Range(0, _random.Next(1, 3))
+                    .Select(_ =>
+                        _random.Next(2) == 0
+                            ? new ScalingPolicy(ScalingPolicyType.Pods, _random.Next(1, 6), _random.Next(1, 11))
+                            : new(ScalingPolicyType.Percent, _random.Next(20, 250), _random.Next(1, 11))
+                    ),
+            ],
+            Tolerance = new[] { 0.1, 0.1, 0, 0.05, 0.3 }[_random.Next(5)],
+        };
 
     private static JsonObject Spec(ScalingRules rules)
     {
@@ -326,16 +448,29 @@ internal sealed class WatchedAutoscaler
         {
             ["stabilizationWindowSeconds"] = rules.StabilizationWindowSeconds,
             ["selectPolicy"] = rules.SelectPolicy.ToString(),
-            ["policies"] = new JsonArray([.. rules.Policies.Select(policy => new JsonObject { ["type"] = policy.Type.ToString(), ["value"] = policy.Value, ["periodSeconds"] = policy.PeriodSeconds })]),
+            ["policies"] = new JsonArray([
+                .. rules.Policies.Select(policy => new JsonObject
+                {
+                    ["type"] = policy.Type.ToString(),
+                    ["value"] = policy.Value,
+                    ["periodSeconds"] = policy.PeriodSeconds,
+                }),
+            ]),
         };
         // What is not said is 0.1.
-        if (rules.Tolerance != 0.1) spec["tolerance"] = rules.Tolerance.ToString(CultureInfo.InvariantCulture);
+        if (rules.Tolerance != 0.1)
+            spec["tolerance"] = rules.Tolerance.ToString(CultureInfo.InvariantCulture);
         return spec;
     }
 
     private static JsonObject Spec(Metric metric, string name)
     {
-        var (type, field) = metric.Type switch { "pods" => ("Pods", "AverageValue"), "value" => ("External", "Value"), _ => ("External", "AverageValue") };
+        var (type, field) = metric.Type switch
+        {
+            "pods" => ("Pods", "AverageValue"),
+            "value" => ("External", "Value"),
+            _ => ("External", "AverageValue"),
+        };
         return new()
         {
             ["type"] = type,
@@ -347,7 +482,8 @@ internal sealed class WatchedAutoscaler
         };
     }
 
-    private static JsonObject PodSpec() => new() { ["containers"] = new JsonArray(new JsonObject { ["name"] = "main", ["image"] = "example.invalid/main" }) };
+    private static JsonObject PodSpec() =>
+        new() { ["containers"] = new JsonArray(new JsonObject { ["name"] = "main", ["image"] = "example.invalid/main" }) };
 
     private static string Show(ScalingRules rules) =>
         $"{rules.StabilizationWindowSeconds}s {rules.SelectPolicy} {string.Join('+', rules.Policies.Select(policy => $"{policy.Type} {policy.Value}/{policy.PeriodSeconds}s"))} ±{rules.Tolerance.ToString(CultureInfo.InvariantCulture)}";

@@ -28,7 +28,14 @@ public sealed class ApiServerUnderTest(string name, HttpClient http, bool isSand
 
     public HttpClient Http { get; } = http;
 
-    public async Task<Reply> SendAsync(HttpMethod method, string path, string? body = null, string contentType = "application/json", string accept = "application/json", CancellationToken ct = default)
+    public async Task<Reply> SendAsync(
+        HttpMethod method,
+        string path,
+        string? body = null,
+        string contentType = "application/json",
+        string accept = "application/json",
+        CancellationToken ct = default
+    )
     {
         using var request = new HttpRequestMessage(method, new Uri(path, UriKind.Relative));
         request.Headers.TryAddWithoutValidation("Accept", accept);
@@ -53,17 +60,24 @@ public sealed class ApiServerUnderTest(string name, HttpClient http, bool isSand
 
     public Task<Reply> GetAsync(string path, string accept = "application/json") => SendAsync(HttpMethod.Get, path, accept: accept);
 
-    public Task<Reply> PostAsync(string path, string body, string contentType = "application/json") => SendAsync(HttpMethod.Post, path, body, contentType);
+    public Task<Reply> PostAsync(string path, string body, string contentType = "application/json") =>
+        SendAsync(HttpMethod.Post, path, body, contentType);
 
     public Task<Reply> PutAsync(string path, string body) => SendAsync(HttpMethod.Put, path, body);
 
-    public Task<Reply> PatchAsync(string path, string body, string kind = "merge") => SendAsync(HttpMethod.Patch, path, body, kind switch
-    {
-        "json" => "application/json-patch+json",
-        "strategic" => "application/strategic-merge-patch+json",
-        "apply" => "application/apply-patch+yaml",
-        _ => "application/merge-patch+json",
-    });
+    public Task<Reply> PatchAsync(string path, string body, string kind = "merge") =>
+        SendAsync(
+            HttpMethod.Patch,
+            path,
+            body,
+            kind switch
+            {
+                "json" => "application/json-patch+json",
+                "strategic" => "application/strategic-merge-patch+json",
+                "apply" => "application/apply-patch+yaml",
+                _ => "application/merge-patch+json",
+            }
+        );
 
     public Task<Reply> DeleteAsync(string path, string? options = null) => SendAsync(HttpMethod.Delete, path, options);
 
@@ -78,7 +92,10 @@ public sealed class ApiServerUnderTest(string name, HttpClient http, bool isSand
     /// <summary>Opens a watch; the lines come as they are sent.</summary>
     public async Task<Watch> WatchAsync(string path, string accept = "application/json")
     {
-        var request = new HttpRequestMessage(HttpMethod.Get, new Uri(path + (path.Contains('?', StringComparison.Ordinal) ? "&" : "?") + "watch=true", UriKind.Relative));
+        var request = new HttpRequestMessage(
+            HttpMethod.Get,
+            new Uri(path + (path.Contains('?', StringComparison.Ordinal) ? "&" : "?") + "watch=true", UriKind.Relative)
+        );
         request.Headers.TryAddWithoutValidation("Accept", accept);
         request.Headers.TryAddWithoutValidation("User-Agent", "apisuite/1.0");
         var response = await Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);

@@ -43,7 +43,12 @@ public sealed class EveryApiServer : IAsyncLifetime
         else
         {
             Skip.IfNot(ControlPlane.IsPresent, ControlPlane.Absent);
-            _plane = await ControlPlane.StartAsync("garbage-collector-controller,namespace-controller,serviceaccount-controller", withScheduler: false, withServiceAccounts: false, CancellationToken.None);
+            _plane = await ControlPlane.StartAsync(
+                "garbage-collector-controller,namespace-controller,serviceaccount-controller",
+                withScheduler: false,
+                withServiceAccounts: false,
+                CancellationToken.None
+            );
             server = new ApiServerUnderTest(name, _plane.CreateClient(), isSandbox: false, hasControllers: _plane.HasControllerManager);
         }
 
@@ -96,25 +101,27 @@ public sealed class EveryApiServer : IAsyncLifetime
         return client;
     }
 
-    private static HttpClient Client(X509Certificate2 authority, Uri address) => new(Handler(authority)) { BaseAddress = address, Timeout = TimeSpan.FromMinutes(2) };
+    private static HttpClient Client(X509Certificate2 authority, Uri address) =>
+        new(Handler(authority)) { BaseAddress = address, Timeout = TimeSpan.FromMinutes(2) };
 
-    private static SocketsHttpHandler Handler(X509Certificate2 authority) => new()
-    {
-        SslOptions =
+    private static SocketsHttpHandler Handler(X509Certificate2 authority) =>
+        new()
         {
-            RemoteCertificateValidationCallback = (_, certificate, _, errors) =>
+            SslOptions =
             {
-                if (certificate is null || (errors & SslPolicyErrors.RemoteCertificateNameMismatch) != 0)
+                RemoteCertificateValidationCallback = (_, certificate, _, errors) =>
                 {
-                    return false;
-                }
+                    if (certificate is null || (errors & SslPolicyErrors.RemoteCertificateNameMismatch) != 0)
+                    {
+                        return false;
+                    }
 
-                using var chain = new X509Chain();
-                chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
-                chain.ChainPolicy.CustomTrustStore.Add(authority);
-                chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
-                return chain.Build(new X509Certificate2(certificate));
+                    using var chain = new X509Chain();
+                    chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
+                    chain.ChainPolicy.CustomTrustStore.Add(authority);
+                    chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
+                    return chain.Build(new X509Certificate2(certificate));
+                },
             },
-        },
-    };
+        };
 }

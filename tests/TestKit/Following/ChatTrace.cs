@@ -13,9 +13,14 @@ public static class ChatTrace
     /// <summary>Its requests in their order, the first of them at a moment.</summary>
     public static IReadOnlyList<ServedRequest> Read(string folder, DateTimeOffset from)
     {
-        var rows = System.IO.File.ReadLines(Path.Combine(folder, File)).Skip(1).Where(line => line.Length > 0).Select(line => line.Split(','))
+        var rows = System
+            .IO.File.ReadLines(Path.Combine(folder, File))
+            .Skip(1)
+            .Where(line => line.Length > 0)
+            .Select(line => line.Split(','))
             .Select(row => (At: DateTime.Parse(row[0], CultureInfo.InvariantCulture), Prompt: Number(row[1]), Output: Number(row[2])))
-            .OrderBy(row => row.At).ToArray();
+            .OrderBy(row => row.At)
+            .ToArray();
         return [.. rows.Select(row => new ServedRequest(from + (row.At - rows[0].At), row.Prompt, row.Output))];
     }
 

@@ -37,7 +37,9 @@ public static class FollowRun
             Requests = scene.Requests.Count,
             Unanswered = scene.Requests.Count - outcomes.Count,
             LateFirst = firsts.Count(time => time > FirstTokenGoal),
-            LateFirstLater = outcomes.Count(one => one.FirstToken - one.Arrived > FirstTokenGoal && one.Arrived - FollowScene.Start > Beginning),
+            LateFirstLater = outcomes.Count(one =>
+                one.FirstToken - one.Arrived > FirstTokenGoal && one.Arrived - FollowScene.Start > Beginning
+            ),
             LateEnd = outcomes.Count(one => one.Ended - one.Arrived > EndGoal),
             FirstToken95 = Percentile(firsts, 95),
             FirstToken99 = Percentile(firsts, 99),
@@ -50,5 +52,6 @@ public static class FollowRun
         };
     }
 
-    private static TimeSpan Percentile(TimeSpan[] sorted, int percent) => sorted.Length == 0 ? TimeSpan.Zero : sorted[Math.Min(sorted.Length - 1, sorted.Length * percent / 100)];
+    private static TimeSpan Percentile(TimeSpan[] sorted, int percent) =>
+        sorted.Length == 0 ? TimeSpan.Zero : sorted[Math.Min(sorted.Length - 1, sorted.Length * percent / 100)];
 }

@@ -24,7 +24,13 @@ public sealed record FollowScene
     /// One GPU with a model so large that its cache has room for eight requests: 267 tokens a second at most. The trace's 1,200 tokens a
     /// second need five of them.
     /// </summary>
-    public ServiceModel Model { get; init; } = new() { Slots = 8, PrefillTokensPerSecond = 8000, BetweenTokens = TimeSpan.FromMilliseconds(30) };
+    public ServiceModel Model { get; init; } =
+        new()
+        {
+            Slots = 8,
+            PrefillTokensPerSecond = 8000,
+            BetweenTokens = TimeSpan.FromMilliseconds(30),
+        };
 
     /// <summary>From a replica's begin to its readiness: weights are read.</summary>
     public TimeSpan Loading { get; init; } = TimeSpan.FromSeconds(45);
@@ -43,10 +49,20 @@ public sealed record FollowScene
     public ScalingBehavior Behavior { get; init; } = ScalingBehavior.Default;
 
     public IReadOnlyList<TriggerTerms> Triggers =>
-    [
-        new() { Name = "tokens", Type = TriggerType.Tokens, Target = Tokens },
-        new() { Name = "queue", Type = TriggerType.Queue, Target = Waiting },
-    ];
+        [
+            new()
+            {
+                Name = "tokens",
+                Type = TriggerType.Tokens,
+                Target = Tokens,
+            },
+            new()
+            {
+                Name = "queue",
+                Type = TriggerType.Queue,
+                Target = Waiting,
+            },
+        ];
 }
 
 /// <summary>How it went.</summary>
@@ -88,21 +104,23 @@ public sealed record FollowFigures
     public TimeSpan? MiddleToScale => ToScale.Count == 0 ? null : ToScale.Order().ElementAt(ToScale.Count / 2);
 
     /// <summary>Several runs of one autoscaler as one: their means, and all calls.</summary>
-    public static FollowFigures MeanOf(IReadOnlyList<FollowFigures> runs) => runs[0] with
-    {
-        Unanswered = Mean(runs, run => run.Unanswered),
-        LateFirst = Mean(runs, run => run.LateFirst),
-        LateFirstLater = Mean(runs, run => run.LateFirstLater),
-        LateEnd = Mean(runs, run => run.LateEnd),
-        FirstToken95 = TimeSpan.FromTicks((long)runs.Average(run => run.FirstToken95.Ticks)),
-        FirstToken99 = TimeSpan.FromTicks((long)runs.Average(run => run.FirstToken99.Ticks)),
-        GpuHours = runs.Average(run => run.GpuHours),
-        Cost = runs.Aggregate(Amount.Zero, (sum, run) => sum + run.Cost).Split(Enumerable.Repeat(1L, runs.Count).ToArray())[0],
-        Ups = Mean(runs, run => run.Ups),
-        Downs = Mean(runs, run => run.Downs),
-        Peak = runs.Max(run => run.Peak),
-        ToScale = [.. runs.SelectMany(run => run.ToScale)],
-    };
+    public static FollowFigures MeanOf(IReadOnlyList<FollowFigures> runs) =>
+        runs[0] with
+        {
+            Unanswered = Mean(runs, run => run.Unanswered),
+            LateFirst = Mean(runs, run => run.LateFirst),
+            LateFirstLater = Mean(runs, run => run.LateFirstLater),
+            LateEnd = Mean(runs, run => run.LateEnd),
+            FirstToken95 = TimeSpan.FromTicks((long)runs.Average(run => run.FirstToken95.Ticks)),
+            FirstToken99 = TimeSpan.FromTicks((long)runs.Average(run => run.FirstToken99.Ticks)),
+            GpuHours = runs.Average(run => run.GpuHours),
+            Cost = runs.Aggregate(Amount.Zero, (sum, run) => sum + run.Cost).Split(Enumerable.Repeat(1L, runs.Count).ToArray())[0],
+            Ups = Mean(runs, run => run.Ups),
+            Downs = Mean(runs, run => run.Downs),
+            Peak = runs.Max(run => run.Peak),
+            ToScale = [.. runs.SelectMany(run => run.ToScale)],
+        };
 
-    private static int Mean(IReadOnlyList<FollowFigures> runs, Func<FollowFigures, int> figure) => (int)Math.Round(runs.Average(figure), MidpointRounding.AwayFromZero);
+    private static int Mean(IReadOnlyList<FollowFigures> runs, Func<FollowFigures, int> figure) =>
+        (int)Math.Round(runs.Average(figure), MidpointRounding.AwayFromZero);
 }

@@ -31,7 +31,11 @@ public static class FollowTable
     public static IReadOnlyList<FollowFigures> Play(FollowScene scene)
     {
         var bursar = FollowRun.Play(scene, new BursarAutoscaler(Bursar, scene));
-        var thrifty = scene with { Tokens = ThriftyTokens, Behavior = scene.Behavior with { Down = scene.Behavior.Down with { StabilizationWindowSeconds = ThriftyWindowSeconds } } };
+        var thrifty = scene with
+        {
+            Tokens = ThriftyTokens,
+            Behavior = scene.Behavior with { Down = scene.Behavior.Down with { StabilizationWindowSeconds = ThriftyWindowSeconds } },
+        };
         return
         [
             bursar,
@@ -48,22 +52,35 @@ public static class FollowTable
 
     /// <summary>In Markdown.</summary>
     public static IReadOnlyList<string[]> Rows(IReadOnlyList<FollowFigures> all) =>
-    [
-        ["autoscaler", "first token > 1 s", "after 5 min", "end > 20 s", "first token p95 / p99", "GPU-hours", "cost", "scale calls up / down", "need to call, median / most", "peak"],
-        .. all.Select(one => (string[])
         [
-            one.Autoscaler,
-            Text($"{one.LateFirst:N0} ({100d * one.LateFirst / one.Requests:F1} %)"),
-            Text($"{one.LateFirstLater:N0}"),
-            Text($"{one.LateEnd:N0} ({100d * one.LateEnd / one.Requests:F1} %)"),
-            Text($"{one.FirstToken95.TotalSeconds:F2} / {one.FirstToken99.TotalSeconds:F2} s"),
-            Text($"{one.GpuHours:F2}"),
-            Text($"{one.Cost.ToShortString()} USD"),
-            Text($"{one.Ups} / {one.Downs}"),
-            one.MiddleToScale is { } middle ? Text($"{middle.TotalSeconds:F1} / {one.ToScale.Max().TotalSeconds:F1} s") : "",
-            Text($"{one.Peak}"),
-        ]),
-    ];
+            [
+                "autoscaler",
+                "first token > 1 s",
+                "after 5 min",
+                "end > 20 s",
+                "first token p95 / p99",
+                "GPU-hours",
+                "cost",
+                "scale calls up / down",
+                "need to call, median / most",
+                "peak",
+            ],
+            .. all.Select(one =>
+                (string[])
+                    [
+                        one.Autoscaler,
+                        Text($"{one.LateFirst:N0} ({100d * one.LateFirst / one.Requests:F1} %)"),
+                        Text($"{one.LateFirstLater:N0}"),
+                        Text($"{one.LateEnd:N0} ({100d * one.LateEnd / one.Requests:F1} %)"),
+                        Text($"{one.FirstToken95.TotalSeconds:F2} / {one.FirstToken99.TotalSeconds:F2} s"),
+                        Text($"{one.GpuHours:F2}"),
+                        Text($"{one.Cost.ToShortString()} USD"),
+                        Text($"{one.Ups} / {one.Downs}"),
+                        one.MiddleToScale is { } middle ? Text($"{middle.TotalSeconds:F1} / {one.ToScale.Max().TotalSeconds:F1} s") : "",
+                        Text($"{one.Peak}"),
+                    ]
+            ),
+        ];
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }

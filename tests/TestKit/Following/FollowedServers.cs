@@ -6,7 +6,9 @@ namespace Bursar.Tests.TestKit.Following;
 /// <summary>What a server showed at a moment.</summary>
 public readonly record struct ServerFigures(DateTimeOffset At, int Waiting, int Running, long Generated);
 
-/// <summary>A Deployment's replicas as its controller, the nodes and the servers make them: asked for, loading, ready, ending, gone.</summary>
+/// <summary>
+/// A Deployment's replicas as its controller, the nodes and the servers make them: asked for, loading, ready, ending, gone.
+/// </summary>
 public sealed class FollowedServers
 {
     private readonly FollowScene _scene;
@@ -19,7 +21,8 @@ public sealed class FollowedServers
         _scene = scene;
         Load = new(scene.Model, scene.Requests);
         Replicas = replicas;
-        for (var i = 0; i < replicas; i++) Add(FollowScene.Start - scene.Loading);
+        for (var i = 0; i < replicas; i++)
+            Add(FollowScene.Start - scene.Loading);
         Pass(FollowScene.Start);
     }
 
@@ -45,18 +48,28 @@ public sealed class FollowedServers
 
     public void Scale(int replicas, DateTimeOffset now)
     {
-        if (replicas == Replicas) return;
-        if (replicas > Replicas) Ups++;
-        else Downs++;
+        if (replicas == Replicas)
+            return;
+        if (replicas > Replicas)
+            Ups++;
+        else
+            Downs++;
         _history = _history.WithScaled(Replicas, replicas, _scene.Behavior, now);
         Replicas = replicas;
         var staying = Staying.ToArray();
-        for (var i = staying.Length; i < replicas; i++) Add(now);
+        for (var i = staying.Length; i < replicas; i++)
+            Add(now);
         // As a ReplicaSet chooses: what is not ready first, then what has been ready for the shortest time.
-        foreach (var server in staying.OrderBy(server => server.IsReady).ThenByDescending(server => server.Created).Take(staying.Length - replicas))
+        foreach (
+            var server in staying
+                .OrderBy(server => server.IsReady)
+                .ThenByDescending(server => server.Created)
+                .Take(staying.Length - replicas)
+        )
         {
             server.LeavingSince = now;
-            if (server.IsReady) Load.Drain(server.Name, now);
+            if (server.IsReady)
+                Load.Drain(server.Name, now);
         }
     }
 
@@ -72,14 +85,20 @@ public sealed class FollowedServers
                 server.IsReady = true;
                 Load.Join(server.Name, now);
             }
-            if (server.IsReady && Load.Of(server.Name, now) is { } load) server.Show(new(now, load.Waiting, load.Running, load.GeneratedTokens));
-            if (server.LeavingSince is { } since && (!server.IsReady || now - since >= FollowScene.Grace || server.Now is { Running: 0, Waiting: 0 }))
+            if (server.IsReady && Load.Of(server.Name, now) is { } load)
+                server.Show(new(now, load.Waiting, load.Running, load.GeneratedTokens));
+            if (
+                server.LeavingSince is { } since
+                && (!server.IsReady || now - since >= FollowScene.Grace || server.Now is { Running: 0, Waiting: 0 })
+            )
             {
-                if (server.IsReady) Load.Leave(server.Name, now);
+                if (server.IsReady)
+                    Load.Leave(server.Name, now);
                 _servers.RemoveAt(i);
             }
         }
-        if (now > FollowScene.Start && now <= FollowScene.Start + _scene.Length) GpuTime += FollowScene.Step * _servers.Count;
+        if (now > FollowScene.Start && now <= FollowScene.Start + _scene.Length)
+            GpuTime += FollowScene.Step * _servers.Count;
     }
 
     /// <summary>Whoever saw at once what the servers show would ask for more: the triggers do, and the policies allow it.</summary>
@@ -91,9 +110,20 @@ public sealed class FollowedServers
             tokens += server.TokensPerSecond ?? 0;
             waiting += server.Now.Waiting;
         }
-        return HorizontalScaler.Step(Replicas, _scene.Min, _scene.Max, [Asks(tokens, _scene.Tokens), Asks(waiting, _scene.Waiting)], _scene.Behavior, _history, now).Desired > Replicas;
+        return HorizontalScaler
+                .Step(
+                    Replicas,
+                    _scene.Min,
+                    _scene.Max,
+                    [Asks(tokens, _scene.Tokens), Asks(waiting, _scene.Waiting)],
+                    _scene.Behavior,
+                    _history,
+                    now
+                )
+                .Desired > Replicas;
 
-        Proposal Asks(double value, double target) => new(ReplicaCalculator.Shared(Replicas, ReplicaCalculator.Milli(value), ReplicaCalculator.Milli(target), _scene.Behavior), "");
+        Proposal Asks(double value, double target) =>
+            new(ReplicaCalculator.Shared(Replicas, ReplicaCalculator.Milli(value), ReplicaCalculator.Milli(target), _scene.Behavior), "");
     }
 
     private void Add(DateTimeOffset created) => _servers.Add(new($"chat-{_made}", _made++, created));
@@ -121,13 +151,17 @@ public sealed class FollowedServers
         public ServerFigures Now { get; private set; }
 
         /// <summary>Of the last ten seconds; null for one that has just begun.</summary>
-        public double? TokensPerSecond => _window.TryPeek(out var first) && Now.At - first.At is var span && span >= TimeSpan.FromSeconds(0.5) ? (Now.Generated - first.Generated) / span.TotalSeconds : null;
+        public double? TokensPerSecond =>
+            _window.TryPeek(out var first) && Now.At - first.At is var span && span >= TimeSpan.FromSeconds(0.5)
+                ? (Now.Generated - first.Generated) / span.TotalSeconds
+                : null;
 
         public void Show(ServerFigures figures)
         {
             Now = figures;
             _window.Enqueue(figures);
-            while (_window.Peek().At < figures.At - RateWindow) _window.Dequeue();
+            while (_window.Peek().At < figures.At - RateWindow)
+                _window.Dequeue();
         }
     }
 }

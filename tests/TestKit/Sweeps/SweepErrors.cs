@@ -14,7 +14,17 @@ public sealed record SweepErrors(string Family, double Share, double Median, dou
 {
     public static readonly double[] Shares = [0.10, 0.25, 0.50, 0.75];
 
-    public static readonly string[] Families = ["equal pieces", "spread 0.25", "spread 0.5", "spread 1", "failures", "suspended", "resized", "any"];
+    public static readonly string[] Families =
+    [
+        "equal pieces",
+        "spread 0.25",
+        "spread 0.5",
+        "spread 1",
+        "failures",
+        "suspended",
+        "resized",
+        "any",
+    ];
 
     public static SweepPlan Plan(string family, Random random)
     {
@@ -35,26 +45,52 @@ public sealed record SweepErrors(string Family, double Share, double Median, dou
 
     public static IReadOnlyList<SweepErrors> Of(string family, int runs)
     {
-        var sweeps = Enumerable.Range(0, runs).Select(seed => new Random(seed * 31 + 7)).Select(random => new SweepRun(Plan(family, random), random)).ToArray();
-        return [.. Shares.Select(share =>
-        {
-            var seen = new List<(double Error, bool Held, bool Above)>();
-            foreach (var sweep in sweeps)
+        var sweeps = Enumerable
+            .Range(0, runs)
+            .Select(seed => new Random(seed * 31 + 7))
+            .Select(random => new SweepRun(Plan(family, random), random))
+            .ToArray();
+        return
+        [
+            .. Shares.Select(share =>
             {
-                var at = sweep.When(share);
-                var facts = sweep.FactsAt(at);
-                var estimate = sweep.IsSuspended(at) ? Estimator.AfterResume(facts) : Estimator.Remaining(facts, SweepRun.Start.AddSeconds(at));
-                if (!estimate.IsKnown) continue;
-                var left = sweep.Work - sweep.Spent(at);
-                double Cost(TimeSpan time) => time.TotalSeconds * facts.Gpus;
-                seen.Add((Math.Abs(Cost(estimate.Mid) - left) / sweep.Work, Cost(estimate.Low) <= left + 1 && left <= Cost(estimate.High) + 1, Cost(estimate.Low) > left + 1));
-            }
-            var errors = seen.Select(one => one.Error).Order().ToArray();
-            double At(double quantile) => errors.Length == 0 ? 0 : errors[(int)((errors.Length - 1) * quantile)];
-            return new SweepErrors(family, share, At(0.5), At(0.9), seen.Average(one => one.Held ? 1.0 : 0), seen.Average(one => one.Above ? 1.0 : 0));
-        })];
+                var seen = new List<(double Error, bool Held, bool Above)>();
+                foreach (var sweep in sweeps)
+                {
+                    var at = sweep.When(share);
+                    var facts = sweep.FactsAt(at);
+                    var estimate = sweep.IsSuspended(at)
+                        ? Estimator.AfterResume(facts)
+                        : Estimator.Remaining(facts, SweepRun.Start.AddSeconds(at));
+                    if (!estimate.IsKnown)
+                        continue;
+                    var left = sweep.Work - sweep.Spent(at);
+                    double Cost(TimeSpan time) => time.TotalSeconds * facts.Gpus;
+                    seen.Add(
+                        (
+                            Math.Abs(Cost(estimate.Mid) - left) / sweep.Work,
+                            Cost(estimate.Low) <= left + 1 && left <= Cost(estimate.High) + 1,
+                            Cost(estimate.Low) > left + 1
+                        )
+                    );
+                }
+                var errors = seen.Select(one => one.Error).Order().ToArray();
+                double At(double quantile) => errors.Length == 0 ? 0 : errors[(int)((errors.Length - 1) * quantile)];
+                return new SweepErrors(
+                    family,
+                    share,
+                    At(0.5),
+                    At(0.9),
+                    seen.Average(one => one.Held ? 1.0 : 0),
+                    seen.Average(one => one.Above ? 1.0 : 0)
+                );
+            }),
+        ];
     }
 
-    public override string ToString() => string.Create(CultureInfo.InvariantCulture,
-        $"{Family,-14} {Share,4:P0}  error median {Median,6:P1}  p90 {P90,6:P1}  held {Held,4:P0}  low end above the truth {Above:P1}");
+    public override string ToString() =>
+        string.Create(
+            CultureInfo.InvariantCulture,
+            $"{Family, -14} {Share, 4:P0}  error median {Median, 6:P1}  p90 {P90, 6:P1}  held {Held, 4:P0}  low end above the truth {Above:P1}"
+        );
 }

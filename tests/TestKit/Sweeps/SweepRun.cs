@@ -24,14 +24,19 @@ public sealed record SweepPlan(int Completions, int Parallelism, double Median, 
     /// <summary>The cluster deletes pods when they end, and the ledger has them not.</summary>
     public bool LosesPods { get; init; }
 
-    public static SweepPlan Any(Random random) => new(
-        1 + random.Next(500), 1 + random.Next(50), 60 * Math.Pow(180, random.NextDouble()), random.Next(5) == 0 ? 0 : random.NextDouble())
-    {
-        Fails = random.Next(2) == 0 ? 0 : random.NextDouble() * 0.3,
-        Retries = random.Next(3),
-        Suspensions = random.Next(4),
-        Resizes = random.Next(4),
-    };
+    public static SweepPlan Any(Random random) =>
+        new(
+            1 + random.Next(500),
+            1 + random.Next(50),
+            60 * Math.Pow(180, random.NextDouble()),
+            random.Next(5) == 0 ? 0 : random.NextDouble()
+        )
+        {
+            Fails = random.Next(2) == 0 ? 0 : random.NextDouble() * 0.3,
+            Retries = random.Next(3),
+            Suspensions = random.Next(4),
+            Resizes = random.Next(4),
+        };
 }
 
 /// <summary>
@@ -54,7 +59,9 @@ public sealed class SweepRun
         var running = new PriorityQueue<Attempt, double>();
         var rough = (plan.Completions + plan.Parallelism - 1) / plan.Parallelism * plan.Median * Math.Exp(plan.Sigma * plan.Sigma / 2);
         var stops = Enumerable.Range(0, plan.Suspensions).Select(_ => rough * random.NextDouble()).ToArray();
-        var changes = new Queue<(double At, int? Parallelism)>(stops.Select(at => (At: at, Parallelism: (int?)null)).Concat(Resizes(plan, rough, random).ToArray()).OrderBy(one => one.At));
+        var changes = new Queue<(double At, int? Parallelism)>(
+            stops.Select(at => (At: at, Parallelism: (int?)null)).Concat(Resizes(plan, rough, random).ToArray()).OrderBy(one => one.At)
+        );
         double now = 0;
         _parallelism.Add((0, plan.Parallelism));
         while (true)
@@ -68,13 +75,16 @@ public sealed class SweepRun
                 var one = new Attempt(index, now, now + Math.Max(1, fails ? time * random.NextDouble() : time)) { Succeeds = !fails };
                 running.Enqueue(one, one.To);
             }
-            if (running.Count == 0 && waits.Count == 0) break;
+            if (running.Count == 0 && waits.Count == 0)
+                break;
             if (changes.TryPeek(out var change) && (running.Count == 0 || change.At < running.Peek().To))
             {
                 changes.Dequeue();
-                if (change.At < now && change.Parallelism is null) continue;
+                if (change.At < now && change.Parallelism is null)
+                    continue;
                 now = Math.Max(now, change.At);
-                if (change.Parallelism is { } size) _parallelism.Add((now, size));
+                if (change.Parallelism is { } size)
+                    _parallelism.Add((now, size));
                 // Pods that run are deleted, and their pieces begin again.
                 var live = running.UnorderedItems.Select(one => one.Element).OrderBy(one => one.From).ToArray();
                 foreach (var one in live.Skip(change.Parallelism ?? 0))
@@ -83,8 +93,10 @@ public sealed class SweepRun
                     waits.Add(one.Index);
                 }
                 running.Clear();
-                foreach (var one in live.Take(change.Parallelism ?? 0)) running.Enqueue(one, one.To);
-                if (change.Parallelism is not null) continue;
+                foreach (var one in live.Take(change.Parallelism ?? 0))
+                    running.Enqueue(one, one.To);
+                if (change.Parallelism is not null)
+                    continue;
                 var stop = now;
                 now = stop + 60 + random.NextDouble() * plan.Median * 3;
                 _suspended.Add((stop, now));
@@ -93,8 +105,10 @@ public sealed class SweepRun
             var next = running.Dequeue();
             now = next.To;
             _attempts.Add(next);
-            if (next.Succeeds) continue;
-            if (++failures[next.Index] <= plan.Retries) waits.Add(next.Index);
+            if (next.Succeeds)
+                continue;
+            if (++failures[next.Index] <= plan.Retries)
+                waits.Add(next.Index);
         }
         End = now;
     }
@@ -125,8 +139,10 @@ public sealed class SweepRun
         for (var i = 0; i < 40; i++)
         {
             var middle = (low + high) / 2;
-            if (Spent(middle) < share * Work) low = middle;
-            else high = middle;
+            if (Spent(middle) < share * Work)
+                low = middle;
+            else
+                high = middle;
         }
         return high;
     }
@@ -134,30 +150,47 @@ public sealed class SweepRun
     /// <summary>What the cluster shows of it at a moment.</summary>
     public JobFacts FactsAt(double at)
     {
-        List<TimeSpan> finished = [], inFlight = [];
+        List<TimeSpan> finished = [],
+            inFlight = [];
         var ended = 0;
         foreach (var piece in _attempts.Where(one => one.From <= at && !(one.IsDeleted && one.To <= at)).GroupBy(one => one.Index))
         {
             var over = piece.Where(one => one.To <= at).ToArray();
             var attempts = TimeSpan.FromSeconds(over.Sum(one => one.To - one.From));
-            if (piece.FirstOrDefault(one => one.To > at) is { } live) inFlight.Add(attempts + TimeSpan.FromSeconds(at - live.From));
+            if (piece.FirstOrDefault(one => one.To > at) is { } live)
+                inFlight.Add(attempts + TimeSpan.FromSeconds(at - live.From));
             else if (over.Any(one => one.Succeeds) || over.Length > Plan.Retries)
             {
                 finished.Add(attempts);
                 ended++;
             }
         }
-        var pieces = new Pieces { Total = Plan.Completions, AtOnce = ParallelismAt(at), Ended = ended, Finished = Plan.LosesPods ? [] : finished, InFlight = inFlight, Held = Plan.LosesPods && ended > 0 ? Held(at) : null };
-        return new() { Pieces = [pieces], Gpus = pieces.Slots, RunningSince = inFlight.Count > 0 ? Start : null };
+        var pieces = new Pieces
+        {
+            Total = Plan.Completions,
+            AtOnce = ParallelismAt(at),
+            Ended = ended,
+            Finished = Plan.LosesPods ? [] : finished,
+            InFlight = inFlight,
+            Held = Plan.LosesPods && ended > 0 ? Held(at) : null,
+        };
+        return new()
+        {
+            Pieces = [pieces],
+            Gpus = pieces.Slots,
+            RunningSince = inFlight.Count > 0 ? Start : null,
+        };
     }
 
     private TimeSpan Held(double at)
     {
-        double held = 0, covered = 0;
+        double held = 0,
+            covered = 0;
         foreach (var one in _attempts.OrderBy(one => one.From))
         {
             var (from, to) = (Math.Max(one.From, covered), Math.Min(one.To, at));
-            if (to <= from) continue;
+            if (to <= from)
+                continue;
             held += to - from;
             covered = to;
         }
@@ -169,12 +202,14 @@ public sealed class SweepRun
         for (var i = 0; i < plan.Resizes; i++)
         {
             var at = rough * random.NextDouble();
-            if (random.Next(3) == 0) yield return (at, 0);
+            if (random.Next(3) == 0)
+                yield return (at, 0);
             yield return (at + 60 + random.NextDouble() * plan.Median * 3, 1 + random.Next(50));
         }
     }
 
-    private static double Normal(Random random) => Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
+    private static double Normal(Random random) =>
+        Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
 
     private sealed record Attempt(int Index, double From, double To)
     {

@@ -28,53 +28,61 @@ public sealed class AgentKillTests
     public readonly record struct Step(byte What, byte Much);
 
     [Fact]
-    public void Killed_anywhere_money_is_undisturbed_and_every_closed_interval_counts_once() => Prop.ForAll(ArbMap.Default.ArbFor<Step[]>(), steps =>
-    {
-        using var folder = new TestFolder();
-        var node = new Node(folder);
-        var ledger = Known(new());
-        var stored = new Dictionary<string, string>();
-        long measured = 0;
-        var first = node.Time.GetUtcNow();
-        foreach (var (what, much) in steps)
-        {
-            switch (what % 9)
+    public void Killed_anywhere_money_is_undisturbed_and_every_closed_interval_counts_once() =>
+        Prop.ForAll(ArbMap.Default.ArbFor<Step[]>(), steps =>
             {
-                case 0 or 1 or 2 or 3:
-                    for (var second = 0; second <= much % 100; second++) node.Second();
-                    break;
-                case 4 or 5 or 6:
-                    // 4: stopped as the kubelet stops it, 5: killed between two writes, 6: in the middle of one.
-                    var ran = node.Last - first;
-                    measured += what % 9 == 4 ? (long)ran.TotalMilliseconds : (long)Math.Floor(ran / UsageAccumulator.Length) * (long)UsageAccumulator.Length.TotalMilliseconds;
-                    node.End(graceful: what % 9 == 4, torn: what % 9 == 6 ? much : null);
-                    node.Time.Advance(TimeSpan.FromSeconds(much)); // nobody measures
-                    node.Begin();
-                    first = node.Last;
-                    break;
-                case 7:
-                    Ask(node, ledger);
-                    var writes = much % 4;
-                    Write(ledger, stored, _ => writes-- > 0);
-                    break;
-                default:
-                    ledger = Known(Read(stored));
-                    break;
-            }
-        }
-        measured += (long)(node.Last - first).TotalMilliseconds;
-        node.End(graceful: true, torn: null);
-        node.Begin();
-        var end = node.Time.GetUtcNow();
-        while (Ask(node, ledger) > 0) Write(ledger, stored, _ => true);
+                using var folder = new TestFolder();
+                var node = new Node(folder);
+                var ledger = Known(new());
+                var stored = new Dictionary<string, string>();
+                long measured = 0;
+                var first = node.Time.GetUtcNow();
+                foreach (var (what, much) in steps)
+                {
+                    switch (what % 9)
+                    {
+                        case 0 or 1 or 2 or 3:
+                            for (var second = 0; second <= much % 100; second++)
+                                node.Second();
+                            break;
+                        case 4 or 5 or 6:
+                            // 4: stopped as the kubelet stops it, 5: killed between two writes, 6: in the middle of one.
+                            var ran = node.Last - first;
+                            measured +=
+                                what % 9 == 4
+                                    ? (long)ran.TotalMilliseconds
+                                    : (long)Math.Floor(ran / UsageAccumulator.Length) * (long)UsageAccumulator.Length.TotalMilliseconds;
+                            node.End(graceful: what % 9 == 4, torn: what % 9 == 6 ? much : null);
+                            node.Time.Advance(TimeSpan.FromSeconds(much)); // nobody measures
+                            node.Begin();
+                            first = node.Last;
+                            break;
+                        case 7:
+                            Ask(node, ledger);
+                            var writes = much % 4;
+                            Write(ledger, stored, _ => writes-- > 0);
+                            break;
+                        default:
+                            ledger = Known(Read(stored));
+                            break;
+                    }
+                }
+                measured += (long)(node.Last - first).TotalMilliseconds;
+                node.End(graceful: true, torn: null);
+                node.Begin();
+                var end = node.Time.GetUtcNow();
+                while (Ask(node, ledger) > 0)
+                    Write(ledger, stored, _ => true);
 
-        var work = ledger.SpentByWorkload("ml", LabelSelector.Everything, Start, end, end).Single();
-        work.Spent.Should().Be((Price * 1).For(end - Start), "the agent's life is nothing to the bill");
-        // 40 % of each measured second, and a watt for each millisecond of it.
-        (work.Usage.MeasuredMs, work.Usage.BusyMs, work.Usage.EnergyMj).Should().Be((measured, measured * 40 / 100, measured));
-        work.Usage.Tokens.Should().BeEquivalentTo(new Dictionary<string, TokenSums> { ["m"] = new(node.Tokens, 0, 3 * node.Tokens) });
-        node.End(graceful: true, torn: null);
-    }).Check(Config.QuickThrowOnFailure.WithMaxTest(15).WithEndSize(30));
+                var work = ledger.SpentByWorkload("ml", LabelSelector.Everything, Start, end, end).Single();
+                work.Spent.Should().Be((Price * 1).For(end - Start), "the agent's life is nothing to the bill");
+                // 40 % of each measured second, and a watt for each millisecond of it.
+                (work.Usage.MeasuredMs, work.Usage.BusyMs, work.Usage.EnergyMj).Should().Be((measured, measured * 40 / 100, measured));
+                work.Usage.Tokens.Should()
+                    .BeEquivalentTo(new Dictionary<string, TokenSums> { ["m"] = new(node.Tokens, 0, 3 * node.Tokens) });
+                node.End(graceful: true, torn: null);
+            })
+            .Check(Config.QuickThrowOnFailure.WithMaxTest(15).WithEndSize(30));
 
     /// <summary>A question as the operator asks it, from what is stored on; how many entries came.</summary>
     private static int Ask(Node node, GpuLedger ledger)
@@ -90,18 +98,20 @@ public sealed class AgentKillTests
         ledger.Install(Start);
         ledger.Reprice("V100", Price, Start);
         ledger.ObserveNode("gpu-1", "V100", 1, Start);
-        ledger.Observe(new()
-        {
-            Uid = "p",
-            Pod = "p",
-            Workload = new("ml", "Job", "p", "job"),
-            Class = WorkClass.Training,
-            Labels = new Dictionary<string, string>(),
-            Node = "gpu-1",
-            Gpus = 1,
-            ScheduledAt = Start,
-            ObservedAt = Start,
-        });
+        ledger.Observe(
+            new()
+            {
+                Uid = "p",
+                Pod = "p",
+                Workload = new("ml", "Job", "p", "job"),
+                Class = WorkClass.Training,
+                Labels = new Dictionary<string, string>(),
+                Node = "gpu-1",
+                Gpus = 1,
+                ScheduledAt = Start,
+                ObservedAt = Start,
+            }
+        );
         return ledger;
     }
 
@@ -109,7 +119,8 @@ public sealed class AgentKillTests
     {
         foreach (var shard in ledger.DirtyShards())
         {
-            if (!succeeds(shard)) return;
+            if (!succeeds(shard))
+                return;
             stored[shard.Name] = JsonSerializer.Serialize(shard, LedgerJson.Default.LedgerShard);
             ledger.MarkWritten(shard.Name, shard.Revision);
         }
@@ -118,7 +129,9 @@ public sealed class AgentKillTests
     private static GpuLedger Read(Dictionary<string, string> stored) =>
         GpuLedger.Load(stored.Values.Select(json => JsonSerializer.Deserialize(json, LedgerJson.Default.LedgerShard)!));
 
-    /// <summary>A node with one GPU that one pod holds, and an agent's sampler and journal on it; the clock goes a second at a time.</summary>
+    /// <summary>
+    /// A node with one GPU that one pod holds, and an agent's sampler and journal on it; the clock goes a second at a time.
+    /// </summary>
     private sealed class Node : IGpuReader, IPodResources
     {
         private readonly TestFolder _folder;
@@ -129,7 +142,20 @@ public sealed class AgentKillTests
         public Node(TestFolder folder)
         {
             this._folder = folder;
-            _targets.Replace(new() { Pods = [new() { Uid = "p", Namespace = "ml", Name = "p" }] });
+            _targets.Replace(
+                new()
+                {
+                    Pods =
+                    [
+                        new()
+                        {
+                            Uid = "p",
+                            Namespace = "ml",
+                            Name = "p",
+                        },
+                    ],
+                }
+            );
             Begin();
         }
 
@@ -145,7 +171,17 @@ public sealed class AgentKillTests
 
         public void Begin()
         {
-            Journal = UsageJournal.Open(new() { Directory = _folder.Path, SegmentEntries = 5, ReportEntries = 4 }, new Random(1), Time, NullLogger.Instance);
+            Journal = UsageJournal.Open(
+                new()
+                {
+                    Directory = _folder.Path,
+                    SegmentEntries = 5,
+                    ReportEntries = 4,
+                },
+                new Random(1),
+                Time,
+                NullLogger.Instance
+            );
             _sampler = new(this, this, new(_targets, null, null, Time), Journal, new(), Time, NullLogger<Sampler>.Instance, null);
             _intake = new(Journal, Time);
             Sample();
@@ -168,27 +204,46 @@ public sealed class AgentKillTests
                 _intake.Keep(null);
             }
             Journal.Dispose();
-            if (torn is not { } bytes) return;
+            if (torn is not { } bytes)
+                return;
             // The beginning of a line that never got its end, behind what is whole.
             var newest = Directory.GetFiles(_folder.Path).Order(StringComparer.Ordinal).Last();
             File.AppendAllText(newest, "9a0e3c41 {\"seq\":7,\"interval\":{\"seq\":7,\"podUid\":\"p\",\"busyMs\":99999"[..(1 + bytes % 60)]);
         }
 
-        public GpuSnapshot Read() => new(NvmlState.Ready, "ready",
-            [new() { Uuid = "GPU-a", UtilizationPercent = 40, EnergyMillijoules = (long)(Time.GetUtcNow() - Start).TotalMilliseconds }]);
+        public GpuSnapshot Read() =>
+            new(
+                NvmlState.Ready,
+                "ready",
+                [
+                    new()
+                    {
+                        Uuid = "GPU-a",
+                        UtilizationPercent = 40,
+                        EnergyMillijoules = (long)(Time.GetUtcNow() - Start).TotalMilliseconds,
+                    },
+                ]
+            );
 
         public Task<IReadOnlyList<PodDevice>> ListAsync(CancellationToken cancellationToken) =>
             Task.FromResult<IReadOnlyList<PodDevice>>([new("ml", "p", "main", "nvidia.com/gpu", "GPU-a")]);
 
-        public void Dispose()
-        {
-        }
+        public void Dispose() { }
 
         private void Sample()
         {
             _sampler.SampleAsync(default).GetAwaiter().GetResult();
             Last = Time.GetUtcNow();
-            _intake.Take(new TokenSample { PodUid = "p", Model = "m", Prompt = Tokens, Generated = 3 * Tokens, At = Last });
+            _intake.Take(
+                new TokenSample
+                {
+                    PodUid = "p",
+                    Model = "m",
+                    Prompt = Tokens,
+                    Generated = 3 * Tokens,
+                    At = Last,
+                }
+            );
         }
     }
 }

@@ -39,7 +39,12 @@ public sealed class AttributionTests
     [InlineData("nvidia1/gi3", "nvidia.com/gpu", "MIG-5c1", UsageReasons.MigActivityUnknown)]
     [InlineData("nvidia1/gi3/vgpu1", "nvidia.com/gpu", "MIG-5c1", UsageReasons.MigActivityUnknown)]
     [InlineData("GPU-b", "nvidia.com/gpu", "GPU-b", UsageReasons.MigActivityUnknown)]
-    [InlineData("gpu.nvidia.com/node-1/gpu-1-mig-9-0-1", "gpu.nvidia.com", "gpu.nvidia.com/node-1/gpu-1-mig-9-0-1", UsageReasons.MigActivityUnknown)]
+    [InlineData(
+        "gpu.nvidia.com/node-1/gpu-1-mig-9-0-1",
+        "gpu.nvidia.com",
+        "gpu.nvidia.com/node-1/gpu-1-mig-9-0-1",
+        UsageReasons.MigActivityUnknown
+    )]
     [InlineData("GPU-unknown", "nvidia.com/gpu", "GPU-unknown", UsageReasons.DeviceUnreadable)]
     [InlineData("nvidia7", "nvidia.com/gpu", "nvidia7", UsageReasons.DeviceUnreadable)]
     public void Every_shape_of_a_devices_id_finds_its_device(string id, string resource, string device, string? reason)
@@ -157,8 +162,18 @@ public sealed class AttributionTests
         Run(10, Whole(80, energy: 100, uses: [(10, 60), (99, 20)], pids: [10, 99]));
 
         Busy("a").Should().Be(6000);
-        _closed.Single(i => i.Pod == "").Should().Match<UsageInterval>(i =>
-            i.PodUid == null && i.Namespace == "" && i.Reason == reason && i.BusyMs == 2000 && i.To - i.From == TimeSpan.FromSeconds(2) && i.EnergyMj == 250 && i.Device == Gpu);
+        _closed
+            .Single(i => i.Pod == "")
+            .Should()
+            .Match<UsageInterval>(i =>
+                i.PodUid == null
+                && i.Namespace == ""
+                && i.Reason == reason
+                && i.BusyMs == 2000
+                && i.To - i.From == TimeSpan.FromSeconds(2)
+                && i.EnergyMj == 250
+                && i.Device == Gpu
+            );
     }
 
     [Fact]
@@ -201,9 +216,16 @@ public sealed class AttributionTests
 
         Run(10, Whole(90, energy: 100, uses: [(10, 60), (20, 30)], pids: [10, 20]));
 
-        _closed.Should().HaveCount(2).And.OnlyContain(i => i.Reason == UsageReasons.NotRequested && i.Namespace == "", "the kubelet gave them nothing");
-        _closed.Select(i => (i.PodUid, i.Pod, i.BusyMs, i.EnergyMj)).Should().BeEquivalentTo([("uid-half", "ns/half", 6000L, (long?)667), ("uid-quarter", "ns/quarter", 3000, 333)],
-            o => o.Using<long?>(c => c.Subject!.Value.Should().BeCloseTo(c.Expectation!.Value, 10)).WhenTypeIs<long?>());
+        _closed
+            .Should()
+            .HaveCount(2)
+            .And.OnlyContain(i => i.Reason == UsageReasons.NotRequested && i.Namespace == "", "the kubelet gave them nothing");
+        _closed
+            .Select(i => (i.PodUid, i.Pod, i.BusyMs, i.EnergyMj))
+            .Should()
+            .BeEquivalentTo([("uid-half", "ns/half", 6000L, (long?)667), ("uid-quarter", "ns/quarter", 3000, 333)], o =>
+                o.Using<long?>(c => c.Subject!.Value.Should().BeCloseTo(c.Expectation!.Value, 10)).WhenTypeIs<long?>()
+            );
     }
 
     [Fact]
@@ -213,7 +235,11 @@ public sealed class AttributionTests
 
         Run(10, Whole(0, energy: 30));
 
-        _closed.Should().ContainSingle().Which.Should().Match<UsageInterval>(i => i.Reason == UsageReasons.ReservedForOthers && i.BusyMs == 0 && i.EnergyMj == 300);
+        _closed
+            .Should()
+            .ContainSingle()
+            .Which.Should()
+            .Match<UsageInterval>(i => i.Reason == UsageReasons.ReservedForOthers && i.BusyMs == 0 && i.EnergyMj == 300);
     }
 
     [Fact]
@@ -223,7 +249,19 @@ public sealed class AttributionTests
         _devices.Add(new PodDevice("ns", "a", "c", "nvidia.com/gpu", other + "-2"));
         _processes[10] = Pod("a");
         var snapshot = Whole(70, uses: [(10, 70)], pids: [10]);
-        snapshot = snapshot with { Devices = [.. snapshot.Devices, new GpuReading { Uuid = other, UtilizationPercent = 0, Minor = 1 }] };
+        snapshot = snapshot with
+        {
+            Devices =
+            [
+                .. snapshot.Devices,
+                new GpuReading
+                {
+                    Uuid = other,
+                    UtilizationPercent = 0,
+                    Minor = 1,
+                },
+            ],
+        };
 
         Run(10, snapshot);
 
@@ -239,8 +277,17 @@ public sealed class AttributionTests
             Take(Cut(100L * second));
         _closed.AddRange(_accumulator.CloseAll());
 
-        _closed.Should().ContainSingle(i => i.PodUid != null).Which.Should().Match<UsageInterval>(i =>
-            i.Reason == UsageReasons.MigActivityUnknown && i.BusyMs == 0 && i.Share == "2/7" && i.EnergyMj == 200 && i.MemoryMiBMs == 3 * 7000);
+        _closed
+            .Should()
+            .ContainSingle(i => i.PodUid != null)
+            .Which.Should()
+            .Match<UsageInterval>(i =>
+                i.Reason == UsageReasons.MigActivityUnknown
+                && i.BusyMs == 0
+                && i.Share == "2/7"
+                && i.EnergyMj == 200
+                && i.MemoryMiBMs == 3 * 7000
+            );
     }
 
     [Fact]
@@ -277,25 +324,27 @@ public sealed class AttributionTests
     {
         var sample = Gen.Zip(Gen.Choose(0, 100), Gen.Zip(Gen.Choose(0, 5), Gen.Choose(0, 100)).ListOf(6)).ListOf(30).ToArbitrary();
         Prop.ForAll(sample, samples =>
-        {
-            var subject = new AttributionTests();
-            subject.Shared("a", "b", "c");
-            (subject._processes[0], subject._processes[1], subject._processes[2]) = (Pod("a"), Pod("b"), Pod("c"));
-            subject._processes[3] = new ProcessOwner(ProcessKind.Host);
-            subject._processes[4] = new ProcessOwner(ProcessKind.MpsServer);
-            subject.Take(Whole(0));
-            long percentMs = 0, energy = 0;
-            foreach (var (percent, uses) in samples)
             {
-                percentMs += percent * 1000;
-                energy += 37;
-                subject.Take(Whole(percent, 37 * 30, energy, [.. uses], [.. uses.Select(u => u.Item1).Distinct()]));
-            }
-            subject._closed.AddRange(subject._accumulator.CloseAll());
-            long busy = subject._closed.Sum(i => i.BusyMs);
-            // Each of at most eight parts keeps less than a millisecond for a next interval that does not come.
-            busy.Should().BeInRange(percentMs / 100 - 8, percentMs / 100);
-        }).QuickCheckThrowOnFailure();
+                var subject = new AttributionTests();
+                subject.Shared("a", "b", "c");
+                (subject._processes[0], subject._processes[1], subject._processes[2]) = (Pod("a"), Pod("b"), Pod("c"));
+                subject._processes[3] = new ProcessOwner(ProcessKind.Host);
+                subject._processes[4] = new ProcessOwner(ProcessKind.MpsServer);
+                subject.Take(Whole(0));
+                long percentMs = 0,
+                    energy = 0;
+                foreach (var (percent, uses) in samples)
+                {
+                    percentMs += percent * 1000;
+                    energy += 37;
+                    subject.Take(Whole(percent, 37 * 30, energy, [.. uses], [.. uses.Select(u => u.Item1).Distinct()]));
+                }
+                subject._closed.AddRange(subject._accumulator.CloseAll());
+                long busy = subject._closed.Sum(i => i.BusyMs);
+                // Each of at most eight parts keeps less than a millisecond for a next interval that does not come.
+                busy.Should().BeInRange(percentMs / 100 - 8, percentMs / 100);
+            })
+            .QuickCheckThrowOnFailure();
     }
 
     /// <summary>
@@ -310,53 +359,118 @@ public sealed class AttributionTests
             Gen.Elements(1000, 1000, 1000, 400, 2500, 9000, 10_000, 45_000, -5000, 0),
             Gen.Zip(
                 Gen.Zip(Gen.Choose(0, 11), Gen.Choose(0, 100)),
-                Gen.Zip(Gen.Choose(0, 4).ListOf(3), Gen.Zip(Gen.Choose(0, 7), Gen.Choose(0, 100)).ListOf(4))));
+                Gen.Zip(Gen.Choose(0, 4).ListOf(3), Gen.Zip(Gen.Choose(0, 7), Gen.Choose(0, 100)).ListOf(4))
+            )
+        );
         Prop.ForAll(step.ListOf(60).ToArbitrary(), steps =>
-        {
-            var subject = new UsageAccumulator();
-            var knowledge = new PodKnowledge(
-                (_, name, _) => name == "d" ? null : "uid-" + name,
-                pid => pid switch { 0 or 1 or 2 => Pod(((char)('a' + pid)).ToString()), 3 => Pod("a2"), 4 => new(ProcessKind.Host), 5 => new(ProcessKind.MpsServer), _ => ProcessOwner.Unknown },
-                uid => ("ns", uid["uid-".Length..][..1]),
-                (_, _) => false);
-            var (now, all, energy) = (Start, new List<UsageInterval>(), 1_000_000L);
-            foreach (var (ms, ((state, percent), (pods, uses))) in steps)
             {
-                now = now.AddMilliseconds(ms);
-                energy = state == 8 ? 50 : energy + 300 * Math.Max(ms, 0);
-                var whole = new GpuReading { Uuid = Gpu, Minor = 0, UtilizationPercent = percent, EnergyMillijoules = state == 9 ? null : energy, PowerMilliwatts = 300_000 };
-                var busy = whole with { Processes = [.. uses.Select(u => new GpuProcess(u.Item1, null)).Distinct()], ProcessUse = [.. uses.Select(u => new GpuProcessUse(u.Item1, u.Item2, now))] };
-                GpuReading[] readings = state switch
+                var subject = new UsageAccumulator();
+                var knowledge = new PodKnowledge(
+                    (_, name, _) => name == "d" ? null : "uid-" + name,
+                    pid =>
+                        pid switch
+                        {
+                            0 or 1 or 2 => Pod(((char)('a' + pid)).ToString()),
+                            3 => Pod("a2"),
+                            4 => new(ProcessKind.Host),
+                            5 => new(ProcessKind.MpsServer),
+                            _ => ProcessOwner.Unknown,
+                        },
+                    uid => ("ns", uid["uid-".Length..][..1]),
+                    (_, _) => false
+                );
+                var (now, all, energy) = (Start, new List<UsageInterval>(), 1_000_000L);
+                foreach (var (ms, ((state, percent), (pods, uses))) in steps)
                 {
-                    0 => [new GpuReading { Uuid = Gpu, Minor = 0, Lost = true }],
-                    1 => [],
-                    2 or 3 => [whole with { Mig = true, Slices = 7, UtilizationPercent = null }, new GpuReading { Uuid = "MIG-5c1", ParentUuid = Gpu, Minor = 0, GpuInstance = 3, Slices = 2, UtilizationPercent = state == 3 ? percent : null, Processes = busy.Processes }],
-                    4 => [whole with { UtilizationPercent = null }],
-                    // A reader that shows a device twice must not make it work twice.
-                    5 => [busy, busy],
-                    _ => [busy],
-                };
-                var gpus = new GpuSnapshot(readings.Length == 0 ? NvmlState.NoDriver : NvmlState.Ready, "", readings);
-                PodDevice[] listed = [.. pods.Select((pod, i) => new PodDevice("ns", ((char)('a' + pod)).ToString(), "c", "nvidia.com/gpu", state is 2 or 3 && i == 0 ? "MIG-5c1" : pod % 2 == 0 ? Gpu : $"{Gpu}::{i}"))];
-                all.AddRange(subject.Take(now, DeviceHoldings.Of(listed, gpus, knowledge), gpus, knowledge.OwnerOf));
-            }
-            all.AddRange(subject.CloseAll());
+                    now = now.AddMilliseconds(ms);
+                    energy = state == 8 ? 50 : energy + 300 * Math.Max(ms, 0);
+                    var whole = new GpuReading
+                    {
+                        Uuid = Gpu,
+                        Minor = 0,
+                        UtilizationPercent = percent,
+                        EnergyMillijoules = state == 9 ? null : energy,
+                        PowerMilliwatts = 300_000,
+                    };
+                    var busy = whole with
+                    {
+                        Processes = [.. uses.Select(u => new GpuProcess(u.Item1, null)).Distinct()],
+                        ProcessUse = [.. uses.Select(u => new GpuProcessUse(u.Item1, u.Item2, now))],
+                    };
+                    GpuReading[] readings = state switch
+                    {
+                        0 =>
+                        [
+                            new GpuReading
+                            {
+                                Uuid = Gpu,
+                                Minor = 0,
+                                Lost = true,
+                            },
+                        ],
+                        1 => [],
+                        2 or 3 =>
+                        [
+                            whole with
+                            {
+                                Mig = true,
+                                Slices = 7,
+                                UtilizationPercent = null,
+                            },
+                            new GpuReading
+                            {
+                                Uuid = "MIG-5c1",
+                                ParentUuid = Gpu,
+                                Minor = 0,
+                                GpuInstance = 3,
+                                Slices = 2,
+                                UtilizationPercent = state == 3 ? percent : null,
+                                Processes = busy.Processes,
+                            },
+                        ],
+                        4 => [whole with { UtilizationPercent = null }],
+                        // A reader that shows a device twice must not make it work twice.
+                        5 => [busy, busy],
+                        _ => [busy],
+                    };
+                    var gpus = new GpuSnapshot(readings.Length == 0 ? NvmlState.NoDriver : NvmlState.Ready, "", readings);
+                    PodDevice[] listed =
+                    [
+                        .. pods.Select(
+                            (pod, i) =>
+                                new PodDevice(
+                                    "ns",
+                                    ((char)('a' + pod)).ToString(),
+                                    "c",
+                                    "nvidia.com/gpu",
+                                    state is 2 or 3 && i == 0 ? "MIG-5c1"
+                                        : pod % 2 == 0 ? Gpu
+                                        : $"{Gpu}::{i}"
+                                )
+                        ),
+                    ];
+                    all.AddRange(subject.Take(now, DeviceHoldings.Of(listed, gpus, knowledge), gpus, knowledge.OwnerOf));
+                }
+                all.AddRange(subject.CloseAll());
 
-            long span = (long)(all.Count == 0 ? 0 : (all.Max(i => i.To) - Start).TotalMilliseconds);
-            foreach (var device in all.GroupBy(i => i.Device))
-                device.Sum(i => i.BusyMs).Should().BeLessThanOrEqualTo(span, device.Key);
-            foreach (var interval in all)
-            {
-                interval.BusyMs.Should().BeInRange(0, (long)(interval.To - interval.From).TotalMilliseconds);
-                (interval.EnergyMj ?? 0).Should().BeGreaterThanOrEqualTo(0);
-            }
-            all.Sum(i => i.EnergyMj ?? 0).Should().BeLessThanOrEqualTo(2 * 300 * span + 1_000_000, "a device draws 300 W, and its slices a part of that");
-            foreach (var held in all.Where(i => i.Pod.Length > 0).GroupBy(i => (i.Pod, i.PodUid, i.Device)))
-            {
-                var ordered = held.OrderBy(i => i.From).ToList();
-                ordered.Skip(1).Zip(ordered).Should().NotContain(pair => pair.First.From < pair.Second.To, held.Key.ToString());
-            }
-        }).QuickCheckThrowOnFailure();
+                long span = (long)(all.Count == 0 ? 0 : (all.Max(i => i.To) - Start).TotalMilliseconds);
+                foreach (var device in all.GroupBy(i => i.Device))
+                    device.Sum(i => i.BusyMs).Should().BeLessThanOrEqualTo(span, device.Key);
+                foreach (var interval in all)
+                {
+                    interval.BusyMs.Should().BeInRange(0, (long)(interval.To - interval.From).TotalMilliseconds);
+                    (interval.EnergyMj ?? 0).Should().BeGreaterThanOrEqualTo(0);
+                }
+                all.Sum(i => i.EnergyMj ?? 0)
+                    .Should()
+                    .BeLessThanOrEqualTo(2 * 300 * span + 1_000_000, "a device draws 300 W, and its slices a part of that");
+                foreach (var held in all.Where(i => i.Pod.Length > 0).GroupBy(i => (i.Pod, i.PodUid, i.Device)))
+                {
+                    var ordered = held.OrderBy(i => i.From).ToList();
+                    ordered.Skip(1).Zip(ordered).Should().NotContain(pair => pair.First.From < pair.Second.To, held.Key.ToString());
+                }
+            })
+            .QuickCheckThrowOnFailure();
     }
 
     private static ProcessOwner Pod(string pod) => new(ProcessKind.Pod, "uid-" + pod);
@@ -364,38 +478,78 @@ public sealed class AttributionTests
     private void Shared(params string[] pods) =>
         _devices.AddRange(pods.Select((pod, i) => new PodDevice("ns", pod, "c", "nvidia.com/gpu", $"{Gpu}::{i}")));
 
-    private static GpuSnapshot Whole(int percent, long energy = 0, long? counter = null, (int Pid, int Sm)[]? uses = null, int[]? pids = null) => new(NvmlState.Ready, "",
-    [
-        new GpuReading
-        {
-            Uuid = Gpu,
-            Minor = 0,
-            UtilizationPercent = percent,
-            EnergyMillijoules = counter ?? energy,
-            Processes = [.. (pids ?? []).Select(pid => new GpuProcess(pid, pid * 1024L * 1024))],
-            ProcessUse = [.. (uses ?? []).Select(use => new GpuProcessUse(use.Pid, use.Sm, Start))],
-        },
-    ]);
+    private static GpuSnapshot Whole(
+        int percent,
+        long energy = 0,
+        long? counter = null,
+        (int Pid, int Sm)[]? uses = null,
+        int[]? pids = null
+    ) =>
+        new(
+            NvmlState.Ready,
+            "",
+            [
+                new GpuReading
+                {
+                    Uuid = Gpu,
+                    Minor = 0,
+                    UtilizationPercent = percent,
+                    EnergyMillijoules = counter ?? energy,
+                    Processes = [.. (pids ?? []).Select(pid => new GpuProcess(pid, pid * 1024L * 1024))],
+                    ProcessUse = [.. (uses ?? []).Select(use => new GpuProcessUse(use.Pid, use.Sm, Start))],
+                },
+            ]
+        );
 
     /// <summary>The second GPU is cut: a MIG device of 2 of its 7 slices, GPU instance 3.</summary>
-    private static GpuSnapshot Cut(long energy) => new(NvmlState.Ready, "",
-    [
-        new GpuReading { Uuid = Gpu, Minor = 0, UtilizationPercent = 10 },
-        new GpuReading { Uuid = "GPU-b", Minor = 1, Mig = true, Slices = 7, EnergyMillijoules = energy },
-        new GpuReading { Uuid = "MIG-5c1", ParentUuid = "GPU-b", Minor = 1, GpuInstance = 3, Slices = 2, MemoryUsedBytes = 3 * 1024 * 1024 },
-    ]);
+    private static GpuSnapshot Cut(long energy) =>
+        new(
+            NvmlState.Ready,
+            "",
+            [
+                new GpuReading
+                {
+                    Uuid = Gpu,
+                    Minor = 0,
+                    UtilizationPercent = 10,
+                },
+                new GpuReading
+                {
+                    Uuid = "GPU-b",
+                    Minor = 1,
+                    Mig = true,
+                    Slices = 7,
+                    EnergyMillijoules = energy,
+                },
+                new GpuReading
+                {
+                    Uuid = "MIG-5c1",
+                    ParentUuid = "GPU-b",
+                    Minor = 1,
+                    GpuInstance = 3,
+                    Slices = 2,
+                    MemoryUsedBytes = 3 * 1024 * 1024,
+                },
+            ]
+        );
 
     private List<DeviceHolding> Holdings(GpuSnapshot gpus) => DeviceHoldings.Of(_devices, gpus, Knowledge);
 
-    private PodKnowledge Knowledge => new(
-        (ns, name, _) => ns == "ns" ? "uid-" + name : null,
-        pid => _processes.TryGetValue(pid, out var owner) ? owner : ProcessOwner.Unknown,
-        uid => ("ns", uid["uid-".Length..]),
-        (_, name) => _live.Contains(name));
+    private PodKnowledge Knowledge =>
+        new(
+            (ns, name, _) => ns == "ns" ? "uid-" + name : null,
+            pid => _processes.TryGetValue(pid, out var owner) ? owner : ProcessOwner.Unknown,
+            uid => ("ns", uid["uid-".Length..]),
+            (_, name) => _live.Contains(name)
+        );
 
     private void Take(GpuSnapshot gpus)
     {
-        _closed.AddRange(_accumulator.Take(_at, Holdings(gpus), gpus, Knowledge.OwnerOf, uid => _unusedCache.TryGetValue(uid, out var bytes) ? bytes : null));
+        _closed.AddRange(
+            _accumulator.Take(_at, Holdings(gpus), gpus, Knowledge.OwnerOf, uid =>
+                _unusedCache.TryGetValue(uid, out var bytes) ? bytes : null
+            )
+        );
         _at = _at.AddSeconds(1);
     }
 

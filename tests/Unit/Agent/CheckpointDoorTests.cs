@@ -27,16 +27,44 @@ public sealed class CheckpointDoorTests
         (await http.GetAsync(address)).StatusCode.Should().Be(HttpStatusCode.NoContent, "nothing is wanted");
         await client.PutTargetsAsync(Wanting(), default);
         var asked = JsonDocument.Parse(await http.GetStringAsync(address)).RootElement;
-        (asked.GetProperty("id").GetString(), asked.GetProperty("requested").GetDateTimeOffset(), asked.GetProperty("deadline").GetDateTimeOffset()).Should().Be((Id, Requested, Requested.AddMinutes(5)));
+        (
+            asked.GetProperty("id").GetString(),
+            asked.GetProperty("requested").GetDateTimeOffset(),
+            asked.GetProperty("deadline").GetDateTimeOffset()
+        )
+            .Should()
+            .Be((Id, Requested, Requested.AddMinutes(5)));
 
-        (await PostAsync(http, address, $$"""{"id":"{{Id}}","done":"2026-11-20T10:00:30Z","step":12300,"unknown":1}""")).Should().Be(HttpStatusCode.NoContent);
+        (await PostAsync(http, address, $$"""{"id":"{{Id}}","done":"2026-11-20T10:00:30Z","step":12300,"unknown":1}"""))
+            .Should()
+            .Be(HttpStatusCode.NoContent);
         (await PostAsync(http, address, $$"""{"id":"{{Id}}"}""")).Should().Be(HttpStatusCode.NoContent, "said twice, it counts once");
         (await http.GetAsync(address)).StatusCode.Should().Be(HttpStatusCode.NoContent, "it has answered this one");
 
         var told = (await client.GetUsageAsync(null, TimeSpan.Zero, default)).Checkpoints;
         told.Should().HaveCount(2);
-        told[0].Should().BeEquivalentTo(new { Seq = 1L, PodUid = "u1", Id = (string?)null });
-        told[1].Should().BeEquivalentTo(new { Seq = 2L, PodUid = "u1", Id, Done = Requested.AddSeconds(30), Step = 12_300L });
+        told[0]
+            .Should()
+            .BeEquivalentTo(
+                new
+                {
+                    Seq = 1L,
+                    PodUid = "u1",
+                    Id = (string?)null,
+                }
+            );
+        told[1]
+            .Should()
+            .BeEquivalentTo(
+                new
+                {
+                    Seq = 2L,
+                    PodUid = "u1",
+                    Id,
+                    Done = Requested.AddSeconds(30),
+                    Step = 12_300L,
+                }
+            );
     }
 
     [Theory]
@@ -55,7 +83,10 @@ public sealed class CheckpointDoorTests
         node.Server.Targets.Replace(Wanting());
         using var http = new HttpClient();
 
-        using var answer = await http.PostAsync($"http://{node.Server.Addresses.Pod}/v1/checkpoint", new StringContent(body, Encoding.UTF8, "application/json"));
+        using var answer = await http.PostAsync(
+            $"http://{node.Server.Addresses.Pod}/v1/checkpoint",
+            new StringContent(body, Encoding.UTF8, "application/json")
+        );
 
         ((int)answer.StatusCode).Should().Be(status);
         (await answer.Content.ReadAsStringAsync()).Should().StartWith("{\"error\":\"");
@@ -70,7 +101,9 @@ public sealed class CheckpointDoorTests
         using var http = new HttpClient();
 
         (await http.GetAsync($"http://{node.Server.Addresses.Pod}/v1/checkpoint")).StatusCode.Should().Be(HttpStatusCode.Forbidden);
-        (await PostAsync(http, $"http://{node.Server.Addresses.Pod}/v1/checkpoint", $$"""{"id":"{{Id}}"}""")).Should().Be(HttpStatusCode.Forbidden);
+        (await PostAsync(http, $"http://{node.Server.Addresses.Pod}/v1/checkpoint", $$"""{"id":"{{Id}}"}"""))
+            .Should()
+            .Be(HttpStatusCode.Forbidden);
         node.Server.Journal.Next.Should().Be(1);
     }
 
@@ -92,11 +125,23 @@ public sealed class CheckpointDoorTests
         journal.Next.Should().Be(4, "a pod that is forgotten begins anew");
     }
 
-    private static TargetList Wanting() => new()
-    {
-        Revision = "2",
-        Pods = [SimulatedNode.Pod("u1", "127.0.0.1") with { Checkpoint = new() { Id = Id, Requested = Requested, Deadline = Requested.AddMinutes(5) } }],
-    };
+    private static TargetList Wanting() =>
+        new()
+        {
+            Revision = "2",
+            Pods =
+            [
+                SimulatedNode.Pod("u1", "127.0.0.1") with
+                {
+                    Checkpoint = new()
+                    {
+                        Id = Id,
+                        Requested = Requested,
+                        Deadline = Requested.AddMinutes(5),
+                    },
+                },
+            ],
+        };
 
     private static async Task<HttpStatusCode> PostAsync(HttpClient http, string address, string body)
     {

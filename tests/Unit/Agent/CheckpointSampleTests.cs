@@ -23,10 +23,22 @@ public sealed class CheckpointSampleTests(ITestOutputHelper output)
 
         code.Should().Be(0);
         said.Should().Contain("saved 1\n").And.EndWith("ended 30\n");
-        said.Split('\n').Count(line => line.StartsWith("saved", StringComparison.Ordinal)).Should().Be(1, "it is asked once, and other ranks ask nobody");
+        said.Split('\n')
+            .Count(line => line.StartsWith("saved", StringComparison.Ordinal))
+            .Should()
+            .Be(1, "it is asked once, and other ranks ask nobody");
         var told = node.Server.Journal.Read("n", null).Checkpoints;
         told[0].Should().BeEquivalentTo(new { PodUid = "u1", Id = (string?)null });
-        told[^1].Should().BeEquivalentTo(new { PodUid = "u1", Id = "nlp/2026-11-20T10:00:00Z", Step = 1L });
+        told[^1]
+            .Should()
+            .BeEquivalentTo(
+                new
+                {
+                    PodUid = "u1",
+                    Id = "nlp/2026-11-20T10:00:00Z",
+                    Step = 1L,
+                }
+            );
         told[^1].Done.Should().BeCloseTo(TimeProvider.System.GetUtcNow(), TimeSpan.FromMinutes(1));
     }
 
@@ -55,10 +67,23 @@ public sealed class CheckpointSampleTests(ITestOutputHelper output)
     private static async Task<SimulatedNode> AskingAsync()
     {
         var node = await SimulatedNode.StartAsync();
-        node.Server.Targets.Replace(new TargetList
-        {
-            Pods = [SimulatedNode.Pod("u1", "127.0.0.1") with { Checkpoint = new() { Id = "nlp/2026-11-20T10:00:00Z", Requested = Requested, Deadline = Requested.AddMinutes(5) } }],
-        });
+        node.Server.Targets.Replace(
+            new TargetList
+            {
+                Pods =
+                [
+                    SimulatedNode.Pod("u1", "127.0.0.1") with
+                    {
+                        Checkpoint = new()
+                        {
+                            Id = "nlp/2026-11-20T10:00:00Z",
+                            Requested = Requested,
+                            Deadline = Requested.AddMinutes(5),
+                        },
+                    },
+                ],
+            }
+        );
         return node;
     }
 

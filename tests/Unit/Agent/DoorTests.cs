@@ -32,8 +32,13 @@ public sealed class DoorTests
         await RefusedAsync(node.Client(BursarCa.Issue(node.Root, "someone.bursar.internal", "1.3.6.1.5.5.7.3.2", now)));
         await RefusedAsync(node.Client(BursarCa.Issue(node.Root, BursarNames.Operator, "1.3.6.1.5.5.7.3.1", now)));
 
-        using var without = new HttpClient(new SocketsHttpHandler { SslOptions = { RemoteCertificateValidationCallback = (_, _, _, _) => true } });
-        await without.Awaiting(c => c.GetAsync($"https://{node.Server.Addresses.Operator}/v1/usage?wait=0")).Should().ThrowAsync<HttpRequestException>();
+        using var without = new HttpClient(
+            new SocketsHttpHandler { SslOptions = { RemoteCertificateValidationCallback = (_, _, _, _) => true } }
+        );
+        await without
+            .Awaiting(c => c.GetAsync($"https://{node.Server.Addresses.Operator}/v1/usage?wait=0"))
+            .Should()
+            .ThrowAsync<HttpRequestException>();
 
         static async Task RefusedAsync(AgentClient client) =>
             await client.Awaiting(c => c.GetUsageAsync(null, NoWait, default)).Should().ThrowAsync<AgentException>();
@@ -45,11 +50,29 @@ public sealed class DoorTests
         await using var node = await SimulatedNode.StartAsync();
         var client = node.Client();
         UsageReport? report = null;
-        await Eventually.TrueAsync(async () => (report = await client.GetUsageAsync(null, NoWait, default)).Source is not null, "the first sample is taken");
+        await Eventually.TrueAsync(
+            async () => (report = await client.GetUsageAsync(null, NoWait, default)).Source is not null,
+            "the first sample is taken"
+        );
         (report!.Source, report.Product).Should().Be((UsageReport.NoSource, null));
 
-        node.Gpus = new(NvmlState.Ready, "", [new() { Uuid = "GPU-a", Name = "NVIDIA H100 80GB HBM3" }, new() { Uuid = "MIG-a", ParentUuid = "GPU-a", Name = "NVIDIA H100 80GB HBM3 MIG 1g.10gb" }]);
-        await Eventually.TrueAsync(async () => (report = await client.GetUsageAsync(null, NoWait, default)).Source == "nvml", "the GPUs are seen");
+        node.Gpus = new(
+            NvmlState.Ready,
+            "",
+            [
+                new() { Uuid = "GPU-a", Name = "NVIDIA H100 80GB HBM3" },
+                new()
+                {
+                    Uuid = "MIG-a",
+                    ParentUuid = "GPU-a",
+                    Name = "NVIDIA H100 80GB HBM3 MIG 1g.10gb",
+                },
+            ]
+        );
+        await Eventually.TrueAsync(
+            async () => (report = await client.GetUsageAsync(null, NoWait, default)).Source == "nvml",
+            "the GPUs are seen"
+        );
         report.Product.Should().Be("NVIDIA-H100-80GB-HBM3");
     }
 
@@ -63,7 +86,10 @@ public sealed class DoorTests
         roots.ImportFromPem(root.Certificate);
 
         PeerCheck.Refusal(certificate, roots, PeerPurpose.Client, BursarNames.Operator, made).Should().BeNull();
-        PeerCheck.Refusal(certificate, roots, PeerPurpose.Client, BursarNames.Operator, made + TimeSpan.FromDays(91)).Should().Contain("NotTimeValid");
+        PeerCheck
+            .Refusal(certificate, roots, PeerPurpose.Client, BursarNames.Operator, made + TimeSpan.FromDays(91))
+            .Should()
+            .Contain("NotTimeValid");
         PeerCheck.Refusal(certificate, roots, PeerPurpose.Server, BursarNames.Operator, made).Should().Contain("not meant for servers");
     }
 
@@ -78,8 +104,11 @@ public sealed class DoorTests
         await using var node = await SimulatedNode.StartAsync();
         var now = TimeProvider.System.GetUtcNow();
 
-        await node.Client(root: BursarCa.Create(now)).Awaiting(c => c.GetUsageAsync(null, NoWait, default))
-            .Should().ThrowAsync<AgentException>().WithMessage("*does not chain to Bursar's CA*");
+        await node.Client(root: BursarCa.Create(now))
+            .Awaiting(c => c.GetUsageAsync(null, NoWait, default))
+            .Should()
+            .ThrowAsync<AgentException>()
+            .WithMessage("*does not chain to Bursar's CA*");
     }
 
     [Fact]
@@ -99,7 +128,10 @@ public sealed class DoorTests
         await Eventually.TrueAsync(() => time.PendingTimers >= 3, "all wait for the clock again");
         node.Mount(renewed, BursarCa.CreateAgent(renewed, time.GetUtcNow()));
         time.Advance(TimeSpan.FromSeconds(10));
-        await Eventually.TrueAsync(() => Answers(node.Client(BursarCa.CreateOperator(renewed, time.GetUtcNow()), renewed)), "the renewed root serves");
+        await Eventually.TrueAsync(
+            () => Answers(node.Client(BursarCa.CreateOperator(renewed, time.GetUtcNow()), renewed)),
+            "the renewed root serves"
+        );
 
         static bool Answers(AgentClient client)
         {
@@ -123,17 +155,25 @@ public sealed class DoorTests
         var first = await client.GetUsageAsync(null, NoWait, default);
         var poll = client.GetUsageAsync(new JournalCursor(first.Epoch, first.Next - 1), TimeSpan.FromSeconds(30), default);
 
-        (await PostAsync(node, """{"step":1200,"total":30000,"checkpointAt":"2026-11-20T10:00:00Z","unknown":true}""")).StatusCode.Should().Be(HttpStatusCode.NoContent);
+        (await PostAsync(node, """{"step":1200,"total":30000,"checkpointAt":"2026-11-20T10:00:00Z","unknown":true}"""))
+            .StatusCode.Should()
+            .Be(HttpStatusCode.NoContent);
 
         var report = await poll.WaitAsync(TimeSpan.FromSeconds(20));
-        report.Progress.Should().ContainSingle().Which.Should().BeEquivalentTo(new
-        {
-            Seq = report.First,
-            PodUid = "u1",
-            Step = 1200L,
-            Total = 30000L,
-            CheckpointAt = new DateTimeOffset(2026, 11, 20, 10, 0, 0, TimeSpan.Zero),
-        });
+        report
+            .Progress.Should()
+            .ContainSingle()
+            .Which.Should()
+            .BeEquivalentTo(
+                new
+                {
+                    Seq = report.First,
+                    PodUid = "u1",
+                    Step = 1200L,
+                    Total = 30000L,
+                    CheckpointAt = new DateTimeOffset(2026, 11, 20, 10, 0, 0, TimeSpan.Zero),
+                }
+            );
     }
 
     [Theory]
@@ -180,10 +220,18 @@ public sealed class DoorTests
     public async Task A_pod_speaks_for_itself_only()
     {
         await using var node = await SimulatedNode.StartAsync(change: o => o with { PodAddress = "0.0.0.0:0" });
-        node.Server.Targets.Replace(new TargetList
-        {
-            Pods = [SimulatedNode.Pod("u1", "127.9.0.1"), SimulatedNode.Pod("u2", "127.9.0.2"), SimulatedNode.Pod("h1", "127.9.0.9"), SimulatedNode.Pod("h2", "127.9.0.9")],
-        });
+        node.Server.Targets.Replace(
+            new TargetList
+            {
+                Pods =
+                [
+                    SimulatedNode.Pod("u1", "127.9.0.1"),
+                    SimulatedNode.Pod("u2", "127.9.0.2"),
+                    SimulatedNode.Pod("h1", "127.9.0.9"),
+                    SimulatedNode.Pod("h2", "127.9.0.9"),
+                ],
+            }
+        );
 
         (await PostAsync(node, """{"step":1}""", "127.9.0.1")).StatusCode.Should().Be(HttpStatusCode.NoContent);
         (await PostAsync(node, """{"step":2}""", "127.9.0.2")).StatusCode.Should().Be(HttpStatusCode.NoContent);
@@ -204,8 +252,11 @@ public sealed class DoorTests
         var client = node.Client();
         await client.PutTargetsAsync(new TargetList { Revision = "1", Pods = [SimulatedNode.Pod("u1", "127.0.0.1")] }, default);
 
-        await client.Awaiting(c => c.PutTargetsAsync(new TargetList { Revision = "2", Pods = [new TargetPod()] }, default))
-            .Should().ThrowAsync<AgentException>().WithMessage("*400*every pod has a uid*");
+        await client
+            .Awaiting(c => c.PutTargetsAsync(new TargetList { Revision = "2", Pods = [new TargetPod()] }, default))
+            .Should()
+            .ThrowAsync<AgentException>()
+            .WithMessage("*400*every pod has a uid*");
 
         node.Server.Targets.Current.Revision.Should().Be("1");
     }
@@ -215,7 +266,19 @@ public sealed class DoorTests
     {
         var time = new ManualTimeProvider(TimeProvider.System.GetUtcNow());
         await using var node = await SimulatedNode.StartAsync(time);
-        node.Gpus = new GpuSnapshot(NvmlState.Ready, "ready", [new GpuReading { Uuid = "GPU-a", Name = "V100", UtilizationPercent = 50, EnergyMillijoules = 7 }]);
+        node.Gpus = new GpuSnapshot(
+            NvmlState.Ready,
+            "ready",
+            [
+                new GpuReading
+                {
+                    Uuid = "GPU-a",
+                    Name = "V100",
+                    UtilizationPercent = 50,
+                    EnergyMillijoules = 7,
+                },
+            ]
+        );
         node.Devices = [new PodDevice("ml", "pod-u1", "main", "nvidia.com/gpu", "GPU-a")];
         var client = node.Client();
         await client.PutTargetsAsync(new TargetList { Pods = [SimulatedNode.Pod("u1", "127.9.0.1")] }, default);
@@ -231,8 +294,24 @@ public sealed class DoorTests
         var signals = await client.GetSignalsAsync(default);
 
         var interval = report.Intervals.Should().ContainSingle().Subject;
-        interval.Should().BeEquivalentTo(new { PodUid = "u1", Namespace = "ml", Pod = "pod-u1", Container = "main", Device = "GPU-a", Share = "1/1", EnergyMj = 0L });
-        (interval.To - interval.From).Should().BeGreaterThanOrEqualTo(TimeSpan.FromSeconds(60)).And.BeLessThanOrEqualTo(TimeSpan.FromSeconds(70));
+        interval
+            .Should()
+            .BeEquivalentTo(
+                new
+                {
+                    PodUid = "u1",
+                    Namespace = "ml",
+                    Pod = "pod-u1",
+                    Container = "main",
+                    Device = "GPU-a",
+                    Share = "1/1",
+                    EnergyMj = 0L,
+                }
+            );
+        (interval.To - interval.From)
+            .Should()
+            .BeGreaterThanOrEqualTo(TimeSpan.FromSeconds(60))
+            .And.BeLessThanOrEqualTo(TimeSpan.FromSeconds(70));
         interval.BusyMs.Should().Be((long)(interval.To - interval.From).TotalMilliseconds / 2);
         signals.Devices.Should().ContainSingle().Which.PodUids.Should().Equal("u1");
         signals.Source.Should().Be("ready");
@@ -249,8 +328,14 @@ public sealed class DoorTests
         string page = await http.GetStringAsync($"http://{node.Server.Addresses.Metrics}/metrics");
 
         health.StatusCode.Should().Be(HttpStatusCode.OK);
-        (await health.Content.ReadAsStringAsync()).Should().Contain("\"gpu\":\"no-library: none\"").And.Contain("certificates are not there yet");
-        PrometheusText.Parse(page).Should().Contain(s => s.Name == "bursar_agent_gpu_state" && s.Label("state") == "no-library" && s.Value == 1);
+        (await health.Content.ReadAsStringAsync())
+            .Should()
+            .Contain("\"gpu\":\"no-library: none\"")
+            .And.Contain("certificates are not there yet");
+        PrometheusText
+            .Parse(page)
+            .Should()
+            .Contain(s => s.Name == "bursar_agent_gpu_state" && s.Label("state") == "no-library" && s.Value == 1);
     }
 
     [Fact]
@@ -277,10 +362,28 @@ public sealed class DoorTests
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
         await using var server = builder.Build();
-        server.Run(context => context.Response.WriteAsync("vllm:num_requests_running{model_name=\"m\"} 3\nvllm:prompt_tokens_total{model_name=\"m\"} 5\nvllm:e2e_request_latency_seconds_sum{model_name=\"m\"} 1.5\nvllm:e2e_request_latency_seconds_count{model_name=\"m\"} 2\n"));
+        server.Run(context =>
+            context.Response.WriteAsync(
+                "vllm:num_requests_running{model_name=\"m\"} 3\nvllm:prompt_tokens_total{model_name=\"m\"} 5\nvllm:e2e_request_latency_seconds_sum{model_name=\"m\"} 1.5\nvllm:e2e_request_latency_seconds_count{model_name=\"m\"} 2\n"
+            )
+        );
         await server.StartAsync();
         var pod = SimulatedNode.Pod("u1", "127.0.0.1");
-        await node.Client().PutTargetsAsync(new TargetList { Revision = "1", Pods = [pod with { Scrape = [new ScrapeTarget { Port = new Uri(server.Urls.Single()).Port, Kind = ScrapeTarget.Serving }] }] }, default);
+        await node.Client()
+            .PutTargetsAsync(
+                new TargetList
+                {
+                    Revision = "1",
+                    Pods =
+                    [
+                        pod with
+                        {
+                            Scrape = [new ScrapeTarget { Port = new Uri(server.Urls.Single()).Port, Kind = ScrapeTarget.Serving }],
+                        },
+                    ],
+                },
+                default
+            );
         await node.Server.Scrapes.ScrapeAllAsync(default);
         using var http = new HttpClient();
 
@@ -298,7 +401,12 @@ public sealed class DoorTests
     {
         using var folder = new TestFolder();
         File.WriteAllText(folder.File("file"), "");
-        await using var node = await SimulatedNode.StartAsync(change: o => o with { Journal = new() { Directory = folder.File("file/below") } });
+        await using var node = await SimulatedNode.StartAsync(change: o =>
+            o with
+            {
+                Journal = new() { Directory = folder.File("file/below") },
+            }
+        );
         using var http = new HttpClient();
 
         using var health = await http.GetAsync($"http://{node.Server.Addresses.Metrics}/healthz");
@@ -319,7 +427,17 @@ public sealed class DoorTests
         for (int i = 1; i <= 8; i++)
         {
             string ip = $"127.77.0.{i}";
-            nodes.Add(await SimulatedNode.StartAsync(change: o => o with { NodeName = "n" + ip, OperatorAddress = $"{ip}:19465", PodAddress = $"{ip}:19466", MetricsAddress = $"{ip}:19464" }));
+            nodes.Add(
+                await SimulatedNode.StartAsync(change: o =>
+                    o with
+                    {
+                        NodeName = "n" + ip,
+                        OperatorAddress = $"{ip}:19465",
+                        PodAddress = $"{ip}:19466",
+                        MetricsAddress = $"{ip}:19464",
+                    }
+                )
+            );
         }
         try
         {
@@ -336,17 +454,19 @@ public sealed class DoorTests
     private static async Task<HttpResponseMessage> PostAsync(SimulatedNode node, string body, string? from = null)
     {
         int port = IPEndPoint.Parse(node.Server.Addresses.Pod).Port;
-        using var http = new HttpClient(new SocketsHttpHandler
-        {
-            ConnectCallback = async (_, token) =>
+        using var http = new HttpClient(
+            new SocketsHttpHandler
             {
-                var socket = new System.Net.Sockets.Socket(System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Tcp);
-                if (from is not null)
-                    socket.Bind(new IPEndPoint(IPAddress.Parse(from).MapToIPv6(), 0));
-                await socket.ConnectAsync(new IPEndPoint(IPAddress.Loopback.MapToIPv6(), port), token);
-                return new System.Net.Sockets.NetworkStream(socket, ownsSocket: true);
-            },
-        });
+                ConnectCallback = async (_, token) =>
+                {
+                    var socket = new System.Net.Sockets.Socket(System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Tcp);
+                    if (from is not null)
+                        socket.Bind(new IPEndPoint(IPAddress.Parse(from).MapToIPv6(), 0));
+                    await socket.ConnectAsync(new IPEndPoint(IPAddress.Loopback.MapToIPv6(), port), token);
+                    return new System.Net.Sockets.NetworkStream(socket, ownsSocket: true);
+                },
+            }
+        );
         return await http.PostAsync($"http://pods:{port}/v1/progress", new StringContent(body, Encoding.UTF8, "application/json"));
     }
 }

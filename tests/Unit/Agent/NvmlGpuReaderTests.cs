@@ -23,27 +23,37 @@ public sealed class NvmlGpuReaderTests
     public void Reads_every_figure_of_a_device()
     {
         using var stub = TwoGpus();
-        stub.Set("util.0", 40).Set("energy.0", 123456).Set("processes.0", 2).Set("stamp.0", 1_700_000_000_000_000).Set("total.0", 17_179_869_184).Set("used.0", 5_000_000_000);
+        stub.Set("util.0", 40)
+            .Set("energy.0", 123456)
+            .Set("processes.0", 2)
+            .Set("stamp.0", 1_700_000_000_000_000)
+            .Set("total.0", 17_179_869_184)
+            .Set("used.0", 5_000_000_000);
         using var reader = new NvmlGpuReader(stub.Library, _time);
 
         var snapshot = reader.Read();
 
         snapshot.State.Should().Be(NvmlState.Ready, snapshot.Word);
         snapshot.Devices.Should().HaveCount(2);
-        snapshot.Devices[0].Should().BeEquivalentTo(new GpuReading
-        {
-            Uuid = "GPU-a",
-            Name = "Stub V100",
-            Minor = 0,
-            UtilizationPercent = 40,
-            MemoryTotalBytes = 17_179_869_184,
-            MemoryUsedBytes = 5_000_000_000,
-            TemperatureCelsius = 61,
-            PowerMilliwatts = 250_000,
-            EnergyMillijoules = 123_456,
-            Processes = [new GpuProcess(1000, null), new GpuProcess(1001, 1024)],
-            ProcessUse = [new GpuProcessUse(1000, 33, DateTimeOffset.FromUnixTimeSeconds(1_700_000_000))],
-        });
+        snapshot
+            .Devices[0]
+            .Should()
+            .BeEquivalentTo(
+                new GpuReading
+                {
+                    Uuid = "GPU-a",
+                    Name = "Stub V100",
+                    Minor = 0,
+                    UtilizationPercent = 40,
+                    MemoryTotalBytes = 17_179_869_184,
+                    MemoryUsedBytes = 5_000_000_000,
+                    TemperatureCelsius = 61,
+                    PowerMilliwatts = 250_000,
+                    EnergyMillijoules = 123_456,
+                    Processes = [new GpuProcess(1000, null), new GpuProcess(1001, 1024)],
+                    ProcessUse = [new GpuProcessUse(1000, 33, DateTimeOffset.FromUnixTimeSeconds(1_700_000_000))],
+                }
+            );
         reader.Read().Devices[0].ProcessUse.Should().BeEmpty("NOT_FOUND since the last stamp means idle");
     }
 
@@ -72,14 +82,18 @@ public sealed class NvmlGpuReaderTests
 
         var device = reader.Read().Devices[0];
 
-        device.Should().BeEquivalentTo(new GpuReading
-        {
-            Uuid = "GPU-a",
-            Name = "Stub V100",
-            UtilizationPercent = 5,
-            MemoryTotalBytes = 1000,
-            MemoryUsedBytes = 600,
-        });
+        device
+            .Should()
+            .BeEquivalentTo(
+                new GpuReading
+                {
+                    Uuid = "GPU-a",
+                    Name = "Stub V100",
+                    UtilizationPercent = 5,
+                    MemoryTotalBytes = 1000,
+                    MemoryUsedBytes = 600,
+                }
+            );
     }
 
     [SkippableFact]
@@ -110,7 +124,18 @@ public sealed class NvmlGpuReaderTests
         var after = reader.Read();
 
         during.State.Should().Be(NvmlState.Ready);
-        during.Devices[0].Should().BeEquivalentTo(new GpuReading { Uuid = "GPU-a", Name = "Stub V100", Minor = 0, Lost = true });
+        during
+            .Devices[0]
+            .Should()
+            .BeEquivalentTo(
+                new GpuReading
+                {
+                    Uuid = "GPU-a",
+                    Name = "Stub V100",
+                    Minor = 0,
+                    Lost = true,
+                }
+            );
         during.Devices[1].UtilizationPercent.Should().Be(80);
         after.Devices[0].Lost.Should().BeFalse();
     }
@@ -141,7 +166,9 @@ public sealed class NvmlGpuReaderTests
         back.Devices.Select(d => d.Uuid).Should().Equal("GPU-a", "GPU-b");
     }
 
-    /// <summary>A driver is replaced under a running agent: the loaded library is of the old one, and the new one's lies in its place.</summary>
+    /// <summary>
+    /// A driver is replaced under a running agent: the loaded library is of the old one, and the new one's lies in its place.
+    /// </summary>
     [SkippableFact]
     public void After_an_upgrade_of_the_driver_its_own_library_is_loaded()
     {
@@ -182,20 +209,31 @@ public sealed class NvmlGpuReaderTests
 
         snapshot.Word.Should().Be("driver 550.54, 2 GPUs, 2 MIG devices");
         snapshot.Devices.Select(d => d.Uuid).Should().Equal("GPU-a", "MIG-x", "MIG-y", "GPU-b");
-        snapshot.Devices[0].Should().Match<GpuReading>(d => d.Mig && d.Slices == 7 && d.UtilizationPercent == null && d.PowerMilliwatts == 250_000 && d.EnergyMillijoules == 5000);
-        snapshot.Devices[2].Should().BeEquivalentTo(new GpuReading
-        {
-            Uuid = "MIG-y",
-            Name = "Stub V100",
-            ParentUuid = "GPU-a",
-            Minor = 0,
-            GpuInstance = 9,
-            ComputeInstance = 0,
-            Slices = 2,
-            MemoryTotalBytes = 1000,
-            MemoryUsedBytes = 77,
-            Processes = [new GpuProcess(70, null), new GpuProcess(71, 1024)],
-        }, "power, energy and temperature are the physical GPU's, and utilisation is not supported");
+        snapshot
+            .Devices[0]
+            .Should()
+            .Match<GpuReading>(d =>
+                d.Mig && d.Slices == 7 && d.UtilizationPercent == null && d.PowerMilliwatts == 250_000 && d.EnergyMillijoules == 5000
+            );
+        snapshot
+            .Devices[2]
+            .Should()
+            .BeEquivalentTo(
+                new GpuReading
+                {
+                    Uuid = "MIG-y",
+                    Name = "Stub V100",
+                    ParentUuid = "GPU-a",
+                    Minor = 0,
+                    GpuInstance = 9,
+                    ComputeInstance = 0,
+                    Slices = 2,
+                    MemoryTotalBytes = 1000,
+                    MemoryUsedBytes = 77,
+                    Processes = [new GpuProcess(70, null), new GpuProcess(71, 1024)],
+                },
+                "power, energy and temperature are the physical GPU's, and utilisation is not supported"
+            );
     }
 
     [SkippableTheory]
@@ -278,7 +316,11 @@ public sealed class NvmlGpuReaderTests
         var device = reader.Read().Devices[0];
 
         device.Processes.Select(p => p.Pid).Should().Equal(41, 42);
-        device.ProcessUse.Should().ContainSingle().Which.Should().Match<GpuProcessUse>(u => u.Pid == 41 && u.SmPercent == 78, "only processes with use are listed");
+        device
+            .ProcessUse.Should()
+            .ContainSingle()
+            .Which.Should()
+            .Match<GpuProcessUse>(u => u.Pid == 41 && u.SmPercent == 78, "only processes with use are listed");
     }
 
     /// <summary>
@@ -342,9 +384,17 @@ public sealed class NvmlGpuReaderTests
     }
 
     /// <summary>The first GPU is cut: 1 slice in slot 1, 2 slices in slot 3, the other slots are empty.</summary>
-    private static StubNvml Cut() => TwoGpus().Set("mig.0", 1).Set("energy.0", 5000)
-        .Set("uuid.0.1", "MIG-x").Set("gi.0.1", 7)
-        .Set("uuid.0.3", "MIG-y").Set("gi.0.3", 9).Set("slices.0.3", 2).Set("used.0.3", 77).Set("pids.0.3", "70,71");
+    private static StubNvml Cut() =>
+        TwoGpus()
+            .Set("mig.0", 1)
+            .Set("energy.0", 5000)
+            .Set("uuid.0.1", "MIG-x")
+            .Set("gi.0.1", 7)
+            .Set("uuid.0.3", "MIG-y")
+            .Set("gi.0.3", 9)
+            .Set("slices.0.3", 2)
+            .Set("used.0.3", 77)
+            .Set("pids.0.3", "70,71");
 
     private static StubNvml TwoGpus(params string[] macros) =>
         StubNvml.Build(macros).Set("count", 2).Set("uuid.0", "GPU-a").Set("uuid.1", "GPU-b");

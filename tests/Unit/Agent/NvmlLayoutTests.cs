@@ -34,6 +34,5 @@ public sealed class NvmlLayoutTests
     [InlineData(typeof(NvmlProcessUtilizationSample), "TimeStamp", 8)]
     [InlineData(typeof(NvmlProcessUtilizationSample), "SmUtil", 16)]
     [InlineData(typeof(NvmlProcessUtilizationSample), "DecUtil", 28)]
-    public void Offsets_are_the_headers(Type type, string field, int offset) =>
-        Marshal.OffsetOf(type, field).ToInt32().Should().Be(offset);
+    public void Offsets_are_the_headers(Type type, string field, int offset) => Marshal.OffsetOf(type, field).ToInt32().Should().Be(offset);
 }

@@ -43,42 +43,49 @@ public sealed class PodResourcesTests : IAsyncLifetime
         byte[] request = [];
         _answer = async context =>
         {
-            called = $"{context.Request.Protocol} {context.Request.Method} {context.Request.Host} {context.Request.Path} {context.Request.ContentType} {context.Request.Headers.TE}";
+            called =
+                $"{context.Request.Protocol} {context.Request.Method} {context.Request.Host} {context.Request.Path} {context.Request.ContentType} {context.Request.Headers.TE}";
             using var body = new MemoryStream();
             await context.Request.Body.CopyToAsync(body);
             request = body.ToArray();
-            await ReplyAsync(context, new ListPodResourcesResponse
-            {
-                PodResources =
+            await ReplyAsync(
+                context,
+                new ListPodResourcesResponse
                 {
-                    new Bursar.Agent.PodResources.Wire.PodResources
+                    PodResources =
                     {
-                        Name = "train-0",
-                        Namespace = "ml",
-                        Containers =
+                        new Bursar.Agent.PodResources.Wire.PodResources
                         {
-                            new ContainerResources
+                            Name = "train-0",
+                            Namespace = "ml",
+                            Containers =
                             {
-                                Name = "main",
-                                Devices =
+                                new ContainerResources
                                 {
-                                    new ContainerDevices { ResourceName = "nvidia.com/gpu", DeviceIds = { "GPU-1", "GPU-2" } },
-                                    new ContainerDevices { ResourceName = "example.com/nic", DeviceIds = { "nic0" } },
-                                    new ContainerDevices { ResourceName = "nvidia.com/mig-1g.5gb", DeviceIds = { "MIG-3" } },
+                                    Name = "main",
+                                    Devices =
+                                    {
+                                        new ContainerDevices { ResourceName = "nvidia.com/gpu", DeviceIds = { "GPU-1", "GPU-2" } },
+                                        new ContainerDevices { ResourceName = "example.com/nic", DeviceIds = { "nic0" } },
+                                        new ContainerDevices { ResourceName = "nvidia.com/mig-1g.5gb", DeviceIds = { "MIG-3" } },
+                                    },
                                 },
                             },
                         },
                     },
-                },
-            });
+                }
+            );
         };
 
         var devices = await _client.ListAsync(default);
 
-        devices.Should().Equal(
-            new PodDevice("ml", "train-0", "main", "nvidia.com/gpu", "GPU-1"),
-            new PodDevice("ml", "train-0", "main", "nvidia.com/gpu", "GPU-2"),
-            new PodDevice("ml", "train-0", "main", "nvidia.com/mig-1g.5gb", "MIG-3"));
+        devices
+            .Should()
+            .Equal(
+                new PodDevice("ml", "train-0", "main", "nvidia.com/gpu", "GPU-1"),
+                new PodDevice("ml", "train-0", "main", "nvidia.com/gpu", "GPU-2"),
+                new PodDevice("ml", "train-0", "main", "nvidia.com/mig-1g.5gb", "MIG-3")
+            );
         called.Should().Be("HTTP/2 POST localhost /v1.PodResourcesLister/List application/grpc trailers");
         request.Should().Equal(0, 0, 0, 0, 0);
     }
@@ -87,18 +94,32 @@ public sealed class PodResourcesTests : IAsyncLifetime
     public async Task A_resource_that_the_plugin_was_told_to_call_otherwise_is_a_gpu_where_that_is_said()
     {
         using var told = new KubeletPodResources(_folder.File("kubelet.sock"), TimeProvider.System, new GpuResources(["example.com/*"]));
-        _answer = context => ReplyAsync(context, new ListPodResourcesResponse
-        {
-            PodResources =
-            {
-                new Bursar.Agent.PodResources.Wire.PodResources
+        _answer = context =>
+            ReplyAsync(
+                context,
+                new ListPodResourcesResponse
                 {
-                    Name = "p",
-                    Namespace = "ml",
-                    Containers = { new ContainerResources { Name = "main", Devices = { new ContainerDevices { ResourceName = "example.com/a100", DeviceIds = { "GPU-1" } } } } },
-                },
-            },
-        });
+                    PodResources =
+                    {
+                        new Bursar.Agent.PodResources.Wire.PodResources
+                        {
+                            Name = "p",
+                            Namespace = "ml",
+                            Containers =
+                            {
+                                new ContainerResources
+                                {
+                                    Name = "main",
+                                    Devices =
+                                    {
+                                        new ContainerDevices { ResourceName = "example.com/a100", DeviceIds = { "GPU-1" } },
+                                    },
+                                },
+                            },
+                        },
+                    },
+                }
+            );
 
         (await told.ListAsync(default)).Should().ContainSingle();
         (await _client.ListAsync(default)).Should().BeEmpty();
@@ -107,39 +128,55 @@ public sealed class PodResourcesTests : IAsyncLifetime
     [Fact]
     public async Task Devices_of_claims_are_listed_and_other_drivers_are_not()
     {
-        _answer = context => ReplyAsync(context, new ListPodResourcesResponse
-        {
-            PodResources =
-            {
-                new Bursar.Agent.PodResources.Wire.PodResources
+        _answer = context =>
+            ReplyAsync(
+                context,
+                new ListPodResourcesResponse
                 {
-                    Name = "train-0",
-                    Namespace = "ml",
-                    Containers =
+                    PodResources =
                     {
-                        new ContainerResources
+                        new Bursar.Agent.PodResources.Wire.PodResources
                         {
-                            Name = "main",
-                            DynamicResources =
+                            Name = "train-0",
+                            Namespace = "ml",
+                            Containers =
                             {
-                                new DynamicResource
+                                new ContainerResources
                                 {
-                                    ClaimName = "gpu",
-                                    ClaimNamespace = "ml",
-                                    ClaimResources =
+                                    Name = "main",
+                                    DynamicResources =
                                     {
-                                        new ClaimResource { DriverName = "gpu.nvidia.com", PoolName = "node-1", DeviceName = "gpu-3" },
-                                        new ClaimResource { DriverName = "compute-domain.nvidia.com", PoolName = "node-1", DeviceName = "channel-0" },
+                                        new DynamicResource
+                                        {
+                                            ClaimName = "gpu",
+                                            ClaimNamespace = "ml",
+                                            ClaimResources =
+                                            {
+                                                new ClaimResource
+                                                {
+                                                    DriverName = "gpu.nvidia.com",
+                                                    PoolName = "node-1",
+                                                    DeviceName = "gpu-3",
+                                                },
+                                                new ClaimResource
+                                                {
+                                                    DriverName = "compute-domain.nvidia.com",
+                                                    PoolName = "node-1",
+                                                    DeviceName = "channel-0",
+                                                },
+                                            },
+                                        },
                                     },
                                 },
                             },
                         },
                     },
-                },
-            },
-        });
+                }
+            );
 
-        (await _client.ListAsync(default)).Should().Equal(new PodDevice("ml", "train-0", "main", "gpu.nvidia.com", "gpu.nvidia.com/node-1/gpu-3"));
+        (await _client.ListAsync(default))
+            .Should()
+            .Equal(new PodDevice("ml", "train-0", "main", "gpu.nvidia.com", "gpu.nvidia.com/node-1/gpu-3"));
     }
 
     [Fact]
@@ -147,7 +184,11 @@ public sealed class PodResourcesTests : IAsyncLifetime
     {
         _answer = context => ReplyAsync(context, new ListPodResourcesResponse(), status: "13", words: "devices%20not%20ready");
 
-        await _client.Awaiting(c => c.ListAsync(default)).Should().ThrowAsync<PodResourcesException>().WithMessage("*Internal: devices not ready*");
+        await _client
+            .Awaiting(c => c.ListAsync(default))
+            .Should()
+            .ThrowAsync<PodResourcesException>()
+            .WithMessage("*Internal: devices not ready*");
     }
 
     [Fact]
@@ -161,7 +202,11 @@ public sealed class PodResourcesTests : IAsyncLifetime
             return Task.CompletedTask;
         };
 
-        await _client.Awaiting(c => c.ListAsync(default)).Should().ThrowAsync<PodResourcesException>().WithMessage("*Unimplemented: unknown service*");
+        await _client
+            .Awaiting(c => c.ListAsync(default))
+            .Should()
+            .ThrowAsync<PodResourcesException>()
+            .WithMessage("*Unimplemented: unknown service*");
     }
 
     [Theory]
@@ -200,7 +245,11 @@ public sealed class PodResourcesTests : IAsyncLifetime
     {
         using var other = new KubeletPodResources(_folder.File("absent.sock"), TimeProvider.System);
 
-        await other.Awaiting(c => c.ListAsync(default)).Should().ThrowAsync<PodResourcesException>().WithMessage("there is no PodResources socket at *");
+        await other
+            .Awaiting(c => c.ListAsync(default))
+            .Should()
+            .ThrowAsync<PodResourcesException>()
+            .WithMessage("there is no PodResources socket at *");
     }
 
     [Fact]
@@ -227,7 +276,15 @@ public sealed class PodResourcesTests : IAsyncLifetime
         byte[] payload = message.ToByteArray();
         context.Response.ContentType = "application/grpc";
         context.Response.DeclareTrailer("grpc-status");
-        byte[] framed = [0, (byte)(payload.Length >> 24), (byte)(payload.Length >> 16), (byte)(payload.Length >> 8), (byte)payload.Length, .. payload];
+        byte[] framed =
+        [
+            0,
+            (byte)(payload.Length >> 24),
+            (byte)(payload.Length >> 16),
+            (byte)(payload.Length >> 8),
+            (byte)payload.Length,
+            .. payload,
+        ];
         await context.Response.Body.WriteAsync(framed);
         context.Response.AppendTrailer("grpc-status", status);
         if (words is { } text)

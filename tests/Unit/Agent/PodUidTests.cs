@@ -15,34 +15,111 @@ public sealed class PodUidTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Theory]
-    [InlineData("cgroupfs, v2, burstable", "0::/kubepods/burstable/pod5f6c2a10-8d1e-4b6f-9a57-0c1d2e3f4a5b/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", Uid)]
-    [InlineData("cgroupfs, v2, guaranteed", "0::/kubepods/pod5f6c2a10-8d1e-4b6f-9a57-0c1d2e3f4a5b/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", Uid)]
-    [InlineData("cgroupfs, v1", "12:cpu,cpuacct:/kubepods/besteffort/pod5f6c2a10-8d1e-4b6f-9a57-0c1d2e3f4a5b/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n11:memory:/kubepods/besteffort/pod5f6c2a10-8d1e-4b6f-9a57-0c1d2e3f4a5b/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n1:name=systemd:/kubepods/besteffort/pod5f6c2a10-8d1e-4b6f-9a57-0c1d2e3f4a5b/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", Uid)]
-    [InlineData("systemd, v2, containerd", "0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod5f6c2a10_8d1e_4b6f_9a57_0c1d2e3f4a5b.slice/cri-containerd-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.scope", Uid)]
-    [InlineData("systemd, v2, guaranteed, CRI-O", "0::/kubepods.slice/kubepods-pod5f6c2a10_8d1e_4b6f_9a57_0c1d2e3f4a5b.slice/crio-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.scope", Uid)]
-    [InlineData("systemd, CRI-O with a container below", "0::/kubepods.slice/kubepods-pod5f6c2a10_8d1e_4b6f_9a57_0c1d2e3f4a5b.slice/crio-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.scope/container", Uid)]
-    [InlineData("systemd, Docker", "0::/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod5f6c2a10_8d1e_4b6f_9a57_0c1d2e3f4a5b.slice/docker-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.scope", Uid)]
-    [InlineData("systemd, Podman", "0::/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod5f6c2a10_8d1e_4b6f_9a57_0c1d2e3f4a5b.slice/libpod-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.scope", Uid)]
-    [InlineData("systemd, v1, containerd", "5:memory:/system.slice/containerd.service/kubepods-burstable-pod5f6c2a10_8d1e_4b6f_9a57_0c1d2e3f4a5b.slice:cri-containerd:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", Uid)]
-    [InlineData("kind, a kubelet within", "0::/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-burstable.slice/kubelet-kubepods-burstable-pod5f6c2a10_8d1e_4b6f_9a57_0c1d2e3f4a5b.slice/cri-containerd-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.scope", Uid)]
-    [InlineData("seen from another cgroup namespace", "0::/../../../kubepods-burstable.slice/kubepods-burstable-pod5f6c2a10_8d1e_4b6f_9a57_0c1d2e3f4a5b.slice/cri-containerd-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.scope", Uid)]
-    [InlineData("static pod", "0::/kubepods/burstable/pod0123456789abcdef0123456789abcdef/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "0123456789abcdef0123456789abcdef")]
-    [InlineData("two pods", "1:cpu:/kubepods/pod5f6c2a10-8d1e-4b6f-9a57-0c1d2e3f4a5b/1\n2:memory:/kubepods/pod11111111-8d1e-4b6f-9a57-0c1d2e3f4a5b/1", null)]
-    [InlineData("v1 and v2 at once (hybrid)", "12:devices:/kubepods/besteffort/pod5f6c2a10-8d1e-4b6f-9a57-0c1d2e3f4a5b/77\n11:misc:/\n2:rdma:/\n1:name=systemd:/kubepods/besteffort/pod5f6c2a10-8d1e-4b6f-9a57-0c1d2e3f4a5b/77\n0::/../..", Uid)]
-    [InlineData("systemd, v1 and v2 at once", "9:memory:/kubepods.slice/kubepods-pod5f6c2a10_8d1e_4b6f_9a57_0c1d2e3f4a5b.slice/cri-containerd-77.scope\n0::/system.slice/containerd.service", Uid)]
-    [InlineData("rootless", "0::/user.slice/user-1000.slice/user@1000.service/user.slice/kubepods-burstable-pod5f6c2a10_8d1e_4b6f_9a57_0c1d2e3f4a5b.slice/cri-containerd-77.scope", Uid)]
-    [InlineData("rootless, cgroupfs", "0::/user.slice/user-1000.slice/user@1000.service/k3s-rootless.service/kubepods/pod5f6c2a10-8d1e-4b6f-9a57-0c1d2e3f4a5b/77", Uid)]
+    [InlineData(
+        "cgroupfs, v2, burstable",
+        "0::/kubepods/burstable/pod5f6c2a10-8d1e-4b6f-9a57-0c1d2e3f4a5b/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        Uid
+    )]
+    [InlineData(
+        "cgroupfs, v2, guaranteed",
+        "0::/kubepods/pod5f6c2a10-8d1e-4b6f-9a57-0c1d2e3f4a5b/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        Uid
+    )]
+    [InlineData(
+        "cgroupfs, v1",
+        "12:cpu,cpuacct:/kubepods/besteffort/pod5f6c2a10-8d1e-4b6f-9a57-0c1d2e3f4a5b/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n11:memory:/kubepods/besteffort/pod5f6c2a10-8d1e-4b6f-9a57-0c1d2e3f4a5b/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n1:name=systemd:/kubepods/besteffort/pod5f6c2a10-8d1e-4b6f-9a57-0c1d2e3f4a5b/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        Uid
+    )]
+    [InlineData(
+        "systemd, v2, containerd",
+        "0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod5f6c2a10_8d1e_4b6f_9a57_0c1d2e3f4a5b.slice/cri-containerd-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.scope",
+        Uid
+    )]
+    [InlineData(
+        "systemd, v2, guaranteed, CRI-O",
+        "0::/kubepods.slice/kubepods-pod5f6c2a10_8d1e_4b6f_9a57_0c1d2e3f4a5b.slice/crio-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.scope",
+        Uid
+    )]
+    [InlineData(
+        "systemd, CRI-O with a container below",
+        "0::/kubepods.slice/kubepods-pod5f6c2a10_8d1e_4b6f_9a57_0c1d2e3f4a5b.slice/crio-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.scope/container",
+        Uid
+    )]
+    [InlineData(
+        "systemd, Docker",
+        "0::/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod5f6c2a10_8d1e_4b6f_9a57_0c1d2e3f4a5b.slice/docker-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.scope",
+        Uid
+    )]
+    [InlineData(
+        "systemd, Podman",
+        "0::/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod5f6c2a10_8d1e_4b6f_9a57_0c1d2e3f4a5b.slice/libpod-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.scope",
+        Uid
+    )]
+    [InlineData(
+        "systemd, v1, containerd",
+        "5:memory:/system.slice/containerd.service/kubepods-burstable-pod5f6c2a10_8d1e_4b6f_9a57_0c1d2e3f4a5b.slice:cri-containerd:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        Uid
+    )]
+    [InlineData(
+        "kind, a kubelet within",
+        "0::/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-burstable.slice/kubelet-kubepods-burstable-pod5f6c2a10_8d1e_4b6f_9a57_0c1d2e3f4a5b.slice/cri-containerd-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.scope",
+        Uid
+    )]
+    [InlineData(
+        "seen from another cgroup namespace",
+        "0::/../../../kubepods-burstable.slice/kubepods-burstable-pod5f6c2a10_8d1e_4b6f_9a57_0c1d2e3f4a5b.slice/cri-containerd-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.scope",
+        Uid
+    )]
+    [InlineData(
+        "static pod",
+        "0::/kubepods/burstable/pod0123456789abcdef0123456789abcdef/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "0123456789abcdef0123456789abcdef"
+    )]
+    [InlineData(
+        "two pods",
+        "1:cpu:/kubepods/pod5f6c2a10-8d1e-4b6f-9a57-0c1d2e3f4a5b/1\n2:memory:/kubepods/pod11111111-8d1e-4b6f-9a57-0c1d2e3f4a5b/1",
+        null
+    )]
+    [InlineData(
+        "v1 and v2 at once (hybrid)",
+        "12:devices:/kubepods/besteffort/pod5f6c2a10-8d1e-4b6f-9a57-0c1d2e3f4a5b/77\n11:misc:/\n2:rdma:/\n1:name=systemd:/kubepods/besteffort/pod5f6c2a10-8d1e-4b6f-9a57-0c1d2e3f4a5b/77\n0::/../..",
+        Uid
+    )]
+    [InlineData(
+        "systemd, v1 and v2 at once",
+        "9:memory:/kubepods.slice/kubepods-pod5f6c2a10_8d1e_4b6f_9a57_0c1d2e3f4a5b.slice/cri-containerd-77.scope\n0::/system.slice/containerd.service",
+        Uid
+    )]
+    [InlineData(
+        "rootless",
+        "0::/user.slice/user-1000.slice/user@1000.service/user.slice/kubepods-burstable-pod5f6c2a10_8d1e_4b6f_9a57_0c1d2e3f4a5b.slice/cri-containerd-77.scope",
+        Uid
+    )]
+    [InlineData(
+        "rootless, cgroupfs",
+        "0::/user.slice/user-1000.slice/user@1000.service/k3s-rootless.service/kubepods/pod5f6c2a10-8d1e-4b6f-9a57-0c1d2e3f4a5b/77",
+        Uid
+    )]
     [InlineData("CRI-O's monitor", "0::/kubepods.slice/kubepods-pod5f6c2a10_8d1e_4b6f_9a57_0c1d2e3f4a5b.slice/crio-conmon-77.scope", Uid)]
     [InlineData("Docker within a pod", "0::/kubepods/pod5f6c2a10-8d1e-4b6f-9a57-0c1d2e3f4a5b/77/docker/78", Uid)]
-    [InlineData("a cluster within a pod: the outer one is ours", "0::/kubepods.slice/kubepods-pod5f6c2a10_8d1e_4b6f_9a57_0c1d2e3f4a5b.slice/cri-containerd-77.scope/kubelet.slice/kubelet-kubepods-pod11111111_8d1e_4b6f_9a57_0c1d2e3f4a5b.slice/cri-containerd-78.scope", Uid)]
+    [InlineData(
+        "a cluster within a pod: the outer one is ours",
+        "0::/kubepods.slice/kubepods-pod5f6c2a10_8d1e_4b6f_9a57_0c1d2e3f4a5b.slice/cri-containerd-77.scope/kubelet.slice/kubelet-kubepods-pod11111111_8d1e_4b6f_9a57_0c1d2e3f4a5b.slice/cri-containerd-78.scope",
+        Uid
+    )]
     [InlineData("a pod that has just ended", "0::/kubepods/pod5f6c2a10-8d1e-4b6f-9a57-0c1d2e3f4a5b/77 (deleted)", Uid)]
-    [InlineData("static pod, systemd", "0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod0123456789abcdef0123456789abcdef.slice/crio-77.scope", "0123456789abcdef0123456789abcdef")]
+    [InlineData(
+        "static pod, systemd",
+        "0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod0123456789abcdef0123456789abcdef.slice/crio-77.scope",
+        "0123456789abcdef0123456789abcdef"
+    )]
     [InlineData("a name that only looks like one", "0::/system.slice/tripod5f6c2a10-8d1e-4b6f-9a57-0c1d2e3f4a5b0.service", null)]
     [InlineData("a service", "0::/system.slice/podman.service", null)]
     [InlineData("a session", "0::/user.slice/user-1000.slice/session-2.scope", null)]
     [InlineData("above the namespace", "0::/../..", null)]
     [InlineData("nothing", "", null)]
-    public void Cgroups_of_every_driver_and_runtime_name_the_pod(string what, string text, string? uid) => CgroupPath.FindPodUid(text).Should().Be(uid, what);
+    public void Cgroups_of_every_driver_and_runtime_name_the_pod(string what, string text, string? uid) =>
+        CgroupPath.FindPodUid(text).Should().Be(uid, what);
 
     [Fact]
     public void The_operators_word_comes_first_then_the_log_directory_then_the_processes()
@@ -56,7 +133,20 @@ public sealed class PodUidTests : IDisposable
         resolver.Resolve("ml", "train", []).Should().Be(Uid);
         resolver.Resolve("ml", "absent", [41, 42]).Should().Be("11111111-8d1e-4b6f-9a57-0c1d2e3f4a5b");
         resolver.Resolve("ml", "nothing", []).Should().BeNull();
-        _targets.Replace(new TargetList { Pods = [new TargetPod { Uid = "told", Namespace = "ml", Name = "train" }] });
+        _targets.Replace(
+            new TargetList
+            {
+                Pods =
+                [
+                    new TargetPod
+                    {
+                        Uid = "told",
+                        Namespace = "ml",
+                        Name = "train",
+                    },
+                ],
+            }
+        );
         resolver.Resolve("ml", "train", []).Should().Be("told");
     }
 
@@ -77,7 +167,20 @@ public sealed class PodUidTests : IDisposable
     public void A_pod_that_took_over_a_name_is_known_by_its_process_before_the_operator_tells()
     {
         const string old = "11111111-8d1e-4b6f-9a57-0c1d2e3f4a5b";
-        _targets.Replace(new TargetList { Pods = [new TargetPod { Uid = old, Namespace = "ml", Name = "train-0" }] });
+        _targets.Replace(
+            new TargetList
+            {
+                Pods =
+                [
+                    new TargetPod
+                    {
+                        Uid = old,
+                        Namespace = "ml",
+                        Name = "train-0",
+                    },
+                ],
+            }
+        );
         Directory.CreateDirectory(_folder.File($"ml_train-0_{Uid}"));
         Process(42, $"0::/kubepods/pod{Uid}/77");
         var resolver = new PodUidResolver(_targets, _folder.Path, _folder.File("proc"), _time);
@@ -104,7 +207,20 @@ public sealed class PodUidTests : IDisposable
         const string hash = "0123456789abcdef0123456789abcdef";
         Directory.CreateDirectory(_folder.File($"ml_static-node_{hash}"));
         Process(42, $"0::/kubepods/pod{hash}/77");
-        _targets.Replace(new TargetList { Pods = [new TargetPod { Uid = Uid, Namespace = "ml", Name = "static-node" }] });
+        _targets.Replace(
+            new TargetList
+            {
+                Pods =
+                [
+                    new TargetPod
+                    {
+                        Uid = Uid,
+                        Namespace = "ml",
+                        Name = "static-node",
+                    },
+                ],
+            }
+        );
 
         new PodUidResolver(_targets, _folder.Path, _folder.File("proc"), _time).OwnerOf(42).PodUid.Should().Be(Uid);
     }
@@ -121,7 +237,10 @@ public sealed class PodUidTests : IDisposable
         resolver.OwnerOf(2).Kind.Should().Be(ProcessKind.MpsServer);
         resolver.OwnerOf(3).Kind.Should().Be(ProcessKind.Pod);
         resolver.OwnerOf(4).Kind.Should().Be(ProcessKind.Unknown);
-        new PodUidResolver(_targets, null, null, _time).OwnerOf(1).Kind.Should().Be(ProcessKind.Unknown, "without the host's /proc nobody can tell");
+        new PodUidResolver(_targets, null, null, _time)
+            .OwnerOf(1)
+            .Kind.Should()
+            .Be(ProcessKind.Unknown, "without the host's /proc nobody can tell");
         Process(3, "0::/system.slice/dcgm.service");
         _time.Advance(TimeSpan.FromSeconds(30));
         resolver.OwnerOf(3).Kind.Should().Be(ProcessKind.Host);

@@ -27,7 +27,18 @@ public sealed class ProgressSampleTests(ITestOutputHelper output)
         // The journal takes a pod's word once a second; the last word is written when its second is over.
         var told = () => node.Server.Journal.Read("n", null).Progress;
         await Eventually.TrueAsync(() => told()[^1].Step == 30, "the end is told");
-        told()[0].Should().BeEquivalentTo(new { PodUid = "u1", Step = 1L, Total = 30L, CheckpointAt = (DateTimeOffset?)null }, "other ranks do not report");
+        told()[0]
+            .Should()
+            .BeEquivalentTo(
+                new
+                {
+                    PodUid = "u1",
+                    Step = 1L,
+                    Total = 30L,
+                    CheckpointAt = (DateTimeOffset?)null,
+                },
+                "other ranks do not report"
+            );
         told()[^1].Total.Should().Be(30);
         told()[^1].CheckpointAt.Should().BeCloseTo(before, TimeSpan.FromMinutes(1));
     }
@@ -42,7 +53,9 @@ public sealed class ProgressSampleTests(ITestOutputHelper output)
     public async Task A_report_that_is_refused_is_harmless()
     {
         await using var node = await SimulatedNode.StartAsync();
-        (await DriveAsync("plain", $"http://{node.Server.Addresses.Pod}/v1/progress")).Should().Be(0, "the agent answers 403: it knows no pod of that address");
+        (await DriveAsync("plain", $"http://{node.Server.Addresses.Pod}/v1/progress"))
+            .Should()
+            .Be(0, "the agent answers 403: it knows no pod of that address");
         node.Server.Journal.Read("n", null).Progress.Should().BeEmpty();
     }
 
@@ -87,5 +100,16 @@ public sealed class ProgressSampleTests(ITestOutputHelper output)
     }
 
     private async Task<int> DriveAsync(string sample, string url, string? proxy = null) =>
-        (await PythonSample.RunAsync(output, new() { ["BURSAR_PROGRESS_URL"] = url, ["http_proxy"] = proxy, ["no_proxy"] = null }, sample)).Code;
+        (
+            await PythonSample.RunAsync(
+                output,
+                new()
+                {
+                    ["BURSAR_PROGRESS_URL"] = url,
+                    ["http_proxy"] = proxy,
+                    ["no_proxy"] = null,
+                },
+                sample
+            )
+        ).Code;
 }

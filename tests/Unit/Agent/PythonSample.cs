@@ -7,19 +7,22 @@ namespace Bursar.Tests.Unit.Agent;
 /// <summary>Runs a sample of docs/samples with python3, as python/drive.py drives it.</summary>
 internal static class PythonSample
 {
-    public static async Task<(int Code, string Said)> RunAsync(ITestOutputHelper output, Dictionary<string, string?> environment, params string[] arguments)
+    public static async Task<(int Code, string Said)> RunAsync(
+        ITestOutputHelper output,
+        Dictionary<string, string?> environment,
+        params string[] arguments
+    )
     {
-        var python = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Select(folder => Path.Combine(folder, "python3")).FirstOrDefault(File.Exists);
+        var python = (Environment.GetEnvironmentVariable("PATH") ?? "")
+            .Split(':')
+            .Select(folder => Path.Combine(folder, "python3"))
+            .FirstOrDefault(File.Exists);
         Skip.If(python is null, "python3 is not on this machine: the samples cannot be run");
         var start = new ProcessStartInfo(python!, [Path.Combine(Repository.Root, "tests/Unit/Agent/python/drive.py"), .. arguments])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
-            Environment =
-            {
-                ["PYTHONPATH"] = Path.Combine(Repository.Root, "docs/samples"),
-                ["PYTHONDONTWRITEBYTECODE"] = "1",
-            },
+            Environment = { ["PYTHONPATH"] = Path.Combine(Repository.Root, "docs/samples"), ["PYTHONDONTWRITEBYTECODE"] = "1" },
         };
         foreach (var (name, value) in environment)
             start.Environment[name] = value;

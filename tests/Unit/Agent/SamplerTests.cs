@@ -27,7 +27,16 @@ public sealed class SamplerTests : IGpuReader, IPodResources
     {
         _start = _read = _time.GetUtcNow();
         _journal = UsageJournal.Open(new JournalOptions(), new Random(1), _time, NullLogger.Instance);
-        _sampler = new Sampler(this, this, new PodUidResolver(new TargetStore(), null, null, _time), _journal, new AgentCounters(), _time, NullLogger<Sampler>.Instance, null);
+        _sampler = new Sampler(
+            this,
+            this,
+            new PodUidResolver(new TargetStore(), null, null, _time),
+            _journal,
+            new AgentCounters(),
+            _time,
+            NullLogger<Sampler>.Instance,
+            null
+        );
     }
 
     [Fact]
@@ -109,7 +118,11 @@ public sealed class SamplerTests : IGpuReader, IPodResources
         await _sampler.SampleAsync(default);
         await _sampler.RunAsync(new CancellationToken(true));
 
-        _journal.Read("n", null).Intervals.Select(i => ((i.From - _start).TotalSeconds, (i.To - _start).TotalSeconds, i.BusyMs)).Should().Equal((0, 1, 1000), (22, 23, 1000));
+        _journal
+            .Read("n", null)
+            .Intervals.Select(i => ((i.From - _start).TotalSeconds, (i.To - _start).TotalSeconds, i.BusyMs))
+            .Should()
+            .Equal((0, 1, 1000), (22, 23, 1000));
     }
 
     public GpuSnapshot Read()
@@ -119,13 +132,19 @@ public sealed class SamplerTests : IGpuReader, IPodResources
         _read = now;
         double at = (now - _start).TotalSeconds;
         _readAt.Add(at);
-        return new GpuSnapshot(NvmlState.Ready, "ready", [new GpuReading
-        {
-            Uuid = "GPU-a",
-            UtilizationPercent = _utilization(at),
-            EnergyMillijoules = _energy,
-            Processes = [.. _pids.Select(pid => new GpuProcess(pid, null))],
-        }]);
+        return new GpuSnapshot(
+            NvmlState.Ready,
+            "ready",
+            [
+                new GpuReading
+                {
+                    Uuid = "GPU-a",
+                    UtilizationPercent = _utilization(at),
+                    EnergyMillijoules = _energy,
+                    Processes = [.. _pids.Select(pid => new GpuProcess(pid, null))],
+                },
+            ]
+        );
     }
 
     public Task<IReadOnlyList<PodDevice>> ListAsync(CancellationToken cancellationToken) => Task.FromResult(_devices);

@@ -78,16 +78,29 @@ public sealed class ScrapeTests : IAsyncLifetime
     [Fact]
     public void Odd_line_of_another_metric_is_skipped_and_counted()
     {
-        var result = new ServingReader(ServingMetrics.Known).Read(Encoding.UTF8.GetBytes(VllmPage + "<html>\nvllm:cache_config_info{x=\"1\"} MIG-1/3\n"));
+        var result = new ServingReader(ServingMetrics.Known).Read(
+            Encoding.UTF8.GetBytes(VllmPage + "<html>\nvllm:cache_config_info{x=\"1\"} MIG-1/3\n")
+        );
 
-        result.Should().BeEquivalentTo(new { Outcome = ScrapeOutcome.Ok, SkippedLines = 2, Gauges = new ServingGauges(3, 6, 0.75) });
+        result
+            .Should()
+            .BeEquivalentTo(
+                new
+                {
+                    Outcome = ScrapeOutcome.Ok,
+                    SkippedLines = 2,
+                    Gauges = new ServingGauges(3, 6, 0.75),
+                }
+            );
         result.Tokens.Should().HaveCount(2);
     }
 
     [Fact]
     public void Odd_line_of_a_gauge_makes_that_gauge_unknown()
     {
-        var result = new ServingReader(ServingMetrics.Known).Read(Encoding.UTF8.GetBytes(VllmPage + "vllm:num_requests_waiting{model_name=\"other\"} many\n"));
+        var result = new ServingReader(ServingMetrics.Known).Read(
+            Encoding.UTF8.GetBytes(VllmPage + "vllm:num_requests_waiting{model_name=\"other\"} many\n")
+        );
 
         (result.Outcome, result.Gauges!.Waiting, result.Gauges.Running).Should().Be((ScrapeOutcome.Ok, null, 3));
     }
@@ -106,7 +119,9 @@ public sealed class ScrapeTests : IAsyncLifetime
     public void A_gangs_progress_is_its_slowest_rank()
     {
         var result = ExpositionReader.ReadProgress(
-            "bursar_training_step{rank=\"0\"} 120\nbursar_training_step{rank=\"1\"} 100\nbursar_training_steps 30000\nbursar_training_checkpoint_timestamp_seconds 1.7e9\n"u8, new ScrapeOptions());
+            "bursar_training_step{rank=\"0\"} 120\nbursar_training_step{rank=\"1\"} 100\nbursar_training_steps 30000\nbursar_training_checkpoint_timestamp_seconds 1.7e9\n"u8,
+            new ScrapeOptions()
+        );
 
         result.Progress.Should().Be(new TrainingProgress(100, 30000, DateTimeOffset.FromUnixTimeSeconds(1_700_000_000)));
     }
@@ -177,19 +192,63 @@ public sealed class ScrapeTests : IAsyncLifetime
     [Fact]
     public async Task A_target_that_fails_is_counted_and_harms_no_other()
     {
-        _answer = context => context.Response.WriteAsync(context.Request.Path == "/good" ? "bursar_training_step 100\nbursar_training_steps 30000\n" : "not metrics at all\n");
+        _answer = context =>
+            context.Response.WriteAsync(
+                context.Request.Path == "/good" ? "bursar_training_step 100\nbursar_training_steps 30000\n" : "not metrics at all\n"
+            );
         var targets = new TargetStore();
-        targets.Replace(new TargetList { Pods = [Pod("bad", "/bad"), Pod("good", "/good"), new TargetPod { Uid = "none", Scrape = [new ScrapeTarget { Port = 1, Kind = ScrapeTarget.Serving }] }] });
+        targets.Replace(
+            new TargetList
+            {
+                Pods =
+                [
+                    Pod("bad", "/bad"),
+                    Pod("good", "/good"),
+                    new TargetPod { Uid = "none", Scrape = [new ScrapeTarget { Port = 1, Kind = ScrapeTarget.Serving }] },
+                ],
+            }
+        );
         var counters = new AgentCounters();
         using var journal = UsageJournal.Open(new JournalOptions(), new Random(1), _time, NullLogger.Instance);
         using var progress = new ProgressIntake(journal, _time);
         using var scraper = new PodScraper(new ScrapeOptions(), _time);
-        var loop = new ScrapeLoop(scraper, new ScrapeOptions(), targets, progress, new TokenIntake(journal, _time), counters, _time, NullLogger<ScrapeLoop>.Instance, null);
+        var loop = new ScrapeLoop(
+            scraper,
+            new ScrapeOptions(),
+            targets,
+            progress,
+            new TokenIntake(journal, _time),
+            counters,
+            _time,
+            NullLogger<ScrapeLoop>.Instance,
+            null
+        );
 
         await loop.ScrapeAllAsync(default);
 
-        journal.Read("n", null).Progress.Should().ContainSingle().Which.Should().BeEquivalentTo(new { PodUid = "good", Step = 100L, Total = 30000L });
-        counters.Scrapes.Should().Equal(new Dictionary<string, long> { ["Malformed"] = 1, ["Ok"] = 1, ["NoAddress"] = 1 });
+        journal
+            .Read("n", null)
+            .Progress.Should()
+            .ContainSingle()
+            .Which.Should()
+            .BeEquivalentTo(
+                new
+                {
+                    PodUid = "good",
+                    Step = 100L,
+                    Total = 30000L,
+                }
+            );
+        counters
+            .Scrapes.Should()
+            .Equal(
+                new Dictionary<string, long>
+                {
+                    ["Malformed"] = 1,
+                    ["Ok"] = 1,
+                    ["NoAddress"] = 1,
+                }
+            );
     }
 
     [Fact]
@@ -198,7 +257,14 @@ public sealed class ScrapeTests : IAsyncLifetime
         using var journal = UsageJournal.Open(new JournalOptions(), new Random(1), _time, NullLogger.Instance);
         using var intake = new ProgressIntake(journal, _time);
         foreach (long step in new long[] { 1, 1, 2, 3 })
-            intake.Take(new ProgressSample { PodUid = "u", Step = step, Total = step == 1 ? 10 : null });
+            intake.Take(
+                new ProgressSample
+                {
+                    PodUid = "u",
+                    Step = step,
+                    Total = step == 1 ? 10 : null,
+                }
+            );
 
         _time.Advance(TimeSpan.FromSeconds(1));
 
@@ -213,7 +279,15 @@ public sealed class ScrapeTests : IAsyncLifetime
         foreach (long generated in new long[] { 10, 20, 30, 5, 8 })
         {
             _time.Advance(TimeSpan.FromSeconds(1));
-            intake.Take(new TokenSample { PodUid = "u", Model = "m", Prompt = 100, Generated = generated });
+            intake.Take(
+                new TokenSample
+                {
+                    PodUid = "u",
+                    Model = "m",
+                    Prompt = 100,
+                    Generated = generated,
+                }
+            );
         }
         intake.Keep(new HashSet<string>());
 
@@ -229,7 +303,16 @@ public sealed class ScrapeTests : IAsyncLifetime
         foreach (var (prompt, requests) in new (long, long)[] { (300, 3), (400, 4), (900, 1) })
         {
             _time.Advance(TimeSpan.FromSeconds(1));
-            intake.Take(new TokenSample { PodUid = "u", Model = "m", Prompt = prompt, Generated = 10, Requests = requests });
+            intake.Take(
+                new TokenSample
+                {
+                    PodUid = "u",
+                    Model = "m",
+                    Prompt = prompt,
+                    Generated = 10,
+                    Requests = requests,
+                }
+            );
         }
         intake.Keep(null);
 
@@ -243,22 +326,67 @@ public sealed class ScrapeTests : IAsyncLifetime
         using var folder = new TestFolder();
         var options = new JournalOptions { Directory = folder.Path };
         using (var before = UsageJournal.Open(options, new Random(1), _time, NullLogger.Instance))
-            before.Append([JournalEntry.Of(new TokenSample { PodUid = "u", Model = "m", Prompt = 7, Requests = 3 }), JournalEntry.Of(new TokenSample { PodUid = "u", Model = "m", Prompt = 8 })]);
+            before.Append([
+                JournalEntry.Of(
+                    new TokenSample
+                    {
+                        PodUid = "u",
+                        Model = "m",
+                        Prompt = 7,
+                        Requests = 3,
+                    }
+                ),
+                JournalEntry.Of(
+                    new TokenSample
+                    {
+                        PodUid = "u",
+                        Model = "m",
+                        Prompt = 8,
+                    }
+                ),
+            ]);
 
         using var after = UsageJournal.Open(options, new Random(2), _time, NullLogger.Instance);
 
         after.Read("n", null).Tokens.Select(t => t.Requests).Should().Equal(3, null);
-        File.ReadAllText(Directory.EnumerateFiles(folder.Path).Single()).Should().Contain("\"requests\":3").And.NotContain("\"requests\":null");
+        File.ReadAllText(Directory.EnumerateFiles(folder.Path).Single())
+            .Should()
+            .Contain("\"requests\":3")
+            .And.NotContain("\"requests\":null");
     }
 
     private static TargetPod Pod(string uid, string path, int port) =>
-        new() { Uid = uid, Namespace = "ml", Name = uid, Ips = ["127.0.0.1"], Scrape = [new ScrapeTarget { Port = port, Path = path, Kind = "progress" }] };
+        new()
+        {
+            Uid = uid,
+            Namespace = "ml",
+            Name = uid,
+            Ips = ["127.0.0.1"],
+            Scrape =
+            [
+                new ScrapeTarget
+                {
+                    Port = port,
+                    Path = path,
+                    Kind = "progress",
+                },
+            ],
+        };
 
     private TargetPod Pod(string uid, string path) => Pod(uid, path, _port);
 
     private async Task<ScrapeResult> ScrapeAsync(string kind = ScrapeTarget.Serving, string path = "/metrics")
     {
         using var scraper = new PodScraper(new ScrapeOptions(), _time);
-        return await scraper.ScrapeAsync(Pod("u", "/"), new ScrapeTarget { Port = _port, Path = path, Kind = kind }, default);
+        return await scraper.ScrapeAsync(
+            Pod("u", "/"),
+            new ScrapeTarget
+            {
+                Port = _port,
+                Path = path,
+                Kind = kind,
+            },
+            default
+        );
     }
 }

@@ -39,11 +39,14 @@ public sealed class ServingPagesTests : IAsyncLifetime
 
     public async Task DisposeAsync() => await _pod.DisposeAsync();
 
-    /// <summary>Two data-parallel engines, five reasons to end, the client's _created series, a histogram whose name ends in _total.</summary>
+    /// <summary>
+    /// Two data-parallel engines, five reasons to end, the client's _created series, a histogram whose name ends in _total.
+    /// </summary>
     [Fact]
     public void Vllm_of_2026_with_two_engines()
     {
-        var result = Read("""
+        var result = Read(
+            """
             # TYPE python_gc_objects_collected_total counter
             python_gc_objects_collected_total{generation="0"} 12345.0
             # TYPE vllm:num_requests_running gauge
@@ -79,7 +82,8 @@ public sealed class ServingPagesTests : IAsyncLifetime
             vllm:iteration_tokens_total_sum{engine="0",model_name="meta-llama/Llama-3.1-8B"} 69000.0
             vllm:request_prompt_tokens_sum{engine="0",model_name="meta-llama/Llama-3.1-8B"} 59000.0
             vllm:e2e_request_latency_seconds_count{engine="0",model_name="meta-llama/Llama-3.1-8B"} 50.0
-            """);
+            """
+        );
 
         result.Server.Should().Be("vllm");
         // 60,000 + 1,200,000; 20,480 + 10,240; 9,000 + 11,000; 40 + 9 + 1 + 0 + 55
@@ -87,11 +91,14 @@ public sealed class ServingPagesTests : IAsyncLifetime
         result.Gauges.Should().Be(new ServingGauges(12, 1, 0.25));
     }
 
-    /// <summary>V0 and the first V1: no engine label, the cache's hits in tokens under their old name; preempted prompts are looked up twice.</summary>
+    /// <summary>
+    /// V0 and the first V1: no engine label, the cache's hits in tokens under their old name; preempted prompts are looked up twice.
+    /// </summary>
     [Fact]
     public void Vllm_of_2025_before_its_names_were_changed()
     {
-        var result = Read("""
+        var result = Read(
+            """
             vllm:num_requests_running{model_name="qwen"} 2.0
             vllm:num_requests_swapped{model_name="qwen"} 0.0
             vllm:num_requests_waiting{model_name="qwen"} 0.0
@@ -101,7 +108,8 @@ public sealed class ServingPagesTests : IAsyncLifetime
             vllm:generation_tokens_total{model_name="qwen"} 64.0
             vllm:time_per_output_token_seconds_count{model_name="qwen"} 62.0
             vllm:e2e_request_latency_seconds_count{model_name="qwen"} 4.0
-            """);
+            """
+        );
 
         // The hits are never more than the prompts.
         result.Tokens.Should().Equal(new ModelTokens("qwen", 800, 800, 64, 4));
@@ -112,7 +120,8 @@ public sealed class ServingPagesTests : IAsyncLifetime
     [Fact]
     public void Sglang_with_data_tensor_and_expert_ranks()
     {
-        var result = Read("""
+        var result = Read(
+            """
             sglang:realtime_tokens_total{dp_rank="0",engine_type="unified",mode="prefill_compute",model_name="ds",moe_ep_rank="0",pp_rank="0",tp_rank="0"} 1000.0
             sglang:realtime_tokens_total{dp_rank="0",engine_type="unified",mode="prefill_compute",model_name="ds",moe_ep_rank="1",pp_rank="0",tp_rank="1"} 1000.0
             sglang:realtime_tokens_total{dp_rank="1",engine_type="unified",mode="prefill_compute",model_name="ds",moe_ep_rank="2",pp_rank="0",tp_rank="2"} 3000.0
@@ -137,7 +146,8 @@ public sealed class ServingPagesTests : IAsyncLifetime
             sglang:fwd_occupancy{dp_rank="0",engine_type="unified",model_name="ds",moe_ep_rank="0",pp_rank="0",tp_rank="0"} NaN
             sglang:token_usage{dp_rank="0",engine_type="unified",model_name="ds",moe_ep_rank="0",pp_rank="0",tp_rank="0"} 0.14
             sglang:token_usage{dp_rank="1",engine_type="unified",model_name="ds",moe_ep_rank="2",pp_rank="0",tp_rank="2"} 0.31
-            """);
+            """
+        );
 
         result.Server.Should().Be("sglang");
         // 1,000 + 3,000 computed and 250 + 50 cached; 77 + 23; 9 + 4
@@ -149,7 +159,8 @@ public sealed class ServingPagesTests : IAsyncLifetime
     [Fact]
     public void Sglang_that_counts_at_a_requests_end()
     {
-        var result = Read("""
+        var result = Read(
+            """
             sglang:prompt_tokens_total{is_streaming="false",model_name="q"} 112551.0
             sglang:prompt_tokens_total{is_streaming="true",model_name="q"} 4.555486e+06
             sglang:generation_tokens_total{is_streaming="false",model_name="q"} 792.0
@@ -158,7 +169,8 @@ public sealed class ServingPagesTests : IAsyncLifetime
             sglang:cached_tokens_total{cache_source="host",model_name="q"} 4.0
             sglang:e2e_request_latency_seconds_count{is_streaming="true",model_name="q"} 173.0
             sglang:e2e_request_latency_seconds_count{is_streaming="false",model_name="q"} 9.0
-            """);
+            """
+        );
 
         // 112,551 + 4,555,486; 3,797,696 + 4; 792 + 146,347; 173 + 9
         result.Tokens.Should().Equal(new ModelTokens("q", 4_668_037, 3_797_700, 147_139, 182));
@@ -167,7 +179,8 @@ public sealed class ServingPagesTests : IAsyncLifetime
     [Fact]
     public void Tgi_with_its_histograms_and_failures()
     {
-        var result = Read("""
+        var result = Read(
+            """
             # TYPE tgi_request_count counter
             tgi_request_count 150
             # TYPE tgi_request_success counter
@@ -188,17 +201,21 @@ public sealed class ServingPagesTests : IAsyncLifetime
             tgi_batch_current_max_tokens 4096
             tgi_batch_current_size 3
             tgi_queue_size 2
-            """);
+            """
+        );
 
         result.Tokens.Should().Equal(new ModelTokens("", 29_600, null, 14_800, 148));
         result.Gauges.Should().Be(new ServingGauges(3, 2, null));
     }
 
-    /// <summary>Two TensorRT-LLM models in one Triton, each within an ensemble; the gauges of the iteration's tokens are no counters.</summary>
+    /// <summary>
+    /// Two TensorRT-LLM models in one Triton, each within an ensemble; the gauges of the iteration's tokens are no counters.
+    /// </summary>
     [Fact]
     public void Triton_with_two_TensorRT_LLM_models()
     {
-        var result = Read("""
+        var result = Read(
+            """
             nv_inference_request_success{model="chat",version="1"} 30
             nv_inference_request_success{model="preprocessing",version="1"} 40
             nv_inference_request_success{model="trt_chat",version="1"} 30
@@ -223,7 +240,8 @@ public sealed class ServingPagesTests : IAsyncLifetime
             nv_llm_output_token_len_count{model="trt_chat",response_metric_type="total_output_tokens",version="1"} 30
             nv_llm_output_token_len_count{model="trt_code",response_metric_type="total_output_tokens",version="1"} 10
             nv_energy_consumption{gpu_uuid="GPU-1"} 12345.5
-            """);
+            """
+        );
 
         result.Tokens.Should().Equal(new ModelTokens("trt_chat", 6000, null, 900, 30), new ModelTokens("trt_code", 500, null, 70, 10));
         result.Gauges.Should().Be(new ServingGauges(4, 2, 0.75));
@@ -232,7 +250,8 @@ public sealed class ServingPagesTests : IAsyncLifetime
     [Fact]
     public void Nim_without_a_prefix()
     {
-        var result = Read("""
+        var result = Read(
+            """
             num_requests_running{model_name="meta/llama-3.2-1b-instruct"} 1.0
             num_requests_waiting{model_name="meta/llama-3.2-1b-instruct"} 0.0
             num_request_max{model_name="meta/llama-3.2-1b-instruct"} 2048.0
@@ -243,7 +262,8 @@ public sealed class ServingPagesTests : IAsyncLifetime
             request_prompt_tokens_sum{model_name="meta/llama-3.2-1b-instruct"} 603.0
             request_success_total{finished_reason="stop",model_name="meta/llama-3.2-1b-instruct"} 30.0
             request_success_total{finished_reason="length",model_name="meta/llama-3.2-1b-instruct"} 3.0
-            """);
+            """
+        );
 
         result.Server.Should().Be("nim");
         result.Tokens.Should().Equal(new ModelTokens("meta/llama-3.2-1b-instruct", 603, null, 997, 33));
@@ -253,7 +273,8 @@ public sealed class ServingPagesTests : IAsyncLifetime
     [Fact]
     public void Llama_cpp_of_2026()
     {
-        var result = Read("""
+        var result = Read(
+            """
             llamacpp:prompt_tokens_total 278
             llamacpp:prompt_tokens_cached_total 254
             llamacpp:prompt_seconds_total 0.13508
@@ -266,7 +287,8 @@ public sealed class ServingPagesTests : IAsyncLifetime
             llamacpp:requests_processing 0
             llamacpp:requests_deferred 0
             llamacpp:n_busy_slots_per_decode 1.4
-            """);
+            """
+        );
 
         // 278 + 254
         result.Tokens.Should().Equal(new ModelTokens("", 532, 254, 224));
@@ -276,7 +298,8 @@ public sealed class ServingPagesTests : IAsyncLifetime
     [Fact]
     public void FastDeploy_names_no_model()
     {
-        var result = Read("""
+        var result = Read(
+            """
             fastdeploy:num_requests_running 2.0
             fastdeploy:num_requests_waiting 1.0
             fastdeploy:requests_number_total 12.0
@@ -288,7 +311,8 @@ public sealed class ServingPagesTests : IAsyncLifetime
             fastdeploy:request_success_total 11.0
             fastdeploy:request_success_created 1.7e9
             fastdeploy:cache_config_info{block_size="64",cache_dtype="bfloat16"} 1.0
-            """);
+            """
+        );
 
         result.Tokens.Should().Equal(new ModelTokens("", 5000, 1024, 700, 11));
         result.Gauges.Should().Be(new ServingGauges(2, 1, 0.375));
@@ -297,7 +321,8 @@ public sealed class ServingPagesTests : IAsyncLifetime
     [Fact]
     public void Trtllm_serve_under_its_prefix()
     {
-        var result = Read("""
+        var result = Read(
+            """
             trtllm_prompt_tokens_total{engine_type="trtllm",model_name="nemotron"} 900.0
             trtllm_generation_tokens_total{engine_type="trtllm",model_name="nemotron"} 80.0
             trtllm_prompt_cached_tokens_total{engine_type="trtllm",model_name="nemotron"} 128.0
@@ -307,7 +332,8 @@ public sealed class ServingPagesTests : IAsyncLifetime
             trtllm_num_requests_running{engine_type="trtllm",model_name="nemotron"} 1.0
             trtllm_num_requests_waiting{engine_type="trtllm",model_name="nemotron"} 0.0
             trtllm_kv_cache_utilization{engine_type="trtllm",model_name="nemotron"} 0.2
-            """);
+            """
+        );
 
         result.Server.Should().Be("trtllm");
         result.Tokens.Should().Equal(new ModelTokens("nemotron", 900, 128, 80, 7));
@@ -317,7 +343,8 @@ public sealed class ServingPagesTests : IAsyncLifetime
     [Fact]
     public void Load_and_latency_are_each_models_own()
     {
-        var result = Read("""
+        var result = Read(
+            """
             vllm:num_requests_running{engine="0",model_name="a"} 3
             vllm:num_requests_running{engine="1",model_name="a"} 4
             vllm:num_requests_running{engine="0",model_name="b"} NaN
@@ -329,7 +356,8 @@ public sealed class ServingPagesTests : IAsyncLifetime
             vllm:e2e_request_latency_seconds_count{engine="0",model_name="a"} 4
             vllm:e2e_request_latency_seconds_sum{engine="1",model_name="a"} 1.25
             vllm:e2e_request_latency_seconds_count{engine="1",model_name="a"} 1
-            """);
+            """
+        );
 
         result.Loads.Should().Equal(new ModelLoad("a", 7, null, 0.5, 7.75, 5), new ModelLoad("b", null, 2, null, null, null));
         result.Gauges.Should().Be(new ServingGauges(7, 2, 0.5));
@@ -344,24 +372,45 @@ public sealed class ServingPagesTests : IAsyncLifetime
     [InlineData(null, "kv_cache_memory_bytes=\"4000000000\"", "kv_cache_memory_bytes=\"None\"")]
     public void Unused_cache_is_known_where_vLLM_tells_the_size_of_its_cache(long? unused, params string[] engines)
     {
-        var infos = engines.Select((labels, i) => $$"""vllm:cache_config_info{block_size="16",engine="{{i}}",gpu_memory_utilization="0.9",{{labels}}} 1.0""");
+        var infos = engines.Select(
+            (labels, i) => $$"""vllm:cache_config_info{block_size="16",engine="{{i}}",gpu_memory_utilization="0.9",{{labels}}} 1.0"""
+        );
 
-        var result = Read(string.Join('\n', infos) + """
+        var result = Read(
+            string.Join('\n', infos)
+                + """
 
-            vllm:kv_cache_usage_perc{engine="0",model_name="a"} 0.25
-            vllm:kv_cache_usage_perc{engine="1",model_name="a"} 0.125
-            """);
+                vllm:kv_cache_usage_perc{engine="0",model_name="a"} 0.25
+                vllm:kv_cache_usage_perc{engine="1",model_name="a"} 0.125
+                """
+        );
 
         result.Gauges!.UnusedCacheBytes.Should().Be(unused);
     }
 
     /// <summary>Triton counts microseconds; SGLang's ranks tell the same requests.</summary>
     [Theory]
-    [InlineData("nv_inference_request_success{model=\"m\",version=\"1\"} 4\nnv_inference_request_duration_us{model=\"m\",version=\"1\"} 2500000", 2.5, 4)]
-    [InlineData("sglang:e2e_request_latency_seconds_sum{model_name=\"m\",tp_rank=\"0\"} 3\nsglang:e2e_request_latency_seconds_sum{model_name=\"m\",tp_rank=\"1\"} 3\nsglang:e2e_request_latency_seconds_count{model_name=\"m\",tp_rank=\"0\"} 2\nsglang:e2e_request_latency_seconds_count{model_name=\"m\",tp_rank=\"1\"} 2\nsglang:num_running_reqs{model_name=\"m\"} 1", 3, 2)]
-    [InlineData("dynamo_frontend_request_duration_seconds_sum{model=\"m\"} 9\ndynamo_frontend_request_duration_seconds_count{model=\"m\"} 3", 9, 3)]
+    [InlineData(
+        "nv_inference_request_success{model=\"m\",version=\"1\"} 4\nnv_inference_request_duration_us{model=\"m\",version=\"1\"} 2500000",
+        2.5,
+        4
+    )]
+    [InlineData(
+        "sglang:e2e_request_latency_seconds_sum{model_name=\"m\",tp_rank=\"0\"} 3\nsglang:e2e_request_latency_seconds_sum{model_name=\"m\",tp_rank=\"1\"} 3\nsglang:e2e_request_latency_seconds_count{model_name=\"m\",tp_rank=\"0\"} 2\nsglang:e2e_request_latency_seconds_count{model_name=\"m\",tp_rank=\"1\"} 2\nsglang:num_running_reqs{model_name=\"m\"} 1",
+        3,
+        2
+    )]
+    [InlineData(
+        "dynamo_frontend_request_duration_seconds_sum{model=\"m\"} 9\ndynamo_frontend_request_duration_seconds_count{model=\"m\"} 3",
+        9,
+        3
+    )]
     public void Latency_is_in_seconds(string page, double seconds, long requests) =>
-        Read(page).Loads.Should().ContainSingle().Which.Should().Match<ModelLoad>(load => load.Model == "m" && load.LatencySeconds == seconds && load.LatencyRequests == requests);
+        Read(page)
+            .Loads.Should()
+            .ContainSingle()
+            .Which.Should()
+            .Match<ModelLoad>(load => load.Model == "m" && load.LatencySeconds == seconds && load.LatencyRequests == requests);
 
     /// <summary>Ray shows each counter a second time as a gauge, under its name without the _total; older ones only that.</summary>
     [Theory]
@@ -372,8 +421,12 @@ public sealed class ServingPagesTests : IAsyncLifetime
         var page = new StringBuilder();
         foreach (var suffix in another is null ? [one] : new[] { one, another })
         {
-            page.Append($"ray_vllm_prompt_tokens{suffix}{{ReplicaId=\"a\",WorkerId=\"1\",model_name=\"m\"}} 40\nray_vllm_prompt_tokens{suffix}{{ReplicaId=\"b\",WorkerId=\"2\",model_name=\"m\"}} 30\n");
-            page.Append($"ray_vllm_generation_tokens{suffix}{{ReplicaId=\"a\",WorkerId=\"1\",model_name=\"m\"}} 9\nray_vllm_request_success{suffix}{{ReplicaId=\"a\",WorkerId=\"1\",finished_reason=\"stop\",model_name=\"m\"}} 3\n");
+            page.Append(
+                $"ray_vllm_prompt_tokens{suffix}{{ReplicaId=\"a\",WorkerId=\"1\",model_name=\"m\"}} 40\nray_vllm_prompt_tokens{suffix}{{ReplicaId=\"b\",WorkerId=\"2\",model_name=\"m\"}} 30\n"
+            );
+            page.Append(
+                $"ray_vllm_generation_tokens{suffix}{{ReplicaId=\"a\",WorkerId=\"1\",model_name=\"m\"}} 9\nray_vllm_request_success{suffix}{{ReplicaId=\"a\",WorkerId=\"1\",finished_reason=\"stop\",model_name=\"m\"}} 3\n"
+            );
         }
 
         Read(page.ToString()).Tokens.Should().Equal(new ModelTokens("m", 70, null, 9, 3));
@@ -383,7 +436,8 @@ public sealed class ServingPagesTests : IAsyncLifetime
     [Fact]
     public void OpenMetrics_is_read_as_far_as_its_samples()
     {
-        var result = Read("""
+        var result = Read(
+            """
             # TYPE vllm:prompt_tokens counter
             # UNIT vllm:prompt_tokens tokens
             vllm:prompt_tokens_total{engine="0",model_name="m"} 17.0 1763730000.125 # {trace_id="4bf92f35 # 77",span_id="00f0"} 3.0 1763729999.5
@@ -395,7 +449,8 @@ public sealed class ServingPagesTests : IAsyncLifetime
             vllm:e2e_request_latency_seconds_count{engine="0",model_name="m"} 6
             vllm:kv_cache_usage_perc{engine="0",model_name="m"} +Inf
             # EOF
-            """);
+            """
+        );
 
         result.Tokens.Should().Equal(new ModelTokens("m", 17, null, 50, 6));
         result.Gauges.Should().BeNull();
@@ -405,7 +460,8 @@ public sealed class ServingPagesTests : IAsyncLifetime
     [Fact]
     public void A_colon_that_was_made_an_underscore_is_the_same_name()
     {
-        var result = Read("""
+        var result = Read(
+            """
             # TYPE vllm:prompt_tokens counter
             vllm_prompt_tokens_total{engine="0",model_name="m"} 1000.0 # {trace_id="abc#1"} 1000.0 1795291395.8588166
             vllm_prompt_tokens_created{engine="0",model_name="m"} 1.7952913958588061e+09
@@ -417,18 +473,23 @@ public sealed class ServingPagesTests : IAsyncLifetime
             vllm_e2e_request_latency_seconds_sum{engine="0",model_name="m"} 99.5
             vllm_e2e_request_latency_seconds_created{engine="0",model_name="m"} 1.7952913958588855e+09
             # EOF
-            """);
+            """
+        );
 
         result.Server.Should().Be("vllm");
         result.Tokens.Should().Equal(new ModelTokens("m", 1000, null, 12_345_678_901, 4));
         result.Loads.Should().Equal(new ModelLoad("m", null, null, null, 99.5, 2));
-        Read("sglang_realtime_tokens_total{mode=\"decode\",model_name=\"m\"} 5\nsglang_cache_hit_rate 0.5").Tokens.Should().Equal(new ModelTokens("m", 0, null, 5));
+        Read("sglang_realtime_tokens_total{mode=\"decode\",model_name=\"m\"} 5\nsglang_cache_hit_rate 0.5")
+            .Tokens.Should()
+            .Equal(new ModelTokens("m", 0, null, 5));
     }
 
     [Fact]
     public void Labels_with_escapes_spaces_and_commas()
     {
-        var result = Read("llamacpp:prompt_tokens_total{ } 1\nvllm:prompt_tokens_total{ engine = \"0\" , model_name=\"C:\\\\models\\\\a \\\"b\\\",{c}\\n\", } 3 1763730000125\nvllm:generation_tokens_total{model_name=\"C:\\\\models\\\\a \\\"b\\\",{c}\\n\",engine=\"0\"}\t4\t-1\n");
+        var result = Read(
+            "llamacpp:prompt_tokens_total{ } 1\nvllm:prompt_tokens_total{ engine = \"0\" , model_name=\"C:\\\\models\\\\a \\\"b\\\",{c}\\n\", } 3 1763730000125\nvllm:generation_tokens_total{model_name=\"C:\\\\models\\\\a \\\"b\\\",{c}\\n\",engine=\"0\"}\t4\t-1\n"
+        );
 
         result.Tokens.Should().Equal(new ModelTokens("C:\\models\\a \"b\",{c}\n", 3, null, 4));
     }
@@ -437,10 +498,16 @@ public sealed class ServingPagesTests : IAsyncLifetime
     [Fact]
     public void A_page_with_endless_models_or_engines_is_refused()
     {
-        Read(string.Concat(Enumerable.Range(0, 65).Select(i => $"vllm:prompt_tokens_total{{model_name=\"m{i}\"}} 1\n"))).Outcome.Should().Be(ScrapeOutcome.Malformed);
+        Read(string.Concat(Enumerable.Range(0, 65).Select(i => $"vllm:prompt_tokens_total{{model_name=\"m{i}\"}} 1\n")))
+            .Outcome.Should()
+            .Be(ScrapeOutcome.Malformed);
         Read($"vllm:prompt_tokens_total{{model_name=\"{new string('m', 254)}\"}} 1\n").Outcome.Should().Be(ScrapeOutcome.Malformed);
-        Read(string.Concat(Enumerable.Range(0, 64).Select(i => $"vllm:prompt_tokens_total{{model_name=\"m{i}\"}} 1\n"))).Tokens.Should().HaveCount(64);
-        Read(string.Concat(Enumerable.Range(0, 257).Select(i => $"vllm:prompt_tokens_total{{engine=\"{i}\"}} 1\n"))).Outcome.Should().Be(ScrapeOutcome.Malformed);
+        Read(string.Concat(Enumerable.Range(0, 64).Select(i => $"vllm:prompt_tokens_total{{model_name=\"m{i}\"}} 1\n")))
+            .Tokens.Should()
+            .HaveCount(64);
+        Read(string.Concat(Enumerable.Range(0, 257).Select(i => $"vllm:prompt_tokens_total{{engine=\"{i}\"}} 1\n")))
+            .Outcome.Should()
+            .Be(ScrapeOutcome.Malformed);
     }
 
     /// <summary>One replica stays and a thousand come and go behind Ray: what they counted stays in the sum.</summary>
@@ -450,14 +517,19 @@ public sealed class ServingPagesTests : IAsyncLifetime
         var sums = new EngineSums();
         for (int replica = 1; replica <= 1000; replica++)
         {
-            sums.Of(Read($"ray_vllm_prompt_tokens_total{{ReplicaId=\"stays\",model_name=\"m\"}} {10 * replica}\nray_vllm_prompt_tokens_total{{ReplicaId=\"{replica}\",model_name=\"m\"}} 3"))
-                .Should().Equal(new ModelTokens("m", 13 * replica, null, 0));
+            sums.Of(
+                    Read(
+                        $"ray_vllm_prompt_tokens_total{{ReplicaId=\"stays\",model_name=\"m\"}} {10 * replica}\nray_vllm_prompt_tokens_total{{ReplicaId=\"{replica}\",model_name=\"m\"}} 3"
+                    )
+                )
+                .Should()
+                .Equal(new ModelTokens("m", 13 * replica, null, 0));
         }
     }
 
     /// <summary>
-    /// What the operator books from the journal, over restarts: of one of two engines (the other's tokens are not counted again), of an engine
-    /// that goes away and comes back with what it had, and of the whole server (nothing is lost, nothing twice).
+    /// What the operator books from the journal, over restarts: of one of two engines (the other's tokens are not counted again), of an
+    /// engine that goes away and comes back with what it had, and of the whole server (nothing is lost, nothing twice).
     /// </summary>
     [Fact]
     public async Task Restarts_of_engines_and_of_the_server_add_up()
@@ -478,12 +550,37 @@ public sealed class ServingPagesTests : IAsyncLifetime
         int shown = 0;
         _answer = context => context.Response.WriteAsync(pages[shown]);
         var targets = new TargetStore();
-        targets.Replace(new TargetList { Pods = [new TargetPod { Uid = "u", Namespace = "ml", Name = "u", Ips = ["127.0.0.1"], Scrape = [new ScrapeTarget { Port = _port, Kind = ScrapeTarget.Serving }] }] });
+        targets.Replace(
+            new TargetList
+            {
+                Pods =
+                [
+                    new TargetPod
+                    {
+                        Uid = "u",
+                        Namespace = "ml",
+                        Name = "u",
+                        Ips = ["127.0.0.1"],
+                        Scrape = [new ScrapeTarget { Port = _port, Kind = ScrapeTarget.Serving }],
+                    },
+                ],
+            }
+        );
         using var journal = UsageJournal.Open(new JournalOptions(), new Random(1), _time, NullLogger.Instance);
         using var progress = new ProgressIntake(journal, _time);
         using var scraper = new PodScraper(new ScrapeOptions(), _time);
         var tokens = new TokenIntake(journal, _time);
-        var loop = new ScrapeLoop(scraper, new ScrapeOptions(), targets, progress, tokens, new AgentCounters(), _time, NullLogger<ScrapeLoop>.Instance, null);
+        var loop = new ScrapeLoop(
+            scraper,
+            new ScrapeOptions(),
+            targets,
+            progress,
+            tokens,
+            new AgentCounters(),
+            _time,
+            NullLogger<ScrapeLoop>.Instance,
+            null
+        );
         for (; shown < pages.Length; shown++)
         {
             _time.Advance(TimeSpan.FromSeconds(5));
@@ -491,36 +588,51 @@ public sealed class ServingPagesTests : IAsyncLifetime
         }
         tokens.Keep(null);
 
-        long prompt = 0, requests = 0;
+        long prompt = 0,
+            requests = 0;
         TokenSample last = new() { Requests = 0 };
         foreach (var sample in journal.Read("n", null).Tokens)
         {
             prompt += sample.Prompt >= last.Prompt ? sample.Prompt - last.Prompt : sample.Prompt;
-            requests += sample.Requests!.Value >= last.Requests!.Value ? sample.Requests.Value - last.Requests.Value : sample.Requests.Value;
+            requests +=
+                sample.Requests!.Value >= last.Requests!.Value ? sample.Requests.Value - last.Requests.Value : sample.Requests.Value;
             last = sample;
         }
         // Engine 0: 1,000 + 15 + 2; engine 1: 540 + 7; engine 2: 9. Requests 10 + 2 + 1, 8 + 1, 1.
         prompt.Should().Be(1000 + 15 + 2 + 540 + 7 + 9);
         requests.Should().Be(10 + 2 + 1 + 8 + 1 + 1);
 
-        static string Page(params (string Engine, long Prompt, long Requests)[] engines) => string.Concat(engines.Select(e =>
-            $"vllm:prompt_tokens_total{{engine=\"{e.Engine}\",model_name=\"m\"}} {e.Prompt}.0\nvllm:request_success_total{{engine=\"{e.Engine}\",finished_reason=\"stop\",model_name=\"m\"}} {e.Requests}.0\nvllm:request_success_total{{engine=\"{e.Engine}\",finished_reason=\"length\",model_name=\"m\"}} 0.0\n"));
+        static string Page(params (string Engine, long Prompt, long Requests)[] engines) =>
+            string.Concat(
+                engines.Select(e =>
+                    $"vllm:prompt_tokens_total{{engine=\"{e.Engine}\",model_name=\"m\"}} {e.Prompt}.0\nvllm:request_success_total{{engine=\"{e.Engine}\",finished_reason=\"stop\",model_name=\"m\"}} {e.Requests}.0\nvllm:request_success_total{{engine=\"{e.Engine}\",finished_reason=\"length\",model_name=\"m\"}} 0.0\n"
+                )
+            );
     }
 
-    /// <summary>A server that finds another way to tell a figure (its live counters appear with the first request) is no engine beside the old one.</summary>
+    /// <summary>
+    /// A server that finds another way to tell a figure (its live counters appear with the first request) is no engine beside the old one.
+    /// </summary>
     [Fact]
     public void Another_way_to_read_a_figure_replaces_the_first()
     {
         var sums = new EngineSums();
 
         sums.Of(Read("sglang:prompt_tokens_total{model_name=\"m\"} 100")).Should().Equal(new ModelTokens("m", 100, null, 0));
-        sums.Of(Read("sglang:prompt_tokens_total{model_name=\"m\"} 100\nsglang:realtime_tokens_total{mode=\"prefill_compute\",model_name=\"m\"} 130")).Should().Equal(new ModelTokens("m", 130, null, 0));
+        sums.Of(
+                Read(
+                    "sglang:prompt_tokens_total{model_name=\"m\"} 100\nsglang:realtime_tokens_total{mode=\"prefill_compute\",model_name=\"m\"} 130"
+                )
+            )
+            .Should()
+            .Equal(new ModelTokens("m", 130, null, 0));
     }
 
     [Fact]
     public async Task The_agent_asks_for_plain_text_and_takes_no_other()
     {
-        string? encoding = null, accept = null;
+        string? encoding = null,
+            accept = null;
         _answer = context =>
         {
             (encoding, accept) = (context.Request.Headers.AcceptEncoding, context.Request.Headers.Accept);
@@ -560,6 +672,10 @@ public sealed class ServingPagesTests : IAsyncLifetime
     private async Task<ScrapeResult> ScrapeAsync()
     {
         using var scraper = new PodScraper(new ScrapeOptions(), TimeProvider.System);
-        return await scraper.ScrapeAsync(new TargetPod { Uid = "u", Ips = ["127.0.0.1"] }, new ScrapeTarget { Port = _port, Kind = ScrapeTarget.Serving }, default);
+        return await scraper.ScrapeAsync(
+            new TargetPod { Uid = "u", Ips = ["127.0.0.1"] },
+            new ScrapeTarget { Port = _port, Kind = ScrapeTarget.Serving },
+            default
+        );
     }
 }

@@ -37,7 +37,11 @@ internal sealed class SimulatedNode : IGpuReader, IPodResources, IAsyncDisposabl
 
     public IReadOnlyList<PodDevice> Devices { get; set; } = [];
 
-    public static async Task<SimulatedNode> StartAsync(TimeProvider? time = null, bool certificates = true, Func<AgentOptions, AgentOptions>? change = null)
+    public static async Task<SimulatedNode> StartAsync(
+        TimeProvider? time = null,
+        bool certificates = true,
+        Func<AgentOptions, AgentOptions>? change = null
+    )
     {
         time ??= TimeProvider.System;
         var node = new SimulatedNode(time, time.GetUtcNow());
@@ -54,7 +58,14 @@ internal sealed class SimulatedNode : IGpuReader, IPodResources, IAsyncDisposabl
             CertificateDirectory = node._folder.File("tls"),
             Random = new Random(3),
         };
-        node.Server = await AgentServer.StartAsync(change?.Invoke(options) ?? options, node, node, time, NullLoggerFactory.Instance, default);
+        node.Server = await AgentServer.StartAsync(
+            change?.Invoke(options) ?? options,
+            node,
+            node,
+            time,
+            NullLoggerFactory.Instance,
+            default
+        );
         return node;
     }
 
@@ -69,27 +80,34 @@ internal sealed class SimulatedNode : IGpuReader, IPodResources, IAsyncDisposabl
 
     public AgentClient Client(PemPair? certificate = null, PemPair? root = null, string node = "gpu-1.example")
     {
-        var client = new AgentClient(new AgentClientOptions
-        {
-            NodeName = node,
-            Address = IPEndPoint.Parse(Server.Addresses.Operator),
-            RootsPem = (root ?? Root).Certificate,
-            Certificate = certificate ?? OperatorCertificate,
-            Time = TimeProvider.System,
-        });
+        var client = new AgentClient(
+            new AgentClientOptions
+            {
+                NodeName = node,
+                Address = IPEndPoint.Parse(Server.Addresses.Operator),
+                RootsPem = (root ?? Root).Certificate,
+                Certificate = certificate ?? OperatorCertificate,
+                Time = TimeProvider.System,
+            }
+        );
         _clients.Add(client);
         return client;
     }
 
-    public static TargetPod Pod(string uid, params string[] ips) => new() { Uid = uid, Namespace = "ml", Name = "pod-" + uid, Ips = ips };
+    public static TargetPod Pod(string uid, params string[] ips) =>
+        new()
+        {
+            Uid = uid,
+            Namespace = "ml",
+            Name = "pod-" + uid,
+            Ips = ips,
+        };
 
     public GpuSnapshot Read() => Gpus;
 
     public Task<IReadOnlyList<PodDevice>> ListAsync(CancellationToken cancellationToken) => Task.FromResult(Devices);
 
-    public void Dispose()
-    {
-    }
+    public void Dispose() { }
 
     public async ValueTask DisposeAsync()
     {

@@ -10,9 +10,7 @@ internal sealed class StubNvml : IDisposable
     private readonly TestFolder _folder = new();
     private readonly Dictionary<string, string> _script = [];
 
-    private StubNvml()
-    {
-    }
+    private StubNvml() { }
 
     public string Library => _folder.File("libnvidia-ml.so.1");
 
@@ -39,7 +37,21 @@ internal sealed class StubNvml : IDisposable
     private void Compile(string source, string[] macros)
     {
         var start = new ProcessStartInfo("gcc") { RedirectStandardError = true };
-        foreach (string argument in (string[])["-shared", "-fPIC", "-O1", "-Wall", "-Werror", $"-DSTUB_SCRIPT=\"{_folder.File("script")}\"", .. macros.Select(m => "-D" + m), "-o", Library, source])
+        foreach (
+            string argument in (string[])
+                [
+                    "-shared",
+                    "-fPIC",
+                    "-O1",
+                    "-Wall",
+                    "-Werror",
+                    $"-DSTUB_SCRIPT=\"{_folder.File("script")}\"",
+                    .. macros.Select(m => "-D" + m),
+                    "-o",
+                    Library,
+                    source,
+                ]
+        )
             start.ArgumentList.Add(argument);
         Process? process = null;
         try

@@ -19,18 +19,24 @@ public sealed class UsageAccumulatorTests
         for (int second = 0; second <= 60; second++)
             closed.AddRange(_accumulator.Take(Start.AddSeconds(second), [Holding("p")], Gpu(40, energy: 1000 * second)));
 
-        closed.Should().ContainSingle().Which.Should().BeEquivalentTo(new UsageInterval
-        {
-            PodUid = "uid-p",
-            Namespace = "ns",
-            Pod = "p",
-            Container = "main",
-            Device = "GPU-a",
-            From = Start,
-            To = Start.AddSeconds(60),
-            BusyMs = 24_000,
-            EnergyMj = 60_000,
-        });
+        closed
+            .Should()
+            .ContainSingle()
+            .Which.Should()
+            .BeEquivalentTo(
+                new UsageInterval
+                {
+                    PodUid = "uid-p",
+                    Namespace = "ns",
+                    Pod = "p",
+                    Container = "main",
+                    Device = "GPU-a",
+                    From = Start,
+                    To = Start.AddSeconds(60),
+                    BusyMs = 24_000,
+                    EnergyMj = 60_000,
+                }
+            );
     }
 
     [Fact]
@@ -42,8 +48,16 @@ public sealed class UsageAccumulatorTests
         _accumulator.Take(Start.AddSeconds(12), [Holding("b")], Gpu(100));
         var second = _accumulator.CloseAll();
 
-        first.Should().ContainSingle().Which.Should().Match<UsageInterval>(i => i.Pod == "a" && i.To == Start.AddSeconds(11) && i.BusyMs == 5500);
-        second.Should().ContainSingle().Which.Should().Match<UsageInterval>(i => i.Pod == "b" && i.From == Start.AddSeconds(11) && i.BusyMs == 1000);
+        first
+            .Should()
+            .ContainSingle()
+            .Which.Should()
+            .Match<UsageInterval>(i => i.Pod == "a" && i.To == Start.AddSeconds(11) && i.BusyMs == 5500);
+        second
+            .Should()
+            .ContainSingle()
+            .Which.Should()
+            .Match<UsageInterval>(i => i.Pod == "b" && i.From == Start.AddSeconds(11) && i.BusyMs == 1000);
     }
 
     [Fact]
@@ -55,8 +69,14 @@ public sealed class UsageAccumulatorTests
         _accumulator.Take(Start.AddSeconds(8), [Holding("a", uid: "2")], Gpu(50));
         var open = _accumulator.CloseAll();
 
-        open.Should().ContainSingle(i => i.Pod == "a").Which.Should().Match<UsageInterval>(i => i.PodUid == "2" && i.From == Start.AddSeconds(6));
-        open.Should().ContainSingle(i => i.Pod == "").Which.Should().Match<UsageInterval>(i => i.BusyMs == 500 && i.PodUid == null, "nobody knows whose the second of the change was");
+        open.Should()
+            .ContainSingle(i => i.Pod == "a")
+            .Which.Should()
+            .Match<UsageInterval>(i => i.PodUid == "2" && i.From == Start.AddSeconds(6));
+        open.Should()
+            .ContainSingle(i => i.Pod == "")
+            .Which.Should()
+            .Match<UsageInterval>(i => i.BusyMs == 500 && i.PodUid == null, "nobody knows whose the second of the change was");
     }
 
     [Fact]
@@ -89,11 +109,19 @@ public sealed class UsageAccumulatorTests
     {
         _accumulator.Take(Start, [Holding("a")], Gpu(50));
         _accumulator.Take(Start.AddSeconds(4), [Holding("a")], Gpu(50));
-        var closed = _accumulator.Take(Start.AddSeconds(5), [Holding("a", reason: UsageReasons.DeviceLost)], new GpuSnapshot(NvmlState.Ready, "", [new GpuReading { Uuid = "GPU-a", Lost = true }]));
+        var closed = _accumulator.Take(
+            Start.AddSeconds(5),
+            [Holding("a", reason: UsageReasons.DeviceLost)],
+            new GpuSnapshot(NvmlState.Ready, "", [new GpuReading { Uuid = "GPU-a", Lost = true }])
+        );
         var rest = _accumulator.CloseAll();
 
         closed.Single().Should().Match<UsageInterval>(i => i.To == Start.AddSeconds(4) && i.Reason == null && i.BusyMs == 2000);
-        rest.Single().Should().Match<UsageInterval>(i => i.From == Start.AddSeconds(4) && i.To == Start.AddSeconds(5) && i.Reason == UsageReasons.DeviceLost && i.BusyMs == 0);
+        rest.Single()
+            .Should()
+            .Match<UsageInterval>(i =>
+                i.From == Start.AddSeconds(4) && i.To == Start.AddSeconds(5) && i.Reason == UsageReasons.DeviceLost && i.BusyMs == 0
+            );
     }
 
     /// <summary>What it did while nobody could see it, or whether it did, is not known: its pod has the time with the reason.</summary>
@@ -102,13 +130,26 @@ public sealed class UsageAccumulatorTests
     [InlineData(UsageReasons.DeviceUnreadable)]
     public void A_device_that_returns_is_measured_from_its_first_good_sample(string reason)
     {
-        _accumulator.Take(Start, [Holding("a", reason: reason)], new GpuSnapshot(NvmlState.Ready, "", reason == UsageReasons.DeviceLost ? [new GpuReading { Uuid = "GPU-a", Lost = true }] : []));
+        _accumulator.Take(
+            Start,
+            [Holding("a", reason: reason)],
+            new GpuSnapshot(NvmlState.Ready, "", reason == UsageReasons.DeviceLost ? [new GpuReading { Uuid = "GPU-a", Lost = true }] : [])
+        );
         var closed = _accumulator.Take(Start.AddSeconds(10), [Holding("a")], Gpu(100));
         _accumulator.Take(Start.AddSeconds(12), [Holding("a")], Gpu(100));
         var rest = _accumulator.CloseAll();
 
-        closed.Should().ContainSingle().Which.Should().Match<UsageInterval>(i => i.From == Start && i.To == Start.AddSeconds(10) && i.Reason == reason && i.BusyMs == 0);
-        rest.Should().ContainSingle().Which.Should().Match<UsageInterval>(i => i.From == Start.AddSeconds(10) && i.To == Start.AddSeconds(12) && i.Reason == null && i.BusyMs == 2000);
+        closed
+            .Should()
+            .ContainSingle()
+            .Which.Should()
+            .Match<UsageInterval>(i => i.From == Start && i.To == Start.AddSeconds(10) && i.Reason == reason && i.BusyMs == 0);
+        rest.Should()
+            .ContainSingle()
+            .Which.Should()
+            .Match<UsageInterval>(i =>
+                i.From == Start.AddSeconds(10) && i.To == Start.AddSeconds(12) && i.Reason == null && i.BusyMs == 2000
+            );
     }
 
     /// <summary>What the counter shows after ten minutes off the bus is not what was drawn in the second since.</summary>
@@ -117,18 +158,37 @@ public sealed class UsageAccumulatorTests
     {
         _accumulator.Take(Start, [Holding("a")], Gpu(50, energy: 1000));
         for (int second = 10; second <= 600; second += 10)
-            _accumulator.Take(Start.AddSeconds(second), [Holding("a", reason: UsageReasons.DeviceLost)], new GpuSnapshot(NvmlState.Ready, "", [new GpuReading { Uuid = "GPU-a", Lost = true }]));
+            _accumulator.Take(
+                Start.AddSeconds(second),
+                [Holding("a", reason: UsageReasons.DeviceLost)],
+                new GpuSnapshot(NvmlState.Ready, "", [new GpuReading { Uuid = "GPU-a", Lost = true }])
+            );
         _accumulator.Take(Start.AddSeconds(601), [Holding("a"), Holding("b")], Gpu(50, energy: 240_000_000));
         _accumulator.Take(Start.AddSeconds(602), [Holding("a"), Holding("b")], Gpu(0, energy: 240_000_400));
 
         _accumulator.CloseAll().Select(i => (i.Pod, i.EnergyMj)).Should().Equal(("a", 200L), ("b", 200L));
     }
 
-    /// <summary>A call that fails once must not have its second counted by power and, when the counter answers again, by the counter.</summary>
+    /// <summary>
+    /// A call that fails once must not have its second counted by power and, when the counter answers again, by the counter.
+    /// </summary>
     [Fact]
     public void A_counter_that_fails_once_is_not_replaced_by_power_and_counted_twice()
     {
-        static GpuSnapshot Draws(long? energy) => new(NvmlState.Ready, "", [new GpuReading { Uuid = "GPU-a", UtilizationPercent = 50, PowerMilliwatts = 400_000, EnergyMillijoules = energy }]);
+        static GpuSnapshot Draws(long? energy) =>
+            new(
+                NvmlState.Ready,
+                "",
+                [
+                    new GpuReading
+                    {
+                        Uuid = "GPU-a",
+                        UtilizationPercent = 50,
+                        PowerMilliwatts = 400_000,
+                        EnergyMillijoules = energy,
+                    },
+                ]
+            );
         long?[] counter = [0, null, 800_000, null, null, 2_000_000];
         for (int second = 0; second < counter.Length; second++)
             _accumulator.Take(Start.AddSeconds(second), [Holding("a")], Draws(counter[second]));
@@ -179,7 +239,19 @@ public sealed class UsageAccumulatorTests
     [Fact]
     public void Without_a_counter_energy_is_power_times_time()
     {
-        static GpuSnapshot Draws(int milliwatts) => new(NvmlState.Ready, "", [new GpuReading { Uuid = "GPU-a", UtilizationPercent = 50, PowerMilliwatts = milliwatts }]);
+        static GpuSnapshot Draws(int milliwatts) =>
+            new(
+                NvmlState.Ready,
+                "",
+                [
+                    new GpuReading
+                    {
+                        Uuid = "GPU-a",
+                        UtilizationPercent = 50,
+                        PowerMilliwatts = milliwatts,
+                    },
+                ]
+            );
         _accumulator.Take(Start, [Holding("a")], Draws(100_000));
         _accumulator.Take(Start.AddSeconds(1), [Holding("a")], Draws(100_000));
         _accumulator.Take(Start.AddSeconds(2), [Holding("a")], Draws(200_000));
@@ -192,30 +264,42 @@ public sealed class UsageAccumulatorTests
     {
         var steps = Gen.Zip(Gen.Choose(1, 9999), Gen.Choose(0, 100)).ListOf(200).ToArbitrary();
         Prop.ForAll(steps, list =>
-        {
-            var subject = new UsageAccumulator();
-            var at = Start;
-            var closed = subject.Take(at, [Holding("p")], Gpu(0));
-            long halves = 0;
-            int before = 0;
-            foreach (var (ms, percent) in list)
             {
-                at = at.AddMilliseconds(ms);
-                halves += (long)ms * (ms > 2000 ? before + percent : 2 * percent);
-                before = percent;
-                closed.AddRange(subject.Take(at, [Holding("p")], Gpu(percent)));
-            }
-            closed.AddRange(subject.CloseAll());
-            closed.Sum(i => i.BusyMs).Should().Be(halves / 200);
-            closed.Select(i => i.From).Skip(1).Should().Equal(closed.Select(i => i.To).SkipLast(1));
-            if (closed.Count > 0)
-                (closed[0].From, closed[^1].To).Should().Be((Start, at));
-        }).QuickCheckThrowOnFailure();
+                var subject = new UsageAccumulator();
+                var at = Start;
+                var closed = subject.Take(at, [Holding("p")], Gpu(0));
+                long halves = 0;
+                int before = 0;
+                foreach (var (ms, percent) in list)
+                {
+                    at = at.AddMilliseconds(ms);
+                    halves += (long)ms * (ms > 2000 ? before + percent : 2 * percent);
+                    before = percent;
+                    closed.AddRange(subject.Take(at, [Holding("p")], Gpu(percent)));
+                }
+                closed.AddRange(subject.CloseAll());
+                closed.Sum(i => i.BusyMs).Should().Be(halves / 200);
+                closed.Select(i => i.From).Skip(1).Should().Equal(closed.Select(i => i.To).SkipLast(1));
+                if (closed.Count > 0)
+                    (closed[0].From, closed[^1].To).Should().Be((Start, at));
+            })
+            .QuickCheckThrowOnFailure();
     }
 
     private static DeviceHolding Holding(string pod, string? uid = null, string? reason = null) =>
         new(new HoldingKey("ns", pod, "main", "GPU-a"), uid ?? "uid-" + pod, reason);
 
     private static GpuSnapshot Gpu(int percent, long? energy = null) =>
-        new(NvmlState.Ready, "", [new GpuReading { Uuid = "GPU-a", UtilizationPercent = percent, EnergyMillijoules = energy }]);
+        new(
+            NvmlState.Ready,
+            "",
+            [
+                new GpuReading
+                {
+                    Uuid = "GPU-a",
+                    UtilizationPercent = percent,
+                    EnergyMillijoules = energy,
+                },
+            ]
+        );
 }

@@ -199,7 +199,12 @@ public sealed class UsageJournalTests : IDisposable
         foreach (string path in Directory.GetFiles(_folder.Path))
             File.Copy(path, disk.File(Path.GetFileName(path)));
 
-        using var again = UsageJournal.Open(new JournalOptions { Directory = disk.Path, SegmentEntries = 10 }, new Random(9), _time, NullLogger.Instance);
+        using var again = UsageJournal.Open(
+            new JournalOptions { Directory = disk.Path, SegmentEntries = 10 },
+            new Random(9),
+            _time,
+            NullLogger.Instance
+        );
 
         again.Epoch.Should().Be(running.Epoch);
         again.Next.Should().Be(26);
@@ -212,7 +217,12 @@ public sealed class UsageJournalTests : IDisposable
     {
         string file = _folder.File("file");
         File.WriteAllText(file, "");
-        using var journal = UsageJournal.Open(new JournalOptions { Directory = Path.Combine(file, "below") }, new Random(1), _time, NullLogger.Instance);
+        using var journal = UsageJournal.Open(
+            new JournalOptions { Directory = Path.Combine(file, "below") },
+            new Random(1),
+            _time,
+            NullLogger.Instance
+        );
         Append(journal, 2);
 
         journal.Fault.Should().NotBeNull();
@@ -255,7 +265,8 @@ public sealed class UsageJournalTests : IDisposable
     [Theory]
     [InlineData("e:0", "e", 0)]
     [InlineData("9f1c:1204", "9f1c", 1204)]
-    public void Cursors_read(string text, string epoch, long seq) => JournalCursor.TryParse(text).Should().Be(new JournalCursor(epoch, seq));
+    public void Cursors_read(string text, string epoch, long seq) =>
+        JournalCursor.TryParse(text).Should().Be(new JournalCursor(epoch, seq));
 
     [Theory]
     [InlineData("")]
@@ -266,66 +277,81 @@ public sealed class UsageJournalTests : IDisposable
     [InlineData("e:99999999999999999999")]
     public void Cursors_that_are_none_are_refused(string text) => JournalCursor.TryParse(text).Should().BeNull();
 
-    /// <summary>Any order of appends, reads, acknowledgements, restarts and torn writes: what was appended arrives once, in order.</summary>
+    /// <summary>
+    /// Any order of appends, reads, acknowledgements, restarts and torn writes: what was appended arrives once, in order.
+    /// </summary>
     [Fact]
     public void Nothing_unacknowledged_is_lost_and_no_number_comes_twice()
     {
         // 0-3 append that many + 1, 4 take the next report, 5 restart, 6 restart after a torn write, 7 ask the same again.
         Prop.ForAll(Gen.Choose(0, 7).ListOf(60).ToArbitrary(), operations =>
-        {
-            using var place = new TestFolder();
-            var options = new JournalOptions { Directory = place.Path, SegmentEntries = 4, SegmentsInMemory = 1, ReportEntries = 6 };
-            var journal = UsageJournal.Open(options, new Random(5), _time, NullLogger.Instance);
-            string epoch = journal.Epoch;
-            long appended = 0, taken = 0;
-            try
             {
-                foreach (int operation in operations)
+                using var place = new TestFolder();
+                var options = new JournalOptions
                 {
-                    switch (operation)
+                    Directory = place.Path,
+                    SegmentEntries = 4,
+                    SegmentsInMemory = 1,
+                    ReportEntries = 6,
+                };
+                var journal = UsageJournal.Open(options, new Random(5), _time, NullLogger.Instance);
+                string epoch = journal.Epoch;
+                long appended = 0,
+                    taken = 0;
+                try
+                {
+                    foreach (int operation in operations)
                     {
-                        case <= 3:
-                            journal.Append([.. Enumerable.Range(1, operation + 1).Select(i => Progress(appended + i))]);
-                            appended += operation + 1;
-                            break;
-                        case 5 or 6:
-                            journal.Dispose();
-                            if (operation == 6)
-                                File.AppendAllText(Directory.GetFiles(place.Path).Order().Last(), "00000000 {\"se");
-                            journal = UsageJournal.Open(options, new Random(6), _time, NullLogger.Instance);
-                            break;
-                        default:
-                            Take(acknowledge: operation == 4);
-                            break;
+                        switch (operation)
+                        {
+                            case <= 3:
+                                journal.Append([.. Enumerable.Range(1, operation + 1).Select(i => Progress(appended + i))]);
+                                appended += operation + 1;
+                                break;
+                            case 5 or 6:
+                                journal.Dispose();
+                                if (operation == 6)
+                                    File.AppendAllText(Directory.GetFiles(place.Path).Order().Last(), "00000000 {\"se");
+                                journal = UsageJournal.Open(options, new Random(6), _time, NullLogger.Instance);
+                                break;
+                            default:
+                                Take(acknowledge: operation == 4);
+                                break;
+                        }
                     }
+                    while (taken < appended)
+                        Take(acknowledge: true);
+                    journal.DroppedEntries.Should().Be(0);
+                    journal.CorruptLines.Should().Be(0);
                 }
-                while (taken < appended)
-                    Take(acknowledge: true);
-                journal.DroppedEntries.Should().Be(0);
-                journal.CorruptLines.Should().Be(0);
-            }
-            finally
-            {
-                journal.Dispose();
-            }
+                finally
+                {
+                    journal.Dispose();
+                }
 
-            void Take(bool acknowledge)
-            {
-                var report = journal.Read("n", new JournalCursor(epoch, taken));
-                report.Epoch.Should().Be(epoch);
-                report.First.Should().Be(taken + 1);
-                long expected = Math.Min(appended - taken, 6);
-                Steps(report).Should().Equal(Enumerable.Range(1, (int)expected).Select(i => taken + i));
-                report.Progress.Select(p => p.Seq).Should().Equal(Steps(report));
-                if (acknowledge)
-                    taken = report.Next - 1;
-            }
-        }).QuickCheckThrowOnFailure();
+                void Take(bool acknowledge)
+                {
+                    var report = journal.Read("n", new JournalCursor(epoch, taken));
+                    report.Epoch.Should().Be(epoch);
+                    report.First.Should().Be(taken + 1);
+                    long expected = Math.Min(appended - taken, 6);
+                    Steps(report).Should().Equal(Enumerable.Range(1, (int)expected).Select(i => taken + i));
+                    report.Progress.Select(p => p.Seq).Should().Equal(Steps(report));
+                    if (acknowledge)
+                        taken = report.Next - 1;
+                }
+            })
+            .QuickCheckThrowOnFailure();
     }
 
     private UsageJournal Open(Func<JournalOptions, JournalOptions>? change = null)
     {
-        var options = new JournalOptions { Directory = _folder.Path, SegmentEntries = 10, SegmentsInMemory = 1 };
+        var options = new JournalOptions
+        {
+            Directory = _folder.Path,
+            SegmentEntries = 10,
+            SegmentsInMemory = 1,
+        };
         return UsageJournal.Open(change?.Invoke(options) ?? options, new Random(1), _time, NullLogger.Instance);
     }
 

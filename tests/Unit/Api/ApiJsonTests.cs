@@ -9,10 +9,13 @@ public sealed class ApiJsonTests
     [Fact]
     public void A_budget_reads_with_its_texts_as_they_came()
     {
-        var budget = JsonSerializer.Deserialize("""
+        var budget = JsonSerializer.Deserialize(
+            """
             {"apiVersion": "bursar.dev/v1alpha1", "kind": "GpuBudget", "metadata": {"name": "nlp", "namespace": "team", "uid": "u"},
              "spec": {"limit": {"cost": "2.50"}, "selector": {"matchLabels": {"team": "nlp"}}, "thresholds": [10], "later": {"x": 1}}}
-            """, V1Alpha1GpuBudget.JsonTypeInfo)!;
+            """,
+            V1Alpha1GpuBudget.JsonTypeInfo
+        )!;
         budget.Metadata.Name.Should().Be("nlp");
         budget.Spec!.Limit!.Cost.Should().Be("2.50");
         budget.Spec.Selector!.MatchLabels.Should().Equal(new Dictionary<string, string> { ["team"] = "nlp" });
@@ -24,19 +27,33 @@ public sealed class ApiJsonTests
     [Fact]
     public void A_status_to_apply_claims_no_field_of_the_spec()
     {
-        var text = JsonSerializer.Serialize(new V1Alpha1GpuBudget
-        {
-            Metadata = new V1ObjectMeta { Name = "nlp", Namespace = "team" },
-            Status = new GpuBudgetStatus { State = "OnTrack", Workloads = [], SuspendedCount = 0 },
-        }, V1Alpha1GpuBudget.JsonTypeInfo);
-        JsonDocument.Parse(text).RootElement.EnumerateObject().Select(p => p.Name).Should().BeEquivalentTo("apiVersion", "kind", "metadata", "status");
+        var text = JsonSerializer.Serialize(
+            new V1Alpha1GpuBudget
+            {
+                Metadata = new V1ObjectMeta { Name = "nlp", Namespace = "team" },
+                Status = new GpuBudgetStatus
+                {
+                    State = "OnTrack",
+                    Workloads = [],
+                    SuspendedCount = 0,
+                },
+            },
+            V1Alpha1GpuBudget.JsonTypeInfo
+        );
+        JsonDocument
+            .Parse(text)
+            .RootElement.EnumerateObject()
+            .Select(p => p.Name)
+            .Should()
+            .BeEquivalentTo("apiVersion", "kind", "metadata", "status");
         text.Should().Contain("\"suspendedCount\":0").And.NotContain("workloads");
     }
 
     [Fact]
     public void A_ledger_keeps_its_data_untouched()
     {
-        const string text = """{"apiVersion":"bursar.dev/v1alpha1","kind":"GpuLedger","metadata":{"name":"a"},"spec":{"kind":"pods","shard":1,"data":{"z":[1,"2"],"a":null}}}""";
+        const string text =
+            """{"apiVersion":"bursar.dev/v1alpha1","kind":"GpuLedger","metadata":{"name":"a"},"spec":{"kind":"pods","shard":1,"data":{"z":[1,"2"],"a":null}}}""";
         var ledger = JsonSerializer.Deserialize(text, V1Alpha1GpuLedger.JsonTypeInfo)!;
         ledger.Spec!.Data.GetRawText().Should().Be("""{"z":[1,"2"],"a":null}""");
         JsonSerializer.Serialize(ledger, V1Alpha1GpuLedger.JsonTypeInfo).Should().Contain("\"data\":{\"z\":[1,\"2\"],\"a\":null}");

@@ -14,7 +14,8 @@ public sealed class CronWindowTests
     // Over midnight.
     [InlineData("0 22 * * *", "0 6 * * *", "UTC", "2026-11-20T23:00:00Z", true, "2026-11-21T06:00:00Z")]
     [InlineData("0 22 * * *", "0 6 * * *", "UTC", "2026-11-20T07:00:00Z", false, "2026-11-20T22:00:00Z")]
-    // An end without a start of its own: KEDA is active on Saturday, since its next end comes before its next start. Friday's window has ended.
+    // An end without a start of its own: KEDA is active on Saturday, since its next end comes before its next start. Friday's window has
+    // ended.
     [InlineData("30 6 * * 1-5", "10 22 * * *", "Europe/Prague", "2026-11-28T10:00:00Z", false, "2026-11-28T21:10:00Z")]
     [InlineData("30 6 * * 1-5", "10 22 * * *", "Europe/Prague", "2026-11-27T10:00:00Z", true, "2026-11-27T21:10:00Z")]
     [InlineData("30 6 * * 1-5", "10 22 * * *", "Europe/Prague", "2026-11-30T05:30:00Z", true, "2026-11-30T21:10:00Z")]
@@ -85,7 +86,8 @@ public sealed class CronWindowTests
         var (edges, active) = (0, TimeSpan.Zero);
         while (window.NextEdge(now) is { } edge && edge < At("2027-01-01T00:00:00Z"))
         {
-            if (window.IsActive(now)) active += edge - now;
+            if (window.IsActive(now))
+                active += edge - now;
             window.IsActive(edge).Should().Be(!window.IsActive(edge.AddSeconds(-1)));
             now = edge;
             edges++;

@@ -42,10 +42,12 @@ public sealed class MistypedSpecTests
     [InlineData("""{"limit": {"cost": 1}, "selector": "team=nlp"}""")]
     [InlineData("""{"limit": {"cost": 1}, "selector": {"matchLabels": 7}}""")]
     [InlineData("7")]
-    public void Budget_whose_selector_cannot_be_read_selects_nothing(string spec) => GpuBudgetReader.TryReadSelector(Budget(spec), out _).Should().BeFalse();
+    public void Budget_whose_selector_cannot_be_read_selects_nothing(string spec) =>
+        GpuBudgetReader.TryReadSelector(Budget(spec), out _).Should().BeFalse();
 
     [Fact]
-    public void Unreadable_limit_leaves_the_selector_readable() => GpuBudgetReader.TryReadSelector(Budget("""{"limit": []}"""), out _).Should().BeTrue();
+    public void Unreadable_limit_leaves_the_selector_readable() =>
+        GpuBudgetReader.TryReadSelector(Budget("""{"limit": []}"""), out _).Should().BeTrue();
 
     [Theory]
     [InlineData("""{"currency": "USD", "rates": [null]}""", "spec.rates[0]")]
@@ -57,20 +59,39 @@ public sealed class MistypedSpecTests
     [Fact]
     public void Rate_may_be_a_number_and_a_lifetime_may_have_days()
     {
-        GpuPriceBookReader.Read(Read<V1Alpha1GpuPriceBook>("""{"currency": "USD", "rates": [{"perGpuHour": 3}, {"owned": {"capitalCost": 15000, "lifetime": "1460d", "pue": 1}}], "guard": {"maxPerGpuHour": 30}}"""), out var book).Should().BeEmpty();
+        GpuPriceBookReader
+            .Read(
+                Read<V1Alpha1GpuPriceBook>(
+                    """{"currency": "USD", "rates": [{"perGpuHour": 3}, {"owned": {"capitalCost": 15000, "lifetime": "1460d", "pue": 1}}], "guard": {"maxPerGpuHour": 30}}"""
+                ),
+                out var book
+            )
+            .Should()
+            .BeEmpty();
         book!.Rates[1].Owned!.Lifetime.TotalDays.Should().Be(1460);
     }
 
     [Theory]
     [InlineData("""{"scaleTargetRef": {"name": "serve"}, "triggers": [null]}""", "spec.triggers[0]")]
     [InlineData("""{"scaleTargetRef": ["serve"]}""", "spec.scaleTargetRef")]
-    [InlineData("""{"scaleTargetRef": {"name": "serve"}, "advanced": {"horizontalPodAutoscalerConfig": {"behavior": {"scaleUp": {"policies": [null]}}}}}""", "spec.advanced.horizontalPodAutoscalerConfig.behavior.scaleUp.policies[0]")]
+    [InlineData(
+        """{"scaleTargetRef": {"name": "serve"}, "advanced": {"horizontalPodAutoscalerConfig": {"behavior": {"scaleUp": {"policies": [null]}}}}}""",
+        "spec.advanced.horizontalPodAutoscalerConfig.behavior.scaleUp.policies[0]"
+    )]
     public void Field_of_a_scaler_is_named(string spec, string path) =>
         InferenceScalerReader.Read(Read<V1Alpha1InferenceScaler>(spec), out _).Select(error => error.Path).Should().Contain(path);
 
     [Fact]
     public void Figures_of_a_scaler_may_be_numbers() =>
-        InferenceScalerReader.Read(Read<V1Alpha1InferenceScaler>("""{"scaleTargetRef": {"name": "serve"}, "costCap": {"perHour": 24}, "triggers": [{"type": "queue", "metadata": {"waiting": 5}}]}"""), out _).Should().BeEmpty();
+        InferenceScalerReader
+            .Read(
+                Read<V1Alpha1InferenceScaler>(
+                    """{"scaleTargetRef": {"name": "serve"}, "costCap": {"perHour": 24}, "triggers": [{"type": "queue", "metadata": {"waiting": 5}}]}"""
+                ),
+                out _
+            )
+            .Should()
+            .BeEmpty();
 
     [Theory]
     [InlineData("30d", 30 * 24)]
@@ -86,5 +107,6 @@ public sealed class MistypedSpecTests
     private static V1Alpha1GpuBudget Budget(string spec) => Read<V1Alpha1GpuBudget>(spec);
 
     private static T Read<T>(string spec)
-        where T : class, IKubernetesEntity<T> => KubeJson.Read<T>(Encoding.UTF8.GetBytes($$"""{"metadata": {"name": "b", "namespace": "team", "uid": "u"}, "spec": {{spec}} }"""));
+        where T : class, IKubernetesEntity<T> =>
+        KubeJson.Read<T>(Encoding.UTF8.GetBytes($$"""{"metadata": {"name": "b", "namespace": "team", "uid": "u"}, "spec": {{spec}} }"""));
 }

@@ -42,9 +42,20 @@ public class SpecReadTests
         another.Refusal!.InForce.Should().BeNull("it is another object of the same name");
     }
 
-    private static V1Alpha1GpuBudget Budget(long generation, string limit, string uid = "u") => new()
-    {
-        Metadata = new() { Name = "b", Namespace = "team", Uid = uid, Generation = generation },
-        Spec = new() { Limit = new() { Cost = limit }, Window = new() { Period = "Month" } },
-    };
+    private static V1Alpha1GpuBudget Budget(long generation, string limit, string uid = "u") =>
+        new()
+        {
+            Metadata = new()
+            {
+                Name = "b",
+                Namespace = "team",
+                Uid = uid,
+                Generation = generation,
+            },
+            Spec = new()
+            {
+                Limit = new() { Cost = limit },
+                Window = new() { Period = "Month" },
+            },
+        };
 }

@@ -32,11 +32,13 @@ public sealed partial class HouseTests
     [Fact]
     public void No_project_reference_points_upward()
     {
-        var rooms = Directory.GetFiles(Path.Combine(Repository.Root, "operator"), "*.csproj", SearchOption.AllDirectories)
+        var rooms = Directory
+            .GetFiles(Path.Combine(Repository.Root, "operator"), "*.csproj", SearchOption.AllDirectories)
             .ToDictionary(file => Path.GetFileNameWithoutExtension(file), References);
 
         rooms.Keys.Should().BeEquivalentTo(Arrows.Keys);
-        foreach (var (room, used) in rooms) used.Should().BeSubsetOf(Arrows[room], "that is all {0} may use", room);
+        foreach (var (room, used) in rooms)
+            used.Should().BeSubsetOf(Arrows[room], "that is all {0} may use", room);
     }
 
     [Fact]
@@ -44,8 +46,11 @@ public sealed partial class HouseTests
     {
         var core = XDocument.Load(Path.Combine(Repository.Root, "operator/Core/Core.csproj"));
 
-        core.Descendants().Where(e => e.Name.LocalName is "PackageReference" or "FrameworkReference").Select(e => e.Attribute("Include")?.Value)
-            .Should().BeEquivalentTo(["NodaTime"], "Core is pure");
+        core.Descendants()
+            .Where(e => e.Name.LocalName is "PackageReference" or "FrameworkReference")
+            .Select(e => e.Attribute("Include")?.Value)
+            .Should()
+            .BeEquivalentTo(["NodaTime"], "Core is pure");
     }
 
     [Fact]
@@ -58,12 +63,23 @@ public sealed partial class HouseTests
     }
 
     private static string[] References(string project) =>
-        [.. XDocument.Load(project).Descendants("ProjectReference").Select(e => Path.GetFileNameWithoutExtension(e.Attribute("Include")!.Value.Replace('\\', '/')))];
+        [
+            .. XDocument
+                .Load(project)
+                .Descendants("ProjectReference")
+                .Select(e => Path.GetFileNameWithoutExtension(e.Attribute("Include")!.Value.Replace('\\', '/'))),
+        ];
 
     private static string[] Paths(string page)
     {
         var table = page[page.IndexOf("## Component to file", StringComparison.Ordinal)..];
-        return [.. Code().Matches(table).Select(m => m.Groups[1].Value).Where(text => text.Contains('/') || text.EndsWith(".md", StringComparison.Ordinal))];
+        return
+        [
+            .. Code()
+                .Matches(table)
+                .Select(m => m.Groups[1].Value)
+                .Where(text => text.Contains('/') || text.EndsWith(".md", StringComparison.Ordinal)),
+        ];
     }
 
     [GeneratedRegex("`([^`\n]+)`")]

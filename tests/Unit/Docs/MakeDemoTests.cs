@@ -16,10 +16,24 @@ public sealed class MakeDemoTests : IDisposable
         File.Copy(Path.Combine(Repository.Root, "Makefile"), Path.Combine(_folder, "Makefile"));
         var dotnet = Path.Combine(_folder, "dotnet");
         File.WriteAllText(dotnet, "#!/bin/sh\necho dotnet $(basename \"$1\") $2\n");
-        if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(dotnet, UnixFileMode.UserRead | UnixFileMode.UserExecute);
-        string[] steps = ["1/3 restoring packages ...", "dotnet restore operator/Demo", "2/3 compiling ...", "dotnet build operator/Demo", "3/3 starting the demo ...", "dotnet bursar-demo.dll"];
+        if (!OperatingSystem.IsWindows())
+            File.SetUnixFileMode(dotnet, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        string[] steps =
+        [
+            "1/3 restoring packages ...",
+            "dotnet restore operator/Demo",
+            "2/3 compiling ...",
+            "dotnet build operator/Demo",
+            "3/3 starting the demo ...",
+            "dotnet bursar-demo.dll",
+        ];
 
-        (await MakeDemoAsync(dotnet)).Should().Equal(["The first time, NuGet packages are restored (about 100 MB) and the operator is compiled: one to five minutes. Later starts take seconds.", .. steps]);
+        (await MakeDemoAsync(dotnet))
+            .Should()
+            .Equal([
+                "The first time, NuGet packages are restored (about 100 MB) and the operator is compiled: one to five minutes. Later starts take seconds.",
+                .. steps,
+            ]);
 
         var built = Directory.CreateDirectory(Path.Combine(_folder, "operator/Demo/bin/Release/net10.0")).FullName;
         File.WriteAllText(Path.Combine(built, "bursar-demo.dll"), "");
@@ -28,9 +42,15 @@ public sealed class MakeDemoTests : IDisposable
 
     private async Task<string[]> MakeDemoAsync(string dotnet)
     {
-        var start = new ProcessStartInfo("/usr/bin/make", ["--no-print-directory", "demo", $"DOTNET={dotnet}", "CONFIGURATION=Release"]) { WorkingDirectory = _folder, RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo("/usr/bin/make", ["--no-print-directory", "demo", $"DOTNET={dotnet}", "CONFIGURATION=Release"])
+        {
+            WorkingDirectory = _folder,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
         // A make that runs these tests has told its own flags.
-        foreach (var name in (string[])["MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "DEMO_ARGS"]) start.Environment.Remove(name);
+        foreach (var name in (string[])["MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "DEMO_ARGS"])
+            start.Environment.Remove(name);
         using var make = Process.Start(start)!;
         var errors = make.StandardError.ReadToEndAsync();
         var output = await make.StandardOutput.ReadToEndAsync();

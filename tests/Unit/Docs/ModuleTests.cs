@@ -2,14 +2,32 @@ using Mono.Cecil;
 
 namespace Bursar.Tests.Unit.Docs;
 
-/// <summary>The order of modules (docs/decisions/0014-modules.md), read from the compiled assemblies. Constants and names in nameof leave no trace there.</summary>
+/// <summary>
+/// The order of modules (docs/decisions/0014-modules.md), read from the compiled assemblies. Constants and names in nameof leave no trace
+/// there.
+/// </summary>
 public class ModuleTests
 {
     /// <summary>The folders of <c>operator/Operator</c>: each may use those above it and those below its own name.</summary>
     private static readonly string[] Order =
     [
-        "Serving", "Cluster.Gpus", "Cluster", "Telemetry", "Billing", "Safety", "Suspension", "Budgets",
-        "Scaling.Signals", "Scaling.External.Wire", "Scaling.External", "Scaling.Targets", "Scaling", "Admission", "Hosting", "Commands.Imports", "Commands",
+        "Serving",
+        "Cluster.Gpus",
+        "Cluster",
+        "Telemetry",
+        "Billing",
+        "Safety",
+        "Suspension",
+        "Budgets",
+        "Scaling.Signals",
+        "Scaling.External.Wire",
+        "Scaling.External",
+        "Scaling.Targets",
+        "Scaling",
+        "Admission",
+        "Hosting",
+        "Commands.Imports",
+        "Commands",
     ];
 
     public static TheoryData<string> Assemblies =>
@@ -21,7 +39,11 @@ public class ModuleTests
     {
         var arrows = Arrows(assembly);
 
-        arrows.Where(arrow => Reaches(arrow.To, arrow.From, arrows)).Select(arrow => arrow.ToString()).Should().BeEmpty("each of these arrows is part of a cycle");
+        arrows
+            .Where(arrow => Reaches(arrow.To, arrow.From, arrows))
+            .Select(arrow => arrow.ToString())
+            .Should()
+            .BeEmpty("each of these arrows is part of a cycle");
     }
 
     [Fact]
@@ -32,14 +54,18 @@ public class ModuleTests
 
         arrows.Select(arrow => arrow.From[root.Length..]).Distinct().Should().BeSubsetOf(Order, "each folder has its place in the order");
         arrows.Should().HaveCountGreaterThan(30);
-        arrows.Where(arrow => Array.IndexOf(Order, arrow.To[root.Length..]) > Array.IndexOf(Order, arrow.From[root.Length..]))
-            .Select(arrow => arrow.ToString()).Should().BeEmpty("an arrow points upward");
+        arrows
+            .Where(arrow => Array.IndexOf(Order, arrow.To[root.Length..]) > Array.IndexOf(Order, arrow.From[root.Length..]))
+            .Select(arrow => arrow.ToString())
+            .Should()
+            .BeEmpty("an arrow points upward");
     }
 
     private static bool Reaches(string from, string to, IReadOnlyCollection<Arrow> arrows)
     {
         var seen = new HashSet<string>(StringComparer.Ordinal) { from };
-        for (var found = true; found;) found = arrows.Where(arrow => seen.Contains(arrow.From)).ToArray().Count(arrow => seen.Add(arrow.To)) > 0;
+        for (var found = true; found; )
+            found = arrows.Where(arrow => seen.Contains(arrow.From)).ToArray().Count(arrow => seen.Add(arrow.To)) > 0;
         return seen.Contains(to);
     }
 
@@ -49,11 +75,14 @@ public class ModuleTests
         return
         [
             .. from type in module.GetTypes()
-               from used in Used(type)
-               let arrow = new Arrow(NamespaceOf(type), NamespaceOf(used)) { Example = $"{Outermost(type).Name} uses {Outermost(used).Name}" }
-               where arrow.From != arrow.To && arrow.From.StartsWith("Bursar", StringComparison.Ordinal) && arrow.To.StartsWith("Bursar", StringComparison.Ordinal)
-               group arrow by (arrow.From, arrow.To) into same
-               select same.First(),
+            from used in Used(type)
+            let arrow = new Arrow(NamespaceOf(type), NamespaceOf(used)) { Example = $"{Outermost(type).Name} uses {Outermost(used).Name}" }
+            where
+                arrow.From != arrow.To
+                && arrow.From.StartsWith("Bursar", StringComparison.Ordinal)
+                && arrow.To.StartsWith("Bursar", StringComparison.Ordinal)
+            group arrow by (arrow.From, arrow.To) into same
+            select same.First(),
         ];
     }
 
@@ -69,36 +98,50 @@ public class ModuleTests
             type.BaseType,
             .. type.Interfaces.Select(one => one.InterfaceType),
             .. type.Fields.Select(field => field.FieldType),
-            .. type.CustomAttributes.Concat(type.Properties.SelectMany(property => property.CustomAttributes)).Select(attribute => attribute.AttributeType),
+            .. type
+                .CustomAttributes.Concat(type.Properties.SelectMany(property => property.CustomAttributes))
+                .Select(attribute => attribute.AttributeType),
             .. type.Methods.SelectMany(InSignature),
             .. type.Methods.Where(method => method.HasBody).SelectMany(InBody),
         ];
-        return named.OfType<TypeReference>().SelectMany(Parts).Where(one => one.Module == type.Module && one.Scope is ModuleDefinition).Distinct();
+        return named
+            .OfType<TypeReference>()
+            .SelectMany(Parts)
+            .Where(one => one.Module == type.Module && one.Scope is ModuleDefinition)
+            .Distinct();
     }
 
     private static IEnumerable<TypeReference?> InSignature(MethodReference method) =>
-        [method.DeclaringType, method.ReturnType, .. method.Parameters.Select(parameter => parameter.ParameterType), .. (method as GenericInstanceMethod)?.GenericArguments ?? []];
+        [
+            method.DeclaringType,
+            method.ReturnType,
+            .. method.Parameters.Select(parameter => parameter.ParameterType),
+            .. (method as GenericInstanceMethod)?.GenericArguments ?? [],
+        ];
 
     private static IEnumerable<TypeReference?> InBody(MethodDefinition method) =>
-    [
-        .. method.Body.Variables.Select(variable => variable.VariableType),
-        .. method.Body.Instructions.SelectMany(instruction => instruction.Operand switch
-        {
-            MethodReference called => InSignature(called),
-            FieldReference field => [field.DeclaringType, field.FieldType],
-            TypeReference type => [type],
-            _ => [],
-        }),
-    ];
+        [
+            .. method.Body.Variables.Select(variable => variable.VariableType),
+            .. method.Body.Instructions.SelectMany(instruction =>
+                instruction.Operand switch
+                {
+                    MethodReference called => InSignature(called),
+                    FieldReference field => [field.DeclaringType, field.FieldType],
+                    TypeReference type => [type],
+                    _ => [],
+                }
+            ),
+        ];
 
     /// <summary>The types that a type is made of: a list's element, the arguments of a generic type.</summary>
-    private static IEnumerable<TypeReference> Parts(TypeReference type) => type switch
-    {
-        GenericParameter or FunctionPointerType => [],
-        GenericInstanceType generic => [.. Parts(generic.ElementType), .. generic.GenericArguments.SelectMany(Parts)],
-        TypeSpecification made => Parts(made.ElementType),
-        _ => [type],
-    };
+    private static IEnumerable<TypeReference> Parts(TypeReference type) =>
+        type switch
+        {
+            GenericParameter or FunctionPointerType => [],
+            GenericInstanceType generic => [.. Parts(generic.ElementType), .. generic.GenericArguments.SelectMany(Parts)],
+            TypeSpecification made => Parts(made.ElementType),
+            _ => [type],
+        };
 
     private sealed record Arrow(string From, string To)
     {

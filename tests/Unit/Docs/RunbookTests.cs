@@ -12,17 +12,27 @@ public sealed partial class RunbookTests
     [Fact]
     public void Every_reason_is_explained()
     {
-        var reasons = typeof(Reasons).GetFields(BindingFlags.Public | BindingFlags.Static).Where(f => f.IsLiteral).Select(f => (string)f.GetRawConstantValue()!).ToArray();
+        var reasons = typeof(Reasons)
+            .GetFields(BindingFlags.Public | BindingFlags.Static)
+            .Where(f => f.IsLiteral)
+            .Select(f => (string)f.GetRawConstantValue()!)
+            .ToArray();
 
         reasons.Should().HaveCountGreaterThan(30);
-        reasons.Where(reason => !Runbook.Contains($"| `{reason}` |", StringComparison.Ordinal)).Should().BeEmpty("each has a line of its own in a table");
+        reasons
+            .Where(reason => !Runbook.Contains($"| `{reason}` |", StringComparison.Ordinal))
+            .Should()
+            .BeEmpty("each has a line of its own in a table");
     }
 
     [Fact]
     public void Every_reason_the_runbook_explains_is_given_somewhere()
     {
         var explained = Line().Matches(Runbook).Select(m => m.Groups[1].Value).ToArray();
-        var sources = string.Join('\n', Directory.GetFiles(Path.Combine(Repository.Root, "operator"), "*.cs", SearchOption.AllDirectories).Select(File.ReadAllText));
+        var sources = string.Join(
+            '\n',
+            Directory.GetFiles(Path.Combine(Repository.Root, "operator"), "*.cs", SearchOption.AllDirectories).Select(File.ReadAllText)
+        );
 
         explained.Should().OnlyHaveUniqueItems();
         explained.Where(word => !sources.Contains($"\"{word}\"", StringComparison.Ordinal)).Should().BeEmpty();
@@ -42,7 +52,10 @@ public sealed partial class RunbookTests
     public void The_alerts_ask_for_metrics_that_the_operator_has()
     {
         var rules = Repository.Read("charts/gpu-budget-operator/files/prometheus-rules.yaml");
-        var serving = string.Join('\n', Directory.GetFiles(Path.Combine(Repository.Root, "operator/Operator/Serving"), "*.cs").Select(File.ReadAllText));
+        var serving = string.Join(
+            '\n',
+            Directory.GetFiles(Path.Combine(Repository.Root, "operator/Operator/Serving"), "*.cs").Select(File.ReadAllText)
+        );
         var asked = Expression().Matches(rules).SelectMany(m => Metric().Matches(m.Value)).Select(m => m.Value).Distinct().ToArray();
 
         asked.Should().NotBeEmpty();

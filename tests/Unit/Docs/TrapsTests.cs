@@ -8,13 +8,29 @@ public sealed partial class TrapsTests
     [Fact]
     public void Every_test_that_is_named_exists()
     {
-        var sources = Directory.GetFiles(Path.Combine(Repository.Root, "tests"), "*.cs", SearchOption.AllDirectories)
-            .Where(path => !path.Contains($"{Path.DirectorySeparatorChar}obj{Path.DirectorySeparatorChar}", StringComparison.Ordinal)).Select(File.ReadAllText).ToArray();
-        var named = Named().Matches(Repository.Read("docs/traps.md")).Select(m => (Class: m.Groups[1].Value, Method: m.Groups[2].Value)).ToArray();
+        var sources = Directory
+            .GetFiles(Path.Combine(Repository.Root, "tests"), "*.cs", SearchOption.AllDirectories)
+            .Where(path => !path.Contains($"{Path.DirectorySeparatorChar}obj{Path.DirectorySeparatorChar}", StringComparison.Ordinal))
+            .Select(File.ReadAllText)
+            .ToArray();
+        var named = Named()
+            .Matches(Repository.Read("docs/traps.md"))
+            .Select(m => (Class: m.Groups[1].Value, Method: m.Groups[2].Value))
+            .ToArray();
 
         named.Should().HaveCountGreaterThan(40).And.OnlyHaveUniqueItems();
-        named.Where(test => !sources.Any(text => text.Contains($"class {test.Class}", StringComparison.Ordinal)
-            && Regex.IsMatch(text, $@"\[(Skippable)?(Fact|Theory)[^\]]*\](\s*\[[^\n]*\]([^\n]*//[^\n]*)?)*\s*public (async )?(void|Task) {test.Method}\("))).Should().BeEmpty();
+        named
+            .Where(test =>
+                !sources.Any(text =>
+                    text.Contains($"class {test.Class}", StringComparison.Ordinal)
+                    && Regex.IsMatch(
+                        text,
+                        $@"\[(Skippable)?(Fact|Theory)[^\]]*\](\s*\[[^\n]*\]([^\n]*//[^\n]*)?)*\s*public (async )?(void|Task) {test.Method}\("
+                    )
+                )
+            )
+            .Should()
+            .BeEmpty();
     }
 
     [GeneratedRegex(@"`([A-Z]\w+)\.([A-Z]\w+_\w+)`")]

@@ -15,7 +15,13 @@ public sealed class LoggingTests
     {
         var logger = Logging.Create(LogFormat.Json, LogLevel.Information, _output, _time).CreateLogger("Bursar.Some.Thing");
 
-        logger.LogWarning(new InvalidOperationException("two\nlines"), "Parking failed: {Workload} {Tries} {Level}", "Job/a \"x\"", 3, "high");
+        logger.LogWarning(
+            new InvalidOperationException("two\nlines"),
+            "Parking failed: {Workload} {Tries} {Level}",
+            "Job/a \"x\"",
+            3,
+            "high"
+        );
         logger.LogDebug("not shown");
 
         var line = _output.ToString().TrimEnd('\n', '\r');
@@ -36,9 +42,15 @@ public sealed class LoggingTests
     {
         var loggers = Logging.Create(LogFormat.Text, LogLevel.Debug, _output, _time);
 
-        loggers.CreateLogger("Bursar.Some.Thing").LogError(new InvalidOperationException("two\nlines"), "Parking failed: {Workload}", "Job/a");
+        loggers
+            .CreateLogger("Bursar.Some.Thing")
+            .LogError(new InvalidOperationException("two\nlines"), "Parking failed: {Workload}", "Job/a");
         loggers.CreateLogger("Microsoft.AspNetCore.Hosting").LogInformation("chatter");
 
-        _output.ToString().TrimEnd('\n', '\r').Should().Be("2026-01-01T00:00:00.000Z error Thing: Parking failed: Job/a System.InvalidOperationException: two | lines");
+        _output
+            .ToString()
+            .TrimEnd('\n', '\r')
+            .Should()
+            .Be("2026-01-01T00:00:00.000Z error Thing: Parking failed: Job/a System.InvalidOperationException: two | lines");
     }
 }

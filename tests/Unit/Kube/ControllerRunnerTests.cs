@@ -16,32 +16,56 @@ public class ControllerRunnerTests
         ManualTimeProvider clock = new();
         ActivityTracker tracker = new();
         TaskCompletionSource delete = new();
-        await using ScriptedServer server = await ScriptedServer.StartAsync(async (asked, context) =>
-        {
-            if (!asked.IsWatch)
+        await using ScriptedServer server = await ScriptedServer.StartAsync(
+            async (asked, context) =>
             {
-                await context.JsonAsync(Answers.List("10", Answers.Map("good", "1"), Answers.Map("bad", "2"), Answers.Map("thrown", "3"), Answers.Map("later", "4")));
-                return;
-            }
+                if (!asked.IsWatch)
+                {
+                    await context.JsonAsync(
+                        Answers.List(
+                            "10",
+                            Answers.Map("good", "1"),
+                            Answers.Map("bad", "2"),
+                            Answers.Map("thrown", "3"),
+                            Answers.Map("later", "4")
+                        )
+                    );
+                    return;
+                }
 
-            await context.Response.Body.FlushAsync();
-            await delete.Task;
-            Guid stream = Guid.Parse(asked.Headers[ActivityTracker.Header]);
-            tracker.Sent(stream);
-            await context.EventAsync("DELETED", Answers.Map("good", "11"));
-            await context.HoldAsync();
-        });
+                await context.Response.Body.FlushAsync();
+                await delete.Task;
+                Guid stream = Guid.Parse(asked.Headers[ActivityTracker.Header]);
+                tracker.Sent(stream);
+                await context.EventAsync("DELETED", Answers.Map("good", "11"));
+                await context.HoldAsync();
+            }
+        );
         using KubeClient client = server.Client(new KubeClientOptions { TimeProvider = clock, ActivityTracker = tracker });
         Informer<V1ConfigMap> informer = new(client, new InformerOptions { StreamingList = false });
         Recording controller = new();
-        using ControllerRunner<V1ConfigMap> runner = new(client, informer, controller, new ControllerRunnerOptions<V1ConfigMap> { Workers = 2 });
+        using ControllerRunner<V1ConfigMap> runner = new(
+            client,
+            informer,
+            controller,
+            new ControllerRunnerOptions<V1ConfigMap> { Workers = 2 }
+        );
         using CancellationTokenSource stop = new();
-        Task following = informer.RunAsync(stop.Token), running = runner.RunAsync(stop.Token);
+        Task following = informer.RunAsync(stop.Token),
+            running = runner.RunAsync(stop.Token);
 
         await Until.TrueAsync(() => controller.Count("good") == 1 && controller.Count("later") == 1, "the first round");
-        await Until.TrueAsync(() => controller.Count("bad") >= 12 && controller.Count("thrown") >= 12, "failures come back", () => clock.Advance(TimeSpan.FromSeconds(5)));
+        await Until.TrueAsync(
+            () => controller.Count("bad") >= 12 && controller.Count("thrown") >= 12,
+            "failures come back",
+            () => clock.Advance(TimeSpan.FromSeconds(5))
+        );
         controller.Healed = true;
-        await Until.TrueAsync(() => runner.Queue.Failures(new ObjectKey("a", "bad")) == 0 && runner.Queue.Failures(new ObjectKey("a", "thrown")) == 0, "success", () => clock.Advance(TimeSpan.FromSeconds(30)));
+        await Until.TrueAsync(
+            () => runner.Queue.Failures(new ObjectKey("a", "bad")) == 0 && runner.Queue.Failures(new ObjectKey("a", "thrown")) == 0,
+            "success",
+            () => clock.Advance(TimeSpan.FromSeconds(30))
+        );
         controller.Count("good").Should().Be(1);
         controller.Count("later").Should().BeGreaterThan(1, "it asked to be looked at again");
 
@@ -60,15 +84,24 @@ public class ControllerRunnerTests
     {
         ManualTimeProvider clock = new();
         ActivityTracker tracker = new();
-        await using ScriptedServer server = await ScriptedServer.StartAsync((asked, context) =>
-            asked.IsWatch ? context.HoldAsync() : context.JsonAsync(Answers.List("10", Answers.Map("m", "1"))));
+        await using ScriptedServer server = await ScriptedServer.StartAsync(
+            (asked, context) => asked.IsWatch ? context.HoldAsync() : context.JsonAsync(Answers.List("10", Answers.Map("m", "1")))
+        );
         using KubeClient client = server.Client(new KubeClientOptions { TimeProvider = clock, ActivityTracker = tracker });
         Informer<V1ConfigMap> informer = new(client, new InformerOptions { StreamingList = false });
-        using ControllerRunner<V1ConfigMap> runner = new(client, informer, new Deposed(), new ControllerRunnerOptions<V1ConfigMap> { Workers = 3, Resync = TimeSpan.FromMinutes(1) });
+        using ControllerRunner<V1ConfigMap> runner = new(
+            client,
+            informer,
+            new Deposed(),
+            new ControllerRunnerOptions<V1ConfigMap> { Workers = 3, Resync = TimeSpan.FromMinutes(1) }
+        );
         using CancellationTokenSource stop = new();
         Task following = informer.RunAsync(stop.Token);
 
-        await FluentActions.Awaiting(() => runner.RunAsync(stop.Token).WaitAsync(TimeSpan.FromSeconds(30))).Should().ThrowAsync<LeadershipLostException>();
+        await FluentActions
+            .Awaiting(() => runner.RunAsync(stop.Token).WaitAsync(TimeSpan.FromSeconds(30)))
+            .Should()
+            .ThrowAsync<LeadershipLostException>();
 
         await tracker.WhenIdleAsync(default).WaitAsync(TimeSpan.FromSeconds(30));
         await stop.CancelAsync();
@@ -77,9 +110,11 @@ public class ControllerRunnerTests
 
     private sealed class Deposed : IEntityController<V1ConfigMap>
     {
-        public Task<ReconciliationResult<V1ConfigMap>> ReconcileAsync(V1ConfigMap entity, CancellationToken cancellationToken) => throw new LeadershipLostException("another one leads");
+        public Task<ReconciliationResult<V1ConfigMap>> ReconcileAsync(V1ConfigMap entity, CancellationToken cancellationToken) =>
+            throw new LeadershipLostException("another one leads");
 
-        public Task<ReconciliationResult<V1ConfigMap>> DeletedAsync(V1ConfigMap entity, CancellationToken cancellationToken) => throw new LeadershipLostException("another one leads");
+        public Task<ReconciliationResult<V1ConfigMap>> DeletedAsync(V1ConfigMap entity, CancellationToken cancellationToken) =>
+            throw new LeadershipLostException("another one leads");
     }
 
     private sealed class Recording : IEntityController<V1ConfigMap>
@@ -96,13 +131,17 @@ public class ControllerRunnerTests
         public async Task<ReconciliationResult<V1ConfigMap>> ReconcileAsync(V1ConfigMap entity, CancellationToken cancellationToken)
         {
             string name = entity.Metadata.Name;
-            if (!_now.TryAdd(name, true)) Overlapped = true;
+            if (!_now.TryAdd(name, true))
+                Overlapped = true;
             await Task.Yield();
             _now.TryRemove(name, out _);
             _seen.AddOrUpdate(name, 1, (_, count) => count + 1);
-            if (name == "later") return ReconciliationResult<V1ConfigMap>.Success(entity, TimeSpan.FromSeconds(20));
-            if (Healed || name == "good") return ReconciliationResult<V1ConfigMap>.Success(entity);
-            if (name == "thrown") throw new InvalidOperationException("thrown");
+            if (name == "later")
+                return ReconciliationResult<V1ConfigMap>.Success(entity, TimeSpan.FromSeconds(20));
+            if (Healed || name == "good")
+                return ReconciliationResult<V1ConfigMap>.Success(entity);
+            if (name == "thrown")
+                throw new InvalidOperationException("thrown");
             return ReconciliationResult<V1ConfigMap>.Failure(entity, "bad");
         }
 

@@ -18,11 +18,15 @@ public class EventRecorderTests
     {
         await using ScriptedServer server = await ScriptedServer.StartAsync(AnswerAsync);
         using KubeClient client = server.Client(new KubeClientOptions { TimeProvider = _clock });
-        await RecordAsync(client, recorder =>
-        {
-            recorder.Publish(Event());
-            recorder.Publish(Event() with { Note = "other amounts" });
-        }, 1);
+        await RecordAsync(
+            client,
+            recorder =>
+            {
+                recorder.Publish(Event());
+                recorder.Publish(Event() with { Note = "other amounts" });
+            },
+            1
+        );
         await RecordAsync(client, recorder => recorder.Publish(Event() with { Key = "2026-02" }), 1);
 
         _events.Should().HaveCount(2);
@@ -39,7 +43,8 @@ public class EventRecorderTests
     {
         await using ScriptedServer server = await ScriptedServer.StartAsync(AnswerAsync);
         using KubeClient client = server.Client(new KubeClientOptions { TimeProvider = _clock });
-        for (int restart = 0; restart < 3; restart++) await RecordAsync(client, recorder => recorder.Publish(Event()), 1);
+        for (int restart = 0; restart < 3; restart++)
+            await RecordAsync(client, recorder => recorder.Publish(Event()), 1);
         _events.Should().ContainSingle().Which.Value["series"]!["count"]!.GetValue<int>().Should().Be(3);
     }
 
@@ -53,7 +58,8 @@ public class EventRecorderTests
         Task run = recorder.RunAsync(stop.Token);
         recorder.Publish(Event());
         await Until.TrueAsync(() => recorder.Written == 1, "the first");
-        lock (_events) _events.Clear();
+        lock (_events)
+            _events.Clear();
         recorder.Publish(Event());
         await Until.TrueAsync(() => recorder.Written == 2, "the second");
         _events.Should().ContainSingle().Which.Value["series"].Should().BeNull();
@@ -66,7 +72,17 @@ public class EventRecorderTests
     {
         await using ScriptedServer server = await ScriptedServer.StartAsync(AnswerAsync);
         using KubeClient client = server.Client(new KubeClientOptions { TimeProvider = _clock });
-        KubeEvent evt = Event() with { Regarding = new V1ObjectReference { ApiVersion = "v1", Kind = "Node", Name = "n", Uid = "u" }, Note = new string('ä', 2000) };
+        KubeEvent evt = Event() with
+        {
+            Regarding = new V1ObjectReference
+            {
+                ApiVersion = "v1",
+                Kind = "Node",
+                Name = "n",
+                Uid = "u",
+            },
+            Note = new string('ä', 2000),
+        };
         await RecordAsync(client, recorder => recorder.Publish(evt), 1);
         JsonNode made = _events.Values.Single();
         made["metadata"]!["namespace"]!.GetValue<string>().Should().Be("default");
@@ -80,17 +96,33 @@ public class EventRecorderTests
     {
         await using ScriptedServer server = await ScriptedServer.StartAsync(AnswerAsync);
         using KubeClient client = server.Client(new KubeClientOptions { TimeProvider = _clock });
-        EventRecorder recorder = new(client, new EventRecorderOptions { ReportingInstance = "me", Burst = 3, PerSecond = 1, Capacity = 5 });
+        EventRecorder recorder = new(
+            client,
+            new EventRecorderOptions
+            {
+                ReportingInstance = "me",
+                Burst = 3,
+                PerSecond = 1,
+                Capacity = 5,
+            }
+        );
         using CancellationTokenSource stop = new();
         Task run = recorder.RunAsync(stop.Token);
-        for (int i = 0; i < 3; i++) recorder.Publish(Event() with { Key = $"{i}" });
+        for (int i = 0; i < 3; i++)
+            recorder.Publish(Event() with { Key = $"{i}" });
         await Until.TrueAsync(() => recorder.Written == 3, "the burst");
-        for (int i = 3; i < 9; i++) recorder.Publish(Event() with { Key = $"{i}" });
+        for (int i = 3; i < 9; i++)
+            recorder.Publish(Event() with { Key = $"{i}" });
         recorder.Dropped.Should().Be(1);
-        await Until.TrueAsync(() => recorder.Written == 4, "one a second", () =>
-        {
-            if (_clock.GetUtcNow() < new DateTimeOffset(2026, 1, 1, 0, 0, 1, 500, TimeSpan.Zero)) _clock.Advance(TimeSpan.FromMilliseconds(100));
-        });
+        await Until.TrueAsync(
+            () => recorder.Written == 4,
+            "one a second",
+            () =>
+            {
+                if (_clock.GetUtcNow() < new DateTimeOffset(2026, 1, 1, 0, 0, 1, 500, TimeSpan.Zero))
+                    _clock.Advance(TimeSpan.FromMilliseconds(100));
+            }
+        );
         await stop.CancelAsync();
         await run.WaitAsync(TimeSpan.FromSeconds(30));
         recorder.Written.Should().Be(8);
@@ -111,14 +143,22 @@ public class EventRecorderTests
         await run;
     }
 
-    private static KubeEvent Event() => new()
-    {
-        Regarding = new V1ObjectReference { ApiVersion = "batch/v1", Kind = "Job", Namespace = "a", Name = "j", Uid = "u" },
-        Reason = "Suspended",
-        Action = "Suspend",
-        Note = "stopped",
-        Key = "2026-01",
-    };
+    private static KubeEvent Event() =>
+        new()
+        {
+            Regarding = new V1ObjectReference
+            {
+                ApiVersion = "batch/v1",
+                Kind = "Job",
+                Namespace = "a",
+                Name = "j",
+                Uid = "u",
+            },
+            Reason = "Suspended",
+            Action = "Suspend",
+            Note = "stopped",
+            Key = "2026-01",
+        };
 
     private static async Task RecordAsync(KubeClient client, Action<EventRecorder> publish, int written)
     {
@@ -140,7 +180,8 @@ public class EventRecorderTests
             string name = asked.Method == "POST" ? body!["metadata"]!["name"]!.GetValue<string>() : asked.Path.Split('/')[^1];
             if (asked.Method == "POST")
             {
-                if (!_events.TryAdd(name, body!)) return context.StatusAsync(409, "AlreadyExists");
+                if (!_events.TryAdd(name, body!))
+                    return context.StatusAsync(409, "AlreadyExists");
             }
             else if (!_events.ContainsKey(name))
             {

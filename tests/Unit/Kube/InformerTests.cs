@@ -13,24 +13,42 @@ public class InformerTests
     public async Task What_vanished_while_nobody_watched_is_told_as_deleted(bool asEvent)
     {
         int lists = 0;
-        await using ScriptedServer server = await ScriptedServer.StartAsync(async (asked, context) =>
-        {
-            if (!asked.IsWatch)
+        await using ScriptedServer server = await ScriptedServer.StartAsync(
+            async (asked, context) =>
             {
-                await context.JsonAsync(++lists == 1
-                    ? Answers.List("10", Answers.Map("kept", "1"), Answers.Map("gone", "2"), Answers.Map("remade", "3", "old"), Answers.Map("changed", "4"))
-                    : Answers.List("30", Answers.Map("kept", "1"), Answers.Map("remade", "21", "new"), Answers.Map("changed", "22"), Answers.Map("fresh", "23")));
+                if (!asked.IsWatch)
+                {
+                    await context.JsonAsync(
+                        ++lists == 1
+                            ? Answers.List(
+                                "10",
+                                Answers.Map("kept", "1"),
+                                Answers.Map("gone", "2"),
+                                Answers.Map("remade", "3", "old"),
+                                Answers.Map("changed", "4")
+                            )
+                            : Answers.List(
+                                "30",
+                                Answers.Map("kept", "1"),
+                                Answers.Map("remade", "21", "new"),
+                                Answers.Map("changed", "22"),
+                                Answers.Map("fresh", "23")
+                            )
+                    );
+                }
+                else if (asked.Query.Contains("resourceVersion=10", StringComparison.Ordinal))
+                {
+                    if (asEvent)
+                        await context.EventAsync("ERROR", """{"kind":"Status","code":410,"reason":"Expired"}""");
+                    else
+                        await context.StatusAsync(410, "Expired");
+                }
+                else
+                {
+                    await context.HoldAsync();
+                }
             }
-            else if (asked.Query.Contains("resourceVersion=10", StringComparison.Ordinal))
-            {
-                if (asEvent) await context.EventAsync("ERROR", """{"kind":"Status","code":410,"reason":"Expired"}""");
-                else await context.StatusAsync(410, "Expired");
-            }
-            else
-            {
-                await context.HoldAsync();
-            }
-        });
+        );
         using KubeClient client = server.Client();
         List<string> told = [];
         Informer<V1ConfigMap> informer = new(client, new InformerOptions { StreamingList = false });
@@ -49,21 +67,25 @@ public class InformerTests
     [Fact]
     public async Task A_watch_goes_on_from_the_last_bookmark()
     {
-        await using ScriptedServer server = await ScriptedServer.StartAsync(async (asked, context) =>
-        {
-            if (!asked.IsWatch) await context.JsonAsync(Answers.List("10", Answers.Map("a", "1")));
-            else if (asked.Query.Contains("resourceVersion=10", StringComparison.Ordinal))
+        await using ScriptedServer server = await ScriptedServer.StartAsync(
+            async (asked, context) =>
             {
-                await context.EventAsync("MODIFIED", Answers.Map("a", "11"));
-                await context.EventAsync("BOOKMARK", """{"metadata":{"resourceVersion":"40"}}""");
+                if (!asked.IsWatch)
+                    await context.JsonAsync(Answers.List("10", Answers.Map("a", "1")));
+                else if (asked.Query.Contains("resourceVersion=10", StringComparison.Ordinal))
+                {
+                    await context.EventAsync("MODIFIED", Answers.Map("a", "11"));
+                    await context.EventAsync("BOOKMARK", """{"metadata":{"resourceVersion":"40"}}""");
+                }
+                else if (asked.Query.Contains("resourceVersion=40", StringComparison.Ordinal))
+                {
+                    await context.EventAsync("DELETED", Answers.Map("a", "41"));
+                    await context.HoldAsync();
+                }
+                else
+                    await context.StatusAsync(500, "InternalError");
             }
-            else if (asked.Query.Contains("resourceVersion=40", StringComparison.Ordinal))
-            {
-                await context.EventAsync("DELETED", Answers.Map("a", "41"));
-                await context.HoldAsync();
-            }
-            else await context.StatusAsync(500, "InternalError");
-        });
+        );
         using KubeClient client = server.Client();
         List<string> told = [];
         Informer<V1ConfigMap> informer = new(client, new InformerOptions { StreamingList = false });
@@ -76,15 +98,20 @@ public class InformerTests
     [Fact]
     public async Task A_streaming_list_goes_on_as_the_watch()
     {
-        await using ScriptedServer server = await ScriptedServer.StartAsync(async (asked, context) =>
-        {
-            asked.IsStreamingList.Should().BeTrue();
-            await context.EventAsync("ADDED", Answers.Map("a", "1"));
-            await context.EventAsync("ADDED", Answers.Map("b", "2"));
-            await context.EventAsync("BOOKMARK", """{"metadata":{"resourceVersion":"5","annotations":{"k8s.io/initial-events-end":"true"}}}""");
-            await context.EventAsync("MODIFIED", Answers.Map("b", "6"));
-            await context.HoldAsync();
-        });
+        await using ScriptedServer server = await ScriptedServer.StartAsync(
+            async (asked, context) =>
+            {
+                asked.IsStreamingList.Should().BeTrue();
+                await context.EventAsync("ADDED", Answers.Map("a", "1"));
+                await context.EventAsync("ADDED", Answers.Map("b", "2"));
+                await context.EventAsync(
+                    "BOOKMARK",
+                    """{"metadata":{"resourceVersion":"5","annotations":{"k8s.io/initial-events-end":"true"}}}"""
+                );
+                await context.EventAsync("MODIFIED", Answers.Map("b", "6"));
+                await context.HoldAsync();
+            }
+        );
         using KubeClient client = server.Client();
         Informer<V1ConfigMap> informer = new(client);
         await RunAsync(informer, () => informer.Store.Get("a", "b")?.Metadata.ResourceVersion == "6");
@@ -96,13 +123,22 @@ public class InformerTests
     [InlineData("event")]
     public async Task Without_streaming_lists_pages_are_used_and_that_is_remembered(string shape)
     {
-        await using ScriptedServer server = await ScriptedServer.StartAsync(async (asked, context) =>
-        {
-            if (asked.IsStreamingList && shape == "status") await context.StatusAsync(422, "Invalid", "sendInitialEvents is forbidden");
-            else if (asked.IsStreamingList) await context.EventAsync("ERROR", """{"kind":"Status","code":500,"message":"etcd: RequestWatchProgress is not supported"}""");
-            else if (!asked.IsWatch) await context.JsonAsync(Answers.List("10", Answers.Map("a", "1")));
-            else await context.HoldAsync();
-        });
+        await using ScriptedServer server = await ScriptedServer.StartAsync(
+            async (asked, context) =>
+            {
+                if (asked.IsStreamingList && shape == "status")
+                    await context.StatusAsync(422, "Invalid", "sendInitialEvents is forbidden");
+                else if (asked.IsStreamingList)
+                    await context.EventAsync(
+                        "ERROR",
+                        """{"kind":"Status","code":500,"message":"etcd: RequestWatchProgress is not supported"}"""
+                    );
+                else if (!asked.IsWatch)
+                    await context.JsonAsync(Answers.List("10", Answers.Map("a", "1")));
+                else
+                    await context.HoldAsync();
+            }
+        );
         using KubeClient client = server.Client();
         Informer<V1ConfigMap> first = new(client);
         await RunAsync(first, () => first.HasSynced);
@@ -118,16 +154,24 @@ public class InformerTests
     {
         ManualTimeProvider clock = new();
         bool served = false;
-        await using ScriptedServer server = await ScriptedServer.StartAsync(async (asked, context) =>
-        {
-            if (asked.Path == "/apis")
+        await using ScriptedServer server = await ScriptedServer.StartAsync(
+            async (asked, context) =>
             {
-                string resources = served ? """{"resource":"workloads"}""" : "";
-                await context.JsonAsync($$"""{"kind":"APIGroupDiscoveryList","items":[{"metadata":{"name":"kueue.x-k8s.io"},"versions":[{"version":"v1beta2","resources":[{{resources}}] }]}]}""");
+                if (asked.Path == "/apis")
+                {
+                    string resources = served ? """{"resource":"workloads"}""" : "";
+                    await context.JsonAsync(
+                        $$"""{"kind":"APIGroupDiscoveryList","items":[{"metadata":{"name":"kueue.x-k8s.io"},"versions":[{"version":"v1beta2","resources":[{{resources}}] }]}]}"""
+                    );
+                }
+                else if (!asked.IsWatch)
+                    await context.JsonAsync(
+                        """{"metadata":{"resourceVersion":"1"},"items":[{"metadata":{"name":"w","namespace":"a","uid":"u"}}]}"""
+                    );
+                else
+                    await context.HoldAsync();
             }
-            else if (!asked.IsWatch) await context.JsonAsync("""{"metadata":{"resourceVersion":"1"},"items":[{"metadata":{"name":"w","namespace":"a","uid":"u"}}]}""");
-            else await context.HoldAsync();
-        });
+        );
         using KubeClient client = server.Client(new KubeClientOptions { TimeProvider = clock });
         Informer<V1Workload> informer = new(client, new InformerOptions { Optional = true, StreamingList = false });
         using CancellationTokenSource stop = new();
@@ -148,12 +192,17 @@ public class InformerTests
     {
         ManualTimeProvider clock = new();
         int asked = 0;
-        await using ScriptedServer server = await ScriptedServer.StartAsync(async (request, context) =>
-        {
-            if (request.IsWatch) await context.HoldAsync();
-            else if (Interlocked.Increment(ref asked) <= 4) await context.StatusAsync(403, "Forbidden");
-            else await context.JsonAsync(Answers.List("1"));
-        });
+        await using ScriptedServer server = await ScriptedServer.StartAsync(
+            async (request, context) =>
+            {
+                if (request.IsWatch)
+                    await context.HoldAsync();
+                else if (Interlocked.Increment(ref asked) <= 4)
+                    await context.StatusAsync(403, "Forbidden");
+                else
+                    await context.JsonAsync(Answers.List("1"));
+            }
+        );
         using KubeClient client = server.Client(new KubeClientOptions { TimeProvider = clock });
         Informer<V1ConfigMap> informer = new(client, new InformerOptions { StreamingList = false });
         using CancellationTokenSource stop = new();
@@ -171,19 +220,28 @@ public class InformerTests
     [Fact]
     public async Task Indexes_follow_the_objects()
     {
-        await using ScriptedServer server = await ScriptedServer.StartAsync(async (asked, context) =>
-        {
-            if (!asked.IsWatch)
+        await using ScriptedServer server = await ScriptedServer.StartAsync(
+            async (asked, context) =>
             {
-                await context.JsonAsync("""{"metadata":{"resourceVersion":"1"},"items":[{"metadata":{"name":"p","namespace":"a","uid":"u","resourceVersion":"1","ownerReferences":[{"kind":"Job","name":"j","uid":"job-1","controller":true}]},"spec":{"nodeName":"n1"}}]}""");
-                return;
-            }
+                if (!asked.IsWatch)
+                {
+                    await context.JsonAsync(
+                        """{"metadata":{"resourceVersion":"1"},"items":[{"metadata":{"name":"p","namespace":"a","uid":"u","resourceVersion":"1","ownerReferences":[{"kind":"Job","name":"j","uid":"job-1","controller":true}]},"spec":{"nodeName":"n1"}}]}"""
+                    );
+                    return;
+                }
 
-            await context.EventAsync("MODIFIED", """{"metadata":{"name":"p","namespace":"a","uid":"u","resourceVersion":"2"},"spec":{"nodeName":"n2"}}""");
-            await context.HoldAsync();
-        });
+                await context.EventAsync(
+                    "MODIFIED",
+                    """{"metadata":{"name":"p","namespace":"a","uid":"u","resourceVersion":"2"},"spec":{"nodeName":"n2"}}"""
+                );
+                await context.HoldAsync();
+            }
+        );
         using KubeClient client = server.Client();
-        Informer<V1Pod> informer = new Informer<V1Pod>(client, new InformerOptions { StreamingList = false }).AddIndex("node", pod => [pod.Spec.NodeName ?? ""]);
+        Informer<V1Pod> informer = new Informer<V1Pod>(client, new InformerOptions { StreamingList = false }).AddIndex("node", pod =>
+            [pod.Spec.NodeName ?? ""]
+        );
         int owned = -1;
         informer.AddHandler(new InformerHandler<V1Pod> { Added = _ => owned = informer.Store.ByIndex(Indexes.OwnerUid, "job-1").Count });
         await RunAsync(informer, () => informer.Store.ByIndex("node", "n2").Count == 1);
@@ -192,14 +250,16 @@ public class InformerTests
         informer.Store.ByIndex(Indexes.OwnerUid, "job-1").Should().BeEmpty();
     }
 
-    private static InformerHandler<V1ConfigMap> Telling(List<string> told) => new()
-    {
-        Added = obj => told.Add($"+{Name(obj)}"),
-        Updated = (former, obj) => told.Add($"{obj.Metadata.Name} {former.Metadata.ResourceVersion}>{obj.Metadata.ResourceVersion}"),
-        Deleted = obj => told.Add($"-{Name(obj)}"),
-    };
+    private static InformerHandler<V1ConfigMap> Telling(List<string> told) =>
+        new()
+        {
+            Added = obj => told.Add($"+{Name(obj)}"),
+            Updated = (former, obj) => told.Add($"{obj.Metadata.Name} {former.Metadata.ResourceVersion}>{obj.Metadata.ResourceVersion}"),
+            Deleted = obj => told.Add($"-{Name(obj)}"),
+        };
 
-    private static string Name(V1ConfigMap obj) => obj.Metadata.Name == obj.Metadata.Uid ? obj.Metadata.Name : $"{obj.Metadata.Name}:{obj.Metadata.Uid}";
+    private static string Name(V1ConfigMap obj) =>
+        obj.Metadata.Name == obj.Metadata.Uid ? obj.Metadata.Name : $"{obj.Metadata.Name}:{obj.Metadata.Uid}";
 
     private static async Task RunAsync<T>(Informer<T> informer, Func<bool> until)
         where T : class, IKubernetesEntity<T>

@@ -19,7 +19,10 @@ public sealed class LabelQueryTests
     {
         var selector = V1LabelSelector.FromQuery(query);
         selector.Should().NotBeNull();
-        selector!.Matches(labels.Split(';').Select(pair => pair.Split('=')).ToDictionary(pair => pair[0], pair => pair[1])).Should().Be(selected);
+        selector!
+            .Matches(labels.Split(';').Select(pair => pair.Split('=')).ToDictionary(pair => pair[0], pair => pair[1]))
+            .Should()
+            .Be(selected);
         V1LabelSelector.FromQuery(selector.ToQuery()).Should().BeEquivalentTo(selector);
     }
 
@@ -29,5 +32,6 @@ public sealed class LabelQueryTests
     [InlineData("app=x,,tier=y")]
     [InlineData("=x")]
     [InlineData("app inn (a)")]
-    public void What_cannot_be_read_selects_nothing_rather_than_everything(string query) => V1LabelSelector.FromQuery(query).Should().BeNull();
+    public void What_cannot_be_read_selects_nothing_rather_than_everything(string query) =>
+        V1LabelSelector.FromQuery(query).Should().BeNull();
 }

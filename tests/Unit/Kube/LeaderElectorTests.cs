@@ -21,11 +21,14 @@ public class LeaderElectorTests
         LeaderElector elector = Elector(client, "one");
         elector.MayWrite.Should().BeFalse();
         bool could = false;
-        await elector.RunAsLeaderAsync(_ =>
-        {
-            could = elector.MayWrite;
-            return Task.CompletedTask;
-        }, default);
+        await elector.RunAsLeaderAsync(
+            _ =>
+            {
+                could = elector.MayWrite;
+                return Task.CompletedTask;
+            },
+            default
+        );
         could.Should().BeTrue();
         elector.MayWrite.Should().BeFalse();
         _server.Holder.Should().BeEmpty();
@@ -37,21 +40,31 @@ public class LeaderElectorTests
         await using ScriptedServer server = await ScriptedServer.StartAsync(_server.AnswerAsync);
         ManualTimeProvider clock = new();
         using KubeClient client = server.Client(new KubeClientOptions { TimeProvider = clock });
-        TaskCompletionSource leading = new(), done = new();
-        Task run = Elector(client, "one").RunAsLeaderAsync(_ =>
-        {
-            leading.SetResult();
-            return done.Task;
-        }, default);
+        TaskCompletionSource leading = new(),
+            done = new();
+        Task run = Elector(client, "one")
+            .RunAsLeaderAsync(
+                _ =>
+                {
+                    leading.SetResult();
+                    return done.Task;
+                },
+                default
+            );
         await leading.Task.WaitAsync(TimeSpan.FromSeconds(30));
         _server.Silent = true;
         int writes = _server.Writes;
         // Slowly: on a busy machine the request takes its time, and the clock must not pass its deadline before it arrives.
         int looks = 0;
-        await Until.TrueAsync(() => _server.Writes > writes, "a renewal that is not answered", () =>
-        {
-            if (looks++ % 20 == 0) clock.Advance(TimeSpan.FromMilliseconds(500));
-        });
+        await Until.TrueAsync(
+            () => _server.Writes > writes,
+            "a renewal that is not answered",
+            () =>
+            {
+                if (looks++ % 20 == 0)
+                    clock.Advance(TimeSpan.FromMilliseconds(500));
+            }
+        );
         _server.Silent = false;
 
         done.SetResult();
@@ -69,9 +82,11 @@ public class LeaderElectorTests
         ManualTimeProvider late = new(new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero));
         using KubeClient first = server.Client(new KubeClientOptions { TimeProvider = early });
         using KubeClient second = server.Client(new KubeClientOptions { TimeProvider = late });
-        LeaderElector holder = Elector(first, "holder"), waiter = Elector(second, "waiter");
+        LeaderElector holder = Elector(first, "holder"),
+            waiter = Elector(second, "waiter");
         using CancellationTokenSource stop = new();
-        TaskCompletionSource holding = new(), taken = new();
+        TaskCompletionSource holding = new(),
+            taken = new();
         Task holds = holder.RunAsLeaderAsync(Leading(holding), stop.Token);
         await holding.Task.WaitAsync(TimeSpan.FromSeconds(30));
         Task waits = waiter.RunAsLeaderAsync(Leading(taken), stop.Token);
@@ -82,7 +97,12 @@ public class LeaderElectorTests
         {
             int writes = _server.Writes;
             early.Advance(TimeSpan.FromSeconds(1));
-            if (second_ % 2 == 1) await Until.TrueAsync(() => _server.Writes > writes || !holder.MayWrite, "a renewal", () => early.Advance(TimeSpan.FromMilliseconds(20)));
+            if (second_ % 2 == 1)
+                await Until.TrueAsync(
+                    () => _server.Writes > writes || !holder.MayWrite,
+                    "a renewal",
+                    () => early.Advance(TimeSpan.FromMilliseconds(20))
+                );
             late.Advance(TimeSpan.FromSeconds(1));
         }
 
@@ -115,20 +135,26 @@ public class LeaderElectorTests
         using KubeClient fenced = server.Client(new KubeClientOptions { TimeProvider = clock, WriteFence = () => elector.MayWrite });
         TaskCompletionSource leading = new();
         bool cancelled = false;
-        Task run = elector.RunAsLeaderAsync(async token =>
-        {
-            leading.SetResult();
-            try
+        Task run = elector.RunAsLeaderAsync(
+            async token =>
             {
-                await Task.Delay(Timeout.Infinite, token);
-            }
-            finally
-            {
-                cancelled = true;
-            }
-        }, default);
+                leading.SetResult();
+                try
+                {
+                    await Task.Delay(Timeout.Infinite, token);
+                }
+                finally
+                {
+                    cancelled = true;
+                }
+            },
+            default
+        );
         await leading.Task.WaitAsync(TimeSpan.FromSeconds(30));
-        V1ConfigMap obj = new() { Metadata = new V1ObjectMeta { Name = "x", Namespace = "a" } };
+        V1ConfigMap obj = new()
+        {
+            Metadata = new V1ObjectMeta { Name = "x", Namespace = "a" },
+        };
         await fenced.CreateAsync(obj, default);
 
         _server.Broken = true;
@@ -168,11 +194,22 @@ public class LeaderElectorTests
         using KubeClient client = server.Client();
         using CancellationTokenSource stop = new();
         ConcurrentBag<string> leaders = [];
-        Task[] runs = [.. Enumerable.Range(0, 8).Select(i => Elector(client, $"r{i}").RunAsLeaderAsync(async token =>
-        {
-            leaders.Add($"r{i}");
-            await Task.Delay(Timeout.Infinite, token);
-        }, stop.Token))];
+        Task[] runs =
+        [
+            .. Enumerable
+                .Range(0, 8)
+                .Select(i =>
+                    Elector(client, $"r{i}")
+                        .RunAsLeaderAsync(
+                            async token =>
+                            {
+                                leaders.Add($"r{i}");
+                                await Task.Delay(Timeout.Infinite, token);
+                            },
+                            stop.Token
+                        )
+                ),
+        ];
         await Until.TrueAsync(() => !leaders.IsEmpty && _server.Reads >= 8, "a leader");
         leaders.Should().ContainSingle().Which.Should().Be(_server.Holder);
         await stop.CancelAsync();
@@ -180,13 +217,22 @@ public class LeaderElectorTests
     }
 
     private static LeaderElector Elector(KubeClient client, string identity) =>
-        new(client, new LeaderElectorOptions { Namespace = "a", Name = "lead", Identity = identity });
+        new(
+            client,
+            new LeaderElectorOptions
+            {
+                Namespace = "a",
+                Name = "lead",
+                Identity = identity,
+            }
+        );
 
-    private static Func<CancellationToken, Task> Leading(TaskCompletionSource started) => async token =>
-    {
-        started.TrySetResult();
-        await Task.Delay(Timeout.Infinite, token);
-    };
+    private static Func<CancellationToken, Task> Leading(TaskCompletionSource started) =>
+        async token =>
+        {
+            started.TrySetResult();
+            await Task.Delay(Timeout.Infinite, token);
+        };
 
     /// <summary>Keeps one lease, with the API server's optimistic concurrency.</summary>
     private sealed class LeaseServer
@@ -205,7 +251,8 @@ public class LeaderElectorTests
         {
             get
             {
-                lock (_lock) return _version;
+                lock (_lock)
+                    return _version;
             }
         }
 
@@ -215,14 +262,17 @@ public class LeaderElectorTests
         {
             get
             {
-                lock (_lock) return _lease!["spec"]!["holderIdentity"]!.GetValue<string>();
+                lock (_lock)
+                    return _lease!["spec"]!["holderIdentity"]!.GetValue<string>();
             }
         }
 
         public Task AnswerAsync(Asked asked, HttpContext context)
         {
-            if (!asked.Path.Contains("/leases", StringComparison.Ordinal)) return context.JsonAsync(asked.Body, 201);
-            if (Broken) return context.StatusAsync(503, "ServiceUnavailable");
+            if (!asked.Path.Contains("/leases", StringComparison.Ordinal))
+                return context.JsonAsync(asked.Body, 201);
+            if (Broken)
+                return context.StatusAsync(503, "ServiceUnavailable");
             string answer;
             int status = 200;
             lock (_lock)
@@ -230,11 +280,13 @@ public class LeaderElectorTests
                 if (asked.Method == "GET")
                 {
                     _reads++;
-                    if (_lease is null) return context.StatusAsync(404, "NotFound");
+                    if (_lease is null)
+                        return context.StatusAsync(404, "NotFound");
                 }
                 else if (asked.Method == "POST")
                 {
-                    if (_lease is not null) return context.StatusAsync(409, "AlreadyExists");
+                    if (_lease is not null)
+                        return context.StatusAsync(409, "AlreadyExists");
                     _lease = JsonNode.Parse(asked.Body)!.AsObject();
                     _lease["metadata"]!["resourceVersion"] = (++_version).ToString();
                     status = 201;
@@ -243,9 +295,13 @@ public class LeaderElectorTests
                 {
                     asked.ContentType.Should().StartWith("application/merge-patch+json");
                     JsonNode patch = JsonNode.Parse(asked.Body)!;
-                    if (patch["metadata"]!["resourceVersion"]!.GetValue<string>() != _lease!["metadata"]!["resourceVersion"]!.GetValue<string>())
+                    if (
+                        patch["metadata"]!["resourceVersion"]!.GetValue<string>()
+                        != _lease!["metadata"]!["resourceVersion"]!.GetValue<string>()
+                    )
                         return context.StatusAsync(409, "Conflict");
-                    foreach ((string field, JsonNode? value) in patch["spec"]!.AsObject()) _lease["spec"]![field] = value?.DeepClone();
+                    foreach ((string field, JsonNode? value) in patch["spec"]!.AsObject())
+                        _lease["spec"]![field] = value?.DeepClone();
                     _lease["spec"]!["renewTime"]!.GetValue<string>().Should().MatchRegex(@"\.\d{6}Z$");
                     _lease["metadata"]!["resourceVersion"] = (++_version).ToString();
                 }

@@ -38,12 +38,17 @@ public class MistypedFieldTests
     [InlineData("""{"trainer": 7}""", "spec.trainer is a number, not an object")]
     [InlineData("""{"trainer": {"numNodes": 1.5}}""", "spec.trainer.numNodes is a number, not a whole number")]
     [InlineData("""{"trainer": {"numNodes": 3000000000}}""", "spec.trainer.numNodes is a number, not a whole number")]
-    [InlineData("""{"trainer": {"resourcesPerNode": {"limits": {"nvidia.com/gpu": {}}}}}""", "spec.trainer.resourcesPerNode.limits[nvidia.com/gpu] is an object, not a text")]
+    [InlineData(
+        """{"trainer": {"resourcesPerNode": {"limits": {"nvidia.com/gpu": {}}}}}""",
+        "spec.trainer.resourcesPerNode.limits[nvidia.com/gpu] is an object, not a text"
+    )]
     [InlineData("""{"trainer": {"resourcesPerNode": []}}""", "spec.trainer.resourcesPerNode is a list, not an object")]
     [InlineData("""{"labels": "a=b", "trainer": null}""", "spec.labels is a text, not an object")]
     public void A_mistyped_field_reads_as_absent_and_is_named(string spec, string expected)
     {
-        V1Alpha1TrainJob job = Read<V1Alpha1TrainJob>($$$"""{"metadata": {"name": "odd", "uid": "u", "labels": {"a": "b"}}, "spec": {{{spec}}}, "status": {"conditions": [{"type": "Complete", "status": "True"}]}}""");
+        V1Alpha1TrainJob job = Read<V1Alpha1TrainJob>(
+            $$$"""{"metadata": {"name": "odd", "uid": "u", "labels": {"a": "b"}}, "spec": {{{spec}}}, "status": {"conditions": [{"type": "Complete", "status": "True"}]}}"""
+        );
         job.Metadata.MistypedFields.Select(field => field.ToString()).Should().Equal(expected);
         job.Metadata.IsUnreadable.Should().BeTrue();
         job.Metadata.Labels.Should().ContainKey("a");
@@ -56,11 +61,21 @@ public class MistypedFieldTests
     [InlineData("""{"conditions": [ null , {"type": "Complete", "status": "True"}]}""")]
     [InlineData("""{"conditions": [{"type": "Complete", "status": "True"}, [], null]}""")]
     public void Null_and_odd_items_of_a_list_are_left_out(string status) =>
-        Read<V1Alpha1TrainJob>($$"""{"metadata": {"name": "odd"}, "status": {{status}}}""").Status.Conditions.Should().ContainSingle().Which.Type.Should().Be("Complete");
+        Read<V1Alpha1TrainJob>($$"""{"metadata": {"name": "odd"}, "status": {{status}}}""")
+            .Status.Conditions.Should()
+            .ContainSingle()
+            .Which.Type.Should()
+            .Be("Complete");
 
     [Fact]
     public void A_null_among_replica_types_stands_for_none() =>
-        Read<V1PyTorchJob>("""{"metadata": {"name": "odd"}, "spec": {"pytorchReplicaSpecs": {"Master": null, "Worker": {"replicas": 3}}}}""").Spec.Replicas.Should().ContainSingle().Which.Value.Replicas.Should().Be(3);
+        Read<V1PyTorchJob>(
+            """{"metadata": {"name": "odd"}, "spec": {"pytorchReplicaSpecs": {"Master": null, "Worker": {"replicas": 3}}}}"""
+        )
+            .Spec.Replicas.Should()
+            .ContainSingle()
+            .Which.Value.Replicas.Should()
+            .Be(3);
 
     [Theory]
     [InlineData("\"\"")]
@@ -77,13 +92,20 @@ public class MistypedFieldTests
     public void Nesting_that_the_API_server_accepts_is_read()
     {
         string deep = new StringBuilder().Insert(0, "{\"a\":", 400).Append('1').Append('}', 400).ToString();
-        Read<V1Alpha2JobSet>($$$"""{"metadata": {"name": "deep"}, "spec": {"suspend": true, "unread": {{{deep}}}}}""").Spec.Suspend.Should().BeTrue();
+        Read<V1Alpha2JobSet>($$$"""{"metadata": {"name": "deep"}, "spec": {"suspend": true, "unread": {{{deep}}}}}""")
+            .Spec.Suspend.Should()
+            .BeTrue();
     }
 
     [Fact]
     public void An_odd_part_of_a_pod_template_is_named() =>
-        Read<V1Alpha2JobSet>("""{"metadata": {"name": "odd"}, "spec": {"replicatedJobs": [{"template": {"spec": {"template": {"spec": {"containers": [{"name": "a"}, {"resources": {"limits": 1}}]}}}}}]}}""")
-            .Metadata.MistypedFields.Should().ContainSingle().Which.Path.Should().Be("spec.replicatedJobs[0].template.spec.template.spec.containers[1].resources.limits");
+        Read<V1Alpha2JobSet>(
+            """{"metadata": {"name": "odd"}, "spec": {"replicatedJobs": [{"template": {"spec": {"template": {"spec": {"containers": [{"name": "a"}, {"resources": {"limits": 1}}]}}}}}]}}"""
+        )
+            .Metadata.MistypedFields.Should()
+            .ContainSingle()
+            .Which.Path.Should()
+            .Be("spec.replicatedJobs[0].template.spec.template.spec.containers[1].resources.limits");
 
     [Fact]
     public void An_object_without_metadata_is_no_object() =>
@@ -92,21 +114,30 @@ public class MistypedFieldTests
     [Fact]
     public async Task An_object_that_becomes_unreadable_takes_the_place_of_its_old_form_and_recovers()
     {
-        const string good = """{"metadata":{"name":"j","namespace":"a","uid":"u","resourceVersion":"1"},"spec":{"suspend":true,"trainer":{"numNodes":4}}}""";
+        const string good =
+            """{"metadata":{"name":"j","namespace":"a","uid":"u","resourceVersion":"1"},"spec":{"suspend":true,"trainer":{"numNodes":4}}}""";
         TaskCompletionSource seenOdd = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        await using ScriptedServer server = await ScriptedServer.StartAsync(async (asked, context) =>
-        {
-            if (!asked.IsWatch)
+        await using ScriptedServer server = await ScriptedServer.StartAsync(
+            async (asked, context) =>
             {
-                await context.JsonAsync($$"""{"metadata":{"resourceVersion":"1"},"items":[{{good}}]}""");
-                return;
-            }
+                if (!asked.IsWatch)
+                {
+                    await context.JsonAsync($$"""{"metadata":{"resourceVersion":"1"},"items":[{{good}}]}""");
+                    return;
+                }
 
-            await context.EventAsync("MODIFIED", """{"metadata":{"name":"j","namespace":"a","uid":"u","resourceVersion":"2"},"spec":{"suspend":true,"trainer":"four"}}""");
-            await seenOdd.Task;
-            await context.EventAsync("MODIFIED", good.Replace("\"resourceVersion\":\"1\"", "\"resourceVersion\":\"3\"", StringComparison.Ordinal));
-            await context.HoldAsync();
-        });
+                await context.EventAsync(
+                    "MODIFIED",
+                    """{"metadata":{"name":"j","namespace":"a","uid":"u","resourceVersion":"2"},"spec":{"suspend":true,"trainer":"four"}}"""
+                );
+                await seenOdd.Task;
+                await context.EventAsync(
+                    "MODIFIED",
+                    good.Replace("\"resourceVersion\":\"1\"", "\"resourceVersion\":\"3\"", StringComparison.Ordinal)
+                );
+                await context.HoldAsync();
+            }
+        );
         using KubeClient client = server.Client();
         Informer<V1Alpha1TrainJob> informer = new(client, new InformerOptions { StreamingList = false });
         List<IKubernetesObject> reported = [];
@@ -118,7 +149,10 @@ public class MistypedFieldTests
         informer.Store.Get("a", "j")!.Spec.Suspend.Should().BeTrue();
         reported.Should().ContainSingle().Which.Metadata.Uid.Should().Be("u");
         seenOdd.SetResult();
-        await Until.TrueAsync(() => informer.Unreadable.Count == 0 && informer.Store.Get("a", "j")!.Spec.Trainer?.NumNodes == 4, "the good form is back");
+        await Until.TrueAsync(
+            () => informer.Unreadable.Count == 0 && informer.Store.Get("a", "j")!.Spec.Trainer?.NumNodes == 4,
+            "the good form is back"
+        );
         await stop.CancelAsync();
         await running;
         informer.Health.Lists.Should().Be(1);
@@ -144,8 +178,16 @@ public class MistypedFieldTests
     [Fact]
     public void Every_kind_that_is_read_is_tried()
     {
-        Type[] kinds = [.. new[] { typeof(V1Pod).Assembly, typeof(V1Alpha1GpuBudget).Assembly }.SelectMany(assembly => assembly.GetTypes())
-            .Where(type => type is { IsClass: true, IsAbstract: false } && type.GetInterfaces().Any(face => face.IsGenericType && face.GetGenericTypeDefinition() == typeof(IKubernetesEntity<>)))];
+        Type[] kinds =
+        [
+            .. new[] { typeof(V1Pod).Assembly, typeof(V1Alpha1GpuBudget).Assembly }
+                .SelectMany(assembly => assembly.GetTypes())
+                .Where(type =>
+                    type is { IsClass: true, IsAbstract: false }
+                    && type.GetInterfaces()
+                        .Any(face => face.IsGenericType && face.GetGenericTypeDefinition() == typeof(IKubernetesEntity<>))
+                ),
+        ];
         kinds.Should().HaveCountGreaterThan(30);
         Trials.Values.Select(trial => trial.Type).Should().BeEquivalentTo(kinds.Except(TypedByTheServer));
     }
@@ -223,11 +265,16 @@ public class MistypedFieldTests
                 foreach (string value in SampleObjects.OddValues)
                 {
                     T obj = Delivered(SampleObjects.Replaced(sample, field, value), use);
-                    JsonValueKind before = SampleObjects.At(sample, field)!.GetValueKind(), now = JsonNode.Parse(value)?.GetValueKind() ?? JsonValueKind.Null;
+                    JsonValueKind before = SampleObjects.At(sample, field)!.GetValueKind(),
+                        now = JsonNode.Parse(value)?.GetValueKind() ?? JsonValueKind.Null;
                     bool isPart = before is JsonValueKind.Object or JsonValueKind.Array;
                     // What may be any JSON is read by those who look into it.
-                    if (!isPart || now == before || now == JsonValueKind.Null || field.Any(step => step is "podFailurePolicy" or "data")) continue;
-                    obj.Metadata.MistypedFields.Where(one => !one.IsConverted).Select(one => one.Path).Should().Equal([SampleObjects.PathOf(field)], "it is {0}", value);
+                    if (!isPart || now == before || now == JsonValueKind.Null || field.Any(step => step is "podFailurePolicy" or "data"))
+                        continue;
+                    obj.Metadata.MistypedFields.Where(one => !one.IsConverted)
+                        .Select(one => one.Path)
+                        .Should()
+                        .Equal([SampleObjects.PathOf(field)], "it is {0}", value);
                 }
             }
         }
@@ -239,7 +286,13 @@ public class MistypedFieldTests
             foreach (int[] change in changes.Chunk(2))
             {
                 IReadOnlyList<object>[] fields = [.. SampleObjects.Fields(changed)];
-                changed = JsonNode.Parse(SampleObjects.Replaced(changed, fields[change[0] % fields.Length], SampleObjects.OddValues[change[1] % SampleObjects.OddValues.Count]))!;
+                changed = JsonNode.Parse(
+                    SampleObjects.Replaced(
+                        changed,
+                        fields[change[0] % fields.Length],
+                        SampleObjects.OddValues[change[1] % SampleObjects.OddValues.Count]
+                    )
+                )!;
             }
 
             Delivered(changed.ToJsonString(), use);

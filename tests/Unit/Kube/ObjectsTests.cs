@@ -26,7 +26,8 @@ public class ObjectsTests
     {
         V1Pod pod = JsonSerializer.Deserialize(Pod, V1Pod.JsonTypeInfo)!;
         pod.Metadata.Labels.Should().BeEquivalentTo(new Dictionary<string, string> { ["team"] = "nlp", ["esc\"aped"] = "ä" });
-        pod.Metadata.Annotations.Keys.Should().BeEquivalentTo("bursar.dev/progress", "autoscaling.keda.sh/paused", "kueue.x-k8s.io/queue-name");
+        pod.Metadata.Annotations.Keys.Should()
+            .BeEquivalentTo("bursar.dev/progress", "autoscaling.keda.sh/paused", "kueue.x-k8s.io/queue-name");
         pod.Metadata.CreationTimestamp.Should().Be(new DateTimeOffset(2026, 1, 2, 3, 4, 5, TimeSpan.Zero));
         pod.Metadata.ControllerReference()!.Uid.Should().Be("ju");
         pod.Spec.Containers.Single().Resources.Limits["nvidia.com/gpu"].Should().Be("2");
@@ -38,7 +39,9 @@ public class ObjectsTests
         pod.Status.Condition("PodScheduled")!.LastTransitionTime.Should().Be(new DateTimeOffset(2026, 1, 2, 3, 4, 6, TimeSpan.Zero));
         pod.Status.Conditions.Should().ContainSingle("other types are not kept");
         // What it ended with before it ran again is not its end.
-        pod.Status.ContainerStatuses.Single().Should().Be(new V1ContainerStatus { Name = "main", StartedAt = new DateTimeOffset(2026, 1, 2, 3, 4, 7, TimeSpan.Zero) });
+        pod.Status.ContainerStatuses.Single()
+            .Should()
+            .Be(new V1ContainerStatus { Name = "main", StartedAt = new DateTimeOffset(2026, 1, 2, 3, 4, 7, TimeSpan.Zero) });
         pod.Status.InitContainerStatuses.Single().State.Terminated!.FinishedAt!.Value.Second.Should().Be(9);
     }
 
@@ -57,12 +60,24 @@ public class ObjectsTests
     [Theory]
     [InlineData("{}")]
     [InlineData("""{"metadata":null,"spec":null,"status":null}""")]
-    [InlineData("""{"metadata":{"labels":null,"ownerReferences":null,"creationTimestamp":null},"spec":{"containers":null},"status":{"conditions":null}}""")]
-    [InlineData("""{"metadata":{"labels":[1],"name":5,"creationTimestamp":"soon"},"spec":{"containers":{"a":1},"priority":"x"},"status":[]}""")]
+    [InlineData(
+        """{"metadata":{"labels":null,"ownerReferences":null,"creationTimestamp":null},"spec":{"containers":null},"status":{"conditions":null}}"""
+    )]
+    [InlineData(
+        """{"metadata":{"labels":[1],"name":5,"creationTimestamp":"soon"},"spec":{"containers":{"a":1},"priority":"x"},"status":[]}"""
+    )]
     public void Odd_shapes_read_as_absent(string json)
     {
         V1Pod pod = JsonSerializer.Deserialize(json, V1Pod.JsonTypeInfo)!;
-        (pod.Metadata.Name, pod.Metadata.Labels.Count, pod.Spec.Containers.Count, pod.Status.Conditions.Count, pod.Metadata.CreationTimestamp).Should().Be(("", 0, 0, 0, null));
+        (
+            pod.Metadata.Name,
+            pod.Metadata.Labels.Count,
+            pod.Spec.Containers.Count,
+            pod.Status.Conditions.Count,
+            pod.Metadata.CreationTimestamp
+        )
+            .Should()
+            .Be(("", 0, 0, 0, null));
     }
 
     [Fact]
@@ -71,22 +86,31 @@ public class ObjectsTests
         V1Job job = JsonSerializer.Deserialize("""{"metadata":{"name":"j"},"status":{"conditions":null}}""", V1Job.JsonTypeInfo)!;
         job.Status.Conditions.Should().BeEmpty();
         job.Spec.Template.Spec.Containers.Should().BeEmpty();
-        JsonSerializer.Serialize(new V1Job { Metadata = new V1ObjectMeta { Name = "j" } }, V1Job.JsonTypeInfo)
-            .Should().Be("""{"apiVersion":"batch/v1","kind":"Job","metadata":{"name":"j"}}""");
+        JsonSerializer
+            .Serialize(new V1Job { Metadata = new V1ObjectMeta { Name = "j" } }, V1Job.JsonTypeInfo)
+            .Should()
+            .Be("""{"apiVersion":"batch/v1","kind":"Job","metadata":{"name":"j"}}""");
     }
 
     [Fact]
     public void Micro_times_have_six_digits_and_times_none()
     {
         DateTimeOffset time = new(2026, 1, 2, 3, 4, 5, TimeSpan.FromHours(1));
-        JsonSerializer.Serialize(new V1Lease { Spec = new V1LeaseSpec { RenewTime = time } }, V1Lease.JsonTypeInfo).Should().Contain("\"renewTime\":\"2026-01-02T02:04:05.000000Z\"");
-        JsonSerializer.Serialize(new V1Job { Status = new V1JobStatus { StartTime = time.AddMilliseconds(7) } }, V1Job.JsonTypeInfo).Should().Contain("\"startTime\":\"2026-01-02T02:04:05Z\"");
+        JsonSerializer
+            .Serialize(new V1Lease { Spec = new V1LeaseSpec { RenewTime = time } }, V1Lease.JsonTypeInfo)
+            .Should()
+            .Contain("\"renewTime\":\"2026-01-02T02:04:05.000000Z\"");
+        JsonSerializer
+            .Serialize(new V1Job { Status = new V1JobStatus { StartTime = time.AddMilliseconds(7) } }, V1Job.JsonTypeInfo)
+            .Should()
+            .Contain("\"startTime\":\"2026-01-02T02:04:05Z\"");
     }
 
     [Fact]
     public void Equal_texts_and_resources_are_shared()
     {
-        V1Pod one = JsonSerializer.Deserialize(Pod, V1Pod.JsonTypeInfo)!, two = JsonSerializer.Deserialize(Pod, V1Pod.JsonTypeInfo)!;
+        V1Pod one = JsonSerializer.Deserialize(Pod, V1Pod.JsonTypeInfo)!,
+            two = JsonSerializer.Deserialize(Pod, V1Pod.JsonTypeInfo)!;
         one.Spec.NodeName.Should().BeSameAs(two.Spec.NodeName);
         one.Spec.Containers[0].Resources.Should().BeSameAs(two.Spec.Containers[0].Resources);
         one.Spec.Containers[0].Resources.Limits.Should().BeSameAs(one.Spec.Containers[0].Resources.Requests);
@@ -104,7 +128,8 @@ public class ObjectsTests
         for (int i = 0; i < 100_000; i++)
         {
             string text = $"text-{i * 7919 % 50_000}";
-            if (StringPool.Get(Encoding.UTF8.GetBytes(text)) != text) Assert.Fail(text);
+            if (StringPool.Get(Encoding.UTF8.GetBytes(text)) != text)
+                Assert.Fail(text);
         }
     }
 
@@ -121,9 +146,16 @@ public class ObjectsTests
         V1Pod one = Read(static _ => { });
         Read(static pod => pod["spec"]!["hostNetwork"] = true).Spec.HostNetwork.Should().BeTrue();
         Read(static pod => pod["spec"]!["priority"] = 9).Spec.Priority.Should().Be(9);
-        Read(static pod => pod["spec"]!["containers"]![0]!["ports"]![0]!["containerPort"] = 9).Spec.Containers[0].Ports[0].ContainerPort.Should().Be(9);
+        Read(static pod => pod["spec"]!["containers"]![0]!["ports"]![0]!["containerPort"] = 9)
+            .Spec.Containers[0]
+            .Ports[0]
+            .ContainerPort.Should()
+            .Be(9);
         Read(static pod => pod["metadata"]!["labels"]!["team"] = "cv").Metadata.Labels["team"].Should().Be("cv");
-        Read(static pod => pod["status"]!["conditions"]![0]!["status"] = "False").Status.Condition("PodScheduled")!.Status.Should().Be("False");
+        Read(static pod => pod["status"]!["conditions"]![0]!["status"] = "False")
+            .Status.Condition("PodScheduled")!
+            .Status.Should()
+            .Be("False");
         V1Pod elsewhere = Read(static pod => pod["spec"]!["nodeName"] = "m");
         elsewhere.Spec.NodeName.Should().Be("m");
         elsewhere.Spec.Containers.Should().BeSameAs(one.Spec.Containers);
@@ -139,7 +171,18 @@ public class ObjectsTests
     [InlineData("Nonsense", "", false, false, false)]
     public void Selectors_match_as_the_servers_do(string op, string values, bool a, bool c, bool none)
     {
-        V1LabelSelector selector = new() { MatchExpressions = [new V1LabelSelectorRequirement { Key = "k", Operator = op, Values = values.Split(',') }] };
+        V1LabelSelector selector = new()
+        {
+            MatchExpressions =
+            [
+                new V1LabelSelectorRequirement
+                {
+                    Key = "k",
+                    Operator = op,
+                    Values = values.Split(','),
+                },
+            ],
+        };
         selector.Matches(new Dictionary<string, string> { ["k"] = "a" }).Should().Be(a);
         selector.Matches(new Dictionary<string, string> { ["k"] = "c" }).Should().Be(c);
         selector.Matches(StringMap.Empty).Should().Be(none);
@@ -150,10 +193,46 @@ public class ObjectsTests
     public void A_conditions_time_moves_with_its_status_alone()
     {
         DateTimeOffset now = new(2026, 1, 1, 0, 0, 0, 500, TimeSpan.Zero);
-        IReadOnlyList<V1Condition> first = Conditions.Set([], new V1Condition { Type = "Ready", Status = "True", Reason = "A" }, now);
-        IReadOnlyList<V1Condition> reworded = Conditions.Set(first, new V1Condition { Type = "Ready", Status = "True", Reason = "B" }, now.AddMinutes(1));
-        IReadOnlyList<V1Condition> same = Conditions.Set(reworded, new V1Condition { Type = "Ready", Status = "True", Reason = "B" }, now.AddMinutes(2));
-        IReadOnlyList<V1Condition> turned = Conditions.Set(same, new V1Condition { Type = "Ready", Status = "False", Reason = "C" }, now.AddMinutes(3));
+        IReadOnlyList<V1Condition> first = Conditions.Set(
+            [],
+            new V1Condition
+            {
+                Type = "Ready",
+                Status = "True",
+                Reason = "A",
+            },
+            now
+        );
+        IReadOnlyList<V1Condition> reworded = Conditions.Set(
+            first,
+            new V1Condition
+            {
+                Type = "Ready",
+                Status = "True",
+                Reason = "B",
+            },
+            now.AddMinutes(1)
+        );
+        IReadOnlyList<V1Condition> same = Conditions.Set(
+            reworded,
+            new V1Condition
+            {
+                Type = "Ready",
+                Status = "True",
+                Reason = "B",
+            },
+            now.AddMinutes(2)
+        );
+        IReadOnlyList<V1Condition> turned = Conditions.Set(
+            same,
+            new V1Condition
+            {
+                Type = "Ready",
+                Status = "False",
+                Reason = "C",
+            },
+            now.AddMinutes(3)
+        );
         first[0].LastTransitionTime.Should().Be(new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero));
         (reworded[0].Reason, reworded[0].LastTransitionTime).Should().Be(("B", first[0].LastTransitionTime));
         same.Should().BeSameAs(reworded);

@@ -5,7 +5,9 @@ using Bursar.Kube.Objects;
 
 namespace Bursar.Tests.Unit.Kube;
 
-/// <summary>Objects in which every field that is read is set, made from the kinds' JSON contracts, so that a new field is covered at once.</summary>
+/// <summary>
+/// Objects in which every field that is read is set, made from the kinds' JSON contracts, so that a new field is covered at once.
+/// </summary>
 internal static class SampleObjects
 {
     private const string Metadata = """
@@ -57,7 +59,21 @@ internal static class SampleObjects
 
     /// <summary>A value of every JSON type.</summary>
     public static IReadOnlyList<string> OddValues { get; } =
-        ["null", "true", "0", "-1", "1.5", "1e300", "9223372036854775807", "\"\"", "\"text\"", "[]", "[null]", "{}", """{"a": [{"b": null}]}"""];
+    [
+        "null",
+        "true",
+        "0",
+        "-1",
+        "1.5",
+        "1e300",
+        "9223372036854775807",
+        "\"\"",
+        "\"text\"",
+        "[]",
+        "[null]",
+        "{}",
+        """{"a": [{"b": null}]}""",
+    ];
 
     public static JsonObject Of<T>()
         where T : class, IKubernetesEntity<T>
@@ -74,7 +90,14 @@ internal static class SampleObjects
         // A Kubeflow job has its replicas under one of the names.
         const string replicas = "ReplicaSpecs";
         if (sample["spec"] is JsonObject spec)
-            foreach (string name in spec.Select(pair => pair.Key).Where(key => key.EndsWith(replicas, StringComparison.Ordinal) && !T.EntityKind.Kind.StartsWith(key[..^replicas.Length], StringComparison.OrdinalIgnoreCase)).ToArray())
+            foreach (
+                string name in spec.Select(pair => pair.Key)
+                    .Where(key =>
+                        key.EndsWith(replicas, StringComparison.Ordinal)
+                        && !T.EntityKind.Kind.StartsWith(key[..^replicas.Length], StringComparison.OrdinalIgnoreCase)
+                    )
+                    .ToArray()
+            )
                 spec.Remove(name);
         return sample;
     }
@@ -92,8 +115,10 @@ internal static class SampleObjects
         foreach ((object step, JsonNode? value) in parts)
         {
             IReadOnlyList<object> path = [.. at, step];
-            if (path is not (["metadata"] or ["metadata", "name" or "uid" or "namespace" or "resourceVersion", ..])) yield return path;
-            foreach (IReadOnlyList<object> inner in Fields(value, path)) yield return inner;
+            if (path is not (["metadata"] or ["metadata", "name" or "uid" or "namespace" or "resourceVersion", ..]))
+                yield return path;
+            foreach (IReadOnlyList<object> inner in Fields(value, path))
+                yield return inner;
         }
     }
 
@@ -102,28 +127,43 @@ internal static class SampleObjects
     {
         JsonNode copy = sample.DeepClone();
         JsonNode holder = copy;
-        foreach (object step in field.Take(field.Count - 1)) holder = Step(holder, step);
-        if (field[^1] is int index) holder[index] = JsonNode.Parse(value);
-        else holder[(string)field[^1]] = JsonNode.Parse(value);
+        foreach (object step in field.Take(field.Count - 1))
+            holder = Step(holder, step);
+        if (field[^1] is int index)
+            holder[index] = JsonNode.Parse(value);
+        else
+            holder[(string)field[^1]] = JsonNode.Parse(value);
         return copy.ToJsonString();
     }
 
-    public static JsonNode? At(JsonNode sample, IReadOnlyList<object> field) => field.Aggregate((JsonNode?)sample, (node, step) => Step(node!, step));
+    public static JsonNode? At(JsonNode sample, IReadOnlyList<object> field) =>
+        field.Aggregate((JsonNode?)sample, (node, step) => Step(node!, step));
 
     /// <summary>The field as messages name it.</summary>
-    public static string PathOf(IReadOnlyList<object> field) => field.Aggregate("", (path, step) => step is int index ? $"{path}[{index}]" : MistypedTokens.Join(path, (string)step));
+    public static string PathOf(IReadOnlyList<object> field) =>
+        field.Aggregate("", (path, step) => step is int index ? $"{path}[{index}]" : MistypedTokens.Join(path, (string)step));
 
     private static JsonNode Step(JsonNode node, object step) => (step is int index ? node[index] : node[(string)step])!;
 
     private static JsonNode? Of(JsonTypeInfo type, string name)
     {
-        if (type.Type == typeof(IReadOnlyDictionary<string, string>)) return new JsonObject { [name is "limits" or "requests" ? "nvidia.com/gpu" : "key"] = "2" };
+        if (type.Type == typeof(IReadOnlyDictionary<string, string>))
+            return new JsonObject { [name is "limits" or "requests" ? "nvidia.com/gpu" : "key"] = "2" };
         Type scalar = Nullable.GetUnderlyingType(type.Type) ?? type.Type;
-        if (ReadByHand.TryGetValue(scalar, out string? sample)) return JsonNode.Parse(sample);
-        if (scalar == typeof(string)) return name switch { "time" => "2026-01-02T03:04:05Z", _ => "word" };
-        if (scalar == typeof(bool)) return false;
-        if (scalar == typeof(int) || scalar == typeof(long)) return 1;
-        if (scalar == typeof(DateTimeOffset)) return "2026-01-02T03:04:05Z";
+        if (ReadByHand.TryGetValue(scalar, out string? sample))
+            return JsonNode.Parse(sample);
+        if (scalar == typeof(string))
+            return name switch
+            {
+                "time" => "2026-01-02T03:04:05Z",
+                _ => "word",
+            };
+        if (scalar == typeof(bool))
+            return false;
+        if (scalar == typeof(int) || scalar == typeof(long))
+            return 1;
+        if (scalar == typeof(DateTimeOffset))
+            return "2026-01-02T03:04:05Z";
         switch (type.Kind)
         {
             case JsonTypeInfoKind.Enumerable:
@@ -134,7 +174,8 @@ internal static class SampleObjects
                 JsonObject obj = [];
                 foreach (JsonPropertyInfo property in type.Properties)
                     // What cannot be set is not read.
-                    if (property.Set is not null || property.AssociatedParameter is not null) obj[property.Name] = Of(type.Options.GetTypeInfo(property.PropertyType), property.Name);
+                    if (property.Set is not null || property.AssociatedParameter is not null)
+                        obj[property.Name] = Of(type.Options.GetTypeInfo(property.PropertyType), property.Name);
                 return obj;
             default:
                 throw new NotSupportedException($"There is no sample of {type.Type}.");

@@ -38,7 +38,12 @@ internal sealed class ScriptedServer : IAsyncDisposable
                 context.Request.QueryString.ToString(),
                 await reader.ReadToEndAsync(),
                 context.Request.ContentType ?? "",
-                context.Request.Headers.ToDictionary(header => header.Key, header => header.Value.ToString(), StringComparer.OrdinalIgnoreCase));
+                context.Request.Headers.ToDictionary(
+                    header => header.Key,
+                    header => header.Value.ToString(),
+                    StringComparer.OrdinalIgnoreCase
+                )
+            );
             server.Requests.Enqueue(asked);
             await answer(asked, context);
         });
@@ -110,7 +115,8 @@ internal static class Until
         long start = TimeProvider.System.GetTimestamp();
         while (!condition())
         {
-            if (TimeProvider.System.GetElapsedTime(start) > TimeSpan.FromSeconds(30)) throw new TimeoutException($"Never came: {what}.");
+            if (TimeProvider.System.GetElapsedTime(start) > TimeSpan.FromSeconds(30))
+                throw new TimeoutException($"Never came: {what}.");
             meanwhile?.Invoke();
             await Task.Delay(5);
         }

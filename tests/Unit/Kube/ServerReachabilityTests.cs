@@ -22,7 +22,8 @@ public sealed class ServerReachabilityTests
         var reachability = new ServerReachability(new Uri("https://server:6443"), _time, _lines);
         for (var second = 0; second < 4 * 3600; second++)
         {
-            for (var loop = 0; loop < 30; loop++) reachability.Failed("Connection refused");
+            for (var loop = 0; loop < 30; loop++)
+                reachability.Failed("Connection refused");
             _time.Advance(TimeSpan.FromSeconds(1));
         }
         reachability.IsDown.Should().BeTrue();
@@ -53,7 +54,8 @@ public sealed class ServerReachabilityTests
         var reachability = new ServerReachability(new Uri("https://server:6443"), _time, _lines);
         for (var second = 0; second < 600; second++)
         {
-            for (var i = 0; i < 3; i++) reachability.Failed("Connection refused");
+            for (var i = 0; i < 3; i++)
+                reachability.Failed("Connection refused");
             reachability.Answered();
             _time.Advance(TimeSpan.FromSeconds(1));
         }
@@ -63,12 +65,25 @@ public sealed class ServerReachabilityTests
     [Fact]
     public async Task Loops_are_silent_while_the_server_is_away()
     {
-        using var client = new KubeClient(new KubeConfig { Server = new Uri("http://127.0.0.1:1") }, new() { TimeProvider = _time, LoggerFactory = _lines });
+        using var client = new KubeClient(
+            new KubeConfig { Server = new Uri("http://127.0.0.1:1") },
+            new() { TimeProvider = _time, LoggerFactory = _lines }
+        );
         using var stop = new CancellationTokenSource();
         Task[] loops =
         [
-            new Informer<V1Pod>(client).RunAsync(stop.Token), new Informer<V1Node>(client).RunAsync(stop.Token), new Informer<V1Job>(client).RunAsync(stop.Token),
-            new LeaderElector(client, new() { Namespace = "bursar", Name = "bursar", Identity = "me" }).RunAsLeaderAsync(_ => Task.CompletedTask, stop.Token),
+            new Informer<V1Pod>(client).RunAsync(stop.Token),
+            new Informer<V1Node>(client).RunAsync(stop.Token),
+            new Informer<V1Job>(client).RunAsync(stop.Token),
+            new LeaderElector(
+                client,
+                new()
+                {
+                    Namespace = "bursar",
+                    Name = "bursar",
+                    Identity = "me",
+                }
+            ).RunAsLeaderAsync(_ => Task.CompletedTask, stop.Token),
         ];
         // An hour in which each loop tries again and again.
         for (var i = 0; i < 1200; i++)
@@ -76,11 +91,19 @@ public sealed class ServerReachabilityTests
             _time.Advance(TimeSpan.FromSeconds(3));
             await Task.Delay(1);
         }
-        await Eventually.TrueAsync(() => _lines.All.Any(line => line.Contains("is still unreachable", StringComparison.Ordinal)), "it says that the outage goes on");
+        await Eventually.TrueAsync(
+            () => _lines.All.Any(line => line.Contains("is still unreachable", StringComparison.Ordinal)),
+            "it says that the outage goes on"
+        );
         await stop.CancelAsync();
-        await Task.WhenAll(loops).WaitAsync(TimeSpan.FromSeconds(30)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+        await Task.WhenAll(loops)
+            .WaitAsync(TimeSpan.FromSeconds(30))
+            .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
 
-        _lines.All.Should().HaveCountLessThan(20).And.ContainSingle(line => line.Contains("is unreachable, retrying", StringComparison.Ordinal));
+        _lines
+            .All.Should()
+            .HaveCountLessThan(20)
+            .And.ContainSingle(line => line.Contains("is unreachable, retrying", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -91,7 +114,12 @@ public sealed class ServerReachabilityTests
         var lines = 0;
         for (var second = 0; second < 3600; second++)
         {
-            if (log.IsNews(new ApiException((int)HttpStatusCode.Forbidden, "Forbidden", $"GET /api/v1/pods?timeoutSeconds={second}: forbidden"))) lines++;
+            if (
+                log.IsNews(
+                    new ApiException((int)HttpStatusCode.Forbidden, "Forbidden", $"GET /api/v1/pods?timeoutSeconds={second}: forbidden")
+                )
+            )
+                lines++;
             _time.Advance(TimeSpan.FromSeconds(1));
         }
         lines.Should().BeInRange(5, 7);
@@ -111,17 +139,22 @@ public sealed class ServerReachabilityTests
 
         public bool IsEnabled(LogLevel logLevel) => logLevel >= LogLevel.Information;
 
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        public void Log<TState>(
+            LogLevel logLevel,
+            EventId eventId,
+            TState state,
+            Exception? exception,
+            Func<TState, Exception?, string> formatter
+        )
         {
-            if (IsEnabled(logLevel)) _lines.Enqueue(formatter(state, exception));
+            if (IsEnabled(logLevel))
+                _lines.Enqueue(formatter(state, exception));
         }
 
         public ILogger CreateLogger(string categoryName) => this;
 
         public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException();
 
-        public void Dispose()
-        {
-        }
+        public void Dispose() { }
     }
 }

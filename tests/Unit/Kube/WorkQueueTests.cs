@@ -79,64 +79,75 @@ public class WorkQueueTests
     {
         BackoffOptions backoff = new();
         Prop.ForAll<int>(failures =>
-        {
-            TimeSpan wait = backoff.After(failures);
-            return wait >= backoff.First && wait <= backoff.Longest && backoff.After(failures == int.MaxValue ? failures : failures + 1) >= wait;
-        }).QuickCheckThrowOnFailure();
+            {
+                TimeSpan wait = backoff.After(failures);
+                return wait >= backoff.First
+                    && wait <= backoff.Longest
+                    && backoff.After(failures == int.MaxValue ? failures : failures + 1) >= wait;
+            })
+            .QuickCheckThrowOnFailure();
     }
 
-    /// <summary>Whatever happens, a key that was added after its last processing began is processed again, and never by two at once.</summary>
+    /// <summary>
+    /// Whatever happens, a key that was added after its last processing began is processed again, and never by two at once.
+    /// </summary>
     [Fact]
     public void No_key_is_lost_and_none_is_processed_twice_at_once()
     {
         Prop.ForAll(ArbMap.Default.ArbFor<(byte Op, byte Key)[]>(), steps =>
-        {
-            ManualTimeProvider clock = new();
-            using WorkQueue<int> queue = new(clock);
-            HashSet<int> owed = [];
-            HashSet<int> held = [];
-            foreach ((byte op, byte raw) in steps)
             {
-                int key = raw % 4;
-                switch (op % 5)
+                ManualTimeProvider clock = new();
+                using WorkQueue<int> queue = new(clock);
+                HashSet<int> owed = [];
+                HashSet<int> held = [];
+                foreach ((byte op, byte raw) in steps)
                 {
-                    case 0:
-                        queue.Add(key);
-                        owed.Add(key);
-                        break;
-                    case 1:
-                        queue.AddAfter(key, TimeSpan.FromSeconds(raw));
-                        owed.Add(key);
-                        break;
-                    case 2:
-                        if (queue.Stats.Waiting == 0) break;
-                        int taken = TakeAsync(queue).GetAwaiter().GetResult();
-                        if (!held.Add(taken)) return false;
-                        owed.Remove(taken);
-                        break;
-                    case 3:
-                        if (held.Remove(key)) queue.Done(key);
-                        break;
-                    default:
-                        if (!held.Contains(key)) break;
-                        queue.AddRateLimited(key);
-                        owed.Add(key);
-                        break;
+                    int key = raw % 4;
+                    switch (op % 5)
+                    {
+                        case 0:
+                            queue.Add(key);
+                            owed.Add(key);
+                            break;
+                        case 1:
+                            queue.AddAfter(key, TimeSpan.FromSeconds(raw));
+                            owed.Add(key);
+                            break;
+                        case 2:
+                            if (queue.Stats.Waiting == 0)
+                                break;
+                            int taken = TakeAsync(queue).GetAwaiter().GetResult();
+                            if (!held.Add(taken))
+                                return false;
+                            owed.Remove(taken);
+                            break;
+                        case 3:
+                            if (held.Remove(key))
+                                queue.Done(key);
+                            break;
+                        default:
+                            if (!held.Contains(key))
+                                break;
+                            queue.AddRateLimited(key);
+                            owed.Add(key);
+                            break;
+                    }
                 }
-            }
 
-            foreach (int key in held) queue.Done(key);
-            clock.Advance(TimeSpan.FromHours(1));
-            HashSet<int> rest = [];
-            while (queue.Stats.Waiting > 0)
-            {
-                int key = TakeAsync(queue).GetAwaiter().GetResult();
-                rest.Add(key);
-                queue.Done(key);
-            }
+                foreach (int key in held)
+                    queue.Done(key);
+                clock.Advance(TimeSpan.FromHours(1));
+                HashSet<int> rest = [];
+                while (queue.Stats.Waiting > 0)
+                {
+                    int key = TakeAsync(queue).GetAwaiter().GetResult();
+                    rest.Add(key);
+                    queue.Done(key);
+                }
 
-            return owed.IsSubsetOf(rest);
-        }).QuickCheckThrowOnFailure();
+                return owed.IsSubsetOf(rest);
+            })
+            .QuickCheckThrowOnFailure();
     }
 
     [Fact]

@@ -40,29 +40,41 @@ public readonly record struct GpuRequest(IReadOnlyList<GpuUnits>? Resources)
     public string? Other => (Resources ?? []).FirstOrDefault(r => r.Resource != WholeGpu).Resource;
 
     /// <summary>What is counted of it: the units of its resource, or one where it mixes several, which then is their sum.</summary>
-    public int Units => Resources switch
-    {
-        null or [] => Claims is { Count: > 0 } ? 1 : 0,
-        [var one] when Claims is null or [] => one.Count,
-        _ => 1,
-    };
+    public int Units =>
+        Resources switch
+        {
+            null or [] => Claims is { Count: > 0 } ? 1 : 0,
+            [var one] when Claims is null or [] => one.Count,
+            _ => 1,
+        };
 
     /// <summary>Of a pod: also the part of a GPU that KAI has given it.</summary>
-    public static GpuRequest OfPod(V1Pod pod, GpuResources? table = null) => Of(pod.Spec, table) is { IsAny: true } request ? request : KaiSharing.IsGiven(pod) ? Asked(pod.Metadata) : default;
+    public static GpuRequest OfPod(V1Pod pod, GpuResources? table = null) =>
+        Of(pod.Spec, table) is { IsAny: true } request ? request
+        : KaiSharing.IsGiven(pod) ? Asked(pod.Metadata)
+        : default;
 
     /// <summary>Of a template: also the part of a GPU that its pods will ask KAI for.</summary>
-    public static GpuRequest OfTemplate(V1PodTemplateSpec template, GpuResources? table = null) => Of(template.Spec, table) is { IsAny: true } request ? request : Asked(template.Metadata);
+    public static GpuRequest OfTemplate(V1PodTemplateSpec template, GpuResources? table = null) =>
+        Of(template.Spec, table) is { IsAny: true } request ? request : Asked(template.Metadata);
 
     public static GpuRequest Of(V1PodSpec pod, GpuResources? table = null)
     {
         List<GpuUnits>? found = null;
         SortedSet<string>? unknown = null;
-        foreach (var container in pod.Containers) Find(container, table ?? GpuResources.BuiltIn, ref found, ref unknown);
-        foreach (var container in pod.InitContainers) Find(container, table ?? GpuResources.BuiltIn, ref found, ref unknown);
+        foreach (var container in pod.Containers)
+            Find(container, table ?? GpuResources.BuiltIn, ref found, ref unknown);
+        foreach (var container in pod.InitContainers)
+            Find(container, table ?? GpuResources.BuiltIn, ref found, ref unknown);
         // Beside a GPU that is known they say more about it (HAMi's nvidia.com/gpumem); alone nothing tells what they are.
-        if (found is null) return unknown is null ? default : new([.. unknown.Select(resource => new GpuUnits(resource, 1) { Part = DeviceShare.Unknown })]);
-        for (var i = 0; i < found.Count; i++) found[i] = found[i] with { Count = Count(pod, found[i].Resource) };
-        if (found is [{ Resource: WholeGpu }] && HamiSharing.Asked(pod) is { } parts) return new(parts);
+        if (found is null)
+            return unknown is null
+                ? default
+                : new([.. unknown.Select(resource => new GpuUnits(resource, 1) { Part = DeviceShare.Unknown })]);
+        for (var i = 0; i < found.Count; i++)
+            found[i] = found[i] with { Count = Count(pod, found[i].Resource) };
+        if (found is [{ Resource: WholeGpu }] && HamiSharing.Asked(pod) is { } parts)
+            return new(parts);
         return new(found);
     }
 
@@ -77,7 +89,8 @@ public readonly record struct GpuRequest(IReadOnlyList<GpuUnits>? Resources)
                 return PartOn(one, node);
             default:
                 var sum = new DeviceShare(0, 1);
-                foreach (var one in Resources) sum = DeviceShare.Sum(sum, PartOn(one, node) * one.Count);
+                foreach (var one in Resources)
+                    sum = DeviceShare.Sum(sum, PartOn(one, node) * one.Count);
                 return sum;
         }
     }
@@ -85,8 +98,17 @@ public readonly record struct GpuRequest(IReadOnlyList<GpuUnits>? Resources)
     /// <summary>The same pod without some resources.</summary>
     public static V1PodSpec Without(V1PodSpec pod, IReadOnlyCollection<string> resources)
     {
-        IReadOnlyDictionary<string, string> Rest(IReadOnlyDictionary<string, string> all) => StringMap.From(all.Where(pair => !resources.Contains(pair.Key)));
-        V1Container[] Less(IReadOnlyList<V1Container> containers) => [.. containers.Select(one => one with { Resources = new() { Limits = Rest(one.Resources.Limits), Requests = Rest(one.Resources.Requests) } })];
+        IReadOnlyDictionary<string, string> Rest(IReadOnlyDictionary<string, string> all) =>
+            StringMap.From(all.Where(pair => !resources.Contains(pair.Key)));
+        V1Container[] Less(IReadOnlyList<V1Container> containers) =>
+            [
+                .. containers.Select(one =>
+                    one with
+                    {
+                        Resources = new() { Limits = Rest(one.Resources.Limits), Requests = Rest(one.Resources.Requests) },
+                    }
+                ),
+            ];
         return pod with { Containers = Less(pod.Containers), InitContainers = Less(pod.InitContainers) };
     }
 
@@ -105,27 +127,39 @@ public readonly record struct GpuRequest(IReadOnlyList<GpuUnits>? Resources)
         // Extended resources have equal requests and limits; where only one is written, it is the limit.
         foreach (var (resource, quantity) in container.Resources.Limits.Concat(container.Resources.Requests))
         {
-            if (quantity == "0" || table.KindOf(resource) is not (not GpuResourceKind.None and var kind)) continue;
-            if (kind == GpuResourceKind.Unknown) (unknown ??= new(StringComparer.Ordinal)).Add(resource);
-            else if (found is null || !found.Exists(one => one.Resource == resource)) (found ??= []).Add(new(resource, 0));
+            if (quantity == "0" || table.KindOf(resource) is not (not GpuResourceKind.None and var kind))
+                continue;
+            if (kind == GpuResourceKind.Unknown)
+                (unknown ??= new(StringComparer.Ordinal)).Add(resource);
+            else if (found is null || !found.Exists(one => one.Resource == resource))
+                (found ??= []).Add(new(resource, 0));
         }
     }
 
     private static int Count(V1PodSpec pod, string resource)
     {
-        long running = 0, largestInit = 0, sidecars = 0;
-        foreach (var container in pod.Containers) running += Count(container, resource);
+        long running = 0,
+            largestInit = 0,
+            sidecars = 0;
+        foreach (var container in pod.Containers)
+            running += Count(container, resource);
         foreach (var container in pod.InitContainers)
         {
             var count = Count(container, resource);
-            if (container.RestartPolicy == "Always") sidecars += count;
+            if (container.RestartPolicy == "Always")
+                sidecars += count;
             // An init container runs beside the sidecars started before it.
-            else largestInit = Math.Max(largestInit, count + sidecars);
+            else
+                largestInit = Math.Max(largestInit, count + sidecars);
         }
         return (int)Math.Min(Math.Max(running + sidecars, largestInit), Most);
     }
 
     private static long Count(V1Container container, string resource) =>
-        (container.Resources.Limits.TryGetValue(resource, out var quantity) || container.Resources.Requests.TryGetValue(resource, out quantity))
-        && KubernetesQuantity.TryParse(quantity, out var count) ? Math.Max(0, count.ToInt64()) : 0;
+        (
+            container.Resources.Limits.TryGetValue(resource, out var quantity)
+            || container.Resources.Requests.TryGetValue(resource, out quantity)
+        ) && KubernetesQuantity.TryParse(quantity, out var count)
+            ? Math.Max(0, count.ToInt64())
+            : 0;
 }

@@ -22,11 +22,14 @@ public static class HamiSharing
         var found = new List<GpuUnits>();
         foreach (var container in pod.Containers.Concat(pod.InitContainers.Where(init => init.RestartPolicy == "Always")))
         {
-            if (Of(container, NodeDevices.WholeGpu) is not (> 0 and var count)) continue;
+            if (Of(container, NodeDevices.WholeGpu) is not (> 0 and var count))
+                continue;
             var units = Part(container);
             var same = found.FindIndex(one => one.Part == units.Part && one.MemoryMiB == units.MemoryMiB);
-            if (same >= 0) found[same] = found[same] with { Count = found[same].Count + count };
-            else found.Add(units with { Count = count });
+            if (same >= 0)
+                found[same] = found[same] with { Count = found[same].Count + count };
+            else
+                found.Add(units with { Count = count });
         }
         return found.Exists(one => one.Part is not null || one.MemoryMiB > 0) ? found : null;
     }
@@ -34,12 +37,23 @@ public static class HamiSharing
     private static GpuUnits Part(V1Container container)
     {
         var card = new GpuUnits(NodeDevices.WholeGpu, 0);
-        if (Of(container, Cores) >= 100) return card;
-        if (Of(container, Memory) is > 0 and var mebibytes) return card with { MemoryMiB = mebibytes };
-        return Of(container, MemoryPercent) is > 0 and < 100 and var percent ? card with { Part = DeviceShare.Sum(new(0, 1), new(percent, 100)) } : card;
+        if (Of(container, Cores) >= 100)
+            return card;
+        if (Of(container, Memory) is > 0 and var mebibytes)
+            return card with { MemoryMiB = mebibytes };
+        return Of(container, MemoryPercent) is > 0 and < 100 and var percent
+            ? card with
+            {
+                Part = DeviceShare.Sum(new(0, 1), new(percent, 100)),
+            }
+            : card;
     }
 
     private static int Of(V1Container container, string resource) =>
-        (container.Resources.Limits.TryGetValue(resource, out var quantity) || container.Resources.Requests.TryGetValue(resource, out quantity))
-        && KubernetesQuantity.TryParse(quantity, out var count) ? (int)Math.Clamp(count.ToInt64(), 0, int.MaxValue) : 0;
+        (
+            container.Resources.Limits.TryGetValue(resource, out var quantity)
+            || container.Resources.Requests.TryGetValue(resource, out quantity)
+        ) && KubernetesQuantity.TryParse(quantity, out var count)
+            ? (int)Math.Clamp(count.ToInt64(), 0, int.MaxValue)
+            : 0;
 }

@@ -26,44 +26,76 @@ public static class NodeOverlayPrices
     public static ImportedPrices Read(string text, IReadOnlyDictionary<string, int> gpusOf)
     {
         var rates = new List<PriceRule>();
-        List<string> leftOut = [], doubts = [];
+        List<string> leftOut = [],
+            doubts = [];
         var overlays = YamlNodes.Documents(text).SelectMany(Overlays).ToArray();
-        if (overlays.Length == 0) throw new ImportException("no NodeOverlay is in it");
+        if (overlays.Length == 0)
+            throw new ImportException("no NodeOverlay is in it");
         // Karpenter asks the heaviest first, and of equal ones the one whose name comes last.
-        foreach (var overlay in overlays.OrderByDescending(Weight).ThenByDescending(Name, StringComparer.Ordinal)) Read(overlay, gpusOf, rates, leftOut, doubts);
+        foreach (var overlay in overlays.OrderByDescending(Weight).ThenByDescending(Name, StringComparer.Ordinal))
+            Read(overlay, gpusOf, rates, leftOut, doubts);
         return new(rates, leftOut) { Doubts = doubts };
     }
 
-    private static void Read(YamlMappingNode overlay, IReadOnlyDictionary<string, int> gpusOf, List<PriceRule> rates, List<string> leftOut, List<string> doubts)
+    private static void Read(
+        YamlMappingNode overlay,
+        IReadOnlyDictionary<string, int> gpusOf,
+        List<PriceRule> rates,
+        List<string> leftOut,
+        List<string> doubts
+    )
     {
         var name = $"NodeOverlay {Name(overlay)}";
         if (overlay.Map("spec") is not { } spec || spec.Text("price") is not { } price)
         {
-            leftOut.Add(overlay.Map("spec")?.Text("priceAdjustment") is { } adjustment
-                ? $"{name}: adjusts by {adjustment} a price that only Karpenter knows"
-                : $"{name}: has no price");
+            leftOut.Add(
+                overlay.Map("spec")?.Text("priceAdjustment") is { } adjustment
+                    ? $"{name}: adjusts by {adjustment} a price that only Karpenter knows"
+                    : $"{name}: has no price"
+            );
             return;
         }
-        if (!DecimalText.TryParse(price, out var amount)) throw new ImportException($"{name}, spec.price: \"{price}\" is not an amount such as 12.5");
-        List<string?> types = [null], capacities = [null], regions = [null];
+        if (!DecimalText.TryParse(price, out var amount))
+            throw new ImportException($"{name}, spec.price: \"{price}\" is not an amount such as 12.5");
+        List<string?> types = [null],
+            capacities = [null],
+            regions = [null];
         var others = new List<LabelRequirement>();
         int? gpus = null;
         // Capacity counts what can be requested, time slices too: it stands for cards only where nothing else tells how many there are.
-        int? capacity = spec.Map("capacity")?.Text("nvidia.com/gpu") is { } added && int.TryParse(added, NumberStyles.None, CultureInfo.InvariantCulture, out var units) ? units : null;
+        int? capacity =
+            spec.Map("capacity")?.Text("nvidia.com/gpu") is { } added
+            && int.TryParse(added, NumberStyles.None, CultureInfo.InvariantCulture, out var units)
+                ? units
+                : null;
         foreach (var requirement in spec.List("requirements").OfType<YamlMappingNode>())
         {
-            var term = new LabelRequirement(requirement.Text("key") ?? "", requirement.Text("operator") ?? "", [.. requirement.List("values").OfType<YamlScalarNode>().Select(value => value.Value ?? "")]);
+            var term = new LabelRequirement(
+                requirement.Text("key") ?? "",
+                requirement.Text("operator") ?? "",
+                [.. requirement.List("values").OfType<YamlScalarNode>().Select(value => value.Value ?? "")]
+            );
             if (!term.TryOperator(out var operation))
             {
                 leftOut.Add($"{name}: {term.Key} {term.Operator} cannot be said in a price book");
                 return;
             }
             var isIn = operation == LabelOperator.In && term.Values.Count > 0;
-            if (isIn && term.Key == InstanceType) types = Among(types, term);
-            else if (isIn && term.Key == CapacityType) capacities = Among(capacities, term);
-            else if (isIn && term.Key == Region) regions = Among(regions, term);
-            else others.Add(term);
-            if (isIn && GpuCounts.Contains(term.Key) && term.Values is [var count] && int.TryParse(count, NumberStyles.None, CultureInfo.InvariantCulture, out var counted)) gpus = counted;
+            if (isIn && term.Key == InstanceType)
+                types = Among(types, term);
+            else if (isIn && term.Key == CapacityType)
+                capacities = Among(capacities, term);
+            else if (isIn && term.Key == Region)
+                regions = Among(regions, term);
+            else
+                others.Add(term);
+            if (
+                isIn
+                && GpuCounts.Contains(term.Key)
+                && term.Values is [var count]
+                && int.TryParse(count, NumberStyles.None, CultureInfo.InvariantCulture, out var counted)
+            )
+                gpus = counted;
         }
         if (types.Count == 0 || capacities.Count == 0 || regions.Count == 0)
         {
@@ -77,11 +109,14 @@ public static class NodeOverlayPrices
         }
         foreach (var type in types)
         {
-            var known = type is not null && gpusOf.TryGetValue(type, out var told) ? told : gpus ?? (type is null ? null : InstanceGpus.Of(type));
+            var known =
+                type is not null && gpusOf.TryGetValue(type, out var told) ? told : gpus ?? (type is null ? null : InstanceGpus.Of(type));
             if (known is not > 0 && capacity is > 0)
             {
                 known = capacity;
-                doubts.Add($"{name}: its price is divided by its capacity of {capacity} nvidia.com/gpu; where these are shares of fewer cards, say --gpus {type ?? "TYPE"}=CARDS");
+                doubts.Add(
+                    $"{name}: its price is divided by its capacity of {capacity} nvidia.com/gpu; where these are shares of fewer cards, say --gpus {type ?? "TYPE"}=CARDS"
+                );
             }
             if (known is not > 0)
             {
@@ -89,34 +124,51 @@ public static class NodeOverlayPrices
                 continue;
             }
             foreach (var capacityType in capacities)
-                foreach (var region in regions)
-                    rates.Add(new(new() { InstanceType = type, CapacityType = capacityType, Region = region, NodeSelector = new() { MatchExpressions = [.. others] } },
-                        GpuHourPrice.FromDecimal(PriceCsv.PerInstance(amount, known.Value)), string.Create(CultureInfo.InvariantCulture, $"Karpenter {name}, {amount} for {known} GPU")));
+            foreach (var region in regions)
+                rates.Add(
+                    new(
+                        new()
+                        {
+                            InstanceType = type,
+                            CapacityType = capacityType,
+                            Region = region,
+                            NodeSelector = new() { MatchExpressions = [.. others] },
+                        },
+                        GpuHourPrice.FromDecimal(PriceCsv.PerInstance(amount, known.Value)),
+                        string.Create(CultureInfo.InvariantCulture, $"Karpenter {name}, {amount} for {known} GPU")
+                    )
+                );
         }
     }
 
     /// <summary>A key may be required more than once: all must hold.</summary>
-    private static List<string?> Among(List<string?> sofar, LabelRequirement term) => sofar is [null] ? [.. term.Values] : [.. sofar.Intersect(term.Values)];
+    private static List<string?> Among(List<string?> sofar, LabelRequirement term) =>
+        sofar is [null] ? [.. term.Values] : [.. sofar.Intersect(term.Values)];
 
     private static IEnumerable<YamlMappingNode> Overlays(YamlMappingNode document) =>
-        document.Text("kind") == "NodeOverlay" ? [document] : document.List("items").OfType<YamlMappingNode>().Where(item => item.Text("kind") == "NodeOverlay");
+        document.Text("kind") == "NodeOverlay"
+            ? [document]
+            : document.List("items").OfType<YamlMappingNode>().Where(item => item.Text("kind") == "NodeOverlay");
 
     private static string Name(YamlMappingNode overlay) => overlay.Map("metadata")?.Text("name") ?? "without a name";
 
-    private static int Weight(YamlMappingNode overlay) => int.TryParse(overlay.Map("spec")?.Text("weight"), NumberStyles.None, CultureInfo.InvariantCulture, out var weight) ? weight : 0;
+    private static int Weight(YamlMappingNode overlay) =>
+        int.TryParse(overlay.Map("spec")?.Text("weight"), NumberStyles.None, CultureInfo.InvariantCulture, out var weight) ? weight : 0;
 }
 
 /// <summary>GPUs of AWS's instance types, the cloud whose sizes do not tell it by a rule.</summary>
 internal static class InstanceGpus
 {
-    private static readonly Dictionary<string, int> Known = Read("""
+    private static readonly Dictionary<string, int> Known = Read(
+        """
         p3.2xlarge 1  p3.8xlarge 4  p3.16xlarge 8  p3dn.24xlarge 8  p4d.24xlarge 8  p4de.24xlarge 8  p5.4xlarge 1  p5.48xlarge 8  p5e.48xlarge 8  p5en.48xlarge 8
         p6-b200.48xlarge 8  p6-b300.48xlarge 8
         g4dn.xlarge 1  g4dn.2xlarge 1  g4dn.4xlarge 1  g4dn.8xlarge 1  g4dn.12xlarge 4  g4dn.16xlarge 1  g4dn.metal 8
         g5.xlarge 1  g5.2xlarge 1  g5.4xlarge 1  g5.8xlarge 1  g5.12xlarge 4  g5.16xlarge 1  g5.24xlarge 4  g5.48xlarge 8
         g6.xlarge 1  g6.2xlarge 1  g6.4xlarge 1  g6.8xlarge 1  g6.12xlarge 4  g6.16xlarge 1  g6.24xlarge 4  g6.48xlarge 8
         g6e.xlarge 1  g6e.2xlarge 1  g6e.4xlarge 1  g6e.8xlarge 1  g6e.12xlarge 4  g6e.16xlarge 1  g6e.24xlarge 4  g6e.48xlarge 8
-        """);
+        """
+    );
 
     public static int? Of(string type) => Known.TryGetValue(type, out var gpus) ? gpus : null;
 
@@ -124,7 +176,8 @@ internal static class InstanceGpus
     {
         var words = table.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
         var known = new Dictionary<string, int>(StringComparer.Ordinal);
-        for (var i = 0; i + 1 < words.Length; i += 2) known.Add(words[i], int.Parse(words[i + 1], CultureInfo.InvariantCulture));
+        for (var i = 0; i + 1 < words.Length; i += 2)
+            known.Add(words[i], int.Parse(words[i + 1], CultureInfo.InvariantCulture));
         return known;
     }
 }

@@ -22,16 +22,30 @@ public static class OpenCostPrices
     {
         foreach (var document in YamlNodes.Documents(text))
         {
-            if (Model(document) is not { } model) continue;
+            if (Model(document) is not { } model)
+                continue;
             var gpu = Amount(model, "GPU", monthly) ?? throw new ImportException("GPU: is missing, there is no price of a GPU");
             var leftOut = new List<string> { "CPU, RAM, storage and network: Bursar prices GPUs, with what a node has beside them" };
-            if (!monthly && gpu > Suspicious) leftOut.Add(string.Create(CultureInfo.InvariantCulture, $"GPU: {gpu} an hour is a lot; if it is for a month, say --monthly"));
+            if (!monthly && gpu > Suspicious)
+                leftOut.Add(
+                    string.Create(CultureInfo.InvariantCulture, $"GPU: {gpu} an hour is a lot; if it is for a month, say --monthly")
+                );
             var product = Label(model, "gpuLabel", "gpuLabelValue");
             var rates = new List<PriceRule>();
             if (Amount(model, "spotGPU", monthly) is { } spot)
             {
                 var isSpot = Label(model, "spotLabel", "spotLabelValue");
-                rates.Add(new(new() { CapacityType = isSpot.Count == 0 ? PricedNode.Spot : null, NodeSelector = Selector([.. product, .. isSpot]) }, GpuHourPrice.FromDecimal(spot), "OpenCost custom pricing, spotGPU"));
+                rates.Add(
+                    new(
+                        new()
+                        {
+                            CapacityType = isSpot.Count == 0 ? PricedNode.Spot : null,
+                            NodeSelector = Selector([.. product, .. isSpot]),
+                        },
+                        GpuHourPrice.FromDecimal(spot),
+                        "OpenCost custom pricing, spotGPU"
+                    )
+                );
             }
             rates.Add(new(new() { NodeSelector = Selector(product) }, GpuHourPrice.FromDecimal(gpu), "OpenCost custom pricing, GPU"));
             return new(rates, leftOut);
@@ -44,24 +58,42 @@ public static class OpenCostPrices
         if (document.Map("data") is { } data)
         {
             foreach (var (name, value) in data.Children)
-                if (name is YamlScalarNode { Value: { } file } && file.EndsWith(".json", StringComparison.Ordinal) && value is YamlScalarNode { Value: { } json }
-                    && YamlNodes.Documents(json).FirstOrDefault(one => one.Text("GPU") is not null) is { } inside) return inside;
-            if (data.Text("GPU") is not null) return data;
+                if (
+                    name is YamlScalarNode { Value: { } file }
+                    && file.EndsWith(".json", StringComparison.Ordinal)
+                    && value is YamlScalarNode { Value: { } json }
+                    && YamlNodes.Documents(json).FirstOrDefault(one => one.Text("GPU") is not null) is { } inside
+                )
+                    return inside;
+            if (data.Text("GPU") is not null)
+                return data;
         }
-        foreach (var model in new[] { document, document.Map("opencost", "customPricing", "costModel"), document.Map("customPricing", "costModel"), document.Map("costModel") })
-            if (model?.Text("GPU") is not null) return model;
+        foreach (
+            var model in new[]
+            {
+                document,
+                document.Map("opencost", "customPricing", "costModel"),
+                document.Map("customPricing", "costModel"),
+                document.Map("costModel"),
+            }
+        )
+            if (model?.Text("GPU") is not null)
+                return model;
         return null;
     }
 
     private static decimal? Amount(YamlMappingNode model, string field, bool monthly)
     {
-        if (model.Text(field) is not { } text) return null;
-        if (!DecimalText.TryParse(text, out var value)) throw new ImportException($"{field}: \"{text}\" is not an amount such as 0.95");
+        if (model.Text(field) is not { } text)
+            return null;
+        if (!DecimalText.TryParse(text, out var value))
+            throw new ImportException($"{field}: \"{text}\" is not an amount such as 0.95");
         return monthly ? decimal.Round(value / HoursOfAMonth, 9, MidpointRounding.ToEven) : value;
     }
 
     private static Dictionary<string, string> Label(YamlMappingNode model, string label, string value) =>
         model.Text(label) is { } key && model.Text(value) is { } text ? new() { [key] = text } : [];
 
-    private static LabelSelector Selector(IEnumerable<KeyValuePair<string, string>> labels) => new() { MatchLabels = new Dictionary<string, string>(labels.DistinctBy(pair => pair.Key)) };
+    private static LabelSelector Selector(IEnumerable<KeyValuePair<string, string>> labels) =>
+        new() { MatchLabels = new Dictionary<string, string>(labels.DistinctBy(pair => pair.Key)) };
 }

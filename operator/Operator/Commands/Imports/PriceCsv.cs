@@ -17,21 +17,37 @@ public static class PriceCsv
     private const string Gpus = "gpus";
     private const string SheetPrice = "marketpricehourly";
 
-    private static readonly string[] Own = ["product", "capacitytype", "region", "instancetype", Price, InstancePrice, Gpus, "from", "note"];
+    private static readonly string[] Own =
+    [
+        "product",
+        "capacitytype",
+        "region",
+        "instancetype",
+        Price,
+        InstancePrice,
+        Gpus,
+        "from",
+        "note",
+    ];
 
     public static ImportedPrices Read(string text)
     {
         var rows = Rows(text);
-        if (rows.Count == 0) throw new ImportException("the file is empty: a header line is expected, as product,perGpuHour");
+        if (rows.Count == 0)
+            throw new ImportException("the file is empty: a header line is expected, as product,perGpuHour");
         var (_, header) = rows[0];
         var names = header.Select(name => name.Trim().ToLowerInvariant()).ToArray();
-        if (names.GroupBy(name => name).FirstOrDefault(group => group.Count() > 1) is { } twice) throw new ImportException($"line 1: two columns are named {twice.Key}");
+        if (names.GroupBy(name => name).FirstOrDefault(group => group.Count() > 1) is { } twice)
+            throw new ImportException($"line 1: two columns are named {twice.Key}");
         var isSheet = names.Contains(SheetPrice);
         if (!isSheet)
         {
             if (names.FirstOrDefault(name => !Own.Contains(name)) is { } unknown)
-                throw new ImportException($"line 1: \"{unknown}\" is none of the columns product, capacityType, region, instanceType, perGpuHour, perInstanceHour, gpus, from, note");
-            if (!names.Contains(Price) && !(names.Contains(InstancePrice) && names.Contains(Gpus))) throw new ImportException("line 1: a column perGpuHour is needed, or perInstanceHour and gpus");
+                throw new ImportException(
+                    $"line 1: \"{unknown}\" is none of the columns product, capacityType, region, instanceType, perGpuHour, perInstanceHour, gpus, from, note"
+                );
+            if (!names.Contains(Price) && !(names.Contains(InstancePrice) && names.Contains(Gpus)))
+                throw new ImportException("line 1: a column perGpuHour is needed, or perInstanceHour and gpus");
         }
         var rates = new List<PriceRule>();
         var leftOut = new List<string>();
@@ -41,32 +57,46 @@ public static class PriceCsv
             {
                 var wrong = $"line {line}: has {fields.Count} fields, the header has {names.Length}";
                 // OpenCost skips such a row of a price sheet too.
-                if (!isSheet) throw new ImportException(wrong);
+                if (!isSheet)
+                    throw new ImportException(wrong);
                 leftOut.Add(wrong);
                 continue;
             }
             string Field(string name) => Array.IndexOf(names, name) is >= 0 and var at ? fields[at].Trim() : "";
-            if (!isSheet) rates.Add(Rule(line, Field));
-            else if (!Field("assetclass").Equals("gpu", StringComparison.OrdinalIgnoreCase)) leftOut.Add($"line {line}: asset class {Field("assetclass")} is no price of a GPU");
-            else if (SheetRule(line, Field, leftOut) is { } rule) rates.Add(rule);
+            if (!isSheet)
+                rates.Add(Rule(line, Field));
+            else if (!Field("assetclass").Equals("gpu", StringComparison.OrdinalIgnoreCase))
+                leftOut.Add($"line {line}: asset class {Field("assetclass")} is no price of a GPU");
+            else if (SheetRule(line, Field, leftOut) is { } rule)
+                rates.Add(rule);
         }
         return new(rates, leftOut);
     }
 
     private static PriceRule Rule(int line, Func<string, string> field)
     {
-        var rate = field(Price).Length > 0 ? Amount(line, "perGpuHour", field(Price))
-            : PerInstance(Amount(line, "perInstanceHour", field(InstancePrice)), Count(line, field(Gpus)));
+        var rate =
+            field(Price).Length > 0
+                ? Amount(line, "perGpuHour", field(Price))
+                : PerInstance(Amount(line, "perInstanceHour", field(InstancePrice)), Count(line, field(Gpus)));
         DateTimeOffset? from = null;
         if (field("from") is { Length: > 0 } text)
-            from = Rfc3339.TryParse(text, out var at) ? at : throw new ImportException($"line {line}, from: \"{text}\" is not a time such as 2026-12-01T00:00:00Z");
-        return new(new(field("product") is { Length: > 0 } product ? product : "*")
+            from = Rfc3339.TryParse(text, out var at)
+                ? at
+                : throw new ImportException($"line {line}, from: \"{text}\" is not a time such as 2026-12-01T00:00:00Z");
+        return new(
+            new(field("product") is { Length: > 0 } product ? product : "*")
+            {
+                CapacityType = Given(field("capacitytype")),
+                Region = Given(field("region")),
+                InstanceType = Given(field("instancetype")),
+            },
+            GpuHourPrice.FromDecimal(rate),
+            Given(field("note"))
+        )
         {
-            CapacityType = Given(field("capacitytype")),
-            Region = Given(field("region")),
-            InstanceType = Given(field("instancetype")),
-        }, GpuHourPrice.FromDecimal(rate), Given(field("note")))
-        { From = from };
+            From = from,
+        };
     }
 
     /// <summary>
@@ -77,22 +107,35 @@ public static class PriceCsv
     {
         const string labels = "metadata.labels.";
         var id = field("instanceid");
-        if (id.Length == 0) throw new ImportException($"line {line}, InstanceID: is empty");
+        if (id.Length == 0)
+            throw new ImportException($"line {line}, InstanceID: is empty");
         var by = field("instanceidfield");
         string? label = null;
-        if (by.StartsWith(labels, StringComparison.OrdinalIgnoreCase)) label = by[labels.Length..];
-        else if (by.StartsWith("metadata.", StringComparison.OrdinalIgnoreCase) || by.StartsWith("spec.", StringComparison.OrdinalIgnoreCase) || by.StartsWith("status.", StringComparison.OrdinalIgnoreCase))
+        if (by.StartsWith(labels, StringComparison.OrdinalIgnoreCase))
+            label = by[labels.Length..];
+        else if (
+            by.StartsWith("metadata.", StringComparison.OrdinalIgnoreCase)
+            || by.StartsWith("spec.", StringComparison.OrdinalIgnoreCase)
+            || by.StartsWith("status.", StringComparison.OrdinalIgnoreCase)
+        )
         {
             leftOut.Add($"line {line}: {id} is chosen by {by}, and a price book chooses nodes by their labels");
             return null;
         }
-        else if (by.Length > 0) label = by;
-        return new(new(label is null ? $"*{id}*" : "*")
-        {
-            Region = Given(field("region")),
-            InstanceType = Given(field("instancetype")),
-            NodeSelector = label is null ? LabelSelector.Everything : new() { MatchLabels = new Dictionary<string, string> { [label] = id } },
-        }, GpuHourPrice.FromDecimal(Amount(line, "MarketPriceHourly", field(SheetPrice))), Given(field("version")));
+        else if (by.Length > 0)
+            label = by;
+        return new(
+            new(label is null ? $"*{id}*" : "*")
+            {
+                Region = Given(field("region")),
+                InstanceType = Given(field("instancetype")),
+                NodeSelector = label is null
+                    ? LabelSelector.Everything
+                    : new() { MatchLabels = new Dictionary<string, string> { [label] = id } },
+            },
+            GpuHourPrice.FromDecimal(Amount(line, "MarketPriceHourly", field(SheetPrice))),
+            Given(field("version"))
+        );
     }
 
     /// <summary>An instance's price shared out to its GPUs, to nine places.</summary>
@@ -101,30 +144,44 @@ public static class PriceCsv
     private static string? Given(string text) => text.Length == 0 ? null : text;
 
     private static decimal Amount(int line, string column, string text) =>
-        DecimalText.TryParse(text, out var value) ? value : throw new ImportException($"line {line}, {column}: \"{text}\" is not an amount such as 3.06");
+        DecimalText.TryParse(text, out var value)
+            ? value
+            : throw new ImportException($"line {line}, {column}: \"{text}\" is not an amount such as 3.06");
 
     private static int Count(int line, string text) =>
-        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var count) && count is > 0 and <= 4096 ? count : throw new ImportException($"line {line}, gpus: \"{text}\" is not a number from 1 to 4096");
+        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var count) && count is > 0 and <= 4096
+            ? count
+            : throw new ImportException($"line {line}, gpus: \"{text}\" is not a number from 1 to 4096");
 
-    /// <summary>Lines of fields; quoted ones may hold commas, doubled quotes and line ends. Empty lines and those that begin with <c>#</c> are left out.</summary>
+    /// <summary>
+    /// Lines of fields; quoted ones may hold commas, doubled quotes and line ends. Empty lines and those that begin with <c>#</c> are left
+    /// out.
+    /// </summary>
     private static List<(int Line, List<string> Fields)> Rows(string text)
     {
         var rows = new List<(int, List<string>)>();
         var fields = new List<string>();
         var field = new StringBuilder();
-        bool quoted = false, wasQuoted = false;
-        int line = 1, begin = 1;
+        bool quoted = false,
+            wasQuoted = false;
+        int line = 1,
+            begin = 1;
         text = text.TrimStart('\uFEFF');
         for (var i = 0; i <= text.Length; i++)
         {
             var c = i < text.Length ? text[i] : '\n';
             if (quoted)
             {
-                if (i == text.Length) throw new ImportException($"line {begin}: a quote is not closed");
-                if (c == '"' && i + 1 < text.Length && text[i + 1] == '"') field.Append(text[i++]);
-                else if (c == '"') quoted = false;
-                else field.Append(c);
-                if (c == '\n') line++;
+                if (i == text.Length)
+                    throw new ImportException($"line {begin}: a quote is not closed");
+                if (c == '"' && i + 1 < text.Length && text[i + 1] == '"')
+                    field.Append(text[i++]);
+                else if (c == '"')
+                    quoted = false;
+                else
+                    field.Append(c);
+                if (c == '\n')
+                    line++;
                 continue;
             }
             if (c == '#' && fields.Count == 0 && field.Length == 0 && !wasQuoted)
@@ -133,18 +190,22 @@ public static class PriceCsv
                 begin = ++line;
                 continue;
             }
-            if (c == '"' && field.Length == 0 && !wasQuoted) (quoted, wasQuoted) = (true, true);
+            if (c == '"' && field.Length == 0 && !wasQuoted)
+                (quoted, wasQuoted) = (true, true);
             else if (c is ',' or '\n')
             {
                 fields.Add(field.ToString());
                 field.Clear();
                 wasQuoted = false;
-                if (c == ',') continue;
-                if (fields.Count > 1 || fields[0].Trim().Length > 0) rows.Add((begin, fields));
+                if (c == ',')
+                    continue;
+                if (fields.Count > 1 || fields[0].Trim().Length > 0)
+                    rows.Add((begin, fields));
                 fields = [];
                 begin = ++line;
             }
-            else if (c != '\r') field.Append(c);
+            else if (c != '\r')
+                field.Append(c);
         }
         return rows;
     }

@@ -20,20 +20,23 @@ internal static class YamlNodes
         return [.. stream.Documents.Select(document => document.RootNode).OfType<YamlMappingNode>()];
     }
 
-    public static YamlNode? At(this YamlMappingNode node, string name) => node.Children.TryGetValue(new YamlScalarNode(name), out var value) ? value : null;
+    public static YamlNode? At(this YamlMappingNode node, string name) =>
+        node.Children.TryGetValue(new YamlScalarNode(name), out var value) ? value : null;
 
     public static YamlMappingNode? Map(this YamlMappingNode node, params ReadOnlySpan<string> path)
     {
         var at = node;
         foreach (var name in path)
         {
-            if (at.At(name) is not YamlMappingNode next) return null;
+            if (at.At(name) is not YamlMappingNode next)
+                return null;
             at = next;
         }
         return at;
     }
 
-    public static string? Text(this YamlMappingNode node, string name) => node.At(name) is YamlScalarNode { Value: { Length: > 0 } value } ? value : null;
+    public static string? Text(this YamlMappingNode node, string name) =>
+        node.At(name) is YamlScalarNode { Value: { Length: > 0 } value } ? value : null;
 
     public static IEnumerable<YamlNode> List(this YamlMappingNode node, string name) => node.At(name) is YamlSequenceNode list ? list : [];
 }

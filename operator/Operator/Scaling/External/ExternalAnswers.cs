@@ -1,6 +1,8 @@
 namespace Bursar.Operator.Scaling.External;
 
-/// <summary>What the operator says of a trigger that KEDA asks about. Asked by many calls at once, on their own threads; it does not wait.</summary>
+/// <summary>
+/// What the operator says of a trigger that KEDA asks about. Asked by many calls at once, on their own threads; it does not wait.
+/// </summary>
 public delegate ExternalWord ExternalAnswers(ExternalQuestion question);
 
 /// <param name="Namespace">Of the ScaledObject.</param>

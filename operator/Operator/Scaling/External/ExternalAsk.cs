@@ -18,13 +18,22 @@ public abstract record ExternalAsk
     private const string CostCap = "costCapPerHour";
 
     /// <summary>KEDA's own keys, which say how it reaches this door.</summary>
-    private static readonly FrozenSet<string> Kedas = FrozenSet.Create(StringComparer.Ordinal, "scalerAddress", "enableTLS", "unsafeSsl", "caCert", "tlsCertFile", "tlsClientCert", "tlsClientKey");
+    private static readonly FrozenSet<string> Kedas = FrozenSet.Create(
+        StringComparer.Ordinal,
+        "scalerAddress",
+        "enableTLS",
+        "unsafeSsl",
+        "caCert",
+        "tlsCertFile",
+        "tlsClientCert",
+        "tlsClientKey"
+    );
 
-    private ExternalAsk()
-    {
-    }
+    private ExternalAsk() { }
 
-    /// <summary><c>inferenceScaler: chat</c>: how many replicas the InferenceScaler of that name, in the ScaledObject's namespace, decides on.</summary>
+    /// <summary>
+    /// <c>inferenceScaler: chat</c>: how many replicas the InferenceScaler of that name, in the ScaledObject's namespace, decides on.
+    /// </summary>
     public sealed record OfScaler(string Name) : ExternalAsk;
 
     /// <summary><c>trigger: queue</c> with that trigger's keys.</summary>
@@ -42,7 +51,11 @@ public abstract record ExternalAsk
     /// <param name="metadata">A trigger's metadata, with KEDA's own keys in it.</param>
     /// <param name="ask">What it asks for.</param>
     /// <param name="error">What is wrong with it, naming the key.</param>
-    public static bool TryRead(IReadOnlyDictionary<string, string> metadata, [NotNullWhen(true)] out ExternalAsk? ask, [NotNullWhen(false)] out string? error)
+    public static bool TryRead(
+        IReadOnlyDictionary<string, string> metadata,
+        [NotNullWhen(true)] out ExternalAsk? ask,
+        [NotNullWhen(false)] out string? error
+    )
     {
         (ask, error) = (null, null);
         var named = metadata.TryGetValue(Scaler, out var scaler);
@@ -51,13 +64,18 @@ public abstract record ExternalAsk
             error = named ? $"{Scaler} and {Trigger} exclude each other" : $"{Scaler} or {Trigger} is missing";
             return false;
         }
-        var own = metadata.Where(pair => !Kedas.Contains(pair.Key) && pair.Key is not (Scaler or Trigger or CostCap)).ToDictionary(StringComparer.Ordinal);
+        var own = metadata
+            .Where(pair => !Kedas.Contains(pair.Key) && pair.Key is not (Scaler or Trigger or CostCap))
+            .ToDictionary(StringComparer.Ordinal);
         if (named)
         {
             // The least of them, so that the same metadata gives the same sentence each time.
-            if (own.Keys.Concat(metadata.ContainsKey(CostCap) ? [CostCap] : []).Min(StringComparer.Ordinal) is { } stranger) error = $"{InferenceScalerReader.Shorten(stranger)}: beside {Scaler} it means nothing";
-            else if (!IsName(scaler!)) error = $"{Scaler}: \"{InferenceScalerReader.Shorten(scaler!)}\" is no name of an object";
-            else ask = new OfScaler(scaler!);
+            if (own.Keys.Concat(metadata.ContainsKey(CostCap) ? [CostCap] : []).Min(StringComparer.Ordinal) is { } stranger)
+                error = $"{InferenceScalerReader.Shorten(stranger)}: beside {Scaler} it means nothing";
+            else if (!IsName(scaler!))
+                error = $"{Scaler}: \"{InferenceScalerReader.Shorten(scaler!)}\" is no name of an object";
+            else
+                ask = new OfScaler(scaler!);
             return error is null;
         }
         if (!Triggers.Contains(type!))
@@ -76,7 +94,17 @@ public abstract record ExternalAsk
             cap = rate;
         }
         var errors = new List<FieldError>();
-        var terms = TriggerReader.Read(new() { Type = type, Name = type, Metadata = own }, 0, "trigger", errors);
+        var terms = TriggerReader.Read(
+            new()
+            {
+                Type = type,
+                Name = type,
+                Metadata = own,
+            },
+            0,
+            "trigger",
+            errors
+        );
         if (terms is null)
         {
             // It writes of trigger.metadata.waiting; here that is metadata.waiting.
@@ -89,5 +117,8 @@ public abstract record ExternalAsk
 
     /// <summary>Of an object: a DNS subdomain.</summary>
     private static bool IsName(string text) =>
-        text.Length is > 0 and <= 253 && text.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c is '-' or '.') && char.IsAsciiLetterOrDigit(text[0]) && char.IsAsciiLetterOrDigit(text[^1]);
+        text.Length is > 0 and <= 253
+        && text.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c is '-' or '.')
+        && char.IsAsciiLetterOrDigit(text[0])
+        && char.IsAsciiLetterOrDigit(text[^1]);
 }

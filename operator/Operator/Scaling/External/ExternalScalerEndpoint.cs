@@ -30,18 +30,35 @@ public sealed class ExternalScalerEndpoint : IAsyncDisposable
     /// <param name="answers">What stands behind it.</param>
     /// <param name="loggers">Where the server logs.</param>
     /// <param name="cancellationToken">Cancels the start alone.</param>
-    public static async Task<ExternalScalerEndpoint> StartAsync(string address, ExternalAnswers answers, ILoggerFactory loggers, CancellationToken cancellationToken)
+    public static async Task<ExternalScalerEndpoint> StartAsync(
+        string address,
+        ExternalAnswers answers,
+        ILoggerFactory loggers,
+        CancellationToken cancellationToken
+    )
     {
         var changes = new ExternalChanges();
         var stopping = new CancellationTokenSource();
         var service = new ExternalScalerService(answers, changes, stopping.Token);
         try
         {
-            return new(await EdgeServer.StartAsync(address, MaxMessageBytes + 1024, application => application.MapGrpcService<ExternalScalerService>(), loggers, cancellationToken, protocols: HttpProtocols.Http2, services: services =>
-            {
-                services.AddSingleton(service);
-                services.AddGrpc(grpc => grpc.MaxReceiveMessageSize = MaxMessageBytes);
-            }), changes, stopping);
+            return new(
+                await EdgeServer.StartAsync(
+                    address,
+                    MaxMessageBytes + 1024,
+                    application => application.MapGrpcService<ExternalScalerService>(),
+                    loggers,
+                    cancellationToken,
+                    protocols: HttpProtocols.Http2,
+                    services: services =>
+                    {
+                        services.AddSingleton(service);
+                        services.AddGrpc(grpc => grpc.MaxReceiveMessageSize = MaxMessageBytes);
+                    }
+                ),
+                changes,
+                stopping
+            );
         }
         catch
         {
@@ -56,7 +73,8 @@ public sealed class ExternalScalerEndpoint : IAsyncDisposable
     /// <summary>Open streams end with Unavailable, by which KEDA comes again; then the door closes.</summary>
     public async ValueTask DisposeAsync()
     {
-        if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+            return;
         await _stopping.CancelAsync();
         await _server.DisposeAsync();
         _stopping.Dispose();

@@ -7,16 +7,26 @@ namespace Bursar.Operator.Scaling.External;
 /// <param name="answers">Answers each call.</param>
 /// <param name="changes">Makes open streams ask again.</param>
 /// <param name="stopping">Ends open streams with Unavailable, upon which KEDA connects again.</param>
-internal sealed class ExternalScalerService(ExternalAnswers answers, ExternalChanges changes, CancellationToken stopping) : ExternalScaler.ExternalScalerBase
+internal sealed class ExternalScalerService(ExternalAnswers answers, ExternalChanges changes, CancellationToken stopping)
+    : ExternalScaler.ExternalScalerBase
 {
-    public override Task<IsActiveResponse> IsActive(ScaledObjectRef request, ServerCallContext context) => Task.FromResult(new IsActiveResponse { Result = FigureOf(Question(request)).IsActive });
+    public override Task<IsActiveResponse> IsActive(ScaledObjectRef request, ServerCallContext context) =>
+        Task.FromResult(new IsActiveResponse { Result = FigureOf(Question(request)).IsActive });
 
-    public override Task<GetMetricSpecResponse> GetMetricSpec(ScaledObjectRef request, ServerCallContext context) => Task.FromResult(Spec(Question(request)));
+    public override Task<GetMetricSpecResponse> GetMetricSpec(ScaledObjectRef request, ServerCallContext context) =>
+        Task.FromResult(Spec(Question(request)));
 
-    public override Task<GetMetricsResponse> GetMetrics(GetMetricsRequest request, ServerCallContext context) => Task.FromResult(Metrics(request));
+    public override Task<GetMetricsResponse> GetMetrics(GetMetricsRequest request, ServerCallContext context) =>
+        Task.FromResult(Metrics(request));
 
-    /// <summary>Sends the present state at once, then each change. A missing figure is neither active nor inactive and sends nothing.</summary>
-    public override async Task StreamIsActive(ScaledObjectRef request, IServerStreamWriter<IsActiveResponse> responseStream, ServerCallContext context)
+    /// <summary>
+    /// Sends the present state at once, then each change. A missing figure is neither active nor inactive and sends nothing.
+    /// </summary>
+    public override async Task StreamIsActive(
+        ScaledObjectRef request,
+        IServerStreamWriter<IsActiveResponse> responseStream,
+        ServerCallContext context
+    )
     {
         var question = Question(request);
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, stopping);
@@ -51,13 +61,17 @@ internal sealed class ExternalScalerService(ExternalAnswers answers, ExternalCha
 
     private static ExternalQuestion Question(ScaledObjectRef? asked)
     {
-        if (asked is not { Name.Length: > 0, Namespace.Length: > 0 }) throw Refused(StatusCode.InvalidArgument, "the ScaledObject has no name or no namespace");
+        if (asked is not { Name.Length: > 0, Namespace.Length: > 0 })
+            throw Refused(StatusCode.InvalidArgument, "the ScaledObject has no name or no namespace");
         var metadata = new Dictionary<string, string>(asked.ScalerMetadata, StringComparer.Ordinal);
-        if (!ExternalAsk.TryRead(metadata, out var ask, out var error)) throw Refused(StatusCode.InvalidArgument, $"{asked.Namespace}/{asked.Name}: {error}");
+        if (!ExternalAsk.TryRead(metadata, out var ask, out var error))
+            throw Refused(StatusCode.InvalidArgument, $"{asked.Namespace}/{asked.Name}: {error}");
         return new(asked.Namespace, asked.Name, metadata) { Ask = ask };
     }
 
-    /// <summary>The metric's name and target hold without a figure: an HPA made while there is none would be one without its metric.</summary>
+    /// <summary>
+    /// The metric's name and target hold without a figure: an HPA made while there is none would be one without its metric.
+    /// </summary>
     private GetMetricSpecResponse Spec(ExternalQuestion question)
     {
         var (name, target) = Sound(answers(question)) switch
@@ -66,7 +80,18 @@ internal sealed class ExternalScalerService(ExternalAnswers answers, ExternalCha
             ExternalWord.Missing missing => (missing.MetricName, missing.Target),
             var other => throw Refusal(other),
         };
-        return new() { MetricSpecs = { new MetricSpec { MetricName = name, TargetSize = Whole(target), TargetSizeFloat = target } } };
+        return new()
+        {
+            MetricSpecs =
+            {
+                new MetricSpec
+                {
+                    MetricName = name,
+                    TargetSize = Whole(target),
+                    TargetSizeFloat = target,
+                },
+            },
+        };
     }
 
     private GetMetricsResponse Metrics(GetMetricsRequest asked)
@@ -78,9 +103,25 @@ internal sealed class ExternalScalerService(ExternalAnswers answers, ExternalCha
             ExternalWord.Missing missing => missing.MetricName,
             _ => throw Refusal(word),
         };
-        if (asked.MetricName != name) throw Refused(StatusCode.NotFound, $"there is no metric \"{(asked.MetricName.Length > 80 ? asked.MetricName[..80] + "…" : asked.MetricName)}\" here; it is {name}");
-        if (word is not ExternalWord.Figure { Value: var value }) throw Refusal(word);
-        return new() { MetricValues = { new MetricValue { MetricName = name, MetricValue_ = Whole(value), MetricValueFloat = value } } };
+        if (asked.MetricName != name)
+            throw Refused(
+                StatusCode.NotFound,
+                $"there is no metric \"{(asked.MetricName.Length > 80 ? asked.MetricName[..80] + "…" : asked.MetricName)}\" here; it is {name}"
+            );
+        if (word is not ExternalWord.Figure { Value: var value })
+            throw Refusal(word);
+        return new()
+        {
+            MetricValues =
+            {
+                new MetricValue
+                {
+                    MetricName = name,
+                    MetricValue_ = Whole(value),
+                    MetricValueFloat = value,
+                },
+            },
+        };
     }
 
     private ExternalWord.Figure FigureOf(ExternalQuestion question)
@@ -89,20 +130,29 @@ internal sealed class ExternalScalerService(ExternalAnswers answers, ExternalCha
         return word as ExternalWord.Figure ?? throw Refusal(word);
     }
 
-    private static RpcException Refusal(ExternalWord word) => word switch
-    {
-        ExternalWord.Missing missing => Refused(StatusCode.Unavailable, missing.Reason),
-        ExternalWord.Error { Code: not StatusCode.OK } error => Refused(error.Code, error.Message),
-        _ => throw new InvalidOperationException($"{word} is no refusal"),
-    };
+    private static RpcException Refusal(ExternalWord word) =>
+        word switch
+        {
+            ExternalWord.Missing missing => Refused(StatusCode.Unavailable, missing.Reason),
+            ExternalWord.Error { Code: not StatusCode.OK } error => Refused(error.Code, error.Message),
+            _ => throw new InvalidOperationException($"{word} is no refusal"),
+        };
 
     /// <summary>What is no number must not reach an HPA: converted there it is some replicas or other.</summary>
-    private static ExternalWord Sound(ExternalWord word) => word switch
-    {
-        ExternalWord.Figure { Target: not (> 0 and < double.PositiveInfinity) } or ExternalWord.Missing { Target: not (> 0 and < double.PositiveInfinity) } => throw new InvalidOperationException($"{word}: its target is none"),
-        ExternalWord.Figure { Value: not (>= 0 and < double.PositiveInfinity) } figure => new ExternalWord.Missing(figure.MetricName, figure.Target, $"{figure.MetricName} is no number at this moment"),
-        _ => word,
-    };
+    private static ExternalWord Sound(ExternalWord word) =>
+        word switch
+        {
+            ExternalWord.Figure { Target: not (> 0 and < double.PositiveInfinity) }
+            or ExternalWord.Missing { Target: not (> 0 and < double.PositiveInfinity) } => throw new InvalidOperationException(
+                $"{word}: its target is none"
+            ),
+            ExternalWord.Figure { Value: not (>= 0 and < double.PositiveInfinity) } figure => new ExternalWord.Missing(
+                figure.MetricName,
+                figure.Target,
+                $"{figure.MetricName} is no number at this moment"
+            ),
+            _ => word,
+        };
 
     /// <summary>Rounded up, as the contract's whole numbers: less than one is not nothing.</summary>
     private static long Whole(double value) => Math.Ceiling(value) is var up && up >= long.MaxValue ? long.MaxValue : (long)up;

@@ -5,18 +5,19 @@ namespace Bursar.Operator.Scaling.External;
 /// <summary>What there is to say of a trigger: its figure, or that the figure is missing, or that there is no such trigger.</summary>
 public abstract record ExternalWord
 {
-    private ExternalWord()
-    {
-    }
+    private ExternalWord() { }
 
     /// <summary>There is a figure.</summary>
     /// <param name="IsActive">More than nothing is asked for: the target is not to rest at zero.</param>
     /// <param name="MetricName">Stands in the HPA: lower-case letters, digits and hyphens.</param>
     /// <param name="Target">What one replica carries; above zero.</param>
-    /// <param name="Value">What all replicas together are to carry: the HPA wants <c>Value ÷ Target</c> replicas, rounded up (KEDA's AverageValue).</param>
+    /// <param name="Value">What all replicas together are to carry: the HPA wants <c>Value ÷ Target</c> replicas, rounded up (KEDA's
+    /// AverageValue).</param>
     public sealed record Figure(bool IsActive, string MetricName, double Target, double Value) : ExternalWord;
 
-    /// <summary>There is none now, or an old one. KEDA is told so and falls back as its ScaledObject says; the HPA keeps its metric.</summary>
+    /// <summary>
+    /// There is none now, or an old one. KEDA is told so and falls back as its ScaledObject says; the HPA keeps its metric.
+    /// </summary>
     /// <param name="MetricName">As it is when the figure is there.</param>
     /// <param name="Target">As it is when the figure is there.</param>
     /// <param name="Reason">Why, in a sentence.</param>

@@ -3,9 +3,7 @@ namespace Bursar.Operator.Scaling.Signals;
 /// <summary>What came of a query: a number, nothing at all (which is not 0), or an error.</summary>
 public sealed record PromAnswer
 {
-    private PromAnswer()
-    {
-    }
+    private PromAnswer() { }
 
     public static PromAnswer Empty { get; } = new();
 
@@ -24,7 +22,10 @@ public sealed record PromAnswer
     /// <summary>The query matched nothing.</summary>
     public bool IsEmpty => Value is null && Error is null;
 
-    public static PromAnswer Of(double value) => double.IsFinite(value) ? new() { Value = value } : Failed($"the answer is {(double.IsNaN(value) ? "NaN" : value > 0 ? "+Inf" : "-Inf")}, which is no number to scale by");
+    public static PromAnswer Of(double value) =>
+        double.IsFinite(value)
+            ? new() { Value = value }
+            : Failed($"the answer is {(double.IsNaN(value) ? "NaN" : value > 0 ? "+Inf" : "-Inf")}, which is no number to scale by");
 
     public static PromAnswer Failed(string error) => new() { Error = error };
 }

@@ -52,9 +52,12 @@ public sealed class PrometheusPoller
     {
         lock (_gate)
         {
-            if (_scalers.GetValueOrDefault(scaler, []).SequenceEqual(questions)) return;
-            if (questions.Count == 0) _scalers.Remove(scaler);
-            else _scalers[scaler] = [.. questions];
+            if (_scalers.GetValueOrDefault(scaler, []).SequenceEqual(questions))
+                return;
+            if (questions.Count == 0)
+                _scalers.Remove(scaler);
+            else
+                _scalers[scaler] = [.. questions];
             var wanted = new Dictionary<(string, string), Entry>();
             foreach (var (name, asked) in _scalers)
             {
@@ -62,18 +65,23 @@ public sealed class PrometheusPoller
                 {
                     var key = (question.Source, question.Query);
                     var interval = question.Interval < Shortest ? Shortest : question.Interval;
-                    if (!wanted.TryGetValue(key, out var entry)) wanted.Add(key, entry = new() { Interval = interval });
-                    else if (interval < entry.Interval) entry.Interval = interval;
+                    if (!wanted.TryGetValue(key, out var entry))
+                        wanted.Add(key, entry = new() { Interval = interval });
+                    else if (interval < entry.Interval)
+                        entry.Interval = interval;
                     entry.Scalers.Add(name);
                 }
             }
-            foreach (var gone in _entries.Keys.Where(key => !wanted.ContainsKey(key)).ToArray()) _entries.Remove(gone);
+            foreach (var gone in _entries.Keys.Where(key => !wanted.ContainsKey(key)).ToArray())
+                _entries.Remove(gone);
             foreach (var (key, now) in wanted)
             {
-                if (!_entries.TryGetValue(key, out var entry)) _entries.Add(key, entry = new());
+                if (!_entries.TryGetValue(key, out var entry))
+                    _entries.Add(key, entry = new());
                 (entry.Interval, entry.Scalers) = (now.Interval, now.Scalers);
             }
-            foreach (var gone in _turns.Keys.Where(source => !wanted.Keys.Any(key => key.Item1 == source)).ToArray()) _turns.Remove(gone);
+            foreach (var gone in _turns.Keys.Where(source => !wanted.Keys.Any(key => key.Item1 == source)).ToArray())
+                _turns.Remove(gone);
         }
         _changed.Set();
     }
@@ -84,7 +92,8 @@ public sealed class PrometheusPoller
     /// <summary>Null while it was not asked yet.</summary>
     public PromReading? Of(string source, string query)
     {
-        lock (_gate) return _entries.GetValueOrDefault((source, query))?.Last;
+        lock (_gate)
+            return _entries.GetValueOrDefault((source, query))?.Last;
     }
 
     /// <summary>Runs until cancelled.</summary>
@@ -96,7 +105,9 @@ public sealed class PrometheusPoller
             while (true)
             {
                 TimeSpan? wait = StartDue(cancellationToken);
-                await using var timer = wait is { } pause ? _time.CreateTimer(_ => _changed.Set(), null, pause, Timeout.InfiniteTimeSpan) : null;
+                await using var timer = wait is { } pause
+                    ? _time.CreateTimer(_ => _changed.Set(), null, pause, Timeout.InfiniteTimeSpan)
+                    : null;
                 await _changed.WaitAsync(cancellationToken);
             }
         }
@@ -107,7 +118,8 @@ public sealed class PrometheusPoller
         finally
         {
             Task[] underWay;
-            lock (_gate) underWay = [.. _underWay];
+            lock (_gate)
+                underWay = [.. _underWay];
             await Task.WhenAll(underWay);
             _tracker?.End(Wakeup.What);
         }
@@ -122,17 +134,20 @@ public sealed class PrometheusPoller
         {
             foreach (var (key, entry) in _entries)
             {
-                if (entry.UnderWay) continue;
+                if (entry.UnderWay)
+                    continue;
                 var due = entry.Started is { } started && started <= now ? started + entry.Interval - now : TimeSpan.Zero;
                 if (due <= TimeSpan.Zero)
                 {
                     entry.UnderWay = true;
                     entry.Started = now;
-                    if (!_turns.TryGetValue(key.Source, out var turn)) _turns.Add(key.Source, turn = new());
+                    if (!_turns.TryGetValue(key.Source, out var turn))
+                        _turns.Add(key.Source, turn = new());
                     turn.Waiting.Enqueue((key, entry));
                     Go_NeedsLock(turn, cancellationToken);
                 }
-                else if (next is null || due < next) next = due;
+                else if (next is null || due < next)
+                    next = due;
             }
         }
         return next;
@@ -147,7 +162,16 @@ public sealed class PrometheusPoller
             // Off the lock, whatever the asking does before it first waits.
             var task = Task.Run(() => AskAsync(turn, one.Key, one.Entry, cancellationToken), CancellationToken.None);
             _underWay.Add(task);
-            _ = task.ContinueWith(done => { lock (_gate) _underWay.Remove(done); }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+            _ = task.ContinueWith(
+                done =>
+                {
+                    lock (_gate)
+                        _underWay.Remove(done);
+                },
+                CancellationToken.None,
+                TaskContinuationOptions.ExecuteSynchronously,
+                TaskScheduler.Default
+            );
         }
     }
 
@@ -176,11 +200,14 @@ public sealed class PrometheusPoller
             {
                 turn.Asking--;
                 entry.UnderWay = false;
-                if (reading is not null) entry.Last = reading;
+                if (reading is not null)
+                    entry.Last = reading;
                 scalers = [.. entry.Scalers];
-                if (!cancellationToken.IsCancellationRequested) Go_NeedsLock(turn, cancellationToken);
+                if (!cancellationToken.IsCancellationRequested)
+                    Go_NeedsLock(turn, cancellationToken);
             }
-            if (reading is not null) Changed?.Invoke(scalers);
+            if (reading is not null)
+                Changed?.Invoke(scalers);
             // Its next turn may be the earliest now.
             _changed.Set();
         }

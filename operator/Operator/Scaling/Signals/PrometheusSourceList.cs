@@ -3,7 +3,9 @@ using System.Text.Json.Serialization;
 
 namespace Bursar.Operator.Scaling.Signals;
 
-/// <summary>A Prometheus that triggers may ask, by the name under which whoever installs Bursar gave it. Credentials are files that are mounted.</summary>
+/// <summary>
+/// A Prometheus that triggers may ask, by the name under which whoever installs Bursar gave it. Credentials are files that are mounted.
+/// </summary>
 public sealed record PrometheusSource
 {
     public string Name { get; init; } = "";
@@ -27,7 +29,8 @@ public sealed record PrometheusSource
     /// <summary>What the server's certificate is for, and whom the request asks for, where that is not the address.</summary>
     public string? ServerName { get; init; }
 
-    internal IEnumerable<string> Files => ((string?[])[CaFile, CertFile, KeyFile, BearerTokenFile, UsernameFile, PasswordFile]).OfType<string>();
+    internal IEnumerable<string> Files =>
+        ((string?[])[CaFile, CertFile, KeyFile, BearerTokenFile, UsernameFile, PasswordFile]).OfType<string>();
 }
 
 /// <summary>The file that the chart's value <c>operator.prometheus</c> becomes.</summary>
@@ -48,15 +51,26 @@ public static class PrometheusSourceList
         var sources = new Dictionary<string, PrometheusSource>(StringComparer.Ordinal);
         foreach (var source in entries ?? [])
         {
-            if (source is null || string.IsNullOrEmpty(source.Name)) throw new FormatException("a Prometheus source has no name");
-            if (!Uri.TryCreate(source.Address, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https") || uri.Query.Length > 0 || uri.Fragment.Length > 0)
+            if (source is null || string.IsNullOrEmpty(source.Name))
+                throw new FormatException("a Prometheus source has no name");
+            if (
+                !Uri.TryCreate(source.Address, UriKind.Absolute, out var uri)
+                || uri.Scheme is not ("http" or "https")
+                || uri.Query.Length > 0
+                || uri.Fragment.Length > 0
+            )
                 throw new FormatException($"Prometheus source {source.Name}: the address is no http:// or https:// address");
             // It would stand in logs and in objects.
-            if (uri.UserInfo.Length > 0) throw new FormatException($"Prometheus source {source.Name}: credentials are given as files, not in the address");
-            if (source.CertFile is null != source.KeyFile is null) throw new FormatException($"Prometheus source {source.Name}: certFile and keyFile are given together");
-            if (source.UsernameFile is null != source.PasswordFile is null) throw new FormatException($"Prometheus source {source.Name}: usernameFile and passwordFile are given together");
-            if (source.UsernameFile is not null && source.BearerTokenFile is not null) throw new FormatException($"Prometheus source {source.Name}: a bearer token or a user name, not both");
-            if (!sources.TryAdd(source.Name, source)) throw new FormatException($"two Prometheus sources are called {source.Name}");
+            if (uri.UserInfo.Length > 0)
+                throw new FormatException($"Prometheus source {source.Name}: credentials are given as files, not in the address");
+            if (source.CertFile is null != source.KeyFile is null)
+                throw new FormatException($"Prometheus source {source.Name}: certFile and keyFile are given together");
+            if (source.UsernameFile is null != source.PasswordFile is null)
+                throw new FormatException($"Prometheus source {source.Name}: usernameFile and passwordFile are given together");
+            if (source.UsernameFile is not null && source.BearerTokenFile is not null)
+                throw new FormatException($"Prometheus source {source.Name}: a bearer token or a user name, not both");
+            if (!sources.TryAdd(source.Name, source))
+                throw new FormatException($"two Prometheus sources are called {source.Name}");
         }
         return sources;
     }

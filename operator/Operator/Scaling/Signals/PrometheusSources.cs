@@ -64,9 +64,14 @@ public sealed partial class PrometheusSources : IDisposable
             Look_NeedsLock();
             if (!_sources.TryGetValue(source, out var found))
             {
-                return PromAnswer.Failed(_fault ?? (_sources.Count == 0
-                    ? $"there is no Prometheus source {source}: none is configured (the chart's operator.prometheus)"
-                    : $"there is no Prometheus source {source}; there are {string.Join(", ", _sources.Keys.Order(StringComparer.Ordinal))}"));
+                return PromAnswer.Failed(
+                    _fault
+                        ?? (
+                            _sources.Count == 0
+                                ? $"there is no Prometheus source {source}: none is configured (the chart's operator.prometheus)"
+                                : $"there is no Prometheus source {source}; there are {string.Join(", ", _sources.Keys.Order(StringComparer.Ordinal))}"
+                        )
+                );
             }
             try
             {
@@ -84,14 +89,16 @@ public sealed partial class PrometheusSources : IDisposable
         }
         var answer = await AskAsync(link, query, cancellationToken);
         return answer.Error is { } error ? PromAnswer.Failed($"Prometheus source {source}: {Cut(link.Redact(error))}")
-            : answer.Warning is { } warning ? answer with { Warning = $"Prometheus source {source}: {Cut(link.Redact(warning))}" } : answer;
+            : answer.Warning is { } warning ? answer with { Warning = $"Prometheus source {source}: {Cut(link.Redact(warning))}" }
+            : answer;
     }
 
     public void Dispose()
     {
         lock (_gate)
         {
-            foreach (var link in _links.Values.Concat(_retired)) link.Client.Dispose();
+            foreach (var link in _links.Values.Concat(_retired))
+                link.Client.Dispose();
             _links.Clear();
             _retired.Clear();
         }
@@ -105,17 +112,23 @@ public sealed partial class PrometheusSources : IDisposable
         {
             using var request = new HttpRequestMessage(HttpMethod.Post, link.Query)
             {
-                Content = new FormUrlEncodedContent([new("query", query), new("timeout", Patience.TotalSeconds.ToString(CultureInfo.InvariantCulture) + "s")]),
+                Content = new FormUrlEncodedContent([
+                    new("query", query),
+                    new("timeout", Patience.TotalSeconds.ToString(CultureInfo.InvariantCulture) + "s"),
+                ]),
             };
             request.Headers.Authorization = link.Authorization;
             request.Headers.TryAddWithoutValidation("Accept", "application/json");
             request.Headers.TryAddWithoutValidation("User-Agent", "bursar");
             // The handler asks for a certificate of this name, too.
-            if (link.ServerName is { } name) request.Headers.Host = name;
+            if (link.ServerName is { } name)
+                request.Headers.Host = name;
             using var response = await link.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, either.Token);
             int status = (int)response.StatusCode;
-            if (status is >= 300 and < 400) return PromAnswer.Failed($"it answers {status}, a redirect, which is not followed");
-            if (await BodyAsync(response, either.Token) is not { } body) return PromAnswer.Failed($"it answers more than {MaxAnswerBytes} bytes");
+            if (status is >= 300 and < 400)
+                return PromAnswer.Failed($"it answers {status}, a redirect, which is not followed");
+            if (await BodyAsync(response, either.Token) is not { } body)
+                return PromAnswer.Failed($"it answers more than {MaxAnswerBytes} bytes");
             PromWire? wire = null;
             try
             {
@@ -129,9 +142,16 @@ public sealed partial class PrometheusSources : IDisposable
             {
                 // A gate before it answers in its own words; the status says enough.
             }
-            if (wire?.Error is { Length: > 0 } error) return PromAnswer.Failed($"{wire.ErrorType ?? "error"}: {error}");
-            if (!response.IsSuccessStatusCode) return PromAnswer.Failed($"it answers {status} {response.ReasonPhrase}".TrimEnd());
-            return wire?.Status == "success" ? Number(wire.Data) with { Warning = Warning(wire.Warnings) } : PromAnswer.Failed("its answer is no JSON of Prometheus");
+            if (wire?.Error is { Length: > 0 } error)
+                return PromAnswer.Failed($"{wire.ErrorType ?? "error"}: {error}");
+            if (!response.IsSuccessStatusCode)
+                return PromAnswer.Failed($"it answers {status} {response.ReasonPhrase}".TrimEnd());
+            return wire?.Status == "success"
+                ? Number(wire.Data) with
+                {
+                    Warning = Warning(wire.Warnings),
+                }
+                : PromAnswer.Failed("its answer is no JSON of Prometheus");
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
@@ -145,13 +165,15 @@ public sealed partial class PrometheusSources : IDisposable
 
     private static async Task<byte[]?> BodyAsync(HttpResponseMessage response, CancellationToken cancellationToken)
     {
-        if (response.Content.Headers.ContentLength > MaxAnswerBytes) return null;
+        if (response.Content.Headers.ContentLength > MaxAnswerBytes)
+            return null;
         await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken);
         using var body = new MemoryStream();
         byte[] buffer = new byte[16 * 1024];
         while (await stream.ReadAsync(buffer, cancellationToken) is > 0 and var read)
         {
-            if (body.Length + read > MaxAnswerBytes) return null;
+            if (body.Length + read > MaxAnswerBytes)
+                return null;
             body.Write(buffer, 0, read);
         }
         return body.ToArray();
@@ -159,7 +181,8 @@ public sealed partial class PrometheusSources : IDisposable
 
     private static PromAnswer Number(PromData? data)
     {
-        if (data?.Result is not { ValueKind: JsonValueKind.Array } result) return PromAnswer.Failed("its answer holds no result");
+        if (data?.Result is not { ValueKind: JsonValueKind.Array } result)
+            return PromAnswer.Failed("its answer holds no result");
         switch (data.ResultType)
         {
             case "scalar":
@@ -168,9 +191,16 @@ public sealed partial class PrometheusSources : IDisposable
                 return result.GetArrayLength() switch
                 {
                     0 => PromAnswer.Empty,
-                    1 when result[0] is { ValueKind: JsonValueKind.Object } one && one.TryGetProperty("value", out var sample) => Sample(sample),
+                    1 when result[0] is { ValueKind: JsonValueKind.Object } one && one.TryGetProperty("value", out var sample) => Sample(
+                        sample
+                    ),
                     1 => PromAnswer.Failed("the query comes to a histogram, not to a number"),
-                    var several => PromAnswer.Failed(string.Create(CultureInfo.InvariantCulture, $"the query comes to {several} series, not to one; sum() or max() makes one of them")),
+                    var several => PromAnswer.Failed(
+                        string.Create(
+                            CultureInfo.InvariantCulture,
+                            $"the query comes to {several} series, not to one; sum() or max() makes one of them"
+                        )
+                    ),
                 };
             default:
                 return PromAnswer.Failed($"the query comes to a {data.ResultType ?? "nothing"}, not to a number");
@@ -180,7 +210,11 @@ public sealed partial class PrometheusSources : IDisposable
     /// <summary><c>["No StoreAPIs matched for this query"]</c>: the first of them, and how many more there are.</summary>
     private static string? Warning(JsonElement warnings)
     {
-        if (warnings.ValueKind is JsonValueKind.Undefined or JsonValueKind.Null || warnings.ValueKind == JsonValueKind.Array && warnings.GetArrayLength() == 0) return null;
+        if (
+            warnings.ValueKind is JsonValueKind.Undefined or JsonValueKind.Null
+            || warnings.ValueKind == JsonValueKind.Array && warnings.GetArrayLength() == 0
+        )
+            return null;
         var (first, more) = warnings.ValueKind == JsonValueKind.Array ? (warnings[0], warnings.GetArrayLength() - 1) : (warnings, 0);
         string text = first.ValueKind == JsonValueKind.String ? first.GetString()! : first.GetRawText();
         return more == 0 ? text : string.Create(CultureInfo.InvariantCulture, $"{text} (and {more} more)");
@@ -189,14 +223,17 @@ public sealed partial class PrometheusSources : IDisposable
     /// <summary><c>[1763700000, "1.5"]</c></summary>
     private static PromAnswer Sample(JsonElement sample)
     {
-        if (sample is not { ValueKind: JsonValueKind.Array } || sample.GetArrayLength() != 2 || sample[1].ValueKind != JsonValueKind.String) return PromAnswer.Failed("its answer holds no number");
+        if (sample is not { ValueKind: JsonValueKind.Array } || sample.GetArrayLength() != 2 || sample[1].ValueKind != JsonValueKind.String)
+            return PromAnswer.Failed("its answer holds no number");
         string text = sample[1].GetString()!;
         return text switch
         {
             "NaN" => PromAnswer.Of(double.NaN),
             "+Inf" or "Inf" => PromAnswer.Of(double.PositiveInfinity),
             "-Inf" => PromAnswer.Of(double.NegativeInfinity),
-            _ => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) ? PromAnswer.Of(value) : PromAnswer.Failed("its answer holds no number"),
+            _ => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value)
+                ? PromAnswer.Of(value)
+                : PromAnswer.Failed("its answer holds no number"),
         };
     }
 
@@ -205,15 +242,18 @@ public sealed partial class PrometheusSources : IDisposable
     private void Look_NeedsLock()
     {
         var now = _time.GetUtcNow();
-        if (_file is null || _looked is { } looked && now >= looked && now - looked < LookEvery) return;
+        if (_file is null || _looked is { } looked && now >= looked && now - looked < LookEvery)
+            return;
         _looked = now;
         // What was under way over them at the last look has ended.
-        foreach (var link in _retired) link.Client.Dispose();
+        foreach (var link in _retired)
+            link.Client.Dispose();
         _retired.Clear();
         // Credentials that were replaced are other clients.
         foreach (var (name, link) in _links.ToArray())
         {
-            if (_sources.TryGetValue(name, out var source) && link.Seen == Fingerprint(source)) continue;
+            if (_sources.TryGetValue(name, out var source) && link.Seen == Fingerprint(source))
+                continue;
             _links.Remove(name);
             _retired.Add(link);
         }
@@ -222,7 +262,8 @@ public sealed partial class PrometheusSources : IDisposable
             var sources = PrometheusSourceList.Read(File.ReadAllBytes(_file));
             foreach (var (name, link) in _links.ToArray())
             {
-                if (sources.TryGetValue(name, out var source) && source == _sources.GetValueOrDefault(name)) continue;
+                if (sources.TryGetValue(name, out var source) && source == _sources.GetValueOrDefault(name))
+                    continue;
                 _links.Remove(name);
                 _retired.Add(link);
             }
@@ -232,14 +273,16 @@ public sealed partial class PrometheusSources : IDisposable
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or FormatException)
         {
             // Those that were read before are still asked.
-            if (_fault != exception.Message) LogList(exception.Message);
+            if (_fault != exception.Message)
+                LogList(exception.Message);
             _fault = exception.Message;
         }
     }
 
     private Link Open_NeedsLock(PrometheusSource source)
     {
-        if (_links.TryGetValue(source.Name, out var known)) return known;
+        if (_links.TryGetValue(source.Name, out var known))
+            return known;
         string seen = Fingerprint(source);
         var handler = new SocketsHttpHandler
         {
@@ -254,9 +297,14 @@ public sealed partial class PrometheusSources : IDisposable
         };
         if (source.CaFile is { } ca)
         {
-            var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
+            var policy = new X509ChainPolicy
+            {
+                TrustMode = X509ChainTrustMode.CustomRootTrust,
+                RevocationMode = X509RevocationMode.NoCheck,
+            };
             policy.CustomTrustStore.ImportFromPem(File.ReadAllText(ca));
-            if (policy.CustomTrustStore.Count == 0) throw new FormatException("no certificate");
+            if (policy.CustomTrustStore.Count == 0)
+                throw new FormatException("no certificate");
             handler.SslOptions = new SslClientAuthenticationOptions { CertificateChainPolicy = policy };
         }
         if (source is { CertFile: { } certificate, KeyFile: { } key })
@@ -276,7 +324,14 @@ public sealed partial class PrometheusSources : IDisposable
             secrets.AddRange([basic, password]);
             authorization = new("Basic", basic);
         }
-        var link = new Link(new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan }, new(source.Address.TrimEnd('/') + "/api/v1/query"), authorization, source.ServerName, secrets, seen);
+        var link = new Link(
+            new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan },
+            new(source.Address.TrimEnd('/') + "/api/v1/query"),
+            authorization,
+            source.ServerName,
+            secrets,
+            seen
+        );
         _links.Add(source.Name, link);
         return link;
     }
@@ -299,10 +354,20 @@ public sealed partial class PrometheusSources : IDisposable
         return Convert.ToHexString(hash.GetCurrentHash());
     }
 
-    private sealed record Link(HttpClient Client, Uri Query, AuthenticationHeaderValue? Authorization, string? ServerName, IReadOnlyList<string> Secrets, string Seen)
+    private sealed record Link(
+        HttpClient Client,
+        Uri Query,
+        AuthenticationHeaderValue? Authorization,
+        string? ServerName,
+        IReadOnlyList<string> Secrets,
+        string Seen
+    )
     {
         /// <summary>A gate may repeat what it was sent.</summary>
-        public string Redact(string text) => Secrets.Where(secret => secret.Length > 0).Aggregate(text, (said, secret) => said.Replace(secret, "…", StringComparison.Ordinal));
+        public string Redact(string text) =>
+            Secrets
+                .Where(secret => secret.Length > 0)
+                .Aggregate(text, (said, secret) => said.Replace(secret, "…", StringComparison.Ordinal));
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The list of Prometheus sources cannot be used: error={error}")]

@@ -6,7 +6,8 @@ namespace Bursar.Operator.Scaling.Signals;
 /// What the pods show, as their nodes' agents tell it, for whoever scales by it. In memory alone: an operator that begins anew
 /// knows it again after two readings.
 /// </summary>
-/// <param name="nodeOf">The node that a pod is bound to; null for a pod that is not known. An agent is believed for its own node's alone.</param>
+/// <param name="nodeOf">The node that a pod is bound to; null for a pod that is not known. An agent is believed for its own node's
+/// alone.</param>
 /// <param name="time">The clock.</param>
 public sealed class SignalBoard(Func<string, string?> nodeOf, TimeProvider time)
 {
@@ -31,49 +32,72 @@ public sealed class SignalBoard(Func<string, string?> nodeOf, TimeProvider time)
         {
             Sweep_NeedsLock(now);
             foreach (var pod in report.Pods ?? [])
-                if (pod is not null && Track_NeedsLock(node, pod.PodUid, now) is { } track && track.Take(pod, Ours(pod.At))) news.Add(pod.PodUid);
+                if (pod is not null && Track_NeedsLock(node, pod.PodUid, now) is { } track && track.Take(pod, Ours(pod.At)))
+                    news.Add(pod.PodUid);
             foreach (var device in report.Devices ?? [])
             {
-                if (device is not { Device: not null, PodUids: { } holders, Lost: false, UtilizationPercent: >= 0 and <= 100 }) continue;
+                if (device is not { Device: not null, PodUids: { } holders, Lost: false, UtilizationPercent: >= 0 and <= 100 })
+                    continue;
                 foreach (string uid in holders)
-                    if (Track_NeedsLock(node, uid, now) is { } track && track.Take(device.Device, device.UtilizationPercent.Value, device.At, Ours(device.At))) news.Add(uid);
+                    if (
+                        Track_NeedsLock(node, uid, now) is { } track
+                        && track.Take(device.Device, device.UtilizationPercent.Value, device.At, Ours(device.At))
+                    )
+                        news.Add(uid);
             }
         }
-        if (news.Count > 0) Changed?.Invoke(news);
+        if (news.Count > 0)
+            Changed?.Invoke(news);
 
         // The agent's clock may be any: how long ago it was, by that clock, counts from now.
         DateTimeOffset Ours(DateTimeOffset at)
         {
             var age = report.Now - at;
-            return now - (age < TimeSpan.Zero ? TimeSpan.Zero : age > Oldest ? Oldest : age);
+            return now
+                - (
+                    age < TimeSpan.Zero ? TimeSpan.Zero
+                    : age > Oldest ? Oldest
+                    : age
+                );
         }
     }
 
     /// <summary>Null for a pod of which no agent told anything lately.</summary>
     public PodSignals? Of(string podUid)
     {
-        lock (_gate) return _pods.TryGetValue(podUid, out var track) ? track.At(time.GetUtcNow()) : null;
+        lock (_gate)
+            return _pods.TryGetValue(podUid, out var track) ? track.At(time.GetUtcNow()) : null;
     }
 
     /// <summary>The pod is gone.</summary>
     public void Forget(string podUid)
     {
-        lock (_gate) _pods.Remove(podUid);
+        lock (_gate)
+            _pods.Remove(podUid);
     }
 
     private SignalTrack? Track_NeedsLock(string node, string? podUid, DateTimeOffset now)
     {
-        if (podUid is null || nodeOf(podUid) != node) return null;
+        if (podUid is null || nodeOf(podUid) != node)
+            return null;
         // Bound anew under the same UID does not happen; a node's name that is used again does.
-        if (!_pods.TryGetValue(podUid, out var track) || track.Node != node) _pods[podUid] = track = new() { Node = node };
+        if (!_pods.TryGetValue(podUid, out var track) || track.Node != node)
+            _pods[podUid] = track = new() { Node = node };
         track.Named = now;
         return track;
     }
 
     private void Sweep_NeedsLock(DateTimeOffset now)
     {
-        if (now - _swept < TimeSpan.FromMinutes(1) && now >= _swept) return;
+        if (now - _swept < TimeSpan.FromMinutes(1) && now >= _swept)
+            return;
         _swept = now;
-        foreach (string uid in _pods.Where(pod => now - pod.Value.Named > Life || nodeOf(pod.Key) != pod.Value.Node).Select(pod => pod.Key).ToArray()) _pods.Remove(uid);
+        foreach (
+            string uid in _pods
+                .Where(pod => now - pod.Value.Named > Life || nodeOf(pod.Key) != pod.Value.Node)
+                .Select(pod => pod.Key)
+                .ToArray()
+        )
+            _pods.Remove(uid);
     }
 }

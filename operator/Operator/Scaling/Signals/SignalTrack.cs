@@ -48,9 +48,11 @@ internal sealed class SignalTrack
     /// <param name="at">When, by the operator's clock.</param>
     public bool Take(PodSignal signal, DateTimeOffset at)
     {
-        if (_told == signal.At) return false;
+        if (_told == signal.At)
+            return false;
         // The agent's clock was set back: what was read before cannot be put in order with it.
-        if (signal.At < _told) Restart();
+        if (signal.At < _told)
+            Restart();
         _told = signal.At;
         // Between readings by the agent's own clock; ours only says how long ago the last one was.
         _read = at;
@@ -72,12 +74,15 @@ internal sealed class SignalTrack
     {
         if (!_devices.TryGetValue(device, out var readings))
         {
-            if (_devices.Count >= MaxDevices) return false;
+            if (_devices.Count >= MaxDevices)
+                return false;
             _devices.Add(device, readings = []);
         }
-        if (readings.Count > 0 && readings[^1].Told == told) return false;
+        if (readings.Count > 0 && readings[^1].Told == told)
+            return false;
         readings.RemoveAll(reading => reading.At <= at - DeviceWindow || reading.At > at);
-        if (readings.Count >= MaxReadings) readings.RemoveAt(0);
+        if (readings.Count >= MaxReadings)
+            readings.RemoveAt(0);
         readings.Add((told, at, percent));
         return true;
     }
@@ -85,8 +90,14 @@ internal sealed class SignalTrack
     /// <summary>Null while nothing was read.</summary>
     public PodSignals? At(DateTimeOffset now)
     {
-        var devices = _devices.Values.Select(readings => readings.Where(reading => reading.At > now - DeviceWindow).Select(reading => (double)reading.Percent).ToArray()).Where(readings => readings.Length > 0).ToArray();
-        if ((_read ?? _devices.Values.SelectMany(readings => readings).Select(reading => (DateTimeOffset?)reading.At).Max()) is not { } at) return null;
+        var devices = _devices
+            .Values.Select(readings =>
+                readings.Where(reading => reading.At > now - DeviceWindow).Select(reading => (double)reading.Percent).ToArray()
+            )
+            .Where(readings => readings.Length > 0)
+            .ToArray();
+        if ((_read ?? _devices.Values.SelectMany(readings => readings).Select(reading => (DateTimeOffset?)reading.At).Max()) is not { } at)
+            return null;
         return new()
         {
             At = at,
@@ -103,7 +114,8 @@ internal sealed class SignalTrack
         };
     }
 
-    private static LatencyHistogram? Read(HistogramSignal? signal) => signal is null ? null : LatencyHistogram.TryCreate(signal.Bounds, signal.Counts, out _);
+    private static LatencyHistogram? Read(HistogramSignal? signal) =>
+        signal is null ? null : LatencyHistogram.TryCreate(signal.Bounds, signal.Counts, out _);
 
     private void Restart()
     {
@@ -120,15 +132,24 @@ internal sealed class SignalTrack
 
         /// <summary>Null until there are two readings of one life of the counter.</summary>
         public double? PerSecond =>
-            _readings.Count > 1 && _readings[^1].At - _readings[0].At is var span && span >= ShortestRate ? (_readings[^1].Count - _readings[0].Count) / span.TotalSeconds : null;
+            _readings.Count > 1 && _readings[^1].At - _readings[0].At is var span && span >= ShortestRate
+                ? (_readings[^1].Count - _readings[0].Count) / span.TotalSeconds
+                : null;
 
         public void Take(DateTimeOffset at, long? count)
         {
-            if (count is not { } known || known < 0 || _readings.Count > 0 && (known < _readings[^1].Count || at - _readings[^1].At > LongestRate)) Restart();
-            if (count is not { } value || value < 0) return;
+            if (
+                count is not { } known
+                || known < 0
+                || _readings.Count > 0 && (known < _readings[^1].Count || at - _readings[^1].At > LongestRate)
+            )
+                Restart();
+            if (count is not { } value || value < 0)
+                return;
             _readings.Add((at, value));
             // The last two make a rate even where the pod is read less often than the window is long.
-            while (_readings.Count > 2 && (_readings[0].At < at - RateWindow || _readings.Count > MaxReadings)) _readings.RemoveAt(0);
+            while (_readings.Count > 2 && (_readings[0].At < at - RateWindow || _readings.Count > MaxReadings))
+                _readings.RemoveAt(0);
         }
 
         public void Restart() => _readings.Clear();
@@ -142,7 +163,8 @@ internal sealed class SignalTrack
         private (DateTimeOffset At, LatencyHistogram Counts)? _last;
 
         /// <summary>Null until there is something that it is the increase since.</summary>
-        public LatencyHistogram? Now => _last is { } last && _kept.Count > 0 && _kept[0].At < last.At ? last.Counts.Since(_kept[0].Counts) : null;
+        public LatencyHistogram? Now =>
+            _last is { } last && _kept.Count > 0 && _kept[0].At < last.At ? last.Counts.Since(_kept[0].Counts) : null;
 
         public void Take(DateTimeOffset at, LatencyHistogram? counts)
         {
@@ -157,8 +179,10 @@ internal sealed class SignalTrack
                 // It began at nothing: all that it counted is of the time since.
                 _kept.Add((last.At, LatencyHistogram.TryCreate(counts.Bounds, new long[counts.Counts.Count], out _)!));
             }
-            if (_kept.Count == 0 || at - _kept[^1].At >= HistogramSpacing) _kept.Add((at, counts));
-            while (_kept.Count > 1 && _kept[1].At <= at - HistogramWindow) _kept.RemoveAt(0);
+            if (_kept.Count == 0 || at - _kept[^1].At >= HistogramSpacing)
+                _kept.Add((at, counts));
+            while (_kept.Count > 1 && _kept[1].At <= at - HistogramWindow)
+                _kept.RemoveAt(0);
             _last = (at, counts);
         }
 

@@ -12,9 +12,9 @@ using Bursar.Operator.Suspension;
 namespace Bursar.Operator.Scaling.Targets;
 
 /// <summary>
-/// The one place where a scaler's number is written: replicas through the scale subresource; through the bounds of an InferenceService, which has none;
-/// or, where another autoscaler owns them, as that one's upper bound. Every write is exactly what was decided on what was read, or nothing. What is
-/// written beside replicas stands in the ledger, with what stood there before, ahead of the write.
+/// The one place where a scaler's number is written: replicas through the scale subresource; through the bounds of an InferenceService,
+/// which has none; or, where another autoscaler owns them, as that one's upper bound. Every write is exactly what was decided on what was
+/// read, or nothing. What is written beside replicas stands in the ledger, with what stood there before, ahead of the write.
 /// </summary>
 public sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLedger ledger, LedgerStore store)
 {
@@ -30,17 +30,29 @@ public sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLedge
     public async Task<WriteOutcome> ScaleAsync(ScalerRef scaler, ScaleTarget target, int replicas, CancellationToken cancellationToken)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(replicas);
-        if (stores.Stoppable?.Contains(target.Entity.Kind) == false) return WriteOutcome.Refused($"this operator may not scale a {target.Entity.Kind} (operator.kinds of the chart)");
-        if (replicas < target.Replicas) await store.FlushArrivalsAsync(ledger, target.Namespace, cancellationToken);
+        if (stores.Stoppable?.Contains(target.Entity.Kind) == false)
+            return WriteOutcome.Refused($"this operator may not scale a {target.Entity.Kind} (operator.kinds of the chart)");
+        if (replicas < target.Replicas)
+            await store.FlushArrivalsAsync(ledger, target.Namespace, cancellationToken);
         try
         {
             return target.Served is { } seen
                 ? await ServeAsync(scaler, target, seen, replicas, cancellationToken)
-                : await _writer.ScaleAsync(target.Entity, target.Namespace, target.Name, target.Uid, target.Replicas, replicas, cancellationToken);
+                : await _writer.ScaleAsync(
+                    target.Entity,
+                    target.Namespace,
+                    target.Name,
+                    target.Uid,
+                    target.Replicas,
+                    replicas,
+                    cancellationToken
+                );
         }
         catch (ApiException error) when (error.IsInvalid || error.IsConflict)
         {
-            return WriteOutcome.ChangedByOther($"{target.Display} was written by somebody else at each of {FieldWriter.MostTries} tries: {error.Message}");
+            return WriteOutcome.ChangedByOther(
+                $"{target.Display} was written by somebody else at each of {FieldWriter.MostTries} tries: {error.Message}"
+            );
         }
         catch (ApiException error) when (error.IsForbidden)
         {
@@ -49,21 +61,26 @@ public sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLedge
     }
 
     /// <summary>
-    /// Sets the upper bound of the autoscaler that owns the target: to <paramref name="max"/>, but not below its own lower bound, nor below one, nor above
-    /// what its owner has set, which comes back when it is reached. What somebody else has set since is their word from now on.
+    /// Sets the upper bound of the autoscaler that owns the target: to <paramref name="max"/>, but not below its own lower bound, nor below
+    /// one, nor above what its owner has set, which comes back when it is reached. What somebody else has set since is their word from now
+    /// on.
     /// </summary>
     public async Task<WriteOutcome> CapAsync(ScalerRef scaler, ScaleTarget target, int max, CancellationToken cancellationToken)
     {
         var owner = target.Owner ?? throw new ArgumentException($"No other autoscaler owns {target.Display}.", nameof(target));
-        if (owner.WhyNot is { } whyNot) return WriteOutcome.Refused(whyNot);
-        if (max < target.Replicas) await store.FlushArrivalsAsync(ledger, target.Namespace, cancellationToken);
+        if (owner.WhyNot is { } whyNot)
+            return WriteOutcome.Refused(whyNot);
+        if (max < target.Replicas)
+            await store.FlushArrivalsAsync(ledger, target.Namespace, cancellationToken);
         try
         {
             return await CapAsync(scaler, target.Namespace, owner.Target, max, cancellationToken);
         }
         catch (ApiException error) when (error.IsForbidden)
         {
-            return WriteOutcome.Refused($"{owner.Entity.Kind} {owner.Name} could not be capped; it takes the right to {FieldWriter.RightOn(owner.Target)} in namespace {target.Namespace}: {error.Message}");
+            return WriteOutcome.Refused(
+                $"{owner.Entity.Kind} {owner.Name} could not be capped; it takes the right to {FieldWriter.RightOn(owner.Target)} in namespace {target.Namespace}: {error.Message}"
+            );
         }
     }
 
@@ -76,30 +93,56 @@ public sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLedge
     }
 
     /// <summary>
-    /// KServe keeps at least one replica whatever its bounds say, so zero is the annotation that stops it, and any other number both of its bounds. A stop by
-    /// somebody else is theirs.
+    /// KServe keeps at least one replica whatever its bounds say, so zero is the annotation that stops it, and any other number both of its
+    /// bounds. A stop by somebody else is theirs.
     /// </summary>
-    private async Task<WriteOutcome> ServeAsync(ScalerRef scaler, ScaleTarget target, ServedFields seen, int replicas, CancellationToken cancellationToken)
+    private async Task<WriteOutcome> ServeAsync(
+        ScalerRef scaler,
+        ScaleTarget target,
+        ServedFields seen,
+        int replicas,
+        CancellationToken cancellationToken
+    )
     {
         var parked = new ParkedTarget(target.Entity.ApiVersion, target.Entity.Kind, target.Name, target.Uid);
-        return await ChangeAsync(scaler, target.Namespace, parked, async obj =>
-        {
-            var record = ledger.ScaledBy(target.Namespace, scaler.Uid, target.Uid);
-            var present = new ServedFields(FieldWriter.Text(obj, ScaledFieldActor.PredictorMin), FieldWriter.Text(obj, ScaledFieldActor.PredictorMax), FieldWriter.Text(obj, StopPointer));
-            if (obj["metadata"]!["annotations"]?[BursarAnnotations.SuspendedBy] is { } holder) return WriteOutcome.Refused($"{target.Display} is parked ({(string?)holder})");
-            var stop = record?.Field(StopPointer);
-            var stoppedByUs = stop?.IsOurs(present.Stop) == true && present.Stop == Stopped;
-            if (present.Stop == Stopped && !stoppedByUs) return WriteOutcome.Refused($"{target.Display} is stopped by somebody else ({InferenceServiceKind.StopAnnotation})");
+        return await ChangeAsync(
+            scaler,
+            target.Namespace,
+            parked,
+            async obj =>
+            {
+                var record = ledger.ScaledBy(target.Namespace, scaler.Uid, target.Uid);
+                var present = new ServedFields(
+                    FieldWriter.Text(obj, ScaledFieldActor.PredictorMin),
+                    FieldWriter.Text(obj, ScaledFieldActor.PredictorMax),
+                    FieldWriter.Text(obj, StopPointer)
+                );
+                if (obj["metadata"]!["annotations"]?[BursarAnnotations.SuspendedBy] is { } holder)
+                    return WriteOutcome.Refused($"{target.Display} is parked ({(string?)holder})");
+                var stop = record?.Field(StopPointer);
+                var stoppedByUs = stop?.IsOurs(present.Stop) == true && present.Stop == Stopped;
+                if (present.Stop == Stopped && !stoppedByUs)
+                    return WriteOutcome.Refused($"{target.Display} is stopped by somebody else ({InferenceServiceKind.StopAnnotation})");
 
-            var number = replicas.ToString(CultureInfo.InvariantCulture);
-            var wanted = replicas == 0 ? present with { Stop = Stopped } : new(number, number, stoppedByUs ? stop!.Original : present.Stop);
-            (string Pointer, string Present, string Value)[] all = [(ScaledFieldActor.PredictorMin, present.Min, wanted.Min), (ScaledFieldActor.PredictorMax, present.Max, wanted.Max), (StopPointer, present.Stop, wanted.Stop)];
-            var changes = all.Where(one => one.Present != one.Value).ToArray();
-            if (changes.Length == 0) return WriteOutcome.AlreadySo;
-            if (present != seen) return WriteOutcome.ChangedByOther($"{target.Display} was changed since it was seen");
-            await NoteAsync(scaler, target.Namespace, parked, changes, cancellationToken);
-            return FieldChange.Set([.. changes.Select(one => new FieldValue(one.Pointer, one.Value))]);
-        }, cancellationToken);
+                var number = replicas.ToString(CultureInfo.InvariantCulture);
+                var wanted =
+                    replicas == 0 ? present with { Stop = Stopped } : new(number, number, stoppedByUs ? stop!.Original : present.Stop);
+                (string Pointer, string Present, string Value)[] all =
+                [
+                    (ScaledFieldActor.PredictorMin, present.Min, wanted.Min),
+                    (ScaledFieldActor.PredictorMax, present.Max, wanted.Max),
+                    (StopPointer, present.Stop, wanted.Stop),
+                ];
+                var changes = all.Where(one => one.Present != one.Value).ToArray();
+                if (changes.Length == 0)
+                    return WriteOutcome.AlreadySo;
+                if (present != seen)
+                    return WriteOutcome.ChangedByOther($"{target.Display} was changed since it was seen");
+                await NoteAsync(scaler, target.Namespace, parked, changes, cancellationToken);
+                return FieldChange.Set([.. changes.Select(one => new FieldValue(one.Pointer, one.Value))]);
+            },
+            cancellationToken
+        );
     }
 
     private const string Stopped = "\"true\"";
@@ -109,90 +152,132 @@ public sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLedge
         var keda = owner.Kind == V1ScaledObject.EntityKind.Kind;
         var pointer = keda ? ScaledFieldActor.MaxReplicaCount : ScaledFieldActor.MaxReplicas;
         var isOriginal = false;
-        var outcome = await ChangeAsync(scaler, ns, owner, async obj =>
-        {
-            var known = ledger.ScaledBy(ns, scaler.Uid, owner.Uid)?.Field(pointer);
-            var present = FieldWriter.Text(obj, pointer);
-            var original = known?.IsOurs(present) == true ? known.Original : present;
-            isOriginal = false;
-            if (CountOf(original, KedaMax) is not { } most || CountOf(FieldWriter.Text(obj, keda ? "/spec/minReplicaCount" : "/spec/minReplicas"), keda ? 0 : 1) is not { } least)
-                return WriteOutcome.Refused($"the bounds of {owner.Kind} {owner.Name} are no numbers");
-            var cap = Math.Max(Math.Max(1, least), max);
-            var value = cap >= most ? original : cap.ToString(CultureInfo.InvariantCulture);
-            isOriginal = value == original;
-            if (present == value) return WriteOutcome.AlreadySo;
-            // What is given back stands in the ledger already.
-            if (!isOriginal) await NoteAsync(scaler, ns, owner, [(pointer, present, value)], cancellationToken);
-            return FieldChange.Set(new FieldValue(pointer, value)) with
+        var outcome = await ChangeAsync(
+            scaler,
+            ns,
+            owner,
+            async obj =>
             {
-                Outcome = known is { Before: null } && !known.IsOurs(present) ? new(WriteResult.Done, $"{pointer} of {owner.Kind} {owner.Name} was {present}: somebody else had set it since") : WriteOutcome.Done,
-            };
-        }, cancellationToken);
-        if (isOriginal && outcome.Result is WriteResult.Done or WriteResult.AlreadySo) ledger.DropScaled(ns, scaler.Uid, owner.Uid);
+                var known = ledger.ScaledBy(ns, scaler.Uid, owner.Uid)?.Field(pointer);
+                var present = FieldWriter.Text(obj, pointer);
+                var original = known?.IsOurs(present) == true ? known.Original : present;
+                isOriginal = false;
+                if (
+                    CountOf(original, KedaMax) is not { } most
+                    || CountOf(FieldWriter.Text(obj, keda ? "/spec/minReplicaCount" : "/spec/minReplicas"), keda ? 0 : 1) is not { } least
+                )
+                    return WriteOutcome.Refused($"the bounds of {owner.Kind} {owner.Name} are no numbers");
+                var cap = Math.Max(Math.Max(1, least), max);
+                var value = cap >= most ? original : cap.ToString(CultureInfo.InvariantCulture);
+                isOriginal = value == original;
+                if (present == value)
+                    return WriteOutcome.AlreadySo;
+                // What is given back stands in the ledger already.
+                if (!isOriginal)
+                    await NoteAsync(scaler, ns, owner, [(pointer, present, value)], cancellationToken);
+                return FieldChange.Set(new FieldValue(pointer, value)) with
+                {
+                    Outcome =
+                        known is { Before: null } && !known.IsOurs(present)
+                            ? new(WriteResult.Done, $"{pointer} of {owner.Kind} {owner.Name} was {present}: somebody else had set it since")
+                            : WriteOutcome.Done,
+                };
+            },
+            cancellationToken
+        );
+        if (isOriginal && outcome.Result is WriteResult.Done or WriteResult.AlreadySo)
+            ledger.DropScaled(ns, scaler.Uid, owner.Uid);
         return outcome;
     }
 
     /// <summary>Writes on behalf of a scaler, and keeps the ledger in line with what came of it.</summary>
-    private async Task<WriteOutcome> ChangeAsync(ScalerRef scaler, string ns, ParkedTarget target, Func<JsonObject, ValueTask<FieldChange>> decide, CancellationToken cancellationToken)
+    private async Task<WriteOutcome> ChangeAsync(
+        ScalerRef scaler,
+        string ns,
+        ParkedTarget target,
+        Func<JsonObject, ValueTask<FieldChange>> decide,
+        CancellationToken cancellationToken
+    )
     {
         await AdoptAsync(scaler, ns, target, cancellationToken);
         try
         {
             var outcome = await _writer.ChangeAsync(ns, target, decide, cancellationToken);
-            if (outcome.Result == WriteResult.Gone) ledger.DropScaled(ns, scaler.Uid, target.Uid);
-            else if (outcome.Result is WriteResult.Done or WriteResult.AlreadySo) Confirm(scaler, ns, target.Uid);
+            if (outcome.Result == WriteResult.Gone)
+                ledger.DropScaled(ns, scaler.Uid, target.Uid);
+            else if (outcome.Result is WriteResult.Done or WriteResult.AlreadySo)
+                Confirm(scaler, ns, target.Uid);
             return outcome;
         }
         catch (ApiException error) when (error.IsInvalid || error.IsConflict)
         {
-            return WriteOutcome.ChangedByOther($"{target.Kind} {target.Name} was not written at any of {FieldWriter.MostTries} tries: {error.Message}");
+            return WriteOutcome.ChangedByOther(
+                $"{target.Kind} {target.Name} was not written at any of {FieldWriter.MostTries} tries: {error.Message}"
+            );
         }
     }
 
     /// <summary>
-    /// What a former scaler has changed of the object becomes this one's: what stands there is Bursar's doing and nobody's word. Its own note goes only
-    /// when this one's is stored.
+    /// What a former scaler has changed of the object becomes this one's: what stands there is Bursar's doing and nobody's word. Its own
+    /// note goes only when this one's is stored.
     /// </summary>
     private async Task AdoptAsync(ScalerRef scaler, string ns, ParkedTarget target, CancellationToken cancellationToken)
     {
         var records = ledger.ScaledOn(ns, target.Uid);
-        if (records.Count == 0 || records.Any(record => record.ScalerUid == scaler.Uid)) return;
+        if (records.Count == 0 || records.Any(record => record.ScalerUid == scaler.Uid))
+            return;
         ledger.NoteScaled(records[0] with { ScalerName = scaler.Name, ScalerUid = scaler.Uid, Since = client.TimeProvider.GetUtcNow() });
         await store.FlushScaledAsync(ledger, ns, cancellationToken);
-        foreach (var record in records) ledger.DropScaled(ns, record.ScalerUid, target.Uid);
+        foreach (var record in records)
+            ledger.DropScaled(ns, record.ScalerUid, target.Uid);
     }
 
-    private async Task NoteAsync(ScalerRef scaler, string ns, ParkedTarget target, IReadOnlyList<(string Pointer, string Present, string Value)> changes, CancellationToken cancellationToken)
+    private async Task NoteAsync(
+        ScalerRef scaler,
+        string ns,
+        ParkedTarget target,
+        IReadOnlyList<(string Pointer, string Present, string Value)> changes,
+        CancellationToken cancellationToken
+    )
     {
         var known = ledger.ScaledBy(ns, scaler.Uid, target.Uid);
         var fields = new List<ScaledField>();
         foreach (var (pointer, present, value) in changes)
-            fields.Add(new(pointer, known?.Field(pointer) is { } field && field.IsOurs(present) ? field.Original : present, value, present));
+            fields.Add(
+                new(pointer, known?.Field(pointer) is { } field && field.IsOurs(present) ? field.Original : present, value, present)
+            );
         fields.AddRange((known?.Fields ?? []).Where(field => !fields.Exists(one => one.Pointer == field.Pointer)));
         fields.Sort((one, other) => string.CompareOrdinal(one.Pointer, other.Pointer));
-        ledger.NoteScaled(new()
-        {
-            Namespace = ns,
-            ScalerName = scaler.Name,
-            ScalerUid = scaler.Uid,
-            Target = target,
-            Fields = fields,
-            Since = known?.Since ?? client.TimeProvider.GetUtcNow(),
-        });
+        ledger.NoteScaled(
+            new()
+            {
+                Namespace = ns,
+                ScalerName = scaler.Name,
+                ScalerUid = scaler.Uid,
+                Target = target,
+                Fields = fields,
+                Since = known?.Since ?? client.TimeProvider.GetUtcNow(),
+            }
+        );
         await store.FlushScaledAsync(ledger, ns, cancellationToken);
     }
 
     /// <summary>The write is known to have happened: what stood there before it is nobody's doing any more.</summary>
     private void Confirm(ScalerRef scaler, string ns, string targetUid)
     {
-        if (ledger.ScaledBy(ns, scaler.Uid, targetUid) is not { } record) return;
+        if (ledger.ScaledBy(ns, scaler.Uid, targetUid) is not { } record)
+            return;
         var fields = record.Fields.Where(field => field.Value != field.Original).Select(field => field with { Before = null }).ToArray();
-        if (fields.Length == 0) ledger.DropScaled(ns, scaler.Uid, targetUid);
-        else ledger.NoteScaled(record with { Fields = fields });
+        if (fields.Length == 0)
+            ledger.DropScaled(ns, scaler.Uid, targetUid);
+        else
+            ledger.NoteScaled(record with { Fields = fields });
     }
 
     private static int? CountOf(string json, int absent) =>
-        json == Work.Absent ? absent : int.TryParse(json, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var count) ? count : null;
+        json == Work.Absent ? absent
+        : int.TryParse(json, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var count) ? count
+        : null;
 }
 
 /// <summary>The scaler on whose behalf something is written.</summary>

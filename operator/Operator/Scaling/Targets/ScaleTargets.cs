@@ -7,12 +7,16 @@ namespace Bursar.Operator.Scaling.Targets;
 /// <summary>Finds what a scaler's scaleTargetRef names, and who else scales it, from the caches alone.</summary>
 public sealed class ScaleTargets(ClusterStores stores)
 {
-    /// <summary>Null where there is nothing to scale, and then <paramref name="whyNot"/> says why; it may also say why what was found must not be written.</summary>
+    /// <summary>
+    /// Null where there is nothing to scale, and then <paramref name="whyNot"/> says why; it may also say why what was found must not be
+    /// written.
+    /// </summary>
     public ScaleTarget? Find(string ns, string apiVersion, string kind, string name, out string? whyNot)
     {
         if (ScaleKinds.Of(apiVersion, kind) is not { } known)
         {
-            whyNot = $"{kind} of {(apiVersion.Length == 0 ? "no apiVersion" : apiVersion)} is no kind that Bursar scales; it scales {ScaleKinds.Display}";
+            whyNot =
+                $"{kind} of {(apiVersion.Length == 0 ? "no apiVersion" : apiVersion)} is no kind that Bursar scales; it scales {ScaleKinds.Display}";
             return null;
         }
         if (!known.IsServed(stores))
@@ -25,17 +29,23 @@ public sealed class ScaleTargets(ClusterStores stores)
             whyNot = $"{known.Name} {name} is not found in namespace {ns}";
             return null;
         }
-        whyNot = stores.Stoppable?.Contains(known.Name) == false ? $"this operator may not scale a {known.Name} (operator.kinds of the chart)" : null;
+        whyNot =
+            stores.Stoppable?.Contains(known.Name) == false
+                ? $"this operator may not scale a {known.Name} (operator.kinds of the chart)"
+                : null;
         return target with { Owner = OwnerOf(known.Entity, ns, name) };
     }
 
     /// <summary>Whether the scaler of a record exists and still stands by what it changed.</summary>
     public bool IsHeld(ScaledRecord record)
     {
-        if (stores.Scalers.Store.GetByUid(record.ScalerUid) is not { Spec.ScaleTargetRef: { } reference } scaler) return false;
+        if (stores.Scalers.Store.GetByUid(record.ScalerUid) is not { Spec.ScaleTargetRef: { } reference } scaler)
+            return false;
         var target = Find(record.Namespace, reference.ApiVersion ?? "apps/v1", reference.Kind ?? "Deployment", reference.Name ?? "", out _);
         // What it scaled or capped before it named another target is nobody's now.
-        return target is not null && (target.Uid == record.Target.Uid || target.Owner?.Uid == record.Target.Uid) && scaler.Metadata.DeletionTimestamp is null;
+        return target is not null
+            && (target.Uid == record.Target.Uid || target.Owner?.Uid == record.Target.Uid)
+            && scaler.Metadata.DeletionTimestamp is null;
     }
 
     private ScaleOwner? OwnerOf(EntityKind entity, string ns, string name)
@@ -74,7 +84,8 @@ public sealed class ScaleTargets(ClusterStores stores)
         target.ApiVersion is not { Length: > 0 } apiVersion || EntityKind.GroupOf(apiVersion) == entity.Group;
 
     private string? WhyNot(EntityKind entity, V1ObjectMeta scaler, string option) =>
-        stores.Owners?.Contains(option) == false ? $"this operator may not write to {entity.Kind} {scaler.Name} ({option} in operator.owners of the chart)"
+        stores.Owners?.Contains(option) == false
+            ? $"this operator may not write to {entity.Kind} {scaler.Name} ({option} in operator.owners of the chart)"
         // Whoever made it would set it back.
         : scaler.ControllerReference() is { } controller ? $"{controller.Kind} {controller.Name} controls {entity.Kind} {scaler.Name}"
         : null;

@@ -12,7 +12,14 @@ namespace Bursar.Operator.Scaling.Targets;
 /// was deleted while nobody led is found the same way.
 /// </summary>
 /// <param name="isHeld">Whether the scaler of a record still exists and still stands by what it changed.</param>
-public sealed partial class ScaledReleaser(GpuLedger ledger, ScaleActor actor, Func<ScaledRecord, bool> isHeld, ControlSwitch control, KubeClient client, ILogger<ScaledReleaser> logger)
+public sealed partial class ScaledReleaser(
+    GpuLedger ledger,
+    ScaleActor actor,
+    Func<ScaledRecord, bool> isHeld,
+    ControlSwitch control,
+    KubeClient client,
+    ILogger<ScaledReleaser> logger
+)
 {
     public static readonly TimeSpan Pace = TimeSpan.FromSeconds(5);
 
@@ -21,15 +28,23 @@ public sealed partial class ScaledReleaser(GpuLedger ledger, ScaleActor actor, F
 
     private readonly Dictionary<(string Scaler, string Target), DateTimeOffset> _missing = [];
 
-    public Task RunAsync(CancellationToken cancellationToken) => PeriodicLoop.RunAsync(client, "scaled releaser", Pace,
-        token => control.ObserveOnly ? Task.CompletedTask : ReleaseOneAsync(token), LogFailed, cancellationToken);
+    public Task RunAsync(CancellationToken cancellationToken) =>
+        PeriodicLoop.RunAsync(
+            client,
+            "scaled releaser",
+            Pace,
+            token => control.ObserveOnly ? Task.CompletedTask : ReleaseOneAsync(token),
+            LogFailed,
+            cancellationToken
+        );
 
     private async Task ReleaseOneAsync(CancellationToken cancellationToken)
     {
         var now = client.TimeProvider.GetUtcNow();
         ApiException? failed = null;
         var records = ledger.Scaled();
-        foreach (var gone in _missing.Keys.Except(records.Select(KeyOf)).ToArray()) _missing.Remove(gone);
+        foreach (var gone in _missing.Keys.Except(records.Select(KeyOf)).ToArray())
+            _missing.Remove(gone);
         foreach (var record in records)
         {
             var key = KeyOf(record);
@@ -38,13 +53,16 @@ public sealed partial class ScaledReleaser(GpuLedger ledger, ScaleActor actor, F
                 _missing.Remove(key);
                 continue;
             }
-            if (!_missing.TryGetValue(key, out var since)) _missing[key] = since = now;
-            if (now - since < Grace) continue;
+            if (!_missing.TryGetValue(key, out var since))
+                _missing[key] = since = now;
+            if (now - since < Grace)
+                continue;
             try
             {
                 var outcome = await actor.ReleaseAsync(record, cancellationToken);
                 LogReleased(record.Namespace, record.ScalerName, record.Target.Kind, record.Target.Name, outcome.Result);
-                if (outcome.Result == WriteResult.Done) return;
+                if (outcome.Result == WriteResult.Done)
+                    return;
             }
             catch (ApiException error)
             {
@@ -52,12 +70,16 @@ public sealed partial class ScaledReleaser(GpuLedger ledger, ScaleActor actor, F
                 failed ??= error;
             }
         }
-        if (failed is not null) throw failed;
+        if (failed is not null)
+            throw failed;
     }
 
     private static (string Scaler, string Target) KeyOf(ScaledRecord record) => (record.ScalerUid, record.Target.Uid);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Gave back what a deleted scaler had changed: namespace={ns} scaler={scaler} kind={kind} name={name} result={result}")]
+    [LoggerMessage(
+        Level = LogLevel.Information,
+        Message = "Gave back what a deleted scaler had changed: namespace={ns} scaler={scaler} kind={kind} name={name} result={result}"
+    )]
     private partial void LogReleased(string ns, string scaler, string kind, string name, WriteResult result);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Could not restore what a deleted scaler had changed, retrying: {Reason}")]

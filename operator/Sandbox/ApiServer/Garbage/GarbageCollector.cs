@@ -23,7 +23,9 @@ internal sealed class GarbageCollector : IAsyncDisposable
     private readonly KindRegistry _kinds;
     private readonly CustomResources _customResources;
     private readonly ActivityTracker? _activity;
-    private readonly Channel<(ResourceKey Resource, Change Change)> _changes = Channel.CreateUnbounded<(ResourceKey, Change)>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly Channel<(ResourceKey Resource, Change Change)> _changes = Channel.CreateUnbounded<(ResourceKey, Change)>(
+        new UnboundedChannelOptions { SingleReader = true }
+    );
     private readonly Dictionary<string, Place> _byUid = new(StringComparer.Ordinal);
     private readonly Dictionary<string, HashSet<Place>> _dependents = new(StringComparer.Ordinal);
     private readonly Dictionary<string, string> _terminating = new(StringComparer.Ordinal);
@@ -31,7 +33,13 @@ internal sealed class GarbageCollector : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _loop;
 
-    public GarbageCollector(ObjectStore store, ObjectWriter writer, KindRegistry kinds, CustomResources customResources, ActivityTracker? activity)
+    public GarbageCollector(
+        ObjectStore store,
+        ObjectWriter writer,
+        KindRegistry kinds,
+        CustomResources customResources,
+        ActivityTracker? activity
+    )
     {
         _store = store;
         _writer = writer;
@@ -211,7 +219,10 @@ internal sealed class GarbageCollector : IAsyncDisposable
             }
 
             // Deleting may have finished at once; what is still there answers when it goes.
-            if (!blocked || !Dependents(obj.Uid).Any(d => Live(d) is { } live && live.Owners.Any(o => o.Uid == obj.Uid && o.BlockOwnerDeletion)))
+            if (
+                !blocked
+                || !Dependents(obj.Uid).Any(d => Live(d) is { } live && live.Owners.Any(o => o.Uid == obj.Uid && o.BlockOwnerDeletion))
+            )
             {
                 RemoveFinalizer(resource, obj, Foreground);
             }
@@ -246,17 +257,26 @@ internal sealed class GarbageCollector : IAsyncDisposable
 
     private List<Place> Dependents(string uid) => _dependents.TryGetValue(uid, out var set) ? [.. set] : [];
 
-    private StoredObject? Live(Place place) => _store.Get(place.Resource, place.Namespace, place.Name) is { } live && live.Uid == place.Uid ? live : null;
+    private StoredObject? Live(Place place) =>
+        _store.Get(place.Resource, place.Namespace, place.Name) is { } live && live.Uid == place.Uid ? live : null;
 
     private void Delete(Place place, string policy)
     {
         if (_writer.TypeOf(place.Resource) is { } type)
         {
-            Try(() => _writer.Delete(type, place.Namespace, place.Name, new JsonObject
-            {
-                ["propagationPolicy"] = policy,
-                ["preconditions"] = new JsonObject { ["uid"] = place.Uid },
-            }, WriteOptions.Internal));
+            Try(() =>
+                _writer.Delete(
+                    type,
+                    place.Namespace,
+                    place.Name,
+                    new JsonObject
+                    {
+                        ["propagationPolicy"] = policy,
+                        ["preconditions"] = new JsonObject { ["uid"] = place.Uid },
+                    },
+                    WriteOptions.Internal
+                )
+            );
         }
     }
 
@@ -267,20 +287,34 @@ internal sealed class GarbageCollector : IAsyncDisposable
             return;
         }
 
-        Try(() => _writer.Update(type, place.Namespace, place.Name, "", current =>
-        {
-            var left = current.Objects("metadata", "ownerReferences").Where(o => o.Text("uid") != uid).Select(o => o.DeepClone()).ToArray();
-            if (left.Length > 0)
-            {
-                current.Child("metadata")["ownerReferences"] = new JsonArray(left);
-            }
-            else
-            {
-                current.Child("metadata").Remove("ownerReferences");
-            }
+        Try(() =>
+            _writer.Update(
+                type,
+                place.Namespace,
+                place.Name,
+                "",
+                current =>
+                {
+                    var left = current
+                        .Objects("metadata", "ownerReferences")
+                        .Where(o => o.Text("uid") != uid)
+                        .Select(o => o.DeepClone())
+                        .ToArray();
+                    if (left.Length > 0)
+                    {
+                        current.Child("metadata")["ownerReferences"] = new JsonArray(left);
+                    }
+                    else
+                    {
+                        current.Child("metadata").Remove("ownerReferences");
+                    }
 
-            return current;
-        }, [], WriteOptions.Internal));
+                    return current;
+                },
+                [],
+                WriteOptions.Internal
+            )
+        );
     }
 
     private void RemoveFinalizer(ResourceKey resource, StoredObject obj, string finalizer)
@@ -290,20 +324,33 @@ internal sealed class GarbageCollector : IAsyncDisposable
             return;
         }
 
-        Try(() => _writer.Update(type, obj.Namespace, obj.Name, "", current =>
-        {
-            var left = (current.At("metadata", "finalizers") as JsonArray ?? []).Where(f => f.Text() != finalizer).Select(f => f?.DeepClone()).ToArray();
-            if (left.Length > 0)
-            {
-                current.Child("metadata")["finalizers"] = new JsonArray(left);
-            }
-            else
-            {
-                current.Child("metadata").Remove("finalizers");
-            }
+        Try(() =>
+            _writer.Update(
+                type,
+                obj.Namespace,
+                obj.Name,
+                "",
+                current =>
+                {
+                    var left = (current.At("metadata", "finalizers") as JsonArray ?? [])
+                        .Where(f => f.Text() != finalizer)
+                        .Select(f => f?.DeepClone())
+                        .ToArray();
+                    if (left.Length > 0)
+                    {
+                        current.Child("metadata")["finalizers"] = new JsonArray(left);
+                    }
+                    else
+                    {
+                        current.Child("metadata").Remove("finalizers");
+                    }
 
-            return current;
-        }, [], WriteOptions.Internal));
+                    return current;
+                },
+                [],
+                WriteOptions.Internal
+            )
+        );
     }
 
     private void Empty(string @namespace)
@@ -320,7 +367,15 @@ internal sealed class GarbageCollector : IAsyncDisposable
             {
                 if (!obj.IsTerminating)
                 {
-                    Try(() => _writer.Delete(type, @namespace, obj.Name, new JsonObject { ["propagationPolicy"] = "Background" }, WriteOptions.Internal));
+                    Try(() =>
+                        _writer.Delete(
+                            type,
+                            @namespace,
+                            obj.Name,
+                            new JsonObject { ["propagationPolicy"] = "Background" },
+                            WriteOptions.Internal
+                        )
+                    );
                 }
             }
 
@@ -335,11 +390,21 @@ internal sealed class GarbageCollector : IAsyncDisposable
         var namespaces = _writer.TypeOf(Namespaces)!;
         if (_store.Get(Namespaces, "", @namespace) is { IsTerminating: true })
         {
-            Try(() => _writer.Update(namespaces, "", @namespace, "finalize", current =>
-            {
-                current.Child("spec").Remove("finalizers");
-                return current;
-            }, [], WriteOptions.Internal));
+            Try(() =>
+                _writer.Update(
+                    namespaces,
+                    "",
+                    @namespace,
+                    "finalize",
+                    current =>
+                    {
+                        current.Child("spec").Remove("finalizers");
+                        return current;
+                    },
+                    [],
+                    WriteOptions.Internal
+                )
+            );
         }
     }
 

@@ -100,31 +100,41 @@ public sealed class MoneyTests
     [Fact]
     public void Parts_sum_to_the_whole_exactly() =>
         Prop.ForAll(
-            ArbMap.Default.ArbFor<long>(),
-            Gen.Choose(0, 1_000_000).Select(x => (long)x).NonEmptyListOf().Where(weights => weights.Sum() > 0).ToArbitrary(),
-            (units, weights) =>
-            {
-                var parts = new Amount(units).Split(weights.ToArray());
-                var sum = parts.Aggregate(Amount.Zero, (a, b) => a + b);
-                // Largest remainder: nobody is more than a unit away from the exact share.
-                var near = parts.Select((part, i) => (part.Units * weights.Sum() - (Int128)units * weights[i], i)).All(p => p.Item1 < weights.Sum() && p.Item1 > -weights.Sum());
-                return sum == new Amount(units) && near;
-            }).QuickCheckThrowOnFailure();
+                ArbMap.Default.ArbFor<long>(),
+                Gen.Choose(0, 1_000_000).Select(x => (long)x).NonEmptyListOf().Where(weights => weights.Sum() > 0).ToArbitrary(),
+                (units, weights) =>
+                {
+                    var parts = new Amount(units).Split(weights.ToArray());
+                    var sum = parts.Aggregate(Amount.Zero, (a, b) => a + b);
+                    // Largest remainder: nobody is more than a unit away from the exact share.
+                    var near = parts
+                        .Select((part, i) => (part.Units * weights.Sum() - (Int128)units * weights[i], i))
+                        .All(p => p.Item1 < weights.Sum() && p.Item1 > -weights.Sum());
+                    return sum == new Amount(units) && near;
+                }
+            )
+            .QuickCheckThrowOnFailure();
 
     [Fact]
     public void Splitting_a_time_changes_no_sum() =>
-        Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), Gen.Choose(0, 1_000_000_000).ToArbitrary(), Gen.Choose(0, 1_000_000_000).ToArbitrary(),
-            (nano, first, second) =>
-            {
-                var rate = new GpuHourPrice(nano);
-                return (rate * 3).For(first) + (rate * 3).For(second) == (rate * 3).For((long)first + second);
-            }).QuickCheckThrowOnFailure();
+        Prop.ForAll(
+                Gen.Choose(0, int.MaxValue).ToArbitrary(),
+                Gen.Choose(0, 1_000_000_000).ToArbitrary(),
+                Gen.Choose(0, 1_000_000_000).ToArbitrary(),
+                (nano, first, second) =>
+                {
+                    var rate = new GpuHourPrice(nano);
+                    return (rate * 3).For(first) + (rate * 3).For(second) == (rate * 3).For((long)first + second);
+                }
+            )
+            .QuickCheckThrowOnFailure();
 
     /// <summary>The record is as an operator stored it when a price and a cost per hour were one type.</summary>
     [Fact]
     public void Hourly_cost_in_a_stored_record_is_a_number_of_nano_currency()
     {
-        const string stored = """{"since":"2026-11-10T11:55:00+00:00","reason":"ProjectedOverBudget","windowKey":"2026-11","limit":"14400000000000000","freed":0,"raised":0,"rate":3060000000,"confirmed":true}""";
+        const string stored =
+            """{"since":"2026-11-10T11:55:00+00:00","reason":"ProjectedOverBudget","windowKey":"2026-11","limit":"14400000000000000","freed":0,"raised":0,"rate":3060000000,"confirmed":true}""";
         var read = JsonSerializer.Deserialize(stored, DecisionJson.Default.ParkedSnapshot)!;
         read.Rate.Should().Be(HourlyCost.FromDecimal(3.06m));
         JsonSerializer.Serialize(read, DecisionJson.Default.ParkedSnapshot).Should().Contain("\"rate\":3060000000,");

@@ -8,7 +8,8 @@ public sealed class ReleaseMarkTests
     private static readonly WindowSpec Month = new(WindowPeriod.Month);
 
     [Fact]
-    public void Mark_is_read_as_it_was_written() => ReleaseMark.Parse(new ReleaseMark(3, At).ToString()).Should().Be(new ReleaseMark(3, At));
+    public void Mark_is_read_as_it_was_written() =>
+        ReleaseMark.Parse(new ReleaseMark(3, At).ToString()).Should().Be(new ReleaseMark(3, At));
 
     [Theory]
     [InlineData(null)]
@@ -27,6 +28,8 @@ public sealed class ReleaseMarkTests
         mark.Holds(3, Month, At.AddDays(1)).Should().BeTrue();
         mark.Holds(4, Month, At.AddDays(1)).Should().BeFalse("the spec changed");
         mark.Holds(3, Month, At.AddDays(3)).Should().BeFalse("the window is over");
-        mark.Holds(3, new WindowSpec(WindowPeriod.Rolling) { Length = TimeSpan.FromDays(7) }, At.AddDays(30)).Should().BeTrue("a rolling window has no end");
+        mark.Holds(3, new WindowSpec(WindowPeriod.Rolling) { Length = TimeSpan.FromDays(7) }, At.AddDays(30))
+            .Should()
+            .BeTrue("a rolling window has no end");
     }
 }

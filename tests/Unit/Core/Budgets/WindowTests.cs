@@ -6,7 +6,15 @@ namespace Bursar.Tests.Unit.Core.Budgets;
 
 public sealed class WindowTests
 {
-    private static readonly WindowPeriod[] Calendar = [WindowPeriod.Hour, WindowPeriod.Day, WindowPeriod.Week, WindowPeriod.Month, WindowPeriod.Quarter, WindowPeriod.Year];
+    private static readonly WindowPeriod[] Calendar =
+    [
+        WindowPeriod.Hour,
+        WindowPeriod.Day,
+        WindowPeriod.Week,
+        WindowPeriod.Month,
+        WindowPeriod.Quarter,
+        WindowPeriod.Year,
+    ];
 
     [Theory]
     [InlineData(WindowPeriod.Hour, "2026-11-21T13", "2026-11-21T12:00:00Z", "2026-11-21T13:00:00Z")]
@@ -48,7 +56,10 @@ public sealed class WindowTests
     [Fact]
     public void Where_midnight_does_not_exist_the_day_begins_after_the_jump() =>
         // Cairo: 00:00 → 01:00 on 2026-04-24.
-        Window.At(new(WindowPeriod.Day, "Africa/Cairo"), At("2026-04-24T12:00:00Z")).Should().Be(new Window(At("2026-04-23T22:00:00Z"), At("2026-04-24T21:00:00Z"), "2026-04-24"));
+        Window
+            .At(new(WindowPeriod.Day, "Africa/Cairo"), At("2026-04-24T12:00:00Z"))
+            .Should()
+            .Be(new Window(At("2026-04-23T22:00:00Z"), At("2026-04-24T21:00:00Z"), "2026-04-24"));
 
     [Fact]
     public void A_date_that_a_zone_skipped_has_no_window()
@@ -94,28 +105,38 @@ public sealed class WindowTests
     {
         var zones = DateTimeZoneProviders.Tzdb.Ids.ToArray();
         zones.Length.Should().BeGreaterThan(400);
-        var moments = Gen.Choose(0, 2_000_000_000).Select(second => DateTimeOffset.FromUnixTimeSeconds(second).AddMilliseconds(second % 997));
+        var moments = Gen.Choose(0, 2_000_000_000)
+            .Select(second => DateTimeOffset.FromUnixTimeSeconds(second).AddMilliseconds(second % 997));
         foreach (var zone in zones)
-            foreach (var now in moments.Sample(4).Concat(Transitions(zone)))
-                foreach (var period in Calendar) Check(new(period, zone), now);
+        foreach (var now in moments.Sample(4).Concat(Transitions(zone)))
+        foreach (var period in Calendar)
+            Check(new(period, zone), now);
     }
 
     private static void Check(WindowSpec spec, DateTimeOffset now)
     {
         var window = Window.At(spec, now);
         var context = $"{spec.Period} {spec.TimeZone} {now:O}";
-        if (!window.Contains(now)) throw new InvalidOperationException($"{context}: {window} does not hold the moment");
-        if (Window.At(spec, window.Start) != window) throw new InvalidOperationException($"{context}: another window at its start");
-        if (Window.At(spec, window.End.AddTicks(-1)) != window) throw new InvalidOperationException($"{context}: another window before its end");
+        if (!window.Contains(now))
+            throw new InvalidOperationException($"{context}: {window} does not hold the moment");
+        if (Window.At(spec, window.Start) != window)
+            throw new InvalidOperationException($"{context}: another window at its start");
+        if (Window.At(spec, window.End.AddTicks(-1)) != window)
+            throw new InvalidOperationException($"{context}: another window before its end");
         var next = Window.At(spec, window.End);
-        if (next.Start != window.End || next.Key == window.Key) throw new InvalidOperationException($"{context}: {window} is followed by {next}");
-        if (!Window.IsKeyOf(spec, window.Key)) throw new InvalidOperationException($"{context}: {window.Key} is not taken as a key");
+        if (next.Start != window.End || next.Key == window.Key)
+            throw new InvalidOperationException($"{context}: {window} is followed by {next}");
+        if (!Window.IsKeyOf(spec, window.Key))
+            throw new InvalidOperationException($"{context}: {window.Key} is not taken as a key");
     }
 
     /// <summary>Where tiling breaks if it breaks: around the last shifts of the zone's clocks.</summary>
     private static IEnumerable<DateTimeOffset> Transitions(string zone) =>
-        DateTimeZoneProviders.Tzdb[zone].GetZoneIntervals(Instant.FromUtc(1970, 1, 1, 0, 0), Instant.FromUtc(2030, 1, 1, 0, 0))
-            .Where(interval => interval.HasStart && interval.Start > Instant.FromUtc(1970, 1, 1, 0, 0)).TakeLast(3)
+        DateTimeZoneProviders
+            .Tzdb[zone]
+            .GetZoneIntervals(Instant.FromUtc(1970, 1, 1, 0, 0), Instant.FromUtc(2030, 1, 1, 0, 0))
+            .Where(interval => interval.HasStart && interval.Start > Instant.FromUtc(1970, 1, 1, 0, 0))
+            .TakeLast(3)
             .SelectMany(interval => new[] { -1, 0, 1, 1800 }.Select(seconds => interval.Start.ToDateTimeOffset().AddSeconds(seconds)));
 
     [Theory]
@@ -133,7 +154,8 @@ public sealed class WindowTests
     [InlineData(WindowPeriod.Year, "")]
     [InlineData(WindowPeriod.Rolling, "2026")]
     [InlineData(WindowPeriod.Once, "rolling")]
-    public void A_top_up_for_another_kind_of_window_is_noticed(WindowPeriod period, string key) => Window.IsKeyOf(new(period), key).Should().BeFalse();
+    public void A_top_up_for_another_kind_of_window_is_noticed(WindowPeriod period, string key) =>
+        Window.IsKeyOf(new(period), key).Should().BeFalse();
 
     [Fact]
     public void Impossible_specs_are_refused_with_the_path()
@@ -148,7 +170,9 @@ public sealed class WindowTests
         Paths(new(WindowPeriod.Rolling, "UTC", TimeSpan.FromHours(168))).Should().BeEmpty();
         Paths(new(WindowPeriod.Day, "UTC", TimeSpan.FromHours(1))).Should().Equal("spec.window.length");
         Paths(new(WindowPeriod.Once)).Should().Equal("spec.window.start", "spec.window.end");
-        Paths(new(WindowPeriod.Once, "UTC", null, At("2026-01-02T00:00:00Z"), At("2026-01-01T00:00:00Z"))).Should().Equal("spec.window.end");
+        Paths(new(WindowPeriod.Once, "UTC", null, At("2026-01-02T00:00:00Z"), At("2026-01-01T00:00:00Z")))
+            .Should()
+            .Equal("spec.window.end");
         Paths(new(WindowPeriod.Day, "UTC", null, At("2026-01-02T00:00:00Z"))).Should().Equal("spec.window.start");
     }
 

@@ -20,8 +20,22 @@ public sealed class CheckpointTests
         var action = asked.Actions.Should().ContainSingle().Subject;
         action.Kind.Should().Be(ActionKind.RequestCheckpoint);
         action.Reason.Should().Be(Reasons.ProjectedOverBudget);
-        action.Sentence.Should().Contain("2026-11-10T12:05:00Z at the latest").And.Contain("waiting costs up to 0.26 USD").And.Contain("this job would cost 15.80 USD in total");
-        request.Should().BeEquivalentTo(new { Id = "nlp/2026-11-10T12:00:00Z", Requested = Now, Deadline = Now + Grace, Work = "Job/a" });
+        action
+            .Sentence.Should()
+            .Contain("2026-11-10T12:05:00Z at the latest")
+            .And.Contain("waiting costs up to 0.26 USD")
+            .And.Contain("this job would cost 15.80 USD in total");
+        request
+            .Should()
+            .BeEquivalentTo(
+                new
+                {
+                    Id = "nlp/2026-11-10T12:00:00Z",
+                    Requested = Now,
+                    Deadline = Now + Grace,
+                    Work = "Job/a",
+                }
+            );
         asked.ReasonOf("a").Should().Be(Reasons.CheckpointRequested);
         asked.State.Should().Be(Reasons.ProjectedOver);
 
@@ -37,15 +51,29 @@ public sealed class CheckpointTests
         var budget = Over(Answering("a", 5));
         var asked = BudgetDecider.Decide(budget);
 
-        var named = BudgetDecider.Decide(Next(budget, asked, 20, w => w with { CheckpointAcknowledged = "nlp/2026-11-10T12:00:00Z", Checkpoint = new(Now.AddSeconds(15), 12_300) }));
+        var named = BudgetDecider.Decide(
+            Next(budget, asked, 20, w =>
+                w with
+                {
+                    CheckpointAcknowledged = "nlp/2026-11-10T12:00:00Z",
+                    Checkpoint = new(Now.AddSeconds(15), 12_300),
+                }
+            )
+        );
         named.ParkedNames().Should().Equal("a");
-        named.Actions[0].Sentence.Should().Contain("Its checkpoint was acknowledged: only what it did after step 12,300 at 2026-11-10T12:00:15Z is lost.");
+        named
+            .Actions[0]
+            .Sentence.Should()
+            .Contain("Its checkpoint was acknowledged: only what it did after step 12,300 at 2026-11-10T12:00:15Z is lost.");
 
         var written = BudgetDecider.Decide(Next(budget, asked, 20, w => w with { Checkpoint = new(Now, null) }));
         written.ParkedNames().Should().Equal("a");
 
         // One that was written before says nothing of this request.
-        BudgetDecider.Decide(Next(budget, asked, 20, w => w with { Checkpoint = new(Now.AddSeconds(-1), 12_000) })).Actions.Should().BeEmpty();
+        BudgetDecider
+            .Decide(Next(budget, asked, 20, w => w with { Checkpoint = new(Now.AddSeconds(-1), 12_000) }))
+            .Actions.Should()
+            .BeEmpty();
     }
 
     [Fact]
@@ -58,7 +86,9 @@ public sealed class CheckpointTests
         var over = BudgetDecider.Decide(Next(budget, asked, 300));
         over.ParkedNames().Should().Equal("a");
         over.Actions[0].Reason.Should().Be(Reasons.ProjectedOverBudget);
-        over.Actions[0].Sentence.Should().EndWith("No checkpoint was acknowledged in 5m: what it has done since step 8,000 at 2026-11-10T11:51:00Z is lost.");
+        over.Actions[0]
+            .Sentence.Should()
+            .EndWith("No checkpoint was acknowledged in 5m: what it has done since step 8,000 at 2026-11-10T11:51:00Z is lost.");
 
         // The write came to nothing: it is not asked a second time.
         BudgetDecider.Decide(Next(budget, over, 305)).ParkedNames().Should().Equal("a");
@@ -68,7 +98,11 @@ public sealed class CheckpointTests
     public void Work_that_cannot_answer_a_grace_of_zero_and_new_work_are_parked_as_ever()
     {
         BudgetDecider.Decide(Over(Answering("a", 5) with { CanCheckpoint = false })).ParkedNames().Should().Equal("a");
-        BudgetDecider.Decide(Budget(Terms(10m) with { CheckpointGrace = TimeSpan.Zero }, Answering("a", 5)).Admitted(("a", 9m))).ParkedNames().Should().Equal("a");
+        BudgetDecider
+            .Decide(Budget(Terms(10m) with { CheckpointGrace = TimeSpan.Zero }, Answering("a", 5)).Admitted(("a", 9m)))
+            .ParkedNames()
+            .Should()
+            .Equal("a");
         // It was never let in, and has nothing to save.
         BudgetDecider.Decide(Budget(10m, Answering("a", 5) with { Spent = Amount.Zero })).ParkedNames().Should().Equal("a");
         // No pod of it is there to answer.
@@ -79,25 +113,41 @@ public sealed class CheckpointTests
     public void The_limit_comes_earlier_by_what_waiting_costs_and_what_it_leaves_no_money_for_is_not_waited_for()
     {
         // 340 s of stop at 3.06/h are 0.289, 40 s without the wait 0.034.
-        BudgetSnapshot At(decimal spent) => Budget(10m, Answering("a", 0) with { Estimate = Unknown("a").Estimate }).Admitted(("a", 1m)) with { Spent = Money(spent) };
+        BudgetSnapshot At(decimal spent) =>
+            Budget(10m, Answering("a", 0) with { Estimate = Unknown("a").Estimate }).Admitted(("a", 1m)) with
+            {
+                Spent = Money(spent),
+            };
 
         BudgetDecider.Decide(At(9.70m)).Should().Match<BudgetDecision>(d => d.Actions.Count == 0 && d.OverspendBound == Money(0.289m));
         var asked = BudgetDecider.Decide(At(9.72m));
-        asked.Actions.Should().ContainSingle().Which.Should().Match<BudgetAction>(a => a.Kind == ActionKind.RequestCheckpoint && a.Reason == Reasons.BudgetExhausted && !a.ByForecast);
+        asked
+            .Actions.Should()
+            .ContainSingle()
+            .Which.Should()
+            .Match<BudgetAction>(a => a.Kind == ActionKind.RequestCheckpoint && a.Reason == Reasons.BudgetExhausted && !a.ByForecast);
 
         // As it waits, what is left of the wait is what stopping it still costs.
         var waits = BudgetDecider.Decide(Next(At(9.72m), asked, 100) with { Spent = Money(9.805m) });
         waits.Actions.Should().BeEmpty();
         waits.OverspendBound.Should().Be(Money(0.204m));
         BudgetDecider.Decide(Next(At(9.72m), asked, 100) with { Spent = Money(9.97m) }).ParkedNames().Should().Equal("a");
-        BudgetDecider.Decide(Next(At(9.72m), asked, 100) with { Spent = Money(9.97m) }).Actions[0].Sentence.Should().Contain("The money does not last until 2026-11-10T12:05:00Z");
+        BudgetDecider
+            .Decide(Next(At(9.72m), asked, 100) with { Spent = Money(9.97m) })
+            .Actions[0]
+            .Sentence.Should()
+            .Contain("The money does not last until 2026-11-10T12:05:00Z");
         BudgetDecider.Decide(At(9.97m)).ParkedNames().Should().Equal("a");
     }
 
     [Fact]
     public void The_limits_request_stands_although_others_were_parked_beside_it()
     {
-        var budget = Budget(10m, Answering("a", 0) with { Estimate = Unknown("a").Estimate }, Unknown("mute")).Admitted(("a", 1m), ("mute", 1m)) with { Spent = Money(9.69m) };
+        var budget = Budget(10m, Answering("a", 0) with { Estimate = Unknown("a").Estimate }, Unknown("mute"))
+            .Admitted(("a", 1m), ("mute", 1m)) with
+        {
+            Spent = Money(9.69m),
+        };
         var first = BudgetDecider.Decide(budget);
         first.ParkedNames().Should().Equal("mute");
         first.Memory.Checkpoints.Keys.Should().Equal("uid-a");
@@ -119,7 +169,17 @@ public sealed class CheckpointTests
         var chosen = asked.Memory.Checkpoints.Keys.Should().ContainSingle().Subject;
 
         // The other one has lost next to nothing if it were parked now, and the one that was asked a lot.
-        var later = Next(budget, asked, 60, w => w.Key.Uid == chosen ? w with { EstimateAfterResume = Settled(TimeSpan.FromHours(20)) } : w with { EstimateAfterResume = w.Estimate });
+        var later = Next(budget, asked, 60, w =>
+            w.Key.Uid == chosen
+                ? w with
+                {
+                    EstimateAfterResume = Settled(TimeSpan.FromHours(20)),
+                }
+                : w with
+                {
+                    EstimateAfterResume = w.Estimate,
+                }
+        );
         var waits = BudgetDecider.Decide(later);
         waits.Actions.Should().BeEmpty();
         waits.Memory.Checkpoints.Keys.Should().Equal(chosen);
@@ -136,7 +196,11 @@ public sealed class CheckpointTests
         luckier.ReasonOf("a").Should().Be(Reasons.CheckpointRequested);
 
         var raised = BudgetDecider.Decide(Next(budget, asked, 60) with { Terms = Terms(100m) });
-        raised.Actions.Should().ContainSingle().Which.Should().Match<BudgetAction>(a => a.Kind == ActionKind.WithdrawCheckpoint && a.CheckpointId == "nlp/2026-11-10T12:00:00Z");
+        raised
+            .Actions.Should()
+            .ContainSingle()
+            .Which.Should()
+            .Match<BudgetAction>(a => a.Kind == ActionKind.WithdrawCheckpoint && a.CheckpointId == "nlp/2026-11-10T12:00:00Z");
         raised.Memory.Checkpoints.Should().BeEmpty();
         raised.ReasonOf("a").Should().Be(Reasons.Fits);
 
@@ -169,22 +233,42 @@ public sealed class CheckpointTests
 
         // The operator died before the object was written: the same request, not another one.
         var again = BudgetDecider.Decide(Next(budget, asked, 30, w => w with { CheckpointAnnotation = null }));
-        again.Actions.Should().ContainSingle().Which.Should().Match<BudgetAction>(a => a.Kind == ActionKind.RequestCheckpoint && a.CheckpointId == "nlp/2026-11-10T12:00:00Z");
+        again
+            .Actions.Should()
+            .ContainSingle()
+            .Which.Should()
+            .Match<BudgetAction>(a => a.Kind == ActionKind.RequestCheckpoint && a.CheckpointId == "nlp/2026-11-10T12:00:00Z");
         again.Memory.Checkpoints["uid-a"].Should().Be(asked.Memory.Checkpoints["uid-a"]);
 
         // After a restart nobody has said yet that it answers.
         BudgetDecider.Decide(Next(budget, asked, 30, w => w with { CanCheckpoint = false })).Actions.Should().BeEmpty();
 
         // One that nobody asks for any more goes; another budget's is its own.
-        BudgetDecider.Decide(Budget(100m, Answering("a", 5) with { CheckpointAnnotation = "nlp/2026-11-09T00:00:00Z" }))
-            .Actions.Should().ContainSingle().Which.Should().Match<BudgetAction>(a => a.Kind == ActionKind.WithdrawCheckpoint && a.Checkpoint == null);
-        BudgetDecider.Decide(Budget(100m, Answering("a", 5) with { CheckpointAnnotation = "other/2026-11-09T00:00:00Z" })).Actions.Should().BeEmpty();
+        BudgetDecider
+            .Decide(Budget(100m, Answering("a", 5) with { CheckpointAnnotation = "nlp/2026-11-09T00:00:00Z" }))
+            .Actions.Should()
+            .ContainSingle()
+            .Which.Should()
+            .Match<BudgetAction>(a => a.Kind == ActionKind.WithdrawCheckpoint && a.Checkpoint == null);
+        BudgetDecider
+            .Decide(Budget(100m, Answering("a", 5) with { CheckpointAnnotation = "other/2026-11-09T00:00:00Z" }))
+            .Actions.Should()
+            .BeEmpty();
     }
 
     [Fact]
     public void A_parking_that_was_cut_off_is_carried_out_and_not_asked_about()
     {
-        var cut = Answering("a", 5) with { Parked = new() { Since = Now.AddMinutes(-1), Reason = Reasons.ProjectedOverBudget, WindowKey = "2026-11", Limit = Money(10m) } };
+        var cut = Answering("a", 5) with
+        {
+            Parked = new()
+            {
+                Since = Now.AddMinutes(-1),
+                Reason = Reasons.ProjectedOverBudget,
+                WindowKey = "2026-11",
+                Limit = Money(10m),
+            },
+        };
         BudgetDecider.Decide(Over(cut)).ParkedNames().Should().Equal("a");
     }
 
@@ -192,7 +276,13 @@ public sealed class CheckpointTests
     public void Requests_count_toward_the_brake()
     {
         WorkloadSnapshot[] crowd = [.. Enumerable.Range(0, 6).Select(i => Answering($"job-{i}", 5))];
-        var decision = BudgetDecider.Decide(Budget(10m, crowd).Admitted([.. crowd.Select(w => (w.Key.Name, 9m))]) with { Spent = Amount.Zero, BrakeAllowance = 3 });
+        var decision = BudgetDecider.Decide(
+            Budget(10m, crowd).Admitted([.. crowd.Select(w => (w.Key.Name, 9m))]) with
+            {
+                Spent = Amount.Zero,
+                BrakeAllowance = 3,
+            }
+        );
         decision.Memory.Checkpoints.Should().HaveCount(3);
         decision.Condition("BrakeApplied").Status.Should().BeTrue();
     }
@@ -202,18 +292,35 @@ public sealed class CheckpointTests
     {
         var told = BudgetDecider.Decide(Budget(100m, Answering("a", 5) with { Checkpoint = new(Now, 700) }));
         told.Memory.Marks["uid-a"].Should().Be(new CheckpointMark(Now, 700));
-        CheckpointMark.Later(new(Now, null), told.Memory.Marks["uid-a"] with { At = Now.AddMinutes(-1) }).Should().Be(new CheckpointMark(Now, 700), "it has at least what the earlier one had");
+        CheckpointMark
+            .Later(new(Now, null), told.Memory.Marks["uid-a"] with { At = Now.AddMinutes(-1) })
+            .Should()
+            .Be(new CheckpointMark(Now, 700), "it has at least what the earlier one had");
     }
 
-    private static WorkloadSnapshot Answering(string name, double hours, int minutesOld = 10) => Job(name, hours, minutesOld: minutesOld, spent: 0.5m) with { CanCheckpoint = true };
+    private static WorkloadSnapshot Answering(string name, double hours, int minutesOld = 10) =>
+        Job(name, hours, minutesOld: minutesOld, spent: 0.5m) with
+        {
+            CanCheckpoint = true,
+        };
 
     /// <summary>A limit of ten, and a job of 15.30 that was let in.</summary>
     private static BudgetSnapshot Over(WorkloadSnapshot work) => Budget(10m, work).Admitted((work.Key.Name, 9m));
 
     /// <summary>Later, with what was asked for mirrored on the objects.</summary>
-    private static BudgetSnapshot Next(BudgetSnapshot budget, BudgetDecision before, double seconds, Func<WorkloadSnapshot, WorkloadSnapshot>? change = null) =>
+    private static BudgetSnapshot Next(
+        BudgetSnapshot budget,
+        BudgetDecision before,
+        double seconds,
+        Func<WorkloadSnapshot, WorkloadSnapshot>? change = null
+    ) =>
         budget.Later(TimeSpan.FromSeconds(seconds), before.Memory) with
         {
-            Workloads = [.. budget.Workloads.Select(w => w with { CheckpointAnnotation = before.Memory.Checkpoints.GetValueOrDefault(w.Key.Uid)?.Id }).Select(change ?? (w => w))],
+            Workloads =
+            [
+                .. budget
+                    .Workloads.Select(w => w with { CheckpointAnnotation = before.Memory.Checkpoints.GetValueOrDefault(w.Key.Uid)?.Id })
+                    .Select(change ?? (w => w)),
+            ],
         };
 }

@@ -21,8 +21,15 @@ public sealed class ConsequenceTests
     [Fact]
     public void What_it_took_is_said_for_as_long_as_it_is_parked()
     {
-        var verdict = BudgetDecider.Decide(Budget(10, Job("nightly", 10).Parked(10) with { Consequence = "CronJob nightly is suspended while its run waits." })).Workloads.Single();
+        var verdict = BudgetDecider
+            .Decide(Budget(10, Job("nightly", 10).Parked(10) with { Consequence = "CronJob nightly is suspended while its run waits." }))
+            .Workloads.Single();
         verdict.Sentence.Should().EndWith("CronJob nightly is suspended while its run waits.");
-        BudgetDecider.Decide(Budget(100, Job("nightly", 10).Parked(10) with { Consequence = Lost })).Actions.Should().ContainSingle().Which.Sentence.Should().NotContain(Lost, "it comes back");
+        BudgetDecider
+            .Decide(Budget(100, Job("nightly", 10).Parked(10) with { Consequence = Lost }))
+            .Actions.Should()
+            .ContainSingle()
+            .Which.Sentence.Should()
+            .NotContain(Lost, "it comes back");
     }
 }

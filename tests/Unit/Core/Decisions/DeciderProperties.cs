@@ -25,7 +25,10 @@ public sealed class DeciderProperties
         ForAllSeeds(seed =>
         {
             var budget = Any(new Random(seed));
-            var stored = JsonSerializer.Deserialize(JsonSerializer.Serialize(budget, DecisionJson.Default.BudgetSnapshot), DecisionJson.Default.BudgetSnapshot)!;
+            var stored = JsonSerializer.Deserialize(
+                JsonSerializer.Serialize(budget, DecisionJson.Default.BudgetSnapshot),
+                DecisionJson.Default.BudgetSnapshot
+            )!;
             Json(BudgetDecider.Decide(stored)).Should().Be(Json(BudgetDecider.Decide(budget)));
         });
 
@@ -45,16 +48,27 @@ public sealed class DeciderProperties
         {
             var budget = Any(new Random(seed));
             var decision = BudgetDecider.Decide(budget);
-            var victims = decision.Actions.Where(a => a.ByForecast && a.Reason is Reasons.ProjectedOverBudget or Reasons.DoesNotFit).Select(a => a.Workload.Uid).ToHashSet();
-            if (victims.Count == 0) return;
+            var victims = decision
+                .Actions.Where(a => a.ByForecast && a.Reason is Reasons.ProjectedOverBudget or Reasons.DoesNotFit)
+                .Select(a => a.Workload.Uid)
+                .ToHashSet();
+            if (victims.Count == 0)
+                return;
 
             var work = budget.Workloads.Select(w => new ChargedWork(w, Charge.Of(w, budget), Charge.IsParkable(w, budget))).ToArray();
             var balance = Balance.Of(budget, BudgetDecider.LimitOf(budget), work);
-            if (balance.FloorExceedsLimit) return;
+            if (balance.FloorExceedsLimit)
+                return;
             var claims = work.Where(w => w.IsActiveJob && !Balance.Lends(w.Work, budget)).ToArray();
-            Amount Needed(Func<ChargedWork, bool> parked) => claims.Aggregate(balance.ReleasedClaims.Aggregate(balance.Spent + balance.Floor, (sum, claim) => sum + claim.Amount), (sum, w) => sum + (parked(w) ? Victims.StillSpends(w) : w.Charge.Tested));
+            Amount Needed(Func<ChargedWork, bool> parked) =>
+                claims.Aggregate(
+                    balance.ReleasedClaims.Aggregate(balance.Spent + balance.Floor, (sum, claim) => sum + claim.Amount),
+                    (sum, w) => sum + (parked(w) ? Victims.StillSpends(w) : w.Charge.Tested)
+                );
             foreach (var victim in victims)
-                Needed(w => w.Work.Key.Uid != victim && victims.Contains(w.Work.Key.Uid)).Should().BeGreaterThan(balance.Allowed, "without parking {0} it does not fit", victim);
+                Needed(w => w.Work.Key.Uid != victim && victims.Contains(w.Work.Key.Uid))
+                    .Should()
+                    .BeGreaterThan(balance.Allowed, "without parking {0} it does not fit", victim);
         });
 
     [Fact]
@@ -63,8 +77,11 @@ public sealed class DeciderProperties
         {
             var budget = Any(new Random(seed));
             var decision = BudgetDecider.Decide(budget);
-            var admitted = decision.Memory.Admitted.Where(a => !budget.Memory.Admitted.TryGetValue(a.Key, out var before) || before != a.Value).ToArray();
-            if (admitted.Length == 0) return;
+            var admitted = decision
+                .Memory.Admitted.Where(a => !budget.Memory.Admitted.TryGetValue(a.Key, out var before) || before != a.Value)
+                .ToArray();
+            if (admitted.Length == 0)
+                return;
             var allowed = decision.Limit + decision.Limit.Percent(budget.Terms.TolerancePercent);
             admitted.Aggregate(budget.Spent, (sum, a) => sum + a.Value.Reserved).Should().BeLessThanOrEqualTo(allowed);
         });
@@ -74,63 +91,95 @@ public sealed class DeciderProperties
         ForAllSeeds(seed =>
         {
             var budget = Any(new Random(seed));
-            budget = budget with { Spent = BudgetDecider.LimitOf(budget) + BudgetDecider.LimitOf(budget), Terms = budget.Terms with { Mode = EnforcementMode.Enforce } };
+            budget = budget with
+            {
+                Spent = BudgetDecider.LimitOf(budget) + BudgetDecider.LimitOf(budget),
+                Terms = budget.Terms with { Mode = EnforcementMode.Enforce },
+            };
             var decision = BudgetDecider.Decide(budget);
-            var left = budget.Workloads.Where(w => Charge.IsParkable(w, budget))
+            var left = budget
+                .Workloads.Where(w => Charge.IsParkable(w, budget))
                 .Where(w => w.State is WorkloadState.Running or WorkloadState.Pending)
-                .Select(w => w.Key.Uid).Except(decision.Actions.Select(a => a.Workload.Uid));
-            left.Where(uid => decision.Workloads.Single(w => w.Key.Uid == uid).Reason is not (Reasons.Contested or Reasons.Exempt)).Should().BeEmpty();
+                .Select(w => w.Key.Uid)
+                .Except(decision.Actions.Select(a => a.Workload.Uid));
+            left.Where(uid => decision.Workloads.Single(w => w.Key.Uid == uid).Reason is not (Reasons.Contested or Reasons.Exempt))
+                .Should()
+                .BeEmpty();
         });
 
     /// <summary>Random lives of one budget: between two causes a workload comes back at most once.</summary>
     [Fact]
     public void A_workload_is_resumed_at_most_once_per_cause() =>
-        ForAllSeeds(seed =>
-        {
-            var random = new Random(seed);
-            var terms = Terms(10 + random.Next(40));
-            var jobs = Enumerable.Range(0, 5).Select(i => Job($"job-{i}", random.NextDouble() * 10, minutesOld: i)).ToList();
-            var memory = new BudgetMemory();
-            var spent = Amount.Zero;
-            var causes = 1;
-            var resumes = new Dictionary<string, int>();
-            for (var turn = 0; turn < 120; turn++)
+        ForAllSeeds(
+            seed =>
             {
-                if (random.Next(25) == 0)
+                var random = new Random(seed);
+                var terms = Terms(10 + random.Next(40));
+                var jobs = Enumerable.Range(0, 5).Select(i => Job($"job-{i}", random.NextDouble() * 10, minutesOld: i)).ToList();
+                var memory = new BudgetMemory();
+                var spent = Amount.Zero;
+                var causes = 1;
+                var resumes = new Dictionary<string, int>();
+                for (var turn = 0; turn < 120; turn++)
                 {
-                    terms = terms with { Limit = terms.Limit + Money(random.Next(-5, 20)) };
-                    causes++;
-                }
-                if (random.Next(40) == 0 && jobs.FindIndex(j => j.State == WorkloadState.Running) is >= 0 and var ends)
-                {
-                    jobs.RemoveAt(ends);
-                    causes++;
-                }
-                // Estimates leap about without any manners.
-                for (var i = 0; i < jobs.Count; i++)
-                    if (random.Next(4) == 0) jobs[i] = jobs[i] with { Estimate = Settled(TimeSpan.FromHours(random.NextDouble() * 12)) };
+                    if (random.Next(25) == 0)
+                    {
+                        terms = terms with { Limit = terms.Limit + Money(random.Next(-5, 20)) };
+                        causes++;
+                    }
+                    if (random.Next(40) == 0 && jobs.FindIndex(j => j.State == WorkloadState.Running) is >= 0 and var ends)
+                    {
+                        jobs.RemoveAt(ends);
+                        causes++;
+                    }
+                    // Estimates leap about without any manners.
+                    for (var i = 0; i < jobs.Count; i++)
+                        if (random.Next(4) == 0)
+                            jobs[i] = jobs[i] with { Estimate = Settled(TimeSpan.FromHours(random.NextDouble() * 12)) };
 
-                var decision = BudgetDecider.Decide(Budget(terms, [.. jobs]) with { Now = Now.AddSeconds(5 * turn), Spent = spent, Memory = memory });
-                memory = decision.Memory;
-                foreach (var action in decision.Actions)
-                {
-                    var i = jobs.FindIndex(j => j.Key == action.Workload);
-                    if (action.Kind == ActionKind.Resume) resumes[action.Workload.Uid] = resumes.GetValueOrDefault(action.Workload.Uid) + 1;
-                    jobs[i] = action.Kind == ActionKind.Park
-                        ? jobs[i] with { State = WorkloadState.Parked, BurnRate = HourlyCost.Zero, Parked = action.Parked! with { Confirmed = true } }
-                        : jobs[i] with { State = WorkloadState.Running, BurnRate = V100, Parked = null };
+                    var decision = BudgetDecider.Decide(
+                        Budget(terms, [.. jobs]) with
+                        {
+                            Now = Now.AddSeconds(5 * turn),
+                            Spent = spent,
+                            Memory = memory,
+                        }
+                    );
+                    memory = decision.Memory;
+                    foreach (var action in decision.Actions)
+                    {
+                        var i = jobs.FindIndex(j => j.Key == action.Workload);
+                        if (action.Kind == ActionKind.Resume)
+                            resumes[action.Workload.Uid] = resumes.GetValueOrDefault(action.Workload.Uid) + 1;
+                        jobs[i] =
+                            action.Kind == ActionKind.Park
+                                ? jobs[i] with
+                                {
+                                    State = WorkloadState.Parked,
+                                    BurnRate = HourlyCost.Zero,
+                                    Parked = action.Parked! with { Confirmed = true },
+                                }
+                                : jobs[i] with
+                                {
+                                    State = WorkloadState.Running,
+                                    BurnRate = V100,
+                                    Parked = null,
+                                };
+                    }
+                    spent += jobs.Aggregate(Amount.Zero, (sum, j) => sum + j.BurnRate.For(5_000));
                 }
-                spent += jobs.Aggregate(Amount.Zero, (sum, j) => sum + j.BurnRate.For(5_000));
-            }
-            resumes.Values.Where(count => count > causes).Should().BeEmpty();
-        }, 100);
+                resumes.Values.Where(count => count > causes).Should().BeEmpty();
+            },
+            100
+        );
 
     private static void ForAllSeeds(Action<int> holds, int runs = 300) =>
         Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), seed =>
-        {
-            holds(seed);
-            return true;
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(runs).WithQuietOnSuccess(true));
+            {
+                holds(seed);
+                return true;
+            })
+            .Check(Config.QuickThrowOnFailure.WithMaxTest(runs).WithQuietOnSuccess(true));
 
     private static string Json(BudgetDecision decision) => JsonSerializer.Serialize(decision, DecisionJson.Default.BudgetDecision);
 
@@ -157,7 +206,10 @@ public sealed class DeciderProperties
         {
             0 => Unknown(name),
             1 => Serving(name) with { Rate = HourlyCost.FromDecimal(0.01m), BurnRate = HourlyCost.FromDecimal(0.01m) },
-            2 => Job(name, 0) with { Estimate = Unsettled(TimeSpan.FromHours(random.NextDouble()), TimeSpan.FromHours(1 + random.NextDouble() * 5)) },
+            2 => Job(name, 0) with
+            {
+                Estimate = Unsettled(TimeSpan.FromHours(random.NextDouble()), TimeSpan.FromHours(1 + random.NextDouble() * 5)),
+            },
             3 => Job(name, random.NextDouble() * 8) with { Exempt = true },
             _ => Job(name, random.NextDouble() * 8),
         };

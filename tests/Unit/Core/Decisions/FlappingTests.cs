@@ -21,13 +21,15 @@ public sealed class FlappingTests
     {
         var (parkings, again) = (0, 0);
         Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), seed =>
-        {
-            var life = new Life(new Random(seed), period, eventful: true);
-            for (var turn = 0; turn < 150; turn++) life.Turn($"seed {seed}, turn {turn}");
-            parkings += life.Parkings;
-            again += life.Again;
-            return true;
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(100).WithQuietOnSuccess(true));
+            {
+                var life = new Life(new Random(seed), period, eventful: true);
+                for (var turn = 0; turn < 150; turn++)
+                    life.Turn($"seed {seed}, turn {turn}");
+                parkings += life.Parkings;
+                again += life.Again;
+                return true;
+            })
+            .Check(Config.QuickThrowOnFailure.WithMaxTest(100).WithQuietOnSuccess(true));
         parkings.Should().BeGreaterThan(100);
         again.Should().BeGreaterThan(20, "lives in which nothing is parked twice prove nothing");
     }
@@ -37,18 +39,26 @@ public sealed class FlappingTests
     [InlineData(WindowPeriod.Rolling)]
     public void Where_nothing_happens_but_time_and_estimates_each_job_is_parked_once_at_most(WindowPeriod period) =>
         Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), seed =>
-        {
-            var life = new Life(new Random(seed), period, eventful: false);
-            for (var turn = 0; turn < 150; turn++) life.Turn($"seed {seed}, turn {turn}");
-            life.Again.Should().Be(0, "seed {0}", seed);
-            return true;
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(100).WithQuietOnSuccess(true));
+            {
+                var life = new Life(new Random(seed), period, eventful: false);
+                for (var turn = 0; turn < 150; turn++)
+                    life.Turn($"seed {seed}, turn {turn}");
+                life.Again.Should().Be(0, "seed {0}", seed);
+                return true;
+            })
+            .Check(Config.QuickThrowOnFailure.WithMaxTest(100).WithQuietOnSuccess(true));
 
     private sealed class Life(Random random, WindowPeriod period, bool eventful)
     {
-        private readonly List<WorkloadSnapshot> _jobs = [.. Enumerable.Range(0, 5).Select(i => Job($"job-{i}", random.NextDouble() * 10, priority: random.Next(2), minutesOld: i))];
+        private readonly List<WorkloadSnapshot> _jobs =
+        [
+            .. Enumerable.Range(0, 5).Select(i => Job($"job-{i}", random.NextDouble() * 10, priority: random.Next(2), minutesOld: i)),
+        ];
         private readonly Dictionary<string, int> _parkedAt = [];
-        private BudgetTerms _terms = Terms(10 + random.Next(40), period) with { Window = new(period, Length: period == WindowPeriod.Rolling ? TimeSpan.FromHours(168) : null) };
+        private BudgetTerms _terms = Terms(10 + random.Next(40), period) with
+        {
+            Window = new(period, Length: period == WindowPeriod.Rolling ? TimeSpan.FromHours(168) : null),
+        };
         private BudgetMemory _memory = new();
         private Amount _spent = Money(random.Next(10));
         private Amount _highest;
@@ -62,29 +72,56 @@ public sealed class FlappingTests
         public void Turn(string when)
         {
             var window = Window.At(_terms.Window, _now);
-            if (eventful) Happen();
+            if (eventful)
+                Happen();
             for (var i = 0; i < _jobs.Count; i++)
-                if (random.Next(4) == 0) _jobs[i] = _jobs[i] with { Estimate = random.Next(5) == 0 ? Unsettled(TimeSpan.FromHours(random.NextDouble()), TimeSpan.FromHours(random.NextDouble() * 20)) : Settled(TimeSpan.FromHours(random.NextDouble() * 12)) };
+                if (random.Next(4) == 0)
+                    _jobs[i] = _jobs[i] with
+                    {
+                        Estimate =
+                            random.Next(5) == 0
+                                ? Unsettled(TimeSpan.FromHours(random.NextDouble()), TimeSpan.FromHours(random.NextDouble() * 20))
+                                : Settled(TimeSpan.FromHours(random.NextDouble() * 12)),
+                    };
             // A little leaves a rolling window all the time; as much as the headroom is an event.
-            if (period == WindowPeriod.Rolling && random.Next(3) == 0) _spent = Amount.Max(Money(0.001m), _spent - Money(0.001m));
+            if (period == WindowPeriod.Rolling && random.Next(3) == 0)
+                _spent = Amount.Max(Money(0.001m), _spent - Money(0.001m));
             _highest = Amount.Max(_highest, _spent);
-            if (period == WindowPeriod.Rolling && _highest - _spent >= _terms.Limit.Percent(_terms.HeadroomPercent)) (_events, _highest) = (_events + 1, _spent);
+            if (period == WindowPeriod.Rolling && _highest - _spent >= _terms.Limit.Percent(_terms.HeadroomPercent))
+                (_events, _highest) = (_events + 1, _spent);
 
-            var decision = BudgetDecider.Decide(Budget(_terms, [.. _jobs]) with { Now = _now, Window = window, Spent = _spent, Memory = _memory });
+            var decision = BudgetDecider.Decide(
+                Budget(_terms, [.. _jobs]) with
+                {
+                    Now = _now,
+                    Window = window,
+                    Spent = _spent,
+                    Memory = _memory,
+                }
+            );
             _memory = decision.Memory;
             foreach (var action in decision.Actions)
             {
                 var i = _jobs.FindIndex(job => job.Key == action.Workload);
-                if (action.Kind == ActionKind.Resume) _jobs[i] = _jobs[i] with { State = WorkloadState.Running, BurnRate = V100, Parked = null };
+                if (action.Kind == ActionKind.Resume)
+                    _jobs[i] = _jobs[i] with { State = WorkloadState.Running, BurnRate = V100, Parked = null };
                 else
                 {
-                    _jobs[i] = _jobs[i] with { State = WorkloadState.Parked, BurnRate = HourlyCost.Zero, Parked = action.Parked! with { Confirmed = true } };
-                    if (!action.ByForecast) continue;
+                    _jobs[i] = _jobs[i] with
+                    {
+                        State = WorkloadState.Parked,
+                        BurnRate = HourlyCost.Zero,
+                        Parked = action.Parked! with { Confirmed = true },
+                    };
+                    if (!action.ByForecast)
+                        continue;
                     Parkings++;
                     if (_parkedAt.TryGetValue(action.Workload.Uid, out var events))
                     {
                         Again++;
-                        _events.Should().BeGreaterThan(events, "{0}: {1} was parked again and nothing had happened", when, action.Workload.Name);
+                        _events
+                            .Should()
+                            .BeGreaterThan(events, "{0}: {1} was parked again and nothing had happened", when, action.Workload.Name);
                     }
                     _parkedAt[action.Workload.Uid] = _events;
                 }
@@ -98,23 +135,42 @@ public sealed class FlappingTests
             var before = Window.At(_terms.Window, _now).Key;
             switch (random.Next(60))
             {
-                case 0: _terms = _terms with { Limit = _terms.Limit + Money(random.Next(1, 20)) }; _events++; break;
+                case 0:
+                    _terms = _terms with { Limit = _terms.Limit + Money(random.Next(1, 20)) };
+                    _events++;
+                    break;
                 // A limit that falls brings nobody back: it is no event.
-                case 1: _terms = _terms with { Limit = Amount.Max(Money(1), _terms.Limit - Money(random.Next(1, 10))) }; break;
-                case 2 when _jobs.Count > 2: _jobs.RemoveAt(random.Next(_jobs.Count)); _events++; break;
-                case 3: _jobs.Add(Job($"new-{_now.Ticks}", random.NextDouble() * 10, minutesOld: 0)); break;
+                case 1:
+                    _terms = _terms with { Limit = Amount.Max(Money(1), _terms.Limit - Money(random.Next(1, 10))) };
+                    break;
+                case 2 when _jobs.Count > 2:
+                    _jobs.RemoveAt(random.Next(_jobs.Count));
+                    _events++;
+                    break;
+                case 3:
+                    _jobs.Add(Job($"new-{_now.Ticks}", random.NextDouble() * 10, minutesOld: 0));
+                    break;
                 case 4 when period != WindowPeriod.Rolling:
                     _now = Window.At(_terms.Window, _now).End;
                     _spent = Amount.Zero;
                     break;
-                case 5 when period == WindowPeriod.Rolling: _spent = Amount.Max(Amount.Zero, _spent - _terms.Limit.Percent(random.Next(1, 30))); break;
+                case 5 when period == WindowPeriod.Rolling:
+                    _spent = Amount.Max(Amount.Zero, _spent - _terms.Limit.Percent(random.Next(1, 30)));
+                    break;
                 case 6 when _jobs.FindIndex(job => job.State == WorkloadState.Parked) is >= 0 and var undone:
-                    _jobs[undone] = _jobs[undone] with { State = WorkloadState.Running, BurnRate = V100, Parked = _jobs[undone].Parked! with { Undone = [.. _jobs[undone].Parked!.Undone, _now] } };
+                    _jobs[undone] = _jobs[undone] with
+                    {
+                        State = WorkloadState.Running,
+                        BurnRate = V100,
+                        Parked = _jobs[undone].Parked! with { Undone = [.. _jobs[undone].Parked!.Undone, _now] },
+                    };
                     _events++;
                     break;
             }
-            if (period == WindowPeriod.Rolling && _spent <= Amount.Zero) _events++;
-            if (Window.At(_terms.Window, _now).Key != before && period != WindowPeriod.Rolling) _events++;
+            if (period == WindowPeriod.Rolling && _spent <= Amount.Zero)
+                _events++;
+            if (Window.At(_terms.Window, _now).Key != before && period != WindowPeriod.Rolling)
+                _events++;
         }
     }
 }

@@ -12,7 +12,10 @@ public sealed class ForecastTests
     [Fact]
     public void Founding_example_a_job_that_declared_20_minutes_is_caught_by_its_progress()
     {
-        var job = Job("train", 0) with { Estimate = new(TimeSpan.FromMinutes(20), TimeSpan.FromMinutes(20), TimeSpan.FromMinutes(25), EstimateSource.Declared, true) };
+        var job = Job("train", 0) with
+        {
+            Estimate = new(TimeSpan.FromMinutes(20), TimeSpan.FromMinutes(20), TimeSpan.FromMinutes(25), EstimateSource.Declared, true),
+        };
         var budget = Budget(2m, job);
         var first = BudgetDecider.Decide(budget);
         first.Actions.Should().BeEmpty("1.02 fits 2");
@@ -20,24 +23,42 @@ public sealed class ForecastTests
 
         // 100 steps at 90 ms are made; 29,900 are left.
         var spent = V100.For(TimeSpan.FromSeconds(9));
-        var slow = job with { Spent = spent, Estimate = Settled(TimeSpan.FromSeconds(2_691)), EstimateAfterResume = Settled(TimeSpan.FromSeconds(2_700)) };
+        var slow = job with
+        {
+            Spent = spent,
+            Estimate = Settled(TimeSpan.FromSeconds(2_691)),
+            EstimateAfterResume = Settled(TimeSpan.FromSeconds(2_700)),
+        };
         var second = BudgetDecider.Decide((budget with { Workloads = [slow], Spent = spent }).Later(TimeSpan.FromSeconds(9), first.Memory));
 
         second.Projected.ToString().Should().Be("2.295000");
         var park = second.Actions.Should().ContainSingle().Subject;
         park.Should().Match<BudgetAction>(a => a.Kind == ActionKind.Park && a.Reason == Reasons.ProjectedOverBudget && a.ByForecast);
-        park.Sentence.Should().Contain("would cost 2.30 USD in total (0.008 so far; about 44 min 51 s left at 3.06 USD/h").And.Contain("1.99 of 2.00 USD left in 2026-11").And.Contain("raise the limit of budget nlp to at least 2.62 USD");
+        park.Sentence.Should()
+            .Contain("would cost 2.30 USD in total (0.008 so far; about 44 min 51 s left at 3.06 USD/h")
+            .And.Contain("1.99 of 2.00 USD left in 2026-11")
+            .And.Contain("raise the limit of budget nlp to at least 2.62 USD");
         second.State.Should().Be(Reasons.ProjectedOver);
 
         // 2.53 is needed at this moment; the limit that is named stays enough while the job is stopped.
-        var parked = slow with { State = WorkloadState.Parked, BurnRate = HourlyCost.Zero, Estimate = Settled(TimeSpan.FromSeconds(2_700)), Parked = park.Parked! with { Confirmed = true } };
-        BudgetDecider.Decide((budget with { Workloads = [parked], Spent = spent }).Later(TimeSpan.FromSeconds(20), second.Memory)).State.Should().Be(Reasons.WorkSuspended);
+        var parked = slow with
+        {
+            State = WorkloadState.Parked,
+            BurnRate = HourlyCost.Zero,
+            Estimate = Settled(TimeSpan.FromSeconds(2_700)),
+            Parked = park.Parked! with { Confirmed = true },
+        };
+        BudgetDecider
+            .Decide((budget with { Workloads = [parked], Spent = spent }).Later(TimeSpan.FromSeconds(20), second.Memory))
+            .State.Should()
+            .Be(Reasons.WorkSuspended);
         foreach (var (limit, back) in new[] { (2.52m, false), (2.53m, true), (2.62m, true), (5m, true) })
         {
             var raised = budget with { Terms = Terms(limit), Workloads = [parked], Spent = spent };
             var decision = BudgetDecider.Decide(raised.Later(TimeSpan.FromMinutes(5), second.Memory));
             decision.ResumedNames().Should().Equal(back ? ["train"] : []);
-            if (back) decision.Actions[0].Reason.Should().Be(Reasons.BudgetRaised);
+            if (back)
+                decision.Actions[0].Reason.Should().Be(Reasons.BudgetRaised);
         }
     }
 
@@ -54,7 +75,10 @@ public sealed class ForecastTests
     [Fact]
     public void SuspendWhen_Certain_waits_until_the_low_end_overruns()
     {
-        var job = Job("train", 0) with { Estimate = new(TimeSpan.FromHours(1.6), TimeSpan.FromHours(1.7), TimeSpan.FromHours(1.8), EstimateSource.Progress, true) };
+        var job = Job("train", 0) with
+        {
+            Estimate = new(TimeSpan.FromHours(1.6), TimeSpan.FromHours(1.7), TimeSpan.FromHours(1.8), EstimateSource.Progress, true),
+        };
 
         BudgetDecider.Decide(Budget(5m, job)).ParkedNames().Should().Equal("train");
         BudgetDecider.Decide(Budget(Terms(5m) with { SuspendWhen = SuspendWhen.Certain }, job)).Actions.Should().BeEmpty();
@@ -65,7 +89,10 @@ public sealed class ForecastTests
     [InlineData(3, true)]
     [InlineData(5, false)]
     public void A_job_may_finish_within_the_tolerance(int percent, bool parks) =>
-        BudgetDecider.Decide(Budget(Terms(5m) with { TolerancePercent = percent }, Job("train", 1.7))).Actions.Should().HaveCount(parks ? 1 : 0);
+        BudgetDecider
+            .Decide(Budget(Terms(5m) with { TolerancePercent = percent }, Job("train", 1.7)))
+            .Actions.Should()
+            .HaveCount(parks ? 1 : 0);
 
     [Fact]
     public void Only_the_part_before_the_windows_end_counts_and_the_rest_is_carried_over()
@@ -90,7 +117,8 @@ public sealed class ForecastTests
     [Fact]
     public void What_grew_pays_before_what_is_inside_its_reservation()
     {
-        var budget = Budget(10m, Job("inside", 1, minutesOld: 1), Job("grown", 3, priority: 1_000, minutesOld: 60)).Admitted(("inside", 3.06m), ("grown", 6m));
+        var budget = Budget(10m, Job("inside", 1, minutesOld: 1), Job("grown", 3, priority: 1_000, minutesOld: 60))
+            .Admitted(("inside", 3.06m), ("grown", 6m));
 
         BudgetDecider.Decide(budget).ParkedNames().Should().Equal("grown");
     }
@@ -105,9 +133,9 @@ public sealed class ForecastTests
     }
 
     [Theory]
-    [InlineData(0, false)]   // equal priority grew: not its bill
+    [InlineData(0, false)] // equal priority grew: not its bill
     [InlineData(-5, false)]
-    [InlineData(5, true)]    // higher priority may grow at its cost
+    [InlineData(5, true)] // higher priority may grow at its cost
     public void Work_inside_its_reservation_pays_only_for_the_growth_of_higher_priority(int priorityOfGrown, bool parks)
     {
         var grown = Job("grown", 3, priority: priorityOfGrown) with { Exempt = true };
@@ -119,7 +147,13 @@ public sealed class ForecastTests
     [Fact]
     public void Among_equals_the_lowest_priority_goes_first_and_then_the_youngest()
     {
-        var limitFell = Budget(7m, Job("high", 1, priority: 9), Job("low", 1, priority: 1, minutesOld: 90), Job("young", 1, priority: 5, minutesOld: 1), Job("aged", 1, priority: 5, minutesOld: 80))
+        var limitFell = Budget(
+                7m,
+                Job("high", 1, priority: 9),
+                Job("low", 1, priority: 1, minutesOld: 90),
+                Job("young", 1, priority: 5, minutesOld: 1),
+                Job("aged", 1, priority: 5, minutesOld: 80)
+            )
             .Admitted(("high", 3.06m), ("low", 3.06m), ("young", 3.06m), ("aged", 3.06m));
 
         BudgetDecider.Decide(limitFell).ParkedNames().Should().BeEquivalentTo("low", "young");
@@ -137,14 +171,18 @@ public sealed class ForecastTests
 
     [Fact]
     public void A_job_whose_remaining_time_is_shorter_than_its_stop_is_left_to_finish() =>
-        BudgetDecider.Decide(Budget(4m, Job("almost", 0.01, spent: 2), Job("other", 1)).Admitted(("almost", 1m), ("other", 3.06m)))
-            .ParkedNames().Should().Equal("other");
+        BudgetDecider
+            .Decide(Budget(4m, Job("almost", 0.01, spent: 2), Job("other", 1)).Admitted(("almost", 1m), ("other", 3.06m)))
+            .ParkedNames()
+            .Should()
+            .Equal("other");
 
     [Fact]
     public void A_stop_costs_and_what_it_costs_is_not_saved()
     {
         // Parking "a" alone would free 3.06 less 0.034 for its stop: not quite enough.
-        var budget = Budget(6.14m, Job("a", 1, minutesOld: 1), Job("b", 1, minutesOld: 2), Job("c", 1, minutesOld: 3)).Admitted(("a", 3.06m), ("b", 3.06m), ("c", 3.06m));
+        var budget = Budget(6.14m, Job("a", 1, minutesOld: 1), Job("b", 1, minutesOld: 2), Job("c", 1, minutesOld: 3))
+            .Admitted(("a", 3.06m), ("b", 3.06m), ("c", 3.06m));
 
         BudgetDecider.Decide(budget).ParkedNames().Should().BeEquivalentTo("a", "b");
     }
@@ -170,7 +208,10 @@ public sealed class ForecastTests
         var terms = Terms(20m) with { Settle = TimeSpan.FromSeconds(60), TopUps = [new(Money(10m), "2026-11", "deadline")] };
         var memory = BudgetDecider.Decide(Budget(terms, Job("train", 1))).Memory;
 
-        BudgetDecider.Decide(Budget(terms with { TopUps = [] }, Job("train", 1)) with { Memory = memory }).Memory.SettleFrom.Should().Be(Now);
+        BudgetDecider
+            .Decide(Budget(terms with { TopUps = [] }, Job("train", 1)) with { Memory = memory })
+            .Memory.SettleFrom.Should()
+            .Be(Now);
 
         var december = Now.AddDays(21);
         var next = Budget(terms, Job("train", 1)) with { Memory = memory, Now = december, Window = Window.At(terms.Window, december) };
@@ -207,7 +248,8 @@ public sealed class ForecastTests
         var decision = BudgetDecider.Decide(Budget(Terms(100m) with { UnknownDuration = policy }, Unknown("train")));
 
         decision.Actions.Should().HaveCount(parks ? 1 : 0);
-        if (policy == UnknownDuration.UntilExhausted) decision.Reserved.Should().Be(V100.For(TimeSpan.FromSeconds(40)), "it reserves its stop cost");
+        if (policy == UnknownDuration.UntilExhausted)
+            decision.Reserved.Should().Be(V100.For(TimeSpan.FromSeconds(40)), "it reserves its stop cost");
     }
 
     [Fact]
@@ -233,7 +275,9 @@ public sealed class ForecastTests
         decision.Unstoppable.UntilWindowEnd.Should().Be(floor);
         decision.Condition("FullyEnforceable").Status.Should().BeFalse();
 
-        var zero = BudgetDecider.Decide(Budget(Terms(1_600m) with { WhenExhausted = WhenExhausted.Zero }, Serving("chat"), Job("train", 40)));
+        var zero = BudgetDecider.Decide(
+            Budget(Terms(1_600m) with { WhenExhausted = WhenExhausted.Zero }, Serving("chat"), Job("train", 40))
+        );
         zero.Actions.Should().BeEmpty();
         zero.Condition("FullyEnforceable").Status.Should().BeTrue();
     }
@@ -242,27 +286,53 @@ public sealed class ForecastTests
     public void A_floor_that_alone_exceeds_the_limit_holds_new_jobs_and_leaves_running_ones_to_the_limit()
     {
         var running = Job("running", 5, minutesOld: 300);
-        var decision = BudgetDecider.Decide(Budget(1_000m, Serving("chat"), running, Job("new", 1, minutesOld: 1)).Admitted(("running", 20m)));
+        var decision = BudgetDecider.Decide(
+            Budget(1_000m, Serving("chat"), running, Job("new", 1, minutesOld: 1)).Admitted(("running", 20m))
+        );
 
         decision.ParkedNames().Should().Equal("new");
         decision.ReasonOf("running").Should().Be(Reasons.FloorExceedsLimit);
         decision.Condition("FloorExceedsLimit").Message.Should().Contain("1505.52 USD");
-        BudgetDecider.Decide(Budget(1_000m, Serving("chat"), running) with { Spent = Money(999.99m) }).ParkedNames().Should().Equal("running");
+        BudgetDecider
+            .Decide(Budget(1_000m, Serving("chat"), running) with { Spent = Money(999.99m) })
+            .ParkedNames()
+            .Should()
+            .Equal("running");
     }
 
     [Fact]
     public void Exempt_and_foreign_work_is_counted_and_never_parked()
     {
-        var decision = BudgetDecider.Decide(Budget(1m,
-            Job("exempt", 9) with { Exempt = true },
-            Job("kueue", 9) with { NotParkable = "managed by kueue.x-k8s.io" },
-            Job("slow", 9) with { TerminationGrace = TimeSpan.FromMinutes(16) },
-            Job("theirs", 9) with { State = WorkloadState.Suspended, BurnRate = HourlyCost.Zero }));
+        var decision = BudgetDecider.Decide(
+            Budget(
+                1m,
+                Job("exempt", 9) with
+                {
+                    Exempt = true,
+                },
+                Job("kueue", 9) with
+                {
+                    NotParkable = "managed by kueue.x-k8s.io",
+                },
+                Job("slow", 9) with
+                {
+                    TerminationGrace = TimeSpan.FromMinutes(16),
+                },
+                Job("theirs", 9) with
+                {
+                    State = WorkloadState.Suspended,
+                    BurnRate = HourlyCost.Zero,
+                }
+            )
+        );
 
         decision.Actions.Should().BeEmpty();
         decision.OverspendBound.Should().Be(Amount.Zero);
         decision.Unstoppable.Workloads.Should().Equal("Job/exempt", "Job/kueue", "Job/slow");
-        decision.Workloads.Select(w => w.Reason).Should().Equal(Reasons.Exempt, Reasons.NotParkable, Reasons.Fits, Reasons.SuspendedByOther);
+        decision
+            .Workloads.Select(w => w.Reason)
+            .Should()
+            .Equal(Reasons.Exempt, Reasons.NotParkable, Reasons.Fits, Reasons.SuspendedByOther);
     }
 
     [Fact]

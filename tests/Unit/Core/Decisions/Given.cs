@@ -14,71 +14,126 @@ internal static class Given
 
     public static Amount Money(decimal amount) => Amount.FromDecimal(amount);
 
-    public static BudgetTerms Terms(decimal limit, WindowPeriod period = WindowPeriod.Month) => new() { Limit = Money(limit), Window = new(period), Settle = TimeSpan.Zero };
+    public static BudgetTerms Terms(decimal limit, WindowPeriod period = WindowPeriod.Month) =>
+        new()
+        {
+            Limit = Money(limit),
+            Window = new(period),
+            Settle = TimeSpan.Zero,
+        };
 
-    public static BudgetSnapshot Budget(BudgetTerms terms, params WorkloadSnapshot[] work) => new()
-    {
-        Namespace = "team",
-        Name = "nlp",
-        Uid = "budget",
-        Now = Now,
-        Terms = terms,
-        Window = Window.At(terms.Window, Now),
-        Spent = work.Aggregate(Amount.Zero, (sum, w) => sum + w.Spent),
-        BurnRate = work.Aggregate(HourlyCost.Zero, (sum, w) => sum + w.BurnRate),
-        Workloads = work,
-        // Seen an hour ago at this limit: nothing settles.
-        Memory = new() { WindowKey = Window.At(terms.Window, Now).Key, FirstSeen = Now.AddHours(-1), LastLimit = terms.Limit },
-    };
+    public static BudgetSnapshot Budget(BudgetTerms terms, params WorkloadSnapshot[] work) =>
+        new()
+        {
+            Namespace = "team",
+            Name = "nlp",
+            Uid = "budget",
+            Now = Now,
+            Terms = terms,
+            Window = Window.At(terms.Window, Now),
+            Spent = work.Aggregate(Amount.Zero, (sum, w) => sum + w.Spent),
+            BurnRate = work.Aggregate(HourlyCost.Zero, (sum, w) => sum + w.BurnRate),
+            Workloads = work,
+            // Seen an hour ago at this limit: nothing settles.
+            Memory = new()
+            {
+                WindowKey = Window.At(terms.Window, Now).Key,
+                FirstSeen = Now.AddHours(-1),
+                LastLimit = terms.Limit,
+            },
+        };
 
     public static BudgetSnapshot Budget(decimal limit, params WorkloadSnapshot[] work) => Budget(Terms(limit), work);
 
     /// <summary>A running job on one V100 that needs <paramref name="hours"/> more.</summary>
-    public static WorkloadSnapshot Job(string name, double hours, int priority = 0, int minutesOld = 10, decimal spent = 0) => new()
-    {
-        Key = new("team", "Job", name, "uid-" + name),
-        Class = WorkClass.Training,
-        State = WorkloadState.Running,
-        Priority = priority,
-        CreatedAt = Now.AddMinutes(-minutesOld),
-        Gpus = 1,
-        Rate = V100,
-        BurnRate = V100,
-        Spent = Money(spent),
-        Estimate = Settled(TimeSpan.FromHours(hours)),
-    };
+    public static WorkloadSnapshot Job(string name, double hours, int priority = 0, int minutesOld = 10, decimal spent = 0) =>
+        new()
+        {
+            Key = new("team", "Job", name, "uid-" + name),
+            Class = WorkClass.Training,
+            State = WorkloadState.Running,
+            Priority = priority,
+            CreatedAt = Now.AddMinutes(-minutesOld),
+            Gpus = 1,
+            Rate = V100,
+            BurnRate = V100,
+            Spent = Money(spent),
+            Estimate = Settled(TimeSpan.FromHours(hours)),
+        };
 
-    public static WorkloadSnapshot Unknown(string name) => Job(name, 0) with { Estimate = Estimate.Unknown("nothing tells how long it runs") };
+    public static WorkloadSnapshot Unknown(string name) =>
+        Job(name, 0) with
+        {
+            Estimate = Estimate.Unknown("nothing tells how long it runs"),
+        };
 
-    public static WorkloadSnapshot Waiting(this WorkloadSnapshot work) => work with { State = WorkloadState.Pending, BurnRate = HourlyCost.Zero };
+    public static WorkloadSnapshot Waiting(this WorkloadSnapshot work) =>
+        work with
+        {
+            State = WorkloadState.Pending,
+            BurnRate = HourlyCost.Zero,
+        };
 
-    public static WorkloadSnapshot Serving(string name) => Job(name, 0) with { Key = new("team", "Deployment", name, "uid-" + name), Class = WorkClass.Inference, Estimate = Estimate.Unknown("") };
+    public static WorkloadSnapshot Serving(string name) =>
+        Job(name, 0) with
+        {
+            Key = new("team", "Deployment", name, "uid-" + name),
+            Class = WorkClass.Inference,
+            Estimate = Estimate.Unknown(""),
+        };
 
-    public static WorkloadSnapshot Parked(this WorkloadSnapshot work, decimal limit, string reason = Reasons.ProjectedOverBudget, string window = "2026-11", int minutesAgo = 5) => work with
-    {
-        State = WorkloadState.Parked,
-        BurnRate = HourlyCost.Zero,
-        Parked = new() { Since = Now.AddMinutes(-minutesAgo), Reason = reason, WindowKey = window, Limit = Money(limit), Confirmed = true },
-    };
+    public static WorkloadSnapshot Parked(
+        this WorkloadSnapshot work,
+        decimal limit,
+        string reason = Reasons.ProjectedOverBudget,
+        string window = "2026-11",
+        int minutesAgo = 5
+    ) =>
+        work with
+        {
+            State = WorkloadState.Parked,
+            BurnRate = HourlyCost.Zero,
+            Parked = new()
+            {
+                Since = Now.AddMinutes(-minutesAgo),
+                Reason = reason,
+                WindowKey = window,
+                Limit = Money(limit),
+                Confirmed = true,
+            },
+        };
 
-    public static Estimate Settled(TimeSpan mid) => new(mid * 0.97, mid, mid * 1.03, EstimateSource.Progress, true, "0.09 s per step over 100 steps");
+    public static Estimate Settled(TimeSpan mid) =>
+        new(mid * 0.97, mid, mid * 1.03, EstimateSource.Progress, true, "0.09 s per step over 100 steps");
 
-    public static Estimate Unsettled(TimeSpan low, TimeSpan mid) => new(low, mid, mid * 2, EstimateSource.Progress, false, "0.09 s per step over 5 steps");
+    public static Estimate Unsettled(TimeSpan low, TimeSpan mid) =>
+        new(low, mid, mid * 2, EstimateSource.Progress, false, "0.09 s per step over 5 steps");
 
     /// <summary>What was there was admitted as it stands.</summary>
-    public static BudgetSnapshot Admitted(this BudgetSnapshot budget, params (string Name, decimal Reserved)[] jobs) => budget with
-    {
-        Memory = budget.Memory with
+    public static BudgetSnapshot Admitted(this BudgetSnapshot budget, params (string Name, decimal Reserved)[] jobs) =>
+        budget with
         {
-            Admitted = jobs.ToDictionary(j => "uid-" + j.Name, j => new Admission(Money(j.Reserved), budget.Workloads.First(w => w.Key.Name == j.Name).Spent, Now.AddMinutes(-5), true)),
-        },
-    };
+            Memory = budget.Memory with
+            {
+                Admitted = jobs.ToDictionary(
+                    j => "uid-" + j.Name,
+                    j => new Admission(Money(j.Reserved), budget.Workloads.First(w => w.Key.Name == j.Name).Spent, Now.AddMinutes(-5), true)
+                ),
+            },
+        };
 
-    public static BudgetSnapshot Later(this BudgetSnapshot budget, TimeSpan time, BudgetMemory memory) => budget with { Now = budget.Now + time, Memory = memory };
+    public static BudgetSnapshot Later(this BudgetSnapshot budget, TimeSpan time, BudgetMemory memory) =>
+        budget with
+        {
+            Now = budget.Now + time,
+            Memory = memory,
+        };
 
-    public static string[] ParkedNames(this BudgetDecision decision) => [.. decision.Actions.Where(a => a.Kind == ActionKind.Park).Select(a => a.Workload.Name)];
+    public static string[] ParkedNames(this BudgetDecision decision) =>
+        [.. decision.Actions.Where(a => a.Kind == ActionKind.Park).Select(a => a.Workload.Name)];
 
-    public static string[] ResumedNames(this BudgetDecision decision) => [.. decision.Actions.Where(a => a.Kind == ActionKind.Resume).Select(a => a.Workload.Name)];
+    public static string[] ResumedNames(this BudgetDecision decision) =>
+        [.. decision.Actions.Where(a => a.Kind == ActionKind.Resume).Select(a => a.Workload.Name)];
 
     public static string ReasonOf(this BudgetDecision decision, string name) => decision.Workloads.Single(w => w.Key.Name == name).Reason;
 

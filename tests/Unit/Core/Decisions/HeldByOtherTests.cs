@@ -8,7 +8,11 @@ namespace Bursar.Tests.Unit.Core.Decisions;
 public sealed class HeldByOtherTests
 {
     private static WorkloadSnapshot Held(string name, double hours, int minutes = 1) =>
-        Job(name, hours).Waiting() with { HeldBy = "budget other", NoPodSince = Now.AddMinutes(-minutes) };
+        Job(name, hours).Waiting() with
+        {
+            HeldBy = "budget other",
+            NoPodSince = Now.AddMinutes(-minutes),
+        };
 
     [Fact]
     public void What_fits_is_kept_money_for_and_says_who_holds_it()
@@ -17,8 +21,15 @@ public sealed class HeldByOtherTests
 
         decision.Actions.Should().BeEmpty();
         decision.Reserved.Should().Be(Money(6.12m));
-        decision.Workloads.Single().Should().Match<WorkloadVerdict>(w => w.Reason == Reasons.HeldByOtherBudget && w.HeldBy == "budget other"
-            && w.Sentence.StartsWith("Held by budget other. As far as budget nlp is concerned it may run") && w.Sentence.Contains("6.12 USD is kept for it"));
+        decision
+            .Workloads.Single()
+            .Should()
+            .Match<WorkloadVerdict>(w =>
+                w.Reason == Reasons.HeldByOtherBudget
+                && w.HeldBy == "budget other"
+                && w.Sentence.StartsWith("Held by budget other. As far as budget nlp is concerned it may run")
+                && w.Sentence.Contains("6.12 USD is kept for it")
+            );
     }
 
     [Fact]
@@ -37,7 +48,11 @@ public sealed class HeldByOtherTests
 
     [Fact]
     public void The_settle_time_spares_what_runs_and_this_does_not() =>
-        BudgetDecider.Decide(Budget(Terms(1m) with { Settle = TimeSpan.FromMinutes(1) }, Held("shared", 2)) with { Memory = new() }).ParkedNames().Should().Equal("shared");
+        BudgetDecider
+            .Decide(Budget(Terms(1m) with { Settle = TimeSpan.FromMinutes(1) }, Held("shared", 2)) with { Memory = new() })
+            .ParkedNames()
+            .Should()
+            .Equal("shared");
 
     [Fact]
     public void Its_money_is_lent_after_ten_minutes_and_taken_it_is_held_by_both()
@@ -101,13 +116,21 @@ public sealed class HeldByOtherTests
     [Fact]
     public void That_forecasts_pause_is_told_once_and_once_that_they_go_on()
     {
-        var stale = Job("train", 1) with { Estimate = Bursar.Core.Forecast.Estimate.Unknown("its progress has not moved") with { Stale = true } };
+        var stale = Job("train", 1) with
+        {
+            Estimate = Bursar.Core.Forecast.Estimate.Unknown("its progress has not moved") with { Stale = true },
+        };
         var first = BudgetDecider.Decide(Budget(100m, stale));
-        first.Announcements.Should().ContainSingle(a => a.Reason == Reasons.ForecastPaused && a.Sentence.Contains("Job/train") && a.Warning);
+        first
+            .Announcements.Should()
+            .ContainSingle(a => a.Reason == Reasons.ForecastPaused && a.Sentence.Contains("Job/train") && a.Warning);
         var again = BudgetDecider.Decide(Budget(100m, stale).Later(TimeSpan.FromSeconds(5), first.Memory));
         again.Announcements.Should().NotContain(a => a.Reason == Reasons.ForecastPaused);
         var back = BudgetDecider.Decide(Budget(100m, Job("train", 1)).Later(TimeSpan.FromSeconds(10), again.Memory));
         back.Announcements.Should().ContainSingle(a => a.Reason == Reasons.ForecastGoesOn);
-        BudgetDecider.Decide(Budget(100m).Later(TimeSpan.FromSeconds(10), again.Memory)).Announcements.Should().NotContain(a => a.Reason == Reasons.ForecastGoesOn, "it has ended");
+        BudgetDecider
+            .Decide(Budget(100m).Later(TimeSpan.FromSeconds(10), again.Memory))
+            .Announcements.Should()
+            .NotContain(a => a.Reason == Reasons.ForecastGoesOn, "it has ended");
     }
 }

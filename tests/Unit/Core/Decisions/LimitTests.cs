@@ -17,7 +17,9 @@ public sealed class LimitTests
 
         decision.OverspendBound.Should().Be(Money(0.102m));
         decision.ParkedNames().Should().BeEquivalentTo("a", "b", "chat", "waits");
-        decision.Actions.Should().OnlyContain(a => a.Reason == Reasons.BudgetExhausted && !a.ByForecast && a.Sentence.Contains("9.90 of 10.00 USD"));
+        decision
+            .Actions.Should()
+            .OnlyContain(a => a.Reason == Reasons.BudgetExhausted && !a.ByForecast && a.Sentence.Contains("9.90 of 10.00 USD"));
         decision.State.Should().Be(Reasons.Exhausted);
 
         BudgetDecider.Decide(Budget(terms, Unknown("b")) with { Spent = Money(9.965m) }).Actions.Should().BeEmpty();
@@ -27,12 +29,20 @@ public sealed class LimitTests
     public void No_estimate_stale_metering_settle_time_or_brake_switches_the_limit_off()
     {
         var terms = Terms(10m) with { Settle = TimeSpan.FromHours(1) };
-        var budget = Budget(terms, Job("done-soon", 0.0001), Job("b", 1)) with { Spent = Money(10m), MeteringStale = "node gpu-1 is lost", BrakeAllowance = 0, Memory = new() };
+        var budget = Budget(terms, Job("done-soon", 0.0001), Job("b", 1)) with
+        {
+            Spent = Money(10m),
+            MeteringStale = "node gpu-1 is lost",
+            BrakeAllowance = 0,
+            Memory = new(),
+        };
 
         BudgetDecider.Decide(budget).ParkedNames().Should().BeEquivalentTo("done-soon", "b");
     }
 
-    /// <summary>What gpu-budget-operator loses when its phase becomes Unknown: work that is over stays over, whatever cannot be read.</summary>
+    /// <summary>
+    /// What gpu-budget-operator loses when its phase becomes Unknown: work that is over stays over, whatever cannot be read.
+    /// </summary>
     [Fact]
     public void GBO_sticky_enforcement_lost_what_is_parked_stays_parked_while_metering_is_unknown()
     {
@@ -47,7 +57,16 @@ public sealed class LimitTests
     public void Observe_and_the_switch_touch_nothing_and_say_what_would_be()
     {
         var budget = Budget(1m, Job("train", 10));
-        foreach (var watching in new[] { Budget(Terms(1m) with { Mode = EnforcementMode.Observe }, Job("train", 10)), budget with { SwitchedToObserve = true } })
+        foreach (
+            var watching in new[]
+            {
+                Budget(Terms(1m) with { Mode = EnforcementMode.Observe }, Job("train", 10)),
+                budget with
+                {
+                    SwitchedToObserve = true,
+                },
+            }
+        )
         {
             var decision = BudgetDecider.Decide(watching);
             decision.Actions.Should().BeEmpty();
@@ -59,13 +78,19 @@ public sealed class LimitTests
     [Fact]
     public void A_once_window_counts_nothing_before_its_start_and_after_its_end_keeps_what_is_parked()
     {
-        BudgetTerms Once(double from, double to) => Terms(1m) with { Window = new(WindowPeriod.Once, Start: Now.AddDays(from), End: Now.AddDays(to)) };
+        BudgetTerms Once(double from, double to) =>
+            Terms(1m) with
+            {
+                Window = new(WindowPeriod.Once, Start: Now.AddDays(from), End: Now.AddDays(to)),
+            };
 
         var before = BudgetDecider.Decide(Budget(Once(1, 2), Job("train", 100)));
         before.Should().Match<BudgetDecision>(d => d.State == Reasons.NotStarted && d.Actions.Count == 0 && d.Reserved == Amount.Zero);
 
         var after = BudgetDecider.Decide(Budget(Once(-2, -1), Job("train", 100), Job("held", 0.1).Parked(0.5m, window: "once")));
-        after.Should().Match<BudgetDecision>(d => d.State == Reasons.Expired && d.Actions.Count == 0 && d.Unstoppable.UntilWindowEnd == Amount.Zero);
+        after
+            .Should()
+            .Match<BudgetDecision>(d => d.State == Reasons.Expired && d.Actions.Count == 0 && d.Unstoppable.UntilWindowEnd == Amount.Zero);
     }
 
     [Fact]
@@ -76,7 +101,9 @@ public sealed class LimitTests
         cut = cut with { Parked = cut.Parked! with { Confirmed = false } };
 
         var action = BudgetDecider.Decide(Budget(100m, cut) with { BrakeAllowance = 0 }).Actions.Should().ContainSingle().Subject;
-        action.Should().Match<BudgetAction>(a => a.Kind == ActionKind.Park && a.Reason == Reasons.ProjectedOverBudget && a.Parked == cut.Parked);
+        action
+            .Should()
+            .Match<BudgetAction>(a => a.Kind == ActionKind.Park && a.Reason == Reasons.ProjectedOverBudget && a.Parked == cut.Parked);
     }
 
     [Fact]
@@ -99,7 +126,10 @@ public sealed class LimitTests
         WorkloadSnapshot Undone(params int[] minutesAgo)
         {
             var work = Job("train", 1).Parked(limit: 2m) with { State = WorkloadState.Running, BurnRate = V100 };
-            return work with { Parked = work.Parked! with { Undone = [.. minutesAgo.Select(m => Now.AddMinutes(-m))], UndoneBy = "argocd" } };
+            return work with
+            {
+                Parked = work.Parked! with { Undone = [.. minutesAgo.Select(m => Now.AddMinutes(-m))], UndoneBy = "argocd" },
+            };
         }
 
         var fought = BudgetDecider.Decide(Budget(2m, Undone(3, 1)));
@@ -120,7 +150,10 @@ public sealed class LimitTests
         {
             var decision = BudgetDecider.Decide(Budget(100m) with { Spent = Money(spent), Memory = memory });
             memory = decision.Memory;
-            return [.. decision.Announcements.Where(a => a.Reason == Reasons.ThresholdReached && a.Key.Contains("spent")).Select(a => a.Key)];
+            return
+            [
+                .. decision.Announcements.Where(a => a.Reason == Reasons.ThresholdReached && a.Key.Contains("spent")).Select(a => a.Key),
+            ];
         }
 
         At(49.99m).Should().BeEmpty();
@@ -143,7 +176,12 @@ public sealed class LimitTests
     [Fact]
     public void Work_without_a_price_is_said_and_not_counted()
     {
-        var decision = BudgetDecider.Decide(Budget(1m, Job("train", 10) with { Rate = null, BurnRate = HourlyCost.Zero }) with { UnpricedProducts = ["Voodoo-2"] });
+        var decision = BudgetDecider.Decide(
+            Budget(1m, Job("train", 10) with { Rate = null, BurnRate = HourlyCost.Zero }) with
+            {
+                UnpricedProducts = ["Voodoo-2"],
+            }
+        );
 
         decision.Actions.Should().BeEmpty();
         decision.ReasonOf("train").Should().Be(Reasons.Unpriced);

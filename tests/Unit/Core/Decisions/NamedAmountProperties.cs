@@ -18,13 +18,17 @@ public sealed class NamedAmountProperties
     [InlineData(ResumePolicy.Manual)]
     public void Limit_that_a_message_names_is_enough_whatever_others_do_meanwhile(ResumePolicy policy)
     {
-        int named = 0, busy = 0;
-        Check(seed =>
-        {
-            var (amounts, others) = Enough(seed, policy);
-            named += amounts;
-            busy += others;
-        }, 400);
+        int named = 0,
+            busy = 0;
+        Check(
+            seed =>
+            {
+                var (amounts, others) = Enough(seed, policy);
+                named += amounts;
+                busy += others;
+            },
+            400
+        );
         named.Should().BeGreaterThan(200);
         busy.Should().BeGreaterThan(3);
     }
@@ -58,43 +62,73 @@ public sealed class NamedAmountProperties
     public void Limit_as_an_announcement_writes_it_covers_its_work()
     {
         var granted = new Dictionary<string, int>();
-        Check(seed =>
-        {
-            var budget = Announcing(new Random(seed));
-            var decision = BudgetDecider.Decide(budget);
-            // Work that this decision suspends would resume under a higher limit, and has a message of its own.
-            if (decision.Actions.Count > 0) return;
-            foreach (var announcement in decision.Announcements)
+        Check(
+            seed =>
             {
-                var (kind, amount) = Written(announcement.Sentence);
-                if (amount is not { } enough || enough <= decision.Limit) continue;
-                var then = BudgetDecider.Decide(budget with { Terms = budget.Terms with { Limit = enough } });
-                granted[kind] = granted.GetValueOrDefault(kind) + 1;
-                then.Announcements.Should().NotContain(one => Written(one.Sentence).Kind == kind, "seed {0}: {1}", seed, announcement.Sentence);
-            }
-        }, 400);
+                var budget = Announcing(new Random(seed));
+                var decision = BudgetDecider.Decide(budget);
+                // Work that this decision suspends would resume under a higher limit, and has a message of its own.
+                if (decision.Actions.Count > 0)
+                    return;
+                foreach (var announcement in decision.Announcements)
+                {
+                    var (kind, amount) = Written(announcement.Sentence);
+                    if (amount is not { } enough || enough <= decision.Limit)
+                        continue;
+                    var then = BudgetDecider.Decide(budget with { Terms = budget.Terms with { Limit = enough } });
+                    granted[kind] = granted.GetValueOrDefault(kind) + 1;
+                    then.Announcements.Should()
+                        .NotContain(one => Written(one.Sentence).Kind == kind, "seed {0}: {1}", seed, announcement.Sentence);
+                }
+            },
+            400
+        );
         granted.Keys.Should().BeEquivalentTo("next", "grows", "settles");
         granted.Values.Should().OnlyContain(count => count >= 5);
     }
 
     private static (string Kind, Amount? Amount) Written(string sentence)
     {
-        foreach (var (kind, pattern) in new[] { ("next", "does not cover the ([0-9.]+) that running work costs in it"), ("grows", "and up to ([0-9.]+) if they take longer"), ("settles", "^([0-9.]+) USD is projected and ") })
+        foreach (
+            var (kind, pattern) in new[]
+            {
+                ("next", "does not cover the ([0-9.]+) that running work costs in it"),
+                ("grows", "and up to ([0-9.]+) if they take longer"),
+                ("settles", "^([0-9.]+) USD is projected and "),
+            }
+        )
             if (System.Text.RegularExpressions.Regex.Match(sentence, pattern) is { Success: true } match)
                 return (kind, Amount.FromDecimal(decimal.Parse(match.Groups[1].Value, System.Globalization.CultureInfo.InvariantCulture)));
         return ("", null);
     }
 
-    /// <summary>Without suspended work, which would resume under a higher limit. Shortly before the end of a window, or while work settles.</summary>
+    /// <summary>
+    /// Without suspended work, which would resume under a higher limit. Shortly before the end of a window, or while work settles.
+    /// </summary>
     private static BudgetSnapshot Announcing(Random random)
     {
         var budget = Enforced(random);
-        budget = budget with { Workloads = [.. budget.Workloads.Where(work => work.State is WorkloadState.Running or WorkloadState.Pending)] };
+        budget = budget with
+        {
+            Workloads = [.. budget.Workloads.Where(work => work.State is WorkloadState.Running or WorkloadState.Pending)],
+        };
         budget = budget with { BurnRate = budget.Workloads.Aggregate(HourlyCost.Zero, (sum, work) => sum + work.BurnRate) };
-        if (random.Next(2) == 0) return budget with { Memory = budget.Memory with { SettleFrom = budget.Now, SettleUntil = budget.Now.AddMinutes(1) } };
-        var now = budget.Terms.Window.Period is WindowPeriod.Rolling or WindowPeriod.Once ? budget.Now : budget.Window.End.AddMinutes(-random.Next(1, 60));
+        if (random.Next(2) == 0)
+            return budget with { Memory = budget.Memory with { SettleFrom = budget.Now, SettleUntil = budget.Now.AddMinutes(1) } };
+        var now = budget.Terms.Window.Period is WindowPeriod.Rolling or WindowPeriod.Once
+            ? budget.Now
+            : budget.Window.End.AddMinutes(-random.Next(1, 60));
         // Limits that hold the likely course.
-        return budget with { Now = now, Terms = budget.Terms with { Limit = budget.Workloads.Aggregate(budget.Spent, (sum, work) => sum + (work.Rate ?? HourlyCost.Zero).For(work.Estimate.Mid)).Percent(random.Next(60, 110)) } };
+        return budget with
+        {
+            Now = now,
+            Terms = budget.Terms with
+            {
+                Limit = budget
+                    .Workloads.Aggregate(budget.Spent, (sum, work) => sum + (work.Rate ?? HourlyCost.Zero).For(work.Estimate.Mid))
+                    .Percent(random.Next(60, 110)),
+            },
+        };
     }
 
     /// <summary>Seeds whose amounts were not enough once.</summary>
@@ -142,7 +176,11 @@ public sealed class NamedAmountProperties
 
         BudgetDecider.Decide(At(45)).Workloads.Single().Should().Match<WorkloadVerdict>(one => one.EnoughLimit > Money(4.2m));
         var late = BudgetDecider.Decide(At(46)).Workloads.Single();
-        late.Sentence.Should().StartWith("Suspended: ").And.EndWith("The window ends at 2026-11-10T13:00:00Z, too soon to name a limit. It resumes when other work ends and leaves enough, or in the next window (2026-11-10 13:00Z).");
+        late.Sentence.Should()
+            .StartWith("Suspended: ")
+            .And.EndWith(
+                "The window ends at 2026-11-10T13:00:00Z, too soon to name a limit. It resumes when other work ends and leaves enough, or in the next window (2026-11-10 13:00Z)."
+            );
         late.EnoughLimit.Should().BeNull();
     }
 
@@ -159,19 +197,30 @@ public sealed class NamedAmountProperties
     public void Amount_named_in_the_status_is_the_one_named_in_the_event()
     {
         var compared = 0;
-        Check(seed =>
-        {
-            var world = new LivingBudget(Enforced(new Random(seed)));
-            var told = world.Turn().Actions.Where(action => action is { Kind: ActionKind.Park, Parked.EnoughLimit: not null }).ToDictionary(action => action.Workload.Uid, action => action.Parked!.EnoughLimit!.Value);
-            // What is suspended or resumed meanwhile changes what is needed.
-            if (world.Turn().Actions.Count > 0) return;
-            foreach (var verdict in world.Turn().Workloads)
-                if (verdict is { State: WorkloadState.Parked, EnoughLimit: { } now } && told.TryGetValue(verdict.Key.Uid, out var then) && then >= now)
-                {
-                    compared++;
-                    then.Should().Be(now, "seed {0}: {1}: {2}\n{3}", seed, verdict.Key.Name, world.Log, verdict.Sentence);
-                }
-        }, 200);
+        Check(
+            seed =>
+            {
+                var world = new LivingBudget(Enforced(new Random(seed)));
+                var told = world
+                    .Turn()
+                    .Actions.Where(action => action is { Kind: ActionKind.Park, Parked.EnoughLimit: not null })
+                    .ToDictionary(action => action.Workload.Uid, action => action.Parked!.EnoughLimit!.Value);
+                // What is suspended or resumed meanwhile changes what is needed.
+                if (world.Turn().Actions.Count > 0)
+                    return;
+                foreach (var verdict in world.Turn().Workloads)
+                    if (
+                        verdict is { State: WorkloadState.Parked, EnoughLimit: { } now }
+                        && told.TryGetValue(verdict.Key.Uid, out var then)
+                        && then >= now
+                    )
+                    {
+                        compared++;
+                        then.Should().Be(now, "seed {0}: {1}: {2}\n{3}", seed, verdict.Key.Name, world.Log, verdict.Sentence);
+                    }
+            },
+            200
+        );
         compared.Should().BeGreaterThan(50);
     }
 
@@ -197,32 +246,65 @@ public sealed class NamedAmountProperties
         var budget = Enforced(random);
         budget = budget with
         {
-            Terms = budget.Terms with { Resume = (ResumePolicy)random.Next(2), Settle = TimeSpan.FromSeconds(random.Next(2) * 60), CheckpointGrace = TimeSpan.FromMinutes(new[] { 0, 1, 5, 20 }[random.Next(4)]) },
-            Memory = random.Next(2) == 0 ? budget.Memory : budget.Memory with { SettleFrom = budget.Now, SettleUntil = budget.Now.AddMinutes(random.Next(6)) },
-            Workloads = [.. budget.Workloads.Select(work => work.Class != WorkClass.Training ? work : work with
+            Terms = budget.Terms with
             {
-                CanCheckpoint = random.Next(3) == 0,
-                EstimateAfterResume = work.State == WorkloadState.Running && work.Estimate.IsKnown && random.Next(2) == 0 ? work.Estimate with { Mid = work.Estimate.Mid * 1.2, High = work.Estimate.High * 1.2 } : null,
-            })],
+                Resume = (ResumePolicy)random.Next(2),
+                Settle = TimeSpan.FromSeconds(random.Next(2) * 60),
+                CheckpointGrace = TimeSpan.FromMinutes(new[] { 0, 1, 5, 20 }[random.Next(4)]),
+            },
+            Memory =
+                random.Next(2) == 0
+                    ? budget.Memory
+                    : budget.Memory with
+                    {
+                        SettleFrom = budget.Now,
+                        SettleUntil = budget.Now.AddMinutes(random.Next(6)),
+                    },
+            Workloads =
+            [
+                .. budget.Workloads.Select(work =>
+                    work.Class != WorkClass.Training
+                        ? work
+                        : work with
+                        {
+                            CanCheckpoint = random.Next(3) == 0,
+                            EstimateAfterResume =
+                                work.State == WorkloadState.Running && work.Estimate.IsKnown && random.Next(2) == 0
+                                    ? work.Estimate with
+                                    {
+                                        Mid = work.Estimate.Mid * 1.2,
+                                        High = work.Estimate.High * 1.2,
+                                    }
+                                    : null,
+                        }
+                ),
+            ],
         };
         var acknowledges = random.Next(2) == 0;
         var world = new LivingBudget(budget) { Acknowledges = acknowledges };
-        for (var minutes = random.Next(3) == 0 ? 0 : random.Next(60); minutes > 0; minutes--) world.Turn(TimeSpan.FromMinutes(1));
+        for (var minutes = random.Next(3) == 0 ? 0 : random.Next(60); minutes > 0; minutes--)
+            world.Turn(TimeSpan.FromMinutes(1));
         return (world.Budget, acknowledges);
     }
 
     private static (int Named, int Busy) Enough(int seed, BudgetSnapshot budget, TimeSpan wait, bool acknowledges = false)
     {
-        int named = 0, busy = 0;
+        int named = 0,
+            busy = 0;
         var decision = BudgetDecider.Decide(budget);
         foreach (var verdict in decision.Workloads)
         {
-            verdict.Sentence.Contains("to at least", StringComparison.Ordinal).Should().Be(verdict.EnoughLimit is not null, "seed {0}: {1}: {2}", seed, verdict.Key.Name, verdict.Sentence);
-            if (verdict.EnoughLimit is not { } enough) continue;
+            verdict
+                .Sentence.Contains("to at least", StringComparison.Ordinal)
+                .Should()
+                .Be(verdict.EnoughLimit is not null, "seed {0}: {1}: {2}", seed, verdict.Key.Name, verdict.Sentence);
+            if (verdict.EnoughLimit is not { } enough)
+                continue;
             named++;
             enough.Should().BeGreaterThan(decision.Limit, "seed {0}: {1}: {2}", seed, verdict.Key.Name, verdict.Sentence);
             verdict.Sentence.Should().Contain($"at least {enough.ToShortString()} USD");
-            if (budget.Terms.Resume == ResumePolicy.Manual) verdict.Sentence.Should().Contain("set bursar.dev/resume: approved on it");
+            if (budget.Terms.Resume == ResumePolicy.Manual)
+                verdict.Sentence.Should().Contain("set bursar.dev/resume: approved on it");
             busy += Grant(seed, budget, verdict.Key, enough, wait, acknowledges);
         }
         return (named, busy);
@@ -236,11 +318,11 @@ public sealed class NamedAmountProperties
         var wait = TimeSpan.FromSeconds(random.Next(0, 600));
         var named = 0;
         foreach (var work in budget.Workloads)
-            foreach (var raise in WhatWouldChange.Of(budget, work.Key.Uid).OfType<Change.RaiseLimit>())
-            {
-                named++;
-                Grant(seed, budget, work.Key, raise.To, wait);
-            }
+        foreach (var raise in WhatWouldChange.Of(budget, work.Key.Uid).OfType<Change.RaiseLimit>())
+        {
+            named++;
+            Grant(seed, budget, work.Key, raise.To, wait);
+        }
         return named;
     }
 
@@ -253,15 +335,42 @@ public sealed class NamedAmountProperties
             var world = new LivingBudget(budget) { Acknowledges = acknowledges };
             world.Turn();
             var others = 0;
-            for (var at = Pass; at <= before; at += Pass) others += world.Turn().Actions.Count;
-            if (others > 0) busy++;
+            for (var at = Pass; at <= before; at += Pass)
+                others += world.Turn().Actions.Count;
+            if (others > 0)
+                busy++;
             world.Raise(enough);
             world.Approve(uid);
-            for (var turn = 0; turn < 2 * budget.Workloads.Count + 4 && !world.Runs(uid); turn++) world.Turn();
-            world.Runs(uid).Should().BeTrue("seed {0}: {1} was told that {2} is enough, granted after {3}: {4}", seed, name, enough, before, world.Log);
-            for (var turn = 0; turn < 24; turn++) world.Turn();
-            world.Runs(uid).Should().BeTrue("seed {0}: {1} is suspended again within two minutes of {2}, granted after {3}: {4}", seed, name, enough, before, world.Log);
-            world.Budget.Memory.Checkpoints.ContainsKey(uid).Should().BeFalse("seed {0}: {1} is still asked for a checkpoint after {2}, granted after {3}: {4}", seed, name, enough, before, world.Log);
+            for (var turn = 0; turn < 2 * budget.Workloads.Count + 4 && !world.Runs(uid); turn++)
+                world.Turn();
+            world
+                .Runs(uid)
+                .Should()
+                .BeTrue("seed {0}: {1} was told that {2} is enough, granted after {3}: {4}", seed, name, enough, before, world.Log);
+            for (var turn = 0; turn < 24; turn++)
+                world.Turn();
+            world
+                .Runs(uid)
+                .Should()
+                .BeTrue(
+                    "seed {0}: {1} is suspended again within two minutes of {2}, granted after {3}: {4}",
+                    seed,
+                    name,
+                    enough,
+                    before,
+                    world.Log
+                );
+            world
+                .Budget.Memory.Checkpoints.ContainsKey(uid)
+                .Should()
+                .BeFalse(
+                    "seed {0}: {1} is still asked for a checkpoint after {2}, granted after {3}: {4}",
+                    seed,
+                    name,
+                    enough,
+                    before,
+                    world.Log
+                );
         }
         return busy;
     }
@@ -277,18 +386,32 @@ public sealed class NamedAmountProperties
         foreach (var verdict in BudgetDecider.Decide(budget).Workloads)
         {
             var (uid, name) = (verdict.Key.Uid, verdict.Key.Name);
-            verdict.Sentence.Contains("to at least", StringComparison.Ordinal).Should().Be(verdict.EnoughLimit is not null, "seed {0}: {1}: {2}", seed, name, verdict.Sentence);
-            if (verdict.EnoughLimit is not { } enough) continue;
+            verdict
+                .Sentence.Contains("to at least", StringComparison.Ordinal)
+                .Should()
+                .Be(verdict.EnoughLimit is not null, "seed {0}: {1}: {2}", seed, name, verdict.Sentence);
+            if (verdict.EnoughLimit is not { } enough)
+                continue;
             named++;
             verdict.State.Should().NotBe(WorkloadState.Parked, "seed {0}: nothing is resumed in Observe mode: {1}", seed, verdict.Sentence);
             foreach (var before in new[] { TimeSpan.Zero, wait })
             {
                 var world = new LivingBudget(budget);
-                for (var at = TimeSpan.Zero; at <= before; at += Pass) world.Turn();
+                for (var at = TimeSpan.Zero; at <= before; at += Pass)
+                    world.Turn();
                 world.Raise(enough);
                 for (var turn = 0; turn < 24; turn++)
                     if (world.Turn().Workloads.FirstOrDefault(one => one.Key.Uid == uid) is { } now)
-                        now.Sentence.Should().NotStartWith("Would be suspended", "seed {0}: {1} was told that {2} is enough, granted after {3}: {4}", seed, name, enough, before, world.Log);
+                        now.Sentence.Should()
+                            .NotStartWith(
+                                "Would be suspended",
+                                "seed {0}: {1} was told that {2} is enough, granted after {3}: {4}",
+                                seed,
+                                name,
+                                enough,
+                                before,
+                                world.Log
+                            );
             }
         }
         return named;
@@ -296,28 +419,54 @@ public sealed class NamedAmountProperties
 
     internal static void Check(Action<int> holds, int runs) =>
         Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), seed =>
-        {
-            holds(seed);
-            return true;
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(runs).WithQuietOnSuccess(true).WithReplay(20261129, 1));
+            {
+                holds(seed);
+                return true;
+            })
+            .Check(Config.QuickThrowOnFailure.WithMaxTest(runs).WithQuietOnSuccess(true).WithReplay(20261129, 1));
 
     internal static BudgetSnapshot Enforced(Random random)
     {
         var budget = DeciderProperties.Any(random);
         var works = budget.Workloads.ToList();
         if (random.Next(3) == 0)
-            works.Add(Job("notebook", 0) with { Key = new("team", "Pod", "notebook", "uid-notebook"), Class = WorkClass.Interactive, NotParkable = "a bare pod", BurnRate = HourlyCost.FromDecimal(random.Next(1, 20)), Rate = HourlyCost.FromDecimal(20m), Estimate = Bursar.Core.Forecast.Estimate.Unknown("") });
+            works.Add(
+                Job("notebook", 0) with
+                {
+                    Key = new("team", "Pod", "notebook", "uid-notebook"),
+                    Class = WorkClass.Interactive,
+                    NotParkable = "a bare pod",
+                    BurnRate = HourlyCost.FromDecimal(random.Next(1, 20)),
+                    Rate = HourlyCost.FromDecimal(20m),
+                    Estimate = Bursar.Core.Forecast.Estimate.Unknown(""),
+                }
+            );
         // What the world gives back is told by its state alone.
-        works = [.. works.Select(work => work.State == WorkloadState.Parked ? work with { Parked = work.Parked! with { Limit = BudgetDecider.LimitOf(budget) } } : work)];
-        return Windowed(budget with
-        {
-            Workloads = works,
-            BurnRate = works.Aggregate(HourlyCost.Zero, (sum, work) => sum + work.BurnRate),
-            Terms = budget.Terms with { Mode = EnforcementMode.Enforce, Resume = ResumePolicy.Automatic },
-        }, random);
+        works =
+        [
+            .. works.Select(work =>
+                work.State == WorkloadState.Parked
+                    ? work with
+                    {
+                        Parked = work.Parked! with { Limit = BudgetDecider.LimitOf(budget) },
+                    }
+                    : work
+            ),
+        ];
+        return Windowed(
+            budget with
+            {
+                Workloads = works,
+                BurnRate = works.Aggregate(HourlyCost.Zero, (sum, work) => sum + work.BurnRate),
+                Terms = budget.Terms with { Mode = EnforcementMode.Enforce, Resume = ResumePolicy.Automatic },
+            },
+            random
+        );
     }
 
-    /// <summary>The same budget in a window of any kind, at any moment of it. Rolling: what was spent was spent in a few stretches.</summary>
+    /// <summary>
+    /// The same budget in a window of any kind, at any moment of it. Rolling: what was spent was spent in a few stretches.
+    /// </summary>
     private static BudgetSnapshot Windowed(BudgetSnapshot budget, Random random)
     {
         var now = budget.Now + TimeSpan.FromMinutes(random.Next(0, 12 * 60));
@@ -331,21 +480,61 @@ public sealed class NamedAmountProperties
             _ => budget.Terms.Window,
         };
         var window = Window.At(spec, now);
-        budget = budget with { Now = now, Window = window, Terms = budget.Terms with { Window = spec }, Memory = budget.Memory with { WindowKey = window.Key } };
+        budget = budget with
+        {
+            Now = now,
+            Window = window,
+            Terms = budget.Terms with { Window = spec },
+            Memory = budget.Memory with { WindowKey = window.Key },
+        };
         if (spec.Period == WindowPeriod.Rolling)
         {
-            var past = Enumerable.Range(0, random.Next(1, 5)).Select(_ =>
-            {
-                var from = window.Start + window.Length * (random.NextDouble() * 0.98);
-                return new SpendSegment(from, from + (now - from) * (0.1 + random.NextDouble() * 0.9), HourlyCost.FromDecimal(random.Next(1, 20)));
-            }).OrderBy(past => past.From).ToArray();
+            var past = Enumerable
+                .Range(0, random.Next(1, 5))
+                .Select(_ =>
+                {
+                    var from = window.Start + window.Length * (random.NextDouble() * 0.98);
+                    return new SpendSegment(
+                        from,
+                        from + (now - from) * (0.1 + random.NextDouble() * 0.9),
+                        HourlyCost.FromDecimal(random.Next(1, 20))
+                    );
+                })
+                .OrderBy(past => past.From)
+                .ToArray();
             // About as much as the limit at most.
             var sum = RollingSum.At(past, window.Length, now);
             var most = BudgetDecider.LimitOf(budget).Percent(random.Next(0, 110));
-            if (sum > most) past = [.. past.Select(one => one with { RatePerHour = new((long)(one.RatePerHour.NanoPerHour * (double)most.Units / (double)sum.Units)) })];
+            if (sum > most)
+                past =
+                [
+                    .. past.Select(one =>
+                        one with
+                        {
+                            RatePerHour = new((long)(one.RatePerHour.NanoPerHour * (double)most.Units / (double)sum.Units)),
+                        }
+                    ),
+                ];
             budget = budget with { RollingSpend = past, Spent = RollingSum.At(past, window.Length, now) };
         }
         // Most were suspended in this very window.
-        return budget with { Workloads = [.. budget.Workloads.Select(work => work.Parked is { } parked ? work with { Parked = parked with { WindowKey = random.Next(6) == 0 ? "before" : window.Key, Spent = random.Next(2) == 0 ? budget.Spent : null } } : work)] };
+        return budget with
+        {
+            Workloads =
+            [
+                .. budget.Workloads.Select(work =>
+                    work.Parked is { } parked
+                        ? work with
+                        {
+                            Parked = parked with
+                            {
+                                WindowKey = random.Next(6) == 0 ? "before" : window.Key,
+                                Spent = random.Next(2) == 0 ? budget.Spent : null,
+                            },
+                        }
+                        : work
+                ),
+            ],
+        };
     }
 }

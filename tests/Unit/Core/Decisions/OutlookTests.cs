@@ -12,15 +12,16 @@ public sealed class OutlookTests
     // Twenty days and twelve hours are left of the month.
     private static readonly TimeSpan Left = TimeSpan.FromHours(492);
 
-    private static WorkloadSnapshot Pod(string name, decimal rate = 3.06m) => Job(name, 0) with
-    {
-        Key = new("team", "Pod", name, "uid-" + name),
-        Class = WorkClass.Interactive,
-        Rate = HourlyCost.FromDecimal(rate),
-        BurnRate = HourlyCost.FromDecimal(rate),
-        NotParkable = "a bare pod",
-        Estimate = Bursar.Core.Forecast.Estimate.Unknown(""),
-    };
+    private static WorkloadSnapshot Pod(string name, decimal rate = 3.06m) =>
+        Job(name, 0) with
+        {
+            Key = new("team", "Pod", name, "uid-" + name),
+            Class = WorkClass.Interactive,
+            Rate = HourlyCost.FromDecimal(rate),
+            BurnRate = HourlyCost.FromDecimal(rate),
+            NotParkable = "a bare pod",
+            Estimate = Bursar.Core.Forecast.Estimate.Unknown(""),
+        };
 
     public static TheoryData<string> GoesOn => ["pod", "floor", "unknown", "exempt", "stale"];
 
@@ -47,7 +48,9 @@ public sealed class OutlookTests
     public void Projection_of_inference_that_goes_to_zero_ends_at_the_limit()
     {
         // The case of the demo: a projection of 28 beside a limit of 60 that is reached today.
-        var decision = BudgetDecider.Decide(Budget(Terms(60m) with { WhenExhausted = WhenExhausted.Zero }, Serving("chat") with { Spent = Money(20m) }, Job("train", 2)));
+        var decision = BudgetDecider.Decide(
+            Budget(Terms(60m) with { WhenExhausted = WhenExhausted.Zero }, Serving("chat") with { Spent = Money(20m) }, Job("train", 2))
+        );
 
         decision.ExhaustedAt.Should().BeCloseTo(Now.AddHours(2 + (40 - 4 * 3.06) / 3.06), TimeSpan.FromSeconds(1));
         decision.Projected.Should().BeGreaterThanOrEqualTo(Money(60m)).And.BeLessThan(Money(60.1m));
@@ -60,9 +63,15 @@ public sealed class OutlookTests
     public void Announcement_of_a_risk_does_not_claim_that_the_present_rate_goes_on()
     {
         // At 6.12 USD/h the limit would be reached two hours earlier: the job ends before.
-        var decision = BudgetDecider.Decide(Budget(Terms(60m) with { WhenExhausted = WhenExhausted.Zero }, Serving("chat") with { Spent = Money(20m) }, Job("train", 2)));
+        var decision = BudgetDecider.Decide(
+            Budget(Terms(60m) with { WhenExhausted = WhenExhausted.Zero }, Serving("chat") with { Spent = Money(20m) }, Job("train", 2))
+        );
 
-        decision.Announcements.Single(one => one.Reason == Reasons.AtRisk).Sentence.Should().StartWith("On the present course budget nlp reaches its limit of 60.00 USD on ").And.Contain("its work costs 6.12 USD/h now");
+        decision
+            .Announcements.Single(one => one.Reason == Reasons.AtRisk)
+            .Sentence.Should()
+            .StartWith("On the present course budget nlp reaches its limit of 60.00 USD on ")
+            .And.Contain("its work costs 6.12 USD/h now");
     }
 
     [Fact]
@@ -71,41 +80,77 @@ public sealed class OutlookTests
         var terms = Terms(60m, WindowPeriod.Rolling) with { Window = new(WindowPeriod.Rolling, Length: TimeSpan.FromDays(1)) };
         var decision = BudgetDecider.Decide(Budget(terms, Pod("notebook")) with { Spent = Money(59m) });
 
-        decision.Announcements.Single(one => one.Reason == Reasons.AtRisk).Sentence.Should().NotContain(" ends").And.Contain("add a top-up for rolling");
+        decision
+            .Announcements.Single(one => one.Reason == Reasons.AtRisk)
+            .Sentence.Should()
+            .NotContain(" ends")
+            .And.Contain("add a top-up for rolling");
         decision.Condition("WithinBudget").Message.Should().EndWith("is spent in the rolling window.");
     }
 
     [Fact]
     public void Work_of_a_budget_that_observes_is_not_told_how_to_be_resumed()
     {
-        var decision = BudgetDecider.Decide(Budget(Terms(5m) with { Mode = EnforcementMode.Observe }, Job("train", 10, spent: 6)) with { Spent = Money(6m) });
+        var decision = BudgetDecider.Decide(
+            Budget(Terms(5m) with { Mode = EnforcementMode.Observe }, Job("train", 10, spent: 6)) with
+            {
+                Spent = Money(6m),
+            }
+        );
 
-        decision.Workloads.Single().Sentence.Should().StartWith("Would be suspended: ").And.Contain(" To keep it running, raise the limit ").And.NotContain("resume it").And.NotContain("it resumes");
-        decision.Announcements.Single(one => one.Reason == Reasons.Overspent).Sentence.Should().Contain("the budget only observes").And.NotContain("cannot suspend");
+        decision
+            .Workloads.Single()
+            .Sentence.Should()
+            .StartWith("Would be suspended: ")
+            .And.Contain(" To keep it running, raise the limit ")
+            .And.NotContain("resume it")
+            .And.NotContain("it resumes");
+        decision
+            .Announcements.Single(one => one.Reason == Reasons.Overspent)
+            .Sentence.Should()
+            .Contain("the budget only observes")
+            .And.NotContain("cannot suspend");
     }
 
     [Fact]
     public void Suspended_work_that_has_the_budget_to_itself_waits_for_no_reservation()
     {
-        var decision = BudgetDecider.Decide(Budget(Terms(8m) with { WhenExhausted = WhenExhausted.Zero }, Serving("chat").Parked(8, Reasons.BudgetExhausted)) with { Spent = Money(7.93m) });
+        var decision = BudgetDecider.Decide(
+            Budget(Terms(8m) with { WhenExhausted = WhenExhausted.Zero }, Serving("chat").Parked(8, Reasons.BudgetExhausted)) with
+            {
+                Spent = Money(7.93m),
+            }
+        );
 
-        decision.Workloads.Single().Sentence.Should().Contain("has 0.07 of 8.00 left. To resume it now").And.NotContain("reserved for other work");
+        decision
+            .Workloads.Single()
+            .Sentence.Should()
+            .Contain("has 0.07 of 8.00 left. To resume it now")
+            .And.NotContain("reserved for other work");
     }
 
     [Fact]
     public void Projection_past_the_limit_counts_only_what_cannot_be_suspended()
     {
-        var decision = BudgetDecider.Decide(Budget(Terms(60m) with { WhenExhausted = WhenExhausted.Zero }, Serving("chat"), Pod("notebook", 1m)));
+        var decision = BudgetDecider.Decide(
+            Budget(Terms(60m) with { WhenExhausted = WhenExhausted.Zero }, Serving("chat"), Pod("notebook", 1m))
+        );
 
         var reached = decision.ExhaustedAt!.Value - Now;
         decision.Projected.ToDouble().Should().BeApproximately(60 + (Left - reached).TotalHours, 0.1);
-        decision.Condition("Ready").Message.Should().Contain("Deployment/chat will be suspended then").And.Contain("Pod/notebook cannot be suspended");
+        decision
+            .Condition("Ready")
+            .Message.Should()
+            .Contain("Deployment/chat will be suspended then")
+            .And.Contain("Pod/notebook cannot be suspended");
     }
 
     [Fact]
     public void Observed_projection_is_not_cut_at_the_limit()
     {
-        var decision = BudgetDecider.Decide(Budget(Terms(60m) with { WhenExhausted = WhenExhausted.Zero, Mode = EnforcementMode.Observe }, Serving("chat")));
+        var decision = BudgetDecider.Decide(
+            Budget(Terms(60m) with { WhenExhausted = WhenExhausted.Zero, Mode = EnforcementMode.Observe }, Serving("chat"))
+        );
 
         decision.Projected.Should().Be(V100.For(Left));
         decision.ExhaustedAt.Should().NotBeNull();
@@ -123,13 +168,29 @@ public sealed class OutlookTests
             if (period == WindowPeriod.Rolling)
             {
                 var terms = budget.Terms with { Window = new(WindowPeriod.Rolling, Length: TimeSpan.FromHours(72)) };
-                budget = budget with { Terms = terms, Window = Window.At(terms.Window, budget.Now), RollingSpend = [new(budget.Now.AddHours(-60), budget.Now.AddHours(-58), HourlyCost.FromDecimal(1m))] };
+                budget = budget with
+                {
+                    Terms = terms,
+                    Window = Window.At(terms.Window, budget.Now),
+                    RollingSpend = [new(budget.Now.AddHours(-60), budget.Now.AddHours(-58), HourlyCost.FromDecimal(1m))],
+                };
             }
             var decision = BudgetDecider.Decide(budget);
-            if (decision.State == Reasons.Exhausted || decision.Overspent > Amount.Zero) continue;
-            (decision.ExhaustedAt is not null).Should().Be(decision.Projected > decision.Limit || decision.ExhaustedAt is not null && decision.Projected >= decision.Limit, "seed {0}: projected {1} of {2}", seed, decision.Projected, decision.Limit);
-            if (decision.ExhaustedAt is null) decision.Projected.Should().BeLessThanOrEqualTo(decision.Limit, "seed {0}", seed);
-            else if (budget.Terms.Mode == EnforcementMode.Enforce) decision.State.Should().BeOneOf([Reasons.AtRisk, Reasons.ProjectedOver], "seed {0}", seed);
+            if (decision.State == Reasons.Exhausted || decision.Overspent > Amount.Zero)
+                continue;
+            (decision.ExhaustedAt is not null)
+                .Should()
+                .Be(
+                    decision.Projected > decision.Limit || decision.ExhaustedAt is not null && decision.Projected >= decision.Limit,
+                    "seed {0}: projected {1} of {2}",
+                    seed,
+                    decision.Projected,
+                    decision.Limit
+                );
+            if (decision.ExhaustedAt is null)
+                decision.Projected.Should().BeLessThanOrEqualTo(decision.Limit, "seed {0}", seed);
+            else if (budget.Terms.Mode == EnforcementMode.Enforce)
+                decision.State.Should().BeOneOf([Reasons.AtRisk, Reasons.ProjectedOver], "seed {0}", seed);
         }
     }
 
@@ -159,19 +220,31 @@ public sealed class OutlookTests
     {
         // 20 spent and 30.60 reserved of 60; inference without a reservation spends the other 9.40 in about three hours.
         var terms = Terms(60m) with { WhenExhausted = WhenExhausted.Zero };
-        var world = new LivingBudget(Budget(terms, Serving("chat") with { Spent = Money(20m) }, Job("train", 10)).Admitted(("train", 30.6m)));
+        var world = new LivingBudget(
+            Budget(terms, Serving("chat") with { Spent = Money(20m) }, Job("train", 10)).Admitted(("train", 30.6m))
+        );
         var first = world.Turn();
 
         first.State.Should().Be(Reasons.AtRisk);
-        first.Announcements.Single(one => one.Reason == Reasons.AtRisk).Should().Match<Announcement>(one => one.About.Any(key => key.Name == "train") && one.Sentence.Contains("Job/train will be suspended on 2026-11-10T15:04:") && one.Sentence.Contains("Deployment/chat will be suspended at the limit"));
+        first
+            .Announcements.Single(one => one.Reason == Reasons.AtRisk)
+            .Should()
+            .Match<Announcement>(one =>
+                one.About.Any(key => key.Name == "train")
+                && one.Sentence.Contains("Job/train will be suspended on 2026-11-10T15:04:")
+                && one.Sentence.Contains("Deployment/chat will be suspended at the limit")
+            );
         first.Condition("Ready").Message.Should().Contain("Job/train will be suspended on 2026-11-10T15:04:");
 
-        DateTimeOffset? told = null, suspended = null;
+        DateTimeOffset? told = null,
+            suspended = null;
         while (suspended is null)
         {
             var decision = world.Turn(TimeSpan.FromMinutes(1));
-            if (decision.Announcements.Any(one => one.Reason == Reasons.WillSuspend && one.About.Any(key => key.Name == "train"))) told ??= decision.At;
-            if (decision.ParkedNames().Contains("train")) suspended = decision.At;
+            if (decision.Announcements.Any(one => one.Reason == Reasons.WillSuspend && one.About.Any(key => key.Name == "train")))
+                told ??= decision.At;
+            if (decision.ParkedNames().Contains("train"))
+                suspended = decision.At;
         }
         (suspended - told)!.Value.Should().BeCloseTo(LimitWarnings.Lead, TimeSpan.FromMinutes(2));
         suspended!.Value.Should().BeCloseTo(Now.AddHours(9.4 / 3.06), TimeSpan.FromMinutes(2));
@@ -180,13 +253,33 @@ public sealed class OutlookTests
     [Fact]
     public void Job_that_fits_at_its_likely_cost_only_is_named_before_its_estimate_grows()
     {
-        var job = Job("train", 10) with { Estimate = new(TimeSpan.FromHours(9), TimeSpan.FromHours(10), TimeSpan.FromHours(12), Bursar.Core.Forecast.EstimateSource.Progress, true, "") };
+        var job = Job("train", 10) with
+        {
+            Estimate = new(
+                TimeSpan.FromHours(9),
+                TimeSpan.FromHours(10),
+                TimeSpan.FromHours(12),
+                Bursar.Core.Forecast.EstimateSource.Progress,
+                true,
+                ""
+            ),
+        };
 
         var decision = BudgetDecider.Decide(Budget(33m, job));
 
         decision.State.Should().Be(Reasons.OnTrack);
-        decision.Announcements.Single(one => one.Reason == Reasons.AtRisk).Should().Match<Announcement>(one => one.About.Single().Name == "train" && one.Sentence.Contains("30.60 of 33.00 USD is spent and reserved") && one.Sentence.Contains("up to 36.72"));
-        BudgetDecider.Decide(Budget(33m, job).Later(TimeSpan.FromSeconds(5), decision.Memory)).Announcements.Should().BeEmpty("it was told");
+        decision
+            .Announcements.Single(one => one.Reason == Reasons.AtRisk)
+            .Should()
+            .Match<Announcement>(one =>
+                one.About.Single().Name == "train"
+                && one.Sentence.Contains("30.60 of 33.00 USD is spent and reserved")
+                && one.Sentence.Contains("up to 36.72")
+            );
+        BudgetDecider
+            .Decide(Budget(33m, job).Later(TimeSpan.FromSeconds(5), decision.Memory))
+            .Announcements.Should()
+            .BeEmpty("it was told");
         BudgetDecider.Decide(Budget(37m, job)).Announcements.Should().NotContain(one => one.Reason == Reasons.AtRisk);
     }
 
@@ -194,7 +287,14 @@ public sealed class OutlookTests
     public void Risk_is_announced_again_when_the_limit_changes_and_the_suspension_when_its_time_moves()
     {
         var terms = Terms(60m) with { WhenExhausted = WhenExhausted.Zero, Thresholds = [] };
-        BudgetDecision Decide(BudgetMemory? memory, decimal limit, decimal spent) => BudgetDecider.Decide(Budget(terms with { Limit = Money(limit) }, Serving("chat")) with { Spent = Money(spent), Memory = memory ?? Budget(terms).Memory });
+        BudgetDecision Decide(BudgetMemory? memory, decimal limit, decimal spent) =>
+            BudgetDecider.Decide(
+                Budget(terms with { Limit = Money(limit) }, Serving("chat")) with
+                {
+                    Spent = Money(spent),
+                    Memory = memory ?? Budget(terms).Memory,
+                }
+            );
 
         var first = Decide(null, 60m, 57.5m);
         first.Announcements.Select(one => one.Reason).Should().Equal(Reasons.AtRisk, Reasons.WillSuspend);
@@ -212,8 +312,14 @@ public sealed class OutlookTests
     public void Suspension_that_comes_sooner_is_announced_again_while_it_matters()
     {
         // 49 minutes are left, then 37, then 26, then 22.
-        BudgetDecision Decide(BudgetMemory? memory, decimal spent) => BudgetDecider.Decide(
-            Budget(Terms(60m) with { WhenExhausted = WhenExhausted.Zero, Thresholds = [] }, Serving("chat")) with { Spent = Money(spent), Memory = memory ?? Budget(60m).Memory });
+        BudgetDecision Decide(BudgetMemory? memory, decimal spent) =>
+            BudgetDecider.Decide(
+                Budget(Terms(60m) with { WhenExhausted = WhenExhausted.Zero, Thresholds = [] }, Serving("chat")) with
+                {
+                    Spent = Money(spent),
+                    Memory = memory ?? Budget(60m).Memory,
+                }
+            );
 
         var first = Decide(null, 57.5m);
         var sooner = Decide(first.Memory, 58.1m);
@@ -228,7 +334,14 @@ public sealed class OutlookTests
     public void Job_that_was_only_said_to_be_at_risk_is_named_when_its_suspension_is_near()
     {
         var terms = Terms(60m) with { WhenExhausted = WhenExhausted.Zero, Thresholds = [] };
-        BudgetDecision Decide(BudgetMemory? memory, decimal spent, WorkloadSnapshot job) => BudgetDecider.Decide(Budget(terms, Serving("chat"), job) with { Spent = Money(spent), Memory = memory ?? Budget(terms).Memory });
+        BudgetDecision Decide(BudgetMemory? memory, decimal spent, WorkloadSnapshot job) =>
+            BudgetDecider.Decide(
+                Budget(terms, Serving("chat"), job) with
+                {
+                    Spent = Money(spent),
+                    Memory = memory ?? Budget(terms).Memory,
+                }
+            );
 
         var risk = Decide(null, 30m, Unknown("train"));
         risk.Announcements.Single().About.Select(key => key.Name).Should().BeEquivalentTo(["chat", "train"]);
@@ -236,21 +349,39 @@ public sealed class OutlookTests
         var near = Decide(risk.Memory, 57m, Job("train", 0.1));
         near.Announcements.Single().About.Select(key => key.Name).Should().Equal("chat");
         var runsOn = Decide(near.Memory, 55.1m, Unknown("train"));
-        runsOn.Announcements.Single().Should().Match<Announcement>(one => one.Reason == Reasons.WillSuspend && one.About.Any(key => key.Name == "train"));
+        runsOn
+            .Announcements.Single()
+            .Should()
+            .Match<Announcement>(one => one.Reason == Reasons.WillSuspend && one.About.Any(key => key.Name == "train"));
         Decide(runsOn.Memory, 55.1m, Unknown("train")).Announcements.Should().BeEmpty();
     }
 
     [Fact]
     public void First_workload_that_the_limit_will_suspend_is_announced_while_the_budget_is_at_risk()
     {
-        var budget = Budget(Terms(60m) with { WhenExhausted = WhenExhausted.Zero, Thresholds = [] }, Pod("notebook")) with { Spent = Money(10m) };
+        var budget = Budget(Terms(60m) with { WhenExhausted = WhenExhausted.Zero, Thresholds = [] }, Pod("notebook")) with
+        {
+            Spent = Money(10m),
+        };
         var risk = BudgetDecider.Decide(budget);
         risk.Announcements.Should().ContainSingle(one => one.Reason == Reasons.AtRisk && one.About.Count == 0);
 
-        var first = BudgetDecider.Decide(Budget(budget.Terms, Pod("notebook"), Serving("chat")) with { Spent = Money(10m), Memory = risk.Memory });
+        var first = BudgetDecider.Decide(
+            Budget(budget.Terms, Pod("notebook"), Serving("chat")) with
+            {
+                Spent = Money(10m),
+                Memory = risk.Memory,
+            }
+        );
         first.Announcements.Should().ContainSingle(one => one.Reason == Reasons.AtRisk && one.About.Any(key => key.Name == "chat"));
         // Others are named an hour before.
-        var second = BudgetDecider.Decide(Budget(budget.Terms, Pod("notebook"), Serving("chat"), Serving("search")) with { Spent = Money(10m), Memory = first.Memory });
+        var second = BudgetDecider.Decide(
+            Budget(budget.Terms, Pod("notebook"), Serving("chat"), Serving("search")) with
+            {
+                Spent = Money(10m),
+                Memory = first.Memory,
+            }
+        );
         second.Announcements.Should().BeEmpty();
     }
 
@@ -259,7 +390,21 @@ public sealed class OutlookTests
     {
         // The limit is near. The job may end before it, which its estimate does not tell yet.
         var guess = Unsettled(TimeSpan.Zero, TimeSpan.FromMinutes(1)) with { High = TimeSpan.FromHours(1) };
-        var budget = Budget(Terms(60m) with { Thresholds = [] }, Unknown("endless"), Job("guess", 0) with { Estimate = guess, CreatedAt = Now.AddHours(-1) }) with { Spent = Money(59.8m) };
+        var budget = Budget(
+            Terms(60m) with
+            {
+                Thresholds = [],
+            },
+            Unknown("endless"),
+            Job("guess", 0) with
+            {
+                Estimate = guess,
+                CreatedAt = Now.AddHours(-1),
+            }
+        ) with
+        {
+            Spent = Money(59.8m),
+        };
 
         BudgetDecider.Decide(budget).Announcements.SelectMany(one => one.About).Select(key => key.Name).Should().Contain("guess");
     }
@@ -269,23 +414,56 @@ public sealed class OutlookTests
     {
         // 6 USD/h leave the window, and 4 USD/h of each of two workloads enter it.
         SpendSegment past = new(Now.AddHours(-24), Now, HourlyCost.FromDecimal(6m));
-        WorkloadSnapshot At4(WorkloadSnapshot work) => work with { Rate = HourlyCost.FromDecimal(4m), BurnRate = HourlyCost.FromDecimal(4m), CreatedAt = Now.AddHours(-1) };
-        var budget = Budget(Terms(150m) with { Window = new(WindowPeriod.Rolling, Length: TimeSpan.FromHours(24)), Thresholds = [] },
-            At4(Unknown("endless")), At4(Job("guess", 0) with { Estimate = Unsettled(TimeSpan.Zero, TimeSpan.FromHours(10)) }));
+        WorkloadSnapshot At4(WorkloadSnapshot work) =>
+            work with
+            {
+                Rate = HourlyCost.FromDecimal(4m),
+                BurnRate = HourlyCost.FromDecimal(4m),
+                CreatedAt = Now.AddHours(-1),
+            };
+        var budget = Budget(
+            Terms(150m) with
+            {
+                Window = new(WindowPeriod.Rolling, Length: TimeSpan.FromHours(24)),
+                Thresholds = [],
+            },
+            At4(Unknown("endless")),
+            At4(Job("guess", 0) with { Estimate = Unsettled(TimeSpan.Zero, TimeSpan.FromHours(10)) })
+        );
         budget = budget with { RollingSpend = [past], Spent = Money(144m) };
 
-        BudgetDecider.Decide(budget).Announcements.Single(one => one.Reason == Reasons.AtRisk).About.Select(key => key.Name).Should().BeEquivalentTo(["guess", "endless"]);
+        BudgetDecider
+            .Decide(budget)
+            .Announcements.Single(one => one.Reason == Reasons.AtRisk)
+            .About.Select(key => key.Name)
+            .Should()
+            .BeEquivalentTo(["guess", "endless"]);
     }
 
     [Fact]
     public void Job_whose_stop_does_not_fit_at_the_peak_of_a_rolling_window_is_announced()
     {
         // At its likely end the job brings the sum to 9.98 of 10. Its stop would cost 0.034 more shortly before, so the limit suspends it.
-        var budget = Budget(Terms(10m) with { Window = new(WindowPeriod.Rolling, Length: TimeSpan.FromHours(24)), Thresholds = [] },
-            Job("guess", 0) with { Estimate = Unsettled(TimeSpan.Zero, TimeSpan.FromHours(1)), CreatedAt = Now.AddHours(-1) });
+        var budget = Budget(
+            Terms(10m) with
+            {
+                Window = new(WindowPeriod.Rolling, Length: TimeSpan.FromHours(24)),
+                Thresholds = [],
+            },
+            Job("guess", 0) with
+            {
+                Estimate = Unsettled(TimeSpan.Zero, TimeSpan.FromHours(1)),
+                CreatedAt = Now.AddHours(-1),
+            }
+        );
         budget = budget with { RollingSpend = [new(Now.AddHours(-4), Now, HourlyCost.FromDecimal(1.73m))], Spent = Money(6.92m) };
 
-        BudgetDecider.Decide(budget).Announcements.Single(one => one.Reason == Reasons.AtRisk).About.Select(key => key.Name).Should().Equal("guess");
+        BudgetDecider
+            .Decide(budget)
+            .Announcements.Single(one => one.Reason == Reasons.AtRisk)
+            .About.Select(key => key.Name)
+            .Should()
+            .Equal("guess");
         BudgetDecider.Decide(budget with { Terms = budget.Terms with { Limit = Money(10.1m) } }).Announcements.Should().BeEmpty();
     }
 
@@ -296,7 +474,9 @@ public sealed class OutlookTests
         var first = BudgetDecider.Decide(budget);
         var later = BudgetDecider.Decide((budget with { Spent = Money(13.56m) }).Later(TimeSpan.FromHours(1), first.Memory));
 
-        first.ExhaustedAt.Should().BeCloseTo(Now.AddHours(-0.5 / 3.06), TimeSpan.FromSeconds(1), "the present rate tells when the limit was passed");
+        first
+            .ExhaustedAt.Should()
+            .BeCloseTo(Now.AddHours(-0.5 / 3.06), TimeSpan.FromSeconds(1), "the present rate tells when the limit was passed");
         later.ExhaustedAt.Should().Be(first.ExhaustedAt);
     }
 
@@ -319,7 +499,14 @@ public sealed class OutlookTests
         BudgetDecision? last = null;
         for (var at = TimeSpan.Zero; at < TimeSpan.FromHours(12); at += TimeSpan.FromMinutes(1))
         {
-            last = BudgetDecider.Decide(Budget(3m, Pod("fleet", 48m), Serving("chat")) with { Now = Now + at, Spent = Money(3.5m) + HourlyCost.FromDecimal(51.06m).For(at), Memory = memory });
+            last = BudgetDecider.Decide(
+                Budget(3m, Pod("fleet", 48m), Serving("chat")) with
+                {
+                    Now = Now + at,
+                    Spent = Money(3.5m) + HourlyCost.FromDecimal(51.06m).For(at),
+                    Memory = memory,
+                }
+            );
             memory = last.Memory;
             told.AddRange(last.Announcements.Where(one => one.Reason == Reasons.Overspent).Select(one => (at, one)));
         }
@@ -337,7 +524,10 @@ public sealed class OutlookTests
 
     [Fact]
     public void Budget_that_is_used_up_with_nothing_running_is_exhausted_and_not_overspent() =>
-        BudgetDecider.Decide(Budget(3m) with { Spent = Money(3.5m) }).Should().Match<BudgetDecision>(d => d.State == Reasons.Exhausted && d.Overspent == Amount.Zero);
+        BudgetDecider
+            .Decide(Budget(3m) with { Spent = Money(3.5m) })
+            .Should()
+            .Match<BudgetDecision>(d => d.State == Reasons.Exhausted && d.Overspent == Amount.Zero);
 
     [Fact]
     public void Unsuspendable_work_is_named_with_its_reason_in_a_bounded_message()
@@ -356,13 +546,31 @@ public sealed class OutlookTests
         var budget = Budget(100, Job("long", 200), Job("short", 2)) with { Now = now };
         var first = BudgetDecider.Decide(budget);
         first.Actions.Should().BeEmpty();
-        first.Announcements.Where(one => one.Reason == Reasons.WillSuspend).SelectMany(one => one.About).Select(key => key.Name).Should().Equal(announced ? ["long"] : []);
-        if (!announced) return;
-        first.Announcements.Single(one => one.Reason == Reasons.WillSuspend).Sentence.Should()
-            .Contain("In about 30 min (at 2026-12-01T00:00:00Z) 2026-12 begins for budget nlp").And.Contain("Job/long will be suspended then").And.Contain("add a top-up for 2026-12");
+        first
+            .Announcements.Where(one => one.Reason == Reasons.WillSuspend)
+            .SelectMany(one => one.About)
+            .Select(key => key.Name)
+            .Should()
+            .Equal(announced ? ["long"] : []);
+        if (!announced)
+            return;
+        first
+            .Announcements.Single(one => one.Reason == Reasons.WillSuspend)
+            .Sentence.Should()
+            .Contain("In about 30 min (at 2026-12-01T00:00:00Z) 2026-12 begins for budget nlp")
+            .And.Contain("Job/long will be suspended then")
+            .And.Contain("add a top-up for 2026-12");
         // It is said once, and it comes true.
-        BudgetDecider.Decide(budget with { Memory = first.Memory }).Announcements.Should().NotContain(one => one.Reason == Reasons.WillSuspend);
-        var december = budget with { Now = now.AddMinutes(minutes), Memory = first.Memory, Window = Bursar.Core.Budgets.Window.At(budget.Terms.Window, now.AddMinutes(minutes)) };
+        BudgetDecider
+            .Decide(budget with { Memory = first.Memory })
+            .Announcements.Should()
+            .NotContain(one => one.Reason == Reasons.WillSuspend);
+        var december = budget with
+        {
+            Now = now.AddMinutes(minutes),
+            Memory = first.Memory,
+            Window = Bursar.Core.Budgets.Window.At(budget.Terms.Window, now.AddMinutes(minutes)),
+        };
         BudgetDecider.Decide(december).ParkedNames().Should().Equal("long");
     }
 
@@ -371,6 +579,9 @@ public sealed class OutlookTests
     {
         var budget = Budget(100, Serving("serve"), Job("stopped", 90).Parked(100, Reasons.BudgetExhausted)) with { Spent = Money(97) };
         budget = budget with { Terms = budget.Terms with { WhenExhausted = WhenExhausted.Zero } };
-        BudgetDecider.Decide(budget).Announcements.Should().Contain(one => one.Reason == Reasons.WillSuspend && one.About.Any(key => key.Name == "serve"));
+        BudgetDecider
+            .Decide(budget)
+            .Announcements.Should()
+            .Contain(one => one.Reason == Reasons.WillSuspend && one.About.Any(key => key.Name == "serve"));
     }
 }

@@ -10,13 +10,14 @@ public sealed class ResumeTests
 {
     [Theory]
     [InlineData(5, Reasons.BudgetRaised)]
-    [InlineData(4, null)]   // the same limit is no cause, though there is room
+    [InlineData(4, null)] // the same limit is no cause, though there is room
     public void Resumes_in_the_same_window_only_for_a_cause(int limit, string? cause)
     {
         var decision = BudgetDecider.Decide(Budget(limit, Job("train", 1).Parked(limit: 4m)));
 
         decision.Actions.Select(a => a.Reason).Should().Equal(cause is null ? [] : [cause]);
-        if (cause is null) decision.Workloads[0].Sentence.Should().Contain("It has fitted since 2026-11-10T12:00:00Z and resumes at 2026-11-10T12:10:00Z");
+        if (cause is null)
+            decision.Workloads[0].Sentence.Should().Contain("It has fitted since 2026-11-10T12:00:00Z and resumes at 2026-11-10T12:10:00Z");
     }
 
     [Fact]
@@ -31,7 +32,12 @@ public sealed class ResumeTests
         // It grows, is parked again, and the same cause does not bring it back.
         var grown = before with { Workloads = [Job("train", 100)], Memory = ended.Memory };
         var park = BudgetDecider.Decide(grown).Actions.Should().ContainSingle().Subject;
-        var parked = Job("train", 1) with { State = WorkloadState.Parked, BurnRate = HourlyCost.Zero, Parked = park.Parked! with { Confirmed = true } };
+        var parked = Job("train", 1) with
+        {
+            State = WorkloadState.Parked,
+            BurnRate = HourlyCost.Zero,
+            Parked = park.Parked! with { Confirmed = true },
+        };
         BudgetDecider.Decide(before with { Workloads = [parked], Memory = BudgetDecider.Decide(grown).Memory }).Actions.Should().BeEmpty();
     }
 
@@ -57,7 +63,12 @@ public sealed class ResumeTests
             order.Add(name);
             budget = budget.Later(TimeSpan.FromSeconds(5), decision.Memory) with
             {
-                Workloads = [.. budget.Workloads.Select(w => w.Key.Name == name ? w with { State = WorkloadState.Running, Parked = null, BurnRate = V100 } : w)],
+                Workloads =
+                [
+                    .. budget.Workloads.Select(w =>
+                        w.Key.Name == name ? w with { State = WorkloadState.Running, Parked = null, BurnRate = V100 } : w
+                    ),
+                ],
             };
         }
         order.Should().Equal("first", "aged", "young");
@@ -67,7 +78,17 @@ public sealed class ResumeTests
     [Fact]
     public void GBO_head_of_line_blocking_a_job_that_does_not_fit_is_passed_over()
     {
-        var decision = BudgetDecider.Decide(Budget(5m, Job("never", 100, priority: 9).Parked(1m), Job("large", 1.4, priority: 5).Parked(1m), Job("small", 0.3).Parked(1m)) with { Spent = Money(2m) });
+        var decision = BudgetDecider.Decide(
+            Budget(
+                5m,
+                Job("never", 100, priority: 9).Parked(1m),
+                Job("large", 1.4, priority: 5).Parked(1m),
+                Job("small", 0.3).Parked(1m)
+            ) with
+            {
+                Spent = Money(2m),
+            }
+        );
 
         decision.ResumedNames().Should().Equal("small");
         decision.ReasonOf("never").Should().Be(Reasons.NeverFits);
@@ -121,19 +142,29 @@ public sealed class ResumeTests
         var job = Job("train", 1).Parked(1m);
 
         BudgetDecider.Decide(Budget(terms, job)).ReasonOf("train").Should().Be(Reasons.WaitsForApproval);
-        BudgetDecider.Decide(Budget(terms, job with { ResumeApproved = true })).Actions.Should().ContainSingle(a => a.Reason == Reasons.Approved);
+        BudgetDecider
+            .Decide(Budget(terms, job with { ResumeApproved = true }))
+            .Actions.Should()
+            .ContainSingle(a => a.Reason == Reasons.Approved);
 
         // An approval that stays on the object brings it back once, not for ever.
         var stale = job with { ResumeApproved = true, Parked = job.Parked! with { Approved = true } };
         BudgetDecider.Decide(Budget(terms, stale)).Actions.Should().BeEmpty();
-        BudgetDecider.Decide(Budget(Terms(2m) with { Resume = ResumePolicy.Manual }, job with { ResumeApproved = true })).Actions.Should().BeEmpty("it must fit all the same");
+        BudgetDecider
+            .Decide(Budget(Terms(2m) with { Resume = ResumePolicy.Manual }, job with { ResumeApproved = true }))
+            .Actions.Should()
+            .BeEmpty("it must fit all the same");
     }
 
     [Fact]
     public void A_new_window_brings_back_what_fits_it()
     {
         var december = new DateTimeOffset(2026, 12, 1, 0, 0, 0, TimeSpan.Zero);
-        var budget = Budget(10m, Job("a", 1, minutesOld: 50).Parked(10m), Job("b", 1).Parked(10m), Job("never", 100).Parked(10m)) with { Now = december, Window = Window.At(new(WindowPeriod.Month), december) };
+        var budget = Budget(10m, Job("a", 1, minutesOld: 50).Parked(10m), Job("b", 1).Parked(10m), Job("never", 100).Parked(10m)) with
+        {
+            Now = december,
+            Window = Window.At(new(WindowPeriod.Month), december),
+        };
 
         var decision = BudgetDecider.Decide(budget);
         decision.Actions.Should().ContainSingle(a => a.Workload.Name == "a" && a.Reason == Reasons.NewWindow);
@@ -185,8 +216,17 @@ public sealed class ResumeTests
         SpendSegment past = new(Now.AddMinutes(-359), Now.AddMinutes(-180), HourlyCost.FromDecimal(12m));
         BudgetSnapshot Within(decimal limit)
         {
-            var budget = Budget(Terms(limit) with { Window = new(WindowPeriod.Rolling, Length: TimeSpan.FromHours(6)) },
-                Job("runs", 0) with { Estimate = Unsettled(TimeSpan.Zero, TimeSpan.FromMinutes(10)) }, Job("waits", 0.1).Parked(35m, window: "rolling"));
+            var budget = Budget(
+                Terms(limit) with
+                {
+                    Window = new(WindowPeriod.Rolling, Length: TimeSpan.FromHours(6)),
+                },
+                Job("runs", 0) with
+                {
+                    Estimate = Unsettled(TimeSpan.Zero, TimeSpan.FromMinutes(10)),
+                },
+                Job("waits", 0.1).Parked(35m, window: "rolling")
+            );
             return budget with { RollingSpend = [past], Spent = Money(35.8m) };
         }
 
@@ -199,9 +239,27 @@ public sealed class ResumeTests
     {
         // Old spending leaves at 12 an hour. The pod adds 20 and the job 3.06, about 1.1 in the six minutes of the job.
         SpendSegment past = new(Now.AddMinutes(-360), Now.AddMinutes(-180), HourlyCost.FromDecimal(12m));
-        var pod = Job("notebook", 0) with { Key = new("team", "Pod", "notebook", "uid-notebook"), Class = WorkClass.Interactive, NotParkable = "a bare pod", BurnRate = HourlyCost.FromDecimal(20m), Rate = HourlyCost.FromDecimal(20m) };
+        var pod = Job("notebook", 0) with
+        {
+            Key = new("team", "Pod", "notebook", "uid-notebook"),
+            Class = WorkClass.Interactive,
+            NotParkable = "a bare pod",
+            BurnRate = HourlyCost.FromDecimal(20m),
+            Rate = HourlyCost.FromDecimal(20m),
+        };
         BudgetSnapshot Within(decimal limit) =>
-            Budget(Terms(limit) with { Window = new(WindowPeriod.Rolling, Length: TimeSpan.FromHours(6)) }, pod, Job("waits", 0.1).Parked(35m, window: "rolling")) with { RollingSpend = [past], Spent = Money(36m) };
+            Budget(
+                Terms(limit) with
+                {
+                    Window = new(WindowPeriod.Rolling, Length: TimeSpan.FromHours(6)),
+                },
+                pod,
+                Job("waits", 0.1).Parked(35m, window: "rolling")
+            ) with
+            {
+                RollingSpend = [past],
+                Spent = Money(36m),
+            };
 
         BudgetDecider.Decide(Within(36.5m)).ResumedNames().Should().BeEmpty();
         BudgetDecider.Decide(Within(37.5m)).ResumedNames().Should().Equal("waits");
@@ -217,7 +275,9 @@ public sealed class ResumeTests
 
     [Fact]
     public void Nothing_resumes_in_an_evaluation_that_parks() =>
-        BudgetDecider.Decide(Budget(20m, Job("runs", 50), Job("train", 1).Parked(10m))).Should()
+        BudgetDecider
+            .Decide(Budget(20m, Job("runs", 50), Job("train", 1).Parked(10m)))
+            .Should()
             .Match<BudgetDecision>(d => d.ParkedNames().Single() == "runs" && d.ResumedNames().Length == 0);
 
     [Fact]

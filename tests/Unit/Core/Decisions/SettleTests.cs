@@ -16,7 +16,13 @@ public sealed class SettleTests
     public void Creation_times_are_whole_seconds(int secondsFromTheBudgets, bool settling)
     {
         var created = new DateTimeOffset(2026, 11, 21, 9, 0, 0, TimeSpan.Zero).AddSeconds(secondsFromTheBudgets);
-        var work = new WorkloadSnapshot { Key = new("team", "Job", "a", "uid"), Class = WorkClass.Training, State = WorkloadState.Running, CreatedAt = created };
+        var work = new WorkloadSnapshot
+        {
+            Key = new("team", "Job", "a", "uid"),
+            Class = WorkClass.Training,
+            State = WorkloadState.Running,
+            CreatedAt = created,
+        };
         var memory = new BudgetMemory { SettleFrom = Appeared, SettleUntil = Appeared.AddSeconds(60) };
         Remembering.IsSettling(work, memory, Appeared.AddSeconds(5)).Should().Be(settling);
     }

@@ -9,8 +9,9 @@ using Bursar.Core.Usage;
 namespace Bursar.Tests.Unit.Core.Decisions;
 
 /// <summary>
-/// The ledger outlives the operator's version: what an earlier version stored lacks the properties that were added since. System.Text.Json's generated code
-/// ignores the initializer of an init-only property that is missing, so a stored property with a default must have a setter.
+/// The ledger outlives the operator's version: what an earlier version stored lacks the properties that were added since.
+/// System.Text.Json's generated code ignores the initializer of an init-only property that is missing, so a stored property with a default
+/// must have a setter.
 /// </summary>
 public sealed class StoredDefaultsTests
 {
@@ -23,21 +24,31 @@ public sealed class StoredDefaultsTests
         var (type, info) = Reachable().Single(one => one.Key.FullName == name);
         var made = Activator.CreateInstance(type, nonPublic: true)!;
         JsonObject lacking = [];
-        foreach (var required in info.Properties.Where(property => property.IsRequired)) lacking[required.Name] = Json(required, made);
+        foreach (var required in info.Properties.Where(property => property.IsRequired))
+            lacking[required.Name] = Json(required, made);
 
         var read = lacking.Deserialize(info)!;
 
-        foreach (var property in info.Properties.Where(property => property is { IsRequired: false, Get: not null, AttributeProvider: PropertyInfo { CanWrite: true } }))
-            (Json(property, read)?.ToJsonString()).Should().Be(Json(property, made)?.ToJsonString(), "{0}.{1} has a default", type.Name, property.Name);
+        foreach (
+            var property in info.Properties.Where(property =>
+                property is { IsRequired: false, Get: not null, AttributeProvider: PropertyInfo { CanWrite: true } }
+            )
+        )
+            (Json(property, read)?.ToJsonString())
+                .Should()
+                .Be(Json(property, made)?.ToJsonString(), "{0}.{1} has a default", type.Name, property.Name);
     }
 
     [Fact]
     public void Memory_of_an_earlier_version_reads_with_empty_lists()
     {
-        var memory = JsonSerializer.Deserialize("""
+        var memory = JsonSerializer.Deserialize(
+            """
             {"windowKey":"2026-11","firstSeen":"2026-11-30T02:41:14.8613128+00:00","lastLimit":"3600000000000000","settleFrom":"2026-11-30T02:41:12+00:00","settleUntil":"2026-11-30T02:42:14.8613128+00:00",
              "announced":[],"admitted":{},"progress":{},"checkpoints":{},"marks":{},"freed":2}
-            """, DecisionJson.Default.BudgetMemory)!;
+            """,
+            DecisionJson.Default.BudgetMemory
+        )!;
         (memory.WindowKey, memory.Freed).Should().Be(("2026-11", 2));
         memory.Ended.Should().BeEmpty();
         memory.RunsOn.Should().BeEmpty();
@@ -47,21 +58,41 @@ public sealed class StoredDefaultsTests
     }
 
     private static JsonNode? Json(JsonPropertyInfo property, object owner) =>
-        property.Get!(owner) is { } value ? JsonSerializer.SerializeToNode(value, property.Options.GetTypeInfo(property.PropertyType)) : null;
+        property.Get!(owner) is { } value
+            ? JsonSerializer.SerializeToNode(value, property.Options.GetTypeInfo(property.PropertyType))
+            : null;
 
-    /// <summary>Every type that is stored and is created by a constructor without parameters: the parameters of the others have their own defaults.</summary>
+    /// <summary>
+    /// Every type that is stored and is created by a constructor without parameters: the parameters of the others have their own defaults.
+    /// </summary>
     private static Dictionary<Type, JsonTypeInfo> Reachable()
     {
         var found = new Dictionary<Type, JsonTypeInfo>();
         var seen = new HashSet<Type>();
-        var open = new Stack<JsonTypeInfo>([DecisionJson.Default.BudgetMemory, DecisionJson.Default.ParkedSnapshot, DecisionJson.Default.BudgetSnapshot, LedgerJson.Default.LedgerShard,
-            UsageJson.Default.UsageReport, UsageJson.Default.TargetList, UsageJson.Default.ProgressPost, UsageJson.Default.CheckpointWanted, UsageJson.Default.CheckpointPost]);
+        var open = new Stack<JsonTypeInfo>([
+            DecisionJson.Default.BudgetMemory,
+            DecisionJson.Default.ParkedSnapshot,
+            DecisionJson.Default.BudgetSnapshot,
+            LedgerJson.Default.LedgerShard,
+            UsageJson.Default.UsageReport,
+            UsageJson.Default.TargetList,
+            UsageJson.Default.ProgressPost,
+            UsageJson.Default.CheckpointWanted,
+            UsageJson.Default.CheckpointPost,
+        ]);
         while (open.TryPop(out var info))
         {
-            if (!seen.Add(info.Type)) continue;
+            if (!seen.Add(info.Type))
+                continue;
             foreach (var next in info.Properties.Select(property => property.PropertyType).Append(info.ElementType).OfType<Type>())
-                if (info.Options.TryGetTypeInfo(next, out var known)) open.Push(known);
-            if (info.Kind == JsonTypeInfoKind.Object && info.Type is { IsClass: true, IsAbstract: false } && info.Type.GetConstructor(BindingFlags.Instance | BindingFlags.Public, []) is not null) found[info.Type] = info;
+                if (info.Options.TryGetTypeInfo(next, out var known))
+                    open.Push(known);
+            if (
+                info.Kind == JsonTypeInfoKind.Object
+                && info.Type is { IsClass: true, IsAbstract: false }
+                && info.Type.GetConstructor(BindingFlags.Instance | BindingFlags.Public, []) is not null
+            )
+                found[info.Type] = info;
         }
         return found;
     }

@@ -8,13 +8,20 @@ public sealed class SuspensionCheckTests
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(30);
 
     /// <summary>A job that was suspended at a limit of 1 and whose pods run on.</summary>
-    private static WorkloadSnapshot Ignored => Given.Job("train", 2) with
-    {
-        RunsOn = true,
-        NotFollowed = true,
-        NotParkable = "its pods have run on",
-        Parked = new() { Since = Given.Now.AddHours(-1), Reason = Reasons.BudgetExhausted, WindowKey = "2026-11", Limit = Given.Money(1) },
-    };
+    private static WorkloadSnapshot Ignored =>
+        Given.Job("train", 2) with
+        {
+            RunsOn = true,
+            NotFollowed = true,
+            NotParkable = "its pods have run on",
+            Parked = new()
+            {
+                Since = Given.Now.AddHours(-1),
+                Reason = Reasons.BudgetExhausted,
+                WindowKey = "2026-11",
+                Limit = Given.Money(1),
+            },
+        };
 
     [Theory]
     [InlineData(149, false)]
@@ -45,7 +52,10 @@ public sealed class SuspensionCheckTests
 
     [Fact]
     public void Workload_that_runs_on_stays_suspended_without_a_cause() =>
-        BudgetDecider.Decide(Given.Budget(100, Ignored with { Parked = Ignored.Parked! with { Limit = Given.Money(100) } })).Actions.Should().BeEmpty();
+        BudgetDecider
+            .Decide(Given.Budget(100, Ignored with { Parked = Ignored.Parked! with { Limit = Given.Money(100) } }))
+            .Actions.Should()
+            .BeEmpty();
 
     [Fact]
     public void Events_come_at_once_and_then_with_growing_pauses()
@@ -56,7 +66,21 @@ public sealed class SuspensionCheckTests
         {
             var now = Given.Now.AddMinutes(minute);
             var ignored = SuspensionCheck.NotFollowedSince(memory, "uid-train", Grace, now) is not null;
-            var decision = BudgetDecider.Decide(Given.Budget(1, Ignored with { NotFollowed = ignored, NotParkable = ignored ? "it runs on" : null, State = ignored ? WorkloadState.Running : WorkloadState.Parked }) with { Now = now, Memory = memory });
+            var decision = BudgetDecider.Decide(
+                Given.Budget(
+                    1,
+                    Ignored with
+                    {
+                        NotFollowed = ignored,
+                        NotParkable = ignored ? "it runs on" : null,
+                        State = ignored ? WorkloadState.Running : WorkloadState.Parked,
+                    }
+                ) with
+                {
+                    Now = now,
+                    Memory = memory,
+                }
+            );
             told.AddRange(decision.Announcements.Where(a => a.Reason == Reasons.SuspensionNotFollowed).Select(a => (double)minute));
             memory = decision.Memory;
         }
@@ -67,11 +91,23 @@ public sealed class SuspensionCheckTests
     [Fact]
     public void Event_says_when_the_suspension_has_taken_effect()
     {
-        var before = BudgetDecider.Decide(Given.Budget(1, Ignored) with { Memory = Given.Budget(1).Memory with { RunsOn = new Dictionary<string, RunsOn> { ["uid-train"] = new(Given.Now.AddHours(-1), 1) } } });
+        var before = BudgetDecider.Decide(
+            Given.Budget(1, Ignored) with
+            {
+                Memory = Given.Budget(1).Memory with
+                {
+                    RunsOn = new Dictionary<string, RunsOn> { ["uid-train"] = new(Given.Now.AddHours(-1), 1) },
+                },
+            }
+        );
 
         var after = BudgetDecider.Decide(Given.Budget(1, Given.Job("train", 2).Parked(1)) with { Memory = before.Memory });
 
-        after.Announcements.Should().ContainSingle(a => a.Reason == Reasons.SuspensionFollowed && a.Workload == new WorkloadKey("team", "Job", "train", "uid-train"));
+        after
+            .Announcements.Should()
+            .ContainSingle(a =>
+                a.Reason == Reasons.SuspensionFollowed && a.Workload == new WorkloadKey("team", "Job", "train", "uid-train")
+            );
         after.Memory.RunsOn.Should().BeEmpty();
     }
 
@@ -87,6 +123,9 @@ public sealed class SuspensionCheckTests
         decision.Announcements.Should().ContainSingle(a => a.Reason == Reasons.EnforcementReleased);
         var next = BudgetDecider.Decide(released.Later(TimeSpan.FromSeconds(5), decision.Memory));
         next.Announcements.Should().BeEmpty();
-        BudgetDecider.Decide(released.Later(TimeSpan.FromSeconds(5), next.Memory) with { ReleasedAt = null }).Announcements.Should().ContainSingle(a => a.Reason == Reasons.EnforcementRestored);
+        BudgetDecider
+            .Decide(released.Later(TimeSpan.FromSeconds(5), next.Memory) with { ReleasedAt = null })
+            .Announcements.Should()
+            .ContainSingle(a => a.Reason == Reasons.EnforcementRestored);
     }
 }

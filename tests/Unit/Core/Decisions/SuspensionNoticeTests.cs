@@ -19,10 +19,17 @@ public sealed class SuspensionNoticeTests
         var first = BudgetDecider.Decide(budget);
         first.Actions.Should().BeEmpty();
         first.ReasonOf("train").Should().Be(Reasons.Settling);
-        first.Workloads.Single().Sentence.Should().Contain("suspended at 2026-11-10T12:05:00Z, unless its estimate falls, the limit rises or other work ends");
+        first
+            .Workloads.Single()
+            .Sentence.Should()
+            .Contain("suspended at 2026-11-10T12:05:00Z, unless its estimate falls, the limit rises or other work ends");
         var told = first.Announcements.Single(one => one.Reason == Reasons.WillSuspend);
         told.About.Select(key => key.Name).Should().Equal("train");
-        told.Sentence.Should().Contain("In about 5 min (at 2026-11-10T12:05:00Z) Job/train will be suspended: 12.24 of 10.00 USD is spent and reserved in 2026-11").And.Contain("add a top-up for 2026-11");
+        told.Sentence.Should()
+            .Contain(
+                "In about 5 min (at 2026-11-10T12:05:00Z) Job/train will be suspended: 12.24 of 10.00 USD is spent and reserved in 2026-11"
+            )
+            .And.Contain("add a top-up for 2026-11");
 
         var meanwhile = BudgetDecider.Decide(budget.Later(Settle - TimeSpan.FromSeconds(1), first.Memory));
         meanwhile.Actions.Should().BeEmpty();
@@ -77,7 +84,11 @@ public sealed class SuspensionNoticeTests
     {
         BudgetDecider.Decide(Slowed(hours: 2, Job("new", 3))).ParkedNames().Should().Equal("new");
         // Its first measured step time tells more than it declared.
-        BudgetDecider.Decide(Slowed(hours: 2, Job("new", 3, minutesOld: 9)).Admitted(("train", 6.12m), ("new", 1m))).ParkedNames().Should().Equal("new");
+        BudgetDecider
+            .Decide(Slowed(hours: 2, Job("new", 3, minutesOld: 9)).Admitted(("train", 6.12m), ("new", 1m)))
+            .ParkedNames()
+            .Should()
+            .Equal("new");
     }
 
     [Fact]
@@ -87,13 +98,21 @@ public sealed class SuspensionNoticeTests
         var lowered = BudgetDecider.Decide(budget with { Terms = budget.Terms with { Limit = Money(5m) } });
         lowered.Announcements.Should().Contain(one => one.Reason == Reasons.WillSuspend);
 
-        BudgetDecider.Decide((budget with { Terms = budget.Terms with { Limit = Money(5m) } }).Later(Settle, lowered.Memory)).ParkedNames().Should().Equal("train");
+        BudgetDecider
+            .Decide((budget with { Terms = budget.Terms with { Limit = Money(5m) } }).Later(Settle, lowered.Memory))
+            .ParkedNames()
+            .Should()
+            .Equal("train");
     }
 
     [Fact]
     public void Explained_limit_does_not_depend_on_the_settle_time()
     {
-        WhatWouldChange.Of(Slowed(hours: 2), "uid-train").Should().Equal(WhatWouldChange.Of(Slowed(hours: 2) with { Terms = Terms(10m) }, "uid-train")).And.NotBeEmpty();
+        WhatWouldChange
+            .Of(Slowed(hours: 2), "uid-train")
+            .Should()
+            .Equal(WhatWouldChange.Of(Slowed(hours: 2) with { Terms = Terms(10m) }, "uid-train"))
+            .And.NotBeEmpty();
     }
 
     /// <summary>A job that was admitted with two hours and needs as many as are given now.</summary>

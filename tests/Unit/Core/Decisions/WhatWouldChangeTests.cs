@@ -79,26 +79,51 @@ public sealed class WhatWouldChangeTests
     {
         var named = new Dictionary<string, int>();
         Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), seed =>
-        {
-            var budget = DeciderProperties.Any(new Random(seed));
-            foreach (var work in budget.Workloads)
             {
-                var uid = work.Key.Uid;
-                var runs = WhatWouldChange.MayRun(budget, uid);
-                foreach (var change in WhatWouldChange.Of(budget, uid))
+                var budget = DeciderProperties.Any(new Random(seed));
+                foreach (var work in budget.Workloads)
                 {
-                    named[change.GetType().Name] = named.GetValueOrDefault(change.GetType().Name) + 1;
-                    WhatWouldChange.MayRun(WhatWouldChange.Apply(budget, change, uid)!, uid).Should().Be(!runs, "seed {0}, {1}: {2}", seed, uid, change);
-                    // A limit to raise is the one that the message names, which stays enough for a while; the least would not.
-                    if (change is Change.RaiseLimit toRaise && BudgetDecider.Decide(budget with { Terms = budget.Terms with { Mode = EnforcementMode.Enforce } }).Workloads.Single(verdict => verdict.Key.Uid == uid).EnoughLimit is { } enough && enough > BudgetDecider.LimitOf(budget))
-                        toRaise.To.Should().BeGreaterThanOrEqualTo(enough, "seed {0}, {1}: one amount is named everywhere, more only where it would not do", seed, uid);
-                    Change? less = change is Change.LowerLimit lower ? lower with { By = lower.By - Cent } : null;
-                    if (less is not null) WhatWouldChange.MayRun(WhatWouldChange.Apply(budget, less, uid)!, uid).Should().Be(runs, "seed {0}, {1}: {2} is a cent less", seed, uid, less);
+                    var uid = work.Key.Uid;
+                    var runs = WhatWouldChange.MayRun(budget, uid);
+                    foreach (var change in WhatWouldChange.Of(budget, uid))
+                    {
+                        named[change.GetType().Name] = named.GetValueOrDefault(change.GetType().Name) + 1;
+                        WhatWouldChange
+                            .MayRun(WhatWouldChange.Apply(budget, change, uid)!, uid)
+                            .Should()
+                            .Be(!runs, "seed {0}, {1}: {2}", seed, uid, change);
+                        // A limit to raise is the one that the message names, which stays enough for a while; the least would not.
+                        if (
+                            change is Change.RaiseLimit toRaise
+                            && BudgetDecider
+                                .Decide(budget with { Terms = budget.Terms with { Mode = EnforcementMode.Enforce } })
+                                .Workloads.Single(verdict => verdict.Key.Uid == uid)
+                                .EnoughLimit
+                                is { } enough
+                            && enough > BudgetDecider.LimitOf(budget)
+                        )
+                            toRaise
+                                .To.Should()
+                                .BeGreaterThanOrEqualTo(
+                                    enough,
+                                    "seed {0}, {1}: one amount is named everywhere, more only where it would not do",
+                                    seed,
+                                    uid
+                                );
+                        Change? less = change is Change.LowerLimit lower ? lower with { By = lower.By - Cent } : null;
+                        if (less is not null)
+                            WhatWouldChange
+                                .MayRun(WhatWouldChange.Apply(budget, less, uid)!, uid)
+                                .Should()
+                                .Be(runs, "seed {0}, {1}: {2} is a cent less", seed, uid, less);
+                    }
                 }
-            }
-            return true;
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(200).WithQuietOnSuccess(true));
-        named.Keys.Should().Contain([nameof(Change.RaiseLimit), nameof(Change.LowerLimit), nameof(Change.EndNow), nameof(Change.NextWindow)]);
+                return true;
+            })
+            .Check(Config.QuickThrowOnFailure.WithMaxTest(200).WithQuietOnSuccess(true));
+        named
+            .Keys.Should()
+            .Contain([nameof(Change.RaiseLimit), nameof(Change.LowerLimit), nameof(Change.EndNow), nameof(Change.NextWindow)]);
     }
 }
 
@@ -110,17 +135,26 @@ public sealed class ReasoningTests
         // Both save the same; the older one saved its work a moment ago.
         var saved = Job("saved", 10, minutesOld: 100) with { EstimateAfterResume = Settled(TimeSpan.FromHours(10.1)) };
         var unsaved = Job("unsaved", 10, minutesOld: 50) with { EstimateAfterResume = Settled(TimeSpan.FromHours(12)) };
-        var budget = Budget(40, unsaved, saved, Job("held", 1).Parked(40), Job("free", 1) with { Exempt = true }).Admitted(("saved", 30.6m), ("unsaved", 30.6m), ("free", 3.06m));
+        var budget = Budget(40, unsaved, saved, Job("held", 1).Parked(40), Job("free", 1) with { Exempt = true })
+            .Admitted(("saved", 30.6m), ("unsaved", 30.6m), ("free", 3.06m));
 
         var all = Reasoning.Of(budget);
 
         all.Select(one => one.Verdict.Key.Name).Should().Equal("held", "saved", "unsaved", "free");
         all[0].ResumeOrder.Should().Be(1);
-        all[1].Should().Match<WorkReasoning>(one => one.ParkOrder == 1 && one.Turn == Victims.Turn.InsideReservation && one.Lost == V100.For(TimeSpan.FromHours(0.1)));
+        all[1]
+            .Should()
+            .Match<WorkReasoning>(one =>
+                one.ParkOrder == 1 && one.Turn == Victims.Turn.InsideReservation && one.Lost == V100.For(TimeSpan.FromHours(0.1))
+            );
         all[2].Lost.Should().Be(V100.For(TimeSpan.FromHours(2)));
         all[3].ParkOrder.Should().BeNull();
         BudgetDecider.Decide(budget).ParkedNames().Should().Equal("saved");
-        BudgetDecider.Decide(budget with { Terms = budget.Terms with { Victims = VictimOrder.LowestPriority } }).ParkedNames().Should().Equal(["unsaved"], "it is the younger one");
+        BudgetDecider
+            .Decide(budget with { Terms = budget.Terms with { Victims = VictimOrder.LowestPriority } })
+            .ParkedNames()
+            .Should()
+            .Equal(["unsaved"], "it is the younger one");
         all[1].Changes.Should().ContainItemsAssignableTo<Change>().And.Contain(change => change is Change.RaiseLimit);
     }
 

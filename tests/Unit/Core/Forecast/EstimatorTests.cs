@@ -25,12 +25,15 @@ public sealed class EstimatorTests
     }
 
     [Theory]
-    [InlineData(2, 50, false)]   // one stretch, however long, is no proof
-    [InlineData(3, 10, false)]   // 20 steps are not 100
+    [InlineData(2, 50, false)] // one stretch, however long, is no proof
+    [InlineData(3, 10, false)] // 20 steps are not 100
     [InlineData(3, 50, true)]
     [InlineData(11, 10, true)]
     public void Settles_with_100_steps_that_agree(int points, int stepsEach, bool settled) =>
-        Estimator.Remaining(Job(Steady(0.09, stepsEach, points), 30_000), Start.AddSeconds(0.09 * stepsEach * (points - 1))).Settled.Should().Be(settled);
+        Estimator
+            .Remaining(Job(Steady(0.09, stepsEach, points), 30_000), Start.AddSeconds(0.09 * stepsEach * (points - 1)))
+            .Settled.Should()
+            .Be(settled);
 
     [Fact]
     public void Two_minutes_settle_slow_steps() =>
@@ -52,7 +55,8 @@ public sealed class EstimatorTests
     public void A_warm_up_leaves_the_median_after_a_few_reports()
     {
         List<ProgressPoint> points = [new(Start, 0, 30_000)];
-        for (var i = 1; i <= 8; i++) points.Add(new(Start.AddSeconds(600 + i * 9), i * 100, 30_000));
+        for (var i = 1; i <= 8; i++)
+            points.Add(new(Start.AddSeconds(600 + i * 9), i * 100, 30_000));
 
         var estimate = Estimator.Remaining(Job(new ProgressSeries { Points = points }), Start.AddSeconds(672));
 
@@ -65,7 +69,8 @@ public sealed class EstimatorTests
     {
         var series = Steady(0.09, 50, 400);
         var last = series.Last!.Value;
-        for (var i = 1; i <= 32; i++) series = series.With(new(last.At.AddSeconds(i * 9), last.Step + i * 50, 30_000));
+        for (var i = 1; i <= 32; i++)
+            series = series.With(new(last.At.AddSeconds(i * 9), last.Step + i * 50, 30_000));
 
         Estimator.Remaining(Job(series), series.Last!.Value.At).Detail.Should().StartWith("0.18 s per step");
     }
@@ -107,15 +112,36 @@ public sealed class EstimatorTests
     public void Sources_go_from_progress_to_completions_to_the_owners_word()
     {
         var declared = new JobFacts { DeclaredDuration = TimeSpan.FromMinutes(20), RunningSince = Start };
-        Estimator.Remaining(declared, Start.AddMinutes(5)).Should().Match<Estimate>(e => e.Source == EstimateSource.Declared && e.Mid == TimeSpan.FromMinutes(15));
+        Estimator
+            .Remaining(declared, Start.AddMinutes(5))
+            .Should()
+            .Match<Estimate>(e => e.Source == EstimateSource.Declared && e.Mid == TimeSpan.FromMinutes(15));
 
-        var counted = declared with { Pieces = [new() { Total = 10, AtOnce = 1, Ended = 2, Finished = [TimeSpan.FromMinutes(5), TimeSpan.FromMinutes(5)] }] };
-        Estimator.Remaining(counted, Start.AddMinutes(10)).Should().Match<Estimate>(e => e.Source == EstimateSource.Completions && e.Mid == TimeSpan.FromMinutes(40));
+        var counted = declared with
+        {
+            Pieces =
+            [
+                new()
+                {
+                    Total = 10,
+                    AtOnce = 1,
+                    Ended = 2,
+                    Finished = [TimeSpan.FromMinutes(5), TimeSpan.FromMinutes(5)],
+                },
+            ],
+        };
+        Estimator
+            .Remaining(counted, Start.AddMinutes(10))
+            .Should()
+            .Match<Estimate>(e => e.Source == EstimateSource.Completions && e.Mid == TimeSpan.FromMinutes(40));
 
         var moving = counted with { Progress = Steady(0.09, 100, 4), DeclaredSteps = 30_000 };
         Estimator.Remaining(moving, Start.AddSeconds(27)).Source.Should().Be(EstimateSource.Progress);
 
-        Estimator.Remaining(declared, Start.AddMinutes(21)).Should().Match<Estimate>(e => !e.IsKnown && e.Detail == "it has run longer than its expected-duration");
+        Estimator
+            .Remaining(declared, Start.AddMinutes(21))
+            .Should()
+            .Match<Estimate>(e => !e.IsKnown && e.Detail == "it has run longer than its expected-duration");
         Estimator.Remaining(new(), Start).Detail.Should().Be("nothing tells how long it runs");
     }
 
@@ -131,8 +157,10 @@ public sealed class EstimatorTests
 
         var estimate = Estimator.Remaining(job, Start + Duration(runs));
 
-        if (left is null) estimate.IsKnown.Should().BeFalse();
-        else estimate.Mid.Should().Be(Duration(left));
+        if (left is null)
+            estimate.IsKnown.Should().BeFalse();
+        else
+            estimate.Mid.Should().Be(Duration(left));
 
         static TimeSpan Duration(string text) => GoDuration.TryParse(text, out var duration) ? duration : throw new FormatException(text);
     }
@@ -149,10 +177,19 @@ public sealed class EstimatorTests
     [Fact]
     public void Deadline_counts_from_the_start_of_the_job_and_not_of_its_present_pod()
     {
-        var job = new JobFacts { ActiveDeadline = TimeSpan.FromHours(1), DeclaredDuration = TimeSpan.FromHours(10), StartedAt = Start, RunningSince = Start.AddMinutes(50) };
+        var job = new JobFacts
+        {
+            ActiveDeadline = TimeSpan.FromHours(1),
+            DeclaredDuration = TimeSpan.FromHours(10),
+            StartedAt = Start,
+            RunningSince = Start.AddMinutes(50),
+        };
 
         Estimator.Remaining(job, Start.AddMinutes(55)).High.Should().Be(TimeSpan.FromMinutes(5));
-        Estimator.Remaining(job with { RunningSince = null }, Start.AddMinutes(52)).High.Should().Be(TimeSpan.FromMinutes(8), "between two pods it runs on");
+        Estimator
+            .Remaining(job with { RunningSince = null }, Start.AddMinutes(52))
+            .High.Should()
+            .Be(TimeSpan.FromMinutes(8), "between two pods it runs on");
     }
 
     [Fact]
@@ -162,7 +199,10 @@ public sealed class EstimatorTests
 
         Estimator.AfterResume(job).Mid.TotalSeconds.Should().BeApproximately(2_700, 0.01);
         Estimator.AfterResume(job with { CheckpointStep = 1_000 }).Mid.TotalSeconds.Should().BeApproximately(2_610, 0.01);
-        Estimator.AfterResume(new() { DeclaredDuration = TimeSpan.FromHours(3), RunningSince = Start }).Mid.Should().Be(TimeSpan.FromHours(3));
+        Estimator
+            .AfterResume(new() { DeclaredDuration = TimeSpan.FromHours(3), RunningSince = Start })
+            .Mid.Should()
+            .Be(TimeSpan.FromHours(3));
         Estimator.AfterResume(new()).IsKnown.Should().BeFalse();
     }
 
@@ -193,7 +233,8 @@ public sealed class EstimatorTests
     {
         var again = Start.AddHours(1);
         var series = Steady(0.4, 20, 11);
-        for (var i = 0; i < 5; i++) series = series.With(new(again.AddSeconds(2 * i), 5 * i, null));
+        for (var i = 0; i < 5; i++)
+            series = series.With(new(again.AddSeconds(2 * i), 5 * i, null));
         var job = Job(series, 30_000) with { RunningSince = again, DeclaredDuration = TimeSpan.FromMinutes(20) };
 
         var estimate = Estimator.Remaining(job, again.AddSeconds(8));
@@ -214,9 +255,16 @@ public sealed class EstimatorTests
     private static ProgressSeries Steady(double secondsPerStep, int stepsEach, int points)
     {
         var series = ProgressSeries.Empty;
-        for (var i = 0; i < points; i++) series = series.With(new(Start.AddSeconds(secondsPerStep * stepsEach * i), stepsEach * i, null));
+        for (var i = 0; i < points; i++)
+            series = series.With(new(Start.AddSeconds(secondsPerStep * stepsEach * i), stepsEach * i, null));
         return series;
     }
 
-    private static JobFacts Job(ProgressSeries progress, long? total = null) => new() { Progress = progress, DeclaredSteps = total, RunningSince = Start };
+    private static JobFacts Job(ProgressSeries progress, long? total = null) =>
+        new()
+        {
+            Progress = progress,
+            DeclaredSteps = total,
+            RunningSince = Start,
+        };
 }

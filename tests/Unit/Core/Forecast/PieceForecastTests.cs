@@ -10,7 +10,14 @@ public sealed class PieceForecastTests
     [Fact]
     public void First_of_sixty_equal_pieces_tells_the_cost_of_all()
     {
-        var pieces = new Pieces { Total = 60, AtOnce = 10, Ended = 1, Finished = Hours(1), InFlight = Times(9, TimeSpan.FromMinutes(60)) };
+        var pieces = new Pieces
+        {
+            Total = 60,
+            AtOnce = 10,
+            Ended = 1,
+            Finished = Hours(1),
+            InFlight = Times(9, TimeSpan.FromMinutes(60)),
+        };
 
         Gpu(pieces).Should().BeApproximately(50, 50 * 0.05, "50 pieces of an hour are to come, and nine end at this moment");
     }
@@ -23,7 +30,14 @@ public sealed class PieceForecastTests
     {
         for (var ended = 1; ended < 20; ended++)
         {
-            var pieces = new Pieces { Total = 20, AtOnce = 1, Ended = ended, Finished = Times(ended, TimeSpan.FromMinutes(6)), InFlight = [TimeSpan.FromSeconds(seconds)] };
+            var pieces = new Pieces
+            {
+                Total = 20,
+                AtOnce = 1,
+                Ended = ended,
+                Finished = Times(ended, TimeSpan.FromMinutes(6)),
+                InFlight = [TimeSpan.FromSeconds(seconds)],
+            };
             (ended * 0.1 + seconds / 3600.0 + Gpu(pieces)).Should().BeApproximately(2, 0.001, "{0} ended", ended);
         }
     }
@@ -33,7 +47,21 @@ public sealed class PieceForecastTests
     [InlineData(10)]
     public void Suspended_sweep_has_the_declared_time_of_the_pieces_that_are_left(int atOnce)
     {
-        var estimate = Estimator.AfterResume(new() { DeclaredDuration = TimeSpan.FromHours(10), Pieces = [new() { Total = 100, AtOnce = atOnce, Ended = 80 }] });
+        var estimate = Estimator.AfterResume(
+            new()
+            {
+                DeclaredDuration = TimeSpan.FromHours(10),
+                Pieces =
+                [
+                    new()
+                    {
+                        Total = 100,
+                        AtOnce = atOnce,
+                        Ended = 80,
+                    },
+                ],
+            }
+        );
 
         estimate.Source.Should().Be(EstimateSource.Declared);
         estimate.Mid.Should().BeCloseTo(TimeSpan.FromHours(2), TimeSpan.FromSeconds(1));
@@ -45,15 +73,40 @@ public sealed class PieceForecastTests
     [InlineData(1)]
     public void First_group_that_suffices_ends_the_others_and_the_later_stages(int stageOfTheLong)
     {
-        Pieces @short = new() { Total = 10, AtOnce = 1, Ended = 2, Finished = Times(2, TimeSpan.FromHours(1)), InFlight = Times(1, TimeSpan.FromMinutes(1)), Suffices = true };
-        Pieces @long = new() { Total = 500, AtOnce = 1, Ended = 2, Finished = Times(2, TimeSpan.FromHours(1)), InFlight = stageOfTheLong == 0 ? Times(1, TimeSpan.FromMinutes(1)) : [], Stage = stageOfTheLong, Suffices = true };
+        Pieces @short = new()
+        {
+            Total = 10,
+            AtOnce = 1,
+            Ended = 2,
+            Finished = Times(2, TimeSpan.FromHours(1)),
+            InFlight = Times(1, TimeSpan.FromMinutes(1)),
+            Suffices = true,
+        };
+        Pieces @long = new()
+        {
+            Total = 500,
+            AtOnce = 1,
+            Ended = 2,
+            Finished = Times(2, TimeSpan.FromHours(1)),
+            InFlight = stageOfTheLong == 0 ? Times(1, TimeSpan.FromMinutes(1)) : [],
+            Stage = stageOfTheLong,
+            Suffices = true,
+        };
 
         Of([@long, @short]).Should().BeApproximately(stageOfTheLong == 0 ? 16 : 8, 0.5, "the work ends with the short one");
         Of([@long with { Suffices = false }, @short with { Suffices = false }]).Should().BeGreaterThan(500);
 
         double Of(Pieces[] groups)
         {
-            var estimate = Estimator.Remaining(new() { Pieces = groups, Gpus = 1, RunningSince = Now.AddHours(-2) }, Now);
+            var estimate = Estimator.Remaining(
+                new()
+                {
+                    Pieces = groups,
+                    Gpus = 1,
+                    RunningSince = Now.AddHours(-2),
+                },
+                Now
+            );
             estimate.Low.Should().BeLessThan(estimate.Mid);
             return estimate.Mid.TotalHours;
         }
@@ -62,7 +115,14 @@ public sealed class PieceForecastTests
     [Fact]
     public void Failed_indexes_are_not_to_come()
     {
-        var pieces = new Pieces { Total = 100, AtOnce = 10, Ended = 90, Finished = Times(90, TimeSpan.FromHours(1)), InFlight = Times(10, TimeSpan.FromMinutes(1)) };
+        var pieces = new Pieces
+        {
+            Total = 100,
+            AtOnce = 10,
+            Ended = 90,
+            Finished = Times(90, TimeSpan.FromHours(1)),
+            InFlight = Times(10, TimeSpan.FromMinutes(1)),
+        };
 
         Remaining(pieces).Mid.TotalHours.Should().BeInRange(0.9, 1.1);
     }
@@ -72,7 +132,14 @@ public sealed class PieceForecastTests
     [InlineData(9)]
     public void Pieces_whose_pods_are_gone_are_timed_by_what_the_job_has_held(int hours)
     {
-        var pieces = new Pieces { Total = 100, AtOnce = 10, Ended = 90, Held = TimeSpan.FromHours(9), InFlight = Times(10, TimeSpan.FromHours(hours)) };
+        var pieces = new Pieces
+        {
+            Total = 100,
+            AtOnce = 10,
+            Ended = 90,
+            Held = TimeSpan.FromHours(9),
+            InFlight = Times(10, TimeSpan.FromHours(hours)),
+        };
 
         Remaining(pieces).Mid.TotalHours.Should().BeInRange(0.9, 2);
     }
@@ -97,7 +164,15 @@ public sealed class PieceForecastTests
     public void Success_of_the_first_indexes_ends_a_sweep_with_their_wave()
     {
         // Indexes 0 to 9 must succeed; 5 to 9 run, those of 10 and above are of no use.
-        var pieces = new Pieces { Total = 100, AtOnce = 5, Ended = 5, Finished = Hours(1, 1, 1, 1, 1), InFlight = Times(5, TimeSpan.FromMinutes(30)), Success = new(Needed: 5, Succeeded: 5, ToCome: 0) };
+        var pieces = new Pieces
+        {
+            Total = 100,
+            AtOnce = 5,
+            Ended = 5,
+            Finished = Hours(1, 1, 1, 1, 1),
+            InFlight = Times(5, TimeSpan.FromMinutes(30)),
+            Success = new(Needed: 5, Succeeded: 5, ToCome: 0),
+        };
 
         Remaining(pieces).Mid.TotalHours.Should().BeApproximately(0.5, 0.05);
     }
@@ -106,7 +181,16 @@ public sealed class PieceForecastTests
     public void Last_wave_that_is_not_full_costs_its_pieces_and_ends_with_them()
     {
         // 45 pieces in waves of ten: the fifth wave has five.
-        var estimate = Remaining(new() { Total = 45, AtOnce = 10, Ended = 10, Finished = Times(10, TimeSpan.FromHours(1)), InFlight = Times(10, TimeSpan.Zero) });
+        var estimate = Remaining(
+            new()
+            {
+                Total = 45,
+                AtOnce = 10,
+                Ended = 10,
+                Finished = Times(10, TimeSpan.FromHours(1)),
+                InFlight = Times(10, TimeSpan.Zero),
+            }
+        );
 
         estimate.Mid.TotalHours.Should().BeApproximately(3.5, 0.01);
         (estimate.Mid + estimate.LastWave).TotalHours.Should().BeApproximately(4, 0.01);
@@ -115,7 +199,14 @@ public sealed class PieceForecastTests
     [Fact]
     public void Age_of_pieces_in_flight_tells_that_pieces_are_long()
     {
-        var young = new Pieces { Total = 100, AtOnce = 10, Ended = 1, Finished = Hours(0.1), InFlight = Times(9, TimeSpan.FromHours(0.1)) };
+        var young = new Pieces
+        {
+            Total = 100,
+            AtOnce = 10,
+            Ended = 1,
+            Finished = Hours(0.1),
+            InFlight = Times(9, TimeSpan.FromHours(0.1)),
+        };
         var old = young with { InFlight = Times(9, TimeSpan.FromHours(3)) };
 
         Gpu(young).Should().BeInRange(9, 14);
@@ -125,7 +216,19 @@ public sealed class PieceForecastTests
     [Fact]
     public void Nothing_ended_and_nothing_declared_tells_no_length()
     {
-        var job = new JobFacts { Pieces = [new() { Total = 60, AtOnce = 10, InFlight = Times(10, TimeSpan.FromMinutes(30)) }], RunningSince = Now.AddMinutes(-30) };
+        var job = new JobFacts
+        {
+            Pieces =
+            [
+                new()
+                {
+                    Total = 60,
+                    AtOnce = 10,
+                    InFlight = Times(10, TimeSpan.FromMinutes(30)),
+                },
+            ],
+            RunningSince = Now.AddMinutes(-30),
+        };
 
         Estimator.Remaining(job, Now).IsKnown.Should().BeFalse();
     }
@@ -136,7 +239,20 @@ public sealed class PieceForecastTests
     [InlineData(59)]
     public void Nothing_ended_leaves_the_declared_duration_less_the_age_of_what_runs(int minutes)
     {
-        var job = new JobFacts { DeclaredDuration = TimeSpan.FromHours(6), Pieces = [new() { Total = 60, AtOnce = 10, InFlight = Times(10, TimeSpan.FromMinutes(minutes)) }], RunningSince = Now.AddMinutes(-minutes) };
+        var job = new JobFacts
+        {
+            DeclaredDuration = TimeSpan.FromHours(6),
+            Pieces =
+            [
+                new()
+                {
+                    Total = 60,
+                    AtOnce = 10,
+                    InFlight = Times(10, TimeSpan.FromMinutes(minutes)),
+                },
+            ],
+            RunningSince = Now.AddMinutes(-minutes),
+        };
 
         Estimator.Remaining(job, Now).Should().Match<Estimate>(e => e.Source == EstimateSource.Declared);
         Estimator.Remaining(job, Now).Mid.TotalHours.Should().BeApproximately(6 - minutes / 60.0, 0.01);
@@ -145,7 +261,20 @@ public sealed class PieceForecastTests
     [Fact]
     public void Piece_that_is_longer_than_declared_is_not_of_unknown_length()
     {
-        var job = new JobFacts { DeclaredDuration = TimeSpan.FromHours(6), Pieces = [new() { Total = 60, AtOnce = 10, InFlight = Times(10, TimeSpan.FromHours(2)) }], RunningSince = Now.AddHours(-2) };
+        var job = new JobFacts
+        {
+            DeclaredDuration = TimeSpan.FromHours(6),
+            Pieces =
+            [
+                new()
+                {
+                    Total = 60,
+                    AtOnce = 10,
+                    InFlight = Times(10, TimeSpan.FromHours(2)),
+                },
+            ],
+            RunningSince = Now.AddHours(-2),
+        };
 
         Estimator.Remaining(job, Now).Mid.TotalHours.Should().BeGreaterThan(10, "each of six waves takes two hours and more");
     }
@@ -153,7 +282,19 @@ public sealed class PieceForecastTests
     [Fact]
     public void Earlier_runs_of_a_series_are_scaled_to_the_pieces_that_are_left()
     {
-        var job = new JobFacts { EarlierRuns = [new(TimeSpan.FromHours(10)), new(TimeSpan.FromHours(10)), new(TimeSpan.FromHours(10))], Pieces = [new() { Total = 100, AtOnce = 10, Ended = 80 }] };
+        var job = new JobFacts
+        {
+            EarlierRuns = [new(TimeSpan.FromHours(10)), new(TimeSpan.FromHours(10)), new(TimeSpan.FromHours(10))],
+            Pieces =
+            [
+                new()
+                {
+                    Total = 100,
+                    AtOnce = 10,
+                    Ended = 80,
+                },
+            ],
+        };
 
         Estimator.AfterResume(job).Should().Match<Estimate>(e => e.Source == EstimateSource.Series);
         Estimator.AfterResume(job).Mid.TotalHours.Should().BeApproximately(2, 0.01);
@@ -162,7 +303,16 @@ public sealed class PieceForecastTests
     [Fact]
     public void Stop_loses_the_age_of_what_runs()
     {
-        var job = Job(new() { Total = 20, AtOnce = 2, Ended = 10, Finished = Times(10, TimeSpan.FromHours(1)), InFlight = Times(2, TimeSpan.FromMinutes(30)) });
+        var job = Job(
+            new()
+            {
+                Total = 20,
+                AtOnce = 2,
+                Ended = 10,
+                Finished = Times(10, TimeSpan.FromHours(1)),
+                InFlight = Times(2, TimeSpan.FromMinutes(30)),
+            }
+        );
 
         (Estimator.AfterResume(job).Mid - Estimator.Remaining(job, Now).Mid).TotalMinutes.Should().BeApproximately(30, 1);
     }
@@ -176,8 +326,22 @@ public sealed class PieceForecastTests
             Gpus = 8,
             Pieces =
             [
-                new() { Total = 10, AtOnce = 1, Ended = 5, Finished = Times(5, TimeSpan.FromHours(1)) },
-                new() { Total = 2, AtOnce = 1, Gpus = 8, Stage = 1, Ended = 1, Finished = Hours(2) },
+                new()
+                {
+                    Total = 10,
+                    AtOnce = 1,
+                    Ended = 5,
+                    Finished = Times(5, TimeSpan.FromHours(1)),
+                },
+                new()
+                {
+                    Total = 2,
+                    AtOnce = 1,
+                    Gpus = 8,
+                    Stage = 1,
+                    Ended = 1,
+                    Finished = Hours(2),
+                },
             ],
         };
 
@@ -189,7 +353,13 @@ public sealed class PieceForecastTests
     [Fact]
     public void Deadline_counts_from_the_start_of_the_job_and_not_of_its_present_pod()
     {
-        var job = new JobFacts { ActiveDeadline = TimeSpan.FromHours(1), StartedAt = Now.AddMinutes(-55), RunningSince = Now.AddMinutes(-5), DeclaredDuration = TimeSpan.FromHours(2) };
+        var job = new JobFacts
+        {
+            ActiveDeadline = TimeSpan.FromHours(1),
+            StartedAt = Now.AddMinutes(-55),
+            RunningSince = Now.AddMinutes(-5),
+            DeclaredDuration = TimeSpan.FromHours(2),
+        };
 
         Estimator.Remaining(job, Now).High.Should().Be(TimeSpan.FromMinutes(5));
     }
@@ -197,7 +367,20 @@ public sealed class PieceForecastTests
     [Fact]
     public void Gang_is_not_made_of_pieces()
     {
-        var job = new JobFacts { DeclaredDuration = TimeSpan.FromHours(2), RunningSince = Now.AddHours(-3), Pieces = [new() { Total = 4, AtOnce = 4, InFlight = Times(4, TimeSpan.FromHours(3)) }] };
+        var job = new JobFacts
+        {
+            DeclaredDuration = TimeSpan.FromHours(2),
+            RunningSince = Now.AddHours(-3),
+            Pieces =
+            [
+                new()
+                {
+                    Total = 4,
+                    AtOnce = 4,
+                    InFlight = Times(4, TimeSpan.FromHours(3)),
+                },
+            ],
+        };
 
         Estimator.Remaining(job, Now).Detail.Should().Be("it has run longer than its expected-duration");
     }

@@ -30,18 +30,31 @@ public sealed class ProgressSeriesTests
 
     [Fact]
     public void A_total_that_comes_later_is_taken_in() =>
-        ProgressSeries.Empty.With(new(Start, 10, null)).With(new(Start.AddSeconds(1), 10, 500)).Points.Should().Equal(new ProgressPoint(Start, 10, 500));
+        ProgressSeries
+            .Empty.With(new(Start, 10, null))
+            .With(new(Start.AddSeconds(1), 10, 500))
+            .Points.Should()
+            .Equal(new ProgressPoint(Start, 10, 500));
 
     [Fact]
     public void A_long_series_keeps_its_first_points_and_the_last_ones_and_some_of_all_between()
     {
         var series = ProgressSeries.Empty;
-        for (var i = 0; i < 1_000; i++) series = series.With(At(i, i));
+        for (var i = 0; i < 1_000; i++)
+            series = series.With(At(i, i));
 
         series.Points.Should().HaveCount(ProgressSeries.MaxPoints);
         series.Points.Take(2).Select(p => p.Step).Should().Equal(0, 1);
-        series.Points.TakeLast(ProgressSeries.Recent + 1).Select(p => p.Step).Should().Equal(Enumerable.Range(983, 17).Select(i => (long)i));
-        series.Points.Zip(series.Points.Skip(1), (one, next) => next.Step - one.Step).Max().Should().BeLessThan(200, "a hole in the middle would hide what came back there");
+        series
+            .Points.TakeLast(ProgressSeries.Recent + 1)
+            .Select(p => p.Step)
+            .Should()
+            .Equal(Enumerable.Range(983, 17).Select(i => (long)i));
+        series
+            .Points.Zip(series.Points.Skip(1), (one, next) => next.Step - one.Step)
+            .Max()
+            .Should()
+            .BeLessThan(200, "a hole in the middle would hide what came back there");
     }
 
     private static ProgressPoint At(double seconds, long step) => new(Start.AddSeconds(seconds), step, null);

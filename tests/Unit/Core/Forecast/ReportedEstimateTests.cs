@@ -14,7 +14,9 @@ public sealed class ReportedEstimateTests
         var estimate = Estimator.Remaining(job, Start.AddMinutes(34));
 
         estimate.Should().Match<Estimate>(e => e.Source == EstimateSource.Reported && e.Settled && e.Detail == "told by its trainer");
-        (estimate.Low, estimate.Mid, estimate.High).Should().Be((TimeSpan.FromMinutes(14), TimeSpan.FromMinutes(16), TimeSpan.FromMinutes(18)));
+        (estimate.Low, estimate.Mid, estimate.High)
+            .Should()
+            .Be((TimeSpan.FromMinutes(14), TimeSpan.FromMinutes(16), TimeSpan.FromMinutes(18)));
     }
 
     [Fact]
@@ -25,7 +27,10 @@ public sealed class ReportedEstimateTests
         estimate.Should().Match<Estimate>(e => e.Source == EstimateSource.Reported && e.Settled && e.Detail == "50 % by its trainer");
         estimate.High.Should().Be(TimeSpan.FromMinutes(50));
         estimate.Low.Should().BeLessThan(estimate.Mid).And.BeCloseTo(TimeSpan.FromMinutes(48), TimeSpan.FromSeconds(10));
-        Estimator.Remaining(Told(new(Start.AddMinutes(5), 1, null)), Start.AddMinutes(5)).Settled.Should().BeFalse("one percent may as well be nearly two");
+        Estimator
+            .Remaining(Told(new(Start.AddMinutes(5), 1, null)), Start.AddMinutes(5))
+            .Settled.Should()
+            .BeFalse("one percent may as well be nearly two");
         Estimator.Remaining(Told(new(Start.AddMinutes(5), 0, null)), Start.AddMinutes(5)).IsKnown.Should().BeFalse();
     }
 

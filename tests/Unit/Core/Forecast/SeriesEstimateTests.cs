@@ -13,8 +13,12 @@ public sealed class SeriesEstimateTests
 
         var estimate = Estimator.Remaining(job, Start.AddMinutes(30));
 
-        estimate.Should().Match<Estimate>(e => e.Source == EstimateSource.Series && e.Settled && e.Detail == "4 earlier runs of its series");
-        (estimate.Low, estimate.Mid, estimate.High).Should().Be((TimeSpan.FromMinutes(68), TimeSpan.FromMinutes(72), TimeSpan.FromMinutes(80)));
+        estimate
+            .Should()
+            .Match<Estimate>(e => e.Source == EstimateSource.Series && e.Settled && e.Detail == "4 earlier runs of its series");
+        (estimate.Low, estimate.Mid, estimate.High)
+            .Should()
+            .Be((TimeSpan.FromMinutes(68), TimeSpan.FromMinutes(72), TimeSpan.FromMinutes(80)));
         Estimator.AfterResume(job).Mid.Should().Be(TimeSpan.FromMinutes(102));
     }
 
@@ -24,7 +28,10 @@ public sealed class SeriesEstimateTests
         var job = Job(10, 60, 100) with { RunningSince = Start };
 
         Estimator.Remaining(job, Start.AddMinutes(30)).Mid.Should().Be(TimeSpan.FromMinutes(50));
-        Estimator.Remaining(job, Start.AddMinutes(101)).Should().Match<Estimate>(e => !e.IsKnown && e.Detail == "it has run longer than the earlier runs of its series");
+        Estimator
+            .Remaining(job, Start.AddMinutes(101))
+            .Should()
+            .Match<Estimate>(e => !e.IsKnown && e.Detail == "it has run longer than the earlier runs of its series");
     }
 
     [Fact]
@@ -32,14 +39,26 @@ public sealed class SeriesEstimateTests
     {
         var estimate = Estimator.Remaining(Job(100) with { RunningSince = Start }, Start);
 
-        estimate.Should().Match<Estimate>(e => e.Source == EstimateSource.Series && !e.Settled && e.Detail == "1 earlier run of its series");
+        estimate
+            .Should()
+            .Match<Estimate>(e => e.Source == EstimateSource.Series && !e.Settled && e.Detail == "1 earlier run of its series");
         (estimate.Low, estimate.High).Should().Be((TimeSpan.FromMinutes(50), TimeSpan.FromMinutes(150)));
     }
 
     [Fact]
     public void A_run_with_twice_the_steps_is_foreseen_to_take_twice_as_long()
     {
-        var job = new JobFacts { EarlierRuns = [new(TimeSpan.FromMinutes(30), 1_000), new(TimeSpan.FromMinutes(31), 1_000), new(TimeSpan.FromMinutes(32), 1_000)], DeclaredSteps = 2_000, RunningSince = Start };
+        var job = new JobFacts
+        {
+            EarlierRuns =
+            [
+                new(TimeSpan.FromMinutes(30), 1_000),
+                new(TimeSpan.FromMinutes(31), 1_000),
+                new(TimeSpan.FromMinutes(32), 1_000),
+            ],
+            DeclaredSteps = 2_000,
+            RunningSince = Start,
+        };
 
         Estimator.Remaining(job, Start).Mid.Should().Be(TimeSpan.FromMinutes(62));
         Estimator.AfterResume(job with { CheckpointStep = 1_000 }).Mid.Should().Be(TimeSpan.FromMinutes(31));
@@ -49,14 +68,24 @@ public sealed class SeriesEstimateTests
     public void The_owners_word_and_settled_progress_come_before_the_series_and_unsettled_progress_after_it()
     {
         var series = Job(100, 101, 102) with { RunningSince = Start };
-        var told = new ProgressSeries { Points = [.. Enumerable.Range(0, 11).Select(i => new ProgressPoint(Start.AddSeconds(i), 10 * i, 30_000))] };
+        var told = new ProgressSeries
+        {
+            Points = [.. Enumerable.Range(0, 11).Select(i => new ProgressPoint(Start.AddSeconds(i), 10 * i, 30_000))],
+        };
 
         Estimator.Remaining(series with { DeclaredDuration = TimeSpan.FromHours(1) }, Start).Source.Should().Be(EstimateSource.Declared);
         Estimator.Remaining(series with { Progress = told }, Start.AddSeconds(10)).Source.Should().Be(EstimateSource.Progress);
         Estimator.Remaining(series with { Progress = told.Thinned(2) }, Start.AddSeconds(10)).Source.Should().Be(EstimateSource.Series);
-        Estimator.Remaining(Job(100) with { RunningSince = Start, Progress = told.Thinned(2) }, Start.AddSeconds(10)).Source.Should().Be(EstimateSource.Progress, "one run is no better than a first guess");
-        Estimator.Remaining(series with { Progress = told }, Start.AddMinutes(20)).Should().Match<Estimate>(e => e.Stale && !e.IsKnown, "a hang is not what earlier runs did");
+        Estimator
+            .Remaining(Job(100) with { RunningSince = Start, Progress = told.Thinned(2) }, Start.AddSeconds(10))
+            .Source.Should()
+            .Be(EstimateSource.Progress, "one run is no better than a first guess");
+        Estimator
+            .Remaining(series with { Progress = told }, Start.AddMinutes(20))
+            .Should()
+            .Match<Estimate>(e => e.Stale && !e.IsKnown, "a hang is not what earlier runs did");
     }
 
-    private static JobFacts Job(params int[] minutes) => new() { EarlierRuns = [.. minutes.Select(m => new EarlierRun(TimeSpan.FromMinutes(m)))] };
+    private static JobFacts Job(params int[] minutes) =>
+        new() { EarlierRuns = [.. minutes.Select(m => new EarlierRun(TimeSpan.FromMinutes(m)))] };
 }

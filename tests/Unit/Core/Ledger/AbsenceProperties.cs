@@ -7,9 +7,9 @@ using FsCheck.Fluent;
 namespace Bursar.Tests.Unit.Core.Ledger;
 
 /// <summary>
-/// Random days of a node: pods come as devices become free, end, fail, are deleted and replaced under the same name, nodes are lost, return and
-/// are removed, and the operator is away now and then. What it could not see it is told by the facts that remain: some owners' ends, some names,
-/// some journals, nothing for the rest.
+/// Random days of a node: pods come as devices become free, end, fail, are deleted and replaced under the same name, nodes are lost, return
+/// and are removed, and the operator is away now and then. What it could not see it is told by the facts that remain: some owners' ends,
+/// some names, some journals, nothing for the rest.
 /// </summary>
 public sealed class AbsenceProperties
 {
@@ -18,40 +18,58 @@ public sealed class AbsenceProperties
     private static readonly GpuHourPrice Price = GpuHourPrice.FromDecimal(3.06m);
 
     [Fact]
-    public void Billed_time_never_exceeds_devices_times_time() => ForEachDay((day, random) =>
-    {
-        for (var check = 0; check < 6; check++)
-        {
-            var from = random.Next(Minutes);
-            var to = random.Next(from, Minutes + 1);
-            foreach (var ledger in day.Ledgers(random))
+    public void Billed_time_never_exceeds_devices_times_time() =>
+        ForEachDay(
+            (day, random) =>
             {
-                var bill = ledger.Bill("n1", At(from), At(to), At(Minutes));
-                var most = (Price * day.Gpus).For(At(to) - At(from));
-                bill.Total.Should().BeLessThanOrEqualTo(most);
-                bill.Reserved.Should().BeLessThanOrEqualTo(bill.Total);
-                (bill.Reserved + bill.Unallocated + bill.Unattributed.Values.Aggregate(Amount.Zero, (sum, one) => sum + one)).Should().Be(bill.Total);
-                ledger.Spent("team", LabelSelector.Everything, At(from), At(to), At(Minutes)).Should().Be(bill.Reserved);
+                for (var check = 0; check < 6; check++)
+                {
+                    var from = random.Next(Minutes);
+                    var to = random.Next(from, Minutes + 1);
+                    foreach (var ledger in day.Ledgers(random))
+                    {
+                        var bill = ledger.Bill("n1", At(from), At(to), At(Minutes));
+                        var most = (Price * day.Gpus).For(At(to) - At(from));
+                        bill.Total.Should().BeLessThanOrEqualTo(most);
+                        bill.Reserved.Should().BeLessThanOrEqualTo(bill.Total);
+                        (bill.Reserved + bill.Unallocated + bill.Unattributed.Values.Aggregate(Amount.Zero, (sum, one) => sum + one))
+                            .Should()
+                            .Be(bill.Total);
+                        ledger.Spent("team", LabelSelector.Everything, At(from), At(to), At(Minutes)).Should().Be(bill.Reserved);
+                    }
+                }
             }
-        }
-    });
+        );
 
     [Fact]
-    public void Pods_that_were_seen_to_end_are_billed_as_they_ran() => ForEachDay((day, random) =>
-    {
-        foreach (var ledger in day.Ledgers(random))
-            foreach (var pod in day.Pods.Where(pod => pod.IsSeen && !day.WasAway))
-                ledger.SpentByWorkload("team", LabelSelector.Everything, At(0), At(Minutes), At(Minutes)).Single(one => one.Workload.Uid == pod.Uid).ReservedGpuMs
-                    .Should().Be((Int128)(Math.Min(pod.To, Minutes) - pod.From) * 60_000 * pod.Units * pod.Share.Parts / pod.Share.Of);
-    });
+    public void Pods_that_were_seen_to_end_are_billed_as_they_ran() =>
+        ForEachDay(
+            (day, random) =>
+            {
+                foreach (var ledger in day.Ledgers(random))
+                foreach (var pod in day.Pods.Where(pod => pod.IsSeen && !day.WasAway))
+                    ledger
+                        .SpentByWorkload("team", LabelSelector.Everything, At(0), At(Minutes), At(Minutes))
+                        .Single(one => one.Workload.Uid == pod.Uid)
+                        .ReservedGpuMs.Should()
+                        .Be((Int128)(Math.Min(pod.To, Minutes) - pod.From) * 60_000 * pod.Units * pod.Share.Parts / pod.Share.Of);
+            }
+        );
 
     [Fact]
-    public void No_pod_is_billed_beyond_a_fact_that_bounds_it() => ForEachDay((day, random) =>
-    {
-        foreach (var ledger in day.Ledgers(random))
-            foreach (var pod in day.Pods.Where(pod => pod.Bound is not null))
-                ledger.Entries("team", At(0), At(Minutes), At(Minutes)).Where(entry => entry.PodUid == pod.Uid && !(entry.To <= At(pod.Bound!.Value))).Should().BeEmpty();
-    });
+    public void No_pod_is_billed_beyond_a_fact_that_bounds_it() =>
+        ForEachDay(
+            (day, random) =>
+            {
+                foreach (var ledger in day.Ledgers(random))
+                foreach (var pod in day.Pods.Where(pod => pod.Bound is not null))
+                    ledger
+                        .Entries("team", At(0), At(Minutes), At(Minutes))
+                        .Where(entry => entry.PodUid == pod.Uid && !(entry.To <= At(pod.Bound!.Value)))
+                        .Should()
+                        .BeEmpty();
+            }
+        );
 
     [Fact]
     public void Days_are_worth_looking_at()
@@ -65,7 +83,8 @@ public sealed class AbsenceProperties
     private static DateTimeOffset At(int minute) => Zero.AddMinutes(minute);
 
     private static void ForEachDay(Action<Day, Random> check) =>
-        Prop.ForAll(Gen.Choose(0, int.MaxValue - 1).ToArbitrary(), seed => check(new Day(new Random(seed)), new Random(seed))).QuickCheckThrowOnFailure();
+        Prop.ForAll(Gen.Choose(0, int.MaxValue - 1).ToArbitrary(), seed => check(new Day(new Random(seed)), new Random(seed)))
+            .QuickCheckThrowOnFailure();
 
     private sealed class PodLife
     {
@@ -107,20 +126,32 @@ public sealed class AbsenceProperties
                     running.Remove(over);
                     free += over.Units;
                 }
-                if (free == 0 || random.Next(25) > 0) continue;
+                if (free == 0 || random.Next(25) > 0)
+                    continue;
                 var units = random.Next(1, free + 1);
                 free -= units;
                 var name = random.Next(3) > 0 && Pods.LastOrDefault(pod => pod.To <= minute) is { } former ? former.Name : $"p{Pods.Count}";
-                var pod = new PodLife { Uid = $"u{Pods.Count}", Name = name, From = minute, To = minute + random.Next(1, 700), Units = units, Share = slots == 1 ? DeviceShare.Whole : new(1, slots) };
+                var pod = new PodLife
+                {
+                    Uid = $"u{Pods.Count}",
+                    Name = name,
+                    From = minute,
+                    To = minute + random.Next(1, 700),
+                    Units = units,
+                    Share = slots == 1 ? DeviceShare.Whole : new(1, slots),
+                };
                 // Nobody but a pod that has begun since knows that a name was given anew.
-                foreach (var namesake in Pods.Where(other => other.Name == name && other.IsUnseen)) namesake.Bound = Math.Min(namesake.Bound ?? int.MaxValue, minute);
+                foreach (var namesake in Pods.Where(other => other.Name == name && other.IsUnseen))
+                    namesake.Bound = Math.Min(namesake.Bound ?? int.MaxValue, minute);
                 Pods.Add(pod);
                 running.Add(pod);
                 var first = Observation(pod, IsAbsent(minute) ? Back(minute) : minute);
                 var gone = IsAbsent(minute) && pod.To < Back(minute);
                 var keeps = random.Next(2) == 0;
-                if (!gone || keeps) _told.Add(((int)(first.ObservedAt - Zero).TotalMinutes, ledger => ledger.Observe(first)));
-                if (pod.To >= Minutes) continue;
+                if (!gone || keeps)
+                    _told.Add(((int)(first.ObservedAt - Zero).TotalMinutes, ledger => ledger.Observe(first)));
+                if (pod.To >= Minutes)
+                    continue;
                 if (!IsAbsent(pod.To) || keeps)
                 {
                     // Its object tells the end, now or when the operator is back.
@@ -132,8 +163,21 @@ public sealed class AbsenceProperties
                 {
                     pod.IsUnseen = true;
                     var (back, last) = (Back(pod.To), Math.Max(pod.From, LastSeen(pod.To)));
-                    if (random.Next(3) == 0) pod.Bound = random.Next(pod.To, back + 1);
-                    _told.Add((back, ledger => ledger.Observe(first with { AliveAt = At(last), GoneAt = At(Math.Min(back, pod.Bound ?? back)), IsGone = true, ObservedAt = At(back) })));
+                    if (random.Next(3) == 0)
+                        pod.Bound = random.Next(pod.To, back + 1);
+                    _told.Add(
+                        (back, ledger =>
+                            ledger.Observe(
+                                first with
+                                {
+                                    AliveAt = At(last),
+                                    GoneAt = At(Math.Min(back, pod.Bound ?? back)),
+                                    IsGone = true,
+                                    ObservedAt = At(back),
+                                }
+                            )
+                        )
+                    );
                 }
             }
             Nodes(random);
@@ -159,7 +203,8 @@ public sealed class AbsenceProperties
             foreach (var (_, tell) in told)
             {
                 tell(ledger);
-                if (random.Next(6) > 0) continue;
+                if (random.Next(6) > 0)
+                    continue;
                 LedgerWorld.Write(ledger, stored);
                 ledger = LedgerWorld.Read(stored.Values);
             }
@@ -170,7 +215,8 @@ public sealed class AbsenceProperties
         {
             var ledger = new GpuLedger();
             Begin(ledger);
-            foreach (var (_, tell) in told) tell(ledger);
+            foreach (var (_, tell) in told)
+                tell(ledger);
             return ledger;
         }
 
@@ -182,18 +228,21 @@ public sealed class AbsenceProperties
 
         private void Nodes(Random random)
         {
-            if (random.Next(2) == 0) return;
+            if (random.Next(2) == 0)
+                return;
             WasAway = true;
             var from = random.Next(60, Minutes - 60);
             var back = from + random.Next(1, 300);
             if (random.Next(2) == 0)
             {
                 _told.Add((from + 1, ledger => ledger.MarkNodeLost("n1", At(from))));
-                if (back < Minutes) _told.Add((back, ledger => ledger.MarkNodeBack("n1", At(back))));
+                if (back < Minutes)
+                    _told.Add((back, ledger => ledger.MarkNodeBack("n1", At(back))));
                 return;
             }
             _told.Add((from, ledger => ledger.ObserveNodeGone("n1", At(from))));
-            if (back < Minutes) _told.Add((back, ledger => ledger.ObserveNode("n1", "V100", Gpus, At(back))));
+            if (back < Minutes)
+                _told.Add((back, ledger => ledger.ObserveNode("n1", "V100", Gpus, At(back))));
         }
 
         private static List<(int From, int To)> Absences(Random random)
@@ -208,19 +257,20 @@ public sealed class AbsenceProperties
             return absences;
         }
 
-        private static PodObservation Observation(PodLife pod, int seen) => new()
-        {
-            Uid = pod.Uid,
-            Pod = pod.Name,
-            Workload = new("team", "Job", pod.Name, pod.Uid),
-            Class = WorkClass.Training,
-            Labels = new Dictionary<string, string>(),
-            Node = "n1",
-            Product = "V100",
-            Gpus = pod.Units,
-            Share = pod.Share,
-            ScheduledAt = At(pod.From),
-            ObservedAt = At(seen),
-        };
+        private static PodObservation Observation(PodLife pod, int seen) =>
+            new()
+            {
+                Uid = pod.Uid,
+                Pod = pod.Name,
+                Workload = new("team", "Job", pod.Name, pod.Uid),
+                Class = WorkClass.Training,
+                Labels = new Dictionary<string, string>(),
+                Node = "n1",
+                Product = "V100",
+                Gpus = pod.Units,
+                Share = pod.Share,
+                ScheduledAt = At(pod.From),
+                ObservedAt = At(seen),
+            };
     }
 }

@@ -26,7 +26,9 @@ namespace Bursar.Tests.Unit.Core.Ledger;
 /// </summary>
 public sealed class ChatTraceTests : IAsyncLifetime
 {
-    private const string Namespace = "chat", Model = "served", Node = "gpu-1";
+    private const string Namespace = "chat",
+        Model = "served",
+        Node = "gpu-1";
     private static readonly DateTimeOffset Start = new(2023, 11, 16, 18, 15, 0, TimeSpan.Zero);
     private static readonly GpuHourPrice A100 = GpuHourPrice.FromDecimal(4);
 
@@ -42,13 +44,20 @@ public sealed class ChatTraceTests : IAsyncLifetime
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
         _server = builder.Build();
         // As a server in Python writes its counters.
-        _server.Run(context => context.Response.WriteAsync(string.Create(CultureInfo.InvariantCulture, $$"""
-            # TYPE vllm:prompt_tokens_total counter
-            vllm:prompt_tokens_total{engine="0",model_name="{{Model}}"} {{_prompt}}.0
-            # TYPE vllm:generation_tokens_total counter
-            vllm:generation_tokens_total{engine="0",model_name="{{Model}}"} {{_generated}}.0
+        _server.Run(context =>
+            context.Response.WriteAsync(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $$"""
+                    # TYPE vllm:prompt_tokens_total counter
+                    vllm:prompt_tokens_total{engine="0",model_name="{{Model}}"} {{_prompt}}.0
+                    # TYPE vllm:generation_tokens_total counter
+                    vllm:generation_tokens_total{engine="0",model_name="{{Model}}"} {{_generated}}.0
 
-            """)));
+                    """
+                )
+            )
+        );
         await _server.StartAsync();
         _port = new Uri(((IApplicationBuilder)_server).ServerFeatures.Get<IServerAddressesFeature>()!.Addresses.Single()).Port;
     }
@@ -70,30 +79,49 @@ public sealed class ChatTraceTests : IAsyncLifetime
         }
         minutes.Should().HaveCount(60);
 
-        var pod = new TargetPod { Uid = "chat-0", Namespace = Namespace, Name = "chat-0", Ips = ["127.0.0.1"], Scrape = [new() { Port = _port, Kind = ScrapeTarget.Serving }] };
+        var pod = new TargetPod
+        {
+            Uid = "chat-0",
+            Namespace = Namespace,
+            Name = "chat-0",
+            Ips = ["127.0.0.1"],
+            Scrape = [new() { Port = _port, Kind = ScrapeTarget.Serving }],
+        };
         var targets = new TargetStore();
         targets.Replace(new() { Pods = [pod] });
         using var journal = UsageJournal.Open(new(), new Random(1), _time, NullLogger.Instance);
         using var progress = new ProgressIntake(journal, _time);
         using var scraper = new PodScraper(new(), _time);
-        var scrapes = new ScrapeLoop(scraper, new(), targets, progress, new(journal, _time), new AgentCounters(), _time, NullLogger<ScrapeLoop>.Instance, null);
+        var scrapes = new ScrapeLoop(
+            scraper,
+            new(),
+            targets,
+            progress,
+            new(journal, _time),
+            new AgentCounters(),
+            _time,
+            NullLogger<ScrapeLoop>.Instance,
+            null
+        );
 
         var ledger = new GpuLedger();
         ledger.Install(Start);
         ledger.Reprice("A100", A100, Start);
         ledger.ObserveNode(Node, "A100", 1, Start);
-        ledger.Observe(new()
-        {
-            Uid = pod.Uid,
-            Pod = pod.Name,
-            Workload = new(Namespace, "Deployment", "chat", "chat"),
-            Class = WorkClass.Inference,
-            Labels = new Dictionary<string, string>(),
-            Node = Node,
-            Gpus = 1,
-            ScheduledAt = Start,
-            ObservedAt = Start,
-        });
+        ledger.Observe(
+            new()
+            {
+                Uid = pod.Uid,
+                Pod = pod.Name,
+                Workload = new(Namespace, "Deployment", "chat", "chat"),
+                Class = WorkClass.Inference,
+                Labels = new Dictionary<string, string>(),
+                Node = Node,
+                Gpus = 1,
+                ScheduledAt = Start,
+                ObservedAt = Start,
+            }
+        );
         await scrapes.ScrapeAllAsync(default); // the server stands, and has served nothing
         UsageReport? last = null;
         var before = Take();
@@ -116,9 +144,12 @@ public sealed class ChatTraceTests : IAsyncLifetime
             var cost = ledger.Spent(Namespace, LabelSelector.Everything, from, _time.GetUtcNow(), _time.GetUtcNow());
             ((BigInteger)cost.Units).Should().Be(new BigInteger(4_000_000_000) * 60_000);
 
-            if (!disturbed) continue;
-            if (++ticks % 17 == 0) (_prompt, _generated) = (0, 0); // the server was restarted
-            if (random.Next(4) == 0) ledger.Record(last!, null); // an answer taken twice
+            if (!disturbed)
+                continue;
+            if (++ticks % 17 == 0)
+                (_prompt, _generated) = (0, 0); // the server was restarted
+            if (random.Next(4) == 0)
+                ledger.Record(last!, null); // an answer taken twice
             if (random.Next(6) == 0)
             {
                 LedgerWorld.Write(ledger, stored);
@@ -134,7 +165,8 @@ public sealed class ChatTraceTests : IAsyncLifetime
         line.Spent.Should().Be(spent);
         // Per 1,000 tokens: 4 × 10⁹ nano × 3,600,000 ms × 1,000 ÷ tokens, rounded half to even to a unit.
         var quotient = BigInteger.DivRem(new BigInteger(4_000_000_000) * 3_600_000 * 1_000, tokens, out var rest);
-        if (rest * 2 > tokens || rest * 2 == tokens && !quotient.IsEven) quotient++;
+        if (rest * 2 > tokens || rest * 2 == tokens && !quotient.IsEven)
+            quotient++;
         ((BigInteger)UnitCosts.PerThousandTokens(line.Done)!.Value.Units).Should().Be(quotient);
 
         TokenSums Take()
@@ -143,7 +175,13 @@ public sealed class ChatTraceTests : IAsyncLifetime
             last = journal.Read(Node, cursor is null ? null : new(cursor.Epoch, cursor.Seq));
             ledger.Record(last, cursor).Gap.Should().BeNull();
             var moment = _time.GetUtcNow();
-            var work = ledger.SpentByWorkload(Namespace, LabelSelector.Everything, Start, moment.AddMilliseconds(1), moment.AddMilliseconds(1));
+            var work = ledger.SpentByWorkload(
+                Namespace,
+                LabelSelector.Everything,
+                Start,
+                moment.AddMilliseconds(1),
+                moment.AddMilliseconds(1)
+            );
             return work.Single().Usage.Tokens.GetValueOrDefault(Model) ?? new(0, 0, 0);
         }
     }

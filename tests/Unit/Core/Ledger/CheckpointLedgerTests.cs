@@ -14,13 +14,62 @@ public sealed class CheckpointLedgerTests
         var ledger = Ledger();
         ledger.CheckpointOf("p").Should().BeNull();
 
-        ledger.Record(Report(1, new CheckpointSample { Seq = 1, PodUid = "p", At = Start }), null).Applied.Should().Be(1);
-        ledger.Record(Report(1, new CheckpointSample { Seq = 1, PodUid = "p", At = Start.AddHours(1) }), null).Repeated.Should().Be(1);
+        ledger
+            .Record(
+                Report(
+                    1,
+                    new CheckpointSample
+                    {
+                        Seq = 1,
+                        PodUid = "p",
+                        At = Start,
+                    }
+                ),
+                null
+            )
+            .Applied.Should()
+            .Be(1);
+        ledger
+            .Record(
+                Report(
+                    1,
+                    new CheckpointSample
+                    {
+                        Seq = 1,
+                        PodUid = "p",
+                        At = Start.AddHours(1),
+                    }
+                ),
+                null
+            )
+            .Repeated.Should()
+            .Be(1);
         ledger.CheckpointOf("p").Should().Be(new PodCheckpoint("p", Start, null, null, null));
 
-        ledger.Record(Report(1,
-            new CheckpointSample { Seq = 2, PodUid = "p", At = Start.AddMinutes(2), Id = "nlp/x", Done = Start.AddMinutes(1), Step = 700 },
-            new CheckpointSample { Seq = 3, PodUid = "p", At = Start.AddMinutes(3) }), null).Applied.Should().Be(2);
+        ledger
+            .Record(
+                Report(
+                    1,
+                    new CheckpointSample
+                    {
+                        Seq = 2,
+                        PodUid = "p",
+                        At = Start.AddMinutes(2),
+                        Id = "nlp/x",
+                        Done = Start.AddMinutes(1),
+                        Step = 700,
+                    },
+                    new CheckpointSample
+                    {
+                        Seq = 3,
+                        PodUid = "p",
+                        At = Start.AddMinutes(3),
+                    }
+                ),
+                null
+            )
+            .Applied.Should()
+            .Be(2);
         var said = new PodCheckpoint("p", Start, "nlp/x", Start.AddMinutes(1), 700);
         ledger.CheckpointOf("p").Should().Be(said, "that it asks again takes nothing back");
 
@@ -28,15 +77,60 @@ public sealed class CheckpointLedgerTests
         LedgerWorld.Write(ledger, stored);
         var read = LedgerWorld.Read(stored.Values);
         read.CheckpointOf("p").Should().Be(said);
-        read.Record(Report(1, new CheckpointSample { Seq = 3, PodUid = "p", At = Start, Id = "other" }), null).Applied.Should().Be(0);
+        read.Record(
+                Report(
+                    1,
+                    new CheckpointSample
+                    {
+                        Seq = 3,
+                        PodUid = "p",
+                        At = Start,
+                        Id = "other",
+                    }
+                ),
+                null
+            )
+            .Applied.Should()
+            .Be(0);
     }
 
     [Fact]
     public void Another_nodes_agent_and_one_that_never_saw_the_pod_are_not_believed()
     {
         var ledger = Ledger();
-        ledger.Record(Report(1, new CheckpointSample { Seq = 1, PodUid = "p", At = Start }) with { Node = "n2" }, null).Unattributed.Should().Be(1);
-        ledger.Record(Report(1, new CheckpointSample { Seq = 1, PodUid = "unknown", At = Start }), null).Unattributed.Should().Be(1);
+        ledger
+            .Record(
+                Report(
+                    1,
+                    new CheckpointSample
+                    {
+                        Seq = 1,
+                        PodUid = "p",
+                        At = Start,
+                    }
+                ) with
+                {
+                    Node = "n2",
+                },
+                null
+            )
+            .Unattributed.Should()
+            .Be(1);
+        ledger
+            .Record(
+                Report(
+                    1,
+                    new CheckpointSample
+                    {
+                        Seq = 1,
+                        PodUid = "unknown",
+                        At = Start,
+                    }
+                ),
+                null
+            )
+            .Unattributed.Should()
+            .Be(1);
         ledger.CheckpointOf("p").Should().BeNull();
         ledger.CheckpointOf("unknown").Should().BeNull();
     }
@@ -45,22 +139,32 @@ public sealed class CheckpointLedgerTests
     {
         var ledger = new GpuLedger();
         ledger.Install(Start);
-        ledger.Observe(new()
-        {
-            Uid = "p",
-            Pod = "train-abcde",
-            Workload = new("team", "Job", "train", "job-uid"),
-            Class = WorkClass.Training,
-            Labels = new Dictionary<string, string>(),
-            Node = "n1",
-            Product = "V100",
-            Gpus = 1,
-            ScheduledAt = Start,
-            ObservedAt = Start,
-        });
+        ledger.Observe(
+            new()
+            {
+                Uid = "p",
+                Pod = "train-abcde",
+                Workload = new("team", "Job", "train", "job-uid"),
+                Class = WorkClass.Training,
+                Labels = new Dictionary<string, string>(),
+                Node = "n1",
+                Product = "V100",
+                Gpus = 1,
+                ScheduledAt = Start,
+                ObservedAt = Start,
+            }
+        );
         return ledger;
     }
 
     private static UsageReport Report(long first, params CheckpointSample[] samples) =>
-        new() { Node = "n1", Epoch = "e", First = first, Next = samples[^1].Seq + 1, Now = Start, Checkpoints = samples };
+        new()
+        {
+            Node = "n1",
+            Epoch = "e",
+            First = first,
+            Next = samples[^1].Seq + 1,
+            Now = Start,
+            Checkpoints = samples,
+        };
 }

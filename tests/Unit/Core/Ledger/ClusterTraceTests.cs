@@ -30,14 +30,28 @@ public sealed class ClusterTraceTests
     {
         var trace = new Trace();
         var ledger = trace.Ledger(nano);
-        foreach (var (_, seen) in trace.Events) ledger.Observe(seen);
+        foreach (var (_, seen) in trace.Events)
+            ledger.Observe(seen);
 
         var total = trace.Rows.Aggregate(BigInteger.Zero, (sum, row) => sum + row.Units(0, long.MaxValue, nano));
         total.Should().BeGreaterThan(0);
         Everything(ledger, trace).Should().Be(total);
-        ((BigInteger)trace.Namespaces.Aggregate(Amount.Zero, (sum, ns) => ledger.SpentByWorkload(ns, LabelSelector.Everything, Start, trace.End, trace.End).Aggregate(sum, (s, one) => s + one.Spent)).Units)
-            .Should().Be(total);
-        trace.Rows.Count(row => row.Gpus > 0 && row.Scheduled is null).Should().BeGreaterThan(100, "what never ran has to be there to cost nothing");
+        (
+            (BigInteger)
+                trace
+                    .Namespaces.Aggregate(Amount.Zero, (sum, ns) =>
+                        ledger
+                            .SpentByWorkload(ns, LabelSelector.Everything, Start, trace.End, trace.End)
+                            .Aggregate(sum, (s, one) => s + one.Spent)
+                    )
+                    .Units
+        )
+            .Should()
+            .Be(total);
+        trace
+            .Rows.Count(row => row.Gpus > 0 && row.Scheduled is null)
+            .Should()
+            .BeGreaterThan(100, "what never ran has to be there to cost nothing");
     }
 
     [Fact]
@@ -46,14 +60,17 @@ public sealed class ClusterTraceTests
         const long nano = 2_500_000_000;
         var trace = new Trace();
         var ledger = trace.Ledger(nano);
-        foreach (var (_, seen) in trace.Events) ledger.Observe(seen);
+        foreach (var (_, seen) in trace.Events)
+            ledger.Observe(seen);
 
         // Days of UTC: their sums are also the whole.
         var sum = BigInteger.Zero;
-        for (var day = 0L; day < trace.LastSecond; day += 86_400) sum += Check(day, day + 86_400);
+        for (var day = 0L; day < trace.LastSecond; day += 86_400)
+            sum += Check(day, day + 86_400);
         sum.Should().Be(Everything(ledger, trace));
 
-        // A budget's days in Berlin: one has 23 hours. The plain count knows the rule only: UTC+1, and UTC+2 from the last Sunday of March on.
+        // A budget's days in Berlin: one has 23 hours. The plain count knows the rule only: UTC+1, and UTC+2 from the last Sunday of March
+        // on.
         var spec = new WindowSpec(WindowPeriod.Day, "Europe/Berlin");
         var at = Start;
         var hours = new HashSet<double>();
@@ -83,8 +100,12 @@ public sealed class ClusterTraceTests
             var whole = BigInteger.Zero;
             foreach (var ns in trace.Namespaces)
             {
-                var counted = trace.Rows.Where(row => row.Namespace == ns).Aggregate(BigInteger.Zero, (sum, row) => sum + row.Units(from, to, nano));
-                ((BigInteger)ledger.Spent(ns, LabelSelector.Everything, Start.AddSeconds(from), Start.AddSeconds(to), trace.End).Units).Should().Be(counted, "{0} from {1} to {2}", ns, from, to);
+                var counted = trace
+                    .Rows.Where(row => row.Namespace == ns)
+                    .Aggregate(BigInteger.Zero, (sum, row) => sum + row.Units(from, to, nano));
+                ((BigInteger)ledger.Spent(ns, LabelSelector.Everything, Start.AddSeconds(from), Start.AddSeconds(to), trace.End).Units)
+                    .Should()
+                    .Be(counted, "{0} from {1} to {2}", ns, from, to);
                 whole += counted;
             }
             return whole;
@@ -97,7 +118,8 @@ public sealed class ClusterTraceTests
         const long nano = 3_060_000_000;
         var trace = new Trace();
         var ledger = trace.Ledger(nano);
-        foreach (var (_, seen) in trace.Events) ledger.Observe(seen);
+        foreach (var (_, seen) in trace.Events)
+            ledger.Observe(seen);
 
         foreach (var (from, to) in new[] { (0L, trace.LastSecond), (86_399, 12_345_678), (11_000_001, 11_000_002) })
         {
@@ -105,7 +127,9 @@ public sealed class ClusterTraceTests
             foreach (var (node, gpus) in trace.Nodes)
             {
                 var bill = ledger.Bill(node, Start.AddSeconds(from), Start.AddSeconds(to), trace.End);
-                var counted = trace.Rows.Where(row => row.Node == node).Aggregate(BigInteger.Zero, (sum, row) => sum + row.Units(from, to, nano));
+                var counted = trace
+                    .Rows.Where(row => row.Node == node)
+                    .Aggregate(BigInteger.Zero, (sum, row) => sum + row.Units(from, to, nano));
                 ((BigInteger)bill.Total.Units).Should().Be(new BigInteger(gpus) * 1000 * (to - from) * nano);
                 ((BigInteger)bill.Reserved.Units).Should().Be(counted);
                 (bill.Reserved + bill.Unallocated).Should().Be(bill.Total);
@@ -126,7 +150,10 @@ public sealed class ClusterTraceTests
         const long nano = 2_500_000_000;
         var random = new Random(seed);
         var trace = new Trace();
-        var told = trace.Events.Select(one => one.Seen).Concat(trace.Events.Select(one => one.Seen).Where(_ => random.Next(3) == 0)).ToArray();
+        var told = trace
+            .Events.Select(one => one.Seen)
+            .Concat(trace.Events.Select(one => one.Seen).Where(_ => random.Next(3) == 0))
+            .ToArray();
         random.Shuffle(told);
 
         var ledger = trace.Ledger(nano);
@@ -134,7 +161,8 @@ public sealed class ClusterTraceTests
         for (var i = 0; i < told.Length; i++)
         {
             ledger.Observe(told[i]);
-            if (i != told.Length / 3 && i != told.Length / 2) continue;
+            if (i != told.Length / 3 && i != told.Length / 2)
+                continue;
             LedgerWorld.Write(ledger, stored);
             ledger = LedgerWorld.Read(stored.Values.OrderBy(_ => random.Next()));
         }
@@ -145,7 +173,9 @@ public sealed class ClusterTraceTests
         Everything(LedgerWorld.Read(stored.Values), trace).Should().Be(Everything(ledger, trace));
     }
 
-    /// <summary>As an operator lives it: a day's events, a flush, now and then a restart, old days made into sums; the report has them all.</summary>
+    /// <summary>
+    /// As an operator lives it: a day's events, a flush, now and then a restart, old days made into sums; the report has them all.
+    /// </summary>
     [Fact]
     public void Old_days_that_were_made_into_sums_are_still_the_plain_count_of_each()
     {
@@ -157,32 +187,50 @@ public sealed class ClusterTraceTests
         var next = 0;
         for (var day = 0L; day < trace.LastSecond; day += 86_400)
         {
-            for (; next < trace.Events.Count && trace.Events[next].At < day + 86_400; next++) ledger.Observe(trace.Events[next].Seen);
+            for (; next < trace.Events.Count && trace.Events[next].At < day + 86_400; next++)
+                ledger.Observe(trace.Events[next].Seen);
             var now = Start.AddSeconds(day + 86_400);
             ledger.Compact(now.AddDays(-random.Next(2, 20)), now);
             var writes = random.Next(3) == 0 ? random.Next(4) : int.MaxValue;
             LedgerWorld.Write(ledger, stored, _ => writes-- > 0);
-            if (random.Next(10) > 0) continue;
+            if (random.Next(10) > 0)
+                continue;
             // Whoever writes does not read the sums; what the last flush missed, the API tells again.
             ledger = GpuLedger.Load(Shards(stored).Where(shard => shard.Kind != LedgerShard.DayKind));
             ledger.Install(Start);
             ledger.Reprice("one-rate", new(nano), Start);
-            foreach (var (node, gpus) in trace.Nodes) ledger.ObserveNode(node, "one-rate", gpus, Start);
-            foreach (var (_, seen) in trace.Events.Take(next)) ledger.Observe(seen);
+            foreach (var (node, gpus) in trace.Nodes)
+                ledger.ObserveNode(node, "one-rate", gpus, Start);
+            foreach (var (_, seen) in trace.Events.Take(next))
+                ledger.Observe(seen);
         }
-        for (; next < trace.Events.Count; next++) ledger.Observe(trace.Events[next].Seen);
+        for (; next < trace.Events.Count; next++)
+            ledger.Observe(trace.Events[next].Seen);
         LedgerWorld.Write(ledger, stored);
 
         var read = GpuLedger.Load(Shards(stored));
         read.DetailSince.Should().BeAfter(Start.AddDays(100), "the days were summed");
         var report = CostReport.Of(read, new(Start, trace.End, ReportBy.Day), trace.End, _ => null);
-        ((BigInteger)report.Total.Units).Should().Be(trace.Nodes.Aggregate(BigInteger.Zero, (sum, node) => sum + node.Gpus) * 1000 * trace.LastSecond * nano, "the nodes' whole time");
-        var days = report.Rows.GroupBy(row => row.Day, StringComparer.Ordinal).ToDictionary(rows => rows.Key, rows => rows.Aggregate(BigInteger.Zero, (sum, row) => sum + row.Spent.Units), StringComparer.Ordinal);
+        ((BigInteger)report.Total.Units)
+            .Should()
+            .Be(
+                trace.Nodes.Aggregate(BigInteger.Zero, (sum, node) => sum + node.Gpus) * 1000 * trace.LastSecond * nano,
+                "the nodes' whole time"
+            );
+        var days = report
+            .Rows.GroupBy(row => row.Day, StringComparer.Ordinal)
+            .ToDictionary(
+                rows => rows.Key,
+                rows => rows.Aggregate(BigInteger.Zero, (sum, row) => sum + row.Spent.Units),
+                StringComparer.Ordinal
+            );
         for (var day = 0L; day < trace.LastSecond; day += 86_400)
             days.GetValueOrDefault(Start.AddSeconds(day).ToString("yyyy-MM-dd", CultureInfo.InvariantCulture))
-                .Should().Be(trace.Rows.Aggregate(BigInteger.Zero, (sum, row) => sum + row.Units(day, day + 86_400, nano)), "day {0}", day / 86_400);
+                .Should()
+                .Be(trace.Rows.Aggregate(BigInteger.Zero, (sum, row) => sum + row.Units(day, day + 86_400, nano)), "day {0}", day / 86_400);
 
-        static IEnumerable<LedgerShard> Shards(Dictionary<string, string> stored) => stored.Values.Select(json => JsonSerializer.Deserialize(json, LedgerJson.Default.LedgerShard)!);
+        static IEnumerable<LedgerShard> Shards(Dictionary<string, string> stored) =>
+            stored.Values.Select(json => JsonSerializer.Deserialize(json, LedgerJson.Default.LedgerShard)!);
     }
 
     [Fact]
@@ -191,18 +239,30 @@ public sealed class ClusterTraceTests
         const long nano = 1_234_567_891;
         var trace = new Trace();
         var ledger = trace.Ledger(nano);
-        foreach (var (_, seen) in trace.Events) ledger.Observe(seen);
+        foreach (var (_, seen) in trace.Events)
+            ledger.Observe(seen);
 
         var exact = trace.Rows.Aggregate(BigInteger.Zero, (sum, row) => sum + row.Units(0, long.MaxValue, nano));
-        var unitMs = trace.Rows.Where(row => row.Scheduled is not null).Aggregate(BigInteger.Zero, (sum, row) => sum + new BigInteger(row.Gpus) * 1000 * (row.Deleted - row.Scheduled!.Value));
+        var unitMs = trace
+            .Rows.Where(row => row.Scheduled is not null)
+            .Aggregate(BigInteger.Zero, (sum, row) => sum + new BigInteger(row.Gpus) * 1000 * (row.Deleted - row.Scheduled!.Value));
         (exact - Everything(ledger, trace)).Should().BeGreaterThanOrEqualTo(0).And.BeLessThan(unitMs);
         // To the digit: what the rule says.
-        Everything(ledger, trace).Should().Be(trace.Rows.Where(row => row.Scheduled is not null)
-            .Aggregate(BigInteger.Zero, (sum, row) => sum + new BigInteger(nano) * row.Milli / 1000 * row.Gpus * 1000 * (row.Deleted - row.Scheduled!.Value)));
+        Everything(ledger, trace)
+            .Should()
+            .Be(
+                trace
+                    .Rows.Where(row => row.Scheduled is not null)
+                    .Aggregate(BigInteger.Zero, (sum, row) =>
+                        sum + new BigInteger(nano) * row.Milli / 1000 * row.Gpus * 1000 * (row.Deleted - row.Scheduled!.Value)
+                    )
+            );
     }
 
     private static BigInteger Everything(GpuLedger ledger, Trace trace) =>
-        trace.Namespaces.Aggregate(BigInteger.Zero, (sum, ns) => sum + ledger.Spent(ns, LabelSelector.Everything, Start, trace.End, trace.End).Units);
+        trace.Namespaces.Aggregate(BigInteger.Zero, (sum, ns) =>
+            sum + ledger.Spent(ns, LabelSelector.Everything, Start, trace.End, trace.End).Units
+        );
 
     /// <summary>A row: so many GPUs, of each so many thousandths, from one second to another.</summary>
     private sealed record Row(string Name, int Gpus, int Milli, string Namespace, string Phase, long Deleted, long? Scheduled)
@@ -211,7 +271,9 @@ public sealed class ClusterTraceTests
 
         /// <summary>num_gpu × gpu_milli / 1000 GPUs × the seconds in [from, to) × the rate, in nano × thousandths × seconds.</summary>
         public BigInteger Units(long from, long to, long nano) =>
-            Scheduled is { } began && Math.Min(Deleted, to) - Math.Max(began, from) is > 0 and var seconds ? new BigInteger(Gpus) * Milli * seconds * nano : BigInteger.Zero;
+            Scheduled is { } began && Math.Min(Deleted, to) - Math.Max(began, from) is > 0 and var seconds
+                ? new BigInteger(Gpus) * Milli * seconds * nano
+                : BigInteger.Zero;
     }
 
     private sealed class Trace
@@ -221,14 +283,26 @@ public sealed class ClusterTraceTests
         public Trace()
         {
             var rows = SyntheticTraces.Tasks();
-            Rows = [.. rows.Select(f => new Row(f[0], Int(f[3]), Int(f[4]), Teams[Int(f[0][^4..]) % 3], f[7], Int(f[9]), f[10].Length > 0 ? Int(f[10]) : null))];
+            Rows =
+            [
+                .. rows.Select(f => new Row(
+                    f[0],
+                    Int(f[3]),
+                    Int(f[4]),
+                    Teams[Int(f[0][^4..]) % 3],
+                    f[7],
+                    Int(f[9]),
+                    f[10].Length > 0 ? Int(f[10]) : null
+                )),
+            ];
             LastSecond = Rows.Max(row => row.Deleted);
             Place([.. SyntheticTraces.Nodes()]);
             foreach (var row in Rows)
             {
                 // What the API would show of it, read as the operator reads it: a row that was never scheduled is no observation at all.
                 var pod = Pod(row, ended: false);
-                if (PodTimes.ScheduledAt(pod) is not { } scheduled) continue;
+                if (PodTimes.ScheduledAt(pod) is not { } scheduled)
+                    continue;
                 var first = new PodObservation
                 {
                     Uid = row.Name,
@@ -245,7 +319,18 @@ public sealed class ClusterTraceTests
                 var gone = Start.AddSeconds(row.Deleted);
                 var finished = PodTimes.FinishedAt(Pod(row, ended: true));
                 Events.Add((row.Scheduled!.Value, first));
-                Events.Add((row.Deleted, first with { FinishedAt = finished, GoneAt = finished is null ? gone : null, IsGone = true, ObservedAt = gone }));
+                Events.Add(
+                    (
+                        row.Deleted,
+                        first with
+                        {
+                            FinishedAt = finished,
+                            GoneAt = finished is null ? gone : null,
+                            IsGone = true,
+                            ObservedAt = gone,
+                        }
+                    )
+                );
             }
             Events.Sort((a, b) => a.At.CompareTo(b.At));
         }
@@ -267,11 +352,14 @@ public sealed class ClusterTraceTests
             var ledger = new GpuLedger();
             ledger.Install(Start);
             ledger.Reprice("one-rate", new(nano), Start);
-            foreach (var (node, gpus) in Nodes) ledger.ObserveNode(node, "one-rate", gpus, Start);
+            foreach (var (node, gpus) in Nodes)
+                ledger.ObserveNode(node, "one-rate", gpus, Start);
             return ledger;
         }
 
-        /// <summary>Each task onto the first of the cluster's nodes that has room while it runs; the nodes that nobody needs are left out.</summary>
+        /// <summary>
+        /// Each task onto the first of the cluster's nodes that has room while it runs; the nodes that nobody needs are left out.
+        /// </summary>
         private void Place((string Name, int Gpus)[] nodes)
         {
             var free = nodes.Select(node => node.Gpus * 1000).ToArray();
@@ -286,7 +374,8 @@ public sealed class ClusterTraceTests
                 }
                 var milli = row.Gpus * row.Milli;
                 var node = Array.FindIndex(free, room => room >= milli);
-                if (node < 0) throw new InvalidOperationException($"no node has room for {row.Name}");
+                if (node < 0)
+                    throw new InvalidOperationException($"no node has room for {row.Name}");
                 free[node] -= milli;
                 used = Math.Max(used, node + 1);
                 row.Node = nodes[node].Name;
@@ -295,17 +384,45 @@ public sealed class ClusterTraceTests
             Nodes = nodes[..used];
         }
 
-        private static V1Pod Pod(Row row, bool ended) => new()
-        {
-            Metadata = new() { Name = row.Name, Namespace = row.Namespace, Uid = row.Name },
-            Spec = row.Scheduled is null ? V1PodSpec.Empty : new() { NodeName = row.Node.Length > 0 ? row.Node : "a-node-without-gpus" },
-            Status = row.Scheduled is not { } scheduled ? new() { Phase = row.Phase } : new()
+        private static V1Pod Pod(Row row, bool ended) =>
+            new()
             {
-                Phase = ended ? row.Phase : "Running",
-                Conditions = [new() { Type = "PodScheduled", Status = "True", LastTransitionTime = Start.AddSeconds(scheduled) }],
-                ContainerStatuses = ended && row.Phase != "Running" ? [new() { Name = "main", State = new() { Terminated = new() { FinishedAt = Start.AddSeconds(row.Deleted) } } }] : [],
-            },
-        };
+                Metadata = new()
+                {
+                    Name = row.Name,
+                    Namespace = row.Namespace,
+                    Uid = row.Name,
+                },
+                Spec = row.Scheduled is null
+                    ? V1PodSpec.Empty
+                    : new() { NodeName = row.Node.Length > 0 ? row.Node : "a-node-without-gpus" },
+                Status = row.Scheduled is not { } scheduled
+                    ? new() { Phase = row.Phase }
+                    : new()
+                    {
+                        Phase = ended ? row.Phase : "Running",
+                        Conditions =
+                        [
+                            new()
+                            {
+                                Type = "PodScheduled",
+                                Status = "True",
+                                LastTransitionTime = Start.AddSeconds(scheduled),
+                            },
+                        ],
+                        ContainerStatuses =
+                            ended && row.Phase != "Running"
+                                ?
+                                [
+                                    new()
+                                    {
+                                        Name = "main",
+                                        State = new() { Terminated = new() { FinishedAt = Start.AddSeconds(row.Deleted) } },
+                                    },
+                                ]
+                                : [],
+                    },
+            };
 
         private static int Int(string text) => int.Parse(text, CultureInfo.InvariantCulture);
     }

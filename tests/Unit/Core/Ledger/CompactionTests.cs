@@ -15,62 +15,94 @@ public sealed class CompactionTests
     private static readonly DateTimeOffset Third = new(2026, 10, 27, 0, 0, 0, TimeSpan.Zero);
 
     [Fact]
-    public void A_report_says_the_same_after_its_days_have_become_sums() => ForEachWorld((world, _) =>
-    {
-        var (facts, compacted) = (world.Told(), world.Told());
-        compacted.Compact(Third, Now).Should().BeTrue();
-        var stored = new Dictionary<string, string>();
-        LedgerWorld.Write(compacted, stored);
+    public void A_report_says_the_same_after_its_days_have_become_sums() =>
+        ForEachWorld(
+            (world, _) =>
+            {
+                var (facts, compacted) = (world.Told(), world.Told());
+                compacted.Compact(Third, Now).Should().BeTrue();
+                var stored = new Dictionary<string, string>();
+                LedgerWorld.Write(compacted, stored);
 
-        Reports(LedgerWorld.Read(stored.Values)).Should().Be(Reports(facts));
-    });
+                Reports(LedgerWorld.Read(stored.Values)).Should().Be(Reports(facts));
+            }
+        );
 
     [Fact]
-    public void What_windows_still_reach_is_charged_as_before() => ForEachWorld((world, random) =>
-    {
-        var (facts, compacted) = (world.Told(), world.Told());
-        compacted.Compact(Third, Now);
-        var from = Third.AddMilliseconds(random.Next(100_000_000));
-        foreach (var ns in LedgerWorld.Namespaces)
-        {
-            compacted.Spent(ns, LedgerWorld.Team("nlp"), from, Now, Now).Should().Be(facts.Spent(ns, LedgerWorld.Team("nlp"), from, Now, Now));
-            compacted.RatePerHour(ns, LabelSelector.Everything, Now).Should().Be(facts.RatePerHour(ns, LabelSelector.Everything, Now));
-        }
-        foreach (var node in world.NodeNames)
-            compacted.Bill(node, from, Now, Now).Should().BeEquivalentTo(facts.Bill(node, from, Now, Now));
-        compacted.DetailSince.Should().Be(Third);
-    });
+    public void What_windows_still_reach_is_charged_as_before() =>
+        ForEachWorld(
+            (world, random) =>
+            {
+                var (facts, compacted) = (world.Told(), world.Told());
+                compacted.Compact(Third, Now);
+                var from = Third.AddMilliseconds(random.Next(100_000_000));
+                foreach (var ns in LedgerWorld.Namespaces)
+                {
+                    compacted
+                        .Spent(ns, LedgerWorld.Team("nlp"), from, Now, Now)
+                        .Should()
+                        .Be(facts.Spent(ns, LedgerWorld.Team("nlp"), from, Now, Now));
+                    compacted
+                        .RatePerHour(ns, LabelSelector.Everything, Now)
+                        .Should()
+                        .Be(facts.RatePerHour(ns, LabelSelector.Everything, Now));
+                }
+                foreach (var node in world.NodeNames)
+                    compacted.Bill(node, from, Now, Now).Should().BeEquivalentTo(facts.Bill(node, from, Now, Now));
+                compacted.DetailSince.Should().Be(Third);
+            }
+        );
 
     [Fact]
-    public void Killed_between_any_two_writes_no_day_is_lost_or_counted_twice() => ForEachWorld((world, random) =>
-    {
-        var stored = new Dictionary<string, string>();
-        var ledger = world.Told();
-        LedgerWorld.Write(ledger, stored);
-        for (var attempt = 0; attempt < 6; attempt++)
-        {
-            ledger.Compact(Third, Now);
-            // As it is before a pod that just came is ended, and nothing else.
-            if (random.Next(2) == 0)
+    public void Killed_between_any_two_writes_no_day_is_lost_or_counted_twice() =>
+        ForEachWorld(
+            (world, random) =>
             {
-                ledger.Observe(world.Observations[0] with { Uid = $"late-{attempt}", ScheduledAt = Now.AddDays(1), FinishedAt = null, GoneAt = null, IsGone = false, ObservedAt = Now.AddDays(1) });
-                LedgerWorld.Write(ledger, stored, ledger.ArrivalShards(world.Observations[0].Workload.Namespace), _ => random.Next(3) > 0);
+                var stored = new Dictionary<string, string>();
+                var ledger = world.Told();
+                LedgerWorld.Write(ledger, stored);
+                for (var attempt = 0; attempt < 6; attempt++)
+                {
+                    ledger.Compact(Third, Now);
+                    // As it is before a pod that just came is ended, and nothing else.
+                    if (random.Next(2) == 0)
+                    {
+                        ledger.Observe(
+                            world.Observations[0] with
+                            {
+                                Uid = $"late-{attempt}",
+                                ScheduledAt = Now.AddDays(1),
+                                FinishedAt = null,
+                                GoneAt = null,
+                                IsGone = false,
+                                ObservedAt = Now.AddDays(1),
+                            }
+                        );
+                        LedgerWorld.Write(ledger, stored, ledger.ArrivalShards(world.Observations[0].Workload.Namespace), _ =>
+                            random.Next(3) > 0
+                        );
+                    }
+                    else
+                    {
+                        LedgerWorld.Write(ledger, stored, _ => random.Next(3) > 0);
+                    }
+                    Reports(LedgerWorld.Read(stored.Values)).Should().Be(Reports(world.Told()), "at every moment a report finds all");
+                    ledger = AsOperator(stored);
+                    // The API tells of pods that ended long ago for as long as their objects stand.
+                    foreach (var last in world.Observations.GroupBy(one => one.Uid).Select(pod => pod.MaxBy(one => one.ObservedAt)!))
+                        ledger.Observe(last);
+                }
+                LedgerWorld.Write(ledger, stored);
+                ledger.Compact(Third, Now);
+                LedgerWorld.Write(ledger, stored);
+                Reports(LedgerWorld.Read(stored.Values)).Should().Be(Reports(world.Told()));
+                Shards(stored)
+                    .Where(shard => shard.Kind == LedgerShard.PodsKind)
+                    .SelectMany(shard => shard.Pods!)
+                    .Should()
+                    .NotContain(pod => (pod.Finished ?? pod.Gone) <= Third.ToUnixTimeMilliseconds());
             }
-            else
-            {
-                LedgerWorld.Write(ledger, stored, _ => random.Next(3) > 0);
-            }
-            Reports(LedgerWorld.Read(stored.Values)).Should().Be(Reports(world.Told()), "at every moment a report finds all");
-            ledger = AsOperator(stored);
-            // The API tells of pods that ended long ago for as long as their objects stand.
-            foreach (var last in world.Observations.GroupBy(one => one.Uid).Select(pod => pod.MaxBy(one => one.ObservedAt)!)) ledger.Observe(last);
-        }
-        LedgerWorld.Write(ledger, stored);
-        ledger.Compact(Third, Now);
-        LedgerWorld.Write(ledger, stored);
-        Reports(LedgerWorld.Read(stored.Values)).Should().Be(Reports(world.Told()));
-        Shards(stored).Where(shard => shard.Kind == LedgerShard.PodsKind).SelectMany(shard => shard.Pods!).Should().NotContain(pod => (pod.Finished ?? pod.Gone) <= Third.ToUnixTimeMilliseconds());
-    });
+        );
 
     [Fact]
     public void Days_are_summed_a_week_at_a_time_and_never_the_last_two()
@@ -91,7 +123,10 @@ public sealed class CompactionTests
         var ledger = new LedgerWorld(1).Told();
         ledger.Compact(Third, Now);
         LedgerWorld.Write(ledger, stored);
-        stored.Keys.Where(name => name.StartsWith("day.", StringComparison.Ordinal)).Should().BeEquivalentTo("day.2026-10-24-0", "day.2026-10-25-0", "day.2026-10-26-0");
+        stored
+            .Keys.Where(name => name.StartsWith("day.", StringComparison.Ordinal))
+            .Should()
+            .BeEquivalentTo("day.2026-10-24-0", "day.2026-10-25-0", "day.2026-10-26-0");
 
         ledger = AsOperator(stored);
         ledger.SumsSince.Should().Be(LedgerWorld.Zero);
@@ -101,7 +136,10 @@ public sealed class CompactionTests
         stored.Keys.Where(name => name.StartsWith("day.", StringComparison.Ordinal)).Should().BeEquivalentTo("day.2026-10-26-0");
         var read = LedgerWorld.Read(stored.Values);
         read.SumsSince.Should().Be(Third.AddDays(-1));
-        CostReport.Of(read, new(LedgerWorld.Zero, Now, ReportBy.Day), Now, _ => null).From.Should().Be(Third.AddDays(-1), "a report does not begin before what is kept");
+        CostReport
+            .Of(read, new(LedgerWorld.Zero, Now, ReportBy.Day), Now, _ => null)
+            .From.Should()
+            .Be(Third.AddDays(-1), "a report does not begin before what is kept");
         ledger.ForgetSums(Third.AddDays(-1)).Should().BeFalse();
     }
 
@@ -113,20 +151,22 @@ public sealed class CompactionTests
         ledger.Reprice("T4", new(500_000_000), Third);
         for (var i = 0; i < 1000; i++)
         {
-            ledger.Observe(new()
-            {
-                Uid = $"00000000-0000-0000-0000-{i:000000000000}",
-                Pod = $"train-{i}",
-                Workload = new("team-a", "Job", $"train-of-some-length-{i}", $"10000000-0000-0000-0000-{i:000000000000}"),
-                Class = WorkClass.Training,
-                Labels = new Dictionary<string, string>(),
-                Node = "n1",
-                Product = "T4",
-                Gpus = 1,
-                ScheduledAt = Third.AddHours(1),
-                FinishedAt = Third.AddHours(2),
-                ObservedAt = Third.AddHours(2),
-            });
+            ledger.Observe(
+                new()
+                {
+                    Uid = $"00000000-0000-0000-0000-{i:000000000000}",
+                    Pod = $"train-{i}",
+                    Workload = new("team-a", "Job", $"train-of-some-length-{i}", $"10000000-0000-0000-0000-{i:000000000000}"),
+                    Class = WorkClass.Training,
+                    Labels = new Dictionary<string, string>(),
+                    Node = "n1",
+                    Product = "T4",
+                    Gpus = 1,
+                    ScheduledAt = Third.AddHours(1),
+                    FinishedAt = Third.AddHours(2),
+                    ObservedAt = Third.AddHours(2),
+                }
+            );
         }
         var stored = new Dictionary<string, string>();
         LedgerWorld.Write(ledger, stored);
@@ -136,31 +176,51 @@ public sealed class CompactionTests
         stored.Keys.Count(name => name.StartsWith("day.2026-10-27-", StringComparison.Ordinal)).Should().BeGreaterThan(2);
         stored.Keys.Should().NotContain(name => name.StartsWith("team-a-", StringComparison.Ordinal));
         stored.Values.Should().OnlyContain(json => json.Length <= GpuLedger.MaxShardBytes);
-        LedgerWorld.Read(stored.Values).SummedWork("team-a", Third, Third.AddDays(1)).Should().HaveCount(1000).And.OnlyContain(work => work.Spent.ToString() == "0.500000");
+        LedgerWorld
+            .Read(stored.Values)
+            .SummedWork("team-a", Third, Third.AddDays(1))
+            .Should()
+            .HaveCount(1000)
+            .And.OnlyContain(work => work.Spent.ToString() == "0.500000");
     }
 
     /// <summary>Whoever writes the ledger does not read the sums.</summary>
     private static GpuLedger AsOperator(Dictionary<string, string> stored) =>
         GpuLedger.Load(Shards(stored).Where(shard => shard.Kind != LedgerShard.DayKind));
 
-    private static IEnumerable<LedgerShard> Shards(Dictionary<string, string> stored) => stored.Values.Select(json => JsonSerializer.Deserialize(json, LedgerJson.Default.LedgerShard)!);
+    private static IEnumerable<LedgerShard> Shards(Dictionary<string, string> stored) =>
+        stored.Values.Select(json => JsonSerializer.Deserialize(json, LedgerJson.Default.LedgerShard)!);
 
     private static string Reports(GpuLedger ledger)
     {
         var lines = new List<string>();
         foreach (var by in Enum.GetValues<ReportBy>())
         {
-            foreach (var (from, to) in new[] { (LedgerWorld.Zero, Now), (LedgerWorld.Zero, Third.AddDays(-1)), (Third.AddDays(-2), Third.AddDays(1)) })
+            foreach (
+                var (from, to) in new[]
+                {
+                    (LedgerWorld.Zero, Now),
+                    (LedgerWorld.Zero, Third.AddDays(-1)),
+                    (Third.AddDays(-2), Third.AddDays(1)),
+                }
+            )
             {
                 var report = CostReport.Of(ledger, new(from, to, by), Now, _ => null);
                 lines.Add($"{by} {from:O} {to:O} {report.Total.Units} {report.Unallocated?.Units} {report.NodeLost?.Units}");
-                lines.AddRange(report.Rows.Select(row => $"{row.Day} {row.Namespace} {row.Workload} {row.Model} {row.Spent.Units} {row.ReservedGpuMs} {row.UnpricedGpuMs} {row.Done.Spent.Units} {JsonSerializer.Serialize(row.Done.Usage)}")
-                    .Where(line => !line.Contains(" 0 0 0 0 ", StringComparison.Ordinal)).Order(StringComparer.Ordinal));
+                lines.AddRange(
+                    report
+                        .Rows.Select(row =>
+                            $"{row.Day} {row.Namespace} {row.Workload} {row.Model} {row.Spent.Units} {row.ReservedGpuMs} {row.UnpricedGpuMs} {row.Done.Spent.Units} {JsonSerializer.Serialize(row.Done.Usage)}"
+                        )
+                        .Where(line => !line.Contains(" 0 0 0 0 ", StringComparison.Ordinal))
+                        .Order(StringComparer.Ordinal)
+                );
             }
         }
         return string.Join("\n", lines);
     }
 
     private static void ForEachWorld(Action<LedgerWorld, Random> check) =>
-        Prop.ForAll(Gen.Choose(0, int.MaxValue - 1).ToArbitrary(), seed => check(new LedgerWorld(seed), new Random(seed))).QuickCheckThrowOnFailure();
+        Prop.ForAll(Gen.Choose(0, int.MaxValue - 1).ToArbitrary(), seed => check(new LedgerWorld(seed), new Random(seed)))
+            .QuickCheckThrowOnFailure();
 }

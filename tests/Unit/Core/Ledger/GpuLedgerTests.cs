@@ -49,8 +49,11 @@ public sealed class GpuLedgerTests
         ledger.Observe(Pod("p"));
         ledger.Reprice(V100, new(1_000_000_000), Start.AddHours(1));
         Spent(ledger, Start.AddHours(3)).ToString().Should().Be("5.060000");
-        ledger.Entries("ns", Start, Start.AddHours(3), Start.AddHours(3)).Select(entry => (entry.From, entry.To, entry.Rate))
-            .Should().Equal((Start, Start.AddHours(1), Price), (Start.AddHours(1), null, new GpuHourPrice(1_000_000_000)));
+        ledger
+            .Entries("ns", Start, Start.AddHours(3), Start.AddHours(3))
+            .Select(entry => (entry.From, entry.To, entry.Rate))
+            .Should()
+            .Equal((Start, Start.AddHours(1), Price), (Start.AddHours(1), null, new GpuHourPrice(1_000_000_000)));
         ledger.RatePerHour("ns", LabelSelector.Everything, Start.AddHours(2)).Should().Be(new HourlyCost(1_000_000_000));
     }
 
@@ -62,7 +65,11 @@ public sealed class GpuLedgerTests
         ledger.ObserveNode("n1", V100, 4, Start);
         ledger.Observe(Pod("p"));
         Spent(ledger, Start.AddHours(1)).Should().Be(Amount.Zero);
-        ledger.SpentByWorkload("ns", LabelSelector.Everything, Start, Start.AddHours(1), Start.AddHours(1)).Single().UnpricedGpuMs.Should().Be(3_600_000);
+        ledger
+            .SpentByWorkload("ns", LabelSelector.Everything, Start, Start.AddHours(1), Start.AddHours(1))
+            .Single()
+            .UnpricedGpuMs.Should()
+            .Be(3_600_000);
         ledger.Bill("n1", Start, Start.AddHours(1), Start.AddHours(1)).UnpricedGpuMs.Should().Be(4 * 3_600_000);
         ledger.UnpricedProducts().Should().Equal(V100);
         ledger.Reprice(V100, Price, Start.AddHours(1));
@@ -118,8 +125,17 @@ public sealed class GpuLedgerTests
     {
         var ledger = Priced();
         ledger.Observe(Pod("p") with { FinishedAt = Start.AddHours(1) });
-        ledger.Observe(Pod("p") with { Labels = new Dictionary<string, string> { ["team"] = "other" }, ObservedAt = Start.AddMinutes(5) });
-        ledger.Spent("ns", LedgerWorld.Team("nlp"), Start, Start.AddDays(1), Start.AddDays(1)).Should().Be((Price * 1).For(TimeSpan.FromHours(1)));
+        ledger.Observe(
+            Pod("p") with
+            {
+                Labels = new Dictionary<string, string> { ["team"] = "other" },
+                ObservedAt = Start.AddMinutes(5),
+            }
+        );
+        ledger
+            .Spent("ns", LedgerWorld.Team("nlp"), Start, Start.AddDays(1), Start.AddDays(1))
+            .Should()
+            .Be((Price * 1).For(TimeSpan.FromHours(1)));
         ledger.Spent("ns", LedgerWorld.Team("other"), Start, Start.AddDays(1), Start.AddDays(1)).Should().Be(Amount.Zero);
     }
 
@@ -211,7 +227,10 @@ public sealed class GpuLedgerTests
     {
         var ledger = Priced();
         ledger.Observe(Pod("p") with { Node = "n2" });
-        ledger.Record(Report("e1", 1, 2, [Interval(1, "p", 0, 1000, 400), Interval(2, null, 0, 500, 100)], [Tokens(3, "p", 10, 5)]), null).Unattributed.Should().Be(3);
+        ledger
+            .Record(Report("e1", 1, 2, [Interval(1, "p", 0, 1000, 400), Interval(2, null, 0, 500, 100)], [Tokens(3, "p", 10, 5)]), null)
+            .Unattributed.Should()
+            .Be(3);
         Usage(ledger).Should().BeEquivalentTo(UsageSums.None);
         ledger.UnattributedMs("n1").Should().BeEquivalentTo(new Dictionary<string, long> { ["foreign-pod"] = 1000, ["unknown-pod"] = 500 });
     }
@@ -230,7 +249,10 @@ public sealed class GpuLedgerTests
     {
         var ledger = Priced();
         ledger.ObserveNode("n1", V100, 4, Start);
-        ledger.Record(Report("e1", 1, 2, [Interval(1, "ghost", 0, 60_000, 60_000), Interval(2, "ghost", 0, 60_000, 60_000, "GPU-2")], []), null);
+        ledger.Record(
+            Report("e1", 1, 2, [Interval(1, "ghost", 0, 60_000, 60_000), Interval(2, "ghost", 0, 60_000, 60_000, "GPU-2")], []),
+            null
+        );
         var end = Start.AddMinutes(2);
         ledger.Spent("ns", LabelSelector.Everything, Start, end, end).Should().Be((Price * 2).For(60_000));
         ledger.Spent("ns", LedgerWorld.Team("nlp"), Start, end, end).Should().Be(Amount.Zero);
@@ -275,7 +297,19 @@ public sealed class GpuLedgerTests
         ledger.SetBudgetMemory("ns", "nlp", "b1", "{\"announced\":[50]}").Should().BeTrue();
         ledger.SetBudgetMemory("ns", "nlp", "b1", "{\"announced\":[50]}").Should().BeFalse();
         for (var i = 0; i < 100; i++)
-            ledger.AddDecision("ns", "nlp", "b1", new() { Time = Start.AddSeconds(i), Action = "Suspend", Reason = "WouldOverrun", Text = $"{i}", Inputs = new('x', 4000) });
+            ledger.AddDecision(
+                "ns",
+                "nlp",
+                "b1",
+                new()
+                {
+                    Time = Start.AddSeconds(i),
+                    Action = "Suspend",
+                    Reason = "WouldOverrun",
+                    Text = $"{i}",
+                    Inputs = new('x', 4000),
+                }
+            );
         LedgerWorld.Write(ledger, stored);
         stored.Should().ContainSingle().Which.Value.Length.Should().BeLessThan(GpuLedger.MaxShardBytes);
 
@@ -312,9 +346,23 @@ public sealed class GpuLedgerTests
                 GoneAt = Start.AddHours(2),
             };
             ledger.Observe(pod);
-            ledger.Record(Report("0f8fad5b-d9cb-469f-a165-70867728950e", 1, i * 5 + 4,
-                [Interval(i * 5 + 1, uid, 0, 3_600_000, 3_000_000) with { EnergyMj = 1_000_000_000 }],
-                pod.Class == WorkClass.Inference ? [.. Enumerable.Range(0, 3).Select(m => Tokens(i * 5 + 2 + m, uid, 123_456_789, 123_456_789) with { Model = $"meta-llama/Llama-{m}" })] : []), null);
+            ledger.Record(
+                Report(
+                    "0f8fad5b-d9cb-469f-a165-70867728950e",
+                    1,
+                    i * 5 + 4,
+                    [Interval(i * 5 + 1, uid, 0, 3_600_000, 3_000_000) with { EnergyMj = 1_000_000_000 }],
+                    pod.Class == WorkClass.Inference
+                        ?
+                        [
+                            .. Enumerable
+                                .Range(0, 3)
+                                .Select(m => Tokens(i * 5 + 2 + m, uid, 123_456_789, 123_456_789) with { Model = $"meta-llama/Llama-{m}" }),
+                        ]
+                        : []
+                ),
+                null
+            );
         }
         var stored = new Dictionary<string, string>();
         LedgerWorld.Write(ledger, stored);
@@ -343,7 +391,10 @@ public sealed class GpuLedgerTests
         var ledger = Priced();
         ledger.Observe(Pod("p"));
         // Ten models whose counters stand far apart, told in turns: each grows by one a turn.
-        var samples = Enumerable.Range(0, 30).Select(i => Tokens(i + 1, "p", 0, i % 10 * 1000 + i / 10) with { Model = $"m{i % 10}" }).ToArray();
+        var samples = Enumerable
+            .Range(0, 30)
+            .Select(i => Tokens(i + 1, "p", 0, i % 10 * 1000 + i / 10) with { Model = $"m{i % 10}" })
+            .ToArray();
         ledger.Record(Report("e", 1, 15, [], samples[..15]), null);
         var stored = new Dictionary<string, string>();
         LedgerWorld.Write(ledger, stored);
@@ -365,7 +416,16 @@ public sealed class GpuLedgerTests
         var ledger = Priced();
         ledger.Observe(Pod("p"));
         ledger.Record(Report("e", 1, 1, [Interval(1, "p", 0, 1000, 300) with { Reason = reason, EnergyMj = 5 }], []), null);
-        Usage(ledger).Should().BeEquivalentTo(new { MeasuredMs = measured, BusyMs = busy, EnergyMj = 5L });
+        Usage(ledger)
+            .Should()
+            .BeEquivalentTo(
+                new
+                {
+                    MeasuredMs = measured,
+                    BusyMs = busy,
+                    EnergyMj = 5L,
+                }
+            );
     }
 
     [Fact]
@@ -407,41 +467,60 @@ public sealed class GpuLedgerTests
         return ledger;
     }
 
-    private static Amount Spent(GpuLedger ledger, DateTimeOffset now) => ledger.Spent("ns", LabelSelector.Everything, Start.AddDays(-30), now, now);
+    private static Amount Spent(GpuLedger ledger, DateTimeOffset now) =>
+        ledger.Spent("ns", LabelSelector.Everything, Start.AddDays(-30), now, now);
 
     private static UsageSums Usage(GpuLedger ledger) =>
         ledger.SpentByWorkload("ns", LabelSelector.Everything, Start, Start.AddHours(1), Start.AddHours(1)).Single().Usage;
 
-    private static PodObservation Pod(string uid) => new()
-    {
-        Uid = uid,
-        Pod = $"train-{uid}",
-        Workload = new("ns", "Job", "train", "j1"),
-        Class = WorkClass.Training,
-        Labels = new Dictionary<string, string> { ["team"] = "nlp" },
-        Node = "n1",
-        Product = V100,
-        Gpus = 1,
-        ScheduledAt = Start,
-        ObservedAt = Start.AddSeconds(1),
-    };
+    private static PodObservation Pod(string uid) =>
+        new()
+        {
+            Uid = uid,
+            Pod = $"train-{uid}",
+            Workload = new("ns", "Job", "train", "j1"),
+            Class = WorkClass.Training,
+            Labels = new Dictionary<string, string> { ["team"] = "nlp" },
+            Node = "n1",
+            Product = V100,
+            Gpus = 1,
+            ScheduledAt = Start,
+            ObservedAt = Start.AddSeconds(1),
+        };
 
     private static UsageReport Report(string epoch, long first, long last, UsageInterval[] intervals, TokenSample[] tokens) =>
-        new() { Node = "n1", Epoch = epoch, First = first, Next = last + 1, Intervals = intervals, Tokens = tokens };
+        new()
+        {
+            Node = "n1",
+            Epoch = epoch,
+            First = first,
+            Next = last + 1,
+            Intervals = intervals,
+            Tokens = tokens,
+        };
 
-    private static UsageInterval Interval(long seq, string? uid, int fromMs, int toMs, long busy, string device = "GPU-1") => new()
-    {
-        Seq = seq,
-        PodUid = uid,
-        Namespace = "ns",
-        Pod = $"train-{uid}",
-        Container = "main",
-        Device = device,
-        From = Start.AddMilliseconds(fromMs),
-        To = Start.AddMilliseconds(toMs),
-        BusyMs = busy,
-    };
+    private static UsageInterval Interval(long seq, string? uid, int fromMs, int toMs, long busy, string device = "GPU-1") =>
+        new()
+        {
+            Seq = seq,
+            PodUid = uid,
+            Namespace = "ns",
+            Pod = $"train-{uid}",
+            Container = "main",
+            Device = device,
+            From = Start.AddMilliseconds(fromMs),
+            To = Start.AddMilliseconds(toMs),
+            BusyMs = busy,
+        };
 
     private static TokenSample Tokens(long seq, string uid, long prompt, long generated) =>
-        new() { Seq = seq, PodUid = uid, Model = "m", Prompt = prompt, Generated = generated, At = Start };
+        new()
+        {
+            Seq = seq,
+            PodUid = uid,
+            Model = "m",
+            Prompt = prompt,
+            Generated = generated,
+            At = Start,
+        };
 }

@@ -54,29 +54,49 @@ public sealed class HoldersTests
     [Fact]
     public void What_it_said_when_it_was_parked_is_remembered_also_where_it_said_nothing()
     {
-        var record = Record("a", "3") with { Labels = new Dictionary<string, string?> { ["pays"] = null, ["tier"] = "free" }, Class = WorkClass.Inference };
-        var shard = new LedgerShard { Name = "s", Kind = LedgerShard.BudgetKind, Parked = [record] };
-        var read = JsonSerializer.Deserialize(JsonSerializer.Serialize(shard, LedgerJson.Default.LedgerShard), LedgerJson.Default.LedgerShard)!.Parked!.Single();
+        var record = Record("a", "3") with
+        {
+            Labels = new Dictionary<string, string?> { ["pays"] = null, ["tier"] = "free" },
+            Class = WorkClass.Inference,
+        };
+        var shard = new LedgerShard
+        {
+            Name = "s",
+            Kind = LedgerShard.BudgetKind,
+            Parked = [record],
+        };
+        var read = JsonSerializer
+            .Deserialize(JsonSerializer.Serialize(shard, LedgerJson.Default.LedgerShard), LedgerJson.Default.LedgerShard)!
+            .Parked!.Single();
 
         read.Class.Should().Be(WorkClass.Inference);
-        read.Keep(new Dictionary<string, string> { ["pays"] = "nobody", ["tier"] = "prod", ["app"] = "chat" })
-            .Should().BeEquivalentTo(new Dictionary<string, string> { ["tier"] = "free", ["app"] = "chat" });
+        read.Keep(
+                new Dictionary<string, string>
+                {
+                    ["pays"] = "nobody",
+                    ["tier"] = "prod",
+                    ["app"] = "chat",
+                }
+            )
+            .Should()
+            .BeEquivalentTo(new Dictionary<string, string> { ["tier"] = "free", ["app"] = "chat" });
         (Record("a", "3")).Keep(new Dictionary<string, string> { ["app"] = "chat" }).Should().ContainKey("app");
     }
 
-    private static ParkedRecord Record(string budget, string original) => new()
-    {
-        ApiVersion = "apps/v1",
-        Kind = "Deployment",
-        Namespace = "ns",
-        Name = "chat",
-        Uid = "w",
-        Field = "/spec/replicas",
-        Original = original,
-        Value = "0",
-        Since = Start,
-        Reason = "BudgetExhausted",
-        Budget = budget,
-        BudgetUid = budget,
-    };
+    private static ParkedRecord Record(string budget, string original) =>
+        new()
+        {
+            ApiVersion = "apps/v1",
+            Kind = "Deployment",
+            Namespace = "ns",
+            Name = "chat",
+            Uid = "w",
+            Field = "/spec/replicas",
+            Original = original,
+            Value = "0",
+            Since = Start,
+            Reason = "BudgetExhausted",
+            Budget = budget,
+            BudgetUid = budget,
+        };
 }

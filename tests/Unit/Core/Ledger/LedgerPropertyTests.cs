@@ -11,129 +11,189 @@ public sealed class LedgerPropertyTests
     private static readonly DateTimeOffset Now = LedgerWorld.At(LedgerWorld.Seconds);
 
     [Fact]
-    public void Budgets_are_charged_what_a_count_second_by_second_gives() => ForEachWorld((world, random) =>
-    {
-        var ledger = world.Told();
-        var from = random.Next(LedgerWorld.Seconds);
-        var to = random.Next(from, LedgerWorld.Seconds + 1);
-        foreach (var ns in LedgerWorld.Namespaces)
-        {
-            ledger.Spent(ns, LabelSelector.Everything, LedgerWorld.At(from), LedgerWorld.At(to), Now).Should().Be(world.Spent(ns, null, null, from, to));
-            var nlp = ledger.Spent(ns, LedgerWorld.Team("nlp"), LedgerWorld.At(from), LedgerWorld.At(to), Now);
-            nlp.Should().Be(world.Spent(ns, "nlp", null, from, to));
-            ledger.OutsideSelectors(ns, [LedgerWorld.Team("nlp")], LedgerWorld.At(from), LedgerWorld.At(to), Now).Should().Be(world.Spent(ns, "cv", null, from, to));
-            Sum(ledger.SpentByWorkload(ns, LedgerWorld.Team("nlp"), LedgerWorld.At(from), LedgerWorld.At(to), Now).Select(one => one.Spent)).Should().Be(nlp);
-            Sum(ledger.Entries(ns, LedgerWorld.At(from), LedgerWorld.At(to), Now).Select(entry => (entry.Rate!.Value * entry.Gpus).For((entry.To ?? Now) - entry.From)))
-                .Should().Be(world.Spent(ns, null, null, from, to));
-        }
-    });
+    public void Budgets_are_charged_what_a_count_second_by_second_gives() =>
+        ForEachWorld(
+            (world, random) =>
+            {
+                var ledger = world.Told();
+                var from = random.Next(LedgerWorld.Seconds);
+                var to = random.Next(from, LedgerWorld.Seconds + 1);
+                foreach (var ns in LedgerWorld.Namespaces)
+                {
+                    ledger
+                        .Spent(ns, LabelSelector.Everything, LedgerWorld.At(from), LedgerWorld.At(to), Now)
+                        .Should()
+                        .Be(world.Spent(ns, null, null, from, to));
+                    var nlp = ledger.Spent(ns, LedgerWorld.Team("nlp"), LedgerWorld.At(from), LedgerWorld.At(to), Now);
+                    nlp.Should().Be(world.Spent(ns, "nlp", null, from, to));
+                    ledger
+                        .OutsideSelectors(ns, [LedgerWorld.Team("nlp")], LedgerWorld.At(from), LedgerWorld.At(to), Now)
+                        .Should()
+                        .Be(world.Spent(ns, "cv", null, from, to));
+                    Sum(
+                            ledger
+                                .SpentByWorkload(ns, LedgerWorld.Team("nlp"), LedgerWorld.At(from), LedgerWorld.At(to), Now)
+                                .Select(one => one.Spent)
+                        )
+                        .Should()
+                        .Be(nlp);
+                    Sum(
+                            ledger
+                                .Entries(ns, LedgerWorld.At(from), LedgerWorld.At(to), Now)
+                                .Select(entry => (entry.Rate!.Value * entry.Gpus).For((entry.To ?? Now) - entry.From))
+                        )
+                        .Should()
+                        .Be(world.Spent(ns, null, null, from, to));
+                }
+            }
+        );
 
     [Fact]
-    public void On_every_node_and_interval_the_parts_are_the_whole() => ForEachWorld((world, random) =>
-    {
-        var ledger = world.Told();
-        var from = random.Next(LedgerWorld.Seconds);
-        var to = random.Next(from, LedgerWorld.Seconds + 1);
-        foreach (var node in world.NodeNames)
-        {
-            var bill = ledger.Bill(node, LedgerWorld.At(from), LedgerWorld.At(to), Now);
-            (bill.Reserved + bill.Unallocated + Sum(bill.Unattributed.Values)).Should().Be(bill.Total);
-            var counted = world.Bill(node, from, to);
-            bill.Total.Should().Be(counted.Total);
-            bill.Unallocated.Should().Be(counted.Unallocated);
-            bill.Unattributed.GetValueOrDefault(NodeBill.NodeLost).Should().Be(counted.Lost);
-            bill.Reserved.Should().Be(world.Spent(null, null, node, from, to));
-            bill.UnpricedGpuMs.Should().Be(0);
-        }
-    });
+    public void On_every_node_and_interval_the_parts_are_the_whole() =>
+        ForEachWorld(
+            (world, random) =>
+            {
+                var ledger = world.Told();
+                var from = random.Next(LedgerWorld.Seconds);
+                var to = random.Next(from, LedgerWorld.Seconds + 1);
+                foreach (var node in world.NodeNames)
+                {
+                    var bill = ledger.Bill(node, LedgerWorld.At(from), LedgerWorld.At(to), Now);
+                    (bill.Reserved + bill.Unallocated + Sum(bill.Unattributed.Values)).Should().Be(bill.Total);
+                    var counted = world.Bill(node, from, to);
+                    bill.Total.Should().Be(counted.Total);
+                    bill.Unallocated.Should().Be(counted.Unallocated);
+                    bill.Unattributed.GetValueOrDefault(NodeBill.NodeLost).Should().Be(counted.Lost);
+                    bill.Reserved.Should().Be(world.Spent(null, null, node, from, to));
+                    bill.UnpricedGpuMs.Should().Be(0);
+                }
+            }
+        );
 
     [Fact]
-    public void Cutting_an_interval_changes_no_sum() => ForEachWorld((world, random) =>
-    {
-        var ledger = world.Told();
-        // At odd milliseconds, where nothing else happens.
-        var cuts = Enumerable.Range(0, 6).Select(_ => LedgerWorld.Zero.AddMilliseconds(random.Next(LedgerWorld.Seconds * 1000))).Append(LedgerWorld.Zero).Append(Now).Order().ToArray();
-        foreach (var ns in LedgerWorld.Namespaces)
-            Sum(cuts.Zip(cuts.Skip(1), (from, to) => ledger.Spent(ns, LabelSelector.Everything, from, to, Now)))
-                .Should().Be(ledger.Spent(ns, LabelSelector.Everything, LedgerWorld.Zero, Now, Now));
-        foreach (var node in world.NodeNames)
-            Sum(cuts.Zip(cuts.Skip(1), (from, to) => ledger.Bill(node, from, to, Now).Total)).Should().Be(ledger.Bill(node, LedgerWorld.Zero, Now, Now).Total);
-    });
+    public void Cutting_an_interval_changes_no_sum() =>
+        ForEachWorld(
+            (world, random) =>
+            {
+                var ledger = world.Told();
+                // At odd milliseconds, where nothing else happens.
+                var cuts = Enumerable
+                    .Range(0, 6)
+                    .Select(_ => LedgerWorld.Zero.AddMilliseconds(random.Next(LedgerWorld.Seconds * 1000)))
+                    .Append(LedgerWorld.Zero)
+                    .Append(Now)
+                    .Order()
+                    .ToArray();
+                foreach (var ns in LedgerWorld.Namespaces)
+                    Sum(cuts.Zip(cuts.Skip(1), (from, to) => ledger.Spent(ns, LabelSelector.Everything, from, to, Now)))
+                        .Should()
+                        .Be(ledger.Spent(ns, LabelSelector.Everything, LedgerWorld.Zero, Now, Now));
+                foreach (var node in world.NodeNames)
+                    Sum(cuts.Zip(cuts.Skip(1), (from, to) => ledger.Bill(node, from, to, Now).Total))
+                        .Should()
+                        .Be(ledger.Bill(node, LedgerWorld.Zero, Now, Now).Total);
+            }
+        );
 
     [Fact]
-    public void The_order_and_repetition_of_observations_do_not_matter() => ForEachWorld((world, random) =>
-    {
-        var expected = LedgerWorld.Sums(world.Told(), Now);
-        var ledger = world.Told();
-        foreach (var observation in world.Observations.Concat(world.Observations).OrderBy(_ => random.Next())) ledger.Observe(observation);
-        LedgerWorld.Sums(ledger, Now).Should().Be(expected);
+    public void The_order_and_repetition_of_observations_do_not_matter() =>
+        ForEachWorld(
+            (world, random) =>
+            {
+                var expected = LedgerWorld.Sums(world.Told(), Now);
+                var ledger = world.Told();
+                foreach (var observation in world.Observations.Concat(world.Observations).OrderBy(_ => random.Next()))
+                    ledger.Observe(observation);
+                LedgerWorld.Sums(ledger, Now).Should().Be(expected);
 
-        // Pods before anything else is known, in any order.
-        var reversed = new GpuLedger();
-        foreach (var observation in world.Observations.OrderBy(_ => random.Next())) reversed.Observe(observation);
-        foreach (var operation in world.Operations) operation(reversed);
-        LedgerWorld.Sums(reversed, Now).Should().Be(expected);
-    });
-
-    [Fact]
-    public void Telling_everything_again_is_no_news_and_writes_nothing() => ForEachWorld((world, _) =>
-    {
-        var ledger = world.Told();
-        LedgerWorld.Write(ledger, []);
-        foreach (var operation in world.Operations) operation(ledger);
-        ledger.IsDirty.Should().BeFalse();
-    });
+                // Pods before anything else is known, in any order.
+                var reversed = new GpuLedger();
+                foreach (var observation in world.Observations.OrderBy(_ => random.Next()))
+                    reversed.Observe(observation);
+                foreach (var operation in world.Operations)
+                    operation(reversed);
+                LedgerWorld.Sums(reversed, Now).Should().Be(expected);
+            }
+        );
 
     [Fact]
-    public void Stored_and_read_at_any_moment_it_is_the_same_ledger() => ForEachWorld((world, random) =>
-    {
-        var stored = new Dictionary<string, string>();
-        var ledger = new GpuLedger();
-        foreach (var operation in world.Operations)
-        {
-            operation(ledger);
-            if (random.Next(3) > 0) continue;
-            LedgerWorld.Write(ledger, stored);
-            ledger = LedgerWorld.Read(stored.Values.OrderBy(_ => random.Next()));
-            ledger.IsDirty.Should().BeFalse();
-        }
-        LedgerWorld.Sums(ledger, Now).Should().Be(LedgerWorld.Sums(world.Told(), Now));
-    });
+    public void Telling_everything_again_is_no_news_and_writes_nothing() =>
+        ForEachWorld(
+            (world, _) =>
+            {
+                var ledger = world.Told();
+                LedgerWorld.Write(ledger, []);
+                foreach (var operation in world.Operations)
+                    operation(ledger);
+                ledger.IsDirty.Should().BeFalse();
+            }
+        );
 
     [Fact]
-    public void A_crash_between_two_writes_loses_nothing_once_the_API_has_told_again() => ForEachWorld((world, random) =>
-    {
-        var stored = new Dictionary<string, string>();
-        var ledger = new GpuLedger();
-        for (var i = 0; i < world.Operations.Count; i++)
-        {
-            world.Operations[i](ledger);
-            if (random.Next(3) > 0) continue;
-            LedgerWorld.Write(ledger, stored, _ => random.Next(3) > 0); // stops at the first write that fails
-            if (random.Next(2) > 0) continue;
-            ledger = LedgerWorld.Read(stored.Values.OrderBy(_ => random.Next()));
-            for (var again = 0; again <= i; again++) world.Operations[again](ledger);
-        }
-        LedgerWorld.Sums(ledger, Now).Should().Be(LedgerWorld.Sums(world.Told(), Now));
-        LedgerWorld.Write(ledger, stored);
-        LedgerWorld.Sums(LedgerWorld.Read(stored.Values), Now).Should().Be(LedgerWorld.Sums(world.Told(), Now));
-    });
+    public void Stored_and_read_at_any_moment_it_is_the_same_ledger() =>
+        ForEachWorld(
+            (world, random) =>
+            {
+                var stored = new Dictionary<string, string>();
+                var ledger = new GpuLedger();
+                foreach (var operation in world.Operations)
+                {
+                    operation(ledger);
+                    if (random.Next(3) > 0)
+                        continue;
+                    LedgerWorld.Write(ledger, stored);
+                    ledger = LedgerWorld.Read(stored.Values.OrderBy(_ => random.Next()));
+                    ledger.IsDirty.Should().BeFalse();
+                }
+                LedgerWorld.Sums(ledger, Now).Should().Be(LedgerWorld.Sums(world.Told(), Now));
+            }
+        );
 
     [Fact]
-    public void The_largest_rolling_sum_is_the_largest_of_all_moments() => ForEachWorld((world, random) =>
-    {
-        var ledger = world.Told();
-        var length = TimeSpan.FromSeconds(random.Next(1, 100));
-        foreach (var ns in LedgerWorld.Namespaces)
-        {
-            var segments = ledger.Segments(ns, LabelSelector.Everything, LedgerWorld.Zero, Now);
-            RollingSum.At(segments, length, Now).Should().Be(ledger.Spent(ns, LabelSelector.Everything, Now - length, Now, Now));
-            var (largest, at) = RollingSum.Max(segments, length, LedgerWorld.At(10), Now + length);
-            var sums = Enumerable.Range(10, LedgerWorld.Seconds - 10 + (int)length.TotalSeconds + 1).Select(second => RollingSum.At(segments, length, LedgerWorld.At(second)));
-            largest.Should().Be(sums.Max());
-            RollingSum.At(segments, length, at).Should().Be(largest);
-        }
-    });
+    public void A_crash_between_two_writes_loses_nothing_once_the_API_has_told_again() =>
+        ForEachWorld(
+            (world, random) =>
+            {
+                var stored = new Dictionary<string, string>();
+                var ledger = new GpuLedger();
+                for (var i = 0; i < world.Operations.Count; i++)
+                {
+                    world.Operations[i](ledger);
+                    if (random.Next(3) > 0)
+                        continue;
+                    LedgerWorld.Write(ledger, stored, _ => random.Next(3) > 0); // stops at the first write that fails
+                    if (random.Next(2) > 0)
+                        continue;
+                    ledger = LedgerWorld.Read(stored.Values.OrderBy(_ => random.Next()));
+                    for (var again = 0; again <= i; again++)
+                        world.Operations[again](ledger);
+                }
+                LedgerWorld.Sums(ledger, Now).Should().Be(LedgerWorld.Sums(world.Told(), Now));
+                LedgerWorld.Write(ledger, stored);
+                LedgerWorld.Sums(LedgerWorld.Read(stored.Values), Now).Should().Be(LedgerWorld.Sums(world.Told(), Now));
+            }
+        );
+
+    [Fact]
+    public void The_largest_rolling_sum_is_the_largest_of_all_moments() =>
+        ForEachWorld(
+            (world, random) =>
+            {
+                var ledger = world.Told();
+                var length = TimeSpan.FromSeconds(random.Next(1, 100));
+                foreach (var ns in LedgerWorld.Namespaces)
+                {
+                    var segments = ledger.Segments(ns, LabelSelector.Everything, LedgerWorld.Zero, Now);
+                    RollingSum.At(segments, length, Now).Should().Be(ledger.Spent(ns, LabelSelector.Everything, Now - length, Now, Now));
+                    var (largest, at) = RollingSum.Max(segments, length, LedgerWorld.At(10), Now + length);
+                    var sums = Enumerable
+                        .Range(10, LedgerWorld.Seconds - 10 + (int)length.TotalSeconds + 1)
+                        .Select(second => RollingSum.At(segments, length, LedgerWorld.At(second)));
+                    largest.Should().Be(sums.Max());
+                    RollingSum.At(segments, length, at).Should().Be(largest);
+                }
+            }
+        );
 
     private static Amount Sum(IEnumerable<Amount> amounts) => amounts.Aggregate(Amount.Zero, (a, b) => a + b);
 
@@ -143,10 +203,19 @@ public sealed class LedgerPropertyTests
         // Properties over empty worlds would hold as well.
         var worlds = Enumerable.Range(0, 100).Select(seed => new LedgerWorld(seed)).ToArray();
         worlds.Count(world => world.Spent(null, null, null, 0, LedgerWorld.Seconds) > Amount.Zero).Should().BeGreaterThan(90);
-        worlds.Count(world => world.NodeNames.Any(node => world.Bill(node, 0, LedgerWorld.Seconds).Lost > Amount.Zero)).Should().BeGreaterThan(50);
-        worlds.Count(world => world.Told().Entries("team-a", LedgerWorld.Zero, Now, Now).GroupBy(entry => entry.PodUid).Any(pod => pod.Count() > 1)).Should().BeGreaterThan(30);
+        worlds
+            .Count(world => world.NodeNames.Any(node => world.Bill(node, 0, LedgerWorld.Seconds).Lost > Amount.Zero))
+            .Should()
+            .BeGreaterThan(50);
+        worlds
+            .Count(world =>
+                world.Told().Entries("team-a", LedgerWorld.Zero, Now, Now).GroupBy(entry => entry.PodUid).Any(pod => pod.Count() > 1)
+            )
+            .Should()
+            .BeGreaterThan(30);
     }
 
     private static void ForEachWorld(Action<LedgerWorld, Random> check) =>
-        Prop.ForAll(Gen.Choose(0, int.MaxValue - 1).ToArbitrary(), seed => check(new LedgerWorld(seed), new Random(seed))).QuickCheckThrowOnFailure();
+        Prop.ForAll(Gen.Choose(0, int.MaxValue - 1).ToArbitrary(), seed => check(new LedgerWorld(seed), new Random(seed)))
+            .QuickCheckThrowOnFailure();
 }

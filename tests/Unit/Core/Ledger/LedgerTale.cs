@@ -6,7 +6,9 @@ using Bursar.Core.Usage;
 
 namespace Bursar.Tests.Unit.Core.Ledger;
 
-/// <summary>One fact of a <see cref="LedgerTale"/>; every combination of bytes means something, so that a tale can be shortened anywhere.</summary>
+/// <summary>
+/// One fact of a <see cref="LedgerTale"/>; every combination of bytes means something, so that a tale can be shortened anywhere.
+/// </summary>
 public readonly record struct TaleFact(byte What, byte Where, byte When, byte Long, byte Much);
 
 /// <summary>
@@ -37,35 +39,67 @@ public sealed class LedgerTale
 
     public LedgerTale(IReadOnlyList<TaleFact> facts)
     {
-        for (var node = 0; node < NodeCount; node++) _capacities.Add((node, 0, 4));
-        for (var product = 0; product < Products.Length; product++) _prices.Add((product, 0, 1_234_567_891 * (product + 1)));
+        for (var node = 0; node < NodeCount; node++)
+            _capacities.Add((node, 0, 4));
+        for (var product = 0; product < Products.Length; product++)
+            _prices.Add((product, 0, 1_234_567_891 * (product + 1)));
         foreach (var fact in facts)
         {
             var (node, at) = (fact.Where % NodeCount, (int)fact.When);
             switch (fact.What % 8)
             {
                 case 0 or 1 or 2:
-                    _pods.Add(new(_pods.Count, node, 1 + fact.Much % 3, fact.Much / 3 % Shares.Length, at, Math.Min(at + fact.Long, Seconds), Open: fact.Where % 4 == 3, Finished: fact.Where / 4 % 2 == 0, Known: true));
+                    _pods.Add(
+                        new(
+                            _pods.Count,
+                            node,
+                            1 + fact.Much % 3,
+                            fact.Much / 3 % Shares.Length,
+                            at,
+                            Math.Min(at + fact.Long, Seconds),
+                            Open: fact.Where % 4 == 3,
+                            Finished: fact.Where / 4 % 2 == 0,
+                            Known: true
+                        )
+                    );
                     break;
                 case 3:
                     // Only the journal tells of it, and of each device it touched.
-                    if (at < Seconds - 1) _pods.Add(new(_pods.Count, node, 1 + fact.Much % 2, 0, at, Math.Min(at + 1 + fact.Long, Seconds), Open: false, Finished: false, Known: false));
+                    if (at < Seconds - 1)
+                        _pods.Add(
+                            new(
+                                _pods.Count,
+                                node,
+                                1 + fact.Much % 2,
+                                0,
+                                at,
+                                Math.Min(at + 1 + fact.Long, Seconds),
+                                Open: false,
+                                Finished: false,
+                                Known: false
+                            )
+                        );
                     break;
                 case 4 or 5:
-                    if (at > 0 && !_prices.Exists(price => price.Product == fact.Where % 2 && price.At == at)) _prices.Add((fact.Where % 2, at, fact.Much * 97_654_321L + fact.Long));
+                    if (at > 0 && !_prices.Exists(price => price.Product == fact.Where % 2 && price.At == at))
+                        _prices.Add((fact.Where % 2, at, fact.Much * 97_654_321L + fact.Long));
                     break;
                 case 6:
-                    if (at > 0 && !_capacities.Exists(one => one.Node == node && one.At == at)) _capacities.Add((node, at, fact.Much % 9));
+                    if (at > 0 && !_capacities.Exists(one => one.Node == node && one.At == at))
+                        _capacities.Add((node, at, fact.Much % 9));
                     break;
                 default:
-                    if (fact.Long > 0 && !_losses.Exists(loss => loss.Node == node && at <= loss.To && loss.From <= at + fact.Long)) _losses.Add((node, at, at + fact.Long));
+                    if (fact.Long > 0 && !_losses.Exists(loss => loss.Node == node && at <= loss.To && loss.From <= at + fact.Long))
+                        _losses.Add((node, at, at + fact.Long));
                     break;
             }
         }
         Tellings = [.. PodTellings(), .. PriceTellings(), .. NodeTellings()];
     }
 
-    /// <summary>What the operator is told, each in the order that it must keep within itself; among each other they come in any order.</summary>
+    /// <summary>
+    /// What the operator is told, each in the order that it must keep within itself; among each other they come in any order.
+    /// </summary>
     public IReadOnlyList<IReadOnlyList<Action<GpuLedger>>> Tellings { get; }
 
     public static IReadOnlyList<string> Nodes => [.. Enumerable.Range(0, NodeCount).Select(NodeName)];
@@ -81,7 +115,8 @@ public sealed class LedgerTale
     {
         var ledger = new GpuLedger();
         ledger.Install(Zero);
-        foreach (var tell in Shuffled(random, twice)) tell(ledger);
+        foreach (var tell in Shuffled(random, twice))
+            tell(ledger);
         return ledger;
     }
 
@@ -94,33 +129,50 @@ public sealed class LedgerTale
             var queue = queues[random.Next(queues.Count)];
             var tell = queue.Dequeue();
             order.Add(tell);
-            if (twice && random.Next(3) == 0) order.Add(tell);
-            if (queue.Count == 0) queues.Remove(queue);
+            if (twice && random.Next(3) == 0)
+                order.Add(tell);
+            if (queue.Count == 0)
+                queues.Remove(queue);
         }
         return order;
     }
 
     /// <summary>A node's seconds [from, to) counted one by one: total, reserved, lost, and what pods of unknown labels had.</summary>
-    public (BigInteger Total, BigInteger Reserved, BigInteger Unallocated, BigInteger Lost, BigInteger Unknown) Count(int node, int from, int to)
+    public (BigInteger Total, BigInteger Reserved, BigInteger Unallocated, BigInteger Lost, BigInteger Unknown) Count(
+        int node,
+        int from,
+        int to
+    )
     {
-        BigInteger total = 0, reserved = 0, unallocated = 0, lost = 0, unknown = 0;
+        BigInteger total = 0,
+            reserved = 0,
+            unallocated = 0,
+            lost = 0,
+            unknown = 0;
         for (var second = from; second < to; second++)
         {
             var nano = _prices.Where(price => price.Product == node % 2 && price.At <= second).MaxBy(price => price.At).Nano;
             var gpus = _capacities.Where(one => one.Node == node && one.At <= second).MaxBy(one => one.At).Gpus;
-            BigInteger parts = 0, of = 1, held = 0, strange = 0;
+            BigInteger parts = 0,
+                of = 1,
+                held = 0,
+                strange = 0;
             foreach (var pod in _pods.Where(pod => pod.Node == node && pod.Holds(second)))
             {
                 var share = Shares[pod.Share];
                 (parts, of) = (parts * share.Of + of * share.Parts * pod.Gpus, of * share.Of);
                 var cost = new BigInteger(nano) * share.Parts / share.Of * pod.Gpus;
-                if (pod.Known) held += cost;
-                else strange += cost;
+                if (pod.Known)
+                    held += cost;
+                else
+                    strange += cost;
             }
             var whole = new BigInteger(nano) * BigInteger.Max(gpus, (parts + of - 1) / of);
             total += whole;
-            if (_losses.Exists(loss => loss.Node == node && loss.From <= second && second < loss.To)) lost += whole;
-            else (reserved, unknown, unallocated) = (reserved + held, unknown + strange, unallocated + whole - held - strange);
+            if (_losses.Exists(loss => loss.Node == node && loss.From <= second && second < loss.To))
+                lost += whole;
+            else
+                (reserved, unknown, unallocated) = (reserved + held, unknown + strange, unallocated + whole - held - strange);
         }
         return (total * 1000, reserved * 1000, unallocated * 1000, lost * 1000, unknown * 1000);
     }
@@ -128,10 +180,14 @@ public sealed class LedgerTale
     public override string ToString()
     {
         var text = new StringBuilder();
-        foreach (var pod in _pods) text.AppendLine(pod.ToString());
-        foreach (var price in _prices) text.AppendLine(CultureInfo.InvariantCulture, $"price {price}");
-        foreach (var capacity in _capacities) text.AppendLine(CultureInfo.InvariantCulture, $"capacity {capacity}");
-        foreach (var loss in _losses) text.AppendLine(CultureInfo.InvariantCulture, $"loss {loss}");
+        foreach (var pod in _pods)
+            text.AppendLine(pod.ToString());
+        foreach (var price in _prices)
+            text.AppendLine(CultureInfo.InvariantCulture, $"price {price}");
+        foreach (var capacity in _capacities)
+            text.AppendLine(CultureInfo.InvariantCulture, $"capacity {capacity}");
+        foreach (var loss in _losses)
+            text.AppendLine(CultureInfo.InvariantCulture, $"loss {loss}");
         return text.ToString();
     }
 
@@ -158,9 +214,16 @@ public sealed class LedgerTale
             };
             // Two observations of one pod in any order: each is a list of its own.
             yield return [ledger => ledger.Observe(first)];
-            if (pod.Open) continue;
+            if (pod.Open)
+                continue;
             var end = At(Math.Max(pod.From, pod.To));
-            var last = first with { FinishedAt = pod.Finished ? end : null, GoneAt = pod.Finished ? null : end, IsGone = true, ObservedAt = end };
+            var last = first with
+            {
+                FinishedAt = pod.Finished ? end : null,
+                GoneAt = pod.Finished ? null : end,
+                IsGone = true,
+                ObservedAt = end,
+            };
             yield return [ledger => ledger.Observe(last)];
         }
         for (var node = 0; node < NodeCount; node++)
@@ -168,22 +231,76 @@ public sealed class LedgerTale
             var (name, entries) = (NodeName(node), new List<UsageInterval>());
             foreach (var pod in _pods.Where(pod => !pod.Known && pod.Node == node))
                 for (var device = 0; device < pod.Gpus; device++)
-                    entries.Add(new() { Seq = entries.Count + 1, PodUid = pod.Uid, Namespace = Namespace, Pod = pod.Uid, Device = $"GPU-{device}", From = At(pod.From), To = At(pod.To), BusyMs = 1 });
-            yield return [.. entries.Select((_, i) => (Action<GpuLedger>)(ledger =>
-                ledger.Record(new() { Node = name, Epoch = "e", First = 1, Next = i + 2, Intervals = [.. entries.Take(i + 1)] }, null)))];
+                    entries.Add(
+                        new()
+                        {
+                            Seq = entries.Count + 1,
+                            PodUid = pod.Uid,
+                            Namespace = Namespace,
+                            Pod = pod.Uid,
+                            Device = $"GPU-{device}",
+                            From = At(pod.From),
+                            To = At(pod.To),
+                            BusyMs = 1,
+                        }
+                    );
+            yield return
+            [
+                .. entries.Select(
+                    (_, i) =>
+                        (Action<GpuLedger>)(
+                            ledger =>
+                                ledger.Record(
+                                    new()
+                                    {
+                                        Node = name,
+                                        Epoch = "e",
+                                        First = 1,
+                                        Next = i + 2,
+                                        Intervals = [.. entries.Take(i + 1)],
+                                    },
+                                    null
+                                )
+                        )
+                ),
+            ];
         }
     }
 
-    private IEnumerable<IReadOnlyList<Action<GpuLedger>>> PriceTellings() => Products.Select((product, number) =>
-        (IReadOnlyList<Action<GpuLedger>>)[.. _prices.Where(price => price.Product == number).OrderBy(price => price.At).Select(price => (Action<GpuLedger>)(ledger => ledger.Reprice(product, new(price.Nano), At(price.At))))]);
+    private IEnumerable<IReadOnlyList<Action<GpuLedger>>> PriceTellings() =>
+        Products.Select(
+            (product, number) =>
+                (IReadOnlyList<Action<GpuLedger>>)
+                    [
+                        .. _prices
+                            .Where(price => price.Product == number)
+                            .OrderBy(price => price.At)
+                            .Select(price => (Action<GpuLedger>)(ledger => ledger.Reprice(product, new(price.Nano), At(price.At)))),
+                    ]
+        );
 
     private IEnumerable<IReadOnlyList<Action<GpuLedger>>> NodeTellings()
     {
         for (var node = 0; node < NodeCount; node++)
         {
             var (name, product) = (NodeName(node), Products[node % 2]);
-            yield return [.. _capacities.Where(one => one.Node == node).OrderBy(one => one.At).Select(one => (Action<GpuLedger>)(ledger => ledger.ObserveNode(name, product, one.Gpus, At(one.At))))];
-            yield return [.. _losses.Where(loss => loss.Node == node).OrderBy(loss => loss.From).SelectMany(loss => (Action<GpuLedger>[])[ledger => ledger.MarkNodeLost(name, At(loss.From)), ledger => ledger.MarkNodeBack(name, At(loss.To))])];
+            yield return
+            [
+                .. _capacities
+                    .Where(one => one.Node == node)
+                    .OrderBy(one => one.At)
+                    .Select(one => (Action<GpuLedger>)(ledger => ledger.ObserveNode(name, product, one.Gpus, At(one.At)))),
+            ];
+            yield return
+            [
+                .. _losses
+                    .Where(loss => loss.Node == node)
+                    .OrderBy(loss => loss.From)
+                    .SelectMany(loss =>
+                        (Action<GpuLedger>[])
+                            [ledger => ledger.MarkNodeLost(name, At(loss.From)), ledger => ledger.MarkNodeBack(name, At(loss.To))]
+                    ),
+            ];
         }
     }
 }

@@ -13,72 +13,101 @@ public sealed class LedgerTaleTests
     private static readonly DateTimeOffset Now = LedgerTale.At(LedgerTale.Seconds);
 
     [Fact]
-    public void On_every_node_and_interval_the_parts_are_the_whole_and_a_count_second_by_second() => ForEachTale((tale, random) =>
-    {
-        var ledger = tale.Told(random);
-        var from = random.Next(LedgerTale.Seconds);
-        var to = random.Next(from, LedgerTale.Seconds + 1);
-        BigInteger reserved = 0, unknown = 0;
-        for (var node = 0; node < LedgerTale.Nodes.Count; node++)
-        {
-            var bill = ledger.Bill(LedgerTale.Nodes[node], LedgerTale.At(from), LedgerTale.At(to), Now);
-            var counted = tale.Count(node, from, to);
-            ((BigInteger)bill.Total.Units, (BigInteger)bill.Reserved.Units, (BigInteger)bill.Unallocated.Units).Should().Be((counted.Total, counted.Reserved, counted.Unallocated), "node {0}, {1} to {2} of\n{3}", node, from, to, tale);
-            ((BigInteger)bill.Unattributed.GetValueOrDefault(NodeBill.NodeLost).Units, (BigInteger)bill.Unattributed.GetValueOrDefault(NodeBill.LabelsUnknown).Units)
-                .Should().Be((counted.Lost, counted.Unknown), "node {0}, {1} to {2} of\n{3}", node, from, to, tale);
-            Whole(bill).Should().Be(bill.Total);
-            reserved += counted.Reserved;
-            unknown += counted.Unknown;
-        }
-        ((BigInteger)Spent(ledger, from, to).Units).Should().Be(reserved + unknown, "nodes and namespaces tell of the same pods\n{0}", tale);
-    });
-
-    [Fact]
-    public void At_odd_milliseconds_too() => ForEachTale((tale, random) =>
-    {
-        var ledger = tale.Told(random);
-        var edges = Enumerable.Range(0, 5).Select(_ => LedgerTale.At(random.Next(LedgerTale.Seconds * 1000) / 1000.0)).Append(LedgerTale.At(0)).Append(Now).Order().ToArray();
-        foreach (var node in LedgerTale.Nodes)
-        {
-            var sum = Amount.Zero;
-            foreach (var (from, to) in edges.Zip(edges.Skip(1)))
+    public void On_every_node_and_interval_the_parts_are_the_whole_and_a_count_second_by_second() =>
+        ForEachTale(
+            (tale, random) =>
             {
-                var bill = ledger.Bill(node, from, to, Now);
-                Whole(bill).Should().Be(bill.Total, "{0}\n{1}", node, tale);
-                sum += bill.Total;
+                var ledger = tale.Told(random);
+                var from = random.Next(LedgerTale.Seconds);
+                var to = random.Next(from, LedgerTale.Seconds + 1);
+                BigInteger reserved = 0,
+                    unknown = 0;
+                for (var node = 0; node < LedgerTale.Nodes.Count; node++)
+                {
+                    var bill = ledger.Bill(LedgerTale.Nodes[node], LedgerTale.At(from), LedgerTale.At(to), Now);
+                    var counted = tale.Count(node, from, to);
+                    ((BigInteger)bill.Total.Units, (BigInteger)bill.Reserved.Units, (BigInteger)bill.Unallocated.Units)
+                        .Should()
+                        .Be((counted.Total, counted.Reserved, counted.Unallocated), "node {0}, {1} to {2} of\n{3}", node, from, to, tale);
+                    (
+                        (BigInteger)bill.Unattributed.GetValueOrDefault(NodeBill.NodeLost).Units,
+                        (BigInteger)bill.Unattributed.GetValueOrDefault(NodeBill.LabelsUnknown).Units
+                    )
+                        .Should()
+                        .Be((counted.Lost, counted.Unknown), "node {0}, {1} to {2} of\n{3}", node, from, to, tale);
+                    Whole(bill).Should().Be(bill.Total);
+                    reserved += counted.Reserved;
+                    unknown += counted.Unknown;
+                }
+                ((BigInteger)Spent(ledger, from, to).Units)
+                    .Should()
+                    .Be(reserved + unknown, "nodes and namespaces tell of the same pods\n{0}", tale);
             }
-            sum.Should().Be(ledger.Bill(node, LedgerTale.At(0), Now, Now).Total);
-        }
-    });
+        );
 
     [Fact]
-    public void Any_order_and_any_repetition_is_the_same_ledger() => ForEachTale((tale, random) =>
-        Sums(tale.Told(random, twice: true)).Should().Be(Sums(tale.Told(random)), "{0}", tale));
+    public void At_odd_milliseconds_too() =>
+        ForEachTale(
+            (tale, random) =>
+            {
+                var ledger = tale.Told(random);
+                var edges = Enumerable
+                    .Range(0, 5)
+                    .Select(_ => LedgerTale.At(random.Next(LedgerTale.Seconds * 1000) / 1000.0))
+                    .Append(LedgerTale.At(0))
+                    .Append(Now)
+                    .Order()
+                    .ToArray();
+                foreach (var node in LedgerTale.Nodes)
+                {
+                    var sum = Amount.Zero;
+                    foreach (var (from, to) in edges.Zip(edges.Skip(1)))
+                    {
+                        var bill = ledger.Bill(node, from, to, Now);
+                        Whole(bill).Should().Be(bill.Total, "{0}\n{1}", node, tale);
+                        sum += bill.Total;
+                    }
+                    sum.Should().Be(ledger.Bill(node, LedgerTale.At(0), Now, Now).Total);
+                }
+            }
+        );
 
-    /// <summary>The operator dies at any moment, also between two writes of one flush; what is told again is told in another order.</summary>
     [Fact]
-    public void Killed_anywhere_the_next_operator_comes_to_the_same_amounts() => ForEachTale((tale, random) =>
-    {
-        var stored = new Dictionary<string, string>();
-        var told = tale.Shuffled(random, twice: true);
-        var ledger = new GpuLedger();
-        ledger.Install(LedgerTale.At(0));
-        for (var i = 0; i < told.Count; i++)
-        {
-            told[i](ledger);
-            if (random.Next(4) > 0) continue;
-            var writes = random.Next(5);
-            LedgerWorld.Write(ledger, stored, _ => writes-- > 0);
-            if (random.Next(2) == 0) continue;
-            ledger = LedgerWorld.Read(stored.Values.OrderBy(_ => random.Next()));
-            ledger.Install(LedgerTale.At(0));
-            // What a ledger that missed its last write lacks, the API shows and the journals tell once more; each in its own order.
-            foreach (var tell in told.Take(i + 1)) tell(ledger);
-        }
-        Sums(ledger).Should().Be(Sums(tale.Told(random)), "{0}", tale);
-        LedgerWorld.Write(ledger, stored);
-        Sums(LedgerWorld.Read(stored.Values)).Should().Be(Sums(ledger));
-    });
+    public void Any_order_and_any_repetition_is_the_same_ledger() =>
+        ForEachTale((tale, random) => Sums(tale.Told(random, twice: true)).Should().Be(Sums(tale.Told(random)), "{0}", tale));
+
+    /// <summary>
+    /// The operator dies at any moment, also between two writes of one flush; what is told again is told in another order.
+    /// </summary>
+    [Fact]
+    public void Killed_anywhere_the_next_operator_comes_to_the_same_amounts() =>
+        ForEachTale(
+            (tale, random) =>
+            {
+                var stored = new Dictionary<string, string>();
+                var told = tale.Shuffled(random, twice: true);
+                var ledger = new GpuLedger();
+                ledger.Install(LedgerTale.At(0));
+                for (var i = 0; i < told.Count; i++)
+                {
+                    told[i](ledger);
+                    if (random.Next(4) > 0)
+                        continue;
+                    var writes = random.Next(5);
+                    LedgerWorld.Write(ledger, stored, _ => writes-- > 0);
+                    if (random.Next(2) == 0)
+                        continue;
+                    ledger = LedgerWorld.Read(stored.Values.OrderBy(_ => random.Next()));
+                    ledger.Install(LedgerTale.At(0));
+                    // What a ledger that missed its last write lacks, the API shows and the journals tell once more; each in its own order.
+                    foreach (var tell in told.Take(i + 1))
+                        tell(ledger);
+                }
+                Sums(ledger).Should().Be(Sums(tale.Told(random)), "{0}", tale);
+                LedgerWorld.Write(ledger, stored);
+                Sums(LedgerWorld.Read(stored.Values)).Should().Be(Sums(ledger));
+            }
+        );
 
     [Fact]
     public void The_tales_are_worth_telling()
@@ -93,11 +122,14 @@ public sealed class LedgerTaleTests
     private static Arbitrary<TaleFact[]> Tales => ArbMap.Default.ArbFor<TaleFact[]>();
 
     private static void ForEachTale(Action<LedgerTale, Random> check) =>
-        Prop.ForAll(Tales, Gen.Choose(0, int.MaxValue - 1).ToArbitrary(), (facts, seed) => check(new(facts), new(seed))).QuickCheckThrowOnFailure();
+        Prop.ForAll(Tales, Gen.Choose(0, int.MaxValue - 1).ToArbitrary(), (facts, seed) => check(new(facts), new(seed)))
+            .QuickCheckThrowOnFailure();
 
-    private static Amount Whole(NodeBill bill) => bill.Unattributed.Values.Aggregate(bill.Reserved + bill.Unallocated, (sum, one) => sum + one);
+    private static Amount Whole(NodeBill bill) =>
+        bill.Unattributed.Values.Aggregate(bill.Reserved + bill.Unallocated, (sum, one) => sum + one);
 
-    private static Amount Spent(GpuLedger ledger, int from, int to) => ledger.Spent(LedgerTale.Namespace, LabelSelector.Everything, LedgerTale.At(from), LedgerTale.At(to), Now);
+    private static Amount Spent(GpuLedger ledger, int from, int to) =>
+        ledger.Spent(LedgerTale.Namespace, LabelSelector.Everything, LedgerTale.At(from), LedgerTale.At(to), Now);
 
     private static string Sums(GpuLedger ledger)
     {
@@ -108,10 +140,16 @@ public sealed class LedgerTaleTests
             foreach (var node in LedgerTale.Nodes)
             {
                 var bill = ledger.Bill(node, LedgerTale.At(from), LedgerTale.At(to), Now);
-                lines.Add($"{node} {from}-{to} {bill.Total.Units} {bill.Reserved.Units} {bill.Unallocated.Units} {bill.UnpricedGpuMs} {string.Join(",", bill.Unattributed.OrderBy(one => one.Key, StringComparer.Ordinal).Select(one => $"{one.Key}={one.Value.Units}"))}");
+                lines.Add(
+                    $"{node} {from}-{to} {bill.Total.Units} {bill.Reserved.Units} {bill.Unallocated.Units} {bill.UnpricedGpuMs} {string.Join(",", bill.Unattributed.OrderBy(one => one.Key, StringComparer.Ordinal).Select(one => $"{one.Key}={one.Value.Units}"))}"
+                );
             }
         }
-        lines.AddRange(ledger.Entries(LedgerTale.Namespace, LedgerTale.At(0), Now, Now).Select(entry => $"{entry.PodUid} {entry.Rate} {entry.Gpus} {entry.Share} {entry.From:O} {entry.To:O}"));
+        lines.AddRange(
+            ledger
+                .Entries(LedgerTale.Namespace, LedgerTale.At(0), Now, Now)
+                .Select(entry => $"{entry.PodUid} {entry.Rate} {entry.Gpus} {entry.Share} {entry.From:O} {entry.To:O}")
+        );
         return string.Join("\n", lines);
     }
 }

@@ -56,7 +56,9 @@ public sealed class LedgerWorld
             if (random.Next(3) == 0)
             {
                 node.Fewer = (random.Next(30, 200), node.Gpus - 1);
-                Tell(node.Fewer.Value.At, ledger => ledger.ObserveNode(node.Name, node.Product, node.Fewer.Value.Gpus, At(node.Fewer.Value.At)));
+                Tell(node.Fewer.Value.At, ledger =>
+                    ledger.ObserveNode(node.Name, node.Product, node.Fewer.Value.Gpus, At(node.Fewer.Value.At))
+                );
             }
             var clock = 25;
             while (random.Next(2) == 0 && clock < Seconds - 30)
@@ -68,27 +70,39 @@ public sealed class LedgerWorld
                 node.Lost.Add((from, ends ? to : null));
                 // The loss is noticed later than the last proof of life.
                 Tell(Math.Min(to, from + 3), ledger => ledger.MarkNodeLost(node.Name, At(from)));
-                if (!ends) break;
+                if (!ends)
+                    break;
                 Tell(to, ledger => ledger.MarkNodeBack(node.Name, At(to)));
             }
         }
         for (var p = 0; p < random.Next(1, 14); p++)
         {
             var node = _nodes[random.Next(_nodes.Count)];
-            var pod = new PodFacts($"uid-{seed}-{p}", Namespaces[random.Next(2)], $"job-{random.Next(5)}", node, random.Next(1, 4), random.Next(0, Seconds - 1), random.Next(2) == 0 ? "nlp" : "cv");
-            if (random.Next(4) > 0) pod.To = pod.From + random.Next(0, 150);
+            var pod = new PodFacts(
+                $"uid-{seed}-{p}",
+                Namespaces[random.Next(2)],
+                $"job-{random.Next(5)}",
+                node,
+                random.Next(1, 4),
+                random.Next(0, Seconds - 1),
+                random.Next(2) == 0 ? "nlp" : "cv"
+            );
+            if (random.Next(4) > 0)
+                pod.To = pod.From + random.Next(0, 150);
             pod.Finished = random.Next(2) == 0;
             _pods.Add(pod);
             var seen = Math.Min(Seconds, pod.From + random.Next(0, 4));
             var first = pod.Observation(seen, end: false);
             Observations.Add(first);
             Tell(seen, ledger => ledger.Observe(first));
-            if (pod.To is not { } end || end > Seconds) continue;
+            if (pod.To is not { } end || end > Seconds)
+                continue;
             var last = pod.Observation(Math.Max(end, seen) + 1, end: true);
             Observations.Add(last);
             Tell(Math.Max(end, seen) + 1, ledger => ledger.Observe(last));
         }
-        foreach (var node in _nodes) Measure(node, random, Tell);
+        foreach (var node in _nodes)
+            Measure(node, random, Tell);
         Operations.Add(ledger => ledger.Install(At(0)));
         Operations.AddRange(told.OrderBy(one => one.At).ThenBy(one => one.Order).Select(one => one.Tell));
     }
@@ -100,20 +114,30 @@ public sealed class LedgerWorld
         for (var from = 0; from + 10 <= Seconds; from += 10)
         {
             foreach (var pod in _pods.Where(pod => pod.Node == node && pod.Holds(from) && pod.Holds(from + 9)))
-                journal.Add(new()
-                {
-                    Seq = journal.Count + 1,
-                    PodUid = pod.Uid,
-                    Namespace = pod.Namespace,
-                    Pod = pod.Job,
-                    Device = "GPU-0",
-                    From = At(from),
-                    To = At(from + 10),
-                    BusyMs = random.Next(10_000),
-                    EnergyMj = random.Next(1_000),
-                });
-            if (random.Next(4) == 0) continue; // not asked this time
-            var report = new UsageReport { Node = node.Name, Epoch = $"journal-of-{node.Name}", First = 1, Next = journal.Count + 1, Intervals = [.. journal] };
+                journal.Add(
+                    new()
+                    {
+                        Seq = journal.Count + 1,
+                        PodUid = pod.Uid,
+                        Namespace = pod.Namespace,
+                        Pod = pod.Job,
+                        Device = "GPU-0",
+                        From = At(from),
+                        To = At(from + 10),
+                        BusyMs = random.Next(10_000),
+                        EnergyMj = random.Next(1_000),
+                    }
+                );
+            if (random.Next(4) == 0)
+                continue; // not asked this time
+            var report = new UsageReport
+            {
+                Node = node.Name,
+                Epoch = $"journal-of-{node.Name}",
+                First = 1,
+                Next = journal.Count + 1,
+                Intervals = [.. journal],
+            };
             tell(from + 10, ledger => ledger.Record(report, null));
         }
     }
@@ -121,7 +145,8 @@ public sealed class LedgerWorld
     public GpuLedger Told()
     {
         var ledger = new GpuLedger();
-        foreach (var operation in Operations) operation(ledger);
+        foreach (var operation in Operations)
+            operation(ledger);
         return ledger;
     }
 
@@ -133,7 +158,13 @@ public sealed class LedgerWorld
         Int128 units = 0;
         for (var second = from; second < to; second++)
             foreach (var pod in _pods)
-                if ((ns is null || pod.Namespace == ns) && (team is null || pod.Team == team) && (node is null || pod.Node.Name == node) && pod.Holds(second) && !pod.Node.IsLost(second))
+                if (
+                    (ns is null || pod.Namespace == ns)
+                    && (team is null || pod.Team == team)
+                    && (node is null || pod.Node.Name == node)
+                    && pod.Holds(second)
+                    && !pod.Node.IsLost(second)
+                )
                     units += (Int128)Price(pod.Node.Product, second) * pod.Gpus * 1000;
         return new(units);
     }
@@ -142,15 +173,19 @@ public sealed class LedgerWorld
     public (Amount Total, Amount Unallocated, Amount Lost) Bill(string name, int from, int to)
     {
         var node = _nodes.Single(one => one.Name == name);
-        Int128 total = 0, unallocated = 0, lost = 0;
+        Int128 total = 0,
+            unallocated = 0,
+            lost = 0;
         for (var second = from; second < to; second++)
         {
             var held = _pods.Where(pod => pod.Node == node && pod.Holds(second)).Sum(pod => pod.Gpus);
             var present = Math.Max(held, node.GpusAt(second));
             var price = (Int128)Price(node.Product, second) * 1000;
             total += price * present;
-            if (node.IsLost(second)) lost += price * present;
-            else unallocated += price * (present - held);
+            if (node.IsLost(second))
+                lost += price * present;
+            else
+                unallocated += price * (present - held);
         }
         return (new(total), new(unallocated), new(lost));
     }
@@ -168,8 +203,13 @@ public sealed class LedgerWorld
             {
                 lines.Add($"{ns} {from}-{to} all {ledger.Spent(ns, LabelSelector.Everything, At(from), At(to), now).Units}");
                 lines.Add($"{ns} {from}-{to} nlp {ledger.Spent(ns, Team("nlp"), At(from), At(to), now).Units}");
-                lines.AddRange(ledger.SpentByWorkload(ns, LabelSelector.Everything, At(from), At(to), now)
-                    .Select(one => $"{ns} {from}-{to} {one.Workload.Name} {one.Spent.Units} {one.ReservedGpuMs} {one.Gpus} {one.RatePerHour} {JsonSerializer.Serialize(one.Usage)}"));
+                lines.AddRange(
+                    ledger
+                        .SpentByWorkload(ns, LabelSelector.Everything, At(from), At(to), now)
+                        .Select(one =>
+                            $"{ns} {from}-{to} {one.Workload.Name} {one.Spent.Units} {one.ReservedGpuMs} {one.Gpus} {one.RatePerHour} {JsonSerializer.Serialize(one.Usage)}"
+                        )
+                );
             }
             lines.AddRange(ledger.Entries(ns, At(0), At(Seconds), now).Select(entry => entry.ToString()));
         }
@@ -182,15 +222,24 @@ public sealed class LedgerWorld
     }
 
     /// <summary>Writes what is dirty as JSON and reads it back, as the API server would keep it.</summary>
-    public static void Write(GpuLedger ledger, Dictionary<string, string> stored, Func<LedgerShard, bool>? succeeds = null) => Write(ledger, stored, ledger.DirtyShards(), succeeds);
+    public static void Write(GpuLedger ledger, Dictionary<string, string> stored, Func<LedgerShard, bool>? succeeds = null) =>
+        Write(ledger, stored, ledger.DirtyShards(), succeeds);
 
-    public static void Write(GpuLedger ledger, Dictionary<string, string> stored, IReadOnlyList<LedgerShard> shards, Func<LedgerShard, bool>? succeeds = null)
+    public static void Write(
+        GpuLedger ledger,
+        Dictionary<string, string> stored,
+        IReadOnlyList<LedgerShard> shards,
+        Func<LedgerShard, bool>? succeeds = null
+    )
     {
         foreach (var shard in shards)
         {
-            if (succeeds is not null && !succeeds(shard)) return;
-            if (shard.IsEmpty) stored.Remove(shard.Name);
-            else stored[shard.Name] = JsonSerializer.Serialize(shard, LedgerJson.Default.LedgerShard);
+            if (succeeds is not null && !succeeds(shard))
+                return;
+            if (shard.IsEmpty)
+                stored.Remove(shard.Name);
+            else
+                stored[shard.Name] = JsonSerializer.Serialize(shard, LedgerJson.Default.LedgerShard);
             ledger.MarkWritten(shard.Name, shard.Revision);
         }
     }
@@ -206,7 +255,10 @@ public sealed class LedgerWorld
 
         public bool IsLost(int second) => Lost.Exists(loss => loss.From <= second && !(loss.To <= second));
 
-        public int GpusAt(int second) => second < From ? 0 : Fewer is { } fewer && second >= fewer.At ? fewer.Gpus : Gpus;
+        public int GpusAt(int second) =>
+            second < From ? 0
+            : Fewer is { } fewer && second >= fewer.At ? fewer.Gpus
+            : Gpus;
     }
 
     private sealed record PodFacts(string Uid, string Namespace, string Job, NodeFacts Node, int Gpus, int From, string Team)
@@ -217,20 +269,21 @@ public sealed class LedgerWorld
 
         public bool Holds(int second) => From <= second && !(To <= second);
 
-        public PodObservation Observation(int seen, bool end) => new()
-        {
-            Uid = Uid,
-            Pod = $"{Job}-{Uid}",
-            Workload = new(Namespace, "Job", Job, $"{Namespace}-{Job}"),
-            Class = WorkClass.Training,
-            Labels = new Dictionary<string, string> { ["team"] = Team },
-            Node = Node.Name,
-            Product = Node.Product,
-            Gpus = Gpus,
-            ScheduledAt = At(From),
-            FinishedAt = end && Finished ? At(To!.Value) : null,
-            GoneAt = end && !Finished ? At(To!.Value) : null,
-            ObservedAt = At(seen),
-        };
+        public PodObservation Observation(int seen, bool end) =>
+            new()
+            {
+                Uid = Uid,
+                Pod = $"{Job}-{Uid}",
+                Workload = new(Namespace, "Job", Job, $"{Namespace}-{Job}"),
+                Class = WorkClass.Training,
+                Labels = new Dictionary<string, string> { ["team"] = Team },
+                Node = Node.Name,
+                Product = Node.Product,
+                Gpus = Gpus,
+                ScheduledAt = At(From),
+                FinishedAt = end && Finished ? At(To!.Value) : null,
+                GoneAt = end && !Finished ? At(To!.Value) : null,
+                ObservedAt = At(seen),
+            };
     }
 }

@@ -4,7 +4,9 @@ using FsCheck.Fluent;
 
 namespace Bursar.Tests.Unit.Core.Ledger;
 
-/// <summary>What scalers changed of other people's objects: no object of the ledger outgrows its room, and nothing is forgotten by a death.</summary>
+/// <summary>
+/// What scalers changed of other people's objects: no object of the ledger outgrows its room, and nothing is forgotten by a death.
+/// </summary>
 public sealed class ScaledRecordTests
 {
     private static readonly DateTimeOffset Start = new(2026, 11, 22, 8, 0, 0, TimeSpan.Zero);
@@ -16,8 +18,15 @@ public sealed class ScaledRecordTests
     {
         var stored = new Dictionary<string, string>();
         var ledger = new GpuLedger();
-        for (var i = 0; i < count; i++) ledger.NoteScaled(Record(i, "3")).Should().BeTrue();
-        ledger.DirtyScaledShards("ns").Should().NotBeEmpty().And.OnlyContain(shard => shard.Kind == LedgerShard.ScaledKind && shard.Name.StartsWith("scaled.ns-", StringComparison.Ordinal));
+        for (var i = 0; i < count; i++)
+            ledger.NoteScaled(Record(i, "3")).Should().BeTrue();
+        ledger
+            .DirtyScaledShards("ns")
+            .Should()
+            .NotBeEmpty()
+            .And.OnlyContain(shard =>
+                shard.Kind == LedgerShard.ScaledKind && shard.Name.StartsWith("scaled.ns-", StringComparison.Ordinal)
+            );
         LedgerWorld.Write(ledger, stored);
         stored.Values.Should().OnlyContain(shard => shard.Length < GpuLedger.MaxShardBytes);
 
@@ -32,7 +41,8 @@ public sealed class ScaledRecordTests
         ledger.DirtyScaledShards("ns").Should().ContainSingle();
         ledger.Scaled().Should().HaveCount(count);
 
-        for (var i = 0; i < count; i++) ledger.DropScaled("ns", $"scaler-{i}", $"object-{i}").Should().BeTrue();
+        for (var i = 0; i < count; i++)
+            ledger.DropScaled("ns", $"scaler-{i}", $"object-{i}").Should().BeTrue();
         ledger.DropScaled("ns", "scaler-0", "object-0").Should().BeFalse();
         LedgerWorld.Write(ledger, stored);
         stored.Should().BeEmpty();
@@ -42,32 +52,41 @@ public sealed class ScaledRecordTests
     [Fact]
     public void What_was_written_last_is_what_comes_back_wherever_a_write_failed() =>
         Prop.ForAll(Gen.Choose(0, int.MaxValue - 1).ToArbitrary(), seed =>
-        {
-            var random = new Random(seed);
-            var stored = new Dictionary<string, string>();
-            var ledger = new GpuLedger();
-            // What is known to be stored, by scaler and object.
-            var written = new Dictionary<(string, string), string>();
-            for (var step = 0; step < 60; step++)
             {
-                var (i, value) = (random.Next(6), random.Next(1, 9).ToString());
-                var record = Record(i, value) with { Namespace = i % 2 == 0 ? "ns" : "other" };
-                if (random.Next(3) == 0) ledger.DropScaled(record.Namespace, record.ScalerUid, record.Target.Uid);
-                else ledger.NoteScaled(record);
-                if (random.Next(2) == 0) continue;
-                var failing = random.Next(3) == 0;
-                LedgerWorld.Write(ledger, stored, failing ? _ => random.Next(2) == 0 : null);
-                if (failing)
+                var random = new Random(seed);
+                var stored = new Dictionary<string, string>();
+                var ledger = new GpuLedger();
+                // What is known to be stored, by scaler and object.
+                var written = new Dictionary<(string, string), string>();
+                for (var step = 0; step < 60; step++)
                 {
-                    // The process dies: what its last whole write held is there at least as far as it was not overwritten.
-                    ledger = LedgerWorld.Read(stored.Values);
+                    var (i, value) = (random.Next(6), random.Next(1, 9).ToString());
+                    var record = Record(i, value) with { Namespace = i % 2 == 0 ? "ns" : "other" };
+                    if (random.Next(3) == 0)
+                        ledger.DropScaled(record.Namespace, record.ScalerUid, record.Target.Uid);
+                    else
+                        ledger.NoteScaled(record);
+                    if (random.Next(2) == 0)
+                        continue;
+                    var failing = random.Next(3) == 0;
+                    LedgerWorld.Write(ledger, stored, failing ? _ => random.Next(2) == 0 : null);
+                    if (failing)
+                    {
+                        // The process dies: what its last whole write held is there at least as far as it was not overwritten.
+                        ledger = LedgerWorld.Read(stored.Values);
+                        written = ledger.Scaled().ToDictionary(one => (one.ScalerUid, one.Target.Uid), one => one.Fields[0].Value);
+                        continue;
+                    }
                     written = ledger.Scaled().ToDictionary(one => (one.ScalerUid, one.Target.Uid), one => one.Fields[0].Value);
-                    continue;
+                    LedgerWorld
+                        .Read(stored.Values)
+                        .Scaled()
+                        .ToDictionary(one => (one.ScalerUid, one.Target.Uid), one => one.Fields[0].Value)
+                        .Should()
+                        .BeEquivalentTo(written);
                 }
-                written = ledger.Scaled().ToDictionary(one => (one.ScalerUid, one.Target.Uid), one => one.Fields[0].Value);
-                LedgerWorld.Read(stored.Values).Scaled().ToDictionary(one => (one.ScalerUid, one.Target.Uid), one => one.Fields[0].Value).Should().BeEquivalentTo(written);
-            }
-        }).QuickCheckThrowOnFailure();
+            })
+            .QuickCheckThrowOnFailure();
 
     [Fact]
     public void A_record_that_stands_in_two_objects_is_the_later_one_and_the_other_is_written_without_it()
@@ -76,7 +95,13 @@ public sealed class ScaledRecordTests
         older.NoteScaled(Record(0, "3"));
         later.NoteScaled(Record(0, "2") with { Since = Start.AddHours(1) });
         var (one, two) = (older.DirtyScaledShards("ns")[0], later.DirtyScaledShards("ns")[0] with { Name = "scaled.ns-1", Index = 1 });
-        foreach (var order in (LedgerShard[][])[[one, two], [two, one]])
+        foreach (
+            var order in (LedgerShard[][])
+                [
+                    [one, two],
+                    [two, one],
+                ]
+        )
         {
             var loaded = GpuLedger.Load(order);
             loaded.Scaled().Should().ContainSingle().Which.Fields[0].Value.Should().Be("2");
@@ -109,13 +134,14 @@ public sealed class ScaledRecordTests
     public void What_stands_there_is_Bursars_doing_or_not(string present, string original, string value, string? before, bool ours) =>
         new ScaledField("/spec/maxReplicas", original, value, before).IsOurs(present).Should().Be(ours);
 
-    private static ScaledRecord Record(int i, string value) => new()
-    {
-        Namespace = "ns",
-        ScalerName = $"chat-{i}",
-        ScalerUid = $"scaler-{i}",
-        Target = new("keda.sh/v1alpha1", "ScaledObject", $"chat-{i}", $"object-{i}"),
-        Fields = [new("/spec/maxReplicaCount", "null", value, "10")],
-        Since = Start.AddSeconds(i),
-    };
+    private static ScaledRecord Record(int i, string value) =>
+        new()
+        {
+            Namespace = "ns",
+            ScalerName = $"chat-{i}",
+            ScalerUid = $"scaler-{i}",
+            Target = new("keda.sh/v1alpha1", "ScaledObject", $"chat-{i}", $"object-{i}"),
+            Fields = [new("/spec/maxReplicaCount", "null", value, "10")],
+            Since = Start.AddSeconds(i),
+        };
 }

@@ -24,8 +24,16 @@ public sealed class SharedClaimTests
         // a alone for an hour, both for an hour, b alone for an hour.
         Spent(ledger, "a").Should().Be(new HourlyCost(9_000_000_000).For(TimeSpan.FromHours(1)));
         Spent(ledger, "b").Should().Be(new HourlyCost(9_000_000_000).For(TimeSpan.FromHours(1)));
-        ledger.Entries("a", Start, End, End).Select(entry => (entry.Rate!.Value.NanoPerGpuHour, entry.Share)).Should().Equal((6_000_000_000, DeviceShare.Whole), (3_000_000_000, new DeviceShare(1, 2)));
-        ledger.SpentByWorkload("a", LabelSelector.Everything, Start, End, End).Single().ReservedGpuMs.Should().Be(5_400_000, "an hour and half of one");
+        ledger
+            .Entries("a", Start, End, End)
+            .Select(entry => (entry.Rate!.Value.NanoPerGpuHour, entry.Share))
+            .Should()
+            .Equal((6_000_000_000, DeviceShare.Whole), (3_000_000_000, new DeviceShare(1, 2)));
+        ledger
+            .SpentByWorkload("a", LabelSelector.Everything, Start, End, End)
+            .Single()
+            .ReservedGpuMs.Should()
+            .Be(5_400_000, "an hour and half of one");
         var bill = ledger.Bill("n1", Start, End, End);
         bill.Reserved.Should().Be(new HourlyCost(18_000_000_000).For(TimeSpan.FromHours(1)));
         (bill.Reserved + bill.Unallocated).Should().Be(bill.Total);
@@ -35,8 +43,11 @@ public sealed class SharedClaimTests
     public void Nanos_that_do_not_divide_go_to_the_first_holders()
     {
         var ledger = Priced(new GpuHourPrice(1_000_000_001));
-        foreach (var uid in (string[])["c", "a", "b"]) ledger.Observe(Pod(uid, 0, 1, "claim"));
-        var rates = new[] { "a", "b", "c" }.Select(uid => ledger.RatePerHour(uid, LabelSelector.Everything, Start.AddMinutes(1)).NanoPerHour);
+        foreach (var uid in (string[])["c", "a", "b"])
+            ledger.Observe(Pod(uid, 0, 1, "claim"));
+        var rates = new[] { "a", "b", "c" }.Select(uid =>
+            ledger.RatePerHour(uid, LabelSelector.Everything, Start.AddMinutes(1)).NanoPerHour
+        );
         rates.Should().Equal(333_333_334, 333_333_334, 333_333_333);
     }
 
@@ -50,7 +61,10 @@ public sealed class SharedClaimTests
         ledger.RatePerHour("b", LabelSelector.Everything, Start.AddMinutes(1)).Should().Be(new HourlyCost(500 + 1_000));
     }
 
-    /// <summary>For any pods and claims: the holders pay what the claims cost while anyone holds them, the node's bill adds up, and a restart changes nothing.</summary>
+    /// <summary>
+    /// For any pods and claims: the holders pay what the claims cost while anyone holds them, the node's bill adds up, and a restart
+    /// changes nothing.
+    /// </summary>
     [Fact]
     public void Whatever_is_shared_the_money_adds_up()
     {
@@ -61,27 +75,40 @@ public sealed class SharedClaimTests
             from length in Gen.Choose(1, 100)
             select (Claims: claims.Distinct().ToArray(), own, begin, length);
         Prop.ForAll(pod.ListOf(8).ToArbitrary(), Gen.Choose(1, int.MaxValue).ToArbitrary(), (pods, nano) =>
-        {
-            var ledger = Priced(new GpuHourPrice(nano));
-            Int128 expected = 0;
-            for (var i = 0; i < pods.Count; i++)
             {
-                var (claims, own, begin, length) = pods[i];
-                ledger.Observe(Pod($"p{i}", 0, 0, claims) with { Share = own, ScheduledAt = Start.AddSeconds(begin), FinishedAt = Start.AddSeconds(begin + length) });
-            }
-            for (var second = 0; second < 300; second++)
-            {
-                var held = pods.Where(one => one.begin <= second && second < one.begin + one.length).ToArray();
-                expected += held.SelectMany(one => one.Claims).Distinct().Count() * (Int128)nano * 1000 + held.Sum(one => one.own.NanoOf(nano)!.Value) * (Int128)1000;
-            }
-            bool Holds(GpuLedger one)
-            {
-                var bill = one.Bill("n1", Start, End, End);
-                var spent = Enumerable.Range(0, pods.Count).Aggregate(Amount.Zero, (sum, i) => sum + Spent(one, $"p{i}"));
-                return bill.Reserved == spent && spent == new Amount(expected) && bill.Reserved + bill.Unallocated == bill.Total && !bill.Unallocated.IsNegative;
-            }
-            return Holds(ledger) && Holds(Reload(ledger));
-        }).QuickCheckThrowOnFailure();
+                var ledger = Priced(new GpuHourPrice(nano));
+                Int128 expected = 0;
+                for (var i = 0; i < pods.Count; i++)
+                {
+                    var (claims, own, begin, length) = pods[i];
+                    ledger.Observe(
+                        Pod($"p{i}", 0, 0, claims) with
+                        {
+                            Share = own,
+                            ScheduledAt = Start.AddSeconds(begin),
+                            FinishedAt = Start.AddSeconds(begin + length),
+                        }
+                    );
+                }
+                for (var second = 0; second < 300; second++)
+                {
+                    var held = pods.Where(one => one.begin <= second && second < one.begin + one.length).ToArray();
+                    expected +=
+                        held.SelectMany(one => one.Claims).Distinct().Count() * (Int128)nano * 1000
+                        + held.Sum(one => one.own.NanoOf(nano)!.Value) * (Int128)1000;
+                }
+                bool Holds(GpuLedger one)
+                {
+                    var bill = one.Bill("n1", Start, End, End);
+                    var spent = Enumerable.Range(0, pods.Count).Aggregate(Amount.Zero, (sum, i) => sum + Spent(one, $"p{i}"));
+                    return bill.Reserved == spent
+                        && spent == new Amount(expected)
+                        && bill.Reserved + bill.Unallocated == bill.Total
+                        && !bill.Unallocated.IsNegative;
+                }
+                return Holds(ledger) && Holds(Reload(ledger));
+            })
+            .QuickCheckThrowOnFailure();
     }
 
     private static Amount Spent(GpuLedger ledger, string ns) => ledger.Spent(ns, LabelSelector.Everything, Start, End, End);
@@ -95,23 +122,33 @@ public sealed class SharedClaimTests
         return ledger;
     }
 
-    private static PodObservation Pod(string uid, double from, double to, params string[] claims) => new()
-    {
-        Uid = uid,
-        Pod = uid,
-        Workload = new(uid, "Pod", uid, uid),
-        Class = WorkClass.Training,
-        Labels = new Dictionary<string, string>(),
-        Node = "n1",
-        Product = Card,
-        Gpus = 1,
-        Share = new(0, 1),
-        Claims = [.. claims.Select(claim => new SharedClaim(claim, DeviceShare.Whole))],
-        ScheduledAt = Start.AddHours(from),
-        FinishedAt = Start.AddHours(to),
-        ObservedAt = Start,
-    };
+    private static PodObservation Pod(string uid, double from, double to, params string[] claims) =>
+        new()
+        {
+            Uid = uid,
+            Pod = uid,
+            Workload = new(uid, "Pod", uid, uid),
+            Class = WorkClass.Training,
+            Labels = new Dictionary<string, string>(),
+            Node = "n1",
+            Product = Card,
+            Gpus = 1,
+            Share = new(0, 1),
+            Claims = [.. claims.Select(claim => new SharedClaim(claim, DeviceShare.Whole))],
+            ScheduledAt = Start.AddHours(from),
+            FinishedAt = Start.AddHours(to),
+            ObservedAt = Start,
+        };
 
     private static GpuLedger Reload(GpuLedger ledger) =>
-        GpuLedger.Load(ledger.DirtyShards().Select(shard => JsonSerializer.Deserialize(JsonSerializer.Serialize(shard, LedgerJson.Default.LedgerShard), LedgerJson.Default.LedgerShard)!));
+        GpuLedger.Load(
+            ledger
+                .DirtyShards()
+                .Select(shard =>
+                    JsonSerializer.Deserialize(
+                        JsonSerializer.Serialize(shard, LedgerJson.Default.LedgerShard),
+                        LedgerJson.Default.LedgerShard
+                    )!
+                )
+        );
 }

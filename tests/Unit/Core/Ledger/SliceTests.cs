@@ -22,7 +22,10 @@ public sealed class SliceTests
         var end = Start.AddHours(1);
         // 2.745 × 15/112 = 0.36763392857…
         ledger.RatePerHour("ns", LabelSelector.Everything, Start.AddMinutes(1)).ToString().Should().Be("0.735267856");
-        ledger.Spent("ns", LabelSelector.Everything, Start, end, end).Should().Be((new GpuHourPrice(367_633_928) * 2).For(TimeSpan.FromHours(1)));
+        ledger
+            .Spent("ns", LabelSelector.Everything, Start, end, end)
+            .Should()
+            .Be((new GpuHourPrice(367_633_928) * 2).For(TimeSpan.FromHours(1)));
         var spend = ledger.SpentByWorkload("ns", LabelSelector.Everything, Start, end, end).Single();
         spend.ReservedGpuMs.Should().Be(3_600_000L * 2 * 15 / 112, "slices are not cards in GPU-seconds either");
         var entry = ledger.Entries("ns", Start, end, end).Single();
@@ -37,7 +40,8 @@ public sealed class SliceTests
     public void The_slots_of_a_card_never_cost_more_than_it_and_the_rest_is_unallocated()
     {
         var ledger = Priced(1, new GpuHourPrice(1_000_000_000));
-        for (var i = 0; i < 3; i++) ledger.Observe(Pod($"p{i}", new(1, 3)));
+        for (var i = 0; i < 3; i++)
+            ledger.Observe(Pod($"p{i}", new(1, 3)));
         var end = Start.AddHours(1);
         var bill = ledger.Bill("n1", Start, end, end);
         bill.Reserved.Should().Be(new HourlyCost(999_999_999).For(TimeSpan.FromHours(1)));
@@ -64,13 +68,32 @@ public sealed class SliceTests
     {
         var ledger = Priced(1, new GpuHourPrice(1_000));
         ledger.Observe(Pod("p", DeviceShare.Whole));
-        ledger.Reprice(Card, new GpuHourPrice(1_000), Start.AddHours(1), [(Start.AddHours(2), new GpuHourPrice(2_000)), (Start.AddHours(3), new GpuHourPrice(3_000))]).Should().BeTrue();
-        ledger.Reprice(Card, new GpuHourPrice(1_000), Start.AddMinutes(61), [(Start.AddHours(2), new GpuHourPrice(2_000)), (Start.AddHours(3), new GpuHourPrice(3_000))]).Should().BeFalse("that is no news");
+        ledger
+            .Reprice(
+                Card,
+                new GpuHourPrice(1_000),
+                Start.AddHours(1),
+                [(Start.AddHours(2), new GpuHourPrice(2_000)), (Start.AddHours(3), new GpuHourPrice(3_000))]
+            )
+            .Should()
+            .BeTrue();
+        ledger
+            .Reprice(
+                Card,
+                new GpuHourPrice(1_000),
+                Start.AddMinutes(61),
+                [(Start.AddHours(2), new GpuHourPrice(2_000)), (Start.AddHours(3), new GpuHourPrice(3_000))]
+            )
+            .Should()
+            .BeFalse("that is no news");
         ledger.RateOf(Card, Start.AddHours(2).AddMilliseconds(-1)).Should().Be(new GpuHourPrice(1_000));
         ledger.RateOf(Card, Start.AddHours(2)).Should().Be(new GpuHourPrice(2_000));
         ledger = Reload(ledger);
         var end = Start.AddHours(4);
-        ledger.Spent("ns", LabelSelector.Everything, Start, end, end).Should().Be(new HourlyCost(1_000 + 1_000 + 2_000 + 3_000).For(TimeSpan.FromHours(1)));
+        ledger
+            .Spent("ns", LabelSelector.Everything, Start, end, end)
+            .Should()
+            .Be(new HourlyCost(1_000 + 1_000 + 2_000 + 3_000).For(TimeSpan.FromHours(1)));
         ledger.Entries("ns", Start, end, end).Should().HaveCount(3);
         ledger.Reprice(Card, new GpuHourPrice(1_000), Start.AddHours(1.5), []).Should().BeTrue();
         ledger.Spent("ns", LabelSelector.Everything, Start, end, end).Should().Be(new HourlyCost(4_000).For(TimeSpan.FromHours(1)));
@@ -106,7 +129,19 @@ public sealed class SliceTests
     [Fact]
     public void Whatever_is_cut_a_nodes_money_adds_up()
     {
-        DeviceShare[] shares = [DeviceShare.Whole, Slice, new(13, 28), new(15, 28), new(1, 3), new(1, 7), new(15, 224), new(33, 100), new(125, 1024), DeviceShare.Unknown];
+        DeviceShare[] shares =
+        [
+            DeviceShare.Whole,
+            Slice,
+            new(13, 28),
+            new(15, 28),
+            new(1, 3),
+            new(1, 7),
+            new(15, 224),
+            new(33, 100),
+            new(125, 1024),
+            DeviceShare.Unknown,
+        ];
         var pod =
             from share in Gen.Elements(shares)
             from units in Gen.Choose(1, 3)
@@ -126,38 +161,46 @@ public sealed class SliceTests
             from cards in Gen.Choose(1, 8)
             select (pods, changes, lost, cards);
         Prop.ForAll(world.ToArbitrary(), given =>
-        {
-            var (pods, changes, lost, cards) = given;
-            var ledger = Priced(cards, new GpuHourPrice(2_745_000_001));
-            var i = 0;
-            foreach (var (share, units, begin, close) in pods)
             {
-                var seen = Pod($"p{i++}", share, units) with { ScheduledAt = Start.AddSeconds(begin), ObservedAt = Start.AddSeconds(begin + 1) };
-                ledger.Observe(seen);
-                if (close is { } at) ledger.Observe(seen with { FinishedAt = Start.AddSeconds(at), ObservedAt = Start.AddSeconds(at + 1) });
-            }
-            foreach (var (at, nano, spot) in changes)
-            {
-                var name = spot ? Card + " [capacityType=spot]" : Card;
-                ledger.Reprice(name, new(nano), Start.AddSeconds(at));
-                ledger.ObserveNode("n1", name, cards, Start.AddSeconds(at));
-            }
-            if (lost is { } away)
-            {
-                ledger.MarkNodeLost("n1", Start.AddSeconds(away));
-                ledger.MarkNodeBack("n1", Start.AddSeconds(away + 13));
-            }
-            var again = Reload(ledger);
-            foreach (var (from, to) in new[] { (0, 200), (17, 93), (50, 51) })
-            {
-                var (begin, end) = (Start.AddSeconds(from), Start.AddSeconds(to));
-                var bill = ledger.Bill("n1", begin, end, end);
-                bill.Should().BeEquivalentTo(again.Bill("n1", begin, end, end));
-                (bill.Reserved + bill.Unallocated + bill.Unattributed.Values.Aggregate(Amount.Zero, (sum, one) => sum + one)).Should().Be(bill.Total);
-                bill.Reserved.Should().Be(ledger.Spent("ns", LabelSelector.Everything, begin, end, end));
-                bill.Unallocated.IsNegative.Should().BeFalse();
-            }
-        }).QuickCheckThrowOnFailure();
+                var (pods, changes, lost, cards) = given;
+                var ledger = Priced(cards, new GpuHourPrice(2_745_000_001));
+                var i = 0;
+                foreach (var (share, units, begin, close) in pods)
+                {
+                    var seen = Pod($"p{i++}", share, units) with
+                    {
+                        ScheduledAt = Start.AddSeconds(begin),
+                        ObservedAt = Start.AddSeconds(begin + 1),
+                    };
+                    ledger.Observe(seen);
+                    if (close is { } at)
+                        ledger.Observe(seen with { FinishedAt = Start.AddSeconds(at), ObservedAt = Start.AddSeconds(at + 1) });
+                }
+                foreach (var (at, nano, spot) in changes)
+                {
+                    var name = spot ? Card + " [capacityType=spot]" : Card;
+                    ledger.Reprice(name, new(nano), Start.AddSeconds(at));
+                    ledger.ObserveNode("n1", name, cards, Start.AddSeconds(at));
+                }
+                if (lost is { } away)
+                {
+                    ledger.MarkNodeLost("n1", Start.AddSeconds(away));
+                    ledger.MarkNodeBack("n1", Start.AddSeconds(away + 13));
+                }
+                var again = Reload(ledger);
+                foreach (var (from, to) in new[] { (0, 200), (17, 93), (50, 51) })
+                {
+                    var (begin, end) = (Start.AddSeconds(from), Start.AddSeconds(to));
+                    var bill = ledger.Bill("n1", begin, end, end);
+                    bill.Should().BeEquivalentTo(again.Bill("n1", begin, end, end));
+                    (bill.Reserved + bill.Unallocated + bill.Unattributed.Values.Aggregate(Amount.Zero, (sum, one) => sum + one))
+                        .Should()
+                        .Be(bill.Total);
+                    bill.Reserved.Should().Be(ledger.Spent("ns", LabelSelector.Everything, begin, end, end));
+                    bill.Unallocated.IsNegative.Should().BeFalse();
+                }
+            })
+            .QuickCheckThrowOnFailure();
     }
 
     /// <summary>The order in which a pod and its node's word are seen does not matter.</summary>
@@ -166,18 +209,34 @@ public sealed class SliceTests
     {
         PodObservation[] sights =
         [
-            Pod("p", DeviceShare.Whole, 2) with { Product = "", ObservedAt = Start.AddSeconds(1) },
-            Pod("p", DeviceShare.Unknown) with { Product = "x of " + Card, ObservedAt = Start.AddSeconds(2) },
-            Pod("p", Slice, 3) with { ObservedAt = Start.AddSeconds(3) },
-            Pod("p", new(1, 2)) with { ObservedAt = Start.AddSeconds(4) },
+            Pod("p", DeviceShare.Whole, 2) with
+            {
+                Product = "",
+                ObservedAt = Start.AddSeconds(1),
+            },
+            Pod("p", DeviceShare.Unknown) with
+            {
+                Product = "x of " + Card,
+                ObservedAt = Start.AddSeconds(2),
+            },
+            Pod("p", Slice, 3) with
+            {
+                ObservedAt = Start.AddSeconds(3),
+            },
+            Pod("p", new(1, 2)) with
+            {
+                ObservedAt = Start.AddSeconds(4),
+            },
         ];
         Prop.ForAll(Gen.Shuffle(sights).ToArbitrary(), order =>
-        {
-            var ledger = Priced(4, new GpuHourPrice(1_000_000));
-            foreach (var sight in order) ledger.Observe(sight);
-            var entry = ledger.Entries("ns", Start, Start.AddHours(1), Start.AddHours(1)).Single();
-            return (entry.Share, entry.Gpus) == (Slice, 3);
-        }).QuickCheckThrowOnFailure();
+            {
+                var ledger = Priced(4, new GpuHourPrice(1_000_000));
+                foreach (var sight in order)
+                    ledger.Observe(sight);
+                var entry = ledger.Entries("ns", Start, Start.AddHours(1), Start.AddHours(1)).Single();
+                return (entry.Share, entry.Gpus) == (Slice, 3);
+            })
+            .QuickCheckThrowOnFailure();
     }
 
     private static GpuLedger Priced(int cards, GpuHourPrice rate)
@@ -192,18 +251,19 @@ public sealed class SliceTests
     private static GpuLedger Reload(GpuLedger ledger) =>
         LedgerWorld.Read(ledger.DirtyShards().Select(shard => JsonSerializer.Serialize(shard, LedgerJson.Default.LedgerShard)));
 
-    private static PodObservation Pod(string uid, DeviceShare share, int units = 1) => new()
-    {
-        Uid = uid,
-        Pod = $"train-{uid}",
-        Workload = new("ns", "Job", "train", "j1"),
-        Class = WorkClass.Training,
-        Labels = new Dictionary<string, string>(),
-        Node = "n1",
-        Product = Card,
-        Gpus = units,
-        Share = share,
-        ScheduledAt = Start,
-        ObservedAt = Start.AddSeconds(1),
-    };
+    private static PodObservation Pod(string uid, DeviceShare share, int units = 1) =>
+        new()
+        {
+            Uid = uid,
+            Pod = $"train-{uid}",
+            Workload = new("ns", "Job", "train", "j1"),
+            Class = WorkClass.Training,
+            Labels = new Dictionary<string, string>(),
+            Node = "n1",
+            Product = Card,
+            Gpus = units,
+            Share = share,
+            ScheduledAt = Start,
+            ObservedAt = Start.AddSeconds(1),
+        };
 }

@@ -4,7 +4,10 @@ using Bursar.Core.Text;
 
 namespace Bursar.Tests.Unit.Core.Ledger;
 
-/// <summary>Pods that ended while no operator watched: another pod that held the same devices, the agent's journal, or the node's removal bounds them.</summary>
+/// <summary>
+/// Pods that ended while no operator watched: another pod that held the same devices, the agent's journal, or the node's removal bounds
+/// them.
+/// </summary>
 public sealed class UnseenEndTests
 {
     private static readonly DateTimeOffset Start = new(2026, 11, 21, 9, 0, 0, TimeSpan.Zero);
@@ -61,7 +64,8 @@ public sealed class UnseenEndTests
     {
         var ledger = Ledger(gpus: 1);
         Vanish(ledger, "old", gpus: 1, from: Start, share: new(1, 4));
-        for (var i = 0; i < newcomers; i++) ledger.Observe(Pod($"new-{i}", 1, Start.AddHours(3)) with { Share = new(1, 4) });
+        for (var i = 0; i < newcomers; i++)
+            ledger.Observe(Pod($"new-{i}", 1, Start.AddHours(3)) with { Share = new(1, 4) });
 
         HoursOf(ledger, "old").Should().Be(hours / 4);
     }
@@ -71,15 +75,31 @@ public sealed class UnseenEndTests
     {
         var ledger = Ledger(gpus: 1);
         Vanish(ledger, "old", gpus: 1, from: Start);
-        ledger.Record(new()
-        {
-            Node = "n1",
-            Epoch = "e",
-            First = 1,
-            Next = 2,
-            Now = Back,
-            Intervals = [new() { Seq = 1, PodUid = "old", Namespace = "team", Pod = "old", Device = "GPU-0", From = Start.AddMinutes(9), To = Start.AddHours(5), BusyMs = 1 }],
-        }, null);
+        ledger.Record(
+            new()
+            {
+                Node = "n1",
+                Epoch = "e",
+                First = 1,
+                Next = 2,
+                Now = Back,
+                Intervals =
+                [
+                    new()
+                    {
+                        Seq = 1,
+                        PodUid = "old",
+                        Namespace = "team",
+                        Pod = "old",
+                        Device = "GPU-0",
+                        From = Start.AddMinutes(9),
+                        To = Start.AddHours(5),
+                        BusyMs = 1,
+                    },
+                ],
+            },
+            null
+        );
 
         HoursOf(ledger, "old").Should().Be(5);
     }
@@ -120,7 +140,8 @@ public sealed class UnseenEndTests
         {
             var ledger = Ledger(gpus: 1);
             ledger.Observe(Pod("old", 1, Start));
-            foreach (var (alive, gone) in order) ledger.Observe(Pod("old", 1, Start) with { AliveAt = alive, GoneAt = gone, IsGone = true, ObservedAt = Back });
+            foreach (var (alive, gone) in order)
+                ledger.Observe(Pod("old", 1, Start) with { AliveAt = alive, GoneAt = gone, IsGone = true, ObservedAt = Back });
 
             HoursOf(ledger, "old").Should().Be(2);
             ledger.Observe(Pod("new", 1, Start.AddMinutes(15)));
@@ -138,28 +159,40 @@ public sealed class UnseenEndTests
     }
 
     /// <summary>Seen until the operator stopped, and gone when it was back.</summary>
-    private static void Vanish(GpuLedger ledger, string name, int gpus, DateTimeOffset from, string? workload = null, DeviceShare? share = null)
+    private static void Vanish(
+        GpuLedger ledger,
+        string name,
+        int gpus,
+        DateTimeOffset from,
+        string? workload = null,
+        DeviceShare? share = null
+    )
     {
         var pod = Pod(name, gpus, from, workload) with { Share = share ?? DeviceShare.Whole };
         ledger.Observe(pod);
         ledger.Observe(pod with { AliveAt = Stopped, GoneAt = Back, IsGone = true, ObservedAt = Back });
     }
 
-    private static PodObservation Pod(string name, int gpus, DateTimeOffset from, string? workload = null) => new()
-    {
-        Uid = name,
-        Pod = name,
-        Workload = new("team", "Job", workload ?? name, $"uid-{workload ?? name}"),
-        Class = WorkClass.Training,
-        Labels = new Dictionary<string, string>(),
-        Node = "n1",
-        Product = "V100",
-        Gpus = gpus,
-        ScheduledAt = from,
-        ObservedAt = from,
-    };
+    private static PodObservation Pod(string name, int gpus, DateTimeOffset from, string? workload = null) =>
+        new()
+        {
+            Uid = name,
+            Pod = name,
+            Workload = new("team", "Job", workload ?? name, $"uid-{workload ?? name}"),
+            Class = WorkClass.Training,
+            Labels = new Dictionary<string, string>(),
+            Node = "n1",
+            Product = "V100",
+            Gpus = gpus,
+            ScheduledAt = from,
+            ObservedAt = from,
+        };
 
     /// <summary>Card hours billed by the ledger, of a slot its part.</summary>
     private static double HoursOf(GpuLedger ledger, string name) =>
-        (double)ledger.SpentByWorkload("team", LabelSelector.Everything, Start, Back, Back).Single(one => one.Workload.Name == name || one.Workload.Name == name.Split('-')[0]).ReservedGpuMs / 3_600_000;
+        (double)
+            ledger
+                .SpentByWorkload("team", LabelSelector.Everything, Start, Back, Back)
+                .Single(one => one.Workload.Name == name || one.Workload.Name == name.Split('-')[0])
+                .ReservedGpuMs / 3_600_000;
 }

@@ -19,8 +19,26 @@ public sealed class UsageByDayTests
         var ledger = Ledger();
         Record(ledger, Start.AddHours(23), Start.AddHours(26), busy: 7, energy: 10, seq: 1);
 
-        Day(ledger, 0).Should().BeEquivalentTo(new { MeasuredMs = Hour, BusyMs = 2L, EnergyMj = 3L });
-        Day(ledger, 1).Should().BeEquivalentTo(new { MeasuredMs = 2 * Hour, BusyMs = 5L, EnergyMj = 7L });
+        Day(ledger, 0)
+            .Should()
+            .BeEquivalentTo(
+                new
+                {
+                    MeasuredMs = Hour,
+                    BusyMs = 2L,
+                    EnergyMj = 3L,
+                }
+            );
+        Day(ledger, 1)
+            .Should()
+            .BeEquivalentTo(
+                new
+                {
+                    MeasuredMs = 2 * Hour,
+                    BusyMs = 5L,
+                    EnergyMj = 7L,
+                }
+            );
     }
 
     [Fact]
@@ -49,19 +67,25 @@ public sealed class UsageByDayTests
         var pods = stored.Values.Select(Shard).Single(shard => shard.Kind == LedgerShard.PodsKind).Pods!.Single();
         pods.Usage!.Days!.Count.Should().BeInRange(2, 3, "the last closed day may be in both");
         var read = LedgerWorld.Read(stored.Values);
-        for (var day = 0; day < 40; day++) Day(read, day).MeasuredMs.Should().Be(Hour, "of day {0}", day);
+        for (var day = 0; day < 40; day++)
+            Day(read, day).MeasuredMs.Should().Be(Hour, "of day {0}", day);
     }
 
     [Fact]
     public void What_comes_late_for_a_day_that_is_over_counts_into_the_oldest_that_is_not()
     {
         var ledger = Ledger();
-        for (var day = 0; day < 4; day++) Record(ledger, Start.AddDays(day), Start.AddDays(day).AddHours(1), busy: 5, energy: 1, seq: day + 1);
+        for (var day = 0; day < 4; day++)
+            Record(ledger, Start.AddDays(day), Start.AddDays(day).AddHours(1), busy: 5, energy: 1, seq: day + 1);
         Record(ledger, Start.AddHours(5), Start.AddHours(6), busy: 5, energy: 1, seq: 5);
 
         Day(ledger, 0).MeasuredMs.Should().Be(Hour);
         Day(ledger, 2).MeasuredMs.Should().Be(2 * Hour);
-        ledger.SpentByWorkload("team", LabelSelector.Everything, Start, Start.AddDays(9), Start.AddDays(9)).Single().Usage.MeasuredMs.Should().Be(5 * Hour);
+        ledger
+            .SpentByWorkload("team", LabelSelector.Everything, Start, Start.AddDays(9), Start.AddDays(9))
+            .Single()
+            .Usage.MeasuredMs.Should()
+            .Be(5 * Hour);
     }
 
     [Fact]
@@ -79,31 +103,43 @@ public sealed class UsageByDayTests
     [Fact]
     public void Killed_between_any_two_writes_each_day_comes_out_the_same() =>
         Prop.ForAll(Gen.Choose(0, int.MaxValue - 1).ToArbitrary(), seed =>
-        {
-            var random = new Random(seed);
-            var journal = Journal(random);
-            var whole = Ledger();
-            whole.Record(journal, null);
-
-            var stored = new Dictionary<string, string>();
-            var ledger = Ledger();
-            LedgerWorld.Write(ledger, stored);
-            for (var known = 0L; known < journal.Next - 1;)
             {
-                known = Math.Min(journal.Next - 1, known + random.Next(1, 9));
-                var read = journal with { Next = known + 1, Intervals = [.. journal.Intervals.Where(one => one.Seq <= known)], Tokens = [.. journal.Tokens.Where(one => one.Seq <= known)] };
-                ledger.Record(read, ledger.Cursor("n1"));
-                if (random.Next(2) == 0) LedgerWorld.Write(ledger, stored, _ => random.Next(3) > 0);
-                if (random.Next(3) == 0) ledger = LedgerWorld.Read(stored.Values.OrderBy(_ => random.Next()));
-            }
-            ledger.Record(journal, ledger.Cursor("n1"));
-            Days(ledger).Should().Be(Days(whole), "seed {0}", seed);
-            LedgerWorld.Write(ledger, stored);
-            Days(LedgerWorld.Read(stored.Values)).Should().Be(Days(whole), "seed {0}", seed);
-            Enumerable.Range(0, 20).Sum(day => Day(whole, day).BusyMs).Should().Be(journal.Intervals.Sum(one => one.BusyMs));
-            Enumerable.Range(0, 20).Sum(day => Day(whole, day).Tokens.GetValueOrDefault("m", TokenSums.None).Generated).Should().Be(journal.Tokens[^1].Generated);
-            return true;
-        }).QuickCheckThrowOnFailure();
+                var random = new Random(seed);
+                var journal = Journal(random);
+                var whole = Ledger();
+                whole.Record(journal, null);
+
+                var stored = new Dictionary<string, string>();
+                var ledger = Ledger();
+                LedgerWorld.Write(ledger, stored);
+                for (var known = 0L; known < journal.Next - 1; )
+                {
+                    known = Math.Min(journal.Next - 1, known + random.Next(1, 9));
+                    var read = journal with
+                    {
+                        Next = known + 1,
+                        Intervals = [.. journal.Intervals.Where(one => one.Seq <= known)],
+                        Tokens = [.. journal.Tokens.Where(one => one.Seq <= known)],
+                    };
+                    ledger.Record(read, ledger.Cursor("n1"));
+                    if (random.Next(2) == 0)
+                        LedgerWorld.Write(ledger, stored, _ => random.Next(3) > 0);
+                    if (random.Next(3) == 0)
+                        ledger = LedgerWorld.Read(stored.Values.OrderBy(_ => random.Next()));
+                }
+                ledger.Record(journal, ledger.Cursor("n1"));
+                Days(ledger).Should().Be(Days(whole), "seed {0}", seed);
+                LedgerWorld.Write(ledger, stored);
+                Days(LedgerWorld.Read(stored.Values)).Should().Be(Days(whole), "seed {0}", seed);
+                Enumerable.Range(0, 20).Sum(day => Day(whole, day).BusyMs).Should().Be(journal.Intervals.Sum(one => one.BusyMs));
+                Enumerable
+                    .Range(0, 20)
+                    .Sum(day => Day(whole, day).Tokens.GetValueOrDefault("m", TokenSums.None).Generated)
+                    .Should()
+                    .Be(journal.Tokens[^1].Generated);
+                return true;
+            })
+            .QuickCheckThrowOnFailure();
 
     /// <summary>Some days of a pod on two devices, whose intervals do not end together.</summary>
     private static UsageReport Journal(Random random)
@@ -116,42 +152,89 @@ public sealed class UsageByDayTests
             var to = at[device].AddMilliseconds(random.Next(1, (int)(9 * Hour)));
             intervals.Add(Interval(++seq, at[device], to, random.Next((int)Hour), random.Next(1000)) with { Device = $"GPU-{device}" });
             at[device] = to;
-            if (random.Next(3) == 0) tokens.Add(new() { Seq = ++seq, PodUid = "p", Model = "m", Prompt = 0, Generated = generated += random.Next(100), At = to });
+            if (random.Next(3) == 0)
+                tokens.Add(
+                    new()
+                    {
+                        Seq = ++seq,
+                        PodUid = "p",
+                        Model = "m",
+                        Prompt = 0,
+                        Generated = generated += random.Next(100),
+                        At = to,
+                    }
+                );
         }
-        return new() { Node = "n1", Epoch = "e", First = 1, Next = seq + 1, Intervals = intervals, Tokens = tokens };
+        return new()
+        {
+            Node = "n1",
+            Epoch = "e",
+            First = 1,
+            Next = seq + 1,
+            Intervals = intervals,
+            Tokens = tokens,
+        };
     }
 
-    private static string Days(GpuLedger ledger) => string.Join("\n", Enumerable.Range(0, 20).Select(day => JsonSerializer.Serialize(Day(ledger, day))));
+    private static string Days(GpuLedger ledger) =>
+        string.Join("\n", Enumerable.Range(0, 20).Select(day => JsonSerializer.Serialize(Day(ledger, day))));
 
     private static UsageSums Day(GpuLedger ledger, int day) =>
-        ledger.SpentByWorkload("team", LabelSelector.Everything, Start.AddDays(day), Start.AddDays(day + 1), Start.AddDays(60)).SingleOrDefault()?.Usage ?? UsageSums.None;
+        ledger
+            .SpentByWorkload("team", LabelSelector.Everything, Start.AddDays(day), Start.AddDays(day + 1), Start.AddDays(60))
+            .SingleOrDefault()
+            ?.Usage
+        ?? UsageSums.None;
 
     private static LedgerShard Shard(string json) => JsonSerializer.Deserialize(json, LedgerJson.Default.LedgerShard)!;
 
     private static void Record(GpuLedger ledger, DateTimeOffset from, DateTimeOffset to, long busy, long energy, long seq) =>
-        ledger.Record(new() { Node = "n1", Epoch = "e", First = 1, Next = seq + 1, Intervals = [Interval(seq, from, to, busy, energy)] }, null);
+        ledger.Record(
+            new()
+            {
+                Node = "n1",
+                Epoch = "e",
+                First = 1,
+                Next = seq + 1,
+                Intervals = [Interval(seq, from, to, busy, energy)],
+            },
+            null
+        );
 
     private static UsageInterval Interval(long seq, DateTimeOffset from, DateTimeOffset to, long busy, long energy) =>
-        new() { Seq = seq, PodUid = "p", Namespace = "team", Pod = "chat-0", Device = "GPU-0", From = from, To = to, BusyMs = busy, EnergyMj = energy };
+        new()
+        {
+            Seq = seq,
+            PodUid = "p",
+            Namespace = "team",
+            Pod = "chat-0",
+            Device = "GPU-0",
+            From = from,
+            To = to,
+            BusyMs = busy,
+            EnergyMj = energy,
+        };
 
     private static GpuLedger Ledger()
     {
         var ledger = new GpuLedger();
         ledger.Install(Start);
         ledger.Reprice("T4", new GpuHourPrice(500_000_000), Start);
-        ledger.Observe(new()
-        {
-            Uid = "p",
-            Pod = "chat-0",
-            Workload = new("team", "Deployment", "chat", "uid-chat"),
-            Class = WorkClass.Inference,
-            Labels = new Dictionary<string, string>(),
-            Node = "n1",
-            Product = "T4",
-            Gpus = 1,
-            ScheduledAt = Start,
-            ObservedAt = Start,
-        });
+        ledger.Observe(
+            new()
+            {
+                Uid = "p",
+                Pod = "chat-0",
+                Workload = new("team", "Deployment", "chat", "uid-chat"),
+                Class = WorkClass.Inference,
+                Labels = new Dictionary<string, string>(),
+                Node = "n1",
+                Product = "T4",
+                Gpus = 1,
+                ScheduledAt = Start,
+                ObservedAt = Start,
+            }
+        );
         return ledger;
     }
 }

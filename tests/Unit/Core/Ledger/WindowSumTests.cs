@@ -30,63 +30,104 @@ public sealed class WindowSumTests
         ("UTC", new(2028, 2, 29, 23, 59, 59, TimeSpan.Zero)),
     ];
 
-    private static readonly WindowPeriod[] Periods = [WindowPeriod.Hour, WindowPeriod.Day, WindowPeriod.Week, WindowPeriod.Month, WindowPeriod.Quarter, WindowPeriod.Year];
+    private static readonly WindowPeriod[] Periods =
+    [
+        WindowPeriod.Hour,
+        WindowPeriod.Day,
+        WindowPeriod.Week,
+        WindowPeriod.Month,
+        WindowPeriod.Quarter,
+        WindowPeriod.Year,
+    ];
 
-    /// <summary>A pod's frame: where in the days it begins (to a 65,536th of them), how long it runs, on how many GPUs. Bytes, since FsCheck draws other numbers small.</summary>
+    /// <summary>
+    /// A pod's frame: where in the days it begins (to a 65,536th of them), how long it runs, on how many GPUs. Bytes, since FsCheck draws
+    /// other numbers small.
+    /// </summary>
     public readonly record struct Frame(byte From, byte FromRest, byte Long, byte LongRest, byte Gpus);
 
     [Fact]
-    public void Windows_of_every_kind_and_zone_tile_the_money() => Prop.ForAll(ArbMap.Default.ArbFor<Frame[]>(), Gen.Choose(0, Places.Length - 1).ToArbitrary(), Gen.Choose(0, Periods.Length - 1).ToArbitrary(), (frames, place, period) =>
-    {
-        var (zone, around) = Places[place];
-        var (start, end) = (around.AddDays(-DaysAround), around.AddDays(DaysAround));
-        var unit = (end - start).TotalMilliseconds / ushort.MaxValue;
-        var pods = frames.Select(frame =>
-        {
-            var from = start.ToUnixTimeMilliseconds() + (long)((frame.From * 256 + frame.FromRest) * unit);
-            return (From: from, To: from + (long)((frame.Long * 256 + frame.LongRest) / 4 * unit), Gpus: 1 + frame.Gpus % 8);
-        }).ToArray();
+    public void Windows_of_every_kind_and_zone_tile_the_money() =>
+        Prop.ForAll(
+                ArbMap.Default.ArbFor<Frame[]>(),
+                Gen.Choose(0, Places.Length - 1).ToArbitrary(),
+                Gen.Choose(0, Periods.Length - 1).ToArbitrary(),
+                (frames, place, period) =>
+                {
+                    var (zone, around) = Places[place];
+                    var (start, end) = (around.AddDays(-DaysAround), around.AddDays(DaysAround));
+                    var unit = (end - start).TotalMilliseconds / ushort.MaxValue;
+                    var pods = frames
+                        .Select(frame =>
+                        {
+                            var from = start.ToUnixTimeMilliseconds() + (long)((frame.From * 256 + frame.FromRest) * unit);
+                            return (
+                                From: from,
+                                To: from + (long)((frame.Long * 256 + frame.LongRest) / 4 * unit),
+                                Gpus: 1 + frame.Gpus % 8
+                            );
+                        })
+                        .ToArray();
 
-        var ledger = new GpuLedger();
-        ledger.Install(start);
-        ledger.Reprice("card", new(Nano), start);
-        for (var i = 0; i < pods.Length; i++)
-        {
-            ledger.Observe(new()
-            {
-                Uid = $"p{i}",
-                Pod = $"p{i}",
-                Workload = new("team", "Job", $"p{i}", $"p{i}"),
-                Class = WorkClass.Training,
-                Labels = new Dictionary<string, string>(),
-                Node = "n",
-                Product = "card",
-                Gpus = pods[i].Gpus,
-                ScheduledAt = DateTimeOffset.FromUnixTimeMilliseconds(pods[i].From),
-                FinishedAt = DateTimeOffset.FromUnixTimeMilliseconds(pods[i].To),
-                ObservedAt = start,
-            });
-        }
-        BigInteger Plain(DateTimeOffset from, DateTimeOffset to) => pods.Aggregate(BigInteger.Zero, (sum, pod) =>
-            sum + new BigInteger(Nano) * pod.Gpus * Math.Max(0, Math.Min(pod.To, Math.Min(to.ToUnixTimeMilliseconds(), end.ToUnixTimeMilliseconds())) - Math.Max(pod.From, Math.Max(from.ToUnixTimeMilliseconds(), start.ToUnixTimeMilliseconds()))));
-        BigInteger Spent(DateTimeOffset from, DateTimeOffset to) => ledger.Spent("team", LabelSelector.Everything, from, to, end).Units;
+                    var ledger = new GpuLedger();
+                    ledger.Install(start);
+                    ledger.Reprice("card", new(Nano), start);
+                    for (var i = 0; i < pods.Length; i++)
+                    {
+                        ledger.Observe(
+                            new()
+                            {
+                                Uid = $"p{i}",
+                                Pod = $"p{i}",
+                                Workload = new("team", "Job", $"p{i}", $"p{i}"),
+                                Class = WorkClass.Training,
+                                Labels = new Dictionary<string, string>(),
+                                Node = "n",
+                                Product = "card",
+                                Gpus = pods[i].Gpus,
+                                ScheduledAt = DateTimeOffset.FromUnixTimeMilliseconds(pods[i].From),
+                                FinishedAt = DateTimeOffset.FromUnixTimeMilliseconds(pods[i].To),
+                                ObservedAt = start,
+                            }
+                        );
+                    }
+                    BigInteger Plain(DateTimeOffset from, DateTimeOffset to) =>
+                        pods.Aggregate(BigInteger.Zero, (sum, pod) =>
+                            sum
+                            + new BigInteger(Nano)
+                                * pod.Gpus
+                                * Math.Max(
+                                    0,
+                                    Math.Min(pod.To, Math.Min(to.ToUnixTimeMilliseconds(), end.ToUnixTimeMilliseconds()))
+                                        - Math.Max(pod.From, Math.Max(from.ToUnixTimeMilliseconds(), start.ToUnixTimeMilliseconds()))
+                                )
+                        );
+                    BigInteger Spent(DateTimeOffset from, DateTimeOffset to) =>
+                        ledger.Spent("team", LabelSelector.Everything, from, to, end).Units;
 
-        var spec = new WindowSpec(Periods[period], zone);
-        var sum = BigInteger.Zero;
-        for (var window = Window.At(spec, start); window.Start < end; window = Window.At(spec, window.End))
-        {
-            Window.At(spec, window.End.AddMilliseconds(-1)).Should().Be(window, "no moment lies between two windows");
-            var spent = Spent(window.Start, window.End);
-            spent.Should().Be(Plain(window.Start, window.End), "{0} {1} {2}", zone, spec.Period, window.Key);
-            sum += spent;
-            if (spec.Period == WindowPeriod.Day && zone != "America/Sao_Paulo")
-            {
-                // By the system's own calendar, not by the product's: the first and the last moment are of the date that is its name.
-                var system = TimeZoneInfo.FindSystemTimeZoneById(zone);
-                foreach (var moment in new[] { window.Start, window.End.AddMilliseconds(-1) })
-                    TimeZoneInfo.ConvertTime(moment, system).ToString("yyyy-MM-dd", CultureInfo.InvariantCulture).Should().Be(window.Key, "{0}", zone);
-            }
-        }
-        sum.Should().Be(Spent(start, end)).And.Be(Plain(start, end));
-    }).Check(Config.QuickThrowOnFailure.WithMaxTest(150));
+                    var spec = new WindowSpec(Periods[period], zone);
+                    var sum = BigInteger.Zero;
+                    for (var window = Window.At(spec, start); window.Start < end; window = Window.At(spec, window.End))
+                    {
+                        Window.At(spec, window.End.AddMilliseconds(-1)).Should().Be(window, "no moment lies between two windows");
+                        var spent = Spent(window.Start, window.End);
+                        spent.Should().Be(Plain(window.Start, window.End), "{0} {1} {2}", zone, spec.Period, window.Key);
+                        sum += spent;
+                        if (spec.Period == WindowPeriod.Day && zone != "America/Sao_Paulo")
+                        {
+                            // By the system's own calendar, not by the product's: the first and the last moment are of the date that is its
+                            // name.
+                            var system = TimeZoneInfo.FindSystemTimeZoneById(zone);
+                            foreach (var moment in new[] { window.Start, window.End.AddMilliseconds(-1) })
+                                TimeZoneInfo
+                                    .ConvertTime(moment, system)
+                                    .ToString("yyyy-MM-dd", CultureInfo.InvariantCulture)
+                                    .Should()
+                                    .Be(window.Key, "{0}", zone);
+                        }
+                    }
+                    sum.Should().Be(Spent(start, end)).And.Be(Plain(start, end));
+                }
+            )
+            .Check(Config.QuickThrowOnFailure.WithMaxTest(150));
 }

@@ -40,7 +40,8 @@ public sealed class GpuResourcesTests
     [InlineData("example.com/migration-slots", GpuResourceKind.None)]
     [InlineData("smarter-devices/fuse", GpuResourceKind.None)]
     [InlineData("vpc.amazonaws.com/pod-eni", GpuResourceKind.None)]
-    public void Resources_are_known_unknown_or_none(string resource, GpuResourceKind expected) => GpuResources.BuiltIn.KindOf(resource).Should().Be(expected);
+    public void Resources_are_known_unknown_or_none(string resource, GpuResourceKind expected) =>
+        GpuResources.BuiltIn.KindOf(resource).Should().Be(expected);
 
     [Fact]
     public void Users_add_names_and_take_names_out()
@@ -77,5 +78,6 @@ public sealed class GpuResourcesTests
     [InlineData("cpx_nps4", "AMD_Instinct_MI300X_OAM", 1, 8)]
     [InlineData("cpx_nps1", "AMD_Instinct_MI300A", 1, 6)]
     [InlineData("tpx_nps1", "AMD_Instinct_MI300A", 1, 3)]
-    public void An_AMD_partition_is_its_part_of_the_card(string profile, string product, int parts, int of) => AmdPartition.Of(profile, product).Should().Be(new DeviceShare(parts, of));
+    public void An_AMD_partition_is_its_part_of_the_card(string profile, string product, int parts, int of) =>
+        AmdPartition.Of(profile, product).Should().Be(new DeviceShare(parts, of));
 }

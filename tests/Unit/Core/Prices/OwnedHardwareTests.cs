@@ -5,7 +5,13 @@ namespace Bursar.Tests.Unit.Core.Prices;
 
 public sealed class OwnedHardwareTests
 {
-    private static readonly OwnedHardware H100 = new() { CapitalCost = 30_000, Lifetime = TimeSpan.FromHours(35_040), PowerPricePerKWh = 0.12m, Pue = 1.4m };
+    private static readonly OwnedHardware H100 = new()
+    {
+        CapitalCost = 30_000,
+        Lifetime = TimeSpan.FromHours(35_040),
+        PowerPricePerKWh = 0.12m,
+        Pue = 1.4m,
+    };
 
     [Fact]
     public void Amortisation_and_power_add_up()
@@ -16,11 +22,19 @@ public sealed class OwnedHardwareTests
         (H100 with { PowerPricePerKWh = 0 }).RateFor("whatever")!.Value.ToString().Should().Be("0.856164384");
     }
 
-    /// <summary>The founding example of one's own machine for a year: 10,000 to buy, 2,000 to run, 1,000 written off; here all is written off in the year.</summary>
+    /// <summary>
+    /// The founding example of one's own machine for a year: 10,000 to buy, 2,000 to run, 1,000 written off; here all is written off in the
+    /// year.
+    /// </summary>
     [Fact]
     public void A_year_of_ones_own_machine_costs_what_was_paid()
     {
-        var owned = new OwnedHardware { CapitalCost = 10_000, Lifetime = TimeSpan.FromHours(8_760), YearlyCost = 3_000 };
+        var owned = new OwnedHardware
+        {
+            CapitalCost = 10_000,
+            Lifetime = TimeSpan.FromHours(8_760),
+            YearlyCost = 3_000,
+        };
         (owned.RateFor("any")!.Value * 1).For(TimeSpan.FromHours(8_760)).ToDouble().Should().BeApproximately(13_000, 0.00001);
     }
 
@@ -49,7 +63,13 @@ public sealed class OwnedHardwareTests
     public void It_is_rounded_once_and_half_to_even()
     {
         // 0.000000001 over two hours is half a nano: to even, zero; three halves: two.
-        new OwnedHardware { CapitalCost = 0.000000001m, Lifetime = TimeSpan.FromHours(2) }.RateFor("x").Should().Be(new GpuHourPrice(0));
-        new OwnedHardware { CapitalCost = 0.000000003m, Lifetime = TimeSpan.FromHours(2) }.RateFor("x").Should().Be(new GpuHourPrice(2));
+        new OwnedHardware { CapitalCost = 0.000000001m, Lifetime = TimeSpan.FromHours(2) }
+            .RateFor("x")
+            .Should()
+            .Be(new GpuHourPrice(0));
+        new OwnedHardware { CapitalCost = 0.000000003m, Lifetime = TimeSpan.FromHours(2) }
+            .RateFor("x")
+            .Should()
+            .Be(new GpuHourPrice(2));
     }
 }

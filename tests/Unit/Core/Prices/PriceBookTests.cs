@@ -43,7 +43,12 @@ public sealed class PriceBookTests
     [Fact]
     public void The_first_match_wins()
     {
-        var book = new PriceBook("b", 1, "EUR", [new(new("*A100*80GB*"), new GpuHourPrice(4)), new(new("*A100*"), new GpuHourPrice(3)), new(new("*"), new GpuHourPrice(1))]);
+        var book = new PriceBook(
+            "b",
+            1,
+            "EUR",
+            [new(new("*A100*80GB*"), new GpuHourPrice(4)), new(new("*A100*"), new GpuHourPrice(3)), new(new("*"), new GpuHourPrice(1))]
+        );
         book.RateFor("NVIDIA-A100-SXM4-80GB").Should().Be(new GpuHourPrice(4));
         book.RateFor("NVIDIA-A100-SXM4-40GB").Should().Be(new GpuHourPrice(3));
         book.RateFor("anything").Should().Be(new GpuHourPrice(1));

@@ -41,14 +41,23 @@ public sealed class PriceClassTests
             new(new("*H100*") { CapacityType = "spot", Region = "us-*" }, new GpuHourPrice(1)),
             new(new("*H100*") { InstanceType = "p5.*", Region = "eu-central-1" }, new GpuHourPrice(2)),
             new(new() { NodeSelector = new() { MatchLabels = new Dictionary<string, string> { ["pool"] = "gold" } } }, new GpuHourPrice(3)),
-            new(new("*"), new GpuHourPrice(4)));
+            new(new("*"), new GpuHourPrice(4))
+        );
 
-        book.RateFor(Node(("karpenter.sh/capacity-type", "spot"), ("topology.kubernetes.io/region", "us-west-2")), Now).Should().Be(new GpuHourPrice(1));
-        book.RateFor(Node(("karpenter.sh/capacity-type", "spot"), ("topology.kubernetes.io/region", "eu-west-1")), Now).Should().Be(new GpuHourPrice(4));
-        book.RateFor(Node(("beta.kubernetes.io/instance-type", "p5.48xlarge"), ("topology.kubernetes.io/region", "eu-central-1")), Now).Should().Be(new GpuHourPrice(2));
+        book.RateFor(Node(("karpenter.sh/capacity-type", "spot"), ("topology.kubernetes.io/region", "us-west-2")), Now)
+            .Should()
+            .Be(new GpuHourPrice(1));
+        book.RateFor(Node(("karpenter.sh/capacity-type", "spot"), ("topology.kubernetes.io/region", "eu-west-1")), Now)
+            .Should()
+            .Be(new GpuHourPrice(4));
+        book.RateFor(Node(("beta.kubernetes.io/instance-type", "p5.48xlarge"), ("topology.kubernetes.io/region", "eu-central-1")), Now)
+            .Should()
+            .Be(new GpuHourPrice(2));
         book.RateFor(Node(("pool", "gold")), Now).Should().Be(new GpuHourPrice(3));
         book.RateFor(Node(), Now).Should().Be(new GpuHourPrice(4));
-        book.RateFor(new PricedNode(""), Now).Should().Be(new GpuHourPrice(4), "of the rules before it none is for such a node, whatever its product");
+        book.RateFor(new PricedNode(""), Now)
+            .Should()
+            .Be(new GpuHourPrice(4), "of the rules before it none is for such a node, whatever its product");
     }
 
     [Theory]
@@ -61,8 +70,15 @@ public sealed class PriceClassTests
             new(new("*H100*"), new GpuHourPrice(1)),
             new(new("*"), new GpuHourPrice(2)),
             new(new() { InstanceType = "g5.12xlarge" }, GpuHourPrice.FromDecimal(1.418m)),
-            new(new() { NodeSelector = new() { MatchLabels = new Dictionary<string, string> { ["pool"] = "gold" } } }, GpuHourPrice.FromDecimal(1.418m)));
-        var node = PricedNode.Of("", new Dictionary<string, string> { [label == "instance-type" ? "node.kubernetes.io/instance-type" : label] = value });
+            new(
+                new() { NodeSelector = new() { MatchLabels = new Dictionary<string, string> { ["pool"] = "gold" } } },
+                GpuHourPrice.FromDecimal(1.418m)
+            )
+        );
+        var node = PricedNode.Of(
+            "",
+            new Dictionary<string, string> { [label == "instance-type" ? "node.kubernetes.io/instance-type" : label] = value }
+        );
         var priceClass = PriceClass.Of(book, node);
         (expected.Length == 0 ? priceClass : priceClass.Replace(", !pool", "", StringComparison.Ordinal)).Should().Be(expected);
         PriceClass.ProductOf(priceClass).Should().BeEmpty();
@@ -104,14 +120,26 @@ public sealed class PriceClassTests
     public void Built_in_prices_are_for_cards_and_not_for_vGPU_profiles(string product, bool vgpu)
     {
         (VgpuProfile.Of(product) is not null).Should().Be(vgpu);
-        if (vgpu) DefaultPriceBook.Book.RateFor(product).Should().BeNull();
+        if (vgpu)
+            DefaultPriceBook.Book.RateFor(product).Should().BeNull();
     }
 
     [Fact]
     public void A_vGPU_profile_is_priced_by_a_rule_for_its_machines()
     {
-        var book = Book(new PriceRule(new() { InstanceType = "Standard_NV*" }, new GpuHourPrice(7)), new PriceRule(new("*A10*"), new GpuHourPrice(9)));
-        book.RateFor(PricedNode.Of("NVIDIA-A10-4Q", new Dictionary<string, string> { ["node.kubernetes.io/instance-type"] = "Standard_NV6ads_A10_v5" }), Now).Should().Be(new GpuHourPrice(7));
+        var book = Book(
+            new PriceRule(new() { InstanceType = "Standard_NV*" }, new GpuHourPrice(7)),
+            new PriceRule(new("*A10*"), new GpuHourPrice(9))
+        );
+        book.RateFor(
+                PricedNode.Of(
+                    "NVIDIA-A10-4Q",
+                    new Dictionary<string, string> { ["node.kubernetes.io/instance-type"] = "Standard_NV6ads_A10_v5" }
+                ),
+                Now
+            )
+            .Should()
+            .Be(new GpuHourPrice(7));
         book.RateFor(new PricedNode("NVIDIA-A10-4Q"), Now).Should().BeNull();
     }
 
@@ -123,12 +151,18 @@ public sealed class PriceClassTests
             new(new("*A100*") { InstanceType = "p4*" }, new GpuHourPrice(2)),
             new(new() { NodeSelector = new() { MatchExpressions = [new("pool", "Exists", [])] } }, new GpuHourPrice(3)),
             new(new("*"), new GpuHourPrice(4)),
-            new(new("*") { InstanceType = "never-asked" }, new GpuHourPrice(5)));
+            new(new("*") { InstanceType = "never-asked" }, new GpuHourPrice(5))
+        );
 
-        PriceClass.Of(book, Node(("karpenter.sh/capacity-type", "spot"), ("topology.kubernetes.io/region", "us-east-1"), ("pool", "gold")))
-            .Should().Be(H100 + " [capacityType=spot, region=us-east-1, pool=gold]");
+        PriceClass
+            .Of(book, Node(("karpenter.sh/capacity-type", "spot"), ("topology.kubernetes.io/region", "us-east-1"), ("pool", "gold")))
+            .Should()
+            .Be(H100 + " [capacityType=spot, region=us-east-1, pool=gold]");
         PriceClass.Of(book, new("Tesla-T4")).Should().Be("Tesla-T4 [!pool]");
-        PriceClass.Of(DefaultPriceBook.Book, Node(("karpenter.sh/capacity-type", "spot"))).Should().Be(H100, "the default book knows products alone");
+        PriceClass
+            .Of(DefaultPriceBook.Book, Node(("karpenter.sh/capacity-type", "spot")))
+            .Should()
+            .Be(H100, "the default book knows products alone");
         PriceClass.Of(null, Node()).Should().Be(H100);
         PriceClass.ProductOf(H100 + " [capacityType=spot]").Should().Be(H100);
         PriceClass.ProductOf(H100).Should().Be(H100);
@@ -147,21 +181,47 @@ public sealed class PriceClassTests
             from label in Gen.Elements<string?>(null, "a", "b")
             from days in Gen.Elements(-1, 0, 1)
             from price in Gen.Choose(1, 1000)
-            select new PriceRule(new(product) { CapacityType = capacity, Region = region, InstanceType = instance, NodeSelector = label is null ? LabelSelector.Everything : new() { MatchLabels = new Dictionary<string, string> { ["l"] = label } } }, new GpuHourPrice(price))
-            { From = days == 0 ? null : Now.AddDays(days) };
+            select new PriceRule(
+                new(product)
+                {
+                    CapacityType = capacity,
+                    Region = region,
+                    InstanceType = instance,
+                    NodeSelector = label is null
+                        ? LabelSelector.Everything
+                        : new() { MatchLabels = new Dictionary<string, string> { ["l"] = label } },
+                },
+                new GpuHourPrice(price)
+            )
+            {
+                From = days == 0 ? null : Now.AddDays(days),
+            };
         var node =
             from product in Gen.Elements("XY", "XZ", "Z", "", "X-4Q")
             from capacity in Gen.Elements("spot", "on-demand")
             from region in Gen.Elements("ab", "b", "c")
             from instance in Gen.Elements("ab", "b", "c")
             from label in Gen.Elements("a", "b", "c")
-            select new PricedNode(product) { CapacityType = capacity, Region = region, InstanceType = instance, Labels = new Dictionary<string, string> { ["l"] = label } };
+            select new PricedNode(product)
+            {
+                CapacityType = capacity,
+                Region = region,
+                InstanceType = instance,
+                Labels = new Dictionary<string, string> { ["l"] = label },
+            };
         Prop.ForAll(rule.ListOf().Select(rules => Book([.. rules])).ToArbitrary(), node.ListOf(12).ToArbitrary(), (book, nodes) =>
-            nodes.GroupBy(one => PriceClass.Of(book, one)).All(ofClass => ofClass.Select(one => book.RateFor(one, Now)).Distinct().Count() == 1
-                && ofClass.Select(one => book.RateFor(one, Now.AddDays(2))).Distinct().Count() == 1)).QuickCheckThrowOnFailure();
+                nodes
+                    .GroupBy(one => PriceClass.Of(book, one))
+                    .All(ofClass =>
+                        ofClass.Select(one => book.RateFor(one, Now)).Distinct().Count() == 1
+                        && ofClass.Select(one => book.RateFor(one, Now.AddDays(2))).Distinct().Count() == 1
+                    )
+            )
+            .QuickCheckThrowOnFailure();
     }
 
     private static PriceBook Book(params PriceRule[] rules) => new("b", 1, "USD", rules);
 
-    private static PricedNode Node(params (string Label, string Value)[] labels) => PricedNode.Of(H100, labels.ToDictionary(l => l.Label, l => l.Value));
+    private static PricedNode Node(params (string Label, string Value)[] labels) =>
+        PricedNode.Of(H100, labels.ToDictionary(l => l.Label, l => l.Value));
 }

@@ -22,9 +22,13 @@ public sealed class PriceDeciderTests
     {
         var verdict = Decide(Book(price));
         verdict.Class.Should().Be(V100);
-        verdict.Rate.Should().Be(why is null ? GpuHourPrice.FromDecimal(decimal.Parse(price, System.Globalization.CultureInfo.InvariantCulture)) : Trusted);
-        if (why is null) verdict.Untrusted.Should().BeNull();
-        else verdict.Untrusted.Should().Contain(why);
+        verdict
+            .Rate.Should()
+            .Be(why is null ? GpuHourPrice.FromDecimal(decimal.Parse(price, System.Globalization.CultureInfo.InvariantCulture)) : Trusted);
+        if (why is null)
+            verdict.Untrusted.Should().BeNull();
+        else
+            verdict.Untrusted.Should().Contain(why);
     }
 
     [Fact]
@@ -34,7 +38,10 @@ public sealed class PriceDeciderTests
         var verdict = PriceDecider.Decide(book, null, new(V100), "", _ => null, Now);
         verdict.Rate.Should().BeNull();
         verdict.Untrusted.Should().Contain("more than the guard's 30");
-        PriceDecider.Decide(Book("0.04") with { Guard = book.Guard }, null, new(V100), "", _ => null, Now).Untrusted.Should().Contain("less than the guard's 0.05");
+        PriceDecider
+            .Decide(Book("0.04") with { Guard = book.Guard }, null, new(V100), "", _ => null, Now)
+            .Untrusted.Should()
+            .Contain("less than the guard's 0.05");
         PriceDecider.Decide(Book("31"), null, new(V100), "", _ => null, Now).Rate.Should().Be(GpuHourPrice.FromDecimal(31));
     }
 
@@ -55,7 +62,14 @@ public sealed class PriceDeciderTests
     {
         const string spot = V100 + " [capacityType=spot]";
         // The bare product once had another price.
-        var verdict = PriceDecider.Decide(null, PriceDecider.NoBook, new(V100), spot, c => c == spot ? new GpuHourPrice(5) : new GpuHourPrice(9), Now);
+        var verdict = PriceDecider.Decide(
+            null,
+            PriceDecider.NoBook,
+            new(V100),
+            spot,
+            c => c == spot ? new GpuHourPrice(5) : new GpuHourPrice(9),
+            Now
+        );
         verdict.Should().BeEquivalentTo(new PriceVerdict(spot, new GpuHourPrice(5), PriceDecider.NoBook, []));
     }
 
@@ -64,18 +78,29 @@ public sealed class PriceDeciderTests
     {
         var none = new PriceBook("b", 7, "USD", [new(new("*H100*"), new GpuHourPrice(1))]);
         Decide(none).Should().BeEquivalentTo(new PriceVerdict(V100, Trusted, PriceDecider.NoRate, []));
-        PriceDecider.Decide(none, null, new(V100), "", _ => null, Now).Should().BeEquivalentTo(new PriceVerdict(V100, null, PriceDecider.NoRate, []));
+        PriceDecider
+            .Decide(none, null, new(V100), "", _ => null, Now)
+            .Should()
+            .BeEquivalentTo(new PriceVerdict(V100, null, PriceDecider.NoRate, []));
     }
 
     [Fact]
     public void A_new_class_is_judged_by_the_price_its_node_had()
     {
-        var book = new PriceBook("b", 7, "USD", [new(new("*V100*") { CapacityType = "spot" }, GpuHourPrice.FromDecimal(0.001m)), new(new("*V100*"), Trusted)]);
+        var book = new PriceBook(
+            "b",
+            7,
+            "USD",
+            [new(new("*V100*") { CapacityType = "spot" }, GpuHourPrice.FromDecimal(0.001m)), new(new("*V100*"), Trusted)]
+        );
         var node = new PricedNode(V100) { CapacityType = "spot" };
         var verdict = PriceDecider.Decide(book, null, node, V100, c => c == V100 ? Trusted : null, Now);
         verdict.Class.Should().Be(V100, "the new class has no trusted price");
         verdict.Untrusted.Should().Contain("jump");
-        PriceDecider.Decide(book with { AcceptedGeneration = 7 }, null, node, V100, c => c == V100 ? Trusted : null, Now).Class.Should().Be(V100 + " [capacityType=spot]");
+        PriceDecider
+            .Decide(book with { AcceptedGeneration = 7 }, null, node, V100, c => c == V100 ? Trusted : null, Now)
+            .Class.Should()
+            .Be(V100 + " [capacityType=spot]");
     }
 
     [Fact]
@@ -85,14 +110,26 @@ public sealed class PriceDeciderTests
     [Fact]
     public void Later_prices_are_planned_as_far_as_they_are_trusted()
     {
-        PriceRule At(int days, string price) => new(new("*V100*"), GpuHourPrice.FromDecimal(decimal.Parse(price, System.Globalization.CultureInfo.InvariantCulture))) { From = Now.AddDays(days) };
-        var book = new PriceBook("b", 7, "USD", [At(30, "9000"), At(20, "4"), At(10, "3.5"), At(-10, "3.06"), new(new("*"), new GpuHourPrice(1))]);
+        PriceRule At(int days, string price) =>
+            new(new("*V100*"), GpuHourPrice.FromDecimal(decimal.Parse(price, System.Globalization.CultureInfo.InvariantCulture)))
+            {
+                From = Now.AddDays(days),
+            };
+        var book = new PriceBook(
+            "b",
+            7,
+            "USD",
+            [At(30, "9000"), At(20, "4"), At(10, "3.5"), At(-10, "3.06"), new(new("*"), new GpuHourPrice(1))]
+        );
         var verdict = Decide(book);
         verdict.Rate.Should().Be(Trusted);
         verdict.Planned.Should().Equal((Now.AddDays(10), GpuHourPrice.FromDecimal(3.5m)), (Now.AddDays(20), GpuHourPrice.FromDecimal(4)));
         verdict.Untrusted.Should().BeNull();
         // At its date it is judged again, and said.
-        PriceDecider.Decide(book, null, new(V100), V100, _ => GpuHourPrice.FromDecimal(4), Now.AddDays(30)).Untrusted.Should().Contain("jump");
+        PriceDecider
+            .Decide(book, null, new(V100), V100, _ => GpuHourPrice.FromDecimal(4), Now.AddDays(30))
+            .Untrusted.Should()
+            .Contain("jump");
     }
 
     [Theory]
@@ -103,11 +140,32 @@ public sealed class PriceDeciderTests
     [InlineData("*", null, false, "spot", null)]
     [InlineData(null, "pool", false, "spot", null)]
     [InlineData(null, null, true, "spot", null)]
-    public void A_spot_node_without_a_spot_rate_is_charged_as_on_demand_and_said(string? asked, string? label, bool owned, string capacity, string? said)
+    public void A_spot_node_without_a_spot_rate_is_charged_as_on_demand_and_said(
+        string? asked,
+        string? label,
+        bool owned,
+        string capacity,
+        string? said
+    )
     {
-        var match = new PriceMatch("*V100*") { CapacityType = asked, NodeSelector = label is null ? Bursar.Core.Text.LabelSelector.Everything : new() { MatchLabels = new Dictionary<string, string> { [label] = "x" } } };
-        var rule = owned ? new PriceRule(match, null) { Owned = new() { CapitalCost = 35040, Lifetime = TimeSpan.FromHours(35040) } } : new PriceRule(match, Trusted);
-        var node = new PricedNode(V100) { CapacityType = capacity, Labels = label is null ? new Dictionary<string, string>() : new Dictionary<string, string> { [label] = "x" } };
+        var match = new PriceMatch("*V100*")
+        {
+            CapacityType = asked,
+            NodeSelector = label is null
+                ? Bursar.Core.Text.LabelSelector.Everything
+                : new() { MatchLabels = new Dictionary<string, string> { [label] = "x" } },
+        };
+        var rule = owned
+            ? new PriceRule(match, null)
+            {
+                Owned = new() { CapitalCost = 35040, Lifetime = TimeSpan.FromHours(35040) },
+            }
+            : new PriceRule(match, Trusted);
+        var node = new PricedNode(V100)
+        {
+            CapacityType = capacity,
+            Labels = label is null ? new Dictionary<string, string>() : new Dictionary<string, string> { [label] = "x" },
+        };
         var verdict = PriceDecider.Decide(new("b", 7, "USD", [rule]), null, node, "", _ => null, Now);
         verdict.Untrusted.Should().BeNull("forecasts go on");
         verdict.Rate.Should().Be(owned ? GpuHourPrice.FromDecimal(1) : Trusted);
@@ -120,12 +178,21 @@ public sealed class PriceDeciderTests
         var node = new PricedNode("") { InstanceType = "g5.12xlarge" };
         var book = new PriceBook("b", 7, "USD", [new(new() { InstanceType = "g5.*" }, Trusted)]);
         var priceClass = PriceDecider.Decide(book, null, node, "", _ => null, Now).Class;
-        PriceDecider.Decide(new("b", 8, "USD", [new(new("*H100*"), Trusted)]), null, node, priceClass, c => c == priceClass ? Trusted : null, Now)
-            .Should().BeEquivalentTo(new PriceVerdict(priceClass, Trusted, PriceDecider.NoRate, []));
+        PriceDecider
+            .Decide(new("b", 8, "USD", [new(new("*H100*"), Trusted)]), null, node, priceClass, c => c == priceClass ? Trusted : null, Now)
+            .Should()
+            .BeEquivalentTo(new PriceVerdict(priceClass, Trusted, PriceDecider.NoRate, []));
         PriceDecider.Decide(null, PriceDecider.NoBook, node, "", _ => null, Now).Class.Should().BeEmpty();
     }
 
-    private static PriceVerdict Decide(PriceBook book) => PriceDecider.Decide(book, null, new(V100), V100, c => c == V100 ? Trusted : null, Now);
+    private static PriceVerdict Decide(PriceBook book) =>
+        PriceDecider.Decide(book, null, new(V100), V100, c => c == V100 ? Trusted : null, Now);
 
-    private static PriceBook Book(string price) => new("b", 7, "USD", [new(new("*V100*"), GpuHourPrice.FromDecimal(decimal.Parse(price, System.Globalization.CultureInfo.InvariantCulture)))]);
+    private static PriceBook Book(string price) =>
+        new(
+            "b",
+            7,
+            "USD",
+            [new(new("*V100*"), GpuHourPrice.FromDecimal(decimal.Parse(price, System.Globalization.CultureInfo.InvariantCulture)))]
+        );
 }

@@ -16,9 +16,7 @@ public sealed class CostReportTests
     /// <summary>Whatever the rows are told apart by, they and what no pod had are the nodes' bill, to the unit.</summary>
     [Fact]
     public void Every_grouping_adds_up_to_the_nodes_bills() =>
-        Prop.ForAll(
-            Gen.Choose(0, int.MaxValue).ToArbitrary(),
-            seed =>
+        Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), seed =>
             {
                 var ledger = new LedgerWorld(seed).Told();
                 var now = LedgerWorld.At(LedgerWorld.Seconds);
@@ -27,24 +25,46 @@ public sealed class CostReportTests
                 foreach (var by in Enum.GetValues<ReportBy>())
                 {
                     var report = CostReport.Of(ledger, new(from, to, by), now, _ => null);
-                    (Sum(report.Rows) + report.Unallocated!.Value + report.NodeLost!.Value).Should().Be(report.Total, "by {0}, seed {1}", by, seed);
-                    var ofNamespaces = LedgerWorld.Namespaces.Aggregate(Amount.Zero, (sum, ns) => sum + CostReport.Of(ledger, new(from, to, by, ns), now, _ => null).Total);
+                    (Sum(report.Rows) + report.Unallocated!.Value + report.NodeLost!.Value)
+                        .Should()
+                        .Be(report.Total, "by {0}, seed {1}", by, seed);
+                    var ofNamespaces = LedgerWorld.Namespaces.Aggregate(Amount.Zero, (sum, ns) =>
+                        sum + CostReport.Of(ledger, new(from, to, by, ns), now, _ => null).Total
+                    );
                     ofNamespaces.Should().Be(Sum(report.Rows), "by {0}, seed {1}", by, seed);
                 }
                 return true;
-            }).QuickCheckThrowOnFailure();
+            })
+            .QuickCheckThrowOnFailure();
 
     [Fact]
     public void By_day_cuts_at_midnight_utc()
     {
         var ledger = Ledger();
         ledger.Observe(Pod("p", "train") with { ScheduledAt = Start.AddHours(23), FinishedAt = Start.AddHours(26) });
-        ledger.Record(Report(new UsageInterval { From = Start.AddHours(23), To = Start.AddHours(26), BusyMs = 3 * 1_800_000, EnergyMj = 9 }), null);
+        ledger.Record(
+            Report(
+                new UsageInterval
+                {
+                    From = Start.AddHours(23),
+                    To = Start.AddHours(26),
+                    BusyMs = 3 * 1_800_000,
+                    EnergyMj = 9,
+                }
+            ),
+            null
+        );
 
         var report = CostReport.Of(ledger, new(Start, Start.AddDays(7), ReportBy.Day, "team"), Start.AddDays(7), _ => null);
 
-        report.Rows.Select(row => (row.Day, row.Namespace, row.Spent.ToString(2))).Should().Equal(("2026-11-01", "team", "3.06"), ("2026-11-02", "team", "6.12"));
-        report.Rows.Select(row => (row.Done.Usage.MeasuredMs, row.Done.Usage.BusyMs, row.Done.Usage.EnergyMj)).Should().Equal((3_600_000L, 1_800_000L, 3L), (7_200_000L, 3_600_000L, 6L));
+        report
+            .Rows.Select(row => (row.Day, row.Namespace, row.Spent.ToString(2)))
+            .Should()
+            .Equal(("2026-11-01", "team", "3.06"), ("2026-11-02", "team", "6.12"));
+        report
+            .Rows.Select(row => (row.Done.Usage.MeasuredMs, row.Done.Usage.BusyMs, row.Done.Usage.EnergyMj))
+            .Should()
+            .Equal((3_600_000L, 1_800_000L, 3L), (7_200_000L, 3_600_000L, 6L));
         report.Rows.Select(row => row.Done.Spent).Should().Equal(report.Rows.Select(row => row.Spent));
         report.Total.ToString(2).Should().Be("9.18");
     }
@@ -55,7 +75,19 @@ public sealed class CostReportTests
         var ledger = Ledger();
         ledger.Observe(Pod("yesterday", "chat") with { ScheduledAt = Start.AddDays(-1), FinishedAt = Start.AddHours(-1) });
         ledger.Observe(Pod("p", "chat"));
-        ledger.Record(Report(new UsageInterval { From = Start, To = Start.AddHours(2), BusyMs = 1_800_000, EnergyMj = 720_000_000 }, ("llama", 2_000_000, 1_060_000)), null);
+        ledger.Record(
+            Report(
+                new UsageInterval
+                {
+                    From = Start,
+                    To = Start.AddHours(2),
+                    BusyMs = 1_800_000,
+                    EnergyMj = 720_000_000,
+                },
+                ("llama", 2_000_000, 1_060_000)
+            ),
+            null
+        );
         var now = Start.AddHours(2);
 
         var row = CostReport.Of(ledger, new(Start.AddHours(1), now, ReportBy.Workload, "team"), now, _ => null).Rows.Single();
@@ -80,7 +112,19 @@ public sealed class CostReportTests
         var ledger = Ledger();
         ledger.Observe(Pod("p", "chat"));
         ledger.Observe(Pod("q", "train"));
-        ledger.Record(Report(new UsageInterval { From = Start, To = Start.AddHours(1), BusyMs = 10 }, ("small", 100, 0), ("large", 150, 50)), null);
+        ledger.Record(
+            Report(
+                new UsageInterval
+                {
+                    From = Start,
+                    To = Start.AddHours(1),
+                    BusyMs = 10,
+                },
+                ("small", 100, 0),
+                ("large", 150, 50)
+            ),
+            null
+        );
         var now = Start.AddHours(1);
 
         var report = CostReport.Of(ledger, new(Start, now, ReportBy.Model, "team"), now, _ => null);
@@ -95,7 +139,19 @@ public sealed class CostReportTests
         var ledger = Ledger();
         ledger.Observe(Pod("p", "chat"));
         ledger.Observe(Pod("q", "train"));
-        ledger.Record(Report(new UsageInterval { From = Start, To = Start.AddHours(1), BusyMs = 10, EnergyMj = 3_060_000 }, ("m", 3_060_000, 0)), null);
+        ledger.Record(
+            Report(
+                new UsageInterval
+                {
+                    From = Start,
+                    To = Start.AddHours(1),
+                    BusyMs = 10,
+                    EnergyMj = 3_060_000,
+                },
+                ("m", 3_060_000, 0)
+            ),
+            null
+        );
         var now = Start.AddHours(1);
 
         foreach (var by in (ReportBy[])[ReportBy.Namespace, ReportBy.Day])
@@ -114,7 +170,10 @@ public sealed class CostReportTests
         var ledger = Ledger();
         ledger.Observe(Pod("p", "train") with { FinishedAt = Start.AddSeconds(850) });
 
-        var life = CostReport.Of(ledger, new(Start, Start.AddDays(1), ReportBy.Workload), Start.AddDays(1), uid => uid == "uid-train" ? 10_000 : null).Rows.Single().Done;
+        var life = CostReport
+            .Of(ledger, new(Start, Start.AddDays(1), ReportBy.Workload), Start.AddDays(1), uid => uid == "uid-train" ? 10_000 : null)
+            .Rows.Single()
+            .Done;
 
         life.Spent.ToString().Should().Be("0.722500");
         UnitCosts.PerStep(life)!.Value.ToString(9).Should().Be("0.000072250");
@@ -124,7 +183,13 @@ public sealed class CostReportTests
     public void A_slices_idle_time_costs_the_part_that_it_is_billed_as()
     {
         // A seventh of a GPU over seven hours, measured all the time, half idle.
-        var done = new WorkDone { Spent = (V100 * 1).For(TimeSpan.FromHours(1)), ReservedGpuMs = 3_600_000, Serving = default, Usage = UsageSums.None with { MeasuredMs = 7 * 3_600_000, BusyMs = 7 * 1_800_000 } };
+        var done = new WorkDone
+        {
+            Spent = (V100 * 1).For(TimeSpan.FromHours(1)),
+            ReservedGpuMs = 3_600_000,
+            Serving = default,
+            Usage = UsageSums.None with { MeasuredMs = 7 * 3_600_000, BusyMs = 7 * 1_800_000 },
+        };
 
         done.Idle.ToString().Should().Be("1.530000");
         done.Measured.Should().Be(1);
@@ -137,7 +202,14 @@ public sealed class CostReportTests
     public void The_founding_papers_unit_costs_come_out(double rate, long milliseconds, long units, string cost, string what)
     {
         var spent = HourlyCost.FromDecimal((decimal)rate).For(TimeSpan.FromMilliseconds(milliseconds));
-        var life = new WorkDone { Spent = spent, ReservedGpuMs = milliseconds, Usage = UsageSums.None, Serving = default, Training = (units, spent) };
+        var life = new WorkDone
+        {
+            Spent = spent,
+            ReservedGpuMs = milliseconds,
+            Usage = UsageSums.None,
+            Serving = default,
+            Training = (units, spent),
+        };
 
         UnitCosts.PerStep(life)!.Value.ToString(9).Should().Be(cost, what);
     }
@@ -153,27 +225,43 @@ public sealed class CostReportTests
         return ledger;
     }
 
-    private static PodObservation Pod(string name, string job) => new()
-    {
-        Uid = name,
-        Pod = name,
-        Workload = new("team", "Job", job, $"uid-{job}"),
-        Class = WorkClass.Training,
-        Labels = new Dictionary<string, string>(),
-        Node = "n1",
-        Product = "Tesla-V100",
-        Gpus = 1,
-        ScheduledAt = Start,
-        ObservedAt = Start,
-    };
+    private static PodObservation Pod(string name, string job) =>
+        new()
+        {
+            Uid = name,
+            Pod = name,
+            Workload = new("team", "Job", job, $"uid-{job}"),
+            Class = WorkClass.Training,
+            Labels = new Dictionary<string, string>(),
+            Node = "n1",
+            Product = "Tesla-V100",
+            Gpus = 1,
+            ScheduledAt = Start,
+            ObservedAt = Start,
+        };
 
-    private static UsageReport Report(UsageInterval interval, params (string Model, long Prompt, long Generated)[] tokens) => new()
-    {
-        Node = "n1",
-        Epoch = "e",
-        First = 1,
-        Next = 2 + tokens.Length,
-        Intervals = [interval with { Seq = 1, PodUid = "p", Namespace = "team", Pod = "p", Device = "GPU-0" }],
-        Tokens = [.. tokens.Select((t, i) => new TokenSample { Seq = 2 + i, PodUid = "p", Model = t.Model, Prompt = t.Prompt, Generated = t.Generated, At = interval.To })],
-    };
+    private static UsageReport Report(UsageInterval interval, params (string Model, long Prompt, long Generated)[] tokens) =>
+        new()
+        {
+            Node = "n1",
+            Epoch = "e",
+            First = 1,
+            Next = 2 + tokens.Length,
+            Intervals = [interval with { Seq = 1, PodUid = "p", Namespace = "team", Pod = "p", Device = "GPU-0" }],
+            Tokens =
+            [
+                .. tokens.Select(
+                    (t, i) =>
+                        new TokenSample
+                        {
+                            Seq = 2 + i,
+                            PodUid = "p",
+                            Model = t.Model,
+                            Prompt = t.Prompt,
+                            Generated = t.Generated,
+                            At = interval.To,
+                        }
+                ),
+            ],
+        };
 }

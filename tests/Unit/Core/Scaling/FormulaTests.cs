@@ -107,7 +107,9 @@ public sealed class FormulaTests
 
     [Fact]
     public void It_tells_the_triggers_that_it_names() =>
-        Parse("count([trig_one, trig_two], {# > other}) > 1 ? max(a1, trig_one) : nil ?? 2").Names.Should().BeEquivalentTo(["trig_one", "trig_two", "other", "a1"]);
+        Parse("count([trig_one, trig_two], {# > other}) > 1 ? max(a1, trig_one) : nil ?? 2")
+            .Names.Should()
+            .BeEquivalentTo(["trig_one", "trig_two", "other", "a1"]);
 
     [Fact]
     public void What_is_nested_without_end_or_multiplies_is_stopped()
@@ -118,22 +120,73 @@ public sealed class FormulaTests
         Formula.TryParse(string.Join('+', Enumerable.Repeat("1", 2000)), out string deep).Should().BeNull();
         deep.Should().Contain("nested");
         Formula.TryParse(new string('1', 5000), out _).Should().BeNull();
-        string list = "[" + string.Join(',', Enumerable.Range(0, 100)) + "]", within = "# > 1";
-        for (int i = 0; i < 8; i++) within = $"count({list}, {{{within}}}) > 1";
+        string list = "[" + string.Join(',', Enumerable.Range(0, 100)) + "]",
+            within = "# > 1";
+        for (int i = 0; i < 8; i++)
+            within = $"count({list}, {{{within}}}) > 1";
         Parse($"{within} ? 1 : 0").Evaluate(Values).Should().BeNull();
     }
 
     [Fact]
     public void No_text_breaks_it()
     {
-        string[] words = ["a", "b", "none", "1", "2.5", "(", ")", "[", "]", "{", "}", "#", ",", "?", ":", "??", "+", "-", "*", "/", "%", "**", "<", ">=", "==", "!=", "&&", "||", "!", "not ", "and ", "or ", "nil", "max(", "count(", "filter(", "map(", "sum(", "median(", " ", "\u00e9", "_", ".", "e"];
+        string[] words =
+        [
+            "a",
+            "b",
+            "none",
+            "1",
+            "2.5",
+            "(",
+            ")",
+            "[",
+            "]",
+            "{",
+            "}",
+            "#",
+            ",",
+            "?",
+            ":",
+            "??",
+            "+",
+            "-",
+            "*",
+            "/",
+            "%",
+            "**",
+            "<",
+            ">=",
+            "==",
+            "!=",
+            "&&",
+            "||",
+            "!",
+            "not ",
+            "and ",
+            "or ",
+            "nil",
+            "max(",
+            "count(",
+            "filter(",
+            "map(",
+            "sum(",
+            "median(",
+            " ",
+            "\u00e9",
+            "_",
+            ".",
+            "e",
+        ];
         var texts = Gen.ArrayOf(Gen.Elements(words)).Select(string.Concat);
         Prop.ForAll(texts.ToArbitrary(), text =>
-        {
-            var formula = Formula.TryParse(text, out string error);
-            if (formula is null) error.Should().NotBeEmpty(text);
-            else if (formula.Evaluate(Values) is { } value) double.IsFinite(value).Should().BeTrue(text);
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(5000));
+            {
+                var formula = Formula.TryParse(text, out string error);
+                if (formula is null)
+                    error.Should().NotBeEmpty(text);
+                else if (formula.Evaluate(Values) is { } value)
+                    double.IsFinite(value).Should().BeTrue(text);
+            })
+            .Check(Config.QuickThrowOnFailure.WithMaxTest(5000));
     }
 
     private static Formula Parse(string text)

@@ -4,14 +4,17 @@ using FsCheck.Fluent;
 
 namespace Bursar.Tests.Unit.Core.Scaling;
 
-/// <summary>The rules of kubernetes.io's page on the HorizontalPodAutoscaler, "Configurable scaling behavior" and before, one a row.</summary>
+/// <summary>
+/// The rules of kubernetes.io's page on the HorizontalPodAutoscaler, "Configurable scaling behavior" and before, one a row.
+/// </summary>
 public sealed class HorizontalScalerTests
 {
     private static readonly DateTimeOffset Start = new(2026, 11, 22, 9, 0, 0, TimeSpan.Zero);
 
     private static readonly ScalingBehavior Free = new(
         new() { StabilizationWindowSeconds = 0, Policies = [new(ScalingPolicyType.Percent, 100_000, 15)] },
-        new() { StabilizationWindowSeconds = 0, Policies = [new(ScalingPolicyType.Percent, 100, 15)] });
+        new() { StabilizationWindowSeconds = 0, Policies = [new(ScalingPolicyType.Percent, 100, 15)] }
+    );
 
     // proposals: what each metric asks for, ! where it has none.
     [Theory]
@@ -124,7 +127,8 @@ public sealed class HorizontalScalerTests
     public void By_default_five_minutes_pass_before_it_goes_down()
     {
         var run = new Run(ScalingBehavior.Default, 10);
-        for (var second = 0; second < 300; second += 15) run.After(second, asked: 2).Should().Be(10);
+        for (var second = 0; second < 300; second += 15)
+            run.After(second, asked: 2).Should().Be(10);
         run.After(300, asked: 2).Should().Be(2);
     }
 
@@ -159,26 +163,41 @@ public sealed class HorizontalScalerTests
     public void What_is_forgotten_of_the_recommendations_is_never_missed()
     {
         // Beside one that keeps every recommendation for ever.
-        var gen = Gen.Elements(0, 3, 10, 45).Two().SelectMany(windows => Gen.Choose(0, 20).Select(seconds => (double)seconds).Zip(Gen.Choose(0, 12)).ListOf().Select(looks => (windows, looks)));
+        var gen = Gen.Elements(0, 3, 10, 45)
+            .Two()
+            .SelectMany(windows =>
+                Gen.Choose(0, 20).Select(seconds => (double)seconds).Zip(Gen.Choose(0, 12)).ListOf().Select(looks => (windows, looks))
+            );
         Prop.ForAll(gen.ToArbitrary(), tale =>
-        {
-            var behavior = new ScalingBehavior(Free.Up with { StabilizationWindowSeconds = tale.windows.Item1 }, Free.Down with { StabilizationWindowSeconds = tale.windows.Item2 });
-            var run = new Run(behavior, 4);
-            var all = new List<(double At, int Replicas)>();
-            var (at, current) = (0d, 4);
-            foreach (var (seconds, asked) in tale.looks)
             {
-                at += seconds;
-                if (all.Count == 0) all.Add((at, current));
-                var up = all.Where(one => one.At > at - tale.windows.Item1).Select(one => one.Replicas).Append(asked).Min();
-                var down = all.Where(one => one.At > at - tale.windows.Item2).Select(one => one.Replicas).Append(asked).Max();
-                all.Add((at, asked));
-                var expected = Math.Clamp(Math.Min(Math.Max(current, up), down), 1, 100);
-                current = run.After(at, asked);
-                current.Should().Be(expected);
-                run.History.Recommendations.Count.Should().BeLessThanOrEqualTo(2 * 13);
-            }
-        }).QuickCheckThrowOnFailure();
+                var behavior = new ScalingBehavior(
+                    Free.Up with
+                    {
+                        StabilizationWindowSeconds = tale.windows.Item1,
+                    },
+                    Free.Down with
+                    {
+                        StabilizationWindowSeconds = tale.windows.Item2,
+                    }
+                );
+                var run = new Run(behavior, 4);
+                var all = new List<(double At, int Replicas)>();
+                var (at, current) = (0d, 4);
+                foreach (var (seconds, asked) in tale.looks)
+                {
+                    at += seconds;
+                    if (all.Count == 0)
+                        all.Add((at, current));
+                    var up = all.Where(one => one.At > at - tale.windows.Item1).Select(one => one.Replicas).Append(asked).Min();
+                    var down = all.Where(one => one.At > at - tale.windows.Item2).Select(one => one.Replicas).Append(asked).Max();
+                    all.Add((at, asked));
+                    var expected = Math.Clamp(Math.Min(Math.Max(current, up), down), 1, 100);
+                    current = run.After(at, asked);
+                    current.Should().Be(expected);
+                    run.History.Recommendations.Count.Should().BeLessThanOrEqualTo(2 * 13);
+                }
+            })
+            .QuickCheckThrowOnFailure();
     }
 
     [Fact]
@@ -186,34 +205,52 @@ public sealed class HorizontalScalerTests
     {
         var gen = Gen.Choose(1, 30).Zip(Gen.Choose(0, 40).Zip(Gen.Choose(1, 20)).ListOf());
         Prop.ForAll(gen.ToArbitrary(), tale =>
-        {
-            var run = new Run(Behavior("up: pods 3/10 | down: pods 2/10"), Math.Clamp(tale.Item1, 2, 25), 2, 25);
-            var at = 0d;
-            var course = new List<(double At, int Replicas)> { (0, run.Current) };
-            foreach (var (asked, seconds) in tale.Item2)
             {
-                var before = run.Current;
-                at += seconds;
-                var begin = course.Last(one => one.At <= at - 10 || one.At == 0).Replicas;
-                run.After(at, asked).Should().BeInRange(2, 25);
-                if (run.Current > before) run.Current.Should().BeLessThanOrEqualTo(begin + 3);
-                if (run.Current < before) run.Current.Should().BeGreaterThanOrEqualTo(begin - 2);
-                course.Add((at, run.Current));
-            }
-        }).QuickCheckThrowOnFailure();
+                var run = new Run(Behavior("up: pods 3/10 | down: pods 2/10"), Math.Clamp(tale.Item1, 2, 25), 2, 25);
+                var at = 0d;
+                var course = new List<(double At, int Replicas)> { (0, run.Current) };
+                foreach (var (asked, seconds) in tale.Item2)
+                {
+                    var before = run.Current;
+                    at += seconds;
+                    var begin = course.Last(one => one.At <= at - 10 || one.At == 0).Replicas;
+                    run.After(at, asked).Should().BeInRange(2, 25);
+                    if (run.Current > before)
+                        run.Current.Should().BeLessThanOrEqualTo(begin + 3);
+                    if (run.Current < before)
+                        run.Current.Should().BeGreaterThanOrEqualTo(begin - 2);
+                    course.Add((at, run.Current));
+                }
+            })
+            .QuickCheckThrowOnFailure();
     }
 
     private static Proposal[] Proposals(string words) =>
-        [.. words.Split(' ').Select((word, i) => word == "!" ? new Proposal(null, $"m{i}", "no figure") : new(int.Parse(word, System.Globalization.CultureInfo.InvariantCulture), $"m{i}"))];
+        [
+            .. words
+                .Split(' ')
+                .Select(
+                    (word, i) =>
+                        word == "!"
+                            ? new Proposal(null, $"m{i}", "no figure")
+                            : new(int.Parse(word, System.Globalization.CultureInfo.InvariantCulture), $"m{i}")
+                ),
+        ];
 
-    /// <summary>As <c>up: pods 4/60, percent 10/60; min; window 30 | down: ...</c>; what is not said is at once and without limit.</summary>
+    /// <summary>
+    /// As <c>up: pods 4/60, percent 10/60; min; window 30 | down: ...</c>; what is not said is at once and without limit.
+    /// </summary>
     private static ScalingBehavior Behavior(string text)
     {
-        if (text.Length == 0) return ScalingBehavior.Default;
+        if (text.Length == 0)
+            return ScalingBehavior.Default;
         var behavior = Free;
         foreach (var direction in text.Split(" | "))
         {
-            var (name, rest) = (direction[..direction.IndexOf(':', StringComparison.Ordinal)], direction[(direction.IndexOf(':', StringComparison.Ordinal) + 2)..]);
+            var (name, rest) = (
+                direction[..direction.IndexOf(':', StringComparison.Ordinal)],
+                direction[(direction.IndexOf(':', StringComparison.Ordinal) + 2)..]
+            );
             var rules = new ScalingRules { StabilizationWindowSeconds = 0, Policies = [] };
             foreach (var part in rest.Split("; "))
             {
@@ -221,11 +258,22 @@ public sealed class HorizontalScalerTests
                 {
                     "min" => rules with { SelectPolicy = ScalingPolicySelect.Min },
                     "disabled" => rules with { SelectPolicy = ScalingPolicySelect.Disabled },
-                    _ when part.StartsWith("window ", StringComparison.Ordinal) => rules with { StabilizationWindowSeconds = int.Parse(part[7..], System.Globalization.CultureInfo.InvariantCulture) },
+                    _ when part.StartsWith("window ", StringComparison.Ordinal) => rules with
+                    {
+                        StabilizationWindowSeconds = int.Parse(part[7..], System.Globalization.CultureInfo.InvariantCulture),
+                    },
                     _ => rules with
                     {
-                        Policies = [.. part.Split(", ").Select(policy => policy.Split(' ', '/')).Select(words => new ScalingPolicy(
-                            words[0] == "pods" ? ScalingPolicyType.Pods : ScalingPolicyType.Percent, int.Parse(words[1], System.Globalization.CultureInfo.InvariantCulture), int.Parse(words[2], System.Globalization.CultureInfo.InvariantCulture)))],
+                        Policies =
+                        [
+                            .. part.Split(", ")
+                                .Select(policy => policy.Split(' ', '/'))
+                                .Select(words => new ScalingPolicy(
+                                    words[0] == "pods" ? ScalingPolicyType.Pods : ScalingPolicyType.Percent,
+                                    int.Parse(words[1], System.Globalization.CultureInfo.InvariantCulture),
+                                    int.Parse(words[2], System.Globalization.CultureInfo.InvariantCulture)
+                                )),
+                        ],
                     },
                 };
             }
@@ -246,7 +294,15 @@ public sealed class HorizontalScalerTests
         public int After(double seconds, int? asked)
         {
             var now = Start.AddSeconds(seconds);
-            var step = HorizontalScaler.Step(Current, min, max, [new(asked, "m", asked is null ? "no figure" : null)], behavior, History, now);
+            var step = HorizontalScaler.Step(
+                Current,
+                min,
+                max,
+                [new(asked, "m", asked is null ? "no figure" : null)],
+                behavior,
+                History,
+                now
+            );
             History = step.History.WithScaled(Current, step.Desired, behavior, now);
             LimitedBy = step.LimitedBy;
             return Current = step.Desired;

@@ -77,13 +77,21 @@ public sealed class LatencyHistogramTests
     [Fact]
     public void Quantiles_rise_with_their_share_and_stay_within_the_bounds() =>
         Prop.ForAll(ArbMap.Default.ArbFor<(byte[] Steps, byte One, byte Other)>(), drawn =>
-        {
-            var steps = drawn.Steps ?? [];
-            var histogram = Of([.. Enumerable.Range(1, steps.Length).Select(i => i * 0.5)], [.. steps.Append((byte)3).Aggregate(new List<long>(), (counts, step) => [.. counts, counts.LastOrDefault() + step])]);
-            double low = Math.Min(drawn.One, drawn.Other) / 255d, high = Math.Max(drawn.One, drawn.Other) / 255d;
-            if (steps.Length == 0) histogram.Quantile(low).Should().BeNull();
-            else histogram.Quantile(low).Should().BeInRange(0, histogram.Quantile(high)!.Value).And.BeInRange(0, steps.Length * 0.5);
-        }).QuickCheckThrowOnFailure();
+            {
+                var steps = drawn.Steps ?? [];
+                var histogram = Of(
+                    [.. Enumerable.Range(1, steps.Length).Select(i => i * 0.5)],
+                    [.. steps.Append((byte)3).Aggregate(new List<long>(), (counts, step) => [.. counts, counts.LastOrDefault() + step])]
+                );
+                double low = Math.Min(drawn.One, drawn.Other) / 255d,
+                    high = Math.Max(drawn.One, drawn.Other) / 255d;
+                if (steps.Length == 0)
+                    histogram.Quantile(low).Should().BeNull();
+                else
+                    histogram.Quantile(low).Should().BeInRange(0, histogram.Quantile(high)!.Value).And.BeInRange(0, steps.Length * 0.5);
+            })
+            .QuickCheckThrowOnFailure();
 
-    private static LatencyHistogram Of(double[] bounds, long[] counts) => LatencyHistogram.TryCreate(bounds, counts, out string reason) ?? throw new InvalidOperationException(reason);
+    private static LatencyHistogram Of(double[] bounds, long[] counts) =>
+        LatencyHistogram.TryCreate(bounds, counts, out string reason) ?? throw new InvalidOperationException(reason);
 }

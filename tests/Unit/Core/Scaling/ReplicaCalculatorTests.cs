@@ -34,7 +34,10 @@ public sealed class ReplicaCalculatorTests
     public void Each_replica_has_a_value(string rule, string values, int target, int expected)
     {
         var (measured, replicas) = Replicas(values);
-        ReplicaCalculator.PerReplica(replicas.Count(one => !one.Leaving), target * 1000L, measured, replicas, ScalingBehavior.Default).Should().Be(expected, rule);
+        ReplicaCalculator
+            .PerReplica(replicas.Count(one => !one.Leaving), target * 1000L, measured, replicas, ScalingBehavior.Default)
+            .Should()
+            .Be(expected, rule);
     }
 
     [Theory]
@@ -52,14 +55,28 @@ public sealed class ReplicaCalculatorTests
     public void An_average_is_cut_to_whole_milli_units()
     {
         // 1, 1 and 2 milli-units are 1.33 on average; Kubernetes's division leaves 1.
-        Dictionary<string, long> values = new() { ["a"] = 1, ["b"] = 1, ["c"] = 2 };
+        Dictionary<string, long> values = new()
+        {
+            ["a"] = 1,
+            ["b"] = 1,
+            ["c"] = 2,
+        };
         ReplicaState[] replicas = [new("a", false, true, false), new("b", false, true, false), new("c", false, true, false)];
         ReplicaCalculator.PerReplica(3, 1, values, replicas, ScalingBehavior.Default).Should().Be(3);
     }
 
     [Fact]
     public void A_value_of_a_replica_that_is_not_there_counts_for_nothing() =>
-        ReplicaCalculator.PerReplica(1, 1000, new Dictionary<string, long> { ["a"] = 1000, ["gone"] = 9000 }, [new("a", false, true, false)], ScalingBehavior.Default).Should().Be(1);
+        ReplicaCalculator
+            .PerReplica(
+                1,
+                1000,
+                new Dictionary<string, long> { ["a"] = 1000, ["gone"] = 9000 },
+                [new("a", false, true, false)],
+                ScalingBehavior.Default
+            )
+            .Should()
+            .Be(1);
 
     [Theory]
     [InlineData("desired = ceil(value ÷ target)", 4, 950, 100, 10)]
@@ -81,7 +98,10 @@ public sealed class ReplicaCalculatorTests
     [InlineData("within the tolerance the replicas stay, ready or not", 2, "p p", 11, 10, 2)]
     [InlineData("with none, the ratio itself counts", 0, "", 25, 10, 3)]
     public void A_metric_is_of_the_whole(string rule, int current, string values, int value, int target, int expected) =>
-        ReplicaCalculator.Whole(current, value * 1000L, target * 1000L, Replicas(values).Replicas, ScalingBehavior.Default).Should().Be(expected, rule);
+        ReplicaCalculator
+            .Whole(current, value * 1000L, target * 1000L, Replicas(values).Replicas, ScalingBehavior.Default)
+            .Should()
+            .Be(expected, rule);
 
     [Fact]
     public void A_metric_of_the_whole_off_target_has_no_word_while_no_replica_is_known()
@@ -97,25 +117,46 @@ public sealed class ReplicaCalculatorTests
     [InlineData(0.5, 0, 151, 2)]
     public void The_tolerance_may_be_set_for_each_direction(double up, double down, int value, int expected)
     {
-        var behavior = ScalingBehavior.Default with { Up = ScalingBehavior.Default.Up with { Tolerance = up }, Down = ScalingBehavior.Default.Down with { Tolerance = down } };
+        var behavior = ScalingBehavior.Default with
+        {
+            Up = ScalingBehavior.Default.Up with { Tolerance = up },
+            Down = ScalingBehavior.Default.Down with { Tolerance = down },
+        };
         ReplicaCalculator.Shared(1, value * 1000L, 100_000, behavior).Should().Be(expected);
-        ReplicaCalculator.Shared(10, 999_000, 100_000, behavior).Should().Be(10, "999 of 1000 rounds up to 10 without any tolerance downwards");
+        ReplicaCalculator
+            .Shared(10, 999_000, 100_000, behavior)
+            .Should()
+            .Be(10, "999 of 1000 rounds up to 10 without any tolerance downwards");
         ReplicaCalculator.Shared(10, 900_000, 100_000, behavior).Should().Be(9, "the tolerance upwards is not that downwards");
     }
 
     [Fact]
     public void Whatever_the_figures_it_comes_to_a_number_of_replicas() =>
-        Prop.ForAll(ArbMap.Default.ArbFor<long>(), ArbMap.Default.ArbFor<PositiveInt>(), ArbMap.Default.ArbFor<NonNegativeInt>(), (value, target, count) =>
-        {
-            var huge = value == long.MinValue ? long.MaxValue : Math.Abs(value) * 1_000_000_007;
-            int[] all =
-            [
-                ReplicaCalculator.Shared(count.Get, huge, target.Get, ScalingBehavior.Default),
-                ReplicaCalculator.Whole(1, huge, target.Get, [new("a", false, true, false)], ScalingBehavior.Default)!.Value,
-                ReplicaCalculator.PerReplica(2, target.Get, new Dictionary<string, long> { ["a"] = Math.Abs(huge), ["b"] = long.MaxValue }, [new("a", false, true, false), new("b", false, true, false), new("c", true, false, false)], ScalingBehavior.Default)!.Value,
-            ];
-            return all.All(one => one >= 0);
-        }).QuickCheckThrowOnFailure();
+        Prop.ForAll(
+                ArbMap.Default.ArbFor<long>(),
+                ArbMap.Default.ArbFor<PositiveInt>(),
+                ArbMap.Default.ArbFor<NonNegativeInt>(),
+                (value, target, count) =>
+                {
+                    var huge = value == long.MinValue ? long.MaxValue : Math.Abs(value) * 1_000_000_007;
+                    int[] all =
+                    [
+                        ReplicaCalculator.Shared(count.Get, huge, target.Get, ScalingBehavior.Default),
+                        ReplicaCalculator.Whole(1, huge, target.Get, [new("a", false, true, false)], ScalingBehavior.Default)!.Value,
+                        ReplicaCalculator
+                            .PerReplica(
+                                2,
+                                target.Get,
+                                new Dictionary<string, long> { ["a"] = Math.Abs(huge), ["b"] = long.MaxValue },
+                                [new("a", false, true, false), new("b", false, true, false), new("c", true, false, false)],
+                                ScalingBehavior.Default
+                            )!
+                            .Value,
+                    ];
+                    return all.All(one => one >= 0);
+                }
+            )
+            .QuickCheckThrowOnFailure();
 
     [Theory]
     [InlineData(0.0001, 1)]
@@ -137,8 +178,10 @@ public sealed class ReplicaCalculatorTests
         foreach (var word in values.Split(' ', StringSplitOptions.RemoveEmptyEntries))
         {
             var key = $"pod-{replicas.Count}";
-            if (word == "x") measured[key] = 900_000;
-            else if (long.TryParse(word, out var value)) measured[key] = value * 1000;
+            if (word == "x")
+                measured[key] = 900_000;
+            else if (long.TryParse(word, out var value))
+                measured[key] = value * 1000;
             replicas.Add(new(key, Pending: word == "p", Ready: word is not ("p" or "x"), Leaving: word == "x"));
         }
         return (measured, replicas);

@@ -15,7 +15,11 @@ public sealed class ScalerDeciderTests
         var decision = Scaler(Terms(Trigger("gateway")), 2, 700).Decide(Three, new("costCap", 5, 5, Price * 5, "costCap is 10.00 USD/h"));
         (decision.Desired, decision.Wanted, decision.Affordable, decision.MissingPerHour).Should().Be((3, 7, 3, Price * 4));
         decision.Reason.Should().Be(Reasons.CostCapped);
-        decision.Sentence.Should().Be("Demand asks for 7 replicas of Deployment/chat (gateway is 700 with a target of 100), the money carries 3: budget nlp has 6.00 USD/h until its window ends; the 4 missing would cost 8.00 USD/h more.");
+        decision
+            .Sentence.Should()
+            .Be(
+                "Demand asks for 7 replicas of Deployment/chat (gateway is 700 with a target of 100), the money carries 3: budget nlp has 6.00 USD/h until its window ends; the 4 missing would cost 8.00 USD/h more."
+            );
         (decision.IsCapped, decision.Scales, decision.Cap!.Purse).Should().Be((true, true, "nlp"));
         Condition(decision, "Affordable").Should().Be(new ConditionValue("Affordable", false, Reasons.CostCapped, decision.Sentence));
         Condition(decision, "Ready").Status.Should().BeTrue();
@@ -57,7 +61,10 @@ public sealed class ScalerDeciderTests
     public void A_cap_is_no_recommendation()
     {
         // The windows remember what was asked for, not what was paid for.
-        var terms = Terms(Trigger("gateway")) with { Behavior = AtOnce with { Down = AtOnce.Down with { StabilizationWindowSeconds = 300 } } };
+        var terms = Terms(Trigger("gateway")) with
+        {
+            Behavior = AtOnce with { Down = AtOnce.Down with { StabilizationWindowSeconds = 300 } },
+        };
         var first = Scaler(terms, 3, 700).Decide(Three);
         var second = (Scaler(terms, 3, 400) with { Now = Now.AddSeconds(10), Memory = first.Memory }).Decide(Three);
         (second.Wanted, second.Desired).Should().Be((4, 3));
@@ -81,7 +88,11 @@ public sealed class ScalerDeciderTests
     {
         var decision = (Scaler(Terms(Trigger("gateway")), 2, 700) with { SwitchedToObserve = true }).Decide();
         (decision.Desired, decision.Scales, decision.Reason).Should().Be((7, false, Reasons.Observing));
-        decision.Sentence.Should().Be("The cluster's switch says observe: Deployment/chat stays at 2 replicas. Demand asks for 7 replicas (gateway is 700 with a target of 100).");
+        decision
+            .Sentence.Should()
+            .Be(
+                "The cluster's switch says observe: Deployment/chat stays at 2 replicas. Demand asks for 7 replicas (gateway is 700 with a target of 100)."
+            );
     }
 
     [Fact]
@@ -92,9 +103,13 @@ public sealed class ScalerDeciderTests
         (decision.Scales, decision.Affordable, decision.Reason).Should().Be((false, 3, Reasons.ScaledByOwner));
         decision.Sentence.Should().Be("KEDA's ScaledObject chat scales it: the money carries 3.");
         scaler.Decide().Sentence.Should().Be("KEDA's ScaledObject chat scales it: no money limits it.");
-        var wanting = (Scaler(Terms(Trigger("gateway")), 3, 700) with { ScaledBy = "the HorizontalPodAutoscaler chat scales it" }).Decide(Three);
+        var wanting = (Scaler(Terms(Trigger("gateway")), 3, 700) with { ScaledBy = "the HorizontalPodAutoscaler chat scales it" }).Decide(
+            Three
+        );
         (wanting.Scales, wanting.Reason).Should().Be((false, Reasons.CostCapped));
-        wanting.Sentence.Should().EndWith("would cost 8.00 USD/h more. The HorizontalPodAutoscaler chat scales it: its maximum is lowered.");
+        wanting
+            .Sentence.Should()
+            .EndWith("would cost 8.00 USD/h more. The HorizontalPodAutoscaler chat scales it: its maximum is lowered.");
     }
 
     [Fact]
@@ -109,7 +124,16 @@ public sealed class ScalerDeciderTests
     {
         var decision = Scaler(Terms(Trigger("gateway")), 3, [null]).Decide();
         decision.Scales.Should().BeFalse();
-        Condition(decision, "Ready").Should().Be(new ConditionValue("Ready", false, Reasons.MetricsUnavailable, "Deployment/chat stays at 3 replicas or more: gateway: no answer."));
+        Condition(decision, "Ready")
+            .Should()
+            .Be(
+                new ConditionValue(
+                    "Ready",
+                    false,
+                    Reasons.MetricsUnavailable,
+                    "Deployment/chat stays at 3 replicas or more: gateway: no answer."
+                )
+            );
     }
 
     [Fact]
@@ -120,7 +144,9 @@ public sealed class ScalerDeciderTests
         ScalerDecision Look(double minute, int replicas)
         {
             var decision = (Scaler(terms, replicas, 700) with { Now = Now.AddMinutes(minute), Memory = memory }).Decide();
-            memory = decision.Scales ? decision.Memory.WithScaled(replicas, decision.Desired, terms.Behavior, Now.AddMinutes(minute)) : decision.Memory;
+            memory = decision.Scales
+                ? decision.Memory.WithScaled(replicas, decision.Desired, terms.Behavior, Now.AddMinutes(minute))
+                : decision.Memory;
             return decision;
         }
 
@@ -131,7 +157,11 @@ public sealed class ScalerDeciderTests
         Look(1.1, 7).Reason.Should().NotBe(Reasons.Contested);
         var contested = Look(2, 4);
         (contested.Scales, contested.Reason, contested.Desired).Should().Be((false, Reasons.Contested, 7));
-        contested.Sentence.Should().Be("Someone else keeps scaling Deployment/chat, now to 4 replicas; Bursar tries again every 5 minutes. Demand asks for 7 replicas (gateway is 700 with a target of 100).");
+        contested
+            .Sentence.Should()
+            .Be(
+                "Someone else keeps scaling Deployment/chat, now to 4 replicas; Bursar tries again every 5 minutes. Demand asks for 7 replicas (gateway is 700 with a target of 100)."
+            );
         Condition(contested, "Contested").Status.Should().BeTrue();
         Look(6.9, 4).Scales.Should().BeFalse();
         Look(7, 4).Scales.Should().BeTrue("five minutes later it tries again");

@@ -33,8 +33,12 @@ public sealed class ScalerDemandTests
     [InlineData("the later of the two counts", 310, 600, 1, Reasons.CoolingDown)]
     public void Cooldown(string rule, int? activeSecondsAgo, int? initialCooldown, int desired, string reason)
     {
-        var scaler = Scaler(Terms(Trigger("gateway")) with { InitialCooldown = TimeSpan.FromSeconds(initialCooldown ?? 0) }, 1, 0) with { CreatedAt = Now.AddSeconds(-500) };
-        if (activeSecondsAgo is { } seconds) scaler = scaler.Active(seconds);
+        var scaler = Scaler(Terms(Trigger("gateway")) with { InitialCooldown = TimeSpan.FromSeconds(initialCooldown ?? 0) }, 1, 0) with
+        {
+            CreatedAt = Now.AddSeconds(-500),
+        };
+        if (activeSecondsAgo is { } seconds)
+            scaler = scaler.Active(seconds);
         var demand = ScalerDemand.Of(scaler);
         (demand.Desired, demand.Reason).Should().Be((desired, reason), rule);
     }
@@ -99,7 +103,10 @@ public sealed class ScalerDemandTests
     [InlineData("idle of one, active: to the minimum", 3, 1, 1, 5, 3)]
     [InlineData("idle: active and asked for more than the minimum", 3, 0, 3, 700, 7)]
     public void Minimum_and_idle(string rule, int min, int? idle, int replicas, double value, int desired) =>
-        ScalerDemand.Of(Scaler(Terms(Trigger("gateway")) with { Min = min, Idle = idle }, replicas, value)).Desired.Should().Be(desired, rule);
+        ScalerDemand
+            .Of(Scaler(Terms(Trigger("gateway")) with { Min = min, Idle = idle }, replicas, value))
+            .Desired.Should()
+            .Be(desired, rule);
 
     [Fact]
     public void While_it_cools_down_what_is_wanted_is_what_there_is()
@@ -118,7 +125,8 @@ public sealed class ScalerDemandTests
         var names = triggers.Split(' ');
         var demand = ScalerDemand.Of(Scaler(Terms([.. names.Select(name => Trigger(name))]), replicas, [.. names.Select(_ => (double?)0)]));
         demand.Desired.Should().Be(desired, rule);
-        if (replicas == 0) demand.Reason.Should().Be(Reasons.NothingWakesIt);
+        if (replicas == 0)
+            demand.Reason.Should().Be(Reasons.NothingWakesIt);
     }
 
     // What triggers say: a figure, ! an error, - nothing to measure.
@@ -137,16 +145,22 @@ public sealed class ScalerDemandTests
     [InlineData("at zero another trigger wakes it", 0, "! 5", 1, Reasons.WokenUp)]
     public void What_is_not_measured(string rule, int replicas, string words, int desired, string reason)
     {
-        var readings = words.Split(' ').Select(word => word switch
-        {
-            "!" => TriggerReading.Failed("no answer"),
-            "-" => new TriggerReading(),
-            _ => new TriggerReading { Value = double.Parse(word, System.Globalization.CultureInfo.InvariantCulture) },
-        }).ToArray();
+        var readings = words
+            .Split(' ')
+            .Select(word =>
+                word switch
+                {
+                    "!" => TriggerReading.Failed("no answer"),
+                    "-" => new TriggerReading(),
+                    _ => new TriggerReading { Value = double.Parse(word, System.Globalization.CultureInfo.InvariantCulture) },
+                }
+            )
+            .ToArray();
         var scaler = Scaler(Terms([.. readings.Select((_, i) => Trigger($"gateway-{i}"))]), replicas) with { Readings = readings };
         var demand = ScalerDemand.Of(scaler.Active(1000));
         (demand.Desired, demand.Reason).Should().Be((desired, reason), rule);
-        if (reason == Reasons.MetricsUnavailable) demand.Error.Should().NotBeNull(rule);
+        if (reason == Reasons.MetricsUnavailable)
+            demand.Error.Should().NotBeNull(rule);
     }
 
     [Theory]
@@ -204,7 +218,10 @@ public sealed class ScalerDemandTests
     [InlineData("a division by zero is an error", "gateway / tokens", 2, 5, 0, 2)]
     public void A_formula_makes_one_metric(string rule, string formula, int replicas, double gateway, double tokens, int desired)
     {
-        var terms = Terms(Trigger("gateway", 1), Trigger("tokens", 1)) with { Modifiers = new(Formula.TryParse(formula, out _)!, 100, 0, TriggerMetricType.AverageValue) };
+        var terms = Terms(Trigger("gateway", 1), Trigger("tokens", 1)) with
+        {
+            Modifiers = new(Formula.TryParse(formula, out _)!, 100, 0, TriggerMetricType.AverageValue),
+        };
         ScalerDemand.Of(Scaler(terms, replicas, gateway, tokens).Active(1000)).Desired.Should().Be(desired, rule);
     }
 
@@ -228,7 +245,10 @@ public sealed class ScalerDemandTests
     [InlineData(101, 1)]
     public void A_formula_has_an_activation_of_its_own(double gateway, int desired)
     {
-        var terms = Terms(Trigger("gateway", 1)) with { Modifiers = new(Formula.TryParse("gateway * 2", out _)!, 100, 200, TriggerMetricType.AverageValue) };
+        var terms = Terms(Trigger("gateway", 1)) with
+        {
+            Modifiers = new(Formula.TryParse("gateway * 2", out _)!, 100, 200, TriggerMetricType.AverageValue),
+        };
         ScalerDemand.Of(Scaler(terms, 0, gateway)).Desired.Should().Be(desired);
     }
 
@@ -237,8 +257,21 @@ public sealed class ScalerDemandTests
     {
         var scaler = Scaler(Terms(Trigger("tokens")) with { Min = 1 }, 4) with
         {
-            ReplicaStates = [new("a", false, true, false), new("b", false, true, false), new("c", true, false, false), new("d", true, false, false)],
-            Readings = [new() { Value = 500, PerReplica = new Dictionary<string, long> { ["a"] = 250_000, ["b"] = 250_000 } }],
+            ReplicaStates =
+            [
+                new("a", false, true, false),
+                new("b", false, true, false),
+                new("c", true, false, false),
+                new("d", true, false, false),
+            ],
+            Readings =
+            [
+                new()
+                {
+                    Value = 500,
+                    PerReplica = new Dictionary<string, long> { ["a"] = 250_000, ["b"] = 250_000 },
+                },
+            ],
         };
         ScalerDemand.Of(scaler).Desired.Should().Be(5, "500 over 100 each, not 2.5 times 4");
     }

@@ -15,41 +15,64 @@ public sealed class ScalingRoomTests
     private static readonly DateTimeOffset Midnight = new(2026, 11, 10, 0, 0, 0, TimeSpan.Zero);
 
     [Fact]
-    public void A_days_money_lasts_to_its_end_and_is_spent_by_then() => Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), seed =>
-    {
-        var world = new World(seed, new(WindowPeriod.Day), jobs: true, spot: true);
-        while (world.Now < Midnight.AddDays(1))
-        {
-            world.Look();
-            world.Spent.Should().BeLessThanOrEqualTo(world.Limit, "at {0}", world.Now);
-        }
-        (world.Limit - world.Spent).Should().BeLessThan(world.DearestReplica.For(TimeSpan.FromHours(1)) + world.StopCost, "it ends within an hour of one replica, and what stopping all that runs would have cost");
-    }).QuickCheckThrowOnFailure();
+    public void A_days_money_lasts_to_its_end_and_is_spent_by_then() =>
+        Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), seed =>
+            {
+                var world = new World(seed, new(WindowPeriod.Day), jobs: true, spot: true);
+                while (world.Now < Midnight.AddDays(1))
+                {
+                    world.Look();
+                    world.Spent.Should().BeLessThanOrEqualTo(world.Limit, "at {0}", world.Now);
+                }
+                (world.Limit - world.Spent)
+                    .Should()
+                    .BeLessThan(
+                        world.DearestReplica.For(TimeSpan.FromHours(1)) + world.StopCost,
+                        "it ends within an hour of one replica, and what stopping all that runs would have cost"
+                    );
+            })
+            .QuickCheckThrowOnFailure();
 
     [Fact]
-    public void Where_nothing_happens_nothing_is_taken_away_but_for_who_has_nothing() => Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), seed =>
-    {
-        var world = new World(seed, new(WindowPeriod.Day), jobs: false, spot: false);
-        world.Look();
-        var (before, moves, moved) = ((world.Replicas, world.PerHour), 0, false);
-        while (world.Now < Midnight.AddDays(1))
-        {
-            world.Look();
-            // Below an hour before the end a replica that is left over is large.
-            // After a move what stops is still being paid for.
-            if (!moved && world.Now < Midnight.AddHours(23)) (world.PerHour.NanoPerHour - before.PerHour.NanoPerHour).Should().BeInRange(-1000, world.DearestReplica.NanoPerHour / 50, "at {0}", world.Now);
-            moved = world.Replicas.Zip(before.Replicas).Any(pair => pair.First < pair.Second);
-            if (moved)
+    public void Where_nothing_happens_nothing_is_taken_away_but_for_who_has_nothing() =>
+        Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), seed =>
             {
-                moves++;
-                world.Replicas.Zip(before.Replicas, world.Floors).Should().Contain(one => one.First > one.Second && one.Second == one.Third, "only for one that has none above its floor is anything taken away");
-            }
-            before = (world.Replicas, world.PerHour);
-        }
-        world.Spent.Should().BeLessThanOrEqualTo(world.Limit);
-        moves.Should().BeLessThan(world.Floors.Length, "and for each of them once");
-        world.Spent.Should().BeGreaterThanOrEqualTo(world.Limit - world.StopCost - world.DearestReplica.For(TimeSpan.FromMinutes(5)), "what is left of a replica adds up to one in the end, but for what the stop would cost");
-    }).QuickCheckThrowOnFailure();
+                var world = new World(seed, new(WindowPeriod.Day), jobs: false, spot: false);
+                world.Look();
+                var (before, moves, moved) = ((world.Replicas, world.PerHour), 0, false);
+                while (world.Now < Midnight.AddDays(1))
+                {
+                    world.Look();
+                    // Below an hour before the end a replica that is left over is large.
+                    // After a move what stops is still being paid for.
+                    if (!moved && world.Now < Midnight.AddHours(23))
+                        (world.PerHour.NanoPerHour - before.PerHour.NanoPerHour)
+                            .Should()
+                            .BeInRange(-1000, world.DearestReplica.NanoPerHour / 50, "at {0}", world.Now);
+                    moved = world.Replicas.Zip(before.Replicas).Any(pair => pair.First < pair.Second);
+                    if (moved)
+                    {
+                        moves++;
+                        world
+                            .Replicas.Zip(before.Replicas, world.Floors)
+                            .Should()
+                            .Contain(
+                                one => one.First > one.Second && one.Second == one.Third,
+                                "only for one that has none above its floor is anything taken away"
+                            );
+                    }
+                    before = (world.Replicas, world.PerHour);
+                }
+                world.Spent.Should().BeLessThanOrEqualTo(world.Limit);
+                moves.Should().BeLessThan(world.Floors.Length, "and for each of them once");
+                world
+                    .Spent.Should()
+                    .BeGreaterThanOrEqualTo(
+                        world.Limit - world.StopCost - world.DearestReplica.For(TimeSpan.FromMinutes(5)),
+                        "what is left of a replica adds up to one in the end, but for what the stop would cost"
+                    );
+            })
+            .QuickCheckThrowOnFailure();
 
     [Fact]
     public void A_job_that_comes_takes_of_the_rate_what_it_costs_over_what_is_left_of_the_window()
@@ -71,7 +94,8 @@ public sealed class ScalingRoomTests
             var budget = Budget(Terms(4000), Scaled("chat", replicas: 1, floor: 1)) with { Spent = Money(spent) };
             var rate = Room(budget).PerHour.NanoPerHour;
             rate.Should().BeLessThanOrEqualTo(last);
-            if (last != long.MaxValue && rate > 0) (last - rate).Should().BeLessThanOrEqualTo((long)(5m / (decimal)Charge.Horizon(budget).TotalHours * 1e9m) + 2);
+            if (last != long.MaxValue && rate > 0)
+                (last - rate).Should().BeLessThanOrEqualTo((long)(5m / (decimal)Charge.Horizon(budget).TotalHours * 1e9m) + 2);
             last = rate;
         }
         last.Should().Be(0);
@@ -86,7 +110,8 @@ public sealed class ScalingRoomTests
         for (var seconds = -5; seconds < 60; seconds++)
         {
             var terms = budget.Terms with { Limit = V100.For(horizon) + (V100 * 6).For(horizon + TimeSpan.FromSeconds(seconds)) };
-            int Fits(int replicas) => (int)(Room(Budget(terms, Scaled("chat", replicas, floor: 1))).PerHour.NanoPerHour / V100.NanoPerHour) + 1;
+            int Fits(int replicas) =>
+                (int)(Room(Budget(terms, Scaled("chat", replicas, floor: 1))).PerHour.NanoPerHour / V100.NanoPerHour) + 1;
             var more = Fits(6);
             seen.Add(more);
             Fits(more).Should().BeGreaterThanOrEqualTo(more);
@@ -95,27 +120,42 @@ public sealed class ScalingRoomTests
     }
 
     [Fact]
-    public void In_a_rolling_window_what_leaves_is_spent_again() => Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), seed =>
-    {
-        var world = new World(seed, new(WindowPeriod.Rolling, Length: TimeSpan.FromHours(6)), jobs: false, spot: false) { Pace = TimeSpan.FromMinutes(5) };
-        while (world.Now < Midnight.AddHours(30))
-        {
-            world.Look();
-            world.Spent.Should().BeLessThanOrEqualTo(world.Limit, "at {0}", world.Now);
-        }
-        (world.Limit - world.Spent).Should().BeLessThan(world.DearestReplica.For(TimeSpan.FromHours(6) + world.Pace!.Value) + world.StopCost, "another replica for a whole window would not fit");
-    }).QuickCheckThrowOnFailure();
+    public void In_a_rolling_window_what_leaves_is_spent_again() =>
+        Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), seed =>
+            {
+                var world = new World(seed, new(WindowPeriod.Rolling, Length: TimeSpan.FromHours(6)), jobs: false, spot: false)
+                {
+                    Pace = TimeSpan.FromMinutes(5),
+                };
+                while (world.Now < Midnight.AddHours(30))
+                {
+                    world.Look();
+                    world.Spent.Should().BeLessThanOrEqualTo(world.Limit, "at {0}", world.Now);
+                }
+                (world.Limit - world.Spent)
+                    .Should()
+                    .BeLessThan(
+                        world.DearestReplica.For(TimeSpan.FromHours(6) + world.Pace!.Value) + world.StopCost,
+                        "another replica for a whole window would not fit"
+                    );
+            })
+            .QuickCheckThrowOnFailure();
 
     [Fact]
-    public void A_rolling_window_is_kept_with_jobs_and_prices_that_move() => Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), seed =>
-    {
-        var world = new World(seed, new(WindowPeriod.Rolling, Length: TimeSpan.FromHours(3)), jobs: true, spot: true) { Pace = TimeSpan.FromMinutes(1) };
-        while (world.Now < Midnight.AddHours(13))
-        {
-            world.Look();
-            world.Spent.Should().BeLessThanOrEqualTo(world.Limit, "at {0}", world.Now);
-        }
-    }).Check(Config.QuickThrowOnFailure.WithMaxTest(30));
+    public void A_rolling_window_is_kept_with_jobs_and_prices_that_move() =>
+        Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), seed =>
+            {
+                var world = new World(seed, new(WindowPeriod.Rolling, Length: TimeSpan.FromHours(3)), jobs: true, spot: true)
+                {
+                    Pace = TimeSpan.FromMinutes(1),
+                };
+                while (world.Now < Midnight.AddHours(13))
+                {
+                    world.Look();
+                    world.Spent.Should().BeLessThanOrEqualTo(world.Limit, "at {0}", world.Now);
+                }
+            })
+            .Check(Config.QuickThrowOnFailure.WithMaxTest(30));
 
     [Fact]
     public void Nothing_is_left_for_more_at_the_limit_before_the_window_and_behind_it()
@@ -140,13 +180,14 @@ public sealed class ScalingRoomTests
         return ScalingRoom.Of(budget, Balance.Of(budget, budget.Terms.Limit, work), work);
     }
 
-    private static WorkloadSnapshot Scaled(string name, int replicas, int floor, HourlyCost? price = null) => Serving(name) with
-    {
-        State = WorkloadState.Running,
-        Rate = (price ?? V100) * replicas,
-        BurnRate = (price ?? V100) * replicas,
-        FloorRate = (price ?? V100) * floor,
-    };
+    private static WorkloadSnapshot Scaled(string name, int replicas, int floor, HourlyCost? price = null) =>
+        Serving(name) with
+        {
+            State = WorkloadState.Running,
+            Rate = (price ?? V100) * replicas,
+            BurnRate = (price ?? V100) * replicas,
+            FloorRate = (price ?? V100) * floor,
+        };
 
     /// <summary>Time in it passes from look to look; what is taken away burns on for as long as stopping may take.</summary>
     private sealed class World
@@ -166,7 +207,10 @@ public sealed class ScalingRoomTests
         {
             (_random, _window, _moves, Now) = (new(seed), window, (jobs, spot), Midnight);
             // A floor whose price rises may cost more than there is: it is kept come what may.
-            _scalers = [.. Enumerable.Range(0, _random.Next(1, 4)).Select(i => ($"chat-{i}", spot ? 0 : _random.Next(0, 2), _random.Next(1, 4)))];
+            _scalers =
+            [
+                .. Enumerable.Range(0, _random.Next(1, 4)).Select(i => ($"chat-{i}", spot ? 0 : _random.Next(0, 2), _random.Next(1, 4))),
+            ];
             _replicas = [.. _scalers.Select(scaler => scaler.Floor)];
             _prices = [.. _scalers.Select(_ => new HourlyCost(_random.NextInt64(500_000_000, 4_000_000_000)))];
             Limit = Money(window.Period == WindowPeriod.Rolling ? _random.Next(120, 400) : _random.Next(400, 2000));
@@ -203,31 +247,45 @@ public sealed class ScalingRoomTests
                 // As budgets do: it is let in where it fits beside the floors.
                 var (rate, time) = (new HourlyCost(_random.Next(1, 8) * 1_000_000_000L), TimeSpan.FromMinutes(_random.Next(10, 300)));
                 var cost = rate.For(time);
-                if ((Room(budget) is var room ? room.Free : default) > new Amount(cost.Units * 3)) _jobs.Add(($"job-{_born++}", rate, Now + time));
+                if ((Room(budget) is var room ? room.Free : default) > new Amount(cost.Units * 3))
+                    _jobs.Add(($"job-{_born++}", rate, Now + time));
                 budget = Budget();
             }
             PerHour = Room(budget).PerHour;
-            var granted = RoomShare.Divide(PerHour, [.. _scalers.Select((scaler, i) => new RoomClaim
-            {
-                Key = scaler.Name,
-                Weight = scaler.Weight,
-                Floor = scaler.Floor,
-                Wanted = 1000,
-                Has = _replicas[i],
-                Max = 1000,
-                Prices = new(_replicas[i], _prices[i] * _replicas[i], _prices[i]),
-            })]);
+            var granted = RoomShare.Divide(
+                PerHour,
+                [
+                    .. _scalers.Select(
+                        (scaler, i) =>
+                            new RoomClaim
+                            {
+                                Key = scaler.Name,
+                                Weight = scaler.Weight,
+                                Floor = scaler.Floor,
+                                Wanted = 1000,
+                                Has = _replicas[i],
+                                Max = 1000,
+                                Prices = new(_replicas[i], _prices[i] * _replicas[i], _prices[i]),
+                            }
+                    ),
+                ]
+            );
             var pace = Pace ?? (Now < Midnight.AddHours(23) ? TimeSpan.FromMinutes(1) : TimeSpan.FromSeconds(10));
             var next = Now + pace;
             DearestReplica = new(_prices.Max(price => price.NanoPerHour));
             for (var i = 0; i < _scalers.Length; i++)
             {
-                if (granted[i].Replicas < _replicas[i]) Spend(_prices[i] * (_replicas[i] - granted[i].Replicas), Now, Now + Stop);
+                if (granted[i].Replicas < _replicas[i])
+                    Spend(_prices[i] * (_replicas[i] - granted[i].Replicas), Now, Now + Stop);
                 _replicas[i] = granted[i].Replicas;
                 Spend(_prices[i] * _replicas[i], Now, next);
             }
-            StopCost = new HourlyCost(_scalers.Select((scaler, i) => (_prices[i] * (_replicas[i] - scaler.Floor)).NanoPerHour).Sum() + _jobs.Sum(job => job.Rate.NanoPerHour)).For(Stop);
-            foreach (var job in _jobs) Spend(job.Rate, Now, job.End < next ? job.End : next);
+            StopCost = new HourlyCost(
+                _scalers.Select((scaler, i) => (_prices[i] * (_replicas[i] - scaler.Floor)).NanoPerHour).Sum()
+                    + _jobs.Sum(job => job.Rate.NanoPerHour)
+            ).For(Stop);
+            foreach (var job in _jobs)
+                Spend(job.Rate, Now, job.End < next ? job.End : next);
             _jobs.RemoveAll(job => job.End <= next);
             Now = next;
             Spent = Sum();
@@ -235,23 +293,39 @@ public sealed class ScalingRoomTests
 
         private void Spend(HourlyCost rate, DateTimeOffset from, DateTimeOffset to)
         {
-            if (rate.NanoPerHour == 0 || to <= from) return;
+            if (rate.NanoPerHour == 0 || to <= from)
+                return;
             var joined = _segments.FindIndex(one => one.To == from && one.RatePerHour == rate);
-            if (joined >= 0) _segments[joined] = _segments[joined] with { To = to };
-            else _segments.Add(new(from, to, rate));
+            if (joined >= 0)
+                _segments[joined] = _segments[joined] with { To = to };
+            else
+                _segments.Add(new(from, to, rate));
         }
 
-        private Amount Sum() => _window.Period == WindowPeriod.Rolling
-            ? RollingSum.At(_segments, _window.Length!.Value, Now)
-            : RollingSum.At(_segments, TimeSpan.FromDays(1), Midnight.AddDays(1));
+        private Amount Sum() =>
+            _window.Period == WindowPeriod.Rolling
+                ? RollingSum.At(_segments, _window.Length!.Value, Now)
+                : RollingSum.At(_segments, TimeSpan.FromDays(1), Midnight.AddDays(1));
 
         private BudgetSnapshot Budget()
         {
             // What is still being stopped is known to burn: the ledger has its pods until they end.
-            var work = _scalers.Select((scaler, i) => Scaled(scaler.Name, _replicas[i], scaler.Floor, _prices[i]))
-                .Concat(_jobs.Select(job => Job(job.Name, 0) with { Rate = job.Rate, BurnRate = job.Rate, Estimate = Settled(job.End - Now) }));
-            if (_window.Period == WindowPeriod.Rolling) _segments.RemoveAll(one => one.To <= Now - _window.Length!.Value);
-            return Bursar.Tests.Unit.Core.Decisions.Given.Budget(new BudgetTerms { Limit = Limit, Window = _window, Settle = TimeSpan.Zero }, [.. work]) with
+            var work = _scalers
+                .Select((scaler, i) => Scaled(scaler.Name, _replicas[i], scaler.Floor, _prices[i]))
+                .Concat(
+                    _jobs.Select(job => Job(job.Name, 0) with { Rate = job.Rate, BurnRate = job.Rate, Estimate = Settled(job.End - Now) })
+                );
+            if (_window.Period == WindowPeriod.Rolling)
+                _segments.RemoveAll(one => one.To <= Now - _window.Length!.Value);
+            return Bursar.Tests.Unit.Core.Decisions.Given.Budget(
+                new BudgetTerms
+                {
+                    Limit = Limit,
+                    Window = _window,
+                    Settle = TimeSpan.Zero,
+                },
+                [.. work]
+            ) with
             {
                 Now = Now,
                 Window = Window.At(_window, Now),

@@ -29,7 +29,11 @@ public sealed class LabelSelectorTests
     public void All_must_hold_and_nothing_asked_is_everything()
     {
         LabelSelector.Everything.Matches(new Dictionary<string, string>()).Should().BeTrue();
-        var both = new LabelSelector { MatchLabels = new Dictionary<string, string> { ["team"] = "nlp" }, MatchExpressions = [new("tier", "In", [""])] };
+        var both = new LabelSelector
+        {
+            MatchLabels = new Dictionary<string, string> { ["team"] = "nlp" },
+            MatchExpressions = [new("tier", "In", [""])],
+        };
         both.Matches(Nlp).Should().BeTrue();
         both.Matches(new Dictionary<string, string> { ["team"] = "nlp" }).Should().BeFalse();
         both.IsEmpty.Should().BeFalse();
@@ -50,8 +54,14 @@ public sealed class LabelSelectorTests
     public void Sound_selectors_have_no_errors()
     {
         Of("example.com/team", "In", "nlp,cv-2,a_b.c").Validate("x").Should().BeEmpty();
-        new LabelSelector { MatchLabels = Nlp }.Validate("x").Should().BeEmpty();
-        new LabelSelector { MatchLabels = new Dictionary<string, string> { ["team"] = new('x', 64) } }.Validate("x").Should().ContainSingle();
+        new LabelSelector { MatchLabels = Nlp }
+            .Validate("x")
+            .Should()
+            .BeEmpty();
+        new LabelSelector { MatchLabels = new Dictionary<string, string> { ["team"] = new('x', 64) } }
+            .Validate("x")
+            .Should()
+            .ContainSingle();
     }
 
     private static LabelSelector Of(string key, string operation, string values) =>

@@ -11,14 +11,16 @@ public sealed class PrometheusTextTests
     [Fact]
     public void Samples_come_with_their_labels_values_and_times()
     {
-        var samples = PrometheusText.Parse("""
+        var samples = PrometheusText.Parse(
+            """
             # HELP vllm:num_requests_waiting Number of requests waiting.
             # TYPE vllm:num_requests_waiting gauge
             vllm:num_requests_waiting{engine="0",model_name="m"} 3.0
             up 1 1700000000000
 
               spaced  {  a = "b" , } 	 -2.5e-3   -7
-            """);
+            """
+        );
         samples.Should().HaveCount(3);
         samples[0].Name.Should().Be("vllm:num_requests_waiting");
         samples[0].Label("model_name").Should().Be("m");
@@ -50,13 +52,15 @@ public sealed class PrometheusTextTests
     [Fact]
     public void OpenMetrics_is_read_as_far_as_samples_go()
     {
-        var samples = PrometheusText.Parse("""
+        var samples = PrometheusText.Parse(
+            """
             # TYPE r counter
             # UNIT r seconds
             r_total{code="200"} 17 1700000000.25 # {trace_id="a#b"} 0.5 1700000000.1
             r_created{code="200"} 1.6e9
             # EOF
-            """);
+            """
+        );
         samples.Select(sample => sample.Name).Should().Equal("r_total", "r_created");
         samples[0].Value.Should().Be(17);
         samples[0].TimestampMs.Should().Be(1_700_000_000_250);
@@ -100,7 +104,10 @@ public sealed class PrometheusTextTests
     [Fact]
     public void A_text_of_nothing_but_errors_is_counted_and_described_in_part()
     {
-        var result = PrometheusText.Read(Encoding.UTF8.GetBytes(string.Concat(Enumerable.Repeat("?\n", 1000))), (in PrometheusLine _) => { });
+        var result = PrometheusText.Read(
+            Encoding.UTF8.GetBytes(string.Concat(Enumerable.Repeat("?\n", 1000))),
+            (in PrometheusLine _) => { }
+        );
         result.Refused.Should().Be(1000);
         result.Errors.Count.Should().BeLessThan(100);
     }
@@ -108,22 +115,26 @@ public sealed class PrometheusTextTests
     [Fact]
     public void Any_bytes_at_all_are_survived() =>
         Prop.ForAll(Gen.Elements("m{}=\"\\n,# 1a.\n\r\t\0é".ToCharArray()).ArrayOf().ToArbitrary(), characters =>
-        {
-            var result = PrometheusText.Read(Encoding.UTF8.GetBytes(new string(characters)), (in PrometheusLine line) => line.ToSample());
-            return result.Samples + result.Refused <= characters.Count(c => c == '\n') + 1;
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(2000));
+            {
+                var result = PrometheusText.Read(Encoding.UTF8.GetBytes(new string(characters)), (in PrometheusLine line) =>
+                    line.ToSample()
+                );
+                return result.Samples + result.Refused <= characters.Count(c => c == '\n') + 1;
+            })
+            .Check(Config.QuickThrowOnFailure.WithMaxTest(2000));
 
     [Fact]
     public void Page_of_prometheus_net_reads_the_same() =>
         Prop.ForAll(ArbMap.Default.ArbFor<double>(), ArbMap.Default.ArbFor<string>(), (value, label) =>
-        {
-            // Lone halves of surrogate pairs are no text in UTF-8.
-            label = new string((label ?? "").Where(c => !char.IsSurrogate(c)).ToArray());
-            var registry = Metrics.NewCustomRegistry();
-            Metrics.WithCustomRegistry(registry).CreateGauge("m", "help with \\ all", "a", "b").WithLabels(label, "x").Set(value);
-            using var page = new MemoryStream();
-            registry.CollectAndExportAsTextAsync(page).GetAwaiter().GetResult();
-            var sample = PrometheusText.Parse(page.ToArray()).Single();
-            return sample.Value.Equals(value) && sample.Label("a") == label && sample.Label("b") == "x";
-        }).QuickCheckThrowOnFailure();
+            {
+                // Lone halves of surrogate pairs are no text in UTF-8.
+                label = new string((label ?? "").Where(c => !char.IsSurrogate(c)).ToArray());
+                var registry = Metrics.NewCustomRegistry();
+                Metrics.WithCustomRegistry(registry).CreateGauge("m", "help with \\ all", "a", "b").WithLabels(label, "x").Set(value);
+                using var page = new MemoryStream();
+                registry.CollectAndExportAsTextAsync(page).GetAwaiter().GetResult();
+                var sample = PrometheusText.Parse(page.ToArray()).Single();
+                return sample.Value.Equals(value) && sample.Label("a") == label && sample.Label("b") == "x";
+            })
+            .QuickCheckThrowOnFailure();
 }

@@ -62,10 +62,11 @@ public sealed class ValueTextTests
     [Fact]
     public void A_written_duration_reads_the_same() =>
         Prop.ForAll(ArbMap.Default.ArbFor<long>(), ticks =>
-        {
-            var duration = new TimeSpan(ticks % (long.MaxValue / 200));
-            return GoDuration.TryParse(GoDuration.Format(duration), out var read) && read == duration;
-        }).QuickCheckThrowOnFailure();
+            {
+                var duration = new TimeSpan(ticks % (long.MaxValue / 200));
+                return GoDuration.TryParse(GoDuration.Format(duration), out var read) && read == duration;
+            })
+            .QuickCheckThrowOnFailure();
 
     [Theory]
     [InlineData("1500m", "1.5")]

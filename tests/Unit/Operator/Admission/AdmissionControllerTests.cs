@@ -17,7 +17,8 @@ namespace Bursar.Tests.Unit.Operator.Admission;
 /// <summary>Questions as an API server asks them, against caches that the test fills.</summary>
 public sealed class AdmissionControllerTests : IDisposable
 {
-    private const string Pods = """{"metadata": {"labels": {"team": "vision"}}, "spec": {"containers": [{"name": "main", "resources": {"limits": {"nvidia.com/gpu": "2"}}}]}}""";
+    private const string Pods =
+        """{"metadata": {"labels": {"team": "vision"}}, "spec": {"containers": [{"name": "main", "resources": {"limits": {"nvidia.com/gpu": "2"}}}]}}""";
 
     private readonly KubeClient _client = new(new KubeConfig { Server = new("http://127.0.0.1:1") });
     private readonly ManualTimeProvider _time = new(new DateTimeOffset(2026, 11, 21, 10, 0, 0, TimeSpan.Zero));
@@ -34,38 +35,102 @@ public sealed class AdmissionControllerTests : IDisposable
     public void Dispose() => _client.Dispose();
 
     /// <summary>A spec of each kind that has a switch, without it; and the field that holds it.</summary>
-    public static TheoryData<string, string, string, string> Kinds => new()
-    {
-        { "Job", $$$$$$$$"""{"suspend": false, "template": {{{{{{{{Pods}}}}}}}}}""", "/spec/suspend", "false" },
-        { "Job", $$$$$$$$"""{"template": {{{{{{{{Pods}}}}}}}}}""", "/spec/suspend", "absent" },
-        { "JobSet", $$$$$$$$"""{"replicatedJobs": [{"name": "w", "template": {"spec": {"template": {{{{{{{{Pods}}}}}}}}}}}]}""", "/spec/suspend", "absent" },
-        { "TrainJob", """{"suspend": false, "trainer": {"numNodes": 1, "resourcesPerNode": {"limits": {"nvidia.com/gpu": "2"}}}}""", "/spec/suspend", "false" },
-        { "PyTorchJob", $$$$$$$$"""{"pytorchReplicaSpecs": {"Worker": {"replicas": 1, "template": {{{{{{{{Pods}}}}}}}}}}}""", "/spec/runPolicy/suspend", "absent" },
-        { "TFJob", $$$$$$$$"""{"runPolicy": {"suspend": false}, "tfReplicaSpecs": {"Worker": {"template": {{{{{{{{Pods}}}}}}}}}}}""", "/spec/runPolicy/suspend", "false" },
-        { "XGBoostJob", $$$$$$$$"""{"runPolicy": {}, "xgbReplicaSpecs": {"Worker": {"template": {{{{{{{{Pods}}}}}}}}}}}""", "/spec/runPolicy/suspend", "absent" },
-        { "PaddleJob", $$$$$$$$"""{"runPolicy": {}, "paddleReplicaSpecs": {"Worker": {"template": {{{{{{{{Pods}}}}}}}}}}}""", "/spec/runPolicy/suspend", "absent" },
-        { "JAXJob", $$$$$$$$"""{"runPolicy": {}, "jaxReplicaSpecs": {"Worker": {"template": {{{{{{{{Pods}}}}}}}}}}}""", "/spec/runPolicy/suspend", "absent" },
-        { "MPIJob", $$$$$$$$"""{"runPolicy": {}, "mpiReplicaSpecs": {"Worker": {"template": {{{{{{{{Pods}}}}}}}}}}}""", "/spec/runPolicy/suspend", "absent" },
-        { "RayJob", $$$$$$$$"""{"shutdownAfterJobFinishes": true, "rayClusterSpec": {"workerGroupSpecs": [{"replicas": 1, "template": {{{{{{{{Pods}}}}}}}}}]}}""", "/spec/suspend", "absent" },
-    };
+    public static TheoryData<string, string, string, string> Kinds =>
+        new()
+        {
+            { "Job", $$$$$$$$"""{"suspend": false, "template": {{{{{{{{Pods}}}}}}}}}""", "/spec/suspend", "false" },
+            { "Job", $$$$$$$$"""{"template": {{{{{{{{Pods}}}}}}}}}""", "/spec/suspend", "absent" },
+            {
+                "JobSet",
+                $$$$$$$$"""{"replicatedJobs": [{"name": "w", "template": {"spec": {"template": {{{{{{{{Pods}}}}}}}}}}}]}""",
+                "/spec/suspend",
+                "absent"
+            },
+            {
+                "TrainJob",
+                """{"suspend": false, "trainer": {"numNodes": 1, "resourcesPerNode": {"limits": {"nvidia.com/gpu": "2"}}}}""",
+                "/spec/suspend",
+                "false"
+            },
+            {
+                "PyTorchJob",
+                $$$$$$$$"""{"pytorchReplicaSpecs": {"Worker": {"replicas": 1, "template": {{{{{{{{Pods}}}}}}}}}}}""",
+                "/spec/runPolicy/suspend",
+                "absent"
+            },
+            {
+                "TFJob",
+                $$$$$$$$"""{"runPolicy": {"suspend": false}, "tfReplicaSpecs": {"Worker": {"template": {{{{{{{{Pods}}}}}}}}}}}""",
+                "/spec/runPolicy/suspend",
+                "false"
+            },
+            {
+                "XGBoostJob",
+                $$$$$$$$"""{"runPolicy": {}, "xgbReplicaSpecs": {"Worker": {"template": {{{{{{{{Pods}}}}}}}}}}}""",
+                "/spec/runPolicy/suspend",
+                "absent"
+            },
+            {
+                "PaddleJob",
+                $$$$$$$$"""{"runPolicy": {}, "paddleReplicaSpecs": {"Worker": {"template": {{{{{{{{Pods}}}}}}}}}}}""",
+                "/spec/runPolicy/suspend",
+                "absent"
+            },
+            {
+                "JAXJob",
+                $$$$$$$$"""{"runPolicy": {}, "jaxReplicaSpecs": {"Worker": {"template": {{{{{{{{Pods}}}}}}}}}}}""",
+                "/spec/runPolicy/suspend",
+                "absent"
+            },
+            {
+                "MPIJob",
+                $$$$$$$$"""{"runPolicy": {}, "mpiReplicaSpecs": {"Worker": {"template": {{{{{{{{Pods}}}}}}}}}}}""",
+                "/spec/runPolicy/suspend",
+                "absent"
+            },
+            {
+                "RayJob",
+                $$$$$$$$"""{"shutdownAfterJobFinishes": true, "rayClusterSpec": {"workerGroupSpecs": [{"replicas": 1, "template": {{{{{{{{Pods}}}}}}}}}]}}""",
+                "/spec/suspend",
+                "absent"
+            },
+        };
 
     [Fact]
     public void New_work_with_odd_types_is_read_like_any_other() =>
-        WorkKinds.Of("TrainJob")!.Parse(JsonSerializer.Deserialize<JsonElement>("""{"metadata": {"name": "a"}, "spec": {"suspend": "true", "trainer": {"numNodes": "2", "resourcesPerNode": {"limits": {"nvidia.com/gpu": 1}}}}}"""))
-            .Should().Match<Work>(work => work.Gpus == 2 && work.IsStopped && work.WhyNot == null);
+        WorkKinds
+            .Of("TrainJob")!
+            .Parse(
+                JsonSerializer.Deserialize<JsonElement>(
+                    """{"metadata": {"name": "a"}, "spec": {"suspend": "true", "trainer": {"numNodes": "2", "resourcesPerNode": {"limits": {"nvidia.com/gpu": 1}}}}}"""
+                )
+            )
+            .Should()
+            .Match<Work>(work => work.Gpus == 2 && work.IsStopped && work.WhyNot == null);
 
     [Fact]
     public void Every_kind_that_suspends_is_tried() =>
-        Kinds.Select(row => (string)row[0]).Distinct().Should().BeEquivalentTo(WorkKinds.All.Where(kind => kind.Suspends).Select(kind => kind.Name));
+        Kinds
+            .Select(row => (string)row[0])
+            .Distinct()
+            .Should()
+            .BeEquivalentTo(WorkKinds.All.Where(kind => kind.Suspends).Select(kind => kind.Name));
 
     [Theory]
     [MemberData(nameof(Kinds))]
-    public void New_GPU_work_of_every_kind_is_made_suspended_and_can_be_given_back_to_the_letter(string kind, string spec, string field, string was)
+    public void New_GPU_work_of_every_kind_is_made_suspended_and_can_be_given_back_to_the_letter(
+        string kind,
+        string spec,
+        string field,
+        string was
+    )
     {
         var before = Object(kind, spec);
         var answer = Ask(before);
 
-        answer.Warnings.Should().Equal($"gpubudget nlp: 12.30 of 500.00 USD remain; this {kind} asks for 2 GPUs and is held until Bursar admits it");
+        answer
+            .Warnings.Should()
+            .Equal($"gpubudget nlp: 12.30 of 500.00 USD remain; this {kind} asks for 2 GPUs and is held until Bursar admits it");
         var held = Patched(before, answer);
         ((bool)At(held, field)!).Should().BeTrue();
         ((string)held["metadata"]!["annotations"]!["bursar.dev/held-on-creation"]!).Should().Be(was);
@@ -74,10 +139,20 @@ public sealed class AdmissionControllerTests : IDisposable
         HeldMark.OriginalOf(work).Should().Be(was == "absent" ? "null" : "false");
 
         // Asked again, it stays as it is; what the leader gives back is what there was.
-        Ask(held).Should().BeEquivalentTo(new { Allowed = true, Patch = (byte[]?)null, answer.Warnings });
+        Ask(held)
+            .Should()
+            .BeEquivalentTo(
+                new
+                {
+                    Allowed = true,
+                    Patch = (byte[]?)null,
+                    answer.Warnings,
+                }
+            );
         var back = JsonPatch.Apply(held, JsonNode.Parse(KubePatch.Json([.. HeldMark.LetGo(work)]).Body.Span))!.AsObject();
         back["metadata"]!.AsObject().Remove("annotations");
-        if (At(back, "/spec/runPolicy") is JsonObject { Count: 0 } && At(before, "/spec/runPolicy") is null) back["spec"]!.AsObject().Remove("runPolicy");
+        if (At(back, "/spec/runPolicy") is JsonObject { Count: 0 } && At(before, "/spec/runPolicy") is null)
+            back["spec"]!.AsObject().Remove("runPolicy");
         back.ToJsonString().Should().Be(before.ToJsonString());
     }
 
@@ -87,8 +162,10 @@ public sealed class AdmissionControllerTests : IDisposable
     {
         _ = was;
         var own = Object(kind, spec);
-        if (field.Contains("runPolicy", StringComparison.Ordinal)) own["spec"]!["runPolicy"] = new JsonObject { ["suspend"] = true };
-        else own["spec"]!["suspend"] = true;
+        if (field.Contains("runPolicy", StringComparison.Ordinal))
+            own["spec"]!["runPolicy"] = new JsonObject { ["suspend"] = true };
+        else
+            own["spec"]!["suspend"] = true;
         Untouched(Ask(own));
     }
 
@@ -104,7 +181,9 @@ public sealed class AdmissionControllerTests : IDisposable
         queued["metadata"]!["labels"] = new JsonObject { ["kueue.x-k8s.io/queue-name"] = "gpus" };
         Untouched(Ask(queued), "Kueue suspends it itself");
         var part = Job();
-        part["metadata"]!["ownerReferences"] = JsonNode.Parse("""[{"apiVersion": "jobset.x-k8s.io/v1alpha2", "kind": "JobSet", "name": "s", "uid": "1", "controller": true}]""");
+        part["metadata"]!["ownerReferences"] = JsonNode.Parse(
+            """[{"apiVersion": "jobset.x-k8s.io/v1alpha2", "kind": "JobSet", "name": "s", "uid": "1", "controller": true}]"""
+        );
         Untouched(Ask(part), "its JobSet is the workload");
         var foreign = Job();
         foreign["apiVersion"] = "batch.volcano.sh/v1alpha1";
@@ -132,7 +211,18 @@ public sealed class AdmissionControllerTests : IDisposable
     [Fact]
     public void The_cluster_s_switch_holds_nothing()
     {
-        ((Store<V1ConfigMap>)_stores.Control.Store).Put(new() { Metadata = new() { Name = "bursar-control", Namespace = "bursar", Uid = "c" }, Data = new Dictionary<string, string> { ["enforcement"] = "observe" } });
+        ((Store<V1ConfigMap>)_stores.Control.Store).Put(
+            new()
+            {
+                Metadata = new()
+                {
+                    Name = "bursar-control",
+                    Namespace = "bursar",
+                    Uid = "c",
+                },
+                Data = new Dictionary<string, string> { ["enforcement"] = "observe" },
+            }
+        );
         var answer = Ask(Job());
         answer.Patch.Should().BeNull();
         answer.Warnings.Should().ContainSingle().Which.Should().Contain("switched to observe");
@@ -149,7 +239,9 @@ public sealed class AdmissionControllerTests : IDisposable
     public void A_leader_tells_the_price_too()
     {
         _board.Lead(_ => HourlyCost.FromDecimal(6.12m));
-        Ask(Job()).Warnings.Should().Equal("gpubudget nlp: 12.30 of 500.00 USD remain; this Job asks for 2 GPUs at 6.12 USD/h and is held until Bursar admits it");
+        Ask(Job())
+            .Warnings.Should()
+            .Equal("gpubudget nlp: 12.30 of 500.00 USD remain; this Job asks for 2 GPUs at 6.12 USD/h and is held until Bursar admits it");
     }
 
     [Fact]
@@ -175,22 +267,37 @@ public sealed class AdmissionControllerTests : IDisposable
         Untouched(Ask(odd));
         odd["spec"] = new JsonObject { ["suspend"] = "perhaps", ["template"] = "none" };
         Untouched(Ask(odd));
-        Untouched(Controller().Review(new() { Uid = "u", Operation = "CREATE", Kind = new("batch", "v1", "Job") }));
+        Untouched(
+            Controller()
+                .Review(
+                    new()
+                    {
+                        Uid = "u",
+                        Operation = "CREATE",
+                        Kind = new("batch", "v1", "Job"),
+                    }
+                )
+        );
         Untouched(Controller().Review(new() { Uid = "u" }));
     }
 
     [Theory]
-    [InlineData("Gate", "3.50", false)]     // used up
-    [InlineData("Gate", "2.50", true)]      // there is budget left
-    [InlineData("Report", "3.50", true)]    // the default
+    [InlineData("Gate", "3.50", false)] // used up
+    [InlineData("Gate", "2.50", true)] // there is budget left
+    [InlineData("Report", "3.50", true)] // the default
     public void New_GPU_pod_is_refused_when_the_budget_gates_it_and_is_used_up(string whenExhausted, string spent, bool allowed)
     {
-        Budget("gated", $$"""{"limit": {"cost": "3"}, "interactive": {"whenExhausted": "{{whenExhausted}}"} }""", $$"""{"spent": "{{spent}}", "limit": "3", "currency": "USD"}""");
+        Budget(
+            "gated",
+            $$"""{"limit": {"cost": "3"}, "interactive": {"whenExhausted": "{{whenExhausted}}"} }""",
+            $$"""{"spent": "{{spent}}", "limit": "3", "currency": "USD"}"""
+        );
         var answer = AskPodOf("2");
 
         answer.Allowed.Should().Be(allowed);
         answer.Patch.Should().BeNull();
-        if (!allowed) answer.Status!.Message.Should().Contain("gpubudget gated is used up: 3.50 of 3.00 USD is spent");
+        if (!allowed)
+            answer.Status!.Message.Should().Contain("gpubudget gated is used up: 3.50 of 3.00 USD is spent");
         AskPodOf("0").Allowed.Should().BeTrue("it asks for no GPU");
         AskPodOf("2", "other").Allowed.Should().BeTrue("the budget is not of its namespace");
     }
@@ -208,38 +315,75 @@ public sealed class AdmissionControllerTests : IDisposable
     [Fact]
     public void New_GPU_pod_of_a_job_that_the_budget_suspends_is_not_refused()
     {
-        Budget("gated", """{"limit": {"cost": "3"}, "interactive": {"whenExhausted": "Gate"}}""", """{"spent": "4", "limit": "3", "currency": "USD"}""");
+        Budget(
+            "gated",
+            """{"limit": {"cost": "3"}, "interactive": {"whenExhausted": "Gate"}}""",
+            """{"spent": "4", "limit": "3", "currency": "USD"}"""
+        );
         var job = Object("Job", $$$$$$$$"""{"template": {{{{{{{{Pods}}}}}}}}}""");
         job["metadata"] = JsonNode.Parse("""{"name": "train", "namespace": "team", "uid": "train"}""");
         ((Store<V1Job>)_stores.Jobs.Store).Put(JsonSerializer.Deserialize(job, V1Job.JsonTypeInfo)!);
 
-        AskPodOf("1", owner: """{"apiVersion": "batch/v1", "kind": "Job", "name": "train", "uid": "train", "controller": true}""").Allowed.Should().BeTrue();
-        AskPodOf("1", owner: """{"apiVersion": "example.com/v1", "kind": "Notebook", "name": "nb", "uid": "nb", "controller": true}""").Allowed.Should().BeFalse("Bursar has no adapter for it");
+        AskPodOf("1", owner: """{"apiVersion": "batch/v1", "kind": "Job", "name": "train", "uid": "train", "controller": true}""")
+            .Allowed.Should()
+            .BeTrue();
+        AskPodOf("1", owner: """{"apiVersion": "example.com/v1", "kind": "Notebook", "name": "nb", "uid": "nb", "controller": true}""")
+            .Allowed.Should()
+            .BeFalse("Bursar has no adapter for it");
     }
 
     [Fact]
     public void New_GPU_pod_that_asks_by_a_resource_claim_is_refused_alike()
     {
-        Budget("gated", """{"limit": {"cost": "3"}, "interactive": {"whenExhausted": "Gate"}}""", """{"spent": "4", "limit": "3", "currency": "USD"}""");
-        ((Store<V1ResourceClaimTemplate>)_stores.Gpus.Templates.Store).Put(new()
-        {
-            Metadata = new() { Name = "h100", Namespace = "team", Uid = "t" },
-            Spec = new() { Spec = new() { Requests = [new() { Name = "gpu", DeviceClassName = "gpu.nvidia.com" }] } },
-        });
-        ((Store<V1DeviceClass>)_stores.Gpus.Classes.Store).Put(new() { Metadata = new() { Name = "gpu.nvidia.com", Uid = "c" } });
+        Budget(
+            "gated",
+            """{"limit": {"cost": "3"}, "interactive": {"whenExhausted": "Gate"}}""",
+            """{"spent": "4", "limit": "3", "currency": "USD"}"""
+        );
+        ((Store<V1ResourceClaimTemplate>)_stores.Gpus.Templates.Store).Put(
+            new()
+            {
+                Metadata = new()
+                {
+                    Name = "h100",
+                    Namespace = "team",
+                    Uid = "t",
+                },
+                Spec = new() { Spec = new() { Requests = [new() { Name = "gpu", DeviceClassName = "gpu.nvidia.com" }] } },
+            }
+        );
+        ((Store<V1DeviceClass>)_stores.Gpus.Classes.Store).Put(
+            new()
+            {
+                Metadata = new() { Name = "gpu.nvidia.com", Uid = "c" },
+            }
+        );
 
-        AskPod("""{"resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "h100"}], "containers": [{"name": "main"}]}""").Allowed.Should().BeFalse("the claim is for a GPU");
-        AskPod("""{"resourceClaims": [{"name": "nic", "resourceClaimTemplateName": "nic"}], "containers": [{"name": "main"}]}""").Allowed.Should().BeTrue("nothing says that it is for one");
+        AskPod("""{"resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "h100"}], "containers": [{"name": "main"}]}""")
+            .Allowed.Should()
+            .BeFalse("the claim is for a GPU");
+        AskPod("""{"resourceClaims": [{"name": "nic", "resourceClaimTemplateName": "nic"}], "containers": [{"name": "main"}]}""")
+            .Allowed.Should()
+            .BeTrue("nothing says that it is for one");
     }
 
     [Fact]
     public void New_work_of_a_released_budget_is_neither_refused_nor_held()
     {
-        Budget("nlp", """{"limit": {"cost": "3"}, "interactive": {"whenExhausted": "Gate"}}""", """{"spent": "4", "limit": "3", "currency": "USD"}""");
+        Budget(
+            "nlp",
+            """{"limit": {"cost": "3"}, "interactive": {"whenExhausted": "Gate"}}""",
+            """{"spent": "4", "limit": "3", "currency": "USD"}"""
+        );
         AskPodOf("1").Allowed.Should().BeFalse();
         Ask(Job()).Patch.Should().NotBeNull();
 
-        Budget("nlp", """{"limit": {"cost": "3"}, "interactive": {"whenExhausted": "Gate"}}""", """{"spent": "4", "limit": "3", "currency": "USD"}""", """{"bursar.dev/released": "0@2026-11-21T09:00:00Z"}""");
+        Budget(
+            "nlp",
+            """{"limit": {"cost": "3"}, "interactive": {"whenExhausted": "Gate"}}""",
+            """{"spent": "4", "limit": "3", "currency": "USD"}""",
+            """{"bursar.dev/released": "0@2026-11-21T09:00:00Z"}"""
+        );
 
         AskPodOf("1").Allowed.Should().BeTrue();
         var answer = Ask(Job());
@@ -247,44 +391,60 @@ public sealed class AdmissionControllerTests : IDisposable
         answer.Warnings.Should().ContainSingle().Which.Should().EndWith("is not held: the budget is released by bursar release");
     }
 
-    private AdmissionResponse AskPodOf(string gpus, string ns = "team", string? owner = null) => AskPod($$"""{"containers": [{"name": "main", "resources": {"limits": {"nvidia.com/gpu": "{{gpus}}"} } }] }""", ns, owner);
+    private AdmissionResponse AskPodOf(string gpus, string ns = "team", string? owner = null) =>
+        AskPod($$"""{"containers": [{"name": "main", "resources": {"limits": {"nvidia.com/gpu": "{{gpus}}"} } }] }""", ns, owner);
 
-    private AdmissionResponse AskPod(string spec, string ns = "team", string? owner = null) => Controller().Review(new()
-    {
-        Uid = "u",
-        Operation = "CREATE",
-        Namespace = ns,
-        Kind = new("", "v1", "Pod"),
-        Object = JsonSerializer.Deserialize<JsonElement>($$"""
-            {"metadata": {"name": "notebook", "labels": {"team": "vision"}, "ownerReferences": [{{owner}}]},
-             "spec": {{spec}} }
-            """),
-    });
+    private AdmissionResponse AskPod(string spec, string ns = "team", string? owner = null) =>
+        Controller()
+            .Review(
+                new()
+                {
+                    Uid = "u",
+                    Operation = "CREATE",
+                    Namespace = ns,
+                    Kind = new("", "v1", "Pod"),
+                    Object = JsonSerializer.Deserialize<JsonElement>(
+                        $$"""
+                        {"metadata": {"name": "notebook", "labels": {"team": "vision"}, "ownerReferences": [{{owner}}]},
+                         "spec": {{spec}} }
+                        """
+                    ),
+                }
+            );
 
-    private static JsonObject Job(int gpus = 2) => Object("Job", $$$$$$$$"""{"suspend": false, "template": {{{{{{{{Pods.Replace("\"2\"", $"\"{gpus}\"", StringComparison.Ordinal)}}}}}}}}}""");
+    private static JsonObject Job(int gpus = 2) =>
+        Object(
+            "Job",
+            $$$$$$$$"""{"suspend": false, "template": {{{{{{{{Pods.Replace("\"2\"", $"\"{gpus}\"", StringComparison.Ordinal)}}}}}}}}}"""
+        );
 
-    private static JsonObject Object(string kind, string spec) => new()
-    {
-        ["apiVersion"] = WorkKinds.Of(kind)!.Entity.ApiVersion,
-        ["kind"] = kind,
-        ["metadata"] = new JsonObject { ["generateName"] = "train-" },
-        ["spec"] = JsonNode.Parse(spec),
-    };
+    private static JsonObject Object(string kind, string spec) =>
+        new()
+        {
+            ["apiVersion"] = WorkKinds.Of(kind)!.Entity.ApiVersion,
+            ["kind"] = kind,
+            ["metadata"] = new JsonObject { ["generateName"] = "train-" },
+            ["spec"] = JsonNode.Parse(spec),
+        };
 
-    private AdmissionController Controller() => new(_stores, () => _ready, _board, "bursar", _time, NullLogger<AdmissionController>.Instance);
+    private AdmissionController Controller() =>
+        new(_stores, () => _ready, _board, "bursar", _time, NullLogger<AdmissionController>.Instance);
 
     private AdmissionResponse Ask(JsonObject obj, string ns = "team", string operation = "CREATE", string? subresource = null)
     {
         var version = ((string)obj["apiVersion"]!).Split('/');
-        return Controller().Review(new()
-        {
-            Uid = "u",
-            Operation = operation,
-            SubResource = subresource,
-            Namespace = ns,
-            Kind = new(version[0], version[1], (string)obj["kind"]!),
-            Object = JsonSerializer.SerializeToElement(obj),
-        });
+        return Controller()
+            .Review(
+                new()
+                {
+                    Uid = "u",
+                    Operation = operation,
+                    SubResource = subresource,
+                    Namespace = ns,
+                    Kind = new(version[0], version[1], (string)obj["kind"]!),
+                    Object = JsonSerializer.SerializeToElement(obj),
+                }
+            );
     }
 
     private static void Untouched(AdmissionResponse answer, string because = "") =>
@@ -296,8 +456,14 @@ public sealed class AdmissionControllerTests : IDisposable
         return JsonPatch.Apply(obj, JsonNode.Parse(answer.Patch!))!.AsObject();
     }
 
-    private static JsonNode? At(JsonNode node, string pointer) => pointer.Split('/', StringSplitOptions.RemoveEmptyEntries).Aggregate((JsonNode?)node, (at, key) => at?[key]);
+    private static JsonNode? At(JsonNode node, string pointer) =>
+        pointer.Split('/', StringSplitOptions.RemoveEmptyEntries).Aggregate((JsonNode?)node, (at, key) => at?[key]);
 
-    private void Budget(string name, string spec, string status = "{}", string annotations = "{}") => ((Store<V1Alpha1GpuBudget>)_stores.Budgets.Store).Put(JsonSerializer.Deserialize(
-        $$"""{"metadata": {"name": "{{name}}", "namespace": "team", "uid": "{{name}}", "annotations": {{annotations}} }, "spec": {{spec}}, "status": {{status}} }""", ApiJson.GpuBudget)!);
+    private void Budget(string name, string spec, string status = "{}", string annotations = "{}") =>
+        ((Store<V1Alpha1GpuBudget>)_stores.Budgets.Store).Put(
+            JsonSerializer.Deserialize(
+                $$"""{"metadata": {"name": "{{name}}", "namespace": "team", "uid": "{{name}}", "annotations": {{annotations}} }, "spec": {{spec}}, "status": {{status}} }""",
+                ApiJson.GpuBudget
+            )!
+        );
 }

@@ -18,7 +18,9 @@ using ApiServer = Bursar.Sandbox.Sandbox;
 
 namespace Bursar.Tests.Unit.Operator.Admission;
 
-/// <summary>The webhook's door: what it makes of odd requests, and how its certificate goes from one root to the next while it serves.</summary>
+/// <summary>
+/// The webhook's door: what it makes of odd requests, and how its certificate goes from one root to the next while it serves.
+/// </summary>
 public sealed class AdmissionEndpointTests : IAsyncLifetime
 {
     private const string Host = "bursar-webhook.bursar.svc";
@@ -33,7 +35,13 @@ public sealed class AdmissionEndpointTests : IAsyncLifetime
         var root = BursarCa.Create(_time.GetUtcNow());
         var pair = BursarCa.CreateServer(root, [Host], _time.GetUtcNow());
         (_certificate, _bundle) = (X509Certificate2.CreateFromPem(pair.Certificate, pair.PrivateKey), root.Certificate);
-        _endpoint = await AdmissionEndpoint.StartAsync("127.0.0.1:0", () => _certificate, request => new() { Uid = request.Uid!, Warnings = [$"{request.Operation} in {request.Namespace}"] }, NullLoggerFactory.Instance, default);
+        _endpoint = await AdmissionEndpoint.StartAsync(
+            "127.0.0.1:0",
+            () => _certificate,
+            request => new() { Uid = request.Uid!, Warnings = [$"{request.Operation} in {request.Namespace}"] },
+            NullLoggerFactory.Instance,
+            default
+        );
     }
 
     public async Task DisposeAsync() => await _endpoint.DisposeAsync();
@@ -41,16 +49,26 @@ public sealed class AdmissionEndpointTests : IAsyncLifetime
     [Fact]
     public async Task A_question_is_answered()
     {
-        var (status, body) = await PostAsync("""{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {"uid": "7", "operation": "CREATE", "namespace": "team", "object": {"a": [1]}, "dryRun": true, "options": {}}}""");
+        var (status, body) = await PostAsync(
+            """{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {"uid": "7", "operation": "CREATE", "namespace": "team", "object": {"a": [1]}, "dryRun": true, "options": {}}}"""
+        );
         status.Should().Be(HttpStatusCode.OK);
-        JsonNode.Parse(body)!.ToJsonString().Should().Be("""{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"7","allowed":true,"warnings":["CREATE in team"]}}""");
+        JsonNode
+            .Parse(body)!
+            .ToJsonString()
+            .Should()
+            .Be(
+                """{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"7","allowed":true,"warnings":["CREATE in team"]}}"""
+            );
     }
 
     [Fact]
     public async Task Object_nested_as_deeply_as_the_API_server_accepts_is_answered()
     {
         var deep = string.Concat(Enumerable.Repeat("{\"a\":", 400)) + "1" + new string('}', 400);
-        var (status, body) = await PostAsync($$$"""{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {"uid": "7", "operation": "CREATE", "namespace": "team", "object": {{{deep}}} } }""");
+        var (status, body) = await PostAsync(
+            $$$"""{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {"uid": "7", "operation": "CREATE", "namespace": "team", "object": {{{deep}}} } }"""
+        );
         status.Should().Be(HttpStatusCode.OK);
         body.Should().Contain("CREATE in team");
     }
@@ -88,13 +106,34 @@ public sealed class AdmissionEndpointTests : IAsyncLifetime
     public async Task Its_certificate_is_renewed_and_follows_a_new_root_while_it_serves()
     {
         await using var server = await ApiServer.StartAsync(new SandboxOptions(), default);
-        using var client = new KubeClient(new KubeConfig { Server = server.Address, CertificateAuthorityPem = server.CertificateAuthority, Token = server.Token });
+        using var client = new KubeClient(
+            new KubeConfig
+            {
+                Server = server.Address,
+                CertificateAuthorityPem = server.CertificateAuthority,
+                Token = server.Token,
+            }
+        );
         using var stop = new CancellationTokenSource();
         await client.CreateAsync(new V1Namespace { Metadata = new() { Name = "bursar" } }, default);
         var authority = Authority.Create(_time.GetUtcNow());
-        await client.CreateAsync(new V1Secret { Metadata = new() { Name = "bursar-ca", Namespace = "bursar" }, Type = "Opaque", Data = authority.Write() }, default);
+        await client.CreateAsync(
+            new V1Secret
+            {
+                Metadata = new() { Name = "bursar-ca", Namespace = "bursar" },
+                Type = "Opaque",
+                Data = authority.Write(),
+            },
+            default
+        );
         var served = new WebhookCertificate(client, "bursar", [Host], _time, NullLogger<WebhookCertificate>.Instance);
-        await using var door = await AdmissionEndpoint.StartAsync("127.0.0.1:0", () => served.Current, request => new() { Uid = request.Uid! }, NullLoggerFactory.Instance, default);
+        await using var door = await AdmissionEndpoint.StartAsync(
+            "127.0.0.1:0",
+            () => served.Current,
+            request => new() { Uid = request.Uid! },
+            NullLoggerFactory.Instance,
+            default
+        );
         _ = served.RunAsync(stop.Token);
         await Eventually.TrueAsync(() => _time.PendingTimers == 1, "the first look is over");
         async Task LookAsync(TimeSpan by)
@@ -119,7 +158,8 @@ public sealed class AdmissionEndpointTests : IAsyncLifetime
         {
             authority = next;
             var data = new JsonObject();
-            foreach (var (key, value) in authority.Write()) data[key] = Convert.ToBase64String(value);
+            foreach (var (key, value) in authority.Write())
+                data[key] = Convert.ToBase64String(value);
             await client.PatchAsync<V1Secret>("bursar-ca", "bursar", KubePatch.Json(PatchOperation.Replace("/data", data)), default);
         }
 
@@ -162,7 +202,10 @@ public sealed class AdmissionEndpointTests : IAsyncLifetime
     private async Task<(HttpStatusCode Status, string Body)> PostAsync(string body, string path = "/admit")
     {
         using var client = Client();
-        using var request = new HttpRequestMessage(HttpMethod.Post, $"https://{Host}{path}") { Content = new StringContent(body, Encoding.UTF8, "application/json") };
+        using var request = new HttpRequestMessage(HttpMethod.Post, $"https://{Host}{path}")
+        {
+            Content = new StringContent(body, Encoding.UTF8, "application/json"),
+        };
         // What is too large is refused before it is sent: a server that closes meanwhile would break the sending.
         request.Headers.ExpectContinue = body.Length > AdmissionEndpoint.MostBytes;
         using var answer = await client.SendAsync(request);
@@ -174,11 +217,17 @@ public sealed class AdmissionEndpointTests : IAsyncLifetime
     {
         var trusted = new X509Certificate2Collection();
         trusted.ImportFromPem(_bundle);
-        return new(new SocketsHttpHandler
-        {
-            ConnectCallback = async (_, ct) => await ConnectAsync(_endpoint.Address, ct),
-            SslOptions = new() { RemoteCertificateValidationCallback = (_, seen, _, _) => PeerCheck.Refusal(seen as X509Certificate2, trusted, PeerPurpose.Server, Host, _time.GetUtcNow()) is null },
-        });
+        return new(
+            new SocketsHttpHandler
+            {
+                ConnectCallback = async (_, ct) => await ConnectAsync(_endpoint.Address, ct),
+                SslOptions = new()
+                {
+                    RemoteCertificateValidationCallback = (_, seen, _, _) =>
+                        PeerCheck.Refusal(seen as X509Certificate2, trusted, PeerPurpose.Server, Host, _time.GetUtcNow()) is null,
+                },
+            }
+        );
     }
 
     private static async Task<NetworkStream> ConnectAsync(string address, CancellationToken ct)

@@ -17,16 +17,25 @@ public sealed class AdmissionRuleTests
     {
         var verdict = Judge(Job, Nlp);
         verdict.Hold.Should().BeTrue();
-        verdict.Warnings.Should().Equal("gpubudget nlp: 12.30 of 500.00 USD remain; this Job asks for 8 GPUs at 24.48 USD/h and is held until Bursar admits it");
+        verdict
+            .Warnings.Should()
+            .Equal("gpubudget nlp: 12.30 of 500.00 USD remain; this Job asks for 8 GPUs at 24.48 USD/h and is held until Bursar admits it");
     }
 
     [Fact]
     public void What_it_does_not_know_it_does_not_tell()
     {
-        Judge(Job with { Rate = null, Gpus = 1 }, Nlp).Warnings.Should().Equal("gpubudget nlp: 12.30 of 500.00 USD remain; this Job asks for 1 GPU and is held until Bursar admits it");
-        Judge(Job, Nlp with { Figures = null }).Warnings.Should().Equal("gpubudget nlp: this Job asks for 8 GPUs at 24.48/h and is held until Bursar admits it");
-        Judge(Job, Nlp with { Figures = new(Amount.FromDecimal(501), Amount.FromDecimal(500), "USD") }).Warnings.Should()
-            .Equal("gpubudget nlp: 1.00 USD more than its 500.00 are spent; this Job asks for 8 GPUs at 24.48 USD/h and is held until Bursar admits it");
+        Judge(Job with { Rate = null, Gpus = 1 }, Nlp)
+            .Warnings.Should()
+            .Equal("gpubudget nlp: 12.30 of 500.00 USD remain; this Job asks for 1 GPU and is held until Bursar admits it");
+        Judge(Job, Nlp with { Figures = null })
+            .Warnings.Should()
+            .Equal("gpubudget nlp: this Job asks for 8 GPUs at 24.48/h and is held until Bursar admits it");
+        Judge(Job, Nlp with { Figures = new(Amount.FromDecimal(501), Amount.FromDecimal(500), "USD") })
+            .Warnings.Should()
+            .Equal(
+                "gpubudget nlp: 1.00 USD more than its 500.00 are spent; this Job asks for 8 GPUs at 24.48 USD/h and is held until Bursar admits it"
+            );
     }
 
     [Fact]
@@ -34,24 +43,36 @@ public sealed class AdmissionRuleTests
     {
         var verdict = Judge(Job, Nlp with { Terms = Terms with { Mode = EnforcementMode.Observe } });
         verdict.Hold.Should().BeFalse();
-        verdict.Warnings.Should().ContainSingle().Which.Should().EndWith("is not held, because the budget only observes; else it would be held until Bursar admits it");
+        verdict
+            .Warnings.Should()
+            .ContainSingle()
+            .Which.Should()
+            .EndWith("is not held, because the budget only observes; else it would be held until Bursar admits it");
         var switched = AdmissionRule.Judge(Job, [Nlp], observeOnly: true, Now);
         switched.Hold.Should().BeFalse();
         switched.Warnings.Should().ContainSingle().Which.Should().Contain("enforcement is switched to observe");
     }
 
-    public static TheoryData<AskedWork, AskedBudget, string?> Cases => new()
-    {
-        { Job with { TerminationGrace = TimeSpan.FromMinutes(16) }, Nlp, "longer than 15 minutes" },
-        { Job with { TerminationGrace = TimeSpan.FromMinutes(15) }, Nlp, null },
-        { Job with { WhyNot = "spec.managedBy is other" }, Nlp, "spec.managedBy is other" },
-        { Job, Nlp with { Exempts = true }, "exempts it" },
-        { Job, Nlp with { Terms = null }, "cannot be read" },
-        { Job, Nlp with { Terms = Terms with { Window = new(WindowPeriod.Once, Start: Now.AddDays(1), End: Now.AddDays(2)) } }, "has not started" },
-        { Job, Nlp with { Terms = Terms with { Window = new(WindowPeriod.Once, Start: Now.AddDays(-2), End: Now) } }, "has ended" },
-        { Job, Nlp with { Terms = Terms with { Window = new(WindowPeriod.Once, Start: Now, End: Now.AddDays(2)) } }, null },
-        { Job, Nlp with { Terms = Terms with { Window = new(WindowPeriod.Rolling, Length: TimeSpan.FromDays(7)) } }, null },
-    };
+    public static TheoryData<AskedWork, AskedBudget, string?> Cases =>
+        new()
+        {
+            { Job with { TerminationGrace = TimeSpan.FromMinutes(16) }, Nlp, "longer than 15 minutes" },
+            { Job with { TerminationGrace = TimeSpan.FromMinutes(15) }, Nlp, null },
+            { Job with { WhyNot = "spec.managedBy is other" }, Nlp, "spec.managedBy is other" },
+            { Job, Nlp with { Exempts = true }, "exempts it" },
+            { Job, Nlp with { Terms = null }, "cannot be read" },
+            {
+                Job,
+                Nlp with
+                {
+                    Terms = Terms with { Window = new(WindowPeriod.Once, Start: Now.AddDays(1), End: Now.AddDays(2)) },
+                },
+                "has not started"
+            },
+            { Job, Nlp with { Terms = Terms with { Window = new(WindowPeriod.Once, Start: Now.AddDays(-2), End: Now) } }, "has ended" },
+            { Job, Nlp with { Terms = Terms with { Window = new(WindowPeriod.Once, Start: Now, End: Now.AddDays(2)) } }, null },
+            { Job, Nlp with { Terms = Terms with { Window = new(WindowPeriod.Rolling, Length: TimeSpan.FromDays(7)) } }, null },
+        };
 
     [Theory]
     [MemberData(nameof(Cases))]
@@ -59,7 +80,8 @@ public sealed class AdmissionRuleTests
     {
         var verdict = Judge(work, budget);
         verdict.Hold.Should().Be(why is null);
-        if (why is not null) verdict.Warnings.Should().ContainSingle().Which.Should().Contain("is not held: ").And.Contain(why);
+        if (why is not null)
+            verdict.Warnings.Should().ContainSingle().Which.Should().Contain("is not held: ").And.Contain(why);
     }
 
     [Fact]
@@ -70,5 +92,6 @@ public sealed class AdmissionRuleTests
         verdict.Warnings.Should().HaveCount(2);
     }
 
-    private static AdmissionVerdict Judge(AskedWork work, params AskedBudget[] budgets) => AdmissionRule.Judge(work, budgets, observeOnly: false, Now);
+    private static AdmissionVerdict Judge(AskedWork work, params AskedBudget[] budgets) =>
+        AdmissionRule.Judge(work, budgets, observeOnly: false, Now);
 }

@@ -15,33 +15,40 @@ public sealed class WebhookKeeperTests : IAsyncLifetime
     private readonly ManualTimeProvider _time = new(new DateTimeOffset(2026, 11, 21, 8, 0, 0, TimeSpan.Zero));
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _gate = new();
-    private JsonNode? _configuration = JsonNode.Parse("""
+    private JsonNode? _configuration = JsonNode.Parse(
+        """
         {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration", "metadata": {"name": "bursar", "uid": "1", "resourceVersion": "1"},
          "webhooks": [{"name": "jobs.admission.bursar.dev", "clientConfig": {"service": {"name": "bursar-webhook", "namespace": "bursar", "path": "/admit"}}},
                       {"name": "jobsets.admission.bursar.dev", "clientConfig": {"caBundle": "b2xk", "service": {"name": "bursar-webhook", "namespace": "bursar", "path": "/admit"}}}]}
-        """);
+        """
+    );
     private string? _roots = "ROOT A\n";
     private int _version = 1;
     private int _patches;
     private bool _conflicts;
     private ScriptedServer _server = null!;
 
-    public async Task InitializeAsync() => _server = await ScriptedServer.StartAsync((asked, context) =>
-    {
-        lock (_gate)
-        {
-            asked.Path.Should().Be("/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/bursar");
-            if (_configuration is null) return context.StatusAsync(404, "NotFound");
-            if (asked.Method == "PATCH")
+    public async Task InitializeAsync() =>
+        _server = await ScriptedServer.StartAsync(
+            (asked, context) =>
             {
-                _patches++;
-                if (_conflicts) return context.StatusAsync(422, "Invalid");
-                _configuration = JsonPatch.Apply(_configuration, JsonNode.Parse(asked.Body))!;
-                _configuration["metadata"]!["resourceVersion"] = $"{++_version}";
+                lock (_gate)
+                {
+                    asked.Path.Should().Be("/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/bursar");
+                    if (_configuration is null)
+                        return context.StatusAsync(404, "NotFound");
+                    if (asked.Method == "PATCH")
+                    {
+                        _patches++;
+                        if (_conflicts)
+                            return context.StatusAsync(422, "Invalid");
+                        _configuration = JsonPatch.Apply(_configuration, JsonNode.Parse(asked.Body))!;
+                        _configuration["metadata"]!["resourceVersion"] = $"{++_version}";
+                    }
+                    return context.JsonAsync(_configuration.ToJsonString());
+                }
             }
-            return context.JsonAsync(_configuration.ToJsonString());
-        }
-    });
+        );
 
     public async Task DisposeAsync()
     {
@@ -72,7 +79,8 @@ public sealed class WebhookKeeperTests : IAsyncLifetime
         }
         await LookAsync(WebhookKeeper.LookEvery);
         Bundles().Should().Equal("ROOT A\nROOT B\n", "ROOT A\nROOT B\n");
-        lock (_gate) ((string)_configuration!["webhooks"]![0]!["clientConfig"]!["service"]!["name"]!).Should().Be("bursar-webhook");
+        lock (_gate)
+            ((string)_configuration!["webhooks"]![0]!["clientConfig"]!["service"]!["name"]!).Should().Be("bursar-webhook");
     }
 
     [Fact]
@@ -81,8 +89,15 @@ public sealed class WebhookKeeperTests : IAsyncLifetime
         await StartAsync(new Uri("https://127.0.0.1:9443/admit"));
         lock (_gate)
         {
-            _configuration!["webhooks"]!.AsArray().Select(webhook => (string?)webhook!["clientConfig"]!["url"]).Should().Equal("https://127.0.0.1:9443/admit", "https://127.0.0.1:9443/admit");
-            _configuration["webhooks"]!.AsArray().Should().OnlyContain(webhook => webhook!["clientConfig"]!["service"] == null, "it is one or the other");
+            _configuration!["webhooks"]!
+                .AsArray()
+                .Select(webhook => (string?)webhook!["clientConfig"]!["url"])
+                .Should()
+                .Equal("https://127.0.0.1:9443/admit", "https://127.0.0.1:9443/admit");
+            _configuration["webhooks"]!
+                .AsArray()
+                .Should()
+                .OnlyContain(webhook => webhook!["clientConfig"]!["service"] == null, "it is one or the other");
         }
         await LookAsync(WebhookKeeper.LookEvery);
         _patches.Should().Be(1);
@@ -98,17 +113,27 @@ public sealed class WebhookKeeperTests : IAsyncLifetime
         _roots = "ROOT A\n";
         await LookAsync(WebhookKeeper.RetryEvery);
         _patches.Should().Be(0, "the chart's admission is off");
-        lock (_gate) (_configuration, _conflicts) = (there, true);
+        lock (_gate)
+            (_configuration, _conflicts) = (there, true);
         await LookAsync(WebhookKeeper.LookEvery);
         _patches.Should().Be(1);
-        lock (_gate) _conflicts = false;
+        lock (_gate)
+            _conflicts = false;
         await LookAsync(WebhookKeeper.RetryEvery);
         Bundles().Should().Equal("ROOT A\n", "ROOT A\n");
     }
 
     private string[] Bundles()
     {
-        lock (_gate) return [.. _configuration!["webhooks"]!.AsArray().Select(webhook => Encoding.UTF8.GetString(Convert.FromBase64String((string?)webhook!["clientConfig"]!["caBundle"] ?? "")))];
+        lock (_gate)
+            return
+            [
+                .. _configuration!["webhooks"]!
+                    .AsArray()
+                    .Select(webhook =>
+                        Encoding.UTF8.GetString(Convert.FromBase64String((string?)webhook!["clientConfig"]!["caBundle"] ?? ""))
+                    ),
+            ];
     }
 
     private async Task StartAsync(Uri? url)

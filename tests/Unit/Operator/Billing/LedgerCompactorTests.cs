@@ -20,16 +20,27 @@ public sealed class LedgerCompactorTests
 
     [Fact]
     public void The_longest_window_decides_and_none_leaves_the_option() =>
-        new[] { LedgerCompactor.Horizon([], 35, Now), LedgerCompactor.Horizon([Budget("Day"), Budget("Year"), Budget("Month")], 35, Now) }.Should().Equal(
-            Now.AddDays(-35), new DateTimeOffset(2025, 12, 31, 23, 0, 0, TimeSpan.Zero));
+        new[] { LedgerCompactor.Horizon([], 35, Now), LedgerCompactor.Horizon([Budget("Day"), Budget("Year"), Budget("Month")], 35, Now) }
+            .Should()
+            .Equal(Now.AddDays(-35), new DateTimeOffset(2025, 12, 31, 23, 0, 0, TimeSpan.Zero));
 
     [Fact]
     public void While_a_budget_cannot_be_read_nothing_is_summed_up() =>
         LedgerCompactor.Horizon([Budget("Day"), Budget("Fortnight")], 35, Now).Should().BeNull();
 
-    private static V1Alpha1GpuBudget Budget(string period, string? length = null) => new()
-    {
-        Metadata = new() { Name = "b", Namespace = "team" },
-        Spec = new() { Limit = new() { Cost = "1" }, Window = new() { Period = period, Length = length, TimeZone = length is null ? "Europe/Berlin" : null } },
-    };
+    private static V1Alpha1GpuBudget Budget(string period, string? length = null) =>
+        new()
+        {
+            Metadata = new() { Name = "b", Namespace = "team" },
+            Spec = new()
+            {
+                Limit = new() { Cost = "1" },
+                Window = new()
+                {
+                    Period = period,
+                    Length = length,
+                    TimeZone = length is null ? "Europe/Berlin" : null,
+                },
+            },
+        };
 }

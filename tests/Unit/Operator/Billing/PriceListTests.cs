@@ -27,11 +27,19 @@ public sealed class PriceListTests : IDisposable
         _stores = new(_client, "bursar");
         _prices = new(_stores, _ledger, _time);
         _ledger.Install(Start);
-        ((Store<V1Node>)_stores.Nodes.Store).Put(new()
-        {
-            Metadata = new() { Name = "n", Uid = "n", CreationTimestamp = Start, Labels = new Dictionary<string, string> { ["nvidia.com/gpu.product"] = "Tesla-V100" } },
-            Status = new() { Capacity = new Dictionary<string, string> { ["nvidia.com/gpu"] = "1" } },
-        });
+        ((Store<V1Node>)_stores.Nodes.Store).Put(
+            new()
+            {
+                Metadata = new()
+                {
+                    Name = "n",
+                    Uid = "n",
+                    CreationTimestamp = Start,
+                    Labels = new Dictionary<string, string> { ["nvidia.com/gpu.product"] = "Tesla-V100" },
+                },
+                Status = new() { Capacity = new Dictionary<string, string> { ["nvidia.com/gpu"] = "1" } },
+            }
+        );
     }
 
     public void Dispose() => _client.Dispose();
@@ -40,18 +48,20 @@ public sealed class PriceListTests : IDisposable
     public void A_clock_that_is_set_back_rewrites_no_price_of_the_past()
     {
         Price("3");
-        _ledger.Observe(new()
-        {
-            Uid = "p",
-            Pod = "p",
-            Workload = new("ns", "Pod", "p", "p"),
-            Class = WorkClass.Interactive,
-            Labels = new Dictionary<string, string>(),
-            Node = "n",
-            Gpus = 1,
-            ScheduledAt = Start,
-            ObservedAt = Start,
-        });
+        _ledger.Observe(
+            new()
+            {
+                Uid = "p",
+                Pod = "p",
+                Workload = new("ns", "Pod", "p", "p"),
+                Class = WorkClass.Interactive,
+                Labels = new Dictionary<string, string>(),
+                Node = "n",
+                Gpus = 1,
+                ScheduledAt = Start,
+                ObservedAt = Start,
+            }
+        );
         _time.Advance(TimeSpan.FromHours(1));
         Price("6");
         _time.Advance(TimeSpan.FromMinutes(30));
@@ -73,8 +83,17 @@ public sealed class PriceListTests : IDisposable
     /// <summary>The book says another price, and is read.</summary>
     private void Price(string perGpuHour)
     {
-        var book = GpuPriceBookReader.ToObject(new PriceBook("book", 0, "USD", [new(new("*"), GpuHourPrice.TryParse(perGpuHour, out var rate) ? rate : throw new FormatException(perGpuHour), null)]));
-        ((Store<V1Alpha1GpuPriceBook>)_stores.PriceBooks.Store).Put(new() { Metadata = book.Metadata with { Uid = "book" }, Spec = book.Spec });
+        var book = GpuPriceBookReader.ToObject(
+            new PriceBook(
+                "book",
+                0,
+                "USD",
+                [new(new("*"), GpuHourPrice.TryParse(perGpuHour, out var rate) ? rate : throw new FormatException(perGpuHour), null)]
+            )
+        );
+        ((Store<V1Alpha1GpuPriceBook>)_stores.PriceBooks.Store).Put(
+            new() { Metadata = book.Metadata with { Uid = "book" }, Spec = book.Spec }
+        );
         _prices.Refresh();
     }
 

@@ -23,45 +23,92 @@ public sealed class BudgetStatusTests
         return status;
     }
 
-    public static TheoryData<string, GpuBudgetStatus?, GpuBudgetStatus, double, double?> Changes => new()
-    {
-        { "the first", null, With(), 0, 0 },
-        { "the same", With(), With(), 3600, null },
-        { "another state", With(), With(s => s.State = "ProjectedOver"), 0, 0 },
-        { "work that was parked", With(), With(s => s.SuspendedCount = 1), 0, 0 },
-        { "work that began to run", With(s => s.Workloads = [new() { Name = "train", State = "Pending" }]), With(), 0, 0 },
-        { "1 % of the limit", With(), With(s => s.Spent = "1.100000"), 0, 0 },
-        { "less than 1 % of the limit", With(), With(s => s.Spent = "1.090000"), 10, 50 },
-        { "less than 1 % of the limit, a minute later", With(), With(s => s.Spent = "1.090000"), 60, 0 },
-        { "a pod that ended just after the write", With(), With(s => s.BurnRatePerHour = "3.06"), 2, 3 },
-        { "a pod that ended", With(), With(s => s.BurnRatePerHour = "3.06"), 5, 0 },
-        { "another reason while no money moves", With(Because("WaitsForMoney: it needs 5.00.")), With(Because("WaitsForMoney: it needs 5.00. It is held by budget b as well.")), 10, 50 },
-        { "the same reason", With(Because("WaitsForMoney: it needs 5.00.")), With(Because("WaitsForMoney: it needs 5.00.")), 3600, null },
-        { "the next window", With(Window("2026-11-01", "2026-12-01")), With(Window("2026-12-01", "2027-01-01")), 0, 0 },
-        { "a rolling window that rolled on", With(Window("2026-11-20", "2026-11-21")), With(Window("2026-11-20T00:01:00Z", "2026-11-21T00:01:00Z")), 60, null },
-    };
+    public static TheoryData<string, GpuBudgetStatus?, GpuBudgetStatus, double, double?> Changes =>
+        new()
+        {
+            { "the first", null, With(), 0, 0 },
+            { "the same", With(), With(), 3600, null },
+            { "another state", With(), With(s => s.State = "ProjectedOver"), 0, 0 },
+            { "work that was parked", With(), With(s => s.SuspendedCount = 1), 0, 0 },
+            { "work that began to run", With(s => s.Workloads = [new() { Name = "train", State = "Pending" }]), With(), 0, 0 },
+            { "1 % of the limit", With(), With(s => s.Spent = "1.100000"), 0, 0 },
+            { "less than 1 % of the limit", With(), With(s => s.Spent = "1.090000"), 10, 50 },
+            { "less than 1 % of the limit, a minute later", With(), With(s => s.Spent = "1.090000"), 60, 0 },
+            { "a pod that ended just after the write", With(), With(s => s.BurnRatePerHour = "3.06"), 2, 3 },
+            { "a pod that ended", With(), With(s => s.BurnRatePerHour = "3.06"), 5, 0 },
+            {
+                "another reason while no money moves",
+                With(Because("WaitsForMoney: it needs 5.00.")),
+                With(Because("WaitsForMoney: it needs 5.00. It is held by budget b as well.")),
+                10,
+                50
+            },
+            {
+                "the same reason",
+                With(Because("WaitsForMoney: it needs 5.00.")),
+                With(Because("WaitsForMoney: it needs 5.00.")),
+                3600,
+                null
+            },
+            { "the next window", With(Window("2026-11-01", "2026-12-01")), With(Window("2026-12-01", "2027-01-01")), 0, 0 },
+            {
+                "a rolling window that rolled on",
+                With(Window("2026-11-20", "2026-11-21")),
+                With(Window("2026-11-20T00:01:00Z", "2026-11-21T00:01:00Z")),
+                60,
+                null
+            },
+        };
 
-    private static Action<GpuBudgetStatus> Because(string reason) => status => status.Workloads = [new() { Name = "train", State = "Parked", Reason = reason }];
+    private static Action<GpuBudgetStatus> Because(string reason) =>
+        status =>
+            status.Workloads = [
+                new()
+                {
+                    Name = "train",
+                    State = "Parked",
+                    Reason = reason,
+                },
+            ];
 
     private static Action<GpuBudgetStatus> Window(string start, string end) => status => status.Window = new() { Start = start, End = end };
 
     [Theory]
     [MemberData(nameof(Changes))]
-    public void A_status_is_written_when_it_is_news(string what, GpuBudgetStatus? written, GpuBudgetStatus next, double sinceWrite, double? due) =>
-        BudgetStatus.DueIn(written, next, TimeSpan.FromSeconds(sinceWrite)).Should().Be(due is { } seconds ? TimeSpan.FromSeconds(seconds) : null, what);
+    public void A_status_is_written_when_it_is_news(
+        string what,
+        GpuBudgetStatus? written,
+        GpuBudgetStatus next,
+        double sinceWrite,
+        double? due
+    ) =>
+        BudgetStatus
+            .DueIn(written, next, TimeSpan.FromSeconds(sinceWrite))
+            .Should()
+            .Be(due is { } seconds ? TimeSpan.FromSeconds(seconds) : null, what);
 
     [Theory]
     [MemberData(nameof(Changes))]
-    public void What_is_kept_of_a_status_is_enough_to_tell_whether_the_next_is_news(string what, GpuBudgetStatus? written, GpuBudgetStatus next, double sinceWrite, double? due)
+    public void What_is_kept_of_a_status_is_enough_to_tell_whether_the_next_is_news(
+        string what,
+        GpuBudgetStatus? written,
+        GpuBudgetStatus next,
+        double sinceWrite,
+        double? due
+    )
     {
         written?.Slim();
-        BudgetStatus.DueIn(written, next, TimeSpan.FromSeconds(sinceWrite)).Should().Be(due is { } seconds ? TimeSpan.FromSeconds(seconds) : null, what);
+        BudgetStatus
+            .DueIn(written, next, TimeSpan.FromSeconds(sinceWrite))
+            .Should()
+            .Be(due is { } seconds ? TimeSpan.FromSeconds(seconds) : null, what);
     }
 
     [Fact]
     public void A_decision_more_is_news_also_to_what_is_kept()
     {
-        GpuBudgetStatus Decided(string time) => With(s => s.Decisions = [new() { Time = time, Message = "why" }, new() { Time = "2026-11-01T00:00:00Z" }]);
+        GpuBudgetStatus Decided(string time) =>
+            With(s => s.Decisions = [new() { Time = time, Message = "why" }, new() { Time = "2026-11-01T00:00:00Z" }]);
         var written = Decided("2026-11-02T00:00:00Z");
         written.Slim();
 

@@ -28,9 +28,14 @@ public sealed class WindowKeeperTests
         LedgerWorld.Write(ledger, stored);
         ledger = LedgerWorld.Read(stored.Values);
         keeper = new WindowKeeper(ledger, 400);
-        for (var again = 0; again < 2; again++) keeper.Note(budget, Decision(budget, ledger, Start.AddDays(3).AddHours(2)));
+        for (var again = 0; again < 2; again++)
+            keeper.Note(budget, Decision(budget, ledger, Start.AddDays(3).AddHours(2)));
 
-        ledger.ClosedWindows("b").Select(one => (one.Key, one.Spent.ToString(0), one.Limit.ToString(0))).Should().Equal(("2026-11-01", "14", "10"), ("2026-11-02", "24", "15"), ("2026-11-03", "24", "10"));
+        ledger
+            .ClosedWindows("b")
+            .Select(one => (one.Key, one.Spent.ToString(0), one.Limit.ToString(0)))
+            .Should()
+            .Equal(("2026-11-01", "14", "10"), ("2026-11-02", "24", "15"), ("2026-11-03", "24", "10"));
         ledger.OpenWindow("b")!.Key.Should().Be("2026-11-04");
     }
 
@@ -41,7 +46,8 @@ public sealed class WindowKeeperTests
         var keeper = new WindowKeeper(ledger, 400);
         var budget = Budget("Once", start: Start.AddDays(1), end: Start.AddDays(2));
 
-        foreach (var day in (ReadOnlySpan<int>)[0, 1, 3, 4]) keeper.Note(budget, Decision(budget, ledger, Start.AddDays(day).AddHours(1)));
+        foreach (var day in (ReadOnlySpan<int>)[0, 1, 3, 4])
+            keeper.Note(budget, Decision(budget, ledger, Start.AddDays(day).AddHours(1)));
 
         ledger.ClosedWindows("b").Should().ContainSingle().Which.Spent.Should().Be(HourlyCost.FromDecimal(1).For(TimeSpan.FromHours(24)));
     }
@@ -68,7 +74,8 @@ public sealed class WindowKeeperTests
         var ledger = Ledger();
         var keeper = new WindowKeeper(ledger, 2);
         var budget = Budget("Day");
-        foreach (var day in Enumerable.Range(0, 6)) keeper.Note(budget, Decision(budget, ledger, Start.AddDays(day).AddHours(1)));
+        foreach (var day in Enumerable.Range(0, 6))
+            keeper.Note(budget, Decision(budget, ledger, Start.AddDays(day).AddHours(1)));
         ledger.ClosedWindows("b").Select(one => one.Key).Should().Equal("2026-11-04", "2026-11-05");
 
         var hourly = Budget("Hour");
@@ -80,30 +87,49 @@ public sealed class WindowKeeperTests
     private static BudgetDecision Decision(ReadBudget budget, GpuLedger ledger, DateTimeOffset now)
     {
         var window = Bursar.Core.Budgets.Window.At(budget.Terms.Window, now);
-        return BudgetDecider.Decide(new()
-        {
-            Namespace = "team",
-            Name = "b",
-            Uid = "b",
-            Now = now,
-            Terms = budget.Terms,
-            Window = window,
-            Currency = "USD",
-            Spent = ledger.Spent("team", budget.Selector, window.Start, now, now),
-            Workloads = [],
-            Memory = new(),
-        });
+        return BudgetDecider.Decide(
+            new()
+            {
+                Namespace = "team",
+                Name = "b",
+                Uid = "b",
+                Now = now,
+                Terms = budget.Terms,
+                Window = window,
+                Currency = "USD",
+                Spent = ledger.Spent("team", budget.Selector, window.Start, now, now),
+                Workloads = [],
+                Memory = new(),
+            }
+        );
     }
 
-    private static ReadBudget Budget(string period, string? length = null, string? topUp = null, DateTimeOffset? start = null, DateTimeOffset? end = null)
+    private static ReadBudget Budget(
+        string period,
+        string? length = null,
+        string? topUp = null,
+        DateTimeOffset? start = null,
+        DateTimeOffset? end = null
+    )
     {
         var entity = new V1Alpha1GpuBudget
         {
-            Metadata = new() { Name = "b", Namespace = "team", Uid = "b" },
+            Metadata = new()
+            {
+                Name = "b",
+                Namespace = "team",
+                Uid = "b",
+            },
             Spec = new()
             {
                 Limit = new() { Cost = "10" },
-                Window = new() { Period = period, Length = length, Start = start is { } from ? Bursar.Core.Text.Rfc3339.Format(from) : null, End = end is { } to ? Bursar.Core.Text.Rfc3339.Format(to) : null },
+                Window = new()
+                {
+                    Period = period,
+                    Length = length,
+                    Start = start is { } from ? Bursar.Core.Text.Rfc3339.Format(from) : null,
+                    End = end is { } to ? Bursar.Core.Text.Rfc3339.Format(to) : null,
+                },
                 TopUps = topUp is null ? null : [new() { Amount = "5", Window = topUp }],
             },
         };
@@ -117,19 +143,21 @@ public sealed class WindowKeeperTests
         var ledger = new GpuLedger();
         ledger.Install(Start);
         ledger.Reprice("T4", GpuHourPrice.FromDecimal(1), Start);
-        ledger.Observe(new()
-        {
-            Uid = "p",
-            Pod = "p",
-            Workload = new("team", "Job", "train", "j"),
-            Class = WorkClass.Training,
-            Labels = new Dictionary<string, string>(),
-            Node = "n1",
-            Product = "T4",
-            Gpus = 1,
-            ScheduledAt = Start.AddHours(10),
-            ObservedAt = Start.AddHours(10),
-        });
+        ledger.Observe(
+            new()
+            {
+                Uid = "p",
+                Pod = "p",
+                Workload = new("team", "Job", "train", "j"),
+                Class = WorkClass.Training,
+                Labels = new Dictionary<string, string>(),
+                Node = "n1",
+                Product = "T4",
+                Gpus = 1,
+                ScheduledAt = Start.AddHours(10),
+                ObservedAt = Start.AddHours(10),
+            }
+        );
         return ledger;
     }
 }

@@ -57,14 +57,26 @@ public sealed class AdmissionAnswerTests
         var decision = BudgetDecider.Decide(Budget(8m, queued, Job("new", 2, minutesOld: 1)));
         decision.Actions.Should().BeEmpty();
         decision.ReasonOf("train").Should().Be(Reasons.Queued);
-        decision.Workloads.Single(w => w.Key.Name == "train").Sentence.Should().Be("It waits in Kueue's queue gpus: nothing is reserved for it until it is let go.");
+        decision
+            .Workloads.Single(w => w.Key.Name == "train")
+            .Sentence.Should()
+            .Be("It waits in Kueue's queue gpus: nothing is reserved for it until it is let go.");
         decision.Memory.Admitted.Keys.Should().NotContain(Asked.Key.Uid);
     }
 
     [Fact]
     public void What_somebody_let_go_keeps_its_record_while_it_waits_in_the_queue()
     {
-        var undone = Asked with { WaitsIn = "in Kueue's queue gpus", Parked = new() { Since = Now.AddMinutes(-5), Reason = Reasons.DoesNotFit, Confirmed = true } };
+        var undone = Asked with
+        {
+            WaitsIn = "in Kueue's queue gpus",
+            Parked = new()
+            {
+                Since = Now.AddMinutes(-5),
+                Reason = Reasons.DoesNotFit,
+                Confirmed = true,
+            },
+        };
         BudgetDecider.Decide(Budget(100m, undone)).LetGo.Should().BeEmpty();
         BudgetDecider.Decide(Budget(100m, undone with { WaitsIn = null })).LetGo.Should().Equal(undone.Key);
     }

@@ -23,14 +23,27 @@ public sealed class AgentTargetsTests
     public void A_port_is_scraped_where_the_pod_names_it(WorkClass work, string? port, string? path, string ports, string? expected)
     {
         var annotations = new Dictionary<string, string>();
-        if (port is not null) annotations[AgentTargets.PortAnnotation] = port;
-        if (path is not null) annotations[AgentTargets.PathAnnotation] = path;
+        if (port is not null)
+            annotations[AgentTargets.PortAnnotation] = port;
+        if (path is not null)
+            annotations[AgentTargets.PathAnnotation] = path;
         var pod = new V1Pod
         {
             Metadata = new() { Name = "p", Annotations = annotations },
             Spec = new()
             {
-                Containers = [new() { Ports = [.. ports.Split(',', StringSplitOptions.RemoveEmptyEntries).Select(p => new V1ContainerPort { Name = p.Split(':')[0], ContainerPort = int.Parse(p.Split(':')[1]) })] }],
+                Containers =
+                [
+                    new()
+                    {
+                        Ports =
+                        [
+                            .. ports
+                                .Split(',', StringSplitOptions.RemoveEmptyEntries)
+                                .Select(p => new V1ContainerPort { Name = p.Split(':')[0], ContainerPort = int.Parse(p.Split(':')[1]) }),
+                        ],
+                    },
+                ],
             },
         };
 
@@ -46,7 +59,11 @@ public sealed class AgentTargetsTests
     public void What_Prometheus_and_KServe_are_told_is_believed_too_and_Bursars_own_word_first(string port, string path)
     {
         Dictionary<string, string> annotations = new() { [port] = "9100", [path] = "/v1/metrics" };
-        V1Pod pod = new() { Metadata = new() { Name = "p", Annotations = annotations }, Spec = new() { Containers = [new()] } };
+        V1Pod pod = new()
+        {
+            Metadata = new() { Name = "p", Annotations = annotations },
+            Spec = new() { Containers = [new()] },
+        };
 
         AgentTargets.Scrape(pod, WorkClass.Inference).Should().BeEquivalentTo(new { Port = 9100, Path = "/v1/metrics" });
         annotations[AgentTargets.PortAnnotation] = "7000";
@@ -56,13 +73,37 @@ public sealed class AgentTargetsTests
     [Fact]
     public void The_revision_follows_the_content()
     {
-        V1Pod[] pods = [new() { Metadata = new() { Name = "p", Namespace = "ml", Uid = "u" }, Status = new() { PodIP = "10.0.0.1" } }];
+        V1Pod[] pods =
+        [
+            new()
+            {
+                Metadata = new()
+                {
+                    Name = "p",
+                    Namespace = "ml",
+                    Uid = "u",
+                },
+                Status = new() { PodIP = "10.0.0.1" },
+            },
+        ];
 
         var first = AgentTargets.Of(pods, _ => WorkClass.Training);
         var second = AgentTargets.Of([.. pods], _ => WorkClass.Training);
         var moved = AgentTargets.Of([pods[0] with { Status = new() { PodIP = "10.0.0.2" } }], _ => WorkClass.Training);
 
-        first.Pods.Should().ContainSingle().Which.Should().BeEquivalentTo(new TargetPod { Uid = "u", Namespace = "ml", Name = "p", Ips = ["10.0.0.1"] });
+        first
+            .Pods.Should()
+            .ContainSingle()
+            .Which.Should()
+            .BeEquivalentTo(
+                new TargetPod
+                {
+                    Uid = "u",
+                    Namespace = "ml",
+                    Name = "p",
+                    Ips = ["10.0.0.1"],
+                }
+            );
         second.Revision.Should().Be(first.Revision).And.NotBeEmpty();
         moved.Revision.Should().NotBe(first.Revision);
     }

@@ -13,7 +13,11 @@ public sealed class AnnotationRulesTests
     public void Duration_with_days_is_read(string name, string value, string hours)
     {
         Problems((name, value)).Should().BeEmpty();
-        BursarAnnotations.ReadDuration(Meta((name, value)), null)!.Value.TotalHours.ToString(System.Globalization.CultureInfo.InvariantCulture).Should().Be(hours[..^1]);
+        BursarAnnotations
+            .ReadDuration(Meta((name, value)), null)!
+            .Value.TotalHours.ToString(System.Globalization.CultureInfo.InvariantCulture)
+            .Should()
+            .Be(hours[..^1]);
     }
 
     [Theory]
@@ -63,18 +67,41 @@ public sealed class AnnotationRulesTests
 
     [Fact]
     public void Name_that_is_not_known_has_no_effect() =>
-        Problems(("expected_duration", "3h")).Should().ContainSingle().Which.Message.Should().Contain("has no effect").And.Contain("expected-duration");
+        Problems(("expected_duration", "3h"))
+            .Should()
+            .ContainSingle()
+            .Which.Message.Should()
+            .Contain("has no effect")
+            .And.Contain("expected-duration");
 
     [Fact]
     public void Annotations_of_others_are_not_looked_at() =>
-        AnnotationRules.Problems(new() { Annotations = new Dictionary<string, string> { ["example.com/expected-duration"] = "2 hours", ["sim.bursar.dev/run-for"] = "x" } }, [], []).Should().BeEmpty();
+        AnnotationRules
+            .Problems(
+                new()
+                {
+                    Annotations = new Dictionary<string, string>
+                    {
+                        ["example.com/expected-duration"] = "2 hours",
+                        ["sim.bursar.dev/run-for"] = "x",
+                    },
+                },
+                [],
+                []
+            )
+            .Should()
+            .BeEmpty();
 
     [Fact]
     public void Pod_templates_are_looked_at_too() =>
-        AnnotationRules.Problems(new(), [], [new V1PodTemplateSpec { Metadata = Meta(("expected-duration", "2 hours"), ("resume", "approved")) }]).Select(one => one.Message)
-            .Should().BeEquivalentTo(
+        AnnotationRules
+            .Problems(new(), [], [new V1PodTemplateSpec { Metadata = Meta(("expected-duration", "2 hours"), ("resume", "approved")) }])
+            .Select(one => one.Message)
+            .Should()
+            .BeEquivalentTo(
                 "Annotation bursar.dev/expected-duration: \"2 hours\" of the pod template is ignored because it cannot be read. Accepted: a duration above zero such as 90s, 2h30m, 3d or 1d12h.",
-                "Annotation bursar.dev/resume of the pod template is ignored because it is read from the workload itself.");
+                "Annotation bursar.dev/resume of the pod template is ignored because it is read from the workload itself."
+            );
 
     [Fact]
     public void Annotation_of_a_template_that_is_not_read_is_reported()
@@ -82,9 +109,18 @@ public sealed class AnnotationRulesTests
         var head = new V1PodTemplateSpec { Metadata = Meta(("expected-duration", "2h"), ("priority", "5"), ("metrics-port", "8000")) };
         var workers = new V1PodTemplateSpec { Metadata = Meta(("priority", "7")) };
 
-        AnnotationRules.Problems(new(), [], [head, workers], workers).Should().ContainSingle().Which.Message
-            .Should().Be("Annotation bursar.dev/expected-duration of the pod template is ignored because it is read from the workload itself, else from its first pod template that asks for GPUs.");
-        AnnotationRules.Problems(Meta(("expected-duration", "3h")), [], [head, workers], workers).Should().BeEmpty("the workload's own comes first");
+        AnnotationRules
+            .Problems(new(), [], [head, workers], workers)
+            .Should()
+            .ContainSingle()
+            .Which.Message.Should()
+            .Be(
+                "Annotation bursar.dev/expected-duration of the pod template is ignored because it is read from the workload itself, else from its first pod template that asks for GPUs."
+            );
+        AnnotationRules
+            .Problems(Meta(("expected-duration", "3h")), [], [head, workers], workers)
+            .Should()
+            .BeEmpty("the workload's own comes first");
     }
 
     [Fact]
@@ -92,12 +128,18 @@ public sealed class AnnotationRulesTests
     {
         var template = new V1PodTemplateSpec { Metadata = Meta(("class", "inference")) };
 
-        AnnotationRules.Problems(new(), [], [template], template, readsClass: false).Should().ContainSingle().Which.Message
-            .Should().Be("Annotation bursar.dev/class of the pod template is ignored because it is read from the workload itself.");
+        AnnotationRules
+            .Problems(new(), [], [template], template, readsClass: false)
+            .Should()
+            .ContainSingle()
+            .Which.Message.Should()
+            .Be("Annotation bursar.dev/class of the pod template is ignored because it is read from the workload itself.");
         AnnotationRules.Problems(new(), [], [template], template).Should().BeEmpty();
     }
 
-    private static IEnumerable<AnnotationProblem> Problems(params (string Name, string Value)[] annotations) => AnnotationRules.Problems(Meta(annotations), [], []);
+    private static IEnumerable<AnnotationProblem> Problems(params (string Name, string Value)[] annotations) =>
+        AnnotationRules.Problems(Meta(annotations), [], []);
 
-    private static V1ObjectMeta Meta(params (string Name, string Value)[] annotations) => new() { Annotations = annotations.ToDictionary(one => "bursar.dev/" + one.Name, one => one.Value) };
+    private static V1ObjectMeta Meta(params (string Name, string Value)[] annotations) =>
+        new() { Annotations = annotations.ToDictionary(one => "bursar.dev/" + one.Name, one => one.Value) };
 }

@@ -5,14 +5,16 @@ namespace Bursar.Tests.Unit.Operator.Cluster;
 
 public sealed class FieldOwnerTests
 {
-    private static readonly JsonNode Job = JsonNode.Parse("""
+    private static readonly JsonNode Job = JsonNode.Parse(
+        """
         {"metadata": {"managedFields": [
           {"manager": "kube-controller-manager", "time": "2026-11-02T08:05:00Z", "subresource": "status", "fieldsV1": {"f:status": {"f:active": {}}}},
           {"manager": "bursar", "time": "2026-11-02T08:04:00Z", "fieldsV1": {"f:metadata": {"f:annotations": {"f:bursar.dev/suspended-by": {}}}}},
           {"manager": "helm", "time": "2026-11-02T08:00:00Z", "fieldsV1": {"f:spec": {"f:suspend": {}, "f:runPolicy": {"f:suspend": {}}}}},
           {"manager": "kueue", "time": "2026-11-02T08:03:00Z", "fieldsV1": {"f:spec": {"f:suspend": {}}, "f:metadata": {"f:annotations": {"f:autoscaling.keda.sh/paused-replicas": {}}}}}
         ]}}
-        """)!;
+        """
+    )!;
 
     [Theory]
     [InlineData("/spec/suspend", "kueue")]
@@ -20,7 +22,8 @@ public sealed class FieldOwnerTests
     [InlineData("/metadata/annotations/autoscaling.keda.sh~1paused-replicas", "kueue")]
     [InlineData("/spec/replicas", null)]
     [InlineData("/metadata/annotations/bursar.dev~1suspended-by", null)]
-    public void Who_set_a_field_last_is_told_unless_it_was_Bursar(string field, string? manager) => FieldOwner.LastOf(Job, field).Should().Be(manager);
+    public void Who_set_a_field_last_is_told_unless_it_was_Bursar(string field, string? manager) =>
+        FieldOwner.LastOf(Job, field).Should().Be(manager);
 
     [Theory]
     [InlineData("2026-11-02T08:00:00Z", "/spec/runPolicy/suspend", true)]

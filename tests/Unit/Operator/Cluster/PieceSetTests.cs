@@ -16,12 +16,32 @@ public sealed class PieceSetTests
     [Fact]
     public void Pieces_are_timed_by_the_pods_of_their_index()
     {
-        var pieces = Count("""{"completions": 10, "parallelism": 3, "completionMode": "Indexed"}""", """{"succeeded": 1}""", minutes: 100,
-            Pod("a", 0, 0, 60, "Succeeded"), Pod("b", 1, 0, 20, "Failed"), Pod("c", 1, 25, null), Pod("d", 2, 60, null));
+        var pieces = Count(
+            """{"completions": 10, "parallelism": 3, "completionMode": "Indexed"}""",
+            """{"succeeded": 1}""",
+            minutes: 100,
+            Pod("a", 0, 0, 60, "Succeeded"),
+            Pod("b", 1, 0, 20, "Failed"),
+            Pod("c", 1, 25, null),
+            Pod("d", 2, 60, null)
+        );
 
-        pieces.Should().BeEquivalentTo(new { Total = 10, Ended = 1, AtOnce = 3, Slots = 3, ToCome = 7 });
+        pieces
+            .Should()
+            .BeEquivalentTo(
+                new
+                {
+                    Total = 10,
+                    Ended = 1,
+                    AtOnce = 3,
+                    Slots = 3,
+                    ToCome = 7,
+                }
+            );
         pieces.Finished.Should().Equal(TimeSpan.FromMinutes(60));
-        pieces.InFlight.Should().BeEquivalentTo([TimeSpan.FromMinutes(95), TimeSpan.FromMinutes(40)], "the failed attempt at index 1 is part of its time");
+        pieces
+            .InFlight.Should()
+            .BeEquivalentTo([TimeSpan.FromMinutes(95), TimeSpan.FromMinutes(40)], "the failed attempt at index 1 is part of its time");
     }
 
     [Fact]
@@ -31,8 +51,14 @@ public sealed class PieceSetTests
     [Fact]
     public void Indexes_that_failed_for_good_have_ended()
     {
-        var pieces = Count("""{"completions": 100, "parallelism": 10, "completionMode": "Indexed", "backoffLimitPerIndex": 1}""", """{"succeeded": 45, "failedIndexes": "45-88,89"}""", minutes: 540,
-            Pod("a", 45, 0, 30, "Failed"), Pod("b", 45, 40, 60, "Failed"), Pod("c", 90, 530, 535, "Failed"));
+        var pieces = Count(
+            """{"completions": 100, "parallelism": 10, "completionMode": "Indexed", "backoffLimitPerIndex": 1}""",
+            """{"succeeded": 45, "failedIndexes": "45-88,89"}""",
+            minutes: 540,
+            Pod("a", 45, 0, 30, "Failed"),
+            Pod("b", 45, 40, 60, "Failed"),
+            Pod("c", 90, 530, 535, "Failed")
+        );
 
         pieces.Left.Should().Be(10);
         pieces.Finished.Should().Equal([TimeSpan.FromMinutes(50)], "index 90 is tried again");
@@ -42,9 +68,23 @@ public sealed class PieceSetTests
     [Fact]
     public void Failures_tell_nothing_of_the_others_while_no_piece_has_succeeded()
     {
-        var pieces = Count("""{"completions": 10, "parallelism": 10, "completionMode": "Indexed", "backoffLimitPerIndex": 0}""", """{"failedIndexes": "3"}""", minutes: 5,
-            Pod("a", 3, 0, 1, "Failed"), Pod("b", 4, 0, null));
-        var estimate = Estimator.Remaining(new() { Pieces = [pieces], Gpus = 10, DeclaredDuration = TimeSpan.FromHours(10), RunningSince = Start }, Start.AddMinutes(5));
+        var pieces = Count(
+            """{"completions": 10, "parallelism": 10, "completionMode": "Indexed", "backoffLimitPerIndex": 0}""",
+            """{"failedIndexes": "3"}""",
+            minutes: 5,
+            Pod("a", 3, 0, 1, "Failed"),
+            Pod("b", 4, 0, null)
+        );
+        var estimate = Estimator.Remaining(
+            new()
+            {
+                Pieces = [pieces],
+                Gpus = 10,
+                DeclaredDuration = TimeSpan.FromHours(10),
+                RunningSince = Start,
+            },
+            Start.AddMinutes(5)
+        );
 
         pieces.Left.Should().Be(9);
         estimate.Source.Should().Be(EstimateSource.Declared);
@@ -55,8 +95,15 @@ public sealed class PieceSetTests
     public void Success_beyond_the_completions_of_a_Job_that_was_made_smaller_does_not_count()
     {
         // As kube-controller-manager 1.36 writes it after 6 completions were made 3.
-        var pieces = Count("""{"completions": 3, "parallelism": 3, "completionMode": "Indexed"}""", """{"succeeded": 1, "completedIndexes": "0"}""", minutes: 60,
-            Pod("a", 0, 0, 30, "Succeeded"), Pod("f", 5, 0, 30, "Succeeded"), Pod("b", 1, 0, null), Pod("c", 2, 0, null));
+        var pieces = Count(
+            """{"completions": 3, "parallelism": 3, "completionMode": "Indexed"}""",
+            """{"succeeded": 1, "completedIndexes": "0"}""",
+            minutes: 60,
+            Pod("a", 0, 0, 30, "Succeeded"),
+            Pod("f", 5, 0, 30, "Succeeded"),
+            Pod("b", 1, 0, null),
+            Pod("c", 2, 0, null)
+        );
 
         pieces.Should().BeEquivalentTo(new { Ended = 1, Left = 2 });
     }
@@ -64,7 +111,14 @@ public sealed class PieceSetTests
     [Fact]
     public void Pod_that_is_being_deleted_is_not_in_flight()
     {
-        var pieces = Count("""{"completions": 4, "parallelism": 2}""", "{}", minutes: 10, Pod("a", null, 0, null, deleted: true), Pod("b", null, 5, null), Pod("c", null, 0, 2, "Failed"));
+        var pieces = Count(
+            """{"completions": 4, "parallelism": 2}""",
+            "{}",
+            minutes: 10,
+            Pod("a", null, 0, null, deleted: true),
+            Pod("b", null, 5, null),
+            Pod("c", null, 0, 2, "Failed")
+        );
 
         pieces.InFlight.Should().Equal(TimeSpan.FromMinutes(5));
         pieces.Retried.Should().Be(TimeSpan.FromMinutes(2));
@@ -80,7 +134,16 @@ public sealed class PieceSetTests
 
         var pieces = Count(spec.ToJsonString(), """{"succeeded": 1}""", minutes: 10, Pod("a", index, 0, 2, "Succeeded", deleted: true));
 
-        pieces.Should().BeEquivalentTo(new { Ended = 1, Left = 3, Retried = TimeSpan.Zero });
+        pieces
+            .Should()
+            .BeEquivalentTo(
+                new
+                {
+                    Ended = 1,
+                    Left = 3,
+                    Retried = TimeSpan.Zero,
+                }
+            );
         pieces.Finished.Should().BeEmpty();
     }
 
@@ -99,15 +162,26 @@ public sealed class PieceSetTests
     public void Success_policy_says_what_is_still_needed(string policy, int needed, int succeeded, int? toCome)
     {
         // 0 and 1 have succeeded, 2 and 3 run, 4 waits.
-        var pieces = Count($$"""{"completions": 40, "parallelism": 2, "completionMode": "Indexed", "successPolicy": {{policy}}}""", """{"succeeded": 2, "completedIndexes": "0,1"}""", minutes: 90,
-            Pod("c", 2, 60, null), Pod("d", 3, 60, null));
+        var pieces = Count(
+            $$"""{"completions": 40, "parallelism": 2, "completionMode": "Indexed", "successPolicy": {{policy}}}""",
+            """{"succeeded": 2, "completedIndexes": "0,1"}""",
+            minutes: 90,
+            Pod("c", 2, 60, null),
+            Pod("d", 3, 60, null)
+        );
 
         pieces.Success.Should().Be(new EarlySuccess(needed, succeeded, toCome));
     }
 
     [Fact]
     public void Success_rule_that_an_index_failed_cannot_end_the_job() =>
-        Count("""{"completions": 40, "parallelism": 2, "completionMode": "Indexed", "successPolicy": {"rules": [{"succeededIndexes": "0-4"}]}}""", """{"failedIndexes": "3"}""", minutes: 90).Success.Should().BeNull();
+        Count(
+            """{"completions": 40, "parallelism": 2, "completionMode": "Indexed", "successPolicy": {"rules": [{"succeededIndexes": "0-4"}]}}""",
+            """{"failedIndexes": "3"}""",
+            minutes: 90
+        )
+            .Success.Should()
+            .BeNull();
 
     [Theory]
     [InlineData("", 0)]
@@ -116,7 +190,10 @@ public sealed class PieceSetTests
     [InlineData("9-3,x,4-", 0)]
     public void Index_ranges_are_counted(string text, int count) => IndexRanges.Parse(text).Count.Should().Be(count);
 
-    /// <summary>Thirty pieces of an hour at a parallelism of ten, whose pods are gone; then its user changed the parallelism. The time of the 70 pieces that are left does not depend on it.</summary>
+    /// <summary>
+    /// Thirty pieces of an hour at a parallelism of ten, whose pods are gone; then its user changed the parallelism. The time of the 70
+    /// pieces that are left does not depend on it.
+    /// </summary>
     [Theory]
     [InlineData(1)]
     [InlineData(5)]
@@ -128,8 +205,12 @@ public sealed class PieceSetTests
         var ended = Enumerable.Range(0, 30).Select(index => Ended($"sweep-{index}-abcde", index / 10 * 60, 60)).ToArray();
         foreach (var mode in (string[])["Indexed", "NonIndexed"])
         {
-            var pieces = Count($$"""{"completions": 100, "parallelism": {{parallelism}}, "completionMode": "{{mode}}"}""", """{"succeeded": 30, "completedIndexes": "0-29"}""", minutes: 180,
-                mode == "Indexed" ? ended : [.. ended.Select((pod, i) => pod with { Pod = $"sweep-{i:00000}" })]);
+            var pieces = Count(
+                $$"""{"completions": 100, "parallelism": {{parallelism}}, "completionMode": "{{mode}}"}""",
+                """{"succeeded": 30, "completedIndexes": "0-29"}""",
+                minutes: 180,
+                mode == "Indexed" ? ended : [.. ended.Select((pod, i) => pod with { Pod = $"sweep-{i:00000}" })]
+            );
             var estimate = Estimator.AfterResume(new() { Pieces = [pieces], DeclaredDuration = TimeSpan.FromHours(10) });
 
             estimate.Source.Should().Be(EstimateSource.Completions);
@@ -140,11 +221,23 @@ public sealed class PieceSetTests
     [Fact]
     public void Attempts_whose_pods_are_gone_are_part_of_the_time_of_their_index()
     {
-        // Index 0 took two attempts, 1 runs its second one, 2 failed for good and 3 has not begun. Another Job's pod, and one of an earlier Job of this name, are left out.
-        var pieces = Count("""{"completions": 4, "parallelism": 1, "completionMode": "Indexed", "backoffLimitPerIndex": 1}""", """{"succeeded": 1, "completedIndexes": "0", "failedIndexes": "2"}""", minutes: 100,
-            [Ended("sweep-0-aaaaa", 0, 10, succeeded: false), Ended("sweep-0-bbbbb", 10, 20), Ended("sweep-1-ccccc", 30, 5, succeeded: false), Ended("sweep-2-ddddd", 40, 7, succeeded: false), Ended("sweep-2-eeeee", 50, 8, succeeded: false),
-                Ended("sweep-1-0-fffff", 0, 90), Ended("sweep-0-ggggg", -60, 30)],
-            Pod("h", 1, 80, null));
+        // Index 0 took two attempts, 1 runs its second one, 2 failed for good and 3 has not begun. Another Job's pod, and one of an earlier
+        // Job of this name, are left out.
+        var pieces = Count(
+            """{"completions": 4, "parallelism": 1, "completionMode": "Indexed", "backoffLimitPerIndex": 1}""",
+            """{"succeeded": 1, "completedIndexes": "0", "failedIndexes": "2"}""",
+            minutes: 100,
+            [
+                Ended("sweep-0-aaaaa", 0, 10, succeeded: false),
+                Ended("sweep-0-bbbbb", 10, 20),
+                Ended("sweep-1-ccccc", 30, 5, succeeded: false),
+                Ended("sweep-2-ddddd", 40, 7, succeeded: false),
+                Ended("sweep-2-eeeee", 50, 8, succeeded: false),
+                Ended("sweep-1-0-fffff", 0, 90),
+                Ended("sweep-0-ggggg", -60, 30),
+            ],
+            Pod("h", 1, 80, null)
+        );
 
         pieces.Ended.Should().Be(2);
         pieces.Finished.Should().Equal(TimeSpan.FromMinutes(30), TimeSpan.FromMinutes(15));
@@ -154,9 +247,22 @@ public sealed class PieceSetTests
     [Fact]
     public void Pod_of_a_Job_with_a_long_name_is_found_by_the_part_that_is_left()
     {
-        var job = Job("""{"completions": 4, "parallelism": 1, "completionMode": "Indexed"}""", """{"succeeded": 1}""") with { Metadata = new() { Name = new string('a', 63), Uid = "job" } };
+        var job = Job("""{"completions": 4, "parallelism": 1, "completionMode": "Indexed"}""", """{"succeeded": 1}""") with
+        {
+            Metadata = new() { Name = new string('a', 63), Uid = "job" },
+        };
 
-        PieceSet.Of(job)!.Count([], 1, () => [Ended(new string('a', 54) + "-12-abcde", 0, 10), Ended(new string('a', 55) + "-3-abcde", 0, 20)], () => null, Start.AddHours(1)).Finished.Should().Equal(TimeSpan.FromMinutes(20));
+        PieceSet
+            .Of(job)!
+            .Count(
+                [],
+                1,
+                () => [Ended(new string('a', 54) + "-12-abcde", 0, 10), Ended(new string('a', 55) + "-3-abcde", 0, 20)],
+                () => null,
+                Start.AddHours(1)
+            )
+            .Finished.Should()
+            .Equal(TimeSpan.FromMinutes(20));
     }
 
     private static Pieces Count(string spec, string status, int minutes, params V1Pod[] pods) => Count(spec, status, minutes, [], pods);
@@ -164,21 +270,39 @@ public sealed class PieceSetTests
     private static Pieces Count(string spec, string status, int minutes, EndedPod[] ended, params V1Pod[] pods) =>
         PieceSet.Of(Job(spec, status))!.Count(pods, 1, () => ended, () => TimeSpan.FromHours(4), Start.AddMinutes(minutes));
 
-    private static EndedPod Ended(string name, int from, int minutes, bool succeeded = true) => new(name, name, Start.AddMinutes(from), TimeSpan.FromMinutes(minutes), succeeded);
+    private static EndedPod Ended(string name, int from, int minutes, bool succeeded = true) =>
+        new(name, name, Start.AddMinutes(from), TimeSpan.FromMinutes(minutes), succeeded);
 
     private static V1Job Job(string spec, string status) =>
-        JsonSerializer.Deserialize($$"""{"metadata": {"name": "sweep", "uid": "job", "creationTimestamp": "2026-11-02T09:00:00Z"}, "spec": {{spec}}, "status": {{status}}}""", V1Job.JsonTypeInfo)!;
+        JsonSerializer.Deserialize(
+            $$"""{"metadata": {"name": "sweep", "uid": "job", "creationTimestamp": "2026-11-02T09:00:00Z"}, "spec": {{spec}}, "status": {{status}}}""",
+            V1Job.JsonTypeInfo
+        )!;
 
     private static V1Pod Pod(string uid, int? index, int from, int? to, string phase = "Running", bool deleted = false)
     {
         static string Time(int minutes) => Start.AddMinutes(minutes).ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
-        var metadata = JsonNode.Parse($$$"""{"name": "{{{uid}}}", "uid": "{{{uid}}}", "ownerReferences": [{"apiVersion": "batch/v1", "kind": "Job", "name": "sweep", "uid": "job", "controller": true}]}""")!;
-        if (index is not null) metadata["annotations"] = new JsonObject { ["batch.kubernetes.io/job-completion-index"] = index.Value.ToString(CultureInfo.InvariantCulture) };
-        if (deleted) metadata["deletionTimestamp"] = Time(from + 1);
-        var state = to is { } end ? $$$"""{"terminated": {"exitCode": 0, "startedAt": "{{{Time(from)}}}", "finishedAt": "{{{Time(end)}}}"}}""" : "{}";
-        return JsonSerializer.Deserialize($$$"""
+        var metadata = JsonNode.Parse(
+            $$$"""{"name": "{{{uid}}}", "uid": "{{{uid}}}", "ownerReferences": [{"apiVersion": "batch/v1", "kind": "Job", "name": "sweep", "uid": "job", "controller": true}]}"""
+        )!;
+        if (index is not null)
+            metadata["annotations"] = new JsonObject
+            {
+                ["batch.kubernetes.io/job-completion-index"] = index.Value.ToString(CultureInfo.InvariantCulture),
+            };
+        if (deleted)
+            metadata["deletionTimestamp"] = Time(from + 1);
+        var state = to is { } end
+            ? $$$"""{"terminated": {"exitCode": 0, "startedAt": "{{{Time(from)}}}", "finishedAt": "{{{Time(end)}}}"}}"""
+            : "{}";
+        return JsonSerializer.Deserialize(
+            $$$"""
             {"metadata": {{{metadata.ToJsonString()}}}, "spec": {"nodeName": "gpu-1", "containers": [{"name": "main"}]},
-             "status": {"phase": "{{{phase}}}", "conditions": [{"type": "PodScheduled", "status": "True", "lastTransitionTime": "{{{Time(from)}}}"}], "containerStatuses": [{"name": "main", "state": {{{state}}}}]}}
-            """, V1Pod.JsonTypeInfo)!;
+             "status": {"phase": "{{{phase}}}", "conditions": [{"type": "PodScheduled", "status": "True", "lastTransitionTime": "{{{Time(
+                from
+            )}}}"}], "containerStatuses": [{"name": "main", "state": {{{state}}}}]}}
+            """,
+            V1Pod.JsonTypeInfo
+        )!;
     }
 }

@@ -10,32 +10,114 @@ public sealed class PodTimesTests
 {
     private const string Init = """{"name":"init","state":{"terminated":{"exitCode":0,"finishedAt":"2026-11-21T10:03:00Z"}}}""";
     private const string Failed = """{"name":"init","state":{"terminated":{"exitCode":1,"finishedAt":"2026-11-21T10:03:00Z"}}}""";
-    private const string Unknown = """{"name":"main","state":{"terminated":{"exitCode":137,"reason":"ContainerStatusUnknown","finishedAt":null}}}""";
+    private const string Unknown =
+        """{"name":"main","state":{"terminated":{"exitCode":137,"reason":"ContainerStatusUnknown","finishedAt":null}}}""";
 
     [Theory]
     // The field report: the end of the main container is not known, that of the init container is.
-    [InlineData("22:00:05", "Failed", """ "initContainerStatuses":[INIT],"containerStatuses":[UNKNOWN] """, "Ready/False/22:00:05", "DisruptionTarget/True/22:00:05")]
+    [InlineData(
+        "22:00:05",
+        "Failed",
+        """ "initContainerStatuses":[INIT],"containerStatuses":[UNKNOWN] """,
+        "Ready/False/22:00:05",
+        "DisruptionTarget/True/22:00:05"
+    )]
     [InlineData("22:00:05", "Failed", """ "initContainerStatuses":[INIT],"containerStatuses":[UNKNOWN] """, "Ready/False/22:00:05")]
-    [InlineData("22:00:05", "Failed", """ "initContainerStatuses":[INIT],"containerStatuses":[UNKNOWN] """, "Ready/False/10:00:01", "PodReadyToStartContainers/False/22:00:05")]
-    [InlineData("22:00:05", "Failed", """ "initContainerStatuses":[INIT],"containerStatuses":[UNKNOWN] """, "Ready/False/10:00:01", "DisruptionTarget/True/22:00:05")]
+    [InlineData(
+        "22:00:05",
+        "Failed",
+        """ "initContainerStatuses":[INIT],"containerStatuses":[UNKNOWN] """,
+        "Ready/False/10:00:01",
+        "PodReadyToStartContainers/False/22:00:05"
+    )]
+    [InlineData(
+        "22:00:05",
+        "Failed",
+        """ "initContainerStatuses":[INIT],"containerStatuses":[UNKNOWN] """,
+        "Ready/False/10:00:01",
+        "DisruptionTarget/True/22:00:05"
+    )]
     [InlineData("22:00:05", "Failed", """ "initContainerStatuses":[INIT] """, "Ready/False/22:00:05")]
-    [InlineData("22:00:05", "Failed", """ "containerStatuses":[{"name":"main","state":{"terminated":{"exitCode":137,"finishedAt":"1970-01-01T00:00:00Z"}}}] """, "Ready/False/22:00:05")]
-    [InlineData("22:00:05", "Failed", """ "containerStatuses":[{"name":"main","state":{"terminated":{"exitCode":137,"finishedAt":""}}}] """, "Ready/False/22:00:05")]
-    [InlineData("22:00:05", "Failed", """ "containerStatuses":[{"name":"main","state":{"running":{"startedAt":"2026-11-21T10:03:00Z"}}}] """, "Ready/False/22:00:05")]
-    [InlineData("22:00:05", "Failed", """ "containerStatuses":[{"name":"main","state":{"terminated":{"exitCode":1,"finishedAt":"2026-11-21T22:00:05Z"}}}] """, "Ready/False/10:30:00")]
+    [InlineData(
+        "22:00:05",
+        "Failed",
+        """ "containerStatuses":[{"name":"main","state":{"terminated":{"exitCode":137,"finishedAt":"1970-01-01T00:00:00Z"}}}] """,
+        "Ready/False/22:00:05"
+    )]
+    [InlineData(
+        "22:00:05",
+        "Failed",
+        """ "containerStatuses":[{"name":"main","state":{"terminated":{"exitCode":137,"finishedAt":""}}}] """,
+        "Ready/False/22:00:05"
+    )]
+    [InlineData(
+        "22:00:05",
+        "Failed",
+        """ "containerStatuses":[{"name":"main","state":{"running":{"startedAt":"2026-11-21T10:03:00Z"}}}] """,
+        "Ready/False/22:00:05"
+    )]
+    [InlineData(
+        "22:00:05",
+        "Failed",
+        """ "containerStatuses":[{"name":"main","state":{"terminated":{"exitCode":1,"finishedAt":"2026-11-21T22:00:05Z"}}}] """,
+        "Ready/False/10:30:00"
+    )]
     // A restartable init container that still runs when the pod is over: its end is not known either.
-    [InlineData("22:00:05", "Succeeded", """ "initContainerStatuses":[{"name":"side","state":{"running":{}}}],"containerStatuses":[{"name":"main","state":{"terminated":{"exitCode":0,"finishedAt":"2026-11-21T22:00:00Z"}}}] """, "Ready/False/22:00:05")]
-    [InlineData("22:00:05", "Succeeded", """ "initContainerStatuses":[{"name":"side","state":{"terminated":{"exitCode":0,"finishedAt":"2026-11-21T22:00:05Z"}}}],"containerStatuses":[{"name":"main","state":{"terminated":{"exitCode":0,"finishedAt":"2026-11-21T22:00:00Z"}}}] """)]
+    [InlineData(
+        "22:00:05",
+        "Succeeded",
+        """ "initContainerStatuses":[{"name":"side","state":{"running":{}}}],"containerStatuses":[{"name":"main","state":{"terminated":{"exitCode":0,"finishedAt":"2026-11-21T22:00:00Z"}}}] """,
+        "Ready/False/22:00:05"
+    )]
+    [InlineData(
+        "22:00:05",
+        "Succeeded",
+        """ "initContainerStatuses":[{"name":"side","state":{"terminated":{"exitCode":0,"finishedAt":"2026-11-21T22:00:05Z"}}}],"containerStatuses":[{"name":"main","state":{"terminated":{"exitCode":0,"finishedAt":"2026-11-21T22:00:00Z"}}}] """
+    )]
     // The init container failed: the main one never ran.
-    [InlineData("10:03:00", "Failed", """ "initContainerStatuses":[FAILED],"containerStatuses":[{"name":"main","restartCount":0,"state":{"waiting":{"reason":"PodInitializing"}}}] """, "Ready/False/10:00:01")]
+    [InlineData(
+        "10:03:00",
+        "Failed",
+        """ "initContainerStatuses":[FAILED],"containerStatuses":[{"name":"main","restartCount":0,"state":{"waiting":{"reason":"PodInitializing"}}}] """,
+        "Ready/False/10:00:01"
+    )]
     // It was evicted while it pulled its image: it held its devices to the end.
-    [InlineData("22:00:05", "Failed", """ "reason":"Evicted","initContainerStatuses":[INIT],"containerStatuses":[{"name":"main","restartCount":0,"state":{"waiting":{"reason":"ImagePullBackOff"}}}] """, "Ready/False/10:00:01", "DisruptionTarget/True/22:00:05")]
-    [InlineData("22:00:05", "Failed", """ "containerStatuses":[{"name":"main","restartCount":0,"state":{"waiting":{"reason":"ImagePullBackOff"}}},{"name":"side","state":{"terminated":{"exitCode":1,"finishedAt":"2026-11-21T10:03:00Z"}}}] """, "DisruptionTarget/True/22:00:05")]
+    [InlineData(
+        "22:00:05",
+        "Failed",
+        """ "reason":"Evicted","initContainerStatuses":[INIT],"containerStatuses":[{"name":"main","restartCount":0,"state":{"waiting":{"reason":"ImagePullBackOff"}}}] """,
+        "Ready/False/10:00:01",
+        "DisruptionTarget/True/22:00:05"
+    )]
+    [InlineData(
+        "22:00:05",
+        "Failed",
+        """ "containerStatuses":[{"name":"main","restartCount":0,"state":{"waiting":{"reason":"ImagePullBackOff"}}},{"name":"side","state":{"terminated":{"exitCode":1,"finishedAt":"2026-11-21T10:03:00Z"}}}] """,
+        "DisruptionTarget/True/22:00:05"
+    )]
     // In a crash loop when the pod was failed: it held its devices to the end.
-    [InlineData("22:00:05", "Failed", """ "containerStatuses":[{"name":"main","restartCount":7,"state":{"waiting":{"reason":"CrashLoopBackOff"}},"lastState":{"terminated":{"exitCode":1,"finishedAt":"2026-11-21T21:58:00Z"}}}] """, "Ready/False/21:58:01", "DisruptionTarget/True/22:00:05")]
+    [InlineData(
+        "22:00:05",
+        "Failed",
+        """ "containerStatuses":[{"name":"main","restartCount":7,"state":{"waiting":{"reason":"CrashLoopBackOff"}},"lastState":{"terminated":{"exitCode":1,"finishedAt":"2026-11-21T21:58:00Z"}}}] """,
+        "Ready/False/21:58:01",
+        "DisruptionTarget/True/22:00:05"
+    )]
     // Ready was lost to the container's first crash, or while it was slow to start; the container ran on until the disruption.
-    [InlineData("22:00:05", "Failed", """ "containerStatuses":[{"name":"main","restartCount":1,"state":{"terminated":{"exitCode":137,"reason":"ContainerStatusUnknown"}},"lastState":{"terminated":{"exitCode":1,"finishedAt":"2026-11-21T12:00:00Z"}}}] """, "Ready/False/12:00:01", "DisruptionTarget/True/22:00:05")]
-    [InlineData("22:00:05", "Failed", """ "containerStatuses":[{"name":"main","state":{"terminated":{"exitCode":137,"startedAt":"2026-11-21T10:04:00Z","finishedAt":null}}}] """, "Ready/False/10:00:30", "PodReadyToStartContainers/False/22:00:05")]
+    [InlineData(
+        "22:00:05",
+        "Failed",
+        """ "containerStatuses":[{"name":"main","restartCount":1,"state":{"terminated":{"exitCode":137,"reason":"ContainerStatusUnknown"}},"lastState":{"terminated":{"exitCode":1,"finishedAt":"2026-11-21T12:00:00Z"}}}] """,
+        "Ready/False/12:00:01",
+        "DisruptionTarget/True/22:00:05"
+    )]
+    [InlineData(
+        "22:00:05",
+        "Failed",
+        """ "containerStatuses":[{"name":"main","state":{"terminated":{"exitCode":137,"startedAt":"2026-11-21T10:04:00Z","finishedAt":null}}}] """,
+        "Ready/False/10:00:30",
+        "PodReadyToStartContainers/False/22:00:05"
+    )]
     // No container statuses at all.
     [InlineData("22:00:05", "Failed", """ "reason":"Evicted" """, "DisruptionTarget/True/22:00:05")]
     [InlineData("22:00:05", "Failed", """ "reason":"NodeLost" """, "Ready/False/22:00:05")]
@@ -54,7 +136,9 @@ public sealed class PodTimesTests
     [InlineData(""" "containerStatuses":[UNKNOWN] """)]
     [InlineData(""" "reason":"Evicted" """)]
     [InlineData(""" "containerStatuses":[{"name":"main","state":{}}] """)]
-    [InlineData(""" "reason":"DeadlineExceeded","containerStatuses":[{"name":"main","restartCount":0,"state":{"waiting":{"reason":"ImagePullBackOff"}}}] """)]
+    [InlineData(
+        """ "reason":"DeadlineExceeded","containerStatuses":[{"name":"main","restartCount":0,"state":{"waiting":{"reason":"ImagePullBackOff"}}}] """
+    )]
     public void End_that_nothing_tells_is_open_until_it_is_observed(string statuses)
     {
         var pod = Pod("Failed", statuses, "Ready/False/10:00:01");
@@ -67,18 +151,47 @@ public sealed class PodTimesTests
     [Theory]
     // Not ready since before the container's last known start, or since the crash before it.
     [InlineData("12:00:00", """{"running":{"startedAt":"2026-11-21T12:00:00Z"}}""", "{}", "Ready/False/11:30:00")]
-    [InlineData("12:00:00", """{"terminated":{"exitCode":137,"startedAt":"2026-11-21T12:00:00Z","finishedAt":null}}""", "{}", "Ready/False/11:30:00")]
-    [InlineData("12:00:00", """{"terminated":{"exitCode":137,"reason":"ContainerStatusUnknown"}}""", """{"terminated":{"exitCode":1,"finishedAt":"2026-11-21T12:00:00Z"}}""", "Ready/False/12:00:01")]
-    [InlineData("12:00:00", """{"terminated":{"exitCode":137,"reason":"ContainerStatusUnknown"}}""", """{"terminated":{"exitCode":1,"finishedAt":"2026-11-21T12:00:00Z"}}""", "Ready/False/10:30:00")]
+    [InlineData(
+        "12:00:00",
+        """{"terminated":{"exitCode":137,"startedAt":"2026-11-21T12:00:00Z","finishedAt":null}}""",
+        "{}",
+        "Ready/False/11:30:00"
+    )]
+    [InlineData(
+        "12:00:00",
+        """{"terminated":{"exitCode":137,"reason":"ContainerStatusUnknown"}}""",
+        """{"terminated":{"exitCode":1,"finishedAt":"2026-11-21T12:00:00Z"}}""",
+        "Ready/False/12:00:01"
+    )]
+    [InlineData(
+        "12:00:00",
+        """{"terminated":{"exitCode":137,"reason":"ContainerStatusUnknown"}}""",
+        """{"terminated":{"exitCode":1,"finishedAt":"2026-11-21T12:00:00Z"}}""",
+        "Ready/False/10:30:00"
+    )]
     // In a crash loop: not ready since the crash, and long before it where it was never ready.
-    [InlineData("12:00:00", """{"waiting":{"reason":"CrashLoopBackOff"}}""", """{"terminated":{"exitCode":1,"finishedAt":"2026-11-21T12:00:00Z"}}""", "Ready/False/12:00:07")]
-    [InlineData("12:00:00", """{"waiting":{"reason":"CrashLoopBackOff"}}""", """{"terminated":{"exitCode":1,"finishedAt":"2026-11-21T12:00:00Z"}}""", "Ready/False/11:00:00")]
+    [InlineData(
+        "12:00:00",
+        """{"waiting":{"reason":"CrashLoopBackOff"}}""",
+        """{"terminated":{"exitCode":1,"finishedAt":"2026-11-21T12:00:00Z"}}""",
+        "Ready/False/12:00:07"
+    )]
+    [InlineData(
+        "12:00:00",
+        """{"waiting":{"reason":"CrashLoopBackOff"}}""",
+        """{"terminated":{"exitCode":1,"finishedAt":"2026-11-21T12:00:00Z"}}""",
+        "Ready/False/11:00:00"
+    )]
     // A sandbox that was replaced, and a disruption that did not come.
     [InlineData("12:00:00", """{"running":{"startedAt":"2026-11-21T12:00:00Z"}}""", "{}", "PodReadyToStartContainers/False/11:59:00")]
     [InlineData("12:00:00", """{"running":{"startedAt":"2026-11-21T12:00:00Z"}}""", "{}", "DisruptionTarget/True/11:59:00")]
     public void Condition_before_the_last_start_of_a_container_is_no_end(string lastKnown, string state, string lastState, string condition)
     {
-        var pod = Pod("Failed", $$""" "containerStatuses":[{"name":"main","restartCount":1,"state":{{state}},"lastState":{{lastState}}}] """, condition);
+        var pod = Pod(
+            "Failed",
+            $$""" "containerStatuses":[{"name":"main","restartCount":1,"state":{{state}},"lastState":{{lastState}}}] """,
+            condition
+        );
 
         var end = Bursar.Core.Ledger.PodEnd.Of(PodTimes.EndFacts(pod, At("10:00:00"), At("23:00:00")));
 
@@ -88,7 +201,10 @@ public sealed class PodTimesTests
     [Theory]
     [InlineData("""{"running":{"startedAt":"2026-11-21T12:00:00Z"}}""", "{}")]
     [InlineData("""{"terminated":{"exitCode":137,"startedAt":"2026-11-21T12:00:00Z","finishedAt":null}}""", "{}")]
-    [InlineData("""{"waiting":{}}""", """{"terminated":{"exitCode":1,"startedAt":"2026-11-21T11:00:00Z","finishedAt":"2026-11-21T12:00:00Z"}}""")]
+    [InlineData(
+        """{"waiting":{}}""",
+        """{"terminated":{"exitCode":1,"startedAt":"2026-11-21T11:00:00Z","finishedAt":"2026-11-21T12:00:00Z"}}"""
+    )]
     public void Last_start_of_a_container_survives_writing_the_pod(string state, string lastState)
     {
         var pod = Pod("Failed", $$""" "containerStatuses":[{"name":"main","state":{{state}},"lastState":{{lastState}}}] """);
@@ -103,13 +219,21 @@ public sealed class PodTimesTests
 
     private static V1Pod Pod(string phase, string statuses, params string[] conditions)
     {
-        var all = conditions.Select(condition => condition.Split('/')).Select(parts => $$"""{"type":"{{parts[0]}}","status":"{{parts[1]}}","lastTransitionTime":"2026-11-21T{{parts[2]}}Z"}""")
+        var all = conditions
+            .Select(condition => condition.Split('/'))
+            .Select(parts => $$"""{"type":"{{parts[0]}}","status":"{{parts[1]}}","lastTransitionTime":"2026-11-21T{{parts[2]}}Z"}""")
             .Prepend("""{"type":"PodScheduled","status":"True","lastTransitionTime":"2026-11-21T10:00:00Z"}""");
-        return JsonSerializer.Deserialize($$$"""
+        return JsonSerializer.Deserialize(
+            $$$"""
             {"metadata":{"name":"p","namespace":"team","uid":"u","creationTimestamp":"2026-11-21T10:00:00Z"},
              "spec":{"nodeName":"n","containers":[{"name":"main"}]},
-             "status":{"phase":"{{{phase}}}","startTime":"2026-11-21T10:00:01Z","conditions":[{{{string.Join(',', all)}}}],{{{statuses.Replace("INIT", Init).Replace("FAILED", Failed).Replace("UNKNOWN", Unknown)}}}}}
-            """, V1Pod.JsonTypeInfo)!;
+             "status":{"phase":"{{{phase}}}","startTime":"2026-11-21T10:00:01Z","conditions":[{{{string.Join(
+                ',',
+                all
+            )}}}],{{{statuses.Replace("INIT", Init).Replace("FAILED", Failed).Replace("UNKNOWN", Unknown)}}}}}
+            """,
+            V1Pod.JsonTypeInfo
+        )!;
     }
 
     private static DateTimeOffset At(string time) => DateTimeOffset.Parse($"2026-11-21T{time}Z", CultureInfo.InvariantCulture);

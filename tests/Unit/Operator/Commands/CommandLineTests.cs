@@ -32,11 +32,17 @@ public sealed class CommandLineTests
     public async Task What_stops_a_command_is_one_sentence_on_stderr(string budget, string sentence, int expected = 1)
     {
         var kubeconfig = Path.Combine(Path.GetTempPath(), $"bursar-unit-{Guid.NewGuid():N}");
-        if (sentence != "no kubeconfig") await File.WriteAllTextAsync(kubeconfig, Kubeconfig);
+        if (sentence != "no kubeconfig")
+            await File.WriteAllTextAsync(kubeconfig, Kubeconfig);
         using var output = new StringWriter();
         using var error = new StringWriter();
 
-        var code = await CommandLine.RunAsync(RootCommands.Create(), ["explain", budget, "--kubeconfig", kubeconfig], Failures.Describe, new() { Output = output, Error = error });
+        var code = await CommandLine.RunAsync(
+            RootCommands.Create(),
+            ["explain", budget, "--kubeconfig", kubeconfig],
+            Failures.Describe,
+            new() { Output = output, Error = error }
+        );
 
         File.Delete(kubeconfig);
         code.Should().Be(expected);

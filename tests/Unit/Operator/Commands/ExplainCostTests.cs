@@ -15,48 +15,86 @@ public sealed class ExplainCostTests
     public void Every_term_of_a_cost_is_told()
     {
         const string card = "NVIDIA-A100-SXM4-40GB";
-        var book = new PriceBook("b", 1, "USD", [new(new("*A100*"), null, "rack 7") { Owned = new() { CapitalCost = 15_000, Lifetime = TimeSpan.FromHours(35_040), PowerPricePerKWh = 0.12m, Pue = 1.4m } }]);
+        var book = new PriceBook(
+            "b",
+            1,
+            "USD",
+            [
+                new(new("*A100*"), null, "rack 7")
+                {
+                    Owned = new()
+                    {
+                        CapitalCost = 15_000,
+                        Lifetime = TimeSpan.FromHours(35_040),
+                        PowerPricePerKWh = 0.12m,
+                        Pue = 1.4m,
+                    },
+                },
+            ]
+        );
         var ledger = new GpuLedger();
         ledger.Install(Start);
         ledger.Reprice(card, GpuHourPrice.FromDecimal(2.745m), Start);
         ledger.ObserveNode("n1", card, 2, Start);
         ledger.Observe(Pod());
-        ledger.Record(new UsageReport
-        {
-            Node = "n1",
-            Epoch = "e",
-            First = 1,
-            Next = 2,
-            Intervals = [new() { Seq = 1, PodUid = "p", Namespace = "ns", Pod = "train", Device = "GPU-1", From = Start, To = Start.AddSeconds(1800), BusyMs = 900_000, EnergyMj = 360_000_000, MemoryMiBMs = 1_800_000L * 9_216 }],
-        }, null);
+        ledger.Record(
+            new UsageReport
+            {
+                Node = "n1",
+                Epoch = "e",
+                First = 1,
+                Next = 2,
+                Intervals =
+                [
+                    new()
+                    {
+                        Seq = 1,
+                        PodUid = "p",
+                        Namespace = "ns",
+                        Pod = "train",
+                        Device = "GPU-1",
+                        From = Start,
+                        To = Start.AddSeconds(1800),
+                        BusyMs = 900_000,
+                        EnergyMj = 360_000_000,
+                        MemoryMiBMs = 1_800_000L * 9_216,
+                    },
+                ],
+            },
+            null
+        );
         ledger.Reprice(card, book.RateFor(card)!.Value, Start.AddMinutes(30));
 
         var text = ExplainCost.Of(ledger, book, "ns", LabelSelector.Everything, Start, Start.AddHours(1));
 
-        text.Should().Be("""
+        text.Should()
+            .Be(
+                """
 
-            Cost of the work since 2026-11-01T12:00:00Z: time × GPUs × rate of the part of a card that each is
-              Job/train  0.433966
-                1800 s × 2 × 15/112 of NVIDIA-A100-SXM4-40GB at 0.367633928/h = 0.367634
-                1800 s × 2 × 15/112 of NVIDIA-A100-SXM4-40GB at 0.066332436/h = 0.066332
-                measured for 1800 GPU-seconds, busy 50 %, 9 GiB of device memory on average, 0.1 kWh, 200 W on average; what power costs is in the rate
-                0.495282192/h of NVIDIA-A100-SXM4-40GB: 15000 over 35040 h + the board's power × 1.4 × 0.12/kWh (rack 7)
+                Cost of the work since 2026-11-01T12:00:00Z: time × GPUs × rate of the part of a card that each is
+                  Job/train  0.433966
+                    1800 s × 2 × 15/112 of NVIDIA-A100-SXM4-40GB at 0.367633928/h = 0.367634
+                    1800 s × 2 × 15/112 of NVIDIA-A100-SXM4-40GB at 0.066332436/h = 0.066332
+                    measured for 1800 GPU-seconds, busy 50 %, 9 GiB of device memory on average, 0.1 kWh, 200 W on average; what power costs is in the rate
+                    0.495282192/h of NVIDIA-A100-SXM4-40GB: 15000 over 35040 h + the board's power × 1.4 × 0.12/kWh (rack 7)
 
-            """.ReplaceLineEndings("\n").TrimEnd(' '));
+                """.ReplaceLineEndings("\n").TrimEnd(' ')
+            );
     }
 
-    private static PodObservation Pod() => new()
-    {
-        Uid = "p",
-        Pod = "train",
-        Workload = new("ns", "Job", "train", "j1"),
-        Class = WorkClass.Training,
-        Labels = new Dictionary<string, string>(),
-        Node = "n1",
-        Product = "NVIDIA-A100-SXM4-40GB",
-        Gpus = 2,
-        Share = new(15, 112),
-        ScheduledAt = Start,
-        ObservedAt = Start.AddSeconds(1),
-    };
+    private static PodObservation Pod() =>
+        new()
+        {
+            Uid = "p",
+            Pod = "train",
+            Workload = new("ns", "Job", "train", "j1"),
+            Class = WorkClass.Training,
+            Labels = new Dictionary<string, string>(),
+            Node = "n1",
+            Product = "NVIDIA-A100-SXM4-40GB",
+            Gpus = 2,
+            Share = new(15, 112),
+            ScheduledAt = Start,
+            ObservedAt = Start.AddSeconds(1),
+        };
 }

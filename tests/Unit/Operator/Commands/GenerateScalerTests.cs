@@ -18,7 +18,8 @@ public sealed class GenerateScalerTests
     [Fact]
     public async Task A_vLLM_deployment_by_its_queue_in_Prometheus()
     {
-        var (code, output, error) = await RunAsync("""
+        var (code, output, error) = await RunAsync(
+            """
             # Scales on requests that wait, as vLLM tells them.
             apiVersion: keda.sh/v1alpha1
             kind: ScaledObject
@@ -52,46 +53,56 @@ public sealed class GenerateScalerTests
                   name: prometheus-token
             status:
               hpaName: keda-hpa-vllm-llama
-            """);
+            """
+        );
         code.Should().Be(0);
-        output.Should().Be("""
-            apiVersion: bursar.dev/v1alpha1
-            kind: InferenceScaler
-            metadata:
-              annotations:
-                team: nlp
-              labels:
-                app.kubernetes.io/part-of: llama
-              name: vllm-llama
-              namespace: team-nlp
-            spec:
-              cooldownPeriod: 360
-              maxReplicaCount: 8
-              minReplicaCount: 1
-              pollingInterval: 15
-              scaleTargetRef:
-                name: vllm-llama
-              triggers:
-              - metadata:
-                  activationThreshold: "1"
-                  query: "sum(vllm:num_requests_waiting{model_name=\"llama\"})"
-                  threshold: "5"
-                type: prometheus
+        output
+            .Should()
+            .Be(
+                """
+                apiVersion: bursar.dev/v1alpha1
+                kind: InferenceScaler
+                metadata:
+                  annotations:
+                    team: nlp
+                  labels:
+                    app.kubernetes.io/part-of: llama
+                  name: vllm-llama
+                  namespace: team-nlp
+                spec:
+                  cooldownPeriod: 360
+                  maxReplicaCount: 8
+                  minReplicaCount: 1
+                  pollingInterval: 15
+                  scaleTargetRef:
+                    name: vllm-llama
+                  triggers:
+                  - metadata:
+                      activationThreshold: "1"
+                      query: "sum(vllm:num_requests_waiting{model_name=\"llama\"})"
+                      threshold: "5"
+                    type: prometheus
 
-            """);
-        error.Should().Be("""
-            left out: ScaledObject team-nlp/vllm-llama: spec.triggers[0].metadata.authModes: the source has its credentials in the chart's values
-            left out: ScaledObject team-nlp/vllm-llama: spec.triggers[0].metadata.serverAddress: the chart's operator.prometheus names the sources; a trigger has source: <name>, or none where there is one source
-            note: ScaledObject team-nlp/vllm-llama: spec.triggers[0].metadata.ignoreNullValues: an empty answer is 0 to KEDA and a missing figure to Bursar, unless "true" is written here
-            left out: ScaledObject team-nlp/vllm-llama: spec.triggers[0].authenticationRef: the sources in the chart's values have their own credentials, and Bursar reads no Secrets
+                """
+            );
+        error
+            .Should()
+            .Be(
+                """
+                left out: ScaledObject team-nlp/vllm-llama: spec.triggers[0].metadata.authModes: the source has its credentials in the chart's values
+                left out: ScaledObject team-nlp/vllm-llama: spec.triggers[0].metadata.serverAddress: the chart's operator.prometheus names the sources; a trigger has source: <name>, or none where there is one source
+                note: ScaledObject team-nlp/vllm-llama: spec.triggers[0].metadata.ignoreNullValues: an empty answer is 0 to KEDA and a missing figure to Bursar, unless "true" is written here
+                left out: ScaledObject team-nlp/vllm-llama: spec.triggers[0].authenticationRef: the sources in the chart's values have their own credentials, and Bursar reads no Secrets
 
-            """);
+                """
+            );
     }
 
     [Fact]
     public async Task Everything_an_HPA_can_be_told_and_a_formula()
     {
-        var (code, output, error) = await RunAsync("""
+        var (code, output, error) = await RunAsync(
+            """
             apiVersion: keda.sh/v1alpha1
             kind: ScaledObject
             metadata:
@@ -143,79 +154,89 @@ public sealed class GenerateScalerTests
                 metadata: {query: "sum(rate(tokens_total[1m]))", threshold: 100, ignoreNullValues: "false", metricName: tok}
               - type: cron
                 metadata: {timezone: Europe/Berlin, start: 0 8 * * 1-5, end: 0 18 * * 1-5, desiredReplicas: "3"}
-            """);
+            """
+        );
         code.Should().Be(0);
-        output.Should().Be("""
-            apiVersion: bursar.dev/v1alpha1
-            kind: InferenceScaler
-            metadata:
-              name: embed
-            spec:
-              advanced:
-                horizontalPodAutoscalerConfig:
-                  behavior:
-                    scaleDown:
-                      policies:
-                      - periodSeconds: 60
-                        type: Percent
-                        value: 50
-                      stabilizationWindowSeconds: 600
-                      tolerance: "0.05"
-                    scaleUp:
-                      policies:
-                      - periodSeconds: 15
-                        type: Pods
-                        value: 2
-                      selectPolicy: Max
-                      tolerance: "0"
-                scalingModifiers:
-                  activationTarget: "1"
-                  formula: "max(queue, tokens / 100)"
-                  metricType: AverageValue
-                  target: "5"
-              fallback:
-                behavior: currentReplicasIfHigher
-                failureThreshold: 3
-                replicas: 4
-              idleReplicaCount: 0
-              initialCooldownPeriod: 120
-              minReplicaCount: 2
-              scaleTargetRef:
-                apiVersion: argoproj.io/v1alpha1
-                kind: Rollout
-                name: embed
-              triggers:
-              - metadata:
-                  ignoreNullValues: "false"
-                  query: sum(queue)
-                  threshold: "1"
-                metricType: Value
-                name: queue
-                type: prometheus
-              - metadata:
-                  ignoreNullValues: "false"
-                  query: "sum(rate(tokens_total[1m]))"
-                  threshold: "100"
-                name: tokens
-                type: prometheus
-              - metadata:
-                  desiredReplicas: "3"
-                  end: "0 18 * * 1-5"
-                  start: "0 8 * * 1-5"
-                  timezone: Europe/Berlin
-                type: cron
+        output
+            .Should()
+            .Be(
+                """
+                apiVersion: bursar.dev/v1alpha1
+                kind: InferenceScaler
+                metadata:
+                  name: embed
+                spec:
+                  advanced:
+                    horizontalPodAutoscalerConfig:
+                      behavior:
+                        scaleDown:
+                          policies:
+                          - periodSeconds: 60
+                            type: Percent
+                            value: 50
+                          stabilizationWindowSeconds: 600
+                          tolerance: "0.05"
+                        scaleUp:
+                          policies:
+                          - periodSeconds: 15
+                            type: Pods
+                            value: 2
+                          selectPolicy: Max
+                          tolerance: "0"
+                    scalingModifiers:
+                      activationTarget: "1"
+                      formula: "max(queue, tokens / 100)"
+                      metricType: AverageValue
+                      target: "5"
+                  fallback:
+                    behavior: currentReplicasIfHigher
+                    failureThreshold: 3
+                    replicas: 4
+                  idleReplicaCount: 0
+                  initialCooldownPeriod: 120
+                  minReplicaCount: 2
+                  scaleTargetRef:
+                    apiVersion: argoproj.io/v1alpha1
+                    kind: Rollout
+                    name: embed
+                  triggers:
+                  - metadata:
+                      ignoreNullValues: "false"
+                      query: sum(queue)
+                      threshold: "1"
+                    metricType: Value
+                    name: queue
+                    type: prometheus
+                  - metadata:
+                      ignoreNullValues: "false"
+                      query: "sum(rate(tokens_total[1m]))"
+                      threshold: "100"
+                    name: tokens
+                    type: prometheus
+                  - metadata:
+                      desiredReplicas: "3"
+                      end: "0 18 * * 1-5"
+                      start: "0 8 * * 1-5"
+                      timezone: Europe/Berlin
+                    type: cron
 
-            """);
-        error.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => line.Replace("ScaledObject embed: ", "", StringComparison.Ordinal)).Should().Equal(
-            "left out: spec.scaleTargetRef.envSourceContainerName: Bursar reads no container's environment",
-            "left out: spec.triggers[0].metadata.unsafeSsl: the source has its certificate authority in the chart's values",
-            "left out: spec.triggers[1].metadata.metricName: KEDA itself ignores it since 2.10",
-            "left out: spec.triggers[1].useCachedMetrics: every figure is kept and shared, and is seconds old",
-            "left out: spec.advanced.restoreToOriginalReplicaCount: a target keeps its replicas when its InferenceScaler is deleted",
-            "left out: spec.advanced.horizontalPodAutoscalerConfig.name: Bursar makes no HPA that could be named",
-            "left out: annotation autoscaling.keda.sh/paused-replicas: Bursar has no pause by annotation: the target is scaled as soon as the InferenceScaler is there",
-            "left out: annotation autoscaling.keda.sh/force-activation: KEDA's annotations mean nothing to Bursar",
-            "left out: annotation scaledobject.keda.sh/transfer-hpa-ownership: Bursar makes no HPA; delete the one that there is");
+                """
+            );
+        error
+            .Split('\n', StringSplitOptions.RemoveEmptyEntries)
+            .Select(line => line.Replace("ScaledObject embed: ", "", StringComparison.Ordinal))
+            .Should()
+            .Equal(
+                "left out: spec.scaleTargetRef.envSourceContainerName: Bursar reads no container's environment",
+                "left out: spec.triggers[0].metadata.unsafeSsl: the source has its certificate authority in the chart's values",
+                "left out: spec.triggers[1].metadata.metricName: KEDA itself ignores it since 2.10",
+                "left out: spec.triggers[1].useCachedMetrics: every figure is kept and shared, and is seconds old",
+                "left out: spec.advanced.restoreToOriginalReplicaCount: a target keeps its replicas when its InferenceScaler is deleted",
+                "left out: spec.advanced.horizontalPodAutoscalerConfig.name: Bursar makes no HPA that could be named",
+                "left out: annotation autoscaling.keda.sh/paused-replicas: Bursar has no pause by annotation: the target is scaled as soon as the InferenceScaler is there",
+                "left out: annotation autoscaling.keda.sh/force-activation: KEDA's annotations mean nothing to Bursar",
+                "left out: annotation scaledobject.keda.sh/transfer-hpa-ownership: Bursar makes no HPA; delete the one that there is"
+            );
     }
 
     [Theory]
@@ -226,11 +247,14 @@ public sealed class GenerateScalerTests
     [InlineData("~")]
     public async Task Threshold_is_written_as_a_string(string threshold)
     {
-        var (code, output, error) = await RunAsync(Minimal + $$"""
+        var (code, output, error) = await RunAsync(
+            Minimal
+                + $$"""
 
-              - type: prometheus
-                metadata: {query: "sum(x) # all: of it", threshold: "{{threshold}}", ignoreNullValues: "false"}
-            """);
+                  - type: prometheus
+                    metadata: {query: "sum(x) # all: of it", threshold: "{{threshold}}", ignoreNullValues: "false"}
+                """
+        );
         code.Should().Be(0);
         output.Should().Contain($"      threshold: \"{threshold}\"\n").And.Contain("      query: \"sum(x) # all: of it\"\n");
         (error.Length == 0).Should().Be(threshold == ".5", "Bursar reads decimal numbers and remarks on others");
@@ -242,11 +266,14 @@ public sealed class GenerateScalerTests
     [InlineData("30 6 * * 1-5", "10 22 * * 1-5", false)]
     public async Task Cron_whose_end_has_days_without_a_start_is_remarked_on(string start, string end, bool remarked)
     {
-        var (code, _, error) = await RunAsync(Minimal + $$"""
+        var (code, _, error) = await RunAsync(
+            Minimal
+                + $$"""
 
-              - type: cron
-                metadata: {timezone: Europe/Prague, start: "{{start}}", end: "{{end}}", desiredReplicas: "2"}
-            """);
+                  - type: cron
+                    metadata: {timezone: Europe/Prague, start: "{{start}}", end: "{{end}}", desiredReplicas: "2"}
+                """
+        );
         code.Should().Be(0);
         error.Contains("start and end name different days", StringComparison.Ordinal).Should().Be(remarked);
     }
@@ -254,58 +281,70 @@ public sealed class GenerateScalerTests
     [Fact]
     public async Task Triggers_that_Bursar_gave_to_KEDA_become_its_own()
     {
-        var (code, output, error) = await RunAsync(Minimal + """
+        var (code, output, error) = await RunAsync(
+            Minimal
+                + """
 
-              - type: external
-                metricType: Value
-                metadata:
-                  scalerAddress: bursar-external-scaler.bursar-system.svc.cluster.local:9467
-                  trigger: queue
-                  waiting: "4"
-                  costCapPerHour: "24"
-              - type: external-push
-                name: load
-                metadata: {scalerAddress: "dns:///bursar-external-scaler.bursar-system:9467", trigger: latency, metric: firstToken, percentile: "95", seconds: "0.8", costCapPerHour: "18.5"}
-              - type: external
-                metadata: {scalerAddress: "bursar-external-scaler.bursar-system:9467", inferenceScaler: chat}
-              - type: external
-                metadata: {scalerAddress: "bursar-external-scaler.bursar-system:9467", trigger: kv-cache}
-              - type: external
-                metadata: {scalerAddress: "earthquakes.default:6000", longitude: "52"}
-            """);
+                  - type: external
+                    metricType: Value
+                    metadata:
+                      scalerAddress: bursar-external-scaler.bursar-system.svc.cluster.local:9467
+                      trigger: queue
+                      waiting: "4"
+                      costCapPerHour: "24"
+                  - type: external-push
+                    name: load
+                    metadata: {scalerAddress: "dns:///bursar-external-scaler.bursar-system:9467", trigger: latency, metric: firstToken, percentile: "95", seconds: "0.8", costCapPerHour: "18.5"}
+                  - type: external
+                    metadata: {scalerAddress: "bursar-external-scaler.bursar-system:9467", inferenceScaler: chat}
+                  - type: external
+                    metadata: {scalerAddress: "bursar-external-scaler.bursar-system:9467", trigger: kv-cache}
+                  - type: external
+                    metadata: {scalerAddress: "earthquakes.default:6000", longitude: "52"}
+                """
+        );
         code.Should().Be(0);
-        output.Should().EndWith("""
-            spec:
-              costCap:
-                perHour: "18.5"
-              scaleTargetRef:
-                name: chat
-              triggers:
-              - metadata:
-                  waiting: "4"
-                type: queue
-              - metadata:
-                  metric: firstToken
-                  percentile: "95"
-                  seconds: "0.8"
-                name: load
-                type: latency
+        output
+            .Should()
+            .EndWith(
+                """
+                spec:
+                  costCap:
+                    perHour: "18.5"
+                  scaleTargetRef:
+                    name: chat
+                  triggers:
+                  - metadata:
+                      waiting: "4"
+                    type: queue
+                  - metadata:
+                      metric: firstToken
+                      percentile: "95"
+                      seconds: "0.8"
+                    name: load
+                    type: latency
 
-            """);
-        error.Should().Be("""
-            left out: ScaledObject chat: spec.triggers[0].metricType: each trigger but prometheus has its own
-            left out: ScaledObject chat: spec.triggers[2]: it follows the InferenceScaler chat, which can scale the target itself
-            left out: ScaledObject chat: spec.triggers[3]: metadata.percent: is required
-            left out: ScaledObject chat: spec.triggers[4]: external asks earthquakes.default:6000; Bursar asks no external scalers
-            note: ScaledObject chat: spec.costCap: the least of the triggers' caps: an InferenceScaler has one
+                """
+            );
+        error
+            .Should()
+            .Be(
+                """
+                left out: ScaledObject chat: spec.triggers[0].metricType: each trigger but prometheus has its own
+                left out: ScaledObject chat: spec.triggers[2]: it follows the InferenceScaler chat, which can scale the target itself
+                left out: ScaledObject chat: spec.triggers[3]: metadata.percent: is required
+                left out: ScaledObject chat: spec.triggers[4]: external asks earthquakes.default:6000; Bursar asks no external scalers
+                note: ScaledObject chat: spec.costCap: the least of the triggers' caps: an InferenceScaler has one
 
-            """);
+                """
+            );
     }
 
     [Fact]
     public async Task A_formula_without_one_of_its_triggers_is_no_formula()
     {
-        var (code, output, error) = await RunAsync("""
+        var (code, output, error) = await RunAsync(
+            """
             apiVersion: keda.sh/v1alpha1
             kind: ScaledObject
             metadata: {name: chat}
@@ -316,21 +355,27 @@ public sealed class GenerateScalerTests
               triggers:
               - {type: kafka, name: lag, metadata: {topic: t}}
               - {type: prometheus, name: queue, metadata: {query: q, threshold: "1", ignoreNullValues: "true"}}
-            """);
+            """
+        );
         code.Should().Be(0);
         output.Should().NotContain("advanced").And.NotContain("kafka").And.Contain("replicas: 0");
-        error.Should().Be("""
-            note: ScaledObject chat: spec.fallback.replicas: 0 makes KEDA scale to zero while figures are missing; Bursar never takes the last replica for that
-            left out: ScaledObject chat: spec.triggers[0]: Bursar has no trigger kafka; a prometheus trigger can ask for what it measures
-            left out: ScaledObject chat: spec.advanced.scalingModifiers: its formula names the trigger lag, which does not carry over
+        error
+            .Should()
+            .Be(
+                """
+                note: ScaledObject chat: spec.fallback.replicas: 0 makes KEDA scale to zero while figures are missing; Bursar never takes the last replica for that
+                left out: ScaledObject chat: spec.triggers[0]: Bursar has no trigger kafka; a prometheus trigger can ask for what it measures
+                left out: ScaledObject chat: spec.advanced.scalingModifiers: its formula names the trigger lag, which does not carry over
 
-            """);
+                """
+            );
     }
 
     [Fact]
     public async Task What_Bursar_would_refuse_is_said_at_once()
     {
-        var (code, output, error) = await RunAsync("""
+        var (code, output, error) = await RunAsync(
+            """
             apiVersion: keda.sh/v1alpha1
             kind: ScaledObject
             metadata: {name: chat}
@@ -342,20 +387,37 @@ public sealed class GenerateScalerTests
                 scalingModifiers: {formula: "queue +", target: "2"}
               triggers:
               - {type: prometheus, name: queue, metadata: {query: q, threshold: "-1", ignoreNullValues: "true"}}
-            """);
+            """
+        );
         (code, output).Should().NotBe((0, ""));
-        error.Should().Contain("note: ScaledObject chat: spec.minReplicaCount: Bursar refuses this: must not be above maxReplicaCount (3)\n")
-            .And.Contain("note: ScaledObject chat: spec.triggers[0].metadata.threshold: Bursar refuses this: \"-1\" is not a number above 0\n")
+        error
+            .Should()
+            .Contain("note: ScaledObject chat: spec.minReplicaCount: Bursar refuses this: must not be above maxReplicaCount (3)\n")
+            .And.Contain(
+                "note: ScaledObject chat: spec.triggers[0].metadata.threshold: Bursar refuses this: \"-1\" is not a number above 0\n"
+            )
             .And.Contain("note: ScaledObject chat: spec.advanced.scalingModifiers.formula: Bursar refuses this: ");
 
-        (await RunAsync(Minimal.Replace("spec:\n", "spec:\n  advanced: {horizontalPodAutoscalerConfig: {behavior: [1]}}\n", StringComparison.Ordinal) + "\n  - {type: prometheus, metadata: {query: q, threshold: '1', ignoreNullValues: 'true'}}")).Error
-            .Should().Be("note: ScaledObject chat: spec.advanced.horizontalPodAutoscalerConfig.behavior: Bursar refuses this: it has another type\n");
+        (
+            await RunAsync(
+                Minimal.Replace(
+                    "spec:\n",
+                    "spec:\n  advanced: {horizontalPodAutoscalerConfig: {behavior: [1]}}\n",
+                    StringComparison.Ordinal
+                ) + "\n  - {type: prometheus, metadata: {query: q, threshold: '1', ignoreNullValues: 'true'}}"
+            )
+        )
+            .Error.Should()
+            .Be(
+                "note: ScaledObject chat: spec.advanced.horizontalPodAutoscalerConfig.behavior: Bursar refuses this: it has another type\n"
+            );
     }
 
     [Fact]
     public async Task Several_documents_give_several_scalers_and_the_rest_is_named()
     {
-        var (code, output, error) = await RunAsync($$"""
+        var (code, output, error) = await RunAsync(
+            $$"""
             {{Minimal}}
               - {type: cron, metadata: {timezone: UTC, start: 0 8 * * *, end: 0 9 * * *, desiredReplicas: "1"} }
             ---
@@ -383,37 +445,51 @@ public sealed class GenerateScalerTests
             apiVersion: apps/v1
             kind: Deployment
             metadata: {name: chat}
-            """);
+            """
+        );
         code.Should().Be(0);
-        output.Split("---\n").Should().HaveCount(2).And.OnlyContain(text => text.StartsWith("apiVersion: bursar.dev/v1alpha1\nkind: InferenceScaler\n", StringComparison.Ordinal));
+        output
+            .Split("---\n")
+            .Should()
+            .HaveCount(2)
+            .And.OnlyContain(text => text.StartsWith("apiVersion: bursar.dev/v1alpha1\nkind: InferenceScaler\n", StringComparison.Ordinal));
         output.Should().NotContain("pollingInterval");
-        error.Should().Be("""
-            left out: TriggerAuthentication team/token: credentials belong to the sources in the chart's values
-            left out: ScaledJob batch: Bursar scales what runs on, and starts no jobs by demand
-            note: ScaledObject other: spec.scaleTargetRef.kind: Bursar scales Deployment, StatefulSet, LeaderWorkerSet, Rollout, DynamoGraphDeploymentScalingAdapter and InferenceService, and no CustomThing
-            left out: Deployment chat: it is no ScaledObject
+        error
+            .Should()
+            .Be(
+                """
+                left out: TriggerAuthentication team/token: credentials belong to the sources in the chart's values
+                left out: ScaledJob batch: Bursar scales what runs on, and starts no jobs by demand
+                note: ScaledObject other: spec.scaleTargetRef.kind: Bursar scales Deployment, StatefulSet, LeaderWorkerSet, Rollout, DynamoGraphDeploymentScalingAdapter and InferenceService, and no CustomThing
+                left out: Deployment chat: it is no ScaledObject
 
-            """);
+                """
+            );
     }
 
     [Fact]
     public async Task Without_a_trigger_left_there_is_no_scaler()
     {
-        var (code, output, error) = await RunAsync(Minimal + """
+        var (code, output, error) = await RunAsync(
+            Minimal
+                + """
 
-              - {type: cpu, metricType: Utilization, metadata: {value: "60"}}
-              - {type: memory, metadata: {value: "60"}}
-            ---
-            apiVersion: keda.sh/v1alpha1
-            kind: ScaledObject
-            metadata: {name: fine}
-            spec:
-              scaleTargetRef: {name: fine}
-              triggers: [{type: prometheus, metadata: {query: q, threshold: "1", ignoreNullValues: "true"}}]
-            """);
+                  - {type: cpu, metricType: Utilization, metadata: {value: "60"}}
+                  - {type: memory, metadata: {value: "60"}}
+                ---
+                apiVersion: keda.sh/v1alpha1
+                kind: ScaledObject
+                metadata: {name: fine}
+                spec:
+                  scaleTargetRef: {name: fine}
+                  triggers: [{type: prometheus, metadata: {query: q, threshold: "1", ignoreNullValues: "true"}}]
+                """
+        );
         code.Should().Be(1);
         output.Should().Contain("name: fine").And.NotContain("name: chat");
-        error.Should().EndWith("error: ScaledObject chat: none of its triggers carries over, so there is no InferenceScaler to make of it\n");
+        error
+            .Should()
+            .EndWith("error: ScaledObject chat: none of its triggers carries over, so there is no InferenceScaler to make of it\n");
         error.Should().Contain("spec.triggers[0]: cpu says little of a model server").And.Contain("spec.triggers[1]: memory says little");
     }
 
@@ -422,14 +498,38 @@ public sealed class GenerateScalerTests
     [InlineData("kind: ScaledObject\napiVersion: example.com/v1", "there is no ScaledObject (apiVersion keda.sh/v1alpha1) in it")]
     [InlineData("a: [", "line 2: ")]
     [InlineData("apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: x}", "ScaledObject x: spec: is missing")]
-    [InlineData("apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: x}\nspec: {}", "ScaledObject x: spec.scaleTargetRef: is missing")]
-    [InlineData("apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: x}\nspec: {scaleTargetRef: {kind: Deployment}}", "ScaledObject x: spec.scaleTargetRef.name: is missing")]
-    [InlineData("apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: x}\nspec: {scaleTargetRef: {name: x}, maxReplicaCount: many}", "ScaledObject x: spec.maxReplicaCount: \"many\" is no whole number")]
-    [InlineData("apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: x}\nspec: {scaleTargetRef: {name: x}, triggers: [cpu]}", "ScaledObject x: spec.triggers[0]: is no object")]
-    [InlineData("apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: x}\nspec: {scaleTargetRef: {name: x}, triggers: [{metadata: {}}]}", "ScaledObject x: spec.triggers[0].type: is missing")]
-    [InlineData("apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: x}\nspec: {scaleTargetRef: {name: x}, advanced: {horizontalPodAutoscalerConfig: {behavior: &a {b: *a}}}}", "ScaledObject x: spec.advanced: is nested too deeply")]
-    [InlineData("apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: x}\nspec: {scaleTargetRef: {name: x}, minReplicaCount: &m {a: *m}}", "ScaledObject x: spec.minReplicaCount: is no whole number")]
-    [InlineData("apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: x}\na: &a [x, x, x, x, x, x, x, x, x]\nb: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a]\nc: &c [*b, *b, *b, *b, *b, *b, *b, *b, *b]\nd: &d [*c, *c, *c, *c, *c, *c, *c, *c, *c]\ne: &e [*d, *d, *d, *d, *d, *d, *d, *d, *d]\nspec: {scaleTargetRef: {name: x}, advanced: {horizontalPodAutoscalerConfig: {behavior: [*e, *e, *e, *e, *e, *e, *e, *e]}}}", "ScaledObject x: spec.advanced: is too large")]
+    [InlineData(
+        "apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: x}\nspec: {}",
+        "ScaledObject x: spec.scaleTargetRef: is missing"
+    )]
+    [InlineData(
+        "apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: x}\nspec: {scaleTargetRef: {kind: Deployment}}",
+        "ScaledObject x: spec.scaleTargetRef.name: is missing"
+    )]
+    [InlineData(
+        "apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: x}\nspec: {scaleTargetRef: {name: x}, maxReplicaCount: many}",
+        "ScaledObject x: spec.maxReplicaCount: \"many\" is no whole number"
+    )]
+    [InlineData(
+        "apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: x}\nspec: {scaleTargetRef: {name: x}, triggers: [cpu]}",
+        "ScaledObject x: spec.triggers[0]: is no object"
+    )]
+    [InlineData(
+        "apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: x}\nspec: {scaleTargetRef: {name: x}, triggers: [{metadata: {}}]}",
+        "ScaledObject x: spec.triggers[0].type: is missing"
+    )]
+    [InlineData(
+        "apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: x}\nspec: {scaleTargetRef: {name: x}, advanced: {horizontalPodAutoscalerConfig: {behavior: &a {b: *a}}}}",
+        "ScaledObject x: spec.advanced: is nested too deeply"
+    )]
+    [InlineData(
+        "apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: x}\nspec: {scaleTargetRef: {name: x}, minReplicaCount: &m {a: *m}}",
+        "ScaledObject x: spec.minReplicaCount: is no whole number"
+    )]
+    [InlineData(
+        "apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: x}\na: &a [x, x, x, x, x, x, x, x, x]\nb: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a]\nc: &c [*b, *b, *b, *b, *b, *b, *b, *b, *b]\nd: &d [*c, *c, *c, *c, *c, *c, *c, *c, *c]\ne: &e [*d, *d, *d, *d, *d, *d, *d, *d, *d]\nspec: {scaleTargetRef: {name: x}, advanced: {horizontalPodAutoscalerConfig: {behavior: [*e, *e, *e, *e, *e, *e, *e, *e]}}}",
+        "ScaledObject x: spec.advanced: is too large"
+    )]
     public async Task What_cannot_be_read_is_one_sentence(string text, string sentence)
     {
         var (code, output, error) = await RunAsync(text);
@@ -442,13 +542,26 @@ public sealed class GenerateScalerTests
     public async Task It_reads_a_file_and_says_when_there_is_none()
     {
         var file = Path.Combine(Path.GetTempPath(), $"bursar-scaledobject-{Guid.NewGuid():N}.yaml");
-        await File.WriteAllTextAsync(file, Minimal + "\n  - {type: prometheus, metadata: {query: q, threshold: '1', ignoreNullValues: 'true'}}\n");
+        await File.WriteAllTextAsync(
+            file,
+            Minimal + "\n  - {type: prometheus, metadata: {query: q, threshold: '1', ignoreNullValues: 'true'}}\n"
+        );
         using var output = new StringWriter();
         using var error = new StringWriter();
 
-        var found = await CommandLine.RunAsync(RootCommands.Create(), ["generate", "scaler", "--from-scaledobject", file], Failures.Describe, new() { Output = output, Error = error });
+        var found = await CommandLine.RunAsync(
+            RootCommands.Create(),
+            ["generate", "scaler", "--from-scaledobject", file],
+            Failures.Describe,
+            new() { Output = output, Error = error }
+        );
         File.Delete(file);
-        var gone = await CommandLine.RunAsync(RootCommands.Create(), ["generate", "scaler", "--from-scaledobject", file], Failures.Describe, new() { Output = output, Error = error });
+        var gone = await CommandLine.RunAsync(
+            RootCommands.Create(),
+            ["generate", "scaler", "--from-scaledobject", file],
+            Failures.Describe,
+            new() { Output = output, Error = error }
+        );
 
         (found, gone).Should().Be((0, 1));
         output.ToString().Should().Contain("kind: InferenceScaler");
@@ -462,7 +575,12 @@ public sealed class GenerateScalerTests
         await File.WriteAllTextAsync(file, text);
         using var output = new StringWriter { NewLine = "\n" };
         using var error = new StringWriter { NewLine = "\n" };
-        var code = await CommandLine.RunAsync(RootCommands.Create(), ["generate", "scaler", "--from-scaledobject", file], Failures.Describe, new() { Output = output, Error = error });
+        var code = await CommandLine.RunAsync(
+            RootCommands.Create(),
+            ["generate", "scaler", "--from-scaledobject", file],
+            Failures.Describe,
+            new() { Output = output, Error = error }
+        );
         File.Delete(file);
         return (code, output.ToString(), error.ToString());
     }

@@ -5,8 +5,7 @@ namespace Bursar.Tests.Unit.Operator.Commands;
 public sealed class GeneratedFilesTests
 {
     [Fact]
-    public void Generating_twice_gives_the_same_bytes() =>
-        GenerateCommand.Files().Should().Equal(GenerateCommand.Files());
+    public void Generating_twice_gives_the_same_bytes() => GenerateCommand.Files().Should().Equal(GenerateCommand.Files());
 
     [Fact]
     public void Committed_files_are_up_to_date()
@@ -33,13 +32,17 @@ public sealed class GeneratedFilesTests
         var cluster = rbac[..rbac.IndexOf("\nnamespaces:", StringComparison.Ordinal)];
         cluster.Should().NotContain("secrets").And.NotContain("- delete").And.NotContain("- \"*\"");
         // pods, nodes and namespaces are in the first rule: read only
-        cluster[..cluster.IndexOf("  - admissionregistration.k8s.io", StringComparison.Ordinal)].Should().NotContain("patch").And.NotContain("create");
+        cluster[..cluster.IndexOf("  - admissionregistration.k8s.io", StringComparison.Ordinal)]
+            .Should()
+            .NotContain("patch")
+            .And.NotContain("create");
     }
 
     private static string RepositoryRoot()
     {
         for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-            if (File.Exists(Path.Combine(folder.FullName, "Operator.sln"))) return folder.FullName;
+            if (File.Exists(Path.Combine(folder.FullName, "Operator.sln")))
+                return folder.FullName;
         throw new InvalidOperationException("not run from within the repository");
     }
 }

@@ -35,8 +35,7 @@ public sealed class SchemaTests
     }
 
     [Fact]
-    public void Only_the_limit_is_required() =>
-        Budget["properties"]!["spec"]!["required"]!.ToJsonString().Should().Be("[\"limit\"]");
+    public void Only_the_limit_is_required() => Budget["properties"]!["spec"]!["required"]!.ToJsonString().Should().Be("[\"limit\"]");
 
     // CEL's cost estimate and etcd's patience both need it.
     [Theory]
@@ -49,22 +48,31 @@ public sealed class SchemaTests
 
         void Visit(string path, JsonObject schema)
         {
-            if (path is ".apiVersion" or ".kind") return;
+            if (path is ".apiVersion" or ".kind")
+                return;
             var bounded = schema["type"]?.GetValue<string>() switch
             {
                 // An int-or-string: the number needs a bound as the text does.
-                null => schema.ContainsKey("x-kubernetes-int-or-string") && schema.ContainsKey("maxLength") && (schema.ContainsKey("maximum") || path.EndsWith("{}", StringComparison.Ordinal)),
+                null => schema.ContainsKey("x-kubernetes-int-or-string")
+                    && schema.ContainsKey("maxLength")
+                    && (schema.ContainsKey("maximum") || path.EndsWith("{}", StringComparison.Ordinal)),
                 "array" => schema.ContainsKey("maxItems"),
-                "string" => schema.ContainsKey("maxLength") || schema.ContainsKey("enum") || schema["format"]?.GetValue<string>() == "date-time",
+                "string" => schema.ContainsKey("maxLength")
+                    || schema.ContainsKey("enum")
+                    || schema["format"]?.GetValue<string>() == "date-time",
                 "object" => schema["additionalProperties"] is null || schema.ContainsKey("maxProperties"),
                 _ => true,
             };
             // The pattern of a condition's reason and the like is bounded by maxLength too.
-            if (!bounded) unbounded.Add(path);
-            if (schema["items"] is JsonObject items) Visit($"{path}[]", items);
-            if (schema["additionalProperties"] is JsonObject values) Visit($"{path}{{}}", values);
+            if (!bounded)
+                unbounded.Add(path);
+            if (schema["items"] is JsonObject items)
+                Visit($"{path}[]", items);
+            if (schema["additionalProperties"] is JsonObject values)
+                Visit($"{path}{{}}", values);
             if (schema["properties"] is JsonObject properties)
-                foreach (var (name, value) in properties) Visit($"{path}.{name}", (JsonObject)value!);
+                foreach (var (name, value) in properties)
+                    Visit($"{path}.{name}", (JsonObject)value!);
         }
     }
 
@@ -76,13 +84,18 @@ public sealed class SchemaTests
 
         static void Visit(string path, JsonObject schema)
         {
-            if (path == ".metadata") return;
-            if (!path.EndsWith(']') && !path.EndsWith('}')) schema.ContainsKey("description").Should().BeTrue("kubectl explain shows {0}", path);
-            if (schema["items"] is JsonObject items) Visit($"{path}[]", items);
+            if (path == ".metadata")
+                return;
+            if (!path.EndsWith(']') && !path.EndsWith('}'))
+                schema.ContainsKey("description").Should().BeTrue("kubectl explain shows {0}", path);
+            if (schema["items"] is JsonObject items)
+                Visit($"{path}[]", items);
             if (schema["properties"] is JsonObject properties)
-                foreach (var (name, value) in properties) Visit($"{path}.{name}", (JsonObject)value!);
+                foreach (var (name, value) in properties)
+                    Visit($"{path}.{name}", (JsonObject)value!);
         }
     }
 
-    private static JsonObject Schema(JsonObject definition) => (JsonObject)definition["spec"]!["versions"]![0]!["schema"]!["openAPIV3Schema"]!;
+    private static JsonObject Schema(JsonObject definition) =>
+        (JsonObject)definition["spec"]!["versions"]![0]!["schema"]!["openAPIV3Schema"]!;
 }

@@ -8,8 +8,10 @@ public sealed class YamlTextTests
 {
     [Fact]
     public void Keys_are_sorted_and_lists_stand_under_their_key() =>
-        YamlText.Write(JsonNode.Parse("""{"b": [{"q": 1, "p": [2, {}]}, "s"], "a": {}, "c": []}""")!)
-            .Should().Be("a: {}\nb:\n- p:\n  - 2\n  - {}\n  q: 1\n- s\nc: []\n");
+        YamlText
+            .Write(JsonNode.Parse("""{"b": [{"q": 1, "p": [2, {}]}, "s"], "a": {}, "c": []}""")!)
+            .Should()
+            .Be("a: {}\nb:\n- p:\n  - 2\n  - {}\n  q: 1\n- s\nc: []\n");
 
     [Theory]
     [InlineData("true")]
@@ -56,7 +58,8 @@ public sealed class YamlTextTests
         stream.Load(new StringReader(YamlText.Write(new JsonObject { ["key"] = text })));
         var node = (YamlScalarNode)((YamlMappingNode)stream.Documents[0].RootNode)["key"];
         node.Value.Should().Be(text);
-        if (text is "true" or "No" or "1") node.Style.Should().Be(YamlDotNet.Core.ScalarStyle.DoubleQuoted);
+        if (text is "true" or "No" or "1")
+            node.Style.Should().Be(YamlDotNet.Core.ScalarStyle.DoubleQuoted);
     }
 
     /// <summary>YAML 1.1's and 1.2's rules for what a scalar without quotes is; kubectl and helm go by the former.</summary>
@@ -65,8 +68,17 @@ public sealed class YamlTextTests
     {
         string[] others =
         [
-            @"^(~|null|Null|NULL|)$", @"^(y|Y|yes|Yes|YES|n|N|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF)$", @"^[-+]?[0-9]", @"^[-+]?\.[0-9_]", @"^[-+]?\.(inf|Inf|INF)$", @"^\.(nan|NaN|NAN)$", @"^(=|<<)$",
-            @"^[-?:,\[\]{}#&*!|>'""%@`\s]", @":(\s|$)", @"\s#", @"\s$",
+            @"^(~|null|Null|NULL|)$",
+            @"^(y|Y|yes|Yes|YES|n|N|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF)$",
+            @"^[-+]?[0-9]",
+            @"^[-+]?\.[0-9_]",
+            @"^[-+]?\.(inf|Inf|INF)$",
+            @"^\.(nan|NaN|NAN)$",
+            @"^(=|<<)$",
+            @"^[-?:,\[\]{}#&*!|>'""%@`\s]",
+            @":(\s|$)",
+            @"\s#",
+            @"\s$",
         ];
         var random = new Random(1);
         const string signs = "aefnotxyEINOS019.+-_~:# /'\"\\\n\t=<*&!%@{}[],|>?";
@@ -78,10 +90,14 @@ public sealed class YamlTextTests
             stream.Load(new StringReader(yaml));
             var node = (YamlScalarNode)((YamlMappingNode)stream.Documents[0].RootNode)["key"];
             node.Value.Should().Be(text);
-            if (node.Style == YamlDotNet.Core.ScalarStyle.Plain) others.Should().NotContain(other => System.Text.RegularExpressions.Regex.IsMatch(text, other), "\"{0}\" stands without quotes", text);
+            if (node.Style == YamlDotNet.Core.ScalarStyle.Plain)
+                others
+                    .Should()
+                    .NotContain(other => System.Text.RegularExpressions.Regex.IsMatch(text, other), "\"{0}\" stands without quotes", text);
         }
     }
 
     [Fact]
-    public void Character_beyond_U_FFFF_is_no_pair_of_escapes() => YamlText.Write(new JsonObject { ["key"] = "🚀" }).Should().Be("key: \"\\U0001F680\"\n");
+    public void Character_beyond_U_FFFF_is_no_pair_of_escapes() =>
+        YamlText.Write(new JsonObject { ["key"] = "🚀" }).Should().Be("key: \"\\U0001F680\"\n");
 }

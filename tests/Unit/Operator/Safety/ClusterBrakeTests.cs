@@ -11,7 +11,8 @@ public sealed class ClusterBrakeTests
     [InlineData(25, 5)]
     [InlineData(26, 6)]
     [InlineData(1000, 200)]
-    public void It_allows_five_or_a_fifth(int parkable, int allowed) => new ClusterBrake(() => parkable).Allowance(Now).Should().Be(allowed);
+    public void It_allows_five_or_a_fifth(int parkable, int allowed) =>
+        new ClusterBrake(() => parkable).Allowance(Now).Should().Be(allowed);
 
     [Fact]
     public void A_parking_counts_for_five_minutes()

@@ -12,13 +12,17 @@ public class WritePacerTests
         WritePacer pacer = new(time);
         var start = time.GetUtcNow();
         PriorityQueue<int, DateTimeOffset> due = new(Enumerable.Range(0, 1000).Select(i => (i, start)));
-        int asked = 0, written = 0;
+        int asked = 0,
+            written = 0;
         while (due.TryDequeue(out var writer, out var at))
         {
-            if (at > time.GetUtcNow()) time.Advance(at - time.GetUtcNow());
+            if (at > time.GetUtcNow())
+                time.Advance(at - time.GetUtcNow());
             asked++;
-            if (pacer.TryTake($"b{writer}", out var wait)) written++;
-            else due.Enqueue(writer, time.GetUtcNow() + wait);
+            if (pacer.TryTake($"b{writer}", out var wait))
+                written++;
+            else
+                due.Enqueue(writer, time.GetUtcNow() + wait);
         }
         written.Should().Be(1000);
         asked.Should().BeLessThanOrEqualTo(2000);

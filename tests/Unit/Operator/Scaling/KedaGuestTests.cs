@@ -18,8 +18,10 @@ public sealed class KedaGuestTests
 
         var callers = 4;
         Thread[] threads = [new(Loop), .. Enumerable.Range(1, callers).Select(caller => new Thread(() => Call(caller)))];
-        foreach (var thread in threads) thread.Start();
-        foreach (var thread in threads) thread.Join();
+        foreach (var thread in threads)
+            thread.Start();
+        foreach (var thread in threads)
+            thread.Join();
 
         lost.Should().OnlyContain(count => count == 0);
         guest.State.Triggers.Select(trigger => trigger.Name).Should().Equal("t1", "t2", "t3", "t4");
@@ -29,7 +31,8 @@ public sealed class KedaGuestTests
             for (var i = 1; Volatile.Read(ref callers) > 0; i++)
             {
                 guest.Afford(i);
-                if (guest.State.Affordable != i) lost[0]++;
+                if (guest.State.Affordable != i)
+                    lost[0]++;
             }
         }
 
@@ -37,9 +40,11 @@ public sealed class KedaGuestTests
         {
             for (var i = 1; i <= rounds; i++)
             {
-                if (!guest.Ask(Trigger($"t{caller}"), HourlyCost.FromDecimal(i), StartTime)) lost[caller]++;
+                if (!guest.Ask(Trigger($"t{caller}"), HourlyCost.FromDecimal(i), StartTime))
+                    lost[caller]++;
                 Thread.Yield();
-                if (guest.State.Asks.SingleOrDefault(ask => ask.Trigger.Name == $"t{caller}")?.Cap != HourlyCost.FromDecimal(i)) lost[caller]++;
+                if (guest.State.Asks.SingleOrDefault(ask => ask.Trigger.Name == $"t{caller}")?.Cap != HourlyCost.FromDecimal(i))
+                    lost[caller]++;
             }
             Interlocked.Decrement(ref callers);
         }
@@ -62,11 +67,21 @@ public sealed class KedaGuestTests
     {
         var guest = new KedaGuest(StartTime);
         guest.Ask(Trigger("old"), null, StartTime);
-        for (var i = 0; i < 17; i++) guest.Ask(Trigger($"t{i:00}"), null, StartTime.AddMinutes(9).AddSeconds(i));
-        guest.State.Triggers.Select(trigger => trigger.Name).Should().Equal(Enumerable.Range(1, 16).Select(i => $"t{i:00}"), "the newest sixteen are kept");
+        for (var i = 0; i < 17; i++)
+            guest.Ask(Trigger($"t{i:00}"), null, StartTime.AddMinutes(9).AddSeconds(i));
+        guest
+            .State.Triggers.Select(trigger => trigger.Name)
+            .Should()
+            .Equal(Enumerable.Range(1, 16).Select(i => $"t{i:00}"), "the newest sixteen are kept");
         guest.Ask(Trigger("late"), null, StartTime.AddMinutes(30));
         guest.State.Triggers.Select(trigger => trigger.Name).Should().Equal("late");
     }
 
-    private static TriggerTerms Trigger(string name) => new() { Name = name, Type = TriggerType.Queue, Target = 1 };
+    private static TriggerTerms Trigger(string name) =>
+        new()
+        {
+            Name = name,
+            Type = TriggerType.Queue,
+            Target = 1,
+        };
 }

@@ -19,7 +19,13 @@ public sealed class TriggerMeterTests
     [InlineData(null, Warning, null, "true", null)]
     [InlineData(null, Warning, "true", "true", 0.0)]
     [InlineData(null, null, null, "true", 0.0)]
-    public async Task Answer_with_warnings_is_a_missing_figure_unless_partial_ones_are_accepted(double? value, string? warning, string? accept, string? ignoreNull, double? expected)
+    public async Task Answer_with_warnings_is_a_missing_figure_unless_partial_ones_are_accepted(
+        double? value,
+        string? warning,
+        string? accept,
+        string? ignoreNull,
+        double? expected
+    )
     {
         var time = new ManualTimeProvider();
         var answer = (value is { } number ? PromAnswer.Of(number) : PromAnswer.Empty) with { Warning = warning };
@@ -30,13 +36,22 @@ public sealed class TriggerMeterTests
         await Eventually.TrueAsync(() => poller.Of("main", "sum(queue)") is not null, "it was asked");
 
         var metadata = new Dictionary<string, string> { ["query"] = "sum(queue)", ["threshold"] = ".5" };
-        if (accept is not null) metadata["acceptPartialAnswer"] = accept;
-        if (ignoreNull is not null) metadata["ignoreNullValues"] = ignoreNull;
+        if (accept is not null)
+            metadata["acceptPartialAnswer"] = accept;
+        if (ignoreNull is not null)
+            metadata["ignoreNullValues"] = ignoreNull;
         var trigger = TriggerReader.Read(new() { Type = "prometheus", Metadata = metadata }, 0, "triggers[0]", [])!;
-        var reading = new TriggerMeter(new(_ => null, time), poller, () => ["main"], time).Read(trigger, null!, [], TimeSpan.FromSeconds(5), time.GetUtcNow());
+        var reading = new TriggerMeter(new(_ => null, time), poller, () => ["main"], time).Read(
+            trigger,
+            null!,
+            [],
+            TimeSpan.FromSeconds(5),
+            time.GetUtcNow()
+        );
 
         reading.Value.Should().Be(expected);
-        if (expected is null) reading.Error.Should().Be($"{Warning}: the answer is incomplete (acceptPartialAnswer: \"true\" would accept it)");
+        if (expected is null)
+            reading.Error.Should().Be($"{Warning}: the answer is incomplete (acceptPartialAnswer: \"true\" would accept it)");
         await stop.CancelAsync();
         await running;
     }

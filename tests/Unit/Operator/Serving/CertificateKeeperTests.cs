@@ -24,7 +24,14 @@ public sealed class CertificateKeeperTests : IAsyncLifetime
     {
         _server = await ApiServer.StartAsync(new SandboxOptions(), default);
         // The API server keeps the machine's time: only the certificates are looked after in the test's.
-        _client = new KubeClient(new KubeConfig { Server = _server.Address, CertificateAuthorityPem = _server.CertificateAuthority, Token = _server.Token });
+        _client = new KubeClient(
+            new KubeConfig
+            {
+                Server = _server.Address,
+                CertificateAuthorityPem = _server.CertificateAuthority,
+                Token = _server.Token,
+            }
+        );
         await _client.CreateAsync(new V1Namespace { Metadata = new() { Name = "bursar" } }, default);
     }
 
@@ -135,14 +142,31 @@ public sealed class CertificateKeeperTests : IAsyncLifetime
     public async Task Without_the_agents_namespace_it_says_so_once_and_goes_on_when_it_is_there()
     {
         var log = new StringWriter();
-        using var loggers = Bursar.Hosting.Logging.Create(Bursar.Hosting.LogFormat.Text, Microsoft.Extensions.Logging.LogLevel.Warning, TextWriter.Synchronized(log), _time);
-        var keeper = new CertificateKeeper(_client, "bursar", "bursar-agents", _time, new Microsoft.Extensions.Logging.Logger<CertificateKeeper>(loggers));
+        using var loggers = Bursar.Hosting.Logging.Create(
+            Bursar.Hosting.LogFormat.Text,
+            Microsoft.Extensions.Logging.LogLevel.Warning,
+            TextWriter.Synchronized(log),
+            _time
+        );
+        var keeper = new CertificateKeeper(
+            _client,
+            "bursar",
+            "bursar-agents",
+            _time,
+            new Microsoft.Extensions.Logging.Logger<CertificateKeeper>(loggers)
+        );
         _ = keeper.RunAsync(_stop.Token);
         await Eventually.TrueAsync(() => _time.PendingTimers == 1, "the first look is over");
-        for (var i = 0; i < 3; i++) await LookAsync(CertificateKeeper.RetryEvery);
+        for (var i = 0; i < 3; i++)
+            await LookAsync(CertificateKeeper.RetryEvery);
 
         keeper.Trust.Should().NotBeNull();
-        log.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries).Should().ContainSingle().Which.Should().Contain("namespace does not exist");
+        log.ToString()
+            .Split('\n', StringSplitOptions.RemoveEmptyEntries)
+            .Should()
+            .ContainSingle()
+            .Which.Should()
+            .Contain("namespace does not exist");
 
         await AgentsNamespaceAsync();
         await LookAsync(CertificateKeeper.RetryEvery);
@@ -159,7 +183,12 @@ public sealed class CertificateKeeperTests : IAsyncLifetime
         await LookAsync(CertificateKeeper.LookEvery);
         Refusals(keeper, await AgentSecretAsync()).Should().Equal(null, null);
 
-        await _client.PatchAsync<V1Secret>("bursar-ca", "bursar", KubePatch.Json(PatchOperation.Replace("/data/tls.key", "bm9uZQ==")), default);
+        await _client.PatchAsync<V1Secret>(
+            "bursar-ca",
+            "bursar",
+            KubePatch.Json(PatchOperation.Replace("/data/tls.key", "bm9uZQ==")),
+            default
+        );
         await LookAsync(CertificateKeeper.LookEvery);
         Refusals(keeper, await AgentSecretAsync()).Should().Equal(null, null);
     }
@@ -196,10 +225,15 @@ public sealed class CertificateKeeperTests : IAsyncLifetime
 
     /// <summary>What the operator says to the agent's certificate, and the agent to the operator's.</summary>
     private string?[] Refusals(CertificateKeeper keeper, V1Secret agents) =>
-    [
-        Refusal(new(Text(agents, "tls.crt"), Text(agents, "tls.key")), keeper.Trust!.RootsPem, PeerPurpose.Server, BursarNames.Agent("some-node")),
-        Refusal(keeper.Trust.Certificate, Text(agents, "ca.crt"), PeerPurpose.Client, BursarNames.Operator),
-    ];
+        [
+            Refusal(
+                new(Text(agents, "tls.crt"), Text(agents, "tls.key")),
+                keeper.Trust!.RootsPem,
+                PeerPurpose.Server,
+                BursarNames.Agent("some-node")
+            ),
+            Refusal(keeper.Trust.Certificate, Text(agents, "ca.crt"), PeerPurpose.Client, BursarNames.Operator),
+        ];
 
     private string? Refusal(PemPair pair, string roots, PeerPurpose purpose, string name) =>
         PeerCheck.Refusal(X509Certificate2.CreateFromPem(pair.Certificate), Roots(roots), purpose, name, _time.GetUtcNow());

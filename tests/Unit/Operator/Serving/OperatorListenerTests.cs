@@ -12,12 +12,21 @@ public sealed class OperatorListenerTests
     {
         using var metrics = new OperatorMetrics(TimeProvider.System);
         var ready = false;
-        await using var listener = await OperatorListener.StartAsync("127.0.0.1:0", metrics, () => ready, NullLoggerFactory.Instance, default);
+        await using var listener = await OperatorListener.StartAsync(
+            "127.0.0.1:0",
+            metrics,
+            () => ready,
+            NullLoggerFactory.Instance,
+            default
+        );
         using var http = new HttpClient { BaseAddress = new Uri($"http://{listener.Address}") };
 
         using var page = await http.GetAsync("/metrics");
         page.Content.Headers.ContentType!.ToString().Should().Be("text/plain; version=0.0.4; charset=utf-8");
-        PrometheusText.Parse(await page.Content.ReadAsStringAsync()).Should().Contain(s => s.Name == "bursar_build_info" && s.Label("component") == "operator");
+        PrometheusText
+            .Parse(await page.Content.ReadAsStringAsync())
+            .Should()
+            .Contain(s => s.Name == "bursar_build_info" && s.Label("component") == "operator");
 
         (await http.GetAsync("/healthz")).StatusCode.Should().Be(HttpStatusCode.OK);
         (await http.GetAsync("/readyz")).StatusCode.Should().Be(HttpStatusCode.ServiceUnavailable);
@@ -35,7 +44,10 @@ public sealed class OperatorListenerTests
     {
         using var metrics = new OperatorMetrics(TimeProvider.System);
 
-        await FluentActions.Awaiting(() => OperatorListener.StartAsync(address, metrics, () => true, NullLoggerFactory.Instance, default)).Should().ThrowAsync<FormatException>();
+        await FluentActions
+            .Awaiting(() => OperatorListener.StartAsync(address, metrics, () => true, NullLoggerFactory.Instance, default))
+            .Should()
+            .ThrowAsync<FormatException>();
     }
 
     [Fact]
@@ -52,8 +64,11 @@ public sealed class OperatorListenerTests
         await http.DeleteAsync($"http://{stranger.Address}/healthz");
 
         var samples = PrometheusText.Parse(metrics.Scrape());
-        samples.Where(s => s.Name == "bursar_api_request_duration_seconds_count").Select(s => (s.Label("method"), s.Label("code"), s.Value))
-            .Should().BeEquivalentTo(new[] { ("GET", "200", 1.0), ("PATCH", "405", 1.0) });
+        samples
+            .Where(s => s.Name == "bursar_api_request_duration_seconds_count")
+            .Select(s => (s.Label("method"), s.Label("code"), s.Value))
+            .Should()
+            .BeEquivalentTo(new[] { ("GET", "200", 1.0), ("PATCH", "405", 1.0) });
         samples.Where(s => s.Name == "bursar_api_writes_total").Should().ContainSingle().Which.Label("method").Should().Be("PATCH");
     }
 }

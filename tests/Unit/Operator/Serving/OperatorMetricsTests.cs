@@ -30,7 +30,10 @@ public sealed class OperatorMetricsTests : IDisposable
 
         Value("bursar_budget_limit", ("namespace", "team"), ("budget", "nlp"), ("currency", "USD")).Should().Be(100);
         Value("bursar_budget_spent", ("budget", "nlp")).Should().Be(20);
-        Value("bursar_budget_projected", ("budget", "nlp")).Should().BeApproximately(decision.Projected.ToDouble(), 1e-9).And.BeGreaterThan(50);
+        Value("bursar_budget_projected", ("budget", "nlp"))
+            .Should()
+            .BeApproximately(decision.Projected.ToDouble(), 1e-9)
+            .And.BeGreaterThan(50);
         Value("bursar_budget_remaining", ("budget", "nlp")).Should().Be(80);
         Value("bursar_budget_burn_rate", ("budget", "nlp")).Should().Be(3.06);
         Value("bursar_budget_spent_ratio", ("budget", "nlp")).Should().Be(0.2);
@@ -44,7 +47,17 @@ public sealed class OperatorMetricsTests : IDisposable
     public void A_workloads_unit_costs_are_those_of_the_decision()
     {
         var spent = new HourlyCost(3_060_000_000).For(TimeSpan.FromHours(2));
-        var done = new WorkDone { Spent = spent, Serving = (spent, 3_060_000), ReservedGpuMs = 7_200_000, Usage = UsageSums.None with { EnergyMj = 3_060_000, Tokens = new Dictionary<string, TokenSums> { ["m"] = new(1000, 0, 530, 36) } } };
+        var done = new WorkDone
+        {
+            Spent = spent,
+            Serving = (spent, 3_060_000),
+            ReservedGpuMs = 7_200_000,
+            Usage = UsageSums.None with
+            {
+                EnergyMj = 3_060_000,
+                Tokens = new Dictionary<string, TokenSums> { ["m"] = new(1000, 0, 530, 36) },
+            },
+        };
         var work = Given.Job("a", 10) with { UnitCosts = UnitCosts.Of(done, new HourlyCost(3_060_000_000), 0.085) };
 
         _metrics.Record("team", "nlp", BudgetDecider.Decide(Given.Budget(100, work)));
@@ -90,7 +103,9 @@ public sealed class OperatorMetricsTests : IDisposable
         Value("bursar_gpu_seconds_total", ("namespace", ""), ("basis", "unattributed")).Should().Be(60);
         Value("bursar_energy_joules_total", ("namespace", "team")).Should().Be(6);
         Value("bursar_tokens_total", ("model", "m"), ("direction", "generated")).Should().Be(70);
-        Value("bursar_cost_per_thousand_tokens", ("namespace", "team"), ("model", "m")).Should().BeApproximately(6.12 * 1000 / 220, 1e-9, "two V100 for an hour, 220 tokens");
+        Value("bursar_cost_per_thousand_tokens", ("namespace", "team"), ("model", "m"))
+            .Should()
+            .BeApproximately(6.12 * 1000 / 220, 1e-9, "two V100 for an hour, 220 tokens");
         Value("bursar_cost_per_gpu_hour", ("namespace", "team")).Should().BeApproximately(3.06, 1e-9);
         Value("bursar_energy_joules_per_token", ("namespace", "team"), ("model", "m")).Should().BeApproximately(6.0 / 220, 1e-9);
         Value("bursar_unbudgeted_cost", ("namespace", "team"), ("currency", "USD")).Should().BeApproximately(2 * 3.06, 1e-9);
@@ -113,7 +128,11 @@ public sealed class OperatorMetricsTests : IDisposable
         _metrics.Detach();
 
         Value("bursar_leader").Should().Be(0);
-        Samples().Should().NotContain(s => s.Name == "bursar_budget_limit" || s.Name == "bursar_gpu_seconds_total" || s.Name == "bursar_agent_lag_seconds");
+        Samples()
+            .Should()
+            .NotContain(s =>
+                s.Name == "bursar_budget_limit" || s.Name == "bursar_gpu_seconds_total" || s.Name == "bursar_agent_lag_seconds"
+            );
     }
 
     [Fact]
@@ -160,7 +179,14 @@ public sealed class OperatorMetricsTests : IDisposable
         await http.Awaiting(h => h.GetAsync("/")).Should().ThrowAsync<HttpRequestException>();
         await http.Awaiting(h => h.PostAsync("/", null)).Should().ThrowAsync<HttpRequestException>();
 
-        using var process = Process.Start(new ProcessStartInfo(tool!, "check metrics") { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true })!;
+        using var process = Process.Start(
+            new ProcessStartInfo(tool!, "check metrics")
+            {
+                RedirectStandardInput = true,
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+            }
+        )!;
         var page = full.Scrape();
         await process.StandardInput.BaseStream.WriteAsync(page);
         process.StandardInput.Close();
@@ -169,7 +195,11 @@ public sealed class OperatorMetricsTests : IDisposable
 
         said.Should().BeEmpty();
         process.ExitCode.Should().Be(0);
-        Encoding.UTF8.GetString(page).Should().Contain("bursar_api_writes_total{method=\"POST\",code=\"none\"} 1").And.Contain("bursar_build_info{component=\"operator\"");
+        Encoding
+            .UTF8.GetString(page)
+            .Should()
+            .Contain("bursar_api_writes_total{method=\"POST\",code=\"none\"} 1")
+            .And.Contain("bursar_build_info{component=\"operator\"");
     }
 
     private static GpuLedger Ledger()
@@ -178,37 +208,77 @@ public sealed class OperatorMetricsTests : IDisposable
         ledger.Install(Given.Now);
         ledger.Reprice("V100", GpuHourPrice.FromDecimal(3.06m), Given.Now);
         ledger.ObserveNode("n1", "V100", 4, Given.Now);
-        ledger.Observe(new()
-        {
-            Uid = "p1",
-            Pod = "job-a-x",
-            Workload = new WorkloadKey("team", "Job", "a", "uid-a"),
-            Class = WorkClass.Training,
-            Labels = new Dictionary<string, string>(),
-            Node = "n1",
-            Gpus = 2,
-            Product = "V100",
-            ScheduledAt = Given.Now,
-            ObservedAt = Given.Now,
-        });
-        ledger.Record(new UsageReport
-        {
-            Node = "n1",
-            Epoch = "e",
-            First = 1,
-            Next = 5,
-            Now = Given.Now.AddMinutes(1),
-            Intervals =
-            [
-                new() { Seq = 1, PodUid = "p1", Namespace = "team", Pod = "job-a-x", Device = "d", From = Given.Now, To = Given.Now.AddMinutes(1), BusyMs = 45_000, EnergyMj = 6000 },
-                new() { Seq = 2, Device = "e", From = Given.Now, To = Given.Now.AddMinutes(1), BusyMs = 1, Reason = "unknown-process" },
-            ],
-            Tokens =
-            [
-                new() { Seq = 3, PodUid = "p1", Model = "m", Prompt = 100, Generated = 20, At = Given.Now },
-                new() { Seq = 4, PodUid = "p1", Model = "m", Prompt = 150, Generated = 70, At = Given.Now },
-            ],
-        }, null);
+        ledger.Observe(
+            new()
+            {
+                Uid = "p1",
+                Pod = "job-a-x",
+                Workload = new WorkloadKey("team", "Job", "a", "uid-a"),
+                Class = WorkClass.Training,
+                Labels = new Dictionary<string, string>(),
+                Node = "n1",
+                Gpus = 2,
+                Product = "V100",
+                ScheduledAt = Given.Now,
+                ObservedAt = Given.Now,
+            }
+        );
+        ledger.Record(
+            new UsageReport
+            {
+                Node = "n1",
+                Epoch = "e",
+                First = 1,
+                Next = 5,
+                Now = Given.Now.AddMinutes(1),
+                Intervals =
+                [
+                    new()
+                    {
+                        Seq = 1,
+                        PodUid = "p1",
+                        Namespace = "team",
+                        Pod = "job-a-x",
+                        Device = "d",
+                        From = Given.Now,
+                        To = Given.Now.AddMinutes(1),
+                        BusyMs = 45_000,
+                        EnergyMj = 6000,
+                    },
+                    new()
+                    {
+                        Seq = 2,
+                        Device = "e",
+                        From = Given.Now,
+                        To = Given.Now.AddMinutes(1),
+                        BusyMs = 1,
+                        Reason = "unknown-process",
+                    },
+                ],
+                Tokens =
+                [
+                    new()
+                    {
+                        Seq = 3,
+                        PodUid = "p1",
+                        Model = "m",
+                        Prompt = 100,
+                        Generated = 20,
+                        At = Given.Now,
+                    },
+                    new()
+                    {
+                        Seq = 4,
+                        PodUid = "p1",
+                        Model = "m",
+                        Prompt = 150,
+                        Generated = 70,
+                        At = Given.Now,
+                    },
+                ],
+            },
+            null
+        );
         return ledger;
     }
 

@@ -15,7 +15,8 @@ public sealed class FieldWriterTests
 {
     private const string Suspend = "/spec/suspend";
     private const string Paused = "/metadata/annotations/autoscaling.keda.sh~1paused-replicas";
-    private const string Running = """{"metadata": {"name": "o", "uid": "u", "generation": 1}, "spec": {"suspend": false, "parallelism": 2}}""";
+    private const string Running =
+        """{"metadata": {"name": "o", "uid": "u", "generation": 1}, "spec": {"suspend": false, "parallelism": 2}}""";
 
     private static readonly ParkedTarget Job = new("batch/v1", "Job", "o", "u");
     private static readonly ParkedTarget Scaled = new("keda.sh/v1alpha1", "ScaledObject", "o", "u");
@@ -26,7 +27,9 @@ public sealed class FieldWriterTests
     [Fact]
     public async Task Write_sets_and_removes_fields_and_leaves_the_rest()
     {
-        await using var server = await OneObject.StartAsync("""{"metadata": {"name": "o", "uid": "u", "generation": 1, "annotations": {"mine": "1", "bursar.dev/suspended-by": "gpubudget/a"}}, "spec": {"suspend": true, "parallelism": 2}}""");
+        await using var server = await OneObject.StartAsync(
+            """{"metadata": {"name": "o", "uid": "u", "generation": 1, "annotations": {"mine": "1", "bursar.dev/suspended-by": "gpubudget/a"}}, "spec": {"suspend": true, "parallelism": 2}}"""
+        );
         (await server.SetAsync(Job, new(Suspend, "null"), FieldWriter.Mirror(null).First())).Should().Be(WriteOutcome.Done);
         server.Annotations.Should().Be("""{"mine":"1"}""");
         server.Spec.Should().Be("""{"parallelism":2}""");
@@ -36,7 +39,8 @@ public sealed class FieldWriterTests
     public async Task Object_recreated_between_read_and_write_is_left_alone()
     {
         await using var server = await OneObject.StartAsync(Running);
-        server.BeforePatch = () => server.Replace("""{"metadata": {"name": "o", "uid": "other", "generation": 1}, "spec": {"suspend": false}}""");
+        server.BeforePatch = () =>
+            server.Replace("""{"metadata": {"name": "o", "uid": "other", "generation": 1}, "spec": {"suspend": false}}""");
         (await server.SetAsync(Job, new FieldValue(Suspend, "true"))).Should().Be(WriteOutcome.Gone);
         server.Spec.Should().Be("""{"suspend":false}""");
     }
@@ -55,11 +59,18 @@ public sealed class FieldWriterTests
         await using var server = await OneObject.StartAsync(Running);
         server.BeforePatch = () => server.Change(obj => obj["spec"]!["suspend"] = true);
         var seen = new List<string>();
-        var outcome = await server.Writer.ChangeAsync("team", Job, obj =>
-        {
-            seen.Add(FieldWriter.Text(obj, Suspend));
-            return seen[^1] == "true" ? WriteOutcome.ChangedByOther() : FieldChange.Set(new FieldValue(Suspend, "true"), new FieldValue("/spec/parallelism", "1"));
-        }, Ct);
+        var outcome = await server.Writer.ChangeAsync(
+            "team",
+            Job,
+            obj =>
+            {
+                seen.Add(FieldWriter.Text(obj, Suspend));
+                return seen[^1] == "true"
+                    ? WriteOutcome.ChangedByOther()
+                    : FieldChange.Set(new FieldValue(Suspend, "true"), new FieldValue("/spec/parallelism", "1"));
+            },
+            Ct
+        );
         outcome.Result.Should().Be(WriteResult.ChangedByOther);
         seen.Should().Equal("false", "true");
         server.Spec.Should().Be("""{"suspend":true,"parallelism":2}""");
@@ -79,7 +90,15 @@ public sealed class FieldWriterTests
     {
         await using var server = await OneObject.StartAsync("""{"metadata": {"name": "o", "uid": "u", "generation": 1}, "spec": {}}""");
         server.BeforePatch = () => server.Change(obj => obj["spec"]!["maxReplicaCount"] = 9);
-        var outcome = await server.Writer.ChangeAsync("team", Scaled, obj => FieldWriter.Text(obj, "/spec/maxReplicaCount") == "null" ? FieldChange.Set(new FieldValue("/spec/maxReplicaCount", "2")) : WriteOutcome.ChangedByOther(), Ct);
+        var outcome = await server.Writer.ChangeAsync(
+            "team",
+            Scaled,
+            obj =>
+                FieldWriter.Text(obj, "/spec/maxReplicaCount") == "null"
+                    ? FieldChange.Set(new FieldValue("/spec/maxReplicaCount", "2"))
+                    : WriteOutcome.ChangedByOther(),
+            Ct
+        );
         outcome.Result.Should().Be(WriteResult.ChangedByOther);
         server.Spec.Should().Be("""{"maxReplicaCount":9}""");
     }
@@ -87,21 +106,33 @@ public sealed class FieldWriterTests
     [Fact]
     public async Task Absent_annotation_set_between_read_and_write_is_not_overwritten()
     {
-        await using var server = await OneObject.StartAsync("""{"metadata": {"name": "o", "uid": "u", "generation": 1, "annotations": {"mine": "1"}}, "spec": {}}""");
+        await using var server = await OneObject.StartAsync(
+            """{"metadata": {"name": "o", "uid": "u", "generation": 1, "annotations": {"mine": "1"}}, "spec": {}}"""
+        );
         server.BeforePatch = () => server.Change(obj => obj["metadata"]!["annotations"]!["autoscaling.keda.sh/paused-replicas"] = "3");
-        var outcome = await server.Writer.ChangeAsync("team", Scaled, obj => FieldWriter.Text(obj, Paused) == "null" ? FieldChange.Set(new FieldValue(Paused, "\"0\"")) : WriteOutcome.ChangedByOther(), Ct);
+        var outcome = await server.Writer.ChangeAsync(
+            "team",
+            Scaled,
+            obj =>
+                FieldWriter.Text(obj, Paused) == "null" ? FieldChange.Set(new FieldValue(Paused, "\"0\"")) : WriteOutcome.ChangedByOther(),
+            Ct
+        );
         outcome.Result.Should().Be(WriteResult.ChangedByOther);
         server.Annotations.Should().Be("""{"mine":"1","autoscaling.keda.sh/paused-replicas":"3"}""");
     }
 
-    /// <summary>The annotations that tell people about a suspension are not tested, but the object in which they lie is created with them.</summary>
+    /// <summary>
+    /// The annotations that tell people about a suspension are not tested, but the object in which they lie is created with them.
+    /// </summary>
     [Fact]
     public async Task First_annotation_of_a_user_between_read_and_write_survives()
     {
         await using var server = await OneObject.StartAsync(Running);
         server.BeforePatch = () => server.Change(obj => obj["metadata"]!["annotations"] = new JsonObject { ["mine"] = "1" });
         (await server.SetAsync(Job, [new(Suspend, "true"), .. FieldWriter.Mirror("b", "Exhausted")])).Should().Be(WriteOutcome.Done);
-        server.Annotations.Should().Be("""{"mine":"1","bursar.dev/suspended-by":"gpubudget/b","bursar.dev/suspended-reason":"Exhausted"}""");
+        server
+            .Annotations.Should()
+            .Be("""{"mine":"1","bursar.dev/suspended-by":"gpubudget/b","bursar.dev/suspended-reason":"Exhausted"}""");
         server.Spec.Should().Be("""{"suspend":true,"parallelism":2}""");
     }
 
@@ -109,7 +140,9 @@ public sealed class FieldWriterTests
     public async Task Missing_parents_are_created_with_the_field()
     {
         await using var server = await OneObject.StartAsync("""{"metadata": {"name": "o", "uid": "u", "generation": 1}}""");
-        (await server.SetAsync(Service, new(ScaledFieldActor.PredictorMin, "1"), new(ScaledFieldActor.PredictorMax, "2"))).Should().Be(WriteOutcome.Done);
+        (await server.SetAsync(Service, new(ScaledFieldActor.PredictorMin, "1"), new(ScaledFieldActor.PredictorMax, "2")))
+            .Should()
+            .Be(WriteOutcome.Done);
         server.Spec.Should().Be("""{"predictor":{"minReplicas":1,"maxReplicas":2}}""");
     }
 
@@ -119,7 +152,9 @@ public sealed class FieldWriterTests
     [InlineData("7")]
     public async Task Parent_of_another_type_is_not_replaced(string predictor)
     {
-        await using var server = await OneObject.StartAsync($$$"""{"metadata": {"name": "o", "uid": "u", "generation": 1}, "spec": {"predictor": {{{predictor}}}}}""");
+        await using var server = await OneObject.StartAsync(
+            $$$"""{"metadata": {"name": "o", "uid": "u", "generation": 1}, "spec": {"predictor": {{{predictor}}}}}"""
+        );
         var outcome = await server.SetAsync(Service, new FieldValue(ScaledFieldActor.PredictorMin, "1"));
         outcome.Should().Be(WriteOutcome.Refused("/spec/predictor of InferenceService o is not an object"));
         server.Spec.Should().Be($$$"""{"predictor":{{{predictor}}}}""");
@@ -132,7 +167,9 @@ public sealed class FieldWriterTests
     [InlineData("null")]
     public async Task Field_of_another_type_is_tested_as_it_was_read(string present)
     {
-        await using var server = await OneObject.StartAsync($$$"""{"metadata": {"name": "o", "uid": "u", "generation": 1}, "spec": {"suspend": {{{present}}}}}""");
+        await using var server = await OneObject.StartAsync(
+            $$$"""{"metadata": {"name": "o", "uid": "u", "generation": 1}, "spec": {"suspend": {{{present}}}}}"""
+        );
         (await server.SetAsync(Job, new FieldValue(Suspend, "true"))).Should().Be(WriteOutcome.Done);
         server.Spec.Should().Be("""{"suspend":true}""");
     }
@@ -140,10 +177,22 @@ public sealed class FieldWriterTests
     [Fact]
     public async Task Object_without_a_generation_is_written_only_as_it_was_read()
     {
-        await using var server = await OneObject.StartAsync("""{"metadata": {"name": "o", "uid": "u", "annotations": {"bursar.dev/held": "absent"}}, "spec": {"suspend": true}}""");
+        await using var server = await OneObject.StartAsync(
+            """{"metadata": {"name": "o", "uid": "u", "annotations": {"bursar.dev/held": "absent"}}, "spec": {"suspend": true}}"""
+        );
         server.BeforePatch = () => server.Change(obj => obj["spec"]!["parallelism"] = 3);
-        var outcome = await server.Writer.ChangeAsync("team", Job, obj => FieldWriter.Text(obj, "/spec/parallelism") != "null" ? WriteOutcome.ChangedByOther()
-            : FieldChange.Set(new FieldValue(Suspend, "null")) with { TestsSpec = true }, Ct);
+        var outcome = await server.Writer.ChangeAsync(
+            "team",
+            Job,
+            obj =>
+                FieldWriter.Text(obj, "/spec/parallelism") != "null"
+                    ? WriteOutcome.ChangedByOther()
+                    : FieldChange.Set(new FieldValue(Suspend, "null")) with
+                    {
+                        TestsSpec = true,
+                    },
+            Ct
+        );
         outcome.Result.Should().Be(WriteResult.ChangedByOther);
         server.Spec.Should().Be("""{"suspend":true,"parallelism":3}""");
     }
@@ -176,11 +225,17 @@ public sealed class FieldWriterTests
     public async Task Failure_to_store_what_is_about_to_be_written_leaves_the_object()
     {
         await using var server = await OneObject.StartAsync(Running);
-        var write = () => server.Writer.ChangeAsync("team", Job, async obj =>
-        {
-            await Task.Yield();
-            throw new ApiException(500, "InternalError", "the ledger was not written");
-        }, Ct);
+        var write = () =>
+            server.Writer.ChangeAsync(
+                "team",
+                Job,
+                async obj =>
+                {
+                    await Task.Yield();
+                    throw new ApiException(500, "InternalError", "the ledger was not written");
+                },
+                Ct
+            );
         await write.Should().ThrowAsync<ApiException>().WithMessage("the ledger was not written");
         server.Spec.Should().Be("""{"suspend":false,"parallelism":2}""");
     }
@@ -214,8 +269,13 @@ public sealed class FieldWriterTests
     [Fact]
     public async Task Object_is_written_in_the_version_that_the_server_serves()
     {
-        await using var server = await OneObject.StartAsync("""{"metadata": {"name": "o", "uid": "u", "generation": 1}, "spec": {"active": true}}""", "/apis/kueue.x-k8s.io/v1beta1/");
-        (await server.SetAsync(new("kueue.x-k8s.io/v1beta2", "Workload", "o", "u"), new FieldValue("/spec/active", "false"))).Should().Be(WriteOutcome.Done);
+        await using var server = await OneObject.StartAsync(
+            """{"metadata": {"name": "o", "uid": "u", "generation": 1}, "spec": {"active": true}}""",
+            "/apis/kueue.x-k8s.io/v1beta1/"
+        );
+        (await server.SetAsync(new("kueue.x-k8s.io/v1beta2", "Workload", "o", "u"), new FieldValue("/spec/active", "false")))
+            .Should()
+            .Be(WriteOutcome.Done);
         server.Spec.Should().Be("""{"active":false}""");
     }
 
@@ -240,13 +300,16 @@ public sealed class FieldWriterTests
         var replaced = 0;
         server.BeforePatch = () =>
         {
-            if (replaced++ == 0) server.Replace("""{"metadata": {"name": "o"}, "spec": {"replicas": 2}, "status": {"selector": "another"}}""");
+            if (replaced++ == 0)
+                server.Replace("""{"metadata": {"name": "o"}, "spec": {"replicas": 2}, "status": {"selector": "another"}}""");
         };
         (await server.ScaleAsync(2, 0)).Should().Be(WriteOutcome.Done);
         replaced.Should().Be(2);
     }
 
-    /// <summary>An API server with one object, served under one prefix. A write counts its versions up, and its generation where the object has one.</summary>
+    /// <summary>
+    /// An API server with one object, served under one prefix. A write counts its versions up, and its generation where the object has one.
+    /// </summary>
     private sealed class OneObject : IAsyncDisposable
     {
         private readonly ScriptedServer _server;
@@ -289,7 +352,8 @@ public sealed class FieldWriterTests
         public void Replace(string? json)
         {
             _object = json is null ? null : JsonNode.Parse(json)!.AsObject();
-            if (_object is not null) _object["metadata"]!["resourceVersion"] = $"{++_version}";
+            if (_object is not null)
+                _object["metadata"]!["resourceVersion"] = $"{++_version}";
         }
 
         public void Change(Action<JsonObject> change)
@@ -298,16 +362,28 @@ public sealed class FieldWriterTests
             Count();
         }
 
-        public Task<WriteOutcome> SetAsync(ParkedTarget target, params FieldValue[] fields) => Writer.ChangeAsync("team", target, obj =>
-            fields.All(field => FieldWriter.Same(FieldWriter.Text(obj, field.Pointer), field.Value)) ? WriteOutcome.AlreadySo : FieldChange.Set(fields), Ct);
+        public Task<WriteOutcome> SetAsync(ParkedTarget target, params FieldValue[] fields) =>
+            Writer.ChangeAsync(
+                "team",
+                target,
+                obj =>
+                    fields.All(field => FieldWriter.Same(FieldWriter.Text(obj, field.Pointer), field.Value))
+                        ? WriteOutcome.AlreadySo
+                        : FieldChange.Set(fields),
+                Ct
+            );
 
-        public Task<WriteOutcome> ScaleAsync(int from, int to) => Writer.ScaleAsync(V1Deployment.EntityKind, "team", "o", "u", from, to, Ct);
+        public Task<WriteOutcome> ScaleAsync(int from, int to) =>
+            Writer.ScaleAsync(V1Deployment.EntityKind, "team", "o", "u", from, to, Ct);
 
         private async Task AnswerAsync(Asked asked, HttpContext context, string served)
         {
-            if (!asked.Path.StartsWith(served, StringComparison.Ordinal)) await context.StatusAsync(404, "", "404 page not found");
-            else if (asked.Method == "PATCH") await PatchAsync(asked, context);
-            else await ShowAsync(context);
+            if (!asked.Path.StartsWith(served, StringComparison.Ordinal))
+                await context.StatusAsync(404, "", "404 page not found");
+            else if (asked.Method == "PATCH")
+                await PatchAsync(asked, context);
+            else
+                await ShowAsync(context);
         }
 
         private async Task PatchAsync(Asked asked, HttpContext context)
@@ -331,7 +407,8 @@ public sealed class FieldWriterTests
                 }
                 Count();
             }
-            if (!LosesAnswer) await ShowAsync(context);
+            if (!LosesAnswer)
+                await ShowAsync(context);
             else
             {
                 LosesAnswer = false;
@@ -339,13 +416,15 @@ public sealed class FieldWriterTests
             }
         }
 
-        private Task ShowAsync(HttpContext context) => _object is null ? context.StatusAsync(404, "NotFound") : context.JsonAsync(_object.ToJsonString());
+        private Task ShowAsync(HttpContext context) =>
+            _object is null ? context.StatusAsync(404, "NotFound") : context.JsonAsync(_object.ToJsonString());
 
         private void Count()
         {
             var metadata = _object!["metadata"]!;
             metadata["resourceVersion"] = $"{++_version}";
-            if (metadata["generation"] is { } generation) metadata["generation"] = (int)generation + 1;
+            if (metadata["generation"] is { } generation)
+                metadata["generation"] = (int)generation + 1;
         }
 
         public async ValueTask DisposeAsync()

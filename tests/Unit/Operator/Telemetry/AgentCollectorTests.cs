@@ -25,7 +25,9 @@ using ApiServer = Bursar.Sandbox.Sandbox;
 
 namespace Bursar.Tests.Unit.Operator.Telemetry;
 
-/// <summary>A real agent with its real doors over a reader without GPUs; its pod stands in a Sandbox, its certificates come from the keeper.</summary>
+/// <summary>
+/// A real agent with its real doors over a reader without GPUs; its pod stands in a Sandbox, its certificates come from the keeper.
+/// </summary>
 public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResources
 {
     /// <summary>Its own, so that no other connection of this machine takes the port while the agent is away.</summary>
@@ -48,13 +50,36 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
     public async Task InitializeAsync()
     {
         _server = await ApiServer.StartAsync(new SandboxOptions(), default);
-        _client = new KubeClient(new KubeConfig { Server = _server.Address, CertificateAuthorityPem = _server.CertificateAuthority, Token = _server.Token });
-        foreach (var ns in (string[])["bursar", "bursar-agents", "ml"]) await _client.CreateAsync(new V1Namespace { Metadata = new() { Name = ns } }, default);
+        _client = new KubeClient(
+            new KubeConfig
+            {
+                Server = _server.Address,
+                CertificateAuthorityPem = _server.CertificateAuthority,
+                Token = _server.Token,
+            }
+        );
+        foreach (var ns in (string[])["bursar", "bursar-agents", "ml"])
+            await _client.CreateAsync(new V1Namespace { Metadata = new() { Name = ns } }, default);
         _ledger.Install(DateTimeOffset.UnixEpoch);
         _keeper = new CertificateKeeper(_client, "bursar", "bursar-agents", TimeProvider.System, NullLogger<CertificateKeeper>.Instance);
         _stores = new ClusterStores(_client, "bursar");
-        _collector = new AgentCollector(_stores, _ledger, _progress, _keeper, _metrics, "bursar-agents", new Random(5), TimeProvider.System, null, NullLogger<AgentCollector>.Instance);
-        _collector.Progressed += ns => { lock (_progressed) _progressed.Add(ns); };
+        _collector = new AgentCollector(
+            _stores,
+            _ledger,
+            _progress,
+            _keeper,
+            _metrics,
+            "bursar-agents",
+            new Random(5),
+            TimeProvider.System,
+            null,
+            NullLogger<AgentCollector>.Instance
+        );
+        _collector.Progressed += ns =>
+        {
+            lock (_progressed)
+                _progressed.Add(ns);
+        };
         _loops.AddRange([_keeper.RunAsync(_stop.Token), _stores.Pods.RunAsync(_stop.Token), _stores.Jobs.RunAsync(_stop.Token)]);
         await _stores.Pods.HasSyncedAsync(default);
         await _stores.Jobs.HasSyncedAsync(default);
@@ -65,7 +90,8 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
     {
         await _stop.CancelAsync();
         await Task.WhenAll(_loops);
-        if (_agent is not null) await _agent.DisposeAsync();
+        if (_agent is not null)
+            await _agent.DisposeAsync();
         _client.Dispose();
         await _server.DisposeAsync();
         _metrics.Dispose();
@@ -80,30 +106,79 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
         await StartAgentAsync("n1");
 
         await Eventually.TrueAsync(() => _agent!.Targets.Current.Pods.Count == 1, "the agent knows its pod");
-        _agent!.Targets.Current.Pods[0].Should().BeEquivalentTo(new TargetPod
-        {
-            Uid = uid,
-            Namespace = "ml",
-            Name = "train",
-            Ips = ["127.9.1.1"],
-            Scrape = [new() { Port = 7001, Path = "/metrics", Kind = "progress" }],
-        });
+        _agent!
+            .Targets.Current.Pods[0]
+            .Should()
+            .BeEquivalentTo(
+                new TargetPod
+                {
+                    Uid = uid,
+                    Namespace = "ml",
+                    Name = "train",
+                    Ips = ["127.9.1.1"],
+                    Scrape =
+                    [
+                        new()
+                        {
+                            Port = 7001,
+                            Path = "/metrics",
+                            Kind = "progress",
+                        },
+                    ],
+                }
+            );
 
         var at = TimeProvider.System.GetUtcNow();
         _agent.Journal.Append([
-            JournalEntry.Of(new UsageInterval { PodUid = uid, Namespace = "ml", Pod = "train", Container = "c", Device = "d", From = at.AddSeconds(-60), To = at, BusyMs = 45_000, EnergyMj = 7000 }),
-            JournalEntry.Of(new ProgressSample { PodUid = uid, Step = 1200, Total = 30_000, At = at, CheckpointAt = at.AddMinutes(-1) }),
+            JournalEntry.Of(
+                new UsageInterval
+                {
+                    PodUid = uid,
+                    Namespace = "ml",
+                    Pod = "train",
+                    Container = "c",
+                    Device = "d",
+                    From = at.AddSeconds(-60),
+                    To = at,
+                    BusyMs = 45_000,
+                    EnergyMj = 7000,
+                }
+            ),
+            JournalEntry.Of(
+                new ProgressSample
+                {
+                    PodUid = uid,
+                    Step = 1200,
+                    Total = 30_000,
+                    At = at,
+                    CheckpointAt = at.AddMinutes(-1),
+                }
+            ),
         ]);
         await Eventually.TrueAsync(() => _progress.Series(uid).Last is not null, "the progress is on the board");
 
         _progress.Series(uid).Last!.Value.Should().BeEquivalentTo(new { Step = 1200L, Total = (long?)30_000 });
         _collector.CheckpointAt(uid).Should().BeCloseTo(at.AddMinutes(-1), TimeSpan.FromMilliseconds(1));
-        await Eventually.TrueAsync(() => { lock (_progressed) return _progressed.Count > 0; }, "the namespace was named");
+        await Eventually.TrueAsync(
+            () =>
+            {
+                lock (_progressed)
+                    return _progressed.Count > 0;
+            },
+            "the namespace was named"
+        );
         _progressed.Distinct().Should().Equal("ml");
-        _ledger.SpentByWorkload("ml", LabelSelector.Everything, DateTimeOffset.UnixEpoch, at.AddHours(1), at.AddHours(1))
-            .Should().ContainSingle().Which.Usage.Should().BeEquivalentTo(new { BusyMs = 45_000L, EnergyMj = 7000L });
+        _ledger
+            .SpentByWorkload("ml", LabelSelector.Everything, DateTimeOffset.UnixEpoch, at.AddHours(1), at.AddHours(1))
+            .Should()
+            .ContainSingle()
+            .Which.Usage.Should()
+            .BeEquivalentTo(new { BusyMs = 45_000L, EnergyMj = 7000L });
         await Eventually.TrueAsync(() => _collector.Health is { Answering: ["n1"], Missing: [] }, "the answer is whole");
-        await Eventually.TrueAsync(() => Samples().Any(s => s.Name == "bursar_agent_lag_seconds" && s.Label("node") == "n1"), "the lag is told");
+        await Eventually.TrueAsync(
+            () => Samples().Any(s => s.Name == "bursar_agent_lag_seconds" && s.Label("node") == "n1"),
+            "the lag is told"
+        );
     }
 
     [Fact]
@@ -113,14 +188,25 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Parse("127.9.1.7"), 7001));
         await using var page = builder.Build();
-        page.Run(context => context.Response.WriteAsync($"vllm:num_requests_waiting{{model_name=\"m\"}} {Volatile.Read(ref waiting)}\nvllm:generation_tokens_total{{model_name=\"m\"}} 100\n"));
+        page.Run(context =>
+            context.Response.WriteAsync(
+                $"vllm:num_requests_waiting{{model_name=\"m\"}} {Volatile.Read(ref waiting)}\nvllm:generation_tokens_total{{model_name=\"m\"}} 100\n"
+            )
+        );
         await page.StartAsync();
         var board = new SignalBoard(id => _stores.Pods.Store.GetByUid(id)?.Spec.NodeName, TimeProvider.System);
         var asked = 0;
-        _collector.Signalled += (node, report) => { Interlocked.Increment(ref asked); board.Take(node, report); };
+        _collector.Signalled += (node, report) =>
+        {
+            Interlocked.Increment(ref asked);
+            board.Take(node, report);
+        };
         var uid = await GpuPodAsync("serve", "n1", "127.9.1.7", "inference");
         await StartAgentAsync("n1");
-        await Eventually.TrueAsync(() => _agent!.Targets.Current.Pods is [{ Scrape: [{ IntervalSeconds: null }] }], "the agent reads it at its own pace");
+        await Eventually.TrueAsync(
+            () => _agent!.Targets.Current.Pods is [{ Scrape: [{ IntervalSeconds: null }] }],
+            "the agent reads it at its own pace"
+        );
         asked.Should().Be(0, "nothing scales by it");
 
         _collector.IsScaled = pod => pod.Metadata.Uid == uid;
@@ -132,7 +218,11 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
         for (var wanted = 7; wanted < 10; wanted++)
         {
             var arrived = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            board.Changed += uids => { if (uids.Contains(uid) && board.Of(uid)?.RequestsWaiting == wanted) arrived.TrySetResult(); };
+            board.Changed += uids =>
+            {
+                if (uids.Contains(uid) && board.Of(uid)?.RequestsWaiting == wanted)
+                    arrived.TrySetResult();
+            };
             Volatile.Write(ref waiting, wanted);
             await arrived.Task.WaitAsync(TimeSpan.FromSeconds(30));
         }
@@ -143,12 +233,15 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
         _collector.IsScaled = _ => false;
         _collector.ScaledChanged();
         await Eventually.TrueAsync(() => _agent!.Targets.Current.Pods is [{ Scrape: [{ IntervalSeconds: null }] }], "the agent is told");
-        await Eventually.TrueAsync(async () =>
-        {
-            var before = Volatile.Read(ref asked);
-            await Task.Delay(1500);
-            return Volatile.Read(ref asked) == before;
-        }, "it is left alone");
+        await Eventually.TrueAsync(
+            async () =>
+            {
+                var before = Volatile.Read(ref asked);
+                await Task.Delay(1500);
+                return Volatile.Read(ref asked) == before;
+            },
+            "it is left alone"
+        );
     }
 
     [Fact]
@@ -157,17 +250,48 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
         var uid = await GpuPodAsync("train", "n1", "127.9.1.1");
         await StartAgentAsync("n1");
         var at = TimeProvider.System.GetUtcNow();
-        _agent!.Journal.Append([JournalEntry.Of(new UsageInterval { PodUid = uid, Namespace = "ml", Pod = "train", Device = "d", From = at.AddSeconds(-60), To = at, BusyMs = 1000 })]);
+        _agent!.Journal.Append([
+            JournalEntry.Of(
+                new UsageInterval
+                {
+                    PodUid = uid,
+                    Namespace = "ml",
+                    Pod = "train",
+                    Device = "d",
+                    From = at.AddSeconds(-60),
+                    To = at,
+                    BusyMs = 1000,
+                }
+            ),
+        ]);
         await Eventually.TrueAsync(() => _ledger.Cursor("n1") is { Seq: 1 }, "the ledger has it");
 
-        _agent.Journal.Append([JournalEntry.Of(new UsageInterval { PodUid = uid, Namespace = "ml", Pod = "train", Device = "d", From = at, To = at.AddSeconds(60), BusyMs = 1000 })]);
+        _agent.Journal.Append([
+            JournalEntry.Of(
+                new UsageInterval
+                {
+                    PodUid = uid,
+                    Namespace = "ml",
+                    Pod = "train",
+                    Device = "d",
+                    From = at,
+                    To = at.AddSeconds(60),
+                    BusyMs = 1000,
+                }
+            ),
+        ]);
         await Eventually.TrueAsync(() => _ledger.Cursor("n1") is { Seq: 2 }, "the ledger has both");
         _agent.Journal.Read("n1", null).First.Should().Be(1, "nothing is written yet");
 
-        foreach (var shard in _ledger.DirtyShards()) _ledger.MarkWritten(shard.Name, shard.Revision);
+        foreach (var shard in _ledger.DirtyShards())
+            _ledger.MarkWritten(shard.Name, shard.Revision);
         await Eventually.TrueAsync(() => _agent.Journal.Read("n1", null).First == 3, "the agent was told so");
-        _ledger.SpentByWorkload("ml", LabelSelector.Everything, DateTimeOffset.UnixEpoch, at.AddHours(1), at.AddHours(1))
-            .Should().ContainSingle().Which.Usage.BusyMs.Should().Be(2000, "what is read twice counts once");
+        _ledger
+            .SpentByWorkload("ml", LabelSelector.Everything, DateTimeOffset.UnixEpoch, at.AddHours(1), at.AddHours(1))
+            .Should()
+            .ContainSingle()
+            .Which.Usage.BusyMs.Should()
+            .Be(2000, "what is read twice counts once");
     }
 
     [Fact]
@@ -178,15 +302,42 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
         var at = TimeProvider.System.GetUtcNow();
 
         _agent!.Journal.Append([
-            JournalEntry.Of(new UsageInterval { PodUid = foreign, Namespace = "ml", Pod = "elsewhere", Device = "d", From = at.AddSeconds(-60), To = at, BusyMs = 60_000 }),
-            JournalEntry.Of(new ProgressSample { PodUid = foreign, Step = 1, Total = 1, At = at }),
+            JournalEntry.Of(
+                new UsageInterval
+                {
+                    PodUid = foreign,
+                    Namespace = "ml",
+                    Pod = "elsewhere",
+                    Device = "d",
+                    From = at.AddSeconds(-60),
+                    To = at,
+                    BusyMs = 60_000,
+                }
+            ),
+            JournalEntry.Of(
+                new ProgressSample
+                {
+                    PodUid = foreign,
+                    Step = 1,
+                    Total = 1,
+                    At = at,
+                }
+            ),
         ]);
         await Eventually.TrueAsync(() => _ledger.Cursor("n1") is { Seq: 2 }, "the report is taken in");
-        await Eventually.TrueAsync(() => Samples().Any(s => s.Name == "bursar_agent_failures_total" && s.Label("reason") == "foreign-pod"), "it is counted");
+        await Eventually.TrueAsync(
+            () => Samples().Any(s => s.Name == "bursar_agent_failures_total" && s.Label("reason") == "foreign-pod"),
+            "it is counted"
+        );
 
         _progress.Series(foreign).Last.Should().BeNull();
         _ledger.UnattributedMs("n1").Should().ContainKey("foreign-pod").WhoseValue.Should().Be(60_000);
-        _ledger.SpentByWorkload("ml", LabelSelector.Everything, DateTimeOffset.UnixEpoch, at.AddHours(1), at.AddHours(1)).Should().ContainSingle().Which.Usage.BusyMs.Should().Be(0);
+        _ledger
+            .SpentByWorkload("ml", LabelSelector.Everything, DateTimeOffset.UnixEpoch, at.AddHours(1), at.AddHours(1))
+            .Should()
+            .ContainSingle()
+            .Which.Usage.BusyMs.Should()
+            .Be(0);
         _agent.Targets.Current.Pods.Should().BeEmpty();
         _collector.Health.Missing.Should().Equal("n2");
     }
@@ -197,7 +348,10 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
         await GpuPodAsync("train", "n1", "127.9.1.1");
         await StartAgentAsync("n1", saysNode: "n2");
 
-        await Eventually.TrueAsync(() => Samples().Any(s => s.Name == "bursar_agent_failures_total" && s.Label("reason") == "foreign-node"), "it is counted");
+        await Eventually.TrueAsync(
+            () => Samples().Any(s => s.Name == "bursar_agent_failures_total" && s.Label("reason") == "foreign-node"),
+            "it is counted"
+        );
 
         _ledger.Cursor("n1").Should().BeNull();
         _ledger.Cursor("n2").Should().BeNull();
@@ -209,7 +363,10 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
     {
         await GpuPodAsync("train", "n1", "127.9.1.1");
         await StartAgentAsync("n1");
-        await Eventually.TrueAsync(() => _agent!.Targets.Current.Pods.Count == 1 && _collector.Health.Missing.Count == 0, "the agent is met");
+        await Eventually.TrueAsync(
+            () => _agent!.Targets.Current.Pods.Count == 1 && _collector.Health.Missing.Count == 0,
+            "the agent is met"
+        );
         var address = _agent!.Addresses.Operator;
 
         await _agent.DisposeAsync();
@@ -218,11 +375,17 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
         await Eventually.TrueAsync(() => Samples().Single(s => s.Name == "bursar_agents_missing").Value == 1, "the metrics say so");
 
         _agent = await ServeAsync("n1", address);
-        await Eventually.TrueAsync(() => _agent.Targets.Current.Pods.Count == 1 && _collector.Health.Missing.Count == 0, "the same pod's agent is met again");
+        await Eventually.TrueAsync(
+            () => _agent.Targets.Current.Pods.Count == 1 && _collector.Health.Missing.Count == 0,
+            "the same pod's agent is met again"
+        );
 
         await _client.DeleteAsync<V1Pod>("agent-n1", "bursar-agents", new DeleteOptions { GracePeriodSeconds = 0 }, default);
         await Eventually.TrueAsync(() => _collector.Health.Missing.Count == 1, "its pod is gone");
-        await Eventually.TrueAsync(() => Samples().All(s => s.Name != "bursar_agent_lag_seconds"), "no lag is told of an agent that is gone");
+        await Eventually.TrueAsync(
+            () => Samples().All(s => s.Name != "bursar_agent_lag_seconds"),
+            "no lag is told of an agent that is gone"
+        );
     }
 
     [Fact]
@@ -230,7 +393,10 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
     {
         await GpuPodAsync("train", "n1", "127.9.1.1");
         await StartAgentAsync("n1", ns: "ml");
-        await Eventually.TrueAsync(() => _stores.Pods.Store.Get("ml", "agent-n1")?.Status.Condition("Ready") is not null, "the cache has it");
+        await Eventually.TrueAsync(
+            () => _stores.Pods.Store.Get("ml", "agent-n1")?.Status.Condition("Ready") is not null,
+            "the cache has it"
+        );
         await GpuPodAsync("later", "n9", "127.9.1.9");
         await Eventually.TrueAsync(() => _collector.Health.Missing.Count == 2, "the collector has looked");
 
@@ -242,9 +408,7 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
 
     public Task<IReadOnlyList<PodDevice>> ListAsync(CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<PodDevice>>([]);
 
-    public void Dispose()
-    {
-    }
+    public void Dispose() { }
 
     private List<PrometheusSample> Samples() => PrometheusText.Parse(_metrics.Scrape());
 
@@ -253,87 +417,135 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
     {
         await Eventually.TrueAsync(() => _keeper.Trust is not null, "the keeper has certificates");
         V1Secret? secret = null;
-        await Eventually.TrueAsync(() => (secret = _client.GetOrNullAsync<V1Secret>("bursar-agent-tls", "bursar-agents", default).GetAwaiter().GetResult()) is not null, "the agents' Secret is there");
-        foreach (var (name, value) in secret!.Data) await File.WriteAllBytesAsync(_folder.File(name), value);
+        await Eventually.TrueAsync(
+            () =>
+                (secret = _client.GetOrNullAsync<V1Secret>("bursar-agent-tls", "bursar-agents", default).GetAwaiter().GetResult())
+                    is not null,
+            "the agents' Secret is there"
+        );
+        foreach (var (name, value) in secret!.Data)
+            await File.WriteAllBytesAsync(_folder.File(name), value);
         _agent = await ServeAsync(saysNode ?? node, $"{AgentAddress}:0");
 
-        var pod = await _client.CreateAsync<V1Pod>(new JsonObject
-        {
-            ["apiVersion"] = "v1",
-            ["kind"] = "Pod",
-            ["metadata"] = new JsonObject { ["name"] = $"agent-{node}", ["namespace"] = ns, ["labels"] = new JsonObject { ["app.kubernetes.io/name"] = "bursar-agent" } },
-            ["spec"] = new JsonObject
+        var pod = await _client.CreateAsync<V1Pod>(
+            new JsonObject
             {
-                ["nodeName"] = node,
-                ["containers"] = new JsonArray(new JsonObject
+                ["apiVersion"] = "v1",
+                ["kind"] = "Pod",
+                ["metadata"] = new JsonObject
                 {
-                    ["name"] = "agent",
-                    ["image"] = "agent",
-                    ["ports"] = new JsonArray(new JsonObject { ["name"] = "usage", ["containerPort"] = IPEndPoint.Parse(_agent.Addresses.Operator).Port }),
-                }),
+                    ["name"] = $"agent-{node}",
+                    ["namespace"] = ns,
+                    ["labels"] = new JsonObject { ["app.kubernetes.io/name"] = "bursar-agent" },
+                },
+                ["spec"] = new JsonObject
+                {
+                    ["nodeName"] = node,
+                    ["containers"] = new JsonArray(
+                        new JsonObject
+                        {
+                            ["name"] = "agent",
+                            ["image"] = "agent",
+                            ["ports"] = new JsonArray(
+                                new JsonObject { ["name"] = "usage", ["containerPort"] = IPEndPoint.Parse(_agent.Addresses.Operator).Port }
+                            ),
+                        }
+                    ),
+                },
             },
-        }, ns, default);
+            ns,
+            default
+        );
         await RunningAsync(pod, AgentAddress);
     }
 
-    private Task<AgentServer> ServeAsync(string node, string address) => AgentServer.StartAsync(
-        new AgentOptions
-        {
-            NodeName = node,
-            OperatorAddress = address,
-            PodAddress = "127.0.0.1:0",
-            MetricsAddress = "127.0.0.1:0",
-            CertificateDirectory = _folder.Path,
-            Random = new Random(3),
-            // A journal forgets by whole segments.
-            Journal = new() { SegmentEntries = 1 },
-        },
-        this, this, TimeProvider.System, NullLoggerFactory.Instance, default);
+    private Task<AgentServer> ServeAsync(string node, string address) =>
+        AgentServer.StartAsync(
+            new AgentOptions
+            {
+                NodeName = node,
+                OperatorAddress = address,
+                PodAddress = "127.0.0.1:0",
+                MetricsAddress = "127.0.0.1:0",
+                CertificateDirectory = _folder.Path,
+                Random = new Random(3),
+                // A journal forgets by whole segments.
+                Journal = new() { SegmentEntries = 1 },
+            },
+            this,
+            this,
+            TimeProvider.System,
+            NullLoggerFactory.Instance,
+            default
+        );
 
     private async Task<string> GpuPodAsync(string name, string node, string address, string work = "training")
     {
-        var pod = await _client.CreateAsync<V1Pod>(new JsonObject
-        {
-            ["apiVersion"] = "v1",
-            ["kind"] = "Pod",
-            ["metadata"] = new JsonObject
+        var pod = await _client.CreateAsync<V1Pod>(
+            new JsonObject
             {
-                ["name"] = name,
-                ["namespace"] = "ml",
-                ["annotations"] = new JsonObject { ["bursar.dev/metrics-port"] = "7001", ["bursar.dev/class"] = work },
+                ["apiVersion"] = "v1",
+                ["kind"] = "Pod",
+                ["metadata"] = new JsonObject
+                {
+                    ["name"] = name,
+                    ["namespace"] = "ml",
+                    ["annotations"] = new JsonObject { ["bursar.dev/metrics-port"] = "7001", ["bursar.dev/class"] = work },
+                },
+                ["spec"] = new JsonObject
+                {
+                    ["nodeName"] = node,
+                    ["containers"] = new JsonArray(
+                        new JsonObject
+                        {
+                            ["name"] = "c",
+                            ["image"] = "i",
+                            ["resources"] = new JsonObject { ["limits"] = new JsonObject { ["nvidia.com/gpu"] = "1" } },
+                        }
+                    ),
+                },
             },
-            ["spec"] = new JsonObject
-            {
-                ["nodeName"] = node,
-                ["containers"] = new JsonArray(new JsonObject { ["name"] = "c", ["image"] = "i", ["resources"] = new JsonObject { ["limits"] = new JsonObject { ["nvidia.com/gpu"] = "1" } } }),
-            },
-        }, "ml", default);
+            "ml",
+            default
+        );
         await RunningAsync(pod, address);
-        _ledger.Observe(new()
-        {
-            Uid = pod.Metadata.Uid,
-            Pod = name,
-            Workload = new WorkloadKey("ml", "Pod", name, pod.Metadata.Uid),
-            Class = WorkClass.Training,
-            Labels = new Dictionary<string, string>(),
-            Node = node,
-            Gpus = 1,
-            Product = "V100",
-            ScheduledAt = TimeProvider.System.GetUtcNow(),
-            ObservedAt = TimeProvider.System.GetUtcNow(),
-        });
+        _ledger.Observe(
+            new()
+            {
+                Uid = pod.Metadata.Uid,
+                Pod = name,
+                Workload = new WorkloadKey("ml", "Pod", name, pod.Metadata.Uid),
+                Class = WorkClass.Training,
+                Labels = new Dictionary<string, string>(),
+                Node = node,
+                Gpus = 1,
+                Product = "V100",
+                ScheduledAt = TimeProvider.System.GetUtcNow(),
+                ObservedAt = TimeProvider.System.GetUtcNow(),
+            }
+        );
         return pod.Metadata.Uid;
     }
 
-    private Task RunningAsync(V1Pod pod, string address) => _client.PatchAsync<V1Pod>(pod.Metadata.Name, pod.Metadata.Namespace, KubePatch.Merge(new JsonObject
-    {
-        ["status"] = new JsonObject
-        {
-            ["phase"] = "Running",
-            ["podIP"] = address,
-            ["podIPs"] = new JsonArray(new JsonObject { ["ip"] = address }),
-            ["conditions"] = new JsonArray(new JsonObject { ["type"] = "Ready", ["status"] = "True" }),
-        },
-    }) with
-    { Subresource = "status" }, default);
+    private Task RunningAsync(V1Pod pod, string address) =>
+        _client.PatchAsync<V1Pod>(
+            pod.Metadata.Name,
+            pod.Metadata.Namespace,
+            KubePatch.Merge(
+                new JsonObject
+                {
+                    ["status"] = new JsonObject
+                    {
+                        ["phase"] = "Running",
+                        ["podIP"] = address,
+                        ["podIPs"] = new JsonArray(new JsonObject { ["ip"] = address }),
+                        ["conditions"] = new JsonArray(new JsonObject { ["type"] = "Ready", ["status"] = "True" }),
+                    },
+                }
+            ) with
+            {
+                Subresource = "status",
+            },
+            default
+        );
 }

@@ -36,17 +36,38 @@ public sealed class CheckpointBoardTests
     [Fact]
     public void A_request_is_part_of_what_a_node_is_told_and_of_its_revision()
     {
-        var pod = new V1Pod { Metadata = new() { Name = "p", Uid = "u" }, Spec = new(), Status = new() };
-        var wanted = new CheckpointWanted { Id = "nlp/x", Requested = At, Deadline = At.AddMinutes(5) };
+        var pod = new V1Pod
+        {
+            Metadata = new() { Name = "p", Uid = "u" },
+            Spec = new(),
+            Status = new(),
+        };
+        var wanted = new CheckpointWanted
+        {
+            Id = "nlp/x",
+            Requested = At,
+            Deadline = At.AddMinutes(5),
+        };
         var without = AgentTargets.Of([pod], _ => WorkClass.Training);
         var with = AgentTargets.Of([pod], _ => WorkClass.Training, _ => wanted);
 
         without.Pods[0].Checkpoint.Should().BeNull();
         with.Pods[0].Checkpoint.Should().Be(wanted);
         with.Revision.Should().NotBe(without.Revision);
-        AgentTargets.Of([pod], _ => WorkClass.Training, _ => null).Revision.Should().Be(without.Revision, "agents of an older version see what they saw");
+        AgentTargets
+            .Of([pod], _ => WorkClass.Training, _ => null)
+            .Revision.Should()
+            .Be(without.Revision, "agents of an older version see what they saw");
     }
 
     private static CheckpointRequest Request(string id, int minutes) =>
-        new() { Id = id, Work = "Job/a", Requested = At, Deadline = At.AddMinutes(minutes), Sentence = "", For = new() { Since = At, Reason = Reasons.ProjectedOverBudget } };
+        new()
+        {
+            Id = id,
+            Work = "Job/a",
+            Requested = At,
+            Deadline = At.AddMinutes(minutes),
+            Sentence = "",
+            For = new() { Since = At, Reason = Reasons.ProjectedOverBudget },
+        };
 }

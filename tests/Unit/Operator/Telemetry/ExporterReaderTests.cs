@@ -24,7 +24,9 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Bursar.Tests.Unit.Operator.Telemetry;
 
-/// <summary>An exporter's page behind a real door on loopback, read by a clock of the test's own; pods are told as the cache tells them.</summary>
+/// <summary>
+/// An exporter's page behind a real door on loopback, read by a clock of the test's own; pods are told as the cache tells them.
+/// </summary>
 public sealed class ExporterReaderTests : IAsyncLifetime
 {
     private const string Device = "gpu=\"0\",UUID=\"GPU-a\",device=\"nvidia0\",modelName=\"Tesla T4\"";
@@ -83,13 +85,31 @@ public sealed class ExporterReaderTests : IAsyncLifetime
 
         _reader.ServedAt("n1").Should().Be(_start.AddSeconds(150));
         // Two whole minutes are closed; the second is held back until the next page, which came thirty seconds later.
-        Usage("train").Should().BeEquivalentTo(new { MeasuredMs = 120_000L, BusyMs = 48_000L, EnergyMj = 24_000L });
+        Usage("train")
+            .Should()
+            .BeEquivalentTo(
+                new
+                {
+                    MeasuredMs = 120_000L,
+                    BusyMs = 48_000L,
+                    EnergyMj = 24_000L,
+                }
+            );
         _ledger.Cursor("n1").Should().BeNull("an agent's cursor is none of the exporter's");
 
         // The pod ends; what was seen of it is told at once, to the last page.
         _reader.See(Pod("train", phase: "Succeeded"), gone: false);
         await _reader.ReadAsync(default);
-        Usage("train").Should().BeEquivalentTo(new { MeasuredMs = 150_000L, BusyMs = 60_000L, EnergyMj = 30_000L });
+        Usage("train")
+            .Should()
+            .BeEquivalentTo(
+                new
+                {
+                    MeasuredMs = 150_000L,
+                    BusyMs = 60_000L,
+                    EnergyMj = 30_000L,
+                }
+            );
         _reader.ServedAt("n1").Should().BeNull();
     }
 
@@ -127,7 +147,8 @@ public sealed class ExporterReaderTests : IAsyncLifetime
         for (var second = 0; second <= 60; second += 15)
         {
             await _reader.ReadAsync(default);
-            if (second < 60) _time.Advance(TimeSpan.FromSeconds(15));
+            if (second < 60)
+                _time.Advance(TimeSpan.FromSeconds(15));
         }
         // It began five seconds before the page that closed a minute, and the cache tells of it three seconds after.
         _time.Advance(TimeSpan.FromSeconds(3));
@@ -197,7 +218,10 @@ public sealed class ExporterReaderTests : IAsyncLifetime
         {
             if (second == killedAt)
             {
-                var stored = _ledger.DirtyShards().Select(shard => JsonSerializer.Serialize(shard, LedgerJson.Default.LedgerShard)).ToList();
+                var stored = _ledger
+                    .DirtyShards()
+                    .Select(shard => JsonSerializer.Serialize(shard, LedgerJson.Default.LedgerShard))
+                    .ToList();
                 _reader.Dispose();
                 _ledger = GpuLedger.Load(stored.Select(json => JsonSerializer.Deserialize(json, LedgerJson.Default.LedgerShard)!));
                 _reader = Reader();
@@ -214,7 +238,10 @@ public sealed class ExporterReaderTests : IAsyncLifetime
 
         var usage = Usage("train");
         usage.BusyMs.Should().Be(usage.MeasuredMs, "it was busy all the time").And.BeLessThanOrEqualTo(300_000 - 15_000);
-        usage.EnergyMj.Should().Be(usage.MeasuredMs, "a millijoule each millisecond, and nothing of the five minutes").And.BeGreaterThan(140_000);
+        usage
+            .EnergyMj.Should()
+            .Be(usage.MeasuredMs, "a millijoule each millisecond, and nothing of the five minutes")
+            .And.BeGreaterThan(140_000);
     }
 
     [Fact]
@@ -223,12 +250,13 @@ public sealed class ExporterReaderTests : IAsyncLifetime
         Book("a", at: _start);
         Book("b", at: _start);
         _reader.See(Exporter(), gone: false);
-        _page = _ => $$"""
-            DCGM_FI_DEV_GPU_UTIL{{{Device}}} 80
-            DCGM_FI_DEV_GPU_UTIL{{{Device}},namespace="ml",pod="a",container="c",vgpu="0"} 60
-            DCGM_FI_DEV_GPU_UTIL{{{Device}},namespace="ml",pod="b",container="c",vgpu="1"} 20
+        _page = _ =>
+            $$"""
+                DCGM_FI_DEV_GPU_UTIL{{{Device}}} 80
+                DCGM_FI_DEV_GPU_UTIL{{{Device}},namespace="ml",pod="a",container="c",vgpu="0"} 60
+                DCGM_FI_DEV_GPU_UTIL{{{Device}},namespace="ml",pod="b",container="c",vgpu="1"} 20
 
-            """.ReplaceLineEndings("\n");
+                """.ReplaceLineEndings("\n");
         for (var second = 0; second <= 75; second += 15)
         {
             await _reader.ReadAsync(default);
@@ -286,7 +314,11 @@ public sealed class ExporterReaderTests : IAsyncLifetime
         await _reader.ReadAsync(default);
         _asked.Should().Be(4, "no redirect was followed");
         _reader.ServedAt("n1").Should().BeNull("the last one read devices, and nobody knows for whom they work");
-        PrometheusText.Parse(_metrics.Scrape()).Single(s => s.Name == "bursar_exporter_failures_total" && s.Label("node") == "n1").Value.Should().Be(4);
+        PrometheusText
+            .Parse(_metrics.Scrape())
+            .Single(s => s.Name == "bursar_exporter_failures_total" && s.Label("node") == "n1")
+            .Value.Should()
+            .Be(4);
     }
 
     [Fact]
@@ -294,22 +326,37 @@ public sealed class ExporterReaderTests : IAsyncLifetime
     {
         Book("train", at: _start);
         _reader.See(Exporter(), gone: false);
-        _page = _ => Page("train", percent: 50, 1_000_000) + "\nDCGM_FI_DEV_CUDA_VISIBLE_DEVICES_STR{gpu=\"0\",UUID=\"GPU-1\"} MIG-GPU-1/3\n";
+        _page = _ =>
+            Page("train", percent: 50, 1_000_000) + "\nDCGM_FI_DEV_CUDA_VISIBLE_DEVICES_STR{gpu=\"0\",UUID=\"GPU-1\"} MIG-GPU-1/3\n";
         for (var second = 0; second <= 75; second += 15)
         {
             await _reader.ReadAsync(default);
             _time.Advance(TimeSpan.FromSeconds(15));
         }
         Usage("train").Should().BeEquivalentTo(new { MeasuredMs = 60_000L, BusyMs = 30_000L });
-        PrometheusText.Parse(_metrics.Scrape()).Single(s => s.Name == "bursar_exporter_skipped_lines_total" && s.Label("node") == "n1").Value.Should().Be(6);
+        PrometheusText
+            .Parse(_metrics.Scrape())
+            .Single(s => s.Name == "bursar_exporter_skipped_lines_total" && s.Label("node") == "n1")
+            .Value.Should()
+            .Be(6);
     }
 
     /// <summary>A source that is silent for less than a minute is no news: the status does not flap.</summary>
     [Fact]
     public async Task Who_serves_changes_after_a_minute_of_silence_and_at_once_when_someone_does()
     {
-        var collector = new AgentCollector(new ClusterStores(_client, "bursar"), _ledger, new ProgressBoard(), new CertificateKeeper(_client, "bursar", "bursar-agents", _time, NullLogger<CertificateKeeper>.Instance),
-            _metrics, "bursar-agents", new Random(1), _time, null, NullLogger<AgentCollector>.Instance);
+        var collector = new AgentCollector(
+            new ClusterStores(_client, "bursar"),
+            _ledger,
+            new ProgressBoard(),
+            new CertificateKeeper(_client, "bursar", "bursar-agents", _time, NullLogger<CertificateKeeper>.Instance),
+            _metrics,
+            "bursar-agents",
+            new Random(1),
+            _time,
+            null,
+            NullLogger<AgentCollector>.Instance
+        );
         var sources = new MeteringSources(collector, _reader, _time);
         sources.Of("n2").Should().Be(MeteringSource.Awaited, "a node that is new may be about to have an agent");
         Book("train", at: _start);
@@ -352,7 +399,10 @@ public sealed class ExporterReaderTests : IAsyncLifetime
             // A counter that grows only while an agent measures: what the exporter's account has of it is counted twice.
             DateTimeOffset? agent = null;
             long byAgents = 0;
-            _page = _ => random.Next(8) == 0 ? "no page {" : Page("train", 100, byAgents + (agent is { } running ? (long)(_time.GetUtcNow() - running).TotalMilliseconds : 0));
+            _page = _ =>
+                random.Next(8) == 0
+                    ? "no page {"
+                    : Page("train", 100, byAgents + (agent is { } running ? (long)(_time.GetUtcNow() - running).TotalMilliseconds : 0));
             var begun = _time.GetUtcNow();
             var (stored, journal) = (Write(), new List<UsageInterval>());
             var known = false;
@@ -361,20 +411,39 @@ public sealed class ExporterReaderTests : IAsyncLifetime
                 // Whatever happens between two pages is seen up to ten seconds later.
                 var happens = random.Next(12);
                 _time.Advance(TimeSpan.FromSeconds(random.Next(5)));
-                if (happens == 0 && agent is null) (agent, known) = (_time.GetUtcNow(), false);
+                if (happens == 0 && agent is null)
+                    (agent, known) = (_time.GetUtcNow(), false);
                 else if (happens == 1 && agent is { } since && known)
                 {
                     // Its last words; then it is gone.
-                    journal.Add(Entry(journal.Count + 1, (int)(since - _start).TotalSeconds, (int)(_time.GetUtcNow() - _start).TotalSeconds, (long)(_time.GetUtcNow() - since).TotalMilliseconds));
+                    journal.Add(
+                        Entry(
+                            journal.Count + 1,
+                            (int)(since - _start).TotalSeconds,
+                            (int)(_time.GetUtcNow() - _start).TotalSeconds,
+                            (long)(_time.GetUtcNow() - since).TotalMilliseconds
+                        )
+                    );
                     byAgents += journal[^1].BusyMs;
                     agent = null;
                 }
                 else if (happens == 2 && journal.Count > 0)
                 {
                     var cursor = _ledger.Cursor("n1");
-                    _ledger.Record(new() { Node = "n1", Epoch = "e1", First = 1, Next = journal.Count + 1, Intervals = [.. journal.Skip((int)(cursor?.Seq ?? 0))] }, cursor);
+                    _ledger.Record(
+                        new()
+                        {
+                            Node = "n1",
+                            Epoch = "e1",
+                            First = 1,
+                            Next = journal.Count + 1,
+                            Intervals = [.. journal.Skip((int)(cursor?.Seq ?? 0))],
+                        },
+                        cursor
+                    );
                 }
-                else if (happens == 3) stored = Write();
+                else if (happens == 3)
+                    stored = Write();
                 else if (happens == 4 && random.Next(4) == 0)
                 {
                     _reader.Dispose();
@@ -383,7 +452,8 @@ public sealed class ExporterReaderTests : IAsyncLifetime
                     Book("train", begun);
                     _reader.See(Exporter(), gone: false);
                     known = agent is not null;
-                    if (agent is { } there) _reader.See(AgentPod("Running", ready: true, since: there), gone: false);
+                    if (agent is { } there)
+                        _reader.See(AgentPod("Running", ready: true, since: there), gone: false);
                 }
                 var late = random.Next(4) > 0;
                 if (!late && agent is { } came && !known)
@@ -406,11 +476,28 @@ public sealed class ExporterReaderTests : IAsyncLifetime
                 }
             }
             var last = _ledger.Cursor("n1");
-            _ledger.Record(new() { Node = "n1", Epoch = "e1", First = 1, Next = journal.Count + 1, Intervals = [.. journal.Skip((int)(last?.Seq ?? 0))] }, last);
+            _ledger.Record(
+                new()
+                {
+                    Node = "n1",
+                    Epoch = "e1",
+                    First = 1,
+                    Next = journal.Count + 1,
+                    Intervals = [.. journal.Skip((int)(last?.Seq ?? 0))],
+                },
+                last
+            );
 
             var usage = Usage("train");
             var lasted = (long)(_time.GetUtcNow() - begun).TotalMilliseconds;
-            usage.MeasuredMs.Should().BeInRange(byAgents, lasted - (agent is { } open ? (long)(_time.GetUtcNow() - open).TotalMilliseconds : 0), "seed {0}", seed);
+            usage
+                .MeasuredMs.Should()
+                .BeInRange(
+                    byAgents,
+                    lasted - (agent is { } open ? (long)(_time.GetUtcNow() - open).TotalMilliseconds : 0),
+                    "seed {0}",
+                    seed
+                );
             usage.BusyMs.Should().Be(usage.MeasuredMs, "seed {0}", seed);
             usage.EnergyMj.Should().Be(0, "seed {0}", seed);
             _all += usage.MeasuredMs - byAgents;
@@ -424,12 +511,15 @@ public sealed class ExporterReaderTests : IAsyncLifetime
     [InlineData("ns/app")]
     [InlineData("ns/app=a b")]
     [InlineData("/app=x")]
-    public void A_selection_names_a_namespace_and_labels(string text) => ((Action)(() => ExporterSelection.Parse(text))).Should().Throw<FormatException>();
+    public void A_selection_names_a_namespace_and_labels(string text) =>
+        ((Action)(() => ExporterSelection.Parse(text))).Should().Throw<FormatException>();
 
     [Fact]
     public void A_selection_may_name_several()
     {
-        var selection = ExporterSelection.Parse("gpu-operator/app=nvidia-dcgm-exporter; monitoring/app.kubernetes.io/name=dcgm-exporter,tier=gpu");
+        var selection = ExporterSelection.Parse(
+            "gpu-operator/app=nvidia-dcgm-exporter; monitoring/app.kubernetes.io/name=dcgm-exporter,tier=gpu"
+        );
         selection.Matches(Exporter()).Should().BeTrue();
         selection.Matches(Labelled("monitoring", ("app.kubernetes.io/name", "dcgm-exporter"), ("tier", "gpu"))).Should().BeTrue();
         selection.Matches(Labelled("monitoring", ("app.kubernetes.io/name", "dcgm-exporter"))).Should().BeFalse();
@@ -437,47 +527,84 @@ public sealed class ExporterReaderTests : IAsyncLifetime
     }
 
     private ExporterReader Reader() =>
-        new(ExporterSelection.Parse(Selection), new ClusterStores(_client, "bursar"), _ledger, _metrics, "bursar-agents", _time, null, NullLogger<ExporterReader>.Instance);
+        new(
+            ExporterSelection.Parse(Selection),
+            new ClusterStores(_client, "bursar"),
+            _ledger,
+            _metrics,
+            "bursar-agents",
+            _time,
+            null,
+            NullLogger<ExporterReader>.Instance
+        );
 
     private List<string> Write()
     {
         var all = _ledger.DirtyShards().ToList();
-        foreach (var shard in all) _ledger.MarkWritten(shard.Name, shard.Revision);
-        foreach (var shard in all) _written[shard.Name] = JsonSerializer.Serialize(shard, LedgerJson.Default.LedgerShard);
+        foreach (var shard in all)
+            _ledger.MarkWritten(shard.Name, shard.Revision);
+        foreach (var shard in all)
+            _written[shard.Name] = JsonSerializer.Serialize(shard, LedgerJson.Default.LedgerShard);
         return [.. _written.Values];
     }
 
-    private static string Page(string pod, int percent, long energy, string ns = "ml") => $$"""
-        DCGM_FI_DEV_GPU_UTIL{{{Device}},namespace="{{ns}}",pod="{{pod}}",container="c"} {{percent}}
-        DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION{{{Device}},namespace="{{ns}}",pod="{{pod}}",container="c"} {{energy}}
+    private static string Page(string pod, int percent, long energy, string ns = "ml") =>
+        $$"""
+            DCGM_FI_DEV_GPU_UTIL{{{Device}},namespace="{{ns}}",pod="{{pod}}",container="c"} {{percent}}
+            DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION{{{Device}},namespace="{{ns}}",pod="{{pod}}",container="c"} {{energy}}
 
-        """.ReplaceLineEndings("\n");
+            """.ReplaceLineEndings("\n");
 
     private UsageSums Usage(string pod) =>
-        _ledger.SpentByWorkload("ml", LabelSelector.Everything, _start.AddDays(-1), _start.AddDays(2), _start.AddDays(2)).Single(work => work.Workload.Name == pod).Usage;
+        _ledger
+            .SpentByWorkload("ml", LabelSelector.Everything, _start.AddDays(-1), _start.AddDays(2), _start.AddDays(2))
+            .Single(work => work.Workload.Name == pod)
+            .Usage;
 
     private UsageOutcome Report(UsageInterval entry) =>
-        _ledger.Record(new() { Node = "n1", Epoch = "e1", First = entry.Seq, Next = entry.Seq + 1, Intervals = [entry] }, _ledger.Cursor("n1"));
+        _ledger.Record(
+            new()
+            {
+                Node = "n1",
+                Epoch = "e1",
+                First = entry.Seq,
+                Next = entry.Seq + 1,
+                Intervals = [entry],
+            },
+            _ledger.Cursor("n1")
+        );
 
     private UsageInterval Entry(long seq, int from, int to, long busy) =>
-        new() { Seq = seq, PodUid = "train", Namespace = "ml", Pod = "train", Device = "GPU-a", From = _start.AddSeconds(from), To = _start.AddSeconds(to), BusyMs = busy };
+        new()
+        {
+            Seq = seq,
+            PodUid = "train",
+            Namespace = "ml",
+            Pod = "train",
+            Device = "GPU-a",
+            From = _start.AddSeconds(from),
+            To = _start.AddSeconds(to),
+            BusyMs = busy,
+        };
 
     /// <summary>A pod in the cache and in the ledger.</summary>
     private void Book(string name, DateTimeOffset at, string? group = null)
     {
         _reader.See(Pod(name, group: group), gone: false);
-        _ledger.Observe(new()
-        {
-            Uid = name,
-            Pod = name,
-            Workload = new("ml", "Pod", name, name),
-            Class = WorkClass.Training,
-            Labels = new Dictionary<string, string>(),
-            Node = "n1",
-            Gpus = 1,
-            ScheduledAt = at,
-            ObservedAt = at,
-        });
+        _ledger.Observe(
+            new()
+            {
+                Uid = name,
+                Pod = name,
+                Workload = new("ml", "Pod", name, name),
+                Class = WorkClass.Training,
+                Labels = new Dictionary<string, string>(),
+                Node = "n1",
+                Gpus = 1,
+                ScheduledAt = at,
+                ObservedAt = at,
+            }
+        );
     }
 
     private V1Pod Pod(string name, string phase = "Running", string ns = "ml", string? group = null)
@@ -494,28 +621,81 @@ public sealed class ExporterReaderTests : IAsyncLifetime
                 Labels = StringMap.From(group is null ? [] : [new("runai-gpu-group", group)]),
                 Annotations = StringMap.From(part ? [new("gpu-fraction", "0.5")] : []),
             },
-            Spec = new() { NodeName = "n1", Containers = [new() { Name = "c", Resources = new() { Limits = StringMap.From(part ? [] : [new("nvidia.com/gpu", "1")]) } }] },
+            Spec = new()
+            {
+                NodeName = "n1",
+                Containers =
+                [
+                    new()
+                    {
+                        Name = "c",
+                        Resources = new() { Limits = StringMap.From(part ? [] : [new("nvidia.com/gpu", "1")]) },
+                    },
+                ],
+            },
             Status = new() { Phase = phase, StartTime = _start },
         };
     }
 
-    private V1Pod AgentPod(string phase, bool ready, DateTimeOffset since) => new()
-    {
-        Metadata = new() { Name = "agent", Namespace = "bursar-agents", Uid = "agent", Labels = StringMap.From([new("app.kubernetes.io/name", "bursar-agent")]) },
-        Spec = new() { NodeName = "n1" },
-        Status = new() { Phase = phase, PodIP = "127.0.0.1", Conditions = [new() { Type = "Ready", Status = ready ? "True" : "False", LastTransitionTime = since }] },
-    };
+    private V1Pod AgentPod(string phase, bool ready, DateTimeOffset since) =>
+        new()
+        {
+            Metadata = new()
+            {
+                Name = "agent",
+                Namespace = "bursar-agents",
+                Uid = "agent",
+                Labels = StringMap.From([new("app.kubernetes.io/name", "bursar-agent")]),
+            },
+            Spec = new() { NodeName = "n1" },
+            Status = new()
+            {
+                Phase = phase,
+                PodIP = "127.0.0.1",
+                Conditions =
+                [
+                    new()
+                    {
+                        Type = "Ready",
+                        Status = ready ? "True" : "False",
+                        LastTransitionTime = since,
+                    },
+                ],
+            },
+        };
 
-    private V1Pod Exporter(string ns = "gpu-operator", bool ready = true) => Labelled(ns, ("app", "nvidia-dcgm-exporter")) with
-    {
-        Spec = new() { NodeName = "n1", Containers = [new() { Name = "exporter", Ports = [new() { Name = "metrics", ContainerPort = Port }] }] },
-        Status = new() { Phase = "Running", PodIP = "127.0.0.1", Conditions = [new() { Type = "Ready", Status = ready ? "True" : "False" }] },
-    };
+    private V1Pod Exporter(string ns = "gpu-operator", bool ready = true) =>
+        Labelled(ns, ("app", "nvidia-dcgm-exporter")) with
+        {
+            Spec = new()
+            {
+                NodeName = "n1",
+                Containers = [new() { Name = "exporter", Ports = [new() { Name = "metrics", ContainerPort = Port }] }],
+            },
+            Status = new()
+            {
+                Phase = "Running",
+                PodIP = "127.0.0.1",
+                Conditions = [new() { Type = "Ready", Status = ready ? "True" : "False" }],
+            },
+        };
 
-    private static V1Pod Labelled(string ns, params (string Key, string Value)[] labels) => new()
-    {
-        Metadata = new() { Name = "exporter", Namespace = ns, Uid = "exporter-" + ns, Labels = StringMap.From(labels.Select(l => new KeyValuePair<string, string>(l.Key, l.Value))) },
-    };
+    private static V1Pod Labelled(string ns, params (string Key, string Value)[] labels) =>
+        new()
+        {
+            Metadata = new()
+            {
+                Name = "exporter",
+                Namespace = ns,
+                Uid = "exporter-" + ns,
+                Labels = StringMap.From(labels.Select(l => new KeyValuePair<string, string>(l.Key, l.Value))),
+            },
+        };
 
-    private int Port => _exporter.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.Select(a => new Uri(a).Port).FirstOrDefault();
+    private int Port =>
+        _exporter
+            .Services.GetRequiredService<IServer>()
+            .Features.GetRequiredFeature<IServerAddressesFeature>()
+            .Addresses.Select(a => new Uri(a).Port)
+            .FirstOrDefault();
 }

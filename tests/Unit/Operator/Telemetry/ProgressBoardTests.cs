@@ -13,7 +13,10 @@ public sealed class ProgressBoardTests
     {
         var board = new ProgressBoard();
         board.Report("job", new(Nine.AddMinutes(5), 144, 30000));
-        board.Restore("job", new() { Points = [new(Nine, 1, 30000), new(Nine.AddSeconds(9), 100, 30000), new(Nine.AddSeconds(13), 144, 30000)] });
+        board.Restore(
+            "job",
+            new() { Points = [new(Nine, 1, 30000), new(Nine.AddSeconds(9), 100, 30000), new(Nine.AddSeconds(13), 144, 30000)] }
+        );
 
         var facts = new JobFacts { Progress = board.Series("job") };
         Estimator.AfterResume(facts).Source.Should().Be(EstimateSource.Progress);
@@ -27,7 +30,10 @@ public sealed class ProgressBoardTests
     {
         var board = new ProgressBoard();
         board.Report("job", new(Nine.AddSeconds(75), 118, 30000));
-        board.Restore("job", new() { Points = [new(Nine, 1, 30000), new(Nine.AddSeconds(4), 50, 30000), new(Nine.AddSeconds(9), 100, 30000)] });
+        board.Restore(
+            "job",
+            new() { Points = [new(Nine, 1, 30000), new(Nine.AddSeconds(4), 50, 30000), new(Nine.AddSeconds(9), 100, 30000)] }
+        );
         Estimator.AfterResume(new() { Progress = board.Series("job") }).High.TotalSeconds.Should().BeLessThan(4000);
     }
 

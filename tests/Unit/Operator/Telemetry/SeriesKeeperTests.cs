@@ -23,7 +23,10 @@ public sealed class SeriesKeeperTests
         new SeriesKeeper(ledger, new ProgressBoard()).Observe(Read(first));
 
         var next = Job("nightly-2", null);
-        SeriesKeeper.EarlierRuns(ledger, next.Metadata, next.Spec.Template, []).Should().Equal(new EarlierRun(TimeSpan.FromMinutes(40), 30_000));
+        SeriesKeeper
+            .EarlierRuns(ledger, next.Metadata, next.Spec.Template, [])
+            .Should()
+            .Equal(new EarlierRun(TimeSpan.FromMinutes(40), 30_000));
     }
 
     [Fact]
@@ -41,13 +44,39 @@ public sealed class SeriesKeeperTests
     [Fact]
     public void The_owners_word_comes_before_the_CronJob_and_that_before_the_generated_name()
     {
-        var cron = new V1OwnerReference { ApiVersion = "batch/v1", Kind = "CronJob", Name = "eval", Uid = "cron-uid", Controller = true };
-        var meta = new V1ObjectMeta { Name = "eval-28394", Namespace = "team", Uid = "uid", GenerateName = "eval-", OwnerReferences = [cron] };
+        var cron = new V1OwnerReference
+        {
+            ApiVersion = "batch/v1",
+            Kind = "CronJob",
+            Name = "eval",
+            Uid = "cron-uid",
+            Controller = true,
+        };
+        var meta = new V1ObjectMeta
+        {
+            Name = "eval-28394",
+            Namespace = "team",
+            Uid = "uid",
+            GenerateName = "eval-",
+            OwnerReferences = [cron],
+        };
 
-        SeriesKeeper.KeyOf(meta with { Annotations = new Dictionary<string, string> { ["bursar.dev/series"] = "nightly" } }, V1PodTemplateSpec.Empty).Should().Be("named/nightly");
+        SeriesKeeper
+            .KeyOf(
+                meta with
+                {
+                    Annotations = new Dictionary<string, string> { ["bursar.dev/series"] = "nightly" },
+                },
+                V1PodTemplateSpec.Empty
+            )
+            .Should()
+            .Be("named/nightly");
         SeriesKeeper.KeyOf(meta, V1PodTemplateSpec.Empty).Should().Be("CronJob/eval");
         SeriesKeeper.KeyOf(meta with { OwnerReferences = [] }, V1PodTemplateSpec.Empty).Should().Be("generated/eval-");
-        SeriesKeeper.KeyOf(meta with { OwnerReferences = [cron with { Kind = "Workflow" }] }, V1PodTemplateSpec.Empty).Should().BeNull("what another kind makes is not the same each time");
+        SeriesKeeper
+            .KeyOf(meta with { OwnerReferences = [cron with { Kind = "Workflow" }] }, V1PodTemplateSpec.Empty)
+            .Should()
+            .BeNull("what another kind makes is not the same each time");
         SeriesKeeper.KeyOf(new() { Name = "train", Namespace = "team" }, V1PodTemplateSpec.Empty).Should().BeNull();
     }
 
@@ -58,7 +87,27 @@ public sealed class SeriesKeeperTests
         var keeper = new SeriesKeeper(ledger, new ProgressBoard());
         var job = Job("tune-worker-0", "Complete");
 
-        keeper.Observe(Read(job with { Metadata = job.Metadata with { OwnerReferences = [new() { ApiVersion = "jobset.x-k8s.io/v1alpha2", Kind = "JobSet", Name = "tune", Uid = "set", Controller = true }] } }));
+        keeper.Observe(
+            Read(
+                job with
+                {
+                    Metadata = job.Metadata with
+                    {
+                        OwnerReferences =
+                        [
+                            new()
+                            {
+                                ApiVersion = "jobset.x-k8s.io/v1alpha2",
+                                Kind = "JobSet",
+                                Name = "tune",
+                                Uid = "set",
+                                Controller = true,
+                            },
+                        ],
+                    },
+                }
+            )
+        );
 
         ledger.Runs("team", "named/nightly").Should().BeEmpty();
     }
@@ -68,19 +117,42 @@ public sealed class SeriesKeeperTests
     {
         var ledger = new GpuLedger();
         var job = Job("x", null);
-        var gang = ((WorkKind<V1PyTorchJob>)WorkKinds.Of("PyTorchJob")!).Read(new()
-        {
-            Metadata = job.Metadata,
-            Spec = new() { PyTorch = new Dictionary<string, KubeflowReplicaSpec> { ["Worker"] = new() { Replicas = 4, Template = job.Spec.Template } } },
-            Status = new() { StartTime = Start, CompletionTime = Start.AddMinutes(25), Conditions = [new() { Type = "Succeeded", Status = "True", LastTransitionTime = Start.AddMinutes(25) }] },
-        });
+        var gang = ((WorkKind<V1PyTorchJob>)WorkKinds.Of("PyTorchJob")!).Read(
+            new()
+            {
+                Metadata = job.Metadata,
+                Spec = new()
+                {
+                    PyTorch = new Dictionary<string, KubeflowReplicaSpec>
+                    {
+                        ["Worker"] = new() { Replicas = 4, Template = job.Spec.Template },
+                    },
+                },
+                Status = new()
+                {
+                    StartTime = Start,
+                    CompletionTime = Start.AddMinutes(25),
+                    Conditions =
+                    [
+                        new()
+                        {
+                            Type = "Succeeded",
+                            Status = "True",
+                            LastTransitionTime = Start.AddMinutes(25),
+                        },
+                    ],
+                },
+            }
+        );
 
         new SeriesKeeper(ledger, new ProgressBoard()).Observe(gang);
 
         ledger.Runs("team", "named/nightly").Should().Equal(new SeriesRun("uid-x", Start.AddMinutes(25), 25 * 60_000, 30_000));
     }
 
-    /// <summary>Ten pieces of an hour, at one parallelism and then at another. The next run costs ten hours of a GPU whatever they are.</summary>
+    /// <summary>
+    /// Ten pieces of an hour, at one parallelism and then at another. The next run costs ten hours of a GPU whatever they are.
+    /// </summary>
     [Theory]
     [InlineData(1, 1, 10)]
     [InlineData(1, 5, 2)]
@@ -92,18 +164,43 @@ public sealed class SeriesKeeperTests
     {
         var ledger = new GpuLedger();
         ledger.Install(Start.AddHours(-1));
-        for (var piece = 0; piece < 10; piece++) ledger.Observe(Pod($"sweep-1-{piece}", piece / before, 1) with { Succeeded = true });
+        for (var piece = 0; piece < 10; piece++)
+            ledger.Observe(Pod($"sweep-1-{piece}", piece / before, 1) with { Succeeded = true });
         // A pod that was stopped is no piece's time.
-        if (before > 1) ledger.Observe(Pod("sweep-1-stopped", 0, 0.5));
+        if (before > 1)
+            ledger.Observe(Pod("sweep-1-stopped", 0, 0.5));
         var first = Sweep("sweep-1", before);
-        new SeriesKeeper(ledger, new ProgressBoard()).Observe(Read(first with { Status = first.Status with { Succeeded = 10, CompletionTime = Start.AddHours(10 / before), Conditions = [new() { Type = "Complete", Status = "True" }] } }));
+        new SeriesKeeper(ledger, new ProgressBoard()).Observe(
+            Read(
+                first with
+                {
+                    Status = first.Status with
+                    {
+                        Succeeded = 10,
+                        CompletionTime = Start.AddHours(10 / before),
+                        Conditions = [new() { Type = "Complete", Status = "True" }],
+                    },
+                }
+            )
+        );
 
         var next = Sweep("sweep-2", now);
         var pieces = PieceSet.Of(next)!.Count([], 1, () => [], () => null, Start);
         var runs = SeriesKeeper.EarlierRuns(ledger, next.Metadata, next.Spec.Template, [pieces]);
 
         runs.Should().Equal(new EarlierRun(TimeSpan.FromHours(hours)));
-        (Estimator.AfterResume(new() { EarlierRuns = runs, Pieces = [pieces], Gpus = now }).Mid * now).Should().BeCloseTo(TimeSpan.FromHours(10), TimeSpan.FromSeconds(1));
+        (
+            Estimator
+                .AfterResume(
+                    new()
+                    {
+                        EarlierRuns = runs,
+                        Pieces = [pieces],
+                        Gpus = now,
+                    }
+                )
+                .Mid * now
+        ).Should().BeCloseTo(TimeSpan.FromHours(10), TimeSpan.FromSeconds(1));
     }
 
     private static V1Job Sweep(string name, int parallelism)
@@ -116,41 +213,56 @@ public sealed class SeriesKeeperTests
         };
     }
 
-    private static PodObservation Pod(string uid, double from, double hours) => new()
-    {
-        Uid = uid,
-        Pod = uid,
-        Workload = new("team", "Job", "sweep-1", "uid-sweep-1"),
-        Class = WorkClass.Training,
-        Labels = new Dictionary<string, string>(),
-        Node = "node",
-        Gpus = 1,
-        ScheduledAt = Start.AddHours(from),
-        FinishedAt = Start.AddHours(from + hours),
-        ObservedAt = Start.AddHours(from + hours),
-    };
+    private static PodObservation Pod(string uid, double from, double hours) =>
+        new()
+        {
+            Uid = uid,
+            Pod = uid,
+            Workload = new("team", "Job", "sweep-1", "uid-sweep-1"),
+            Class = WorkClass.Training,
+            Labels = new Dictionary<string, string>(),
+            Node = "node",
+            Gpus = 1,
+            ScheduledAt = Start.AddHours(from),
+            FinishedAt = Start.AddHours(from + hours),
+            ObservedAt = Start.AddHours(from + hours),
+        };
 
     private static Work Read(V1Job job) => ((WorkKind<V1Job>)WorkKinds.Of("Job")!).Read(job);
 
-    private static V1Job Job(string name, string? condition) => new()
-    {
-        Metadata = new()
+    private static V1Job Job(string name, string? condition) =>
+        new()
         {
-            Name = name,
-            Namespace = "team",
-            Uid = "uid-" + name,
-            CreationTimestamp = Start,
-            Annotations = new Dictionary<string, string> { ["bursar.dev/series"] = "nightly", ["bursar.dev/total-steps"] = "30000" },
-        },
-        Spec = new()
-        {
-            Template = new() { Spec = new() { Containers = [new() { Name = "train", Resources = new() { Limits = new Dictionary<string, string> { ["nvidia.com/gpu"] = "1" } } }] } },
-        },
-        Status = new()
-        {
-            StartTime = Start,
-            CompletionTime = condition == "Complete" ? Start.AddMinutes(40) : null,
-            Conditions = condition is null ? [] : [new() { Type = condition, Status = "True" }],
-        },
-    };
+            Metadata = new()
+            {
+                Name = name,
+                Namespace = "team",
+                Uid = "uid-" + name,
+                CreationTimestamp = Start,
+                Annotations = new Dictionary<string, string> { ["bursar.dev/series"] = "nightly", ["bursar.dev/total-steps"] = "30000" },
+            },
+            Spec = new()
+            {
+                Template = new()
+                {
+                    Spec = new()
+                    {
+                        Containers =
+                        [
+                            new()
+                            {
+                                Name = "train",
+                                Resources = new() { Limits = new Dictionary<string, string> { ["nvidia.com/gpu"] = "1" } },
+                            },
+                        ],
+                    },
+                },
+            },
+            Status = new()
+            {
+                StartTime = Start,
+                CompletionTime = condition == "Complete" ? Start.AddMinutes(40) : null,
+                Conditions = condition is null ? [] : [new() { Type = condition, Status = "True" }],
+            },
+        };
 }

@@ -15,15 +15,23 @@ public sealed class ValidationRuleTests
         errors.Should().BeEmpty();
         notJudged.Should().Equal("spec.versions[0].schema.openAPIV3Schema.properties[spec].x-kubernetes-validations[0]: semver()");
         Validate(schema, """{"word": "a"}""").Should().BeEmpty();
-        Validate(schema, """{"word": "b"}""").Should().ContainSingle().Which.ToString().Should().Be("spec: Invalid value: failed rule: self.word != 'b'");
+        Validate(schema, """{"word": "b"}""")
+            .Should()
+            .ContainSingle()
+            .Which.ToString()
+            .Should()
+            .Be("spec: Invalid value: failed rule: self.word != 'b'");
     }
 
     [Fact]
     public void Evaluation_without_end_stops_at_its_step_limit()
     {
         var (schema, _, _) = Read("self.list.all(a, self.list.all(b, self.list.all(c, self.list.all(d, a + b + c + d > 0))))");
-        Validate(schema, $$"""{"list": [{{string.Join(", ", Enumerable.Repeat(1, 100))}}]}""").Should().ContainSingle()
-            .Which.Detail.Should().StartWith("Invalid value: \"object\": 'operation cancelled: actual cost limit exceeded'");
+        Validate(schema, $$"""{"list": [{{string.Join(", ", Enumerable.Repeat(1, 100))}}]}""")
+            .Should()
+            .ContainSingle()
+            .Which.Detail.Should()
+            .StartWith("Invalid value: \"object\": 'operation cancelled: actual cost limit exceeded'");
     }
 
     [Theory]
@@ -37,7 +45,11 @@ public sealed class ValidationRuleTests
     {
         var (schema, errors, _) = Read(rule);
         errors.Should().BeEmpty();
-        Validate(schema, """{"word": "a", "num": 1}""").Should().ContainSingle().Which.Detail.Should().StartWith($"Invalid value: \"object\": {error}");
+        Validate(schema, """{"word": "a", "num": 1}""")
+            .Should()
+            .ContainSingle()
+            .Which.Detail.Should()
+            .StartWith($"Invalid value: \"object\": {error}");
     }
 
     private static List<FieldError> Validate(TypeSchema schema, string spec) =>
@@ -45,14 +57,19 @@ public sealed class ValidationRuleTests
 
     private static (TypeSchema Schema, List<string> Errors, List<string> NotJudged) Read(params string[] rules)
     {
-        var crd = (JsonObject)JsonNode.Parse("""
-            {"metadata": {"name": "things.example.dev"}, "spec": {"group": "example.dev", "scope": "Cluster", "names": {"plural": "things", "kind": "Thing"}, "versions": [{"name": "v1", "served": true, "storage": true,
-            "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": {"type": "object", "x-kubernetes-validations": [],
-            "properties": {"word": {"type": "string"}, "num": {"type": "integer"}, "list": {"type": "array", "items": {"type": "integer"}}}}}}}}]}}
-            """)!;
+        var crd = (JsonObject)
+            JsonNode.Parse(
+                """
+                {"metadata": {"name": "things.example.dev"}, "spec": {"group": "example.dev", "scope": "Cluster", "names": {"plural": "things", "kind": "Thing"}, "versions": [{"name": "v1", "served": true, "storage": true,
+                "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": {"type": "object", "x-kubernetes-validations": [],
+                "properties": {"word": {"type": "string"}, "num": {"type": "integer"}, "list": {"type": "array", "items": {"type": "integer"}}}}}}}}]}}
+                """
+            )!;
         foreach (var rule in rules)
         {
-            crd["spec"]!["versions"]![0]!["schema"]!["openAPIV3Schema"]!["properties"]!["spec"]!["x-kubernetes-validations"]!.AsArray().Add(new JsonObject { ["rule"] = rule });
+            crd["spec"]!["versions"]![0]!["schema"]!["openAPIV3Schema"]!["properties"]!["spec"]!["x-kubernetes-validations"]!
+                .AsArray()
+                .Add(new JsonObject { ["rule"] = rule });
         }
 
         var (errors, notJudged) = (new List<string>(), new List<string>());

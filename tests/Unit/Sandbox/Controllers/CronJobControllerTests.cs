@@ -21,7 +21,12 @@ public sealed class CronJobControllerTests
         await cluster.PassAsync(TimeSpan.FromMinutes(9));
         (await JobsAsync(cluster)).Should().BeEmpty();
         await cluster.PassAsync(TimeSpan.FromMinutes(3));
-        (await JobsAsync(cluster)).Should().ContainSingle().Which["metadata"]!["annotations"]!["batch.kubernetes.io/cronjob-scheduled-timestamp"]!.GetValue<string>().Should().Be("2026-11-02T08:10:00Z");
+        (await JobsAsync(cluster)).Should().ContainSingle().Which["metadata"]!["annotations"]![
+            "batch.kubernetes.io/cronjob-scheduled-timestamp"
+        ]!
+            .GetValue<string>()
+            .Should()
+            .Be("2026-11-02T08:10:00Z");
         await cluster.PassAsync(TimeSpan.FromMinutes(50));
 
         (await JobsAsync(cluster)).Should().HaveCount(3, "five have completed and three are kept");
@@ -59,7 +64,12 @@ public sealed class CronJobControllerTests
         await cluster.MergeAsync($"{Path}/nightly", new() { ["spec"] = new JsonObject { ["suspend"] = false } });
         await cluster.PassAsync(TimeSpan.FromSeconds(5));
 
-        (await JobsAsync(cluster)).Should().ContainSingle().Which["metadata"]!["annotations"]!["batch.kubernetes.io/cronjob-scheduled-timestamp"]!.GetValue<string>().Should().Be("2026-11-02T08:40:00Z");
+        (await JobsAsync(cluster)).Should().ContainSingle().Which["metadata"]!["annotations"]![
+            "batch.kubernetes.io/cronjob-scheduled-timestamp"
+        ]!
+            .GetValue<string>()
+            .Should()
+            .Be("2026-11-02T08:40:00Z");
     }
 
     [Theory]
@@ -68,19 +78,34 @@ public sealed class CronJobControllerTests
     [InlineData("0 3 1 * *", "America/New_York", "2026-12-01T08:00:00Z")]
     [InlineData("30 2 * * *", "Europe/Berlin", "2026-11-03T01:30:00Z")]
     public void Schedule_is_read_by_the_clock_of_its_zone(string schedule, string? zone, string next) =>
-        CronSchedule.TryParse(schedule, zone)!.After(Start).Should().Be(DateTimeOffset.Parse(next, System.Globalization.CultureInfo.InvariantCulture));
+        CronSchedule
+            .TryParse(schedule, zone)!
+            .After(Start)
+            .Should()
+            .Be(DateTimeOffset.Parse(next, System.Globalization.CultureInfo.InvariantCulture));
 
     [Theory]
     [InlineData("* * * *", null)]
     [InlineData("* * * * *", "Mars/Olympus")]
-    public void Schedule_that_cannot_be_read_is_none(string schedule, string? zone) => CronSchedule.TryParse(schedule, zone).Should().BeNull();
+    public void Schedule_that_cannot_be_read_is_none(string schedule, string? zone) =>
+        CronSchedule.TryParse(schedule, zone).Should().BeNull();
 
     private static JsonObject Cron(string schedule, string runFor, Action<JsonObject>? edit = null)
     {
         var job = Job("unused", gpus: 1, simulation: ("run-for", runFor));
-        var spec = new JsonObject { ["schedule"] = schedule, ["jobTemplate"] = new JsonObject { ["spec"] = job["spec"]!.DeepClone() } };
+        var spec = new JsonObject
+        {
+            ["schedule"] = schedule,
+            ["jobTemplate"] = new JsonObject { ["spec"] = job["spec"]!.DeepClone() },
+        };
         edit?.Invoke(spec);
-        return new() { ["apiVersion"] = "batch/v1", ["kind"] = "CronJob", ["metadata"] = new JsonObject { ["name"] = "nightly" }, ["spec"] = spec };
+        return new()
+        {
+            ["apiVersion"] = "batch/v1",
+            ["kind"] = "CronJob",
+            ["metadata"] = new JsonObject { ["name"] = "nightly" },
+            ["spec"] = spec,
+        };
     }
 
     private static async Task<IReadOnlyList<JsonNode>> JobsAsync(SimulatedCluster cluster) =>

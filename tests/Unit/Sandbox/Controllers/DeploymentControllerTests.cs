@@ -41,13 +41,16 @@ public sealed class DeploymentControllerTests
         await cluster.CreateAsync(Path, Deployment(4));
         await cluster.PassAsync(TimeSpan.FromSeconds(30));
 
-        await cluster.MergeAsync($"{Path}/chat", new JsonObject
-        {
-            ["spec"] = new JsonObject
+        await cluster.MergeAsync(
+            $"{Path}/chat",
+            new JsonObject
             {
-                ["template"] = new JsonObject { ["metadata"] = new JsonObject { ["labels"] = new JsonObject { ["version"] = "2" } } },
-            },
-        });
+                ["spec"] = new JsonObject
+                {
+                    ["template"] = new JsonObject { ["metadata"] = new JsonObject { ["labels"] = new JsonObject { ["version"] = "2" } } },
+                },
+            }
+        );
         var least = int.MaxValue;
         var most = 0;
         for (var second = 0; second < 60; second++)
@@ -69,32 +72,39 @@ public sealed class DeploymentControllerTests
         ((string?)deployment["metadata"]!["annotations"]!["deployment.kubernetes.io/revision"]).Should().Be("2");
     }
 
-    private static JsonObject Deployment(int replicas) => new()
-    {
-        ["apiVersion"] = "apps/v1",
-        ["kind"] = "Deployment",
-        ["metadata"] = new JsonObject { ["name"] = "chat", ["namespace"] = "default" },
-        ["spec"] = new JsonObject
+    private static JsonObject Deployment(int replicas) =>
+        new()
         {
-            ["replicas"] = replicas,
-            ["selector"] = new JsonObject { ["matchLabels"] = new JsonObject { ["app"] = "chat" } },
-            ["template"] = new JsonObject
+            ["apiVersion"] = "apps/v1",
+            ["kind"] = "Deployment",
+            ["metadata"] = new JsonObject { ["name"] = "chat", ["namespace"] = "default" },
+            ["spec"] = new JsonObject
             {
-                ["metadata"] = new JsonObject
+                ["replicas"] = replicas,
+                ["selector"] = new JsonObject { ["matchLabels"] = new JsonObject { ["app"] = "chat" } },
+                ["template"] = new JsonObject
                 {
-                    ["labels"] = new JsonObject { ["app"] = "chat" },
-                    ["annotations"] = new JsonObject { [SimulationAnnotations.Work] = "inference", [SimulationAnnotations.Startup] = "5s" },
-                },
-                ["spec"] = new JsonObject
-                {
-                    ["containers"] = new JsonArray(new JsonObject
+                    ["metadata"] = new JsonObject
                     {
-                        ["name"] = "vllm",
-                        ["image"] = "vllm:1",
-                        ["resources"] = new JsonObject { ["limits"] = new JsonObject { ["nvidia.com/gpu"] = "1" } },
-                    }),
+                        ["labels"] = new JsonObject { ["app"] = "chat" },
+                        ["annotations"] = new JsonObject
+                        {
+                            [SimulationAnnotations.Work] = "inference",
+                            [SimulationAnnotations.Startup] = "5s",
+                        },
+                    },
+                    ["spec"] = new JsonObject
+                    {
+                        ["containers"] = new JsonArray(
+                            new JsonObject
+                            {
+                                ["name"] = "vllm",
+                                ["image"] = "vllm:1",
+                                ["resources"] = new JsonObject { ["limits"] = new JsonObject { ["nvidia.com/gpu"] = "1" } },
+                            }
+                        ),
+                    },
                 },
             },
-        },
-    };
+        };
 }

@@ -12,11 +12,18 @@ public sealed class JobControllerTests
     public async Task A_job_runs_its_completions_in_parallel_and_completes()
     {
         await using var cluster = await StartAsync(Node);
-        await cluster.CreateJobAsync(Job("work", spec =>
-        {
-            spec["completions"] = 3;
-            spec["parallelism"] = 2;
-        }, gpus: 1, ("run-for", "30s")));
+        await cluster.CreateJobAsync(
+            Job(
+                "work",
+                spec =>
+                {
+                    spec["completions"] = 3;
+                    spec["parallelism"] = 2;
+                },
+                gpus: 1,
+                ("run-for", "30s")
+            )
+        );
 
         await cluster.PassAsync(TimeSpan.FromSeconds(10));
         var early = await cluster.JobAsync("work");
@@ -29,9 +36,13 @@ public sealed class JobControllerTests
         Condition(late, "SuccessCriteriaMet").Should().Be("True");
         Condition(late, "Complete").Should().Be("True");
         late["status"]!["completionTime"].Should().NotBeNull();
-        (await cluster.PodsAsync()).Should().HaveCount(3)
+        (await cluster.PodsAsync())
+            .Should()
+            .HaveCount(3)
             .And.OnlyContain(pod => (string?)pod["status"]!["phase"] == "Succeeded" && pod["metadata"]!["finalizers"] == null);
-        (await cluster.EventReasonsAsync("work")).Should().BeEquivalentTo("SuccessfulCreate", "SuccessfulCreate", "SuccessfulCreate", "Completed");
+        (await cluster.EventReasonsAsync("work"))
+            .Should()
+            .BeEquivalentTo("SuccessfulCreate", "SuccessfulCreate", "SuccessfulCreate", "Completed");
     }
 
     [Fact]
@@ -64,7 +75,9 @@ public sealed class JobControllerTests
         Condition(resumed, "Suspended").Should().Be("False");
         ((int?)resumed["status"]!["active"]).Should().Be(1);
         ((string?)resumed["status"]!["startTime"]).Should().Be("2026-11-02T08:00:32Z", "a resumed Job starts anew");
-        (await cluster.EventReasonsAsync("work")).Should().BeEquivalentTo("SuccessfulCreate", "SuccessfulDelete", "Suspended", "Resumed", "SuccessfulCreate");
+        (await cluster.EventReasonsAsync("work"))
+            .Should()
+            .BeEquivalentTo("SuccessfulCreate", "SuccessfulDelete", "Suspended", "Resumed", "SuccessfulCreate");
     }
 
     [Fact]
@@ -86,14 +99,24 @@ public sealed class JobControllerTests
     public async Task A_FailJob_rule_that_matches_the_exit_after_a_suspension_fails_the_job_for_good()
     {
         await using var cluster = await StartAsync(Node);
-        await cluster.CreateJobAsync(Job("work", spec => spec["podFailurePolicy"] = new JsonObject
-        {
-            ["rules"] = new JsonArray(new JsonObject
-            {
-                ["action"] = "FailJob",
-                ["onExitCodes"] = new JsonObject { ["operator"] = "In", ["values"] = new JsonArray(143) },
-            }),
-        }, gpus: 1, ("run-for", "1h")));
+        await cluster.CreateJobAsync(
+            Job(
+                "work",
+                spec =>
+                    spec["podFailurePolicy"] = new JsonObject
+                    {
+                        ["rules"] = new JsonArray(
+                            new JsonObject
+                            {
+                                ["action"] = "FailJob",
+                                ["onExitCodes"] = new JsonObject { ["operator"] = "In", ["values"] = new JsonArray(143) },
+                            }
+                        ),
+                    },
+                gpus: 1,
+                ("run-for", "1h")
+            )
+        );
         await cluster.PassAsync(TimeSpan.FromSeconds(20));
 
         await cluster.SuspendAsync("work", true);
@@ -101,7 +124,10 @@ public sealed class JobControllerTests
 
         var job = await cluster.JobAsync("work");
         Condition(job, "Failed").Should().Be("True");
-        job["status"]!["conditions"]!.AsArray().Single(c => (string?)c!["type"] == "Failed")!["reason"]!.GetValue<string>().Should().Be("PodFailurePolicy");
+        job["status"]!["conditions"]!.AsArray().Single(c => (string?)c!["type"] == "Failed")!["reason"]!
+            .GetValue<string>()
+            .Should()
+            .Be("PodFailurePolicy");
     }
 
     [Fact]
@@ -128,18 +154,28 @@ public sealed class JobControllerTests
     public async Task An_ignored_exit_code_is_replaced_and_not_counted()
     {
         await using var cluster = await StartAsync(Node);
-        await cluster.CreateJobAsync(Job("work", spec =>
-        {
-            spec["backoffLimit"] = 0;
-            spec["podFailurePolicy"] = new JsonObject
-            {
-                ["rules"] = new JsonArray(new JsonObject
+        await cluster.CreateJobAsync(
+            Job(
+                "work",
+                spec =>
                 {
-                    ["action"] = "Ignore",
-                    ["onExitCodes"] = new JsonObject { ["operator"] = "In", ["values"] = new JsonArray(42) },
-                }),
-            };
-        }, gpus: 1, ("run-for", "10s"), ("exit-code", "42")));
+                    spec["backoffLimit"] = 0;
+                    spec["podFailurePolicy"] = new JsonObject
+                    {
+                        ["rules"] = new JsonArray(
+                            new JsonObject
+                            {
+                                ["action"] = "Ignore",
+                                ["onExitCodes"] = new JsonObject { ["operator"] = "In", ["values"] = new JsonArray(42) },
+                            }
+                        ),
+                    };
+                },
+                gpus: 1,
+                ("run-for", "10s"),
+                ("exit-code", "42")
+            )
+        );
 
         await cluster.PassAsync(TimeSpan.FromSeconds(40));
 
@@ -153,12 +189,19 @@ public sealed class JobControllerTests
     public async Task An_indexed_job_gives_every_index_its_pod()
     {
         await using var cluster = await StartAsync(Node);
-        await cluster.CreateJobAsync(Job("work", spec =>
-        {
-            spec["completionMode"] = "Indexed";
-            spec["completions"] = 4;
-            spec["parallelism"] = 3;
-        }, gpus: 1, ("run-for", "30s")));
+        await cluster.CreateJobAsync(
+            Job(
+                "work",
+                spec =>
+                {
+                    spec["completionMode"] = "Indexed";
+                    spec["completions"] = 4;
+                    spec["parallelism"] = 3;
+                },
+                gpus: 1,
+                ("run-for", "30s")
+            )
+        );
 
         await cluster.PassAsync(TimeSpan.FromSeconds(33));
         var middle = await cluster.JobAsync("work");
@@ -169,7 +212,9 @@ public sealed class JobControllerTests
         ((string?)middle["status"]!["completedIndexes"]).Should().Be("0-2");
         ((string?)done["status"]!["completedIndexes"]).Should().Be("0-3");
         Condition(done, "Complete").Should().Be("True");
-        pods.Select(pod => (string)pod["metadata"]!["annotations"]!["batch.kubernetes.io/job-completion-index"]!).Should().BeEquivalentTo("0", "1", "2", "3");
+        pods.Select(pod => (string)pod["metadata"]!["annotations"]!["batch.kubernetes.io/job-completion-index"]!)
+            .Should()
+            .BeEquivalentTo("0", "1", "2", "3");
         pods[1]["spec"]!["containers"]![0]!["env"]!.ToJsonString().Should().Contain("JOB_COMPLETION_INDEX");
         ((string?)pods[1]["spec"]!["hostname"]).Should().Be("work-1");
     }
@@ -183,7 +228,10 @@ public sealed class JobControllerTests
         await cluster.PassAsync(TimeSpan.FromSeconds(70));
 
         var job = await cluster.JobAsync("work");
-        job["status"]!["conditions"]!.AsArray().Single(c => (string?)c!["type"] == "Failed")!["reason"]!.GetValue<string>().Should().Be("DeadlineExceeded");
+        job["status"]!["conditions"]!.AsArray().Single(c => (string?)c!["type"] == "Failed")!["reason"]!
+            .GetValue<string>()
+            .Should()
+            .Be("DeadlineExceeded");
         (await cluster.PodsAsync()).Should().NotContain(pod => (string?)pod["status"]!["phase"] == "Running");
     }
 

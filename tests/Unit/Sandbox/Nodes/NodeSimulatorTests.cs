@@ -9,8 +9,19 @@ namespace Bursar.Tests.Unit.Sandbox.Nodes;
 
 public sealed class NodeSimulatorTests
 {
-    private static readonly FleetNode V100 = new() { Name = "v100-1", Gpus = 4, Gpu = GpuModel.V100 };
-    private static readonly FleetNode H100 = new() { Name = "h100-1", Gpus = 2, Gpu = GpuModel.H100, InstanceType = "p5.48xlarge" };
+    private static readonly FleetNode V100 = new()
+    {
+        Name = "v100-1",
+        Gpus = 4,
+        Gpu = GpuModel.V100,
+    };
+    private static readonly FleetNode H100 = new()
+    {
+        Name = "h100-1",
+        Gpus = 2,
+        Gpu = GpuModel.H100,
+        InstanceType = "p5.48xlarge",
+    };
 
     [Fact]
     public async Task Nodes_are_ready_with_their_gpus_labels_and_leases()
@@ -33,8 +44,15 @@ public sealed class NodeSimulatorTests
     {
         await using var cluster = await StartAsync(V100, H100);
         await cluster.CreateJobAsync(Job("big", null, gpus: 3, ("run-for", "60s")));
-        await cluster.CreateJobAsync(Job("chosen", spec =>
-            spec["template"]!["spec"]!["nodeSelector"] = new JsonObject { ["nvidia.com/gpu.product"] = "NVIDIA-H100-80GB-HBM3" }, gpus: 1, ("run-for", "1h")));
+        await cluster.CreateJobAsync(
+            Job(
+                "chosen",
+                spec =>
+                    spec["template"]!["spec"]!["nodeSelector"] = new JsonObject { ["nvidia.com/gpu.product"] = "NVIDIA-H100-80GB-HBM3" },
+                gpus: 1,
+                ("run-for", "1h")
+            )
+        );
         await cluster.PassAsync(TimeSpan.FromSeconds(5));
         await cluster.CreateJobAsync(Job("late", null, gpus: 4, ("run-for", "60s")));
         await cluster.PassAsync(TimeSpan.FromSeconds(5));
@@ -58,7 +76,15 @@ public sealed class NodeSimulatorTests
     public async Task A_pod_that_needs_longer_than_its_grace_is_killed()
     {
         await using var cluster = await StartAsync(V100);
-        await cluster.CreateJobAsync(Job("work", spec => spec["template"]!["spec"]!["terminationGracePeriodSeconds"] = 10, gpus: 1, ("run-for", "1h"), ("term-time", "1m")));
+        await cluster.CreateJobAsync(
+            Job(
+                "work",
+                spec => spec["template"]!["spec"]!["terminationGracePeriodSeconds"] = 10,
+                gpus: 1,
+                ("run-for", "1h"),
+                ("term-time", "1m")
+            )
+        );
         await cluster.PassAsync(TimeSpan.FromSeconds(20));
         var name = (string)(await cluster.PodsAsync()).Single()["metadata"]!["name"]!;
 
@@ -75,8 +101,19 @@ public sealed class NodeSimulatorTests
     public async Task Training_goes_on_from_its_last_checkpoint_after_a_suspension()
     {
         await using var cluster = await StartAsync(V100);
-        await cluster.CreateJobAsync(Job("train", null, gpus: 1,
-            ("work", "training"), ("steps", "30000"), ("step-time", "90ms"), ("checkpoint-every", "500"), ("report", "annotation,metric"), ("report-every", "10s")));
+        await cluster.CreateJobAsync(
+            Job(
+                "train",
+                null,
+                gpus: 1,
+                ("work", "training"),
+                ("steps", "30000"),
+                ("step-time", "90ms"),
+                ("checkpoint-every", "500"),
+                ("report", "annotation,metric"),
+                ("report-every", "10s")
+            )
+        );
 
         // 2 s of pull, then 100 s of steps: 1,111 of them, the last checkpoint at 1,000.
         await cluster.PassAsync(TimeSpan.FromSeconds(102));
@@ -104,14 +141,27 @@ public sealed class NodeSimulatorTests
     public async Task Inference_is_ready_once_it_serves_and_its_page_reads_as_vllm()
     {
         await using var cluster = await StartAsync(H100);
-        await cluster.CreateJobAsync(Job("chat", null, gpus: 1,
-            ("work", "inference"), ("startup", "30s"), ("model", "llama"), ("tokens-per-second", "1000"), ("busy", "0.5"), ("waiting", "3")));
+        await cluster.CreateJobAsync(
+            Job(
+                "chat",
+                null,
+                gpus: 1,
+                ("work", "inference"),
+                ("startup", "30s"),
+                ("model", "llama"),
+                ("tokens-per-second", "1000"),
+                ("busy", "0.5"),
+                ("waiting", "3")
+            )
+        );
 
         await cluster.PassAsync(TimeSpan.FromSeconds(20));
         var loading = (await cluster.PodsAsync()).Single();
         await cluster.PassAsync(TimeSpan.FromSeconds(72));
         var serving = (await cluster.PodsAsync()).Single();
-        var page = new ServingReader(ServingMetrics.Known).Read(await GetPageAsync(IPAddress.Parse((string)serving["status"]!["podIP"]!), 8000));
+        var page = new ServingReader(ServingMetrics.Known).Read(
+            await GetPageAsync(IPAddress.Parse((string)serving["status"]!["podIP"]!), 8000)
+        );
 
         Condition(loading, "Ready").Should().Be("False");
         Condition(serving, "Ready").Should().Be("True");
@@ -181,11 +231,22 @@ public sealed class NodeSimulatorTests
         await cluster.PassAsync(TimeSpan.FromSeconds(5));
         var pod = cluster.Nodes!.Pods().Single(candidate => candidate.Namespace == "default");
         var agent = cluster.Nodes.Agent("v100-1")!;
-        agent.Targets.Replace(new Bursar.Core.Usage.TargetList
-        {
-            Revision = "1",
-            Pods = [new Bursar.Core.Usage.TargetPod { Uid = pod.Uid, Namespace = pod.Namespace, Name = pod.Name, Ips = [pod.Address.ToString()] }],
-        });
+        agent.Targets.Replace(
+            new Bursar.Core.Usage.TargetList
+            {
+                Revision = "1",
+                Pods =
+                [
+                    new Bursar.Core.Usage.TargetPod
+                    {
+                        Uid = pod.Uid,
+                        Namespace = pod.Namespace,
+                        Name = pod.Name,
+                        Ips = [pod.Address.ToString()],
+                    },
+                ],
+            }
+        );
 
         await cluster.PassAsync(TimeSpan.FromSeconds(30));
 
@@ -198,11 +259,20 @@ public sealed class NodeSimulatorTests
     {
         var fleet = Enumerable.Range(0, 8).Select(i => new FleetNode { Name = $"n{i:00}", Gpus = 8 }).ToArray();
         await using var cluster = await StartAsync(new NodeSimulatorOptions { Fleet = fleet, LeaseInterval = TimeSpan.FromMinutes(10) });
-        await cluster.CreateJobAsync(Job("many", spec =>
-        {
-            spec["completions"] = 64;
-            spec["parallelism"] = 64;
-        }, gpus: 1, ("work", "training"), ("steps", "30000"), ("step-time", "90ms")));
+        await cluster.CreateJobAsync(
+            Job(
+                "many",
+                spec =>
+                {
+                    spec["completions"] = 64;
+                    spec["parallelism"] = 64;
+                },
+                gpus: 1,
+                ("work", "training"),
+                ("steps", "30000"),
+                ("step-time", "90ms")
+            )
+        );
 
         await cluster.PassAsync(TimeSpan.FromHours(1));
 

@@ -21,7 +21,8 @@ public sealed class RealApiServerTests
         await using var nodes = await NodeSimulator.StartAsync(
             client,
             new NodeSimulatorOptions { Fleet = [new FleetNode { Name = "v100-1", Gpus = 2 }], ImagePull = TimeSpan.FromMilliseconds(100) },
-            ct);
+            ct
+        );
         var pod = new JsonObject
         {
             ["apiVersion"] = "v1",
@@ -44,12 +45,14 @@ public sealed class RealApiServerTests
                 ["terminationGracePeriodSeconds"] = 5,
                 // The control plane under test has no controller that would take the taint of a new node away.
                 ["tolerations"] = new JsonArray(new JsonObject { ["operator"] = "Exists" }),
-                ["containers"] = new JsonArray(new JsonObject
-                {
-                    ["name"] = "main",
-                    ["image"] = "train:1",
-                    ["resources"] = new JsonObject { ["limits"] = new JsonObject { ["nvidia.com/gpu"] = "2" } },
-                }),
+                ["containers"] = new JsonArray(
+                    new JsonObject
+                    {
+                        ["name"] = "main",
+                        ["image"] = "train:1",
+                        ["resources"] = new JsonObject { ["limits"] = new JsonObject { ["nvidia.com/gpu"] = "2" } },
+                    }
+                ),
             },
         };
         await client.CreateAsync<NodePod>(pod, "default", ct);

@@ -9,7 +9,12 @@ public sealed class ServedLoadTests
     private static readonly DateTimeOffset Start = new(2026, 11, 22, 8, 0, 0, TimeSpan.Zero);
 
     /// <summary>Two at once; 100 prompt tokens are read in 0.1 s, a token takes 0.1 s.</summary>
-    private static readonly ServiceModel Model = new() { Slots = 2, PrefillTokensPerSecond = 1000, BetweenTokens = TimeSpan.FromSeconds(0.1) };
+    private static readonly ServiceModel Model = new()
+    {
+        Slots = 2,
+        PrefillTokensPerSecond = 1000,
+        BetweenTokens = TimeSpan.FromSeconds(0.1),
+    };
 
     [Fact]
     public void A_request_waits_is_read_and_answered_token_by_token()
@@ -22,9 +27,14 @@ public sealed class ServedLoadTests
         // First tokens at 1.2, of ten the last at 2.1; the third begins then, and ends at 3.2.
         load.Of("a", At(2.1))!.Requests.Should().Be(2);
         (load.Of("a", At(2.2))!.Running, load.Of("a", At(2.2))!.Waiting).Should().Be((1, 0));
-        load.EndedBy(At(10)).Select(one => ((one.FirstToken - Start).TotalSeconds, (one.Ended - Start).TotalSeconds)).Should().Equal((1.2, 2.1), (1.2, 2.1), (2.3, 3.2));
+        load.EndedBy(At(10))
+            .Select(one => ((one.FirstToken - Start).TotalSeconds, (one.Ended - Start).TotalSeconds))
+            .Should()
+            .Equal((1.2, 2.1), (1.2, 2.1), (2.3, 3.2));
         shown = load.Of("a", At(10))!;
-        (shown.PromptTokens, shown.GeneratedTokens, shown.FirstToken.Count, shown.BetweenTokens.Count, shown.EndToEnd.Count, shown.Busy).Should().Be((300, 30, 3, 27, 3, 0));
+        (shown.PromptTokens, shown.GeneratedTokens, shown.FirstToken.Count, shown.BetweenTokens.Count, shown.EndToEnd.Count, shown.Busy)
+            .Should()
+            .Be((300, 30, 3, 27, 3, 0));
         shown.Sums.FirstToken.Should().BeApproximately(0.2 + 0.2 + 1.3, 1e-9);
         shown.Worked.TotalSeconds.Should().BeApproximately(1.1 * 0.95 + 1.1 * 0.625, 1e-6);
     }
@@ -63,14 +73,21 @@ public sealed class ServedLoadTests
     public void How_often_it_is_asked_changes_nothing()
     {
         var random = new Random(4);
-        ServedRequest[] requests = [.. Enumerable.Range(0, 400).Select(_ => new ServedRequest(At(random.NextDouble() * 60), random.Next(1, 500), random.Next(1, 60)))];
+        ServedRequest[] requests =
+        [
+            .. Enumerable
+                .Range(0, 400)
+                .Select(_ => new ServedRequest(At(random.NextDouble() * 60), random.Next(1, 500), random.Next(1, 60))),
+        ];
         ServedLoad Run(double step)
         {
             var load = new ServedLoad(Model with { Slots = 6 }, requests);
             load.Join("a", At(1));
-            for (double at = 1; at < 30; at += step) load.Of("a", At(at));
+            for (double at = 1; at < 30; at += step)
+                load.Of("a", At(at));
             load.Join("b", At(30));
-            for (double at = 30; at < 60; at += step) load.Of("b", At(at));
+            for (double at = 30; at < 60; at += step)
+                load.Of("b", At(at));
             load.Leave("a", At(60));
             return load;
         }
@@ -88,8 +105,13 @@ public sealed class ServedLoadTests
         read.Outcome.Should().Be(ScrapeOutcome.Ok);
         read.Gauges.Should().Be(new ServingGauges(1, 0, 0.5));
         read.Tokens.Should().ContainSingle().Which.Should().Be(new ModelTokens("chat", 200, null, 20, 2));
-        read.Histograms.Select(one => (one.Figure, one.Histogram.Count)).Should().Equal((ServingLatency.FirstToken, 2), (ServingLatency.BetweenTokens, 18), (ServingLatency.EndToEnd, 2));
-        Encoding.UTF8.GetString(VllmPage.Write("chat", null)).Should().Contain("vllm:num_requests_running{model_name=\"chat\",engine=\"0\"} 0");
+        read.Histograms.Select(one => (one.Figure, one.Histogram.Count))
+            .Should()
+            .Equal((ServingLatency.FirstToken, 2), (ServingLatency.BetweenTokens, 18), (ServingLatency.EndToEnd, 2));
+        Encoding
+            .UTF8.GetString(VllmPage.Write("chat", null))
+            .Should()
+            .Contain("vllm:num_requests_running{model_name=\"chat\",engine=\"0\"} 0");
     }
 
     private static DateTimeOffset At(double seconds) => Start + TimeSpan.FromSeconds(seconds);

@@ -36,17 +36,29 @@ internal sealed class SimulatedCluster : IAsyncDisposable
 
     public NodeSimulator? Nodes { get; private set; }
 
-    public static async Task<SimulatedCluster> StartAsync(params FleetNode[] fleet) => await StartAsync(new NodeSimulatorOptions { Fleet = fleet });
+    public static async Task<SimulatedCluster> StartAsync(params FleetNode[] fleet) =>
+        await StartAsync(new NodeSimulatorOptions { Fleet = fleet });
 
     public static async Task<SimulatedCluster> StartAsync(NodeSimulatorOptions options)
     {
         var logs = new LogList();
         var tracker = new ActivityTracker();
         var time = new VirtualTimeProvider(Start, tracker);
-        var sandbox = await Bursar.Sandbox.Sandbox.StartAsync(new SandboxOptions { Time = time, Activity = tracker }, CancellationToken.None);
+        var sandbox = await Bursar.Sandbox.Sandbox.StartAsync(
+            new SandboxOptions { Time = time, Activity = tracker },
+            CancellationToken.None
+        );
         var file = Path.Combine(Path.GetTempPath(), $"bursar-unit-{Guid.NewGuid():N}.kubeconfig");
         await sandbox.WriteKubeconfigAsync(file, CancellationToken.None);
-        var client = new KubeClient(KubeConfig.FromFile(file), new KubeClientOptions { TimeProvider = time, ActivityTracker = tracker, LoggerFactory = logs });
+        var client = new KubeClient(
+            KubeConfig.FromFile(file),
+            new KubeClientOptions
+            {
+                TimeProvider = time,
+                ActivityTracker = tracker,
+                LoggerFactory = logs,
+            }
+        );
         File.Delete(file);
         var cluster = new SimulatedCluster(time, tracker, sandbox, client) { Logs = logs };
         cluster.Controllers = await BuiltInControllers.StartAsync(client, 1, CancellationToken.None);
@@ -79,15 +91,25 @@ internal sealed class SimulatedCluster : IAsyncDisposable
     {
         var query = selector is null ? "" : $"?labelSelector={Uri.EscapeDataString(selector)}";
         var list = await GetAsync($"/api/v1/namespaces/default/pods{query}");
-        return [.. list["items"]!.AsArray().Select(static pod => pod!).OrderBy(static pod => (string)pod["metadata"]!["name"]!, StringComparer.Ordinal)];
+        return
+        [
+            .. list["items"]!
+                .AsArray()
+                .Select(static pod => pod!)
+                .OrderBy(static pod => (string)pod["metadata"]!["name"]!, StringComparer.Ordinal),
+        ];
     }
 
     public async Task<IReadOnlyList<string>> EventReasonsAsync(string name)
     {
         var list = await GetAsync("/apis/events.k8s.io/v1/namespaces/default/events");
-        return [.. list["items"]!.AsArray()
-            .Where(happened => (string?)happened!["regarding"]?["name"] == name)
-            .Select(static happened => (string)happened!["reason"]!)];
+        return
+        [
+            .. list["items"]!
+                .AsArray()
+                .Where(happened => (string?)happened!["regarding"]?["name"] == name)
+                .Select(static happened => (string)happened!["reason"]!),
+        ];
     }
 
     /// <summary>Lets time pass; nothing is under way afterwards.</summary>

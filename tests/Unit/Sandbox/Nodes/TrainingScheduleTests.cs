@@ -8,7 +8,13 @@ public sealed class TrainingScheduleTests
 {
     private static readonly DeterministicNoise Noise = new(7, "default/train");
 
-    private static TrainingSchedule Plain => new() { TotalSteps = 30_000, StepTime = TimeSpan.FromMilliseconds(90), Noise = Noise };
+    private static TrainingSchedule Plain =>
+        new()
+        {
+            TotalSteps = 30_000,
+            StepTime = TimeSpan.FromMilliseconds(90),
+            Noise = Noise,
+        };
 
     [Fact]
     public void The_founding_example_takes_2700_seconds()
@@ -49,30 +55,32 @@ public sealed class TrainingScheduleTests
     [Fact]
     public void Steps_keep_their_order_whatever_the_noise() =>
         Prop.ForAll(
-            ArbMap.Default.ArbFor<int>(),
-            Gen.Choose(0, 50).ToArbitrary(),
-            Gen.Choose(1, 2000).ToArbitrary(),
-            (seed, jitter, every) =>
-            {
-                var schedule = new TrainingSchedule
+                ArbMap.Default.ArbFor<int>(),
+                Gen.Choose(0, 50).ToArbitrary(),
+                Gen.Choose(1, 2000).ToArbitrary(),
+                (seed, jitter, every) =>
                 {
-                    TotalSteps = 3000,
-                    StepTime = TimeSpan.FromMilliseconds(90),
-                    ResumeStep = 100,
-                    SlowAfter = 1500,
-                    SlowFactor = 1.5,
-                    CheckpointEvery = every,
-                    CheckpointTime = TimeSpan.FromSeconds(1),
-                    Jitter = jitter / 100.0,
-                    Noise = new DeterministicNoise(seed, "run"),
-                };
-                for (var step = 101L; step <= 3000; step += 37)
-                {
-                    var at = schedule.CompletedAt(step);
-                    if (at <= schedule.CompletedAt(step - 1) || schedule.StepAt(at) != step)
-                        return false;
-                }
+                    var schedule = new TrainingSchedule
+                    {
+                        TotalSteps = 3000,
+                        StepTime = TimeSpan.FromMilliseconds(90),
+                        ResumeStep = 100,
+                        SlowAfter = 1500,
+                        SlowFactor = 1.5,
+                        CheckpointEvery = every,
+                        CheckpointTime = TimeSpan.FromSeconds(1),
+                        Jitter = jitter / 100.0,
+                        Noise = new DeterministicNoise(seed, "run"),
+                    };
+                    for (var step = 101L; step <= 3000; step += 37)
+                    {
+                        var at = schedule.CompletedAt(step);
+                        if (at <= schedule.CompletedAt(step - 1) || schedule.StepAt(at) != step)
+                            return false;
+                    }
 
-                return true;
-            }).QuickCheckThrowOnFailure();
+                    return true;
+                }
+            )
+            .QuickCheckThrowOnFailure();
 }

@@ -44,7 +44,10 @@ public sealed class OpenApiDocumentsTests
     public void Components_carry_merge_keys_and_kinds()
     {
         var schemas = Read(BuiltInKinds.All, "api/v1")["components"]!["schemas"]!;
-        schemas["io.k8s.api.core.v1.Pod"]!["x-kubernetes-group-version-kind"]!.ToJsonString().Should().Be("""[{"group":"","version":"v1","kind":"Pod"}]""");
+        schemas["io.k8s.api.core.v1.Pod"]!["x-kubernetes-group-version-kind"]!
+            .ToJsonString()
+            .Should()
+            .Be("""[{"group":"","version":"v1","kind":"Pod"}]""");
         var properties = schemas["io.k8s.api.core.v1.PodSpec"]!["properties"]!;
         properties["containers"]!["x-kubernetes-patch-merge-key"]!.GetValue<string>().Should().Be("name");
         properties["containers"]!["x-kubernetes-list-map-keys"]!.ToJsonString().Should().Be("""["name"]""");
@@ -58,10 +61,16 @@ public sealed class OpenApiDocumentsTests
         var kind = Custom("first");
         var document = Read([kind], "apis/demo.example.com/v1");
         var schema = document["components"]!["schemas"]!["com.example.demo.v1.Widget"]!;
-        schema["properties"]!["spec"]!["properties"]!["n"]!.ToJsonString().Should().Be("""{"description":"first","type":"integer","minimum":1}""");
+        schema["properties"]!["spec"]!["properties"]!["n"]!
+            .ToJsonString()
+            .Should()
+            .Be("""{"description":"first","type":"integer","minimum":1}""");
         schema["x-kubernetes-group-version-kind"]!.ToJsonString().Should().Contain("Widget");
         document["paths"]!["/apis/demo.example.com/v1/namespaces/{namespace}/widgets/{name}"]!["patch"]!["requestBody"]!["content"]!
-            .AsObject().Select(c => c.Key).Should().NotContain("application/strategic-merge-patch+json");
+            .AsObject()
+            .Select(c => c.Key)
+            .Should()
+            .NotContain("application/strategic-merge-patch+json");
     }
 
     [Fact]
@@ -73,32 +82,41 @@ public sealed class OpenApiDocumentsTests
     }
 
     [Fact]
-    public void What_is_not_served_has_no_document() =>
-        _documents.Document(BuiltInKinds.All, "apis/nothing/v1").Should().BeNull();
+    public void What_is_not_served_has_no_document() => _documents.Document(BuiltInKinds.All, "apis/nothing/v1").Should().BeNull();
 
     private Dictionary<string, string> Hashes(IReadOnlyList<KindInfo> kinds) =>
         _documents.Index(kinds)["paths"]!.AsObject().ToDictionary(p => p.Key, p => p.Value!["serverRelativeURL"]!.GetValue<string>());
 
     private JsonNode Read(IReadOnlyList<KindInfo> kinds, string path) => JsonNode.Parse(_documents.Document(kinds, path)!.Json)!;
 
-    private static IEnumerable<string> References(JsonNode? node) => node switch
-    {
-        JsonObject source => source.SelectMany(p => p.Key == "$ref" && p.Value is JsonValue value ? [value.GetValue<string>()] : References(p.Value)),
-        JsonArray list => list.SelectMany(References),
-        _ => [],
-    };
+    private static IEnumerable<string> References(JsonNode? node) =>
+        node switch
+        {
+            JsonObject source => source.SelectMany(p =>
+                p.Key == "$ref" && p.Value is JsonValue value ? [value.GetValue<string>()] : References(p.Value)
+            ),
+            JsonArray list => list.SelectMany(References),
+            _ => [],
+        };
 
     private static KindInfo Custom(string description)
     {
         var errors = new List<string>();
-        var kind = CustomKinds.FromCrd(
-            JsonNode.Parse("""
-                {"metadata":{"name":"widgets.demo.example.com"},"spec":{"group":"demo.example.com","scope":"Namespaced",
-                 "names":{"plural":"widgets","kind":"Widget"},"versions":[{"name":"v1","served":true,"storage":true,
-                 "schema":{"openAPIV3Schema":{"type":"object","properties":{"spec":{"type":"object","properties":{
-                   "n":{"type":"integer","minimum":1,"description":"DESCRIPTION"}}}}}}}]}}
-                """.Replace("DESCRIPTION", description, StringComparison.Ordinal))!.AsObject(),
-            errors).Single();
+        var kind = CustomKinds
+            .FromCrd(
+                JsonNode
+                    .Parse(
+                        """
+                        {"metadata":{"name":"widgets.demo.example.com"},"spec":{"group":"demo.example.com","scope":"Namespaced",
+                         "names":{"plural":"widgets","kind":"Widget"},"versions":[{"name":"v1","served":true,"storage":true,
+                         "schema":{"openAPIV3Schema":{"type":"object","properties":{"spec":{"type":"object","properties":{
+                           "n":{"type":"integer","minimum":1,"description":"DESCRIPTION"}}}}}}}]}}
+                        """.Replace("DESCRIPTION", description, StringComparison.Ordinal)
+                    )!
+                    .AsObject(),
+                errors
+            )
+            .Single();
         errors.Should().BeEmpty();
         return kind;
     }

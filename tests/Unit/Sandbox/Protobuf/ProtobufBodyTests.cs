@@ -13,14 +13,23 @@ public sealed class ProtobufBodyTests
     [Fact]
     public void A_secret_as_helm_sends_it()
     {
-        var body = Body("v1", "Secret", m => m
-            .Message(1, meta => meta.Text(1, "sh.helm.release.v1.x.v1").Text(3, "default").Text(5, "")
-                .Message(8, _ => { })
-                .Message(11, e => e.Text(1, "owner").Text(2, "helm")))
-            .Message(2, e => e.Text(1, "release").Bytes(2, [1, 2, 255]))
-            .Text(3, "helm.sh/release.v1"));
-        Decode(body).ToJsonString().Should().Be(
-            """{"apiVersion":"v1","kind":"Secret","metadata":{"name":"sh.helm.release.v1.x.v1","namespace":"default","labels":{"owner":"helm"}},"data":{"release":"AQL/"},"type":"helm.sh/release.v1"}""");
+        var body = Body("v1", "Secret", m =>
+            m.Message(1, meta =>
+                    meta.Text(1, "sh.helm.release.v1.x.v1")
+                        .Text(3, "default")
+                        .Text(5, "")
+                        .Message(8, _ => { })
+                        .Message(11, e => e.Text(1, "owner").Text(2, "helm"))
+                )
+                .Message(2, e => e.Text(1, "release").Bytes(2, [1, 2, 255]))
+                .Text(3, "helm.sh/release.v1")
+        );
+        Decode(body)
+            .ToJsonString()
+            .Should()
+            .Be(
+                """{"apiVersion":"v1","kind":"Secret","metadata":{"name":"sh.helm.release.v1.x.v1","namespace":"default","labels":{"owner":"helm"}},"data":{"release":"AQL/"},"type":"helm.sh/release.v1"}"""
+            );
     }
 
     [Fact]
@@ -31,54 +40,105 @@ public sealed class ProtobufBodyTests
             "azhzAAoVCgdhcHBzL3YxEgpEZXBsb3ltZW50ErABChsKAWQSABoAIgAqADIAOABCAFoICgNhcHASAWQSggEIABIKCggKA2FwcBIBZBpqChoKABIAGgAi"
             + "ACoAMgA4AEIAWggKA2FwcBIBZBJMEi4KBW5naW54EgVuZ2lueCoAMgoKABAAGFAiACoAQgBqAHIAgAEAiAEAkAEAogEAGgAyAEIASgBSAFgAYABoAIIB"
             + "AIoBAJoBAMIBACICCgAoADgAGgwIABAAGAAgACgAOAAaACIA";
-        Decode(Convert.FromBase64String(captured)).ToJsonString().Should().Be(
-            """{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"d","labels":{"app":"d"}},"spec":{"replicas":0,"selector":{"matchLabels":{"app":"d"}},"template":{"metadata":{"labels":{"app":"d"}},"spec":{"containers":[{"name":"nginx","image":"nginx","ports":[{"containerPort":80}]}]}}}}""");
+        Decode(Convert.FromBase64String(captured))
+            .ToJsonString()
+            .Should()
+            .Be(
+                """{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"d","labels":{"app":"d"}},"spec":{"replicas":0,"selector":{"matchLabels":{"app":"d"}},"template":{"metadata":{"labels":{"app":"d"}},"spec":{"containers":[{"name":"nginx","image":"nginx","ports":[{"containerPort":80}]}]}}}}"""
+            );
     }
 
     [Fact]
     public void A_required_scalar_stays_even_when_zero() =>
-        Decode(Body("v1", "Pod", m => m.Message(3, s => s.Message(8, c => c.Text(1, "c").Number(4, 0).Number(5, 0).Text(6, "").Text(7, "")))))["status"]!
-            .ToJsonString().Should().Be("""{"containerStatuses":[{"name":"c","ready":false,"restartCount":0,"image":"","imageID":""}]}""");
+        Decode(
+            Body("v1", "Pod", m => m.Message(3, s => s.Message(8, c => c.Text(1, "c").Number(4, 0).Number(5, 0).Text(6, "").Text(7, ""))))
+        )["status"]!
+            .ToJsonString()
+            .Should()
+            .Be("""{"containerStatuses":[{"name":"c","ready":false,"restartCount":0,"image":"","imageID":""}]}""");
 
     [Fact]
     public void A_value_that_was_meant_to_be_zero_stays_and_one_that_says_nothing_goes()
     {
         // replicas is a pointer in the clients' memory, minReadySeconds and paused are not.
-        var body = Body("apps/v1", "Deployment", m => m
-            .Message(2, spec => spec.Number(1, 0).Number(5, 0).Number(7, 0).Message(4, s => s.Text(1, ""))
-                .Message(3, t => t.Message(2, pod => pod
-                    .Message(1, v => v.Text(1, "tmp").Message(2, source => source.Message(2, e => e.Text(1, ""))))))));
-        Decode(body)["spec"]!.ToJsonString().Should().Be(
-            """{"replicas":0,"template":{"spec":{"volumes":[{"name":"tmp","emptyDir":{}}]}}}""");
+        var body = Body("apps/v1", "Deployment", m =>
+            m.Message(2, spec =>
+                spec.Number(1, 0)
+                    .Number(5, 0)
+                    .Number(7, 0)
+                    .Message(4, s => s.Text(1, ""))
+                    .Message(3, t =>
+                        t.Message(2, pod =>
+                            pod.Message(1, v => v.Text(1, "tmp").Message(2, source => source.Message(2, e => e.Text(1, ""))))
+                        )
+                    )
+            )
+        );
+        Decode(body)["spec"]!
+            .ToJsonString()
+            .Should()
+            .Be("""{"replicas":0,"template":{"spec":{"volumes":[{"name":"tmp","emptyDir":{}}]}}}""");
     }
 
     [Fact]
     public void Inlined_messages_quantities_ports_and_probes()
     {
-        var body = Body("v1", "Pod", m => m
-            .Message(2, spec => spec.Message(2, c => c
-                .Text(1, "c")
-                .Message(7, env => env.Text(1, "E").Message(3, from => from.Message(3, key => key.Message(1, r => r.Text(1, "cm")).Text(2, "k"))))
-                .Message(8, r => r.Message(1, e => e.Text(1, "nvidia.com/gpu").Message(2, q => q.Text(1, "1"))))
-                .Message(10, probe => probe
-                    .Message(1, handler => handler.Message(2, get => get.Text(1, "/ok").Message(2, port => port.Number(1, 1).Number(2, 0).Text(3, "http"))))
-                    .Number(2, 5)))));
-        Decode(body)["spec"]!["containers"]![0]!.ToJsonString().Should().Be(
-            """{"name":"c","env":[{"name":"E","valueFrom":{"configMapKeyRef":{"name":"cm","key":"k"}}}],"resources":{"limits":{"nvidia.com/gpu":"1"}},"livenessProbe":{"httpGet":{"path":"/ok","port":"http"},"initialDelaySeconds":5}}""");
+        var body = Body("v1", "Pod", m =>
+            m.Message(2, spec =>
+                spec.Message(2, c =>
+                    c.Text(1, "c")
+                        .Message(7, env =>
+                            env.Text(1, "E").Message(3, from => from.Message(3, key => key.Message(1, r => r.Text(1, "cm")).Text(2, "k")))
+                        )
+                        .Message(8, r => r.Message(1, e => e.Text(1, "nvidia.com/gpu").Message(2, q => q.Text(1, "1"))))
+                        .Message(10, probe =>
+                            probe
+                                .Message(1, handler =>
+                                    handler.Message(2, get =>
+                                        get.Text(1, "/ok").Message(2, port => port.Number(1, 1).Number(2, 0).Text(3, "http"))
+                                    )
+                                )
+                                .Number(2, 5)
+                        )
+                )
+            )
+        );
+        Decode(body)["spec"]!["containers"]![0]!
+            .ToJsonString()
+            .Should()
+            .Be(
+                """{"name":"c","env":[{"name":"E","valueFrom":{"configMapKeyRef":{"name":"cm","key":"k"}}}],"resources":{"limits":{"nvidia.com/gpu":"1"}},"livenessProbe":{"httpGet":{"path":"/ok","port":"http"},"initialDelaySeconds":5}}"""
+            );
     }
 
     [Fact]
     public void Times_field_sets_negative_numbers_and_numeric_ports()
     {
-        var body = Body("v1", "Pod", m => m
-            .Message(1, meta => meta
-                .Message(8, t => t.Number(1, 1_700_000_000).Number(2, 0))
-                .Message(17, f => f.Text(1, "helm").Message(4, t => t.Number(1, 1_700_000_001)).Message(7, s => s.Bytes(1, "{\"f:a\":{}}"u8.ToArray()))))
-            .Message(2, spec => spec.Number(25, -5).Message(2, c => c
-                .Message(10, p => p.Message(1, h => h.Message(3, tcp => tcp.Message(1, port => port.Number(1, 0).Number(2, 80))))))));
+        var body = Body("v1", "Pod", m =>
+            m.Message(1, meta =>
+                    meta.Message(8, t => t.Number(1, 1_700_000_000).Number(2, 0))
+                        .Message(17, f =>
+                            f.Text(1, "helm")
+                                .Message(4, t => t.Number(1, 1_700_000_001))
+                                .Message(7, s => s.Bytes(1, "{\"f:a\":{}}"u8.ToArray()))
+                        )
+                )
+                .Message(2, spec =>
+                    spec.Number(25, -5)
+                        .Message(2, c =>
+                            c.Message(10, p =>
+                                p.Message(1, h => h.Message(3, tcp => tcp.Message(1, port => port.Number(1, 0).Number(2, 80))))
+                            )
+                        )
+                )
+        );
         var pod = Decode(body);
-        pod["metadata"]!.ToJsonString().Should().Be(
-            """{"creationTimestamp":"2023-11-14T22:13:20Z","managedFields":[{"manager":"helm","time":"2023-11-14T22:13:21Z","fieldsV1":{"f:a":{}}}]}""");
+        pod["metadata"]!
+            .ToJsonString()
+            .Should()
+            .Be(
+                """{"creationTimestamp":"2023-11-14T22:13:20Z","managedFields":[{"manager":"helm","time":"2023-11-14T22:13:21Z","fieldsV1":{"f:a":{}}}]}"""
+            );
         pod["spec"]!["priority"]!.GetValue<long>().Should().Be(-5);
         pod["spec"]!["containers"]![0]!["livenessProbe"]!["tcpSocket"]!.ToJsonString().Should().Be("""{"port":80}""");
     }
@@ -87,8 +147,12 @@ public sealed class ProtobufBodyTests
     public void Delete_options_of_any_group()
     {
         var body = Body("apps/v1", "DeleteOptions", m => m.Number(1, 0).Message(2, p => p.Text(1, "uid-1")).Text(4, "Background"));
-        Decode(body).ToJsonString().Should().Be(
-            """{"apiVersion":"apps/v1","kind":"DeleteOptions","gracePeriodSeconds":0,"preconditions":{"uid":"uid-1"},"propagationPolicy":"Background"}""");
+        Decode(body)
+            .ToJsonString()
+            .Should()
+            .Be(
+                """{"apiVersion":"apps/v1","kind":"DeleteOptions","gracePeriodSeconds":0,"preconditions":{"uid":"uid-1"},"propagationPolicy":"Background"}"""
+            );
     }
 
     [Fact]
@@ -103,8 +167,10 @@ public sealed class ProtobufBodyTests
 
     [Fact]
     public void Unknown_fields_are_passed_over() =>
-        Decode(Body("v1", "Namespace", m => m.Number(900, 1).Text(901, "x").Message(1, meta => meta.Text(1, "n").Text(950, "y")))).ToJsonString()
-            .Should().Be("""{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"n"}}""");
+        Decode(Body("v1", "Namespace", m => m.Number(900, 1).Text(901, "x").Message(1, meta => meta.Text(1, "n").Text(950, "y"))))
+            .ToJsonString()
+            .Should()
+            .Be("""{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"n"}}""");
 
     [Fact]
     public void JSON_inside_of_the_envelope_is_read_as_such()
@@ -117,15 +183,17 @@ public sealed class ProtobufBodyTests
     public void A_malformed_body_is_refused_with_a_sentence()
     {
         var whole = Body("v1", "Secret", m => m.Message(1, meta => meta.Text(1, "name")));
-        foreach (var body in new[]
-        {
-            [],
-            "{}"u8.ToArray(),
-            whole[..^3],
-            [.. whole[..4], 0xff, 0xff, 0xff],
-            Body("v1", "Secret", m => m.Number(1, 5)),
-            Envelope("", "", [], ""),
-        })
+        foreach (
+            var body in new[]
+            {
+                [],
+                "{}"u8.ToArray(),
+                whole[..^3],
+                [.. whole[..4], 0xff, 0xff, 0xff],
+                Body("v1", "Secret", m => m.Number(1, 5)),
+                Envelope("", "", [], ""),
+            }
+        )
         {
             var read = () => Decode(body);
             read.Should().Throw<ProtobufBodyException>().Which.Message.Should().EndWith(".");
@@ -142,32 +210,34 @@ public sealed class ProtobufBodyTests
     [Fact]
     public void Any_bytes_are_either_read_or_refused() =>
         Prop.ForAll(ArbMap.Default.ArbFor<byte[]>(), bytes =>
-        {
-            try
             {
-                return Decode(Envelope("apps/v1", "Deployment", bytes, "")).Count >= 2;
-            }
-            catch (ProtobufBodyException)
-            {
-                return true;
-            }
-        }).QuickCheckThrowOnFailure();
+                try
+                {
+                    return Decode(Envelope("apps/v1", "Deployment", bytes, "")).Count >= 2;
+                }
+                catch (ProtobufBodyException)
+                {
+                    return true;
+                }
+            })
+            .QuickCheckThrowOnFailure();
 
     [Fact]
     public void A_config_map_keeps_all_its_entries() =>
         Prop.ForAll(ArbMap.Default.ArbFor<Dictionary<NonEmptyString, string>>(), entries =>
-        {
-            var data = entries.GroupBy(e => Clean(e.Key.Get)).ToDictionary(g => g.Key, g => Clean(g.First().Value ?? ""));
-            var decoded = Decode(Body("v1", "ConfigMap", m =>
             {
-                foreach (var (key, value) in data)
-                {
-                    m.Message(2, e => e.Text(1, key).Text(2, value));
-                }
-            }));
-            var read = (decoded["data"] as JsonObject ?? []).ToDictionary(p => p.Key, p => p.Value!.GetValue<string>());
-            return read.Count == data.Count && data.All(d => read[d.Key] == d.Value);
-        }).QuickCheckThrowOnFailure();
+                var data = entries.GroupBy(e => Clean(e.Key.Get)).ToDictionary(g => g.Key, g => Clean(g.First().Value ?? ""));
+                var decoded = Decode(Body("v1", "ConfigMap", m =>
+                    {
+                        foreach (var (key, value) in data)
+                        {
+                            m.Message(2, e => e.Text(1, key).Text(2, value));
+                        }
+                    }));
+                var read = (decoded["data"] as JsonObject ?? []).ToDictionary(p => p.Key, p => p.Value!.GetValue<string>());
+                return read.Count == data.Count && data.All(d => read[d.Key] == d.Value);
+            })
+            .QuickCheckThrowOnFailure();
 
     /// <summary>A lone surrogate has no form in UTF-8, so no client can send one.</summary>
     private static string Clean(string text) => Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(text));
@@ -178,7 +248,12 @@ public sealed class ProtobufBodyTests
         Envelope(apiVersion, kind, MessageWriter.Write(write), "");
 
     private static byte[] Envelope(string apiVersion, string kind, byte[] raw, string contentType) =>
-        [.. "k8s\0"u8, .. MessageWriter.Write(m => m.Message(1, t => t.Text(1, apiVersion).Text(2, kind)).Bytes(2, raw).Text(3, "").Text(4, contentType))];
+        [
+            .. "k8s\0"u8,
+            .. MessageWriter.Write(m =>
+                m.Message(1, t => t.Text(1, apiVersion).Text(2, kind)).Bytes(2, raw).Text(3, "").Text(4, contentType)
+            ),
+        ];
 
     /// <summary>Writes a message field by field, so that a test says numbers as the wire has them.</summary>
     private sealed class MessageWriter

@@ -98,7 +98,8 @@ public sealed class BuiltInKindsTests
             type.Properties.Values.Where(f => f.ProtobufNumber > 0)
                 .GroupBy(f => (f.ProtobufInlineNumber, f.ProtobufNumber))
                 .Where(g => g.Count() > 1)
-                .Should().BeEmpty(type.Name);
+                .Should()
+                .BeEmpty(type.Name);
             foreach (var field in type.Properties.Values)
             {
                 Check(field.Type);

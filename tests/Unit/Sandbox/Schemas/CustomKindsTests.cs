@@ -13,7 +13,8 @@ public sealed class CustomKindsTests
         var kind = Read(Crd("""{"type":"object"}"""), out var errors).Single();
         errors.Should().BeEmpty();
         (kind.Resource, kind.ApiVersion, kind.Kind, kind.ListKind, kind.Singular, kind.Namespaced)
-            .Should().Be(("widgets.demo.example.com", "demo.example.com/v1", "Widget", "WidgetList", "widget", true));
+            .Should()
+            .Be(("widgets.demo.example.com", "demo.example.com/v1", "Widget", "WidgetList", "widget", true));
         kind.ShortNames.Should().Equal("wd");
         (kind.HasStatus, kind.IsCustom, kind.IsStorage).Should().Be((true, true, true));
         kind.Scale.Should().Be(new ScalePaths(".spec.replicas", ".status.replicas", null));
@@ -26,30 +27,41 @@ public sealed class CustomKindsTests
     [Fact]
     public void Reads_bounds_lists_and_extensions()
     {
-        var spec = Read(Crd("""
-            {"type":"object","properties":{"spec":{"type":"object","description":"wanted","required":["n"],"properties":{
-              "n":{"type":"integer","minimum":1,"maximum":9,"exclusiveMaximum":true,"default":3,"format":"int32"},
-              "s":{"type":"string","pattern":"^a","minLength":1,"maxLength":5,"nullable":true,"enum":["a","ab"]},
-              "port":{"x-kubernetes-int-or-string":true,"anyOf":[{"type":"integer"},{"type":"string"}]},
-              "labels":{"type":"object","additionalProperties":{"type":"string"},"x-kubernetes-map-type":"atomic","maxProperties":4},
-              "tags":{"type":"array","maxItems":3,"x-kubernetes-list-type":"set","items":{"type":"string"}},
-              "items":{"type":"array","x-kubernetes-list-type":"map","x-kubernetes-list-map-keys":["name"],
-                       "items":{"type":"object","required":["name"],"properties":{"name":{"type":"string"}}}},
-              "free":{"type":"object","x-kubernetes-preserve-unknown-fields":true},
-              "any":{"x-kubernetes-preserve-unknown-fields":true},
-              "template":{"type":"object","x-kubernetes-embedded-resource":true,"x-kubernetes-preserve-unknown-fields":true}}}}}
-            """), out var errors).Single().Schema.Properties["spec"].Type;
+        var spec = Read(
+                Crd(
+                    """
+                    {"type":"object","properties":{"spec":{"type":"object","description":"wanted","required":["n"],"properties":{
+                      "n":{"type":"integer","minimum":1,"maximum":9,"exclusiveMaximum":true,"default":3,"format":"int32"},
+                      "s":{"type":"string","pattern":"^a","minLength":1,"maxLength":5,"nullable":true,"enum":["a","ab"]},
+                      "port":{"x-kubernetes-int-or-string":true,"anyOf":[{"type":"integer"},{"type":"string"}]},
+                      "labels":{"type":"object","additionalProperties":{"type":"string"},"x-kubernetes-map-type":"atomic","maxProperties":4},
+                      "tags":{"type":"array","maxItems":3,"x-kubernetes-list-type":"set","items":{"type":"string"}},
+                      "items":{"type":"array","x-kubernetes-list-type":"map","x-kubernetes-list-map-keys":["name"],
+                               "items":{"type":"object","required":["name"],"properties":{"name":{"type":"string"}}}},
+                      "free":{"type":"object","x-kubernetes-preserve-unknown-fields":true},
+                      "any":{"x-kubernetes-preserve-unknown-fields":true},
+                      "template":{"type":"object","x-kubernetes-embedded-resource":true,"x-kubernetes-preserve-unknown-fields":true}}}}}
+                    """
+                ),
+                out var errors
+            )
+            .Single()
+            .Schema.Properties["spec"]
+            .Type;
         errors.Should().BeEmpty();
         spec.Required.Should().Equal("n");
         var n = spec.Properties["n"].Type;
         (n.Type, n.Minimum, n.Maximum, n.ExclusiveMaximum, n.Format, n.Default!.ToJsonString())
-            .Should().Be((SchemaType.Integer, 1m, 9m, true, "int32", "3"));
+            .Should()
+            .Be((SchemaType.Integer, 1m, 9m, true, "int32", "3"));
         var s = spec.Properties["s"].Type;
         (s.Pattern, s.MinLength, s.MaxLength, s.Nullable).Should().Be(("^a", 1, 5, true));
         s.Enum!.Select(e => e.GetValue<string>()).Should().Equal("a", "ab");
         spec.Properties["port"].Type.Type.Should().Be(SchemaType.IntOrString);
         var labels = spec.Properties["labels"].Type;
-        (labels.Type, labels.Items!.Type, labels.AtomicStructure, labels.MaxProperties).Should().Be((SchemaType.Map, SchemaType.String, true, 4));
+        (labels.Type, labels.Items!.Type, labels.AtomicStructure, labels.MaxProperties)
+            .Should()
+            .Be((SchemaType.Map, SchemaType.String, true, 4));
         (spec.Properties["tags"].Type.List, spec.Properties["tags"].Type.MaxItems).Should().Be((ListKind.Set, 3));
         spec.Properties["items"].Type.ListMapKeys.Should().Equal("name");
         spec.Properties["free"].Type.PreserveUnknownFields.Should().BeTrue();
@@ -63,13 +75,31 @@ public sealed class CustomKindsTests
     [InlineData("""{"type":"object","properties":{"a":{"type":"array"}}}""", ".properties[a].items: Required value")]
     [InlineData("""{"type":"object","properties":{"a":{"type":"array","items":{}}}}""", ".properties[a].items.type: Required value")]
     [InlineData("""{"type":"object","properties":{"a":{"$ref":"#/x","type":"object"}}}""", ".properties[a].$ref: Forbidden")]
-    [InlineData("""{"type":"object","properties":{"a":{"type":"array","uniqueItems":true,"items":{"type":"string"}}}}""", ".properties[a].uniqueItems: Forbidden")]
-    [InlineData("""{"type":"object","properties":{"a":{"type":"object","properties":{"b":{"type":"string"}},"additionalProperties":{"type":"string"}}}}""", ".properties[a].additionalProperties: Forbidden")]
+    [InlineData(
+        """{"type":"object","properties":{"a":{"type":"array","uniqueItems":true,"items":{"type":"string"}}}}""",
+        ".properties[a].uniqueItems: Forbidden"
+    )]
+    [InlineData(
+        """{"type":"object","properties":{"a":{"type":"object","properties":{"b":{"type":"string"}},"additionalProperties":{"type":"string"}}}}""",
+        ".properties[a].additionalProperties: Forbidden"
+    )]
     [InlineData("""{"type":"object","additionalProperties":false}""", ".additionalProperties: Forbidden")]
-    [InlineData("""{"type":"object","properties":{"a":{"type":"object","x-kubernetes-list-type":"set"}}}""", ".properties[a].type: Invalid value")]
-    [InlineData("""{"type":"object","properties":{"a":{"type":"array","items":{"type":"object"},"x-kubernetes-list-type":"map"}}}""", ".properties[a].x-kubernetes-list-map-keys: Required value")]
-    [InlineData("""{"type":"object","properties":{"a":{"type":"array","x-kubernetes-list-type":"map","x-kubernetes-list-map-keys":["k"],"items":{"type":"object","properties":{"k":{"type":"string"}}}}}}""", ".properties[a].items.properties[k].default: Required value")]
-    [InlineData("""{"type":"object","properties":{"a":{"type":"string","anyOf":[{"type":"string"}]}}}""", ".properties[a].anyOf[0].type: Forbidden")]
+    [InlineData(
+        """{"type":"object","properties":{"a":{"type":"object","x-kubernetes-list-type":"set"}}}""",
+        ".properties[a].type: Invalid value"
+    )]
+    [InlineData(
+        """{"type":"object","properties":{"a":{"type":"array","items":{"type":"object"},"x-kubernetes-list-type":"map"}}}""",
+        ".properties[a].x-kubernetes-list-map-keys: Required value"
+    )]
+    [InlineData(
+        """{"type":"object","properties":{"a":{"type":"array","x-kubernetes-list-type":"map","x-kubernetes-list-map-keys":["k"],"items":{"type":"object","properties":{"k":{"type":"string"}}}}}}""",
+        ".properties[a].items.properties[k].default: Required value"
+    )]
+    [InlineData(
+        """{"type":"object","properties":{"a":{"type":"string","anyOf":[{"type":"string"}]}}}""",
+        ".properties[a].anyOf[0].type: Forbidden"
+    )]
     [InlineData("""{"type":"object","oneOf":[{"properties":{"a":{"minimum":1}}}]}""", ".oneOf[0].properties[a]: Required value")]
     [InlineData("""{"type":"object","properties":{"a":{"type":"string","pattern":"("}}}""", ".properties[a].pattern: Invalid value")]
     [InlineData("""{"type":"string"}""", ".type: Invalid value")]
@@ -115,13 +145,18 @@ public sealed class CustomKindsTests
         return CustomKinds.FromCrd(crd, errors);
     }
 
-    private static JsonObject Crd(string schema) => JsonNode.Parse("""
-        {"metadata":{"name":"widgets.demo.example.com"},
-         "spec":{"group":"demo.example.com","scope":"Namespaced",
-           "names":{"plural":"widgets","kind":"Widget","shortNames":["wd"]},
-           "versions":[{"name":"v1","served":true,"storage":true,
-             "subresources":{"status":{},"scale":{"specReplicasPath":".spec.replicas","statusReplicasPath":".status.replicas"}},
-             "additionalPrinterColumns":[{"name":"Limit","type":"string","jsonPath":".spec.limit","description":"money","priority":1}],
-             "schema":{"openAPIV3Schema":SCHEMA}}]}}
-        """.Replace("SCHEMA", schema, StringComparison.Ordinal))!.AsObject();
+    private static JsonObject Crd(string schema) =>
+        JsonNode
+            .Parse(
+                """
+                {"metadata":{"name":"widgets.demo.example.com"},
+                 "spec":{"group":"demo.example.com","scope":"Namespaced",
+                   "names":{"plural":"widgets","kind":"Widget","shortNames":["wd"]},
+                   "versions":[{"name":"v1","served":true,"storage":true,
+                     "subresources":{"status":{},"scale":{"specReplicasPath":".spec.replicas","statusReplicasPath":".status.replicas"}},
+                     "additionalPrinterColumns":[{"name":"Limit","type":"string","jsonPath":".spec.limit","description":"money","priority":1}],
+                     "schema":{"openAPIV3Schema":SCHEMA}}]}}
+                """.Replace("SCHEMA", schema, StringComparison.Ordinal)
+            )!
+            .AsObject();
 }

@@ -5,11 +5,13 @@ namespace Bursar.Tests.Unit.Sandbox.Tables;
 
 public sealed class JsonPathTests
 {
-    private static readonly JsonNode Source = JsonNode.Parse("""
+    private static readonly JsonNode Source = JsonNode.Parse(
+        """
         {"metadata":{"annotations":{"a.b/c":"dotted"}},
          "spec":{"n":3,"tags":["x","y","z"],"items":[{"name":"one","v":1},{"name":"two","v":2}]},
          "status":{"conditions":[{"type":"Ready","status":"False","reason":"Broken"},{"type":"Synced","status":"True"}]}}
-        """)!;
+        """
+    )!;
 
     [Theory]
     [InlineData(".spec.n", "3")]

@@ -12,7 +12,9 @@ using Bursar.Sandbox.Time;
 
 namespace Bursar.Tests.Unit.Sandbox.Time;
 
-/// <summary>Virtual time goes on under every fault of the server: a leak or a wait that counts as work shows as <see cref="WorldNotIdleException"/>.</summary>
+/// <summary>
+/// Virtual time goes on under every fault of the server: a leak or a wait that counts as work shows as <see cref="WorldNotIdleException"/>.
+/// </summary>
 public sealed class FaultyWorldTests
 {
     private static readonly DateTimeOffset Start = new(2026, 11, 1, 0, 0, 0, TimeSpan.Zero);
@@ -56,7 +58,8 @@ public sealed class FaultyWorldTests
         world.Faults.Add(new(new Fault.Answer(429, RetryAfterSeconds: 5)) { Verb = "create", Times = 1 });
         using var queue = world.Work(async key =>
         {
-            if ((await world.MapsAsync()).Count < 2) await world.CreateMapAsync($"{key}{(await world.MapsAsync()).Count}");
+            if ((await world.MapsAsync()).Count < 2)
+                await world.CreateMapAsync($"{key}{(await world.MapsAsync()).Count}");
         });
 
         queue.Add("a");
@@ -80,7 +83,8 @@ public sealed class FaultyWorldTests
         var recorder = new EventRecorder(world.Client, new() { ReportingInstance = "test" });
         using var stop = new CancellationTokenSource();
         var running = Task.Run(() => recorder.RunAsync(stop.Token));
-        foreach (var reason in (string[])["One", "Two", "Three"]) recorder.Publish(Event(reason));
+        foreach (var reason in (string[])["One", "Two", "Three"])
+            recorder.Publish(Event(reason));
 
         await world.Time.AdvanceAsync(TimeSpan.FromSeconds(10));
         recorder.Written.Should().Be(3);
@@ -100,7 +104,8 @@ public sealed class FaultyWorldTests
         var recorder = new EventRecorder(world.Client, new() { ReportingInstance = "test", DrainTime = TimeSpan.FromSeconds(2) });
         using var stop = new CancellationTokenSource();
         var running = Task.Run(() => recorder.RunAsync(stop.Token));
-        foreach (var reason in (string[])["One", "Two", "Three"]) recorder.Publish(Event(reason));
+        foreach (var reason in (string[])["One", "Two", "Three"])
+            recorder.Publish(Event(reason));
         await stop.CancelAsync();
 
         await world.Time.AdvanceAsync(TimeSpan.FromSeconds(30));
@@ -110,13 +115,20 @@ public sealed class FaultyWorldTests
         world.Activity.ToString().Should().Be("nothing");
     }
 
-    private static KubeEvent Event(string reason) => new()
-    {
-        Regarding = new() { Kind = "ConfigMap", Namespace = "default", Name = "m", Uid = "u" },
-        Reason = reason,
-        Action = "Test",
-        Note = reason,
-    };
+    private static KubeEvent Event(string reason) =>
+        new()
+        {
+            Regarding = new()
+            {
+                Kind = "ConfigMap",
+                Namespace = "default",
+                Name = "m",
+                Uid = "u",
+            },
+            Reason = reason,
+            Action = "Test",
+            Note = reason,
+        };
 
     [Fact]
     public async Task An_answer_slower_than_the_patience_is_a_timeout_at_its_moment()
@@ -148,13 +160,17 @@ public sealed class FaultyWorldTests
         await using var world = await World.StartAsync();
         world.Faults.Add(new(new Fault.Answer(429, RetryAfterSeconds: 5)) { Verb = "create", Times = 1 });
         var gate = new ActivityGate("the test", world.Activity);
-        using var queue = world.Work(async key =>
-        {
-            using var pass = await gate.EnterAsync(CancellationToken.None);
-            await world.CreateMapAsync(key);
-        }, workers: 3);
+        using var queue = world.Work(
+            async key =>
+            {
+                using var pass = await gate.EnterAsync(CancellationToken.None);
+                await world.CreateMapAsync(key);
+            },
+            workers: 3
+        );
 
-        foreach (var key in (string[])["a", "b", "c"]) queue.Add(key);
+        foreach (var key in (string[])["a", "b", "c"])
+            queue.Add(key);
         await world.Time.AdvanceAsync(TimeSpan.FromSeconds(6));
 
         (await world.MapsAsync()).Should().Equal("a", "b", "c");
@@ -165,8 +181,22 @@ public sealed class FaultyWorldTests
     {
         await using var world = await World.StartAsync();
         await world.CreateMapAsync("a");
-        world.Faults.Add(new(new Fault.Answer(500)) { Client = World.Agent, Verb = "watch", Times = 7 });
-        world.Faults.Add(new(new Fault.Answer(429)) { Client = World.Agent, Verb = "watch", Times = 3 });
+        world.Faults.Add(
+            new(new Fault.Answer(500))
+            {
+                Client = World.Agent,
+                Verb = "watch",
+                Times = 7,
+            }
+        );
+        world.Faults.Add(
+            new(new Fault.Answer(429))
+            {
+                Client = World.Agent,
+                Verb = "watch",
+                Times = 3,
+            }
+        );
         using var cache = world.Cache();
 
         (await world.Time.RunUntilAsync(() => cache.Informer.HasSynced, TimeSpan.FromMinutes(2))).Should().BeTrue();
@@ -183,7 +213,8 @@ public sealed class FaultyWorldTests
     public async Task Watches_cut_while_they_open_leave_nothing_behind(int lines)
     {
         await using var world = await World.StartAsync();
-        for (var i = 0; i < 8; i++) await world.CreateMapAsync($"m{i}");
+        for (var i = 0; i < 8; i++)
+            await world.CreateMapAsync($"m{i}");
         world.Faults.Add(new(new Fault.CutWatch(lines)) { Client = World.Agent, Times = 12 });
         using var cache = world.Cache();
 
@@ -200,15 +231,27 @@ public sealed class FaultyWorldTests
     {
         await using var world = await World.StartAsync(seed);
         var chance = new Random(seed);
-        foreach (var fault in (Fault[])[new Fault.CutWatch(chance.Next(4)), new Fault.ExpireWatch(), new Fault.Answer(500), new Fault.Answer(429), new Fault.Delay(TimeSpan.FromMilliseconds(300))])
+        foreach (
+            var fault in (Fault[])
+                [
+                    new Fault.CutWatch(chance.Next(4)),
+                    new Fault.ExpireWatch(),
+                    new Fault.Answer(500),
+                    new Fault.Answer(429),
+                    new Fault.Delay(TimeSpan.FromMilliseconds(300)),
+                ]
+        )
             world.Faults.Add(new(fault) { Client = World.Agent, Probability = 0.15 });
         using var cache = world.Cache();
         for (var i = 0; i < 60; i++)
         {
             await world.CreateMapAsync($"m{i}");
-            if (chance.Next(3) == 0) world.Faults.CutWatches();
-            if (chance.Next(8) == 0) world.Sandbox.Compact();
-            if (chance.Next(3) == 0) await world.Client.DeleteAsync<V1ConfigMap>($"m{i}", "default", null, CancellationToken.None);
+            if (chance.Next(3) == 0)
+                world.Faults.CutWatches();
+            if (chance.Next(8) == 0)
+                world.Sandbox.Compact();
+            if (chance.Next(3) == 0)
+                await world.Client.DeleteAsync<V1ConfigMap>($"m{i}", "default", null, CancellationToken.None);
             await world.Time.AdvanceAsync(TimeSpan.FromSeconds(chance.NextDouble() * 2));
         }
         world.Faults.Clear();
@@ -226,18 +269,55 @@ public sealed class FaultyWorldTests
     {
         await using var world = await World.StartAsync();
         using var operatorClient = world.NewClient(World.Agent);
-        var elector = new LeaderElector(operatorClient, new() { Namespace = "default", Name = "lead", Identity = "one" });
+        var elector = new LeaderElector(
+            operatorClient,
+            new()
+            {
+                Namespace = "default",
+                Name = "lead",
+                Identity = "one",
+            }
+        );
         using var stop = new CancellationTokenSource();
         var leading = new TaskCompletionSource();
-        var run = Task.Run(() => elector.RunAsLeaderAsync(async token =>
-        {
-            leading.TrySetResult();
-            await Task.Delay(Timeout.Infinite, token);
-        }, stop.Token));
+        var run = Task.Run(() =>
+            elector.RunAsLeaderAsync(
+                async token =>
+                {
+                    leading.TrySetResult();
+                    await Task.Delay(Timeout.Infinite, token);
+                },
+                stop.Token
+            )
+        );
         await leading.Task.WaitAsync(IdleTimeout);
-        world.Faults.Add(new(new Fault.Answer(409)) { Client = World.Agent, Resource = "leases", Verb = "patch", Times = 1 });
-        world.Faults.Add(new(new Fault.Answer(403)) { Client = World.Agent, Resource = "leases", Verb = "get", Times = 1 });
-        world.Faults.Add(new(new Fault.Answer(429, RetryAfterSeconds: 2)) { Client = World.Agent, Resource = "leases", Verb = "patch", Times = 1 });
+        world.Faults.Add(
+            new(new Fault.Answer(409))
+            {
+                Client = World.Agent,
+                Resource = "leases",
+                Verb = "patch",
+                Times = 1,
+            }
+        );
+        world.Faults.Add(
+            new(new Fault.Answer(403))
+            {
+                Client = World.Agent,
+                Resource = "leases",
+                Verb = "get",
+                Times = 1,
+            }
+        );
+        world.Faults.Add(
+            new(new Fault.Answer(429, RetryAfterSeconds: 2))
+            {
+                Client = World.Agent,
+                Resource = "leases",
+                Verb = "patch",
+                Times = 1,
+            }
+        );
 
         await world.Time.AdvanceAsync(TimeSpan.FromSeconds(30));
 
@@ -256,7 +336,9 @@ public sealed class FaultyWorldTests
         using var queue = world.Work(_ => stuck.Task);
         queue.Add("a/b");
 
-        var said = (await FluentActions.Awaiting(() => world.Time.AdvanceAsync(TimeSpan.Zero)).Should().ThrowAsync<WorldNotIdleException>()).Which.Message;
+        var said = (await FluentActions.Awaiting(() => world.Time.AdvanceAsync(TimeSpan.Zero)).Should().ThrowAsync<WorldNotIdleException>())
+            .Which
+            .Message;
 
         said.Should().Contain("queue of test: a/b");
         stuck.SetResult();
@@ -291,25 +373,56 @@ public sealed class FaultyWorldTests
         {
             var activity = new ActivityTracker();
             var time = new VirtualTimeProvider(Start, activity, idleTimeout: idleTimeout ?? IdleTimeout);
-            var sandbox = await Bursar.Sandbox.Sandbox.StartAsync(new SandboxOptions { Time = time, Activity = activity, Faults = new FaultPlan(new Random(seed)) }, CancellationToken.None);
+            var sandbox = await Bursar.Sandbox.Sandbox.StartAsync(
+                new SandboxOptions
+                {
+                    Time = time,
+                    Activity = activity,
+                    Faults = new FaultPlan(new Random(seed)),
+                },
+                CancellationToken.None
+            );
             return new World(sandbox, time, activity);
         }
 
-        public KubeClient NewClient(string agent) => new(
-            new KubeConfig { Server = Sandbox.Address, CertificateAuthorityPem = Sandbox.CertificateAuthority, Token = Sandbox.Token },
-            new KubeClientOptions { TimeProvider = Time, ActivityTracker = Activity, UserAgent = agent });
+        public KubeClient NewClient(string agent) =>
+            new(
+                new KubeConfig
+                {
+                    Server = Sandbox.Address,
+                    CertificateAuthorityPem = Sandbox.CertificateAuthority,
+                    Token = Sandbox.Token,
+                },
+                new KubeClientOptions
+                {
+                    TimeProvider = Time,
+                    ActivityTracker = Activity,
+                    UserAgent = agent,
+                }
+            );
 
         public Task CreateMapAsync(string name) =>
-            Client.CreateAsync(new V1ConfigMap { Metadata = new() { Name = name, Namespace = "default" } }, CancellationToken.None);
+            Client.CreateAsync(
+                new V1ConfigMap
+                {
+                    Metadata = new() { Name = name, Namespace = "default" },
+                },
+                CancellationToken.None
+            );
 
         public async Task<IReadOnlyList<string>> MapsAsync() =>
-            [.. (await Client.ListAsync<V1ConfigMap>(new() { Namespace = "default" }, CancellationToken.None)).Items.Select(map => map.Metadata.Name).Order(StringComparer.Ordinal)];
+            [
+                .. (await Client.ListAsync<V1ConfigMap>(new() { Namespace = "default" }, CancellationToken.None))
+                    .Items.Select(map => map.Metadata.Name)
+                    .Order(StringComparer.Ordinal),
+            ];
 
         /// <summary>A queue whose workers do this with each key.</summary>
         public WorkQueue<string> Work(Func<string, Task> act, int workers = 1)
         {
             var queue = new WorkQueue<string>(Time, Activity, name: "test");
-            for (var i = 0; i < workers; i++) _ = Task.Run(() => WorkAsync(queue, act));
+            for (var i = 0; i < workers; i++)
+                _ = Task.Run(() => WorkAsync(queue, act));
             return queue;
         }
 
@@ -325,7 +438,8 @@ public sealed class FaultyWorldTests
         {
             while (await queue.TakeAsync(CancellationToken.None) is (true, var key))
             {
-                using (queue.Carry(key)) await act(key);
+                using (queue.Carry(key))
+                    await act(key);
                 queue.Done(key);
             }
         }

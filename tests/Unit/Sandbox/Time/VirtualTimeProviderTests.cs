@@ -80,7 +80,12 @@ public sealed class VirtualTimeProviderTests
     {
         var time = new VirtualTimeProvider(Start);
         ITimer? timer = null;
-        timer = time.CreateTimer(_ => timer!.Change(TimeSpan.Zero, Timeout.InfiniteTimeSpan), null, TimeSpan.FromSeconds(1), Timeout.InfiniteTimeSpan);
+        timer = time.CreateTimer(
+            _ => timer!.Change(TimeSpan.Zero, Timeout.InfiniteTimeSpan),
+            null,
+            TimeSpan.FromSeconds(1),
+            Timeout.InfiniteTimeSpan
+        );
 
         var act = () => time.AdvanceAsync(TimeSpan.FromSeconds(2));
 
@@ -93,7 +98,12 @@ public sealed class VirtualTimeProviderTests
     {
         var time = new VirtualTimeProvider(Start);
         Task? inner = null;
-        using var timer = time.CreateTimer(_ => inner = time.AdvanceAsync(TimeSpan.FromSeconds(1)), null, TimeSpan.FromSeconds(1), Timeout.InfiniteTimeSpan);
+        using var timer = time.CreateTimer(
+            _ => inner = time.AdvanceAsync(TimeSpan.FromSeconds(1)),
+            null,
+            TimeSpan.FromSeconds(1),
+            Timeout.InfiniteTimeSpan
+        );
 
         await time.AdvanceAsync(TimeSpan.FromSeconds(2));
 
@@ -117,7 +127,8 @@ public sealed class VirtualTimeProviderTests
             },
             null,
             TimeSpan.FromMinutes(10),
-            TimeSpan.FromMinutes(10));
+            TimeSpan.FromMinutes(10)
+        );
         using var stop = new CancellationTokenSource();
 
         var pacing = Task.Run(() => time.PaceAsync(60, stop.Token));

@@ -3,7 +3,9 @@ using Bursar.Operator.Cluster.Gpus;
 
 namespace Bursar.Tests.Unit.Operator.Cluster.Gpus;
 
-/// <summary>The effective request as the scheduler counts it: max(containers + sidecars, each init container beside the sidecars before it).</summary>
+/// <summary>
+/// The effective request as the scheduler counts it: max(containers + sidecars, each init container beside the sidecars before it).
+/// </summary>
 public sealed class GpuRequestTests
 {
     [Fact]
@@ -24,20 +26,36 @@ public sealed class GpuRequestTests
     [Fact]
     public void A_slice_is_not_a_card()
     {
-        var request = GpuRequest.Of(new() { Containers = [new() { Resources = new() { Limits = StringMap.From([new("nvidia.com/mig-1g.5gb", "1")]) } }] });
+        var request = GpuRequest.Of(
+            new() { Containers = [new() { Resources = new() { Limits = StringMap.From([new("nvidia.com/mig-1g.5gb", "1")]) } }] }
+        );
         request.Whole.Should().Be(0);
         request.Other.Should().Be("nvidia.com/mig-1g.5gb");
     }
 
     [Fact]
-    public void A_pod_without_gpus_is_none() => GpuRequest.Of(new() { Containers = [new() { Resources = new() { Limits = StringMap.From([new("cpu", "4")]) } }] }).IsAny.Should().BeFalse();
+    public void A_pod_without_gpus_is_none() =>
+        GpuRequest
+            .Of(new() { Containers = [new() { Resources = new() { Limits = StringMap.From([new("cpu", "4")]) } }] })
+            .IsAny.Should()
+            .BeFalse();
 
-    private static int Of(int[] containers, (int Gpus, bool Sidecar)[] init) => GpuRequest.Of(new()
-    {
-        Containers = [.. containers.Select(c => Container(c, null))],
-        InitContainers = [.. init.Select(i => Container(i.Gpus, i.Sidecar ? "Always" : null))],
-    }).Whole;
+    private static int Of(int[] containers, (int Gpus, bool Sidecar)[] init) =>
+        GpuRequest
+            .Of(
+                new()
+                {
+                    Containers = [.. containers.Select(c => Container(c, null))],
+                    InitContainers = [.. init.Select(i => Container(i.Gpus, i.Sidecar ? "Always" : null))],
+                }
+            )
+            .Whole;
 
     private static V1Container Container(int gpus, string? restart) =>
-        new() { Name = "c", RestartPolicy = restart, Resources = new() { Limits = StringMap.From([new("nvidia.com/gpu", gpus.ToString())]) } };
+        new()
+        {
+            Name = "c",
+            RestartPolicy = restart,
+            Resources = new() { Limits = StringMap.From([new("nvidia.com/gpu", gpus.ToString())]) },
+        };
 }

@@ -5,7 +5,9 @@ using Bursar.Operator.Cluster.Gpus;
 
 namespace Bursar.Tests.Unit.Operator.Cluster.Gpus;
 
-/// <summary>Parts of GPUs by HAMi: a card counts ten times in the node's resources, and a pod says how much of its memory it gets.</summary>
+/// <summary>
+/// Parts of GPUs by HAMi: a card counts ten times in the node's resources, and a pod says how much of its memory it gets.
+/// </summary>
 public sealed class HamiSharingTests
 {
     private const string Register = """
@@ -13,10 +15,15 @@ public sealed class HamiSharingTests
          {"id":"GPU-2","index":1,"count":10,"devmem":32768,"devcore":100,"type":"NVIDIA-Tesla V100-PCIE-32GB","mode":"hami-core","health":true}]
         """;
 
-    private static readonly NodeDevices Node = NodeDevices.Of(new Dictionary<string, string>(), new Dictionary<string, string> { ["nvidia.com/gpu"] = "20" }, HamiRegister.Read(Register));
+    private static readonly NodeDevices Node = NodeDevices.Of(
+        new Dictionary<string, string>(),
+        new Dictionary<string, string> { ["nvidia.com/gpu"] = "20" },
+        HamiRegister.Read(Register)
+    );
 
     [Fact]
-    public void A_node_has_its_cards_and_not_what_they_may_be_shared_out_in() => (Node.Cards, Node.Product).Should().Be((2, "Tesla-V100-PCIE-32GB"));
+    public void A_node_has_its_cards_and_not_what_they_may_be_shared_out_in() =>
+        (Node.Cards, Node.Product).Should().Be((2, "Tesla-V100-PCIE-32GB"));
 
     [Theory]
     [InlineData("NVIDIA-NVIDIA A100-SXM4-40GB", "NVIDIA-A100-SXM4-40GB")]
@@ -34,7 +41,10 @@ public sealed class HamiSharingTests
 
     [Fact]
     public void Cards_that_differ_have_no_one_memory_and_no_one_name() =>
-        HamiRegister.Read("""[{"devmem": 10, "type": "NVIDIA-a"}, {"devmem": 20, "type": "NVIDIA-b"}]""").Should().Be(new HamiRegister(2, 0, ""));
+        HamiRegister
+            .Read("""[{"devmem": 10, "type": "NVIDIA-a"}, {"devmem": 20, "type": "NVIDIA-b"}]""")
+            .Should()
+            .Be(new HamiRegister(2, 0, ""));
 
     [Theory]
     [InlineData("nvidia.com/gpu=1 nvidia.com/gpumem=8192", 1, "1/4")]
@@ -53,15 +63,35 @@ public sealed class HamiSharingTests
     [Fact]
     public void Containers_with_other_parts_are_summed()
     {
-        var request = GpuRequest.Of(new() { Containers = [Container("nvidia.com/gpu=1 nvidia.com/gpumem=8192"), Container("nvidia.com/gpu=2 nvidia.com/gpumem-percentage=10")] });
+        var request = GpuRequest.Of(
+            new()
+            {
+                Containers =
+                [
+                    Container("nvidia.com/gpu=1 nvidia.com/gpumem=8192"),
+                    Container("nvidia.com/gpu=2 nvidia.com/gpumem-percentage=10"),
+                ],
+            }
+        );
         (request.Units, request.ShareOn(Node)).Should().Be((1, new DeviceShare(9, 20)));
     }
 
     [Fact]
     public void Without_the_cards_memory_a_part_by_memory_is_unknown() =>
-        GpuRequest.Of(new() { Containers = [Container("nvidia.com/gpu=1 nvidia.com/gpumem=8192")] })
-            .ShareOn(NodeDevices.Of(new Dictionary<string, string>(), new Dictionary<string, string> { ["nvidia.com/gpu"] = "20" })).IsKnown.Should().BeFalse();
+        GpuRequest
+            .Of(new() { Containers = [Container("nvidia.com/gpu=1 nvidia.com/gpumem=8192")] })
+            .ShareOn(NodeDevices.Of(new Dictionary<string, string>(), new Dictionary<string, string> { ["nvidia.com/gpu"] = "20" }))
+            .IsKnown.Should()
+            .BeFalse();
 
     private static V1Container Container(string limits) =>
-        new() { Resources = new() { Limits = StringMap.From(limits.Split(' ').Select(one => one.Split('=')).Select(pair => new KeyValuePair<string, string>(pair[0], pair[1]))) } };
+        new()
+        {
+            Resources = new()
+            {
+                Limits = StringMap.From(
+                    limits.Split(' ').Select(one => one.Split('=')).Select(pair => new KeyValuePair<string, string>(pair[0], pair[1]))
+                ),
+            },
+        };
 }

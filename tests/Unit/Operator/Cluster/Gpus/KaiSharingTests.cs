@@ -15,7 +15,9 @@ public sealed class KaiSharingTests
     private static readonly DateTimeOffset Start = new(2026, 11, 21, 8, 0, 0, TimeSpan.Zero);
 
     private static readonly NodeDevices Node = NodeDevices.Of(
-        new Dictionary<string, string> { ["nvidia.com/gpu.product"] = "NVIDIA-A100-SXM4-40GB", ["nvidia.com/gpu.memory"] = "40960" }, new Dictionary<string, string> { ["nvidia.com/gpu"] = "2" });
+        new Dictionary<string, string> { ["nvidia.com/gpu.product"] = "NVIDIA-A100-SXM4-40GB", ["nvidia.com/gpu.memory"] = "40960" },
+        new Dictionary<string, string> { ["nvidia.com/gpu"] = "2" }
+    );
 
     [Theory]
     [InlineData("gpu-fraction", "0.5", null, 1, "1/2")]
@@ -32,7 +34,9 @@ public sealed class KaiSharingTests
     [InlineData("gpu-memory", "4Gi", null, 1, "an unknown part")]
     public void A_part_is_what_the_annotations_say(string annotation, string value, string? devices, int units, string share)
     {
-        KeyValuePair<string, string>[] annotations = devices is null ? [new(annotation, value)] : [new(annotation, value), new("gpu-fraction-num-devices", devices)];
+        KeyValuePair<string, string>[] annotations = devices is null
+            ? [new(annotation, value)]
+            : [new(annotation, value), new("gpu-fraction-num-devices", devices)];
         var request = GpuRequest.OfTemplate(new() { Metadata = new() { Annotations = StringMap.From(annotations) } });
         (request.Units, request.ShareOn(Node).ToString()).Should().Be((units, share));
     }
@@ -42,7 +46,10 @@ public sealed class KaiSharingTests
     {
         var request = GpuRequest.OfPod(User("a", ("gpu-memory", "1000")));
         request.IsAny.Should().BeTrue();
-        request.ShareOn(NodeDevices.Of(new Dictionary<string, string>(), new Dictionary<string, string> { ["nvidia.com/gpu"] = "2" })).IsKnown.Should().BeFalse("then it is unpriced, and that is told");
+        request
+            .ShareOn(NodeDevices.Of(new Dictionary<string, string>(), new Dictionary<string, string> { ["nvidia.com/gpu"] = "2" }))
+            .IsKnown.Should()
+            .BeFalse("then it is unpriced, and that is told");
         request.ShareOn(null).IsKnown.Should().BeFalse();
     }
 
@@ -50,33 +57,62 @@ public sealed class KaiSharingTests
     public void A_resource_goes_before_an_annotation_and_a_pod_that_was_given_nothing_has_nothing()
     {
         var card = User("a", ("gpu-fraction", "0.5"));
-        GpuRequest.OfPod(card with { Spec = new() { Containers = [new() { Resources = new() { Limits = StringMap.From([new("nvidia.com/gpu", "2")]) } }] } }).Whole.Should().Be(2);
-        GpuRequest.OfPod(card with { Metadata = card.Metadata with { Labels = StringMap.Empty } }).IsAny.Should().BeFalse("another scheduler bound it");
-        GpuRequest.OfPod(card with { Metadata = card.Metadata with { Labels = StringMap.From([new("runai-gpu-group/g2", "g2")]) } }).IsAny.Should().BeTrue("parts of several GPUs have a label each");
+        GpuRequest
+            .OfPod(
+                card with
+                {
+                    Spec = new() { Containers = [new() { Resources = new() { Limits = StringMap.From([new("nvidia.com/gpu", "2")]) } }] },
+                }
+            )
+            .Whole.Should()
+            .Be(2);
+        GpuRequest
+            .OfPod(card with { Metadata = card.Metadata with { Labels = StringMap.Empty } })
+            .IsAny.Should()
+            .BeFalse("another scheduler bound it");
+        GpuRequest
+            .OfPod(card with { Metadata = card.Metadata with { Labels = StringMap.From([new("runai-gpu-group/g2", "g2")]) } })
+            .IsAny.Should()
+            .BeTrue("parts of several GPUs have a label each");
     }
 
     [Fact]
     public void The_cache_keeps_what_it_is_asked_by()
     {
-        var pod = JsonSerializer.Deserialize("""
+        var pod = JsonSerializer.Deserialize(
+            """
             {"metadata": {"name": "a", "labels": {"runai-gpu-group": "g1"},
              "annotations": {"gpu-fraction": "0.25", "gpu-fraction-num-devices": "2", "prometheus.io/port": "8000", "prometheus.kserve.io/path": "/m", "other.io/x": "y"}}}
-            """, KubeJson.Of<V1Pod>())!;
+            """,
+            KubeJson.Of<V1Pod>()
+        )!;
         (GpuRequest.OfPod(pod).Units, GpuRequest.OfPod(pod).ShareOn(null)).Should().Be((2, new DeviceShare(1, 4)));
-        pod.Metadata.Annotations.Keys.Should().BeEquivalentTo("gpu-fraction", "gpu-fraction-num-devices", "prometheus.io/port", "prometheus.kserve.io/path");
+        pod.Metadata.Annotations.Keys.Should()
+            .BeEquivalentTo("gpu-fraction", "gpu-fraction-num-devices", "prometheus.io/port", "prometheus.kserve.io/path");
     }
 
     [Theory]
     [InlineData("kai-resource-reservation", true)]
     [InlineData("runai-reservation", true)]
     [InlineData("team", false)]
-    public void A_reservation_is_in_the_schedulers_namespace(string ns, bool reserves) => KaiSharing.IsReservation(Reservation("r", "g1", ns)).Should().Be(reserves);
+    public void A_reservation_is_in_the_schedulers_namespace(string ns, bool reserves) =>
+        KaiSharing.IsReservation(Reservation("r", "g1", ns)).Should().Be(reserves);
 
     [Fact]
     public void While_nobody_works_the_gpu_idles_for_those_who_have_parts_of_it()
     {
-        V1Pod[] pods = [Reservation("r", "g1"), Reservation("r2", "g2"), User("a", ("gpu-fraction", "0.5")), User("b", ("gpu-fraction", "0.25")),
-            User("late", ("gpu-fraction", "0.25")) with { Status = new() { StartTime = Start.AddSeconds(30) } }, User("other", ("gpu-fraction", "0.5"), group: "g2")];
+        V1Pod[] pods =
+        [
+            Reservation("r", "g1"),
+            Reservation("r2", "g2"),
+            User("a", ("gpu-fraction", "0.5")),
+            User("b", ("gpu-fraction", "0.25")),
+            User("late", ("gpu-fraction", "0.25")) with
+            {
+                Status = new() { StartTime = Start.AddSeconds(30) },
+            },
+            User("other", ("gpu-fraction", "0.5"), group: "g2"),
+        ];
         UsageInterval reserved = new()
         {
             Seq = 7,
@@ -89,26 +125,60 @@ public sealed class KaiSharingTests
             EnergyMj = 3_001,
             Reason = UsageReasons.ReservedForOthers,
         };
-        UsageInterval measured = new() { Seq = 8, PodUid = "a", Pod = "a", Device = "GPU-b", From = Start, To = Start.AddSeconds(60), BusyMs = 5 };
+        UsageInterval measured = new()
+        {
+            Seq = 8,
+            PodUid = "a",
+            Pod = "a",
+            Device = "GPU-b",
+            From = Start,
+            To = Start.AddSeconds(60),
+            BusyMs = 5,
+        };
 
         var settled = ReservedUsage.Settle([reserved, measured], pods);
 
-        settled.Select(i => (i.Seq, i.PodUid, i.Namespace, i.EnergyMj, i.Reason)).Should().Equal((7, "a", "team", 1_501, null), (7, "b", "team", 1_500, null), (8, "a", "", null, null));
+        settled
+            .Select(i => (i.Seq, i.PodUid, i.Namespace, i.EnergyMj, i.Reason))
+            .Should()
+            .Equal((7, "a", "team", 1_501, null), (7, "b", "team", 1_500, null), (8, "a", "", null, null));
         ReservedUsage.Settle([reserved with { PodUid = null }], pods).Should().HaveCount(2, "a name tells the reservation too");
-        ReservedUsage.Settle([reserved], [pods[0]]).Should().BeEmpty("and where nobody has a part, it is nobody's: the node's money tells it as unallocated");
+        ReservedUsage
+            .Settle([reserved], [pods[0]])
+            .Should()
+            .BeEmpty("and where nobody has a part, it is nobody's: the node's money tells it as unallocated");
     }
 
-    private static V1Pod User(string name, (string Key, string Value) annotation, string group = "g1") => new()
-    {
-        Metadata = new() { Name = name, Namespace = "team", Uid = name, Labels = StringMap.From([new("runai-gpu-group", group)]), Annotations = StringMap.From([new(annotation.Key, annotation.Value)]) },
-        Spec = new() { NodeName = "n1" },
-        Status = new() { Phase = "Running", StartTime = Start.AddMinutes(-1) },
-    };
+    private static V1Pod User(string name, (string Key, string Value) annotation, string group = "g1") =>
+        new()
+        {
+            Metadata = new()
+            {
+                Name = name,
+                Namespace = "team",
+                Uid = name,
+                Labels = StringMap.From([new("runai-gpu-group", group)]),
+                Annotations = StringMap.From([new(annotation.Key, annotation.Value)]),
+            },
+            Spec = new() { NodeName = "n1" },
+            Status = new() { Phase = "Running", StartTime = Start.AddMinutes(-1) },
+        };
 
-    private static V1Pod Reservation(string name, string group, string ns = "kai-resource-reservation") => new()
-    {
-        Metadata = new() { Name = name, Namespace = ns, Uid = name, Labels = StringMap.From([new("runai-gpu-group", group)]) },
-        Spec = new() { NodeName = "n1", Containers = [new() { Resources = new() { Limits = StringMap.From([new("nvidia.com/gpu", "1")]) } }] },
-        Status = new() { Phase = "Running", StartTime = Start.AddMinutes(-2) },
-    };
+    private static V1Pod Reservation(string name, string group, string ns = "kai-resource-reservation") =>
+        new()
+        {
+            Metadata = new()
+            {
+                Name = name,
+                Namespace = ns,
+                Uid = name,
+                Labels = StringMap.From([new("runai-gpu-group", group)]),
+            },
+            Spec = new()
+            {
+                NodeName = "n1",
+                Containers = [new() { Resources = new() { Limits = StringMap.From([new("nvidia.com/gpu", "1")]) } }],
+            },
+            Status = new() { Phase = "Running", StartTime = Start.AddMinutes(-2) },
+        };
 }

@@ -12,9 +12,7 @@ internal sealed class ExternalDoor : IAsyncDisposable
     private readonly ConcurrentDictionary<string, Func<ExternalQuestion, ExternalWord>> _words = new(StringComparer.Ordinal);
     private int _asked;
 
-    private ExternalDoor()
-    {
-    }
+    private ExternalDoor() { }
 
     public ExternalScalerEndpoint Endpoint { get; private set; } = null!;
 
@@ -31,8 +29,10 @@ internal sealed class ExternalDoor : IAsyncDisposable
     {
         var asked = new ScaledObjectRef { Name = name, Namespace = "team" };
         asked.ScalerMetadata.Add("scalerAddress", "bursar-external-scaler.bursar-system:9467");
-        if (metadata.Length == 0) metadata = [("trigger", "queue"), ("waiting", "4")];
-        foreach (var (key, value) in metadata) asked.ScalerMetadata.Add(key, value);
+        if (metadata.Length == 0)
+            metadata = [("trigger", "queue"), ("waiting", "4")];
+        foreach (var (key, value) in metadata)
+            asked.ScalerMetadata.Add(key, value);
         return asked;
     }
 
@@ -52,6 +52,8 @@ internal sealed class ExternalDoor : IAsyncDisposable
     private ExternalWord Answer(ExternalQuestion question)
     {
         Interlocked.Increment(ref _asked);
-        return _words.TryGetValue(question.Name, out var word) ? word(question) : new ExternalWord.Error(StatusCode.NotFound, $"there is no ScaledObject {question.Namespace}/{question.Name}");
+        return _words.TryGetValue(question.Name, out var word)
+            ? word(question)
+            : new ExternalWord.Error(StatusCode.NotFound, $"there is no ScaledObject {question.Namespace}/{question.Name}");
     }
 }

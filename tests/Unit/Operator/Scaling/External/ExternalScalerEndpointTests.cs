@@ -35,21 +35,61 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     public async Task A_figure_is_told_in_whole_numbers_and_exactly()
     {
         (await _caller.CallAsync("IsActive", ExternalDoor.Ref("chat"))).Only(IsActiveResponse.Parser).Result.Should().BeTrue();
-        (await _caller.CallAsync("GetMetricSpec", ExternalDoor.Ref("chat"))).Only(GetMetricSpecResponse.Parser).MetricSpecs.Should().Equal(new MetricSpec { MetricName = "queue", TargetSize = 3, TargetSizeFloat = 2.5 });
-        (await _caller.CallAsync("GetMetrics", ExternalDoor.Metric("queue", ExternalDoor.Ref("chat")))).Only(GetMetricsResponse.Parser).MetricValues.Should().Equal(new MetricValue { MetricName = "queue", MetricValue_ = 11, MetricValueFloat = 10.25 });
+        (await _caller.CallAsync("GetMetricSpec", ExternalDoor.Ref("chat")))
+            .Only(GetMetricSpecResponse.Parser)
+            .MetricSpecs.Should()
+            .Equal(
+                new MetricSpec
+                {
+                    MetricName = "queue",
+                    TargetSize = 3,
+                    TargetSizeFloat = 2.5,
+                }
+            );
+        (await _caller.CallAsync("GetMetrics", ExternalDoor.Metric("queue", ExternalDoor.Ref("chat"))))
+            .Only(GetMetricsResponse.Parser)
+            .MetricValues.Should()
+            .Equal(
+                new MetricValue
+                {
+                    MetricName = "queue",
+                    MetricValue_ = 11,
+                    MetricValueFloat = 10.25,
+                }
+            );
     }
 
     [Fact]
     public async Task The_question_carries_what_the_trigger_says()
     {
         ExternalQuestion? seen = null;
-        _door.Say("chat", question => { seen = question; return new ExternalWord.Figure(false, "tokens", 1500, 0); });
+        _door.Say("chat", question =>
+        {
+            seen = question;
+            return new ExternalWord.Figure(false, "tokens", 1500, 0);
+        });
 
-        (await _caller.CallAsync("IsActive", ExternalDoor.Ref("chat", ("trigger", "tokens"), ("generatedPerSecond", "1500"), ("activation", "1"), ("costCapPerHour", "24")))).Only(IsActiveResponse.Parser).Result.Should().BeFalse();
+        (
+            await _caller.CallAsync(
+                "IsActive",
+                ExternalDoor.Ref(
+                    "chat",
+                    ("trigger", "tokens"),
+                    ("generatedPerSecond", "1500"),
+                    ("activation", "1"),
+                    ("costCapPerHour", "24")
+                )
+            )
+        )
+            .Only(IsActiveResponse.Parser)
+            .Result.Should()
+            .BeFalse();
         seen!.Namespace.Should().Be("team");
         seen.Metadata.Should().ContainKey("scalerAddress");
         var ask = seen.Ask.Should().BeOfType<ExternalAsk.OfTrigger>().Subject;
-        (ask.Terms.Type, ask.Terms.Target, ask.Terms.Activation, ask.CostCapPerHour.ToString()).Should().Be((TriggerType.Tokens, 1500d, 1d, "24.00"));
+        (ask.Terms.Type, ask.Terms.Target, ask.Terms.Activation, ask.CostCapPerHour.ToString())
+            .Should()
+            .Be((TriggerType.Tokens, 1500d, 1d, "24.00"));
         ask.Terms.Metadata.Should().Equal(new Dictionary<string, string> { ["generatedPerSecond"] = "1500", ["activation"] = "1" });
 
         await _caller.CallAsync("IsActive", ExternalDoor.Ref("chat", ("inferenceScaler", "chat-llm")));
@@ -61,11 +101,18 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     {
         _door.Say("chat", new ExternalWord.Missing("queue", 4, "no agent has measured größer als 100% since 12:00\nat all"));
 
-        var (active, metrics) = (await _caller.CallAsync("IsActive", ExternalDoor.Ref("chat")), await _caller.CallAsync("GetMetrics", ExternalDoor.Metric("queue", ExternalDoor.Ref("chat"))));
+        var (active, metrics) = (
+            await _caller.CallAsync("IsActive", ExternalDoor.Ref("chat")),
+            await _caller.CallAsync("GetMetrics", ExternalDoor.Metric("queue", ExternalDoor.Ref("chat")))
+        );
         (active.Code, metrics.Code).Should().Be((StatusCode.Unavailable, StatusCode.Unavailable));
         active.Messages.Concat(metrics.Messages).Should().BeEmpty();
         active.Message.Should().Be("no agent has measured größer als 100% since 12:00\nat all");
-        (await _caller.CallAsync("GetMetricSpec", ExternalDoor.Ref("chat"))).Only(GetMetricSpecResponse.Parser).MetricSpecs.Single().TargetSizeFloat.Should().Be(4);
+        (await _caller.CallAsync("GetMetricSpec", ExternalDoor.Ref("chat")))
+            .Only(GetMetricSpecResponse.Parser)
+            .MetricSpecs.Single()
+            .TargetSizeFloat.Should()
+            .Be(4);
     }
 
     [Theory]
@@ -76,16 +123,24 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     public async Task What_is_no_number_reaches_no_HPA(double value)
     {
         _door.Say("chat", new ExternalWord.Figure(true, "queue", 4, value));
-        (await _caller.CallAsync("GetMetrics", ExternalDoor.Metric("queue", ExternalDoor.Ref("chat")))).Code.Should().Be(StatusCode.Unavailable);
+        (await _caller.CallAsync("GetMetrics", ExternalDoor.Metric("queue", ExternalDoor.Ref("chat"))))
+            .Code.Should()
+            .Be(StatusCode.Unavailable);
     }
 
     [Fact]
     public async Task A_number_beyond_whole_numbers_is_the_largest_of_them()
     {
         _door.Say("chat", new ExternalWord.Figure(true, "queue", 1e-9, 1e300));
-        var value = (await _caller.CallAsync("GetMetrics", ExternalDoor.Metric("queue", ExternalDoor.Ref("chat")))).Only(GetMetricsResponse.Parser).MetricValues.Single();
+        var value = (await _caller.CallAsync("GetMetrics", ExternalDoor.Metric("queue", ExternalDoor.Ref("chat"))))
+            .Only(GetMetricsResponse.Parser)
+            .MetricValues.Single();
         (value.MetricValue_, value.MetricValueFloat).Should().Be((long.MaxValue, 1e300));
-        (await _caller.CallAsync("GetMetricSpec", ExternalDoor.Ref("chat"))).Only(GetMetricSpecResponse.Parser).MetricSpecs.Single().TargetSize.Should().Be(1);
+        (await _caller.CallAsync("GetMetricSpec", ExternalDoor.Ref("chat")))
+            .Only(GetMetricSpecResponse.Parser)
+            .MetricSpecs.Single()
+            .TargetSize.Should()
+            .Be(1);
     }
 
     [Theory]
@@ -105,38 +160,48 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     {
         var reply = await _caller.CallAsync("GetMetrics", ExternalDoor.Metric("s0-queue", ExternalDoor.Ref("chat")));
         (reply.Code, reply.Message).Should().Be((StatusCode.NotFound, "there is no metric \"s0-queue\" here; it is queue"));
-        (await _caller.CallAsync("GetMetrics", new GetMetricsRequest { MetricName = "queue" })).Code.Should().Be(StatusCode.InvalidArgument);
+        (await _caller.CallAsync("GetMetrics", new GetMetricsRequest { MetricName = "queue" }))
+            .Code.Should()
+            .Be(StatusCode.InvalidArgument);
     }
 
     [Theory]
     [InlineData("grpc.health.v1.Health/Check")]
     [InlineData("externalscaler.ExternalScale/IsActive")]
-    public async Task Unknown_services_are_unimplemented(string path) => (await _caller.SendAsync(path, GrpcCaller.Frame([]))).Code.Should().Be(StatusCode.Unimplemented);
+    public async Task Unknown_services_are_unimplemented(string path) =>
+        (await _caller.SendAsync(path, GrpcCaller.Frame([]))).Code.Should().Be(StatusCode.Unimplemented);
 
     [Fact]
     public async Task Bad_metadata_is_an_invalid_argument()
     {
         var reply = await _caller.CallAsync("IsActive", ExternalDoor.Ref("chat", ("trigger", "queue"), ("waiting", "many")));
-        (reply.Code, reply.Message).Should().Be((StatusCode.InvalidArgument, "team/chat: metadata.waiting: \"many\" is not a number above 0"));
+        (reply.Code, reply.Message)
+            .Should()
+            .Be((StatusCode.InvalidArgument, "team/chat: metadata.waiting: \"many\" is not a number above 0"));
         _door.Asked.Should().Be(0);
     }
 
-    public static TheoryData<string, byte[], StatusCode> OddFrames => new()
-    {
-        { "nothing at all", [], StatusCode.Internal },
-        { "half a prefix", [0, 0, 0], StatusCode.Internal },
-        { "shorter than it says", GrpcCaller.Frame([10, 1], length: 3), StatusCode.Internal },
-        { "a prefix alone", [0, 0, 0, 0, 9], StatusCode.Internal },
-        { "compressed", GrpcCaller.Frame(ExternalDoor.Ref("chat").ToByteArray(), flag: 1), StatusCode.Internal },
-        { "an unknown flag", GrpcCaller.Frame(ExternalDoor.Ref("chat").ToByteArray(), flag: 0x80), StatusCode.Unknown },
-        { "says it is 4 GiB", GrpcCaller.Frame([1], length: uint.MaxValue), StatusCode.Unknown },
-        { "larger than is read", GrpcCaller.Frame(new byte[ExternalScalerEndpoint.MaxMessageBytes + 1]), StatusCode.ResourceExhausted },
-        { "much larger than is read", GrpcCaller.Frame(new byte[4 * 1024 * 1024]), StatusCode.Unknown },
-        { "two messages", [.. GrpcCaller.Frame(ExternalDoor.Ref("chat").ToByteArray()), .. GrpcCaller.Frame(ExternalDoor.Ref("chat").ToByteArray())], StatusCode.Internal },
-        { "a byte behind it", [.. GrpcCaller.Frame(ExternalDoor.Ref("chat").ToByteArray()), 0], StatusCode.Internal },
-        { "no such message", GrpcCaller.Frame(Encoding.UTF8.GetBytes("{\"name\": \"chat\"}")), StatusCode.Unknown },
-        { "a map that breaks off", GrpcCaller.Frame([10, 4, (byte)'c', (byte)'h', (byte)'a', (byte)'t', 26, 200]), StatusCode.Unknown },
-    };
+    public static TheoryData<string, byte[], StatusCode> OddFrames =>
+        new()
+        {
+            { "nothing at all", [], StatusCode.Internal },
+            { "half a prefix", [0, 0, 0], StatusCode.Internal },
+            { "shorter than it says", GrpcCaller.Frame([10, 1], length: 3), StatusCode.Internal },
+            { "a prefix alone", [0, 0, 0, 0, 9], StatusCode.Internal },
+            { "compressed", GrpcCaller.Frame(ExternalDoor.Ref("chat").ToByteArray(), flag: 1), StatusCode.Internal },
+            { "an unknown flag", GrpcCaller.Frame(ExternalDoor.Ref("chat").ToByteArray(), flag: 0x80), StatusCode.Unknown },
+            { "says it is 4 GiB", GrpcCaller.Frame([1], length: uint.MaxValue), StatusCode.Unknown },
+            { "larger than is read", GrpcCaller.Frame(new byte[ExternalScalerEndpoint.MaxMessageBytes + 1]), StatusCode.ResourceExhausted },
+            { "much larger than is read", GrpcCaller.Frame(new byte[4 * 1024 * 1024]), StatusCode.Unknown },
+            {
+                "two messages",
+                [.. GrpcCaller.Frame(ExternalDoor.Ref("chat").ToByteArray()), .. GrpcCaller.Frame(ExternalDoor.Ref("chat").ToByteArray())],
+                StatusCode.Internal
+            },
+            { "a byte behind it", [.. GrpcCaller.Frame(ExternalDoor.Ref("chat").ToByteArray()), 0], StatusCode.Internal },
+            { "no such message", GrpcCaller.Frame(Encoding.UTF8.GetBytes("{\"name\": \"chat\"}")), StatusCode.Unknown },
+            { "a map that breaks off", GrpcCaller.Frame([10, 4, (byte)'c', (byte)'h', (byte)'a', (byte)'t', 26, 200]), StatusCode.Unknown },
+        };
 
     [Theory]
     [MemberData(nameof(OddFrames))]
@@ -162,12 +227,15 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     }
 
     [Fact]
-    public void Whatever_bytes_come_the_door_answers() => Prop.ForAll(ArbMap.Default.ArbFor<byte[]>(), bytes =>
-    {
-        var framed = _caller.SendAsync(GrpcCaller.Service + "GetMetrics", GrpcCaller.Frame(bytes ?? [])).GetAwaiter().GetResult();
-        var bare = _caller.SendAsync(GrpcCaller.Service + "IsActive", bytes ?? []).GetAwaiter().GetResult();
-        return framed.Code is StatusCode.Unknown or StatusCode.InvalidArgument && bare.Code is StatusCode.Internal or StatusCode.InvalidArgument or StatusCode.Unknown or StatusCode.ResourceExhausted;
-    }).QuickCheckThrowOnFailure();
+    public void Whatever_bytes_come_the_door_answers() =>
+        Prop.ForAll(ArbMap.Default.ArbFor<byte[]>(), bytes =>
+            {
+                var framed = _caller.SendAsync(GrpcCaller.Service + "GetMetrics", GrpcCaller.Frame(bytes ?? [])).GetAwaiter().GetResult();
+                var bare = _caller.SendAsync(GrpcCaller.Service + "IsActive", bytes ?? []).GetAwaiter().GetResult();
+                return framed.Code is StatusCode.Unknown or StatusCode.InvalidArgument
+                    && bare.Code is StatusCode.Internal or StatusCode.InvalidArgument or StatusCode.Unknown or StatusCode.ResourceExhausted;
+            })
+            .QuickCheckThrowOnFailure();
 
     [Theory]
     [InlineData("application/grpc", 200)]
@@ -177,13 +245,26 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     [InlineData("application/json", 415)]
     [InlineData("", 415)]
     public async Task Only_gRPC_is_spoken(string contentType, int status) =>
-        ((int)(await _caller.SendAsync(GrpcCaller.Service + "IsActive", GrpcCaller.Frame(ExternalDoor.Ref("chat").ToByteArray()), contentType)).Http).Should().Be(status);
+        (
+            (int)
+                (
+                    await _caller.SendAsync(
+                        GrpcCaller.Service + "IsActive",
+                        GrpcCaller.Frame(ExternalDoor.Ref("chat").ToByteArray()),
+                        contentType
+                    )
+                ).Http
+        )
+            .Should()
+            .Be(status);
 
     [Fact]
     public async Task Only_a_POST_over_HTTP_2_is_a_call()
     {
         (await _caller.SendAsync(GrpcCaller.Service + "IsActive", [], method: HttpMethod.Get)).Http.Should().Be(HttpStatusCode.NotFound);
-        (await _caller.SendAsync(GrpcCaller.Service + "IsActive", GrpcCaller.Frame([]), method: HttpMethod.Put)).Http.Should().Be(HttpStatusCode.NotFound);
+        (await _caller.SendAsync(GrpcCaller.Service + "IsActive", GrpcCaller.Frame([]), method: HttpMethod.Put))
+            .Http.Should()
+            .Be(HttpStatusCode.NotFound);
         using var old = new HttpClient();
         try
         {
@@ -200,7 +281,8 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     [InlineData("60S")]
     [InlineData("1M")]
     [InlineData("5000m")]
-    public async Task A_deadline_far_off_changes_nothing(string timeout) => (await _caller.CallAsync("IsActive", ExternalDoor.Ref("chat"), timeout)).Code.Should().Be(StatusCode.OK);
+    public async Task A_deadline_far_off_changes_nothing(string timeout) =>
+        (await _caller.CallAsync("IsActive", ExternalDoor.Ref("chat"), timeout)).Code.Should().Be(StatusCode.OK);
 
     [Theory]
     [InlineData("150m")]
@@ -208,10 +290,14 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     public async Task A_stream_ends_at_its_deadline(string timeout)
     {
         var seen = new List<bool>();
-        var end = await FluentActions.Awaiting(async () =>
-        {
-            await foreach (var active in _caller.StreamAsync(ExternalDoor.Ref("chat"), timeout)) seen.Add(active);
-        }).Should().ThrowAsync<RpcException>();
+        var end = await FluentActions
+            .Awaiting(async () =>
+            {
+                await foreach (var active in _caller.StreamAsync(ExternalDoor.Ref("chat"), timeout))
+                    seen.Add(active);
+            })
+            .Should()
+            .ThrowAsync<RpcException>();
         end.Which.StatusCode.Should().Be(StatusCode.DeadlineExceeded);
         seen.Should().Equal(true);
     }
@@ -238,7 +324,8 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     {
         using var patience = new CancellationTokenSource(Patience);
         await using var stream = _caller.StreamAsync(ExternalDoor.Ref("chat"), cancellationToken: patience.Token).GetAsyncEnumerator();
-        async Task<bool> Next() => await stream.MoveNextAsync() ? stream.Current : throw new InvalidOperationException("the stream is over");
+        async Task<bool> Next() =>
+            await stream.MoveNextAsync() ? stream.Current : throw new InvalidOperationException("the stream is over");
 
         (await Next()).Should().BeTrue();
         // Neither the same state again nor a missing figure is a change.
@@ -307,19 +394,33 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     public async Task A_thousand_calls_beside_a_thousand_open_streams()
     {
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
-        for (var i = 0; i < 1000; i++) _door.Say($"s{i}", new ExternalWord.Figure(i % 2 == 0, "queue", 4, i));
-        var streams = Enumerable.Range(0, 1000).Select(i => _caller.StreamAsync(ExternalDoor.Ref($"s{i}"), cancellationToken: patience.Token).GetAsyncEnumerator()).ToList();
+        for (var i = 0; i < 1000; i++)
+            _door.Say($"s{i}", new ExternalWord.Figure(i % 2 == 0, "queue", 4, i));
+        var streams = Enumerable
+            .Range(0, 1000)
+            .Select(i => _caller.StreamAsync(ExternalDoor.Ref($"s{i}"), cancellationToken: patience.Token).GetAsyncEnumerator())
+            .ToList();
         (await Task.WhenAll(streams.Select(stream => stream.MoveNextAsync().AsTask()))).Should().AllBeEquivalentTo(true);
 
-        var values = await Task.WhenAll(Enumerable.Range(0, 1000).Select(async i =>
-            (await _caller.CallAsync("GetMetrics", ExternalDoor.Metric("queue", ExternalDoor.Ref($"s{i}")))).Only(GetMetricsResponse.Parser).MetricValues.Single().MetricValueFloat));
+        var values = await Task.WhenAll(
+            Enumerable
+                .Range(0, 1000)
+                .Select(async i =>
+                    (await _caller.CallAsync("GetMetrics", ExternalDoor.Metric("queue", ExternalDoor.Ref($"s{i}"))))
+                        .Only(GetMetricsResponse.Parser)
+                        .MetricValues.Single()
+                        .MetricValueFloat
+                )
+        );
         values.Should().Equal(Enumerable.Range(0, 1000).Select(i => (double)i));
 
         var next = streams.Select(stream => stream.MoveNextAsync().AsTask()).ToList();
-        for (var i = 0; i < 1000; i++) _door.Say($"s{i}", new ExternalWord.Figure(i % 2 != 0, "queue", 4, i));
+        for (var i = 0; i < 1000; i++)
+            _door.Say($"s{i}", new ExternalWord.Figure(i % 2 != 0, "queue", 4, i));
         await Task.WhenAll(next);
         streams.Select(stream => stream.Current).Should().Equal(Enumerable.Range(0, 1000).Select(i => i % 2 != 0));
-        foreach (var stream in streams) await stream.DisposeAsync();
+        foreach (var stream in streams)
+            await stream.DisposeAsync();
     }
 
     private static Task Until(Func<bool> condition) => Until(() => Task.FromResult(condition()));
@@ -329,7 +430,8 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
         var since = System.Diagnostics.Stopwatch.StartNew();
         while (!await condition())
         {
-            if (since.Elapsed > Patience) throw new TimeoutException("it did not come true");
+            if (since.Elapsed > Patience)
+                throw new TimeoutException("it did not come true");
             await Task.Delay(10);
         }
     }

@@ -25,7 +25,17 @@ internal sealed class GrpcCaller(string address) : IDisposable
 {
     public const string Service = "externalscaler.ExternalScaler/";
 
-    private readonly HttpClient _client = new(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false, ActivityHeadersPropagator = null }) { Timeout = TimeSpan.FromSeconds(30) };
+    private readonly HttpClient _client = new(
+        new SocketsHttpHandler
+        {
+            UseProxy = false,
+            AllowAutoRedirect = false,
+            ActivityHeadersPropagator = null,
+        }
+    )
+    {
+        Timeout = TimeSpan.FromSeconds(30),
+    };
 
     public static byte[] Frame(byte[] message, byte flag = 0, uint? length = null)
     {
@@ -36,15 +46,23 @@ internal sealed class GrpcCaller(string address) : IDisposable
         return framed;
     }
 
-    public Task<GrpcReply> CallAsync(string method, IMessage message, string? timeout = null) => SendAsync(Service + method, Frame(message.ToByteArray()), timeout: timeout);
+    public Task<GrpcReply> CallAsync(string method, IMessage message, string? timeout = null) =>
+        SendAsync(Service + method, Frame(message.ToByteArray()), timeout: timeout);
 
-    public async Task<GrpcReply> SendAsync(string path, byte[] body, string contentType = "application/grpc", string? timeout = null, HttpMethod? method = null)
+    public async Task<GrpcReply> SendAsync(
+        string path,
+        byte[] body,
+        string contentType = "application/grpc",
+        string? timeout = null,
+        HttpMethod? method = null
+    )
     {
         using var response = await OpenAsync(path, body, contentType, timeout, method, default);
         var bytes = await response.Content.ReadAsByteArrayAsync();
-        if (response.StatusCode != HttpStatusCode.OK) return new(response.StatusCode, [], null, System.Text.Encoding.UTF8.GetString(bytes), false);
+        if (response.StatusCode != HttpStatusCode.OK)
+            return new(response.StatusCode, [], null, System.Text.Encoding.UTF8.GetString(bytes), false);
         var messages = new List<byte[]>();
-        for (var rest = bytes.AsSpan(); rest.Length > 0;)
+        for (var rest = bytes.AsSpan(); rest.Length > 0; )
         {
             rest[0].Should().Be(0);
             var length = (int)BinaryPrimitives.ReadUInt32BigEndian(rest[1..]);
@@ -58,10 +76,22 @@ internal sealed class GrpcCaller(string address) : IDisposable
     }
 
     /// <summary>A stream's messages as they come; ends, or throws with the status.</summary>
-    public async IAsyncEnumerable<bool> StreamAsync(ScaledObjectRef asked, string? timeout = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    public async IAsyncEnumerable<bool> StreamAsync(
+        ScaledObjectRef asked,
+        string? timeout = null,
+        [EnumeratorCancellation] CancellationToken cancellationToken = default
+    )
     {
-        using var response = await OpenAsync(Service + "StreamIsActive", Frame(asked.ToByteArray()), "application/grpc", timeout, null, cancellationToken);
-        if (response.Headers.Contains("grpc-status")) throw new RpcException(new Status(CodeOf(response.Headers)!.Value, MessageOf(response.Headers)));
+        using var response = await OpenAsync(
+            Service + "StreamIsActive",
+            Frame(asked.ToByteArray()),
+            "application/grpc",
+            timeout,
+            null,
+            cancellationToken
+        );
+        if (response.Headers.Contains("grpc-status"))
+            throw new RpcException(new Status(CodeOf(response.Headers)!.Value, MessageOf(response.Headers)));
         await using var body = await response.Content.ReadAsStreamAsync(cancellationToken);
         var prefix = new byte[5];
         while (await body.ReadAtLeastAsync(prefix, 5, throwOnEndOfStream: false, cancellationToken) == 5)
@@ -70,16 +100,29 @@ internal sealed class GrpcCaller(string address) : IDisposable
             await body.ReadExactlyAsync(message, cancellationToken);
             yield return IsActiveResponse.Parser.ParseFrom(message).Result;
         }
-        if (CodeOf(response.TrailingHeaders) is var code && code != StatusCode.OK) throw new RpcException(new Status(code!.Value, MessageOf(response.TrailingHeaders)));
+        if (CodeOf(response.TrailingHeaders) is var code && code != StatusCode.OK)
+            throw new RpcException(new Status(code!.Value, MessageOf(response.TrailingHeaders)));
     }
 
     public void Dispose() => _client.Dispose();
 
-    private Task<HttpResponseMessage> OpenAsync(string path, byte[] body, string contentType, string? timeout, HttpMethod? method, CancellationToken cancellationToken)
+    private Task<HttpResponseMessage> OpenAsync(
+        string path,
+        byte[] body,
+        string contentType,
+        string? timeout,
+        HttpMethod? method,
+        CancellationToken cancellationToken
+    )
     {
-        var request = new HttpRequestMessage(method ?? HttpMethod.Post, new Uri($"http://{address}/{path}")) { Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
+        var request = new HttpRequestMessage(method ?? HttpMethod.Post, new Uri($"http://{address}/{path}"))
+        {
+            Version = HttpVersion.Version20,
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+        };
         request.Headers.TE.Add(new("trailers"));
-        if (timeout is not null) request.Headers.TryAddWithoutValidation("grpc-timeout", timeout);
+        if (timeout is not null)
+            request.Headers.TryAddWithoutValidation("grpc-timeout", timeout);
         if (method != HttpMethod.Get)
         {
             request.Content = new ByteArrayContent(body);
@@ -88,7 +131,9 @@ internal sealed class GrpcCaller(string address) : IDisposable
         return _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
     }
 
-    private static StatusCode? CodeOf(HttpHeaders headers) => headers.TryGetValues("grpc-status", out var values) ? (StatusCode)int.Parse(values.Single(), CultureInfo.InvariantCulture) : null;
+    private static StatusCode? CodeOf(HttpHeaders headers) =>
+        headers.TryGetValues("grpc-status", out var values) ? (StatusCode)int.Parse(values.Single(), CultureInfo.InvariantCulture) : null;
 
-    private static string MessageOf(HttpHeaders headers) => headers.TryGetValues("grpc-message", out var values) ? Uri.UnescapeDataString(values.Single()) : "";
+    private static string MessageOf(HttpHeaders headers) =>
+        headers.TryGetValues("grpc-message", out var values) ? Uri.UnescapeDataString(values.Single()) : "";
 }

@@ -26,7 +26,8 @@ public sealed class KedaClientTests : IAsyncLifetime
     {
         if (_node is not null)
         {
-            if (!_node.HasExited) _node.Kill();
+            if (!_node.HasExited)
+                _node.Kill();
             await _node.WaitForExitAsync();
             _node.Dispose();
         }
@@ -38,8 +39,12 @@ public sealed class KedaClientTests : IAsyncLifetime
     {
         await StartAsync();
         (await CallAsync("IsActive", Ref("chat"))).Should().Be("""{"reply":{"result":true}}""");
-        (await CallAsync("GetMetricSpec", Ref("chat"))).Should().Be("""{"reply":{"metricSpecs":[{"metricName":"queue","targetSize":3,"targetSizeFloat":2.5}]}}""");
-        (await CallAsync("GetMetrics", Metric("queue", "chat"))).Should().Be("""{"reply":{"metricValues":[{"metricName":"queue","metricValue":11,"metricValueFloat":10.25}]}}""");
+        (await CallAsync("GetMetricSpec", Ref("chat")))
+            .Should()
+            .Be("""{"reply":{"metricSpecs":[{"metricName":"queue","targetSize":3,"targetSizeFloat":2.5}]}}""");
+        (await CallAsync("GetMetrics", Metric("queue", "chat")))
+            .Should()
+            .Be("""{"reply":{"metricValues":[{"metricName":"queue","metricValue":11,"metricValueFloat":10.25}]}}""");
         (await CallAsync("IsActive", Ref("chat"), """, "timeoutMs": 5000""")).Should().Be("""{"reply":{"result":true}}""");
     }
 
@@ -51,10 +56,21 @@ public sealed class KedaClientTests : IAsyncLifetime
         _door.Say("broken", _ => throw new InvalidOperationException("secret of the house"));
 
         (await CallAsync("IsActive", Ref("nobody"))).Should().Be("""{"code":5,"details":"there is no ScaledObject team/nobody"}""");
-        (await CallAsync("GetMetrics", Metric("other", "chat"))).Should().Be("""{"code":5,"details":"there is no metric \"other\" here; it is queue"}""");
-        (await CallAsync("GetMetrics", Metric("queue", "silent"))).Should().Be("""{"code":14,"details":"no agent has measured größer als 100 % for 30 s"}""");
+        (await CallAsync("GetMetrics", Metric("other", "chat")))
+            .Should()
+            .Be("""{"code":5,"details":"there is no metric \"other\" here; it is queue"}""");
+        (await CallAsync("GetMetrics", Metric("queue", "silent")))
+            .Should()
+            .Be("""{"code":14,"details":"no agent has measured größer als 100 % for 30 s"}""");
         (await CallAsync("GetMetricSpec", Ref("silent"))).Should().StartWith("""{"reply":""");
-        (await CallAsync("IsActive", """{"name": "chat", "namespace": "team", "scalerMetadata": {"trigger": "queue", "waiting": "many"}}""")).Should().Be("""{"code":3,"details":"team/chat: metadata.waiting: \"many\" is not a number above 0"}""");
+        (
+            await CallAsync(
+                "IsActive",
+                """{"name": "chat", "namespace": "team", "scalerMetadata": {"trigger": "queue", "waiting": "many"}}"""
+            )
+        )
+            .Should()
+            .Be("""{"code":3,"details":"team/chat: metadata.waiting: \"many\" is not a number above 0"}""");
         (await CallAsync("IsActive", Ref("broken"))).Should().StartWith("""{"code":2,""").And.NotContain("secret");
         (await CallAsync("NotInTheContract", Ref("chat"))).Should().Be("""{"code":12,"details":"Method is unimplemented."}""");
         (await CallAsync("StreamMetricSpec", Ref("chat"))).Should().Be("""{"code":12,"details":"Method is unimplemented."}""");
@@ -101,22 +117,31 @@ public sealed class KedaClientTests : IAsyncLifetime
         (await NextAsync(open)).Should().Be("""{"code":14,"details":"the operator is stopping"}""");
     }
 
-    private static string Ref(string name) => $$"""{"name": "{{name}}", "namespace": "team", "scalerMetadata": {"scalerAddress": "bursar:9467", "trigger": "queue", "waiting": "4"} }""";
+    private static string Ref(string name) =>
+        $$"""{"name": "{{name}}", "namespace": "team", "scalerMetadata": {"scalerAddress": "bursar:9467", "trigger": "queue", "waiting": "4"} }""";
 
     private static string Metric(string metric, string name) => $$"""{"metricName": "{{metric}}", "scaledObjectRef": {{Ref(name)}} }""";
 
     private async Task StartAsync()
     {
         var tools = Environment.GetEnvironmentVariable("BURSAR_GRPC_JS") ?? Path.Combine(Repository.Root, ".tools", "grpc");
-        Skip.IfNot(Directory.Exists(Path.Combine(tools, "node_modules", "@grpc", "grpc-js")), $"npm's @grpc/grpc-js is not in {tools}: `make tools` puts it there");
+        Skip.IfNot(
+            Directory.Exists(Path.Combine(tools, "node_modules", "@grpc", "grpc-js")),
+            $"npm's @grpc/grpc-js is not in {tools}: `make tools` puts it there"
+        );
         try
         {
-            _node = Process.Start(new ProcessStartInfo("node", [Path.Combine(Repository.Root, "tests/Unit/Operator/Scaling/External/keda.cjs"), tools, _door.Endpoint.Address])
-            {
-                RedirectStandardInput = true,
-                RedirectStandardOutput = true,
-                UseShellExecute = false,
-            })!;
+            _node = Process.Start(
+                new ProcessStartInfo(
+                    "node",
+                    [Path.Combine(Repository.Root, "tests/Unit/Operator/Scaling/External/keda.cjs"), tools, _door.Endpoint.Address]
+                )
+                {
+                    RedirectStandardInput = true,
+                    RedirectStandardOutput = true,
+                    UseShellExecute = false,
+                }
+            )!;
         }
         catch (Win32Exception)
         {
@@ -125,7 +150,8 @@ public sealed class KedaClientTests : IAsyncLifetime
         (await LineAsync()).ToJsonString().Should().Be("""{"ready":true}""");
     }
 
-    private async Task<string> CallAsync(string method, string request, string options = "") => await NextAsync(await OrderAsync(method, request, options));
+    private async Task<string> CallAsync(string method, string request, string options = "") =>
+        await NextAsync(await OrderAsync(method, request, options));
 
     private async Task<int> OrderAsync(string method, string request, string options = "")
     {
@@ -139,9 +165,13 @@ public sealed class KedaClientTests : IAsyncLifetime
         var line = await LineAsync();
         line["id"]!.GetValue<int>().Should().Be(id);
         line.Remove("id");
-        return line.ToJsonString(new JsonSerializerOptions { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+        return line.ToJsonString(
+            new JsonSerializerOptions { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }
+        );
     }
 
     private async Task<JsonObject> LineAsync() =>
-        JsonNode.Parse(await _node!.StandardOutput.ReadLineAsync().WaitAsync(Patience) ?? throw new InvalidOperationException("node ended"))!.AsObject();
+        JsonNode
+            .Parse(await _node!.StandardOutput.ReadLineAsync().WaitAsync(Patience) ?? throw new InvalidOperationException("node ended"))!
+            .AsObject();
 }

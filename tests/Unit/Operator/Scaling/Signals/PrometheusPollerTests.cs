@@ -19,12 +19,20 @@ public sealed class PrometheusPollerTests : IAsyncLifetime
 
     public PrometheusPollerTests()
     {
-        _poller = new((source, query, token) =>
+        _poller = new(
+            (source, query, token) =>
+            {
+                _asked.AddOrUpdate($"{source} {query}", 1, (_, times) => times + 1);
+                return _answer(source, token);
+            },
+            _time,
+            null
+        );
+        _poller.Changed += scalers =>
         {
-            _asked.AddOrUpdate($"{source} {query}", 1, (_, times) => times + 1);
-            return _answer(source, token);
-        }, _time, null);
-        _poller.Changed += scalers => { foreach (string scaler in scalers) _told.Enqueue(scaler); };
+            foreach (string scaler in scalers)
+                _told.Enqueue(scaler);
+        };
     }
 
     public Task InitializeAsync()
@@ -45,11 +53,17 @@ public sealed class PrometheusPollerTests : IAsyncLifetime
     {
         _poller.Want("a", [new("main", "up", 30 * Second), new("main", "down", 30 * Second)]);
         _poller.Want("b", [new("main", "up", 5 * Second)]);
-        await Eventually.TrueAsync(() => Count("up") == 1 && Count("down") == 1 && _poller.Of("main", "up") is not null, "both are asked at once");
+        await Eventually.TrueAsync(
+            () => Count("up") == 1 && Count("down") == 1 && _poller.Of("main", "up") is not null,
+            "both are asked at once"
+        );
         for (int i = 1; i <= 30; i++)
         {
             _time.Advance(Second);
-            await Eventually.TrueAsync(() => (Count("up"), Count("down")) == (1 + i / 5, 1 + i / 30), $"what is due after {i} s is asked, and no more");
+            await Eventually.TrueAsync(
+                () => (Count("up"), Count("down")) == (1 + i / 5, 1 + i / 30),
+                $"what is due after {i} s is asked, and no more"
+            );
         }
         await Eventually.TrueAsync(() => _told.Count(scaler => scaler == "b") == 7, "its scaler is told each time");
         _poller.Of("main", "up").Should().BeEquivalentTo(new PromReading(_time.GetUtcNow(), PromAnswer.Of(1)));
@@ -69,12 +83,15 @@ public sealed class PrometheusPollerTests : IAsyncLifetime
     [Fact]
     public async Task What_hangs_holds_up_its_own_source_alone_and_is_not_asked_twice_meanwhile()
     {
-        int atOnce = 0, most = 0;
+        int atOnce = 0,
+            most = 0;
         _answer = async (source, token) =>
         {
-            if (source == "main") return PromAnswer.Of(2);
+            if (source == "main")
+                return PromAnswer.Of(2);
             int now = Interlocked.Increment(ref atOnce);
-            lock (_asked) most = Math.Max(most, now);
+            lock (_asked)
+                most = Math.Max(most, now);
             await Task.Delay(Timeout.Infinite, token);
             return PromAnswer.Empty;
         };

@@ -39,11 +39,14 @@ public sealed class PrometheusSourcesTests : IAsyncLifetime
     [Fact]
     public async Task A_scalar_and_a_vector_of_one_are_a_number()
     {
-        string? asked = null, path = null;
+        string? asked = null,
+            path = null;
         _answer = async context =>
         {
             (path, asked) = (context.Request.Path, (await context.Request.ReadFormAsync())["query"]);
-            await context.Response.WriteAsync("""{"status":"success","data":{"resultType":"vector","result":[{"metric":{"a":"b"},"value":[1763700000.1,"12.5"]}]},"infos":["i"],"warnings":[]}""");
+            await context.Response.WriteAsync(
+                """{"status":"success","data":{"resultType":"vector","result":[{"metric":{"a":"b"},"value":[1763700000.1,"12.5"]}]},"infos":["i"],"warnings":[]}"""
+            );
         };
         (await _sources.QueryAsync("main", "sum(rate(x[1m]))", default)).Should().Be(PromAnswer.Of(12.5));
         (path, asked).Should().Be(("/api/v1/query", "sum(rate(x[1m]))"));
@@ -60,7 +63,11 @@ public sealed class PrometheusSourcesTests : IAsyncLifetime
     [InlineData("[]", null)]
     public async Task Warnings_of_an_answer_are_kept_beside_its_value(string warnings, string? first)
     {
-        var partial = await AskAsync("""{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1763700000,"3"]}]},"warnings":""" + warnings + "}");
+        var partial = await AskAsync(
+            """{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1763700000,"3"]}]},"warnings":"""
+                + warnings
+                + "}"
+        );
         (partial.Value, partial.Error, partial.Warning).Should().Be((3, null, first is null ? null : $"Prometheus source main: {first}"));
     }
 
@@ -72,7 +79,11 @@ public sealed class PrometheusSourcesTests : IAsyncLifetime
     }
 
     [Theory]
-    [InlineData(200, """{"status":"success","data":{"resultType":"vector","result":[{"value":[1,"1"]},{"value":[1,"2"]},{"value":[1,"2"]}]}}""", "3 series")]
+    [InlineData(
+        200,
+        """{"status":"success","data":{"resultType":"vector","result":[{"value":[1,"1"]},{"value":[1,"2"]},{"value":[1,"2"]}]}}""",
+        "3 series"
+    )]
     [InlineData(200, """{"status":"success","data":{"resultType":"vector","result":[{"value":[1,"NaN"]}]}}""", "NaN")]
     [InlineData(200, """{"status":"success","data":{"resultType":"scalar","result":[1,"+Inf"]}}""", "+Inf")]
     [InlineData(200, """{"status":"success","data":{"resultType":"vector","result":[{"histogram":[1,{}]}]}}""", "histogram")]
@@ -83,7 +94,11 @@ public sealed class PrometheusSourcesTests : IAsyncLifetime
     [InlineData(200, """{"status":"success","data":7}""", "no JSON of Prometheus")]
     [InlineData(200, "<html>", "no JSON of Prometheus")]
     [InlineData(200, "", "no JSON of Prometheus")]
-    [InlineData(400, """{"status":"error","errorType":"bad_data","error":"invalid parameter \"query\": 1:5: parse error"}""", "bad_data: invalid parameter \"query\": 1:5: parse error")]
+    [InlineData(
+        400,
+        """{"status":"error","errorType":"bad_data","error":"invalid parameter \"query\": 1:5: parse error"}""",
+        "bad_data: invalid parameter \"query\": 1:5: parse error"
+    )]
     [InlineData(503, """{"status":"error","errorType":"timeout","error":"query timed out"}""", "timeout: query timed out")]
     [InlineData(502, "<html>bad gateway</html>", "502")]
     public async Task What_is_no_number_is_an_error_in_prometheus_own_words(int status, string body, string error)
@@ -106,7 +121,8 @@ public sealed class PrometheusSourcesTests : IAsyncLifetime
         _answer = async context =>
         {
             byte[] much = new byte[256 * 1024];
-            for (int i = 0; i < 8 && !context.RequestAborted.IsCancellationRequested; i++) await context.Response.Body.WriteAsync(much);
+            for (int i = 0; i < 8 && !context.RequestAborted.IsCancellationRequested; i++)
+                await context.Response.Body.WriteAsync(much);
         };
         (await _sources.QueryAsync("main", "up", default)).Error.Should().Contain("more than");
 
@@ -142,10 +158,19 @@ public sealed class PrometheusSourcesTests : IAsyncLifetime
         _answer = context =>
         {
             context.Response.StatusCode = 401;
-            return context.Response.WriteAsync($$"""{"status":"error","errorType":"auth","error":"no right with {{context.Request.Headers.Authorization}}"}""");
+            return context.Response.WriteAsync(
+                $$"""{"status":"error","errorType":"auth","error":"no right with {{context.Request.Headers.Authorization}}"}"""
+            );
         };
         File.WriteAllText(_folder.File("token"), "secret-one\n");
-        using var bearer = Open(new JsonObject { ["name"] = "main", ["address"] = _address, ["bearerTokenFile"] = _folder.File("token") });
+        using var bearer = Open(
+            new JsonObject
+            {
+                ["name"] = "main",
+                ["address"] = _address,
+                ["bearerTokenFile"] = _folder.File("token"),
+            }
+        );
         (await bearer.QueryAsync("main", "up", default)).Error.Should().EndWith("no right with Bearer …");
         string? sent = null;
         _answer = context =>
@@ -166,7 +191,15 @@ public sealed class PrometheusSourcesTests : IAsyncLifetime
 
         File.WriteAllText(_folder.File("user"), "u\n");
         File.WriteAllText(_folder.File("password"), "p:w\n");
-        using var basic = Open(new JsonObject { ["name"] = "main", ["address"] = _address, ["usernameFile"] = _folder.File("user"), ["passwordFile"] = _folder.File("password") });
+        using var basic = Open(
+            new JsonObject
+            {
+                ["name"] = "main",
+                ["address"] = _address,
+                ["usernameFile"] = _folder.File("user"),
+                ["passwordFile"] = _folder.File("password"),
+            }
+        );
         await basic.QueryAsync("main", "up", default);
         sent.Should().Be("Basic " + Convert.ToBase64String("u:p:w"u8.ToArray()));
         _logs.Should().NotContain(line => line.Contains("secret", StringComparison.Ordinal));
@@ -181,7 +214,10 @@ public sealed class PrometheusSourcesTests : IAsyncLifetime
         _time.Advance(TimeSpan.FromSeconds(10));
         (await _sources.QueryAsync("main", "up", default)).Value.Should().Be(1);
         _logs.Should().ContainSingle().Which.Should().Contain("cannot be read");
-        File.WriteAllText(_folder.File("sources.json"), new JsonArray(new JsonObject { ["name"] = "second", ["address"] = _address + "/prometheus/" }).ToJsonString());
+        File.WriteAllText(
+            _folder.File("sources.json"),
+            new JsonArray(new JsonObject { ["name"] = "second", ["address"] = _address + "/prometheus/" }).ToJsonString()
+        );
         _time.Advance(TimeSpan.FromSeconds(10));
         _sources.Names.Should().Equal("second");
         (await _sources.QueryAsync("main", "up", default)).Error.Should().Contain("there are second");
@@ -198,7 +234,13 @@ public sealed class PrometheusSourcesTests : IAsyncLifetime
     [InlineData("""[{"name":"a","address":"http://a","usernameFile":"c","passwordFile":"d","bearerTokenFile":"e"}]""", "not both")]
     [InlineData("""[null]""", "no name")]
     public void A_list_that_cannot_be_used_is_refused(string json, string reason) =>
-        FluentActions.Invoking(() => PrometheusSourceList.Read(System.Text.Encoding.UTF8.GetBytes(json))).Should().Throw<FormatException>().WithMessage($"*{reason}*").Which.Message.Should().NotContain("secret");
+        FluentActions
+            .Invoking(() => PrometheusSourceList.Read(System.Text.Encoding.UTF8.GetBytes(json)))
+            .Should()
+            .Throw<FormatException>()
+            .WithMessage($"*{reason}*")
+            .Which.Message.Should()
+            .NotContain("secret");
 
     [Fact]
     public async Task Its_own_authority_and_name_are_believed_and_no_others_and_a_certificate_is_shown()
@@ -207,16 +249,37 @@ public sealed class PrometheusSourcesTests : IAsyncLifetime
         var root = BursarCa.Create(now);
         var own = BursarCa.Issue(root, "prometheus.example", "1.3.6.1.5.5.7.3.1", now);
         string? shown = null;
-        var (tls, port) = await ServeAsync(context =>
-        {
-            shown = context.Connection.ClientCertificate?.Subject;
-            return context.Response.WriteAsync("""{"status":"success","data":{"resultType":"scalar","result":[1,"1"]}}""");
-        }, own);
+        var (tls, port) = await ServeAsync(
+            context =>
+            {
+                shown = context.Connection.ClientCertificate?.Subject;
+                return context.Response.WriteAsync("""{"status":"success","data":{"resultType":"scalar","result":[1,"1"]}}""");
+            },
+            own
+        );
         await using var held = tls;
         var client = BursarCa.CreateOperator(root, now);
-        foreach (var (name, text) in (IEnumerable<(string, string)>)[("ca.crt", root.Certificate), ("tls.crt", client.Certificate), ("tls.key", client.PrivateKey), ("other.crt", BursarCa.Create(now).Certificate), ("empty.crt", "nothing")])
+        foreach (
+            var (name, text) in (IEnumerable<(string, string)>)
+                [
+                    ("ca.crt", root.Certificate),
+                    ("tls.crt", client.Certificate),
+                    ("tls.key", client.PrivateKey),
+                    ("other.crt", BursarCa.Create(now).Certificate),
+                    ("empty.crt", "nothing"),
+                ]
+        )
             File.WriteAllText(_folder.File(name), text);
-        JsonObject Source(string ca, string? name) => new() { ["name"] = "main", ["address"] = port, ["caFile"] = _folder.File(ca), ["serverName"] = name, ["certFile"] = _folder.File("tls.crt"), ["keyFile"] = _folder.File("tls.key") };
+        JsonObject Source(string ca, string? name) =>
+            new()
+            {
+                ["name"] = "main",
+                ["address"] = port,
+                ["caFile"] = _folder.File(ca),
+                ["serverName"] = name,
+                ["certFile"] = _folder.File("tls.crt"),
+                ["keyFile"] = _folder.File("tls.key"),
+            };
 
         using var right = Open(Source("ca.crt", "prometheus.example"));
         (await right.QueryAsync("main", "up", default)).Should().Be(PromAnswer.Of(1));
@@ -248,18 +311,30 @@ public sealed class PrometheusSourcesTests : IAsyncLifetime
     private static async Task<(WebApplication, string)> ServeAsync(RequestDelegate handle, PemPair? certificate = null)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listener =>
-        {
-            if (certificate is null) return;
-            using var pem = System.Security.Cryptography.X509Certificates.X509Certificate2.CreateFromPem(certificate.Certificate, certificate.PrivateKey);
-            listener.UseHttps(new HttpsConnectionAdapterOptions
-            {
-                ServerCertificate = System.Security.Cryptography.X509Certificates.X509CertificateLoader.LoadPkcs12(pem.Export(System.Security.Cryptography.X509Certificates.X509ContentType.Pkcs12), null),
-                ClientCertificateMode = ClientCertificateMode.RequireCertificate,
-                ClientCertificateValidation = (_, _, _) => true,
-            });
-        }));
-        if (certificate is not null) builder.WebHost.UseKestrelHttpsConfiguration();
+        builder
+            .WebHost.UseKestrelCore()
+            .ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listener =>
+                {
+                    if (certificate is null)
+                        return;
+                    using var pem = System.Security.Cryptography.X509Certificates.X509Certificate2.CreateFromPem(
+                        certificate.Certificate,
+                        certificate.PrivateKey
+                    );
+                    listener.UseHttps(
+                        new HttpsConnectionAdapterOptions
+                        {
+                            ServerCertificate = System.Security.Cryptography.X509Certificates.X509CertificateLoader.LoadPkcs12(
+                                pem.Export(System.Security.Cryptography.X509Certificates.X509ContentType.Pkcs12),
+                                null
+                            ),
+                            ClientCertificateMode = ClientCertificateMode.RequireCertificate,
+                            ClientCertificateValidation = (_, _, _) => true,
+                        }
+                    );
+                }));
+        if (certificate is not null)
+            builder.WebHost.UseKestrelHttpsConfiguration();
         var application = builder.Build();
         application.Run(handle);
         await application.StartAsync();
@@ -273,6 +348,12 @@ public sealed class PrometheusSourcesTests : IAsyncLifetime
 
         public bool IsEnabled(LogLevel logLevel) => true;
 
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) => lines.Add(formatter(state, exception));
+        public void Log<TState>(
+            LogLevel logLevel,
+            EventId eventId,
+            TState state,
+            Exception? exception,
+            Func<TState, Exception?, string> formatter
+        ) => lines.Add(formatter(state, exception));
     }
 }

@@ -30,7 +30,8 @@ public sealed class SignalBoardTests
             _time.Advance(TimeSpan.FromSeconds(1));
             // 100 a second for twenty seconds, then 400.
             Tell(new() { GeneratedTokens = 1_000_000 + 100 * i + Math.Max(0, i - 20) * 300, PromptTokens = 7 * i });
-            if (i == 20) _board.Of("u")!.GeneratedTokensPerSecond.Should().BeApproximately(100, 1e-9);
+            if (i == 20)
+                _board.Of("u")!.GeneratedTokensPerSecond.Should().BeApproximately(100, 1e-9);
         }
         _board.Of("u")!.GeneratedTokensPerSecond.Should().BeApproximately(400, 1e-9);
         _board.Of("u")!.PromptTokensPerSecond.Should().BeApproximately(7, 1e-9);
@@ -70,8 +71,10 @@ public sealed class SignalBoardTests
         for (var i = 0; i <= 200; i++)
         {
             Tell(new() { FirstToken = Histogram(Math.Min(1000 + i, 1060), 1000 + i, 1000 + i) });
-            if (i == 0) _board.Of("u")!.FirstToken.Should().BeNull("nothing is known of the time before");
-            if (i == 30) _board.Of("u")!.FirstToken!.Counts.Should().Equal(30, 30, 30);
+            if (i == 0)
+                _board.Of("u")!.FirstToken.Should().BeNull("nothing is known of the time before");
+            if (i == 30)
+                _board.Of("u")!.FirstToken!.Counts.Should().Equal(30, 30, 30);
             _time.Advance(TimeSpan.FromSeconds(1));
         }
         var last = _board.Of("u")!.FirstToken!;
@@ -117,7 +120,15 @@ public sealed class SignalBoardTests
         var told = _time.GetUtcNow() + _skew;
         _time.Advance(TimeSpan.FromMinutes(2));
         _news.Clear();
-        _board.Take("n1", new() { Node = "n1", Now = _time.GetUtcNow() + _skew, Pods = [pod with { PodUid = "u", At = told }] });
+        _board.Take(
+            "n1",
+            new()
+            {
+                Node = "n1",
+                Now = _time.GetUtcNow() + _skew,
+                Pods = [pod with { PodUid = "u", At = told }],
+            }
+        );
         _news.Should().BeEmpty();
         _board.Of("u")!.At.Should().Be(_time.GetUtcNow() - TimeSpan.FromMinutes(2));
     }
@@ -141,14 +152,49 @@ public sealed class SignalBoardTests
     [Fact]
     public void What_is_no_figure_is_not_known()
     {
-        Tell(new() { RequestsRunning = -1, RequestsWaiting = -5, CacheUse = double.NaN, GeneratedTokens = -7, FirstToken = new() { Bounds = [1, 1], Counts = [2, 1, 3] }, EndToEnd = new() { Bounds = null!, Counts = null! } });
+        Tell(
+            new()
+            {
+                RequestsRunning = -1,
+                RequestsWaiting = -5,
+                CacheUse = double.NaN,
+                GeneratedTokens = -7,
+                FirstToken = new() { Bounds = [1, 1], Counts = [2, 1, 3] },
+                EndToEnd = new() { Bounds = null!, Counts = null! },
+            }
+        );
         Devices([101, -1], ["u", null!]);
         _board.Of("u").Should().BeEquivalentTo(new PodSignals { At = _time.GetUtcNow() });
         _time.Advance(TimeSpan.FromSeconds(1));
         Tell(new() { CacheUse = 40, RequestsWaiting = 2 });
         _board.Of("u")!.CacheUse.Should().BeNull();
-        _board.Take("n1", new() { Node = "n1", Pods = [null!, new() { PodUid = null! }], Devices = null! });
-        _board.Take("n1", new() { Node = "n1", Now = DateTimeOffset.MaxValue, Pods = [new() { PodUid = "u", At = DateTimeOffset.MinValue, RequestsWaiting = 1 }], Devices = [null!] });
+        _board.Take(
+            "n1",
+            new()
+            {
+                Node = "n1",
+                Pods = [null!, new() { PodUid = null! }],
+                Devices = null!,
+            }
+        );
+        _board.Take(
+            "n1",
+            new()
+            {
+                Node = "n1",
+                Now = DateTimeOffset.MaxValue,
+                Pods =
+                [
+                    new()
+                    {
+                        PodUid = "u",
+                        At = DateTimeOffset.MinValue,
+                        RequestsWaiting = 1,
+                    },
+                ],
+                Devices = [null!],
+            }
+        );
         _board.Of("u")!.At.Should().Be(_time.GetUtcNow() - TimeSpan.FromHours(1));
     }
 
@@ -182,14 +228,38 @@ public sealed class SignalBoardTests
     }
 
     private void Tell(PodSignal pod, TimeSpan age = default, string uid = "u", string node = "n1") =>
-        _board.Take(node, new() { Node = node, Now = _time.GetUtcNow() + _skew, Pods = [pod with { PodUid = uid, At = _time.GetUtcNow() + _skew - age }] });
+        _board.Take(
+            node,
+            new()
+            {
+                Node = node,
+                Now = _time.GetUtcNow() + _skew,
+                Pods = [pod with { PodUid = uid, At = _time.GetUtcNow() + _skew - age }],
+            }
+        );
 
-    private void Devices(int[] percents, string[] holders) => _board.Take("n1", new()
-    {
-        Node = "n1",
-        Now = _time.GetUtcNow() + _skew,
-        Devices = [.. percents.Select((percent, i) => new DeviceSignal { Device = $"GPU-{i}", At = _time.GetUtcNow() + _skew, UtilizationPercent = percent, PodUids = holders })],
-    });
+    private void Devices(int[] percents, string[] holders) =>
+        _board.Take(
+            "n1",
+            new()
+            {
+                Node = "n1",
+                Now = _time.GetUtcNow() + _skew,
+                Devices =
+                [
+                    .. percents.Select(
+                        (percent, i) =>
+                            new DeviceSignal
+                            {
+                                Device = $"GPU-{i}",
+                                At = _time.GetUtcNow() + _skew,
+                                UtilizationPercent = percent,
+                                PodUids = holders,
+                            }
+                    ),
+                ],
+            }
+        );
 
     private static HistogramSignal Histogram(params long[] counts) => new() { Bounds = [0.1, 1], Counts = counts };
 }
