@@ -4,7 +4,7 @@ CONFIGURATION ?= Release
 DOTNET ?= dotnet
 ARCHITECTURES ?= amd64 arm64
 export BASE_IMAGE
-TESTS := tests/Unit tests/Conformance tests/Simulation tests/Cluster
+TESTS := tests/Unit tests/Integration tests/Conformance tests/Simulation tests/Cluster
 export DOTNET_CLI_TELEMETRY_OPTOUT := 1
 export DOTNET_NOLOGO := 1
 

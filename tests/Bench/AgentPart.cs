@@ -51,7 +51,7 @@ internal static class AgentPart
         : !File.Exists("/usr/bin/gcc") ? "there is no gcc, which makes the stub of NVML"
         : null;
 
-    private static string StubSource => Path.GetFullPath("tests/Unit/Agent/native/nvml_stub.c");
+    private static string StubSource => Path.GetFullPath("tests/Integration/Agent/native/nvml_stub.c");
 
     public static async Task<Figures> MeasureAsync(int seconds, CancellationToken ct)
     {

@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using System.Xml.Linq;
+using Bursar.Tests.TestKit;
 
 namespace Bursar.Tests.Unit.Docs;
 

@@ -1,6 +1,7 @@
 using System.Reflection;
 using System.Text.RegularExpressions;
 using Bursar.Core.Decisions;
+using Bursar.Tests.TestKit;
 
 namespace Bursar.Tests.Unit.Docs;
 

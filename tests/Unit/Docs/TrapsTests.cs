@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Bursar.Tests.TestKit;
 
 namespace Bursar.Tests.Unit.Docs;
 

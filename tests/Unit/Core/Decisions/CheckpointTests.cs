@@ -1,6 +1,7 @@
 using Bursar.Core.Decisions;
 using Bursar.Core.Money;
-using static Bursar.Tests.Unit.Core.Decisions.Given;
+using Bursar.Tests.TestKit;
+using static Bursar.Tests.TestKit.Given;
 
 namespace Bursar.Tests.Unit.Core.Decisions;
 

@@ -1,5 +1,6 @@
 using Bursar.Core.Decisions;
-using static Bursar.Tests.Unit.Core.Decisions.Given;
+using Bursar.Tests.TestKit;
+using static Bursar.Tests.TestKit.Given;
 
 namespace Bursar.Tests.Unit.Core.Decisions;
 

@@ -1,9 +1,10 @@
 using System.Text.Json;
 using Bursar.Core.Decisions;
 using Bursar.Core.Money;
+using Bursar.Tests.TestKit;
 using FsCheck;
 using FsCheck.Fluent;
-using static Bursar.Tests.Unit.Core.Decisions.Given;
+using static Bursar.Tests.TestKit.Given;
 
 namespace Bursar.Tests.Unit.Core.Decisions;
 
@@ -15,7 +16,7 @@ public sealed class DeciderProperties
         ForAllSeeds(seed =>
         {
             var random = new Random(seed);
-            var budget = Any(random);
+            var budget = AnyBudget(random);
             var shuffled = budget with { Workloads = [.. budget.Workloads.OrderBy(_ => random.Next())] };
             Json(BudgetDecider.Decide(shuffled)).Should().Be(Json(BudgetDecider.Decide(budget)));
         });
@@ -24,7 +25,7 @@ public sealed class DeciderProperties
     public void A_stored_snapshot_gives_the_decision_again() =>
         ForAllSeeds(seed =>
         {
-            var budget = Any(new Random(seed));
+            var budget = AnyBudget(new Random(seed));
             var stored = JsonSerializer.Deserialize(
                 JsonSerializer.Serialize(budget, DecisionJson.Default.BudgetSnapshot),
                 DecisionJson.Default.BudgetSnapshot
@@ -36,7 +37,7 @@ public sealed class DeciderProperties
     public void Observing_touches_nothing() =>
         ForAllSeeds(seed =>
         {
-            var budget = Any(new Random(seed));
+            var budget = AnyBudget(new Random(seed));
             var decision = BudgetDecider.Decide(budget with { Terms = budget.Terms with { Mode = EnforcementMode.Observe } });
             decision.Actions.Should().BeEmpty();
             decision.LetGo.Should().BeEmpty();
@@ -46,7 +47,7 @@ public sealed class DeciderProperties
     public void Every_victim_of_a_forecast_is_needed() =>
         ForAllSeeds(seed =>
         {
-            var budget = Any(new Random(seed));
+            var budget = AnyBudget(new Random(seed));
             var decision = BudgetDecider.Decide(budget);
             var victims = decision
                 .Actions.Where(a => a.ByForecast && a.Reason is Reasons.ProjectedOverBudget or Reasons.DoesNotFit)
@@ -75,7 +76,7 @@ public sealed class DeciderProperties
     public void Nothing_is_admitted_or_resumed_over_the_limit() =>
         ForAllSeeds(seed =>
         {
-            var budget = Any(new Random(seed));
+            var budget = AnyBudget(new Random(seed));
             var decision = BudgetDecider.Decide(budget);
             var admitted = decision
                 .Memory.Admitted.Where(a => !budget.Memory.Admitted.TryGetValue(a.Key, out var before) || before != a.Value)
@@ -90,7 +91,7 @@ public sealed class DeciderProperties
     public void At_the_limit_everything_parkable_is_parked() =>
         ForAllSeeds(seed =>
         {
-            var budget = Any(new Random(seed));
+            var budget = AnyBudget(new Random(seed));
             budget = budget with
             {
                 Spent = BudgetDecider.LimitOf(budget) + BudgetDecider.LimitOf(budget),
@@ -182,43 +183,4 @@ public sealed class DeciderProperties
             .Check(Config.QuickThrowOnFailure.WithMaxTest(runs).WithQuietOnSuccess(true));
 
     private static string Json(BudgetDecision decision) => JsonSerializer.Serialize(decision, DecisionJson.Default.BudgetDecision);
-
-    internal static BudgetSnapshot Any(Random random)
-    {
-        var jobs = Enumerable.Range(0, random.Next(1, 9)).Select(i => AnyWork($"work-{i}", random)).ToArray();
-        var terms = Terms(random.Next(1, 60)) with
-        {
-            Mode = random.Next(8) == 0 ? EnforcementMode.Observe : EnforcementMode.Enforce,
-            UnknownDuration = (UnknownDuration)random.Next(3),
-            SuspendWhen = (SuspendWhen)random.Next(2),
-            TolerancePercent = random.Next(3) * 5,
-            Resume = random.Next(4) == 0 ? ResumePolicy.Manual : ResumePolicy.Automatic,
-            WhenExhausted = (WhenExhausted)random.Next(2),
-        };
-        var budget = Budget(terms, jobs);
-        var admitted = jobs.Where(_ => random.Next(2) == 0).Select(j => (j.Key.Name, (decimal)random.Next(1, 30))).ToArray();
-        return random.Next(3) == 0 ? budget : budget.Admitted(admitted);
-    }
-
-    private static WorkloadSnapshot AnyWork(string name, Random random)
-    {
-        var work = random.Next(8) switch
-        {
-            0 => Unknown(name),
-            1 => Serving(name) with { Rate = HourlyCost.FromDecimal(0.01m), BurnRate = HourlyCost.FromDecimal(0.01m) },
-            2 => Job(name, 0) with
-            {
-                Estimate = Unsettled(TimeSpan.FromHours(random.NextDouble()), TimeSpan.FromHours(1 + random.NextDouble() * 5)),
-            },
-            3 => Job(name, random.NextDouble() * 8) with { Exempt = true },
-            _ => Job(name, random.NextDouble() * 8),
-        };
-        work = work with { Priority = random.Next(3), CreatedAt = Now.AddMinutes(-random.Next(1, 100)), Spent = Money(random.Next(3)) };
-        return random.Next(5) switch
-        {
-            0 => work.Waiting(),
-            1 => work.Parked(random.Next(1, 60)),
-            _ => work,
-        };
-    }
 }

@@ -1,9 +1,10 @@
 using Bursar.Core.Budgets;
 using Bursar.Core.Decisions;
 using Bursar.Core.Money;
+using Bursar.Tests.TestKit;
 using FsCheck;
 using FsCheck.Fluent;
-using static Bursar.Tests.Unit.Core.Decisions.Given;
+using static Bursar.Tests.TestKit.Given;
 
 namespace Bursar.Tests.Unit.Core.Decisions;
 

@@ -1,4 +1,5 @@
 using Bursar.Core.Decisions;
+using Bursar.Tests.TestKit;
 
 namespace Bursar.Tests.Unit.Core.Decisions;
 

@@ -2,7 +2,8 @@ using Bursar.Core.Budgets;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
-using static Bursar.Tests.Unit.Core.Decisions.Given;
+using Bursar.Tests.TestKit;
+using static Bursar.Tests.TestKit.Given;
 
 namespace Bursar.Tests.Unit.Core.Decisions;
 
@@ -164,7 +165,7 @@ public sealed class OutlookTests
         for (var seed = 0; seed < 500; seed++)
         {
             var random = new Random(seed);
-            var budget = DeciderProperties.Any(random);
+            var budget = AnyBudget(random);
             if (period == WindowPeriod.Rolling)
             {
                 var terms = budget.Terms with { Window = new(WindowPeriod.Rolling, Length: TimeSpan.FromHours(72)) };

@@ -1,5 +1,6 @@
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
+using Bursar.Tests.TestKit;
 
 namespace Bursar.Tests.Unit.Core.Decisions;
 

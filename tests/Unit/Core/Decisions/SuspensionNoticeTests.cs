@@ -2,7 +2,8 @@ using Bursar.Core.Budgets;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
-using static Bursar.Tests.Unit.Core.Decisions.Given;
+using Bursar.Tests.TestKit;
+using static Bursar.Tests.TestKit.Given;
 
 namespace Bursar.Tests.Unit.Core.Decisions;
 

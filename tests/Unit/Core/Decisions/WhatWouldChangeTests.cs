@@ -1,9 +1,10 @@
 using Bursar.Core.Decisions;
 using Bursar.Core.Forecast;
 using Bursar.Core.Money;
+using Bursar.Tests.TestKit;
 using FsCheck;
 using FsCheck.Fluent;
-using static Bursar.Tests.Unit.Core.Decisions.Given;
+using static Bursar.Tests.TestKit.Given;
 
 namespace Bursar.Tests.Unit.Core.Decisions;
 
@@ -80,7 +81,7 @@ public sealed class WhatWouldChangeTests
         var named = new Dictionary<string, int>();
         Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), seed =>
             {
-                var budget = DeciderProperties.Any(new Random(seed));
+                var budget = AnyBudget(new Random(seed));
                 foreach (var work in budget.Workloads)
                 {
                     var uid = work.Key.Uid;

@@ -1,5 +1,6 @@
 using Bursar.Core.Ledger;
 using Bursar.Core.Usage;
+using Bursar.Tests.TestKit;
 
 namespace Bursar.Tests.Unit.Core.Ledger;
 

@@ -2,6 +2,7 @@ using System.Text.Json;
 using Bursar.Core.Ledger;
 using Bursar.Core.Text;
 using Bursar.Core.Usage;
+using Bursar.Tests.TestKit;
 using FsCheck;
 using FsCheck.Fluent;
 

@@ -1,6 +1,7 @@
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Core.Text;
+using Bursar.Tests.TestKit;
 using FsCheck;
 using FsCheck.Fluent;
 

@@ -2,6 +2,7 @@ using System.Numerics;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Core.Text;
+using Bursar.Tests.TestKit;
 using FsCheck;
 using FsCheck.Fluent;
 

@@ -1,5 +1,7 @@
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
+using Bursar.Tests.TestKit;
+using Bursar.Tests.Unit.Core.Decisions;
 
 namespace Bursar.Tests.Unit.Core.Ledger;
 
@@ -79,7 +81,7 @@ public sealed class ManyParkedTests
                 Estimate = Bursar.Core.Forecast.Estimate.Unknown("nothing tells"),
                 TerminationGrace = TimeSpan.FromSeconds(30),
             });
-        var snapshot = Bursar.Tests.Unit.Core.Decisions.Given.Budget(500m, [.. work]);
+        var snapshot = Bursar.Tests.TestKit.Given.Budget(500m, [.. work]);
 
         var text = DecisionInputs.Write(snapshot);
 

@@ -1,4 +1,5 @@
 using Bursar.Core.Ledger;
+using Bursar.Tests.TestKit;
 using FsCheck;
 using FsCheck.Fluent;
 

@@ -3,6 +3,7 @@ using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Core.Text;
 using Bursar.Core.Usage;
+using Bursar.Tests.TestKit;
 using FsCheck;
 using FsCheck.Fluent;
 

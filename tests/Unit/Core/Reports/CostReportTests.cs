@@ -2,6 +2,7 @@ using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Core.Reports;
 using Bursar.Core.Usage;
+using Bursar.Tests.TestKit;
 using Bursar.Tests.Unit.Core.Ledger;
 using FsCheck;
 using FsCheck.Fluent;

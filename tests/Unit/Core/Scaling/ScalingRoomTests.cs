@@ -3,9 +3,11 @@ using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Core.Scaling;
+using Bursar.Tests.TestKit;
+using Bursar.Tests.Unit.Core.Decisions;
 using FsCheck;
 using FsCheck.Fluent;
-using static Bursar.Tests.Unit.Core.Decisions.Given;
+using static Bursar.Tests.TestKit.Given;
 
 namespace Bursar.Tests.Unit.Core.Scaling;
 
@@ -317,7 +319,7 @@ public sealed class ScalingRoomTests
                 );
             if (_window.Period == WindowPeriod.Rolling)
                 _segments.RemoveAll(one => one.To <= Now - _window.Length!.Value);
-            return Bursar.Tests.Unit.Core.Decisions.Given.Budget(
+            return Bursar.Tests.TestKit.Given.Budget(
                 new BudgetTerms
                 {
                     Limit = Limit,

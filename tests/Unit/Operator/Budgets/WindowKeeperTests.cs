@@ -4,6 +4,7 @@ using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Operator.Budgets;
 using Bursar.Operator.Suspension;
+using Bursar.Tests.TestKit;
 using Bursar.Tests.Unit.Core.Ledger;
 
 namespace Bursar.Tests.Unit.Operator.Budgets;

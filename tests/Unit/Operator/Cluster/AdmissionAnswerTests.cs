@@ -1,6 +1,8 @@
 using Bursar.Core.Decisions;
 using Bursar.Operator.Cluster;
-using static Bursar.Tests.Unit.Core.Decisions.Given;
+using Bursar.Tests.TestKit;
+using Bursar.Tests.Unit.Core.Decisions;
+using static Bursar.Tests.TestKit.Given;
 
 namespace Bursar.Tests.Unit.Operator.Cluster;
 

@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Cluster;
+using Bursar.Tests.TestKit;
 using Bursar.Tests.Unit.Kube;
 
 namespace Bursar.Tests.Unit.Operator.Cluster;

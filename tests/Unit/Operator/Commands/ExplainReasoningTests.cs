@@ -1,6 +1,7 @@
 using Bursar.Operator.Commands;
+using Bursar.Tests.TestKit;
 using Bursar.Tests.Unit.Core.Decisions;
-using static Bursar.Tests.Unit.Core.Decisions.Given;
+using static Bursar.Tests.TestKit.Given;
 
 namespace Bursar.Tests.Unit.Operator.Commands;
 

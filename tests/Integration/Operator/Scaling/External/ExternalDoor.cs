@@ -1,0 +1,60 @@
+using System.Collections.Concurrent;
+using Bursar.Operator.Scaling.External;
+using Bursar.Operator.Scaling.External.Wire;
+using Bursar.Tests.Integration.Kube;
+using Grpc.Core;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Bursar.Tests.Integration.Operator.Scaling.External;
+
+/// <summary>The door with words behind it that a test sets, by the ScaledObject's name.</summary>
+internal sealed class ExternalDoor : IAsyncDisposable
+{
+    private readonly ConcurrentDictionary<string, Func<ExternalQuestion, ExternalWord>> _words = new(StringComparer.Ordinal);
+    private int _asked;
+
+    private ExternalDoor() { }
+
+    public ExternalScalerEndpoint Endpoint { get; private set; } = null!;
+
+    public int Asked => Volatile.Read(ref _asked);
+
+    public static async Task<ExternalDoor> StartAsync()
+    {
+        var door = new ExternalDoor();
+        door.Endpoint = await ExternalScalerEndpoint.StartAsync("127.0.0.1:0", door.Answer, NullLoggerFactory.Instance, default);
+        return door;
+    }
+
+    public static ScaledObjectRef Ref(string name, params ReadOnlySpan<(string Key, string Value)> metadata)
+    {
+        var asked = new ScaledObjectRef { Name = name, Namespace = "team" };
+        asked.ScalerMetadata.Add("scalerAddress", "bursar-external-scaler.bursar-system:9467");
+        if (metadata.Length == 0)
+            metadata = [("trigger", "queue"), ("waiting", "4")];
+        foreach (var (key, value) in metadata)
+            asked.ScalerMetadata.Add(key, value);
+        return asked;
+    }
+
+    public static GetMetricsRequest Metric(string metric, ScaledObjectRef asked) => new() { ScaledObjectRef = asked, MetricName = metric };
+
+    /// <summary>Says it from now on, and tells open streams so.</summary>
+    public void Say(string name, ExternalWord word) => Say(name, _ => word);
+
+    public void Say(string name, Func<ExternalQuestion, ExternalWord> word)
+    {
+        _words[name] = word;
+        Endpoint.Wake();
+    }
+
+    public ValueTask DisposeAsync() => Endpoint.DisposeAsync();
+
+    private ExternalWord Answer(ExternalQuestion question)
+    {
+        Interlocked.Increment(ref _asked);
+        return _words.TryGetValue(question.Name, out var word)
+            ? word(question)
+            : new ExternalWord.Error(StatusCode.NotFound, $"there is no ScaledObject {question.Namespace}/{question.Name}");
+    }
+}
