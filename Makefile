@@ -4,7 +4,7 @@ CONFIGURATION ?= Release
 DOTNET ?= dotnet
 ARCHITECTURES ?= amd64 arm64
 export BASE_IMAGE
-TESTS := tests/Unit tests/Integration tests/Conformance tests/Simulation tests/Cluster
+TESTS := tests/Unit tests/Integration tests/Conformance tests/Simulation tests/EndToEnd
 export DOTNET_CLI_TELEMETRY_OPTOUT := 1
 export DOTNET_NOLOGO := 1
 
@@ -64,7 +64,7 @@ test-only:
 e2e: build tools ## Run the tests that need a real kube-apiserver on it (KUBEBUILDER_ASSETS, /usr/local/kubebuilder/bin, or KUBECONFIG with BURSAR_TEST_CLUSTER=1)
 	@assets="$${KUBEBUILDER_ASSETS:-/usr/local/kubebuilder/bin}"; \
 	if [ -x "$$assets/kube-apiserver" ] || [ "$${BURSAR_TEST_CLUSTER:-}" = 1 ]; then \
-	  BURSAR_REQUIRE_APISERVER=1 .ci/test $(CONFIGURATION) tests/Conformance tests/Cluster; \
+	  BURSAR_REQUIRE_APISERVER=1 .ci/test $(CONFIGURATION) tests/Conformance tests/EndToEnd; \
 	else \
 	  echo "skipped: no kube-apiserver in $$assets and no cluster named (KUBECONFIG with BURSAR_TEST_CLUSTER=1)"; \
 	fi
@@ -77,7 +77,7 @@ demo: bin/bursar bin/bursar-demo ## Run the main job on an embedded cluster (DEM
 	@echo "3/3 starting the demo ..." && bin/bursar-demo $(DEMO_ARGS)
 
 bench: publish ## Measure memory, decoding and decisions against the targets of the design; the programs as they are published
-	BURSAR_PUBLISHED=$(CURDIR)/artifacts/publish $(DOTNET) run --project tests/Bench --configuration Release -- $(BENCH_ARGS)
+	BURSAR_PUBLISHED=$(CURDIR)/artifacts/publish $(DOTNET) run --project tests/Benchmarks --configuration Release -- $(BENCH_ARGS)
 
 publish: ## Make both programs self-contained, trimmed, one file each, in artifacts/publish (linux-x64)
 	@for project in Operator AgentHost; do \

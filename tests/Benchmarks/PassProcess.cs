@@ -1,0 +1,85 @@
+using System.Diagnostics;
+using Bursar.Api;
+using Bursar.Core.Decisions;
+using Bursar.Kube.Config;
+using Bursar.Operator.Budgets;
+using Bursar.Operator.Hosting;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Bursar.Tests.Benchmarks;
+
+/// <summary>
+/// An operator in this process, on a filled cluster, for what cannot be seen from outside: how long it thinks, and what of its heap lives.
+/// </summary>
+internal static class PassProcess
+{
+    private const int Passes = 7;
+
+    /// <summary>Passes go on for so long: the first are slowed by the JIT and by all that an operator does when it starts.</summary>
+    private static readonly TimeSpan Warming = TimeSpan.FromSeconds(10);
+
+    public static async Task<int> RunAsync(string kubeconfig, CancellationToken ct)
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        var leads = new TaskCompletionSource<OperatorParts>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var decided = new System.Collections.Concurrent.ConcurrentDictionary<string, bool>();
+        var running = Wiring.RunAsync(
+            new() { MetricsAddress = "127.0.0.1:0" },
+            KubeConfig.FromFile(kubeconfig),
+            TimeProvider.System,
+            NullLoggerFactory.Instance,
+            null,
+            parts =>
+            {
+                parts.Budgets.Decided += (budget, _) => decided.TryAdd(budget.Metadata.Uid, true);
+                leads.SetResult(parts);
+            },
+            stop.Token
+        );
+        await await Task.WhenAny(leads.Task, running);
+        var parts = await leads.Task;
+        var budgets = parts.Stores.Budgets.Store.List();
+        while (decided.Count < budgets.Count)
+            await Task.Delay(20, ct);
+        ChildProcess.Tell("budgets", budgets.Count);
+        ChildProcess.Tell("pods", parts.Stores.Pods.Store.Count);
+        ChildProcess.Tell("pass", Pass(parts));
+        ChildProcess.Tell("heap", OwnProcess.Heap());
+        await stop.CancelAsync();
+        await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        Console.WriteLine("end");
+        return 0;
+    }
+
+    /// <summary>Every budget read, observed and decided once, on one thread: the least of several.</summary>
+    private static double Pass(OperatorParts parts)
+    {
+        var observer = new BudgetObserver(
+            parts.Stores,
+            parts.Ledger,
+            parts.Prices,
+            parts.Nodes,
+            parts.Progress,
+            _ => null,
+            parts.Control,
+            parts.Brake,
+            TimeProvider.System
+        );
+        var least = double.MaxValue;
+        var warming = Stopwatch.StartNew();
+        for (var pass = 0; pass < Passes || warming.Elapsed < Warming; pass++)
+        {
+            var clock = Stopwatch.StartNew();
+            foreach (var budget in parts.Stores.Budgets.Store.List())
+            {
+                if (GpuBudgetReader.Read(budget, out var terms, out var selector, out var exempt).Count > 0)
+                    throw new InvalidOperationException("a budget of the bench cannot be read");
+                var decision = BudgetDecider.Decide(observer.Observe(new(budget, terms!, selector, exempt)));
+                if (decision.Actions.Count > 0)
+                    throw new InvalidOperationException("nothing was to be stopped");
+            }
+            least = Math.Min(least, clock.Elapsed.TotalSeconds);
+        }
+        return least;
+    }
+}

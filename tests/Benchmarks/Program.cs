@@ -1,0 +1,24 @@
+using Bursar.Tests.Benchmarks;
+
+// Each measured part runs in a process of its own, so that what it holds and burns is its own; the parent fills the
+// clusters, starts the parts one after the other and prints the table.
+using var interrupted = new CancellationTokenSource();
+Console.CancelKeyPress += (_, press) =>
+{
+    press.Cancel = true;
+    interrupted.Cancel();
+};
+var ct = interrupted.Token;
+return args switch
+{
+    ["serve", var pods] => await SandboxProcess.RunAsync(int.Parse(pods), ct),
+    ["read", var kubeconfig] => await ReaderProcess.RunAsync(kubeconfig, ct),
+    ["write", var kubeconfig] => await WriterProcess.RunAsync(kubeconfig, ct),
+    ["pass", var kubeconfig] => await PassProcess.RunAsync(kubeconfig, ct),
+    ["replay", var traces] => ReplayProcess.Run(traces),
+    ["ledger"] => LedgerProcess.Run(),
+    ["parse"] => ParseProcess.Run(),
+    ["scrape"] => ScrapeProcess.Run(),
+    ["scalers"] => await ScalersProcess.RunAsync(ct),
+    _ => await Suite.RunAsync(SuiteOptions.Parse(args), ct),
+};

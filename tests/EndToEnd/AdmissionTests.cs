@@ -1,0 +1,487 @@
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+using Bursar.Api;
+using Bursar.Core.Prices;
+using Bursar.Kube.Client;
+using Bursar.Kube.Objects;
+using Bursar.Operator.Cluster;
+using Bursar.Operator.Hosting;
+using Bursar.Sandbox.ApiServer;
+using Bursar.Sandbox.Merging;
+using Bursar.Tests.EndToEnd.Worlds;
+
+namespace Bursar.Tests.EndToEnd;
+
+/// <summary>
+/// Work that the webhook makes suspended, and what the leader makes of it. The Sandbox calls no webhooks: the test stands between, asks the
+/// operator's own door as an API server would, and creates what comes out. A real API server does it in RealAdmissionTests.
+/// </summary>
+public sealed class AdmissionTests
+{
+    private static readonly OperatorOptions WithWebhook = new() { WebhookAddress = "127.0.0.1:0" };
+
+    private static CancellationToken Ct => CancellationToken.None;
+
+    [Fact]
+    public async Task With_and_without_the_webhook_the_same_comes_out()
+    {
+        var without = await StoryAsync(webhook: false);
+        var with = await StoryAsync(webhook: true);
+        with.Should().Be(without);
+        without
+            .Should()
+            .Contain("too-long suspended=true")
+            .And.Contain("fits suspended=false")
+            .And.Contain("own suspended=true")
+            .And.Contain("SuspendedByOther");
+    }
+
+    [Fact]
+    public async Task What_fits_is_let_go_at_once_and_leaves_no_trace()
+    {
+        var (scene, webhook) = await OpenAsync();
+        await using var world = scene.World;
+        await scene.BudgetAsync("10");
+        await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);
+        var answer = await CreateAsync(scene, webhook, Job("fits", "10m"));
+        answer["warnings"]![0]!
+            .GetValue<string>()
+            .Should()
+            .Be("gpubudget b: 10.00 of 10.00 USD remain; this Job asks for 1 GPU at 3.06 USD/h and is held until Bursar admits it");
+
+        await scene.UntilRunsAsync("fits");
+        var job = await world.JobAsync(scene.Team, "fits", Ct);
+        job.Metadata.Annotations.Keys.Should().Equal("bursar.dev/expected-duration");
+        (await scene.EventsAsync("Resumed", "fits")).Should().BeEmpty();
+        world.Operator!.Ledger.Parked().Should().BeEmpty();
+        (await scene.StatusAsync())!.Decisions.Should().BeNullOrEmpty();
+    }
+
+    [Fact]
+    public async Task Held_work_whose_spec_its_user_changed_before_it_was_judged_is_not_left_suspended()
+    {
+        var scene = await Scene.SandboxAsync(startOperator: false);
+        await using var world = scene.World;
+        await scene.BudgetAsync("10");
+        foreach (var name in (string[])["edited", "theirs"])
+        {
+            var job = Job(name, "10m");
+            job["spec"]!["suspend"] = true;
+            job["metadata"]!["annotations"]![HeldMark.Annotation] = "absent";
+            await scene.CreateAsync(JobsOf(scene), job.ToJsonString());
+        }
+        await scene.PassAsync(5);
+        // By another field manager: one that made the job and wrote to it later may have written the field again.
+        using var editor = new KubeClient(
+            world.Config,
+            new()
+            {
+                TimeProvider = world.Time,
+                ActivityTracker = world.Activity,
+                UserAgent = "kubectl-edit/v1.36",
+            }
+        );
+        await editor.PatchAsync<V1Job>(
+            "edited",
+            scene.Team,
+            KubePatch.Merge(JsonNode.Parse("""{"spec": {"activeDeadlineSeconds": 86400}}""")!),
+            Ct
+        );
+        await scene.SuspendAsync("theirs", false);
+        await scene.SuspendAsync("theirs", true);
+        await world.StartOperatorAsync(Ct);
+
+        await scene.UntilAsync("edited runs", () => scene.RunsAsync("edited"), TimeSpan.FromMinutes(3));
+        (await scene.UntilEventAsync("Resumed", "edited")).Note.Should().StartWith("Resumed: it was made suspended by Bursar's webhook");
+        await scene.PassAsync(90);
+        (await scene.IsSuspendedAsync("theirs")).Should().BeTrue("its user suspended it");
+    }
+
+    [Fact]
+    public async Task What_its_owner_suspends_is_his_whatever_the_mark_says()
+    {
+        var (scene, webhook) = await OpenAsync();
+        await using var world = scene.World;
+        await scene.BudgetAsync("10");
+        await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);
+        // It was let go, and its owner suspends it and marks it himself.
+        await CreateAsync(scene, webhook, Job("again", "10m"));
+        await scene.UntilRunsAsync("again");
+        await scene.SuspendAsync("again", true);
+        await MarkAsync(scene, "again");
+        // Made suspended on purpose, and marked at once: the same as not suspending it.
+        var forged = Job("forged", "10m");
+        forged["spec"]!["suspend"] = true;
+        forged["metadata"]!["annotations"]![HeldMark.Annotation] = "absent";
+        await scene.CreateAsync(JobsOf(scene), forged.ToJsonString());
+        var dear = Job("dear", "20h");
+        dear["spec"]!["suspend"] = true;
+        dear["metadata"]!["annotations"]![HeldMark.Annotation] = "no such word";
+        await scene.CreateAsync(JobsOf(scene), dear.ToJsonString());
+
+        await scene.UntilRunsAsync("forged");
+        await scene.UntilAsync("what does not fit is parked", async () =>
+            (await scene.StatusAsync())?.Suspended?.Select(s => s.Name).SequenceEqual(["dear"]) == true
+        );
+        await scene.PassAsync(15);
+        (await scene.IsSuspendedAsync("again")).Should().BeTrue("its owner suspended it");
+        (await scene.IsSuspendedAsync("dear")).Should().BeTrue();
+    }
+
+    [Fact]
+    public async Task Held_work_that_no_budget_speaks_for_is_let_go()
+    {
+        var (scene, webhook) = await OpenAsync();
+        await using var world = scene.World;
+        await scene.BudgetAsync("10");
+        await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);
+        var held = await AskAsync(scene, webhook, Job("left", "10m"));
+        await world.Client.DeleteAsync<V1Alpha1GpuBudget>("b", scene.Team, null, Ct);
+        await scene.PassAsync(1);
+        await scene.CreateAsync(JobsOf(scene), held.Object.ToJsonString());
+        (await scene.IsSuspendedAsync("left")).Should().BeTrue();
+        await scene.UntilResumedAsync("left", TimeSpan.FromSeconds(20));
+        (await world.JobAsync(scene.Team, "left", Ct)).Metadata.Annotations.Should().NotContainKey(HeldMark.Annotation);
+    }
+
+    [Fact]
+    public async Task A_budget_that_observes_lets_go_what_was_held_before()
+    {
+        var (scene, webhook) = await OpenAsync();
+        await using var world = scene.World;
+        await scene.BudgetAsync("1");
+        await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);
+        var held = await AskAsync(scene, webhook, Job("dear", "20h"));
+        await scene.SetControlAsync("enforcement", "observe");
+        await scene.PassAsync(1);
+        await scene.CreateAsync(JobsOf(scene), held.Object.ToJsonString());
+        await scene.UntilRunsAsync("dear");
+
+        var (later, answer) = await AskAsync(scene, webhook, Job("later", "20h"));
+        ((bool)later["spec"]!["suspend"]!).Should().BeFalse();
+        answer["warnings"]![0]!.GetValue<string>().Should().Contain("is not held, because enforcement is switched to observe");
+    }
+
+    [Fact]
+    public async Task Two_budgets_must_both_let_it_go()
+    {
+        var (scene, webhook) = await OpenAsync();
+        await using var world = scene.World;
+        await scene.BudgetAsync("1000", name: "wide");
+        await scene.BudgetAsync("1", name: "narrow");
+        await scene.UntilAsync("the budgets are seen", async () =>
+            await scene.StatusAsync("wide") is not null && await scene.StatusAsync("narrow") is not null
+        );
+        var answer = await CreateAsync(scene, webhook, Job("dear", "20h"));
+        answer["warnings"]!.AsArray().Should().HaveCount(2);
+        await scene.UntilAsync("the narrow one holds it", async () => (await scene.StatusAsync("narrow"))?.SuspendedCount == 1);
+        await scene.PassAsync(12);
+        var job = await world.JobAsync(scene.Team, "dear", Ct);
+        job.Spec.Suspend.Should().BeTrue();
+        job.Metadata.Generation.Should().Be(1, "it was never started");
+        job.Metadata.Annotations.Should().Contain("bursar.dev/suspended-by", "gpubudget/narrow").And.NotContainKey(HeldMark.Annotation);
+
+        await scene.SetLimitAsync("1000", "narrow");
+        await scene.UntilRunsAsync("dear");
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_leader_that_dies_between_the_ledger_and_the_mark_is_followed_by_one_that_knows(bool happens)
+    {
+        var (scene, webhook) = await OpenAsync(WithWebhook with { Identity = "first" });
+        await using var world = scene.World;
+        await scene.BudgetAsync("1");
+        await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);
+        scene.Sandbox.Server.Faults.Add(
+            new(happens ? new Fault.AnswerAfter(500) : new Fault.Answer(500))
+            {
+                Client = "(first)",
+                Resource = "jobs",
+                Verb = "patch",
+                Times = 1,
+                Then = new(new Fault.Answer(500)) { Client = "(first)" },
+            }
+        );
+        await CreateAsync(scene, webhook, Job("dear", "20h"));
+        await scene.UntilAsync("it dies", () => Task.FromResult(scene.Sandbox.Server.Faults.Shown >= 1));
+        await world.AbandonOperatorAsync();
+        await world.StartOperatorAsync(Ct, WithWebhook with { Identity = "second" });
+
+        await scene.UntilAsync("it is parked, and marked so", async () =>
+            await world.JobAsync(scene.Team, "dear", Ct) is { Spec.Suspend: true } job
+            && job.Metadata.Annotations.ContainsKey("bursar.dev/suspended-by")
+            && !job.Metadata.Annotations.ContainsKey(HeldMark.Annotation)
+        );
+        await scene.UntilAsync("the status names it", async () => (await scene.StatusAsync())?.SuspendedCount == 1);
+        world.Operator!.Ledger.Parked().Should().ContainSingle().Which.Original.Should().Be("false");
+        (await world.JobAsync(scene.Team, "dear", Ct)).Metadata.Generation.Should().Be(1, "it was never started");
+        await scene.SetLimitAsync("1000");
+        await scene.UntilRunsAsync("dear");
+    }
+
+    [Fact]
+    public async Task A_replica_that_stands_by_answers_too_and_touches_nothing()
+    {
+        var scene = await Scene.SandboxAsync(startOperator: false);
+        await using var world = scene.World;
+        await using var first = world.StartReplica(
+            new()
+            {
+                LeaderElect = true,
+                Identity = "a",
+                Seed = 1,
+            }
+        );
+        await first.LeadsAsync(Ct);
+        await using var second = world.StartReplica(WithWebhook with { LeaderElect = true, Identity = "b", Seed = 2 });
+        await second.StandsByAsync(Ct);
+        await scene.BudgetAsync("1");
+        await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is { Limit: not null });
+        await scene.PassAsync(3);
+        var answer = await CreateAsync(scene, await second.WebhookAsync(Ct), Job("dear", "20h"));
+        // It knows what the leader wrote, and no prices.
+        answer["warnings"]![0]!
+            .GetValue<string>()
+            .Should()
+            .Be("gpubudget b: 1.00 of 1.00 USD remain; this Job asks for 1 GPU and is held until Bursar admits it");
+        await scene.UntilAsync("the leader parks it", async () => (await scene.StatusAsync())?.SuspendedCount == 1);
+        second.Leads.Should().BeFalse();
+    }
+
+    [Theory]
+    [InlineData("example.com/gpu", "example.com/gpu", false)]
+    [InlineData("example.com/*-card", "example.com/big-card", false)]
+    [InlineData("example.com/*-card,!example.com/sound-card", "example.com/sound-card", true)]
+    [InlineData("example.com/*-card", "example.com/fpga", true)]
+    [InlineData("", "example.com/big-card", true)]
+    public async Task New_pod_with_a_configured_GPU_resource_is_gated(string gpuResources, string resource, bool allowed)
+    {
+        var (scene, webhook) = await OpenAsync(WithWebhook with { Gpus = GpuResources.Parse(gpuResources) });
+        await using var world = scene.World;
+        await scene.BudgetAsync("100", """{"interactive": {"whenExhausted": "Gate"}}""");
+        await scene.JobAsync("first");
+        await scene.UntilRunsAsync("first");
+        await scene.PassAsync(60);
+        await scene.SetLimitAsync("0.01");
+        await scene.UntilAsync("the budget is used up", async () => (await scene.StatusAsync())?.State == "Exhausted");
+
+        var answer = await AskOfPodAsync(scene, webhook, resource);
+        ((bool)answer["allowed"]!).Should().Be(allowed);
+        if (!allowed)
+            ((string)answer["status"]!["message"]!)
+                .Should()
+                .Contain("gpubudget b is used up")
+                .And.Contain("interactive.whenExhausted: Gate");
+        await scene.SetLimitAsync("100");
+        await scene.UntilAsync("the budget has room", async () => (await scene.StatusAsync())?.State != "Exhausted");
+        ((bool)(await AskOfPodAsync(scene, webhook, resource))["allowed"]!).Should().BeTrue();
+    }
+
+    /// <summary>
+    /// Jobs that fit, do not, are suspended by their owner, or are nobody's; then a top-up. All that is left of it, as text without times.
+    /// </summary>
+    private static async Task<string> StoryAsync(bool webhook)
+    {
+        var (scene, door) = await OpenAsync();
+        await using var world = scene.World;
+        await scene.BudgetAsync(
+            "2",
+            """{"selector": {"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["outside"]}]}}"""
+        );
+        await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);
+        foreach (
+            var job in (JsonObject[])
+                [
+                    Job("fits", "10m"),
+                    Job("too-long", "2h"),
+                    Job("own", "10m", suspended: true),
+                    Job("outside", "10m"),
+                    Job("never", "2000h"),
+                    Job("bare", null),
+                ]
+        )
+        {
+            if (webhook)
+                await CreateAsync(scene, door, job);
+            else
+                await scene.CreateAsync(JobsOf(scene), job.ToJsonString());
+            await scene.PassAsync(3);
+        }
+        await scene.PassAsync(70);
+        var text = await TextAsync(scene);
+        await scene.SetLimitAsync("100");
+        await scene.UntilResumedAsync("too-long");
+        await scene.PassAsync(70);
+        return text + "\n== after a top-up\n" + await TextAsync(scene);
+    }
+
+    private static async Task<string> TextAsync(Scene scene)
+    {
+        var lines = new List<string>();
+        foreach (
+            var job in (await scene.World.Client.ListAsync<V1Job>(new() { Namespace = scene.Team }, Ct)).Items.OrderBy(
+                j => j.Metadata.Name,
+                StringComparer.Ordinal
+            )
+        )
+            lines.Add(
+                $"{job.Metadata.Name} suspended={(job.Spec.Suspend is { } on ? on ? "true" : "false" : "absent")} active={job.Status.Active ?? 0} {string.Join(' ', job.Metadata.Annotations.OrderBy(a => a.Key, StringComparer.Ordinal).Select(a => $"{a.Key}={a.Value}"))}"
+            );
+        lines.AddRange(
+            (await scene.World.EventsAsync(scene.Team, Ct))
+                .Where(e => e.ReportingController == "bursar.dev/operator")
+                .Select(e => $"event {e.Reason} {e.Regarding?.Kind}/{e.Regarding?.Name} {e.Note}")
+                .Order(StringComparer.Ordinal)
+        );
+        lines.AddRange(
+            scene
+                .World.Operator!.Ledger.Parked()
+                .Select(p => $"ledger {p.Kind}/{p.Name} {p.Field} {p.Original} -> {p.Value} {p.Reason}")
+                .Order(StringComparer.Ordinal)
+        );
+        var status = (await scene.StatusAsync())!;
+        lines.Add(
+            $"status {status.State} {status.Spent} {status.Reserved} suspended={status.SuspendedCount} {string.Join(' ', status.Conditions!.Select(c => $"{c.Type}={c.Status}/{c.Reason}"))}"
+        );
+        lines.AddRange(status.Workloads!.Select(w => $"work {w.Kind}/{w.Name} {w.State} {w.Reason}").Order(StringComparer.Ordinal));
+        lines.AddRange(
+            status.Decisions!.Select(d => $"decision {d.Action} {d.Object} {d.Reason} {d.Message}").Order(StringComparer.Ordinal)
+        );
+        // What a job has spent by the second in which the status was written depends on that second.
+        return Regex.Replace(string.Join('\n', lines), "[0-9]+([.:TZ-][0-9:TZ.]+)*", "#");
+    }
+
+    private static async Task<(Scene Scene, string Webhook)> OpenAsync(OperatorOptions? options = null)
+    {
+        var scene = await Scene.SandboxAsync(startOperator: false);
+        var replica = await scene.World.StartOperatorAsync(Ct, options ?? WithWebhook);
+        var door = await replica.WebhookAsync(Ct);
+        return (scene, door);
+    }
+
+    private static string JobsOf(Scene scene) => $"/apis/batch/v1/namespaces/{scene.Team}/jobs";
+
+    private static JsonObject Job(string name, string? declared, bool suspended = false)
+    {
+        var job = JsonNode
+            .Parse(
+                $$$$$$$$"""
+                {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "{{{{{{{{name}}}}}}}}", "annotations": {}},
+                 "spec": {"backoffLimit": 2, "template": {"metadata": {"labels": {"app": "{{{{{{{{name}}}}}}}}"}}, "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 5,
+                   "containers": [{"name": "main", "image": "example/trainer", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}}}
+                """
+            )!
+            .AsObject();
+        if (declared is not null)
+            job["metadata"]!["annotations"]!["bursar.dev/expected-duration"] = declared;
+        if (suspended)
+            job["spec"]!["suspend"] = true;
+        return job;
+    }
+
+    /// <summary>Creates what an API server would, had it asked the webhook.</summary>
+    private static async Task<JsonNode> CreateAsync(Scene scene, string webhook, JsonObject job)
+    {
+        var (patched, answer) = await AskAsync(scene, webhook, job);
+        await scene.CreateAsync(JobsOf(scene), patched.ToJsonString());
+        return answer;
+    }
+
+    private static async Task<(JsonObject Object, JsonNode Answer)> AskAsync(Scene scene, string webhook, JsonObject job)
+    {
+        // An API server fills in the defaults first.
+        job = job.DeepClone().AsObject();
+        job["spec"]!["suspend"] ??= false;
+        var answer = await ReviewAsync(
+            scene,
+            webhook,
+            new()
+            {
+                ["group"] = "batch",
+                ["version"] = "v1",
+                ["kind"] = "Job",
+            },
+            job
+        );
+        ((bool)answer["allowed"]!).Should().BeTrue();
+        return (
+            (
+                answer["patch"] is { } patch
+                    ? JsonPatch.Apply(job, JsonNode.Parse(Convert.FromBase64String((string)patch!)))!
+                    : job.DeepClone()
+            ).AsObject(),
+            answer
+        );
+    }
+
+    /// <summary>The answer about a new pod that nothing owns.</summary>
+    private static Task<JsonNode> AskOfPodAsync(Scene scene, string webhook, string resource) =>
+        ReviewAsync(
+            scene,
+            webhook,
+            new()
+            {
+                ["group"] = "",
+                ["version"] = "v1",
+                ["kind"] = "Pod",
+            },
+            JsonNode
+                .Parse(
+                    $$$$"""
+                    {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "bare", "namespace": "{{{{scene.Team}}}}"},
+                     "spec": {"containers": [{"name": "main", "image": "example/shell", "resources": {"limits": {"{{{{resource}}}}": "1"}}}]}}
+                    """
+                )!
+                .AsObject()
+        );
+
+    private static async Task<JsonNode> ReviewAsync(Scene scene, string webhook, JsonObject kind, JsonObject created)
+    {
+        var review = new JsonObject
+        {
+            ["apiVersion"] = "admission.k8s.io/v1",
+            ["kind"] = "AdmissionReview",
+            ["request"] = new JsonObject
+            {
+                ["uid"] = "1",
+                ["kind"] = kind,
+                ["operation"] = "CREATE",
+                ["namespace"] = scene.Team,
+                ["object"] = created.DeepClone(),
+            },
+        };
+        // Its certificate is tried where it is issued: this world's clock is not the machine's.
+        using var client = new HttpClient(
+            new SocketsHttpHandler { SslOptions = new() { RemoteCertificateValidationCallback = (_, _, _, _) => true } }
+        );
+        JsonNode answer = null!;
+        await scene.UntilAsync("the webhook answers", async () =>
+        {
+            try
+            {
+                using var body = new StringContent(review.ToJsonString(), System.Text.Encoding.UTF8, "application/json");
+                using var response = await client.PostAsync(new Uri($"https://{webhook}/admit"), body, Ct);
+                answer = JsonNode.Parse(await response.Content.ReadAsStringAsync(Ct))!["response"]!;
+                return true;
+            }
+            catch (Exception none) when (none is HttpRequestException or System.Net.Sockets.SocketException)
+            {
+                // There is no certificate yet: the connection is closed.
+                return false;
+            }
+        });
+        return answer;
+    }
+
+    private static Task MarkAsync(Scene scene, string job) =>
+        scene.World.Client.PatchAsync<V1Job>(
+            job,
+            scene.Team,
+            KubePatch.Merge(
+                new JsonObject { ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { [HeldMark.Annotation] = "absent" } } }
+            ),
+            Ct
+        );
+}

@@ -1,0 +1,451 @@
+using System.Diagnostics;
+using System.Text.Json.Nodes;
+using Bursar.Agent.Scrape;
+using Bursar.Api;
+using Bursar.Core.Ledger;
+using Bursar.Kube.Objects;
+using Bursar.Operator.Cluster;
+using Bursar.Operator.Scaling.Signals;
+using Bursar.Sandbox.ApiServer;
+
+namespace Bursar.Tests.EndToEnd;
+
+/// <summary>The chart as Helm reads it. What a cluster makes of it is tried where an API server runs.</summary>
+public sealed class ChartTests
+{
+    private const string Image = "image.repository=registry.example/bursar";
+
+    [SkippableFact]
+    public async Task Lint_is_clean()
+    {
+        var (code, output) = await Helm("lint", Chart, "--strict", "--set", Image);
+        code.Should().Be(0, "{0}", output);
+    }
+
+    [SkippableFact]
+    public async Task Without_an_image_it_says_which_value_is_missing()
+    {
+        var (code, output) = await Helm("template", "bursar", Chart, "--namespace", "bursar-system");
+        code.Should().NotBe(0);
+        output.Should().Contain("image.repository is required");
+    }
+
+    [SkippableTheory]
+    [InlineData("operator.replicas=many", "replicas")]
+    [InlineData("agent.journal.hostPath=relative", "hostPath")]
+    [InlineData("agent.servers[0].server=ours", "servers")]
+    [InlineData("agent.servers[0].promt[0]=a", "promt")]
+    [InlineData("agent.servers[0].firstToken[0]=a b", "firstToken")]
+    [InlineData("operator.prometheus[0].name=main", "prometheus")]
+    [InlineData("operator.prometheus[0].address=http://user@host", "prometheus")]
+    [InlineData("agent.dcgmExporter=node:9400", "dcgmExporter")]
+    [InlineData("operator.dcgmExporters[0].namespace=gpu-operator", "dcgmExporters")]
+    [InlineData("gpuResources[0]=a gpu", "gpuResources")]
+    [InlineData("gpuResources[0]=-gpu", "gpuResources")]
+    [InlineData("agnet.enabled=false", "agnet")]
+    [InlineData("enabled=maybe", "enabled")]
+    [InlineData("image.digest=latest", "digest")]
+    [InlineData("image.repository=registry.example/bursar:v1", "repository")]
+    [InlineData("agent.image.repository=bursar-agent:v1", "repository")]
+    [InlineData("agent.image.digest=sha256:0", "digest")]
+    [InlineData("guard.enabled=maybe", "guard")]
+    [InlineData("guard.mode=warn", "mode")]
+    [InlineData("operator.logFormat=xml", "logFormat")]
+    [InlineData("agent.namespace=bursar-system", "agent.namespace must not be the release's own")]
+    public async Task Impossible_values_are_refused(string value, string word)
+    {
+        var (code, output) = await Helm("template", "bursar", Chart, "--namespace", "bursar-system", "--set", Image, "--set", value);
+        code.Should().NotBe(0);
+        output.Should().Contain(word);
+    }
+
+    [SkippableFact]
+    public async Task It_holds_no_custom_resources_and_keeps_its_CRDs()
+    {
+        var (code, output) = await Helm("template", "bursar", Chart, "--namespace", "bursar-system", "--set", Image);
+        code.Should().Be(0, "{0}", output);
+        var documents = output.Split("\n---\n");
+        documents.Should().NotContain(d => d.Contains("\napiVersion: bursar.dev/", StringComparison.Ordinal));
+        var definitions = documents.Where(d => d.Contains("\nkind: CustomResourceDefinition\n", StringComparison.Ordinal)).ToList();
+        definitions.Should().HaveCount(4).And.OnlyContain(d => d.Contains("helm.sh/resource-policy: keep", StringComparison.Ordinal));
+    }
+
+    /// <summary>A parent chart decides by a value whether it wants this one; under an alias the value has another name.</summary>
+    [SkippableTheory]
+    [InlineData(null, true)]
+    [InlineData(null, false)]
+    [InlineData("gpu", true)]
+    [InlineData("gpu", false)]
+    public async Task Dependency_with_a_condition_is_rendered_only_when_it_holds(string? alias, bool enabled)
+    {
+        var name = alias ?? "gpu-budget-operator";
+        using var parent = ParentChart.Create(alias);
+        var (code, output) = await Helm(
+            "template",
+            "platform",
+            parent.Path,
+            "--namespace",
+            "platform",
+            "--set",
+            $"{name}.enabled={(enabled ? "true" : "false")},{name}.{Image},global.region=eu"
+        );
+        code.Should().Be(0, "{0}", output);
+        (output.Contains("kind: Deployment", StringComparison.Ordinal), output.Contains("gpubudgets.bursar.dev", StringComparison.Ordinal))
+            .Should()
+            .Be((enabled, enabled));
+        (await Helm("lint", parent.Path, "--set", $"{name}.enabled={(enabled ? "true" : "false")},{name}.{Image}")).Code.Should().Be(0);
+    }
+
+    /// <summary>A parent chart that is not wanted here asks for no image either.</summary>
+    [SkippableFact]
+    public async Task Dependency_that_is_switched_off_needs_no_values()
+    {
+        using var parent = ParentChart.Create(alias: null);
+        var (code, output) = await Helm("template", "platform", parent.Path, "--set", "gpu-budget-operator.enabled=false");
+        code.Should().Be(0, "{0}", output);
+    }
+
+    [SkippableFact]
+    public async Task Images_are_pinned_by_their_digests()
+    {
+        string operatorDigest = $"sha256:{new string('a', 64)}",
+            agentDigest = $"sha256:{new string('b', 64)}";
+        var documents = await DocumentsAsync("--set", $"image.digest={operatorDigest},agent.image.digest={agentDigest}");
+
+        var images = documents
+            .Where(d => (string)d["kind"]! is "Deployment" or "DaemonSet" or "Job")
+            .Select(d => ((string)d["metadata"]!["name"]!, (string)d["spec"]!["template"]!["spec"]!["containers"]![0]!["image"]!));
+        images
+            .Should()
+            .BeEquivalentTo([
+                ("bursar", $"registry.example/bursar@{operatorDigest}"),
+                ("bursar-release", $"registry.example/bursar@{operatorDigest}"),
+                ("bursar-agent", $"registry.example/bursar-agent@{agentDigest}"),
+            ]);
+    }
+
+    [SkippableFact]
+    public async Task Release_hook_is_left_out_where_hooks_are()
+    {
+        var documents = await DocumentsAsync("--no-hooks");
+        documents
+            .Should()
+            .NotBeEmpty()
+            .And.NotContain(d => ((string)d["metadata"]!["name"]!).StartsWith("bursar-release", StringComparison.Ordinal));
+    }
+
+    [SkippableFact]
+    public async Task Release_hook_runs_after_the_deletion_with_the_rights_of_the_operator()
+    {
+        var documents = await DocumentsAsync();
+        var hooks = documents.Where(d => d["metadata"]!["annotations"]?["helm.sh/hook"] is not null).ToArray();
+        hooks.Should().OnlyContain(d => (string)d["metadata"]!["annotations"]!["helm.sh/hook"]! == "post-delete");
+        JsonNode Role(string kind, string name) =>
+            documents.Single(d =>
+                (string)d["kind"]! == kind
+                && (string)d["metadata"]!["name"]! == name
+                && (string?)d["metadata"]!["namespace"] is null or "bursar-system"
+            )["rules"]!;
+        foreach (var kind in (string[])["ClusterRole", "Role"])
+            JsonNode.DeepEquals(Role(kind, "bursar-release"), Role(kind, "bursar")).Should().BeTrue();
+        var job = hooks.Single(d => (string)d["kind"]! == "Job")["spec"]!;
+        job["template"]!["spec"]!["containers"]![0]!["args"]!.AsArray().Select(a => (string)a!).Should().Contain("--if-uninstalled");
+        ((long)job["activeDeadlineSeconds"]!).Should().BeLessThan(300, "helm waits 300 seconds and would report its own timeout instead");
+    }
+
+    [SkippableFact]
+    public async Task The_agent_has_no_token_and_no_rights()
+    {
+        var (_, output) = await Helm("template", "bursar", Chart, "--namespace", "bursar-system", "--set", Image);
+        var documents = output.Split("\n---\n");
+        documents
+            .Single(d => d.Contains("\nkind: DaemonSet\n", StringComparison.Ordinal))
+            .Should()
+            .Contain("automountServiceAccountToken: false");
+        documents
+            .Where(d => d.Contains("Binding\n", StringComparison.Ordinal))
+            .Should()
+            .NotBeEmpty()
+            .And.NotContain(d => d.Contains("name: bursar-agent", StringComparison.Ordinal));
+    }
+
+    [SkippableFact]
+    public async Task Prometheus_sources_reach_the_operator_as_it_reads_them_and_their_secrets_are_mounted()
+    {
+        var (code, output) = await Helm(
+            "template",
+            "bursar",
+            Chart,
+            "--namespace",
+            "bursar-system",
+            "--set",
+            Image,
+            "--set-json",
+            """operator.prometheus=[{"name":"main","address":"https://prometheus.monitoring:9090","serverName":"p.example","caSecret":{"name":"ca","key":"root.pem"},"clientSecret":{"name":"client"},"bearerTokenSecret":{"name":"tok","key":"t"}},{"name":"plain","address":"http://vm:8428/select/0/prometheus","basicAuthSecret":{"name":"login"}}]"""
+        );
+        code.Should().Be(0, "{0}", output);
+        var documents = output.Split("\n---\n");
+        var data =
+            (Dictionary<object, object>)
+                new YamlDotNet.Serialization.DeserializerBuilder()
+                    .Build()
+                    .Deserialize<Dictionary<string, object>>(
+                        documents.Single(d =>
+                            d.Contains("name: bursar-prometheus", StringComparison.Ordinal)
+                            && d.Contains("\nkind: ConfigMap\n", StringComparison.Ordinal)
+                        )
+                    )["data"];
+        var sources = PrometheusSourceList.Read(System.Text.Encoding.UTF8.GetBytes((string)data["prometheus.json"]));
+        sources["main"]
+            .Should()
+            .Be(
+                new PrometheusSource
+                {
+                    Name = "main",
+                    Address = "https://prometheus.monitoring:9090",
+                    ServerName = "p.example",
+                    CaFile = "/etc/bursar/prometheus/main/ca.crt",
+                    CertFile = "/etc/bursar/prometheus/main/tls.crt",
+                    KeyFile = "/etc/bursar/prometheus/main/tls.key",
+                    BearerTokenFile = "/etc/bursar/prometheus/main/token",
+                }
+            );
+        sources["plain"].PasswordFile.Should().Be("/etc/bursar/prometheus/plain/password");
+        var deployment = documents.Single(d => d.Contains("\nkind: Deployment\n", StringComparison.Ordinal));
+        deployment
+            .Should()
+            .Contain("--prometheus-sources=/etc/bursar/sources/prometheus.json")
+            .And.Contain("mountPath: /etc/bursar/prometheus/main,")
+            .And.Contain("items: [{key: root.pem, path: ca.crt}]")
+            .And.Contain("mountPath: /etc/bursar/prometheus/plain,");
+    }
+
+    [SkippableFact]
+    public async Task The_map_of_model_servers_reaches_the_agent_as_it_reads_it()
+    {
+        var (code, output) = await Helm(
+            "template",
+            "bursar",
+            Chart,
+            "--namespace",
+            "bursar-system",
+            "--set",
+            Image,
+            "--set-json",
+            """agent.servers=[{"server": "ours", "modelLabel": "model", "prompt": ["ours_total{direction=\"in\"}"], "generated": ["ours_total{direction=\"out\"}"]}]"""
+        );
+        code.Should().Be(0, "{0}", output);
+
+        var map = output
+            .Split("\n---\n")
+            .Single(d =>
+                d.Contains("\nkind: ConfigMap\n", StringComparison.Ordinal)
+                && d.Contains("name: bursar-agent-servers", StringComparison.Ordinal)
+            );
+        var data =
+            (Dictionary<object, object>)
+                new YamlDotNet.Serialization.DeserializerBuilder().Build().Deserialize<Dictionary<string, object>>(map)["data"];
+        var server = ServingMap.Read(System.Text.Encoding.UTF8.GetBytes((string)data["servers.json"])).Should().ContainSingle().Subject;
+        server.ModelLabel.Should().Be("model");
+        server.Generated.Should().ContainSingle().Which.Should().Equal(new MetricName("ours_total", "direction", "out"));
+        output.Should().Contain("--servers=/etc/bursar-agent/servers/servers.json").And.Contain("mountPath: /etc/bursar-agent/servers");
+    }
+
+    [SkippableFact]
+    public async Task Other_gpu_resources_and_the_nodes_exporter_reach_both_programs()
+    {
+        var (code, output) = await Helm(
+            "template",
+            "bursar",
+            Chart,
+            "--namespace",
+            "bursar-system",
+            "--set",
+            Image,
+            "--set-json",
+            """gpuResources=["example.com/*-card", "!nvidia.com/fake", "gpu.example.com", "gpu", "!nic"]""",
+            "--set",
+            "agent.dcgmExporter=http://$(HOST_IP):9400/metrics"
+        );
+        code.Should().Be(0, "{0}", output);
+
+        output
+            .Split("- \"--gpu-resources=example.com/*-card,!nvidia.com/fake,gpu.example.com,gpu,!nic\"")
+            .Should()
+            .HaveCount(3, "the operator and the agents share one table");
+        output.Should().Contain("- \"--dcgm-exporter=http://$(HOST_IP):9400/metrics\"").And.Contain("fieldPath: status.hostIP");
+    }
+
+    [SkippableFact]
+    public async Task The_exporters_that_are_read_on_nodes_without_an_agent_reach_the_operator()
+    {
+        var (code, output) = await Helm(
+            "template",
+            "bursar",
+            Chart,
+            "--namespace",
+            "bursar-system",
+            "--set",
+            Image,
+            "--set-json",
+            """operator.dcgmExporters=[{"namespace": "gpu-operator", "labels": {"app": "nvidia-dcgm-exporter"}}, {"namespace": "monitoring", "labels": {"tier": "gpu", "app.kubernetes.io/name": "dcgm-exporter"}}]"""
+        );
+        code.Should().Be(0, "{0}", output);
+
+        output
+            .Should()
+            .Contain(
+                "- \"--dcgm-exporters=gpu-operator/app=nvidia-dcgm-exporter;monitoring/app.kubernetes.io/name=dcgm-exporter,tier=gpu\""
+            );
+    }
+
+    [SkippableFact]
+    public async Task The_guard_is_on_by_default_and_looks_at_nothing_but_what_it_guards()
+    {
+        var guard = await DocumentsAsync();
+
+        var policies = guard
+            .Where(d => (string)d["kind"]! == "ValidatingAdmissionPolicy")
+            .ToDictionary(d => (string)d["metadata"]!["name"]!, d => d["spec"]!);
+        EntityKind[] guarded = [.. WorkKinds.All.Select(kind => kind.Entity), V1Workload.EntityKind, V1ScaledObject.EntityKind];
+        policies
+            .Keys.Should()
+            .BeEquivalentTo(
+                [
+                    "bursar-guard-budgets",
+                    "bursar-guard-cronjobs",
+                    .. WorkKinds.All.Where(kind => kind.Scales).Select(kind => $"bursar-guard-{kind.Entity.Plural}-scale"),
+                    .. guarded.Select(entity => $"bursar-guard-{entity.Plural}"),
+                ],
+                "each kind that can be parked, and each object by which a manager is told to, has its line in the chart's bursar.guardedWork"
+            );
+        guard
+            .Where(d => (string)d["kind"]! == "ValidatingAdmissionPolicyBinding")
+            .Select(d => ((string)d["spec"]!["policyName"]!, d["spec"]!["validationActions"]!.ToJsonString()))
+            .Should()
+            .BeEquivalentTo(policies.Keys.Select(name => (name, "[\"Deny\"]")));
+        policies
+            .ToDictionary(
+                p => p.Key,
+                p =>
+                    string.Join(
+                        ' ',
+                        p.Value["matchConstraints"]!["resourceRules"]!
+                            .AsArray()
+                            .Select(r => $"{r!["apiGroups"]![0]} {r["resources"]!.ToJsonString()} {r["operations"]!.ToJsonString()}")
+                    )
+            )
+            .Should()
+            .BeEquivalentTo(
+                new Dictionary<string, string>(
+                    guarded.Select(entity =>
+                        KeyValuePair.Create($"bursar-guard-{entity.Plural}", $"""{entity.Group} ["{entity.Plural}"] ["CREATE","UPDATE"]""")
+                    )
+                )
+                {
+                    ["bursar-guard-budgets"] = """bursar.dev ["gpubudgets"] ["UPDATE","DELETE"]""",
+                    ["bursar-guard-cronjobs"] = """batch ["cronjobs"] ["CREATE","UPDATE"]""",
+                    ["bursar-guard-deployments-scale"] = """apps ["deployments","deployments/scale"] ["UPDATE"]""",
+                    ["bursar-guard-statefulsets-scale"] = """apps ["statefulsets","statefulsets/scale"] ["UPDATE"]""",
+                    ["bursar-guard-leaderworkersets-scale"] =
+                        """leaderworkerset.x-k8s.io ["leaderworkersets","leaderworkersets/scale"] ["UPDATE"]""",
+                }
+            );
+        foreach (var (name, policy) in policies)
+        {
+            // Work runs on when a policy errs; a limit stays.
+            ((string)policy["failurePolicy"]!).Should().Be(name == "bursar-guard-budgets" ? "Fail" : "Ignore");
+            var passes = policy["matchConditions"]!.AsArray().Select(c => (string)c!["expression"]!).ToArray();
+            passes[0]
+                .Should()
+                .Be(
+                    "!(request.userInfo.username in ['system:serviceaccount:bursar-system:bursar', 'system:serviceaccount:bursar-system:bursar-release'])"
+                );
+            passes[1].Should().Contain("'system:serviceaccounts:kube-system' in request.userInfo.groups");
+            // 403, not 422: the operator takes 422 as a sign that someone was faster.
+            policy["validations"]!.AsArray().Should().OnlyContain(v => (string)v!["reason"]! == "Forbidden");
+        }
+        foreach (var kind in WorkKinds.All.Where(kind => !kind.Serves))
+        {
+            var expression = (string)policies[$"bursar-guard-{kind.Entity.Plural}"]["validations"]![0]!["expression"]!;
+            expression.Should().Contain($"object{kind.Field.Replace('/', '.')}", "it is the field that Bursar writes");
+        }
+        foreach (var kind in guarded)
+        {
+            (
+                (string)
+                    policies[$"bursar-guard-{kind.Plural}"]["validations"]!
+                        .AsArray()
+                        .Select(v => v!["expression"])
+                        .Single(e => ((string)e!).Contains(BursarAnnotations.Resume, StringComparison.Ordinal))!
+            )
+                .Should()
+                .Contain("variables.mayOverride");
+            var trains = WorkKinds.All.Any(known => known.Entity == kind && known.Class == WorkClass.Training);
+            policies[$"bursar-guard-{kind.Plural}"]["validations"]!
+                .AsArray()
+                .Any(v => ((string)v!["expression"]!).Contains("!variables.escapes", StringComparison.Ordinal))
+                .Should()
+                .Be(trains, "{0}: a kind that trains is not taken out of suspension by its class", kind.Kind);
+        }
+        foreach (var annotation in (string[])[BursarAnnotations.SuspendedBy, BursarAnnotations.SuspendedReason])
+            ((string)policies["bursar-guard-jobs"]["variables"]!.AsArray().Single(v => (string)v!["name"]! == "changed")!["expression"]!)
+                .Should()
+                .Contain($"'{annotation}'");
+    }
+
+    [SkippableFact]
+    public async Task The_right_to_override_is_aggregated_to_nothing()
+    {
+        var role = (await DocumentsAsync()).Single(d =>
+            (string)d["kind"]! == "ClusterRole" && (string)d["metadata"]!["name"]! == "bursar-override"
+        );
+        role["rules"]!.ToJsonString().Should().Be("""[{"apiGroups":["bursar.dev"],"resources":["gpubudgets"],"verbs":["override"]}]""");
+        role["metadata"]!["labels"]!
+            .AsObject()
+            .Select(l => l.Key)
+            .Should()
+            .NotContain(l => l.Contains("aggregate-to", StringComparison.Ordinal));
+        role["aggregationRule"].Should().BeNull();
+    }
+
+    [SkippableFact]
+    public async Task One_value_leaves_the_guard_out() =>
+        (await DocumentsAsync("--set", "guard.enabled=false"))
+            .Should()
+            .NotBeEmpty()
+            .And.NotContain(d =>
+                ((string)d["kind"]!).StartsWith("ValidatingAdmission", StringComparison.Ordinal)
+                || (string)d["metadata"]!["name"]! == "bursar-override"
+            );
+
+    /// <summary>All documents of the chart.</summary>
+    private static async Task<JsonNode[]> DocumentsAsync(params string[] arguments)
+    {
+        var (code, output) = await Helm(["template", "bursar", Chart, "--namespace", "bursar-system", "--set", Image, .. arguments]);
+        code.Should().Be(0, "{0}", output);
+        return [.. output.Split("\n---\n").Select(text => YamlBody.Parse(text)).OfType<JsonObject>()];
+    }
+
+    private static string Chart => Path.Combine(RepositoryRoot(), "charts", "gpu-budget-operator");
+
+    private static async Task<(int Code, string Output)> Helm(params string[] arguments)
+    {
+        var helm = Environment.GetEnvironmentVariable("BURSAR_HELM") ?? Path.Combine(RepositoryRoot(), ".tools", "helm");
+        Skip.IfNot(File.Exists(helm), "no helm: make tools unpacks it");
+        var start = new ProcessStartInfo(helm, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+        using var process = Process.Start(start)!;
+        var output = process.StandardOutput.ReadToEndAsync();
+        var error = process.StandardError.ReadToEndAsync();
+        await process.WaitForExitAsync();
+        return (process.ExitCode, await output + await error);
+    }
+
+    private static string RepositoryRoot()
+    {
+        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+            if (File.Exists(Path.Combine(folder.FullName, "Operator.sln")))
+                return folder.FullName;
+        throw new InvalidOperationException("not run from within the repository");
+    }
+}

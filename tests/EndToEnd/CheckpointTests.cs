@@ -1,0 +1,223 @@
+using System.Text.Json.Nodes;
+using Bursar.Api;
+using Bursar.Kube.Client;
+using Bursar.Operator.Hosting;
+using Bursar.Sandbox.ApiServer;
+using Bursar.Sandbox.Nodes;
+using Bursar.Tests.EndToEnd.Worlds;
+
+namespace Bursar.Tests.EndToEnd;
+
+/// <summary>
+/// Work that can answer is asked for a checkpoint, by its node's agent or by annotation, before it is suspended, and goes on from it.
+/// </summary>
+public sealed class CheckpointTests
+{
+    private const string Asked = "bursar.dev/checkpoint-requested";
+    private const string TwoMinutes = """{"training": {"checkpoint": {"grace": "2m"}}}""";
+
+    private static CancellationToken Ct => CancellationToken.None;
+
+    [Fact]
+    public async Task Asked_through_its_agent_it_saves_acknowledges_is_suspended_and_goes_on_from_that_step()
+    {
+        var scene = await AgentsAsync();
+        await using var world = scene.World;
+        await scene.BudgetAsync("2", TwoMinutes);
+        await TrainAsync(scene, "post");
+
+        await UntilAskedAsync(scene);
+        (await scene.IsSuspendedAsync("train")).Should().BeFalse("it is waited for");
+        (await AskedAsync(scene)).Should().StartWith("b/2026-11-21T09:");
+        await scene.UntilAsync("Events tell it", async () =>
+            (await scene.EventsAsync("CheckpointRequested", "train")).Count == 1
+            && (await scene.EventsAsync("CheckpointRequested", "b")).Count == 1
+        );
+        (await scene.EventsAsync("CheckpointRequested", "train"))[0]
+            .Note.Should()
+            .Contain("at the latest; waiting costs up to 0.10 USD")
+            .And.Contain("would cost 2.");
+        (await scene.StatusAsync())!.Workloads!.Single().Reason.Should().StartWith("CheckpointRequested");
+
+        var from = world.Time.GetUtcNow();
+        await scene.UntilSuspendedAsync("train", TimeSpan.FromMinutes(1));
+        (world.Time.GetUtcNow() - from)
+            .Should()
+            .BeGreaterThan(TimeSpan.FromSeconds(15))
+            .And.BeLessThan(TimeSpan.FromSeconds(45), "it writes for 20 s, and nobody waits for the rest of the two minutes");
+        (await AskedAsync(scene)).Should().BeNull();
+        await scene.UntilAsync("an Event tells it", async () => (await scene.EventsAsync("Suspended", "train")).Count == 1);
+        var note = (await scene.EventsAsync("Suspended", "train"))[0].Note!;
+        var saved = long.Parse(
+            System
+                .Text.RegularExpressions.Regex.Match(note, "Its checkpoint was acknowledged: only what it did after step ([0-9,]+) at ")
+                .Groups[1]
+                .Value,
+            System.Globalization.NumberStyles.AllowThousands,
+            System.Globalization.CultureInfo.InvariantCulture
+        );
+        saved.Should().BePositive();
+        await scene.UntilAsync("the status tells both", async () =>
+            (await scene.StatusAsync())?.Decisions is [{ Action: "Park" }, { Action: "RequestCheckpoint" }]
+        );
+        await scene.UntilAsync("its rest is foreseen from there", async () =>
+            (await scene.StatusAsync())?.Workloads?.Single() is { State: "Parked", Eta: not null }
+        );
+
+        await scene.SetLimitAsync("10");
+        await scene.UntilResumedAsync("train");
+        await scene.UntilRunsAsync("train");
+        await scene.UntilAsync("it makes steps", () =>
+            Task.FromResult(world.Nodes.Pods().SingleOrDefault(p => p.Namespace == scene.Team)?.Step is not null)
+        );
+        world.Nodes.Pods().Single(p => p.Namespace == scene.Team).Step.Should().BeGreaterThanOrEqualTo(saved).And.BeLessThan(saved + 100);
+        await scene.PassAsync(300);
+        (await scene.IsSuspendedAsync("train")).Should().BeFalse();
+        (await scene.EventsAsync("CheckpointRequested", "train")).Should().ContainSingle();
+    }
+
+    [Fact]
+    public async Task What_does_not_answer_is_suspended_at_the_deadline_and_the_loss_is_said()
+    {
+        var scene = await AgentsAsync();
+        await using var world = scene.World;
+        await scene.BudgetAsync("2", TwoMinutes);
+        await TrainAsync(scene, "ignore");
+
+        await UntilAskedAsync(scene);
+        await scene.PassAsync(110);
+        (await scene.IsSuspendedAsync("train")).Should().BeFalse();
+        await scene.UntilSuspendedAsync("train", TimeSpan.FromSeconds(15));
+        await scene.UntilAsync("an Event tells it", async () => (await scene.EventsAsync("Suspended", "train")).Count == 1);
+        (await scene.EventsAsync("Suspended", "train"))[0]
+            .Note.Should()
+            .EndWith("No checkpoint was acknowledged in 2m: what it has done since its start is lost.");
+    }
+
+    [Fact]
+    public async Task Without_an_agent_both_ways_are_annotations()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await scene.BudgetAsync("2", TwoMinutes);
+        await TrainAsync(scene, "annotation", ("bursar.dev/checkpoint", "supported"), ("sim.bursar.dev/report", "annotation"));
+
+        await UntilAskedAsync(scene);
+        await scene.UntilSuspendedAsync("train", TimeSpan.FromMinutes(1));
+        await scene.UntilAsync("an Event tells it", async () => (await scene.EventsAsync("Suspended", "train")).Count == 1);
+        (await scene.EventsAsync("Suspended", "train"))[0]
+            .Note.Should()
+            .Contain("Its checkpoint was acknowledged: only what it did after step ");
+    }
+
+    [Fact]
+    public async Task A_top_up_takes_the_request_back_and_it_runs_on()
+    {
+        var scene = await AgentsAsync();
+        await using var world = scene.World;
+        await scene.BudgetAsync("2", TwoMinutes);
+        await TrainAsync(scene, "ignore");
+        await UntilAskedAsync(scene);
+
+        await world.Client.PatchAsync<V1Alpha1GpuBudget>(
+            "b",
+            scene.Team,
+            KubePatch.Merge(JsonNode.Parse("""{"spec": {"topUps": [{"amount": "20", "window": "2026-11", "reason": "deadline"}]}}""")!),
+            Ct
+        );
+        await scene.UntilAsync("the request is off", async () => await AskedAsync(scene) is null);
+        await scene.UntilAsync("an Event tells it", async () => (await scene.EventsAsync("CheckpointWithdrawn", "train")).Count == 1);
+        await scene.PassAsync(180);
+        (await scene.IsSuspendedAsync("train")).Should().BeFalse();
+    }
+
+    [Theory]
+    [InlineData("gpuledgers", true)] // the ledger holds the request, and nobody was told
+    [InlineData("jobs", false)] // likewise, and its agent may know
+    [InlineData("jobs", true)] // all were told
+    public async Task Killed_around_a_request_it_asks_once_and_waits_no_longer(string resource, bool happens)
+    {
+        var scene = await AgentsAsync(startOperator: false);
+        await using var world = scene.World;
+        await world.StartOperatorAsync(Ct, new OperatorOptions { Identity = "first" });
+        await scene.BudgetAsync("2", TwoMinutes);
+        await TrainAsync(scene, "ignore");
+        await scene.UntilRunsAsync("train");
+        await scene.UntilAsync("it is admitted and asks its agent", async () =>
+            (await scene.StatusAsync())?.Workloads is [{ State: "Running" }]
+        );
+        await scene.PassAsync(5);
+        var faults = scene.Sandbox.Server.Faults;
+        var dead = new FaultRule(new Fault.Answer(500)) { Client = "(first)" };
+        // The request's own write of the ledger holds its decision; those before it do not come to an act.
+        faults.Add(
+            new(happens ? new Fault.AnswerAfter(500) : new Fault.Answer(500))
+            {
+                Client = "(first)",
+                Resource = resource,
+                Verb = "patch",
+                PathPart = resource == "gpuledgers" ? $"/gpuledgers/{scene.Team}." : "",
+                Times = 1,
+                Then = dead,
+            }
+        );
+        await scene.UntilAsync("the operator dies", () => Task.FromResult(faults.Shown >= 1), TimeSpan.FromSeconds(150));
+        await world.AbandonOperatorAsync();
+        var first = await AskedAsync(scene);
+        await scene.PassAsync(20);
+        await world.StartOperatorAsync(Ct, new OperatorOptions { Identity = "second" });
+
+        await UntilAskedAsync(scene);
+        var asked = (await AskedAsync(scene))!;
+        if (first is not null)
+            asked.Should().Be(first);
+        var since = DateTimeOffset.Parse(asked["b/".Length..], System.Globalization.CultureInfo.InvariantCulture);
+        await scene.UntilSuspendedAsync("train", TimeSpan.FromMinutes(3));
+        (world.Time.GetUtcNow() - since).Should().BeGreaterThanOrEqualTo(TimeSpan.FromMinutes(2)).And.BeLessThan(TimeSpan.FromSeconds(135));
+        await scene.UntilAsync("the status tells both", async () =>
+            (await scene.StatusAsync())?.Decisions is [{ Action: "Park" }, { Action: "RequestCheckpoint" }]
+        );
+    }
+
+    private static async Task<Scene> AgentsAsync(bool startOperator = true)
+    {
+        var world = await ClusterWorld.StartAsync(
+            real: false,
+            new AgentPlacement(),
+            Ct,
+            new FleetNode { Name = "gpu-1", Gpu = GpuModel.V100 }
+        );
+        await world.CreateBookAsync("*V100*", "3.06", Ct);
+        var scene = await Scene.OpenAsync(world, "team");
+        if (startOperator)
+            await world.StartOperatorAsync(Ct);
+        return scene;
+    }
+
+    /// <summary>The founding example's job, which answers: it says 20 minutes and takes 45, and writes a checkpoint in 20 s.</summary>
+    private static Task TrainAsync(Scene scene, string answers, params (string, string)[] more) =>
+        scene.World.CreateJobAsync(
+            scene.Team,
+            "train",
+            1,
+            Ct,
+            [
+                ("bursar.dev/total-steps", "30000"),
+                ("bursar.dev/expected-duration", "20m"),
+                ("sim.bursar.dev/work", "training"),
+                ("sim.bursar.dev/steps", "30000"),
+                ("sim.bursar.dev/step-time", "90ms"),
+                ("sim.bursar.dev/report-every", "20s"),
+                ("sim.bursar.dev/checkpoint-on-request", answers),
+                ("sim.bursar.dev/checkpoint-time", "20s"),
+                ("sim.bursar.dev/checkpoint-poll", "2s"),
+                .. more.Any(one => one.Item1 == "sim.bursar.dev/report") ? more : [("sim.bursar.dev/report", "post"), .. more],
+            ]
+        );
+
+    private static async Task<string?> AskedAsync(Scene scene) =>
+        (await scene.World.JobAsync(scene.Team, "train", Ct)).Metadata.Annotations.GetValueOrDefault(Asked);
+
+    private static Task UntilAskedAsync(Scene scene) =>
+        scene.UntilAsync("it is asked for a checkpoint", async () => await AskedAsync(scene) is not null, TimeSpan.FromMinutes(4));
+}

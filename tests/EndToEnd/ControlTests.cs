@@ -1,0 +1,142 @@
+using Bursar.Operator.Commands;
+using Bursar.Sandbox.ApiServer;
+using Bursar.Tests.EndToEnd.Worlds;
+
+namespace Bursar.Tests.EndToEnd;
+
+/// <summary>The ways to hold Bursar back: the cluster's switch, the brake, a budget that only observes.</summary>
+internal static class Control
+{
+    public static async Task ObserveModeTouchesNothingAsync(Scene scene)
+    {
+        await scene.BudgetAsync("1", """{"mode": "Observe"}""");
+        await scene.JobAsync("too-long", declared: "2h");
+        await scene.UntilRunsAsync("too-long");
+        await scene.UntilConditionAsync("ProjectedWithinBudget", "False");
+        await scene.PassAsync(12);
+        (await scene.IsSuspendedAsync("too-long")).Should().BeFalse();
+        (await scene.World.JobAsync(scene.Team, "too-long", CancellationToken.None))
+            .Metadata.Annotations.Should()
+            .NotContainKey("bursar.dev/suspended-by");
+        var status = (await scene.StatusAsync())!;
+        status.State.Should().Be("Observing");
+        status.SuspendedCount.Should().Be(0);
+        status.Workloads!.Single().Reason.Should().NotStartWith("Fits", "it says what it would have done");
+    }
+}
+
+public sealed class ControlTests
+{
+    [Fact]
+    public async Task Observe_mode_decides_and_touches_nothing()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await Control.ObserveModeTouchesNothingAsync(scene);
+    }
+
+    [Fact]
+    public async Task Observing_writes_nothing_but_status_and_Events()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        // Each write to anything else of the team's would be met by one of these, and counted.
+        var faults = scene.Sandbox.Server.Faults;
+        foreach (var resource in (string[])["jobs", "deployments", "replicasets", "pods", "configmaps", "secrets", "serviceaccounts"])
+        foreach (var verb in (string[])["create", "update", "patch", "delete", "deletecollection"])
+            faults.Add(
+                new(new Fault.Delay(TimeSpan.Zero))
+                {
+                    Client = "bursar/",
+                    Resource = resource,
+                    Verb = verb,
+                    PathPart = $"/namespaces/{scene.Team}/",
+                }
+            );
+        await scene.BudgetAsync("1", """{"mode": "Observe", "window": {"period": "Hour"}, "inference": {"whenExhausted": "Zero"}}""");
+        await scene.JobAsync("too-long", declared: "3h", runFor: "70m");
+        await scene.RunawayAsync("runaway");
+        await world.CreateDeploymentAsync(scene.Team, "chat", 2, 1, CancellationToken.None);
+        await scene.UntilConditionAsync("WithinBudget", "False", within: TimeSpan.FromMinutes(20));
+        await scene.PassAsync(60 * 60);
+
+        faults.Shown.Should().Be(0);
+        (await scene.ReplicasAsync("chat")).Should().Be(2);
+        foreach (var job in (string[])["too-long", "runaway"])
+        {
+            var seen = await world.JobAsync(scene.Team, job, CancellationToken.None);
+            seen.Metadata.Generation.Should().Be(1);
+            seen.Metadata.Annotations.Should().NotContainKey("bursar.dev/suspended-by");
+        }
+        var events = (await world.EventsAsync(scene.Team, CancellationToken.None))
+            .Where(e => e.ReportingController == "bursar.dev/operator")
+            .ToArray();
+        events
+            .Should()
+            .NotBeEmpty()
+            .And.OnlyContain(e => e.Regarding!.Kind == "GpuBudget", "it tells of the budget, and did nothing to the work");
+        (await scene.StatusAsync())!.State.Should().Be("Observing");
+    }
+
+    [Fact]
+    public async Task The_switch_stops_every_action_and_lets_it_go_on()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await scene.BudgetAsync("1");
+        await scene.JobAsync("parked", declared: "2h");
+        await scene.UntilSuspendedAsync("parked");
+
+        await scene.SetControlAsync("enforcement", "observe");
+        await scene.PassAsync(5);
+        await scene.JobAsync("too-long", declared: "2h");
+        await scene.SetLimitAsync("0.5");
+        await scene.UntilRunsAsync("too-long");
+        await scene.PassAsync(30);
+        (await scene.IsSuspendedAsync("too-long")).Should().BeFalse();
+        (await scene.StatusAsync())!.State.Should().Be("Observing");
+        await scene.SetLimitAsync("100");
+        await scene.PassAsync(30);
+        (await scene.IsSuspendedAsync("parked")).Should().BeTrue("giving back is an action too");
+
+        await scene.SetControlAsync("enforcement", null);
+        await scene.UntilResumedAsync("parked", TimeSpan.FromSeconds(15));
+    }
+
+    [Fact]
+    public async Task A_mass_parking_is_braked_and_continue_lifts_the_brake()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await scene.BudgetAsync("1000", """{"training": {"settle": "0s"}}""");
+        for (var i = 0; i < 8; i++)
+            await scene.JobAsync($"job-{i}", declared: "2h");
+        for (var i = 0; i < 8; i++)
+            await scene.UntilRunsAsync($"job-{i}");
+        await scene.PassAsync(70);
+        await scene.SetLimitAsync("4");
+        await scene.UntilConditionAsync("BrakeApplied", "True");
+        await scene.PassAsync(30);
+        (await CountAsync(scene)).Should().Be(5, "max(5, 20 %) of the cluster's work");
+
+        // A restart lifts nothing, neither soon nor when the five minutes are over.
+        await world.StopOperatorAsync();
+        await world.StartOperatorAsync(CancellationToken.None);
+        await scene.PassAsync(330);
+        (await CountAsync(scene)).Should().Be(5, "the brake is remembered");
+
+        using var output = new StringWriter();
+        await ContinueCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, output, CancellationToken.None);
+        await scene.UntilAsync("the rest is parked", async () => await CountAsync(scene) == 8, TimeSpan.FromSeconds(20));
+        await scene.UntilAsync("the brake is off", async () => await scene.ConditionAsync("BrakeApplied") is null);
+    }
+
+    private static async Task<int> CountAsync(Scene scene)
+    {
+        var count = 0;
+        for (var i = 0; i < 8; i++)
+            if (await scene.IsSuspendedAsync($"job-{i}"))
+                count++;
+        return count;
+    }
+}

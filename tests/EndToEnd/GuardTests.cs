@@ -1,0 +1,1049 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Bursar.Api;
+using Bursar.Core.Ledger;
+using Bursar.Kube.Client;
+using Bursar.Kube.Objects;
+using Bursar.Operator.Cluster;
+using Bursar.Operator.Commands;
+using Bursar.Operator.Suspension;
+using Bursar.Tests.EndToEnd.Worlds;
+using Xunit.Abstractions;
+
+namespace Bursar.Tests.EndToEnd;
+
+/// <summary>The chart's policies on a real kube-apiserver: whom they stop, whom they do not, and that nothing hangs for them.</summary>
+[Collection(InstallCollection.Name)]
+public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output) : IClassFixture<GuardedCluster>
+{
+    private const string Apply = "application/apply-patch+yaml";
+    private const string JsonPatch = "application/json-patch+json";
+    private const string Merge = "application/merge-patch+json";
+
+    private static CancellationToken Ct => CancellationToken.None;
+
+    private enum Target
+    {
+        Budget,
+        ParkedJob,
+        OwnJob,
+        ParkedDeployment,
+        OwnDeployment,
+        Team,
+    }
+
+    /// <summary>What somebody tries on an object, and the words that refuse it to a tenant; null where a tenant may.</summary>
+    private sealed record Attempt(
+        string Name,
+        Target On,
+        string? Refusal,
+        HttpMethod Method,
+        string? Body = null,
+        string Type = Merge,
+        string Suffix = "",
+        Action<JsonNode>? Edit = null
+    );
+
+    private static readonly Attempt[] Attempts =
+    [
+        Patch("raise the limit", Target.Budget, "may change spec.limit in namespace", """{"spec": {"limit": {"cost": "900"}}}"""),
+        Patch(
+            "add a top-up",
+            Target.Budget,
+            "may change spec.topUps",
+            """[{"op": "add", "path": "/spec/topUps", "value": [{"amount": "5", "window": "2026-11"}]}]""",
+            JsonPatch
+        ),
+        Patch("change the window", Target.Budget, "may change spec.window", """{"spec": {"window": {"period": "Day"}}}"""),
+        Patch("change the mode", Target.Budget, "may change spec.mode", """{"spec": {"mode": "Observe"}}"""),
+        Patch("select less", Target.Budget, "may change spec.selector", """{"spec": {"selector": {"matchLabels": {"team": "none"}}}}"""),
+        Patch("exempt work", Target.Budget, "may change spec.exempt", """{"spec": {"exempt": {"matchLabels": {"tier": "prod"}}}}"""),
+        Patch(
+            "name an owner, so that the garbage collector deletes it",
+            Target.Budget,
+            "may change metadata.ownerReferences",
+            """{"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "00000000-0000-0000-0000-000000000000"}]}}"""
+        ),
+        Patch(
+            "several at once are all named",
+            Target.Budget,
+            "may change spec.limit, spec.mode in namespace",
+            """{"spec": {"limit": {"cost": "900"}, "mode": "Observe", "thresholds": [90]}}"""
+        ),
+        Put("replace it, as kubectl edit does", Target.Budget, "may change spec.limit", budget =>
+            budget["spec"]!["limit"]!["cost"] = "900"
+        ),
+        Patch(
+            "apply another limit by force",
+            Target.Budget,
+            "may change spec.limit",
+            """{"apiVersion": "bursar.dev/v1alpha1", "kind": "GpuBudget", "spec": {"limit": {"cost": "900"}}}""",
+            Apply,
+            "?fieldManager=me&force=true"
+        ),
+        new("delete it", Target.Budget, "may delete it in namespace", HttpMethod.Delete),
+        Patch(
+            "change thresholds and training",
+            Target.Budget,
+            null,
+            """{"spec": {"thresholds": [90], "training": {"victims": "LowestPriority"}}}"""
+        ),
+        Patch("label and annotate it", Target.Budget, null, """{"metadata": {"labels": {"a": "b"}, "annotations": {"a": "b"}}}"""),
+        Put("replace it with the same and a threshold", Target.Budget, null, budget => budget["spec"]!["thresholds"] = new JsonArray(70)),
+        Patch(
+            "apply the same limit",
+            Target.Budget,
+            null,
+            """{"apiVersion": "bursar.dev/v1alpha1", "kind": "GpuBudget", "spec": {"limit": {"cost": "500"}}}""",
+            Apply,
+            "?fieldManager=me&force=true"
+        ),
+        new(
+            "make another budget",
+            Target.Team,
+            null,
+            HttpMethod.Post,
+            """{"apiVersion": "bursar.dev/v1alpha1", "kind": "GpuBudget", "metadata": {"generateName": "more-"}, "spec": {"limit": {"cost": "1"}}}""",
+            "application/json",
+            "gpubudgets"
+        ),
+        Patch("resume", Target.ParkedJob, "is suspended by Bursar (gpubudget/probe)", """{"spec": {"suspend": false}}"""),
+        Patch("resume by taking the field away", Target.ParkedJob, "is suspended by Bursar", """{"spec": {"suspend": null}}"""),
+        Patch(
+            "resume by JSON patch",
+            Target.ParkedJob,
+            "is suspended by Bursar",
+            """[{"op": "replace", "path": "/spec/suspend", "value": false}]""",
+            JsonPatch
+        ),
+        Patch(
+            "resume by a forced apply",
+            Target.ParkedJob,
+            "is suspended by Bursar",
+            """{"apiVersion": "batch/v1", "kind": "Job", "spec": {"suspend": false}}""",
+            Apply,
+            "?fieldManager=me&force=true"
+        ),
+        Patch(
+            "resume and remove the marks in one write",
+            Target.ParkedJob,
+            "is suspended by Bursar",
+            """{"metadata": {"annotations": {"bursar.dev/suspended-by": null, "bursar.dev/suspended-reason": null}}, "spec": {"suspend": false}}"""
+        ),
+        Put("replace it with what it was before", Target.ParkedJob, "is suspended by Bursar", job =>
+        {
+            job["spec"]!.AsObject().Remove("suspend");
+            job["metadata"]!.AsObject().Remove("annotations");
+        }),
+        Patch(
+            "remove the mark, to resume next",
+            Target.ParkedJob,
+            "Bursar itself writes bursar.dev/suspended-by: leave it",
+            """{"metadata": {"annotations": {"bursar.dev/suspended-by": null}}}"""
+        ),
+        Patch(
+            "change the reason",
+            Target.ParkedJob,
+            "Bursar itself writes bursar.dev/suspended-reason",
+            """{"metadata": {"annotations": {"bursar.dev/suspended-reason": "BecauseISaySo"}}}"""
+        ),
+        Patch(
+            "add a request for a checkpoint",
+            Target.OwnJob,
+            "Bursar itself writes bursar.dev/checkpoint-requested",
+            """{"metadata": {"annotations": {"bursar.dev/checkpoint-requested": "now"}}}"""
+        ),
+        Patch(
+            "approve a resume",
+            Target.ParkedJob,
+            "may approve by bursar.dev/resume that Bursar resumes a Job",
+            """{"metadata": {"annotations": {"bursar.dev/resume": "approved"}}}"""
+        ),
+        new(
+            "make a job that is approved beforehand",
+            Target.Team,
+            "may approve by bursar.dev/resume",
+            HttpMethod.Post,
+            GuardedTeam.JobText("approved", suspended: false, "bursar.dev/resume: approved"),
+            "application/yaml",
+            "jobs"
+        ),
+        Patch(
+            "approve a Deployment's resume",
+            Target.ParkedDeployment,
+            "may approve by bursar.dev/resume that Bursar resumes a Deployment",
+            """{"metadata": {"annotations": {"bursar.dev/resume": "approved"}}}"""
+        ),
+        Patch(
+            "call training interactive",
+            Target.OwnJob,
+            "may say by bursar.dev/class",
+            """{"metadata": {"annotations": {"bursar.dev/class": "interactive"}}}"""
+        ),
+        new(
+            "make a job that calls itself inference",
+            Target.Team,
+            "may say by bursar.dev/class",
+            HttpMethod.Post,
+            GuardedTeam.JobText("serves", suspended: false, "bursar.dev/class: inference"),
+            "application/yaml",
+            "jobs"
+        ),
+        Patch("call training training", Target.OwnJob, null, """{"metadata": {"annotations": {"bursar.dev/class": "training"}}}"""),
+        Patch(
+            "tell its length",
+            Target.ParkedJob,
+            null,
+            """{"metadata": {"annotations": {"bursar.dev/expected-duration": "1h"}}, "spec": {"parallelism": 2}}"""
+        ),
+        new(
+            "delete the parked job",
+            Target.ParkedJob,
+            null,
+            HttpMethod.Delete,
+            """{"propagationPolicy": "Background"}""",
+            "application/json"
+        ),
+        Patch("resume what the owner has suspended", Target.OwnJob, null, """{"spec": {"suspend": false}}"""),
+        new(
+            "make a job from a copied manifest",
+            Target.Team,
+            "leave out of a new Job",
+            HttpMethod.Post,
+            GuardedTeam.JobText("copied", suspended: true, "bursar.dev/suspended-by: gpubudget/probe"),
+            "application/yaml",
+            "jobs"
+        ),
+        new(
+            "make a job",
+            Target.Team,
+            null,
+            HttpMethod.Post,
+            GuardedTeam.JobText("made", suspended: false, "bursar.dev/expected-duration: 1h"),
+            "application/yaml",
+            "jobs"
+        ),
+        Patch(
+            "scale up",
+            Target.ParkedDeployment,
+            "is scaled to zero by Bursar (gpubudget/probe)",
+            """{"spec": {"replicas": 2}}""",
+            suffix: "/scale"
+        ),
+        Put(
+            "scale up, as kubectl scale did",
+            Target.ParkedDeployment,
+            "is scaled to zero by Bursar",
+            scale => scale["spec"]!["replicas"] = 2,
+            "/scale"
+        ),
+        Patch("scale up on the object", Target.ParkedDeployment, "is scaled to zero by Bursar", """{"spec": {"replicas": 2}}"""),
+        Patch(
+            "scale up by taking the field away",
+            Target.ParkedDeployment,
+            "is scaled to zero by Bursar",
+            """{"spec": {"replicas": null}}"""
+        ),
+        Put("replace the Deployment with what it was", Target.ParkedDeployment, "is scaled to zero by Bursar", deployment =>
+            deployment["spec"]!["replicas"] = 1
+        ),
+        Patch(
+            "scale up by a forced apply",
+            Target.ParkedDeployment,
+            "is scaled to zero by Bursar",
+            """{"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"replicas": 2}}""",
+            Apply,
+            "?fieldManager=me&force=true"
+        ),
+        Patch(
+            "mark it",
+            Target.ParkedDeployment,
+            "Bursar itself writes bursar.dev/suspended-by",
+            """{"metadata": {"annotations": {"bursar.dev/suspended-by": "me"}}}"""
+        ),
+        Patch(
+            "change its image",
+            Target.ParkedDeployment,
+            null,
+            """[{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "serve:2"}]""",
+            JsonPatch
+        ),
+        Patch("scale up what the owner has scaled to zero", Target.OwnDeployment, null, """{"spec": {"replicas": 2}}""", suffix: "/scale"),
+    ];
+
+    [SkippableFact]
+    public async Task A_tenant_is_refused_with_words_and_whoever_may_override_is_not()
+    {
+        var server = await cluster.OpenAsync(Ct);
+        using var team = await GuardedTeam.CreateAsync(server, "guard-table");
+        await PrepareAsync(server, team);
+        var wrong = new List<string>();
+        for (var i = 0; i < Attempts.Length; i++)
+        {
+            var attempt = Attempts[i];
+            var path = Path(team, attempt, i);
+            var before = await EssenceAsync(server, attempt, path);
+            var tenant = await TryAsync(team.Tenant, attempt, path);
+            output.WriteLine($"{attempt.On}: {attempt.Name}: {(tenant.Code == 0 ? "done" : $"{tenant.Code} {tenant.Message}")}");
+            if (attempt.Refusal is null)
+            {
+                if (tenant.Code != 0)
+                    wrong.Add($"a tenant may {attempt.Name}: {tenant}");
+                continue;
+            }
+            if (
+                tenant.Code != 403
+                || !tenant.Message.Contains(attempt.Refusal, StringComparison.Ordinal)
+                || !tenant.Message.Contains("kubectl auth can-i override gpubudgets.bursar.dev -n guard-table", StringComparison.Ordinal)
+            )
+                wrong.Add($"a tenant may not {attempt.Name}: {tenant}");
+            if (await EssenceAsync(server, attempt, path) != before)
+                wrong.Add($"a tenant did {attempt.Name}");
+            var holder = await TryAsync(team.Holder, attempt, path);
+            if (holder.Code != 0)
+                wrong.Add($"whoever may override may {attempt.Name}: {holder}");
+            else if (attempt.On != Target.Team && await EssenceAsync(server, attempt, path) == before)
+                wrong.Add($"whoever may override did not {attempt.Name}");
+        }
+        wrong.Should().BeEmpty();
+
+        // A status is written by whom RBAC lets, and that is the operator alone; the guard has nothing to say there.
+        var status = await GuardedTeam.SendAsync(
+            team.Tenant,
+            HttpMethod.Patch,
+            team.Budgets + "/probe/status",
+            """{"status": {"suspended": []}}"""
+        );
+        status.Code.Should().Be(403);
+        status.Message.Should().Contain("cannot patch resource \"gpubudgets/status\"");
+        // A collection is deleted object by object.
+        (await GuardedTeam.SendAsync(team.Tenant, HttpMethod.Delete, team.Budgets + "?labelSelector=budget%3Dprobe"))
+            .Should()
+            .Match<Answer>(a => a.Code == 403 && a.Message.Contains("GpuBudget probe"));
+    }
+
+    [SkippableFact]
+    public async Task Every_policy_compiles_without_a_warning()
+    {
+        var server = await cluster.OpenAsync(Ct);
+        foreach (
+            var name in (string[])
+                ["bursar-guard-budgets", "bursar-guard-jobs", "bursar-guard-deployments", "bursar-guard-deployments-scale"]
+        )
+        {
+            JsonNode? status = null;
+            await server.UntilAsync(
+                $"{name} is checked",
+                async () =>
+                    (
+                        status = (await server.GetAsync($"/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/{name}", Ct))![
+                            "status"
+                        ]
+                    )?["observedGeneration"]
+                        is not null,
+                Ct
+            );
+            (status!["typeChecking"]?["expressionWarnings"]).Should().BeNull("{0}", status.ToJsonString());
+        }
+    }
+
+    /// <summary>The objects by which a manager was told to stop work: Kueue's, KEDA's, KServe's.</summary>
+    [SkippableFact]
+    public async Task What_Bursar_told_a_manager_no_tenant_takes_back()
+    {
+        var server = await cluster.OpenAsync(Ct);
+        using var team = await GuardedTeam.CreateAsync(server, "guard-owners");
+        (EntityKind Entity, string Stopped, string Resume)[] all =
+        [
+            (
+                V1Workload.EntityKind,
+                "metadata: {name: w, annotations: {bursar.dev/suspended-by: gpubudget/probe}}, spec: {active: false}",
+                """{"spec": {"active": true}}"""
+            ),
+            (
+                V1ScaledObject.EntityKind,
+                "metadata: {name: w, annotations: {bursar.dev/suspended-by: gpubudget/probe, autoscaling.keda.sh/paused-replicas: '0'}}",
+                """{"metadata": {"annotations": {"autoscaling.keda.sh/paused-replicas": null}}}"""
+            ),
+            (
+                V1Beta1InferenceService.EntityKind,
+                "metadata: {name: w, annotations: {bursar.dev/suspended-by: gpubudget/probe, serving.kserve.io/stop: 'true'}}",
+                """{"metadata": {"annotations": {"serving.kserve.io/stop": "false"}}}"""
+            ),
+        ];
+        await GuardedTeam.PostAsync(
+            server.Client,
+            $"/apis/rbac.authorization.k8s.io/v1/namespaces/{team.Name}/roles",
+            "{metadata: {name: managers}, rules: [{apiGroups: [kueue.x-k8s.io, keda.sh, serving.kserve.io], resources: ['*'], verbs: [get, create, patch]}]}"
+        );
+        await GuardedTeam.BindAsync(server.Client, team.Name, "Role", "managers", "tenant", "holder");
+        foreach (var (entity, stopped, resume) in all)
+        {
+            await GuardedTeam.PostAsync(
+                server.Client,
+                "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+                $$$"""
+                metadata: {name: {{{entity.Plural}}}.{{{entity.Group}}}}
+                spec:
+                  group: {{{entity.Group}}}
+                  names: {kind: {{{entity.Kind}}}, plural: {{{entity.Plural}}}, singular: {{{entity.Kind.ToLowerInvariant()}}}}
+                  scope: Namespaced
+                  versions:
+                  - {name: {{{entity.Version}}}, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}} }
+                """
+            );
+            var path = entity.Path(team.Name, "w");
+            await server.UntilAsync(
+                $"a {entity.Kind} can be made",
+                async () =>
+                {
+                    try
+                    {
+                        await GuardedTeam.PostAsync(
+                            server.Client,
+                            entity.Path(team.Name),
+                            $"{{apiVersion: {entity.ApiVersion}, kind: {entity.Kind}, {stopped}}}"
+                        );
+                        return true;
+                    }
+                    catch (ApiException error) when (error.IsNotFound)
+                    {
+                        return false;
+                    }
+                },
+                Ct
+            );
+            await server.UntilAsync(
+                "the tenant is refused by the guard",
+                async () =>
+                    await GuardedTeam.SendAsync(team.Tenant, HttpMethod.Patch, path + "?dryRun=All", resume)
+                        is { Code: 403, Message: var words }
+                    && words.Contains($"{entity.Kind} w is suspended by Bursar", StringComparison.Ordinal),
+                Ct
+            );
+            (await GuardedTeam.SendAsync(team.Tenant, HttpMethod.Patch, path, """{"metadata": {"labels": {"a": "b"}}}"""))
+                .Code.Should()
+                .Be(0);
+            (await GuardedTeam.SendAsync(team.Holder, HttpMethod.Patch, path, resume)).Code.Should().Be(0);
+        }
+    }
+
+    [SkippableFact]
+    public async Task The_operators_own_account_parks_and_resumes()
+    {
+        var server = await cluster.OpenAsync(Ct);
+        using var team = await GuardedTeam.CreateAsync(server, "guard-pass");
+        await team.JobAsync("train", suspended: false);
+        await team.DeploymentAsync("chat", 2);
+        var budget = await server.Client.GetAsync<V1Alpha1GpuBudget>("probe", team.Name, Ct);
+        await server.UntilAsync(
+            "the Job controller has written its status",
+            async () => (await JobAsync(team, "train"))["status"]?["active"]?.GetValue<int>() == 1,
+            Ct
+        );
+        var actor = new WorkloadActor(team.Bursar);
+        var job = Record(await server.Client.GetAsync<V1Job>("train", team.Name, Ct), budget) with
+        {
+            ApiVersion = "batch/v1",
+            Field = "/spec/suspend",
+            Original = "false",
+            Value = "true",
+        };
+        var deployment = Record(await server.Client.GetAsync<V1Deployment>("chat", team.Name, Ct), budget) with
+        {
+            ApiVersion = "apps/v1",
+            Field = "/spec/replicas",
+            Original = "2",
+            Value = "0",
+        };
+
+        (await actor.ParkAsync(job, Ct)).Should().Be(WriteResult.Done);
+        (await actor.ParkAsync(deployment, Ct)).Should().Be(WriteResult.Done);
+        await team.TellParkedAsync("probe", "chat");
+        await server.UntilAsync(
+            "the Job controller has stopped it",
+            async () =>
+                (await JobAsync(team, "train"))["status"]
+                    ?["conditions"]?.AsArray()
+                    .Any(c => (string?)c!["type"] == "Suspended" && (string?)c["status"] == "True") == true,
+            Ct
+        );
+        await server.UntilAsync(
+            "what is parked is known",
+            async () =>
+                (
+                    await GuardedTeam.SendAsync(
+                        team.Tenant,
+                        HttpMethod.Patch,
+                        team.Deployments + "/chat/scale?dryRun=All",
+                        """{"spec": {"replicas": 2}}"""
+                    )
+                ).Code == 403,
+            Ct
+        );
+        (await actor.RestoreAsync(job, Ct)).Should().Be(WriteResult.Done);
+        (await actor.RestoreAsync(deployment, Ct)).Should().Be(WriteResult.Done);
+
+        (await JobAsync(team, "train"))["metadata"]!["annotations"]?["bursar.dev/suspended-by"].Should().BeNull();
+        (await server.Client.GetScaleAsync<V1Deployment>("chat", team.Name, Ct)).Spec.Replicas.Should().Be(2);
+        await server.UntilAsync(
+            "the Job controller has started it again",
+            async () => (await JobAsync(team, "train"))["status"]?["active"]?.GetValue<int>() == 1,
+            Ct
+        );
+    }
+
+    [SkippableFact]
+    public async Task Namespaces_empty_and_owners_are_collected()
+    {
+        var server = await cluster.OpenAsync(Ct);
+        using var team = await GuardedTeam.CreateAsync(server, "guard-goes");
+        await ParkJobAsync(server, team, "parked");
+        // A budget and a parked job that belong to another object, as those of a package manager do.
+        await GuardedTeam.PostAsync(server.Client, $"/api/v1/namespaces/{team.Name}/configmaps", "{metadata: {name: owner}}");
+        var uid = (string)(await server.GetAsync($"/api/v1/namespaces/{team.Name}/configmaps/owner", Ct))!["metadata"]!["uid"]!;
+        var owned =
+            $$$"""{"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": "{{{uid}}}"}]}}""";
+        await team.BudgetAsync("owned");
+        await ParkJobAsync(server, team, "owned");
+        foreach (var path in (string[])[team.Budgets + "/owned", team.Jobs + "/owned"])
+            (await GuardedTeam.SendAsync(server.Client, HttpMethod.Patch, path, owned)).Code.Should().Be(0);
+        (await GuardedTeam.SendAsync(team.Tenant, HttpMethod.Delete, $"/api/v1/namespaces/{team.Name}/configmaps/owner"))
+            .Code.Should()
+            .Be(0);
+        foreach (var path in (string[])[team.Budgets + "/owned", team.Jobs + "/owned"])
+            await server.UntilAsync(
+                $"{path} is collected",
+                async () => (await GuardedTeam.SendAsync(server.Client, HttpMethod.Get, path)).Code == 404,
+                Ct
+            );
+
+        // In the foreground: the collector takes the finalizer from the parked job.
+        (
+            await GuardedTeam.SendAsync(
+                team.Tenant,
+                HttpMethod.Delete,
+                team.Jobs + "/parked",
+                """{"propagationPolicy": "Foreground"}""",
+                "application/json"
+            )
+        )
+            .Code.Should()
+            .Be(0);
+        await server.UntilAsync(
+            "the parked job is gone",
+            async () => (await GuardedTeam.SendAsync(server.Client, HttpMethod.Get, team.Jobs + "/parked")).Code == 404,
+            Ct
+        );
+
+        await ParkJobAsync(server, team, "last");
+        await server.Client.DeleteAsync<V1Namespace>(team.Name, null, null, Ct);
+        await server.UntilAsync(
+            "the namespace is gone",
+            async () => await server.Client.GetOrNullAsync<V1Namespace>(team.Name, null, Ct) is null,
+            Ct
+        );
+    }
+
+    [SkippableFact]
+    public async Task Release_gives_back_for_whoever_may_override_and_says_why_it_cannot_for_others()
+    {
+        var server = await cluster.OpenAsync(Ct);
+        using var team = await GuardedTeam.CreateAsync(server, "guard-release");
+        // Both may read and write the ledger and the switch: what they lack is not RBAC.
+        foreach (var person in (string[])["tenant", "holder"])
+            await GuardedTeam.PostAsync(
+                server.Client,
+                $"/apis/rbac.authorization.k8s.io/v1/namespaces/{GuardedCluster.Own}/rolebindings",
+                $$"""
+                metadata: {generateName: people-}
+                roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: bursar}
+                subjects: [{kind: ServiceAccount, name: {{person}}, namespace: {{team.Name}}}]
+                """
+            );
+        await ParkJobAsync(server, team, "train");
+        var ledger = new GpuLedger();
+        ledger.Park(
+            CommandsWorld.OfJob(
+                await server.Client.GetAsync<V1Job>("train", team.Name, Ct),
+                await server.Client.GetAsync<V1Alpha1GpuBudget>("probe", team.Name, Ct)
+            ) with
+            {
+                Namespace = team.Name,
+            }
+        );
+        foreach (var shard in ledger.DirtyShards())
+            await server.Client.CreateAsync(
+                new V1Alpha1GpuLedger
+                {
+                    Metadata = new() { Name = shard.Name, Namespace = GuardedCluster.Own },
+                    Spec = new()
+                    {
+                        Kind = shard.Kind,
+                        Namespace = shard.Namespace,
+                        Day = shard.Day,
+                        Shard = shard.Index,
+                        Data = JsonSerializer.SerializeToElement(shard, LedgerJson.Default.LedgerShard),
+                    },
+                },
+                Ct
+            );
+
+        var (refused, why) = await ReleaseAsync(team.Tenant);
+        output.WriteLine(why);
+        refused.Should().Be(1);
+        why.Should().Contain("Job train is suspended by Bursar").And.Contain("bursar-override").And.NotContain("this needs the right");
+        ((bool?)(await JobAsync(team, "train"))["spec"]!["suspend"]).Should().BeTrue();
+
+        var (released, text) = await ReleaseAsync(team.Holder);
+        released.Should().Be(0, "{0}", text);
+        ((bool?)(await JobAsync(team, "train"))["spec"]!["suspend"]).Should().BeFalse();
+    }
+
+    [SkippableFact]
+    public async Task The_webhooks_mark_passes_in_a_new_object_and_nowhere_else()
+    {
+        var server = await cluster.OpenAsync(Ct);
+        using var team = await GuardedTeam.CreateAsync(server, "guard-held");
+        // As the webhook leaves it: in the tenant's own request.
+        foreach (var name in (string[])["held", "fits", "undone"])
+            await GuardedTeam.PostAsync(
+                team.Tenant,
+                team.Jobs,
+                GuardedTeam.JobText(name, suspended: true, "bursar.dev/held-on-creation: \"false\"")
+            );
+        await team.JobAsync("own", suspended: true);
+        foreach (var (job, value) in ((string, string)[])[("own", "\"false\""), ("held", "null"), ("held", "\"absent\"")])
+        {
+            var answer = await GuardedTeam.SendAsync(
+                team.Tenant,
+                HttpMethod.Patch,
+                $"{team.Jobs}/{job}",
+                $$$$$$"""{"metadata": {"annotations": {"bursar.dev/held-on-creation": {{{{{{value}}}}}}}}}"""
+            );
+            answer.Code.Should().Be(403, "{0} on {1}: {2}", value, job, answer.Message);
+            answer.Message.Should().Contain("Bursar itself writes bursar.dev/held-on-creation");
+        }
+
+        // The leader parks it, or lets it go, by the operator's own account.
+        var kind = WorkKinds.Of("Job")!;
+        var record = Record(
+            await server.Client.GetAsync<V1Job>("held", team.Name, Ct),
+            await server.Client.GetAsync<V1Alpha1GpuBudget>("probe", team.Name, Ct)
+        ) with
+        {
+            ApiVersion = "batch/v1",
+            Field = "/spec/suspend",
+            Original = "false",
+            Value = "true",
+        };
+        (await new WorkloadActor(team.Bursar).ParkAsync(record, Ct)).Should().Be(WriteResult.Done);
+        (await JobAsync(team, "held"))["metadata"]!["annotations"]!
+            .AsObject()
+            .Select(a => a.Key)
+            .Should()
+            .Contain("bursar.dev/suspended-by")
+            .And.NotContain("bursar.dev/held-on-creation");
+        (await new WorkloadActor(team.Bursar).LetGoAsync((await kind.GetAsync(team.Bursar, team.Name, "fits", Ct))!, isQueued: false, Ct))
+            .Should()
+            .Be(WriteResult.Done);
+        ((bool)(await JobAsync(team, "fits"))["spec"]!["suspend"]!).Should().BeFalse();
+        // What nobody has judged yet its owner may let run: should no leader come, he is not stuck.
+        (await GuardedTeam.SendAsync(team.Tenant, HttpMethod.Patch, team.Jobs + "/undone", """{"spec": {"suspend": false}}"""))
+            .Code.Should()
+            .Be(0);
+    }
+
+    [SkippableFact]
+    public async Task A_tenant_cannot_give_himself_the_right()
+    {
+        var server = await cluster.OpenAsync(Ct);
+        using var team = await GuardedTeam.CreateAsync(server, "guard-rights");
+        foreach (
+            var bind in (Func<Task>[])
+                [
+                    () => GuardedTeam.BindAsync(team.Tenant, team.Name, "ClusterRole", "bursar-override", "tenant"),
+                    () =>
+                        GuardedTeam.PostAsync(
+                            team.Tenant,
+                            $"/apis/rbac.authorization.k8s.io/v1/namespaces/{team.Name}/roles",
+                            "{metadata: {name: mine}, rules: [{apiGroups: [bursar.dev], resources: [gpubudgets], verbs: ['*']}]}"
+                        ),
+                ]
+        )
+            (await bind.Should().ThrowAsync<ApiException>())
+                .Which.Should()
+                .Match<ApiException>(e => e.IsForbidden && e.Message.Contains("not currently held"));
+        (await team.TryRaiseAsync()).Code.Should().Be(403);
+
+        // Whoever has it may pass it on for one budget alone.
+        await GuardedTeam.PostAsync(
+            server.Client,
+            $"/apis/rbac.authorization.k8s.io/v1/namespaces/{team.Name}/roles",
+            "{metadata: {name: one}, rules: [{apiGroups: [bursar.dev], resources: [gpubudgets], resourceNames: [theirs], verbs: [override]}]}"
+        );
+        await team.BudgetAsync("theirs");
+        await GuardedTeam.BindAsync(server.Client, team.Name, "Role", "one", "tenant");
+        await server.UntilAsync(
+            "the right counts",
+            async () =>
+                (
+                    await GuardedTeam.SendAsync(
+                        team.Tenant,
+                        HttpMethod.Patch,
+                        team.Budgets + "/theirs",
+                        """{"spec": {"limit": {"cost": "900"}}}"""
+                    )
+                ).Code == 0,
+            Ct
+        );
+        (await team.TryRaiseAsync()).Code.Should().Be(403, "it is another budget");
+    }
+
+    [SkippableFact]
+    public async Task Kubectl_shows_who_may_and_how()
+    {
+        var server = await cluster.OpenAsync(Ct);
+        using var team = await GuardedTeam.CreateAsync(server, "guard-kubectl");
+        await ParkJobAsync(server, team, "train");
+        await team.DeploymentAsync("chat", 0);
+        await team.TellParkedAsync("probe", "chat");
+        await server.UntilAsync(
+            "what is parked is known",
+            async () =>
+                (
+                    await GuardedTeam.SendAsync(
+                        team.Tenant,
+                        HttpMethod.Patch,
+                        team.Deployments + "/chat/scale?dryRun=All",
+                        """{"spec": {"replicas": 2}}"""
+                    )
+                ).Code == 403,
+            Ct
+        );
+        var dump = (await InstallTool.KubectlAsync(server.Kubeconfig, "get", "gpub", "probe", "-n", team.Name, "-o", "yaml"))
+            .Succeeded()
+            .Output;
+
+        await RefusedAsync("scale", "deployment", "chat", "--replicas=2");
+        await RefusedAsync("annotate", "job", "train", "bursar.dev/suspended-by-");
+        await RefusedAsync("patch", "job", "train", "--type=merge", "-p", """{"spec": {"suspend": false}}""");
+        await RefusedAsync("delete", "gpub", "probe");
+        await RefusedAsync("delete", "gpub", "--all");
+        foreach (
+            var verb in (string[][])
+                [
+                    ["replace"],
+                    ["apply", "--server-side", "--force-conflicts"],
+                ]
+        )
+        {
+            var text = System.Text.RegularExpressions.Regex.Replace(
+                dump.Replace("cost: \"500\"", "cost: \"900\"", StringComparison.Ordinal),
+                "(?ms)^  managedFields:.*?(?=^  \\w)",
+                ""
+            );
+            var answer = await InstallTool.KubectlWithInputAsync(
+                server.Kubeconfig,
+                text,
+                [.. verb, "-f", "-", "--as", $"system:serviceaccount:{team.Name}:tenant"]
+            );
+            answer.Code.Should().NotBe(0);
+            answer.Error.Should().Contain("(Forbidden)").And.Contain("may change spec.limit in namespace guard-kubectl");
+        }
+
+        (
+            await InstallTool.KubectlAsync(
+                server.Kubeconfig,
+                "auth",
+                "can-i",
+                "override",
+                "gpubudgets.bursar.dev",
+                "-n",
+                team.Name,
+                "--as",
+                $"system:serviceaccount:{team.Name}:tenant"
+            )
+        )
+            .Output.Trim()
+            .Should()
+            .Be("no");
+        (
+            await InstallTool.KubectlAsync(
+                server.Kubeconfig,
+                "auth",
+                "can-i",
+                "override",
+                "gpubudgets.bursar.dev",
+                "-n",
+                team.Name,
+                "--as",
+                $"system:serviceaccount:{team.Name}:holder"
+            )
+        )
+            .Output.Trim()
+            .Should()
+            .Be("yes");
+
+        async Task RefusedAsync(params string[] arguments)
+        {
+            var answer = await InstallTool.KubectlAsync(
+                server.Kubeconfig,
+                [.. arguments, "-n", team.Name, "--as", $"system:serviceaccount:{team.Name}:tenant"]
+            );
+            output.WriteLine($"$ kubectl {string.Join(' ', arguments)}\n{answer.Text}");
+            answer.Code.Should().NotBe(0);
+            answer
+                .Error.Should()
+                .Contain("(Forbidden)")
+                .And.Contain("the verb override on gpubudgets.bursar.dev")
+                .And.Contain("a RoleBinding to the ClusterRole bursar-override");
+        }
+    }
+
+    [SkippableFact]
+    public async Task One_value_switches_it_off_and_an_uninstall_takes_it_away()
+    {
+        var server = await cluster.OpenAsync(Ct);
+        using var team = await GuardedTeam.CreateAsync(server, "guard-switch");
+        (
+            await InstallTool.HelmAsync(
+                server.Kubeconfig,
+                ["upgrade", "bursar", InstallTool.Chart, .. GuardedCluster.ChartValues, "--set", "guard.enabled=false"]
+            )
+        ).Succeeded();
+        try
+        {
+            (await PoliciesAsync(server)).Should().BeEmpty();
+            await server.UntilAsync("tenants may", async () => (await team.TryRaiseAsync()).Code == 0, Ct);
+        }
+        finally
+        {
+            (
+                await InstallTool.HelmAsync(
+                    server.Kubeconfig,
+                    ["upgrade", "bursar", InstallTool.Chart, .. GuardedCluster.ChartValues, "--set", "guard.enabled=true"]
+                )
+            ).Succeeded();
+        }
+        await team.InForceAsync();
+
+        (
+            await InstallTool.HelmAsync(server.Kubeconfig, "uninstall", "bursar", "--namespace", GuardedCluster.Own, "--no-hooks")
+        ).Succeeded();
+        try
+        {
+            (await PoliciesAsync(server)).Should().BeEmpty();
+            await server.UntilAsync("tenants may", async () => (await team.TryRaiseAsync()).Code == 0, Ct);
+        }
+        finally
+        {
+            (
+                await InstallTool.HelmAsync(server.Kubeconfig, ["install", "bursar", InstallTool.Chart, .. GuardedCluster.ChartValues])
+            ).Succeeded();
+        }
+    }
+
+    [SkippableFact]
+    public async Task Where_the_budgets_themselves_are_gone_work_goes_on_and_nothing_hangs()
+    {
+        var server = await cluster.OpenAsync(Ct);
+        using var team = await GuardedTeam.CreateAsync(server, "guard-without");
+        await team.DeploymentAsync("chat", 0);
+        await team.TellParkedAsync("probe", "chat");
+        var scaleUp = team.Deployments + "/chat/scale?dryRun=All";
+        await server.UntilAsync(
+            "what is parked is known",
+            async () => (await GuardedTeam.SendAsync(team.Tenant, HttpMethod.Patch, scaleUp, """{"spec": {"replicas": 2}}""")).Code == 403,
+            Ct
+        );
+
+        // The policies stay and miss what they ask; the CRD's own finalizer deletes the budgets.
+        await server.Client.DeleteAsync<V1CustomResourceDefinition>("gpubudgets.bursar.dev", null, null, Ct);
+        try
+        {
+            await server.UntilAsync(
+                "the kind is gone",
+                async () => await server.Client.GetOrNullAsync<V1CustomResourceDefinition>("gpubudgets.bursar.dev", null, Ct) is null,
+                Ct
+            );
+            await server.UntilAsync(
+                "a tenant scales",
+                async () =>
+                    (await GuardedTeam.SendAsync(team.Tenant, HttpMethod.Patch, scaleUp, """{"spec": {"replicas": 2}}""")).Code == 0,
+                Ct
+            );
+            await team.JobAsync("train", suspended: true);
+            (await GuardedTeam.SendAsync(team.Tenant, HttpMethod.Patch, team.Jobs + "/train", """{"spec": {"suspend": false}}"""))
+                .Code.Should()
+                .Be(0);
+        }
+        finally
+        {
+            (
+                await InstallTool.HelmAsync(server.Kubeconfig, ["upgrade", "bursar", InstallTool.Chart, .. GuardedCluster.ChartValues])
+            ).Succeeded();
+        }
+
+        await server.UntilAsync(
+            "budgets are served again",
+            async () => (await GuardedTeam.SendAsync(server.Client, HttpMethod.Get, team.Budgets)).Code == 0,
+            Ct
+        );
+        await team.BudgetAsync("probe");
+        await team.TellParkedAsync("probe", "chat");
+        await server.UntilAsync(
+            "what is parked is known again",
+            async () => (await GuardedTeam.SendAsync(team.Tenant, HttpMethod.Patch, scaleUp, """{"spec": {"replicas": 2}}""")).Code == 403,
+            Ct
+        );
+    }
+
+    private static Attempt Patch(string name, Target on, string? refusal, string body, string type = Merge, string suffix = "") =>
+        new(name, on, refusal, HttpMethod.Patch, body, type, suffix);
+
+    private static Attempt Put(string name, Target on, string? refusal, Action<JsonNode> edit, string suffix = "") =>
+        new(name, on, refusal, HttpMethod.Put, null, "application/json", suffix, edit);
+
+    private static string Path(GuardedTeam team, Attempt attempt, int index) =>
+        attempt.On switch
+        {
+            Target.Budget => $"{team.Budgets}/a{index}{attempt.Suffix}",
+            Target.ParkedJob or Target.OwnJob => $"{team.Jobs}/a{index}{attempt.Suffix}",
+            Target.ParkedDeployment or Target.OwnDeployment => $"{team.Deployments}/a{index}{attempt.Suffix}",
+            _ => attempt.Suffix == "jobs" ? team.Jobs : team.Budgets,
+        };
+
+    /// <summary>An object for each attempt, and the API server knows by the budget's status which Deployments are parked.</summary>
+    private static async Task PrepareAsync(InstallServer server, GuardedTeam team)
+    {
+        var parked = new List<string>();
+        for (var i = 0; i < Attempts.Length; i++)
+        {
+            var name = $"a{i}";
+            switch (Attempts[i].On)
+            {
+                case Target.Budget:
+                    await team.BudgetAsync(name);
+                    break;
+                case Target.ParkedJob:
+                    await ParkJobAsync(server, team, name);
+                    break;
+                case Target.OwnJob:
+                    await team.JobAsync(name, suspended: true);
+                    break;
+                case Target.OwnDeployment:
+                    await team.DeploymentAsync(name, 0);
+                    break;
+                case Target.ParkedDeployment:
+                    await team.DeploymentAsync(name, 0);
+                    parked.Add(name);
+                    break;
+            }
+        }
+        await team.TellParkedAsync("probe", [.. parked]);
+        await server.UntilAsync(
+            "what is parked is known",
+            async () =>
+                (
+                    await GuardedTeam.SendAsync(
+                        team.Tenant,
+                        HttpMethod.Patch,
+                        $"{team.Deployments}/{parked[^1]}/scale?dryRun=All",
+                        """{"spec": {"replicas": 2}}"""
+                    )
+                ).Code == 403,
+            Ct
+        );
+    }
+
+    /// <summary>A job of the tenant's, parked by the operator's actor under the operator's account.</summary>
+    private static async Task ParkJobAsync(InstallServer server, GuardedTeam team, string name)
+    {
+        await team.JobAsync(name, suspended: false);
+        var record = Record(
+            await server.Client.GetAsync<V1Job>(name, team.Name, Ct),
+            await server.Client.GetAsync<V1Alpha1GpuBudget>("probe", team.Name, Ct)
+        );
+        (
+            await new WorkloadActor(team.Bursar).ParkAsync(
+                record with
+                {
+                    ApiVersion = "batch/v1",
+                    Field = "/spec/suspend",
+                    Original = "false",
+                    Value = "true",
+                },
+                Ct
+            )
+        )
+            .Should()
+            .Be(WriteResult.Done);
+    }
+
+    private static ParkedRecord Record(IKubernetesObject target, V1Alpha1GpuBudget budget) =>
+        new()
+        {
+            ApiVersion = "",
+            Kind = target.Kind,
+            Namespace = target.Metadata.Namespace!,
+            Name = target.Metadata.Name,
+            Uid = target.Metadata.Uid,
+            Field = "",
+            Original = "",
+            Value = "",
+            Since = CommandsWorld.Decided,
+            Reason = "BudgetExhausted",
+            Budget = budget.Metadata.Name,
+            BudgetUid = budget.Metadata.Uid,
+        };
+
+    private static async Task<Answer> TryAsync(KubeClient who, Attempt attempt, string path)
+    {
+        var body = attempt.Body;
+        if (attempt.Edit is { } edit)
+        {
+            var now = (await GuardedTeam.SendAsync(who, HttpMethod.Get, path)).Object!;
+            edit(now);
+            // Controllers write these objects' status meanwhile; that is not what is tried.
+            if (attempt.On != Target.Budget)
+                now["metadata"]!.AsObject().Remove("resourceVersion");
+            body = now.ToJsonString();
+        }
+        return await GuardedTeam.SendAsync(who, attempt.Method, path, body, attempt.Type);
+    }
+
+    /// <summary>What the guard guards of an object: not what controllers write in the meantime.</summary>
+    private static async Task<string> EssenceAsync(InstallServer server, Attempt attempt, string path)
+    {
+        if (attempt.On == Target.Team)
+            return attempt.Suffix == "jobs" ? $"{(await GuardedTeam.SendAsync(server.Client, HttpMethod.Get, path + "/copied")).Code}" : "";
+        var (code, _, found) = await GuardedTeam.SendAsync(server.Client, HttpMethod.Get, path.Split('?')[0]);
+        if (found is null)
+            return $"{code}";
+        var metadata = found["metadata"]!;
+        var marks = metadata["annotations"]
+            ?.AsObject()
+            .Where(a => a.Key.StartsWith("bursar.dev/", StringComparison.Ordinal))
+            .Select(a => $"{a.Key}={a.Value}")
+            ?? [];
+        return $"{found["spec"]?.ToJsonString()} {string.Join(' ', marks)} {metadata["ownerReferences"]?.ToJsonString()} {metadata["deletionTimestamp"]}";
+    }
+
+    private static async Task<JsonNode> JobAsync(GuardedTeam team, string name) =>
+        (await GuardedTeam.SendAsync(team.Tenant, HttpMethod.Get, $"{team.Jobs}/{name}")).Object!;
+
+    private static async Task<(int Code, string Text)> ReleaseAsync(KubeClient client)
+    {
+        using var text = new StringWriter();
+        return (await ReleaseCommand.RunAsync(client, GuardedCluster.Own, new(null, null, DryRun: false), text, Ct), text.ToString());
+    }
+
+    private static async Task<string[]> PoliciesAsync(InstallServer server) =>
+        [
+            .. (await server.GetAsync("/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies", Ct))!["items"]!
+                .AsArray()
+                .Select(p => (string)p!["metadata"]!["name"]!)
+                .Where(n => n.StartsWith("bursar-", StringComparison.Ordinal)),
+        ];
+}

@@ -1,0 +1,164 @@
+using System.Text.Json;
+using Bursar.Api;
+using Bursar.Core.Ledger;
+using Bursar.Core.Money;
+using Bursar.Core.Reports;
+using Bursar.Operator.Billing;
+using Bursar.Operator.Commands;
+using Bursar.Tests.TestKit;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Bursar.Tests.EndToEnd;
+
+/// <summary>The ledger in its objects: days that become sums, and objects that cannot be read.</summary>
+public sealed class LedgerStoreTests
+{
+    private static readonly DateTimeOffset Day = new(2026, 9, 1, 0, 0, 0, TimeSpan.Zero);
+    private static readonly DateTimeOffset Now = Day.AddDays(10);
+    private static readonly CancellationToken Ct = CancellationToken.None;
+
+    [Fact]
+    public async Task Days_become_objects_of_sums_that_reports_read_and_the_operator_does_not_load()
+    {
+        await using var world = await CommandsWorld.StartAsync();
+        var store = Store(world);
+        var ledger = Ledger();
+        await store.FlushAllAsync(ledger, Ct);
+        var before = await ReportAsync(world);
+
+        ledger.Compact(Day.AddDays(2), Now).Should().BeTrue();
+        await store.FlushAllAsync(ledger, Ct);
+
+        (await NamesAsync(world))
+            .Should()
+            .BeEquivalentTo(
+                "bursar.base",
+                "bursar.clock",
+                "day.2026-09-01-0",
+                "day.2026-09-02-0",
+                "nodes.2026-09-01-0",
+                "team-b-2026-09-01-0"
+            );
+        (await ReportAsync(world)).Should().Be(before);
+        before.Should().Contain("team-a").And.Contain("team-b");
+
+        var next = Store(world);
+        var loaded = await next.LoadAsync(Ct);
+        loaded.IsDirty.Should().BeFalse();
+        loaded.SummedWork("team-a", Day, Now).Should().BeEmpty("only reports read sums");
+        loaded.DetailSince.Should().Be(Day.AddDays(2));
+        loaded.PastOf("team-a").ReservedGpuMs.Should().Be(3_600_000);
+
+        loaded.ForgetSums(Day.AddDays(1)).Should().BeTrue();
+        await next.FlushAllAsync(loaded, Ct);
+        (await NamesAsync(world)).Should().NotContain("day.2026-09-01-0").And.Contain("day.2026-09-02-0");
+    }
+
+    [Fact]
+    public async Task An_object_of_pods_that_cannot_be_read_is_left_alone_and_counted()
+    {
+        await using var world = await CommandsWorld.StartAsync();
+        await AddUnreadableAsync(world, "team-a-2026-09-01-0", LedgerShard.PodsKind);
+        var store = Store(world);
+
+        var loaded = await store.LoadAsync(Ct);
+        loaded.Unreadable.Should().Be(1);
+        Tell(loaded);
+        await store.FlushAllAsync(loaded, Ct);
+
+        var left = await world.Client.GetAsync<V1Alpha1GpuLedger>("team-a-2026-09-01-0", CommandsWorld.BursarNamespace, Ct);
+        left.Spec!.Data.GetRawText().Should().Contain("of a later version");
+        (await NamesAsync(world)).Should().Contain("team-a-2026-09-01-1", "the pods of that day go beside it");
+    }
+
+    [Theory]
+    [InlineData("bursar.base", LedgerShard.BaseKind)]
+    [InlineData("team-a.0f0e", LedgerShard.BudgetKind)]
+    [InlineData("scaled.team-a-0", LedgerShard.ScaledKind)]
+    public async Task Without_its_base_or_what_was_parked_the_ledger_is_not_begun_anew(string name, string kind)
+    {
+        await using var world = await CommandsWorld.StartAsync();
+        await AddUnreadableAsync(world, name, kind);
+
+        await FluentActions
+            .Awaiting(() => Store(world).LoadAsync(Ct))
+            .Should()
+            .ThrowAsync<LedgerUnreadableException>()
+            .WithMessage($"GpuLedger {name} cannot be read*");
+    }
+
+    private static LedgerStore Store(CommandsWorld world) =>
+        new(world.Client, CommandsWorld.BursarNamespace, new ManualTimeProvider(Now), NullLogger<LedgerStore>.Instance);
+
+    private static Task AddUnreadableAsync(CommandsWorld world, string name, string kind) =>
+        world.Client.CreateAsync(
+            new V1Alpha1GpuLedger
+            {
+                Metadata = new() { Name = name, Namespace = CommandsWorld.BursarNamespace },
+                Spec = new()
+                {
+                    Kind = kind,
+                    Data = JsonDocument
+                        .Parse($$"""{"kind": "{{kind}}", "prices": "of a later version", "pods": "of a later version", "parked": 7}""")
+                        .RootElement,
+                },
+            },
+            Ct
+        );
+
+    private static async Task<IEnumerable<string>> NamesAsync(CommandsWorld world) =>
+        (await world.Client.ListAsync<V1Alpha1GpuLedger>(new() { Namespace = CommandsWorld.BursarNamespace }, Ct)).Items.Select(item =>
+            item.Metadata.Name
+        );
+
+    private static async Task<string> ReportAsync(CommandsWorld world)
+    {
+        using var output = new StringWriter();
+        (
+            await ReportCommand.RunAsync(
+                world.Client,
+                CommandsWorld.BursarNamespace,
+                new(Day, Day.AddDays(5), ReportBy.Day, Csv: true),
+                output,
+                TextWriter.Null,
+                Ct
+            )
+        )
+            .Should()
+            .Be(0);
+        return output.ToString();
+    }
+
+    private static GpuLedger Ledger()
+    {
+        var ledger = new GpuLedger();
+        ledger.Install(Day);
+        ledger.SetCurrency("USD");
+        ledger.ObserveNode("n1", "Tesla-T4", 4, Day);
+        ledger.Reprice("Tesla-T4", GpuHourPrice.FromDecimal(0.5m), Day);
+        Tell(ledger);
+        return ledger;
+    }
+
+    /// <summary>One of an hour, which is over, and one that runs on.</summary>
+    private static void Tell(GpuLedger ledger)
+    {
+        ledger.Observe(Pod("p", "team-a") with { FinishedAt = Day.AddHours(2) });
+        ledger.Observe(Pod("q", "team-b"));
+    }
+
+    private static PodObservation Pod(string uid, string ns) =>
+        new()
+        {
+            Uid = uid,
+            Pod = uid,
+            Workload = new(ns, "Job", "train", $"uid-of-{ns}"),
+            Class = WorkClass.Training,
+            Labels = new Dictionary<string, string>(),
+            Node = "n1",
+            Product = "Tesla-T4",
+            Gpus = 1,
+            ScheduledAt = Day.AddHours(1),
+            ObservedAt = Day.AddHours(1),
+        };
+}

@@ -1,0 +1,54 @@
+using System.Globalization;
+using Bursar.Core.Money;
+using Bursar.Kube.Objects;
+using Bursar.Tests.EndToEnd.Worlds;
+
+namespace Bursar.Tests.EndToEnd;
+
+/// <summary>The limit itself, with work that nothing tells the length of, and the next window.</summary>
+public sealed class LimitTests
+{
+    [Fact]
+    public async Task Work_of_unknown_length_runs_until_the_limit_within_the_published_bound_and_comes_back_in_order()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await scene.BudgetAsync("4", """{"window": {"period": "Hour"}}""");
+        string[] jobs = ["first", "second", "third", "fourth"];
+        foreach (var job in jobs)
+        {
+            await scene.JobAsync(job);
+            await scene.PassAsync(1);
+        }
+
+        // Four V100 burn 12.24 an hour: the limit is reached after a little less than 20 minutes.
+        await scene.PassAsync(15 * 60);
+        foreach (var job in jobs)
+            (await scene.IsSuspendedAsync(job)).Should().BeFalse("there is money left");
+        var bound = Parse((await scene.StatusAsync())!.OverspendBound);
+        bound.Should().BeGreaterThan(Amount.Zero);
+        foreach (var job in jobs)
+            await scene.UntilSuspendedAsync(job, TimeSpan.FromMinutes(6));
+        await scene.UntilAsync("all pods are gone", async () =>
+            (await world.Client.ListAsync<V1Pod>(new() { Namespace = scene.Team }, CancellationToken.None)).Items.Count == 0
+        );
+        var spent = Parse(await scene.FinalSpentAsync());
+        spent.Should().BeGreaterThan(Amount.FromDecimal(3.8m)).And.BeLessThanOrEqualTo(Amount.FromDecimal(4m) + bound);
+        (await scene.StatusAsync())!.State.Should().Be("Exhausted");
+
+        // Nothing comes back in this window, and all in the next one: the oldest first, one at a time.
+        await world.PassAsync(new DateTimeOffset(2026, 11, 21, 9, 59, 58, TimeSpan.Zero) - world.Time.GetUtcNow(), CancellationToken.None);
+        foreach (var job in jobs)
+            (await scene.IsSuspendedAsync(job)).Should().BeTrue();
+        foreach (var job in jobs)
+            await scene.UntilResumedAsync(job);
+        await scene.UntilAsync("all is told", async () => (await scene.StatusAsync())?.SuspendedCount == 0);
+        var resumes = (await scene.StatusAsync())!.Decisions!.Where(d => d.Action == "Resume").Reverse().ToArray();
+        resumes.Select(d => d.Object).Should().Equal(jobs.Select(j => $"Job/{j}"));
+        resumes.Should().OnlyContain(d => d.Reason == "NewWindow");
+        Parse((await scene.StatusAsync())!.Spent).Should().BeLessThan(Amount.FromDecimal(0.5m), "a new window starts at zero");
+    }
+
+    private static Amount Parse(string? text) =>
+        Amount.TryParse(text, out var amount) ? amount : throw new FormatException(text?.ToString(CultureInfo.InvariantCulture));
+}

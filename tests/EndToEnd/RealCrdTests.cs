@@ -1,0 +1,95 @@
+using System.Text;
+using System.Text.Json.Nodes;
+using Bursar.Core.Text;
+using Bursar.Kube.Client;
+using Bursar.Operator.Cluster;
+using Bursar.Operator.Commands;
+using Bursar.Operator.Safety;
+using Bursar.Sandbox.Nodes;
+using Bursar.Tests.EndToEnd.Worlds;
+using Bursar.Tests.TestKit;
+using Xunit.Abstractions;
+
+namespace Bursar.Tests.EndToEnd;
+
+/// <summary>
+/// Parking and giving back with the CRDs that the kinds' own projects publish, on a real kube-apiserver with an etcd of its own. They are
+/// not part of this repository: BURSAR_TEST_CRDS names a folder that holds them as YAML files, one CRD a file; kinds without one are left
+/// out.
+/// </summary>
+public sealed class RealCrdTests(ITestOutputHelper output)
+{
+    /// <summary>One fewer than the brake lets forecasts park at once.</summary>
+    private const int AtOnce = 4;
+
+    private static CancellationToken Ct => CancellationToken.None;
+
+    [SkippableFact]
+    public async Task Every_kind_is_parked_and_given_back_as_its_own_CRD_has_it()
+    {
+        var folder = Environment.GetEnvironmentVariable("BURSAR_TEST_CRDS");
+        Skip.If(string.IsNullOrEmpty(folder), "BURSAR_TEST_CRDS names no folder with the kinds' own CRDs");
+        Skip.IfNot(ControlPlane.IsPresent, ControlPlane.Absent);
+        await using var world = await ClusterWorld.StartAsync(
+            real: true,
+            Ct,
+            new FleetNode
+            {
+                Name = "gpu-1",
+                Gpu = GpuModel.V100,
+                Gpus = 32,
+            }
+        );
+        await world.CreateBookAsync("*V100*", "3.06", Ct);
+        foreach (var file in Directory.GetFiles(folder!, "*.yaml").Order(StringComparer.Ordinal))
+            await world.Client.RequestAsync(
+                HttpMethod.Post,
+                "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+                new StringContent(await File.ReadAllTextAsync(file, Ct), Encoding.UTF8, "application/yaml"),
+                Ct
+            );
+        var kinds = new List<string>();
+        foreach (var kind in WorkKinds.All.Where(kind => Kinds.All.Contains(kind.Name)))
+            if (await ServedAsync(world, kind))
+                kinds.Add(kind.Name);
+        output.WriteLine($"with their own CRDs: {string.Join(", ", kinds)}");
+        kinds.Should().NotBeEmpty();
+
+        foreach (var some in kinds.Chunk(AtOnce))
+        {
+            var scene = await Scene.OpenAsync(world, $"crds-{some[0].ToLowerInvariant()}");
+            await ControlMap.SetAsync(
+                world.Client,
+                ClusterWorld.OwnNamespace,
+                ControlSwitch.ContinueKey,
+                Rfc3339.Format(world.Time.GetUtcNow()),
+                Ct
+            );
+            await world.StartOperatorAsync(Ct);
+            await Kinds.ParkedAndGivenBackAsync(scene, some);
+            await world.StopOperatorAsync();
+            output.WriteLine($"parked and given back: {string.Join(", ", some)}");
+        }
+    }
+
+    private static async Task<bool> ServedAsync(ClusterWorld world, WorkKind kind)
+    {
+        JsonNode? crd;
+        try
+        {
+            crd = await world.Client.RequestAsync(
+                HttpMethod.Get,
+                $"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{kind.Entity.Plural}.{kind.Entity.Group}",
+                null,
+                Ct
+            );
+        }
+        catch (ApiException error) when (error.IsNotFound)
+        {
+            return false;
+        }
+        crd!["spec"]!["versions"]!.AsArray().Select(version => (string)version!["name"]!).Should().Contain(kind.Entity.Version);
+        await Kinds.UntilServedAsync(world, kind.Entity);
+        return true;
+    }
+}

@@ -1,0 +1,33 @@
+using Bursar.Tests.EndToEnd.Worlds;
+
+namespace Bursar.Tests.EndToEnd;
+
+/// <summary>
+/// Proofs that are told on the Sandbox, once more on a real kube-apiserver with its controllers and scheduler, in wall time.
+/// </summary>
+[Collection(RealClusterCollection.Name)]
+public sealed class RealProofTests(RealCluster cluster)
+{
+    [SkippableFact]
+    public Task Two_budgets_over_one_job_must_both_agree() =>
+        cluster.PlayAsync("two-budgets", scene => TwoBudgets.MustBothAgreeAsync(scene));
+
+    /// <summary>Where nobody can wind time on: thirty that come at once, and the first that follow.</summary>
+    [SkippableFact]
+    public Task Thirty_jobs_at_once_against_a_budget_for_ten() =>
+        cluster.PlayAsync("mass", scene =>
+            Mass.TenRunTheOthersWaitAndFollowInOrderAsync(scene, 30, holdLatency: null, "1h", "30s", "33", follow: 5)
+        );
+
+    [SkippableFact]
+    public Task Sweep_that_ends_early_resumes_with_the_cost_of_what_is_left() =>
+        cluster.PlayAsync("early-ends", EarlyEnds.SweepResumesWithTheCostOfWhatIsLeftAsync);
+
+    [SkippableFact]
+    public Task Sweep_with_too_many_failed_indexes_reserves_nothing() =>
+        cluster.PlayAsync("failed-indexes", EarlyEnds.SweepWithTooManyFailedIndexesReservesNothingAsync);
+
+    [SkippableFact]
+    public Task A_namespace_with_parked_work_goes_without_the_operator() =>
+        cluster.PlayAsync("deleted-namespace", DeletedNamespace.GoesWithoutTheOperatorAsync);
+}

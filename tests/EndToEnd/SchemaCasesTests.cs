@@ -1,0 +1,136 @@
+using System.Text.Json.Nodes;
+
+namespace Bursar.Tests.EndToEnd;
+
+/// <summary>What a budget may say, as the API server judges it before Bursar sees it, by its schema and by rules in CEL.</summary>
+[Collection(InstallCollection.Name)]
+public sealed class SchemaCasesTests(InstallServers servers)
+{
+    private static readonly string ManyTopUps = string.Join(", ", Enumerable.Repeat("""{amount: "1", window: "2026-11"}""", 30_000));
+
+    // Each of them in range: a real server needs half a minute to put a hundred thousand complaints into one answer.
+    private static readonly string ManyThresholds = string.Join(", ", Enumerable.Range(0, 100_000).Select(i => i % 1000 + 1));
+
+    /// <summary>A name, the spec, and a piece of the refusal; null where it is taken.</summary>
+    private static readonly (string Name, string Spec, string? Refusal)[] Structural =
+    [
+        ("the least", """{limit: {cost: "2"}}""", null),
+        ("cents and less", """{limit: {cost: "0.000000001"}}""", null),
+        ("a rolling window", """{limit: {cost: "2"}, window: {period: Rolling, length: 168h}}""", null),
+        (
+            "one window",
+            """{limit: {cost: "2"}, window: {period: Once, start: "2026-01-01T00:00:00Z", end: "2026-02-01T00:00:00Z"}}""",
+            null
+        ),
+        ("a top-up", """{limit: {cost: "2"}, topUps: [{amount: "1", window: "2026-11", reason: x}]}""", null),
+        (
+            "a selector",
+            """{limit: {cost: "2"}, selector: {matchLabels: {team: nlp}, matchExpressions: [{key: example.com/tier, operator: NotIn, values: [a, b]}]}}""",
+            null
+        ),
+        ("no limit", """{mode: Observe}""", "spec.limit"),
+        ("a negative amount", """{limit: {cost: "-2"}}""", "spec.limit.cost"),
+        ("an amount with a comma", """{limit: {cost: "2,50"}}""", "spec.limit.cost"),
+        ("an exponent", """{limit: {cost: "1e3"}}""", "spec.limit.cost"),
+        ("an amount without quotes", """{limit: {cost: 2}, topUps: [{amount: 3, window: "2026-11"}]}""", null),
+        ("a fraction without quotes", """{limit: {cost: 2.5}}""", "spec.limit.cost"),
+        ("a negative number", """{limit: {cost: -2}}""", "spec.limit.cost"),
+        ("a number beyond any amount", """{limit: {cost: 1000000000000}}""", "spec.limit.cost"),
+        ("an amount that is no scalar", """{limit: {cost: {usd: 2}}}""", "spec.limit.cost"),
+        ("days", """{limit: {cost: "2"}, window: {period: Rolling, length: 30d}, training: {settle: 0d90s}}""", null),
+        ("days behind hours", """{limit: {cost: "2"}, window: {period: Rolling, length: 2h1d}}""", "spec.window.length"),
+        ("a period that does not exist", """{limit: {cost: "2"}, window: {period: Fortnight}}""", "spec.window.period"),
+        ("a threshold of zero", """{limit: {cost: "2"}, thresholds: [0, 50]}""", "spec.thresholds[0]"),
+        ("a threshold out of range", """{limit: {cost: "2"}, thresholds: [100000]}""", "spec.thresholds[0]"),
+        ("a mode that does not exist", """{limit: {cost: "2"}, mode: Delete}""", "spec.mode"),
+        (
+            "a key with a space",
+            """{limit: {cost: "2"}, selector: {matchExpressions: [{key: "a b", operator: Exists}]}}""",
+            "matchExpressions[0].key"
+        ),
+        (
+            "an operator that does not exist",
+            """{limit: {cost: "2"}, selector: {matchExpressions: [{key: a, operator: Near}]}}""",
+            "matchExpressions[0].operator"
+        ),
+        ("a label's value with a space", """{limit: {cost: "2"}, selector: {matchLabels: {a: "b c"}}}""", "matchLabels"),
+        ("a hundred thousand thresholds", $$"""{limit: {cost: "2"}, thresholds: [{{ManyThresholds}}]}""", "spec.thresholds: Too many"),
+        ("thirty thousand top-ups", $$"""{limit: {cost: "2"}, topUps: [{{ManyTopUps}}]}""", "spec.topUps: Too many"),
+        (
+            "a field that does not exist",
+            """{limit: {cost: "2"}, training: {checkpoints: {}}}""",
+            "unknown field \"spec.training.checkpoints\""
+        ),
+    ];
+
+    private static readonly (string Name, string Spec, string? Refusal)[] Rules =
+    [
+        ("Rolling without length", """{limit: {cost: "2"}, window: {period: Rolling}}""", "spec.window.length"),
+        ("Rolling for more than a year", """{limit: {cost: "2"}, window: {period: Rolling, length: 9999h}}""", "spec.window.length"),
+        (
+            "Rolling for more than a year in days",
+            """{limit: {cost: "2"}, window: {period: Rolling, length: 366d1h}}""",
+            "spec.window.length"
+        ),
+        ("a length with Month", """{limit: {cost: "2"}, window: {length: 9h}}""", "spec.window.length"),
+        (
+            "Once that ends before it starts",
+            """{limit: {cost: "2"}, window: {period: Once, start: "2026-01-01T00:00:00Z", end: "2025-01-01T00:00:00Z"}}""",
+            "spec.window.end"
+        ),
+        ("Once without an end", """{limit: {cost: "2"}, window: {period: Once, start: "2026-01-01T00:00:00Z"}}""", "spec.window"),
+        ("a top-up for another kind of window", """{limit: {cost: "2"}, topUps: [{amount: "1", window: "2026-W11"}]}""", "spec.topUps"),
+        (
+            "In without values",
+            """{limit: {cost: "2"}, selector: {matchExpressions: [{key: a, operator: In}]}}""",
+            "matchExpressions[0].values"
+        ),
+        (
+            "Exists with values",
+            """{limit: {cost: "2"}, selector: {matchExpressions: [{key: a, operator: Exists, values: [x]}]}}""",
+            "matchExpressions[0].values"
+        ),
+        ("an exemption of everything", """{limit: {cost: "2"}, exempt: {}}""", "spec.exempt"),
+        ("a settle time of two days", """{limit: {cost: "2"}, training: {settle: 48h}}""", "spec.training.settle"),
+        ("a settle time in days", """{limit: {cost: "2"}, training: {settle: 2d}}""", "spec.training.settle"),
+        ("the same threshold twice", """{limit: {cost: "2"}, thresholds: [50, 50]}""", "spec.thresholds[1]"),
+    ];
+
+    public static TheoryData<bool> Servers => InstallServers.Real;
+
+    [SkippableTheory]
+    [MemberData(nameof(Servers))]
+    public async Task A_budget_is_taken_or_refused_with_its_fields_path(bool real)
+    {
+        await using var server = await servers.StartAsync(real, CancellationToken.None);
+
+        (await (await BudgetsAsync(server)).WrongAsync([.. Structural, .. Rules])).Should().BeEmpty();
+    }
+
+    [SkippableTheory]
+    [MemberData(nameof(Servers))]
+    public async Task What_is_left_out_has_the_documented_defaults(bool real)
+    {
+        await using var server = await servers.StartAsync(real, CancellationToken.None);
+
+        var made = await (await BudgetsAsync(server)).SendAsync("""{limit: {cost: "2"}}""");
+
+        JsonNode
+            .DeepEquals(
+                made!["spec"],
+                JsonNode.Parse(
+                    """
+                    {
+                      "limit": {"cost": "2"}, "mode": "Enforce", "thresholds": [50, 80, 100], "window": {"period": "Month", "timeZone": "UTC"}, "inference": {"whenExhausted": "Floor"}, "interactive": {"whenExhausted": "Report"},
+                      "training": {"unknownDuration": "UntilExhausted", "suspendWhen": "Likely", "tolerancePercent": 0, "settle": "60s", "victims": "LeastLost", "checkpoint": {"grace": "5m"}, "resume": {"policy": "Automatic", "headroomPercent": 5}}
+                    }
+                    """
+                )
+            )
+            .Should()
+            .BeTrue("{0}", made["spec"]!.ToJsonString());
+    }
+
+    private static Task<DryRun> BudgetsAsync(InstallServer server) =>
+        DryRun.OpenAsync(server, "/apis/bursar.dev/v1alpha1/namespaces/default/gpubudgets", "GpuBudget", """{limit: {cost: "2"}}""");
+}

@@ -1,0 +1,361 @@
+using System.Text.Json;
+using Bursar.Api;
+using Bursar.Core.Ledger;
+using Bursar.Kube.Objects;
+using Bursar.Operator.Commands;
+using Bursar.Tests.EndToEnd.Worlds;
+
+namespace Bursar.Tests.EndToEnd;
+
+/// <summary>What two budgets do to one job, in the words of the tests.</summary>
+internal static class TwoBudgets
+{
+    private static CancellationToken Ct => CancellationToken.None;
+
+    public static async Task MustBothAgreeAsync(Scene scene, Func<Task>? whileHeld = null)
+    {
+        await HeldByBothAsync(scene);
+
+        await scene.SetLimitAsync("100", "a");
+        await scene.UntilAsync("a lets go", async () => (await scene.StatusAsync("a"))?.SuspendedCount == 0);
+        await scene.PassAsync(15);
+        (await scene.IsSuspendedAsync("shared")).Should().BeTrue("b still holds it");
+        var ofA = await WorkAsync(scene, "a", "shared");
+        ofA.State.Should().Be("Held");
+        ofA.Reason.Should().StartWith("HeldByOtherBudget: Held by budget b.").And.Contain("6.12 USD is kept for it");
+        (await scene.StatusAsync("b"))!.Suspended!.Select(s => s.Name).Should().Equal("shared");
+        (await WorkAsync(scene, "b", "shared")).State.Should().Be("Parked");
+        (await scene.EventsAsync("HeldByOtherBudget", "shared"))
+            .Should()
+            .Contain(e => e.Note!.Contains("Budget a would let it go on") && e.Note.Contains("still held by budget b"));
+        (await scene.EventsAsync("Resumed", "shared")).Should().BeEmpty();
+        if (whileHeld is not null)
+            await whileHeld();
+
+        await scene.SetLimitAsync("100", "b");
+        await scene.UntilResumedAsync("shared");
+        await scene.UntilAsync("nobody holds it", async () =>
+            (await scene.StatusAsync("a"))?.SuspendedCount == 0 && (await scene.StatusAsync("b"))?.SuspendedCount == 0
+        );
+        await scene.PassAsync(15);
+        (await GenerationAsync(scene)).Should().Be(3, "one change of state each way");
+        (await ParkedAsync(scene.World)).Should().NotContain(one => one.EndsWith("/shared", StringComparison.Ordinal));
+        (await scene.World.JobAsync(scene.Team, "shared", Ct)).Metadata.Annotations.Should().NotContainKey("bursar.dev/suspended-by");
+    }
+
+    public static async Task BudgetsAsync(Scene scene, string a, string b)
+    {
+        await scene.BudgetAsync(a, name: "a");
+        await scene.BudgetAsync(b, name: "b");
+        await BothSeenAsync(scene);
+    }
+
+    public static Task BothSeenAsync(Scene scene) =>
+        scene.UntilAsync("both are seen", async () => await scene.StatusAsync("a") is not null && await scene.StatusAsync("b") is not null);
+
+    public static async Task HeldByBothAsync(Scene scene)
+    {
+        await BudgetsAsync(scene, "1", "1");
+        await scene.JobAsync("shared", declared: "2h");
+        await scene.UntilSuspendedAsync("shared");
+        await scene.UntilAsync("both hold it", async () =>
+            (await scene.StatusAsync("a"))?.SuspendedCount == 1 && (await scene.StatusAsync("b"))?.SuspendedCount == 1
+        );
+        (await GenerationAsync(scene)).Should().Be(2, "the second write was none");
+        foreach (var (name, other) in new[] { ("a", "b"), ("b", "a") })
+            await scene.UntilAsync(
+                $"the status of {name} says that {other} holds it as well",
+                async () =>
+                    (await WorkAsync(scene, name, "shared")).Reason!.EndsWith(
+                        $"It is held by budget {other} as well.",
+                        StringComparison.Ordinal
+                    ),
+                TimeSpan.FromSeconds(90)
+            );
+    }
+
+    public static async Task<long> GenerationAsync(Scene scene, string job = "shared") =>
+        (await scene.World.JobAsync(scene.Team, job, Ct)).Metadata.Generation;
+
+    public static async Task<GpuBudgetWorkload?> WorkOrNullAsync(Scene scene, string budget, string job) =>
+        (await scene.StatusAsync(budget))?.Workloads?.FirstOrDefault(w => w.Name == job);
+
+    public static async Task<GpuBudgetWorkload> WorkAsync(Scene scene, string budget, string job) =>
+        (await scene.StatusAsync(budget))!.Workloads!.Single(w => w.Name == job);
+
+    /// <summary>What the stored ledger holds, as <c>budget/work</c>.</summary>
+    public static async Task<IReadOnlyList<string>> ParkedAsync(ClusterWorld world)
+    {
+        // The last change of a record is stored with the act; what only was seen is stored at the ledger's pace.
+        var shards = await world.Client.ListAsync<V1Alpha1GpuLedger>(new() { Namespace = ClusterWorld.OwnNamespace }, Ct);
+        return
+        [
+            .. shards
+                .Items.Select(i => i.Spec!.Data.Deserialize(LedgerJson.Default.LedgerShard)!)
+                .SelectMany(s => s.Parked ?? [])
+                .Select(p => $"{p.Budget}/{p.Name}")
+                .Order(StringComparer.Ordinal),
+        ];
+    }
+}
+
+/// <summary>
+/// Two budgets over one job: both must agree, the stricter wins, the status of each says so. A job's generation counts the changes of
+/// its field: 1 as created, 2 when it was suspended once, 3 when it was resumed once. More would be flapping.
+/// </summary>
+public sealed class TwoBudgetsTests
+{
+    private static CancellationToken Ct => CancellationToken.None;
+
+    [Fact]
+    public async Task A_job_that_fits_neither_comes_back_when_both_agree_and_each_status_says_who_holds_it()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await TwoBudgets.MustBothAgreeAsync(scene, async () =>
+        {
+            using var explained = new StringWriter();
+            (
+                await ExplainCommand.RunAsync(
+                    world.Client,
+                    ClusterWorld.OwnNamespace,
+                    scene.Team,
+                    "a",
+                    json: false,
+                    explained,
+                    TextWriter.Null,
+                    Ct
+                )
+            )
+                .Should()
+                .Be(0);
+            explained.ToString().Should().Contain("Job/shared  training, Held").And.Contain("Held by budget b.");
+        });
+    }
+
+    [Fact]
+    public async Task The_stricter_wins_and_the_other_keeps_the_money()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await TwoBudgets.BudgetsAsync(scene, "1", "20");
+        await scene.JobAsync("shared", declared: "2h");
+        await scene.UntilSuspendedAsync("shared");
+        await scene.UntilAsync("b says who holds it", async () =>
+            (await TwoBudgets.WorkOrNullAsync(scene, "b", "shared"))?.State == "Held"
+        );
+        await scene.PassAsync(10);
+        (await scene.StatusAsync("b"))!.SuspendedCount.Should().Be(0);
+        decimal.Parse((await scene.StatusAsync("b"))!.Reserved!, System.Globalization.CultureInfo.InvariantCulture)
+            .Should()
+            .BeInRange(6.0m, 6.2m);
+
+        await scene.SetLimitAsync("100", "a");
+        await scene.UntilResumedAsync("shared");
+        await scene.PassAsync(15);
+        (await TwoBudgets.GenerationAsync(scene)).Should().Be(3);
+        await scene.SetLimitAsync("0.001", "b");
+        await scene.UntilSuspendedAsync("shared");
+        var spent = await scene.FinalSpentAsync("a");
+        (await scene.FinalSpentAsync("b")).Should().Be(spent, "its cost counts in both").And.NotBe("0.000000");
+        var now = world.Time.GetUtcNow();
+        world
+            .Operator!.Ledger.Spent(scene.Team, Bursar.Core.Text.LabelSelector.Everything, now.AddDays(-1), now, now)
+            .ToString()
+            .Should()
+            .Be(spent, "the pods are billed once, whoever counts them");
+    }
+
+    [Fact]
+    public async Task Sentence_on_a_job_names_the_budget_that_suspends_it_and_the_amount_is_enough()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        // The larger one is the first by name and is exceeded by nothing.
+        await TwoBudgets.BudgetsAsync(scene, "100", "1");
+        await scene.JobAsync("shared", declared: "2h");
+        var note = (await scene.UntilEventAsync("Suspended", "shared")).Note!;
+
+        note.Should().Contain("Budget b has ").And.Contain(" of 1.00 USD left").And.NotContainEquivalentOf("budget a");
+        var limit = System
+            .Text.RegularExpressions.Regex.Match(note, @"raise the limit of budget b to at least ([0-9.]+) USD")
+            .Groups[1]
+            .Value;
+        limit.Should().NotBeEmpty();
+        (await TwoBudgets.WorkAsync(scene, "b", "shared")).Reason.Should().Contain($"raise the limit of budget b to at least {limit} USD");
+        await scene.UntilAsync("a says who holds it", async () =>
+            (await TwoBudgets.WorkOrNullAsync(scene, "a", "shared"))?.Reason?.StartsWith(
+                "HeldByOtherBudget: Held by budget b.",
+                StringComparison.Ordinal
+            ) == true
+        );
+        (await TwoBudgets.WorkAsync(scene, "a", "shared")).Reason.Should().NotContain("raise the limit");
+        (await scene.EventsAsync("Suspended", "a")).Should().BeEmpty();
+        (await scene.EventsAsync("Suspended", "b"))
+            .Should()
+            .ContainSingle()
+            .Which.Note.Should()
+            .StartWith("Job/shared: this job would cost ", "the reason says the verb already");
+
+        await scene.SetLimitAsync("200", "a");
+        await scene.PassAsync(15);
+        (await scene.IsSuspendedAsync("shared")).Should().BeTrue("b suspends it");
+        await scene.SetLimitAsync(limit, "b");
+        await scene.UntilResumedAsync("shared");
+    }
+
+    [Fact]
+    public async Task Money_that_a_held_job_lent_is_not_spent_twice_and_nothing_flaps()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await scene.BudgetAsync("1", """{"selector": {"matchLabels": {"app": "shared"}}}""", name: "a");
+        await scene.BudgetAsync("12", name: "b");
+        await TwoBudgets.BothSeenAsync(scene);
+        await scene.JobAsync("shared", declared: "2h");
+        await scene.UntilSuspendedAsync("shared");
+        await scene.JobAsync("other", declared: "2h", runFor: "3m");
+        await scene.UntilSuspendedAsync("other");
+
+        // Ten minutes later the money that is kept for the held job is lent: it is no news to the other, which waits for money that was
+        // freed.
+        await scene.PassAsync(610);
+        await world.Client.DeleteAsync<V1Job>("other", scene.Team, null, Ct);
+        await scene.JobAsync("next", declared: "2h", runFor: "3m");
+        await scene.UntilRunsAsync("next");
+        await scene.UntilAsync("b holds it too: its money is taken", async () =>
+            (await scene.StatusAsync("b"))?.Suspended?.Any(s => s.Name == "shared") == true
+        );
+        await scene.SetLimitAsync("100", "a");
+        await scene.UntilAsync("a lets go", async () => (await scene.StatusAsync("a"))?.SuspendedCount == 0);
+        await scene.PassAsync(10);
+        (await TwoBudgets.GenerationAsync(scene)).Should().Be(2, "to start it would be to stop it again at once");
+
+        await scene.UntilAsync(
+            "next is done",
+            async () => (await world.JobAsync(scene.Team, "next", Ct)).Status.Succeeded == 1,
+            TimeSpan.FromMinutes(5)
+        );
+        await scene.UntilResumedAsync("shared");
+        await scene.PassAsync(30);
+        (await TwoBudgets.GenerationAsync(scene)).Should().Be(3);
+    }
+
+    [Fact]
+    public async Task A_Deployment_of_two_budgets_gets_back_what_it_had_before_the_first()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        const string zero = """{"inference": {"whenExhausted": "Zero"}}""";
+        await scene.BudgetAsync("0.01", zero, "a");
+        await scene.BudgetAsync("0.01", zero, "b");
+        await world.CreateDeploymentAsync(scene.Team, "chat", 3, 1, Ct);
+        await scene.UntilAsync("chat is scaled to zero", async () => await scene.ReplicasAsync("chat") == 0);
+        await scene.UntilAsync("a holds it", async () => (await scene.StatusAsync("a"))?.SuspendedCount == 1);
+        await scene.PassAsync(30);
+
+        await scene.SetLimitAsync("100", "a");
+        await scene.UntilAsync("a lets go", async () =>
+            (await scene.StatusAsync("a"))?.SuspendedCount == 0 || await scene.ReplicasAsync("chat") > 0
+        );
+        await scene.SetLimitAsync("100", "b");
+        await scene.UntilAsync("chat is back", async () => await scene.ReplicasAsync("chat") == 3);
+        await scene.PassAsync(30);
+        (await scene.ReplicasAsync("chat")).Should().Be(3);
+        (await TwoBudgets.ParkedAsync(world)).Should().BeEmpty();
+    }
+
+    [Fact]
+    public async Task One_of_two_is_deleted_and_the_other_holds_on()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await TwoBudgets.HeldByBothAsync(scene);
+
+        await world.Client.DeleteAsync<V1Alpha1GpuBudget>("a", scene.Team, null, Ct);
+        await scene.UntilAsync(
+            "its record is gone",
+            async () => (await TwoBudgets.ParkedAsync(world)) is ["b/shared"],
+            TimeSpan.FromSeconds(40)
+        );
+        await scene.PassAsync(30);
+        (await TwoBudgets.GenerationAsync(scene)).Should().Be(2);
+
+        await scene.SetLimitAsync("100", "b");
+        await scene.UntilResumedAsync("shared");
+        await scene.PassAsync(20);
+        (await TwoBudgets.GenerationAsync(scene)).Should().Be(3);
+    }
+
+    /// <summary>Replaced budgets take over: what does not fit the new one either is not started to be stopped again.</summary>
+    [Theory]
+    [InlineData("a")] // made anew under its name: another UID
+    [InlineData("renamed")]
+    public async Task A_budget_made_anew_takes_over_what_its_predecessor_parked_and_changes_no_sum(string name)
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await scene.BudgetAsync("1", name: "a");
+        await scene.JobAsync("ran", declared: "30s", runFor: "30s");
+        await scene.UntilAsync("ran is done", async () => (await world.JobAsync(scene.Team, "ran", Ct)).Status.Succeeded == 1);
+        await scene.JobAsync("shared", declared: "2h");
+        await scene.UntilSuspendedAsync("shared");
+        var spent = await scene.FinalSpentAsync("a");
+
+        await world.Client.DeleteAsync<V1Alpha1GpuBudget>("a", scene.Team, null, Ct);
+        await scene.BudgetAsync("1", name: name);
+        await scene.UntilAsync("the new one holds it", async () => (await scene.StatusAsync(name))?.Suspended is [{ Name: "shared" }]);
+        await scene.PassAsync(60);
+        (await TwoBudgets.GenerationAsync(scene)).Should().Be(2, "it was never started");
+        (await scene.FinalSpentAsync(name)).Should().Be(spent);
+        (await TwoBudgets.ParkedAsync(world)).Should().Equal($"{name}/shared");
+
+        await scene.SetLimitAsync("100", name);
+        await scene.UntilResumedAsync("shared");
+        await scene.PassAsync(20);
+        (await TwoBudgets.GenerationAsync(scene)).Should().Be(3);
+    }
+
+    [Fact]
+    public async Task A_budget_made_anew_with_money_gives_back_what_its_predecessor_parked_once()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await scene.BudgetAsync("1", name: "a");
+        await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync("a") is not null);
+        await scene.JobAsync("shared", declared: "2h");
+        await scene.UntilSuspendedAsync("shared");
+
+        await world.Client.DeleteAsync<V1Alpha1GpuBudget>("a", scene.Team, null, Ct);
+        await scene.BudgetAsync("50", name: "a");
+        await scene.UntilResumedAsync("shared");
+        await scene.PassAsync(90);
+        (await TwoBudgets.GenerationAsync(scene)).Should().Be(3);
+        (await TwoBudgets.ParkedAsync(world)).Should().BeEmpty();
+    }
+
+    [Fact]
+    public async Task Released_for_one_of_two_by_command_it_stays_and_released_for_all_it_runs()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await TwoBudgets.HeldByBothAsync(scene);
+        await world.StopOperatorAsync();
+
+        using var text = new StringWriter();
+        (await ReleaseCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, new(scene.Team, "a", DryRun: true), text, Ct))
+            .Should()
+            .Be(0);
+        text.ToString().Should().Contain("would stay as it is, held by GpuBudget team/b as well");
+        (await ReleaseCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, new(scene.Team, "a", DryRun: false), text, Ct))
+            .Should()
+            .Be(0);
+        (await scene.IsSuspendedAsync("shared")).Should().BeTrue();
+        (await TwoBudgets.ParkedAsync(world)).Should().Equal("b/shared");
+        (await ReleaseCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, new(scene.Team, "b", DryRun: false), text, Ct))
+            .Should()
+            .Be(0);
+        (await scene.IsSuspendedAsync("shared")).Should().BeFalse();
+        (await TwoBudgets.ParkedAsync(world)).Should().BeEmpty();
+    }
+}

@@ -1,0 +1,130 @@
+using Bursar.Core.Text;
+using Bursar.Kube.Config;
+using Bursar.Kube.Http;
+using Bursar.Operator.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace Bursar.Tests.EndToEnd.Worlds;
+
+/// <summary>One running operator among possibly several.</summary>
+public sealed class Replica : IAsyncDisposable
+{
+    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan RestartAfter = TimeSpan.FromSeconds(10);
+
+    private readonly CancellationTokenSource _stop = new();
+    private readonly System.Collections.Concurrent.ConcurrentQueue<Exception> _ends = new();
+    private readonly ListeningLog _log = new();
+    private readonly TaskCompletionSource<OperatorParts> _leads = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <param name="restart">Started anew a while after it ended by itself, as a Deployment does.</param>
+    public Replica(OperatorOptions options, KubeConfig config, TimeProvider time, ActivityTracker? activity, bool restart = false) =>
+        Running = Task.Run(
+            async () =>
+            {
+                while (true)
+                {
+                    try
+                    {
+                        await Wiring.RunAsync(options, config, time, _log, activity, parts => _leads.TrySetResult(parts), _stop.Token);
+                        return;
+                    }
+                    catch (Exception end) when (restart && !_stop.IsCancellationRequested)
+                    {
+                        _ends.Enqueue(end);
+                    }
+                    await Task.Delay(RestartAfter, time, _stop.Token);
+                }
+            },
+            CancellationToken.None
+        );
+
+    /// <summary>What ended it, each time that it was started anew.</summary>
+    public IReadOnlyList<Exception> Ends => [.. _ends];
+
+    public Task Running { get; }
+
+    public bool Leads => _leads.Task.IsCompletedSuccessfully;
+
+    public OperatorParts Parts => _leads.Task.Result;
+
+    public async Task<OperatorParts> LeadsAsync(CancellationToken ct)
+    {
+        await Task.WhenAny(_leads.Task, Running).WaitAsync(Deadline, ct);
+        if (Running.IsCompleted)
+            await Running;
+        return await _leads.Task;
+    }
+
+    /// <summary>
+    /// Waits, on the wall clock, until it is ready and waits for the lease: virtual time does not wait for a process that starts.
+    /// </summary>
+    public async Task StandsByAsync(CancellationToken ct)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        limit.CancelAfter(Deadline);
+        using var client = new HttpClient();
+        var ready = $"http://{await _log.Address.WaitAsync(limit.Token)}/readyz";
+        while (true)
+        {
+            using var answer = await client.GetAsync(ready, limit.Token);
+            if (answer.IsSuccessStatusCode)
+                return;
+            await Task.Delay(20, limit.Token);
+        }
+    }
+
+    public async Task<List<PrometheusSample>> MetricsAsync(CancellationToken ct)
+    {
+        using var client = new HttpClient();
+        return PrometheusText.Parse(await client.GetByteArrayAsync($"http://{await _log.Address.WaitAsync(Deadline, ct)}/metrics", ct));
+    }
+
+    /// <summary>Where its admission webhook is.</summary>
+    public Task<string> WebhookAsync(CancellationToken ct) => _log.Webhook.WaitAsync(Deadline, ct);
+
+    public Task CancelAsync() => _stop.CancelAsync();
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await Running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _stop.Dispose();
+    }
+
+    /// <summary>Hears where the operator's doors are, since their ports are any free ones; the rest is dropped.</summary>
+    private sealed class ListeningLog : ILoggerFactory, ILogger
+    {
+        private readonly TaskCompletionSource<string> _address = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly TaskCompletionSource<string> _webhook = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public Task<string> Webhook => _webhook.Task;
+
+        public Task<string> Address => _address.Task;
+
+        public ILogger CreateLogger(string categoryName) => this;
+
+        public void AddProvider(ILoggerProvider provider) { }
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => logLevel == LogLevel.Information;
+
+        public void Log<TState>(
+            LogLevel logLevel,
+            EventId eventId,
+            TState state,
+            Exception? exception,
+            Func<TState, Exception?, string> formatter
+        )
+        {
+            if (eventId.Name == "LogListening" && state is IReadOnlyList<KeyValuePair<string, object?>> values)
+                ((string)values.Single(v => v.Key == "door").Value! == "webhook" ? _webhook : _address).TrySetResult(
+                    (string)values.Single(v => v.Key == "address").Value!
+                );
+        }
+
+        public void Dispose() { }
+    }
+}
