@@ -57,6 +57,7 @@ internal static class PassProcess
         var observer = new BudgetObserver(
             parts.Stores,
             parts.Ledger,
+            parts.State,
             parts.Prices,
             parts.Nodes,
             parts.Progress,

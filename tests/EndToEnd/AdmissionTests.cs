@@ -53,7 +53,7 @@ public sealed class AdmissionTests
         var job = await world.JobAsync(scene.Team, "fits", Ct);
         job.Metadata.Annotations.Keys.Should().Equal("bursar.dev/expected-duration");
         (await scene.EventsAsync("Resumed", "fits")).Should().BeEmpty();
-        world.Operator!.Ledger.Parked().Should().BeEmpty();
+        world.Operator!.State.Parked().Should().BeEmpty();
         (await scene.StatusAsync())!.Decisions.Should().BeNullOrEmpty();
     }
 
@@ -215,7 +215,7 @@ public sealed class AdmissionTests
             && !job.Metadata.Annotations.ContainsKey(HeldMark.Annotation)
         );
         await scene.UntilAsync("the status names it", async () => (await scene.StatusAsync())?.SuspendedCount == 1);
-        world.Operator!.Ledger.Parked().Should().ContainSingle().Which.Original.Should().Be("false");
+        world.Operator!.State.Parked().Should().ContainSingle().Which.Field.Original.Should().Be("false");
         (await world.JobAsync(scene.Team, "dear", Ct)).Metadata.Generation.Should().Be(1, "it was never started");
         await scene.SetLimitAsync("1000");
         await scene.UntilRunsAsync("dear");
@@ -337,8 +337,8 @@ public sealed class AdmissionTests
         );
         lines.AddRange(
             scene
-                .World.Operator!.Ledger.Parked()
-                .Select(p => $"ledger {p.Kind}/{p.Name} {p.Field} {p.Original} -> {p.Value} {p.Reason}")
+                .World.Operator!.State.Parked()
+                .Select(p => $"ledger {p.Kind}/{p.Name} {p.Field.Pointer} {p.Field.Original} -> {p.Field.Value} {p.Reason}")
                 .Order(StringComparer.Ordinal)
         );
         var status = (await scene.StatusAsync())!;

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
 using Bursar.Agent.Certificates;
+using Bursar.Core.State;
 using Bursar.Demo;
 using Bursar.Hosting;
 using Bursar.Kube.Client;
@@ -107,9 +108,9 @@ public sealed class CommandMistakesTests : IAsyncLifetime
     public async Task Report_of_a_namespace_that_is_nowhere_is_no_bill_of_zero()
     {
         var budget = await _world.CreateBudgetAsync("vision", "2");
-        var ledger = new Bursar.Core.Ledger.GpuLedger();
-        ledger.Park(CommandsWorld.OfJob(await _world.CreateJobAsync("runaway", suspended: true), budget));
-        await _world.StoreAsync(ledger);
+        var state = new OperatorState();
+        state.Park(CommandsWorld.OfJob(await _world.CreateJobAsync("runaway", suspended: true), budget));
+        await _world.StoreAsync(state);
 
         await ExpectAsync("report -n nope", 1, "there is no namespace nope", Kubeconfig);
         (await RunAsync("report -n team-vision", Kubeconfig)).Code.Should().Be(0);

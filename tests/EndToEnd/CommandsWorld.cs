@@ -6,6 +6,7 @@ using Bursar.Core.Decisions;
 using Bursar.Core.Forecast;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
+using Bursar.Core.State;
 using Bursar.Demo;
 using Bursar.Kube.Client;
 using Bursar.Kube.Config;
@@ -150,10 +151,14 @@ internal sealed class CommandsWorld : IAsyncDisposable
         ];
     }
 
-    /// <summary>Writes a budget's shard as the operator would.</summary>
-    public async Task StoreAsync(GpuLedger ledger)
+    /// <summary>Writes shards as the operator would.</summary>
+    public Task StoreAsync(OperatorState state) => StoreAsync(state.DirtyShards());
+
+    public Task StoreAsync(GpuLedger ledger) => StoreAsync(ledger.DirtyShards());
+
+    private async Task StoreAsync(IReadOnlyList<LedgerShard> shards)
     {
-        foreach (var shard in ledger.DirtyShards())
+        foreach (var shard in shards)
             await Client.CreateAsync(
                 new V1Alpha1GpuLedger
                 {
@@ -171,23 +176,11 @@ internal sealed class CommandsWorld : IAsyncDisposable
             );
     }
 
-    public static ParkedRecord OfJob(V1Job job, V1Alpha1GpuBudget budget) =>
-        Record(job, budget) with
-        {
-            ApiVersion = "batch/v1",
-            Field = "/spec/suspend",
-            Original = "false",
-            Value = "true",
-        };
+    public static SuspensionRecord OfJob(V1Job job, V1Alpha1GpuBudget budget) =>
+        Record(job, budget, "batch/v1", "/spec/suspend", "false", "true");
 
-    public static ParkedRecord OfDeployment(V1Deployment deployment, V1Alpha1GpuBudget budget, int original) =>
-        Record(deployment, budget) with
-        {
-            ApiVersion = "apps/v1",
-            Field = "/spec/replicas",
-            Original = $"{original}",
-            Value = "0",
-        };
+    public static SuspensionRecord OfDeployment(V1Deployment deployment, V1Alpha1GpuBudget budget, int original) =>
+        Record(deployment, budget, "apps/v1", "/spec/replicas", $"{original}", "0");
 
     /// <summary>A running job at $3.06 an hour with 30,000 steps of 90 ms, against a limit of $2.</summary>
     public static BudgetSnapshot Overrun(V1Alpha1GpuBudget budget, V1Job job)
@@ -235,18 +228,21 @@ internal sealed class CommandsWorld : IAsyncDisposable
         };
     }
 
-    private static ParkedRecord Record(IKubernetesObject target, V1Alpha1GpuBudget budget) =>
+    private static SuspensionRecord Record(
+        IKubernetesObject target,
+        V1Alpha1GpuBudget budget,
+        string version,
+        string pointer,
+        string original,
+        string value
+    ) =>
         new()
         {
-            ApiVersion = "",
-            Kind = target.Kind,
-            Namespace = Team,
-            Name = target.Metadata.Name,
-            Uid = target.Metadata.Uid,
-            Field = "",
-            Original = "",
-            Value = "",
+            Workload = new(Team, target.Kind, target.Metadata.Name, target.Metadata.Uid),
+            ApiVersion = version,
+            Field = new(new(version, target.Kind, target.Metadata.Name, target.Metadata.Uid), pointer, original, value),
             Since = Decided,
+            Cause = new() { Since = Decided, Reason = Reasons.ProjectedOverBudget },
             Reason = Reasons.ProjectedOverBudget,
             Budget = budget.Metadata.Name,
             BudgetUid = budget.Metadata.Uid,

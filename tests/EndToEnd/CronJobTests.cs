@@ -258,7 +258,7 @@ public sealed class CronJobTests
             + (whole["metadata"]!["annotations"] is JsonObject { Count: > 0 } annotations ? annotations.ToJsonString() : "");
     }
 
-    private static async Task<IReadOnlyList<ParkedRecord>> ParkedAsync(Scene scene)
+    private static async Task<IReadOnlyList<ShardSuspension>> ParkedAsync(Scene scene)
     {
         var shards = await scene.World.Client.ListAsync<V1Alpha1GpuLedger>(new() { Namespace = ClusterWorld.OwnNamespace }, Ct);
         return [.. shards.Items.Select(i => i.Spec!.Data.Deserialize(LedgerJson.Default.LedgerShard)!).SelectMany(s => s.Parked ?? [])];

@@ -4,6 +4,7 @@ using Bursar.Api;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
+using Bursar.Core.State;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Commands;
@@ -102,12 +103,12 @@ public sealed class ExplainTests
     {
         await using var world = await CommandsWorld.StartAsync();
         var budget = await world.CreateBudgetAsync("vision", "500");
-        var ledger = new GpuLedger();
+        var state = new OperatorState();
         var (october, november) = (
             new DateTimeOffset(2026, 10, 1, 0, 0, 0, TimeSpan.Zero),
             new DateTimeOffset(2026, 11, 1, 0, 0, 0, TimeSpan.Zero)
         );
-        ledger.NoteWindow(
+        state.NoteWindow(
             CommandsWorld.Team,
             "vision",
             budget.Metadata.Uid,
@@ -115,7 +116,7 @@ public sealed class ExplainTests
             [new("2026-10", october, november, Amount.FromDecimal(620), Amount.FromDecimal(480.12m))],
             october
         );
-        await world.StoreAsync(ledger);
+        await world.StoreAsync(state);
 
         (await ExplainAsync(world, "vision")).Should().Contain("Windows that are over\n  2026-10  480.120000  of 620.000000, 77 %\n");
     }
@@ -187,9 +188,9 @@ public sealed class ExplainTests
         var job = await world.CreateJobAsync("runaway", suspended: true);
         var snapshot = CommandsWorld.Overrun(budget, job);
         var action = BudgetDecider.Decide(snapshot).Actions.Should().ContainSingle().Subject;
-        var ledger = new GpuLedger();
-        ledger.Park(CommandsWorld.OfJob(job, budget));
-        ledger.AddDecision(
+        var state = new OperatorState();
+        state.Park(CommandsWorld.OfJob(job, budget));
+        state.AddDecision(
             CommandsWorld.Team,
             "vision",
             budget.Metadata.Uid,
@@ -211,7 +212,7 @@ public sealed class ExplainTests
                 ),
             }
         );
-        await world.StoreAsync(ledger);
+        await world.StoreAsync(state);
     }
 
     [Theory]

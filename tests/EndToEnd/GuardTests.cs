@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Bursar.Api;
 using Bursar.Core.Ledger;
+using Bursar.Core.State;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Cluster;
@@ -442,20 +443,15 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
             Ct
         );
         var actor = new WorkloadActor(team.Bursar);
-        var job = Record(await server.Client.GetAsync<V1Job>("train", team.Name, Ct), budget) with
-        {
-            ApiVersion = "batch/v1",
-            Field = "/spec/suspend",
-            Original = "false",
-            Value = "true",
-        };
-        var deployment = Record(await server.Client.GetAsync<V1Deployment>("chat", team.Name, Ct), budget) with
-        {
-            ApiVersion = "apps/v1",
-            Field = "/spec/replicas",
-            Original = "2",
-            Value = "0",
-        };
+        var job = Record(await server.Client.GetAsync<V1Job>("train", team.Name, Ct), budget, "batch/v1", "/spec/suspend", "false", "true");
+        var deployment = Record(
+            await server.Client.GetAsync<V1Deployment>("chat", team.Name, Ct),
+            budget,
+            "apps/v1",
+            "/spec/replicas",
+            "2",
+            "0"
+        );
 
         (await actor.ParkAsync(job, Ct)).Should().Be(WriteResult.Done);
         (await actor.ParkAsync(deployment, Ct)).Should().Be(WriteResult.Done);
@@ -562,17 +558,18 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
                 """
             );
         await ParkJobAsync(server, team, "train");
-        var ledger = new GpuLedger();
-        ledger.Park(
-            CommandsWorld.OfJob(
+        var state = new OperatorState();
+        state.Park(
+            Record(
                 await server.Client.GetAsync<V1Job>("train", team.Name, Ct),
-                await server.Client.GetAsync<V1Alpha1GpuBudget>("probe", team.Name, Ct)
-            ) with
-            {
-                Namespace = team.Name,
-            }
+                await server.Client.GetAsync<V1Alpha1GpuBudget>("probe", team.Name, Ct),
+                "batch/v1",
+                "/spec/suspend",
+                "false",
+                "true"
+            )
         );
-        foreach (var shard in ledger.DirtyShards())
+        foreach (var shard in state.DirtyShards())
             await server.Client.CreateAsync(
                 new V1Alpha1GpuLedger
                 {
@@ -629,14 +626,12 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
         var kind = WorkKinds.Of("Job")!;
         var record = Record(
             await server.Client.GetAsync<V1Job>("held", team.Name, Ct),
-            await server.Client.GetAsync<V1Alpha1GpuBudget>("probe", team.Name, Ct)
-        ) with
-        {
-            ApiVersion = "batch/v1",
-            Field = "/spec/suspend",
-            Original = "false",
-            Value = "true",
-        };
+            await server.Client.GetAsync<V1Alpha1GpuBudget>("probe", team.Name, Ct),
+            "batch/v1",
+            "/spec/suspend",
+            "false",
+            "true"
+        );
         (await new WorkloadActor(team.Bursar).ParkAsync(record, Ct)).Should().Be(WriteResult.Done);
         (await JobAsync(team, "held"))["metadata"]!["annotations"]!
             .AsObject()
@@ -963,37 +958,31 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
         await team.JobAsync(name, suspended: false);
         var record = Record(
             await server.Client.GetAsync<V1Job>(name, team.Name, Ct),
-            await server.Client.GetAsync<V1Alpha1GpuBudget>("probe", team.Name, Ct)
+            await server.Client.GetAsync<V1Alpha1GpuBudget>("probe", team.Name, Ct),
+            "batch/v1",
+            "/spec/suspend",
+            "false",
+            "true"
         );
-        (
-            await new WorkloadActor(team.Bursar).ParkAsync(
-                record with
-                {
-                    ApiVersion = "batch/v1",
-                    Field = "/spec/suspend",
-                    Original = "false",
-                    Value = "true",
-                },
-                Ct
-            )
-        )
-            .Should()
-            .Be(WriteResult.Done);
+        (await new WorkloadActor(team.Bursar).ParkAsync(record, Ct)).Should().Be(WriteResult.Done);
     }
 
-    private static ParkedRecord Record(IKubernetesObject target, V1Alpha1GpuBudget budget) =>
+    private static SuspensionRecord Record(
+        IKubernetesObject target,
+        V1Alpha1GpuBudget budget,
+        string version,
+        string pointer,
+        string original,
+        string value
+    ) =>
         new()
         {
-            ApiVersion = "",
-            Kind = target.Kind,
-            Namespace = target.Metadata.Namespace!,
-            Name = target.Metadata.Name,
-            Uid = target.Metadata.Uid,
-            Field = "",
-            Original = "",
-            Value = "",
+            Workload = new(target.Metadata.Namespace!, target.Kind, target.Metadata.Name, target.Metadata.Uid),
+            ApiVersion = version,
+            Field = new(new(version, target.Kind, target.Metadata.Name, target.Metadata.Uid), pointer, original, value),
             Since = CommandsWorld.Decided,
             Reason = "BudgetExhausted",
+            Cause = new() { Since = CommandsWorld.Decided, Reason = "BudgetExhausted" },
             Budget = budget.Metadata.Name,
             BudgetUid = budget.Metadata.Uid,
         };

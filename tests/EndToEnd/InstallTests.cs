@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Bursar.Api;
 using Bursar.Core.Ledger;
+using Bursar.Core.State;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
 using Bursar.Sandbox.ApiServer;
@@ -346,9 +347,9 @@ public sealed class InstallTests(InstallServers servers)
             CommandsWorld.Team,
             ct
         );
-        var ledger = new GpuLedger();
-        ledger.Park(CommandsWorld.OfJob(job, budget));
-        foreach (var shard in ledger.DirtyShards())
+        var state = new OperatorState();
+        state.Park(CommandsWorld.OfJob(job, budget));
+        foreach (var shard in state.DirtyShards())
             await server.Client.CreateAsync(
                 new V1Alpha1GpuLedger
                 {

@@ -23,11 +23,11 @@ public sealed class LedgerStoreTests
         await using var world = await CommandsWorld.StartAsync();
         var store = Store(world);
         var ledger = Ledger();
-        await store.FlushAllAsync(ledger, Ct);
+        await store.FlushAllAsync(ledger, new(), Ct);
         var before = await ReportAsync(world);
 
         ledger.Compact(Day.AddDays(2), Now).Should().BeTrue();
-        await store.FlushAllAsync(ledger, Ct);
+        await store.FlushAllAsync(ledger, new(), Ct);
 
         (await NamesAsync(world))
             .Should()
@@ -43,14 +43,14 @@ public sealed class LedgerStoreTests
         before.Should().Contain("team-a").And.Contain("team-b");
 
         var next = Store(world);
-        var loaded = await next.LoadAsync(Ct);
+        var (loaded, _) = await next.LoadAsync(Ct);
         loaded.IsDirty.Should().BeFalse();
         loaded.SummedWork("team-a", Day, Now).Should().BeEmpty("only reports read sums");
         loaded.DetailSince.Should().Be(Day.AddDays(2));
         loaded.PastOf("team-a").ReservedGpuMs.Should().Be(3_600_000);
 
         loaded.ForgetSums(Day.AddDays(1)).Should().BeTrue();
-        await next.FlushAllAsync(loaded, Ct);
+        await next.FlushAllAsync(loaded, new(), Ct);
         (await NamesAsync(world)).Should().NotContain("day.2026-09-01-0").And.Contain("day.2026-09-02-0");
     }
 
@@ -61,10 +61,10 @@ public sealed class LedgerStoreTests
         await AddUnreadableAsync(world, "team-a-2026-09-01-0", LedgerShard.PodsKind);
         var store = Store(world);
 
-        var loaded = await store.LoadAsync(Ct);
+        var (loaded, _) = await store.LoadAsync(Ct);
         loaded.Unreadable.Should().Be(1);
         Tell(loaded);
-        await store.FlushAllAsync(loaded, Ct);
+        await store.FlushAllAsync(loaded, new(), Ct);
 
         var left = await world.Client.GetAsync<V1Alpha1GpuLedger>("team-a-2026-09-01-0", CommandsWorld.BursarNamespace, Ct);
         left.Spec!.Data.GetRawText().Should().Contain("of a later version");

@@ -1,7 +1,9 @@
 using System.Text.Json.Nodes;
 using Bursar.Api;
 using Bursar.Core.Budgets;
+using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
+using Bursar.Core.State;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Commands;
@@ -103,10 +105,10 @@ public sealed class ReleaseTests
         await using var world = await CommandsWorld.StartAsync();
         var vision = await world.CreateBudgetAsync("vision", "2");
         var other = await world.CreateBudgetAsync("other", "2");
-        var ledger = new GpuLedger();
-        ledger.Park(CommandsWorld.OfJob(await world.CreateJobAsync("runaway", suspended: true), vision));
-        ledger.Park(CommandsWorld.OfJob(await world.CreateJobAsync("stays", suspended: true), other));
-        await world.StoreAsync(ledger);
+        var state = new OperatorState();
+        state.Park(CommandsWorld.OfJob(await world.CreateJobAsync("runaway", suspended: true), vision));
+        state.Park(CommandsWorld.OfJob(await world.CreateJobAsync("stays", suspended: true), other));
+        await world.StoreAsync(state);
 
         var (code, text) = await ReleaseAsync(world, new(CommandsWorld.Team, "vision", DryRun: false));
 
@@ -260,15 +262,15 @@ public sealed class ReleaseTests
     {
         await using var world = await CommandsWorld.StartAsync();
         var budget = await world.CreateBudgetAsync("vision", "2");
-        var ledger = new GpuLedger();
+        var state = new OperatorState();
         var read = CommandsWorld.OfJob(await world.CreateJobAsync("runaway", suspended: true), budget);
-        ledger.Park(read with { Cause = """{"since": "2026-11-29T12:00:00Z", "reason": "ParkedAgain"}""" });
-        await world.StoreAsync(ledger);
+        state.Park(read with { Cause = read.Cause with { Reason = Reasons.ParkedAgain } });
+        await world.StoreAsync(state);
         var shard = (await StoredLedger.ReadBudgetsAsync(world.Client, CommandsWorld.BursarNamespace, CancellationToken.None)).Single();
 
         var newer = await StoredLedger.ForgetAsync(world.Client, CommandsWorld.BursarNamespace, shard.Name, read, CancellationToken.None);
 
-        newer!.Cause.Should().Contain("ParkedAgain");
+        newer!.Cause.Reason.Should().Be(Reasons.ParkedAgain);
         (await world.ParkedAsync()).Should().Equal("Job/runaway");
         (await StoredLedger.ForgetAsync(world.Client, CommandsWorld.BursarNamespace, shard.Name, newer, CancellationToken.None))
             .Should()
@@ -443,17 +445,15 @@ public sealed class ReleaseTests
     {
         await using var world = await CommandsWorld.StartAsync();
         var budget = await world.CreateBudgetAsync("vision", "2");
-        var ledger = new GpuLedger();
-        ledger.Park(
+        var state = new OperatorState();
+        state.Park(
             CommandsWorld.OfJob(await world.CreateJobAsync("managed", suspended: false), budget) with
             {
-                Target = new("scheduler.example/v1", "Gang", "managed", "u"),
-                Field = "/spec/active",
-                Original = "true",
-                Value = "false",
+                Field = new(new("scheduler.example/v1", "Gang", "managed", "u"), "/spec/active", "true", "false"),
+                IsThroughManager = true,
             }
         );
-        await world.StoreAsync(ledger);
+        await world.StoreAsync(state);
 
         var (code, text) = await ReleaseAsync(world, Everything);
 
@@ -470,9 +470,9 @@ public sealed class ReleaseTests
     {
         await using var world = await CommandsWorld.StartAsync();
         var budget = await world.CreateBudgetAsync("vision", "2");
-        var ledger = new GpuLedger();
-        ledger.Park(CommandsWorld.OfJob(await world.CreateJobAsync("late", suspended: false), budget));
-        await world.StoreAsync(ledger);
+        var state = new OperatorState();
+        state.Park(CommandsWorld.OfJob(await world.CreateJobAsync("late", suspended: false), budget));
+        await world.StoreAsync(state);
         await world.Client.CreateAsync(
             new V1Lease
             {
@@ -605,10 +605,10 @@ public sealed class ReleaseTests
     private static async Task ParkBothAsync(CommandsWorld world)
     {
         var budget = await world.CreateBudgetAsync("vision", "2");
-        var ledger = new GpuLedger();
-        ledger.Park(CommandsWorld.OfJob(await world.CreateJobAsync("runaway", suspended: true), budget));
-        ledger.Park(CommandsWorld.OfDeployment(await world.CreateDeploymentAsync("chat", 0), budget, original: 3));
-        await world.StoreAsync(ledger);
+        var state = new OperatorState();
+        state.Park(CommandsWorld.OfJob(await world.CreateJobAsync("runaway", suspended: true), budget));
+        state.Park(CommandsWorld.OfDeployment(await world.CreateDeploymentAsync("chat", 0), budget, original: 3));
+        await world.StoreAsync(state);
     }
 
     private static async Task<(int Code, string Text)> ReleaseAsync(CommandsWorld world, ReleaseRequest request)

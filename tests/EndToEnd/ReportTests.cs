@@ -1,10 +1,12 @@
 using System.Globalization;
 using System.Text.Json;
 using Bursar.Api;
+using Bursar.Core.Decisions;
 using Bursar.Core.Forecast;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Core.Reports;
+using Bursar.Core.State;
 using Bursar.Hosting;
 using Bursar.Operator.Commands;
 using Bursar.Operator.Suspension;
@@ -20,6 +22,7 @@ public sealed class ReportTests
     {
         await using var world = await CommandsWorld.StartAsync();
         await world.StoreAsync(Ledger());
+        await world.StoreAsync(State());
 
         var text = await ReportAsync(world, new(Start, Start.AddHours(4), ReportBy.Workload));
 
@@ -47,6 +50,7 @@ public sealed class ReportTests
     {
         await using var world = await CommandsWorld.StartAsync();
         await world.StoreAsync(Ledger(price: 3.0700001m));
+        await world.StoreAsync(State());
 
         foreach (var by in Enum.GetValues<ReportBy>())
         {
@@ -70,6 +74,7 @@ public sealed class ReportTests
     {
         await using var world = await CommandsWorld.StartAsync();
         await world.StoreAsync(Ledger());
+        await world.StoreAsync(State());
 
         var text = await ReportAsync(world, new(Start, Start.AddHours(4), ReportBy.Day, "team-vision"));
 
@@ -97,6 +102,7 @@ public sealed class ReportTests
     {
         await using var world = await CommandsWorld.StartAsync();
         await world.StoreAsync(Ledger());
+        await world.StoreAsync(State());
         await world.Client.CreateAsync(
             new V1Alpha1GpuLedger
             {
@@ -214,14 +220,8 @@ public sealed class ReportTests
     public async Task Cost_per_step_stays_when_the_job_has_ended()
     {
         await using var world = await CommandsWorld.StartAsync();
-        var ledger = Ledger();
-        ledger.SetBudgetMemory(
-            "team-vision",
-            "vision",
-            "uid-vision",
-            BudgetMemoryJson.Write(new() { Ended = [new("uid-train", 30_000, Start.AddMinutes(45), null)] })
-        );
-        await world.StoreAsync(ledger);
+        await world.StoreAsync(Ledger());
+        await world.StoreAsync(State(new() { Ended = [new("uid-train", 30_000, Start.AddMinutes(45), null)] }));
 
         (await ReportAsync(world, new(Start, Start.AddHours(4), ReportBy.Workload, "team-vision"))).Should().Contain("0.000076500");
     }
@@ -293,16 +293,21 @@ public sealed class ReportTests
             },
             null
         );
+        return ledger;
+    }
+
+    /// <summary>What the budget of the job remembers; by default its progress.</summary>
+    private static OperatorState State(BudgetMemory? memory = null)
+    {
         var progress = ProgressSeries.Empty.With(new(Start, 1, 30_000)).With(new(Start.AddMinutes(45), 30_000, 30_000));
-        ledger.SetBudgetMemory(
+        var state = new OperatorState();
+        state.SetBudgetMemory(
             "team-vision",
             "vision",
             "uid-vision",
-            BudgetMemoryJson.Write(
-                new() { Progress = new SortedDictionary<string, ProgressSeries>(StringComparer.Ordinal) { ["uid-train"] = progress } }
-            )
+            memory ?? new() { Progress = new SortedDictionary<string, ProgressSeries>(StringComparer.Ordinal) { ["uid-train"] = progress } }
         );
-        return ledger;
+        return state;
     }
 
     private static PodObservation Pod(string uid, WorkloadKey workload, DateTimeOffset from, DateTimeOffset to) =>

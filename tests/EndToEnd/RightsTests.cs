@@ -398,6 +398,7 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
             client,
             new(client, Own),
             new(),
+            new(),
             new(client, Own, TimeProvider.System, NullLogger<LedgerStore>.Instance)
         );
         foreach (var entity in (EntityKind[])[V1Alpha1Rollout.EntityKind, V1Alpha1DynamoScalingAdapter.EntityKind])

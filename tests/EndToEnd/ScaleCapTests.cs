@@ -1,4 +1,5 @@
 using Bursar.Core.Ledger;
+using Bursar.Core.State;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Cluster;
@@ -49,7 +50,15 @@ public sealed class ScaleCapTests(RealCluster real)
             (await MaxAsync(world)).Should().Be("2", "its own lower bound");
             (await world.CapAsync("chat", 7)).Should().Be(WriteOutcome.Done);
             (await MaxAsync(world)).Should().Be("7");
-            world.Records.Should().ContainSingle().Which.Fields.Should().Equal(new ScaledField("/spec/maxReplicaCount", "10", "7"));
+            world
+                .Records.Should()
+                .ContainSingle()
+                .Which.Fields.Should()
+                .ContainSingle()
+                .Which.Should()
+                .Match<FieldOverride>(field =>
+                    field.Pointer == "/spec/maxReplicaCount" && field.Original == "10" && field.Value == "7" && field.Before == null
+                );
 
             // Somebody else's word.
             await world.MergeAsync(Keda, "chat-scaler", """{"spec": {"maxReplicaCount": 8}}""");
@@ -186,18 +195,17 @@ public sealed class ScaleCapTests(RealCluster real)
             var target = await world.UntilAsync(Deployment, "chat", one => one.Owner is not null);
             foreach (var next in (int[])[2, 3, 100])
             {
-                world.Ledger.NoteScaled(
+                world.State.NoteScaled(
                     new()
                     {
                         Namespace = world.Scene.Team,
                         ScalerName = world.Scaler.Name,
                         ScalerUid = world.Scaler.Uid,
-                        Target = target.Owner!.Target,
-                        Fields = [new("/spec/maxReplicaCount", original, value, before)],
+                        Fields = [new(target.Owner!.Target, "/spec/maxReplicaCount", original, value, before)],
                         Since = world.Scene.World.Time.GetUtcNow(),
                     }
                 );
-                await world.Store.FlushScaledAsync(world.Ledger, world.Scene.Team, Ct);
+                await world.Store.FlushScaledAsync(world.State, world.Scene.Team, Ct);
                 await world.MergeAsync(Keda, "chat-scaler", $$$"""{"spec": {"maxReplicaCount": {{{present}}}}}""");
                 await world.RestartAsync();
 
@@ -206,7 +214,7 @@ public sealed class ScaleCapTests(RealCluster real)
                 foreach (var record in world.Records)
                     await world.Actor.ReleaseAsync(record, Ct);
                 (await MaxAsync(world)).Should().Be(original);
-                await world.Store.FlushAllAsync(world.Ledger, Ct);
+                await world.Store.FlushAllAsync(world.Ledger, world.State, Ct);
             }
         });
 
@@ -287,7 +295,7 @@ public sealed class ScaleCapTests(RealCluster real)
         var control = new ControlSwitch(new ClusterBrake(() => 0));
         using var end = new CancellationTokenSource();
         var releasing = new ScaledReleaser(
-            world.Ledger,
+            world.State,
             world.Actor,
             record => held.Contains(record.ScalerUid),
             control,
@@ -310,7 +318,7 @@ public sealed class ScaleCapTests(RealCluster real)
             .Records.Should()
             .ContainSingle()
             .Which.Should()
-            .Match<ScaledRecord>(one => one.ScalerUid == "anew" && one.Fields[0].Original == "10");
+            .Match<ScalerRecord>(one => one.ScalerUid == "anew" && one.Fields[0].Original == "10");
 
         held.Clear();
         await scene.PassAsync(5);
@@ -384,7 +392,7 @@ public sealed class ScaleCapTests(RealCluster real)
     {
         await using var text = new StringWriter();
         // What the operator has not written yet is nobody's to release.
-        await world.Store.FlushAllAsync(world.Ledger, Ct);
+        await world.Store.FlushAllAsync(world.Ledger, world.State, Ct);
         using var client = new KubeClient(
             world.Scene.World.Config,
             new()

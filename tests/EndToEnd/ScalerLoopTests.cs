@@ -53,6 +53,7 @@ public sealed class ScalerLoopTests
         var budgets = new BudgetObserver(
             stores,
             ledger,
+            world.State,
             prices,
             new NodeMeter(stores, ledger, world.Client, prices, time),
             new ProgressBoard(),
@@ -65,8 +66,8 @@ public sealed class ScalerLoopTests
         var guests = new KedaGuests(stores, world.Targets, observer, control, time) { LastOf = _ => null };
         using var metrics = new OperatorMetrics(time);
         var events = new ScalerEvents(new EventRecorder(world.Client, new() { ReportingInstance = "test" }));
-        evaluator = new(stores, ledger, world.Targets, observer, meter, prometheus, events, new ScalerBoard(), guests, metrics, time);
-        var actor = new ScalerActor(ledger, world.Actor, events, control, metrics, time, NullLogger<ScalerActor>.Instance);
+        evaluator = new(stores, world.State, world.Targets, observer, meter, prometheus, events, new ScalerBoard(), guests, metrics, time);
+        var actor = new ScalerActor(world.State, world.Actor, events, control, metrics, time, NullLogger<ScalerActor>.Instance);
         var statuses = new ScalerStatusWriter(world.Client, new WritePacer(time), time, NullLogger<ScalerStatusWriter>.Instance);
         var loop = new ScalerLoop(world.Client, stores, evaluator, actor, statuses, guests, time, NullLogger<ScalerLoop>.Instance);
         var decided = 0;

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Bursar.Core.Forecast;
 using Bursar.Core.Ledger;
+using Bursar.Core.State;
 using Xunit.Abstractions;
 
 namespace Bursar.Tests.Simulation;
@@ -67,7 +68,8 @@ public sealed class EstimateErrors(ITestOutputHelper output)
                             {
                                 EarlierRuns =
                                 [
-                                    .. runs[Math.Max(0, i - GpuLedger.KeptRuns)..i].Select(s => new EarlierRun(TimeSpan.FromSeconds(s))),
+                                    .. runs[Math.Max(0, i - OperatorState.KeptRuns)..i]
+                                        .Select(s => new EarlierRun(TimeSpan.FromSeconds(s))),
                                 ],
                             }
                         ),

@@ -4,6 +4,7 @@ using Bursar.Core.Decisions;
 using Bursar.Core.Forecast;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
+using Bursar.Core.State;
 using Xunit.Abstractions;
 
 namespace Bursar.Tests.Simulation;
@@ -97,7 +98,7 @@ public sealed class PairProperties(ITestOutputHelper output)
         private readonly List<PairJob> _jobs = [];
         private readonly Dictionary<string, string> _stored = new(StringComparer.Ordinal);
         private readonly Dictionary<string, string> _stopped = new(StringComparer.Ordinal);
-        private GpuLedger _ledger = new();
+        private OperatorState _state = new();
         private DateTimeOffset _now = new(2026, 11, 2, 9, 0, 0, TimeSpan.Zero);
         private int _events;
         private int _made;
@@ -135,7 +136,7 @@ public sealed class PairProperties(ITestOutputHelper output)
                 {
                     Deaths++;
                     _sinceDeath = 0;
-                    _ledger = GpuLedger.Load(
+                    _state = OperatorState.Load(
                         _stored.Values.Select(text => JsonSerializer.Deserialize(text, LedgerJson.Default.LedgerShard)!)
                     );
                     break;
@@ -148,7 +149,7 @@ public sealed class PairProperties(ITestOutputHelper output)
         {
             foreach (var job in _jobs)
             {
-                var holders = _ledger.Parked().Count(record => record.Uid == job.Key.Uid);
+                var holders = _state.Parked().Count(record => record.Uid == job.Key.Uid);
                 if (job.Suspended)
                     holders.Should().BeGreaterThan(0, "{0}: {1} is suspended, and nobody would ever bring it back", When, job.Key.Name);
                 else if (_sinceDeath > 1)
@@ -216,7 +217,7 @@ public sealed class PairProperties(ITestOutputHelper output)
             _events++;
             // As the controller drops the records of what is gone.
             foreach (var budget in _budgets)
-                _ledger.Unpark(budget.Uid, job.Key.Uid, Field);
+                _state.Unpark(budget.Uid, job.Key.Uid, Field);
         }
 
         /// <summary>False when the operator died in it.</summary>
@@ -224,17 +225,12 @@ public sealed class PairProperties(ITestOutputHelper output)
         {
             var snapshot = Observe(budget);
             var decision = BudgetDecider.Decide(snapshot);
-            _ledger.SetBudgetMemory(
-                "team",
-                budget.Name,
-                budget.Uid,
-                JsonSerializer.Serialize(decision.Memory, DecisionJson.Default.BudgetMemory)
-            );
+            _state.SetBudgetMemory("team", budget.Name, budget.Uid, decision.Memory);
             foreach (var key in decision.LetGo)
-                _ledger.Unpark(budget.Uid, key.Uid, Field);
-            foreach (var record in _ledger.ParkedBy(budget.Uid))
+                _state.Unpark(budget.Uid, key.Uid, Field);
+            foreach (var record in _state.ParkedBy(budget.Uid))
                 if (snapshot.Workloads.FirstOrDefault(w => w.Key.Uid == record.Uid) is { Parked: null, State: WorkloadState.Running })
-                    _ledger.Unpark(budget.Uid, record.Uid, Field);
+                    _state.Unpark(budget.Uid, record.Uid, Field);
             foreach (var action in decision.Actions)
                 if (!(action.Kind == ActionKind.Park ? Park(budget, action) : Resume(budget, action)))
                     return false;
@@ -280,7 +276,7 @@ public sealed class PairProperties(ITestOutputHelper output)
             Flush();
             if (Dies())
                 return false;
-            if (_ledger.LeaveToOthers(budget.Uid, job.Key.Uid, Field))
+            if (_state.LeaveToOthers(budget.Uid, job.Key.Uid, Field))
             {
                 Agreed++;
                 if (Dies())
@@ -292,7 +288,7 @@ public sealed class PairProperties(ITestOutputHelper output)
             Resumes++;
             if (Dies())
                 return false;
-            _ledger.Unpark(budget.Uid, job.Key.Uid, Field);
+            _state.Unpark(budget.Uid, job.Key.Uid, Field);
             Flush();
             return !Dies();
         }
@@ -301,20 +297,15 @@ public sealed class PairProperties(ITestOutputHelper output)
 
         private void Remember(PairBudget budget, PairJob job, ParkedSnapshot parked)
         {
-            _ledger.Repark(
+            _state.Repark(
                 new()
                 {
+                    Workload = job.Key,
                     ApiVersion = "batch/v1",
-                    Kind = job.Key.Kind,
-                    Namespace = job.Key.Namespace,
-                    Name = job.Key.Name,
-                    Uid = job.Key.Uid,
-                    Field = Field,
-                    Original = "false",
-                    Value = "true",
+                    Field = new(new("batch/v1", job.Key.Kind, job.Key.Name, job.Key.Uid), Field, "false", "true"),
                     Since = parked.Since,
                     Reason = parked.Reason,
-                    Cause = JsonSerializer.Serialize(parked, DecisionJson.Default.ParkedSnapshot),
+                    Cause = parked,
                     Budget = budget.Name,
                     BudgetUid = budget.Uid,
                 }
@@ -323,24 +314,22 @@ public sealed class PairProperties(ITestOutputHelper output)
 
         private void Flush()
         {
-            foreach (var shard in _ledger.DirtyShards())
+            foreach (var shard in _state.DirtyShards())
             {
                 if (shard.IsEmpty)
                     _stored.Remove(shard.Name);
                 else
                     _stored[shard.Name] = JsonSerializer.Serialize(shard, LedgerJson.Default.LedgerShard);
-                _ledger.MarkWritten(shard.Name, shard.Revision);
+                _state.MarkWritten(shard.Name, shard.Revision);
             }
         }
 
         private BudgetSnapshot Observe(PairBudget budget)
         {
             var index = Array.IndexOf(_budgets, budget);
-            var memory = _ledger.BudgetMemory(budget.Uid) is { } text
-                ? JsonSerializer.Deserialize(text, DecisionJson.Default.BudgetMemory)!
-                : new();
-            var records = _ledger.ParkedBy(budget.Uid).ToDictionary(r => r.Uid, StringComparer.Ordinal);
-            var others = _ledger.HeldByOthers("team", budget.Uid);
+            var memory = _state.BudgetMemory(budget.Uid);
+            var records = _state.ParkedBy(budget.Uid).ToDictionary(r => r.Uid, StringComparer.Ordinal);
+            var others = _state.HeldByOthers("team", budget.Uid);
             WorkloadSnapshot[] work =
             [
                 .. _jobs
@@ -364,7 +353,7 @@ public sealed class PairProperties(ITestOutputHelper output)
             };
         }
 
-        private WorkloadSnapshot Snapshot(PairJob job, ParkedRecord? record, ParkedRecord[] others, BudgetMemory memory)
+        private WorkloadSnapshot Snapshot(PairJob job, SuspensionRecord? record, SuspensionRecord[] others, BudgetMemory memory)
         {
             var heldBy = job.Suspended && others.Length > 0 ? $"budget {others[0].Budget}" : null;
             var outlived =
@@ -398,12 +387,8 @@ public sealed class PairProperties(ITestOutputHelper output)
                 HeldBy = heldBy,
                 Parked =
                     record is null || outlived ? null
-                    : JsonSerializer.Deserialize(record.Cause, DecisionJson.Default.ParkedSnapshot)! is var parked && job.Suspended
-                        ? parked with
-                        {
-                            Confirmed = true,
-                        }
-                    : JsonSerializer.Deserialize(record.Cause, DecisionJson.Default.ParkedSnapshot)!,
+                    : job.Suspended ? record.Cause with { Confirmed = true }
+                    : record.Cause,
             };
         }
 

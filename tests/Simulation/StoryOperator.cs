@@ -4,6 +4,7 @@ using Bursar.Core.Decisions;
 using Bursar.Core.Forecast;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
+using Bursar.Core.State;
 using Bursar.Core.Text;
 
 namespace Bursar.Tests.Simulation;
@@ -30,6 +31,7 @@ public sealed class StoryOperator
     private readonly SortedDictionary<string, DateTimeOffset> _lost = new(StringComparer.Ordinal);
     private readonly List<DateTimeOffset> _forecastParks = [];
     private GpuLedger _ledger = new();
+    private OperatorState _remembered = new();
     private bool _up = true;
     private Amount _burntWhileSwitched = Amount.Zero;
     private bool _braked;
@@ -157,7 +159,8 @@ public sealed class StoryOperator
             .Aggregate(Amount.Zero, (sum, w) => sum + RateOf(w).For(_world.Faults.Downtime));
         _world.Queue.After(_world.Faults.Downtime, () =>
         {
-            _ledger = GpuLedger.Load(_stored.Values.Select(text => JsonSerializer.Deserialize(text, LedgerJson.Default.LedgerShard)!));
+            var shards = _stored.Values.Select(text => JsonSerializer.Deserialize(text, LedgerJson.Default.LedgerShard)!).ToArray();
+            (_ledger, _remembered) = (GpuLedger.Load(shards), OperatorState.Load(shards));
             _up = true;
             foreach (var work in _world.Work)
             {
@@ -225,10 +228,10 @@ public sealed class StoryOperator
         var decision = BudgetDecider.Decide(snapshot);
         Last = decision;
         Decided?.Invoke(decision);
-        _ledger.SetBudgetMemory("team", "nlp", BudgetUid, JsonSerializer.Serialize(decision.Memory, DecisionJson.Default.BudgetMemory));
+        _remembered.SetBudgetMemory("team", "nlp", BudgetUid, decision.Memory);
         Announce(decision);
         foreach (var key in decision.LetGo)
-            _ledger.Unpark(BudgetUid, key.Uid, Field);
+            _remembered.Unpark(BudgetUid, key.Uid, Field);
         if (decision.Conditions.Any(c => c.Type == "BrakeApplied"))
         {
             if (!_braked)
@@ -334,7 +337,7 @@ public sealed class StoryOperator
             Kill();
             return false;
         }
-        _ledger.Unpark(BudgetUid, work.Key.Uid, Field);
+        _remembered.Unpark(BudgetUid, work.Key.Uid, Field);
         _seen[work.Key.Uid] = (false, _world.Now, work.Ended);
         return true;
     }
@@ -348,10 +351,8 @@ public sealed class StoryOperator
             .SpentByWorkload("team", LabelSelector.Everything, window.Start, window.End, now)
             .ToDictionary(s => s.Workload.Uid, s => s.Spent);
         var open = _ledger.OpenPods().Where(p => !_lost.ContainsKey(p.Node)).ToLookup(p => p.Workload.Uid);
-        var records = _ledger.ParkedBy(BudgetUid).ToDictionary(r => r.Uid);
-        var memory = _ledger.BudgetMemory(BudgetUid) is { } stored
-            ? JsonSerializer.Deserialize(stored, DecisionJson.Default.BudgetMemory)!
-            : new();
+        var records = _remembered.ParkedBy(BudgetUid).ToDictionary(r => r.Uid);
+        var memory = _remembered.BudgetMemory(BudgetUid);
         var work = _world
             .Work.Where(w => _seen.TryGetValue(w.Key.Uid, out var seen) && !seen.Ended)
             .Select(w =>
@@ -386,12 +387,12 @@ public sealed class StoryOperator
         };
     }
 
-    private WorkloadSnapshot Snapshot(StoryWork work, BudgetMemory memory, Amount spent, OpenPod[] open, ParkedRecord? record)
+    private WorkloadSnapshot Snapshot(StoryWork work, BudgetMemory memory, Amount spent, OpenPod[] open, SuspensionRecord? record)
     {
         var plan = work.Plan;
         var (suspended, changedAt, _) = _seen[work.Key.Uid];
         var rate = RateOf(work);
-        var parked = record is null ? null : JsonSerializer.Deserialize(record.Cause, DecisionJson.Default.ParkedSnapshot);
+        var parked = record?.Cause;
         if (parked is not null && suspended && !parked.Confirmed)
             Remember(work, parked = parked with { Confirmed = true });
         else if (parked is { Confirmed: true } && !suspended && !parked.Undone.Contains(changedAt))
@@ -444,20 +445,15 @@ public sealed class StoryOperator
 
     private void Remember(StoryWork work, ParkedSnapshot parked)
     {
-        _ledger.Repark(
+        _remembered.Repark(
             new()
             {
+                Workload = work.Key,
                 ApiVersion = "batch/v1",
-                Kind = work.Key.Kind,
-                Namespace = work.Key.Namespace,
-                Name = work.Key.Name,
-                Uid = work.Key.Uid,
-                Field = Field,
-                Original = "false",
-                Value = "true",
+                Field = new(new("batch/v1", work.Key.Kind, work.Key.Name, work.Key.Uid), Field, "false", "true"),
                 Since = parked.Since,
                 Reason = parked.Reason,
-                Cause = JsonSerializer.Serialize(parked, DecisionJson.Default.ParkedSnapshot),
+                Cause = parked,
                 Budget = "nlp",
                 BudgetUid = BudgetUid,
             }
@@ -469,9 +465,14 @@ public sealed class StoryOperator
     {
         _flushed = _world.Now;
         foreach (var shard in _ledger.DirtyShards())
+            Store(shard, _ledger.MarkWritten);
+        foreach (var shard in _remembered.DirtyShards())
+            Store(shard, _remembered.MarkWritten);
+
+        void Store(LedgerShard shard, Action<string, long> markWritten)
         {
             _stored[shard.Name] = JsonSerializer.Serialize(shard, LedgerJson.Default.LedgerShard);
-            _ledger.MarkWritten(shard.Name, shard.Revision);
+            markWritten(shard.Name, shard.Revision);
         }
     }
 

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
+using Bursar.Core.State;
 using Bursar.Core.Text;
 using Bursar.Core.Usage;
 
@@ -230,6 +231,16 @@ public sealed class LedgerWorld
         Dictionary<string, string> stored,
         IReadOnlyList<LedgerShard> shards,
         Func<LedgerShard, bool>? succeeds = null
+    ) => Write(ledger.MarkWritten, stored, shards, succeeds);
+
+    public static void Write(OperatorState state, Dictionary<string, string> stored, Func<LedgerShard, bool>? succeeds = null) =>
+        Write(state.MarkWritten, stored, state.DirtyShards(), succeeds);
+
+    private static void Write(
+        Action<string, long> markWritten,
+        Dictionary<string, string> stored,
+        IReadOnlyList<LedgerShard> shards,
+        Func<LedgerShard, bool>? succeeds
     )
     {
         foreach (var shard in shards)
@@ -240,12 +251,16 @@ public sealed class LedgerWorld
                 stored.Remove(shard.Name);
             else
                 stored[shard.Name] = JsonSerializer.Serialize(shard, LedgerJson.Default.LedgerShard);
-            ledger.MarkWritten(shard.Name, shard.Revision);
+            markWritten(shard.Name, shard.Revision);
         }
     }
 
-    public static GpuLedger Read(IEnumerable<string> stored) =>
-        GpuLedger.Load(stored.Select(json => JsonSerializer.Deserialize(json, LedgerJson.Default.LedgerShard)!));
+    public static GpuLedger Read(IEnumerable<string> stored) => GpuLedger.Load(Shards(stored));
+
+    public static OperatorState ReadState(IEnumerable<string> stored) => OperatorState.Load(Shards(stored));
+
+    private static IEnumerable<LedgerShard> Shards(IEnumerable<string> stored) =>
+        stored.Select(json => JsonSerializer.Deserialize(json, LedgerJson.Default.LedgerShard)!);
 
     private sealed record NodeFacts(string Name, string Product, int Gpus, int From)
     {

@@ -173,7 +173,7 @@ public static class Sentences
         : "Resumed: the budget now keeps inference at its floor.";
 
     /// <summary>Behind the sentence of a run that is parked.</summary>
-    public static string MakerWaits(HeldMaker maker) => $"{maker.Kind} {maker.Name} is suspended while its run waits.";
+    public static string MakerWaits(ObjectRef cronJob) => $"{cronJob.Kind} {cronJob.Name} is suspended while its run waits.";
 
     public static string With(string sentence, WorkloadSnapshot work) =>
         work.Consequence is { } consequence ? $"{sentence} {consequence}" : sentence;

@@ -27,7 +27,7 @@ internal sealed class DayUsage(int day)
     /// The shard of its day, once the day is over for the pod. Until a write of it went through the pod's own record keeps the day
     /// as well, and where both have it, after a crash, the pod's goes before: it is as far as its place in the journal is.
     /// </summary>
-    public ShardState? Shard { get; set; }
+    public BillShard? Shard { get; set; }
 
     /// <summary>The first revision of <see cref="Shard"/> that has all of the day.</summary>
     public long ClosedAt { get; set; } = long.MaxValue;

@@ -183,7 +183,7 @@ public sealed partial class GpuLedger
         }
     }
 
-    private ShardState DayShard(int day, int index)
+    private BillShard DayShard(int day, int index)
     {
         var name = string.Create(CultureInfo.InvariantCulture, $"day.{UtcDay.Text(day)}-{index}");
         return _shards.TryGetValue(name, out var shard)

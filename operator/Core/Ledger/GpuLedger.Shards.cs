@@ -1,4 +1,3 @@
-using System.Globalization;
 using Bursar.Core.Money;
 
 namespace Bursar.Core.Ledger;
@@ -19,12 +18,10 @@ public sealed partial class GpuLedger
     private const string BaseName = "bursar.base";
     private const string ClockName = "bursar.clock";
 
-    private readonly Dictionary<string, ShardState> _openPodShards = [];
-    private readonly Dictionary<string, ShardState> _openUsageShards = [];
-    private readonly Dictionary<string, ShardState> _openNodeShards = [];
+    private readonly Dictionary<string, BillShard> _openPodShards = [];
+    private readonly Dictionary<string, BillShard> _openUsageShards = [];
+    private readonly Dictionary<string, BillShard> _openNodeShards = [];
     private readonly HashSet<string> _taken = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, ShardState> _budgetShards = [];
-    private readonly Dictionary<string, ShardState> _seriesShards = new(StringComparer.Ordinal);
 
     /// <summary>Objects that hold something this version cannot read: what is in there is in no sum.</summary>
     public int Unreadable => _taken.Count;
@@ -88,22 +85,11 @@ public sealed partial class GpuLedger
             [
                 .. _shards
                     .Values.Where(shard => factsOnly ? shard.HasUnwrittenFacts : shard.IsDirty)
-                    .OrderBy(shard => Rank(shard.Kind))
+                    .OrderBy(shard => LedgerShard.RankOf(shard.Kind))
                     .ThenBy(shard => shard.Name, StringComparer.Ordinal)
                     .Select(shard => ToShard(shard, factsOnly)),
             ];
         }
-    }
-
-    /// <summary>
-    /// The shards that hold what was parked for a budget, to be written before the act, as far as there is anything to write.
-    /// </summary>
-    public IReadOnlyList<LedgerShard> DirtyBudgetShards(string budgetUid)
-    {
-        lock (_gate)
-            return FindBudget(budgetUid) is { } budget
-                ? [.. ShardsOf(budget).Where(shard => shard.IsDirty).Select(shard => ToShard(shard, factsOnly: true))]
-                : [];
     }
 
     /// <summary>
@@ -114,15 +100,18 @@ public sealed partial class GpuLedger
     {
         lock (_gate)
         {
-            bool IsAsked(ShardState shard) => shard.HasUnwrittenArrivals && shard.Namespace == ns;
+            bool IsAsked(BillShard shard) => shard.HasUnwrittenArrivals && shard.Namespace == ns;
             if (!_shards.Values.Any(IsAsked))
                 return [];
             // That days are sums by now stands in the same object as the beginning: not without the sums.
             return
             [
                 .. _shards
-                    .Values.Where(shard => IsAsked(shard) || (shard.HasUnwrittenFacts && Rank(shard.Kind) <= Rank(LedgerShard.BaseKind)))
-                    .OrderBy(shard => Rank(shard.Kind))
+                    .Values.Where(shard =>
+                        IsAsked(shard)
+                        || (shard.HasUnwrittenFacts && LedgerShard.RankOf(shard.Kind) <= LedgerShard.RankOf(LedgerShard.BaseKind))
+                    )
+                    .OrderBy(shard => LedgerShard.RankOf(shard.Kind))
                     .ThenBy(shard => shard.Name, StringComparer.Ordinal)
                     .Select(shard => ToShard(shard, factsOnly: true)),
             ];
@@ -167,7 +156,7 @@ public sealed partial class GpuLedger
         ledger._taken.UnionWith(unreadable ?? []);
         foreach (
             var shard in stored
-                .OrderBy(shard => shard.Kind == LedgerShard.BaseKind ? -1 : Rank(shard.Kind))
+                .OrderBy(shard => shard.Kind == LedgerShard.BaseKind ? -1 : LedgerShard.RankOf(shard.Kind))
                 .ThenBy(shard => shard.Name, StringComparer.Ordinal)
         )
             ledger.Restore(shard);
@@ -176,31 +165,9 @@ public sealed partial class GpuLedger
         return ledger;
     }
 
-    private static int Rank(string kind) =>
-        kind switch
-        {
-            // Sums first, then that they are, then the facts without those that they came from.
-            LedgerShard.DayKind => 0,
-            LedgerShard.BaseKind => 1,
-            LedgerShard.PodsKind => 2,
-            LedgerShard.UsageKind => 3,
-            LedgerShard.BudgetKind or LedgerShard.SeriesKind or LedgerShard.ScaledKind => 4,
-            LedgerShard.ClockKind => 6,
-            _ => 5,
-        };
-
-    private void Forget(ShardState state)
+    private void Forget(BillShard state)
     {
         _shards.Remove(state.Name);
-        if (state.Budget is { } budget)
-            _budgetShards.Remove(budget.Uid);
-        // With its last part a budget of which nothing else is remembered goes too.
-        if (state.PartOf is { } whole && whole.Budget!.Parts.Remove(state) && whole.IsEmpty)
-            whole.Touch();
-        if (state.Series is not null)
-            _seriesShards.Remove(state.Namespace!);
-        if (state.Scaled is not null)
-            ForgetScaled(state);
         foreach (var open in new[] { _openPodShards, _openUsageShards, _openNodeShards })
         foreach (var (key, shard) in open.ToArray())
             if (shard == state)
@@ -208,32 +175,18 @@ public sealed partial class GpuLedger
     }
 
     /// <summary>A day's sums are read by those who report, from the stored objects: whoever writes them need not hold them.</summary>
-    private void Release(ShardState state)
+    private void Release(BillShard state)
     {
         _shards.Remove(state.Name);
         if (state.Rows is { } rows && _sums.TryGetValue(UtcDay.Parse(state.Day!), out var parts))
             parts.Remove(rows);
     }
 
-    private ShardState BaseShard() => _shards.TryGetValue(BaseName, out var shard) ? shard : NewShard(new(BaseName, LedgerShard.BaseKind));
+    private BillShard BaseShard() => _shards.TryGetValue(BaseName, out var shard) ? shard : NewShard(new(BaseName, LedgerShard.BaseKind));
 
-    private ShardState NewShard(ShardState shard)
+    private BillShard NewShard(BillShard shard)
     {
         _shards.Add(shard.Name, shard);
-        return shard;
-    }
-
-    private ShardState? FindBudget(string uid) => _budgetShards.GetValueOrDefault(uid);
-
-    private ShardState BudgetShard(string ns, string name, string uid)
-    {
-        if (!_budgetShards.TryGetValue(uid, out var shard))
-        {
-            shard = NewShard(new($"{ns}.{uid}", LedgerShard.BudgetKind) { Namespace = ns, Budget = new(uid) });
-            _budgetShards.Add(uid, shard);
-        }
-        if (name.Length > 0)
-            shard.Budget!.Name = name;
         return shard;
     }
 
@@ -247,7 +200,7 @@ public sealed partial class GpuLedger
         {
             var index = Free(key, shard);
             shard = NewShard(
-                new(string.Create(CultureInfo.InvariantCulture, $"{key}-{index}"), LedgerShard.PodsKind)
+                new(ShardState.Numbered(key, index), LedgerShard.PodsKind)
                 {
                     Namespace = ns,
                     Day = day,
@@ -259,19 +212,10 @@ public sealed partial class GpuLedger
         Place(pod, shard, bytes);
     }
 
-    /// <summary>The next number whose name is not taken.</summary>
-    private int Free(string prefix, ShardState? last)
-    {
-        var index = last is null ? 0 : last.Index + 1;
-        while (
-            string.Create(CultureInfo.InvariantCulture, $"{prefix}-{index}") is var name
-            && (_shards.ContainsKey(name) || _taken.Contains(name))
-        )
-            index++;
-        return index;
-    }
+    private int Free(string prefix, BillShard? last) =>
+        ShardState.NextIndex(prefix, last, name => _shards.ContainsKey(name) || _taken.Contains(name));
 
-    private static void Place(PodAccount pod, ShardState shard, int bytes)
+    private static void Place(PodAccount pod, BillShard shard, int bytes)
     {
         pod.Shard = shard;
         shard.Pods.Add(pod);
@@ -321,7 +265,7 @@ public sealed partial class GpuLedger
                 {
                     var index = Free($"usage.{key}", shard);
                     shard = NewShard(
-                        new(string.Create(CultureInfo.InvariantCulture, $"usage.{key}-{index}"), LedgerShard.UsageKind)
+                        new(ShardState.Numbered($"usage.{key}", index), LedgerShard.UsageKind)
                         {
                             Namespace = pod.Workload.Namespace,
                             Day = day,
@@ -344,7 +288,7 @@ public sealed partial class GpuLedger
 
     private static int TokenBytes(IEnumerable<string> models) => models.Sum(model => 130 + model.Length);
 
-    private ShardState ShardOf(NodeAccount node)
+    private BillShard ShardOf(NodeAccount node)
     {
         if (node.Shard is null)
         {
@@ -357,13 +301,7 @@ public sealed partial class GpuLedger
             if (!_openNodeShards.TryGetValue(day, out var shard) || shard.EstimatedBytes + bytes > NodeShardBytes)
             {
                 var index = Free($"nodes.{day}", shard);
-                shard = NewShard(
-                    new(string.Create(CultureInfo.InvariantCulture, $"nodes.{day}-{index}"), LedgerShard.NodesKind)
-                    {
-                        Day = day,
-                        Index = index,
-                    }
-                );
+                shard = NewShard(new(ShardState.Numbered($"nodes.{day}", index), LedgerShard.NodesKind) { Day = day, Index = index });
                 _openNodeShards[day] = shard;
             }
             node.Shard = shard;
@@ -373,19 +311,9 @@ public sealed partial class GpuLedger
         return node.Shard;
     }
 
-    private LedgerShard ToShard(ShardState state, bool factsOnly)
+    private LedgerShard ToShard(BillShard state, bool factsOnly)
     {
-        var shard = new LedgerShard
-        {
-            Name = state.Name,
-            Kind = state.Kind,
-            Namespace = state.Namespace,
-            Day = state.Day,
-            Index = state.Index,
-            Revision = state.Revision,
-            IsUrgent = state.IsUrgent,
-            IsEmpty = state.IsEmpty,
-        };
+        var shard = state.Stored();
         switch (state.Kind)
         {
             case LedgerShard.DayKind when state.Rows is { } day:
@@ -449,22 +377,6 @@ public sealed partial class GpuLedger
                 return shard with { Workloads = workloads, Pods = podsOfShard };
             case LedgerShard.UsageKind:
                 return shard with { Usage = [.. state.Days.Select(one => new ShardPodDay(one.Pod.Uid, ToShard(one.Usage)))] };
-            case LedgerShard.BudgetKind:
-                var budget = (state.PartOf ?? state).Budget!;
-                shard = shard with { BudgetUid = budget.Uid, BudgetName = budget.Name, Parked = [.. state.Parked] };
-                return state.PartOf is not null
-                    ? shard
-                    : shard with
-                    {
-                        Memory = budget.Memory,
-                        Decisions = [.. budget.Decisions],
-                        Window = budget.Open,
-                        Windows = budget.Closed.Count == 0 ? null : [.. budget.Closed],
-                    };
-            case LedgerShard.SeriesKind:
-                return shard with { Series = [.. state.Series!.Select(one => new ShardSeries(one.Key, [.. one.Value]))] };
-            case LedgerShard.ScaledKind:
-                return shard with { Scaled = [.. state.Scaled!] };
             case LedgerShard.ClockKind:
                 return shard with { AsOf = _asOf };
             default:
@@ -692,33 +604,6 @@ public sealed partial class GpuLedger
                 foreach (var row in shard.Usage ?? [])
                     Restore(row, usageShard);
                 break;
-            case LedgerShard.BudgetKind:
-                var budgetShard = BudgetShard(shard.Namespace ?? "", shard.BudgetName ?? "", shard.BudgetUid ?? "");
-                if (shard.Index > 0)
-                {
-                    var part = BudgetPart(budgetShard, shard.Index);
-                    foreach (var record in shard.Parked ?? [])
-                        Note(record, part);
-                    part.Restore(shard.Revision);
-                    break;
-                }
-                foreach (var record in shard.Parked ?? [])
-                    Note(record, budgetShard);
-                budgetShard.Budget!.Memory = shard.Memory;
-                budgetShard.Budget.Decisions.AddRange(shard.Decisions ?? []);
-                budgetShard.Budget.Open = shard.Window;
-                budgetShard.Budget.Closed.AddRange(shard.Windows ?? []);
-                budgetShard.Restore(shard.Revision);
-                break;
-            case LedgerShard.SeriesKind:
-                var seriesShard = SeriesShard(shard.Namespace ?? "");
-                foreach (var one in shard.Series ?? [])
-                    seriesShard.Series!.Add(one.Series, [.. one.Runs]);
-                seriesShard.Restore(shard.Revision);
-                break;
-            case LedgerShard.ScaledKind:
-                RestoreScaled(shard);
-                break;
             case LedgerShard.ClockKind:
                 NewShard(new(shard.Name, shard.Kind)).Restore(shard.Revision);
                 _asOf = shard.AsOf;
@@ -734,7 +619,7 @@ public sealed partial class GpuLedger
         }
     }
 
-    private void Restore(ShardPod stored, ShardWorkload workload, ShardState shard)
+    private void Restore(ShardPod stored, ShardWorkload workload, BillShard shard)
     {
         var pod = new PodAccount(stored.Uid)
         {
@@ -828,7 +713,7 @@ public sealed partial class GpuLedger
         parts.Add(part);
     }
 
-    private void Restore(ShardPodDay stored, ShardState shard)
+    private void Restore(ShardPodDay stored, BillShard shard)
     {
         if (!_pods.TryGetValue(stored.Pod, out var pod))
             return;
@@ -867,7 +752,7 @@ public sealed partial class GpuLedger
         pod.Shard.Touch();
     }
 
-    private void Restore(ShardNode stored, ShardState shard)
+    private void Restore(ShardNode stored, BillShard shard)
     {
         var node = NodeNamed(stored.Name);
         if (node.Shard is not null)

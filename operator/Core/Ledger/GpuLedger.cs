@@ -16,7 +16,7 @@ public sealed partial class GpuLedger
     private readonly Dictionary<string, List<PodAccount>> _podsByNamespace = [];
     private readonly Dictionary<string, NodeAccount> _nodes = [];
     private readonly Dictionary<string, PriceTimeline> _prices = [];
-    private readonly Dictionary<string, ShardState> _shards = [];
+    private readonly Dictionary<string, BillShard> _shards = [];
     private long? _installed;
     private long? _asOf;
     private string? _currency;

@@ -37,6 +37,10 @@ public sealed record LedgerShard
     /// <summary>Grows with each change; what <see cref="GpuLedger.MarkWritten"/> is told.</summary>
     public long Revision { get; init; }
 
+    /// <summary>Whether it holds what the operator remembers besides the bill.</summary>
+    [JsonIgnore]
+    public bool IsState => Kind is BudgetKind or SeriesKind or ScaledKind;
+
     /// <summary>Nothing is left in it: the object may be deleted.</summary>
     [JsonIgnore]
     public bool IsEmpty { get; init; }
@@ -81,7 +85,7 @@ public sealed record LedgerShard
 
     public string? Memory { get; init; }
 
-    public IReadOnlyList<ParkedRecord>? Parked { get; init; }
+    public IReadOnlyList<ShardSuspension>? Parked { get; init; }
 
     public IReadOnlyList<DecisionRecord>? Decisions { get; init; }
 
@@ -91,7 +95,21 @@ public sealed record LedgerShard
 
     public IReadOnlyList<ShardSeries>? Series { get; init; }
 
-    public IReadOnlyList<ScaledRecord>? Scaled { get; init; }
+    public IReadOnlyList<ShardScaler>? Scaled { get; init; }
+
+    /// <summary>The place of a kind in the order in which shards are written.</summary>
+    public static int RankOf(string kind) =>
+        kind switch
+        {
+            // Sums first, then that they are, then the facts without those that they came from.
+            DayKind => 0,
+            BaseKind => 1,
+            PodsKind => 2,
+            UsageKind => 3,
+            BudgetKind or SeriesKind or ScaledKind => 4,
+            ClockKind => 6,
+            _ => 5,
+        };
 }
 
 public sealed record ShardPrice(string Product, IReadOnlyList<ShardPriceChange> Changes);
@@ -235,6 +253,75 @@ public sealed record ShardRemainder(Amount Total, Amount Unallocated, Amount Nod
 public sealed record ShardCapacity(long At, int Gpus, string Product);
 
 public sealed record ShardLoss(long From, long? To);
+
+/// <summary>The last runs of one series, oldest first.</summary>
+public sealed record ShardSeries(string Series, IReadOnlyList<SeriesRun> Runs);
+
+/// <summary>A suspension. The field is the workload's own if there is no target.</summary>
+public sealed record ShardSuspension
+{
+    public required string ApiVersion { get; init; }
+
+    public required string Kind { get; init; }
+
+    public required string Namespace { get; init; }
+
+    public required string Name { get; init; }
+
+    public required string Uid { get; init; }
+
+    public ObjectRef? Target { get; init; }
+
+    public IReadOnlyList<ObjectRef>? Also { get; init; }
+
+    public int? Replicas { get; init; }
+
+    public required string Field { get; init; }
+
+    public required string Original { get; init; }
+
+    public required string Value { get; init; }
+
+    public required DateTimeOffset Since { get; init; }
+
+    public required string Reason { get; init; }
+
+    /// <summary>JSON. Empty in old records.</summary>
+    public string Cause { get; set; } = "";
+
+    public required string Budget { get; init; }
+
+    public required string BudgetUid { get; init; }
+
+    public Amount CostToFinish { get; init; }
+
+    public ShardCronJob? Maker { get; init; }
+
+    public IReadOnlyDictionary<string, string?>? Labels { get; init; }
+
+    public WorkClass? Class { get; init; }
+}
+
+/// <summary>The owning CronJob of a suspended run, and the value of its switch before.</summary>
+public sealed record ShardCronJob(string Kind, string Name, string Uid, string Original);
+
+/// <summary>What a scaler has changed of one object.</summary>
+public sealed record ShardScaler
+{
+    public required string Namespace { get; init; }
+
+    public required string ScalerName { get; init; }
+
+    public required string ScalerUid { get; init; }
+
+    public required ObjectRef Target { get; init; }
+
+    public required IReadOnlyList<ShardField> Fields { get; init; }
+
+    public required DateTimeOffset Since { get; init; }
+}
+
+public sealed record ShardField(string Pointer, string Original, string Value, string? Before = null);
 
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,

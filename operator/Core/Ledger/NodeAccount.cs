@@ -13,7 +13,7 @@ internal sealed class NodeAccount(string name)
 
     public string Name { get; } = name;
 
-    public ShardState? Shard { get; set; }
+    public BillShard? Shard { get; set; }
 
     public List<(long At, int Gpus, string Product)> Capacity { get; } = [];
 

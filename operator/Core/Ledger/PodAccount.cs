@@ -16,7 +16,7 @@ internal sealed class PodAccount(string uid)
 
     public string Uid { get; } = uid;
 
-    public ShardState? Shard { get; set; }
+    public BillShard? Shard { get; set; }
 
     public string Pod { get; set; } = "";
 

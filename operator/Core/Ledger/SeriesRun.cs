@@ -4,6 +4,3 @@ namespace Bursar.Core.Ledger;
 /// <param name="Piece">True: the duration is that of one of its pieces, which its parallelism does not change; null for work that is not
 /// made of pieces.</param>
 public sealed record SeriesRun(string Uid, DateTimeOffset EndedAt, long DurationMs, long? Steps = null, bool? Piece = null);
-
-/// <summary>The last runs of one series, oldest first.</summary>
-public sealed record ShardSeries(string Series, IReadOnlyList<SeriesRun> Runs);

@@ -1,9 +1,9 @@
-using System.Text;
+using System.Globalization;
 
 namespace Bursar.Core.Ledger;
 
 /// <summary>What belongs into one stored object, and whether it has changed since it was written.</summary>
-internal sealed class ShardState(string name, string kind)
+internal abstract class ShardState(string name, string kind)
 {
     private long _facts;
     private long _lastWords;
@@ -37,44 +37,33 @@ internal sealed class ShardState(string name, string kind)
     /// <summary>An upper estimate of the JSON; decides when a new shard is begun.</summary>
     public int EstimatedBytes { get; set; }
 
-    public List<PodAccount> Pods { get; } = [];
-
-    /// <summary>Days of pods that are over.</summary>
-    public List<(PodAccount Pod, DayUsage Usage)> Days { get; } = [];
-
-    public List<NodeAccount> Nodes { get; } = [];
-
-    /// <summary>A day's sums while they are to be written.</summary>
-    public GpuLedger.DaySums? Rows { get; set; }
-
     /// <summary>Nothing is left in it that would be worth an object.</summary>
-    public bool IsEmpty =>
-        Kind switch
+    public abstract bool IsEmpty { get; }
+
+    /// <summary>The stored form, as far as it is the same for all kinds.</summary>
+    public LedgerShard Stored() =>
+        new()
         {
-            LedgerShard.PodsKind => Pods.Count == 0,
-            LedgerShard.UsageKind => Days.Count == 0,
-            LedgerShard.NodesKind => Nodes.Count == 0,
-            LedgerShard.DayKind => Rows is null,
-            LedgerShard.BudgetKind => Parked.Count == 0 && Budget is not { IsEmpty: false } && Budget is not { Parts.Count: > 0 },
-            LedgerShard.SeriesKind => Series!.Count == 0,
-            LedgerShard.ScaledKind => Scaled!.Count == 0,
-            _ => false,
+            Name = Name,
+            Kind = Kind,
+            Namespace = Namespace,
+            Day = Day,
+            Index = Index,
+            Revision = Revision,
+            IsUrgent = IsUrgent,
+            IsEmpty = IsEmpty,
         };
 
-    /// <summary>Null in a part, which holds nothing but what is parked.</summary>
-    public BudgetAccount? Budget { get; init; }
+    public static string Numbered(string prefix, int index) => string.Create(CultureInfo.InvariantCulture, $"{prefix}-{index}");
 
-    /// <summary>In a part, the budget's own shard.</summary>
-    public ShardState? PartOf { get; init; }
-
-    /// <summary>What is parked for a budget, as far as this shard has room.</summary>
-    public List<ParkedRecord> Parked { get; } = [];
-
-    /// <summary>The last completed runs, by series.</summary>
-    public SortedDictionary<string, List<SeriesRun>>? Series { get; init; }
-
-    /// <summary>What scalers have changed, as far as this shard has room.</summary>
-    public List<ScaledRecord>? Scaled { get; init; }
+    /// <summary>Returns the next number behind a prefix whose name is not taken.</summary>
+    public static int NextIndex(string prefix, ShardState? last, Predicate<string> isTaken)
+    {
+        var index = last is null ? 0 : last.Index + 1;
+        while (isTaken(Numbered(prefix, index)))
+            index++;
+        return index;
+    }
 
     public void Touch() => _facts = ++Revision;
 
@@ -94,31 +83,26 @@ internal sealed class ShardState(string name, string kind)
     public void Restore(long revision) => Revision = Written = Math.Max(Revision, revision);
 }
 
-/// <summary>What is remembered of one budget.</summary>
-internal sealed class BudgetAccount(string uid)
+/// <summary>A shard of the bill.</summary>
+internal sealed class BillShard(string name, string kind) : ShardState(name, kind)
 {
-    public string Uid { get; } = uid;
+    public List<PodAccount> Pods { get; } = [];
 
-    public string Name { get; set; } = "";
+    /// <summary>Days of pods that are over.</summary>
+    public List<(PodAccount Pod, DayUsage Usage)> Days { get; } = [];
 
-    /// <summary>As UTF-8, which is half of a string.</summary>
-    private byte[]? _memory;
+    public List<NodeAccount> Nodes { get; } = [];
 
-    public string? Memory
-    {
-        get => _memory is null ? null : Encoding.UTF8.GetString(_memory);
-        set => _memory = value is null ? null : Encoding.UTF8.GetBytes(value);
-    }
+    /// <summary>A day's sums while they are to be written.</summary>
+    public GpuLedger.DaySums? Rows { get; set; }
 
-    /// <summary>Shards for what is parked beyond the room of the budget's own.</summary>
-    public List<ShardState> Parts { get; } = [];
-
-    public List<DecisionRecord> Decisions { get; } = [];
-
-    public CountedWindow? Open { get; set; }
-
-    public List<ClosedWindow> Closed { get; } = [];
-
-    /// <summary>Nothing but what is parked.</summary>
-    public bool IsEmpty => _memory is null && Decisions.Count == 0 && Open is null;
+    public override bool IsEmpty =>
+        Kind switch
+        {
+            LedgerShard.PodsKind => Pods.Count == 0,
+            LedgerShard.UsageKind => Days.Count == 0,
+            LedgerShard.NodesKind => Nodes.Count == 0,
+            LedgerShard.DayKind => Rows is null,
+            _ => false,
+        };
 }

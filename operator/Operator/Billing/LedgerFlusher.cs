@@ -1,4 +1,5 @@
 using Bursar.Core.Ledger;
+using Bursar.Core.State;
 using Bursar.Kube.Client;
 using Bursar.Kube.Reconcile;
 using Microsoft.Extensions.Logging;
@@ -6,7 +7,13 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Operator.Billing;
 
 /// <summary>Writes what is due of the ledger every few seconds, and all of it when the leader steps down.</summary>
-public sealed partial class LedgerFlusher(GpuLedger ledger, LedgerStore store, KubeClient client, ILogger<LedgerFlusher> logger)
+public sealed partial class LedgerFlusher(
+    GpuLedger ledger,
+    OperatorState state,
+    LedgerStore store,
+    KubeClient client,
+    ILogger<LedgerFlusher> logger
+)
 {
     private static readonly TimeSpan Tick = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan StepDownTime = TimeSpan.FromSeconds(3);
@@ -17,7 +24,7 @@ public sealed partial class LedgerFlusher(GpuLedger ledger, LedgerStore store, K
             client,
             "ledger flusher",
             Tick,
-            token => store.FlushDueAsync(ledger, token),
+            token => store.FlushDueAsync(ledger, state, token),
             LogFailed,
             cancellationToken,
             LogWritten
@@ -25,7 +32,7 @@ public sealed partial class LedgerFlusher(GpuLedger ledger, LedgerStore store, K
         using var last = new CancellationTokenSource(StepDownTime, client.TimeProvider);
         try
         {
-            await store.FlushAllAsync(ledger, last.Token);
+            await store.FlushAllAsync(ledger, state, last.Token);
         }
         catch (Exception error)
             when (error is ApiException or HttpRequestException or TimeoutException or OperationCanceledException or LeadershipLostException

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Bursar.Api;
 using Bursar.Core.Ledger;
+using Bursar.Core.State;
 using Bursar.Kube.Client;
 using Bursar.Kube.Http;
 using Microsoft.Extensions.Logging;
@@ -39,7 +40,7 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
     private readonly ActivityGate _writing = new("the ledger", client.ActivityTracker);
     private readonly Dictionary<string, (string Version, DateTimeOffset WrittenAt)> _versions = new(StringComparer.Ordinal);
 
-    public async Task<GpuLedger> LoadAsync(CancellationToken cancellationToken)
+    public async Task<(GpuLedger Ledger, OperatorState State)> LoadAsync(CancellationToken cancellationToken)
     {
         // Days that are sums are only ever written, and deleted when they are old.
         var list = await client.ListAsync<V1Alpha1GpuLedger>(
@@ -70,21 +71,32 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
             unreadable.Add(item.Metadata.Name);
             LogUnreadable(item.Metadata.Name);
         }
-        return GpuLedger.Load(shards, unreadable);
+        try
+        {
+            return (GpuLedger.Load(shards, unreadable), OperatorState.Load(shards, unreadable));
+        }
+        catch (JsonException error)
+        {
+            throw new LedgerUnreadableException(
+                $"What the GpuLedgers of kind {LedgerShard.BudgetKind} remember cannot be read by this version of Bursar: {error.Message} Run the version that wrote it, or put back a copy."
+            );
+        }
     }
 
     /// <summary>Writes what is due: new shards, and the ends of pods that are gone, at once; others at their pace.</summary>
-    public Task FlushDueAsync(GpuLedger ledger, CancellationToken cancellationToken) => WriteAsync(ledger, all: false, cancellationToken);
+    public Task FlushDueAsync(GpuLedger ledger, OperatorState state, CancellationToken cancellationToken) =>
+        WriteAsync(ledger, state, all: false, cancellationToken);
 
     /// <summary>Writes everything that changed: before a leader steps down.</summary>
-    public Task FlushAllAsync(GpuLedger ledger, CancellationToken cancellationToken) => WriteAsync(ledger, all: true, cancellationToken);
+    public Task FlushAllAsync(GpuLedger ledger, OperatorState state, CancellationToken cancellationToken) =>
+        WriteAsync(ledger, state, all: true, cancellationToken);
 
     /// <summary>What was parked for a budget, and why, stands in the ledger before the act.</summary>
-    public async Task FlushBudgetAsync(GpuLedger ledger, string budgetUid, CancellationToken cancellationToken)
+    public async Task FlushBudgetAsync(OperatorState state, string budgetUid, CancellationToken cancellationToken)
     {
         using var pass = await _writing.EnterAsync(cancellationToken);
-        foreach (var shard in ledger.DirtyBudgetShards(budgetUid))
-            await WriteAsync(ledger, shard, cancellationToken);
+        foreach (var shard in state.DirtyBudgetShards(budgetUid))
+            await WriteAsync(shard, state.MarkWritten, cancellationToken);
     }
 
     /// <summary>
@@ -95,18 +107,18 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
     {
         using var pass = await _writing.EnterAsync(cancellationToken);
         foreach (var shard in ledger.ArrivalShards(ns))
-            await WriteAsync(ledger, shard, cancellationToken);
+            await WriteAsync(shard, ledger.MarkWritten, cancellationToken);
     }
 
     /// <summary>What a scaler is about to change of somebody's object stands in the ledger before the act.</summary>
-    public async Task FlushScaledAsync(GpuLedger ledger, string ns, CancellationToken cancellationToken)
+    public async Task FlushScaledAsync(OperatorState state, string ns, CancellationToken cancellationToken)
     {
         using var pass = await _writing.EnterAsync(cancellationToken);
-        foreach (var shard in ledger.DirtyScaledShards(ns))
-            await WriteAsync(ledger, shard, cancellationToken);
+        foreach (var shard in state.DirtyScaledShards(ns))
+            await WriteAsync(shard, state.MarkWritten, cancellationToken);
     }
 
-    private async Task WriteAsync(GpuLedger ledger, bool all, CancellationToken cancellationToken)
+    private async Task WriteAsync(GpuLedger ledger, OperatorState state, bool all, CancellationToken cancellationToken)
     {
         using var pass = await _writing.EnterAsync(cancellationToken);
         // In the ledger's order, and no further than the first failure: a node's cursor must not be ahead of its pods.
@@ -118,7 +130,14 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
         var withUsage = all || time.GetUtcNow() - _usageWrittenAt >= usagePace;
         if (withUsage)
             _usageWrittenAt = time.GetUtcNow();
-        foreach (var shard in ledger.DirtyShards(factsOnly: !withUsage))
+        // The state is taken first: what is written of it is not ahead of the bill that it was decided on.
+        var remembered = state.DirtyShards();
+        foreach (
+            var shard in remembered
+                .Concat(ledger.DirtyShards(factsOnly: !withUsage))
+                .OrderBy(shard => LedgerShard.RankOf(shard.Kind))
+                .ThenBy(shard => shard.Name, StringComparer.Ordinal)
+        )
         {
             var due =
                 all || shard.IsUrgent || !_versions.TryGetValue(shard.Name, out var known) || time.GetUtcNow() - known.WrittenAt >= Pace;
@@ -132,13 +151,13 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
                     complete = waits.WrittenAt;
                 continue;
             }
-            await WriteAsync(ledger, shard, cancellationToken);
+            await WriteAsync(shard, shard.IsState ? state.MarkWritten : ledger.MarkWritten, cancellationToken);
         }
         if (complete > DateTimeOffset.MinValue && (all || ledger.AsOf is not { } asOf || complete - asOf >= ClockPace))
-            await WriteAsync(ledger, ledger.AdvanceClock(complete), cancellationToken);
+            await WriteAsync(ledger.AdvanceClock(complete), ledger.MarkWritten, cancellationToken);
     }
 
-    private async Task WriteAsync(GpuLedger ledger, LedgerShard shard, CancellationToken cancellationToken)
+    private async Task WriteAsync(LedgerShard shard, Action<string, long> markWritten, CancellationToken cancellationToken)
     {
         if (shard.IsEmpty)
         {
@@ -146,7 +165,7 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
             if (_versions.ContainsKey(shard.Name) || shard.Kind == LedgerShard.DayKind)
                 await DeleteAsync(shard.Name, cancellationToken);
             _versions.Remove(shard.Name);
-            ledger.MarkWritten(shard.Name, shard.Revision);
+            markWritten(shard.Name, shard.Revision);
             return;
         }
         var body = new V1Alpha1GpuLedger
@@ -186,7 +205,7 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
                 written = await client.CreateAsync(body, cancellationToken);
             }
             _versions[shard.Name] = (written.Metadata.ResourceVersion, time.GetUtcNow());
-            ledger.MarkWritten(shard.Name, shard.Revision);
+            markWritten(shard.Name, shard.Revision);
             _fault = null;
         }
         catch (ApiException error) when (!error.IsConflict && !error.IsInvalid)

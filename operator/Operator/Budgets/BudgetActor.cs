@@ -1,6 +1,7 @@
 using Bursar.Api;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
+using Bursar.Core.State;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Billing;
@@ -19,6 +20,7 @@ namespace Bursar.Operator.Budgets;
 public sealed partial class BudgetActor(
     ClusterStores stores,
     GpuLedger ledger,
+    OperatorState state,
     LedgerStore store,
     WorkloadActor workloads,
     MakerKeeper makers,
@@ -40,7 +42,7 @@ public sealed partial class BudgetActor(
     /// <param name="Present">The field as it was read.</param>
     /// <param name="Earlier">The record of the parking before, where somebody undid that.</param>
     /// <param name="Snapshot">The cause.</param>
-    private sealed record Parking(ParkedRecord Record, string Present, ParkedRecord? Earlier, ParkedSnapshot Snapshot);
+    private sealed record Parking(SuspensionRecord Record, string Present, SuspensionRecord? Earlier, ParkedSnapshot Snapshot);
 
     public async Task ActAsync(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision, CancellationToken cancellationToken)
     {
@@ -55,7 +57,7 @@ public sealed partial class BudgetActor(
         if (parkings.Count > 0)
         {
             await store.FlushArrivalsAsync(ledger, budget.Namespace, cancellationToken);
-            await store.FlushBudgetAsync(ledger, budget.Uid, cancellationToken);
+            await store.FlushBudgetAsync(state, budget.Uid, cancellationToken);
         }
         ApiException? failed = null;
         foreach (var action in decision.Actions)
@@ -101,15 +103,15 @@ public sealed partial class BudgetActor(
     /// </summary>
     public void ConfirmSeen(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision)
     {
-        foreach (var record in ledger.ParkedBy(budget.Uid))
+        foreach (var record in state.ParkedBy(budget.Uid))
         {
-            if (ParkedCause.Read(record) is not { Confirmed: false } cause)
+            if (record.Cause is not { Confirmed: false } cause)
                 continue;
             if (snapshot.Workloads.FirstOrDefault(w => w.Key.Uid == record.Uid) is not { State: WorkloadState.Parked } work)
                 continue;
             cause = cause with { Confirmed = true };
-            Replace(record with { Cause = ParkedCause.Write(cause) });
-            var decided = ledger.Decisions(budget.Uid).LastOrDefault(d => d.Action == "Park" && d.Object == $"{record.Kind}/{record.Name}");
+            Replace(record with { Cause = cause });
+            var decided = state.Decisions(budget.Uid).LastOrDefault(d => d.Action == "Park" && d.Object == $"{record.Kind}/{record.Name}");
             events.Acted(
                 budget.Object,
                 new()
@@ -133,7 +135,7 @@ public sealed partial class BudgetActor(
     /// </summary>
     public async Task ForgetOutlivedAsync(ReadBudget budget, BudgetSnapshot snapshot, bool mayWrite, CancellationToken cancellationToken)
     {
-        foreach (var record in ledger.ParkedBy(budget.Uid))
+        foreach (var record in state.ParkedBy(budget.Uid))
             if (
                 snapshot.Workloads.FirstOrDefault(w => w.Key.Uid == record.Uid) is
                 { Parked: null, State: WorkloadState.Running or WorkloadState.Pending }
@@ -145,11 +147,11 @@ public sealed partial class BudgetActor(
     /// Takes out the record of what is not parked any more. Where what makes it is held too that is given back first; until it is, the
     /// record stays.
     /// </summary>
-    public async Task ForgetAsync(ReadBudget budget, ParkedRecord record, bool mayWrite, CancellationToken cancellationToken)
+    public async Task ForgetAsync(ReadBudget budget, SuspensionRecord record, bool mayWrite, CancellationToken cancellationToken)
     {
-        if (record.Maker is not null && !(mayWrite && await makers.FreeAsync(record, budget.Object, cancellationToken)))
+        if (record.CronJob is not null && !(mayWrite && await makers.FreeAsync(record, budget.Object, cancellationToken)))
             return;
-        ledger.Unpark(budget.Uid, record.Uid, record.Field);
+        state.Unpark(budget.Uid, record.Uid, record.Field.Pointer);
     }
 
     /// <summary>
@@ -159,20 +161,20 @@ public sealed partial class BudgetActor(
     /// <param name="record">What was suspended.</param>
     /// <param name="why">Why it comes back, as the rest of a sentence.</param>
     /// <param name="cancellationToken">Ends it.</param>
-    public async Task<bool> ReleaseAsync(ParkedRecord record, string why, CancellationToken cancellationToken)
+    public async Task<bool> ReleaseAsync(SuspensionRecord record, string why, CancellationToken cancellationToken)
     {
         using var turn = await _turns.TakeAsync(record.Uid, cancellationToken);
         LogReleasing(record.Namespace, record.Name, record.Kind, record.Budget);
         var budget = stores.Budgets.Store.GetByUid(record.BudgetUid);
-        var others = ledger
+        var others = state
             .HeldByOthers(record.Namespace, record.BudgetUid)[record.Uid]
-            .Where(other => other.Field == record.Field)
+            .Where(other => other.Field.Pointer == record.Field.Pointer)
             .Select(other => $"budget {other.Budget}")
             .Distinct(StringComparer.Ordinal)
             .ToArray();
-        if (ledger.LeaveToOthers(record.BudgetUid, record.Uid, record.Field))
+        if (state.LeaveToOthers(record.BudgetUid, record.Uid, record.Field.Pointer))
         {
-            await store.FlushBudgetAsync(ledger, record.BudgetUid, cancellationToken);
+            await store.FlushBudgetAsync(state, record.BudgetUid, cancellationToken);
             events.GivenBack(record, budget, Sentences.GivenBack(why, string.Join(" and ", others)), isHeld: true);
             return false;
         }
@@ -180,8 +182,8 @@ public sealed partial class BudgetActor(
         echoes.Expect(record, parked: false);
         if (!await makers.FreeAsync(record, budget, cancellationToken))
             return false;
-        ledger.Unpark(record.BudgetUid, record.Uid, record.Field);
-        await store.FlushBudgetAsync(ledger, record.BudgetUid, cancellationToken);
+        state.Unpark(record.BudgetUid, record.Uid, record.Field.Pointer);
+        await store.FlushBudgetAsync(state, record.BudgetUid, cancellationToken);
         if (outcome is WriteResult.Done)
             events.GivenBack(record, budget, Sentences.GivenBack(why, null), isHeld: false);
         return outcome is WriteResult.Done;
@@ -199,31 +201,28 @@ public sealed partial class BudgetActor(
         var snapshot = action.Parked!;
         if (action.Reason == Reasons.ParkedAgain)
         {
-            var undone = ledger.ParkedBy(budget.Uid).FirstOrDefault(p => p.Uid == action.Workload.Uid);
+            var undone = state.ParkedBy(budget.Uid).FirstOrDefault(p => p.Uid == action.Workload.Uid);
             var by = undone is null ? null : await workloads.LastWriterAsync(undone, cancellationToken);
             snapshot = snapshot with { Undone = [.. snapshot.Undone, decision.At], UndoneBy = by ?? snapshot.UndoneBy };
         }
-        var record = WorkloadActor.RecordOf(
-            action.Workload,
-            stores,
-            action,
-            budget.Name,
-            budget.Uid,
-            ParkedCause.Write(snapshot with { Confirmed = false })
-        );
+        var record = WorkloadActor.RecordOf(action.Workload, stores, action, budget.Name, budget.Uid, snapshot with { Confirmed = false });
         if (record is null)
             return null;
-        bool IsOfTheSame(ParkedRecord other) =>
-            other.Uid == record.Uid && other.Field == record.Field && other.Target?.Uid == record.Target?.Uid;
-        var earlier = ledger.ParkedBy(budget.Uid).FirstOrDefault(IsOfTheSame);
-        var inherited = earlier ?? ledger.HeldByOthers(record.Namespace, budget.Uid)[record.Uid].FirstOrDefault(IsOfTheSame);
+        bool IsOfTheSame(SuspensionRecord other) =>
+            other.Uid == record.Uid && other.Field.Pointer == record.Field.Pointer && other.Field.Object.Uid == record.Field.Object.Uid;
+        var earlier = state.ParkedBy(budget.Uid).FirstOrDefault(IsOfTheSame);
+        var inherited = earlier ?? state.HeldByOthers(record.Namespace, budget.Uid)[record.Uid].FirstOrDefault(IsOfTheSame);
         // Decided of work that another budget held, and that one gave it back meanwhile: the next evaluation sees what it is now.
         if (action.IsHeldByOther && inherited is null)
             return null;
-        var present = record.Original;
+        var present = record.Field.Original;
         // What stood there before the first parking is what must come back, and what it said then is what selects it.
         if (inherited is not null)
-            record = record with { Original = inherited.Original, Replicas = inherited.Replicas ?? record.Replicas };
+            record = record with
+            {
+                Field = record.Field with { Original = inherited.Field.Original },
+                Replicas = inherited.Replicas ?? record.Replicas,
+            };
         record = earlier is not null
             ? record with
             {
@@ -259,7 +258,7 @@ public sealed partial class BudgetActor(
             if (earlier is not null)
                 Replace(earlier);
             else
-                ledger.Unpark(budget.Uid, record.Uid, record.Field);
+                state.Unpark(budget.Uid, record.Uid, record.Field.Pointer);
             return;
         }
         // First what makes such runs, then the run: between the two nothing else may take its place.
@@ -270,7 +269,7 @@ public sealed partial class BudgetActor(
         switch (outcome)
         {
             case WriteResult.Done or WriteResult.AlreadySo:
-                Replace(record with { Cause = ParkedCause.Write(snapshot with { Confirmed = true }) });
+                Replace(record with { Cause = snapshot with { Confirmed = true } });
                 echoes.Expect(record, parked: true);
                 if (action.CountsForBrake)
                     brake.Parked(decision.At);
@@ -311,20 +310,20 @@ public sealed partial class BudgetActor(
     )
     {
         using var turn = await _turns.TakeAsync(action.Workload.Uid, cancellationToken);
-        var record = ledger.ParkedBy(budget.Uid).FirstOrDefault(p => p.Uid == action.Workload.Uid);
+        var record = state.ParkedBy(budget.Uid).FirstOrDefault(p => p.Uid == action.Workload.Uid);
         if (record is null)
             return;
         // The memory with the new reservation stands in the ledger first: should this process die after the write below, the
         // record that is left is known to be out of date by it.
         Note(budget, decision, action, "Resume", inputs);
-        await store.FlushBudgetAsync(ledger, budget.Uid, cancellationToken);
+        await store.FlushBudgetAsync(state, budget.Uid, cancellationToken);
 
         var told = decision.WindowKey + "/" + decision.At.ToUnixTimeSeconds();
-        if (ledger.LeaveToOthers(budget.Uid, record.Uid, record.Field))
+        if (state.LeaveToOthers(budget.Uid, record.Uid, record.Field.Pointer))
         {
             // Both must agree: the field is given back by whoever is the last to hold it.
             LogLeaving(budget.Namespace, action.Workload.Name, action.Workload.Kind, budget.Name, action.Reason);
-            await store.FlushBudgetAsync(ledger, budget.Uid, cancellationToken);
+            await store.FlushBudgetAsync(state, budget.Uid, cancellationToken);
             events.Agreed(budget.Object, action, told);
             return;
         }
@@ -332,8 +331,8 @@ public sealed partial class BudgetActor(
         LogResuming(budget.Namespace, action.Workload.Name, action.Workload.Kind, budget.Name, action.Reason);
         var outcome = await workloads.RestoreAsync(record, cancellationToken);
         if (await makers.FreeAsync(record, budget.Object, cancellationToken))
-            ledger.Unpark(budget.Uid, record.Uid, record.Field);
-        await store.FlushBudgetAsync(ledger, budget.Uid, cancellationToken);
+            state.Unpark(budget.Uid, record.Uid, record.Field.Pointer);
+        await store.FlushBudgetAsync(state, budget.Uid, cancellationToken);
         if (outcome is WriteResult.Done or WriteResult.AlreadySo)
         {
             echoes.Expect(record, parked: false);
@@ -363,7 +362,7 @@ public sealed partial class BudgetActor(
         if (asks ? before != action.CheckpointId : before is not null)
         {
             Note(budget, decision, action, action.Kind.ToString(), inputs);
-            await store.FlushBudgetAsync(ledger, budget.Uid, cancellationToken);
+            await store.FlushBudgetAsync(state, budget.Uid, cancellationToken);
         }
         LogAsking(budget.Namespace, action.Workload.Name, action.Workload.Kind, budget.Name, action.CheckpointId!, asks);
         if (asks)
@@ -387,14 +386,14 @@ public sealed partial class BudgetActor(
                 await workloads.MirrorRequestAsync(TopWorkload.Of(work).Key, id, asked: false, cancellationToken);
     }
 
-    private static BudgetAction Told(BudgetAction action, ParkedRecord record) =>
-        record.Maker is { } maker ? action with { Sentence = $"{action.Sentence} {Sentences.MakerWaits(maker)}" } : action;
+    private static BudgetAction Told(BudgetAction action, SuspensionRecord record) =>
+        record.CronJob is { } cronJob ? action with { Sentence = $"{action.Sentence} {Sentences.MakerWaits(cronJob.Object)}" } : action;
 
     /// <summary>A workload has one record of a budget: one of a field that did not hold it is out of date.</summary>
-    private void Replace(ParkedRecord record) => ledger.Repark(record);
+    private void Replace(SuspensionRecord record) => state.Repark(record);
 
     private void Note(ReadBudget budget, BudgetDecision decision, BudgetAction action, string verb, string inputs) =>
-        ledger.AddDecision(
+        state.AddDecision(
             budget.Namespace,
             budget.Name,
             budget.Uid,

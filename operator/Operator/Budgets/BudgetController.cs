@@ -3,6 +3,7 @@ using Bursar.Api;
 using Bursar.Core.Budgets;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
+using Bursar.Core.State;
 using Bursar.Kube.Client;
 using Bursar.Kube.Reconcile;
 using Bursar.Operator.Cluster;
@@ -21,6 +22,7 @@ public sealed partial class BudgetController(
     KubeClient client,
     ClusterStores stores,
     GpuLedger ledger,
+    OperatorState state,
     BudgetObserver observer,
     BudgetActor actor,
     BudgetEvents events,
@@ -75,7 +77,7 @@ public sealed partial class BudgetController(
     {
         var ns = entity.Metadata.Namespace ?? "";
         if (entity.Refusal is { InForce: null })
-            SpecRefusal.Restore(entity, BudgetMemoryJson.Read(ledger.BudgetMemory(entity.Metadata.Uid)));
+            SpecRefusal.Restore(entity, state.BudgetMemory(entity.Metadata.Uid));
         if (GpuBudgetReader.Read(entity, out var terms, out var selector, out var exempt) is { Count: > 0 } errors)
         {
             return await RefuseAsync(entity, new(errors, null), cancellationToken)
@@ -102,11 +104,11 @@ public sealed partial class BudgetController(
                     : SpecRefusal.Store(entity),
             SpecGeneration = entity.SpecGeneration,
         };
-        ledger.SetBudgetMemory(ns, budget.Name, budget.Uid, BudgetMemoryJson.Write(memory));
+        state.SetBudgetMemory(ns, budget.Name, budget.Uid, memory);
         windows.Note(budget, decision);
         actor.NoteObserved(budget, snapshot, decision);
         foreach (var key in decision.LetGo)
-        foreach (var record in ledger.ParkedBy(budget.Uid).Where(p => p.Uid == key.Uid))
+        foreach (var record in state.ParkedBy(budget.Uid).Where(p => p.Uid == key.Uid))
             await actor.ForgetAsync(budget, record, MayWrite(budget, snapshot), cancellationToken);
 
         foreach (var announcement in decision.Announcements)
@@ -126,7 +128,7 @@ public sealed partial class BudgetController(
         var failed = await TryAsync(() => actor.ActAsync(budget, snapshot, decision, cancellationToken))
             ?? await TryAsync(() => ReleaseStraysAsync(budget, snapshot, cancellationToken))
             ?? heldBack;
-        var wait = await WriteStatusAsync(entity, BudgetStatus.Of(entity, decision, ledger), cancellationToken);
+        var wait = await WriteStatusAsync(entity, BudgetStatus.Of(entity, decision, ledger, state), cancellationToken);
         failed?.Throw();
         return ReconciliationResult<V1Alpha1GpuBudget>.Success(entity, Next(budget, snapshot, decision, wait));
     }
@@ -200,7 +202,7 @@ public sealed partial class BudgetController(
     {
         var selected = snapshot.Workloads.Select(w => w.Key.Uid).ToHashSet(StringComparer.Ordinal);
         ExceptionDispatchInfo? failed = null;
-        foreach (var record in ledger.ParkedBy(budget.Uid).Where(p => snapshot.ReleasedAt is not null || !selected.Contains(p.Uid)))
+        foreach (var record in state.ParkedBy(budget.Uid).Where(p => snapshot.ReleasedAt is not null || !selected.Contains(p.Uid)))
         {
             if (IsOver(record))
                 await actor.ForgetAsync(budget, record, MayWrite(budget, snapshot), cancellationToken);
@@ -223,7 +225,7 @@ public sealed partial class BudgetController(
     private static bool MayWrite(ReadBudget budget, BudgetSnapshot snapshot) =>
         budget.Terms.Mode == EnforcementMode.Enforce && !snapshot.SwitchedToObserve;
 
-    private bool IsOver(ParkedRecord record) =>
+    private bool IsOver(SuspensionRecord record) =>
         stores.Of(record.Kind)?.Get(record.Namespace, record.Name, record.Uid) is not { IsFinished: false };
 
     private void RestoreProgress(ReadBudget budget)
@@ -231,7 +233,7 @@ public sealed partial class BudgetController(
         if (_progressStored.ContainsKey(budget.Uid))
             return;
         _progressStored[budget.Uid] = time.GetUtcNow();
-        foreach (var (uid, series) in BudgetMemoryJson.Read(ledger.BudgetMemory(budget.Uid)).Progress)
+        foreach (var (uid, series) in state.BudgetMemory(budget.Uid).Progress)
             progress.Restore(uid, series);
     }
 

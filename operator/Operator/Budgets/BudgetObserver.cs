@@ -5,6 +5,7 @@ using Bursar.Core.Forecast;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Core.Reports;
+using Bursar.Core.State;
 using Bursar.Core.Text;
 using Bursar.Kube.Informers;
 using Bursar.Kube.Objects;
@@ -23,6 +24,7 @@ namespace Bursar.Operator.Budgets;
 public sealed class BudgetObserver(
     ClusterStores stores,
     GpuLedger ledger,
+    OperatorState state,
     PriceList prices,
     NodeMeter nodes,
     ProgressBoard progress,
@@ -43,9 +45,9 @@ public sealed class BudgetObserver(
         var spends = ledger
             .SpentByWorkload(budget.Namespace, budget.Selector, window.Start, to, now)
             .ToDictionary(s => s.Workload.Uid, StringComparer.Ordinal);
-        var memory = BudgetMemoryJson.Read(ledger.BudgetMemory(budget.Uid));
-        var parked = ledger.ParkedBy(budget.Uid).ToDictionary(p => p.Uid, StringComparer.Ordinal);
-        var others = ledger.HeldByOthers(budget.Namespace, budget.Uid);
+        var memory = state.BudgetMemory(budget.Uid);
+        var parked = state.ParkedBy(budget.Uid).ToDictionary(p => p.Uid, StringComparer.Ordinal);
+        var others = state.HeldByOthers(budget.Namespace, budget.Uid);
 
         // Asked of suspended work that burns alone, and then once for all of it.
         Dictionary<string, RunningPods>? running = null;
@@ -172,8 +174,8 @@ public sealed class BudgetObserver(
         Work work,
         ReadBudget budget,
         Dictionary<string, WorkloadSpend> spends,
-        Dictionary<string, ParkedRecord> parked,
-        ILookup<string, ParkedRecord> others,
+        Dictionary<string, SuspensionRecord> parked,
+        ILookup<string, SuspensionRecord> others,
         BudgetMemory memory,
         Func<string, RunningPods> runsOn,
         DateTimeOffset now
@@ -204,7 +206,7 @@ public sealed class BudgetObserver(
         var (series, byAgent) = progress.Latest(uid);
         var said = live.Select(p => ledger.CheckpointOf(p.Metadata.Uid)).OfType<PodCheckpoint>().ToArray();
         var mark = Mark(work, template, series, said, memory);
-        if (standing.Rests && record is not null && ParkedCause.Read(record).AskedAt is { } asked)
+        if (standing.Rests && record is not null && record.Cause.AskedAt is { } asked)
             series = series.UpTo(asked);
         var gpus = standing.IsIgnored ? spend?.Gpus ?? 0 : GpusOf(sets, live, spend);
         var pieces = work
@@ -220,7 +222,7 @@ public sealed class BudgetObserver(
             .ToArray();
         var facts = new JobFacts
         {
-            EarlierRuns = SeriesKeeper.EarlierRuns(ledger, work.Metadata, template, pieces),
+            EarlierRuns = SeriesKeeper.EarlierRuns(state, work.Metadata, template, pieces),
             // The pods of a sweep report the progress of the pieces that run now, not of those to come.
             Progress = byAgent && pieces.Any(group => group is { Gpus: > 0, ToCome: > 0 }) ? ProgressSeries.Empty : series,
             ProgressTeller = byAgent ? "its node's agent" : "",
@@ -275,7 +277,7 @@ public sealed class BudgetObserver(
             Parked = held ? standing.Parked() : null,
             Consequence =
                 !standing.IsStopped ? work.WhatIsLost
-                : record?.Maker is { } maker ? Sentences.MakerWaits(maker)
+                : record?.CronJob is { } cronJob ? Sentences.MakerWaits(cronJob.Object)
                 : null,
             ResumeApproved = BursarAnnotations.Read(work.Metadata, null, BursarAnnotations.Resume) == BursarAnnotations.Approved,
         };
@@ -285,8 +287,8 @@ public sealed class BudgetObserver(
         Work work,
         ReadBudget budget,
         Dictionary<string, WorkloadSpend> spends,
-        Dictionary<string, ParkedRecord> parked,
-        ILookup<string, ParkedRecord> others,
+        Dictionary<string, SuspensionRecord> parked,
+        ILookup<string, SuspensionRecord> others,
         BudgetMemory memory,
         Func<string, RunningPods> runsOn,
         DateTimeOffset now
@@ -339,24 +341,24 @@ public sealed class BudgetObserver(
     }
 
     /// <summary>A kind that serves, unless it can be scaled away as a job is, and its owner says that it trains.</summary>
-    private static bool Serves(Work work, Dictionary<string, ParkedRecord> parked) =>
+    private static bool Serves(Work work, Dictionary<string, SuspensionRecord> parked) =>
         work.Kind.Serves && !(work.Kind.Scales && (parked.GetValueOrDefault(work.Metadata.Uid)?.Class ?? work.Class) == WorkClass.Training);
 
     /// <summary>What it comes back with is what it had, not the zero it was given.</summary>
-    private static IReadOnlyList<PodSet> SetsOf(Work work, ParkedRecord? held)
+    private static IReadOnlyList<PodSet> SetsOf(Work work, SuspensionRecord? held)
     {
-        var back = held?.Replicas ?? (work.Kind.Serves && int.TryParse(held?.Original, out var original) ? original : null);
+        var back = held?.Replicas ?? (work.Kind.Serves && int.TryParse(held?.Field.Original, out var original) ? original : null);
         return back is not { } count ? work.PodSets
             : work.Kind.Scales ? work.PodSetsAt(count)
             : [.. work.PodSets.Take(1).Select(set => set with { Count = count })];
     }
 
     /// <summary>Parked work is selected by what it said when it was parked: nobody gets out by a label.</summary>
-    private static IReadOnlyDictionary<string, string> LabelsOf(Work work, ParkedRecord? record) =>
+    private static IReadOnlyDictionary<string, string> LabelsOf(Work work, SuspensionRecord? record) =>
         record?.Keep(work.Labels) ?? work.Labels;
 
     /// <summary>From when on the last of them held it; what this budget itself let go of is reserved from then.</summary>
-    private static DateTimeOffset HeldSince(IEnumerable<ParkedRecord> records, string uid, BudgetMemory memory)
+    private static DateTimeOffset HeldSince(IEnumerable<SuspensionRecord> records, string uid, BudgetMemory memory)
     {
         var since = records.Max(record => record.Since);
         return memory.Admitted.TryGetValue(uid, out var admission) && admission.At > since ? admission.At : since;

@@ -4,6 +4,7 @@ using Bursar.Api;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Core.Reports;
+using Bursar.Core.State;
 using Bursar.Core.Text;
 using Bursar.Kube.Objects;
 
@@ -18,7 +19,7 @@ public static class BudgetStatus
     /// <summary>Workloads that have ended: so many of them are named.</summary>
     public const int MostEnded = 10;
 
-    public static GpuBudgetStatus Of(V1Alpha1GpuBudget budget, BudgetDecision decision, GpuLedger ledger)
+    public static GpuBudgetStatus Of(V1Alpha1GpuBudget budget, BudgetDecision decision, GpuLedger ledger, OperatorState state)
     {
         // A record of work that someone else resumed stays while the budget may not act on it; suspended it is not.
         var running = decision
@@ -26,7 +27,7 @@ public static class BudgetStatus
             .Select(w => w.Key.Uid)
             .Except(decision.Actions.Where(a => a.Kind == ActionKind.Park).Select(a => a.Workload.Uid))
             .ToHashSet(StringComparer.Ordinal);
-        var parked = ledger
+        var parked = state
             .ParkedBy(budget.Metadata.Uid)
             .Where(p => !running.Contains(p.Uid))
             .OrderBy(p => p.Since)
@@ -94,7 +95,7 @@ public static class BudgetStatus
                     }),
             ],
             SuspendedCount = parked.Length,
-            Decisions = [.. ledger.Decisions(budget.Metadata.Uid).Reverse().Take(10).Select(Decision)],
+            Decisions = [.. state.Decisions(budget.Metadata.Uid).Reverse().Take(10).Select(Decision)],
             Conditions = Conditions(budget, decision),
         };
     }

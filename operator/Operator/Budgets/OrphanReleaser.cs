@@ -1,4 +1,5 @@
 using Bursar.Core.Ledger;
+using Bursar.Core.State;
 using Bursar.Kube.Client;
 using Bursar.Kube.Reconcile;
 using Bursar.Operator.Cluster;
@@ -14,7 +15,7 @@ namespace Bursar.Operator.Budgets;
 /// </summary>
 public sealed partial class OrphanReleaser(
     ClusterStores stores,
-    GpuLedger ledger,
+    OperatorState state,
     BudgetActor actor,
     LostSuspension lost,
     ControlSwitch control,
@@ -52,7 +53,7 @@ public sealed partial class OrphanReleaser(
     {
         var now = client.TimeProvider.GetUtcNow();
         ApiException? failed = null;
-        foreach (var (ns, name, uid) in ledger.RememberedBudgets())
+        foreach (var (ns, name, uid) in state.RememberedBudgets())
         {
             if (stores.Budgets.Store.GetByUid(uid) is not null)
             {
@@ -63,7 +64,7 @@ public sealed partial class OrphanReleaser(
                 _missing[uid] = since = now;
             if (now - since < Grace)
                 continue;
-            var records = ledger.ParkedBy(uid);
+            var records = state.ParkedBy(uid);
             foreach (var record in records)
             {
                 try
@@ -77,11 +78,11 @@ public sealed partial class OrphanReleaser(
                     failed ??= error;
                 }
             }
-            if (ledger.ParkedBy(uid).Count > 0)
+            if (state.ParkedBy(uid).Count > 0)
                 continue;
-            if (BudgetMemoryJson.Read(ledger.BudgetMemory(uid)).Checkpoints.Count > 0)
+            if (state.BudgetMemory(uid).Checkpoints.Count > 0)
                 await actor.ClearRequestsAsync(ns, name, uid, cancellationToken);
-            ledger.ForgetBudget(uid);
+            state.ForgetBudget(uid);
             _missing.Remove(uid);
         }
         if (failed is not null)

@@ -1,5 +1,6 @@
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
+using Bursar.Core.State;
 using Bursar.Core.Text;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Suspension;
@@ -22,14 +23,14 @@ internal enum RunningPods
 /// <summary>How a workload stands toward one budget: who holds it, if anybody does, and whether it runs all the same.</summary>
 internal sealed record Standing
 {
-    private readonly ParkedRecord? _record;
+    private readonly SuspensionRecord? _record;
 
-    private Standing(ParkedRecord? record) => _record = record;
+    private Standing(SuspensionRecord? record) => _record = record;
 
     public OwnerWord? Owner { get; private init; }
 
     /// <summary>What the ledger knows of its stop: this budget's record, else another's.</summary>
-    public ParkedRecord? Noted { get; private init; }
+    public SuspensionRecord? Noted { get; private init; }
 
     /// <summary>Made suspended by the webhook and not judged yet: new work like any other.</summary>
     public bool IsNew { get; private init; }
@@ -65,8 +66,8 @@ internal sealed record Standing
     /// <param name="now">Now.</param>
     public static Standing Of(
         Work work,
-        ParkedRecord? record,
-        IEnumerable<ParkedRecord> others,
+        SuspensionRecord? record,
+        IEnumerable<SuspensionRecord> others,
         bool runs,
         Func<RunningPods> runsOn,
         ClusterStores stores,
@@ -113,22 +114,22 @@ internal sealed record Standing
     /// </summary>
     public ParkedSnapshot? Parked() =>
         _record is null ? null
-        : IsStopped ? ParkedCause.Read(_record) with { Confirmed = !IsIgnored }
-        : ParkedCause.Read(_record);
+        : IsStopped ? _record.Cause with { Confirmed = !IsIgnored }
+        : _record.Cause;
 
-    private static string WhyIgnored(Work work, OwnerWord? owner, ParkedRecord? noted, RunningPods running, DateTimeOffset since)
+    private static string WhyIgnored(Work work, OwnerWord? owner, SuspensionRecord? noted, RunningPods running, DateTimeOffset since)
     {
         var at = Rfc3339.Format(since);
         if (running == RunningPods.Overdue)
             return $"its pods should have ended by {at} and still hold their GPUs; check their nodes, or delete them by force";
-        if (noted?.Target is { } target && target.Uid != work.Metadata.Uid && owner is null)
+        if (noted?.Field.Object is { } target && target.Uid != work.Metadata.Uid && owner is null)
             return $"its pods have run on since {at} and the {target.Kind} {target.Name} that stopped it has no effect";
         return owner?.Switch is not null
             ? $"{owner.Manager} and has not stopped it since {at}; check that its controller is running"
             : $"its pods have run on since {at}; check that the controller of {work.Kind.Name}s is running";
     }
 
-    private static string? Names(IEnumerable<ParkedRecord> records)
+    private static string? Names(IEnumerable<SuspensionRecord> records)
     {
         string[] names = [.. records.Select(record => record.Budget).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)];
         return names.Length switch

@@ -29,6 +29,6 @@ public sealed class KServeOwner() : OwnerKind("KServe")
                 },
             };
 
-    public override string? ValueOf(string ns, ParkedTarget target, string field, ClusterStores stores) =>
+    public override string? ValueOf(string ns, ObjectRef target, string field, ClusterStores stores) =>
         stores.Of("InferenceService")!.Get(ns, target.Name, target.Uid)?.Switch;
 }

@@ -38,7 +38,7 @@ public sealed class KedaOwner() : OwnerKind(OptionName)
         return null;
     }
 
-    public override string? ValueOf(string ns, ParkedTarget target, string field, ClusterStores stores) =>
+    public override string? ValueOf(string ns, ObjectRef target, string field, ClusterStores stores) =>
         stores.ScaledObjects.Store.Get(ns, target.Name) is { } scaler && scaler.Metadata.Uid == target.Uid ? Text(scaler) : null;
 
     /// <summary>

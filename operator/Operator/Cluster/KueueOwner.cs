@@ -65,7 +65,7 @@ public sealed class KueueOwner() : OwnerKind(OptionName)
     /// One slice that waits and is active is enough for Kueue to start the job again, also where it was made since: then the job is not
     /// stopped, whatever the Workload that was deactivated says.
     /// </summary>
-    public override string? ValueOf(string ns, ParkedTarget target, string field, ClusterStores stores)
+    public override string? ValueOf(string ns, ObjectRef target, string field, ClusterStores stores)
     {
         if (Get(ns, target.Name, stores) is not { } workload || workload.Metadata.Uid != target.Uid)
             return null;

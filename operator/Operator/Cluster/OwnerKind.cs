@@ -19,5 +19,5 @@ public abstract class OwnerKind(string name)
     public abstract OwnerWord? Of(Work work, ClusterStores stores);
 
     /// <summary>The value that a field of one of its objects holds now, as JSON; null when the object is gone.</summary>
-    public virtual string? ValueOf(string ns, ParkedTarget target, string field, ClusterStores stores) => null;
+    public virtual string? ValueOf(string ns, ObjectRef target, string field, ClusterStores stores) => null;
 }

@@ -1,4 +1,5 @@
 using Bursar.Core.Ledger;
+using Bursar.Core.State;
 using Bursar.Kube.Objects;
 
 namespace Bursar.Operator.Cluster;
@@ -31,12 +32,13 @@ public static class OwnerKinds
         work.Metadata.Labels.ContainsKey(KueueOwner.QueueLabel) || Of(work, stores) is not null;
 
     /// <summary>Whether the field that a record names still stops its work.</summary>
-    public static bool Holds(ParkedRecord record, Work work, ClusterStores stores) =>
-        record.Target is not { } target
+    public static bool Holds(SuspensionRecord record, Work work, ClusterStores stores) =>
+        !record.IsThroughManager
             ? work.IsStopped
-            : OwnerOf(target)?.ValueOf(record.Namespace, target, record.Field, stores) == record.Value;
+            : OwnerOf(record.Field.Object)?.ValueOf(record.Namespace, record.Field.Object, record.Field.Pointer, stores)
+                == record.Field.Value;
 
-    private static OwnerKind? OwnerOf(ParkedTarget target) =>
+    private static OwnerKind? OwnerOf(ObjectRef target) =>
         All.FirstOrDefault(owner =>
             owner.Entities.Any(entity =>
                 entity.Kind == target.Kind && target.ApiVersion.StartsWith(entity.Group + "/", StringComparison.Ordinal)

@@ -47,5 +47,5 @@ public sealed record OwnerSwitch
 
     public bool IsStopped => Value == Stopped;
 
-    public ParkedTarget Target => new(Entity.ApiVersion, Entity.Kind, Object.Name, Object.Uid);
+    public ObjectRef Target => new(Entity.ApiVersion, Entity.Kind, Object.Name, Object.Uid);
 }

@@ -104,7 +104,7 @@ public sealed record ScaleOwner
     /// <summary>Why it cannot be capped; null when it can.</summary>
     public string? WhyNot { get; init; }
 
-    public ParkedTarget Target => new(Entity.ApiVersion, Entity.Kind, Name, Uid);
+    public ObjectRef Target => new(Entity.ApiVersion, Entity.Kind, Name, Uid);
 }
 
 /// <summary>Fields of an InferenceService, as JSON; <c>null</c> where absent.</summary>

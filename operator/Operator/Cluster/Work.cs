@@ -79,6 +79,10 @@ public sealed record Work
 
     public string Namespace => Metadata.Namespace ?? "";
 
+    public ObjectRef Object => new(Kind.Entity.ApiVersion, Kind.Name, Metadata.Name, Metadata.Uid);
+
+    public WorkloadKey Key => new(Namespace, Kind.Name, Metadata.Name, Metadata.Uid);
+
     /// <summary>What it is used for: its owner's word, else its kind's.</summary>
     public WorkClass Class => TopWorkload.ClassOf(Kind.Name, Metadata, Template);
 

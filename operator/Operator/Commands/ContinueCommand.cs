@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Bursar.Api;
+using Bursar.Core.State;
 using Bursar.Core.Text;
 using Bursar.Kube.Client;
 using Bursar.Operator.Safety;
@@ -66,7 +67,7 @@ public static class ContinueCommand
         try
         {
             return (await StoredLedger.ReadBudgetsAsync(client, bursarNamespace, cancellationToken)).Any(shard =>
-                BudgetMemoryJson.Read(shard.Memory).BrakedAt is not null
+                StoredForm.Read(shard.Memory)?.BrakedAt is not null
             );
         }
         catch (CommandException)

@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using Bursar.Api;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
+using Bursar.Core.State;
 using Bursar.Core.Text;
 using Bursar.Hosting;
 using Bursar.Kube.Client;
@@ -113,16 +114,16 @@ public static class ExplainCommand
                     ns,
                     name,
                     budget,
-                    [.. shards.SelectMany(s => s.Parked ?? [])],
+                    [.. shards.SelectMany(s => s.Parked ?? []).Select(StoredForm.Read)],
                     [.. shards.SelectMany(s => s.Decisions ?? []).OrderBy(d => d.Time)],
                     [.. shards.SelectMany(s => s.Windows ?? []).OrderBy(w => w.End)],
-                    [.. shards.SelectMany(s => BudgetMemoryJson.Read(s.Memory).Checkpoints.Values)]
+                    [.. shards.SelectMany(s => StoredForm.Read(s.Memory)?.Checkpoints.Values ?? [])]
                 )
             );
             if (budget is not null)
             {
                 SpecRefusal.Check(budget, cached: null);
-                if (shards.Select(s => BudgetMemoryJson.Read(s.Memory)).FirstOrDefault(memory => memory.Spec is not null) is { } memory)
+                if (shards.Select(s => StoredForm.Read(s.Memory)).FirstOrDefault(memory => memory?.Spec is not null) is { } memory)
                     SpecRefusal.Restore(budget, memory);
             }
             if (

@@ -3,6 +3,7 @@ using System.Text;
 using Bursar.Api;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
+using Bursar.Core.State;
 using Bursar.Core.Text;
 using Bursar.Operator.Budgets;
 
@@ -18,7 +19,7 @@ internal static class ExplainText
         string ns,
         string name,
         V1Alpha1GpuBudget? budget,
-        IReadOnlyList<ParkedRecord> parked,
+        IReadOnlyList<SuspensionRecord> parked,
         IReadOnlyList<DecisionRecord> decisions,
         IReadOnlyList<ClosedWindow> windows,
         IReadOnlyList<CheckpointRequest>? requests = null
@@ -147,7 +148,7 @@ internal static class ExplainText
     private static void Parked(
         StringBuilder text,
         IReadOnlyList<GpuBudgetWorkload> workloads,
-        IReadOnlyList<ParkedRecord> parked,
+        IReadOnlyList<SuspensionRecord> parked,
         IReadOnlyList<DecisionRecord> decisions
     )
     {
@@ -164,7 +165,7 @@ internal static class ExplainText
                 ?? decisions.LastOrDefault(d => d.Object == name)?.Text;
             text.Append(
                 CultureInfo.InvariantCulture,
-                $"  {name}  since {Rfc3339.Format(record.Since)} ({record.Reason}), {record.Field} was {record.Original} and is {record.Value}, {record.CostToFinish} to finish\n"
+                $"  {name}  since {Rfc3339.Format(record.Since)} ({record.Reason}), {record.Field.Pointer} was {record.Field.Original} and is {record.Field.Value}, {record.CostToFinish} to finish\n"
             );
             if (way is not null)
                 text.Append(CultureInfo.InvariantCulture, $"    {way}\n");

@@ -5,6 +5,7 @@ using System.Text.Json.Nodes;
 using Bursar.Api;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
+using Bursar.Core.State;
 using Bursar.Core.Text;
 using Bursar.Kube.Client;
 using Bursar.Operator.Budgets;
@@ -120,7 +121,7 @@ internal static class ExplainWorkload
         V1Alpha1GpuBudget Budget,
         GpuBudgetWorkload? Entry,
         GpuBudgetSuspended? Suspended,
-        ParkedRecord? Record,
+        SuspensionRecord? Record,
         DecisionRecord? Decision,
         bool IsExempt,
         string? Invalid
@@ -138,6 +139,7 @@ internal static class ExplainWorkload
             var entry = budget.Status?.Workloads?.FirstOrDefault(one => one.Kind == workload.Kind && one.Name == workload.Name);
             var suspended = budget.Status?.Suspended?.FirstOrDefault(one => one.Kind == workload.Kind && one.Name == workload.Name);
             var record = own.SelectMany(shard => shard.Parked ?? [])
+                .Select(StoredForm.Read)
                 .FirstOrDefault(one => one.Kind == workload.Kind && one.Name == workload.Name);
             var decision = own.SelectMany(shard => shard.Decisions ?? [])
                 .Where(one => one.Object == $"{workload.Kind}/{workload.Name}")
@@ -200,7 +202,7 @@ internal static class ExplainWorkload
             if (Record is { } record)
                 text.Append(
                     CultureInfo.InvariantCulture,
-                    $"  suspended since {Rfc3339.Format(record.Since)} ({record.Reason}): {record.Field} was {record.Original} and is {record.Value}, {record.CostToFinish} {status?.Currency} to finish\n"
+                    $"  suspended since {Rfc3339.Format(record.Since)} ({record.Reason}): {record.Field.Pointer} was {record.Field.Original} and is {record.Field.Value}, {record.CostToFinish} {status?.Currency} to finish\n"
                 );
             if (Entry?.Reason is null && Decision is { } decision)
                 text.Append(
@@ -223,7 +225,9 @@ internal static class ExplainWorkload
                     ?["status"]?["workloads"]?.AsArray()
                     .FirstOrDefault(one => Entry is not null && (string?)one!["kind"] == Entry.Kind && (string?)one["name"] == Entry.Name)
                     ?.DeepClone(),
-                ["suspended"] = Record is null ? null : JsonSerializer.SerializeToNode(Record, LedgerJson.Default.ParkedRecord),
+                ["suspended"] = Record is null
+                    ? null
+                    : JsonSerializer.SerializeToNode(StoredForm.Of(Record), LedgerJson.Default.ShardSuspension),
                 ["decision"] = Decision is null
                     ? null
                     : JsonSerializer.SerializeToNode(Decision with { Inputs = "" }, LedgerJson.Default.DecisionRecord),

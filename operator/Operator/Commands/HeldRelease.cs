@@ -1,4 +1,5 @@
 using Bursar.Core.Ledger;
+using Bursar.Core.State;
 using Bursar.Kube.Client;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Suspension;
@@ -14,7 +15,7 @@ internal static class HeldRelease
     /// <summary>How much could not be let go.</summary>
     public static async Task<int> RunAsync(
         KubeClient client,
-        IReadOnlyList<ParkedRecord> recorded,
+        IReadOnlyList<SuspensionRecord> recorded,
         bool dryRun,
         TextWriter output,
         CancellationToken cancellationToken

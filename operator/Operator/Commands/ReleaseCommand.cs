@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Bursar.Api;
 using Bursar.Core.Budgets;
 using Bursar.Core.Ledger;
+using Bursar.Core.State;
 using Bursar.Core.Text;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
@@ -140,12 +141,12 @@ public static class ReleaseCommand
         var isReleased = budget is not null && !request.DryRun && await MarkAsync(client, budget, output, cancellationToken);
 
         var every = await StoredLedger.ReadBudgetsAsync(client, bursarNamespace, cancellationToken);
-        var all = every.SelectMany(s => s.Parked ?? []).ToArray();
+        var all = every.SelectMany(Suspensions).ToArray();
         var shards = request.Budget is null
             ? every
             : [.. every.Where(s => s.Namespace == request.Namespace && s.BudgetName == request.Budget)];
         var held = shards
-            .SelectMany(s => (s.Parked ?? []).Select(record => (Shard: s.Name, Record: record)))
+            .SelectMany(s => Suspensions(s).Select(record => (Shard: s.Name, Record: record)))
             .OrderBy(h => h.Record.Since)
             .ThenBy(h => h.Record.Namespace, StringComparer.Ordinal)
             .ThenBy(h => h.Record.Name, StringComparer.Ordinal)
@@ -166,12 +167,12 @@ public static class ReleaseCommand
             );
             every = await StoredLedger.ReadBudgetsAsync(client, bursarNamespace, cancellationToken);
             shards = [.. every.Where(s => s.Namespace == request.Namespace && s.BudgetName == request.Budget)];
-            var left = shards.SelectMany(s => s.Parked ?? []).Select(record => record.Uid).ToHashSet(StringComparer.Ordinal);
+            var left = shards.SelectMany(Suspensions).Select(record => record.Uid).ToHashSet(StringComparer.Ordinal);
             foreach (var (_, record) in held.Where(h => !left.Contains(h.Record.Uid)))
                 await output.WriteLineAsync(
                     $"{record.Namespace}/{record.Kind}/{record.Name}: given back by the operator{(OthersOf(record, every.Except(shards)) is { Length: > 0 } names ? $", stays as it is, held by {names} as well" : "")}"
                 );
-            held = [.. shards.SelectMany(s => (s.Parked ?? []).Select(record => (Shard: s.Name, Record: record)))];
+            held = [.. shards.SelectMany(s => Suspensions(s).Select(record => (Shard: s.Name, Record: record)))];
             if (held.Length == 0)
                 return 0;
         }
@@ -203,12 +204,12 @@ public static class ReleaseCommand
             }
             if (request.DryRun)
             {
-                await output.WriteLineAsync($"{what}: would set {Where(record)} from {record.Value} back to {Back(record)}");
+                await output.WriteLineAsync($"{what}: would set {Where(record)} from {record.Field.Value} back to {Back(record)}");
                 continue;
             }
             Result result;
             string word;
-            ParkedRecord? newer = null;
+            SuspensionRecord? newer = null;
             var tried = 0;
             do
             {
@@ -218,7 +219,7 @@ public static class ReleaseCommand
                     others.Length > 0
                         ? (Result.LetGo, $"stays as it is, held by {others} as well; forgotten for this budget")
                         : await GiveBackAsync(actor, record, cancellationToken);
-                if (result == Result.WasSo && mayRun && !ParkedCause.Read(record).Confirmed)
+                if (result == Result.WasSo && mayRun && !record.Cause.Confirmed)
                 {
                     // Its write may still be on its way: without the record nobody would undo it.
                     (result, word) = isReleased
@@ -229,11 +230,11 @@ public static class ReleaseCommand
                 // What makes such runs comes back with the last of them.
                 if (
                     result != Result.Failed
-                    && record.Maker is { } maker
+                    && record.CronJob?.Object is { } maker
                     && !every
-                        .SelectMany(s => s.Parked ?? [])
+                        .SelectMany(Suspensions)
                         .Any(other =>
-                            other.Maker?.Uid == maker.Uid
+                            other.CronJob?.Object.Uid == maker.Uid
                             && (other.Uid, other.BudgetUid) != (record.Uid, record.BudgetUid)
                             && !done.Contains((other.BudgetUid, other.Uid))
                         )
@@ -336,35 +337,35 @@ public static class ReleaseCommand
     }
 
     /// <summary>The other budgets that hold the same work.</summary>
-    private static string OthersOf(ParkedRecord record, IEnumerable<LedgerShard> others) =>
+    private static string OthersOf(SuspensionRecord record, IEnumerable<LedgerShard> others) =>
         string.Join(
             ", ",
             others
-                .Where(s => (s.Parked ?? []).Any(p => p.Uid == record.Uid && p.Field == record.Field))
+                .Where(s => Suspensions(s).Any(p => p.Uid == record.Uid && p.Field.Pointer == record.Field.Pointer))
                 .Select(s => $"GpuBudget {s.Namespace}/{s.BudgetName}")
         );
 
     private static async Task<(Result Result, string Word)> GiveBackAsync(
         WorkloadActor actor,
-        ParkedRecord record,
+        SuspensionRecord record,
         CancellationToken cancellationToken
     )
     {
         if (WorkKinds.Of(record.Kind) is not { } kind)
             return (Result.Failed, $"could not be given back: this version of bursar knows no {record.Kind}");
-        if (record.Target is { } unknown && FieldWriter.VersionsOf(unknown).Count == 0)
+        if (record is { IsThroughManager: true, Field.Object: var unknown } && FieldWriter.VersionsOf(unknown).Count == 0)
             return (Result.Failed, $"could not be given back: this version of bursar writes no {unknown.Kind} of {unknown.ApiVersion}");
         try
         {
             return await ClusterAccess.WithRightAsync(
-                $"{(record.Target is { } target ? FieldWriter.RightOn(target) : kind.Right)} in namespace {record.Namespace}",
+                $"{(record.IsThroughManager ? FieldWriter.RightOn(record.Field.Object) : kind.Right)} in namespace {record.Namespace}",
                 () => actor.RestoreAsync(record, cancellationToken)
             ) switch
             {
                 WriteResult.Done => (Result.GivenBack, $"given back, {Where(record)} is {Back(record)} again"),
                 WriteResult.AlreadySo => (Result.WasSo, $"{Where(record)} was {Back(record)} already"),
                 WriteResult.Gone => (Result.LetGo, "is gone; forgotten"),
-                _ => (Result.LetGo, $"left alone: someone else changed {Where(record)} since, it is not {record.Value} any more"),
+                _ => (Result.LetGo, $"left alone: someone else changed {Where(record)} since, it is not {record.Field.Value} any more"),
             };
         }
         catch (CommandException refused)
@@ -379,8 +380,8 @@ public static class ReleaseCommand
 
     private static async Task<(Result Result, string Word)> FreeAsync(
         MakerActor makers,
-        ParkedRecord record,
-        HeldMaker maker,
+        SuspensionRecord record,
+        ObjectRef maker,
         string word,
         CancellationToken cancellationToken
     )
@@ -402,10 +403,14 @@ public static class ReleaseCommand
         }
     }
 
-    private static string Where(ParkedRecord record) =>
-        record.Target is { } target && target.Uid != record.Uid ? $"{record.Field} of {target.Kind} {target.Name}" : record.Field;
+    private static string Where(SuspensionRecord record) =>
+        record.Field.Object is { } target && target.Uid != record.Uid
+            ? $"{record.Field.Pointer} of {target.Kind} {target.Name}"
+            : record.Field.Pointer;
 
-    private static string Back(ParkedRecord record) => record.Original == Work.Absent ? "absent" : record.Original;
+    private static string Back(SuspensionRecord record) => record.Field.Original == Work.Absent ? "absent" : record.Field.Original;
+
+    private static IEnumerable<SuspensionRecord> Suspensions(LedgerShard shard) => (shard.Parked ?? []).Select(StoredForm.Read);
 
     private static async Task<bool> OperatorMayRunAsync(KubeClient client, string bursarNamespace, CancellationToken cancellationToken)
     {

@@ -5,6 +5,7 @@ using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Core.Prices;
 using Bursar.Core.Reports;
+using Bursar.Core.State;
 using Bursar.Core.Text;
 using Bursar.Hosting;
 using Bursar.Kube.Client;
@@ -106,7 +107,7 @@ public static class ReportCommand
             throw new CommandException(
                 $"the report would end ({Rfc3339.Format(query.To)}) before it begins ({Rfc3339.Format(query.From)})."
             );
-        var steps = StepsOf(ledger);
+        var steps = StepsOf(OperatorState.Load(shards));
         var report = CostReport.Of(ledger, query, now, uid => steps.TryGetValue(uid, out var step) ? step : null);
         // A bill of nothing for a name that is misspelt would be believed.
         if (
@@ -134,12 +135,12 @@ public static class ReportCommand
     }
 
     /// <summary>How far each job under a budget has come, as the operator last stored it.</summary>
-    private static Dictionary<string, long> StepsOf(GpuLedger ledger)
+    private static Dictionary<string, long> StepsOf(OperatorState state)
     {
         var steps = new Dictionary<string, long>(StringComparer.Ordinal);
-        foreach (var (_, _, uid) in ledger.RememberedBudgets())
+        foreach (var (_, _, uid) in state.RememberedBudgets())
         {
-            var memory = BudgetMemoryJson.Read(ledger.BudgetMemory(uid));
+            var memory = state.BudgetMemory(uid);
             foreach (var (work, series) in memory.Progress)
                 if (series.Last is { Step: > 0 } last)
                     steps[work] = last.Step;

@@ -1,4 +1,5 @@
 using Bursar.Core.Ledger;
+using Bursar.Core.State;
 using Bursar.Kube.Client;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Suspension;
@@ -39,7 +40,7 @@ internal static class ScaledRelease
             {
                 var tried = 0;
                 WriteOutcome outcome;
-                ScaledRecord? newer = null;
+                ScalerRecord? newer = null;
                 do
                 {
                     record = newer ?? record;
@@ -73,5 +74,5 @@ internal static class ScaledRelease
         return failed;
     }
 
-    private static string Back(ScaledField field) => field.Original == Work.Absent ? "absent" : field.Original;
+    private static string Back(FieldOverride field) => field.Original == Work.Absent ? "absent" : field.Original;
 }

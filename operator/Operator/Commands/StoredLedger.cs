@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Bursar.Api;
 using Bursar.Core.Ledger;
+using Bursar.Core.State;
 using Bursar.Kube.Client;
 
 namespace Bursar.Operator.Commands;
@@ -36,7 +37,7 @@ internal static class StoredLedger
     }
 
     /// <summary>What scalers have changed of other people's objects, each with the name of the object that holds the record.</summary>
-    public static async Task<IReadOnlyList<(string Shard, ScaledRecord Record)>> ReadScaledAsync(
+    public static async Task<IReadOnlyList<(string Shard, ScalerRecord Record)>> ReadScaledAsync(
         KubeClient client,
         string bursarNamespace,
         CancellationToken cancellationToken
@@ -44,7 +45,7 @@ internal static class StoredLedger
         [
             .. (await ReadAsync(client, bursarNamespace, withDays: false, cancellationToken))
                 .Shards.Where(shard => shard.Kind == LedgerShard.ScaledKind)
-                .SelectMany(shard => (shard.Scaled ?? []).Select(record => (shard.Name, record))),
+                .SelectMany(shard => (shard.Scaled ?? []).Select(stored => (shard.Name, StoredForm.Read(stored)))),
         ];
 
     /// <summary>The shards: pods, nodes and prices too; and the names of the objects in which there is none to be read.</summary>
@@ -103,15 +104,15 @@ internal static class StoredLedger
     /// Takes a record out of its shard, on exactly the version that was read. A record of the same field that is not this one stays, and is
     /// the answer: an operator wrote it since, so what it names has to be given back anew. Null when none is left.
     /// </summary>
-    public static async Task<ParkedRecord?> ForgetAsync(
+    public static async Task<SuspensionRecord?> ForgetAsync(
         KubeClient client,
         string bursarNamespace,
         string shardName,
-        ParkedRecord record,
+        SuspensionRecord record,
         CancellationToken cancellationToken
     )
     {
-        ParkedRecord? newer = null;
+        SuspensionRecord? newer = null;
         await ChangeAsync(
             client,
             bursarNamespace,
@@ -121,12 +122,13 @@ internal static class StoredLedger
                 newer = null;
                 if (
                     shard.Kind != LedgerShard.BudgetKind
-                    || (shard.Parked ?? []).FirstOrDefault(one => one.Uid == record.Uid && one.Field == record.Field) is not { } stored
+                    || (shard.Parked ?? []).FirstOrDefault(one => one.Uid == record.Uid && one.Field == record.Field.Pointer)
+                        is not { } stored
                 )
                     return null;
-                if (Json(stored) != Json(record))
+                if (Json(StoredForm.Read(stored)) != Json(record))
                 {
-                    newer = stored;
+                    newer = StoredForm.Read(stored);
                     return null;
                 }
                 var left = shard.Parked!.Where(one => one != stored).ToArray();
@@ -138,15 +140,15 @@ internal static class StoredLedger
     }
 
     /// <summary>The same for what a scaler has changed.</summary>
-    public static async Task<ScaledRecord?> ForgetAsync(
+    public static async Task<ScalerRecord?> ForgetAsync(
         KubeClient client,
         string bursarNamespace,
         string shardName,
-        ScaledRecord record,
+        ScalerRecord record,
         CancellationToken cancellationToken
     )
     {
-        ScaledRecord? newer = null;
+        ScalerRecord? newer = null;
         await ChangeAsync(
             client,
             bursarNamespace,
@@ -159,12 +161,9 @@ internal static class StoredLedger
                     is not { } stored
                 )
                     return null;
-                if (
-                    JsonSerializer.Serialize(stored, LedgerJson.Default.ScaledRecord)
-                    != JsonSerializer.Serialize(record, LedgerJson.Default.ScaledRecord)
-                )
+                if (Json(StoredForm.Read(stored)) != Json(record))
                 {
-                    newer = stored;
+                    newer = StoredForm.Read(stored);
                     return null;
                 }
                 var left = shard.Scaled!.Where(one => one != stored).ToArray();
@@ -175,7 +174,10 @@ internal static class StoredLedger
         return newer;
     }
 
-    private static string Json(ParkedRecord record) => JsonSerializer.Serialize(record, LedgerJson.Default.ParkedRecord);
+    private static string Json(SuspensionRecord record) =>
+        JsonSerializer.Serialize(StoredForm.Of(record), LedgerJson.Default.ShardSuspension);
+
+    private static string Json(ScalerRecord record) => JsonSerializer.Serialize(StoredForm.Of(record), LedgerJson.Default.ShardScaler);
 
     private static async Task ChangeAsync(
         KubeClient client,

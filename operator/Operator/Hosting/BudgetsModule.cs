@@ -27,10 +27,18 @@ internal sealed class BudgetsModule : IDisposable
     public BudgetsModule(LeaderContext context, SafetyModule safety, TelemetryModule telemetry, BillingModule billing)
     {
         (_context, _telemetry, _billing) = (context, telemetry, billing);
-        var (client, stores, ledger, store, time) = (context.Client, context.Stores, context.Ledger, context.Store, context.Time);
+        var (client, stores, ledger, state, store, time) = (
+            context.Client,
+            context.Stores,
+            context.Ledger,
+            context.State,
+            context.Store,
+            context.Time
+        );
         Observer = new(
             stores,
             ledger,
+            state,
             billing.Prices,
             billing.Nodes,
             telemetry.Progress,
@@ -45,11 +53,12 @@ internal sealed class BudgetsModule : IDisposable
         var events = new BudgetEvents(context.Recorder);
         var echoes = new EchoGuard(stores, time);
         var workloads = new WorkloadActor(client);
-        _held = new(client, stores, ledger, workloads, echoes, context.Logger<HeldWorkActor>());
-        var makers = new MakerKeeper(stores, ledger, new MakerActor(client), events, context.Logger<MakerKeeper>());
+        _held = new(client, stores, state, workloads, echoes, context.Logger<HeldWorkActor>());
+        var makers = new MakerKeeper(stores, state, new MakerActor(client), events, context.Logger<MakerKeeper>());
         var actor = new BudgetActor(
             stores,
             ledger,
+            state,
             store,
             workloads,
             makers,
@@ -64,11 +73,12 @@ internal sealed class BudgetsModule : IDisposable
             client,
             stores,
             ledger,
+            state,
             Observer,
             actor,
             events,
             echoes,
-            new WindowKeeper(ledger, context.Options.LedgerSumDays),
+            new WindowKeeper(ledger, state, context.Options.LedgerSumDays),
             _held,
             telemetry.Progress,
             telemetry.Checkpoints,
@@ -85,9 +95,9 @@ internal sealed class BudgetsModule : IDisposable
         );
         _orphans = new(
             stores,
-            ledger,
+            state,
             actor,
-            new LostSuspension(stores, ledger, store, workloads, events, time, context.Logger<LostSuspension>()),
+            new LostSuspension(stores, state, store, workloads, events, time, context.Logger<LostSuspension>()),
             safety.Control,
             client,
             context.Logger<OrphanReleaser>()

@@ -1,4 +1,5 @@
 using Bursar.Core.Ledger;
+using Bursar.Core.State;
 using Bursar.Kube.Client;
 using Bursar.Kube.Events;
 using Bursar.Operator.Billing;
@@ -14,6 +15,7 @@ internal sealed record LeaderContext(
     KubeClient Client,
     ClusterStores Stores,
     GpuLedger Ledger,
+    OperatorState State,
     LedgerStore Store,
     OperatorMetrics Metrics,
     EventRecorder Recorder,

@@ -10,11 +10,11 @@ internal sealed class SafetyModule
 {
     public SafetyModule(LeaderContext context)
     {
-        var (stores, ledger) = (context.Stores, context.Ledger);
+        var (stores, state) = (context.Stores, context.State);
         Brake = new(new ParkableCount(stores, context.Time).Read);
         Brake.Restore(
-            ledger.Parked().Where(record => ParkedCause.Read(record).ByForecast).Select(record => record.Since),
-            stores.Budgets.Store.List().Max(budget => BudgetMemoryJson.Read(ledger.BudgetMemory(budget.Metadata.Uid)).BrakedAt)
+            state.Parked().Where(record => record.Cause.ByForecast).Select(record => record.Since),
+            stores.Budgets.Store.List().Max(budget => state.BudgetMemory(budget.Metadata.Uid).BrakedAt)
         );
         Control = new(Brake);
         Pacer = new(context.Time);

@@ -30,18 +30,18 @@ internal sealed class ScalingModule : IAsyncDisposable
     )
     {
         _context = context;
-        var (client, stores, ledger, time) = (context.Client, context.Stores, context.Ledger, context.Time);
+        var (client, stores, state, time) = (context.Client, context.Stores, context.State, context.Time);
         _sources = new(context.Options.PrometheusSources, time, context.Logger<PrometheusSources>());
         _prometheus = new(_sources.QueryAsync, time, client.ActivityTracker);
         var signals = new SignalBoard(uid => stores.Pods.Store.GetByUid(uid)?.Spec.NodeName, time);
         var meter = new TriggerMeter(signals, _prometheus, () => _sources.Names, time);
         var targets = new ScaleTargets(stores);
-        var actor = new ScaleActor(client, stores, ledger, context.Store);
+        var actor = new ScaleActor(client, stores, context.Ledger, state, context.Store);
         var observer = new ScalerObserver(stores, billing.Prices, budgets.Observer, meter, safety.Control, time);
         var events = new ScalerEvents(context.Recorder);
         _guests = new(stores, targets, observer, safety.Control, time) { LastOf = key => _evaluator?.LastOf(key) };
-        _evaluator = new(stores, ledger, targets, observer, meter, _prometheus, events, budgets.Scalers, _guests, context.Metrics, time);
-        var scalerActor = new ScalerActor(ledger, actor, events, safety.Control, context.Metrics, time, context.Logger<ScalerActor>());
+        _evaluator = new(stores, state, targets, observer, meter, _prometheus, events, budgets.Scalers, _guests, context.Metrics, time);
+        var scalerActor = new ScalerActor(state, actor, events, safety.Control, context.Metrics, time, context.Logger<ScalerActor>());
         _scalers = new(
             client,
             stores,
@@ -52,7 +52,7 @@ internal sealed class ScalingModule : IAsyncDisposable
             time,
             context.Logger<ScalerLoop>()
         );
-        _releaser = new(ledger, actor, targets.IsHeld, safety.Control, client, context.Logger<ScaledReleaser>());
+        _releaser = new(state, actor, targets.IsHeld, safety.Control, client, context.Logger<ScaledReleaser>());
 
         budgets.Scalers.RoomChanged += _scalers.WakeIfScaled;
         telemetry.Agents.IsScaled = pod => _evaluator.IsScaled(pod.Metadata.Uid);

@@ -34,7 +34,7 @@ internal sealed class TelemetryModule : IDisposable
             context.Logger<ExporterReader>()
         );
         Sources = new(Agents, Exporters, context.Time);
-        Series = new(context.Ledger, Progress);
+        Series = new(context.Ledger, context.State, Progress);
     }
 
     public ProgressBoard Progress { get; } = new();

@@ -1,5 +1,6 @@
 using Bursar.Api;
 using Bursar.Core.Ledger;
+using Bursar.Core.State;
 using Bursar.Kube.Client;
 using Bursar.Kube.Config;
 using Bursar.Kube.Events;
@@ -120,17 +121,18 @@ public static partial class Wiring
         // For virtual time this is under way until the loops are.
         using var taking = client.ActivityTracker?.Start("taking the lead");
         var store = new LedgerStore(client, options.Namespace, client.TimeProvider, logs.CreateLogger<LedgerStore>());
-        var ledger = await store.LoadAsync(cancellationToken);
+        var (ledger, state) = await store.LoadAsync(cancellationToken);
         ledger.Install(client.TimeProvider.GetUtcNow());
         // Before anything asks which budget selects what.
         foreach (var budget in stores.Budgets.Store.List())
-            SpecRefusal.Restore(budget, BudgetMemoryJson.Read(ledger.BudgetMemory(budget.Metadata.Uid)));
+            SpecRefusal.Restore(budget, state.BudgetMemory(budget.Metadata.Uid));
 
         var context = new LeaderContext(
             options,
             client,
             stores,
             ledger,
+            state,
             store,
             metrics,
             new EventRecorder(client, new() { ReportingInstance = options.Identity }),
@@ -154,6 +156,7 @@ public static partial class Wiring
                     client,
                     stores,
                     ledger,
+                    state,
                     telemetry.Progress,
                     billing.Prices,
                     billing.Nodes,
@@ -196,6 +199,7 @@ public sealed record OperatorParts(
     KubeClient Client,
     ClusterStores Stores,
     GpuLedger Ledger,
+    OperatorState State,
     ProgressBoard Progress,
     PriceList Prices,
     NodeMeter Nodes,

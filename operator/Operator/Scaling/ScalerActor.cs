@@ -1,5 +1,6 @@
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
+using Bursar.Core.State;
 using Bursar.Kube.Client;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Safety;
@@ -12,7 +13,7 @@ namespace Bursar.Operator.Scaling;
 
 /// <summary>Carries out decisions on scalers: sets replicas, or caps the autoscaler that owns them.</summary>
 public sealed partial class ScalerActor(
-    GpuLedger ledger,
+    OperatorState state,
     ScaleActor actor,
     ScalerEvents events,
     ControlSwitch control,
@@ -78,7 +79,7 @@ public sealed partial class ScalerActor(
     /// <summary>Its owner's maximum is not what the money says, and was not lowered to that yet.</summary>
     private bool IsToBeCapped(ScalerEntry entry, ScaleOwner owner, int? affordable)
     {
-        var record = ledger.ScaledBy(entry.Ref.Namespace, entry.Ref.Uid, owner.Uid);
+        var record = state.ScaledBy(entry.Ref.Namespace, entry.Ref.Uid, owner.Uid);
         if (affordable is not { } most)
             return record is not null;
         // Without a maximum of its own KEDA's is 100; it cannot go below its own minimum, nor below one.

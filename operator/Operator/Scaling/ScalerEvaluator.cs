@@ -2,6 +2,7 @@ using Bursar.Api;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Core.Scaling;
+using Bursar.Core.State;
 using Bursar.Kube.Informers;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Budgets;
@@ -18,7 +19,7 @@ namespace Bursar.Operator.Scaling;
 /// </summary>
 public sealed class ScalerEvaluator(
     ClusterStores stores,
-    GpuLedger ledger,
+    OperatorState state,
     ScaleTargets targets,
     ScalerObserver observer,
     TriggerMeter meter,
@@ -96,7 +97,7 @@ public sealed class ScalerEvaluator(
     /// <summary>Looks, divides the money, decides. Nothing is written.</summary>
     private void Decide(IReadOnlyCollection<string> namespaces, IReadOnlyList<ScalerEntry> entries)
     {
-        var parked = ledger.Parked().ToLookup(record => record.Uid, record => record.Budget, StringComparer.Ordinal);
+        var parked = state.Parked().ToLookup(record => record.Uid, record => record.Budget, StringComparer.Ordinal);
         var taken = new Dictionary<string, ScalerEntry>(StringComparer.Ordinal);
         var looks = new List<Looked>();
         var purses = new Dictionary<ObjectKey, (BudgetRoom Room, List<MoneyAsker> Askers)>();

@@ -1,6 +1,7 @@
 using Bursar.Api;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
+using Bursar.Core.State;
 using Bursar.Kube.Events;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Cluster;
@@ -19,7 +20,7 @@ public sealed class BudgetEvents(EventRecorder recorder)
     /// <summary>
     /// Work comes back, or stays with other budgets, because its budget does not hold it any more; null where that one is gone.
     /// </summary>
-    public void GivenBack(ParkedRecord record, V1Alpha1GpuBudget? budget, string sentence, bool isHeld)
+    public void GivenBack(SuspensionRecord record, V1Alpha1GpuBudget? budget, string sentence, bool isHeld)
     {
         var workload = new WorkloadKey(record.Namespace, record.Kind, record.Name, record.Uid);
         var (reason, key) = (
@@ -149,7 +150,7 @@ public sealed class BudgetEvents(EventRecorder recorder)
         };
 
     /// <summary>On a CronJob: it makes no runs while one of them waits.</summary>
-    public void MakerHeld(V1Alpha1GpuBudget budget, ParkedRecord run, HeldMaker maker) =>
+    public void MakerHeld(V1Alpha1GpuBudget budget, SuspensionRecord run, ObjectRef maker) =>
         OfMaker(
             budget,
             run,
@@ -158,7 +159,7 @@ public sealed class BudgetEvents(EventRecorder recorder)
             $"{Sentences.MakerWaits(maker)} {run.Kind} {run.Name} waits for money of budget {budget.Metadata.Name}."
         );
 
-    public void MakerFreed(V1Alpha1GpuBudget budget, ParkedRecord run, HeldMaker maker) =>
+    public void MakerFreed(V1Alpha1GpuBudget budget, SuspensionRecord run, ObjectRef maker) =>
         OfMaker(budget, run, maker, "Resumed", $"{maker.Kind} {maker.Name} makes runs again: {run.Kind} {run.Name} waits no more.");
 
     /// <summary>Publishes an announcement on the budget, and on each workload that it names or concerns.</summary>
@@ -194,7 +195,7 @@ public sealed class BudgetEvents(EventRecorder recorder)
             warning: true
         );
 
-    private void OfMaker(V1Alpha1GpuBudget budget, ParkedRecord run, HeldMaker maker, string reason, string note) =>
+    private void OfMaker(V1Alpha1GpuBudget budget, SuspensionRecord run, ObjectRef maker, string reason, string note) =>
         recorder.Publish(
             new()
             {

@@ -1,4 +1,5 @@
 using Bursar.Core.Ledger;
+using Bursar.Core.State;
 using Bursar.Operator.Cluster;
 
 namespace Bursar.Operator.Suspension;
@@ -13,12 +14,12 @@ public sealed class EchoGuard(ClusterStores stores, TimeProvider time)
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
     private readonly Lock _gate = new();
-    private readonly Dictionary<(string Uid, string Field), (ParkedRecord Record, bool Parked, DateTimeOffset At)> _expected = [];
+    private readonly Dictionary<(string Uid, string Field), (SuspensionRecord Record, bool Parked, DateTimeOffset At)> _expected = [];
 
-    public void Expect(ParkedRecord record, bool parked)
+    public void Expect(SuspensionRecord record, bool parked)
     {
         lock (_gate)
-            _expected[(record.Uid, record.Field)] = (record, parked, time.GetUtcNow());
+            _expected[(record.Uid, record.Field.Pointer)] = (record, parked, time.GetUtcNow());
     }
 
     /// <summary>Whether a write of ours to this namespace's work has not come back yet.</summary>
@@ -34,7 +35,7 @@ public sealed class EchoGuard(ClusterStores stores, TimeProvider time)
         }
     }
 
-    private bool Shows(ParkedRecord record, bool parked) =>
+    private bool Shows(SuspensionRecord record, bool parked) =>
         stores.Of(record.Kind)?.Get(record.Namespace, record.Name, record.Uid) is not { } work
         || OwnerKinds.Holds(record, work, stores) == parked;
 }

@@ -80,7 +80,7 @@ public sealed class FieldWriter(KubeClient client)
     /// Returns the API versions for reading and writing an object, the recorded one first. Empty if this version of Bursar does not write
     /// the kind.
     /// </summary>
-    public static IReadOnlyList<EntityKind> VersionsOf(ParkedTarget target) =>
+    public static IReadOnlyList<EntityKind> VersionsOf(ObjectRef target) =>
         [
             .. Kinds
                 .Where(kind => kind.Kind == target.Kind && kind.Group == EntityKind.GroupOf(target.ApiVersion))
@@ -89,19 +89,19 @@ public sealed class FieldWriter(KubeClient client)
         ];
 
     /// <summary>The right that writing such an object needs, in words.</summary>
-    public static string RightOn(ParkedTarget target) =>
+    public static string RightOn(ObjectRef target) =>
         VersionsOf(target) is [var kind, ..]
             ? $"get and patch {kind.Plural}.{kind.Group}"
             : $"get and patch {target.Kind} of {target.ApiVersion}";
 
     /// <summary>Reads an object; null if it is gone or another object has its name.</summary>
-    public async Task<JsonObject?> ReadAsync(string ns, ParkedTarget target, CancellationToken cancellationToken) =>
+    public async Task<JsonObject?> ReadAsync(string ns, ObjectRef target, CancellationToken cancellationToken) =>
         (await FindAsync(VersionsOf(target), ns, target, null, cancellationToken)).Object;
 
     /// <summary>Changes an object. Throws the API server's conflict if other clients were faster at every try.</summary>
     public Task<WriteOutcome> ChangeAsync(
         string ns,
-        ParkedTarget target,
+        ObjectRef target,
         Func<JsonObject, FieldChange> decide,
         CancellationToken cancellationToken
     ) => ChangeAsync(VersionsOf(target), ns, target, null, obj => ValueTask.FromResult(decide(obj)), cancellationToken);
@@ -109,7 +109,7 @@ public sealed class FieldWriter(KubeClient client)
     /// <summary>Changes an object after storing something else between the read and the write.</summary>
     public Task<WriteOutcome> ChangeAsync(
         string ns,
-        ParkedTarget target,
+        ObjectRef target,
         Func<JsonObject, ValueTask<FieldChange>> decide,
         CancellationToken cancellationToken
     ) => ChangeAsync(VersionsOf(target), ns, target, null, decide, cancellationToken);
@@ -146,7 +146,7 @@ public sealed class FieldWriter(KubeClient client)
     private async Task<WriteOutcome> ChangeAsync(
         IReadOnlyList<EntityKind> versions,
         string ns,
-        ParkedTarget target,
+        ObjectRef target,
         string? subresource,
         Func<JsonObject, ValueTask<FieldChange>> decide,
         CancellationToken cancellationToken
@@ -186,7 +186,7 @@ public sealed class FieldWriter(KubeClient client)
     private async Task<(string Path, JsonObject? Object)> FindAsync(
         IReadOnlyList<EntityKind> versions,
         string ns,
-        ParkedTarget target,
+        ObjectRef target,
         string? subresource,
         CancellationToken cancellationToken
     )

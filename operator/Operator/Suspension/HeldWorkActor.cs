@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Bursar.Api;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
+using Bursar.Core.State;
 using Bursar.Kube.Client;
 using Bursar.Kube.Informers;
 using Bursar.Kube.Reconcile;
@@ -18,7 +19,7 @@ namespace Bursar.Operator.Suspension;
 public sealed partial class HeldWorkActor(
     KubeClient client,
     ClusterStores stores,
-    GpuLedger ledger,
+    OperatorState state,
     WorkloadActor workloads,
     EchoGuard echoes,
     ILogger<HeldWorkActor> logger
@@ -89,7 +90,7 @@ public sealed partial class HeldWorkActor(
     /// <summary>What no budget speaks for goes at the second look; what is parked and still has the webhook's mark gets Bursar's.</summary>
     private async Task SweepAsync(string uid, Marked marked, CancellationToken cancellationToken)
     {
-        if (ledger.Parked().FirstOrDefault(record => record.Uid == uid) is { } record)
+        if (state.Parked().FirstOrDefault(record => record.Uid == uid) is { } record)
         {
             if (stores.Of(marked.Kind)?.Get(marked.Namespace, marked.Name, uid) is { } parked && HeldMark.IsHeld(parked))
                 await workloads.ParkAsync(record, cancellationToken);
@@ -107,7 +108,7 @@ public sealed partial class HeldWorkActor(
     private Work? Find(string uid, Marked marked) =>
         stores.Of(marked.Kind)?.Get(marked.Namespace, marked.Name, uid) is { } work
         && HeldMark.IsHeld(work)
-        && !ledger.Parked().Any(record => record.Uid == uid)
+        && !state.Parked().Any(record => record.Uid == uid)
             ? work
             : null;
 
@@ -140,19 +141,15 @@ public sealed partial class HeldWorkActor(
         }
     }
 
-    private static ParkedRecord RecordOf(Work work) =>
+    private static SuspensionRecord RecordOf(Work work) =>
         new()
         {
+            Workload = work.Key,
             ApiVersion = work.Kind.Entity.ApiVersion,
-            Kind = work.Kind.Name,
-            Namespace = work.Namespace,
-            Name = work.Metadata.Name,
-            Uid = work.Metadata.Uid,
-            Field = work.Kind.Field,
-            Original = HeldMark.OriginalOf(work),
-            Value = work.Kind.Stopped,
+            Field = new(work.Object, work.Kind.Field, HeldMark.OriginalOf(work), work.Kind.Stopped),
             Since = work.Metadata.CreationTimestamp ?? default,
             Reason = Reasons.Fits,
+            Cause = new() { Since = work.Metadata.CreationTimestamp ?? default, Reason = Reasons.Fits },
             Budget = "",
             BudgetUid = "",
         };

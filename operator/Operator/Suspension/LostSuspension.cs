@@ -1,6 +1,7 @@
 using Bursar.Api;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
+using Bursar.Core.State;
 using Bursar.Operator.Billing;
 using Bursar.Operator.Cluster;
 using Microsoft.Extensions.Logging;
@@ -15,7 +16,7 @@ namespace Bursar.Operator.Suspension;
 /// </summary>
 public sealed partial class LostSuspension(
     ClusterStores stores,
-    GpuLedger ledger,
+    OperatorState state,
     LedgerStore store,
     WorkloadActor workloads,
     BudgetEvents events,
@@ -41,28 +42,23 @@ public sealed partial class LostSuspension(
         && work.Metadata.Annotations.ContainsKey(BursarAnnotations.SuspendedBy);
 
     /// <summary>What the lost record said, as far as the object itself tells.</summary>
-    public static ParkedRecord RecordOf(Work work, DateTimeOffset now, OwnerSwitch? through = null, string budgetUid = "") =>
+    public static SuspensionRecord RecordOf(Work work, DateTimeOffset now, OwnerSwitch? through = null, string budgetUid = "") =>
         new()
         {
+            Workload = work.Key,
             ApiVersion = work.Kind.Entity.ApiVersion,
-            Kind = work.Kind.Name,
-            Namespace = work.Namespace,
-            Name = work.Metadata.Name,
-            Uid = work.Metadata.Uid,
-            Target = through?.Target,
-            Field = through?.Field ?? work.Kind.Field,
-            Original = through?.On ?? "false",
-            Value = through?.Stopped ?? work.Kind.Stopped,
+            Field = through is null
+                ? new(work.Object, work.Kind.Field, "false", work.Kind.Stopped)
+                : new(through.Target, through.Field, through.On, through.Stopped),
+            IsThroughManager = through is not null,
             Since = now,
             Reason = Reasons.RecordRestored,
-            Cause = ParkedCause.Write(
-                new()
-                {
-                    Since = now,
-                    Reason = Reasons.RecordRestored,
-                    Confirmed = true,
-                }
-            ),
+            Cause = new()
+            {
+                Since = now,
+                Reason = Reasons.RecordRestored,
+                Confirmed = true,
+            },
             Budget = BudgetOf((through?.Object ?? work.Metadata).Annotations.GetValueOrDefault(BursarAnnotations.SuspendedBy)),
             BudgetUid = budgetUid,
             Class = work.Class,
@@ -74,7 +70,7 @@ public sealed partial class LostSuspension(
         if (now - _lookedAt < Pace)
             return;
         _lookedAt = now;
-        var recorded = ledger.Parked().Select(record => record.Uid).ToHashSet(StringComparer.Ordinal);
+        var recorded = state.Parked().Select(record => record.Uid).ToHashSet(StringComparer.Ordinal);
         var found = new HashSet<string>(StringComparer.Ordinal);
         foreach (var cache in stores.Kinds)
         foreach (var work in cache.All())
@@ -112,7 +108,8 @@ public sealed partial class LostSuspension(
 
     private async Task ResumeHeldAsync(Work work, DateTimeOffset now, CancellationToken cancellationToken)
     {
-        var record = RecordOf(work, now) with { Original = HeldMark.OriginalOf(work) };
+        var record = RecordOf(work, now);
+        record = record with { Field = record.Field with { Original = HeldMark.OriginalOf(work) } };
         if (!await workloads.IsAsCreatedAsync(record, cancellationToken))
             return;
         LogHeld(record.Namespace, record.Name, record.Kind);
@@ -149,8 +146,8 @@ public sealed partial class LostSuspension(
             return;
         }
         // From here on its budget decides as for all that it has suspended.
-        ledger.Park(record with { BudgetUid = budget.Metadata.Uid });
-        await store.FlushBudgetAsync(ledger, budget.Metadata.Uid, cancellationToken);
+        state.Park(record with { BudgetUid = budget.Metadata.Uid });
+        await store.FlushBudgetAsync(state, budget.Metadata.Uid, cancellationToken);
     }
 
     private static string BudgetOf(string? mirror) =>

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Bursar.Api;
 using Bursar.Core.Ledger;
+using Bursar.Core.State;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Cluster;
@@ -18,7 +19,7 @@ public sealed class MakerActor(KubeClient client)
     /// <summary>
     /// The maker of a workload that is about to be parked, as it stands; null where it has none, or somebody else has suspended it.
     /// </summary>
-    public async Task<HeldMaker?> FindAsync(V1ObjectMeta workload, CancellationToken cancellationToken)
+    public async Task<FieldOverride?> FindAsync(V1ObjectMeta workload, CancellationToken cancellationToken)
     {
         if (workload.ControllerReference() is not { IsCronJob: true } owner)
             return null;
@@ -30,13 +31,18 @@ public sealed class MakerActor(KubeClient client)
         // One that Bursar suspended for a run whose record is lost is still Bursar's.
         if (maker.Spec.Suspend == true && !maker.Metadata.Annotations.ContainsKey(BursarAnnotations.SuspendedBy))
             return null;
-        return new(owner.Kind, owner.Name, owner.Uid, maker.Spec.Suspend is null ? Work.Absent : "false");
+        return new(
+            new(V1CronJob.EntityKind.ApiVersion, owner.Kind, owner.Name, owner.Uid),
+            WorkKind.SuspendField,
+            maker.Spec.Suspend is null ? Work.Absent : "false",
+            "true"
+        );
     }
 
     /// <summary>
     /// Done, or already so by an earlier try; ChangedByOther where somebody else suspended it since it was read: then it is theirs.
     /// </summary>
-    public async Task<WriteResult> HoldAsync(ParkedRecord record, CancellationToken cancellationToken) =>
+    public async Task<WriteResult> HoldAsync(SuspensionRecord record, CancellationToken cancellationToken) =>
         (
             await ChangeAsync(
                 record,
@@ -51,7 +57,7 @@ public sealed class MakerActor(KubeClient client)
         ).Result;
 
     /// <summary>Gives it back as it was.</summary>
-    public async Task<WriteResult> FreeAsync(ParkedRecord record, CancellationToken cancellationToken) =>
+    public async Task<WriteResult> FreeAsync(SuspensionRecord record, CancellationToken cancellationToken) =>
         (
             await ChangeAsync(
                 record,
@@ -59,7 +65,7 @@ public sealed class MakerActor(KubeClient client)
                     !IsSuspended(obj)
                         ? WriteOutcome.AlreadySo
                         : FieldChange.Set([
-                            new(WorkKind.SuspendField, record.Maker!.Original == Work.Absent ? Work.Absent : "false"),
+                            new(WorkKind.SuspendField, record.CronJob!.Original == Work.Absent ? Work.Absent : "false"),
                             .. FieldWriter.Mirror(null),
                         ]),
                 cancellationToken
@@ -67,16 +73,10 @@ public sealed class MakerActor(KubeClient client)
         ).Result;
 
     private Task<WriteOutcome> ChangeAsync(
-        ParkedRecord record,
+        SuspensionRecord record,
         Func<JsonObject, FieldChange> decide,
         CancellationToken cancellationToken
-    ) =>
-        _writer.ChangeAsync(
-            record.Namespace,
-            new(V1CronJob.EntityKind.ApiVersion, record.Maker!.Kind, record.Maker.Name, record.Maker.Uid),
-            decide,
-            cancellationToken
-        );
+    ) => _writer.ChangeAsync(record.Namespace, record.CronJob!.Object, decide, cancellationToken);
 
     private static bool IsSuspended(JsonObject maker) => FieldWriter.Text(maker, WorkKind.SuspendField) == "true";
 }

@@ -1,5 +1,6 @@
 using Bursar.Api;
 using Bursar.Core.Ledger;
+using Bursar.Core.State;
 using Bursar.Kube.Client;
 using Bursar.Operator.Cluster;
 using Microsoft.Extensions.Logging;
@@ -12,7 +13,7 @@ namespace Bursar.Operator.Suspension;
 /// </summary>
 public sealed partial class MakerKeeper(
     ClusterStores stores,
-    GpuLedger ledger,
+    OperatorState state,
     MakerActor actor,
     BudgetEvents events,
     ILogger<MakerKeeper> logger
@@ -22,10 +23,10 @@ public sealed partial class MakerKeeper(
     /// The record with what makes such runs, and what stood in it. Where another run of it is parked already, or this one by another
     /// budget, its switch is Bursar's doing: what that record says comes back.
     /// </summary>
-    public async Task<ParkedRecord> FindAsync(ParkedRecord record, ParkedRecord? earlier, CancellationToken cancellationToken)
+    public async Task<SuspensionRecord> FindAsync(SuspensionRecord record, SuspensionRecord? earlier, CancellationToken cancellationToken)
     {
-        if (earlier?.Maker is { } known)
-            return record with { Maker = known };
+        if (earlier?.CronJob is { } known)
+            return record with { CronJob = known };
         if (
             stores.Of(record.Kind)?.Get(record.Namespace, record.Name, record.Uid) is not { } work
             || work.Metadata.ControllerReference() is not { IsCronJob: true } owner
@@ -35,7 +36,7 @@ public sealed partial class MakerKeeper(
         {
             return record with
             {
-                Maker = ledger.Parked().FirstOrDefault(other => other.Maker?.Uid == owner.Uid)?.Maker
+                CronJob = state.Parked().FirstOrDefault(other => other.CronJob?.Object.Uid == owner.Uid)?.CronJob
                     ?? await actor.FindAsync(work.Metadata, cancellationToken),
             };
         }
@@ -47,9 +48,9 @@ public sealed partial class MakerKeeper(
     }
 
     /// <summary>Suspends the maker of a run that is about to be parked; the record as it holds from now on.</summary>
-    public async Task<ParkedRecord> HoldAsync(ReadBudget budget, ParkedRecord record, CancellationToken cancellationToken)
+    public async Task<SuspensionRecord> HoldAsync(ReadBudget budget, SuspensionRecord record, CancellationToken cancellationToken)
     {
-        if (record.Maker is not { } maker)
+        if (record.CronJob?.Object is not { } maker)
             return record;
         try
         {
@@ -62,7 +63,7 @@ public sealed partial class MakerKeeper(
                     return record;
                 default:
                     // Gone, or suspended by somebody else since it was read: then it is not Bursar's to give back.
-                    return record with { Maker = null };
+                    return record with { CronJob = null };
             }
         }
         catch (ApiException error)
@@ -76,13 +77,13 @@ public sealed partial class MakerKeeper(
     /// <summary>
     /// Gives the maker back, unless another record holds it too. False where it could not be written: the record is to stay until it is.
     /// </summary>
-    public async Task<bool> FreeAsync(ParkedRecord record, V1Alpha1GpuBudget? budget, CancellationToken cancellationToken)
+    public async Task<bool> FreeAsync(SuspensionRecord record, V1Alpha1GpuBudget? budget, CancellationToken cancellationToken)
     {
         if (
-            record.Maker is not { } maker
-            || ledger
+            record.CronJob?.Object is not { } maker
+            || state
                 .Parked()
-                .Any(other => other.Maker?.Uid == maker.Uid && (other.Uid != record.Uid || other.BudgetUid != record.BudgetUid))
+                .Any(other => other.CronJob?.Object.Uid == maker.Uid && (other.Uid != record.Uid || other.BudgetUid != record.BudgetUid))
         )
             return true;
         try

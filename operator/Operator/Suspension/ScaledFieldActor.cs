@@ -1,4 +1,5 @@
 using Bursar.Core.Ledger;
+using Bursar.Core.State;
 using Bursar.Kube.Client;
 
 namespace Bursar.Operator.Suspension;
@@ -18,7 +19,7 @@ public sealed class ScaledFieldActor(KubeClient client)
     /// theirs, and so is the other bound of a pair of which they set one: half a pair might be none that their owner takes.
     /// </summary>
     /// <exception cref="InvalidOperationException">This version writes no such kind.</exception>
-    public Task<WriteOutcome> RestoreAsync(ScaledRecord record, CancellationToken cancellationToken)
+    public Task<WriteOutcome> RestoreAsync(ScalerRecord record, CancellationToken cancellationToken)
     {
         if (FieldWriter.VersionsOf(record.Target).Count == 0)
             throw new InvalidOperationException($"This version of bursar writes no {record.Target.Kind} of {record.Target.ApiVersion}.");

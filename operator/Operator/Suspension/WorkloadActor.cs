@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using Bursar.Api;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
+using Bursar.Core.State;
 using Bursar.Kube.Client;
 using Bursar.Operator.Cluster;
 
@@ -20,13 +21,13 @@ public sealed class WorkloadActor(KubeClient client)
     private readonly FieldWriter _writer = new(client);
 
     /// <summary>The record of a parking that is about to happen; null when the kind has no switch here.</summary>
-    public static ParkedRecord? RecordOf(
+    public static SuspensionRecord? RecordOf(
         WorkloadKey workload,
         ClusterStores stores,
         BudgetAction action,
         string budget,
         string budgetUid,
-        string cause
+        ParkedSnapshot cause
     )
     {
         if (WorkKinds.Of(workload.Kind) is not { } kind)
@@ -35,35 +36,34 @@ public sealed class WorkloadActor(KubeClient client)
         if (kind.Scales && work is null)
             return null;
         var through = work is null ? null : OwnerKinds.Of(work, stores)?.Switch;
+        // Of a switch that is seen off already, the other position is what is given back.
+        var original = through is not null
+            ? through.IsStopped
+                ? through.On
+                : through.Value
+            : kind.Scales
+                ? work!.Switch
+                : work is not null && HeldMark.IsHeld(work)
+                    ? HeldMark.OriginalOf(work)
+                    : work?.Switch == Work.Absent
+                        ? Work.Absent
+                        : "false";
         return new()
         {
+            Workload = workload,
             ApiVersion = kind.Entity.ApiVersion,
-            Kind = workload.Kind,
-            Namespace = workload.Namespace,
-            Name = workload.Name,
-            Uid = workload.Uid,
-            Target = through?.Target,
-            Also = through is { Also.Count: > 0 }
-                ? [.. through.Also.Select(one => through.Target with { Name = one.Name, Uid = one.Uid })]
-                : null,
+            Field = new(
+                through?.Target ?? new(kind.Entity.ApiVersion, workload.Kind, workload.Name, workload.Uid),
+                through?.Field ?? kind.Field,
+                original,
+                through?.Stopped ?? kind.Stopped
+            ),
+            IsThroughManager = through is not null,
+            Also = [.. (through?.Also ?? []).Select(one => through!.Target with { Name = one.Name, Uid = one.Uid })],
             Replicas =
                 through is null || !kind.Serves ? null
                 : kind.Scales ? work!.Replicas
                 : work!.PodSets.Sum(set => set.Count),
-            Field = through?.Field ?? kind.Field,
-            // Of a switch that is seen off already, the other position is what is given back.
-            Original = through is not null
-                ? through.IsStopped
-                    ? through.On
-                    : through.Value
-                : kind.Scales
-                    ? work!.Switch
-                    : work is not null && HeldMark.IsHeld(work)
-                        ? HeldMark.OriginalOf(work)
-                        : work?.Switch == Work.Absent
-                            ? Work.Absent
-                            : "false",
-            Value = through?.Stopped ?? kind.Stopped,
             Since = action.Parked!.Since,
             Reason = action.Reason,
             Cause = cause,
@@ -74,18 +74,18 @@ public sealed class WorkloadActor(KubeClient client)
         };
     }
 
-    public Task<WriteResult> ParkAsync(ParkedRecord record, CancellationToken cancellationToken) =>
-        ParkAsync(record, record.Original, cancellationToken);
+    public Task<WriteResult> ParkAsync(SuspensionRecord record, CancellationToken cancellationToken) =>
+        ParkAsync(record, record.Field.Original, cancellationToken);
 
     /// <param name="record">What is parked.</param>
     /// <param name="present">What stood there when it was read: not the record's original where somebody set it in between.</param>
     /// <param name="cancellationToken">Ends it.</param>
-    public Task<WriteResult> ParkAsync(ParkedRecord record, string present, CancellationToken cancellationToken) =>
-        SetAsync(record, present, record.Value, park: true, cancellationToken);
+    public Task<WriteResult> ParkAsync(SuspensionRecord record, string present, CancellationToken cancellationToken) =>
+        SetAsync(record, present, record.Field.Value, park: true, cancellationToken);
 
     /// <summary>Gives back what the record says, if the field still holds what Bursar set.</summary>
-    public Task<WriteResult> RestoreAsync(ParkedRecord record, CancellationToken cancellationToken) =>
-        SetAsync(record, record.Value, record.Original, park: false, cancellationToken);
+    public Task<WriteResult> RestoreAsync(SuspensionRecord record, CancellationToken cancellationToken) =>
+        SetAsync(record, record.Field.Value, record.Field.Original, park: false, cancellationToken);
 
     /// <summary>
     /// Brings the mirror of a request for a checkpoint in line: sets it, or, where nothing is asked any more, takes off what is said to
@@ -151,11 +151,11 @@ public sealed class WorkloadActor(KubeClient client)
     /// <summary>
     /// Who set the field that a record names, as the object's managed fields tell; null where they do not, or it was Bursar.
     /// </summary>
-    public async Task<string?> LastWriterAsync(ParkedRecord record, CancellationToken cancellationToken)
+    public async Task<string?> LastWriterAsync(SuspensionRecord record, CancellationToken cancellationToken)
     {
         try
         {
-            return FieldOwner.LastOf(await ReadAsync(record, cancellationToken), record.Field);
+            return FieldOwner.LastOf(await ReadAsync(record, cancellationToken), record.Field.Pointer);
         }
         catch (ApiException)
         {
@@ -165,28 +165,30 @@ public sealed class WorkloadActor(KubeClient client)
     }
 
     /// <summary>Whether the field that a record names is as Bursar set it, by the object's managed fields.</summary>
-    public async Task<bool> IsOwnWriteAsync(ParkedRecord record, CancellationToken cancellationToken) =>
-        FieldOwner.IsOwn(await ReadAsync(record, cancellationToken), record.Field);
+    public async Task<bool> IsOwnWriteAsync(SuspensionRecord record, CancellationToken cancellationToken) =>
+        FieldOwner.IsOwn(await ReadAsync(record, cancellationToken), record.Field.Pointer);
 
     /// <summary>Whether the field that a record names is as it was when the object was made.</summary>
-    public async Task<bool> IsAsCreatedAsync(ParkedRecord record, CancellationToken cancellationToken) =>
-        FieldOwner.IsAsCreated(await ReadAsync(record, cancellationToken), record.Field);
+    public async Task<bool> IsAsCreatedAsync(SuspensionRecord record, CancellationToken cancellationToken) =>
+        FieldOwner.IsAsCreated(await ReadAsync(record, cancellationToken), record.Field.Pointer);
 
-    private Task<JsonObject?> ReadAsync(ParkedRecord record, CancellationToken cancellationToken) =>
-        _writer.ReadAsync(
-            record.Namespace,
-            record.Target ?? new(record.ApiVersion, record.Kind, record.Name, record.Uid),
-            cancellationToken
-        );
+    private Task<JsonObject?> ReadAsync(SuspensionRecord record, CancellationToken cancellationToken) =>
+        _writer.ReadAsync(record.Namespace, record.Field.Object, cancellationToken);
 
-    private async Task<WriteResult> SetAsync(ParkedRecord record, string from, string to, bool park, CancellationToken cancellationToken)
+    private async Task<WriteResult> SetAsync(
+        SuspensionRecord record,
+        string from,
+        string to,
+        bool park,
+        CancellationToken cancellationToken
+    )
     {
         // A record of a kind that this version does not know can be neither kept nor given back by it.
-        if (WorkKinds.Of(record.Kind) is not { } kind || record.Target is { } target && FieldWriter.VersionsOf(target).Count == 0)
+        if (WorkKinds.Of(record.Kind) is not { } kind || record.IsThroughManager && FieldWriter.VersionsOf(record.Field.Object).Count == 0)
             return WriteResult.ChangedByOther;
         try
         {
-            return record.Target is not null ? await SetTargetsAsync(record, from, to, park, cancellationToken)
+            return record.IsThroughManager ? await SetTargetsAsync(record, from, to, park, cancellationToken)
                 : kind.Scales
                     ? (
                         await _writer.ScaleAsync(
@@ -213,23 +215,23 @@ public sealed class WorkloadActor(KubeClient client)
     /// changed is theirs.
     /// </summary>
     private async Task<WriteResult> SetTargetsAsync(
-        ParkedRecord record,
+        SuspensionRecord record,
         string from,
         string to,
         bool park,
         CancellationToken cancellationToken
     )
     {
-        var outcome = park ? WriteResult.Done : await SetTargetAsync(record, record.Target!, from, to, park, cancellationToken);
-        foreach (var other in record.Also ?? [])
+        var outcome = park ? WriteResult.Done : await SetTargetAsync(record, record.Field.Object, from, to, park, cancellationToken);
+        foreach (var other in record.Also)
             await SetTargetAsync(record, other, park ? null : from, to, park, cancellationToken);
-        return park ? await SetTargetAsync(record, record.Target!, from, to, park, cancellationToken) : outcome;
+        return park ? await SetTargetAsync(record, record.Field.Object, from, to, park, cancellationToken) : outcome;
     }
 
     /// <param name="from">What must stand there; null: whatever does.</param>
     private async Task<WriteResult> SetTargetAsync(
-        ParkedRecord record,
-        ParkedTarget target,
+        SuspensionRecord record,
+        ObjectRef target,
         string? from,
         string to,
         bool park,
@@ -241,20 +243,28 @@ public sealed class WorkloadActor(KubeClient client)
                 target,
                 obj =>
                 {
-                    var present = FieldWriter.Text(obj, record.Field);
+                    var present = FieldWriter.Text(obj, record.Field.Pointer);
                     return FieldWriter.Same(present, to) ? WriteOutcome.AlreadySo
                         : from is not null && !FieldWriter.Same(present, from) ? WriteOutcome.ChangedByOther()
-                        : FieldChange.Set([new(record.Field, to), .. FieldWriter.Mirror(park ? record.Budget : null, record.Reason)]);
+                        : FieldChange.Set([
+                            new(record.Field.Pointer, to),
+                            .. FieldWriter.Mirror(park ? record.Budget : null, record.Reason),
+                        ]);
                 },
                 cancellationToken
             )
         ).Result;
 
-    private async Task<WriteResult> SuspendAsync(WorkKind kind, ParkedRecord record, bool suspend, CancellationToken cancellationToken) =>
+    private async Task<WriteResult> SuspendAsync(
+        WorkKind kind,
+        SuspensionRecord record,
+        bool suspend,
+        CancellationToken cancellationToken
+    ) =>
         (
             await _writer.ChangeAsync(
                 record.Namespace,
-                new(record.ApiVersion, record.Kind, record.Name, record.Uid),
+                record.Field.Object,
                 obj =>
                 {
                     var work = Parse(kind, obj);
@@ -265,7 +275,7 @@ public sealed class WorkloadActor(KubeClient client)
                         new(
                             kind.Field,
                             suspend ? "true"
-                                : record.Original == Work.Absent ? Work.Absent
+                                : record.Field.Original == Work.Absent ? Work.Absent
                                 : "false"
                         ),
                         .. FieldWriter.Mirror(suspend ? record.Budget : null, record.Reason),

@@ -1,6 +1,7 @@
 using Bursar.Api;
 using Bursar.Core.Forecast;
 using Bursar.Core.Ledger;
+using Bursar.Core.State;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Cluster;
 
@@ -10,7 +11,7 @@ namespace Bursar.Operator.Telemetry;
 /// Notes how long each completed run of a series took. Level-triggered: it may be told of a job any number of times, and after a
 /// restart of all that the API still shows again.
 /// </summary>
-public sealed class SeriesKeeper(GpuLedger ledger, ProgressBoard progress)
+public sealed class SeriesKeeper(GpuLedger ledger, OperatorState state, ProgressBoard progress)
 {
     private const int LongestName = 128;
 
@@ -36,7 +37,7 @@ public sealed class SeriesKeeper(GpuLedger ledger, ProgressBoard progress)
     /// own was.
     /// </summary>
     public static IReadOnlyList<EarlierRun> EarlierRuns(
-        GpuLedger ledger,
+        OperatorState state,
         V1ObjectMeta workload,
         V1PodTemplateSpec template,
         IReadOnlyList<Pieces> pieces
@@ -47,7 +48,7 @@ public sealed class SeriesKeeper(GpuLedger ledger, ProgressBoard progress)
         var waves = Pieces.WavesOf(pieces);
         return
         [
-            .. ledger
+            .. state
                 .Runs(workload.Namespace ?? "", key)
                 .Where(run => run.Uid != workload.Uid)
                 .Select(run => new EarlierRun(
@@ -78,7 +79,7 @@ public sealed class SeriesKeeper(GpuLedger ledger, ProgressBoard progress)
         var steps = progress.Series(workload.Uid).Points.LastOrDefault(point => point.Total is > 0).Total
             ?? BursarAnnotations.ReadTotalSteps(workload, template);
         var ofPiece = PieceTime(work, duration);
-        ledger.NoteRun(
+        state.NoteRun(
             ns,
             key,
             new(workload.Uid, endedAt, (long)(ofPiece ?? duration).TotalMilliseconds, steps, ofPiece is null ? null : true)

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Bursar.Core.Ledger;
+using Bursar.Core.State;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Billing;
@@ -45,6 +46,8 @@ internal sealed class ScaleWorld : IAsyncDisposable
 
     public GpuLedger Ledger { get; private set; } = new();
 
+    public OperatorState State { get; private set; } = new();
+
     public ScaleActor Actor { get; private set; } = null!;
 
     public LedgerStore Store { get; private set; } = null!;
@@ -86,8 +89,8 @@ internal sealed class ScaleWorld : IAsyncDisposable
     public async Task RestartAsync()
     {
         Store = new(Client, ClusterWorld.OwnNamespace, Scene.World.Time, NullLogger<LedgerStore>.Instance);
-        Ledger = await Store.LoadAsync(Ct);
-        Actor = new(Client, Stores, Ledger, Store);
+        (Ledger, State) = await Store.LoadAsync(Ct);
+        Actor = new(Client, Stores, Ledger, State, Store);
     }
 
     public ScaleTarget? Find(EntityKind entity, string name) => Targets.Find(Scene.Team, entity.ApiVersion, entity.Kind, name, out _);
@@ -115,7 +118,7 @@ internal sealed class ScaleWorld : IAsyncDisposable
         );
 
     /// <summary>What is noted of this scene's objects.</summary>
-    public IReadOnlyList<ScaledRecord> Records => [.. Ledger.Scaled().Where(record => record.Namespace == Scene.Team)];
+    public IReadOnlyList<ScalerRecord> Records => [.. State.Scaled().Where(record => record.Namespace == Scene.Team)];
 
     public async Task CreateAsync(EntityKind entity, string name, string rest)
     {

@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Bursar.Api;
 using Bursar.Core.Ledger;
+using Bursar.Core.State;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Billing;
@@ -16,7 +17,7 @@ namespace Bursar.Operator.Scaling.Targets;
 /// which has none; or, where another autoscaler owns them, as that one's upper bound. Every write is exactly what was decided on what was
 /// read, or nothing. What is written beside replicas stands in the ledger, with what stood there before, ahead of the write.
 /// </summary>
-public sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLedger ledger, LedgerStore store)
+public sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLedger ledger, OperatorState state, LedgerStore store)
 {
     /// <summary>KEDA's, where a ScaledObject names no maxReplicaCount.</summary>
     private const int KedaMax = 100;
@@ -85,10 +86,10 @@ public sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLedge
     }
 
     /// <summary>Gives back what a record says and drops it. It stays where the object could not be written.</summary>
-    public async Task<WriteOutcome> ReleaseAsync(ScaledRecord record, CancellationToken cancellationToken)
+    public async Task<WriteOutcome> ReleaseAsync(ScalerRecord record, CancellationToken cancellationToken)
     {
         var outcome = await _fields.RestoreAsync(record, cancellationToken);
-        ledger.DropScaled(record.Namespace, record.ScalerUid, record.Target.Uid);
+        state.DropScaled(record.Namespace, record.ScalerUid, record.Target.Uid);
         return outcome;
     }
 
@@ -104,14 +105,14 @@ public sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLedge
         CancellationToken cancellationToken
     )
     {
-        var parked = new ParkedTarget(target.Entity.ApiVersion, target.Entity.Kind, target.Name, target.Uid);
+        var parked = new ObjectRef(target.Entity.ApiVersion, target.Entity.Kind, target.Name, target.Uid);
         return await ChangeAsync(
             scaler,
             target.Namespace,
             parked,
             async obj =>
             {
-                var record = ledger.ScaledBy(target.Namespace, scaler.Uid, target.Uid);
+                var record = state.ScaledBy(target.Namespace, scaler.Uid, target.Uid);
                 var present = new ServedFields(
                     FieldWriter.Text(obj, ScaledFieldActor.PredictorMin),
                     FieldWriter.Text(obj, ScaledFieldActor.PredictorMax),
@@ -147,7 +148,7 @@ public sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLedge
 
     private const string Stopped = "\"true\"";
 
-    private async Task<WriteOutcome> CapAsync(ScalerRef scaler, string ns, ParkedTarget owner, int max, CancellationToken cancellationToken)
+    private async Task<WriteOutcome> CapAsync(ScalerRef scaler, string ns, ObjectRef owner, int max, CancellationToken cancellationToken)
     {
         var keda = owner.Kind == V1ScaledObject.EntityKind.Kind;
         var pointer = keda ? ScaledFieldActor.MaxReplicaCount : ScaledFieldActor.MaxReplicas;
@@ -158,7 +159,7 @@ public sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLedge
             owner,
             async obj =>
             {
-                var known = ledger.ScaledBy(ns, scaler.Uid, owner.Uid)?.Field(pointer);
+                var known = state.ScaledBy(ns, scaler.Uid, owner.Uid)?.Field(pointer);
                 var present = FieldWriter.Text(obj, pointer);
                 var original = known?.IsOurs(present) == true ? known.Original : present;
                 isOriginal = false;
@@ -186,7 +187,7 @@ public sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLedge
             cancellationToken
         );
         if (isOriginal && outcome.Result is WriteResult.Done or WriteResult.AlreadySo)
-            ledger.DropScaled(ns, scaler.Uid, owner.Uid);
+            state.DropScaled(ns, scaler.Uid, owner.Uid);
         return outcome;
     }
 
@@ -194,7 +195,7 @@ public sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLedge
     private async Task<WriteOutcome> ChangeAsync(
         ScalerRef scaler,
         string ns,
-        ParkedTarget target,
+        ObjectRef target,
         Func<JsonObject, ValueTask<FieldChange>> decide,
         CancellationToken cancellationToken
     )
@@ -204,7 +205,7 @@ public sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLedge
         {
             var outcome = await _writer.ChangeAsync(ns, target, decide, cancellationToken);
             if (outcome.Result == WriteResult.Gone)
-                ledger.DropScaled(ns, scaler.Uid, target.Uid);
+                state.DropScaled(ns, scaler.Uid, target.Uid);
             else if (outcome.Result is WriteResult.Done or WriteResult.AlreadySo)
                 Confirm(scaler, ns, target.Uid);
             return outcome;
@@ -221,57 +222,56 @@ public sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLedge
     /// What a former scaler has changed of the object becomes this one's: what stands there is Bursar's doing and nobody's word. Its own
     /// note goes only when this one's is stored.
     /// </summary>
-    private async Task AdoptAsync(ScalerRef scaler, string ns, ParkedTarget target, CancellationToken cancellationToken)
+    private async Task AdoptAsync(ScalerRef scaler, string ns, ObjectRef target, CancellationToken cancellationToken)
     {
-        var records = ledger.ScaledOn(ns, target.Uid);
+        var records = state.ScaledOn(ns, target.Uid);
         if (records.Count == 0 || records.Any(record => record.ScalerUid == scaler.Uid))
             return;
-        ledger.NoteScaled(records[0] with { ScalerName = scaler.Name, ScalerUid = scaler.Uid, Since = client.TimeProvider.GetUtcNow() });
-        await store.FlushScaledAsync(ledger, ns, cancellationToken);
+        state.NoteScaled(records[0] with { ScalerName = scaler.Name, ScalerUid = scaler.Uid, Since = client.TimeProvider.GetUtcNow() });
+        await store.FlushScaledAsync(state, ns, cancellationToken);
         foreach (var record in records)
-            ledger.DropScaled(ns, record.ScalerUid, target.Uid);
+            state.DropScaled(ns, record.ScalerUid, target.Uid);
     }
 
     private async Task NoteAsync(
         ScalerRef scaler,
         string ns,
-        ParkedTarget target,
+        ObjectRef target,
         IReadOnlyList<(string Pointer, string Present, string Value)> changes,
         CancellationToken cancellationToken
     )
     {
-        var known = ledger.ScaledBy(ns, scaler.Uid, target.Uid);
-        var fields = new List<ScaledField>();
+        var known = state.ScaledBy(ns, scaler.Uid, target.Uid);
+        var fields = new List<FieldOverride>();
         foreach (var (pointer, present, value) in changes)
             fields.Add(
-                new(pointer, known?.Field(pointer) is { } field && field.IsOurs(present) ? field.Original : present, value, present)
+                new(target, pointer, known?.Field(pointer) is { } field && field.IsOurs(present) ? field.Original : present, value, present)
             );
         fields.AddRange((known?.Fields ?? []).Where(field => !fields.Exists(one => one.Pointer == field.Pointer)));
         fields.Sort((one, other) => string.CompareOrdinal(one.Pointer, other.Pointer));
-        ledger.NoteScaled(
+        state.NoteScaled(
             new()
             {
                 Namespace = ns,
                 ScalerName = scaler.Name,
                 ScalerUid = scaler.Uid,
-                Target = target,
                 Fields = fields,
                 Since = known?.Since ?? client.TimeProvider.GetUtcNow(),
             }
         );
-        await store.FlushScaledAsync(ledger, ns, cancellationToken);
+        await store.FlushScaledAsync(state, ns, cancellationToken);
     }
 
     /// <summary>The write is known to have happened: what stood there before it is nobody's doing any more.</summary>
     private void Confirm(ScalerRef scaler, string ns, string targetUid)
     {
-        if (ledger.ScaledBy(ns, scaler.Uid, targetUid) is not { } record)
+        if (state.ScaledBy(ns, scaler.Uid, targetUid) is not { } record)
             return;
         var fields = record.Fields.Where(field => field.Value != field.Original).Select(field => field with { Before = null }).ToArray();
         if (fields.Length == 0)
-            ledger.DropScaled(ns, scaler.Uid, targetUid);
+            state.DropScaled(ns, scaler.Uid, targetUid);
         else
-            ledger.NoteScaled(record with { Fields = fields });
+            state.NoteScaled(record with { Fields = fields });
     }
 
     private static int? CountOf(string json, int absent) =>

@@ -1,4 +1,5 @@
 using Bursar.Core.Ledger;
+using Bursar.Core.State;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Cluster;
 
@@ -37,7 +38,7 @@ public sealed class ScaleTargets(ClusterStores stores)
     }
 
     /// <summary>Whether the scaler of a record exists and still stands by what it changed.</summary>
-    public bool IsHeld(ScaledRecord record)
+    public bool IsHeld(ScalerRecord record)
     {
         if (stores.Scalers.Store.GetByUid(record.ScalerUid) is not { Spec.ScaleTargetRef: { } reference } scaler)
             return false;

@@ -1,4 +1,5 @@
 using Bursar.Core.Ledger;
+using Bursar.Core.State;
 using Bursar.Kube.Client;
 using Bursar.Kube.Reconcile;
 using Bursar.Operator.Safety;
@@ -13,9 +14,9 @@ namespace Bursar.Operator.Scaling.Targets;
 /// </summary>
 /// <param name="isHeld">Whether the scaler of a record still exists and still stands by what it changed.</param>
 public sealed partial class ScaledReleaser(
-    GpuLedger ledger,
+    OperatorState state,
     ScaleActor actor,
-    Func<ScaledRecord, bool> isHeld,
+    Func<ScalerRecord, bool> isHeld,
     ControlSwitch control,
     KubeClient client,
     ILogger<ScaledReleaser> logger
@@ -42,7 +43,7 @@ public sealed partial class ScaledReleaser(
     {
         var now = client.TimeProvider.GetUtcNow();
         ApiException? failed = null;
-        var records = ledger.Scaled();
+        var records = state.Scaled();
         foreach (var gone in _missing.Keys.Except(records.Select(KeyOf)).ToArray())
             _missing.Remove(gone);
         foreach (var record in records)
@@ -74,7 +75,7 @@ public sealed partial class ScaledReleaser(
             throw failed;
     }
 
-    private static (string Scaler, string Target) KeyOf(ScaledRecord record) => (record.ScalerUid, record.Target.Uid);
+    private static (string Scaler, string Target) KeyOf(ScalerRecord record) => (record.ScalerUid, record.Target.Uid);
 
     [LoggerMessage(
         Level = LogLevel.Information,

@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Bursar.Core.Forecast;
 using Bursar.Core.Ledger;
+using Bursar.Core.State;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Commands;
@@ -698,14 +699,20 @@ public sealed class WorkKindTests
             .Be((WriteResult.AlreadySo, ""));
         (
             await PatchAsync("JobSet", """{"spec": {"suspend": true}}""", "null", (actor, record) =>
-                actor.RestoreAsync(record with { Uid = "another" }, default)
+                actor.RestoreAsync(
+                    record with
+                    {
+                        Field = record.Field with { Object = record.Field.Object with { Uid = "another" } },
+                    },
+                    default
+                )
             )
         )
             .Outcome.Should()
             .Be((WriteResult.Gone, ""));
         (
             await PatchAsync("JobSet", """{"spec": {"suspend": true}}""", "null", (actor, record) =>
-                actor.RestoreAsync(record with { Kind = "Unheard" }, default)
+                actor.RestoreAsync(record with { Workload = record.Workload with { Kind = "Unheard" } }, default)
             )
         )
             .Outcome.Should()
@@ -802,7 +809,7 @@ public sealed class WorkKindTests
         string kind,
         string json,
         string original,
-        Func<WorkloadActor, ParkedRecord, Task<WriteResult>> act
+        Func<WorkloadActor, SuspensionRecord, Task<WriteResult>> act
     )
     {
         var entity = WorkKinds.Of(kind)!.Entity;
@@ -823,16 +830,12 @@ public sealed class WorkKindTests
             new(client),
             new()
             {
+                Workload = new("a", kind, "x", "u"),
                 ApiVersion = entity.ApiVersion,
-                Kind = kind,
-                Namespace = "a",
-                Name = "x",
-                Uid = "u",
-                Field = WorkKinds.Of(kind)!.Field,
-                Original = original,
-                Value = "true",
+                Field = new(new(entity.ApiVersion, kind, "x", "u"), WorkKinds.Of(kind)!.Field, original, "true"),
                 Since = DateTimeOffset.UnixEpoch,
                 Reason = "BudgetExhausted",
+                Cause = new() { Since = DateTimeOffset.UnixEpoch, Reason = "BudgetExhausted" },
                 Budget = "b",
                 BudgetUid = "bu",
             }

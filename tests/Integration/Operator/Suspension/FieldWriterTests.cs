@@ -18,9 +18,9 @@ public sealed class FieldWriterTests
     private const string Running =
         """{"metadata": {"name": "o", "uid": "u", "generation": 1}, "spec": {"suspend": false, "parallelism": 2}}""";
 
-    private static readonly ParkedTarget Job = new("batch/v1", "Job", "o", "u");
-    private static readonly ParkedTarget Scaled = new("keda.sh/v1alpha1", "ScaledObject", "o", "u");
-    private static readonly ParkedTarget Service = new("serving.kserve.io/v1beta1", "InferenceService", "o", "u");
+    private static readonly ObjectRef Job = new("batch/v1", "Job", "o", "u");
+    private static readonly ObjectRef Scaled = new("keda.sh/v1alpha1", "ScaledObject", "o", "u");
+    private static readonly ObjectRef Service = new("serving.kserve.io/v1beta1", "InferenceService", "o", "u");
 
     private static CancellationToken Ct => CancellationToken.None;
 
@@ -362,7 +362,7 @@ public sealed class FieldWriterTests
             Count();
         }
 
-        public Task<WriteOutcome> SetAsync(ParkedTarget target, params FieldValue[] fields) =>
+        public Task<WriteOutcome> SetAsync(ObjectRef target, params FieldValue[] fields) =>
             Writer.ChangeAsync(
                 "team",
                 target,

@@ -272,64 +272,6 @@ public sealed class GpuLedgerTests
     }
 
     [Fact]
-    public void What_was_parked_is_remembered_with_its_first_original_until_it_is_given_back()
-    {
-        var stored = new Dictionary<string, string>();
-        var ledger = new GpuLedger();
-        var record = new ParkedRecord
-        {
-            ApiVersion = "batch/v1",
-            Kind = "Job",
-            Namespace = "ns",
-            Name = "train",
-            Uid = "j1",
-            Field = "/spec/suspend",
-            Original = "null",
-            Value = "true",
-            Since = Start,
-            Reason = "WouldOverrun",
-            Budget = "nlp",
-            BudgetUid = "b1",
-            CostToFinish = (Price * 1).For(2_700_000),
-        };
-        ledger.Park(record).Should().BeTrue();
-        ledger.Park(record with { Original = "true" }).Should().BeFalse();
-        ledger.DirtyBudgetShards("b1").Should().ContainSingle().Which.Parked.Should().Equal(record);
-        ledger.SetBudgetMemory("ns", "nlp", "b1", "{\"announced\":[50]}").Should().BeTrue();
-        ledger.SetBudgetMemory("ns", "nlp", "b1", "{\"announced\":[50]}").Should().BeFalse();
-        for (var i = 0; i < 100; i++)
-            ledger.AddDecision(
-                "ns",
-                "nlp",
-                "b1",
-                new()
-                {
-                    Time = Start.AddSeconds(i),
-                    Action = "Suspend",
-                    Reason = "WouldOverrun",
-                    Text = $"{i}",
-                    Inputs = new('x', 4000),
-                }
-            );
-        LedgerWorld.Write(ledger, stored);
-        stored.Should().ContainSingle().Which.Value.Length.Should().BeLessThan(GpuLedger.MaxShardBytes);
-
-        ledger = LedgerWorld.Read(stored.Values);
-        ledger.ParkedBy("b1").Should().Equal(record);
-        ledger.BudgetMemory("b1").Should().Be("{\"announced\":[50]}");
-        ledger.Decisions("b1")[^1].Text.Should().Be("99");
-        ledger.RememberedBudgets().Should().Equal(("ns", "nlp", "b1"));
-
-        ledger.ForgetBudget("b1").Should().BeTrue();
-        ledger.Parked().Should().Equal(record);
-        ledger.Unpark("b1", "j1", "/spec/suspend").Should().BeTrue();
-        ledger.Unpark("b1", "j1", "/spec/suspend").Should().BeFalse();
-        LedgerWorld.Write(ledger, stored);
-        stored.Should().BeEmpty();
-        ledger.IsDirty.Should().BeFalse();
-    }
-
-    [Fact]
     public void Shards_stay_small_enough_for_objects_of_the_API()
     {
         var ledger = Priced();

@@ -2,6 +2,7 @@ using Bursar.Api;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
+using Bursar.Core.State;
 using Bursar.Operator.Budgets;
 using Bursar.Operator.Suspension;
 using Bursar.Tests.TestKit;
@@ -16,73 +17,74 @@ public sealed class WindowKeeperTests
     [Fact]
     public void Each_window_is_noted_once_with_what_it_came_to_also_those_nobody_evaluated()
     {
-        var ledger = Ledger();
-        var keeper = new WindowKeeper(ledger, 400);
+        var (ledger, state) = (Ledger(), new OperatorState());
+        var keeper = new WindowKeeper(ledger, state, 400);
         var budget = Budget("Day", topUp: "2026-11-02");
 
         keeper.Note(budget, Decision(budget, ledger, Start.AddHours(12)));
         keeper.Note(budget, Decision(budget, ledger, Start.AddHours(13)));
-        ledger.ClosedWindows("b").Should().BeEmpty();
+        state.ClosedWindows("b").Should().BeEmpty();
 
         // The operator was away for two days and a half.
         var stored = new Dictionary<string, string>();
         LedgerWorld.Write(ledger, stored);
-        ledger = LedgerWorld.Read(stored.Values);
-        keeper = new WindowKeeper(ledger, 400);
+        LedgerWorld.Write(state, stored);
+        (ledger, state) = (LedgerWorld.Read(stored.Values), LedgerWorld.ReadState(stored.Values));
+        keeper = new WindowKeeper(ledger, state, 400);
         for (var again = 0; again < 2; again++)
             keeper.Note(budget, Decision(budget, ledger, Start.AddDays(3).AddHours(2)));
 
-        ledger
+        state
             .ClosedWindows("b")
             .Select(one => (one.Key, one.Spent.ToString(0), one.Limit.ToString(0)))
             .Should()
             .Equal(("2026-11-01", "14", "10"), ("2026-11-02", "24", "15"), ("2026-11-03", "24", "10"));
-        ledger.OpenWindow("b")!.Key.Should().Be("2026-11-04");
+        state.OpenWindow("b")!.Key.Should().Be("2026-11-04");
     }
 
     [Fact]
     public void A_window_of_dates_is_over_once()
     {
-        var ledger = Ledger();
-        var keeper = new WindowKeeper(ledger, 400);
+        var (ledger, state) = (Ledger(), new OperatorState());
+        var keeper = new WindowKeeper(ledger, state, 400);
         var budget = Budget("Once", start: Start.AddDays(1), end: Start.AddDays(2));
 
         foreach (var day in (ReadOnlySpan<int>)[0, 1, 3, 4])
             keeper.Note(budget, Decision(budget, ledger, Start.AddDays(day).AddHours(1)));
 
-        ledger.ClosedWindows("b").Should().ContainSingle().Which.Spent.Should().Be(HourlyCost.FromDecimal(1).For(TimeSpan.FromHours(24)));
+        state.ClosedWindows("b").Should().ContainSingle().Which.Spent.Should().Be(HourlyCost.FromDecimal(1).For(TimeSpan.FromHours(24)));
     }
 
     [Fact]
     public void A_rolling_window_never_ends_and_one_that_was_cut_short_by_a_new_spec_did_not()
     {
-        var ledger = Ledger();
-        var keeper = new WindowKeeper(ledger, 400);
+        var (ledger, state) = (Ledger(), new OperatorState());
+        var keeper = new WindowKeeper(ledger, state, 400);
         var rolling = Budget("Rolling", length: "24h");
         keeper.Note(rolling, Decision(rolling, ledger, Start.AddDays(3)));
-        ledger.OpenWindow("b").Should().BeNull();
+        state.OpenWindow("b").Should().BeNull();
 
         var (month, week) = (Budget("Month"), Budget("Week"));
         keeper.Note(month, Decision(month, ledger, Start.AddDays(3)));
         keeper.Note(week, Decision(week, ledger, Start.AddDays(4)));
-        ledger.ClosedWindows("b").Should().BeEmpty();
-        ledger.OpenWindow("b")!.Key.Should().Be("2026-W45");
+        state.ClosedWindows("b").Should().BeEmpty();
+        state.OpenWindow("b")!.Key.Should().Be("2026-W45");
     }
 
     [Fact]
     public void Windows_are_kept_for_as_long_as_was_asked_and_not_without_bound()
     {
-        var ledger = Ledger();
-        var keeper = new WindowKeeper(ledger, 2);
+        var (ledger, state) = (Ledger(), new OperatorState());
+        var keeper = new WindowKeeper(ledger, state, 2);
         var budget = Budget("Day");
         foreach (var day in Enumerable.Range(0, 6))
             keeper.Note(budget, Decision(budget, ledger, Start.AddDays(day).AddHours(1)));
-        ledger.ClosedWindows("b").Select(one => one.Key).Should().Equal("2026-11-04", "2026-11-05");
+        state.ClosedWindows("b").Select(one => one.Key).Should().Equal("2026-11-04", "2026-11-05");
 
         var hourly = Budget("Hour");
         keeper.Note(hourly, Decision(hourly, ledger, Start.AddDays(7)));
-        new WindowKeeper(ledger, 400).Note(hourly, Decision(hourly, ledger, Start.AddDays(20)));
-        ledger.ClosedWindows("b").Count.Should().Be(GpuLedger.KeptWindows);
+        new WindowKeeper(ledger, state, 400).Note(hourly, Decision(hourly, ledger, Start.AddDays(20)));
+        state.ClosedWindows("b").Count.Should().Be(OperatorState.KeptWindows);
     }
 
     private static BudgetDecision Decision(ReadBudget budget, GpuLedger ledger, DateTimeOffset now)

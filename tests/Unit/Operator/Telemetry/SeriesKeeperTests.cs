@@ -1,5 +1,6 @@
 using Bursar.Core.Forecast;
 using Bursar.Core.Ledger;
+using Bursar.Core.State;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Telemetry;
@@ -13,18 +14,18 @@ public sealed class SeriesKeeperTests
     [Fact]
     public void A_completed_run_is_learned_from_once_and_the_next_of_its_series_is_foreseen_by_it()
     {
-        var ledger = new GpuLedger();
-        var keeper = new SeriesKeeper(ledger, new ProgressBoard());
+        var (ledger, state) = (new GpuLedger(), new OperatorState());
+        var keeper = new SeriesKeeper(ledger, state, new ProgressBoard());
         var first = Job("nightly-1", "Complete");
 
         keeper.Observe(Read(first));
         keeper.Observe(Read(first));
         // A restart of the operator is told of it again.
-        new SeriesKeeper(ledger, new ProgressBoard()).Observe(Read(first));
+        new SeriesKeeper(ledger, state, new ProgressBoard()).Observe(Read(first));
 
         var next = Job("nightly-2", null);
         SeriesKeeper
-            .EarlierRuns(ledger, next.Metadata, next.Spec.Template, [])
+            .EarlierRuns(state, next.Metadata, next.Spec.Template, [])
             .Should()
             .Equal(new EarlierRun(TimeSpan.FromMinutes(40), 30_000));
     }
@@ -32,13 +33,13 @@ public sealed class SeriesKeeperTests
     [Fact]
     public void A_run_that_failed_or_still_runs_tells_nothing()
     {
-        var ledger = new GpuLedger();
-        var keeper = new SeriesKeeper(ledger, new ProgressBoard());
+        var (ledger, state) = (new GpuLedger(), new OperatorState());
+        var keeper = new SeriesKeeper(ledger, state, new ProgressBoard());
 
         keeper.Observe(Read(Job("nightly-1", "Failed")));
         keeper.Observe(Read(Job("nightly-2", null)));
 
-        ledger.Runs("team", "named/nightly").Should().BeEmpty();
+        state.Runs("team", "named/nightly").Should().BeEmpty();
     }
 
     [Fact]
@@ -83,8 +84,8 @@ public sealed class SeriesKeeperTests
     [Fact]
     public void What_is_part_of_anothers_run_is_no_run_of_its_own()
     {
-        var ledger = new GpuLedger();
-        var keeper = new SeriesKeeper(ledger, new ProgressBoard());
+        var (ledger, state) = (new GpuLedger(), new OperatorState());
+        var keeper = new SeriesKeeper(ledger, state, new ProgressBoard());
         var job = Job("tune-worker-0", "Complete");
 
         keeper.Observe(
@@ -109,13 +110,13 @@ public sealed class SeriesKeeperTests
             )
         );
 
-        ledger.Runs("team", "named/nightly").Should().BeEmpty();
+        state.Runs("team", "named/nightly").Should().BeEmpty();
     }
 
     [Fact]
     public void A_gang_is_a_run_as_a_Job_is()
     {
-        var ledger = new GpuLedger();
+        var (ledger, state) = (new GpuLedger(), new OperatorState());
         var job = Job("x", null);
         var gang = ((WorkKind<V1PyTorchJob>)WorkKinds.Of("PyTorchJob")!).Read(
             new()
@@ -145,9 +146,9 @@ public sealed class SeriesKeeperTests
             }
         );
 
-        new SeriesKeeper(ledger, new ProgressBoard()).Observe(gang);
+        new SeriesKeeper(ledger, state, new ProgressBoard()).Observe(gang);
 
-        ledger.Runs("team", "named/nightly").Should().Equal(new SeriesRun("uid-x", Start.AddMinutes(25), 25 * 60_000, 30_000));
+        state.Runs("team", "named/nightly").Should().Equal(new SeriesRun("uid-x", Start.AddMinutes(25), 25 * 60_000, 30_000));
     }
 
     /// <summary>
@@ -162,7 +163,7 @@ public sealed class SeriesKeeperTests
     [InlineData(10, 10, 1)]
     public void Next_run_of_a_sweep_takes_the_time_of_its_pieces_at_its_own_parallelism(int before, int now, int hours)
     {
-        var ledger = new GpuLedger();
+        var (ledger, state) = (new GpuLedger(), new OperatorState());
         ledger.Install(Start.AddHours(-1));
         for (var piece = 0; piece < 10; piece++)
             ledger.Observe(Pod($"sweep-1-{piece}", piece / before, 1) with { Succeeded = true });
@@ -170,7 +171,7 @@ public sealed class SeriesKeeperTests
         if (before > 1)
             ledger.Observe(Pod("sweep-1-stopped", 0, 0.5));
         var first = Sweep("sweep-1", before);
-        new SeriesKeeper(ledger, new ProgressBoard()).Observe(
+        new SeriesKeeper(ledger, state, new ProgressBoard()).Observe(
             Read(
                 first with
                 {
@@ -186,7 +187,7 @@ public sealed class SeriesKeeperTests
 
         var next = Sweep("sweep-2", now);
         var pieces = PieceSet.Of(next)!.Count([], 1, () => [], () => null, Start);
-        var runs = SeriesKeeper.EarlierRuns(ledger, next.Metadata, next.Spec.Template, [pieces]);
+        var runs = SeriesKeeper.EarlierRuns(state, next.Metadata, next.Spec.Template, [pieces]);
 
         runs.Should().Equal(new EarlierRun(TimeSpan.FromHours(hours)));
         (

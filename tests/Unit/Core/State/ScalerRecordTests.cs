@@ -1,14 +1,15 @@
 using Bursar.Core.Ledger;
+using Bursar.Core.State;
 using Bursar.Tests.TestKit;
 using FsCheck;
 using FsCheck.Fluent;
 
-namespace Bursar.Tests.Unit.Core.Ledger;
+namespace Bursar.Tests.Unit.Core.State;
 
 /// <summary>
 /// What scalers changed of other people's objects: no object of the ledger outgrows its room, and nothing is forgotten by a death.
 /// </summary>
-public sealed class ScaledRecordTests
+public sealed class ScalerRecordTests
 {
     private static readonly DateTimeOffset Start = new(2026, 11, 22, 8, 0, 0, TimeSpan.Zero);
 
@@ -18,36 +19,36 @@ public sealed class ScaledRecordTests
     public void However_much_is_changed_no_shard_outgrows_its_object_and_all_of_it_comes_back(int count)
     {
         var stored = new Dictionary<string, string>();
-        var ledger = new GpuLedger();
+        var state = new OperatorState();
         for (var i = 0; i < count; i++)
-            ledger.NoteScaled(Record(i, "3")).Should().BeTrue();
-        ledger
+            state.NoteScaled(Record(i, "3")).Should().BeTrue();
+        state
             .DirtyScaledShards("ns")
             .Should()
             .NotBeEmpty()
             .And.OnlyContain(shard =>
                 shard.Kind == LedgerShard.ScaledKind && shard.Name.StartsWith("scaled.ns-", StringComparison.Ordinal)
             );
-        LedgerWorld.Write(ledger, stored);
+        LedgerWorld.Write(state, stored);
         stored.Values.Should().OnlyContain(shard => shard.Length < GpuLedger.MaxShardBytes);
 
-        ledger = LedgerWorld.Read(stored.Values);
-        ledger.Scaled().Should().HaveCount(count);
-        ledger.ScaledBy("ns", $"scaler-{count - 1}", $"object-{count - 1}").Should().BeEquivalentTo(Record(count - 1, "3"));
-        ledger.NoteScaled(Record(count - 1, "3")).Should().BeFalse("it stands so, in whichever shard");
-        ledger.IsDirty.Should().BeFalse();
+        state = LedgerWorld.ReadState(stored.Values);
+        state.Scaled().Should().HaveCount(count);
+        state.ScaledBy("ns", $"scaler-{count - 1}", $"object-{count - 1}").Should().BeEquivalentTo(Record(count - 1, "3"));
+        state.NoteScaled(Record(count - 1, "3")).Should().BeFalse("it stands so, in whichever shard");
+        state.IsDirty.Should().BeFalse();
 
         // Another value takes the place of the former, in the same object.
-        ledger.NoteScaled(Record(0, "2")).Should().BeTrue();
-        ledger.DirtyScaledShards("ns").Should().ContainSingle();
-        ledger.Scaled().Should().HaveCount(count);
+        state.NoteScaled(Record(0, "2")).Should().BeTrue();
+        state.DirtyScaledShards("ns").Should().ContainSingle();
+        state.Scaled().Should().HaveCount(count);
 
         for (var i = 0; i < count; i++)
-            ledger.DropScaled("ns", $"scaler-{i}", $"object-{i}").Should().BeTrue();
-        ledger.DropScaled("ns", "scaler-0", "object-0").Should().BeFalse();
-        LedgerWorld.Write(ledger, stored);
+            state.DropScaled("ns", $"scaler-{i}", $"object-{i}").Should().BeTrue();
+        state.DropScaled("ns", "scaler-0", "object-0").Should().BeFalse();
+        LedgerWorld.Write(state, stored);
         stored.Should().BeEmpty();
-        ledger.NoteScaled(Record(0, "2")).Should().BeTrue("the namespace begins anew");
+        state.NoteScaled(Record(0, "2")).Should().BeTrue("the namespace begins anew");
     }
 
     [Fact]
@@ -56,7 +57,7 @@ public sealed class ScaledRecordTests
             {
                 var random = new Random(seed);
                 var stored = new Dictionary<string, string>();
-                var ledger = new GpuLedger();
+                var state = new OperatorState();
                 // What is known to be stored, by scaler and object.
                 var written = new Dictionary<(string, string), string>();
                 for (var step = 0; step < 60; step++)
@@ -64,23 +65,23 @@ public sealed class ScaledRecordTests
                     var (i, value) = (random.Next(6), random.Next(1, 9).ToString());
                     var record = Record(i, value) with { Namespace = i % 2 == 0 ? "ns" : "other" };
                     if (random.Next(3) == 0)
-                        ledger.DropScaled(record.Namespace, record.ScalerUid, record.Target.Uid);
+                        state.DropScaled(record.Namespace, record.ScalerUid, record.Target.Uid);
                     else
-                        ledger.NoteScaled(record);
+                        state.NoteScaled(record);
                     if (random.Next(2) == 0)
                         continue;
                     var failing = random.Next(3) == 0;
-                    LedgerWorld.Write(ledger, stored, failing ? _ => random.Next(2) == 0 : null);
+                    LedgerWorld.Write(state, stored, failing ? _ => random.Next(2) == 0 : null);
                     if (failing)
                     {
                         // The process dies: what its last whole write held is there at least as far as it was not overwritten.
-                        ledger = LedgerWorld.Read(stored.Values);
-                        written = ledger.Scaled().ToDictionary(one => (one.ScalerUid, one.Target.Uid), one => one.Fields[0].Value);
+                        state = LedgerWorld.ReadState(stored.Values);
+                        written = state.Scaled().ToDictionary(one => (one.ScalerUid, one.Target.Uid), one => one.Fields[0].Value);
                         continue;
                     }
-                    written = ledger.Scaled().ToDictionary(one => (one.ScalerUid, one.Target.Uid), one => one.Fields[0].Value);
+                    written = state.Scaled().ToDictionary(one => (one.ScalerUid, one.Target.Uid), one => one.Fields[0].Value);
                     LedgerWorld
-                        .Read(stored.Values)
+                        .ReadState(stored.Values)
                         .Scaled()
                         .ToDictionary(one => (one.ScalerUid, one.Target.Uid), one => one.Fields[0].Value)
                         .Should()
@@ -92,7 +93,7 @@ public sealed class ScaledRecordTests
     [Fact]
     public void A_record_that_stands_in_two_objects_is_the_later_one_and_the_other_is_written_without_it()
     {
-        var (older, later) = (new GpuLedger(), new GpuLedger());
+        var (older, later) = (new OperatorState(), new OperatorState());
         older.NoteScaled(Record(0, "3"));
         later.NoteScaled(Record(0, "2") with { Since = Start.AddHours(1) });
         var (one, two) = (older.DirtyScaledShards("ns")[0], later.DirtyScaledShards("ns")[0] with { Name = "scaled.ns-1", Index = 1 });
@@ -104,7 +105,7 @@ public sealed class ScaledRecordTests
                 ]
         )
         {
-            var loaded = GpuLedger.Load(order);
+            var loaded = OperatorState.Load(order);
             loaded.Scaled().Should().ContainSingle().Which.Fields[0].Value.Should().Be("2");
             loaded.DirtyScaledShards("ns").Should().ContainSingle().Which.Name.Should().Be(one.Name);
         }
@@ -113,15 +114,15 @@ public sealed class ScaledRecordTests
     [Fact]
     public void A_scalers_records_are_found_by_it_and_by_what_it_changed()
     {
-        var ledger = new GpuLedger();
-        ledger.NoteScaled(Record(0, "3"));
-        ledger.NoteScaled(Record(0, "3") with { Target = Record(1, "3").Target, Since = Start.AddMinutes(1) });
-        ledger.NoteScaled(Record(2, "3") with { Target = Record(0, "3").Target, Since = Start.AddMinutes(2) });
+        var state = new OperatorState();
+        state.NoteScaled(Record(0, "3"));
+        state.NoteScaled(Record(0, "3") with { Fields = Record(1, "3").Fields, Since = Start.AddMinutes(1) });
+        state.NoteScaled(Record(2, "3") with { Fields = Record(0, "3").Fields, Since = Start.AddMinutes(2) });
 
-        ledger.ScaledBy("ns", "scaler-0").Select(one => one.Target.Uid).Should().Equal("object-0", "object-1");
-        ledger.ScaledOn("ns", "object-0").Select(one => one.ScalerUid).Should().Equal("scaler-0", "scaler-2");
-        ledger.ScaledBy("other", "scaler-0").Should().BeEmpty();
-        ledger.ScaledBy("ns", "scaler-1", "object-1").Should().BeNull();
+        state.Scaled().Where(one => one.ScalerUid == "scaler-0").Select(one => one.Target.Uid).Should().Equal("object-0", "object-1");
+        state.ScaledOn("ns", "object-0").Select(one => one.ScalerUid).Should().Equal("scaler-0", "scaler-2");
+        state.ScaledOn("other", "object-0").Should().BeEmpty();
+        state.ScaledBy("ns", "scaler-1", "object-1").Should().BeNull();
     }
 
     [Theory]
@@ -133,16 +134,21 @@ public sealed class ScaledRecordTests
     // Nothing of Bursar's was there before its first write.
     [InlineData("10", "10", "3", "10", false)]
     public void What_stands_there_is_Bursars_doing_or_not(string present, string original, string value, string? before, bool ours) =>
-        new ScaledField("/spec/maxReplicas", original, value, before).IsOurs(present).Should().Be(ours);
+        new FieldOverride(new("autoscaling/v2", "HorizontalPodAutoscaler", "chat", "object"), "/spec/maxReplicas", original, value, before)
+            .IsOurs(present)
+            .Should()
+            .Be(ours);
 
-    private static ScaledRecord Record(int i, string value) =>
+    private static ScalerRecord Record(int i, string value) =>
         new()
         {
             Namespace = "ns",
             ScalerName = $"chat-{i}",
             ScalerUid = $"scaler-{i}",
-            Target = new("keda.sh/v1alpha1", "ScaledObject", $"chat-{i}", $"object-{i}"),
-            Fields = [new("/spec/maxReplicaCount", "null", value, "10")],
+            Fields =
+            [
+                new(new("keda.sh/v1alpha1", "ScaledObject", $"chat-{i}", $"object-{i}"), "/spec/maxReplicaCount", "null", value, "10"),
+            ],
             Since = Start.AddSeconds(i),
         };
 }

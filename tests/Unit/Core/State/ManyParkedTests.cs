@@ -1,9 +1,11 @@
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
+using Bursar.Core.Money;
+using Bursar.Core.State;
 using Bursar.Tests.TestKit;
 using Bursar.Tests.Unit.Core.Decisions;
 
-namespace Bursar.Tests.Unit.Core.Ledger;
+namespace Bursar.Tests.Unit.Core.State;
 
 /// <summary>
 /// A budget that holds thousands of jobs: its records do not outgrow the objects of the API, which would end every parking.
@@ -19,51 +21,51 @@ public sealed class ManyParkedTests
     public void However_much_is_parked_no_shard_outgrows_its_object_and_all_of_it_comes_back(int count)
     {
         var stored = new Dictionary<string, string>();
-        var ledger = new GpuLedger();
+        var state = new OperatorState();
         for (var i = 0; i < count; i++)
-            ledger.Park(Record(i)).Should().BeTrue();
-        ledger.SetBudgetMemory("ns", "nlp", "b1", "{}");
-        LedgerWorld.Write(ledger, stored);
+            state.Park(Record(i)).Should().BeTrue();
+        state.SetBudgetMemory("ns", "nlp", "b1", new());
+        LedgerWorld.Write(state, stored);
         stored.Values.Should().OnlyContain(shard => shard.Length < GpuLedger.MaxShardBytes);
 
-        ledger = LedgerWorld.Read(stored.Values);
-        ledger.ParkedBy("b1").Select(one => one.Uid).Should().Equal(Enumerable.Range(0, count).Select(i => Record(i).Uid));
-        ledger.ParkedBy("b1")[^1].Should().BeEquivalentTo(Record(count - 1));
-        ledger.RememberedBudgets().Should().Equal(("ns", "nlp", "b1"));
-        ledger.Park(Record(count - 1)).Should().BeFalse("it stands, in whichever shard");
-        ledger.IsDirty.Should().BeFalse();
+        state = LedgerWorld.ReadState(stored.Values);
+        state.ParkedBy("b1").Select(one => one.Uid).Should().Equal(Enumerable.Range(0, count).Select(i => Record(i).Uid));
+        state.ParkedBy("b1")[^1].Should().BeEquivalentTo(Record(count - 1));
+        state.RememberedBudgets().Should().Equal(("ns", "nlp", "b1"));
+        state.Park(Record(count - 1)).Should().BeFalse("it stands, in whichever shard");
+        state.IsDirty.Should().BeFalse();
 
-        ledger.ForgetBudget("b1");
+        state.ForgetBudget("b1");
         foreach (var record in Enumerable.Range(0, count).Select(Record))
-            ledger.Unpark("b1", record.Uid, record.Field).Should().BeTrue();
-        LedgerWorld.Write(ledger, stored);
-        LedgerWorld.Write(ledger, stored);
+            state.Unpark("b1", record.Uid, record.Field.Pointer).Should().BeTrue();
+        LedgerWorld.Write(state, stored);
+        LedgerWorld.Write(state, stored);
         stored.Should().BeEmpty();
-        ledger.RememberedBudgets().Should().BeEmpty();
+        state.RememberedBudgets().Should().BeEmpty();
     }
 
     [Fact]
     public void A_record_that_is_written_anew_stays_in_its_shard_and_room_is_used_again()
     {
-        var ledger = new GpuLedger();
+        var state = new OperatorState();
         for (var i = 0; i < 500; i++)
-            ledger.Park(Record(i));
-        var written = ledger.DirtyBudgetShards("b1");
+            state.Park(Record(i));
+        var written = state.DirtyBudgetShards("b1");
         var last = written.Single(shard => shard.Parked!.Any(one => one.Uid == "job-499"));
         last.Index.Should().BeGreaterThan(0);
         foreach (var shard in written)
-            ledger.MarkWritten(shard.Name, shard.Revision);
-        ledger.Unpark("b1", "job-0", "/spec/suspend");
-        foreach (var shard in ledger.DirtyBudgetShards("b1"))
-            ledger.MarkWritten(shard.Name, shard.Revision);
+            state.MarkWritten(shard.Name, shard.Revision);
+        state.Unpark("b1", "job-0", "/spec/suspend");
+        foreach (var shard in state.DirtyBudgetShards("b1"))
+            state.MarkWritten(shard.Name, shard.Revision);
 
-        ledger.Repark(Record(499) with { Field = "/spec/active", Cause = "{}" });
+        state.Repark(Record(499) with { Field = Record(499).Field with { Pointer = "/spec/active" } });
 
-        var dirty = ledger.DirtyBudgetShards("b1").Should().ContainSingle().Subject;
+        var dirty = state.DirtyBudgetShards("b1").Should().ContainSingle().Subject;
         dirty.Name.Should().Be(last.Name);
         dirty.Parked!.Where(one => one.Uid == "job-499").Should().ContainSingle().Which.Field.Should().Be("/spec/active");
-        ledger.Park(Record(500));
-        ledger.DirtyBudgetShards("b1").Should().Contain(shard => shard.Index == 0, "the first has room again");
+        state.Park(Record(500));
+        state.DirtyBudgetShards("b1").Should().Contain(shard => shard.Index == 0, "the first has room again");
     }
 
     [Fact]
@@ -92,8 +94,8 @@ public sealed class ManyParkedTests
         FluentActions.Invoking(() => DecisionInputs.Read("gzip:?")).Should().Throw<FormatException>();
         FluentActions.Invoking(() => DecisionInputs.Read("{")).Should().Throw<FormatException>();
 
-        var ledger = new GpuLedger();
-        ledger.AddDecision(
+        var state = new OperatorState();
+        state.AddDecision(
             "ns",
             "nlp",
             "b1",
@@ -106,30 +108,29 @@ public sealed class ManyParkedTests
                 Inputs = new('x', 200_000),
             }
         );
-        ledger.Decisions("b1").Should().ContainSingle().Which.Should().Match<DecisionRecord>(one => one.Inputs == "" && one.Text == "why");
+        state.Decisions("b1").Should().ContainSingle().Which.Should().Match<DecisionRecord>(one => one.Inputs == "" && one.Text == "why");
     }
 
-    private static ParkedRecord Record(int i) =>
+    private static SuspensionRecord Record(int i) =>
         new()
         {
+            Workload = new("ns", "Job", $"train-{i}", $"job-{i}"),
             ApiVersion = "batch/v1",
-            Kind = "Job",
-            Namespace = "ns",
-            Name = $"train-{i}",
-            Uid = $"job-{i}",
-            Field = "/spec/suspend",
-            Original = "false",
-            Value = "true",
+            Field = new(new("batch/v1", "Job", $"train-{i}", $"job-{i}"), "/spec/suspend", "false", "true"),
             Since = Start.AddSeconds(i),
             Reason = Reasons.DoesNotFit,
             Budget = "nlp",
             BudgetUid = "b1",
             Class = WorkClass.Training,
             Labels = new Dictionary<string, string?> { ["team"] = "nlp" },
-            Cause = ParkedCauseLike,
+            Cause = new()
+            {
+                Since = Start,
+                Reason = Reasons.DoesNotFit,
+                WindowKey = "2026-11",
+                Limit = Amount.FromDecimal(500m),
+                Spent = Amount.FromDecimal(123.456789m),
+                Confirmed = true,
+            },
         };
-
-    /// <summary>As long as they are.</summary>
-    private static readonly string ParkedCauseLike =
-        "{\"since\":\"2026-11-02T08:00:00Z\",\"reason\":\"DoesNotFit\",\"windowKey\":\"2026-11\",\"limit\":\"500.000000\",\"spent\":\"123.456789\",\"confirmed\":true}";
 }

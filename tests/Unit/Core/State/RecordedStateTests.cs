@@ -3,15 +3,15 @@ using System.Text.Json.Nodes;
 using Bursar.Api;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
-using Bursar.Operator.Suspension;
+using Bursar.Core.State;
 
-namespace Bursar.Tests.Unit.Core.Ledger;
+namespace Bursar.Tests.Unit.Core.State;
 
 /// <summary>
 /// Ledger objects of main at 1aeb260, recorded from operators on the embedded cluster. They load into the same state, and what is written back is the same
 /// text, so an operator of that version can read it after a rollback.
 /// </summary>
-public sealed class RecordedLedgerTests
+public sealed class RecordedStateTests
 {
     private const string Elastic = "16918813-886d-42bc-8144-d5e3922476a7";
     private const string Checkpoint = "06882c1e-11be-4c94-abbe-9406f564dda9";
@@ -29,26 +29,26 @@ public sealed class RecordedLedgerTests
         // One run is left out and told again: that changes the shard and leaves nothing else behind.
         var series = recorded["series.team"];
         var last = series.Series![0].Runs[^1];
-        var ledger = GpuLedger.Load(
+        var state = OperatorState.Load(
             recorded.Values.Select(shard =>
                 shard == series ? shard with { Series = [new(series.Series[0].Series, [.. series.Series[0].Runs.SkipLast(1)])] } : shard
             )
         );
-        ledger.IsDirty.Should().BeFalse();
-        ledger.NoteRun("team", series.Series[0].Series, last).Should().BeTrue();
-        foreach (var (ns, name, uid) in ledger.RememberedBudgets())
+        state.IsDirty.Should().BeFalse();
+        state.NoteRun("team", series.Series[0].Series, last).Should().BeTrue();
+        foreach (var (ns, name, uid) in state.RememberedBudgets())
         {
-            var memory = BudgetMemoryJson.Read(ledger.BudgetMemory(uid));
-            ledger.SetBudgetMemory(ns, name, uid, BudgetMemoryJson.Write(new())).Should().BeTrue();
-            ledger.SetBudgetMemory(ns, name, uid, BudgetMemoryJson.Write(memory)).Should().BeTrue();
+            var memory = state.BudgetMemory(uid);
+            state.SetBudgetMemory(ns, name, uid, new()).Should().BeTrue();
+            state.SetBudgetMemory(ns, name, uid, memory).Should().BeTrue();
         }
-        foreach (var record in ledger.Scaled())
+        foreach (var record in state.Scaled())
         {
-            ledger.NoteScaled(record with { Since = record.Since.AddDays(1) }).Should().BeTrue();
-            ledger.NoteScaled(record).Should().BeTrue();
+            state.NoteScaled(record with { Since = record.Since.AddDays(1) }).Should().BeTrue();
+            state.NoteScaled(record).Should().BeTrue();
         }
 
-        var written = ledger.DirtyShards();
+        var written = state.DirtyShards();
 
         written.Select(shard => shard.Name).Should().BeEquivalentTo(recorded.Keys);
         foreach (var shard in written)
@@ -68,72 +68,96 @@ public sealed class RecordedLedgerTests
     [Fact]
     public void Recorded_suspensions_have_their_fields_and_causes()
     {
-        var ledger = GpuLedger.Load(Recorded());
+        var state = OperatorState.Load(Recorded());
 
-        var elastic = ledger.ParkedBy(Elastic).Should().ContainSingle().Subject;
+        var elastic = state.ParkedBy(Elastic).Should().ContainSingle().Subject;
         elastic
-            .Target.Should()
-            .Be(new ParkedTarget("kueue.x-k8s.io/v1beta2", "Workload", "job-train", "78223a59-3f36-484f-8f26-e1d5db09b31f"));
-        elastic.Also!.Select(one => one.Name).Should().Equal("job-train-slice-3", "job-train-slice-2");
-        (elastic.Field, elastic.Original, elastic.Value).Should().Be(("/spec/active", "true", "false"));
-        var cause = ParkedCause.Read(elastic);
+            .Field.Object.Should()
+            .Be(new ObjectRef("kueue.x-k8s.io/v1beta2", "Workload", "job-train", "78223a59-3f36-484f-8f26-e1d5db09b31f"));
+        elastic.Also.Select(one => one.Name).Should().Equal("job-train-slice-3", "job-train-slice-2");
+        (elastic.IsThroughManager, elastic.Field.Pointer, elastic.Field.Original, elastic.Field.Value)
+            .Should()
+            .Be((true, "/spec/active", "true", "false"));
+        var cause = elastic.Cause;
         (cause.Reason, cause.Confirmed, cause.WindowKey).Should().Be((Reasons.BudgetExhausted, false, "2026-11"));
         cause.Undone.Should().Equal(Nine.AddSeconds(14));
 
-        var cronJob = ledger.ParkedBy(CronJob).Should().ContainSingle().Subject;
-        (cronJob.Target, cronJob.Field, cronJob.Original, cronJob.Value).Should().Be((null, "/spec/suspend", "false", "true"));
-        cronJob.Maker.Should().Be(new HeldMaker("CronJob", "nightly", "baaedc09-f858-4589-99c4-f71079e80dc5", "false"));
-        ParkedCause.Read(cronJob).EnoughLimit!.Value.ToString(2).Should().Be("8.22");
+        var cronJob = state.ParkedBy(CronJob).Should().ContainSingle().Subject;
+        (cronJob.IsThroughManager, cronJob.Field)
+            .Should()
+            .Be(
+                (
+                    false,
+                    new FieldOverride(
+                        new("batch/v1", "Job", "nightly-1", "38b43608-b76a-4fb6-a723-7c8bd6f98575"),
+                        "/spec/suspend",
+                        "false",
+                        "true"
+                    )
+                )
+            );
+        cronJob
+            .CronJob.Should()
+            .Be(
+                new FieldOverride(
+                    new("batch/v1", "CronJob", "nightly", "baaedc09-f858-4589-99c4-f71079e80dc5"),
+                    "/spec/suspend",
+                    "false",
+                    "true"
+                )
+            );
+        cronJob.Cause.EnoughLimit!.Value.ToString(2).Should().Be("8.22");
 
-        var replicas = ledger.ParkedBy(Replicas).Should().ContainSingle().Subject;
-        (replicas.Kind, replicas.Replicas, replicas.Class, replicas.Original, replicas.Value)
+        var replicas = state.ParkedBy(Replicas).Should().ContainSingle().Subject;
+        (replicas.Kind, replicas.Replicas, replicas.Class, replicas.Field.Original, replicas.Field.Value)
             .Should()
             .Be(("Deployment", 1, WorkClass.Inference, "null", "\"0\""));
-        replicas.Target!.Kind.Should().Be("ScaledObject");
+        replicas.Field.Object.Kind.Should().Be("ScaledObject");
 
-        ledger
+        state
             .ParkedBy(Labels)
             .Should()
             .ContainSingle()
             .Which.Labels.Should()
             .BeEquivalentTo(new Dictionary<string, string?> { ["app"] = "shared" });
-        ParkedCause
-            .Read(ledger.ParkedBy(Checkpoint).Single())
-            .Should()
+        state
+            .ParkedBy(Checkpoint)
+            .Single()
+            .Cause.Should()
             .Match<ParkedSnapshot>(one => one.ByForecast && one.AskedAt == Nine.AddSeconds(61));
     }
 
     [Fact]
     public void Recorded_budgets_have_their_memory_decisions_and_window()
     {
-        var ledger = GpuLedger.Load(Recorded());
+        var state = OperatorState.Load(Recorded());
 
-        var memory = BudgetMemoryJson.Read(ledger.BudgetMemory(Checkpoint));
+        var memory = state.BudgetMemory(Checkpoint);
         (memory.WindowKey, memory.FirstSeen, memory.SpecGeneration).Should().Be(("2026-11", Nine, 1L));
         memory.Announced.Should().Equal("projected:100", "projected:50", "projected:80");
         memory.Checkpoints.Should().ContainSingle();
         memory.Progress.Should().ContainSingle().Which.Value.Points.Should().NotBeEmpty();
         memory.Marks.Should().ContainSingle().Which.Value.Step.Should().Be(666);
         memory.Spec.Should().StartWith("{");
-        ledger.Decisions(Checkpoint).Select(one => one.Action).Should().Equal("RequestCheckpoint", "Park");
-        DecisionInputs.Read(ledger.Decisions(Checkpoint)[^1].Inputs)!.Workloads.Should().ContainSingle();
-        ledger.OpenWindow(Checkpoint)!.Limit.ToString(2).Should().Be("2.00");
-        ledger.RememberedBudgets().Should().HaveCount(5).And.Contain(("team", "a", Labels));
+        state.Decisions(Checkpoint).Select(one => one.Action).Should().Equal("RequestCheckpoint", "Park");
+        DecisionInputs.Read(state.Decisions(Checkpoint)[^1].Inputs)!.Workloads.Should().ContainSingle();
+        state.OpenWindow(Checkpoint)!.Limit.ToString(2).Should().Be("2.00");
+        state.RememberedBudgets().Should().HaveCount(5).And.Contain(("team", "a", Labels));
     }
 
     [Fact]
     public void Recorded_scalers_have_their_fields_and_series_their_runs()
     {
-        var ledger = GpuLedger.Load(Recorded());
+        var state = OperatorState.Load(Recorded());
 
-        var service = ledger.Scaled().Single(one => one.Target.Kind == "InferenceService");
+        var service = state.Scaled().Single(one => one.Target.Kind == "InferenceService");
         (service.Namespace, service.ScalerName, service.ScalerUid).Should().Be(("cap-release", "chat", "scaler-cap-release"));
         var stop = service.Field("/metadata/annotations/serving.kserve.io~1stop")!;
         (stop.Original, stop.Value, stop.Before).Should().Be(("\"false\"", "\"true\"", "\"false\""));
         var most = service.Field("/spec/predictor/maxReplicas")!;
         (most.Original, most.Value, most.Before).Should().Be(("4", "2", null));
-        ledger.Scaled().Count(one => one.Target.Kind == "ScaledObject").Should().Be(2);
-        ledger
+        state.Scaled().Count(one => one.Target.Kind == "ScaledObject").Should().Be(2);
+        state
             .Runs("team", "named/nightly")
             .Select(run => (run.EndedAt, run.DurationMs, run.Steps, run.Piece))
             .Should()
@@ -146,7 +170,7 @@ public sealed class RecordedLedgerTests
 
     private static IEnumerable<LedgerShard> Recorded() => Files().Select(Read);
 
-    private static string[] Files() => Directory.GetFiles(Path.Combine(AppContext.BaseDirectory, "Core", "Ledger", "Recorded"), "*.json");
+    private static string[] Files() => Directory.GetFiles(Path.Combine(AppContext.BaseDirectory, "Core", "State", "Recorded"), "*.json");
 
     private static LedgerShard Read(string file) =>
         GpuLedgerShards.Read(JsonSerializer.Deserialize(File.ReadAllText(file), V1Alpha1GpuLedger.JsonTypeInfo)!)!;

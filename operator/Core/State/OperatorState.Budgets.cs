@@ -1,0 +1,340 @@
+using System.Text.Json;
+using Bursar.Core.Decisions;
+using Bursar.Core.Ledger;
+
+namespace Bursar.Core.State;
+
+/// <summary>What is remembered of budgets: their suspensions, their decisions with the reasons, what they announced.</summary>
+public sealed partial class OperatorState
+{
+    /// <summary>The number of decisions that are kept of one budget. <see cref="KeptInputs"/> bounds their inputs.</summary>
+    public const int KeptDecisions = 32;
+
+    /// <summary>The number of closed windows that are kept. Hourly windows of five days fit a budget's shard.</summary>
+    public const int KeptWindows = 120;
+
+    private const int KeptInputs = 48 * 1024;
+
+    /// <summary>Suspensions take this much of the budget's own shard. More go to parts.</summary>
+    private const int OwnSuspensionBytes = 32 * 1024;
+
+    private const int PartSuspensionBytes = 96 * 1024;
+
+    /// <summary>Returns what the budget's decisions remember from one evaluation to the next.</summary>
+    public BudgetMemory BudgetMemory(string budgetUid)
+    {
+        lock (_gate)
+            return FindBudget(budgetUid)?.Budget!.Memory ?? new();
+    }
+
+    public bool SetBudgetMemory(string ns, string name, string budgetUid, BudgetMemory memory)
+    {
+        lock (_gate)
+        {
+            var shard = BudgetShard(ns, name, budgetUid);
+            // As it is stored: lists and dictionaries in it have no equality of values.
+            if (
+                shard.Budget!.Memory is { } known
+                && JsonSerializer
+                    .SerializeToUtf8Bytes(known, DecisionJson.Default.BudgetMemory)
+                    .AsSpan()
+                    .SequenceEqual(JsonSerializer.SerializeToUtf8Bytes(memory, DecisionJson.Default.BudgetMemory))
+            )
+                return false;
+            shard.Budget.Memory = memory;
+            shard.Touch();
+            return true;
+        }
+    }
+
+    /// <summary>Returns the window that the budget counted last; null before its first.</summary>
+    public CountedWindow? OpenWindow(string budgetUid)
+    {
+        lock (_gate)
+            return FindBudget(budgetUid)?.Budget!.Open;
+    }
+
+    /// <summary>Returns the windows of a budget that are over, oldest first.</summary>
+    public IReadOnlyList<ClosedWindow> ClosedWindows(string budgetUid)
+    {
+        lock (_gate)
+            return FindBudget(budgetUid) is { } shard ? [.. shard.Budget!.Closed] : [];
+    }
+
+    /// <summary>Records the window that is counted now, and those that are over since. One that is recorded already stays as it is.</summary>
+    /// <param name="ns">The budget's namespace.</param>
+    /// <param name="name">Its name.</param>
+    /// <param name="budgetUid">Its UID.</param>
+    /// <param name="open">The window of now.</param>
+    /// <param name="closed">Those since the last call, oldest first.</param>
+    /// <param name="keptSince">Windows that ended before are dropped.</param>
+    public bool NoteWindow(
+        string ns,
+        string name,
+        string budgetUid,
+        CountedWindow open,
+        IReadOnlyList<ClosedWindow> closed,
+        DateTimeOffset keptSince
+    )
+    {
+        lock (_gate)
+        {
+            var shard = BudgetShard(ns, name, budgetUid);
+            var budget = shard.Budget!;
+            var news = closed.Where(one => !budget.Closed.Exists(known => known.Key == one.Key && known.Start == one.Start)).ToArray();
+            var old = budget.Closed.RemoveAll(one => one.End < keptSince);
+            if (budget.Open == open && news.Length == 0 && old == 0)
+                return false;
+            budget.Open = open;
+            budget.Closed.AddRange(news);
+            if (budget.Closed.Count > KeptWindows)
+                budget.Closed.RemoveRange(0, budget.Closed.Count - KeptWindows);
+            shard.Touch();
+            return true;
+        }
+    }
+
+    /// <summary>
+    /// Records a suspension before it is written. The first record of a field stays, because its original value is the one to restore. If another
+    /// budget has suspended the workload already, that one's original value is taken over.
+    /// </summary>
+    public bool Park(SuspensionRecord record)
+    {
+        lock (_gate)
+        {
+            if (FindBudget(record.BudgetUid) is { } known && SuspensionsIn(known).Any(one => IsOf(one, record.Uid, record.Field.Pointer)))
+                return false;
+            Note(WithFirstOriginal(record), RoomFor(record, BudgetShard(record.Namespace, record.Budget, record.BudgetUid)));
+            return true;
+        }
+    }
+
+    /// <summary>Records a suspension in place of the budget's earlier record of the workload, whatever field that was of.</summary>
+    public void Repark(SuspensionRecord record)
+    {
+        lock (_gate)
+        {
+            var place = FindBudget(record.BudgetUid) is { } budget
+                ? ShardsOf(budget).FirstOrDefault(shard => shard.Suspensions.Exists(one => one.Uid == record.Uid))
+                : null;
+            // In the same shard: a death between two writes must not leave it in both or in none.
+            if (place is null)
+            {
+                Park(record);
+                return;
+            }
+            Drop(place, one => one.Uid == record.Uid);
+            Note(WithFirstOriginal(record), place);
+        }
+    }
+
+    /// <summary>Drops a budget's record: the field has its original value again, its object is gone, or other budgets hold it.</summary>
+    public bool Unpark(string budgetUid, string objectUid, string pointer)
+    {
+        lock (_gate)
+        {
+            return FindBudget(budgetUid) is { } budget && ShardsOf(budget).Any(shard => Drop(shard, one => IsOf(one, objectUid, pointer)));
+        }
+    }
+
+    /// <summary>
+    /// Drops a budget's record if another budget has one of the same field. Otherwise returns false and keeps it: the budget with the last record
+    /// restores the field first. The check and the removal are one step, so of two budgets that leave at once one is the last.
+    /// </summary>
+    public bool LeaveToOthers(string budgetUid, string objectUid, string pointer)
+    {
+        lock (_gate)
+            return OthersOn(budgetUid, objectUid, pointer).Any() && Unpark(budgetUid, objectUid, pointer);
+    }
+
+    /// <summary>Returns what other budgets have suspended in a budget's namespace, by the UID of the workload; oldest first.</summary>
+    public ILookup<string, SuspensionRecord> HeldByOthers(string ns, string budgetUid)
+    {
+        lock (_gate)
+        {
+            return _budgets
+                .Values.Where(shard => shard.Namespace == ns && shard.Budget!.Uid != budgetUid)
+                .SelectMany(SuspensionsIn)
+                .OrderBy(one => one.Since)
+                .ThenBy(one => one.Budget, StringComparer.Ordinal)
+                .ThenBy(one => one.BudgetUid, StringComparer.Ordinal)
+                .ToLookup(one => one.Uid, StringComparer.Ordinal);
+        }
+    }
+
+    /// <summary>Returns all suspensions, oldest first.</summary>
+    public IReadOnlyList<SuspensionRecord> Parked()
+    {
+        lock (_gate)
+        {
+            return
+            [
+                .. _budgets
+                    .Values.SelectMany(SuspensionsIn)
+                    .OrderBy(one => one.Since)
+                    .ThenBy(one => one.Namespace, StringComparer.Ordinal)
+                    .ThenBy(one => one.Name, StringComparer.Ordinal)
+                    .ThenBy(one => one.Field.Pointer, StringComparer.Ordinal),
+            ];
+        }
+    }
+
+    public IReadOnlyList<SuspensionRecord> ParkedBy(string budgetUid)
+    {
+        lock (_gate)
+            return FindBudget(budgetUid) is { } shard ? [.. SuspensionsIn(shard)] : [];
+    }
+
+    public void AddDecision(string ns, string name, string budgetUid, DecisionRecord decision)
+    {
+        lock (_gate)
+        {
+            var shard = BudgetShard(ns, name, budgetUid);
+            var kept = shard.Budget!.Decisions;
+            if (kept.Contains(decision))
+                return;
+            kept.Add(decision);
+            while (kept.Count > KeptDecisions || kept.Count > 1 && kept.Sum(one => one.Inputs.Length + one.Text.Length) > KeptInputs)
+                kept.RemoveAt(0);
+            // One that is too long for any object is kept without its inputs.
+            if (kept is [{ Inputs.Length: > KeptInputs } only])
+                kept[0] = only with { Inputs = "" };
+            shard.Touch();
+        }
+    }
+
+    /// <summary>Returns the last decisions of a budget, oldest first.</summary>
+    public IReadOnlyList<DecisionRecord> Decisions(string budgetUid)
+    {
+        lock (_gate)
+            return FindBudget(budgetUid) is { } shard ? [.. shard.Budget!.Decisions] : [];
+    }
+
+    /// <summary>Returns the budgets of which anything is remembered, whether they still exist or not.</summary>
+    public IReadOnlyList<(string Namespace, string Name, string Uid)> RememberedBudgets()
+    {
+        lock (_gate)
+            return
+            [
+                .. _budgets.Values.Where(shard => !shard.IsEmpty).Select(shard => (shard.Namespace!, shard.Budget!.Name, shard.Budget.Uid)),
+            ];
+    }
+
+    /// <summary>Drops what is remembered of a budget that is gone, except for its suspensions: those stay until they are resumed.</summary>
+    public bool ForgetBudget(string budgetUid)
+    {
+        lock (_gate)
+        {
+            if (FindBudget(budgetUid) is not { Budget.IsEmpty: false } shard)
+                return false;
+            shard.Budget.Memory = null;
+            shard.Budget.Decisions.Clear();
+            shard.Budget.Open = null;
+            shard.Budget.Closed.Clear();
+            shard.Touch();
+            return true;
+        }
+    }
+
+    /// <summary>Returns the changed shards of a budget, to be written before the act.</summary>
+    public IReadOnlyList<LedgerShard> DirtyBudgetShards(string budgetUid)
+    {
+        lock (_gate)
+            return FindBudget(budgetUid) is { } budget ? Dirty(ShardsOf(budget)) : [];
+    }
+
+    private StateShard? FindBudget(string uid) => _budgets.GetValueOrDefault(uid);
+
+    private StateShard BudgetShard(string ns, string name, string uid)
+    {
+        if (!_budgets.TryGetValue(uid, out var shard))
+        {
+            shard = Add(new($"{ns}.{uid}", LedgerShard.BudgetKind) { Namespace = ns, Budget = new(uid) });
+            _budgets.Add(uid, shard);
+        }
+        if (name.Length > 0)
+            shard.Budget!.Name = name;
+        return shard;
+    }
+
+    private SuspensionRecord WithFirstOriginal(SuspensionRecord record) =>
+        OthersOn(record.BudgetUid, record.Uid, record.Field.Pointer).FirstOrDefault() is { } earlier
+            ? record with
+            {
+                Field = record.Field with { Original = earlier.Field.Original },
+            }
+            : record;
+
+    private IEnumerable<SuspensionRecord> OthersOn(string budgetUid, string objectUid, string pointer) =>
+        _budgets
+            .Values.Where(shard => shard.Budget!.Uid != budgetUid)
+            .SelectMany(SuspensionsIn)
+            .Where(one => IsOf(one, objectUid, pointer))
+            .OrderBy(one => one.Since);
+
+    private static IEnumerable<StateShard> ShardsOf(StateShard budget) => budget.Budget!.Parts.Prepend(budget);
+
+    private static IEnumerable<SuspensionRecord> SuspensionsIn(StateShard budget) =>
+        ShardsOf(budget).SelectMany(shard => shard.Suspensions);
+
+    private StateShard RoomFor(SuspensionRecord record, StateShard budget)
+    {
+        var bytes = StoredForm.Bytes(record);
+        return ShardsOf(budget)
+            .FirstOrDefault(shard => shard.EstimatedBytes + bytes <= (shard == budget ? OwnSuspensionBytes : PartSuspensionBytes))
+            ?? Part(budget, ShardState.NextIndex(budget.Name, budget.Budget!.Parts.LastOrDefault() ?? budget, IsTaken));
+    }
+
+    private StateShard Part(StateShard budget, int index)
+    {
+        var part = Add(
+            new(ShardState.Numbered(budget.Name, index), LedgerShard.BudgetKind)
+            {
+                Namespace = budget.Namespace,
+                Index = index,
+                PartOf = budget,
+            }
+        );
+        budget.Budget!.Parts.Add(part);
+        // Stored ones come by name: 10 before 2.
+        budget.Budget.Parts.Sort((one, other) => one.Index.CompareTo(other.Index));
+        return part;
+    }
+
+    private void RestoreBudget(LedgerShard stored)
+    {
+        var budget = BudgetShard(stored.Namespace ?? "", stored.BudgetName ?? "", stored.BudgetUid ?? "");
+        var shard = stored.Index > 0 ? Part(budget, stored.Index) : budget;
+        foreach (var record in stored.Parked ?? [])
+            Note(StoredForm.Read(record), shard);
+        if (shard.Budget is { } own)
+        {
+            own.Memory = StoredForm.Read(stored.Memory);
+            own.Decisions.AddRange(stored.Decisions ?? []);
+            own.Open = stored.Window;
+            own.Closed.AddRange(stored.Windows ?? []);
+        }
+        shard.Restore(stored.Revision);
+    }
+
+    private static void Note(SuspensionRecord record, StateShard shard)
+    {
+        shard.Suspensions.Add(record);
+        shard.EstimatedBytes += StoredForm.Bytes(record);
+        shard.Touch();
+    }
+
+    private static bool Drop(StateShard shard, Predicate<SuspensionRecord> which)
+    {
+        var dropped = shard.Suspensions.FindAll(which);
+        if (dropped.Count == 0)
+            return false;
+        shard.Suspensions.RemoveAll(which);
+        shard.EstimatedBytes -= dropped.Sum(StoredForm.Bytes);
+        shard.Touch();
+        return true;
+    }
+
+    private static bool IsOf(SuspensionRecord record, string objectUid, string pointer) =>
+        record.Uid == objectUid && record.Field.Pointer == pointer;
+}

@@ -1,0 +1,158 @@
+using Bursar.Core.Ledger;
+
+namespace Bursar.Core.State;
+
+/// <summary>
+/// The fields of other objects that scalers set. A record is stored before the object is written, and dropped after the original values are back: a
+/// scaler that is deleted while no operator leads leaves no cap behind.
+/// </summary>
+public sealed partial class OperatorState
+{
+    /// <summary>A shard takes no new records beyond this size, because records in it grow when values are set again.</summary>
+    private const int ScaledShardBytes = 96 * 1024;
+
+    private readonly Dictionary<string, List<StateShard>> _scalers = new(StringComparer.Ordinal);
+
+    /// <summary>Records fields before they are written. It replaces the record of the same scaler and object. Returns false if that says the same.</summary>
+    public bool NoteScaled(ScalerRecord record)
+    {
+        lock (_gate)
+        {
+            var (shard, at) = FindScaled(record.Namespace, record.ScalerUid, record.Target.Uid);
+            if (shard is not null)
+            {
+                if (IsSame(shard.Scalers[at], record))
+                    return false;
+                shard.EstimatedBytes += StoredForm.Bytes(record) - StoredForm.Bytes(shard.Scalers[at]);
+                shard.Scalers[at] = record;
+            }
+            else
+            {
+                shard = RoomFor(record);
+                shard.Scalers.Add(record);
+                shard.EstimatedBytes += StoredForm.Bytes(record);
+            }
+            shard.Touch();
+            return true;
+        }
+    }
+
+    /// <summary>Drops a record: the original values are back, or the object is gone.</summary>
+    public bool DropScaled(string ns, string scalerUid, string targetUid)
+    {
+        lock (_gate)
+        {
+            var (shard, at) = FindScaled(ns, scalerUid, targetUid);
+            if (shard is null)
+                return false;
+            shard.EstimatedBytes -= StoredForm.Bytes(shard.Scalers[at]);
+            shard.Scalers.RemoveAt(at);
+            shard.Touch();
+            return true;
+        }
+    }
+
+    /// <summary>Returns what a scaler has changed of one object; null if nothing.</summary>
+    public ScalerRecord? ScaledBy(string ns, string scalerUid, string targetUid)
+    {
+        lock (_gate)
+        {
+            var (shard, at) = FindScaled(ns, scalerUid, targetUid);
+            return shard?.Scalers[at];
+        }
+    }
+
+    /// <summary>Returns what scalers have changed of one object, oldest first.</summary>
+    public IReadOnlyList<ScalerRecord> ScaledOn(string ns, string targetUid)
+    {
+        lock (_gate)
+            return [.. ScaledIn(ns).SelectMany(shard => shard.Scalers).Where(one => one.Target.Uid == targetUid).OrderBy(one => one.Since)];
+    }
+
+    /// <summary>Returns everything that scalers have changed, oldest first.</summary>
+    public IReadOnlyList<ScalerRecord> Scaled()
+    {
+        lock (_gate)
+        {
+            return
+            [
+                .. _scalers
+                    .Values.SelectMany(all => all)
+                    .SelectMany(shard => shard.Scalers)
+                    .OrderBy(one => one.Since)
+                    .ThenBy(one => one.Namespace, StringComparer.Ordinal)
+                    .ThenBy(one => one.Target.Name, StringComparer.Ordinal),
+            ];
+        }
+    }
+
+    /// <summary>Returns the changed shards with the scalers' records of a namespace, to be written before the act.</summary>
+    public IReadOnlyList<LedgerShard> DirtyScaledShards(string ns)
+    {
+        lock (_gate)
+            return Dirty(ScaledIn(ns));
+    }
+
+    private IReadOnlyList<StateShard> ScaledIn(string ns) => _scalers.TryGetValue(ns, out var all) ? all : [];
+
+    private (StateShard? Shard, int At) FindScaled(string ns, string scalerUid, string targetUid)
+    {
+        foreach (var shard in ScaledIn(ns))
+            if (shard.Scalers.FindIndex(one => one.ScalerUid == scalerUid && one.Target.Uid == targetUid) is >= 0 and var at)
+                return (shard, at);
+        return (null, -1);
+    }
+
+    private StateShard RoomFor(ScalerRecord record)
+    {
+        var bytes = StoredForm.Bytes(record);
+        var all = ScaledIn(record.Namespace);
+        return all.FirstOrDefault(shard => shard.EstimatedBytes + bytes <= ScaledShardBytes)
+            ?? ScaledShard(record.Namespace, ShardState.NextIndex($"scaled.{record.Namespace}", all.Count == 0 ? null : all[^1], IsTaken));
+    }
+
+    private StateShard ScaledShard(string ns, int index)
+    {
+        var shard = Add(new(ShardState.Numbered($"scaled.{ns}", index), LedgerShard.ScaledKind) { Namespace = ns, Index = index });
+        if (!_scalers.TryGetValue(ns, out var all))
+            _scalers.Add(ns, all = []);
+        all.Add(shard);
+        // Stored ones come by name: 10 before 2.
+        all.Sort((one, other) => one.Index.CompareTo(other.Index));
+        return shard;
+    }
+
+    private void RestoreScalers(LedgerShard stored)
+    {
+        var shard = ScaledShard(stored.Namespace ?? "", stored.Index);
+        shard.Restore(stored.Revision);
+        foreach (var record in (stored.Scaled ?? []).Where(one => one.Fields.Count > 0).Select(StoredForm.Read))
+        {
+            // A record that moved before its removal from here was written stands in two shards. The later one is the latest decision.
+            var (twin, at) = FindScaled(record.Namespace, record.ScalerUid, record.Target.Uid);
+            if (twin is not null)
+            {
+                var older = twin.Scalers[at].Since <= record.Since ? twin : shard;
+                older.Touch();
+                if (older == shard)
+                    continue;
+                twin.EstimatedBytes -= StoredForm.Bytes(twin.Scalers[at]);
+                twin.Scalers.RemoveAt(at);
+            }
+            shard.Scalers.Add(record);
+            shard.EstimatedBytes += StoredForm.Bytes(record);
+        }
+    }
+
+    private void ForgetScalers(StateShard shard)
+    {
+        if (!_scalers.TryGetValue(shard.Namespace!, out var all))
+            return;
+        all.Remove(shard);
+        if (all.Count == 0)
+            _scalers.Remove(shard.Namespace!);
+    }
+
+    private static bool IsSame(ScalerRecord one, ScalerRecord other) =>
+        one with { Fields = other.Fields } == other && one.Fields.SequenceEqual(other.Fields);
+}

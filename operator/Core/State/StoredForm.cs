@@ -1,0 +1,123 @@
+using System.Text.Json;
+using Bursar.Core.Decisions;
+using Bursar.Core.Ledger;
+
+namespace Bursar.Core.State;
+
+/// <summary>
+/// Converts between values of the state and the form in which they are stored. That form does not change: an earlier version reads it after a rollback,
+/// and it expects memory and causes as JSON in a string.
+/// </summary>
+public static class StoredForm
+{
+    /// <summary>The switch of a CronJob, the only field of one that is written.</summary>
+    private const string CronJobVersion = "batch/v1",
+        CronJobField = "/spec/suspend",
+        CronJobStopped = "true";
+
+    public static string? Of(BudgetMemory? memory) =>
+        memory is null ? null : JsonSerializer.Serialize(memory, DecisionJson.Default.BudgetMemory);
+
+    public static BudgetMemory? Read(string? memory) =>
+        memory is null ? null : JsonSerializer.Deserialize(memory, DecisionJson.Default.BudgetMemory);
+
+    public static ShardSuspension Of(SuspensionRecord record) =>
+        new()
+        {
+            ApiVersion = record.ApiVersion,
+            Kind = record.Kind,
+            Namespace = record.Namespace,
+            Name = record.Name,
+            Uid = record.Uid,
+            Target = record.IsThroughManager ? record.Field.Object : null,
+            Also = record.Also.Count > 0 ? record.Also : null,
+            Replicas = record.Replicas,
+            Field = record.Field.Pointer,
+            Original = record.Field.Original,
+            Value = record.Field.Value,
+            Since = record.Since,
+            Reason = record.Reason,
+            Cause = JsonSerializer.Serialize(record.Cause, DecisionJson.Default.ParkedSnapshot),
+            Budget = record.Budget,
+            BudgetUid = record.BudgetUid,
+            CostToFinish = record.CostToFinish,
+            Maker = record.CronJob is { } cronJob
+                ? new(cronJob.Object.Kind, cronJob.Object.Name, cronJob.Object.Uid, cronJob.Original)
+                : null,
+            Labels = record.Labels,
+            Class = record.Class,
+        };
+
+    public static SuspensionRecord Read(ShardSuspension stored) =>
+        new()
+        {
+            Workload = new(stored.Namespace, stored.Kind, stored.Name, stored.Uid),
+            ApiVersion = stored.ApiVersion,
+            Field = new(
+                stored.Target ?? new(stored.ApiVersion, stored.Kind, stored.Name, stored.Uid),
+                stored.Field,
+                stored.Original,
+                stored.Value
+            ),
+            IsThroughManager = stored.Target is not null,
+            Also = stored.Also ?? [],
+            Replicas = stored.Replicas,
+            Since = stored.Since,
+            Reason = stored.Reason,
+            Cause =
+                stored.Cause.Length > 0 && JsonSerializer.Deserialize(stored.Cause, DecisionJson.Default.ParkedSnapshot) is { } cause
+                    ? cause
+                    : new() { Since = stored.Since, Reason = stored.Reason },
+            Budget = stored.Budget,
+            BudgetUid = stored.BudgetUid,
+            CostToFinish = stored.CostToFinish,
+            CronJob = stored.Maker is { } maker ? CronJob(maker.Kind, maker.Name, maker.Uid, maker.Original) : null,
+            Labels = stored.Labels,
+            Class = stored.Class,
+        };
+
+    /// <summary>The override of a CronJob's switch.</summary>
+    public static FieldOverride CronJob(string kind, string name, string uid, string original) =>
+        new(new(CronJobVersion, kind, name, uid), CronJobField, original, CronJobStopped);
+
+    public static ShardScaler Of(ScalerRecord record) =>
+        new()
+        {
+            Namespace = record.Namespace,
+            ScalerName = record.ScalerName,
+            ScalerUid = record.ScalerUid,
+            Target = record.Target,
+            Fields = [.. record.Fields.Select(field => new ShardField(field.Pointer, field.Original, field.Value, field.Before))],
+            Since = record.Since,
+        };
+
+    public static ScalerRecord Read(ShardScaler stored) =>
+        new()
+        {
+            Namespace = stored.Namespace,
+            ScalerName = stored.ScalerName,
+            ScalerUid = stored.ScalerUid,
+            Fields =
+            [
+                .. stored.Fields.Select(field => new FieldOverride(
+                    stored.Target,
+                    field.Pointer,
+                    field.Original,
+                    field.Value,
+                    field.Before
+                )),
+            ],
+            Since = stored.Since,
+        };
+
+    /// <summary>The size of a record as it is stored. A cause counts twice, because it grows when the suspension is reverted.</summary>
+    internal static int Bytes(SuspensionRecord record)
+    {
+        var stored = Of(record);
+        return JsonSerializer.SerializeToUtf8Bytes(stored with { Cause = "" }, LedgerJson.Default.ShardSuspension).Length
+            + stored.Cause.Length * 2;
+    }
+
+    internal static int Bytes(ScalerRecord record) =>
+        JsonSerializer.SerializeToUtf8Bytes(Of(record), LedgerJson.Default.ShardScaler).Length + 1;
+}

@@ -1,0 +1,101 @@
+using System.Text.Json;
+using Bursar.Core.Ledger;
+using Bursar.Core.State;
+
+namespace Bursar.Tests.Unit.Core.State;
+
+/// <summary>Records of one field by more than one budget.</summary>
+public sealed class HoldersTests
+{
+    private static readonly DateTimeOffset Start = new(2026, 11, 2, 9, 0, 0, TimeSpan.Zero);
+
+    [Fact]
+    public void The_second_takes_over_the_firsts_original_and_the_last_one_gives_it_back()
+    {
+        var state = new OperatorState();
+        state.Park(Record("a", original: "3")).Should().BeTrue();
+        state.Park(Record("b", original: "0")).Should().BeTrue();
+        state.ParkedBy("b").Single().Field.Original.Should().Be("3", "zero is what the first one wrote");
+        state.HeldByOthers("ns", "b")["w"].Single().BudgetUid.Should().Be("a");
+        state.HeldByOthers("elsewhere", "b").Should().BeEmpty();
+
+        state.LeaveToOthers("a", "w", "/spec/replicas").Should().BeTrue();
+        state.ParkedBy("a").Should().BeEmpty();
+        state.LeaveToOthers("b", "w", "/spec/replicas").Should().BeFalse("nobody else would give it back");
+        state.ParkedBy("b").Should().ContainSingle();
+        state.Unpark("b", "w", "/spec/replicas").Should().BeTrue();
+        state.Parked().Should().BeEmpty();
+    }
+
+    [Fact]
+    public void Another_field_of_the_same_work_is_another_matter()
+    {
+        var state = new OperatorState();
+        state.Park(Record("a", "3"));
+        state.Park(Record("b", "false") with { Field = Record("b", "false").Field with { Pointer = "/spec/suspend" } });
+        state.ParkedBy("b").Single().Field.Original.Should().Be("false");
+        state.LeaveToOthers("a", "w", "/spec/replicas").Should().BeFalse();
+    }
+
+    [Fact]
+    public void Of_two_that_leave_at_once_one_is_the_last()
+    {
+        for (var i = 0; i < 200; i++)
+        {
+            var state = new OperatorState();
+            state.Park(Record("a", "3"));
+            state.Park(Record("b", "3"));
+            var left = new bool[2];
+            Parallel.For(0, 2, n => left[n] = state.LeaveToOthers(n == 0 ? "a" : "b", "w", "/spec/replicas"));
+            left.Count(one => one).Should().Be(1);
+            state.Parked().Should().ContainSingle();
+        }
+    }
+
+    [Fact]
+    public void What_it_said_when_it_was_parked_is_remembered_also_where_it_said_nothing()
+    {
+        var record = Record("a", "3") with
+        {
+            Labels = new Dictionary<string, string?> { ["pays"] = null, ["tier"] = "free" },
+            Class = WorkClass.Inference,
+        };
+        var shard = new LedgerShard
+        {
+            Name = "s",
+            Kind = LedgerShard.BudgetKind,
+            Parked = [StoredForm.Of(record)],
+        };
+        var read = StoredForm.Read(
+            JsonSerializer
+                .Deserialize(JsonSerializer.Serialize(shard, LedgerJson.Default.LedgerShard), LedgerJson.Default.LedgerShard)!
+                .Parked!.Single()
+        );
+
+        read.Class.Should().Be(WorkClass.Inference);
+        read.Keep(
+                new Dictionary<string, string>
+                {
+                    ["pays"] = "nobody",
+                    ["tier"] = "prod",
+                    ["app"] = "chat",
+                }
+            )
+            .Should()
+            .BeEquivalentTo(new Dictionary<string, string> { ["tier"] = "free", ["app"] = "chat" });
+        (Record("a", "3")).Keep(new Dictionary<string, string> { ["app"] = "chat" }).Should().ContainKey("app");
+    }
+
+    private static SuspensionRecord Record(string budget, string original) =>
+        new()
+        {
+            Workload = new("ns", "Deployment", "chat", "w"),
+            ApiVersion = "apps/v1",
+            Field = new(new("apps/v1", "Deployment", "chat", "w"), "/spec/replicas", original, "0"),
+            Since = Start,
+            Reason = "BudgetExhausted",
+            Cause = new() { Since = Start, Reason = "BudgetExhausted" },
+            Budget = budget,
+            BudgetUid = budget,
+        };
+}

@@ -1,0 +1,80 @@
+using System.Text.Json;
+using Bursar.Core.Ledger;
+using Bursar.Core.State;
+using FsCheck;
+using FsCheck.Fluent;
+
+namespace Bursar.Tests.Unit.Core.State;
+
+public sealed class SeriesTests
+{
+    private static readonly DateTimeOffset Start = new(2026, 11, 2, 9, 0, 0, TimeSpan.Zero);
+
+    [Fact]
+    public void A_run_that_is_told_twice_counts_once()
+    {
+        var state = new OperatorState();
+
+        state.NoteRun("team", "named/nightly", Run(1)).Should().BeTrue();
+        state.NoteRun("team", "named/nightly", Run(1)).Should().BeFalse();
+
+        state.Runs("team", "named/nightly").Should().Equal(Run(1));
+        state.Runs("other", "named/nightly").Should().BeEmpty();
+    }
+
+    [Fact]
+    public void The_last_runs_are_kept_in_whatever_order_they_are_told_and_however_often() =>
+        Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), seed =>
+            {
+                var random = new Random(seed);
+                var state = new OperatorState();
+                var told = Enumerable.Range(0, 20).SelectMany(i => new[] { i, i }).OrderBy(_ => random.Next()).ToArray();
+                foreach (var i in told)
+                    state.NoteRun("team", "s", Run(i));
+                state.Runs("team", "s").Should().Equal(Enumerable.Range(20 - OperatorState.KeptRuns, OperatorState.KeptRuns).Select(Run));
+                return true;
+            })
+            .Check(Config.QuickThrowOnFailure.WithQuietOnSuccess(true));
+
+    [Fact]
+    public void What_is_stored_comes_back_and_is_told_again_without_effect()
+    {
+        var state = new OperatorState();
+        state.NoteRun("team", "named/nightly", Run(1));
+        state.NoteRun("team", "CronJob/eval", Run(2));
+
+        var stored = state
+            .DirtyShards()
+            .Select(shard =>
+                JsonSerializer.Deserialize(JsonSerializer.Serialize(shard, LedgerJson.Default.LedgerShard), LedgerJson.Default.LedgerShard)!
+            )
+            .ToArray();
+        var again = OperatorState.Load(stored);
+
+        again.Runs("team", "named/nightly").Should().Equal(Run(1));
+        again.NoteRun("team", "CronJob/eval", Run(2)).Should().BeFalse();
+        again.IsDirty.Should().BeFalse();
+    }
+
+    [Fact]
+    public void However_many_series_there_are_they_fit_a_shard()
+    {
+        var state = new OperatorState();
+        for (var series = 0; series < 150; series++)
+        for (var run = 0; run < 10; run++)
+            state.NoteRun(
+                "team",
+                $"named/{series:000}-{new string('x', 110)}",
+                new(Guid.NewGuid().ToString(), Start.AddDays(series).AddHours(run), long.MaxValue / 1_000_000, 1_000_000_000, true)
+            );
+
+        JsonSerializer
+            .SerializeToUtf8Bytes(state.DirtyShards().Single(), LedgerJson.Default.LedgerShard)
+            .Length.Should()
+            .BeLessThan(GpuLedger.MaxShardBytes);
+        state.Runs("team", $"named/000-{new string('x', 110)}").Should().BeEmpty("it ran longest ago");
+        state.Runs("team", $"named/149-{new string('x', 110)}").Should().HaveCount(OperatorState.KeptRuns);
+    }
+
+    private static SeriesRun Run(int i) => new($"uid-{i}", Start.AddHours(i), 1_000 * i, 30_000);
+}
