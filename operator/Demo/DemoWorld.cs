@@ -21,25 +21,25 @@ internal static class DemoWorld
         {
             Name = "h100-1",
             Gpus = 8,
-            Gpu = GpuModel.H100,
+            Gpu = SimulatedGpuModel.H100,
         },
         new()
         {
             Name = "a100-1",
             Gpus = 4,
-            Gpu = GpuModel.A100,
+            Gpu = SimulatedGpuModel.A100,
         },
         new()
         {
             Name = "v100-1",
             Gpus = 4,
-            Gpu = GpuModel.V100,
+            Gpu = SimulatedGpuModel.V100,
         },
         new()
         {
             Name = "t4-1",
             Gpus = 4,
-            Gpu = GpuModel.T4,
+            Gpu = SimulatedGpuModel.T4,
         },
     ];
 
@@ -126,7 +126,7 @@ internal static class DemoWorld
             client,
             "team-nlp",
             "llama-finetune",
-            GpuModel.H100,
+            SimulatedGpuModel.H100,
             gpus: 2,
             steps: 7200,
             stepTime: "1s",
@@ -137,7 +137,7 @@ internal static class DemoWorld
             client,
             "team-nlp",
             "bert-distill",
-            GpuModel.T4,
+            SimulatedGpuModel.T4,
             gpus: 1,
             steps: 3000,
             stepTime: "1s",
@@ -148,7 +148,7 @@ internal static class DemoWorld
             client,
             "team-vision",
             "resnet-50",
-            GpuModel.V100,
+            SimulatedGpuModel.V100,
             gpus: 1,
             steps: 4800,
             stepTime: "500ms",
@@ -160,7 +160,7 @@ internal static class DemoWorld
             client,
             RunawayNamespace,
             RunawayJob,
-            GpuModel.V100,
+            SimulatedGpuModel.V100,
             gpus: 1,
             steps: 30000,
             stepTime: "400ms",
@@ -173,7 +173,7 @@ internal static class DemoWorld
         KubeClient client,
         string ns,
         string name,
-        GpuModel gpu,
+        SimulatedGpuModel gpu,
         int gpus,
         long steps,
         string stepTime,

@@ -163,7 +163,7 @@ public sealed class AbsenceTests
             more: new Bursar.Sandbox.Nodes.FleetNode
             {
                 Name = "gpu-2",
-                Gpu = Bursar.Sandbox.Nodes.GpuModel.V100,
+                Gpu = Bursar.Sandbox.Nodes.SimulatedGpuModel.V100,
                 Gpus = 4,
             }
         );

@@ -104,7 +104,7 @@ public sealed class AgentTests
             real: false,
             new AgentPlacement(),
             CancellationToken.None,
-            new FleetNode { Name = "gpu-1", Gpu = GpuModel.V100 }
+            new FleetNode { Name = "gpu-1", Gpu = SimulatedGpuModel.V100 }
         );
         await world.CreateBookAsync("*V100*", "3.06", CancellationToken.None);
         var scene = await Scene.OpenAsync(world, "team");
@@ -135,7 +135,7 @@ public sealed class AgentTests
             real: false,
             new AgentPlacement(),
             CancellationToken.None,
-            new FleetNode { Name = "gpu-1", Gpu = GpuModel.V100 }
+            new FleetNode { Name = "gpu-1", Gpu = SimulatedGpuModel.V100 }
         );
         await world.CreateBookAsync("*V100*", "3.06", CancellationToken.None);
         var scene = await Scene.OpenAsync(world, "team");

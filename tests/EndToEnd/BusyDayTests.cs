@@ -37,13 +37,13 @@ public sealed class BusyDayTests
             new FleetNode
             {
                 Name = "gpu-1",
-                Gpu = GpuModel.V100,
+                Gpu = SimulatedGpuModel.V100,
                 Gpus = 4,
             },
             new FleetNode
             {
                 Name = "gpu-2",
-                Gpu = GpuModel.V100,
+                Gpu = SimulatedGpuModel.V100,
                 Gpus = 4,
             }
         );

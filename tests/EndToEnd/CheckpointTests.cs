@@ -185,7 +185,7 @@ public sealed class CheckpointTests
             real: false,
             new AgentPlacement(),
             Ct,
-            new FleetNode { Name = "gpu-1", Gpu = GpuModel.V100 }
+            new FleetNode { Name = "gpu-1", Gpu = SimulatedGpuModel.V100 }
         );
         await world.CreateBookAsync("*V100*", "3.06", Ct);
         var scene = await Scene.OpenAsync(world, "team");

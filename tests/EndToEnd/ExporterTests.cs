@@ -19,7 +19,11 @@ public sealed class ExporterTests
     [Fact]
     public async Task The_exporter_serves_where_no_agent_runs_and_its_silence_is_told()
     {
-        await using var world = await ClusterWorld.StartAsync(real: false, Ct, new FleetNode { Name = "gpu-1", Gpu = GpuModel.V100 });
+        await using var world = await ClusterWorld.StartAsync(
+            real: false,
+            Ct,
+            new FleetNode { Name = "gpu-1", Gpu = SimulatedGpuModel.V100 }
+        );
         await world.CreateBookAsync("*V100*", "3.06", Ct);
         var scene = await Scene.OpenAsync(world, "team");
         await world.CreateNamespaceAsync("gpu-operator", Ct);

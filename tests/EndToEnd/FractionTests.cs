@@ -19,7 +19,7 @@ public sealed class FractionTests
             new FleetNode
             {
                 Name = "gpu-1",
-                Gpu = GpuModel.V100,
+                Gpu = SimulatedGpuModel.V100,
                 Gpus = 2,
             }
         );

@@ -101,7 +101,7 @@ public sealed class MassTests
                 new FleetNode
                 {
                     Name = "gpu-2",
-                    Gpu = GpuModel.V100,
+                    Gpu = SimulatedGpuModel.V100,
                     Gpus = 200,
                 },
             ]

@@ -285,7 +285,7 @@ public sealed class PriceTests
             .Which.Note.Should()
             .Contain("NVIDIA-B999");
 
-        await PinnedJobAsync(scene, "priced", "nvidia.com/gpu.product", GpuModel.V100.Product);
+        await PinnedJobAsync(scene, "priced", "nvidia.com/gpu.product", SimulatedGpuModel.V100.Product);
         await scene.UntilRunsAsync("priced");
         await scene.PassAsync(60);
         (await scene.RunsAsync("odd")).Should().BeTrue();
@@ -385,7 +385,7 @@ public sealed class PriceTests
             new FleetNode
             {
                 Name = "spot-1",
-                Gpu = GpuModel.V100,
+                Gpu = SimulatedGpuModel.V100,
                 Labels = new Dictionary<string, string> { ["kubernetes.azure.com/scalesetpriority"] = "spot", ["pool"] = "spot" },
             }
         );
@@ -425,7 +425,7 @@ public sealed class PriceTests
             new FleetNode
             {
                 Name = "spot-1",
-                Gpu = GpuModel.V100,
+                Gpu = SimulatedGpuModel.V100,
                 Gpus = 2,
                 Labels = new Dictionary<string, string> { ["eks.amazonaws.com/capacityType"] = "SPOT", ["pool"] = "spot" },
             }
@@ -499,7 +499,7 @@ public sealed class PriceTests
             new FleetNode
             {
                 Name = "shared-1",
-                Gpu = GpuModel.V100,
+                Gpu = SimulatedGpuModel.V100,
                 Gpus = 8,
                 Labels = shared,
             }

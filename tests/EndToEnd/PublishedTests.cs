@@ -143,7 +143,7 @@ public sealed class PublishedTests
             client,
             new()
             {
-                Fleet = [new FleetNode { Name = "gpu-1", Gpu = GpuModel.V100 }],
+                Fleet = [new FleetNode { Name = "gpu-1", Gpu = SimulatedGpuModel.V100 }],
                 Bind = plane?.HasScheduler != true,
                 ImagePull = TimeSpan.FromMilliseconds(200),
             },

@@ -31,7 +31,7 @@ public sealed class RealAdmissionTests(ITestOutputHelper output)
                 new FleetNode
                 {
                     Name = "gpu-1",
-                    Gpu = GpuModel.V100,
+                    Gpu = SimulatedGpuModel.V100,
                     Gpus = 16,
                 }
             );

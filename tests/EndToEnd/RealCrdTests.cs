@@ -36,7 +36,7 @@ public sealed class RealCrdTests(ITestOutputHelper output)
             new FleetNode
             {
                 Name = "gpu-1",
-                Gpu = GpuModel.V100,
+                Gpu = SimulatedGpuModel.V100,
                 Gpus = 32,
             }
         );

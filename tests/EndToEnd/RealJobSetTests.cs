@@ -37,7 +37,7 @@ public sealed class RealJobSetTests
                 new FleetNode
                 {
                     Name = "gpu-1",
-                    Gpu = GpuModel.V100,
+                    Gpu = SimulatedGpuModel.V100,
                     Gpus = 8,
                 }
             );

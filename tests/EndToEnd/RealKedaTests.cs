@@ -42,7 +42,7 @@ public sealed class RealKedaTests
                 new FleetNode
                 {
                     Name = "gpu-1",
-                    Gpu = GpuModel.V100,
+                    Gpu = SimulatedGpuModel.V100,
                     Gpus = 32,
                 }
             );

@@ -30,7 +30,7 @@ public sealed class RealOwnerTests
                 new FleetNode
                 {
                     Name = "gpu-1",
-                    Gpu = GpuModel.V100,
+                    Gpu = SimulatedGpuModel.V100,
                     Gpus = 16,
                 }
             );

@@ -43,7 +43,7 @@ public sealed class RealPrometheusTests
             new FleetNode
             {
                 Name = "gpu-1",
-                Gpu = GpuModel.V100,
+                Gpu = SimulatedGpuModel.V100,
                 Gpus = 16,
             }
         );

@@ -305,7 +305,7 @@ public sealed class ScalerInteropTests
             new FleetNode
             {
                 Name = "gpu-1",
-                Gpu = GpuModel.V100,
+                Gpu = SimulatedGpuModel.V100,
                 Gpus = 16,
             }
         );

@@ -438,7 +438,7 @@ public sealed class ScalerTests
             new FleetNode
             {
                 Name = "gpu-1",
-                Gpu = GpuModel.V100,
+                Gpu = SimulatedGpuModel.V100,
                 Gpus = 16,
             }
         );

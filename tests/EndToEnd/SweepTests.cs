@@ -322,7 +322,7 @@ public sealed class SweepTests
                 new FleetNode
                 {
                     Name = "gpu-2",
-                    Gpu = GpuModel.V100,
+                    Gpu = SimulatedGpuModel.V100,
                     Gpus = 32,
                 },
             ]

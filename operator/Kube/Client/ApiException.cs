@@ -31,3 +31,9 @@ public sealed class ApiException(int statusCode, string reason, string message, 
 
     public bool IsTooManyRequests => StatusCode == 429;
 }
+
+/// <summary>A write was held back because this process may not lead any more. Nothing was sent.</summary>
+public sealed class LeadershipLostException(string message) : Exception(message);
+
+/// <summary>The server no longer knows the resource version to watch from: list again.</summary>
+public sealed class WatchExpiredException(string message) : Exception(message);

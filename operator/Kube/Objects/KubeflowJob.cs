@@ -1,13 +1,105 @@
 using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
+using Bursar.Kube.Attributes;
 
 namespace Bursar.Kube.Objects;
 
-/// <summary>What the jobs of Kubeflow's training operator and of the MPI operator have in common.</summary>
-public interface IKubeflowJob : IKubernetesObject
+/// <summary>The fields that the jobs of Kubeflow's training operator and of the MPI operator have in common.</summary>
+public abstract record KubeflowJob : IKubernetesObject
 {
-    KubeflowJobSpec Spec { get; }
+    public abstract string ApiVersion { get; }
 
-    KubeflowJobStatus Status { get; }
+    public abstract string Kind { get; }
+
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
+
+    public KubeflowJobSpec Spec
+    {
+        get;
+        init => field = value ?? KubeflowJobSpec.Empty;
+    } = KubeflowJobSpec.Empty;
+
+    public KubeflowJobStatus Status
+    {
+        get;
+        init => field = value ?? KubeflowJobStatus.Empty;
+    } = KubeflowJobStatus.Empty;
+}
+
+[KubernetesEntity(Group = "kubeflow.org", ApiVersion = "v1", Kind = "PyTorchJob", PluralName = "pytorchjobs")]
+public sealed record V1PyTorchJob : KubeflowJob, IKubernetesEntity<V1PyTorchJob>
+{
+    public static EntityKind EntityKind { get; } = new("kubeflow.org", "v1", "PyTorchJob", "pytorchjobs");
+
+    public static JsonTypeInfo<V1PyTorchJob> JsonTypeInfo => KubeJson.Of<V1PyTorchJob>();
+
+    public override string ApiVersion => "kubeflow.org/v1";
+
+    public override string Kind => "PyTorchJob";
+}
+
+[KubernetesEntity(Group = "kubeflow.org", ApiVersion = "v1", Kind = "TFJob", PluralName = "tfjobs")]
+public sealed record V1TFJob : KubeflowJob, IKubernetesEntity<V1TFJob>
+{
+    public static EntityKind EntityKind { get; } = new("kubeflow.org", "v1", "TFJob", "tfjobs");
+
+    public static JsonTypeInfo<V1TFJob> JsonTypeInfo => KubeJson.Of<V1TFJob>();
+
+    public override string ApiVersion => "kubeflow.org/v1";
+
+    public override string Kind => "TFJob";
+}
+
+[KubernetesEntity(Group = "kubeflow.org", ApiVersion = "v1", Kind = "XGBoostJob", PluralName = "xgboostjobs")]
+public sealed record V1XGBoostJob : KubeflowJob, IKubernetesEntity<V1XGBoostJob>
+{
+    public static EntityKind EntityKind { get; } = new("kubeflow.org", "v1", "XGBoostJob", "xgboostjobs");
+
+    public static JsonTypeInfo<V1XGBoostJob> JsonTypeInfo => KubeJson.Of<V1XGBoostJob>();
+
+    public override string ApiVersion => "kubeflow.org/v1";
+
+    public override string Kind => "XGBoostJob";
+}
+
+[KubernetesEntity(Group = "kubeflow.org", ApiVersion = "v1", Kind = "PaddleJob", PluralName = "paddlejobs")]
+public sealed record V1PaddleJob : KubeflowJob, IKubernetesEntity<V1PaddleJob>
+{
+    public static EntityKind EntityKind { get; } = new("kubeflow.org", "v1", "PaddleJob", "paddlejobs");
+
+    public static JsonTypeInfo<V1PaddleJob> JsonTypeInfo => KubeJson.Of<V1PaddleJob>();
+
+    public override string ApiVersion => "kubeflow.org/v1";
+
+    public override string Kind => "PaddleJob";
+}
+
+[KubernetesEntity(Group = "kubeflow.org", ApiVersion = "v1", Kind = "JAXJob", PluralName = "jaxjobs")]
+public sealed record V1JAXJob : KubeflowJob, IKubernetesEntity<V1JAXJob>
+{
+    public static EntityKind EntityKind { get; } = new("kubeflow.org", "v1", "JAXJob", "jaxjobs");
+
+    public static JsonTypeInfo<V1JAXJob> JsonTypeInfo => KubeJson.Of<V1JAXJob>();
+
+    public override string ApiVersion => "kubeflow.org/v1";
+
+    public override string Kind => "JAXJob";
+}
+
+[KubernetesEntity(Group = "kubeflow.org", ApiVersion = "v2beta1", Kind = "MPIJob", PluralName = "mpijobs")]
+public sealed record V2Beta1MPIJob : KubeflowJob, IKubernetesEntity<V2Beta1MPIJob>
+{
+    public static EntityKind EntityKind { get; } = new("kubeflow.org", "v2beta1", "MPIJob", "mpijobs");
+
+    public static JsonTypeInfo<V2Beta1MPIJob> JsonTypeInfo => KubeJson.Of<V2Beta1MPIJob>();
+
+    public override string ApiVersion => "kubeflow.org/v2beta1";
+
+    public override string Kind => "MPIJob";
 }
 
 /// <summary>Each kind has its replicas under a name of its own.</summary>

@@ -11,7 +11,7 @@ namespace Bursar.Operator.Cluster;
 /// </summary>
 public class KubeflowJobKind<T>(string manager = KubeflowJobKind<T>.TrainingOperator)
     : WorkKind<T>(WorkClass.Training, "/spec/runPolicy/suspend")
-    where T : class, IKubernetesEntity<T>, IKubeflowJob
+    where T : KubeflowJob, IKubernetesEntity<T>
 {
     private const string TrainingOperator = "kubeflow.org/training-operator";
 

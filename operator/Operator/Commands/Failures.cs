@@ -31,3 +31,6 @@ public static class Failures
         && refused.Status?.Details?.Name is null or ""
         && refused.Message.Contains($"/apis/{ApiGroup.Name}/", StringComparison.Ordinal);
 }
+
+/// <summary>A command cannot do what it was asked to; the message is for the person who asked.</summary>
+public sealed class CommandException(string message, Exception? cause = null) : Exception(message, cause);

@@ -117,7 +117,7 @@ internal sealed class ListEndpoint(ObjectStore store, TimeProvider time)
                 "meta.k8s.io",
                 "ListOptions",
                 "",
-                [FieldError.Forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided")]
+                [FieldCause.Forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided")]
             );
         }
 

@@ -99,7 +99,7 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
                         kind.Kind,
                         name,
                         [
-                            FieldError.Invalid(
+                            FieldCause.Invalid(
                                 "metadata.resourceVersion",
                                 JsonValue.Create(version),
                                 "strconv.ParseUint: parsing " + Json.Quote(version) + ": invalid syntax"
@@ -705,7 +705,7 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
             if (added.Count > 0)
             {
                 errors.Add(
-                    FieldError.Forbidden(
+                    FieldCause.Forbidden(
                         "metadata.finalizers",
                         $"no new finalizers can be added if the object is being deleted, found new finalizers []string{{{string.Join(", ", added.Select(a => Json.Quote(a ?? "")))}}}"
                     )
@@ -799,7 +799,7 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
         return result;
     }
 
-    private static void Refuse(KindInfo kind, JsonObject obj, List<FieldError> errors)
+    private static void Refuse(KindInfo kind, JsonObject obj, List<FieldCause> errors)
     {
         if (errors.Count > 0)
         {
@@ -807,7 +807,7 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
         }
     }
 
-    private static void Crd(KindInfo kind, JsonObject obj, List<FieldError> errors)
+    private static void Crd(KindInfo kind, JsonObject obj, List<FieldCause> errors)
     {
         if (kind is not { Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition" } || errors.Count > 0)
         {
@@ -827,7 +827,7 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
                 "Forbidden:" => "FieldValueForbidden",
                 _ => "FieldValueInvalid",
             };
-            errors.Add(new FieldError(colon < 0 ? "spec" : problem[..colon], reason, detail));
+            errors.Add(new FieldCause(colon < 0 ? "spec" : problem[..colon], reason, detail));
         }
     }
 
@@ -1048,7 +1048,7 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
                 "meta.k8s.io",
                 "DeleteOptions",
                 "",
-                [FieldError.NotSupported("propagationPolicy", JsonValue.Create(policy), ["\"Background\"", "\"Foreground\"", "\"Orphan\""])]
+                [FieldCause.NotSupported("propagationPolicy", JsonValue.Create(policy), ["\"Background\"", "\"Foreground\"", "\"Orphan\""])]
             );
         }
 

@@ -180,7 +180,7 @@ internal sealed class ResourceEndpoint(
                     "meta.k8s.io",
                     "PatchOptions",
                     "",
-                    [FieldError.Required("fieldManager", "is required for apply patch")]
+                    [FieldCause.Required("fieldManager", "is required for apply patch")]
                 );
             }
 
@@ -203,7 +203,7 @@ internal sealed class ResourceEndpoint(
                     "meta.k8s.io",
                     "PatchOptions",
                     "",
-                    [FieldError.Forbidden("force", "may not be specified for non-apply patch")]
+                    [FieldCause.Forbidden("force", "may not be specified for non-apply patch")]
                 );
             }
 

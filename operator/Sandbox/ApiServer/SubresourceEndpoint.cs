@@ -125,7 +125,7 @@ internal sealed class SubresourceEndpoint(ObjectStore store, ObjectWriter writer
                         "autoscaling",
                         "Scale",
                         info.Name,
-                        [FieldError.Invalid("spec.replicas", JsonValue.Create(replicas), "must be greater than or equal to 0")]
+                        [FieldCause.Invalid("spec.replicas", JsonValue.Create(replicas), "must be greater than or equal to 0")]
                     );
                 }
 
@@ -150,7 +150,7 @@ internal sealed class SubresourceEndpoint(ObjectStore store, ObjectWriter writer
         var node = binding.Text("target", "name") ?? "";
         if (node.Length == 0)
         {
-            throw ApiError.Invalid("", "Binding", info.Name, [FieldError.Required("target.name")]);
+            throw ApiError.Invalid("", "Binding", info.Name, [FieldCause.Required("target.name")]);
         }
 
         var now = Json.Timestamp(time.GetUtcNow());
@@ -282,7 +282,7 @@ internal sealed class SubresourceEndpoint(ObjectStore store, ObjectWriter writer
                 "authentication.k8s.io",
                 "TokenRequest",
                 "",
-                [FieldError.Invalid("spec.expirationSeconds", JsonValue.Create(seconds), "may not specify a duration less than 10 minutes")]
+                [FieldCause.Invalid("spec.expirationSeconds", JsonValue.Create(seconds), "may not specify a duration less than 10 minutes")]
             );
         }
 

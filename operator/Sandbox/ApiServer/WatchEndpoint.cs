@@ -214,7 +214,7 @@ internal sealed class WatchEndpoint(ObjectStore store, KindRegistry kinds, Fault
             "resourceVersion",
             "",
             [
-                FieldError.Invalid(
+                FieldCause.Invalid(
                     "resourceVersion",
                     JsonValue.Create(text),
                     $"strconv.ParseUint: parsing {Json.Quote(text)}: invalid syntax"
@@ -249,7 +249,7 @@ internal sealed class WatchEndpoint(ObjectStore store, KindRegistry kinds, Fault
                 "meta.k8s.io",
                 "ListOptions",
                 "",
-                [FieldError.Forbidden("sendInitialEvents", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")]
+                [FieldCause.Forbidden("sendInitialEvents", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")]
             );
         }
 
@@ -259,7 +259,7 @@ internal sealed class WatchEndpoint(ObjectStore store, KindRegistry kinds, Fault
                 "meta.k8s.io",
                 "ListOptions",
                 "",
-                [FieldError.Forbidden("resourceVersionMatch", $"sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")]
+                [FieldCause.Forbidden("resourceVersionMatch", $"sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")]
             );
         }
 
@@ -270,7 +270,7 @@ internal sealed class WatchEndpoint(ObjectStore store, KindRegistry kinds, Fault
                 "ListOptions",
                 "",
                 [
-                    FieldError.Forbidden(
+                    FieldCause.Forbidden(
                         "resourceVersionMatch",
                         "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
                     ),

@@ -22,7 +22,7 @@ internal sealed record WriteOptions(string Manager, bool DryRun, string FieldVal
         {
             if (value is not ("All" or "" or null))
             {
-                throw ApiError.Invalid("meta.k8s.io", "CreateOptions", "", [FieldError.NotSupported("dryRun", Array(dryRun), ["\"All\""])]);
+                throw ApiError.Invalid("meta.k8s.io", "CreateOptions", "", [FieldCause.NotSupported("dryRun", Array(dryRun), ["\"All\""])]);
             }
         }
 
@@ -34,7 +34,7 @@ internal sealed record WriteOptions(string Manager, bool DryRun, string FieldVal
                 "CreateOptions",
                 "",
                 [
-                    FieldError.NotSupported(
+                    FieldCause.NotSupported(
                         "fieldValidation",
                         System.Text.Json.Nodes.JsonValue.Create(validation),
                         ["\"\"", "\"Ignore\"", "\"Strict\"", "\"Warn\""]
@@ -50,7 +50,7 @@ internal sealed record WriteOptions(string Manager, bool DryRun, string FieldVal
                 "meta.k8s.io",
                 "CreateOptions",
                 "",
-                [new FieldError("fieldManager", "FieldValueTooLong", "Too long: may not be more than 128 bytes")]
+                [new FieldCause("fieldManager", "FieldValueTooLong", "Too long: may not be more than 128 bytes")]
             );
         }
 

@@ -7,7 +7,7 @@ public sealed record FleetNode
 
     public int Gpus { get; init; } = 1;
 
-    public GpuModel Gpu { get; init; } = GpuModel.V100;
+    public SimulatedGpuModel Gpu { get; init; } = SimulatedGpuModel.V100;
 
     public string? InstanceType { get; init; }
 

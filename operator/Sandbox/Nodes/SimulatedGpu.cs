@@ -4,7 +4,7 @@ namespace Bursar.Sandbox.Nodes;
 /// One simulated device. What it did is a sum over the pods that held it, computed when asked for; a board draws its idle
 /// power, and the busy share of the rest.
 /// </summary>
-internal sealed class SimulatedGpu(string uuid, int index, GpuModel model, DateTimeOffset since)
+internal sealed class SimulatedGpu(string uuid, int index, SimulatedGpuModel model, DateTimeOffset since)
 {
     private readonly Lock _lock = new();
     private TimeSpan _workOfFormerPods;
@@ -13,7 +13,7 @@ internal sealed class SimulatedGpu(string uuid, int index, GpuModel model, DateT
 
     public int Index { get; } = index;
 
-    public GpuModel Model { get; } = model;
+    public SimulatedGpuModel Model { get; } = model;
 
     public SimulatedPod? Holder { get; private set; }
 

@@ -5,10 +5,10 @@ namespace Bursar.Sandbox.Storage;
 /// <summary>Label and field selectors of one request.</summary>
 public sealed class Selection
 {
-    private readonly LabelRequirement[] _labels;
+    private readonly SelectorRequirement[] _labels;
     private readonly FieldRequirement[] _fields;
 
-    private Selection(LabelRequirement[] labels, FieldRequirement[] fields)
+    private Selection(SelectorRequirement[] labels, FieldRequirement[] fields)
     {
         _labels = labels;
         _fields = fields;
@@ -20,7 +20,7 @@ public sealed class Selection
 
     public static Selection Parse(ResourceKey resource, string? labels, string? fields, Func<string, string>? fieldName = null)
     {
-        var labelRequirements = string.IsNullOrEmpty(labels) ? [] : LabelRequirement.ParseAll(labels);
+        var labelRequirements = string.IsNullOrEmpty(labels) ? [] : SelectorRequirement.ParseAll(labels);
         var fieldRequirements = string.IsNullOrEmpty(fields) ? [] : FieldRequirement.ParseAll(resource, fields, fieldName ?? (f => f));
         return labelRequirements.Length == 0 && fieldRequirements.Length == 0
             ? Everything
@@ -50,11 +50,11 @@ public sealed class Selection
 }
 
 /// <summary>One requirement on labels: equality, set membership, existence, or comparison as integers.</summary>
-public sealed record LabelRequirement(string Key, string Operator, IReadOnlyList<string> Values)
+public sealed record SelectorRequirement(string Key, string Operator, IReadOnlyList<string> Values)
 {
-    public static LabelRequirement[] ParseAll(string text)
+    public static SelectorRequirement[] ParseAll(string text)
     {
-        var result = new List<LabelRequirement>();
+        var result = new List<SelectorRequirement>();
         var position = 0;
         while (true)
         {
@@ -101,35 +101,35 @@ public sealed record LabelRequirement(string Key, string Operator, IReadOnlyList
         };
     }
 
-    private static LabelRequirement ParseOne(string text, ref int position)
+    private static SelectorRequirement ParseOne(string text, ref int position)
     {
         if (text[position] == '!')
         {
             position++;
             SkipSpace(text, ref position);
-            return new LabelRequirement(Word(text, ref position, key: true), "!", []);
+            return new SelectorRequirement(Word(text, ref position, key: true), "!", []);
         }
 
         var key = Word(text, ref position, key: true);
         SkipSpace(text, ref position);
         if (position >= text.Length || text[position] == ',')
         {
-            return new LabelRequirement(key, "exists", []);
+            return new SelectorRequirement(key, "exists", []);
         }
 
         switch (text[position])
         {
             case '=':
                 position += position + 1 < text.Length && text[position + 1] == '=' ? 2 : 1;
-                return new LabelRequirement(key, "in", [Value(text, ref position)]);
+                return new SelectorRequirement(key, "in", [Value(text, ref position)]);
             case '!' when position + 1 < text.Length && text[position + 1] == '=':
                 position += 2;
-                return new LabelRequirement(key, "notin", [Value(text, ref position)]);
+                return new SelectorRequirement(key, "notin", [Value(text, ref position)]);
             case '>' or '<':
                 var comparison = text[position++] == '>' ? "gt" : "lt";
                 var bound = Value(text, ref position);
                 return long.TryParse(bound, out _)
-                    ? new LabelRequirement(key, comparison, [bound])
+                    ? new SelectorRequirement(key, comparison, [bound])
                     : throw Unparsable(text, "for 'Gt', 'Lt' operators, the value must be an integer");
         }
 
@@ -157,7 +157,7 @@ public sealed record LabelRequirement(string Key, string Operator, IReadOnlyList
 
             if (text[position++] == ')')
             {
-                return new LabelRequirement(key, word, values);
+                return new SelectorRequirement(key, word, values);
             }
         }
     }

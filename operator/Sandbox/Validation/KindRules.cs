@@ -29,9 +29,9 @@ public static class KindRules
         "status",
     ];
 
-    public static List<FieldError> Create(KindInfo kind, JsonObject obj)
+    public static List<FieldCause> Create(KindInfo kind, JsonObject obj)
     {
-        var errors = new List<FieldError>();
+        var errors = new List<FieldCause>();
         Always(kind, obj, errors);
         if (kind is { Group: "events.k8s.io", Kind: "Event" } || (kind.Kind == "Event" && obj.Text("eventTime") is not null))
         {
@@ -41,9 +41,9 @@ public static class KindRules
         return errors;
     }
 
-    public static List<FieldError> Update(KindInfo kind, JsonObject before, JsonObject after)
+    public static List<FieldCause> Update(KindInfo kind, JsonObject before, JsonObject after)
     {
-        var errors = new List<FieldError>();
+        var errors = new List<FieldCause>();
         Always(kind, after, errors);
         switch (kind.Group, kind.Kind)
         {
@@ -55,14 +55,14 @@ public static class KindRules
                 {
                     if (after.Flag("immutable") != true)
                     {
-                        errors.Add(FieldError.Forbidden("immutable", "field is immutable when `immutable` is set"));
+                        errors.Add(FieldCause.Forbidden("immutable", "field is immutable when `immutable` is set"));
                     }
 
                     foreach (var field in (string[])["data", "binaryData"])
                     {
                         if (!Json.Same(before.At(field), after.At(field)))
                         {
-                            errors.Add(FieldError.Forbidden(field, "field is immutable when `immutable` is set"));
+                            errors.Add(FieldCause.Forbidden(field, "field is immutable when `immutable` is set"));
                         }
                     }
                 }
@@ -88,7 +88,7 @@ public static class KindRules
             case ("rbac.authorization.k8s.io", "RoleBinding" or "ClusterRoleBinding"):
                 if (!Json.Same(before.At("roleRef"), after.At("roleRef")))
                 {
-                    errors.Add(FieldError.Invalid("roleRef", after.At("roleRef")?.DeepClone(), "cannot change roleRef"));
+                    errors.Add(FieldCause.Invalid("roleRef", after.At("roleRef")?.DeepClone(), "cannot change roleRef"));
                 }
 
                 break;
@@ -103,9 +103,9 @@ public static class KindRules
         return errors;
     }
 
-    private static void Always(KindInfo kind, JsonObject obj, List<FieldError> errors)
+    private static void Always(KindInfo kind, JsonObject obj, List<FieldCause> errors)
     {
-        var ignored = new List<FieldError>();
+        var ignored = new List<FieldCause>();
         foreach (var (name, field) in kind.Schema.Properties)
         {
             if (name is "metadata" or "status" or "apiVersion" or "kind")
@@ -119,7 +119,7 @@ public static class KindRules
             }
             else if (kind.Schema.Required.Contains(name) && !Lenient.Contains(name))
             {
-                errors.Add(FieldError.Required(name));
+                errors.Add(FieldCause.Required(name));
             }
         }
 
@@ -140,13 +140,13 @@ public static class KindRules
             case ("coordination.k8s.io", "Lease"):
                 if (obj.Integer("spec", "leaseDurationSeconds") is <= 0 and var seconds)
                 {
-                    errors.Add(FieldError.Invalid("spec.leaseDurationSeconds", JsonValue.Create(seconds), "must be greater than 0"));
+                    errors.Add(FieldCause.Invalid("spec.leaseDurationSeconds", JsonValue.Create(seconds), "must be greater than 0"));
                 }
 
                 if (obj.Integer("spec", "leaseTransitions") is < 0 and var transitions)
                 {
                     errors.Add(
-                        FieldError.Invalid("spec.leaseTransitions", JsonValue.Create(transitions), "must be greater than or equal to 0")
+                        FieldCause.Invalid("spec.leaseTransitions", JsonValue.Create(transitions), "must be greater than or equal to 0")
                     );
                 }
 
@@ -159,7 +159,7 @@ public static class KindRules
                         if (key.Length == 0 || key.Length > 253 || !key.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.'))
                         {
                             errors.Add(
-                                FieldError.Invalid(
+                                FieldCause.Invalid(
                                     $"{field}[{key}]",
                                     JsonValue.Create(key),
                                     "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
@@ -173,7 +173,7 @@ public static class KindRules
         }
     }
 
-    private static void Shape(JsonNode node, TypeSchema schema, string path, List<FieldError> errors)
+    private static void Shape(JsonNode node, TypeSchema schema, string path, List<FieldCause> errors)
     {
         switch (node)
         {
@@ -190,7 +190,7 @@ public static class KindRules
                 {
                     if (obj.At(name) is null && !Lenient.Contains(name))
                     {
-                        errors.Add(FieldError.Required($"{path}.{name}"));
+                        errors.Add(FieldCause.Required($"{path}.{name}"));
                     }
                 }
 
@@ -210,23 +210,23 @@ public static class KindRules
                     && value.TryGetValue<string>(out var text)
                     && text.Length > 0
                     && !allowed.Any(a => Json.Same(a, value)):
-                errors.Add(FieldError.NotSupported(path, value.DeepClone(), allowed.Select(a => FieldError.Shown(a))));
+                errors.Add(FieldCause.NotSupported(path, value.DeepClone(), allowed.Select(a => FieldCause.Shown(a))));
                 break;
             case JsonValue value
                 when schema.Type == SchemaType.Quantity
                     && value.TryGetValue<string>(out var quantity)
                     && quantity.StartsWith('-')
                     && path.Contains(".resources.", StringComparison.Ordinal):
-                errors.Add(FieldError.Invalid(path, value.DeepClone(), "must be greater than or equal to 0"));
+                errors.Add(FieldCause.Invalid(path, value.DeepClone(), "must be greater than or equal to 0"));
                 break;
         }
     }
 
-    private static void Pod(JsonNode? spec, string path, List<FieldError> errors)
+    private static void Pod(JsonNode? spec, string path, List<FieldCause> errors)
     {
         if (spec.At("containers") is JsonArray { Count: 0 })
         {
-            errors.Add(FieldError.Required($"{path}.containers"));
+            errors.Add(FieldCause.Required($"{path}.containers"));
         }
 
         foreach (var list in (string[])["containers", "initContainers"])
@@ -240,17 +240,17 @@ public static class KindRules
                 {
                     if (NameRules.Label(name) is { } problem)
                     {
-                        errors.Add(FieldError.Invalid($"{at}.name", JsonValue.Create(name), problem));
+                        errors.Add(FieldCause.Invalid($"{at}.name", JsonValue.Create(name), problem));
                     }
                     else if (!names.Add(name))
                     {
-                        errors.Add(FieldError.Duplicate($"{at}.name", JsonValue.Create(name)));
+                        errors.Add(FieldCause.Duplicate($"{at}.name", JsonValue.Create(name)));
                     }
                 }
 
                 if (string.IsNullOrEmpty(container.Text("image")))
                 {
-                    errors.Add(FieldError.Required($"{at}.image"));
+                    errors.Add(FieldCause.Required($"{at}.image"));
                 }
 
                 foreach (var (resource, limit) in container.At("resources", "limits") as JsonObject ?? [])
@@ -263,7 +263,7 @@ public static class KindRules
                     )
                     {
                         errors.Add(
-                            FieldError.Invalid(
+                            FieldCause.Invalid(
                                 $"{at}.resources.requests",
                                 request.DeepClone(),
                                 $"must be equal to {resource} limit of {limit.Text()}"
@@ -277,16 +277,16 @@ public static class KindRules
         if (spec.Integer("terminationGracePeriodSeconds") is < 0 and var grace)
         {
             errors.Add(
-                FieldError.Invalid($"{path}.terminationGracePeriodSeconds", JsonValue.Create(grace), "must be greater than or equal to 0")
+                FieldCause.Invalid($"{path}.terminationGracePeriodSeconds", JsonValue.Create(grace), "must be greater than or equal to 0")
             );
         }
     }
 
-    private static void Workload(JsonObject obj, List<FieldError> errors)
+    private static void Workload(JsonObject obj, List<FieldCause> errors)
     {
         if (obj.Integer("spec", "replicas") is < 0 and var replicas)
         {
-            errors.Add(FieldError.Invalid("spec.replicas", JsonValue.Create(replicas), "must be greater than or equal to 0"));
+            errors.Add(FieldCause.Invalid("spec.replicas", JsonValue.Create(replicas), "must be greater than or equal to 0"));
         }
 
         Pod(obj.At("spec", "template", "spec"), "spec.template.spec", errors);
@@ -297,7 +297,7 @@ public static class KindRules
                 && selector.At("matchExpressions") is not JsonArray { Count: > 0 }
             )
             {
-                errors.Add(FieldError.Invalid("spec.selector", selector.DeepClone(), "empty selector is invalid for deployment"));
+                errors.Add(FieldCause.Invalid("spec.selector", selector.DeepClone(), "empty selector is invalid for deployment"));
             }
 
             var labels = obj.At("spec", "template", "metadata", "labels") as JsonObject ?? [];
@@ -306,7 +306,7 @@ public static class KindRules
                 if (!Json.Same(labels.At(key), value))
                 {
                     errors.Add(
-                        FieldError.Invalid(
+                        FieldCause.Invalid(
                             "spec.template.metadata.labels",
                             labels.DeepClone(),
                             "`selector` does not match template `labels`"
@@ -319,17 +319,17 @@ public static class KindRules
 
         if (obj.Text("spec", "template", "spec", "restartPolicy") is { } policy && policy != "Always")
         {
-            errors.Add(FieldError.NotSupported("spec.template.spec.restartPolicy", JsonValue.Create(policy), ["\"Always\""]));
+            errors.Add(FieldCause.NotSupported("spec.template.spec.restartPolicy", JsonValue.Create(policy), ["\"Always\""]));
         }
     }
 
-    private static void JobSpec(JsonNode? spec, string path, List<FieldError> errors)
+    private static void JobSpec(JsonNode? spec, string path, List<FieldCause> errors)
     {
         foreach (var field in (string[])["parallelism", "completions", "activeDeadlineSeconds", "backoffLimit", "ttlSecondsAfterFinished"])
         {
             if (spec.Integer(field) is < 0 and var value)
             {
-                errors.Add(FieldError.Invalid($"{path}.{field}", JsonValue.Create(value), "must be greater than or equal to 0"));
+                errors.Add(FieldCause.Invalid($"{path}.{field}", JsonValue.Create(value), "must be greater than or equal to 0"));
             }
         }
 
@@ -337,17 +337,17 @@ public static class KindRules
         if (spec.Text("template", "spec", "restartPolicy") is "Always")
         {
             errors.Add(
-                FieldError.NotSupported($"{path}.template.spec.restartPolicy", JsonValue.Create("Always"), ["\"OnFailure\"", "\"Never\""])
+                FieldCause.NotSupported($"{path}.template.spec.restartPolicy", JsonValue.Create("Always"), ["\"OnFailure\"", "\"Never\""])
             );
         }
 
         if (spec.Text("completionMode") == "Indexed" && spec.At("completions") is null)
         {
-            errors.Add(FieldError.Required($"{path}.completions", "when completion mode is Indexed"));
+            errors.Add(FieldCause.Required($"{path}.completions", "when completion mode is Indexed"));
         }
     }
 
-    private static void CronJob(JsonObject obj, List<FieldError> errors)
+    private static void CronJob(JsonObject obj, List<FieldCause> errors)
     {
         JobSpec(obj.At("spec", "jobTemplate", "spec"), "spec.jobTemplate.spec", errors);
         if (
@@ -358,7 +358,7 @@ public static class KindRules
         {
             var fields = schedule.Split(' ', StringSplitOptions.RemoveEmptyEntries);
             errors.Add(
-                FieldError.Invalid(
+                FieldCause.Invalid(
                     "spec.schedule",
                     JsonValue.Create(schedule),
                     $"expected exactly 5 fields, found {fields.Length}: [{string.Join(" ", fields)}]"
@@ -367,12 +367,12 @@ public static class KindRules
         }
     }
 
-    private static void Event(KindInfo kind, JsonObject obj, List<FieldError> errors)
+    private static void Event(KindInfo kind, JsonObject obj, List<FieldCause> errors)
     {
         var isNew = kind.Group == "events.k8s.io";
         if (isNew && obj.Text("eventTime") is null)
         {
-            errors.Add(FieldError.Required("eventTime"));
+            errors.Add(FieldCause.Required("eventTime"));
         }
 
         var reporter = isNew ? "reportingController" : "reportingComponent";
@@ -382,7 +382,7 @@ public static class KindRules
             if (text.Length == 0)
             {
                 errors.Add(
-                    FieldError.Required(
+                    FieldCause.Required(
                         isNew ? field
                         : field == reporter ? "reportingController"
                         : field
@@ -391,30 +391,30 @@ public static class KindRules
             }
             else if (text.Length > limit)
             {
-                errors.Add(FieldError.Invalid(field, JsonValue.Create(""), $"can have at most {limit} characters"));
+                errors.Add(FieldCause.Invalid(field, JsonValue.Create(""), $"can have at most {limit} characters"));
             }
         }
 
         if ((obj.Text(isNew ? "note" : "message") ?? "").Length > 1024)
         {
-            errors.Add(FieldError.Invalid(isNew ? "note" : "message", JsonValue.Create(""), "can have at most 1024 characters"));
+            errors.Add(FieldCause.Invalid(isNew ? "note" : "message", JsonValue.Create(""), "can have at most 1024 characters"));
         }
 
         if (obj.Text("type") is not ("Normal" or "Warning"))
         {
-            errors.Add(FieldError.Invalid("type", JsonValue.Create(""), "has invalid value: " + (obj.Text("type") ?? "")));
+            errors.Add(FieldCause.Invalid("type", JsonValue.Create(""), "has invalid value: " + (obj.Text("type") ?? "")));
         }
 
         if (obj.At("series") is JsonObject series)
         {
             if (series.Integer("count") is not >= 2)
             {
-                errors.Add(FieldError.Invalid("series.count", JsonValue.Create(""), "should be at least 2"));
+                errors.Add(FieldCause.Invalid("series.count", JsonValue.Create(""), "should be at least 2"));
             }
 
             if (series.Text("lastObservedTime") is null)
             {
-                errors.Add(FieldError.Required("series.lastObservedTime"));
+                errors.Add(FieldCause.Required("series.lastObservedTime"));
             }
         }
 
@@ -431,7 +431,7 @@ public static class KindRules
             )
             {
                 errors.Add(
-                    FieldError.Invalid(
+                    FieldCause.Invalid(
                         field["deprecated".Length..] is var rest ? char.ToLowerInvariant(rest[0]) + rest[1..] : field,
                         JsonValue.Create(""),
                         "needs to be unset"
@@ -444,11 +444,11 @@ public static class KindRules
         var @namespace = obj.Text("metadata", "namespace") ?? "";
         if (regarding.Length == 0 ? @namespace is not ("default" or "kube-system") : regarding != @namespace)
         {
-            errors.Add(FieldError.Invalid("involvedObject.namespace", JsonValue.Create(regarding), "does not match event.namespace"));
+            errors.Add(FieldCause.Invalid("involvedObject.namespace", JsonValue.Create(regarding), "does not match event.namespace"));
         }
     }
 
-    private static void EventUpdate(JsonObject before, JsonObject after, List<FieldError> errors)
+    private static void EventUpdate(JsonObject before, JsonObject after, List<FieldCause> errors)
     {
         foreach (
             var field in (string[])
@@ -469,7 +469,7 @@ public static class KindRules
             if (!Json.Same(before.At(field), after.At(field)))
             {
                 errors.Add(
-                    FieldError.Invalid(
+                    FieldCause.Invalid(
                         field == "regarding" ? "involvedObject"
                             : field == "note" ? "message"
                             : field,
@@ -481,14 +481,14 @@ public static class KindRules
         }
     }
 
-    private static void PodUpdate(JsonObject before, JsonObject after, List<FieldError> errors)
+    private static void PodUpdate(JsonObject before, JsonObject after, List<FieldCause> errors)
     {
         var old = Frozen(before);
         var next = Frozen(after);
         if (!Json.Same(old, next))
         {
             errors.Add(
-                FieldError.Forbidden(
+                FieldCause.Forbidden(
                     "spec",
                     "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
                 )
@@ -510,7 +510,7 @@ public static class KindRules
         }
     }
 
-    private static void JobUpdate(JsonObject before, JsonObject after, List<FieldError> errors)
+    private static void JobUpdate(JsonObject before, JsonObject after, List<FieldCause> errors)
     {
         if (
             !(
@@ -546,7 +546,7 @@ public static class KindRules
 
         if (!Json.Same(old, next))
         {
-            errors.Add(FieldError.Invalid("spec.template", after.At("spec", "template")?.DeepClone(), "field is immutable"));
+            errors.Add(FieldCause.Invalid("spec.template", after.At("spec", "template")?.DeepClone(), "field is immutable"));
         }
 
         Immutable(before, after, errors, "spec", "completionMode");
@@ -555,12 +555,12 @@ public static class KindRules
         Immutable(before, after, errors, "spec", "managedBy");
     }
 
-    private static void StatefulSetUpdate(JsonObject before, JsonObject after, List<FieldError> errors)
+    private static void StatefulSetUpdate(JsonObject before, JsonObject after, List<FieldCause> errors)
     {
         if (!Json.Same(Frozen(before), Frozen(after)))
         {
             errors.Add(
-                FieldError.Forbidden(
+                FieldCause.Forbidden(
                     "spec",
                     "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"
                 )
@@ -590,11 +590,11 @@ public static class KindRules
         }
     }
 
-    private static void Immutable(JsonObject before, JsonObject after, List<FieldError> errors, params ReadOnlySpan<string> path)
+    private static void Immutable(JsonObject before, JsonObject after, List<FieldCause> errors, params ReadOnlySpan<string> path)
     {
         if (!Json.Same(before.At(path), after.At(path)))
         {
-            errors.Add(FieldError.Invalid(string.Join('.', path.ToArray()), after.At(path)?.DeepClone(), "field is immutable"));
+            errors.Add(FieldCause.Invalid(string.Join('.', path.ToArray()), after.At(path)?.DeepClone(), "field is immutable"));
         }
     }
 }

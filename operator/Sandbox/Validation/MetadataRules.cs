@@ -9,29 +9,29 @@ public static class MetadataRules
 {
     private const int MaxAnnotationBytes = 256 * 1024;
 
-    public static List<FieldError> Validate(KindInfo kind, JsonObject obj, bool creating)
+    public static List<FieldCause> Validate(KindInfo kind, JsonObject obj, bool creating)
     {
-        var errors = new List<FieldError>();
+        var errors = new List<FieldCause>();
         var name = obj.Text("metadata", "name") ?? "";
         if (name.Length == 0)
         {
-            errors.Add(FieldError.Required("metadata.name", "name or generateName is required"));
+            errors.Add(FieldCause.Required("metadata.name", "name or generateName is required"));
         }
         else if (creating && Name(kind, name) is { } problem)
         {
-            errors.Add(FieldError.Invalid("metadata.name", JsonValue.Create(name), problem));
+            errors.Add(FieldCause.Invalid("metadata.name", JsonValue.Create(name), problem));
         }
 
         foreach (var (key, value) in obj.At("metadata", "labels") as JsonObject ?? [])
         {
             if (NameRules.LabelKey(key) is { } badKey)
             {
-                errors.Add(FieldError.Invalid("metadata.labels", JsonValue.Create(key), badKey));
+                errors.Add(FieldCause.Invalid("metadata.labels", JsonValue.Create(key), badKey));
             }
 
             if (NameRules.LabelValue(value.Text() ?? "") is { } badValue)
             {
-                errors.Add(FieldError.Invalid("metadata.labels", value?.DeepClone(), badValue));
+                errors.Add(FieldCause.Invalid("metadata.labels", value?.DeepClone(), badValue));
             }
         }
 
@@ -41,14 +41,14 @@ public static class MetadataRules
             size += key.Length + (value.Text()?.Length ?? 0);
             if (NameRules.LabelKey(key.ToLowerInvariant()) is { } badKey)
             {
-                errors.Add(FieldError.Invalid("metadata.annotations", JsonValue.Create(key), badKey));
+                errors.Add(FieldCause.Invalid("metadata.annotations", JsonValue.Create(key), badKey));
             }
         }
 
         if (size > MaxAnnotationBytes)
         {
             errors.Add(
-                new FieldError("metadata.annotations", "FieldValueTooLong", $"Too long: may not be more than {MaxAnnotationBytes} bytes")
+                new FieldCause("metadata.annotations", "FieldValueTooLong", $"Too long: may not be more than {MaxAnnotationBytes} bytes")
             );
         }
 
@@ -63,8 +63,8 @@ public static class MetadataRules
                 {
                     errors.Add(
                         field == "apiVersion"
-                            ? FieldError.Invalid($"{at}.apiVersion", JsonValue.Create(""), "version must not be empty")
-                            : FieldError.Invalid($"{at}.{field}", JsonValue.Create(""), $"{field} must not be empty")
+                            ? FieldCause.Invalid($"{at}.apiVersion", JsonValue.Create(""), "version must not be empty")
+                            : FieldCause.Invalid($"{at}.{field}", JsonValue.Create(""), $"{field} must not be empty")
                     );
                 }
             }
@@ -75,7 +75,7 @@ public static class MetadataRules
         if (controllers > 1)
         {
             errors.Add(
-                FieldError.Invalid(
+                FieldCause.Invalid(
                     "metadata.ownerReferences",
                     obj.At("metadata", "ownerReferences")!.DeepClone(),
                     "Only one reference can have Controller set to true."
@@ -90,7 +90,7 @@ public static class MetadataRules
                 var text = finalizer.Text() ?? "";
                 if (NameRules.LabelKey(text) is { } bad)
                 {
-                    errors.Add(FieldError.Invalid("metadata.finalizers", JsonValue.Create(text), bad));
+                    errors.Add(FieldCause.Invalid("metadata.finalizers", JsonValue.Create(text), bad));
                 }
             }
         }

@@ -13,10 +13,10 @@ internal sealed class RuleValidator
     /// <summary>Kubernetes takes no longer message from an expression.</summary>
     private const int MaxMessageLength = 5 * 1024;
 
-    private readonly List<FieldError> _errors;
+    private readonly List<FieldCause> _errors;
     private readonly List<string> _warnings;
 
-    private RuleValidator(List<FieldError> errors, List<string> warnings)
+    private RuleValidator(List<FieldCause> errors, List<string> warnings)
     {
         _errors = errors;
         _warnings = warnings;
@@ -25,7 +25,7 @@ internal sealed class RuleValidator
     /// <summary>Judges an object.</summary>
     /// <param name="before">The object that is replaced; null on creation.</param>
     /// <param name="warnings">Takes what an unchanged value violates: it refuses no update.</param>
-    public static List<FieldError> Validate(JsonObject obj, JsonObject? before, TypeSchema schema, List<string> warnings)
+    public static List<FieldCause> Validate(JsonObject obj, JsonObject? before, TypeSchema schema, List<string> warnings)
     {
         var errors = SchemaValidator.Validate(obj, schema);
         if (!schema.HasRules)
@@ -45,7 +45,7 @@ internal sealed class RuleValidator
         )
         {
             errors.Add(
-                FieldError.Invalid(
+                FieldCause.Invalid(
                     "<nil>",
                     null,
                     "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation"
@@ -152,7 +152,7 @@ internal sealed class RuleValidator
         }
     }
 
-    private static FieldError? Failure(
+    private static FieldCause? Failure(
         ValidationRule rule,
         Func<string, (bool, object?)> variables,
         JsonNode node,
@@ -167,7 +167,7 @@ internal sealed class RuleValidator
         catch (CelException e)
         {
             var shown = rule.Message.Length > 0 ? rule.Message : rule.Rule;
-            return FieldError.Invalid(
+            return FieldCause.Invalid(
                 path.Length == 0 ? "<nil>" : path,
                 JsonValue.Create(TypeName(schema)),
                 e.Message switch
@@ -182,18 +182,18 @@ internal sealed class RuleValidator
         }
     }
 
-    private static FieldError Refusal(ValidationRule rule, Func<string, (bool, object?)> variables, JsonNode node, string path)
+    private static FieldCause Refusal(ValidationRule rule, Func<string, (bool, object?)> variables, JsonNode node, string path)
     {
         var message = Message(rule, variables) ?? (rule.Message.Length > 0 ? rule.Message : $"failed rule: {rule.Rule}");
         var field = (path + rule.FieldPath).TrimStart('.');
         field = field.Length == 0 ? "<nil>" : field;
-        var value = node is JsonValue ? $": {FieldError.Shown(node)}" : "";
+        var value = node is JsonValue ? $": {FieldCause.Shown(node)}" : "";
         return rule.Reason switch
         {
-            "FieldValueRequired" => FieldError.Required(field, message),
-            "FieldValueForbidden" => FieldError.Forbidden(field, message),
-            "FieldValueDuplicate" => new FieldError(field, rule.Reason, $"Duplicate value{value}"),
-            _ => new FieldError(field, rule.Reason, $"Invalid value{value}: {message}"),
+            "FieldValueRequired" => FieldCause.Required(field, message),
+            "FieldValueForbidden" => FieldCause.Forbidden(field, message),
+            "FieldValueDuplicate" => new FieldCause(field, rule.Reason, $"Duplicate value{value}"),
+            _ => new FieldCause(field, rule.Reason, $"Invalid value{value}: {message}"),
         };
     }
 

@@ -11,9 +11,9 @@ namespace Bursar.Sandbox.Validation;
 /// </summary>
 public static partial class SchemaValidator
 {
-    public static List<FieldError> Validate(JsonObject obj, TypeSchema schema)
+    public static List<FieldCause> Validate(JsonObject obj, TypeSchema schema)
     {
-        var errors = new List<FieldError>();
+        var errors = new List<FieldCause>();
         foreach (var (name, field) in schema.Properties)
         {
             if (name is "apiVersion" or "kind" or "metadata")
@@ -31,14 +31,14 @@ public static partial class SchemaValidator
         return errors;
     }
 
-    private static void Visit(JsonNode? node, TypeSchema schema, string path, List<FieldError> errors)
+    private static void Visit(JsonNode? node, TypeSchema schema, string path, List<FieldCause> errors)
     {
         if (node is null)
         {
             if (!schema.Nullable && schema.Type != SchemaType.Any)
             {
                 errors.Add(
-                    FieldError.TypeInvalid(path, JsonValue.Create("null"), $"{path} in body must be of type {Expected(schema)}: \"null\"")
+                    FieldCause.TypeInvalid(path, JsonValue.Create("null"), $"{path} in body must be of type {Expected(schema)}: \"null\"")
                 );
             }
 
@@ -48,7 +48,7 @@ public static partial class SchemaValidator
         if (!HasType(node, schema))
         {
             errors.Add(
-                FieldError.TypeInvalid(
+                FieldCause.TypeInvalid(
                     path,
                     JsonValue.Create(Actual(node)),
                     $"{path} in body must be of type {Expected(schema)}: \"{Actual(node)}\""
@@ -59,7 +59,7 @@ public static partial class SchemaValidator
 
         if (schema.Enum is { Count: > 0 } allowed && !allowed.Any(a => Json.Same(a, node)))
         {
-            errors.Add(FieldError.NotSupported(path, node, allowed.Select(a => FieldError.Shown(a))));
+            errors.Add(FieldCause.NotSupported(path, node, allowed.Select(a => FieldCause.Shown(a))));
         }
 
         switch (node)
@@ -79,7 +79,7 @@ public static partial class SchemaValidator
         }
     }
 
-    private static void Object(JsonObject obj, TypeSchema schema, string path, List<FieldError> errors)
+    private static void Object(JsonObject obj, TypeSchema schema, string path, List<FieldCause> errors)
     {
         foreach (var (key, value) in obj)
         {
@@ -96,13 +96,13 @@ public static partial class SchemaValidator
         Required(obj, schema, path, errors);
         if (obj.Count < schema.MinProperties)
         {
-            errors.Add(FieldError.Invalid(path, obj.DeepClone(), $"{path} in body should have at least {schema.MinProperties} properties"));
+            errors.Add(FieldCause.Invalid(path, obj.DeepClone(), $"{path} in body should have at least {schema.MinProperties} properties"));
         }
 
         if (obj.Count > schema.MaxProperties)
         {
             errors.Add(
-                new FieldError(
+                new FieldCause(
                     path,
                     "FieldValueTooMany",
                     $"Too many: {obj.Count}: must have at most {schema.MaxProperties} {(schema.MaxProperties == 1 ? "item" : "items")}"
@@ -111,30 +111,30 @@ public static partial class SchemaValidator
         }
     }
 
-    private static void Required(JsonObject obj, TypeSchema schema, string path, List<FieldError> errors)
+    private static void Required(JsonObject obj, TypeSchema schema, string path, List<FieldCause> errors)
     {
         foreach (var name in schema.Required)
         {
             if (!obj.ContainsKey(name) && !(path.Length == 0 && name is "apiVersion" or "kind" or "metadata"))
             {
-                errors.Add(FieldError.Required(path.Length == 0 ? name : $"{path}.{name}"));
+                errors.Add(FieldCause.Required(path.Length == 0 ? name : $"{path}.{name}"));
             }
         }
     }
 
-    private static void List(JsonArray list, TypeSchema schema, string path, List<FieldError> errors)
+    private static void List(JsonArray list, TypeSchema schema, string path, List<FieldCause> errors)
     {
         if (list.Count < schema.MinItems)
         {
             errors.Add(
-                FieldError.Invalid(path, JsonValue.Create(list.Count), $"{path} in body should have at least {schema.MinItems} items")
+                FieldCause.Invalid(path, JsonValue.Create(list.Count), $"{path} in body should have at least {schema.MinItems} items")
             );
         }
 
         if (list.Count > schema.MaxItems)
         {
             errors.Add(
-                new FieldError(
+                new FieldCause(
                     path,
                     "FieldValueTooMany",
                     $"Too many: {list.Count}: must have at most {schema.MaxItems} {(schema.MaxItems == 1 ? "item" : "items")}"
@@ -163,26 +163,26 @@ public static partial class SchemaValidator
             var element = Merging.TypedValue.Element(list[i], schema);
             if (!seen.Add(element))
             {
-                errors.Add(FieldError.Duplicate($"{path}[{i}]", Json.Parse(System.Text.Encoding.UTF8.GetBytes(element[2..]))));
+                errors.Add(FieldCause.Duplicate($"{path}[{i}]", Json.Parse(System.Text.Encoding.UTF8.GetBytes(element[2..]))));
             }
         }
     }
 
-    private static void Text(JsonValue value, string text, TypeSchema schema, string path, List<FieldError> errors)
+    private static void Text(JsonValue value, string text, TypeSchema schema, string path, List<FieldCause> errors)
     {
         // Kubernetes reports the first of these three, and a wrong format beside it.
         var length = text.EnumerateRunes().Count();
         if (length > schema.MaxLength)
         {
-            errors.Add(new FieldError(path, "FieldValueTooLong", $"Too long: may not be more than {schema.MaxLength} bytes"));
+            errors.Add(new FieldCause(path, "FieldValueTooLong", $"Too long: may not be more than {schema.MaxLength} bytes"));
         }
         else if (length < schema.MinLength)
         {
-            errors.Add(FieldError.Invalid(path, value, $"{path} in body should be at least {schema.MinLength} chars long"));
+            errors.Add(FieldCause.Invalid(path, value, $"{path} in body should be at least {schema.MinLength} chars long"));
         }
         else if (schema.Pattern is { } pattern && !Regex.IsMatch(text, pattern, RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1)))
         {
-            errors.Add(FieldError.Invalid(path, value, $"{path} in body should match '{pattern}'"));
+            errors.Add(FieldCause.Invalid(path, value, $"{path} in body should match '{pattern}'"));
         }
 
         if (
@@ -192,7 +192,7 @@ public static partial class SchemaValidator
                     && (schema.Format == "date-time" && !IsDateTime(text) || schema.Format == "date" && !IsDate(text))
         )
         {
-            errors.Add(FieldError.TypeInvalid(path, value, $"{path} in body must be of type {schema.Format}: {Json.Quote(text)}"));
+            errors.Add(FieldCause.TypeInvalid(path, value, $"{path} in body must be of type {schema.Format}: {Json.Quote(text)}"));
         }
     }
 
@@ -208,12 +208,12 @@ public static partial class SchemaValidator
     )]
     private static partial Regex TimePattern();
 
-    private static void Number(JsonValue value, decimal number, TypeSchema schema, string path, List<FieldError> errors)
+    private static void Number(JsonValue value, decimal number, TypeSchema schema, string path, List<FieldCause> errors)
     {
         if (number < schema.Minimum || (schema.ExclusiveMinimum && number == schema.Minimum))
         {
             errors.Add(
-                FieldError.Invalid(
+                FieldCause.Invalid(
                     path,
                     value,
                     $"{path} in body should be greater than {(schema.ExclusiveMinimum ? "" : "or equal to ")}{Plain(schema.Minimum!.Value)}"
@@ -224,7 +224,7 @@ public static partial class SchemaValidator
         if (number > schema.Maximum || (schema.ExclusiveMaximum && number == schema.Maximum))
         {
             errors.Add(
-                FieldError.Invalid(
+                FieldCause.Invalid(
                     path,
                     value,
                     $"{path} in body should be less than {(schema.ExclusiveMaximum ? "" : "or equal to ")}{Plain(schema.Maximum!.Value)}"

@@ -3,23 +3,23 @@ using System.Text.Json.Nodes;
 namespace Bursar.Sandbox.Values;
 
 /// <summary>One invalid field: its path, Kubernetes's cause reason, and the text without the path.</summary>
-public sealed record FieldError(string Field, string Reason, string Detail)
+public sealed record FieldCause(string Field, string Reason, string Detail)
 {
-    public static FieldError Required(string field, string detail = "") =>
+    public static FieldCause Required(string field, string detail = "") =>
         new(field, "FieldValueRequired", detail.Length == 0 ? "Required value" : $"Required value: {detail}");
 
-    public static FieldError Invalid(string field, JsonNode? value, string detail) =>
+    public static FieldCause Invalid(string field, JsonNode? value, string detail) =>
         new(field, "FieldValueInvalid", $"Invalid value: {Shown(value)}: {detail}");
 
-    public static FieldError TypeInvalid(string field, JsonNode? value, string detail) =>
+    public static FieldCause TypeInvalid(string field, JsonNode? value, string detail) =>
         new(field, "FieldValueTypeInvalid", $"Invalid value: {Shown(value)}: {detail}");
 
-    public static FieldError Forbidden(string field, string detail) => new(field, "FieldValueForbidden", $"Forbidden: {detail}");
+    public static FieldCause Forbidden(string field, string detail) => new(field, "FieldValueForbidden", $"Forbidden: {detail}");
 
-    public static FieldError NotSupported(string field, JsonNode? value, IEnumerable<string> supported) =>
+    public static FieldCause NotSupported(string field, JsonNode? value, IEnumerable<string> supported) =>
         new(field, "FieldValueNotSupported", $"Unsupported value: {Shown(value)}: supported values: {string.Join(", ", supported)}");
 
-    public static FieldError Duplicate(string field, JsonNode? value) =>
+    public static FieldCause Duplicate(string field, JsonNode? value) =>
         new(field, "FieldValueDuplicate", $"Duplicate value: {Shown(value)}");
 
     public override string ToString() => $"{Field}: {Detail}";
@@ -120,7 +120,7 @@ public sealed class ApiError : Exception
     public static ApiError Forbidden(string group, string resource, string name, string why) =>
         new(403, "Forbidden", $"{Qualified(group, resource)} \"{name}\" is forbidden: {why}", About(group, resource, name));
 
-    public static ApiError Invalid(string group, string kind, string name, IReadOnlyList<FieldError> errors)
+    public static ApiError Invalid(string group, string kind, string name, IReadOnlyList<FieldCause> errors)
     {
         var shown = errors.Count == 1 ? errors[0].ToString() : $"[{string.Join(", ", errors)}]";
         var details = About(group, kind, name);

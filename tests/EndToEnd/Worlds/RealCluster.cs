@@ -39,7 +39,7 @@ public sealed class RealCluster : IAsyncLifetime
                 new FleetNode
                 {
                     Name = "gpu-1",
-                    Gpu = GpuModel.V100,
+                    Gpu = SimulatedGpuModel.V100,
                     Gpus = 32,
                 }
             );

@@ -24,7 +24,7 @@ public sealed record Scene(ClusterWorld World, string Team)
                 new FleetNode
                 {
                     Name = "gpu-1",
-                    Gpu = GpuModel.V100,
+                    Gpu = SimulatedGpuModel.V100,
                     Gpus = 16,
                 },
                 .. more,

@@ -52,7 +52,7 @@ public sealed class ValidationRuleTests
             .StartWith($"Invalid value: \"object\": {error}");
     }
 
-    private static List<FieldError> Validate(TypeSchema schema, string spec) =>
+    private static List<FieldCause> Validate(TypeSchema schema, string spec) =>
         RuleValidator.Validate(new JsonObject { ["spec"] = JsonNode.Parse(spec) }, before: null, schema, []);
 
     private static (TypeSchema Schema, List<string> Errors, List<string> NotJudged) Read(params string[] rules)

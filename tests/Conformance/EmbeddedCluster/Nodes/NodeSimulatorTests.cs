@@ -14,13 +14,13 @@ public sealed class NodeSimulatorTests
     {
         Name = "v100-1",
         Gpus = 4,
-        Gpu = GpuModel.V100,
+        Gpu = SimulatedGpuModel.V100,
     };
     private static readonly FleetNode H100 = new()
     {
         Name = "h100-1",
         Gpus = 2,
-        Gpu = GpuModel.H100,
+        Gpu = SimulatedGpuModel.H100,
         InstanceType = "p5.48xlarge",
     };
 

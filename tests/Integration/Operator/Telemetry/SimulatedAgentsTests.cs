@@ -210,7 +210,7 @@ public sealed class SimulatedAgentsTests
                     {
                         Name = "n1",
                         Gpus = 1,
-                        Gpu = GpuModel.A100,
+                        Gpu = SimulatedGpuModel.A100,
                     },
                 ],
                 Agents = new AgentPlacement(),
@@ -263,7 +263,7 @@ public sealed class SimulatedAgentsTests
             await cluster.PassAsync(TimeSpan.FromMinutes(10));
 
             var now = cluster.Time.GetUtcNow();
-            var held = (long)(GpuModel.A100.MemoryMiB * 0.8);
+            var held = (long)(SimulatedGpuModel.A100.MemoryMiB * 0.8);
             foreach (var known in (GpuLedger[])[ledger, GpuLedger.Load(ledger.DirtyShards())])
                 known
                     .SpentByWorkload("default", LabelSelector.Everything, SimulatedCluster.Start, now, now)
