@@ -26,26 +26,23 @@ public enum CheckpointStep
 /// longer ask for its parking then; or when the work is no longer this budget's to park; or while no forecast can be made. So requests
 /// flap as little as parkings do.
 /// </remarks>
-public static class CheckpointRule
+internal static class CheckpointRule
 {
     /// <summary>Carries on what was asked for. Asked after the limit, which may have another word on it, and before the forecast.</summary>
-    public static void Apply(Plan plan, IReadOnlyList<ChargedWork> work, BudgetMemory memory)
+    public static void Evaluate(Plan plan, ChargedWork item)
     {
         var budget = plan.Budget;
-        foreach (var item in work)
-        {
-            if (RequestOf(item.Work, budget) is not { } request || plan.IsParking(item))
-                continue;
-            if (!item.Parkable || item.Work.State is not (WorkloadState.Running or WorkloadState.Pending))
-                continue;
-            // Forecasts pause, and so does what they asked for: it would else end in a suspension on figures that are not trusted.
-            if (request.For.ByForecast && budget.ForecastDoubt is not null)
-                continue;
-            if (ResumeRule.Cause(item.Work with { Parked = request.For }, budget, plan.Balance, memory) is not null)
-                continue;
-            plan.NameLimit(item, request.For.EnoughLimit);
-            plan.Park(item, request.For.Reason, request.Sentence, request.For.ByForecast);
-        }
+        if (RequestOf(item.Work, budget) is not { } request || plan.IsParking(item))
+            return;
+        if (!item.Parkable || item.Work.State is not (WorkloadState.Running or WorkloadState.Pending))
+            return;
+        // Forecasts pause, and so does what they asked for: it would else end in a suspension on figures that are not trusted.
+        if (request.For.ByForecast && budget.ForecastDoubt is not null)
+            return;
+        if (ResumeRule.Cause(item.Work with { Parked = request.For }, budget, plan.Balance, plan.Memory) is not null)
+            return;
+        plan.NameLimit(item, request.For.EnoughLimit);
+        plan.Park(item, request.For.Reason, request.Sentence, request.For.ByForecast);
     }
 
     public static CheckpointStep StepOf(ChargedWork item, Plan plan)
@@ -100,29 +97,28 @@ public static class CheckpointRule
     }
 
     /// <summary>Mirrors of the request on the object: written where they are missing, taken off where nothing is asked any more.</summary>
-    public static void Mirror(Plan plan, IReadOnlyList<ChargedWork> work)
+    public static void Mirror(Plan plan, ChargedWork item)
     {
         var budget = plan.Budget;
-        foreach (var item in work)
+        if (budget.Observes)
+            return;
+        var before = RequestOf(item.Work, budget);
+        if (plan.Requests.TryGetValue(item.Work.Key.Uid, out var request))
         {
-            var before = RequestOf(item.Work, budget);
-            if (plan.Requests.TryGetValue(item.Work.Key.Uid, out var request))
-            {
-                if (before?.Id != request.Id || item.Work.CheckpointAnnotation != request.Id)
-                    plan.Announce(item, request);
-                continue;
-            }
-            // A parking takes the mirror off itself.
-            if (plan.IsParking(item))
-                continue;
-            var stale =
-                item.Work.CheckpointAnnotation is { } annotation && annotation.StartsWith(budget.Name + "/", StringComparison.Ordinal)
-                    ? annotation
-                    : null;
-            var withdrawn = item.Work.State is WorkloadState.Running or WorkloadState.Pending ? before : null;
-            if (withdrawn is not null || stale is not null)
-                plan.Withdraw(item, withdrawn, withdrawn?.Id ?? stale!);
+            if (before?.Id != request.Id || item.Work.CheckpointAnnotation != request.Id)
+                plan.RequestCheckpoint(item, request);
+            return;
         }
+        // A parking takes the mirror off itself.
+        if (plan.IsParking(item))
+            return;
+        var stale =
+            item.Work.CheckpointAnnotation is { } annotation && annotation.StartsWith(budget.Name + "/", StringComparison.Ordinal)
+                ? annotation
+                : null;
+        var withdrawn = item.Work.State is WorkloadState.Running or WorkloadState.Pending ? before : null;
+        if (withdrawn is not null || stale is not null)
+            plan.WithdrawCheckpoint(item, withdrawn, withdrawn?.Id ?? stale!);
     }
 
     /// <summary>A job that came and does not fit is held at once: it has done nothing yet that a checkpoint could hold.</summary>

@@ -4,30 +4,14 @@ using Bursar.Core.Money;
 namespace Bursar.Core.Decisions;
 
 /// <summary>The budget's conditions, from the same figures as everything else.</summary>
-public static class ConditionRules
+internal static class ConditionRules
 {
-    /// <param name="Now">The course of spending as it is.</param>
-    /// <param name="After">The same once this decision is carried out.</param>
-    /// <param name="Growth">Jobs that may take longer than the budget covers; null: none.</param>
-    /// <param name="Exhausted">The budget is used up.</param>
-    /// <param name="Overspent">Spending beyond the limit while work runs.</param>
-    /// <param name="RunsOn">The work that keeps costing money after this decision.</param>
-    /// <param name="ExhaustedAt">Since when it is used up.</param>
-    public sealed record Course(
-        Outlook Now,
-        Outlook After,
-        GrowthRisk? Growth,
-        bool Exhausted,
-        Amount Overspent,
-        IReadOnlyList<ChargedWork> RunsOn,
-        DateTimeOffset? ExhaustedAt
-    );
-
     /// <summary>A condition's message is read on one screen.</summary>
     private const int LongestNames = 600;
 
-    public static IReadOnlyList<ConditionValue> Judge(BudgetSnapshot budget, Balance balance, Plan plan, Course course, bool enforcing)
+    public static IReadOnlyList<ConditionValue> Judge(Plan plan)
     {
+        var (budget, balance, course) = (plan.Budget, plan.Balance, plan.Prospect);
         var currency = budget.Currency;
         var parks = plan.Requests.Count + plan.Actions.Count(a => a.Kind == ActionKind.Park);
         var parked = budget.Workloads.Count(w => w.State == WorkloadState.Parked);
@@ -35,7 +19,7 @@ public static class ConditionRules
 
         var conditions = new List<ConditionValue>
         {
-            Ready(budget, balance, course, parks, parked, enforcing),
+            Ready(plan, parks, parked),
             balance.Spent < balance.Limit
                 ? new(
                     "WithinBudget",
@@ -164,8 +148,9 @@ public static class ConditionRules
     }
 
     /// <summary>Ready says whether the budget is being looked after; its reason is the state that kubectl shows.</summary>
-    private static ConditionValue Ready(BudgetSnapshot budget, Balance balance, Course course, int parks, int parked, bool enforcing)
+    private static ConditionValue Ready(Plan plan, int parks, int parked)
     {
+        var (budget, balance, course) = (plan.Budget, plan.Balance, plan.Prospect);
         if (budget.LedgerFault is { } fault)
             return new(
                 "Ready",
@@ -192,7 +177,7 @@ public static class ConditionRules
             );
         if (budget is { ReleasedAt: not null, SwitchedToObserve: false, Terms.Mode: EnforcementMode.Enforce })
             return new("Ready", true, Reasons.EnforcementReleased, Sentences.ReleasedByUser(budget));
-        if (!enforcing)
+        if (!plan.IsEnforcing)
             return new(
                 "Ready",
                 true,
@@ -260,12 +245,12 @@ public static class ConditionRules
             : new("Ready", true, Reasons.OnTrack, $"Spent and projected cost are within the limit.{MayGrow(course, currency)}");
     }
 
-    private static string MayGrow(Course course, string currency) =>
+    private static string MayGrow(Prospect course, string currency) =>
         course.Growth is { } growth
             ? $" If jobs take longer than expected, up to {Sentences.Needed(growth.Most)} {currency} is needed and work is suspended, first among {Named(growth.Suspends)}."
             : "";
 
-    private static string Running(Course course, BudgetSnapshot budget) =>
+    private static string Running(Prospect course, BudgetSnapshot budget) =>
         $"{Count(course.RunsOn.Count)} ({budget.BurnRate} {budget.Currency}/h) keep{(course.RunsOn.Count == 1 ? "s" : "")} running: {Named(course.RunsOn)}";
 
     private static string Count(int workloads) => $"{workloads} workload{(workloads == 1 ? "" : "s")}";

@@ -3,7 +3,7 @@ using Bursar.Core.Money;
 namespace Bursar.Core.Decisions;
 
 /// <summary>Whether a budget is used up, and since when.</summary>
-public static class Exhaustion
+internal static class Exhaustion
 {
     /// <summary>
     /// The limit test stands, or it suspended work in this window and neither the limit nor the available amount rose since. Stopping
@@ -19,13 +19,8 @@ public static class Exhaustion
     public static Amount Overspent(BudgetSnapshot budget, Balance balance, IEnumerable<ChargedWork> runsOn) =>
         budget.Spent > balance.Allowed && runsOn.Any() ? budget.Spent - balance.Limit : Amount.Zero;
 
-    /// <summary>Remembers the moment for as long as the state lasts: it must not move with each evaluation.</summary>
-    public static BudgetMemory Remember(BudgetSnapshot budget, Balance balance, bool exhausted, BudgetMemory memory) =>
-        !exhausted ? memory with { ExhaustedAt = null }
-        : memory.ExhaustedAt is not null ? memory
-        : memory with { ExhaustedAt = Began(budget, balance) };
-
-    private static DateTimeOffset Began(BudgetSnapshot budget, Balance balance)
+    /// <summary>When the budget was used up. Its memory keeps the moment, since it must not move with each evaluation.</summary>
+    public static DateTimeOffset Began(BudgetSnapshot budget, Balance balance)
     {
         var stopped = budget.Workloads.Select(work => Stopped(work, budget)).OfType<ParkedSnapshot>().ToArray();
         if (stopped.Length > 0)

@@ -3,7 +3,7 @@ namespace Bursar.Core.Decisions;
 /// <summary>
 /// Announces once that forecasts pause, for the budget or for a job whose progress is not told any more, and once that they go on.
 /// </summary>
-public static class ForecastPauses
+internal static class ForecastPauses
 {
     private const string Prefix = "paused:";
     private const string Metering = Prefix + "metering";
@@ -11,8 +11,9 @@ public static class ForecastPauses
     /// <summary>More jobs than this are told of by the condition alone.</summary>
     private const int MostJobs = 10;
 
-    public static IReadOnlyList<Announcement> Announce(BudgetSnapshot budget, IReadOnlyList<ChargedWork> work, ref BudgetMemory memory)
+    public static void Evaluate(Plan plan)
     {
+        var (budget, work, memory) = (plan.Budget, plan.Work, plan.Memory);
         var told = memory.Announced.Where(one => one.StartsWith(Prefix, StringComparison.Ordinal)).ToArray();
         var paused = new SortedDictionary<string, string>(StringComparer.Ordinal);
         if (budget.MeteringStale is not null)
@@ -20,9 +21,9 @@ public static class ForecastPauses
         foreach (var item in work.Where(w => w is { IsActiveJob: true, Work.Estimate.Stale: true }).Take(MostJobs))
             paused[Prefix + item.Work.Key.Uid] = $"{item.Work.Key.Kind}/{item.Work.Key.Name}: {Sentences.ProgressStale(item)}";
         if (told.Length == 0 && paused.Count == 0 || told.Length == paused.Count && told.All(paused.ContainsKey))
-            return [];
+            return;
 
-        memory = memory with { Announced = [.. memory.Announced.Except(told).Concat(paused.Keys).Order(StringComparer.Ordinal)] };
+        plan.Memory = memory with { Announced = [.. memory.Announced.Except(told).Concat(paused.Keys).Order(StringComparer.Ordinal)] };
         var news = paused
             .Where(one => !told.Contains(one.Key))
             .Select(one => new Announcement(
@@ -43,7 +44,8 @@ public static class ForecastPauses
                     : $"{NameOf(work, one)}: its progress is told again; its forecast goes on.",
                 Warning: false
             ));
-        return [.. news, .. back];
+        foreach (var one in news.Concat(back))
+            plan.Announce(one);
     }
 
     private static string NameOf(IReadOnlyList<ChargedWork> work, string told)

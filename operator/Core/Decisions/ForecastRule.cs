@@ -6,12 +6,11 @@ namespace Bursar.Core.Decisions;
 /// The forecast: spent + what all work still costs ≤ limit. What overruns it is parked (<see cref="Victims"/>), what
 /// fits is admitted. It pauses while metering is stale or prices are not trusted, and for a job while its progress is.
 /// </summary>
-public static class ForecastRule
+internal static class ForecastRule
 {
-    public static void Apply(Plan plan, IReadOnlyList<ChargedWork> work, ref BudgetMemory memory)
+    public static void Evaluate(Plan plan)
     {
-        var budget = plan.Budget;
-        var balance = plan.Balance;
+        var (budget, balance, work, memory) = (plan.Budget, plan.Balance, plan.Work, plan.Memory);
         // The parking of all work by the limit test has freed everything; there is nothing left to forecast.
         if (LimitRule.IsReached(balance))
             return;
@@ -28,7 +27,7 @@ public static class ForecastRule
                 plan.Keep(item, Reasons.ForecastPaused, Sentences.ProgressStale(item));
         if (balance.FloorExceedsLimit)
         {
-            HoldNew(plan, jobs, work, memory);
+            HoldNew(plan, jobs);
             return;
         }
 
@@ -40,12 +39,11 @@ public static class ForecastRule
         IReadOnlyDictionary<string, DateTimeOffset> announced = new SortedDictionary<string, DateTimeOffset>(StringComparer.Ordinal);
         if (Excess([]) > Amount.Zero)
         {
-            var remembered = memory;
             var candidates = Candidates(claims, budget);
-            var settling = candidates.Where(w => Remembering.IsSettling(w.Work, remembered, budget.Now)).ToArray();
-            var victims = Victims.Choose(candidates.Except(settling), claims, Excess, budget, remembered);
+            var settling = candidates.Where(w => Remembering.IsSettling(w.Work, memory, budget.Now)).ToArray();
+            var victims = Victims.Choose(candidates.Except(settling), claims, Excess, budget, memory);
             var needed = Needed(plan, waits, claims, []);
-            announced = SuspensionNotice.Of(victims, budget, balance.Allowed, remembered, claim =>
+            announced = SuspensionNotice.Of(victims, budget, balance.Allowed, memory, claim =>
                 Needed(budget, balance, waits, claims, [], claim)
             );
             ChargedWork[] now = [.. victims.Where(w => !announced.ContainsKey(w.Work.Key.Uid))];
@@ -53,8 +51,8 @@ public static class ForecastRule
             foreach (var victim in now)
                 plan.Park(
                     victim,
-                    Why(victim, remembered),
-                    Sentences.Overrun(victim, plan, needed, ResumeRule.NamedLimit(victim, plan, work)),
+                    Why(victim, memory),
+                    Sentences.Overrun(victim, plan, needed, ResumeRule.NamedLimit(victim, plan)),
                     byForecast: true
                 );
             foreach (var later in victims.Except(now).GroupBy(w => announced[w.Work.Key.Uid]))
@@ -71,29 +69,27 @@ public static class ForecastRule
             if (settling.Length > 0 && Excess(victims) > Amount.Zero)
             {
                 foreach (var item in settling)
-                    plan.Keep(item, Reasons.Settling, Sentences.Settling(budget, remembered));
-                var first = Victims.Choose(settling, claims, parked => Excess([.. victims, .. parked]), budget, remembered);
+                    plan.Keep(item, Reasons.Settling, Sentences.Settling(budget, memory));
+                var first = Victims.Choose(settling, claims, parked => Excess([.. victims, .. parked]), budget, memory);
                 if (first.Count == 0)
                     first = settling;
                 plan.Warn(
                     Reasons.WillSuspend,
-                    $"{budget.Window.Key}/{remembered.SettleFrom:O}",
-                    Sentences.WillSuspend(first, budget, balance, needed, remembered),
+                    $"{budget.Window.Key}/{memory.SettleFrom:O}",
+                    Sentences.WillSuspend(first, budget, balance, needed, memory),
                     first
                 );
-                announced = announced
-                    .Concat(first.Select(w => KeyValuePair.Create(w.Work.Key.Uid, remembered.SettleFrom!.Value)))
-                    .ToSorted();
+                announced = announced.Concat(first.Select(w => KeyValuePair.Create(w.Work.Key.Uid, memory.SettleFrom!.Value))).ToSorted();
             }
         }
         if (announced.Count + memory.SuspensionsAnnounced.Count > 0)
-            memory = memory with { SuspensionsAnnounced = announced };
+            plan.Memory = memory with { SuspensionsAnnounced = announced };
         var kept = claims.Where(w => !plan.IsParking(w)).ToArray();
         // Jobs whose suspension is announced do not keep others from being admitted.
         var leaves = kept.Where(w => announced.ContainsKey(w.Work.Key.Uid)).ToArray();
         if (Needed(plan, waits, kept, leaves) <= balance.Allowed)
-            memory = Admissions.Take(kept.Except(leaves).Where(w => !w.Work.NotFollowed), budget, memory);
-        ParkWhatWasLent(plan, jobs, waits, kept, work);
+            plan.Memory = Admissions.Take(kept.Except(leaves).Where(w => !w.Work.NotFollowed), budget, plan.Memory);
+        ParkWhatWasLent(plan, jobs, waits, kept);
     }
 
     /// <summary>
@@ -104,8 +100,7 @@ public static class ForecastRule
         Plan plan,
         IEnumerable<ChargedWork> jobs,
         IReadOnlyCollection<ChargedWork> waits,
-        IReadOnlyCollection<ChargedWork> kept,
-        IReadOnlyList<ChargedWork> work
+        IReadOnlyCollection<ChargedWork> kept
     )
     {
         foreach (
@@ -119,15 +114,16 @@ public static class ForecastRule
                 plan.Park(
                     item,
                     Reasons.DoesNotFit,
-                    Sentences.Overrun(item, plan, needed, ResumeRule.NamedLimit(item, plan, work)),
+                    Sentences.Overrun(item, plan, needed, ResumeRule.NamedLimit(item, plan)),
                     byForecast: true
                 );
         }
     }
 
     /// <summary>The floor alone overruns the limit: parking cannot mend that, so only what is new is held.</summary>
-    private static void HoldNew(Plan plan, IReadOnlyList<ChargedWork> jobs, IReadOnlyList<ChargedWork> work, BudgetMemory memory)
+    private static void HoldNew(Plan plan, IReadOnlyList<ChargedWork> jobs)
     {
+        var memory = plan.Memory;
         ChargedWork[] held =
         [
             .. jobs.Where(item =>
@@ -140,12 +136,7 @@ public static class ForecastRule
         plan.Expect(held);
         foreach (var item in jobs)
             if (held.Contains(item))
-                plan.Park(
-                    item,
-                    Reasons.DoesNotFit,
-                    Sentences.FloorHolds(item, plan, ResumeRule.NamedLimit(item, plan, work)),
-                    byForecast: true
-                );
+                plan.Park(item, Reasons.DoesNotFit, Sentences.FloorHolds(item, plan, ResumeRule.NamedLimit(item, plan)), byForecast: true);
             else
                 plan.Keep(item, Reasons.FloorExceedsLimit, Sentences.FloorLeaves(plan.Budget, plan.Balance));
     }

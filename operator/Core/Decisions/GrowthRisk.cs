@@ -12,7 +12,7 @@ namespace Bursar.Core.Decisions;
 /// <param name="Likely">Spent and reserved after this decision.</param>
 /// <param name="Most">The limit that holds the high estimates; in a rolling window with what stopping the work costs.</param>
 /// <param name="Suspends">The workloads that may be suspended, the first ones first, at most <see cref="MostWorkloads"/>.</param>
-public sealed record GrowthRisk(Amount Likely, Amount Most, IReadOnlyList<ChargedWork> Suspends)
+internal sealed record GrowthRisk(Amount Likely, Amount Most, IReadOnlyList<ChargedWork> Suspends)
 {
     public const int MostWorkloads = 20;
 
@@ -22,8 +22,9 @@ public sealed record GrowthRisk(Amount Likely, Amount Most, IReadOnlyList<Charge
     private static readonly TimeSpan FirstGuesses = TimeSpan.FromMinutes(30);
 
     /// <summary>Null where the high estimates fit.</summary>
-    public static GrowthRisk? Of(BudgetSnapshot budget, Balance balance, IReadOnlyList<ChargedWork> work, Plan plan)
+    public static GrowthRisk? Of(Plan plan)
     {
+        var (budget, balance, work) = (plan.Budget, plan.Balance, plan.Work);
         if (budget.ForecastDoubt is not null || balance.FloorExceedsLimit || LimitRule.IsReached(balance))
             return null;
         var waits = work.Where(plan.IsParking).ToArray();
@@ -32,7 +33,7 @@ public sealed record GrowthRisk(Amount Likely, Amount Most, IReadOnlyList<Charge
             return null;
         var most =
             budget.Terms.Window.Period == WindowPeriod.Rolling
-                ? MostRolling(budget, balance, work, plan)
+                ? MostRolling(plan)
                 : ForecastRule.Needed(budget, balance, waits, claims, [], item => MayCost(item, budget));
         if (most <= balance.Allowed)
             return null;
@@ -55,18 +56,21 @@ public sealed record GrowthRisk(Amount Likely, Amount Most, IReadOnlyList<Charge
     /// The peak of a rolling window at the high estimates. A rolling sum may fall while the jobs alone run and rise with what runs beside
     /// them, so that counts too. Its peak lies on the way, when work still runs and must still be stopped.
     /// </summary>
-    private static Amount MostRolling(BudgetSnapshot budget, Balance balance, IReadOnlyList<ChargedWork> work, Plan plan) =>
-        Projection.Of(
-            budget,
-            balance.ReleasedClaims.Concat(
-                work.Select(item =>
-                    plan.IsParking(item) || Outlook.IsYoung(item, budget) ? new Claim(item.Work.BurnRate, item.Charge.StopCost)
-                    : item is { IsActiveJob: true, Charge.KnownLength: true } && !Balance.Lends(item.Work, budget)
-                        ? new(item.Work.Rate ?? HourlyCost.Zero, MayCost(item, budget))
-                    : Outlook.ClaimOf(item, budget, Charge.Horizon(budget))
+    private static Amount MostRolling(Plan plan)
+    {
+        var (budget, balance) = (plan.Budget, plan.Balance);
+        return Projection.Of(
+                budget,
+                balance.ReleasedClaims.Concat(
+                    plan.Work.Select(item =>
+                        plan.IsParking(item) || Outlook.IsYoung(item, budget) ? new Claim(item.Work.BurnRate, item.Charge.StopCost)
+                        : item is { IsActiveJob: true, Charge.KnownLength: true } && !Balance.Lends(item.Work, budget)
+                            ? new(item.Work.Rate ?? HourlyCost.Zero, MayCost(item, budget))
+                        : Outlook.ClaimOf(item, budget, Charge.Horizon(budget))
+                    )
                 )
-            )
-        ) + balance.OverspendBound;
+            ) + balance.OverspendBound;
+    }
 
     /// <summary>The amount up to which the forecast test may come to count a job step by step.</summary>
     private static Amount MayCost(ChargedWork item, BudgetSnapshot budget)

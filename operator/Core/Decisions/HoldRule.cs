@@ -3,20 +3,18 @@ using Bursar.Core.Ledger;
 namespace Bursar.Core.Decisions;
 
 /// <summary>Where the budget says so, a new job that nothing tells the length of waits until something does.</summary>
-public static class HoldRule
+internal static class HoldRule
 {
-    public static void Apply(Plan plan, IReadOnlyList<ChargedWork> work, BudgetMemory memory)
+    public static void Evaluate(Plan plan, ChargedWork item)
     {
-        if (plan.Budget.ForecastDoubt is not null)
-            return;
-        foreach (var item in work)
-            if (
-                item is { Parkable: true, IsActiveJob: true }
-                && IsHeld(item, plan.Budget)
-                && !memory.Admitted.ContainsKey(item.Work.Key.Uid)
-                && !Remembering.IsSettling(item.Work, memory, plan.Budget.Now)
-            )
-                plan.Park(item, Reasons.UnknownDuration, Sentences.HeldUnknown(item, plan.Budget), byForecast: true);
+        if (
+            plan.Budget.ForecastDoubt is null
+            && item is { Parkable: true, IsActiveJob: true }
+            && IsHeld(item, plan.Budget)
+            && !plan.Memory.Admitted.ContainsKey(item.Work.Key.Uid)
+            && !Remembering.IsSettling(item.Work, plan.Memory, plan.Budget.Now)
+        )
+            plan.Park(item, Reasons.UnknownDuration, Sentences.HeldUnknown(item, plan.Budget), byForecast: true);
     }
 
     /// <summary>A hang is no missing word: progress that stands still is the owner's to look at, not a reason to hold.</summary>

@@ -4,26 +4,26 @@ namespace Bursar.Core.Decisions;
 /// The limit itself: spent + the stop cost of all parkable running work must stay below it, else all of that work is
 /// parked. Leans on API times and the last trusted price only, so no estimate, annotation or silent agent switches it off.
 /// </summary>
-public static class LimitRule
+internal static class LimitRule
 {
-    public static void Apply(Plan plan, IReadOnlyList<ChargedWork> work)
+    public static void Evaluate(Plan plan)
     {
         if (!IsReached(plan.Balance))
         {
-            ParkUndone(plan, work);
+            ParkUndone(plan);
             return;
         }
         // Pending workloads are suspended too, because they would start to spend once a node is free.
         ChargedWork[] stopped =
         [
-            .. work.Where(item => item.Parkable && item.Work.State is (WorkloadState.Running or WorkloadState.Pending)),
+            .. plan.Work.Where(item => item.Parkable && item.Work.State is (WorkloadState.Running or WorkloadState.Pending)),
         ];
         plan.Expect(stopped);
         foreach (var item in stopped)
             plan.Park(
                 item,
                 Plan.WasUndone(item) ? Reasons.ParkedAgain : Reasons.BudgetExhausted,
-                Sentences.Exhausted(item, plan, ResumeRule.NamedLimit(item, plan, work)),
+                Sentences.Exhausted(item, plan, ResumeRule.NamedLimit(item, plan)),
                 byForecast: false
             );
     }
@@ -32,17 +32,17 @@ public static class LimitRule
     /// What others resumed counts with its stop before its pods are bound: else its record would be let go of in between, and with it
     /// what it had before and how often it was undone.
     /// </summary>
-    private static void ParkUndone(Plan plan, IReadOnlyList<ChargedWork> work)
+    private static void ParkUndone(Plan plan)
     {
         var bound = plan.Balance.OverspendBound;
-        foreach (var item in work.Where(w => w is { Parkable: true, Work.State: WorkloadState.Pending } && Plan.WasUndone(w)))
+        foreach (var item in plan.Work.Where(w => w is { Parkable: true, Work.State: WorkloadState.Pending } && Plan.WasUndone(w)))
         {
             var with = bound + Charge.StopCostOnceRunning(item.Work, plan.Budget) - item.Charge.StopCost;
             if (plan.Balance.Spent + with >= plan.Balance.Allowed)
                 plan.Park(
                     item,
                     Reasons.ParkedAgain,
-                    Sentences.UndoneAtLimit(item, plan, with, ResumeRule.NamedLimit(item, plan, work)),
+                    Sentences.UndoneAtLimit(item, plan, with, ResumeRule.NamedLimit(item, plan)),
                     byForecast: false
                 );
             else

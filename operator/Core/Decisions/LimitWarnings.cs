@@ -10,7 +10,7 @@ namespace Bursar.Core.Decisions;
 /// work that the next window does not cover (<c>WillSuspend</c>).
 /// Repeats, with growing pauses, that a budget is overspent (<c>Overspent</c>).
 /// </summary>
-public static class LimitWarnings
+internal static class LimitWarnings
 {
     /// <summary>The second announcement comes this long before the suspension.</summary>
     public static readonly TimeSpan Lead = TimeSpan.FromHours(1);
@@ -44,50 +44,49 @@ public static class LimitWarnings
     private const int MostWorkloads = GrowthRisk.MostWorkloads;
 
     /// <summary>Names each workload once, when the forecast first suspends it at the beginning of the next window.</summary>
-    public static IReadOnlyList<Announcement> AnnounceNextWindow(BudgetSnapshot budget, NextWindowRisk? next, ref BudgetMemory memory)
+    public static void AnnounceNextWindow(Plan plan)
     {
+        var (budget, memory, next) = (plan.Budget, plan.Memory, plan.Prospect.NextWindow);
         var told = new SortedSet<string>(memory.Announced, StringComparer.Ordinal);
         ForgetSuspended(told, NamedForNext, budget);
         ChargedWork[] news = next is null
             ? []
             : [.. next.Suspends.Where(item => !told.Contains(NamedForNext + item.Work.Key.Uid)).Take(MostWorkloads)];
         if (news.Length == 0 && told.Count == memory.Announced.Count)
-            return [];
+            return;
         told.UnionWith(news.Select(item => NamedForNext + item.Work.Key.Uid));
-        memory = memory with { Announced = [.. told] };
-        return news.Length == 0
-            ? []
-            :
-            [
-                new(
-                    Reasons.WillSuspend,
-                    $"{budget.Window.Key}/next/{news[0].Work.Key.Uid}",
-                    Sentences.WillSuspendNext(budget, next!),
-                    Warning: true
-                )
-                {
-                    About = budget.Observes ? [] : [.. news.Select(item => item.Work.Key)],
-                },
-            ];
+        plan.Memory = memory with { Announced = [.. told] };
+        if (news.Length == 0)
+            return;
+        plan.Announce(
+            new(
+                Reasons.WillSuspend,
+                $"{budget.Window.Key}/next/{news[0].Work.Key.Uid}",
+                Sentences.WillSuspendNext(budget, next!),
+                Warning: true
+            )
+            {
+                About = budget.Observes ? [] : [.. news.Select(item => item.Work.Key)],
+            }
+        );
     }
 
-    public static IReadOnlyList<Announcement> Announce(
-        BudgetSnapshot budget,
-        Balance balance,
-        Outlook outlook,
-        GrowthRisk? growth,
-        bool exhausted,
-        Amount overspent,
-        IReadOnlyList<ChargedWork> runsOn,
-        ref BudgetMemory memory
-    )
+    public static void Announce(Plan plan)
     {
-        var announcements = new List<Announcement>();
-        var told = new SortedSet<string>(memory.Announced, StringComparer.Ordinal);
+        if (!plan.IsOpen)
+            return;
+        AnnounceRisk(plan);
+        AnnounceOverspend(plan);
+    }
+
+    private static void AnnounceRisk(Plan plan)
+    {
+        var (budget, balance, outlook, growth) = (plan.Budget, plan.Balance, plan.Prospect.After, plan.Prospect.Growth);
+        var told = new SortedSet<string>(plan.Memory.Announced, StringComparer.Ordinal);
         ForgetSuspended(told, Named, budget);
         ForgetSuspended(told, Near, budget);
         // Some workloads may have resumed while others stay suspended for the limit.
-        var over = LimitRule.IsReached(balance) || exhausted && outlook.Suspends.Count + outlook.ForecastSuspends.Count == 0;
+        var over = LimitRule.IsReached(balance) || plan.Prospect.Exhausted && outlook.Suspends.Count + outlook.ForecastSuspends.Count == 0;
         if (over || outlook.RunsOutAt is null)
         {
             if (over || outlook.Projected < balance.Limit - balance.Limit.Percent(Rearm))
@@ -125,8 +124,8 @@ public static class LimitWarnings
         }
         if (growth is not null && Unnamed(growth.Suspends) is { } grows)
             Tell(Reasons.AtRisk, $"growth/{grows}", Sentences.MayGrow(budget, balance, growth), growth.Suspends);
-        if (!told.SetEquals(memory.Announced))
-            memory = memory with { Announced = [.. told] };
+        if (!told.SetEquals(plan.Memory.Announced))
+            plan.Memory = plan.Memory with { Announced = [.. told] };
 
         bool Replace(string prefix, string value)
         {
@@ -155,15 +154,19 @@ public static class LimitWarnings
             foreach (var one in about)
                 told.Add(Named + one.Uid);
             // In Observe mode nothing is written on the work, not even an Event.
-            announcements.Add(
+            plan.Announce(
                 new(reason, $"{budget.Window.Key}/{balance.Limit}/{key}", sentence, Warning: true) { About = budget.Observes ? [] : about }
             );
         }
+    }
 
+    private static void AnnounceOverspend(Plan plan)
+    {
+        var (budget, memory, overspent, runsOn) = (plan.Budget, plan.Memory, plan.Prospect.Overspent, plan.Prospect.RunsOn);
         if (overspent <= Amount.Zero)
         {
             if (memory.Overspent is not null)
-                memory = memory with { Overspent = null };
+                plan.Memory = memory with { Overspent = null };
         }
         else if (
             memory.Overspent is not { } last
@@ -171,12 +174,12 @@ public static class LimitWarnings
             || budget.Now - last.At >= LeastPause && overspent >= last.Sum + last.Sum
         )
         {
-            memory = memory with { Overspent = new(budget.Now, overspent) };
-            announcements.Add(
+            plan.Memory = memory with { Overspent = new(budget.Now, overspent) };
+            plan.Announce(
                 new(
                     Reasons.Overspent,
                     $"{budget.Window.Key}/{budget.Now.ToUnixTimeSeconds()}",
-                    Sentences.Overspent(budget, balance, overspent, runsOn),
+                    Sentences.Overspent(budget, plan.Balance, overspent, runsOn),
                     Warning: true
                 )
                 {
@@ -186,7 +189,6 @@ public static class LimitWarnings
                 }
             );
         }
-        return announcements;
     }
 
     /// <summary>Whether an announcement of this window, or one of the last window for this one, named the workload.</summary>

@@ -11,17 +11,15 @@ namespace Bursar.Core.Decisions;
 /// <param name="Limit">Its limit.</param>
 /// <param name="Needed">What the work costs in it.</param>
 /// <param name="Suspends">The workloads that are suspended when it begins.</param>
-public sealed record NextWindowRisk(Window Window, Amount Limit, Amount Needed, IReadOnlyList<ChargedWork> Suspends)
+internal sealed record NextWindowRisk(Window Window, Amount Limit, Amount Needed, IReadOnlyList<ChargedWork> Suspends)
 {
-    /// <param name="budget">The snapshot.</param>
-    /// <param name="work">The work that runs after this decision.</param>
-    /// <param name="memory">The memory after this decision.</param>
     /// <returns>Null while the next window is more than <see cref="LimitWarnings.Lead"/> away, and where it covers the work.</returns>
-    public static NextWindowRisk? Of(BudgetSnapshot budget, IEnumerable<WorkloadSnapshot> work, BudgetMemory memory)
+    public static NextWindowRisk? Of(Plan plan)
     {
+        var (budget, memory) = (plan.Budget, plan.Memory);
         if (Window.NextEdge(budget.Terms.Window, budget.Now) is not { } edge || edge - budget.Now > LimitWarnings.Lead)
             return null;
-        WorkloadSnapshot[] runs = [.. work];
+        WorkloadSnapshot[] runs = [.. plan.Work.Select(plan.After).OfType<WorkloadSnapshot>()];
         var then = WhatWouldChange.Later(
             budget with
             {

@@ -1,10 +1,14 @@
+using Bursar.Core.Budgets;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 
 namespace Bursar.Core.Decisions;
 
-/// <summary>The decision while it is being made: what the rules have said so far, at most one word a workload.</summary>
-public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed, long raised)
+/// <summary>
+/// A decision while it is made: the snapshot with its sums, and the results of the rules so far. A workload has at most one verdict. The rules
+/// (<see cref="DecisionRules"/>) read it and write to it, one after the other.
+/// </summary>
+internal sealed class Plan(BudgetSnapshot budget, Balance balance, IReadOnlyList<ChargedWork> work, BudgetMemory memory)
 {
     private readonly HashSet<string> _leaving = new(StringComparer.Ordinal);
     private readonly Dictionary<string, Amount> _enough = new(StringComparer.Ordinal);
@@ -18,17 +22,46 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed, lon
     private readonly HashSet<string> _acted = new(StringComparer.Ordinal);
     private readonly HashSet<string> _contested = new(StringComparer.Ordinal);
     private readonly List<Announcement> _warnings = [];
+    private readonly List<Announcement> _announcements = [];
     private readonly SortedDictionary<string, CheckpointRequest> _requests = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, CheckpointRequest> _spent = new(StringComparer.Ordinal);
     private ChargedWork[]? _byTurn;
+    private Prospect? _prospect;
 
     public BudgetSnapshot Budget => budget;
 
+    /// <summary>The sums before any rule has acted.</summary>
     public Balance Balance => balance;
+
+    /// <summary>All workloads with their charges.</summary>
+    public IReadOnlyList<ChargedWork> Work => work;
+
+    /// <summary>The memory as the rules so far have left it.</summary>
+    public BudgetMemory Memory { get; set; } = memory;
+
+    /// <summary>Whether the window has begun and not ended.</summary>
+    public bool IsOpen { get; } =
+        budget.Terms.Window.Period != WindowPeriod.Once || budget.Now >= budget.Window.Start && budget.Now < budget.Window.End;
+
+    /// <summary>Whether the actions are carried out; otherwise they are only reported.</summary>
+    public bool IsEnforcing => !budget.Observes;
+
+    /// <summary>The course of the budget after the verdicts. It is set once all workloads have theirs.</summary>
+    public Prospect Prospect
+    {
+        get => _prospect ?? throw new InvalidOperationException("The verdicts are not complete.");
+        set => _prospect = value;
+    }
 
     public IReadOnlyList<BudgetAction> Actions => _actions;
 
+    /// <summary>The announcements of suspensions by a rule of the verdicts.</summary>
     public IReadOnlyList<Announcement> Warnings => _warnings;
+
+    public IReadOnlyList<Announcement> Announcements => _announcements;
+
+    /// <summary>In Observe mode: the actions that are reported for the first time.</summary>
+    public IReadOnlyList<BudgetAction> Observed { get; set; } = [];
 
     /// <summary>Who is asked for a checkpoint and not parked yet, by UID.</summary>
     public IReadOnlyDictionary<string, CheckpointRequest> Requests => _requests;
@@ -79,6 +112,13 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed, lon
     /// <summary>All workloads in the order in which they resume, sorted once a decision.</summary>
     public ChargedWork[] ByTurn(Func<IEnumerable<ChargedWork>> sort) => _byTurn ??= [.. sort()];
 
+    public static Plan Begin(BudgetSnapshot budget)
+    {
+        var limit = BudgetDecider.LimitOf(budget);
+        var work = ChargedWork.Of(budget);
+        return new(budget, Balance.Of(budget, limit, work), work, Remembering.Begin(budget, limit));
+    }
+
     private void Add(BudgetAction action)
     {
         _actions.Add(action);
@@ -103,24 +143,18 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed, lon
         _actions.Any(a => a.Kind == ActionKind.Resume && a.Workload.Uid == item.Work.Key.Uid);
 
     /// <summary>A workload as it is once this decision is carried out; null if it is suspended then.</summary>
-    public WorkloadSnapshot? After(ChargedWork item, bool enforcing) =>
+    public WorkloadSnapshot? After(ChargedWork item) =>
         item.Work switch
         {
-            var work when enforcing && IsDecidedToResume(item) => work with
+            var one when IsEnforcing && IsDecidedToResume(item) => one with
             {
                 State = WorkloadState.Running,
-                BurnRate = work.Rate ?? HourlyCost.Zero,
+                BurnRate = one.Rate ?? HourlyCost.Zero,
                 Parked = null,
             },
-            { State: WorkloadState.Running or WorkloadState.Pending } work when !(enforcing && IsParking(item)) => work,
+            { State: WorkloadState.Running or WorkloadState.Pending } one when !(IsEnforcing && IsParking(item)) => one,
             _ => null,
         };
-
-    public void KeepAll(IEnumerable<ChargedWork> work, string reason)
-    {
-        foreach (var item in work)
-            Keep(item, reason, Sentences.Kept(item, reason, budget));
-    }
 
     /// <summary>Someone else resumed what this budget had parked.</summary>
     public static bool WasUndone(ChargedWork item) =>
@@ -166,8 +200,8 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed, lon
                 Reason = before?.Reason ?? reason,
                 WindowKey = budget.Window.Key,
                 Limit = balance.Limit,
-                Freed = freed,
-                Raised = raised,
+                Freed = Memory.Freed,
+                Raised = Memory.Raised,
                 Spent = budget.Spent,
                 Available = balance.Available,
                 Rate = item.Work.Rate,
@@ -213,8 +247,10 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed, lon
         );
     }
 
-    /// <summary>Tells the work of its request.</summary>
-    public void Announce(ChargedWork item, CheckpointRequest request) =>
+    public void Announce(Announcement announcement) => _announcements.Add(announcement);
+
+    /// <summary>Asks the workload for a checkpoint.</summary>
+    public void RequestCheckpoint(ChargedWork item, CheckpointRequest request) =>
         Add(
             new()
             {
@@ -231,7 +267,7 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed, lon
         );
 
     /// <summary>Takes a request back, or the mirror of one that is no more.</summary>
-    public void Withdraw(ChargedWork item, CheckpointRequest? request, string id) =>
+    public void WithdrawCheckpoint(ChargedWork item, CheckpointRequest? request, string id) =>
         Add(
             new()
             {
@@ -275,9 +311,9 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed, lon
     }
 
     /// <summary>Running work whose record of a parking is out of date.</summary>
-    public IReadOnlyList<WorkloadKey> LetGo(IEnumerable<ChargedWork> work) =>
+    public IReadOnlyList<WorkloadKey> LetGo() =>
         [
-            .. work.Where(w => WasUndone(w) && !IsParking(w) && !_contested.Contains(w.Work.Key.Uid) && !IsInDoubt(w))
+            .. Work.Where(w => WasUndone(w) && !IsParking(w) && !_contested.Contains(w.Work.Key.Uid) && !IsInDoubt(w))
                 .Select(w => w.Work.Key),
         ];
 
@@ -295,8 +331,9 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed, lon
             }
         );
 
-    public IReadOnlyList<WorkloadVerdict> Verdicts(IEnumerable<ChargedWork> work, Outlook outlook) =>
-        work.Select(item =>
+    public IReadOnlyList<WorkloadVerdict> Verdicts() =>
+        [
+            .. Work.Select(item =>
             {
                 var (reason, sentence) = _found.TryGetValue(item.Work.Key.Uid, out var found) ? found : Unasked(item);
                 if (item.Work.State == WorkloadState.Parked && !_acted.Contains(item.Work.Key.Uid))
@@ -307,7 +344,8 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed, lon
                         + (item.Work.State == WorkloadState.Parked && budget.ReleasedAt is null ? Sentences.NothingResumes : "");
                 var counts = item.Work.State is WorkloadState.Running or WorkloadState.Pending;
                 // A job of known length is shown at its likely end; everything else as the projection counts it.
-                var toCome = item.Charge.KnownLength || !counts ? item.Charge.Mid : outlook.ToCome.GetValueOrDefault(item.Work.Key.Uid);
+                var toCome =
+                    item.Charge.KnownLength || !counts ? item.Charge.Mid : Prospect.Now.ToCome.GetValueOrDefault(item.Work.Key.Uid);
                 return new WorkloadVerdict
                 {
                     Key = item.Work.Key,
@@ -329,8 +367,8 @@ public sealed class Plan(BudgetSnapshot budget, Balance balance, long freed, lon
                     EnoughLimit = _enough.TryGetValue(item.Work.Key.Uid, out var limit) ? limit : null,
                     UnitCosts = item.Work.UnitCosts,
                 };
-            })
-            .ToArray();
+            }),
+        ];
 
     private (string Reason, string Sentence) Unasked(ChargedWork item)
     {

@@ -5,8 +5,9 @@ public static class PriceTrust
 {
     private const string Prefix = "prices:";
 
-    public static IReadOnlyList<Announcement> Announce(BudgetSnapshot budget, ref BudgetMemory memory)
+    internal static void Evaluate(Plan plan)
     {
+        var (budget, memory) = (plan.Budget, plan.Memory);
         var (reason, doubt, note) = budget switch
         {
             { PricesUntrusted: { } untrusted } => (
@@ -28,15 +29,15 @@ public static class PriceTrust
         };
         var told = memory.Announced.FirstOrDefault(one => one.StartsWith(Prefix, StringComparison.Ordinal));
         if (told is null && doubt is null || told is not null && told == Prefix + doubt)
-            return [];
-        memory = memory with
+            return;
+        plan.Memory = memory with
         {
             Announced =
             [
                 .. memory.Announced.Where(one => one != told).Concat(doubt is null ? [] : [Prefix + doubt]).Order(StringComparer.Ordinal),
             ],
         };
-        return [new(reason, $"{budget.Window.Key}/{doubt ?? told}", note, Warning: doubt is not null)];
+        plan.Announce(new(reason, $"{budget.Window.Key}/{doubt ?? told}", note, Warning: doubt is not null));
     }
 
     /// <summary>The message for nodes of another capacity type than on-demand without a rate of their own.</summary>

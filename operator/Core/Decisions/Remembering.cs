@@ -34,8 +34,11 @@ public static class Remembering
         };
     }
 
-    /// <summary>What is being parked gives its reservation back; it is admitted anew when it resumes.</summary>
-    public static BudgetMemory End(BudgetMemory memory, Plan plan)
+    /// <summary>The memory after the rules. What is being parked gives its reservation back; it is admitted anew when it resumes.</summary>
+    internal static BudgetMemory End(Plan plan) =>
+        Marked(plan.Budget.Observes ? WithoutRequests(plan.Memory) : Carried(plan.Memory, plan), plan.Budget.Workloads);
+
+    private static BudgetMemory Carried(BudgetMemory memory, Plan plan)
     {
         var requests = plan.RememberedRequests.ToSorted();
         if (memory.Checkpoints.Count + requests.Count > 0)
@@ -69,10 +72,13 @@ public static class Remembering
             };
 
     /// <summary>The actions that Observe mode would have taken and has not reported in this window yet.</summary>
-    public static BudgetMemory Observed(BudgetMemory memory, Plan plan, out IReadOnlyList<BudgetAction> news)
+    internal static void ReportObserved(Plan plan)
     {
+        if (!plan.Budget.Observes || plan.Budget.ReleasedAt is not null)
+            return;
+        var memory = plan.Memory;
         static string KeyOf(BudgetAction action) => $"{action.Workload.Uid}/{action.Kind}/{action.Reason}";
-        news =
+        BudgetAction[] news =
         [
             .. plan
                 .Actions.Select(action => action with { Sentence = Sentences.Observed(action.Sentence) })
@@ -80,23 +86,24 @@ public static class Remembering
                     action.Kind is ActionKind.Park or ActionKind.Resume && !memory.Observed.Contains(KeyOf(action), StringComparer.Ordinal)
                 ),
         ];
+        if (news.Length == 0)
+            return;
         var present = plan.Budget.Workloads.Select(work => work.Key.Uid).ToHashSet(StringComparer.Ordinal);
-        return news.Count == 0
-            ? memory
-            : memory with
-            {
-                Observed =
-                [
-                    .. memory
-                        .Observed.Where(one => present.Contains(one[..one.IndexOf('/', StringComparison.Ordinal)]))
-                        .Concat(news.Select(KeyOf))
-                        .Order(StringComparer.Ordinal),
-                ],
-            };
+        plan.Observed = news;
+        plan.Memory = memory with
+        {
+            Observed =
+            [
+                .. memory
+                    .Observed.Where(one => present.Contains(one[..one.IndexOf('/', StringComparison.Ordinal)]))
+                    .Concat(news.Select(KeyOf))
+                    .Order(StringComparer.Ordinal),
+            ],
+        };
     }
 
     /// <summary>The checkpoints that were told of, of the work that there is.</summary>
-    public static BudgetMemory Marked(BudgetMemory memory, IReadOnlyList<WorkloadSnapshot> work)
+    private static BudgetMemory Marked(BudgetMemory memory, IReadOnlyList<WorkloadSnapshot> work)
     {
         var marks = work.Where(w => w.Checkpoint is not null).Select(w => KeyValuePair.Create(w.Key.Uid, w.Checkpoint!)).ToSorted();
         return

@@ -18,7 +18,7 @@ namespace Bursar.Core.Decisions;
 /// suspension records the window, the limit, the count of ended work, the available amount, the rate and the approval of its own moment.
 /// An estimate that leaps is no cause. One that has fallen for good is, after the ten minutes.</para>
 /// </remarks>
-public static class ResumeRule
+internal static class ResumeRule
 {
     /// <summary>Work that has fitted this long resumes without a known cause.</summary>
     public static readonly TimeSpan FitsFor = TimeSpan.FromMinutes(10);
@@ -26,25 +26,27 @@ public static class ResumeRule
     /// <summary>A limit that is named as enough stays so for this long, at the present rate of everything that runs.</summary>
     public static readonly TimeSpan NamedFor = TimeSpan.FromMinutes(15);
 
-    public static void Apply(Plan plan, IReadOnlyList<ChargedWork> work, ref BudgetMemory memory)
+    public static void Evaluate(Plan plan)
     {
         var budget = plan.Budget;
         var balance = plan.Balance;
         var free = !LimitRule.IsReached(balance) && !balance.FloorExceedsLimit && !plan.SuspendsNow;
-        foreach (var item in InOrder(work))
+        foreach (var item in InOrder(plan.Work))
         {
             if (IsNoLongerHeld(item.Work, budget))
             {
                 plan.Resume(item, Reasons.Released, Sentences.Released(item));
                 continue;
             }
-            var cause = Cause(item.Work, budget, balance, memory);
-            var needed = LimitToResume(item, plan, work);
+            var cause = Cause(item.Work, budget, balance, plan.Memory);
+            var needed = LimitToResume(item, plan);
             var fits = free && needed <= balance.Limit;
-            if (fits && cause is null && budget.ForecastDoubt is null && HasImproved(item.Work.Parked!, balance, Alone(item, plan, work)))
+            if (fits && cause is null && budget.ForecastDoubt is null && HasImproved(item.Work.Parked!, balance, Alone(item, plan)))
             {
                 var since =
-                    memory.FitsSince.TryGetValue(item.Work.Key.Uid, out var known) && known >= item.Work.Parked!.Since ? known : budget.Now;
+                    plan.Memory.FitsSince.TryGetValue(item.Work.Key.Uid, out var known) && known >= item.Work.Parked!.Since
+                        ? known
+                        : budget.Now;
                 plan.FitsSince[item.Work.Key.Uid] = since;
                 if (budget.Now - since >= WaitOf(item.Work.Parked!))
                     cause = Reasons.FitsAgain;
@@ -55,13 +57,13 @@ public static class ResumeRule
                 plan.Keep(
                     item,
                     Reasons.NeverFits,
-                    Sentences.NeverFits(item, plan, NeededInEmptyWindow(item, budget), NamedLimit(item, plan, work))
+                    Sentences.NeverFits(item, plan, NeededInEmptyWindow(item, budget), NamedLimit(item, plan))
                 );
             else if (cause != Reasons.Approved && budget.Terms.Resume == ResumePolicy.Manual)
                 plan.Keep(
                     item,
                     Reasons.WaitsForApproval,
-                    Sentences.WaitsForApproval(item, plan, MustRise(), MustRise() ? NamedLimit(item, plan, work) : null)
+                    Sentences.WaitsForApproval(item, plan, MustRise(), MustRise() ? NamedLimit(item, plan) : null)
                 );
             else if (cause != Reasons.Approved && HoldRule.IsHeld(item, budget))
                 plan.Keep(item, Reasons.UnknownDuration, Sentences.HeldUnknown(item, budget));
@@ -71,11 +73,11 @@ public static class ResumeRule
             {
                 free = false;
                 plan.Resume(item, cause, Sentences.Resumed(item, budget, balance, Needed(item, budget), cause));
-                memory = Admissions.Resumed(
+                plan.Memory = Admissions.Resumed(
                     item,
                     item.Charge.Mid,
                     budget,
-                    memory,
+                    plan.Memory,
                     item.Work.Parked!.FitResumes + (cause == Reasons.FitsAgain ? 1 : 0)
                 );
             }
@@ -85,7 +87,7 @@ public static class ResumeRule
                     item,
                     Reasons.WaitsForMoney,
                     MustRise()
-                        ? Sentences.Waits(item, plan, Needed(item, budget), NamedLimit(item, plan, work))
+                        ? Sentences.Waits(item, plan, Needed(item, budget), NamedLimit(item, plan))
                         : Sentences.WaitsThoughItFits(item, plan, Needed(item, budget), othersFirst: cause is not null || !free)
                 );
             }
@@ -136,8 +138,8 @@ public static class ResumeRule
     /// tests: a resume must not lean on hope), and what it needs itself; in a rolling window fifteen minutes of everything else that runs
     /// beside it too. A limit that is named holds an hour of that.
     /// </summary>
-    public static Amount LimitToResume(ChargedWork item, Plan plan, IReadOnlyList<ChargedWork> work) =>
-        LimitToResume(item, plan, work, plan.Balance.FloorClaims, withBeside: false);
+    public static Amount LimitToResume(ChargedWork item, Plan plan) =>
+        LimitToResume(item, plan, plan.Balance.FloorClaims, withBeside: false);
 
     /// <summary>
     /// The limit that a message names as enough to resume the work now; null where no limit alone is. It holds the suspended work that
@@ -145,10 +147,10 @@ public static class ResumeRule
     /// rounded up to three digits. The amount named when the work was suspended is repeated for as long as it is enough and not far too
     /// much. It is an amount of the present window, and none is named shortly before that ends (<see cref="WindowEndsSoon"/>).
     /// </summary>
-    public static Amount? NamedLimit(ChargedWork item, Plan plan, IReadOnlyList<ChargedWork> work)
+    public static Amount? NamedLimit(ChargedWork item, Plan plan)
     {
         var (budget, balance) = (plan.Budget, plan.Balance);
-        var alone = Amount.Max(Alone(item, plan, work), NeededInEmptyWindow(item, budget));
+        var alone = Amount.Max(Alone(item, plan), NeededInEmptyWindow(item, budget));
         if (
             item.Work.Rate is not { } rate
             || budget.ForecastDoubt is not null
@@ -160,10 +162,10 @@ public static class ResumeRule
             return null;
         // The workload spends this until it is stopped, and once more after it resumes.
         var stop = item.Work.State == WorkloadState.Parked ? Amount.Zero : rate.For(Charge.StopTime(item.Work, budget));
-        var growth = Beside(item, plan, work).Aggregate(stop + stop, (sum, other) => sum + other.Work.BurnRate.For(HoldsFor(item, budget)));
+        var growth = Beside(item, plan).Aggregate(stop + stop, (sum, other) => sum + other.Work.BurnRate.For(HoldsFor(item, budget)));
         // Sorted once a decision, since a budget may hold thousands of suspended workloads.
         var turns = InTurn(budget.Now);
-        var order = plan.ByTurn(() => work.Order(turns));
+        var order = plan.ByTurn(() => plan.Work.Order(turns));
         var first = order
             .TakeWhile(other => other != item)
             .Where(other =>
@@ -175,7 +177,7 @@ public static class ResumeRule
         ChargedWork[] soon =
         [
             .. order.Where(other =>
-                other != item && other.Parkable && CountsAsRunning(other, plan) && (CourseOf(plan, work).Suspends || plan.IsLeaving(other))
+                other != item && other.Parkable && CountsAsRunning(other, plan) && (CourseOf(plan).Suspends || plan.IsLeaving(other))
             ),
         ];
         growth = soon.Where(other => turns.Compare(other, item) < 0)
@@ -191,12 +193,12 @@ public static class ResumeRule
         var behind =
             budget.Terms.Window.Period == WindowPeriod.Rolling
                 ? TakenOfRolling(after, plan)
-                : Taken(after, balance.Limit, balance.Limit, plan, work);
+                : Taken(after, balance.Limit, balance.Limit, plan);
         // Stops may cost less than they are counted with, and their own test does not hold what runs beside them.
         var stops =
             first.Length == 0
                 ? Amount.Zero
-                : Beside(item, plan, work)
+                : Beside(item, plan)
                     .Aggregate(balance.OverspendBound + balance.Ending, (sum, other) => sum + other.Work.BurnRate.For(Charge.LeastRun))
                     + soon.Aggregate(CountsAsRunning(item, plan) ? CountsWith(item, item, budget) : Amount.Zero, (sum, other) =>
                         sum + CountsWith(other, item, budget)
@@ -209,7 +211,7 @@ public static class ResumeRule
             // Each round a higher limit may let more workloads fit. After a few of them all count, which is enough and ends.
             var taken =
                 round < 4
-                    ? Taken(first, enough + stops, enough, plan, work)
+                    ? Taken(first, enough + stops, enough, plan)
                     : first.Aggregate(Amount.Zero, (sum, other) => sum + Needed(other, budget));
             if (alone + behind + taken <= least)
                 break;
@@ -220,7 +222,7 @@ public static class ResumeRule
             item.Work.Parked is { EnoughLimit: { } named }
             && named > balance.Limit
             && (named <= enough + enough.Percent(10) || budget.Now - item.Work.Parked.Since <= NamedFor)
-            && alone + behind + growth + Taken(first, named + stops, named, plan, work) <= named
+            && alone + behind + growth + Taken(first, named + stops, named, plan) <= named
                 ? named
                 : enough
         );
@@ -243,18 +245,18 @@ public static class ResumeRule
     /// do not run.</param>
     public sealed record Course(bool Suspends, Amount Lapses);
 
-    private static Course CourseOf(Plan plan, IReadOnlyList<ChargedWork> work)
+    private static Course CourseOf(Plan plan)
     {
         if (plan.Course is { } known)
             return known;
         var (budget, balance, later) = (plan.Budget, plan.Balance, Later(plan.Budget));
-        ChargedWork[] runs = [.. work.Where(item => CountsAsRunning(item, plan))];
+        ChargedWork[] runs = [.. plan.Work.Where(item => CountsAsRunning(item, plan))];
         var suspends =
             runs.Aggregate(balance.Spent + balance.OverspendBound, (sum, item) => sum + item.Work.BurnRate.For(NamedFor)) >= balance.Allowed
             || ForecastAhead.Needed(
                 budget,
                 balance,
-                work.Where(item => Leaves(plan, item)),
+                plan.Work.Where(item => Leaves(plan, item)),
                 ForecastRule.Claims(runs.Where(item => item.IsActiveJob), budget),
                 runs,
                 NamedFor
@@ -288,21 +290,20 @@ public static class ResumeRule
     /// <param name="sum">The amount up to which a workload may fit beside those ahead of it.</param>
     /// <param name="limit">The limit that a workload must fit by itself.</param>
     /// <param name="plan">The decision that is being made.</param>
-    /// <param name="work">All workloads of the budget.</param>
-    private static Amount Taken(IReadOnlyList<ChargedWork> first, Amount sum, Amount limit, Plan plan, IReadOnlyList<ChargedWork> work)
+    private static Amount Taken(IReadOnlyList<ChargedWork> first, Amount sum, Amount limit, Plan plan)
     {
         Amount likely = Amount.Zero,
             most = Amount.Zero;
         // A workload that runs past the end of the window needs less of it when the limit is raised.
         var (budget, later) = (plan.Budget, Later(plan.Budget));
-        sum += CourseOf(plan, work).Lapses;
+        sum += CourseOf(plan).Lapses;
         foreach (var other in first)
         {
             var needed = Needed(other, budget);
             // A rolling sum is no plain sum: there all of them count.
             var fits =
                 budget.Terms.Window.Period == WindowPeriod.Rolling
-                || Alone(other, plan, work) - needed + Needed(other, budget, later) + likely <= sum
+                || Alone(other, plan) - needed + Needed(other, budget, later) + likely <= sum
                     && NeededInEmptyWindow(other, budget) <= limit;
             if (!fits)
                 continue;
@@ -325,23 +326,16 @@ public static class ResumeRule
                 .Aggregate(Amount.Zero, (sum, other) => sum + Needed(other, plan.Budget))
         );
 
-    private static Amount Alone(ChargedWork item, Plan plan, IReadOnlyList<ChargedWork> work) =>
+    private static Amount Alone(ChargedWork item, Plan plan) =>
         plan.NeededAlone.TryGetValue(item.Work.Key.Uid, out var known)
             ? known
-            : plan.NeededAlone[item.Work.Key.Uid] = LimitToResume(item, plan, work, plan.Balance.AllFloorClaims, withBeside: true);
+            : plan.NeededAlone[item.Work.Key.Uid] = LimitToResume(item, plan, plan.Balance.AllFloorClaims, withBeside: true);
 
-    private static Amount LimitToResume(
-        ChargedWork item,
-        Plan plan,
-        IReadOnlyList<ChargedWork> work,
-        IReadOnlyList<Claim> floor,
-        bool withBeside
-    )
+    private static Amount LimitToResume(ChargedWork item, Plan plan, IReadOnlyList<Claim> floor, bool withBeside)
     {
         var budget = plan.Budget;
-        var others = work.Where(w =>
-                w.IsActiveJob && w.Work.Key.Uid != item.Work.Key.Uid && !Leaves(plan, w) && !Balance.Lends(w.Work, budget)
-            )
+        var others = plan
+            .Work.Where(w => w.IsActiveJob && w.Work.Key.Uid != item.Work.Key.Uid && !Leaves(plan, w) && !Balance.Lends(w.Work, budget))
             .ToArray();
         var rolling = budget.Terms.Window.Period == WindowPeriod.Rolling;
         var run = Run(item, Charge.Horizon(budget));
@@ -351,11 +345,11 @@ public static class ResumeRule
                 !rolling ? TimeSpan.Zero
                 : run < NamedFor ? run
                 : NamedFor;
-        var beside = Beside(item, plan, work).Select(other => new Claim(other.Work.BurnRate, other.Work.BurnRate.For(run)));
+        var beside = Beside(item, plan).Select(other => new Claim(other.Work.BurnRate, other.Work.BurnRate.For(run)));
         // Workloads that are being stopped, or are about to be, cost their stop.
         var ending =
             plan.Balance.Ending
-            + work.Where(w =>
+            + plan.Work.Where(w =>
                     w.Work.Key.Uid != item.Work.Key.Uid && w.Work.State is WorkloadState.Running or WorkloadState.Pending && Leaves(plan, w)
                 )
                 .Aggregate(Amount.Zero, (sum, w) => sum + w.Charge.StopCost);
@@ -378,7 +372,8 @@ public static class ResumeRule
             ]
         );
         // The limit test would suspend it again at once; in a rolling window, on the way to the peak.
-        var stops = work.Where(w => w is { Parkable: true, Work.State: WorkloadState.Running or WorkloadState.Pending } && !Leaves(plan, w))
+        var stops = plan
+            .Work.Where(w => w is { Parkable: true, Work.State: WorkloadState.Running or WorkloadState.Pending } && !Leaves(plan, w))
             .Aggregate(Charge.StopCostOnceRunning(item.Work, budget), (sum, w) => sum + w.Charge.StopCost);
         return rolling ? needed + stops : Amount.Max(needed, budget.Spent + stops + ending);
     }
@@ -396,8 +391,8 @@ public static class ResumeRule
     /// <summary>
     /// Running work that no claim counts: it has no end that is known, and this budget reserves nothing for it but its stop.
     /// </summary>
-    private static IEnumerable<ChargedWork> Beside(ChargedWork item, Plan plan, IEnumerable<ChargedWork> work) =>
-        work.Where(w =>
+    private static IEnumerable<ChargedWork> Beside(ChargedWork item, Plan plan) =>
+        plan.Work.Where(w =>
             w.Work.Key.Uid != item.Work.Key.Uid
             && w.Work.State is WorkloadState.Running
             && w.Work.BurnRate > HourlyCost.Zero

@@ -17,7 +17,7 @@ public static class Sentences
     /// <param name="plan">The evaluation.</param>
     /// <param name="needed">What all work together comes to.</param>
     /// <param name="enough">The limit that is enough to resume it; null where no limit alone is.</param>
-    public static string Overrun(ChargedWork item, Plan plan, Amount needed, Amount? enough)
+    internal static string Overrun(ChargedWork item, Plan plan, Amount needed, Amount? enough)
     {
         var (budget, balance) = (plan.Budget, plan.Balance);
         var whole = item.Work.Spent + item.Charge.Tested;
@@ -96,11 +96,11 @@ public static class Sentences
         )
         + $"Raise the limit or add a top-up for {budget.Window.Key} before then to keep {(next.Count == 1 ? "it" : "them")} running.";
 
-    public static string WillSuspendNext(BudgetSnapshot budget, NextWindowRisk next) =>
+    internal static string WillSuspendNext(BudgetSnapshot budget, NextWindowRisk next) =>
         $"In about {Span(next.Window.Start - budget.Now)} (at {Time(next.Window.Start)}) {Window.NameOf(next.Window.Key)} begins for budget {budget.Name}: its limit of {Money(next.Limit)} {budget.Currency} does not cover the {Needed(next.Needed)} that running work costs in it. "
         + $"{Names(next.Suspends)} {(budget.Observes ? "would" : "will")} be suspended then. Raise the limit or add a top-up for {next.Window.Key} before then to keep {(next.Suspends.Count == 1 ? "it" : "them")} running.";
 
-    public static string MayGrow(BudgetSnapshot budget, Balance balance, GrowthRisk growth) =>
+    internal static string MayGrow(BudgetSnapshot budget, Balance balance, GrowthRisk growth) =>
         $"Budget {budget.Name} {(growth.Likely > balance.Allowed ? "does not cover its jobs" : "covers its jobs at their likely cost only")}: {Money(growth.Likely)} of {Money(balance.Limit)} {budget.Currency} is spent and reserved in {Window.NameOf(budget.Window.Key)}, and up to {Needed(growth.Most)} if they take longer. "
         + $"Then work {(budget.Observes ? "would be" : "is")} suspended, first among {Names(growth.Suspends)}. Raise the limit, add a top-up for {budget.Window.Key}, or end work.";
 
@@ -211,20 +211,20 @@ public static class Sentences
     public static string ProgressStale(ChargedWork item) =>
         $"Its forecast pauses: {item.Work.Estimate.Detail}. Only the limit itself holds it.";
 
-    public static string FloorHolds(ChargedWork item, Plan plan, Amount? enough) =>
+    internal static string FloorHolds(ChargedWork item, Plan plan, Amount? enough) =>
         $"Suspended: new jobs do not start while inference that keeps running will cost {Money(plan.Balance.Floor)} {plan.Budget.Currency} until {Window.NameOf(plan.Budget.Window.Key)} ends, and budget {plan.Budget.Name} has {Money(plan.Balance.Limit - plan.Balance.Spent)} of {Money(plan.Balance.Limit)} left.{ToResume(item, plan, enough)}";
 
     public static string FloorLeaves(BudgetSnapshot budget, Balance balance) =>
         $"Inference that stays costs {Money(balance.Floor)} {budget.Currency} to the end of {Window.NameOf(budget.Window.Key)}, more than is left: this work runs on until the limit of {Money(balance.Limit)} is reached.";
 
-    public static string Exhausted(ChargedWork item, Plan plan, Amount? enough)
+    internal static string Exhausted(ChargedWork item, Plan plan, Amount? enough)
     {
         var (budget, balance) = (plan.Budget, plan.Balance);
         return $"Suspended: budget {budget.Name} is used up: {Money(balance.Spent)} of {Money(balance.Limit)} {budget.Currency} is spent in {Window.NameOf(budget.Window.Key)}, and up to {Money(balance.OverspendBound)} is needed to shut work down. "
             + $"{Capital(This(item))} has cost {Money(item.Work.Spent)} {budget.Currency} and runs at {item.Work.Rate} {budget.Currency}/h.{ToResume(item, plan, enough)}{Otherwise(budget, enough, Later(budget))}";
     }
 
-    public static string UndoneAtLimit(ChargedWork item, Plan plan, Amount bound, Amount? enough)
+    internal static string UndoneAtLimit(ChargedWork item, Plan plan, Amount bound, Amount? enough)
     {
         var (budget, balance) = (plan.Budget, plan.Balance);
         return $"Suspended: budget {budget.Name} has nothing left for it: {Money(balance.Spent)} of {Money(balance.Limit)} {budget.Currency} is spent in {Window.NameOf(budget.Window.Key)}, and up to {Money(bound)} is needed to shut work down with it."
@@ -275,7 +275,7 @@ public static class Sentences
         $"In about {Span(until - budget.Now)} (at {Time(until)}) {Names(items)} {(budget.Observes ? "would" : "will")} be suspended: {Needed(needed)} of {Money(balance.Limit)} {budget.Currency} is spent and reserved in {Window.NameOf(budget.Window.Key)}. "
         + $"Raise the limit or add a top-up for {budget.Window.Key} before then to keep {(items.Count == 1 ? "it" : "them")} running.";
 
-    public static string NeverFits(ChargedWork item, Plan plan, Amount needed, Amount? enough)
+    internal static string NeverFits(ChargedWork item, Plan plan, Amount needed, Amount? enough)
     {
         var (budget, balance) = (plan.Budget, plan.Balance);
         return $"It needs {Money(needed)} {budget.Currency} with headroom ({Length(item, budget)}), more than a whole window of budget {budget.Name} has ({Money(balance.Limit)})."
@@ -286,7 +286,7 @@ public static class Sentences
     /// <param name="plan">The evaluation.</param>
     /// <param name="mustRise">The present limit does not hold it.</param>
     /// <param name="enough">The limit that is enough to resume it once it is approved; null where none is named.</param>
-    public static string WaitsForApproval(ChargedWork item, Plan plan, bool mustRise, Amount? enough) =>
+    internal static string WaitsForApproval(ChargedWork item, Plan plan, bool mustRise, Amount? enough) =>
         !mustRise
             ? $"Resumes of budget {plan.Budget.Name} are manual: set bursar.dev/resume: approved on it."
             : $"It waits for a limit that holds it and for an approval.{ToResume(item, plan, enough)}";
@@ -295,7 +295,7 @@ public static class Sentences
     /// <param name="plan">The evaluation.</param>
     /// <param name="needed">What it needs itself.</param>
     /// <param name="enough">The limit that is enough to resume it; null where none is named.</param>
-    public static string Waits(ChargedWork item, Plan plan, Amount needed, Amount? enough) =>
+    internal static string Waits(ChargedWork item, Plan plan, Amount needed, Amount? enough) =>
         $"{Needs(item, plan, needed)}{ToResume(item, plan, enough)}{Otherwise(plan.Budget, enough, $"when other work ends and leaves enough, or {Later(plan.Budget)}")}";
 
     private static string Needs(ChargedWork item, Plan plan, Amount needed)
@@ -308,7 +308,7 @@ public static class Sentences
     /// <param name="plan">The evaluation.</param>
     /// <param name="needed">What it needs itself.</param>
     /// <param name="othersFirst">Other work is suspended or resumed before it.</param>
-    public static string WaitsThoughItFits(ChargedWork item, Plan plan, Amount needed, bool othersFirst)
+    internal static string WaitsThoughItFits(ChargedWork item, Plan plan, Amount needed, bool othersFirst)
     {
         var what = Needs(item, plan, needed);
         return plan.FitsSince.TryGetValue(item.Work.Key.Uid, out var since) && !othersFirst

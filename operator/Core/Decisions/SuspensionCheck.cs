@@ -24,39 +24,37 @@ public static class SuspensionCheck
         memory.RunsOn.TryGetValue(uid, out var seen) && now - seen.Since > Patience + terminationGrace ? seen.Since : null;
 
     /// <summary>Gives such work its verdict before any other rule looks at it.</summary>
-    public static void Apply(Plan plan, IReadOnlyList<ChargedWork> work)
+    internal static void Evaluate(Plan plan, ChargedWork item)
     {
-        foreach (var item in work.Where(w => w.Work.NotFollowed))
+        if (item.Work.NotFollowed)
             plan.Keep(item, Reasons.SuspensionNotFollowed, Sentences.NotFollowed(item));
     }
 
     /// <summary>Remembers since when pods run on, and reports those that do so for too long: at once, then with growing pauses.</summary>
-    public static IReadOnlyList<Announcement> Announce(BudgetSnapshot budget, IReadOnlyList<ChargedWork> work, ref BudgetMemory memory)
+    internal static void Announce(Plan plan)
     {
-        var result = new List<Announcement>();
-        var before = memory.RunsOn;
+        var (budget, before) = (plan.Budget, plan.Memory.RunsOn);
         var seen = new SortedDictionary<string, RunsOn>(StringComparer.Ordinal);
-        foreach (var item in work)
+        foreach (var item in plan.Work)
         {
             var uid = item.Work.Key.Uid;
             before.TryGetValue(uid, out var known);
             if (!item.Work.RunsOn)
             {
                 if (known is { Reported: > 0 })
-                    result.Add(Of(item, known, Reasons.SuspensionFollowed, Sentences.Followed(item), warning: false));
+                    plan.Announce(Of(item, known, Reasons.SuspensionFollowed, Sentences.Followed(item), warning: false));
                 continue;
             }
             known ??= new(budget.Now);
             if (item.Work.NotFollowed && budget.Now - known.Since > Patience + item.Work.TerminationGrace + PausesBefore(known.Reported))
             {
-                result.Add(Of(item, known, Reasons.SuspensionNotFollowed, Sentences.NotFollowed(item), warning: true));
+                plan.Announce(Of(item, known, Reasons.SuspensionNotFollowed, Sentences.NotFollowed(item), warning: true));
                 known = known with { Reported = known.Reported + 1 };
             }
             seen[uid] = known;
         }
         if (seen.Count != before.Count || seen.Any(one => !before.TryGetValue(one.Key, out var known) || known != one.Value))
-            memory = memory with { RunsOn = seen };
-        return result;
+            plan.Memory = plan.Memory with { RunsOn = seen };
 
         Announcement Of(ChargedWork item, RunsOn known, string reason, string sentence, bool warning) =>
             new(reason, $"{budget.Name}/{item.Work.Key.Uid}/{known.Since.ToUnixTimeSeconds()}", sentence, warning, item.Work.Key);

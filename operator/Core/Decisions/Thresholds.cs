@@ -6,15 +6,15 @@ namespace Bursar.Core.Decisions;
 /// Announces each threshold once a window, on what is spent and on what is projected; a first look past several
 /// announces only the highest, and one re-arms when the figure falls five points below it.
 /// </summary>
-public static class Thresholds
+internal static class Thresholds
 {
     private const int Rearm = 5;
 
-    public static IReadOnlyList<Announcement> Announce(BudgetSnapshot budget, Balance balance, Outlook outlook, ref BudgetMemory memory)
+    public static void Evaluate(Plan plan)
     {
-        var announced = new SortedSet<string>(memory.Announced, StringComparer.Ordinal);
-        var result = new List<Announcement>();
-        foreach (var (basis, amount) in new[] { ("spent", balance.Spent), ("projected", outlook.Projected) })
+        var (budget, balance) = (plan.Budget, plan.Balance);
+        var announced = new SortedSet<string>(plan.Memory.Announced, StringComparer.Ordinal);
+        foreach (var (basis, amount) in new[] { ("spent", balance.Spent), ("projected", plan.Prospect.Now.Projected) })
         {
             var percent = amount.PercentOf(balance.Limit);
             announced.RemoveWhere(a =>
@@ -29,7 +29,7 @@ public static class Thresholds
             // A lower one that is reached late says nothing new.
             if (budget.Terms.Thresholds.Any(t => t > reached[^1] && percent >= t))
                 continue;
-            result.Add(
+            plan.Announce(
                 new(
                     Reasons.ThresholdReached,
                     $"{budget.Window.Key}/{basis}/{reached[^1]}",
@@ -38,8 +38,7 @@ public static class Thresholds
                 )
             );
         }
-        if (!announced.SetEquals(memory.Announced))
-            memory = memory with { Announced = [.. announced] };
-        return result;
+        if (!announced.SetEquals(plan.Memory.Announced))
+            plan.Memory = plan.Memory with { Announced = [.. announced] };
     }
 }

@@ -4,14 +4,11 @@ namespace Bursar.Core.Decisions;
 /// A parking that the ledger holds and nobody has seen come true: the operator was stopped between the two. It is
 /// carried out, as it was decided; otherwise a crash would be a way around the budget.
 /// </summary>
-public static class UnfinishedRule
+internal static class UnfinishedRule
 {
-    public static void Apply(Plan plan, IReadOnlyList<ChargedWork> work)
+    public static void Evaluate(Plan plan, ChargedWork item)
     {
-        foreach (var item in work)
-            if (
-                item.Parkable && item.Work is { State: WorkloadState.Running or WorkloadState.Pending, Parked: { Confirmed: false } parked }
-            )
-                plan.Park(item, parked.Reason, Sentences.Unfinished(item, plan.Budget), byForecast: false);
+        if (item.Parkable && item.Work is { State: WorkloadState.Running or WorkloadState.Pending, Parked: { Confirmed: false } parked })
+            plan.Park(item, parked.Reason, Sentences.Unfinished(item, plan.Budget), byForecast: false);
     }
 }
