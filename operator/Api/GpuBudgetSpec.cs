@@ -1,6 +1,7 @@
 using Bursar.Core.Money;
 using Bursar.Core.Text;
 using Bursar.Kube.Attributes;
+using Bursar.Kube.KubeOps;
 
 namespace Bursar.Api;
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Bursar.Kube.Attributes;
+using Bursar.Kube.KubeOps;
 using Bursar.Kube.Objects;
 
 namespace Bursar.Api;

@@ -1,5 +1,6 @@
 using Bursar.Core.Money;
 using Bursar.Kube.Attributes;
+using Bursar.Kube.KubeOps;
 
 namespace Bursar.Api;
 

@@ -1,4 +1,5 @@
 using Bursar.Kube.Attributes;
+using Bursar.Kube.KubeOps;
 using Bursar.Kube.Objects;
 
 namespace Bursar.Api;

@@ -3,6 +3,7 @@ using Bursar.Core.Money;
 using Bursar.Core.Prices;
 using Bursar.Core.Text;
 using Bursar.Kube.Attributes;
+using Bursar.Kube.KubeOps;
 using Bursar.Kube.Objects;
 
 namespace Bursar.Api;

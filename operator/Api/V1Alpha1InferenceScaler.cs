@@ -1,5 +1,5 @@
 using System.Text.Json.Serialization.Metadata;
-using Bursar.Kube.Attributes;
+using Bursar.Kube.KubeOps;
 using Bursar.Kube.Objects;
 
 namespace Bursar.Api;

@@ -1,7 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Reflection;
 using System.Text.Json.Nodes;
-using Bursar.Kube.Attributes;
+using Bursar.Kube.KubeOps;
 
 namespace Bursar.Kube.Crds;
 

@@ -4,6 +4,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using Bursar.Kube.Attributes;
+using Bursar.Kube.KubeOps;
 using Bursar.Kube.Objects;
 
 namespace Bursar.Kube.Crds;

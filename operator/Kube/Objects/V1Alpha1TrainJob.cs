@@ -1,6 +1,5 @@
 using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
-using Bursar.Kube.Attributes;
 
 namespace Bursar.Kube.Objects;
 

@@ -1,6 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
-using Bursar.Kube.Attributes;
+using Bursar.Kube.KubeOps;
 
 namespace Bursar.Kube.Objects;
 

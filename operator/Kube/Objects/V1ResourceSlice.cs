@@ -1,7 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
-using Bursar.Kube.Attributes;
+using Bursar.Kube.KubeOps;
 
 namespace Bursar.Kube.Objects;
 

@@ -1,5 +1,4 @@
 using System.Text.Json.Serialization.Metadata;
-using Bursar.Kube.Attributes;
 
 namespace Bursar.Kube.Objects;
 

@@ -1,6 +1,7 @@
 using Bursar.Kube.Client;
 using Bursar.Kube.Http;
 using Bursar.Kube.Informers;
+using Bursar.Kube.KubeOps;
 using Bursar.Kube.Objects;
 using Bursar.Kube.Queue;
 using Microsoft.Extensions.Logging;

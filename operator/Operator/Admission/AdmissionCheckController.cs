@@ -1,8 +1,8 @@
 using System.Text.Json.Nodes;
 using Bursar.Kube.Client;
 using Bursar.Kube.Conditions;
+using Bursar.Kube.KubeOps;
 using Bursar.Kube.Objects;
-using Bursar.Kube.Reconcile;
 using Bursar.Operator.Cluster;
 
 namespace Bursar.Operator.Admission;

@@ -3,8 +3,8 @@ using Bursar.Api;
 using Bursar.Core.Text;
 using Bursar.Kube.Client;
 using Bursar.Kube.Informers;
+using Bursar.Kube.KubeOps;
 using Bursar.Kube.Objects;
-using Bursar.Kube.Reconcile;
 using Bursar.Operator.Cluster;
 using Microsoft.Extensions.Logging;
 

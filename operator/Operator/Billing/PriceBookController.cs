@@ -7,8 +7,8 @@ using Bursar.Core.Prices;
 using Bursar.Kube.Client;
 using Bursar.Kube.Conditions;
 using Bursar.Kube.Events;
+using Bursar.Kube.KubeOps;
 using Bursar.Kube.Objects;
-using Bursar.Kube.Reconcile;
 using Bursar.Operator.Cluster;
 
 namespace Bursar.Operator.Billing;

@@ -5,7 +5,7 @@ using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Core.State;
 using Bursar.Kube.Client;
-using Bursar.Kube.Reconcile;
+using Bursar.Kube.KubeOps;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Safety;
 using Bursar.Operator.Suspension;

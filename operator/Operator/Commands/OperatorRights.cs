@@ -1,5 +1,6 @@
 using Bursar.Api;
 using Bursar.Kube.Attributes;
+using Bursar.Kube.KubeOps;
 using Bursar.Kube.Objects;
 
 namespace Bursar.Operator.Commands;

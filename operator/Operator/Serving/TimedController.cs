@@ -1,5 +1,5 @@
+using Bursar.Kube.KubeOps;
 using Bursar.Kube.Objects;
-using Bursar.Kube.Reconcile;
 
 namespace Bursar.Operator.Serving;
 

@@ -1,5 +1,4 @@
 using System.Text.Json.Serialization.Metadata;
-using Bursar.Kube.Attributes;
 using Bursar.Kube.Objects;
 
 namespace Bursar.Sandbox.Controllers;

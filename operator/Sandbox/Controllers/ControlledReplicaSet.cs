@@ -1,6 +1,5 @@
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
-using Bursar.Kube.Attributes;
 using Bursar.Kube.Objects;
 
 namespace Bursar.Sandbox.Controllers;

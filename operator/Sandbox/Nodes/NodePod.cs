@@ -2,7 +2,6 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 using Bursar.Core.Text;
-using Bursar.Kube.Attributes;
 using Bursar.Kube.Objects;
 
 namespace Bursar.Sandbox.Nodes;

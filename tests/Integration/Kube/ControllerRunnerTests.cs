@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Bursar.Kube.Client;
 using Bursar.Kube.Http;
 using Bursar.Kube.Informers;
+using Bursar.Kube.KubeOps;
 using Bursar.Kube.Objects;
 using Bursar.Kube.Reconcile;
 using Bursar.Tests.TestKit;

@@ -1,6 +1,6 @@
 using Bursar.Kube.Objects;
 
-namespace Bursar.Kube.Reconcile;
+namespace Bursar.Kube.KubeOps;
 
 /// <summary>
 /// Brings one object's world in line with it. Never asks what changed: everything is read anew, so create, update and restart are one path.

@@ -1,4 +1,4 @@
-namespace Bursar.Kube.Attributes;
+namespace Bursar.Kube.KubeOps;
 
 /// <summary>Verbs of a role.</summary>
 [Flags]
@@ -49,32 +49,6 @@ public sealed class GenericRbacAttribute : Attribute
     /// Where it is set, the right is not granted to everybody but listed under this name, for the chart to grant by its values.
     /// </summary>
     public string Option { get; init; } = "";
-
-    public RbacVerb Verbs { get; init; }
-}
-
-/// <summary>
-/// Rights that are needed in one namespace only: <see cref="Own"/>, <see cref="Agents"/> or a name such as kube-node-lease.
-/// They become a Role there instead of a rule for the whole cluster.
-/// </summary>
-[AttributeUsage(AttributeTargets.Class, AllowMultiple = true, Inherited = false)]
-public sealed class NamespaceRbacAttribute(string ns, params Type[] entities) : Attribute
-{
-    /// <summary>Stands for the namespace that the operator runs in.</summary>
-    public const string Own = "own";
-
-    /// <summary>Stands for the namespace that the agents run in.</summary>
-    public const string Agents = "agents";
-
-    public string Namespace { get; } = ns;
-
-    public IReadOnlyList<Type> Entities { get; } = entities;
-
-    /// <summary>
-    /// Only the objects of these names. Does not go with <see cref="RbacVerb.Create"/>: when an object is made, the API server does not
-    /// know its name yet.
-    /// </summary>
-    public string[] Names { get; init; } = [];
 
     public RbacVerb Verbs { get; init; }
 }
