@@ -477,8 +477,9 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
                 ).Code == 403,
             Ct
         );
-        (await actor.RestoreAsync(job, Ct)).Should().Be(WriteResult.Done);
-        (await actor.RestoreAsync(deployment, Ct)).Should().Be(WriteResult.Done);
+        var restorer = new FieldRestorer(team.Bursar);
+        (await restorer.RestoreAsync(job, Ct)).Result.Should().Be(WriteResult.Done);
+        (await restorer.RestoreAsync(deployment, Ct)).Result.Should().Be(WriteResult.Done);
 
         (await JobAsync(team, "train"))["metadata"]!["annotations"]?["bursar.dev/suspended-by"].Should().BeNull();
         (await server.Client.GetScaleAsync<V1Deployment>("chat", team.Name, Ct)).Spec.Replicas.Should().Be(2);

@@ -588,6 +588,53 @@ public sealed class OwnerTests
         shard.Parked.Should().ContainSingle(record => record.Target == null && record.Replicas == null && record.Field == "/spec/suspend");
     }
 
+    [Theory]
+    [InlineData("it fits again")]
+    [InlineData("the budget no longer selects it")]
+    [InlineData("the budget is deleted")]
+    public async Task Record_of_an_unknown_manager_stays_for_the_version_that_knows_it(string end)
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await scene.BudgetAsync("1");
+        await scene.JobAsync("train", declared: "2h");
+        await scene.UntilSuspendedAsync("train");
+        await world.StopOperatorAsync();
+        // A later version suspended it through a manager that this one does not know, and was rolled back.
+        var ledger = (await world.Client.ListAsync<V1Alpha1GpuLedger>(new() { Namespace = ClusterWorld.OwnNamespace }, Ct)).Items.Single(
+            item => item.Spec!.Kind == LedgerShard.BudgetKind
+        );
+        var data = JsonNode.Parse(ledger.Spec!.Data.GetRawText())!;
+        var parked = data["parked"]![0]!;
+        parked["target"] = JsonNode.Parse("""{"apiVersion": "scheduler.example/v1", "kind": "Gang", "name": "train", "uid": "gang"}""");
+        (parked["field"], parked["original"], parked["value"]) = ("/spec/active", "true", "false");
+        await world.Client.PatchAsync<V1Alpha1GpuLedger>(
+            ledger.Metadata.Name,
+            ClusterWorld.OwnNamespace,
+            KubePatch.Json(PatchOperation.Replace("/spec/data", data)),
+            Ct
+        );
+        await world.StartOperatorAsync(Ct);
+
+        if (end == "it fits again")
+            await scene.SetLimitAsync("100");
+        else if (end == "the budget is deleted")
+            await world.Client.DeleteAsync<V1Alpha1GpuBudget>("b", scene.Team, null, Ct);
+        else
+            await world.Client.PatchAsync<V1Alpha1GpuBudget>(
+                "b",
+                scene.Team,
+                KubePatch.Merge(JsonNode.Parse("""{"spec": {"selector": {"matchLabels": {"app": "another"}}}}""")!.AsObject()),
+                Ct
+            );
+        await scene.PassAsync(120);
+
+        var left = (await world.Client.ListAsync<V1Alpha1GpuLedger>(new() { Namespace = ClusterWorld.OwnNamespace }, Ct)).Items.SelectMany(
+            item => GpuLedgerShards.Read(item)?.Parked ?? []
+        );
+        left.Should().ContainSingle().Which.Target!.Kind.Should().Be("Gang");
+    }
+
     private static async Task ParkedThroughItsWorkloadAsync(Scene scene, FakeKueue kueue)
     {
         await scene.BudgetAsync("1");

@@ -23,7 +23,8 @@ public sealed partial class BudgetActor(
     OperatorState state,
     LedgerStore store,
     WorkloadActor workloads,
-    MakerKeeper makers,
+    FieldRestorer restorer,
+    CronJobSuspender cronJobs,
     EchoGuard echoes,
     BudgetEvents events,
     ClusterBrake brake,
@@ -36,6 +37,8 @@ public sealed partial class BudgetActor(
     public const string Would = "Would";
 
     private readonly WorkTurns _turns = new();
+
+    private readonly System.Collections.Concurrent.ConcurrentDictionary<(string Budget, string Workload), bool> _unknown = new();
 
     /// <summary>A parking that is noted.</summary>
     /// <param name="Record">What the ledger holds.</param>
@@ -149,7 +152,7 @@ public sealed partial class BudgetActor(
     /// </summary>
     public async Task ForgetAsync(ReadBudget budget, SuspensionRecord record, bool mayWrite, CancellationToken cancellationToken)
     {
-        if (record.CronJob is not null && !(mayWrite && await makers.FreeAsync(record, budget.Object, cancellationToken)))
+        if (record.CronJob is not null && !(mayWrite && await cronJobs.ResumeAsync(record, budget.Object, cancellationToken)))
             return;
         state.Unpark(budget.Uid, record.Uid, record.Field.Pointer);
     }
@@ -178,9 +181,11 @@ public sealed partial class BudgetActor(
             events.GivenBack(record, budget, Sentences.GivenBack(why, string.Join(" and ", others)), isHeld: true);
             return false;
         }
-        var outcome = await workloads.RestoreAsync(record, cancellationToken);
+        if (IsUnknown(record))
+            return false;
+        var outcome = (await restorer.RestoreAsync(record, cancellationToken)).Result;
         echoes.Expect(record, parked: false);
-        if (!await makers.FreeAsync(record, budget, cancellationToken))
+        if (!await cronJobs.ResumeAsync(record, budget, cancellationToken))
             return false;
         state.Unpark(record.BudgetUid, record.Uid, record.Field.Pointer);
         await store.FlushBudgetAsync(state, record.BudgetUid, cancellationToken);
@@ -236,7 +241,7 @@ public sealed partial class BudgetActor(
                 ),
             };
 
-        record = await makers.FindAsync(record, inherited, cancellationToken);
+        record = await cronJobs.FindAsync(record, inherited, cancellationToken);
         Replace(record);
         Note(budget, decision, Told(action, record), "Park", inputs);
         return new(record, present, earlier, snapshot);
@@ -262,7 +267,7 @@ public sealed partial class BudgetActor(
             return;
         }
         // First what makes such runs, then the run: between the two nothing else may take its place.
-        record = await makers.HoldAsync(budget, record, cancellationToken);
+        record = await cronJobs.SuspendAsync(budget, record, cancellationToken);
         action = Told(action, record);
         LogParking(budget.Namespace, action.Workload.Name, action.Workload.Kind, budget.Name, action.Reason);
         var outcome = await workloads.ParkAsync(record, present, cancellationToken);
@@ -311,7 +316,7 @@ public sealed partial class BudgetActor(
     {
         using var turn = await _turns.TakeAsync(action.Workload.Uid, cancellationToken);
         var record = state.ParkedBy(budget.Uid).FirstOrDefault(p => p.Uid == action.Workload.Uid);
-        if (record is null)
+        if (record is null || IsUnknown(record))
             return;
         // The memory with the new reservation stands in the ledger first: should this process die after the write below, the
         // record that is left is known to be out of date by it.
@@ -329,8 +334,8 @@ public sealed partial class BudgetActor(
         }
 
         LogResuming(budget.Namespace, action.Workload.Name, action.Workload.Kind, budget.Name, action.Reason);
-        var outcome = await workloads.RestoreAsync(record, cancellationToken);
-        if (await makers.FreeAsync(record, budget.Object, cancellationToken))
+        var outcome = (await restorer.RestoreAsync(record, cancellationToken)).Result;
+        if (await cronJobs.ResumeAsync(record, budget.Object, cancellationToken))
             state.Unpark(budget.Uid, record.Uid, record.Field.Pointer);
         await store.FlushBudgetAsync(state, budget.Uid, cancellationToken);
         if (outcome is WriteResult.Done or WriteResult.AlreadySo)
@@ -386,6 +391,16 @@ public sealed partial class BudgetActor(
                 await workloads.MirrorRequestAsync(TopWorkload.Of(work).Key, id, asked: false, cancellationToken);
     }
 
+    /// <summary>Whether only another version can resume the workload. The record stays for that version; it is logged once.</summary>
+    private bool IsUnknown(SuspensionRecord record)
+    {
+        if (FieldRestorer.WhyNot(record.Field) is not { } whyNot)
+            return false;
+        if (_unknown.TryAdd((record.BudgetUid, record.Uid), true))
+            LogUnknown(record.Namespace, record.Name, record.Kind, record.Budget, whyNot);
+        return true;
+    }
+
     private static BudgetAction Told(BudgetAction action, SuspensionRecord record) =>
         record.CronJob is { } cronJob ? action with { Sentence = $"{action.Sentence} {Sentences.MakerWaits(cronJob.Object)}" } : action;
 
@@ -439,6 +454,12 @@ public sealed partial class BudgetActor(
         Message = "Releasing what no budget holds any more: namespace={namespace} name={name} kind={kind} budget={budget}"
     )]
     private partial void LogReleasing(string @namespace, string name, string kind, string budget);
+
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "Could not resume workload, its record is kept: namespace={namespace} name={name} kind={kind} budget={budget} reason={reason}"
+    )]
+    private partial void LogUnknown(string @namespace, string name, string kind, string budget, string reason);
 
     [LoggerMessage(
         Level = LogLevel.Information,

@@ -226,7 +226,7 @@ public sealed partial class BudgetController(
         budget.Terms.Mode == EnforcementMode.Enforce && !snapshot.SwitchedToObserve;
 
     private bool IsOver(SuspensionRecord record) =>
-        stores.Of(record.Kind)?.Get(record.Namespace, record.Name, record.Uid) is not { IsFinished: false };
+        stores.Of(record.Kind) is { } cache && cache.Get(record.Namespace, record.Name, record.Uid) is not { IsFinished: false };
 
     private void RestoreProgress(ReadBudget budget)
     {

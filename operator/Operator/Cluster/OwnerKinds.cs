@@ -31,12 +31,12 @@ public static class OwnerKinds
     public static bool IsQueued(Work work, ClusterStores stores) =>
         work.Metadata.Labels.ContainsKey(KueueOwner.QueueLabel) || Of(work, stores) is not null;
 
-    /// <summary>Whether the field that a record names still stops its work.</summary>
+    /// <summary>Whether the field that a record names still stops its work. A manager that this version does not know is taken to stop it, as the record says.</summary>
     public static bool Holds(SuspensionRecord record, Work work, ClusterStores stores) =>
         !record.IsThroughManager
             ? work.IsStopped
-            : OwnerOf(record.Field.Object)?.ValueOf(record.Namespace, record.Field.Object, record.Field.Pointer, stores)
-                == record.Field.Value;
+            : OwnerOf(record.Field.Object) is not { } owner
+                || owner.ValueOf(record.Namespace, record.Field.Object, record.Field.Pointer, stores) == record.Field.Value;
 
     private static OwnerKind? OwnerOf(ObjectRef target) =>
         All.FirstOrDefault(owner =>

@@ -24,6 +24,7 @@ internal static class HeldRelease
         var failed = 0;
         var known = recorded.Select(record => record.Uid).ToHashSet(StringComparer.Ordinal);
         var actor = new WorkloadActor(client);
+        var restorer = new FieldRestorer(client);
         var unseen = new List<string>();
         foreach (var kind in WorkKinds.All.Where(kind => kind.Suspends))
         {
@@ -47,7 +48,7 @@ internal static class HeldRelease
                     if (!await actor.IsOwnWriteAsync(record, cancellationToken))
                         continue;
                     if (!dryRun)
-                        await actor.RestoreAsync(record, cancellationToken);
+                        await restorer.RestoreAsync(record, cancellationToken);
                     await output.WriteLineAsync(
                         $"{what}: suspended by {record.Budget} and not in the ledger, {(dryRun ? "would be given back" : "given back")}"
                     );

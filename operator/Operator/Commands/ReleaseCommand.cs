@@ -187,8 +187,7 @@ public static class ReleaseCommand
             return notLetGo > 0 ? 1 : 0;
         }
 
-        var actor = new WorkloadActor(client);
-        var makers = new MakerActor(client);
+        var restorer = new FieldRestorer(client);
         var done = new HashSet<(string Budget, string Work)>();
         var failed = 0;
         foreach (var (shard, stored) in held)
@@ -218,7 +217,7 @@ public static class ReleaseCommand
                 (result, word) =
                     others.Length > 0
                         ? (Result.LetGo, $"stays as it is, held by {others} as well; forgotten for this budget")
-                        : await GiveBackAsync(actor, record, cancellationToken);
+                        : await GiveBackAsync(restorer, record, cancellationToken);
                 if (result == Result.WasSo && mayRun && !record.Cause.Confirmed)
                 {
                     // Its write may still be on its way: without the record nobody would undo it.
@@ -239,7 +238,7 @@ public static class ReleaseCommand
                             && !done.Contains((other.BudgetUid, other.Uid))
                         )
                 )
-                    (result, word) = await FreeAsync(makers, record, maker, word, cancellationToken);
+                    (result, word) = await FreeAsync(restorer, record, maker, word, cancellationToken);
                 if (result == Result.Failed)
                     break;
                 newer = await StoredLedger.ForgetAsync(client, bursarNamespace, shard, record, cancellationToken);
@@ -346,25 +345,22 @@ public static class ReleaseCommand
         );
 
     private static async Task<(Result Result, string Word)> GiveBackAsync(
-        WorkloadActor actor,
+        FieldRestorer restorer,
         SuspensionRecord record,
         CancellationToken cancellationToken
     )
     {
-        if (WorkKinds.Of(record.Kind) is not { } kind)
-            return (Result.Failed, $"could not be given back: this version of bursar knows no {record.Kind}");
-        if (record is { IsThroughManager: true, Field.Object: var unknown } && FieldWriter.VersionsOf(unknown).Count == 0)
-            return (Result.Failed, $"could not be given back: this version of bursar writes no {unknown.Kind} of {unknown.ApiVersion}");
         try
         {
-            return await ClusterAccess.WithRightAsync(
-                $"{(record.IsThroughManager ? FieldWriter.RightOn(record.Field.Object) : kind.Right)} in namespace {record.Namespace}",
-                () => actor.RestoreAsync(record, cancellationToken)
-            ) switch
+            var outcome = await ClusterAccess.WithRightAsync($"{FieldRestorer.RightOn(record.Field)} in namespace {record.Namespace}", () =>
+                restorer.RestoreAsync(record, cancellationToken)
+            );
+            return outcome.Result switch
             {
                 WriteResult.Done => (Result.GivenBack, $"given back, {Where(record)} is {Back(record)} again"),
                 WriteResult.AlreadySo => (Result.WasSo, $"{Where(record)} was {Back(record)} already"),
                 WriteResult.Gone => (Result.LetGo, "is gone; forgotten"),
+                WriteResult.Refused => (Result.Failed, $"could not be given back: {outcome.Text}"),
                 _ => (Result.LetGo, $"left alone: someone else changed {Where(record)} since, it is not {record.Field.Value} any more"),
             };
         }
@@ -379,7 +375,7 @@ public static class ReleaseCommand
     }
 
     private static async Task<(Result Result, string Word)> FreeAsync(
-        MakerActor makers,
+        FieldRestorer restorer,
         SuspensionRecord record,
         ObjectRef maker,
         string word,
@@ -389,9 +385,9 @@ public static class ReleaseCommand
         try
         {
             var outcome = await ClusterAccess.WithRightAsync($"get and patch cronjobs.batch in namespace {record.Namespace}", () =>
-                makers.FreeAsync(record, cancellationToken)
+                restorer.RestoreCronJobAsync(record, cancellationToken)
             );
-            return (Result.GivenBack, outcome == WriteResult.Done ? $"{word}; {maker.Kind} {maker.Name} makes runs again" : word);
+            return (Result.GivenBack, outcome.Result == WriteResult.Done ? $"{word}; {maker.Kind} {maker.Name} makes runs again" : word);
         }
         catch (CommandException refused)
         {

@@ -19,7 +19,7 @@ internal static class ScaledRelease
         CancellationToken cancellationToken
     )
     {
-        var actor = new ScaledFieldActor(client);
+        var actor = new FieldRestorer(client);
         var failed = 0;
         foreach (
             var (shard, stored) in (await StoredLedger.ReadScaledAsync(client, bursarNamespace, cancellationToken))
@@ -48,6 +48,8 @@ internal static class ScaledRelease
                         $"{FieldWriter.RightOn(record.Target)} in namespace {record.Namespace}",
                         () => actor.RestoreAsync(record, cancellationToken)
                     );
+                    if (outcome.Result == WriteResult.Refused)
+                        throw new CommandException(outcome.Text!);
                     // Its write may still be on its way: without the record nobody would undo it.
                     if (mayRun && outcome.Result == WriteResult.AlreadySo && record.Fields.Any(field => field.Before is not null))
                         throw new CommandException("it stands as it was, and an operator may be about to change it");
@@ -65,7 +67,7 @@ internal static class ScaledRelease
                 };
                 await output.WriteLineAsync($"{what}: {word}");
             }
-            catch (Exception refused) when (refused is CommandException or ApiException or InvalidOperationException)
+            catch (Exception refused) when (refused is CommandException or ApiException)
             {
                 failed++;
                 await output.WriteLineAsync($"{what}: could not be given back: {refused.Message}");

@@ -54,14 +54,16 @@ internal sealed class BudgetsModule : IDisposable
         var echoes = new EchoGuard(stores, time);
         var workloads = new WorkloadActor(client);
         _held = new(client, stores, state, workloads, echoes, context.Logger<HeldWorkActor>());
-        var makers = new MakerKeeper(stores, state, new MakerActor(client), events, context.Logger<MakerKeeper>());
+        var restorer = new FieldRestorer(client);
+        var cronJobs = new CronJobSuspender(client, stores, state, restorer, events, context.Logger<CronJobSuspender>());
         var actor = new BudgetActor(
             stores,
             ledger,
             state,
             store,
             workloads,
-            makers,
+            restorer,
+            cronJobs,
             echoes,
             events,
             safety.Brake,
@@ -97,7 +99,7 @@ internal sealed class BudgetsModule : IDisposable
             stores,
             state,
             actor,
-            new LostSuspension(stores, state, store, workloads, events, time, context.Logger<LostSuspension>()),
+            new LostSuspension(stores, state, store, workloads, restorer, events, time, context.Logger<LostSuspension>()),
             safety.Control,
             client,
             context.Logger<OrphanReleaser>()

@@ -19,6 +19,7 @@ public sealed partial class LostSuspension(
     OperatorState state,
     LedgerStore store,
     WorkloadActor workloads,
+    FieldRestorer restorer,
     BudgetEvents events,
     TimeProvider time,
     ILogger<LostSuspension> logger
@@ -113,7 +114,7 @@ public sealed partial class LostSuspension(
         if (!await workloads.IsAsCreatedAsync(record, cancellationToken))
             return;
         LogHeld(record.Namespace, record.Name, record.Kind);
-        if (await workloads.RestoreAsync(record, cancellationToken) == WriteResult.Done)
+        if ((await restorer.RestoreAsync(record, cancellationToken)).Result == WriteResult.Done)
             events.GivenBack(
                 record,
                 null,
@@ -133,7 +134,7 @@ public sealed partial class LostSuspension(
         LogFound(record.Namespace, record.Name, record.Kind, record.Budget);
         if (stores.Budgets.Store.Get(record.Namespace, record.Budget) is not { } budget)
         {
-            if (await workloads.RestoreAsync(record, cancellationToken) == WriteResult.Done)
+            if ((await restorer.RestoreAsync(record, cancellationToken)).Result == WriteResult.Done)
                 events.GivenBack(
                     record,
                     null,

@@ -11,8 +11,8 @@ using Bursar.Operator.Cluster;
 namespace Bursar.Operator.Suspension;
 
 /// <summary>
-/// Suspends workloads and restores them, as their record says: by the field of the workload itself, by its replicas, or by the field of the
-/// object that its manager goes by. Every write goes through <see cref="FieldWriter"/>.
+/// Suspends workloads as their record says: by the field of the workload itself, by its replicas, or by the field of the object that its manager
+/// follows. <see cref="FieldRestorer"/> resumes them. Every write goes through <see cref="FieldWriter"/>.
 /// </summary>
 public sealed class WorkloadActor(KubeClient client)
 {
@@ -80,12 +80,33 @@ public sealed class WorkloadActor(KubeClient client)
     /// <param name="record">What is parked.</param>
     /// <param name="present">What stood there when it was read: not the record's original where somebody set it in between.</param>
     /// <param name="cancellationToken">Ends it.</param>
-    public Task<WriteResult> ParkAsync(SuspensionRecord record, string present, CancellationToken cancellationToken) =>
-        SetAsync(record, present, record.Field.Value, park: true, cancellationToken);
-
-    /// <summary>Gives back what the record says, if the field still holds what Bursar set.</summary>
-    public Task<WriteResult> RestoreAsync(SuspensionRecord record, CancellationToken cancellationToken) =>
-        SetAsync(record, record.Field.Value, record.Field.Original, park: false, cancellationToken);
+    public async Task<WriteResult> ParkAsync(SuspensionRecord record, string present, CancellationToken cancellationToken)
+    {
+        if (WorkKinds.Of(record.Kind) is not { } kind || FieldRestorer.WhyNot(record.Field) is not null)
+            return WriteResult.Refused;
+        try
+        {
+            return record.IsThroughManager ? await StopThroughManagerAsync(record, present, cancellationToken)
+                : kind.Scales
+                    ? (
+                        await _writer.ScaleAsync(
+                            kind.Entity,
+                            record.Namespace,
+                            record.Name,
+                            record.Uid,
+                            Count(present),
+                            Count(record.Field.Value),
+                            cancellationToken
+                        )
+                    ).Result
+                : await SuspendAsync(kind, record, cancellationToken);
+        }
+        catch (ApiException error) when (error.IsInvalid || error.IsConflict)
+        {
+            // What cannot be parked was not.
+            return WriteResult.ChangedByOther;
+        }
+    }
 
     /// <summary>
     /// Brings the mirror of a request for a checkpoint in line: sets it, or, where nothing is asked any more, takes off what is said to
@@ -175,66 +196,19 @@ public sealed class WorkloadActor(KubeClient client)
     private Task<JsonObject?> ReadAsync(SuspensionRecord record, CancellationToken cancellationToken) =>
         _writer.ReadAsync(record.Namespace, record.Field.Object, cancellationToken);
 
-    private async Task<WriteResult> SetAsync(
-        SuspensionRecord record,
-        string from,
-        string to,
-        bool park,
-        CancellationToken cancellationToken
-    )
+    /// <summary>What would start the work alone is stopped ahead of what runs it, whatever stands there.</summary>
+    private async Task<WriteResult> StopThroughManagerAsync(SuspensionRecord record, string present, CancellationToken cancellationToken)
     {
-        // A record of a kind that this version does not know can be neither kept nor given back by it.
-        if (WorkKinds.Of(record.Kind) is not { } kind || record.IsThroughManager && FieldWriter.VersionsOf(record.Field.Object).Count == 0)
-            return WriteResult.ChangedByOther;
-        try
-        {
-            return record.IsThroughManager ? await SetTargetsAsync(record, from, to, park, cancellationToken)
-                : kind.Scales
-                    ? (
-                        await _writer.ScaleAsync(
-                            kind.Entity,
-                            record.Namespace,
-                            record.Name,
-                            record.Uid,
-                            Count(from),
-                            Count(to),
-                            cancellationToken
-                        )
-                    ).Result
-                : await SuspendAsync(kind, record, park, cancellationToken);
-        }
-        catch (ApiException error) when (park && (error.IsInvalid || error.IsConflict))
-        {
-            // What cannot be parked was not. What cannot be given back stays on record.
-            return WriteResult.ChangedByOther;
-        }
-    }
-
-    /// <summary>
-    /// What would start the work alone is stopped ahead of what runs it, and given back after it. Of those that wait, one that others
-    /// changed is theirs.
-    /// </summary>
-    private async Task<WriteResult> SetTargetsAsync(
-        SuspensionRecord record,
-        string from,
-        string to,
-        bool park,
-        CancellationToken cancellationToken
-    )
-    {
-        var outcome = park ? WriteResult.Done : await SetTargetAsync(record, record.Field.Object, from, to, park, cancellationToken);
         foreach (var other in record.Also)
-            await SetTargetAsync(record, other, park ? null : from, to, park, cancellationToken);
-        return park ? await SetTargetAsync(record, record.Field.Object, from, to, park, cancellationToken) : outcome;
+            await StopAsync(record, other, null, cancellationToken);
+        return await StopAsync(record, record.Field.Object, present, cancellationToken);
     }
 
     /// <param name="from">What must stand there; null: whatever does.</param>
-    private async Task<WriteResult> SetTargetAsync(
+    private async Task<WriteResult> StopAsync(
         SuspensionRecord record,
         ObjectRef target,
         string? from,
-        string to,
-        bool park,
         CancellationToken cancellationToken
     ) =>
         (
@@ -244,23 +218,18 @@ public sealed class WorkloadActor(KubeClient client)
                 obj =>
                 {
                     var present = FieldWriter.Text(obj, record.Field.Pointer);
-                    return FieldWriter.Same(present, to) ? WriteOutcome.AlreadySo
+                    return FieldWriter.Same(present, record.Field.Value) ? WriteOutcome.AlreadySo
                         : from is not null && !FieldWriter.Same(present, from) ? WriteOutcome.ChangedByOther()
                         : FieldChange.Set([
-                            new(record.Field.Pointer, to),
-                            .. FieldWriter.Mirror(park ? record.Budget : null, record.Reason),
+                            new(record.Field.Pointer, record.Field.Value),
+                            .. FieldWriter.Mirror(record.Budget, record.Reason),
                         ]);
                 },
                 cancellationToken
             )
         ).Result;
 
-    private async Task<WriteResult> SuspendAsync(
-        WorkKind kind,
-        SuspensionRecord record,
-        bool suspend,
-        CancellationToken cancellationToken
-    ) =>
+    private async Task<WriteResult> SuspendAsync(WorkKind kind, SuspensionRecord record, CancellationToken cancellationToken) =>
         (
             await _writer.ChangeAsync(
                 record.Namespace,
@@ -269,17 +238,12 @@ public sealed class WorkloadActor(KubeClient client)
                 {
                     var work = Parse(kind, obj);
                     // The webhook made it suspended: it stays so, and is marked like all that is parked.
-                    if (work.IsStopped == suspend && !(suspend && HeldMark.IsHeld(work)))
+                    if (work.IsStopped && !HeldMark.IsHeld(work))
                         return WriteOutcome.AlreadySo;
                     return FieldChange.Set([
-                        new(
-                            kind.Field,
-                            suspend ? "true"
-                                : record.Field.Original == Work.Absent ? Work.Absent
-                                : "false"
-                        ),
-                        .. FieldWriter.Mirror(suspend ? record.Budget : null, record.Reason),
-                        .. suspend ? [new FieldValue(Requested, Work.Absent, IsTested: false)] : Array.Empty<FieldValue>(),
+                        new(kind.Field, "true"),
+                        .. FieldWriter.Mirror(record.Budget, record.Reason),
+                        new FieldValue(Requested, Work.Absent, IsTested: false),
                         new(FieldWriter.Annotation(HeldMark.Annotation), Work.Absent, IsTested: false),
                     ]);
                 },

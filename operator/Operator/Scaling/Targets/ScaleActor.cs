@@ -25,7 +25,7 @@ public sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLedge
     private static readonly string StopPointer = PatchOperation.Pointer("metadata", "annotations", InferenceServiceKind.StopAnnotation);
 
     private readonly FieldWriter _writer = new(client);
-    private readonly ScaledFieldActor _fields = new(client);
+    private readonly FieldRestorer _restorer = new(client);
 
     /// <summary>Sets a target's replicas, if they are still those that were seen.</summary>
     public async Task<WriteOutcome> ScaleAsync(ScalerRef scaler, ScaleTarget target, int replicas, CancellationToken cancellationToken)
@@ -88,8 +88,9 @@ public sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLedge
     /// <summary>Gives back what a record says and drops it. It stays where the object could not be written.</summary>
     public async Task<WriteOutcome> ReleaseAsync(ScalerRecord record, CancellationToken cancellationToken)
     {
-        var outcome = await _fields.RestoreAsync(record, cancellationToken);
-        state.DropScaled(record.Namespace, record.ScalerUid, record.Target.Uid);
+        var outcome = await _restorer.RestoreAsync(record, cancellationToken);
+        if (outcome.Result != WriteResult.Refused)
+            state.DropScaled(record.Namespace, record.ScalerUid, record.Target.Uid);
         return outcome;
     }
 
@@ -114,8 +115,8 @@ public sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLedge
             {
                 var record = state.ScaledBy(target.Namespace, scaler.Uid, target.Uid);
                 var present = new ServedFields(
-                    FieldWriter.Text(obj, ScaledFieldActor.PredictorMin),
-                    FieldWriter.Text(obj, ScaledFieldActor.PredictorMax),
+                    FieldWriter.Text(obj, FieldRestorer.PredictorMin),
+                    FieldWriter.Text(obj, FieldRestorer.PredictorMax),
                     FieldWriter.Text(obj, StopPointer)
                 );
                 if (obj["metadata"]!["annotations"]?[BursarAnnotations.SuspendedBy] is { } holder)
@@ -130,8 +131,8 @@ public sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLedge
                     replicas == 0 ? present with { Stop = Stopped } : new(number, number, stoppedByUs ? stop!.Original : present.Stop);
                 (string Pointer, string Present, string Value)[] all =
                 [
-                    (ScaledFieldActor.PredictorMin, present.Min, wanted.Min),
-                    (ScaledFieldActor.PredictorMax, present.Max, wanted.Max),
+                    (FieldRestorer.PredictorMin, present.Min, wanted.Min),
+                    (FieldRestorer.PredictorMax, present.Max, wanted.Max),
                     (StopPointer, present.Stop, wanted.Stop),
                 ];
                 var changes = all.Where(one => one.Present != one.Value).ToArray();
@@ -151,7 +152,7 @@ public sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLedge
     private async Task<WriteOutcome> CapAsync(ScalerRef scaler, string ns, ObjectRef owner, int max, CancellationToken cancellationToken)
     {
         var keda = owner.Kind == V1ScaledObject.EntityKind.Kind;
-        var pointer = keda ? ScaledFieldActor.MaxReplicaCount : ScaledFieldActor.MaxReplicas;
+        var pointer = keda ? "/spec/maxReplicaCount" : "/spec/maxReplicas";
         var isOriginal = false;
         var outcome = await ChangeAsync(
             scaler,

@@ -28,6 +28,7 @@ public sealed partial class ScaledReleaser(
     public static readonly TimeSpan Grace = TimeSpan.FromSeconds(10);
 
     private readonly Dictionary<(string Scaler, string Target), DateTimeOffset> _missing = [];
+    private readonly HashSet<(string Scaler, string Target)> _refused = [];
 
     public Task RunAsync(CancellationToken cancellationToken) =>
         PeriodicLoop.RunAsync(
@@ -61,6 +62,13 @@ public sealed partial class ScaledReleaser(
             try
             {
                 var outcome = await actor.ReleaseAsync(record, cancellationToken);
+                if (outcome.Result == WriteResult.Refused)
+                {
+                    // Another version wrote it and can restore it. Told once.
+                    if (_refused.Add(key))
+                        LogFailed(outcome.Text!);
+                    continue;
+                }
                 LogReleased(record.Namespace, record.ScalerName, record.Target.Kind, record.Target.Name, outcome.Result);
                 if (outcome.Result == WriteResult.Done)
                     return;

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Bursar.Core.Forecast;
 using Bursar.Core.Ledger;
 using Bursar.Core.State;
+using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Commands;
@@ -660,7 +661,7 @@ public sealed class WorkKindTests
         """[{"op":"test","path":"/metadata/uid","value":"u"},{"op":"test","path":"/spec/suspend","value":false},{"op":"replace","path":"/spec/suspend","value":true}]"""
     )]
     public async Task Parking_tests_what_was_read(string kind, string json, string expected) =>
-        (await PatchAsync(kind, json, "false", (actor, record) => actor.ParkAsync(record, default)))
+        (await PatchAsync(kind, json, "false", (client, record) => new WorkloadActor(client).ParkAsync(record, default)))
             .Outcome.Should()
             .Be((WriteResult.Done, expected));
 
@@ -684,39 +685,29 @@ public sealed class WorkKindTests
         """[{"op":"test","path":"/metadata/uid","value":"u"},{"op":"test","path":"/spec/runPolicy/suspend","value":true},{"op":"remove","path":"/spec/runPolicy/suspend"}]"""
     )]
     public async Task Giving_back_leaves_what_was_there(string kind, string json, string original, string expected) =>
-        (await PatchAsync(kind, json, original, (actor, record) => actor.RestoreAsync(record, default)))
-            .Outcome.Should()
-            .Be((WriteResult.Done, expected));
+        (await PatchAsync(kind, json, original, RestoreAsync)).Outcome.Should().Be((WriteResult.Done, expected));
 
     [Fact]
     public async Task What_runs_again_or_is_another_object_is_not_written_to()
     {
-        (await PatchAsync("JobSet", """{"spec": {"suspend": false}}""", "null", (actor, record) => actor.RestoreAsync(record, default)))
+        (await PatchAsync("JobSet", """{"spec": {"suspend": false}}""", "null", RestoreAsync))
             .Outcome.Should()
             .Be((WriteResult.AlreadySo, ""));
-        (await PatchAsync("JobSet", """{"spec": {}}""", "null", (actor, record) => actor.RestoreAsync(record, default)))
-            .Outcome.Should()
-            .Be((WriteResult.AlreadySo, ""));
+        (await PatchAsync("JobSet", """{"spec": {}}""", "null", RestoreAsync)).Outcome.Should().Be((WriteResult.AlreadySo, ""));
         (
-            await PatchAsync("JobSet", """{"spec": {"suspend": true}}""", "null", (actor, record) =>
-                actor.RestoreAsync(
-                    record with
-                    {
-                        Field = record.Field with { Object = record.Field.Object with { Uid = "another" } },
-                    },
-                    default
-                )
+            await PatchAsync("JobSet", """{"spec": {"suspend": true}}""", "null", (client, record) =>
+                RestoreAsync(client, OfObject(record, one => one with { Uid = "another" }))
             )
         )
             .Outcome.Should()
             .Be((WriteResult.Gone, ""));
         (
-            await PatchAsync("JobSet", """{"spec": {"suspend": true}}""", "null", (actor, record) =>
-                actor.RestoreAsync(record with { Workload = record.Workload with { Kind = "Unheard" } }, default)
+            await PatchAsync("JobSet", """{"spec": {"suspend": true}}""", "null", (client, record) =>
+                RestoreAsync(client, OfObject(record, one => one with { Kind = "Unheard" }))
             )
         )
             .Outcome.Should()
-            .Be((WriteResult.ChangedByOther, ""));
+            .Be((WriteResult.Refused, ""));
     }
 
     [Fact]
@@ -805,11 +796,20 @@ public sealed class WorkKindTests
     }
 
     /// <summary>What the actor asks of a server that holds the object; of the patch the steps on annotations are left out.</summary>
+    private static async Task<WriteResult> RestoreAsync(KubeClient client, SuspensionRecord record) =>
+        (await new FieldRestorer(client).RestoreAsync(record, default)).Result;
+
+    private static SuspensionRecord OfObject(SuspensionRecord record, Func<ObjectRef, ObjectRef> change) =>
+        record with
+        {
+            Field = record.Field with { Object = change(record.Field.Object) },
+        };
+
     private static async Task<((WriteResult, string) Outcome, int Asked)> PatchAsync(
         string kind,
         string json,
         string original,
-        Func<WorkloadActor, SuspensionRecord, Task<WriteResult>> act
+        Func<KubeClient, SuspensionRecord, Task<WriteResult>> act
     )
     {
         var entity = WorkKinds.Of(kind)!.Entity;
@@ -827,7 +827,7 @@ public sealed class WorkKindTests
         await using var server = await ScriptedServer.StartAsync((_, context) => context.JsonAsync(obj.ToJsonString()));
         using var client = server.Client();
         var outcome = await act(
-            new(client),
+            client,
             new()
             {
                 Workload = new("a", kind, "x", "u"),

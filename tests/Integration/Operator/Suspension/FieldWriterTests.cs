@@ -140,7 +140,7 @@ public sealed class FieldWriterTests
     public async Task Missing_parents_are_created_with_the_field()
     {
         await using var server = await OneObject.StartAsync("""{"metadata": {"name": "o", "uid": "u", "generation": 1}}""");
-        (await server.SetAsync(Service, new(ScaledFieldActor.PredictorMin, "1"), new(ScaledFieldActor.PredictorMax, "2")))
+        (await server.SetAsync(Service, new(FieldRestorer.PredictorMin, "1"), new(FieldRestorer.PredictorMax, "2")))
             .Should()
             .Be(WriteOutcome.Done);
         server.Spec.Should().Be("""{"predictor":{"minReplicas":1,"maxReplicas":2}}""");
@@ -155,7 +155,7 @@ public sealed class FieldWriterTests
         await using var server = await OneObject.StartAsync(
             $$$"""{"metadata": {"name": "o", "uid": "u", "generation": 1}, "spec": {"predictor": {{{predictor}}}}}"""
         );
-        var outcome = await server.SetAsync(Service, new FieldValue(ScaledFieldActor.PredictorMin, "1"));
+        var outcome = await server.SetAsync(Service, new FieldValue(FieldRestorer.PredictorMin, "1"));
         outcome.Should().Be(WriteOutcome.Refused("/spec/predictor of InferenceService o is not an object"));
         server.Spec.Should().Be($$$"""{"predictor":{{{predictor}}}}""");
     }

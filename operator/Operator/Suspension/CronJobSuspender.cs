@@ -1,0 +1,130 @@
+using Bursar.Api;
+using Bursar.Core.State;
+using Bursar.Kube.Client;
+using Bursar.Kube.Objects;
+using Bursar.Operator.Cluster;
+using Microsoft.Extensions.Logging;
+
+namespace Bursar.Operator.Suspension;
+
+/// <summary>
+/// Suspends the owning CronJob of a suspended run, so that no second run starts while one waits, and none replaces it: with concurrencyPolicy Replace the
+/// controller deletes the waiting run. The last of its runs resumes it. The run's record has its original value before anything is written.
+/// </summary>
+public sealed partial class CronJobSuspender(
+    KubeClient client,
+    ClusterStores stores,
+    OperatorState state,
+    FieldRestorer restorer,
+    BudgetEvents events,
+    ILogger<CronJobSuspender> logger
+)
+{
+    private readonly FieldWriter _writer = new(client);
+
+    /// <summary>
+    /// Returns the record with the owning CronJob. If Bursar has suspended that already, for another run or for another budget, the original value is
+    /// the one in that record.
+    /// </summary>
+    public async Task<SuspensionRecord> FindAsync(SuspensionRecord record, SuspensionRecord? earlier, CancellationToken cancellationToken)
+    {
+        if (earlier?.CronJob is { } known)
+            return record with { CronJob = known };
+        if (
+            stores.Of(record.Kind)?.Get(record.Namespace, record.Name, record.Uid)?.Metadata.ControllerReference()
+            is not { IsCronJob: true } owner
+        )
+            return record;
+        try
+        {
+            return record with
+            {
+                CronJob = state.Parked().FirstOrDefault(other => other.CronJob?.Object.Uid == owner.Uid)?.CronJob
+                    ?? await ReadAsync(record.Namespace, owner, cancellationToken),
+            };
+        }
+        catch (ApiException error)
+        {
+            LogFailed(error, record.Namespace, owner.Name, owner.Kind);
+            return record;
+        }
+    }
+
+    /// <summary>Suspends the CronJob of a run that is about to be suspended. Returns the record without it if another client has suspended or deleted it.</summary>
+    public async Task<SuspensionRecord> SuspendAsync(ReadBudget budget, SuspensionRecord record, CancellationToken cancellationToken)
+    {
+        if (record.CronJob?.Object is not { } cronJob)
+            return record;
+        try
+        {
+            var outcome = await _writer.ChangeAsync(
+                record.Namespace,
+                cronJob,
+                obj =>
+                    FieldWriter.Text(obj, WorkKind.SuspendField) != "true"
+                        ? FieldChange.Set([new(WorkKind.SuspendField, "true"), .. FieldWriter.Mirror(record.Budget, "RunWaits")])
+                    // The mirror tells whether an earlier try of Bursar's suspended it.
+                    : FieldWriter.Text(obj, FieldWriter.Annotation(BursarAnnotations.SuspendedBy)) != Work.Absent ? WriteOutcome.AlreadySo
+                    : WriteOutcome.ChangedByOther(),
+                cancellationToken
+            );
+            if (outcome.Result == WriteResult.Done)
+                events.MakerHeld(budget.Object, record, cronJob);
+            return outcome.Result is WriteResult.Done or WriteResult.AlreadySo ? record : record with { CronJob = null };
+        }
+        catch (ApiException error)
+        {
+            // The run is what costs, so it is suspended all the same. Whether this write succeeded is not known, so the record keeps the CronJob.
+            LogFailed(error, record.Namespace, cronJob.Name, cronJob.Kind);
+            return record;
+        }
+    }
+
+    /// <summary>Resumes the CronJob, unless another record has it too. Returns false if it could not be written: the record must stay until it can.</summary>
+    public async Task<bool> ResumeAsync(SuspensionRecord record, V1Alpha1GpuBudget? budget, CancellationToken cancellationToken)
+    {
+        if (
+            record.CronJob?.Object is not { } cronJob
+            || state
+                .Parked()
+                .Any(other => other.CronJob?.Object.Uid == cronJob.Uid && (other.Uid != record.Uid || other.BudgetUid != record.BudgetUid))
+        )
+            return true;
+        try
+        {
+            if ((await restorer.RestoreCronJobAsync(record, cancellationToken)).Result == WriteResult.Done && budget is not null)
+                events.MakerFreed(budget, record, cronJob);
+            return true;
+        }
+        catch (ApiException error)
+        {
+            LogFailed(error, record.Namespace, cronJob.Name, cronJob.Kind);
+            return false;
+        }
+    }
+
+    /// <summary>The CronJob as it is; null if it is gone or a user has suspended it.</summary>
+    private async Task<FieldOverride?> ReadAsync(string ns, V1OwnerReference owner, CancellationToken cancellationToken)
+    {
+        if (
+            await client.GetOrNullAsync<V1CronJob>(owner.Name, ns, cancellationToken) is not { } cronJob
+            || cronJob.Metadata.Uid != owner.Uid
+        )
+            return null;
+        // One that Bursar suspended for a run whose record is lost is still Bursar's.
+        if (cronJob.Spec.Suspend == true && !cronJob.Metadata.Annotations.ContainsKey(BursarAnnotations.SuspendedBy))
+            return null;
+        return new(
+            new(V1CronJob.EntityKind.ApiVersion, owner.Kind, owner.Name, owner.Uid),
+            WorkKind.SuspendField,
+            cronJob.Spec.Suspend is null ? Work.Absent : "false",
+            "true"
+        );
+    }
+
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "What makes the runs could not be written: namespace={namespace} name={name} kind={kind}"
+    )]
+    private partial void LogFailed(Exception error, string @namespace, string name, string kind);
+}
