@@ -149,9 +149,8 @@ internal static class AgentCommand
                 {
                     await Console.Out.WriteLineAsync(JsonSerializer.Serialize(server.Addresses, DoorJson.Default.AgentAddresses));
                     await Console.Out.FlushAsync(cancellationToken);
-                    var stop = Task.Delay(Timeout.InfiniteTimeSpan, cancellationToken);
-                    // A part that failed ends the process with an error: the kubelet starts it again.
-                    return await Task.WhenAny(stop, server.Failed) == stop ? 0 : 1;
+                    await server.WaitForEndAsync(cancellationToken);
+                    return 0;
                 }
             }
         );

@@ -205,7 +205,7 @@ internal sealed class DemoCluster : IAsyncDisposable
         {
             try
             {
-                await Wiring.RunAsync(options, config, Time, logs, tracker, _ => leading(), _stopOperator.Token);
+                await OperatorHost.RunAsync(options, config, Time, logs, tracker, _ => leading(), _stopOperator.Token);
                 return;
             }
             catch (LeadershipLostException)

@@ -23,7 +23,7 @@ internal static class PassProcess
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(ct);
         var leads = new TaskCompletionSource<OperatorParts>(TaskCreationOptions.RunContinuationsAsynchronously);
         var decided = new System.Collections.Concurrent.ConcurrentDictionary<string, bool>();
-        var running = Wiring.RunAsync(
+        var running = OperatorHost.RunAsync(
             new() { MetricsAddress = "127.0.0.1:0" },
             KubeConfig.FromFile(kubeconfig),
             TimeProvider.System,

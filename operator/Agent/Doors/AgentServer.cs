@@ -13,6 +13,7 @@ using Bursar.Agent.PodResources;
 using Bursar.Agent.Pods;
 using Bursar.Agent.Sampling;
 using Bursar.Agent.Scrape;
+using Bursar.Hosting;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
@@ -22,6 +23,7 @@ using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Agent.Doors;
@@ -45,8 +47,6 @@ public sealed partial class AgentServer : IAsyncDisposable
     private readonly ProgressIntake _progress;
     private readonly PodScraper _scraper;
     private readonly WebApplication _application;
-    private readonly TaskCompletionSource _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private Task _loops = Task.CompletedTask;
     private volatile string? _failure;
     private bool _disposed;
 
@@ -112,7 +112,14 @@ public sealed partial class AgentServer : IAsyncDisposable
         );
 
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.Services.AddSingleton(loggers);
+        builder
+            .Services.AddSingleton(loggers)
+            .AddCallersLifetime()
+            .Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(5))
+            .AddLoop(token => WatchAsync("sampler", Sampler.RunAsync, token))
+            .AddLoop(token => WatchAsync("scrapes", Scrapes.RunAsync, token));
+        if (options.CertificateDirectory is not null)
+            builder.Services.AddLoop(token => WatchAsync("certificates", _certificates.RunAsync, token));
         builder
             .WebHost.UseKestrelCore()
             .ConfigureKestrel(kestrel =>
@@ -138,6 +145,8 @@ public sealed partial class AgentServer : IAsyncDisposable
                 );
             });
         _application = builder.Build();
+        // An agent that stops answers what it has.
+        _application.Lifetime.ApplicationStopping.Register(_stopping.Cancel);
         _application.Run(context => context.Features.GetRequiredFeature<Door>().HandleAsync(context));
     }
 
@@ -189,28 +198,20 @@ public sealed partial class AgentServer : IAsyncDisposable
                 .Addresses,
         ];
         server.Addresses = new AgentAddresses(Bound(urls[0]), Bound(urls[1]), Bound(urls[2]));
-        server._loops = Task.WhenAll(
-            server.WatchAsync("sampler", server.Sampler.RunAsync),
-            server.WatchAsync("scrapes", server.Scrapes.RunAsync),
-            server.WatchAsync("certificates", server._certificates.RunAsync)
-        );
         return server;
     }
 
-    /// <summary>Ends when a part has failed that should run for ever; a host then ends the process, and the kubelet restarts it.</summary>
-    public Task Failed => _failed.Task;
+    /// <summary>Waits until cancelled. Throws the failure of a part that should run for ever: the process is to end, and the kubelet restarts it.</summary>
+    public Task WaitForEndAsync(CancellationToken cancellationToken) => _application.WaitForEndAsync(cancellationToken);
 
     public async ValueTask DisposeAsync()
     {
         if (_disposed)
             return;
         _disposed = true;
-        await _stopping.CancelAsync();
-        await _loops;
-        _progress.Dispose();
-        using (var patience = new CancellationTokenSource(TimeSpan.FromSeconds(5)))
-            await _application.StopAsync(patience.Token);
+        await _application.StopAsync();
         await _application.DisposeAsync();
+        _progress.Dispose();
         _scraper.Dispose();
         Journal.Dispose();
         _stopping.Dispose();
@@ -313,18 +314,17 @@ public sealed partial class AgentServer : IAsyncDisposable
         };
     }
 
-    private async Task WatchAsync(string part, Func<CancellationToken, Task> run)
+    private async Task WatchAsync(string part, Func<CancellationToken, Task> run, CancellationToken cancellationToken)
     {
         try
         {
-            // Off the caller's thread: the first sample must not delay the start.
-            await Task.Run(() => run(_stopping.Token), CancellationToken.None);
+            await run(cancellationToken);
         }
         catch (Exception exception)
         {
             _failure = $"the {part} failed: {exception.Message}";
             LogPartFailed(exception, part);
-            _failed.TrySetResult();
+            throw;
         }
     }
 

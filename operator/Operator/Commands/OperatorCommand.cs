@@ -174,7 +174,7 @@ public static class OperatorCommand
                 {
                     using (var client = new KubeClient(config))
                         await StartCheck.RunAsync(client, options.Namespace, cancellationToken);
-                    await Wiring.RunAsync(options, config, TimeProvider.System, logs, null, null, cancellationToken);
+                    await OperatorHost.RunAsync(options, config, TimeProvider.System, logs, null, null, cancellationToken);
                     return 0;
                 }
                 catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)

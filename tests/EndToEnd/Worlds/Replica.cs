@@ -26,7 +26,7 @@ public sealed class Replica : IAsyncDisposable
                 {
                     try
                     {
-                        await Wiring.RunAsync(options, config, time, _log, activity, parts => _leads.TrySetResult(parts), _stop.Token);
+                        await OperatorHost.RunAsync(options, config, time, _log, activity, parts => _leads.TrySetResult(parts), _stop.Token);
                         return;
                     }
                     catch (Exception end) when (restart && !_stop.IsCancellationRequested)

@@ -13,7 +13,7 @@ public sealed partial class HouseTests
         ["Core"] = [],
         ["Kube"] = [],
         ["Api"] = ["Core", "Kube"],
-        ["Agent"] = ["Core"],
+        ["Agent"] = ["Core", "Hosting"],
         ["AgentHost"] = ["Agent", "Hosting"],
         ["Hosting"] = [],
         ["Sandbox"] = ["Agent", "Core", "Kube"],

@@ -1,0 +1,75 @@
+using Bursar.Hosting;
+using Bursar.Kube.Client;
+using Bursar.Operator.Admission;
+using Bursar.Operator.Cluster;
+using Bursar.Operator.Serving;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace Bursar.Operator.Hosting;
+
+/// <summary>A small HTTP server as a service of the host.</summary>
+internal sealed class HostedEndpoint(string name, Func<CancellationToken, Task<EdgeServer>> start, ILoggerFactory logs) : IHostedService
+{
+    private EdgeServer? _server;
+
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        _server = await start(cancellationToken);
+        logs.LogListening(name, _server.Address);
+    }
+
+    public async Task StopAsync(CancellationToken cancellationToken)
+    {
+        if (_server is not null)
+            await _server.DisposeAsync();
+    }
+}
+
+internal static partial class HostedEndpoints
+{
+    public static void AddEndpoint(
+        this IServiceCollection services,
+        string name,
+        Func<CancellationToken, Task<EdgeServer>> start,
+        ILoggerFactory logs
+    ) => services.AddSingleton<IHostedService>(new HostedEndpoint(name, start, logs));
+
+    /// <summary>Adds the admission webhook, if it has an address. Every replica answers the API server's questions; the leader alone acts.</summary>
+    public static void AddWebhook(
+        this IServiceCollection services,
+        OperatorOptions options,
+        KubeClient client,
+        ClusterStores stores,
+        BudgetBoard board,
+        ILoggerFactory logs
+    )
+    {
+        if (options.WebhookAddress is not { } address)
+            return;
+        var time = client.TimeProvider;
+        var admission = new AdmissionController(
+            stores,
+            () => stores.HasSynced,
+            board,
+            options.Namespace,
+            time,
+            logs.CreateLogger<AdmissionController>()
+        );
+        var host = options.WebhookUrl is { } url ? url.Host.Trim('[', ']') : $"{WebhookKeeper.ServiceName}.{options.Namespace}.svc";
+        var certificate = new WebhookCertificate(client, options.Namespace, [host], time, logs.CreateLogger<WebhookCertificate>());
+        services.AddEndpoint(
+            "webhook",
+            token => AdmissionEndpoint.StartAsync(address, () => certificate.Current, admission.Review, logs, token),
+            logs
+        );
+        services.AddLoop(certificate.RunAsync);
+    }
+
+    public static void LogListening(this ILoggerFactory logs, string door, string address) =>
+        LogListening(logs.CreateLogger("bursar"), door, address);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Listening: door={door} address={address}")]
+    private static partial void LogListening(ILogger logger, string door, string address);
+}

@@ -1,0 +1,116 @@
+using Bursar.Api;
+using Bursar.Core.Ledger;
+using Bursar.Core.State;
+using Bursar.Kube.Client;
+using Bursar.Kube.Events;
+using Bursar.Kube.Leases;
+using Bursar.Operator.Admission;
+using Bursar.Operator.Billing;
+using Bursar.Operator.Budgets;
+using Bursar.Operator.Cluster;
+using Bursar.Operator.Safety;
+using Bursar.Operator.Serving;
+using Bursar.Operator.Suspension;
+using Bursar.Operator.Telemetry;
+using Microsoft.Extensions.Logging;
+
+namespace Bursar.Operator.Hosting;
+
+/// <summary>Waits for the lease, and runs the modules while this replica leads. They are created then, because they work on the ledger as the leader before left it.</summary>
+internal sealed class Leader(
+    OperatorOptions options,
+    KubeClient client,
+    ClusterStores stores,
+    OperatorMetrics metrics,
+    BudgetBoard board,
+    LeaderElector? elector,
+    ILoggerFactory logs,
+    Action<OperatorParts>? leading
+)
+{
+    private readonly DepartedPods _departed = new(stores, client.TimeProvider);
+
+    /// <param name="cancellationToken">Ends the modules, then gives the lease back.</param>
+    public Task RunAsync(CancellationToken cancellationToken) =>
+        elector is null ? LeadAsync(cancellationToken) : elector.RunAsLeaderAsync(LeadAsync, cancellationToken);
+
+    private async Task LeadAsync(CancellationToken cancellationToken)
+    {
+        await stores.HasSyncedAsync(cancellationToken);
+        // For virtual time this is under way until the loops are.
+        using var taking = client.ActivityTracker?.Start("taking the lead");
+        var store = new LedgerStore(client, options.Namespace, client.TimeProvider, logs.CreateLogger<LedgerStore>());
+        var (ledger, state) = await store.LoadAsync(cancellationToken);
+        ledger.Install(client.TimeProvider.GetUtcNow());
+        // Before anything asks which budget selects what.
+        foreach (var budget in stores.Budgets.Store.List())
+            SpecRefusal.Restore(budget, state.BudgetMemory(budget.Metadata.Uid));
+
+        var context = new LeaderContext(
+            options,
+            client,
+            stores,
+            ledger,
+            state,
+            store,
+            metrics,
+            new EventRecorder(client, new() { ReportingInstance = options.Identity }),
+            logs
+        );
+        var safety = new SafetyModule(context);
+        using var telemetry = new TelemetryModule(context);
+        using var billing = new BillingModule(context, telemetry, _departed);
+        using var budgets = new BudgetsModule(context, safety, telemetry, billing);
+        await using var scaling = new ScalingModule(context, safety, telemetry, billing, budgets);
+        using var admission = new AdmissionModule(context, board, safety, telemetry, budgets);
+        metrics.Leads = true;
+        try
+        {
+            billing.Start();
+            budgets.Start();
+            await scaling.StartAsync(cancellationToken);
+            await billing.SettleAsync(cancellationToken);
+            leading?.Invoke(
+                new(
+                    client,
+                    stores,
+                    ledger,
+                    state,
+                    telemetry.Progress,
+                    billing.Prices,
+                    billing.Nodes,
+                    budgets.Controller,
+                    safety.Control,
+                    safety.Brake,
+                    budgets.Wake
+                )
+            );
+            var running = TaskGroup.RunAsync(
+                client.ActivityTracker,
+                cancellationToken,
+                [context.Recorder.RunAsync, .. telemetry.Loops, .. billing.Loops, .. budgets.Loops, .. scaling.Loops, .. admission.Loops]
+            );
+            taking?.Dispose();
+            await running;
+        }
+        finally
+        {
+            metrics.Detach();
+        }
+    }
+}
+
+/// <summary>Parts of a leading operator, for tests and benchmarks.</summary>
+public sealed record OperatorParts(
+    KubeClient Client,
+    ClusterStores Stores,
+    GpuLedger Ledger,
+    OperatorState State,
+    ProgressBoard Progress,
+    PriceList Prices,
+    NodeMeter Nodes,
+    BudgetController Budgets,
+    ControlSwitch Control,
+    ClusterBrake Brake,
+    Action<string> WakeNamespace
+);

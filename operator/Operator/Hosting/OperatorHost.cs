@@ -1,0 +1,80 @@
+using Bursar.Hosting;
+using Bursar.Kube.Client;
+using Bursar.Kube.Config;
+using Bursar.Kube.Http;
+using Bursar.Kube.Leases;
+using Bursar.Operator.Admission;
+using Bursar.Operator.Cluster;
+using Bursar.Operator.Serving;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace Bursar.Operator.Hosting;
+
+/// <summary>One replica of the operator: the services that every replica runs, in the order of their start. They stop in the reverse order.</summary>
+public static class OperatorHost
+{
+    /// <summary>Runs until cancelled, or until the lease is lost: then the process is to end and start anew.</summary>
+    /// <param name="leading">Gets the parts of the operator when it leads.</param>
+    public static async Task RunAsync(
+        OperatorOptions options,
+        KubeConfig config,
+        TimeProvider time,
+        ILoggerFactory logs,
+        ActivityTracker? activity,
+        Action<OperatorParts>? leading,
+        CancellationToken cancellationToken
+    )
+    {
+        LeaderElector? elector = null;
+        using var client = new KubeClient(
+            config,
+            new()
+            {
+                TimeProvider = time,
+                LoggerFactory = logs,
+                ActivityTracker = activity,
+                // Which replica asked, for the API server's audit log.
+                UserAgent = $"bursar/{typeof(OperatorHost).Assembly.GetName().Version?.ToString(3)} ({options.Identity})",
+                Random = new(options.Seed),
+                // Between losing the lease and noticing it nothing may be written.
+                WriteFence = options.LeaderElect ? () => elector?.MayWrite == true : null,
+            }
+        );
+        if (options.LeaderElect)
+            elector = new(
+                client,
+                new()
+                {
+                    Namespace = options.Namespace,
+                    Name = "bursar",
+                    Identity = options.Identity,
+                    Random = new(options.Seed),
+                }
+            );
+        var stores = new ClusterStores(client, options.Namespace, options.Kinds, options.Owners, options.Gpus);
+        using var metrics = new OperatorMetrics(time, config.Server);
+        var board = new BudgetBoard();
+        var leader = new Leader(options, client, stores, metrics, board, elector, logs, leading);
+
+        var builder = Host.CreateEmptyApplicationBuilder(new() { DisableDefaults = true });
+        var services = builder.Services.AddCallersLifetime();
+        // Ready: the caches are the cluster's, and whoever leads has its ledger.
+        services.AddEndpoint(
+            "metrics",
+            token =>
+                OperatorListener.StartAsync(
+                    options.MetricsAddress,
+                    metrics,
+                    () => stores.HasSynced && (metrics.Leads || elector is { MayWrite: false }),
+                    logs,
+                    token
+                ),
+            logs
+        );
+        services.AddWebhook(options, client, stores, board, logs);
+        services.AddLoop(stores.RunAsync);
+        services.AddLoop(leader.RunAsync);
+        await builder.Build().RunToEndAsync(cancellationToken);
+    }
+}
