@@ -43,8 +43,8 @@ internal static class AgentCommand
         var stepMetric = OptionSources.Text("--progress-step-metric", "The metric of steps done.", new ScrapeOptions().StepMetric);
         var totalMetric = OptionSources.Text("--progress-total-metric", "The metric of steps in all.", new ScrapeOptions().TotalMetric);
         var servers = OptionSources.Text("--servers", "A JSON file with the metrics of model servers that Bursar does not know.", "");
-        var logFormat = OptionSources.Text("--log-format", "json or text.", "text");
-        var logLevel = OptionSources.Text("--log-level", "trace, debug, information, warning or error.", "information");
+        var logFormat = OptionSources.Choice<LogFormat>("--log-format", "json or text.", "text");
+        var logLevel = OptionSources.Choice<LogLevel>("--log-level", "trace, debug, information, warning or error.", "information");
 
         var command = new RootCommand(
             $"Measures what pods do with the GPUs of this node and tells Bursar's operator. {CommandLine.ExitCodes}"
@@ -84,12 +84,6 @@ internal static class AgentCommand
                     throw new UsageException("--node-name (or NODE_NAME) is missing: the operator believes an agent for its own node only");
                 if (!int.TryParse(Value(scrapeInterval), out int seconds) || seconds is < 1 or > 3600)
                     throw new UsageException($"--scrape-interval-seconds '{Value(scrapeInterval)}' is not a number from 1 to 3600");
-                if (
-                    !Enum.TryParse<LogFormat>(Value(logFormat), ignoreCase: true, out var format)
-                    || !Enum.TryParse<LogLevel>(Value(logLevel), ignoreCase: true, out var level)
-                )
-                    throw new UsageException("--log-format is json or text; --log-level is trace, debug, information, warning or error");
-
                 Uri? exporterAddress = null;
                 if (
                     Value(exporter).Length > 0
@@ -112,7 +106,7 @@ internal static class AgentCommand
                 }
 
                 var time = TimeProvider.System;
-                using var loggers = Logging.Create(format, level, Console.Error, time);
+                using var loggers = Logging.Create(Value(logFormat), Value(logLevel));
                 using var gpus = new NvmlGpuReader(Value(library), time);
                 using var kubelet = new KubeletPodResources(Value(socket), time, GpuResources.Parse(Value(resources)));
                 using var dcgm = exporterAddress is null ? null : new DcgmExporter(exporterAddress, time);

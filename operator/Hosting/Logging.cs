@@ -12,6 +12,15 @@ namespace Bursar.Hosting;
 /// </summary>
 public static class Logging
 {
+    /// <summary>Creates the log of a program, on stderr, from its options (<see cref="OptionSources.Choice"/>).</summary>
+    public static ILoggerFactory Create(string format, string level) =>
+        Create(
+            Enum.Parse<LogFormat>(format, ignoreCase: true),
+            Enum.Parse<LogLevel>(level, ignoreCase: true),
+            Console.Error,
+            TimeProvider.System
+        );
+
     public static ILoggerFactory Create(LogFormat format, LogLevel level, TextWriter output, TimeProvider time) =>
         new LineLoggerFactory(format, level, output, time);
 

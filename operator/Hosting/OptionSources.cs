@@ -8,12 +8,38 @@ namespace Bursar.Hosting;
 /// </summary>
 public static class OptionSources
 {
-    public static Option<string> Text(string name, string description, string byDefault) =>
-        new(name)
+    /// <param name="check">Throws <see cref="FormatException"/> with the reason why a value cannot be used.</param>
+    public static Option<string> Text(string name, string description, string byDefault, Action<string>? check = null)
+    {
+        var option = new Option<string>(name)
         {
             Description = $"{description} Also {Variable(name)}.",
             DefaultValueFactory = _ => Environment.GetEnvironmentVariable(Variable(name)) is { Length: > 0 } value ? value : byDefault,
         };
+        if (check is null)
+            return option;
+        option.Validators.Add(result =>
+        {
+            try
+            {
+                check(result.GetValueOrDefault<string>() ?? "");
+            }
+            catch (FormatException wrong)
+            {
+                result.AddError($"{name}{(wrong.Message.StartsWith("is ", StringComparison.Ordinal) ? " " : ": ")}{wrong.Message}");
+            }
+        });
+        return option;
+    }
+
+    /// <summary>One of the values of an enumeration, in any case.</summary>
+    /// <param name="choices">The values as one says them, with a full stop.</param>
+    public static Option<string> Choice<T>(string name, string choices, string byDefault)
+        where T : struct, Enum => Text(name, choices, byDefault, text =>
+        {
+            if (!Enum.TryParse<T>(text, ignoreCase: true, out _))
+                throw new FormatException($"is {choices}");
+        });
 
     public static Option<bool> Flag(string name, string description) =>
         new(name)

@@ -22,17 +22,20 @@ public static class OperatorCommand
         var exporters = OptionSources.Text(
             "--dcgm-exporters",
             "Pods of NVIDIA's dcgm-exporter, read on nodes without an agent, as namespace/key=value,key=value;namespace/key=value.",
-            ""
+            "",
+            text => ExporterSelection.Parse(text)
         );
         var kinds = OptionSources.Text(
             "--kinds",
             "Kinds of work that it may stop, with commas between them; empty for all that Bursar knows.",
-            ""
+            "",
+            text => RequireKnown(Names(text), WorkKinds.All.Select(kind => kind.Name).Concat(ScaleKinds.ScaledOnly))
         );
         var owners = OptionSources.Text(
             "--owners",
             "Managers through whose objects it may stop work, with commas between them; empty for all that Bursar knows, none for none.",
-            ""
+            "",
+            text => RequireKnown(Names(text) is ["none"] ? [] : Names(text), OwnerKinds.Names)
         );
         var gpus = OptionSources.Text("--gpu-resources", GpuResources.OptionText, "");
         var elect = OptionSources.Flag("--leader-elect", "Act only while holding the lease; needed with more than one replica.");
@@ -44,22 +47,30 @@ public static class OperatorCommand
         var metrics = OptionSources.Text(
             "--metrics-address",
             "host:port of /metrics, /healthz and /readyz; port 0 is any free one.",
-            "127.0.0.1:8080"
+            "127.0.0.1:8080",
+            RequireAddress
         );
         var webhook = OptionSources.Text(
             "--webhook-address",
             "host:port of the admission webhook; port 0 is any free one, empty is none.",
-            ""
+            "",
+            RequireAddress
         );
         var webhookUrl = OptionSources.Text(
             "--webhook-url",
             "Where the API server finds the webhook, as https://host:port/admit, for an operator outside its cluster; empty: the Service bursar-webhook.",
-            ""
+            "",
+            text =>
+            {
+                if (text.Length > 0 && (!Uri.TryCreate(text, UriKind.Absolute, out var url) || url.Scheme != Uri.UriSchemeHttps))
+                    throw new FormatException($"{text} is no https:// address.");
+            }
         );
         var external = OptionSources.Text(
             "--external-scaler-address",
             "host:port of the gRPC service that KEDA asks (docs/keda.md); port 0 is any free one, empty is none.",
-            ""
+            "",
+            RequireAddress
         );
         var detail = OptionSources.Number(
             "--ledger-detail-days",
@@ -74,8 +85,8 @@ public static class OperatorCommand
             "A JSON file that names the Prometheus servers that triggers may ask; empty is none.",
             ""
         );
-        var format = OptionSources.Text("--log-format", "json or text.", "text");
-        var level = OptionSources.Text("--log-level", "trace, debug, information, warning or error.", "information");
+        var format = OptionSources.Choice<LogFormat>("--log-format", "json or text.", "text");
+        var level = OptionSources.Choice<LogLevel>("--log-level", "trace, debug, information, warning or error.", "information");
         var kubeconfig = new Option<string?>("--kubeconfig")
         {
             Description = "A kubeconfig file; else KUBECONFIG, ~/.kube/config, or the pod's service account.",
@@ -105,71 +116,31 @@ public static class OperatorCommand
         command.SetAction(
             async (parsed, cancellationToken) =>
             {
-                ExporterSelection selection;
-                try
-                {
-                    selection = ExporterSelection.Parse(parsed.GetValue(exporters)!);
-                }
-                catch (FormatException error)
-                {
-                    throw new UsageException($"--dcgm-exporters: {error.Message}");
-                }
-                var named = parsed.GetValue(kinds)!.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
-                if (named.FirstOrDefault(kind => WorkKinds.Of(kind) is null && !ScaleKinds.ScaledOnly.Contains(kind)) is { } unknown)
-                    throw new UsageException(
-                        $"--kinds: {unknown} is not one of {string.Join(", ", WorkKinds.All.Select(kind => kind.Name).Concat(ScaleKinds.ScaledOnly))}."
-                    );
-                var managers = parsed.GetValue(owners)!.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
-                var noManager = managers is ["none"];
-                if (!noManager && managers.FirstOrDefault(manager => !OwnerKinds.Names.Contains(manager)) is { } stranger)
-                    throw new UsageException($"--owners: {stranger} is not one of {string.Join(", ", OwnerKinds.Names)}.");
-                foreach (var option in (Option<string>[])[metrics, webhook, external])
-                {
-                    try
-                    {
-                        if (parsed.GetValue(option) is { Length: > 0 } given)
-                            EdgeServer.Parse(given);
-                    }
-                    catch (FormatException wrong)
-                    {
-                        throw new UsageException($"{option.Name}: {wrong.Message}");
-                    }
-                }
-                Uri? url = null;
-                if (
-                    parsed.GetValue(webhookUrl) is { Length: > 0 } text
-                    && (!Uri.TryCreate(text, UriKind.Absolute, out url) || url.Scheme != Uri.UriSchemeHttps)
-                )
-                    throw new UsageException($"--webhook-url: {text} is no https:// address.");
+                var (managers, named) = (Names(parsed.GetValue(owners)!), Names(parsed.GetValue(kinds)!));
                 var options = new OperatorOptions
                 {
                     Owners =
-                        noManager ? []
+                        managers is ["none"] ? []
                         : managers.Length == 0 ? null
                         : managers,
                     Kinds = named.Length == 0 ? null : named,
                     Namespace = parsed.GetValue(ns)!,
                     AgentNamespace = parsed.GetValue(agents)!,
-                    Exporters = selection,
+                    Exporters = ExporterSelection.Parse(parsed.GetValue(exporters)!),
                     Gpus = parsed.GetValue(gpus) is { Length: > 0 } more ? GpuResources.Parse(more) : GpuResources.BuiltIn,
                     LeaderElect = parsed.GetValue(elect),
                     Identity = parsed.GetValue(identity)!,
                     MetricsAddress = parsed.GetValue(metrics)!,
                     WebhookAddress = parsed.GetValue(webhook) is { Length: > 0 } address ? address : null,
-                    WebhookUrl = url,
+                    WebhookUrl = parsed.GetValue(webhookUrl) is { Length: > 0 } url ? new(url) : null,
                     ExternalScalerAddress = parsed.GetValue(external) is { Length: > 0 } door ? door : null,
                     PrometheusSources = parsed.GetValue(prometheus) is { Length: > 0 } list ? list : null,
                     LedgerDetailDays = parsed.GetValue(detail),
                     LedgerSumDays = parsed.GetValue(sums),
                     Seed = Random.Shared.Next(),
                 };
-                if (
-                    !Enum.TryParse<LogFormat>(parsed.GetValue(format), ignoreCase: true, out var logFormat)
-                    || !Enum.TryParse<LogLevel>(parsed.GetValue(level), ignoreCase: true, out var logLevel)
-                )
-                    throw new UsageException("--log-format is json or text; --log-level is trace, debug, information, warning or error.");
                 var config = KubeConfig.Load(parsed.GetValue(kubeconfig));
-                using var logs = Logging.Create(logFormat, logLevel, Console.Error, TimeProvider.System);
+                using var logs = Logging.Create(parsed.GetValue(format)!, parsed.GetValue(level)!);
                 try
                 {
                     using (var client = new KubeClient(config))
@@ -202,6 +173,20 @@ public static class OperatorCommand
             }
         );
         return command;
+    }
+
+    private static string[] Names(string text) => text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+
+    private static void RequireKnown(IEnumerable<string> names, IEnumerable<string> known)
+    {
+        if (names.FirstOrDefault(name => !known.Contains(name)) is { } unknown)
+            throw new FormatException($"{unknown} is not one of {string.Join(", ", known)}.");
+    }
+
+    private static void RequireAddress(string text)
+    {
+        if (text.Length > 0)
+            EdgeServer.Parse(text);
     }
 }
 
