@@ -84,7 +84,7 @@ public sealed record BudgetDecision
     public required BudgetMemory Memory { get; init; }
 
     /// <summary>The reason of Ready: what kubectl shows as the state.</summary>
-    public string State => Conditions.First(c => c.Type == "Ready").Reason;
+    public string State => Conditions.First(c => c.Type == ConditionTypes.Ready).Reason;
 }
 
 /// <summary>Work that cannot be parked: its burn, what it costs to the window's end, and its names.</summary>

@@ -22,69 +22,74 @@ internal static class ConditionRules
             Ready(plan, parks, parked),
             balance.Spent < balance.Limit
                 ? new(
-                    "WithinBudget",
+                    ConditionTypes.WithinBudget,
                     true,
                     Reasons.OnTrack,
                     $"{Money(balance.Spent)} of {Money(balance.Limit)} {currency} is spent in {Window.NameOf(budget.Window.Key)}."
                 )
                 : new(
-                    "WithinBudget",
+                    ConditionTypes.WithinBudget,
                     false,
                     course.Overspent > Amount.Zero ? Reasons.Overspent : Reasons.Exhausted,
                     $"{Money(balance.Spent)} of {Money(balance.Limit)} {currency} is spent in {Window.NameOf(budget.Window.Key)}{(course.Overspent > Amount.Zero ? $", {Money(course.Overspent)} {currency} beyond the limit, and {budget.BurnRate} {currency}/h keeps running" : "")}."
                 ),
             balance.FloorExceedsLimit
                 ? new(
-                    "ProjectedWithinBudget",
+                    ConditionTypes.ProjectedWithinBudget,
                     false,
                     Reasons.FloorExceedsLimit,
                     $"{Money(projected)} {currency} is projected, {Money(balance.Spent + balance.Floor)} of it for past spending and inference that keeps running; the limit is {Money(balance.Limit)}."
                 )
             : balance.Planned > balance.Limit
                 ? new(
-                    "ProjectedWithinBudget",
+                    ConditionTypes.ProjectedWithinBudget,
                     false,
                     Reasons.ProjectedOver,
                     $"{Money(balance.Planned)} {currency} is spent and reserved, {Money(balance.Planned - balance.Limit)} over the limit; {Money(projected)} is projected."
                 )
             : reached is { } at
                 ? new(
-                    "ProjectedWithinBudget",
+                    ConditionTypes.ProjectedWithinBudget,
                     false,
                     course.Exhausted ? Reasons.Exhausted : Reasons.AtRisk,
                     $"{Money(projected)} {currency} is projected: on the present course the limit of {Money(balance.Limit)} is reached on {Time(at)}."
                 )
             : projected <= balance.Limit
                 ? new(
-                    "ProjectedWithinBudget",
+                    ConditionTypes.ProjectedWithinBudget,
                     true,
                     Reasons.OnTrack,
                     $"{Money(projected)} {currency} is projected, {Money(balance.Limit)} is the limit; {parked} suspended."
                 )
             : new(
-                "ProjectedWithinBudget",
+                ConditionTypes.ProjectedWithinBudget,
                 false,
                 Reasons.AtRisk,
                 $"{Money(projected)} {currency} is projected, {Money(projected - balance.Limit)} over the limit."
             ),
             balance.Unstoppable.Workloads.Count == 0
-                ? new("FullyEnforceable", true, Reasons.AllParkable, "All running work can be suspended.")
+                ? new(ConditionTypes.FullyEnforceable, true, Reasons.AllParkable, "All running work can be suspended.")
                 : new(
-                    "FullyEnforceable",
+                    ConditionTypes.FullyEnforceable,
                     false,
                     Reasons.UnstoppableWork,
                     $"{balance.Unstoppable.RatePerHour} {currency}/h comes from {Count(balance.Unstoppable.Workloads.Count)} that cannot be suspended: {WithReasons(balance.Unstoppable)}."
                 ),
             budget.MeteringStale is { } stale
-                ? new("MeteringFresh", false, Reasons.NodeLost, $"Forecasts pause: {stale}.")
+                ? new(ConditionTypes.MeteringFresh, false, Reasons.NodeLost, $"Forecasts pause: {stale}.")
                 : Fresh(budget.Metering),
             budget.PricesUntrusted is { } doubt
-                ? new("PricesTrusted", false, Reasons.PricesUntrusted, $"The last trusted prices go on and forecasts pause: {doubt}.")
+                ? new(
+                    ConditionTypes.PricesTrusted,
+                    false,
+                    Reasons.PricesUntrusted,
+                    $"The last trusted prices go on and forecasts pause: {doubt}."
+                )
             : budget is { UnpricedProducts.Count: 0, ChargedAsOnDemand.Count: > 0 }
-                ? new("PricesTrusted", false, Reasons.ChargedAsOnDemand, PriceTrust.AsOnDemand(budget.ChargedAsOnDemand))
-            : budget.UnpricedProducts.Count == 0 ? new("PricesTrusted", true, Reasons.Priced, "Every GPU in use has a price.")
+                ? new(ConditionTypes.PricesTrusted, false, Reasons.ChargedAsOnDemand, PriceTrust.AsOnDemand(budget.ChargedAsOnDemand))
+            : budget.UnpricedProducts.Count == 0 ? new(ConditionTypes.PricesTrusted, true, Reasons.Priced, "Every GPU in use has a price.")
             : new(
-                "PricesTrusted",
+                ConditionTypes.PricesTrusted,
                 false,
                 Reasons.Unpriced,
                 $"No price matches {Names(budget.UnpricedProducts)}: that work is not counted and forecasts pause. Add a rate to the default GpuPriceBook{(budget.UnpricedProducts.Any(product => product.Contains('/')) ? ", or name the resource in the chart's gpuResources" : "")}."
@@ -93,7 +98,7 @@ internal static class ConditionRules
         if (balance.FloorExceedsLimit)
             conditions.Add(
                 new(
-                    "FloorExceedsLimit",
+                    ConditionTypes.FloorExceedsLimit,
                     true,
                     Reasons.FloorExceedsLimit,
                     $"Inference that keeps running will cost {Money(balance.Floor)} {currency} by the end of the window, {Money(balance.Spent + balance.Floor - balance.Limit)} more than is left. New jobs are suspended; running jobs are suspended when the limit is reached."
@@ -102,7 +107,7 @@ internal static class ConditionRules
         if (plan.BrakeApplied)
             conditions.Add(
                 new(
-                    "BrakeApplied",
+                    ConditionTypes.BrakeApplied,
                     true,
                     Reasons.BrakeApplied,
                     "Too much of the cluster's work was parked by forecast within minutes. Run 'bursar continue' to go on."
@@ -111,7 +116,7 @@ internal static class ConditionRules
         if (plan.Contested.Count > 0)
             conditions.Add(
                 new(
-                    "Contested",
+                    ConditionTypes.Contested,
                     true,
                     Reasons.Contested,
                     $"Someone else keeps resuming {Names(plan.Contested)}; Bursar tries again every 5 minutes."
@@ -127,7 +132,7 @@ internal static class ConditionRules
     {
         const string current = "The API server's times are current";
         if (by is null)
-            return new("MeteringFresh", true, Reasons.Fresh, $"{current}.");
+            return new(ConditionTypes.MeteringFresh, true, Reasons.Fresh, $"{current}.");
         var exporters = by.ByExporter.Count > 0 ? $"the dcgm-exporter on {by.ByExporter}" : null;
         var agents =
             by.ByAgent > 0
@@ -138,9 +143,9 @@ internal static class ConditionRules
         var both = string.Join(" and ", new[] { agents, exporters }.OfType<string>());
         var measured = both.Length == 0 ? "" : $"; busy time and energy are measured by {both}";
         return by.ByNobody.Count == 0
-            ? new("MeteringFresh", true, Reasons.Fresh, $"{current}{measured}.")
+            ? new(ConditionTypes.MeteringFresh, true, Reasons.Fresh, $"{current}{measured}.")
             : new(
-                "MeteringFresh",
+                ConditionTypes.MeteringFresh,
                 true,
                 Reasons.AgentMissing,
                 $"{current}{measured}. On {by.ByNobody} no agent answers that sees the GPUs and no dcgm-exporter is read: work there is billed, and nobody measures what its GPUs do."
@@ -153,61 +158,61 @@ internal static class ConditionRules
         var (budget, balance, course) = (plan.Budget, plan.Balance, plan.Prospect);
         if (budget.LedgerFault is { } fault)
             return new(
-                "Ready",
+                ConditionTypes.Ready,
                 false,
                 Reasons.LedgerNotWritable,
                 $"The ledger cannot be written, so nothing is suspended or resumed, and what is counted from now on may be lost: {fault}"
             );
         if (budget.SpecFault is { } spec)
-            return new("Ready", false, Reasons.InvalidSpec, spec);
+            return new(ConditionTypes.Ready, false, Reasons.InvalidSpec, spec);
         var currency = budget.Currency;
         if (budget.Terms.Window.Period == WindowPeriod.Once && budget.Now >= budget.Window.End)
             return new(
-                "Ready",
+                ConditionTypes.Ready,
                 true,
                 Reasons.Expired,
                 $"The window ended at {budget.Window.End.UtcDateTime:yyyy-MM-dd'T'HH:mm:ss'Z'}; nothing is admitted and nothing is parked."
             );
         if (budget.Terms.Window.Period == WindowPeriod.Once && budget.Now < budget.Window.Start)
             return new(
-                "Ready",
+                ConditionTypes.Ready,
                 true,
                 Reasons.NotStarted,
                 $"The window starts at {budget.Window.Start.UtcDateTime:yyyy-MM-dd'T'HH:mm:ss'Z'}."
             );
         if (budget is { ReleasedAt: not null, SwitchedToObserve: false, Terms.Mode: EnforcementMode.Enforce })
-            return new("Ready", true, Reasons.EnforcementReleased, Sentences.ReleasedByUser(budget));
+            return new(ConditionTypes.Ready, true, Reasons.EnforcementReleased, Sentences.ReleasedByUser(budget));
         if (!plan.IsEnforcing)
             return new(
-                "Ready",
+                ConditionTypes.Ready,
                 true,
                 Reasons.Observing,
                 budget.SwitchedToObserve ? "The cluster's switch says observe: nothing is touched." : "Mode is Observe: nothing is touched."
             );
         if (course.Overspent > Amount.Zero)
             return new(
-                "Ready",
+                ConditionTypes.Ready,
                 true,
                 Reasons.Overspent,
                 $"The budget is overspent by {Money(course.Overspent)} {currency}: {Money(balance.Spent)} of {Money(balance.Limit)} is spent, and {Running(course, budget)}."
             );
         if (course.Exhausted)
             return new(
-                "Ready",
+                ConditionTypes.Ready,
                 true,
                 Reasons.Exhausted,
                 $"The budget for this window is used up{(course.ExhaustedAt is { } since ? $" since {Time(since)}" : "")}. Everything that can be suspended is suspended{(course.RunsOn.Count > 0 ? $"; {Running(course, budget)}" : "")}."
             );
         if (parks > 0)
             return new(
-                "Ready",
+                ConditionTypes.Ready,
                 true,
                 Reasons.ProjectedOver,
                 "Projected cost is over the limit: work that would exceed it is about to be suspended."
             );
         if (course.After.RunsOutAt is { } reached)
             return new(
-                "Ready",
+                ConditionTypes.Ready,
                 true,
                 Reasons.AtRisk,
                 $"On the present course ({budget.BurnRate} {currency}/h) the limit of {Money(balance.Limit)} {currency} is reached on {Time(reached)}{(budget.Terms.Window.Period == WindowPeriod.Rolling ? "" : ", before the window ends")}."
@@ -230,19 +235,24 @@ internal static class ConditionRules
             );
         if (balance.Planned > balance.Limit || balance.FloorExceedsLimit)
             return new(
-                "Ready",
+                ConditionTypes.Ready,
                 true,
                 Reasons.AtRisk,
                 $"{Money(balance.Planned)} {currency} is spent and reserved, over the limit of {Money(balance.Limit)}."
             );
         return parked > 0
             ? new(
-                "Ready",
+                ConditionTypes.Ready,
                 true,
                 Reasons.WorkSuspended,
                 $"Within budget; {Count(parked)} {(parked == 1 ? "is" : "are")} suspended.{MayGrow(course, currency)}"
             )
-            : new("Ready", true, Reasons.OnTrack, $"Spent and projected cost are within the limit.{MayGrow(course, currency)}");
+            : new(
+                ConditionTypes.Ready,
+                true,
+                Reasons.OnTrack,
+                $"Spent and projected cost are within the limit.{MayGrow(course, currency)}"
+            );
     }
 
     private static string MayGrow(Prospect course, string currency) =>

@@ -112,31 +112,42 @@ public static class ScalerDecider
     {
         var conditions = new List<ConditionValue>
         {
-            reason == Reasons.NoTriggers ? new("Ready", false, reason, sentence)
-            : scaler.BudgetProblem is { } problem ? new("Ready", false, Reasons.BudgetNotFound, $"{Begun(problem)}: no replicas are added.")
+            reason == Reasons.NoTriggers ? new(ConditionTypes.Ready, false, reason, sentence)
+            : scaler.BudgetProblem is { } problem
+                ? new(ConditionTypes.Ready, false, Reasons.BudgetNotFound, $"{Begun(problem)}: no replicas are added.")
             : demand.Error is { } error && scaler.ScaledBy is null
-                ? new("Ready", false, Reasons.MetricsUnavailable, $"{scaler.Target} stays at {Count(scaler.Replicas)} or more: {error}.")
-            : new("Ready", reason == Reasons.AwaitingMetrics ? null : true, reason, sentence),
+                ? new(
+                    ConditionTypes.Ready,
+                    false,
+                    Reasons.MetricsUnavailable,
+                    $"{scaler.Target} stays at {Count(scaler.Replicas)} or more: {error}."
+                )
+            : new(ConditionTypes.Ready, reason == Reasons.AwaitingMetrics ? null : true, reason, sentence),
             new(
-                "Active",
+                ConditionTypes.Active,
                 demand.IsActive,
                 demand.IsActive ? "TriggerActive" : "NoTriggerActive",
                 demand.IsActive ? "At least one trigger is active." : "No trigger is active."
             ),
             capped
-                ? new("Affordable", false, Reasons.CostCapped, sentence)
+                ? new(ConditionTypes.Affordable, false, Reasons.CostCapped, sentence)
                 : new(
-                    "Affordable",
+                    ConditionTypes.Affordable,
                     true,
                     cap is null ? "NoCap" : "WithinCap",
                     cap is null ? "No budget and no costCap limits it." : $"{Begun(cap.Why)}."
                 ),
             demand.Triggers.FirstOrDefault(trigger => trigger.FellBack) is { } fallen
-                ? new("Fallback", true, Reasons.FallbackActive, $"{fallen.Name} fails ({fallen.Error}): the fallback stands in.")
-                : new("Fallback", false, "NoFallback", "No trigger falls back."),
+                ? new(
+                    ConditionTypes.Fallback,
+                    true,
+                    Reasons.FallbackActive,
+                    $"{fallen.Name} fails ({fallen.Error}): the fallback stands in."
+                )
+                : new(ConditionTypes.Fallback, false, "NoFallback", "No trigger falls back."),
         };
         if (contested)
-            conditions.Add(new("Contested", true, Reasons.Contested, sentence));
+            conditions.Add(new(ConditionTypes.Contested, true, Reasons.Contested, sentence));
         return [.. conditions];
     }
 

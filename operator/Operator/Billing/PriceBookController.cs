@@ -46,7 +46,7 @@ public sealed class PriceBookController(
             entity.Status?.Conditions ?? [],
             new()
             {
-                Type = "Ready",
+                Type = ConditionTypes.Ready,
                 Status = errors.Count == 0 ? "True" : "False",
                 Reason =
                     errors.Count > 0 ? Reasons.InvalidSpec
@@ -61,7 +61,7 @@ public sealed class PriceBookController(
             now
         );
         if (errors.Count > 0)
-            PublishInvalid(entity, Conditions.Find(conditions, "Ready")!.Message ?? "");
+            PublishInvalid(entity, Conditions.Find(conditions, ConditionTypes.Ready)!.Message ?? "");
         conditions = inForce ? Conditions.Set(conditions, Trust(entity), now) : Conditions.Remove(conditions, Reasons.PricesTrusted);
         if (
             Conditions.Find(conditions, Reasons.PricesTrusted) is { } trust

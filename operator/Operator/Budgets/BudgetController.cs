@@ -93,7 +93,7 @@ public sealed partial class BudgetController(
         RestoreProgress(budget);
         var snapshot = observer.Observe(budget);
         var decision = BudgetDecider.Decide(snapshot);
-        if (decision.Conditions.Any(c => c is { Type: "BrakeApplied", Status: true }))
+        if (decision.Conditions.Any(c => c is { Type: ConditionTypes.BrakeApplied, Status: true }))
             brake.Apply(decision.At);
         var memory = WithEnded(budget, snapshot, WithProgress(budget, snapshot, decision)) with
         {

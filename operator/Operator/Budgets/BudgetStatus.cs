@@ -110,7 +110,7 @@ public static class BudgetStatus
                 budget.Status?.Conditions ?? [],
                 new()
                 {
-                    Type = "Ready",
+                    Type = ConditionTypes.Ready,
                     Status = "False",
                     Reason = Reasons.InvalidSpec,
                     Message = message,
@@ -249,7 +249,7 @@ public static class BudgetStatus
                 },
                 decision.At
             );
-        return [.. conditions.OrderBy(c => c.Type == "Ready" ? 0 : 1).ThenBy(c => c.Type, StringComparer.Ordinal)];
+        return [.. conditions.OrderBy(c => c.Type == ConditionTypes.Ready ? 0 : 1).ThenBy(c => c.Type, StringComparer.Ordinal)];
     }
 
     private static GpuBudgetWorkload Workload(WorkloadVerdict verdict, DateTimeOffset now) =>

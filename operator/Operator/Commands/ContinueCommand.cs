@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Bursar.Api;
+using Bursar.Core.Decisions;
 using Bursar.Core.State;
 using Bursar.Core.Text;
 using Bursar.Kube.Client;
@@ -55,7 +56,7 @@ public static class ContinueCommand
             var budgets = (await client.ListAsync<V1Alpha1GpuBudget>(new() { Limit = 500 }, cancellationToken)).Items;
             if (
                 budgets.Any(budget =>
-                    budget.Status?.Conditions?.Any(condition => condition is { Type: "BrakeApplied", Status: "True" }) == true
+                    budget.Status?.Conditions?.Any(condition => condition is { Type: ConditionTypes.BrakeApplied, Status: "True" }) == true
                 )
             )
                 return true;

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Bursar.Api;
+using Bursar.Core.Decisions;
 using Bursar.Core.Scaling;
 
 namespace Bursar.Operator.Commands;
@@ -30,7 +31,7 @@ public static class ExplainScaler
             text.Append("  The operator has not seen the latest change of its spec yet.\n");
         text.Append(CultureInfo.InvariantCulture, $"  {status.Target}: {status.Reason}\n  {status.Message}\n");
         foreach (var condition in status.Conditions ?? [])
-            if (condition is { Type: "Ready", Status: not "True" } or { Type: "Contested", Status: "True" })
+            if (condition is { Type: ConditionTypes.Ready, Status: not "True" } or { Type: ConditionTypes.Contested, Status: "True" })
                 text.Append(CultureInfo.InvariantCulture, $"  {condition.Type} is {condition.Status}: {condition.Message}\n");
         if (status.Replicas is not { } replicas)
             return text.ToString();

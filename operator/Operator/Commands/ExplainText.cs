@@ -50,7 +50,7 @@ internal static class ExplainText
 
     private static void Status(StringBuilder text, string ns, string name, V1Alpha1GpuBudget budget, GpuBudgetStatus status)
     {
-        var ready = status.Conditions?.FirstOrDefault(c => c.Type == "Ready");
+        var ready = status.Conditions?.FirstOrDefault(c => c.Type == ConditionTypes.Ready);
         text.Append(CultureInfo.InvariantCulture, $"GpuBudget {ns}/{name}: {status.State}\n  {ready?.Message}\n");
         if (status.ObservedGeneration != budget.Metadata.Generation)
             text.Append(
@@ -108,7 +108,13 @@ internal static class ExplainText
 
         var wrong = (status.Conditions ?? [])
             .Where(c =>
-                c.Type != "Ready" && c.Status != (c.Type is "FloorExceedsLimit" or "BrakeApplied" or "Contested" ? "False" : "True")
+                c.Type != ConditionTypes.Ready
+                && c.Status
+                    != (
+                        c.Type is ConditionTypes.FloorExceedsLimit or ConditionTypes.BrakeApplied or ConditionTypes.Contested
+                            ? "False"
+                            : "True"
+                    )
             )
             .ToArray();
         if (wrong.Length > 0)

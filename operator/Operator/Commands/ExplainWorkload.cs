@@ -156,7 +156,9 @@ internal static class ExplainWorkload
                         decision,
                         false,
                         budget
-                            .Status?.Conditions?.FirstOrDefault(condition => condition is { Type: "Ready", Reason: Reasons.InvalidSpec })
+                            .Status?.Conditions?.FirstOrDefault(condition =>
+                                condition is { Type: ConditionTypes.Ready, Reason: Reasons.InvalidSpec }
+                            )
                             ?.Message
                             ?? BudgetStatus.Message(errors)
                     );

@@ -260,7 +260,7 @@ public sealed class ScalerEvaluator(
         }
         else if (!decision.IsCapped)
             entry.CappedSince = null;
-        var ready = decision.Conditions.First(condition => condition.Type == "Ready");
+        var ready = decision.Conditions.First(condition => condition.Type == ConditionTypes.Ready);
         Hinder(
             entry,
             ready.Status == false ? ready.Reason

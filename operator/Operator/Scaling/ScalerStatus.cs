@@ -83,7 +83,7 @@ public static class ScalerStatus
             Message = Cut(message, 2048),
             LastActiveTime = scaler.Status?.LastActiveTime,
             LastScaleTime = scaler.Status?.LastScaleTime,
-            Conditions = Conditions(scaler, [new("Ready", false, reason, Cut(message, 2048))], now),
+            Conditions = Conditions(scaler, [new(ConditionTypes.Ready, false, reason, Cut(message, 2048))], now),
         };
 
     /// <summary>
@@ -172,7 +172,7 @@ public static class ScalerStatus
                 },
                 now
             );
-        return [.. conditions.OrderBy(one => one.Type == "Ready" ? 0 : 1).ThenBy(one => one.Type, StringComparer.Ordinal)];
+        return [.. conditions.OrderBy(one => one.Type == ConditionTypes.Ready ? 0 : 1).ThenBy(one => one.Type, StringComparer.Ordinal)];
     }
 
     private static string Figure(double value) => value.ToString("0.###", System.Globalization.CultureInfo.InvariantCulture);
