@@ -31,7 +31,7 @@ internal static class PassProcess
             null,
             parts =>
             {
-                parts.Budgets.Decided += (budget, _) => decided.TryAdd(budget.Metadata.Uid, true);
+                parts.Decisions.Recorded += (budget, _, _) => decided.TryAdd(budget.Metadata.Uid, true);
                 leads.SetResult(parts);
             },
             stop.Token

@@ -20,8 +20,8 @@ internal static class ScrapeProcess
     public static int Run()
     {
         using var metrics = new OperatorMetrics(TimeProvider.System);
-        for (var i = 0; i < Budgets; i++)
-            metrics.Record($"team-{i}", "gpu-budget", Decision(i));
+        var decisions = Enumerable.Range(0, Budgets).Select(i => ($"team-{i}", "gpu-budget", Decision(i))).ToArray();
+        metrics.WatchBudgets(() => decisions);
         using var page = new MemoryStream();
         var (scrape, read, allocated, samples) = (double.MaxValue, double.MaxValue, long.MaxValue, 0);
         for (var round = 0; round < Rounds; round++)

@@ -23,7 +23,7 @@ internal static class Mass
         await scene.BudgetAsync(limit, """{"training": {"settle": "0s"}}""");
         await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);
         var over = new List<string>();
-        world.Operator!.Budgets.Decided += (_, decision) =>
+        world.Operator!.Decisions.Recorded += (_, _, decision) =>
         {
             if (decision.Projected > decision.Limit && decision.Actions.Count == 0)
                 over.Add($"{decision.At:O}: {decision.Projected} of {decision.Limit}");

@@ -66,7 +66,20 @@ public sealed class ScalerLoopTests
         var guests = new KedaGuests(stores, world.Targets, observer, control, time) { LastOf = _ => null };
         using var metrics = new OperatorMetrics(time);
         var events = new ScalerEvents(new EventRecorder(world.Client, new() { ReportingInstance = "test" }));
-        evaluator = new(stores, world.State, world.Targets, observer, meter, prometheus, events, new ScalerBoard(), guests, metrics, time);
+        evaluator = new(
+            stores,
+            world.State,
+            world.Targets,
+            observer,
+            meter,
+            prometheus,
+            events,
+            new DecisionStore(),
+            new ElasticTargets(),
+            guests,
+            metrics,
+            time
+        );
         var actor = new ScalerActor(world.State, world.Actor, events, control, metrics, time, NullLogger<ScalerActor>.Instance);
         var statuses = new ScalerStatusWriter(world.Client, new WritePacer(time), time, NullLogger<ScalerStatusWriter>.Instance);
         var loop = new ScalerLoop(world.Client, stores, evaluator, actor, statuses, guests, time, NullLogger<ScalerLoop>.Instance);

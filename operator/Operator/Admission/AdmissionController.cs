@@ -3,9 +3,11 @@ using Bursar.Api;
 using Bursar.Core.Budgets;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
+using Bursar.Core.Money;
 using Bursar.Kube.Client;
 using Bursar.Kube.Informers;
 using Bursar.Kube.Objects;
+using Bursar.Operator.Budgets;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Safety;
 using Microsoft.Extensions.Logging;
@@ -20,13 +22,18 @@ namespace Bursar.Operator.Admission;
 public sealed partial class AdmissionController(
     ClusterStores stores,
     Func<bool> ready,
-    BudgetBoard board,
+    DecisionStore decisions,
     string ownNamespace,
     TimeProvider time,
     ILogger<AdmissionController> logger
 )
 {
     private static readonly AdmissionVerdict Untouched = new(false, []);
+
+    private volatile Func<Work, HourlyCost?>? _price;
+
+    /// <summary>This replica leads, so it knows the hourly cost of new work. Other replicas name none.</summary>
+    public void Lead(Func<Work, HourlyCost?> price) => _price = price;
 
     public AdmissionResponse Review(AdmissionRequest request)
     {
@@ -87,7 +94,12 @@ public sealed partial class AdmissionController(
             if (errors.Count > 0 && !GpuBudgetReader.TryReadSelector(budget, out selector) || !selector.Matches(labels))
                 continue;
             budgets.Add(
-                new(budget.Metadata.Name, errors.Count > 0 ? null : terms, exempt?.Matches(labels) == true, board.FiguresOf(budget))
+                new(
+                    budget.Metadata.Name,
+                    errors.Count > 0 ? null : terms,
+                    exempt?.Matches(labels) == true,
+                    BudgetFigures.Of(budget, decisions.Of(budget))
+                )
                 {
                     IsReleased = errors.Count == 0 && ReleasedAt(budget, terms!.Window) is not null,
                 }
@@ -95,7 +107,7 @@ public sealed partial class AdmissionController(
         }
         if (budgets.Count == 0)
             return Untouched;
-        var asked = new AskedWork(work.Kind.Name, work.Gpus, board.PriceOf(work), work.TerminationGrace, Parkability.WhyNot(work, stores));
+        var asked = new AskedWork(work.Kind.Name, work.Gpus, _price?.Invoke(work), work.TerminationGrace, Parkability.WhyNot(work, stores));
         return AdmissionRule.Judge(
             asked,
             budgets,
@@ -133,7 +145,7 @@ public sealed partial class AdmissionController(
             )
                 continue;
             if (
-                board.FiguresOf(budget) is not { UsedUp: true } money
+                BudgetFigures.Of(budget, decisions.Of(budget)) is not { UsedUp: true } money
                 || terms.Window.Period == WindowPeriod.Once && !Window.At(terms.Window, time.GetUtcNow()).Contains(time.GetUtcNow())
             )
                 continue;

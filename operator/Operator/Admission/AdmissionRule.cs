@@ -1,3 +1,4 @@
+using Bursar.Api;
 using Bursar.Core.Budgets;
 using Bursar.Core.Decisions;
 using Bursar.Core.Money;
@@ -6,6 +7,24 @@ namespace Bursar.Operator.Admission;
 
 /// <summary>New GPU work that the API server asks about.</summary>
 public sealed record AskedWork(string Kind, int Gpus, HourlyCost? Rate, TimeSpan TerminationGrace, string? WhyNot);
+
+/// <summary>The sums that a warning shows.</summary>
+/// <param name="Spent">Spent in the window.</param>
+/// <param name="Limit">The window's limit.</param>
+/// <param name="Currency">Of both.</param>
+/// <param name="UsedUp">The state of the budget is Exhausted or Overspent, or more is spent than the limit.</param>
+public sealed record BudgetFigures(Amount Spent, Amount Limit, string Currency, bool UsedUp = false)
+{
+    /// <summary>The sums of the latest decision; on a replica that does not lead, those of the status. Null while neither has any.</summary>
+    public static BudgetFigures? Of(V1Alpha1GpuBudget budget, BudgetDecision? latest) =>
+        latest is not null ? Of(latest.Spent, latest.Limit, latest.Currency, latest.State)
+        : Amount.TryParse(budget.Status?.Spent, out var spent) && Amount.TryParse(budget.Status?.Limit, out var limit)
+            ? Of(spent, limit, budget.Status?.Currency ?? "", budget.Status?.State)
+        : null;
+
+    private static BudgetFigures Of(Amount spent, Amount limit, string currency, string? state) =>
+        new(spent, limit, currency, state is Reasons.Exhausted or Reasons.Overspent || spent >= limit);
+}
 
 /// <summary>A budget that selects it.</summary>
 /// <param name="Name">Its name.</param>

@@ -1,11 +1,14 @@
 using System.Collections.Concurrent;
 using Bursar.Api;
+using Bursar.Core.Decisions;
 using Bursar.Core.Text;
 using Bursar.Kube.Client;
 using Bursar.Kube.Informers;
 using Bursar.Kube.KubeOps;
 using Bursar.Kube.Objects;
+using Bursar.Operator.Budgets;
 using Bursar.Operator.Cluster;
+using Bursar.Operator.Safety;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Admission;
@@ -18,7 +21,8 @@ namespace Bursar.Operator.Admission;
 public sealed partial class WorkloadAdmissionController(
     KubeClient client,
     ClusterStores stores,
-    AdmissionBoard board,
+    DecisionStore decisions,
+    ControlSwitch control,
     TimeProvider time,
     ILogger<WorkloadAdmissionController> logger
 ) : IEntityController<V1Workload>
@@ -115,7 +119,7 @@ public sealed partial class WorkloadAdmissionController(
             // A budget that cannot be read enforces nothing, here as elsewhere.
             if (GpuBudgetReader.Read(budget, out _, out var selector, out _).Count > 0 || !selector.Matches(labels))
                 continue;
-            if (board.Of(budget.Metadata.Uid, owner.Uid) is not { } answer)
+            if (Answer(budget, owner.Uid) is not { } answer)
                 return null;
             if (!answer.Admits)
                 return answer;
@@ -123,6 +127,14 @@ public sealed partial class WorkloadAdmissionController(
         }
         return word ?? new(true, "No budget selects it.");
     }
+
+    /// <summary>Null while the budget has not judged the workload.</summary>
+    private AdmissionAnswer? Answer(V1Alpha1GpuBudget budget, string uid) =>
+        decisions.Of(budget) is { } decision
+        && decision.Workloads.FirstOrDefault(one => one.Key.Uid == uid && one.State is WorkloadState.Pending or WorkloadState.Running)
+            is { } verdict
+            ? AdmissionAnswer.Of(decision, verdict, budget.Metadata.Name, observes: !decision.IsEnforcing || control.ObserveOnly)
+            : null;
 
     [LoggerMessage(
         Level = LogLevel.Information,

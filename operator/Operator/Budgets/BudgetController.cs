@@ -29,6 +29,7 @@ public sealed partial class BudgetController(
     EchoGuard echoes,
     WindowKeeper windows,
     HeldWorkActor held,
+    DecisionStore decisions,
     ProgressBoard progress,
     CheckpointBoard checkpoints,
     ClusterBrake brake,
@@ -63,15 +64,6 @@ public sealed partial class BudgetController(
     private readonly System.Collections.Concurrent.ConcurrentDictionary<string, Dictionary<string, EndedTraining>> _training = new(
         StringComparer.Ordinal
     );
-
-    /// <summary>Each decision, for metrics and for whoever shows progress.</summary>
-    public event Action<V1Alpha1GpuBudget, BudgetDecision>? Decided;
-
-    /// <summary>A budget without a valid spec: the figures of its last decision are no longer true.</summary>
-    public event Action<V1Alpha1GpuBudget>? Refused;
-
-    /// <summary>A budget that is gone, for metrics.</summary>
-    public event Action<V1Alpha1GpuBudget>? Forgotten;
 
     public async Task<ReconciliationResult<V1Alpha1GpuBudget>> ReconcileAsync(V1Alpha1GpuBudget entity, CancellationToken cancellationToken)
     {
@@ -113,7 +105,7 @@ public sealed partial class BudgetController(
 
         foreach (var announcement in decision.Announcements)
             events.Announced(entity, announcement);
-        Decided?.Invoke(entity, decision);
+        decisions.Record(entity, decision);
         actor.ConfirmSeen(budget, snapshot, decision);
         await actor.ForgetOutlivedAsync(budget, snapshot, MayWrite(budget, snapshot), cancellationToken);
         // What is asked for anew is told to the agents once it stands in the ledger.
@@ -139,7 +131,7 @@ public sealed partial class BudgetController(
         _progressStored.TryRemove(entity.Metadata.Uid, out _);
         _training.TryRemove(entity.Metadata.Uid, out _);
         checkpoints.Set(entity.Metadata.Uid, []);
-        Forgotten?.Invoke(entity);
+        decisions.Forget(entity);
         return Task.FromResult(ReconciliationResult<V1Alpha1GpuBudget>.Success(entity));
     }
 
@@ -175,7 +167,7 @@ public sealed partial class BudgetController(
     /// <summary>False when the status met a conflict and is to be written again.</summary>
     private async Task<bool> RefuseAsync(V1Alpha1GpuBudget budget, SpecRefusal refusal, CancellationToken cancellationToken)
     {
-        Refused?.Invoke(budget);
+        decisions.Forget(budget);
         return !ReportRefusal(budget, refusal)
             || await PatchStatusAsync(
                 budget,

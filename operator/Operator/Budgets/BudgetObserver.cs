@@ -33,7 +33,7 @@ public sealed class BudgetObserver(
     ClusterBrake brake,
     TimeProvider time,
     MeteringSources? sources = null,
-    ScalerBoard? scalers = null,
+    ElasticTargets? scalers = null,
     Func<string?>? ledgerFault = null
 )
 {

@@ -14,7 +14,13 @@ internal sealed class AdmissionModule : IDisposable
     private readonly ControllerRunner<V1AdmissionCheck>? _checks;
     private readonly ControllerRunner<V1Workload>? _workloads;
 
-    public AdmissionModule(LeaderContext context, BudgetBoard board, SafetyModule safety, TelemetryModule telemetry, BudgetsModule budgets)
+    public AdmissionModule(
+        LeaderContext context,
+        AdmissionController admission,
+        SafetyModule safety,
+        TelemetryModule telemetry,
+        BudgetsModule budgets
+    )
     {
         _context = context;
         var (client, stores) = (context.Client, context.Stores);
@@ -25,26 +31,28 @@ internal sealed class AdmissionModule : IDisposable
             context.Time,
             context.Logger<WebhookKeeper>()
         );
-        budgets.Controller.Decided += board.Note;
-        budgets.Controller.Forgotten += board.Forget;
-        board.Lead(budgets.Observer.PriceOfNew);
+        admission.Lead(budgets.Observer.PriceOfNew);
         if (stores.AdmissionChecks is not { } checks)
             return;
-        var answers = new AdmissionBoard(safety.Control);
         _checks = new(client, checks, new AdmissionCheckController(client, context.Time));
         _workloads = new(
             client,
             stores.KueueWorkloads,
-            new WorkloadAdmissionController(client, stores, answers, context.Time, context.Logger<WorkloadAdmissionController>())
+            new WorkloadAdmissionController(
+                client,
+                stores,
+                context.Decisions,
+                safety.Control,
+                context.Time,
+                context.Logger<WorkloadAdmissionController>()
+            )
         );
-        budgets.Controller.Decided += (budget, decision) =>
+        context.Decisions.Recorded += (budget, _, _) =>
         {
-            answers.Note(budget, decision);
             foreach (var workload in stores.KueueWorkloads.Store.ByIndex(Indexes.Namespace, budget.Metadata.Namespace ?? ""))
                 if (WorkloadAdmissionController.Asked(workload, stores) >= 0)
                     _workloads.Enqueue(ObjectKey.Of(workload));
         };
-        budgets.Controller.Forgotten += answers.Forget;
     }
 
     public IEnumerable<Func<CancellationToken, Task>> Loops =>

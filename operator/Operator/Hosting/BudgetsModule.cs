@@ -47,13 +47,13 @@ internal sealed class BudgetsModule : IDisposable
             safety.Brake,
             time,
             telemetry.Sources,
-            Scalers,
+            Elastic,
             () => store.Fault
         );
         var events = new BudgetEvents(context.Recorder);
         var echoes = new EchoGuard(stores, time);
         var workloads = new WorkloadActor(client);
-        _held = new(client, stores, state, workloads, echoes, context.Logger<HeldWorkActor>());
+        _held = new(client, stores, state, workloads, echoes, context.Decisions.Of, context.Logger<HeldWorkActor>());
         var restorer = new FieldRestorer(client);
         var cronJobs = new CronJobSuspender(client, stores, state, restorer, events, context.Logger<CronJobSuspender>());
         var actor = new BudgetActor(
@@ -82,6 +82,7 @@ internal sealed class BudgetsModule : IDisposable
             echoes,
             new WindowKeeper(ledger, state, context.Options.LedgerSumDays),
             _held,
+            context.Decisions,
             telemetry.Progress,
             telemetry.Checkpoints,
             safety.Brake,
@@ -107,12 +108,11 @@ internal sealed class BudgetsModule : IDisposable
         _annotations = new(context.Recorder, stores.Gpus);
         _unreadable = new(stores, context.Recorder);
 
-        Controller.Decided += Scalers.Note;
-        Controller.Forgotten += Scalers.Forget;
-        Controller.Decided += (budget, decision) => context.Metrics.Record(budget.Metadata.Namespace ?? "", budget.Metadata.Name, decision);
-        Controller.Decided += _unreadable.Report;
-        Controller.Forgotten += budget => context.Metrics.Forget(budget.Metadata.Namespace ?? "", budget.Metadata.Name);
-        Controller.Refused += budget => context.Metrics.Forget(budget.Metadata.Namespace ?? "", budget.Metadata.Name);
+        context.Decisions.Recorded += (_, before, decision) => context.Metrics.Decided(before, decision);
+        context.Decisions.Recorded += (budget, _, decision) => _unreadable.Report(budget, decision);
+        context.Metrics.WatchBudgets(() =>
+            context.Decisions.All.Select(one => (one.Budget.Namespace ?? "", one.Budget.Name, one.Decision))
+        );
         safety.Control.Changed += WakeAll;
         telemetry.Agents.Progressed += Wake;
         billing.PricesChanged += WakeAll;
@@ -137,7 +137,7 @@ internal sealed class BudgetsModule : IDisposable
 
     public BudgetController Controller { get; }
 
-    public ScalerBoard Scalers { get; } = new();
+    public ElasticTargets Elastic { get; } = new();
 
     public IEnumerable<Func<CancellationToken, Task>> Loops => [_orphans.RunAsync, _held.RunAsync, _runner.RunAsync];
 

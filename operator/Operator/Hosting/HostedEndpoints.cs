@@ -41,24 +41,20 @@ internal static partial class HostedEndpoints
         this IServiceCollection services,
         OperatorOptions options,
         KubeClient client,
-        ClusterStores stores,
-        BudgetBoard board,
+        AdmissionController admission,
         ILoggerFactory logs
     )
     {
         if (options.WebhookAddress is not { } address)
             return;
-        var time = client.TimeProvider;
-        var admission = new AdmissionController(
-            stores,
-            () => stores.HasSynced,
-            board,
-            options.Namespace,
-            time,
-            logs.CreateLogger<AdmissionController>()
-        );
         var host = options.WebhookUrl is { } url ? url.Host.Trim('[', ']') : $"{WebhookKeeper.ServiceName}.{options.Namespace}.svc";
-        var certificate = new WebhookCertificate(client, options.Namespace, [host], time, logs.CreateLogger<WebhookCertificate>());
+        var certificate = new WebhookCertificate(
+            client,
+            options.Namespace,
+            [host],
+            client.TimeProvider,
+            logs.CreateLogger<WebhookCertificate>()
+        );
         services.AddEndpoint(
             "webhook",
             token => AdmissionEndpoint.StartAsync(address, () => certificate.Current, admission.Review, logs, token),

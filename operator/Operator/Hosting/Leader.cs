@@ -22,7 +22,8 @@ internal sealed class Leader(
     KubeClient client,
     ClusterStores stores,
     OperatorMetrics metrics,
-    BudgetBoard board,
+    DecisionStore decisions,
+    AdmissionController admission,
     LeaderElector? elector,
     ILoggerFactory logs,
     Action<OperatorParts>? leading
@@ -54,6 +55,7 @@ internal sealed class Leader(
             state,
             store,
             metrics,
+            decisions,
             new EventRecorder(client, new() { ReportingInstance = options.Identity }),
             logs
         );
@@ -62,7 +64,7 @@ internal sealed class Leader(
         using var billing = new BillingModule(context, telemetry, _departed);
         using var budgets = new BudgetsModule(context, safety, telemetry, billing);
         await using var scaling = new ScalingModule(context, safety, telemetry, billing, budgets);
-        using var admission = new AdmissionModule(context, board, safety, telemetry, budgets);
+        using var admissions = new AdmissionModule(context, admission, safety, telemetry, budgets);
         metrics.Leads = true;
         try
         {
@@ -79,7 +81,7 @@ internal sealed class Leader(
                     telemetry.Progress,
                     billing.Prices,
                     billing.Nodes,
-                    budgets.Controller,
+                    decisions,
                     safety.Control,
                     safety.Brake,
                     budgets.Wake
@@ -88,7 +90,7 @@ internal sealed class Leader(
             var running = TaskGroup.RunAsync(
                 client.ActivityTracker,
                 cancellationToken,
-                [context.Recorder.RunAsync, .. telemetry.Loops, .. billing.Loops, .. budgets.Loops, .. scaling.Loops, .. admission.Loops]
+                [context.Recorder.RunAsync, .. telemetry.Loops, .. billing.Loops, .. budgets.Loops, .. scaling.Loops, .. admissions.Loops]
             );
             taking?.Dispose();
             await running;
@@ -109,7 +111,7 @@ public sealed record OperatorParts(
     ProgressBoard Progress,
     PriceList Prices,
     NodeMeter Nodes,
-    BudgetController Budgets,
+    DecisionStore Decisions,
     ControlSwitch Control,
     ClusterBrake Brake,
     Action<string> WakeNamespace

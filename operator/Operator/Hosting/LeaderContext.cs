@@ -3,6 +3,7 @@ using Bursar.Core.State;
 using Bursar.Kube.Client;
 using Bursar.Kube.Events;
 using Bursar.Operator.Billing;
+using Bursar.Operator.Budgets;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Serving;
 using Microsoft.Extensions.Logging;
@@ -18,6 +19,7 @@ internal sealed record LeaderContext(
     OperatorState State,
     LedgerStore Store,
     OperatorMetrics Metrics,
+    DecisionStore Decisions,
     EventRecorder Recorder,
     ILoggerFactory Logs
 )

@@ -4,6 +4,7 @@ using Bursar.Kube.Config;
 using Bursar.Kube.Http;
 using Bursar.Kube.Leases;
 using Bursar.Operator.Admission;
+using Bursar.Operator.Budgets;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Serving;
 using Microsoft.Extensions.Hosting;
@@ -54,8 +55,16 @@ public static class OperatorHost
             );
         var stores = new ClusterStores(client, options.Namespace, options.Kinds, options.Owners, options.Gpus);
         using var metrics = new OperatorMetrics(time, config.Server);
-        var board = new BudgetBoard();
-        var leader = new Leader(options, client, stores, metrics, board, elector, logs, leading);
+        var decisions = new DecisionStore();
+        var admission = new AdmissionController(
+            stores,
+            () => stores.HasSynced,
+            decisions,
+            options.Namespace,
+            time,
+            logs.CreateLogger<AdmissionController>()
+        );
+        var leader = new Leader(options, client, stores, metrics, decisions, admission, elector, logs, leading);
 
         var builder = Host.CreateEmptyApplicationBuilder(new() { DisableDefaults = true });
         var services = builder.Services.AddCallersLifetime();
@@ -72,7 +81,7 @@ public static class OperatorHost
                 ),
             logs
         );
-        services.AddWebhook(options, client, stores, board, logs);
+        services.AddWebhook(options, client, admission, logs);
         services.AddLoop(stores.RunAsync);
         services.AddLoop(leader.RunAsync);
         await builder.Build().RunToEndAsync(cancellationToken);

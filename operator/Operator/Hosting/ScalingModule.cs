@@ -40,7 +40,20 @@ internal sealed class ScalingModule : IAsyncDisposable
         var observer = new ScalerObserver(stores, billing.Prices, budgets.Observer, meter, safety.Control, time);
         var events = new ScalerEvents(context.Recorder);
         _guests = new(stores, targets, observer, safety.Control, time) { LastOf = key => _evaluator?.LastOf(key) };
-        _evaluator = new(stores, state, targets, observer, meter, _prometheus, events, budgets.Scalers, _guests, context.Metrics, time);
+        _evaluator = new(
+            stores,
+            state,
+            targets,
+            observer,
+            meter,
+            _prometheus,
+            events,
+            context.Decisions,
+            budgets.Elastic,
+            _guests,
+            context.Metrics,
+            time
+        );
         var scalerActor = new ScalerActor(state, actor, events, safety.Control, context.Metrics, time, context.Logger<ScalerActor>());
         _scalers = new(
             client,
@@ -54,7 +67,12 @@ internal sealed class ScalingModule : IAsyncDisposable
         );
         _releaser = new(state, actor, targets.IsHeld, safety.Control, client, context.Logger<ScaledReleaser>());
 
-        budgets.Scalers.RoomChanged += _scalers.WakeIfScaled;
+        context.Decisions.Recorded += (budget, before, now) =>
+        {
+            if (before is null || ScalerEvaluator.Differs(before, now))
+                _scalers.WakeIfScaled(budget.Metadata.Namespace ?? "");
+        };
+        context.Decisions.Forgotten += budget => _scalers.WakeIfScaled(budget.Metadata.Namespace ?? "");
         telemetry.Agents.IsScaled = pod => _evaluator.IsScaled(pod.Metadata.Uid);
         _evaluator.PodsChanged += telemetry.Agents.ScaledChanged;
         telemetry.Agents.Signalled += signals.Take;

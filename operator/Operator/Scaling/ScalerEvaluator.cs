@@ -25,7 +25,8 @@ public sealed class ScalerEvaluator(
     TriggerMeter meter,
     PrometheusPoller prometheus,
     ScalerEvents events,
-    ScalerBoard board,
+    DecisionStore decisions,
+    ElasticTargets elastic,
     KedaGuests guests,
     OperatorMetrics metrics,
     TimeProvider time
@@ -64,6 +65,13 @@ public sealed class ScalerEvaluator(
         return entries;
     }
 
+    /// <summary>Whether a budget has another effect on scalers than before.</summary>
+    internal static bool Differs(BudgetDecision before, BudgetDecision now) =>
+        before.Room != now.Room
+        || before.IsEnforcing != now.IsEnforcing
+        || before.Currency != now.Currency
+        || before.At < before.WindowStart != now.At < now.WindowStart;
+
     /// <summary>Brings the entries of a namespace in line with its objects.</summary>
     private List<ScalerEntry> Gather(string ns)
     {
@@ -79,7 +87,7 @@ public sealed class ScalerEvaluator(
             {
                 prometheus.Forget(_entries[gone].Scaler.Metadata.Uid);
                 _entries.Remove(gone);
-                board.Hold(gone, null);
+                elastic.Hold(gone, null);
                 metrics.ForgetScaler(gone.Namespace ?? "", gone.Name);
             }
             foreach (var scaler in stores.Scalers.Store.ByIndex(Indexes.Namespace, ns))
@@ -100,7 +108,7 @@ public sealed class ScalerEvaluator(
         var parked = state.Parked().ToLookup(record => record.Uid, record => record.Budget, StringComparer.Ordinal);
         var taken = new Dictionary<string, ScalerEntry>(StringComparer.Ordinal);
         var looks = new List<Looked>();
-        var purses = new Dictionary<ObjectKey, (BudgetRoom Room, List<MoneyAsker> Askers)>();
+        var purses = new Dictionary<ObjectKey, (ScalingRoom Room, List<MoneyAsker> Askers)>();
         // The oldest scaler of a target scales it: who comes later is told.
         foreach (
             var entry in entries
@@ -127,7 +135,7 @@ public sealed class ScalerEvaluator(
             entry.Burn = observer.BurnOf(target);
             Ask(look, budgets, purses, parkedBy is null);
             looks.Add(look);
-            board.Hold(ObjectKey.Of(scaler), parkedBy is null ? Elastic(target, snapshot) : null);
+            elastic.Hold(ObjectKey.Of(scaler), parkedBy is null ? Elastic(target, snapshot) : null);
         }
         var present = new HashSet<ObjectKey>();
         foreach (var (guest, scaled, target, snapshot) in namespaces.SelectMany(guests.In))
@@ -144,18 +152,18 @@ public sealed class ScalerEvaluator(
             Ask(look, budgets, purses, asks: true);
             looks.Add(look);
             var held = new ObjectKey(target.Namespace, $"ScaledObject/{scaled.Metadata.Name}");
-            board.Hold(held, Elastic(target, snapshot));
+            elastic.Hold(held, Elastic(target, snapshot));
             present.Add(held);
             _guestPods[held] = [.. target.ReplicaPods.SelectMany(replica => replica.Pods).Select(pod => pod.Metadata.Uid)];
         }
         foreach (var gone in _guestPods.Keys.Where(key => namespaces.Contains(key.Namespace) && !present.Contains(key)).ToArray())
         {
             _guestPods.Remove(gone);
-            board.Hold(gone, null);
+            elastic.Hold(gone, null);
         }
         foreach (var (key, purse) in purses)
         {
-            var given = MoneyCaps.OfBudget(key.Name, purse.Room.Room!, purse.Askers);
+            var given = MoneyCaps.OfBudget(key.Name, purse.Room, purse.Askers);
             foreach (var look in looks)
                 if (given.TryGetValue(look.Key, out var cap))
                     look.Caps.Add(cap);
@@ -209,7 +217,7 @@ public sealed class ScalerEvaluator(
     private void Ask(
         Looked look,
         IReadOnlyList<V1Alpha1GpuBudget> budgets,
-        Dictionary<ObjectKey, (BudgetRoom Room, List<MoneyAsker> Askers)> purses,
+        Dictionary<ObjectKey, (ScalingRoom Room, List<MoneyAsker> Askers)> purses,
         bool asks
     )
     {
@@ -218,12 +226,12 @@ public sealed class ScalerEvaluator(
         foreach (var budget in budgets)
         {
             var (key, name) = (ObjectKey.Of(budget), budget.Metadata.Name);
-            var room = board.RoomOf(key);
-            if (room is null)
+            var decision = decisions.Of(budget);
+            if (decision is null)
                 look.Caps.Add(MoneyCaps.Hold(name, look.Snapshot, $"budget {name} has not been looked at yet"));
-            else if (!room.IsEnforcing || room is { Room: null, IsBefore: true })
+            else if (!decision.IsEnforcing || decision.Room is null && decision.At < decision.WindowStart)
                 continue;
-            else if (room.Room is null)
+            else if (decision.Room is not { } room)
                 look.Caps.Add(MoneyCaps.Hold(name, look.Snapshot, $"the window of budget {name} is over"));
             // What a budget has parked asks for nothing.
             else if (asks)
@@ -276,7 +284,7 @@ public sealed class ScalerEvaluator(
         entry.Latest = null;
         entry.Target = null;
         prometheus.Forget(entry.Scaler.Metadata.Uid);
-        board.Hold(ObjectKey.Of(entry.Scaler), null);
+        elastic.Hold(ObjectKey.Of(entry.Scaler), null);
         metrics.ForgetScaler(entry.Scaler.Metadata.Namespace ?? "", entry.Scaler.Metadata.Name);
         entry.Refusal = message;
         Hinder(entry, reason, message, time.GetUtcNow());

@@ -33,8 +33,6 @@ public sealed class OperatorMetrics : IDisposable
     private readonly Histogram _demandToScale;
     private readonly List<Action<string, string, BudgetDecision>> _ofBudgets = [];
     private readonly List<Action<string, string, ScalerDecision>> _ofScalers = [];
-    private static readonly BudgetMemory NoMemory = new();
-    private readonly Dictionary<(string Namespace, string Name), BudgetDecision> _budgets = [];
     private readonly Dictionary<(string Namespace, string Name), ScalerDecision> _scalers = [];
     private readonly Dictionary<string, DateTimeOffset> _agents = new(StringComparer.Ordinal);
     private readonly LedgerFigures _ledger;
@@ -43,6 +41,7 @@ public sealed class OperatorMetrics : IDisposable
     private volatile Func<IEnumerable<(string Kind, string Namespace, string Name)>>? _invalid;
     private volatile Func<IEnumerable<(string Kind, int Count)>>? _unreadable;
     private volatile Func<string?>? _ledgerFault;
+    private volatile Func<IEnumerable<(string Namespace, string Name, BudgetDecision Decision)>>? _budgets;
     private volatile int _missing;
     private volatile bool _leads;
 
@@ -208,6 +207,9 @@ public sealed class OperatorMetrics : IDisposable
     public void Attach(GpuLedger ledger, Func<string, IReadOnlyList<LabelSelector>> selectorsOf, Func<string> currency) =>
         _ledger.Attach(ledger, selectorsOf, currency);
 
+    /// <summary>Shows, from now on, the latest decisions on budgets.</summary>
+    public void WatchBudgets(Func<IEnumerable<(string Namespace, string Name, BudgetDecision Decision)>> budgets) => _budgets = budgets;
+
     /// <summary>Shows, from now on, the objects whose spec is invalid.</summary>
     public void WatchInvalid(Func<IEnumerable<(string Kind, string Namespace, string Name)>> invalid) => _invalid = invalid;
 
@@ -227,25 +229,19 @@ public sealed class OperatorMetrics : IDisposable
         _ledger.Detach();
         lock (_gate)
         {
-            _budgets.Clear();
             _scalers.Clear();
             _agents.Clear();
         }
-        (_nodes, _untrusted, _invalid, _unreadable, _ledgerFault) = (null, null, null, null, null);
+        (_nodes, _untrusted, _invalid, _unreadable, _ledgerFault, _budgets) = (null, null, null, null, null, null);
         _missing = 0;
         _leads = false;
     }
 
-    /// <summary>Takes an evaluation's outcome. An action counts once however often it is decided again before it is done.</summary>
-    public void Record(string ns, string name, BudgetDecision decision)
+    /// <summary>Counts the actions of a decision. An action counts once however often it is decided again before it is done.</summary>
+    /// <param name="before">The decision before it; null for the first one.</param>
+    /// <param name="decision">The decision.</param>
+    public void Decided(BudgetDecision? before, BudgetDecision decision)
     {
-        BudgetDecision? before;
-        lock (_gate)
-        {
-            _budgets.TryGetValue((ns, name), out before);
-            // A scrape does not need what the budget remembers, which is as large as all the rest.
-            _budgets[(ns, name)] = decision with { Memory = NoMemory };
-        }
         foreach (var action in decision.Actions)
         {
             if (
@@ -275,13 +271,6 @@ public sealed class OperatorMetrics : IDisposable
 
     /// <summary>Writes the page of <c>/metrics</c>, in <see cref="PrometheusConstants.TextContentTypeWithVersionAndEncoding"/>.</summary>
     public Task WriteAsync(Stream stream, CancellationToken cancellationToken) => _registry.WriteAsync(stream, cancellationToken);
-
-    /// <summary>The budget is no more: a figure of it would stand for ever.</summary>
-    public void Forget(string ns, string name)
-    {
-        lock (_gate)
-            _budgets.Remove((ns, name));
-    }
 
     public void Reconciled(string controller, TimeSpan took, bool failed)
     {
@@ -431,7 +420,7 @@ public sealed class OperatorMetrics : IDisposable
             {
                 foreach (var (node, answered) in _agents)
                     lags.Report(Math.Max(0, (now - answered).TotalSeconds), node);
-                foreach (var ((ns, name), decision) in _budgets)
+                foreach (var (ns, name, decision) in _budgets?.Invoke() ?? [])
                 foreach (var report in _ofBudgets)
                     report(ns, name, decision);
                 foreach (var ((ns, name), decision) in _scalers)

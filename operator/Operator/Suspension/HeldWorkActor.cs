@@ -22,13 +22,14 @@ public sealed partial class HeldWorkActor(
     OperatorState state,
     WorkloadActor workloads,
     EchoGuard echoes,
+    Func<V1Alpha1GpuBudget, BudgetDecision?> latest,
     ILogger<HeldWorkActor> logger
 )
 {
     /// <summary>How often what no budget speaks for is looked for.</summary>
     public static readonly TimeSpan Pace = TimeSpan.FromSeconds(5);
 
-    /// <summary>Marked work by UID, with the budgets that do not hold it.</summary>
+    /// <summary>Marked work by UID.</summary>
     private readonly ConcurrentDictionary<string, Marked> _marked = new(StringComparer.Ordinal);
 
     /// <summary>Work as it is seen on the watch.</summary>
@@ -52,16 +53,15 @@ public sealed partial class HeldWorkActor(
         {
             if (!_marked.TryGetValue(verdict.Key.Uid, out var marked) || Find(verdict.Key.Uid, marked) is not { } work)
                 continue;
-            if (decision.Actions.Any(action => action.Kind == ActionKind.Park && action.Workload.Uid == verdict.Key.Uid))
-            {
-                marked.Freed.TryRemove(budget.Uid, out _);
-                continue;
-            }
-            marked.Freed[budget.Uid] = true;
-            if (Selecting(work).All(marked.Freed.ContainsKey))
+            if (Keeps(decision, verdict.Key.Uid) && Selecting(work).All(other => latest(other) is { } one && Keeps(one, verdict.Key.Uid)))
                 await LetGoAsync(work, budget.Name, cancellationToken);
         }
     }
+
+    /// <summary>Whether a budget has judged a workload and does not suspend it.</summary>
+    private static bool Keeps(BudgetDecision decision, string uid) =>
+        decision.Workloads.Any(verdict => verdict.Key.Uid == uid)
+        && !decision.Actions.Any(action => action.Kind == ActionKind.Park && action.Workload.Uid == uid);
 
     public Task RunAsync(CancellationToken cancellationToken) =>
         PeriodicLoop.RunAsync(
@@ -112,13 +112,13 @@ public sealed partial class HeldWorkActor(
             ? work
             : null;
 
-    /// <summary>UIDs of the budgets that have a say: one that cannot be read enforces nothing.</summary>
-    private IEnumerable<string> Selecting(Work work)
+    /// <summary>The budgets that have a say: one that cannot be read enforces nothing.</summary>
+    private IEnumerable<V1Alpha1GpuBudget> Selecting(Work work)
     {
         var labels = work.Labels;
         foreach (var budget in stores.Budgets.Store.ByIndex(Indexes.Namespace, work.Namespace))
             if (GpuBudgetReader.Read(budget, out _, out var selector, out _).Count == 0 && selector.Matches(labels))
-                yield return budget.Metadata.Uid;
+                yield return budget;
     }
 
     private async Task LetGoAsync(Work work, string budget, CancellationToken cancellationToken)
@@ -179,8 +179,6 @@ public sealed partial class HeldWorkActor(
         public string Namespace { get; } = ns;
 
         public string Name { get; } = name;
-
-        public ConcurrentDictionary<string, bool> Freed { get; } = new(StringComparer.Ordinal);
 
         /// <summary>Looks in a row that found no budget for it.</summary>
         public int Unclaimed { get; set; }

@@ -1,11 +1,13 @@
 using System.Diagnostics;
 using System.Text;
+using Bursar.Api;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Core.Reports;
 using Bursar.Core.Text;
 using Bursar.Core.Usage;
+using Bursar.Operator.Budgets;
 using Bursar.Operator.Serving;
 using Bursar.Tests.TestKit;
 
@@ -15,17 +17,41 @@ public sealed class OperatorMetricsTests : IDisposable
 {
     private readonly ManualTimeProvider _time = new(Given.Now);
     private readonly OperatorMetrics _metrics;
+    private readonly DecisionStore _decisions = new();
 
-    public OperatorMetricsTests() => _metrics = new OperatorMetrics(_time);
+    public OperatorMetricsTests()
+    {
+        _metrics = new OperatorMetrics(_time);
+        Show(_metrics);
+    }
 
     public void Dispose() => _metrics.Dispose();
+
+    private void Show(OperatorMetrics metrics)
+    {
+        metrics.WatchBudgets(() => _decisions.All.Select(one => (one.Budget.Namespace ?? "", one.Budget.Name, one.Decision)));
+        _decisions.Recorded += (_, before, decision) => metrics.Decided(before, decision);
+    }
+
+    private void Record(string budget, BudgetDecision decision) => _decisions.Record(Budget(budget), decision);
+
+    private static V1Alpha1GpuBudget Budget(string name) =>
+        new()
+        {
+            Metadata = new()
+            {
+                Namespace = "team",
+                Name = name,
+                Uid = "uid-" + name,
+            },
+        };
 
     [Fact]
     public void A_budgets_figures_are_those_of_its_decision()
     {
         var decision = BudgetDecider.Decide(Given.Budget(100, Given.Job("a", 10, spent: 20)));
 
-        _metrics.Record("team", "nlp", decision);
+        Record("nlp", decision);
 
         Value("bursar_budget_limit", ("namespace", "team"), ("budget", "nlp"), ("currency", "USD")).Should().Be(100);
         Value("bursar_budget_spent", ("budget", "nlp")).Should().Be(20);
@@ -59,7 +85,7 @@ public sealed class OperatorMetricsTests : IDisposable
         };
         var work = Given.Job("a", 10) with { UnitCosts = UnitCosts.Of(done, new HourlyCost(3_060_000_000), 0.085) };
 
-        _metrics.Record("team", "nlp", BudgetDecider.Decide(Given.Budget(100, work)));
+        Record("nlp", BudgetDecider.Decide(Given.Budget(100, work)));
 
         Value("bursar_workload_cost_per_step", ("workload", "a")).Should().BeApproximately(7.225e-5, 1e-12);
         Value("bursar_workload_cost_per_thousand_tokens", ("workload", "a")).Should().BeApproximately(4, 1e-9);
@@ -69,9 +95,9 @@ public sealed class OperatorMetricsTests : IDisposable
     [Fact]
     public void A_forgotten_budget_shows_nothing()
     {
-        _metrics.Record("team", "nlp", BudgetDecider.Decide(Given.Budget(100, Given.Job("a", 10))));
+        Record("nlp", BudgetDecider.Decide(Given.Budget(100, Given.Job("a", 10))));
 
-        _metrics.Forget("team", "nlp");
+        _decisions.Forget(Budget("nlp"));
 
         Samples().Should().NotContain(s => s.Label("budget") == "nlp");
     }
@@ -82,9 +108,9 @@ public sealed class OperatorMetricsTests : IDisposable
         var over = BudgetDecider.Decide(Given.Budget(10, Given.Job("a", 10)));
         over.ParkedNames().Should().Equal("a");
 
-        _metrics.Record("team", "nlp", over);
-        _metrics.Record("team", "nlp", over);
-        _metrics.Record("team", "other", over);
+        Record("nlp", over);
+        Record("nlp", over);
+        Record("other", over);
 
         Value("bursar_decisions_total", ("action", "park"), ("reason", over.Actions[0].Reason)).Should().Be(2);
     }
@@ -121,7 +147,7 @@ public sealed class OperatorMetricsTests : IDisposable
     {
         _metrics.Leads = true;
         _metrics.Attach(Ledger(), _ => [], () => "USD");
-        _metrics.Record("team", "nlp", BudgetDecider.Decide(Given.Budget(100)));
+        Record("nlp", BudgetDecider.Decide(Given.Budget(100)));
         _metrics.AgentAnswered("n1");
 
         _metrics.Detach();
@@ -169,7 +195,8 @@ public sealed class OperatorMetricsTests : IDisposable
         Skip.If(string.IsNullOrEmpty(tool) || !File.Exists(tool), "BURSAR_PROMTOOL names no promtool");
         using var full = new OperatorMetrics(_time, new Uri("http://127.0.0.1:1"));
         full.Attach(Ledger(), _ => [], () => "USD");
-        full.Record("team", "nlp", BudgetDecider.Decide(Given.Budget(10, Given.Job("a", 10), Given.Serving("s"))));
+        Show(full);
+        Record("nlp", BudgetDecider.Decide(Given.Budget(10, Given.Job("a", 10), Given.Serving("s"))));
         full.Reconciled("budgets", TimeSpan.FromSeconds(1), failed: true);
         full.AgentAnswered("n1");
         full.AgentFailed("n1", "unreachable");

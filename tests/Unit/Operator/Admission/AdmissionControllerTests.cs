@@ -7,6 +7,7 @@ using Bursar.Kube.Config;
 using Bursar.Kube.Informers;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Admission;
+using Bursar.Operator.Budgets;
 using Bursar.Operator.Cluster;
 using Bursar.Sandbox.Merging;
 using Bursar.Tests.TestKit;
@@ -22,13 +23,14 @@ public sealed class AdmissionControllerTests : IDisposable
 
     private readonly KubeClient _client = new(new KubeConfig { Server = new("http://127.0.0.1:1") });
     private readonly ManualTimeProvider _time = new(new DateTimeOffset(2026, 11, 21, 10, 0, 0, TimeSpan.Zero));
-    private readonly BudgetBoard _board = new();
     private readonly ClusterStores _stores;
+    private readonly AdmissionController _admission;
     private bool _ready = true;
 
     public AdmissionControllerTests()
     {
         _stores = new(_client, "bursar");
+        _admission = new(_stores, () => _ready, new DecisionStore(), "bursar", _time, NullLogger<AdmissionController>.Instance);
         Budget("nlp", """{"limit": {"cost": "500"}}""", """{"spent": "487.70", "limit": "500", "currency": "USD"}""");
     }
 
@@ -238,7 +240,7 @@ public sealed class AdmissionControllerTests : IDisposable
     [Fact]
     public void A_leader_tells_the_price_too()
     {
-        _board.Lead(_ => HourlyCost.FromDecimal(6.12m));
+        _admission.Lead(_ => HourlyCost.FromDecimal(6.12m));
         Ask(Job())
             .Warnings.Should()
             .Equal("gpubudget nlp: 12.30 of 500.00 USD remain; this Job asks for 2 GPUs at 6.12 USD/h and is held until Bursar admits it");
@@ -268,17 +270,16 @@ public sealed class AdmissionControllerTests : IDisposable
         odd["spec"] = new JsonObject { ["suspend"] = "perhaps", ["template"] = "none" };
         Untouched(Ask(odd));
         Untouched(
-            Controller()
-                .Review(
-                    new()
-                    {
-                        Uid = "u",
-                        Operation = "CREATE",
-                        Kind = new("batch", "v1", "Job"),
-                    }
-                )
+            _admission.Review(
+                new()
+                {
+                    Uid = "u",
+                    Operation = "CREATE",
+                    Kind = new("batch", "v1", "Job"),
+                }
+            )
         );
-        Untouched(Controller().Review(new() { Uid = "u" }));
+        Untouched(_admission.Review(new() { Uid = "u" }));
     }
 
     [Theory]
@@ -395,22 +396,21 @@ public sealed class AdmissionControllerTests : IDisposable
         AskPod($$"""{"containers": [{"name": "main", "resources": {"limits": {"nvidia.com/gpu": "{{gpus}}"} } }] }""", ns, owner);
 
     private AdmissionResponse AskPod(string spec, string ns = "team", string? owner = null) =>
-        Controller()
-            .Review(
-                new()
-                {
-                    Uid = "u",
-                    Operation = "CREATE",
-                    Namespace = ns,
-                    Kind = new("", "v1", "Pod"),
-                    Object = JsonSerializer.Deserialize<JsonElement>(
-                        $$"""
-                        {"metadata": {"name": "notebook", "labels": {"team": "vision"}, "ownerReferences": [{{owner}}]},
-                         "spec": {{spec}} }
-                        """
-                    ),
-                }
-            );
+        _admission.Review(
+            new()
+            {
+                Uid = "u",
+                Operation = "CREATE",
+                Namespace = ns,
+                Kind = new("", "v1", "Pod"),
+                Object = JsonSerializer.Deserialize<JsonElement>(
+                    $$"""
+                    {"metadata": {"name": "notebook", "labels": {"team": "vision"}, "ownerReferences": [{{owner}}]},
+                     "spec": {{spec}} }
+                    """
+                ),
+            }
+        );
 
     private static JsonObject Job(int gpus = 2) =>
         Object(
@@ -427,24 +427,20 @@ public sealed class AdmissionControllerTests : IDisposable
             ["spec"] = JsonNode.Parse(spec),
         };
 
-    private AdmissionController Controller() =>
-        new(_stores, () => _ready, _board, "bursar", _time, NullLogger<AdmissionController>.Instance);
-
     private AdmissionResponse Ask(JsonObject obj, string ns = "team", string operation = "CREATE", string? subresource = null)
     {
         var version = ((string)obj["apiVersion"]!).Split('/');
-        return Controller()
-            .Review(
-                new()
-                {
-                    Uid = "u",
-                    Operation = operation,
-                    SubResource = subresource,
-                    Namespace = ns,
-                    Kind = new(version[0], version[1], (string)obj["kind"]!),
-                    Object = JsonSerializer.SerializeToElement(obj),
-                }
-            );
+        return _admission.Review(
+            new()
+            {
+                Uid = "u",
+                Operation = operation,
+                SubResource = subresource,
+                Namespace = ns,
+                Kind = new(version[0], version[1], (string)obj["kind"]!),
+                Object = JsonSerializer.SerializeToElement(obj),
+            }
+        );
     }
 
     private static void Untouched(AdmissionResponse answer, string because = "") =>

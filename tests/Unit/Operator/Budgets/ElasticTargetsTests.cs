@@ -1,0 +1,41 @@
+using Bursar.Core.Money;
+using Bursar.Kube.Objects;
+using Bursar.Operator.Budgets;
+
+namespace Bursar.Tests.Unit.Operator.Budgets;
+
+public class ElasticTargetsTests
+{
+    private static readonly ObjectKey Chat = new("team", "chat");
+
+    [Fact]
+    public void A_pod_that_the_scaler_has_not_seen_yet_is_not_part_of_the_floor()
+    {
+        var targets = new ElasticTargets();
+        targets.Hold(Chat, new("deployment", PerHour(3), PerHour(3), IsWhole: true));
+
+        targets.FloorRateOf("deployment", PerHour(6)).Should().Be(PerHour(3));
+    }
+
+    [Fact]
+    public void Other_pods_of_the_same_workload_stay()
+    {
+        var targets = new ElasticTargets();
+        targets.Hold(Chat, new("graph", PerHour(6), PerHour(3), IsWhole: false));
+
+        targets.FloorRateOf("graph", PerHour(10)).Should().Be(PerHour(7));
+    }
+
+    [Fact]
+    public void Without_a_scaler_or_without_a_price_nothing_is_elastic()
+    {
+        var targets = new ElasticTargets();
+        targets.FloorRateOf("deployment", PerHour(6)).Should().BeNull();
+        targets.Hold(Chat, new("deployment", PerHour(3), null, IsWhole: true));
+        targets.FloorRateOf("deployment", PerHour(6)).Should().BeNull();
+        targets.Hold(Chat, null);
+        targets.FloorRateOf("deployment", PerHour(6)).Should().BeNull();
+    }
+
+    private static HourlyCost PerHour(int sum) => HourlyCost.FromDecimal(sum);
+}
