@@ -1,7 +1,6 @@
 using Bursar.Api;
 using Bursar.Kube.Client;
 using Bursar.Kube.Config;
-using Bursar.Kube.Http;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Hosting;
 using Bursar.Sandbox;
@@ -39,7 +38,6 @@ internal sealed class DemoCluster : IAsyncDisposable
         TimeProvider wall,
         string kubeconfigPath,
         KubeConfig config,
-        ActivityTracker tracker,
         ILoggerFactory logs
     )
     {
@@ -48,15 +46,7 @@ internal sealed class DemoCluster : IAsyncDisposable
         Time = time;
         Start = time.GetUtcNow();
         KubeconfigPath = kubeconfigPath;
-        _inside = new(
-            config,
-            new()
-            {
-                TimeProvider = time,
-                ActivityTracker = tracker,
-                LoggerFactory = logs,
-            }
-        );
+        _inside = new(config, new() { TimeProvider = time, LoggerFactory = logs });
         Client = new(config, new() { TimeProvider = wall });
     }
 
@@ -83,27 +73,18 @@ internal sealed class DemoCluster : IAsyncDisposable
         CancellationToken cancellationToken
     )
     {
-        var tracker = new ActivityTracker();
-        var time = new VirtualTimeProvider(DemoWorld.StartOf(wall.GetUtcNow()), tracker, wall);
-        var sandbox = await Bursar.Sandbox.Sandbox.StartAsync(
-            new SandboxOptions
-            {
-                Time = time,
-                Activity = tracker,
-                LoggerFactory = logs,
-            },
-            cancellationToken
-        );
+        var time = new VirtualTimeProvider(DemoWorld.StartOf(wall.GetUtcNow()), wall);
+        var sandbox = await Bursar.Sandbox.Sandbox.StartAsync(new SandboxOptions { Time = time, LoggerFactory = logs }, cancellationToken);
         await sandbox.WriteKubeconfigAsync(kubeconfigPath, cancellationToken);
         var config = KubeConfig.FromFile(kubeconfigPath);
-        var cluster = new DemoCluster(sandbox, time, wall, kubeconfigPath, config, tracker, logs);
+        var cluster = new DemoCluster(sandbox, time, wall, kubeconfigPath, config, logs);
         try
         {
             // The start goes at the wall's pace: first requests are slow, and at a high speed their timeouts would come in a second.
             // Should the start fail, time goes on until the cluster is taken down.
             var started = CancellationTokenSource.CreateLinkedTokenSource(cluster._stopTime.Token);
             cluster._pacing = Task.Run(() => time.PaceAsync(1, started.Token), CancellationToken.None);
-            await cluster.FillAsync(config, tracker, logs, cancellationToken);
+            await cluster.FillAsync(config, logs, cancellationToken);
             await started.CancelAsync();
             await cluster._pacing;
             started.Dispose();
@@ -174,7 +155,7 @@ internal sealed class DemoCluster : IAsyncDisposable
         _stopTime.Dispose();
     }
 
-    private async Task FillAsync(KubeConfig config, ActivityTracker tracker, ILoggerFactory logs, CancellationToken cancellationToken)
+    private async Task FillAsync(KubeConfig config, ILoggerFactory logs, CancellationToken cancellationToken)
     {
         await DemoWorld.CreateKindsAsync(_inside, cancellationToken);
         _controllers = await BuiltInControllers.StartAsync(_inside, seed: 1, cancellationToken);
@@ -182,7 +163,7 @@ internal sealed class DemoCluster : IAsyncDisposable
 
         var leads = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var options = new OperatorOptions { Identity = "bursar-demo", MetricsAddress = "127.0.0.1:0" };
-        Operator = Task.Run(() => OperateAsync(options, config, logs, tracker, () => leads.TrySetResult()), CancellationToken.None);
+        Operator = Task.Run(() => OperateAsync(options, config, logs, () => leads.TrySetResult()), CancellationToken.None);
         if (await Task.WhenAny(leads.Task, Operator).WaitAsync(cancellationToken) == Operator)
             await Operator;
 
@@ -193,19 +174,13 @@ internal sealed class DemoCluster : IAsyncDisposable
     /// <summary>
     /// As a Deployment would: an operator that finds its ledger written by someone else (<c>bursar release</c>) ends and starts anew.
     /// </summary>
-    private async Task OperateAsync(
-        OperatorOptions options,
-        KubeConfig config,
-        ILoggerFactory logs,
-        ActivityTracker tracker,
-        Action leading
-    )
+    private async Task OperateAsync(OperatorOptions options, KubeConfig config, ILoggerFactory logs, Action leading)
     {
         while (true)
         {
             try
             {
-                await OperatorHost.RunAsync(options, config, Time, logs, tracker, _ => leading(), _stopOperator.Token);
+                await OperatorHost.RunAsync(options, config, Time, logs, _ => leading(), _stopOperator.Token);
                 return;
             }
             catch (LeadershipLostException)

@@ -1,7 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
-using Bursar.Kube.Http;
+using Bursar.Concurrency;
 using Bursar.Sandbox.ApiServer;
 using Bursar.Sandbox.ApiServer.Garbage;
 using Bursar.Sandbox.Schemas;
@@ -16,9 +16,6 @@ public sealed record SandboxOptions
 {
     /// <summary>The cluster's clock: creation times, watch timeouts, token lives.</summary>
     public TimeProvider Time { get; init; } = TimeProvider.System;
-
-    /// <summary>Told of requests and watch lines, so that virtual time waits for them.</summary>
-    public ActivityTracker? Activity { get; init; }
 
     public FaultPlan Faults { get; init; } = new();
 
@@ -110,10 +107,11 @@ public sealed class Sandbox : IAsyncDisposable
         var writer = new ObjectWriter(store, kinds, options.Time, new Random(options.Seed));
         var customResources = new CustomResources(kinds, writer, options.Time, options.LoggerFactory.CreateLogger<CustomResources>());
         writer.CrdWritten = customResources.Written;
-        var garbage = new GarbageCollector(store, writer, kinds, customResources, options.Activity);
+        var activity = ActivityTracker.Of(options.Time);
+        var garbage = new GarbageCollector(store, writer, kinds, customResources, activity);
         Found(kinds, writer);
         var lists = new ListEndpoint(store, options.Time);
-        var watches = new WatchEndpoint(store, kinds, options.Faults, options.Time, options.Activity);
+        var watches = new WatchEndpoint(store, kinds, options.Faults, options.Time, activity);
         var resources = new ResourceEndpoint(
             kinds,
             store,
@@ -126,7 +124,7 @@ public sealed class Sandbox : IAsyncDisposable
         var certificate = ServerCertificate.Create();
         var token = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(TokenBytes));
         var host = await ApiServerHost
-            .StartAsync(certificate, options.Port, token, kinds, resources, options.Faults, options.Time, options.Activity, ct)
+            .StartAsync(certificate, options.Port, token, kinds, resources, options.Faults, options.Time, activity, ct)
             .ConfigureAwait(false);
         return new Sandbox(certificate, garbage, host, store, lists, kinds, options.Faults, token);
     }

@@ -28,7 +28,6 @@ internal static class PassProcess
             KubeConfig.FromFile(kubeconfig),
             TimeProvider.System,
             NullLoggerFactory.Instance,
-            null,
             parts =>
             {
                 parts.Decisions.Recorded += (budget, _, _) => decided.TryAdd(budget.Metadata.Uid, true);

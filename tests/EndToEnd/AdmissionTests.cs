@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Bursar.Api;
+using Bursar.Concurrency;
 using Bursar.Core.Prices;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
@@ -72,15 +73,7 @@ public sealed class AdmissionTests
         }
         await scene.PassAsync(5);
         // By another field manager: one that made the job and wrote to it later may have written the field again.
-        using var editor = new KubeClient(
-            world.Config,
-            new()
-            {
-                TimeProvider = world.Time,
-                ActivityTracker = world.Activity,
-                UserAgent = "kubectl-edit/v1.36",
-            }
-        );
+        using var editor = new KubeClient(world.Config, new() { TimeProvider = world.Time, UserAgent = "kubectl-edit/v1.36" });
         await editor.PatchAsync<V1Job>(
             "edited",
             scene.Team,

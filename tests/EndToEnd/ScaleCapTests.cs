@@ -1,3 +1,4 @@
+using Bursar.Concurrency;
 using Bursar.Core.Ledger;
 using Bursar.Core.State;
 using Bursar.Kube.Client;
@@ -395,12 +396,7 @@ public sealed class ScaleCapTests(RealCluster real)
         await world.Store.FlushAllAsync(world.Ledger, world.State, Ct);
         using var client = new KubeClient(
             world.Scene.World.Config,
-            new()
-            {
-                TimeProvider = world.Scene.World.Time,
-                ActivityTracker = world.Scene.World.Activity,
-                UserAgent = "kubectl-release",
-            }
+            new() { TimeProvider = world.Scene.World.Time, UserAgent = "kubectl-release" }
         );
         return (await ReleaseCommand.RunAsync(client, ClusterWorld.OwnNamespace, new(null, null, dryRun), text, Ct), text.ToString());
     }

@@ -1,4 +1,5 @@
 using Bursar.Api;
+using Bursar.Concurrency;
 using Bursar.Kube.Events;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Billing;
@@ -48,7 +49,7 @@ public sealed class ScalerLoopTests
         var brake = new ClusterBrake(() => 0);
         var control = new ControlSwitch(brake);
         var prices = new PriceList(stores, ledger, time);
-        var prometheus = new PrometheusPoller((_, _, _) => Task.FromResult(PromAnswer.Of(1)), time, world.Client.ActivityTracker);
+        var prometheus = new PrometheusPoller((_, _, _) => Task.FromResult(PromAnswer.Of(1)), time);
         var meter = new TriggerMeter(new(_ => null, time), prometheus, Sources, time);
         var budgets = new BudgetObserver(
             stores,

@@ -1,7 +1,11 @@
+using Bursar.Concurrency;
+
 namespace Bursar.Tests.TestKit;
 
 /// <summary>A clock that stands still until it is advanced; timers fire in the order of their due times, each at its own time.</summary>
-public sealed class ManualTimeProvider(DateTimeOffset? start = null) : TimeProvider
+/// <param name="start">The first moment; null for the first of 2026.</param>
+/// <param name="counts">Counts what is under way, without waiting for it.</param>
+public sealed class ManualTimeProvider(DateTimeOffset? start = null, bool counts = false) : TimeProvider, IVirtualClock
 {
     private readonly Lock _lock = new();
     private readonly List<ManualTimer> _timers = [];
@@ -9,6 +13,8 @@ public sealed class ManualTimeProvider(DateTimeOffset? start = null) : TimeProvi
     private TimeSpan _elapsed;
     private TimeSpan _wallOffset;
     private long _sequence;
+
+    ActivityTracker? IVirtualClock.Activity { get; } = counts ? new() : null;
 
     public override long TimestampFrequency => TimeSpan.TicksPerSecond;
 

@@ -1,7 +1,6 @@
 using System.Text.Json.Nodes;
 using Bursar.Kube.Client;
 using Bursar.Kube.Config;
-using Bursar.Kube.Http;
 using Bursar.Sandbox;
 using Bursar.Sandbox.Controllers;
 using Bursar.Sandbox.Nodes;
@@ -14,17 +13,14 @@ public sealed class SimulatedCluster : IAsyncDisposable
 {
     public static readonly DateTimeOffset Start = new(2026, 11, 2, 8, 0, 0, TimeSpan.Zero);
 
-    private SimulatedCluster(VirtualTimeProvider time, ActivityTracker tracker, Bursar.Sandbox.Sandbox sandbox, KubeClient client)
+    private SimulatedCluster(VirtualTimeProvider time, Bursar.Sandbox.Sandbox sandbox, KubeClient client)
     {
         Time = time;
-        Tracker = tracker;
         Sandbox = sandbox;
         Client = client;
     }
 
     public VirtualTimeProvider Time { get; }
-
-    public ActivityTracker Tracker { get; }
 
     public Bursar.Sandbox.Sandbox Sandbox { get; }
 
@@ -42,25 +38,13 @@ public sealed class SimulatedCluster : IAsyncDisposable
     public static async Task<SimulatedCluster> StartAsync(NodeSimulatorOptions options)
     {
         var logs = new LogList();
-        var tracker = new ActivityTracker();
-        var time = new VirtualTimeProvider(Start, tracker);
-        var sandbox = await Bursar.Sandbox.Sandbox.StartAsync(
-            new SandboxOptions { Time = time, Activity = tracker },
-            CancellationToken.None
-        );
+        var time = new VirtualTimeProvider(Start);
+        var sandbox = await Bursar.Sandbox.Sandbox.StartAsync(new SandboxOptions { Time = time }, CancellationToken.None);
         var file = Path.Combine(Path.GetTempPath(), $"bursar-unit-{Guid.NewGuid():N}.kubeconfig");
         await sandbox.WriteKubeconfigAsync(file, CancellationToken.None);
-        var client = new KubeClient(
-            KubeConfig.FromFile(file),
-            new KubeClientOptions
-            {
-                TimeProvider = time,
-                ActivityTracker = tracker,
-                LoggerFactory = logs,
-            }
-        );
+        var client = new KubeClient(KubeConfig.FromFile(file), new KubeClientOptions { TimeProvider = time, LoggerFactory = logs });
         File.Delete(file);
-        var cluster = new SimulatedCluster(time, tracker, sandbox, client) { Logs = logs };
+        var cluster = new SimulatedCluster(time, sandbox, client) { Logs = logs };
         cluster.Controllers = await BuiltInControllers.StartAsync(client, 1, CancellationToken.None);
         if (options.Fleet.Count > 0)
             cluster.Nodes = await NodeSimulator.StartAsync(client, options, CancellationToken.None);

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using Bursar.Concurrency;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Agent.Certificates;
@@ -25,23 +26,18 @@ public sealed partial class CertificateFolder(string? path, TimeProvider time, I
     /// <summary>Why the newest files are not in use, or null.</summary>
     public string? Fault => _fault;
 
-    public async Task RunAsync(CancellationToken cancellationToken)
-    {
-        if (path is null)
-            return;
-        try
-        {
-            while (true)
+    public Task RunAsync(CancellationToken cancellationToken) =>
+        PeriodicLoop.RunAsync(
+            time,
+            "certificates",
+            _ =>
             {
-                await Task.Delay(LookEvery, time, cancellationToken);
                 Look();
-            }
-        }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-        {
-            return;
-        }
-    }
+                return Task.FromResult(LookEvery);
+            },
+            cancellationToken,
+            first: LookEvery
+        );
 
     public void Look()
     {

@@ -9,6 +9,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Bursar.Agent.Certificates;
 using Bursar.Agent.Doors;
+using Bursar.Concurrency;
 using Bursar.Core.Usage;
 
 namespace Bursar.Agent.Client;
@@ -62,27 +63,36 @@ public sealed class AgentClient : IDisposable
         var roots = new X509Certificate2Collection();
         roots.ImportFromPem(options.RootsPem);
         _client = new HttpClient(
-            new SocketsHttpHandler
-            {
-                UseProxy = false,
-                AllowAutoRedirect = false,
-                UseCookies = false,
-                ActivityHeadersPropagator = null,
-                ConnectCallback = ConnectAsync,
-                SslOptions = new SslClientAuthenticationOptions
+            TimedRequestHandler.Around(
+                new SocketsHttpHandler
                 {
-                    ClientCertificates = [_certificate],
-                    // Else a server's list of accepted issuers decides, and a root of the same name hides ours.
-                    LocalCertificateSelectionCallback = (_, _, _, _, _) => _certificate,
-                    EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
-                    AllowTlsResume = false,
-                    RemoteCertificateValidationCallback = (_, peer, _, _) =>
+                    UseProxy = false,
+                    AllowAutoRedirect = false,
+                    UseCookies = false,
+                    ActivityHeadersPropagator = null,
+                    ConnectCallback = ConnectAsync,
+                    SslOptions = new SslClientAuthenticationOptions
                     {
-                        _refusal = PeerCheck.Refusal(peer as X509Certificate2, roots, PeerPurpose.Server, _host, options.Time.GetUtcNow());
-                        return _refusal is null;
+                        ClientCertificates = [_certificate],
+                        // Else a server's list of accepted issuers decides, and a root of the same name hides ours.
+                        LocalCertificateSelectionCallback = (_, _, _, _, _) => _certificate,
+                        EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
+                        AllowTlsResume = false,
+                        RemoteCertificateValidationCallback = (_, peer, _, _) =>
+                        {
+                            _refusal = PeerCheck.Refusal(
+                                peer as X509Certificate2,
+                                roots,
+                                PeerPurpose.Server,
+                                _host,
+                                options.Time.GetUtcNow()
+                            );
+                            return _refusal is null;
+                        },
                     },
                 },
-            }
+                options.Time
+            )
         )
         {
             BaseAddress = new Uri($"https://{_host}:{options.Address.Port.ToString(CultureInfo.InvariantCulture)}"),
@@ -91,25 +101,18 @@ public sealed class AgentClient : IDisposable
         };
     }
 
-    public Task<UsageReport> GetUsageAsync(JournalCursor? after, TimeSpan wait, CancellationToken cancellationToken) =>
-        GetUsageAsync(after, wait, null, cancellationToken);
-
     /// <summary>Long-polls for what comes after the cursor, and thereby acknowledges it; null asks from the beginning.</summary>
     /// <param name="after">What is known.</param>
     /// <param name="wait">How long the agent may wait for more.</param>
-    /// <param name="question">Names the question to an agent in the same process (<see cref="IAgentActivity"/>).</param>
     /// <param name="cancellationToken">Ends it.</param>
-    public Task<UsageReport> GetUsageAsync(JournalCursor? after, TimeSpan wait, Guid? question, CancellationToken cancellationToken)
+    public Task<UsageReport> GetUsageAsync(JournalCursor? after, TimeSpan wait, CancellationToken cancellationToken)
     {
         string seconds = ((long)Math.Ceiling(wait.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
         string path = after is null
             ? $"/v1/usage?wait={seconds}"
             : $"/v1/usage?after={Uri.EscapeDataString(after.ToString())}&wait={seconds}";
-        return GetAsync(path, UsageJson.Default.UsageReport, wait, question, cancellationToken);
+        return GetAsync(path, UsageJson.Default.UsageReport, wait, cancellationToken);
     }
-
-    public Task<SignalReport> GetSignalsAsync(CancellationToken cancellationToken) =>
-        GetSignalsAsync(null, TimeSpan.Zero, null, cancellationToken);
 
     /// <summary>
     /// Long-polls for signals that are not those of the revision; null asks for what there is. An agent of an older version answers at
@@ -117,25 +120,27 @@ public sealed class AgentClient : IDisposable
     /// </summary>
     /// <param name="after">The revision that is known.</param>
     /// <param name="wait">How long the agent may wait for news.</param>
-    /// <param name="question">Names the question to an agent in the same process (<see cref="IAgentActivity"/>).</param>
     /// <param name="cancellationToken">Ends it.</param>
-    public Task<SignalReport> GetSignalsAsync(long? after, TimeSpan wait, Guid? question, CancellationToken cancellationToken) =>
+    public Task<SignalReport> GetSignalsAsync(long? after, TimeSpan wait, CancellationToken cancellationToken) =>
         GetAsync(
             after is null
                 ? "/v1/signals"
                 : string.Create(CultureInfo.InvariantCulture, $"/v1/signals?after={after}&wait={(long)Math.Ceiling(wait.TotalSeconds)}"),
             DoorJson.Default.SignalReport,
             after is null ? TimeSpan.Zero : wait,
-            question,
             cancellationToken
         );
+
+    /// <summary>The signals that there are now.</summary>
+    public Task<SignalReport> GetSignalsAsync(CancellationToken cancellationToken) =>
+        GetSignalsAsync(null, TimeSpan.Zero, cancellationToken);
 
     public async Task PutTargetsAsync(TargetList targets, CancellationToken cancellationToken)
     {
         using var content = new ByteArrayContent(JsonSerializer.SerializeToUtf8Bytes(targets, UsageJson.Default.TargetList));
         content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
         using var request = new HttpRequestMessage(HttpMethod.Put, "/v1/targets") { Content = content };
-        await SendAsync(request, TimeSpan.Zero, null, cancellationToken);
+        await SendAsync(request, TimeSpan.Zero, cancellationToken);
     }
 
     public void Dispose()
@@ -144,10 +149,10 @@ public sealed class AgentClient : IDisposable
         _certificate.Dispose();
     }
 
-    private async Task<T> GetAsync<T>(string path, JsonTypeInfo<T> type, TimeSpan wait, Guid? question, CancellationToken cancellationToken)
+    private async Task<T> GetAsync<T>(string path, JsonTypeInfo<T> type, TimeSpan wait, CancellationToken cancellationToken)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, path);
-        byte[] body = await SendAsync(request, wait, question, cancellationToken);
+        byte[] body = await SendAsync(request, wait, cancellationToken);
         try
         {
             return JsonSerializer.Deserialize(body, type) ?? throw new AgentException($"{_host} answered null to {path}");
@@ -158,10 +163,8 @@ public sealed class AgentClient : IDisposable
         }
     }
 
-    private async Task<byte[]> SendAsync(HttpRequestMessage request, TimeSpan wait, Guid? question, CancellationToken cancellationToken)
+    private async Task<byte[]> SendAsync(HttpRequestMessage request, TimeSpan wait, CancellationToken cancellationToken)
     {
-        if (question is { } known)
-            request.Headers.TryAddWithoutValidation(IAgentActivity.Header, known.ToString());
         using var deadline = new CancellationTokenSource(wait + _options.Timeout, _options.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
         try

@@ -32,9 +32,6 @@ public sealed record AgentOptions
     public JournalOptions Journal { get; init; } = new();
 
     public ScrapeOptions Scrape { get; init; } = new();
-
-    /// <summary>Only for a host in the same process that simulates time.</summary>
-    public IAgentActivity? Activity { get; init; }
 }
 
 /// <summary>Where the three doors really are; printed as one line of JSON at start.</summary>

@@ -13,6 +13,7 @@ using Bursar.Agent.PodResources;
 using Bursar.Agent.Pods;
 using Bursar.Agent.Sampling;
 using Bursar.Agent.Scrape;
+using Bursar.Concurrency;
 using Bursar.Hosting;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
@@ -62,7 +63,7 @@ public sealed partial class AgentServer : IAsyncDisposable
         var checkpoints = new CheckpointIntake(Journal, time);
         _scraper = new PodScraper(options.Scrape, time);
         var uids = new PodUidResolver(Targets, options.LogRoot, options.ProcRoot, time);
-        Sampler = new Sampler(gpus, podResources, uids, Journal, _counters, time, loggers.CreateLogger<Sampler>(), options.Activity);
+        Sampler = new Sampler(gpus, podResources, uids, Journal, _counters, time, loggers.CreateLogger<Sampler>());
         Scrapes = new ScrapeLoop(
             _scraper,
             options.Scrape,
@@ -72,7 +73,6 @@ public sealed partial class AgentServer : IAsyncDisposable
             _counters,
             time,
             loggers.CreateLogger<ScrapeLoop>(),
-            options.Activity,
             checkpoints
         );
         Sampler.UnusedCacheOf = Scrapes.UnusedCacheOf;
@@ -93,11 +93,10 @@ public sealed partial class AgentServer : IAsyncDisposable
             Scrapes,
             signals,
             time,
-            options.Activity,
             _stopping.Token,
             loggers.CreateLogger<OperatorDoor>()
         );
-        var podDoor = new PodDoor(Targets, _progress, checkpoints, _counters, time, options.Activity);
+        var podDoor = new PodDoor(Targets, _progress, checkpoints, _counters, time);
         var metricsDoor = new MetricsDoor(
             options.NodeName,
             Version,
@@ -147,7 +146,11 @@ public sealed partial class AgentServer : IAsyncDisposable
         _application = builder.Build();
         // An agent that stops answers what it has.
         _application.Lifetime.ApplicationStopping.Register(_stopping.Cancel);
-        _application.Run(context => context.Features.GetRequiredFeature<Door>().HandleAsync(context));
+        _application.Run(context =>
+        {
+            LongPoll.Serve(context.Request.Headers[LongPoll.RequestHeader]);
+            return context.Features.GetRequiredFeature<Door>().HandleAsync(context);
+        });
     }
 
     /// <summary>The agent's version, one with the operator's and the chart's.</summary>

@@ -25,7 +25,6 @@ internal sealed partial class OperatorDoor(
     ScrapeLoop scrapes,
     SignalRevision revision,
     TimeProvider time,
-    IAgentActivity? activity,
     CancellationToken stopping,
     ILogger<OperatorDoor> logger
 )
@@ -64,7 +63,7 @@ internal sealed partial class OperatorDoor(
             using var end = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, stopping);
             try
             {
-                await journal.WaitAsync(after, wait, HoldOf(context), end.Token);
+                await journal.WaitAsync(after, wait, end.Token);
             }
             catch (OperationCanceledException) when (stopping.IsCancellationRequested && !context.RequestAborted.IsCancellationRequested)
             {
@@ -126,7 +125,7 @@ internal sealed partial class OperatorDoor(
             using var end = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, stopping);
             try
             {
-                await revision.WaitAsync(after, wait, HoldOf(context), end.Token);
+                await revision.WaitAsync(after, wait, end.Token);
             }
             catch (OperationCanceledException) when (stopping.IsCancellationRequested && !context.RequestAborted.IsCancellationRequested)
             {
@@ -148,9 +147,6 @@ internal sealed partial class OperatorDoor(
         }
         return TimeSpan.FromSeconds(Math.Min(seconds, MaxWaitSeconds));
     }
-
-    private PollHold HoldOf(HttpContext context) =>
-        new(activity, Guid.TryParse(context.Request.Headers[IAgentActivity.Header].ToString(), out var question) ? question : null);
 
     private SignalReport Signals()
     {

@@ -16,8 +16,7 @@ internal sealed class PodDoor(
     ProgressIntake progress,
     CheckpointIntake checkpoints,
     AgentCounters counters,
-    TimeProvider time,
-    IAgentActivity? activity
+    TimeProvider time
 )
 {
     private const int MaxBytes = 4096;
@@ -40,16 +39,8 @@ internal sealed class PodDoor(
             await Answers.NotFoundAsync(context);
             return;
         }
-        activity?.Begin();
-        try
-        {
-            if (await SpeakerAsync(context) is { } pod)
-                await answer(context, pod);
-        }
-        finally
-        {
-            activity?.End();
-        }
+        if (await SpeakerAsync(context) is { } pod)
+            await answer(context, pod);
     }
 
     /// <summary>Who speaks; null when that cannot be told, and the refusal was sent.</summary>

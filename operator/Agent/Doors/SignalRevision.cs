@@ -1,3 +1,5 @@
+using Bursar.Concurrency;
+
 namespace Bursar.Agent.Doors;
 
 /// <summary>
@@ -7,7 +9,7 @@ namespace Bursar.Agent.Doors;
 public sealed class SignalRevision
 {
     private readonly Lock _gate = new();
-    private readonly PollWaiters _waiters;
+    private readonly LongPoll _waiters;
     private long _current = 1;
 
     /// <param name="time">The clock of who waits.</param>
@@ -25,6 +27,6 @@ public sealed class SignalRevision
     }
 
     /// <summary>Returns when the revision is not <paramref name="after"/>, or after <paramref name="wait"/>.</summary>
-    public Task WaitAsync(long after, TimeSpan wait, PollHold hold, CancellationToken cancellationToken) =>
-        _waiters.WaitAsync(() => _current != after, wait, hold, cancellationToken);
+    public Task WaitAsync(long after, TimeSpan wait, CancellationToken cancellationToken) =>
+        _waiters.WaitAsync(() => _current != after, wait, cancellationToken);
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Bursar.Concurrency;
 using Bursar.Core.Usage;
 using Microsoft.Extensions.Logging;
 
@@ -35,7 +36,7 @@ public sealed partial class UsageJournal : IDisposable
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly List<JournalSegment> _segments = [];
-    private readonly PollWaiters _waiters;
+    private readonly LongPoll _waiters;
     private FileStream? _file;
     private DateTimeOffset _nextDiskAttempt = DateTimeOffset.MinValue;
     private long _acknowledged;
@@ -166,8 +167,8 @@ public sealed partial class UsageJournal : IDisposable
     /// <summary>
     /// Ends when there is something that <see cref="Read"/> would answer for this cursor, at the latest after <paramref name="wait"/>.
     /// </summary>
-    public Task WaitAsync(JournalCursor? after, TimeSpan wait, PollHold hold, CancellationToken cancellationToken) =>
-        _waiters.WaitAsync(() => after is null || after.Epoch != Epoch || Next > after.Seq + 1, wait, hold, cancellationToken);
+    public Task WaitAsync(JournalCursor? after, TimeSpan wait, CancellationToken cancellationToken) =>
+        _waiters.WaitAsync(() => after is null || after.Epoch != Epoch || Next > after.Seq + 1, wait, cancellationToken);
 
     public void Dispose()
     {

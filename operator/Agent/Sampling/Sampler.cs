@@ -2,6 +2,7 @@ using Bursar.Agent.Journal;
 using Bursar.Agent.Nvml;
 using Bursar.Agent.PodResources;
 using Bursar.Agent.Pods;
+using Bursar.Concurrency;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Agent.Sampling;
@@ -28,8 +29,7 @@ public sealed partial class Sampler(
     UsageJournal journal,
     AgentCounters counters,
     TimeProvider time,
-    ILogger<Sampler> logger,
-    IAgentActivity? activity
+    ILogger<Sampler> logger
 )
 {
     public static readonly TimeSpan Shortest = TimeSpan.FromSeconds(1);
@@ -69,30 +69,18 @@ public sealed partial class Sampler(
     /// <summary>Samples until cancelled; then closes and journals what is open.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        var delay = Shortest;
-        try
-        {
-            while (true)
+        await PeriodicLoop.RunAsync(
+            time,
+            "sampler",
+            async token =>
             {
                 var before = _view;
-                activity?.Begin();
-                try
-                {
-                    await SampleAsync(cancellationToken);
-                }
-                finally
-                {
-                    activity?.End();
-                }
-                delay = before is not null && Same(before, _view!) ? Min(delay * 2, Longest) : Shortest;
-                Pause = delay;
-                await Task.Delay(delay, time, cancellationToken);
-            }
-        }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-        {
-            journal.Append([.. _accumulator.CloseAll().Select(JournalEntry.Of)]);
-        }
+                await SampleAsync(token);
+                return Pause = before is not null && Same(before, _view!) ? Min(Pause * 2, Longest) : Shortest;
+            },
+            cancellationToken
+        );
+        journal.Append([.. _accumulator.CloseAll().Select(JournalEntry.Of)]);
     }
 
     /// <summary>One sample: read, attribute, journal.</summary>

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Bursar.Agent.Pods;
 using Bursar.Agent.Sampling;
+using Bursar.Concurrency;
 using Bursar.Core.Scaling;
 using Bursar.Core.Usage;
 using Microsoft.Extensions.Logging;
@@ -34,7 +35,6 @@ public sealed partial class ScrapeLoop(
     AgentCounters counters,
     TimeProvider time,
     ILogger<ScrapeLoop> logger,
-    IAgentActivity? activity,
     CheckpointIntake? checkpoints = null
 )
 {
@@ -64,79 +64,69 @@ public sealed partial class ScrapeLoop(
 
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        try
-        {
-            await Task.WhenAll(RunAllAsync(cancellationToken), RunQuickAsync(cancellationToken));
-        }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-        {
-            tokens.Keep(null);
-        }
+        await Task.WhenAll(RunAllAsync(cancellationToken), RunQuickAsync(cancellationToken));
+        tokens.Keep(null);
     }
 
     public Task ScrapeAllAsync(CancellationToken cancellationToken) => ScrapeAsync((_, _) => true, cancellationToken);
 
-    private async Task RunAllAsync(CancellationToken cancellationToken)
-    {
-        while (true)
-        {
-            activity?.Begin();
-            try
+    private Task RunAllAsync(CancellationToken cancellationToken) =>
+        PeriodicLoop.RunAsync(
+            time,
+            "scrapes",
+            async token =>
             {
-                await ScrapeAsync((_, target) => !IsQuick(target), cancellationToken);
-            }
-            finally
-            {
-                activity?.End();
-            }
-            await Task.Delay(options.Interval, time, cancellationToken);
-        }
-    }
+                await ScrapeAsync((_, target) => !IsQuick(target), token);
+                return options.Interval;
+            },
+            cancellationToken
+        );
 
     private async Task RunQuickAsync(CancellationToken cancellationToken)
     {
-        var wake = new ScrapeWake(activity);
+        var wake = new AsyncAutoResetEvent(time, "a scrape that is due");
         var due = new Dictionary<(string, int, string), DateTimeOffset>();
-        activity?.Begin();
         targets.Changed += wake.Set;
         try
         {
-            while (true)
-            {
-                cancellationToken.ThrowIfCancellationRequested();
-                var wanted = targets
-                    .Current.Pods.SelectMany(pod =>
-                        pod.Scrape.Where(IsQuick)
-                            .Select(target =>
-                                (Key: (pod.Uid, target.Port, target.Path), Every: TimeSpan.FromSeconds(target.IntervalSeconds!.Value))
-                            )
-                    )
-                    .DistinctBy(target => target.Key)
-                    .ToArray();
-                var now = time.GetUtcNow();
-                var ready = wanted
-                    .Where(target => !due.TryGetValue(target.Key, out var at) || at <= now || at > now + target.Every)
-                    .ToDictionary(target => target.Key, target => now + target.Every);
-                if (ready.Count > 0)
-                    await ScrapeAsync(
-                        (pod, target) => IsQuick(target) && ready.ContainsKey((pod.Uid, target.Port, target.Path)),
-                        cancellationToken
+            await PeriodicLoop.RunAsync(
+                time,
+                "quick scrapes",
+                async token =>
+                {
+                    var wanted = targets
+                        .Current.Pods.SelectMany(pod =>
+                            pod.Scrape.Where(IsQuick)
+                                .Select(target =>
+                                    (Key: (pod.Uid, target.Port, target.Path), Every: TimeSpan.FromSeconds(target.IntervalSeconds!.Value))
+                                )
+                        )
+                        .DistinctBy(target => target.Key)
+                        .ToArray();
+                    var now = time.GetUtcNow();
+                    var ready = wanted
+                        .Where(target => !due.TryGetValue(target.Key, out var at) || at <= now || at > now + target.Every)
+                        .ToDictionary(target => target.Key, target => now + target.Every);
+                    if (ready.Count > 0)
+                        await ScrapeAsync(
+                            (pod, target) => IsQuick(target) && ready.ContainsKey((pod.Uid, target.Port, target.Path)),
+                            token
+                        );
+                    due = wanted.ToDictionary(
+                        target => target.Key,
+                        target => ready.TryGetValue(target.Key, out var next) ? next : due[target.Key]
                     );
-                due = wanted.ToDictionary(
-                    target => target.Key,
-                    target => ready.TryGetValue(target.Key, out var next) ? next : due[target.Key]
-                );
-                TimeSpan? wait = due.Count > 0 ? due.Values.Min() - time.GetUtcNow() : null;
-                if (wait <= TimeSpan.Zero)
-                    continue;
-                await using var timer = wait is { } pause ? time.CreateTimer(_ => wake.Set(), null, pause, Timeout.InfiniteTimeSpan) : null;
-                await wake.WaitAsync(cancellationToken);
-            }
+                    var wait = due.Count > 0 ? due.Values.Min() - time.GetUtcNow() : Timeout.InfiniteTimeSpan;
+                    if (due.Count == 0 || wait > TimeSpan.Zero)
+                        await wake.WaitAsync(wait, token);
+                    return TimeSpan.Zero;
+                },
+                cancellationToken
+            );
         }
         finally
         {
             targets.Changed -= wake.Set;
-            activity?.End();
         }
     }
 
@@ -148,13 +138,18 @@ public sealed partial class ScrapeLoop(
         var pods = targets.Current.Pods;
         Forget(pods);
         var work = pods.SelectMany(p => p.Scrape.Where(s => which(p, s)).Select(s => (Pod: p, Target: s)));
-        var bound = new ParallelOptions { MaxDegreeOfParallelism = options.Concurrency, CancellationToken = cancellationToken };
         int news = 0;
-        await Parallel.ForEachAsync(work, bound, async (item, token) =>
-        {
-            if (Take(item.Pod, item.Target, await scraper.ScrapeAsync(item.Pod, item.Target, token)))
-                Interlocked.Increment(ref news);
-        });
+        await TaskGroup.ForEachAsync(
+            time,
+            work,
+            options.Concurrency,
+            async (item, token) =>
+            {
+                if (Take(item.Pod, item.Target, await scraper.ScrapeAsync(item.Pod, item.Target, token)))
+                    Interlocked.Increment(ref news);
+            },
+            cancellationToken
+        );
         if (news > 0)
             Changed?.Invoke();
     }

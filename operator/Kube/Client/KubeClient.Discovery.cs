@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Bursar.Concurrency;
 using Bursar.Kube.Http;
 using Bursar.Kube.Objects;
 
@@ -8,7 +9,7 @@ public sealed partial class KubeClient
 {
     private const string AggregatedDiscovery = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json";
     private static readonly TimeSpan DiscoveryAge = TimeSpan.FromSeconds(5);
-    private readonly ActivityGate _discoveryGate;
+    private readonly AsyncLock _discoveryGate;
     private readonly Dictionary<string, (DateTimeOffset At, HashSet<string>? Resources)> _discovered = new(StringComparer.Ordinal);
 
     /// <summary>
@@ -23,7 +24,7 @@ public sealed partial class KubeClient
     {
         string root = kind.Group.Length == 0 ? "/api" : "/apis";
         string wanted = $"{kind.ApiVersion}/{kind.Plural}";
-        using ActivityGate.Pass pass = await _discoveryGate.EnterAsync(cancellationToken).ConfigureAwait(false);
+        using AsyncLock.Pass pass = await _discoveryGate.EnterAsync(cancellationToken).ConfigureAwait(false);
         HashSet<string>? all = await DiscoverAsync(root, AggregatedDiscovery, ReadAggregated, cancellationToken).ConfigureAwait(false);
         if (all is not null)
             return all.Contains(wanted);

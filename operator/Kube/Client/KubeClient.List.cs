@@ -1,4 +1,5 @@
 using System.Text;
+using Bursar.Concurrency;
 using Bursar.Kube.Http;
 using Bursar.Kube.Objects;
 

@@ -1,5 +1,6 @@
 using System.Net.Http.Headers;
 using System.Text.Json;
+using Bursar.Concurrency;
 using Bursar.Kube.Http;
 using Bursar.Kube.Objects;
 using Microsoft.Extensions.Logging;

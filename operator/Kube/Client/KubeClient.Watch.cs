@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Text;
+using Bursar.Concurrency;
 using Bursar.Kube.Http;
 using Bursar.Kube.Objects;
 

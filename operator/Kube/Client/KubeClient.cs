@@ -1,6 +1,7 @@
 using System.Reflection;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Bursar.Concurrency;
 using Bursar.Kube.Config;
 using Bursar.Kube.Http;
 using Bursar.Kube.Objects;
@@ -32,7 +33,7 @@ public sealed partial class KubeClient : IDisposable
         _connection = new ApiConnection(config, _options.TimeProvider, _options.UserAgent ?? $"bursar/{version}");
         _log = _options.LoggerFactory.CreateLogger<KubeClient>();
         _reachability = new ServerReachability(config.Server, _options.TimeProvider, _log);
-        _discoveryGate = new ActivityGate("discovery", _options.ActivityTracker);
+        _discoveryGate = new AsyncLock(TimeProvider, "discovery");
     }
 
     public KubeConfig Config { get; }
@@ -49,7 +50,7 @@ public sealed partial class KubeClient : IDisposable
     /// <summary>The API server does not answer at present, which the client has logged.</summary>
     public bool IsUnreachable => _reachability.IsDown;
 
-    public ActivityTracker? ActivityTracker => _options.ActivityTracker;
+    internal ActivityTracker? ActivityTracker => ActivityTracker.Of(TimeProvider);
 
     public ILoggerFactory LoggerFactory => _options.LoggerFactory;
 

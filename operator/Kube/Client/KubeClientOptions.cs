@@ -1,3 +1,4 @@
+using Bursar.Concurrency;
 using Bursar.Kube.Http;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -13,8 +14,6 @@ public sealed record KubeClientOptions
     /// answer.
     /// </summary>
     public string? UserAgent { get; init; }
-
-    public ActivityTracker? ActivityTracker { get; init; }
 
     public ILoggerFactory LoggerFactory { get; init; } = NullLoggerFactory.Instance;
 

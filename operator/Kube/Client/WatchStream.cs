@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Bursar.Concurrency;
 using Bursar.Kube.Http;
 using Bursar.Kube.Objects;
 
@@ -94,7 +95,7 @@ internal sealed class WatchStream<T> : IAsyncDisposable
     public void Handled()
     {
         if (_stream is { } stream)
-            _options.ActivityTracker?.Handled(stream);
+            ActivityTracker.Of(_options.TimeProvider)?.Handled(stream);
     }
 
     public ValueTask DisposeAsync()
@@ -104,7 +105,7 @@ internal sealed class WatchStream<T> : IAsyncDisposable
         _json.Dispose();
         _idle.Dispose();
         if (_stream is { } stream)
-            _options.ActivityTracker?.Closed(stream);
+            ActivityTracker.Of(_options.TimeProvider)?.Closed(stream);
         return ValueTask.CompletedTask;
     }
 

@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
 using System.Threading.Channels;
+using Bursar.Concurrency;
 using Bursar.Kube.Client;
 using Bursar.Kube.Http;
 using Bursar.Kube.Objects;

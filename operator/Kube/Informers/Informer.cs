@@ -1,3 +1,4 @@
+using Bursar.Concurrency;
 using Bursar.Kube.Client;
 using Bursar.Kube.Http;
 using Bursar.Kube.Objects;

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Bursar.Concurrency;
 using Bursar.Kube.Client;
 using Bursar.Kube.Http;
 using Bursar.Kube.Objects;

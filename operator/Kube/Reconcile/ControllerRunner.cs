@@ -1,9 +1,9 @@
+using Bursar.Concurrency;
 using Bursar.Kube.Client;
 using Bursar.Kube.Http;
 using Bursar.Kube.Informers;
 using Bursar.Kube.KubeOps;
 using Bursar.Kube.Objects;
-using Bursar.Kube.Queue;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Kube.Reconcile;
@@ -54,7 +54,7 @@ public sealed partial class ControllerRunner<T> : IDisposable
         _time = client.TimeProvider;
         _tracker = client.ActivityTracker;
         _log = client.LoggerFactory.CreateLogger<ControllerRunner<T>>();
-        Queue = new WorkQueue<ObjectKey>(_time, _tracker, _options.Backoff, name: T.EntityKind.Plural) { Worked = false };
+        Queue = new WorkQueue<ObjectKey>(_time, _options.Backoff, name: T.EntityKind.Plural) { Worked = false };
         informer.AddHandler(
             new InformerHandler<T>
             {
@@ -98,7 +98,7 @@ public sealed partial class ControllerRunner<T> : IDisposable
                 await ready(cancellationToken).ConfigureAwait(false);
             Queue.Worked = true;
             using CancellationTokenSource all = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            List<Task> running = [.. Enumerable.Range(0, _options.Workers).Select(_ => WorkAsync(all.Token))];
+            List<Task> running = [.. Enumerable.Range(0, _options.Workers).Select(_ => Queue.RunAsync(ProcessAsync, all.Token))];
             if (_options.Resync is { } period)
                 running.Add(ResyncAsync(period, all.Token));
             Task first = await Task.WhenAny(running).ConfigureAwait(false);
@@ -117,25 +117,6 @@ public sealed partial class ControllerRunner<T> : IDisposable
     }
 
     public void Dispose() => Queue.Dispose();
-
-    private async Task WorkAsync(CancellationToken cancellationToken)
-    {
-        while (true)
-        {
-            (bool taken, ObjectKey key) = await Queue.TakeAsync(cancellationToken).ConfigureAwait(false);
-            if (!taken)
-                return;
-            try
-            {
-                using ActivityUnit.Carried carried = Queue.Carry(key);
-                await ProcessAsync(key, cancellationToken).ConfigureAwait(false);
-            }
-            finally
-            {
-                Queue.Done(key);
-            }
-        }
-    }
 
     private async Task ProcessAsync(ObjectKey key, CancellationToken cancellationToken)
     {

@@ -1,3 +1,4 @@
+using Bursar.Concurrency;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
 using Bursar.Kube.Reconcile;
@@ -33,11 +34,10 @@ public sealed partial class WebhookKeeper(
     /// <summary>Runs until cancelled, for as long as this operator leads.</summary>
     public Task RunAsync(CancellationToken cancellationToken) =>
         PeriodicLoop.RunAsync(
-            client,
+            time,
             "the webhook's configuration",
             async token => await KeepAsync(token) ? LookEvery : RetryEvery,
-            cancellationToken,
-            time: time
+            cancellationToken
         );
 
     /// <summary>One look. False when it has to be tried again soon.</summary>

@@ -1,4 +1,5 @@
 using Bursar.Api;
+using Bursar.Concurrency;
 using Bursar.Core.Budgets;
 using Bursar.Core.Ledger;
 using Bursar.Kube.Client;
@@ -25,7 +26,7 @@ public sealed partial class LedgerCompactor(
     /// <remarks>Not at the start: the caches are there, but what ended while nobody led is still being told.</remarks>
     public Task RunAsync(CancellationToken cancellationToken) =>
         PeriodicLoop.RunAsync(
-            client,
+            client.TimeProvider,
             "ledger compactor",
             _ =>
             {

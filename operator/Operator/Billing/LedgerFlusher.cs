@@ -20,7 +20,7 @@ public sealed partial class LedgerFlusher(
 
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        await PeriodicLoop.RunAsync(
+        await RetryingLoop.RunAsync(
             client,
             "ledger flusher",
             Tick,

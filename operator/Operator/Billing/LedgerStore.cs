@@ -1,9 +1,9 @@
 using System.Text.Json;
 using Bursar.Api;
+using Bursar.Concurrency;
 using Bursar.Core.Ledger;
 using Bursar.Core.State;
 using Bursar.Kube.Client;
-using Bursar.Kube.Http;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Billing;
@@ -37,7 +37,7 @@ public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvid
 
     private DateTimeOffset _usageWrittenAt = DateTimeOffset.MinValue;
 
-    private readonly ActivityGate _writing = new("the ledger", client.ActivityTracker);
+    private readonly AsyncLock _writing = new(time, "the ledger");
     private readonly Dictionary<string, (string Version, DateTimeOffset WrittenAt)> _versions = new(StringComparer.Ordinal);
 
     public async Task<(GpuLedger Ledger, OperatorState State)> LoadAsync(CancellationToken cancellationToken)

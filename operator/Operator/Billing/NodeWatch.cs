@@ -1,6 +1,6 @@
+using Bursar.Concurrency;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
-using Bursar.Kube.Queue;
 using Bursar.Operator.Cluster;
 
 namespace Bursar.Operator.Billing;
@@ -8,7 +8,7 @@ namespace Bursar.Operator.Billing;
 /// <summary>Brings node changes to the meter one at a time: proof of life may need a read of the node's lease.</summary>
 public sealed class NodeWatch(ClusterStores stores, NodeMeter meter, KubeClient client) : IDisposable
 {
-    private readonly WorkQueue<string> _queue = new(client.TimeProvider, client.ActivityTracker, name: "nodes");
+    private readonly WorkQueue<string> _queue = new(client.TimeProvider, name: "nodes");
 
     public void Start() =>
         stores.Nodes.AddHandler(
@@ -28,30 +28,23 @@ public sealed class NodeWatch(ClusterStores stores, NodeMeter meter, KubeClient 
     /// <summary>What DRA drivers publish of a node changed.</summary>
     public void Look(string node) => _queue.Add(node);
 
-    public async Task RunAsync(CancellationToken cancellationToken)
-    {
-        while (true)
-        {
-            var (taken, name) = await _queue.TakeAsync(cancellationToken);
-            if (!taken)
-                return;
-            try
+    public Task RunAsync(CancellationToken cancellationToken) =>
+        _queue.RunAsync(
+            async (name, token) =>
             {
-                using var carried = _queue.Carry(name);
-                if (stores.Nodes.Store.Get(null, name) is { } node)
-                    await meter.ObserveAsync(node, cancellationToken);
-                _queue.Forget(name);
-            }
-            catch (Exception error) when (error is ApiException or HttpRequestException or TimeoutException)
-            {
-                _queue.AddRateLimited(name);
-            }
-            finally
-            {
-                _queue.Done(name);
-            }
-        }
-    }
+                try
+                {
+                    if (stores.Nodes.Store.Get(null, name) is { } node)
+                        await meter.ObserveAsync(node, token);
+                    _queue.Forget(name);
+                }
+                catch (Exception error) when (error is ApiException or HttpRequestException or TimeoutException)
+                {
+                    _queue.AddRateLimited(name);
+                }
+            },
+            cancellationToken
+        );
 
     public void Dispose() => _queue.Dispose();
 

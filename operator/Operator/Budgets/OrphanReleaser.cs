@@ -34,7 +34,7 @@ public sealed partial class OrphanReleaser(
     private readonly Dictionary<string, DateTimeOffset> _missing = new(StringComparer.Ordinal);
 
     public Task RunAsync(CancellationToken cancellationToken) =>
-        PeriodicLoop.RunAsync(
+        RetryingLoop.RunAsync(
             client,
             "orphans",
             Pace,

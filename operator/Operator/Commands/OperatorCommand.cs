@@ -145,7 +145,7 @@ public static class OperatorCommand
                 {
                     using (var client = new KubeClient(config))
                         await StartCheck.RunAsync(client, options.Namespace, cancellationToken);
-                    await OperatorHost.RunAsync(options, config, TimeProvider.System, logs, null, null, cancellationToken);
+                    await OperatorHost.RunAsync(options, config, TimeProvider.System, logs, null, cancellationToken);
                     return 0;
                 }
                 catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)

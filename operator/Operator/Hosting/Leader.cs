@@ -1,4 +1,5 @@
 using Bursar.Api;
+using Bursar.Concurrency;
 using Bursar.Core.Ledger;
 using Bursar.Core.State;
 using Bursar.Kube.Client;
@@ -38,8 +39,11 @@ internal sealed class Leader(
     private async Task LeadAsync(CancellationToken cancellationToken)
     {
         await stores.HasSyncedAsync(cancellationToken);
-        // For virtual time this is under way until the loops are.
-        using var taking = client.ActivityTracker?.Start("taking the lead");
+        await TaskGroup.Start(client.TimeProvider, "leading", () => RunModulesAsync(cancellationToken));
+    }
+
+    private async Task RunModulesAsync(CancellationToken cancellationToken)
+    {
         var store = new LedgerStore(client, options.Namespace, client.TimeProvider, logs.CreateLogger<LedgerStore>());
         var (ledger, state) = await store.LoadAsync(cancellationToken);
         ledger.Install(client.TimeProvider.GetUtcNow());
@@ -87,13 +91,11 @@ internal sealed class Leader(
                     budgets.Wake
                 )
             );
-            var running = TaskGroup.RunAsync(
-                client.ActivityTracker,
+            await TaskGroup.RunAsync(
+                client.TimeProvider,
                 cancellationToken,
                 [context.Recorder.RunAsync, .. telemetry.Loops, .. billing.Loops, .. budgets.Loops, .. scaling.Loops, .. admissions.Loops]
             );
-            taking?.Dispose();
-            await running;
         }
         finally
         {

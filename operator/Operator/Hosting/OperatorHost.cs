@@ -1,7 +1,6 @@
 using Bursar.Hosting;
 using Bursar.Kube.Client;
 using Bursar.Kube.Config;
-using Bursar.Kube.Http;
 using Bursar.Kube.Leases;
 using Bursar.Operator.Admission;
 using Bursar.Operator.Budgets;
@@ -22,7 +21,6 @@ public static class OperatorHost
         KubeConfig config,
         TimeProvider time,
         ILoggerFactory logs,
-        ActivityTracker? activity,
         Action<OperatorParts>? leading,
         CancellationToken cancellationToken
     )
@@ -34,7 +32,6 @@ public static class OperatorHost
             {
                 TimeProvider = time,
                 LoggerFactory = logs,
-                ActivityTracker = activity,
                 // Which replica asked, for the API server's audit log.
                 UserAgent = $"bursar/{typeof(OperatorHost).Assembly.GetName().Version?.ToString(3)} ({options.Identity})",
                 Random = new(options.Seed),

@@ -1,4 +1,5 @@
 using Bursar.Api;
+using Bursar.Concurrency;
 using Bursar.Kube.Informers;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Cluster;
@@ -32,7 +33,7 @@ internal sealed class ScalingModule : IAsyncDisposable
         _context = context;
         var (client, stores, state, time) = (context.Client, context.Stores, context.State, context.Time);
         _sources = new(context.Options.PrometheusSources, time, context.Logger<PrometheusSources>());
-        _prometheus = new(_sources.QueryAsync, time, client.ActivityTracker);
+        _prometheus = new(_sources.QueryAsync, time);
         var signals = new SignalBoard(uid => stores.Pods.Store.GetByUid(uid)?.Spec.NodeName, time);
         var meter = new TriggerMeter(signals, _prometheus, () => _sources.Names, time);
         var targets = new ScaleTargets(stores);

@@ -1,3 +1,4 @@
+using Bursar.Concurrency;
 using Bursar.Operator.Serving;
 using Bursar.Operator.Telemetry;
 
@@ -19,7 +20,6 @@ internal sealed class TelemetryModule : IDisposable
             options.AgentNamespace,
             new Random(options.Seed),
             context.Time,
-            context.Client.ActivityTracker,
             context.Logger<AgentCollector>(),
             Checkpoints
         );
@@ -30,7 +30,6 @@ internal sealed class TelemetryModule : IDisposable
             context.Metrics,
             options.AgentNamespace,
             context.Time,
-            context.Client.ActivityTracker,
             context.Logger<ExporterReader>()
         );
         Sources = new(Agents, Exporters, context.Time);

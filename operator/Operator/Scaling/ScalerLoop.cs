@@ -1,5 +1,5 @@
+using Bursar.Concurrency;
 using Bursar.Kube.Client;
-using Bursar.Kube.Http;
 using Bursar.Kube.Informers;
 using Bursar.Kube.Objects;
 using Bursar.Kube.Reconcile;
@@ -35,7 +35,7 @@ public sealed partial class ScalerLoop(
     private const int WritesAtOnce = 8;
 
     private readonly FailureLog _failures = new(client);
-    private readonly Wakeup _wakeup = new(client.ActivityTracker);
+    private readonly AsyncAutoResetEvent _wakeup = new(time, "a change of scalers");
     private readonly Lock _gate = new();
     private readonly HashSet<string> _dirty = new(StringComparer.Ordinal);
 
@@ -72,14 +72,13 @@ public sealed partial class ScalerLoop(
     }
 
     /// <summary>Runs until cancelled.</summary>
-    public async Task RunAsync(CancellationToken cancellationToken)
-    {
-        client.ActivityTracker?.Begin(Wakeup.What);
-        try
-        {
-            while (true)
+    public Task RunAsync(CancellationToken cancellationToken) =>
+        PeriodicLoop.RunAsync(
+            time,
+            "scalers",
+            async token =>
             {
-                await _wakeup.WaitAsync(cancellationToken);
+                await _wakeup.WaitAsync(token);
                 string[] dirty;
                 lock (_gate)
                 {
@@ -93,7 +92,7 @@ public sealed partial class ScalerLoop(
                     var entries = evaluator.Look(dirty);
                     // What is written takes the API server's time and not this one's: it makes nobody wait for the next look.
                     looked = time.GetElapsedTime(begun);
-                    await WriteAsync(entries, cancellationToken);
+                    await WriteAsync(entries, token);
                     _failures.Succeeded();
                 }
                 catch (Exception error) when (error is ApiException or HttpRequestException or TimeoutException)
@@ -102,27 +101,17 @@ public sealed partial class ScalerLoop(
                         LogFailed(error.Message);
                 }
                 var pause = looked * RestPerWork;
-                await ActivityTracker.DelayAsync(
-                    client.ActivityTracker,
-                    time,
-                    pause < Gathering ? Gathering
-                        : pause > Evaluation ? Evaluation
-                        : pause,
-                    cancellationToken,
-                    Wakeup.What
-                );
-            }
-        }
-        finally
-        {
-            client.ActivityTracker?.End(Wakeup.What);
-        }
-    }
+                return pause < Gathering ? Gathering
+                    : pause > Evaluation ? Evaluation
+                    : pause;
+            },
+            cancellationToken
+        );
 
     /// <summary>Wakes the loop for all that moves with time alone.</summary>
     public Task TickAsync(CancellationToken cancellationToken) =>
         PeriodicLoop.RunAsync(
-            client,
+            client.TimeProvider,
             "scalers' clock",
             _ =>
             {
@@ -141,14 +130,16 @@ public sealed partial class ScalerLoop(
 
     private async Task WriteAsync(List<ScalerEntry> entries, CancellationToken cancellationToken)
     {
-        await Parallel.ForEachAsync(
+        await TaskGroup.ForEachAsync(
+            time,
             entries.Where(entry => entry.Latest is not null),
-            new ParallelOptions { MaxDegreeOfParallelism = WritesAtOnce, CancellationToken = cancellationToken },
+            WritesAtOnce,
             async (entry, token) =>
             {
                 if (await actor.ActAsync(entry, token))
                     Wake(entry.Ref.Namespace);
-            }
+            },
+            cancellationToken
         );
         foreach (var entry in entries)
             await statuses.WriteAsync(entry, cancellationToken);

@@ -1,6 +1,7 @@
 using System.Security.Cryptography.X509Certificates;
 using System.Text.Json.Nodes;
 using Bursar.Agent.Certificates;
+using Bursar.Concurrency;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
 using Bursar.Kube.Reconcile;
@@ -54,13 +55,7 @@ public sealed partial class CertificateKeeper(
 
     /// <summary>Runs until cancelled, for as long as this operator leads.</summary>
     public Task RunAsync(CancellationToken cancellationToken) =>
-        PeriodicLoop.RunAsync(
-            client,
-            "certificates",
-            async token => await KeepAsync(token) ? LookEvery : RetryEvery,
-            cancellationToken,
-            time: time
-        );
+        PeriodicLoop.RunAsync(time, "certificates", async token => await KeepAsync(token) ? LookEvery : RetryEvery, cancellationToken);
 
     /// <summary>One look: makes and renews what is due. False when it has to be tried again soon.</summary>
     private async Task<bool> KeepAsync(CancellationToken cancellationToken)

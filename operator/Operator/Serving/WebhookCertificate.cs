@@ -1,5 +1,6 @@
 using System.Security.Cryptography.X509Certificates;
 using Bursar.Agent.Certificates;
+using Bursar.Concurrency;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
 using Bursar.Kube.Reconcile;
@@ -36,11 +37,10 @@ public sealed partial class WebhookCertificate(
     /// <summary>Runs until cancelled.</summary>
     public Task RunAsync(CancellationToken cancellationToken) =>
         PeriodicLoop.RunAsync(
-            client,
+            time,
             "the webhook's certificate",
             async token => await LookAsync(token) ? LookEvery : RetryEvery,
-            cancellationToken,
-            time: time
+            cancellationToken
         );
 
     private async Task<bool> LookAsync(CancellationToken cancellationToken)

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Bursar.Api;
+using Bursar.Concurrency;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Core.State;
@@ -65,7 +66,7 @@ public sealed partial class HeldWorkActor(
 
     public Task RunAsync(CancellationToken cancellationToken) =>
         PeriodicLoop.RunAsync(
-            client,
+            client.TimeProvider,
             "held work",
             async token =>
             {

@@ -1,10 +1,10 @@
 using System.Collections.Concurrent;
 using Bursar.Agent.Doors;
+using Bursar.Concurrency;
 using Bursar.Core.Decisions;
 using Bursar.Core.Forecast;
 using Bursar.Core.Ledger;
 using Bursar.Core.Usage;
-using Bursar.Kube.Http;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Serving;
@@ -29,11 +29,10 @@ public sealed partial class AgentCollector
     private readonly string _agentNamespace;
     private readonly Random _random;
     private readonly TimeProvider _time;
-    private readonly ActivityTracker? _tracker;
     private readonly ILogger<AgentCollector> _logger;
     private readonly GpuPods _pods;
     private readonly CheckpointBoard _requests;
-    private readonly Wakeup _changed;
+    private readonly AsyncAutoResetEvent _changed;
     private readonly Lock _gate = new();
     private readonly Dictionary<string, V1Pod> _agents = new(StringComparer.Ordinal);
     private readonly Dictionary<string, Running> _sessions = new(StringComparer.Ordinal);
@@ -47,7 +46,6 @@ public sealed partial class AgentCollector
     /// <param name="agentNamespace">Where agents live; a pod elsewhere with their label is none.</param>
     /// <param name="random">Spreads the tries after a failure.</param>
     /// <param name="time">The clock of waits and certificates.</param>
-    /// <param name="tracker">For simulated time; null outside of it.</param>
     /// <param name="logger">Where it logs.</param>
     /// <param name="requests">The checkpoints that agents are to ask their pods for.</param>
     public AgentCollector(
@@ -59,7 +57,6 @@ public sealed partial class AgentCollector
         string agentNamespace,
         Random random,
         TimeProvider time,
-        ActivityTracker? tracker,
         ILogger<AgentCollector> logger,
         CheckpointBoard? requests = null
     )
@@ -74,9 +71,8 @@ public sealed partial class AgentCollector
         _agentNamespace = agentNamespace;
         _random = random;
         _time = time;
-        _tracker = tracker;
         _logger = logger;
-        _changed = new(tracker);
+        _changed = new(time, "a change of agents");
     }
 
     /// <summary>Work of this namespace has moved on.</summary>
@@ -141,7 +137,6 @@ public sealed partial class AgentCollector
     /// <summary>Runs until cancelled, for as long as this operator leads; once.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        _tracker?.Begin(Wakeup.What);
         try
         {
             _certificates.Changed += _changed.Set;
@@ -156,15 +151,17 @@ public sealed partial class AgentCollector
             );
             foreach (var kind in _stores.Kinds)
                 kind.Watch(_ => { }, gone => _checkpoints.TryRemove(gone.Metadata.Uid, out _));
-            while (true)
-            {
-                await MeetAsync(cancellationToken);
-                await _changed.WaitAsync(cancellationToken);
-            }
-        }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-        {
-            // The way this loop ends.
+            await PeriodicLoop.RunAsync(
+                _time,
+                "agents",
+                async token =>
+                {
+                    await MeetAsync(token);
+                    await _changed.WaitAsync(token);
+                    return TimeSpan.Zero;
+                },
+                cancellationToken
+            );
         }
         finally
         {
@@ -172,7 +169,6 @@ public sealed partial class AgentCollector
             _requests.Changed -= TellAll;
             foreach (var node in Nodes())
                 await DropAsync(node);
-            _tracker?.End(Wakeup.What);
         }
     }
 
@@ -228,11 +224,10 @@ public sealed partial class AgentCollector
             lock (_gate)
                 if (_sessions.ContainsKey(node))
                     continue;
-            var session = new AgentSession(agent, trust!, this, _tracker, _time, _logger);
+            var session = new AgentSession(agent, trust!, this, _time, _logger);
             var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            _tracker?.Begin(Wakeup.What);
             lock (_gate)
-                _sessions[node] = new(session, Task.Run(() => session.RunAsync(stop.Token), CancellationToken.None), stop);
+                _sessions[node] = new(session, TaskGroup.Start(_time, $"agent of {node}", () => session.RunAsync(stop.Token)), stop);
         }
         _metrics.AgentsMissing(Health.Missing.Count);
     }

@@ -1,6 +1,6 @@
 using Bursar.Agent.Client;
+using Bursar.Concurrency;
 using Bursar.Core.Usage;
-using Bursar.Kube.Http;
 using Bursar.Operator.Serving;
 using Microsoft.Extensions.Logging;
 
@@ -11,14 +11,7 @@ namespace Bursar.Operator.Telemetry;
 /// agent's pod, its address or the certificates change, and another begins. While something scales by the node's pods, it asks for
 /// their signals too.
 /// </summary>
-internal sealed partial class AgentSession(
-    AgentPod agent,
-    AgentTrust trust,
-    AgentCollector collector,
-    ActivityTracker? tracker,
-    TimeProvider time,
-    ILogger logger
-)
+internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, AgentCollector collector, TimeProvider time, ILogger logger)
 {
     /// <summary>How long an agent may keep a question open.</summary>
     private static readonly TimeSpan Poll = TimeSpan.FromSeconds(20);
@@ -32,8 +25,8 @@ internal sealed partial class AgentSession(
     private static readonly TimeSpan SlowestPace = TimeSpan.FromSeconds(15);
     private const int RepeatedPerSecond = 25;
 
-    private readonly Wakeup _targetsChanged = new(tracker);
-    private readonly SignalReader _signals = new(agent, collector, tracker, time, logger);
+    private readonly AsyncAutoResetEvent _targetsChanged = new(time, "targets of an agent");
+    private readonly SignalReader _signals = new(agent, collector, time, logger);
     private volatile string? _sent;
     private volatile string? _source;
     private volatile bool _answers;
@@ -53,11 +46,9 @@ internal sealed partial class AgentSession(
         _signals.TargetsChanged();
     }
 
-    /// <summary>Runs until cancelled; takes over a unit of activity that its starter has begun.</summary>
+    /// <summary>Runs until cancelled.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        tracker?.Begin(Wakeup.What);
-        tracker?.Begin(Wakeup.What);
         try
         {
             using var client = new AgentClient(
@@ -71,14 +62,10 @@ internal sealed partial class AgentSession(
                 }
             );
             await Task.WhenAll(
-                HoldAsync(TellAsync(client, cancellationToken)),
-                HoldAsync(AskAsync(client, cancellationToken)),
-                HoldAsync(_signals.RunAsync(client, cancellationToken))
+                TellAsync(client, cancellationToken),
+                AskAsync(client, cancellationToken),
+                _signals.RunAsync(client, cancellationToken)
             );
-        }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-        {
-            // The way a session ends.
         }
         finally
         {
@@ -86,95 +73,81 @@ internal sealed partial class AgentSession(
         }
     }
 
-    /// <summary>Each of the three loops holds one unit of activity, to its own end.</summary>
-    private async Task HoldAsync(Task loop)
-    {
-        try
-        {
-            await loop;
-        }
-        finally
-        {
-            tracker?.End(Wakeup.What);
-        }
-    }
-
-    private async Task TellAsync(AgentClient client, CancellationToken cancellationToken)
+    private Task TellAsync(AgentClient client, CancellationToken cancellationToken)
     {
         var failures = 0;
-        while (true)
-        {
-            var (list, complete) = collector.Targets(agent.Node);
-            try
+        return PeriodicLoop.RunAsync(
+            time,
+            $"targets of {agent.Node}",
+            async token =>
             {
-                if (_sent != list.Revision)
+                var (list, complete) = collector.Targets(agent.Node);
+                try
                 {
-                    await client.PutTargetsAsync(list, cancellationToken);
-                    _sent = list.Revision;
+                    if (_sent != list.Revision)
+                    {
+                        await client.PutTargetsAsync(list, token);
+                        _sent = list.Revision;
+                    }
+                    failures = 0;
                 }
-                failures = 0;
-            }
-            catch (Exception exception) when (exception is not OperationCanceledException)
-            {
-                LogNotTold(agent.Node, exception.Message);
-                collector.Failed(this, "targets");
-                await ActivityTracker.DelayAsync(tracker, time, collector.Backoff(++failures), cancellationToken, Wakeup.What);
-                continue;
-            }
-            if (complete)
-                await _targetsChanged.WaitAsync(cancellationToken);
-            // A pod's owner is about to come into the cache.
-            else
-                await ActivityTracker.DelayAsync(tracker, time, Pace, cancellationToken, Wakeup.What);
-        }
+                catch (Exception exception) when (exception is not OperationCanceledException)
+                {
+                    LogNotTold(agent.Node, exception.Message);
+                    collector.Failed(this, "targets");
+                    return collector.Backoff(++failures);
+                }
+                // A pod's owner is about to come into the cache.
+                if (!complete)
+                    return Pace;
+                await _targetsChanged.WaitAsync(token);
+                return TimeSpan.Zero;
+            },
+            cancellationToken
+        );
     }
 
-    private async Task AskAsync(AgentClient client, CancellationToken cancellationToken)
+    private Task AskAsync(AgentClient client, CancellationToken cancellationToken)
     {
         var failures = 0;
-        while (true)
-        {
-            var after = collector.Cursor(agent.Node);
-            var asked = time.GetTimestamp();
-            TimeSpan wait;
-            try
+        return PeriodicLoop.RunAsync(
+            time,
+            $"usage of {agent.Node}",
+            async token =>
             {
-                // The first question waits for nothing: it makes the connection, and shows at once whether the agent is there.
-                var report = await AgentQuestion.AskAsync(tracker, $"usage of {agent.Node}", question =>
-                    client.GetUsageAsync(after, _answers ? Poll : TimeSpan.Zero, question, cancellationToken)
-                );
-                var believed = collector.Take(agent.Node, report, after);
-                failures = believed ? 0 : failures + 1;
-                if (believed)
+                var after = collector.Cursor(agent.Node);
+                var asked = time.GetTimestamp();
+                try
                 {
+                    // The first question waits for nothing: it makes the connection, and shows at once whether the agent is there.
+                    var report = await client.GetUsageAsync(after, _answers ? Poll : TimeSpan.Zero, token);
+                    if (!collector.Take(agent.Node, report, after))
+                        return collector.Backoff(++failures);
+                    failures = 0;
                     _source = report.Source;
                     Answered();
-                }
-                wait =
-                    !believed ? collector.Backoff(failures)
                     // Written and answered at once: whatever made it hurry must not make it be asked in a tight loop.
-                    : IsWritten(report) && time.GetElapsedTime(asked) >= Pace ? TimeSpan.Zero
-                    : PaceOf(report);
-            }
-            catch (AgentException exception)
-            {
-                if (_answers)
-                    LogLost(agent.Node, exception.Message);
-                else
-                    LogUnreachable(agent.Node, exception.Message);
-                Failed("unreachable");
-                wait = collector.Backoff(++failures);
-            }
-            catch (Exception exception) when (exception is not OperationCanceledException)
-            {
-                // An agent's strange answer must not take the operator down.
-                LogStrange(exception, agent.Node);
-                Failed("strange");
-                wait = collector.Backoff(++failures);
-            }
-            if (wait > TimeSpan.Zero)
-                await ActivityTracker.DelayAsync(tracker, time, wait, cancellationToken, Wakeup.What);
-        }
+                    return IsWritten(report) && time.GetElapsedTime(asked) >= Pace ? TimeSpan.Zero : PaceOf(report);
+                }
+                catch (AgentException exception)
+                {
+                    if (_answers)
+                        LogLost(agent.Node, exception.Message);
+                    else
+                        LogUnreachable(agent.Node, exception.Message);
+                    Failed("unreachable");
+                    return collector.Backoff(++failures);
+                }
+                catch (Exception exception) when (exception is not OperationCanceledException)
+                {
+                    // An agent's strange answer must not take the operator down.
+                    LogStrange(exception, agent.Node);
+                    Failed("strange");
+                    return collector.Backoff(++failures);
+                }
+            },
+            cancellationToken
+        );
     }
 
     /// <summary>Whether everything of the report is safely written, so that the next question waits for news.</summary>

@@ -1,8 +1,8 @@
 using Bursar.Agent.Dcgm;
+using Bursar.Concurrency;
 using Bursar.Core.Ledger;
 using Bursar.Core.Prices;
 using Bursar.Core.Text;
-using Bursar.Kube.Http;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Serving;
@@ -35,10 +35,9 @@ public sealed partial class ExporterReader : IDisposable
     private readonly OperatorMetrics _metrics;
     private readonly string _agentNamespace;
     private readonly TimeProvider _time;
-    private readonly ActivityTracker? _tracker;
     private readonly ILogger<ExporterReader> _logger;
     private readonly DcgmScraper _scraper;
-    private readonly Wakeup _changed;
+    private readonly AsyncAutoResetEvent _changed;
     private readonly GpuPods _pods;
     private readonly Lock _gate = new();
     private readonly Dictionary<string, V1Pod> _exporters = new(StringComparer.Ordinal);
@@ -53,7 +52,6 @@ public sealed partial class ExporterReader : IDisposable
     /// <param name="metrics">Where failures are counted.</param>
     /// <param name="agentNamespace">Where agents live.</param>
     /// <param name="time">The clock of the pages.</param>
-    /// <param name="tracker">For simulated time; null outside of it.</param>
     /// <param name="logger">Where it logs.</param>
     public ExporterReader(
         ExporterSelection selection,
@@ -62,7 +60,6 @@ public sealed partial class ExporterReader : IDisposable
         OperatorMetrics metrics,
         string agentNamespace,
         TimeProvider time,
-        ActivityTracker? tracker,
         ILogger<ExporterReader> logger
     )
     {
@@ -73,10 +70,9 @@ public sealed partial class ExporterReader : IDisposable
         _metrics = metrics;
         _agentNamespace = agentNamespace;
         _time = time;
-        _tracker = tracker;
         _logger = logger;
         _scraper = new(time);
-        _changed = new(tracker);
+        _changed = new(time, "an exporter");
     }
 
     /// <summary>A node's exporter told what the driver calls its GPUs.</summary>
@@ -97,39 +93,30 @@ public sealed partial class ExporterReader : IDisposable
     }
 
     /// <summary>Runs until cancelled, for as long as this operator leads; once.</summary>
-    public async Task RunAsync(CancellationToken cancellationToken)
+    public Task RunAsync(CancellationToken cancellationToken)
     {
-        _tracker?.Begin(Wakeup.What);
-        try
-        {
-            _stores.Pods.AddHandler(
-                new()
-                {
-                    Added = pod => See(pod, gone: false),
-                    Updated = (_, pod) => See(pod, gone: false),
-                    Deleted = pod => See(pod, gone: true),
-                }
-            );
-            while (true)
+        _stores.Pods.AddHandler(
+            new()
             {
-                await ReadAsync(cancellationToken);
-                bool any;
-                lock (_gate)
-                    any = _exporters.Count > 0;
-                if (any)
-                    await ActivityTracker.DelayAsync(_tracker, _time, Pace, cancellationToken, Wakeup.What);
-                else
-                    await _changed.WaitAsync(cancellationToken);
+                Added = pod => See(pod, gone: false),
+                Updated = (_, pod) => See(pod, gone: false),
+                Deleted = pod => See(pod, gone: true),
             }
-        }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-        {
-            // The way this loop ends.
-        }
-        finally
-        {
-            _tracker?.End(Wakeup.What);
-        }
+        );
+        return PeriodicLoop.RunAsync(
+            _time,
+            "dcgm-exporters",
+            async token =>
+            {
+                await ReadAsync(token);
+                lock (_gate)
+                    if (_exporters.Count > 0)
+                        return Pace;
+                await _changed.WaitAsync(token);
+                return TimeSpan.Zero;
+            },
+            cancellationToken
+        );
     }
 
     public void Dispose() => _scraper.Dispose();
@@ -161,11 +148,7 @@ public sealed partial class ExporterReader : IDisposable
                     !(_faults.TryGetValue(exporter.Node, out var fault) && fault.Times > 1 && now - fault.Last < SilentPace)
                 ),
             ];
-        await Parallel.ForEachAsync(
-            asked,
-            new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellationToken },
-            async (exporter, stopped) => await ReadAsync(exporter, stopped)
-        );
+        await TaskGroup.ForEachAsync(_time, asked, AtOnce, ReadAsync, cancellationToken);
     }
 
     private async Task ReadAsync(ExporterPod exporter, CancellationToken cancellationToken)

@@ -1,5 +1,5 @@
 using Bursar.Agent.Client;
-using Bursar.Kube.Http;
+using Bursar.Concurrency;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Telemetry;
@@ -8,13 +8,7 @@ namespace Bursar.Operator.Telemetry;
 /// Asks one agent for its signals by long poll, over the session's connection, while the node hosts pods that something scales by;
 /// else it sleeps. One for each agent, however many scalers there are.
 /// </summary>
-internal sealed partial class SignalReader(
-    AgentPod agent,
-    AgentCollector collector,
-    ActivityTracker? tracker,
-    TimeProvider time,
-    ILogger logger
-)
+internal sealed partial class SignalReader(AgentPod agent, AgentCollector collector, TimeProvider time, ILogger logger)
 {
     private static readonly TimeSpan Poll = TimeSpan.FromSeconds(20);
 
@@ -26,54 +20,52 @@ internal sealed partial class SignalReader(
     /// <summary>An agent of an older version does not wait; nor does it read pods more often than every five seconds.</summary>
     private static readonly TimeSpan OldPace = TimeSpan.FromSeconds(1);
 
-    private readonly Wakeup _changed = new(tracker);
+    private readonly AsyncAutoResetEvent _changed = new(time, "pods that are scaled");
 
     /// <summary>Other pods are on the node, or others of them are scaled.</summary>
     public void TargetsChanged() => _changed.Set();
 
-    /// <summary>Runs until cancelled, for a caller that holds a unit of activity for it.</summary>
-    public async Task RunAsync(AgentClient client, CancellationToken cancellationToken)
+    /// <summary>Runs until cancelled.</summary>
+    public Task RunAsync(AgentClient client, CancellationToken cancellationToken)
     {
         long? known = null;
         var failures = 0;
-        while (true)
-        {
-            if (!collector.WantsSignals(agent.Node))
+        return PeriodicLoop.RunAsync(
+            time,
+            $"signals of {agent.Node}",
+            async token =>
             {
-                known = null;
-                await _changed.WaitAsync(cancellationToken);
-                continue;
-            }
-            TimeSpan wait;
-            try
-            {
-                var after = known;
-                var report = await AgentQuestion.AskAsync(tracker, $"signals of {agent.Node}", question =>
-                    client.GetSignalsAsync(after, after is null ? TimeSpan.Zero : Poll, question, cancellationToken)
-                );
-                known = report.Revision;
-                var believed = collector.Take(agent.Node, report);
-                failures = believed ? 0 : failures + 1;
-                wait =
-                    !believed ? collector.Backoff(failures)
-                    : known is null ? OldPace
-                    : Pace;
-            }
-            catch (AgentException exception)
-            {
-                known = null;
-                LogUnreachable(agent.Node, exception.Message);
-                wait = collector.Backoff(++failures);
-            }
-            catch (Exception exception) when (exception is not OperationCanceledException)
-            {
-                // An agent's strange answer must not take the operator down.
-                known = null;
-                LogStrange(exception, agent.Node);
-                wait = collector.Backoff(++failures);
-            }
-            await ActivityTracker.DelayAsync(tracker, time, wait, cancellationToken, Wakeup.What);
-        }
+                if (!collector.WantsSignals(agent.Node))
+                {
+                    known = null;
+                    await _changed.WaitAsync(token);
+                    return TimeSpan.Zero;
+                }
+                try
+                {
+                    var report = await client.GetSignalsAsync(known, known is null ? TimeSpan.Zero : Poll, token);
+                    known = report.Revision;
+                    if (!collector.Take(agent.Node, report))
+                        return collector.Backoff(++failures);
+                    failures = 0;
+                    return known is null ? OldPace : Pace;
+                }
+                catch (AgentException exception)
+                {
+                    known = null;
+                    LogUnreachable(agent.Node, exception.Message);
+                    return collector.Backoff(++failures);
+                }
+                catch (Exception exception) when (exception is not OperationCanceledException)
+                {
+                    // An agent's strange answer must not take the operator down.
+                    known = null;
+                    LogStrange(exception, agent.Node);
+                    return collector.Backoff(++failures);
+                }
+            },
+            cancellationToken
+        );
     }
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "Agent does not tell its signals: node={node} error={error}")]

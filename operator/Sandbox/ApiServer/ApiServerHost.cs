@@ -2,7 +2,7 @@ using System.Net;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
-using Bursar.Kube.Http;
+using Bursar.Concurrency;
 using Bursar.Sandbox.Discovery;
 using Bursar.Sandbox.OpenApi;
 using Bursar.Sandbox.Values;

@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
 using System.Threading.Channels;
-using Bursar.Kube.Http;
+using Bursar.Concurrency;
 using Bursar.Sandbox.Storage;
 using Bursar.Sandbox.Values;
 using Microsoft.AspNetCore.Http;

@@ -1,7 +1,7 @@
+using Bursar.Concurrency;
 using Bursar.Kube.Client;
 using Bursar.Kube.Informers;
 using Bursar.Kube.Objects;
-using Bursar.Kube.Queue;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Sandbox.Controllers;
@@ -19,7 +19,7 @@ public sealed class BuiltInControllers : IAsyncDisposable
     private BuiltInControllers() { }
 
     /// <summary>Starts the controllers; returns when their caches are whole.</summary>
-    /// <param name="client">Its clock and activity tracker are used throughout.</param>
+    /// <param name="client">Its clock is used throughout.</param>
     /// <param name="seed">Where the suffixes of names come from.</param>
     /// <param name="cancellationToken">Gives up the start.</param>
     public static async Task<BuiltInControllers> StartAsync(KubeClient client, int seed, CancellationToken cancellationToken)
@@ -123,7 +123,7 @@ public sealed class BuiltInControllers : IAsyncDisposable
 
     private WorkQueue<ObjectKey> Queue(KubeClient client)
     {
-        var queue = new WorkQueue<ObjectKey>(client.TimeProvider, client.ActivityTracker);
+        var queue = new WorkQueue<ObjectKey>(client.TimeProvider);
         _queues.Add(queue);
         return queue;
     }

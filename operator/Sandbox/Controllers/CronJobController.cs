@@ -1,8 +1,8 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
+using Bursar.Concurrency;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
-using Bursar.Kube.Queue;
 
 namespace Bursar.Sandbox.Controllers;
 

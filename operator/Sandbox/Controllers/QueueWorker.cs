@@ -1,5 +1,5 @@
+using Bursar.Concurrency;
 using Bursar.Kube.Client;
-using Bursar.Kube.Queue;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Sandbox.Controllers;
@@ -15,44 +15,32 @@ internal sealed partial class QueueWorker<TKey>(
 {
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        while (!cancellationToken.IsCancellationRequested)
+        try
         {
-            (bool Taken, TKey Key) next;
-            try
-            {
-                next = await queue.TakeAsync(cancellationToken).ConfigureAwait(false);
-            }
-            catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-            {
-                return;
-            }
+            await queue.RunAsync(WorkAsync, cancellationToken).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            // The way it ends.
+        }
+    }
 
-            if (!next.Taken)
-                return;
-            try
-            {
-                using var carried = queue.Carry(next.Key);
-                await reconcile(next.Key, cancellationToken).ConfigureAwait(false);
-                queue.Forget(next.Key);
-            }
-            catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-            {
-                return;
-            }
-            catch (Exception failure) when (failure is ApiException or HttpRequestException or TimeoutException or IOException)
-            {
-                LogRetry(log, name, next.Key.ToString(), failure.Message);
-                queue.AddRateLimited(next.Key);
-            }
-            catch (Exception failure)
-            {
-                LogFailed(log, failure, name, next.Key.ToString());
-                queue.AddRateLimited(next.Key);
-            }
-            finally
-            {
-                queue.Done(next.Key);
-            }
+    private async Task WorkAsync(TKey key, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await reconcile(key, cancellationToken).ConfigureAwait(false);
+            queue.Forget(key);
+        }
+        catch (Exception failure) when (failure is ApiException or HttpRequestException or TimeoutException or IOException)
+        {
+            LogRetry(log, name, key.ToString(), failure.Message);
+            queue.AddRateLimited(key);
+        }
+        catch (Exception failure) when (failure is not OperationCanceledException || !cancellationToken.IsCancellationRequested)
+        {
+            LogFailed(log, failure, name, key.ToString());
+            queue.AddRateLimited(key);
         }
     }
 

@@ -1,7 +1,7 @@
 using System.Text.Json;
+using Bursar.Concurrency;
 using Bursar.Kube.Client;
 using Bursar.Kube.Objects;
-using Bursar.Kube.Queue;
 
 namespace Bursar.Sandbox.Controllers;
 

@@ -3,10 +3,10 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text.Json.Nodes;
 using Bursar.Agent.Doors;
+using Bursar.Concurrency;
 using Bursar.Kube.Client;
 using Bursar.Kube.Informers;
 using Bursar.Kube.Objects;
-using Bursar.Kube.Queue;
 using Bursar.Sandbox.Controllers;
 using Microsoft.Extensions.Logging;
 
@@ -48,7 +48,7 @@ public sealed partial class NodeSimulator : IAsyncDisposable
         _options = options;
         _time = client.TimeProvider;
         _log = client.LoggerFactory.CreateLogger<NodeSimulator>();
-        _queue = new WorkQueue<SimulatorKey>(_time, client.ActivityTracker, new BackoffOptions { Longest = TimeSpan.FromSeconds(10) });
+        _queue = new WorkQueue<SimulatorKey>(_time, new BackoffOptions { Longest = TimeSpan.FromSeconds(10) });
         _pods = new Informer<NodePod>(client);
         _scheduler = new NodeScheduler(client, _pods.Store, options, () => _fleet);
         _kubelet = new NodeKubelet(client, options);
@@ -608,7 +608,6 @@ public sealed partial class NodeSimulator : IAsyncDisposable
             CertificateDirectory = _folders.Certificates,
             LogRoot = _folders.Logs(node.Name),
             Random = new Random((int)(new DeterministicNoise(_options.Seed, node.Name).At(life) * int.MaxValue)),
-            Activity = _client.ActivityTracker is { } tracker ? new AgentActivity(tracker) : null,
         };
         var resources = new SimulatedPodResources(() =>
             [

@@ -1,6 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
-using Bursar.Kube.Http;
+using Bursar.Concurrency;
 
 namespace Bursar.Sandbox.Time;
 
@@ -15,7 +15,7 @@ namespace Bursar.Sandbox.Time;
 /// <c>await Task.Delay(…, time)</c> runs on inside that callback, so that a request or a queue item it begins is seen.
 /// A few hops over the thread pool cover continuations that were queued instead of run on.
 /// </remarks>
-public sealed class VirtualTimeProvider : TimeProvider
+public sealed class VirtualTimeProvider : TimeProvider, IVirtualClock
 {
     /// <summary>How many times in a row the world must be found idle, a hop over the thread pool apart.</summary>
     private const int QuietRounds = 3;
@@ -38,7 +38,6 @@ public sealed class VirtualTimeProvider : TimeProvider
 
     private readonly Lock _lock = new();
     private readonly SortedSet<VirtualTimer> _queue = new(ByDue);
-    private readonly ActivityTracker? _activity;
     private readonly TimeProvider _wall;
     private readonly TimeSpan _idleTimeout;
     private DateTimeOffset _now;
@@ -49,21 +48,19 @@ public sealed class VirtualTimeProvider : TimeProvider
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <param name="start">The first moment; kept in UTC.</param>
-    /// <param name="activity">What must be drained before time goes on; without it only the thread pool is looked at.</param>
     /// <param name="wall">The clock that <see cref="PaceAsync"/> follows and the idle guard is measured by.</param>
     /// <param name="idleTimeout">Real time after which a world that does not become idle is an error (30 s).</param>
-    public VirtualTimeProvider(
-        DateTimeOffset start,
-        ActivityTracker? activity = null,
-        TimeProvider? wall = null,
-        TimeSpan? idleTimeout = null
-    )
+    public VirtualTimeProvider(DateTimeOffset start, TimeProvider? wall = null, TimeSpan? idleTimeout = null)
     {
         _now = start.ToUniversalTime();
-        _activity = activity;
         _wall = wall ?? System;
         _idleTimeout = idleTimeout ?? TimeSpan.FromSeconds(30);
     }
+
+    /// <summary>What is under way. The types of Bursar.Concurrency and the client count it by this clock.</summary>
+    internal ActivityTracker Activity { get; } = new();
+
+    ActivityTracker? IVirtualClock.Activity => Activity;
 
     public override long TimestampFrequency => TimeSpan.TicksPerSecond;
 
@@ -139,7 +136,7 @@ public sealed class VirtualTimeProvider : TimeProvider
             throw new WorldNotIdleException(
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"The world did not become idle within {_idleTimeout.TotalSeconds} s of real time at {GetUtcNow():O}; under way: {DescribeActivity()}."
+                    $"The world did not become idle within {_idleTimeout.TotalSeconds} s of real time at {GetUtcNow():O}; under way: {Activity}."
                 )
             );
         }
@@ -326,19 +323,15 @@ public sealed class VirtualTimeProvider : TimeProvider
         var busyPool = 0;
         for (var quiet = 0; quiet < QuietRounds; )
         {
-            if (_activity is not null)
-                await _activity.WhenIdleAsync(ct).ConfigureAwait(false);
-            else
-                ct.ThrowIfCancellationRequested();
+            await Activity.WhenIdleAsync(ct).ConfigureAwait(false);
+            ct.ThrowIfCancellationRequested();
             var before = Interlocked.Read(ref _changes);
             await HopAsync().ConfigureAwait(false);
-            var same = before == Interlocked.Read(ref _changes) && (_activity is null || _activity.IsIdle);
+            var same = before == Interlocked.Read(ref _changes) && Activity.IsIdle;
             var drained = ThreadPool.PendingWorkItemCount == 0 || ++busyPool > MaxBusyPoolRounds;
             quiet = same && drained ? quiet + 1 : 0;
         }
     }
-
-    private string DescribeActivity() => _activity?.ToString() ?? "unknown, no activity tracker was given";
 
     private void EnterPump()
     {

@@ -6,7 +6,6 @@ using Bursar.Core.Text;
 using Bursar.Demo;
 using Bursar.Kube.Client;
 using Bursar.Kube.Config;
-using Bursar.Kube.Http;
 using Bursar.Kube.Objects;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Hosting;
@@ -35,8 +34,6 @@ public abstract class ClusterWorld : IAsyncDisposable
     public required KubeConfig Config { get; init; }
 
     public required TimeProvider Time { get; init; }
-
-    public ActivityTracker? Activity { get; init; }
 
     public OperatorParts? Operator { get; private set; }
 
@@ -126,7 +123,6 @@ public abstract class ClusterWorld : IAsyncDisposable
             },
             Config,
             Time,
-            Activity,
             restart
         );
 
@@ -402,29 +398,19 @@ public sealed class SandboxWorld : ClusterWorld
 
     public static async Task<SandboxWorld> StartAsync(CancellationToken ct)
     {
-        var activity = new ActivityTracker();
-        var time = new VirtualTimeProvider(Start, activity);
-        var server = await Bursar.Sandbox.Sandbox.StartAsync(new() { Time = time, Activity = activity }, ct);
+        var time = new VirtualTimeProvider(Start);
+        var server = await Bursar.Sandbox.Sandbox.StartAsync(new() { Time = time }, ct);
         var path = Path.Combine(Path.GetTempPath(), $"bursar-{Guid.NewGuid():N}.kubeconfig");
         await server.WriteKubeconfigAsync(path, ct);
         var config = KubeConfig.FromFile(path);
         File.Delete(path);
-        var client = new KubeClient(
-            config,
-            new()
-            {
-                TimeProvider = time,
-                ActivityTracker = activity,
-                UserAgent = OwnAgent,
-            }
-        );
+        var client = new KubeClient(config, new() { TimeProvider = time, UserAgent = OwnAgent });
         var world = new SandboxWorld
         {
             Server = server,
             Client = client,
             Config = config,
             Time = time,
-            Activity = activity,
         };
         world._controllers = await BuiltInControllers.StartAsync(client, 1, ct);
         return world;

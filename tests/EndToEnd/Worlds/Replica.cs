@@ -1,6 +1,5 @@
 using Bursar.Core.Text;
 using Bursar.Kube.Config;
-using Bursar.Kube.Http;
 using Bursar.Operator.Hosting;
 using Microsoft.Extensions.Logging;
 
@@ -18,7 +17,7 @@ public sealed class Replica : IAsyncDisposable
     private readonly TaskCompletionSource<OperatorParts> _leads = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <param name="restart">Started anew a while after it ended by itself, as a Deployment does.</param>
-    public Replica(OperatorOptions options, KubeConfig config, TimeProvider time, ActivityTracker? activity, bool restart = false) =>
+    public Replica(OperatorOptions options, KubeConfig config, TimeProvider time, bool restart = false) =>
         Running = Task.Run(
             async () =>
             {
@@ -26,7 +25,7 @@ public sealed class Replica : IAsyncDisposable
                 {
                     try
                     {
-                        await OperatorHost.RunAsync(options, config, time, _log, activity, parts => _leads.TrySetResult(parts), _stop.Token);
+                        await OperatorHost.RunAsync(options, config, time, _log, parts => _leads.TrySetResult(parts), _stop.Token);
                         return;
                     }
                     catch (Exception end) when (restart && !_stop.IsCancellationRequested)

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Bursar.Concurrency;
 using Bursar.Core.Ledger;
 using Bursar.Core.State;
 using Bursar.Kube.Client;
@@ -69,15 +70,7 @@ internal sealed class ScaleWorld : IAsyncDisposable
                 ]
         )
             await ServeAsync(scene, entity);
-        var client = new KubeClient(
-            scene.World.Config,
-            new()
-            {
-                TimeProvider = scene.World.Time,
-                ActivityTracker = scene.World.Activity,
-                UserAgent = "bursar/scale",
-            }
-        );
+        var client = new KubeClient(scene.World.Config, new() { TimeProvider = scene.World.Time, UserAgent = "bursar/scale" });
         var world = new ScaleWorld(scene, client, new(client, ClusterWorld.OwnNamespace, kinds, owners));
         await world.RestartAsync();
         world._caches = world.Stores.RunAsync(world._end.Token);

@@ -147,8 +147,7 @@ public sealed class LatencySignalTests
             new TokenIntake(journal, _time),
             new AgentCounters(),
             _time,
-            NullLogger<ScrapeLoop>.Instance,
-            null
+            NullLogger<ScrapeLoop>.Instance
         );
         int rounds = 0;
         loop.Changed += () => Interlocked.Increment(ref rounds);
@@ -195,12 +194,12 @@ public sealed class LatencySignalTests
         var first = await client.GetSignalsAsync(default);
         first.Revision.Should().BeGreaterThan(0);
         // Another revision, of an earlier life too, is answered at once.
-        (await client.GetSignalsAsync(first.Revision + 1000, TimeSpan.FromSeconds(60), null, default).WaitAsync(TimeSpan.FromSeconds(30)))
+        (await client.GetSignalsAsync(first.Revision + 1000, TimeSpan.FromSeconds(60), default).WaitAsync(TimeSpan.FromSeconds(30)))
             .Revision.Should()
             .NotBeNull();
 
         var current = (await client.GetSignalsAsync(default)).Revision!.Value;
-        var quiet = await client.GetSignalsAsync(current, TimeSpan.FromSeconds(1), null, default);
+        var quiet = await client.GetSignalsAsync(current, TimeSpan.FromSeconds(1), default);
         quiet.Revision.Should().Be(current, "no pod shows anything");
 
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
@@ -213,7 +212,7 @@ public sealed class LatencySignalTests
         );
         await pod.StartAsync();
         int port = new Uri(((IApplicationBuilder)pod).ServerFeatures.Get<IServerAddressesFeature>()!.Addresses.Single()).Port;
-        var poll = client.GetSignalsAsync(current, TimeSpan.FromSeconds(60), null, default);
+        var poll = client.GetSignalsAsync(current, TimeSpan.FromSeconds(60), default);
         await client.PutTargetsAsync(
             new()
             {
@@ -252,7 +251,7 @@ public sealed class LatencySignalTests
             );
 
         await client
-            .Awaiting(c => c.GetSignalsAsync(-1, TimeSpan.Zero, null, default))
+            .Awaiting(c => c.GetSignalsAsync(-1, TimeSpan.Zero, default))
             .Should()
             .ThrowAsync<Bursar.Agent.Client.AgentException>()
             .WithMessage("*no revision*");

@@ -220,8 +220,7 @@ public sealed class ScrapeTests : IAsyncLifetime
             new TokenIntake(journal, _time),
             counters,
             _time,
-            NullLogger<ScrapeLoop>.Instance,
-            null
+            NullLogger<ScrapeLoop>.Instance
         );
 
         await loop.ScrapeAllAsync(default);

@@ -578,8 +578,7 @@ public sealed class ServingPagesTests : IAsyncLifetime
             tokens,
             new AgentCounters(),
             _time,
-            NullLogger<ScrapeLoop>.Instance,
-            null
+            NullLogger<ScrapeLoop>.Instance
         );
         for (; shown < pages.Length; shown++)
         {

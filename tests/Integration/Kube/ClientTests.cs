@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Bursar.Concurrency;
 using Bursar.Kube.Client;
 using Bursar.Kube.Http;
 using Bursar.Kube.Objects;
@@ -220,7 +221,8 @@ public class ClientTests
     [Fact]
     public async Task Activity_covers_requests_and_watch_events_until_they_are_handled()
     {
-        ActivityTracker tracker = new();
+        ManualTimeProvider clock = new(counts: true);
+        ActivityTracker tracker = ActivityTracker.Of(clock)!;
         await using ScriptedServer server = await ScriptedServer.StartAsync(
             async (asked, context) =>
             {
@@ -238,7 +240,7 @@ public class ClientTests
                 await context.JsonAsync(Answers.Map("m", "1"));
             }
         );
-        using KubeClient client = server.Client(new KubeClientOptions { ActivityTracker = tracker });
+        using KubeClient client = server.Client(new KubeClientOptions { TimeProvider = clock });
         await client.GetAsync<V1ConfigMap>("m", "a", default);
         tracker.IsIdle.Should().BeTrue();
         using CancellationTokenSource stop = new();

@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
+using Bursar.Concurrency;
 using Bursar.Kube.Client;
-using Bursar.Kube.Http;
 using Bursar.Kube.Informers;
 using Bursar.Kube.KubeOps;
 using Bursar.Kube.Objects;
@@ -14,8 +14,8 @@ public class ControllerRunnerTests
     [Fact]
     public async Task Failures_come_back_deletions_are_told_and_everything_ends_idle()
     {
-        ManualTimeProvider clock = new();
-        ActivityTracker tracker = new();
+        ManualTimeProvider clock = new(counts: true);
+        ActivityTracker tracker = ActivityTracker.Of(clock)!;
         TaskCompletionSource delete = new();
         await using ScriptedServer server = await ScriptedServer.StartAsync(
             async (asked, context) =>
@@ -42,7 +42,7 @@ public class ControllerRunnerTests
                 await context.HoldAsync();
             }
         );
-        using KubeClient client = server.Client(new KubeClientOptions { TimeProvider = clock, ActivityTracker = tracker });
+        using KubeClient client = server.Client(new KubeClientOptions { TimeProvider = clock });
         Informer<V1ConfigMap> informer = new(client, new InformerOptions { StreamingList = false });
         Recording controller = new();
         using ControllerRunner<V1ConfigMap> runner = new(
@@ -83,12 +83,12 @@ public class ControllerRunnerTests
     [Fact]
     public async Task A_controller_that_finds_another_leader_ends_the_runner()
     {
-        ManualTimeProvider clock = new();
-        ActivityTracker tracker = new();
+        ManualTimeProvider clock = new(counts: true);
+        ActivityTracker tracker = ActivityTracker.Of(clock)!;
         await using ScriptedServer server = await ScriptedServer.StartAsync(
             (asked, context) => asked.IsWatch ? context.HoldAsync() : context.JsonAsync(Answers.List("10", Answers.Map("m", "1")))
         );
-        using KubeClient client = server.Client(new KubeClientOptions { TimeProvider = clock, ActivityTracker = tracker });
+        using KubeClient client = server.Client(new KubeClientOptions { TimeProvider = clock });
         Informer<V1ConfigMap> informer = new(client, new InformerOptions { StreamingList = false });
         using ControllerRunner<V1ConfigMap> runner = new(
             client,

@@ -182,7 +182,7 @@ public sealed class AgentKillTests
                 Time,
                 NullLogger.Instance
             );
-            _sampler = new(this, this, new(_targets, null, null, Time), Journal, new(), Time, NullLogger<Sampler>.Instance, null);
+            _sampler = new(this, this, new(_targets, null, null, Time), Journal, new(), Time, NullLogger<Sampler>.Instance);
             _intake = new(Journal, Time);
             Sample();
         }

@@ -34,8 +34,7 @@ public sealed class SamplerTests : IGpuReader, IPodResources
             _journal,
             new AgentCounters(),
             _time,
-            NullLogger<Sampler>.Instance,
-            null
+            NullLogger<Sampler>.Instance
         );
     }
 

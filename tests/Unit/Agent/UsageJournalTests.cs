@@ -248,14 +248,14 @@ public sealed class UsageJournalTests : IDisposable
         Append(journal, 1);
         var end = new JournalCursor(journal.Epoch, 1);
 
-        await journal.WaitAsync(new JournalCursor("other", 9), TimeSpan.FromHours(1), default, default);
-        await journal.WaitAsync(end with { Seq = 0 }, TimeSpan.FromHours(1), default, default);
-        var woken = journal.WaitAsync(end, TimeSpan.FromHours(1), default, default);
+        await journal.WaitAsync(new JournalCursor("other", 9), TimeSpan.FromHours(1), default);
+        await journal.WaitAsync(end with { Seq = 0 }, TimeSpan.FromHours(1), default);
+        var woken = journal.WaitAsync(end, TimeSpan.FromHours(1), default);
         woken.IsCompleted.Should().BeFalse();
         Append(journal, 1);
         await woken.WaitAsync(TimeSpan.FromSeconds(30));
 
-        var timed = journal.WaitAsync(end with { Seq = 2 }, TimeSpan.FromSeconds(30), default, default);
+        var timed = journal.WaitAsync(end with { Seq = 2 }, TimeSpan.FromSeconds(30), default);
         _time.Advance(TimeSpan.FromSeconds(29));
         timed.IsCompleted.Should().BeFalse();
         _time.Advance(TimeSpan.FromSeconds(1));

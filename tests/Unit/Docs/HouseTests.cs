@@ -11,13 +11,14 @@ public sealed partial class HouseTests
     private static readonly Dictionary<string, string[]> Arrows = new(StringComparer.Ordinal)
     {
         ["Core"] = [],
-        ["Kube"] = [],
+        ["Concurrency"] = [],
+        ["Kube"] = ["Concurrency"],
         ["Api"] = ["Core", "Kube"],
-        ["Agent"] = ["Core", "Hosting"],
+        ["Agent"] = ["Concurrency", "Core", "Hosting"],
         ["AgentHost"] = ["Agent", "Hosting"],
         ["Hosting"] = [],
-        ["Sandbox"] = ["Agent", "Core", "Kube"],
-        ["Operator"] = ["Agent", "Api", "Core", "Hosting", "Kube"],
+        ["Sandbox"] = ["Agent", "Concurrency", "Core", "Kube"],
+        ["Operator"] = ["Agent", "Api", "Concurrency", "Core", "Hosting", "Kube"],
         ["Demo"] = ["Agent", "Api", "Core", "Hosting", "Kube", "Operator", "Sandbox"],
     };
 

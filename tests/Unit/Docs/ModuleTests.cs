@@ -31,7 +31,17 @@ public class ModuleTests
     ];
 
     public static TheoryData<string> Assemblies =>
-        ["Bursar.Core", "Bursar.Kube", "Bursar.Api", "Bursar.Agent", "Bursar.Hosting", "Bursar.Sandbox", "bursar", "bursar-demo"];
+        [
+            "Bursar.Core",
+            "Bursar.Concurrency",
+            "Bursar.Kube",
+            "Bursar.Api",
+            "Bursar.Agent",
+            "Bursar.Hosting",
+            "Bursar.Sandbox",
+            "bursar",
+            "bursar-demo",
+        ];
 
     [Theory]
     [MemberData(nameof(Assemblies))]

@@ -1,5 +1,5 @@
+using Bursar.Concurrency;
 using Bursar.Kube.Http;
-using Bursar.Kube.Queue;
 using Bursar.Tests.TestKit;
 using FsCheck;
 using FsCheck.Fluent;
@@ -166,8 +166,9 @@ public class WorkQueueTests
     [Fact]
     public async Task Activity_lasts_while_keys_wait_where_somebody_works()
     {
-        ActivityTracker tracker = new();
-        using WorkQueue<string> queue = new(_clock, tracker) { Worked = false };
+        ManualTimeProvider clock = new(counts: true);
+        ActivityTracker tracker = ActivityTracker.Of(clock)!;
+        using WorkQueue<string> queue = new(clock) { Worked = false };
         queue.Add("a");
         tracker.IsIdle.Should().BeTrue("nobody works here");
         queue.Worked = true;
@@ -180,7 +181,7 @@ public class WorkQueueTests
         queue.AddRateLimited("a");
         queue.Done("a");
         tracker.IsIdle.Should().BeTrue("waiting for a timer is no activity");
-        _clock.Advance(TimeSpan.FromSeconds(1));
+        clock.Advance(TimeSpan.FromSeconds(1));
         tracker.IsIdle.Should().BeFalse();
     }
 

@@ -1,4 +1,4 @@
-using Bursar.Kube.Http;
+using Bursar.Concurrency;
 using Bursar.Operator.Telemetry;
 
 namespace Bursar.Operator.Scaling.Signals;
@@ -23,8 +23,7 @@ public sealed class PrometheusPoller
 
     private readonly Func<string, string, CancellationToken, Task<PromAnswer>> _ask;
     private readonly TimeProvider _time;
-    private readonly ActivityTracker? _tracker;
-    private readonly Wakeup _changed;
+    private readonly AsyncAutoResetEvent _changed;
     private readonly Lock _gate = new();
     private readonly Dictionary<string, IReadOnlyList<PromQuestion>> _scalers = new(StringComparer.Ordinal);
     private readonly Dictionary<(string Source, string Query), Entry> _entries = [];
@@ -33,13 +32,11 @@ public sealed class PrometheusPoller
 
     /// <param name="ask"><see cref="PrometheusSources.QueryAsync"/>.</param>
     /// <param name="time">The clock.</param>
-    /// <param name="tracker">For simulated time; null outside of it.</param>
-    public PrometheusPoller(Func<string, string, CancellationToken, Task<PromAnswer>> ask, TimeProvider time, ActivityTracker? tracker)
+    public PrometheusPoller(Func<string, string, CancellationToken, Task<PromAnswer>> ask, TimeProvider time)
     {
         _ask = ask;
         _time = time;
-        _tracker = tracker;
-        _changed = new(tracker);
+        _changed = new(time, "a Prometheus query that is due");
     }
 
     /// <summary>The scalers for which there is another reading.</summary>
@@ -99,30 +96,20 @@ public sealed class PrometheusPoller
     /// <summary>Runs until cancelled.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        _tracker?.Begin(Wakeup.What);
-        try
-        {
-            while (true)
+        await PeriodicLoop.RunAsync(
+            _time,
+            "Prometheus queries",
+            async token =>
             {
-                TimeSpan? wait = StartDue(cancellationToken);
-                await using var timer = wait is { } pause
-                    ? _time.CreateTimer(_ => _changed.Set(), null, pause, Timeout.InfiniteTimeSpan)
-                    : null;
-                await _changed.WaitAsync(cancellationToken);
-            }
-        }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-        {
-            // The way this loop ends.
-        }
-        finally
-        {
-            Task[] underWay;
-            lock (_gate)
-                underWay = [.. _underWay];
-            await Task.WhenAll(underWay);
-            _tracker?.End(Wakeup.What);
-        }
+                await _changed.WaitAsync(StartDue(token) ?? Timeout.InfiniteTimeSpan, token);
+                return TimeSpan.Zero;
+            },
+            cancellationToken
+        );
+        Task[] underWay;
+        lock (_gate)
+            underWay = [.. _underWay];
+        await Task.WhenAll(underWay);
     }
 
     /// <summary>Starts what is due; how long until the next is.</summary>
@@ -158,9 +145,8 @@ public sealed class PrometheusPoller
         while (turn.Asking < AtOnce && turn.Waiting.TryDequeue(out var one))
         {
             turn.Asking++;
-            _tracker?.Begin(Wakeup.What);
             // Off the lock, whatever the asking does before it first waits.
-            var task = Task.Run(() => AskAsync(turn, one.Key, one.Entry, cancellationToken), CancellationToken.None);
+            var task = TaskGroup.Start(_time, "Prometheus query", () => AskAsync(turn, one.Key, one.Entry, cancellationToken));
             _underWay.Add(task);
             _ = task.ContinueWith(
                 done =>
@@ -177,44 +163,37 @@ public sealed class PrometheusPoller
 
     private async Task AskAsync(SourceTurn turn, (string Source, string Query) key, Entry entry, CancellationToken cancellationToken)
     {
+        PromReading? reading = null;
+        var at = _time.GetUtcNow();
         try
         {
-            PromReading? reading = null;
-            var at = _time.GetUtcNow();
-            try
-            {
-                cancellationToken.ThrowIfCancellationRequested();
-                reading = new(at, await _ask(key.Source, key.Query, cancellationToken));
-            }
-            catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-            {
-                // Nobody waits for it any more.
-            }
-            catch (Exception exception)
-            {
-                // One that cannot be asked is told as such; the others are asked all the same.
-                reading = new(at, PromAnswer.Failed($"Prometheus source {key.Source}: {exception.GetType().Name}"));
-            }
-            string[] scalers;
-            lock (_gate)
-            {
-                turn.Asking--;
-                entry.UnderWay = false;
-                if (reading is not null)
-                    entry.Last = reading;
-                scalers = [.. entry.Scalers];
-                if (!cancellationToken.IsCancellationRequested)
-                    Go_NeedsLock(turn, cancellationToken);
-            }
-            if (reading is not null)
-                Changed?.Invoke(scalers);
-            // Its next turn may be the earliest now.
-            _changed.Set();
+            cancellationToken.ThrowIfCancellationRequested();
+            reading = new(at, await _ask(key.Source, key.Query, cancellationToken));
         }
-        finally
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
-            _tracker?.End(Wakeup.What);
+            // Nobody waits for it any more.
         }
+        catch (Exception exception)
+        {
+            // One that cannot be asked is told as such; the others are asked all the same.
+            reading = new(at, PromAnswer.Failed($"Prometheus source {key.Source}: {exception.GetType().Name}"));
+        }
+        string[] scalers;
+        lock (_gate)
+        {
+            turn.Asking--;
+            entry.UnderWay = false;
+            if (reading is not null)
+                entry.Last = reading;
+            scalers = [.. entry.Scalers];
+            if (!cancellationToken.IsCancellationRequested)
+                Go_NeedsLock(turn, cancellationToken);
+        }
+        if (reading is not null)
+            Changed?.Invoke(scalers);
+        // Its next turn may be the earliest now.
+        _changed.Set();
     }
 
     private sealed class Entry

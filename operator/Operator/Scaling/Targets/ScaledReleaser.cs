@@ -31,7 +31,7 @@ public sealed partial class ScaledReleaser(
     private readonly HashSet<(string Scaler, string Target)> _refused = [];
 
     public Task RunAsync(CancellationToken cancellationToken) =>
-        PeriodicLoop.RunAsync(
+        RetryingLoop.RunAsync(
             client,
             "scaled releaser",
             Pace,

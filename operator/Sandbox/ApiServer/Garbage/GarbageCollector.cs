@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
 using System.Threading.Channels;
-using Bursar.Kube.Http;
+using Bursar.Concurrency;
 using Bursar.Sandbox.Storage;
 using Bursar.Sandbox.Values;
 

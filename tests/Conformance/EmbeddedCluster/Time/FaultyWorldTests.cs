@@ -1,11 +1,10 @@
+using Bursar.Concurrency;
 using Bursar.Kube.Client;
 using Bursar.Kube.Config;
 using Bursar.Kube.Events;
-using Bursar.Kube.Http;
 using Bursar.Kube.Informers;
 using Bursar.Kube.Leases;
 using Bursar.Kube.Objects;
-using Bursar.Kube.Queue;
 using Bursar.Sandbox;
 using Bursar.Sandbox.ApiServer;
 using Bursar.Sandbox.Time;
@@ -112,7 +111,7 @@ public sealed class FaultyWorldTests
 
         await running;
         (recorder.Written, recorder.Dropped).Should().Be((0, 3));
-        world.Activity.ToString().Should().Be("nothing");
+        ActivityTracker.Of(world.Time)!.ToString().Should().Be("nothing");
     }
 
     private static KubeEvent Event(string reason) =>
@@ -159,7 +158,7 @@ public sealed class FaultyWorldTests
     {
         await using var world = await World.StartAsync();
         world.Faults.Add(new(new Fault.Answer(429, RetryAfterSeconds: 5)) { Verb = "create", Times = 1 });
-        var gate = new ActivityGate("the test", world.Activity);
+        var gate = new AsyncLock(world.Time, "the test");
         using var queue = world.Work(
             async key =>
             {
@@ -343,7 +342,7 @@ public sealed class FaultyWorldTests
         said.Should().Contain("queue of test: a/b");
         stuck.SetResult();
         await world.Time.AdvanceAsync(TimeSpan.Zero);
-        world.Activity.ToString().Should().Be("nothing");
+        ActivityTracker.Of(world.Time)!.ToString().Should().Be("nothing");
     }
 
     /// <summary>A Sandbox, a client that faults may single out, and a clock that gives up soon.</summary>
@@ -351,11 +350,10 @@ public sealed class FaultyWorldTests
     {
         public const string Agent = "subject/1";
 
-        private World(Bursar.Sandbox.Sandbox sandbox, VirtualTimeProvider time, ActivityTracker activity)
+        private World(Bursar.Sandbox.Sandbox sandbox, VirtualTimeProvider time)
         {
             Sandbox = sandbox;
             Time = time;
-            Activity = activity;
             Client = NewClient("test/1");
         }
 
@@ -363,26 +361,18 @@ public sealed class FaultyWorldTests
 
         public VirtualTimeProvider Time { get; }
 
-        public ActivityTracker Activity { get; }
-
         public KubeClient Client { get; }
 
         public FaultPlan Faults => Sandbox.Faults;
 
         public static async Task<World> StartAsync(int seed = 1, TimeSpan? idleTimeout = null)
         {
-            var activity = new ActivityTracker();
-            var time = new VirtualTimeProvider(Start, activity, idleTimeout: idleTimeout ?? IdleTimeout);
+            var time = new VirtualTimeProvider(Start, idleTimeout: idleTimeout ?? IdleTimeout);
             var sandbox = await Bursar.Sandbox.Sandbox.StartAsync(
-                new SandboxOptions
-                {
-                    Time = time,
-                    Activity = activity,
-                    Faults = new FaultPlan(new Random(seed)),
-                },
+                new SandboxOptions { Time = time, Faults = new FaultPlan(new Random(seed)) },
                 CancellationToken.None
             );
-            return new World(sandbox, time, activity);
+            return new World(sandbox, time);
         }
 
         public KubeClient NewClient(string agent) =>
@@ -393,12 +383,7 @@ public sealed class FaultyWorldTests
                     CertificateAuthorityPem = Sandbox.CertificateAuthority,
                     Token = Sandbox.Token,
                 },
-                new KubeClientOptions
-                {
-                    TimeProvider = Time,
-                    ActivityTracker = Activity,
-                    UserAgent = agent,
-                }
+                new KubeClientOptions { TimeProvider = Time, UserAgent = agent }
             );
 
         public Task CreateMapAsync(string name) =>
@@ -420,9 +405,9 @@ public sealed class FaultyWorldTests
         /// <summary>A queue whose workers do this with each key.</summary>
         public WorkQueue<string> Work(Func<string, Task> act, int workers = 1)
         {
-            var queue = new WorkQueue<string>(Time, Activity, name: "test");
+            var queue = new WorkQueue<string>(Time, name: "test");
             for (var i = 0; i < workers; i++)
-                _ = Task.Run(() => WorkAsync(queue, act));
+                _ = Task.Run(() => queue.RunAsync((key, _) => act(key), CancellationToken.None));
             return queue;
         }
 
@@ -432,16 +417,6 @@ public sealed class FaultyWorldTests
         {
             Client.Dispose();
             await Sandbox.DisposeAsync();
-        }
-
-        private static async Task WorkAsync(WorkQueue<string> queue, Func<string, Task> act)
-        {
-            while (await queue.TakeAsync(CancellationToken.None) is (true, var key))
-            {
-                using (queue.Carry(key))
-                    await act(key);
-                queue.Done(key);
-            }
         }
     }
 

@@ -100,8 +100,7 @@ public sealed class ChatTraceTests : IAsyncLifetime
             new(journal, _time),
             new AgentCounters(),
             _time,
-            NullLogger<ScrapeLoop>.Instance,
-            null
+            NullLogger<ScrapeLoop>.Instance
         );
 
         var ledger = new GpuLedger();

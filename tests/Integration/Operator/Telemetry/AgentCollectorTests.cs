@@ -73,7 +73,6 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
             "bursar-agents",
             new Random(5),
             TimeProvider.System,
-            null,
             NullLogger<AgentCollector>.Instance
         );
         _collector.Progressed += ns =>

@@ -353,7 +353,6 @@ public sealed class ExporterReaderTests : IAsyncLifetime
             "bursar-agents",
             new Random(1),
             _time,
-            null,
             NullLogger<AgentCollector>.Instance
         );
         var sources = new MeteringSources(collector, _reader, _time);
@@ -533,7 +532,6 @@ public sealed class ExporterReaderTests : IAsyncLifetime
             _metrics,
             "bursar-agents",
             _time,
-            null,
             NullLogger<ExporterReader>.Instance
         );
 

@@ -45,7 +45,6 @@ public sealed class SimulatedAgentsTests
             "bursar-agents",
             new Random(5),
             cluster.Time,
-            cluster.Tracker,
             NullLogger<AgentCollector>.Instance
         );
         var meter = new PodMeter(stores, ledger, progress, cluster.Time);
@@ -140,7 +139,6 @@ public sealed class SimulatedAgentsTests
             "bursar-agents",
             new Random(5),
             cluster.Time,
-            cluster.Tracker,
             NullLogger<AgentCollector>.Instance
         )
         {
@@ -232,7 +230,6 @@ public sealed class SimulatedAgentsTests
             "bursar-agents",
             new Random(5),
             cluster.Time,
-            cluster.Tracker,
             NullLogger<AgentCollector>.Instance
         );
         var meter = new PodMeter(stores, ledger, new ProgressBoard(), cluster.Time);

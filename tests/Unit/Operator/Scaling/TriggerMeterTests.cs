@@ -29,7 +29,7 @@ public sealed class TriggerMeterTests
     {
         var time = new ManualTimeProvider();
         var answer = (value is { } number ? PromAnswer.Of(number) : PromAnswer.Empty) with { Warning = warning };
-        var poller = new PrometheusPoller((_, _, _) => Task.FromResult(answer), time, null);
+        var poller = new PrometheusPoller((_, _, _) => Task.FromResult(answer), time);
         using var stop = new CancellationTokenSource();
         var running = poller.RunAsync(stop.Token);
         poller.Want("chat", [new("main", "sum(queue)", TimeSpan.FromSeconds(5))]);

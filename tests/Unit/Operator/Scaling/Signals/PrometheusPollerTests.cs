@@ -25,8 +25,7 @@ public sealed class PrometheusPollerTests : IAsyncLifetime
                 _asked.AddOrUpdate($"{source} {query}", 1, (_, times) => times + 1);
                 return _answer(source, token);
             },
-            _time,
-            null
+            _time
         );
         _poller.Changed += scalers =>
         {

@@ -1,6 +1,4 @@
-using Bursar.Kube.Http;
-
-namespace Bursar.Kube.Queue;
+namespace Bursar.Concurrency;
 
 /// <summary>Depth and history of a queue.</summary>
 public sealed record WorkQueueStats(int Waiting, int Processing, int Delayed, long Added, long Retried);
@@ -49,16 +47,10 @@ public sealed class WorkQueue<TKey> : IDisposable
     private long _added;
     private long _retried;
 
-    public WorkQueue(
-        TimeProvider time,
-        ActivityTracker? tracker = null,
-        BackoffOptions? backoff = null,
-        IEqualityComparer<TKey>? comparer = null,
-        string? name = null
-    )
+    public WorkQueue(TimeProvider time, BackoffOptions? backoff = null, IEqualityComparer<TKey>? comparer = null, string? name = null)
     {
         _time = time;
-        _tracker = tracker;
+        _tracker = ActivityTracker.Of(time);
         _backoff = backoff ?? new BackoffOptions();
         _dirty = new HashSet<TKey>(comparer);
         _processing = new Dictionary<TKey, ActivityUnit?>(comparer);
@@ -240,8 +232,25 @@ public sealed class WorkQueue<TKey> : IDisposable
         }
     }
 
+    /// <summary>Works on one key after the other, until cancelled (with an exception) or shut down. Several flows may run it at the same time.</summary>
+    public async Task RunAsync(Func<TKey, CancellationToken, Task> work, CancellationToken cancellationToken)
+    {
+        while (await TakeAsync(cancellationToken).ConfigureAwait(false) is { Taken: true, Key: var key })
+        {
+            try
+            {
+                using ActivityUnit.Carried carried = Carry(key);
+                await work(key, cancellationToken).ConfigureAwait(false);
+            }
+            finally
+            {
+                Done(key);
+            }
+        }
+    }
+
     /// <summary>What the calling flow does from here on, until it disposes what this returns, is the work on a key that it took.</summary>
-    public ActivityUnit.Carried Carry(TKey key)
+    private ActivityUnit.Carried Carry(TKey key)
     {
         lock (_lock)
             return _processing.GetValueOrDefault(key)?.Carry() ?? default;

@@ -1,14 +1,20 @@
 using System.Text;
 
-namespace Bursar.Kube.Http;
+namespace Bursar.Concurrency;
+
+/// <summary>A clock that stands still while something is under way.</summary>
+internal interface IVirtualClock
+{
+    /// <summary>Null where nothing is counted.</summary>
+    ActivityTracker? Activity { get; }
+}
 
 /// <summary>
 /// Counts what is under way in this process: requests, work items not done, watch events sent by an in-process server and not yet
 /// handled by the client. Virtual time may only advance while nothing is. Exact: every hand-over begins the next unit before it
-/// ends its own, and a waiting task gives its unit up only after its timer stands (<see cref="DelayAsync"/>,
-/// <see cref="ActivityUnit.DelayAsync(TimeProvider, TimeSpan, CancellationToken)"/>).
+/// ends its own, and a waiting task gives its unit up only after its timer stands (<see cref="ActivityUnit.DelayAsync(TimeProvider, TimeSpan, CancellationToken)"/>).
 /// </summary>
-public sealed class ActivityTracker
+internal sealed class ActivityTracker
 {
     /// <summary>
     /// Header of a request, so that a server that shares this tracker can report what it sends to a watch, and what it keeps waiting.
@@ -40,6 +46,9 @@ public sealed class ActivityTracker
         get => _current.Value;
         set => _current.Value = value;
     }
+
+    /// <summary>Null for a clock that waits for nothing, as the system's.</summary>
+    public static ActivityTracker? Of(TimeProvider time) => (time as IVirtualClock)?.Activity;
 
     public bool IsIdle
     {
@@ -221,46 +230,6 @@ public sealed class ActivityTracker
                 text.Append("; and ").Append(count - MostNamed).Append(" more");
             return text.ToString();
         }
-    }
-
-    /// <summary>
-    /// Waits, for a caller that holds one unit begun with <see cref="Begin"/>: the unit is given up while the timer runs and is held again
-    /// before the timer's callback returns, so the clock can neither stand still for the waiter nor run past it.
-    /// </summary>
-    public static async Task DelayAsync(
-        ActivityTracker? tracker,
-        TimeProvider time,
-        TimeSpan delay,
-        CancellationToken cancellationToken,
-        string what = Unnamed
-    )
-    {
-        cancellationToken.ThrowIfCancellationRequested();
-        if (delay <= TimeSpan.Zero)
-            return;
-        if (tracker is null)
-        {
-            await Task.Delay(delay, time, cancellationToken).ConfigureAwait(false);
-            return;
-        }
-
-        TaskCompletionSource done = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        int woken = 0;
-        void Wake(bool cancelled)
-        {
-            if (Interlocked.Exchange(ref woken, 1) != 0)
-                return;
-            tracker.Begin(what);
-            if (cancelled)
-                done.TrySetCanceled(cancellationToken);
-            else
-                done.TrySetResult();
-        }
-
-        await using ITimer timer = time.CreateTimer(_ => Wake(cancelled: false), null, delay, Timeout.InfiniteTimeSpan);
-        await using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(_ => Wake(cancelled: true), null);
-        tracker.End(what);
-        await done.Task.ConfigureAwait(false);
     }
 
     internal void Announce_NeedsLock()

@@ -1,10 +1,10 @@
-namespace Bursar.Kube.Http;
+namespace Bursar.Concurrency;
 
 /// <summary>
 /// Lets one flow in at a time, in the order of coming. Who waits is not under way for virtual time: it waits for the one inside, who
 /// may itself wait for a timer.
 /// </summary>
-public sealed class ActivityGate(string what, ActivityTracker? tracker)
+public sealed class AsyncLock(TimeProvider time, string name)
 {
     private readonly Lock _lock = new();
     private readonly LinkedList<Waiter> _waiting = new();
@@ -14,7 +14,7 @@ public sealed class ActivityGate(string what, ActivityTracker? tracker)
     public async Task<Pass> EnterAsync(CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        using ActivityUnit? unit = tracker?.Join("waiting for", what);
+        using ActivityUnit? unit = ActivityTracker.Of(time)?.Join("waiting for", name);
         Waiter waiter = new(unit);
         lock (_lock)
         {
@@ -67,9 +67,9 @@ public sealed class ActivityGate(string what, ActivityTracker? tracker)
     /// <summary>Being inside.</summary>
     public readonly struct Pass : IDisposable
     {
-        private readonly ActivityGate _gate;
+        private readonly AsyncLock _gate;
 
-        internal Pass(ActivityGate gate) => _gate = gate;
+        internal Pass(AsyncLock gate) => _gate = gate;
 
         public void Dispose() => _gate.Leave();
     }
