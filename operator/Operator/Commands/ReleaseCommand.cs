@@ -40,17 +40,6 @@ public static class ReleaseCommand
     /// <summary>The same where no operator holds the lease. One that runs without election may be there.</summary>
     private static readonly TimeSpan IdleWithoutLease = TimeSpan.FromSeconds(2);
 
-    /// <summary>How often what an operator changes meanwhile is given back anew.</summary>
-    internal const int MostTries = 5;
-
-    private enum Result
-    {
-        GivenBack,
-        WasSo,
-        LetGo,
-        Failed,
-    }
-
     public static Command Create()
     {
         var access = new ClusterAccess();
@@ -176,81 +165,29 @@ public static class ReleaseCommand
             if (held.Length == 0)
                 return 0;
         }
-        var notLetGo = request.Budget is null ? await HeldRelease.RunAsync(client, all, request.DryRun, output, cancellationToken) : 0;
+        var source = new ReleaseItems(client, bursarNamespace, mayRun);
+        Task<bool> ReleaseAsync(ReleaseItem item) => item.ReleaseAsync(request.DryRun, output, cancellationToken);
+        var (failed, notLetGo) = (0, 0);
         if (request.Budget is null)
-            notLetGo += await ScaledRelease.RunAsync(client, bursarNamespace, mayRun, request.DryRun, output, cancellationToken);
-        if (held.Length == 0)
         {
+            var unseen = new List<string>();
+            var known = all.Select(record => record.Uid).ToHashSet(StringComparer.Ordinal);
+            foreach (var item in await source.WithoutRecordAsync(known, unseen, cancellationToken))
+                notLetGo += await ReleaseAsync(item) ? 0 : 1;
+            if (unseen.Count > 0)
+                await output.WriteLineAsync(
+                    $"What the admission webhook holds and no operator has judged was not looked for: it takes the right to list {string.Join(", ", unseen)} in all namespaces."
+                );
+            foreach (var item in await source.OfScalersAsync(cancellationToken))
+                notLetGo += await ReleaseAsync(item) ? 0 : 1;
+        }
+        SuspensionRecord[] suspended = [.. every.SelectMany(Suspensions)];
+        foreach (var (shard, record) in held)
+            failed += await ReleaseAsync(source.Of(shard, record, OthersOf(record, every.Except(shards)), suspended, isReleased)) ? 0 : 1;
+        if (held.Length == 0)
             await output.WriteLineAsync(
                 request.Budget is null ? "Nothing is parked." : $"Nothing is parked for GpuBudget {request.Namespace}/{request.Budget}."
             );
-            return notLetGo > 0 ? 1 : 0;
-        }
-
-        var restorer = new FieldRestorer(client);
-        var done = new HashSet<(string Budget, string Work)>();
-        var failed = 0;
-        foreach (var (shard, stored) in held)
-        {
-            var record = stored;
-            var what = $"{record.Namespace}/{record.Kind}/{record.Name}";
-            // Released for one budget, work stays as it is while another holds it.
-            var others = OthersOf(record, every.Except(shards));
-            if (request.DryRun && others.Length > 0)
-            {
-                await output.WriteLineAsync($"{what}: would stay as it is, held by {others} as well");
-                continue;
-            }
-            if (request.DryRun)
-            {
-                await output.WriteLineAsync($"{what}: would set {Where(record)} from {record.Field.Value} back to {Back(record)}");
-                continue;
-            }
-            Result result;
-            string word;
-            SuspensionRecord? newer = null;
-            var tried = 0;
-            do
-            {
-                record = newer ?? record;
-                newer = null;
-                (result, word) =
-                    others.Length > 0
-                        ? (Result.LetGo, $"stays as it is, held by {others} as well; forgotten for this budget")
-                        : await GiveBackAsync(restorer, record, cancellationToken);
-                if (result == Result.WasSo && mayRun && !record.Cause.Confirmed)
-                {
-                    // Its write may still be on its way: without the record nobody would undo it.
-                    (result, word) = isReleased
-                        ? (Result.LetGo, $"{word}; its record stays until an operator has seen the release")
-                        : (Result.Failed, $"{word}; an operator may be about to suspend it");
-                    break;
-                }
-                // What makes such runs comes back with the last of them.
-                if (
-                    result != Result.Failed
-                    && record.CronJob?.Object is { } maker
-                    && !every
-                        .SelectMany(Suspensions)
-                        .Any(other =>
-                            other.CronJob?.Object.Uid == maker.Uid
-                            && (other.Uid, other.BudgetUid) != (record.Uid, record.BudgetUid)
-                            && !done.Contains((other.BudgetUid, other.Uid))
-                        )
-                )
-                    (result, word) = await FreeAsync(restorer, record, maker, word, cancellationToken);
-                if (result == Result.Failed)
-                    break;
-                newer = await StoredLedger.ForgetAsync(client, bursarNamespace, shard, record, cancellationToken);
-            } while (newer is not null && ++tried < MostTries);
-            if (newer is not null)
-                (result, word) = (Result.Failed, "an operator suspends it again and again");
-            if (result == Result.Failed)
-                failed++;
-            else
-                done.Add((record.BudgetUid, record.Uid));
-            await output.WriteLineAsync($"{what}: {word}");
-        }
         if (failed > 0)
             await output.WriteLineAsync($"{failed} of {held.Length} could not be given back; run the command again.");
         return failed + notLetGo > 0 ? 1 : 0;
@@ -343,68 +280,6 @@ public static class ReleaseCommand
                 .Where(s => Suspensions(s).Any(p => p.Uid == record.Uid && p.Field.Pointer == record.Field.Pointer))
                 .Select(s => $"GpuBudget {s.Namespace}/{s.BudgetName}")
         );
-
-    private static async Task<(Result Result, string Word)> GiveBackAsync(
-        FieldRestorer restorer,
-        SuspensionRecord record,
-        CancellationToken cancellationToken
-    )
-    {
-        try
-        {
-            var outcome = await ClusterAccess.WithRightAsync($"{FieldRestorer.RightOn(record.Field)} in namespace {record.Namespace}", () =>
-                restorer.RestoreAsync(record, cancellationToken)
-            );
-            return outcome.Result switch
-            {
-                WriteResult.Done => (Result.GivenBack, $"given back, {Where(record)} is {Back(record)} again"),
-                WriteResult.AlreadySo => (Result.WasSo, $"{Where(record)} was {Back(record)} already"),
-                WriteResult.Gone => (Result.LetGo, "is gone; forgotten"),
-                WriteResult.Refused => (Result.Failed, $"could not be given back: {outcome.Text}"),
-                _ => (Result.LetGo, $"left alone: someone else changed {Where(record)} since, it is not {record.Field.Value} any more"),
-            };
-        }
-        catch (CommandException refused)
-        {
-            return (Result.Failed, refused.Message);
-        }
-        catch (ApiException refused)
-        {
-            return (Result.Failed, $"could not be given back: {refused.Message}");
-        }
-    }
-
-    private static async Task<(Result Result, string Word)> FreeAsync(
-        FieldRestorer restorer,
-        SuspensionRecord record,
-        ObjectRef maker,
-        string word,
-        CancellationToken cancellationToken
-    )
-    {
-        try
-        {
-            var outcome = await ClusterAccess.WithRightAsync($"get and patch cronjobs.batch in namespace {record.Namespace}", () =>
-                restorer.RestoreCronJobAsync(record, cancellationToken)
-            );
-            return (Result.GivenBack, outcome.Result == WriteResult.Done ? $"{word}; {maker.Kind} {maker.Name} makes runs again" : word);
-        }
-        catch (CommandException refused)
-        {
-            return (Result.Failed, refused.Message);
-        }
-        catch (ApiException refused)
-        {
-            return (Result.Failed, $"its {maker.Kind} {maker.Name} could not be given back: {refused.Message}");
-        }
-    }
-
-    private static string Where(SuspensionRecord record) =>
-        record.Field.Object is { } target && target.Uid != record.Uid
-            ? $"{record.Field.Pointer} of {target.Kind} {target.Name}"
-            : record.Field.Pointer;
-
-    private static string Back(SuspensionRecord record) => record.Field.Original == Work.Absent ? "absent" : record.Field.Original;
 
     private static IEnumerable<SuspensionRecord> Suspensions(LedgerShard shard) => (shard.Parked ?? []).Select(StoredForm.Read);
 

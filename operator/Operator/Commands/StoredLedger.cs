@@ -102,53 +102,59 @@ internal static class StoredLedger
 
     /// <summary>
     /// Takes a record out of its shard, on exactly the version that was read. A record of the same field that is not this one stays, and is
-    /// the answer: an operator wrote it since, so what it names has to be given back anew. Null when none is left.
+    /// the answer: an operator wrote it since, so what it names has to be restored anew. Null when none is left.
     /// </summary>
-    public static async Task<SuspensionRecord?> ForgetAsync(
+    public static Task<SuspensionRecord?> ForgetAsync(
         KubeClient client,
         string bursarNamespace,
         string shardName,
         SuspensionRecord record,
         CancellationToken cancellationToken
-    )
-    {
-        SuspensionRecord? newer = null;
-        await ChangeAsync(
+    ) =>
+        ForgetAsync(
             client,
             bursarNamespace,
             shardName,
-            shard =>
-            {
-                newer = null;
-                if (
-                    shard.Kind != LedgerShard.BudgetKind
-                    || (shard.Parked ?? []).FirstOrDefault(one => one.Uid == record.Uid && one.Field == record.Field.Pointer)
-                        is not { } stored
-                )
-                    return null;
-                if (Json(StoredForm.Read(stored)) != Json(record))
-                {
-                    newer = StoredForm.Read(stored);
-                    return null;
-                }
-                var left = shard.Parked!.Where(one => one != stored).ToArray();
-                return shard with { Parked = left.Length > 0 ? left : null };
-            },
+            shard => shard.Parked,
+            (shard, left) => shard with { Parked = left },
+            stored => stored.Uid == record.Uid && stored.Field == record.Field.Pointer,
+            stored => Json(StoredForm.Read(stored)) == Json(record) ? null : StoredForm.Read(stored),
             cancellationToken
         );
-        return newer;
-    }
 
-    /// <summary>The same for what a scaler has changed.</summary>
-    public static async Task<ScalerRecord?> ForgetAsync(
+    /// <summary>Does the same for what a scaler has changed.</summary>
+    public static Task<ScalerRecord?> ForgetAsync(
         KubeClient client,
         string bursarNamespace,
         string shardName,
         ScalerRecord record,
         CancellationToken cancellationToken
+    ) =>
+        ForgetAsync(
+            client,
+            bursarNamespace,
+            shardName,
+            shard => shard.Scaled,
+            (shard, left) => shard with { Scaled = left },
+            stored => stored.ScalerUid == record.ScalerUid && stored.Target.Uid == record.Target.Uid,
+            stored => Json(StoredForm.Read(stored)) == Json(record) ? null : StoredForm.Read(stored),
+            cancellationToken
+        );
+
+    private static async Task<TRecord?> ForgetAsync<TStored, TRecord>(
+        KubeClient client,
+        string bursarNamespace,
+        string shardName,
+        Func<LedgerShard, IReadOnlyList<TStored>?> get,
+        Func<LedgerShard, IReadOnlyList<TStored>?, LedgerShard> set,
+        Func<TStored, bool> isIt,
+        Func<TStored, TRecord?> newerThan,
+        CancellationToken cancellationToken
     )
+        where TStored : class
+        where TRecord : class
     {
-        ScalerRecord? newer = null;
+        TRecord? newer = null;
         await ChangeAsync(
             client,
             bursarNamespace,
@@ -156,18 +162,11 @@ internal static class StoredLedger
             shard =>
             {
                 newer = null;
-                if (
-                    (shard.Scaled ?? []).FirstOrDefault(one => one.ScalerUid == record.ScalerUid && one.Target.Uid == record.Target.Uid)
-                    is not { } stored
-                )
+                var all = get(shard) ?? [];
+                if (all.FirstOrDefault(isIt) is not { } stored || (newer = newerThan(stored)) is not null)
                     return null;
-                if (Json(StoredForm.Read(stored)) != Json(record))
-                {
-                    newer = StoredForm.Read(stored);
-                    return null;
-                }
-                var left = shard.Scaled!.Where(one => one != stored).ToArray();
-                return shard with { Scaled = left.Length > 0 ? left : null };
+                TStored[] left = [.. all.Where(one => !ReferenceEquals(one, stored))];
+                return set(shard, left.Length > 0 ? left : null);
             },
             cancellationToken
         );
