@@ -3,7 +3,7 @@ using System.Text;
 namespace Bursar.Concurrency;
 
 /// <summary>A clock that stands still while something is under way.</summary>
-internal interface IVirtualClock
+public interface IVirtualClock
 {
     /// <summary>Null where nothing is counted.</summary>
     ActivityTracker? Activity { get; }
@@ -14,7 +14,7 @@ internal interface IVirtualClock
 /// handled by the client. Virtual time may only advance while nothing is. Exact: every hand-over begins the next unit before it
 /// ends its own, and a waiting task gives its unit up only after its timer stands (<see cref="ActivityUnit.DelayAsync(TimeProvider, TimeSpan, CancellationToken)"/>).
 /// </summary>
-internal sealed class ActivityTracker
+public sealed class ActivityTracker
 {
     /// <summary>
     /// Header of a request, so that a server that shares this tracker can report what it sends to a watch, and what it keeps waiting.

@@ -4,7 +4,7 @@ namespace Bursar.Concurrency;
 /// One thing under way, with a name. A unit made within another one (<see cref="ActivityTracker.Join"/>) stands in for it: whoever awaits
 /// a request that waits for a timer waits for that timer too, so a unit with parts is under way only while one of its parts is.
 /// </summary>
-internal sealed class ActivityUnit : IDisposable
+public sealed class ActivityUnit : IDisposable
 {
     private readonly ActivityTracker _tracker;
     private readonly ActivityUnit? _whole;

@@ -71,6 +71,19 @@ public class ModuleTests
             .BeEmpty("an arrow points upward");
     }
 
+    /// <summary>Virtual time is the business of the types of Bursar.Concurrency, of the client and of the embedded cluster.</summary>
+    [Theory]
+    [InlineData("bursar")]
+    [InlineData("Bursar.Agent")]
+    public void Product_classes_do_not_count_for_virtual_time(string assembly)
+    {
+        using var module = ModuleDefinition.ReadModule(Path.Combine(AppContext.BaseDirectory, assembly + ".dll"));
+        var used = module.GetTypeReferences().Where(type => type.Namespace == "Bursar.Concurrency").Select(type => type.Name).ToArray();
+
+        used.Should().Contain("PeriodicLoop");
+        used.Should().NotContain(["ActivityTracker", "ActivityUnit", "IVirtualClock"]);
+    }
+
     private static bool Reaches(string from, string to, IReadOnlyCollection<Arrow> arrows)
     {
         var seen = new HashSet<string>(StringComparer.Ordinal) { from };
