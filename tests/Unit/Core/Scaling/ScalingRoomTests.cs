@@ -239,7 +239,11 @@ public sealed class ScalingRoomTests
         public void Look()
         {
             // What a price that falls in the last minutes frees is too late to be spent.
-            if (_moves.Spot && _random.Next(60) == 0 && (_window.Period == WindowPeriod.Rolling || Now < Midnight.AddDays(1).AddMinutes(-10)))
+            if (
+                _moves.Spot
+                && _random.Next(60) == 0
+                && (_window.Period == WindowPeriod.Rolling || Now < Midnight.AddDays(1).AddMinutes(-10))
+            )
             {
                 var i = _random.Next(_prices.Length);
                 _prices[i] = new(_prices[i].NanoPerHour * _random.Next(75, 131) / 100);
