@@ -10,7 +10,7 @@ namespace Bursar.Operator.Admission;
 /// <summary>
 /// Says of each AdmissionCheck that names Bursar that somebody answers it: a ClusterQueue with one that nobody does admits nothing.
 /// </summary>
-public sealed class AdmissionCheckController(KubeClient client, TimeProvider time) : IEntityController<V1AdmissionCheck>
+internal sealed class AdmissionCheckController(KubeClient client, TimeProvider time) : IEntityController<V1AdmissionCheck>
 {
     public async Task<ReconciliationResult<V1AdmissionCheck>> ReconcileAsync(V1AdmissionCheck entity, CancellationToken cancellationToken)
     {

@@ -19,7 +19,7 @@ namespace Bursar.Operator.Admission;
 /// replica may answer, and a dry run is answered like any request. Refused are new GPU pods alone, of a budget that says so
 /// (<c>interactive.whenExhausted: Gate</c>) and is used up. An object that cannot be read goes through as it is.
 /// </summary>
-public sealed partial class AdmissionController(
+internal sealed partial class AdmissionController(
     ClusterStores stores,
     Func<bool> ready,
     DecisionStore decisions,

@@ -16,7 +16,7 @@ namespace Bursar.Operator.Admission;
 /// <summary>
 /// <c>--webhook-address</c>: <c>POST /admit</c>, an AdmissionReview over HTTPS. Until there is a certificate no connection is taken.
 /// </summary>
-public static class AdmissionEndpoint
+internal static class AdmissionEndpoint
 {
     public const string Path = "/admit";
 

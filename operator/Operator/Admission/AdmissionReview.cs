@@ -4,7 +4,7 @@ using System.Text.Json.Serialization;
 namespace Bursar.Operator.Admission;
 
 /// <summary>admission.k8s.io/v1, as far as it is read and written: the API server's question, and with a response its answer.</summary>
-public sealed record AdmissionReview
+internal sealed record AdmissionReview
 {
     public const string Version = "admission.k8s.io/v1";
 
@@ -17,7 +17,7 @@ public sealed record AdmissionReview
     public AdmissionResponse? Response { get; init; }
 }
 
-public sealed record AdmissionRequest
+internal sealed record AdmissionRequest
 {
     public string? Uid { get; init; }
 
@@ -35,9 +35,9 @@ public sealed record AdmissionRequest
 }
 
 /// <summary>The kind that the object is sent as.</summary>
-public sealed record AdmissionKind(string? Group, string? Version, string? Kind);
+internal sealed record AdmissionKind(string? Group, string? Version, string? Kind);
 
-public sealed record AdmissionResponse
+internal sealed record AdmissionResponse
 {
     public required string Uid { get; init; }
 
@@ -56,7 +56,7 @@ public sealed record AdmissionResponse
 }
 
 /// <summary>What the API server answers the client with when the request is refused.</summary>
-public sealed record AdmissionStatus(int Code, string Reason, string Message);
+internal sealed record AdmissionStatus(int Code, string Reason, string Message);
 
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,

@@ -6,14 +6,14 @@ using Bursar.Core.Money;
 namespace Bursar.Operator.Admission;
 
 /// <summary>New GPU work that the API server asks about.</summary>
-public sealed record AskedWork(string Kind, int Gpus, HourlyCost? Rate, TimeSpan TerminationGrace, string? WhyNot);
+internal sealed record AskedWork(string Kind, int Gpus, HourlyCost? Rate, TimeSpan TerminationGrace, string? WhyNot);
 
 /// <summary>The sums that a warning shows.</summary>
 /// <param name="Spent">Spent in the window.</param>
 /// <param name="Limit">The window's limit.</param>
 /// <param name="Currency">Of both.</param>
 /// <param name="UsedUp">The state of the budget is Exhausted or Overspent, or more is spent than the limit.</param>
-public sealed record BudgetFigures(Amount Spent, Amount Limit, string Currency, bool UsedUp = false)
+internal sealed record BudgetFigures(Amount Spent, Amount Limit, string Currency, bool UsedUp = false)
 {
     /// <summary>The sums of the latest decision; on a replica that does not lead, those of the status. Null while neither has any.</summary>
     public static BudgetFigures? Of(V1Alpha1GpuBudget budget, BudgetDecision? latest) =>
@@ -31,20 +31,20 @@ public sealed record BudgetFigures(Amount Spent, Amount Limit, string Currency, 
 /// <param name="Terms">What it asks for; null where its spec cannot be read.</param>
 /// <param name="Exempts">It counts this work and never parks it.</param>
 /// <param name="Figures">What is known of its money.</param>
-public sealed record AskedBudget(string Name, BudgetTerms? Terms, bool Exempts, BudgetFigures? Figures)
+internal sealed record AskedBudget(string Name, BudgetTerms? Terms, bool Exempts, BudgetFigures? Figures)
 {
     /// <summary>Its user has released it (<see cref="ReleaseMark"/>): it suspends nothing.</summary>
     public bool IsReleased { get; init; }
 }
 
 /// <summary>Whether the work is made suspended, and what its owner is told.</summary>
-public sealed record AdmissionVerdict(bool Hold, IReadOnlyList<string> Warnings);
+internal sealed record AdmissionVerdict(bool Hold, IReadOnlyList<string> Warnings);
 
 /// <summary>
 /// Whether the leader could park the work for one of its budgets. Then it waits suspended until the leader has judged it; no money is
 /// decided here.
 /// </summary>
-public static class AdmissionRule
+internal static class AdmissionRule
 {
     public static AdmissionVerdict Judge(AskedWork work, IReadOnlyList<AskedBudget> budgets, bool observeOnly, DateTimeOffset now)
     {

@@ -11,7 +11,7 @@ namespace Bursar.Operator.Admission;
 /// The leader's care for the MutatingWebhookConfiguration that the chart makes: API servers are told which roots to believe, and
 /// outside a cluster where the webhook is. What somebody else resets is written again; what is missing is left missing.
 /// </summary>
-public sealed partial class WebhookKeeper(
+internal sealed partial class WebhookKeeper(
     KubeClient client,
     Func<string?> roots,
     Uri? url,

@@ -18,7 +18,7 @@ namespace Bursar.Operator.Admission;
 /// selects it has admitted it. What does not fit is never rejected here and never told to try again: its budget parks it, which frees its
 /// quota.
 /// </summary>
-public sealed partial class WorkloadAdmissionController(
+internal sealed partial class WorkloadAdmissionController(
     KubeClient client,
     ClusterStores stores,
     DecisionStore decisions,

@@ -7,7 +7,7 @@ namespace Bursar.Operator.Billing;
 /// When GPU pods went, as this process saw it while another one led. Without it a fail-over would bill a pod that ended
 /// in between up to the moment of the take-over.
 /// </summary>
-public sealed class DepartedPods
+internal sealed class DepartedPods
 {
     /// <summary>Longer than any fail-over takes.</summary>
     private static readonly TimeSpan Kept = TimeSpan.FromMinutes(15);

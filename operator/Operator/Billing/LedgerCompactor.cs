@@ -12,7 +12,7 @@ namespace Bursar.Operator.Billing;
 /// <summary>
 /// Makes sums of days that no budget's window reaches, and forgets sums that are old enough: each hour, since both go by the day.
 /// </summary>
-public sealed partial class LedgerCompactor(
+internal sealed partial class LedgerCompactor(
     ClusterStores stores,
     GpuLedger ledger,
     KubeClient client,

@@ -7,7 +7,7 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Operator.Billing;
 
 /// <summary>Writes what is due of the ledger every few seconds, and all of it when the leader steps down.</summary>
-public sealed partial class LedgerFlusher(
+internal sealed partial class LedgerFlusher(
     GpuLedger ledger,
     OperatorState state,
     LedgerStore store,

@@ -12,7 +12,7 @@ namespace Bursar.Operator.Billing;
 /// Keeps the ledger in <c>GpuLedger</c> objects of Bursar's own namespace. Every write is conditional on the version it
 /// replaces: a second writer means that this operator is not the leader any more, and it stops rather than overwrite.
 /// </summary>
-public sealed partial class LedgerStore(KubeClient client, string ns, TimeProvider time, ILogger<LedgerStore> logger)
+internal sealed partial class LedgerStore(KubeClient client, string ns, TimeProvider time, ILogger<LedgerStore> logger)
 {
     /// <summary>A shard is written at most this often, unless a decision depends on it or it holds what the API no longer tells.</summary>
     public static readonly TimeSpan Pace = TimeSpan.FromMinutes(1);

@@ -1,4 +1,4 @@
 namespace Bursar.Operator.Billing;
 
 /// <summary>A part of the ledger that nothing can do without is not of this version: the message says which, and what to do.</summary>
-public sealed class LedgerUnreadableException(string message) : Exception(message);
+internal sealed class LedgerUnreadableException(string message) : Exception(message);

@@ -9,7 +9,7 @@ namespace Bursar.Operator.Billing;
 /// Books what each node has, and when it was away: a node that gives no sign bills its pods to its last proof of life,
 /// and the time after that is nobody's until it returns.
 /// </summary>
-public sealed class NodeMeter(ClusterStores stores, GpuLedger ledger, KubeClient client, PriceList prices, TimeProvider time)
+internal sealed class NodeMeter(ClusterStores stores, GpuLedger ledger, KubeClient client, PriceList prices, TimeProvider time)
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<string, DateTimeOffset> _lost = new(StringComparer.Ordinal);

@@ -6,7 +6,7 @@ using Bursar.Operator.Cluster;
 namespace Bursar.Operator.Billing;
 
 /// <summary>Brings node changes to the meter one at a time: proof of life may need a read of the node's lease.</summary>
-public sealed class NodeWatch(ClusterStores stores, NodeMeter meter, KubeClient client) : IDisposable
+internal sealed class NodeWatch(ClusterStores stores, NodeMeter meter, KubeClient client) : IDisposable
 {
     private readonly WorkQueue<string> _queue = new(client.TimeProvider, name: "nodes");
 

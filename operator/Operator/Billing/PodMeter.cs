@@ -12,7 +12,7 @@ namespace Bursar.Operator.Billing;
 /// Books every pod that holds GPUs, from the API's own times. Level-triggered: it may be told of a pod any number of
 /// times, and after a restart of all of them again.
 /// </summary>
-public sealed class PodMeter(
+internal sealed class PodMeter(
     ClusterStores stores,
     GpuLedger ledger,
     ProgressBoard progress,

@@ -14,7 +14,7 @@ using Bursar.Operator.Cluster;
 namespace Bursar.Operator.Billing;
 
 /// <summary>Keeps the prices in force up to date, and says on each book whether it can be read and what of it is trusted.</summary>
-public sealed class PriceBookController(
+internal sealed class PriceBookController(
     KubeClient client,
     ClusterStores stores,
     GpuLedger ledger,

@@ -14,7 +14,7 @@ namespace Bursar.Operator.Billing;
 /// ledger, so that neither a book that is deleted nor a restart changes a price. A change takes effect when it is first
 /// seen, or at its date, and never rewrites the past.
 /// </summary>
-public sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProvider time)
+internal sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProvider time)
 {
     private sealed record Reading(PriceBook? Book, string? Name, string? Problem);
 

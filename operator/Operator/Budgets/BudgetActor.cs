@@ -17,7 +17,7 @@ namespace Bursar.Operator.Budgets;
 /// Does what a decision says, in an order that survives a death between any two steps: the ledger holds what is about to
 /// happen before it happens, and lets go of it only after it was undone.
 /// </summary>
-public sealed partial class BudgetActor(
+internal sealed partial class BudgetActor(
     ClusterStores stores,
     GpuLedger ledger,
     OperatorState state,

@@ -18,7 +18,7 @@ namespace Bursar.Operator.Budgets;
 /// The one loop: observe, decide, act, and the status last. Everything people see of a budget follows from the one
 /// decision value of this evaluation.
 /// </summary>
-public sealed partial class BudgetController(
+internal sealed partial class BudgetController(
     KubeClient client,
     ClusterStores stores,
     GpuLedger ledger,

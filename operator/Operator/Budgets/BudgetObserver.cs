@@ -21,7 +21,7 @@ namespace Bursar.Operator.Budgets;
 /// Reads everything a decision may look at into one snapshot: from synced caches, the ledger and the progress board.
 /// It writes nothing.
 /// </summary>
-public sealed class BudgetObserver(
+internal sealed class BudgetObserver(
     ClusterStores stores,
     GpuLedger ledger,
     OperatorState state,

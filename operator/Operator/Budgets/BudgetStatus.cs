@@ -11,7 +11,7 @@ using Bursar.Kube.Objects;
 namespace Bursar.Operator.Budgets;
 
 /// <summary>A budget's status, from one decision and what the ledger remembers of it.</summary>
-public static class BudgetStatus
+internal static class BudgetStatus
 {
     /// <summary>The state of work that other budgets hold and this one does not.</summary>
     public const string Held = "Held";

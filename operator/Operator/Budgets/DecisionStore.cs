@@ -9,7 +9,7 @@ namespace Bursar.Operator.Budgets;
 /// The latest decision on each budget. The budget controller records it once per pass; scaling, admission and metrics read it. It is empty
 /// on a replica that does not lead. Safe from any thread.
 /// </summary>
-public sealed class DecisionStore
+internal sealed class DecisionStore
 {
     private readonly ConcurrentDictionary<ObjectKey, (string Uid, BudgetDecision Decision)> _latest = new();
 

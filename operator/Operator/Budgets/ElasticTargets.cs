@@ -5,7 +5,7 @@ using Bursar.Kube.Objects;
 namespace Bursar.Operator.Budgets;
 
 /// <summary>The targets of scalers whose replicas above the minimum are given up when a budget does not cover them. Safe from any thread.</summary>
-public sealed class ElasticTargets
+internal sealed class ElasticTargets
 {
     private readonly ConcurrentDictionary<ObjectKey, ElasticTarget> _targets = new();
     private volatile Lazy<ILookup<string, ElasticTarget>> _byWorkload = new(() =>
@@ -43,4 +43,4 @@ public sealed class ElasticTargets
 /// <param name="Burn">What its pods burn.</param>
 /// <param name="Floor">What the floor costs; null where that is not known.</param>
 /// <param name="IsWhole">The workload is the target, and has no other pods.</param>
-public sealed record ElasticTarget(string WorkloadUid, HourlyCost Burn, HourlyCost? Floor, bool IsWhole);
+internal sealed record ElasticTarget(string WorkloadUid, HourlyCost Burn, HourlyCost? Floor, bool IsWhole);

@@ -13,7 +13,7 @@ namespace Bursar.Operator.Budgets;
 /// A budget that no longer exists holds nothing: what was parked for it is given back, one at a time, so that a deleted
 /// budget does not start a stampede. Nothing stands in the way of the deletion itself.
 /// </summary>
-public sealed partial class OrphanReleaser(
+internal sealed partial class OrphanReleaser(
     ClusterStores stores,
     OperatorState state,
     BudgetActor actor,

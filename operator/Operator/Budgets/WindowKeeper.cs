@@ -7,7 +7,7 @@ using Bursar.Operator.Suspension;
 namespace Bursar.Operator.Budgets;
 
 /// <summary>Notes what each window of a budget came to, once it is over: the facts that it was summed from do not stay for ever.</summary>
-public sealed class WindowKeeper(GpuLedger ledger, OperatorState state, int keptDays)
+internal sealed class WindowKeeper(GpuLedger ledger, OperatorState state, int keptDays)
 {
     /// <summary>An operator that was away for longer than so many windows leaves the oldest out.</summary>
     private const int MostAtOnce = 400;

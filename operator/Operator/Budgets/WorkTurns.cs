@@ -4,7 +4,7 @@ namespace Bursar.Operator.Budgets;
 /// Acts on one workload take turns. Where one budget gives back what another is about to park, the second write must not cross the
 /// first: each looks at what the ledger holds, writes, and notes it, undisturbed.
 /// </summary>
-public sealed class WorkTurns
+internal sealed class WorkTurns
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<string, (SemaphoreSlim Turn, int Users)> _turns = new(StringComparer.Ordinal);

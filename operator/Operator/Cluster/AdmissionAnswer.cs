@@ -7,7 +7,7 @@ namespace Bursar.Operator.Cluster;
 /// <summary>What one budget's decision means to a workload that Kueue asks about.</summary>
 /// <param name="Admits">Whether it may start; else it waits for another decision, or is being parked.</param>
 /// <param name="Sentence">Why, with the sum.</param>
-public sealed record AdmissionAnswer(bool Admits, string Sentence)
+internal sealed record AdmissionAnswer(bool Admits, string Sentence)
 {
     /// <summary>As the option <c>owners</c> names it.</summary>
     public const string OptionName = "AdmissionCheck";

@@ -12,7 +12,7 @@ namespace Bursar.Operator.Cluster;
 /// scraped only where the pod names it: by annotation (Bursar's, else the one that Prometheus's and KServe's users set), or,
 /// for serving pods, as the usual port of a model server.
 /// </summary>
-public static class AgentTargets
+internal static class AgentTargets
 {
     /// <summary>On the pod (or its template): the port whose metrics tell of tokens or of progress.</summary>
     public const string PortAnnotation = "bursar.dev/metrics-port";

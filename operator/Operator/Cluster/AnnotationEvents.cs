@@ -9,7 +9,7 @@ namespace Bursar.Operator.Cluster;
 /// Reports annotations that have no effect as an Event on the workload, once for each value. Called for every change of an object;
 /// any thread may call it.
 /// </summary>
-public sealed class AnnotationEvents(EventRecorder recorder, ClusterGpus gpus)
+internal sealed class AnnotationEvents(EventRecorder recorder, ClusterGpus gpus)
 {
     /// <summary>By UID: what was reported and still stands there.</summary>
     private readonly ConcurrentDictionary<string, AnnotationProblem[]> _reported = new(StringComparer.Ordinal);

@@ -8,10 +8,10 @@ namespace Bursar.Operator.Cluster;
 /// <param name="Name">As in <c>bursar.dev/expected-duration</c>.</param>
 /// <param name="Value">As the user wrote it.</param>
 /// <param name="Message">A sentence that says why it is ignored and what is accepted.</param>
-public sealed record AnnotationProblem(string Name, string Value, string Message);
+internal sealed record AnnotationProblem(string Name, string Value, string Message);
 
 /// <summary>What each annotation of the domain <c>bursar.dev</c> may say on a workload or its pod template.</summary>
-public static class AnnotationRules
+internal static class AnnotationRules
 {
     internal const string Domain = "bursar.dev/";
     private const int LongestQuote = 64;

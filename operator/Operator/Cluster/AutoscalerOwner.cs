@@ -7,7 +7,7 @@ namespace Bursar.Operator.Cluster;
 /// somebody sets another number, so its target is stopped by its own replicas. Not so where it may go to zero by itself, as
 /// Kubernetes 1.37 allows by default: to such a one zero is a state like any other, from which it scales up again.
 /// </summary>
-public sealed class AutoscalerOwner() : OwnerKind(OptionName)
+internal sealed class AutoscalerOwner() : OwnerKind(OptionName)
 {
     /// <summary>The right to cap one. Stopping its target takes none.</summary>
     public const string OptionName = "HorizontalPodAutoscaler";

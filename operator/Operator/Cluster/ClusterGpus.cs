@@ -14,7 +14,7 @@ namespace Bursar.Operator.Cluster;
 /// Which devices of the cluster are GPUs, who holds them and who will: extended resources by the table, and ResourceClaims by what was
 /// allocated for them or, before that, by what they ask for. A server without <c>resource.k8s.io</c> has no claims. Thread-safe.
 /// </summary>
-public sealed partial class ClusterGpus
+internal sealed partial class ClusterGpus
 {
     private const string NodeIndex = "node";
 

@@ -7,7 +7,7 @@ using Bursar.Kube.Objects;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>Every list-watch cache of the operator in one place: what it reads of a cluster, and nothing else.</summary>
-public sealed class ClusterStores
+internal sealed class ClusterStores
 {
     private readonly Dictionary<string, KindCache> _kinds;
 

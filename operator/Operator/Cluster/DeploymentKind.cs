@@ -7,7 +7,7 @@ namespace Bursar.Operator.Cluster;
 /// <summary>
 /// apps/v1 Deployment: to zero and back, through /scale. How a pod ends means nothing to it: the count alone decides what runs.
 /// </summary>
-public sealed class DeploymentKind() : WorkKind<V1Deployment>(WorkClass.Inference, ReplicasField), IScalableKind
+internal sealed class DeploymentKind() : WorkKind<V1Deployment>(WorkClass.Inference, ReplicasField), IScalableKind
 {
     public override bool IsOptional => false;
 

@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>Reads an object's <c>metadata.managedFields</c>: who set a field last.</summary>
-public static class FieldOwner
+internal static class FieldOwner
 {
     /// <summary>What the API server takes from Bursar's User-Agent.</summary>
     private const string Own = "bursar";

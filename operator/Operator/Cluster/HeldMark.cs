@@ -12,7 +12,7 @@ namespace Bursar.Operator.Cluster;
 /// when it fits. On other work it says nothing: it counts at the object's first generation only, so that what its owner suspends later is
 /// his, and the guard refuses to add it to an object that is there.
 /// </remarks>
-public static class HeldMark
+internal static class HeldMark
 {
     public const string Annotation = "bursar.dev/held-on-creation";
 

@@ -6,7 +6,7 @@ namespace Bursar.Operator.Cluster;
 /// The adapter of a kind that a scaler may scale: where its numbers stand, how its controller tells of a rollout, and which pods are its
 /// replicas. It reads caches by their indexes and holds no state.
 /// </summary>
-public interface IScalableKind
+internal interface IScalableKind
 {
     EntityKind Entity { get; }
 

@@ -3,7 +3,7 @@ using System.Globalization;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>Completion indexes as Kubernetes writes them: <c>1,3-5,7</c>. Parts that cannot be read are left out.</summary>
-public sealed class IndexRanges
+internal sealed class IndexRanges
 {
     public static readonly IndexRanges Empty = new([]);
 

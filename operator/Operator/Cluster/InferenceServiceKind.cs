@@ -10,7 +10,7 @@ namespace Bursar.Operator.Cluster;
 /// KServe's InferenceService, stopped by the annotation serving.kserve.io/stop. What its pods ask for stands in the Deployments that KServe
 /// makes of it and, while there are none, in its predictor. How a pod ends means nothing to it.
 /// </summary>
-public sealed class InferenceServiceKind()
+internal sealed class InferenceServiceKind()
     : WorkKind<V1Beta1InferenceService>(WorkClass.Inference, PatchOperation.Pointer("metadata", "annotations", StopAnnotation)),
         IScalableKind
 {

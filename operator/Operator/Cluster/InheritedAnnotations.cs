@@ -5,7 +5,7 @@ namespace Bursar.Operator.Cluster;
 /// <summary>Annotations of Bursar's domain for all pods of a workload that stand in neither its own metadata nor a pod template.</summary>
 /// <param name="Place">Where they stand, for people: <c>its CronJob nightly</c>.</param>
 /// <param name="Annotations">Those of the domain <c>bursar.dev</c> alone.</param>
-public sealed record InheritedAnnotations(string Place, IReadOnlyDictionary<string, string> Annotations)
+internal sealed record InheritedAnnotations(string Place, IReadOnlyDictionary<string, string> Annotations)
 {
     /// <summary>Returns nothing where the map has no annotation of the domain.</summary>
     /// <param name="place">Where they stand, for people.</param>

@@ -10,7 +10,7 @@ namespace Bursar.Operator.Cluster;
 /// non-zero exit that a podFailurePolicy rule FailJob matches fails the suspended Job for good, so such a Job is not suspendable. Nor is
 /// a Job without completions of which a pod has succeeded: the controller completes it as soon as none of its pods is active.
 /// </summary>
-public sealed class JobKind() : WorkKind<V1Job>(WorkClass.Training, SuspendField)
+internal sealed class JobKind() : WorkKind<V1Job>(WorkClass.Training, SuspendField)
 {
     private const string Controller = "kubernetes.io/job-controller";
 

@@ -9,7 +9,7 @@ namespace Bursar.Operator.Cluster;
 /// completion, another code uses up nothing, and a podFailurePolicy rule FailJob fails the Job, and by failurePolicy the JobSet.
 /// A resume lets the same Jobs go on; maxRestarts is not touched. Tried beside its own controller (RealJobSetTests).
 /// </summary>
-public sealed class JobSetKind() : WorkKind<V1Alpha2JobSet>(WorkClass.Training, SuspendField)
+internal sealed class JobSetKind() : WorkKind<V1Alpha2JobSet>(WorkClass.Training, SuspendField)
 {
     private const string Controller = "jobset.sigs.k8s.io/jobset-controller";
     private const string ReplicatedJobLabel = "jobset.sigs.k8s.io/replicatedjob-name";

@@ -8,7 +8,7 @@ namespace Bursar.Operator.Cluster;
 /// scales beneath it (Deployment, HPA, ScaledObject, Knative's revisions) is KServe's. Its source (pkg/controller/v1beta1/inferenceservice)
 /// deletes what serves while the annotation stands and makes it anew when it goes.
 /// </summary>
-public sealed class KServeOwner() : OwnerKind("KServe")
+internal sealed class KServeOwner() : OwnerKind("KServe")
 {
     public override IReadOnlyList<EntityKind> Entities { get; } = [V1Beta1InferenceService.EntityKind];
 

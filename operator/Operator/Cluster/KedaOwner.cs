@@ -12,7 +12,7 @@ namespace Bursar.Operator.Cluster;
 /// scale to that number, delete its HPA and stop its loop; taking it away starts the loop again, which brings back what the triggers ask
 /// for.
 /// </summary>
-public sealed class KedaOwner() : OwnerKind(OptionName)
+internal sealed class KedaOwner() : OwnerKind(OptionName)
 {
     public const string OptionName = "KEDA";
 

@@ -5,7 +5,7 @@ using Bursar.Kube.Objects;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>The objects of one kind of the table, as the API server last told them.</summary>
-public abstract class KindCache(WorkKind kind)
+internal abstract class KindCache(WorkKind kind)
 {
     public WorkKind Kind { get; } = kind;
 

@@ -9,7 +9,7 @@ namespace Bursar.Operator.Cluster;
 /// it looks at how pods ended. A pod that exits 0 then is no success and a non-zero exit is no failure and no retry, as long as it is
 /// gone before the job is resumed: one that still ends at that moment is looked at like any other. A resume makes all pods anew.
 /// </summary>
-public class KubeflowJobKind<T>(string manager = KubeflowJobKind<T>.TrainingOperator)
+internal class KubeflowJobKind<T>(string manager = KubeflowJobKind<T>.TrainingOperator)
     : WorkKind<T>(WorkClass.Training, "/spec/runPolicy/suspend")
     where T : KubeflowJob, IKubernetesEntity<T>
 {
@@ -64,7 +64,7 @@ public class KubeflowJobKind<T>(string manager = KubeflowJobKind<T>.TrainingOper
 /// launcher that exits 0 while it is suspended is no success and a non-zero exit uses up no backoffLimit. How a worker exits is only
 /// counted.
 /// </summary>
-public sealed class MpiJobKind() : KubeflowJobKind<V2Beta1MPIJob>("kubeflow.org/mpi-operator")
+internal sealed class MpiJobKind() : KubeflowJobKind<V2Beta1MPIJob>("kubeflow.org/mpi-operator")
 {
     public override string WhatIsLost =>
         "Its workers are deleted and its launcher is stopped; a resume makes both anew, and the work goes on from its own checkpoints.";

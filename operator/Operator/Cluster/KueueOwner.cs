@@ -10,7 +10,7 @@ namespace Bursar.Operator.Cluster;
 /// deactivated: Kueue evicts it, suspends the job, frees the quota, and queues it anew when it is active again. Kueue deactivates Workloads
 /// of its own accord too; only what the ledger holds is ever activated.
 /// </summary>
-public sealed class KueueOwner() : OwnerKind(OptionName)
+internal sealed class KueueOwner() : OwnerKind(OptionName)
 {
     public const string OptionName = "Kueue";
 

@@ -13,7 +13,7 @@ namespace Bursar.Operator.Cluster;
 /// and its retention policy. Scaling to zero scales the leaders' down, and deletes the workers' with their leader: so whenScaled says what
 /// becomes of the leaders' volumes, and whenDeleted what becomes of the workers'.
 /// </summary>
-public sealed class LeaderWorkerSetKind() : WorkKind<V1LeaderWorkerSet>(WorkClass.Inference, ReplicasField), IScalableKind
+internal sealed class LeaderWorkerSetKind() : WorkKind<V1LeaderWorkerSet>(WorkClass.Inference, ReplicasField), IScalableKind
 {
     /// <summary>On all its pods: the set's name.</summary>
     public const string NameLabel = "leaderworkerset.sigs.k8s.io/name";

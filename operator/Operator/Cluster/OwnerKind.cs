@@ -7,7 +7,7 @@ namespace Bursar.Operator.Cluster;
 /// The adapter of one manager of other people's work: which of its fields stops a workload so that it stays stopped. It holds no state;
 /// docs/owners.md says what each does and why.
 /// </summary>
-public abstract class OwnerKind(string name)
+internal abstract class OwnerKind(string name)
 {
     /// <summary>As the option <c>owners</c> names it.</summary>
     public string Name { get; } = name;

@@ -5,7 +5,7 @@ using Bursar.Kube.Objects;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>The table of managers, in the order in which they are asked: the first that knows a workload speaks for it.</summary>
-public static class OwnerKinds
+internal static class OwnerKinds
 {
     public static IReadOnlyList<OwnerKind> All { get; } = [new KueueOwner(), new KServeOwner(), new KedaOwner(), new AutoscalerOwner()];
 

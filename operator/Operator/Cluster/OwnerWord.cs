@@ -4,7 +4,7 @@ using Bursar.Kube.Objects;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>What the adapter of a manager says of one workload.</summary>
-public sealed record OwnerWord
+internal sealed record OwnerWord
 {
     /// <summary>The manager, in words that end a sentence.</summary>
     public required string Manager { get; init; }
@@ -23,7 +23,7 @@ public sealed record OwnerWord
 }
 
 /// <summary>A field of an object that a manager goes by, as it stands. Values are JSON; <c>null</c> means absent.</summary>
-public sealed record OwnerSwitch
+internal sealed record OwnerSwitch
 {
     public required EntityKind Entity { get; init; }
 

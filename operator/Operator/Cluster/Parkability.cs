@@ -4,7 +4,7 @@ namespace Bursar.Operator.Cluster;
 /// Why a workload cannot be parked. Whoever looks after it beside its owner would undo what Bursar does, and lose its pods all the
 /// same: so it is stopped through them (<see cref="OwnerKinds"/>), or counted and reported where that cannot be.
 /// </summary>
-public static class Parkability
+internal static class Parkability
 {
     public static string? WhyNot(Work work, ClusterStores stores) => WhyNot(work, OwnerKinds.Of(work, stores), stores);
 

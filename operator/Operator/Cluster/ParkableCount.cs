@@ -3,7 +3,7 @@ using Bursar.Core.Ledger;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>How much parkable work the cluster has, for the brake; counted at most every five seconds.</summary>
-public sealed class ParkableCount(ClusterStores stores, TimeProvider time)
+internal sealed class ParkableCount(ClusterStores stores, TimeProvider time)
 {
     private static readonly TimeSpan Age = TimeSpan.FromSeconds(5);
 

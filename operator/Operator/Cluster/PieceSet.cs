@@ -9,7 +9,7 @@ namespace Bursar.Operator.Cluster;
 /// <param name="Total">Completions in all.</param>
 /// <param name="AtOnce">The parallelism, of all the Jobs together.</param>
 /// <param name="Template">The pods' template, the same object as that of their <see cref="PodSet"/>.</param>
-public sealed record PieceSet(int Total, int AtOnce, V1PodTemplateSpec Template)
+internal sealed record PieceSet(int Total, int AtOnce, V1PodTemplateSpec Template)
 {
     /// <summary>The API server allows no more completions of an Indexed Job.</summary>
     private const int MostIndexes = 100_000;

@@ -7,7 +7,7 @@ namespace Bursar.Operator.Cluster;
 /// <param name="Count">How many of them run at once when all of them do.</param>
 /// <param name="Template">What they are made from.</param>
 /// <param name="PerReplica">Of kinds that scale: how many of them each replica has.</param>
-public sealed record PodSet(int Count, V1PodTemplateSpec Template, int PerReplica = 1)
+internal sealed record PodSet(int Count, V1PodTemplateSpec Template, int PerReplica = 1)
 {
     /// <summary>No cluster runs more pods of one template: a larger count is a mistake, whose cost must still be a number.</summary>
     private const int MostPods = 100_000;

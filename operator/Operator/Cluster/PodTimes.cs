@@ -7,7 +7,7 @@ namespace Bursar.Operator.Cluster;
 /// The stretch a pod is billed for, from the API's own times: from PodScheduled (image pull and init included) until its
 /// last container finished. Terminating and crash-looping pods are billed; unscheduled ones are not.
 /// </summary>
-public static class PodTimes
+internal static class PodTimes
 {
     /// <summary>
     /// Within this time of a start or a crash the kubelet writes the status: a condition that is False since then tells of that start or

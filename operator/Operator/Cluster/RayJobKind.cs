@@ -10,7 +10,7 @@ namespace Bursar.Operator.Cluster;
 /// Only a RayJob that is new, Initializing or Running looks at the field; one without shutdownAfterJobFinishes, or on a cluster of others,
 /// becomes invalid by it.
 /// </summary>
-public sealed class RayJobKind() : WorkKind<V1RayJob>(WorkClass.Training, SuspendField)
+internal sealed class RayJobKind() : WorkKind<V1RayJob>(WorkClass.Training, SuspendField)
 {
     private const string Controller = "ray.io/kuberay-operator";
 

@@ -3,7 +3,7 @@ using Bursar.Kube.Objects;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>The table of kinds that a scaler may scale.</summary>
-public static class ScaleKinds
+internal static class ScaleKinds
 {
     public static IReadOnlyList<IScalableKind> All { get; } =
     [Of("Deployment"), Of("StatefulSet"), Of("LeaderWorkerSet"), new RolloutKind(), new DynamoKind(), Of("InferenceService")];

@@ -5,7 +5,7 @@ using Bursar.Kube.Objects;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>What a scaler scales, of whatever kind, as the caches show it.</summary>
-public sealed record ScaleTarget
+internal sealed record ScaleTarget
 {
     public required EntityKind Entity { get; init; }
 
@@ -63,7 +63,7 @@ public sealed record ScaleTarget
 
 /// <summary>One replica: a pod, or a group of them with its leader first.</summary>
 /// <param name="Key">The UID of the pod, or of the leader.</param>
-public sealed record TargetReplica(string Key, IReadOnlyList<V1Pod> Pods)
+internal sealed record TargetReplica(string Key, IReadOnlyList<V1Pod> Pods)
 {
     /// <summary>A replica a pod.</summary>
     internal static IReadOnlyList<TargetReplica> Each(IEnumerable<V1Pod> pods) =>
@@ -83,7 +83,7 @@ public sealed record TargetReplica(string Key, IReadOnlyList<V1Pod> Pods)
 }
 
 /// <summary>Another autoscaler whose scaleTargetRef names the target.</summary>
-public sealed record ScaleOwner
+internal sealed record ScaleOwner
 {
     /// <summary>In words that end a sentence.</summary>
     public required string Manager { get; init; }

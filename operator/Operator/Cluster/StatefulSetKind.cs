@@ -10,7 +10,7 @@ namespace Bursar.Operator.Cluster;
 /// anew whatever its code was, and while the count is zero none (Kubernetes, pkg/controller/statefulset/stateful_set_control.go). Volume
 /// claims that it made stay unless persistentVolumeClaimRetentionPolicy.whenScaled says Delete: then a stop would delete what was saved.
 /// </summary>
-public sealed class StatefulSetKind() : WorkKind<V1StatefulSet>(WorkClass.Inference, ReplicasField), IScalableKind
+internal sealed class StatefulSetKind() : WorkKind<V1StatefulSet>(WorkClass.Inference, ReplicasField), IScalableKind
 {
     public override bool IsOptional => false;
 

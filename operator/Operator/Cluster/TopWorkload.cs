@@ -8,7 +8,7 @@ namespace Bursar.Operator.Cluster;
 /// The workload that a pod belongs to: the top of its chain of controllers as far as Bursar follows it, with the labels
 /// that selectors are matched against (the pod templates' of the top workload; of a bare pod its own).
 /// </summary>
-public sealed record TopWorkload(WorkloadKey Key, IReadOnlyDictionary<string, string> Labels, WorkClass Class)
+internal sealed record TopWorkload(WorkloadKey Key, IReadOnlyDictionary<string, string> Labels, WorkClass Class)
 {
     /// <summary>Null while an owner that must exist is not in the cache yet: the caller asks again.</summary>
     public static TopWorkload? Of(V1Pod pod, ClusterStores stores)

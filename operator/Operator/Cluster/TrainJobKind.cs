@@ -9,7 +9,7 @@ namespace Bursar.Operator.Cluster;
 /// spec.suspend is given on to the JobSet that it makes, which is there while it is suspended too. So a pod's exit means what it
 /// means to a JobSet. What its pods ask for stands in its runtime; the JobSet has it whole, and spec.trainer says it until there is one.
 /// </summary>
-public sealed class TrainJobKind() : WorkKind<V1Alpha1TrainJob>(WorkClass.Training, SuspendField)
+internal sealed class TrainJobKind() : WorkKind<V1Alpha1TrainJob>(WorkClass.Training, SuspendField)
 {
     private const string Controller = "trainer.kubeflow.org/trainjob-controller";
 

@@ -9,7 +9,7 @@ namespace Bursar.Operator.Cluster;
 /// Publishes an Event on each object with a field that cannot be read, and on each budget that cannot suspend a workload for it: once per
 /// object and reason. Safe from any thread.
 /// </summary>
-public sealed class UnreadableObjects(ClusterStores stores, EventRecorder recorder)
+internal sealed class UnreadableObjects(ClusterStores stores, EventRecorder recorder)
 {
     private const int MostNamed = 3;
     private const int Remembered = 4096;

@@ -6,7 +6,7 @@ using Bursar.Kube.Objects;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>An object of any kind of the table, in the one shape that everything else is written for.</summary>
-public sealed record Work
+internal sealed record Work
 {
     /// <summary>Stands for an absent field in <see cref="Switch"/> and in the records of the ledger.</summary>
     public const string Absent = "null";

@@ -10,7 +10,7 @@ namespace Bursar.Operator.Cluster;
 /// docs/kinds.md says how to add one. Each says in its comment what its controller makes of a pod that ends while the object is
 /// being suspended.
 /// </summary>
-public abstract class WorkKind(EntityKind entity, WorkClass @class, string field)
+internal abstract class WorkKind(EntityKind entity, WorkClass @class, string field)
 {
     /// <summary>The field of kinds that are stopped by a count, written only through the scale subresource.</summary>
     public const string ReplicasField = "/spec/replicas";
@@ -100,7 +100,7 @@ public abstract class WorkKind(EntityKind entity, WorkClass @class, string field
 }
 
 /// <summary>An adapter over the kind's typed object.</summary>
-public abstract class WorkKind<T>(WorkClass @class, string field) : WorkKind(T.EntityKind, @class, field)
+internal abstract class WorkKind<T>(WorkClass @class, string field) : WorkKind(T.EntityKind, @class, field)
     where T : class, IKubernetesEntity<T>
 {
     /// <summary>Pure: the object alone.</summary>

@@ -3,7 +3,7 @@ using Bursar.Kube.Objects;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>The table: every kind of work that Bursar can stop and give back. docs/kinds.md says how to add one.</summary>
-public static class WorkKinds
+internal static class WorkKinds
 {
     public static IReadOnlyList<WorkKind> All { get; } =
     [

@@ -10,7 +10,7 @@ using Bursar.Operator.Suspension;
 namespace Bursar.Operator.Commands;
 
 /// <summary><c>bursar continue</c>: lifts the brake that stops forecasts from parking much of a cluster at once.</summary>
-public static class ContinueCommand
+internal static class ContinueCommand
 {
     public static Command Create()
     {

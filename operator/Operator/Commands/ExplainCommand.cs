@@ -17,7 +17,7 @@ namespace Bursar.Operator.Commands;
 /// (<see cref="ExplainWorkload"/>) and <c>bursar explain gpub/&lt;name&gt;</c>: a budget's figures, the verdict on each workload, what is
 /// parked, and the last decisions taken again from their stored inputs.
 /// </summary>
-public static class ExplainCommand
+internal static class ExplainCommand
 {
     internal static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 

@@ -11,7 +11,7 @@ namespace Bursar.Operator.Commands;
 /// What each workload cost, with every term: GPU time, the part of the card and of its memory, the rate and where it is from, and the
 /// power.
 /// </summary>
-public static class ExplainCost
+internal static class ExplainCost
 {
     private const int ShownWorkloads = 20;
     private const int ShownTerms = 10;

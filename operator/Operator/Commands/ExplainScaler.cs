@@ -10,7 +10,7 @@ namespace Bursar.Operator.Commands;
 /// <c>bursar explain infs/&lt;name&gt;</c>: what each trigger measured, how many replicas follow from it, what the money carries, and what
 /// was done.
 /// </summary>
-public static class ExplainScaler
+internal static class ExplainScaler
 {
     public static string Of(V1Alpha1InferenceScaler scaler)
     {

@@ -8,7 +8,7 @@ using Bursar.Operator.Commands.Imports;
 namespace Bursar.Operator.Commands;
 
 /// <summary>The sentence that a person reads when a command fails.</summary>
-public static class Failures
+internal static class Failures
 {
     public static string Describe(Exception failure) =>
         failure switch
@@ -33,4 +33,4 @@ public static class Failures
 }
 
 /// <summary>A command cannot do what it was asked to; the message is for the person who asked.</summary>
-public sealed class CommandException(string message, Exception? cause = null) : Exception(message, cause);
+internal sealed class CommandException(string message, Exception? cause = null) : Exception(message, cause);

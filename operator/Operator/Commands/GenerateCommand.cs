@@ -7,7 +7,7 @@ using Bursar.Kube.Crds;
 namespace Bursar.Operator.Commands;
 
 /// <summary><c>bursar generate</c>: writes what is derived from the C# types, or with --check fails where it is not up to date.</summary>
-public static class GenerateCommand
+internal static class GenerateCommand
 {
     private const string Chart = "charts/gpu-budget-operator";
 

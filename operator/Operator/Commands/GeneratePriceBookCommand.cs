@@ -12,7 +12,7 @@ namespace Bursar.Operator.Commands;
 /// <summary>
 /// <c>bursar generate pricebook</c>: writes a GpuPriceBook from prices that stand elsewhere, or the built-in list of dated public prices.
 /// </summary>
-public static class GeneratePriceBookCommand
+internal static class GeneratePriceBookCommand
 {
     private const long LargestFile = 8 * 1024 * 1024;
 

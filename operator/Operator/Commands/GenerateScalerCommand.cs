@@ -6,7 +6,7 @@ using Bursar.Operator.Commands.Imports;
 namespace Bursar.Operator.Commands;
 
 /// <summary><c>bursar generate scaler</c>: writes InferenceScalers from KEDA's ScaledObjects, and says what does not carry over.</summary>
-public static class GenerateScalerCommand
+internal static class GenerateScalerCommand
 {
     private const int LargestText = 8 * 1024 * 1024;
 

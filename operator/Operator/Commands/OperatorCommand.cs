@@ -13,7 +13,7 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Operator.Commands;
 
 /// <summary><c>bursar operator</c>: the controllers, in a cluster or beside one.</summary>
-public static class OperatorCommand
+internal static class OperatorCommand
 {
     public static Command Create()
     {

@@ -16,7 +16,7 @@ namespace Bursar.Operator.Commands;
 /// <summary>What is to be given back.</summary>
 /// <param name="Namespace">With <paramref name="Budget"/>: only what was parked for this budget. Both null: everything.</param>
 /// <param name="End">Ends an earlier release of the budget instead.</param>
-public sealed record ReleaseRequest(string? Namespace, string? Budget, bool DryRun, bool End = false);
+internal sealed record ReleaseRequest(string? Namespace, string? Budget, bool DryRun, bool End = false);
 
 /// <summary>
 /// <c>bursar release</c>: gives back what the ledger says was suspended, with or without a running operator. Of one budget it first writes
@@ -24,7 +24,7 @@ public sealed record ReleaseRequest(string? Namespace, string? Budget, bool DryR
 /// them writes. Without an operator, or of all budgets, the command does it: object first, record after, and the record only if it is still
 /// the one that was given back. A command that was stopped in between is simply run again.
 /// </summary>
-public static class ReleaseCommand
+internal static class ReleaseCommand
 {
     /// <summary>The lease of the leading operator.</summary>
     private const string LeaseName = "bursar";

@@ -17,10 +17,10 @@ namespace Bursar.Operator.Commands;
 /// <param name="From">Null: the first of this month, UTC.</param>
 /// <param name="To">Null: now.</param>
 /// <param name="Namespace">Null: the whole cluster.</param>
-public sealed record ReportRequest(DateTimeOffset? From, DateTimeOffset? To, ReportBy By, string? Namespace = null, bool Csv = false);
+internal sealed record ReportRequest(DateTimeOffset? From, DateTimeOffset? To, ReportBy By, string? Namespace = null, bool Csv = false);
 
 /// <summary><c>bursar report</c>: what GPU work cost, from the stored ledger alone; needs no running operator.</summary>
-public static class ReportCommand
+internal static class ReportCommand
 {
     private static readonly Dictionary<string, ReportBy> Rows = new(StringComparer.OrdinalIgnoreCase)
     {

@@ -4,7 +4,7 @@ using Bursar.Hosting;
 namespace Bursar.Operator.Commands;
 
 /// <summary>The commands of the program <c>bursar</c>.</summary>
-public static class RootCommands
+internal static class RootCommands
 {
     public static RootCommand Create() =>
         new($"Bursar keeps GPU workloads within budget. {CommandLine.ExitCodes}")

@@ -8,7 +8,7 @@ namespace Bursar.Operator.Commands;
 /// Whether the operator can write its ledger, asked before it starts: without it nothing can be suspended, and an operator that leads all
 /// the same would look healthy.
 /// </summary>
-public static class StartCheck
+internal static class StartCheck
 {
     /// <summary>
     /// The API server tries this object's creation and stores nothing: namespace, kind, right and quota are proven by one request.

@@ -105,7 +105,7 @@ internal sealed class Leader(
 }
 
 /// <summary>Parts of a leading operator, for tests and benchmarks.</summary>
-public sealed record OperatorParts(
+internal sealed record OperatorParts(
     KubeClient Client,
     ClusterStores Stores,
     GpuLedger Ledger,

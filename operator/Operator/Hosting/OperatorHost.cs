@@ -12,7 +12,7 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Operator.Hosting;
 
 /// <summary>One replica of the operator: the services that every replica runs, in the order of their start. They stop in the reverse order.</summary>
-public static class OperatorHost
+internal static class OperatorHost
 {
     /// <summary>Runs until cancelled, or until the lease is lost: then the process is to end and start anew.</summary>
     /// <param name="leading">Gets the parts of the operator when it leads.</param>

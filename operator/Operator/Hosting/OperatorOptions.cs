@@ -4,7 +4,7 @@ using Bursar.Operator.Telemetry;
 namespace Bursar.Operator.Hosting;
 
 /// <summary>How an operator runs; every option is also an environment variable <c>BURSAR_&lt;NAME&gt;</c>.</summary>
-public sealed record OperatorOptions
+internal sealed record OperatorOptions
 {
     /// <summary>Bursar's own namespace: the ledger, the lease, the switch.</summary>
     public string Namespace { get; init; } = "bursar-system";

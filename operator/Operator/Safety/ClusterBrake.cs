@@ -5,7 +5,7 @@ namespace Bursar.Operator.Safety;
 /// nothing more is parked by forecast until a person says <c>bursar continue</c>. The limit itself is never braked. The
 /// ledger remembers it across restarts, or an operator that crashes again and again would park a cluster share by share.
 /// </summary>
-public sealed class ClusterBrake(Func<int> parkableWork)
+internal sealed class ClusterBrake(Func<int> parkableWork)
 {
     private static readonly TimeSpan Span = TimeSpan.FromMinutes(5);
 

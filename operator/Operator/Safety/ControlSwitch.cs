@@ -7,7 +7,7 @@ namespace Bursar.Operator.Safety;
 /// The way out: ConfigMap <c>bursar-control</c> in Bursar's own namespace. <c>enforcement: observe</c> stops every action;
 /// <c>continue</c> holds the moment of the last <c>bursar continue</c>, which lifts the brake.
 /// </summary>
-public sealed class ControlSwitch(ClusterBrake brake)
+internal sealed class ControlSwitch(ClusterBrake brake)
 {
     public const string Name = "bursar-control";
     public const string EnforcementKey = "enforcement";

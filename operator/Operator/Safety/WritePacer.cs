@@ -6,7 +6,7 @@ namespace Bursar.Operator.Safety;
 /// back work does not wait here. Who is turned away is given a turn of its own: a thousand that all came back for the
 /// same free write would only decide again and again.
 /// </summary>
-public sealed class WritePacer(TimeProvider time, int perSecond = 8)
+internal sealed class WritePacer(TimeProvider time, int perSecond = 8)
 {
     /// <summary>A turn that nobody came for falls back.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);

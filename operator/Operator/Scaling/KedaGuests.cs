@@ -15,7 +15,7 @@ namespace Bursar.Operator.Scaling;
 /// ScaledObjects whose triggers ask Bursar. KEDA scales them; Bursar measures, and says no more than the money carries: they take part in
 /// the division of a budget's room as scalers do.
 /// </summary>
-public sealed class KedaGuests(
+internal sealed class KedaGuests(
     ClusterStores stores,
     ScaleTargets targets,
     ScalerObserver observer,

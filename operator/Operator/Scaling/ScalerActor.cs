@@ -12,7 +12,7 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Operator.Scaling;
 
 /// <summary>Carries out decisions on scalers: sets replicas, or caps the autoscaler that owns them.</summary>
-public sealed partial class ScalerActor(
+internal sealed partial class ScalerActor(
     OperatorState state,
     ScaleActor actor,
     ScalerEvents events,

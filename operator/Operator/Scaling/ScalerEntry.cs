@@ -71,4 +71,4 @@ internal sealed class ScalerEntry(V1Alpha1InferenceScaler scaler, DateTimeOffset
 }
 
 /// <summary>A decision on a scaler and what it was made from.</summary>
-public sealed record ScalerResult(ScalerSnapshot Snapshot, ScalerDecision Decision);
+internal sealed record ScalerResult(ScalerSnapshot Snapshot, ScalerDecision Decision);

@@ -17,7 +17,7 @@ namespace Bursar.Operator.Scaling;
 /// Decides on scalers: looks at all those of the namespaces concerned together, since those of one budget share its room, divides the
 /// money, and publishes Events and metrics. It writes to no object.
 /// </summary>
-public sealed class ScalerEvaluator(
+internal sealed class ScalerEvaluator(
     ClusterStores stores,
     OperatorState state,
     ScaleTargets targets,

@@ -9,7 +9,7 @@ using Bursar.Operator.Cluster;
 namespace Bursar.Operator.Scaling;
 
 /// <summary>The Events of a scaler's decision, on the scaler and on its target, with the figures in the note.</summary>
-public sealed class ScalerEvents(EventRecorder recorder)
+internal sealed class ScalerEvents(EventRecorder recorder)
 {
     /// <summary>A scale call that was made.</summary>
     public void Scaled(V1Alpha1InferenceScaler scaler, ScaleTarget target, ScalerDecision decision)

@@ -12,7 +12,7 @@ namespace Bursar.Operator.Scaling;
 /// <summary>
 /// The loop of all scalers. It evaluates the scalers of the namespaces that were woken together, writes replicas, then status.
 /// </summary>
-public sealed partial class ScalerLoop(
+internal sealed partial class ScalerLoop(
     KubeClient client,
     ClusterStores stores,
     ScalerEvaluator evaluator,

@@ -9,7 +9,7 @@ using Bursar.Operator.Safety;
 namespace Bursar.Operator.Scaling;
 
 /// <summary>Reads everything that a scaler's decision may look at into one snapshot, from caches alone. It writes nothing.</summary>
-public sealed class ScalerObserver(
+internal sealed class ScalerObserver(
     ClusterStores stores,
     PriceList prices,
     BudgetObserver budgets,

@@ -10,7 +10,7 @@ using Bursar.Kube.Objects;
 namespace Bursar.Operator.Scaling;
 
 /// <summary>A scaler's status, from one decision.</summary>
-public static class ScalerStatus
+internal static class ScalerStatus
 {
     private static readonly string[] Optional =
     [

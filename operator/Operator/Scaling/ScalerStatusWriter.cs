@@ -7,7 +7,7 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Operator.Scaling;
 
 /// <summary>Writes the status of scalers if it has changed, at the rate of all status writes.</summary>
-public sealed partial class ScalerStatusWriter(KubeClient client, WritePacer pacer, TimeProvider time, ILogger<ScalerStatusWriter> logger)
+internal sealed partial class ScalerStatusWriter(KubeClient client, WritePacer pacer, TimeProvider time, ILogger<ScalerStatusWriter> logger)
 {
     private readonly FailureLog _failures = new(client);
 

@@ -10,7 +10,7 @@ namespace Bursar.Operator.Scaling;
 /// Measures triggers: from what agents told of the target's pods, from a Prometheus's last answer, from the clock. What is old or missing
 /// is an error or nothing, never 0.
 /// </summary>
-public sealed class TriggerMeter(
+internal sealed class TriggerMeter(
     SignalBoard signals,
     PrometheusPoller prometheus,
     Func<IReadOnlyCollection<string>> sources,

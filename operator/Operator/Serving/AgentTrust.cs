@@ -5,4 +5,4 @@ namespace Bursar.Operator.Serving;
 /// <summary>
 /// What the operator needs to speak with agents: the roots it believes (PEM, several during a renewal) and who it is itself.
 /// </summary>
-public sealed record AgentTrust(string RootsPem, PemPair Certificate);
+internal sealed record AgentTrust(string RootsPem, PemPair Certificate);

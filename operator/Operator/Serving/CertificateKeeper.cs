@@ -14,7 +14,7 @@ namespace Bursar.Operator.Serving;
 /// the agents', and the operator's own certificate, which never leaves its memory. A new root is trusted everywhere before
 /// it signs anything, and an old one until it expires. Every write is a create or is conditional on the version it replaces.
 /// </summary>
-public sealed partial class CertificateKeeper(
+internal sealed partial class CertificateKeeper(
     KubeClient client,
     string ownNamespace,
     string agentNamespace,

@@ -13,7 +13,7 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Operator.Serving;
 
 /// <summary>One small HTTP server of the operator: an address, one handler, tight limits.</summary>
-public sealed class EdgeServer : IAsyncDisposable
+internal sealed class EdgeServer : IAsyncDisposable
 {
     private readonly WebApplication _application;
 

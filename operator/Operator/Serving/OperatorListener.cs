@@ -10,7 +10,7 @@ namespace Bursar.Operator.Serving;
 /// <c>--metrics-address</c>: <c>/metrics</c>, <c>/healthz</c> (the process answers) and <c>/readyz</c> (its caches are those of the
 /// cluster).
 /// </summary>
-public static class OperatorListener
+internal static class OperatorListener
 {
     /// <param name="address"><c>host:port</c>; host <c>*</c> is every address, port 0 any free one.</param>
     /// <param name="metrics">What <c>/metrics</c> shows.</param>

@@ -12,7 +12,7 @@ namespace Bursar.Operator.Serving;
 /// what the operator does. A budget's figures come from its decision alone, so they agree with status and Events.
 /// Amounts are floating point here, because the format has nothing else, and only here. Safe for concurrent use.
 /// </summary>
-public sealed class OperatorMetrics : IDisposable
+internal sealed class OperatorMetrics : IDisposable
 {
     /// <summary>Seconds; from a cached answer to a request that ran into its limit.</summary>
     private static readonly double[] ReconcileBuckets = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];

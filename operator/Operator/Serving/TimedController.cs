@@ -4,7 +4,7 @@ using Bursar.Kube.Objects;
 namespace Bursar.Operator.Serving;
 
 /// <summary>Measures how long a controller takes and how often it fails.</summary>
-public sealed class TimedController<T>(IEntityController<T> inner, OperatorMetrics metrics, TimeProvider time) : IEntityController<T>
+internal sealed class TimedController<T>(IEntityController<T> inner, OperatorMetrics metrics, TimeProvider time) : IEntityController<T>
     where T : class, IKubernetesEntity<T>
 {
     public Task<ReconciliationResult<T>> ReconcileAsync(T entity, CancellationToken cancellationToken) =>

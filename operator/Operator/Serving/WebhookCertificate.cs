@@ -13,7 +13,7 @@ namespace Bursar.Operator.Serving;
 /// after, and never leaving this process's memory. It is renewed, and follows a new root, without a restart; the root that it comes from
 /// is in the bundle that API servers are given a day before it signs anything.
 /// </summary>
-public sealed partial class WebhookCertificate(
+internal sealed partial class WebhookCertificate(
     KubeClient client,
     string ownNamespace,
     IReadOnlyList<string> hosts,

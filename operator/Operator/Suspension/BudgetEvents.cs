@@ -9,7 +9,7 @@ using Bursar.Operator.Cluster;
 namespace Bursar.Operator.Suspension;
 
 /// <summary>The Events of a decision, on the budget and on the workload, with the money in the note.</summary>
-public sealed class BudgetEvents(EventRecorder recorder)
+internal sealed class BudgetEvents(EventRecorder recorder)
 {
     /// <summary>The reason of the Event that says that work was suspended.</summary>
     public const string Suspended = "Suspended";

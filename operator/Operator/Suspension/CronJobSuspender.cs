@@ -11,7 +11,7 @@ namespace Bursar.Operator.Suspension;
 /// Suspends the owning CronJob of a suspended run, so that no second run starts while one waits, and none replaces it: with concurrencyPolicy Replace the
 /// controller deletes the waiting run. The last of its runs resumes it. The run's record has its original value before anything is written.
 /// </summary>
-public sealed partial class CronJobSuspender(
+internal sealed partial class CronJobSuspender(
     KubeClient client,
     ClusterStores stores,
     OperatorState state,

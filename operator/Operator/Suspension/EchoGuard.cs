@@ -8,7 +8,7 @@ namespace Bursar.Operator.Suspension;
 /// Between a write and its echo on the watch the cache shows what was, not what is: a job that was just suspended still
 /// seems to run, as if someone had undone it. A budget is not judged until its own writes have come back.
 /// </summary>
-public sealed class EchoGuard(ClusterStores stores, TimeProvider time)
+internal sealed class EchoGuard(ClusterStores stores, TimeProvider time)
 {
     /// <summary>A write that someone else overwrote at once never shows; after this the cache is believed.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);

@@ -9,7 +9,7 @@ namespace Bursar.Operator.Suspension;
 /// Restores the fields of other objects that Bursar has set, for the operator and for <c>bursar release</c>. A field that no longer has Bursar's value
 /// belongs to the client that changed it and is left alone. An object that this version cannot write is refused: its record must stay.
 /// </summary>
-public sealed class FieldRestorer(KubeClient client)
+internal sealed class FieldRestorer(KubeClient client)
 {
     public const string PredictorMin = "/spec/predictor/minReplicas";
     public const string PredictorMax = "/spec/predictor/maxReplicas";

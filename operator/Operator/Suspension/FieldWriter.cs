@@ -8,7 +8,7 @@ using Bursar.Operator.Cluster;
 
 namespace Bursar.Operator.Suspension;
 
-public enum WriteResult
+internal enum WriteResult
 {
     Done,
 
@@ -27,7 +27,7 @@ public enum WriteResult
 
 /// <summary>The outcome of a write.</summary>
 /// <param name="Text">For people, where there is more to say.</param>
-public sealed record WriteOutcome(WriteResult Result, string? Text = null)
+internal sealed record WriteOutcome(WriteResult Result, string? Text = null)
 {
     public static readonly WriteOutcome Done = new(WriteResult.Done);
     public static readonly WriteOutcome AlreadySo = new(WriteResult.AlreadySo);
@@ -41,11 +41,11 @@ public sealed record WriteOutcome(WriteResult Result, string? Text = null)
 /// <summary>A field and the value that it is to have, as JSON; <see cref="Work.Absent"/> removes it.</summary>
 /// <param name="IsTested">Whether the write fails if the field changed after it was read. Annotations that only inform users are not
 /// tested.</param>
-public sealed record FieldValue(string Pointer, string Value, bool IsTested = true);
+internal sealed record FieldValue(string Pointer, string Value, bool IsTested = true);
 
 /// <summary>A change of an object that was read.</summary>
 /// <param name="Outcome">The outcome if the write succeeds, or if there are no fields to write.</param>
-public sealed record FieldChange(WriteOutcome Outcome, params IReadOnlyList<FieldValue> Fields)
+internal sealed record FieldChange(WriteOutcome Outcome, params IReadOnlyList<FieldValue> Fields)
 {
     /// <summary>Whether the write fails if the spec changed after it was read.</summary>
     public bool TestsSpec { get; init; }
@@ -60,7 +60,7 @@ public sealed record FieldChange(WriteOutcome Outcome, params IReadOnlyList<Fiel
 /// object's UID and every value that was read. A write is either exactly what was decided or nothing, and can be repeated: the process may
 /// die before or after it.
 /// </summary>
-public sealed class FieldWriter(KubeClient client)
+internal sealed class FieldWriter(KubeClient client)
 {
     /// <summary>
     /// The number of tries. An object is read again if it was written between the read and the write, as controllers write its status.

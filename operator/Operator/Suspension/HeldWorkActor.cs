@@ -17,7 +17,7 @@ namespace Bursar.Operator.Suspension;
 /// and takes the mark away. Every budget that selects the work has to have judged it. Work that a budget parks is
 /// <see cref="BudgetActor"/>'s, as always. No Event tells of letting go: without the webhook nothing would have happened.
 /// </summary>
-public sealed partial class HeldWorkActor(
+internal sealed partial class HeldWorkActor(
     KubeClient client,
     ClusterStores stores,
     OperatorState state,

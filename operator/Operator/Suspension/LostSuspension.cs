@@ -14,7 +14,7 @@ namespace Bursar.Operator.Suspension;
 /// user has suspended, even beside a mirror that was left behind, stays the user's. Work that the webhook held, and whose spec was changed
 /// before a leader judged it, is resumed where nobody has written the field since: its budgets then decide as of any work that runs.
 /// </summary>
-public sealed partial class LostSuspension(
+internal sealed partial class LostSuspension(
     ClusterStores stores,
     OperatorState state,
     LedgerStore store,

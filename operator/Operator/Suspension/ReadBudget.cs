@@ -5,7 +5,7 @@ using Bursar.Core.Text;
 namespace Bursar.Operator.Suspension;
 
 /// <summary>A budget object whose spec could be read: what it asks for, and whose work it is about.</summary>
-public sealed record ReadBudget(V1Alpha1GpuBudget Object, BudgetTerms Terms, LabelSelector Selector, LabelSelector? Exempt)
+internal sealed record ReadBudget(V1Alpha1GpuBudget Object, BudgetTerms Terms, LabelSelector Selector, LabelSelector? Exempt)
 {
     public string Namespace => Object.Metadata.Namespace ?? "";
 

@@ -14,7 +14,7 @@ namespace Bursar.Operator.Suspension;
 /// Suspends workloads as their record says: by the field of the workload itself, by its replicas, or by the field of the object that its manager
 /// follows. <see cref="FieldRestorer"/> resumes them. Every write goes through <see cref="FieldWriter"/>.
 /// </summary>
-public sealed class WorkloadActor(KubeClient client)
+internal sealed class WorkloadActor(KubeClient client)
 {
     private static readonly string Requested = FieldWriter.Annotation(BursarAnnotations.CheckpointRequested);
 

@@ -16,7 +16,7 @@ namespace Bursar.Operator.Telemetry;
 /// Asks every node's agent: tells it of its pods, takes its usage into the ledger and its progress to the board. An agent
 /// is believed for pods bound to its own node only, and what it says is acknowledged only once it is written.
 /// </summary>
-public sealed partial class AgentCollector
+internal sealed partial class AgentCollector
 {
     private static readonly TimeSpan FirstBackoff = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestBackoff = TimeSpan.FromSeconds(30);

@@ -6,4 +6,4 @@ namespace Bursar.Operator.Telemetry;
 /// </summary>
 /// <param name="Answering">Nodes whose agent answered last time.</param>
 /// <param name="Missing">Nodes with GPU pods and no agent that answers.</param>
-public sealed record AgentHealth(IReadOnlyList<string> Answering, IReadOnlyList<string> Missing);
+internal sealed record AgentHealth(IReadOnlyList<string> Answering, IReadOnlyList<string> Missing);

@@ -5,7 +5,7 @@ namespace Bursar.Operator.Telemetry;
 /// <summary>
 /// The requests for checkpoints that stand, for whoever tells the nodes' agents. A mirror of the budgets' memories, in memory alone.
 /// </summary>
-public sealed class CheckpointBoard
+internal sealed class CheckpointBoard
 {
     private static readonly Dictionary<string, CheckpointRequest> Nothing = [];
 

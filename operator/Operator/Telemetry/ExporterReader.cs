@@ -14,7 +14,7 @@ namespace Bursar.Operator.Telemetry;
 /// Reads the dcgm-exporters of nodes that hold GPU pods and have no agent, and tells the ledger what it saw. A node's agent goes first:
 /// from its coming on nothing of the exporter is taken, and an agent that merely restarts is waited for.
 /// </summary>
-public sealed partial class ExporterReader : IDisposable
+internal sealed partial class ExporterReader : IDisposable
 {
     /// <summary>The exporter itself reads the GPUs every half minute.</summary>
     public static readonly TimeSpan Pace = TimeSpan.FromSeconds(15);

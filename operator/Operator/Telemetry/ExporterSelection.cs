@@ -7,7 +7,7 @@ namespace Bursar.Operator.Telemetry;
 /// Which pods are dcgm-exporters, as <c>namespace/key=value,key=value;namespace/key=value</c>. A namespace is always named: whoever may
 /// make pods in it is believed about the GPUs of the node that the pod is on.
 /// </summary>
-public sealed class ExporterSelection
+internal sealed class ExporterSelection
 {
     public static readonly ExporterSelection None = new([]);
 

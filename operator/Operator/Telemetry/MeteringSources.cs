@@ -6,7 +6,7 @@ namespace Bursar.Operator.Telemetry;
 /// Which source serves for a node. A source that falls silent is still named for a minute: an agent that is updated and an operator
 /// that takes the lead are no news to anyone.
 /// </summary>
-public sealed class MeteringSources(AgentCollector agents, ExporterReader exporters, TimeProvider time)
+internal sealed class MeteringSources(AgentCollector agents, ExporterReader exporters, TimeProvider time)
 {
     public static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
 

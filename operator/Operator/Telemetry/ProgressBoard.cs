@@ -6,7 +6,7 @@ namespace Bursar.Operator.Telemetry;
 /// What is known of each training workload's progress, from whichever side spoke: the annotation on the workload, or
 /// its pods through their node's agent. Pods that report make the workload's progress their slowest rank's.
 /// </summary>
-public sealed class ProgressBoard
+internal sealed class ProgressBoard
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<string, Reports> _workloads = new(StringComparer.Ordinal);

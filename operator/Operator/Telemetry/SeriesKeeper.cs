@@ -11,7 +11,7 @@ namespace Bursar.Operator.Telemetry;
 /// Notes how long each completed run of a series took. Level-triggered: it may be told of a job any number of times, and after a
 /// restart of all that the API still shows again.
 /// </summary>
-public sealed class SeriesKeeper(GpuLedger ledger, OperatorState state, ProgressBoard progress)
+internal sealed class SeriesKeeper(GpuLedger ledger, OperatorState state, ProgressBoard progress)
 {
     private const int LongestName = 128;
 

@@ -35,7 +35,7 @@ public abstract class ClusterWorld : IAsyncDisposable
 
     public required TimeProvider Time { get; init; }
 
-    public OperatorParts? Operator { get; private set; }
+    internal OperatorParts? Operator { get; private set; }
 
     /// <summary>The metrics page of the running operator, as Prometheus reads it.</summary>
     public Task<List<PrometheusSample>> MetricsAsync(CancellationToken ct) => _replica!.MetricsAsync(ct);
@@ -105,7 +105,7 @@ public abstract class ClusterWorld : IAsyncDisposable
     }
 
     /// <summary>Starts the operator and waits until it leads.</summary>
-    public async Task<Replica> StartOperatorAsync(CancellationToken ct, OperatorOptions? options = null, bool restart = false)
+    internal async Task<Replica> StartOperatorAsync(CancellationToken ct, OperatorOptions? options = null, bool restart = false)
     {
         _replica = StartReplica(options ?? new(), restart);
         Operator = await _replica.LeadsAsync(ct);
@@ -113,7 +113,7 @@ public abstract class ClusterWorld : IAsyncDisposable
     }
 
     /// <summary>Starts one more operator, which may have to wait for the lease.</summary>
-    public Replica StartReplica(OperatorOptions options, bool restart = false) =>
+    internal Replica StartReplica(OperatorOptions options, bool restart = false) =>
         new(
             options with
             {

@@ -17,7 +17,7 @@ public sealed class Replica : IAsyncDisposable
     private readonly TaskCompletionSource<OperatorParts> _leads = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <param name="restart">Started anew a while after it ended by itself, as a Deployment does.</param>
-    public Replica(OperatorOptions options, KubeConfig config, TimeProvider time, bool restart = false) =>
+    internal Replica(OperatorOptions options, KubeConfig config, TimeProvider time, bool restart = false) =>
         Running = Task.Run(
             async () =>
             {
@@ -45,9 +45,9 @@ public sealed class Replica : IAsyncDisposable
 
     public bool Leads => _leads.Task.IsCompletedSuccessfully;
 
-    public OperatorParts Parts => _leads.Task.Result;
+    internal OperatorParts Parts => _leads.Task.Result;
 
-    public async Task<OperatorParts> LeadsAsync(CancellationToken ct)
+    internal async Task<OperatorParts> LeadsAsync(CancellationToken ct)
     {
         await Task.WhenAny(_leads.Task, Running).WaitAsync(Deadline, ct);
         if (Running.IsCompleted)

@@ -6,7 +6,7 @@ using Bursar.Kube.Objects;
 namespace Bursar.Operator.Cluster.Gpus;
 
 /// <summary>Units of one resource: cards, slices of one profile, shared slots, or parts of cards as the pod itself says them.</summary>
-public readonly record struct GpuUnits(string Resource, int Count)
+internal readonly record struct GpuUnits(string Resource, int Count)
 {
     /// <summary>What part of a card each is, where the pod says so.</summary>
     public DeviceShare? Part { get; init; }
@@ -19,7 +19,7 @@ public readonly record struct GpuUnits(string Resource, int Count)
 /// The GPUs a pod holds: the effective request, that is of each resource the larger of its containers with restartable
 /// init containers together and of any one init container, as the scheduler counts it.
 /// </summary>
-public readonly record struct GpuRequest(IReadOnlyList<GpuUnits>? Resources)
+internal readonly record struct GpuRequest(IReadOnlyList<GpuUnits>? Resources)
 {
     public const string WholeGpu = NodeDevices.WholeGpu;
 

@@ -10,7 +10,7 @@ namespace Bursar.Operator.Cluster.Gpus;
 /// how much of each card's memory it gets. Memory is what HAMi divides a card by, so it is what the part is billed by; who asks for all of
 /// a card's cores, or says nothing of its memory, has the card alone.
 /// </summary>
-public static class HamiSharing
+internal static class HamiSharing
 {
     public const string Memory = "nvidia.com/gpumem";
     public const string MemoryPercent = "nvidia.com/gpumem-percentage";

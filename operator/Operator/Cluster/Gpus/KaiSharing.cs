@@ -9,7 +9,7 @@ namespace Bursar.Operator.Cluster.Gpus;
 /// How the KAI scheduler (and Run:ai before it) gives pods parts of a GPU: a pod asks by annotation and no resource, a pod in a namespace
 /// of the scheduler's own holds the whole GPU from the kubelet, and one label names the GPU on both.
 /// </summary>
-public static class KaiSharing
+internal static class KaiSharing
 {
     /// <summary>A part of a card: <c>0.5</c>.</summary>
     public const string Fraction = "gpu-fraction";

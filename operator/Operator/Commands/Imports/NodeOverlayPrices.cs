@@ -10,7 +10,7 @@ namespace Bursar.Operator.Commands.Imports;
 /// Karpenter's NodeOverlays (one, several, or a list): their price is an instance's, so that the number of its GPUs must
 /// be known. An adjustment is of a price that only Karpenter knows, and is not taken over.
 /// </summary>
-public static class NodeOverlayPrices
+internal static class NodeOverlayPrices
 {
     private const string InstanceType = "node.kubernetes.io/instance-type";
     private const string CapacityType = "karpenter.sh/capacity-type";

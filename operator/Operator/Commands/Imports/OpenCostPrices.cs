@@ -11,7 +11,7 @@ namespace Bursar.Operator.Commands.Imports;
 /// (<c>customPricing.costModel</c>). Prices are per hour; versions before mid-2026 took those of a ConfigMap for monthly
 /// and divided them by 730, so whoever wrote monthly ones says so.
 /// </summary>
-public static class OpenCostPrices
+internal static class OpenCostPrices
 {
     private const decimal HoursOfAMonth = 730;
     private const decimal Suspicious = 100;

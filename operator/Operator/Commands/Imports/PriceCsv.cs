@@ -10,7 +10,7 @@ namespace Bursar.Operator.Commands.Imports;
 /// A CSV of prices (RFC 4180, a header line): Bursar's own columns, or those of OpenCost's and Kubecost's price sheets,
 /// of which the rows of the asset class gpu are taken.
 /// </summary>
-public static class PriceCsv
+internal static class PriceCsv
 {
     private const string Price = "pergpuhour";
     private const string InstancePrice = "perinstancehour";

@@ -8,7 +8,7 @@ using Bursar.Core.Text;
 namespace Bursar.Operator.Scaling.External;
 
 /// <summary>What an <c>external</c> trigger's metadata asks for: the decision of an InferenceScaler, or one of Bursar's triggers.</summary>
-public abstract record ExternalAsk
+internal abstract record ExternalAsk
 {
     /// <summary>The triggers that KEDA has not itself.</summary>
     public static readonly IReadOnlyList<string> Triggers = ["tokens", "queue", "kv-cache", "gpu-utilization", "latency"];

@@ -10,7 +10,7 @@ namespace Bursar.Operator.Scaling.External;
 /// <c>--external-scaler-address</c>: KEDA's external scaler over gRPC in clear text. Only a leading operator has figures, so only it
 /// listens: a caller with several addresses goes on to the one that answers.
 /// </summary>
-public sealed class ExternalScalerEndpoint : IAsyncDisposable
+internal sealed class ExternalScalerEndpoint : IAsyncDisposable
 {
     /// <summary>The largest message that is read; KEDA's have some hundred bytes.</summary>
     internal const int MaxMessageBytes = 64 * 1024;

@@ -3,7 +3,7 @@ using Grpc.Core;
 namespace Bursar.Operator.Scaling.External;
 
 /// <summary>What there is to say of a trigger: its figure, or that the figure is missing, or that there is no such trigger.</summary>
-public abstract record ExternalWord
+internal abstract record ExternalWord
 {
     private ExternalWord() { }
 

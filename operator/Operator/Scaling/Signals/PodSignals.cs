@@ -3,7 +3,7 @@ using Bursar.Core.Scaling;
 namespace Bursar.Operator.Scaling.Signals;
 
 /// <summary>What a pod showed last, as its node's agent told it. A figure that is not known is null, never 0.</summary>
-public sealed record PodSignals
+internal sealed record PodSignals
 {
     /// <summary>When, by the operator's clock, its page was read; of a pod that has none, its devices.</summary>
     public DateTimeOffset At { get; init; }

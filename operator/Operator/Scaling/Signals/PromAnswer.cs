@@ -1,7 +1,7 @@
 namespace Bursar.Operator.Scaling.Signals;
 
 /// <summary>What came of a query: a number, nothing at all (which is not 0), or an error.</summary>
-public sealed record PromAnswer
+internal sealed record PromAnswer
 {
     private PromAnswer() { }
 

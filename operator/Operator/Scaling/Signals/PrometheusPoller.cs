@@ -4,18 +4,18 @@ using Bursar.Operator.Telemetry;
 namespace Bursar.Operator.Scaling.Signals;
 
 /// <summary>A query that a scaler asks, and how often.</summary>
-public sealed record PromQuestion(string Source, string Query, TimeSpan Interval);
+internal sealed record PromQuestion(string Source, string Query, TimeSpan Interval);
 
 /// <summary>What came of it last.</summary>
 /// <param name="At">When it was asked.</param>
 /// <param name="Answer">What came.</param>
-public sealed record PromReading(DateTimeOffset At, PromAnswer Answer);
+internal sealed record PromReading(DateTimeOffset At, PromAnswer Answer);
 
 /// <summary>
 /// Asks each query of each source once for all scalers that want it, as often as the most hurried of them does; a few at a time of one
 /// source, so that one that hangs holds up none but itself.
 /// </summary>
-public sealed class PrometheusPoller
+internal sealed class PrometheusPoller
 {
     private static readonly TimeSpan Shortest = TimeSpan.FromSeconds(1);
 

@@ -6,7 +6,7 @@ namespace Bursar.Operator.Scaling.Signals;
 /// <summary>
 /// A Prometheus that triggers may ask, by the name under which whoever installs Bursar gave it. Credentials are files that are mounted.
 /// </summary>
-public sealed record PrometheusSource
+internal sealed record PrometheusSource
 {
     public string Name { get; init; } = "";
 
@@ -34,7 +34,7 @@ public sealed record PrometheusSource
 }
 
 /// <summary>The file that the chart's value <c>operator.prometheus</c> becomes.</summary>
-public static class PrometheusSourceList
+internal static class PrometheusSourceList
 {
     /// <exception cref="FormatException">Names the entry that cannot be used.</exception>
     public static IReadOnlyDictionary<string, PrometheusSource> Read(ReadOnlySpan<byte> json)

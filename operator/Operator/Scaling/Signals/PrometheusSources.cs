@@ -14,7 +14,7 @@ namespace Bursar.Operator.Scaling.Signals;
 /// Asks the Prometheus servers of a list for one number each time. The list and the files that it names are looked at again every
 /// few seconds, so that a renewed credential is taken up; what they hold stands in no log and in no error.
 /// </summary>
-public sealed partial class PrometheusSources : IDisposable
+internal sealed partial class PrometheusSources : IDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
 

@@ -9,7 +9,7 @@ namespace Bursar.Operator.Scaling.Signals;
 /// <param name="nodeOf">The node that a pod is bound to; null for a pod that is not known. An agent is believed for its own node's
 /// alone.</param>
 /// <param name="time">The clock.</param>
-public sealed class SignalBoard(Func<string, string?> nodeOf, TimeProvider time)
+internal sealed class SignalBoard(Func<string, string?> nodeOf, TimeProvider time)
 {
     /// <summary>A pod that no agent names any more is forgotten after this.</summary>
     private static readonly TimeSpan Life = TimeSpan.FromMinutes(5);

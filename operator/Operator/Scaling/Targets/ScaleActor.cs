@@ -17,7 +17,7 @@ namespace Bursar.Operator.Scaling.Targets;
 /// which has none; or, where another autoscaler owns them, as that one's upper bound. Every write is exactly what was decided on what was
 /// read, or nothing. What is written beside replicas stands in the ledger, with what stood there before, ahead of the write.
 /// </summary>
-public sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLedger ledger, OperatorState state, LedgerStore store)
+internal sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLedger ledger, OperatorState state, LedgerStore store)
 {
     /// <summary>KEDA's, where a ScaledObject names no maxReplicaCount.</summary>
     private const int KedaMax = 100;
@@ -282,4 +282,4 @@ public sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLedge
 }
 
 /// <summary>The scaler on whose behalf something is written.</summary>
-public sealed record ScalerRef(string Namespace, string Name, string Uid);
+internal sealed record ScalerRef(string Namespace, string Name, string Uid);

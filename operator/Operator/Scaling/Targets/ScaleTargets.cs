@@ -6,7 +6,7 @@ using Bursar.Operator.Cluster;
 namespace Bursar.Operator.Scaling.Targets;
 
 /// <summary>Finds what a scaler's scaleTargetRef names, and who else scales it, from the caches alone.</summary>
-public sealed class ScaleTargets(ClusterStores stores)
+internal sealed class ScaleTargets(ClusterStores stores)
 {
     /// <summary>
     /// Null where there is nothing to scale, and then <paramref name="whyNot"/> says why; it may also say why what was found must not be

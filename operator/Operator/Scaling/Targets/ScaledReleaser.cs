@@ -13,7 +13,7 @@ namespace Bursar.Operator.Scaling.Targets;
 /// was deleted while nobody led is found the same way.
 /// </summary>
 /// <param name="isHeld">Whether the scaler of a record still exists and still stands by what it changed.</param>
-public sealed partial class ScaledReleaser(
+internal sealed partial class ScaledReleaser(
     OperatorState state,
     ScaleActor actor,
     Func<ScalerRecord, bool> isHeld,

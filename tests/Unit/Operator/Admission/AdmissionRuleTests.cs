@@ -53,31 +53,33 @@ public sealed class AdmissionRuleTests
         switched.Warnings.Should().ContainSingle().Which.Should().Contain("enforcement is switched to observe");
     }
 
-    public static TheoryData<AskedWork, AskedBudget, string?> Cases =>
-        new()
-        {
-            { Job with { TerminationGrace = TimeSpan.FromMinutes(16) }, Nlp, "longer than 15 minutes" },
-            { Job with { TerminationGrace = TimeSpan.FromMinutes(15) }, Nlp, null },
-            { Job with { WhyNot = "spec.managedBy is other" }, Nlp, "spec.managedBy is other" },
-            { Job, Nlp with { Exempts = true }, "exempts it" },
-            { Job, Nlp with { Terms = null }, "cannot be read" },
+    private static readonly (AskedWork Work, AskedBudget Budget, string? Why)[] Judgements =
+    [
+        (Job with { TerminationGrace = TimeSpan.FromMinutes(16) }, Nlp, "longer than 15 minutes"),
+        (Job with { TerminationGrace = TimeSpan.FromMinutes(15) }, Nlp, null),
+        (Job with { WhyNot = "spec.managedBy is other" }, Nlp, "spec.managedBy is other"),
+        (Job, Nlp with { Exempts = true }, "exempts it"),
+        (Job, Nlp with { Terms = null }, "cannot be read"),
+        (
+            Job,
+            Nlp with
             {
-                Job,
-                Nlp with
-                {
-                    Terms = Terms with { Window = new(WindowPeriod.Once, Start: Now.AddDays(1), End: Now.AddDays(2)) },
-                },
-                "has not started"
+                Terms = Terms with { Window = new(WindowPeriod.Once, Start: Now.AddDays(1), End: Now.AddDays(2)) },
             },
-            { Job, Nlp with { Terms = Terms with { Window = new(WindowPeriod.Once, Start: Now.AddDays(-2), End: Now) } }, "has ended" },
-            { Job, Nlp with { Terms = Terms with { Window = new(WindowPeriod.Once, Start: Now, End: Now.AddDays(2)) } }, null },
-            { Job, Nlp with { Terms = Terms with { Window = new(WindowPeriod.Rolling, Length: TimeSpan.FromDays(7)) } }, null },
-        };
+            "has not started"
+        ),
+        (Job, Nlp with { Terms = Terms with { Window = new(WindowPeriod.Once, Start: Now.AddDays(-2), End: Now) } }, "has ended"),
+        (Job, Nlp with { Terms = Terms with { Window = new(WindowPeriod.Once, Start: Now, End: Now.AddDays(2)) } }, null),
+        (Job, Nlp with { Terms = Terms with { Window = new(WindowPeriod.Rolling, Length: TimeSpan.FromDays(7)) } }, null),
+    ];
+
+    public static TheoryData<int> Cases => [.. Enumerable.Range(0, Judgements.Length)];
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void What_the_controller_would_never_park_is_not_held(AskedWork work, AskedBudget budget, string? why)
+    public void What_the_controller_would_never_park_is_not_held(int number)
     {
+        var (work, budget, why) = Judgements[number];
         var verdict = Judge(work, budget);
         verdict.Hold.Should().Be(why is null);
         if (why is not null)
