@@ -1,6 +1,6 @@
 using System.Globalization;
 using Bursar.Core.Text;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Api;
 

@@ -1,7 +1,7 @@
 using Bursar.Core.Money;
 using Bursar.Core.Text;
-using Bursar.Kube.Attributes;
-using Bursar.Kube.KubeOps;
+using Bursar.Kubernetes.Attributes;
+using Bursar.Kubernetes.KubeOps;
 
 namespace Bursar.Api;
 

@@ -1,6 +1,6 @@
 using Bursar.Core.Money;
-using Bursar.Kube.Attributes;
-using Bursar.Kube.KubeOps;
+using Bursar.Kubernetes.Attributes;
+using Bursar.Kubernetes.KubeOps;
 
 namespace Bursar.Api;
 

@@ -1,6 +1,6 @@
-using Bursar.Kube.Attributes;
-using Bursar.Kube.KubeOps;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Attributes;
+using Bursar.Kubernetes.KubeOps;
+using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Api;
 

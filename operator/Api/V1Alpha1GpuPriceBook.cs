@@ -2,9 +2,9 @@ using System.Text.Json.Serialization.Metadata;
 using Bursar.Core.Money;
 using Bursar.Core.Prices;
 using Bursar.Core.Text;
-using Bursar.Kube.Attributes;
-using Bursar.Kube.KubeOps;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Attributes;
+using Bursar.Kubernetes.KubeOps;
+using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Api;
 

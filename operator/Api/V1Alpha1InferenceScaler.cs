@@ -1,6 +1,6 @@
 using System.Text.Json.Serialization.Metadata;
-using Bursar.Kube.KubeOps;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.KubeOps;
+using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Api;
 

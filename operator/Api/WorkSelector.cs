@@ -1,5 +1,5 @@
-using Bursar.Kube.Attributes;
-using Bursar.Kube.KubeOps;
+using Bursar.Kubernetes.Attributes;
+using Bursar.Kubernetes.KubeOps;
 
 namespace Bursar.Api;
 

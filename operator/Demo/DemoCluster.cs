@@ -1,7 +1,7 @@
 using Bursar.Api;
-using Bursar.Kube.Client;
-using Bursar.Kube.Config;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Config;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Hosting;
 using Bursar.Sandbox;
 using Bursar.Sandbox.Controllers;

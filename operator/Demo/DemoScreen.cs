@@ -1,6 +1,6 @@
 using Bursar.Api;
-using Bursar.Kube.Informers;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Informers;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Suspension;
 using Spectre.Console;
 using Spectre.Console.Rendering;

@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
 using Bursar.Api;
-using Bursar.Kube.Client;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Objects;
 using Bursar.Sandbox.ApiServer;
 using Bursar.Sandbox.Nodes;
 

@@ -1,7 +1,7 @@
 using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json.Nodes;
-using Bursar.Kube.Config;
+using Bursar.Kubernetes.Config;
 
 namespace Bursar.Tests.Benchmarks;
 

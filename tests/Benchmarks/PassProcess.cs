@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using Bursar.Api;
 using Bursar.Core.Decisions;
-using Bursar.Kube.Config;
+using Bursar.Kubernetes.Config;
 using Bursar.Operator.Budgets;
 using Bursar.Operator.Hosting;
 using Microsoft.Extensions.Logging.Abstractions;

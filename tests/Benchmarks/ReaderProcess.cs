@@ -1,8 +1,8 @@
 using System.Diagnostics;
-using Bursar.Kube.Client;
-using Bursar.Kube.Config;
-using Bursar.Kube.Informers;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Config;
+using Bursar.Kubernetes.Informers;
+using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Tests.Benchmarks;
 

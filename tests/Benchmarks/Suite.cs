@@ -1,5 +1,5 @@
 using System.Globalization;
-using Bursar.Kube.Config;
+using Bursar.Kubernetes.Config;
 using Bursar.Tests.TestKit;
 using Bursar.Tests.TestKit.Following;
 using Bursar.Tests.TestKit.Sweeps;

@@ -1,4 +1,4 @@
-using Bursar.Kube.Config;
+using Bursar.Kubernetes.Config;
 
 namespace Bursar.Tests.Benchmarks;
 

@@ -166,7 +166,7 @@ public sealed class SandboxCases : IAsyncLifetime
             await _sandbox.WriteKubeconfigAsync(path, CancellationToken.None);
             Skip.If(OperatingSystem.IsWindows(), "Windows knows no file modes");
             File.GetUnixFileMode(path).Should().Be(UnixFileMode.UserRead | UnixFileMode.UserWrite);
-            var config = Kube.Config.KubeConfig.FromFile(path);
+            var config = Kubernetes.Config.KubeConfig.FromFile(path);
             config.Server.Should().Be(_sandbox.Address);
             config.Token.Should().Be(_sandbox.Token);
         }

@@ -1,6 +1,6 @@
 using System.Globalization;
 using Bursar.Core.Reports;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Commands;
 using Bursar.Tests.EndToEnd.Worlds;
 

@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using Bursar.Kube.Client;
+using Bursar.Kubernetes.Client;
 using Bursar.Operator.Commands;
 using Bursar.Tests.EndToEnd.Worlds;
 

@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 using Bursar.Agent.Scrape;
 using Bursar.Api;
 using Bursar.Core.Ledger;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Scaling.Signals;
 using Bursar.Sandbox.ApiServer;

@@ -4,9 +4,9 @@ using Bursar.Agent.Certificates;
 using Bursar.Core.State;
 using Bursar.Demo;
 using Bursar.Hosting;
-using Bursar.Kube.Client;
-using Bursar.Kube.Config;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Config;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Commands;
 using Bursar.Sandbox;
 

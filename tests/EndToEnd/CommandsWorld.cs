@@ -8,9 +8,9 @@ using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Core.State;
 using Bursar.Demo;
-using Bursar.Kube.Client;
-using Bursar.Kube.Config;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Config;
+using Bursar.Kubernetes.Objects;
 using Bursar.Sandbox;
 using Bursar.Sandbox.ApiServer;
 

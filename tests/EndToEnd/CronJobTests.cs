@@ -2,7 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Bursar.Api;
 using Bursar.Core.Ledger;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Commands;
 using Bursar.Operator.Hosting;
 using Bursar.Sandbox.ApiServer;

@@ -1,8 +1,8 @@
 using System.Text;
 using System.Text.Json.Nodes;
 using Bursar.Demo;
-using Bursar.Kube.Client;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Objects;
 using Bursar.Sandbox.ApiServer;
 
 namespace Bursar.Tests.EndToEnd;

@@ -5,8 +5,8 @@ using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Core.State;
-using Bursar.Kube.Client;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Commands;
 
 namespace Bursar.Tests.EndToEnd;

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Formats.Tar;
 using System.Text.Json.Nodes;
-using Bursar.Kube.Config;
+using Bursar.Kubernetes.Config;
 using Bursar.Sandbox;
 
 namespace Bursar.Tests.EndToEnd;

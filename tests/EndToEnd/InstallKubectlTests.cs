@@ -22,7 +22,11 @@ public sealed class InstallKubectlTests(InstallServers servers, ITestOutputHelpe
         var ct = CancellationToken.None;
         await using var server = await servers.StartAsync(real, ct);
         foreach (var (_, yaml) in CrdFiles.ReadAll())
-            await server.Client.CreateAsync<Bursar.Kube.Objects.V1CustomResourceDefinition>((JsonObject)YamlBody.Parse(yaml)!, null, ct);
+            await server.Client.CreateAsync<Bursar.Kubernetes.Objects.V1CustomResourceDefinition>(
+                (JsonObject)YamlBody.Parse(yaml)!,
+                null,
+                ct
+            );
         (
             await InstallTool.KubectlAsync(
                 server.Kubeconfig,

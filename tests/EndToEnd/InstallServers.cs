@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
-using Bursar.Kube.Client;
-using Bursar.Kube.Config;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Config;
+using Bursar.Kubernetes.Objects;
 using Bursar.Sandbox;
 using Bursar.Sandbox.Controllers;
 using Bursar.Tests.TestKit;

@@ -2,7 +2,7 @@ using System.Text.Json;
 using Bursar.Api;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Hosting;
 using Bursar.Sandbox.ApiServer;
 using Bursar.Tests.EndToEnd.Worlds;

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using Bursar.Api;
 using Bursar.Core.Ledger;
-using Bursar.Kube.Client;
+using Bursar.Kubernetes.Client;
 using Bursar.Operator.Commands;
 using Bursar.Operator.Hosting;
 using Bursar.Sandbox.ApiServer;

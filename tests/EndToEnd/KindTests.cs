@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
-using Bursar.Kube.Client;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Cluster;
 using Bursar.Sandbox.ApiServer;
 using Bursar.Tests.EndToEnd.Worlds;

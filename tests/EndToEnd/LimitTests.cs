@@ -1,6 +1,6 @@
 using System.Globalization;
 using Bursar.Core.Money;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Objects;
 using Bursar.Tests.EndToEnd.Worlds;
 
 namespace Bursar.Tests.EndToEnd;

@@ -1,5 +1,5 @@
 using System.Globalization;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Objects;
 using Bursar.Tests.EndToEnd.Worlds;
 
 namespace Bursar.Tests.EndToEnd;

@@ -1,4 +1,4 @@
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Objects;
 using Bursar.Sandbox.Nodes;
 using Bursar.Tests.EndToEnd.Worlds;
 

@@ -1,5 +1,5 @@
 using System.Globalization;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Objects;
 using Bursar.Sandbox.Nodes;
 using Bursar.Tests.EndToEnd.Worlds;
 
@@ -85,7 +85,7 @@ public sealed class MeteringTests
         await world.Client.PatchAsync<V1Lease>(
             "gpu-1",
             "kube-node-lease",
-            Bursar.Kube.Client.KubePatch.Merge(
+            Bursar.Kubernetes.Client.KubePatch.Merge(
                 new System.Text.Json.Nodes.JsonObject
                 {
                     ["spec"] = new System.Text.Json.Nodes.JsonObject
@@ -147,7 +147,7 @@ public sealed class MeteringTests
         await world.Client.PatchAsync<Bursar.Api.V1Alpha1GpuPriceBook>(
             "test",
             null,
-            Bursar.Kube.Client.KubePatch.Merge(
+            Bursar.Kubernetes.Client.KubePatch.Merge(
                 System
                     .Text.Json.Nodes.JsonNode.Parse(
                         """

@@ -1,7 +1,7 @@
 using System.Text;
 using System.Text.Json.Nodes;
 using Bursar.Core.Text;
-using Bursar.Kube.Client;
+using Bursar.Kubernetes.Client;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Commands;
 using Bursar.Operator.Safety;

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Text;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Objects;
 using Bursar.Sandbox.Nodes;
 using Bursar.Tests.EndToEnd.Worlds;
 using Bursar.Tests.TestKit;

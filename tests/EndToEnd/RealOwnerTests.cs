@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
 using Bursar.Api;
-using Bursar.Kube.Client;
+using Bursar.Kubernetes.Client;
 using Bursar.Sandbox.Nodes;
 using Bursar.Tests.EndToEnd.Worlds;
 using Bursar.Tests.TestKit;

@@ -6,7 +6,7 @@ using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json.Nodes;
 using Bursar.Api;
-using Bursar.Kube.Client;
+using Bursar.Kubernetes.Client;
 using Bursar.Sandbox.Nodes;
 using Bursar.Tests.EndToEnd.Worlds;
 using Bursar.Tests.TestKit;

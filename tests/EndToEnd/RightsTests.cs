@@ -1,8 +1,8 @@
 using System.Text.Json.Nodes;
 using Bursar.Api;
-using Bursar.Kube.Client;
-using Bursar.Kube.Config;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Config;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Billing;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Commands;

@@ -1,8 +1,8 @@
 using Bursar.Concurrency;
 using Bursar.Core.Ledger;
 using Bursar.Core.State;
-using Bursar.Kube.Client;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Commands;
 using Bursar.Operator.Safety;

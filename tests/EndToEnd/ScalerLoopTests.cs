@@ -1,7 +1,7 @@
 using Bursar.Api;
 using Bursar.Concurrency;
-using Bursar.Kube.Events;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Events;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Billing;
 using Bursar.Operator.Budgets;
 using Bursar.Operator.Safety;

@@ -1,4 +1,4 @@
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Hosting;
 using Bursar.Tests.EndToEnd.Worlds;
 

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using Bursar.Api;
 using Bursar.Core.Ledger;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Commands;
 using Bursar.Tests.EndToEnd.Worlds;
 

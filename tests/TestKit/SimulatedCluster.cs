@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
-using Bursar.Kube.Client;
-using Bursar.Kube.Config;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Config;
 using Bursar.Sandbox;
 using Bursar.Sandbox.Controllers;
 using Bursar.Sandbox.Nodes;

@@ -1,8 +1,8 @@
 using System.Text.Json.Nodes;
-using Bursar.Kube.Client;
-using Bursar.Kube.Conditions;
-using Bursar.Kube.KubeOps;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Conditions;
+using Bursar.Kubernetes.KubeOps;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Cluster;
 
 namespace Bursar.Operator.Admission;

@@ -1,7 +1,7 @@
 using Bursar.Concurrency;
-using Bursar.Kube.Client;
-using Bursar.Kube.Objects;
-using Bursar.Kube.Reconcile;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Objects;
+using Bursar.Kubernetes.Reconcile;
 using Bursar.Operator.Serving;
 using Microsoft.Extensions.Logging;
 

@@ -1,4 +1,4 @@
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Cluster;
 
 namespace Bursar.Operator.Billing;

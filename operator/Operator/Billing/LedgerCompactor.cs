@@ -2,8 +2,8 @@ using Bursar.Api;
 using Bursar.Concurrency;
 using Bursar.Core.Budgets;
 using Bursar.Core.Ledger;
-using Bursar.Kube.Client;
-using Bursar.Kube.Reconcile;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Reconcile;
 using Bursar.Operator.Cluster;
 using Microsoft.Extensions.Logging;
 

@@ -1,7 +1,7 @@
 using Bursar.Core.Ledger;
 using Bursar.Core.State;
-using Bursar.Kube.Client;
-using Bursar.Kube.Reconcile;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Reconcile;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Billing;

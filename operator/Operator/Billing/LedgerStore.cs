@@ -3,7 +3,7 @@ using Bursar.Api;
 using Bursar.Concurrency;
 using Bursar.Core.Ledger;
 using Bursar.Core.State;
-using Bursar.Kube.Client;
+using Bursar.Kubernetes.Client;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Billing;

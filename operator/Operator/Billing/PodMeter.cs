@@ -1,7 +1,7 @@
 using Bursar.Core.Ledger;
 using Bursar.Core.Prices;
-using Bursar.Kube.Informers;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Informers;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Cluster.Gpus;
 using Bursar.Operator.Telemetry;

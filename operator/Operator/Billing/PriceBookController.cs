@@ -4,11 +4,11 @@ using Bursar.Api;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Core.Prices;
-using Bursar.Kube.Client;
-using Bursar.Kube.Conditions;
-using Bursar.Kube.Events;
-using Bursar.Kube.KubeOps;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Conditions;
+using Bursar.Kubernetes.Events;
+using Bursar.Kubernetes.KubeOps;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Cluster;
 
 namespace Bursar.Operator.Billing;

@@ -3,7 +3,7 @@ using Bursar.Api;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Core.Prices;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Cluster.Gpus;
 

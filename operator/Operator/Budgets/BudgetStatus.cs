@@ -6,7 +6,7 @@ using Bursar.Core.Ledger;
 using Bursar.Core.Reports;
 using Bursar.Core.State;
 using Bursar.Core.Text;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Budgets;
 
@@ -106,7 +106,7 @@ internal static class BudgetStatus
         {
             ObservedGeneration = budget.Metadata.Generation,
             State = Reasons.InvalidSpec,
-            Conditions = Bursar.Kube.Conditions.Conditions.Set(
+            Conditions = Bursar.Kubernetes.Conditions.Conditions.Set(
                 budget.Status?.Conditions ?? [],
                 new()
                 {
@@ -232,7 +232,7 @@ internal static class BudgetStatus
             (budget.Status?.Conditions ?? []).Where(c => decision.Conditions.Any(d => d.Type == c.Type)).ToArray()
             as IReadOnlyList<V1Condition>;
         foreach (var value in decision.Conditions)
-            conditions = Bursar.Kube.Conditions.Conditions.Set(
+            conditions = Bursar.Kubernetes.Conditions.Conditions.Set(
                 conditions,
                 new()
                 {

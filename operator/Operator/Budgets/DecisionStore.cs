@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using Bursar.Api;
 using Bursar.Core.Decisions;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Budgets;
 

@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 using Bursar.Core.Money;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Budgets;
 

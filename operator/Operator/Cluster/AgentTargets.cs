@@ -3,7 +3,7 @@ using System.Security.Cryptography;
 using System.Text.Json;
 using Bursar.Core.Ledger;
 using Bursar.Core.Usage;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Cluster;
 

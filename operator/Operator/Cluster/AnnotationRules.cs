@@ -1,6 +1,6 @@
 using System.Globalization;
 using Bursar.Api;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Cluster;
 

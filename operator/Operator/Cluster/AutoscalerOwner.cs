@@ -1,4 +1,4 @@
-using Bursar.Kube.Informers;
+using Bursar.Kubernetes.Informers;
 
 namespace Bursar.Operator.Cluster;
 

@@ -3,9 +3,9 @@ using System.Text.RegularExpressions;
 using Bursar.Core.Ledger;
 using Bursar.Core.Prices;
 using Bursar.Core.Text;
-using Bursar.Kube.Client;
-using Bursar.Kube.Informers;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Informers;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Cluster.Gpus;
 
 namespace Bursar.Operator.Cluster;

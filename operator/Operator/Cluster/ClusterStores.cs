@@ -1,8 +1,8 @@
 using Bursar.Api;
 using Bursar.Core.Prices;
-using Bursar.Kube.Client;
-using Bursar.Kube.Informers;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Informers;
+using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Cluster;
 

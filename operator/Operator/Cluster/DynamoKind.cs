@@ -1,5 +1,5 @@
-using Bursar.Kube.Informers;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Informers;
+using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Cluster;
 

@@ -1,4 +1,4 @@
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Cluster;
 

@@ -1,8 +1,8 @@
 using System.Text.Json.Nodes;
 using Bursar.Core.Ledger;
-using Bursar.Kube.Client;
-using Bursar.Kube.Informers;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Informers;
+using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Cluster;
 

@@ -1,6 +1,6 @@
-using Bursar.Kube.Client;
-using Bursar.Kube.Informers;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Informers;
+using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Cluster;
 

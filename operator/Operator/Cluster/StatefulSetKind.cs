@@ -1,7 +1,7 @@
 using System.Globalization;
 using Bursar.Core.Ledger;
-using Bursar.Kube.Informers;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Informers;
+using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Cluster;
 

@@ -1,6 +1,6 @@
 using Bursar.Api;
 using Bursar.Core.Ledger;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Cluster;
 

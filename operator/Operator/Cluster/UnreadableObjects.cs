@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using Bursar.Core.Decisions;
-using Bursar.Kube.Events;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Events;
+using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Cluster;
 

@@ -1,9 +1,9 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using Bursar.Hosting;
-using Bursar.Kube.Client;
-using Bursar.Kube.Config;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Config;
+using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Commands;
 

@@ -3,7 +3,7 @@ using Bursar.Api;
 using Bursar.Core.Decisions;
 using Bursar.Core.State;
 using Bursar.Core.Text;
-using Bursar.Kube.Client;
+using Bursar.Kubernetes.Client;
 using Bursar.Operator.Safety;
 using Bursar.Operator.Suspension;
 

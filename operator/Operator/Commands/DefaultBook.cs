@@ -1,6 +1,6 @@
 using Bursar.Api;
 using Bursar.Core.Prices;
-using Bursar.Kube.Client;
+using Bursar.Kubernetes.Client;
 
 namespace Bursar.Operator.Commands;
 

@@ -7,7 +7,7 @@ using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Core.State;
 using Bursar.Core.Text;
-using Bursar.Kube.Client;
+using Bursar.Kubernetes.Client;
 using Bursar.Operator.Budgets;
 
 namespace Bursar.Operator.Commands;

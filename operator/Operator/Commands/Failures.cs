@@ -1,7 +1,7 @@
 using Bursar.Api;
 using Bursar.Hosting;
-using Bursar.Kube.Client;
-using Bursar.Kube.Config;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Config;
 using Bursar.Operator.Billing;
 using Bursar.Operator.Commands.Imports;
 

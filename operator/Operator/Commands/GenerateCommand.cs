@@ -2,7 +2,7 @@ using System.CommandLine;
 using System.Diagnostics.CodeAnalysis;
 using System.Text.Json.Nodes;
 using Bursar.Api;
-using Bursar.Kube.Crds;
+using Bursar.Kubernetes.Crds;
 
 namespace Bursar.Operator.Commands;
 

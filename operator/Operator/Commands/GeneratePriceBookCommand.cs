@@ -4,7 +4,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Bursar.Api;
 using Bursar.Core.Prices;
-using Bursar.Kube.Crds;
+using Bursar.Kubernetes.Crds;
 using Bursar.Operator.Commands.Imports;
 
 namespace Bursar.Operator.Commands;

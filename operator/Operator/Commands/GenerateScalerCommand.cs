@@ -1,6 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
-using Bursar.Kube.Crds;
+using Bursar.Kubernetes.Crds;
 using Bursar.Operator.Commands.Imports;
 
 namespace Bursar.Operator.Commands;

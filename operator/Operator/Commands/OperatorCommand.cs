@@ -1,8 +1,8 @@
 using System.CommandLine;
 using Bursar.Core.Prices;
 using Bursar.Hosting;
-using Bursar.Kube.Client;
-using Bursar.Kube.Config;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Config;
 using Bursar.Operator.Billing;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Hosting;

@@ -1,7 +1,7 @@
 using Bursar.Api;
-using Bursar.Kube.Attributes;
-using Bursar.Kube.KubeOps;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Attributes;
+using Bursar.Kubernetes.KubeOps;
+using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Commands;
 

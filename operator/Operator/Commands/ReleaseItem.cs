@@ -1,4 +1,4 @@
-using Bursar.Kube.Client;
+using Bursar.Kubernetes.Client;
 
 namespace Bursar.Operator.Commands;
 

@@ -1,6 +1,6 @@
 using Bursar.Core.Ledger;
 using Bursar.Core.State;
-using Bursar.Kube.Client;
+using Bursar.Kubernetes.Client;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Suspension;
 

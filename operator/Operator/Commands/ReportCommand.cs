@@ -8,7 +8,7 @@ using Bursar.Core.Reports;
 using Bursar.Core.State;
 using Bursar.Core.Text;
 using Bursar.Hosting;
-using Bursar.Kube.Client;
+using Bursar.Kubernetes.Client;
 using Bursar.Operator.Suspension;
 
 namespace Bursar.Operator.Commands;

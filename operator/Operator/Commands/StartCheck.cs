@@ -1,6 +1,6 @@
 using System.Text;
 using Bursar.Api;
-using Bursar.Kube.Client;
+using Bursar.Kubernetes.Client;
 
 namespace Bursar.Operator.Commands;
 

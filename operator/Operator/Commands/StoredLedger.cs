@@ -2,7 +2,7 @@ using System.Text.Json;
 using Bursar.Api;
 using Bursar.Core.Ledger;
 using Bursar.Core.State;
-using Bursar.Kube.Client;
+using Bursar.Kubernetes.Client;
 
 namespace Bursar.Operator.Commands;
 

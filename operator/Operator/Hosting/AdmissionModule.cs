@@ -1,6 +1,6 @@
-using Bursar.Kube.Informers;
-using Bursar.Kube.Objects;
-using Bursar.Kube.Reconcile;
+using Bursar.Kubernetes.Informers;
+using Bursar.Kubernetes.Objects;
+using Bursar.Kubernetes.Reconcile;
 using Bursar.Operator.Admission;
 using Bursar.Operator.Cluster;
 

@@ -1,6 +1,6 @@
 using Bursar.Api;
-using Bursar.Kube.Objects;
-using Bursar.Kube.Reconcile;
+using Bursar.Kubernetes.Objects;
+using Bursar.Kubernetes.Reconcile;
 using Bursar.Operator.Billing;
 using Bursar.Operator.Serving;
 

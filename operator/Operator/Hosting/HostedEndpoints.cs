@@ -1,5 +1,5 @@
 using Bursar.Hosting;
-using Bursar.Kube.Client;
+using Bursar.Kubernetes.Client;
 using Bursar.Operator.Admission;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Serving;

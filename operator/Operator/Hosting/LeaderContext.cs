@@ -1,7 +1,7 @@
 using Bursar.Core.Ledger;
 using Bursar.Core.State;
-using Bursar.Kube.Client;
-using Bursar.Kube.Events;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Events;
 using Bursar.Operator.Billing;
 using Bursar.Operator.Budgets;
 using Bursar.Operator.Cluster;

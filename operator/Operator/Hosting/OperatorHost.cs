@@ -1,7 +1,7 @@
 using Bursar.Hosting;
-using Bursar.Kube.Client;
-using Bursar.Kube.Config;
-using Bursar.Kube.Leases;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Config;
+using Bursar.Kubernetes.Leases;
 using Bursar.Operator.Admission;
 using Bursar.Operator.Budgets;
 using Bursar.Operator.Cluster;

@@ -1,7 +1,7 @@
 using Bursar.Api;
 using Bursar.Concurrency;
-using Bursar.Kube.Informers;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Informers;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Scaling;
 using Bursar.Operator.Scaling.External;

@@ -1,5 +1,5 @@
 using System.Globalization;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Safety;
 

@@ -1,5 +1,5 @@
 using Bursar.Api;
-using Bursar.Kube.Informers;
+using Bursar.Kubernetes.Informers;
 using Bursar.Operator.Cluster;
 
 namespace Bursar.Operator.Scaling;

@@ -1,7 +1,7 @@
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Core.State;
-using Bursar.Kube.Client;
+using Bursar.Kubernetes.Client;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Safety;
 using Bursar.Operator.Scaling.Targets;

@@ -1,8 +1,8 @@
 using Bursar.Concurrency;
-using Bursar.Kube.Client;
-using Bursar.Kube.Informers;
-using Bursar.Kube.Objects;
-using Bursar.Kube.Reconcile;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Informers;
+using Bursar.Kubernetes.Objects;
+using Bursar.Kubernetes.Reconcile;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Telemetry;
 using Microsoft.Extensions.Logging;

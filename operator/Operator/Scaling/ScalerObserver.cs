@@ -1,6 +1,6 @@
 using Bursar.Core.Money;
 using Bursar.Core.Scaling;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Billing;
 using Bursar.Operator.Budgets;
 using Bursar.Operator.Cluster;

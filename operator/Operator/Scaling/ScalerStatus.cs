@@ -5,7 +5,7 @@ using Bursar.Core.Decisions;
 using Bursar.Core.Money;
 using Bursar.Core.Scaling;
 using Bursar.Core.Text;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Scaling;
 
@@ -155,7 +155,7 @@ internal static class ScalerStatus
             .. (scaler.Status?.Conditions ?? []).Where(known => values.Any(value => value.Type == known.Type)),
         ];
         foreach (var value in values)
-            conditions = Bursar.Kube.Conditions.Conditions.Set(
+            conditions = Bursar.Kubernetes.Conditions.Conditions.Set(
                 conditions,
                 new()
                 {

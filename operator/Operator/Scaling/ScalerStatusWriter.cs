@@ -1,6 +1,6 @@
 using Bursar.Api;
 using Bursar.Core.Decisions;
-using Bursar.Kube.Client;
+using Bursar.Kubernetes.Client;
 using Bursar.Operator.Safety;
 using Microsoft.Extensions.Logging;
 

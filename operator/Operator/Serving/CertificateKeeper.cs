@@ -2,9 +2,9 @@ using System.Security.Cryptography.X509Certificates;
 using System.Text.Json.Nodes;
 using Bursar.Agent.Certificates;
 using Bursar.Concurrency;
-using Bursar.Kube.Client;
-using Bursar.Kube.Objects;
-using Bursar.Kube.Reconcile;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Objects;
+using Bursar.Kubernetes.Reconcile;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Serving;

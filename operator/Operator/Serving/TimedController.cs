@@ -1,5 +1,5 @@
-using Bursar.Kube.KubeOps;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.KubeOps;
+using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Serving;
 

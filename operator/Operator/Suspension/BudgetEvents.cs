@@ -2,8 +2,8 @@ using Bursar.Api;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Core.State;
-using Bursar.Kube.Events;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Events;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Cluster;
 
 namespace Bursar.Operator.Suspension;

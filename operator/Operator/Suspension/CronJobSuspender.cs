@@ -1,7 +1,7 @@
 using Bursar.Api;
 using Bursar.Core.State;
-using Bursar.Kube.Client;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Cluster;
 using Microsoft.Extensions.Logging;
 

@@ -1,6 +1,6 @@
 using System.Globalization;
 using Bursar.Core.State;
-using Bursar.Kube.Client;
+using Bursar.Kubernetes.Client;
 using Bursar.Operator.Cluster;
 
 namespace Bursar.Operator.Suspension;

@@ -2,8 +2,8 @@ using System.Net.Http.Headers;
 using System.Text.Json.Nodes;
 using Bursar.Api;
 using Bursar.Core.Ledger;
-using Bursar.Kube.Client;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Cluster;
 
 namespace Bursar.Operator.Suspension;

@@ -4,9 +4,9 @@ using Bursar.Concurrency;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Core.State;
-using Bursar.Kube.Client;
-using Bursar.Kube.Informers;
-using Bursar.Kube.Reconcile;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Informers;
+using Bursar.Kubernetes.Reconcile;
 using Bursar.Operator.Cluster;
 using Microsoft.Extensions.Logging;
 

@@ -5,7 +5,7 @@ using Bursar.Core.Decisions;
 using Bursar.Core.Forecast;
 using Bursar.Core.Ledger;
 using Bursar.Core.Usage;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Serving;
 using Microsoft.Extensions.Logging;

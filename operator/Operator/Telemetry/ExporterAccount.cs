@@ -4,7 +4,7 @@ using Bursar.Agent.PodResources;
 using Bursar.Agent.Pods;
 using Bursar.Agent.Sampling;
 using Bursar.Core.Usage;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Cluster.Gpus;
 
 namespace Bursar.Operator.Telemetry;

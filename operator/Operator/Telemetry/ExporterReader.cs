@@ -3,7 +3,7 @@ using Bursar.Concurrency;
 using Bursar.Core.Ledger;
 using Bursar.Core.Prices;
 using Bursar.Core.Text;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Serving;
 using Microsoft.Extensions.Logging;

@@ -1,7 +1,7 @@
 using Bursar.Agent.Sampling;
 using Bursar.Core.Money;
 using Bursar.Core.Usage;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Cluster.Gpus;
 

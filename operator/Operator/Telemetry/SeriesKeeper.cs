@@ -2,7 +2,7 @@ using Bursar.Api;
 using Bursar.Core.Forecast;
 using Bursar.Core.Ledger;
 using Bursar.Core.State;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Cluster;
 
 namespace Bursar.Operator.Telemetry;

@@ -1,7 +1,7 @@
 using Bursar.Concurrency;
-using Bursar.Kube.Client;
-using Bursar.Kube.Informers;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Informers;
+using Bursar.Kubernetes.Objects;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Sandbox.Controllers;

@@ -1,6 +1,6 @@
-using Bursar.Kube.Client;
-using Bursar.Kube.Events;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Events;
+using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Sandbox.Controllers;
 

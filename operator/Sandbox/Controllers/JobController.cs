@@ -2,8 +2,8 @@ using System.Collections.Concurrent;
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Bursar.Concurrency;
-using Bursar.Kube.Client;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Sandbox.Controllers;
 

@@ -1,5 +1,5 @@
 using Bursar.Concurrency;
-using Bursar.Kube.Client;
+using Bursar.Kubernetes.Client;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Sandbox.Controllers;

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using Bursar.Concurrency;
-using Bursar.Kube.Client;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Sandbox.Controllers;
 

@@ -2,7 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 using Bursar.Core.Text;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Sandbox.Nodes;
 

@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
-using Bursar.Kube.Client;
-using Bursar.Kube.Informers;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Informers;
 
 namespace Bursar.Sandbox.Nodes;
 

@@ -4,9 +4,9 @@ using System.Net.Sockets;
 using System.Text.Json.Nodes;
 using Bursar.Agent.Doors;
 using Bursar.Concurrency;
-using Bursar.Kube.Client;
-using Bursar.Kube.Informers;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Informers;
+using Bursar.Kubernetes.Objects;
 using Bursar.Sandbox.Controllers;
 using Microsoft.Extensions.Logging;
 

@@ -1,5 +1,5 @@
 using System.Text.Json.Serialization;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Sandbox.Nodes;
 

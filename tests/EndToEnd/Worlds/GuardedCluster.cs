@@ -1,8 +1,8 @@
 using System.Text;
 using System.Text.Json.Nodes;
-using Bursar.Kube.Client;
-using Bursar.Kube.Config;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Config;
+using Bursar.Kubernetes.Objects;
 using Bursar.Tests.TestKit;
 
 namespace Bursar.Tests.EndToEnd.Worlds;

@@ -1,6 +1,6 @@
 using Bursar.Core.Money;
-using Bursar.Kube.Informers;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Informers;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Cluster;
 
 namespace Bursar.Tests.EndToEnd.Worlds;

@@ -1,5 +1,5 @@
 using Bursar.Core.Text;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Commands;
 using Bursar.Operator.Safety;
 using Bursar.Sandbox.Nodes;

@@ -1,5 +1,5 @@
 using Bursar.Core.Text;
-using Bursar.Kube.Config;
+using Bursar.Kubernetes.Config;
 using Bursar.Operator.Hosting;
 using Microsoft.Extensions.Logging;
 

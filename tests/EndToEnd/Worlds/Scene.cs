@@ -1,8 +1,8 @@
 using System.Text.Json.Nodes;
 using Bursar.Api;
 using Bursar.Core.Money;
-using Bursar.Kube.Client;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Objects;
 using Bursar.Sandbox.Nodes;
 
 namespace Bursar.Tests.EndToEnd.Worlds;

@@ -4,7 +4,7 @@ using System.Text.Json;
 using Bursar.Agent.Journal;
 using Bursar.Agent.Sampling;
 using Bursar.Core.Usage;
-using Bursar.Tests.Integration.Kube;
+using Bursar.Tests.Integration.Kubernetes;
 using Bursar.Tests.TestKit;
 using Microsoft.Extensions.Logging.Abstractions;
 

@@ -7,7 +7,7 @@ using Bursar.Agent.Nvml;
 using Bursar.Agent.PodResources;
 using Bursar.Core.Text;
 using Bursar.Core.Usage;
-using Bursar.Tests.Integration.Kube;
+using Bursar.Tests.Integration.Kubernetes;
 using Bursar.Tests.TestKit;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;

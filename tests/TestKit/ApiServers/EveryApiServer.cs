@@ -1,7 +1,7 @@
 using System.Net.Http.Headers;
 using System.Net.Security;
 using System.Security.Cryptography.X509Certificates;
-using Bursar.Kube.Config;
+using Bursar.Kubernetes.Config;
 using Xunit;
 
 namespace Bursar.Tests.TestKit.ApiServers;

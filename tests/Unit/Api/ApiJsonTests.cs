@@ -1,6 +1,6 @@
 using System.Text.Json;
 using Bursar.Api;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Tests.Unit.Api;
 

@@ -1,7 +1,7 @@
 using System.Text;
 using Bursar.Api;
 using Bursar.Core.Text;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Tests.Unit.Api;
 

@@ -12,14 +12,14 @@ public sealed partial class HouseTests
     {
         ["Core"] = [],
         ["Concurrency"] = [],
-        ["Kube"] = ["Concurrency"],
-        ["Api"] = ["Core", "Kube"],
+        ["Kubernetes"] = ["Concurrency"],
+        ["Api"] = ["Core", "Kubernetes"],
         ["Agent"] = ["Concurrency", "Core", "Hosting"],
         ["AgentHost"] = ["Agent", "Hosting"],
         ["Hosting"] = [],
-        ["Sandbox"] = ["Agent", "Concurrency", "Core", "Kube"],
-        ["Operator"] = ["Agent", "Api", "Concurrency", "Core", "Hosting", "Kube"],
-        ["Demo"] = ["Agent", "Api", "Core", "Hosting", "Kube", "Operator", "Sandbox"],
+        ["Sandbox"] = ["Agent", "Concurrency", "Core", "Kubernetes"],
+        ["Operator"] = ["Agent", "Api", "Concurrency", "Core", "Hosting", "Kubernetes"],
+        ["Demo"] = ["Agent", "Api", "Core", "Hosting", "Kubernetes", "Operator", "Sandbox"],
     };
 
     [Fact]

@@ -34,7 +34,7 @@ public class ModuleTests
         [
             "Bursar.Core",
             "Bursar.Concurrency",
-            "Bursar.Kube",
+            "Bursar.Kubernetes",
             "Bursar.Api",
             "Bursar.Agent",
             "Bursar.Hosting",

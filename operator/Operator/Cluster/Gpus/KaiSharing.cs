@@ -1,7 +1,7 @@
 using System.Globalization;
 using Bursar.Agent.Sampling;
 using Bursar.Core.Ledger;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Cluster.Gpus;
 

@@ -1,7 +1,7 @@
 using Bursar.Core.Ledger;
 using Bursar.Core.State;
-using Bursar.Kube.Client;
-using Bursar.Kube.Reconcile;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Reconcile;
 using Bursar.Operator.Safety;
 using Bursar.Operator.Suspension;
 using Microsoft.Extensions.Logging;

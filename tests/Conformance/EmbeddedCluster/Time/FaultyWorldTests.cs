@@ -1,10 +1,10 @@
 using Bursar.Concurrency;
-using Bursar.Kube.Client;
-using Bursar.Kube.Config;
-using Bursar.Kube.Events;
-using Bursar.Kube.Informers;
-using Bursar.Kube.Leases;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Config;
+using Bursar.Kubernetes.Events;
+using Bursar.Kubernetes.Informers;
+using Bursar.Kubernetes.Leases;
+using Bursar.Kubernetes.Objects;
 using Bursar.Sandbox;
 using Bursar.Sandbox.ApiServer;
 using Bursar.Sandbox.Time;

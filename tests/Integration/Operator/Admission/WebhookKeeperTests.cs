@@ -2,7 +2,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Bursar.Operator.Admission;
 using Bursar.Sandbox.Merging;
-using Bursar.Tests.Integration.Kube;
+using Bursar.Tests.Integration.Kubernetes;
 using Bursar.Tests.TestKit;
 using Microsoft.Extensions.Logging.Abstractions;
 

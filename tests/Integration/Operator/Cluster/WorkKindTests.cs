@@ -3,12 +3,12 @@ using System.Text.Json.Nodes;
 using Bursar.Core.Forecast;
 using Bursar.Core.Ledger;
 using Bursar.Core.State;
-using Bursar.Kube.Client;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Commands;
 using Bursar.Operator.Suspension;
-using Bursar.Tests.Integration.Kube;
+using Bursar.Tests.Integration.Kubernetes;
 
 namespace Bursar.Tests.Integration.Operator.Cluster;
 

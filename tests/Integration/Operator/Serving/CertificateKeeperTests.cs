@@ -1,9 +1,9 @@
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Bursar.Agent.Certificates;
-using Bursar.Kube.Client;
-using Bursar.Kube.Config;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Config;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Serving;
 using Bursar.Sandbox;
 using Bursar.Tests.TestKit;

@@ -1,11 +1,11 @@
 using System.Text.Json.Nodes;
 using Bursar.Core.Ledger;
-using Bursar.Kube.Client;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Suspension;
 using Bursar.Sandbox.Merging;
 using Bursar.Sandbox.Values;
-using Bursar.Tests.Integration.Kube;
+using Bursar.Tests.Integration.Kubernetes;
 using Microsoft.AspNetCore.Http;
 
 namespace Bursar.Tests.Integration.Operator.Suspension;

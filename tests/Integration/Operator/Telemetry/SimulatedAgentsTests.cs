@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
 using Bursar.Core.Ledger;
 using Bursar.Core.Text;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Billing;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Scaling.Signals;

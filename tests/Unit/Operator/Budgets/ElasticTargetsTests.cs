@@ -1,5 +1,5 @@
 using Bursar.Core.Money;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Budgets;
 
 namespace Bursar.Tests.Unit.Operator.Budgets;

@@ -3,7 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Bursar.Core.Forecast;
 using Bursar.Core.Ledger;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Cluster;
 
 namespace Bursar.Tests.Unit.Operator.Cluster;

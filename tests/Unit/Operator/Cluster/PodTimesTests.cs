@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Cluster;
 
 namespace Bursar.Tests.Unit.Operator.Cluster;

@@ -1,9 +1,9 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Cluster;
 using Bursar.Tests.TestKit;
-using Bursar.Tests.Unit.Kube;
+using Bursar.Tests.Unit.Kubernetes;
 
 namespace Bursar.Tests.Unit.Operator.Cluster;
 

@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
 using Bursar.Api;
-using Bursar.Kube.Crds;
+using Bursar.Kubernetes.Crds;
 
 namespace Bursar.Tests.Unit.Operator.Commands;
 

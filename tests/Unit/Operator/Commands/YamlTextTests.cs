@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using Bursar.Kube.Crds;
+using Bursar.Kubernetes.Crds;
 using YamlDotNet.RepresentationModel;
 
 namespace Bursar.Tests.Unit.Operator.Commands;

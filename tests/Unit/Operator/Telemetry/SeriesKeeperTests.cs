@@ -1,7 +1,7 @@
 using Bursar.Core.Forecast;
 using Bursar.Core.Ledger;
 using Bursar.Core.State;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Telemetry;
 

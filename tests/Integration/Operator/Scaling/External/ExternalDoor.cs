@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using Bursar.Operator.Scaling.External;
 using Bursar.Operator.Scaling.External.Wire;
-using Bursar.Tests.Integration.Kube;
+using Bursar.Tests.Integration.Kubernetes;
 using Grpc.Core;
 using Microsoft.Extensions.Logging.Abstractions;
 

@@ -3,7 +3,7 @@ using System.Text;
 using Bursar.Core.Scaling;
 using Bursar.Operator.Scaling.External;
 using Bursar.Operator.Scaling.External.Wire;
-using Bursar.Tests.Integration.Kube;
+using Bursar.Tests.Integration.Kubernetes;
 using FsCheck;
 using FsCheck.Fluent;
 using Google.Protobuf;

@@ -1,6 +1,6 @@
 using Bursar.Core.Ledger;
 using Bursar.Core.Prices;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Cluster.Gpus;
 
 namespace Bursar.Tests.Unit.Operator.Cluster.Gpus;

@@ -3,7 +3,7 @@ using Bursar.Agent.Sampling;
 using Bursar.Core.Ledger;
 using Bursar.Core.Prices;
 using Bursar.Core.Usage;
-using Bursar.Kube.Objects;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Cluster.Gpus;
 using Bursar.Operator.Telemetry;
 

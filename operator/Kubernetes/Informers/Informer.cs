@@ -1,0 +1,503 @@
+using Bursar.Concurrency;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Http;
+using Bursar.Kubernetes.Objects;
+using Microsoft.Extensions.Logging;
+
+namespace Bursar.Kubernetes.Informers;
+
+/// <summary>
+/// Keeps a store equal to the API server's objects of a kind: list (or streaming list), watch, and after whatever goes wrong, watch
+/// on or list again. What vanished while nobody watched is told as deleted after the list.
+/// </summary>
+public sealed partial class Informer<T> : IInformer
+    where T : class, IKubernetesEntity<T>
+{
+    private readonly KubeClient _client;
+    private readonly InformerOptions _options;
+    private readonly ActivityTracker? _tracker;
+    private readonly TimeProvider _time;
+    private readonly ILogger _log;
+    private readonly Store<T> _store = new();
+    private readonly Action<T>? _transform;
+    private readonly Lock _handlerLock = new();
+    private readonly List<InformerHandler<T>> _handlers = [];
+    private readonly TaskCompletionSource _synced = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private EntityKind _kind = T.EntityKind;
+    private string? _version;
+    private bool _listConsistently;
+    private readonly FailureLog _failureLog;
+    private InformerHealth _health = new(true, false, null, null, 0, null, 0, 0);
+
+    /// <param name="client">The API.</param>
+    /// <param name="options">What to watch.</param>
+    /// <param name="transform">Takes from each object, before it is stored, what nobody reads of it.</param>
+    public Informer(KubeClient client, InformerOptions? options = null, Action<T>? transform = null)
+    {
+        _transform = transform;
+        _client = client;
+        _options = options ?? new InformerOptions();
+        _tracker = client.ActivityTracker;
+        _time = client.TimeProvider;
+        _log = client.LoggerFactory.CreateLogger<Informer<T>>();
+        _failureLog = new FailureLog(client);
+    }
+
+    public IStore<T> Store => _store;
+
+    public EntityKind Kind => T.EntityKind;
+
+    public IReadOnlyList<IKubernetesObject> Unreadable => _store.Unreadable();
+
+    public event Action<IKubernetesObject>? UnreadableSeen;
+
+    /// <summary>Whether the store has once been equal to the server's state. Decisions wait for it.</summary>
+    public bool HasSynced => _synced.Task.IsCompleted;
+
+    /// <summary>False while an optional kind is not served.</summary>
+    public bool IsServed => Volatile.Read(ref _health).IsServed;
+
+    public InformerHealth Health => Volatile.Read(ref _health) with { HasSynced = HasSynced };
+
+    public Task HasSyncedAsync(CancellationToken cancellationToken) => _synced.Task.WaitAsync(cancellationToken);
+
+    /// <summary>Adds an index; objects already there are put in it.</summary>
+    public Informer<T> AddIndex(string name, Func<T, IEnumerable<string>> keys)
+    {
+        _store.AddIndex(name, keys);
+        return this;
+    }
+
+    /// <summary>Adds a handler; it is told of the objects already there as added.</summary>
+    public Informer<T> AddHandler(InformerHandler<T> handler)
+    {
+        lock (_handlerLock)
+        {
+            _handlers.Add(handler);
+            if (handler.Added is not null)
+                foreach (T obj in _store.List())
+                    Tell(() => handler.Added(obj));
+        }
+
+        return this;
+    }
+
+    /// <summary>Runs until cancelled.</summary>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        using ActivityUnit? unit = _tracker?.Start("cache of", T.EntityKind.Plural);
+        try
+        {
+            await LoopAsync(unit, cancellationToken).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            // The way this loop ends.
+        }
+    }
+
+    /// <summary>Under way except while it waits for a timer or for events.</summary>
+    private async Task LoopAsync(ActivityUnit? unit, CancellationToken cancellationToken)
+    {
+        int failures = 0;
+        bool checkServed = _options.Optional;
+        while (true)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            try
+            {
+                if (checkServed && !await IsToBeFollowedAsync(cancellationToken).ConfigureAwait(false))
+                {
+                    NotServed();
+                    await ActivityUnit.DelayAsync(unit, _time, _options.ServedCheck, cancellationToken).ConfigureAwait(false);
+                    continue;
+                }
+
+                checkServed = false;
+                Served();
+                WatchStream<T>? open = null;
+                if (_version is null)
+                    open = await ListAsync(cancellationToken).ConfigureAwait(false);
+                bool quiet = await WatchAsync(open, unit, cancellationToken).ConfigureAwait(false);
+                if (!quiet)
+                {
+                    failures = 0;
+                    continue;
+                }
+
+                // A server that ends watches at once must not be asked in a tight loop.
+                failures++;
+            }
+            catch (WatchExpiredException expired)
+            {
+                LogExpired(T.EntityKind.Plural, expired.Message);
+                _version = null;
+                _listConsistently = true;
+                failures++;
+                if (failures == 1)
+                    continue;
+            }
+            catch (ApiException missing) when (_options.Optional && missing.IsNotFound)
+            {
+                checkServed = true;
+                _version = null;
+                failures++;
+            }
+            catch (Exception failure)
+                when (failure is ApiException or HttpRequestException or IOException or TimeoutException or System.Text.Json.JsonException
+                    || (failure is OperationCanceledException && !cancellationToken.IsCancellationRequested)
+                )
+            {
+                failures++;
+                if (_failureLog.IsNews(failure, out long inARow))
+                    LogFailed(T.EntityKind.Plural, inARow, failure.Message);
+                InformerHealth health = _health;
+                Volatile.Write(ref _health, health with { ConsecutiveFailures = failures, LastError = failure.Message });
+            }
+
+            await ActivityUnit.DelayAsync(unit, _time, Backoff(failures), cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private async Task<bool> IsToBeFollowedAsync(CancellationToken cancellationToken) =>
+        await IsServedAsync(cancellationToken).ConfigureAwait(false)
+        && (_options.Superseded is null || !await _options.Superseded(cancellationToken).ConfigureAwait(false));
+
+    private async Task<bool> IsServedAsync(CancellationToken cancellationToken)
+    {
+        foreach (
+            EntityKind kind in (IEnumerable<EntityKind>)
+                [
+                    T.EntityKind,
+                    .. _options.OlderVersions.Select(version => new EntityKind(
+                        T.EntityKind.Group,
+                        version,
+                        T.EntityKind.Kind,
+                        T.EntityKind.Plural,
+                        T.EntityKind.Namespaced
+                    )),
+                ]
+        )
+        {
+            if (!await _client.IsServedAsync(kind, cancellationToken).ConfigureAwait(false))
+                continue;
+            _kind = kind;
+            return true;
+        }
+
+        return false;
+    }
+
+    /// <summary>Makes the store equal to the server's state. A streaming list goes on as the watch, which is then returned.</summary>
+    private async Task<WatchStream<T>?> ListAsync(CancellationToken cancellationToken)
+    {
+        if (_options.StreamingList && _client.StreamingListSupported)
+        {
+            WatchStream<T>? stream = await StreamListAsync(cancellationToken).ConfigureAwait(false);
+            if (stream is not null)
+                return stream;
+        }
+
+        // The first list may come from the server's cache; after an expired version only the newest state is sure to be newer.
+        KubeList<T> list = await _client
+            .ListAsync<T>(
+                new ListOptions
+                {
+                    Kind = _kind,
+                    Namespace = _options.Namespace,
+                    LabelSelector = _options.LabelSelector,
+                    FieldSelector = _options.FieldSelector,
+                    ResourceVersion = _listConsistently ? null : "0",
+                    Limit = _listConsistently ? 500 : 0,
+                },
+                cancellationToken
+            )
+            .ConfigureAwait(false);
+        Replace(list.Items, list.ResourceVersion);
+        return null;
+    }
+
+    /// <summary>Null when the server turns out not to have streaming lists.</summary>
+    private async Task<WatchStream<T>?> StreamListAsync(CancellationToken cancellationToken)
+    {
+        WatchStream<T>? stream = null;
+        try
+        {
+            stream = await _client
+                .OpenWatchAsync<T>(
+                    new WatchOptions
+                    {
+                        Kind = _kind,
+                        Namespace = _options.Namespace,
+                        LabelSelector = _options.LabelSelector,
+                        FieldSelector = _options.FieldSelector,
+                        SendInitialEvents = true,
+                    },
+                    cancellationToken
+                )
+                .ConfigureAwait(false);
+            Dictionary<ObjectKey, T> items = [];
+            while (await stream.NextAsync().ConfigureAwait(false) is { } change)
+            {
+                switch (change.Type)
+                {
+                    case WatchEventType.Added or WatchEventType.Modified:
+                        items[ObjectKey.Of(change.Object)] = change.Object;
+                        break;
+                    case WatchEventType.Deleted:
+                        items.Remove(ObjectKey.Of(change.Object));
+                        break;
+                    case WatchEventType.Bookmark when change.IsInitialEnd:
+                        Replace(items.Values, change.Object.Metadata.ResourceVersion);
+                        stream.Handled();
+                        WatchStream<T> whole = stream;
+                        stream = null;
+                        return whole;
+                }
+
+                stream.Handled();
+            }
+
+            cancellationToken.ThrowIfCancellationRequested();
+            throw new IOException("The stream ended before the first state was whole.");
+        }
+        catch (ApiException refusal)
+            when (refusal.IsInvalid
+                || (refusal.StatusCode is 400 or 500 && refusal.Message.Contains("RequestWatchProgress", StringComparison.Ordinal))
+            )
+        {
+            LogNoStreamingList(refusal.Message);
+            _client.StreamingListRefused();
+            return null;
+        }
+        finally
+        {
+            if (stream is not null)
+                await stream.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Follows changes until the watch ends. True when it ended at once and without a word.</summary>
+    private async Task<bool> WatchAsync(WatchStream<T>? open, ActivityUnit? unit, CancellationToken cancellationToken)
+    {
+        WatchStream<T> watch = open
+            ?? await _client
+                .OpenWatchAsync<T>(
+                    new WatchOptions
+                    {
+                        Kind = _kind,
+                        Namespace = _options.Namespace,
+                        LabelSelector = _options.LabelSelector,
+                        FieldSelector = _options.FieldSelector,
+                        ResourceVersion = _version,
+                    },
+                    cancellationToken
+                )
+                .ConfigureAwait(false);
+        long opened = _time.GetTimestamp();
+        bool heard = open is not null;
+
+        // The server is connected: from here on what it sends is counted, and waiting for it is no activity.
+        unit?.Pause();
+        try
+        {
+            while (await watch.NextAsync().ConfigureAwait(false) is { } change)
+            {
+                heard = true;
+                Apply(change);
+                watch.Handled();
+            }
+
+            cancellationToken.ThrowIfCancellationRequested();
+        }
+        finally
+        {
+            unit?.Resume();
+            await watch.DisposeAsync().ConfigureAwait(false);
+        }
+
+        return !heard && _time.GetElapsedTime(opened) < TimeSpan.FromSeconds(1);
+    }
+
+    private void Apply(WatchEvent<T> change)
+    {
+        T obj = change.Object;
+        if (change.Type != WatchEventType.Bookmark)
+        {
+            lock (_handlerLock)
+            {
+                if (change.Type == WatchEventType.Deleted)
+                {
+                    if (_store.Remove(ObjectKey.Of(obj)) is not null)
+                        Deleted_NeedsLock(obj);
+                }
+                else
+                {
+                    Put_NeedsLock(obj);
+                }
+            }
+        }
+
+        if (obj.Metadata.ResourceVersion.Length > 0)
+            _version = obj.Metadata.ResourceVersion;
+        if (_failureLog.Succeeded())
+            LogFollowing(T.EntityKind.Plural);
+        InformerHealth health = _health;
+        DateTimeOffset now = _time.GetUtcNow();
+        Volatile.Write(
+            ref _health,
+            health with
+            {
+                LastEvent = now,
+                LastSync = now,
+                ConsecutiveFailures = 0,
+                LastError = null,
+                Events = health.Events + 1,
+            }
+        );
+    }
+
+    private void Replace(IReadOnlyCollection<T> items, string version)
+    {
+        lock (_handlerLock)
+        {
+            _store.EnsureCapacity(items.Count);
+            HashSet<ObjectKey> present = new(items.Count);
+            foreach (T obj in items)
+                present.Add(ObjectKey.Of(obj));
+            foreach (T former in _store.List())
+            {
+                ObjectKey key = ObjectKey.Of(former);
+                if (!present.Contains(key) && _store.Remove(key) is not null)
+                    Deleted_NeedsLock(former, seen: false);
+            }
+
+            foreach (T obj in items)
+                Put_NeedsLock(obj);
+        }
+
+        _version = version.Length == 0 ? null : version;
+        if (_failureLog.Succeeded())
+            LogFollowing(T.EntityKind.Plural);
+        InformerHealth health = _health;
+        Volatile.Write(
+            ref _health,
+            health with
+            {
+                LastSync = _time.GetUtcNow(),
+                ConsecutiveFailures = 0,
+                LastError = null,
+                Lists = health.Lists + 1,
+            }
+        );
+        _synced.TrySetResult();
+    }
+
+    private void Put_NeedsLock(T obj)
+    {
+        T? former = _store.Get(ObjectKey.Of(obj));
+        if (
+            former is not null
+            && former.Metadata.ResourceVersion == obj.Metadata.ResourceVersion
+            && former.Metadata.Uid == obj.Metadata.Uid
+        )
+            return;
+        _transform?.Invoke(obj);
+        _store.Put(obj);
+        // Once, and not again with every other change of the object.
+        if (obj.Metadata.IsUnreadable && former?.Metadata.MistypedFields.SequenceEqual(obj.Metadata.MistypedFields) != true)
+        {
+            LogUnreadable(
+                T.EntityKind.Kind,
+                obj.Metadata.Namespace ?? "",
+                obj.Metadata.Name,
+                obj.Metadata.Uid,
+                string.Join("; ", obj.Metadata.MistypedFields.Where(field => !field.IsConverted))
+            );
+            if (UnreadableSeen is { } seen)
+                Tell(() => seen(obj));
+        }
+
+        if (former is not null && former.Metadata.Uid != obj.Metadata.Uid)
+        {
+            // Deleted and made again while nobody looked: two objects, whose lives must not run together.
+            Deleted_NeedsLock(former, seen: false);
+            former = null;
+        }
+
+        foreach (InformerHandler<T> handler in _handlers)
+        {
+            if (former is null)
+                Tell(() => handler.Added?.Invoke(obj));
+            else
+                Tell(() => handler.Updated?.Invoke(former, obj));
+        }
+    }
+
+    private void Deleted_NeedsLock(T obj, bool seen = true)
+    {
+        foreach (InformerHandler<T> handler in _handlers)
+            Tell(() => (seen ? handler.Deleted : handler.DeletedUnseen ?? handler.Deleted)?.Invoke(obj));
+    }
+
+    private void Tell(Action tell)
+    {
+        try
+        {
+            tell();
+        }
+        catch (Exception failure)
+        {
+            LogHandlerFailed(failure, T.EntityKind.Plural);
+        }
+    }
+
+    private void NotServed()
+    {
+        if (IsServed)
+            LogNotServed(T.EntityKind.Plural, T.EntityKind.ApiVersion);
+        InformerHealth health = _health;
+        Volatile.Write(ref _health, health with { IsServed = false, LastSync = _time.GetUtcNow() });
+        Replace([], "");
+    }
+
+    private void Served()
+    {
+        InformerHealth health = _health;
+        if (!health.IsServed)
+            Volatile.Write(ref _health, health with { IsServed = true });
+    }
+
+    private TimeSpan Backoff(int failures)
+    {
+        double spread;
+        lock (_options.Random)
+            spread = 0.5 + _options.Random.NextDouble();
+        double ticks = _options.FirstBackoff.Ticks * Math.Pow(2, Math.Clamp(failures - 1, 0, 30));
+        return TimeSpan.FromTicks((long)(Math.Min(ticks, _options.LongestBackoff.Ticks) * spread));
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Listing {Plural} again: {Reason}")]
+    private partial void LogExpired(string plural, string reason);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Watching {Plural} failed (attempt {Failures}): {Reason}")]
+    private partial void LogFailed(string plural, long failures, string reason);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Watching {Plural} again")]
+    private partial void LogFollowing(string plural);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "{Plural} of {ApiVersion} are not served; looking again from time to time")]
+    private partial void LogNotServed(string plural, string apiVersion);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "The server has no streaming lists, using paged ones: {Reason}")]
+    private partial void LogNoStreamingList(string reason);
+
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "Read an object without the fields that have an unexpected type: kind={Kind} namespace={Namespace} name={Name} uid={Uid} reason={Reason}"
+    )]
+    private partial void LogUnreadable(string kind, string @namespace, string name, string uid, string reason);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "A handler of {Plural} failed")]
+    private partial void LogHandlerFailed(Exception failure, string plural);
+}

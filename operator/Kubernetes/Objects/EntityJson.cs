@@ -1,0 +1,255 @@
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Bursar.Kubernetes.Http;
+
+namespace Bursar.Kubernetes.Objects;
+
+/// <summary>What a page of a list says beside its items.</summary>
+internal sealed record ListPage(string ResourceVersion, string? Continue, string? Kind);
+
+/// <summary>Decodes envelopes of any kind with the kind's own JSON, item by item as the bytes come in.</summary>
+internal static class EntityJson
+{
+    /// <summary>
+    /// Reads an object. A field with another JSON type than expected reads as absent and is named in the object's metadata. Throws
+    /// <see cref="JsonException"/> for what is no JSON object, or is an object without metadata that can be read.
+    /// </summary>
+    public static T Read<T>(ReadOnlySpan<byte> json)
+        where T : class, IKubernetesEntity<T>
+    {
+        JsonTypeInfo<T> type = T.JsonTypeInfo;
+        // Kinds with a converter of their own skip what they do not expect.
+        bool mayNeedFitting = type.Kind == JsonTypeInfoKind.Object;
+        List<MistypedField>? mistyped = null;
+        List<MistypedTokens.Token>? tokens = null;
+        T? obj = null;
+        try
+        {
+            MistypedTokens.Begin();
+            if (!mayNeedFitting || !FittedJson.HasNullItem(json))
+            {
+                try
+                {
+                    obj = JsonSerializer.Deserialize(json, type);
+                }
+                catch (JsonException) when (mayNeedFitting)
+                {
+                    // Read again below, without the values that do not fit.
+                }
+            }
+
+            if (obj is null && mayNeedFitting)
+            {
+                json = FittedJson.Of(json, type, mistyped = []);
+                MistypedTokens.Begin();
+                obj = JsonSerializer.Deserialize(json, type);
+            }
+
+            tokens = MistypedTokens.End();
+            if (tokens is not null)
+                MistypedTokens.Resolve(json, tokens, mistyped ??= []);
+        }
+        catch (InvalidOperationException broken)
+        {
+            // A text with half a surrogate pair is found when it is read, not when it is parsed.
+            throw new JsonException(broken.Message, broken);
+        }
+        finally
+        {
+            MistypedTokens.End();
+        }
+
+        if (obj is null)
+            throw new JsonException($"The server sent null for a {T.EntityKind.Kind}.");
+        if (mistyped is not { Count: > 0 })
+            return obj;
+        if (ReferenceEquals(obj.Metadata, V1ObjectMeta.Empty))
+            throw new JsonException($"A {T.EntityKind.Kind} without metadata: {mistyped[0]}.");
+        obj.Metadata.MistypedFields = mistyped;
+        return obj;
+    }
+
+    /// <summary>
+    /// Reads one page into <paramref name="items"/>. <paramref name="onContinue"/> is told of a next page as soon as the list's metadata is
+    /// read, which API servers write before the items. An item that does not decode is reported and left out; the rest of the list stands.
+    /// </summary>
+    public static async ValueTask<ListPage> ReadListAsync<T>(
+        JsonStream json,
+        List<T> items,
+        Action<string>? onContinue,
+        Action<JsonException> onOddItem,
+        CancellationToken cancellationToken
+    )
+        where T : class, IKubernetesEntity<T>
+    {
+        string version = "";
+        string? next = null,
+            kind = null;
+        await json.ExpectAsync((byte)'{', cancellationToken).ConfigureAwait(false);
+        bool first = true;
+        while (true)
+        {
+            if (await json.PeekAsync(cancellationToken).ConfigureAwait(false) == '}')
+            {
+                json.Advance(1);
+                return new ListPage(version, next, kind);
+            }
+
+            if (!first)
+            {
+                await json.ExpectAsync((byte)',', cancellationToken).ConfigureAwait(false);
+                await json.PeekAsync(cancellationToken).ConfigureAwait(false);
+            }
+
+            first = false;
+            int length = await json.MeasureAsync(cancellationToken).ConfigureAwait(false);
+            Part part = json.Span(length) switch
+            {
+                [.. var name] when name.SequenceEqual("\"items\""u8) => Part.Items,
+                [.. var name] when name.SequenceEqual("\"metadata\""u8) => Part.Metadata,
+                [.. var name] when name.SequenceEqual("\"kind\""u8) => Part.Kind,
+                _ => Part.Other,
+            };
+            json.Advance(length);
+            await json.ExpectAsync((byte)':', cancellationToken).ConfigureAwait(false);
+            int start = await json.PeekAsync(cancellationToken).ConfigureAwait(false);
+            if (part == Part.Items && start == '[')
+            {
+                json.Advance(1);
+                await ReadItemsAsync(json, items, onOddItem, cancellationToken).ConfigureAwait(false);
+                continue;
+            }
+
+            length = await json.MeasureAsync(cancellationToken).ConfigureAwait(false);
+            if (part == Part.Metadata)
+                (version, next) = ReadMetadata(json.Span(length));
+            else if (part == Part.Kind)
+                kind = ReadText(json.Span(length));
+            json.Advance(length);
+            if (part == Part.Metadata && next is not null)
+                onContinue?.Invoke(next);
+        }
+    }
+
+    /// <summary>Takes a watch event apart; the object stays bytes until its type is known.</summary>
+    public static (string Type, Range Object) ReadEvent(ReadOnlySpan<byte> json)
+    {
+        Utf8JsonReader reader = new(json, KubeJson.ReaderOptions);
+        string type = "";
+        Range found = default;
+        reader.Read();
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            if (reader.ValueTextEquals("type"u8))
+            {
+                reader.Read();
+                type = StringPool.Get(ref reader);
+            }
+            else if (reader.ValueTextEquals("object"u8))
+            {
+                reader.Read();
+                int from = (int)reader.TokenStartIndex;
+                reader.Skip();
+                found = from..(int)reader.BytesConsumed;
+            }
+            else
+            {
+                reader.Skip();
+            }
+        }
+
+        return (type, found);
+    }
+
+    /// <summary>
+    /// Where the object of an event stands that is written as API servers write them, the type first and nothing after the object; false
+    /// for any other order. It spares a walk through the object. What follows the object, if anything does, makes it unreadable.
+    /// </summary>
+    public static bool TryReadPlainEvent(ReadOnlySpan<byte> json, out string type, out Range found)
+    {
+        (type, found) = ("", default);
+        if (!json.StartsWith("{\"type\":\""u8))
+            return false;
+        ReadOnlySpan<byte> rest = json[9..];
+        int end = rest.IndexOf((byte)'"');
+        if (end < 0 || !rest[end..].StartsWith("\",\"object\":{"u8) || json[^1] != '}')
+            return false;
+        type = StringPool.Get(rest[..end]);
+        found = (9 + end + 11)..(json.Length - 1);
+        return true;
+    }
+
+    private static async ValueTask ReadItemsAsync<T>(
+        JsonStream json,
+        List<T> items,
+        Action<JsonException> onOddItem,
+        CancellationToken cancellationToken
+    )
+        where T : class, IKubernetesEntity<T>
+    {
+        while (true)
+        {
+            int next = await json.PeekAsync(cancellationToken).ConfigureAwait(false);
+            if (next == ']')
+            {
+                json.Advance(1);
+                return;
+            }
+
+            if (next == ',')
+            {
+                json.Advance(1);
+                next = await json.PeekAsync(cancellationToken).ConfigureAwait(false);
+            }
+
+            if (next < 0)
+                throw new JsonException("The response ends in the middle of a list.");
+            int length = await json.MeasureAsync(cancellationToken).ConfigureAwait(false);
+            json.HideManagedFields(length);
+            try
+            {
+                items.Add(Read<T>(json.Span(length)));
+            }
+            catch (JsonException odd)
+            {
+                onOddItem(odd);
+            }
+
+            json.Advance(length);
+        }
+    }
+
+    private static (string Version, string? Continue) ReadMetadata(ReadOnlySpan<byte> json)
+    {
+        Utf8JsonReader reader = new(json);
+        string version = "";
+        string? next = null;
+        reader.Read();
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            if (reader.ValueTextEquals("resourceVersion"u8))
+                version = Wire.Text(ref reader) ?? "";
+            else if (reader.ValueTextEquals("continue"u8))
+                next = Wire.Text(ref reader);
+            else
+                Wire.Pass(ref reader);
+        }
+
+        return (version, string.IsNullOrEmpty(next) ? null : next);
+    }
+
+    private static string? ReadText(ReadOnlySpan<byte> json)
+    {
+        Utf8JsonReader reader = new(json);
+        reader.Read();
+        return reader.TokenType == JsonTokenType.String ? reader.GetString() : null;
+    }
+
+    private enum Part
+    {
+        Other,
+        Items,
+        Metadata,
+        Kind,
+    }
+}

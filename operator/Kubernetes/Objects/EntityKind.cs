@@ -1,0 +1,26 @@
+namespace Bursar.Kubernetes.Objects;
+
+/// <summary>Where the API server keeps objects of a kind.</summary>
+public sealed record EntityKind(string Group, string Version, string Kind, string Plural, bool Namespaced = true)
+{
+    public string ApiVersion { get; } = Group.Length == 0 ? Version : $"{Group}/{Version}";
+
+    /// <summary>The group of an apiVersion.</summary>
+    public static string GroupOf(string apiVersion) =>
+        apiVersion.IndexOf('/', StringComparison.Ordinal) is >= 0 and var slash ? apiVersion[..slash] : "";
+
+    /// <summary><c>/api/v1</c> for the core group, <c>/apis/batch/v1</c> for the others.</summary>
+    public string BasePath { get; } = Group.Length == 0 ? $"/api/{Version}" : $"/apis/{Group}/{Version}";
+
+    /// <summary>
+    /// Path of the collection, or of one object, or of its subresource. Without a namespace a namespaced kind's path spans all namespaces.
+    /// </summary>
+    public string Path(string? ns, string? name = null, string? subresource = null)
+    {
+        string path =
+            Namespaced && !string.IsNullOrEmpty(ns) ? $"{BasePath}/namespaces/{Uri.EscapeDataString(ns)}/{Plural}" : $"{BasePath}/{Plural}";
+        if (name is not null)
+            path = $"{path}/{Uri.EscapeDataString(name)}";
+        return subresource is null ? path : $"{path}/{subresource}";
+    }
+}

@@ -1,0 +1,75 @@
+using System.Text.Json.Serialization.Metadata;
+
+namespace Bursar.Kubernetes.Objects;
+
+/// <summary>A HorizontalPodAutoscaler: who scales what.</summary>
+[KubernetesEntity(Group = "autoscaling", ApiVersion = "v2", Kind = "HorizontalPodAutoscaler", PluralName = "horizontalpodautoscalers")]
+public sealed record V1HorizontalPodAutoscaler : IKubernetesEntity<V1HorizontalPodAutoscaler>
+{
+    public static EntityKind EntityKind { get; } = new("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers");
+
+    public static JsonTypeInfo<V1HorizontalPodAutoscaler> JsonTypeInfo => KubeJson.Of<V1HorizontalPodAutoscaler>();
+
+    public string ApiVersion => "autoscaling/v2";
+
+    public string Kind => "HorizontalPodAutoscaler";
+
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
+
+    public V1HorizontalPodAutoscalerSpec Spec
+    {
+        get;
+        init => field = value ?? V1HorizontalPodAutoscalerSpec.Empty;
+    } = V1HorizontalPodAutoscalerSpec.Empty;
+
+    public V1HorizontalPodAutoscalerStatus Status
+    {
+        get;
+        init => field = value ?? V1HorizontalPodAutoscalerStatus.Empty;
+    } = V1HorizontalPodAutoscalerStatus.Empty;
+}
+
+public sealed record V1HorizontalPodAutoscalerStatus
+{
+    public static readonly V1HorizontalPodAutoscalerStatus Empty = new();
+
+    public IReadOnlyList<V1Condition> Conditions
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
+}
+
+public sealed record V1HorizontalPodAutoscalerSpec
+{
+    public static readonly V1HorizontalPodAutoscalerSpec Empty = new();
+
+    public V1CrossVersionObjectReference ScaleTargetRef
+    {
+        get;
+        init => field = value ?? V1CrossVersionObjectReference.Empty;
+    } = V1CrossVersionObjectReference.Empty;
+
+    public int? MinReplicas { get; init; }
+
+    public int MaxReplicas { get; init; }
+}
+
+public sealed record V1CrossVersionObjectReference
+{
+    public static readonly V1CrossVersionObjectReference Empty = new();
+
+    public string? ApiVersion { get; init; }
+
+    public string? Kind { get; init; }
+
+    public string Name
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
+}

@@ -1,0 +1,90 @@
+using System.Text.Json.Serialization.Metadata;
+
+namespace Bursar.Kubernetes.Objects;
+
+/// <summary>A LeaderWorkerSet: groups of a leader and its workers, so many groups as it has replicas.</summary>
+[KubernetesEntity(Group = "leaderworkerset.x-k8s.io", ApiVersion = "v1", Kind = "LeaderWorkerSet", PluralName = "leaderworkersets")]
+public sealed record V1LeaderWorkerSet : IKubernetesEntity<V1LeaderWorkerSet>
+{
+    public static EntityKind EntityKind { get; } = new("leaderworkerset.x-k8s.io", "v1", "LeaderWorkerSet", "leaderworkersets");
+
+    public static JsonTypeInfo<V1LeaderWorkerSet> JsonTypeInfo => KubeJson.Of<V1LeaderWorkerSet>();
+
+    public string ApiVersion => "leaderworkerset.x-k8s.io/v1";
+
+    public string Kind => "LeaderWorkerSet";
+
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
+
+    public V1LeaderWorkerSetSpec Spec
+    {
+        get;
+        init => field = value ?? V1LeaderWorkerSetSpec.Empty;
+    } = V1LeaderWorkerSetSpec.Empty;
+
+    public V1LeaderWorkerSetStatus Status
+    {
+        get;
+        init => field = value ?? V1LeaderWorkerSetStatus.Empty;
+    } = V1LeaderWorkerSetStatus.Empty;
+}
+
+public sealed record V1LeaderWorkerSetSpec
+{
+    public static readonly V1LeaderWorkerSetSpec Empty = new();
+
+    /// <summary>Groups.</summary>
+    public int? Replicas { get; init; }
+
+    public V1LeaderWorkerTemplate LeaderWorkerTemplate
+    {
+        get;
+        init => field = value ?? V1LeaderWorkerTemplate.Empty;
+    } = V1LeaderWorkerTemplate.Empty;
+}
+
+public sealed record V1LeaderWorkerTemplate
+{
+    public static readonly V1LeaderWorkerTemplate Empty = new();
+
+    /// <summary>Absent where the leader is made as its workers are.</summary>
+    public V1PodTemplateSpec? LeaderTemplate { get; init; }
+
+    public V1PodTemplateSpec WorkerTemplate
+    {
+        get;
+        init => field = value ?? V1PodTemplateSpec.Empty;
+    } = V1PodTemplateSpec.Empty;
+
+    /// <summary>Pods of a group, the leader included.</summary>
+    public int? Size { get; init; }
+
+    /// <summary>For the StatefulSets of leaders and of workers alike.</summary>
+    public V1PersistentVolumeClaimRetentionPolicy? PersistentVolumeClaimRetentionPolicy { get; init; }
+
+    public IReadOnlyList<V1VolumeClaimTemplate> VolumeClaimTemplates
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
+}
+
+public sealed record V1LeaderWorkerSetStatus
+{
+    public static readonly V1LeaderWorkerSetStatus Empty = new();
+
+    /// <summary>Groups.</summary>
+    public int Replicas { get; init; }
+
+    public long ObservedGeneration { get; init; }
+
+    public IReadOnlyList<V1Condition> Conditions
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
+}

@@ -1,0 +1,153 @@
+using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
+using Bursar.Kubernetes.KubeOps;
+
+namespace Bursar.Kubernetes.Objects;
+
+/// <summary>A node.</summary>
+[KubernetesEntity(Group = "", ApiVersion = "v1", Kind = "Node", PluralName = "nodes")]
+[EntityScope(EntityScope.Cluster)]
+public sealed record V1Node : IKubernetesEntity<V1Node>
+{
+    public static EntityKind EntityKind { get; } = new("", "v1", "Node", "nodes", Namespaced: false);
+
+    public static JsonTypeInfo<V1Node> JsonTypeInfo => KubeJson.Of<V1Node>();
+
+    public string ApiVersion => "v1";
+
+    public string Kind => "Node";
+
+    public V1ObjectMeta Metadata
+    {
+        get;
+        init => field = value ?? V1ObjectMeta.Empty;
+    } = V1ObjectMeta.Empty;
+
+    public V1NodeSpec Spec
+    {
+        get;
+        init => field = value ?? V1NodeSpec.Empty;
+    } = V1NodeSpec.Empty;
+
+    public V1NodeStatus Status
+    {
+        get;
+        init => field = value ?? V1NodeStatus.Empty;
+    } = V1NodeStatus.Empty;
+}
+
+public sealed record V1NodeSpec
+{
+    public static readonly V1NodeSpec Empty = new();
+
+    public bool Unschedulable { get; init; }
+
+    public string? ProviderID { get; init; }
+
+    public IReadOnlyList<V1Taint> Taints
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
+}
+
+public sealed record V1Taint
+{
+    public static readonly V1Taint Empty = new();
+
+    public string Key
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
+
+    public string? Value { get; init; }
+
+    public string Effect
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
+}
+
+public sealed record V1NodeStatus
+{
+    public static readonly V1NodeStatus Empty = new();
+
+    [JsonConverter(typeof(StringMapConverter))]
+    public IReadOnlyDictionary<string, string> Capacity
+    {
+        get;
+        init => field = value ?? StringMap.Empty;
+    } = StringMap.Empty;
+
+    [JsonConverter(typeof(StringMapConverter))]
+    public IReadOnlyDictionary<string, string> Allocatable
+    {
+        get;
+        init => field = value ?? StringMap.Empty;
+    } = StringMap.Empty;
+
+    public IReadOnlyList<V1NodeCondition> Conditions
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
+
+    public IReadOnlyList<V1NodeAddress> Addresses
+    {
+        get;
+        init => field = value ?? [];
+    } = [];
+
+    /// <summary>The condition of a type, or null.</summary>
+    public V1NodeCondition? Condition(string type)
+    {
+        foreach (V1NodeCondition condition in Conditions)
+            if (string.Equals(condition.Type, type, StringComparison.Ordinal))
+                return condition;
+        return null;
+    }
+}
+
+public sealed record V1NodeCondition
+{
+    public static readonly V1NodeCondition Empty = new();
+
+    public string Type
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
+
+    public string Status
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
+
+    public string? Reason { get; init; }
+
+    [JsonConverter(typeof(TimeConverter))]
+    public DateTimeOffset? LastHeartbeatTime { get; init; }
+
+    [JsonConverter(typeof(TimeConverter))]
+    public DateTimeOffset? LastTransitionTime { get; init; }
+}
+
+public sealed record V1NodeAddress
+{
+    public static readonly V1NodeAddress Empty = new();
+
+    public string Type
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
+
+    public string Address
+    {
+        get;
+        init => field = value ?? "";
+    } = "";
+}
