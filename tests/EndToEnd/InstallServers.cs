@@ -34,6 +34,13 @@ public sealed class InstallServer(string kubeconfig, KubeClient client, ControlP
     /// <summary>Takes away what another test has left: CRDs outlive a release on purpose.</summary>
     public async Task WithoutBursarAsync(CancellationToken ct)
     {
+        foreach (var ns in (string[])[InstallTests.Own, InstallTests.Agents, CommandsWorld.Team])
+            (await InstallTool.KubectlAsync(Kubeconfig, "delete", "namespace", ns, "--ignore-not-found")).Succeeded();
+        const string clusterScoped =
+            "clusterroles,clusterrolebindings,validatingadmissionpolicies,validatingadmissionpolicybindings,mutatingwebhookconfigurations";
+        const string label = "app.kubernetes.io/part-of=bursar";
+        (await InstallTool.KubectlAsync(Kubeconfig, "delete", clusterScoped, "--selector", label)).Succeeded();
+        (await InstallTool.KubectlAsync(Kubeconfig, "delete", "roles,rolebindings", "--all-namespaces", "--selector", label)).Succeeded();
         foreach (
             var definition in (await Client.ListAsync<V1CustomResourceDefinition>(new(), ct)).Items.Where(d =>
                 d.Metadata.Name.EndsWith(".bursar.dev", StringComparison.Ordinal)

@@ -18,10 +18,10 @@ namespace Bursar.Tests.EndToEnd;
 public sealed class InstallTests(InstallServers servers)
 {
     private const string Image = "image.repository=registry.example/bursar";
-    private const string Agents = "money-agents";
+    internal const string Agents = "money-agents";
 
     // Not bursar-system: what silently relies on that name fails here.
-    private const string Own = "money";
+    internal const string Own = "money";
 
     public static TheoryData<bool> Servers => InstallServers.Real;
 
@@ -145,7 +145,6 @@ public sealed class InstallTests(InstallServers servers)
             async () => await server.Client.GetOrNullAsync<V1Namespace>(Agents, null, ct) is null,
             ct
         );
-        await CleanUpAsync(server);
     }
 
     [SkippableTheory]
@@ -185,7 +184,6 @@ public sealed class InstallTests(InstallServers servers)
             .Contain($"Deployment {Own}/bursar exists: Bursar is not being uninstalled. Nothing was changed.");
         (await server.Client.GetAsync<V1Job>("runaway", CommandsWorld.Team, ct)).Spec.Suspend.Should().BeTrue();
         (await server.Client.GetOrNullAsync<V1ConfigMap>("bursar-control", Own, ct)).Should().BeNull("enforcement goes on");
-        await CleanUpAsync(server);
     }
 
     [SkippableTheory]
@@ -307,22 +305,6 @@ public sealed class InstallTests(InstallServers servers)
             ct
         );
         return result;
-    }
-
-    /// <summary>Removes what kubectl applied, for the next test on a shared server.</summary>
-    private static async Task CleanUpAsync(InstallServer server)
-    {
-        if (server.Plane is null)
-            return;
-        foreach (var ns in new[] { Own, Agents, CommandsWorld.Team })
-            await InstallTool.KubectlAsync(server.Kubeconfig, "delete", "namespace", ns, "--ignore-not-found");
-        await InstallTool.KubectlAsync(
-            server.Kubeconfig,
-            "delete",
-            "clusterroles,clusterrolebindings,validatingadmissionpolicies,validatingadmissionpolicybindings,mutatingwebhookconfigurations",
-            "--selector",
-            "app.kubernetes.io/part-of=bursar"
-        );
     }
 
     private static async Task ParkAsync(InstallServer server, CancellationToken ct)
