@@ -6,6 +6,7 @@ using Bursar.Agent.Certificates;
 using Bursar.Agent.Client;
 using Bursar.Core.Text;
 using Bursar.Core.Usage;
+using Bursar.Tests.TestKit;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
@@ -339,7 +340,7 @@ internal static class AgentPart
         private long _counted;
         private int _pods;
 
-        public int Port { get; } = PublishedProcess.FreePort();
+        public int Port { get; } = FreePort.Next();
 
         public async Task<WebApplication> StartAsync(CancellationToken ct)
         {

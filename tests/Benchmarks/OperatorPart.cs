@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using Bursar.Tests.TestKit;
 
 namespace Bursar.Tests.Benchmarks;
 
@@ -26,7 +27,7 @@ internal static class OperatorPart
     public static async Task<Figures> MeasureAsync(string kubeconfig, ApiConnection api, int budgets, int idleSeconds, CancellationToken ct)
     {
         var versionBefore = await api.VersionAsync(ct);
-        var port = PublishedProcess.FreePort();
+        var port = FreePort.Next();
         await using var bursar = PublishedProcess.Start(
             "bursar",
             null,

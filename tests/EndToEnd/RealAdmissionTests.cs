@@ -40,7 +40,7 @@ public sealed class RealAdmissionTests(ITestOutputHelper output)
         await world.CreateBookAsync("*V100*", "3.06", Ct);
         var scene = await Scene.OpenAsync(world, Team);
         await Kinds.ServeAsync(world, Kinds.All);
-        var address = $"127.0.0.1:{ControlPlane.FreePort()}";
+        var address = $"127.0.0.1:{FreePort.Next()}";
         var url = $"https://{address}/admit";
         string[] options = ["--webhook-address", address, "--webhook-url", url];
         var chart = (

@@ -68,7 +68,7 @@ public sealed class RealKedaTests
                 Ct,
                 TimeSpan.FromSeconds(90)
             );
-            var door = $"127.0.0.1:{ControlPlane.FreePort()}";
+            var door = $"127.0.0.1:{FreePort.Next()}";
             await world.StartOperatorAsync(Ct, new() { ExternalScalerAddress = door, PrometheusSources = sources });
             await AsksAsync(await Scene.OpenAsync(world, "asks"), door);
             await WakesAsync(await Scene.OpenAsync(world, "wakes"), door, waiting => Volatile.Write(ref gateway, waiting));

@@ -137,7 +137,7 @@ public sealed class RealPrometheusTests
 
         private PrometheusServer(string program, string gateway)
         {
-            var address = $"127.0.0.1:{ControlPlane.FreePort()}";
+            var address = $"127.0.0.1:{FreePort.Next()}";
             using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
             var request = new CertificateRequest("CN=prometheus.example", key, HashAlgorithmName.SHA256);
             var names = new SubjectAlternativeNameBuilder();

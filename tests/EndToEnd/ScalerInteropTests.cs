@@ -123,7 +123,7 @@ public sealed class ScalerInteropTests
         await using var world = await OpenAsync();
         var scene = await Scene.OpenAsync(world, "team");
         await FakeManager.ServeAsync(scene, V1ScaledObject.EntityKind);
-        var address = $"127.0.0.1:{ControlPlane.FreePort()}";
+        var address = $"127.0.0.1:{FreePort.Next()}";
         await world.StartOperatorAsync(Ct, new() { ExternalScalerAddress = address });
         var load = await Scalers.ServeAsync(scene, "chat");
         await scene.CreateAsync(

@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Headers;
-using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
 
@@ -92,9 +91,9 @@ public sealed class ControlPlane : IAsyncDisposable
     {
         var directory = Directory.CreateTempSubdirectory("bursar-control-plane-").FullName;
         var token = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
-        var etcdPort = FreePort();
-        var peerPort = FreePort();
-        var apiPort = FreePort();
+        var etcdPort = FreePort.Next();
+        var peerPort = FreePort.Next();
+        var apiPort = FreePort.Next();
         var withControllers = controllers is not null && File.Exists(Path.Combine(Assets, "kube-controller-manager"));
         withScheduler &= File.Exists(Path.Combine(Assets, "kube-scheduler"));
         var plane = new ControlPlane(directory, new Uri($"https://127.0.0.1:{apiPort}"), token)
@@ -164,7 +163,7 @@ public sealed class ControlPlane : IAsyncDisposable
                         $"--authentication-kubeconfig={plane.KubeconfigPath}",
                         $"--authorization-kubeconfig={plane.KubeconfigPath}",
                         "--bind-address=127.0.0.1",
-                        $"--secure-port={FreePort()}",
+                        $"--secure-port={FreePort.Next()}",
                         $"--cert-dir={directory}/controller-manager-certs",
                         "--leader-elect=false",
                         $"--service-account-private-key-file={directory}/sa.key",
@@ -184,7 +183,7 @@ public sealed class ControlPlane : IAsyncDisposable
                     $"--authentication-kubeconfig={plane.KubeconfigPath}",
                     $"--authorization-kubeconfig={plane.KubeconfigPath}",
                     "--bind-address=127.0.0.1",
-                    $"--secure-port={FreePort()}",
+                    $"--secure-port={FreePort.Next()}",
                     $"--cert-dir={directory}/scheduler-certs",
                     "--leader-elect=false"
                 );
@@ -334,12 +333,4 @@ public sealed class ControlPlane : IAsyncDisposable
               user: {"{"}token: {Token}{"}"}
 
             """;
-
-    /// <summary>A port of loopback that nobody listened on a moment ago.</summary>
-    public static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
-    }
 }
