@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Bursar.Api;
 using Bursar.Core.Decisions;
 using Bursar.Kubernetes.Config;
+using Bursar.Operator.Billing;
 using Bursar.Operator.Budgets;
 using Bursar.Operator.Hosting;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -59,6 +60,7 @@ internal static class PassProcess
             parts.State,
             parts.Prices,
             parts.Nodes,
+            new WorkloadRates(parts.Stores, parts.Ledger, parts.Prices, parts.Nodes),
             parts.Progress,
             _ => null,
             parts.Control,

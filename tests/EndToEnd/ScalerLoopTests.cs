@@ -51,19 +51,8 @@ public sealed class ScalerLoopTests
         var prices = new PriceList(stores, ledger, time);
         var prometheus = new PrometheusPoller((_, _, _) => Task.FromResult(PromAnswer.Of(1)), time);
         var meter = new TriggerMeter(new(_ => null, time), prometheus, Sources, time);
-        var budgets = new BudgetObserver(
-            stores,
-            ledger,
-            world.State,
-            prices,
-            new NodeMeter(stores, ledger, world.Client, prices, time),
-            new ProgressBoard(),
-            _ => null,
-            control,
-            brake,
-            time
-        );
-        var observer = new ScalerObserver(stores, prices, budgets, meter, control, time);
+        var rates = new WorkloadRates(stores, ledger, prices, new NodeMeter(stores, ledger, world.Client, prices, time));
+        var observer = new ScalerObserver(stores, prices, rates, meter, control, time);
         var guests = new KedaGuests(stores, world.Targets, observer, control, time) { LastOf = _ => null };
         using var metrics = new OperatorMetrics(time);
         var events = new ScalerEvents(new EventRecorder(world.Client, new() { ReportingInstance = "test" }));

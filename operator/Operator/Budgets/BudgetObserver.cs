@@ -27,6 +27,7 @@ internal sealed class BudgetObserver(
     OperatorState state,
     PriceList prices,
     NodeMeter nodes,
+    WorkloadRates rates,
     ProgressBoard progress,
     Func<string, DateTimeOffset?> checkpointAt,
     ControlSwitch control,
@@ -164,12 +165,6 @@ internal sealed class BudgetObserver(
         ];
     }
 
-    /// <summary>What work that has no pod yet is taken to cost per hour; null where nothing tells.</summary>
-    public HourlyCost? PriceOfNew(Work work) => PriceOf(work.PodSets);
-
-    /// <summary>The same of pods that are made from templates.</summary>
-    public HourlyCost? PriceOf(IReadOnlyList<PodSet> sets) => Sum(sets, DearestOf);
-
     private WorkloadSnapshot? OfTraining(
         Work work,
         ReadBudget budget,
@@ -208,7 +203,7 @@ internal sealed class BudgetObserver(
         var mark = Mark(work, template, series, said, memory);
         if (standing.Rests && record is not null && record.Cause.AskedAt is { } asked)
             series = series.UpTo(asked);
-        var gpus = standing.IsIgnored ? spend?.Gpus ?? 0 : GpusOf(sets, live, spend);
+        var gpus = standing.IsIgnored ? spend?.Gpus ?? 0 : rates.GpusOf(sets, live, spend);
         var pieces = work
             .Pieces.Select(set =>
                 set.Count(
@@ -252,7 +247,7 @@ internal sealed class BudgetObserver(
             RunsOn = standing.RunsOn,
             NotFollowed = standing.IsIgnored,
             Gpus = gpus,
-            Rate = standing.IsIgnored ? spend?.RatePerHour : RateOf(sets, gpus, live, spend, budget.Namespace, uid, now),
+            Rate = standing.IsIgnored ? spend?.RatePerHour : rates.RateOf(sets, gpus, live, spend, budget.Namespace, uid, now),
             BurnRate = spend?.RatePerHour ?? HourlyCost.Zero,
             Spent = spend?.Spent ?? Amount.Zero,
             Estimate = paused ? Estimator.AfterResume(facts) : Estimator.Remaining(facts, now),
@@ -326,8 +321,10 @@ internal sealed class BudgetObserver(
             IsUnreadable = work.Unreadable is not null,
             RunsOn = standing.RunsOn,
             NotFollowed = standing.IsIgnored,
-            Gpus = standing.IsIgnored ? spend?.Gpus ?? 0 : GpusOf(sets, [], spend),
-            Rate = standing.IsIgnored ? spend?.RatePerHour : RateOf(sets, GpusOf(sets, [], spend), [], spend, budget.Namespace, uid, now),
+            Gpus = standing.IsIgnored ? spend?.Gpus ?? 0 : rates.GpusOf(sets, [], spend),
+            Rate = standing.IsIgnored
+                ? spend?.RatePerHour
+                : rates.RateOf(sets, rates.GpusOf(sets, [], spend), [], spend, budget.Namespace, uid, now),
             BurnRate = spend?.RatePerHour ?? HourlyCost.Zero,
             FloorRate = standing.IsIgnored ? null : scalers?.FloorRateOf(uid, spend?.RatePerHour ?? HourlyCost.Zero),
             Spent = spend?.Spent ?? Amount.Zero,
@@ -443,68 +440,6 @@ internal sealed class BudgetObserver(
             Spent = spend.Spent,
             Estimate = Estimate.Unknown(noEstimate),
         };
-
-    /// <summary>
-    /// The GPUs that can be held at the same time, at least those of the pods that run now. A pod that is being deleted is replaced, not
-    /// joined. Where the spec names no GPU they are those that its pods hold.
-    /// </summary>
-    private int GpusOf(IReadOnlyList<PodSet> sets, IReadOnlyList<V1Pod> live, WorkloadSpend? spend) =>
-        !sets.Any(set => set.Request.IsAny)
-            ? spend?.Gpus ?? 0
-            : Math.Max(
-                PodSet.GpusOf(sets),
-                live.Where(pod => pod.Metadata.DeletionTimestamp is null).Sum(pod => stores.Gpus.OfPod(pod).Units)
-            );
-
-    /// <summary>
-    /// The rate of the GPUs that can be held at the same time: at what its pods burn now, else at what they last ran on, else at the
-    /// dearest that its node selector allows, so that a job without a pod is not let in on a price it may not get.
-    /// </summary>
-    private HourlyCost? RateOf(
-        IReadOnlyList<PodSet> sets,
-        int gpus,
-        IReadOnlyList<V1Pod> live,
-        WorkloadSpend? spend,
-        string ns,
-        string uid,
-        DateTimeOffset now
-    )
-    {
-        if (spend is { Gpus: > 0 } && spend.RatePerHour != HourlyCost.Zero)
-            return new GpuHourPrice(spend.RatePerHour.NanoPerHour / spend.Gpus) * gpus;
-        if (live.Select(p => stores.Nodes.Store.Get(null, p.Spec.NodeName!)).FirstOrDefault(n => n is not null) is { } node)
-            return Sum(sets, set => prices.RateOn(node, set.Request));
-        if (
-            spend is not null
-            && ledger.Entries(ns, spend.Since, now, now).LastOrDefault(e => e.Workload.Uid == uid) is { Product.Length: > 0 } last
-        )
-            return prices.RateOf(last.Product, last.Share) is { } known ? known * gpus : null;
-        return Sum(sets, DearestOf);
-    }
-
-    private HourlyCost? DearestOf(PodSet set)
-    {
-        HourlyCost? dearest = null;
-        foreach (var possible in nodes.NodesFor(set.Template.Spec.NodeSelector))
-            if (prices.RateOn(possible, set.Request) is { } rate && (dearest is null || rate > dearest.Value))
-                dearest = rate;
-        return dearest;
-    }
-
-    /// <summary>Of all pods that ask for GPUs; null where one of them has no price.</summary>
-    private static HourlyCost? Sum(IReadOnlyList<PodSet> sets, Func<PodSet, HourlyCost?> ofOne)
-    {
-        HourlyCost? sum = null;
-        foreach (var set in sets)
-        {
-            if (!set.Request.IsAny)
-                continue;
-            if (ofOne(set) is not { } one)
-                return null;
-            sum = (sum ?? HourlyCost.Zero) + one * set.Count;
-        }
-        return sum;
-    }
 
     private int PriorityOf(V1PodSpec template, IReadOnlyList<V1Pod> live) =>
         live.Count > 0 ? live[0].Spec.Priority

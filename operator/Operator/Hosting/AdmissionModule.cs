@@ -19,7 +19,7 @@ internal sealed class AdmissionModule : IDisposable
         AdmissionController admission,
         SafetyModule safety,
         TelemetryModule telemetry,
-        BudgetsModule budgets
+        BillingModule billing
     )
     {
         _context = context;
@@ -31,7 +31,7 @@ internal sealed class AdmissionModule : IDisposable
             context.Time,
             context.Logger<WebhookKeeper>()
         );
-        admission.Lead(budgets.Observer.PriceOfNew);
+        admission.Lead(work => billing.Rates.HighestOf(work.PodSets));
         if (stores.AdmissionChecks is not { } checks)
             return;
         _checks = new(client, checks, new AdmissionCheckController(client, context.Time));

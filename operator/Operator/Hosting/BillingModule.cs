@@ -25,6 +25,7 @@ internal sealed class BillingModule : IDisposable
         Prices = new(stores, ledger, time);
         Prices.Refresh();
         Nodes = new(stores, ledger, context.Client, Prices, time);
+        Rates = new(stores, ledger, Prices, Nodes);
         Pods = new(stores, ledger, telemetry.Progress, time, departed);
         _nodeWatch = new(stores, Nodes, context.Client);
         _books = new(context.Client, stores, ledger, Prices, context.Recorder, time);
@@ -71,6 +72,8 @@ internal sealed class BillingModule : IDisposable
     public PriceList Prices { get; }
 
     public NodeMeter Nodes { get; }
+
+    public WorkloadRates Rates { get; }
 
     public PodMeter Pods { get; }
 

@@ -35,12 +35,13 @@ internal sealed class BudgetsModule : IDisposable
             context.Store,
             context.Time
         );
-        Observer = new(
+        var observer = new BudgetObserver(
             stores,
             ledger,
             state,
             billing.Prices,
             billing.Nodes,
+            billing.Rates,
             telemetry.Progress,
             telemetry.Agents.CheckpointAt,
             safety.Control,
@@ -76,7 +77,7 @@ internal sealed class BudgetsModule : IDisposable
             stores,
             ledger,
             state,
-            Observer,
+            observer,
             actor,
             events,
             echoes,
@@ -132,8 +133,6 @@ internal sealed class BudgetsModule : IDisposable
             () => billing.Prices.Currency
         );
     }
-
-    public BudgetObserver Observer { get; }
 
     public BudgetController Controller { get; }
 

@@ -68,7 +68,7 @@ internal sealed class Leader(
         using var billing = new BillingModule(context, telemetry, _departed);
         using var budgets = new BudgetsModule(context, safety, telemetry, billing);
         await using var scaling = new ScalingModule(context, safety, telemetry, billing, budgets);
-        using var admissions = new AdmissionModule(context, admission, safety, telemetry, budgets);
+        using var admissions = new AdmissionModule(context, admission, safety, telemetry, billing);
         metrics.Leads = true;
         try
         {

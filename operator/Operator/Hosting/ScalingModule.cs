@@ -38,7 +38,7 @@ internal sealed class ScalingModule : IAsyncDisposable
         var meter = new TriggerMeter(signals, _prometheus, () => _sources.Names, time);
         var targets = new ScaleTargets(stores);
         var actor = new ScaleActor(client, stores, context.Ledger, state, context.Store);
-        var observer = new ScalerObserver(stores, billing.Prices, budgets.Observer, meter, safety.Control, time);
+        var observer = new ScalerObserver(stores, billing.Prices, billing.Rates, meter, safety.Control, time);
         var events = new ScalerEvents(context.Recorder);
         _guests = new(stores, targets, observer, safety.Control, time) { LastOf = key => _evaluator?.LastOf(key) };
         _evaluator = new(

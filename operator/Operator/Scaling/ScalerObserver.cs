@@ -2,7 +2,6 @@ using Bursar.Core.Money;
 using Bursar.Core.Scaling;
 using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Billing;
-using Bursar.Operator.Budgets;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Safety;
 
@@ -12,7 +11,7 @@ namespace Bursar.Operator.Scaling;
 internal sealed class ScalerObserver(
     ClusterStores stores,
     PriceList prices,
-    BudgetObserver budgets,
+    WorkloadRates rates,
     TriggerMeter meter,
     ControlSwitch control,
     TimeProvider time
@@ -94,7 +93,7 @@ internal sealed class ScalerObserver(
             if (dearest is null || rate > dearest.Value)
                 dearest = rate;
         }
-        return new(live, burn, dearest ?? budgets.PriceOf([.. target.PodSets.Select(set => set with { Count = set.PerReplica })]));
+        return new(live, burn, dearest ?? rates.HighestOf([.. target.PodSets.Select(set => set with { Count = set.PerReplica })]));
     }
 
     /// <summary>What a replica's bound pods burn; null where one of them has no price.</summary>

@@ -1,0 +1,79 @@
+using Bursar.Core.Ledger;
+using Bursar.Core.Money;
+using Bursar.Kubernetes.Objects;
+using Bursar.Operator.Cluster;
+
+namespace Bursar.Operator.Billing;
+
+/// <summary>The GPUs and the hourly cost of a workload. It reads the caches and the ledger and writes nothing.</summary>
+internal sealed class WorkloadRates(ClusterStores stores, GpuLedger ledger, PriceList prices, NodeMeter nodes)
+{
+    /// <summary>
+    /// Returns how many GPUs the workload can hold at the same time, at least as many as its pods hold now. A pod that is being deleted is
+    /// replaced, so it does not count. If the spec names no GPU, its pods tell.
+    /// </summary>
+    public int GpusOf(IReadOnlyList<PodSet> sets, IReadOnlyList<V1Pod> live, WorkloadSpend? spend) =>
+        !sets.Any(set => set.Request.IsAny)
+            ? spend?.Gpus ?? 0
+            : Math.Max(
+                PodSet.GpusOf(sets),
+                live.Where(pod => pod.Metadata.DeletionTimestamp is null).Sum(pod => stores.Gpus.OfPod(pod).Units)
+            );
+
+    /// <summary>
+    /// Returns the hourly cost of the GPUs that the workload can hold at the same time: at the price of its running pods, else at the price
+    /// of the GPUs that it last ran on, else at the most expensive price that its node selector allows. A job without a pod is therefore
+    /// never admitted at a price that it may not get. Null if there is no price.
+    /// </summary>
+    public HourlyCost? RateOf(
+        IReadOnlyList<PodSet> sets,
+        int gpus,
+        IReadOnlyList<V1Pod> live,
+        WorkloadSpend? spend,
+        string ns,
+        string uid,
+        DateTimeOffset now
+    )
+    {
+        if (spend is { Gpus: > 0 } && spend.RatePerHour != HourlyCost.Zero)
+            return new GpuHourPrice(spend.RatePerHour.NanoPerHour / spend.Gpus) * gpus;
+        if (live.Select(pod => stores.Nodes.Store.Get(null, pod.Spec.NodeName!)).FirstOrDefault(node => node is not null) is { } current)
+            return Sum(sets, set => prices.RateOn(current, set.Request));
+        if (
+            spend is not null
+            && ledger.Entries(ns, spend.Since, now, now).LastOrDefault(e => e.Workload.Uid == uid) is { Product.Length: > 0 } last
+        )
+            return prices.RateOf(last.Product, last.Share) is { } known ? known * gpus : null;
+        return HighestOf(sets);
+    }
+
+    /// <summary>
+    /// Returns the hourly cost of pods that do not exist yet, each at the most expensive price that its node selector allows. Null if one
+    /// of them has no price, or if none asks for GPUs.
+    /// </summary>
+    public HourlyCost? HighestOf(IReadOnlyList<PodSet> sets) => Sum(sets, HighestOf);
+
+    private HourlyCost? HighestOf(PodSet set)
+    {
+        HourlyCost? highest = null;
+        foreach (var node in nodes.NodesFor(set.Template.Spec.NodeSelector))
+            if (prices.RateOn(node, set.Request) is { } rate && (highest is null || rate > highest.Value))
+                highest = rate;
+        return highest;
+    }
+
+    /// <summary>Adds the pods that ask for GPUs. Null if one of them has no price.</summary>
+    private static HourlyCost? Sum(IReadOnlyList<PodSet> sets, Func<PodSet, HourlyCost?> ofOne)
+    {
+        HourlyCost? sum = null;
+        foreach (var set in sets)
+        {
+            if (!set.Request.IsAny)
+                continue;
+            if (ofOne(set) is not { } one)
+                return null;
+            sum = (sum ?? HourlyCost.Zero) + one * set.Count;
+        }
+        return sum;
+    }
+}
