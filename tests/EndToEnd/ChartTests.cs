@@ -139,7 +139,10 @@ public sealed class ChartTests
     {
         var documents = await DocumentsAsync();
         var hooks = documents.Where(d => d["metadata"]!["annotations"]?["helm.sh/hook"] is not null).ToArray();
-        hooks.Should().OnlyContain(d => (string)d["metadata"]!["annotations"]!["helm.sh/hook"]! == "post-delete");
+        hooks
+            .Where(d => (string)d["metadata"]!["annotations"]!["helm.sh/hook"]! != "test")
+            .Should()
+            .OnlyContain(d => (string)d["metadata"]!["annotations"]!["helm.sh/hook"]! == "post-delete");
         JsonNode Role(string kind, string name) =>
             documents.Single(d =>
                 (string)d["kind"]! == kind
@@ -418,6 +421,104 @@ public sealed class ChartTests
                 ((string)d["kind"]!).StartsWith("ValidatingAdmission", StringComparison.Ordinal)
                 || (string)d["metadata"]!["name"]! == "bursar-override"
             );
+
+    [SkippableFact]
+    public async Task Extra_values_reach_both_programs_and_the_objects()
+    {
+        var documents = await DocumentsAsync(
+            "--set",
+            "crds.keep=false,serviceAccount.create=false,serviceAccount.name=gpu,commonLabels.team=ml,serviceMonitor.enabled=true",
+            "--set",
+            "prometheusRule.enabled=true,prometheusRule.runbookUrl=https://wiki.example/runbook.md",
+            "--set-json",
+            """operator.extraArgs=["--kubeconfig=/k"]""",
+            "--set-json",
+            """operator.extraEnv=[{"name":"HTTPS_PROXY","value":"http://proxy:3128"}]""",
+            "--set-json",
+            """agent.extraArgs=["--sample-interval=2s"]""",
+            "--set-json",
+            """agent.extraEnv=[{"name":"TZ","value":"UTC"}]""",
+            "--set-json",
+            """operator.topologySpreadConstraints=[{"maxSkew":1,"topologyKey":"zone","whenUnsatisfiable":"ScheduleAnyway"}]""",
+            "--set-json",
+            """extraObjects=[{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"{{ .Release.Name }}-extra"}}]""",
+            "--set-json",
+            """serviceMonitor.relabelings=[{"action":"labeldrop","regex":"pod"}]""",
+            "--set-json",
+            """serviceMonitor.metricRelabelings=[{"action":"labeldrop","regex":"node"}]"""
+        );
+        JsonNode One(string kind, string name) =>
+            documents.Single(d => (string)d["kind"]! == kind && (string)d["metadata"]!["name"]! == name);
+
+        var operatorPod = One("Deployment", "bursar")["spec"]!["template"]!["spec"]!;
+        ((string)operatorPod["serviceAccountName"]!).Should().Be("gpu");
+        ((string)operatorPod["topologySpreadConstraints"]![0]!["topologyKey"]!).Should().Be("zone");
+        operatorPod["containers"]![0]!["args"]!.ToJsonString().Should().Contain("--kubeconfig=/k");
+        operatorPod["containers"]![0]!["env"]!.ToJsonString().Should().Contain("HTTPS_PROXY");
+        var agent = One("DaemonSet", "bursar-agent")["spec"]!["template"]!["spec"]!["containers"]![0]!;
+        agent["args"]!.ToJsonString().Should().Contain("--sample-interval=2s");
+        agent["env"]!.ToJsonString().Should().Contain("\"TZ\"");
+        One("ConfigMap", "bursar-extra").Should().NotBeNull();
+        documents
+            .Where(d => (string)d["kind"]! == "ServiceAccount")
+            .Select(d => (string)d["metadata"]!["name"]!)
+            .Should()
+            .BeEquivalentTo("bursar-agent", "bursar-release");
+        One("ClusterRoleBinding", "bursar")["subjects"]![0]!["name"]!.GetValue<string>().Should().Be("gpu");
+        documents
+            .Where(d => (string)d["kind"]! == "ValidatingAdmissionPolicy")
+            .Should()
+            .OnlyContain(d =>
+                d["spec"]!["matchConditions"]!.ToJsonString().Contains("serviceaccount:bursar-system:gpu", StringComparison.Ordinal)
+            );
+        documents
+            .Where(d => (string)d["kind"]! == "CustomResourceDefinition")
+            .Should()
+            .HaveCount(4)
+            .And.OnlyContain(d => d["metadata"]!["annotations"] == null);
+        documents
+            .Where(d => d["metadata"]!["labels"] is not null)
+            .Should()
+            .OnlyContain(d => (string?)d["metadata"]!["labels"]!["team"] == "ml");
+        foreach (var name in (string[])["bursar", "bursar-agent"])
+        {
+            var endpoint = One("ServiceMonitor", name)["spec"]!["endpoints"]![0]!;
+            ((string)endpoint["relabelings"]![0]!["regex"]!).Should().Be("pod");
+            ((string)endpoint["metricRelabelings"]![0]!["regex"]!).Should().Be("node");
+        }
+        One("PrometheusRule", "bursar")["spec"]!["groups"]![0]!["rules"]!
+            .AsArray()
+            .Should()
+            .OnlyContain(rule =>
+                (string)rule!["annotations"]!["runbook_url"]!
+                == $"https://wiki.example/runbook.md#{((string)rule["alert"]!).ToLowerInvariant()}"
+            );
+    }
+
+    [SkippableFact]
+    public async Task Alerts_fire_after_their_time_and_clear()
+    {
+        var tool = Environment.GetEnvironmentVariable("BURSAR_PROMTOOL") ?? Path.Combine(RepositoryRoot(), ".tools", "promtool");
+        Skip.IfNot(File.Exists(tool), "no promtool: make tools unpacks it");
+        var start = new ProcessStartInfo(
+            tool,
+            ["test", "rules", Path.Combine(RepositoryRoot(), "tests/EndToEnd/Chart/prometheus-rules.test.yaml")]
+        )
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        using var process = Process.Start(start)!;
+        var output = process.StandardOutput.ReadToEndAsync();
+        var error = process.StandardError.ReadToEndAsync();
+        await process.WaitForExitAsync();
+
+        process.ExitCode.Should().Be(0, "{0}{1}", await output, await error);
+        var rules = await File.ReadAllTextAsync(Path.Combine(Chart, "files", "prometheus-rules.yaml"));
+        var tested = await File.ReadAllTextAsync(start.ArgumentList[2]);
+        foreach (var line in rules.Split('\n').Where(line => line.Contains("- alert: ", StringComparison.Ordinal)))
+            tested.Should().Contain($"alertname=\"{line.Split(": ")[1]}\"");
+    }
 
     /// <summary>All documents of the chart.</summary>
     private static async Task<JsonNode[]> DocumentsAsync(params string[] arguments)

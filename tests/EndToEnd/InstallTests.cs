@@ -111,7 +111,7 @@ public sealed class InstallTests(InstallServers servers)
         // Parked work, as an operator that is gone has left it; then the uninstall.
         await ParkAsync(server, ct);
         var uninstall = InstallTool.HelmAsync(server.Kubeconfig, "uninstall", "bursar", "--namespace", Own, "--timeout", "90s");
-        var released = await RunReleasePodAsync(server, real, ct);
+        var released = await RunHookPodAsync(server, real, "bursar-release", "bursar-release", ct);
         released.Succeeded();
         (await uninstall).Succeeded();
 
@@ -176,7 +176,7 @@ public sealed class InstallTests(InstallServers servers)
         await CostCenterAsync(server, "after", ct);
         await ParkAsync(server, ct);
 
-        var released = await RunReleasePodAsync(server, real, ct);
+        var released = await RunHookPodAsync(server, real, "bursar-release", "bursar-release", ct);
 
         released
             .Succeeded()
@@ -261,29 +261,65 @@ public sealed class InstallTests(InstallServers servers)
             .Be(2);
     }
 
-    /// <summary>Plays the kubelet of the hook's pod: runs what it asks for under its service account, and reports how that ended.</summary>
-    private static async Task<ToolResult> RunReleasePodAsync(InstallServer server, bool real, CancellationToken ct)
+    [SkippableTheory]
+    [MemberData(nameof(Servers))]
+    public async Task Helm_test_succeeds_with_the_rights_of_the_operator(bool real)
+    {
+        InstallTool.RequireTools();
+        var ct = CancellationToken.None;
+        await using var server = await servers.StartAsync(real, ct);
+        var set = $"{Image},agent.enabled=false,serviceAccount.name=gpu-budgets,commonLabels.team=platform";
+        (
+            await InstallTool.HelmAsync(
+                server.Kubeconfig,
+                "install",
+                "bursar",
+                InstallTool.Chart,
+                "--namespace",
+                Own,
+                "--create-namespace",
+                "--set",
+                set
+            )
+        ).Succeeded();
+        await ServedAsync(server, ct);
+        await EnsureNamespaceAsync(server, CommandsWorld.Team, ct);
+        await CostCenterAsync(server, "after", ct);
+        await ParkAsync(server, ct);
+
+        var test = InstallTool.HelmAsync(server.Kubeconfig, "test", "bursar", "--namespace", Own, "--timeout", "60s");
+        (await RunHookPodAsync(server, real, "bursar-test", "gpu-budgets", ct)).Succeeded();
+
+        (await test).Succeeded().Output.Should().MatchRegex(@"Phase:\s+Succeeded");
+    }
+
+    /// <summary>Stands in for the kubelet: runs the arguments of a hook's pod under its service account and reports the result.</summary>
+    private static async Task<ToolResult> RunHookPodAsync(
+        InstallServer server,
+        bool real,
+        string name,
+        string serviceAccount,
+        CancellationToken ct
+    )
     {
         JsonNode? pod = null;
         await server.UntilAsync(
             "the hook's pod is there",
             async () =>
             {
-                pod = (await server.GetAsync($"/api/v1/namespaces/{Own}/pods?labelSelector=app.kubernetes.io/name%3Dbursar-release", ct))![
-                    "items"
-                ]!
+                pod = (await server.GetAsync($"/api/v1/namespaces/{Own}/pods?labelSelector=app.kubernetes.io/name%3D{name}", ct))!["items"]!
                     .AsArray()
                     .FirstOrDefault();
                 return pod is not null;
             },
             ct
         );
-        ((string?)pod!["spec"]!["serviceAccountName"]).Should().Be("bursar-release");
+        ((string?)pod!["spec"]!["serviceAccountName"]).Should().Be(serviceAccount);
         var kubeconfig = server.Kubeconfig;
         if (real)
         {
             // The Sandbox stores rights and does not judge by them; here they count.
-            var account = await server.ServiceAccountAsync(Own, "bursar-release", ct);
+            var account = await server.ServiceAccountAsync(Own, serviceAccount, ct);
             kubeconfig = Path.Combine(Directory.CreateTempSubdirectory("bursar-hook-").FullName, "kubeconfig");
             await File.WriteAllTextAsync(
                 kubeconfig,

@@ -46,12 +46,20 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{ .Values.agent.namespace }}
 {{- end }}
 
+{{/* The operator's ServiceAccount. */}}
+{{- define "bursar.serviceAccount" -}}
+{{ .Values.serviceAccount.name | default "bursar" }}
+{{- end }}
+
 {{/* Labels. One installation a cluster: names are fixed, and the operator finds its agents by app.kubernetes.io/name. */}}
 {{- define "bursar.labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 app.kubernetes.io/part-of: bursar
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{- define "bursar.operatorSelector" -}}
@@ -133,7 +141,7 @@ not empty and owners not be collected. Users alone are asked for, so that this c
 */}}
 {{- define "bursar.guardPasses" -}}
 - name: not-by-bursar
-  expression: "!(request.userInfo.username in ['system:serviceaccount:{{ .Release.Namespace }}:bursar', 'system:serviceaccount:{{ .Release.Namespace }}:bursar-release'])"
+  expression: "!(request.userInfo.username in ['system:serviceaccount:{{ .Release.Namespace }}:{{ include "bursar.serviceAccount" . }}', 'system:serviceaccount:{{ .Release.Namespace }}:bursar-release'])"
 - name: not-by-the-clusters-controllers
   expression: >-
     request.userInfo.username != 'system:kube-controller-manager' &&
