@@ -222,7 +222,8 @@ internal sealed class PodAccount(string uid)
                 : DayUsage.OtherModels;
         if (!Counters.TryGetValue(name, out var counter))
             Counters.Add(name, counter = new() { IsNamed = Counters.Count < DayUsage.MaxModels });
-        DayOf(UtcDay.Of(sample.At.ToUnixTimeMilliseconds())).Add(counter.IsNamed ? name : DayUsage.OtherModels, counter.Grow(sample));
+        // The growth lies before the sample, so a sample at midnight belongs to the day before, as an interval that ends there does.
+        DayOf(UtcDay.Of(sample.At.ToUnixTimeMilliseconds() - 1)).Add(counter.IsNamed ? name : DayUsage.OtherModels, counter.Grow(sample));
     }
 
     public void Add(CheckpointSample sample)

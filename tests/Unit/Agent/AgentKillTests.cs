@@ -29,60 +29,65 @@ public sealed class AgentKillTests
 
     [Fact]
     public void Killed_anywhere_money_is_undisturbed_and_every_closed_interval_counts_once() =>
-        Prop.ForAll(ArbMap.Default.ArbFor<Step[]>(), steps =>
-            {
-                using var folder = new TestFolder();
-                var node = new Node(folder);
-                var ledger = Known(new());
-                var stored = new Dictionary<string, string>();
-                long measured = 0;
-                var first = node.Time.GetUtcNow();
-                foreach (var (what, much) in steps)
-                {
-                    switch (what % 9)
-                    {
-                        case 0 or 1 or 2 or 3:
-                            for (var second = 0; second <= much % 100; second++)
-                                node.Second();
-                            break;
-                        case 4 or 5 or 6:
-                            // 4: stopped as the kubelet stops it, 5: killed between two writes, 6: in the middle of one.
-                            var ran = node.Last - first;
-                            measured +=
-                                what % 9 == 4
-                                    ? (long)ran.TotalMilliseconds
-                                    : (long)Math.Floor(ran / UsageAccumulator.Length) * (long)UsageAccumulator.Length.TotalMilliseconds;
-                            node.End(graceful: what % 9 == 4, torn: what % 9 == 6 ? much : null);
-                            node.Time.Advance(TimeSpan.FromSeconds(much)); // nobody measures
-                            node.Begin();
-                            first = node.Last;
-                            break;
-                        case 7:
-                            Ask(node, ledger);
-                            var writes = much % 4;
-                            Write(ledger, stored, _ => writes-- > 0);
-                            break;
-                        default:
-                            ledger = Known(Read(stored));
-                            break;
-                    }
-                }
-                measured += (long)(node.Last - first).TotalMilliseconds;
-                node.End(graceful: true, torn: null);
-                node.Begin();
-                var end = node.Time.GetUtcNow();
-                while (Ask(node, ledger) > 0)
-                    Write(ledger, stored, _ => true);
+        Prop.ForAll(ArbMap.Default.ArbFor<Step[]>(), Measure).Check(Config.QuickThrowOnFailure.WithMaxTest(15).WithEndSize(30));
 
-                var work = ledger.SpentByWorkload("ml", LabelSelector.Everything, Start, end, end).Single();
-                work.Spent.Should().Be((Price * 1).For(end - Start), "the agent's life is nothing to the bill");
-                // 40 % of each measured second, and a watt for each millisecond of it.
-                (work.Usage.MeasuredMs, work.Usage.BusyMs, work.Usage.EnergyMj).Should().Be((measured, measured * 40 / 100, measured));
-                work.Usage.Tokens.Should()
-                    .BeEquivalentTo(new Dictionary<string, TokenSums> { ["m"] = new(node.Tokens, 0, 3 * node.Tokens) });
-                node.End(graceful: true, torn: null);
-            })
-            .Check(Config.QuickThrowOnFailure.WithMaxTest(15).WithEndSize(30));
+    [Fact]
+    public void Agent_stopped_at_midnight_counts_its_last_tokens_once() =>
+        // Ten minutes, of which the agent is away for 130 and 159 s.
+        Measure([new(0, 10), new(4, 130), new(0, 95), new(0, 20), new(0, 98), new(0, 32), new(4, 159), new(0, 25), new(0, 24)]);
+
+    private static void Measure(Step[] steps)
+    {
+        using var folder = new TestFolder();
+        var node = new Node(folder);
+        var ledger = Known(new());
+        var stored = new Dictionary<string, string>();
+        long measured = 0;
+        var first = node.Time.GetUtcNow();
+        foreach (var (what, much) in steps)
+        {
+            switch (what % 9)
+            {
+                case 0 or 1 or 2 or 3:
+                    for (var second = 0; second <= much % 100; second++)
+                        node.Second();
+                    break;
+                case 4 or 5 or 6:
+                    // 4: stopped as the kubelet stops it, 5: killed between two writes, 6: in the middle of one.
+                    var ran = node.Last - first;
+                    measured +=
+                        what % 9 == 4
+                            ? (long)ran.TotalMilliseconds
+                            : (long)Math.Floor(ran / UsageAccumulator.Length) * (long)UsageAccumulator.Length.TotalMilliseconds;
+                    node.End(graceful: what % 9 == 4, torn: what % 9 == 6 ? much : null);
+                    node.Time.Advance(TimeSpan.FromSeconds(much)); // nobody measures
+                    node.Begin();
+                    first = node.Last;
+                    break;
+                case 7:
+                    Ask(node, ledger);
+                    var writes = much % 4;
+                    Write(ledger, stored, _ => writes-- > 0);
+                    break;
+                default:
+                    ledger = Known(Read(stored));
+                    break;
+            }
+        }
+        measured += (long)(node.Last - first).TotalMilliseconds;
+        node.End(graceful: true, torn: null);
+        node.Begin();
+        var end = node.Time.GetUtcNow();
+        while (Ask(node, ledger) > 0)
+            Write(ledger, stored, _ => true);
+
+        var work = ledger.SpentByWorkload("ml", LabelSelector.Everything, Start, end, end).Single();
+        work.Spent.Should().Be((Price * 1).For(end - Start), "the agent's life is nothing to the bill");
+        // 40 % of each measured second, and a watt for each millisecond of it.
+        (work.Usage.MeasuredMs, work.Usage.BusyMs, work.Usage.EnergyMj).Should().Be((measured, measured * 40 / 100, measured));
+        work.Usage.Tokens.Should().BeEquivalentTo(new Dictionary<string, TokenSums> { ["m"] = new(node.Tokens, 0, 3 * node.Tokens) });
+        node.End(graceful: true, torn: null);
+    }
 
     /// <summary>A question as the operator asks it, from what is stored on; how many entries came.</summary>
     private static int Ask(Node node, GpuLedger ledger)

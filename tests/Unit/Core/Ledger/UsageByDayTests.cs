@@ -53,6 +53,26 @@ public sealed class UsageByDayTests
     }
 
     [Fact]
+    public void Tokens_sampled_at_midnight_count_on_the_day_before()
+    {
+        var ledger = Ledger();
+        ledger.Record(
+            new()
+            {
+                Node = "n1",
+                Epoch = "e",
+                First = 1,
+                Next = 3,
+                Tokens = [Tokens(1, generated: 7, Start.AddDays(1)), Tokens(2, generated: 9, Start.AddDays(1).AddMilliseconds(1))],
+            },
+            null
+        );
+
+        Day(ledger, 0).Tokens["m"].Generated.Should().Be(7);
+        Day(ledger, 1).Tokens["m"].Generated.Should().Be(2);
+    }
+
+    [Fact]
     public void Days_that_are_over_leave_the_pods_record_once_their_own_shard_is_written()
     {
         var ledger = Ledger();
@@ -154,17 +174,7 @@ public sealed class UsageByDayTests
             intervals.Add(Interval(++seq, at[device], to, random.Next((int)Hour), random.Next(1000)) with { Device = $"GPU-{device}" });
             at[device] = to;
             if (random.Next(3) == 0)
-                tokens.Add(
-                    new()
-                    {
-                        Seq = ++seq,
-                        PodUid = "p",
-                        Model = "m",
-                        Prompt = 0,
-                        Generated = generated += random.Next(100),
-                        At = to,
-                    }
-                );
+                tokens.Add(Tokens(++seq, generated += random.Next(100), to));
         }
         return new()
         {
@@ -201,6 +211,17 @@ public sealed class UsageByDayTests
             },
             null
         );
+
+    private static TokenSample Tokens(long seq, long generated, DateTimeOffset at) =>
+        new()
+        {
+            Seq = seq,
+            PodUid = "p",
+            Model = "m",
+            Prompt = 0,
+            Generated = generated,
+            At = at,
+        };
 
     private static UsageInterval Interval(long seq, DateTimeOffset from, DateTimeOffset to, long busy, long energy) =>
         new()
