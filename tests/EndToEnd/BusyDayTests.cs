@@ -98,10 +98,13 @@ public sealed class BusyDayTests
         );
         await At(world, 14, 0);
         if (agents)
-            await world.Client.PatchScaleAsync<V1Deployment>(
+            await world.Client.PatchAsync<V1Deployment>(
                 "web",
                 Serving,
-                KubePatch.Merge(new JsonObject { ["spec"] = new JsonObject { ["replicas"] = 1 } }),
+                KubePatch.Merge(new JsonObject { ["spec"] = new JsonObject { ["replicas"] = 1 } }) with
+                {
+                    Subresource = "scale",
+                },
                 Ct
             );
         await At(world, 15, 0);

@@ -135,7 +135,7 @@ internal sealed class CommandsWorld : IAsyncDisposable
     public async Task<bool?> IsSuspendedAsync(string job) => (await Client.GetAsync<V1Job>(job, Team, CancellationToken.None)).Spec.Suspend;
 
     public async Task<int> ReplicasAsync(string deployment) =>
-        (await Client.GetScaleAsync<V1Deployment>(deployment, Team, CancellationToken.None)).Spec.Replicas;
+        (await Client.GetAsync<V1Deployment>(deployment, Team, CancellationToken.None)).Spec.Replicas ?? 1;
 
     /// <summary>What the ledger holds as parked for any budget.</summary>
     public async Task<IReadOnlyList<string>> ParkedAsync()

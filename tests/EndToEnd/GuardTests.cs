@@ -482,7 +482,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
         (await restorer.RestoreAsync(deployment, Ct)).Result.Should().Be(WriteResult.Done);
 
         (await JobAsync(team, "train"))["metadata"]!["annotations"]?["bursar.dev/suspended-by"].Should().BeNull();
-        (await server.Client.GetScaleAsync<V1Deployment>("chat", team.Name, Ct)).Spec.Replicas.Should().Be(2);
+        (await server.Client.GetAsync<V1Deployment>("chat", team.Name, Ct)).Spec.Replicas.Should().Be(2);
         await server.UntilAsync(
             "the Job controller has started it again",
             async () => (await JobAsync(team, "train"))["status"]?["active"]?.GetValue<int>() == 1,

@@ -408,10 +408,13 @@ public sealed class OwnerTests
         if (pausedAt is null)
         {
             // The trap itself.
-            await world.Client.PatchScaleAsync<V1Deployment>(
+            await world.Client.PatchAsync<V1Deployment>(
                 "chat",
                 scene.Team,
-                KubePatch.Merge(JsonNode.Parse("""{"spec": {"replicas": 0}}""")!),
+                KubePatch.Merge(JsonNode.Parse("""{"spec": {"replicas": 0}}""")!) with
+                {
+                    Subresource = "scale",
+                },
                 Ct
             );
             await keda.UntilAsync("KEDA has undone it", async () => await scene.ReplicasAsync("chat") == 1);
@@ -496,10 +499,13 @@ public sealed class OwnerTests
         await world.CreateDeploymentAsync(scene.Team, "chat", 1, 1, Ct);
         await AutoscalerAsync(scene, 0);
         // The trap itself.
-        await world.Client.PatchScaleAsync<V1Deployment>(
+        await world.Client.PatchAsync<V1Deployment>(
             "chat",
             scene.Team,
-            KubePatch.Merge(JsonNode.Parse("""{"spec": {"replicas": 0}}""")!),
+            KubePatch.Merge(JsonNode.Parse("""{"spec": {"replicas": 0}}""")!) with
+            {
+                Subresource = "scale",
+            },
             Ct
         );
         await hpa.UntilAsync("the HPA has undone it", async () => await scene.ReplicasAsync("chat") == 1);
@@ -533,10 +539,13 @@ public sealed class OwnerTests
             (await world.Client.ListAsync<V1Pod>(new() { Namespace = scene.Team }, Ct)).Items.Count == 2
         );
         // The trap itself.
-        await world.Client.PatchScaleAsync<V1Deployment>(
+        await world.Client.PatchAsync<V1Deployment>(
             "llama-predictor",
             scene.Team,
-            KubePatch.Merge(JsonNode.Parse("""{"spec": {"replicas": 0}}""")!),
+            KubePatch.Merge(JsonNode.Parse("""{"spec": {"replicas": 0}}""")!) with
+            {
+                Subresource = "scale",
+            },
             Ct
         );
         await kserve.UntilAsync("KServe has undone it", async () => await scene.ReplicasAsync("llama-predictor") == 1);

@@ -71,10 +71,13 @@ public sealed class ReleaseTests
         await using var world = await CommandsWorld.StartAsync();
         await ParkBothAsync(world);
         await world.DeleteJobAsync("runaway");
-        await world.Client.PatchScaleAsync<V1Deployment>(
+        await world.Client.PatchAsync<V1Deployment>(
             "chat",
             CommandsWorld.Team,
-            KubePatch.Merge(new JsonObject { ["spec"] = new JsonObject { ["replicas"] = 7 } }),
+            KubePatch.Merge(new JsonObject { ["spec"] = new JsonObject { ["replicas"] = 7 } }) with
+            {
+                Subresource = "scale",
+            },
             CancellationToken.None
         );
 

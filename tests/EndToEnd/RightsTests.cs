@@ -219,7 +219,7 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
             );
             await world.UntilAsync(
                 "the Deployment is at zero",
-                async () => (await server.Client.GetScaleAsync<V1Deployment>("chat", Other, ct)).Spec.Replicas == 0,
+                async () => (await server.Client.GetAsync<V1Deployment>("chat", Other, ct)).Spec.Replicas == 0,
                 ct
             );
             await world.UntilAsync(
@@ -256,7 +256,7 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
             );
             await world.UntilAsync(
                 "the Deployment is back",
-                async () => (await server.Client.GetScaleAsync<V1Deployment>("chat", Other, ct)).Spec.Replicas == 1,
+                async () => (await server.Client.GetAsync<V1Deployment>("chat", Other, ct)).Spec.Replicas == 1,
                 ct
             );
 

@@ -415,7 +415,7 @@ public sealed class ScalerTests
     private static async Task ScaleAsync(Scene scene, string name, int replicas)
     {
         var deployment = await scene.World.Client.GetAsync<V1Deployment>(name, scene.Team, Ct);
-        await scene.World.Client.PatchScaleAsync<V1Deployment>(
+        await scene.World.Client.PatchAsync<V1Deployment>(
             name,
             scene.Team,
             KubePatch.Merge(
@@ -424,7 +424,10 @@ public sealed class ScalerTests
                     ["metadata"] = new JsonObject { ["uid"] = deployment.Metadata.Uid },
                     ["spec"] = new JsonObject { ["replicas"] = replicas },
                 }
-            ),
+            ) with
+            {
+                Subresource = "scale",
+            },
             Ct
         );
     }

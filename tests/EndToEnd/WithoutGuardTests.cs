@@ -186,10 +186,13 @@ public sealed class WithoutGuardTests
     }
 
     private static Task ScaleAsync(Scene scene, string deployment, int replicas) =>
-        scene.World.Client.PatchScaleAsync<V1Deployment>(
+        scene.World.Client.PatchAsync<V1Deployment>(
             deployment,
             scene.Team,
-            KubePatch.Merge(new JsonObject { ["spec"] = new JsonObject { ["replicas"] = replicas } }),
+            KubePatch.Merge(new JsonObject { ["spec"] = new JsonObject { ["replicas"] = replicas } }) with
+            {
+                Subresource = "scale",
+            },
             Ct
         );
 }

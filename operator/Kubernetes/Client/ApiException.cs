@@ -1,5 +1,3 @@
-using Bursar.Kubernetes.Objects;
-
 namespace Bursar.Kubernetes.Client;
 
 /// <summary>The API server refused a request.</summary>

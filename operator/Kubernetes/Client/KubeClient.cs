@@ -11,7 +11,7 @@ namespace Bursar.Kubernetes.Client;
 
 /// <summary>
 /// A client of one API server. Types carry only the fields that are read, so nothing is ever PUT back whole: writes are creates,
-/// patches, server-side apply and deletes. Requests that the server puts off (429) are tried again; reads also after failures on
+/// patches and deletes. Requests that the server puts off (429) are tried again; reads also after failures on
 /// the way; writes never otherwise. Refusals are <see cref="ApiException"/>, broken connections <see cref="HttpRequestException"/>,
 /// silence <see cref="TimeoutException"/>.
 /// </summary>
@@ -107,45 +107,20 @@ public sealed partial class KubeClient : IDisposable
 
     public Task<T> PatchAsync<T>(string name, string? ns, KubePatch patch, CancellationToken cancellationToken)
         where T : class, IKubernetesEntity<T> =>
-        SendAsync(PatchRequest<T>(name, ns, patch, patch.Subresource), EntityJson.Read<T>, cancellationToken);
-
-    /// <summary>
-    /// Server-side apply of an object of our own, or of its status. What the object does not say is given up. Only name,
-    /// namespace, labels, annotations, owners and finalizers go along from the metadata, and only the part that the subresource takes.
-    /// </summary>
-    public Task<T> ApplyAsync<T>(T obj, string fieldManager, bool force, string? subresource, CancellationToken cancellationToken)
-        where T : class, IKubernetesEntity<T>
-    {
-        JsonObject body = JsonSerializer.SerializeToNode(obj, T.JsonTypeInfo)!.AsObject();
-        if (body["metadata"] is JsonObject metadata)
-            foreach (
-                string field in (string[])["uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp", "generateName"]
+        SendAsync(
+            new KubeRequest(
+                HttpMethod.Patch,
+                T.EntityKind.Path(ns, name, patch.Subresource)
+                    + (patch.FieldManager is null ? "" : $"?fieldManager={Uri.EscapeDataString(patch.FieldManager)}")
             )
-                metadata.Remove(field);
-        if (subresource == "status")
-            body.Remove("spec");
-        else
-            body.Remove("status");
-        string query = $"?fieldManager={Uri.EscapeDataString(fieldManager)}{(force ? "&force=true" : "")}";
-        return SendAsync(
-            new KubeRequest(HttpMethod.Patch, T.EntityKind.Path(obj.Metadata.Namespace, obj.Metadata.Name, subresource) + query)
             {
-                Body = JsonBody.Write(writer => body.WriteTo(writer)),
-                ContentType = "application/apply-patch+yaml",
+                Body = patch.Body.ToArray(),
+                ContentType = patch.ContentType,
                 Fenced = IsFenced<T>(),
             },
             EntityJson.Read<T>,
             cancellationToken
         );
-    }
-
-    public Task<V1Scale> GetScaleAsync<T>(string name, string? ns, CancellationToken cancellationToken)
-        where T : class, IKubernetesEntity<T> =>
-        SendAsync(new KubeRequest(HttpMethod.Get, T.EntityKind.Path(ns, name, "scale")), EntityJson.Read<V1Scale>, cancellationToken);
-
-    public Task<V1Scale> PatchScaleAsync<T>(string name, string? ns, KubePatch patch, CancellationToken cancellationToken)
-        where T : class, IKubernetesEntity<T> =>
-        SendAsync(PatchRequest<T>(name, ns, patch, "scale"), EntityJson.Read<V1Scale>, cancellationToken);
 
     public async Task DeleteAsync<T>(string name, string? ns, DeleteOptions? options, CancellationToken cancellationToken)
         where T : class, IKubernetesEntity<T>
@@ -179,19 +154,6 @@ public sealed partial class KubeClient : IDisposable
             )
             .ConfigureAwait(false);
     }
-
-    private static KubeRequest PatchRequest<T>(string name, string? ns, KubePatch patch, string? subresource)
-        where T : class, IKubernetesEntity<T> =>
-        new(
-            HttpMethod.Patch,
-            T.EntityKind.Path(ns, name, subresource)
-                + (patch.FieldManager is null ? "" : $"?fieldManager={Uri.EscapeDataString(patch.FieldManager)}")
-        )
-        {
-            Body = patch.Body.ToArray(),
-            ContentType = patch.ContentType,
-            Fenced = IsFenced<T>(),
-        };
 
     private static bool IsFenced<T>()
         where T : class, IKubernetesEntity<T> => T.EntityKind != V1Lease.EntityKind;

@@ -161,6 +161,6 @@ internal sealed class WatchStream<T> : IAsyncDisposable
         string message = $"The watch of {T.EntityKind.Plural} failed: {status.Code} {status.Reason} {status.Message}";
         return status.Code == 410 || status.Reason is "Expired" or "Gone"
             ? new WatchExpiredException(message)
-            : new ApiException(status.Code, status.Reason ?? "", message, status);
+            : new ApiException(status.Code ?? 0, status.Reason ?? "", message, status);
     }
 }

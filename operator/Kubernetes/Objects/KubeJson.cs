@@ -22,10 +22,8 @@ namespace Bursar.Kubernetes.Objects;
 [JsonSerializable(typeof(V1DaemonSet))]
 [JsonSerializable(typeof(V1ConfigMap))]
 [JsonSerializable(typeof(V1Secret))]
-[JsonSerializable(typeof(V1ServiceAccount))]
 [JsonSerializable(typeof(V1Lease))]
 [JsonSerializable(typeof(V1Event))]
-[JsonSerializable(typeof(V1Scale))]
 [JsonSerializable(typeof(V1PriorityClass))]
 [JsonSerializable(typeof(V1ResourceClaim))]
 [JsonSerializable(typeof(V1ResourceClaimTemplate))]
@@ -88,7 +86,7 @@ public static class KubeJson
     public static JsonTypeInfo<T> Of<T>() => Cache<T>.TypeInfo;
 
     /// <summary>
-    /// A resolver modifier that leaves out empty lists, maps and parts: an apply must not claim a field that the author never
+    /// A resolver modifier that leaves out empty lists, maps and parts: a created object must not set a field that its author never
     /// mentioned. For other assemblies' contexts: <c>MyContext.Default.WithAddedModifier(KubeJson.OmitEmpty)</c>.
     /// </summary>
     public static void OmitEmpty(JsonTypeInfo typeInfo)

@@ -92,23 +92,13 @@ public class ClientTests
             },
             default
         );
-        await client.PatchScaleAsync<V1Deployment>("d", "a", KubePatch.Json(PatchOperation.Test("/spec/replicas", 2)), default);
-        await client.ApplyAsync(
-            new V1Deployment
+        await client.PatchAsync<V1Deployment>(
+            "d",
+            "a",
+            KubePatch.Json(PatchOperation.Test("/spec/replicas", 2)) with
             {
-                Metadata = new V1ObjectMeta
-                {
-                    Name = "d",
-                    Namespace = "a",
-                    Uid = "u",
-                    ResourceVersion = "9",
-                },
-                Spec = new V1DeploymentSpec { Replicas = 1 },
-                Status = new V1DeploymentStatus { Replicas = 1 },
+                Subresource = "scale",
             },
-            "bursar-status",
-            true,
-            "status",
             default
         );
         await client.DeleteAsync<V1Node>("n", null, new DeleteOptions { Uid = "u", PropagationPolicy = "Background" }, default);
@@ -136,12 +126,6 @@ public class ClientTests
                     """[{"op":"test","path":"/spec/replicas","value":2}]"""
                 ),
                 (
-                    "PATCH",
-                    "/apis/apps/v1/namespaces/a/deployments/d/status?fieldManager=bursar-status&force=true",
-                    "application/apply-patch+yaml",
-                    """{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"d","namespace":"a"},"status":{"replicas":1,"readyReplicas":0,"availableReplicas":0,"updatedReplicas":0,"observedGeneration":0}}"""
-                ),
-                (
                     "DELETE",
                     "/api/v1/nodes/n",
                     "application/json",
@@ -149,24 +133,6 @@ public class ClientTests
                 )
             );
         server.Requests.Should().OnlyContain(asked => asked.Headers["User-Agent"].StartsWith("bursar/"));
-    }
-
-    [Fact]
-    public async Task A_status_applied_carries_no_spec_and_a_spec_no_status()
-    {
-        await using ScriptedServer server = await ScriptedServer.StartAsync((asked, context) => context.JsonAsync(asked.Body));
-        using KubeClient client = server.Client();
-        V1Job job = new()
-        {
-            Metadata = new V1ObjectMeta { Name = "j", Namespace = "a" },
-            Spec = new V1JobSpec { Suspend = true },
-            Status = new V1JobStatus { Active = 2 },
-        };
-        await client.ApplyAsync(job, "m", false, null, default);
-        server
-            .Requests.Single()
-            .Body.Should()
-            .Be("""{"apiVersion":"batch/v1","kind":"Job","metadata":{"name":"j","namespace":"a"},"spec":{"suspend":true}}""");
     }
 
     [Fact]
