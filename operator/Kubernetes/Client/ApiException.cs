@@ -1,8 +1,7 @@
 namespace Bursar.Kubernetes.Client;
 
 /// <summary>The API server refused a request.</summary>
-public sealed class ApiException(int statusCode, string reason, string message, V1Status? status = null, TimeSpan? retryAfter = null)
-    : Exception(message)
+public sealed class ApiException(int statusCode, string reason, string message, V1Status? status = null) : Exception(message)
 {
     public int StatusCode { get; } = statusCode;
 
@@ -10,8 +9,6 @@ public sealed class ApiException(int statusCode, string reason, string message, 
     public string Reason { get; } = reason;
 
     public V1Status? Status { get; } = status;
-
-    public TimeSpan? RetryAfter { get; } = retryAfter;
 
     public bool IsNotFound => StatusCode == 404;
 

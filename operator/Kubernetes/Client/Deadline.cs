@@ -22,9 +22,6 @@ internal sealed class Deadline : IDisposable
 
     public void Restart() => _silence.CancelAfter(_limit);
 
-    /// <summary>Waiting on purpose is no silence.</summary>
-    public void Stop() => _silence.CancelAfter(Timeout.InfiniteTimeSpan);
-
     public bool RanOut => _silence.IsCancellationRequested && !_outer.IsCancellationRequested;
 
     public TimeoutException Silence() => new($"The API server was silent for {_limit.TotalSeconds:0} s.");
@@ -45,5 +42,23 @@ internal sealed class Deadline : IDisposable
     {
         _either.Dispose();
         _silence.Dispose();
+    }
+}
+
+/// <summary>Limits how long each try of a request waits for its answer to start; reading the body has a limit of its own.</summary>
+internal sealed class DeadlineHandler(TimeSpan limit, TimeProvider time) : DelegatingHandler
+{
+    protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        using Deadline deadline = new(limit, time, cancellationToken);
+        try
+        {
+            return await deadline.GuardAsync(token => base.SendAsync(request, token)).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException closed) when (!cancellationToken.IsCancellationRequested)
+        {
+            // A connection that takes too long to open is cancelled by the transport. The caller did not cancel it.
+            throw new HttpRequestException("The connection to the API server was not opened in time.", closed);
+        }
     }
 }

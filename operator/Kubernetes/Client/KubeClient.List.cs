@@ -99,15 +99,15 @@ public sealed partial class KubeClient
     {
         await using (page.ConfigureAwait(false))
         {
-            return await page
-                .Deadline.GuardAsync(async token =>
+            HttpResponseMessage response = await page.Response.ConfigureAwait(false);
+            // Reading counts beside the page asked for ahead, which may wait.
+            using ActivityUnit? reading = ActivityTracker?.Join("reading a page of", T.EntityKind.Plural);
+            using Deadline deadline = new(_options.RequestTimeout, TimeProvider, page.Token);
+            return await deadline
+                .GuardAsync(async token =>
                 {
-                    HttpResponseMessage response = await page.Response.ConfigureAwait(false);
-                    // Reading counts beside the page asked for ahead, which may wait.
-                    using ActivityUnit? reading = ActivityTracker?.Join("reading a page of", T.EntityKind.Plural);
-                    page.Deadline.Restart();
                     await using Stream body = await response.Content.ReadAsStreamAsync(token).ConfigureAwait(false);
-                    using JsonStream json = new(body, page.Deadline.Restart);
+                    using JsonStream json = new(body, deadline.Restart);
                     return await EntityJson
                         .ReadListAsync(json, items, onContinue, odd => LogOddObject(T.EntityKind.Kind, odd.Message), token)
                         .ConfigureAwait(false);
@@ -126,11 +126,10 @@ public sealed partial class KubeClient
         {
             _client = client;
             _given = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            Deadline = new Deadline(client._options.RequestTimeout, client.TimeProvider, _given.Token);
             Response = AskAsync(request);
         }
 
-        public Deadline Deadline { get; }
+        public CancellationToken Token => _given.Token;
 
         public Task<HttpResponseMessage> Response { get; }
 
@@ -140,7 +139,6 @@ public sealed partial class KubeClient
             await ((Task)Response).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             if (Response.IsCompletedSuccessfully)
                 Response.Result.Dispose();
-            Deadline.Dispose();
             _given.Dispose();
         }
 
@@ -148,12 +146,7 @@ public sealed partial class KubeClient
         {
             // A part of the list of its own: it may wait for a timer while the page before it is read.
             using ActivityUnit? unit = _client.ActivityTracker?.Join("page of", request);
-            HttpResponseMessage response = (
-                await _client.OpenAsync(request, unit, Deadline, Deadline.Token).ConfigureAwait(false)
-            ).Response;
-            // Not reading on purpose is no silence.
-            Deadline.Stop();
-            return response;
+            return await _client.OpenAsync(request, Token).ConfigureAwait(false);
         }
     }
 }

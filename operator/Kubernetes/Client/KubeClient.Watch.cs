@@ -54,14 +54,16 @@ public sealed partial class KubeClient
             Add("resourceVersionMatch", "NotOlderThan");
         }
 
-        Guid? stream = null;
         using ActivityUnit? unit = ActivityTracker?.Join("opening a watch", query);
+        Guid? stream = null;
         try
         {
-            using Deadline deadline = new(_options.RequestTimeout, TimeProvider, cancellationToken);
-            (HttpResponseMessage response, stream) = await deadline
-                .GuardAsync(token => OpenAsync(new KubeRequest(HttpMethod.Get, query.ToString()) { IsWatch = true }, unit, deadline, token))
+            HttpResponseMessage response = await OpenAsync(
+                    new KubeRequest(HttpMethod.Get, query.ToString()) { IsWatch = true },
+                    cancellationToken
+                )
                 .ConfigureAwait(false);
+            stream = TimedRequestHandler.StreamOf(response);
             WatchStream<T> watch = await WatchStream<T>
                 .StartAsync(response, _options, stream, odd => LogOddObject(T.EntityKind.Kind, odd.Message), cancellationToken)
                 .ConfigureAwait(false);

@@ -30,10 +30,10 @@ public sealed partial class KubeClient : IDisposable
         _options = options ?? new KubeClientOptions();
         string version = typeof(KubeClient).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion
             ?? "0";
-        _connection = new ApiConnection(config, _options.TimeProvider, _options.UserAgent ?? $"bursar/{version}");
         _log = _options.LoggerFactory.CreateLogger<KubeClient>();
         _reachability = new ServerReachability(config.Server, _options.TimeProvider, _log);
         _discoveryGate = new AsyncLock(TimeProvider, "discovery");
+        _connection = new ApiConnection(config, _options.TimeProvider, _options.UserAgent ?? $"bursar/{version}", Handlers);
     }
 
     public KubeConfig Config { get; }
@@ -85,7 +85,6 @@ public sealed partial class KubeClient : IDisposable
             {
                 Body = JsonBody.Write(writer => JsonSerializer.Serialize(writer, obj, T.JsonTypeInfo)),
                 ContentType = "application/json",
-                Fenced = IsFenced<T>(),
             },
             EntityJson.Read<T>,
             cancellationToken
@@ -99,7 +98,6 @@ public sealed partial class KubeClient : IDisposable
             {
                 Body = JsonBody.Write(writer => obj.WriteTo(writer)),
                 ContentType = "application/json",
-                Fenced = IsFenced<T>(),
             },
             EntityJson.Read<T>,
             cancellationToken
@@ -116,7 +114,6 @@ public sealed partial class KubeClient : IDisposable
             {
                 Body = patch.Body.ToArray(),
                 ContentType = patch.ContentType,
-                Fenced = IsFenced<T>(),
             },
             EntityJson.Read<T>,
             cancellationToken
@@ -130,7 +127,6 @@ public sealed partial class KubeClient : IDisposable
                 {
                     Body = options?.ToJson(),
                     ContentType = options is null ? null : "application/json",
-                    Fenced = IsFenced<T>(),
                 },
                 static _ => true,
                 cancellationToken
@@ -147,14 +143,10 @@ public sealed partial class KubeClient : IDisposable
                 {
                     Body = body,
                     ContentType = content?.Headers.ContentType?.ToString() ?? (body is null ? null : "application/json"),
-                    Fenced = method != HttpMethod.Get && method != HttpMethod.Head,
                 },
                 static json => json.IsEmpty ? null : JsonNode.Parse(json, documentOptions: new() { MaxDepth = KubeJson.Depth }),
                 cancellationToken
             )
             .ConfigureAwait(false);
     }
-
-    private static bool IsFenced<T>()
-        where T : class, IKubernetesEntity<T> => T.EntityKind != V1Lease.EntityKind;
 }

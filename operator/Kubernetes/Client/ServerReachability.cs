@@ -92,3 +92,26 @@ internal sealed partial class ServerReachability(Uri server, TimeProvider time, 
     )]
     private partial void LogAnswers(Uri server, TimeSpan outage, long failures);
 }
+
+/// <summary>Reports the outcome of each try.</summary>
+internal sealed class ReachabilityHandler(ServerReachability reachability) : DelegatingHandler
+{
+    protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        try
+        {
+            HttpResponseMessage response = await base.SendAsync(request, cancellationToken).ConfigureAwait(false);
+            // A proxy that has lost the server answers in its place.
+            if ((int)response.StatusCode is 502 or 503 or 504 && response.Content.Headers.ContentType?.MediaType != "application/json")
+                reachability.Failed($"{(int)response.StatusCode} {response.ReasonPhrase}");
+            else
+                reachability.Answered();
+            return response;
+        }
+        catch (Exception failure) when (failure is HttpRequestException or TimeoutException && !cancellationToken.IsCancellationRequested)
+        {
+            reachability.Failed(failure.Message);
+            throw;
+        }
+    }
+}

@@ -16,13 +16,16 @@ internal sealed class ApiConnection : IDisposable
     private readonly Credentials _credentials;
     private readonly ServerTrust _trust;
     private readonly string _userAgent;
+    private readonly Func<IEnumerable<DelegatingHandler>> _handlers;
     private readonly Uri _address;
     private readonly Lock _lock = new();
     private k8s.Kubernetes _client;
     private int _generation;
 
-    public ApiConnection(KubeConfig config, TimeProvider time, string userAgent)
+    /// <param name="handlers">Makes the handlers of one client, outermost first.</param>
+    public ApiConnection(KubeConfig config, TimeProvider time, string userAgent, Func<IEnumerable<DelegatingHandler>> handlers)
     {
+        _handlers = handlers;
         _config = config;
         _credentials = new Credentials(config, time);
         _trust = new ServerTrust(config, time);
@@ -38,35 +41,40 @@ internal sealed class ApiConnection : IDisposable
         _credentials.Dispose();
     }
 
-    /// <summary>An absolute address for a path of the API.</summary>
-    public Uri Address(string pathAndQuery) =>
+    /// <summary>Sends a request through the handlers; the body of the answer is unread. Refused credentials are renewed once.</summary>
+    public async Task<HttpResponseMessage> SendAsync(KubeRequest request, CancellationToken cancellationToken)
+    {
+        for (bool renewed = false; ; renewed = true)
+        {
+            var client = Client();
+            using HttpRequestMessage message = request.ToMessage(Address(request.PathAndQuery));
+            if (client.Credentials is { } credentials)
+                await credentials.ProcessHttpRequestAsync(message, cancellationToken).ConfigureAwait(false);
+            HttpResponseMessage response;
+            try
+            {
+                response = await client
+                    .HttpClient.SendAsync(message, HttpCompletionOption.ResponseHeadersRead, cancellationToken)
+                    .ConfigureAwait(false);
+            }
+            catch (OperationCanceledException closed) when (!cancellationToken.IsCancellationRequested)
+            {
+                // HttpClient cancels what is under way when it is disposed.
+                throw new HttpRequestException("The connection to the API server was closed.", closed);
+            }
+
+            if (response.StatusCode != HttpStatusCode.Unauthorized || renewed || !_credentials.Refused())
+                return response;
+            response.Dispose();
+        }
+    }
+
+    private Uri Address(string pathAndQuery) =>
         new(
             _address.AbsolutePath is "/" or ""
                 ? new Uri(_address, pathAndQuery).AbsoluteUri
                 : $"{_address.AbsoluteUri.TrimEnd('/')}{pathAndQuery}"
         );
-
-    /// <summary>Sends a request once, with the credentials of the moment; the body of the answer is unread.</summary>
-    public async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
-    {
-        var client = Client();
-        if (client.Credentials is { } credentials)
-            await credentials.ProcessHttpRequestAsync(request, cancellationToken).ConfigureAwait(false);
-        try
-        {
-            return await client
-                .HttpClient.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken)
-                .ConfigureAwait(false);
-        }
-        catch (OperationCanceledException closed) when (!cancellationToken.IsCancellationRequested)
-        {
-            // HttpClient cancels what is under way when it is disposed, and a connection that takes too long. The caller cancelled neither.
-            throw new HttpRequestException("The connection to the API server was closed.", closed);
-        }
-    }
-
-    /// <summary>The server answered 401. True when another try may carry other credentials.</summary>
-    public bool Refused() => _credentials.Refused();
 
     /// <summary>A new client certificate needs new connections; the old ones end with what runs on them.</summary>
     private k8s.Kubernetes Client()
@@ -96,7 +104,7 @@ internal sealed class ApiConnection : IDisposable
                 DisableHttp2 = true,
                 FirstMessageHandlerSetup = Configure,
             },
-            new ImpersonationHandler(_config)
+            [new ImpersonationHandler(_config), .. _handlers()]
         );
 
     private void Configure(SocketsHttpHandler handler)

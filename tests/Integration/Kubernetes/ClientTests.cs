@@ -29,6 +29,90 @@ public class ClientTests
         (await creating).Metadata.Name.Should().Be("m");
         clock.GetUtcNow().Should().BeOnOrAfter(new DateTimeOffset(2026, 1, 1, 0, 0, 14, TimeSpan.Zero));
         asked.Should().Be(3);
+        server.Requests.Select(request => request.Body).Distinct().Should().ContainSingle().Which.Should().Contain("\"m\"");
+    }
+
+    [Fact]
+    public async Task Throttled_write_is_fenced_before_each_try()
+    {
+        ManualTimeProvider clock = new();
+        bool leads = true;
+        await using ScriptedServer server = await ScriptedServer.StartAsync(
+            (_, context) =>
+            {
+                leads = false;
+                context.Response.Headers.RetryAfter = "7";
+                return context.StatusAsync(429, "TooManyRequests");
+            }
+        );
+        using KubeClient client = server.Client(new KubeClientOptions { TimeProvider = clock, WriteFence = () => leads });
+        Task creating = client.CreateAsync(Map(), default);
+        await Until.TrueAsync(() => creating.IsCompleted, "the refusal", () => clock.Advance(TimeSpan.FromMilliseconds(500)));
+        await FluentActions.Awaiting(() => creating).Should().ThrowAsync<LeadershipLostException>();
+        server.Requests.Should().ContainSingle();
+    }
+
+    [Fact]
+    public async Task Deadline_of_a_request_starts_anew_with_each_try()
+    {
+        ManualTimeProvider clock = new();
+        int asked = 0;
+        await using ScriptedServer server = await ScriptedServer.StartAsync(
+            (request, context) =>
+            {
+                if (Interlocked.Increment(ref asked) > 4)
+                    return context.JsonAsync(request.Body, 201);
+                context.Response.Headers.RetryAfter = "20";
+                return context.StatusAsync(429, "TooManyRequests");
+            }
+        );
+        using KubeClient client = server.Client(new KubeClientOptions { TimeProvider = clock, RequestTimeout = TimeSpan.FromSeconds(60) });
+        Task<V1ConfigMap> creating = client.CreateAsync(Map(), default);
+        await Until.TrueAsync(() => creating.IsCompleted, "success", () => clock.Advance(TimeSpan.FromMilliseconds(500)));
+        (await creating).Metadata.Name.Should().Be("m");
+        clock.GetUtcNow().Should().BeOnOrAfter(new DateTimeOffset(2026, 1, 1, 0, 1, 20, TimeSpan.Zero));
+    }
+
+    [Fact]
+    public async Task Server_that_is_silent_to_lists_counts_as_unreachable()
+    {
+        ManualTimeProvider clock = new();
+        await using ScriptedServer server = await ScriptedServer.StartAsync((_, context) => context.HoldAsync(headers: false));
+        using KubeClient client = server.Client(new KubeClientOptions { TimeProvider = clock });
+        for (int i = 0; i < 3; i++)
+        {
+            client.IsUnreachable.Should().BeFalse();
+            Task<KubeList<V1Node>> listing = client.ListAsync<V1Node>(new ListOptions(), default);
+            await Until.TrueAsync(() => listing.IsCompleted, "the timeout", () => clock.Advance(TimeSpan.FromSeconds(61)));
+            await FluentActions.Awaiting(() => listing).Should().ThrowAsync<TimeoutException>();
+        }
+
+        client.IsUnreachable.Should().BeTrue();
+    }
+
+    [Fact]
+    public async Task Virtual_time_passes_while_a_throttled_request_waits()
+    {
+        ManualTimeProvider clock = new(counts: true);
+        ActivityTracker tracker = ActivityTracker.Of(clock)!;
+        int asked = 0;
+        await using ScriptedServer server = await ScriptedServer.StartAsync(
+            (_, context) =>
+            {
+                tracker.IsIdle.Should().BeFalse();
+                if (Interlocked.Increment(ref asked) > 1)
+                    return context.JsonAsync(Answers.Map("m", "1"));
+                context.Response.Headers.RetryAfter = "7";
+                return context.StatusAsync(429, "TooManyRequests");
+            }
+        );
+        using KubeClient client = server.Client(new KubeClientOptions { TimeProvider = clock });
+        Task<V1ConfigMap> reading = client.GetAsync<V1ConfigMap>("m", "a", default);
+        await tracker.WhenIdleAsync(default).WaitAsync(TimeSpan.FromSeconds(30));
+        reading.IsCompleted.Should().BeFalse();
+        clock.Advance(TimeSpan.FromSeconds(7));
+        (await reading).Metadata.Name.Should().Be("m");
+        tracker.IsIdle.Should().BeTrue();
     }
 
     [Fact]

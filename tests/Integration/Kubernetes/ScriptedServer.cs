@@ -91,10 +91,11 @@ internal static class Answers
     public static Task EventAsync(this HttpContext context, string type, string obj) =>
         context.LineAsync($$"""{"type":"{{type}}","object":{{obj}}}""");
 
-    /// <summary>Keeps a watch open until the client leaves.</summary>
-    public static async Task HoldAsync(this HttpContext context)
+    /// <summary>Keeps a watch open, or a request unanswered, until the client leaves.</summary>
+    public static async Task HoldAsync(this HttpContext context, bool headers = true)
     {
-        await context.Response.Body.FlushAsync();
+        if (headers)
+            await context.Response.Body.FlushAsync();
         TaskCompletionSource left = new();
         await using CancellationTokenRegistration registration = context.RequestAborted.Register(left.SetResult);
         await left.Task;

@@ -1,0 +1,23 @@
+namespace Bursar.Kubernetes.Client;
+
+/// <summary>
+/// Sends a write only while this process may lead. It is inside of the retries, because a wait between two tries may outlive the lease.
+/// Leases are exempt: leadership could never be regained otherwise.
+/// </summary>
+internal sealed class WriteFenceHandler(Func<bool> mayWrite) : DelegatingHandler
+{
+    private const string Leases = "/apis/coordination.k8s.io/";
+
+    protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        bool isFenced =
+            request.Method != HttpMethod.Get
+            && request.Method != HttpMethod.Head
+            && !request.RequestUri!.AbsolutePath.Contains(Leases, StringComparison.Ordinal);
+        return isFenced && !mayWrite()
+            ? throw new LeadershipLostException(
+                $"Held back {request.Method} {request.RequestUri!.PathAndQuery}: this process may not lead any more."
+            )
+            : base.SendAsync(request, cancellationToken);
+    }
+}

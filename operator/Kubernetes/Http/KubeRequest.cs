@@ -1,0 +1,32 @@
+using System.Net.Http.Headers;
+using Bursar.Concurrency;
+
+namespace Bursar.Kubernetes.Http;
+
+internal sealed record KubeRequest(HttpMethod Method, string PathAndQuery)
+{
+    public byte[]? Body { get; init; }
+
+    public string? ContentType { get; init; }
+
+    public string Accept { get; init; } = "application/json";
+
+    /// <summary>Whether the answer goes on for as long as it is followed.</summary>
+    public bool IsWatch { get; init; }
+
+    public HttpRequestMessage ToMessage(Uri address)
+    {
+        HttpRequestMessage message = new(Method, address);
+        message.Headers.TryAddWithoutValidation("Accept", Accept);
+        message.Options.Set(TimedRequestHandler.IsStream, IsWatch);
+        if (Body is not null)
+        {
+            message.Content = new ByteArrayContent(Body);
+            message.Content.Headers.ContentType = MediaTypeHeaderValue.Parse(ContentType!);
+        }
+
+        return message;
+    }
+
+    public override string ToString() => $"{Method} {PathAndQuery}";
+}
