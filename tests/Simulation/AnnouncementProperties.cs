@@ -164,7 +164,7 @@ public sealed class AnnouncementProperties
                     : item.Charge.Tested
             ));
         return budget.Terms.Settle > TimeSpan.Zero
-            && Projection.Of(budget, [.. balance.FloorClaims, .. balance.ReleasedClaims, .. jobs]) <= balance.Allowed;
+            && balance.Projection.Of([.. balance.FloorClaims, .. balance.ReleasedClaims, .. jobs]) <= balance.Allowed;
     }
 
     private static BudgetSnapshot Started(Random random)

@@ -58,6 +58,9 @@ public sealed record Balance
     /// </summary>
     public Amount Available => Limit - Spent - Floor;
 
+    /// <summary>What is spent, with claims added.</summary>
+    public required Projection Projection { get; init; }
+
     public static Balance Of(BudgetSnapshot budget, Amount limit, IReadOnlyList<ChargedWork> work)
     {
         Amount floor = Amount.Zero,
@@ -108,7 +111,8 @@ public sealed record Balance
                 carried += item.Charge.Beyond;
             }
         }
-        var floorExceedsLimit = floor > Amount.Zero && Projection.Of(budget, floorClaims) > limit;
+        var projection = new Projection(budget);
+        var floorExceedsLimit = floor > Amount.Zero && projection.Of(floorClaims) > limit;
         var rate = unstoppable.Aggregate(HourlyCost.Zero, (sum, u) => sum + u.Rate);
         IReadOnlyList<Claim> reservedFloor = floorExceedsLimit ? [] : floorClaims;
         return new()
@@ -116,7 +120,8 @@ public sealed record Balance
             Limit = limit,
             Allowed = limit + limit.Percent(budget.Terms.TolerancePercent),
             Spent = budget.Spent,
-            Reserved = Projection.Of(budget, [.. reservedFloor, .. jobClaims]) - budget.Spent,
+            Projection = projection,
+            Reserved = projection.Of([.. reservedFloor, .. jobClaims]) - budget.Spent,
             OverspendBound = bound,
             SharpBound = sharp,
             CarriedOver = carried,

@@ -1,4 +1,5 @@
 using Bursar.Core.Budgets;
+using Bursar.Core.Forecast;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 
@@ -34,7 +35,44 @@ public sealed record Charge(
     /// <summary>Work of unknown length comes back only when there is money for this long.</summary>
     public static readonly TimeSpan LeastRun = TimeSpan.FromHours(1);
 
-    public static Charge Of(WorkloadSnapshot work, BudgetSnapshot budget)
+    /// <summary>
+    /// What it needs to resume: the high estimate plus headroom and its stop; for work of unknown length and for inference, an hour of it.
+    /// </summary>
+    public Amount Needed { get; private init; }
+
+    /// <summary>The same once a limit that is named now has been enough for <see cref="ResumeRule.NamedFor"/>.</summary>
+    public Amount NeededLater { get; private init; }
+
+    /// <summary>The same in a window that is new and all its own.</summary>
+    public Amount NeededInEmptyWindow { get; private init; }
+
+    /// <summary>Computes all figures once a decision, since the rules compare each suspended workload with all others.</summary>
+    public static Charge Of(WorkloadSnapshot work, BudgetSnapshot budget) =>
+        Claims(work, budget) with
+        {
+            Needed = ToResume(work, budget, Horizon(budget)),
+            NeededLater = ToResume(work, budget, ResumeRule.Later(budget)),
+            NeededInEmptyWindow = ToResume(work, budget, budget.Window.Length),
+        };
+
+    private static Amount ToResume(WorkloadSnapshot work, BudgetSnapshot budget, TimeSpan horizon)
+    {
+        var rate = work.Rate ?? HourlyCost.Zero;
+        var estimate = AfterResume(work);
+        // The forecast test must not suspend it again at once: what it holds to the end of the window needs as much.
+        var length =
+            work.Class != WorkClass.Training ? LeastRun
+            : estimate.IsKnown ? estimate.High
+            : budget.Terms.UnknownDuration == UnknownDuration.RunToWindowEnd && !estimate.Stale ? horizon
+            : LeastRun;
+        var asked = rate.For(Min(length, horizon));
+        return asked + asked.Percent(budget.Terms.HeadroomPercent) + rate.For(StopTime(work, budget));
+    }
+
+    internal static Estimate AfterResume(WorkloadSnapshot work) =>
+        work.State == WorkloadState.Parked ? work.Estimate : work.EstimateAfterResume ?? work.Estimate;
+
+    private static Charge Claims(WorkloadSnapshot work, BudgetSnapshot budget)
     {
         var horizon = Horizon(budget);
         var burns = Burns(work);

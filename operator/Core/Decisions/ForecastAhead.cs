@@ -64,7 +64,7 @@ public sealed record ForecastAhead(DateTimeOffset At, IReadOnlyList<ChargedWork>
         var victims = Victims.Choose(
             ForecastRule.Candidates(left, then),
             left,
-            parked => ForecastRule.Needed(then, sums, [], left, parked, item => item.Charge.Tested) - sums.Allowed,
+            parked => ForecastRule.Needed(sums, [], left, parked, item => item.Charge.Tested) - sums.Allowed,
             then,
             budget.Memory
         );
@@ -80,16 +80,13 @@ public sealed record ForecastAhead(DateTimeOffset At, IReadOnlyList<ChargedWork>
         IEnumerable<ChargedWork> runs,
         TimeSpan time
     ) =>
-        Projection.Of(
-            budget,
-            [
-                .. balance.FloorClaims,
-                .. balance.ReleasedClaims,
-                .. waits.Select(item => new Claim(item.Work.Rate ?? HourlyCost.Zero, item.Charge.StopCost)),
-                .. claims.Select(item => new Claim(item.Work.Rate ?? HourlyCost.Zero, item.Charge.Tested)),
-                .. runs.Select(item => new Claim(item.Work.BurnRate, Unreserved(item, budget, time))),
-            ]
-        );
+        balance.Projection.Of([
+            .. balance.FloorClaims,
+            .. balance.ReleasedClaims,
+            .. waits.Select(item => new Claim(item.Work.Rate ?? HourlyCost.Zero, item.Charge.StopCost)),
+            .. claims.Select(item => new Claim(item.Work.Rate ?? HourlyCost.Zero, item.Charge.Tested)),
+            .. runs.Select(item => new Claim(item.Work.BurnRate, Unreserved(item, budget, time))),
+        ]);
 
     /// <summary>What a workload spends in a time beyond what the forecast test reserves for it.</summary>
     private static Amount Unreserved(ChargedWork item, BudgetSnapshot budget, TimeSpan time)

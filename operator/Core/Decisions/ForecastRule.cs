@@ -44,7 +44,7 @@ internal static class ForecastRule
             var victims = Victims.Choose(candidates.Except(settling), claims, Excess, budget, memory);
             var needed = Needed(plan, waits, claims, []);
             announced = SuspensionNotice.Of(victims, budget, balance.Allowed, memory, claim =>
-                Needed(budget, balance, waits, claims, [], claim)
+                Needed(balance, waits, claims, [], claim)
             );
             ChargedWork[] now = [.. victims.Where(w => !announced.ContainsKey(w.Work.Key.Uid))];
             plan.Expect(now);
@@ -159,16 +159,14 @@ internal static class ForecastRule
         IEnumerable<ChargedWork> waits,
         IEnumerable<ChargedWork> claims,
         IReadOnlyCollection<ChargedWork> parked
-    ) => Needed(plan.Budget, plan.Balance, waits, claims, parked, w => w.Charge.Tested);
+    ) => Needed(plan.Balance, waits, claims, parked, w => w.Charge.Tested);
 
-    /// <param name="budget">The snapshot.</param>
-    /// <param name="balance">Its sums.</param>
+    /// <param name="balance">The sums of the snapshot.</param>
     /// <param name="waits">Work that is asked for a checkpoint.</param>
     /// <param name="claims">The jobs that are counted.</param>
     /// <param name="parked">Those of them that are suspended.</param>
     /// <param name="claim">What a job counts with.</param>
     internal static Amount Needed(
-        BudgetSnapshot budget,
         Balance balance,
         IEnumerable<ChargedWork> waits,
         IEnumerable<ChargedWork> claims,
@@ -177,8 +175,7 @@ internal static class ForecastRule
     )
     {
         var leaves = new HashSet<ChargedWork>(parked, ReferenceEqualityComparer.Instance);
-        return Projection.Of(
-            budget,
+        return balance.Projection.Of(
             balance
                 .FloorClaims.Concat(balance.ReleasedClaims)
                 .Concat(waits.Select(w => new Claim(w.Work.Rate ?? HourlyCost.Zero, w.Charge.StopCost)))

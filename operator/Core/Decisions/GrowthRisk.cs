@@ -34,7 +34,7 @@ internal sealed record GrowthRisk(Amount Likely, Amount Most, IReadOnlyList<Char
         var most =
             budget.Terms.Window.Period == WindowPeriod.Rolling
                 ? MostRolling(plan)
-                : ForecastRule.Needed(budget, balance, waits, claims, [], item => MayCost(item, budget));
+                : ForecastRule.Needed(balance, waits, claims, [], item => MayCost(item, budget));
         if (most <= balance.Allowed)
             return null;
         // Also a job that is almost done, since it may run past its declared end.
@@ -49,7 +49,7 @@ internal sealed record GrowthRisk(Amount Likely, Amount Most, IReadOnlyList<Char
         ChargedWork[] suspends = [.. named.Take(MostWorkloads)];
         return suspends.Length == 0
             ? null
-            : new(ForecastRule.Needed(budget, balance, waits, claims, [], item => item.Charge.Tested), most, suspends);
+            : new(ForecastRule.Needed(balance, waits, claims, [], item => item.Charge.Tested), most, suspends);
     }
 
     /// <summary>
@@ -59,8 +59,7 @@ internal sealed record GrowthRisk(Amount Likely, Amount Most, IReadOnlyList<Char
     private static Amount MostRolling(Plan plan)
     {
         var (budget, balance) = (plan.Budget, plan.Balance);
-        return Projection.Of(
-                budget,
+        return balance.Projection.Of(
                 balance.ReleasedClaims.Concat(
                     plan.Work.Select(item =>
                         plan.IsParking(item) || Outlook.IsYoung(item, budget) ? new Claim(item.Work.BurnRate, item.Charge.StopCost)

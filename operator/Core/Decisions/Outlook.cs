@@ -72,9 +72,10 @@ public sealed record Outlook
                 );
             })
             .ToArray();
-        var unlimited = Projection.Of(budget, courses.Select(course => course.Claim));
-        var reached = balance.Spent > balance.Limit ? budget.Now : First(budget, courses, horizon, _ => balance.Limit + new Amount(1));
-        var stops = First(budget, courses, horizon, bound => balance.Allowed - bound);
+        var unlimited = balance.Projection.Of(courses.Select(course => course.Claim));
+        var reached =
+            balance.Spent > balance.Limit ? budget.Now : First(budget, balance, courses, horizon, _ => balance.Limit + new Amount(1));
+        var stops = First(budget, balance, courses, horizon, bound => balance.Allowed - bound);
         var suspended = stops is { } at
             ? courses
                 .Where(course =>
@@ -105,7 +106,7 @@ public sealed record Outlook
                         : course
                 )
                 .ToArray();
-        var projected = Projection.Of(budget, cut.Select(course => course.Claim));
+        var projected = balance.Projection.Of(cut.Select(course => course.Claim));
         return new()
         {
             Projected = reached is null ? projected : Amount.Max(projected, Amount.Max(balance.Spent, balance.Limit)),
@@ -173,6 +174,7 @@ public sealed record Outlook
     /// </summary>
     private static DateTimeOffset? First(
         BudgetSnapshot budget,
+        Balance balance,
         IReadOnlyList<Course> courses,
         TimeSpan horizon,
         Func<Amount, Amount> target
@@ -180,7 +182,7 @@ public sealed record Outlook
     {
         var stops = courses.Where(course => course.Suspendable).Aggregate(Amount.Zero, (sum, course) => sum + course.Item.Charge.StopCost);
         if (budget.Terms.Window.Period == Budgets.WindowPeriod.Rolling)
-            return RollingForecast.FirstAt(budget, courses.Select(course => course.Claim), target(stops));
+            return balance.Projection.FirstAt(courses.Select(course => course.Claim), target(stops));
         var sum =
             budget.Spent
             + courses.Where(course => course.Milliseconds == 0).Aggregate(Amount.Zero, (all, course) => all + course.Claim.Amount);

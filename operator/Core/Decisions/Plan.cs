@@ -36,6 +36,9 @@ internal sealed class Plan(BudgetSnapshot budget, Balance balance, IReadOnlyList
     /// <summary>All workloads with their charges.</summary>
     public IReadOnlyList<ChargedWork> Work => work;
 
+    /// <summary>The workloads that run or wait for a node, filtered once because each suspended workload is tested against them.</summary>
+    public ChargedWork[] Active { get; } = [.. work.Where(item => item.Work.State is WorkloadState.Running or WorkloadState.Pending)];
+
     /// <summary>The memory as the rules so far have left it.</summary>
     public BudgetMemory Memory { get; set; } = memory;
 
@@ -102,7 +105,7 @@ internal sealed class Plan(BudgetSnapshot budget, Balance balance, IReadOnlyList
     public bool IsLeaving(ChargedWork item) => _leaving.Contains(item.Work.Key.Uid) || IsParking(item);
 
     /// <summary>The amount that each suspended workload needs by itself (<see cref="ResumeRule"/>), computed once a decision.</summary>
-    public Dictionary<string, Amount> NeededAlone { get; } = new(StringComparer.Ordinal);
+    public Dictionary<ChargedWork, Amount> NeededAlone { get; } = new(ReferenceEqualityComparer.Instance);
 
     /// <summary>
     /// The course of the time in which a named limit must be enough (<see cref="ResumeRule"/>), computed once a decision.
@@ -205,7 +208,7 @@ internal sealed class Plan(BudgetSnapshot budget, Balance balance, IReadOnlyList
                 Spent = budget.Spent,
                 Available = balance.Available,
                 Rate = item.Work.Rate,
-                Margin = NeededAlone.TryGetValue(item.Work.Key.Uid, out var alone) ? balance.Limit - alone : null,
+                Margin = NeededAlone.TryGetValue(item, out var alone) ? balance.Limit - alone : null,
                 FitResumes = before?.FitResumes
                     ?? (budget.Memory.Admitted.TryGetValue(item.Work.Key.Uid, out var admission) ? admission.FitResumes : 0),
                 EnoughLimit = _enough.TryGetValue(item.Work.Key.Uid, out var enough) ? enough : null,

@@ -10,10 +10,126 @@ public readonly record struct Claim(HourlyCost Rate, Amount Amount);
 /// What a budget comes to with a set of claims: what is spent and claimed together. A rolling window forgets while work
 /// goes on, so there it is the largest sum that any window from now on will hold.
 /// </summary>
-public static class Projection
+/// <remarks>
+/// A rolling sum is linear between the moments at which spending begins, ends or leaves the window, so it is exact to look at those. The past
+/// is sorted once a decision. A sum with n claims then costs O(past + n log n).
+/// </remarks>
+public sealed class Projection
 {
-    public static Amount Of(BudgetSnapshot budget, IEnumerable<Claim> claims) =>
-        budget.Terms.Window.Period == WindowPeriod.Rolling
-            ? RollingForecast.Peak(budget, claims)
-            : claims.Aggregate(budget.Spent, (sum, claim) => sum + claim.Amount);
+    private readonly BudgetSnapshot _budget;
+    private readonly bool _rolls;
+    private readonly long _first;
+    private readonly long _span;
+    private readonly Int128 _slope;
+    private readonly List<Bend> _past = [];
+
+    public Projection(BudgetSnapshot budget)
+    {
+        _budget = budget;
+        _rolls = budget.Terms.Window.Period == WindowPeriod.Rolling;
+        _first = budget.Now.ToUnixTimeMilliseconds();
+        _span = (long)budget.Window.Length.TotalMilliseconds;
+        if (!_rolls)
+            return;
+        foreach (var past in budget.RollingSpend)
+        {
+            if (past.From >= budget.Now)
+                continue;
+            // Spending that has ended changes the sum again when it leaves the window.
+            Int128 rate = past.RatePerHour.NanoPerHour;
+            var end = Math.Min(past.To?.ToUnixTimeMilliseconds() ?? _first, _first);
+            ReadOnlySpan<Bend> spent = [new(past.From.ToUnixTimeMilliseconds(), -rate), new(end, rate)];
+            foreach (var (at, change) in spent)
+                if (at + _span <= _first)
+                    _slope += change;
+                else if (at < _first)
+                    _past.Add(new(at + _span, change));
+        }
+        _past.Sort();
+    }
+
+    public Amount Of(IEnumerable<Claim> claims) =>
+        _rolls ? Course(claims).Max(point => point.Sum) : claims.Aggregate(_budget.Spent, (sum, claim) => sum + claim.Amount);
+
+    /// <summary>
+    /// The highest rate that, added to all this for a rolling window's length, never brings the sum above a limit, wherever on the way it is
+    /// stopped. What leaves the window on the way may be spent again: where such a rate has been held for long, it goes on.
+    /// </summary>
+    public HourlyCost Room(IEnumerable<Claim> claims, Amount limit, TimeSpan stop, Amount stops)
+    {
+        var least = new HourlyCost(long.MaxValue / 4);
+        foreach (var (at, sum) in Course(claims))
+        {
+            var lasting = ScalingRoom.Lasting(limit - sum, at > _budget.Now ? at - _budget.Now : TimeSpan.Zero, stop, stops);
+            if (lasting < least)
+                least = lasting;
+        }
+        return least;
+    }
+
+    /// <summary>The first moment at which a rolling sum reaches an amount; null when none does.</summary>
+    public DateTimeOffset? FirstAt(IEnumerable<Claim> claims, Amount amount)
+    {
+        var (from, before) = (_budget.Now, Amount.Zero);
+        var begun = false;
+        foreach (var (at, sum) in Course(claims))
+        {
+            if (sum >= amount)
+            {
+                if (!begun || sum <= before)
+                    return begun ? at : _budget.Now;
+                // The sum is linear between two bends.
+                var share = (amount - before).Units * (Int128)(at - from).TotalMilliseconds / (sum - before).Units;
+                return from.AddMilliseconds((double)share);
+            }
+            (from, before, begun) = (at, sum, true);
+        }
+        return null;
+    }
+
+    /// <summary>
+    /// The rolling sum at each moment from now to a window's length from now at which its course may change, in order, both included.
+    /// </summary>
+    private IEnumerable<(DateTimeOffset At, Amount Sum)> Course(IEnumerable<Claim> claims)
+    {
+        // What is spent but not explained by a stretch of the past is taken to stay: a forecast must not hope.
+        var (slope, sum) = (_slope, _budget.Spent.Units);
+        var ends = new List<Bend>();
+        foreach (var claim in claims)
+        {
+            if (claim.Amount <= Amount.Zero)
+                continue;
+            var rate = claim.Rate.NanoPerHour;
+            var (milliseconds, atOnce) = rate > 0 ? Int128.DivRem(claim.Amount.Units, rate) : (0, claim.Amount.Units);
+            sum += atOnce;
+            if (milliseconds == 0)
+                continue;
+            slope += rate;
+            if (milliseconds < _span)
+                ends.Add(new(_first + (long)milliseconds, -rate));
+        }
+        ends.Sort();
+
+        yield return (DateTimeOffset.FromUnixTimeMilliseconds(_first), new(sum));
+        var previous = _first;
+        for (int i = 0, j = 0; i < _past.Count || j < ends.Count; )
+        {
+            var at = Math.Min(i < _past.Count ? _past[i].At : long.MaxValue, j < ends.Count ? ends[j].At : long.MaxValue);
+            sum += slope * (at - previous);
+            yield return (DateTimeOffset.FromUnixTimeMilliseconds(at), new(sum));
+            for (; i < _past.Count && _past[i].At == at; i++)
+                slope += _past[i].Change;
+            for (; j < ends.Count && ends[j].At == at; j++)
+                slope += ends[j].Change;
+            previous = at;
+        }
+        sum += slope * (_first + _span - previous);
+        yield return (DateTimeOffset.FromUnixTimeMilliseconds(_first + _span), new(sum));
+    }
+
+    /// <summary>A change of the slope of the sum, in nano-currency per hour.</summary>
+    private readonly record struct Bend(long At, Int128 Change) : IComparable<Bend>
+    {
+        public int CompareTo(Bend other) => At.CompareTo(other.At);
+    }
 }

@@ -53,11 +53,11 @@ internal static class ResumeRule
             }
             if (item.Work.Rate is null)
                 plan.Keep(item, Reasons.Unpriced, Sentences.Kept(item, Reasons.Unpriced, budget));
-            else if (NeverFits(item, budget, balance))
+            else if (NeverFits(item, balance))
                 plan.Keep(
                     item,
                     Reasons.NeverFits,
-                    Sentences.NeverFits(item, plan, NeededInEmptyWindow(item, budget), NamedLimit(item, plan))
+                    Sentences.NeverFits(item, plan, item.Charge.NeededInEmptyWindow, NamedLimit(item, plan))
                 );
             else if (cause != Reasons.Approved && budget.Terms.Resume == ResumePolicy.Manual)
                 plan.Keep(
@@ -72,7 +72,7 @@ internal static class ResumeRule
             else if (fits && cause is not null)
             {
                 free = false;
-                plan.Resume(item, cause, Sentences.Resumed(item, budget, balance, Needed(item, budget), cause));
+                plan.Resume(item, cause, Sentences.Resumed(item, budget, balance, item.Charge.Needed, cause));
                 plan.Memory = Admissions.Resumed(
                     item,
                     item.Charge.Mid,
@@ -87,8 +87,8 @@ internal static class ResumeRule
                     item,
                     Reasons.WaitsForMoney,
                     MustRise()
-                        ? Sentences.Waits(item, plan, Needed(item, budget), NamedLimit(item, plan))
-                        : Sentences.WaitsThoughItFits(item, plan, Needed(item, budget), othersFirst: cause is not null || !free)
+                        ? Sentences.Waits(item, plan, item.Charge.Needed, NamedLimit(item, plan))
+                        : Sentences.WaitsThoughItFits(item, plan, item.Charge.Needed, othersFirst: cause is not null || !free)
                 );
             }
 
@@ -150,7 +150,7 @@ internal static class ResumeRule
     public static Amount? NamedLimit(ChargedWork item, Plan plan)
     {
         var (budget, balance) = (plan.Budget, plan.Balance);
-        var alone = Amount.Max(Alone(item, plan), NeededInEmptyWindow(item, budget));
+        var alone = Amount.Max(Alone(item, plan), item.Charge.NeededInEmptyWindow);
         if (
             item.Work.Rate is not { } rate
             || budget.ForecastDoubt is not null
@@ -166,8 +166,9 @@ internal static class ResumeRule
         // Sorted once a decision, since a budget may hold thousands of suspended workloads.
         var turns = InTurn(budget.Now);
         var order = plan.ByTurn(() => plan.Work.Order(turns));
+        var turn = Array.FindIndex(order, other => ReferenceEquals(other, item));
         var first = order
-            .TakeWhile(other => other != item)
+            .Take(turn)
             .Where(other =>
                 (IsSuspended(other) || Leaves(plan, other)) && other.Work.Rate is not null && !IsNoLongerHeld(other.Work, budget)
             )
@@ -176,18 +177,17 @@ internal static class ResumeRule
         // they come first.
         ChargedWork[] soon =
         [
-            .. order.Where(other =>
-                other != item && other.Parkable && CountsAsRunning(other, plan) && (CourseOf(plan).Suspends || plan.IsLeaving(other))
+            .. plan.Active.Where(other =>
+                other != item && other.Parkable && !Leaves(plan, other) && (CourseOf(plan).Suspends || plan.IsLeaving(other))
             ),
         ];
         growth = soon.Where(other => turns.Compare(other, item) < 0)
             .Aggregate(growth, (sum, other) =>
-                sum + Amount.Max(Amount.Zero, Needed(other, budget) + other.Charge.StopCost - CountsWith(other, item, budget))
+                sum + Amount.Max(Amount.Zero, other.Charge.Needed + other.Charge.StopCost - CountsWith(other, item, budget))
             );
         // Workloads behind it that fit the present limit may resume before that is raised.
         var after = order
-            .SkipWhile(other => other != item)
-            .Skip(1)
+            .Skip(turn + 1)
             .Where(other => IsSuspended(other) && other.Work.Rate is not null && !IsNoLongerHeld(other.Work, budget))
             .ToArray();
         var behind =
@@ -212,7 +212,7 @@ internal static class ResumeRule
             var taken =
                 round < 4
                     ? Taken(first, enough + stops, enough, plan)
-                    : first.Aggregate(Amount.Zero, (sum, other) => sum + Needed(other, budget));
+                    : first.Aggregate(Amount.Zero, (sum, other) => sum + other.Charge.Needed);
             if (alone + behind + taken <= least)
                 break;
             least = alone + behind + taken;
@@ -250,7 +250,7 @@ internal static class ResumeRule
         if (plan.Course is { } known)
             return known;
         var (budget, balance, later) = (plan.Budget, plan.Balance, Later(plan.Budget));
-        ChargedWork[] runs = [.. plan.Work.Where(item => CountsAsRunning(item, plan))];
+        ChargedWork[] runs = [.. plan.Active.Where(item => !Leaves(plan, item))];
         var suspends =
             runs.Aggregate(balance.Spent + balance.OverspendBound, (sum, item) => sum + item.Work.BurnRate.For(NamedFor)) >= balance.Allowed
             || ForecastAhead.Needed(
@@ -274,7 +274,7 @@ internal static class ResumeRule
     }
 
     /// <summary>The rest of the window after the time in which a named limit must be enough.</summary>
-    private static TimeSpan Later(BudgetSnapshot budget) =>
+    internal static TimeSpan Later(BudgetSnapshot budget) =>
         Charge.Horizon(budget) is var horizon && horizon > NamedFor ? horizon - NamedFor : TimeSpan.Zero;
 
     /// <summary>The amount that running work counts with where the limit for other work is tested.</summary>
@@ -295,20 +295,19 @@ internal static class ResumeRule
         Amount likely = Amount.Zero,
             most = Amount.Zero;
         // A workload that runs past the end of the window needs less of it when the limit is raised.
-        var (budget, later) = (plan.Budget, Later(plan.Budget));
+        var rolling = plan.Budget.Terms.Window.Period == WindowPeriod.Rolling;
+        var later = Later(plan.Budget);
         sum += CourseOf(plan).Lapses;
         foreach (var other in first)
         {
-            var needed = Needed(other, budget);
+            var charge = other.Charge;
             // A rolling sum is no plain sum: there all of them count.
             var fits =
-                budget.Terms.Window.Period == WindowPeriod.Rolling
-                || Alone(other, plan) - needed + Needed(other, budget, later) + likely <= sum
-                    && NeededInEmptyWindow(other, budget) <= limit;
+                rolling || Alone(other, plan) - charge.Needed + charge.NeededLater + likely <= sum && charge.NeededInEmptyWindow <= limit;
             if (!fits)
                 continue;
-            likely += other.Charge.KnownLength ? Amount.Min(other.Charge.Mid, other.Work.Rate!.Value.For(later)) : Amount.Zero;
-            most += needed;
+            likely += charge.KnownLength ? Amount.Min(charge.Mid, other.Work.Rate!.Value.For(later)) : Amount.Zero;
+            most += charge.Needed;
         }
         return most;
     }
@@ -321,21 +320,19 @@ internal static class ResumeRule
     private static Amount TakenOfRolling(IEnumerable<ChargedWork> behind, Plan plan) =>
         Amount.Min(
             plan.Balance.Limit,
-            behind
-                .Where(other => !NeverFits(other, plan.Budget, plan.Balance))
-                .Aggregate(Amount.Zero, (sum, other) => sum + Needed(other, plan.Budget))
+            behind.Where(other => !NeverFits(other, plan.Balance)).Aggregate(Amount.Zero, (sum, other) => sum + other.Charge.Needed)
         );
 
     private static Amount Alone(ChargedWork item, Plan plan) =>
-        plan.NeededAlone.TryGetValue(item.Work.Key.Uid, out var known)
+        plan.NeededAlone.TryGetValue(item, out var known)
             ? known
-            : plan.NeededAlone[item.Work.Key.Uid] = LimitToResume(item, plan, plan.Balance.AllFloorClaims, withBeside: true);
+            : plan.NeededAlone[item] = LimitToResume(item, plan, plan.Balance.AllFloorClaims, withBeside: true);
 
     private static Amount LimitToResume(ChargedWork item, Plan plan, IReadOnlyList<Claim> floor, bool withBeside)
     {
         var budget = plan.Budget;
         var others = plan
-            .Work.Where(w => w.IsActiveJob && w.Work.Key.Uid != item.Work.Key.Uid && !Leaves(plan, w) && !Balance.Lends(w.Work, budget))
+            .Active.Where(w => w.IsActiveJob && w.Work.Key.Uid != item.Work.Key.Uid && !Leaves(plan, w) && !Balance.Lends(w.Work, budget))
             .ToArray();
         var rolling = budget.Terms.Window.Period == WindowPeriod.Rolling;
         var run = Run(item, Charge.Horizon(budget));
@@ -349,31 +346,26 @@ internal static class ResumeRule
         // Workloads that are being stopped, or are about to be, cost their stop.
         var ending =
             plan.Balance.Ending
-            + plan.Work.Where(w =>
-                    w.Work.Key.Uid != item.Work.Key.Uid && w.Work.State is WorkloadState.Running or WorkloadState.Pending && Leaves(plan, w)
-                )
+            + plan.Active.Where(w => w.Work.Key.Uid != item.Work.Key.Uid && Leaves(plan, w))
                 .Aggregate(Amount.Zero, (sum, w) => sum + w.Charge.StopCost);
-        var needed = Projection.Of(
-            budget,
-            [
-                .. floor,
-                .. plan.Balance.ReleasedClaims,
-                .. others
-                    .Where(w =>
-                        run == TimeSpan.Zero
-                        || w.Charge.KnownLength
-                        || Charge.ReservesWindow(w.Work, budget)
-                        || !(w.Work.BurnRate > HourlyCost.Zero)
-                    )
-                    .Select(w => new Claim(w.Work.Rate ?? HourlyCost.Zero, w.Charge.Mid)),
-                .. beside,
-                new(item.Work.Rate ?? HourlyCost.Zero, Needed(item, budget)),
-                new(HourlyCost.Zero, ending),
-            ]
-        );
+        var needed = plan.Balance.Projection.Of([
+            .. floor,
+            .. plan.Balance.ReleasedClaims,
+            .. others
+                .Where(w =>
+                    run == TimeSpan.Zero
+                    || w.Charge.KnownLength
+                    || Charge.ReservesWindow(w.Work, budget)
+                    || !(w.Work.BurnRate > HourlyCost.Zero)
+                )
+                .Select(w => new Claim(w.Work.Rate ?? HourlyCost.Zero, w.Charge.Mid)),
+            .. beside,
+            new(item.Work.Rate ?? HourlyCost.Zero, item.Charge.Needed),
+            new(HourlyCost.Zero, ending),
+        ]);
         // The limit test would suspend it again at once; in a rolling window, on the way to the peak.
         var stops = plan
-            .Work.Where(w => w is { Parkable: true, Work.State: WorkloadState.Running or WorkloadState.Pending } && !Leaves(plan, w))
+            .Active.Where(w => w.Parkable && !Leaves(plan, w))
             .Aggregate(Charge.StopCostOnceRunning(item.Work, budget), (sum, w) => sum + w.Charge.StopCost);
         return rolling ? needed + stops : Amount.Max(needed, budget.Spent + stops + ending);
     }
@@ -392,7 +384,7 @@ internal static class ResumeRule
     /// Running work that no claim counts: it has no end that is known, and this budget reserves nothing for it but its stop.
     /// </summary>
     private static IEnumerable<ChargedWork> Beside(ChargedWork item, Plan plan) =>
-        plan.Work.Where(w =>
+        plan.Active.Where(w =>
             w.Work.Key.Uid != item.Work.Key.Uid
             && w.Work.State is WorkloadState.Running
             && w.Work.BurnRate > HourlyCost.Zero
@@ -404,37 +396,16 @@ internal static class ResumeRule
             )
         );
 
-    /// <summary>The high estimate plus headroom and its stop; for work of unknown length and for inference, an hour of it.</summary>
-    public static Amount Needed(ChargedWork item, BudgetSnapshot budget) => Needed(item, budget, Charge.Horizon(budget));
-
     /// <summary>More than the limit even in a window that is new and all its own.</summary>
-    public static bool NeverFits(ChargedWork item, BudgetSnapshot budget, Balance balance) =>
-        NeededInEmptyWindow(item, budget) > balance.Limit;
-
-    private static Amount NeededInEmptyWindow(ChargedWork item, BudgetSnapshot budget) => Needed(item, budget, budget.Window.Length);
-
-    private static Amount Needed(ChargedWork item, BudgetSnapshot budget, TimeSpan horizon)
-    {
-        var rate = item.Work.Rate ?? HourlyCost.Zero;
-        var estimate = AfterResume(item);
-        // The forecast test must not suspend it again at once: what it holds to the end of the window needs as much.
-        var length =
-            item.Work.Class != WorkClass.Training ? Charge.LeastRun
-            : estimate.IsKnown ? estimate.High
-            : budget.Terms.UnknownDuration == UnknownDuration.RunToWindowEnd && !estimate.Stale ? horizon
-            : Charge.LeastRun;
-        var asked = rate.For(length < horizon ? length : horizon);
-        return asked + asked.Percent(budget.Terms.HeadroomPercent) + rate.For(Charge.StopTime(item.Work, budget));
-    }
-
-    private static Forecast.Estimate AfterResume(ChargedWork item) =>
-        item.Work.State == WorkloadState.Parked ? item.Work.Estimate : item.Work.EstimateAfterResume ?? item.Work.Estimate;
+    public static bool NeverFits(ChargedWork item, Balance balance) => item.Charge.NeededInEmptyWindow > balance.Limit;
 
     /// <summary>How long other work must be paid for beside it: an hour, or as long as it runs itself.</summary>
     private static TimeSpan Run(ChargedWork item, TimeSpan horizon)
     {
         var run =
-            item.Work.Class == WorkClass.Training && AfterResume(item) is { IsKnown: true } estimate && estimate.High < Charge.LeastRun
+            item.Work.Class == WorkClass.Training
+            && Charge.AfterResume(item.Work) is { IsKnown: true } estimate
+            && estimate.High < Charge.LeastRun
                 ? estimate.High
                 : Charge.LeastRun;
         return run < horizon ? run : horizon;

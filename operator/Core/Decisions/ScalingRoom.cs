@@ -31,10 +31,10 @@ public sealed record ScalingRoom(HourlyCost PerHour, Amount Free, TimeSpan Until
         var stops = work.Aggregate(Amount.Zero, (sum, item) => sum + ElasticStopCost(item.Work, budget));
         if (budget.Terms.Window.Period == WindowPeriod.Rolling)
         {
-            var rate = RollingForecast.Room(budget, claims, balance.Limit, stop, stops);
+            var rate = balance.Projection.Room(claims, balance.Limit, stop, stops);
             return new(rate, rate.For(horizon), horizon);
         }
-        var free = balance.Limit - Projection.Of(budget, claims);
+        var free = balance.Limit - balance.Projection.Of(claims);
         return new(Lasting(free, horizon, stop, stops), Amount.Max(free, Amount.Zero), horizon);
     }
 

@@ -28,7 +28,7 @@ public static class Sentences
             + ToResume(item, plan, enough)
             // Waiting would be in vain for what is larger than a whole window.
             + (
-                ResumeRule.NeverFits(item, budget, balance)
+                ResumeRule.NeverFits(item, balance)
                     ? $" It does not fit a whole window of {Money(balance.Limit)} {budget.Currency} either."
                     : Otherwise(budget, enough, $"when other work ends and leaves enough, or {Later(budget)}")
             );
