@@ -16,6 +16,7 @@ return args switch
     ["write", var kubeconfig] => await WriterProcess.RunAsync(kubeconfig, ct),
     ["pass", var kubeconfig] => await PassProcess.RunAsync(kubeconfig, ct),
     ["replay", var traces] => ReplayProcess.Run(traces),
+    ["decisions"] => DecisionProcess.Run(),
     ["ledger"] => LedgerProcess.Run(),
     ["parse"] => ParseProcess.Run(),
     ["scrape"] => ScrapeProcess.Run(),

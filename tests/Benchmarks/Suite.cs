@@ -27,6 +27,8 @@ internal static class Suite
             await ScrapeAsync(table, ct);
         if (options.Asks("scalers"))
             await ScalersAsync(table, ct);
+        if (options.Asks("decisions"))
+            await DecisionsAsync(table, ct);
         if (options.Asks("ledger"))
         {
             await LedgerAsync(table, ct);
@@ -250,6 +252,20 @@ internal static class Suite
             $"scalers: their targets found, with what owns the replicas and the pods, {f["scalers"]:N0} Deployments under KEDA",
             $"{f["targets"] * 1000:F1} ms"
         );
+    }
+
+    private static async Task DecisionsAsync(FigureTable table, CancellationToken ct)
+    {
+        Progress("decisions with many suspended jobs");
+        await using var child = ChildProcess.Start("decisions");
+        var f = await child.FiguresAsync(ct);
+        foreach (var window in (string[])["month", "rolling"])
+            table.Add(
+                $"decision: {f["running"]:N0} running and {f["suspended"]:N0} suspended jobs, {window} window",
+                $"{f[window] * 1000:F1} ms",
+                "< 5 ms",
+                f[window] < 0.005
+            );
     }
 
     private static async Task LedgerAsync(FigureTable table, CancellationToken ct)

@@ -11,6 +11,7 @@ internal sealed record SuiteOptions(int Pods, int RealPods, int IdleSeconds, str
         "exposition",
         "scrape",
         "scalers",
+        "decisions",
         "ledger",
         "sweeps",
         "scaling",
