@@ -2,8 +2,6 @@ using System.Diagnostics;
 using Bursar.Api;
 using Bursar.Core.Decisions;
 using Bursar.Kubernetes.Config;
-using Bursar.Operator.Billing;
-using Bursar.Operator.Budgets;
 using Bursar.Operator.Hosting;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -54,19 +52,6 @@ internal static class PassProcess
     /// <summary>Every budget read, observed and decided once, on one thread: the least of several.</summary>
     private static double Pass(OperatorParts parts)
     {
-        var observer = new BudgetObserver(
-            parts.Stores,
-            parts.Ledger,
-            parts.State,
-            parts.Prices,
-            parts.Nodes,
-            new WorkloadRates(parts.Stores, parts.Ledger, parts.Prices, parts.Nodes),
-            parts.Progress,
-            _ => null,
-            parts.Control,
-            parts.Brake,
-            TimeProvider.System
-        );
         var least = double.MaxValue;
         var warming = Stopwatch.StartNew();
         for (var pass = 0; pass < Passes || warming.Elapsed < Warming; pass++)
@@ -76,7 +61,7 @@ internal static class PassProcess
             {
                 if (GpuBudgetReader.Read(budget, out var terms, out var selector, out var exempt).Count > 0)
                     throw new InvalidOperationException("a budget of the bench cannot be read");
-                var decision = BudgetDecider.Decide(observer.Observe(new(budget, terms!, selector, exempt)));
+                var decision = BudgetDecider.Decide(parts.Observer.Observe(new(budget, terms!, selector, exempt)));
                 if (decision.Actions.Count > 0)
                     throw new InvalidOperationException("nothing was to be stopped");
             }

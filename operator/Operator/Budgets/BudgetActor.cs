@@ -27,7 +27,6 @@ internal sealed partial class BudgetActor(
     CronJobSuspender cronJobs,
     EchoGuard echoes,
     BudgetEvents events,
-    ClusterBrake brake,
     ControlSwitch control,
     CheckpointBoard checkpoints,
     ILogger<BudgetActor> logger
@@ -277,7 +276,7 @@ internal sealed partial class BudgetActor(
                 Replace(record with { Cause = snapshot with { Confirmed = true } });
                 echoes.Expect(record, parked: true);
                 if (action.CountsForBrake)
-                    brake.Parked(decision.At);
+                    control.Brake.Parked(decision.At);
                 events.Acted(
                     budget.Object,
                     action with

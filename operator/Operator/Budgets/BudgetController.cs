@@ -32,7 +32,7 @@ internal sealed partial class BudgetController(
     DecisionStore decisions,
     ProgressBoard progress,
     CheckpointBoard checkpoints,
-    ClusterBrake brake,
+    ControlSwitch control,
     WritePacer pacer,
     TimeProvider time,
     ILogger<BudgetController> logger
@@ -86,10 +86,10 @@ internal sealed partial class BudgetController(
         var snapshot = observer.Observe(budget);
         var decision = BudgetDecider.Decide(snapshot);
         if (decision.Conditions.Any(c => c is { Type: ConditionTypes.BrakeApplied, Status: true }))
-            brake.Apply(decision.At);
+            control.Brake.Apply(decision.At);
         var memory = WithEnded(budget, snapshot, WithProgress(budget, snapshot, decision)) with
         {
-            BrakedAt = brake.AppliedAt,
+            BrakedAt = control.Brake.AppliedAt,
             Spec =
                 snapshot.Memory is { Spec: { } spec } && snapshot.Memory.SpecGeneration == entity.SpecGeneration
                     ? spec

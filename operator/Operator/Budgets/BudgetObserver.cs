@@ -25,17 +25,13 @@ internal sealed class BudgetObserver(
     ClusterStores stores,
     GpuLedger ledger,
     OperatorState state,
-    PriceList prices,
-    NodeMeter nodes,
     WorkloadRates rates,
+    MeteringObserver metering,
     ProgressBoard progress,
     Func<string, DateTimeOffset?> checkpointAt,
+    ElasticTargets elastic,
     ControlSwitch control,
-    ClusterBrake brake,
-    TimeProvider time,
-    MeteringSources? sources = null,
-    ElasticTargets? scalers = null,
-    Func<string?>? ledgerFault = null
+    TimeProvider time
 )
 {
     public BudgetSnapshot Observe(ReadBudget budget)
@@ -52,7 +48,7 @@ internal sealed class BudgetObserver(
 
         // Asked of suspended work that burns alone, and then once for all of it.
         Dictionary<string, RunningPods>? running = null;
-        RunningPods RunsOn(string uid) => (running ??= RunningOn(now)).GetValueOrDefault(uid);
+        RunningPods RunsOn(string uid) => (running ??= metering.RunningOn(now)).GetValueOrDefault(uid);
 
         var work = new List<WorkloadSnapshot>();
         foreach (var cache in stores.Kinds)
@@ -63,9 +59,9 @@ internal sealed class BudgetObserver(
                         ? OfServing(one, budget, spends, parked, others, memory, RunsOn, now)
                         : OfTraining(one, budget, spends, parked, others, memory, RunsOn, now)
                 ) is
-                { } snapshot
+                { } observed
             )
-                work.Add(snapshot);
+                work.Add(observed);
         // Nothing that costs money is left out, whatever its object says or does not say.
         var listed = work.Select(w => w.Key.Uid).ToHashSet(StringComparer.Ordinal);
         work.AddRange(
@@ -74,22 +70,7 @@ internal sealed class BudgetObserver(
                 .Select(s => OfUnlisted(s, RunsOn))
                 .OfType<WorkloadSnapshot>()
         );
-        // Shown beside each, whatever its kind.
-        var (metering, meteredBy) = Metering(budget, spends);
-        for (var i = 0; i < work.Count; i++)
-        {
-            var uid = work[i].Key.Uid;
-            if (!spends.TryGetValue(uid, out var spend))
-                continue;
-            work[i] = work[i] with
-            {
-                UnitCosts = UnitCosts.Of(WorkDone.Of([spend]), work[i].Rate, Estimator.SecondsPerStep(progress.Series(uid))),
-                MeteredBy = meteredBy.GetValueOrDefault(uid),
-            };
-        }
-
-        var concerned = DoubtfulNodes(budget, spends, work, now);
-        return new()
+        var snapshot = new BudgetSnapshot
         {
             Namespace = budget.Namespace,
             Name = budget.Name,
@@ -98,7 +79,6 @@ internal sealed class BudgetObserver(
             CreatedAt = budget.Object.Metadata.CreationTimestamp,
             Terms = budget.Terms,
             Window = window,
-            Currency = prices.Currency,
             Spent = spends.Values.Aggregate(Amount.Zero, (sum, s) => sum + s.Spent),
             OutsideSelector = Outside(budget, window.Start, to, now),
             BurnRate = spends.Values.Aggregate(HourlyCost.Zero, (sum, s) => sum + s.RatePerHour),
@@ -108,19 +88,7 @@ internal sealed class BudgetObserver(
                     ? ledger.Segments(budget.Namespace, budget.Selector, window.Start, now)
                     : [],
             Memory = memory,
-            MeteringStale = Stale(spends),
-            Metering = metering,
-            UnpricedProducts = Unpriced(spends.Values, budget, now),
-            PricesUntrusted = Untrusted(concerned, now),
-            ChargedAsOnDemand =
-            [
-                .. concerned
-                    .Select(prices.ChargedAsOnDemand.GetValueOrDefault)
-                    .OfType<string>()
-                    .Distinct(StringComparer.Ordinal)
-                    .Order(StringComparer.Ordinal),
-            ],
-            BrakeAllowance = brake.Allowance(now),
+            BrakeAllowance = control.Brake.Allowance(now),
             SwitchedToObserve = control.ObserveOnly,
             ReleasedAt = ReleaseMark
                 .InForce(
@@ -130,10 +98,10 @@ internal sealed class BudgetObserver(
                     now
                 )
                 ?.At,
-            LedgerFault = ledgerFault?.Invoke(),
             SpecFault = budget.Object.Refusal is { } refusal ? BudgetStatus.Message(refusal) : null,
             Ended = Ended(spends.Values, work, memory),
         };
+        return metering.AddTo(snapshot, spends);
     }
 
     /// <summary>Of what the status names: the most expensive few.</summary>
@@ -204,6 +172,7 @@ internal sealed class BudgetObserver(
         if (standing.Rests && record is not null && record.Cause.AskedAt is { } asked)
             series = series.UpTo(asked);
         var gpus = standing.IsIgnored ? spend?.Gpus ?? 0 : rates.GpusOf(sets, live, spend);
+        var rate = standing.IsIgnored ? spend?.RatePerHour : rates.RateOf(sets, gpus, live, spend, budget.Namespace, uid, now);
         var pieces = work
             .Pieces.Select(set =>
                 set.Count(
@@ -247,7 +216,7 @@ internal sealed class BudgetObserver(
             RunsOn = standing.RunsOn,
             NotFollowed = standing.IsIgnored,
             Gpus = gpus,
-            Rate = standing.IsIgnored ? spend?.RatePerHour : rates.RateOf(sets, gpus, live, spend, budget.Namespace, uid, now),
+            Rate = rate,
             BurnRate = spend?.RatePerHour ?? HourlyCost.Zero,
             Spent = spend?.Spent ?? Amount.Zero,
             Estimate = paused ? Estimator.AfterResume(facts) : Estimator.Remaining(facts, now),
@@ -275,6 +244,7 @@ internal sealed class BudgetObserver(
                 : record?.CronJob is { } cronJob ? Sentences.MakerWaits(cronJob.Object)
                 : null,
             ResumeApproved = BursarAnnotations.Read(work.Metadata, null, BursarAnnotations.Resume) == BursarAnnotations.Approved,
+            UnitCosts = UnitCostsOf(spend, rate),
         };
     }
 
@@ -304,6 +274,8 @@ internal sealed class BudgetObserver(
         if (work.IsStopped && standing.Noted is null && !runs)
             return null;
         var sets = SetsOf(work, standing.Rests ? standing.Noted : null);
+        var gpus = standing.IsIgnored ? spend?.Gpus ?? 0 : rates.GpusOf(sets, [], spend);
+        var rate = standing.IsIgnored ? spend?.RatePerHour : rates.RateOf(sets, gpus, [], spend, budget.Namespace, uid, now);
         return new()
         {
             Key = TopWorkload.Of(work).Key,
@@ -321,12 +293,10 @@ internal sealed class BudgetObserver(
             IsUnreadable = work.Unreadable is not null,
             RunsOn = standing.RunsOn,
             NotFollowed = standing.IsIgnored,
-            Gpus = standing.IsIgnored ? spend?.Gpus ?? 0 : rates.GpusOf(sets, [], spend),
-            Rate = standing.IsIgnored
-                ? spend?.RatePerHour
-                : rates.RateOf(sets, rates.GpusOf(sets, [], spend), [], spend, budget.Namespace, uid, now),
+            Gpus = gpus,
+            Rate = rate,
             BurnRate = spend?.RatePerHour ?? HourlyCost.Zero,
-            FloorRate = standing.IsIgnored ? null : scalers?.FloorRateOf(uid, spend?.RatePerHour ?? HourlyCost.Zero),
+            FloorRate = standing.IsIgnored ? null : elastic.FloorRateOf(uid, spend?.RatePerHour ?? HourlyCost.Zero),
             Spent = spend?.Spent ?? Amount.Zero,
             Estimate = Estimate.Unknown("it serves until it is stopped"),
             TerminationGrace = work.TerminationGrace,
@@ -334,6 +304,7 @@ internal sealed class BudgetObserver(
             Parked = standing.Parked(),
             Consequence = standing.IsStopped ? null : work.WhatIsLost,
             ResumeApproved = BursarAnnotations.Read(work.Metadata, null, BursarAnnotations.Resume) == BursarAnnotations.Approved,
+            UnitCosts = UnitCostsOf(spend, rate),
         };
     }
 
@@ -379,27 +350,6 @@ internal sealed class BudgetObserver(
         return pods;
     }
 
-    /// <summary>
-    /// The workloads of which a billed pod runs on. A pod that is being deleted has until its deletionTimestamp, which its termination
-    /// grace is part of. After that it still costs money, except on a node that is lost or gone.
-    /// </summary>
-    private Dictionary<string, RunningPods> RunningOn(DateTimeOffset now)
-    {
-        var result = new Dictionary<string, RunningPods>(StringComparer.Ordinal);
-        foreach (var open in ledger.OpenPods())
-        {
-            if (stores.Pods.Store.GetByUid(open.Uid) is not { Metadata: var pod })
-                continue;
-            var running =
-                pod.DeletionTimestamp is not { } deadline ? RunningPods.Undeleted
-                : deadline < now && !nodes.IsLost(open.Node) && stores.Nodes.Store.Get(null, open.Node) is not null ? RunningPods.Overdue
-                : RunningPods.None;
-            if (running > result.GetValueOrDefault(open.Workload.Uid))
-                result[open.Workload.Uid] = running;
-        }
-        return result;
-    }
-
     /// <summary>What it asks for is unknown where its object cannot be read: then it counts as GPU work.</summary>
     private static bool MayHaveGpus(Work work) => work.HasGpus || work.Unreadable is not null;
 
@@ -424,8 +374,11 @@ internal sealed class BudgetObserver(
     }
 
     /// <summary>A gang is stopped when its last pod is.</summary>
-    private WorkloadSnapshot OfOther(WorkloadSpend spend, string whyNot, string noEstimate) =>
-        new()
+    private WorkloadSnapshot OfOther(WorkloadSpend spend, string whyNot, string noEstimate)
+    {
+        // At no cost now: without a price, at a price of zero, or on a node that is lost.
+        HourlyCost? rate = spend.RatePerHour == HourlyCost.Zero && spend.UnpricedGpuMs > 0 ? null : spend.RatePerHour;
+        return new()
         {
             Key = spend.Workload,
             Class = spend.Class,
@@ -433,13 +386,18 @@ internal sealed class BudgetObserver(
             NotParkable = whyNot,
             CreatedAt = spend.Since,
             Gpus = spend.Gpus,
-            // At no cost now: without a price, at a price of zero, or on a node that is lost.
-            Rate = spend.RatePerHour == HourlyCost.Zero && spend.UnpricedGpuMs > 0 ? null : spend.RatePerHour,
+            Rate = rate,
             BurnRate = spend.RatePerHour,
-            FloorRate = spend.Class == WorkClass.Training ? null : scalers?.FloorRateOf(spend.Workload.Uid, spend.RatePerHour),
+            FloorRate = spend.Class == WorkClass.Training ? null : elastic.FloorRateOf(spend.Workload.Uid, spend.RatePerHour),
             Spent = spend.Spent,
             Estimate = Estimate.Unknown(noEstimate),
+            UnitCosts = UnitCostsOf(spend, rate),
         };
+    }
+
+    /// <summary>Returns what a unit of the workload's output costs. Null if it has cost nothing in this window.</summary>
+    private UnitCosts? UnitCostsOf(WorkloadSpend? spend, HourlyCost? rate) =>
+        spend is null ? null : UnitCosts.Of(WorkDone.Of([spend]), rate, Estimator.SecondsPerStep(progress.Series(spend.Workload.Uid)));
 
     private int PriorityOf(V1PodSpec template, IReadOnlyList<V1Pod> live) =>
         live.Count > 0 ? live[0].Spec.Priority
@@ -495,95 +453,6 @@ internal sealed class BudgetObserver(
     /// <summary>The request that all pods of a gang which answer have acknowledged.</summary>
     private static string? Acknowledged(IReadOnlyList<PodCheckpoint> said) =>
         said.Count > 0 && said.All(one => one.Id is not null && one.Id == said[0].Id) ? said[0].Id : null;
-
-    /// <summary>Who measures on the nodes of this budget's running pods, and by workload.</summary>
-    private (MeteringView? All, Dictionary<string, string> ByWorkload) Metering(ReadBudget budget, Dictionary<string, WorkloadSpend> spends)
-    {
-        var words = new Dictionary<string, string>(StringComparer.Ordinal);
-        if (sources is null || spends.Values.All(spend => spend.Gpus == 0))
-            return (null, words);
-        var byNode = new Dictionary<string, MeteringSource>(StringComparer.Ordinal);
-        var byWorkload = new Dictionary<string, HashSet<MeteringSource>>(StringComparer.Ordinal);
-        foreach (var pod in stores.Pods.Store.ByIndex(Indexes.Namespace, budget.Namespace))
-        {
-            if (pod.Spec.NodeName is not { Length: > 0 } node || pod.Status.Phase is "Succeeded" or "Failed")
-                continue;
-            var uid = TopWorkload.UidOf(pod, stores);
-            if (uid is null || !spends.ContainsKey(uid) || !stores.Gpus.OfPod(pod).IsAny)
-                continue;
-            if (!byNode.TryGetValue(node, out var source))
-                byNode.Add(node, source = sources.Of(node));
-            if (!byWorkload.TryGetValue(uid, out var set))
-                byWorkload.Add(uid, set = []);
-            set.Add(source);
-        }
-        foreach (var (uid, set) in byWorkload)
-            words.Add(uid, MeteringView.WordOf(set));
-        return (byNode.Count == 0 ? null : MeteringView.Of(byNode.Select(pair => (pair.Key, pair.Value))), words);
-    }
-
-    private string? Stale(Dictionary<string, WorkloadSpend> spends)
-    {
-        if (nodes.Lost.Count == 0)
-            return null;
-        foreach (var open in ledger.OpenPods())
-            if (spends.ContainsKey(open.Workload.Uid) && nodes.IsLost(open.Node))
-                return $"node {open.Node} gives no sign";
-        return null;
-    }
-
-    /// <summary>
-    /// Why the book's prices are not those this budget's work is charged at: the book itself, or a node that its work is on or may come to.
-    /// </summary>
-    private string? Untrusted(IEnumerable<string> concerned, DateTimeOffset now)
-    {
-        if (prices.Problem is { } problem)
-            return problem;
-        var doubts = prices.Untrusted;
-        // What has no price at all is said as unpriced.
-        return concerned
-            .Where(node => doubts.TryGetValue(node, out var doubt) && ledger.RateOf(doubt.Class, now) is not null)
-            .Select(node => $"{doubts[node].Class}: {doubts[node].Why}")
-            .Order(StringComparer.Ordinal)
-            .FirstOrDefault();
-    }
-
-    /// <summary>The nodes that this budget's work is on or may come to, of those whose price is in doubt.</summary>
-    private string[] DoubtfulNodes(
-        ReadBudget budget,
-        Dictionary<string, WorkloadSpend> spends,
-        List<WorkloadSnapshot> work,
-        DateTimeOffset now
-    )
-    {
-        var (untrusted, asOnDemand) = (prices.Untrusted, prices.ChargedAsOnDemand);
-        if (untrusted.Count == 0 && asOnDemand.Count == 0)
-            return [];
-        var concerned = ledger
-            .Entries(budget.Namespace, now - TimeSpan.FromMilliseconds(1), now, now)
-            .Where(entry => entry.To is null && spends.ContainsKey(entry.Workload.Uid))
-            .Select(entry => entry.Node);
-        foreach (var waiting in work.Where(w => w.BurnRate == HourlyCost.Zero && w.State is not WorkloadState.Suspended))
-        foreach (var set in stores.Of(waiting.Key.Kind)?.Get(waiting.Key.Namespace, waiting.Key.Name)?.PodSets ?? [])
-            if (set.Request.IsAny)
-                concerned = concerned.Concat(nodes.NodesFor(set.Template.Spec.NodeSelector).Select(node => node.Metadata.Name));
-        return [.. concerned.Where(node => untrusted.ContainsKey(node) || asOnDemand.ContainsKey(node)).Distinct(StringComparer.Ordinal)];
-    }
-
-    private string[] Unpriced(IEnumerable<WorkloadSpend> spends, ReadBudget budget, DateTimeOffset now)
-    {
-        if (spends.All(s => s.UnpricedGpuMs == 0))
-            return [];
-        return
-        [
-            .. ledger
-                .Entries(budget.Namespace, now - TimeSpan.FromMinutes(1), now, now)
-                .Where(e => e.Rate is null)
-                .Select(e => e.Product.Length > 0 ? e.Product : "an unlabelled product")
-                .Distinct(StringComparer.Ordinal)
-                .Order(StringComparer.Ordinal),
-        ];
-    }
 
     private Amount Outside(ReadBudget budget, DateTimeOffset from, DateTimeOffset to, DateTimeOffset now)
     {

@@ -35,21 +35,17 @@ internal sealed class BudgetsModule : IDisposable
             context.Store,
             context.Time
         );
-        var observer = new BudgetObserver(
+        Observer = new(
             stores,
             ledger,
             state,
-            billing.Prices,
-            billing.Nodes,
             billing.Rates,
+            new MeteringObserver(stores, ledger, billing.Prices, billing.Nodes, telemetry.Sources.Of, () => store.Fault),
             telemetry.Progress,
             telemetry.Agents.CheckpointAt,
-            safety.Control,
-            safety.Brake,
-            time,
-            telemetry.Sources,
             Elastic,
-            () => store.Fault
+            safety.Control,
+            time
         );
         var events = new BudgetEvents(context.Recorder);
         var echoes = new EchoGuard(stores, time);
@@ -67,7 +63,6 @@ internal sealed class BudgetsModule : IDisposable
             cronJobs,
             echoes,
             events,
-            safety.Brake,
             safety.Control,
             telemetry.Checkpoints,
             context.Logger<BudgetActor>()
@@ -77,7 +72,7 @@ internal sealed class BudgetsModule : IDisposable
             stores,
             ledger,
             state,
-            observer,
+            Observer,
             actor,
             events,
             echoes,
@@ -86,7 +81,7 @@ internal sealed class BudgetsModule : IDisposable
             context.Decisions,
             telemetry.Progress,
             telemetry.Checkpoints,
-            safety.Brake,
+            safety.Control,
             safety.Pacer,
             time,
             context.Logger<BudgetController>()
@@ -133,6 +128,8 @@ internal sealed class BudgetsModule : IDisposable
             () => billing.Prices.Currency
         );
     }
+
+    public BudgetObserver Observer { get; }
 
     public BudgetController Controller { get; }
 

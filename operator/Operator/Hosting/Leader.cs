@@ -76,21 +76,7 @@ internal sealed class Leader(
             budgets.Start();
             await scaling.StartAsync(cancellationToken);
             await billing.SettleAsync(cancellationToken);
-            leading?.Invoke(
-                new(
-                    client,
-                    stores,
-                    ledger,
-                    state,
-                    telemetry.Progress,
-                    billing.Prices,
-                    billing.Nodes,
-                    decisions,
-                    safety.Control,
-                    safety.Brake,
-                    budgets.Wake
-                )
-            );
+            leading?.Invoke(new(client, stores, ledger, state, decisions, budgets.Observer, budgets.Wake));
             await TaskGroup.RunAsync(
                 client.TimeProvider,
                 cancellationToken,
@@ -110,11 +96,7 @@ internal sealed record OperatorParts(
     ClusterStores Stores,
     GpuLedger Ledger,
     OperatorState State,
-    ProgressBoard Progress,
-    PriceList Prices,
-    NodeMeter Nodes,
     DecisionStore Decisions,
-    ControlSwitch Control,
-    ClusterBrake Brake,
+    BudgetObserver Observer,
     Action<string> WakeNamespace
 );

@@ -11,12 +11,12 @@ internal sealed class SafetyModule
     public SafetyModule(LeaderContext context)
     {
         var (stores, state) = (context.Stores, context.State);
-        Brake = new(new ParkableCount(stores, context.Time).Read);
-        Brake.Restore(
+        var brake = new ClusterBrake(new ParkableCount(stores, context.Time).Read);
+        brake.Restore(
             state.Parked().Where(record => record.Cause.ByForecast).Select(record => record.Since),
             stores.Budgets.Store.List().Max(budget => state.BudgetMemory(budget.Metadata.Uid).BrakedAt)
         );
-        Control = new(Brake);
+        Control = new(brake);
         Pacer = new(context.Time);
         stores.Control.AddHandler(
             new()
@@ -27,8 +27,6 @@ internal sealed class SafetyModule
             }
         );
     }
-
-    public ClusterBrake Brake { get; }
 
     public ControlSwitch Control { get; }
 

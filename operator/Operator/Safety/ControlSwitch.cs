@@ -21,6 +21,8 @@ internal sealed class ControlSwitch(ClusterBrake brake)
 
     public bool ObserveOnly => _observeOnly;
 
+    public ClusterBrake Brake => brake;
+
     /// <summary>Whether the ConfigMap stops every action; null when there is none.</summary>
     public static bool IsObserve(V1ConfigMap? map) =>
         map is not null

@@ -1,0 +1,161 @@
+using Bursar.Core.Decisions;
+using Bursar.Core.Ledger;
+using Bursar.Core.Money;
+using Bursar.Kubernetes.Informers;
+using Bursar.Operator.Billing;
+using Bursar.Operator.Cluster;
+
+namespace Bursar.Operator.Budgets;
+
+/// <summary>
+/// The sources of a budget's figures: billed pods, their nodes, prices, meters, and the stored ledger. It tells which source is in doubt and
+/// why, and writes nothing.
+/// </summary>
+internal sealed class MeteringObserver(
+    ClusterStores stores,
+    GpuLedger ledger,
+    PriceList prices,
+    NodeMeter nodes,
+    Func<string, MeteringSource> sourceOf,
+    Func<string?> ledgerFault
+)
+{
+    /// <summary>Returns the snapshot of a budget, whose list of workloads is complete, with all that its figures rest on.</summary>
+    public BudgetSnapshot AddTo(BudgetSnapshot snapshot, Dictionary<string, WorkloadSpend> spends)
+    {
+        var (metering, byWorkload) = Metering(snapshot.Namespace, spends);
+        var doubtful = DoubtfulNodes(snapshot, spends);
+        return snapshot with
+        {
+            Currency = prices.Currency,
+            Workloads =
+                byWorkload.Count == 0
+                    ? snapshot.Workloads
+                    :
+                    [
+                        .. snapshot.Workloads.Select(work =>
+                            byWorkload.TryGetValue(work.Key.Uid, out var source) ? work with { MeteredBy = source } : work
+                        ),
+                    ],
+            MeteringStale = Stale(spends),
+            Metering = metering,
+            UnpricedProducts = Unpriced(snapshot, spends.Values),
+            PricesUntrusted = Untrusted(doubtful, snapshot.Now),
+            ChargedAsOnDemand =
+            [
+                .. doubtful
+                    .Select(prices.ChargedAsOnDemand.GetValueOrDefault)
+                    .OfType<string>()
+                    .Distinct(StringComparer.Ordinal)
+                    .Order(StringComparer.Ordinal),
+            ],
+            LedgerFault = ledgerFault(),
+        };
+    }
+
+    /// <summary>
+    /// Returns the workloads with billed pods that run on although they should end. A pod that is being deleted has until its
+    /// deletionTimestamp, which its termination grace is part of. After that it still costs money, except on a node that is lost or gone.
+    /// </summary>
+    public Dictionary<string, RunningPods> RunningOn(DateTimeOffset now)
+    {
+        var result = new Dictionary<string, RunningPods>(StringComparer.Ordinal);
+        foreach (var open in ledger.OpenPods())
+        {
+            if (stores.Pods.Store.GetByUid(open.Uid) is not { Metadata: var pod })
+                continue;
+            var running =
+                pod.DeletionTimestamp is not { } deadline ? RunningPods.Undeleted
+                : deadline < now && !nodes.IsLost(open.Node) && stores.Nodes.Store.Get(null, open.Node) is not null ? RunningPods.Overdue
+                : RunningPods.None;
+            if (running > result.GetValueOrDefault(open.Workload.Uid))
+                result[open.Workload.Uid] = running;
+        }
+        return result;
+    }
+
+    /// <summary>Returns the meters of the nodes of this budget's running pods, of all and by workload.</summary>
+    private (MeteringView? All, Dictionary<string, string> ByWorkload) Metering(string ns, Dictionary<string, WorkloadSpend> spends)
+    {
+        var words = new Dictionary<string, string>(StringComparer.Ordinal);
+        if (spends.Values.All(spend => spend.Gpus == 0))
+            return (null, words);
+        var byNode = new Dictionary<string, MeteringSource>(StringComparer.Ordinal);
+        var byWorkload = new Dictionary<string, HashSet<MeteringSource>>(StringComparer.Ordinal);
+        foreach (var pod in stores.Pods.Store.ByIndex(Indexes.Namespace, ns))
+        {
+            if (pod.Spec.NodeName is not { Length: > 0 } node || pod.Status.Phase is "Succeeded" or "Failed")
+                continue;
+            var uid = TopWorkload.UidOf(pod, stores);
+            if (uid is null || !spends.ContainsKey(uid) || !stores.Gpus.OfPod(pod).IsAny)
+                continue;
+            if (!byNode.TryGetValue(node, out var source))
+                byNode.Add(node, source = sourceOf(node));
+            if (!byWorkload.TryGetValue(uid, out var set))
+                byWorkload.Add(uid, set = []);
+            set.Add(source);
+        }
+        foreach (var (uid, set) in byWorkload)
+            words.Add(uid, MeteringView.WordOf(set));
+        return (byNode.Count == 0 ? null : MeteringView.Of(byNode.Select(pair => (pair.Key, pair.Value))), words);
+    }
+
+    private string? Stale(Dictionary<string, WorkloadSpend> spends)
+    {
+        if (nodes.Lost.Count == 0)
+            return null;
+        foreach (var open in ledger.OpenPods())
+            if (spends.ContainsKey(open.Workload.Uid) && nodes.IsLost(open.Node))
+                return $"node {open.Node} gives no sign";
+        return null;
+    }
+
+    /// <summary>
+    /// Returns why this budget's workloads are not charged at the prices of the price book: the book itself, or a node that they are on or
+    /// may come to. Null if they are.
+    /// </summary>
+    private string? Untrusted(string[] doubtful, DateTimeOffset now)
+    {
+        if (prices.Problem is { } problem)
+            return problem;
+        var doubts = prices.Untrusted;
+        // What has no price at all is said as unpriced.
+        return doubtful
+            .Where(node => doubts.TryGetValue(node, out var doubt) && ledger.RateOf(doubt.Class, now) is not null)
+            .Select(node => $"{doubts[node].Class}: {doubts[node].Why}")
+            .Order(StringComparer.Ordinal)
+            .FirstOrDefault();
+    }
+
+    /// <summary>Returns the nodes with a price in doubt that this budget's workloads are on or may come to.</summary>
+    private string[] DoubtfulNodes(BudgetSnapshot snapshot, Dictionary<string, WorkloadSpend> spends)
+    {
+        var (untrusted, asOnDemand) = (prices.Untrusted, prices.ChargedAsOnDemand);
+        if (untrusted.Count == 0 && asOnDemand.Count == 0)
+            return [];
+        var concerned = ledger
+            .Entries(snapshot.Namespace, snapshot.Now - TimeSpan.FromMilliseconds(1), snapshot.Now, snapshot.Now)
+            .Where(entry => entry.To is null && spends.ContainsKey(entry.Workload.Uid))
+            .Select(entry => entry.Node);
+        foreach (var waiting in snapshot.Workloads.Where(w => w.BurnRate == HourlyCost.Zero && w.State is not WorkloadState.Suspended))
+        foreach (var set in stores.Of(waiting.Key.Kind)?.Get(waiting.Key.Namespace, waiting.Key.Name)?.PodSets ?? [])
+            if (set.Request.IsAny)
+                concerned = concerned.Concat(nodes.NodesFor(set.Template.Spec.NodeSelector).Select(node => node.Metadata.Name));
+        return [.. concerned.Where(node => untrusted.ContainsKey(node) || asOnDemand.ContainsKey(node)).Distinct(StringComparer.Ordinal)];
+    }
+
+    private string[] Unpriced(BudgetSnapshot snapshot, IEnumerable<WorkloadSpend> spends)
+    {
+        if (spends.All(s => s.UnpricedGpuMs == 0))
+            return [];
+        return
+        [
+            .. ledger
+                .Entries(snapshot.Namespace, snapshot.Now - TimeSpan.FromMinutes(1), snapshot.Now, snapshot.Now)
+                .Where(e => e.Rate is null)
+                .Select(e => e.Product.Length > 0 ? e.Product : "an unlabelled product")
+                .Distinct(StringComparer.Ordinal)
+                .Order(StringComparer.Ordinal),
+        ];
+    }
+}
