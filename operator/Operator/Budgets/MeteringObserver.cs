@@ -54,8 +54,8 @@ internal sealed class MeteringObserver(
     }
 
     /// <summary>
-    /// Returns the workloads with billed pods that run on although they should end. A pod that is being deleted has until its
-    /// deletionTimestamp, which its termination grace is part of. After that it still costs money, except on a node that is lost or gone.
+    /// Returns the billed pods that run on, by workload UID. A pod that is being deleted has until its deletionTimestamp, which its
+    /// termination grace is part of. After that it still costs money, except on a node that is lost or gone.
     /// </summary>
     public Dictionary<string, RunningPods> RunningOn(DateTimeOffset now)
     {

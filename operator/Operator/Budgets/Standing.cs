@@ -56,34 +56,24 @@ internal sealed record Standing
 
     public string? NotParkable { get; private init; }
 
-    /// <param name="work">As it stands in the cache.</param>
-    /// <param name="record">This budget's record of its stop.</param>
-    /// <param name="others">Those of other budgets.</param>
-    /// <param name="runs">Pods of it hold GPUs.</param>
-    /// <param name="runsOn">Which of these pods run on; asked only where the work is stopped.</param>
+    /// <param name="work">The workload as it is in the cache.</param>
+    /// <param name="facts">The suspensions of all budgets, and the pods that run on, which are read only if the workload is stopped.</param>
+    /// <param name="runs">Whether pods of it hold GPUs.</param>
     /// <param name="stores">The managers' objects.</param>
-    /// <param name="memory">Since when the pods of suspended work were seen to run on.</param>
-    /// <param name="now">Now.</param>
-    public static Standing Of(
-        Work work,
-        SuspensionRecord? record,
-        IEnumerable<SuspensionRecord> others,
-        bool runs,
-        Func<RunningPods> runsOn,
-        ClusterStores stores,
-        BudgetMemory memory,
-        DateTimeOffset now
-    )
+    public static Standing Of(Work work, BudgetFacts facts, bool runs, ClusterStores stores)
     {
+        var uid = work.Metadata.Uid;
+        var record = facts.Suspensions.GetValueOrDefault(uid);
+        var others = facts.HeldByOthers[uid];
         var owner = OwnerKinds.Of(work, stores);
         var noted = record ?? others.FirstOrDefault();
         var isNew = noted is null && HeldMark.IsHeld(work);
         var isStopped = noted is not null
             ? OwnerKinds.Holds(noted, work, stores)
             : !isNew && (owner?.Switch?.IsStopped ?? (work.IsStopped && owner?.WaitsIn is null));
-        var running = isStopped && runs ? runsOn() : RunningPods.None;
+        var running = isStopped && runs ? facts.Running.Value.GetValueOrDefault(uid) : RunningPods.None;
         var stillRuns = running != RunningPods.None;
-        var since = stillRuns ? SuspensionCheck.NotFollowedSince(memory, work.Metadata.Uid, work.TerminationGrace, now) : null;
+        var since = stillRuns ? SuspensionCheck.NotFollowedSince(facts.Memory, uid, work.TerminationGrace, facts.Now) : null;
         var isIgnored = since is not null;
         var heldBy = isStopped ? Names(others) : null;
         return new(record)

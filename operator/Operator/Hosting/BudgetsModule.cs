@@ -39,11 +39,8 @@ internal sealed class BudgetsModule : IDisposable
             stores,
             ledger,
             state,
-            billing.Rates,
+            new WorkloadObserver(stores, ledger, state, billing.Rates, telemetry.Progress, telemetry.Agents.CheckpointAt, Elastic),
             new MeteringObserver(stores, ledger, billing.Prices, billing.Nodes, telemetry.Sources.Of, () => store.Fault),
-            telemetry.Progress,
-            telemetry.Agents.CheckpointAt,
-            Elastic,
             safety.Control,
             time
         );
