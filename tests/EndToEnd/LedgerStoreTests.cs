@@ -22,12 +22,13 @@ public sealed class LedgerStoreTests
     {
         await using var world = await CommandsWorld.StartAsync();
         var store = Store(world);
-        var ledger = Ledger();
-        await store.FlushAllAsync(ledger, new(), Ct);
+        var ledger = store.Ledger;
+        Fill(ledger);
+        await store.FlushAllAsync(Ct);
         var before = await ReportAsync(world);
 
         ledger.Compact(Day.AddDays(2), Now).Should().BeTrue();
-        await store.FlushAllAsync(ledger, new(), Ct);
+        await store.FlushAllAsync(Ct);
 
         (await NamesAsync(world))
             .Should()
@@ -43,14 +44,15 @@ public sealed class LedgerStoreTests
         before.Should().Contain("team-a").And.Contain("team-b");
 
         var next = Store(world);
-        var (loaded, _) = await next.LoadAsync(Ct);
+        await next.LoadAsync(Ct);
+        var loaded = next.Ledger;
         loaded.IsDirty.Should().BeFalse();
         loaded.SummedWork("team-a", Day, Now).Should().BeEmpty("only reports read sums");
         loaded.DetailSince.Should().Be(Day.AddDays(2));
         loaded.PastOf("team-a").ReservedGpuMs.Should().Be(3_600_000);
 
         loaded.ForgetSums(Day.AddDays(1)).Should().BeTrue();
-        await next.FlushAllAsync(loaded, new(), Ct);
+        await next.FlushAllAsync(Ct);
         (await NamesAsync(world)).Should().NotContain("day.2026-09-01-0").And.Contain("day.2026-09-02-0");
     }
 
@@ -60,11 +62,11 @@ public sealed class LedgerStoreTests
         await using var world = await CommandsWorld.StartAsync();
         await AddUnreadableAsync(world, "team-a-2026-09-01-0", LedgerShard.PodsKind);
         var store = Store(world);
+        await store.LoadAsync(Ct);
 
-        var (loaded, _) = await store.LoadAsync(Ct);
-        loaded.Unreadable.Should().Be(1);
-        Tell(loaded);
-        await store.FlushAllAsync(loaded, new(), Ct);
+        store.Ledger.Unreadable.Should().Be(1);
+        Tell(store.Ledger);
+        await store.FlushAllAsync(Ct);
 
         var left = await world.Client.GetAsync<V1Alpha1GpuLedger>("team-a-2026-09-01-0", CommandsWorld.BursarNamespace, Ct);
         left.Spec!.Data.GetRawText().Should().Contain("of a later version");
@@ -129,15 +131,13 @@ public sealed class LedgerStoreTests
         return output.ToString();
     }
 
-    private static GpuLedger Ledger()
+    private static void Fill(GpuLedger ledger)
     {
-        var ledger = new GpuLedger();
         ledger.Install(Day);
         ledger.SetCurrency("USD");
         ledger.ObserveNode("n1", "Tesla-T4", 4, Day);
         ledger.Reprice("Tesla-T4", GpuHourPrice.FromDecimal(0.5m), Day);
         Tell(ledger);
-        return ledger;
     }
 
     /// <summary>One of an hour, which is over, and one that runs on.</summary>

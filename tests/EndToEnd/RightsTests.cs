@@ -394,13 +394,7 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
     private static async Task ScaleAsync(KubeConfig account, InstallServer server, CancellationToken ct)
     {
         using var client = new KubeClient(account);
-        var actor = new ScaleActor(
-            client,
-            new(client, Own),
-            new(),
-            new(),
-            new(client, Own, TimeProvider.System, NullLogger<LedgerStore>.Instance)
-        );
+        var actor = new ScaleActor(client, new(client, Own), new(client, Own, TimeProvider.System, NullLogger<LedgerStore>.Instance));
         foreach (var entity in (EntityKind[])[V1Alpha1Rollout.EntityKind, V1Alpha1DynamoScalingAdapter.EntityKind])
         {
             using var body = new StringContent(

@@ -206,7 +206,7 @@ public sealed class ScaleCapTests(RealCluster real)
                         Since = world.Scene.World.Time.GetUtcNow(),
                     }
                 );
-                await world.Store.FlushScaledAsync(world.State, world.Scene.Team, Ct);
+                await world.Store.FlushScaledAsync(world.Scene.Team, Ct);
                 await world.MergeAsync(Keda, "chat-scaler", $$$"""{"spec": {"maxReplicaCount": {{{present}}}}}""");
                 await world.RestartAsync();
 
@@ -215,7 +215,7 @@ public sealed class ScaleCapTests(RealCluster real)
                 foreach (var record in world.Records)
                     await world.Actor.ReleaseAsync(record, Ct);
                 (await MaxAsync(world)).Should().Be(original);
-                await world.Store.FlushAllAsync(world.Ledger, world.State, Ct);
+                await world.Store.FlushAllAsync(Ct);
             }
         });
 
@@ -393,7 +393,7 @@ public sealed class ScaleCapTests(RealCluster real)
     {
         await using var text = new StringWriter();
         // What the operator has not written yet is nobody's to release.
-        await world.Store.FlushAllAsync(world.Ledger, world.State, Ct);
+        await world.Store.FlushAllAsync(Ct);
         using var client = new KubeClient(
             world.Scene.World.Config,
             new() { TimeProvider = world.Scene.World.Time, UserAgent = "kubectl-release" }

@@ -1,5 +1,3 @@
-using Bursar.Core.Ledger;
-using Bursar.Core.State;
 using Bursar.Kubernetes.Client;
 using Bursar.Kubernetes.Reconcile;
 using Microsoft.Extensions.Logging;
@@ -7,32 +5,18 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Operator.Billing;
 
 /// <summary>Writes what is due of the ledger every few seconds, and all of it when the leader steps down.</summary>
-internal sealed partial class LedgerFlusher(
-    GpuLedger ledger,
-    OperatorState state,
-    LedgerStore store,
-    KubeClient client,
-    ILogger<LedgerFlusher> logger
-)
+internal sealed partial class LedgerFlusher(LedgerStore store, KubeClient client, ILogger<LedgerFlusher> logger)
 {
     private static readonly TimeSpan Tick = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan StepDownTime = TimeSpan.FromSeconds(3);
 
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        await RetryingLoop.RunAsync(
-            client,
-            "ledger flusher",
-            Tick,
-            token => store.FlushDueAsync(ledger, state, token),
-            LogFailed,
-            cancellationToken,
-            LogWritten
-        );
+        await RetryingLoop.RunAsync(client, "ledger flusher", Tick, store.FlushDueAsync, LogFailed, cancellationToken, LogWritten);
         using var last = new CancellationTokenSource(StepDownTime, client.TimeProvider);
         try
         {
-            await store.FlushAllAsync(ledger, state, last.Token);
+            await store.FlushAllAsync(last.Token);
         }
         catch (Exception error)
             when (error is ApiException or HttpRequestException or TimeoutException or OperationCanceledException or LeadershipLostException

@@ -40,7 +40,13 @@ internal sealed partial class LedgerStore(KubeClient client, string ns, TimeProv
     private readonly AsyncLock _writing = new(time, "the ledger");
     private readonly Dictionary<string, (string Version, DateTimeOffset WrittenAt)> _versions = new(StringComparer.Ordinal);
 
-    public async Task<(GpuLedger Ledger, OperatorState State)> LoadAsync(CancellationToken cancellationToken)
+    public GpuLedger Ledger { get; private set; } = new();
+
+    public OperatorState State { get; private set; } = new();
+
+    /// <summary>Replaces bill and state by what is stored. It comes before anything uses them.</summary>
+    /// <exception cref="LedgerUnreadableException">A later version has written what cannot be left out.</exception>
+    public async Task LoadAsync(CancellationToken cancellationToken)
     {
         // Days that are sums are only ever written, and deleted when they are old.
         var list = await client.ListAsync<V1Alpha1GpuLedger>(
@@ -54,7 +60,6 @@ internal sealed partial class LedgerStore(KubeClient client, string ns, TimeProv
         );
         var shards = new List<LedgerShard>();
         var unreadable = new List<string>();
-        _versions.Clear();
         foreach (var item in list.Items)
         {
             _versions[item.Metadata.Name] = (item.Metadata.ResourceVersion, DateTimeOffset.MinValue);
@@ -73,7 +78,7 @@ internal sealed partial class LedgerStore(KubeClient client, string ns, TimeProv
         }
         try
         {
-            return (GpuLedger.Load(shards, unreadable), OperatorState.Load(shards, unreadable));
+            (Ledger, State) = (GpuLedger.Load(shards, unreadable), OperatorState.Load(shards, unreadable));
         }
         catch (JsonException error)
         {
@@ -84,41 +89,39 @@ internal sealed partial class LedgerStore(KubeClient client, string ns, TimeProv
     }
 
     /// <summary>Writes what is due: new shards, and the ends of pods that are gone, at once; others at their pace.</summary>
-    public Task FlushDueAsync(GpuLedger ledger, OperatorState state, CancellationToken cancellationToken) =>
-        WriteAsync(ledger, state, all: false, cancellationToken);
+    public Task FlushDueAsync(CancellationToken cancellationToken) => WriteAsync(all: false, cancellationToken);
 
     /// <summary>Writes everything that changed: before a leader steps down.</summary>
-    public Task FlushAllAsync(GpuLedger ledger, OperatorState state, CancellationToken cancellationToken) =>
-        WriteAsync(ledger, state, all: true, cancellationToken);
+    public Task FlushAllAsync(CancellationToken cancellationToken) => WriteAsync(all: true, cancellationToken);
 
     /// <summary>What was parked for a budget, and why, stands in the ledger before the act.</summary>
-    public async Task FlushBudgetAsync(OperatorState state, string budgetUid, CancellationToken cancellationToken)
+    public async Task FlushBudgetAsync(string budgetUid, CancellationToken cancellationToken)
     {
         using var pass = await _writing.EnterAsync(cancellationToken);
-        foreach (var shard in state.DirtyBudgetShards(budgetUid))
-            await WriteAsync(shard, state.MarkWritten, cancellationToken);
+        foreach (var shard in State.DirtyBudgetShards(budgetUid))
+            await WriteAsync(shard, State.MarkWritten, cancellationToken);
     }
 
     /// <summary>
     /// What is about to be ended stands in the ledger before the act. Should this process die with the act, the pods may be gone before
     /// another looks, and what the API never showed to it would be in no bill.
     /// </summary>
-    public async Task FlushArrivalsAsync(GpuLedger ledger, string ns, CancellationToken cancellationToken)
+    public async Task FlushArrivalsAsync(string ns, CancellationToken cancellationToken)
     {
         using var pass = await _writing.EnterAsync(cancellationToken);
-        foreach (var shard in ledger.ArrivalShards(ns))
-            await WriteAsync(shard, ledger.MarkWritten, cancellationToken);
+        foreach (var shard in Ledger.ArrivalShards(ns))
+            await WriteAsync(shard, Ledger.MarkWritten, cancellationToken);
     }
 
     /// <summary>What a scaler is about to change of somebody's object stands in the ledger before the act.</summary>
-    public async Task FlushScaledAsync(OperatorState state, string ns, CancellationToken cancellationToken)
+    public async Task FlushScaledAsync(string ns, CancellationToken cancellationToken)
     {
         using var pass = await _writing.EnterAsync(cancellationToken);
-        foreach (var shard in state.DirtyScaledShards(ns))
-            await WriteAsync(shard, state.MarkWritten, cancellationToken);
+        foreach (var shard in State.DirtyScaledShards(ns))
+            await WriteAsync(shard, State.MarkWritten, cancellationToken);
     }
 
-    private async Task WriteAsync(GpuLedger ledger, OperatorState state, bool all, CancellationToken cancellationToken)
+    private async Task WriteAsync(bool all, CancellationToken cancellationToken)
     {
         using var pass = await _writing.EnterAsync(cancellationToken);
         // In the ledger's order, and no further than the first failure: a node's cursor must not be ahead of its pods.
@@ -131,10 +134,10 @@ internal sealed partial class LedgerStore(KubeClient client, string ns, TimeProv
         if (withUsage)
             _usageWrittenAt = time.GetUtcNow();
         // The state is taken first: what is written of it is not ahead of the bill that it was decided on.
-        var remembered = state.DirtyShards();
+        var remembered = State.DirtyShards();
         foreach (
             var shard in remembered
-                .Concat(ledger.DirtyShards(factsOnly: !withUsage))
+                .Concat(Ledger.DirtyShards(factsOnly: !withUsage))
                 .OrderBy(shard => LedgerShard.RankOf(shard.Kind))
                 .ThenBy(shard => shard.Name, StringComparer.Ordinal)
         )
@@ -151,10 +154,10 @@ internal sealed partial class LedgerStore(KubeClient client, string ns, TimeProv
                     complete = waits.WrittenAt;
                 continue;
             }
-            await WriteAsync(shard, shard.IsState ? state.MarkWritten : ledger.MarkWritten, cancellationToken);
+            await WriteAsync(shard, shard.IsState ? State.MarkWritten : Ledger.MarkWritten, cancellationToken);
         }
-        if (complete > DateTimeOffset.MinValue && (all || ledger.AsOf is not { } asOf || complete - asOf >= ClockPace))
-            await WriteAsync(ledger.AdvanceClock(complete), ledger.MarkWritten, cancellationToken);
+        if (complete > DateTimeOffset.MinValue && (all || Ledger.AsOf is not { } asOf || complete - asOf >= ClockPace))
+            await WriteAsync(Ledger.AdvanceClock(complete), Ledger.MarkWritten, cancellationToken);
     }
 
     private async Task WriteAsync(LedgerShard shard, Action<string, long> markWritten, CancellationToken cancellationToken)

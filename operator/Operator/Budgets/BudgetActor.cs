@@ -19,8 +19,6 @@ namespace Bursar.Operator.Budgets;
 /// </summary>
 internal sealed partial class BudgetActor(
     ClusterStores stores,
-    GpuLedger ledger,
-    OperatorState state,
     LedgerStore store,
     WorkloadActor workloads,
     FieldRestorer restorer,
@@ -58,8 +56,8 @@ internal sealed partial class BudgetActor(
                 parkings[action.Workload.Uid] = parking;
         if (parkings.Count > 0)
         {
-            await store.FlushArrivalsAsync(ledger, budget.Namespace, cancellationToken);
-            await store.FlushBudgetAsync(state, budget.Uid, cancellationToken);
+            await store.FlushArrivalsAsync(budget.Namespace, cancellationToken);
+            await store.FlushBudgetAsync(budget.Uid, cancellationToken);
         }
         ApiException? failed = null;
         foreach (var action in decision.Actions)
@@ -105,7 +103,7 @@ internal sealed partial class BudgetActor(
     /// </summary>
     public void ConfirmSeen(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision)
     {
-        foreach (var record in state.ParkedBy(budget.Uid))
+        foreach (var record in store.State.ParkedBy(budget.Uid))
         {
             if (record.Cause is not { Confirmed: false } cause)
                 continue;
@@ -113,7 +111,9 @@ internal sealed partial class BudgetActor(
                 continue;
             cause = cause with { Confirmed = true };
             Replace(record with { Cause = cause });
-            var decided = state.Decisions(budget.Uid).LastOrDefault(d => d.Action == "Park" && d.Object == $"{record.Kind}/{record.Name}");
+            var decided = store
+                .State.Decisions(budget.Uid)
+                .LastOrDefault(d => d.Action == "Park" && d.Object == $"{record.Kind}/{record.Name}");
             events.Acted(
                 budget.Object,
                 new()
@@ -137,7 +137,7 @@ internal sealed partial class BudgetActor(
     /// </summary>
     public async Task ForgetOutlivedAsync(ReadBudget budget, BudgetSnapshot snapshot, bool mayWrite, CancellationToken cancellationToken)
     {
-        foreach (var record in state.ParkedBy(budget.Uid))
+        foreach (var record in store.State.ParkedBy(budget.Uid))
             if (
                 snapshot.Workloads.FirstOrDefault(w => w.Key.Uid == record.Uid) is
                 { Parked: null, State: WorkloadState.Running or WorkloadState.Pending }
@@ -153,7 +153,7 @@ internal sealed partial class BudgetActor(
     {
         if (record.CronJob is not null && !(mayWrite && await cronJobs.ResumeAsync(record, budget.Object, cancellationToken)))
             return;
-        state.Unpark(budget.Uid, record.Uid, record.Field.Pointer);
+        store.State.Unpark(budget.Uid, record.Uid, record.Field.Pointer);
     }
 
     /// <summary>
@@ -168,15 +168,15 @@ internal sealed partial class BudgetActor(
         using var turn = await _turns.TakeAsync(record.Uid, cancellationToken);
         LogReleasing(record.Namespace, record.Name, record.Kind, record.Budget);
         var budget = stores.Budgets.Store.GetByUid(record.BudgetUid);
-        var others = state
-            .HeldByOthers(record.Namespace, record.BudgetUid)[record.Uid]
+        var others = store
+            .State.HeldByOthers(record.Namespace, record.BudgetUid)[record.Uid]
             .Where(other => other.Field.Pointer == record.Field.Pointer)
             .Select(other => $"budget {other.Budget}")
             .Distinct(StringComparer.Ordinal)
             .ToArray();
-        if (state.LeaveToOthers(record.BudgetUid, record.Uid, record.Field.Pointer))
+        if (store.State.LeaveToOthers(record.BudgetUid, record.Uid, record.Field.Pointer))
         {
-            await store.FlushBudgetAsync(state, record.BudgetUid, cancellationToken);
+            await store.FlushBudgetAsync(record.BudgetUid, cancellationToken);
             events.GivenBack(record, budget, Sentences.GivenBack(why, string.Join(" and ", others)), isHeld: true);
             return false;
         }
@@ -186,8 +186,8 @@ internal sealed partial class BudgetActor(
         echoes.Expect(record, parked: false);
         if (!await cronJobs.ResumeAsync(record, budget, cancellationToken))
             return false;
-        state.Unpark(record.BudgetUid, record.Uid, record.Field.Pointer);
-        await store.FlushBudgetAsync(state, record.BudgetUid, cancellationToken);
+        store.State.Unpark(record.BudgetUid, record.Uid, record.Field.Pointer);
+        await store.FlushBudgetAsync(record.BudgetUid, cancellationToken);
         if (outcome is WriteResult.Done)
             events.GivenBack(record, budget, Sentences.GivenBack(why, null), isHeld: false);
         return outcome is WriteResult.Done;
@@ -205,7 +205,7 @@ internal sealed partial class BudgetActor(
         var snapshot = action.Parked!;
         if (action.Reason == Reasons.ParkedAgain)
         {
-            var undone = state.ParkedBy(budget.Uid).FirstOrDefault(p => p.Uid == action.Workload.Uid);
+            var undone = store.State.ParkedBy(budget.Uid).FirstOrDefault(p => p.Uid == action.Workload.Uid);
             var by = undone is null ? null : await workloads.LastWriterAsync(undone, cancellationToken);
             snapshot = snapshot with { Undone = [.. snapshot.Undone, decision.At], UndoneBy = by ?? snapshot.UndoneBy };
         }
@@ -214,8 +214,8 @@ internal sealed partial class BudgetActor(
             return null;
         bool IsOfTheSame(SuspensionRecord other) =>
             other.Uid == record.Uid && other.Field.Pointer == record.Field.Pointer && other.Field.Object.Uid == record.Field.Object.Uid;
-        var earlier = state.ParkedBy(budget.Uid).FirstOrDefault(IsOfTheSame);
-        var inherited = earlier ?? state.HeldByOthers(record.Namespace, budget.Uid)[record.Uid].FirstOrDefault(IsOfTheSame);
+        var earlier = store.State.ParkedBy(budget.Uid).FirstOrDefault(IsOfTheSame);
+        var inherited = earlier ?? store.State.HeldByOthers(record.Namespace, budget.Uid)[record.Uid].FirstOrDefault(IsOfTheSame);
         // Decided of work that another budget held, and that one gave it back meanwhile: the next evaluation sees what it is now.
         if (action.IsHeldByOther && inherited is null)
             return null;
@@ -262,7 +262,7 @@ internal sealed partial class BudgetActor(
             if (earlier is not null)
                 Replace(earlier);
             else
-                state.Unpark(budget.Uid, record.Uid, record.Field.Pointer);
+                store.State.Unpark(budget.Uid, record.Uid, record.Field.Pointer);
             return;
         }
         // First what makes such runs, then the run: between the two nothing else may take its place.
@@ -314,20 +314,20 @@ internal sealed partial class BudgetActor(
     )
     {
         using var turn = await _turns.TakeAsync(action.Workload.Uid, cancellationToken);
-        var record = state.ParkedBy(budget.Uid).FirstOrDefault(p => p.Uid == action.Workload.Uid);
+        var record = store.State.ParkedBy(budget.Uid).FirstOrDefault(p => p.Uid == action.Workload.Uid);
         if (record is null || IsUnknown(record))
             return;
         // The memory with the new reservation stands in the ledger first: should this process die after the write below, the
         // record that is left is known to be out of date by it.
         Note(budget, decision, action, "Resume", inputs);
-        await store.FlushBudgetAsync(state, budget.Uid, cancellationToken);
+        await store.FlushBudgetAsync(budget.Uid, cancellationToken);
 
         var told = decision.WindowKey + "/" + decision.At.ToUnixTimeSeconds();
-        if (state.LeaveToOthers(budget.Uid, record.Uid, record.Field.Pointer))
+        if (store.State.LeaveToOthers(budget.Uid, record.Uid, record.Field.Pointer))
         {
             // Both must agree: the field is given back by whoever is the last to hold it.
             LogLeaving(budget.Namespace, action.Workload.Name, action.Workload.Kind, budget.Name, action.Reason);
-            await store.FlushBudgetAsync(state, budget.Uid, cancellationToken);
+            await store.FlushBudgetAsync(budget.Uid, cancellationToken);
             events.Agreed(budget.Object, action, told);
             return;
         }
@@ -335,8 +335,8 @@ internal sealed partial class BudgetActor(
         LogResuming(budget.Namespace, action.Workload.Name, action.Workload.Kind, budget.Name, action.Reason);
         var outcome = (await restorer.RestoreAsync(record, cancellationToken)).Result;
         if (await cronJobs.ResumeAsync(record, budget.Object, cancellationToken))
-            state.Unpark(budget.Uid, record.Uid, record.Field.Pointer);
-        await store.FlushBudgetAsync(state, budget.Uid, cancellationToken);
+            store.State.Unpark(budget.Uid, record.Uid, record.Field.Pointer);
+        await store.FlushBudgetAsync(budget.Uid, cancellationToken);
         if (outcome is WriteResult.Done or WriteResult.AlreadySo)
         {
             echoes.Expect(record, parked: false);
@@ -366,7 +366,7 @@ internal sealed partial class BudgetActor(
         if (asks ? before != action.CheckpointId : before is not null)
         {
             Note(budget, decision, action, action.Kind.ToString(), inputs);
-            await store.FlushBudgetAsync(state, budget.Uid, cancellationToken);
+            await store.FlushBudgetAsync(budget.Uid, cancellationToken);
         }
         LogAsking(budget.Namespace, action.Workload.Name, action.Workload.Kind, budget.Name, action.CheckpointId!, asks);
         if (asks)
@@ -404,10 +404,10 @@ internal sealed partial class BudgetActor(
         record.CronJob is { } cronJob ? action with { Sentence = $"{action.Sentence} {Sentences.MakerWaits(cronJob.Object)}" } : action;
 
     /// <summary>A workload has one record of a budget: one of a field that did not hold it is out of date.</summary>
-    private void Replace(SuspensionRecord record) => state.Repark(record);
+    private void Replace(SuspensionRecord record) => store.State.Repark(record);
 
     private void Note(ReadBudget budget, BudgetDecision decision, BudgetAction action, string verb, string inputs) =>
-        state.AddDecision(
+        store.State.AddDecision(
             budget.Namespace,
             budget.Name,
             budget.Uid,

@@ -35,7 +35,7 @@ internal sealed class BillingModule : IDisposable
             new TimedController<V1Alpha1GpuPriceBook>(_books, context.Metrics, time),
             new() { Concerns = PriceBookController.Concerns }
         );
-        _flusher = new(ledger, context.State, context.Store, context.Client, context.Logger<LedgerFlusher>());
+        _flusher = new(context.Store, context.Client, context.Logger<LedgerFlusher>());
         _compactor = new(
             stores,
             ledger,

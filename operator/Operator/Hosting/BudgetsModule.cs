@@ -52,8 +52,6 @@ internal sealed class BudgetsModule : IDisposable
         var cronJobs = new CronJobSuspender(client, stores, state, restorer, events, context.Logger<CronJobSuspender>());
         var actor = new BudgetActor(
             stores,
-            ledger,
-            state,
             store,
             workloads,
             restorer,
@@ -93,7 +91,7 @@ internal sealed class BudgetsModule : IDisposable
             stores,
             state,
             actor,
-            new LostSuspension(stores, state, store, workloads, restorer, events, time, context.Logger<LostSuspension>()),
+            new LostSuspension(stores, store, workloads, restorer, events, time, context.Logger<LostSuspension>()),
             safety.Control,
             client,
             context.Logger<OrphanReleaser>()

@@ -45,7 +45,8 @@ internal sealed class Leader(
     private async Task RunModulesAsync(CancellationToken cancellationToken)
     {
         var store = new LedgerStore(client, options.Namespace, client.TimeProvider, logs.CreateLogger<LedgerStore>());
-        var (ledger, state) = await store.LoadAsync(cancellationToken);
+        await store.LoadAsync(cancellationToken);
+        var (ledger, state) = (store.Ledger, store.State);
         ledger.Install(client.TimeProvider.GetUtcNow());
         // Before anything asks which budget selects what.
         foreach (var budget in stores.Budgets.Store.List())
@@ -55,8 +56,6 @@ internal sealed class Leader(
             options,
             client,
             stores,
-            ledger,
-            state,
             store,
             metrics,
             decisions,

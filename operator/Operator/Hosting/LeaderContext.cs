@@ -15,8 +15,6 @@ internal sealed record LeaderContext(
     OperatorOptions Options,
     KubeClient Client,
     ClusterStores Stores,
-    GpuLedger Ledger,
-    OperatorState State,
     LedgerStore Store,
     OperatorMetrics Metrics,
     DecisionStore Decisions,
@@ -24,6 +22,10 @@ internal sealed record LeaderContext(
     ILoggerFactory Logs
 )
 {
+    public GpuLedger Ledger => Store.Ledger;
+
+    public OperatorState State => Store.State;
+
     public TimeProvider Time => Client.TimeProvider;
 
     public ILogger<T> Logger<T>() => Logs.CreateLogger<T>();

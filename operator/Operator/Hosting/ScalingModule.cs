@@ -37,7 +37,7 @@ internal sealed class ScalingModule : IAsyncDisposable
         var signals = new SignalBoard(uid => stores.Pods.Store.GetByUid(uid)?.Spec.NodeName, time);
         var meter = new TriggerMeter(signals, _prometheus, () => _sources.Names, time);
         var targets = new ScaleTargets(stores);
-        var actor = new ScaleActor(client, stores, context.Ledger, state, context.Store);
+        var actor = new ScaleActor(client, stores, context.Store);
         var observer = new ScalerObserver(stores, billing.Prices, billing.Rates, meter, safety.Control, time);
         var events = new ScalerEvents(context.Recorder);
         _guests = new(stores, targets, observer, safety.Control, time) { LastOf = key => _evaluator?.LastOf(key) };

@@ -16,7 +16,6 @@ namespace Bursar.Operator.Suspension;
 /// </summary>
 internal sealed partial class LostSuspension(
     ClusterStores stores,
-    OperatorState state,
     LedgerStore store,
     WorkloadActor workloads,
     FieldRestorer restorer,
@@ -71,7 +70,7 @@ internal sealed partial class LostSuspension(
         if (now - _lookedAt < Pace)
             return;
         _lookedAt = now;
-        var recorded = state.Parked().Select(record => record.Uid).ToHashSet(StringComparer.Ordinal);
+        var recorded = store.State.Parked().Select(record => record.Uid).ToHashSet(StringComparer.Ordinal);
         var found = new HashSet<string>(StringComparer.Ordinal);
         foreach (var cache in stores.Kinds)
         foreach (var work in cache.All())
@@ -147,8 +146,8 @@ internal sealed partial class LostSuspension(
             return;
         }
         // From here on its budget decides as for all that it has suspended.
-        state.Park(record with { BudgetUid = budget.Metadata.Uid });
-        await store.FlushBudgetAsync(state, budget.Metadata.Uid, cancellationToken);
+        store.State.Park(record with { BudgetUid = budget.Metadata.Uid });
+        await store.FlushBudgetAsync(budget.Metadata.Uid, cancellationToken);
     }
 
     private static string BudgetOf(string? mirror) =>

@@ -45,9 +45,9 @@ internal sealed class ScaleWorld : IAsyncDisposable
 
     public ScalerRef Scaler { get; }
 
-    public GpuLedger Ledger { get; private set; } = new();
+    public GpuLedger Ledger => Store.Ledger;
 
-    public OperatorState State { get; private set; } = new();
+    public OperatorState State => Store.State;
 
     public ScaleActor Actor { get; private set; } = null!;
 
@@ -82,8 +82,8 @@ internal sealed class ScaleWorld : IAsyncDisposable
     public async Task RestartAsync()
     {
         Store = new(Client, ClusterWorld.OwnNamespace, Scene.World.Time, NullLogger<LedgerStore>.Instance);
-        (Ledger, State) = await Store.LoadAsync(Ct);
-        Actor = new(Client, Stores, Ledger, State, Store);
+        await Store.LoadAsync(Ct);
+        Actor = new(Client, Stores, Store);
     }
 
     public ScaleTarget? Find(EntityKind entity, string name) => Targets.Find(Scene.Team, entity.ApiVersion, entity.Kind, name, out _);

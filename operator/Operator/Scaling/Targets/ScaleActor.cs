@@ -17,7 +17,7 @@ namespace Bursar.Operator.Scaling.Targets;
 /// which has none; or, where another autoscaler owns them, as that one's upper bound. Every write is exactly what was decided on what was
 /// read, or nothing. What is written beside replicas stands in the ledger, with what stood there before, ahead of the write.
 /// </summary>
-internal sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLedger ledger, OperatorState state, LedgerStore store)
+internal sealed class ScaleActor(KubeClient client, ClusterStores stores, LedgerStore store)
 {
     /// <summary>KEDA's, where a ScaledObject names no maxReplicaCount.</summary>
     private const int KedaMax = 100;
@@ -34,7 +34,7 @@ internal sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLed
         if (stores.Stoppable?.Contains(target.Entity.Kind) == false)
             return WriteOutcome.Refused($"this operator may not scale a {target.Entity.Kind} (operator.kinds of the chart)");
         if (replicas < target.Replicas)
-            await store.FlushArrivalsAsync(ledger, target.Namespace, cancellationToken);
+            await store.FlushArrivalsAsync(target.Namespace, cancellationToken);
         try
         {
             return target.Served is { } seen
@@ -72,7 +72,7 @@ internal sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLed
         if (owner.WhyNot is { } whyNot)
             return WriteOutcome.Refused(whyNot);
         if (max < target.Replicas)
-            await store.FlushArrivalsAsync(ledger, target.Namespace, cancellationToken);
+            await store.FlushArrivalsAsync(target.Namespace, cancellationToken);
         try
         {
             return await CapAsync(scaler, target.Namespace, owner.Target, max, cancellationToken);
@@ -90,7 +90,7 @@ internal sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLed
     {
         var outcome = await _restorer.RestoreAsync(record, cancellationToken);
         if (outcome.Result != WriteResult.Refused)
-            state.DropScaled(record.Namespace, record.ScalerUid, record.Target.Uid);
+            store.State.DropScaled(record.Namespace, record.ScalerUid, record.Target.Uid);
         return outcome;
     }
 
@@ -113,7 +113,7 @@ internal sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLed
             parked,
             async obj =>
             {
-                var record = state.ScaledBy(target.Namespace, scaler.Uid, target.Uid);
+                var record = store.State.ScaledBy(target.Namespace, scaler.Uid, target.Uid);
                 var present = new ServedFields(
                     FieldWriter.Text(obj, FieldRestorer.PredictorMin),
                     FieldWriter.Text(obj, FieldRestorer.PredictorMax),
@@ -160,7 +160,7 @@ internal sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLed
             owner,
             async obj =>
             {
-                var known = state.ScaledBy(ns, scaler.Uid, owner.Uid)?.Field(pointer);
+                var known = store.State.ScaledBy(ns, scaler.Uid, owner.Uid)?.Field(pointer);
                 var present = FieldWriter.Text(obj, pointer);
                 var original = known?.IsOurs(present) == true ? known.Original : present;
                 isOriginal = false;
@@ -188,7 +188,7 @@ internal sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLed
             cancellationToken
         );
         if (isOriginal && outcome.Result is WriteResult.Done or WriteResult.AlreadySo)
-            state.DropScaled(ns, scaler.Uid, owner.Uid);
+            store.State.DropScaled(ns, scaler.Uid, owner.Uid);
         return outcome;
     }
 
@@ -206,7 +206,7 @@ internal sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLed
         {
             var outcome = await _writer.ChangeAsync(ns, target, decide, cancellationToken);
             if (outcome.Result == WriteResult.Gone)
-                state.DropScaled(ns, scaler.Uid, target.Uid);
+                store.State.DropScaled(ns, scaler.Uid, target.Uid);
             else if (outcome.Result is WriteResult.Done or WriteResult.AlreadySo)
                 Confirm(scaler, ns, target.Uid);
             return outcome;
@@ -225,13 +225,20 @@ internal sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLed
     /// </summary>
     private async Task AdoptAsync(ScalerRef scaler, string ns, ObjectRef target, CancellationToken cancellationToken)
     {
-        var records = state.ScaledOn(ns, target.Uid);
+        var records = store.State.ScaledOn(ns, target.Uid);
         if (records.Count == 0 || records.Any(record => record.ScalerUid == scaler.Uid))
             return;
-        state.NoteScaled(records[0] with { ScalerName = scaler.Name, ScalerUid = scaler.Uid, Since = client.TimeProvider.GetUtcNow() });
-        await store.FlushScaledAsync(state, ns, cancellationToken);
+        store.State.NoteScaled(
+            records[0] with
+            {
+                ScalerName = scaler.Name,
+                ScalerUid = scaler.Uid,
+                Since = client.TimeProvider.GetUtcNow(),
+            }
+        );
+        await store.FlushScaledAsync(ns, cancellationToken);
         foreach (var record in records)
-            state.DropScaled(ns, record.ScalerUid, target.Uid);
+            store.State.DropScaled(ns, record.ScalerUid, target.Uid);
     }
 
     private async Task NoteAsync(
@@ -242,7 +249,7 @@ internal sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLed
         CancellationToken cancellationToken
     )
     {
-        var known = state.ScaledBy(ns, scaler.Uid, target.Uid);
+        var known = store.State.ScaledBy(ns, scaler.Uid, target.Uid);
         var fields = new List<FieldOverride>();
         foreach (var (pointer, present, value) in changes)
             fields.Add(
@@ -250,7 +257,7 @@ internal sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLed
             );
         fields.AddRange((known?.Fields ?? []).Where(field => !fields.Exists(one => one.Pointer == field.Pointer)));
         fields.Sort((one, other) => string.CompareOrdinal(one.Pointer, other.Pointer));
-        state.NoteScaled(
+        store.State.NoteScaled(
             new()
             {
                 Namespace = ns,
@@ -260,19 +267,19 @@ internal sealed class ScaleActor(KubeClient client, ClusterStores stores, GpuLed
                 Since = known?.Since ?? client.TimeProvider.GetUtcNow(),
             }
         );
-        await store.FlushScaledAsync(state, ns, cancellationToken);
+        await store.FlushScaledAsync(ns, cancellationToken);
     }
 
     /// <summary>The write is known to have happened: what stood there before it is nobody's doing any more.</summary>
     private void Confirm(ScalerRef scaler, string ns, string targetUid)
     {
-        if (state.ScaledBy(ns, scaler.Uid, targetUid) is not { } record)
+        if (store.State.ScaledBy(ns, scaler.Uid, targetUid) is not { } record)
             return;
         var fields = record.Fields.Where(field => field.Value != field.Original).Select(field => field with { Before = null }).ToArray();
         if (fields.Length == 0)
-            state.DropScaled(ns, scaler.Uid, targetUid);
+            store.State.DropScaled(ns, scaler.Uid, targetUid);
         else
-            state.NoteScaled(record with { Fields = fields });
+            store.State.NoteScaled(record with { Fields = fields });
     }
 
     private static int? CountOf(string json, int absent) =>
