@@ -1,6 +1,4 @@
-using Bursar.Api;
 using Bursar.Core.Decisions;
-using Bursar.Core.Ledger;
 using Bursar.Core.State;
 using Bursar.Kubernetes.Client;
 using Bursar.Kubernetes.Objects;
@@ -8,8 +6,6 @@ using Bursar.Operator.Billing;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Safety;
 using Bursar.Operator.Suspension;
-using Bursar.Operator.Telemetry;
-using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Budgets;
 
@@ -17,17 +13,13 @@ namespace Bursar.Operator.Budgets;
 /// Does what a decision says, in an order that survives a death between any two steps: the ledger holds what is about to
 /// happen before it happens, and lets go of it only after it was undone.
 /// </summary>
-internal sealed partial class BudgetActor(
+internal sealed class BudgetActor(
     ClusterStores stores,
     LedgerStore store,
-    WorkloadActor workloads,
-    FieldRestorer restorer,
-    CronJobSuspender cronJobs,
-    EchoGuard echoes,
+    Suspender suspender,
+    CheckpointActor checkpoints,
     BudgetEvents events,
-    ControlSwitch control,
-    CheckpointBoard checkpoints,
-    ILogger<BudgetActor> logger
+    ControlSwitch control
 )
 {
     /// <summary>Before the action of a decision that Observe mode did not carry out.</summary>
@@ -35,26 +27,53 @@ internal sealed partial class BudgetActor(
 
     private readonly WorkTurns _turns = new();
 
-    private readonly System.Collections.Concurrent.ConcurrentDictionary<(string Budget, string Workload), bool> _unknown = new();
-
-    /// <summary>A parking that is noted.</summary>
+    /// <summary>A suspension that is recorded.</summary>
     /// <param name="Record">What the ledger holds.</param>
     /// <param name="Present">The field as it was read.</param>
-    /// <param name="Earlier">The record of the parking before, where somebody undid that.</param>
-    /// <param name="Snapshot">The cause.</param>
-    private sealed record Parking(SuspensionRecord Record, string Present, SuspensionRecord? Earlier, ParkedSnapshot Snapshot);
+    /// <param name="Earlier">The record of the suspension before, which another client undid.</param>
+    private sealed record Prepared(SuspensionRecord Record, string Present, SuspensionRecord? Earlier);
 
+    /// <summary>
+    /// Brings the records of suspensions and the requests to agents in line with what was seen and decided. No workload is suspended or
+    /// resumed.
+    /// </summary>
+    public async Task RecordAsync(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision, CancellationToken cancellationToken)
+    {
+        if (decision.Observed.Count > 0)
+        {
+            // The record of what Observe mode would have done is all that is written. Status and bursar explain show it.
+            var inputs = DecisionInputs.Write(snapshot);
+            foreach (var action in decision.Observed)
+                Note(budget, decision, action, Would + action.Kind, inputs);
+        }
+        var mayWrite = MayWrite(budget, snapshot);
+        foreach (var key in decision.LetGo)
+        foreach (var record in store.State.ParkedBy(budget.Uid).Where(p => p.Uid == key.Uid))
+            await suspender.ForgetAsync(record, budget.Object, mayWrite, cancellationToken);
+        ConfirmSeen(budget, snapshot, decision);
+        // An operator resumed these and was stopped before it could remove their records. The decision to resume is in the memory.
+        foreach (var record in store.State.ParkedBy(budget.Uid))
+            if (
+                snapshot.Workloads.FirstOrDefault(w => w.Key.Uid == record.Uid) is
+                { Parked: null, State: WorkloadState.Running or WorkloadState.Pending }
+            )
+                await suspender.ForgetAsync(record, budget.Object, mayWrite, cancellationToken);
+        checkpoints.Publish(budget, snapshot, decision);
+    }
+
+    /// <summary>Suspends, resumes and asks for checkpoints, as decided.</summary>
+    /// <exception cref="ApiException">The first object that could not be written. The others were.</exception>
     public async Task ActAsync(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision, CancellationToken cancellationToken)
     {
         if (decision.Actions.Count == 0)
             return;
         var inputs = DecisionInputs.Write(snapshot);
         // All that is to be parked stands in the ledger before the first of it is: one write, however much it is.
-        var parkings = new Dictionary<string, Parking>(StringComparer.Ordinal);
+        var prepared = new Dictionary<string, Prepared>(StringComparer.Ordinal);
         foreach (var action in decision.Actions.Where(a => a.Kind == ActionKind.Park))
-            if (await PrepareAsync(budget, decision, action, inputs, cancellationToken) is { } parking)
-                parkings[action.Workload.Uid] = parking;
-        if (parkings.Count > 0)
+            if (await PrepareAsync(budget, decision, action, inputs, cancellationToken) is { } suspension)
+                prepared[action.Workload.Uid] = suspension;
+        if (prepared.Count > 0)
         {
             await store.FlushArrivalsAsync(budget.Namespace, cancellationToken);
             await store.FlushBudgetAsync(budget.Uid, cancellationToken);
@@ -66,8 +85,8 @@ internal sealed partial class BudgetActor(
             {
                 if (action.Kind == ActionKind.Park)
                 {
-                    if (parkings.TryGetValue(action.Workload.Uid, out var parking))
-                        await ParkAsync(budget, decision, action, parking, cancellationToken);
+                    if (prepared.TryGetValue(action.Workload.Uid, out var suspension))
+                        await ParkAsync(budget, decision, action, suspension, cancellationToken);
                 }
                 else if (action.Kind == ActionKind.Resume)
                     await ResumeAsync(budget, decision, action, inputs, cancellationToken);
@@ -85,23 +104,78 @@ internal sealed partial class BudgetActor(
     }
 
     /// <summary>
-    /// Notes what Observe mode would have done: nothing is written but the ledger's own record, which status and <c>bursar explain</c>
-    /// show.
+    /// Resumes suspended workloads that the budget no longer selects, or that its user released, and removes the records of those that are
+    /// gone.
     /// </summary>
-    public void NoteObserved(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision)
+    /// <exception cref="ApiException">The first object that could not be written. The others were.</exception>
+    public async Task ReleaseStraysAsync(ReadBudget budget, BudgetSnapshot snapshot, CancellationToken cancellationToken)
     {
-        if (decision.Observed.Count == 0)
-            return;
-        var inputs = DecisionInputs.Write(snapshot);
-        foreach (var action in decision.Observed)
-            Note(budget, decision, action, Would + action.Kind, inputs);
+        var selected = snapshot.Workloads.Select(w => w.Key.Uid).ToHashSet(StringComparer.Ordinal);
+        ApiException? failed = null;
+        foreach (var record in store.State.ParkedBy(budget.Uid).Where(p => snapshot.ReleasedAt is not null || !selected.Contains(p.Uid)))
+        {
+            var isOver =
+                stores.Of(record.Kind) is { } cache && cache.Get(record.Namespace, record.Name, record.Uid) is not { IsFinished: false };
+            if (isOver)
+                await suspender.ForgetAsync(record, budget.Object, MayWrite(budget, snapshot), cancellationToken);
+            else if (MayWrite(budget, snapshot))
+                try
+                {
+                    await ReleaseAsync(
+                        record,
+                        selected.Contains(record.Uid)
+                            ? $"budget {budget.Name} was released by bursar release"
+                            : $"budget {budget.Name} does not select it any more",
+                        cancellationToken
+                    );
+                }
+                catch (ApiException error)
+                {
+                    // One object that cannot be written must not hold up the others.
+                    failed ??= error;
+                }
+        }
+        if (failed is not null)
+            throw failed;
     }
+
+    /// <summary>
+    /// Resumes a workload for a budget that no longer selects it, or no longer exists. If other budgets hold it too, only this one's record
+    /// goes. Returns whether the workload was resumed.
+    /// </summary>
+    /// <param name="record">The suspension.</param>
+    /// <param name="why">Why it comes back, as the rest of a sentence.</param>
+    /// <param name="cancellationToken">Cancels the writes.</param>
+    public async Task<bool> ReleaseAsync(SuspensionRecord record, string why, CancellationToken cancellationToken)
+    {
+        using var turn = await _turns.TakeAsync(record.Uid, cancellationToken);
+        var budget = stores.Budgets.Store.GetByUid(record.BudgetUid);
+        var others = store
+            .State.HeldByOthers(record.Namespace, record.BudgetUid)[record.Uid]
+            .Where(other => other.Field.Pointer == record.Field.Pointer)
+            .Select(other => $"budget {other.Budget}")
+            .Distinct(StringComparer.Ordinal)
+            .ToArray();
+        var result = await suspender.ReleaseAsync(record, budget, cancellationToken);
+        if (result is null)
+            events.GivenBack(record, budget, Sentences.GivenBack(why, string.Join(" and ", others)), isHeld: true);
+        else if (result is WriteResult.Done)
+            events.GivenBack(record, budget, Sentences.GivenBack(why, null), isHeld: false);
+        return result is WriteResult.Done;
+    }
+
+    /// <summary>Withdraws from the agents the requests for checkpoints of a budget that is deleted.</summary>
+    public void Forget(string budgetUid) => checkpoints.Forget(budgetUid);
+
+    /// <summary>Withdraws all requests for checkpoints of a budget that is deleted, also the annotations.</summary>
+    public Task ClearRequestsAsync(string ns, string budget, string budgetUid, CancellationToken cancellationToken) =>
+        checkpoints.ClearAsync(ns, budget, budgetUid, cancellationToken);
 
     /// <summary>
     /// A parking whose answer was lost, or whose operator was stopped before it could say so, and that is now seen to
     /// have happened: the record says it, and so do the Events.
     /// </summary>
-    public void ConfirmSeen(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision)
+    private void ConfirmSeen(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision)
     {
         foreach (var record in store.State.ParkedBy(budget.Uid))
         {
@@ -110,7 +184,7 @@ internal sealed partial class BudgetActor(
             if (snapshot.Workloads.FirstOrDefault(w => w.Key.Uid == record.Uid) is not { State: WorkloadState.Parked } work)
                 continue;
             cause = cause with { Confirmed = true };
-            Replace(record with { Cause = cause });
+            store.State.Repark(record with { Cause = cause });
             var decided = store
                 .State.Decisions(budget.Uid)
                 .LastOrDefault(d => d.Action == "Park" && d.Object == $"{record.Kind}/{record.Name}");
@@ -131,70 +205,8 @@ internal sealed partial class BudgetActor(
         }
     }
 
-    /// <summary>
-    /// Records of work that was resumed by an operator which was stopped before it could take them out: the decision to resume
-    /// stands in the memory, and the work runs.
-    /// </summary>
-    public async Task ForgetOutlivedAsync(ReadBudget budget, BudgetSnapshot snapshot, bool mayWrite, CancellationToken cancellationToken)
-    {
-        foreach (var record in store.State.ParkedBy(budget.Uid))
-            if (
-                snapshot.Workloads.FirstOrDefault(w => w.Key.Uid == record.Uid) is
-                { Parked: null, State: WorkloadState.Running or WorkloadState.Pending }
-            )
-                await ForgetAsync(budget, record, mayWrite, cancellationToken);
-    }
-
-    /// <summary>
-    /// Takes out the record of what is not parked any more. Where what makes it is held too that is given back first; until it is, the
-    /// record stays.
-    /// </summary>
-    public async Task ForgetAsync(ReadBudget budget, SuspensionRecord record, bool mayWrite, CancellationToken cancellationToken)
-    {
-        if (record.CronJob is not null && !(mayWrite && await cronJobs.ResumeAsync(record, budget.Object, cancellationToken)))
-            return;
-        store.State.Unpark(budget.Uid, record.Uid, record.Field.Pointer);
-    }
-
-    /// <summary>
-    /// Gives back what is parked for a budget that no longer selects it, or no longer exists; where other budgets hold it too, only
-    /// this one's hold goes. True when the work was let go.
-    /// </summary>
-    /// <param name="record">What was suspended.</param>
-    /// <param name="why">Why it comes back, as the rest of a sentence.</param>
-    /// <param name="cancellationToken">Ends it.</param>
-    public async Task<bool> ReleaseAsync(SuspensionRecord record, string why, CancellationToken cancellationToken)
-    {
-        using var turn = await _turns.TakeAsync(record.Uid, cancellationToken);
-        LogReleasing(record.Namespace, record.Name, record.Kind, record.Budget);
-        var budget = stores.Budgets.Store.GetByUid(record.BudgetUid);
-        var others = store
-            .State.HeldByOthers(record.Namespace, record.BudgetUid)[record.Uid]
-            .Where(other => other.Field.Pointer == record.Field.Pointer)
-            .Select(other => $"budget {other.Budget}")
-            .Distinct(StringComparer.Ordinal)
-            .ToArray();
-        if (store.State.LeaveToOthers(record.BudgetUid, record.Uid, record.Field.Pointer))
-        {
-            await store.FlushBudgetAsync(record.BudgetUid, cancellationToken);
-            events.GivenBack(record, budget, Sentences.GivenBack(why, string.Join(" and ", others)), isHeld: true);
-            return false;
-        }
-        if (IsUnknown(record))
-            return false;
-        var outcome = (await restorer.RestoreAsync(record, cancellationToken)).Result;
-        echoes.Expect(record, parked: false);
-        if (!await cronJobs.ResumeAsync(record, budget, cancellationToken))
-            return false;
-        store.State.Unpark(record.BudgetUid, record.Uid, record.Field.Pointer);
-        await store.FlushBudgetAsync(record.BudgetUid, cancellationToken);
-        if (outcome is WriteResult.Done)
-            events.GivenBack(record, budget, Sentences.GivenBack(why, null), isHeld: false);
-        return outcome is WriteResult.Done;
-    }
-
     /// <summary>Notes in memory what is to be parked; null where there is nothing to write to.</summary>
-    private async Task<Parking?> PrepareAsync(
+    private async Task<Prepared?> PrepareAsync(
         ReadBudget budget,
         BudgetDecision decision,
         BudgetAction action,
@@ -206,7 +218,7 @@ internal sealed partial class BudgetActor(
         if (action.Reason == Reasons.ParkedAgain)
         {
             var undone = store.State.ParkedBy(budget.Uid).FirstOrDefault(p => p.Uid == action.Workload.Uid);
-            var by = undone is null ? null : await workloads.LastWriterAsync(undone, cancellationToken);
+            var by = undone is null ? null : await suspender.LastWriterAsync(undone, cancellationToken);
             snapshot = snapshot with { Undone = [.. snapshot.Undone, decision.At], UndoneBy = by ?? snapshot.UndoneBy };
         }
         var record = WorkloadActor.RecordOf(action.Workload, stores, action, budget.Name, budget.Uid, snapshot with { Confirmed = false });
@@ -239,70 +251,45 @@ internal sealed partial class BudgetActor(
                     stores.Of(action.Workload.Kind)?.Get(action.Workload.Namespace, action.Workload.Name)?.Labels ?? StringMap.Empty
                 ),
             };
-
-        record = await cronJobs.FindAsync(record, inherited, cancellationToken);
-        Replace(record);
+        record = await suspender.RecordAsync(record, inherited, cancellationToken);
         Note(budget, decision, Told(action, record), "Park", inputs);
-        return new(record, present, earlier, snapshot);
+        return new(record, present, earlier);
     }
 
     private async Task ParkAsync(
         ReadBudget budget,
         BudgetDecision decision,
         BudgetAction action,
-        Parking parking,
+        Prepared prepared,
         CancellationToken cancellationToken
     )
     {
-        var (record, present, earlier, snapshot) = parking;
+        var (record, present, earlier) = prepared;
         using var turn = await _turns.TakeAsync(record.Uid, cancellationToken);
         if (control.ObserveOnly)
         {
             // Enforcement was switched off since this was decided: bursar release may be giving back what is suspended.
-            if (earlier is not null)
-                Replace(earlier);
-            else
-                store.State.Unpark(budget.Uid, record.Uid, record.Field.Pointer);
+            suspender.Withdraw(record, earlier);
             return;
         }
-        // First what makes such runs, then the run: between the two nothing else may take its place.
-        record = await cronJobs.SuspendAsync(budget, record, cancellationToken);
+        (record, var result) = await suspender.SuspendAsync(budget, record, present, earlier, cancellationToken);
+        if (result is not (WriteResult.Done or WriteResult.AlreadySo))
+            return;
+        if (action.CountsForBrake)
+            control.Brake.Parked(decision.At);
         action = Told(action, record);
-        LogParking(budget.Namespace, action.Workload.Name, action.Workload.Kind, budget.Name, action.Reason);
-        var outcome = await workloads.ParkAsync(record, present, cancellationToken);
-        switch (outcome)
-        {
-            case WriteResult.Done or WriteResult.AlreadySo:
-                Replace(record with { Cause = snapshot with { Confirmed = true } });
-                echoes.Expect(record, parked: true);
-                if (action.CountsForBrake)
-                    control.Brake.Parked(decision.At);
-                events.Acted(
-                    budget.Object,
-                    action with
-                    {
-                        Parked = snapshot,
-                        Sentence =
-                            action.Reason == Reasons.ParkedAgain
-                                ? Sentences.SuspendedAgain(snapshot.UndoneBy, action.Sentence)
-                                : action.Sentence,
-                    },
-                    decision.WindowKey
-                );
-                break;
-            case WriteResult.Gone:
-                await ForgetAsync(budget, record, mayWrite: true, cancellationToken);
-                break;
-            default:
-                // Changed in between: nothing was written, and the next evaluation sees what it is now. An earlier parking's record says
-                // what must come back, whatever became of this one.
-                if (earlier is not null)
-                    Replace(earlier);
-                else
-                    await ForgetAsync(budget, record, mayWrite: true, cancellationToken);
-                LogOvertaken(budget.Namespace, action.Workload.Name, action.Workload.Kind);
-                break;
-        }
+        events.Acted(
+            budget.Object,
+            action with
+            {
+                Parked = record.Cause,
+                Sentence =
+                    action.Reason == Reasons.ParkedAgain
+                        ? Sentences.SuspendedAgain(record.Cause.UndoneBy, action.Sentence)
+                        : action.Sentence,
+            },
+            decision.WindowKey
+        );
     }
 
     private async Task ResumeAsync(
@@ -315,7 +302,7 @@ internal sealed partial class BudgetActor(
     {
         using var turn = await _turns.TakeAsync(action.Workload.Uid, cancellationToken);
         var record = store.State.ParkedBy(budget.Uid).FirstOrDefault(p => p.Uid == action.Workload.Uid);
-        if (record is null || IsUnknown(record))
+        if (record is null || suspender.IsUnknown(record))
             return;
         // The memory with the new reservation stands in the ledger first: should this process die after the write below, the
         // record that is left is known to be out of date by it.
@@ -323,34 +310,16 @@ internal sealed partial class BudgetActor(
         await store.FlushBudgetAsync(budget.Uid, cancellationToken);
 
         var told = decision.WindowKey + "/" + decision.At.ToUnixTimeSeconds();
-        if (store.State.LeaveToOthers(budget.Uid, record.Uid, record.Field.Pointer))
-        {
-            // Both must agree: the field is given back by whoever is the last to hold it.
-            LogLeaving(budget.Namespace, action.Workload.Name, action.Workload.Kind, budget.Name, action.Reason);
-            await store.FlushBudgetAsync(budget.Uid, cancellationToken);
+        var result = await suspender.ResumeAsync(record, budget.Object, action.Reason, cancellationToken);
+        if (result is null)
             events.Agreed(budget.Object, action, told);
-            return;
-        }
-
-        LogResuming(budget.Namespace, action.Workload.Name, action.Workload.Kind, budget.Name, action.Reason);
-        var outcome = (await restorer.RestoreAsync(record, cancellationToken)).Result;
-        if (await cronJobs.ResumeAsync(record, budget.Object, cancellationToken))
-            store.State.Unpark(budget.Uid, record.Uid, record.Field.Pointer);
-        await store.FlushBudgetAsync(budget.Uid, cancellationToken);
-        if (outcome is WriteResult.Done or WriteResult.AlreadySo)
-        {
-            echoes.Expect(record, parked: false);
+        else if (result is WriteResult.Done or WriteResult.AlreadySo)
             events.Acted(budget.Object, action, told);
-        }
-        else
-        {
-            LogOvertaken(budget.Namespace, action.Workload.Name, action.Workload.Kind);
-        }
     }
 
     /// <summary>
-    /// A request stands in the ledger before the work and its agents hear of it, and is off it before they hear that it is taken back:
-    /// whoever comes after a death goes on from there and brings the mirrors in line.
+    /// A request is stored before the workload and its agents hear of it, and removed before they hear that it is withdrawn: the operator
+    /// that comes after a death goes on from there and brings the annotations in line.
     /// </summary>
     private async Task AskAsync(
         ReadBudget budget,
@@ -368,43 +337,15 @@ internal sealed partial class BudgetActor(
             Note(budget, decision, action, action.Kind.ToString(), inputs);
             await store.FlushBudgetAsync(budget.Uid, cancellationToken);
         }
-        LogAsking(budget.Namespace, action.Workload.Name, action.Workload.Kind, budget.Name, action.CheckpointId!, asks);
-        if (asks)
-            checkpoints.Add(budget.Uid, action.Workload.Uid, action.Checkpoint!);
-        var outcome = await workloads.MirrorRequestAsync(action.Workload, action.CheckpointId!, asks, cancellationToken);
-        // What only clears a mirror that was left behind is nobody's news.
-        if (action.Checkpoint is not null && (outcome is WriteResult.Done || before != action.CheckpointId))
-            events.Asked(budget.Object, action);
-    }
-
-    /// <summary>Takes the mirrors off that a budget which is no more has left.</summary>
-    public async Task ClearRequestsAsync(string ns, string budget, string budgetUid, CancellationToken cancellationToken)
-    {
-        checkpoints.Set(budgetUid, []);
-        foreach (var kind in stores.Kinds)
-        foreach (var work in kind.In(ns))
-            if (
-                work.Metadata.Annotations.TryGetValue(BursarAnnotations.CheckpointRequested, out var id)
-                && id.StartsWith(budget + "/", StringComparison.Ordinal)
-            )
-                await workloads.MirrorRequestAsync(TopWorkload.Of(work).Key, id, asked: false, cancellationToken);
-    }
-
-    /// <summary>Whether only another version can resume the workload. The record stays for that version; it is logged once.</summary>
-    private bool IsUnknown(SuspensionRecord record)
-    {
-        if (FieldRestorer.WhyNot(record.Field) is not { } whyNot)
-            return false;
-        if (_unknown.TryAdd((record.BudgetUid, record.Uid), true))
-            LogUnknown(record.Namespace, record.Name, record.Kind, record.Budget, whyNot);
-        return true;
+        await checkpoints.ActAsync(budget, action, isNew: before != action.CheckpointId, cancellationToken);
     }
 
     private static BudgetAction Told(BudgetAction action, SuspensionRecord record) =>
         record.CronJob is { } cronJob ? action with { Sentence = $"{action.Sentence} {Sentences.MakerWaits(cronJob.Object)}" } : action;
 
-    /// <summary>A workload has one record of a budget: one of a field that did not hold it is out of date.</summary>
-    private void Replace(SuspensionRecord record) => store.State.Repark(record);
+    /// <summary>Whether a budget's mode and the cluster's switch let anything be written for it.</summary>
+    private static bool MayWrite(ReadBudget budget, BudgetSnapshot snapshot) =>
+        budget.Terms.Mode == EnforcementMode.Enforce && !snapshot.SwitchedToObserve;
 
     private void Note(ReadBudget budget, BudgetDecision decision, BudgetAction action, string verb, string inputs) =>
         store.State.AddDecision(
@@ -423,46 +364,4 @@ internal sealed partial class BudgetActor(
                 Inputs = inputs,
             }
         );
-
-    [LoggerMessage(
-        Level = LogLevel.Information,
-        Message = "Parking: namespace={namespace} name={name} kind={kind} budget={budget} reason={reason}"
-    )]
-    private partial void LogParking(string @namespace, string name, string kind, string budget, string reason);
-
-    [LoggerMessage(
-        Level = LogLevel.Information,
-        Message = "Request for a checkpoint: namespace={namespace} name={name} kind={kind} budget={budget} id={id} asked={asked}"
-    )]
-    private partial void LogAsking(string @namespace, string name, string kind, string budget, string id, bool asked);
-
-    [LoggerMessage(
-        Level = LogLevel.Information,
-        Message = "Resuming: namespace={namespace} name={name} kind={kind} budget={budget} reason={reason}"
-    )]
-    private partial void LogResuming(string @namespace, string name, string kind, string budget, string reason);
-
-    [LoggerMessage(
-        Level = LogLevel.Information,
-        Message = "Letting go of what another budget still holds: namespace={namespace} name={name} kind={kind} budget={budget} reason={reason}"
-    )]
-    private partial void LogLeaving(string @namespace, string name, string kind, string budget, string reason);
-
-    [LoggerMessage(
-        Level = LogLevel.Information,
-        Message = "Releasing what no budget holds any more: namespace={namespace} name={name} kind={kind} budget={budget}"
-    )]
-    private partial void LogReleasing(string @namespace, string name, string kind, string budget);
-
-    [LoggerMessage(
-        Level = LogLevel.Warning,
-        Message = "Could not resume workload, its record is kept: namespace={namespace} name={name} kind={kind} budget={budget} reason={reason}"
-    )]
-    private partial void LogUnknown(string @namespace, string name, string kind, string budget, string reason);
-
-    [LoggerMessage(
-        Level = LogLevel.Information,
-        Message = "Someone else changed it in between, nothing was written: namespace={namespace} name={name} kind={kind}"
-    )]
-    private partial void LogOvertaken(string @namespace, string name, string kind);
 }

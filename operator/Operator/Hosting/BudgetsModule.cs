@@ -53,33 +53,25 @@ internal sealed class BudgetsModule : IDisposable
         var actor = new BudgetActor(
             stores,
             store,
-            workloads,
-            restorer,
-            cronJobs,
-            echoes,
+            new Suspender(store, workloads, restorer, cronJobs, echoes, context.Logger<Suspender>()),
+            new CheckpointActor(stores, workloads, telemetry.Checkpoints, events, context.Logger<CheckpointActor>()),
             events,
-            safety.Control,
-            telemetry.Checkpoints,
-            context.Logger<BudgetActor>()
+            safety.Control
         );
         Controller = new(
-            client,
-            stores,
-            ledger,
-            state,
             Observer,
+            new BudgetRecorder(
+                state,
+                telemetry.Progress,
+                new WindowKeeper(ledger, state, context.Options.LedgerSumDays),
+                safety.Control,
+                time
+            ),
             actor,
-            events,
-            echoes,
-            new WindowKeeper(ledger, state, context.Options.LedgerSumDays),
+            new BudgetReporter(client, store, events, safety.Pacer, time, context.Logger<BudgetReporter>()),
             _held,
             context.Decisions,
-            telemetry.Progress,
-            telemetry.Checkpoints,
-            safety.Control,
-            safety.Pacer,
-            time,
-            context.Logger<BudgetController>()
+            echoes
         );
         _runner = new(
             client,

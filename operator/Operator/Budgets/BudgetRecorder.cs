@@ -1,0 +1,138 @@
+using System.Collections.Concurrent;
+using Bursar.Api;
+using Bursar.Core.Decisions;
+using Bursar.Core.Forecast;
+using Bursar.Core.State;
+using Bursar.Operator.Cluster;
+using Bursar.Operator.Safety;
+using Bursar.Operator.Suspension;
+using Bursar.Operator.Telemetry;
+
+namespace Bursar.Operator.Budgets;
+
+/// <summary>
+/// Records what later passes, leaders and reports need of a pass: the budget's memory with the progress of its jobs, the spec in force, the
+/// circuit breaker, and closed windows.
+/// </summary>
+internal sealed class BudgetRecorder(
+    OperatorState state,
+    ProgressBoard progress,
+    WindowKeeper windows,
+    ControlSwitch control,
+    TimeProvider time
+)
+{
+    private static readonly TimeSpan ProgressPace = TimeSpan.FromMinutes(5);
+    private const int StoredProgressPoints = 6;
+
+    /// <summary>Training that has ended and whose last step is remembered: more of it is older than what people ask for.</summary>
+    private const int MostEnded = 100;
+
+    private readonly ConcurrentDictionary<string, DateTimeOffset> _progressStored = new(StringComparer.Ordinal);
+
+    /// <summary>
+    /// By budget: how far each of its workloads has come that is there, for when it is gone. Each is used by the budget's one reconcile at
+    /// a time.
+    /// </summary>
+    private readonly ConcurrentDictionary<string, Dictionary<string, EndedTraining>> _training = new(StringComparer.Ordinal);
+
+    /// <summary>Restores the spec that is in force for a budget whose latest spec cannot be used.</summary>
+    public void RestoreSpec(V1Alpha1GpuBudget budget)
+    {
+        if (budget.Refusal is { InForce: null })
+            SpecRefusal.Restore(budget, state.BudgetMemory(budget.Metadata.Uid));
+    }
+
+    /// <summary>Restores, once per leader, the progress of a budget's jobs that an earlier leader stored.</summary>
+    public void RestoreProgress(ReadBudget budget)
+    {
+        if (_progressStored.ContainsKey(budget.Uid))
+            return;
+        _progressStored[budget.Uid] = time.GetUtcNow();
+        foreach (var (uid, series) in state.BudgetMemory(budget.Uid).Progress)
+            progress.Restore(uid, series);
+    }
+
+    /// <summary>Records a decision in the state, before anything is done about it.</summary>
+    public void Record(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision)
+    {
+        if (decision.Conditions.Any(c => c is { Type: ConditionTypes.BrakeApplied, Status: true }))
+            control.Brake.Apply(decision.At);
+        var entity = budget.Object;
+        var memory = WithEnded(budget, snapshot, WithProgress(budget, snapshot, decision)) with
+        {
+            BrakedAt = control.Brake.AppliedAt,
+            Spec =
+                snapshot.Memory is { Spec: { } spec } && snapshot.Memory.SpecGeneration == entity.SpecGeneration
+                    ? spec
+                    : SpecRefusal.Store(entity),
+            SpecGeneration = entity.SpecGeneration,
+        };
+        state.SetBudgetMemory(budget.Namespace, budget.Name, budget.Uid, memory);
+        windows.Note(budget, decision);
+    }
+
+    /// <summary>Forgets, in this process, a budget that is deleted.</summary>
+    public void Forget(string budgetUid)
+    {
+        _progressStored.TryRemove(budgetUid, out _);
+        _training.TryRemove(budgetUid, out _);
+    }
+
+    private BudgetMemory WithProgress(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision)
+    {
+        var now = time.GetUtcNow();
+        if (decision.Actions.Count == 0 && now - _progressStored[budget.Uid] < ProgressPace)
+            return decision.Memory with { Progress = snapshot.Memory.Progress };
+        _progressStored[budget.Uid] = now;
+        var series = new SortedDictionary<string, ProgressSeries>(StringComparer.Ordinal);
+        foreach (var work in snapshot.Workloads)
+            if (progress.Series(work.Key.Uid) is { Points.Count: > 0 } known)
+                series[work.Key.Uid] = known.Thinned(StoredProgressPoints);
+        return decision.Memory with { Progress = series };
+    }
+
+    /// <summary>
+    /// Moves workloads that are gone, with their last step, to those that have ended: what a step cost is asked for after the job.
+    /// </summary>
+    private BudgetMemory WithEnded(ReadBudget budget, BudgetSnapshot snapshot, BudgetMemory memory)
+    {
+        var training = _training.GetOrAdd(budget.Uid, _ =>
+            snapshot
+                .Memory.Progress.Where(one => one.Value.Last is { Step: > 0 })
+                .ToDictionary(
+                    one => one.Key,
+                    one => new EndedTraining(one.Key, one.Value.Last!.Value.Step, one.Value.Last!.Value.At, null),
+                    StringComparer.Ordinal
+                )
+        );
+        var present = snapshot.Workloads.Select(work => work.Key.Uid).ToHashSet(StringComparer.Ordinal);
+        foreach (var work in snapshot.Workloads)
+            if (progress.Series(work.Key.Uid)?.Last is { Step: > 0 } last)
+                training[work.Key.Uid] = new(
+                    work.Key.Uid,
+                    last.Step,
+                    last.At,
+                    work.UnitCosts?.Step ?? training.GetValueOrDefault(work.Key.Uid)?.PerStep
+                );
+        var gone = training.Values.Where(one => !present.Contains(one.Uid)).OrderBy(one => one.At).ToArray();
+        foreach (var one in gone)
+            training.Remove(one.Uid);
+        var changed = gone.Length > 0;
+        var ended = new List<EndedTraining>(memory.Ended.Count + gone.Length);
+        foreach (var one in memory.Ended.Concat(gone))
+        {
+            // Back again, or told of by its agent after its end.
+            if (present.Contains(one.Uid))
+                changed = true;
+            else if (progress.Series(one.Uid)?.Last is { } last && last.Step > one.Step)
+            {
+                changed = true;
+                ended.Add(one with { Step = last.Step, At = last.At });
+            }
+            else
+                ended.Add(one);
+        }
+        return changed ? memory with { Ended = [.. ended.TakeLast(MostEnded)] } : memory;
+    }
+}

@@ -1,0 +1,62 @@
+using Bursar.Api;
+using Bursar.Core.Decisions;
+using Bursar.Operator.Cluster;
+using Bursar.Operator.Suspension;
+using Bursar.Operator.Telemetry;
+using Microsoft.Extensions.Logging;
+
+namespace Bursar.Operator.Budgets;
+
+/// <summary>Brings requests for checkpoints to workloads, as annotations, and to the agents of their nodes, and withdraws them.</summary>
+internal sealed partial class CheckpointActor(
+    ClusterStores stores,
+    WorkloadActor workloads,
+    CheckpointBoard board,
+    BudgetEvents events,
+    ILogger<CheckpointActor> logger
+)
+{
+    /// <summary>Publishes the budget's stored requests to the agents. New ones follow in <see cref="ActAsync"/>, once they are stored.</summary>
+    public void Publish(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision) =>
+        board.Set(
+            budget.Uid,
+            decision.Memory.Checkpoints.Where(one =>
+                snapshot.Memory.Checkpoints.TryGetValue(one.Key, out var known) && known.Id == one.Value.Id
+            )
+        );
+
+    /// <summary>Makes or withdraws a request that the ledger holds, or no longer holds.</summary>
+    public async Task ActAsync(ReadBudget budget, BudgetAction action, bool isNew, CancellationToken cancellationToken)
+    {
+        var asks = action.Kind == ActionKind.RequestCheckpoint;
+        LogAsking(budget.Namespace, action.Workload.Name, action.Workload.Kind, budget.Name, action.CheckpointId!, asks);
+        if (asks)
+            board.Add(budget.Uid, action.Workload.Uid, action.Checkpoint!);
+        var outcome = await workloads.MirrorRequestAsync(action.Workload, action.CheckpointId!, asks, cancellationToken);
+        // The removal of an annotation that was left behind is no news.
+        if (action.Checkpoint is not null && (outcome is WriteResult.Done || isNew))
+            events.Asked(budget.Object, action);
+    }
+
+    /// <summary>Withdraws from the agents all that a deleted budget asks for.</summary>
+    public void Forget(string budgetUid) => board.Set(budgetUid, []);
+
+    /// <summary>Removes the annotations that a deleted budget has left.</summary>
+    public async Task ClearAsync(string ns, string budget, string budgetUid, CancellationToken cancellationToken)
+    {
+        Forget(budgetUid);
+        foreach (var kind in stores.Kinds)
+        foreach (var work in kind.In(ns))
+            if (
+                work.Metadata.Annotations.TryGetValue(BursarAnnotations.CheckpointRequested, out var id)
+                && id.StartsWith(budget + "/", StringComparison.Ordinal)
+            )
+                await workloads.MirrorRequestAsync(TopWorkload.Of(work).Key, id, asked: false, cancellationToken);
+    }
+
+    [LoggerMessage(
+        Level = LogLevel.Information,
+        Message = "Request for a checkpoint: namespace={namespace} name={name} kind={kind} budget={budget} id={id} asked={asked}"
+    )]
+    private partial void LogAsking(string @namespace, string name, string kind, string budget, string id, bool asked);
+}
