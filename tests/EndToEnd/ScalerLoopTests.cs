@@ -37,13 +37,13 @@ public sealed class ScalerLoopTests
         await world.UntilAsync(V1Deployment.EntityKind, "chat", target => target.Replicas == 1);
         await scene.UntilAsync("the cache has the scaler", () => Task.FromResult(stores.Scalers.Store.Get(scene.Team, "chat") is not null));
 
-        ScalerEvaluator? evaluator = null;
+        ScalerStore? scalers = null;
         var asked = new List<ScalerResult?>();
         var key = new ObjectKey(scene.Team, "chat");
         // A pass asks for the names of the sources in its middle, as a call of KEDA's might come then.
         string[] Sources()
         {
-            asked.Add(evaluator?.LastOf(key));
+            asked.Add(scalers?.LastOf(key));
             return ["main"];
         }
         var brake = new ClusterBrake(() => 0);
@@ -53,24 +53,14 @@ public sealed class ScalerLoopTests
         var meter = new TriggerMeter(new(_ => null, time), prometheus, Sources, time);
         var rates = new WorkloadRates(stores, ledger, prices, new NodeMeter(stores, ledger, world.Client, prices, time));
         var observer = new ScalerObserver(stores, prices, rates, meter, control, time);
-        var guests = new KedaGuests(stores, world.Targets, observer, control, time) { LastOf = _ => null };
         using var metrics = new OperatorMetrics(time);
-        var events = new ScalerEvents(new EventRecorder(world.Client, new() { ReportingInstance = "test" }));
-        evaluator = new(
-            stores,
-            world.State,
-            world.Targets,
-            observer,
-            meter,
-            prometheus,
-            events,
-            new DecisionStore(),
-            new ElasticTargets(),
-            guests,
-            metrics,
-            time
-        );
-        var actor = new ScalerActor(world.State, world.Actor, events, control, metrics, time, NullLogger<ScalerActor>.Instance);
+        var reporter = new ScalerReporter(new EventRecorder(world.Client, new() { ReportingInstance = "test" }), metrics, time);
+        var elastic = new ElasticTargets();
+        scalers = new(stores, world.Targets, meter, elastic, reporter, time);
+        var guests = new KedaGuests(stores, world.Targets, observer, control, time) { LastOf = scalers.LastOf };
+        var over = new BudgetsOver(stores, new DecisionStore());
+        var evaluator = new ScalerEvaluator(scalers, world.State, observer, over, guests, elastic, reporter);
+        var actor = new ScalerActor(world.State, world.Actor, reporter, control, time, NullLogger<ScalerActor>.Instance);
         var statuses = new ScalerStatusWriter(world.Client, new WritePacer(time), time, NullLogger<ScalerStatusWriter>.Instance);
         var loop = new ScalerLoop(world.Client, stores, evaluator, actor, statuses, guests, time, NullLogger<ScalerLoop>.Instance);
         var decided = 0;
@@ -80,7 +70,7 @@ public sealed class ScalerLoopTests
         var running = loop.RunAsync(end.Token);
         loop.Wake(scene.Team);
         await scene.UntilAsync("it has decided", () => Task.FromResult(Volatile.Read(ref decided) == 1));
-        var first = evaluator.LastOf(key);
+        var first = scalers.LastOf(key);
         first.Should().NotBeNull();
         asked.Should().NotBeEmpty().And.OnlyContain(result => result == null, "before the first decision there is none");
         asked.Clear();
@@ -90,7 +80,7 @@ public sealed class ScalerLoopTests
         await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
 
         asked.Should().NotBeEmpty().And.OnlyContain(result => ReferenceEquals(result, first));
-        evaluator.LastOf(key).Should().NotBeNull().And.NotBeSameAs(first);
+        scalers.LastOf(key).Should().NotBeNull().And.NotBeSameAs(first);
     }
 
     [Fact]
@@ -99,7 +89,7 @@ public sealed class ScalerLoopTests
         var scene = await Scene.SandboxAsync("scaler-budgets", startOperator: false);
         await using var disposed = scene.World;
         await using var world = await ScaleWorld.OpenAsync(scene);
-        var over = new BudgetsOver(world.Stores);
+        var over = new BudgetsOver(world.Stores, new DecisionStore());
         for (var i = 0; i < 3; i++)
             await scene.BudgetAsync("10", name: $"b{i}");
         await scene.UntilAsync("the cache has them", () => Task.FromResult(world.Stores.Budgets.Store.Count == 3));

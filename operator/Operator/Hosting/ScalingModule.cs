@@ -39,23 +39,11 @@ internal sealed class ScalingModule : IAsyncDisposable
         var targets = new ScaleTargets(stores);
         var actor = new ScaleActor(client, stores, context.Store);
         var observer = new ScalerObserver(stores, billing.Prices, billing.Rates, meter, safety.Control, time);
-        var events = new ScalerEvents(context.Recorder);
-        _guests = new(stores, targets, observer, safety.Control, time) { LastOf = key => _evaluator?.LastOf(key) };
-        _evaluator = new(
-            stores,
-            state,
-            targets,
-            observer,
-            meter,
-            _prometheus,
-            events,
-            context.Decisions,
-            budgets.Elastic,
-            _guests,
-            context.Metrics,
-            time
-        );
-        var scalerActor = new ScalerActor(state, actor, events, safety.Control, context.Metrics, time, context.Logger<ScalerActor>());
+        var reporter = new ScalerReporter(context.Recorder, context.Metrics, time);
+        var scalers = new ScalerStore(stores, targets, meter, budgets.Elastic, reporter, time);
+        _guests = new(stores, targets, observer, safety.Control, time) { LastOf = scalers.LastOf };
+        _evaluator = new(scalers, state, observer, new BudgetsOver(stores, context.Decisions), _guests, budgets.Elastic, reporter);
+        var scalerActor = new ScalerActor(state, actor, reporter, safety.Control, time, context.Logger<ScalerActor>());
         _scalers = new(
             client,
             stores,

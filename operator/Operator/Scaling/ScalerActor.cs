@@ -5,7 +5,6 @@ using Bursar.Kubernetes.Client;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Safety;
 using Bursar.Operator.Scaling.Targets;
-using Bursar.Operator.Serving;
 using Bursar.Operator.Suspension;
 using Microsoft.Extensions.Logging;
 
@@ -15,9 +14,8 @@ namespace Bursar.Operator.Scaling;
 internal sealed partial class ScalerActor(
     OperatorState state,
     ScaleActor actor,
-    ScalerEvents events,
+    ScalerReporter reporter,
     ControlSwitch control,
-    OperatorMetrics metrics,
     TimeProvider time,
     ILogger<ScalerActor> logger
 )
@@ -43,7 +41,7 @@ internal sealed partial class ScalerActor(
                 if (outcome is { Result: WriteResult.Done, Text: { } undone })
                 {
                     entry.Memory = entry.Memory.WithUndone(time.GetUtcNow());
-                    events.SetByOther(scaler, target, ScalerEvaluator.Sentence(undone), time.GetUtcNow());
+                    reporter.SetByOther(entry, ScalerEvaluator.Sentence(undone), time.GetUtcNow());
                 }
             }
             else
@@ -54,11 +52,9 @@ internal sealed partial class ScalerActor(
                 outcome = await actor.ScaleAsync(entry.Ref, target, decision.Desired, cancellationToken);
                 if (outcome.Result == WriteResult.Done)
                 {
-                    if (decision.Memory.DemandSince is { } since && decision.Desired > decision.Replicas)
-                        metrics.ScaledUp(time.GetUtcNow() - since);
                     entry.Memory = entry.Memory.WithScaled(decision.Replicas, decision.Desired, snapshot.Terms.Behavior, time.GetUtcNow());
                     entry.ScaledAt = time.GetUtcNow();
-                    events.Scaled(scaler, target, decision);
+                    reporter.Scaled(entry, decision);
                     return decision.Desired < decision.Replicas;
                 }
             }

@@ -43,6 +43,12 @@ internal sealed class TriggerMeter(
         };
     }
 
+    /// <summary>Has a Prometheus asked what a scaler's triggers need, in place of what it was asked for it before.</summary>
+    public void Want(string scalerUid, ScalerTerms terms) => prometheus.Want(scalerUid, QuestionsOf(terms));
+
+    /// <summary>Ends the questions of a scaler.</summary>
+    public void Forget(string scalerUid) => prometheus.Forget(scalerUid);
+
     /// <summary>Requests are being worked on in some pod of it, or wait there.</summary>
     public bool HasRequests(ScaleTarget target)
     {
@@ -221,7 +227,7 @@ internal sealed class TriggerMeter(
     }
 
     /// <summary>What a scaler asks of Prometheuses.</summary>
-    public IReadOnlyList<PromQuestion> QuestionsOf(ScalerTerms terms) =>
+    private IReadOnlyList<PromQuestion> QuestionsOf(ScalerTerms terms) =>
         [
             .. terms
                 .Triggers.Where(trigger => trigger.Type == TriggerType.Prometheus && SourceOf(trigger, out _) is not null)

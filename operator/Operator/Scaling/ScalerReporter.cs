@@ -1,0 +1,130 @@
+using System.Globalization;
+using Bursar.Api;
+using Bursar.Core.Decisions;
+using Bursar.Core.Scaling;
+using Bursar.Kubernetes.Events;
+using Bursar.Kubernetes.Objects;
+using Bursar.Operator.Cluster;
+using Bursar.Operator.Serving;
+
+namespace Bursar.Operator.Scaling;
+
+/// <summary>Reports decisions on scalers by metrics and by Events, with the figures in the note.</summary>
+internal sealed class ScalerReporter(EventRecorder recorder, OperatorMetrics metrics, TimeProvider time)
+{
+    /// <summary>Reports a decision.</summary>
+    /// <param name="entry">The scaler.</param>
+    /// <param name="decision">The decision.</param>
+    /// <param name="before">What was remembered before it.</param>
+    public void Report(ScalerEntry entry, ScalerDecision decision, ScalerMemory before)
+    {
+        metrics.Record(entry.Scaler.Metadata.Namespace ?? "", entry.Scaler.Metadata.Name, decision);
+        if (decision.Memory.Undone.Count > 0 && (before.Undone.Count == 0 || before.Undone[^1] != decision.Memory.Undone[^1]))
+            SetByOther(
+                entry,
+                $"Somebody else set {entry.Target!.Display} from {before.Written ?? decision.Replicas} to {decision.Replicas}.",
+                decision.At
+            );
+        if (decision.IsCapped && entry.CappedSince is null)
+        {
+            entry.CappedSince = decision.At;
+            Both(entry, KubeEvent.Warning, Reasons.CostCapped, "Cap", decision.Sentence, Seconds(decision.At));
+        }
+        else if (!decision.IsCapped)
+            entry.CappedSince = null;
+        var ready = decision.Conditions.First(condition => condition.Type == ConditionTypes.Ready);
+        Hinder(
+            entry,
+            ready.Status == false ? ready.Reason
+                : decision.Reason is Reasons.Contested or Reasons.FallbackActive ? decision.Reason
+                : null,
+            ready.Message,
+            decision.At
+        );
+    }
+
+    /// <summary>Reports that a scaler cannot be evaluated.</summary>
+    public void Refuse(ScalerEntry entry, string reason, string message)
+    {
+        Forget(ObjectKey.Of(entry.Scaler));
+        Hinder(entry, reason, message, time.GetUtcNow());
+    }
+
+    /// <summary>Removes the metrics of a scaler.</summary>
+    public void Forget(ObjectKey scaler) => metrics.ForgetScaler(scaler.Namespace ?? "", scaler.Name);
+
+    /// <summary>Reports a scale call that was made, and, when it adds replicas, how long ago demand asked for them.</summary>
+    public void Scaled(ScalerEntry entry, ScalerDecision decision)
+    {
+        if (decision.Memory.DemandSince is { } since && decision.Desired > decision.Replicas)
+            metrics.ScaledUp(time.GetUtcNow() - since);
+        var reason =
+            decision.Desired == 0 ? "ScaledToZero"
+            : decision.Replicas == 0 ? Reasons.WokenUp
+            : decision.Desired > decision.Replicas ? "ScaledUp"
+            : "ScaledDown";
+        var key = string.Create(
+            CultureInfo.InvariantCulture,
+            $"{decision.Replicas}-{decision.Desired}/{decision.At.ToUnixTimeSeconds() / 600}"
+        );
+        Both(entry, KubeEvent.Normal, reason, "Scale", decision.Sentence, key);
+    }
+
+    /// <summary>Reports that another client set the target's replicas, or the maximum of the autoscaler that owns them.</summary>
+    public void SetByOther(ScalerEntry entry, string note, DateTimeOffset at) =>
+        Both(entry, KubeEvent.Normal, Reasons.ScaledByOther, "Scale", note, Seconds(at));
+
+    private void Hinder(ScalerEntry entry, string? reason, string message, DateTimeOffset now)
+    {
+        if (reason is null)
+        {
+            entry.Hindrance = null;
+            return;
+        }
+        if (entry.Hindrance?.Reason == reason)
+            return;
+        entry.Hindrance = (reason, now);
+        Publish(entry.Scaler, KubeEvent.Warning, reason, "Scale", message, $"{entry.Scaler.Metadata.Generation}/{Seconds(now)}");
+    }
+
+    private static string Seconds(DateTimeOffset at) => at.ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture);
+
+    /// <summary>Publishes an Event on the scaler and one on its target.</summary>
+    private void Both(ScalerEntry entry, string type, string reason, string action, string note, string key)
+    {
+        var (scaler, target) = (entry.Scaler, entry.Target!);
+        Publish(scaler, type, reason, action, note, key);
+        recorder.Publish(
+            new()
+            {
+                Regarding = new()
+                {
+                    ApiVersion = target.Entity.ApiVersion,
+                    Kind = target.Entity.Kind,
+                    Namespace = target.Namespace,
+                    Name = target.Name,
+                    Uid = target.Uid,
+                },
+                Related = V1ObjectReference.To(scaler),
+                Type = type,
+                Reason = reason,
+                Action = action,
+                Note = note,
+                Key = key,
+            }
+        );
+    }
+
+    private void Publish(V1Alpha1InferenceScaler scaler, string type, string reason, string action, string note, string key) =>
+        recorder.Publish(
+            new()
+            {
+                Regarding = V1ObjectReference.To(scaler),
+                Type = type,
+                Reason = reason,
+                Action = action,
+                Note = note,
+                Key = key,
+            }
+        );
+}

@@ -1,0 +1,123 @@
+using Bursar.Api;
+using Bursar.Core.Decisions;
+using Bursar.Core.Scaling;
+using Bursar.Kubernetes.Informers;
+using Bursar.Kubernetes.Objects;
+using Bursar.Operator.Budgets;
+using Bursar.Operator.Cluster;
+using Bursar.Operator.Scaling.Targets;
+
+namespace Bursar.Operator.Scaling;
+
+/// <summary>The scalers with what is kept of each between two passes, and their targets. The scaler loop alone changes it.</summary>
+internal sealed class ScalerStore(
+    ClusterStores stores,
+    ScaleTargets targets,
+    TriggerMeter meter,
+    ElasticTargets elastic,
+    ScalerReporter reporter,
+    TimeProvider time
+)
+{
+    private readonly Dictionary<ObjectKey, ScalerEntry> _entries = [];
+
+    /// <summary>The UIDs of the pods of all targets.</summary>
+    public IEnumerable<string> Pods
+    {
+        get
+        {
+            lock (_entries)
+                return
+                [
+                    .. _entries
+                        .Values.SelectMany(entry => entry.Target?.ReplicaPods ?? [])
+                        .SelectMany(replica => replica.Pods)
+                        .Select(pod => pod.Metadata.Uid),
+                ];
+        }
+    }
+
+    /// <summary>The latest decision on a scaler; null before the first and while it cannot be evaluated. Safe from any thread.</summary>
+    public ScalerResult? LastOf(ObjectKey scaler)
+    {
+        lock (_entries)
+            return _entries.GetValueOrDefault(scaler)?.Latest;
+    }
+
+    /// <summary>Brings the entries of a namespace in line with its objects.</summary>
+    public List<ScalerEntry> Gather(string ns)
+    {
+        var found = new List<ScalerEntry>();
+        lock (_entries)
+        {
+            foreach (
+                var gone in _entries
+                    .Where(pair => pair.Key.Namespace == ns && stores.Scalers.Store.GetByUid(pair.Value.Scaler.Metadata.Uid) is null)
+                    .Select(pair => pair.Key)
+                    .ToArray()
+            )
+            {
+                meter.Forget(_entries[gone].Scaler.Metadata.Uid);
+                _entries.Remove(gone);
+                elastic.Hold(gone, null);
+                reporter.Forget(gone);
+            }
+            foreach (var scaler in stores.Scalers.Store.ByIndex(Indexes.Namespace, ns))
+            {
+                var key = ObjectKey.Of(scaler);
+                if (!_entries.TryGetValue(key, out var entry) || entry.Scaler.Metadata.Uid != scaler.Metadata.Uid)
+                    _entries[key] = entry = new(scaler, time.GetUtcNow());
+                entry.See(scaler);
+                found.Add(entry);
+            }
+        }
+        return found;
+    }
+
+    /// <summary>What an entry scales and by which terms; null where it cannot be looked after, which is then said.</summary>
+    public ScaleTarget? Find(ScalerEntry entry, Dictionary<string, ScalerEntry> taken, out ScalerTerms? terms)
+    {
+        var errors = entry.Read(out terms);
+        if (terms is null)
+        {
+            Refuse(entry, Reasons.InvalidSpec, BudgetStatus.Message(errors));
+            return null;
+        }
+        var (ns, reference) = (entry.Scaler.Metadata.Namespace ?? "", entry.Scaler.Spec!.ScaleTargetRef!);
+        var target = targets.Find(ns, reference.ApiVersion ?? "apps/v1", reference.Kind ?? "Deployment", reference.Name!, out var whyNot);
+        if (target is null)
+            Refuse(entry, Reasons.TargetNotFound, ScalerEvaluator.Sentence(whyNot!));
+        else if (!taken.TryAdd(target.Uid, entry))
+        {
+            Refuse(
+                entry,
+                Reasons.TargetTaken,
+                $"InferenceScaler {taken[target.Uid].Scaler.Metadata.Name} scales {target.Display} already: it is the older one. Two would undo each other."
+            );
+            return null;
+        }
+        else if (whyNot is not null && target.Owner is null)
+        {
+            Refuse(entry, Reasons.TargetNotScalable, ScalerEvaluator.Sentence(whyNot));
+            return null;
+        }
+        if (target is null)
+            return null;
+        // A recreated target (same name, new UID) must not inherit the old scaling history.
+        if (entry.Target is { } before && before.Uid != target.Uid)
+            entry.Memory = ScalerMemory.Empty;
+        entry.Target = target;
+        meter.Want(entry.Scaler.Metadata.Uid, terms);
+        return target;
+    }
+
+    private void Refuse(ScalerEntry entry, string reason, string message)
+    {
+        entry.Latest = null;
+        entry.Target = null;
+        entry.Refusal = message;
+        meter.Forget(entry.Scaler.Metadata.Uid);
+        elastic.Hold(ObjectKey.Of(entry.Scaler), null);
+        reporter.Refuse(entry, reason, message);
+    }
+}
