@@ -1,3 +1,4 @@
+using Bursar.Concurrency;
 using Bursar.Core.Decisions;
 using Bursar.Core.State;
 using Bursar.Kubernetes.Client;
@@ -19,13 +20,18 @@ internal sealed class BudgetActor(
     Suspender suspender,
     CheckpointActor checkpoints,
     BudgetEvents events,
-    ControlSwitch control
+    ControlSwitch control,
+    TimeProvider time
 )
 {
     /// <summary>Before the action of a decision that Observe mode did not carry out.</summary>
     public const string Would = "Would";
 
-    private readonly WorkTurns _turns = new();
+    /// <summary>
+    /// Acts on one workload take turns: if one budget resumes what another is about to suspend, each reads the records, writes and records
+    /// undisturbed. Workloads share the locks, which are more than passes that run at the same time.
+    /// </summary>
+    private readonly AsyncLock[] _turns = [.. Enumerable.Range(0, 64).Select(_ => new AsyncLock(time, "acts on one workload"))];
 
     /// <summary>A suspension that is recorded.</summary>
     /// <param name="Record">What the ledger holds.</param>
@@ -148,7 +154,7 @@ internal sealed class BudgetActor(
     /// <param name="cancellationToken">Cancels the writes.</param>
     public async Task<bool> ReleaseAsync(SuspensionRecord record, string why, CancellationToken cancellationToken)
     {
-        using var turn = await _turns.TakeAsync(record.Uid, cancellationToken);
+        using var turn = await TurnOf(record.Uid).EnterAsync(cancellationToken);
         var budget = stores.Budgets.Store.GetByUid(record.BudgetUid);
         var others = store
             .State.HeldByOthers(record.Namespace, record.BudgetUid)[record.Uid]
@@ -265,7 +271,7 @@ internal sealed class BudgetActor(
     )
     {
         var (record, present, earlier) = prepared;
-        using var turn = await _turns.TakeAsync(record.Uid, cancellationToken);
+        using var turn = await TurnOf(record.Uid).EnterAsync(cancellationToken);
         if (control.ObserveOnly)
         {
             // Enforcement was switched off since this was decided: bursar release may be giving back what is suspended.
@@ -300,7 +306,7 @@ internal sealed class BudgetActor(
         CancellationToken cancellationToken
     )
     {
-        using var turn = await _turns.TakeAsync(action.Workload.Uid, cancellationToken);
+        using var turn = await TurnOf(action.Workload.Uid).EnterAsync(cancellationToken);
         var record = store.State.ParkedBy(budget.Uid).FirstOrDefault(p => p.Uid == action.Workload.Uid);
         if (record is null || suspender.IsUnknown(record))
             return;
@@ -339,6 +345,8 @@ internal sealed class BudgetActor(
         }
         await checkpoints.ActAsync(budget, action, isNew: before != action.CheckpointId, cancellationToken);
     }
+
+    private AsyncLock TurnOf(string uid) => _turns[uid.Sum(letter => letter) % _turns.Length];
 
     private static BudgetAction Told(BudgetAction action, SuspensionRecord record) =>
         record.CronJob is { } cronJob ? action with { Sentence = $"{action.Sentence} {Sentences.MakerWaits(cronJob.Object)}" } : action;

@@ -56,7 +56,8 @@ internal sealed class BudgetsModule : IDisposable
             new Suspender(store, workloads, restorer, cronJobs, echoes, context.Logger<Suspender>()),
             new CheckpointActor(stores, workloads, telemetry.Checkpoints, events, context.Logger<CheckpointActor>()),
             events,
-            safety.Control
+            safety.Control,
+            time
         );
         Controller = new(
             Observer,
