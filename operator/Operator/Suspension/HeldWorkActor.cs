@@ -133,7 +133,7 @@ internal sealed partial class HeldWorkActor(
                 return;
             LogLetGo(work.Namespace, name, kind.Name, budget);
             if (!isQueued)
-                echoes.Expect(RecordOf(work), parked: false);
+                echoes.Expect(LostSuspension.RecordOf(work, client.TimeProvider.GetUtcNow()), parked: false);
         }
         catch (ApiException error) when (error.IsNotFound || error.IsInvalid || error.IsConflict)
         {
@@ -141,19 +141,6 @@ internal sealed partial class HeldWorkActor(
             LogOvertaken(work.Namespace, name, kind.Name);
         }
     }
-
-    private static SuspensionRecord RecordOf(Work work) =>
-        new()
-        {
-            Workload = work.Key,
-            ApiVersion = work.Kind.Entity.ApiVersion,
-            Field = new(work.Object, work.Kind.Field, HeldMark.OriginalOf(work), work.Kind.Stopped),
-            Since = work.Metadata.CreationTimestamp ?? default,
-            Reason = Reasons.Fits,
-            Cause = new() { Since = work.Metadata.CreationTimestamp ?? default, Reason = Reasons.Fits },
-            Budget = "",
-            BudgetUid = "",
-        };
 
     [LoggerMessage(
         Level = LogLevel.Information,
