@@ -378,6 +378,46 @@ public sealed class KindTests
     }
 
     [Fact]
+    public async Task Job_of_another_group_is_not_taken_for_a_Job_of_its_name()
+    {
+        var scene = await WithAsync();
+        await using var world = scene.World;
+        await scene.BudgetAsync("100");
+        await world.CreateJobAsync(scene.Team, "train", 1, CancellationToken.None);
+        EntityKind volcano = new("batch.volcano.sh", "v1alpha1", "Job", "jobs");
+        await world.Client.CreateAsync<V1CustomResourceDefinition>(
+            (JsonObject)
+                YamlBody.Parse(
+                    """
+                    metadata: {name: jobs.batch.volcano.sh}
+                    spec:
+                      group: batch.volcano.sh
+                      names: {kind: Job, plural: jobs, singular: job}
+                      scope: Namespaced
+                      versions:
+                      - {name: v1alpha1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true} } }
+                    """
+                )!,
+            null,
+            CancellationToken.None
+        );
+        await Kinds.UntilServedAsync(world, volcano);
+        await scene.CreateAsync(
+            volcano.Path(scene.Team),
+            """{"apiVersion": "batch.volcano.sh/v1alpha1", "kind": "Job", "metadata": {"name": "train"} }"""
+        );
+        var job = await world.Client.RequestAsync(HttpMethod.Get, volcano.Path(scene.Team, "train"), null, CancellationToken.None);
+        await Kinds.PodAsync(scene, "train-task-0", "Job", volcano.ApiVersion, "train", (string)job!["metadata"]!["uid"]!);
+
+        await scene.UntilAsync("it burns", async () =>
+            (await scene.StatusAsync())?.Unstoppable?.Workloads is ["Job.batch.volcano.sh/train"]
+        );
+        var reported = (await scene.StatusAsync())!.Workloads!.Single(one => one.Kind == "Job.batch.volcano.sh");
+        reported.Class.Should().Be("interactive", "it has no class of batch's Job");
+        reported.Reason.Should().Contain("Bursar has no adapter for Job.batch.volcano.sh");
+    }
+
+    [Fact]
     public async Task A_chain_of_owners_is_billed_and_stopped_at_its_top()
     {
         var scene = await WithAsync("TrainJob", "JobSet");

@@ -54,7 +54,7 @@ public static class StoredForm
             Workload = new(stored.Namespace, stored.Kind, stored.Name, stored.Uid),
             ApiVersion = stored.ApiVersion,
             Field = new(
-                stored.Target ?? new(stored.ApiVersion, stored.Kind, stored.Name, stored.Uid),
+                stored.Target ?? new(stored.ApiVersion, WorkloadKey.ObjectKindOf(stored.Kind), stored.Name, stored.Uid),
                 stored.Field,
                 stored.Original,
                 stored.Value

@@ -5,9 +5,17 @@ public sealed record EntityKind(string Group, string Version, string Kind, strin
 {
     public string ApiVersion { get; } = Group.Length == 0 ? Version : $"{Group}/{Version}";
 
+    /// <summary>A kind with its group, as kubectl accepts it: <c>Job.batch</c>.</summary>
+    public static string Qualified(string kind, string apiVersion) =>
+        GroupOf(apiVersion) is { Length: > 0 } group ? $"{kind}.{group}" : kind;
+
     /// <summary>The group of an apiVersion.</summary>
     public static string GroupOf(string apiVersion) =>
         apiVersion.IndexOf('/', StringComparison.Ordinal) is >= 0 and var slash ? apiVersion[..slash] : "";
+
+    /// <summary>Whether an apiVersion and a kind name this kind, in any version of its group.</summary>
+    public bool Is(string apiVersion, string kind) =>
+        kind == Kind && apiVersion.AsSpan(0, Math.Max(apiVersion.IndexOf('/', StringComparison.Ordinal), 0)).SequenceEqual(Group);
 
     /// <summary><c>/api/v1</c> for the core group, <c>/apis/batch/v1</c> for the others.</summary>
     public string BasePath { get; } = Group.Length == 0 ? $"/api/{Version}" : $"/apis/{Group}/{Version}";

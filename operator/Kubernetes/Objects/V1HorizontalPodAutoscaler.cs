@@ -63,6 +63,13 @@ public sealed record V1CrossVersionObjectReference
 {
     public static readonly V1CrossVersionObjectReference Empty = new();
 
+    /// <summary>
+    /// Whether it names an object of a kind, in any version of the group. Without a kind it names a Deployment, as in KEDA; without an
+    /// apiVersion the kind alone counts.
+    /// </summary>
+    public bool IsOf(EntityKind kind) =>
+        ApiVersion is { Length: > 0 } version ? kind.Is(version, Kind ?? "Deployment") : (Kind ?? "Deployment") == kind.Kind;
+
     public string? ApiVersion { get; init; }
 
     public string? Kind { get; init; }

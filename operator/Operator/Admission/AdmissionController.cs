@@ -214,12 +214,12 @@ internal sealed partial class AdmissionController(
             is not {
                 Operation: "CREATE",
                 SubResource: null or "",
-                Kind: { Kind: { } name } kind,
+                Kind: { Kind: { } kind, Group: var group, Version: var version },
                 Object: { ValueKind: JsonValueKind.Object } json
             }
         )
             return null;
-        if (WorkKinds.Of(name) is not { Suspends: true } known || known.Entity.Group != kind.Group || known.Entity.Version != kind.Version)
+        if (WorkKinds.Of($"{group}/{version}", kind) is not { Suspends: true } known || known.Entity.Version != version)
             return null;
         try
         {
@@ -229,7 +229,7 @@ internal sealed partial class AdmissionController(
         }
         catch (JsonException odd)
         {
-            LogOdd(request.Namespace ?? "", request.Name ?? "", name, odd.Message);
+            LogOdd(request.Namespace ?? "", request.Name ?? "", kind, odd.Message);
             return null;
         }
     }

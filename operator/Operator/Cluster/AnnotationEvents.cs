@@ -21,7 +21,7 @@ internal sealed class AnnotationEvents(EventRecorder recorder, ClusterGpus gpus)
             Report(
                 work.Metadata,
                 work.Kind.Entity.ApiVersion,
-                work.Kind.Name,
+                work.Kind.Entity.Kind,
                 AnnotationRules.Problems(
                     work.Metadata,
                     work.Inherited,

@@ -19,7 +19,7 @@ internal sealed class AutoscalerOwner() : OwnerKind(OptionName)
         foreach (var scaler in stores.HorizontalPodAutoscalers.Store.ByIndex(Indexes.Namespace, work.Namespace))
         {
             var target = scaler.Spec.ScaleTargetRef;
-            if (target.Kind != work.Kind.Name || target.Name != work.Metadata.Name)
+            if (!target.IsOf(work.Kind.Entity) || target.Name != work.Metadata.Name)
                 continue;
             var manager = $"a HorizontalPodAutoscaler scales it ({scaler.Metadata.Name})";
             var lifts =

@@ -140,7 +140,8 @@ internal sealed class ClusterStores
 
     /// <summary>The typed objects of a kind of the table.</summary>
     public IStore<T> StoreOf<T>()
-        where T : class, IKubernetesEntity<T> => ((KindCache<T>)_kinds[T.EntityKind.Kind]).Informer.Store;
+        where T : class, IKubernetesEntity<T> =>
+        ((KindCache<T>)_kinds[WorkKinds.Of(T.EntityKind.ApiVersion, T.EntityKind.Kind)!.Name]).Informer.Store;
 
     /// <summary>Every cache, for what is done with all of them alike.</summary>
     public IReadOnlyList<IInformer> All { get; }

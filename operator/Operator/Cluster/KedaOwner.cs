@@ -28,12 +28,7 @@ internal sealed class KedaOwner() : OwnerKind(OptionName)
         if (!work.Kind.Scales)
             return null;
         foreach (var scaler in stores.ScaledObjects.Store.ByIndex(Indexes.Namespace, work.Namespace))
-            // A ScaledObject that names no kind means a Deployment.
-            if (
-                scaler.Spec.ScaleTargetRef is var target
-                && (target.Kind ?? "Deployment") == work.Kind.Name
-                && target.Name == work.Metadata.Name
-            )
+            if (scaler.Spec.ScaleTargetRef is var target && target.IsOf(work.Kind.Entity) && target.Name == work.Metadata.Name)
                 return Of(scaler);
         return null;
     }

@@ -39,9 +39,5 @@ internal static class OwnerKinds
                 || owner.ValueOf(record.Namespace, record.Field.Object, record.Field.Pointer, stores) == record.Field.Value;
 
     private static OwnerKind? OwnerOf(ObjectRef target) =>
-        All.FirstOrDefault(owner =>
-            owner.Entities.Any(entity =>
-                entity.Kind == target.Kind && target.ApiVersion.StartsWith(entity.Group + "/", StringComparison.Ordinal)
-            )
-        );
+        All.FirstOrDefault(owner => owner.Entities.Any(entity => entity.Is(target.ApiVersion, target.Kind)));
 }

@@ -17,7 +17,7 @@ internal static class ScaleKinds
         if (kind.Length == 0)
             kind = "Deployment";
         foreach (var one in All)
-            if (one.Name == kind && (apiVersion.Length == 0 || EntityKind.GroupOf(apiVersion) == one.Entity.Group))
+            if (apiVersion.Length == 0 ? one.Entity.Kind == kind : one.Entity.Is(apiVersion, kind))
                 return one;
         return null;
     }

@@ -18,10 +18,11 @@ internal sealed record TopWorkload(WorkloadKey Key, IReadOnlyDictionary<string, 
             return new(new(ns, "Pod", pod.Metadata.Name, pod.Metadata.Uid), pod.Metadata.Labels, ClassOf("Pod", pod.Metadata, null));
         if (Climb(pod, first, stores) is not { } top)
             return null;
-        return stores.Of(top)?.Get(ns, top.Name, top.Uid) is { } work
-            ? Of(work)
-            // It may be gone while its pod still ends: the pod carries its template's labels.
-            : new(new(ns, top.Kind, top.Name, top.Uid), pod.Metadata.Labels, ClassOf(top.Kind, pod.Metadata, null));
+        if (stores.Of(top)?.Get(ns, top.Name, top.Uid) is { } work)
+            return Of(work);
+        // It may be gone while its pod still ends: the pod carries its template's labels.
+        var kind = WorkKinds.NameOf(top);
+        return new(new(ns, kind, top.Name, top.Uid), pod.Metadata.Labels, ClassOf(kind, pod.Metadata, null));
     }
 
     /// <summary>Which workload a pod belongs to, where that is all that is asked.</summary>
@@ -73,7 +74,7 @@ internal sealed record TopWorkload(WorkloadKey Key, IReadOnlyDictionary<string, 
             if (stores.Of(owner) is { } cache)
             {
                 if (cache.MetadataOf(ns, owner.Name) is not { } metadata || metadata.Uid != owner.Uid)
-                    return WaitsFor(pod, owner, cache) ? null : owner;
+                    return WaitsFor(pod, cache) ? null : owner;
                 if (metadata.ControllerReference() is not { } above || !IsFollowed(above))
                     return ServedBy(metadata, ns, stores) ?? owner;
                 owner = above;
@@ -136,8 +137,8 @@ internal sealed record TopWorkload(WorkloadKey Key, IReadOnlyDictionary<string, 
     /// An owner that is not in the cache is gone or has not come yet. Where the pod's labels say that more stands above it, a pod
     /// that lives waits for it: the ledger keeps the first answer.
     /// </summary>
-    private static bool WaitsFor(V1Pod pod, V1OwnerReference owner, KindCache cache) =>
+    private static bool WaitsFor(V1Pod pod, KindCache cache) =>
         cache is { IsServed: true, HasSynced: true }
         && !Ends(pod)
-        && WorkKinds.All.Any(kind => kind.Name != owner.Kind && kind.PodLabel is { } label && pod.Metadata.Labels.ContainsKey(label));
+        && WorkKinds.All.Any(kind => kind != cache.Kind && kind.PodLabel is { } label && pod.Metadata.Labels.ContainsKey(label));
 }

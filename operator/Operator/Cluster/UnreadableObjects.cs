@@ -47,7 +47,7 @@ internal sealed class UnreadableObjects(ClusterStores stores, EventRecorder reco
             var workload = new V1ObjectReference
             {
                 ApiVersion = work.Kind.Entity.ApiVersion,
-                Kind = work.Kind.Name,
+                Kind = work.Kind.Entity.Kind,
                 Namespace = work.Namespace,
                 Name = work.Metadata.Name,
                 Uid = work.Metadata.Uid,

@@ -79,7 +79,7 @@ internal sealed record Work
 
     public string Namespace => Metadata.Namespace ?? "";
 
-    public ObjectRef Object => new(Kind.Entity.ApiVersion, Kind.Name, Metadata.Name, Metadata.Uid);
+    public ObjectRef Object => Kind.ObjectOf(Metadata.Name, Metadata.Uid);
 
     public WorkloadKey Key => new(Namespace, Kind.Name, Metadata.Name, Metadata.Uid);
 

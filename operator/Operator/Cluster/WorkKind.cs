@@ -19,7 +19,11 @@ internal abstract class WorkKind(EntityKind entity, WorkClass @class, string fie
 
     public EntityKind Entity { get; } = entity;
 
-    public string Name => Entity.Kind;
+    /// <summary>
+    /// The name of the kind in ledger keys, options and messages. A kind whose bare name is taken by another of the table overrides it with
+    /// <see cref="EntityKind.Qualified"/>. The ledger stores it, so it never changes.
+    /// </summary>
+    public virtual string Name => Entity.Kind;
 
     /// <summary>What it is used for where its owner says nothing.</summary>
     public WorkClass Class { get; } = @class;
@@ -54,11 +58,8 @@ internal abstract class WorkKind(EntityKind entity, WorkClass @class, string fie
     /// <summary>The right that parking and giving back needs, in words.</summary>
     public string Right => $"get and patch {Entity.Plural}.{Entity.Group}{(Scales ? "/scale" : "")}";
 
-    public bool IsOf(V1OwnerReference owner) =>
-        owner.Kind == Entity.Kind
-        && owner.ApiVersion.StartsWith(Entity.Group, StringComparison.Ordinal)
-        && owner.ApiVersion.Length > Entity.Group.Length
-        && owner.ApiVersion[Entity.Group.Length] == '/';
+    /// <summary>A reference to an object of the kind.</summary>
+    public ObjectRef ObjectOf(string name, string uid) => new(Entity.ApiVersion, Entity.Kind, name, uid);
 
     public bool IsServed(ClusterStores stores) => stores.Of(Name)!.IsServed;
 

@@ -1,6 +1,30 @@
+using Bursar.Core.Ledger;
 using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Cluster;
+
+/// <summary>Kinds of workloads, each with one name and one API. Kinds of different groups may have the same kind in the API.</summary>
+internal sealed class WorkKindTable(IReadOnlyList<WorkKind> all)
+{
+    private readonly Dictionary<string, WorkKind> _byName = all.ToDictionary(kind => kind.Name, StringComparer.Ordinal);
+
+    private readonly Dictionary<string, WorkKind[]> _byKind = all.GroupBy(kind => kind.Entity.Kind, StringComparer.Ordinal)
+        .ToDictionary(kinds => kinds.Key, kinds => kinds.ToArray(), StringComparer.Ordinal);
+
+    public WorkKind? Of(string name) => _byName.GetValueOrDefault(name);
+
+    public WorkKind? Of(string apiVersion, string kind)
+    {
+        foreach (var one in _byKind.GetValueOrDefault(kind, []))
+            if (one.Entity.Is(apiVersion, kind))
+                return one;
+        return null;
+    }
+
+    /// <summary>The name of any kind, in the table or not. A kind of another group than the one that has its bare name is qualified.</summary>
+    public string NameOf(string apiVersion, string kind) =>
+        Of(apiVersion, kind)?.Name ?? (_byName.ContainsKey(kind) ? EntityKind.Qualified(kind, apiVersion) : kind);
+}
 
 /// <summary>The table: every kind of work that Bursar can stop and give back. docs/kinds.md says how to add one.</summary>
 internal static class WorkKinds
@@ -23,12 +47,20 @@ internal static class WorkKinds
         new InferenceServiceKind(),
     ];
 
-    private static readonly Dictionary<string, WorkKind> ByName = All.ToDictionary(kind => kind.Name, StringComparer.Ordinal);
+    private static readonly WorkKindTable Table = new(All);
 
     /// <summary>By its name, as ledger and workload keys hold it.</summary>
-    public static WorkKind? Of(string name) => ByName.GetValueOrDefault(name);
+    public static WorkKind? Of(string name) => Table.Of(name);
+
+    /// <summary>By its API, in any version of the group.</summary>
+    public static WorkKind? Of(string apiVersion, string kind) => Table.Of(apiVersion, kind);
+
+    /// <summary>The kind of an object, where it is one of the table.</summary>
+    public static WorkKind? Of(ObjectRef target) => Of(target.ApiVersion, target.Kind);
 
     /// <summary>The kind of an object's controller, where it is one of the table.</summary>
-    public static WorkKind? Of(V1OwnerReference? owner) =>
-        owner is not null && ByName.TryGetValue(owner.Kind, out var kind) && kind.IsOf(owner) ? kind : null;
+    public static WorkKind? Of(V1OwnerReference? owner) => owner is null ? null : Of(owner.ApiVersion, owner.Kind);
+
+    /// <summary>The name of a controller's kind in workload keys.</summary>
+    public static string NameOf(V1OwnerReference owner) => Table.NameOf(owner.ApiVersion, owner.Kind);
 }

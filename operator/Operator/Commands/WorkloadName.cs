@@ -33,23 +33,24 @@ internal sealed record WorkloadName(string Kind, string Name)
     };
 
     /// <summary>The kinds, for messages: their singular names.</summary>
-    public static string Known => string.Join(", ", Entities.Select(entity => entity.Kind.ToLowerInvariant()));
+    public static string Known => string.Join(", ", Kinds.Select(kind => kind.Name.ToLowerInvariant()));
 
-    private static IEnumerable<EntityKind> Entities => WorkKinds.All.Select(kind => kind.Entity).Concat(Others);
+    private static IEnumerable<(string Name, EntityKind Entity)> Kinds =>
+        WorkKinds.All.Select(kind => (kind.Name, kind.Entity)).Concat(Others.Select(entity => (entity.Kind, entity)));
 
     /// <summary>Null where it names no workload.</summary>
     public static WorkloadName? TryParse(string text)
     {
-        foreach (var entity in Entities)
+        foreach (var (kind, entity) in Kinds)
         {
             if (
                 ObjectName.TryParse(
                     text,
-                    [entity.Kind.ToLowerInvariant(), entity.Plural, Resource(entity), .. ShortNames.GetValueOrDefault(entity.Kind, [])]
+                    [kind.ToLowerInvariant(), entity.Plural, Resource(entity), .. ShortNames.GetValueOrDefault(kind, [])]
                 ) is
                 { } name
             )
-                return new(entity.Kind, name);
+                return new(kind, name);
         }
         return null;
     }
@@ -75,10 +76,10 @@ internal sealed record WorkloadName(string Kind, string Name)
             chain.Add((at, labels));
             if (
                 metadata.ControllerReference() is not { } owner
-                || !Entities.Any(entity => entity.Kind == owner.Kind && owner.ApiVersion.StartsWith(entity.Group, StringComparison.Ordinal))
+                || Kinds.FirstOrDefault(kind => kind.Entity.Is(owner.ApiVersion, owner.Kind)).Name is not { } kind
             )
                 break;
-            at = new(owner.Kind, owner.Name);
+            at = new(kind, owner.Name);
         }
         return chain;
     }
@@ -89,7 +90,7 @@ internal sealed record WorkloadName(string Kind, string Name)
         CancellationToken cancellationToken
     )
     {
-        var entity = Entities.First(one => one.Kind == Kind);
+        var (_, entity) = Kinds.First(one => one.Name == Kind);
         var right = $"get {Resource(entity)} in namespace {ns}";
         if (WorkKinds.Of(Kind) is { } kind)
             return await ClusterAccess.WithRightAsync(right, () => kind.GetAsync(client, ns, Name, cancellationToken)) is { } work

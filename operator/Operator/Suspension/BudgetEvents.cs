@@ -143,7 +143,7 @@ internal sealed class BudgetEvents(EventRecorder recorder)
         new()
         {
             ApiVersion = WorkKinds.Of(workload.Kind)?.Entity.ApiVersion ?? "v1",
-            Kind = workload.Kind,
+            Kind = WorkloadKey.ObjectKindOf(workload.Kind),
             Namespace = workload.Namespace,
             Name = workload.Name,
             Uid = workload.Uid,

@@ -24,9 +24,7 @@ internal sealed class FieldRestorer(KubeClient client)
 
     /// <summary>The right that restoring a field needs, in words.</summary>
     public static string RightOn(FieldOverride field) =>
-        field.Pointer == WorkKind.ReplicasField && WorkKinds.Of(field.Object.Kind) is { } kind
-            ? kind.Right
-            : FieldWriter.RightOn(field.Object);
+        field.Pointer == WorkKind.ReplicasField && WorkKinds.Of(field.Object) is { } kind ? kind.Right : FieldWriter.RightOn(field.Object);
 
     /// <summary>Resumes a suspended workload. Objects that would start it alone are restored after the one that runs it, if others have not changed them.</summary>
     public async Task<WriteOutcome> RestoreAsync(SuspensionRecord record, CancellationToken cancellationToken)
@@ -61,7 +59,7 @@ internal sealed class FieldRestorer(KubeClient client)
             return WriteOutcome.Refused(whyNot);
         if (fields is [{ Pointer: WorkKind.ReplicasField } replicas])
             return await _writer.ScaleAsync(
-                WorkKinds.Of(target.Kind)!.Entity,
+                WorkKinds.Of(target)!.Entity,
                 ns,
                 target.Name,
                 target.Uid,

@@ -83,7 +83,7 @@ internal sealed class FieldWriter(KubeClient client)
     public static IReadOnlyList<EntityKind> VersionsOf(ObjectRef target) =>
         [
             .. Kinds
-                .Where(kind => kind.Kind == target.Kind && kind.Group == EntityKind.GroupOf(target.ApiVersion))
+                .Where(kind => kind.Is(target.ApiVersion, target.Kind))
                 .Distinct()
                 .OrderByDescending(kind => kind.ApiVersion == target.ApiVersion),
         ];

@@ -53,7 +53,7 @@ internal sealed class WorkloadActor(KubeClient client)
             Workload = workload,
             ApiVersion = kind.Entity.ApiVersion,
             Field = new(
-                through?.Target ?? new(kind.Entity.ApiVersion, workload.Kind, workload.Name, workload.Uid),
+                through?.Target ?? kind.ObjectOf(workload.Name, workload.Uid),
                 through?.Field ?? kind.Field,
                 original,
                 through?.Stopped ?? kind.Stopped
@@ -121,7 +121,7 @@ internal sealed class WorkloadActor(KubeClient client)
             return (
                 await _writer.ChangeAsync(
                     workload.Namespace,
-                    new(kind.Entity.ApiVersion, workload.Kind, workload.Name, workload.Uid),
+                    kind.ObjectOf(workload.Name, workload.Uid),
                     obj =>
                     {
                         var (wanted, present) = (asked ? FieldWriter.Quote(id) : Work.Absent, FieldWriter.Text(obj, Requested));
@@ -151,7 +151,7 @@ internal sealed class WorkloadActor(KubeClient client)
         (
             await _writer.ChangeAsync(
                 work.Namespace,
-                new(work.Kind.Entity.ApiVersion, work.Kind.Name, work.Metadata.Name, work.Metadata.Uid),
+                work.Object,
                 obj =>
                 {
                     var live = Parse(work.Kind, obj);

@@ -53,7 +53,7 @@ internal sealed class ScaleTargets(ClusterStores stores)
     {
         var key = ScaleIndexes.TargetKey(ns, entity.Kind, name);
         foreach (var scaler in stores.ScaledObjects.Store.ByIndex(ScaleIndexes.Target, key))
-            if (IsOf(scaler.Spec.ScaleTargetRef, entity))
+            if (scaler.Spec.ScaleTargetRef.IsOf(entity))
                 return new()
                 {
                     Manager = $"KEDA scales it (ScaledObject {scaler.Metadata.Name})",
@@ -67,7 +67,7 @@ internal sealed class ScaleTargets(ClusterStores stores)
                 };
         foreach (var scaler in stores.HorizontalPodAutoscalers.Store.ByIndex(ScaleIndexes.Target, key))
             // The one that KEDA makes of a ScaledObject is that one's.
-            if (IsOf(scaler.Spec.ScaleTargetRef, entity) && scaler.Metadata.ControllerReference() is not { Kind: "ScaledObject" })
+            if (scaler.Spec.ScaleTargetRef.IsOf(entity) && scaler.Metadata.ControllerReference() is not { Kind: "ScaledObject" })
                 return new()
                 {
                     Manager = $"a HorizontalPodAutoscaler scales it ({scaler.Metadata.Name})",
@@ -80,9 +80,6 @@ internal sealed class ScaleTargets(ClusterStores stores)
                 };
         return null;
     }
-
-    private static bool IsOf(V1CrossVersionObjectReference target, EntityKind entity) =>
-        target.ApiVersion is not { Length: > 0 } apiVersion || EntityKind.GroupOf(apiVersion) == entity.Group;
 
     private string? WhyNot(EntityKind entity, V1ObjectMeta scaler, string option) =>
         stores.Owners?.Contains(option) == false

@@ -10,6 +10,23 @@ public sealed class OperatorStateTests
     private static readonly DateTimeOffset Start = new(2026, 11, 2, 9, 0, 0, TimeSpan.Zero);
 
     [Fact]
+    public void Suspension_of_a_kind_with_its_group_in_the_name_is_read_back_as_it_was()
+    {
+        var record = new SuspensionRecord
+        {
+            Workload = new("ns", "Job.batch.volcano.sh", "train", "j1"),
+            ApiVersion = "batch.volcano.sh/v1alpha1",
+            Field = new(new("batch.volcano.sh/v1alpha1", "Job", "train", "j1"), "/spec/suspend", "null", "true"),
+            Since = Start,
+            Reason = "WouldOverrun",
+            Cause = new() { Since = Start, Reason = "WouldOverrun" },
+            Budget = "nlp",
+            BudgetUid = "b1",
+        };
+        StoredForm.Read(StoredForm.Of(record)).Should().BeEquivalentTo(record);
+    }
+
+    [Fact]
     public void What_was_parked_is_remembered_with_its_first_original_until_it_is_given_back()
     {
         var stored = new Dictionary<string, string>();
