@@ -112,7 +112,7 @@ public sealed partial class KubeClient : IDisposable
                     + (patch.FieldManager is null ? "" : $"?fieldManager={Uri.EscapeDataString(patch.FieldManager)}")
             )
             {
-                Body = patch.Body.ToArray(),
+                Body = patch.Body,
                 ContentType = patch.ContentType,
             },
             EntityJson.Read<T>,

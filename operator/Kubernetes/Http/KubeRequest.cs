@@ -5,8 +5,9 @@ namespace Bursar.Kubernetes.Http;
 
 internal sealed record KubeRequest(HttpMethod Method, string PathAndQuery)
 {
-    public byte[]? Body { get; init; }
+    public ReadOnlyMemory<byte> Body { get; init; }
 
+    /// <summary>Null for a request without a body.</summary>
     public string? ContentType { get; init; }
 
     public string Accept { get; init; } = "application/json";
@@ -19,10 +20,10 @@ internal sealed record KubeRequest(HttpMethod Method, string PathAndQuery)
         HttpRequestMessage message = new(Method, address);
         message.Headers.TryAddWithoutValidation("Accept", Accept);
         message.Options.Set(TimedRequestHandler.IsStream, IsWatch);
-        if (Body is not null)
+        if (ContentType is not null)
         {
-            message.Content = new ByteArrayContent(Body);
-            message.Content.Headers.ContentType = MediaTypeHeaderValue.Parse(ContentType!);
+            message.Content = new ReadOnlyMemoryContent(Body);
+            message.Content.Headers.ContentType = MediaTypeHeaderValue.Parse(ContentType);
         }
 
         return message;
