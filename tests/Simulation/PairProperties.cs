@@ -1,10 +1,13 @@
-using System.Text.Json;
+using System.Text.Json.Nodes;
 using Bursar.Core.Budgets;
 using Bursar.Core.Decisions;
 using Bursar.Core.Forecast;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Core.State;
+using Bursar.Kubernetes.Client;
+using Bursar.Operator.Cluster;
+using Bursar.Tests.TestKit;
 using Xunit.Abstractions;
 
 namespace Bursar.Tests.Simulation;
@@ -50,6 +53,8 @@ public sealed class PairProperties(ITestOutputHelper output)
     {
         public WorkloadKey Key { get; } = new("team", "Job", name, "uid-" + name);
 
+        public string Path { get; } = $"/apis/batch/v1/namespaces/team/jobs/{name}";
+
         public bool[] Of { get; } = of;
 
         public TimeSpan Total { get; } = total;
@@ -89,17 +94,17 @@ public sealed class PairProperties(ITestOutputHelper output)
     {
         private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
         private static readonly HourlyCost V100 = HourlyCost.FromDecimal(3.06m);
-        private const string Field = "/spec/suspend";
 
         private readonly int _seed;
         private readonly bool _dies;
         private readonly Random _random;
         private readonly PairBudget[] _budgets;
         private readonly List<PairJob> _jobs = [];
-        private readonly Dictionary<string, string> _stored = new(StringComparer.Ordinal);
         private readonly Dictionary<string, string> _stopped = new(StringComparer.Ordinal);
-        private OperatorState _state = new();
-        private DateTimeOffset _now = new(2026, 11, 2, 9, 0, 0, TimeSpan.Zero);
+        private readonly SimulatedApi _api = new();
+        private readonly ManualTimeProvider _time = new(new(2026, 11, 2, 9, 0, 0, TimeSpan.Zero));
+        private readonly KubeClient _client;
+        private OperatorProcess _operator;
         private int _events;
         private int _made;
         private int _sinceDeath = 10;
@@ -107,6 +112,15 @@ public sealed class PairProperties(ITestOutputHelper output)
         public PairLife(int seed, bool dies)
         {
             (_seed, _dies, _random) = (seed, dies, new(seed));
+            _client = OperatorProcess.Connect(_api, _time);
+            _operator = new(_client);
+            _api.Writing = _ => DieByChance();
+            _api.Changed = (path, before, after) =>
+            {
+                if (_jobs.Find(job => job.Path == path) is { } job)
+                    Follow(job, suspended: IsSuspended(after), wasSuspended: IsSuspended(before));
+                DieByChance();
+            };
             _budgets = [new("a", Money(_random.Next(2, 25))), new("b", Money(_random.Next(2, 25)))];
             for (var i = 0; i < 5; i++)
                 Make();
@@ -124,7 +138,11 @@ public sealed class PairProperties(ITestOutputHelper output)
 
         public int Deaths { get; private set; }
 
-        private string When => $"seed {_seed}, {_now:HH:mm}";
+        private DateTimeOffset Now => _time.GetUtcNow();
+
+        private OperatorState State => _operator.State;
+
+        private string When => $"seed {_seed}, {Now:HH:mm}";
 
         public void Turn()
         {
@@ -132,13 +150,15 @@ public sealed class PairProperties(ITestOutputHelper output)
             _sinceDeath++;
             _stopped.Clear();
             foreach (var budget in _random.Next(2) == 0 ? _budgets : [.. _budgets.Reverse()])
-                if (!Evaluate(budget))
+                try
+                {
+                    Evaluate(budget);
+                }
+                catch (OperatorDiedException)
                 {
                     Deaths++;
                     _sinceDeath = 0;
-                    _state = OperatorState.Load(
-                        _stored.Values.Select(text => JsonSerializer.Deserialize(text, LedgerJson.Default.LedgerShard)!)
-                    );
+                    _operator = new(_client);
                     break;
                 }
             Check();
@@ -149,7 +169,7 @@ public sealed class PairProperties(ITestOutputHelper output)
         {
             foreach (var job in _jobs)
             {
-                var holders = _state.Parked().Count(record => record.Uid == job.Key.Uid);
+                var holders = State.Parked().Count(record => record.Uid == job.Key.Uid);
                 if (job.Suspended)
                     holders.Should().BeGreaterThan(0, "{0}: {1} is suspended, and nobody would ever bring it back", When, job.Key.Name);
                 else if (_sinceDeath > 1)
@@ -175,7 +195,7 @@ public sealed class PairProperties(ITestOutputHelper output)
                 if (job.Left <= TimeSpan.Zero)
                     End(job);
             }
-            _now += Minute;
+            _time.Advance(Minute);
         }
 
         private void Happen()
@@ -208,128 +228,94 @@ public sealed class PairProperties(ITestOutputHelper output)
                 1 => [false, true],
                 _ => [true, true],
             };
-            _jobs.Add(new($"job-{_made++}", of, TimeSpan.FromMinutes(_random.Next(5, 300)), _random.Next(2), _now));
+            var job = new PairJob($"job-{_made++}", of, TimeSpan.FromMinutes(_random.Next(5, 300)), _random.Next(2), Now);
+            _jobs.Add(job);
+            _api.Put(
+                job.Path,
+                new JsonObject
+                {
+                    ["apiVersion"] = "batch/v1",
+                    ["kind"] = "Job",
+                    ["metadata"] = new JsonObject
+                    {
+                        ["name"] = job.Key.Name,
+                        ["namespace"] = "team",
+                        ["uid"] = job.Key.Uid,
+                    },
+                    ["spec"] = new JsonObject { ["suspend"] = false },
+                }
+            );
         }
 
         private void End(PairJob job)
         {
             _jobs.Remove(job);
+            _api.Remove(job.Path);
             _events++;
             // As the controller drops the records of what is gone.
             foreach (var budget in _budgets)
-                _state.Unpark(budget.Uid, job.Key.Uid, Field);
+                State.Unpark(budget.Uid, job.Key.Uid, WorkKind.SuspendField);
         }
 
-        /// <summary>False when the operator died in it.</summary>
-        private bool Evaluate(PairBudget budget)
+        private void Evaluate(PairBudget budget)
         {
             var snapshot = Observe(budget);
             var decision = BudgetDecider.Decide(snapshot);
-            _state.SetBudgetMemory("team", budget.Name, budget.Uid, decision.Memory);
-            foreach (var key in decision.LetGo)
-                _state.Unpark(budget.Uid, key.Uid, Field);
-            foreach (var record in _state.ParkedBy(budget.Uid))
-                if (snapshot.Workloads.FirstOrDefault(w => w.Key.Uid == record.Uid) is { Parked: null, State: WorkloadState.Running })
-                    _state.Unpark(budget.Uid, record.Uid, Field);
             foreach (var action in decision.Actions)
-                if (!(action.Kind == ActionKind.Park ? Park(budget, action) : Resume(budget, action)))
-                    return false;
-            return true;
-        }
-
-        private bool Park(PairBudget budget, BudgetAction action)
-        {
-            var job = _jobs.Single(j => j.Key == action.Workload);
-            _stopped[job.Key.Uid] = budget.Name;
-            if (Dies())
-                return false;
-            Remember(budget, job, action.Parked! with { Confirmed = false });
-            Flush();
-            if (Dies())
-                return false;
-            if (job.Suspended)
-                HeldByBoth++;
-            else
             {
-                job.Suspended = true;
-                job.Left = job.Total;
-                Parkings++;
-                if (job.SuspendedAfter is { } then)
+                var job = _jobs.Single(j => j.Key == action.Workload);
+                if (action.Kind == ActionKind.Park)
                 {
-                    Again++;
-                    _events.Should().BeGreaterThan(then, "{0}: {1} was parked again and nothing had happened", When, job.Key.Name);
+                    _stopped[job.Key.Uid] = budget.Name;
+                    if (job.Suspended)
+                        HeldByBoth++;
+                    continue;
                 }
-                job.SuspendedAfter = _events;
+                // Ten minutes in which it fitted stand for an event, each time for twice as long.
+                if (action.Reason == Reasons.FitsAgain)
+                    _events++;
+                if (State.HeldByOthers("team", budget.Uid)[job.Key.Uid].Any())
+                    Agreed++;
             }
-            if (Dies())
-                return false;
-            Remember(budget, job, action.Parked! with { Confirmed = true });
-            return true;
+            _operator.CarryOut(snapshot, decision);
         }
 
-        private bool Resume(PairBudget budget, BudgetAction action)
+        /// <summary>What the Job controller does when the field changes.</summary>
+        private void Follow(PairJob job, bool suspended, bool wasSuspended)
         {
-            var job = _jobs.Single(j => j.Key == action.Workload);
-            // Ten minutes in which it fitted stand for an event, each time for twice as long.
-            if (action.Reason == Reasons.FitsAgain)
-                _events++;
-            Flush();
-            if (Dies())
-                return false;
-            if (_state.LeaveToOthers(budget.Uid, job.Key.Uid, Field))
+            if (suspended == wasSuspended)
+                return;
+            job.Suspended = suspended;
+            if (!suspended)
             {
-                Agreed++;
-                if (Dies())
-                    return false;
-                Flush();
-                return true;
+                Resumes++;
+                return;
             }
-            job.Suspended = false;
-            Resumes++;
-            if (Dies())
-                return false;
-            _state.Unpark(budget.Uid, job.Key.Uid, Field);
-            Flush();
-            return !Dies();
-        }
-
-        private bool Dies() => _dies && _sinceDeath > 2 && _random.Next(12) == 0;
-
-        private void Remember(PairBudget budget, PairJob job, ParkedSnapshot parked)
-        {
-            _state.Repark(
-                new()
-                {
-                    Workload = job.Key,
-                    ApiVersion = "batch/v1",
-                    Field = new(new("batch/v1", job.Key.Kind, job.Key.Name, job.Key.Uid), Field, "false", "true"),
-                    Since = parked.Since,
-                    Reason = parked.Reason,
-                    Cause = parked,
-                    Budget = budget.Name,
-                    BudgetUid = budget.Uid,
-                }
-            );
-        }
-
-        private void Flush()
-        {
-            foreach (var shard in _state.DirtyShards())
+            job.Left = job.Total;
+            Parkings++;
+            if (job.SuspendedAfter is { } then)
             {
-                if (shard.IsEmpty)
-                    _stored.Remove(shard.Name);
-                else
-                    _stored[shard.Name] = JsonSerializer.Serialize(shard, LedgerJson.Default.LedgerShard);
-                _state.MarkWritten(shard.Name, shard.Revision);
+                Again++;
+                _events.Should().BeGreaterThan(then, "{0}: {1} was parked again and nothing had happened", When, job.Key.Name);
             }
+            job.SuspendedAfter = _events;
         }
+
+        /// <summary>Before a write, or after it and before its answer.</summary>
+        private void DieByChance()
+        {
+            if (_dies && _sinceDeath > 2 && _random.Next(12) == 0)
+                throw new OperatorDiedException();
+        }
+
+        private static bool IsSuspended(JsonObject job) => (bool)job["spec"]!["suspend"]!;
 
         private BudgetSnapshot Observe(PairBudget budget)
         {
             var index = Array.IndexOf(_budgets, budget);
-            var memory = _state.BudgetMemory(budget.Uid);
-            var records = _state.ParkedBy(budget.Uid).ToDictionary(r => r.Uid, StringComparer.Ordinal);
-            var others = _state.HeldByOthers("team", budget.Uid);
+            var memory = State.BudgetMemory(budget.Uid);
+            var records = State.ParkedBy(budget.Uid).ToDictionary(r => r.Uid, StringComparer.Ordinal);
+            var others = State.HeldByOthers("team", budget.Uid);
             WorkloadSnapshot[] work =
             [
                 .. _jobs
@@ -341,9 +327,9 @@ public sealed class PairProperties(ITestOutputHelper output)
                 Namespace = "team",
                 Name = budget.Name,
                 Uid = budget.Uid,
-                Now = _now,
+                Now = Now,
                 Terms = budget.Terms,
-                Window = Window.At(budget.Terms.Window, _now),
+                Window = Window.At(budget.Terms.Window, Now),
                 Spent = budget.Spent,
                 BurnRate = work.Aggregate(HourlyCost.Zero, (sum, w) => sum + w.BurnRate),
                 Workloads = work,
@@ -366,7 +352,7 @@ public sealed class PairProperties(ITestOutputHelper output)
                 : record is not null ? WorkloadState.Parked
                 : heldBy is not null ? WorkloadState.Pending
                 : WorkloadState.Suspended;
-            var since = others.Length > 0 ? others.Max(o => o.Since) : _now;
+            var since = others.Length > 0 ? others.Max(o => o.Since) : Now;
             if (memory.Admitted.TryGetValue(job.Key.Uid, out var own) && own.At > since)
                 since = own.At;
             return new()

@@ -20,6 +20,8 @@ public sealed partial class KubeClient
         yield return new DeadlineHandler(_options.RequestTimeout, TimeProvider);
         if (ActivityTracker is { } tracker)
             yield return new TimedRequestHandler(tracker);
+        if (_options.Transport is { } transport)
+            yield return transport;
     }
 
     /// <summary>Sends a request with a short answer and decodes it.</summary>

@@ -39,4 +39,7 @@ public sealed record KubeClientOptions
 
     /// <summary>A watch that says nothing for so long, not even a bookmark (the server sends one a minute), is given up.</summary>
     public TimeSpan WatchIdleTimeout { get; init; } = TimeSpan.FromMinutes(3);
+
+    /// <summary>Answers requests in place of a connection, for simulations. Null: the server of the kubeconfig answers.</summary>
+    internal DelegatingHandler? Transport { get; init; }
 }
