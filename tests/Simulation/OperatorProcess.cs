@@ -24,59 +24,40 @@ namespace Bursar.Tests.Simulation;
 /// </summary>
 internal sealed class OperatorProcess
 {
-    private readonly ClusterStores _stores;
     private readonly LedgerStore _store;
+    private readonly BudgetRecorder _recorder;
     private readonly BudgetActor _actor;
-    private readonly EchoGuard _echoes;
 
     /// <param name="client">Over a <see cref="SimulatedApi"/>, whose answers never wait.</param>
-    /// <param name="stoppable">How many workloads the circuit breaker counts.</param>
-    public OperatorProcess(KubeClient client, Func<int>? stoppable = null)
+    public OperatorProcess(KubeClient client)
     {
         var time = client.TimeProvider;
-        _stores = new(client, "bursar");
+        var stores = new ClusterStores(client, "bursar");
         _store = new(client, "bursar", time, NullLogger<LedgerStore>.Instance);
-        (Ledger, State) = Done(_store.LoadAsync(default));
-        Brake = new(stoppable ?? (() => 0));
-        Control = new(Brake);
-        _echoes = new(_stores, time);
+        Done(_store.LoadAsync(default));
+        Control = new(new ClusterBrake(() => 0));
         var events = new BudgetEvents(new EventRecorder(client, new() { ReportingInstance = "simulation" }));
         var restorer = new FieldRestorer(client);
+        var workloads = new WorkloadActor(client);
+        var cronJobs = new CronJobSuspender(client, stores, State, restorer, events, NullLogger<CronJobSuspender>.Instance);
+        _recorder = new(State, new ProgressBoard(), new WindowKeeper(_store.Ledger, State, keptDays: 400), Control, time);
         _actor = new(
-            _stores,
-            Ledger,
-            State,
+            stores,
             _store,
-            new WorkloadActor(client),
-            restorer,
-            new CronJobSuspender(client, _stores, State, restorer, events, NullLogger<CronJobSuspender>.Instance),
-            _echoes,
+            new Suspender(_store, workloads, restorer, cronJobs, new EchoGuard(stores, time), NullLogger<Suspender>.Instance),
+            new CheckpointActor(stores, workloads, new CheckpointBoard(), events, NullLogger<CheckpointActor>.Instance),
             events,
-            Brake,
             Control,
-            new CheckpointBoard(),
-            NullLogger<BudgetActor>.Instance
+            time
         );
     }
 
-    public GpuLedger Ledger { get; }
-
-    public OperatorState State { get; }
-
-    public ClusterBrake Brake { get; }
+    public OperatorState State => _store.State;
 
     public ControlSwitch Control { get; }
 
     public static KubeClient Connect(SimulatedApi api, TimeProvider time) =>
         new(new KubeConfig { Server = new("http://simulation") }, new() { TimeProvider = time, Transport = api });
-
-    /// <summary>Whether the cache does not show yet what was written last.</summary>
-    public bool IsWaiting(string ns) => _echoes.IsWaiting(ns);
-
-    /// <summary>An object as the watch tells of it.</summary>
-    public void See(V1Job job) => ((Store<V1Job>)_stores.Jobs.Store).Put(job);
-
-    public void FlushAll() => Done(_store.FlushAllAsync(Ledger, State, default));
 
     /// <summary>Carries out a decision, in the order of <see cref="BudgetController"/>.</summary>
     public void CarryOut(BudgetSnapshot snapshot, BudgetDecision decision)
@@ -95,20 +76,13 @@ internal sealed class OperatorProcess
             LabelSelector.Everything,
             null
         );
-        if (decision.Conditions.Any(condition => condition is { Type: ConditionTypes.BrakeApplied, Status: true }))
-            Brake.Apply(decision.At);
-        State.SetBudgetMemory(snapshot.Namespace, snapshot.Name, snapshot.Uid, decision.Memory);
-        foreach (var key in decision.LetGo)
-        foreach (var record in State.ParkedBy(snapshot.Uid).Where(record => record.Uid == key.Uid))
-            Done(_actor.ForgetAsync(budget, record, mayWrite: true, default));
-        _actor.ConfirmSeen(budget, snapshot, decision);
-        Done(_actor.ForgetOutlivedAsync(budget, snapshot, mayWrite: true, default));
+        _recorder.RestoreProgress(budget);
+        _recorder.Record(budget, snapshot, decision);
+        Done(_actor.RecordAsync(budget, snapshot, decision, default));
         Done(_actor.ActAsync(budget, snapshot, decision, default));
     }
 
     private static void Done(Task task) => task.GetAwaiter().GetResult();
-
-    private static T Done<T>(Task<T> task) => task.GetAwaiter().GetResult();
 }
 
 /// <summary>The operator died at a write.</summary>
