@@ -21,9 +21,10 @@ public sealed class FaultTests
     private static readonly TimeSpan Unseen = TimeSpan.FromSeconds(30);
 
     /// <summary>
-    /// How long an operator may be away when it lost the lease: that it notices, the restart, and refusals while it starts.
+    /// The longest time in which an operator that lost the lease does not act, besides <see cref="Replica.Away"/>: from the last renewal to
+    /// its end, and after its start until its caches are filled.
     /// </summary>
-    private static readonly TimeSpan Away = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Idle = TimeSpan.FromSeconds(60);
 
     private static readonly Lazy<Task<string>> Undisturbed = new(() => RunAsync(null));
 
@@ -192,7 +193,7 @@ public sealed class FaultTests
                 Parse(spent)
                     .Should()
                     .BeGreaterThanOrEqualTo(billed)
-                    .And.BeLessThanOrEqualTo(billed + Scene.V100.For(Unseen + replica.Ends.Count * Away));
+                    .And.BeLessThanOrEqualTo(billed + Scene.V100.For(Unseen + replica.Ends.Count * Idle + replica.Away));
         }
         (bill.Pods, calmBill.Pods, limitedBill.Pods).Should().Be((1, 1, 1));
         bound.Should().BeGreaterThan(Amount.Zero);
@@ -200,8 +201,8 @@ public sealed class FaultTests
             .Total(Scene.V100)
             .Should()
             .BeLessThanOrEqualTo(
-                Amount.FromDecimal(0.1m) + bound + Scene.V100.For(replica.Ends.Count * Away),
-                "nobody looked while the operator was away"
+                Amount.FromDecimal(0.1m) + bound + Scene.V100.For(replica.Ends.Count * Idle + replica.Away),
+                "usage is not limited while the operator is away"
             );
         (await scene.IsSuspendedAsync("runaway")).Should().BeTrue();
         (await limited.IsSuspendedAsync("endless")).Should().BeTrue();

@@ -41,30 +41,45 @@ public sealed class InstallServer(string kubeconfig, KubeClient client, ControlP
         const string label = "app.kubernetes.io/part-of=bursar";
         (await InstallTool.KubectlAsync(Kubeconfig, "delete", clusterScoped, "--selector", label)).Succeeded();
         (await InstallTool.KubectlAsync(Kubeconfig, "delete", "roles,rolebindings", "--all-namespaces", "--selector", label)).Succeeded();
-        foreach (
-            var definition in (await Client.ListAsync<V1CustomResourceDefinition>(new(), ct)).Items.Where(d =>
-                d.Metadata.Name.EndsWith(".bursar.dev", StringComparison.Ordinal)
-            )
-        )
-            await Client.DeleteAsync<V1CustomResourceDefinition>(definition.Metadata.Name, null, null, ct);
+        V1CustomResourceDefinition[] left = [];
         await UntilAsync(
-            "the CRDs are gone",
+            () =>
+                $"the CRDs are gone; left: {string.Join("; ", left.Select(d => $"{d.Metadata.Name}, deleted at {d.Metadata.DeletionTimestamp:T}"))}",
             async () =>
-                !(await Client.ListAsync<V1CustomResourceDefinition>(new(), ct)).Items.Any(d =>
-                    d.Metadata.Name.EndsWith(".bursar.dev", StringComparison.Ordinal)
-                ),
+            {
+                left =
+                [
+                    .. (await Client.ListAsync<V1CustomResourceDefinition>(new(), ct)).Items.Where(d =>
+                        d.Metadata.Name.EndsWith(".bursar.dev", StringComparison.Ordinal)
+                    ),
+                ];
+                foreach (var definition in left.Where(d => d.Metadata.DeletionTimestamp is null))
+                    await Client.DeleteAsync<V1CustomResourceDefinition>(definition.Metadata.Name, null, null, ct);
+                if (left.Length == 0)
+                    return true;
+                // kube-apiserver finds that "storage is (re)initializing" when it deletes the objects of a CRD that is seconds old, and tries
+                // again after minutes. A change of the CRD makes it try at once.
+                await InstallTool.KubectlAsync(
+                    Kubeconfig,
+                    ["annotate", "--overwrite", "crd", .. left.Select(d => d.Metadata.Name), $"tests.bursar.dev/touched={Guid.NewGuid()}"]
+                );
+                return false;
+            },
             ct,
             seconds: 180
         );
     }
 
-    public async Task UntilAsync(string what, Func<Task<bool>> holds, CancellationToken ct, int seconds = 60)
+    public Task UntilAsync(string what, Func<Task<bool>> holds, CancellationToken ct, int seconds = 60) =>
+        UntilAsync(() => what, holds, ct, seconds);
+
+    private static async Task UntilAsync(Func<string> what, Func<Task<bool>> holds, CancellationToken ct, int seconds)
     {
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(seconds));
         while (!await holds())
         {
             if (limit.IsCancellationRequested)
-                throw new TimeoutException($"{what}: not so within {seconds} s");
+                throw new TimeoutException($"{what()}: not so within {seconds} s");
             await Task.Delay(200, ct);
         }
     }

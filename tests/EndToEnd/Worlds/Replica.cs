@@ -14,6 +14,7 @@ public sealed class Replica : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly System.Collections.Concurrent.ConcurrentQueue<Exception> _ends = new();
     private readonly ListeningLog _log = new();
+    private DateTimeOffset? _endedAt;
     private readonly TaskCompletionSource<OperatorParts> _leads = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <param name="restart">Started anew a while after it ended by itself, as a Deployment does.</param>
@@ -25,11 +26,25 @@ public sealed class Replica : IAsyncDisposable
                 {
                     try
                     {
-                        await OperatorHost.RunAsync(options, config, time, _log, parts => _leads.TrySetResult(parts), _stop.Token);
+                        await OperatorHost.RunAsync(
+                            options,
+                            config,
+                            time,
+                            _log,
+                            parts =>
+                            {
+                                if (_endedAt is { } at)
+                                    Away += time.GetUtcNow() - at;
+                                _endedAt = null;
+                                _leads.TrySetResult(parts);
+                            },
+                            _stop.Token
+                        );
                         return;
                     }
                     catch (Exception end) when (restart && !_stop.IsCancellationRequested)
                     {
+                        _endedAt ??= time.GetUtcNow();
                         _ends.Enqueue(end);
                     }
                     await Task.Delay(RestartAfter, time, _stop.Token);
@@ -37,6 +52,12 @@ public sealed class Replica : IAsyncDisposable
             },
             CancellationToken.None
         );
+
+    /// <summary>
+    /// The time between its ends and when it led again. Virtual time does not wait for a process that starts, so it depends on the
+    /// machine.
+    /// </summary>
+    public TimeSpan Away { get; private set; }
 
     /// <summary>What ended it, each time that it was started anew.</summary>
     public IReadOnlyList<Exception> Ends => [.. _ends];
