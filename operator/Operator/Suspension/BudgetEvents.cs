@@ -30,17 +30,7 @@ internal sealed class BudgetEvents(EventRecorder recorder)
         if (budget is not null)
             Both(budget, workload, sentence, reason, nameof(ActionKind.Resume), KubeEvent.Normal, key);
         else
-            recorder.Publish(
-                new()
-                {
-                    Regarding = ReferenceTo(workload),
-                    Type = KubeEvent.Normal,
-                    Reason = reason,
-                    Action = nameof(ActionKind.Resume),
-                    Note = sentence,
-                    Key = key,
-                }
-            );
+            Publish(ReferenceTo(workload), null, KubeEvent.Normal, reason, nameof(ActionKind.Resume), sentence, key);
     }
 
     /// <summary>A request for a checkpoint, or that it was taken back.</summary>
@@ -94,30 +84,9 @@ internal sealed class BudgetEvents(EventRecorder recorder)
     {
         var work = ReferenceTo(workload);
         var self = V1ObjectReference.To(budget);
-        recorder.Publish(
-            new()
-            {
-                Regarding = work,
-                Related = self,
-                Type = type,
-                Reason = reason,
-                Action = action,
-                Note = sentence,
-                Key = key,
-            }
-        );
-        recorder.Publish(
-            new()
-            {
-                Regarding = self,
-                Related = work,
-                Type = type,
-                Reason = reason,
-                Action = action,
-                Note = $"{workload.Kind}/{workload.Name}: {WithoutVerb(reason, sentence)}",
-                Key = $"{workload.Uid}/{key}",
-            }
-        );
+        Publish(work, self, type, reason, action, sentence, key);
+        var note = $"{workload.Kind}/{workload.Name}: {WithoutVerb(reason, sentence)}";
+        Publish(self, work, type, reason, action, note, $"{workload.Uid}/{key}");
     }
 
     /// <summary>The sentence without the verb at its beginning that the reason has said already.</summary>
@@ -165,63 +134,60 @@ internal sealed class BudgetEvents(EventRecorder recorder)
     /// <summary>Publishes an announcement on the budget, and on each workload that it names or concerns.</summary>
     public void Announced(V1Alpha1GpuBudget budget, Announcement announcement)
     {
-        var type = announcement.Warning ? KubeEvent.Warning : KubeEvent.Normal;
+        var (self, type) = (V1ObjectReference.To(budget), announcement.Warning ? KubeEvent.Warning : KubeEvent.Normal);
         if (announcement.Workload is { } workload)
             Both(budget, workload, announcement.Sentence, announcement.Reason, "Announce", type, announcement.Key);
         else
-            Publish(budget, announcement.Reason, "Announce", announcement.Sentence, announcement.Key, announcement.Warning);
+            Publish(self, null, type, announcement.Reason, "Announce", announcement.Sentence, announcement.Key);
+        var key = $"{budget.Metadata.Uid}/{announcement.Key}";
         foreach (var work in announcement.About)
-            recorder.Publish(
-                new()
-                {
-                    Regarding = ReferenceTo(work),
-                    Related = V1ObjectReference.To(budget),
-                    Type = type,
-                    Reason = announcement.Reason,
-                    Action = "Announce",
-                    Note = announcement.Sentence,
-                    Key = $"{budget.Metadata.Uid}/{announcement.Key}",
-                }
-            );
+            Publish(ReferenceTo(work), self, type, announcement.Reason, "Announce", announcement.Sentence, key);
     }
 
     public void Refused(V1Alpha1GpuBudget budget, string message) =>
         Publish(
-            budget,
+            V1ObjectReference.To(budget),
+            null,
+            KubeEvent.Warning,
             Reasons.InvalidSpec,
             "Validate",
             message,
-            budget.Metadata.Generation.ToString(System.Globalization.CultureInfo.InvariantCulture),
-            warning: true
+            budget.Metadata.Generation.ToString(System.Globalization.CultureInfo.InvariantCulture)
         );
 
     private void OfMaker(V1Alpha1GpuBudget budget, SuspensionRecord run, ObjectRef maker, string reason, string note) =>
-        recorder.Publish(
+        Publish(
             new()
             {
-                Regarding = new()
-                {
-                    ApiVersion = V1CronJob.EntityKind.ApiVersion,
-                    Kind = maker.Kind,
-                    Namespace = run.Namespace,
-                    Name = maker.Name,
-                    Uid = maker.Uid,
-                },
-                Related = V1ObjectReference.To(budget),
-                Type = KubeEvent.Normal,
-                Reason = reason,
-                Action = reason == Suspended ? nameof(ActionKind.Park) : nameof(ActionKind.Resume),
-                Note = note,
-                Key = $"{run.Uid}/{run.Since.ToUnixTimeSeconds()}",
-            }
+                ApiVersion = V1CronJob.EntityKind.ApiVersion,
+                Kind = maker.Kind,
+                Namespace = run.Namespace,
+                Name = maker.Name,
+                Uid = maker.Uid,
+            },
+            V1ObjectReference.To(budget),
+            KubeEvent.Normal,
+            reason,
+            reason == Suspended ? nameof(ActionKind.Park) : nameof(ActionKind.Resume),
+            note,
+            $"{run.Uid}/{run.Since.ToUnixTimeSeconds()}"
         );
 
-    private void Publish(V1Alpha1GpuBudget budget, string reason, string action, string note, string key, bool warning) =>
+    private void Publish(
+        V1ObjectReference regarding,
+        V1ObjectReference? related,
+        string type,
+        string reason,
+        string action,
+        string note,
+        string key
+    ) =>
         recorder.Publish(
             new()
             {
-                Regarding = V1ObjectReference.To(budget),
-                Type = warning ? KubeEvent.Warning : KubeEvent.Normal,
+                Regarding = regarding,
+                Related = related,
+                Type = type,
                 Reason = reason,
                 Action = action,
                 Note = note,

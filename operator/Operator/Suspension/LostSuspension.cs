@@ -113,16 +113,11 @@ internal sealed partial class LostSuspension(
         if (!await workloads.IsAsCreatedAsync(record, cancellationToken))
             return;
         LogHeld(record.Namespace, record.Name, record.Kind);
-        if ((await restorer.RestoreAsync(record, cancellationToken)).Result == WriteResult.Done)
-            events.GivenBack(
-                record,
-                null,
-                Sentences.GivenBack(
-                    "it was made suspended by Bursar's webhook, and its spec was changed before its budgets had judged it",
-                    null
-                ),
-                isHeld: false
-            );
+        await ResumeAsync(
+            record,
+            "it was made suspended by Bursar's webhook, and its spec was changed before its budgets had judged it",
+            cancellationToken
+        );
     }
 
     private async Task RestoreRecordAsync(Work work, OwnerSwitch? through, DateTimeOffset now, CancellationToken cancellationToken)
@@ -133,21 +128,22 @@ internal sealed partial class LostSuspension(
         LogFound(record.Namespace, record.Name, record.Kind, record.Budget);
         if (stores.Budgets.Store.Get(record.Namespace, record.Budget) is not { } budget)
         {
-            if ((await restorer.RestoreAsync(record, cancellationToken)).Result == WriteResult.Done)
-                events.GivenBack(
-                    record,
-                    null,
-                    Sentences.GivenBack(
-                        $"Bursar had suspended it for budget {record.Budget}, which is gone, and had no record of it",
-                        null
-                    ),
-                    isHeld: false
-                );
+            await ResumeAsync(
+                record,
+                $"Bursar had suspended it for budget {record.Budget}, which is gone, and had no record of it",
+                cancellationToken
+            );
             return;
         }
         // From here on its budget decides as for all that it has suspended.
         store.State.Park(record with { BudgetUid = budget.Metadata.Uid });
         await store.FlushBudgetAsync(budget.Metadata.Uid, cancellationToken);
+    }
+
+    private async Task ResumeAsync(SuspensionRecord record, string why, CancellationToken cancellationToken)
+    {
+        if ((await restorer.RestoreAsync(record, cancellationToken)).Result == WriteResult.Done)
+            events.GivenBack(record, null, Sentences.GivenBack(why, null), isHeld: false);
     }
 
     private static string BudgetOf(string? mirror) =>
