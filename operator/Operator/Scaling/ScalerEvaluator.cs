@@ -136,7 +136,7 @@ internal sealed class ScalerEvaluator(
 
     private void TellPods()
     {
-        var pods = scalers.Pods.ToHashSet(StringComparer.Ordinal);
+        var pods = scalers.PodUids();
         foreach (var uids in _guestPods.Values)
             pods.UnionWith(uids);
         if (pods.SetEquals(_pods))

@@ -21,20 +21,14 @@ internal sealed class ScalerStore(
 {
     private readonly Dictionary<ObjectKey, ScalerEntry> _entries = [];
 
-    /// <summary>The UIDs of the pods of all targets.</summary>
-    public IEnumerable<string> Pods
+    /// <summary>Returns the UIDs of the pods of all targets.</summary>
+    public HashSet<string> PodUids()
     {
-        get
-        {
-            lock (_entries)
-                return
-                [
-                    .. _entries
-                        .Values.SelectMany(entry => entry.Target?.ReplicaPods ?? [])
-                        .SelectMany(replica => replica.Pods)
-                        .Select(pod => pod.Metadata.Uid),
-                ];
-        }
+        lock (_entries)
+            return _entries
+                .Values.SelectMany(entry => entry.Target?.ReplicaPods ?? [])
+                .SelectMany(replica => replica.Pods.Select(pod => pod.Metadata.Uid))
+                .ToHashSet(StringComparer.Ordinal);
     }
 
     /// <summary>The latest decision on a scaler; null before the first and while it cannot be evaluated. Safe from any thread.</summary>
