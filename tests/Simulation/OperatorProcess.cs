@@ -40,7 +40,7 @@ internal sealed class OperatorProcess
         var restorer = new FieldRestorer(client);
         var workloads = new WorkloadActor(client);
         var cronJobs = new CronJobSuspender(client, stores, State, restorer, events, NullLogger<CronJobSuspender>.Instance);
-        _recorder = new(State, new ProgressBoard(), new WindowKeeper(_store.Ledger, State, keptDays: 400), Control, time);
+        _recorder = new(_store.Ledger, State, new ProgressBoard(), Control, keptDays: 400, time);
         _actor = new(
             stores,
             _store,

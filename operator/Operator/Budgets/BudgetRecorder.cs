@@ -1,7 +1,9 @@
 using System.Collections.Concurrent;
 using Bursar.Api;
+using Bursar.Core.Budgets;
 using Bursar.Core.Decisions;
 using Bursar.Core.Forecast;
+using Bursar.Core.Ledger;
 using Bursar.Core.State;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Safety;
@@ -15,13 +17,17 @@ namespace Bursar.Operator.Budgets;
 /// circuit breaker, and closed windows.
 /// </summary>
 internal sealed class BudgetRecorder(
+    GpuLedger ledger,
     OperatorState state,
     ProgressBoard progress,
-    WindowKeeper windows,
     ControlSwitch control,
+    int keptDays,
     TimeProvider time
 )
 {
+    /// <summary>An operator that was away for longer than so many windows leaves the oldest out.</summary>
+    private const int MostWindows = 400;
+
     private static readonly TimeSpan ProgressPace = TimeSpan.FromMinutes(5);
     private const int StoredProgressPoints = 6;
 
@@ -69,7 +75,39 @@ internal sealed class BudgetRecorder(
             SpecGeneration = entity.SpecGeneration,
         };
         state.SetBudgetMemory(budget.Namespace, budget.Name, budget.Uid, memory);
-        windows.Note(budget, decision);
+        RecordWindows(ledger, state, budget, decision, keptDays);
+    }
+
+    /// <summary>Records what each window of a budget came to, once it is over: the facts that it was summed from do not stay for ever.</summary>
+    internal static void RecordWindows(GpuLedger ledger, OperatorState state, ReadBudget budget, BudgetDecision decision, int keptDays)
+    {
+        // A rolling window never ends.
+        if (budget.Terms.Window.Period == WindowPeriod.Rolling)
+            return;
+        var closed = new List<ClosedWindow>();
+        var window = state.OpenWindow(budget.Uid);
+        while (window is not null && window.End <= decision.At && closed.Count < MostWindows)
+        {
+            closed.Add(
+                new(
+                    window.Key,
+                    window.Start,
+                    window.End,
+                    window.Limit,
+                    ledger.Spent(budget.Namespace, budget.Selector, window.Start, window.End, decision.At)
+                )
+            );
+            var next = Window.At(budget.Terms.Window, window.End);
+            window = next.Start >= window.End ? new(next.Key, next.Start, next.End, BudgetDecider.LimitOf(budget.Terms, next.Key)) : null;
+        }
+        state.NoteWindow(
+            budget.Namespace,
+            budget.Name,
+            budget.Uid,
+            new(decision.WindowKey, decision.WindowStart, decision.WindowEnd, decision.Limit),
+            closed,
+            decision.At.AddDays(-keptDays)
+        );
     }
 
     /// <summary>Forgets, in this process, a budget that is deleted.</summary>

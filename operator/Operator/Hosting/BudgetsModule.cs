@@ -61,13 +61,7 @@ internal sealed class BudgetsModule : IDisposable
         );
         Controller = new(
             Observer,
-            new BudgetRecorder(
-                state,
-                telemetry.Progress,
-                new WindowKeeper(ledger, state, context.Options.LedgerSumDays),
-                safety.Control,
-                time
-            ),
+            new BudgetRecorder(ledger, state, telemetry.Progress, safety.Control, context.Options.LedgerSumDays, time),
             actor,
             new BudgetReporter(client, store, events, safety.Pacer, time, context.Logger<BudgetReporter>()),
             _held,

@@ -10,7 +10,7 @@ using Bursar.Tests.Unit.Core.Ledger;
 
 namespace Bursar.Tests.Unit.Operator.Budgets;
 
-public sealed class WindowKeeperTests
+public sealed class ClosedWindowTests
 {
     private static readonly DateTimeOffset Start = new(2026, 11, 1, 0, 0, 0, TimeSpan.Zero);
 
@@ -18,11 +18,10 @@ public sealed class WindowKeeperTests
     public void Each_window_is_noted_once_with_what_it_came_to_also_those_nobody_evaluated()
     {
         var (ledger, state) = (Ledger(), new OperatorState());
-        var keeper = new WindowKeeper(ledger, state, 400);
         var budget = Budget("Day", topUp: "2026-11-02");
 
-        keeper.Note(budget, Decision(budget, ledger, Start.AddHours(12)));
-        keeper.Note(budget, Decision(budget, ledger, Start.AddHours(13)));
+        Record(ledger, state, budget, Start.AddHours(12));
+        Record(ledger, state, budget, Start.AddHours(13));
         state.ClosedWindows("b").Should().BeEmpty();
 
         // The operator was away for two days and a half.
@@ -30,9 +29,8 @@ public sealed class WindowKeeperTests
         LedgerWorld.Write(ledger, stored);
         LedgerWorld.Write(state, stored);
         (ledger, state) = (LedgerWorld.Read(stored.Values), LedgerWorld.ReadState(stored.Values));
-        keeper = new WindowKeeper(ledger, state, 400);
         for (var again = 0; again < 2; again++)
-            keeper.Note(budget, Decision(budget, ledger, Start.AddDays(3).AddHours(2)));
+            Record(ledger, state, budget, Start.AddDays(3).AddHours(2));
 
         state
             .ClosedWindows("b")
@@ -46,11 +44,10 @@ public sealed class WindowKeeperTests
     public void A_window_of_dates_is_over_once()
     {
         var (ledger, state) = (Ledger(), new OperatorState());
-        var keeper = new WindowKeeper(ledger, state, 400);
         var budget = Budget("Once", start: Start.AddDays(1), end: Start.AddDays(2));
 
         foreach (var day in (ReadOnlySpan<int>)[0, 1, 3, 4])
-            keeper.Note(budget, Decision(budget, ledger, Start.AddDays(day).AddHours(1)));
+            Record(ledger, state, budget, Start.AddDays(day).AddHours(1));
 
         state.ClosedWindows("b").Should().ContainSingle().Which.Spent.Should().Be(HourlyCost.FromDecimal(1).For(TimeSpan.FromHours(24)));
     }
@@ -59,14 +56,13 @@ public sealed class WindowKeeperTests
     public void A_rolling_window_never_ends_and_one_that_was_cut_short_by_a_new_spec_did_not()
     {
         var (ledger, state) = (Ledger(), new OperatorState());
-        var keeper = new WindowKeeper(ledger, state, 400);
         var rolling = Budget("Rolling", length: "24h");
-        keeper.Note(rolling, Decision(rolling, ledger, Start.AddDays(3)));
+        Record(ledger, state, rolling, Start.AddDays(3));
         state.OpenWindow("b").Should().BeNull();
 
         var (month, week) = (Budget("Month"), Budget("Week"));
-        keeper.Note(month, Decision(month, ledger, Start.AddDays(3)));
-        keeper.Note(week, Decision(week, ledger, Start.AddDays(4)));
+        Record(ledger, state, month, Start.AddDays(3));
+        Record(ledger, state, week, Start.AddDays(4));
         state.ClosedWindows("b").Should().BeEmpty();
         state.OpenWindow("b")!.Key.Should().Be("2026-W45");
     }
@@ -75,17 +71,19 @@ public sealed class WindowKeeperTests
     public void Windows_are_kept_for_as_long_as_was_asked_and_not_without_bound()
     {
         var (ledger, state) = (Ledger(), new OperatorState());
-        var keeper = new WindowKeeper(ledger, state, 2);
         var budget = Budget("Day");
         foreach (var day in Enumerable.Range(0, 6))
-            keeper.Note(budget, Decision(budget, ledger, Start.AddDays(day).AddHours(1)));
+            Record(ledger, state, budget, Start.AddDays(day).AddHours(1), 2);
         state.ClosedWindows("b").Select(one => one.Key).Should().Equal("2026-11-04", "2026-11-05");
 
         var hourly = Budget("Hour");
-        keeper.Note(hourly, Decision(hourly, ledger, Start.AddDays(7)));
-        new WindowKeeper(ledger, state, 400).Note(hourly, Decision(hourly, ledger, Start.AddDays(20)));
+        Record(ledger, state, hourly, Start.AddDays(7), 2);
+        Record(ledger, state, hourly, Start.AddDays(20));
         state.ClosedWindows("b").Count.Should().Be(OperatorState.KeptWindows);
     }
+
+    private static void Record(GpuLedger ledger, OperatorState state, ReadBudget budget, DateTimeOffset now, int keptDays = 400) =>
+        BudgetRecorder.RecordWindows(ledger, state, budget, Decision(budget, ledger, now), keptDays);
 
     private static BudgetDecision Decision(ReadBudget budget, GpuLedger ledger, DateTimeOffset now)
     {
