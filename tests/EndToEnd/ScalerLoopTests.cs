@@ -62,7 +62,7 @@ public sealed class ScalerLoopTests
         var evaluator = new ScalerEvaluator(scalers, world.State, observer, over, guests, elastic, reporter);
         var actor = new ScalerActor(world.State, world.Actor, reporter, control, time, NullLogger<ScalerActor>.Instance);
         var statuses = new ScalerStatusWriter(world.Client, new WritePacer(time), time, NullLogger<ScalerStatusWriter>.Instance);
-        var loop = new ScalerLoop(world.Client, stores, evaluator, actor, statuses, guests, time, NullLogger<ScalerLoop>.Instance);
+        var loop = new ScalerLoop(world.Client, stores, evaluator, actor, statuses, guests, NullLogger<ScalerLoop>.Instance);
         var decided = 0;
         evaluator.Decided += () => Interlocked.Increment(ref decided);
 

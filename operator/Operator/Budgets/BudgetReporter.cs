@@ -15,7 +15,6 @@ internal sealed partial class BudgetReporter(
     LedgerStore store,
     BudgetEvents events,
     WritePacer pacer,
-    TimeProvider time,
     ILogger<BudgetReporter> logger
 )
 {
@@ -38,7 +37,11 @@ internal sealed partial class BudgetReporter(
     /// </summary>
     public async Task<TimeSpan?> RefuseAsync(V1Alpha1GpuBudget budget, SpecRefusal refusal, CancellationToken cancellationToken) =>
         !ReportRefusal(budget, refusal)
-        || await PatchStatusAsync(budget, BudgetStatus.Invalid(budget, BudgetStatus.Message(refusal), time.GetUtcNow()), cancellationToken)
+        || await PatchStatusAsync(
+            budget,
+            BudgetStatus.Invalid(budget, BudgetStatus.Message(refusal), client.TimeProvider.GetUtcNow()),
+            cancellationToken
+        )
             ? null
             : ConflictRetry;
 
@@ -46,7 +49,7 @@ internal sealed partial class BudgetReporter(
     public async Task<TimeSpan?> WriteStatusAsync(V1Alpha1GpuBudget budget, BudgetDecision decision, CancellationToken cancellationToken)
     {
         var status = BudgetStatus.Of(budget, decision, store.Ledger, store.State);
-        var now = time.GetUtcNow();
+        var now = client.TimeProvider.GetUtcNow();
         var known = _written.TryGetValue(budget.Metadata.Uid, out var written);
         if (BudgetStatus.DueIn(known ? written.Status : budget.Status, status, known ? now - written.At : TimeSpan.MaxValue) is not { } due)
             return null;

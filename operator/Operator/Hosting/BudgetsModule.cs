@@ -63,7 +63,7 @@ internal sealed class BudgetsModule : IDisposable
             Observer,
             new BudgetRecorder(ledger, state, telemetry.Progress, safety.Control, context.Options.LedgerSumDays, time),
             actor,
-            new BudgetReporter(client, store, events, safety.Pacer, time, context.Logger<BudgetReporter>()),
+            new BudgetReporter(client, store, events, safety.Pacer, context.Logger<BudgetReporter>()),
             _held,
             context.Decisions,
             echoes

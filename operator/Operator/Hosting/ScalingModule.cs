@@ -51,7 +51,6 @@ internal sealed class ScalingModule : IAsyncDisposable
             scalerActor,
             new ScalerStatusWriter(client, safety.Pacer, time, context.Logger<ScalerStatusWriter>()),
             _guests,
-            time,
             context.Logger<ScalerLoop>()
         );
         _releaser = new(state, actor, targets.IsHeld, safety.Control, client, context.Logger<ScaledReleaser>());

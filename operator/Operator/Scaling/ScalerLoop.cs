@@ -19,7 +19,6 @@ internal sealed partial class ScalerLoop(
     ScalerActor actor,
     ScalerStatusWriter statuses,
     KedaGuests guests,
-    TimeProvider time,
     ILogger<ScalerLoop> logger
 )
 {
@@ -35,7 +34,7 @@ internal sealed partial class ScalerLoop(
     private const int WritesAtOnce = 8;
 
     private readonly FailureLog _failures = new(client);
-    private readonly AsyncAutoResetEvent _wakeup = new(time, "a change of scalers");
+    private readonly AsyncAutoResetEvent _wakeup = new(client.TimeProvider, "a change of scalers");
     private readonly Lock _gate = new();
     private readonly HashSet<string> _dirty = new(StringComparer.Ordinal);
 
@@ -74,7 +73,7 @@ internal sealed partial class ScalerLoop(
     /// <summary>Runs until cancelled.</summary>
     public Task RunAsync(CancellationToken cancellationToken) =>
         PeriodicLoop.RunAsync(
-            time,
+            client.TimeProvider,
             "scalers",
             async token =>
             {
@@ -88,10 +87,10 @@ internal sealed partial class ScalerLoop(
                 var looked = TimeSpan.Zero;
                 try
                 {
-                    var begun = time.GetTimestamp();
+                    var begun = client.TimeProvider.GetTimestamp();
                     var entries = evaluator.Look(dirty);
                     // What is written takes the API server's time and not this one's: it makes nobody wait for the next look.
-                    looked = time.GetElapsedTime(begun);
+                    looked = client.TimeProvider.GetElapsedTime(begun);
                     await WriteAsync(entries, token);
                     _failures.Succeeded();
                 }
@@ -131,7 +130,7 @@ internal sealed partial class ScalerLoop(
     private async Task WriteAsync(List<ScalerEntry> entries, CancellationToken cancellationToken)
     {
         await TaskGroup.ForEachAsync(
-            time,
+            client.TimeProvider,
             entries.Where(entry => entry.Latest is not null),
             WritesAtOnce,
             async (entry, token) =>
