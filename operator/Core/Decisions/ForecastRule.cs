@@ -43,9 +43,7 @@ internal static class ForecastRule
             var settling = candidates.Where(w => Remembering.IsSettling(w.Work, memory, budget.Now)).ToArray();
             var victims = Victims.Choose(candidates.Except(settling), claims, Excess, budget, memory);
             var needed = Needed(plan, waits, claims, []);
-            announced = SuspensionNotice.Of(victims, budget, balance.Allowed, memory, claim =>
-                Needed(balance, waits, claims, [], claim)
-            );
+            announced = SuspensionNotice.Of(victims, budget, balance.Allowed, memory, claim => Needed(balance, waits, claims, [], claim));
             ChargedWork[] now = [.. victims.Where(w => !announced.ContainsKey(w.Work.Key.Uid))];
             plan.Expect(now);
             foreach (var victim in now)

@@ -41,8 +41,7 @@ internal sealed record NextWindowRisk(Window Window, Amount Limit, Amount Needed
         if (then.ForecastDoubt is not null || sums.FloorExceedsLimit)
             return null;
         var claims = ForecastRule.Claims(later.Where(item => item.IsActiveJob), then);
-        Amount Needed(IReadOnlyCollection<ChargedWork> parked) =>
-            ForecastRule.Needed(sums, [], claims, parked, item => item.Charge.Tested);
+        Amount Needed(IReadOnlyCollection<ChargedWork> parked) => ForecastRule.Needed(sums, [], claims, parked, item => item.Charge.Tested);
         var needed = Needed([]);
         return needed <= sums.Allowed
             ? null

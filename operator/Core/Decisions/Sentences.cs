@@ -175,6 +175,13 @@ public static class Sentences
     /// <summary>Behind the sentence of a run that is parked.</summary>
     public static string MakerWaits(ObjectRef cronJob) => $"{cronJob.Kind} {cronJob.Name} is suspended while its run waits.";
 
+    /// <summary>The Event on a CronJob that is suspended while its run waits.</summary>
+    public static string CronJobSuspended(ObjectRef cronJob, string run, string budget) =>
+        $"{MakerWaits(cronJob)} {run} waits for money of budget {budget}.";
+
+    public static string CronJobResumed(ObjectRef cronJob, string run) =>
+        $"{cronJob.Kind} {cronJob.Name} makes runs again: {run} waits no more.";
+
     public static string With(string sentence, WorkloadSnapshot work) =>
         work.Consequence is { } consequence ? $"{sentence} {consequence}" : sentence;
 

@@ -153,8 +153,7 @@ public sealed record ScalerDemand
                 ? (Reasons.DemandMet, $"{Measured(metrics, metrics[0].Name)}, and the minimum is {awake}")
             : look.LimitedBy is { } limit
                 ? (limit, look.Metric.Length > 0 ? $"{Measured(metrics, look.Metric)}; {Limited(limit, terms)}" : Limited(limit, terms))
-            : look.Desired == scaler.Replicas
-                ? (Reasons.DemandMet, look.Metric.Length > 0 ? Measured(metrics, look.Metric) : "demand is met")
+            : look.Desired == scaler.Replicas ? (Reasons.DemandMet, Measured(metrics, look.Metric))
             : (look.Desired > scaler.Replicas ? Reasons.ScalingUp : Reasons.ScalingDown, Measured(metrics, look.Metric));
         return Say(
             look.Desired,

@@ -120,16 +120,10 @@ internal sealed class BudgetEvents(EventRecorder recorder)
 
     /// <summary>On a CronJob: it makes no runs while one of them waits.</summary>
     public void MakerHeld(V1Alpha1GpuBudget budget, SuspensionRecord run, ObjectRef maker) =>
-        OfMaker(
-            budget,
-            run,
-            maker,
-            Suspended,
-            $"{Sentences.MakerWaits(maker)} {run.Kind} {run.Name} waits for money of budget {budget.Metadata.Name}."
-        );
+        OfMaker(budget, run, maker, Suspended, Sentences.CronJobSuspended(maker, $"{run.Kind} {run.Name}", budget.Metadata.Name));
 
     public void MakerFreed(V1Alpha1GpuBudget budget, SuspensionRecord run, ObjectRef maker) =>
-        OfMaker(budget, run, maker, "Resumed", $"{maker.Kind} {maker.Name} makes runs again: {run.Kind} {run.Name} waits no more.");
+        OfMaker(budget, run, maker, "Resumed", Sentences.CronJobResumed(maker, $"{run.Kind} {run.Name}"));
 
     /// <summary>Publishes an announcement on the budget, and on each workload that it names or concerns.</summary>
     public void Announced(V1Alpha1GpuBudget budget, Announcement announcement)

@@ -1,0 +1,400 @@
+using Bursar.Core.Budgets;
+using Bursar.Core.Decisions;
+using Bursar.Core.Forecast;
+using Bursar.Core.Ledger;
+using Bursar.Core.Money;
+using static Bursar.Tests.TestKit.Given;
+
+namespace Bursar.Tests.Unit.Wording;
+
+/// <summary>The messages of budgets: budget nlp has 50 USD for November, and job train costs 30.60 more.</summary>
+internal static class BudgetMessages
+{
+    private static readonly WorkloadSnapshot Train = Job("train", 10, spent: 2);
+    private static readonly WorkloadSnapshot Chat = Serving("chat");
+    private static readonly BudgetSnapshot November = Budget(50, Train, Job("other", 3));
+    private static readonly BudgetSnapshot Rolling = In(new(WindowPeriod.Rolling, Length: TimeSpan.FromDays(7)), November);
+    private static readonly BudgetSnapshot Once = In(new(WindowPeriod.Once, Start: Now.AddDays(-1), End: Now.AddDays(1)), November);
+    private static readonly BudgetSnapshot Observing = With(November, terms => terms with { Mode = EnforcementMode.Observe });
+    private static readonly BudgetSnapshot Manual = With(November, terms => terms with { Resume = ResumePolicy.Manual });
+    private static readonly BudgetSnapshot Ending = November with { Now = November.Window.End.AddMinutes(-5) };
+    private static readonly ParkedSnapshot Suspended = new()
+    {
+        Since = Now.AddMinutes(-5),
+        Reason = Reasons.ProjectedOverBudget,
+        Confirmed = true,
+    };
+
+    public static void AddTo(MessageTable table)
+    {
+        Estimates(table);
+        Suspensions(table);
+        Checkpoints(table);
+        Waits(table);
+        Resumes(table);
+        Rest(table);
+        Warnings(table);
+        Conditions(table);
+    }
+
+    private static void Suspensions(MessageTable table)
+    {
+        table.Section("Suspensions: an Event Suspended, SuspendedAgain or ScaledToZero, and then status.workloads[].reason");
+        void Overrun(BudgetSnapshot budget, decimal? enough)
+        {
+            var (plan, item) = Begin(budget);
+            table.Add($"{Reasons.ProjectedOverBudget}, {Reasons.DoesNotFit}", Sentences.Overrun(item, plan, Money(64), Amounts(enough)));
+        }
+        Overrun(November, 66);
+        Overrun(Observing, 66);
+        Overrun(Manual, 66);
+        Overrun(Rolling, 66);
+        Overrun(Once, null);
+        Overrun(Ending, null);
+        Overrun(Budget(5, Train), 34);
+        Overrun(Budget(50, Train, Chat with { NotParkable = "" }), 66);
+        Overrun(Budget(50, [Train, .. Enumerable.Range(1, 4).Select(i => Serving($"chat-{i}") with { NotParkable = "" })]), 66);
+        foreach (
+            var estimate in (Estimate[])
+                [
+                    Estimate.Unknown("nothing tells how long it runs"),
+                    new(
+                        TimeSpan.FromHours(2),
+                        TimeSpan.FromHours(3),
+                        TimeSpan.FromHours(4),
+                        EstimateSource.Declared,
+                        true,
+                        "bursar.dev/expected-duration"
+                    ),
+                ]
+        )
+            Overrun(Budget(50, Train with { Estimate = estimate }), 66);
+        foreach (var work in (WorkloadSnapshot[])[Train, Chat, Chat with { Class = WorkClass.Interactive }])
+        {
+            var (plan, item) = Begin(Budget(50, work));
+            table.Add(Reasons.Exhausted, Sentences.Exhausted(item, plan, Money(66)));
+        }
+        var (november, train) = Begin(November);
+        table.Add(Reasons.ParkedAgain, Sentences.UndoneAtLimit(train, november, Money(3), Money(66)));
+        table.Add(Reasons.ParkedAgain, Sentences.SuspendedAgain("kubectl", Sentences.Overrun(train, november, Money(64), Money(66))));
+        table.Add(Reasons.ParkedAgain, Sentences.SuspendedAgain(null, Sentences.HeldUnknown(train, November)));
+        table.Add(Reasons.DoesNotFit, Sentences.FloorHolds(train, november, Money(66)));
+        table.Add(Reasons.UnknownDuration, Sentences.HeldUnknown(train, November));
+        var (parked, again) = Begin(Budget(50, Train with { Parked = Suspended with { Confirmed = false } }));
+        table.Add(Reasons.ProjectedOverBudget, Sentences.Unfinished(again, parked.Budget));
+        table.Add("in Observe mode", Sentences.Observed(Sentences.Overrun(train, november, Money(64), Money(66))));
+        table.Add("in Observe mode", Sentences.Observed(Sentences.Overrun(train, november, Money(64), null)));
+        table.Add("in Observe mode", Sentences.Observed(Sentences.Resumed(train, November, november.Balance, Money(31), Reasons.Approved)));
+        table.Add("in Observe mode, after any of them", Sentences.NothingResumes);
+        table.Add("after any of them", Sentences.With("", Train with { Consequence = "CronJob nightly is suspended too." }));
+        table.Add("after any of them", Sentences.AndOthers(Train with { HeldBy = "budget other" }));
+        ObjectRef nightly = new("batch/v1", "CronJob", "nightly", "uid-nightly");
+        table.Add("after any of them, of a CronJob's run", Sentences.MakerWaits(nightly));
+        table.Add("Event Suspended on the CronJob", Sentences.CronJobSuspended(nightly, "Job nightly-1", "nlp"));
+        table.Add("Event Resumed on the CronJob", Sentences.CronJobResumed(nightly, "Job nightly-1"));
+    }
+
+    private static void Checkpoints(MessageTable table)
+    {
+        table.Section("Checkpoints: Events CheckpointRequested and CheckpointWithdrawn, and after the sentence of the suspension");
+        var (plan, train) = Begin(November);
+        var request = CheckpointRule.Make(November, Train, Sentences.HeldUnknown(train, November), Suspended);
+        table.Add(Reasons.CheckpointRequested, Sentences.CheckpointAwaited(train, request, November));
+        table.Add(Reasons.CheckpointWithdrawn, Sentences.CheckpointWithdrawn(November, plan.Balance));
+        CheckpointMark?[] marks = [null, new(Now.AddMinutes(-30), null), new(Now.AddMinutes(-30), 12_000)];
+        foreach (var mark in marks)
+        {
+            void Outcome(BudgetSnapshot budget, string? acknowledged) =>
+                table.Add(
+                    "after it",
+                    Sentences.CheckpointOutcome(
+                        train with
+                        {
+                            Work = Train with { Checkpoint = mark, CheckpointAcknowledged = acknowledged },
+                        },
+                        request,
+                        budget
+                    )
+                );
+            Outcome(November, request.Id);
+            Outcome(November, null);
+            Outcome(November with { Now = request.Deadline }, null);
+        }
+    }
+
+    private static void Waits(MessageTable table)
+    {
+        table.Section("Suspended workloads: status.workloads[].reason");
+        var (plan, train) = Begin(Budget(50, Train.Parked(50), Job("other", 3)));
+        table.Add(Reasons.WaitsForMoney, Sentences.Waits(train, plan, Money(34), Money(66)));
+        table.Add(Reasons.WaitsForMoney, Sentences.Waits(train, plan, Money(34), null));
+        table.Add(Reasons.WaitsForMoney, Sentences.WaitsThoughItFits(train, plan, Money(34), othersFirst: true));
+        table.Add(Reasons.WaitsForMoney, Sentences.WaitsThoughItFits(train, plan, Money(34), othersFirst: false));
+        plan.FitsSince[Train.Key.Uid] = Now.AddMinutes(-2);
+        table.Add(Reasons.WaitsForMoney, Sentences.WaitsThoughItFits(train, plan, Money(34), othersFirst: false));
+        table.Add(Reasons.NeverFits, Sentences.NeverFits(train, plan, Money(71), Money(72)));
+        table.Add(Reasons.NeverFits, Sentences.NeverFits(train, plan, Money(71), null));
+        table.Add(Reasons.NeverFits, Sentences.NeverFits(train with { Work = Chat.Parked(50) }, plan, Money(71), Money(72)));
+        table.Add(Reasons.WaitsForApproval, Sentences.WaitsForApproval(train, plan, mustRise: true, Money(66)));
+        table.Add(Reasons.WaitsForApproval, Sentences.WaitsForApproval(train, plan, mustRise: false, null));
+        table.Add(Reasons.ForecastPaused, Sentences.Paused(November with { MeteringStale = "node gpu-1 gives no sign" }));
+    }
+
+    private static void Resumes(MessageTable table)
+    {
+        table.Section("Resumes: an Event Resumed, HeldByOtherBudget where other budgets still hold the workload");
+        var (plan, train) = Begin(November);
+        string[] causes =
+        [
+            Reasons.NewWindow,
+            Reasons.BudgetRaised,
+            Reasons.MoneyFreed,
+            Reasons.CostFell,
+            Reasons.FitsAgain,
+            Reasons.MoneyRolledOff,
+            Reasons.Approved,
+            Reasons.LengthKnown,
+            Reasons.RecordRestored,
+            "",
+        ];
+        foreach (var cause in causes)
+            table.Add(cause, Sentences.Resumed(train, November, plan.Balance, Money(34), cause));
+        var held = train with { Work = Train with { HeldBy = "budget other" } };
+        table.Add(Reasons.HeldByOtherBudget, Sentences.Resumed(held, November, plan.Balance, Money(34), Reasons.BudgetRaised));
+        table.Add(Reasons.Released, Sentences.Released(train));
+        table.Add(Reasons.Released, Sentences.Released(train with { Work = Train with { Exempt = true } }));
+        table.Add(Reasons.Released, Sentences.Released(held));
+        table.Add(Reasons.Released, Sentences.Released(held with { Work = held.Work with { Exempt = true } }));
+        table.Add("the budget lets go of it", Sentences.GivenBack("budget nlp was deleted", null));
+        table.Add("the budget lets go of it", Sentences.GivenBack("budget nlp was deleted", "budget other"));
+    }
+
+    private static void Rest(MessageTable table)
+    {
+        table.Section("Other workloads: status.workloads[].reason");
+        void Kept(string reason, WorkloadSnapshot work)
+        {
+            var (plan, item) = Begin(Budget(50, work));
+            table.Add(reason, Sentences.Kept(item, reason, plan.Budget));
+        }
+        Kept(Reasons.SuspendedByOther, Train with { State = WorkloadState.Suspended });
+        Kept(Reasons.Fits, Train.Parked(50));
+        Kept(Reasons.Unpriced, Train with { Rate = null });
+        Kept(Reasons.NotParkable, Train with { NotParkable = "a bare pod has no switch to suspend it" });
+        Kept(Reasons.Exempt, Train with { Exempt = true });
+        Kept(Reasons.NotParkable, Chat with { Class = WorkClass.Interactive });
+        Kept(Reasons.InferenceFloor, Chat);
+        Kept(Reasons.Expired, Train);
+        Kept(Reasons.NotStarted, Train);
+        Kept(Reasons.Queued, Train.Waiting() with { WaitsIn = "in Kueue's queue gpus" });
+        Kept(Reasons.LendsReservation, Train.Waiting() with { NoPodSince = Now.AddHours(-1) });
+        Kept(Reasons.Fits, Train);
+        var zero = Begin(With(Budget(50, Chat), terms => terms with { WhenExhausted = WhenExhausted.Zero }));
+        table.Add(Reasons.Fits, Sentences.Kept(zero.Item, Reasons.Fits, zero.Plan.Budget));
+        var held = Train.Waiting() with { HeldBy = "budget other" };
+        Kept(Reasons.HeldByOtherBudget, held);
+        Kept(Reasons.HeldByOtherBudget, held with { NoPodSince = Now.AddHours(-1) });
+        Kept(Reasons.HeldByOtherBudget, Chat.Waiting() with { HeldBy = "budget other" });
+        var (plan, train) = Begin(November);
+        table.Add(
+            Reasons.SuspensionNotFollowed,
+            Sentences.NotFollowed(train with { Work = Train with { NotParkable = "its pods have run on since 11:50:00" } })
+        );
+        table.Add(Reasons.SuspensionFollowed, Sentences.Followed(train));
+        table.Add(Reasons.SuspensionFollowed, Sentences.Followed(train with { Work = Train.Parked(50) }));
+        table.Add(Reasons.Contested, Sentences.Contested(Suspended));
+        table.Add(Reasons.Contested, Sentences.Contested(Suspended with { UndoneBy = "kubectl" }));
+        table.Add(Reasons.BrakeApplied, Sentences.Braked);
+        table.Add(
+            Reasons.ForecastPaused,
+            Sentences.ProgressStale(
+                train with
+                {
+                    Work = Train with { Estimate = Estimate.Unknown("its progress has not moved since 11:40:00Z") },
+                }
+            )
+        );
+        table.Add(Reasons.FloorExceedsLimit, Sentences.FloorLeaves(November, plan.Balance));
+        var memory = November.Memory with { SettleUntil = Now.AddMinutes(5) };
+        table.Add(Reasons.Settling, Sentences.Settling(November, memory));
+        table.Add(Reasons.Settling, Sentences.Announced(train, November, Now.AddMinutes(5)));
+        table.Add(Reasons.Settling, Sentences.Announced(train, Observing, Now.AddMinutes(5)));
+        table.Section("Announced suspensions: an Event WillSuspend on the budget and its workloads");
+        table.Add(Reasons.WillSuspend, Sentences.WillSuspend([train], November, plan.Balance, Money(64), memory));
+        table.Add(Reasons.WillSuspend, Sentences.WillSuspendJobs([train], November, plan.Balance, Money(64), Now.AddMinutes(5)));
+        table.Add(Reasons.WillSuspend, Sentences.WillSuspendJobs(plan.Work, Observing, plan.Balance, Money(64), Now.AddMinutes(5)));
+    }
+
+    private static void Estimates(MessageTable table)
+    {
+        table.Section("Where the time that a job still needs is from, in the messages below");
+        var now = Now.AddMinutes(10);
+        void Estimated(JobFacts job, DateTimeOffset at)
+        {
+            var estimate = Estimator.Remaining(job with { RunningSince = Now }, at);
+            table.Add($"{estimate.Source}", estimate.Detail);
+        }
+        ProgressSeries Steps(long? total) =>
+            new() { Points = [.. Enumerable.Range(0, 11).Select(i => new ProgressPoint(Now.AddMinutes(i), 100 * i, total))] };
+        Estimated(new() { Progress = Steps(30_000), ProgressTeller = "its node's agent" }, now);
+        Estimated(new() { Progress = Steps(null) }, now);
+        Estimated(new() { Progress = Steps(30_000) }, now.AddHours(1));
+        Estimated(new() { Reported = new(now, null, TimeSpan.FromHours(2)) }, now);
+        Estimated(new() { Reported = new(now, 40, null) }, now);
+        Estimated(
+            new()
+            {
+                Pieces =
+                [
+                    new()
+                    {
+                        Total = 40,
+                        Ended = 10,
+                        AtOnce = 4,
+                        Finished = [TimeSpan.FromMinutes(1)],
+                    },
+                ],
+            },
+            now
+        );
+        Estimated(new() { DeclaredDuration = TimeSpan.FromHours(2) }, now);
+        Estimated(new() { DeclaredDuration = TimeSpan.FromMinutes(2) }, now);
+        Estimated(new() { EarlierRuns = [new(TimeSpan.FromHours(1))] }, now);
+        Estimated(new() { EarlierRuns = [new(TimeSpan.FromHours(1), 100)], DeclaredSteps = 200 }, now);
+        Estimated(new() { EarlierRuns = [new(TimeSpan.FromMinutes(1))] }, now);
+        Estimated(new(), now);
+    }
+
+    private static void Warnings(MessageTable table)
+    {
+        table.Section("Warnings: an Event on the budget, and on the workloads that it names");
+        var (plan, train) = Begin(November);
+        var other = plan.Work.Single(item => item != train);
+        var (balance, chat) = (plan.Balance, Begin(Budget(50, Chat)).Item);
+        var atLimit = new Outlook
+        {
+            Projected = Money(50),
+            Unlimited = Money(64),
+            LimitReachedAt = Now.AddHours(5),
+            SuspendsAt = Now.AddHours(5),
+            Suspends = [train],
+            Continues = [chat],
+        };
+        var ahead = atLimit with { ForecastAt = Now.AddHours(2), ForecastSuspends = [other] };
+        foreach (var budget in (BudgetSnapshot[])[November, Rolling, Observing])
+        {
+            table.Add(Reasons.AtRisk, Sentences.AtRisk(budget, balance, atLimit));
+            table.Add(Reasons.AtRisk, Sentences.AtRisk(budget, balance, ahead));
+        }
+        table.Add(Reasons.AtRisk, Sentences.AtRisk(November, balance, ahead with { ForecastSuspends = [train, other], Suspends = [] }));
+        table.Add(Reasons.WillSuspend, Sentences.WillSuspendAhead(November, balance, atLimit, [train]));
+        table.Add(Reasons.WillSuspend, Sentences.WillSuspendAhead(November, balance, ahead, [train, other]));
+        table.Add(Reasons.WillSuspend, Sentences.WillSuspendAhead(Observing, balance, ahead, [other]));
+        NextWindowRisk next = new(Window.At(November.Terms.Window, November.Window.End), Money(50), Money(64), [train]);
+        table.Add(Reasons.WillSuspend, Sentences.WillSuspendNext(November, next));
+        table.Add(Reasons.WillSuspend, Sentences.WillSuspendNext(Observing, next with { Suspends = [train, other] }));
+        GrowthRisk growth = new(Money(48), Money(64), [train]);
+        table.Add(Reasons.AtRisk, Sentences.MayGrow(November, balance, growth));
+        table.Add(Reasons.AtRisk, Sentences.MayGrow(Observing, balance, growth with { Likely = Money(60) }));
+        table.Add(Reasons.Overspent, Sentences.Overspent(November, balance, Money(3), [train]));
+        table.Add(Reasons.Overspent, Sentences.Overspent(Observing, balance, Money(3), [.. Enumerable.Repeat(train, 6)]));
+        table.Add(Reasons.ThresholdReached, Sentences.Threshold("spent", 50, Money(26), November, balance));
+        table.Add(Reasons.ThresholdReached, Sentences.Threshold("projected", 50, Money(26), November, balance));
+    }
+
+    private static void Conditions(MessageTable table)
+    {
+        table.Section("Conditions of a GpuBudget, and Events about them");
+        // Budgets that keep within their limit, come near it, and pass it.
+        table.Add(November);
+        table.Add(Budget(50, Train));
+        table.Add(Budget(50, Job("train", 1)));
+        table.Add(Budget(50, Job("train", 1), Job("waiting", 12).Parked(50)));
+        table.Add(Budget(50, Train with { Estimate = Unsettled(TimeSpan.FromHours(9), TimeSpan.FromHours(12)) }));
+        table.Add(Budget(50, Train, Job("held", 10).Parked(50), Job("held-2", 10).Parked(50)));
+        var zero = With(Budget(50, Train, Chat), terms => terms with { WhenExhausted = WhenExhausted.Zero });
+        table.Add(zero);
+        table.Add(zero with { Spent = Money(45) });
+        table.Add(Budget(1000, Chat));
+        table.Add(Budget(1000, Train, Chat));
+        table.Add(Budget(5000, Train, Chat));
+        table.Add(Budget(50, Job("train", 100, spent: 49.99m)));
+        table.Add(Budget(50, Job("train", 100, spent: 51) with { NotParkable = "a bare pod has no switch to suspend it" }));
+        table.Add(Budget(50, Chat with { Spent = Money(51) }, Serving("chat-2")));
+        table.Add(Rolling with { Spent = Money(51) });
+        table.Add(November with { Spent = Money(51), Workloads = [] });
+        table.Add(Budget(33, Train));
+        table.Add(Budget(Terms(25) with { Settle = TimeSpan.FromMinutes(5) }, Job("train", 10, minutesOld: 60)).Admitted(("train", 20)));
+        // Windows and modes.
+        table.Add(
+            In(
+                new(WindowPeriod.Once, Start: Now.AddDays(1), End: Now.AddDays(2)),
+                Budget(0.01m, Train.Parked(0.01m) with { BurnRate = V100, Spent = Amount.Zero })
+            )
+        );
+        table.Add(In(new(WindowPeriod.Once, Start: Now.AddDays(1), End: Now.AddDays(2)), November));
+        table.Add(In(new(WindowPeriod.Once, Start: Now.AddDays(-2), End: Now.AddDays(-1)), November));
+        table.Add(Observing);
+        table.Add(November with { SwitchedToObserve = true });
+        table.Add(November with { ReleasedAt = Now });
+        table.Add(Once with { ReleasedAt = Now });
+        table.Add(November with { Memory = November.Memory with { ReleasedAt = Now } });
+        table.Add(November with { BrakeAllowance = 0, Terms = Terms(20) });
+        table.Add(November with { LedgerFault = "the API server answers 403" });
+        table.Add(November with { SpecFault = "spec.limit: is required. The spec of generation 2 stays in force." });
+        var undone = Suspended with { Undone = [Now.AddMinutes(-2), Now.AddMinutes(-1)], UndoneBy = "kubectl" };
+        table.Add(Budget(5, Train with { Parked = undone }));
+        // Workloads that cannot be suspended.
+        var pod = Train with { NotParkable = "a bare pod has no switch to suspend it" };
+        table.Add(Budget(500, Train with { Exempt = true }, Chat, Serving("notebook") with { Class = WorkClass.Interactive }));
+        table.Add(Budget(500, Train with { TerminationGrace = TimeSpan.FromHours(1) }));
+        table.Add(Budget(50_000, [.. Enumerable.Range(0, 9).Select(i => pod with { Key = new("team", "Pod", $"pod-{i}", $"pod-{i}") })]));
+        // Metering, prices and progress.
+        NodeNames none = NodeNames.Of([]);
+        table.Add(November with { Metering = new(1, none, none) });
+        table.Add(
+            November with
+            {
+                Metering = new(1, NodeNames.Of(["gpu-2"]), NodeNames.Of([.. Enumerable.Range(3, 6).Select(i => $"gpu-{i}")])),
+            }
+        );
+        table.Add(November with { Metering = new(2, none, NodeNames.Of(["gpu-3"])) });
+        Paused(November with { MeteringStale = "node gpu-1 gives no sign" });
+        Paused(November with { PricesUntrusted = "GpuPriceBook list cannot be read" });
+        Paused(November with { UnpricedProducts = ["NVIDIA-B300"] });
+        Paused(November with { UnpricedProducts = ["example.com/npu"] });
+        Paused(November with { ChargedAsOnDemand = ["NVIDIA-H100 (spot)", "NVIDIA-A100 (spot)", "NVIDIA-L4 (spot)", "NVIDIA-T4 (spot)"] });
+        Paused(Budget(50, Train with { Estimate = Estimate.Unknown("its progress has not moved since 11:40:00Z") with { Stale = true } }));
+
+        void Paused(BudgetSnapshot budget)
+        {
+            var decision = table.Add(budget);
+            table.Add(November with { Memory = decision.Memory });
+        }
+    }
+
+    private static (Plan Plan, ChargedWork Item) Begin(BudgetSnapshot budget)
+    {
+        var plan = Plan.Begin(budget);
+        return (plan, plan.Work.First(item => item.Work.Key.Uid == budget.Workloads[0].Key.Uid));
+    }
+
+    private static Amount? Amounts(decimal? amount) => amount is { } known ? Money(known) : null;
+
+    private static BudgetSnapshot With(BudgetSnapshot budget, Func<BudgetTerms, BudgetTerms> change) =>
+        budget with
+        {
+            Terms = change(budget.Terms),
+        };
+
+    private static BudgetSnapshot In(WindowSpec spec, BudgetSnapshot budget)
+    {
+        var window = Window.At(spec, Now);
+        return budget with
+        {
+            Terms = budget.Terms with { Window = spec },
+            Window = window,
+            Memory = budget.Memory with { WindowKey = window.Key },
+        };
+    }
+}
