@@ -21,11 +21,7 @@ public sealed class CheckpointTests
         var action = asked.Actions.Should().ContainSingle().Subject;
         action.Kind.Should().Be(ActionKind.RequestCheckpoint);
         action.Reason.Should().Be(Reasons.ProjectedOverBudget);
-        action
-            .Sentence.Should()
-            .Contain("2026-11-10T12:05:00Z at the latest")
-            .And.Contain("waiting costs up to 0.26 USD")
-            .And.Contain("this job would cost 15.80 USD in total");
+        action.Sentence.Should().ContainAll("2026-11-10T12:05:00Z", "0.26 USD", "15.80 USD");
         request
             .Should()
             .BeEquivalentTo(
@@ -62,10 +58,7 @@ public sealed class CheckpointTests
             )
         );
         named.ParkedNames().Should().Equal("a");
-        named
-            .Actions[0]
-            .Sentence.Should()
-            .Contain("Its checkpoint was acknowledged: only what it did after step 12,300 at 2026-11-10T12:00:15Z is lost.");
+        named.Actions[0].Sentence.Should().ContainAll("acknowledged", "after step 12,300", "2026-11-10T12:00:15Z");
 
         var written = BudgetDecider.Decide(Next(budget, asked, 20, w => w with { Checkpoint = new(Now, null) }));
         written.ParkedNames().Should().Equal("a");
@@ -87,9 +80,7 @@ public sealed class CheckpointTests
         var over = BudgetDecider.Decide(Next(budget, asked, 300));
         over.ParkedNames().Should().Equal("a");
         over.Actions[0].Reason.Should().Be(Reasons.ProjectedOverBudget);
-        over.Actions[0]
-            .Sentence.Should()
-            .EndWith("No checkpoint was acknowledged in 5m: what it has done since step 8,000 at 2026-11-10T11:51:00Z is lost.");
+        over.Actions[0].Sentence.Should().ContainAll("No checkpoint was acknowledged", "5m", "since step 8,000", "2026-11-10T11:51:00Z");
 
         // The write came to nothing: it is not asked a second time.
         BudgetDecider.Decide(Next(budget, over, 305)).ParkedNames().Should().Equal("a");
@@ -137,7 +128,8 @@ public sealed class CheckpointTests
             .Decide(Next(At(9.72m), asked, 100) with { Spent = Money(9.97m) })
             .Actions[0]
             .Sentence.Should()
-            .Contain("The money does not last until 2026-11-10T12:05:00Z");
+            .ContainAll("2026-11-10T12:05:00Z", "is lost")
+            .And.NotContain("acknowledged");
         BudgetDecider.Decide(At(9.97m)).ParkedNames().Should().Equal("a");
     }
 

@@ -28,8 +28,9 @@ public sealed class HeldByOtherTests
             .Match<WorkloadVerdict>(w =>
                 w.Reason == Reasons.HeldByOtherBudget
                 && w.HeldBy == "budget other"
-                && w.Sentence.StartsWith("Held by budget other. As far as budget nlp is concerned it may run")
-                && w.Sentence.Contains("6.12 USD is kept for it")
+                && w.Sentence.Contains("budget other")
+                && w.Sentence.Contains("budget nlp")
+                && w.Sentence.Contains("6.12 USD")
             );
     }
 
@@ -72,11 +73,11 @@ public sealed class HeldByOtherTests
     {
         var parked = Job("shared", 2).Parked(limit: 1m) with { HeldBy = "budget other" };
         var waits = BudgetDecider.Decide(Budget(1m, parked));
-        waits.Workloads.Single().Sentence.Should().EndWith("It is held by budget other as well.");
+        waits.Workloads.Single().Sentence.Should().Contain("held by budget other");
 
         var action = BudgetDecider.Decide(Budget(20m, parked)).Actions.Should().ContainSingle().Subject;
         action.Kind.Should().Be(ActionKind.Resume);
-        action.Sentence.Should().StartWith("Budget nlp would let it go on (the budget was raised); it is still held by budget other");
+        action.Sentence.Should().ContainAll("Budget nlp", "the budget was raised", "still held by budget other");
     }
 
     [Fact]

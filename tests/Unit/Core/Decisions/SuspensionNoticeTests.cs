@@ -20,17 +20,11 @@ public sealed class SuspensionNoticeTests
         var first = BudgetDecider.Decide(budget);
         first.Actions.Should().BeEmpty();
         first.ReasonOf("train").Should().Be(Reasons.Settling);
-        first
-            .Workloads.Single()
-            .Sentence.Should()
-            .Contain("suspended at 2026-11-10T12:05:00Z, unless its estimate falls, the limit rises or other work ends");
+        first.Workloads.Single().Sentence.Should().Contain("suspended at 2026-11-10T12:05:00Z");
         var told = first.Announcements.Single(one => one.Reason == Reasons.WillSuspend);
         told.About.Select(key => key.Name).Should().Equal("train");
         told.Sentence.Should()
-            .Contain(
-                "In about 5 min (at 2026-11-10T12:05:00Z) Job/train will be suspended: 12.24 of 10.00 USD is spent and reserved in 2026-11"
-            )
-            .And.Contain("add a top-up for 2026-11");
+            .ContainAll("5 min", "2026-11-10T12:05:00Z", "Job/train will be suspended", "12.24 of 10.00 USD", "top-up for 2026-11");
 
         var meanwhile = BudgetDecider.Decide(budget.Later(Settle - TimeSpan.FromSeconds(1), first.Memory));
         meanwhile.Actions.Should().BeEmpty();

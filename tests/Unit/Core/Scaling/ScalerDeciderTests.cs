@@ -17,9 +17,7 @@ public sealed class ScalerDeciderTests
         decision.Reason.Should().Be(Reasons.CostCapped);
         decision
             .Sentence.Should()
-            .Be(
-                "Demand asks for 7 replicas of Deployment/chat (gateway is 700 with a target of 100), the money carries 3: budget nlp has 6.00 USD/h until its window ends; the 4 missing would cost 8.00 USD/h more."
-            );
+            .ContainAll("7 replicas of Deployment/chat", "gateway is 700", "target of 100", Three.Why, "4 missing", "8.00 USD/h");
         (decision.IsCapped, decision.Scales, decision.Cap!.Purse).Should().Be((true, true, "nlp"));
         Condition(decision, "Affordable").Should().Be(new ConditionValue("Affordable", false, Reasons.CostCapped, decision.Sentence));
         Condition(decision, "Ready").Status.Should().BeTrue();
@@ -30,7 +28,7 @@ public sealed class ScalerDeciderTests
     {
         var decision = Scaler(Terms(Trigger("gateway")), 2, 300).Decide(Three);
         (decision.Desired, decision.Affordable, decision.MissingPerHour, decision.IsCapped).Should().Be((3, 3, null, false));
-        decision.Sentence.Should().Be("Deployment/chat goes from 2 to 3 replicas: gateway is 300 with a target of 100.");
+        decision.Sentence.Should().ContainAll("Deployment/chat", "from 2 to 3 replicas", "gateway is 300", "target of 100");
         Condition(decision, "Affordable").Status.Should().BeTrue();
     }
 
@@ -50,12 +48,12 @@ public sealed class ScalerDeciderTests
         var scaler = Scaler(Terms(Trigger("gateway")), 3, 700) with { Prices = new(3, Price * 3, null) };
         var decision = scaler.Decide(Three);
         decision.MissingPerHour.Should().BeNull();
-        decision.Sentence.Should().EndWith("; what the 4 missing would cost is not known.");
+        decision.Sentence.Should().ContainAll("4 missing", "not known").And.NotContain("USD/h more");
     }
 
     [Fact]
     public void One_missing_is_one() =>
-        Scaler(Terms(Trigger("gateway")), 3, 400).Decide(Three).Sentence.Should().EndWith("; the missing one would cost 2.00 USD/h more.");
+        Scaler(Terms(Trigger("gateway")), 3, 400).Decide(Three).Sentence.Should().ContainAll("missing one", "2.00 USD/h");
 
     [Fact]
     public void A_cap_is_no_recommendation()
@@ -78,7 +76,7 @@ public sealed class ScalerDeciderTests
         var memory = ScalerMemory.Empty with { Written = 4, Seen = true };
         var decision = (Scaler(Terms(Trigger("gateway")), 0, 700) with { ParkedBy = "nlp", Memory = memory }).Decide();
         (decision.HoldsStill, decision.Scales, decision.Reason).Should().Be((true, false, Reasons.ParkedByBudget));
-        decision.Sentence.Should().Be("Budget nlp has parked Deployment/chat: it is scaled again when that budget gives it back.");
+        decision.Sentence.Should().ContainAll("nlp", "Deployment/chat");
         decision.Memory.Undone.Should().BeEmpty();
         decision.Memory.Written.Should().BeNull();
     }
@@ -88,11 +86,7 @@ public sealed class ScalerDeciderTests
     {
         var decision = (Scaler(Terms(Trigger("gateway")), 2, 700) with { SwitchedToObserve = true }).Decide();
         (decision.Desired, decision.Scales, decision.Reason).Should().Be((7, false, Reasons.Observing));
-        decision
-            .Sentence.Should()
-            .Be(
-                "The cluster's switch says observe: Deployment/chat stays at 2 replicas. Demand asks for 7 replicas (gateway is 700 with a target of 100)."
-            );
+        decision.Sentence.Should().ContainAll("Deployment/chat stays at 2 replicas", "7 replicas", "gateway is 700");
     }
 
     [Fact]
@@ -101,15 +95,13 @@ public sealed class ScalerDeciderTests
         var scaler = Scaler(Terms(), 5) with { ScaledBy = "KEDA's ScaledObject chat scales it" };
         var decision = scaler.Decide(Three);
         (decision.Scales, decision.Affordable, decision.Reason).Should().Be((false, 3, Reasons.ScaledByOwner));
-        decision.Sentence.Should().Be("KEDA's ScaledObject chat scales it: the money carries 3.");
-        scaler.Decide().Sentence.Should().Be("KEDA's ScaledObject chat scales it: no money limits it.");
+        decision.Sentence.Should().StartWith("KEDA's ScaledObject chat scales it: ").And.Contain(" 3");
+        scaler.Decide().Sentence.Should().StartWith("KEDA's ScaledObject chat scales it: ").And.NotContain("3");
         var wanting = (Scaler(Terms(Trigger("gateway")), 3, 700) with { ScaledBy = "the HorizontalPodAutoscaler chat scales it" }).Decide(
             Three
         );
         (wanting.Scales, wanting.Reason).Should().Be((false, Reasons.CostCapped));
-        wanting
-            .Sentence.Should()
-            .EndWith("would cost 8.00 USD/h more. The HorizontalPodAutoscaler chat scales it: its maximum is lowered.");
+        wanting.Sentence.Should().ContainAll("8.00 USD/h", "The HorizontalPodAutoscaler chat scales it", "maximum");
     }
 
     [Fact]
@@ -124,16 +116,9 @@ public sealed class ScalerDeciderTests
     {
         var decision = Scaler(Terms(Trigger("gateway")), 3, [null]).Decide();
         decision.Scales.Should().BeFalse();
-        Condition(decision, "Ready")
-            .Should()
-            .Be(
-                new ConditionValue(
-                    "Ready",
-                    false,
-                    Reasons.MetricsUnavailable,
-                    "Deployment/chat stays at 3 replicas or more: gateway: no answer."
-                )
-            );
+        var ready = Condition(decision, "Ready");
+        (ready.Status, ready.Reason).Should().Be((false, Reasons.MetricsUnavailable));
+        ready.Message.Should().ContainAll("Deployment/chat", "3 replicas", "gateway: no answer");
     }
 
     [Fact]
@@ -157,11 +142,7 @@ public sealed class ScalerDeciderTests
         Look(1.1, 7).Reason.Should().NotBe(Reasons.Contested);
         var contested = Look(2, 4);
         (contested.Scales, contested.Reason, contested.Desired).Should().Be((false, Reasons.Contested, 7));
-        contested
-            .Sentence.Should()
-            .Be(
-                "Someone else keeps scaling Deployment/chat, now to 4 replicas; Bursar tries again every 5 minutes. Demand asks for 7 replicas (gateway is 700 with a target of 100)."
-            );
+        contested.Sentence.Should().ContainAll("Deployment/chat", "4 replicas", "5 minutes", "7 replicas", "gateway is 700");
         Condition(contested, "Contested").Status.Should().BeTrue();
         Look(6.9, 4).Scales.Should().BeFalse();
         Look(7, 4).Scales.Should().BeTrue("five minutes later it tries again");

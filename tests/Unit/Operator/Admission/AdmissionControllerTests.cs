@@ -132,7 +132,10 @@ public sealed class AdmissionControllerTests : IDisposable
 
         answer
             .Warnings.Should()
-            .Equal($"gpubudget nlp: 12.30 of 500.00 USD remain; this {kind} asks for 2 GPUs and is held until Bursar admits it");
+            .ContainSingle()
+            .Which.Should()
+            .ContainAll("gpubudget nlp", "12.30 of 500.00 USD", kind, "2 GPUs")
+            .And.NotContain("not held");
         var held = Patched(before, answer);
         ((bool)At(held, field)!).Should().BeTrue();
         ((string)held["metadata"]!["annotations"]!["bursar.dev/held-on-creation"]!).Should().Be(was);
@@ -241,9 +244,7 @@ public sealed class AdmissionControllerTests : IDisposable
     public void A_leader_tells_the_price_too()
     {
         _admission.Lead(_ => HourlyCost.FromDecimal(6.12m));
-        Ask(Job())
-            .Warnings.Should()
-            .Equal("gpubudget nlp: 12.30 of 500.00 USD remain; this Job asks for 2 GPUs at 6.12 USD/h and is held until Bursar admits it");
+        Ask(Job()).Warnings.Should().ContainSingle().Which.Should().ContainAll("12.30 of 500.00 USD", "2 GPUs at 6.12 USD/h");
     }
 
     [Fact]
@@ -298,7 +299,7 @@ public sealed class AdmissionControllerTests : IDisposable
         answer.Allowed.Should().Be(allowed);
         answer.Patch.Should().BeNull();
         if (!allowed)
-            answer.Status!.Message.Should().Contain("gpubudget gated is used up: 3.50 of 3.00 USD is spent");
+            answer.Status!.Message.Should().ContainAll("gpubudget gated", "3.50 of 3.00 USD");
         AskPodOf("0").Allowed.Should().BeTrue("it asks for no GPU");
         AskPodOf("2", "other").Allowed.Should().BeTrue("the budget is not of its namespace");
     }
@@ -389,7 +390,7 @@ public sealed class AdmissionControllerTests : IDisposable
         AskPodOf("1").Allowed.Should().BeTrue();
         var answer = Ask(Job());
         answer.Patch.Should().BeNull();
-        answer.Warnings.Should().ContainSingle().Which.Should().EndWith("is not held: the budget is released by bursar release");
+        answer.Warnings.Should().ContainSingle().Which.Should().ContainAll("not held", "bursar release");
     }
 
     private AdmissionResponse AskPodOf(string gpus, string ns = "team", string? owner = null) =>

@@ -17,25 +17,22 @@ public sealed class AdmissionRuleTests
     {
         var verdict = Judge(Job, Nlp);
         verdict.Hold.Should().BeTrue();
-        verdict
-            .Warnings.Should()
-            .Equal("gpubudget nlp: 12.30 of 500.00 USD remain; this Job asks for 8 GPUs at 24.48 USD/h and is held until Bursar admits it");
+        verdict.Warnings.Should().ContainSingle().Which.Should().ContainAll("nlp", "12.30 of 500.00 USD", "Job", "8 GPUs", "24.48 USD/h");
     }
 
     [Fact]
     public void What_it_does_not_know_it_does_not_tell()
     {
         Judge(Job with { Rate = null, Gpus = 1 }, Nlp)
-            .Warnings.Should()
-            .Equal("gpubudget nlp: 12.30 of 500.00 USD remain; this Job asks for 1 GPU and is held until Bursar admits it");
-        Judge(Job, Nlp with { Figures = null })
-            .Warnings.Should()
-            .Equal("gpubudget nlp: this Job asks for 8 GPUs at 24.48/h and is held until Bursar admits it");
+            .Warnings.Single()
+            .Should()
+            .ContainAll("12.30 of 500.00 USD", "1 GPU ")
+            .And.NotContain("/h");
+        Judge(Job, Nlp with { Figures = null }).Warnings.Single().Should().ContainAll("8 GPUs", "24.48/h").And.NotContain("500.00");
         Judge(Job, Nlp with { Figures = new(Amount.FromDecimal(501), Amount.FromDecimal(500), "USD") })
-            .Warnings.Should()
-            .Equal(
-                "gpubudget nlp: 1.00 USD more than its 500.00 are spent; this Job asks for 8 GPUs at 24.48 USD/h and is held until Bursar admits it"
-            );
+            .Warnings.Single()
+            .Should()
+            .ContainAll("1.00 USD more", "500.00", "24.48 USD/h");
     }
 
     [Fact]
@@ -43,14 +40,10 @@ public sealed class AdmissionRuleTests
     {
         var verdict = Judge(Job, Nlp with { Terms = Terms with { Mode = EnforcementMode.Observe } });
         verdict.Hold.Should().BeFalse();
-        verdict
-            .Warnings.Should()
-            .ContainSingle()
-            .Which.Should()
-            .EndWith("is not held, because the budget only observes; else it would be held until Bursar admits it");
+        verdict.Warnings.Should().ContainSingle().Which.Should().ContainAll("not held", "the budget", "would be held");
         var switched = AdmissionRule.Judge(Job, [Nlp], observeOnly: true, Now);
         switched.Hold.Should().BeFalse();
-        switched.Warnings.Should().ContainSingle().Which.Should().Contain("enforcement is switched to observe");
+        switched.Warnings.Should().ContainSingle().Which.Should().ContainAll("not held", "switched to observe", "would be held");
     }
 
     private static readonly (AskedWork Work, AskedBudget Budget, string? Why)[] Judgements =

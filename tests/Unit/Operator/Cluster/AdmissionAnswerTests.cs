@@ -16,7 +16,7 @@ public sealed class AdmissionAnswerTests
     {
         var answer = Answer(Budget(100m, Asked));
         answer.Admits.Should().BeTrue();
-        answer.Sentence.Should().StartWith("Budget b admits it: 6.12 USD to its end, 100.00 of 100.00 left in ");
+        answer.Sentence.Should().ContainAll("Budget b", "6.12 USD", "100.00 of 100.00", "2026-11");
     }
 
     [Fact]
@@ -59,10 +59,7 @@ public sealed class AdmissionAnswerTests
         var decision = BudgetDecider.Decide(Budget(8m, queued, Job("new", 2, minutesOld: 1)));
         decision.Actions.Should().BeEmpty();
         decision.ReasonOf("train").Should().Be(Reasons.Queued);
-        decision
-            .Workloads.Single(w => w.Key.Name == "train")
-            .Sentence.Should()
-            .Be("It waits in Kueue's queue gpus: nothing is reserved for it until it is let go.");
+        decision.Workloads.Single(w => w.Key.Name == "train").Sentence.Should().Contain("Kueue's queue gpus");
         decision.Memory.Admitted.Keys.Should().NotContain(Asked.Key.Uid);
     }
 

@@ -96,11 +96,10 @@ public sealed class AnnotationRulesTests
     public void Pod_templates_are_looked_at_too() =>
         AnnotationRules
             .Problems(new(), [], [new V1PodTemplateSpec { Metadata = Meta(("expected-duration", "2 hours"), ("resume", "approved")) }])
-            .Select(one => one.Message)
             .Should()
-            .BeEquivalentTo(
-                "Annotation bursar.dev/expected-duration: \"2 hours\" of the pod template is ignored because it cannot be read. Accepted: a duration above zero such as 90s, 2h30m, 3d or 1d12h.",
-                "Annotation bursar.dev/resume of the pod template is ignored because it is read from the workload itself."
+            .SatisfyRespectively(
+                one => one.Message.Should().ContainAll("expected-duration", "2 hours", "pod template", "2h30m"),
+                one => one.Message.Should().ContainAll("resume", "pod template", "the workload itself")
             );
 
     [Fact]
@@ -114,9 +113,7 @@ public sealed class AnnotationRulesTests
             .Should()
             .ContainSingle()
             .Which.Message.Should()
-            .Be(
-                "Annotation bursar.dev/expected-duration of the pod template is ignored because it is read from the workload itself, else from its first pod template that asks for GPUs."
-            );
+            .ContainAll("expected-duration of the pod template", "the workload itself", "first pod template");
         AnnotationRules
             .Problems(Meta(("expected-duration", "3h")), [], [head, workers], workers)
             .Should()
@@ -133,7 +130,7 @@ public sealed class AnnotationRulesTests
             .Should()
             .ContainSingle()
             .Which.Message.Should()
-            .Be("Annotation bursar.dev/class of the pod template is ignored because it is read from the workload itself.");
+            .ContainAll("class of the pod template", "the workload itself");
         AnnotationRules.Problems(new(), [], [template], template).Should().BeEmpty();
     }
 

@@ -16,18 +16,23 @@ public sealed class ExplainReasoningTests
 
         var text = ExplainReasoning.Of(budget);
 
-        text.Should()
-            .Contain(
-                "The whole reasoning of the last decision that changed something, at 2026-11-10T12:00:00Z: spent 0.000000, limit 40.000000 USD"
+        text.Should().ContainAll("2026-11-10T12:00:00Z", "spent 0.000000", "limit 40.000000 USD");
+        Of("Job/big")
+            .Should()
+            .ContainAll("Running, ProjectedOverBudget", "Number 1 of 2", "not admitted yet", "priority 0", "3.060000", "36.686000", "0.083")
+            .And.Contain("by 19.80 to 59.80");
+        Of("Job/held")
+            .Should()
+            .ContainAll(
+                "Parked, WaitsForMoney",
+                "Number 1 of 1",
+                "priority 0",
+                "Job/done-soon",
+                "2026-11-10 14:00Z by progress",
+                "window, 2026-12-01 00:00Z"
             );
-        text.Should()
-            .Contain(
-                "Job/big  Running, ProjectedOverBudget\n    Number 1 of 2 to be parked: not admitted yet, priority 0. Parking it loses 3.060000 of work since its last checkpoint and saves 36.686000: 0.083 lost per 1 saved."
-            );
-        text.Should().Contain("It would run: raise the limit by 19.80 to 59.80 (or a top-up of as much)");
-        text.Should().Contain("Job/held  Parked, WaitsForMoney\n    Number 1 of 1 to come back, priority 0.");
-        text.Should().Contain("let Job/done-soon finish, about 2026-11-10 14:00Z by progress");
-        text.Should().Contain("wait for the next window, 2026-12-01 00:00Z");
+
+        string Of(string workload) => text.Split("\n  Job/").Single(part => part.StartsWith(workload[4..] + " ", StringComparison.Ordinal));
     }
 
     [Fact]
