@@ -34,10 +34,7 @@ public sealed class AnnotationTests
         await scene.JobAsync("odd", declared: "2 hours", runFor: "2h");
         var told = await scene.UntilEventAsync("AnnotationIgnored", "odd");
         told.Type.Should().Be("Warning");
-        told.Note.Should()
-            .Be(
-                "Annotation bursar.dev/expected-duration: \"2 hours\" is ignored because it cannot be read. Accepted: a duration above zero such as 90s, 2h30m, 3d or 1d12h."
-            );
+        told.Note.Should().ContainAll("bursar.dev/expected-duration", "2 hours", "2h30m");
         await scene.UntilAsync("the status says why its length is unknown", async () =>
             (await scene.StatusAsync())?.Workloads is [{ Reason: { } reason }]
             && reason.Contains("annotation bursar.dev/expected-duration \"2 hours\" cannot be read", StringComparison.Ordinal)
@@ -101,10 +98,11 @@ public sealed class AnnotationTests
         );
         (await scene.EventsAsync("AnnotationIgnored", "nightly-1"))
             .Select(one => one.Note)
+            .Order(StringComparer.Ordinal)
             .Should()
-            .BeEquivalentTo(
-                "Annotation bursar.dev/priority: \"high\" of its CronJob nightly is ignored because it cannot be read. Accepted: a whole number such as 10 or -5.",
-                "Annotation bursar.dev/class of its CronJob nightly is ignored because it is read from the workload itself."
+            .SatisfyRespectively(
+                note => note.Should().ContainAll("bursar.dev/class", "CronJob nightly", "the workload itself"),
+                note => note.Should().ContainAll("bursar.dev/priority", "high", "CronJob nightly", "10 or -5")
             );
 
         // The first word of the user's that is nearest to the run counts.
@@ -150,7 +148,7 @@ public sealed class AnnotationTests
         );
         (await scene.UntilEventAsync("AnnotationIgnored", "tune"))
             .Note.Should()
-            .Be("Annotation bursar.dev/class of its spec.annotations is ignored because it is read from the workload itself.");
+            .ContainAll("bursar.dev/class", "spec.annotations", "the workload itself");
 
         var set = await Kinds.CreateAsync(scene, "JobSet", "tune", Kinds.Spec("JobSet"), declared: "10h", owner: ("TrainJob", "tune", top));
         await world.Client.PatchAsync<V1Alpha2JobSet>(

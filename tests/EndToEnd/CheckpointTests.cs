@@ -33,10 +33,7 @@ public sealed class CheckpointTests
             (await scene.EventsAsync("CheckpointRequested", "train")).Count == 1
             && (await scene.EventsAsync("CheckpointRequested", "b")).Count == 1
         );
-        (await scene.EventsAsync("CheckpointRequested", "train"))[0]
-            .Note.Should()
-            .Contain("at the latest; waiting costs up to 0.10 USD")
-            .And.Contain("would cost 2.");
+        (await scene.EventsAsync("CheckpointRequested", "train"))[0].Note.Should().ContainAll("0.10 USD", "would cost 2.");
         (await scene.StatusAsync())!.Workloads!.Single().Reason.Should().StartWith("CheckpointRequested");
 
         var from = world.Time.GetUtcNow();
@@ -49,10 +46,7 @@ public sealed class CheckpointTests
         await scene.UntilAsync("an Event tells it", async () => (await scene.EventsAsync("Suspended", "train")).Count == 1);
         var note = (await scene.EventsAsync("Suspended", "train"))[0].Note!;
         var saved = long.Parse(
-            System
-                .Text.RegularExpressions.Regex.Match(note, "Its checkpoint was acknowledged: only what it did after step ([0-9,]+) at ")
-                .Groups[1]
-                .Value,
+            System.Text.RegularExpressions.Regex.Match(note, "checkpoint was acknowledged.* after step ([0-9,]+)").Groups[1].Value,
             System.Globalization.NumberStyles.AllowThousands,
             System.Globalization.CultureInfo.InvariantCulture
         );
@@ -91,7 +85,7 @@ public sealed class CheckpointTests
         await scene.UntilAsync("an Event tells it", async () => (await scene.EventsAsync("Suspended", "train")).Count == 1);
         (await scene.EventsAsync("Suspended", "train"))[0]
             .Note.Should()
-            .EndWith("No checkpoint was acknowledged in 2m: what it has done since its start is lost.");
+            .ContainAll("No checkpoint was acknowledged", "2m", "since its start");
     }
 
     [Fact]
@@ -107,7 +101,8 @@ public sealed class CheckpointTests
         await scene.UntilAsync("an Event tells it", async () => (await scene.EventsAsync("Suspended", "train")).Count == 1);
         (await scene.EventsAsync("Suspended", "train"))[0]
             .Note.Should()
-            .Contain("Its checkpoint was acknowledged: only what it did after step ");
+            .ContainAll("checkpoint was acknowledged", "after step ")
+            .And.NotContain("No checkpoint");
     }
 
     [Fact]

@@ -90,7 +90,7 @@ public sealed class DemoTests
         output
             .Should()
             .Contain("export KUBECONFIG=")
-            .And.Contain("Suspended: Job/vit-runaway: this job would cost")
+            .And.Contain("Suspended: Job/vit-runaway: ")
             .And.Contain("Caught: Job team-vision/vit-runaway");
         output.Should().NotContain("\u001b", "there is no terminal");
         var bursar = Regex.Match(output, "^  (.+) report$", RegexOptions.Multiline).Groups[1].Value;

@@ -195,7 +195,7 @@ public sealed class OwnerTests
         await kueue.JobAsync("fits");
         await kueue.UntilAsync("fits runs", () => scene.RunsAsync("fits"));
         var check = (await kueue.WorkloadAsync("fits"))!["status"]!["admissionChecks"]![0]!;
-        ((string?)check["message"]).Should().StartWith("Budget b admits it: 3.06 USD to its end, 5.00 of 5.00 left in ");
+        ((string?)check["message"]).Should().ContainAll("Budget b", "3.06 USD", "5.00 of 5.00");
 
         await kueue.JobAsync("over");
         await kueue.UntilAsync("over is parked", async () => await kueue.IsActiveAsync("over") == false);

@@ -160,10 +160,7 @@ public sealed class PriceTests
         else
             await RatesAsync(scene, price == "no rate" ? Rate("*H100*", "3.06") : Rate("*V100*", price));
         await scene.UntilConditionAsync("PricesTrusted", "False");
-        (await scene.ConditionAsync("PricesTrusted"))!
-            .Message.Should()
-            .StartWith("The last trusted prices go on and forecasts pause")
-            .And.Contain(why);
+        (await scene.ConditionAsync("PricesTrusted"))!.Message.Should().Contain(why);
         (await scene.EventsAsync("PricesUntrusted", "b")).Should().ContainSingle().Which.Note.Should().Contain(why);
         if (price != "no book")
             (await world.EventsAsync("default", Ct))
@@ -396,11 +393,7 @@ public sealed class PriceTests
         await scene.UntilConditionAsync("PricesTrusted", "False");
         var condition = (await scene.ConditionAsync("PricesTrusted"))!;
         condition.Reason.Should().Be("ChargedAsOnDemand");
-        condition
-            .Message.Should()
-            .Be(
-                "No rate of the price book is for Tesla-V100-SXM2-16GB (spot): these nodes are charged at the on-demand rate, which is more than they are likely to cost. Add a rate with that capacityType."
-            );
+        condition.Message.Should().ContainAll("Tesla-V100-SXM2-16GB (spot)", "on-demand", "capacityType");
         (await scene.EventsAsync("ChargedAsOnDemand", "b")).Should().ContainSingle().Which.Note.Should().Be(condition.Message);
         var book = (await world.Client.GetAsync<V1Alpha1GpuPriceBook>("test", null, Ct)).Status!.Conditions!.Single(c =>
             c.Type == "PricesTrusted"

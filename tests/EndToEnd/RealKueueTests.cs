@@ -133,10 +133,7 @@ public sealed class RealKueueTests
             ChangesOf("over").Should().Equal(false);
             (await WorkloadOfAsync(scene, "over"))!
                 .Status.AdmissionChecks.Should()
-                .ContainSingle(check =>
-                    check.State == "Ready"
-                    && check.Message.StartsWith("Budget b admits it: 306.00 USD to its end", StringComparison.Ordinal)
-                );
+                .ContainSingle(check => check.State == "Ready" && check.Message.Contains("306.00 USD", StringComparison.Ordinal));
             ChangesOf("train")[3..].Should().Equal(true, false);
         }
         finally

@@ -116,7 +116,7 @@ public sealed class ReleaseTests
         var (code, text) = await ReleaseAsync(world, new(CommandsWorld.Team, "vision", DryRun: false));
 
         code.Should().Be(0);
-        text.Should().Contain("GpuBudget team-vision/vision is released: it suspends nothing until its spec changes");
+        text.Should().Contain("GpuBudget team-vision/vision is released");
         (await world.IsSuspendedAsync("runaway")).Should().BeFalse();
         (await world.IsSuspendedAsync("stays")).Should().BeTrue();
         (await world.ParkedAsync()).Should().Equal("Job/stays");
@@ -336,7 +336,7 @@ public sealed class ReleaseTests
         var status = (await scene.StatusAsync())!;
         (status.State, status.SuspendedCount).Should().Be(("EnforcementReleased", 0));
         status.Workloads.Should().ContainSingle(w => w.State == "Running");
-        (await scene.UntilEventAsync("Resumed", "too-long")).Note.Should().Be("Resumed: budget b was released by bursar release.");
+        (await scene.UntilEventAsync("Resumed", "too-long")).Note.Should().ContainAll("budget b", "bursar release");
         (await scene.EventsAsync("EnforcementReleased", "b")).Should().ContainSingle();
         replica.Ends.Should().BeEmpty("they did not write the same record");
 

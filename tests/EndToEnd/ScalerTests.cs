@@ -76,11 +76,13 @@ internal static class Scalers
         status.MissingPerHour.Should().Be((3.06m * (status.Wanted!.Value - 2)).ToString("0.00", CultureInfo.InvariantCulture));
         status.Conditions!.Single(condition => condition.Type == "Affordable").Status.Should().Be("False");
         await scene.UntilAsync("an Event says so", async () =>
-            (await scene.EventsAsync("CostCapped", "chat")).Any(one => one.Note!.Contains("the money carries 2", StringComparison.Ordinal))
+            (await scene.EventsAsync("CostCapped", "chat")).Any(one =>
+                one.Note!.Contains("costCap is 7.00 USD/h", StringComparison.Ordinal)
+            )
         );
         var text = new StringWriter();
         (await ExplainCommand.RunScalerAsync(scene.World.Client, scene.Team, "chat", json: false, text, Ct)).Should().Be(0);
-        text.ToString().Should().Contain("the money carries 2").And.Contain("costCap is 7.00 USD/h");
+        text.ToString().Should().Contain("costCap is 7.00 USD/h");
 
         await scene.World.Client.PatchAsync<V1Alpha1InferenceScaler>(
             "chat",

@@ -22,12 +22,12 @@ internal static class TwoBudgets
         (await scene.IsSuspendedAsync("shared")).Should().BeTrue("b still holds it");
         var ofA = await WorkAsync(scene, "a", "shared");
         ofA.State.Should().Be("Held");
-        ofA.Reason.Should().StartWith("HeldByOtherBudget: Held by budget b.").And.Contain("6.12 USD is kept for it");
+        ofA.Reason.Should().StartWith("HeldByOtherBudget: ").And.ContainAll("budget b", "6.12 USD");
         (await scene.StatusAsync("b"))!.Suspended!.Select(s => s.Name).Should().Equal("shared");
         (await WorkAsync(scene, "b", "shared")).State.Should().Be("Parked");
         (await scene.EventsAsync("HeldByOtherBudget", "shared"))
             .Should()
-            .Contain(e => e.Note!.Contains("Budget a would let it go on") && e.Note.Contains("still held by budget b"));
+            .Contain(e => e.Note!.Contains("Budget a ") && e.Note.Contains("held by budget b"));
         (await scene.EventsAsync("Resumed", "shared")).Should().BeEmpty();
         if (whileHeld is not null)
             await whileHeld();
@@ -65,11 +65,7 @@ internal static class TwoBudgets
         foreach (var (name, other) in new[] { ("a", "b"), ("b", "a") })
             await scene.UntilAsync(
                 $"the status of {name} says that {other} holds it as well",
-                async () =>
-                    (await WorkAsync(scene, name, "shared")).Reason!.EndsWith(
-                        $"It is held by budget {other} as well.",
-                        StringComparison.Ordinal
-                    ),
+                async () => (await WorkAsync(scene, name, "shared")).Reason!.Contains($"held by budget {other}", StringComparison.Ordinal),
                 TimeSpan.FromSeconds(90)
             );
     }
@@ -177,17 +173,12 @@ public sealed class TwoBudgetsTests
         var note = (await scene.UntilEventAsync("Suspended", "shared")).Note!;
 
         note.Should().Contain("Budget b has ").And.Contain(" of 1.00 USD left").And.NotContainEquivalentOf("budget a");
-        var limit = System
-            .Text.RegularExpressions.Regex.Match(note, @"raise the limit of budget b to at least ([0-9.]+) USD")
-            .Groups[1]
-            .Value;
+        var limit = System.Text.RegularExpressions.Regex.Match(note, @"the limit of budget b .*? ([0-9.]+) USD").Groups[1].Value;
         limit.Should().NotBeEmpty();
-        (await TwoBudgets.WorkAsync(scene, "b", "shared")).Reason.Should().Contain($"raise the limit of budget b to at least {limit} USD");
+        (await TwoBudgets.WorkAsync(scene, "b", "shared")).Reason.Should().ContainAll("the limit of budget b", $" {limit} USD");
         await scene.UntilAsync("a says who holds it", async () =>
-            (await TwoBudgets.WorkOrNullAsync(scene, "a", "shared"))?.Reason?.StartsWith(
-                "HeldByOtherBudget: Held by budget b.",
-                StringComparison.Ordinal
-            ) == true
+            (await TwoBudgets.WorkOrNullAsync(scene, "a", "shared"))?.Reason?.StartsWith("HeldByOtherBudget: ", StringComparison.Ordinal)
+            == true
         );
         (await TwoBudgets.WorkAsync(scene, "a", "shared")).Reason.Should().NotContain("raise the limit");
         (await scene.EventsAsync("Suspended", "a")).Should().BeEmpty();
@@ -195,7 +186,8 @@ public sealed class TwoBudgetsTests
             .Should()
             .ContainSingle()
             .Which.Note.Should()
-            .StartWith("Job/shared: this job would cost ", "the reason says the verb already");
+            .StartWith("Job/shared: ")
+            .And.NotContain("Suspended", "the reason says the verb already");
 
         await scene.SetLimitAsync("200", "a");
         await scene.PassAsync(15);
