@@ -1,3 +1,5 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using Bursar.Api;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
@@ -24,33 +26,43 @@ namespace Bursar.Tests.Simulation;
 /// </summary>
 internal sealed class OperatorProcess
 {
+    private readonly ClusterStores _stores;
     private readonly LedgerStore _store;
+    private readonly EchoGuard _echoes;
     private readonly BudgetRecorder _recorder;
     private readonly BudgetActor _actor;
 
     /// <param name="client">Over a <see cref="SimulatedApi"/>, whose answers never wait.</param>
-    public OperatorProcess(KubeClient client)
+    /// <param name="stoppable">How many workloads the circuit breaker counts; null for none.</param>
+    public OperatorProcess(KubeClient client, Func<int>? stoppable = null)
     {
         var time = client.TimeProvider;
-        var stores = new ClusterStores(client, "bursar");
+        _stores = new(client, "bursar");
         _store = new(client, "bursar", time, NullLogger<LedgerStore>.Instance);
         Done(_store.LoadAsync(default));
-        Control = new(new ClusterBrake(() => 0));
+        Control = new(new ClusterBrake(stoppable ?? (() => 0)));
+        Control.Brake.Restore(
+            State.Parked().Where(record => record.Cause.ByForecast).Select(record => record.Since),
+            State.RememberedBudgets().Max(budget => State.BudgetMemory(budget.Uid).BrakedAt)
+        );
+        _echoes = new(_stores, time);
         var events = new BudgetEvents(new EventRecorder(client, new() { ReportingInstance = "simulation" }));
         var restorer = new FieldRestorer(client);
         var workloads = new WorkloadActor(client);
-        var cronJobs = new CronJobSuspender(client, stores, State, restorer, events, NullLogger<CronJobSuspender>.Instance);
-        _recorder = new(_store.Ledger, State, new ProgressBoard(), Control, keptDays: 400, time);
+        var cronJobs = new CronJobSuspender(client, _stores, State, restorer, events, NullLogger<CronJobSuspender>.Instance);
+        _recorder = new(Ledger, State, new ProgressBoard(), Control, keptDays: 400, time);
         _actor = new(
-            stores,
+            _stores,
             _store,
-            new Suspender(_store, workloads, restorer, cronJobs, new EchoGuard(stores, time), NullLogger<Suspender>.Instance),
-            new CheckpointActor(stores, workloads, new CheckpointBoard(), events, NullLogger<CheckpointActor>.Instance),
+            new Suspender(_store, workloads, restorer, cronJobs, _echoes, NullLogger<Suspender>.Instance),
+            new CheckpointActor(_stores, workloads, new CheckpointBoard(), events, NullLogger<CheckpointActor>.Instance),
             events,
             Control,
             time
         );
     }
+
+    public GpuLedger Ledger => _store.Ledger;
 
     public OperatorState State => _store.State;
 
@@ -58,6 +70,18 @@ internal sealed class OperatorProcess
 
     public static KubeClient Connect(SimulatedApi api, TimeProvider time) =>
         new(new KubeConfig { Server = new("http://simulation") }, new() { TimeProvider = time, Transport = api });
+
+    /// <summary>Whether the cache does not show yet what was written last.</summary>
+    public bool IsWaiting(string ns) => _echoes.IsWaiting(ns);
+
+    /// <summary>An object as the watch tells of it.</summary>
+    public void See<T>(JsonObject obj)
+        where T : class, IKubernetesEntity<T> =>
+        ((Store<T>)((KindCache<T>)_stores.Of(T.EntityKind.Kind)!).Informer.Store).Put(
+            EntityJson.Read<T>(JsonSerializer.SerializeToUtf8Bytes(obj))
+        );
+
+    public void FlushAll() => Done(_store.FlushAllAsync(default));
 
     /// <summary>Carries out a decision, in the order of <see cref="BudgetController"/>.</summary>
     public void CarryOut(BudgetSnapshot snapshot, BudgetDecision decision)

@@ -114,11 +114,11 @@ public sealed class PairProperties(ITestOutputHelper output)
             (_seed, _dies, _random) = (seed, dies, new(seed));
             _client = OperatorProcess.Connect(_api, _time);
             _operator = new(_client);
-            _api.Writing = _ => DieByChance();
-            _api.Changed = (path, before, after) =>
+            _api.Writing = (_, _, _) => DieByChance();
+            _api.Written = (path, before, after) =>
             {
                 if (_jobs.Find(job => job.Path == path) is { } job)
-                    Follow(job, suspended: IsSuspended(after), wasSuspended: IsSuspended(before));
+                    Follow(job, suspended: IsSuspended(after!), wasSuspended: IsSuspended(before!));
                 DieByChance();
             };
             _budgets = [new("a", Money(_random.Next(2, 25))), new("b", Money(_random.Next(2, 25)))];

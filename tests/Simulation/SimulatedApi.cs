@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Bursar.Core.Ledger;
 using Bursar.Sandbox.Merging;
@@ -17,11 +18,14 @@ internal sealed class SimulatedApi : DelegatingHandler
     private readonly Dictionary<string, JsonObject> _objects = new(StringComparer.Ordinal);
     private long _version;
 
-    /// <summary>Called with the path before each write. An exception ends the operator, and nothing is written.</summary>
-    public Action<string>? Writing { get; set; }
+    /// <summary>
+    /// Called before each write with the path, the object as it is and as it will be; null where there is none. An exception ends the operator,
+    /// and nothing is written.
+    /// </summary>
+    public Action<string, JsonObject?, JsonObject?>? Writing { get; set; }
 
-    /// <summary>Called with the path, the object before and the object after each change.</summary>
-    public Action<string, JsonObject, JsonObject>? Changed { get; set; }
+    /// <summary>Called with the same after the write and before its answer.</summary>
+    public Action<string, JsonObject?, JsonObject?>? Written { get; set; }
 
     public JsonObject? Find(string path) => _objects.GetValueOrDefault(path);
 
@@ -61,23 +65,25 @@ internal sealed class SimulatedApi : DelegatingHandler
             target = $"{path}/{(string)created["metadata"]!["name"]!}";
             if (_objects.ContainsKey(target))
                 throw new ApiError(409, "AlreadyExists", target);
-            Writing?.Invoke(target);
-            Put(target, created);
+            Write(target, null, created);
             return created;
         }
         var present = _objects.GetValueOrDefault(target) ?? throw new ApiError(404, "NotFound", target);
         if (request.Method == HttpMethod.Get)
             return present;
-        Writing?.Invoke(target);
-        if (request.Method == HttpMethod.Delete)
-        {
-            _objects.Remove(target);
-            return present;
-        }
-        var changed = JsonPatch.Apply(present, Body(request))!.AsObject();
-        Put(target, changed);
-        Changed?.Invoke(target, present, changed);
-        return changed;
+        var changed = request.Method == HttpMethod.Delete ? null : JsonPatch.Apply(present, Body(request))!.AsObject();
+        Write(target, present, changed);
+        return changed ?? present;
+    }
+
+    private void Write(string path, JsonObject? before, JsonObject? after)
+    {
+        Writing?.Invoke(path, before, after);
+        if (after is null)
+            Remove(path);
+        else
+            Put(path, after);
+        Written?.Invoke(path, before, after);
     }
 
     private JsonObject List() =>
@@ -99,5 +105,11 @@ internal sealed class SimulatedApi : DelegatingHandler
     }
 
     private static HttpResponseMessage Answer(HttpStatusCode code, JsonObject body) =>
-        new(code) { Content = new StringContent(body.ToJsonString(), null, "application/json") };
+        new(code)
+        {
+            Content = new ByteArrayContent(JsonSerializer.SerializeToUtf8Bytes(body))
+            {
+                Headers = { ContentType = new("application/json") },
+            },
+        };
 }

@@ -1,4 +1,5 @@
-using System.Text.Json;
+using System.Globalization;
+using System.Text.Json.Nodes;
 using Bursar.Core.Budgets;
 using Bursar.Core.Decisions;
 using Bursar.Core.Forecast;
@@ -6,6 +7,9 @@ using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Core.State;
 using Bursar.Core.Text;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Objects;
+using Bursar.Operator.Safety;
 
 namespace Bursar.Tests.Simulation;
 
@@ -13,28 +17,25 @@ namespace Bursar.Tests.Simulation;
 public sealed record StopRecord(DateTimeOffset At, string WindowKey, Amount Limit, Amount Spent, Amount Bound, bool AtLimit);
 
 /// <summary>
-/// The operator's part: sees with delay, keeps the ledger and its stored shards, decides, and acts. A kill loses all but
-/// the shards; what it sees after that is what the API still shows.
+/// The operator's part: sees with delay, observes, decides, and lets <see cref="OperatorProcess"/> write. A kill loses all but what is stored
+/// on the API server; what it sees after that is what the API still shows.
 /// </summary>
 public sealed class StoryOperator
 {
     private static readonly TimeSpan Tick = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan LongestSleep = TimeSpan.FromMinutes(10);
     private const string BudgetUid = "budget-uid";
-    private const string Field = "/spec/suspend";
 
     private readonly StoryWorld _world;
-    private readonly Dictionary<string, string> _stored = new(StringComparer.Ordinal);
+    private readonly KubeClient _client;
     private readonly Dictionary<string, (string Id, CheckpointMark Mark)> _answers = new(StringComparer.Ordinal);
     private readonly Dictionary<string, (bool Suspended, DateTimeOffset ChangedAt, bool Ended)> _seen = new(StringComparer.Ordinal);
     private readonly Dictionary<string, ProgressSeries> _progress = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, DateTimeOffset> _lost = new(StringComparer.Ordinal);
-    private readonly List<DateTimeOffset> _forecastParks = [];
-    private GpuLedger _ledger = new();
-    private OperatorState _remembered = new();
+    private readonly Dictionary<string, string> _control = new(StringComparer.Ordinal);
+    private OperatorProcess _process;
     private bool _up = true;
     private Amount _burntWhileSwitched = Amount.Zero;
-    private bool _braked;
     private DateTimeOffset? _switchedAt;
     private DateTimeOffset? _next;
     private DateTimeOffset _flushed;
@@ -46,7 +47,11 @@ public sealed class StoryOperator
     public StoryOperator(StoryWorld world)
     {
         _world = world;
-        _ledger.Install(world.Now);
+        _client = OperatorProcess.Connect(world.Api, new QueueClock(world.Queue));
+        _process = new(_client, StoppableCount);
+        Ledger.Install(world.Now);
+        world.Api.Writing = (path, before, after) => Follow(path, before, after, BeforeWrite);
+        world.Api.Written = (path, before, after) => Follow(path, before, after, AfterWrite);
     }
 
     public List<StopRecord> Stops { get; } = [];
@@ -77,14 +82,16 @@ public sealed class StoryOperator
 
     public BudgetDecision? Last { get; private set; }
 
+    private GpuLedger Ledger => _process.Ledger;
+
     /// <summary>Each decision, before it is carried out.</summary>
     public event Action<BudgetDecision>? Decided;
 
-    public Amount SpentIn(Window window) => _ledger.Spent("team", LabelSelector.Everything, window.Start, window.End, _world.Now);
+    public Amount SpentIn(Window window) => Ledger.Spent("team", LabelSelector.Everything, window.Start, window.End, _world.Now);
 
-    public void Price(string product, GpuHourPrice rate) => _ledger.Reprice(product, rate, _world.Now);
+    public void Price(string product, GpuHourPrice rate) => Ledger.Reprice(product, rate, _world.Now);
 
-    public void SeeNode(string name, string product, int gpus) => _ledger.ObserveNode(name, product, gpus, _world.Now);
+    public void SeeNode(string name, string product, int gpus) => Ledger.ObserveNode(name, product, gpus, _world.Now);
 
     public void Start()
     {
@@ -112,7 +119,7 @@ public sealed class StoryOperator
     {
         _lost[node] = at;
         if (_up)
-            _ledger.MarkNodeLost(node, at);
+            Ledger.MarkNodeLost(node, at);
         Wake();
     }
 
@@ -120,15 +127,14 @@ public sealed class StoryOperator
     {
         _lost.Remove(node);
         if (_up)
-            _ledger.MarkNodeBack(node, _world.Now);
+            Ledger.MarkNodeBack(node, _world.Now);
         Wake();
     }
 
     public void Continue()
     {
         _world.Log.Tell(_world.Now, "admin", "runs 'bursar continue'");
-        _braked = false;
-        _forecastParks.Clear();
+        Control(ControlSwitch.ContinueKey, _world.Now.ToString("O", CultureInfo.InvariantCulture));
         Wake();
     }
 
@@ -136,11 +142,18 @@ public sealed class StoryOperator
     public void Switch(bool observe)
     {
         _world.Log.Tell(_world.Now, "admin", observe ? "switches to observe" : "switches to enforce");
+        Control(ControlSwitch.EnforcementKey, observe ? ControlSwitch.ObserveValue : "enforce");
         if (observe && _switchedAt is null)
             (_switchedAt, Switches) = (_world.Now, Switches + 1);
         else if (!observe && _switchedAt is { } since)
             (_burntWhileSwitched, _switchedAt) = (_burntWhileSwitched + SpentIn(new(since, _world.Now, "switched")), null);
         Wake();
+    }
+
+    private void Control(string key, string value)
+    {
+        _control[key] = value;
+        _process.Control.Read(new() { Data = _control });
     }
 
     /// <summary>kill -9: what was not stored is gone; after a while another begins with what was.</summary>
@@ -159,8 +172,8 @@ public sealed class StoryOperator
             .Aggregate(Amount.Zero, (sum, w) => sum + RateOf(w).For(_world.Faults.Downtime));
         _world.Queue.After(_world.Faults.Downtime, () =>
         {
-            var shards = _stored.Values.Select(text => JsonSerializer.Deserialize(text, LedgerJson.Default.LedgerShard)!).ToArray();
-            (_ledger, _remembered) = (GpuLedger.Load(shards), OperatorState.Load(shards));
+            _process = new(_client, StoppableCount);
+            _process.Control.Read(new() { Data = _control });
             _up = true;
             foreach (var work in _world.Work)
             {
@@ -170,7 +183,7 @@ public sealed class StoryOperator
                     _progress[work.Key.Uid] = ProgressSeries.Empty.With(new(_world.Now, (long)work.Done, work.Plan.Steps));
             }
             foreach (var (node, at) in _lost)
-                _ledger.MarkNodeLost(node, at);
+                Ledger.MarkNodeLost(node, at);
             Wake();
         });
     }
@@ -200,10 +213,14 @@ public sealed class StoryOperator
     private void Look(StoryWork work)
     {
         _seen[work.Key.Uid] = (work.Suspended, work.SuspendChangedAt, work.Ended);
+        if (work.Plan.Class == WorkClass.Inference)
+            _process.See<V1Deployment>(work.Object(work.Suspended));
+        else
+            _process.See<V1Job>(work.Object(work.Suspended));
         if (work.Answer is { } answer)
             _answers[work.Key.Uid] = answer;
         foreach (var pod in work.Pods)
-            _ledger.Observe(
+            Ledger.Observe(
                 new()
                 {
                     Uid = pod.Uid,
@@ -223,24 +240,28 @@ public sealed class StoryOperator
 
     private void Evaluate()
     {
+        if (_process.IsWaiting("team"))
+        {
+            LookAt(NextTick(_world.Now));
+            return;
+        }
         Evaluations++;
         var snapshot = Observe();
         var decision = BudgetDecider.Decide(snapshot);
         Last = decision;
         Decided?.Invoke(decision);
-        _remembered.SetBudgetMemory("team", "nlp", BudgetUid, decision.Memory);
         Announce(decision);
-        foreach (var key in decision.LetGo)
-            _remembered.Unpark(BudgetUid, key.Uid, Field);
-        if (decision.Conditions.Any(c => c.Type == "BrakeApplied"))
+        var isBraked = _process.Control.Brake.AppliedAt is not null;
+        try
         {
-            if (!_braked)
-                Brakes++;
-            _braked = true;
+            _process.CarryOut(snapshot, decision);
         }
-        foreach (var action in decision.Actions)
-            if (!Act(action, decision))
-                return;
+        catch (OperatorDiedException)
+        {
+            return;
+        }
+        if (!isBraked && _process.Control.Brake.AppliedAt is not null)
+            Brakes++;
         if (_world.Now - _flushed >= TimeSpan.FromMinutes(1))
             Flush();
         LookAt(NextLook(snapshot, decision));
@@ -276,83 +297,99 @@ public sealed class StoryOperator
         );
     }
 
-    private bool Act(BudgetAction action, BudgetDecision decision)
+    /// <summary>A write of a decision to work: its object as it is, and as it will be.</summary>
+    private void Follow(string path, JsonObject? before, JsonObject? after, Action<StoryWork, BudgetAction> happens)
     {
-        var work = _world.Work.Single(w => w.Key == action.Workload);
+        if (_world.Work.FirstOrDefault(one => one.Path == path) is not { } work)
+            return;
+        var (was, stopped) = (StoryWork.IsStopped(before!), StoryWork.IsStopped(after!));
+        var action = Last!.Actions.Single(one =>
+            one.Workload == work.Key
+            && (
+                was == stopped
+                    ? one.Kind is ActionKind.RequestCheckpoint or ActionKind.WithdrawCheckpoint
+                    : one.Kind == (stopped ? ActionKind.Park : ActionKind.Resume)
+            )
+        );
+        happens(work, action);
+    }
+
+    private void BeforeWrite(StoryWork work, BudgetAction action)
+    {
         if (_switchedAt is not null)
             ActsWhileSwitched++;
         if (action.Kind == ActionKind.Park)
         {
-            if (action.CountsForBrake)
-                _forecastParks.Add(_world.Now);
-            Stops.Add(new(_world.Now, decision.WindowKey, decision.Limit, decision.Spent, decision.OverspendBound, !action.ByForecast));
-            Remember(work, action.Parked!);
-            Flush();
+            Stops.Add(new(_world.Now, Last!.WindowKey, Last.Limit, Last.Spent, Last.OverspendBound, !action.ByForecast));
             _world.Log.Tell(_world.Now, "bursar", $"parks {work.Plan} ({action.Reason}): {action.Sentence}");
-            if (_world.ByChance(_world.Faults.KilledBeforeAct))
-            {
-                Kill();
-                return false;
-            }
-            _world.Queue.After(_world.UpTo(_world.Faults.WriteDelay), () => _world.Suspend(work));
-            return true;
         }
-        if (action.Kind is ActionKind.RequestCheckpoint or ActionKind.WithdrawCheckpoint)
+        else if (action.Kind == ActionKind.Resume)
         {
-            var asks = action.Kind == ActionKind.RequestCheckpoint;
-            // A mirror that is on its way still is told again, and is no news.
-            if (_told.Add(action.Kind + work.Key.Uid + action.CheckpointId))
-            {
-                if (asks)
-                    Requests++;
-                _world.Log.Tell(
-                    _world.Now,
-                    "bursar",
-                    asks
-                        ? $"asks {work.Plan} for a checkpoint ({action.Reason}): {action.Sentence}"
-                        : $"asks {work.Plan} no more: {action.Sentence}"
-                );
-            }
-            Flush();
-            if (_world.ByChance(_world.Faults.KilledBeforeAct))
-            {
-                Kill();
-                return false;
-            }
-            _world.Queue.After(_world.UpTo(_world.Faults.WriteDelay), () =>
-            {
-                if (asks)
-                    _world.Ask(work, action.CheckpointId!);
-                else
-                    _world.TakeBack(work, action.CheckpointId!);
-            });
-            return true;
+            Resumes.Add((work.Key.Uid, action.Reason));
+            _world.Log.Tell(_world.Now, "bursar", $"resumes {work.Plan} ({action.Reason}): {action.Sentence}");
+            return;
         }
-        Resumes.Add((work.Key.Uid, action.Reason));
-        _world.Log.Tell(_world.Now, "bursar", $"resumes {work.Plan} ({action.Reason}): {action.Sentence}");
-        Flush();
-        _world.Unsuspend(work);
-        if (_world.ByChance(_world.Faults.KilledAfterAct))
+        // A mirror that is on its way still is told again, and is no news.
+        else if (_told.Add(action.Kind + work.Key.Uid + action.CheckpointId))
         {
-            Kill();
-            return false;
+            if (action.Kind == ActionKind.RequestCheckpoint)
+                Requests++;
+            _world.Log.Tell(
+                _world.Now,
+                "bursar",
+                action.Kind == ActionKind.RequestCheckpoint
+                    ? $"asks {work.Plan} for a checkpoint ({action.Reason}): {action.Sentence}"
+                    : $"asks {work.Plan} no more: {action.Sentence}"
+            );
         }
-        _remembered.Unpark(BudgetUid, work.Key.Uid, Field);
-        _seen[work.Key.Uid] = (false, _world.Now, work.Ended);
-        return true;
+        DieByChance(_world.Faults.KilledBeforeAct);
     }
+
+    private void AfterWrite(StoryWork work, BudgetAction action)
+    {
+        if (action.Kind == ActionKind.Resume)
+        {
+            _world.Unsuspend(work);
+            DieByChance(_world.Faults.KilledAfterAct);
+            return;
+        }
+        _world.Queue.After(_world.UpTo(_world.Faults.WriteDelay), () =>
+        {
+            if (action.Kind == ActionKind.Park)
+                _world.Suspend(work);
+            else if (action.Kind == ActionKind.RequestCheckpoint)
+                _world.Ask(work, action.CheckpointId!);
+            else
+                _world.TakeBack(work, action.CheckpointId!);
+        });
+    }
+
+    private void DieByChance(double chance)
+    {
+        if (!_world.ByChance(chance))
+            return;
+        Kill();
+        throw new OperatorDiedException();
+    }
+
+    private int StoppableCount() =>
+        _world.Work.Count(work =>
+            work.Plan.Class == WorkClass.Training
+            && _seen.TryGetValue(work.Key.Uid, out var seen)
+            && seen is { Suspended: false, Ended: false }
+        );
 
     private BudgetSnapshot Observe()
     {
         var now = _world.Now;
         var terms = _world.Terms;
         var window = Window.At(terms.Window, now);
-        var spends = _ledger
+        var spends = Ledger
             .SpentByWorkload("team", LabelSelector.Everything, window.Start, window.End, now)
             .ToDictionary(s => s.Workload.Uid, s => s.Spent);
-        var open = _ledger.OpenPods().Where(p => !_lost.ContainsKey(p.Node)).ToLookup(p => p.Workload.Uid);
-        var records = _remembered.ParkedBy(BudgetUid).ToDictionary(r => r.Uid);
-        var memory = _remembered.BudgetMemory(BudgetUid);
+        var open = Ledger.OpenPods().Where(p => !_lost.ContainsKey(p.Node)).ToLookup(p => p.Workload.Uid);
+        var records = _process.State.ParkedBy(BudgetUid).ToDictionary(r => r.Uid);
+        var memory = _process.State.BudgetMemory(BudgetUid);
         var work = _world
             .Work.Where(w => _seen.TryGetValue(w.Key.Uid, out var seen) && !seen.Ended)
             .Select(w =>
@@ -365,8 +402,6 @@ public sealed class StoryOperator
                 )
             )
             .ToArray();
-        var parkable = work.Count(w => w is { Exempt: false, NotParkable: null, Class: WorkClass.Training });
-        var brake = Math.Max(5, parkable / 5) - _forecastParks.Count(at => now - at <= TimeSpan.FromMinutes(5));
         return new()
         {
             Namespace = "team",
@@ -375,15 +410,15 @@ public sealed class StoryOperator
             Now = now,
             Terms = terms,
             Window = window,
-            Spent = _ledger.Spent("team", LabelSelector.Everything, window.Start, window.End, now),
+            Spent = Ledger.Spent("team", LabelSelector.Everything, window.Start, window.End, now),
             BurnRate = work.Aggregate(HourlyCost.Zero, (sum, w) => sum + w.BurnRate),
             RollingSpend =
-                terms.Window.Period == WindowPeriod.Rolling ? _ledger.Segments("team", LabelSelector.Everything, window.Start, now) : [],
+                terms.Window.Period == WindowPeriod.Rolling ? Ledger.Segments("team", LabelSelector.Everything, window.Start, now) : [],
             Workloads = work,
             Memory = memory,
             MeteringStale = _lost.Count > 0 ? $"node {_lost.Keys.First()} is lost" : null,
             SwitchedToObserve = _switchedAt is not null,
-            BrakeAllowance = _braked ? 0 : Math.Max(0, brake),
+            BrakeAllowance = _process.Control.Brake.Allowance(now),
         };
     }
 
@@ -393,10 +428,14 @@ public sealed class StoryOperator
         var (suspended, changedAt, _) = _seen[work.Key.Uid];
         var rate = RateOf(work);
         var parked = record?.Cause;
-        if (parked is not null && suspended && !parked.Confirmed)
-            Remember(work, parked = parked with { Confirmed = true });
-        else if (parked is { Confirmed: true } && !suspended && !parked.Undone.Contains(changedAt))
-            Remember(work, parked = parked with { Undone = [.. parked.Undone, changedAt], UndoneBy = "kubectl" });
+        if (suspended)
+            parked = parked is null ? null : parked with { Confirmed = true };
+        // A record that outlived the resume (the operator died between the two writes) says nothing any more.
+        else if (parked is not null && memory.Admitted.TryGetValue(work.Key.Uid, out var admission) && admission.At >= record!.Since)
+            parked = null;
+        // Counted when it is seen. The product counts it when it suspends the work again, so a contest begins here one resume sooner.
+        else if (parked is { Confirmed: true } && !parked.Undone.Contains(changedAt))
+            parked = parked with { Undone = [.. parked.Undone, changedAt], UndoneBy = "kubectl" };
         var runningSince = suspended || open.Length == 0 ? (DateTimeOffset?)null : open.Max(p => p.Since);
         var mark = CheckpointMark.Later(
             _answers.TryGetValue(work.Key.Uid, out var said) ? said.Mark : null,
@@ -427,7 +466,7 @@ public sealed class StoryOperator
             CreatedAt = work.CreatedAt,
             Gpus = plan.Gpus,
             Rate = rate,
-            BurnRate = open.Aggregate(HourlyCost.Zero, (sum, p) => sum + _ledger.CurrentRate(plan.Product)!.Value * p.Gpus),
+            BurnRate = open.Aggregate(HourlyCost.Zero, (sum, p) => sum + Ledger.CurrentRate(plan.Product)!.Value * p.Gpus),
             Spent = spent,
             Estimate = suspended ? Estimator.AfterResume(facts) : Estimator.Remaining(facts, _world.Now),
             EstimateAfterResume = Estimator.AfterResume(facts),
@@ -441,39 +480,13 @@ public sealed class StoryOperator
         };
     }
 
-    private HourlyCost RateOf(StoryWork work) => (_ledger.CurrentRate(work.Plan.Product) ?? GpuHourPrice.Zero) * work.Plan.Gpus;
+    private HourlyCost RateOf(StoryWork work) => (Ledger.CurrentRate(work.Plan.Product) ?? GpuHourPrice.Zero) * work.Plan.Gpus;
 
-    private void Remember(StoryWork work, ParkedSnapshot parked)
-    {
-        _remembered.Repark(
-            new()
-            {
-                Workload = work.Key,
-                ApiVersion = "batch/v1",
-                Field = new(new("batch/v1", work.Key.Kind, work.Key.Name, work.Key.Uid), Field, "false", "true"),
-                Since = parked.Since,
-                Reason = parked.Reason,
-                Cause = parked,
-                Budget = "nlp",
-                BudgetUid = BudgetUid,
-            }
-        );
-    }
-
-    /// <summary>Once a minute, and before every act.</summary>
+    /// <summary>Once a minute. Before an act the product writes what it depends on.</summary>
     private void Flush()
     {
         _flushed = _world.Now;
-        foreach (var shard in _ledger.DirtyShards())
-            Store(shard, _ledger.MarkWritten);
-        foreach (var shard in _remembered.DirtyShards())
-            Store(shard, _remembered.MarkWritten);
-
-        void Store(LedgerShard shard, Action<string, long> markWritten)
-        {
-            _stored[shard.Name] = JsonSerializer.Serialize(shard, LedgerJson.Default.LedgerShard);
-            markWritten(shard.Name, shard.Revision);
-        }
+        _process.FlushAll();
     }
 
     /// <summary>

@@ -28,3 +28,9 @@ public sealed class StoryQueue(DateTimeOffset start)
         Now = end;
     }
 }
+
+/// <summary>The clock of what the operator writes.</summary>
+internal sealed class QueueClock(StoryQueue queue) : TimeProvider
+{
+    public override DateTimeOffset GetUtcNow() => queue.Now;
+}

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 
@@ -62,6 +63,35 @@ public sealed class StoryWork(WorkPlan plan, DateTimeOffset createdAt)
 
     public WorkloadKey Key { get; } = new("team", plan.Class == WorkClass.Inference ? "Deployment" : "Job", plan.Name, "uid-" + plan.Name);
 
+    /// <summary>Where the API server keeps it.</summary>
+    public string Path { get; } =
+        plan.Class == WorkClass.Inference
+            ? $"/apis/apps/v1/namespaces/team/deployments/{plan.Name}"
+            : $"/apis/batch/v1/namespaces/team/jobs/{plan.Name}";
+
+    /// <summary>The object as its user makes it, with the switch on or off.</summary>
+    public JsonObject Object(bool stopped) =>
+        new()
+        {
+            ["apiVersion"] = Plan.Class == WorkClass.Inference ? "apps/v1" : "batch/v1",
+            ["kind"] = Key.Kind,
+            ["metadata"] = new JsonObject
+            {
+                ["name"] = Key.Name,
+                ["namespace"] = Key.Namespace,
+                ["uid"] = Key.Uid,
+            },
+            ["spec"] =
+                Plan.Class == WorkClass.Inference
+                    ? new JsonObject { ["replicas"] = stopped ? 0 : 1 }
+                    : new JsonObject { ["suspend"] = stopped },
+        };
+
+    /// <summary>Whether an object of it says that it is stopped.</summary>
+    public static bool IsStopped(JsonObject obj) =>
+        obj["spec"]!["suspend"] is { } suspend ? (bool)suspend : (int)obj["spec"]!["replicas"]! == 0;
+
+    /// <summary>Whether its pods are stopped: some time after the object says so.</summary>
     public bool Suspended { get; set; }
 
     public DateTimeOffset SuspendChangedAt { get; set; } = createdAt;

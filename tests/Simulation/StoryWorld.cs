@@ -52,6 +52,8 @@ public sealed class StoryWorld
 
     public StoryLog Log { get; } = new();
 
+    internal SimulatedApi Api { get; } = new();
+
     public Faults Faults { get; }
 
     public BudgetTerms Terms { get; private set; }
@@ -84,6 +86,7 @@ public sealed class StoryWorld
     {
         var work = new StoryWork(plan, Now);
         _work.Add(work);
+        Api.Put(work.Path, work.Object(stopped: false));
         Log.Tell(
             Now,
             "owner",
@@ -113,6 +116,7 @@ public sealed class StoryWorld
     {
         var work = Named(name);
         Log.Tell(Now, "owner", $"resumes {work.Plan} by hand");
+        Api.Put(work.Path, work.Object(stopped: false));
         Unsuspend(work);
     }
 
@@ -139,10 +143,10 @@ public sealed class StoryWorld
         Queue.RunUntil(Now + time);
     }
 
-    /// <summary>The API server took the operator's patch.</summary>
+    /// <summary>The API server took the operator's patch, and the work's controller follows it.</summary>
     public void Suspend(StoryWork work)
     {
-        if (work.Suspended || work.Ended)
+        if (work.Suspended || work.Ended || !StoryWork.IsStopped(Api.Find(work.Path)!))
             return;
         work.Suspended = true;
         work.Asked = null;
