@@ -23,8 +23,6 @@ public sealed class ApiException(int statusCode, string reason, string message, 
     public bool IsInvalid => StatusCode == 422;
 
     public bool IsForbidden => StatusCode == 403;
-
-    public bool IsTooManyRequests => StatusCode == 429;
 }
 
 /// <summary>A write was held back because this process may not lead any more. Nothing was sent.</summary>

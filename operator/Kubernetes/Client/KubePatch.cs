@@ -46,10 +46,6 @@ public sealed record KubePatch
     public static KubePatch Merge(JsonNode patch) => Merge(writer => patch.WriteTo(writer));
 
     public static KubePatch Merge(Action<Utf8JsonWriter> write) => new("application/merge-patch+json", JsonBody.Write(write));
-
-    /// <summary>For the server's merge of built-in kinds by list keys.</summary>
-    public static KubePatch StrategicMerge(JsonNode patch) =>
-        new("application/strategic-merge-patch+json", JsonBody.Write(writer => patch.WriteTo(writer)));
 }
 
 /// <summary>One step of a JSON patch. Paths are JSON pointers.</summary>

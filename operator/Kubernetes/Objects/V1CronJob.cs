@@ -31,34 +31,14 @@ public sealed record V1CronJobSpec
 {
     public static readonly V1CronJobSpec Empty = new();
 
-    public string Schedule
-    {
-        get;
-        init => field = value ?? "";
-    } = "";
-
-    public string? TimeZone { get; init; }
-
     public bool? Suspend { get; init; }
 
     public string? ConcurrencyPolicy { get; init; }
-
-    public V1JobTemplateSpec JobTemplate
-    {
-        get;
-        init => field = value ?? V1JobTemplateSpec.Empty;
-    } = V1JobTemplateSpec.Empty;
 }
 
 public sealed record V1JobTemplateSpec
 {
     public static readonly V1JobTemplateSpec Empty = new();
-
-    public V1ObjectMeta Metadata
-    {
-        get;
-        init => field = value ?? V1ObjectMeta.Empty;
-    } = V1ObjectMeta.Empty;
 
     public V1JobSpec Spec
     {

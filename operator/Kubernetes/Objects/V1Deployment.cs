@@ -42,8 +42,6 @@ public sealed record V1DeploymentSpec
     /// <summary>A change of its template is not rolled out while it stands; it scales all the same.</summary>
     public bool? Paused { get; init; }
 
-    public V1LabelSelector? Selector { get; init; }
-
     public V1PodTemplateSpec Template
     {
         get;
@@ -56,10 +54,6 @@ public sealed record V1DeploymentStatus
     public static readonly V1DeploymentStatus Empty = new();
 
     public int Replicas { get; init; }
-
-    public int ReadyReplicas { get; init; }
-
-    public int AvailableReplicas { get; init; }
 
     public int UpdatedReplicas { get; init; }
 

@@ -49,7 +49,4 @@ public sealed record V1EventSeries
     public static readonly V1EventSeries Empty = new();
 
     public int Count { get; init; }
-
-    [JsonConverter(typeof(MicroTimeConverter))]
-    public DateTimeOffset? LastObservedTime { get; init; }
 }

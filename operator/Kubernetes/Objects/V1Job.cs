@@ -46,15 +46,9 @@ public sealed record V1JobSpec
 
     public string? CompletionMode { get; init; }
 
-    public int? BackoffLimit { get; init; }
-
     public long? ActiveDeadlineSeconds { get; init; }
 
-    public int? TtlSecondsAfterFinished { get; init; }
-
     public string? ManagedBy { get; init; }
-
-    public V1LabelSelector? Selector { get; init; }
 
     public V1PodTemplateSpec Template
     {
@@ -92,8 +86,6 @@ public sealed record V1JobStatus
     public static readonly V1JobStatus Empty = new();
 
     public int? Active { get; init; }
-
-    public int? Ready { get; init; }
 
     public int? Terminating { get; init; }
 

@@ -21,17 +21,4 @@ public sealed record V1Namespace : IKubernetesEntity<V1Namespace>
         get;
         init => field = value ?? V1ObjectMeta.Empty;
     } = V1ObjectMeta.Empty;
-
-    public V1NamespaceStatus Status
-    {
-        get;
-        init => field = value ?? V1NamespaceStatus.Empty;
-    } = V1NamespaceStatus.Empty;
-}
-
-public sealed record V1NamespaceStatus
-{
-    public static readonly V1NamespaceStatus Empty = new();
-
-    public string? Phase { get; init; }
 }

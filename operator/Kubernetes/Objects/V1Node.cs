@@ -23,51 +23,11 @@ public sealed record V1Node : IKubernetesEntity<V1Node>
         init => field = value ?? V1ObjectMeta.Empty;
     } = V1ObjectMeta.Empty;
 
-    public V1NodeSpec Spec
-    {
-        get;
-        init => field = value ?? V1NodeSpec.Empty;
-    } = V1NodeSpec.Empty;
-
     public V1NodeStatus Status
     {
         get;
         init => field = value ?? V1NodeStatus.Empty;
     } = V1NodeStatus.Empty;
-}
-
-public sealed record V1NodeSpec
-{
-    public static readonly V1NodeSpec Empty = new();
-
-    public bool Unschedulable { get; init; }
-
-    public string? ProviderID { get; init; }
-
-    public IReadOnlyList<V1Taint> Taints
-    {
-        get;
-        init => field = value ?? [];
-    } = [];
-}
-
-public sealed record V1Taint
-{
-    public static readonly V1Taint Empty = new();
-
-    public string Key
-    {
-        get;
-        init => field = value ?? "";
-    } = "";
-
-    public string? Value { get; init; }
-
-    public string Effect
-    {
-        get;
-        init => field = value ?? "";
-    } = "";
 }
 
 public sealed record V1NodeStatus
@@ -89,12 +49,6 @@ public sealed record V1NodeStatus
     } = StringMap.Empty;
 
     public IReadOnlyList<V1NodeCondition> Conditions
-    {
-        get;
-        init => field = value ?? [];
-    } = [];
-
-    public IReadOnlyList<V1NodeAddress> Addresses
     {
         get;
         init => field = value ?? [];
@@ -126,28 +80,9 @@ public sealed record V1NodeCondition
         init => field = value ?? "";
     } = "";
 
-    public string? Reason { get; init; }
-
     [JsonConverter(typeof(TimeConverter))]
     public DateTimeOffset? LastHeartbeatTime { get; init; }
 
     [JsonConverter(typeof(TimeConverter))]
     public DateTimeOffset? LastTransitionTime { get; init; }
-}
-
-public sealed record V1NodeAddress
-{
-    public static readonly V1NodeAddress Empty = new();
-
-    public string Type
-    {
-        get;
-        init => field = value ?? "";
-    } = "";
-
-    public string Address
-    {
-        get;
-        init => field = value ?? "";
-    } = "";
 }

@@ -25,8 +25,4 @@ public sealed record V1PriorityClass : IKubernetesEntity<V1PriorityClass>
     public int Value { get; init; }
 
     public bool GlobalDefault { get; init; }
-
-    public string? PreemptionPolicy { get; init; }
-
-    public string? Description { get; init; }
 }

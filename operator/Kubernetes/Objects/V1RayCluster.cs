@@ -19,12 +19,6 @@ public sealed record V1RayCluster : IKubernetesEntity<V1RayCluster>
         get;
         init => field = value ?? V1ObjectMeta.Empty;
     } = V1ObjectMeta.Empty;
-
-    public V1RayClusterSpec Spec
-    {
-        get;
-        init => field = value ?? V1RayClusterSpec.Empty;
-    } = V1RayClusterSpec.Empty;
 }
 
 public sealed record V1RayClusterSpec

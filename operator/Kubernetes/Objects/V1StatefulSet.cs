@@ -39,10 +39,6 @@ public sealed record V1StatefulSetSpec
 
     public int? Replicas { get; init; }
 
-    public V1LabelSelector? Selector { get; init; }
-
-    public string? ServiceName { get; init; }
-
     public V1PersistentVolumeClaimRetentionPolicy? PersistentVolumeClaimRetentionPolicy { get; init; }
 
     public IReadOnlyList<V1VolumeClaimTemplate> VolumeClaimTemplates
@@ -110,10 +106,6 @@ public sealed record V1StatefulSetStatus
     public static readonly V1StatefulSetStatus Empty = new();
 
     public int Replicas { get; init; }
-
-    public int ReadyReplicas { get; init; }
-
-    public int AvailableReplicas { get; init; }
 
     public int UpdatedReplicas { get; init; }
 

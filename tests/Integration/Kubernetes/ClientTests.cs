@@ -129,7 +129,7 @@ public class ClientTests
         ApiException refusal = (
             await FluentActions.Awaiting(() => client.GetAsync<V1ConfigMap>("m", "a", default)).Should().ThrowAsync<ApiException>()
         ).Which;
-        refusal.IsTooManyRequests.Should().BeTrue();
+        refusal.StatusCode.Should().Be(429);
         refusal.Message.Should().Contain("busy");
         server.Requests.Should().HaveCount(6);
     }
