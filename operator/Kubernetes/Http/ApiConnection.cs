@@ -46,14 +46,14 @@ internal sealed class ApiConnection : IDisposable
     {
         for (bool renewed = false; ; renewed = true)
         {
-            var client = Client();
             using HttpRequestMessage message = request.ToMessage(Address(request.PathAndQuery));
-            if (client.Credentials is { } credentials)
+            if (Client().Credentials is { } credentials)
                 await credentials.ProcessHttpRequestAsync(message, cancellationToken).ConfigureAwait(false);
             HttpResponseMessage response;
             try
             {
-                response = await client
+                // After the credentials, which may have come with a new client certificate.
+                response = await Client()
                     .HttpClient.SendAsync(message, HttpCompletionOption.ResponseHeadersRead, cancellationToken)
                     .ConfigureAwait(false);
             }

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
+using System.Text.Json.Nodes;
 using Bursar.Kubernetes.Client;
 using Bursar.Kubernetes.Config;
 using Bursar.Kubernetes.Objects;
@@ -9,6 +10,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -187,6 +189,80 @@ public sealed class KubeConfigTests : IDisposable
     }
 
     [Fact]
+    public async Task Impersonated_user_and_groups_go_with_each_try_once()
+    {
+        int asked = 0;
+        await using ScriptedServer server = await ScriptedServer.StartAsync(
+            (_, context) =>
+                Interlocked.Increment(ref asked) == 1 ? context.StatusAsync(500, "InternalError") : context.JsonAsync(Answers.Map("m", "1"))
+        );
+        using KubeClient client = new(
+            new KubeConfig
+            {
+                Server = server.Address,
+                ImpersonateUser = "someone",
+                ImpersonateGroups = ["g"],
+            }
+        );
+        await client.GetAsync<V1ConfigMap>("m", "a", default);
+        server
+            .Requests.Select(one => (one.Headers["Impersonate-User"], one.Headers["Impersonate-Group"]))
+            .Should()
+            .Equal(("someone", "g"), ("someone", "g"));
+    }
+
+    [Fact]
+    public async Task Refused_client_certificate_of_a_plugin_is_renewed_on_a_new_connection()
+    {
+        using X509Certificate2 authority = Authority("ours");
+        string[] names = ["one", "two"];
+        foreach (string name in names)
+        {
+            using ECDsa key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+            using X509Certificate2 certificate = Issue(authority, "1.3.6.1.5.5.7.3.2", key, subject: name);
+            Write(
+                name,
+                new JsonObject
+                {
+                    ["apiVersion"] = "client.authentication.k8s.io/v1",
+                    ["kind"] = "ExecCredential",
+                    ["status"] = new JsonObject
+                    {
+                        ["clientCertificateData"] = certificate.ExportCertificatePem(),
+                        ["clientKeyData"] = key.ExportPkcs8PrivateKeyPem(),
+                    },
+                }.ToJsonString()
+            );
+        }
+
+        string plugin = Write("plugin.sh", $"#!/bin/sh\ncd {_folder}\nif [ -e run ]; then cat two; else touch run; cat one; fi\n");
+        if (!OperatingSystem.IsWindows())
+            File.SetUnixFileMode(plugin, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        string refused = "";
+        List<string> shown = [];
+        await using WebApplication app = TlsServer(authority, context =>
+        {
+            string subject = context.Connection.ClientCertificate!.Subject;
+            shown.Add(subject);
+            return subject == refused ? context.StatusAsync(401, "Unauthorized") : context.JsonAsync(Answers.Map("m", "1"));
+        });
+        await app.StartAsync();
+        using KubeClient client = new(
+            new KubeConfig
+            {
+                Server = AddressOf(app),
+                TlsServerName = "api.internal",
+                CertificateAuthorityPem = authority.ExportCertificatePem(),
+                Exec = new ExecPlugin { Command = plugin, ApiVersion = "client.authentication.k8s.io/v1" },
+            }
+        );
+        await client.GetAsync<V1ConfigMap>("m", "a", default);
+        refused = "CN=one";
+        await client.GetAsync<V1ConfigMap>("m", "a", default);
+        shown.Should().Equal("CN=one", "CN=one", "CN=two");
+    }
+
+    [Fact]
     public async Task A_missing_plugin_says_how_to_get_it()
     {
         using KubeClient client = new(
@@ -230,27 +306,15 @@ public sealed class KubeConfigTests : IDisposable
     {
         using X509Certificate2 authority = Authority("ours"),
             foreign = Authority("theirs");
-        using ECDsa serverKey = ECDsa.Create(ECCurve.NamedCurves.nistP256),
-            clientKey = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        using X509Certificate2 bare = Issue(authority, "1.3.6.1.5.5.7.3.1", serverKey, "api.internal");
-        using X509Certificate2 shown = bare.CopyWithPrivateKey(serverKey);
+        using ECDsa clientKey = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         using X509Certificate2 ours = Issue(authority, "1.3.6.1.5.5.7.3.2", clientKey);
-        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders();
-        builder
-            .WebHost.UseKestrelHttpsConfiguration()
-            .ConfigureKestrel(kestrel => kestrel.Listen(System.Net.IPAddress.Loopback, 0, listen => listen.UseHttps(https =>
-                    {
-                        https.ServerCertificate = shown;
-                        https.ClientCertificateMode = ClientCertificateMode.RequireCertificate;
-                        https.AllowAnyClientCertificate();
-                    })));
-        await using WebApplication app = builder.Build();
-        app.Run(context => context.JsonAsync(Answers.Map(context.Connection.ClientCertificate!.Subject, context.Request.Host.Host)));
+        await using WebApplication app = TlsServer(authority, context =>
+            context.JsonAsync(Answers.Map(context.Connection.ClientCertificate!.Subject, context.Request.Host.Host))
+        );
         await app.StartAsync();
         KubeConfig config = new()
         {
-            Server = new Uri(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First()),
+            Server = AddressOf(app),
             TlsServerName = "api.internal",
             CertificateAuthorityPem = authority.ExportCertificatePem(),
             ClientCertificatePem = ours.ExportCertificatePem(),
@@ -279,6 +343,29 @@ public sealed class KubeConfigTests : IDisposable
         (await AskAsync(config with { InsecureSkipTlsVerify = true, TlsServerName = null })).Name.Should().Be("CN=server");
     }
 
+    /// <summary>A server named api.internal that takes any client certificate, but wants one.</summary>
+    private static WebApplication TlsServer(X509Certificate2 authority, RequestDelegate answer)
+    {
+        ECDsa key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        X509Certificate2 shown = Issue(authority, "1.3.6.1.5.5.7.3.1", key, "api.internal").CopyWithPrivateKey(key);
+        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder
+            .WebHost.UseKestrelHttpsConfiguration()
+            .ConfigureKestrel(kestrel => kestrel.Listen(System.Net.IPAddress.Loopback, 0, listen => listen.UseHttps(https =>
+                    {
+                        https.ServerCertificate = shown;
+                        https.ClientCertificateMode = ClientCertificateMode.RequireCertificate;
+                        https.AllowAnyClientCertificate();
+                    })));
+        WebApplication app = builder.Build();
+        app.Run(answer);
+        return app;
+    }
+
+    private static Uri AddressOf(WebApplication app) =>
+        new(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First());
+
     private static X509Certificate2 Authority(string name)
     {
         using ECDsa key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
@@ -293,9 +380,15 @@ public sealed class KubeConfigTests : IDisposable
         return Issue(authority, usage, key);
     }
 
-    private static X509Certificate2 Issue(X509Certificate2 authority, string usage, ECDsa key, string? dnsName = null)
+    private static X509Certificate2 Issue(
+        X509Certificate2 authority,
+        string usage,
+        ECDsa key,
+        string? dnsName = null,
+        string subject = "server"
+    )
     {
-        CertificateRequest request = new("CN=server", key, HashAlgorithmName.SHA256);
+        CertificateRequest request = new($"CN={subject}", key, HashAlgorithmName.SHA256);
         request.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension([new Oid(usage)], false));
         SubjectAlternativeNameBuilder names = new();
         if (dnsName is not null)
