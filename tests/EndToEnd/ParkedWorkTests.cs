@@ -93,6 +93,37 @@ public sealed class ParkedWorkTests
     }
 
     [Fact]
+    public async Task Event_on_the_budget_names_the_job_and_omits_the_verb_of_its_reason()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await scene.BudgetAsync("1");
+        await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);
+        await scene.JobAsync("too-long", declared: "2h");
+        await scene.UntilSuspendedAsync("too-long");
+        var (onJob, onBudget) = await NotesAsync("Suspended");
+        onJob.Should().StartWith("Suspended: this job would cost ");
+        onBudget.Should().Be($"Job/too-long: {onJob["Suspended: ".Length..]}");
+
+        await scene.SuspendAsync("too-long", false);
+        await scene.UntilSuspendedAsync("too-long", TimeSpan.FromSeconds(20));
+        (onJob, onBudget) = await NotesAsync("SuspendedAgain");
+        onJob.Should().StartWith("Suspended again: ");
+        onBudget.Should().Be($"Job/too-long: {onJob["Suspended again: ".Length..]}");
+
+        await scene.SetLimitAsync("50");
+        await scene.UntilResumedAsync("too-long", TimeSpan.FromSeconds(60));
+        (onJob, onBudget) = await NotesAsync("Resumed");
+        onJob.Should().StartWith("Resumed (");
+        // The cause in brackets stays, without them.
+        var end = onJob.IndexOf("): ", StringComparison.Ordinal);
+        onBudget.Should().Be($"Job/too-long: {onJob["Resumed (".Length..end]}: {onJob[(end + 3)..]}");
+
+        async Task<(string OnJob, string OnBudget)> NotesAsync(string reason) =>
+            ((await scene.UntilEventAsync(reason, "too-long")).Note!, (await scene.UntilEventAsync(reason, "b")).Note!);
+    }
+
+    [Fact]
     public async Task Work_that_someone_else_suspended_is_never_touched()
     {
         var scene = await Scene.SandboxAsync();
