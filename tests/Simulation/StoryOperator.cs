@@ -425,7 +425,7 @@ public sealed class StoryOperator
     private WorkloadSnapshot Snapshot(StoryWork work, BudgetMemory memory, Amount spent, OpenPod[] open, SuspensionRecord? record)
     {
         var plan = work.Plan;
-        var (suspended, changedAt, _) = _seen[work.Key.Uid];
+        var (suspended, _, _) = _seen[work.Key.Uid];
         var rate = RateOf(work);
         var parked = record?.Cause;
         if (suspended)
@@ -433,9 +433,6 @@ public sealed class StoryOperator
         // A record that outlived the resume (the operator died between the two writes) says nothing any more.
         else if (parked is not null && memory.Admitted.TryGetValue(work.Key.Uid, out var admission) && admission.At >= record!.Since)
             parked = null;
-        // Counted when it is seen. The product counts it when it suspends the work again, so a contest begins here one resume sooner.
-        else if (parked is { Confirmed: true } && !parked.Undone.Contains(changedAt))
-            parked = parked with { Undone = [.. parked.Undone, changedAt], UndoneBy = "kubectl" };
         var runningSince = suspended || open.Length == 0 ? (DateTimeOffset?)null : open.Max(p => p.Since);
         var mark = CheckpointMark.Later(
             _answers.TryGetValue(work.Key.Uid, out var said) ? said.Mark : null,
