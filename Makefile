@@ -9,7 +9,7 @@ export DOTNET_CLI_TELEMETRY_OPTOUT := 1
 export DOTNET_NOLOGO := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-operator restore format format-check generate verify test test-only e2e demo bench publish images push tools ci clean
+.PHONY: help build build-operator restore format format-check generate verify test test-only e2e demo readme-picture bench publish images push tools ci clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,6 +77,10 @@ demo: bin/bursar bin/bursar-demo ## Run the main job on an embedded cluster (DEM
 	@echo "1/3 restoring packages ..." && $(DOTNET) restore operator/Demo --verbosity quiet -tl:off
 	@echo "2/3 compiling ..." && $(DOTNET) build operator/Demo --no-restore --configuration $(CONFIGURATION) --verbosity quiet -tl:off --nologo -clp:NoSummary
 	@echo "3/3 starting the demo ..." && bin/bursar-demo $(DEMO_ARGS)
+
+readme-picture: bin/bursar bin/bursar-demo tools ## Draw docs/demo.svg, the README's terminal session, from a run of the demo with real kubectl
+	$(DOTNET) build operator/Demo --configuration $(CONFIGURATION) --verbosity quiet
+	@node .ci/readme-picture.mjs
 
 bench: publish ## Measure memory, decoding and decisions against the targets of the design; the programs as they are published
 	BURSAR_PUBLISHED=$(CURDIR)/artifacts/publish $(DOTNET) run --project tests/Benchmarks --configuration Release -- $(BENCH_ARGS)
