@@ -73,7 +73,7 @@ public sealed class HeldByOtherTests
     {
         var parked = Job("shared", 2).Parked(limit: 1m) with { HeldBy = "budget other" };
         var waits = BudgetDecider.Decide(Budget(1m, parked));
-        waits.Workloads.Single().Sentence.Should().Contain("held by budget other");
+        waits.Workloads.Single().Sentence.Should().Contain("budget other");
 
         var action = BudgetDecider.Decide(Budget(20m, parked)).Actions.Should().ContainSingle().Subject;
         action.Kind.Should().Be(ActionKind.Resume);

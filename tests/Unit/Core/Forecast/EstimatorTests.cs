@@ -96,7 +96,7 @@ public sealed class EstimatorTests
 
         stalled.IsKnown.Should().BeFalse();
         stalled.Stale.Should().BeTrue();
-        stalled.Detail.Should().Be("its progress has not moved since 09:00:27Z");
+        stalled.Detail.Should().Contain("09:00:27Z");
     }
 
     [Fact]
@@ -141,8 +141,8 @@ public sealed class EstimatorTests
         Estimator
             .Remaining(declared, Start.AddMinutes(21))
             .Should()
-            .Match<Estimate>(e => !e.IsKnown && e.Detail == "it has run longer than its expected-duration");
-        Estimator.Remaining(new(), Start).Detail.Should().Be("nothing tells how long it runs");
+            .Match<Estimate>(e => !e.IsKnown && e.Detail.Contains("expected-duration"));
+        Estimator.Remaining(new(), Start).IsKnown.Should().BeFalse();
     }
 
     [Theory]

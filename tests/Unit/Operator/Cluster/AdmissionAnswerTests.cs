@@ -27,7 +27,7 @@ public sealed class AdmissionAnswerTests
     {
         var answer = Answer(Budget(100m, Asked) with { MeteringStale = "node gpu-1 gives no sign" });
         answer.Admits.Should().BeFalse();
-        answer.Sentence.Should().Contain("Forecasts pause");
+        answer.Sentence.Should().Contain("node gpu-1 gives no sign");
     }
 
     [Fact]
