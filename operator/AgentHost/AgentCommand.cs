@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
 using Bursar.Agent.Dcgm;
-using Bursar.Agent.Doors;
+using Bursar.Agent.Endpoints;
 using Bursar.Agent.Journal;
 using Bursar.Agent.Nvml;
 using Bursar.Agent.PodResources;
@@ -141,7 +141,7 @@ internal static class AgentCommand
                     )
                 )
                 {
-                    await Console.Out.WriteLineAsync(JsonSerializer.Serialize(server.Addresses, DoorJson.Default.AgentAddresses));
+                    await Console.Out.WriteLineAsync(JsonSerializer.Serialize(server.Addresses, EndpointJson.Default.AgentAddresses));
                     await Console.Out.FlushAsync(cancellationToken);
                     await server.WaitForEndAsync(cancellationToken);
                     return 0;

@@ -69,10 +69,10 @@ public static class GpuBudgetReader
                 topUps.Add(new(amount, key, list[i].Reason ?? ""));
             }
         }
-        selector = WorkSelectors.Read(spec.Selector, "spec.selector", errors);
+        selector = WorkloadSelectors.Read(spec.Selector, "spec.selector", errors);
         if (spec.Exempt is not null)
         {
-            exempt = WorkSelectors.Read(spec.Exempt, "spec.exempt", errors);
+            exempt = WorkloadSelectors.Read(spec.Exempt, "spec.exempt", errors);
             if (exempt.IsEmpty)
                 errors.Add(new("spec.exempt", "an empty selector would exempt all work; use mode: Observe for that"));
         }
@@ -119,7 +119,7 @@ public static class GpuBudgetReader
         var errors = new List<FieldError>();
         if (budget.Refusal?.InForce is null)
             MistypedSpec.Report(budget.Metadata, "spec.selector", errors);
-        selector = WorkSelectors.Read(budget.Spec?.Selector, "spec.selector", errors);
+        selector = WorkloadSelectors.Read(budget.Spec?.Selector, "spec.selector", errors);
         return budget.Spec is not null && errors.Count == 0;
     }
 

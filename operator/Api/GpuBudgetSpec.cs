@@ -42,14 +42,14 @@ public sealed class GpuBudgetSpec
         "Which work counts: matched against the labels of the pod template of the top workload (of a bare pod: "
             + "its own labels). Left out or empty: all GPU work in the namespace."
     )]
-    public WorkSelector? Selector { get; set; }
+    public WorkloadSelector? Selector { get; set; }
 
     [Description("Work that is counted and never parked. Matched as the selector is; left out: none. An empty selector is refused.")]
     [ValidationRule(
         "(has(self.matchLabels) && size(self.matchLabels) > 0) || (has(self.matchExpressions) && size(self.matchExpressions) > 0)",
         message: "an empty selector here would exempt all work; use mode: Observe for that"
     )]
-    public WorkSelector? Exempt { get; set; }
+    public WorkloadSelector? Exempt { get; set; }
 
     [AllowedValues("Enforce", "Observe")]
     [DefaultJson("\"Enforce\"")]

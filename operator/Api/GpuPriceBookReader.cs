@@ -96,7 +96,7 @@ public static class GpuPriceBookReader
                                 ? null
                                 :
                                 [
-                                    .. rule.Match.NodeSelector.MatchExpressions.Select(e => new WorkSelectorTerm
+                                    .. rule.Match.NodeSelector.MatchExpressions.Select(e => new WorkloadSelectorTerm
                                     {
                                         Key = e.Key,
                                         Operator = e.Operator,
@@ -118,7 +118,7 @@ public static class GpuPriceBookReader
             CapacityType = given.CapacityType,
             Region = given.Region,
             InstanceType = given.InstanceType,
-            NodeSelector = WorkSelectors.Read(given.NodeSelector, $"{path}.match.nodeSelector", errors),
+            NodeSelector = WorkloadSelectors.Read(given.NodeSelector, $"{path}.match.nodeSelector", errors),
         };
         DateTimeOffset? from = null;
         if (rate.From is { } date)

@@ -136,7 +136,7 @@ public sealed class GpuPriceMatch
     public string? InstanceType { get; set; }
 
     [Description("Labels of the node.")]
-    public WorkSelector? NodeSelector { get; set; }
+    public WorkloadSelector? NodeSelector { get; set; }
 }
 
 [ValidationRule("!has(self.powerWatts) || has(self.powerPricePerKWh)", message: "powerWatts needs powerPricePerKWh")]

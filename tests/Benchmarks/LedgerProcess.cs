@@ -175,7 +175,7 @@ internal static class LedgerProcess
             Uid = pod.Uid,
             Pod = $"{pod.Job}-{pod.Uid[..5]}",
             Workload = new(pod.Team, "Job", pod.Job, pod.Job),
-            Class = WorkClass.Training,
+            Class = WorkloadClass.Training,
             Labels = new Dictionary<string, string> { ["app"] = pod.Job, ["team"] = pod.Team },
             Node = pod.Node,
             Gpus = 1,

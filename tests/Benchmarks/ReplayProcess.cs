@@ -40,7 +40,7 @@ internal static class ReplayProcess
                 Uid = name,
                 Pod = name,
                 Workload = new($"team-{i % 50}", "Pod", name, name),
-                Class = WorkClass.Interactive,
+                Class = WorkloadClass.Interactive,
                 Labels = new Dictionary<string, string>(),
                 Node = nodes[i % nodes.Length].Name,
                 Gpus = gpus,

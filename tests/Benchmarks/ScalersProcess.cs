@@ -61,12 +61,12 @@ internal static class ScalersProcess
         {
             var snapshots = Enumerable.Range(0, Scalers).Select(i => Snapshot(i)).ToArray();
             var clock = Stopwatch.StartNew();
-            var askers = Array.ConvertAll(snapshots, scaler => new MoneyAsker(scaler.Name, scaler, ScalerDemand.Of(scaler)));
+            var askers = Array.ConvertAll(snapshots, scaler => new CapRequest(scaler.Name, scaler, ScalerDemand.Of(scaler)));
             for (var budget = 0; budget < Budgets; budget++)
             {
                 var own = askers[(budget * Scalers / Budgets)..((budget + 1) * Scalers / Budgets)];
                 var rate = price * (4 * own.Length);
-                var caps = MoneyCaps.OfBudget("budget", new(rate, rate.For(TimeSpan.FromHours(24)), TimeSpan.FromHours(24)), own);
+                var caps = ReplicaCaps.OfBudget("budget", new(rate, rate.For(TimeSpan.FromHours(24)), TimeSpan.FromHours(24)), own);
                 for (var i = 0; i < own.Length; i++)
                 {
                     var at = budget * Scalers / Budgets + i;
@@ -213,7 +213,7 @@ internal static class ScalersProcess
             var clock = Stopwatch.StartNew();
             var pods = 0;
             for (var i = 0; i < Scalers; i++)
-                if (targets.Find(ns, "apps/v1", "Deployment", $"chat-{i}", out _) is { Owner.Max: 10 } target)
+                if (targets.Find(ns, "apps/v1", "Deployment", $"chat-{i}", out _) is { OtherAutoscaler.Max: 10 } target)
                     pods += target.ReplicaPods.Count;
             best = Math.Min(best, clock.Elapsed.TotalSeconds);
             if (pods != 2 * Scalers)

@@ -85,7 +85,7 @@ internal static class ScrapeProcess
                                 string.Create(CultureInfo.InvariantCulture, $"llm-finetune-{number}-{i}"),
                                 $"uid-{number}-{i}"
                             ),
-                            Class = WorkClass.Training,
+                            Class = WorkloadClass.Training,
                             State = WorkloadState.Running,
                             CreatedAt = now.AddHours(-2),
                             Gpus = 1,

@@ -14,8 +14,10 @@ public sealed class AdmissionChartTests
         var configuration = documents.Single(d => (string?)d["kind"] == "MutatingWebhookConfiguration");
         ((string)configuration["metadata"]!["name"]!).Should().Be("bursar");
         var webhooks = configuration["webhooks"]!.AsArray().ToDictionary(w => (string)w!["rules"]![0]!["resources"]![0]!, w => w!);
-        webhooks.Keys.Should().BeEquivalentTo(WorkKinds.All.Where(kind => kind.Suspends).Select(kind => kind.Entity.Plural).Append("pods"));
-        foreach (var kind in WorkKinds.All.Where(kind => kind.Suspends))
+        webhooks
+            .Keys.Should()
+            .BeEquivalentTo(WorkloadKinds.All.Where(kind => kind.Suspends).Select(kind => kind.Entity.Plural).Append("pods"));
+        foreach (var kind in WorkloadKinds.All.Where(kind => kind.Suspends))
         {
             var webhook = webhooks[kind.Entity.Plural];
             webhook["rules"]!

@@ -51,7 +51,7 @@ public sealed class AdmissionTests
         var job = await world.JobAsync(scene.Team, "fits", Ct);
         job.Metadata.Annotations.Keys.Should().Equal("bursar.dev/expected-duration");
         (await scene.EventsAsync("Resumed", "fits")).Should().BeEmpty();
-        world.Operator!.State.Parked().Should().BeEmpty();
+        world.Operator!.State.Suspensions().Should().BeEmpty();
         (await scene.StatusAsync())!.Decisions.Should().BeNullOrEmpty();
     }
 
@@ -65,7 +65,7 @@ public sealed class AdmissionTests
         {
             var job = Job(name, "10m");
             job["spec"]!["suspend"] = true;
-            job["metadata"]!["annotations"]![HeldMark.Annotation] = "absent";
+            job["metadata"]!["annotations"]![AdmissionGate.Annotation] = "absent";
             await scene.CreateAsync(JobsOf(scene), job.ToJsonString());
         }
         await scene.PassAsync(5);
@@ -102,11 +102,11 @@ public sealed class AdmissionTests
         // Made suspended on purpose, and marked at once: the same as not suspending it.
         var forged = Job("forged", "10m");
         forged["spec"]!["suspend"] = true;
-        forged["metadata"]!["annotations"]![HeldMark.Annotation] = "absent";
+        forged["metadata"]!["annotations"]![AdmissionGate.Annotation] = "absent";
         await scene.CreateAsync(JobsOf(scene), forged.ToJsonString());
         var dear = Job("dear", "20h");
         dear["spec"]!["suspend"] = true;
-        dear["metadata"]!["annotations"]![HeldMark.Annotation] = "no such word";
+        dear["metadata"]!["annotations"]![AdmissionGate.Annotation] = "no such word";
         await scene.CreateAsync(JobsOf(scene), dear.ToJsonString());
 
         await scene.UntilRunsAsync("forged");
@@ -131,7 +131,7 @@ public sealed class AdmissionTests
         await scene.CreateAsync(JobsOf(scene), held.Object.ToJsonString());
         (await scene.IsSuspendedAsync("left")).Should().BeTrue();
         await scene.UntilResumedAsync("left", TimeSpan.FromSeconds(20));
-        (await world.JobAsync(scene.Team, "left", Ct)).Metadata.Annotations.Should().NotContainKey(HeldMark.Annotation);
+        (await world.JobAsync(scene.Team, "left", Ct)).Metadata.Annotations.Should().NotContainKey(AdmissionGate.Annotation);
     }
 
     [Fact]
@@ -169,7 +169,9 @@ public sealed class AdmissionTests
         var job = await world.JobAsync(scene.Team, "dear", Ct);
         job.Spec.Suspend.Should().BeTrue();
         job.Metadata.Generation.Should().Be(1, "it was never started");
-        job.Metadata.Annotations.Should().Contain("bursar.dev/suspended-by", "gpubudget/narrow").And.NotContainKey(HeldMark.Annotation);
+        job.Metadata.Annotations.Should()
+            .Contain("bursar.dev/suspended-by", "gpubudget/narrow")
+            .And.NotContainKey(AdmissionGate.Annotation);
 
         await scene.SetLimitAsync("1000", "narrow");
         await scene.UntilRunsAsync("dear");
@@ -202,10 +204,10 @@ public sealed class AdmissionTests
         await scene.UntilAsync("it is parked, and marked so", async () =>
             await world.JobAsync(scene.Team, "dear", Ct) is { Spec.Suspend: true } job
             && job.Metadata.Annotations.ContainsKey("bursar.dev/suspended-by")
-            && !job.Metadata.Annotations.ContainsKey(HeldMark.Annotation)
+            && !job.Metadata.Annotations.ContainsKey(AdmissionGate.Annotation)
         );
         await scene.UntilAsync("the status names it", async () => (await scene.StatusAsync())?.SuspendedCount == 1);
-        world.Operator!.State.Parked().Should().ContainSingle().Which.Field.Original.Should().Be("false");
+        world.Operator!.State.Suspensions().Should().ContainSingle().Which.Field.Original.Should().Be("false");
         (await world.JobAsync(scene.Team, "dear", Ct)).Metadata.Generation.Should().Be(1, "it was never started");
         await scene.SetLimitAsync("1000");
         await scene.UntilRunsAsync("dear");
@@ -324,7 +326,7 @@ public sealed class AdmissionTests
         );
         lines.AddRange(
             scene
-                .World.Operator!.State.Parked()
+                .World.Operator!.State.Suspensions()
                 .Select(p => $"ledger {p.Kind}/{p.Name} {p.Field.Pointer} {p.Field.Original} -> {p.Field.Value} {p.Reason}")
                 .Order(StringComparer.Ordinal)
         );
@@ -467,7 +469,10 @@ public sealed class AdmissionTests
             job,
             scene.Team,
             KubePatch.Merge(
-                new JsonObject { ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { [HeldMark.Annotation] = "absent" } } }
+                new JsonObject
+                {
+                    ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { [AdmissionGate.Annotation] = "absent" } },
+                }
             ),
             Ct
         );

@@ -310,14 +310,14 @@ public sealed class ChartTests
         var policies = guard
             .Where(d => (string)d["kind"]! == "ValidatingAdmissionPolicy")
             .ToDictionary(d => (string)d["metadata"]!["name"]!, d => d["spec"]!);
-        EntityKind[] guarded = [.. WorkKinds.All.Select(kind => kind.Entity), V1Workload.EntityKind, V1ScaledObject.EntityKind];
+        EntityKind[] guarded = [.. WorkloadKinds.All.Select(kind => kind.Entity), V1Workload.EntityKind, V1ScaledObject.EntityKind];
         policies
             .Keys.Should()
             .BeEquivalentTo(
                 [
                     "bursar-guard-budgets",
                     "bursar-guard-cronjobs",
-                    .. WorkKinds.All.Where(kind => kind.Scales).Select(kind => $"bursar-guard-{kind.Entity.Plural}-scale"),
+                    .. WorkloadKinds.All.Where(kind => kind.Scales).Select(kind => $"bursar-guard-{kind.Entity.Plural}-scale"),
                     .. guarded.Select(entity => $"bursar-guard-{entity.Plural}"),
                 ],
                 "each kind that can be parked, and each object by which a manager is told to, has its line in the chart's bursar.guardedWork"
@@ -368,7 +368,7 @@ public sealed class ChartTests
             // 403, not 422: the operator takes 422 as a sign that someone was faster.
             policy["validations"]!.AsArray().Should().OnlyContain(v => (string)v!["reason"]! == "Forbidden");
         }
-        foreach (var kind in WorkKinds.All.Where(kind => !kind.Serves))
+        foreach (var kind in WorkloadKinds.All.Where(kind => !kind.Serves))
         {
             var expression = (string)policies[$"bursar-guard-{kind.Entity.Plural}"]["validations"]![0]!["expression"]!;
             expression.Should().Contain($"object{kind.Field.Replace('/', '.')}", "it is the field that Bursar writes");
@@ -384,7 +384,7 @@ public sealed class ChartTests
             )
                 .Should()
                 .Contain("variables.mayOverride");
-            var trains = WorkKinds.All.Any(known => known.Entity == kind && known.Class == WorkClass.Training);
+            var trains = WorkloadKinds.All.Any(known => known.Entity == kind && known.Class == WorkloadClass.Training);
             policies[$"bursar-guard-{kind.Plural}"]["validations"]!
                 .AsArray()
                 .Any(v => ((string)v!["expression"]!).Contains("!variables.escapes", StringComparison.Ordinal))

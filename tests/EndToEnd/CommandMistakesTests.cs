@@ -109,7 +109,7 @@ public sealed class CommandMistakesTests : IAsyncLifetime
     {
         var budget = await _world.CreateBudgetAsync("vision", "2");
         var state = new OperatorState();
-        state.Park(CommandsWorld.OfJob(await _world.CreateJobAsync("runaway", suspended: true), budget));
+        state.RecordSuspension(CommandsWorld.OfJob(await _world.CreateJobAsync("runaway", suspended: true), budget));
         await _world.StoreAsync(state);
 
         await ExpectAsync("report -n nope", 1, "there is no namespace nope", Kubeconfig);

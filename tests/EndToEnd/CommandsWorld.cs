@@ -208,7 +208,7 @@ internal sealed class CommandsWorld : IAsyncDisposable
                 new()
                 {
                     Key = new(Team, "Job", job.Metadata.Name, job.Metadata.Uid),
-                    Class = WorkClass.Training,
+                    Class = WorkloadClass.Training,
                     State = WorkloadState.Running,
                     CreatedAt = Decided - TimeSpan.FromMinutes(1),
                     Gpus = 1,

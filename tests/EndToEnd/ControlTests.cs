@@ -126,7 +126,7 @@ public sealed class ControlTests
         (await CountAsync(scene)).Should().Be(5, "the brake is remembered");
 
         using var output = new StringWriter();
-        await ContinueCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, output, CancellationToken.None);
+        await ResetBreakerCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, output, CancellationToken.None);
         await scene.UntilAsync("the rest is parked", async () => await CountAsync(scene) == 8, TimeSpan.FromSeconds(20));
         await scene.UntilAsync("the brake is off", async () => await scene.ConditionAsync("BrakeApplied") is null);
     }

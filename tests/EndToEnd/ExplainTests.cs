@@ -189,7 +189,7 @@ public sealed class ExplainTests
         var snapshot = CommandsWorld.Overrun(budget, job);
         var action = BudgetDecider.Decide(snapshot).Actions.Should().ContainSingle().Subject;
         var state = new OperatorState();
-        state.Park(CommandsWorld.OfJob(job, budget));
+        state.RecordSuspension(CommandsWorld.OfJob(job, budget));
         state.AddDecision(
             CommandsWorld.Team,
             "vision",

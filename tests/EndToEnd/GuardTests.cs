@@ -453,8 +453,8 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
             "0"
         );
 
-        (await actor.ParkAsync(job, Ct)).Should().Be(WriteResult.Done);
-        (await actor.ParkAsync(deployment, Ct)).Should().Be(WriteResult.Done);
+        (await actor.SuspendAsync(job, Ct)).Should().Be(WriteResult.Done);
+        (await actor.SuspendAsync(deployment, Ct)).Should().Be(WriteResult.Done);
         await team.TellParkedAsync("probe", "chat");
         await server.UntilAsync(
             "the Job controller has stopped it",
@@ -560,7 +560,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
             );
         await ParkJobAsync(server, team, "train");
         var state = new OperatorState();
-        state.Park(
+        state.RecordSuspension(
             Record(
                 await server.Client.GetAsync<V1Job>("train", team.Name, Ct),
                 await server.Client.GetAsync<V1Alpha1GpuBudget>("probe", team.Name, Ct),
@@ -624,7 +624,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
         }
 
         // The leader parks it, or lets it go, by the operator's own account.
-        var kind = WorkKinds.Of("Job")!;
+        var kind = WorkloadKinds.Of("Job")!;
         var record = Record(
             await server.Client.GetAsync<V1Job>("held", team.Name, Ct),
             await server.Client.GetAsync<V1Alpha1GpuBudget>("probe", team.Name, Ct),
@@ -633,14 +633,20 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
             "false",
             "true"
         );
-        (await new WorkloadActor(team.Bursar).ParkAsync(record, Ct)).Should().Be(WriteResult.Done);
+        (await new WorkloadActor(team.Bursar).SuspendAsync(record, Ct)).Should().Be(WriteResult.Done);
         (await JobAsync(team, "held"))["metadata"]!["annotations"]!
             .AsObject()
             .Select(a => a.Key)
             .Should()
             .Contain("bursar.dev/suspended-by")
             .And.NotContain("bursar.dev/held-on-creation");
-        (await new WorkloadActor(team.Bursar).LetGoAsync((await kind.GetAsync(team.Bursar, team.Name, "fits", Ct))!, isQueued: false, Ct))
+        (
+            await new WorkloadActor(team.Bursar).ResumeGatedAsync(
+                (await kind.GetAsync(team.Bursar, team.Name, "fits", Ct))!,
+                isQueued: false,
+                Ct
+            )
+        )
             .Should()
             .Be(WriteResult.Done);
         ((bool)(await JobAsync(team, "fits"))["spec"]!["suspend"]!).Should().BeFalse();
@@ -965,7 +971,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
             "false",
             "true"
         );
-        (await new WorkloadActor(team.Bursar).ParkAsync(record, Ct)).Should().Be(WriteResult.Done);
+        (await new WorkloadActor(team.Bursar).SuspendAsync(record, Ct)).Should().Be(WriteResult.Done);
     }
 
     private static SuspensionRecord Record(

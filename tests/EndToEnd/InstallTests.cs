@@ -367,7 +367,7 @@ public sealed class InstallTests(InstallServers servers)
             ct
         );
         var state = new OperatorState();
-        state.Park(CommandsWorld.OfJob(job, budget));
+        state.RecordSuspension(CommandsWorld.OfJob(job, budget));
         foreach (var shard in state.DirtyShards())
             await server.Client.CreateAsync(
                 new V1Alpha1GpuLedger

@@ -153,7 +153,7 @@ public sealed class LedgerStoreTests
             Uid = uid,
             Pod = uid,
             Workload = new(ns, "Job", "train", $"uid-of-{ns}"),
-            Class = WorkClass.Training,
+            Class = WorkloadClass.Training,
             Labels = new Dictionary<string, string>(),
             Node = "n1",
             Product = "Tesla-T4",

@@ -74,7 +74,7 @@ public sealed class RealAdmissionTests(ITestOutputHelper output)
             var watch = Stopwatch.StartNew();
             await PollAsync(async () => !await scene.IsSuspendedAsync("fits"));
             output.WriteLine($"let go {watch.ElapsedMilliseconds} ms after kubectl returned");
-            (await world.JobAsync(Team, "fits", Ct)).Metadata.Annotations.Should().NotContainKey(HeldMark.Annotation);
+            (await world.JobAsync(Team, "fits", Ct)).Metadata.Annotations.Should().NotContainKey(AdmissionGate.Annotation);
             await scene.UntilRunsAsync("fits");
 
             // What does not: it never starts.
@@ -85,7 +85,7 @@ public sealed class RealAdmissionTests(ITestOutputHelper output)
             (await scene.UntilEventAsync("Suspended", "dear")).Note.Should().Contain("Budget nlp has ");
             var dear = await world.JobAsync(Team, "dear", Ct);
             dear.Metadata.Generation.Should().Be(1);
-            dear.Metadata.Annotations.Should().NotContainKey(HeldMark.Annotation);
+            dear.Metadata.Annotations.Should().NotContainKey(AdmissionGate.Annotation);
 
             // A dry run is answered the same and leaves nothing.
             var dry = await InstallTool.KubectlWithInputAsync(
@@ -111,9 +111,9 @@ public sealed class RealAdmissionTests(ITestOutputHelper output)
                 .BeEmpty();
 
             // Every kind: the conditions of the chart let its GPU work through to the operator.
-            foreach (var kind in Kinds.All.Where(name => WorkKinds.Of(name)!.Suspends))
+            foreach (var kind in Kinds.All.Where(name => WorkloadKinds.Of(name)!.Suspends))
             {
-                var entity = WorkKinds.Of(kind)!.Entity;
+                var entity = WorkloadKinds.Of(kind)!.Entity;
                 var body = new JsonObject
                 {
                     ["apiVersion"] = entity.ApiVersion,
@@ -127,7 +127,7 @@ public sealed class RealAdmissionTests(ITestOutputHelper output)
                     new StringContent(body.ToJsonString(), System.Text.Encoding.UTF8, "application/json"),
                     Ct
                 );
-                ((string?)made!["metadata"]!["annotations"]?[HeldMark.Annotation]).Should().NotBeNull("{0} is held", kind);
+                ((string?)made!["metadata"]!["annotations"]?[AdmissionGate.Annotation]).Should().NotBeNull("{0} is held", kind);
             }
 
             // Nobody answers: it runs, at once.

@@ -49,7 +49,7 @@ public sealed class RealCrdTests(ITestOutputHelper output)
                 Ct
             );
         var kinds = new List<string>();
-        foreach (var kind in WorkKinds.All.Where(kind => Kinds.All.Contains(kind.Name)))
+        foreach (var kind in WorkloadKinds.All.Where(kind => Kinds.All.Contains(kind.Name)))
             if (await ServedAsync(world, kind))
                 kinds.Add(kind.Name);
         output.WriteLine($"with their own CRDs: {string.Join(", ", kinds)}");
@@ -58,10 +58,10 @@ public sealed class RealCrdTests(ITestOutputHelper output)
         foreach (var some in kinds.Chunk(AtOnce))
         {
             var scene = await Scene.OpenAsync(world, $"crds-{some[0].ToLowerInvariant()}");
-            await ControlMap.SetAsync(
+            await ControlConfigMap.SetAsync(
                 world.Client,
                 ClusterWorld.OwnNamespace,
-                ControlSwitch.ContinueKey,
+                ObserveOnlyMode.ContinueKey,
                 Rfc3339.Format(world.Time.GetUtcNow()),
                 Ct
             );
@@ -72,7 +72,7 @@ public sealed class RealCrdTests(ITestOutputHelper output)
         }
     }
 
-    private static async Task<bool> ServedAsync(ClusterWorld world, WorkKind kind)
+    private static async Task<bool> ServedAsync(ClusterWorld world, WorkloadKind kind)
     {
         JsonNode? crd;
         try

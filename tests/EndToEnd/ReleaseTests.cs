@@ -109,8 +109,8 @@ public sealed class ReleaseTests
         var vision = await world.CreateBudgetAsync("vision", "2");
         var other = await world.CreateBudgetAsync("other", "2");
         var state = new OperatorState();
-        state.Park(CommandsWorld.OfJob(await world.CreateJobAsync("runaway", suspended: true), vision));
-        state.Park(CommandsWorld.OfJob(await world.CreateJobAsync("stays", suspended: true), other));
+        state.RecordSuspension(CommandsWorld.OfJob(await world.CreateJobAsync("runaway", suspended: true), vision));
+        state.RecordSuspension(CommandsWorld.OfJob(await world.CreateJobAsync("stays", suspended: true), other));
         await world.StoreAsync(state);
 
         var (code, text) = await ReleaseAsync(world, new(CommandsWorld.Team, "vision", DryRun: false));
@@ -267,7 +267,7 @@ public sealed class ReleaseTests
         var budget = await world.CreateBudgetAsync("vision", "2");
         var state = new OperatorState();
         var read = CommandsWorld.OfJob(await world.CreateJobAsync("runaway", suspended: true), budget);
-        state.Park(read with { Cause = read.Cause with { Reason = Reasons.ParkedAgain } });
+        state.RecordSuspension(read with { Cause = read.Cause with { Reason = Reasons.ParkedAgain } });
         await world.StoreAsync(state);
         var shard = (await StoredLedger.ReadBudgetsAsync(world.Client, CommandsWorld.BursarNamespace, CancellationToken.None)).Single();
 
@@ -449,7 +449,7 @@ public sealed class ReleaseTests
         await using var world = await CommandsWorld.StartAsync();
         var budget = await world.CreateBudgetAsync("vision", "2");
         var state = new OperatorState();
-        state.Park(
+        state.RecordSuspension(
             CommandsWorld.OfJob(await world.CreateJobAsync("managed", suspended: false), budget) with
             {
                 Field = new(new("scheduler.example/v1", "Gang", "managed", "u"), "/spec/active", "true", "false"),
@@ -474,7 +474,7 @@ public sealed class ReleaseTests
         await using var world = await CommandsWorld.StartAsync();
         var budget = await world.CreateBudgetAsync("vision", "2");
         var state = new OperatorState();
-        state.Park(CommandsWorld.OfJob(await world.CreateJobAsync("late", suspended: false), budget));
+        state.RecordSuspension(CommandsWorld.OfJob(await world.CreateJobAsync("late", suspended: false), budget));
         await world.StoreAsync(state);
         await world.Client.CreateAsync(
             new V1Lease
@@ -577,7 +577,7 @@ public sealed class ReleaseTests
         );
         using var output = new StringWriter();
 
-        await ContinueCommand.RunAsync(world.Client, CommandsWorld.BursarNamespace, output, CancellationToken.None);
+        await ResetBreakerCommand.RunAsync(world.Client, CommandsWorld.BursarNamespace, output, CancellationToken.None);
 
         var control = await world.Client.GetAsync<V1ConfigMap>("bursar-control", CommandsWorld.BursarNamespace, CancellationToken.None);
         DateTimeOffset.Parse(control.Data["continue"]).Should().BeCloseTo(TimeProvider.System.GetUtcNow(), TimeSpan.FromMinutes(1));
@@ -609,8 +609,8 @@ public sealed class ReleaseTests
     {
         var budget = await world.CreateBudgetAsync("vision", "2");
         var state = new OperatorState();
-        state.Park(CommandsWorld.OfJob(await world.CreateJobAsync("runaway", suspended: true), budget));
-        state.Park(CommandsWorld.OfDeployment(await world.CreateDeploymentAsync("chat", 0), budget, original: 3));
+        state.RecordSuspension(CommandsWorld.OfJob(await world.CreateJobAsync("runaway", suspended: true), budget));
+        state.RecordSuspension(CommandsWorld.OfDeployment(await world.CreateDeploymentAsync("chat", 0), budget, original: 3));
         await world.StoreAsync(state);
     }
 

@@ -316,7 +316,7 @@ public sealed class ReportTests
             Uid = uid,
             Pod = uid,
             Workload = workload,
-            Class = workload.Kind == "Job" ? WorkClass.Training : WorkClass.Inference,
+            Class = workload.Kind == "Job" ? WorkloadClass.Training : WorkloadClass.Inference,
             Labels = new Dictionary<string, string>(),
             Node = "n1",
             Product = "Tesla-V100",

@@ -47,7 +47,7 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
         var ct = CancellationToken.None;
         await using var server = await servers.StartAsync(real: true, ct);
         foreach (
-            var kind in WorkKinds
+            var kind in WorkloadKinds
                 .All.Where(kind => kind.IsOptional)
                 .Select(kind => kind.Entity)
                 .Concat([
@@ -498,7 +498,7 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
                         storage: true
                         schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
                         subresources: {{{(
-                        WorkKinds.Of(kind) is { Scales: true } || ScaleKinds.ScaledOnly.Contains(kind)
+                        WorkloadKinds.Of(kind) is { Scales: true } || ScalableKinds.ScaledOnly.Contains(kind)
                             ? "{scale: {specReplicasPath: .spec.replicas, statusReplicasPath: .status.replicas}}"
                             : "{}"
                     )}}}

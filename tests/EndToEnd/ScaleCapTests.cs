@@ -31,10 +31,10 @@ public sealed class ScaleCapTests(RealCluster real)
         PlayAsync(isReal, "cap-keda", async world =>
         {
             await KedaAsync(world, """ "minReplicaCount": 2, "maxReplicaCount": 10 """);
-            var owner = (await world.UntilAsync(Deployment, "chat", one => one.Owner is not null)).Owner!;
+            var owner = (await world.UntilAsync(Deployment, "chat", one => one.OtherAutoscaler is not null)).OtherAutoscaler!;
             owner
                 .Should()
-                .Match<ScaleOwner>(one =>
+                .Match<OtherAutoscaler>(one =>
                     one.Min == 2
                     && one.Max == 10
                     && !one.IsPaused
@@ -71,7 +71,7 @@ public sealed class ScaleCapTests(RealCluster real)
             (await MaxAsync(world)).Should().Be("8", "what they said last");
             world.Records.Should().BeEmpty();
             await world.MergeAsync(Keda, "chat-scaler", """{"metadata": {"annotations": {"autoscaling.keda.sh/paused-replicas": "3"}}}""");
-            await world.UntilAsync(Deployment, "chat", one => one.Owner!.IsPaused);
+            await world.UntilAsync(Deployment, "chat", one => one.OtherAutoscaler!.IsPaused);
 
             // It goes.
             (await world.CapAsync("chat", 3)).Should().Be(WriteOutcome.Done);
@@ -115,7 +115,7 @@ public sealed class ScaleCapTests(RealCluster real)
             (await world.CapAsync("chat", 10)).Should().Be(WriteOutcome.Done);
             ((int?)(await world.GetAsync(Hpa, "by-hand"))["spec"]!["maxReplicas"]).Should().Be(10);
             await world.DeleteAsync(Hpa, "by-hand");
-            await world.UntilAsync(Deployment, "chat", one => one.Owner is null);
+            await world.UntilAsync(Deployment, "chat", one => one.OtherAutoscaler is null);
 
             await ScaledObjectAsync(world, """ "maxReplicaCount": 10 """);
             await HpaAsync(
@@ -124,11 +124,11 @@ public sealed class ScaleCapTests(RealCluster real)
                 $$"""{"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "name": "chat-scaler", "uid": "{{await world.UidAsync(Keda, "chat-scaler")}}", "controller": true}""",
                 10
             );
-            (await world.UntilAsync(Deployment, "chat", one => one.Owner is { Entity.Kind: "ScaledObject" }))
-                .Owner!.Name.Should()
+            (await world.UntilAsync(Deployment, "chat", one => one.OtherAutoscaler is { Entity.Kind: "ScaledObject" }))
+                .OtherAutoscaler!.Name.Should()
                 .Be("chat-scaler");
             await world.DeleteAsync(Keda, "chat-scaler");
-            await world.Scene.UntilAsync("nobody owns it", () => Task.FromResult(world.Find(Deployment, "chat")!.Owner is null));
+            await world.Scene.UntilAsync("nobody owns it", () => Task.FromResult(world.Find(Deployment, "chat")!.OtherAutoscaler is null));
         });
 
     [Fact]
@@ -155,11 +155,11 @@ public sealed class ScaleCapTests(RealCluster real)
             )}}", "controller": true}],
             """
         );
-        await world.UntilAsync(Deployment, "chat", one => one.Owner is { Entity.Kind: "ScaledObject" });
+        await world.UntilAsync(Deployment, "chat", one => one.OtherAutoscaler is { Entity.Kind: "ScaledObject" });
         (await world.CapAsync("chat", 2)).Should().Be(WriteOutcome.Refused("InferenceService llama controls ScaledObject chat-scaler"));
         await world.DeleteAsync(Keda, "chat-scaler");
         await ScaledObjectAsync(world, """ "maxReplicaCount": 10 """);
-        await world.UntilAsync(Deployment, "chat", one => one.Owner is { WhyNot: null });
+        await world.UntilAsync(Deployment, "chat", one => one.OtherAutoscaler is { WhyNot: null });
         scene.Sandbox.Server.Faults.Add(
             new(new Fault.Answer(403))
             {
@@ -193,7 +193,7 @@ public sealed class ScaleCapTests(RealCluster real)
         PlayAsync(false, "cap-death", async world =>
         {
             await KedaAsync(world, present == "null" ? "" : $$""" "maxReplicaCount": {{present}} """);
-            var target = await world.UntilAsync(Deployment, "chat", one => one.Owner is not null);
+            var target = await world.UntilAsync(Deployment, "chat", one => one.OtherAutoscaler is not null);
             foreach (var next in (int[])[2, 3, 100])
             {
                 world.State.NoteScaled(
@@ -202,7 +202,7 @@ public sealed class ScaleCapTests(RealCluster real)
                         Namespace = world.Scene.Team,
                         ScalerName = world.Scaler.Name,
                         ScalerUid = world.Scaler.Uid,
-                        Fields = [new(target.Owner!.Target, "/spec/maxReplicaCount", original, value, before)],
+                        Fields = [new(target.OtherAutoscaler!.Target, "/spec/maxReplicaCount", original, value, before)],
                         Since = world.Scene.World.Time.GetUtcNow(),
                     }
                 );
@@ -229,7 +229,7 @@ public sealed class ScaleCapTests(RealCluster real)
             var random = new Random(seed);
             var faults = world.Scene.Sandbox.Server.Faults;
             await KedaAsync(world, """ "minReplicaCount": 1, "maxReplicaCount": 20 """);
-            await world.UntilAsync(Deployment, "chat", one => one.Owner is not null);
+            await world.UntilAsync(Deployment, "chat", one => one.OtherAutoscaler is not null);
             var word = 20;
             for (var step = 0; step < 40; step++)
             {
@@ -293,7 +293,7 @@ public sealed class ScaleCapTests(RealCluster real)
         // It was deleted while nobody led.
         await world.RestartAsync();
         var held = new HashSet<string>();
-        var control = new ControlSwitch(new ClusterBrake(() => 0));
+        var control = new ObserveOnlyMode(new CircuitBreaker(() => 0));
         using var end = new CancellationTokenSource();
         var releasing = new ScaledReleaser(
             world.State,

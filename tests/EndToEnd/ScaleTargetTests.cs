@@ -34,7 +34,9 @@ public sealed class ScaleTargetTests(RealCluster real)
             );
             target
                 .Should()
-                .Match<ScaleTarget>(one => one.Replicas == 2 && one.Owner == null && !one.IsPaused && one.Work!.Kind.Name == "Deployment");
+                .Match<ScaleTarget>(one =>
+                    one.Replicas == 2 && one.OtherAutoscaler == null && !one.IsPaused && one.Work!.Kind.Name == "Deployment"
+                );
             target.PodSets.Should().ContainSingle().Which.Gpus.Should().Be(2);
             target.ReplicaPods.Should().OnlyContain(replica => replica.Key == replica.Pods.Single().Metadata.Uid);
 
@@ -229,7 +231,9 @@ public sealed class ScaleTargetTests(RealCluster real)
                 """{"serving.kserve.io/inferenceservice": "llama", "component": "transformer"}"""
             );
             var target = await world.UntilAsync(Service, "llama", one => one.ReplicaPods.Count == 1);
-            target.Should().Match<ScaleTarget>(one => one.Replicas == 1 && one.Work!.Kind.Name == "InferenceService" && one.Owner == null);
+            target
+                .Should()
+                .Match<ScaleTarget>(one => one.Replicas == 1 && one.Work!.Kind.Name == "InferenceService" && one.OtherAutoscaler == null);
 
             (await world.Actor.ScaleAsync(world.Scaler, target, 3, Ct)).Should().Be(WriteOutcome.Done);
             (await BoundsAsync(world)).Should().Be("3 3 -");

@@ -46,8 +46,8 @@ public sealed class ScalerLoopTests
             asked.Add(scalers?.LastOf(key));
             return ["main"];
         }
-        var brake = new ClusterBrake(() => 0);
-        var control = new ControlSwitch(brake);
+        var brake = new CircuitBreaker(() => 0);
+        var control = new ObserveOnlyMode(brake);
         var prices = new PriceList(stores, ledger, time);
         var prometheus = new PrometheusPoller((_, _, _) => Task.FromResult(PromAnswer.Of(1)), time);
         var meter = new TriggerMeter(new(_ => null, time), prometheus, Sources, time);
@@ -57,11 +57,11 @@ public sealed class ScalerLoopTests
         var reporter = new ScalerReporter(new EventRecorder(world.Client, new() { ReportingInstance = "test" }), metrics, time);
         var elastic = new ElasticTargets();
         scalers = new(stores, world.Targets, meter, elastic, reporter, time);
-        var guests = new KedaGuests(stores, world.Targets, observer, control, time) { LastOf = scalers.LastOf };
-        var over = new BudgetsOver(stores, new DecisionStore());
+        var guests = new ExternalScalerClients(stores, world.Targets, observer, control, time) { LastOf = scalers.LastOf };
+        var over = new TargetBudgets(stores, new DecisionStore());
         var evaluator = new ScalerEvaluator(scalers, world.State, observer, over, guests, elastic, reporter);
         var actor = new ScalerActor(world.State, world.Actor, reporter, control, time, NullLogger<ScalerActor>.Instance);
-        var statuses = new ScalerStatusWriter(world.Client, new WritePacer(time), time, NullLogger<ScalerStatusWriter>.Instance);
+        var statuses = new ScalerStatusWriter(world.Client, new WriteRateLimiter(time), time, NullLogger<ScalerStatusWriter>.Instance);
         var loop = new ScalerLoop(world.Client, stores, evaluator, actor, statuses, guests, NullLogger<ScalerLoop>.Instance);
         var decided = 0;
         evaluator.Decided += () => Interlocked.Increment(ref decided);
@@ -89,7 +89,7 @@ public sealed class ScalerLoopTests
         var scene = await Scene.SandboxAsync("scaler-budgets", startOperator: false);
         await using var disposed = scene.World;
         await using var world = await ScaleWorld.OpenAsync(scene);
-        var over = new BudgetsOver(world.Stores, new DecisionStore());
+        var over = new TargetBudgets(world.Stores, new DecisionStore());
         for (var i = 0; i < 3; i++)
             await scene.BudgetAsync("10", name: $"b{i}");
         await scene.UntilAsync("the cache has them", () => Task.FromResult(world.Stores.Budgets.Store.Count == 3));

@@ -139,7 +139,12 @@ public sealed class UnreadableTests
         await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);
         await Kinds.CreateAsync(scene, kind, "odd", spec.Replace("PODS", pods, StringComparison.Ordinal));
         using (var patch = new StringContent($$"""{"status": {{status}} }""", System.Text.Encoding.UTF8, "application/merge-patch+json"))
-            await world.Client.RequestAsync(HttpMethod.Patch, WorkKinds.Of(kind)!.Entity.Path(scene.Team, "odd") + "/status", patch, Ct);
+            await world.Client.RequestAsync(
+                HttpMethod.Patch,
+                WorkloadKinds.Of(kind)!.Entity.Path(scene.Team, "odd") + "/status",
+                patch,
+                Ct
+            );
         await scene.UntilAsync("its GPUs are known", async () =>
             (await scene.StatusAsync())?.Workloads is [{ Name: "odd" } one] && one.Gpus == gpus
         );
@@ -270,7 +275,7 @@ public sealed class UnreadableTests
     private static async Task<Scene> WithLooseAsync(string kind)
     {
         var scene = await Scene.SandboxAsync(startOperator: false);
-        var entity = WorkKinds.Of(kind)!.Entity;
+        var entity = WorkloadKinds.Of(kind)!.Entity;
         await scene.World.Client.CreateAsync<V1CustomResourceDefinition>(
             (JsonObject)
                 Bursar.Sandbox.ApiServer.YamlBody.Parse(

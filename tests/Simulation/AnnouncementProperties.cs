@@ -132,7 +132,7 @@ public sealed class AnnouncementProperties
             // Only a forecast suspends for these, either a new job or because the budget does not cover the settle time.
             if (!action.ByForecast)
                 continue;
-            if (work.State == WorkloadState.Parked && !Charge.IsParkable(work, now))
+            if (work.State == WorkloadState.Parked && !WorkloadCost.IsSuspendable(work, now))
                 return $"{work.Key.Name} may not be suspended any more";
             if (work.Estimate.Settled && known.Estimate is { IsKnown: true, Settled: false })
                 return $"the estimate of {work.Key.Name} settled";
@@ -154,9 +154,9 @@ public sealed class AnnouncementProperties
             .Actions.Where(action => action.Kind == ActionKind.Park)
             .Select(action => action.Workload.Uid)
             .ToHashSet(StringComparer.Ordinal);
-        var work = ChargedWork.Of(budget);
-        var balance = Balance.Of(budget, decision.Limit, work);
-        var jobs = work.Where(item => item.IsActiveJob && !Balance.Lends(item.Work, budget))
+        var work = CostedWorkload.Of(budget);
+        var balance = BudgetTotals.Of(budget, decision.Limit, work);
+        var jobs = work.Where(item => item.IsActiveJob && !BudgetTotals.Lends(item.Work, budget))
             .Select(item => new Claim(
                 item.Work.Rate ?? HourlyCost.Zero,
                 suspended.Contains(item.Work.Key.Uid)
@@ -164,7 +164,7 @@ public sealed class AnnouncementProperties
                     : item.Charge.Tested
             ));
         return budget.Terms.Settle > TimeSpan.Zero
-            && balance.Projection.Of([.. balance.FloorClaims, .. balance.ReleasedClaims, .. jobs]) <= balance.Allowed;
+            && balance.Projection.Of([.. balance.MinimumReplicasClaims, .. balance.ReleasedClaims, .. jobs]) <= balance.Allowed;
     }
 
     private static BudgetSnapshot Started(Random random)
@@ -217,7 +217,7 @@ public sealed class AnnouncementProperties
     private static BudgetSnapshot Changed(BudgetSnapshot budget, Random random, int turn)
     {
         var running = budget
-            .Workloads.Where(work => work is { Class: WorkClass.Training, State: WorkloadState.Running, Estimate.IsKnown: true })
+            .Workloads.Where(work => work is { Class: WorkloadClass.Training, State: WorkloadState.Running, Estimate.IsKnown: true })
             .ToArray();
         switch (random.Next(4))
         {

@@ -84,7 +84,7 @@ public sealed class GoldenStories
     {
         var world = World(3, 2_200m).Node("node-1", "V100", 4, 3.06m);
         world
-            .At(TimeSpan.FromMinutes(1), w => w.Create(new("chat") { Class = WorkClass.Inference }))
+            .At(TimeSpan.FromMinutes(1), w => w.Create(new("chat") { Class = WorkloadClass.Inference }))
             .At(TimeSpan.FromMinutes(2), w => w.Create(new("short") { Steps = 30_000, Declared = TimeSpan.FromHours(1) }))
             .At(TimeSpan.FromMinutes(3), w => w.Create(new("long") { Steps = 9_000_000, Declared = TimeSpan.FromDays(10) }))
             .At(TimeSpan.FromHours(3), w => w.SetLimit(1_000m))
@@ -100,7 +100,7 @@ public sealed class GoldenStories
     {
         var world = World(4, 20m, window: WindowPeriod.Day, terms: t => t with { WhenExhausted = WhenExhausted.Zero })
             .Node("node-1", "V100", 4, 3.06m);
-        world.At(TimeSpan.FromMinutes(1), w => w.Create(new("chat") { Class = WorkClass.Inference }));
+        world.At(TimeSpan.FromMinutes(1), w => w.Create(new("chat") { Class = WorkloadClass.Inference }));
         world.RunFor(TimeSpan.FromHours(26));
 
         Golden.Check(world);

@@ -264,7 +264,7 @@ public sealed class NamedAmountProperties
             Workloads =
             [
                 .. budget.Workloads.Select(work =>
-                    work.Class != WorkClass.Training
+                    work.Class != WorkloadClass.Training
                         ? work
                         : work with
                         {
@@ -435,7 +435,7 @@ public sealed class NamedAmountProperties
                 Job("notebook", 0) with
                 {
                     Key = new("team", "Pod", "notebook", "uid-notebook"),
-                    Class = WorkClass.Interactive,
+                    Class = WorkloadClass.Interactive,
                     NotParkable = "a bare pod",
                     BurnRate = HourlyCost.FromDecimal(random.Next(1, 20)),
                     Rate = HourlyCost.FromDecimal(20m),

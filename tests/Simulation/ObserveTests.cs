@@ -33,7 +33,7 @@ public sealed class ObserveTests
             Word(told[i]).Should().Be(Word(done[i]), "decision {0}, {1:O}", i, done[i].At);
         // In the very words with which it is parked.
         foreach (var action in done[act].Actions)
-            told[act].Workloads.Single(w => w.Key == action.Workload).Sentence.Should().Be(Sentences.Observed(action.Sentence));
+            told[act].Workloads.Single(w => w.Key == action.Workload).Sentence.Should().Be(Messages.Observed(action.Sentence));
         told[act]
             .Observed.Select(action => (action.Workload, action.Reason))
             .Should()
@@ -81,7 +81,7 @@ public sealed class ObserveTests
         $"{decision.At:O} spent {decision.Spent} reserved {decision.Reserved} bound {decision.OverspendBound}\n"
         + string.Join(
             '\n',
-            decision.Workloads.Select(w => $"{w.Key.Name} {w.State} {w.Projected} {w.Reason}: {Sentences.Observed(w.Sentence)}")
+            decision.Workloads.Select(w => $"{w.Key.Name} {w.State} {w.Projected} {w.Reason}: {Messages.Observed(w.Sentence)}")
         )
         // A job that is left alone is a risk; one that is suspended is none.
         + string.Join(

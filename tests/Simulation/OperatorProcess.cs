@@ -28,7 +28,7 @@ internal sealed class OperatorProcess
 {
     private readonly ClusterStores _stores;
     private readonly LedgerStore _store;
-    private readonly EchoGuard _echoes;
+    private readonly Expectations _echoes;
     private readonly BudgetRecorder _recorder;
     private readonly BudgetActor _actor;
 
@@ -40,9 +40,9 @@ internal sealed class OperatorProcess
         _stores = new(client, "bursar");
         _store = new(client, "bursar", time, NullLogger<LedgerStore>.Instance);
         Done(_store.LoadAsync(default));
-        Control = new(new ClusterBrake(stoppable ?? (() => 0)));
+        Control = new(new CircuitBreaker(stoppable ?? (() => 0)));
         Control.Brake.Restore(
-            State.Parked().Where(record => record.Cause.ByForecast).Select(record => record.Since),
+            State.Suspensions().Where(record => record.Cause.ByForecast).Select(record => record.Since),
             State.RememberedBudgets().Max(budget => State.BudgetMemory(budget.Uid).BrakedAt)
         );
         _echoes = new(_stores, time);
@@ -50,12 +50,12 @@ internal sealed class OperatorProcess
         var restorer = new FieldRestorer(client);
         var workloads = new WorkloadActor(client);
         var cronJobs = new CronJobSuspender(client, _stores, State, restorer, events, NullLogger<CronJobSuspender>.Instance);
-        _recorder = new(Ledger, State, new ProgressBoard(), Control, keptDays: 400, time);
+        _recorder = new(Ledger, State, new ProgressTracker(), Control, keptDays: 400, time);
         _actor = new(
             _stores,
             _store,
             new Suspender(_store, workloads, restorer, cronJobs, _echoes, NullLogger<Suspender>.Instance),
-            new CheckpointActor(_stores, workloads, new CheckpointBoard(), events, NullLogger<CheckpointActor>.Instance),
+            new CheckpointActor(_stores, workloads, new CheckpointTracker(), events, NullLogger<CheckpointActor>.Instance),
             events,
             Control,
             time
@@ -66,7 +66,7 @@ internal sealed class OperatorProcess
 
     public OperatorState State => _store.State;
 
-    public ControlSwitch Control { get; }
+    public ObserveOnlyMode Control { get; }
 
     public static KubeClient Connect(SimulatedApi api, TimeProvider time) =>
         new(new KubeConfig { Server = new("http://simulation") }, new() { TimeProvider = time, Transport = api });

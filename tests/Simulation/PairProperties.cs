@@ -169,7 +169,7 @@ public sealed class PairProperties(ITestOutputHelper output)
         {
             foreach (var job in _jobs)
             {
-                var holders = State.Parked().Count(record => record.Uid == job.Key.Uid);
+                var holders = State.Suspensions().Count(record => record.Uid == job.Key.Uid);
                 if (job.Suspended)
                     holders.Should().BeGreaterThan(0, "{0}: {1} is suspended, and nobody would ever bring it back", When, job.Key.Name);
                 else if (_sinceDeath > 1)
@@ -254,7 +254,7 @@ public sealed class PairProperties(ITestOutputHelper output)
             _events++;
             // As the controller drops the records of what is gone.
             foreach (var budget in _budgets)
-                State.Unpark(budget.Uid, job.Key.Uid, WorkKind.SuspendField);
+                State.DropSuspension(budget.Uid, job.Key.Uid, WorkloadKind.SuspendField);
         }
 
         private void Evaluate(PairBudget budget)
@@ -274,7 +274,7 @@ public sealed class PairProperties(ITestOutputHelper output)
                 // Ten minutes in which it fitted stand for an event, each time for twice as long.
                 if (action.Reason == Reasons.FitsAgain)
                     _events++;
-                if (State.HeldByOthers("team", budget.Uid)[job.Key.Uid].Any())
+                if (State.SuspendedByOthers("team", budget.Uid)[job.Key.Uid].Any())
                     Agreed++;
             }
             _operator.CarryOut(snapshot, decision);
@@ -314,8 +314,8 @@ public sealed class PairProperties(ITestOutputHelper output)
         {
             var index = Array.IndexOf(_budgets, budget);
             var memory = State.BudgetMemory(budget.Uid);
-            var records = State.ParkedBy(budget.Uid).ToDictionary(r => r.Uid, StringComparer.Ordinal);
-            var others = State.HeldByOthers("team", budget.Uid);
+            var records = State.SuspensionsBy(budget.Uid).ToDictionary(r => r.Uid, StringComparer.Ordinal);
+            var others = State.SuspendedByOthers("team", budget.Uid);
             WorkloadSnapshot[] work =
             [
                 .. _jobs
@@ -358,7 +358,7 @@ public sealed class PairProperties(ITestOutputHelper output)
             return new()
             {
                 Key = job.Key,
-                Class = WorkClass.Training,
+                Class = WorkloadClass.Training,
                 State = state,
                 Priority = job.Priority,
                 CreatedAt = job.CreatedAt,

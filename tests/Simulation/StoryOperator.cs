@@ -134,7 +134,7 @@ public sealed class StoryOperator
     public void Continue()
     {
         _world.Log.Tell(_world.Now, "admin", "runs 'bursar continue'");
-        Control(ControlSwitch.ContinueKey, _world.Now.ToString("O", CultureInfo.InvariantCulture));
+        Control(ObserveOnlyMode.ContinueKey, _world.Now.ToString("O", CultureInfo.InvariantCulture));
         Wake();
     }
 
@@ -142,7 +142,7 @@ public sealed class StoryOperator
     public void Switch(bool observe)
     {
         _world.Log.Tell(_world.Now, "admin", observe ? "switches to observe" : "switches to enforce");
-        Control(ControlSwitch.EnforcementKey, observe ? ControlSwitch.ObserveValue : "enforce");
+        Control(ObserveOnlyMode.EnforcementKey, observe ? ObserveOnlyMode.ObserveValue : "enforce");
         if (observe && _switchedAt is null)
             (_switchedAt, Switches) = (_world.Now, Switches + 1);
         else if (!observe && _switchedAt is { } since)
@@ -213,7 +213,7 @@ public sealed class StoryOperator
     private void Look(StoryWork work)
     {
         _seen[work.Key.Uid] = (work.Suspended, work.SuspendChangedAt, work.Ended);
-        if (work.Plan.Class == WorkClass.Inference)
+        if (work.Plan.Class == WorkloadClass.Inference)
             _process.See<V1Deployment>(work.Object(work.Suspended));
         else
             _process.See<V1Job>(work.Object(work.Suspended));
@@ -374,7 +374,7 @@ public sealed class StoryOperator
 
     private int StoppableCount() =>
         _world.Work.Count(work =>
-            work.Plan.Class == WorkClass.Training
+            work.Plan.Class == WorkloadClass.Training
             && _seen.TryGetValue(work.Key.Uid, out var seen)
             && seen is { Suspended: false, Ended: false }
         );
@@ -388,7 +388,7 @@ public sealed class StoryOperator
             .SpentByWorkload("team", LabelSelector.Everything, window.Start, window.End, now)
             .ToDictionary(s => s.Workload.Uid, s => s.Spent);
         var open = Ledger.OpenPods().Where(p => !_lost.ContainsKey(p.Node)).ToLookup(p => p.Workload.Uid);
-        var records = _process.State.ParkedBy(BudgetUid).ToDictionary(r => r.Uid);
+        var records = _process.State.SuspensionsBy(BudgetUid).ToDictionary(r => r.Uid);
         var memory = _process.State.BudgetMemory(BudgetUid);
         var work = _world
             .Work.Where(w => _seen.TryGetValue(w.Key.Uid, out var seen) && !seen.Ended)

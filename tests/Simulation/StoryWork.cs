@@ -7,7 +7,7 @@ namespace Bursar.Tests.Simulation;
 /// <summary>A job or a deployment as it truly is: how long its steps take, what it tells, and how it stops.</summary>
 public sealed record WorkPlan(string Name)
 {
-    public WorkClass Class { get; init; } = WorkClass.Training;
+    public WorkloadClass Class { get; init; } = WorkloadClass.Training;
 
     public int Gpus { get; init; } = 1;
 
@@ -51,7 +51,7 @@ public sealed record WorkPlan(string Name)
 
     public string? NotParkable { get; init; }
 
-    public override string ToString() => $"{(Class == WorkClass.Inference ? "Deployment" : "Job")}/{Name}";
+    public override string ToString() => $"{(Class == WorkloadClass.Inference ? "Deployment" : "Job")}/{Name}";
 }
 
 /// <summary>The state of one job or deployment in the cluster.</summary>
@@ -61,11 +61,12 @@ public sealed class StoryWork(WorkPlan plan, DateTimeOffset createdAt)
 
     public DateTimeOffset CreatedAt { get; } = createdAt;
 
-    public WorkloadKey Key { get; } = new("team", plan.Class == WorkClass.Inference ? "Deployment" : "Job", plan.Name, "uid-" + plan.Name);
+    public WorkloadKey Key { get; } =
+        new("team", plan.Class == WorkloadClass.Inference ? "Deployment" : "Job", plan.Name, "uid-" + plan.Name);
 
     /// <summary>Where the API server keeps it.</summary>
     public string Path { get; } =
-        plan.Class == WorkClass.Inference
+        plan.Class == WorkloadClass.Inference
             ? $"/apis/apps/v1/namespaces/team/deployments/{plan.Name}"
             : $"/apis/batch/v1/namespaces/team/jobs/{plan.Name}";
 
@@ -73,7 +74,7 @@ public sealed class StoryWork(WorkPlan plan, DateTimeOffset createdAt)
     public JsonObject Object(bool stopped) =>
         new()
         {
-            ["apiVersion"] = Plan.Class == WorkClass.Inference ? "apps/v1" : "batch/v1",
+            ["apiVersion"] = Plan.Class == WorkloadClass.Inference ? "apps/v1" : "batch/v1",
             ["kind"] = Key.Kind,
             ["metadata"] = new JsonObject
             {
@@ -82,7 +83,7 @@ public sealed class StoryWork(WorkPlan plan, DateTimeOffset createdAt)
                 ["uid"] = Key.Uid,
             },
             ["spec"] =
-                Plan.Class == WorkClass.Inference
+                Plan.Class == WorkloadClass.Inference
                     ? new JsonObject { ["replicas"] = stopped ? 0 : 1 }
                     : new JsonObject { ["suspend"] = stopped },
         };

@@ -217,7 +217,7 @@ public sealed class StoryWorld
             work.Pod = pod;
             work.Pods.Add(pod);
             Tell(work);
-            if (work.Plan.Class == WorkClass.Training)
+            if (work.Plan.Class == WorkloadClass.Training)
                 Queue.After(work.Plan.WarmUp, () => Stretch(pod, work.Runs));
         }
     }

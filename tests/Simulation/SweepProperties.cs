@@ -113,7 +113,7 @@ public sealed class SweepProperties(ITestOutputHelper output)
             var job = new WorkloadSnapshot
             {
                 Key = new("team", "Job", "sweep", "uid"),
-                Class = WorkClass.Training,
+                Class = WorkloadClass.Training,
                 State =
                     sweep.IsSuspended(at) ? WorkloadState.Suspended
                     : running > 0 ? WorkloadState.Running

@@ -50,7 +50,7 @@ public static class Given
         new()
         {
             Key = new("team", "Job", name, "uid-" + name),
-            Class = WorkClass.Training,
+            Class = WorkloadClass.Training,
             State = WorkloadState.Running,
             Priority = priority,
             CreatedAt = Now.AddMinutes(-minutesOld),
@@ -78,7 +78,7 @@ public static class Given
         Job(name, 0) with
         {
             Key = new("team", "Deployment", name, "uid-" + name),
-            Class = WorkClass.Inference,
+            Class = WorkloadClass.Inference,
             Estimate = Estimate.Unknown(""),
         };
 

@@ -290,7 +290,7 @@ public sealed class LedgerWorld
                 Uid = Uid,
                 Pod = $"{Job}-{Uid}",
                 Workload = new(Namespace, "Job", Job, $"{Namespace}-{Job}"),
-                Class = WorkClass.Training,
+                Class = WorkloadClass.Training,
                 Labels = new Dictionary<string, string> { ["team"] = Team },
                 Node = Node.Name,
                 Product = Node.Product,

@@ -8,7 +8,7 @@ using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Bursar.Agent.Certificates;
-using Bursar.Agent.Doors;
+using Bursar.Agent.Endpoints;
 using Bursar.Concurrency;
 using Bursar.Core.Usage;
 
@@ -126,7 +126,7 @@ public sealed class AgentClient : IDisposable
             after is null
                 ? "/v1/signals"
                 : string.Create(CultureInfo.InvariantCulture, $"/v1/signals?after={after}&wait={(long)Math.Ceiling(wait.TotalSeconds)}"),
-            DoorJson.Default.SignalReport,
+            EndpointJson.Default.SignalReport,
             after is null ? TimeSpan.Zero : wait,
             cancellationToken
         );
@@ -174,7 +174,7 @@ public sealed class AgentClient : IDisposable
             if (response.IsSuccessStatusCode)
                 return body;
             throw new AgentException(
-                $"{_host} answered {(int)response.StatusCode} to {request.RequestUri}: {Sentence(body)}",
+                $"{_host} answered {(int)response.StatusCode} to {request.RequestUri}: {Message(body)}",
                 status: response.StatusCode
             );
         }
@@ -190,11 +190,11 @@ public sealed class AgentClient : IDisposable
         }
     }
 
-    private static string Sentence(byte[] body)
+    private static string Message(byte[] body)
     {
         try
         {
-            return JsonSerializer.Deserialize(body, DoorJson.Default.Refusal)?.Error ?? "no reason given";
+            return JsonSerializer.Deserialize(body, EndpointJson.Default.Refusal)?.Error ?? "no reason given";
         }
         catch (JsonException)
         {

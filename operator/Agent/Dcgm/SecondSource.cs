@@ -18,14 +18,14 @@ public sealed class SecondSource(IGpuReader nvml, IPodResources kubelet, DcgmExp
         if (_second)
         {
             var other = exporter.Read();
-            return other with { Word = $"{other.Word} ({first.Word})" };
+            return other with { StateText = $"{other.StateText} ({first.StateText})" };
         }
         if (!first.Devices.Any(d => d.ParentUuid is not null) || exporter.Read() is not { State: NvmlState.Ready } seen)
             return first;
         return first with
         {
             SkippedLines = seen.SkippedLines,
-            Word = $"{first.Word}; activity of MIG devices by the dcgm-exporter",
+            StateText = $"{first.StateText}; activity of MIG devices by the dcgm-exporter",
             Devices =
             [
                 .. first.Devices.Select(d =>

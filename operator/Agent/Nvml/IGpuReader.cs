@@ -23,9 +23,9 @@ public enum NvmlState
 }
 
 /// <param name="State">Whether the GPUs can be read.</param>
-/// <param name="Word">One clear sentence for people: why not, or what answers.</param>
+/// <param name="StateText">One clear sentence for people: why not, or what answers.</param>
 /// <param name="Devices">The devices; empty unless <paramref name="State"/> is <see cref="NvmlState.Ready"/>.</param>
-public sealed record GpuSnapshot(NvmlState State, string Word, IReadOnlyList<GpuReading> Devices)
+public sealed record GpuSnapshot(NvmlState State, string StateText, IReadOnlyList<GpuReading> Devices)
 {
     /// <summary>Which reader served, in one word.</summary>
     public string Source { get; init; } = "nvml";

@@ -58,7 +58,7 @@ public sealed class PodUidResolver
     }
 
     /// <summary>Whose process it is, by its cgroup.</summary>
-    public ProcessOwner OwnerOf(int pid)
+    public ProcessOwner PodOf(int pid)
     {
         if (_procRoot is null)
             return ProcessOwner.Unknown;
@@ -132,7 +132,7 @@ public sealed class PodUidResolver
         string? found = null;
         foreach (int pid in pids)
         {
-            if (OwnerOf(pid) is not { Kind: ProcessKind.Pod, PodUid: { } uid } || (NameOf(uid) is { } other && other != (ns, name)))
+            if (PodOf(pid) is not { Kind: ProcessKind.Pod, PodUid: { } uid } || (NameOf(uid) is { } other && other != (ns, name)))
                 continue;
             if (found is not null && found != uid)
                 return null;

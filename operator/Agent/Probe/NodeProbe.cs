@@ -52,7 +52,7 @@ public sealed class NodeProbe(string? library, IPodResources kubelet, PodUidReso
             }
         }
 
-        await output.WriteLineAsync($"NVML: {snapshot.Word}");
+        await output.WriteLineAsync($"NVML: {snapshot.StateText}");
         IReadOnlyList<PodDevice> listed = [];
         try
         {
@@ -103,7 +103,7 @@ public sealed class NodeProbe(string? library, IPodResources kubelet, PodUidReso
             await output.WriteLineAsync(Line($"  held by {Name(holding)}{(holding.Reason is { } reason ? $" ({reason})" : "")}"));
         foreach (var process in device.Processes)
         {
-            var owner = uids.OwnerOf(process.Pid);
+            var owner = uids.PodOf(process.Pid);
             string whose = owner is { Kind: ProcessKind.Pod, PodUid: { } uid }
                 ? uids.NameOf(uid) is { } name
                     ? $"pod {name.Namespace}/{name.Name} ({uid})"

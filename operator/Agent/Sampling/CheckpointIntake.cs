@@ -15,7 +15,7 @@ public sealed class CheckpointIntake(UsageJournal journal, TimeProvider time)
     private readonly Dictionary<string, Known> _known = new(StringComparer.Ordinal);
 
     /// <summary>The pod asks whether a checkpoint is wanted. True when it has acknowledged this one already.</summary>
-    public bool Asked(string podUid, string? id)
+    public bool Requested(string podUid, string? id)
     {
         lock (_gate)
         {

@@ -39,7 +39,7 @@ public sealed record PodKnowledge(
 )
 {
     public PodKnowledge(PodUidResolver uids)
-        : this(uids.Resolve, uids.OwnerOf, uids.NameOf, uids.IsLive) { }
+        : this(uids.Resolve, uids.PodOf, uids.NameOf, uids.IsLive) { }
 }
 
 /// <summary>Pure: the kubelet's list of devices and the GPUs' readings give who holds what.</summary>

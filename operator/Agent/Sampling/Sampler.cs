@@ -100,7 +100,7 @@ public sealed partial class Sampler(
             journal.Append([.. _accumulator.Break().Select(JournalEntry.Of)]);
         _sampledAt = stamp;
         if (_view?.Gpus.State != snapshot.State)
-            LogState(snapshot.State, snapshot.Word);
+            LogState(snapshot.State, snapshot.StateText);
         var holdings = DeviceHoldings.Of(_devices, snapshot, _pods);
         string unlisted = Unlisted(snapshot, holdings);
         if (unlisted.Length > 0 && unlisted != _lastUnlisted)

@@ -8,14 +8,14 @@ namespace Bursar.Core.Decisions;
 /// </summary>
 public static class Admissions
 {
-    public static BudgetMemory Take(IEnumerable<ChargedWork> claims, BudgetSnapshot budget, BudgetMemory memory)
+    public static BudgetMemory Take(IEnumerable<CostedWorkload> claims, BudgetSnapshot budget, BudgetMemory memory)
     {
         var taken = claims
             .Where(w => IsDue(w, budget, memory))
             .Select(w =>
                 KeyValuePair.Create(
                     w.Work.Key.Uid,
-                    Of(w, w.Work.Estimate.IsSample ? w.Charge.Trusted : w.Charge.Tested, budget) with
+                    Of(w, w.Work.Estimate.IsSample ? w.Charge.Settled : w.Charge.Tested, budget) with
                     {
                         FitResumes = memory.Admitted.TryGetValue(w.Work.Key.Uid, out var known) ? known.FitResumes : 0,
                     }
@@ -25,7 +25,7 @@ public static class Admissions
         return taken.Length == 0 ? memory : memory with { Admitted = memory.Admitted.Concat(taken).ToSorted() };
     }
 
-    public static BudgetMemory Resumed(ChargedWork item, Amount reserved, BudgetSnapshot budget, BudgetMemory memory, int fitResumes) =>
+    public static BudgetMemory Resumed(CostedWorkload item, Amount reserved, BudgetSnapshot budget, BudgetMemory memory, int fitResumes) =>
         memory with
         {
             Admitted = memory
@@ -33,10 +33,10 @@ public static class Admissions
                 .ToSorted(),
         };
 
-    private static bool IsDue(ChargedWork item, BudgetSnapshot budget, BudgetMemory memory) =>
+    private static bool IsDue(CostedWorkload item, BudgetSnapshot budget, BudgetMemory memory) =>
         !memory.Admitted.TryGetValue(item.Work.Key.Uid, out var admission)
         || item.Work.Estimate.Settled && (!admission.Firm || admission.At < budget.Window.Start);
 
-    private static Admission Of(ChargedWork item, Amount reserved, BudgetSnapshot budget) =>
+    private static Admission Of(CostedWorkload item, Amount reserved, BudgetSnapshot budget) =>
         new(reserved, item.Work.Spent, budget.Now, item.Work.Estimate.Settled);
 }

@@ -11,7 +11,7 @@ public static class BudgetDecider
         var plan = Plan.Begin(budget);
         foreach (var rule in plan.IsOpen ? DecisionRules.OpenWindow : DecisionRules.ClosedWindow)
             rule(plan);
-        plan.Memory = Remembering.End(plan);
+        plan.Memory = BudgetMemoryUpdate.End(plan);
         var prospect = plan.Prospect = Prospect.Of(plan);
         plan.Memory = plan.Memory with { ExhaustedAt = prospect.ExhaustedAt };
         foreach (var rule in DecisionRules.Announcements)
@@ -32,7 +32,7 @@ public static class BudgetDecider
             BurnRate = budget.BurnRate,
             ExhaustedAt = prospect.ExhaustedAt ?? prospect.Now.LimitReachedAt,
             Overspent = prospect.Overspent,
-            Room = plan.IsOpen ? ScalingRoom.Of(budget, balance, plan.Work) : null,
+            Room = plan.IsOpen ? AffordableRate.Of(budget, balance, plan.Work) : null,
             IsEnforcing = plan.IsEnforcing,
             OverspendBound = balance.OverspendBound,
             CarriedOver = balance.CarriedOver,
@@ -40,7 +40,7 @@ public static class BudgetDecider
             Unstoppable = balance.Unstoppable,
             Workloads = plan.Verdicts(),
             Actions = plan.IsEnforcing ? plan.Actions : [],
-            LetGo = plan.IsEnforcing ? plan.LetGo() : [],
+            LetGo = plan.IsEnforcing ? plan.DropRecord() : [],
             Ended = budget.Ended,
             Observed = plan.Observed,
             Announcements = plan.Announcements,

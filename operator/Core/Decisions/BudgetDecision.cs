@@ -46,7 +46,7 @@ public sealed record BudgetDecision
     /// <summary>
     /// What is left for replicas above their floors; null while no window is open, when nothing is admitted and nothing taken.
     /// </summary>
-    public required ScalingRoom? Room { get; init; }
+    public required AffordableRate? Room { get; init; }
 
     /// <summary>Its mode and the cluster's switch let it act.</summary>
     public required bool IsEnforcing { get; init; }
@@ -99,7 +99,7 @@ public sealed record WorkloadVerdict
 {
     public required WorkloadKey Key { get; init; }
 
-    public required WorkClass Class { get; init; }
+    public required WorkloadClass Class { get; init; }
 
     public required WorkloadState State { get; init; }
 
@@ -154,7 +154,7 @@ public sealed record BudgetAction
 
     public required WorkloadKey Workload { get; init; }
 
-    public required WorkClass Class { get; init; }
+    public required WorkloadClass Class { get; init; }
 
     public required string Reason { get; init; }
 
@@ -173,7 +173,7 @@ public sealed record BudgetAction
     public bool CountsForBrake { get; init; }
 
     /// <summary>For a park: what the ledger is to remember.</summary>
-    public ParkedSnapshot? Parked { get; init; }
+    public SuspendedSnapshot? Parked { get; init; }
 
     /// <summary>
     /// For a request or its withdrawal: what is asked. Of a withdrawal that only clears a mirror nobody asked for any more: null.

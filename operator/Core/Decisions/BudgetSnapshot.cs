@@ -114,7 +114,7 @@ public sealed record BudgetSnapshot
 /// <param name="Spent">Its cost in this window.</param>
 /// <param name="Steps">The last step that it told; null where it told none.</param>
 /// <param name="UnitCosts">What a unit of its output cost.</param>
-public sealed record EndedWorkload(WorkloadKey Key, WorkClass Class, Amount Spent, long? Steps, UnitCosts UnitCosts);
+public sealed record EndedWorkload(WorkloadKey Key, WorkloadClass Class, Amount Spent, long? Steps, UnitCosts UnitCosts);
 
 public enum WorkloadState
 {
@@ -136,7 +136,7 @@ public sealed record WorkloadSnapshot
 {
     public required WorkloadKey Key { get; init; }
 
-    public required WorkClass Class { get; init; }
+    public required WorkloadClass Class { get; init; }
 
     public required WorkloadState State { get; init; }
 
@@ -184,7 +184,7 @@ public sealed record WorkloadSnapshot
     /// <summary>Spent in this window.</summary>
     public Amount Spent { get; init; }
 
-    /// <summary>Who measures it, in the words of <see cref="MeteringView.WordOf"/>; null while none of its pods runs.</summary>
+    /// <summary>Who measures it, in the words of <see cref="MeteringView.TextOf"/>; null while none of its pods runs.</summary>
     public string? MeteredBy { get; init; }
 
     /// <summary>For training: remaining time of the present run, or of the next run where it is parked.</summary>
@@ -218,7 +218,7 @@ public sealed record WorkloadSnapshot
     /// <summary>Where it waits, when whoever queues it holds it back: it has no claim on money until it is let go. Null: nowhere.</summary>
     public string? WaitsIn { get; init; }
 
-    public ParkedSnapshot? Parked { get; init; }
+    public SuspendedSnapshot? Parked { get; init; }
 
     /// <summary>The other budgets that hold it, in words; null where none does. It runs when none of them holds it any more.</summary>
     public string? HeldBy { get; init; }
@@ -239,7 +239,7 @@ public sealed record WorkloadSnapshot
 }
 
 /// <summary>What the ledger says of a workload that this budget parked.</summary>
-public sealed record ParkedSnapshot
+public sealed record SuspendedSnapshot
 {
     public required DateTimeOffset Since { get; init; }
 
@@ -263,7 +263,7 @@ public sealed record ParkedSnapshot
     public Amount? Spent { get; init; }
 
     /// <summary>
-    /// The available amount (<see cref="Balance.Available"/>) at the suspension. A rise is a cause for resuming. Absent in old records.
+    /// The available amount (<see cref="BudgetTotals.Available"/>) at the suspension. A rise is a cause for resuming. Absent in old records.
     /// </summary>
     public Amount? Available { get; init; }
 

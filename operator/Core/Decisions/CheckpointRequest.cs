@@ -22,7 +22,7 @@ public sealed record CheckpointRequest
     public required string Sentence { get; init; }
 
     /// <summary>Why, and how the budget stood then: only a later change of that is a cause to take the request back.</summary>
-    public required ParkedSnapshot For { get; init; }
+    public required SuspendedSnapshot For { get; init; }
 
     public static string IdOf(string budget, DateTimeOffset requested) => budget + "/" + Text.Rfc3339.Format(requested);
 }

@@ -29,12 +29,12 @@ public enum CheckpointStep
 internal static class CheckpointRule
 {
     /// <summary>Carries on what was asked for. Asked after the limit, which may have another word on it, and before the forecast.</summary>
-    public static void Evaluate(Plan plan, ChargedWork item)
+    public static void Evaluate(Plan plan, CostedWorkload item)
     {
         var budget = plan.Budget;
-        if (RequestOf(item.Work, budget) is not { } request || plan.IsParking(item))
+        if (RequestOf(item.Work, budget) is not { } request || plan.IsSuspending(item))
             return;
-        if (!item.Parkable || item.Work.State is not (WorkloadState.Running or WorkloadState.Pending))
+        if (!item.Suspendable || item.Work.State is not (WorkloadState.Running or WorkloadState.Pending))
             return;
         // Forecasts pause, and so does what they asked for: it would else end in a suspension on figures that are not trusted.
         if (request.For.ByForecast && budget.ForecastDoubt is not null)
@@ -42,13 +42,13 @@ internal static class CheckpointRule
         if (ResumeRule.Cause(item.Work with { Parked = request.For }, budget, plan.Balance, plan.Memory) is not null)
             return;
         plan.NameLimit(item, request.For.EnoughLimit);
-        plan.Park(item, request.For.Reason, request.Sentence, request.For.ByForecast);
+        plan.Suspend(item, request.For.Reason, request.Sentence, request.For.ByForecast);
     }
 
-    public static CheckpointStep StepOf(ChargedWork item, Plan plan)
+    public static CheckpointStep StepOf(CostedWorkload item, Plan plan)
     {
         var (work, budget, balance) = (item.Work, plan.Budget, plan.Balance);
-        if (work.Class != WorkClass.Training || work.State != WorkloadState.Running || work.Parked is { Confirmed: false })
+        if (work.Class != WorkloadClass.Training || work.State != WorkloadState.Running || work.Parked is { Confirmed: false })
             return CheckpointStep.Stop;
         // What the limit leaves no money to wait for is stopped at once.
         if (balance.Spent + balance.SharpBound >= balance.Allowed)
@@ -68,7 +68,7 @@ internal static class CheckpointRule
     /// <summary>How long its stop may wait for a checkpoint, as part of what stopping it costs.</summary>
     public static TimeSpan WaitOf(WorkloadSnapshot work, BudgetSnapshot budget)
     {
-        if (work.Class != WorkClass.Training || work.Parked is { Confirmed: false })
+        if (work.Class != WorkloadClass.Training || work.Parked is { Confirmed: false })
             return TimeSpan.Zero;
         if (RequestOf(work, budget) is not { } request)
             return work.CanCheckpoint ? budget.Terms.CheckpointGrace : TimeSpan.Zero;
@@ -82,7 +82,7 @@ internal static class CheckpointRule
     public static bool IsAcknowledged(WorkloadSnapshot work, CheckpointRequest request) =>
         work.CheckpointAcknowledged == request.Id || work.Checkpoint is { } mark && mark.At >= request.Requested;
 
-    public static CheckpointRequest Make(BudgetSnapshot budget, WorkloadSnapshot work, string sentence, ParkedSnapshot parked)
+    public static CheckpointRequest Make(BudgetSnapshot budget, WorkloadSnapshot work, string sentence, SuspendedSnapshot parked)
     {
         var requested = DateTimeOffset.FromUnixTimeSeconds(budget.Now.ToUnixTimeSeconds());
         return new()
@@ -97,7 +97,7 @@ internal static class CheckpointRule
     }
 
     /// <summary>Mirrors of the request on the object: written where they are missing, taken off where nothing is asked any more.</summary>
-    public static void Mirror(Plan plan, ChargedWork item)
+    public static void Mirror(Plan plan, CostedWorkload item)
     {
         var budget = plan.Budget;
         if (budget.Observes)
@@ -110,7 +110,7 @@ internal static class CheckpointRule
             return;
         }
         // A parking takes the mirror off itself.
-        if (plan.IsParking(item))
+        if (plan.IsSuspending(item))
             return;
         var stale =
             item.Work.CheckpointAnnotation is { } annotation && annotation.StartsWith(budget.Name + "/", StringComparison.Ordinal)
@@ -122,6 +122,6 @@ internal static class CheckpointRule
     }
 
     /// <summary>A job that came and does not fit is held at once: it has done nothing yet that a checkpoint could hold.</summary>
-    private static bool HasSomethingToSave(ChargedWork item, BudgetSnapshot budget) =>
+    private static bool HasSomethingToSave(CostedWorkload item, BudgetSnapshot budget) =>
         budget.Memory.Admitted.ContainsKey(item.Work.Key.Uid) || item.Work.Spent > item.Charge.SharpStopCost;
 }

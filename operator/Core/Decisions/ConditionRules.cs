@@ -33,12 +33,12 @@ internal static class ConditionRules
                     course.Overspent > Amount.Zero ? Reasons.Overspent : Reasons.Exhausted,
                     $"{Money(balance.Spent)} of {Money(balance.Limit)} {currency} is spent in {Window.NameOf(budget.Window.Key)}{(course.Overspent > Amount.Zero ? $", {Money(course.Overspent)} {currency} beyond the limit, and {budget.BurnRate} {currency}/h keeps running" : "")}."
                 ),
-            balance.FloorExceedsLimit
+            balance.MinimumReplicasExceedLimit
                 ? new(
                     ConditionTypes.ProjectedWithinBudget,
                     false,
                     Reasons.FloorExceedsLimit,
-                    $"{Money(projected)} {currency} is projected, {Money(balance.Spent + balance.Floor)} of it for past spending and inference that keeps running; the limit is {Money(balance.Limit)}."
+                    $"{Money(projected)} {currency} is projected, {Money(balance.Spent + balance.MinimumReplicasCost)} of it for past spending and inference that keeps running; the limit is {Money(balance.Limit)}."
                 )
             : balance.Planned > balance.Limit
                 ? new(
@@ -95,16 +95,16 @@ internal static class ConditionRules
                 $"No price matches {Names(budget.UnpricedProducts)}: that work is not counted and forecasts pause. Add a rate to the default GpuPriceBook{(budget.UnpricedProducts.Any(product => product.Contains('/')) ? ", or name the resource in the chart's gpuResources" : "")}."
             ),
         };
-        if (balance.FloorExceedsLimit)
+        if (balance.MinimumReplicasExceedLimit)
             conditions.Add(
                 new(
                     ConditionTypes.FloorExceedsLimit,
                     true,
                     Reasons.FloorExceedsLimit,
-                    $"Inference that keeps running will cost {Money(balance.Floor)} {currency} by the end of the window, {Money(balance.Spent + balance.Floor - balance.Limit)} more than is left. New jobs are suspended; running jobs are suspended when the limit is reached."
+                    $"Inference that keeps running will cost {Money(balance.MinimumReplicasCost)} {currency} by the end of the window, {Money(balance.Spent + balance.MinimumReplicasCost - balance.Limit)} more than is left. New jobs are suspended; running jobs are suspended when the limit is reached."
                 )
             );
-        if (plan.BrakeApplied)
+        if (plan.BreakerOpen)
             conditions.Add(
                 new(
                     ConditionTypes.BrakeApplied,
@@ -181,7 +181,7 @@ internal static class ConditionRules
                 $"The window starts at {budget.Window.Start.UtcDateTime:yyyy-MM-dd'T'HH:mm:ss'Z'}."
             );
         if (budget is { ReleasedAt: not null, SwitchedToObserve: false, Terms.Mode: EnforcementMode.Enforce })
-            return new(ConditionTypes.Ready, true, Reasons.EnforcementReleased, Sentences.ReleasedByUser(budget));
+            return new(ConditionTypes.Ready, true, Reasons.EnforcementReleased, Messages.ReleasedByUser(budget));
         if (!plan.IsEnforcing)
             return new(
                 ConditionTypes.Ready,
@@ -231,9 +231,13 @@ internal static class ConditionRules
                             ? $" {Named(course.After.Continues)} cannot be suspended and will overspend it."
                             : ""
                     )
-                    + (balance.FloorExceedsLimit ? " New jobs are suspended until inference that keeps running fits the limit." : "")
+                    + (
+                        balance.MinimumReplicasExceedLimit
+                            ? " New jobs are suspended until inference that keeps running fits the limit."
+                            : ""
+                    )
             );
-        if (balance.Planned > balance.Limit || balance.FloorExceedsLimit)
+        if (balance.Planned > balance.Limit || balance.MinimumReplicasExceedLimit)
             return new(
                 ConditionTypes.Ready,
                 true,
@@ -257,7 +261,7 @@ internal static class ConditionRules
 
     private static string MayGrow(Prospect course, string currency) =>
         course.Growth is { } growth
-            ? $" If jobs take longer than expected, up to {Sentences.Needed(growth.Most)} {currency} is needed and work is suspended, first among {Named(growth.Suspends)}."
+            ? $" If jobs take longer than expected, up to {Messages.Needed(growth.Most)} {currency} is needed and work is suspended, first among {Named(growth.Suspends)}."
             : "";
 
     private static string Running(Prospect course, BudgetSnapshot budget) =>
@@ -265,7 +269,7 @@ internal static class ConditionRules
 
     private static string Count(int workloads) => $"{workloads} workload{(workloads == 1 ? "" : "s")}";
 
-    private static string Named(IReadOnlyList<ChargedWork> work) =>
+    private static string Named(IReadOnlyList<CostedWorkload> work) =>
         Names([.. work.Select(item => $"{item.Work.Key.Kind}/{item.Work.Key.Name}")]);
 
     private static string Time(DateTimeOffset at) =>

@@ -15,5 +15,5 @@ namespace Bursar.Core.Decisions;
 [JsonSerializable(typeof(BudgetSnapshot))]
 [JsonSerializable(typeof(BudgetDecision))]
 [JsonSerializable(typeof(BudgetMemory))]
-[JsonSerializable(typeof(ParkedSnapshot))]
+[JsonSerializable(typeof(SuspendedSnapshot))]
 public sealed partial class DecisionJson : JsonSerializerContext;

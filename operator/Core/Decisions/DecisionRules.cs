@@ -4,7 +4,7 @@ namespace Bursar.Core.Decisions;
 internal delegate void BudgetRule(Plan plan);
 
 /// <summary>A rule that judges each workload by itself.</summary>
-internal delegate void WorkloadRule(Plan plan, ChargedWork item);
+internal delegate void WorkloadRule(Plan plan, CostedWorkload item);
 
 /// <summary>
 /// The rules of a decision in the order of their evaluation. A rule reads the plan, and adds verdicts, actions, announcements and memory to it.
@@ -19,7 +19,7 @@ internal static class DecisionRules
         Each(UnfinishedRule.Evaluate), // a suspension that a crash interrupted: it is carried out as decided
         LimitRule.Evaluate, // the limit: suspends everything that can be suspended, and depends on no estimate
         Each(CheckpointRule.Evaluate), // a workload that was asked for a checkpoint: it stays chosen
-        Each(HoldRule.Evaluate), // a new job of unknown duration, where the budget holds such jobs
+        Each(UnknownDurationRule.Evaluate), // a new job of unknown duration, where the budget holds such jobs
         ForecastRule.Evaluate, // the forecast: suspends the jobs that exceed the limit, and admits the others
         ResumeRule.Evaluate, // suspended workloads that fit again: resumes them one at a time
         Each(CheckpointRule.Mirror), // requests for checkpoints: on the workloads that are asked, and on no others
@@ -36,7 +36,7 @@ internal static class DecisionRules
     /// <summary>The announcements. They follow the verdicts, and Events appear in this order.</summary>
     public static readonly BudgetRule[] Announcements =
     [
-        Remembering.ReportObserved, // actions that Observe mode does not take
+        BudgetMemoryUpdate.ReportObserved, // actions that Observe mode does not take
         Thresholds.Evaluate, // a threshold of spent or projected cost
         PriceTrust.Evaluate, // prices that are not trusted, or are again
         ForecastPauses.Evaluate, // forecasts that pause or continue
@@ -54,10 +54,10 @@ internal static class DecisionRules
                 rule(plan, item);
         };
 
-    private static void KeepOutsideWindow(Plan plan, ChargedWork item)
+    private static void KeepOutsideWindow(Plan plan, CostedWorkload item)
     {
         var reason = plan.Budget.Now < plan.Budget.Window.Start ? Reasons.NotStarted : Reasons.Expired;
-        plan.Keep(item, reason, Sentences.Kept(item, reason, plan.Budget));
+        plan.Keep(item, reason, Messages.Kept(item, reason, plan.Budget));
     }
 
     private static void AnnounceWarnings(Plan plan)

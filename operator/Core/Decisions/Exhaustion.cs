@@ -9,20 +9,20 @@ internal static class Exhaustion
     /// The limit test stands, or it suspended work in this window and neither the limit nor the available amount rose since. Stopping
     /// early leaves a few cents, not a budget on its way.
     /// </summary>
-    public static bool Is(BudgetSnapshot budget, Balance balance) =>
+    public static bool Is(BudgetSnapshot budget, BudgetTotals balance) =>
         LimitRule.IsReached(balance)
         || budget.Workloads.Any(work =>
             Stopped(work, budget) is { } parked && parked.Limit >= balance.Limit && !ResumeRule.HasRisen(parked, budget, balance)
         );
 
     /// <summary>Spending beyond what the budget allows, while work that is not being suspended still costs money; zero otherwise.</summary>
-    public static Amount Overspent(BudgetSnapshot budget, Balance balance, IEnumerable<ChargedWork> runsOn) =>
+    public static Amount Overspent(BudgetSnapshot budget, BudgetTotals balance, IEnumerable<CostedWorkload> runsOn) =>
         budget.Spent > balance.Allowed && runsOn.Any() ? budget.Spent - balance.Limit : Amount.Zero;
 
     /// <summary>When the budget was used up. Its memory keeps the moment, since it must not move with each evaluation.</summary>
-    public static DateTimeOffset Began(BudgetSnapshot budget, Balance balance)
+    public static DateTimeOffset Began(BudgetSnapshot budget, BudgetTotals balance)
     {
-        var stopped = budget.Workloads.Select(work => Stopped(work, budget)).OfType<ParkedSnapshot>().ToArray();
+        var stopped = budget.Workloads.Select(work => Stopped(work, budget)).OfType<SuspendedSnapshot>().ToArray();
         if (stopped.Length > 0)
             return stopped.Min(parked => parked.Since);
         var over = budget.Spent - balance.Limit;
@@ -35,7 +35,7 @@ internal static class Exhaustion
         return budget.Now.AddMilliseconds(-(double)Int128.Clamp(since, 0, Int128.Max(most, 0)));
     }
 
-    private static ParkedSnapshot? Stopped(WorkloadSnapshot work, BudgetSnapshot budget) =>
+    private static SuspendedSnapshot? Stopped(WorkloadSnapshot work, BudgetSnapshot budget) =>
         work is { State: WorkloadState.Parked, Parked: { Reason: Reasons.BudgetExhausted } parked } && parked.WindowKey == budget.Window.Key
             ? parked
             : null;

@@ -10,7 +10,7 @@ namespace Bursar.Core.Decisions;
 /// </summary>
 /// <param name="At">When the forecast test fails first.</param>
 /// <param name="Suspends">The jobs that it suspends then.</param>
-public sealed record ForecastAhead(DateTimeOffset At, IReadOnlyList<ChargedWork> Suspends)
+public sealed record ForecastAhead(DateTimeOffset At, IReadOnlyList<CostedWorkload> Suspends)
 {
     /// <param name="budget">The snapshot.</param>
     /// <param name="balance">Its sums.</param>
@@ -20,18 +20,18 @@ public sealed record ForecastAhead(DateTimeOffset At, IReadOnlyList<ChargedWork>
     /// <returns>Null where no job is suspended by forecast before then. O(workloads × log time).</returns>
     public static ForecastAhead? Of(
         BudgetSnapshot budget,
-        Balance balance,
-        IReadOnlyList<ChargedWork> work,
+        BudgetTotals balance,
+        IReadOnlyList<CostedWorkload> work,
         DateTimeOffset until,
-        Func<ChargedWork, bool>? stopping
+        Func<CostedWorkload, bool>? stopping
     )
     {
-        if (budget.ForecastDoubt is not null || balance.FloorExceedsLimit)
+        if (budget.ForecastDoubt is not null || balance.MinimumReplicasExceedLimit)
             return null;
-        ChargedWork[] waits = stopping is null ? [] : [.. work.Where(stopping)];
+        CostedWorkload[] waits = stopping is null ? [] : [.. work.Where(stopping)];
         var runs = stopping is null ? work : [.. work.Where(item => !stopping(item))];
         var claims = ForecastRule.Claims(runs.Where(item => item.IsActiveJob), budget);
-        if (!claims.Any(item => item.Parkable && Victims.Saves(item) > Amount.Zero))
+        if (!claims.Any(item => item.Suspendable && Victims.Saves(item) > Amount.Zero))
             return null;
 
         bool FailsAfter(TimeSpan time) => Needed(budget, balance, waits, claims, runs, time) > balance.Allowed;
@@ -56,9 +56,9 @@ public sealed record ForecastAhead(DateTimeOffset At, IReadOnlyList<ChargedWork>
             },
             budget.Now + fails + budget.ReactionTime
         );
-        var later = ChargedWork.Of(then);
-        var sums = Balance.Of(then, balance.Limit, later);
-        if (LimitRule.IsReached(sums) || sums.FloorExceedsLimit)
+        var later = CostedWorkload.Of(then);
+        var sums = BudgetTotals.Of(then, balance.Limit, later);
+        if (LimitRule.IsReached(sums) || sums.MinimumReplicasExceedLimit)
             return null;
         var left = ForecastRule.Claims(later.Where(item => item.IsActiveJob), then);
         var victims = Victims.Choose(
@@ -74,14 +74,14 @@ public sealed record ForecastAhead(DateTimeOffset At, IReadOnlyList<ChargedWork>
     /// <summary>The sum of the forecast test after a time in which nothing new starts.</summary>
     internal static Amount Needed(
         BudgetSnapshot budget,
-        Balance balance,
-        IEnumerable<ChargedWork> waits,
-        IEnumerable<ChargedWork> claims,
-        IEnumerable<ChargedWork> runs,
+        BudgetTotals balance,
+        IEnumerable<CostedWorkload> waits,
+        IEnumerable<CostedWorkload> claims,
+        IEnumerable<CostedWorkload> runs,
         TimeSpan time
     ) =>
         balance.Projection.Of([
-            .. balance.FloorClaims,
+            .. balance.MinimumReplicasClaims,
             .. balance.ReleasedClaims,
             .. waits.Select(item => new Claim(item.Work.Rate ?? HourlyCost.Zero, item.Charge.StopCost)),
             .. claims.Select(item => new Claim(item.Work.Rate ?? HourlyCost.Zero, item.Charge.Tested)),
@@ -89,23 +89,23 @@ public sealed record ForecastAhead(DateTimeOffset At, IReadOnlyList<ChargedWork>
         ]);
 
     /// <summary>What a workload spends in a time beyond what the forecast test reserves for it.</summary>
-    private static Amount Unreserved(ChargedWork item, BudgetSnapshot budget, TimeSpan time)
+    private static Amount Unreserved(CostedWorkload item, BudgetSnapshot budget, TimeSpan time)
     {
         var (work, charge) = (item.Work, item.Charge);
         var spends = work.BurnRate.For(time);
         if (work.State is WorkloadState.Parked or WorkloadState.Suspended || Outlook.IsYoung(item, budget))
             return Amount.Min(spends, charge.StopCost);
-        if (work.Class != WorkClass.Training)
+        if (work.Class != WorkloadClass.Training)
         {
             if (charge.Mid <= Amount.Zero)
                 return spends;
-            var reserved = ScalingRoom.IsElastic(work) ? work.FloorRate!.Value : work.Rate ?? HourlyCost.Zero;
+            var reserved = AffordableRate.IsElastic(work) ? work.FloorRate!.Value : work.Rate ?? HourlyCost.Zero;
             return Amount.Max(Amount.Zero, spends - reserved.For(time));
         }
         if (!charge.KnownLength)
-            return Charge.ReservesWindow(work, budget) ? Amount.Zero : spends;
+            return WorkloadCost.ReservesWindow(work, budget) ? Amount.Zero : spends;
         // Where the test counts the low end of an estimate, the job may spend more.
-        spends = Amount.Min(spends, charge.Trusted);
-        return Amount.Max(Amount.Zero, spends + Amount.Min(charge.StopCost, charge.Trusted - spends) - charge.Tested);
+        spends = Amount.Min(spends, charge.Settled);
+        return Amount.Max(Amount.Zero, spends + Amount.Min(charge.StopCost, charge.Settled - spends) - charge.Tested);
     }
 }

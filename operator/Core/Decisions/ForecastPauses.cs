@@ -17,9 +17,9 @@ internal static class ForecastPauses
         var told = memory.Announced.Where(one => one.StartsWith(Prefix, StringComparison.Ordinal)).ToArray();
         var paused = new SortedDictionary<string, string>(StringComparer.Ordinal);
         if (budget.MeteringStale is not null)
-            paused[Metering] = $"{Sentences.Paused(budget)} Work runs on, and the limit holds.";
+            paused[Metering] = $"{Messages.Paused(budget)} Work runs on, and the limit holds.";
         foreach (var item in work.Where(w => w is { IsActiveJob: true, Work.Estimate.Stale: true }).Take(MostJobs))
-            paused[Prefix + item.Work.Key.Uid] = $"{item.Work.Key.Kind}/{item.Work.Key.Name}: {Sentences.ProgressStale(item)}";
+            paused[Prefix + item.Work.Key.Uid] = $"{item.Work.Key.Kind}/{item.Work.Key.Name}: {Messages.ProgressStale(item)}";
         if (told.Length == 0 && paused.Count == 0 || told.Length == paused.Count && told.All(paused.ContainsKey))
             return;
 
@@ -48,7 +48,7 @@ internal static class ForecastPauses
             plan.Announce(one);
     }
 
-    private static string NameOf(IReadOnlyList<ChargedWork> work, string told)
+    private static string NameOf(IReadOnlyList<CostedWorkload> work, string told)
     {
         var key = work.First(w => Prefix + w.Work.Key.Uid == told).Work.Key;
         return $"{key.Kind}/{key.Name}";

@@ -15,66 +15,66 @@ internal static class ForecastRule
         if (LimitRule.IsReached(balance))
             return;
 
-        var jobs = work.Where(w => w.IsActiveJob && !plan.IsParking(w)).ToArray();
+        var jobs = work.Where(w => w.IsActiveJob && !plan.IsSuspending(w)).ToArray();
         if (budget.ForecastDoubt is not null)
         {
             foreach (var item in jobs.Where(w => w.Work.Rate is not null))
-                plan.Keep(item, Reasons.ForecastPaused, Sentences.Paused(budget));
+                plan.Keep(item, Reasons.ForecastPaused, Messages.Paused(budget));
             return;
         }
         foreach (var item in jobs)
             if (item.Work.Estimate.Stale)
-                plan.Keep(item, Reasons.ForecastPaused, Sentences.ProgressStale(item));
-        if (balance.FloorExceedsLimit)
+                plan.Keep(item, Reasons.ForecastPaused, Messages.ProgressStale(item));
+        if (balance.MinimumReplicasExceedLimit)
         {
-            HoldNew(plan, jobs);
+            SuspendNew(plan, jobs);
             return;
         }
 
         var claims = Claims(jobs, budget);
         // Who is waited for still spends until it is parked.
-        var waits = work.Where(w => plan.IsAsked(w)).ToArray();
-        Amount Excess(IReadOnlyCollection<ChargedWork> parked) => Needed(plan, waits, claims, parked) - balance.Allowed;
+        var waits = work.Where(w => plan.IsRequested(w)).ToArray();
+        Amount Excess(IReadOnlyCollection<CostedWorkload> parked) => Needed(plan, waits, claims, parked) - balance.Allowed;
 
         IReadOnlyDictionary<string, DateTimeOffset> announced = new SortedDictionary<string, DateTimeOffset>(StringComparer.Ordinal);
         if (Excess([]) > Amount.Zero)
         {
             var candidates = Candidates(claims, budget);
-            var settling = candidates.Where(w => Remembering.IsSettling(w.Work, memory, budget.Now)).ToArray();
+            var settling = candidates.Where(w => BudgetMemoryUpdate.IsSettling(w.Work, memory, budget.Now)).ToArray();
             var victims = Victims.Choose(candidates.Except(settling), claims, Excess, budget, memory);
             var needed = Needed(plan, waits, claims, []);
             announced = SuspensionNotice.Of(victims, budget, balance.Allowed, memory, claim => Needed(balance, waits, claims, [], claim));
-            ChargedWork[] now = [.. victims.Where(w => !announced.ContainsKey(w.Work.Key.Uid))];
+            CostedWorkload[] now = [.. victims.Where(w => !announced.ContainsKey(w.Work.Key.Uid))];
             plan.Expect(now);
             foreach (var victim in now)
-                plan.Park(
+                plan.Suspend(
                     victim,
                     Why(victim, memory),
-                    Sentences.Overrun(victim, plan, needed, ResumeRule.NamedLimit(victim, plan)),
+                    Messages.Overrun(victim, plan, needed, ResumeRule.NamedLimit(victim, plan)),
                     byForecast: true
                 );
             foreach (var later in victims.Except(now).GroupBy(w => announced[w.Work.Key.Uid]))
             {
                 foreach (var item in later)
-                    plan.Keep(item, Reasons.Settling, Sentences.Announced(item, budget, later.Key + budget.Terms.Settle));
+                    plan.Keep(item, Reasons.Settling, Messages.Announced(item, budget, later.Key + budget.Terms.Settle));
                 plan.Warn(
                     Reasons.WillSuspend,
                     $"{budget.Window.Key}/{later.Key:O}",
-                    Sentences.WillSuspendJobs([.. later], budget, balance, needed, later.Key + budget.Terms.Settle),
+                    Messages.WillSuspendJobs([.. later], budget, balance, needed, later.Key + budget.Terms.Settle),
                     later
                 );
             }
             if (settling.Length > 0 && Excess(victims) > Amount.Zero)
             {
                 foreach (var item in settling)
-                    plan.Keep(item, Reasons.Settling, Sentences.Settling(budget, memory));
+                    plan.Keep(item, Reasons.Settling, Messages.Settling(budget, memory));
                 var first = Victims.Choose(settling, claims, parked => Excess([.. victims, .. parked]), budget, memory);
                 if (first.Count == 0)
                     first = settling;
                 plan.Warn(
                     Reasons.WillSuspend,
                     $"{budget.Window.Key}/{memory.SettleFrom:O}",
-                    Sentences.WillSuspend(first, budget, balance, needed, memory),
+                    Messages.WillSuspend(first, budget, balance, needed, memory),
                     first
                 );
                 announced = announced.Concat(first.Select(w => KeyValuePair.Create(w.Work.Key.Uid, memory.SettleFrom!.Value))).ToSorted();
@@ -82,50 +82,50 @@ internal static class ForecastRule
         }
         if (announced.Count + memory.SuspensionsAnnounced.Count > 0)
             plan.Memory = memory with { SuspensionsAnnounced = announced };
-        var kept = claims.Where(w => !plan.IsParking(w)).ToArray();
+        var kept = claims.Where(w => !plan.IsSuspending(w)).ToArray();
         // Jobs whose suspension is announced do not keep others from being admitted.
         var leaves = kept.Where(w => announced.ContainsKey(w.Work.Key.Uid)).ToArray();
         if (Needed(plan, waits, kept, leaves) <= balance.Allowed)
             plan.Memory = Admissions.Take(kept.Except(leaves).Where(w => !w.Work.NotFollowed), budget, plan.Memory);
-        ParkWhatWasLent(plan, jobs, waits, kept);
+        SuspendReleasedReservations(plan, jobs, waits, kept);
     }
 
     /// <summary>
     /// What another budget holds lends its money after a while. Once that is taken, this budget holds it too: else the other would start
     /// it and this one would stop it again at once.
     /// </summary>
-    private static void ParkWhatWasLent(
+    private static void SuspendReleasedReservations(
         Plan plan,
-        IEnumerable<ChargedWork> jobs,
-        IReadOnlyCollection<ChargedWork> waits,
-        IReadOnlyCollection<ChargedWork> kept
+        IEnumerable<CostedWorkload> jobs,
+        IReadOnlyCollection<CostedWorkload> waits,
+        IReadOnlyCollection<CostedWorkload> kept
     )
     {
         foreach (
             var item in jobs.Where(w =>
-                w is { Parkable: true, Work.IsHeldByOther: true, Work.Estimate.Stale: false } && Balance.Lends(w.Work, plan.Budget)
+                w is { Suspendable: true, Work.IsHeldByOther: true, Work.Estimate.Stale: false } && BudgetTotals.Lends(w.Work, plan.Budget)
             )
         )
         {
             var needed = Needed(plan, waits, [.. kept, item], []);
             if (needed > plan.Balance.Allowed)
-                plan.Park(
+                plan.Suspend(
                     item,
                     Reasons.DoesNotFit,
-                    Sentences.Overrun(item, plan, needed, ResumeRule.NamedLimit(item, plan)),
+                    Messages.Overrun(item, plan, needed, ResumeRule.NamedLimit(item, plan)),
                     byForecast: true
                 );
         }
     }
 
     /// <summary>The floor alone overruns the limit: parking cannot mend that, so only what is new is held.</summary>
-    private static void HoldNew(Plan plan, IReadOnlyList<ChargedWork> jobs)
+    private static void SuspendNew(Plan plan, IReadOnlyList<CostedWorkload> jobs)
     {
         var memory = plan.Memory;
-        ChargedWork[] held =
+        CostedWorkload[] held =
         [
             .. jobs.Where(item =>
-                item.Parkable
+                item.Suspendable
                 && !item.Work.Estimate.Stale
                 && !memory.Admitted.ContainsKey(item.Work.Key.Uid)
                 && item.Work.CreatedAt >= memory.FirstSeen
@@ -134,29 +134,34 @@ internal static class ForecastRule
         plan.Expect(held);
         foreach (var item in jobs)
             if (held.Contains(item))
-                plan.Park(item, Reasons.DoesNotFit, Sentences.FloorHolds(item, plan, ResumeRule.NamedLimit(item, plan)), byForecast: true);
+                plan.Suspend(
+                    item,
+                    Reasons.DoesNotFit,
+                    Messages.MinimumReplicasKeepRunning(item, plan, ResumeRule.NamedLimit(item, plan)),
+                    byForecast: true
+                );
             else
-                plan.Keep(item, Reasons.FloorExceedsLimit, Sentences.FloorLeaves(plan.Budget, plan.Balance));
+                plan.Keep(item, Reasons.FloorExceedsLimit, Messages.MinimumReplicasLeave(plan.Budget, plan.Balance));
     }
 
     /// <summary>The jobs that the forecast test counts.</summary>
-    internal static ChargedWork[] Claims(IEnumerable<ChargedWork> jobs, BudgetSnapshot budget) =>
-        [.. jobs.Where(w => !Balance.Lends(w.Work, budget))];
+    internal static CostedWorkload[] Claims(IEnumerable<CostedWorkload> jobs, BudgetSnapshot budget) =>
+        [.. jobs.Where(w => !BudgetTotals.Lends(w.Work, budget))];
 
     /// <summary>Those of them that a forecast may suspend.</summary>
-    internal static ChargedWork[] Candidates(IEnumerable<ChargedWork> claims, BudgetSnapshot budget) =>
+    internal static CostedWorkload[] Candidates(IEnumerable<CostedWorkload> claims, BudgetSnapshot budget) =>
         [
             .. claims.Where(w =>
-                w is { Parkable: true, Work.Estimate.Stale: false }
+                w is { Suspendable: true, Work.Estimate.Stale: false }
                 && (CheckpointRule.RequestOf(w.Work, budget) is not null || !IsAlmostDone(w, budget))
             ),
         ];
 
     private static Amount Needed(
         Plan plan,
-        IEnumerable<ChargedWork> waits,
-        IEnumerable<ChargedWork> claims,
-        IReadOnlyCollection<ChargedWork> parked
+        IEnumerable<CostedWorkload> waits,
+        IEnumerable<CostedWorkload> claims,
+        IReadOnlyCollection<CostedWorkload> parked
     ) => Needed(plan.Balance, waits, claims, parked, w => w.Charge.Tested);
 
     /// <param name="balance">The sums of the snapshot.</param>
@@ -165,17 +170,17 @@ internal static class ForecastRule
     /// <param name="parked">Those of them that are suspended.</param>
     /// <param name="claim">What a job counts with.</param>
     internal static Amount Needed(
-        Balance balance,
-        IEnumerable<ChargedWork> waits,
-        IEnumerable<ChargedWork> claims,
-        IReadOnlyCollection<ChargedWork> parked,
-        Func<ChargedWork, Amount> claim
+        BudgetTotals balance,
+        IEnumerable<CostedWorkload> waits,
+        IEnumerable<CostedWorkload> claims,
+        IReadOnlyCollection<CostedWorkload> parked,
+        Func<CostedWorkload, Amount> claim
     )
     {
-        var leaves = new HashSet<ChargedWork>(parked, ReferenceEqualityComparer.Instance);
+        var leaves = new HashSet<CostedWorkload>(parked, ReferenceEqualityComparer.Instance);
         return balance.Projection.Of(
             balance
-                .FloorClaims.Concat(balance.ReleasedClaims)
+                .MinimumReplicasClaims.Concat(balance.ReleasedClaims)
                 .Concat(waits.Select(w => new Claim(w.Work.Rate ?? HourlyCost.Zero, w.Charge.StopCost)))
                 .Concat(
                     claims.Select(w => new Claim(w.Work.Rate ?? HourlyCost.Zero, leaves.Contains(w) ? Victims.StillSpends(w) : claim(w)))
@@ -183,12 +188,14 @@ internal static class ForecastRule
         );
     }
 
-    private static string Why(ChargedWork victim, BudgetMemory memory) =>
+    private static string Why(CostedWorkload victim, BudgetMemory memory) =>
         Plan.WasUndone(victim) ? Reasons.ParkedAgain
         : memory.Admitted.ContainsKey(victim.Work.Key.Uid) || victim.Work.BurnRate > HourlyCost.Zero ? Reasons.ProjectedOverBudget
         : Reasons.DoesNotFit;
 
     /// <summary>Stopping a job that is done before its stop would be saves nothing and loses its work.</summary>
-    private static bool IsAlmostDone(ChargedWork item, BudgetSnapshot budget) =>
-        item.Charge.KnownLength && item.Work.State == WorkloadState.Running && item.Work.Estimate.Mid < Charge.StopTime(item.Work, budget);
+    private static bool IsAlmostDone(CostedWorkload item, BudgetSnapshot budget) =>
+        item.Charge.KnownLength
+        && item.Work.State == WorkloadState.Running
+        && item.Work.Estimate.Mid < WorkloadCost.StopTime(item.Work, budget);
 }

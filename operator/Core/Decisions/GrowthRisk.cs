@@ -12,7 +12,7 @@ namespace Bursar.Core.Decisions;
 /// <param name="Likely">Spent and reserved after this decision.</param>
 /// <param name="Most">The limit that holds the high estimates; in a rolling window with what stopping the work costs.</param>
 /// <param name="Suspends">The workloads that may be suspended, the first ones first, at most <see cref="MostWorkloads"/>.</param>
-internal sealed record GrowthRisk(Amount Likely, Amount Most, IReadOnlyList<ChargedWork> Suspends)
+internal sealed record GrowthRisk(Amount Likely, Amount Most, IReadOnlyList<CostedWorkload> Suspends)
 {
     public const int MostWorkloads = 20;
 
@@ -25,11 +25,11 @@ internal sealed record GrowthRisk(Amount Likely, Amount Most, IReadOnlyList<Char
     public static GrowthRisk? Of(Plan plan)
     {
         var (budget, balance, work) = (plan.Budget, plan.Balance, plan.Work);
-        if (budget.ForecastDoubt is not null || balance.FloorExceedsLimit || LimitRule.IsReached(balance))
+        if (budget.ForecastDoubt is not null || balance.MinimumReplicasExceedLimit || LimitRule.IsReached(balance))
             return null;
-        var waits = work.Where(plan.IsParking).ToArray();
-        var claims = ForecastRule.Claims(work.Where(item => item.IsActiveJob && !plan.IsParking(item)), budget);
-        if (!claims.Any(item => item is { Parkable: true, Work.Estimate.Stale: false }))
+        var waits = work.Where(plan.IsSuspending).ToArray();
+        var claims = ForecastRule.Claims(work.Where(item => item.IsActiveJob && !plan.IsSuspending(item)), budget);
+        if (!claims.Any(item => item is { Suspendable: true, Work.Estimate.Stale: false }))
             return null;
         var most =
             budget.Terms.Window.Period == WindowPeriod.Rolling
@@ -39,14 +39,14 @@ internal sealed record GrowthRisk(Amount Likely, Amount Most, IReadOnlyList<Char
             return null;
         // Also a job that is almost done, since it may run past its declared end.
         var candidates = claims
-            .Where(item => item is { Parkable: true, Work.Estimate.Stale: false })
+            .Where(item => item is { Suspendable: true, Work.Estimate.Stale: false })
             .Select(item => item with { Charge = item.Charge with { Tested = MayCost(item, budget) } });
         // A job that is almost done, or runs past its declared end, is suspended by the limit alone, and everything else with it.
         var atLimit = work.Where(item =>
-            item is { Parkable: true, Work.State: WorkloadState.Running or WorkloadState.Pending } && !plan.IsParking(item)
+            item is { Suspendable: true, Work.State: WorkloadState.Running or WorkloadState.Pending } && !plan.IsSuspending(item)
         );
         var named = Victims.InOrder(candidates, budget, budget.Memory).Concat(atLimit).DistinctBy(item => item.Work.Key.Uid);
-        ChargedWork[] suspends = [.. named.Take(MostWorkloads)];
+        CostedWorkload[] suspends = [.. named.Take(MostWorkloads)];
         return suspends.Length == 0
             ? null
             : new(ForecastRule.Needed(balance, waits, claims, [], item => item.Charge.Tested), most, suspends);
@@ -62,22 +62,22 @@ internal sealed record GrowthRisk(Amount Likely, Amount Most, IReadOnlyList<Char
         return balance.Projection.Of(
                 balance.ReleasedClaims.Concat(
                     plan.Work.Select(item =>
-                        plan.IsParking(item) || Outlook.IsYoung(item, budget) ? new Claim(item.Work.BurnRate, item.Charge.StopCost)
-                        : item is { IsActiveJob: true, Charge.KnownLength: true } && !Balance.Lends(item.Work, budget)
+                        plan.IsSuspending(item) || Outlook.IsYoung(item, budget) ? new Claim(item.Work.BurnRate, item.Charge.StopCost)
+                        : item is { IsActiveJob: true, Charge.KnownLength: true } && !BudgetTotals.Lends(item.Work, budget)
                             ? new(item.Work.Rate ?? HourlyCost.Zero, MayCost(item, budget))
-                        : Outlook.ClaimOf(item, budget, Charge.Horizon(budget))
+                        : Outlook.ClaimOf(item, budget, WorkloadCost.Horizon(budget))
                     )
                 )
             ) + balance.OverspendBound;
     }
 
     /// <summary>The amount up to which the forecast test may come to count a job step by step.</summary>
-    private static Amount MayCost(ChargedWork item, BudgetSnapshot budget)
+    private static Amount MayCost(CostedWorkload item, BudgetSnapshot budget)
     {
         var (charge, estimate) = (item.Charge, item.Work.Estimate);
         if (!charge.KnownLength || Outlook.IsYoung(item, budget))
             return charge.Tested;
-        var horizon = item.Work.Rate!.Value.For(Charge.Horizon(budget));
+        var horizon = item.Work.Rate!.Value.For(WorkloadCost.Horizon(budget));
         // Past its declared end its duration is unknown, and this budget then reserves the rest of the window for it.
         if (
             budget.Terms.UnknownDuration == UnknownDuration.RunToWindowEnd

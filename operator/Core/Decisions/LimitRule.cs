@@ -10,20 +10,20 @@ internal static class LimitRule
     {
         if (!IsReached(plan.Balance))
         {
-            ParkUndone(plan);
+            SuspendAgain(plan);
             return;
         }
         // Pending workloads are suspended too, because they would start to spend once a node is free.
-        ChargedWork[] stopped =
+        CostedWorkload[] stopped =
         [
-            .. plan.Work.Where(item => item.Parkable && item.Work.State is (WorkloadState.Running or WorkloadState.Pending)),
+            .. plan.Work.Where(item => item.Suspendable && item.Work.State is (WorkloadState.Running or WorkloadState.Pending)),
         ];
         plan.Expect(stopped);
         foreach (var item in stopped)
-            plan.Park(
+            plan.Suspend(
                 item,
                 Plan.WasUndone(item) ? Reasons.ParkedAgain : Reasons.BudgetExhausted,
-                Sentences.Exhausted(item, plan, ResumeRule.NamedLimit(item, plan)),
+                Messages.Exhausted(item, plan, ResumeRule.NamedLimit(item, plan)),
                 byForecast: false
             );
     }
@@ -32,17 +32,17 @@ internal static class LimitRule
     /// What others resumed counts with its stop before its pods are bound: else its record would be let go of in between, and with it
     /// what it had before and how often it was undone.
     /// </summary>
-    private static void ParkUndone(Plan plan)
+    private static void SuspendAgain(Plan plan)
     {
         var bound = plan.Balance.OverspendBound;
-        foreach (var item in plan.Work.Where(w => w is { Parkable: true, Work.State: WorkloadState.Pending } && Plan.WasUndone(w)))
+        foreach (var item in plan.Work.Where(w => w is { Suspendable: true, Work.State: WorkloadState.Pending } && Plan.WasUndone(w)))
         {
-            var with = bound + Charge.StopCostOnceRunning(item.Work, plan.Budget) - item.Charge.StopCost;
+            var with = bound + WorkloadCost.StopCostOnceRunning(item.Work, plan.Budget) - item.Charge.StopCost;
             if (plan.Balance.Spent + with >= plan.Balance.Allowed)
-                plan.Park(
+                plan.Suspend(
                     item,
                     Reasons.ParkedAgain,
-                    Sentences.UndoneAtLimit(item, plan, with, ResumeRule.NamedLimit(item, plan)),
+                    Messages.UndoneAtLimit(item, plan, with, ResumeRule.NamedLimit(item, plan)),
                     byForecast: false
                 );
             else
@@ -51,5 +51,5 @@ internal static class LimitRule
     }
 
     /// <summary>A budget with nothing left is exhausted also while nothing runs.</summary>
-    public static bool IsReached(Balance balance) => balance.Spent + balance.OverspendBound >= balance.Allowed;
+    public static bool IsReached(BudgetTotals balance) => balance.Spent + balance.OverspendBound >= balance.Allowed;
 }

@@ -49,7 +49,7 @@ internal static class LimitWarnings
         var (budget, memory, next) = (plan.Budget, plan.Memory, plan.Prospect.NextWindow);
         var told = new SortedSet<string>(memory.Announced, StringComparer.Ordinal);
         ForgetSuspended(told, NamedForNext, budget);
-        ChargedWork[] news = next is null
+        CostedWorkload[] news = next is null
             ? []
             : [.. next.Suspends.Where(item => !told.Contains(NamedForNext + item.Work.Key.Uid)).Take(MostWorkloads)];
         if (news.Length == 0 && told.Count == memory.Announced.Count)
@@ -62,7 +62,7 @@ internal static class LimitWarnings
             new(
                 Reasons.WillSuspend,
                 $"{budget.Window.Key}/next/{news[0].Work.Key.Uid}",
-                Sentences.WillSuspendNext(budget, next!),
+                Messages.WillSuspendNext(budget, next!),
                 Warning: true
             )
             {
@@ -96,12 +96,12 @@ internal static class LimitWarnings
         {
             // Another limit is another risk; so is a job that a forecast suspends and that no Event has named, and the first workload that
             // the limit will suspend.
-            ChargedWork[] concerned = [.. outlook.ForecastSuspends.Concat(outlook.Suspends).Take(MostWorkloads)];
+            CostedWorkload[] concerned = [.. outlook.ForecastSuspends.Concat(outlook.Suspends).Take(MostWorkloads)];
             var other = Unnamed([.. outlook.ForecastSuspends.Take(MostWorkloads)])
                 ?? (concerned.Any(item => told.Contains(Named + item.Work.Key.Uid)) ? null : Unnamed(concerned));
             if (Replace(Risk, balance.Limit.ToString()) || other is not null)
-                Tell(Reasons.AtRisk, $"risk/{other}", Sentences.AtRisk(budget, balance, outlook), concerned);
-            ChargedWork[] next =
+                Tell(Reasons.AtRisk, $"risk/{other}", Messages.AtRisk(budget, balance, outlook), concerned);
+            CostedWorkload[] next =
             [
                 .. outlook.ForecastSuspends,
                 .. outlook.SuspendsAt - budget.Now <= Lead || outlook.ForecastAt is null ? outlook.Suspends : [],
@@ -115,7 +115,7 @@ internal static class LimitWarnings
                 Tell(
                     Reasons.WillSuspend,
                     $"soon/{moment}/{Unnamed(next, Near)}",
-                    Sentences.WillSuspendAhead(budget, balance, outlook, next),
+                    Messages.WillSuspendAhead(budget, balance, outlook, next),
                     next
                 );
                 foreach (var one in next.Take(MostWorkloads))
@@ -123,7 +123,7 @@ internal static class LimitWarnings
             }
         }
         if (growth is not null && Unnamed(growth.Suspends) is { } grows)
-            Tell(Reasons.AtRisk, $"growth/{grows}", Sentences.MayGrow(budget, balance, growth), growth.Suspends);
+            Tell(Reasons.AtRisk, $"growth/{grows}", Messages.MayGrow(budget, balance, growth), growth.Suspends);
         if (!told.SetEquals(plan.Memory.Announced))
             plan.Memory = plan.Memory with { Announced = [.. told] };
 
@@ -145,10 +145,10 @@ internal static class LimitWarnings
 
         static bool HasMoved(TimeSpan by, TimeSpan quarter) => by.Duration() >= Shift || -by >= LeastShift && -by >= quarter;
 
-        string? Unnamed(IReadOnlyList<ChargedWork> work, string prefix = Named) =>
+        string? Unnamed(IReadOnlyList<CostedWorkload> work, string prefix = Named) =>
             work.FirstOrDefault(item => !told.Contains(prefix + item.Work.Key.Uid))?.Work.Key.Uid;
 
-        void Tell(string reason, string key, string sentence, IEnumerable<ChargedWork> concerned)
+        void Tell(string reason, string key, string sentence, IEnumerable<CostedWorkload> concerned)
         {
             WorkloadKey[] about = [.. concerned.Select(item => item.Work.Key).Take(MostWorkloads)];
             foreach (var one in about)
@@ -179,7 +179,7 @@ internal static class LimitWarnings
                 new(
                     Reasons.Overspent,
                     $"{budget.Window.Key}/{budget.Now.ToUnixTimeSeconds()}",
-                    Sentences.Overspent(budget, plan.Balance, overspent, runsOn),
+                    Messages.Overspent(budget, plan.Balance, overspent, runsOn),
                     Warning: true
                 )
                 {

@@ -32,7 +32,7 @@ public sealed record MeteringView(int ByAgent, NodeNames ByExporter, NodeNames B
     /// <summary>
     /// One workload's sources, as its status names them: agent, dcgm-exporter, and api where nothing but the API server tells of it.
     /// </summary>
-    public static string WordOf(IEnumerable<MeteringSource> sources) =>
+    public static string TextOf(IEnumerable<MeteringSource> sources) =>
         string.Join(
             ", ",
             sources

@@ -11,7 +11,7 @@ namespace Bursar.Core.Decisions;
 /// <param name="Limit">Its limit.</param>
 /// <param name="Needed">What the work costs in it.</param>
 /// <param name="Suspends">The workloads that are suspended when it begins.</param>
-internal sealed record NextWindowRisk(Window Window, Amount Limit, Amount Needed, IReadOnlyList<ChargedWork> Suspends)
+internal sealed record NextWindowRisk(Window Window, Amount Limit, Amount Needed, IReadOnlyList<CostedWorkload> Suspends)
 {
     /// <returns>Null while the next window is more than <see cref="LimitWarnings.Lead"/> away, and where it covers the work.</returns>
     public static NextWindowRisk? Of(Plan plan)
@@ -31,17 +31,18 @@ internal sealed record NextWindowRisk(Window Window, Amount Limit, Amount Needed
         if (!then.Window.Contains(edge))
             return null;
         var limit = BudgetDecider.LimitOf(then);
-        var later = ChargedWork.Of(then);
-        var sums = Balance.Of(then, limit, later);
+        var later = CostedWorkload.Of(then);
+        var sums = BudgetTotals.Of(then, limit, later);
         if (LimitRule.IsReached(sums))
             return Of(
                 sums.Spent + sums.OverspendBound,
-                [.. later.Where(item => item is { Parkable: true, Work.State: WorkloadState.Running or WorkloadState.Pending })]
+                [.. later.Where(item => item is { Suspendable: true, Work.State: WorkloadState.Running or WorkloadState.Pending })]
             );
-        if (then.ForecastDoubt is not null || sums.FloorExceedsLimit)
+        if (then.ForecastDoubt is not null || sums.MinimumReplicasExceedLimit)
             return null;
         var claims = ForecastRule.Claims(later.Where(item => item.IsActiveJob), then);
-        Amount Needed(IReadOnlyCollection<ChargedWork> parked) => ForecastRule.Needed(sums, [], claims, parked, item => item.Charge.Tested);
+        Amount Needed(IReadOnlyCollection<CostedWorkload> parked) =>
+            ForecastRule.Needed(sums, [], claims, parked, item => item.Charge.Tested);
         var needed = Needed([]);
         return needed <= sums.Allowed
             ? null
@@ -50,7 +51,7 @@ internal sealed record NextWindowRisk(Window Window, Amount Limit, Amount Needed
                 Victims.Choose(ForecastRule.Candidates(claims, then), claims, parked => Needed(parked) - sums.Allowed, then, memory)
             );
 
-        NextWindowRisk? Of(Amount amount, IReadOnlyList<ChargedWork> suspends) =>
+        NextWindowRisk? Of(Amount amount, IReadOnlyList<CostedWorkload> suspends) =>
             suspends.Count == 0 ? null : new(then.Window, limit, amount, suspends);
     }
 }

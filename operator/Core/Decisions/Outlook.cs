@@ -7,7 +7,7 @@ namespace Bursar.Core.Decisions;
 /// The projection: the course of a budget's spending to the end of its window if nothing new starts. A job of known length counts to its
 /// likely end, everything else at its present rate to the end of the window, or, where this budget suspends it at the limit, until then.
 /// Status, printer columns, conditions, thresholds, Events and metrics all show this one value. The forecast test that suspends jobs is
-/// another sum (<see cref="Balance.Planned"/>): it leaves out what is suspended at the limit anyway, so that such work costs no job its
+/// another sum (<see cref="BudgetTotals.Planned"/>): it leaves out what is suspended at the limit anyway, so that such work costs no job its
 /// place.
 /// </summary>
 public sealed record Outlook
@@ -25,10 +25,10 @@ public sealed record Outlook
     public DateTimeOffset? RunsOutAt => LimitReachedAt ?? SuspendsAt;
 
     /// <summary>The workloads that are suspended then.</summary>
-    public IReadOnlyList<ChargedWork> Suspends { get; init; } = [];
+    public IReadOnlyList<CostedWorkload> Suspends { get; init; } = [];
 
     /// <summary>The workloads that keep running past the limit, because this budget cannot suspend them.</summary>
-    public IReadOnlyList<ChargedWork> Continues { get; init; } = [];
+    public IReadOnlyList<CostedWorkload> Continues { get; init; } = [];
 
     /// <summary>
     /// When the forecast test suspends jobs although nothing new starts: work that has nothing reserved spends what is reserved for them.
@@ -37,7 +37,7 @@ public sealed record Outlook
     public DateTimeOffset? ForecastAt { get; init; }
 
     /// <summary>The jobs that are suspended then.</summary>
-    public IReadOnlyList<ChargedWork> ForecastSuspends { get; init; } = [];
+    public IReadOnlyList<CostedWorkload> ForecastSuspends { get; init; } = [];
 
     /// <summary>When the next workload is suspended, by forecast or at the limit; null: none is.</summary>
     public DateTimeOffset? NextSuspendsAt => ForecastAt ?? SuspendsAt;
@@ -55,13 +55,13 @@ public sealed record Outlook
     /// <param name="stopping">Work that this decision suspends already: only its stop still costs.</param>
     public static Outlook Of(
         BudgetSnapshot budget,
-        Balance balance,
-        IReadOnlyList<ChargedWork> work,
+        BudgetTotals balance,
+        IReadOnlyList<CostedWorkload> work,
         bool suspends,
-        Func<ChargedWork, bool>? stopping = null
+        Func<CostedWorkload, bool>? stopping = null
     )
     {
-        var horizon = Charge.Horizon(budget);
+        var horizon = WorkloadCost.Horizon(budget);
         var courses = work.Select(item =>
             {
                 var ends = stopping?.Invoke(item) == true;
@@ -102,7 +102,7 @@ public sealed record Outlook
             : courses
                 .Select(course =>
                     course is { Suspendable: true, Item.Charge.KnownLength: false }
-                        ? course.Until(end - budget.Now + Charge.StopTime(course.Item.Work, budget))
+                        ? course.Until(end - budget.Now + WorkloadCost.StopTime(course.Item.Work, budget))
                         : course
                 )
                 .ToArray();
@@ -135,31 +135,31 @@ public sealed record Outlook
     /// The spending of one workload that lies ahead: a job of known length to its likely end, everything else at its present rate to the
     /// end of the window.
     /// </summary>
-    public static Claim ClaimOf(ChargedWork item, BudgetSnapshot budget, TimeSpan horizon)
+    public static Claim ClaimOf(CostedWorkload item, BudgetSnapshot budget, TimeSpan horizon)
     {
         var work = item.Work;
         if (work.State is WorkloadState.Parked or WorkloadState.Suspended)
             return Stop(item);
-        if (work.Class == WorkClass.Training && Balance.Lends(work, budget))
+        if (work.Class == WorkloadClass.Training && BudgetTotals.Lends(work, budget))
             return default;
-        if (work.Class == WorkClass.Training && item.Charge.KnownLength)
-            return new(work.Rate ?? HourlyCost.Zero, item.Charge.Trusted);
+        if (work.Class == WorkloadClass.Training && item.Charge.KnownLength)
+            return new(work.Rate ?? HourlyCost.Zero, item.Charge.Settled);
         var burns = work.BurnRate.For(horizon);
-        return item.Charge.Trusted > burns ? new(work.Rate ?? HourlyCost.Zero, item.Charge.Trusted) : new(work.BurnRate, burns);
+        return item.Charge.Settled > burns ? new(work.Rate ?? HourlyCost.Zero, item.Charge.Settled) : new(work.BurnRate, burns);
     }
 
-    private static bool IsSuspendable(ChargedWork item) =>
-        item.Parkable && item.Work.State is WorkloadState.Running or WorkloadState.Pending;
+    private static bool IsSuspendable(CostedWorkload item) =>
+        item.Suspendable && item.Work.State is WorkloadState.Running or WorkloadState.Pending;
 
     /// <summary>A job that has just started tells its length within this time; until then it is no risk to announce.</summary>
     private static readonly TimeSpan Youth = TimeSpan.FromMinutes(2);
 
-    internal static bool IsYoung(ChargedWork item, BudgetSnapshot budget) =>
+    internal static bool IsYoung(CostedWorkload item, BudgetSnapshot budget) =>
         item is { IsActiveJob: true, Charge.KnownLength: false, Work.Estimate.Stale: false }
-        && item.Charge.Trusted <= item.Charge.StopCost
+        && item.Charge.Settled <= item.Charge.StopCost
         && budget.Now - item.Work.CreatedAt < Youth;
 
-    private static Claim Stop(ChargedWork item) => new(item.Work.BurnRate, item.Charge.StopCost);
+    private static Claim Stop(CostedWorkload item) => new(item.Work.BurnRate, item.Charge.StopCost);
 
     private static Dictionary<string, Amount> ByUid(IEnumerable<Course> courses)
     {
@@ -174,7 +174,7 @@ public sealed record Outlook
     /// </summary>
     private static DateTimeOffset? First(
         BudgetSnapshot budget,
-        Balance balance,
+        BudgetTotals balance,
         IReadOnlyList<Course> courses,
         TimeSpan horizon,
         Func<Amount, Amount> target
@@ -211,7 +211,7 @@ public sealed record Outlook
         return null;
     }
 
-    private sealed record Course(ChargedWork Item, Claim Claim, bool Suspendable)
+    private sealed record Course(CostedWorkload Item, Claim Claim, bool Suspendable)
     {
         /// <summary>How long it runs; zero for an amount that is spent at once.</summary>
         public Int128 Milliseconds { get; } =

@@ -8,7 +8,7 @@ namespace Bursar.Core.Decisions;
 /// A decision while it is made: the snapshot with its sums, and the results of the rules so far. A workload has at most one verdict. The rules
 /// (<see cref="DecisionRules"/>) read it and write to it, one after the other.
 /// </summary>
-internal sealed class Plan(BudgetSnapshot budget, Balance balance, IReadOnlyList<ChargedWork> work, BudgetMemory memory)
+internal sealed class Plan(BudgetSnapshot budget, BudgetTotals balance, IReadOnlyList<CostedWorkload> work, BudgetMemory memory)
 {
     private readonly HashSet<string> _leaving = new(StringComparer.Ordinal);
     private readonly Dictionary<string, Amount> _enough = new(StringComparer.Ordinal);
@@ -25,19 +25,19 @@ internal sealed class Plan(BudgetSnapshot budget, Balance balance, IReadOnlyList
     private readonly List<Announcement> _announcements = [];
     private readonly SortedDictionary<string, CheckpointRequest> _requests = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, CheckpointRequest> _spent = new(StringComparer.Ordinal);
-    private ChargedWork[]? _byTurn;
+    private CostedWorkload[]? _byTurn;
     private Prospect? _prospect;
 
     public BudgetSnapshot Budget => budget;
 
     /// <summary>The sums before any rule has acted.</summary>
-    public Balance Balance => balance;
+    public BudgetTotals Balance => balance;
 
     /// <summary>All workloads with their charges.</summary>
-    public IReadOnlyList<ChargedWork> Work => work;
+    public IReadOnlyList<CostedWorkload> Work => work;
 
     /// <summary>The workloads that run or wait for a node, filtered once because each suspended workload is tested against them.</summary>
-    public ChargedWork[] Active { get; } = [.. work.Where(item => item.Work.State is WorkloadState.Running or WorkloadState.Pending)];
+    public CostedWorkload[] Active { get; } = [.. work.Where(item => item.Work.State is WorkloadState.Running or WorkloadState.Pending)];
 
     /// <summary>The memory as the rules so far have left it.</summary>
     public BudgetMemory Memory { get; set; } = memory;
@@ -74,15 +74,15 @@ internal sealed class Plan(BudgetSnapshot budget, Balance balance, IReadOnlyList
     /// </summary>
     public IEnumerable<KeyValuePair<string, CheckpointRequest>> RememberedRequests => _requests.Concat(_spent);
 
-    public bool BrakeApplied { get; private set; }
+    public bool BreakerOpen { get; private set; }
 
     public List<string> Contested { get; } = [];
 
-    public bool IsDecided(ChargedWork item) => _found.ContainsKey(item.Work.Key.Uid);
+    public bool IsDecided(CostedWorkload item) => _found.ContainsKey(item.Work.Key.Uid);
 
-    public bool IsAsked(ChargedWork item) => _requests.ContainsKey(item.Work.Key.Uid);
+    public bool IsRequested(CostedWorkload item) => _requests.ContainsKey(item.Work.Key.Uid);
 
-    public bool IsParking(ChargedWork item) => IsAsked(item) || _suspending.Contains(item.Work.Key.Uid);
+    public bool IsSuspending(CostedWorkload item) => IsRequested(item) || _suspending.Contains(item.Work.Key.Uid);
 
     /// <summary>Since when suspended work has fitted, carried on from the memory: what is not noted here anew is forgotten.</summary>
     public SortedDictionary<string, DateTimeOffset> FitsSince { get; } = new(StringComparer.Ordinal);
@@ -95,17 +95,17 @@ internal sealed class Plan(BudgetSnapshot budget, Balance balance, IReadOnlyList
     /// <summary>
     /// Marks work that a rule is about to suspend together, so that the amounts named for one of them do not count the others as running.
     /// </summary>
-    public void Expect(IEnumerable<ChargedWork> leaving)
+    public void Expect(IEnumerable<CostedWorkload> leaving)
     {
         foreach (var item in leaving)
             _leaving.Add(item.Work.Key.Uid);
     }
 
     /// <summary>Suspended by this decision, or about to be.</summary>
-    public bool IsLeaving(ChargedWork item) => _leaving.Contains(item.Work.Key.Uid) || IsParking(item);
+    public bool IsLeaving(CostedWorkload item) => _leaving.Contains(item.Work.Key.Uid) || IsSuspending(item);
 
     /// <summary>The amount that each suspended workload needs by itself (<see cref="ResumeRule"/>), computed once a decision.</summary>
-    public Dictionary<ChargedWork, Amount> NeededAlone { get; } = new(ReferenceEqualityComparer.Instance);
+    public Dictionary<CostedWorkload, Amount> NeededAlone { get; } = new(ReferenceEqualityComparer.Instance);
 
     /// <summary>
     /// The course of the time in which a named limit must be enough (<see cref="ResumeRule"/>), computed once a decision.
@@ -113,13 +113,13 @@ internal sealed class Plan(BudgetSnapshot budget, Balance balance, IReadOnlyList
     public ResumeRule.Course? Course { get; set; }
 
     /// <summary>All workloads in the order in which they resume, sorted once a decision.</summary>
-    public ChargedWork[] ByTurn(Func<IEnumerable<ChargedWork>> sort) => _byTurn ??= [.. sort()];
+    public CostedWorkload[] ByTurn(Func<IEnumerable<CostedWorkload>> sort) => _byTurn ??= [.. sort()];
 
     public static Plan Begin(BudgetSnapshot budget)
     {
         var limit = BudgetDecider.LimitOf(budget);
-        var work = ChargedWork.Of(budget);
-        return new(budget, Balance.Of(budget, limit, work), work, Remembering.Begin(budget, limit));
+        var work = CostedWorkload.Of(budget);
+        return new(budget, BudgetTotals.Of(budget, limit, work), work, BudgetMemoryUpdate.Begin(budget, limit));
     }
 
     private void Add(BudgetAction action)
@@ -131,7 +131,7 @@ internal sealed class Plan(BudgetSnapshot budget, Balance balance, IReadOnlyList
     }
 
     /// <summary>Notes the limit that a message names as enough to run the work now; null where it names none.</summary>
-    public Amount? NameLimit(ChargedWork item, Amount? limit)
+    public Amount? NameLimit(CostedWorkload item, Amount? limit)
     {
         if (limit is { } enough)
             _enough[item.Work.Key.Uid] = enough;
@@ -140,13 +140,13 @@ internal sealed class Plan(BudgetSnapshot budget, Balance balance, IReadOnlyList
         return limit;
     }
 
-    public void Keep(ChargedWork item, string reason, string sentence) => _found.TryAdd(item.Work.Key.Uid, (reason, sentence));
+    public void Keep(CostedWorkload item, string reason, string sentence) => _found.TryAdd(item.Work.Key.Uid, (reason, sentence));
 
-    private bool IsDecidedToResume(ChargedWork item) =>
+    private bool IsDecidedToResume(CostedWorkload item) =>
         _actions.Any(a => a.Kind == ActionKind.Resume && a.Workload.Uid == item.Work.Key.Uid);
 
     /// <summary>A workload as it is once this decision is carried out; null if it is suspended then.</summary>
-    public WorkloadSnapshot? After(ChargedWork item) =>
+    public WorkloadSnapshot? After(CostedWorkload item) =>
         item.Work switch
         {
             var one when IsEnforcing && IsDecidedToResume(item) => one with
@@ -155,15 +155,15 @@ internal sealed class Plan(BudgetSnapshot budget, Balance balance, IReadOnlyList
                 BurnRate = one.Rate ?? HourlyCost.Zero,
                 Parked = null,
             },
-            { State: WorkloadState.Running or WorkloadState.Pending } one when !(IsEnforcing && IsParking(item)) => one,
+            { State: WorkloadState.Running or WorkloadState.Pending } one when !(IsEnforcing && IsSuspending(item)) => one,
             _ => null,
         };
 
     /// <summary>Someone else resumed what this budget had parked.</summary>
-    public static bool WasUndone(ChargedWork item) =>
+    public static bool WasUndone(CostedWorkload item) =>
         item.Work is { Parked.Confirmed: true, State: WorkloadState.Running or WorkloadState.Pending };
 
-    public void Park(ChargedWork item, string reason, string sentence, bool byForecast)
+    public void Suspend(CostedWorkload item, string reason, string sentence, bool byForecast)
     {
         if (IsDecided(item))
             return;
@@ -175,7 +175,7 @@ internal sealed class Plan(BudgetSnapshot budget, Balance balance, IReadOnlyList
             Contested.Add($"{item.Work.Key.Kind}/{item.Work.Key.Name}" + (before.UndoneBy is { } by ? $" (by {by})" : ""));
             if (budget.Now - before.Undone[^1] < ContestRetry)
             {
-                Keep(item, Reasons.Contested, Sentences.Contested(before));
+                Keep(item, Reasons.Contested, Messages.Contested(before));
                 return;
             }
         }
@@ -186,13 +186,13 @@ internal sealed class Plan(BudgetSnapshot budget, Balance balance, IReadOnlyList
             + (step == CheckpointStep.Ask ? _requests.Values.Count(r => r.For.ByForecast) : 0);
         if (brakes && step != CheckpointStep.Wait && stops >= budget.BrakeAllowance)
         {
-            BrakeApplied = true;
-            Keep(item, Reasons.BrakeApplied, Sentences.Braked);
+            BreakerOpen = true;
+            Keep(item, Reasons.BrakeApplied, Messages.BreakerOpen);
             return;
         }
-        sentence = Sentences.With(sentence, item.Work);
+        sentence = Messages.With(sentence, item.Work);
         if (item.Work.IsHeldByOther)
-            sentence += Sentences.AndOthers(item.Work);
+            sentence += Messages.AndOthers(item.Work);
         // What was decided and not yet done stays as it was decided.
         var parked = before is { Confirmed: false }
             ? before
@@ -226,12 +226,12 @@ internal sealed class Plan(BudgetSnapshot budget, Balance balance, IReadOnlyList
                 request = request with { Sentence = sentence, For = parked with { Reason = reason } };
             _requests[item.Work.Key.Uid] = request;
             NameLimit(item, request.For.EnoughLimit);
-            _found[item.Work.Key.Uid] = (Reasons.CheckpointRequested, Sentences.CheckpointAwaited(item, request, budget));
+            _found[item.Work.Key.Uid] = (Reasons.CheckpointRequested, Messages.CheckpointAwaited(item, request, budget));
             return;
         }
         if (request is not null)
             _spent[item.Work.Key.Uid] = request;
-        sentence += Sentences.CheckpointOutcome(item, request, budget);
+        sentence += Messages.CheckpointOutcome(item, request, budget);
         _found[item.Work.Key.Uid] = (reason, sentence);
         Add(
             new()
@@ -253,7 +253,7 @@ internal sealed class Plan(BudgetSnapshot budget, Balance balance, IReadOnlyList
     public void Announce(Announcement announcement) => _announcements.Add(announcement);
 
     /// <summary>Asks the workload for a checkpoint.</summary>
-    public void RequestCheckpoint(ChargedWork item, CheckpointRequest request) =>
+    public void RequestCheckpoint(CostedWorkload item, CheckpointRequest request) =>
         Add(
             new()
             {
@@ -261,7 +261,7 @@ internal sealed class Plan(BudgetSnapshot budget, Balance balance, IReadOnlyList
                 Workload = item.Work.Key,
                 Class = item.Work.Class,
                 Reason = request.For.Reason,
-                Sentence = Sentences.CheckpointAwaited(item, request, budget),
+                Sentence = Messages.CheckpointAwaited(item, request, budget),
                 CostToFinish = item.Charge.Mid,
                 ByForecast = request.For.ByForecast,
                 Checkpoint = request,
@@ -270,7 +270,7 @@ internal sealed class Plan(BudgetSnapshot budget, Balance balance, IReadOnlyList
         );
 
     /// <summary>Takes a request back, or the mirror of one that is no more.</summary>
-    public void WithdrawCheckpoint(ChargedWork item, CheckpointRequest? request, string id) =>
+    public void WithdrawCheckpoint(CostedWorkload item, CheckpointRequest? request, string id) =>
         Add(
             new()
             {
@@ -278,7 +278,7 @@ internal sealed class Plan(BudgetSnapshot budget, Balance balance, IReadOnlyList
                 Workload = item.Work.Key,
                 Class = item.Work.Class,
                 Reason = Reasons.CheckpointWithdrawn,
-                Sentence = Sentences.CheckpointWithdrawn(budget, balance),
+                Sentence = Messages.CheckpointWithdrawn(budget, balance),
                 CostToFinish = item.Charge.Mid,
                 Checkpoint = request,
                 CheckpointId = id,
@@ -289,7 +289,7 @@ internal sealed class Plan(BudgetSnapshot budget, Balance balance, IReadOnlyList
     /// Parking what another budget has stopped already stops nothing more; holding a job that has just come and was never admitted
     /// throws away nothing. Neither is what the brake is for: else a crowd that comes at once would run instead of waiting.
     /// </summary>
-    private bool StopsWork(ChargedWork item) =>
+    private bool StopsWork(CostedWorkload item) =>
         !item.Work.IsHeldByOther
         && (
             item.Work.Parked is not null
@@ -297,7 +297,7 @@ internal sealed class Plan(BudgetSnapshot budget, Balance balance, IReadOnlyList
             || budget.Now - item.Work.CreatedAt > JustCome
         );
 
-    public void Resume(ChargedWork item, string reason, string sentence)
+    public void Resume(CostedWorkload item, string reason, string sentence)
     {
         _found[item.Work.Key.Uid] = (reason, sentence);
         Add(
@@ -314,19 +314,19 @@ internal sealed class Plan(BudgetSnapshot budget, Balance balance, IReadOnlyList
     }
 
     /// <summary>Running work whose record of a parking is out of date.</summary>
-    public IReadOnlyList<WorkloadKey> LetGo() =>
+    public IReadOnlyList<WorkloadKey> DropRecord() =>
         [
-            .. Work.Where(w => WasUndone(w) && !IsParking(w) && !_contested.Contains(w.Work.Key.Uid) && !IsInDoubt(w))
+            .. Work.Where(w => WasUndone(w) && !IsSuspending(w) && !_contested.Contains(w.Work.Key.Uid) && !IsInDoubt(w))
                 .Select(w => w.Work.Key),
         ];
 
     /// <summary>
     /// While nothing can be foreseen, or it waits in a queue, nobody knows whether it may run: its record stays until that is known.
     /// </summary>
-    private bool IsInDoubt(ChargedWork item) =>
+    private bool IsInDoubt(CostedWorkload item) =>
         item.IsActiveJob && (budget.ForecastDoubt is not null || item.Work.Estimate.Stale || item.Work.WaitsIn is not null);
 
-    public void Warn(string reason, string key, string sentence, IEnumerable<ChargedWork> about) =>
+    public void Warn(string reason, string key, string sentence, IEnumerable<CostedWorkload> about) =>
         _warnings.Add(
             new(reason, key, sentence, Warning: true)
             {
@@ -340,11 +340,11 @@ internal sealed class Plan(BudgetSnapshot budget, Balance balance, IReadOnlyList
             {
                 var (reason, sentence) = _found.TryGetValue(item.Work.Key.Uid, out var found) ? found : Unasked(item);
                 if (item.Work.State == WorkloadState.Parked && !_acted.Contains(item.Work.Key.Uid))
-                    sentence = Sentences.With(sentence, item.Work);
+                    sentence = Messages.With(sentence, item.Work);
                 if (budget.Observes)
                     sentence =
-                        Sentences.Observed(sentence)
-                        + (item.Work.State == WorkloadState.Parked && budget.ReleasedAt is null ? Sentences.NothingResumes : "");
+                        Messages.Observed(sentence)
+                        + (item.Work.State == WorkloadState.Parked && budget.ReleasedAt is null ? Messages.NothingResumes : "");
                 var counts = item.Work.State is WorkloadState.Running or WorkloadState.Pending;
                 // A job of known length is shown at its likely end; everything else as the projection counts it.
                 var toCome =
@@ -364,7 +364,7 @@ internal sealed class Plan(BudgetSnapshot budget, Balance balance, IReadOnlyList
                     Reason = reason,
                     Sentence =
                         item.Work.State == WorkloadState.Parked && !IsDecidedToResume(item)
-                            ? sentence + Sentences.AndOthers(item.Work)
+                            ? sentence + Messages.AndOthers(item.Work)
                             : sentence,
                     HeldBy = item.Work.IsHeldByOther ? item.Work.HeldBy : null,
                     EnoughLimit = _enough.TryGetValue(item.Work.Key.Uid, out var limit) ? limit : null,
@@ -373,7 +373,7 @@ internal sealed class Plan(BudgetSnapshot budget, Balance balance, IReadOnlyList
             }),
         ];
 
-    private (string Reason, string Sentence) Unasked(ChargedWork item)
+    private (string Reason, string Sentence) Unasked(CostedWorkload item)
     {
         var reason = item.Work switch
         {
@@ -382,12 +382,12 @@ internal sealed class Plan(BudgetSnapshot budget, Balance balance, IReadOnlyList
             { Rate: null } => Reasons.Unpriced,
             { Exempt: true } => Reasons.Exempt,
             { NotParkable: not null } => Reasons.NotParkable,
-            { Class: WorkClass.Interactive } when !item.Parkable => Reasons.NotParkable,
-            { Class: WorkClass.Inference } when !item.Parkable => Reasons.InferenceFloor,
+            { Class: WorkloadClass.Interactive } when !item.Suspendable => Reasons.NotParkable,
+            { Class: WorkloadClass.Inference } when !item.Suspendable => Reasons.InferenceFloor,
             { WaitsIn: not null } => Reasons.Queued,
-            _ when Balance.Lends(item.Work, budget) => Reasons.LendsReservation,
+            _ when BudgetTotals.Lends(item.Work, budget) => Reasons.LendsReservation,
             _ => Reasons.Fits,
         };
-        return (reason, Sentences.Kept(item, reason, budget));
+        return (reason, Messages.Kept(item, reason, budget));
     }
 }

@@ -60,7 +60,7 @@ public sealed class Projection
         var least = new HourlyCost(long.MaxValue / 4);
         foreach (var (at, sum) in Course(claims))
         {
-            var lasting = ScalingRoom.Lasting(limit - sum, at > _budget.Now ? at - _budget.Now : TimeSpan.Zero, stop, stops);
+            var lasting = AffordableRate.Lasting(limit - sum, at > _budget.Now ? at - _budget.Now : TimeSpan.Zero, stop, stops);
             if (lasting < least)
                 least = lasting;
         }

@@ -27,22 +27,23 @@ internal sealed record Prospect
     public required Amount Overspent { get; init; }
 
     /// <summary>The work that keeps costing money after this decision.</summary>
-    public required IReadOnlyList<ChargedWork> RunsOn { get; init; }
+    public required IReadOnlyList<CostedWorkload> RunsOn { get; init; }
 
     public static Prospect Of(Plan plan)
     {
         var (budget, balance, memory) = (plan.Budget, plan.Balance, plan.Memory);
         var notified = memory.SuspensionsAnnounced;
-        bool Leaves(ChargedWork item) =>
-            plan.IsParking(item) || notified.ContainsKey(item.Work.Key.Uid) && !Remembering.IsSettling(item.Work, memory, budget.Now);
+        bool Leaves(CostedWorkload item) =>
+            plan.IsSuspending(item)
+            || notified.ContainsKey(item.Work.Key.Uid) && !BudgetMemoryUpdate.IsSettling(item.Work, memory, budget.Now);
         var now = Outlook.Of(budget, balance, plan.Work, plan.IsEnforcing && plan.IsOpen);
         var exhausted = plan.IsOpen && Exhaustion.Is(budget, balance);
-        ChargedWork[] runsOn =
+        CostedWorkload[] runsOn =
         [
             .. plan.Work.Where(item =>
                 item.Work is { State: WorkloadState.Running or WorkloadState.Pending }
                 && item.Work.BurnRate > HourlyCost.Zero
-                && !(plan.IsEnforcing && plan.IsParking(item))
+                && !(plan.IsEnforcing && plan.IsSuspending(item))
             ),
         ];
         return new()

@@ -4,7 +4,7 @@ using Bursar.Core.Money;
 namespace Bursar.Core.Decisions;
 
 /// <summary>Why a decision is as it is about one workload.</summary>
-public sealed record WorkReasoning
+public sealed record WorkloadReasoning
 {
     public required WorkloadVerdict Verdict { get; init; }
 
@@ -40,17 +40,17 @@ public static class Reasoning
     /// <summary>All work: what is parked, then what may be, each in the order in which it is looked at, then the rest.</summary>
     /// <param name="budget">What the decision was taken from.</param>
     /// <param name="searched">For how many of them to look for what would change the verdict: each costs some hundred decisions.</param>
-    public static IReadOnlyList<WorkReasoning> Of(BudgetSnapshot budget, int searched = int.MaxValue)
+    public static IReadOnlyList<WorkloadReasoning> Of(BudgetSnapshot budget, int searched = int.MaxValue)
     {
         var decision = BudgetDecider.Decide(budget);
-        var memory = Remembering.Begin(budget, BudgetDecider.LimitOf(budget));
-        var work = ChargedWork.Of(budget);
+        var memory = BudgetMemoryUpdate.Begin(budget, BudgetDecider.LimitOf(budget));
+        var work = CostedWorkload.Of(budget);
         var verdicts = decision.Workloads.ToDictionary(verdict => verdict.Key.Uid, StringComparer.Ordinal);
         string[] comes = [.. ResumeRule.InOrder(work).Select(item => item.Work.Key.Uid)];
         string[] goes =
         [
             .. Victims
-                .InOrder(work.Where(item => item is { IsActiveJob: true, Parkable: true }), budget, memory)
+                .InOrder(work.Where(item => item is { IsActiveJob: true, Suspendable: true }), budget, memory)
                 .Select(item => item.Work.Key.Uid),
         ];
         return
@@ -59,7 +59,7 @@ public static class Reasoning
                 .ThenBy(item => Place(goes, item) ?? int.MaxValue)
                 .Select(
                     (item, i) =>
-                        new WorkReasoning
+                        new WorkloadReasoning
                         {
                             Verdict = verdicts[item.Work.Key.Uid],
                             ResumeOrder = Place(comes, item),
@@ -68,7 +68,7 @@ public static class Reasoning
                             Priority = item.Work.Priority,
                             PriorityWithin = item.Work.PriorityWithin,
                             Lost = Victims.Lost(item),
-                            Saves = item.Work.Class == WorkClass.Training ? Amount.Max(Amount.Zero, Victims.Saves(item)) : Amount.Zero,
+                            Saves = item.Work.Class == WorkloadClass.Training ? Amount.Max(Amount.Zero, Victims.Saves(item)) : Amount.Zero,
                             Consequence = item.Work.Consequence,
                             Changes = i < searched ? WhatWouldChange.Of(budget, item.Work.Key.Uid) : null,
                         }
@@ -76,6 +76,6 @@ public static class Reasoning
         ];
     }
 
-    private static int? Place(string[] order, ChargedWork item) =>
+    private static int? Place(string[] order, CostedWorkload item) =>
         Array.IndexOf(order, item.Work.Key.Uid) is >= 0 and var place ? place + 1 : null;
 }

@@ -13,7 +13,7 @@ internal static class ReleaseAnnouncement
         plan.Memory = plan.Memory with { ReleasedAt = budget.ReleasedAt };
         plan.Announce(
             budget.ReleasedAt is { } at
-                ? new(Reasons.EnforcementReleased, Rfc3339.Format(at), Sentences.ReleasedByUser(budget), Warning: true)
+                ? new(Reasons.EnforcementReleased, Rfc3339.Format(at), Messages.ReleasedByUser(budget), Warning: true)
                 : new(
                     Reasons.EnforcementRestored,
                     Rfc3339.Format(before!.Value),

@@ -30,12 +30,12 @@ internal static class ResumeRule
     {
         var budget = plan.Budget;
         var balance = plan.Balance;
-        var free = !LimitRule.IsReached(balance) && !balance.FloorExceedsLimit && !plan.SuspendsNow;
+        var free = !LimitRule.IsReached(balance) && !balance.MinimumReplicasExceedLimit && !plan.SuspendsNow;
         foreach (var item in InOrder(plan.Work))
         {
             if (IsNoLongerHeld(item.Work, budget))
             {
-                plan.Resume(item, Reasons.Released, Sentences.Released(item));
+                plan.Resume(item, Reasons.Released, Messages.Released(item));
                 continue;
             }
             var cause = Cause(item.Work, budget, balance, plan.Memory);
@@ -52,27 +52,23 @@ internal static class ResumeRule
                     cause = Reasons.FitsAgain;
             }
             if (item.Work.Rate is null)
-                plan.Keep(item, Reasons.Unpriced, Sentences.Kept(item, Reasons.Unpriced, budget));
+                plan.Keep(item, Reasons.Unpriced, Messages.Kept(item, Reasons.Unpriced, budget));
             else if (NeverFits(item, balance))
-                plan.Keep(
-                    item,
-                    Reasons.NeverFits,
-                    Sentences.NeverFits(item, plan, item.Charge.NeededInEmptyWindow, NamedLimit(item, plan))
-                );
+                plan.Keep(item, Reasons.NeverFits, Messages.NeverFits(item, plan, item.Charge.NeededInEmptyWindow, NamedLimit(item, plan)));
             else if (cause != Reasons.Approved && budget.Terms.Resume == ResumePolicy.Manual)
                 plan.Keep(
                     item,
                     Reasons.WaitsForApproval,
-                    Sentences.WaitsForApproval(item, plan, MustRise(), MustRise() ? NamedLimit(item, plan) : null)
+                    Messages.WaitsForApproval(item, plan, MustRise(), MustRise() ? NamedLimit(item, plan) : null)
                 );
-            else if (cause != Reasons.Approved && HoldRule.IsHeld(item, budget))
-                plan.Keep(item, Reasons.UnknownDuration, Sentences.HeldUnknown(item, budget));
+            else if (cause != Reasons.Approved && UnknownDurationRule.IsWaiting(item, budget))
+                plan.Keep(item, Reasons.UnknownDuration, Messages.DurationUnknown(item, budget));
             else if (budget.ForecastDoubt is not null)
-                plan.Keep(item, Reasons.ForecastPaused, Sentences.Paused(budget));
+                plan.Keep(item, Reasons.ForecastPaused, Messages.Paused(budget));
             else if (fits && cause is not null)
             {
                 free = false;
-                plan.Resume(item, cause, Sentences.Resumed(item, budget, balance, item.Charge.Needed, cause));
+                plan.Resume(item, cause, Messages.Resumed(item, budget, balance, item.Charge.Needed, cause));
                 plan.Memory = Admissions.Resumed(
                     item,
                     item.Charge.Mid,
@@ -87,37 +83,37 @@ internal static class ResumeRule
                     item,
                     Reasons.WaitsForMoney,
                     MustRise()
-                        ? Sentences.Waits(item, plan, item.Charge.Needed, NamedLimit(item, plan))
-                        : Sentences.WaitsThoughItFits(item, plan, item.Charge.Needed, othersFirst: cause is not null || !free)
+                        ? Messages.Waits(item, plan, item.Charge.Needed, NamedLimit(item, plan))
+                        : Messages.WaitsThoughItFits(item, plan, item.Charge.Needed, othersFirst: cause is not null || !free)
                 );
             }
 
-            bool MustRise() => needed > balance.Limit || LimitRule.IsReached(balance) || balance.FloorExceedsLimit;
+            bool MustRise() => needed > balance.Limit || LimitRule.IsReached(balance) || balance.MinimumReplicasExceedLimit;
         }
     }
 
     /// <summary>How long suspended work must have fitted before it resumes without a cause.</summary>
-    public static TimeSpan WaitOf(ParkedSnapshot parked) => FitsFor * (1 << Math.Min(parked.FitResumes, 10));
+    public static TimeSpan WaitOf(SuspendedSnapshot parked) => FitsFor * (1 << Math.Min(parked.FitResumes, 10));
 
     /// <summary>
     /// It fits by more than it did when it was suspended. Work that would have passed this test at that moment was suspended for what it
     /// shows only while it runs, so that it fits tells nothing.
     /// </summary>
-    private static bool HasImproved(ParkedSnapshot parked, Balance balance, Amount needed) =>
+    private static bool HasImproved(SuspendedSnapshot parked, BudgetTotals balance, Amount needed) =>
         parked.Margin is not { } then || balance.Limit - needed >= then + Step(balance);
 
-    private static Amount Step(Balance balance) => balance.Limit.Percent(1);
+    private static Amount Step(BudgetTotals balance) => balance.Limit.Percent(1);
 
     /// <summary>Parked work in the order in which it is looked at, with suspended work whose pods run on.</summary>
-    public static IEnumerable<ChargedWork> InOrder(IEnumerable<ChargedWork> work) =>
+    public static IEnumerable<CostedWorkload> InOrder(IEnumerable<CostedWorkload> work) =>
         work.Where(IsSuspended).Order(InTurn(DateTimeOffset.MaxValue));
 
-    private static bool IsSuspended(ChargedWork item) =>
+    private static bool IsSuspended(CostedWorkload item) =>
         item.Work is { Parked: not null } and ({ State: WorkloadState.Parked } or { NotFollowed: true });
 
     /// <summary>Orders workloads by priority, then the oldest first.</summary>
-    private static Comparer<ChargedWork> InTurn(DateTimeOffset now) =>
-        Comparer<ChargedWork>.Create(
+    private static Comparer<CostedWorkload> InTurn(DateTimeOffset now) =>
+        Comparer<CostedWorkload>.Create(
             (one, other) =>
             {
                 var order = other.Work.Priority.CompareTo(one.Work.Priority);
@@ -138,8 +134,8 @@ internal static class ResumeRule
     /// tests: a resume must not lean on hope), and what it needs itself; in a rolling window fifteen minutes of everything else that runs
     /// beside it too. A limit that is named holds an hour of that.
     /// </summary>
-    public static Amount LimitToResume(ChargedWork item, Plan plan) =>
-        LimitToResume(item, plan, plan.Balance.FloorClaims, withBeside: false);
+    public static Amount LimitToResume(CostedWorkload item, Plan plan) =>
+        LimitToResume(item, plan, plan.Balance.MinimumReplicasClaims, withBeside: false);
 
     /// <summary>
     /// The limit that a message names as enough to resume the work now; null where no limit alone is. It holds the suspended work that
@@ -147,22 +143,22 @@ internal static class ResumeRule
     /// rounded up to three digits. The amount named when the work was suspended is repeated for as long as it is enough and not far too
     /// much. It is an amount of the present window, and none is named shortly before that ends (<see cref="WindowEndsSoon"/>).
     /// </summary>
-    public static Amount? NamedLimit(ChargedWork item, Plan plan)
+    public static Amount? NamedLimit(CostedWorkload item, Plan plan)
     {
         var (budget, balance) = (plan.Budget, plan.Balance);
         var alone = Amount.Max(Alone(item, plan), item.Charge.NeededInEmptyWindow);
         if (
             item.Work.Rate is not { } rate
             || budget.ForecastDoubt is not null
-            || HoldRule.IsHeld(item, budget)
+            || UnknownDurationRule.IsWaiting(item, budget)
             || WindowEndsSoon(item, budget)
             // In Observe mode nothing resumes, whatever the limit is.
             || budget.Observes && item.Work.State == WorkloadState.Parked
         )
             return null;
         // The workload spends this until it is stopped, and once more after it resumes.
-        var stop = item.Work.State == WorkloadState.Parked ? Amount.Zero : rate.For(Charge.StopTime(item.Work, budget));
-        var growth = Beside(item, plan).Aggregate(stop + stop, (sum, other) => sum + other.Work.BurnRate.For(HoldsFor(item, budget)));
+        var stop = item.Work.State == WorkloadState.Parked ? Amount.Zero : rate.For(WorkloadCost.StopTime(item.Work, budget));
+        var growth = Beside(item, plan).Aggregate(stop + stop, (sum, other) => sum + other.Work.BurnRate.For(ValidFor(item, budget)));
         // Sorted once a decision, since a budget may hold thousands of suspended workloads.
         var turns = InTurn(budget.Now);
         var order = plan.ByTurn(() => plan.Work.Order(turns));
@@ -175,10 +171,10 @@ internal static class ResumeRule
             .ToArray();
         // Running workloads that may be suspended soon leave their part to those ahead, and need as much as any suspended workload where
         // they come first.
-        ChargedWork[] soon =
+        CostedWorkload[] soon =
         [
             .. plan.Active.Where(other =>
-                other != item && other.Parkable && !Leaves(plan, other) && (CourseOf(plan).Suspends || plan.IsLeaving(other))
+                other != item && other.Suspendable && !Leaves(plan, other) && (CourseOf(plan).Suspends || plan.IsLeaving(other))
             ),
         ];
         growth = soon.Where(other => turns.Compare(other, item) < 0)
@@ -199,7 +195,9 @@ internal static class ResumeRule
             first.Length == 0
                 ? Amount.Zero
                 : Beside(item, plan)
-                    .Aggregate(balance.OverspendBound + balance.Ending, (sum, other) => sum + other.Work.BurnRate.For(Charge.LeastRun))
+                    .Aggregate(balance.OverspendBound + balance.Ending, (sum, other) =>
+                        sum + other.Work.BurnRate.For(WorkloadCost.LeastRun)
+                    )
                     + soon.Aggregate(CountsAsRunning(item, plan) ? CountsWith(item, item, budget) : Amount.Zero, (sum, other) =>
                         sum + CountsWith(other, item, budget)
                     );
@@ -232,11 +230,11 @@ internal static class ResumeRule
     /// Whether the window ends before a limit that is named now has been enough for <see cref="NamedFor"/>. Then none is named, since other
     /// spending, other top-ups and other work count in the next window.
     /// </summary>
-    public static bool WindowEndsSoon(ChargedWork item, BudgetSnapshot budget) =>
-        budget.Terms.Window.Period != WindowPeriod.Rolling && budget.Window.End - budget.Now < HoldsFor(item, budget);
+    public static bool WindowEndsSoon(CostedWorkload item, BudgetSnapshot budget) =>
+        budget.Terms.Window.Period != WindowPeriod.Rolling && budget.Window.End - budget.Now < ValidFor(item, budget);
 
     /// <summary>How long a limit that is named now must be enough. Work that is asked for a checkpoint first is suspended later.</summary>
-    private static TimeSpan HoldsFor(ChargedWork item, BudgetSnapshot budget) =>
+    private static TimeSpan ValidFor(CostedWorkload item, BudgetSnapshot budget) =>
         item.Work.State == WorkloadState.Parked ? NamedFor : NamedFor + CheckpointRule.WaitOf(item.Work, budget);
 
     /// <summary>The time in which a named limit must be enough, at the present rate of everything that runs.</summary>
@@ -250,7 +248,7 @@ internal static class ResumeRule
         if (plan.Course is { } known)
             return known;
         var (budget, balance, later) = (plan.Budget, plan.Balance, Later(plan.Budget));
-        ChargedWork[] runs = [.. plan.Active.Where(item => !Leaves(plan, item))];
+        CostedWorkload[] runs = [.. plan.Active.Where(item => !Leaves(plan, item))];
         var suspends =
             runs.Aggregate(balance.Spent + balance.OverspendBound, (sum, item) => sum + item.Work.BurnRate.For(NamedFor)) >= balance.Allowed
             || ForecastAhead.Needed(
@@ -275,13 +273,13 @@ internal static class ResumeRule
 
     /// <summary>The rest of the window after the time in which a named limit must be enough.</summary>
     internal static TimeSpan Later(BudgetSnapshot budget) =>
-        Charge.Horizon(budget) is var horizon && horizon > NamedFor ? horizon - NamedFor : TimeSpan.Zero;
+        WorkloadCost.Horizon(budget) is var horizon && horizon > NamedFor ? horizon - NamedFor : TimeSpan.Zero;
 
     /// <summary>The amount that running work counts with where the limit for other work is tested.</summary>
-    private static Amount CountsWith(ChargedWork other, ChargedWork item, BudgetSnapshot budget) =>
-        other.Charge.KnownLength || Charge.ReservesWindow(other.Work, budget) || !(other.Work.BurnRate > HourlyCost.Zero)
+    private static Amount CountsWith(CostedWorkload other, CostedWorkload item, BudgetSnapshot budget) =>
+        other.Charge.KnownLength || WorkloadCost.ReservesWindow(other.Work, budget) || !(other.Work.BurnRate > HourlyCost.Zero)
             ? other.Charge.Mid
-            : other.Work.BurnRate.For(Run(item, Charge.Horizon(budget)));
+            : other.Work.BurnRate.For(Run(item, WorkloadCost.Horizon(budget)));
 
     /// <summary>
     /// The amount that the workloads ahead in the queue use of a limit. Each counts where it may fit, with all it may need.
@@ -290,7 +288,7 @@ internal static class ResumeRule
     /// <param name="sum">The amount up to which a workload may fit beside those ahead of it.</param>
     /// <param name="limit">The limit that a workload must fit by itself.</param>
     /// <param name="plan">The decision that is being made.</param>
-    private static Amount Taken(IReadOnlyList<ChargedWork> first, Amount sum, Amount limit, Plan plan)
+    private static Amount Taken(IReadOnlyList<CostedWorkload> first, Amount sum, Amount limit, Plan plan)
     {
         Amount likely = Amount.Zero,
             most = Amount.Zero;
@@ -317,25 +315,27 @@ internal static class ResumeRule
     /// counts that fits an empty window. All of them together use no more than the limit, since a window's length from now one window
     /// holds everything that begins now.
     /// </summary>
-    private static Amount TakenOfRolling(IEnumerable<ChargedWork> behind, Plan plan) =>
+    private static Amount TakenOfRolling(IEnumerable<CostedWorkload> behind, Plan plan) =>
         Amount.Min(
             plan.Balance.Limit,
             behind.Where(other => !NeverFits(other, plan.Balance)).Aggregate(Amount.Zero, (sum, other) => sum + other.Charge.Needed)
         );
 
-    private static Amount Alone(ChargedWork item, Plan plan) =>
+    private static Amount Alone(CostedWorkload item, Plan plan) =>
         plan.NeededAlone.TryGetValue(item, out var known)
             ? known
-            : plan.NeededAlone[item] = LimitToResume(item, plan, plan.Balance.AllFloorClaims, withBeside: true);
+            : plan.NeededAlone[item] = LimitToResume(item, plan, plan.Balance.AllMinimumReplicasClaims, withBeside: true);
 
-    private static Amount LimitToResume(ChargedWork item, Plan plan, IReadOnlyList<Claim> floor, bool withBeside)
+    private static Amount LimitToResume(CostedWorkload item, Plan plan, IReadOnlyList<Claim> floor, bool withBeside)
     {
         var budget = plan.Budget;
         var others = plan
-            .Active.Where(w => w.IsActiveJob && w.Work.Key.Uid != item.Work.Key.Uid && !Leaves(plan, w) && !Balance.Lends(w.Work, budget))
+            .Active.Where(w =>
+                w.IsActiveJob && w.Work.Key.Uid != item.Work.Key.Uid && !Leaves(plan, w) && !BudgetTotals.Lends(w.Work, budget)
+            )
             .ToArray();
         var rolling = budget.Terms.Window.Period == WindowPeriod.Rolling;
-        var run = Run(item, Charge.Horizon(budget));
+        var run = Run(item, WorkloadCost.Horizon(budget));
         // Older spending that leaves a rolling window hides what runs beside it, which then brings it to the limit within seconds.
         if (!withBeside)
             run =
@@ -355,7 +355,7 @@ internal static class ResumeRule
                 .Where(w =>
                     run == TimeSpan.Zero
                     || w.Charge.KnownLength
-                    || Charge.ReservesWindow(w.Work, budget)
+                    || WorkloadCost.ReservesWindow(w.Work, budget)
                     || !(w.Work.BurnRate > HourlyCost.Zero)
                 )
                 .Select(w => new Claim(w.Work.Rate ?? HourlyCost.Zero, w.Charge.Mid)),
@@ -365,61 +365,61 @@ internal static class ResumeRule
         ]);
         // The limit test would suspend it again at once; in a rolling window, on the way to the peak.
         var stops = plan
-            .Active.Where(w => w.Parkable && !Leaves(plan, w))
-            .Aggregate(Charge.StopCostOnceRunning(item.Work, budget), (sum, w) => sum + w.Charge.StopCost);
+            .Active.Where(w => w.Suspendable && !Leaves(plan, w))
+            .Aggregate(WorkloadCost.StopCostOnceRunning(item.Work, budget), (sum, w) => sum + w.Charge.StopCost);
         return rolling ? needed + stops : Amount.Max(needed, budget.Spent + stops + ending);
     }
 
-    private static bool CountsAsRunning(ChargedWork item, Plan plan) =>
+    private static bool CountsAsRunning(CostedWorkload item, Plan plan) =>
         item.Work.State is WorkloadState.Running or WorkloadState.Pending && !Leaves(plan, item);
 
     /// <summary>
     /// Whether this decision stops the work. What keeps one workload running must hold all that run on: in Observe mode everything does,
     /// and so does work that is asked for a checkpoint when the limit is raised before it is suspended.
     /// </summary>
-    private static bool Leaves(Plan plan, ChargedWork item) =>
+    private static bool Leaves(Plan plan, CostedWorkload item) =>
         !plan.Budget.Observes && plan.IsLeaving(item) && CheckpointRule.StepOf(item, plan) == CheckpointStep.Stop;
 
     /// <summary>
     /// Running work that no claim counts: it has no end that is known, and this budget reserves nothing for it but its stop.
     /// </summary>
-    private static IEnumerable<ChargedWork> Beside(ChargedWork item, Plan plan) =>
+    private static IEnumerable<CostedWorkload> Beside(CostedWorkload item, Plan plan) =>
         plan.Active.Where(w =>
             w.Work.Key.Uid != item.Work.Key.Uid
             && w.Work.State is WorkloadState.Running
             && w.Work.BurnRate > HourlyCost.Zero
             && !Leaves(plan, w)
             && (
-                w.Work.Class == WorkClass.Training
-                    ? !w.Charge.KnownLength && !Charge.ReservesWindow(w.Work, plan.Budget)
+                w.Work.Class == WorkloadClass.Training
+                    ? !w.Charge.KnownLength && !WorkloadCost.ReservesWindow(w.Work, plan.Budget)
                     : w.Charge.Mid <= Amount.Zero
             )
         );
 
     /// <summary>More than the limit even in a window that is new and all its own.</summary>
-    public static bool NeverFits(ChargedWork item, Balance balance) => item.Charge.NeededInEmptyWindow > balance.Limit;
+    public static bool NeverFits(CostedWorkload item, BudgetTotals balance) => item.Charge.NeededInEmptyWindow > balance.Limit;
 
     /// <summary>How long other work must be paid for beside it: an hour, or as long as it runs itself.</summary>
-    private static TimeSpan Run(ChargedWork item, TimeSpan horizon)
+    private static TimeSpan Run(CostedWorkload item, TimeSpan horizon)
     {
         var run =
-            item.Work.Class == WorkClass.Training
-            && Charge.AfterResume(item.Work) is { IsKnown: true } estimate
-            && estimate.High < Charge.LeastRun
+            item.Work.Class == WorkloadClass.Training
+            && WorkloadCost.AfterResume(item.Work) is { IsKnown: true } estimate
+            && estimate.High < WorkloadCost.LeastRun
                 ? estimate.High
-                : Charge.LeastRun;
+                : WorkloadCost.LeastRun;
         return run < horizon ? run : horizon;
     }
 
     /// <summary>Made exempt while it was parked, or inference whose budget keeps floors now.</summary>
     internal static bool IsNoLongerHeld(WorkloadSnapshot work, BudgetSnapshot budget) =>
-        work.Exempt || work.Class != WorkClass.Training && budget.Terms.WhenExhausted == WhenExhausted.Floor;
+        work.Exempt || work.Class != WorkloadClass.Training && budget.Terms.WhenExhausted == WhenExhausted.Floor;
 
     /// <summary>
     /// Finds an event since the suspension that lets the work resume at once; null when there was none. Every event that frees money and is
     /// no estimate is here.
     /// </summary>
-    public static string? Cause(WorkloadSnapshot work, BudgetSnapshot budget, Balance balance, BudgetMemory memory)
+    public static string? Cause(WorkloadSnapshot work, BudgetSnapshot budget, BudgetTotals balance, BudgetMemory memory)
     {
         var parked = work.Parked!;
         return work.ResumeApproved && !parked.Approved ? Reasons.Approved
@@ -441,7 +441,7 @@ internal static class ResumeRule
     /// left the selector, inference ended or became smaller. Each cent of it as a cause would let a job come and go as its estimate
     /// breathes, so it takes as much as the headroom, or that nothing is spent any more.
     /// </summary>
-    public static bool HasRisen(ParkedSnapshot parked, BudgetSnapshot budget, Balance balance)
+    public static bool HasRisen(SuspendedSnapshot parked, BudgetSnapshot budget, BudgetTotals balance)
     {
         var step = balance.Limit.Percent(Math.Max(1, budget.Terms.HeadroomPercent));
         if (parked.Available is { } available && balance.Available > available && balance.Available - available >= step)

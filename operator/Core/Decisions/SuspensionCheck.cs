@@ -24,10 +24,10 @@ public static class SuspensionCheck
         memory.RunsOn.TryGetValue(uid, out var seen) && now - seen.Since > Patience + terminationGrace ? seen.Since : null;
 
     /// <summary>Gives such work its verdict before any other rule looks at it.</summary>
-    internal static void Evaluate(Plan plan, ChargedWork item)
+    internal static void Evaluate(Plan plan, CostedWorkload item)
     {
         if (item.Work.NotFollowed)
-            plan.Keep(item, Reasons.SuspensionNotFollowed, Sentences.NotFollowed(item));
+            plan.Keep(item, Reasons.SuspensionNotFollowed, Messages.NotFollowed(item));
     }
 
     /// <summary>Remembers since when pods run on, and reports those that do so for too long: at once, then with growing pauses.</summary>
@@ -42,13 +42,13 @@ public static class SuspensionCheck
             if (!item.Work.RunsOn)
             {
                 if (known is { Reported: > 0 })
-                    plan.Announce(Of(item, known, Reasons.SuspensionFollowed, Sentences.Followed(item), warning: false));
+                    plan.Announce(Of(item, known, Reasons.SuspensionFollowed, Messages.Followed(item), warning: false));
                 continue;
             }
             known ??= new(budget.Now);
             if (item.Work.NotFollowed && budget.Now - known.Since > Patience + item.Work.TerminationGrace + PausesBefore(known.Reported))
             {
-                plan.Announce(Of(item, known, Reasons.SuspensionNotFollowed, Sentences.NotFollowed(item), warning: true));
+                plan.Announce(Of(item, known, Reasons.SuspensionNotFollowed, Messages.NotFollowed(item), warning: true));
                 known = known with { Reported = known.Reported + 1 };
             }
             seen[uid] = known;
@@ -56,7 +56,7 @@ public static class SuspensionCheck
         if (seen.Count != before.Count || seen.Any(one => !before.TryGetValue(one.Key, out var known) || known != one.Value))
             plan.Memory = plan.Memory with { RunsOn = seen };
 
-        Announcement Of(ChargedWork item, RunsOn known, string reason, string sentence, bool warning) =>
+        Announcement Of(CostedWorkload item, RunsOn known, string reason, string sentence, bool warning) =>
             new(reason, $"{budget.Name}/{item.Work.Key.Uid}/{known.Since.ToUnixTimeSeconds()}", sentence, warning, item.Work.Key);
     }
 

@@ -21,11 +21,11 @@ public static class SuspensionNotice
     /// <returns>The jobs that keep running for now, by UID, and when their suspension was announced. Empty where the budget does not cover
     /// them until then.</returns>
     internal static IReadOnlyDictionary<string, DateTimeOffset> Of(
-        IReadOnlyCollection<ChargedWork> victims,
+        IReadOnlyCollection<CostedWorkload> victims,
         BudgetSnapshot budget,
         Amount allowed,
         BudgetMemory memory,
-        Func<Func<ChargedWork, Amount>, Amount> needed
+        Func<Func<CostedWorkload, Amount>, Amount> needed
     )
     {
         var announced = victims
@@ -38,7 +38,7 @@ public static class SuspensionNotice
             )
             .ToSorted();
         var suspended = victims.Select(item => item.Work.Key.Uid).ToHashSet(StringComparer.Ordinal);
-        Amount Spends(ChargedWork item) =>
+        Amount Spends(CostedWorkload item) =>
             !suspended.Contains(item.Work.Key.Uid) ? item.Charge.Tested
             : !announced.TryGetValue(item.Work.Key.Uid, out var at) ? Victims.StillSpends(item)
             : Amount.Min(
@@ -50,7 +50,7 @@ public static class SuspensionNotice
             : new SortedDictionary<string, DateTimeOffset>(StringComparer.Ordinal);
     }
 
-    private static bool HasNotice(ChargedWork item, BudgetSnapshot budget, BudgetMemory memory) =>
+    private static bool HasNotice(CostedWorkload item, BudgetSnapshot budget, BudgetMemory memory) =>
         memory.SuspensionsAnnounced.TryGetValue(item.Work.Key.Uid, out var at)
             ? budget.Now - at < budget.Terms.Settle
             : budget.Terms.Settle > TimeSpan.Zero

@@ -33,7 +33,7 @@ internal static class Thresholds
                 new(
                     Reasons.ThresholdReached,
                     $"{budget.Window.Key}/{basis}/{reached[^1]}",
-                    Sentences.Threshold(basis, reached[^1], amount, budget, balance),
+                    Messages.Threshold(basis, reached[^1], amount, budget, balance),
                     Warning: reached[^1] >= 80
                 )
             );

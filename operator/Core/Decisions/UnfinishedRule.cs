@@ -6,9 +6,9 @@ namespace Bursar.Core.Decisions;
 /// </summary>
 internal static class UnfinishedRule
 {
-    public static void Evaluate(Plan plan, ChargedWork item)
+    public static void Evaluate(Plan plan, CostedWorkload item)
     {
-        if (item.Parkable && item.Work is { State: WorkloadState.Running or WorkloadState.Pending, Parked: { Confirmed: false } parked })
-            plan.Park(item, parked.Reason, Sentences.Unfinished(item, plan.Budget), byForecast: false);
+        if (item.Suspendable && item.Work is { State: WorkloadState.Running or WorkloadState.Pending, Parked: { Confirmed: false } parked })
+            plan.Suspend(item, parked.Reason, Messages.Unfinished(item, plan.Budget), byForecast: false);
     }
 }

@@ -21,15 +21,15 @@ public static class Victims
     /// <param name="candidates">What may be parked.</param>
     /// <param name="claims">All that is counted, the candidates among them.</param>
     /// <param name="excess">What is over the allowed amount when these are parked.</param>
-    public static IReadOnlyList<ChargedWork> Choose(
-        IEnumerable<ChargedWork> candidates,
-        IReadOnlyList<ChargedWork> claims,
-        Func<IReadOnlyCollection<ChargedWork>, Amount> excess,
+    public static IReadOnlyList<CostedWorkload> Choose(
+        IEnumerable<CostedWorkload> candidates,
+        IReadOnlyList<CostedWorkload> claims,
+        Func<IReadOnlyCollection<CostedWorkload>, Amount> excess,
         BudgetSnapshot budget,
         BudgetMemory memory
     )
     {
-        var chosen = new List<ChargedWork>();
+        var chosen = new List<CostedWorkload>();
         // Sums are kept for each priority, so that a candidate is compared with levels and not with every other workload.
         var growth = new Dictionary<(int, int), Amount>();
         foreach (var item in claims)
@@ -39,7 +39,7 @@ public static class Victims
             var left = excess(chosen);
             if (left <= Amount.Zero)
                 break;
-            if (!IsAsked(item, memory) && TurnOf(item, budget, memory) == Turn.InsideReservation && left <= GrowthNotAbove(item))
+            if (!IsRequested(item, memory) && TurnOf(item, budget, memory) == Turn.InsideReservation && left <= GrowthNotAbove(item))
                 continue;
             chosen.Add(item);
             Grow(item, -Growth(item, budget, memory));
@@ -50,22 +50,22 @@ public static class Victims
                 chosen.RemoveAt(i);
         return chosen;
 
-        void Grow(ChargedWork item, Amount by) => growth[Level(item)] = growth.GetValueOrDefault(Level(item)) + by;
+        void Grow(CostedWorkload item, Amount by) => growth[Level(item)] = growth.GetValueOrDefault(Level(item)) + by;
 
-        Amount GrowthNotAbove(ChargedWork item) =>
+        Amount GrowthNotAbove(CostedWorkload item) =>
             growth
                 .Where(level => level.Key.CompareTo(Level(item)) <= 0)
                 .Aggregate(-Growth(item, budget, memory), (sum, level) => sum + level.Value);
     }
 
-    private static (int, int) Level(ChargedWork item) => (item.Work.Priority, item.Work.PriorityWithin);
+    private static (int, int) Level(CostedWorkload item) => (item.Work.Priority, item.Work.PriorityWithin);
 
     /// <summary>Those that parking saves anything of, in the order in which they are looked at.</summary>
-    public static IEnumerable<ChargedWork> InOrder(IEnumerable<ChargedWork> candidates, BudgetSnapshot budget, BudgetMemory memory) =>
+    public static IEnumerable<CostedWorkload> InOrder(IEnumerable<CostedWorkload> candidates, BudgetSnapshot budget, BudgetMemory memory) =>
         candidates
             .Where(w => Saves(w) > Amount.Zero)
             // Who was asked for a checkpoint is chosen already: no second one pays for the same money.
-            .OrderByDescending(w => IsAsked(w, memory))
+            .OrderByDescending(w => IsRequested(w, memory))
             .ThenBy(w => TurnOf(w, budget, memory))
             .ThenBy(w => w.Work.Priority)
             .ThenBy(w => w.Work.PriorityWithin)
@@ -75,11 +75,11 @@ public static class Victims
             .ThenByDescending(w => w.Work.Key.Name, StringComparer.Ordinal)
             .ThenByDescending(w => w.Work.Key.Uid, StringComparer.Ordinal);
 
-    private static bool IsAsked(ChargedWork item, BudgetMemory memory) => memory.Checkpoints.ContainsKey(item.Work.Key.Uid);
+    private static bool IsRequested(CostedWorkload item, BudgetMemory memory) => memory.Checkpoints.ContainsKey(item.Work.Key.Uid);
 
     /// <summary>The GPU-money that is lost when it is parked now: the work since its last checkpoint, which has to be done again.</summary>
-    public static Amount Lost(ChargedWork item) =>
-        item.Work is not { Class: Ledger.WorkClass.Training, State: WorkloadState.Running, Rate: { } rate } ? Amount.Zero
+    public static Amount Lost(CostedWorkload item) =>
+        item.Work is not { Class: Ledger.WorkloadClass.Training, State: WorkloadState.Running, Rate: { } rate } ? Amount.Zero
         : item.Work.EstimateAfterResume is not { } again ? Amount.Zero
         : again.IsKnown && item.Work.Estimate.IsKnown
             ? rate.For(again.Mid > item.Work.Estimate.Mid ? again.Mid - item.Work.Estimate.Mid : TimeSpan.Zero)
@@ -87,31 +87,31 @@ public static class Victims
         : item.Work.Spent;
 
     /// <summary>What parking it keeps from being spent: its claim, less what the stop itself costs.</summary>
-    public static Amount Saves(ChargedWork item) => item.Charge.Tested - StillSpends(item);
+    public static Amount Saves(CostedWorkload item) => item.Charge.Tested - StillSpends(item);
 
     /// <summary>What is left of its claim when it is parked.</summary>
-    public static Amount StillSpends(ChargedWork item) => Amount.Min(item.Charge.StopCost, item.Charge.Tested);
+    public static Amount StillSpends(CostedWorkload item) => Amount.Min(item.Charge.StopCost, item.Charge.Tested);
 
-    public static Turn TurnOf(ChargedWork item, BudgetSnapshot budget, BudgetMemory memory) =>
+    public static Turn TurnOf(CostedWorkload item, BudgetSnapshot budget, BudgetMemory memory) =>
         !memory.Admitted.ContainsKey(item.Work.Key.Uid) ? Turn.New
         : !item.Charge.KnownLength ? Turn.UnknownLength
         : Growth(item, budget, memory) > Amount.Zero ? Turn.Grown
         : Turn.InsideReservation;
 
     /// <summary>Lost per saved, compared as products: shares would be rounded.</summary>
-    private static readonly Comparer<ChargedWork> LeastLost = Comparer<ChargedWork>.Create(
+    private static readonly Comparer<CostedWorkload> LeastLost = Comparer<CostedWorkload>.Create(
         (one, other) =>
             ((BigInteger)Lost(one).Units * (BigInteger)Saves(other).Units).CompareTo(
                 (BigInteger)Lost(other).Units * (BigInteger)Saves(one).Units
             )
     );
 
-    private static readonly Comparer<ChargedWork> Nobody = Comparer<ChargedWork>.Create((_, _) => 0);
+    private static readonly Comparer<CostedWorkload> Nobody = Comparer<CostedWorkload>.Create((_, _) => 0);
 
     /// <summary>
     /// How far it is above its reservation; one that was carried over from the window before is the first claim on this one.
     /// </summary>
-    private static Amount Growth(ChargedWork item, BudgetSnapshot budget, BudgetMemory memory) =>
+    private static Amount Growth(CostedWorkload item, BudgetSnapshot budget, BudgetMemory memory) =>
         memory.Admitted.TryGetValue(item.Work.Key.Uid, out var admission) && admission.At >= budget.Window.Start
             ? Amount.Max(Amount.Zero, item.Work.Spent - admission.SpentBefore + item.Charge.Tested - admission.Reserved)
             : Amount.Zero;

@@ -91,7 +91,7 @@ public static class WhatWouldChange
             changes.Add(new Change.Approve());
         var others = budget
             .Workloads.Where(other =>
-                other.Key.Uid != uid && other is { Class: WorkClass.Training, State: WorkloadState.Running, Rate: not null }
+                other.Key.Uid != uid && other is { Class: WorkloadClass.Training, State: WorkloadState.Running, Rate: not null }
             )
             .OrderBy(other => other.Estimate.IsKnown ? other.Estimate.Mid : TimeSpan.MaxValue)
             .ThenBy(other => other.Key.Name, StringComparer.Ordinal)
@@ -109,7 +109,7 @@ public static class WhatWouldChange
         // The least that would do.
         if (
             others
-                .Select(other => new Change.EndNow(other.Key, Charge.Of(other, budget).Mid))
+                .Select(other => new Change.EndNow(other.Key, WorkloadCost.Of(other, budget).Mid))
                 .OrderBy(change => change.Frees)
                 .ThenBy(change => change.Work.Uid, StringComparer.Ordinal)
                 .FirstOrDefault(change => Apply(budget, change) is { } then && MayRun(then, uid)) is
@@ -275,7 +275,7 @@ public static class WhatWouldChange
         var actions = decision
             .Actions.Where(action => action.Kind is ActionKind.Park or ActionKind.Resume)
             .ToDictionary(action => action.Workload.Uid, StringComparer.Ordinal);
-        WorkloadSnapshot Parked(WorkloadSnapshot work, ParkedSnapshot parked) =>
+        WorkloadSnapshot Parked(WorkloadSnapshot work, SuspendedSnapshot parked) =>
             work with
             {
                 State = WorkloadState.Parked,
@@ -312,7 +312,7 @@ public static class WhatWouldChange
         return budget with
         {
             Workloads = works,
-            Memory = Remembering.WithoutRequests(decision.Memory),
+            Memory = BudgetMemoryUpdate.WithoutRequests(decision.Memory),
             BurnRate = works.Aggregate(HourlyCost.Zero, (sum, work) => sum + work.BurnRate),
         };
     }

@@ -9,7 +9,7 @@ namespace Bursar.Core.Forecast;
 public static class Estimator
 {
     private const int FewestRuns = 3;
-    private const string NothingTells = "nothing tells how long it runs";
+    private const string DurationUnknown = "nothing tells how long it runs";
     private static readonly TimeSpan SettledTime = TimeSpan.FromMinutes(2);
     private static readonly TimeSpan LeastOverrun = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan LeastSilence = TimeSpan.FromMinutes(10);
@@ -23,7 +23,7 @@ public static class Estimator
                 ?? FromPieces(job)
                 ?? FromDeclaration(job, now)
                 ?? FromSeries(job, now)
-                ?? FromHeldTime(job)
+                ?? FromGpuTime(job)
                 ?? Estimate.Unknown(WhyUnknown(job, now)) with
                 {
                     Stale = IsStalled(job, now),
@@ -44,7 +44,7 @@ public static class Estimator
                         job.DeclaredDuration is { } declared ? DeclaredPieces(job, declared) ?? Declared(declared)
                         : FromEarlierRuns(job, TimeSpan.Zero, job.CheckpointStep) is { } fromSeries
                             ? SeriesPieces(job, fromSeries) ?? fromSeries
-                        : FromHeldTime(job) ?? Estimate.Unknown(job.Unreadable ?? NothingTells)
+                        : FromGpuTime(job) ?? Estimate.Unknown(job.Unreadable ?? DurationUnknown)
                     );
         // Kubernetes begins the deadline anew with each resume.
         return job.ActiveDeadline is { } deadline ? Cap(estimate, deadline) : estimate;
@@ -138,7 +138,7 @@ public static class Estimator
     /// time for which the workload has held GPUs. The parallelism may have been another then, so nothing is suspended by such an estimate:
     /// its low end is zero.
     /// </summary>
-    private static Estimate? FromHeldTime(JobFacts job) =>
+    private static Estimate? FromGpuTime(JobFacts job) =>
         PieceForecast.From(
             job with
             {
@@ -260,7 +260,7 @@ public static class Estimator
         : job.DeclaredDuration is not null ? "it has run longer than its expected-duration"
         : job.EarlierRuns.Count > 0 ? "it has run longer than the earlier runs of its series"
         : job.Progress.Last is not null && TotalSteps(job) is null ? "its progress names no total"
-        : job.Unreadable ?? NothingTells;
+        : job.Unreadable ?? DurationUnknown;
 
     private static long? TotalSteps(JobFacts job) => job.Progress.Points.LastOrDefault(p => p.Total is > 0).Total ?? job.DeclaredSteps;
 

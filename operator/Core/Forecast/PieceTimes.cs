@@ -20,7 +20,7 @@ internal sealed class PieceTimes
 
     private readonly (double Time, double Weight)[] _ended;
     private readonly double _longer;
-    private readonly double _beyond;
+    private readonly double _afterWindow;
     private readonly double _mu;
     private readonly double _sigma;
     private readonly bool _extrapolates;
@@ -61,10 +61,10 @@ internal sealed class PieceTimes
         Spread = Math.Max(_sigma, Math.Sqrt((2 * AssumedSpread * AssumedSpread + squares) / (logs.Length + 1)));
 
         var late = ages.Where(age => age >= ended[^1]).ToArray();
-        _beyond = late.Length == 0 ? 0 : late.Average(age => age + Overrun(age));
+        _afterWindow = late.Length == 0 ? 0 : late.Average(age => age + Overrun(age));
         if (late.Length == 0)
             _longer = 0;
-        Mean = _ended.Sum(one => one.Time * one.Weight) + _longer * _beyond;
+        Mean = _ended.Sum(one => one.Time * one.Weight) + _longer * _afterWindow;
     }
 
     /// <summary>Seconds of a piece that has not begun.</summary>
@@ -91,7 +91,7 @@ internal sealed class PieceTimes
         if (age >= _ended[^1].Time)
             return Overrun(age);
         double share = _longer,
-            left = _longer * (_beyond - age);
+            left = _longer * (_afterWindow - age);
         foreach (var (time, weight) in _ended)
             if (time > age)
                 (share, left) = (share + weight, left + weight * (time - age));

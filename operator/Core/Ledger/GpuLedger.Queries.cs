@@ -609,7 +609,7 @@ public sealed partial class GpuLedger
 
     private static DateTimeOffset Moment(long at) => DateTimeOffset.FromUnixTimeMilliseconds(at);
 
-    private sealed class Sum(WorkClass workClass)
+    private sealed class Sum(WorkloadClass workClass)
     {
         private Int128 _units;
         private Int128 _reserved;

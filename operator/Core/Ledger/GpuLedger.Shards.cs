@@ -238,7 +238,7 @@ public sealed partial class GpuLedger
             + workload.Kind.Length
             + workload.Name.Length
             + workload.Uid.Length;
-        if (pod.Class == WorkClass.Inference)
+        if (pod.Class == WorkloadClass.Inference)
             bytes += 800;
         if (pod.Checkpoint is not null)
             bytes += CheckpointBytes;

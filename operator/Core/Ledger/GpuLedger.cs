@@ -344,7 +344,7 @@ public sealed partial class GpuLedger
         {
             Pod = interval.Pod,
             Workload = new(interval.Namespace, "Pod", interval.Pod, uid),
-            Class = WorkClass.Interactive,
+            Class = WorkloadClass.Interactive,
             Node = node,
             From = interval.From.ToUnixTimeMilliseconds(),
         };

@@ -11,7 +11,7 @@ public sealed record LedgerEntry(
     string PodUid,
     string Pod,
     WorkloadKey Workload,
-    WorkClass Class,
+    WorkloadClass Class,
     string Node,
     string Product,
     int Gpus,
@@ -29,7 +29,7 @@ public sealed record WorkloadSpend
 {
     public required WorkloadKey Workload { get; init; }
 
-    public required WorkClass Class { get; init; }
+    public required WorkloadClass Class { get; init; }
 
     /// <summary>Exactly the sum of the entries inside the interval.</summary>
     public required Amount Spent { get; init; }

@@ -122,7 +122,7 @@ public sealed record ShardWorkload(
     string Kind,
     string Name,
     string Uid,
-    WorkClass Class,
+    WorkloadClass Class,
     IReadOnlyDictionary<string, string>? Labels
 );
 
@@ -239,7 +239,7 @@ public sealed record ShardWork(
     string Kind,
     string Name,
     string Uid,
-    WorkClass Class,
+    WorkloadClass Class,
     Amount Spent,
     long Reserved,
     long? Unpriced,
@@ -299,7 +299,7 @@ public sealed record ShardSuspension
 
     public IReadOnlyDictionary<string, string?>? Labels { get; init; }
 
-    public WorkClass? Class { get; init; }
+    public WorkloadClass? Class { get; init; }
 }
 
 /// <summary>The owning CronJob of a suspended run, and the value of its switch before.</summary>

@@ -22,7 +22,7 @@ internal sealed class PodAccount(string uid)
 
     public required WorkloadKey Workload { get; set; }
 
-    public WorkClass Class { get; set; }
+    public WorkloadClass Class { get; set; }
 
     /// <summary>Null while only an agent's journal tells of the pod.</summary>
     public IReadOnlyDictionary<string, string>? Labels { get; set; }

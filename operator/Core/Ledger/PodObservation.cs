@@ -14,7 +14,7 @@ public sealed record PodObservation
 
     public required WorkloadKey Workload { get; init; }
 
-    public required WorkClass Class { get; init; }
+    public required WorkloadClass Class { get; init; }
 
     /// <summary>
     /// The labels a budget's selector is matched against: of the top workload's pod template, of a bare pod its own. They are kept as they

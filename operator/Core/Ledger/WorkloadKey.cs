@@ -18,7 +18,7 @@ public sealed record ObjectRef(string ApiVersion, string Kind, string Name, stri
 /// What work is for; it decides how it may be stopped: what trains ends by itself and may be suspended, what serves may be scaled, and what
 /// somebody works in is left alone.
 /// </summary>
-public enum WorkClass
+public enum WorkloadClass
 {
     Training,
     Inference,

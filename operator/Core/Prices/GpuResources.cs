@@ -98,7 +98,7 @@ public sealed partial class GpuResources
         );
 
     /// <summary>Whether a driver or DeviceClass that the table does not know looks like one of GPUs.</summary>
-    public bool LooksLikeGpus(string name) => !Any(_less, name) && !Others().IsMatch(name) && Words().IsMatch(name);
+    public bool LooksLikeGpus(string name) => !Any(_less, name) && !Others().IsMatch(name) && Describe().IsMatch(name);
 
     private GpuResourceKind Decide(string resource)
     {
@@ -120,7 +120,7 @@ public sealed partial class GpuResources
             return GpuResourceKind.Gpu;
         if (domain.EndsWith("kubernetes.io", StringComparison.Ordinal) || Others().IsMatch(name))
             return GpuResourceKind.None;
-        return Vendors.Contains(domain) || Words().IsMatch(resource) ? GpuResourceKind.Unknown : GpuResourceKind.None;
+        return Vendors.Contains(domain) || Describe().IsMatch(resource) ? GpuResourceKind.Unknown : GpuResourceKind.None;
     }
 
     private static bool Any(string[] globs, string name)
@@ -143,7 +143,7 @@ public sealed partial class GpuResources
         "(?:^|[^a-z])(?:v|d|c|p|s)?gpus?(?:[^a-z]|$)|(?:^|[^a-z])mig(?:[^a-z]|$)|accelerator",
         RegexOptions.IgnoreCase | RegexOptions.CultureInvariant
     )]
-    private static partial Regex Words();
+    private static partial Regex Describe();
 
     // Networks beside GPUs, and rights to watch one.
     [GeneratedRegex(

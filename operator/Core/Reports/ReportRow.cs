@@ -108,7 +108,7 @@ public sealed record WorkDone
         {
             (spent, reserved, usage) = (spent + one.DaysSpent, reserved + one.DaysReservedGpuMs, usage + one.Usage);
             // Also where it is training's word that it is: a batch run that generates is paid for by its tokens.
-            if (one.Class == WorkClass.Inference || one.Usage.Tokens.Count > 0)
+            if (one.Class == WorkloadClass.Inference || one.Usage.Tokens.Count > 0)
                 serving = (serving.Spent + one.DaysSpent, serving.EnergyMj + one.Usage.EnergyMj);
         }
         return new()

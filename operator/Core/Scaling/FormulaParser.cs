@@ -29,7 +29,7 @@ internal sealed class FormulaParser(string text)
         SkipSpace();
         if (_position < text.Length)
             return Fail($"'{text[_position]}' is not expected here");
-        return root.Type == FormulaType.Number ? root : Fail($"a formula comes to a number, not to {Word(root.Type)}");
+        return root.Type == FormulaType.Number ? root : Fail($"a formula comes to a number, not to {Identifier(root.Type)}");
     }
 
     private static (string Sign, int Strength, bool RightFirst)[] Operators { get; } =
@@ -90,9 +90,9 @@ internal sealed class FormulaParser(string text)
         if (!Expect(':') || Expression(0) is not { } otherwise)
             return null;
         if (condition.Type != FormulaType.Truth)
-            return Fail($"what stands before ? is {Word(condition.Type)}, not a truth", at);
+            return Fail($"what stands before ? is {Identifier(condition.Type)}, not a truth", at);
         if (Common(then.Type, otherwise.Type) is not { } type)
-            return Fail($"one side of : is {Word(then.Type)}, the other {Word(otherwise.Type)}", at);
+            return Fail($"one side of : is {Identifier(then.Type)}, the other {Identifier(otherwise.Type)}", at);
         return Make(type, [condition, then, otherwise], scope => condition.Evaluate(scope) switch
             {
                 { IsKnown: false } => FormulaValue.Wrong,
@@ -464,7 +464,7 @@ internal sealed class FormulaParser(string text)
         : (one, other) is (FormulaType.Nil, FormulaType.Number) or (FormulaType.Number, FormulaType.Nil) ? FormulaType.Number
         : null;
 
-    private static string Word(FormulaType type) =>
+    private static string Identifier(FormulaType type) =>
         type switch
         {
             FormulaType.Number => "a number",

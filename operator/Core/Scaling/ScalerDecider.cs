@@ -11,7 +11,7 @@ public static class ScalerDecider
     /// <param name="scaler">What is known.</param>
     /// <param name="demand">What demand asks for.</param>
     /// <param name="caps">What each purse carries; the tightest counts. The floor is kept whatever they say.</param>
-    public static ScalerDecision Decide(ScalerSnapshot scaler, ScalerDemand demand, IReadOnlyList<MoneyCap> caps)
+    public static ScalerDecision Decide(ScalerSnapshot scaler, ScalerDemand demand, IReadOnlyList<ReplicaCap> caps)
     {
         var terms = scaler.Terms;
         var cap = caps.MinBy(one => one.Replicas);
@@ -103,7 +103,7 @@ public static class ScalerDecider
     private static ConditionValue[] Judge(
         ScalerSnapshot scaler,
         ScalerDemand demand,
-        MoneyCap? cap,
+        ReplicaCap? cap,
         bool capped,
         string reason,
         string sentence,
@@ -151,7 +151,7 @@ public static class ScalerDecider
         return [.. conditions];
     }
 
-    private static string Capped(ScalerSnapshot scaler, ScalerDemand demand, MoneyCap cap, int affordable, HourlyCost? missing)
+    private static string Capped(ScalerSnapshot scaler, ScalerDemand demand, ReplicaCap cap, int affordable, HourlyCost? missing)
     {
         var gap = demand.Wanted - affordable;
         var price = missing is { } more

@@ -26,7 +26,7 @@ public sealed record ScalerDecision
     public HourlyCost? MissingPerHour { get; init; }
 
     /// <summary>What the purse that binds says.</summary>
-    public MoneyCap? Cap { get; init; }
+    public ReplicaCap? Cap { get; init; }
 
     public bool IsActive { get; init; }
 

@@ -122,7 +122,7 @@ public readonly record struct ReplicaPrices(int Live, HourlyCost Burn, HourlyCos
 /// <param name="AtOnce">The most that may be had at this moment, while others have not given back yet what is no longer theirs.</param>
 /// <param name="PerHour">What they may cost together, where a sum is at the root of it.</param>
 /// <param name="Why">A clause for people: what the number comes from.</param>
-public sealed record MoneyCap(string Purse, int Replicas, int AtOnce, HourlyCost? PerHour, string Why);
+public sealed record ReplicaCap(string Purse, int Replicas, int AtOnce, HourlyCost? PerHour, string Why);
 
 /// <summary>What a scaler remembers between two looks. It is lost with the process, and begins anew as an autoscaler's does.</summary>
 public sealed record ScalerMemory
@@ -147,7 +147,7 @@ public sealed record ScalerMemory
     public DateTimeOffset? WrittenAt { get; init; }
 
     /// <summary>A write of which the caches do not show anything yet: what they show is what was.</summary>
-    public bool AwaitsEcho(int replicas, DateTimeOffset now) =>
+    public bool AwaitsOwnWrite(int replicas, DateTimeOffset now) =>
         Written is { } written && !Seen && replicas != written && now - WrittenAt < Patience;
 
     /// <summary>A write that somebody else overwrote at once never shows; after this the cache is believed.</summary>

@@ -98,7 +98,7 @@ public sealed partial class OperatorState
     /// Records a suspension before it is written. The first record of a field stays, because its original value is the one to restore. If another
     /// budget has suspended the workload already, that one's original value is taken over.
     /// </summary>
-    public bool Park(SuspensionRecord record)
+    public bool RecordSuspension(SuspensionRecord record)
     {
         lock (_gate)
         {
@@ -110,7 +110,7 @@ public sealed partial class OperatorState
     }
 
     /// <summary>Records a suspension in place of the budget's earlier record of the workload, whatever field that was of.</summary>
-    public void Repark(SuspensionRecord record)
+    public void ReplaceSuspension(SuspensionRecord record)
     {
         lock (_gate)
         {
@@ -120,7 +120,7 @@ public sealed partial class OperatorState
             // In the same shard: a death between two writes must not leave it in both or in none.
             if (place is null)
             {
-                Park(record);
+                RecordSuspension(record);
                 return;
             }
             Drop(place, one => one.Uid == record.Uid);
@@ -129,7 +129,7 @@ public sealed partial class OperatorState
     }
 
     /// <summary>Drops a budget's record: the field has its original value again, its object is gone, or other budgets hold it.</summary>
-    public bool Unpark(string budgetUid, string objectUid, string pointer)
+    public bool DropSuspension(string budgetUid, string objectUid, string pointer)
     {
         lock (_gate)
         {
@@ -144,11 +144,11 @@ public sealed partial class OperatorState
     public bool LeaveToOthers(string budgetUid, string objectUid, string pointer)
     {
         lock (_gate)
-            return OthersOn(budgetUid, objectUid, pointer).Any() && Unpark(budgetUid, objectUid, pointer);
+            return OthersOn(budgetUid, objectUid, pointer).Any() && DropSuspension(budgetUid, objectUid, pointer);
     }
 
     /// <summary>Returns what other budgets have suspended in a budget's namespace, by the UID of the workload; oldest first.</summary>
-    public ILookup<string, SuspensionRecord> HeldByOthers(string ns, string budgetUid)
+    public ILookup<string, SuspensionRecord> SuspendedByOthers(string ns, string budgetUid)
     {
         lock (_gate)
         {
@@ -163,7 +163,7 @@ public sealed partial class OperatorState
     }
 
     /// <summary>Returns all suspensions, oldest first.</summary>
-    public IReadOnlyList<SuspensionRecord> Parked()
+    public IReadOnlyList<SuspensionRecord> Suspensions()
     {
         lock (_gate)
         {
@@ -179,7 +179,7 @@ public sealed partial class OperatorState
         }
     }
 
-    public IReadOnlyList<SuspensionRecord> ParkedBy(string budgetUid)
+    public IReadOnlyList<SuspensionRecord> SuspensionsBy(string budgetUid)
     {
         lock (_gate)
             return FindBudget(budgetUid) is { } shard ? [.. SuspensionsIn(shard)] : [];

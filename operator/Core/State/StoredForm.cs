@@ -37,7 +37,7 @@ public static class StoredForm
             Value = record.Field.Value,
             Since = record.Since,
             Reason = record.Reason,
-            Cause = JsonSerializer.Serialize(record.Cause, DecisionJson.Default.ParkedSnapshot),
+            Cause = JsonSerializer.Serialize(record.Cause, DecisionJson.Default.SuspendedSnapshot),
             Budget = record.Budget,
             BudgetUid = record.BudgetUid,
             CostToFinish = record.CostToFinish,
@@ -65,7 +65,7 @@ public static class StoredForm
             Since = stored.Since,
             Reason = stored.Reason,
             Cause =
-                stored.Cause.Length > 0 && JsonSerializer.Deserialize(stored.Cause, DecisionJson.Default.ParkedSnapshot) is { } cause
+                stored.Cause.Length > 0 && JsonSerializer.Deserialize(stored.Cause, DecisionJson.Default.SuspendedSnapshot) is { } cause
                     ? cause
                     : new() { Since = stored.Since, Reason = stored.Reason },
             Budget = stored.Budget,

@@ -31,7 +31,7 @@ public sealed record SuspensionRecord
     public required string Reason { get; init; }
 
     /// <summary>The circumstances of the suspension, on which a later resume depends.</summary>
-    public required ParkedSnapshot Cause { get; init; }
+    public required SuspendedSnapshot Cause { get; init; }
 
     public required string Budget { get; init; }
 
@@ -49,7 +49,7 @@ public sealed record SuspensionRecord
     public IReadOnlyDictionary<string, string?>? Labels { get; init; }
 
     /// <summary>The workload's class at the suspension. Null in old records.</summary>
-    public WorkClass? Class { get; init; }
+    public WorkloadClass? Class { get; init; }
 
     public string Namespace => Workload.Namespace;
 

@@ -76,7 +76,7 @@ public sealed partial class Informer<T> : IInformer
             _handlers.Add(handler);
             if (handler.Added is not null)
                 foreach (T obj in _store.List())
-                    Tell(() => handler.Added(obj));
+                    Notify(() => handler.Added(obj));
         }
 
         return this;
@@ -415,7 +415,7 @@ public sealed partial class Informer<T> : IInformer
                 string.Join("; ", obj.Metadata.MistypedFields.Where(field => !field.IsConverted))
             );
             if (UnreadableSeen is { } seen)
-                Tell(() => seen(obj));
+                Notify(() => seen(obj));
         }
 
         if (former is not null && former.Metadata.Uid != obj.Metadata.Uid)
@@ -428,19 +428,19 @@ public sealed partial class Informer<T> : IInformer
         foreach (InformerHandler<T> handler in _handlers)
         {
             if (former is null)
-                Tell(() => handler.Added?.Invoke(obj));
+                Notify(() => handler.Added?.Invoke(obj));
             else
-                Tell(() => handler.Updated?.Invoke(former, obj));
+                Notify(() => handler.Updated?.Invoke(former, obj));
         }
     }
 
     private void Deleted_NeedsLock(T obj, bool seen = true)
     {
         foreach (InformerHandler<T> handler in _handlers)
-            Tell(() => (seen ? handler.Deleted : handler.DeletedUnseen ?? handler.Deleted)?.Invoke(obj));
+            Notify(() => (seen ? handler.Deleted : handler.DeletedUnseen ?? handler.Deleted)?.Invoke(obj));
     }
 
-    private void Tell(Action tell)
+    private void Notify(Action tell)
     {
         try
         {

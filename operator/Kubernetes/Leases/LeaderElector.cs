@@ -276,14 +276,14 @@ public sealed partial class LeaderElector
             using CancellationTokenSource limit = new(TimeSpan.FromSeconds(5), _time);
             try
             {
-                await GiveBackAsync(lease, limit.Token).ConfigureAwait(false);
+                await ReleaseLeaseAsync(lease, limit.Token).ConfigureAwait(false);
             }
             catch (ApiException conflict) when (conflict.IsConflict)
             {
                 // Our own renewal, whose answer was not awaited any more; or another holds it, and there is nothing to give back.
                 lease = await _client.GetAsync<V1Lease>(_options.Name, _options.Namespace, limit.Token).ConfigureAwait(false);
                 if (lease.Spec.HolderIdentity == _options.Identity)
-                    await GiveBackAsync(lease, limit.Token).ConfigureAwait(false);
+                    await ReleaseLeaseAsync(lease, limit.Token).ConfigureAwait(false);
             }
         }
         catch (Exception failure)
@@ -294,7 +294,7 @@ public sealed partial class LeaderElector
         }
     }
 
-    private async Task GiveBackAsync(V1Lease lease, CancellationToken cancellationToken)
+    private async Task ReleaseLeaseAsync(V1Lease lease, CancellationToken cancellationToken)
     {
         JsonObject spec = new()
         {

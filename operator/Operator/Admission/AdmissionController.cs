@@ -30,10 +30,10 @@ internal sealed partial class AdmissionController(
 {
     private static readonly AdmissionVerdict Untouched = new(false, []);
 
-    private volatile Func<Work, HourlyCost?>? _price;
+    private volatile Func<WorkloadObject, HourlyCost?>? _price;
 
     /// <summary>This replica leads, so it knows the hourly cost of new work. Other replicas name none.</summary>
-    public void Lead(Func<Work, HourlyCost?> price) => _price = price;
+    public void Lead(Func<WorkloadObject, HourlyCost?> price) => _price = price;
 
     public AdmissionResponse Review(AdmissionRequest request)
     {
@@ -50,8 +50,8 @@ internal sealed partial class AdmissionController(
         if (ReadWork(request) is not { } work)
             return new() { Uid = uid };
         // Asked again after another webhook: it is judged as it was before the first answer.
-        var marked = HeldMark.IsHeld(work);
-        var (patch, warnings) = Answer(marked ? work with { Switch = HeldMark.OriginalOf(work) } : work, marked);
+        var marked = AdmissionGate.IsGated(work);
+        var (patch, warnings) = Answer(marked ? work with { Field = AdmissionGate.OriginalOf(work) } : work, marked);
         var json = patch.Count == 0 ? null : KubePatch.Json([.. patch]).Body.ToArray();
         return new()
         {
@@ -62,27 +62,27 @@ internal sealed partial class AdmissionController(
         };
     }
 
-    private (IReadOnlyList<PatchOperation> Patch, IReadOnlyList<string> Warnings) Answer(Work work, bool marked)
+    private (IReadOnlyList<PatchOperation> Patch, IReadOnlyList<string> Warnings) Answer(WorkloadObject work, bool marked)
     {
-        var queued = OwnerKinds.IsQueued(work, stores);
+        var queued = ManagerAdapters.IsQueued(work, stores);
         var verdict = queued || work.IsStopped || !work.HasGpus || IsPart(work) ? Untouched : Judge(work);
         if (verdict.Hold == marked)
             return ([], verdict.Warnings);
         return (
-            verdict.Hold ? [.. HeldMark.Hold(work)]
-            : queued ? [HeldMark.Erase()]
-            : [.. HeldMark.LetGo(work)],
+            verdict.Hold ? [.. AdmissionGate.Gate(work)]
+            : queued ? [AdmissionGate.Erase()]
+            : [.. AdmissionGate.Remove(work)],
             verdict.Warnings
         );
     }
 
-    private AdmissionVerdict Judge(Work work)
+    private AdmissionVerdict Judge(WorkloadObject work)
     {
         // The caches are being read: the leader holds it after it was made.
         if (!ready())
             return Untouched;
         var labels = work.Labels;
-        var budgets = new List<AskedBudget>();
+        var budgets = new List<ReviewedBudget>();
         foreach (
             var budget in stores
                 .Budgets.Store.ByIndex(Indexes.Namespace, work.Namespace)
@@ -107,11 +107,17 @@ internal sealed partial class AdmissionController(
         }
         if (budgets.Count == 0)
             return Untouched;
-        var asked = new AskedWork(work.Kind.Name, work.Gpus, _price?.Invoke(work), work.TerminationGrace, Parkability.WhyNot(work, stores));
+        var asked = new ReviewedWorkload(
+            work.Kind.Name,
+            work.Gpus,
+            _price?.Invoke(work),
+            work.TerminationGrace,
+            SuspensionEligibility.WhyNot(work, stores)
+        );
         return AdmissionRule.Judge(
             asked,
             budgets,
-            ControlSwitch.IsObserve(stores.Control.Store.Get(ownNamespace, ControlSwitch.Name)),
+            ObserveOnlyMode.IsObserve(stores.Control.Store.Get(ownNamespace, ObserveOnlyMode.Name)),
             time.GetUtcNow()
         );
     }
@@ -123,9 +129,9 @@ internal sealed partial class AdmissionController(
     {
         if (!ready() || !stores.Gpus.OfPod(pod).IsAny)
             return null;
-        var observes = ControlSwitch.IsObserve(stores.Control.Store.Get(ownNamespace, ControlSwitch.Name));
+        var observes = ObserveOnlyMode.IsObserve(stores.Control.Store.Get(ownNamespace, ObserveOnlyMode.Name));
         // An owner that is not in the caches yet: the pod's own labels are its template's.
-        var top = TopWorkload.Of(pod, stores);
+        var top = PodWorkload.Of(pod, stores);
         var work = top is null ? null : stores.Of(top.Key.Kind)?.Get(top.Key.Namespace, top.Key.Name);
         foreach (
             var budget in stores
@@ -152,8 +158,8 @@ internal sealed partial class AdmissionController(
             // The operator suspends it with its workload.
             var suspendable =
                 work is not null
-                && Parkability.WhyNot(work, stores) is null
-                && (top!.Class == WorkClass.Training || terms.WhenExhausted == WhenExhausted.Zero);
+                && SuspensionEligibility.WhyNot(work, stores) is null
+                && (top!.Class == WorkloadClass.Training || terms.WhenExhausted == WhenExhausted.Zero);
             if (suspendable)
                 continue;
             return $"gpubudget {budget.Metadata.Name} is used up: {money.Spent.ToShortString()} of {money.Limit.ToShortString()} {money.Currency} is spent. It refuses new GPU pods that Bursar cannot suspend (interactive.whenExhausted: Gate). "
@@ -204,10 +210,10 @@ internal sealed partial class AdmissionController(
     /// <summary>
     /// Made by a controller for an object of its own, which is the workload then. Only a CronJob's runs are each their own.
     /// </summary>
-    private static bool IsPart(Work work) => work.Metadata.ControllerReference() is { Kind: not "CronJob" };
+    private static bool IsPart(WorkloadObject work) => work.Metadata.ControllerReference() is { Kind: not "CronJob" };
 
     /// <summary>Null where it is no work that a webhook could suspend.</summary>
-    private Work? ReadWork(AdmissionRequest request)
+    private WorkloadObject? ReadWork(AdmissionRequest request)
     {
         if (
             request
@@ -219,7 +225,7 @@ internal sealed partial class AdmissionController(
             }
         )
             return null;
-        if (WorkKinds.Of($"{group}/{version}", kind) is not { Suspends: true } known || known.Entity.Version != version)
+        if (WorkloadKinds.Of($"{group}/{version}", kind) is not { Suspends: true } known || known.Entity.Version != version)
             return null;
         try
         {

@@ -6,7 +6,7 @@ using Bursar.Core.Money;
 namespace Bursar.Operator.Admission;
 
 /// <summary>New GPU work that the API server asks about.</summary>
-internal sealed record AskedWork(string Kind, int Gpus, HourlyCost? Rate, TimeSpan TerminationGrace, string? WhyNot);
+internal sealed record ReviewedWorkload(string Kind, int Gpus, HourlyCost? Rate, TimeSpan TerminationGrace, string? WhyNot);
 
 /// <summary>The sums that a warning shows.</summary>
 /// <param name="Spent">Spent in the window.</param>
@@ -31,7 +31,7 @@ internal sealed record BudgetFigures(Amount Spent, Amount Limit, string Currency
 /// <param name="Terms">What it asks for; null where its spec cannot be read.</param>
 /// <param name="Exempts">It counts this work and never parks it.</param>
 /// <param name="Figures">What is known of its money.</param>
-internal sealed record AskedBudget(string Name, BudgetTerms? Terms, bool Exempts, BudgetFigures? Figures)
+internal sealed record ReviewedBudget(string Name, BudgetTerms? Terms, bool Exempts, BudgetFigures? Figures)
 {
     /// <summary>Its user has released it (<see cref="ReleaseMark"/>): it suspends nothing.</summary>
     public bool IsReleased { get; init; }
@@ -46,7 +46,7 @@ internal sealed record AdmissionVerdict(bool Hold, IReadOnlyList<string> Warning
 /// </summary>
 internal static class AdmissionRule
 {
-    public static AdmissionVerdict Judge(AskedWork work, IReadOnlyList<AskedBudget> budgets, bool observeOnly, DateTimeOffset now)
+    public static AdmissionVerdict Judge(ReviewedWorkload work, IReadOnlyList<ReviewedBudget> budgets, bool observeOnly, DateTimeOffset now)
     {
         var hold = false;
         var warnings = new List<string>();
@@ -69,7 +69,7 @@ internal static class AdmissionRule
     }
 
     /// <summary>Why the budget would not park it; null when it could.</summary>
-    private static string? WhyNot(AskedWork work, AskedBudget budget, DateTimeOffset now)
+    private static string? WhyNot(ReviewedWorkload work, ReviewedBudget budget, DateTimeOffset now)
     {
         if (budget.Terms is not { } terms)
             return "the budget's spec cannot be read";
@@ -79,7 +79,7 @@ internal static class AdmissionRule
             return "the budget exempts it";
         if (work.WhyNot is { } why)
             return why;
-        if (work.TerminationGrace > Charge.LongestGrace)
+        if (work.TerminationGrace > WorkloadCost.LongestGrace)
             return "its pods may take longer than 15 minutes to end";
         var window = Window.At(terms.Window, now);
         return terms.Window.Period != WindowPeriod.Once || window.Contains(now) ? null
@@ -87,13 +87,13 @@ internal static class AdmissionRule
             : "the budget's window has ended";
     }
 
-    private static string Sum(AskedBudget budget) =>
+    private static string Sum(ReviewedBudget budget) =>
         budget.Figures is not { } money ? ""
         : money.Spent > money.Limit
             ? $"{(money.Spent - money.Limit).ToShortString()} {money.Currency} more than its {money.Limit.ToShortString()} are spent; "
         : $"{(money.Limit - money.Spent).ToShortString()} of {money.Limit.ToShortString()} {money.Currency} remain; ";
 
-    private static string Gpus(AskedWork work, AskedBudget budget) =>
+    private static string Gpus(ReviewedWorkload work, ReviewedBudget budget) =>
         $"{work.Gpus} GPU{(work.Gpus == 1 ? "" : "s")}"
         + (work.Rate is { } rate ? $" at {rate}{(budget.Figures is { } money ? " " + money.Currency : "")}/h" : "");
 }

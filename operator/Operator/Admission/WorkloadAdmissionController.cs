@@ -22,7 +22,7 @@ internal sealed partial class WorkloadAdmissionController(
     KubeClient client,
     ClusterStores stores,
     DecisionStore decisions,
-    ControlSwitch control,
+    ObserveOnlyMode control,
     TimeProvider time,
     ILogger<WorkloadAdmissionController> logger
 ) : IEntityController<V1Workload>
@@ -34,7 +34,7 @@ internal sealed partial class WorkloadAdmissionController(
 
     public async Task<ReconciliationResult<V1Workload>> ReconcileAsync(V1Workload entity, CancellationToken cancellationToken)
     {
-        var index = Asked(entity, stores);
+        var index = Reviewed(entity, stores);
         if (index < 0)
             return ReconciliationResult<V1Workload>.Success(entity);
         if (Answer(entity) is not { } answer)
@@ -83,7 +83,7 @@ internal sealed partial class WorkloadAdmissionController(
     }
 
     /// <summary>Which of its checks waits for Bursar; -1 for none.</summary>
-    public static int Asked(V1Workload workload, ClusterStores stores)
+    public static int Reviewed(V1Workload workload, ClusterStores stores)
     {
         if (
             stores.AdmissionChecks is not { } checks

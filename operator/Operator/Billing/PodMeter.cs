@@ -15,9 +15,9 @@ namespace Bursar.Operator.Billing;
 internal sealed class PodMeter(
     ClusterStores stores,
     GpuLedger ledger,
-    ProgressBoard progress,
+    ProgressTracker progress,
     TimeProvider time,
-    DepartedPods? departed = null
+    DeletedPodTracker? departed = null
 )
 {
     /// <summary>Longer than the API takes to show a pod of which an agent has told.</summary>
@@ -100,7 +100,7 @@ internal sealed class PodMeter(
                     Uid = open.Uid,
                     Pod = open.Pod,
                     Workload = open.Workload,
-                    Class = TopWorkload.ClassOf(open.Workload.Kind, V1ObjectMeta.Empty, null),
+                    Class = PodWorkload.ClassOf(open.Workload.Kind, V1ObjectMeta.Empty, null),
                     // The labels of the first observation stand.
                     Labels = StringMap.Empty,
                     Node = open.Node,
@@ -149,7 +149,7 @@ internal sealed class PodMeter(
                 continue;
             var request = owner.PodSets.First(set => set.Request.IsAny).Request;
             var devices = stores.Nodes.Store.Get(null, node) is { } known ? stores.Gpus.DevicesOf(known) : null;
-            var top = TopWorkload.Of(owner);
+            var top = PodWorkload.Of(owner);
             ledger.Observe(
                 new()
                 {
@@ -204,7 +204,7 @@ internal sealed class PodMeter(
         // Its GPU is billed to the pods that have parts of it; what nobody has of it is the node's, unallocated.
         if (!request.IsAny || KaiSharing.IsReservation(pod) || PodTimes.ScheduledAt(pod) is not { } scheduled)
             return;
-        if (TopWorkload.Of(pod, stores) is not { } top)
+        if (PodWorkload.Of(pod, stores) is not { } top)
         {
             if (!gone)
                 lock (_gate)

@@ -20,7 +20,7 @@ internal sealed class BudgetActor(
     Suspender suspender,
     CheckpointActor checkpoints,
     BudgetEvents events,
-    ControlSwitch control,
+    ObserveOnlyMode control,
     TimeProvider time
 )
 {
@@ -54,11 +54,11 @@ internal sealed class BudgetActor(
         }
         var mayWrite = MayWrite(budget, snapshot);
         foreach (var key in decision.LetGo)
-        foreach (var record in store.State.ParkedBy(budget.Uid).Where(p => p.Uid == key.Uid))
+        foreach (var record in store.State.SuspensionsBy(budget.Uid).Where(p => p.Uid == key.Uid))
             await suspender.ForgetAsync(record, budget.Object, mayWrite, cancellationToken);
         ConfirmSeen(budget, snapshot, decision);
         // An operator resumed these and was stopped before it could remove their records. The decision to resume is in the memory.
-        foreach (var record in store.State.ParkedBy(budget.Uid))
+        foreach (var record in store.State.SuspensionsBy(budget.Uid))
             if (
                 snapshot.Workloads.FirstOrDefault(w => w.Key.Uid == record.Uid) is
                 { Parked: null, State: WorkloadState.Running or WorkloadState.Pending }
@@ -92,7 +92,7 @@ internal sealed class BudgetActor(
                 if (action.Kind == ActionKind.Park)
                 {
                     if (prepared.TryGetValue(action.Workload.Uid, out var suspension))
-                        await ParkAsync(budget, decision, action, suspension, cancellationToken);
+                        await SuspendAsync(budget, decision, action, suspension, cancellationToken);
                 }
                 else if (action.Kind == ActionKind.Resume)
                     await ResumeAsync(budget, decision, action, inputs, cancellationToken);
@@ -118,7 +118,9 @@ internal sealed class BudgetActor(
     {
         var selected = snapshot.Workloads.Select(w => w.Key.Uid).ToHashSet(StringComparer.Ordinal);
         ApiException? failed = null;
-        foreach (var record in store.State.ParkedBy(budget.Uid).Where(p => snapshot.ReleasedAt is not null || !selected.Contains(p.Uid)))
+        foreach (
+            var record in store.State.SuspensionsBy(budget.Uid).Where(p => snapshot.ReleasedAt is not null || !selected.Contains(p.Uid))
+        )
         {
             var isOver =
                 stores.Of(record.Kind) is { } cache && cache.Get(record.Namespace, record.Name, record.Uid) is not { IsFinished: false };
@@ -157,16 +159,16 @@ internal sealed class BudgetActor(
         using var turn = await TurnOf(record.Uid).EnterAsync(cancellationToken);
         var budget = stores.Budgets.Store.GetByUid(record.BudgetUid);
         var others = store
-            .State.HeldByOthers(record.Namespace, record.BudgetUid)[record.Uid]
+            .State.SuspendedByOthers(record.Namespace, record.BudgetUid)[record.Uid]
             .Where(other => other.Field.Pointer == record.Field.Pointer)
             .Select(other => $"budget {other.Budget}")
             .Distinct(StringComparer.Ordinal)
             .ToArray();
         var result = await suspender.ReleaseAsync(record, budget, cancellationToken);
         if (result is null)
-            events.GivenBack(record, budget, Sentences.GivenBack(why, string.Join(" and ", others)), isHeld: true);
+            events.Restored(record, budget, Messages.Restored(why, string.Join(" and ", others)), isHeld: true);
         else if (result is WriteResult.Done)
-            events.GivenBack(record, budget, Sentences.GivenBack(why, null), isHeld: false);
+            events.Restored(record, budget, Messages.Restored(why, null), isHeld: false);
         return result is WriteResult.Done;
     }
 
@@ -183,14 +185,14 @@ internal sealed class BudgetActor(
     /// </summary>
     private void ConfirmSeen(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision)
     {
-        foreach (var record in store.State.ParkedBy(budget.Uid))
+        foreach (var record in store.State.SuspensionsBy(budget.Uid))
         {
             if (record.Cause is not { Confirmed: false } cause)
                 continue;
             if (snapshot.Workloads.FirstOrDefault(w => w.Key.Uid == record.Uid) is not { State: WorkloadState.Parked } work)
                 continue;
             cause = cause with { Confirmed = true };
-            store.State.Repark(record with { Cause = cause });
+            store.State.ReplaceSuspension(record with { Cause = cause });
             var decided = store
                 .State.Decisions(budget.Uid)
                 .LastOrDefault(d => d.Action == "Park" && d.Object == $"{record.Kind}/{record.Name}");
@@ -223,7 +225,7 @@ internal sealed class BudgetActor(
         var snapshot = action.Parked!;
         if (action.Reason == Reasons.ParkedAgain)
         {
-            var undone = store.State.ParkedBy(budget.Uid).FirstOrDefault(p => p.Uid == action.Workload.Uid);
+            var undone = store.State.SuspensionsBy(budget.Uid).FirstOrDefault(p => p.Uid == action.Workload.Uid);
             var by = undone is null ? null : await suspender.LastWriterAsync(undone, cancellationToken);
             snapshot = snapshot with { Undone = [.. snapshot.Undone, decision.At], UndoneBy = by ?? snapshot.UndoneBy };
         }
@@ -232,8 +234,8 @@ internal sealed class BudgetActor(
             return null;
         bool IsOfTheSame(SuspensionRecord other) =>
             other.Uid == record.Uid && other.Field.Pointer == record.Field.Pointer && other.Field.Object.Uid == record.Field.Object.Uid;
-        var earlier = store.State.ParkedBy(budget.Uid).FirstOrDefault(IsOfTheSame);
-        var inherited = earlier ?? store.State.HeldByOthers(record.Namespace, budget.Uid)[record.Uid].FirstOrDefault(IsOfTheSame);
+        var earlier = store.State.SuspensionsBy(budget.Uid).FirstOrDefault(IsOfTheSame);
+        var inherited = earlier ?? store.State.SuspendedByOthers(record.Namespace, budget.Uid)[record.Uid].FirstOrDefault(IsOfTheSame);
         // Decided of work that another budget held, and that one gave it back meanwhile: the next evaluation sees what it is now.
         if (action.IsHeldByOther && inherited is null)
             return null;
@@ -262,7 +264,7 @@ internal sealed class BudgetActor(
         return new(record, present, earlier);
     }
 
-    private async Task ParkAsync(
+    private async Task SuspendAsync(
         ReadBudget budget,
         BudgetDecision decision,
         BudgetAction action,
@@ -282,7 +284,7 @@ internal sealed class BudgetActor(
         if (result is not (WriteResult.Done or WriteResult.AlreadySo))
             return;
         if (action.CountsForBrake)
-            control.Brake.Parked(decision.At);
+            control.Brake.Record(decision.At);
         action = Told(action, record);
         events.Acted(
             budget.Object,
@@ -291,7 +293,7 @@ internal sealed class BudgetActor(
                 Parked = record.Cause,
                 Sentence =
                     action.Reason == Reasons.ParkedAgain
-                        ? Sentences.SuspendedAgain(record.Cause.UndoneBy, action.Sentence)
+                        ? Messages.SuspendedAgain(record.Cause.UndoneBy, action.Sentence)
                         : action.Sentence,
             },
             decision.WindowKey
@@ -307,7 +309,7 @@ internal sealed class BudgetActor(
     )
     {
         using var turn = await TurnOf(action.Workload.Uid).EnterAsync(cancellationToken);
-        var record = store.State.ParkedBy(budget.Uid).FirstOrDefault(p => p.Uid == action.Workload.Uid);
+        var record = store.State.SuspensionsBy(budget.Uid).FirstOrDefault(p => p.Uid == action.Workload.Uid);
         if (record is null || suspender.IsUnknown(record))
             return;
         // The memory with the new reservation stands in the ledger first: should this process die after the write below, the
@@ -349,7 +351,7 @@ internal sealed class BudgetActor(
     private AsyncLock TurnOf(string uid) => _turns[uid.Sum(letter => letter) % _turns.Length];
 
     private static BudgetAction Told(BudgetAction action, SuspensionRecord record) =>
-        record.CronJob is { } cronJob ? action with { Sentence = $"{action.Sentence} {Sentences.MakerWaits(cronJob.Object)}" } : action;
+        record.CronJob is { } cronJob ? action with { Sentence = $"{action.Sentence} {Messages.CronJobWaits(cronJob.Object)}" } : action;
 
     /// <summary>Whether a budget's mode and the cluster's switch let anything be written for it.</summary>
     private static bool MayWrite(ReadBudget budget, BudgetSnapshot snapshot) =>

@@ -17,9 +17,9 @@ internal sealed class BudgetController(
     BudgetRecorder recorder,
     BudgetActor actor,
     BudgetReporter reporter,
-    HeldWorkActor held,
+    GatedWorkloadActor held,
     DecisionStore decisions,
-    EchoGuard echoes
+    Expectations echoes
 ) : IEntityController<V1Alpha1GpuBudget>
 {
     /// <summary>How long an evaluation of running work may be put off; part of the published overspend bound.</summary>
@@ -49,7 +49,7 @@ internal sealed class BudgetController(
         reporter.Announce(entity, decision);
         decisions.Record(entity, decision);
         await actor.RecordAsync(budget, snapshot, decision, cancellationToken);
-        var heldBack = await TryAsync(() => held.LetGoAsync(budget, decision, cancellationToken));
+        var heldBack = await TryAsync(() => held.RemoveGateAsync(budget, decision, cancellationToken));
         // One object that cannot be written must not keep the status of the others from being told.
         var failed = await TryAsync(() => actor.ActAsync(budget, snapshot, decision, cancellationToken))
             ?? await TryAsync(() => actor.ReleaseStraysAsync(budget, snapshot, cancellationToken))

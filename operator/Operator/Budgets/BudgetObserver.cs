@@ -23,7 +23,7 @@ internal sealed class BudgetObserver(
     OperatorState state,
     WorkloadObserver workloads,
     MeteringObserver metering,
-    ControlSwitch control,
+    ObserveOnlyMode control,
     TimeProvider time
 )
 {
@@ -38,8 +38,8 @@ internal sealed class BudgetObserver(
             ledger
                 .SpentByWorkload(budget.Namespace, budget.Selector, window.Start, to, now)
                 .ToDictionary(s => s.Workload.Uid, StringComparer.Ordinal),
-            state.ParkedBy(budget.Uid).ToDictionary(p => p.Uid, StringComparer.Ordinal),
-            state.HeldByOthers(budget.Namespace, budget.Uid),
+            state.SuspensionsBy(budget.Uid).ToDictionary(p => p.Uid, StringComparer.Ordinal),
+            state.SuspendedByOthers(budget.Namespace, budget.Uid),
             state.BudgetMemory(budget.Uid),
             new(() => metering.RunningOn(now))
         );

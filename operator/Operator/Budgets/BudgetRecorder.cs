@@ -19,8 +19,8 @@ namespace Bursar.Operator.Budgets;
 internal sealed class BudgetRecorder(
     GpuLedger ledger,
     OperatorState state,
-    ProgressBoard progress,
-    ControlSwitch control,
+    ProgressTracker progress,
+    ObserveOnlyMode control,
     int keptDays,
     TimeProvider time
 )

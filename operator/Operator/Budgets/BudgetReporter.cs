@@ -14,7 +14,7 @@ internal sealed partial class BudgetReporter(
     KubeClient client,
     LedgerStore store,
     BudgetEvents events,
-    WritePacer pacer,
+    WriteRateLimiter pacer,
     ILogger<BudgetReporter> logger
 )
 {

@@ -28,7 +28,7 @@ internal static class BudgetStatus
             .Except(decision.Actions.Where(a => a.Kind == ActionKind.Park).Select(a => a.Workload.Uid))
             .ToHashSet(StringComparer.Ordinal);
         var parked = state
-            .ParkedBy(budget.Metadata.Uid)
+            .SuspensionsBy(budget.Metadata.Uid)
             .Where(p => !running.Contains(p.Uid))
             .OrderBy(p => p.Since)
             .ThenBy(p => p.Name, StringComparer.Ordinal)

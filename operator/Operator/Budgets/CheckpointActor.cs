@@ -11,7 +11,7 @@ namespace Bursar.Operator.Budgets;
 internal sealed partial class CheckpointActor(
     ClusterStores stores,
     WorkloadActor workloads,
-    CheckpointBoard board,
+    CheckpointTracker board,
     BudgetEvents events,
     ILogger<CheckpointActor> logger
 )
@@ -35,7 +35,7 @@ internal sealed partial class CheckpointActor(
         var outcome = await workloads.MirrorRequestAsync(action.Workload, action.CheckpointId!, asks, cancellationToken);
         // The removal of an annotation that was left behind is no news.
         if (action.Checkpoint is not null && (outcome is WriteResult.Done || isNew))
-            events.Asked(budget.Object, action);
+            events.CheckpointRequested(budget.Object, action);
     }
 
     /// <summary>Withdraws from the agents all that a deleted budget asks for.</summary>
@@ -51,7 +51,7 @@ internal sealed partial class CheckpointActor(
                 work.Metadata.Annotations.TryGetValue(BursarAnnotations.CheckpointRequested, out var id)
                 && id.StartsWith(budget + "/", StringComparison.Ordinal)
             )
-                await workloads.MirrorRequestAsync(TopWorkload.Of(work).Key, id, asked: false, cancellationToken);
+                await workloads.MirrorRequestAsync(PodWorkload.Of(work).Key, id, asked: false, cancellationToken);
     }
 
     [LoggerMessage(

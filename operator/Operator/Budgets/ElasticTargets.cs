@@ -23,12 +23,12 @@ internal sealed class ElasticTargets
     }
 
     /// <summary>What of a workload's burn stays whatever the money says; null where no scaler could take the rest away.</summary>
-    public HourlyCost? FloorRateOf(string workloadUid, HourlyCost burn)
+    public HourlyCost? MinimumReplicasRateOf(string workloadUid, HourlyCost burn)
     {
         HourlyCost? floor = null;
         foreach (var target in _byWorkload.Value[workloadUid])
         {
-            if (target.Floor is not { } kept)
+            if (target.MinimumReplicas is not { } kept)
                 return null;
             // A pod that was bound a moment ago is not in what the scaler saw last: it must not look as if it stayed.
             burn = target.IsWhole ? HourlyCost.Zero : new HourlyCost(Math.Max(0, burn.NanoPerHour - target.Burn.NanoPerHour));
@@ -41,6 +41,6 @@ internal sealed class ElasticTargets
 /// <summary>A target whose replicas above the floor a scaler gives up when the money says so.</summary>
 /// <param name="WorkloadUid">Of the workload that its pods are billed to.</param>
 /// <param name="Burn">What its pods burn.</param>
-/// <param name="Floor">What the floor costs; null where that is not known.</param>
+/// <param name="MinimumReplicas">What the floor costs; null where that is not known.</param>
 /// <param name="IsWhole">The workload is the target, and has no other pods.</param>
-internal sealed record ElasticTarget(string WorkloadUid, HourlyCost Burn, HourlyCost? Floor, bool IsWhole);
+internal sealed record ElasticTarget(string WorkloadUid, HourlyCost Burn, HourlyCost? MinimumReplicas, bool IsWhole);

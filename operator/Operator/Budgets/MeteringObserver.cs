@@ -86,7 +86,7 @@ internal sealed class MeteringObserver(
         {
             if (pod.Spec.NodeName is not { Length: > 0 } node || pod.Status.Phase is "Succeeded" or "Failed")
                 continue;
-            var uid = TopWorkload.UidOf(pod, stores);
+            var uid = PodWorkload.UidOf(pod, stores);
             if (uid is null || !spends.ContainsKey(uid) || !stores.Gpus.OfPod(pod).IsAny)
                 continue;
             if (!byNode.TryGetValue(node, out var source))
@@ -96,7 +96,7 @@ internal sealed class MeteringObserver(
             set.Add(source);
         }
         foreach (var (uid, set) in byWorkload)
-            words.Add(uid, MeteringView.WordOf(set));
+            words.Add(uid, MeteringView.TextOf(set));
         return (byNode.Count == 0 ? null : MeteringView.Of(byNode.Select(pair => (pair.Key, pair.Value))), words);
     }
 

@@ -18,7 +18,7 @@ internal sealed partial class OrphanReleaser(
     OperatorState state,
     BudgetActor actor,
     LostSuspension lost,
-    ControlSwitch control,
+    ObserveOnlyMode control,
     KubeClient client,
     ILogger<OrphanReleaser> logger
 )
@@ -64,7 +64,7 @@ internal sealed partial class OrphanReleaser(
                 _missing[uid] = since = now;
             if (now - since < Grace)
                 continue;
-            var records = state.ParkedBy(uid);
+            var records = state.SuspensionsBy(uid);
             foreach (var record in records)
             {
                 try
@@ -78,7 +78,7 @@ internal sealed partial class OrphanReleaser(
                     failed ??= error;
                 }
             }
-            if (state.ParkedBy(uid).Count > 0)
+            if (state.SuspensionsBy(uid).Count > 0)
                 continue;
             if (state.BudgetMemory(uid).Checkpoints.Count > 0)
                 await actor.ClearRequestsAsync(ns, name, uid, cancellationToken);

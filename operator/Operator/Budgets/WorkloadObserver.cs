@@ -19,20 +19,20 @@ internal sealed class WorkloadObserver(
     GpuLedger ledger,
     OperatorState state,
     WorkloadRates rates,
-    ProgressBoard progress,
+    ProgressTracker progress,
     Func<string, DateTimeOffset?> checkpointAt,
     ElasticTargets elastic
 )
 {
     /// <summary>Returns the snapshot of a workload. Null if the budget does not select it, or if there is nothing to suspend or to resume.</summary>
-    public WorkloadSnapshot? Observe(Work work, BudgetFacts facts)
+    public WorkloadSnapshot? Observe(WorkloadObject work, BudgetFacts facts)
     {
         var (uid, template, budget) = (work.Metadata.Uid, work.Template, facts.Budget);
         var record = facts.Suspensions.GetValueOrDefault(uid);
         // A serving kind that is scaled to zero as a job is trains if its user says so.
-        var serves = work.Kind.Serves && !(work.Kind.Scales && (record?.Class ?? work.Class) == WorkClass.Training);
+        var serves = work.Kind.Serves && !(work.Kind.Scales && (record?.Class ?? work.Class) == WorkloadClass.Training);
         // An object that cannot be read may ask for GPUs. A part, as of an InferenceService, is its owner's.
-        if (!work.HasGpus && work.Unreadable is null || !serves && work.IsFinished || TopWorkload.BelongsToAnother(work, stores))
+        if (!work.HasGpus && work.Unreadable is null || !serves && work.IsFinished || PodWorkload.BelongsToAnother(work, stores))
             return null;
         // Suspended workloads match on the labels that they had when suspended, so relabelling cannot escape a budget.
         var labels = record?.Keep(work.Labels) ?? work.Labels;
@@ -43,7 +43,7 @@ internal sealed class WorkloadObserver(
         IReadOnlyList<V1Pod> pods = serves ? [] : PodsOf(uid);
         V1Pod[] live = [.. pods.Where(p => PodTimes.ScheduledAt(p) is not null && !PodTimes.IsOver(p))];
         var runs = serves ? spend is { Gpus: > 0 } : live.Length > 0;
-        var standing = Standing.Of(work, facts, runs, stores);
+        var standing = SuspensionState.Of(work, facts, runs, stores);
         // A kind that scales, without replicas and taken by no budget, is no work, except for as long as its pods end.
         if (work.IsStopped && (serves || work.Kind.Scales) && standing.Noted is null && !runs)
             return null;
@@ -53,16 +53,16 @@ internal sealed class WorkloadObserver(
         var burn = spend?.RatePerHour ?? HourlyCost.Zero;
         var snapshot = new WorkloadSnapshot
         {
-            Key = TopWorkload.Of(work).Key,
+            Key = PodWorkload.Of(work).Key,
             // A job trains whatever its annotation calls it, so that no annotation takes it out of the limit.
-            Class = serves ? record?.Class ?? TopWorkload.ClassOf(work.Kind.Name, work.Metadata, template) : WorkClass.Training,
+            Class = serves ? record?.Class ?? PodWorkload.ClassOf(work.Kind.Name, work.Metadata, template) : WorkloadClass.Training,
             // A Deployment that another client scaled to zero is not suspended: its terminating pods still cost money.
             State =
                 !serves || standing.State != WorkloadState.Suspended ? standing.State
                 : runs ? WorkloadState.Running
                 : WorkloadState.Pending,
             Exempt = budget.Exempt?.Matches(labels) == true,
-            NotParkable = standing.NotParkable,
+            NotParkable = standing.NotSuspendable,
             Priority = PriorityOf(template.Spec, live),
             PriorityWithin = BursarAnnotations.ReadPriority(work.Metadata, template),
             CreatedAt = work.Metadata.CreationTimestamp ?? facts.Now,
@@ -72,15 +72,15 @@ internal sealed class WorkloadObserver(
             Gpus = gpus,
             Rate = rate,
             BurnRate = burn,
-            FloorRate = !serves || standing.IsIgnored ? null : elastic.FloorRateOf(uid, burn),
+            FloorRate = !serves || standing.IsIgnored ? null : elastic.MinimumReplicasRateOf(uid, burn),
             Spent = spend?.Spent ?? Amount.Zero,
             Estimate = Estimate.Unknown("it serves until it is stopped"),
             TerminationGrace = work.TerminationGrace,
             HeldBy = standing.HeldBy,
-            Parked = standing.Parked(),
+            Parked = standing.SuspensionOf(),
             Consequence =
                 !standing.IsStopped ? work.WhatIsLost
-                : record?.CronJob is { } cronJob ? Sentences.MakerWaits(cronJob.Object)
+                : record?.CronJob is { } cronJob ? Messages.CronJobWaits(cronJob.Object)
                 : null,
             ResumeApproved = BursarAnnotations.Read(work.Metadata, null, BursarAnnotations.Resume) == BursarAnnotations.Approved,
             UnitCosts = UnitCostsOf(spend, rate),
@@ -96,7 +96,7 @@ internal sealed class WorkloadObserver(
     {
         var key = spend.Workload;
         if (stores.Of(key.Kind) is not { IsServed: true } cache)
-            return OfOther(spend, Parkability.WhyNot(key.Kind), "Bursar has no adapter for its kind");
+            return OfOther(spend, SuspensionEligibility.WhyNot(key.Kind), "Bursar has no adapter for its kind");
         if (facts.Running.Value.GetValueOrDefault(key.Uid) == RunningPods.None)
             return null;
         var why = cache.Get(key.Namespace, key.Name, key.Uid) switch
@@ -111,9 +111,9 @@ internal sealed class WorkloadObserver(
     /// <summary>Returns the snapshot with a training job's forecast, its wait for pods, and its checkpoints.</summary>
     private WorkloadSnapshot OfTraining(
         WorkloadSnapshot snapshot,
-        Work work,
+        WorkloadObject work,
         BudgetFacts facts,
-        Standing standing,
+        SuspensionState standing,
         IReadOnlyList<V1Pod> pods,
         V1Pod[] live
     )
@@ -142,7 +142,7 @@ internal sealed class WorkloadObserver(
             .ToArray();
         var job = new JobFacts
         {
-            EarlierRuns = SeriesKeeper.EarlierRuns(state, work.Metadata, template, pieces),
+            EarlierRuns = SeriesRecorder.EarlierRuns(state, work.Metadata, template, pieces),
             // The pods of a sweep report the progress of the pieces that run now, not of those to come.
             Progress = byAgent && pieces.Any(group => group is { Gpus: > 0, ToCome: > 0 }) ? ProgressSeries.Empty : series,
             ProgressTeller = byAgent ? "its node's agent" : "",
@@ -162,10 +162,10 @@ internal sealed class WorkloadObserver(
             Estimate = paused ? Estimator.AfterResume(job) : Estimator.Remaining(job, now),
             EstimateAfterResume = paused ? null : Estimator.AfterResume(job),
             NoPodSince =
-                standing is not { State: WorkloadState.Pending, Owner: not { IsNext: true } } ? null
+                standing is not { State: WorkloadState.Pending, Manager: not { IsNext: true } } ? null
                 : standing.HeldBy is not null ? HeldSince(facts.HeldByOthers[uid], uid, memory)
                 : NoPodSince(work, pods),
-            WaitsIn = standing.State == WorkloadState.Pending ? standing.Owner?.WaitsIn : null,
+            WaitsIn = standing.State == WorkloadState.Pending ? standing.Manager?.WaitsIn : null,
             CanCheckpoint =
                 said.Length > 0
                 || !work.Kind.Scales
@@ -195,7 +195,7 @@ internal sealed class WorkloadObserver(
             Gpus = spend.Gpus,
             Rate = rate,
             BurnRate = spend.RatePerHour,
-            FloorRate = spend.Class == WorkClass.Training ? null : elastic.FloorRateOf(spend.Workload.Uid, spend.RatePerHour),
+            FloorRate = spend.Class == WorkloadClass.Training ? null : elastic.MinimumReplicasRateOf(spend.Workload.Uid, spend.RatePerHour),
             Spent = spend.Spent,
             Estimate = Estimate.Unknown(noEstimate),
             UnitCosts = UnitCostsOf(spend, rate),
@@ -207,7 +207,7 @@ internal sealed class WorkloadObserver(
         spend is null ? null : UnitCosts.Of(WorkDone.Of([spend]), rate, Estimator.SecondsPerStep(progress.Series(spend.Workload.Uid)));
 
     /// <summary>What it comes back with is what it had, not the zero it was given.</summary>
-    private static IReadOnlyList<PodSet> SetsOf(Work work, SuspensionRecord? held)
+    private static IReadOnlyList<PodSet> SetsOf(WorkloadObject work, SuspensionRecord? held)
     {
         var back = held?.Replicas ?? (work.Kind.Serves && int.TryParse(held?.Field.Original, out var original) ? original : null);
         return back is not { } count ? work.PodSets
@@ -245,7 +245,7 @@ internal sealed class WorkloadObserver(
         : template.PriorityClassName is { Length: > 0 } name ? stores.PriorityClasses.Store.Get(null, name)?.Value ?? 0
         : stores.PriorityClasses.Store.List().FirstOrDefault(c => c.GlobalDefault)?.Value ?? 0;
 
-    private static DateTimeOffset? NoPodSince(Work work, IEnumerable<V1Pod> pods)
+    private static DateTimeOffset? NoPodSince(WorkloadObject work, IEnumerable<V1Pod> pods)
     {
         var since = work.StartTime ?? work.Metadata.CreationTimestamp;
         foreach (var pod in pods)
@@ -259,7 +259,7 @@ internal sealed class WorkloadObserver(
     /// the progress seen by then.
     /// </summary>
     private CheckpointMark? Mark(
-        Work work,
+        WorkloadObject work,
         V1PodTemplateSpec template,
         ProgressSeries series,
         IReadOnlyList<PodCheckpoint> said,

@@ -31,7 +31,7 @@ internal sealed record AdmissionAnswer(bool Admits, string Sentence)
         if (verdict.State != WorkloadState.Pending || verdict.Reason == Reasons.Queued)
             return new(false, verdict.Sentence);
         if (
-            verdict.Class != WorkClass.Training
+            verdict.Class != WorkloadClass.Training
             || verdict.Reason is Reasons.Exempt or Reasons.NotParkable or Reasons.Unpriced or Reasons.Expired or Reasons.NotStarted
         )
             return new(true, $"Budget {budget}: {verdict.Sentence}");

@@ -43,7 +43,7 @@ internal static class AgentTargets
     /// <param name="isScaled">Whether something scales by what the pod shows: it is then read every second.</param>
     public static TargetList Of(
         IReadOnlyList<V1Pod> pods,
-        Func<V1Pod, WorkClass?> classOf,
+        Func<V1Pod, WorkloadClass?> classOf,
         Func<V1Pod, CheckpointWanted?>? checkpointOf = null,
         Func<V1Pod, bool>? isScaled = null
     )
@@ -81,7 +81,7 @@ internal static class AgentTargets
         };
     }
 
-    public static ScrapeTarget? Scrape(V1Pod pod, WorkClass work)
+    public static ScrapeTarget? Scrape(V1Pod pod, WorkloadClass work)
     {
         // Whoever is at a hostNetwork pod's port is not known to be the pod.
         if (pod.Spec.HostNetwork)
@@ -91,7 +91,7 @@ internal static class AgentTargets
             ? int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number is > 0 and < 65536
                 ? number
                 : null
-            : work == WorkClass.Inference
+            : work == WorkloadClass.Inference
                 ? DeclaredPort(pod)
                 : null;
         if (port is not { } found)
@@ -101,7 +101,7 @@ internal static class AgentTargets
         {
             Port = found,
             Path = path,
-            Kind = work == WorkClass.Inference ? ScrapeTarget.Serving : ScrapeTarget.Progress,
+            Kind = work == WorkloadClass.Inference ? ScrapeTarget.Serving : ScrapeTarget.Progress,
         };
     }
 

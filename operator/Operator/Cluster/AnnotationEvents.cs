@@ -15,7 +15,7 @@ internal sealed class AnnotationEvents(EventRecorder recorder, ClusterGpus gpus)
     private readonly ConcurrentDictionary<string, AnnotationProblem[]> _reported = new(StringComparer.Ordinal);
 
     /// <summary>A part of another workload carries that one's annotations, which are reported there.</summary>
-    public void Observe(Work work)
+    public void Observe(WorkloadObject work)
     {
         if (work.HasGpus && !work.IsPart)
             Report(
@@ -27,7 +27,7 @@ internal sealed class AnnotationEvents(EventRecorder recorder, ClusterGpus gpus)
                     work.Inherited,
                     work.PodSets.Select(set => set.Template),
                     work.OwnTemplate,
-                    TopWorkload.IsClassReadFromTemplate(work.Kind.Name)
+                    PodWorkload.IsClassReadFromTemplate(work.Kind.Name)
                 )
             );
     }

@@ -53,7 +53,7 @@ internal static class AnnotationRules
         BursarAnnotations.SuspendedBy,
         BursarAnnotations.SuspendedReason,
         BursarAnnotations.CheckpointRequested,
-        HeldMark.Annotation,
+        AdmissionGate.Annotation,
     };
 
     /// <summary>The annotations that have no effect, of the workload first.</summary>

@@ -35,13 +35,13 @@ internal sealed partial class ClusterGpus
         Slices = new(client, options);
         Classes = new(client, options);
         Slices.AddIndex(NodeIndex, NodesOf);
-        Claims.AddHandler(new() { Added = Tell, Updated = (_, claim) => Tell(claim) });
+        Claims.AddHandler(new() { Added = Notify, Updated = (_, claim) => Notify(claim) });
         Slices.AddHandler(
             new()
             {
-                Added = Tell,
-                Updated = (_, slice) => Tell(slice),
-                Deleted = Tell,
+                Added = Notify,
+                Updated = (_, slice) => Notify(slice),
+                Deleted = Notify,
             }
         );
         Classes.AddHandler(
@@ -148,7 +148,7 @@ internal sealed partial class ClusterGpus
     /// <summary>
     /// The same work with what its pods will hold, by the cluster's table and claims, and how many of them run at the same time.
     /// </summary>
-    public Work Complete(Work work)
+    public WorkloadObject Complete(WorkloadObject work)
     {
         if (!ReferenceEquals(_table, GpuResources.BuiltIn) || work.PodSets.Any(set => set.Template.Spec.ResourceClaims.Count > 0))
             work = work with
@@ -319,13 +319,13 @@ internal sealed partial class ClusterGpus
 
     private static IEnumerable<string> NodesOf(V1ResourceSlice slice) => slice.Spec.NodeName is { Length: > 0 } node ? [node] : [];
 
-    private void Tell(V1ResourceSlice slice)
+    private void Notify(V1ResourceSlice slice)
     {
         if (slice.Spec.NodeName is { Length: > 0 } node && _table.IsDriver(slice.Spec.Driver))
             DevicesChanged?.Invoke(node);
     }
 
-    private void Tell(V1ResourceClaim claim) => ClaimChanged?.Invoke(claim);
+    private void Notify(V1ResourceClaim claim) => ClaimChanged?.Invoke(claim);
 
     private void ReadClasses()
     {

@@ -36,9 +36,9 @@ internal sealed class ClusterStores
         DynamoAdapters = new(client, new() { Optional = true });
         ScaleIndexes.AddTo(this);
         KueueWorkloads = new(client, new() { Optional = true });
-        KueueWorkloads.AddIndex(KueueOwner.JobUidIndex, KueueOwner.JobUids);
+        KueueWorkloads.AddIndex(KueueAdapter.JobUidIndex, KueueAdapter.JobUids);
         OldKueueWorkloads = new(client, new() { Optional = true, Superseded = client.IsServedAsync<V1Workload> });
-        OldKueueWorkloads.AddIndex(KueueOwner.JobUidIndex, KueueOwner.JobUids);
+        OldKueueWorkloads.AddIndex(KueueAdapter.JobUidIndex, KueueAdapter.JobUids);
         Budgets = new(client, transform: budget =>
         {
             budget.Status?.Slim();
@@ -50,8 +50,8 @@ internal sealed class ClusterStores
         if (owners?.Contains(AdmissionAnswer.OptionName) != false)
             AdmissionChecks = new(client, new() { Optional = true });
         Stoppable = stoppable;
-        Owners = owners;
-        Kinds = [.. WorkKinds.All.Select(kind => kind.Open(client, this))];
+        Managers = owners;
+        Kinds = [.. WorkloadKinds.All.Select(kind => kind.Open(client, this))];
         _kinds = Kinds.ToDictionary(cache => cache.Kind.Name, StringComparer.Ordinal);
         Jobs = ((KindCache<V1Job>)_kinds["Job"]).Informer;
         All =
@@ -90,7 +90,7 @@ internal sealed class ClusterStores
 
     public IReadOnlyCollection<string>? Stoppable { get; }
 
-    public IReadOnlyCollection<string>? Owners { get; }
+    public IReadOnlyCollection<string>? Managers { get; }
 
     /// <summary>The cache of Jobs, which most other kinds are made of.</summary>
     public Informer<V1Job> Jobs { get; }
@@ -136,12 +136,12 @@ internal sealed class ClusterStores
     public KindCache? Of(string kind) => _kinds.GetValueOrDefault(kind);
 
     /// <summary>The cache of an object's controller, where its kind is of the table.</summary>
-    public KindCache? Of(V1OwnerReference? owner) => WorkKinds.Of(owner) is { } kind ? _kinds[kind.Name] : null;
+    public KindCache? Of(V1OwnerReference? owner) => WorkloadKinds.Of(owner) is { } kind ? _kinds[kind.Name] : null;
 
     /// <summary>The typed objects of a kind of the table.</summary>
     public IStore<T> StoreOf<T>()
         where T : class, IKubernetesEntity<T> =>
-        ((KindCache<T>)_kinds[WorkKinds.Of(T.EntityKind.ApiVersion, T.EntityKind.Kind)!.Name]).Informer.Store;
+        ((KindCache<T>)_kinds[WorkloadKinds.Of(T.EntityKind.ApiVersion, T.EntityKind.Kind)!.Name]).Informer.Store;
 
     /// <summary>Every cache, for what is done with all of them alike.</summary>
     public IReadOnlyList<IInformer> All { get; }

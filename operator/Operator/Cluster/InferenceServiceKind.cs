@@ -11,7 +11,7 @@ namespace Bursar.Operator.Cluster;
 /// makes of it and, while there are none, in its predictor. How a pod ends means nothing to it.
 /// </summary>
 internal sealed class InferenceServiceKind()
-    : WorkKind<V1Beta1InferenceService>(WorkClass.Inference, PatchOperation.Pointer("metadata", "annotations", StopAnnotation)),
+    : WorkloadKind<V1Beta1InferenceService>(WorkloadClass.Inference, PatchOperation.Pointer("metadata", "annotations", StopAnnotation)),
         IScalableKind
 {
     public const string StopAnnotation = "serving.kserve.io/stop";
@@ -28,16 +28,14 @@ internal sealed class InferenceServiceKind()
 
     public override string PodLabel => ServiceLabel;
 
-    public override Work Read(V1Beta1InferenceService service)
+    public override WorkloadObject Read(V1Beta1InferenceService service)
     {
         var predictor = service.Spec.Predictor;
         return new()
         {
             Kind = this,
             Metadata = service.Metadata,
-            Switch = service.Metadata.Annotations.TryGetValue(StopAnnotation, out var stop)
-                ? JsonValue.Create(stop).ToJsonString()
-                : "null",
+            Field = service.Metadata.Annotations.TryGetValue(StopAnnotation, out var stop) ? JsonValue.Create(stop).ToJsonString() : "null",
             PodSets =
             [
                 new(
@@ -64,7 +62,7 @@ internal sealed class InferenceServiceKind()
         };
     }
 
-    public override Work Complete(Work work, ClusterStores stores)
+    public override WorkloadObject Complete(WorkloadObject work, ClusterStores stores)
     {
         if (work.IsStopped)
             return work;
@@ -107,7 +105,7 @@ internal sealed class InferenceServiceKind()
             Work = work,
             PodSets = work.PodSets,
             ReplicaPods = pods,
-            Served = new(Text(service.Spec.Predictor.MinReplicas), Text(service.Spec.Predictor.MaxReplicas), work.Switch),
+            Served = new(Text(service.Spec.Predictor.MinReplicas), Text(service.Spec.Predictor.MaxReplicas), work.Field),
         };
     }
 
@@ -142,5 +140,5 @@ internal sealed class InferenceServiceKind()
     private static bool IsPredictor(V1ObjectMeta metadata) =>
         !metadata.Labels.TryGetValue(ComponentLabel, out var component) || component == Predictor;
 
-    private static string Text(int? value) => value?.ToString(System.Globalization.CultureInfo.InvariantCulture) ?? Work.Absent;
+    private static string Text(int? value) => value?.ToString(System.Globalization.CultureInfo.InvariantCulture) ?? WorkloadObject.Absent;
 }

@@ -10,18 +10,18 @@ namespace Bursar.Operator.Cluster;
 /// non-zero exit that a podFailurePolicy rule FailJob matches fails the suspended Job for good, so such a Job is not suspendable. Nor is
 /// a Job without completions of which a pod has succeeded: the controller completes it as soon as none of its pods is active.
 /// </summary>
-internal sealed class JobKind() : WorkKind<V1Job>(WorkClass.Training, SuspendField)
+internal sealed class JobKind() : WorkloadKind<V1Job>(WorkloadClass.Training, SuspendField)
 {
     private const string Controller = "kubernetes.io/job-controller";
 
     public override bool IsOptional => false;
 
-    public override Work Read(V1Job job) =>
+    public override WorkloadObject Read(V1Job job) =>
         new()
         {
             Kind = this,
             Metadata = job.Metadata,
-            Switch = Json(job.Spec.Suspend),
+            Field = Json(job.Spec.Suspend),
             IsFinished = job.Status.Condition("Complete") is { Status: "True" } || job.Status.Condition("Failed") is { Status: "True" },
             SucceededAt = job.Status.Condition("Complete") is { Status: "True" } ? job.Status.CompletionTime : null,
             EndedAt = Since(job.Status.Conditions, "Complete") is { } since
@@ -42,7 +42,7 @@ internal sealed class JobKind() : WorkKind<V1Job>(WorkClass.Training, SuspendFie
         };
 
     /// <summary>Kubernetes copies the annotations of a CronJob's jobTemplate to its runs, but not its own.</summary>
-    public override Work Complete(Work work, ClusterStores stores) =>
+    public override WorkloadObject Complete(WorkloadObject work, ClusterStores stores) =>
         work.Metadata.ControllerReference() is { IsCronJob: true } owner
         && stores.CronJobs.Store.Get(work.Namespace, owner.Name) is { } cronJob
         && cronJob.Metadata.Uid == owner.Uid

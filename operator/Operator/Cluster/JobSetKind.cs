@@ -9,7 +9,7 @@ namespace Bursar.Operator.Cluster;
 /// completion, another code uses up nothing, and a podFailurePolicy rule FailJob fails the Job, and by failurePolicy the JobSet.
 /// A resume lets the same Jobs go on; maxRestarts is not touched. Tried beside its own controller (RealJobSetTests).
 /// </summary>
-internal sealed class JobSetKind() : WorkKind<V1Alpha2JobSet>(WorkClass.Training, SuspendField)
+internal sealed class JobSetKind() : WorkloadKind<V1Alpha2JobSet>(WorkloadClass.Training, SuspendField)
 {
     private const string Controller = "jobset.sigs.k8s.io/jobset-controller";
     private const string ReplicatedJobLabel = "jobset.sigs.k8s.io/replicatedjob-name";
@@ -19,12 +19,12 @@ internal sealed class JobSetKind() : WorkKind<V1Alpha2JobSet>(WorkClass.Training
 
     public override string PodLabel => "jobset.sigs.k8s.io/jobset-name";
 
-    public override Work Read(V1Alpha2JobSet set) =>
+    public override WorkloadObject Read(V1Alpha2JobSet set) =>
         new()
         {
             Kind = this,
             Metadata = set.Metadata,
-            Switch = Json(set.Spec.Suspend),
+            Field = Json(set.Spec.Suspend),
             IsFinished =
                 set.Status.TerminalState is { Length: > 0 }
                 || set.Status.Conditions.Any(condition => condition is { Type: "Completed" or "Failed", Status: "True" }),
@@ -51,7 +51,7 @@ internal sealed class JobSetKind() : WorkKind<V1Alpha2JobSet>(WorkClass.Training
         };
 
     /// <summary>How far it is stands in its Jobs.</summary>
-    public override Work Complete(Work work, ClusterStores stores)
+    public override WorkloadObject Complete(WorkloadObject work, ClusterStores stores)
     {
         if (work.Parts is not { } spec)
             return work;
@@ -114,7 +114,7 @@ internal sealed class JobSetKind() : WorkKind<V1Alpha2JobSet>(WorkClass.Training
         foreach (var part in spec.ReplicatedJobs.Where(part => hasGpus(part.Template.Spec.Template)))
         {
             if (
-                part.Template.Spec.ActiveDeadlineSeconds is not (>= 0 and <= Work.LongestDeadline and var seconds)
+                part.Template.Spec.ActiveDeadlineSeconds is not (>= 0 and <= WorkloadObject.LongestDeadline and var seconds)
                 || jobs[part.Name].Count() < (part.Replicas ?? 1)
             )
                 return null;
@@ -164,7 +164,7 @@ internal sealed class JobSetKind() : WorkKind<V1Alpha2JobSet>(WorkClass.Training
     /// The pods that can run at the same time: of parts that run one after the other (dependsOn with status Complete) those with the most
     /// GPUs together. With startupPolicy InOrder the parts begin one after the other and then run side by side.
     /// </summary>
-    public override IReadOnlyList<PodSet> AtOnce(Work work)
+    public override IReadOnlyList<PodSet> AtOnce(WorkloadObject work)
     {
         if (work.Parts is not { } spec)
             return work.PodSets;

@@ -5,37 +5,37 @@ using Bursar.Kubernetes.Objects;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>The objects of one kind of the table, as the API server last told them.</summary>
-internal abstract class KindCache(WorkKind kind)
+internal abstract class KindCache(WorkloadKind kind)
 {
-    public WorkKind Kind { get; } = kind;
+    public WorkloadKind Kind { get; } = kind;
 
     /// <summary>False while the cluster has no such kind.</summary>
     public abstract bool IsServed { get; }
 
     public bool HasSynced => Followed.HasSynced;
 
-    public abstract Work? Get(string ns, string name);
+    public abstract WorkloadObject? Get(string ns, string name);
 
     /// <summary>Of the object alone, which is all that a walk up the owners needs.</summary>
     public abstract V1ObjectMeta? MetadataOf(string ns, string name);
 
-    public abstract IEnumerable<Work> In(string ns);
+    public abstract IEnumerable<WorkloadObject> In(string ns);
 
-    public abstract IEnumerable<Work> All();
+    public abstract IEnumerable<WorkloadObject> All();
 
     /// <summary>The objects that this object owns.</summary>
     public abstract IEnumerable<V1ObjectMeta> OwnedBy(string uid);
 
     /// <summary>Told of each object as it comes or changes, and of those that go.</summary>
-    public abstract void Watch(Action<Work> seen, Action<Work> gone);
+    public abstract void Watch(Action<WorkloadObject> seen, Action<WorkloadObject> gone);
 
     public abstract IInformer Followed { get; }
 
     /// <summary>The object that a record names, unless it is gone or another one has its name.</summary>
-    public Work? Get(string ns, string name, string uid) => Get(ns, name) is { } work && work.Metadata.Uid == uid ? work : null;
+    public WorkloadObject? Get(string ns, string name, string uid) => Get(ns, name) is { } work && work.Metadata.Uid == uid ? work : null;
 }
 
-internal sealed class KindCache<T>(WorkKind<T> kind, KubeClient client, ClusterStores stores) : KindCache(kind)
+internal sealed class KindCache<T>(WorkloadKind<T> kind, KubeClient client, ClusterStores stores) : KindCache(kind)
     where T : class, IKubernetesEntity<T>
 {
     public Informer<T> Informer { get; } = new(client, new() { Optional = kind.IsOptional });
@@ -44,18 +44,18 @@ internal sealed class KindCache<T>(WorkKind<T> kind, KubeClient client, ClusterS
 
     public override IInformer Followed => Informer;
 
-    public override Work? Get(string ns, string name) => Informer.Store.Get(ns, name) is { } obj ? Read(obj) : null;
+    public override WorkloadObject? Get(string ns, string name) => Informer.Store.Get(ns, name) is { } obj ? Read(obj) : null;
 
     public override V1ObjectMeta? MetadataOf(string ns, string name) => Informer.Store.Get(ns, name)?.Metadata;
 
-    public override IEnumerable<Work> In(string ns) => Informer.Store.ByIndex(Indexes.Namespace, ns).Select(Read);
+    public override IEnumerable<WorkloadObject> In(string ns) => Informer.Store.ByIndex(Indexes.Namespace, ns).Select(Read);
 
-    public override IEnumerable<Work> All() => Informer.Store.List().Select(Read);
+    public override IEnumerable<WorkloadObject> All() => Informer.Store.List().Select(Read);
 
     public override IEnumerable<V1ObjectMeta> OwnedBy(string uid) =>
         Informer.Store.ByIndex(Indexes.OwnerUid, uid).Select(obj => obj.Metadata);
 
-    public override void Watch(Action<Work> seen, Action<Work> gone) =>
+    public override void Watch(Action<WorkloadObject> seen, Action<WorkloadObject> gone) =>
         Informer.AddHandler(
             new()
             {
@@ -65,5 +65,5 @@ internal sealed class KindCache<T>(WorkKind<T> kind, KubeClient client, ClusterS
             }
         );
 
-    private Work Read(T obj) => stores.Gpus.Complete(kind.Complete(kind.ReadKnown(obj), stores));
+    private WorkloadObject Read(T obj) => stores.Gpus.Complete(kind.Complete(kind.ReadKnown(obj), stores));
 }

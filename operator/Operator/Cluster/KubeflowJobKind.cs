@@ -10,7 +10,7 @@ namespace Bursar.Operator.Cluster;
 /// gone before the job is resumed: one that still ends at that moment is looked at like any other. A resume makes all pods anew.
 /// </summary>
 internal class KubeflowJobKind<T>(string manager = KubeflowJobKind<T>.TrainingOperator)
-    : WorkKind<T>(WorkClass.Training, "/spec/runPolicy/suspend")
+    : WorkloadKind<T>(WorkloadClass.Training, "/spec/runPolicy/suspend")
     where T : KubeflowJob, IKubernetesEntity<T>
 {
     private const string TrainingOperator = "kubeflow.org/training-operator";
@@ -20,14 +20,14 @@ internal class KubeflowJobKind<T>(string manager = KubeflowJobKind<T>.TrainingOp
     public override string WhatIsLost =>
         "All its pods and their logs are deleted, whatever cleanPodPolicy says; a resume makes them anew, and the work goes on from its own checkpoints.";
 
-    public sealed override Work Read(T job)
+    public sealed override WorkloadObject Read(T job)
     {
         var policy = job.Spec.RunPolicy;
         return new()
         {
             Kind = this,
             Metadata = job.Metadata,
-            Switch = Json(policy?.Suspend),
+            Field = Json(policy?.Suspend),
             MissingPart = policy is null ? "/spec/runPolicy" : null,
             IsFinished = job.Status.Conditions.Any(condition => condition is { Type: "Succeeded" or "Failed", Status: "True" }),
             SucceededAt = Since(job.Status.Conditions, "Succeeded") is { } since ? job.Status.CompletionTime ?? since : null,

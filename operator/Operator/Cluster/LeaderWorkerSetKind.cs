@@ -13,14 +13,14 @@ namespace Bursar.Operator.Cluster;
 /// and its retention policy. Scaling to zero scales the leaders' down, and deletes the workers' with their leader: so whenScaled says what
 /// becomes of the leaders' volumes, and whenDeleted what becomes of the workers'.
 /// </summary>
-internal sealed class LeaderWorkerSetKind() : WorkKind<V1LeaderWorkerSet>(WorkClass.Inference, ReplicasField), IScalableKind
+internal sealed class LeaderWorkerSetKind() : WorkloadKind<V1LeaderWorkerSet>(WorkloadClass.Inference, ReplicasField), IScalableKind
 {
     /// <summary>On all its pods: the set's name.</summary>
     public const string NameLabel = "leaderworkerset.sigs.k8s.io/name";
 
     public override string PodLabel => NameLabel;
 
-    public override Work Read(V1LeaderWorkerSet set)
+    public override WorkloadObject Read(V1LeaderWorkerSet set)
     {
         var (groups, template) = (set.Spec.Replicas ?? 1, set.Spec.LeaderWorkerTemplate);
         var size = template.Size ?? 1;
@@ -28,7 +28,7 @@ internal sealed class LeaderWorkerSetKind() : WorkKind<V1LeaderWorkerSet>(WorkCl
         {
             Kind = this,
             Metadata = set.Metadata,
-            Switch = groups.ToString(CultureInfo.InvariantCulture),
+            Field = groups.ToString(CultureInfo.InvariantCulture),
             WhyNot = WhyNotOf(template, size),
             PodSets = template.LeaderTemplate is { } leader
                 ? [new(groups, leader), new(PodSet.Times(groups, size - 1), template.WorkerTemplate, size - 1)]

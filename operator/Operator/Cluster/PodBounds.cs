@@ -49,7 +49,7 @@ internal static class PodBounds
         var present = stores
             .Pods.Store.List()
             .Where(pod => PodTimes.ScheduledAt(pod) is not null)
-            .ToLookup(pod => TopWorkload.UidOf(pod, stores) ?? "", StringComparer.Ordinal);
+            .ToLookup(pod => PodWorkload.UidOf(pod, stores) ?? "", StringComparer.Ordinal);
         foreach (var gone in vanished.GroupBy(open => open.Workload))
         {
             var workload = gone.Key;
@@ -79,7 +79,7 @@ internal static class PodBounds
     }
 
     /// <summary>The workload whose pod this was by its name and its time; null where none that is still there can have made it.</summary>
-    public static Work? OwnerByName(OpenPod pod, ClusterStores stores) =>
+    public static WorkloadObject? OwnerByName(OpenPod pod, ClusterStores stores) =>
         stores
             .Kinds.SelectMany(kind => kind.In(pod.Workload.Namespace))
             .Where(work =>
@@ -88,14 +88,14 @@ internal static class PodBounds
                 && work.Metadata.CreationTimestamp <= pod.Since
                 && !(work.EndedAt < pod.Since)
                 && IsGenerated(pod.Pod[(work.Metadata.Name.Length + 1)..], work.Kind)
-                && !TopWorkload.BelongsToAnother(work, stores)
+                && !PodWorkload.BelongsToAnother(work, stores)
             )
             .MaxBy(work => work.Metadata.Name.Length);
 
     /// <summary>
     /// Controllers append ordinals and random text to a workload's name; those of training kinds also what each pod is, as <c>worker</c>.
     /// </summary>
-    private static bool IsGenerated(string suffix, WorkKind kind)
+    private static bool IsGenerated(string suffix, WorkloadKind kind)
     {
         var segments = suffix.Split('-');
         static bool IsOrdinalOrRandom(string segment) =>
@@ -104,7 +104,7 @@ internal static class PodBounds
         return kind.Scales || kind.Name == "Job" ? segments.All(IsOrdinalOrRandom) : IsOrdinalOrRandom(segments[^1]);
     }
 
-    private static IEnumerable<DateTimeOffset> Of(Work owner, bool isTheSame, DateTimeOffset since)
+    private static IEnumerable<DateTimeOffset> Of(WorkloadObject owner, bool isTheSame, DateTimeOffset since)
     {
         // The owner was deleted with its pods before another one could have its name.
         if (!isTheSame)
@@ -144,7 +144,7 @@ internal static class PodBounds
         && job.AsSpan(cronJob.Length + 1).IndexOfAnyExceptInRange('0', '9') < 0;
 
     /// <summary>The Job between a pod and its workload: pods of a Job begin with its name.</summary>
-    private static Work? JobOf(WorkloadKey workload, string pod, ClusterStores stores) =>
+    private static WorkloadObject? JobOf(WorkloadKey workload, string pod, ClusterStores stores) =>
         stores
             .Jobs.Store.ByIndex(Indexes.Namespace, workload.Namespace)
             .Where(job => pod.StartsWith(job.Metadata.Name + "-", StringComparison.Ordinal) && BelongsTo(job.Metadata, workload, stores))

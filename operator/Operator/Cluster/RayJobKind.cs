@@ -10,7 +10,7 @@ namespace Bursar.Operator.Cluster;
 /// Only a RayJob that is new, Initializing or Running looks at the field; one without shutdownAfterJobFinishes, or on a cluster of others,
 /// becomes invalid by it.
 /// </summary>
-internal sealed class RayJobKind() : WorkKind<V1RayJob>(WorkClass.Training, SuspendField)
+internal sealed class RayJobKind() : WorkloadKind<V1RayJob>(WorkloadClass.Training, SuspendField)
 {
     private const string Controller = "ray.io/kuberay-operator";
 
@@ -22,12 +22,12 @@ internal sealed class RayJobKind() : WorkKind<V1RayJob>(WorkClass.Training, Susp
     public override string WhatIsLost =>
         "KubeRay deletes its RayCluster: a resume makes a new one, and the work starts again from the beginning or from its own checkpoints outside the cluster.";
 
-    public override Work Read(V1RayJob job) =>
+    public override WorkloadObject Read(V1RayJob job) =>
         new()
         {
             Kind = this,
             Metadata = job.Metadata,
-            Switch = Json(job.Spec.Suspend),
+            Field = Json(job.Spec.Suspend),
             IsFinished = job.Status.JobDeploymentStatus is "Complete" or "Failed",
             SucceededAt = job.Status is { JobDeploymentStatus: "Complete", JobStatus: "SUCCEEDED" } ? job.Status.EndTime : null,
             // Without shutdownAfterJobFinishes its cluster stays, and with it the pods.

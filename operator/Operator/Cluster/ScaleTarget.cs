@@ -30,13 +30,13 @@ internal sealed record ScaleTarget
     public bool IsPaused { get; init; }
 
     /// <summary>Of kinds that Bursar parks.</summary>
-    public Work? Work { get; init; }
+    public WorkloadObject? Work { get; init; }
 
     /// <summary>What each replica's pods are made from; empty where the object does not say.</summary>
     public IReadOnlyList<PodSet> PodSets { get; init; } = [];
 
     /// <summary>The autoscaler that owns its replicas: it is capped, and its target left alone. Null where none does.</summary>
-    public ScaleOwner? Owner { get; init; }
+    public OtherAutoscaler? OtherAutoscaler { get; init; }
 
     /// <summary>Those that live; one that ends has its deletionTimestamp.</summary>
     public IReadOnlyList<TargetReplica> ReplicaPods { get; init; } = [];
@@ -83,7 +83,7 @@ internal sealed record TargetReplica(string Key, IReadOnlyList<V1Pod> Pods)
 }
 
 /// <summary>Another autoscaler whose scaleTargetRef names the target.</summary>
-internal sealed record ScaleOwner
+internal sealed record OtherAutoscaler
 {
     /// <summary>In words that end a sentence.</summary>
     public required string Manager { get; init; }

@@ -10,16 +10,16 @@ namespace Bursar.Operator.Cluster;
 /// anew whatever its code was, and while the count is zero none (Kubernetes, pkg/controller/statefulset/stateful_set_control.go). Volume
 /// claims that it made stay unless persistentVolumeClaimRetentionPolicy.whenScaled says Delete: then a stop would delete what was saved.
 /// </summary>
-internal sealed class StatefulSetKind() : WorkKind<V1StatefulSet>(WorkClass.Inference, ReplicasField), IScalableKind
+internal sealed class StatefulSetKind() : WorkloadKind<V1StatefulSet>(WorkloadClass.Inference, ReplicasField), IScalableKind
 {
     public override bool IsOptional => false;
 
-    public override Work Read(V1StatefulSet set) =>
+    public override WorkloadObject Read(V1StatefulSet set) =>
         new()
         {
             Kind = this,
             Metadata = set.Metadata,
-            Switch = (set.Spec.Replicas ?? 1).ToString(CultureInfo.InvariantCulture),
+            Field = (set.Spec.Replicas ?? 1).ToString(CultureInfo.InvariantCulture),
             WhyNot =
                 set.Spec.VolumeClaimTemplates.Count > 0
                 && set.Spec.PersistentVolumeClaimRetentionPolicy?.WhenScaled == V1PersistentVolumeClaimRetentionPolicy.Delete

@@ -9,18 +9,18 @@ namespace Bursar.Operator.Cluster;
 /// spec.suspend is given on to the JobSet that it makes, which is there while it is suspended too. So a pod's exit means what it
 /// means to a JobSet. What its pods ask for stands in its runtime; the JobSet has it whole, and spec.trainer says it until there is one.
 /// </summary>
-internal sealed class TrainJobKind() : WorkKind<V1Alpha1TrainJob>(WorkClass.Training, SuspendField)
+internal sealed class TrainJobKind() : WorkloadKind<V1Alpha1TrainJob>(WorkloadClass.Training, SuspendField)
 {
     private const string Controller = "trainer.kubeflow.org/trainjob-controller";
 
     public override string PodLabel => "trainer.kubeflow.org/trainjob-ancestor-step";
 
-    public override Work Read(V1Alpha1TrainJob job) =>
+    public override WorkloadObject Read(V1Alpha1TrainJob job) =>
         new()
         {
             Kind = this,
             Metadata = job.Metadata,
-            Switch = Json(job.Spec.Suspend),
+            Field = Json(job.Spec.Suspend),
             IsFinished = job.Status.Conditions.Any(condition => condition is { Type: "Complete" or "Failed", Status: "True" }),
             SucceededAt = Since(job.Status.Conditions, "Complete"),
             EndedAt = Since(job.Status.Conditions, "Complete") ?? Since(job.Status.Conditions, "Failed"),
@@ -46,7 +46,7 @@ internal sealed class TrainJobKind() : WorkKind<V1Alpha1TrainJob>(WorkClass.Trai
                 ?? job.Metadata.CreationTimestamp,
         };
 
-    public override Work Complete(Work work, ClusterStores stores)
+    public override WorkloadObject Complete(WorkloadObject work, ClusterStores stores)
     {
         var sets = stores.Of("JobSet")!;
         foreach (var part in sets.OwnedBy(work.Metadata.Uid))

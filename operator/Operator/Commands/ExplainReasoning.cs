@@ -61,16 +61,16 @@ internal static class ExplainReasoning
         return said.Length == 0 ? null : $"{(Runs(work) ? "it would be suspended" : "it would run")}: {string.Join("; or ", said)}";
     }
 
-    private static bool Runs(WorkReasoning one) => one.Changes is [Change.LowerLimit];
+    private static bool Runs(WorkloadReasoning one) => one.Changes is [Change.LowerLimit];
 
-    private static string Place(WorkReasoning one, IReadOnlyList<WorkReasoning> all) =>
+    private static string Place(WorkloadReasoning one, IReadOnlyList<WorkloadReasoning> all) =>
         one.ResumeOrder is { } resume
             ? $"Number {resume} of {all.Count(other => other.ResumeOrder is not null)} to come back, priority {Priority(one)}."
         : one.ParkOrder is { } park
             ? $"Number {park} of {all.Count(other => other.ParkOrder is not null)} to be parked: {Turn(one.Turn!.Value)}, priority {Priority(one)}."
         : "Not asked: the forecast parks no such work.";
 
-    private static string Priority(WorkReasoning one) =>
+    private static string Priority(WorkloadReasoning one) =>
         one.PriorityWithin == 0 ? $"{one.Priority}" : $"{one.Priority} ({one.PriorityWithin} within)";
 
     private static string Turn(Victims.Turn turn) =>
@@ -82,7 +82,7 @@ internal static class ExplainReasoning
             _ => "inside what it was admitted with",
         };
 
-    private static string Worth(WorkReasoning one) =>
+    private static string Worth(WorkloadReasoning one) =>
         one.ParkOrder is null || one.Saves <= Amount.Zero
             ? ""
             : string.Create(

@@ -67,7 +67,7 @@ internal static class ExplainScaler
             CultureInfo.InvariantCulture,
             $"  {replicas} replica{(replicas == 1 ? " costs" : "s cost")} {status.CostPerHour} {status.Currency}/h\n"
         );
-        if (terms.CostCap is { } cap && status.Cap?.By != MoneyCaps.CostCap)
+        if (terms.CostCap is { } cap && status.Cap?.By != ReplicaCaps.CostCap)
             text.Append(CultureInfo.InvariantCulture, $"  costCap: {cap} {status.Currency}/h\n");
         if (status.Affordable is { } affordable)
         {

@@ -407,10 +407,10 @@ internal sealed partial class GenerateScalerTranslation
         var host = address[(address.LastIndexOf('/') + 1)..];
         if (host.Split('.', ':')[0] != "bursar-external-scaler")
             return Nothing(at, $"{type} asks {(address.Length == 0 ? "nobody" : address)}; Bursar asks no external scalers");
-        if (!ExternalAsk.TryRead(metadata, out var ask, out var error))
+        if (!ScalerQuery.TryRead(metadata, out var ask, out var error))
             return Nothing(at, error);
-        if (ask is not ExternalAsk.OfTrigger asked)
-            return Nothing(at, $"it follows the InferenceScaler {((ExternalAsk.OfScaler)ask).Name}, which can scale the target itself");
+        if (ask is not ScalerQuery.OfTrigger asked)
+            return Nothing(at, $"it follows the InferenceScaler {((ScalerQuery.OfScaler)ask).Name}, which can scale the target itself");
         if (asked.CostCapPerHour is not null)
             caps.Add(decimal.Parse(metadata["costCapPerHour"], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture));
         return Carried(metadata["trigger"], asked.Terms.Metadata, asked.Terms.Metadata.Keys);

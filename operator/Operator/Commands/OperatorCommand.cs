@@ -29,13 +29,13 @@ internal static class OperatorCommand
             "--kinds",
             "Kinds of work that it may stop, with commas between them; empty for all that Bursar knows.",
             "",
-            text => RequireKnown(Names(text), WorkKinds.All.Select(kind => kind.Name).Concat(ScaleKinds.ScaledOnly))
+            text => RequireKnown(Names(text), WorkloadKinds.All.Select(kind => kind.Name).Concat(ScalableKinds.ScaledOnly))
         );
         var owners = OptionSources.Text(
             "--owners",
             "Managers through whose objects it may stop work, with commas between them; empty for all that Bursar knows, none for none.",
             "",
-            text => RequireKnown(Names(text) is ["none"] ? [] : Names(text), OwnerKinds.Names)
+            text => RequireKnown(Names(text) is ["none"] ? [] : Names(text), ManagerAdapters.Names)
         );
         var gpus = OptionSources.Text("--gpu-resources", GpuResources.OptionText, "");
         var elect = OptionSources.Flag("--leader-elect", "Act only while holding the lease; needed with more than one replica.");

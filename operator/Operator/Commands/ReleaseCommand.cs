@@ -118,8 +118,14 @@ internal static class ReleaseCommand
         var mayRun = false;
         if (request is { Budget: null, DryRun: false })
         {
-            await ControlMap.SetAsync(client, bursarNamespace, ControlSwitch.EnforcementKey, ControlSwitch.ObserveValue, cancellationToken);
-            await output.WriteLineAsync($"Enforcement is switched to observe (ConfigMap {bursarNamespace}/{ControlSwitch.Name}).");
+            await ControlConfigMap.SetAsync(
+                client,
+                bursarNamespace,
+                ObserveOnlyMode.EnforcementKey,
+                ObserveOnlyMode.ObserveValue,
+                cancellationToken
+            );
+            await output.WriteLineAsync($"Enforcement is switched to observe (ConfigMap {bursarNamespace}/{ObserveOnlyMode.Name}).");
             mayRun = await OperatorMayRunAsync(client, bursarNamespace, cancellationToken);
             if (mayRun)
                 await Task.Delay(SwitchTime, client.TimeProvider, cancellationToken);
@@ -262,7 +268,7 @@ internal static class ReleaseCommand
     )
     {
         var (least, since) = (int.MaxValue, TimeProvider.System.GetTimestamp());
-        while (await StoredLedger.CountParkedAsync(client, bursarNamespace, shards, cancellationToken) is > 0 and var count)
+        while (await StoredLedger.CountSuspendedAsync(client, bursarNamespace, shards, cancellationToken) is > 0 and var count)
         {
             if (count < least)
                 (least, since) = (count, TimeProvider.System.GetTimestamp());

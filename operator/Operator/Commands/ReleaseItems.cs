@@ -67,9 +67,9 @@ internal sealed class ReleaseItems(KubeClient client, string bursarNamespace, bo
     )
     {
         var items = new List<ReleaseItem>();
-        foreach (var kind in WorkKinds.All.Where(kind => kind.Suspends))
+        foreach (var kind in WorkloadKinds.All.Where(kind => kind.Suspends))
         {
-            IReadOnlyList<Work> all;
+            IReadOnlyList<WorkloadObject> all;
             try
             {
                 all = await kind.ListAsync(client, cancellationToken);
@@ -83,13 +83,13 @@ internal sealed class ReleaseItems(KubeClient client, string bursarNamespace, bo
             foreach (var work in all.Where(work => !known.Contains(work.Metadata.Uid) && LostSuspension.IsMarked(work)))
                 if (await OfLostAsync(work, cancellationToken) is { } item)
                     items.Add(item);
-            items.AddRange(all.Where(HeldMark.IsHeld).Select(OfGated));
+            items.AddRange(all.Where(AdmissionGate.IsGated).Select(OfGated));
         }
         return items;
     }
 
     /// <summary>Null if it was not Bursar that suspended the workload.</summary>
-    private async Task<ReleaseItem?> OfLostAsync(Work work, CancellationToken cancellationToken)
+    private async Task<ReleaseItem?> OfLostAsync(WorkloadObject work, CancellationToken cancellationToken)
     {
         var record = LostSuspension.RecordOf(work, client.TimeProvider.GetUtcNow());
         var found = $"suspended by {record.Budget} and not in the ledger";
@@ -113,7 +113,7 @@ internal sealed class ReleaseItems(KubeClient client, string bursarNamespace, bo
         }
     }
 
-    private ReleaseItem OfGated(Work work) =>
+    private ReleaseItem OfGated(WorkloadObject work) =>
         new()
         {
             Name = NameOf(work),
@@ -121,8 +121,8 @@ internal sealed class ReleaseItems(KubeClient client, string bursarNamespace, bo
             Failure = "could not be let go",
             RestoreAsync = async token =>
             {
-                var isQueued = work.Metadata.Labels.ContainsKey(KueueOwner.QueueLabel);
-                var isDone = await _workloads.LetGoAsync(work, isQueued, token) == WriteResult.Done;
+                var isQueued = work.Metadata.Labels.ContainsKey(KueueAdapter.QueueLabel);
+                var isDone = await _workloads.ResumeGatedAsync(work, isQueued, token) == WriteResult.Done;
                 return new(isDone ? "held on creation, let go" : "someone else changed it meanwhile");
             },
         };
@@ -221,12 +221,12 @@ internal sealed class ReleaseItems(KubeClient client, string bursarNamespace, bo
     private static Task<WriteOutcome> RestoreAsync(string ns, FieldOverride field, Func<Task<WriteOutcome>> restore) =>
         ClusterAccess.WithRightAsync($"{FieldRestorer.RightOn(field)} in namespace {ns}", restore);
 
-    private static string NameOf(Work work) => $"{work.Namespace}/{work.Kind.Name}/{work.Metadata.Name}";
+    private static string NameOf(WorkloadObject work) => $"{work.Namespace}/{work.Kind.Name}/{work.Metadata.Name}";
 
     private static string Where(SuspensionRecord record) =>
         record.Field.Object is { } target && target.Uid != record.Uid
             ? $"{record.Field.Pointer} of {target.Kind} {target.Name}"
             : record.Field.Pointer;
 
-    private static string Back(FieldOverride field) => field.Original == Work.Absent ? "absent" : field.Original;
+    private static string Back(FieldOverride field) => field.Original == WorkloadObject.Absent ? "absent" : field.Original;
 }

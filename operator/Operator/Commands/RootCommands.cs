@@ -13,7 +13,7 @@ internal static class RootCommands
             ExplainCommand.Create(),
             ReportCommand.Create(),
             ReleaseCommand.Create(),
-            ContinueCommand.Create(),
+            ResetBreakerCommand.Create(),
             GenerateCommand.Create(),
         };
 }

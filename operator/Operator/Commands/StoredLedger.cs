@@ -22,7 +22,7 @@ internal static class StoredLedger
         ];
 
     /// <summary>How much is suspended by what stands in these objects.</summary>
-    public static async Task<int> CountParkedAsync(
+    public static async Task<int> CountSuspendedAsync(
         KubeClient client,
         string bursarNamespace,
         IEnumerable<string> shardNames,

@@ -36,7 +36,7 @@ internal sealed record WorkloadName(string Kind, string Name)
     public static string Known => string.Join(", ", Kinds.Select(kind => kind.Name.ToLowerInvariant()));
 
     private static IEnumerable<(string Name, EntityKind Entity)> Kinds =>
-        WorkKinds.All.Select(kind => (kind.Name, kind.Entity)).Concat(Others.Select(entity => (entity.Kind, entity)));
+        WorkloadKinds.All.Select(kind => (kind.Name, kind.Entity)).Concat(Others.Select(entity => (entity.Kind, entity)));
 
     /// <summary>Null where it names no workload.</summary>
     public static WorkloadName? TryParse(string text)
@@ -92,7 +92,7 @@ internal sealed record WorkloadName(string Kind, string Name)
     {
         var (_, entity) = Kinds.First(one => one.Name == Kind);
         var right = $"get {Resource(entity)} in namespace {ns}";
-        if (WorkKinds.Of(Kind) is { } kind)
+        if (WorkloadKinds.Of(Kind) is { } kind)
             return await ClusterAccess.WithRightAsync(right, () => kind.GetAsync(client, ns, Name, cancellationToken)) is { } work
                 ? (work.Metadata, work.Labels)
                 : null;

@@ -10,7 +10,7 @@ namespace Bursar.Operator.Hosting;
 internal sealed class AdmissionModule : IDisposable
 {
     private readonly LeaderContext _context;
-    private readonly WebhookKeeper _webhook;
+    private readonly WebhookController _webhook;
     private readonly ControllerRunner<V1AdmissionCheck>? _checks;
     private readonly ControllerRunner<V1Workload>? _workloads;
 
@@ -29,7 +29,7 @@ internal sealed class AdmissionModule : IDisposable
             () => telemetry.Certificates.Trust?.RootsPem,
             context.Options.WebhookUrl,
             context.Time,
-            context.Logger<WebhookKeeper>()
+            context.Logger<WebhookController>()
         );
         admission.Lead(work => billing.Rates.HighestOf(work.PodSets));
         if (stores.AdmissionChecks is not { } checks)
@@ -50,7 +50,7 @@ internal sealed class AdmissionModule : IDisposable
         context.Decisions.Recorded += (budget, _, _) =>
         {
             foreach (var workload in stores.KueueWorkloads.Store.ByIndex(Indexes.Namespace, budget.Metadata.Namespace ?? ""))
-                if (WorkloadAdmissionController.Asked(workload, stores) >= 0)
+                if (WorkloadAdmissionController.Reviewed(workload, stores) >= 0)
                     _workloads.Enqueue(ObjectKey.Of(workload));
         };
     }

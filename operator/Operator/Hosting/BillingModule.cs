@@ -17,7 +17,7 @@ internal sealed class BillingModule : IDisposable
     private readonly LedgerCompactor _compactor;
     private readonly bool _everPriced;
 
-    public BillingModule(LeaderContext context, TelemetryModule telemetry, DepartedPods departed)
+    public BillingModule(LeaderContext context, TelemetryModule telemetry, DeletedPodTracker departed)
     {
         _context = context;
         var (stores, ledger, time) = (context.Stores, context.Ledger, context.Time);

@@ -21,7 +21,7 @@ internal sealed class BudgetsModule : IDisposable
     private readonly ControllerRunner<V1Alpha1GpuBudget> _runner;
     private readonly AnnotationEvents _annotations;
     private readonly UnreadableObjects _unreadable;
-    private readonly HeldWorkActor _held;
+    private readonly GatedWorkloadActor _held;
     private readonly OrphanReleaser _orphans;
 
     public BudgetsModule(LeaderContext context, SafetyModule safety, TelemetryModule telemetry, BillingModule billing)
@@ -45,9 +45,9 @@ internal sealed class BudgetsModule : IDisposable
             time
         );
         var events = new BudgetEvents(context.Recorder);
-        var echoes = new EchoGuard(stores, time);
+        var echoes = new Expectations(stores, time);
         var workloads = new WorkloadActor(client);
-        _held = new(client, stores, state, workloads, echoes, context.Decisions.Of, context.Logger<HeldWorkActor>());
+        _held = new(client, stores, state, workloads, echoes, context.Decisions.Of, context.Logger<GatedWorkloadActor>());
         var restorer = new FieldRestorer(client);
         var cronJobs = new CronJobSuspender(client, stores, state, restorer, events, context.Logger<CronJobSuspender>());
         var actor = new BudgetActor(
@@ -63,7 +63,7 @@ internal sealed class BudgetsModule : IDisposable
             Observer,
             new BudgetRecorder(ledger, state, telemetry.Progress, safety.Control, context.Options.LedgerSumDays, time),
             actor,
-            new BudgetReporter(client, store, events, safety.Pacer, context.Logger<BudgetReporter>()),
+            new BudgetReporter(client, store, events, safety.RateLimiter, context.Logger<BudgetReporter>()),
             _held,
             context.Decisions,
             echoes
@@ -175,7 +175,7 @@ internal sealed class BudgetsModule : IDisposable
             _runner.Enqueue(ObjectKey.Of(budget));
     }
 
-    private void See(Work work)
+    private void See(WorkloadObject work)
     {
         _telemetry.Series.Observe(work);
         // It may be the link that pods waited for.
@@ -192,7 +192,7 @@ internal sealed class BudgetsModule : IDisposable
             _annotations.Observe(whole);
         // The last words of a run that is being stopped come late, or are seen late: the steps would seem as slow as the wait was long.
         if (
-            (!work.Kind.Scales || work.Class == WorkClass.Training)
+            (!work.Kind.Scales || work.Class == WorkloadClass.Training)
             && !work.IsStopped
             && BursarAnnotations.ReadProgress(work.Metadata, work.Template) is { } report
         )
@@ -208,7 +208,7 @@ internal sealed class BudgetsModule : IDisposable
                 See(work);
     }
 
-    private void Forget(Work gone)
+    private void Forget(WorkloadObject gone)
     {
         _telemetry.Progress.Forget(gone.Metadata.Uid);
         _annotations.Forget(gone.Metadata.Uid);

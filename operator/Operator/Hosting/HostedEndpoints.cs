@@ -47,7 +47,7 @@ internal static partial class HostedEndpoints
     {
         if (options.WebhookAddress is not { } address)
             return;
-        var host = options.WebhookUrl is { } url ? url.Host.Trim('[', ']') : $"{WebhookKeeper.ServiceName}.{options.Namespace}.svc";
+        var host = options.WebhookUrl is { } url ? url.Host.Trim('[', ']') : $"{WebhookController.ServiceName}.{options.Namespace}.svc";
         var certificate = new WebhookCertificate(
             client,
             options.Namespace,

@@ -30,7 +30,7 @@ internal sealed class Leader(
     Action<OperatorParts>? leading
 )
 {
-    private readonly DepartedPods _departed = new(stores, client.TimeProvider);
+    private readonly DeletedPodTracker _departed = new(stores, client.TimeProvider);
 
     /// <param name="cancellationToken">Ends the modules, then gives the lease back.</param>
     public Task RunAsync(CancellationToken cancellationToken) =>

@@ -22,7 +22,7 @@ internal sealed record OperatorOptions
     public IReadOnlyCollection<string>? Kinds { get; init; }
 
     /// <summary>
-    /// Names of the managers (<see cref="Owners.OwnerKinds.Names"/>) through whose objects it may stop work, as it has rights to; null for
+    /// Names of the managers (<see cref="Owners.ManagerAdapters.Names"/>) through whose objects it may stop work, as it has rights to; null for
     /// all. Work of others is reported as not parkable.
     /// </summary>
     public IReadOnlyCollection<string>? Owners { get; init; }

@@ -11,13 +11,13 @@ internal sealed class SafetyModule
     public SafetyModule(LeaderContext context)
     {
         var (stores, state) = (context.Stores, context.State);
-        var brake = new ClusterBrake(new ParkableCount(stores, context.Time).Read);
+        var brake = new CircuitBreaker(new SuspendableCount(stores, context.Time).Read);
         brake.Restore(
-            state.Parked().Where(record => record.Cause.ByForecast).Select(record => record.Since),
+            state.Suspensions().Where(record => record.Cause.ByForecast).Select(record => record.Since),
             stores.Budgets.Store.List().Max(budget => state.BudgetMemory(budget.Metadata.Uid).BrakedAt)
         );
         Control = new(brake);
-        Pacer = new(context.Time);
+        RateLimiter = new(context.Time);
         stores.Control.AddHandler(
             new()
             {
@@ -28,7 +28,7 @@ internal sealed class SafetyModule
         );
     }
 
-    public ControlSwitch Control { get; }
+    public ObserveOnlyMode Control { get; }
 
-    public WritePacer Pacer { get; }
+    public WriteRateLimiter RateLimiter { get; }
 }

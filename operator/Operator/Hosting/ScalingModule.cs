@@ -19,7 +19,7 @@ internal sealed class ScalingModule : IAsyncDisposable
     private readonly ScalerEvaluator _evaluator;
     private readonly ScalerLoop _scalers;
     private readonly ScaledReleaser _releaser;
-    private readonly KedaGuests _guests;
+    private readonly ExternalScalerClients _externalClients;
     private ExternalScalerEndpoint? _external;
 
     public ScalingModule(
@@ -34,26 +34,34 @@ internal sealed class ScalingModule : IAsyncDisposable
         var (client, stores, state, time) = (context.Client, context.Stores, context.State, context.Time);
         _sources = new(context.Options.PrometheusSources, time, context.Logger<PrometheusSources>());
         _prometheus = new(_sources.QueryAsync, time);
-        var signals = new SignalBoard(uid => stores.Pods.Store.GetByUid(uid)?.Spec.NodeName, time);
+        var signals = new SignalCache(uid => stores.Pods.Store.GetByUid(uid)?.Spec.NodeName, time);
         var meter = new TriggerMeter(signals, _prometheus, () => _sources.Names, time);
         var targets = new ScaleTargets(stores);
         var actor = new ScaleActor(client, stores, context.Store);
         var observer = new ScalerObserver(stores, billing.Prices, billing.Rates, meter, safety.Control, time);
         var reporter = new ScalerReporter(context.Recorder, context.Metrics, time);
         var scalers = new ScalerStore(stores, targets, meter, budgets.Elastic, reporter, time);
-        _guests = new(stores, targets, observer, safety.Control, time) { LastOf = scalers.LastOf };
-        _evaluator = new(scalers, state, observer, new BudgetsOver(stores, context.Decisions), _guests, budgets.Elastic, reporter);
+        _externalClients = new(stores, targets, observer, safety.Control, time) { LastOf = scalers.LastOf };
+        _evaluator = new(
+            scalers,
+            state,
+            observer,
+            new TargetBudgets(stores, context.Decisions),
+            _externalClients,
+            budgets.Elastic,
+            reporter
+        );
         var scalerActor = new ScalerActor(state, actor, reporter, safety.Control, time, context.Logger<ScalerActor>());
         _scalers = new(
             client,
             stores,
             _evaluator,
             scalerActor,
-            new ScalerStatusWriter(client, safety.Pacer, time, context.Logger<ScalerStatusWriter>()),
-            _guests,
+            new ScalerStatusWriter(client, safety.RateLimiter, time, context.Logger<ScalerStatusWriter>()),
+            _externalClients,
             context.Logger<ScalerLoop>()
         );
-        _releaser = new(state, actor, targets.IsHeld, safety.Control, client, context.Logger<ScaledReleaser>());
+        _releaser = new(state, actor, targets.IsSuspended, safety.Control, client, context.Logger<ScaledReleaser>());
 
         context.Decisions.Recorded += (budget, before, now) =>
         {
@@ -91,9 +99,9 @@ internal sealed class ScalingModule : IAsyncDisposable
             kind.Watch(work => _scalers.WakeIfScaled(work.Namespace), gone => _scalers.WakeIfScaled(gone.Namespace));
         if (_context.Options.ExternalScalerAddress is not { } address)
             return;
-        _external = await ExternalScalerEndpoint.StartAsync(address, _guests.Answer, _context.Logs, cancellationToken);
+        _external = await ExternalScalerEndpoint.StartAsync(address, _externalClients.Answer, _context.Logs, cancellationToken);
         _context.Logs.LogListening("external-scaler", _external.Address);
-        _guests.Came += _scalers.Wake;
+        _externalClients.Came += _scalers.Wake;
         _evaluator.Decided += _external.Wake;
     }
 

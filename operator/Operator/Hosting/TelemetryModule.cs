@@ -10,7 +10,13 @@ internal sealed class TelemetryModule : IDisposable
     public TelemetryModule(LeaderContext context)
     {
         var options = context.Options;
-        Certificates = new(context.Client, options.Namespace, options.AgentNamespace, context.Time, context.Logger<CertificateKeeper>());
+        Certificates = new(
+            context.Client,
+            options.Namespace,
+            options.AgentNamespace,
+            context.Time,
+            context.Logger<CertificateController>()
+        );
         Agents = new(
             context.Stores,
             context.Ledger,
@@ -36,11 +42,11 @@ internal sealed class TelemetryModule : IDisposable
         Series = new(context.Ledger, context.State, Progress);
     }
 
-    public ProgressBoard Progress { get; } = new();
+    public ProgressTracker Progress { get; } = new();
 
-    public CheckpointBoard Checkpoints { get; } = new();
+    public CheckpointTracker Checkpoints { get; } = new();
 
-    public CertificateKeeper Certificates { get; }
+    public CertificateController Certificates { get; }
 
     public AgentCollector Agents { get; }
 
@@ -48,7 +54,7 @@ internal sealed class TelemetryModule : IDisposable
 
     public MeteringSources Sources { get; }
 
-    public SeriesKeeper Series { get; }
+    public SeriesRecorder Series { get; }
 
     public IEnumerable<Func<CancellationToken, Task>> Loops => [Certificates.RunAsync, Agents.RunAsync, Exporters.RunAsync];
 

@@ -15,7 +15,7 @@ internal sealed partial class ScalerActor(
     OperatorState state,
     ScaleActor actor,
     ScalerReporter reporter,
-    ControlSwitch control,
+    ObserveOnlyMode control,
     TimeProvider time,
     ILogger<ScalerActor> logger
 )
@@ -32,7 +32,7 @@ internal sealed partial class ScalerActor(
         WriteOutcome outcome;
         try
         {
-            if (target.Owner is { } owner)
+            if (target.OtherAutoscaler is { } owner)
             {
                 if (decision.Reason == Reasons.Contested || !IsToBeCapped(entry, owner, decision.Affordable))
                     return false;
@@ -41,12 +41,12 @@ internal sealed partial class ScalerActor(
                 if (outcome is { Result: WriteResult.Done, Text: { } undone })
                 {
                     entry.Memory = entry.Memory.WithUndone(time.GetUtcNow());
-                    reporter.SetByOther(entry, ScalerEvaluator.Sentence(undone), time.GetUtcNow());
+                    reporter.SetByOther(entry, ScalerEvaluator.Message(undone), time.GetUtcNow());
                 }
             }
             else
             {
-                if (!decision.Scales || entry.Memory.AwaitsEcho(decision.Replicas, decision.At))
+                if (!decision.Scales || entry.Memory.AwaitsOwnWrite(decision.Replicas, decision.At))
                     return false;
                 LogScales(target.Namespace, scaler.Metadata.Name, target.Display, decision.Replicas, decision.Desired, decision.Reason);
                 outcome = await actor.ScaleAsync(entry.Ref, target, decision.Desired, cancellationToken);
@@ -73,7 +73,7 @@ internal sealed partial class ScalerActor(
     }
 
     /// <summary>Its owner's maximum is not what the money says, and was not lowered to that yet.</summary>
-    private bool IsToBeCapped(ScalerEntry entry, ScaleOwner owner, int? affordable)
+    private bool IsToBeCapped(ScalerEntry entry, OtherAutoscaler owner, int? affordable)
     {
         var record = state.ScaledBy(entry.Ref.Namespace, entry.Ref.Uid, owner.Uid);
         if (affordable is not { } most)

@@ -21,13 +21,13 @@ internal sealed class ScalerEvaluator(
     ScalerStore scalers,
     OperatorState state,
     ScalerObserver observer,
-    BudgetsOver budgets,
-    KedaGuests guests,
+    TargetBudgets budgets,
+    ExternalScalerClients guests,
     ElasticTargets elastic,
     ScalerReporter reporter
 )
 {
-    private readonly Dictionary<ObjectKey, IReadOnlyList<string>> _guestPods = [];
+    private readonly Dictionary<ObjectKey, IReadOnlyList<string>> _externalPods = [];
     private volatile HashSet<string> _pods = new(StringComparer.Ordinal);
 
     /// <summary>Other pods are scaled by than before.</summary>
@@ -46,7 +46,7 @@ internal sealed class ScalerEvaluator(
         foreach (var ns in namespaces)
             entries.AddRange(scalers.Gather(ns));
         Decide(namespaces, entries);
-        TellPods();
+        PublishPods();
         Decided?.Invoke();
         return entries;
     }
@@ -61,7 +61,7 @@ internal sealed class ScalerEvaluator(
     /// <summary>Looks, divides the money, decides. Nothing is written.</summary>
     private void Decide(IReadOnlyCollection<string> namespaces, IReadOnlyList<ScalerEntry> entries)
     {
-        var parked = state.Parked().ToLookup(record => record.Uid, record => record.Budget, StringComparer.Ordinal);
+        var parked = state.Suspensions().ToLookup(record => record.Uid, record => record.Budget, StringComparer.Ordinal);
         var taken = new Dictionary<string, ScalerEntry>(StringComparer.Ordinal);
         var looks = new List<Looked>();
         // The oldest scaler of a target scales it: who comes later is told.
@@ -82,7 +82,7 @@ internal sealed class ScalerEvaluator(
                 Settle(entry, snapshot, decision)
             );
             if (problem is not null)
-                look.Caps.Add(MoneyCaps.Hold(terms.Budget!, snapshot, problem));
+                look.Caps.Add(ReplicaCaps.Keep(terms.Budget!, snapshot, problem));
             entry.Burn = observer.BurnOf(target);
             looks.Add(look);
             elastic.Hold(ObjectKey.Of(scaler), parkedBy is null ? Elastic(target, snapshot) : null);
@@ -93,21 +93,21 @@ internal sealed class ScalerEvaluator(
             // Where a scaler caps the same target, that one asks.
             if (taken.TryGetValue(target.Uid, out var host))
             {
-                looks.First(look => look.Key == host.Scaler.Metadata.Uid).Guests.Add(guest);
+                looks.First(look => look.Key == host.Scaler.Metadata.Uid).ExternalClients.Add(guest);
                 continue;
             }
             var (payers, _) = budgets.Of(target.Namespace, ScalerObserver.LabelsOf(target), null, target.Display);
             var look = new Looked(scaled.Metadata.Uid, snapshot, payers, Asks: true, decision => guest.Memory = decision.Memory);
-            look.Guests.Add(guest);
+            look.ExternalClients.Add(guest);
             looks.Add(look);
             var held = new ObjectKey(target.Namespace, $"ScaledObject/{scaled.Metadata.Name}");
             elastic.Hold(held, Elastic(target, snapshot));
             present.Add(held);
-            _guestPods[held] = [.. target.ReplicaPods.SelectMany(replica => replica.Pods).Select(pod => pod.Metadata.Uid)];
+            _externalPods[held] = [.. target.ReplicaPods.SelectMany(replica => replica.Pods).Select(pod => pod.Metadata.Uid)];
         }
-        foreach (var gone in _guestPods.Keys.Where(key => namespaces.Contains(key.Namespace) && !present.Contains(key)).ToArray())
+        foreach (var gone in _externalPods.Keys.Where(key => namespaces.Contains(key.Namespace) && !present.Contains(key)).ToArray())
         {
-            _guestPods.Remove(gone);
+            _externalPods.Remove(gone);
             elastic.Hold(gone, null);
         }
         budgets.Cap(looks);
@@ -115,7 +115,7 @@ internal sealed class ScalerEvaluator(
         {
             var decision = ScalerDecider.Decide(look.Snapshot, look.Demand, look.Caps);
             look.Settle(decision);
-            foreach (var guest in look.Guests)
+            foreach (var guest in look.ExternalClients)
                 guest.Afford(decision.Affordable ?? int.MaxValue);
         }
     }
@@ -134,10 +134,10 @@ internal sealed class ScalerEvaluator(
         reporter.Report(entry, decision, before);
     }
 
-    private void TellPods()
+    private void PublishPods()
     {
         var pods = scalers.PodUids();
-        foreach (var uids in _guestPods.Values)
+        foreach (var uids in _externalPods.Values)
             pods.UnionWith(uids);
         if (pods.SetEquals(_pods))
             return;
@@ -146,7 +146,7 @@ internal sealed class ScalerEvaluator(
     }
 
     /// <summary>Makes a sentence: a capital letter first, a full stop last.</summary>
-    internal static string Sentence(string words) => $"{char.ToUpperInvariant(words[0])}{words[1..]}{(words[^1] == '.' ? "" : ".")}";
+    internal static string Message(string words) => $"{char.ToUpperInvariant(words[0])}{words[1..]}{(words[^1] == '.' ? "" : ".")}";
 }
 
 /// <summary>One target as it is looked at in one pass.</summary>
@@ -165,8 +165,8 @@ internal sealed record Looked(
 {
     public ScalerDemand Demand { get; } = ScalerDemand.Of(Snapshot);
 
-    public List<MoneyCap> Caps { get; } = [];
+    public List<ReplicaCap> Caps { get; } = [];
 
     /// <summary>The ScaledObjects that get what this one may have.</summary>
-    public List<KedaGuest> Guests { get; } = [];
+    public List<ExternalScalerClient> ExternalClients { get; } = [];
 }

@@ -18,7 +18,7 @@ internal sealed partial class ScalerLoop(
     ScalerEvaluator evaluator,
     ScalerActor actor,
     ScalerStatusWriter statuses,
-    KedaGuests guests,
+    ExternalScalerClients guests,
     ILogger<ScalerLoop> logger
 )
 {

@@ -13,7 +13,7 @@ internal sealed class ScalerObserver(
     PriceList prices,
     WorkloadRates rates,
     TriggerMeter meter,
-    ControlSwitch control,
+    ObserveOnlyMode control,
     TimeProvider time
 )
 {
@@ -55,7 +55,7 @@ internal sealed class ScalerObserver(
             Prices = PricesOf(target, states),
             Memory = memory,
             ParkedBy = parkedBy,
-            ScaledBy = target.Owner?.Manager,
+            ScaledBy = target.OtherAutoscaler?.Manager,
             SwitchedToObserve = control.ObserveOnly,
             Currency = prices.Currency,
         };
@@ -69,7 +69,7 @@ internal sealed class ScalerObserver(
     public string WorkloadOf(ScaleTarget target)
     {
         foreach (var replica in target.ReplicaPods)
-            if (TopWorkload.UidOf(replica.Pods[0], stores) is { } uid)
+            if (PodWorkload.UidOf(replica.Pods[0], stores) is { } uid)
                 return uid;
         return target.Uid;
     }

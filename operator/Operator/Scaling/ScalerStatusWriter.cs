@@ -7,7 +7,12 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Operator.Scaling;
 
 /// <summary>Writes the status of scalers if it has changed, at the rate of all status writes.</summary>
-internal sealed partial class ScalerStatusWriter(KubeClient client, WritePacer pacer, TimeProvider time, ILogger<ScalerStatusWriter> logger)
+internal sealed partial class ScalerStatusWriter(
+    KubeClient client,
+    WriteRateLimiter pacer,
+    TimeProvider time,
+    ILogger<ScalerStatusWriter> logger
+)
 {
     private readonly FailureLog _failures = new(client);
 
@@ -19,7 +24,7 @@ internal sealed partial class ScalerStatusWriter(KubeClient client, WritePacer p
             ? ScalerStatus.Of(entry.Scaler, snapshot, decision, entry.Burn, entry.ScaledAt)
             : ScalerStatus.Refused(entry.Scaler, entry.Hindrance?.Reason ?? Reasons.TargetNotFound, entry.Refusal ?? "", now);
         if (entry.Latest is not null && entry.Refusal is { } refusal)
-            status.Message = $"{status.Message} {ScalerEvaluator.Sentence(refusal)}";
+            status.Message = $"{status.Message} {ScalerEvaluator.Message(refusal)}";
         if (
             ScalerStatus.DueIn(
                 entry.Written?.Status ?? entry.Scaler.Status,

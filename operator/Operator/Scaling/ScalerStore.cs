@@ -80,7 +80,7 @@ internal sealed class ScalerStore(
         var (ns, reference) = (entry.Scaler.Metadata.Namespace ?? "", entry.Scaler.Spec!.ScaleTargetRef!);
         var target = targets.Find(ns, reference.ApiVersion ?? "apps/v1", reference.Kind ?? "Deployment", reference.Name!, out var whyNot);
         if (target is null)
-            Refuse(entry, Reasons.TargetNotFound, ScalerEvaluator.Sentence(whyNot!));
+            Refuse(entry, Reasons.TargetNotFound, ScalerEvaluator.Message(whyNot!));
         else if (!taken.TryAdd(target.Uid, entry))
         {
             Refuse(
@@ -90,9 +90,9 @@ internal sealed class ScalerStore(
             );
             return null;
         }
-        else if (whyNot is not null && target.Owner is null)
+        else if (whyNot is not null && target.OtherAutoscaler is null)
         {
-            Refuse(entry, Reasons.TargetNotScalable, ScalerEvaluator.Sentence(whyNot));
+            Refuse(entry, Reasons.TargetNotScalable, ScalerEvaluator.Message(whyNot));
             return null;
         }
         if (target is null)

@@ -11,7 +11,7 @@ namespace Bursar.Operator.Scaling;
 /// is an error or nothing, never 0.
 /// </summary>
 internal sealed class TriggerMeter(
-    SignalBoard signals,
+    SignalCache signals,
     PrometheusPoller prometheus,
     Func<IReadOnlyCollection<string>> sources,
     TimeProvider time

@@ -59,14 +59,14 @@ internal sealed record Authority(PemPair Current, PemPair? Next, IReadOnlyList<s
         var ends = Pem.NotAfter(Current.Certificate);
         if (Next is { } next)
         {
-            var due = spread && now - Pem.NotBefore(next.Certificate) >= CertificateKeeper.RootOverlap || ends <= now;
+            var due = spread && now - Pem.NotBefore(next.Certificate) >= CertificateController.RootOverlap || ends <= now;
             if (!due)
                 return kept;
             return new(next, null, ends > now ? [Current.Certificate, .. previous] : previous);
         }
         if (ends <= now)
             return new(BursarCa.Create(now), null, previous);
-        return ends - now < CertificateKeeper.RenewRootBefore ? kept with { Next = BursarCa.Create(now) } : kept;
+        return ends - now < CertificateController.RenewRootBefore ? kept with { Next = BursarCa.Create(now) } : kept;
     }
 
     private static PemPair? Pair(IReadOnlyDictionary<string, byte[]> data, string certificate, string key)

@@ -48,7 +48,8 @@ internal sealed partial class WebhookCertificate(
         try
         {
             if (
-                await client.GetOrNullAsync<V1Secret>(CertificateKeeper.AuthoritySecret, ownNamespace, cancellationToken) is not { } secret
+                await client.GetOrNullAsync<V1Secret>(CertificateController.AuthoritySecret, ownNamespace, cancellationToken)
+                    is not { } secret
                 || Authority.Read(secret.Data) is not { } authority
             )
                 // The leader is about to make it, or to make it anew.

@@ -20,7 +20,7 @@ internal sealed class BudgetEvents(EventRecorder recorder)
     /// <summary>
     /// Work comes back, or stays with other budgets, because its budget does not hold it any more; null where that one is gone.
     /// </summary>
-    public void GivenBack(SuspensionRecord record, V1Alpha1GpuBudget? budget, string sentence, bool isHeld)
+    public void Restored(SuspensionRecord record, V1Alpha1GpuBudget? budget, string sentence, bool isHeld)
     {
         var workload = new WorkloadKey(record.Namespace, record.Kind, record.Name, record.Uid);
         var (reason, key) = (
@@ -34,7 +34,7 @@ internal sealed class BudgetEvents(EventRecorder recorder)
     }
 
     /// <summary>A request for a checkpoint, or that it was taken back.</summary>
-    public void Asked(V1Alpha1GpuBudget budget, BudgetAction action) =>
+    public void CheckpointRequested(V1Alpha1GpuBudget budget, BudgetAction action) =>
         Both(
             budget,
             action,
@@ -50,19 +50,19 @@ internal sealed class BudgetEvents(EventRecorder recorder)
                 ? (
                     action.IsHeldByOther ? Reasons.HeldByOtherBudget
                     : action.Reason == Reasons.ParkedAgain ? SuspendedAgain
-                    : WorkKinds.Of(action.Workload.Kind) is { Serves: true } ? "ScaledToZero"
+                    : WorkloadKinds.Of(action.Workload.Kind) is { Serves: true } ? "ScaledToZero"
                     : Suspended,
                     KubeEvent.Warning
                 )
                 : ("Resumed", KubeEvent.Normal);
-        Tell(budget, action, windowKey, verb, type);
+        Publish(budget, action, windowKey, verb, type);
     }
 
     /// <summary>The budget lets go of work that others still hold: it stays as it is.</summary>
     public void Agreed(V1Alpha1GpuBudget budget, BudgetAction action, string windowKey) =>
-        Tell(budget, action, windowKey, Reasons.HeldByOtherBudget, KubeEvent.Normal);
+        Publish(budget, action, windowKey, Reasons.HeldByOtherBudget, KubeEvent.Normal);
 
-    private void Tell(V1Alpha1GpuBudget budget, BudgetAction action, string windowKey, string verb, string type)
+    private void Publish(V1Alpha1GpuBudget budget, BudgetAction action, string windowKey, string verb, string type)
     {
         // The moment of the parking is part of the key: a second parking in a window is another event, not a repeat.
         var key = $"{windowKey}/{action.Reason}/{action.Parked?.Undone.Count ?? 0}/{action.Parked?.Since.ToUnixTimeSeconds()}";
@@ -111,7 +111,7 @@ internal sealed class BudgetEvents(EventRecorder recorder)
     private static V1ObjectReference ReferenceTo(WorkloadKey workload) =>
         new()
         {
-            ApiVersion = WorkKinds.Of(workload.Kind)?.Entity.ApiVersion ?? "v1",
+            ApiVersion = WorkloadKinds.Of(workload.Kind)?.Entity.ApiVersion ?? "v1",
             Kind = WorkloadKey.ObjectKindOf(workload.Kind),
             Namespace = workload.Namespace,
             Name = workload.Name,
@@ -119,11 +119,11 @@ internal sealed class BudgetEvents(EventRecorder recorder)
         };
 
     /// <summary>On a CronJob: it makes no runs while one of them waits.</summary>
-    public void MakerHeld(V1Alpha1GpuBudget budget, SuspensionRecord run, ObjectRef maker) =>
-        OfMaker(budget, run, maker, Suspended, Sentences.CronJobSuspended(maker, $"{run.Kind} {run.Name}", budget.Metadata.Name));
+    public void CronJobSuspended(V1Alpha1GpuBudget budget, SuspensionRecord run, ObjectRef maker) =>
+        OfCronJob(budget, run, maker, Suspended, Messages.CronJobSuspended(maker, $"{run.Kind} {run.Name}", budget.Metadata.Name));
 
-    public void MakerFreed(V1Alpha1GpuBudget budget, SuspensionRecord run, ObjectRef maker) =>
-        OfMaker(budget, run, maker, "Resumed", Sentences.CronJobResumed(maker, $"{run.Kind} {run.Name}"));
+    public void CronJobResumed(V1Alpha1GpuBudget budget, SuspensionRecord run, ObjectRef maker) =>
+        OfCronJob(budget, run, maker, "Resumed", Messages.CronJobResumed(maker, $"{run.Kind} {run.Name}"));
 
     /// <summary>Publishes an announcement on the budget, and on each workload that it names or concerns.</summary>
     public void Announced(V1Alpha1GpuBudget budget, Announcement announcement)
@@ -149,7 +149,7 @@ internal sealed class BudgetEvents(EventRecorder recorder)
             budget.Metadata.Generation.ToString(System.Globalization.CultureInfo.InvariantCulture)
         );
 
-    private void OfMaker(V1Alpha1GpuBudget budget, SuspensionRecord run, ObjectRef maker, string reason, string note) =>
+    private void OfCronJob(V1Alpha1GpuBudget budget, SuspensionRecord run, ObjectRef maker, string reason, string note) =>
         Publish(
             new()
             {

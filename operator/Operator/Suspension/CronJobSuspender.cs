@@ -39,7 +39,7 @@ internal sealed partial class CronJobSuspender(
         {
             return record with
             {
-                CronJob = state.Parked().FirstOrDefault(other => other.CronJob?.Object.Uid == owner.Uid)?.CronJob
+                CronJob = state.Suspensions().FirstOrDefault(other => other.CronJob?.Object.Uid == owner.Uid)?.CronJob
                     ?? await ReadAsync(record.Namespace, owner, cancellationToken),
             };
         }
@@ -61,15 +61,16 @@ internal sealed partial class CronJobSuspender(
                 record.Namespace,
                 cronJob,
                 obj =>
-                    FieldWriter.Text(obj, WorkKind.SuspendField) != "true"
-                        ? FieldChange.Set([new(WorkKind.SuspendField, "true"), .. FieldWriter.Mirror(record.Budget, "RunWaits")])
+                    FieldWriter.Text(obj, WorkloadKind.SuspendField) != "true"
+                        ? FieldChange.Set([new(WorkloadKind.SuspendField, "true"), .. FieldWriter.Mirror(record.Budget, "RunWaits")])
                     // The mirror tells whether an earlier try of Bursar's suspended it.
-                    : FieldWriter.Text(obj, FieldWriter.Annotation(BursarAnnotations.SuspendedBy)) != Work.Absent ? WriteOutcome.AlreadySo
+                    : FieldWriter.Text(obj, FieldWriter.Annotation(BursarAnnotations.SuspendedBy)) != WorkloadObject.Absent
+                        ? WriteOutcome.AlreadySo
                     : WriteOutcome.ChangedByOther(),
                 cancellationToken
             );
             if (outcome.Result == WriteResult.Done)
-                events.MakerHeld(budget.Object, record, cronJob);
+                events.CronJobSuspended(budget.Object, record, cronJob);
             return outcome.Result is WriteResult.Done or WriteResult.AlreadySo ? record : record with { CronJob = null };
         }
         catch (ApiException error)
@@ -86,14 +87,14 @@ internal sealed partial class CronJobSuspender(
         if (
             record.CronJob?.Object is not { } cronJob
             || state
-                .Parked()
+                .Suspensions()
                 .Any(other => other.CronJob?.Object.Uid == cronJob.Uid && (other.Uid != record.Uid || other.BudgetUid != record.BudgetUid))
         )
             return true;
         try
         {
             if ((await restorer.RestoreCronJobAsync(record, cancellationToken)).Result == WriteResult.Done && budget is not null)
-                events.MakerFreed(budget, record, cronJob);
+                events.CronJobResumed(budget, record, cronJob);
             return true;
         }
         catch (ApiException error)
@@ -116,8 +117,8 @@ internal sealed partial class CronJobSuspender(
             return null;
         return new(
             new(V1CronJob.EntityKind.ApiVersion, owner.Kind, owner.Name, owner.Uid),
-            WorkKind.SuspendField,
-            cronJob.Spec.Suspend is null ? Work.Absent : "false",
+            WorkloadKind.SuspendField,
+            cronJob.Spec.Suspend is null ? WorkloadObject.Absent : "false",
             "true"
         );
     }

@@ -24,7 +24,9 @@ internal sealed class FieldRestorer(KubeClient client)
 
     /// <summary>The right that restoring a field needs, in words.</summary>
     public static string RightOn(FieldOverride field) =>
-        field.Pointer == WorkKind.ReplicasField && WorkKinds.Of(field.Object) is { } kind ? kind.Right : FieldWriter.RightOn(field.Object);
+        field.Pointer == WorkloadKind.ReplicasField && WorkloadKinds.Of(field.Object) is { } kind
+            ? kind.Right
+            : FieldWriter.RightOn(field.Object);
 
     /// <summary>Resumes a suspended workload. Objects that would start it alone are restored after the one that runs it, if others have not changed them.</summary>
     public async Task<WriteOutcome> RestoreAsync(SuspensionRecord record, CancellationToken cancellationToken)
@@ -57,9 +59,9 @@ internal sealed class FieldRestorer(KubeClient client)
         var target = fields[0].Object;
         if (WhyNot(fields[0]) is { } whyNot)
             return WriteOutcome.Refused(whyNot);
-        if (fields is [{ Pointer: WorkKind.ReplicasField } replicas])
+        if (fields is [{ Pointer: WorkloadKind.ReplicasField } replicas])
             return await _writer.ScaleAsync(
-                WorkKinds.Of(target)!.Entity,
+                WorkloadKinds.Of(target)!.Entity,
                 ns,
                 target.Name,
                 target.Uid,
@@ -91,7 +93,11 @@ internal sealed class FieldRestorer(KubeClient client)
                                 ?
                                 [
                                     .. FieldWriter.Mirror(null),
-                                    new FieldValue(FieldWriter.Annotation(HeldMark.Annotation), Work.Absent, IsTested: false),
+                                    new FieldValue(
+                                        FieldWriter.Annotation(AdmissionGate.Annotation),
+                                        WorkloadObject.Absent,
+                                        IsTested: false
+                                    ),
                                 ]
                                 : Array.Empty<FieldValue>(),
                         ])
@@ -105,7 +111,8 @@ internal sealed class FieldRestorer(KubeClient client)
     }
 
     /// <summary>A <c>suspend</c> that is absent means false.</summary>
-    private static string OrDefault(string value, FieldOverride field) => value == Work.Absent && field.Value == "true" ? "false" : value;
+    private static string OrDefault(string value, FieldOverride field) =>
+        value == WorkloadObject.Absent && field.Value == "true" ? "false" : value;
 
     private static bool IsBound(string pointer) => pointer is PredictorMin or PredictorMax;
 

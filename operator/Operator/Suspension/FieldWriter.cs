@@ -38,7 +38,7 @@ internal sealed record WriteOutcome(WriteResult Result, string? Text = null)
     public static WriteOutcome Refused(string text) => new(WriteResult.Refused, text);
 }
 
-/// <summary>A field and the value that it is to have, as JSON; <see cref="Work.Absent"/> removes it.</summary>
+/// <summary>A field and the value that it is to have, as JSON; <see cref="WorkloadObject.Absent"/> removes it.</summary>
 /// <param name="IsTested">Whether the write fails if the field changed after it was read. Annotations that only inform users are not
 /// tested.</param>
 internal sealed record FieldValue(string Pointer, string Value, bool IsTested = true);
@@ -70,8 +70,8 @@ internal sealed class FieldWriter(KubeClient client)
     /// <summary>The kinds that Bursar writes, except the targets of scalers.</summary>
     private static readonly EntityKind[] Kinds =
     [
-        .. WorkKinds.All.Select(kind => kind.Entity),
-        .. OwnerKinds.All.SelectMany(owner => owner.Entities),
+        .. WorkloadKinds.All.Select(kind => kind.Entity),
+        .. ManagerAdapters.All.SelectMany(owner => owner.Entities),
         V1HorizontalPodAutoscaler.EntityKind,
         V1CronJob.EntityKind,
     ];
@@ -137,7 +137,7 @@ internal sealed class FieldWriter(KubeClient client)
                     present == to ? WriteOutcome.AlreadySo
                     : present != from
                         ? WriteOutcome.ChangedByOther($"{kind.Kind} {name} has {present} replicas and not the {from} that were seen")
-                    : FieldChange.Set(new FieldValue(WorkKind.ReplicasField, JsonValue.Create(to).ToJsonString()))
+                    : FieldChange.Set(new FieldValue(WorkloadKind.ReplicasField, JsonValue.Create(to).ToJsonString()))
                 );
             },
             cancellationToken
@@ -243,7 +243,7 @@ internal sealed class FieldWriter(KubeClient client)
         foreach (var field in change.Fields)
         {
             var isPresent = At(obj, field.Pointer) is not null;
-            if (field.Value == Work.Absent)
+            if (field.Value == WorkloadObject.Absent)
             {
                 if (isPresent)
                     operations.Add(PatchOperation.Remove(field.Pointer));
@@ -263,14 +263,14 @@ internal sealed class FieldWriter(KubeClient client)
     /// </summary>
     private static IEnumerable<string> ParentsOf(FieldValue field)
     {
-        if (field.Value == Work.Absent)
+        if (field.Value == WorkloadObject.Absent)
             yield break;
         for (var slash = field.Pointer.IndexOf('/', 1); slash > 0; slash = field.Pointer.IndexOf('/', slash + 1))
             yield return field.Pointer[..slash];
     }
 
-    /// <summary>A field's value as JSON; <see cref="Work.Absent"/> if there is none.</summary>
-    public static string Text(JsonNode obj, string pointer) => At(obj, pointer)?.ToJsonString() ?? Work.Absent;
+    /// <summary>A field's value as JSON; <see cref="WorkloadObject.Absent"/> if there is none.</summary>
+    public static string Text(JsonNode obj, string pointer) => At(obj, pointer)?.ToJsonString() ?? WorkloadObject.Absent;
 
     public static bool Same(string json, string other) => JsonNode.DeepEquals(JsonNode.Parse(json), JsonNode.Parse(other));
 
@@ -284,8 +284,12 @@ internal sealed class FieldWriter(KubeClient client)
     /// <param name="budget">Null takes them away.</param>
     public static IEnumerable<FieldValue> Mirror(string? budget, string reason = "") =>
         [
-            new(Annotation(BursarAnnotations.SuspendedBy), budget is null ? Work.Absent : Quote($"gpubudget/{budget}"), IsTested: false),
-            new(Annotation(BursarAnnotations.SuspendedReason), budget is null ? Work.Absent : Quote(reason), IsTested: false),
+            new(
+                Annotation(BursarAnnotations.SuspendedBy),
+                budget is null ? WorkloadObject.Absent : Quote($"gpubudget/{budget}"),
+                IsTested: false
+            ),
+            new(Annotation(BursarAnnotations.SuspendedReason), budget is null ? WorkloadObject.Absent : Quote(reason), IsTested: false),
         ];
 
     public static string Quote(string text) => JsonValue.Create(text).ToJsonString();

@@ -36,13 +36,13 @@ internal sealed partial class LostSuspension(
     private DateTimeOffset _lookedAt;
 
     /// <summary>Suspended by its own field, and Bursar's mirror stands on it.</summary>
-    public static bool IsMarked(Work work) =>
+    public static bool IsMarked(WorkloadObject work) =>
         work is { IsStopped: true, IsFinished: false, Kind.Suspends: true }
-        && !HeldMark.IsHeld(work)
+        && !AdmissionGate.IsGated(work)
         && work.Metadata.Annotations.ContainsKey(BursarAnnotations.SuspendedBy);
 
     /// <summary>What the lost record said, as far as the object itself tells.</summary>
-    public static SuspensionRecord RecordOf(Work work, DateTimeOffset now, OwnerSwitch? through = null, string budgetUid = "") =>
+    public static SuspensionRecord RecordOf(WorkloadObject work, DateTimeOffset now, ManagerField? through = null, string budgetUid = "") =>
         new()
         {
             Workload = work.Key,
@@ -70,7 +70,7 @@ internal sealed partial class LostSuspension(
         if (now - _lookedAt < Pace)
             return;
         _lookedAt = now;
-        var recorded = store.State.Parked().Select(record => record.Uid).ToHashSet(StringComparer.Ordinal);
+        var recorded = store.State.Suspensions().Select(record => record.Uid).ToHashSet(StringComparer.Ordinal);
         var found = new HashSet<string>(StringComparer.Ordinal);
         foreach (var cache in stores.Kinds)
         foreach (var work in cache.All())
@@ -78,9 +78,9 @@ internal sealed partial class LostSuspension(
             var uid = work.Metadata.Uid;
             if (recorded.Contains(uid) || work.IsFinished || !work.HasGpus || work.IsPart)
                 continue;
-            var owner = OwnerKinds.Of(work, stores);
-            var through = owner?.Switch;
-            var wasHeld = owner is null && IsFormerlyHeld(work);
+            var owner = ManagerAdapters.Of(work, stores);
+            var through = owner?.Field;
+            var wasHeld = owner is null && WasGated(work);
             if (
                 through is null
                     ? !IsMarked(work) && !wasHeld
@@ -94,7 +94,7 @@ internal sealed partial class LostSuspension(
             // Whatever comes of it, it is not looked at again before the same time has passed.
             _seen[uid] = now;
             if (wasHeld)
-                await ResumeHeldAsync(work, now, cancellationToken);
+                await ResumeGatedAsync(work, now, cancellationToken);
             else
                 await RestoreRecordAsync(work, through, now, cancellationToken);
         }
@@ -103,16 +103,16 @@ internal sealed partial class LostSuspension(
     }
 
     /// <summary>The webhook made it suspended, and its mark does not count any more since the spec was changed.</summary>
-    private static bool IsFormerlyHeld(Work work) =>
-        work is { IsStopped: true, IsFinished: false, Kind.Suspends: true } && HeldMark.IsOn(work) && !HeldMark.IsHeld(work);
+    private static bool WasGated(WorkloadObject work) =>
+        work is { IsStopped: true, IsFinished: false, Kind.Suspends: true } && AdmissionGate.IsOn(work) && !AdmissionGate.IsGated(work);
 
-    private async Task ResumeHeldAsync(Work work, DateTimeOffset now, CancellationToken cancellationToken)
+    private async Task ResumeGatedAsync(WorkloadObject work, DateTimeOffset now, CancellationToken cancellationToken)
     {
         var record = RecordOf(work, now);
-        record = record with { Field = record.Field with { Original = HeldMark.OriginalOf(work) } };
+        record = record with { Field = record.Field with { Original = AdmissionGate.OriginalOf(work) } };
         if (!await workloads.IsAsCreatedAsync(record, cancellationToken))
             return;
-        LogHeld(record.Namespace, record.Name, record.Kind);
+        LogGated(record.Namespace, record.Name, record.Kind);
         await ResumeAsync(
             record,
             "it was made suspended by Bursar's webhook, and its spec was changed before its budgets had judged it",
@@ -120,7 +120,12 @@ internal sealed partial class LostSuspension(
         );
     }
 
-    private async Task RestoreRecordAsync(Work work, OwnerSwitch? through, DateTimeOffset now, CancellationToken cancellationToken)
+    private async Task RestoreRecordAsync(
+        WorkloadObject work,
+        ManagerField? through,
+        DateTimeOffset now,
+        CancellationToken cancellationToken
+    )
     {
         var record = RecordOf(work, now, through);
         if (!await workloads.IsOwnWriteAsync(record, cancellationToken))
@@ -136,14 +141,14 @@ internal sealed partial class LostSuspension(
             return;
         }
         // From here on its budget decides as for all that it has suspended.
-        store.State.Park(record with { BudgetUid = budget.Metadata.Uid });
+        store.State.RecordSuspension(record with { BudgetUid = budget.Metadata.Uid });
         await store.FlushBudgetAsync(budget.Metadata.Uid, cancellationToken);
     }
 
     private async Task ResumeAsync(SuspensionRecord record, string why, CancellationToken cancellationToken)
     {
         if ((await restorer.RestoreAsync(record, cancellationToken)).Result == WriteResult.Done)
-            events.GivenBack(record, null, Sentences.GivenBack(why, null), isHeld: false);
+            events.Restored(record, null, Messages.Restored(why, null), isHeld: false);
     }
 
     private static string BudgetOf(string? mirror) =>
@@ -153,7 +158,7 @@ internal sealed partial class LostSuspension(
         Level = LogLevel.Information,
         Message = "Resuming what the webhook held and nobody judged: namespace={namespace} name={name} kind={kind}"
     )]
-    private partial void LogHeld(string @namespace, string name, string kind);
+    private partial void LogGated(string @namespace, string name, string kind);
 
     [LoggerMessage(
         Level = LogLevel.Warning,

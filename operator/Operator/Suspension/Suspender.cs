@@ -17,7 +17,7 @@ internal sealed partial class Suspender(
     WorkloadActor workloads,
     FieldRestorer restorer,
     CronJobSuspender cronJobs,
-    EchoGuard echoes,
+    Expectations echoes,
     ILogger<Suspender> logger
 )
 {
@@ -34,7 +34,7 @@ internal sealed partial class Suspender(
     )
     {
         record = await cronJobs.FindAsync(record, inherited, cancellationToken);
-        store.State.Repark(record);
+        store.State.ReplaceSuspension(record);
         return record;
     }
 
@@ -42,7 +42,7 @@ internal sealed partial class Suspender(
     public void Withdraw(SuspensionRecord record, SuspensionRecord? earlier)
     {
         if (earlier is not null)
-            store.State.Repark(earlier);
+            store.State.ReplaceSuspension(earlier);
         else
             Remove(record);
     }
@@ -64,11 +64,11 @@ internal sealed partial class Suspender(
         // The CronJob comes first: between the two writes no other run may take the place of this one.
         record = await cronJobs.SuspendAsync(budget, record, cancellationToken);
         LogParking(record.Namespace, record.Name, record.Kind, record.Budget, record.Reason);
-        var result = await workloads.ParkAsync(record, present, cancellationToken);
+        var result = await workloads.SuspendAsync(record, present, cancellationToken);
         switch (result)
         {
             case WriteResult.Done or WriteResult.AlreadySo:
-                store.State.Repark(record with { Cause = record.Cause with { Confirmed = true } });
+                store.State.ReplaceSuspension(record with { Cause = record.Cause with { Confirmed = true } });
                 echoes.Expect(record, parked: true);
                 break;
             case WriteResult.Gone:
@@ -162,7 +162,7 @@ internal sealed partial class Suspender(
     public Task<string?> LastWriterAsync(SuspensionRecord record, CancellationToken cancellationToken) =>
         workloads.LastWriterAsync(record, cancellationToken);
 
-    private void Remove(SuspensionRecord record) => store.State.Unpark(record.BudgetUid, record.Uid, record.Field.Pointer);
+    private void Remove(SuspensionRecord record) => store.State.DropSuspension(record.BudgetUid, record.Uid, record.Field.Pointer);
 
     [LoggerMessage(
         Level = LogLevel.Information,

@@ -27,26 +27,26 @@ internal sealed class WorkloadActor(KubeClient client)
         BudgetAction action,
         string budget,
         string budgetUid,
-        ParkedSnapshot cause
+        SuspendedSnapshot cause
     )
     {
-        if (WorkKinds.Of(workload.Kind) is not { } kind)
+        if (WorkloadKinds.Of(workload.Kind) is not { } kind)
             return null;
         var work = stores.Of(workload.Kind)?.Get(workload.Namespace, workload.Name);
         if (kind.Scales && work is null)
             return null;
-        var through = work is null ? null : OwnerKinds.Of(work, stores)?.Switch;
+        var through = work is null ? null : ManagerAdapters.Of(work, stores)?.Field;
         // Of a switch that is seen off already, the other position is what is given back.
         var original = through is not null
             ? through.IsStopped
                 ? through.On
                 : through.Value
             : kind.Scales
-                ? work!.Switch
-                : work is not null && HeldMark.IsHeld(work)
-                    ? HeldMark.OriginalOf(work)
-                    : work?.Switch == Work.Absent
-                        ? Work.Absent
+                ? work!.Field
+                : work is not null && AdmissionGate.IsGated(work)
+                    ? AdmissionGate.OriginalOf(work)
+                    : work?.Field == WorkloadObject.Absent
+                        ? WorkloadObject.Absent
                         : "false";
         return new()
         {
@@ -74,15 +74,15 @@ internal sealed class WorkloadActor(KubeClient client)
         };
     }
 
-    public Task<WriteResult> ParkAsync(SuspensionRecord record, CancellationToken cancellationToken) =>
-        ParkAsync(record, record.Field.Original, cancellationToken);
+    public Task<WriteResult> SuspendAsync(SuspensionRecord record, CancellationToken cancellationToken) =>
+        SuspendAsync(record, record.Field.Original, cancellationToken);
 
     /// <param name="record">What is parked.</param>
     /// <param name="present">What stood there when it was read: not the record's original where somebody set it in between.</param>
     /// <param name="cancellationToken">Ends it.</param>
-    public async Task<WriteResult> ParkAsync(SuspensionRecord record, string present, CancellationToken cancellationToken)
+    public async Task<WriteResult> SuspendAsync(SuspensionRecord record, string present, CancellationToken cancellationToken)
     {
-        if (WorkKinds.Of(record.Kind) is not { } kind || FieldRestorer.WhyNot(record.Field) is not null)
+        if (WorkloadKinds.Of(record.Kind) is not { } kind || FieldRestorer.WhyNot(record.Field) is not null)
             return WriteResult.Refused;
         try
         {
@@ -114,7 +114,7 @@ internal sealed class WorkloadActor(KubeClient client)
     /// </summary>
     public async Task<WriteResult> MirrorRequestAsync(WorkloadKey workload, string id, bool asked, CancellationToken cancellationToken)
     {
-        if (WorkKinds.Of(workload.Kind) is not { Scales: false } kind)
+        if (WorkloadKinds.Of(workload.Kind) is not { Scales: false } kind)
             return WriteResult.AlreadySo;
         try
         {
@@ -124,12 +124,12 @@ internal sealed class WorkloadActor(KubeClient client)
                     kind.ObjectOf(workload.Name, workload.Uid),
                     obj =>
                     {
-                        var (wanted, present) = (asked ? FieldWriter.Quote(id) : Work.Absent, FieldWriter.Text(obj, Requested));
+                        var (wanted, present) = (asked ? FieldWriter.Quote(id) : WorkloadObject.Absent, FieldWriter.Text(obj, Requested));
                         if (FieldWriter.Same(present, wanted))
                             return WriteOutcome.AlreadySo;
                         if (!asked && !FieldWriter.Same(present, FieldWriter.Quote(id)))
                             return WriteOutcome.ChangedByOther();
-                        return FieldChange.Set(new FieldValue(Requested, wanted, IsTested: present != Work.Absent));
+                        return FieldChange.Set(new FieldValue(Requested, wanted, IsTested: present != WorkloadObject.Absent));
                     },
                     cancellationToken
                 )
@@ -147,7 +147,7 @@ internal sealed class WorkloadActor(KubeClient client)
     /// <param name="work">As it was seen.</param>
     /// <param name="isQueued">What Kueue has taken over is started by Kueue: only the mark goes.</param>
     /// <param name="cancellationToken">Ends it.</param>
-    public async Task<WriteResult> LetGoAsync(Work work, bool isQueued, CancellationToken cancellationToken) =>
+    public async Task<WriteResult> ResumeGatedAsync(WorkloadObject work, bool isQueued, CancellationToken cancellationToken) =>
         (
             await _writer.ChangeAsync(
                 work.Namespace,
@@ -155,11 +155,13 @@ internal sealed class WorkloadActor(KubeClient client)
                 obj =>
                 {
                     var live = Parse(work.Kind, obj);
-                    if (!HeldMark.IsHeld(live))
+                    if (!AdmissionGate.IsGated(live))
                         return WriteOutcome.ChangedByOther();
-                    var mark = new FieldValue(FieldWriter.Annotation(HeldMark.Annotation), Work.Absent);
+                    var mark = new FieldValue(FieldWriter.Annotation(AdmissionGate.Annotation), WorkloadObject.Absent);
                     return (
-                        isQueued ? FieldChange.Set(mark) : FieldChange.Set(mark, new FieldValue(work.Kind.Field, HeldMark.OriginalOf(live)))
+                        isQueued
+                            ? FieldChange.Set(mark)
+                            : FieldChange.Set(mark, new FieldValue(work.Kind.Field, AdmissionGate.OriginalOf(live)))
                     ) with
                     {
                         TestsSpec = true,
@@ -229,7 +231,7 @@ internal sealed class WorkloadActor(KubeClient client)
             )
         ).Result;
 
-    private async Task<WriteResult> SuspendAsync(WorkKind kind, SuspensionRecord record, CancellationToken cancellationToken) =>
+    private async Task<WriteResult> SuspendAsync(WorkloadKind kind, SuspensionRecord record, CancellationToken cancellationToken) =>
         (
             await _writer.ChangeAsync(
                 record.Namespace,
@@ -238,20 +240,20 @@ internal sealed class WorkloadActor(KubeClient client)
                 {
                     var work = Parse(kind, obj);
                     // The webhook made it suspended: it stays so, and is marked like all that is parked.
-                    if (work.IsStopped && !HeldMark.IsHeld(work))
+                    if (work.IsStopped && !AdmissionGate.IsGated(work))
                         return WriteOutcome.AlreadySo;
                     return FieldChange.Set([
                         new(kind.Field, "true"),
                         .. FieldWriter.Mirror(record.Budget, record.Reason),
-                        new FieldValue(Requested, Work.Absent, IsTested: false),
-                        new(FieldWriter.Annotation(HeldMark.Annotation), Work.Absent, IsTested: false),
+                        new FieldValue(Requested, WorkloadObject.Absent, IsTested: false),
+                        new(FieldWriter.Annotation(AdmissionGate.Annotation), WorkloadObject.Absent, IsTested: false),
                     ]);
                 },
                 cancellationToken
             )
         ).Result;
 
-    private static Work Parse(WorkKind kind, JsonObject obj)
+    private static WorkloadObject Parse(WorkloadKind kind, JsonObject obj)
     {
         using var document = JsonDocument.Parse(obj.ToJsonString());
         return kind.Parse(document.RootElement);

@@ -1,5 +1,5 @@
 using System.Collections.Concurrent;
-using Bursar.Agent.Doors;
+using Bursar.Agent.Endpoints;
 using Bursar.Concurrency;
 using Bursar.Core.Decisions;
 using Bursar.Core.Forecast;
@@ -23,15 +23,15 @@ internal sealed partial class AgentCollector
 
     private readonly ClusterStores _stores;
     private readonly GpuLedger _ledger;
-    private readonly ProgressBoard _progress;
-    private readonly CertificateKeeper _certificates;
+    private readonly ProgressTracker _progress;
+    private readonly CertificateController _certificates;
     private readonly OperatorMetrics _metrics;
     private readonly string _agentNamespace;
     private readonly Random _random;
     private readonly TimeProvider _time;
     private readonly ILogger<AgentCollector> _logger;
     private readonly GpuPods _pods;
-    private readonly CheckpointBoard _requests;
+    private readonly CheckpointTracker _requests;
     private readonly AsyncAutoResetEvent _changed;
     private readonly Lock _gate = new();
     private readonly Dictionary<string, V1Pod> _agents = new(StringComparer.Ordinal);
@@ -51,14 +51,14 @@ internal sealed partial class AgentCollector
     public AgentCollector(
         ClusterStores stores,
         GpuLedger ledger,
-        ProgressBoard progress,
-        CertificateKeeper certificates,
+        ProgressTracker progress,
+        CertificateController certificates,
         OperatorMetrics metrics,
         string agentNamespace,
         Random random,
         TimeProvider time,
         ILogger<AgentCollector> logger,
-        CheckpointBoard? requests = null
+        CheckpointTracker? requests = null
     )
     {
         _requests = requests ?? new();
@@ -140,7 +140,7 @@ internal sealed partial class AgentCollector
         try
         {
             _certificates.Changed += _changed.Set;
-            _requests.Changed += TellAll;
+            _requests.Changed += NotifyAll;
             _stores.Pods.AddHandler(
                 new()
                 {
@@ -166,7 +166,7 @@ internal sealed partial class AgentCollector
         finally
         {
             _certificates.Changed -= _changed.Set;
-            _requests.Changed -= TellAll;
+            _requests.Changed -= NotifyAll;
             foreach (var node in Nodes())
                 await DropAsync(node);
         }
@@ -255,9 +255,9 @@ internal sealed partial class AgentCollector
     internal (TargetList List, bool Complete) Targets(string node)
     {
         var complete = true;
-        WorkClass? ClassOf(V1Pod pod)
+        WorkloadClass? ClassOf(V1Pod pod)
         {
-            var top = TopWorkload.Of(pod, _stores);
+            var top = PodWorkload.Of(pod, _stores);
             complete &= top is not null;
             return top?.Class;
         }
@@ -265,7 +265,7 @@ internal sealed partial class AgentCollector
     }
 
     /// <summary>Other pods are scaled than before.</summary>
-    public void ScaledChanged() => TellAll();
+    public void ScaledChanged() => NotifyAll();
 
     /// <summary>Whether the node hosts a pod that something scales by.</summary>
     internal bool WantsSignals(string node) => _pods.On(node).Any(IsScaled);
@@ -284,7 +284,7 @@ internal sealed partial class AgentCollector
     }
 
     private CheckpointWanted? Wanted(V1Pod pod) =>
-        TopWorkload.Of(pod, _stores) is { } top && _requests.Of(top.Key.Uid) is { } request
+        PodWorkload.Of(pod, _stores) is { } top && _requests.Of(top.Key.Uid) is { } request
             ? new()
             {
                 Id = request.Id,
@@ -294,7 +294,7 @@ internal sealed partial class AgentCollector
             : null;
 
     /// <summary>Requests are rare: whose pods they concern is found out by whoever tells them.</summary>
-    private void TellAll()
+    private void NotifyAll()
     {
         lock (_gate)
             foreach (var running in _sessions.Values)
@@ -356,7 +356,7 @@ internal sealed partial class AgentCollector
             LogForeignPod(node, sample.PodUid);
             return null;
         }
-        if (TopWorkload.Of(pod, _stores) is not { } top)
+        if (PodWorkload.Of(pod, _stores) is not { } top)
             return null;
         var checkpointed = false;
         if (sample.CheckpointAt is { } at)

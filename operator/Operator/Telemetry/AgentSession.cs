@@ -62,7 +62,7 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
                 }
             );
             await Task.WhenAll(
-                TellAsync(client, cancellationToken),
+                SendTargetsAsync(client, cancellationToken),
                 AskAsync(client, cancellationToken),
                 _signals.RunAsync(client, cancellationToken)
             );
@@ -73,7 +73,7 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
         }
     }
 
-    private Task TellAsync(AgentClient client, CancellationToken cancellationToken)
+    private Task SendTargetsAsync(AgentClient client, CancellationToken cancellationToken)
     {
         var failures = 0;
         return PeriodicLoop.RunAsync(
@@ -93,7 +93,7 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
                 }
                 catch (Exception exception) when (exception is not OperationCanceledException)
                 {
-                    LogNotTold(agent.Node, exception.Message);
+                    LogNotSent(agent.Node, exception.Message);
                     collector.Failed(this, "targets");
                     return collector.Backoff(++failures);
                 }
@@ -194,7 +194,7 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
     private partial void LogUnreachable(string node, string error);
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "Agent could not be told its targets: node={node} error={error}")]
-    private partial void LogNotTold(string node, string error);
+    private partial void LogNotSent(string node, string error);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Agent's answer could not be taken in: node={node}")]
     private partial void LogStrange(Exception exception, string node);

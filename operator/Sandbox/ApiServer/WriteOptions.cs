@@ -8,7 +8,7 @@ internal sealed record WriteOptions(string Manager, bool DryRun, string FieldVal
 {
     private static readonly HashSet<string> Validation = ["Strict", "Warn", "Ignore"];
 
-    /// <summary>Sentences for the response's Warning headers.</summary>
+    /// <summary>Messages for the response's Warning headers.</summary>
     public List<string> Warnings { get; } = [];
 
     /// <summary>Writes the server makes on its own account.</summary>

@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 using System.Text.Json.Nodes;
-using Bursar.Agent.Doors;
+using Bursar.Agent.Endpoints;
 using Bursar.Concurrency;
 using Bursar.Kubernetes.Client;
 using Bursar.Kubernetes.Informers;

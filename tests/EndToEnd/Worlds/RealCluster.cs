@@ -48,10 +48,10 @@ public sealed class RealCluster : IAsyncLifetime
         }
         var scene = await Scene.OpenAsync(_world, team);
         // The ledger remembers what forecasts parked in the scenes before: together that is soon more than the brake allows.
-        await ControlMap.SetAsync(
+        await ControlConfigMap.SetAsync(
             _world.Client,
             ClusterWorld.OwnNamespace,
-            ControlSwitch.ContinueKey,
+            ObserveOnlyMode.ContinueKey,
             Rfc3339.Format(_world.Time.GetUtcNow()),
             Ct
         );

@@ -105,7 +105,7 @@ internal sealed class ScaleWorld : IAsyncDisposable
     public async Task<WriteOutcome> CapAsync(string deployment, int max, ScalerRef? scaler = null) =>
         await Actor.CapAsync(
             scaler ?? Scaler,
-            await UntilAsync(V1Deployment.EntityKind, deployment, target => target.Owner is not null),
+            await UntilAsync(V1Deployment.EntityKind, deployment, target => target.OtherAutoscaler is not null),
             max,
             Ct
         );

@@ -116,13 +116,13 @@ public sealed class CheckpointDoorTests
         var intake = new CheckpointIntake(journal, time);
         for (var i = 0; i < 120; i++)
         {
-            intake.Asked("u1", null).Should().BeFalse();
+            intake.Requested("u1", null).Should().BeFalse();
             time.Advance(TimeSpan.FromSeconds(5));
         }
         journal.Read("n", null).Checkpoints.Select(c => c.At - Requested).Should().Equal(TimeSpan.Zero, TimeSpan.FromMinutes(5));
 
         intake.Keep(new HashSet<string>());
-        intake.Asked("u1", null);
+        intake.Requested("u1", null);
         journal.Next.Should().Be(4, "a pod that is forgotten begins anew");
     }
 

@@ -208,12 +208,12 @@ public sealed class DcgmTests
         var broken = both.Read();
 
         snapshot.State.Should().Be(NvmlState.Ready);
-        snapshot.Word.Should().StartWith($"dcgm-exporter at {server.Address}/metrics, 1 GPUs (no NVML library");
+        snapshot.StateText.Should().StartWith($"dcgm-exporter at {server.Address}/metrics, 1 GPUs (no NVML library");
         snapshot.Devices[0].UtilizationPercent.Should().Be(42);
         pods.Should().ContainSingle().Which.Pod.Should().Be("train-0");
         kept.Devices[0].UtilizationPercent.Should().Be(42, "it is asked every five seconds");
         broken.State.Should().Be(NvmlState.NoDriver);
-        broken.Word.Should().Contain("cannot be read");
+        broken.StateText.Should().Contain("cannot be read");
         (await both.ListAsync(default)).Should().BeEmpty("then the kubelet is asked");
     }
 
@@ -239,7 +239,7 @@ public sealed class DcgmTests
 
         var snapshot = both.Read();
 
-        snapshot.Word.Should().EndWith("activity of MIG devices by the dcgm-exporter");
+        snapshot.StateText.Should().EndWith("activity of MIG devices by the dcgm-exporter");
         snapshot.Devices.Select(d => (d.Uuid, d.UtilizationPercent)).Should().Equal(("GPU-a", null), ("MIG-x", 25), ("MIG-y", null));
         (await both.ListAsync(default)).Should().ContainSingle().Which.Pod.Should().Be("p", "the kubelet goes with NVML");
     }

@@ -1,6 +1,6 @@
 using System.Text;
 using Bursar.Agent;
-using Bursar.Agent.Doors;
+using Bursar.Agent.Endpoints;
 using Bursar.Agent.Journal;
 using Bursar.Agent.Pods;
 using Bursar.Agent.Sampling;

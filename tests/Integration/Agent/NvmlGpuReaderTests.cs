@@ -15,7 +15,7 @@ public sealed class NvmlGpuReaderTests
         var snapshot = reader.Read();
 
         snapshot.State.Should().Be(NvmlState.NoLibrary);
-        snapshot.Word.Should().Contain("/nowhere/libnvidia-ml.so.1");
+        snapshot.StateText.Should().Contain("/nowhere/libnvidia-ml.so.1");
         snapshot.Devices.Should().BeEmpty();
     }
 
@@ -33,7 +33,7 @@ public sealed class NvmlGpuReaderTests
 
         var snapshot = reader.Read();
 
-        snapshot.State.Should().Be(NvmlState.Ready, snapshot.Word);
+        snapshot.State.Should().Be(NvmlState.Ready, snapshot.StateText);
         snapshot.Devices.Should().HaveCount(2);
         snapshot
             .Devices[0]
@@ -159,7 +159,7 @@ public sealed class NvmlGpuReaderTests
         var back = reader.Read();
 
         before.State.Should().Be(NvmlState.NoDriver);
-        before.Word.Should().Contain("Driver Not Loaded");
+        before.StateText.Should().Contain("Driver Not Loaded");
         tooEarly.State.Should().Be(NvmlState.NoDriver);
         ready.State.Should().Be(NvmlState.Ready);
         gone.State.Should().Be(NvmlState.NoDriver);
@@ -207,7 +207,7 @@ public sealed class NvmlGpuReaderTests
 
         var snapshot = reader.Read();
 
-        snapshot.Word.Should().Be("driver 550.54, 2 GPUs, 2 MIG devices");
+        snapshot.StateText.Should().Be("driver 550.54, 2 GPUs, 2 MIG devices");
         snapshot.Devices.Select(d => d.Uuid).Should().Equal("GPU-a", "MIG-x", "MIG-y", "GPU-b");
         snapshot
             .Devices[0]
@@ -301,7 +301,7 @@ public sealed class NvmlGpuReaderTests
         var snapshot = reader.Read();
 
         snapshot.Devices.Select(d => d.Uuid).Should().Equal("GPU-b");
-        snapshot.Word.Should().EndWith("1 GPUs, 1 that the driver does not let be read");
+        snapshot.StateText.Should().EndWith("1 GPUs, 1 that the driver does not let be read");
         stub.Set("rc.handle.0", 0);
         reader.Read().Devices.Select(d => d.Uuid).Should().Equal("GPU-a", "GPU-b");
     }

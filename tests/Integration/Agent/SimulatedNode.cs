@@ -1,7 +1,7 @@
 using System.Net;
 using Bursar.Agent.Certificates;
 using Bursar.Agent.Client;
-using Bursar.Agent.Doors;
+using Bursar.Agent.Endpoints;
 using Bursar.Agent.Nvml;
 using Bursar.Agent.PodResources;
 using Bursar.Core.Usage;

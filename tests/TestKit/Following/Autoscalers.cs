@@ -53,7 +53,7 @@ public sealed class BursarAutoscaler(string name, FollowScene scene, HourlyCost?
         if (!IsDue(now, Sampling, OnItsWay))
             return servers.Replicas;
         var snapshot = Observe(servers, now);
-        var caps = MoneyCaps.OfCostCap(snapshot) is { } cap ? new[] { cap } : [];
+        var caps = ReplicaCaps.OfCostCap(snapshot) is { } cap ? new[] { cap } : [];
         Decision = ScalerDecider.Decide(snapshot, ScalerDemand.Of(snapshot), caps);
         _memory = Decision.Memory;
         if (!Decision.Scales)

@@ -109,7 +109,7 @@ public sealed class AgentKillTests
                 Uid = "p",
                 Pod = "p",
                 Workload = new("ml", "Job", "p", "job"),
-                Class = WorkClass.Training,
+                Class = WorkloadClass.Training,
                 Labels = new Dictionary<string, string>(),
                 Node = "gpu-1",
                 Gpus = 1,

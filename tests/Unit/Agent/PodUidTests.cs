@@ -197,7 +197,7 @@ public sealed class PodUidTests : IDisposable
         var resolver = new PodUidResolver(_targets, _folder.Path, _folder.File("proc"), _time);
 
         resolver.Resolve("kai-resource-reservation", "gpu-reservation-1", [42]).Should().BeNull();
-        resolver.OwnerOf(42).Should().Be(new ProcessOwner(ProcessKind.Pod, Uid));
+        resolver.PodOf(42).Should().Be(new ProcessOwner(ProcessKind.Pod, Uid));
         resolver.NameOf(Uid).Should().Be(("team", "fraction"));
     }
 
@@ -222,7 +222,7 @@ public sealed class PodUidTests : IDisposable
             }
         );
 
-        new PodUidResolver(_targets, _folder.Path, _folder.File("proc"), _time).OwnerOf(42).PodUid.Should().Be(Uid);
+        new PodUidResolver(_targets, _folder.Path, _folder.File("proc"), _time).PodOf(42).PodUid.Should().Be(Uid);
     }
 
     [Fact]
@@ -233,17 +233,17 @@ public sealed class PodUidTests : IDisposable
         Process(3, $"0::/kubepods/pod{Uid}/77", "python\n");
         var resolver = new PodUidResolver(_targets, null, _folder.File("proc"), _time);
 
-        resolver.OwnerOf(1).Kind.Should().Be(ProcessKind.Host);
-        resolver.OwnerOf(2).Kind.Should().Be(ProcessKind.MpsServer);
-        resolver.OwnerOf(3).Kind.Should().Be(ProcessKind.Pod);
-        resolver.OwnerOf(4).Kind.Should().Be(ProcessKind.Unknown);
+        resolver.PodOf(1).Kind.Should().Be(ProcessKind.Host);
+        resolver.PodOf(2).Kind.Should().Be(ProcessKind.MpsServer);
+        resolver.PodOf(3).Kind.Should().Be(ProcessKind.Pod);
+        resolver.PodOf(4).Kind.Should().Be(ProcessKind.Unknown);
         new PodUidResolver(_targets, null, null, _time)
-            .OwnerOf(1)
+            .PodOf(1)
             .Kind.Should()
             .Be(ProcessKind.Unknown, "without the host's /proc nobody can tell");
         Process(3, "0::/system.slice/dcgm.service");
         _time.Advance(TimeSpan.FromSeconds(30));
-        resolver.OwnerOf(3).Kind.Should().Be(ProcessKind.Host);
+        resolver.PodOf(3).Kind.Should().Be(ProcessKind.Host);
     }
 
     /// <summary>To say that it is the node's own would be a guess.</summary>
@@ -251,7 +251,7 @@ public sealed class PodUidTests : IDisposable
     public void A_process_that_two_pods_are_named_for_is_of_an_unknown_one()
     {
         Process(5, $"1:cpu:/kubepods/pod{Uid}/1\n2:memory:/kubepods/pod11111111-8d1e-4b6f-9a57-0c1d2e3f4a5b/1");
-        new PodUidResolver(_targets, null, _folder.File("proc"), _time).OwnerOf(5).Kind.Should().Be(ProcessKind.Unknown);
+        new PodUidResolver(_targets, null, _folder.File("proc"), _time).PodOf(5).Kind.Should().Be(ProcessKind.Unknown);
     }
 
     /// <summary>Its work goes to where it was for half a minute at most.</summary>
@@ -261,13 +261,13 @@ public sealed class PodUidTests : IDisposable
         const string other = "11111111-8d1e-4b6f-9a57-0c1d2e3f4a5b";
         Process(6, $"0::/kubepods/pod{Uid}/77");
         var resolver = new PodUidResolver(_targets, null, _folder.File("proc"), _time);
-        resolver.OwnerOf(6).PodUid.Should().Be(Uid);
+        resolver.PodOf(6).PodUid.Should().Be(Uid);
 
         Process(6, $"0::/kubepods/pod{other}/77");
 
-        resolver.OwnerOf(6).PodUid.Should().Be(Uid);
+        resolver.PodOf(6).PodUid.Should().Be(Uid);
         _time.Advance(TimeSpan.FromSeconds(30));
-        resolver.OwnerOf(6).PodUid.Should().Be(other);
+        resolver.PodOf(6).PodUid.Should().Be(other);
     }
 
     private void Process(int pid, string cgroup, string? comm = null)

@@ -18,7 +18,7 @@ internal static class BudgetMessages
     private static readonly BudgetSnapshot Observing = With(November, terms => terms with { Mode = EnforcementMode.Observe });
     private static readonly BudgetSnapshot Manual = With(November, terms => terms with { Resume = ResumePolicy.Manual });
     private static readonly BudgetSnapshot Ending = November with { Now = November.Window.End.AddMinutes(-5) };
-    private static readonly ParkedSnapshot Suspended = new()
+    private static readonly SuspendedSnapshot Suspended = new()
     {
         Since = Now.AddMinutes(-5),
         Reason = Reasons.ProjectedOverBudget,
@@ -43,7 +43,7 @@ internal static class BudgetMessages
         void Overrun(BudgetSnapshot budget, decimal? enough)
         {
             var (plan, item) = Begin(budget);
-            table.Add($"{Reasons.ProjectedOverBudget}, {Reasons.DoesNotFit}", Sentences.Overrun(item, plan, Money(64), Amounts(enough)));
+            table.Add($"{Reasons.ProjectedOverBudget}, {Reasons.DoesNotFit}", Messages.Overrun(item, plan, Money(64), Amounts(enough)));
         }
         Overrun(November, 66);
         Overrun(Observing, 66);
@@ -69,45 +69,45 @@ internal static class BudgetMessages
                 ]
         )
             Overrun(Budget(50, Train with { Estimate = estimate }), 66);
-        foreach (var work in (WorkloadSnapshot[])[Train, Chat, Chat with { Class = WorkClass.Interactive }])
+        foreach (var work in (WorkloadSnapshot[])[Train, Chat, Chat with { Class = WorkloadClass.Interactive }])
         {
             var (plan, item) = Begin(Budget(50, work));
-            table.Add(Reasons.Exhausted, Sentences.Exhausted(item, plan, Money(66)));
+            table.Add(Reasons.Exhausted, Messages.Exhausted(item, plan, Money(66)));
         }
         var (november, train) = Begin(November);
-        table.Add(Reasons.ParkedAgain, Sentences.UndoneAtLimit(train, november, Money(3), Money(66)));
-        table.Add(Reasons.ParkedAgain, Sentences.SuspendedAgain("kubectl", Sentences.Overrun(train, november, Money(64), Money(66))));
-        table.Add(Reasons.ParkedAgain, Sentences.SuspendedAgain(null, Sentences.HeldUnknown(train, November)));
-        table.Add(Reasons.DoesNotFit, Sentences.FloorHolds(train, november, Money(66)));
-        table.Add(Reasons.UnknownDuration, Sentences.HeldUnknown(train, November));
+        table.Add(Reasons.ParkedAgain, Messages.UndoneAtLimit(train, november, Money(3), Money(66)));
+        table.Add(Reasons.ParkedAgain, Messages.SuspendedAgain("kubectl", Messages.Overrun(train, november, Money(64), Money(66))));
+        table.Add(Reasons.ParkedAgain, Messages.SuspendedAgain(null, Messages.DurationUnknown(train, November)));
+        table.Add(Reasons.DoesNotFit, Messages.MinimumReplicasKeepRunning(train, november, Money(66)));
+        table.Add(Reasons.UnknownDuration, Messages.DurationUnknown(train, November));
         var (parked, again) = Begin(Budget(50, Train with { Parked = Suspended with { Confirmed = false } }));
-        table.Add(Reasons.ProjectedOverBudget, Sentences.Unfinished(again, parked.Budget));
-        table.Add("in Observe mode", Sentences.Observed(Sentences.Overrun(train, november, Money(64), Money(66))));
-        table.Add("in Observe mode", Sentences.Observed(Sentences.Overrun(train, november, Money(64), null)));
-        table.Add("in Observe mode", Sentences.Observed(Sentences.Resumed(train, November, november.Balance, Money(31), Reasons.Approved)));
-        table.Add("in Observe mode, after any of them", Sentences.NothingResumes);
-        table.Add("after any of them", Sentences.With("", Train with { Consequence = "CronJob nightly is suspended too." }));
-        table.Add("after any of them", Sentences.AndOthers(Train with { HeldBy = "budget other" }));
+        table.Add(Reasons.ProjectedOverBudget, Messages.Unfinished(again, parked.Budget));
+        table.Add("in Observe mode", Messages.Observed(Messages.Overrun(train, november, Money(64), Money(66))));
+        table.Add("in Observe mode", Messages.Observed(Messages.Overrun(train, november, Money(64), null)));
+        table.Add("in Observe mode", Messages.Observed(Messages.Resumed(train, November, november.Balance, Money(31), Reasons.Approved)));
+        table.Add("in Observe mode, after any of them", Messages.NothingResumes);
+        table.Add("after any of them", Messages.With("", Train with { Consequence = "CronJob nightly is suspended too." }));
+        table.Add("after any of them", Messages.AndOthers(Train with { HeldBy = "budget other" }));
         ObjectRef nightly = new("batch/v1", "CronJob", "nightly", "uid-nightly");
-        table.Add("after any of them, of a CronJob's run", Sentences.MakerWaits(nightly));
-        table.Add("Event Suspended on the CronJob", Sentences.CronJobSuspended(nightly, "Job nightly-1", "nlp"));
-        table.Add("Event Resumed on the CronJob", Sentences.CronJobResumed(nightly, "Job nightly-1"));
+        table.Add("after any of them, of a CronJob's run", Messages.CronJobWaits(nightly));
+        table.Add("Event Suspended on the CronJob", Messages.CronJobSuspended(nightly, "Job nightly-1", "nlp"));
+        table.Add("Event Resumed on the CronJob", Messages.CronJobResumed(nightly, "Job nightly-1"));
     }
 
     private static void Checkpoints(MessageTable table)
     {
         table.Section("Checkpoints: Events CheckpointRequested and CheckpointWithdrawn, and after the sentence of the suspension");
         var (plan, train) = Begin(November);
-        var request = CheckpointRule.Make(November, Train, Sentences.HeldUnknown(train, November), Suspended);
-        table.Add(Reasons.CheckpointRequested, Sentences.CheckpointAwaited(train, request, November));
-        table.Add(Reasons.CheckpointWithdrawn, Sentences.CheckpointWithdrawn(November, plan.Balance));
+        var request = CheckpointRule.Make(November, Train, Messages.DurationUnknown(train, November), Suspended);
+        table.Add(Reasons.CheckpointRequested, Messages.CheckpointAwaited(train, request, November));
+        table.Add(Reasons.CheckpointWithdrawn, Messages.CheckpointWithdrawn(November, plan.Balance));
         CheckpointMark?[] marks = [null, new(Now.AddMinutes(-30), null), new(Now.AddMinutes(-30), 12_000)];
         foreach (var mark in marks)
         {
             void Outcome(BudgetSnapshot budget, string? acknowledged) =>
                 table.Add(
                     "after it",
-                    Sentences.CheckpointOutcome(
+                    Messages.CheckpointOutcome(
                         train with
                         {
                             Work = Train with { Checkpoint = mark, CheckpointAcknowledged = acknowledged },
@@ -126,18 +126,18 @@ internal static class BudgetMessages
     {
         table.Section("Suspended workloads: status.workloads[].reason");
         var (plan, train) = Begin(Budget(50, Train.Parked(50), Job("other", 3)));
-        table.Add(Reasons.WaitsForMoney, Sentences.Waits(train, plan, Money(34), Money(66)));
-        table.Add(Reasons.WaitsForMoney, Sentences.Waits(train, plan, Money(34), null));
-        table.Add(Reasons.WaitsForMoney, Sentences.WaitsThoughItFits(train, plan, Money(34), othersFirst: true));
-        table.Add(Reasons.WaitsForMoney, Sentences.WaitsThoughItFits(train, plan, Money(34), othersFirst: false));
+        table.Add(Reasons.WaitsForMoney, Messages.Waits(train, plan, Money(34), Money(66)));
+        table.Add(Reasons.WaitsForMoney, Messages.Waits(train, plan, Money(34), null));
+        table.Add(Reasons.WaitsForMoney, Messages.WaitsThoughItFits(train, plan, Money(34), othersFirst: true));
+        table.Add(Reasons.WaitsForMoney, Messages.WaitsThoughItFits(train, plan, Money(34), othersFirst: false));
         plan.FitsSince[Train.Key.Uid] = Now.AddMinutes(-2);
-        table.Add(Reasons.WaitsForMoney, Sentences.WaitsThoughItFits(train, plan, Money(34), othersFirst: false));
-        table.Add(Reasons.NeverFits, Sentences.NeverFits(train, plan, Money(71), Money(72)));
-        table.Add(Reasons.NeverFits, Sentences.NeverFits(train, plan, Money(71), null));
-        table.Add(Reasons.NeverFits, Sentences.NeverFits(train with { Work = Chat.Parked(50) }, plan, Money(71), Money(72)));
-        table.Add(Reasons.WaitsForApproval, Sentences.WaitsForApproval(train, plan, mustRise: true, Money(66)));
-        table.Add(Reasons.WaitsForApproval, Sentences.WaitsForApproval(train, plan, mustRise: false, null));
-        table.Add(Reasons.ForecastPaused, Sentences.Paused(November with { MeteringStale = "node gpu-1 gives no sign" }));
+        table.Add(Reasons.WaitsForMoney, Messages.WaitsThoughItFits(train, plan, Money(34), othersFirst: false));
+        table.Add(Reasons.NeverFits, Messages.NeverFits(train, plan, Money(71), Money(72)));
+        table.Add(Reasons.NeverFits, Messages.NeverFits(train, plan, Money(71), null));
+        table.Add(Reasons.NeverFits, Messages.NeverFits(train with { Work = Chat.Parked(50) }, plan, Money(71), Money(72)));
+        table.Add(Reasons.WaitsForApproval, Messages.WaitsForApproval(train, plan, mustRise: true, Money(66)));
+        table.Add(Reasons.WaitsForApproval, Messages.WaitsForApproval(train, plan, mustRise: false, null));
+        table.Add(Reasons.ForecastPaused, Messages.Paused(November with { MeteringStale = "node gpu-1 gives no sign" }));
     }
 
     private static void Resumes(MessageTable table)
@@ -158,15 +158,15 @@ internal static class BudgetMessages
             "",
         ];
         foreach (var cause in causes)
-            table.Add(cause, Sentences.Resumed(train, November, plan.Balance, Money(34), cause));
+            table.Add(cause, Messages.Resumed(train, November, plan.Balance, Money(34), cause));
         var held = train with { Work = Train with { HeldBy = "budget other" } };
-        table.Add(Reasons.HeldByOtherBudget, Sentences.Resumed(held, November, plan.Balance, Money(34), Reasons.BudgetRaised));
-        table.Add(Reasons.Released, Sentences.Released(train));
-        table.Add(Reasons.Released, Sentences.Released(train with { Work = Train with { Exempt = true } }));
-        table.Add(Reasons.Released, Sentences.Released(held));
-        table.Add(Reasons.Released, Sentences.Released(held with { Work = held.Work with { Exempt = true } }));
-        table.Add("the budget lets go of it", Sentences.GivenBack("budget nlp was deleted", null));
-        table.Add("the budget lets go of it", Sentences.GivenBack("budget nlp was deleted", "budget other"));
+        table.Add(Reasons.HeldByOtherBudget, Messages.Resumed(held, November, plan.Balance, Money(34), Reasons.BudgetRaised));
+        table.Add(Reasons.Released, Messages.Released(train));
+        table.Add(Reasons.Released, Messages.Released(train with { Work = Train with { Exempt = true } }));
+        table.Add(Reasons.Released, Messages.Released(held));
+        table.Add(Reasons.Released, Messages.Released(held with { Work = held.Work with { Exempt = true } }));
+        table.Add("the budget lets go of it", Messages.Restored("budget nlp was deleted", null));
+        table.Add("the budget lets go of it", Messages.Restored("budget nlp was deleted", "budget other"));
     }
 
     private static void Rest(MessageTable table)
@@ -175,14 +175,14 @@ internal static class BudgetMessages
         void Kept(string reason, WorkloadSnapshot work)
         {
             var (plan, item) = Begin(Budget(50, work));
-            table.Add(reason, Sentences.Kept(item, reason, plan.Budget));
+            table.Add(reason, Messages.Kept(item, reason, plan.Budget));
         }
         Kept(Reasons.SuspendedByOther, Train with { State = WorkloadState.Suspended });
         Kept(Reasons.Fits, Train.Parked(50));
         Kept(Reasons.Unpriced, Train with { Rate = null });
         Kept(Reasons.NotParkable, Train with { NotParkable = "a bare pod has no switch to suspend it" });
         Kept(Reasons.Exempt, Train with { Exempt = true });
-        Kept(Reasons.NotParkable, Chat with { Class = WorkClass.Interactive });
+        Kept(Reasons.NotParkable, Chat with { Class = WorkloadClass.Interactive });
         Kept(Reasons.InferenceFloor, Chat);
         Kept(Reasons.Expired, Train);
         Kept(Reasons.NotStarted, Train);
@@ -190,7 +190,7 @@ internal static class BudgetMessages
         Kept(Reasons.LendsReservation, Train.Waiting() with { NoPodSince = Now.AddHours(-1) });
         Kept(Reasons.Fits, Train);
         var zero = Begin(With(Budget(50, Chat), terms => terms with { WhenExhausted = WhenExhausted.Zero }));
-        table.Add(Reasons.Fits, Sentences.Kept(zero.Item, Reasons.Fits, zero.Plan.Budget));
+        table.Add(Reasons.Fits, Messages.Kept(zero.Item, Reasons.Fits, zero.Plan.Budget));
         var held = Train.Waiting() with { HeldBy = "budget other" };
         Kept(Reasons.HeldByOtherBudget, held);
         Kept(Reasons.HeldByOtherBudget, held with { NoPodSince = Now.AddHours(-1) });
@@ -198,31 +198,31 @@ internal static class BudgetMessages
         var (plan, train) = Begin(November);
         table.Add(
             Reasons.SuspensionNotFollowed,
-            Sentences.NotFollowed(train with { Work = Train with { NotParkable = "its pods have run on since 11:50:00" } })
+            Messages.NotFollowed(train with { Work = Train with { NotParkable = "its pods have run on since 11:50:00" } })
         );
-        table.Add(Reasons.SuspensionFollowed, Sentences.Followed(train));
-        table.Add(Reasons.SuspensionFollowed, Sentences.Followed(train with { Work = Train.Parked(50) }));
-        table.Add(Reasons.Contested, Sentences.Contested(Suspended));
-        table.Add(Reasons.Contested, Sentences.Contested(Suspended with { UndoneBy = "kubectl" }));
-        table.Add(Reasons.BrakeApplied, Sentences.Braked);
+        table.Add(Reasons.SuspensionFollowed, Messages.Followed(train));
+        table.Add(Reasons.SuspensionFollowed, Messages.Followed(train with { Work = Train.Parked(50) }));
+        table.Add(Reasons.Contested, Messages.Contested(Suspended));
+        table.Add(Reasons.Contested, Messages.Contested(Suspended with { UndoneBy = "kubectl" }));
+        table.Add(Reasons.BrakeApplied, Messages.BreakerOpen);
         table.Add(
             Reasons.ForecastPaused,
-            Sentences.ProgressStale(
+            Messages.ProgressStale(
                 train with
                 {
                     Work = Train with { Estimate = Estimate.Unknown("its progress has not moved since 11:40:00Z") },
                 }
             )
         );
-        table.Add(Reasons.FloorExceedsLimit, Sentences.FloorLeaves(November, plan.Balance));
+        table.Add(Reasons.FloorExceedsLimit, Messages.MinimumReplicasLeave(November, plan.Balance));
         var memory = November.Memory with { SettleUntil = Now.AddMinutes(5) };
-        table.Add(Reasons.Settling, Sentences.Settling(November, memory));
-        table.Add(Reasons.Settling, Sentences.Announced(train, November, Now.AddMinutes(5)));
-        table.Add(Reasons.Settling, Sentences.Announced(train, Observing, Now.AddMinutes(5)));
+        table.Add(Reasons.Settling, Messages.Settling(November, memory));
+        table.Add(Reasons.Settling, Messages.Announced(train, November, Now.AddMinutes(5)));
+        table.Add(Reasons.Settling, Messages.Announced(train, Observing, Now.AddMinutes(5)));
         table.Section("Announced suspensions: an Event WillSuspend on the budget and its workloads");
-        table.Add(Reasons.WillSuspend, Sentences.WillSuspend([train], November, plan.Balance, Money(64), memory));
-        table.Add(Reasons.WillSuspend, Sentences.WillSuspendJobs([train], November, plan.Balance, Money(64), Now.AddMinutes(5)));
-        table.Add(Reasons.WillSuspend, Sentences.WillSuspendJobs(plan.Work, Observing, plan.Balance, Money(64), Now.AddMinutes(5)));
+        table.Add(Reasons.WillSuspend, Messages.WillSuspend([train], November, plan.Balance, Money(64), memory));
+        table.Add(Reasons.WillSuspend, Messages.WillSuspendJobs([train], November, plan.Balance, Money(64), Now.AddMinutes(5)));
+        table.Add(Reasons.WillSuspend, Messages.WillSuspendJobs(plan.Work, Observing, plan.Balance, Money(64), Now.AddMinutes(5)));
     }
 
     private static void Estimates(MessageTable table)
@@ -283,23 +283,23 @@ internal static class BudgetMessages
         var ahead = atLimit with { ForecastAt = Now.AddHours(2), ForecastSuspends = [other] };
         foreach (var budget in (BudgetSnapshot[])[November, Rolling, Observing])
         {
-            table.Add(Reasons.AtRisk, Sentences.AtRisk(budget, balance, atLimit));
-            table.Add(Reasons.AtRisk, Sentences.AtRisk(budget, balance, ahead));
+            table.Add(Reasons.AtRisk, Messages.AtRisk(budget, balance, atLimit));
+            table.Add(Reasons.AtRisk, Messages.AtRisk(budget, balance, ahead));
         }
-        table.Add(Reasons.AtRisk, Sentences.AtRisk(November, balance, ahead with { ForecastSuspends = [train, other], Suspends = [] }));
-        table.Add(Reasons.WillSuspend, Sentences.WillSuspendAhead(November, balance, atLimit, [train]));
-        table.Add(Reasons.WillSuspend, Sentences.WillSuspendAhead(November, balance, ahead, [train, other]));
-        table.Add(Reasons.WillSuspend, Sentences.WillSuspendAhead(Observing, balance, ahead, [other]));
+        table.Add(Reasons.AtRisk, Messages.AtRisk(November, balance, ahead with { ForecastSuspends = [train, other], Suspends = [] }));
+        table.Add(Reasons.WillSuspend, Messages.WillSuspendAhead(November, balance, atLimit, [train]));
+        table.Add(Reasons.WillSuspend, Messages.WillSuspendAhead(November, balance, ahead, [train, other]));
+        table.Add(Reasons.WillSuspend, Messages.WillSuspendAhead(Observing, balance, ahead, [other]));
         NextWindowRisk next = new(Window.At(November.Terms.Window, November.Window.End), Money(50), Money(64), [train]);
-        table.Add(Reasons.WillSuspend, Sentences.WillSuspendNext(November, next));
-        table.Add(Reasons.WillSuspend, Sentences.WillSuspendNext(Observing, next with { Suspends = [train, other] }));
+        table.Add(Reasons.WillSuspend, Messages.WillSuspendNext(November, next));
+        table.Add(Reasons.WillSuspend, Messages.WillSuspendNext(Observing, next with { Suspends = [train, other] }));
         GrowthRisk growth = new(Money(48), Money(64), [train]);
-        table.Add(Reasons.AtRisk, Sentences.MayGrow(November, balance, growth));
-        table.Add(Reasons.AtRisk, Sentences.MayGrow(Observing, balance, growth with { Likely = Money(60) }));
-        table.Add(Reasons.Overspent, Sentences.Overspent(November, balance, Money(3), [train]));
-        table.Add(Reasons.Overspent, Sentences.Overspent(Observing, balance, Money(3), [.. Enumerable.Repeat(train, 6)]));
-        table.Add(Reasons.ThresholdReached, Sentences.Threshold("spent", 50, Money(26), November, balance));
-        table.Add(Reasons.ThresholdReached, Sentences.Threshold("projected", 50, Money(26), November, balance));
+        table.Add(Reasons.AtRisk, Messages.MayGrow(November, balance, growth));
+        table.Add(Reasons.AtRisk, Messages.MayGrow(Observing, balance, growth with { Likely = Money(60) }));
+        table.Add(Reasons.Overspent, Messages.Overspent(November, balance, Money(3), [train]));
+        table.Add(Reasons.Overspent, Messages.Overspent(Observing, balance, Money(3), [.. Enumerable.Repeat(train, 6)]));
+        table.Add(Reasons.ThresholdReached, Messages.Threshold("spent", 50, Money(26), November, balance));
+        table.Add(Reasons.ThresholdReached, Messages.Threshold("projected", 50, Money(26), November, balance));
     }
 
     private static void Conditions(MessageTable table)
@@ -346,7 +346,7 @@ internal static class BudgetMessages
         table.Add(Budget(5, Train with { Parked = undone }));
         // Workloads that cannot be suspended.
         var pod = Train with { NotParkable = "a bare pod has no switch to suspend it" };
-        table.Add(Budget(500, Train with { Exempt = true }, Chat, Serving("notebook") with { Class = WorkClass.Interactive }));
+        table.Add(Budget(500, Train with { Exempt = true }, Chat, Serving("notebook") with { Class = WorkloadClass.Interactive }));
         table.Add(Budget(500, Train with { TerminationGrace = TimeSpan.FromHours(1) }));
         table.Add(Budget(50_000, [.. Enumerable.Range(0, 9).Select(i => pod with { Key = new("team", "Pod", $"pod-{i}", $"pod-{i}") })]));
         // Metering, prices and progress.
@@ -373,7 +373,7 @@ internal static class BudgetMessages
         }
     }
 
-    private static (Plan Plan, ChargedWork Item) Begin(BudgetSnapshot budget)
+    private static (Plan Plan, CostedWorkload Item) Begin(BudgetSnapshot budget)
     {
         var plan = Plan.Begin(budget);
         return (plan, plan.Work.First(item => item.Work.Key.Uid == budget.Workloads[0].Key.Uid));

@@ -19,19 +19,19 @@ namespace Bursar.Tests.Unit.Wording;
 /// </summary>
 public sealed class MessageTests
 {
-    /// <summary>The types whose texts users read. Those of the namespace of Sentences count without being named.</summary>
+    /// <summary>The types whose texts users read. Those of the namespace of Messages count without being named.</summary>
     private static readonly Type[] Types =
     [
-        .. typeof(Sentences)
+        .. typeof(Messages)
             .Assembly.GetTypes()
             .Where(type =>
-                type.Namespace == typeof(Sentences).Namespace && !type.IsNested && !type.IsAssignableTo(typeof(JsonSerializerContext))
+                type.Namespace == typeof(Messages).Namespace && !type.IsNested && !type.IsAssignableTo(typeof(JsonSerializerContext))
             ),
         typeof(Estimator),
         typeof(PieceForecast),
         typeof(ScalerDecider),
         typeof(ScalerDemand),
-        typeof(MoneyCaps),
+        typeof(ReplicaCaps),
         typeof(AdmissionRule),
         typeof(AdmissionAnswer),
         typeof(AnnotationRules),

@@ -24,14 +24,14 @@ internal static class OperatorMessages
     private static void Admission(MessageTable table)
     {
         table.Section("Warnings of the admission webhook, which kubectl prints");
-        AskedWork job = new("Job", 8, V100 * 8, TimeSpan.FromSeconds(30), null);
-        AskedBudget nlp = new("nlp", Terms(500), false, new(Money(487.70m), Money(500), "USD"));
-        void Judged(AskedWork work, AskedBudget budget, bool observeOnly = false)
+        ReviewedWorkload job = new("Job", 8, V100 * 8, TimeSpan.FromSeconds(30), null);
+        ReviewedBudget nlp = new("nlp", Terms(500), false, new(Money(487.70m), Money(500), "USD"));
+        void Judged(ReviewedWorkload work, ReviewedBudget budget, bool observeOnly = false)
         {
             var verdict = AdmissionRule.Judge(work, [budget], observeOnly, Now);
             table.Add(verdict.Hold ? "created suspended" : "created as it is", verdict.Warnings.Single());
         }
-        AskedBudget Once(double from, double to) =>
+        ReviewedBudget Once(double from, double to) =>
             nlp with
             {
                 Terms = nlp.Terms! with { Window = new(WindowPeriod.Once, Start: Now.AddDays(from), End: Now.AddDays(to)) },

@@ -11,14 +11,14 @@ internal static class ScalerMessages
     private static readonly ScalerTerms Gateway = Terms(Trigger("gateway"));
     private static readonly ScalerSnapshot Chat = Scaler(Gateway, 3, 300);
     private static readonly ScalerSnapshot Busy = Scaler(Gateway, 3, 700);
-    private static readonly MoneyCap Room = new("nlp", 3, 3, null, "budget nlp has nothing left above the floors");
+    private static readonly ReplicaCap Room = new("nlp", 3, 3, null, "budget nlp has nothing left above the floors");
     private static readonly ScalerMemory Fought = ScalerMemory.Empty with { Undone = [Now.AddMinutes(-2), Now.AddMinutes(-1)] };
 
     public static void AddTo(MessageTable table)
     {
         Limits(table);
         table.Section("Conditions of an InferenceScaler, its status, and Events on it and its target");
-        void Decided(ScalerSnapshot scaler, params MoneyCap[] caps)
+        void Decided(ScalerSnapshot scaler, params ReplicaCap[] caps)
         {
             var decision = scaler.Decide(caps);
             table.Add($"Event or status {decision.Reason}", decision.Sentence);
@@ -85,19 +85,20 @@ internal static class ScalerMessages
     private static void Limits(MessageTable table)
     {
         table.Section("Reasons of a money limit, in the messages below");
-        MoneyCap? CostCap(ScalerSnapshot scaler) => MoneyCaps.OfCostCap(scaler with { Terms = scaler.Terms with { CostCap = Price * 2 } });
-        void Cap(MoneyCap? cap) => table.Add(cap!.Purse, cap.Why);
+        ReplicaCap? CostCap(ScalerSnapshot scaler) =>
+            ReplicaCaps.OfCostCap(scaler with { Terms = scaler.Terms with { CostCap = Price * 2 } });
+        void Cap(ReplicaCap? cap) => table.Add(cap!.Purse, cap.Why);
         Cap(CostCap(Busy));
         Cap(CostCap(Busy with { Prices = new(0, HourlyCost.Zero, Price) }));
         Cap(CostCap(Busy with { Prices = new(0, HourlyCost.Zero, null) }));
-        ScalingRoom room = new(Price * 6, new Amount(0) + (Price * 6).For(TimeSpan.FromHours(10)), TimeSpan.FromHours(10));
+        AffordableRate room = new(Price * 6, new Amount(0) + (Price * 6).For(TimeSpan.FromHours(10)), TimeSpan.FromHours(10));
         for (var scalers = 1; scalers <= 3; scalers++)
         {
-            var askers = Enumerable.Range(0, scalers).Select(i => new MoneyAsker($"team/chat-{i}", Busy, ScalerDemand.Of(Busy))).ToArray();
-            Cap(MoneyCaps.OfBudget("nlp", room, askers)["team/chat-0"]);
+            var askers = Enumerable.Range(0, scalers).Select(i => new CapRequest($"team/chat-{i}", Busy, ScalerDemand.Of(Busy))).ToArray();
+            Cap(ReplicaCaps.OfBudget("nlp", room, askers)["team/chat-0"]);
         }
-        Cap(MoneyCaps.OfBudget("nlp", ScalingRoom.None, [new("team/chat", Busy, ScalerDemand.Of(Busy))])["team/chat"]);
+        Cap(ReplicaCaps.OfBudget("nlp", AffordableRate.None, [new("team/chat", Busy, ScalerDemand.Of(Busy))])["team/chat"]);
         var unpriced = Busy with { Prices = new(0, HourlyCost.Zero, null) };
-        Cap(MoneyCaps.OfBudget("nlp", room, [new("team/chat", unpriced with { Replicas = 10 }, ScalerDemand.Of(unpriced))])["team/chat"]);
+        Cap(ReplicaCaps.OfBudget("nlp", room, [new("team/chat", unpriced with { Replicas = 10 }, ScalerDemand.Of(unpriced))])["team/chat"]);
     }
 }

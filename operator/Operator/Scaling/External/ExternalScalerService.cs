@@ -37,11 +37,11 @@ internal sealed class ExternalScalerService(ExternalAnswers answers, ExternalCha
             var next = changes.Next;
             switch (Sound(answers(question)))
             {
-                case ExternalWord.Figure { IsActive: var active } when active != sent:
+                case ScalerAnswer.Figure { IsActive: var active } when active != sent:
                     sent = active;
                     await responseStream.WriteAsync(new IsActiveResponse { Result = active }, ending.Token);
                     break;
-                case ExternalWord.Figure or ExternalWord.Missing or ExternalWord.Error { Code: StatusCode.Unavailable }:
+                case ScalerAnswer.Figure or ScalerAnswer.Missing or ScalerAnswer.Error { Code: StatusCode.Unavailable }:
                     break;
                 case var other:
                     throw Refusal(other);
@@ -59,12 +59,12 @@ internal sealed class ExternalScalerService(ExternalAnswers answers, ExternalCha
 
     private static RpcException Refused(StatusCode code, string message) => new(new Status(code, message));
 
-    private static ExternalQuestion Question(ScaledObjectRef? asked)
+    private static ScalerRequest Question(ScaledObjectRef? asked)
     {
         if (asked is not { Name.Length: > 0, Namespace.Length: > 0 })
             throw Refused(StatusCode.InvalidArgument, "the ScaledObject has no name or no namespace");
         var metadata = new Dictionary<string, string>(asked.ScalerMetadata, StringComparer.Ordinal);
-        if (!ExternalAsk.TryRead(metadata, out var ask, out var error))
+        if (!ScalerQuery.TryRead(metadata, out var ask, out var error))
             throw Refused(StatusCode.InvalidArgument, $"{asked.Namespace}/{asked.Name}: {error}");
         return new(asked.Namespace, asked.Name, metadata) { Ask = ask };
     }
@@ -72,12 +72,12 @@ internal sealed class ExternalScalerService(ExternalAnswers answers, ExternalCha
     /// <summary>
     /// The metric's name and target hold without a figure: an HPA made while there is none would be one without its metric.
     /// </summary>
-    private GetMetricSpecResponse Spec(ExternalQuestion question)
+    private GetMetricSpecResponse Spec(ScalerRequest question)
     {
         var (name, target) = Sound(answers(question)) switch
         {
-            ExternalWord.Figure figure => (figure.MetricName, figure.Target),
-            ExternalWord.Missing missing => (missing.MetricName, missing.Target),
+            ScalerAnswer.Figure figure => (figure.MetricName, figure.Target),
+            ScalerAnswer.Missing missing => (missing.MetricName, missing.Target),
             var other => throw Refusal(other),
         };
         return new()
@@ -99,8 +99,8 @@ internal sealed class ExternalScalerService(ExternalAnswers answers, ExternalCha
         var word = Sound(answers(Question(asked.ScaledObjectRef)));
         var name = word switch
         {
-            ExternalWord.Figure figure => figure.MetricName,
-            ExternalWord.Missing missing => missing.MetricName,
+            ScalerAnswer.Figure figure => figure.MetricName,
+            ScalerAnswer.Missing missing => missing.MetricName,
             _ => throw Refusal(word),
         };
         if (asked.MetricName != name)
@@ -108,7 +108,7 @@ internal sealed class ExternalScalerService(ExternalAnswers answers, ExternalCha
                 StatusCode.NotFound,
                 $"there is no metric \"{(asked.MetricName.Length > 80 ? asked.MetricName[..80] + "…" : asked.MetricName)}\" here; it is {name}"
             );
-        if (word is not ExternalWord.Figure { Value: var value })
+        if (word is not ScalerAnswer.Figure { Value: var value })
             throw Refusal(word);
         return new()
         {
@@ -124,29 +124,29 @@ internal sealed class ExternalScalerService(ExternalAnswers answers, ExternalCha
         };
     }
 
-    private ExternalWord.Figure FigureOf(ExternalQuestion question)
+    private ScalerAnswer.Figure FigureOf(ScalerRequest question)
     {
         var word = Sound(answers(question));
-        return word as ExternalWord.Figure ?? throw Refusal(word);
+        return word as ScalerAnswer.Figure ?? throw Refusal(word);
     }
 
-    private static RpcException Refusal(ExternalWord word) =>
+    private static RpcException Refusal(ScalerAnswer word) =>
         word switch
         {
-            ExternalWord.Missing missing => Refused(StatusCode.Unavailable, missing.Reason),
-            ExternalWord.Error { Code: not StatusCode.OK } error => Refused(error.Code, error.Message),
+            ScalerAnswer.Missing missing => Refused(StatusCode.Unavailable, missing.Reason),
+            ScalerAnswer.Error { Code: not StatusCode.OK } error => Refused(error.Code, error.Message),
             _ => throw new InvalidOperationException($"{word} is no refusal"),
         };
 
     /// <summary>What is no number must not reach an HPA: converted there it is some replicas or other.</summary>
-    private static ExternalWord Sound(ExternalWord word) =>
+    private static ScalerAnswer Sound(ScalerAnswer word) =>
         word switch
         {
-            ExternalWord.Figure { Target: not (> 0 and < double.PositiveInfinity) }
-            or ExternalWord.Missing { Target: not (> 0 and < double.PositiveInfinity) } => throw new InvalidOperationException(
+            ScalerAnswer.Figure { Target: not (> 0 and < double.PositiveInfinity) }
+            or ScalerAnswer.Missing { Target: not (> 0 and < double.PositiveInfinity) } => throw new InvalidOperationException(
                 $"{word}: its target is none"
             ),
-            ExternalWord.Figure { Value: not (>= 0 and < double.PositiveInfinity) } figure => new ExternalWord.Missing(
+            ScalerAnswer.Figure { Value: not (>= 0 and < double.PositiveInfinity) } figure => new ScalerAnswer.Missing(
                 figure.MetricName,
                 figure.Target,
                 $"{figure.MetricName} is no number at this moment"

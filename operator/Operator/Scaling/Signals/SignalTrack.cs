@@ -1,4 +1,4 @@
-using Bursar.Agent.Doors;
+using Bursar.Agent.Endpoints;
 using Bursar.Core.Scaling;
 
 namespace Bursar.Operator.Scaling.Signals;

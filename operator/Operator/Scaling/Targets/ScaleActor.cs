@@ -68,7 +68,7 @@ internal sealed class ScaleActor(KubeClient client, ClusterStores stores, Ledger
     /// </summary>
     public async Task<WriteOutcome> CapAsync(ScalerRef scaler, ScaleTarget target, int max, CancellationToken cancellationToken)
     {
-        var owner = target.Owner ?? throw new ArgumentException($"No other autoscaler owns {target.Display}.", nameof(target));
+        var owner = target.OtherAutoscaler ?? throw new ArgumentException($"No other autoscaler owns {target.Display}.", nameof(target));
         if (owner.WhyNot is { } whyNot)
             return WriteOutcome.Refused(whyNot);
         if (max < target.Replicas)
@@ -283,7 +283,7 @@ internal sealed class ScaleActor(KubeClient client, ClusterStores stores, Ledger
     }
 
     private static int? CountOf(string json, int absent) =>
-        json == Work.Absent ? absent
+        json == WorkloadObject.Absent ? absent
         : int.TryParse(json, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var count) ? count
         : null;
 }

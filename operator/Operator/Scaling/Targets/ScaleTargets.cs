@@ -14,10 +14,10 @@ internal sealed class ScaleTargets(ClusterStores stores)
     /// </summary>
     public ScaleTarget? Find(string ns, string apiVersion, string kind, string name, out string? whyNot)
     {
-        if (ScaleKinds.Of(apiVersion, kind) is not { } known)
+        if (ScalableKinds.Of(apiVersion, kind) is not { } known)
         {
             whyNot =
-                $"{kind} of {(apiVersion.Length == 0 ? "no apiVersion" : apiVersion)} is no kind that Bursar scales; it scales {ScaleKinds.Display}";
+                $"{kind} of {(apiVersion.Length == 0 ? "no apiVersion" : apiVersion)} is no kind that Bursar scales; it scales {ScalableKinds.Display}";
             return null;
         }
         if (!known.IsServed(stores))
@@ -34,22 +34,22 @@ internal sealed class ScaleTargets(ClusterStores stores)
             stores.Stoppable?.Contains(known.Name) == false
                 ? $"this operator may not scale a {known.Name} (operator.kinds of the chart)"
                 : null;
-        return target with { Owner = OwnerOf(known.Entity, ns, name) };
+        return target with { OtherAutoscaler = OtherAutoscalerOf(known.Entity, ns, name) };
     }
 
     /// <summary>Whether the scaler of a record exists and still stands by what it changed.</summary>
-    public bool IsHeld(ScalerRecord record)
+    public bool IsSuspended(ScalerRecord record)
     {
         if (stores.Scalers.Store.GetByUid(record.ScalerUid) is not { Spec.ScaleTargetRef: { } reference } scaler)
             return false;
         var target = Find(record.Namespace, reference.ApiVersion ?? "apps/v1", reference.Kind ?? "Deployment", reference.Name ?? "", out _);
         // What it scaled or capped before it named another target is nobody's now.
         return target is not null
-            && (target.Uid == record.Target.Uid || target.Owner?.Uid == record.Target.Uid)
+            && (target.Uid == record.Target.Uid || target.OtherAutoscaler?.Uid == record.Target.Uid)
             && scaler.Metadata.DeletionTimestamp is null;
     }
 
-    private ScaleOwner? OwnerOf(EntityKind entity, string ns, string name)
+    private OtherAutoscaler? OtherAutoscalerOf(EntityKind entity, string ns, string name)
     {
         var key = ScaleIndexes.TargetKey(ns, entity.Kind, name);
         foreach (var scaler in stores.ScaledObjects.Store.ByIndex(ScaleIndexes.Target, key))
@@ -62,8 +62,8 @@ internal sealed class ScaleTargets(ClusterStores stores)
                     Uid = scaler.Metadata.Uid,
                     Min = scaler.Spec.MinReplicaCount,
                     Max = scaler.Spec.MaxReplicaCount,
-                    IsPaused = KedaOwner.IsPaused(scaler),
-                    WhyNot = WhyNot(V1ScaledObject.EntityKind, scaler.Metadata, KedaOwner.OptionName),
+                    IsPaused = KedaAdapter.IsPaused(scaler),
+                    WhyNot = WhyNot(V1ScaledObject.EntityKind, scaler.Metadata, KedaAdapter.OptionName),
                 };
         foreach (var scaler in stores.HorizontalPodAutoscalers.Store.ByIndex(ScaleIndexes.Target, key))
             // The one that KEDA makes of a ScaledObject is that one's.
@@ -76,13 +76,13 @@ internal sealed class ScaleTargets(ClusterStores stores)
                     Uid = scaler.Metadata.Uid,
                     Min = scaler.Spec.MinReplicas,
                     Max = scaler.Spec.MaxReplicas,
-                    WhyNot = WhyNot(V1HorizontalPodAutoscaler.EntityKind, scaler.Metadata, AutoscalerOwner.OptionName),
+                    WhyNot = WhyNot(V1HorizontalPodAutoscaler.EntityKind, scaler.Metadata, AutoscalerAdapter.OptionName),
                 };
         return null;
     }
 
     private string? WhyNot(EntityKind entity, V1ObjectMeta scaler, string option) =>
-        stores.Owners?.Contains(option) == false
+        stores.Managers?.Contains(option) == false
             ? $"this operator may not write to {entity.Kind} {scaler.Name} ({option} in operator.owners of the chart)"
         // Whoever made it would set it back.
         : scaler.ControllerReference() is { } controller ? $"{controller.Kind} {controller.Name} controls {entity.Kind} {scaler.Name}"

@@ -17,7 +17,7 @@ internal sealed partial class ScaledReleaser(
     OperatorState state,
     ScaleActor actor,
     Func<ScalerRecord, bool> isHeld,
-    ControlSwitch control,
+    ObserveOnlyMode control,
     KubeClient client,
     ILogger<ScaledReleaser> logger
 )

@@ -113,7 +113,7 @@ public sealed class ChatTraceTests : IAsyncLifetime
                 Uid = pod.Uid,
                 Pod = pod.Name,
                 Workload = new(Namespace, "Deployment", "chat", "chat"),
-                Class = WorkClass.Inference,
+                Class = WorkloadClass.Inference,
                 Labels = new Dictionary<string, string>(),
                 Node = Node,
                 Gpus = 1,

@@ -170,12 +170,12 @@ public sealed class AdmissionEndpointTests : IAsyncLifetime
         (await ShakeAsync(authority.Bundle())).SerialNumber.Should().Be(renewed.SerialNumber, "nothing was due");
 
         // The next root is in the bundle before it signs, and the old one after.
-        await LookAsync(BursarCa.RootLife - CertificateKeeper.RenewRootBefore - TimeSpan.FromDays(62));
+        await LookAsync(BursarCa.RootLife - CertificateController.RenewRootBefore - TimeSpan.FromDays(62));
         var alone = authority.Bundle();
         await WriteAsync(authority.Advance(_time.GetUtcNow(), spread: true));
         authority.Next.Should().NotBeNull();
         var both = authority.Bundle();
-        await LookAsync(CertificateKeeper.RootOverlap);
+        await LookAsync(CertificateController.RootOverlap);
         await ShakeAsync(alone);
         await ShakeAsync(both);
         await WriteAsync(authority.Advance(_time.GetUtcNow(), spread: true));
@@ -190,7 +190,7 @@ public sealed class AdmissionEndpointTests : IAsyncLifetime
         under.Issuer.Should().NotBe(renewed.Issuer);
 
         // The old root ends.
-        await LookAsync(CertificateKeeper.RenewRootBefore);
+        await LookAsync(CertificateController.RenewRootBefore);
         await WriteAsync(authority.Advance(_time.GetUtcNow(), spread: true));
         authority.Previous.Should().BeEmpty();
         await LookAsync(WebhookCertificate.LookEvery);

@@ -240,7 +240,7 @@ public sealed class OperatorMetricsTests : IDisposable
                 Uid = "p1",
                 Pod = "job-a-x",
                 Workload = new WorkloadKey("team", "Job", "a", "uid-a"),
-                Class = WorkClass.Training,
+                Class = WorkloadClass.Training,
                 Labels = new Dictionary<string, string>(),
                 Node = "n1",
                 Gpus = 2,

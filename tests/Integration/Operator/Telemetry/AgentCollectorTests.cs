@@ -1,6 +1,6 @@
 using System.Net;
 using System.Text.Json.Nodes;
-using Bursar.Agent.Doors;
+using Bursar.Agent.Endpoints;
 using Bursar.Agent.Journal;
 using Bursar.Agent.Nvml;
 using Bursar.Agent.PodResources;
@@ -39,11 +39,11 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
     private readonly List<string> _progressed = [];
     private readonly OperatorMetrics _metrics = new(TimeProvider.System);
     private readonly GpuLedger _ledger = new();
-    private readonly ProgressBoard _progress = new();
+    private readonly ProgressTracker _progress = new();
     private readonly List<Task> _loops = [];
     private ApiServer _server = null!;
     private KubeClient _client = null!;
-    private CertificateKeeper _keeper = null!;
+    private CertificateController _keeper = null!;
     private ClusterStores _stores = null!;
     private AgentCollector _collector = null!;
     private AgentServer? _agent;
@@ -62,7 +62,13 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
         foreach (var ns in (string[])["bursar", "bursar-agents", "ml"])
             await _client.CreateAsync(new V1Namespace { Metadata = new() { Name = ns } }, default);
         _ledger.Install(DateTimeOffset.UnixEpoch);
-        _keeper = new CertificateKeeper(_client, "bursar", "bursar-agents", TimeProvider.System, NullLogger<CertificateKeeper>.Instance);
+        _keeper = new CertificateController(
+            _client,
+            "bursar",
+            "bursar-agents",
+            TimeProvider.System,
+            NullLogger<CertificateController>.Instance
+        );
         _stores = new ClusterStores(_client, "bursar");
         _collector = new AgentCollector(
             _stores,
@@ -194,7 +200,7 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
             )
         );
         await page.StartAsync();
-        var board = new SignalBoard(id => _stores.Pods.Store.GetByUid(id)?.Spec.NodeName, TimeProvider.System);
+        var board = new SignalCache(id => _stores.Pods.Store.GetByUid(id)?.Spec.NodeName, TimeProvider.System);
         var asked = 0;
         _collector.Signalled += (node, report) =>
         {
@@ -515,7 +521,7 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
                 Uid = pod.Metadata.Uid,
                 Pod = name,
                 Workload = new WorkloadKey("ml", "Pod", name, pod.Metadata.Uid),
-                Class = WorkClass.Training,
+                Class = WorkloadClass.Training,
                 Labels = new Dictionary<string, string>(),
                 Node = node,
                 Gpus = 1,

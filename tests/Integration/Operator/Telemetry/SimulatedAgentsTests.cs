@@ -33,9 +33,15 @@ public sealed class SimulatedAgentsTests
         using var metrics = new OperatorMetrics(cluster.Time);
         var ledger = new GpuLedger();
         ledger.Install(SimulatedCluster.Start);
-        var progress = new ProgressBoard();
+        var progress = new ProgressTracker();
         var stores = new ClusterStores(cluster.Client, "bursar");
-        var keeper = new CertificateKeeper(cluster.Client, "bursar", "bursar-agents", cluster.Time, NullLogger<CertificateKeeper>.Instance);
+        var keeper = new CertificateController(
+            cluster.Client,
+            "bursar",
+            "bursar-agents",
+            cluster.Time,
+            NullLogger<CertificateController>.Instance
+        );
         var collector = new AgentCollector(
             stores,
             ledger,
@@ -129,11 +135,17 @@ public sealed class SimulatedAgentsTests
         var ledger = new GpuLedger();
         ledger.Install(SimulatedCluster.Start);
         var stores = new ClusterStores(cluster.Client, "bursar");
-        var keeper = new CertificateKeeper(cluster.Client, "bursar", "bursar-agents", cluster.Time, NullLogger<CertificateKeeper>.Instance);
+        var keeper = new CertificateController(
+            cluster.Client,
+            "bursar",
+            "bursar-agents",
+            cluster.Time,
+            NullLogger<CertificateController>.Instance
+        );
         var collector = new AgentCollector(
             stores,
             ledger,
-            new ProgressBoard(),
+            new ProgressTracker(),
             keeper,
             metrics,
             "bursar-agents",
@@ -144,7 +156,7 @@ public sealed class SimulatedAgentsTests
         {
             IsScaled = pod => pod.Metadata.Labels.GetValueOrDefault("app") == "chat",
         };
-        var board = new SignalBoard(uid => stores.Pods.Store.GetByUid(uid)?.Spec.NodeName, cluster.Time);
+        var board = new SignalCache(uid => stores.Pods.Store.GetByUid(uid)?.Spec.NodeName, cluster.Time);
         collector.Signalled += board.Take;
         Task[] loops =
         [
@@ -220,11 +232,17 @@ public sealed class SimulatedAgentsTests
         var ledger = new GpuLedger();
         ledger.Install(SimulatedCluster.Start);
         var stores = new ClusterStores(cluster.Client, "bursar");
-        var keeper = new CertificateKeeper(cluster.Client, "bursar", "bursar-agents", cluster.Time, NullLogger<CertificateKeeper>.Instance);
+        var keeper = new CertificateController(
+            cluster.Client,
+            "bursar",
+            "bursar-agents",
+            cluster.Time,
+            NullLogger<CertificateController>.Instance
+        );
         var collector = new AgentCollector(
             stores,
             ledger,
-            new ProgressBoard(),
+            new ProgressTracker(),
             keeper,
             metrics,
             "bursar-agents",
@@ -232,7 +250,7 @@ public sealed class SimulatedAgentsTests
             cluster.Time,
             NullLogger<AgentCollector>.Instance
         );
-        var meter = new PodMeter(stores, ledger, new ProgressBoard(), cluster.Time);
+        var meter = new PodMeter(stores, ledger, new ProgressTracker(), cluster.Time);
         stores.Pods.AddHandler(
             new()
             {

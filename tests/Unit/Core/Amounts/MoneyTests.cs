@@ -135,8 +135,8 @@ public sealed class MoneyTests
     {
         const string stored =
             """{"since":"2026-11-10T11:55:00+00:00","reason":"ProjectedOverBudget","windowKey":"2026-11","limit":"14400000000000000","freed":0,"raised":0,"rate":3060000000,"confirmed":true}""";
-        var read = JsonSerializer.Deserialize(stored, DecisionJson.Default.ParkedSnapshot)!;
+        var read = JsonSerializer.Deserialize(stored, DecisionJson.Default.SuspendedSnapshot)!;
         read.Rate.Should().Be(HourlyCost.FromDecimal(3.06m));
-        JsonSerializer.Serialize(read, DecisionJson.Default.ParkedSnapshot).Should().Contain("\"rate\":3060000000,");
+        JsonSerializer.Serialize(read, DecisionJson.Default.SuspendedSnapshot).Should().Contain("\"rate\":3060000000,");
     }
 }

@@ -56,14 +56,16 @@ public sealed class DeciderProperties
             if (victims.Count == 0)
                 return;
 
-            var work = budget.Workloads.Select(w => new ChargedWork(w, Charge.Of(w, budget), Charge.IsParkable(w, budget))).ToArray();
-            var balance = Balance.Of(budget, BudgetDecider.LimitOf(budget), work);
-            if (balance.FloorExceedsLimit)
+            var work = budget
+                .Workloads.Select(w => new CostedWorkload(w, WorkloadCost.Of(w, budget), WorkloadCost.IsSuspendable(w, budget)))
+                .ToArray();
+            var balance = BudgetTotals.Of(budget, BudgetDecider.LimitOf(budget), work);
+            if (balance.MinimumReplicasExceedLimit)
                 return;
-            var claims = work.Where(w => w.IsActiveJob && !Balance.Lends(w.Work, budget)).ToArray();
-            Amount Needed(Func<ChargedWork, bool> parked) =>
+            var claims = work.Where(w => w.IsActiveJob && !BudgetTotals.Lends(w.Work, budget)).ToArray();
+            Amount Needed(Func<CostedWorkload, bool> parked) =>
                 claims.Aggregate(
-                    balance.ReleasedClaims.Aggregate(balance.Spent + balance.Floor, (sum, claim) => sum + claim.Amount),
+                    balance.ReleasedClaims.Aggregate(balance.Spent + balance.MinimumReplicasCost, (sum, claim) => sum + claim.Amount),
                     (sum, w) => sum + (parked(w) ? Victims.StillSpends(w) : w.Charge.Tested)
                 );
             foreach (var victim in victims)
@@ -99,7 +101,7 @@ public sealed class DeciderProperties
             };
             var decision = BudgetDecider.Decide(budget);
             var left = budget
-                .Workloads.Where(w => Charge.IsParkable(w, budget))
+                .Workloads.Where(w => WorkloadCost.IsSuspendable(w, budget))
                 .Where(w => w.State is WorkloadState.Running or WorkloadState.Pending)
                 .Select(w => w.Key.Uid)
                 .Except(decision.Actions.Select(a => a.Workload.Uid));

@@ -67,5 +67,5 @@ public sealed class MeteringTests
     [InlineData("agent, api", MeteringSource.Nobody, MeteringSource.Agent, MeteringSource.Awaited)]
     [InlineData("agent, api, dcgm-exporter", MeteringSource.DcgmExporter, MeteringSource.Nobody, MeteringSource.Agent)]
     public void A_workload_on_several_nodes_may_have_several(string word, params MeteringSource[] sources) =>
-        MeteringView.WordOf(sources).Should().Be(word);
+        MeteringView.TextOf(sources).Should().Be(word);
 }

@@ -17,7 +17,7 @@ public sealed class OutlookTests
         Job(name, 0) with
         {
             Key = new("team", "Pod", name, "uid-" + name),
-            Class = WorkClass.Interactive,
+            Class = WorkloadClass.Interactive,
             Rate = HourlyCost.FromDecimal(rate),
             BurnRate = HourlyCost.FromDecimal(rate),
             NotParkable = "a bare pod",

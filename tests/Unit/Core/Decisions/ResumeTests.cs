@@ -243,7 +243,7 @@ public sealed class ResumeTests
         var pod = Job("notebook", 0) with
         {
             Key = new("team", "Pod", "notebook", "uid-notebook"),
-            Class = WorkClass.Interactive,
+            Class = WorkloadClass.Interactive,
             NotParkable = "a bare pod",
             BurnRate = HourlyCost.FromDecimal(20m),
             Rate = HourlyCost.FromDecimal(20m),

@@ -19,12 +19,12 @@ public sealed class SettleTests
         var work = new WorkloadSnapshot
         {
             Key = new("team", "Job", "a", "uid"),
-            Class = WorkClass.Training,
+            Class = WorkloadClass.Training,
             State = WorkloadState.Running,
             CreatedAt = created,
         };
         var memory = new BudgetMemory { SettleFrom = Appeared, SettleUntil = Appeared.AddSeconds(60) };
-        Remembering.IsSettling(work, memory, Appeared.AddSeconds(5)).Should().Be(settling);
+        BudgetMemoryUpdate.IsSettling(work, memory, Appeared.AddSeconds(5)).Should().Be(settling);
     }
 
     // The operator may look at a budget for the first time some seconds after it was made.
@@ -43,6 +43,6 @@ public sealed class SettleTests
             Spent = new(0),
             Memory = new(),
         };
-        Remembering.Begin(snapshot, new(1)).SettleFrom.Should().Be(Appeared);
+        BudgetMemoryUpdate.Begin(snapshot, new(1)).SettleFrom.Should().Be(Appeared);
     }
 }

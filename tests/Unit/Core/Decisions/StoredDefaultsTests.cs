@@ -71,7 +71,7 @@ public sealed class StoredDefaultsTests
         var seen = new HashSet<Type>();
         var open = new Stack<JsonTypeInfo>([
             DecisionJson.Default.BudgetMemory,
-            DecisionJson.Default.ParkedSnapshot,
+            DecisionJson.Default.SuspendedSnapshot,
             DecisionJson.Default.BudgetSnapshot,
             LedgerJson.Default.LedgerShard,
             UsageJson.Default.UsageReport,

@@ -145,7 +145,7 @@ public sealed class ReasoningTests
         all[0].ResumeOrder.Should().Be(1);
         all[1]
             .Should()
-            .Match<WorkReasoning>(one =>
+            .Match<WorkloadReasoning>(one =>
                 one.ParkOrder == 1 && one.Turn == Victims.Turn.InsideReservation && one.Lost == V100.For(TimeSpan.FromHours(0.1))
             );
         all[2].Lost.Should().Be(V100.For(TimeSpan.FromHours(2)));

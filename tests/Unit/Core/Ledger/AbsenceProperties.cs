@@ -264,7 +264,7 @@ public sealed class AbsenceProperties
                 Uid = pod.Uid,
                 Pod = pod.Name,
                 Workload = new("team", "Job", pod.Name, pod.Uid),
-                Class = WorkClass.Training,
+                Class = WorkloadClass.Training,
                 Labels = new Dictionary<string, string>(),
                 Node = "n1",
                 Product = "V100",

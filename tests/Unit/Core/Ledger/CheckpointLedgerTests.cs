@@ -146,7 +146,7 @@ public sealed class CheckpointLedgerTests
                 Uid = "p",
                 Pod = "train-abcde",
                 Workload = new("team", "Job", "train", "job-uid"),
-                Class = WorkClass.Training,
+                Class = WorkloadClass.Training,
                 Labels = new Dictionary<string, string>(),
                 Node = "n1",
                 Product = "V100",

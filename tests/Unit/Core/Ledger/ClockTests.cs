@@ -108,7 +108,7 @@ public sealed class ClockTests
             Uid = "p",
             Pod = "p",
             Workload = new("ns", "Job", "job", "job"),
-            Class = WorkClass.Training,
+            Class = WorkloadClass.Training,
             Labels = new Dictionary<string, string>(),
             Node = "n1",
             Gpus = 1,

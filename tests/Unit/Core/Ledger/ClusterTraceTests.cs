@@ -308,7 +308,7 @@ public sealed class ClusterTraceTests
                     Uid = row.Name,
                     Pod = row.Name,
                     Workload = new(row.Namespace, "Pod", row.Name, row.Name),
-                    Class = WorkClass.Interactive,
+                    Class = WorkloadClass.Interactive,
                     Labels = new Dictionary<string, string>(),
                     Node = row.Node,
                     Gpus = row.Gpus,

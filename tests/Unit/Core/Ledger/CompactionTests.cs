@@ -158,7 +158,7 @@ public sealed class CompactionTests
                     Uid = $"00000000-0000-0000-0000-{i:000000000000}",
                     Pod = $"train-{i}",
                     Workload = new("team-a", "Job", $"train-of-some-length-{i}", $"10000000-0000-0000-0000-{i:000000000000}"),
-                    Class = WorkClass.Training,
+                    Class = WorkloadClass.Training,
                     Labels = new Dictionary<string, string>(),
                     Node = "n1",
                     Product = "T4",

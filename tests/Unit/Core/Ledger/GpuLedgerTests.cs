@@ -283,7 +283,7 @@ public sealed class GpuLedgerTests
             {
                 Pod = $"a-rather-long-name-of-a-training-job-{i}-abcde",
                 Workload = new("ns", "Job", $"a-rather-long-name-of-a-training-job-{i / 2}", $"{i / 2:x8}-1111-4000-8000-000000000000"),
-                Class = i % 10 == 0 ? WorkClass.Inference : WorkClass.Training,
+                Class = i % 10 == 0 ? WorkloadClass.Inference : WorkloadClass.Training,
                 Labels = Enumerable.Range(0, i % 12).ToDictionary(n => $"example.com/label-{n}", n => $"value-{n}-{i}"),
                 FinishedAt = Start.AddHours(1),
                 GoneAt = Start.AddHours(2),
@@ -295,7 +295,7 @@ public sealed class GpuLedgerTests
                     1,
                     i * 5 + 4,
                     [Interval(i * 5 + 1, uid, 0, 3_600_000, 3_000_000) with { EnergyMj = 1_000_000_000 }],
-                    pod.Class == WorkClass.Inference
+                    pod.Class == WorkloadClass.Inference
                         ?
                         [
                             .. Enumerable
@@ -422,7 +422,7 @@ public sealed class GpuLedgerTests
             Uid = uid,
             Pod = $"train-{uid}",
             Workload = new("ns", "Job", "train", "j1"),
-            Class = WorkClass.Training,
+            Class = WorkloadClass.Training,
             Labels = new Dictionary<string, string> { ["team"] = "nlp" },
             Node = "n1",
             Product = V100,

@@ -84,7 +84,7 @@ public sealed class JournalDeliveryTests
             Uid = $"pod-{number}",
             Pod = $"pod-{number}",
             Workload = new(Namespace, "Job", $"job-{number % 2}", $"job-{number % 2}"),
-            Class = WorkClass.Training,
+            Class = WorkloadClass.Training,
             Labels = new Dictionary<string, string>(),
             Node = $"node-{number % 2}",
             Gpus = 1,

@@ -203,7 +203,7 @@ public sealed class LedgerTale
                 Uid = pod.Uid,
                 Pod = pod.Uid,
                 Workload = new(Namespace, "Job", $"job-{pod.Number % 4}", $"job-{pod.Number % 4}"),
-                Class = WorkClass.Training,
+                Class = WorkloadClass.Training,
                 Labels = new Dictionary<string, string>(),
                 Node = NodeName(pod.Node),
                 Product = Products[pod.Node % 2],

@@ -128,7 +128,7 @@ public sealed class SharedClaimTests
             Uid = uid,
             Pod = uid,
             Workload = new(uid, "Pod", uid, uid),
-            Class = WorkClass.Training,
+            Class = WorkloadClass.Training,
             Labels = new Dictionary<string, string>(),
             Node = "n1",
             Product = Card,

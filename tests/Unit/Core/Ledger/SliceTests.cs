@@ -258,7 +258,7 @@ public sealed class SliceTests
             Uid = uid,
             Pod = $"train-{uid}",
             Workload = new("ns", "Job", "train", "j1"),
-            Class = WorkClass.Training,
+            Class = WorkloadClass.Training,
             Labels = new Dictionary<string, string>(),
             Node = "n1",
             Product = Card,

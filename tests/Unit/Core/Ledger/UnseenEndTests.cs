@@ -180,7 +180,7 @@ public sealed class UnseenEndTests
             Uid = name,
             Pod = name,
             Workload = new("team", "Job", workload ?? name, $"uid-{workload ?? name}"),
-            Class = WorkClass.Training,
+            Class = WorkloadClass.Training,
             Labels = new Dictionary<string, string>(),
             Node = "n1",
             Product = "V100",

@@ -248,7 +248,7 @@ public sealed class UsageByDayTests
                 Uid = "p",
                 Pod = "chat-0",
                 Workload = new("team", "Deployment", "chat", "uid-chat"),
-                Class = WorkClass.Inference,
+                Class = WorkloadClass.Inference,
                 Labels = new Dictionary<string, string>(),
                 Node = "n1",
                 Product = "T4",

@@ -80,7 +80,7 @@ public sealed class WindowSumTests
                                 Uid = $"p{i}",
                                 Pod = $"p{i}",
                                 Workload = new("team", "Job", $"p{i}", $"p{i}"),
-                                Class = WorkClass.Training,
+                                Class = WorkloadClass.Training,
                                 Labels = new Dictionary<string, string>(),
                                 Node = "n",
                                 Product = "card",

@@ -46,7 +46,7 @@ public sealed class WorkloadTimeTests
             Uid = uid,
             Pod = uid,
             Workload = new("team", "Job", "train", "uid"),
-            Class = WorkClass.Training,
+            Class = WorkloadClass.Training,
             Labels = new Dictionary<string, string>(),
             Node = "node",
             Gpus = 1,

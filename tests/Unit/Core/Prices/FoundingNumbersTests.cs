@@ -65,7 +65,7 @@ public sealed class FoundingNumbersTests
                 Uid = "p",
                 Pod = "p",
                 Workload = new("team", "Job", "work", "work"),
-                Class = WorkClass.Training,
+                Class = WorkloadClass.Training,
                 Labels = new Dictionary<string, string>(),
                 Node = "gpu-1",
                 Gpus = 1,

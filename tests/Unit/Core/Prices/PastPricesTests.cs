@@ -100,7 +100,7 @@ public sealed class PastPricesTests
             Uid = "p",
             Pod = "train",
             Workload = new("ns", "Job", "train", "j1"),
-            Class = WorkClass.Training,
+            Class = WorkloadClass.Training,
             Labels = new Dictionary<string, string>(),
             Node = "n1",
             Product = Card,

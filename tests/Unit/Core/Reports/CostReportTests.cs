@@ -232,7 +232,7 @@ public sealed class CostReportTests
             Uid = name,
             Pod = name,
             Workload = new("team", "Job", job, $"uid-{job}"),
-            Class = WorkClass.Training,
+            Class = WorkloadClass.Training,
             Labels = new Dictionary<string, string>(),
             Node = "n1",
             Product = "Tesla-V100",

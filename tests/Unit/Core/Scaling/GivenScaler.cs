@@ -83,6 +83,6 @@ internal static class GivenScaler
             },
         };
 
-    public static ScalerDecision Decide(this ScalerSnapshot scaler, params MoneyCap[] caps) =>
+    public static ScalerDecision Decide(this ScalerSnapshot scaler, params ReplicaCap[] caps) =>
         ScalerDecider.Decide(scaler, ScalerDemand.Of(scaler), caps);
 }

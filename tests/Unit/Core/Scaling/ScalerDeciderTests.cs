@@ -7,7 +7,7 @@ namespace Bursar.Tests.Unit.Core.Scaling;
 /// <summary>What the money makes of what demand asks for, and when nothing may be written.</summary>
 public sealed class ScalerDeciderTests
 {
-    private static readonly MoneyCap Three = new("nlp", 3, 3, Price * 3, "budget nlp has 6.00 USD/h until its window ends");
+    private static readonly ReplicaCap Three = new("nlp", 3, 3, Price * 3, "budget nlp has 6.00 USD/h until its window ends");
 
     [Fact]
     public void Where_the_cap_binds_it_says_what_is_wanted_what_is_carried_and_what_the_rest_would_cost()

@@ -13,27 +13,27 @@ public sealed class HoldersTests
     public void The_second_takes_over_the_firsts_original_and_the_last_one_gives_it_back()
     {
         var state = new OperatorState();
-        state.Park(Record("a", original: "3")).Should().BeTrue();
-        state.Park(Record("b", original: "0")).Should().BeTrue();
-        state.ParkedBy("b").Single().Field.Original.Should().Be("3", "zero is what the first one wrote");
-        state.HeldByOthers("ns", "b")["w"].Single().BudgetUid.Should().Be("a");
-        state.HeldByOthers("elsewhere", "b").Should().BeEmpty();
+        state.RecordSuspension(Record("a", original: "3")).Should().BeTrue();
+        state.RecordSuspension(Record("b", original: "0")).Should().BeTrue();
+        state.SuspensionsBy("b").Single().Field.Original.Should().Be("3", "zero is what the first one wrote");
+        state.SuspendedByOthers("ns", "b")["w"].Single().BudgetUid.Should().Be("a");
+        state.SuspendedByOthers("elsewhere", "b").Should().BeEmpty();
 
         state.LeaveToOthers("a", "w", "/spec/replicas").Should().BeTrue();
-        state.ParkedBy("a").Should().BeEmpty();
+        state.SuspensionsBy("a").Should().BeEmpty();
         state.LeaveToOthers("b", "w", "/spec/replicas").Should().BeFalse("nobody else would give it back");
-        state.ParkedBy("b").Should().ContainSingle();
-        state.Unpark("b", "w", "/spec/replicas").Should().BeTrue();
-        state.Parked().Should().BeEmpty();
+        state.SuspensionsBy("b").Should().ContainSingle();
+        state.DropSuspension("b", "w", "/spec/replicas").Should().BeTrue();
+        state.Suspensions().Should().BeEmpty();
     }
 
     [Fact]
     public void Another_field_of_the_same_work_is_another_matter()
     {
         var state = new OperatorState();
-        state.Park(Record("a", "3"));
-        state.Park(Record("b", "false") with { Field = Record("b", "false").Field with { Pointer = "/spec/suspend" } });
-        state.ParkedBy("b").Single().Field.Original.Should().Be("false");
+        state.RecordSuspension(Record("a", "3"));
+        state.RecordSuspension(Record("b", "false") with { Field = Record("b", "false").Field with { Pointer = "/spec/suspend" } });
+        state.SuspensionsBy("b").Single().Field.Original.Should().Be("false");
         state.LeaveToOthers("a", "w", "/spec/replicas").Should().BeFalse();
     }
 
@@ -43,12 +43,12 @@ public sealed class HoldersTests
         for (var i = 0; i < 200; i++)
         {
             var state = new OperatorState();
-            state.Park(Record("a", "3"));
-            state.Park(Record("b", "3"));
+            state.RecordSuspension(Record("a", "3"));
+            state.RecordSuspension(Record("b", "3"));
             var left = new bool[2];
             Parallel.For(0, 2, n => left[n] = state.LeaveToOthers(n == 0 ? "a" : "b", "w", "/spec/replicas"));
             left.Count(one => one).Should().Be(1);
-            state.Parked().Should().ContainSingle();
+            state.Suspensions().Should().ContainSingle();
         }
     }
 
@@ -58,7 +58,7 @@ public sealed class HoldersTests
         var record = Record("a", "3") with
         {
             Labels = new Dictionary<string, string?> { ["pays"] = null, ["tier"] = "free" },
-            Class = WorkClass.Inference,
+            Class = WorkloadClass.Inference,
         };
         var shard = new LedgerShard
         {
@@ -72,7 +72,7 @@ public sealed class HoldersTests
                 .Parked!.Single()
         );
 
-        read.Class.Should().Be(WorkClass.Inference);
+        read.Class.Should().Be(WorkloadClass.Inference);
         read.Keep(
                 new Dictionary<string, string>
                 {

@@ -23,21 +23,21 @@ public sealed class ManyParkedTests
         var stored = new Dictionary<string, string>();
         var state = new OperatorState();
         for (var i = 0; i < count; i++)
-            state.Park(Record(i)).Should().BeTrue();
+            state.RecordSuspension(Record(i)).Should().BeTrue();
         state.SetBudgetMemory("ns", "nlp", "b1", new());
         LedgerWorld.Write(state, stored);
         stored.Values.Should().OnlyContain(shard => shard.Length < GpuLedger.MaxShardBytes);
 
         state = LedgerWorld.ReadState(stored.Values);
-        state.ParkedBy("b1").Select(one => one.Uid).Should().Equal(Enumerable.Range(0, count).Select(i => Record(i).Uid));
-        state.ParkedBy("b1")[^1].Should().BeEquivalentTo(Record(count - 1));
+        state.SuspensionsBy("b1").Select(one => one.Uid).Should().Equal(Enumerable.Range(0, count).Select(i => Record(i).Uid));
+        state.SuspensionsBy("b1")[^1].Should().BeEquivalentTo(Record(count - 1));
         state.RememberedBudgets().Should().Equal(("ns", "nlp", "b1"));
-        state.Park(Record(count - 1)).Should().BeFalse("it stands, in whichever shard");
+        state.RecordSuspension(Record(count - 1)).Should().BeFalse("it stands, in whichever shard");
         state.IsDirty.Should().BeFalse();
 
         state.ForgetBudget("b1");
         foreach (var record in Enumerable.Range(0, count).Select(Record))
-            state.Unpark("b1", record.Uid, record.Field.Pointer).Should().BeTrue();
+            state.DropSuspension("b1", record.Uid, record.Field.Pointer).Should().BeTrue();
         LedgerWorld.Write(state, stored);
         LedgerWorld.Write(state, stored);
         stored.Should().BeEmpty();
@@ -49,22 +49,22 @@ public sealed class ManyParkedTests
     {
         var state = new OperatorState();
         for (var i = 0; i < 500; i++)
-            state.Park(Record(i));
+            state.RecordSuspension(Record(i));
         var written = state.DirtyBudgetShards("b1");
         var last = written.Single(shard => shard.Parked!.Any(one => one.Uid == "job-499"));
         last.Index.Should().BeGreaterThan(0);
         foreach (var shard in written)
             state.MarkWritten(shard.Name, shard.Revision);
-        state.Unpark("b1", "job-0", "/spec/suspend");
+        state.DropSuspension("b1", "job-0", "/spec/suspend");
         foreach (var shard in state.DirtyBudgetShards("b1"))
             state.MarkWritten(shard.Name, shard.Revision);
 
-        state.Repark(Record(499) with { Field = Record(499).Field with { Pointer = "/spec/active" } });
+        state.ReplaceSuspension(Record(499) with { Field = Record(499).Field with { Pointer = "/spec/active" } });
 
         var dirty = state.DirtyBudgetShards("b1").Should().ContainSingle().Subject;
         dirty.Name.Should().Be(last.Name);
         dirty.Parked!.Where(one => one.Uid == "job-499").Should().ContainSingle().Which.Field.Should().Be("/spec/active");
-        state.Park(Record(500));
+        state.RecordSuspension(Record(500));
         state.DirtyBudgetShards("b1").Should().Contain(shard => shard.Index == 0, "the first has room again");
     }
 
@@ -76,7 +76,7 @@ public sealed class ManyParkedTests
             .Select(i => new WorkloadSnapshot
             {
                 Key = new("ns", "Job", $"job-{i}", $"uid-{i}"),
-                Class = WorkClass.Training,
+                Class = WorkloadClass.Training,
                 State = WorkloadState.Running,
                 CreatedAt = Start.AddSeconds(i),
                 Gpus = 8,
@@ -121,7 +121,7 @@ public sealed class ManyParkedTests
             Reason = Reasons.DoesNotFit,
             Budget = "nlp",
             BudgetUid = "b1",
-            Class = WorkClass.Training,
+            Class = WorkloadClass.Training,
             Labels = new Dictionary<string, string?> { ["team"] = "nlp" },
             Cause = new()
             {

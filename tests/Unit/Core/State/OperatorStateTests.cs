@@ -43,8 +43,8 @@ public sealed class OperatorStateTests
             BudgetUid = "b1",
             CostToFinish = HourlyCost.FromDecimal(2.48m).For(2_700_000),
         };
-        state.Park(record).Should().BeTrue();
-        state.Park(record with { Field = record.Field with { Original = "true" } }).Should().BeFalse();
+        state.RecordSuspension(record).Should().BeTrue();
+        state.RecordSuspension(record with { Field = record.Field with { Original = "true" } }).Should().BeFalse();
         state.DirtyBudgetShards("b1").Should().ContainSingle().Which.Parked.Should().ContainSingle().Which.Original.Should().Be("null");
         state.SetBudgetMemory("ns", "nlp", "b1", new() { Announced = ["spent:50"] }).Should().BeTrue();
         state.SetBudgetMemory("ns", "nlp", "b1", new() { Announced = ["spent:50"] }).Should().BeFalse();
@@ -66,15 +66,15 @@ public sealed class OperatorStateTests
         stored.Should().ContainSingle().Which.Value.Length.Should().BeLessThan(GpuLedger.MaxShardBytes);
 
         state = LedgerWorld.ReadState(stored.Values);
-        state.ParkedBy("b1").Should().ContainSingle().Which.Should().BeEquivalentTo(record);
+        state.SuspensionsBy("b1").Should().ContainSingle().Which.Should().BeEquivalentTo(record);
         state.BudgetMemory("b1").Announced.Should().Equal("spent:50");
         state.Decisions("b1")[^1].Text.Should().Be("99");
         state.RememberedBudgets().Should().Equal(("ns", "nlp", "b1"));
 
         state.ForgetBudget("b1").Should().BeTrue();
-        state.Parked().Should().ContainSingle().Which.Should().BeEquivalentTo(record);
-        state.Unpark("b1", "j1", "/spec/suspend").Should().BeTrue();
-        state.Unpark("b1", "j1", "/spec/suspend").Should().BeFalse();
+        state.Suspensions().Should().ContainSingle().Which.Should().BeEquivalentTo(record);
+        state.DropSuspension("b1", "j1", "/spec/suspend").Should().BeTrue();
+        state.DropSuspension("b1", "j1", "/spec/suspend").Should().BeFalse();
         LedgerWorld.Write(state, stored);
         stored.Should().BeEmpty();
         state.IsDirty.Should().BeFalse();

@@ -70,7 +70,7 @@ public sealed class RecordedStateTests
     {
         var state = OperatorState.Load(Recorded());
 
-        var elastic = state.ParkedBy(Elastic).Should().ContainSingle().Subject;
+        var elastic = state.SuspensionsBy(Elastic).Should().ContainSingle().Subject;
         elastic
             .Field.Object.Should()
             .Be(new ObjectRef("kueue.x-k8s.io/v1beta2", "Workload", "job-train", "78223a59-3f36-484f-8f26-e1d5db09b31f"));
@@ -82,7 +82,7 @@ public sealed class RecordedStateTests
         (cause.Reason, cause.Confirmed, cause.WindowKey).Should().Be((Reasons.BudgetExhausted, false, "2026-11"));
         cause.Undone.Should().Equal(Nine.AddSeconds(14));
 
-        var cronJob = state.ParkedBy(CronJob).Should().ContainSingle().Subject;
+        var cronJob = state.SuspensionsBy(CronJob).Should().ContainSingle().Subject;
         (cronJob.IsThroughManager, cronJob.Field)
             .Should()
             .Be(
@@ -108,23 +108,23 @@ public sealed class RecordedStateTests
             );
         cronJob.Cause.EnoughLimit!.Value.ToString(2).Should().Be("8.22");
 
-        var replicas = state.ParkedBy(Replicas).Should().ContainSingle().Subject;
+        var replicas = state.SuspensionsBy(Replicas).Should().ContainSingle().Subject;
         (replicas.Kind, replicas.Replicas, replicas.Class, replicas.Field.Original, replicas.Field.Value)
             .Should()
-            .Be(("Deployment", 1, WorkClass.Inference, "null", "\"0\""));
+            .Be(("Deployment", 1, WorkloadClass.Inference, "null", "\"0\""));
         replicas.Field.Object.Kind.Should().Be("ScaledObject");
 
         state
-            .ParkedBy(Labels)
+            .SuspensionsBy(Labels)
             .Should()
             .ContainSingle()
             .Which.Labels.Should()
             .BeEquivalentTo(new Dictionary<string, string?> { ["app"] = "shared" });
         state
-            .ParkedBy(Checkpoint)
+            .SuspensionsBy(Checkpoint)
             .Single()
             .Cause.Should()
-            .Match<ParkedSnapshot>(one => one.ByForecast && one.AskedAt == Nine.AddSeconds(61));
+            .Match<SuspendedSnapshot>(one => one.ByForecast && one.AskedAt == Nine.AddSeconds(61));
     }
 
     [Fact]

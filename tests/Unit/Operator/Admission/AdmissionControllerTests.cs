@@ -100,7 +100,7 @@ public sealed class AdmissionControllerTests : IDisposable
 
     [Fact]
     public void New_work_with_odd_types_is_read_like_any_other() =>
-        WorkKinds
+        WorkloadKinds
             .Of("TrainJob")!
             .Parse(
                 JsonSerializer.Deserialize<JsonElement>(
@@ -108,7 +108,7 @@ public sealed class AdmissionControllerTests : IDisposable
                 )
             )
             .Should()
-            .Match<Work>(work => work.Gpus == 2 && work.IsStopped && work.WhyNot == null);
+            .Match<WorkloadObject>(work => work.Gpus == 2 && work.IsStopped && work.WhyNot == null);
 
     [Fact]
     public void Every_kind_that_suspends_is_tried() =>
@@ -116,7 +116,7 @@ public sealed class AdmissionControllerTests : IDisposable
             .Select(row => (string)row[0])
             .Distinct()
             .Should()
-            .BeEquivalentTo(WorkKinds.All.Where(kind => kind.Suspends).Select(kind => kind.Name));
+            .BeEquivalentTo(WorkloadKinds.All.Where(kind => kind.Suspends).Select(kind => kind.Name));
 
     [Theory]
     [MemberData(nameof(Kinds))]
@@ -134,9 +134,9 @@ public sealed class AdmissionControllerTests : IDisposable
         var held = Patched(before, answer);
         ((bool)At(held, field)!).Should().BeTrue();
         ((string)held["metadata"]!["annotations"]!["bursar.dev/held-on-creation"]!).Should().Be(was);
-        var work = WorkKinds.Of(kind)!.Parse(JsonSerializer.SerializeToElement(held))!;
-        HeldMark.IsHeld(work).Should().BeTrue();
-        HeldMark.OriginalOf(work).Should().Be(was == "absent" ? "null" : "false");
+        var work = WorkloadKinds.Of(kind)!.Parse(JsonSerializer.SerializeToElement(held))!;
+        AdmissionGate.IsGated(work).Should().BeTrue();
+        AdmissionGate.OriginalOf(work).Should().Be(was == "absent" ? "null" : "false");
 
         // Asked again, it stays as it is; what the leader gives back is what there was.
         Ask(held)
@@ -149,7 +149,7 @@ public sealed class AdmissionControllerTests : IDisposable
                     answer.Warnings,
                 }
             );
-        var back = JsonPatch.Apply(held, JsonNode.Parse(KubePatch.Json([.. HeldMark.LetGo(work)]).Body.Span))!.AsObject();
+        var back = JsonPatch.Apply(held, JsonNode.Parse(KubePatch.Json([.. AdmissionGate.Remove(work)]).Body.Span))!.AsObject();
         back["metadata"]!.AsObject().Remove("annotations");
         if (At(back, "/spec/runPolicy") is JsonObject { Count: 0 } && At(before, "/spec/runPolicy") is null)
             back["spec"]!.AsObject().Remove("runPolicy");
@@ -417,7 +417,7 @@ public sealed class AdmissionControllerTests : IDisposable
     private static JsonObject Object(string kind, string spec) =>
         new()
         {
-            ["apiVersion"] = WorkKinds.Of(kind)!.Entity.ApiVersion,
+            ["apiVersion"] = WorkloadKinds.Of(kind)!.Entity.ApiVersion,
             ["kind"] = kind,
             ["metadata"] = new JsonObject { ["generateName"] = "train-" },
             ["spec"] = JsonNode.Parse(spec),

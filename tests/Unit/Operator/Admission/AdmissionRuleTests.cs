@@ -8,9 +8,9 @@ namespace Bursar.Tests.Unit.Operator.Admission;
 public sealed class AdmissionRuleTests
 {
     private static readonly DateTimeOffset Now = new(2026, 11, 21, 10, 0, 0, TimeSpan.Zero);
-    private static readonly AskedWork Job = new("Job", 8, HourlyCost.FromDecimal(24.48m), TimeSpan.FromSeconds(30), null);
+    private static readonly ReviewedWorkload Job = new("Job", 8, HourlyCost.FromDecimal(24.48m), TimeSpan.FromSeconds(30), null);
     private static readonly BudgetTerms Terms = new() { Limit = Amount.FromDecimal(500), Window = new(WindowPeriod.Month) };
-    private static readonly AskedBudget Nlp = new("nlp", Terms, false, new(Amount.FromDecimal(487.70m), Amount.FromDecimal(500), "USD"));
+    private static readonly ReviewedBudget Nlp = new("nlp", Terms, false, new(Amount.FromDecimal(487.70m), Amount.FromDecimal(500), "USD"));
 
     [Fact]
     public void It_holds_and_tells_the_sum()
@@ -46,7 +46,7 @@ public sealed class AdmissionRuleTests
         switched.Warnings.Should().ContainSingle().Which.Should().ContainAll("switched to observe", "would be ");
     }
 
-    private static readonly (AskedWork Work, AskedBudget Budget, string? Why)[] Judgements =
+    private static readonly (ReviewedWorkload Work, ReviewedBudget Budget, string? Why)[] Judgements =
     [
         (Job with { TerminationGrace = TimeSpan.FromMinutes(16) }, Nlp, "longer than 15 minutes"),
         (Job with { TerminationGrace = TimeSpan.FromMinutes(15) }, Nlp, null),
@@ -87,6 +87,6 @@ public sealed class AdmissionRuleTests
         verdict.Warnings.Should().HaveCount(2);
     }
 
-    private static AdmissionVerdict Judge(AskedWork work, params AskedBudget[] budgets) =>
+    private static AdmissionVerdict Judge(ReviewedWorkload work, params ReviewedBudget[] budgets) =>
         AdmissionRule.Judge(work, budgets, observeOnly: false, Now);
 }

@@ -54,7 +54,7 @@ public sealed class PriceListTests : IDisposable
                 Uid = "p",
                 Pod = "p",
                 Workload = new("ns", "Pod", "p", "p"),
-                Class = WorkClass.Interactive,
+                Class = WorkloadClass.Interactive,
                 Labels = new Dictionary<string, string>(),
                 Node = "n",
                 Gpus = 1,

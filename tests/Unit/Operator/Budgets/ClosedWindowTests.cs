@@ -150,7 +150,7 @@ public sealed class ClosedWindowTests
                 Uid = "p",
                 Pod = "p",
                 Workload = new("team", "Job", "train", "j"),
-                Class = WorkClass.Training,
+                Class = WorkloadClass.Training,
                 Labels = new Dictionary<string, string>(),
                 Node = "n1",
                 Product = "T4",

@@ -14,7 +14,7 @@ public class ElasticTargetsTests
         var targets = new ElasticTargets();
         targets.Hold(Chat, new("deployment", PerHour(3), PerHour(3), IsWhole: true));
 
-        targets.FloorRateOf("deployment", PerHour(6)).Should().Be(PerHour(3));
+        targets.MinimumReplicasRateOf("deployment", PerHour(6)).Should().Be(PerHour(3));
     }
 
     [Fact]
@@ -23,18 +23,18 @@ public class ElasticTargetsTests
         var targets = new ElasticTargets();
         targets.Hold(Chat, new("graph", PerHour(6), PerHour(3), IsWhole: false));
 
-        targets.FloorRateOf("graph", PerHour(10)).Should().Be(PerHour(7));
+        targets.MinimumReplicasRateOf("graph", PerHour(10)).Should().Be(PerHour(7));
     }
 
     [Fact]
     public void Without_a_scaler_or_without_a_price_nothing_is_elastic()
     {
         var targets = new ElasticTargets();
-        targets.FloorRateOf("deployment", PerHour(6)).Should().BeNull();
+        targets.MinimumReplicasRateOf("deployment", PerHour(6)).Should().BeNull();
         targets.Hold(Chat, new("deployment", PerHour(3), null, IsWhole: true));
-        targets.FloorRateOf("deployment", PerHour(6)).Should().BeNull();
+        targets.MinimumReplicasRateOf("deployment", PerHour(6)).Should().BeNull();
         targets.Hold(Chat, null);
-        targets.FloorRateOf("deployment", PerHour(6)).Should().BeNull();
+        targets.MinimumReplicasRateOf("deployment", PerHour(6)).Should().BeNull();
     }
 
     private static HourlyCost PerHour(int sum) => HourlyCost.FromDecimal(sum);

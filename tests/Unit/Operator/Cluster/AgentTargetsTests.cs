@@ -8,19 +8,19 @@ namespace Bursar.Tests.Unit.Operator.Cluster;
 public sealed class AgentTargetsTests
 {
     [Theory]
-    [InlineData(WorkClass.Inference, null, null, "http:9000,x:8000", "9000 /metrics serving")]
-    [InlineData(WorkClass.Inference, null, null, "x:8000", "8000 /metrics serving")]
-    [InlineData(WorkClass.Inference, null, null, "x:7000", null)]
-    [InlineData(WorkClass.Inference, null, null, "http:8000,grpc:8001,metrics:8002", "8002 /metrics serving")]
-    [InlineData(WorkClass.Inference, null, null, "x:8000,y:8001,z:8002", "8002 /metrics serving")]
-    [InlineData(WorkClass.Inference, null, null, "x:30000", "30000 /metrics serving")]
-    [InlineData(WorkClass.Inference, "7001", "/stats", "http:9000", "7001 /stats serving")]
-    [InlineData(WorkClass.Training, null, null, "http:8000", null)]
-    [InlineData(WorkClass.Training, "7001", null, "", "7001 /metrics progress")]
-    [InlineData(WorkClass.Training, "7001", "http://elsewhere/", "", "7001 /metrics progress")]
-    [InlineData(WorkClass.Training, "70010", null, "", null)]
-    [InlineData(WorkClass.Training, "http", null, "", null)]
-    public void A_port_is_scraped_where_the_pod_names_it(WorkClass work, string? port, string? path, string ports, string? expected)
+    [InlineData(WorkloadClass.Inference, null, null, "http:9000,x:8000", "9000 /metrics serving")]
+    [InlineData(WorkloadClass.Inference, null, null, "x:8000", "8000 /metrics serving")]
+    [InlineData(WorkloadClass.Inference, null, null, "x:7000", null)]
+    [InlineData(WorkloadClass.Inference, null, null, "http:8000,grpc:8001,metrics:8002", "8002 /metrics serving")]
+    [InlineData(WorkloadClass.Inference, null, null, "x:8000,y:8001,z:8002", "8002 /metrics serving")]
+    [InlineData(WorkloadClass.Inference, null, null, "x:30000", "30000 /metrics serving")]
+    [InlineData(WorkloadClass.Inference, "7001", "/stats", "http:9000", "7001 /stats serving")]
+    [InlineData(WorkloadClass.Training, null, null, "http:8000", null)]
+    [InlineData(WorkloadClass.Training, "7001", null, "", "7001 /metrics progress")]
+    [InlineData(WorkloadClass.Training, "7001", "http://elsewhere/", "", "7001 /metrics progress")]
+    [InlineData(WorkloadClass.Training, "70010", null, "", null)]
+    [InlineData(WorkloadClass.Training, "http", null, "", null)]
+    public void A_port_is_scraped_where_the_pod_names_it(WorkloadClass work, string? port, string? path, string ports, string? expected)
     {
         var annotations = new Dictionary<string, string>();
         if (port is not null)
@@ -65,9 +65,9 @@ public sealed class AgentTargetsTests
             Spec = new() { Containers = [new()] },
         };
 
-        AgentTargets.Scrape(pod, WorkClass.Inference).Should().BeEquivalentTo(new { Port = 9100, Path = "/v1/metrics" });
+        AgentTargets.Scrape(pod, WorkloadClass.Inference).Should().BeEquivalentTo(new { Port = 9100, Path = "/v1/metrics" });
         annotations[AgentTargets.PortAnnotation] = "7000";
-        AgentTargets.Scrape(pod, WorkClass.Inference).Should().BeEquivalentTo(new { Port = 7000, Path = "/metrics" });
+        AgentTargets.Scrape(pod, WorkloadClass.Inference).Should().BeEquivalentTo(new { Port = 7000, Path = "/metrics" });
     }
 
     [Fact]
@@ -87,9 +87,9 @@ public sealed class AgentTargetsTests
             },
         ];
 
-        var first = AgentTargets.Of(pods, _ => WorkClass.Training);
-        var second = AgentTargets.Of([.. pods], _ => WorkClass.Training);
-        var moved = AgentTargets.Of([pods[0] with { Status = new() { PodIP = "10.0.0.2" } }], _ => WorkClass.Training);
+        var first = AgentTargets.Of(pods, _ => WorkloadClass.Training);
+        var second = AgentTargets.Of([.. pods], _ => WorkloadClass.Training);
+        var moved = AgentTargets.Of([pods[0] with { Status = new() { PodIP = "10.0.0.2" } }], _ => WorkloadClass.Training);
 
         first
             .Pods.Should()

@@ -227,8 +227,8 @@ public sealed class ClusterGpusTests : IDisposable
             V1Pod.JsonTypeInfo
         )!;
 
-    private static Work Job(string claim, int parallelism) =>
-        WorkKinds
+    private static WorkloadObject Job(string claim, int parallelism) =>
+        WorkloadKinds
             .Of("Job")!
             .Parse(
                 System

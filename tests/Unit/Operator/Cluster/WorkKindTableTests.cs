@@ -11,8 +11,8 @@ public sealed class WorkKindTableTests
 {
     private const string VolcanoVersion = "batch.volcano.sh/v1alpha1";
 
-    private static readonly WorkKind Batch = new JobKind();
-    private static readonly WorkKind Volcano = new VolcanoJobKind("Job.batch.volcano.sh");
+    private static readonly WorkloadKind Batch = new JobKind();
+    private static readonly WorkloadKind Volcano = new VolcanoJobKind("Job.batch.volcano.sh");
 
     public static TheoryData<bool> Orders => [false, true];
 
@@ -46,22 +46,22 @@ public sealed class WorkKindTableTests
     [InlineData("ray.io/v1", "RayCluster", "RayCluster")]
     [InlineData("v1", "ReplicationController", "ReplicationController")]
     public void Owner_of_a_kind_without_adapter_never_has_the_name_of_one_with(string apiVersion, string kind, string name) =>
-        WorkKinds.NameOf(new V1OwnerReference { ApiVersion = apiVersion, Kind = kind }).Should().Be(name);
+        WorkloadKinds.NameOf(new V1OwnerReference { ApiVersion = apiVersion, Kind = kind }).Should().Be(name);
 
     /// <summary>The adapter of a kind that is not in the table.</summary>
     private sealed class VolcanoJobKind(string name)
-        : WorkKind(new("batch.volcano.sh", "v1alpha1", "Job", "jobs"), WorkClass.Training, SuspendField)
+        : WorkloadKind(new("batch.volcano.sh", "v1alpha1", "Job", "jobs"), WorkloadClass.Training, SuspendField)
     {
         public override string Name => name;
 
-        public override Work Parse(JsonElement json) => throw new NotSupportedException();
+        public override WorkloadObject Parse(JsonElement json) => throw new NotSupportedException();
 
         internal override KindCache Open(KubeClient client, ClusterStores stores) => throw new NotSupportedException();
 
-        public override Task<IReadOnlyList<Work>> ListAsync(KubeClient client, CancellationToken cancellationToken) =>
+        public override Task<IReadOnlyList<WorkloadObject>> ListAsync(KubeClient client, CancellationToken cancellationToken) =>
             throw new NotSupportedException();
 
-        public override Task<Work?> GetAsync(KubeClient client, string ns, string name, CancellationToken cancellationToken) =>
+        public override Task<WorkloadObject?> GetAsync(KubeClient client, string ns, string name, CancellationToken cancellationToken) =>
             throw new NotSupportedException();
     }
 }

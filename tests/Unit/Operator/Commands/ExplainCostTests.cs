@@ -88,7 +88,7 @@ public sealed class ExplainCostTests
             Uid = "p",
             Pod = "train",
             Workload = new("ns", "Job", "train", "j1"),
-            Class = WorkClass.Training,
+            Class = WorkloadClass.Training,
             Labels = new Dictionary<string, string>(),
             Node = "n1",
             Product = "NVIDIA-A100-SXM4-40GB",

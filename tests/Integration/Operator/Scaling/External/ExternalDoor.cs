@@ -10,7 +10,7 @@ namespace Bursar.Tests.Integration.Operator.Scaling.External;
 /// <summary>The door with words behind it that a test sets, by the ScaledObject's name.</summary>
 internal sealed class ExternalDoor : IAsyncDisposable
 {
-    private readonly ConcurrentDictionary<string, Func<ExternalQuestion, ExternalWord>> _words = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, Func<ScalerRequest, ScalerAnswer>> _words = new(StringComparer.Ordinal);
     private int _asked;
 
     private ExternalDoor() { }
@@ -40,9 +40,9 @@ internal sealed class ExternalDoor : IAsyncDisposable
     public static GetMetricsRequest Metric(string metric, ScaledObjectRef asked) => new() { ScaledObjectRef = asked, MetricName = metric };
 
     /// <summary>Says it from now on, and tells open streams so.</summary>
-    public void Say(string name, ExternalWord word) => Say(name, _ => word);
+    public void Say(string name, ScalerAnswer word) => Say(name, _ => word);
 
-    public void Say(string name, Func<ExternalQuestion, ExternalWord> word)
+    public void Say(string name, Func<ScalerRequest, ScalerAnswer> word)
     {
         _words[name] = word;
         Endpoint.Wake();
@@ -50,11 +50,11 @@ internal sealed class ExternalDoor : IAsyncDisposable
 
     public ValueTask DisposeAsync() => Endpoint.DisposeAsync();
 
-    private ExternalWord Answer(ExternalQuestion question)
+    private ScalerAnswer Answer(ScalerRequest question)
     {
         Interlocked.Increment(ref _asked);
         return _words.TryGetValue(question.Name, out var word)
             ? word(question)
-            : new ExternalWord.Error(StatusCode.NotFound, $"there is no ScaledObject {question.Namespace}/{question.Name}");
+            : new ScalerAnswer.Error(StatusCode.NotFound, $"there is no ScaledObject {question.Namespace}/{question.Name}");
     }
 }

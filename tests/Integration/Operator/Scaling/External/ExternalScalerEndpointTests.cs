@@ -23,7 +23,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     {
         _door = await ExternalDoor.StartAsync();
         _caller = new(_door.Endpoint.Address);
-        _door.Say("chat", new ExternalWord.Figure(true, "queue", 2.5, 10.25));
+        _door.Say("chat", new ScalerAnswer.Figure(true, "queue", 2.5, 10.25));
     }
 
     public async Task DisposeAsync()
@@ -63,11 +63,11 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     [Fact]
     public async Task The_question_carries_what_the_trigger_says()
     {
-        ExternalQuestion? seen = null;
+        ScalerRequest? seen = null;
         _door.Say("chat", question =>
         {
             seen = question;
-            return new ExternalWord.Figure(false, "tokens", 1500, 0);
+            return new ScalerAnswer.Figure(false, "tokens", 1500, 0);
         });
 
         (
@@ -87,20 +87,20 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
             .BeFalse();
         seen!.Namespace.Should().Be("team");
         seen.Metadata.Should().ContainKey("scalerAddress");
-        var ask = seen.Ask.Should().BeOfType<ExternalAsk.OfTrigger>().Subject;
+        var ask = seen.Ask.Should().BeOfType<ScalerQuery.OfTrigger>().Subject;
         (ask.Terms.Type, ask.Terms.Target, ask.Terms.Activation, ask.CostCapPerHour.ToString())
             .Should()
             .Be((TriggerType.Tokens, 1500d, 1d, "24.00"));
         ask.Terms.Metadata.Should().Equal(new Dictionary<string, string> { ["generatedPerSecond"] = "1500", ["activation"] = "1" });
 
         await _caller.CallAsync("IsActive", ExternalDoor.Ref("chat", ("inferenceScaler", "chat-llm")));
-        seen!.Ask.Should().Be(new ExternalAsk.OfScaler("chat-llm"));
+        seen!.Ask.Should().Be(new ScalerQuery.OfScaler("chat-llm"));
     }
 
     [Fact]
     public async Task A_missing_figure_is_unavailable_and_never_zero_while_the_HPA_keeps_its_metric()
     {
-        _door.Say("chat", new ExternalWord.Missing("queue", 4, "no agent has measured größer als 100% since 12:00\nat all"));
+        _door.Say("chat", new ScalerAnswer.Missing("queue", 4, "no agent has measured größer als 100% since 12:00\nat all"));
 
         var (active, metrics) = (
             await _caller.CallAsync("IsActive", ExternalDoor.Ref("chat")),
@@ -123,7 +123,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     [InlineData(-1)]
     public async Task What_is_no_number_reaches_no_HPA(double value)
     {
-        _door.Say("chat", new ExternalWord.Figure(true, "queue", 4, value));
+        _door.Say("chat", new ScalerAnswer.Figure(true, "queue", 4, value));
         (await _caller.CallAsync("GetMetrics", ExternalDoor.Metric("queue", ExternalDoor.Ref("chat"))))
             .Code.Should()
             .Be(StatusCode.Unavailable);
@@ -132,7 +132,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     [Fact]
     public async Task A_number_beyond_whole_numbers_is_the_largest_of_them()
     {
-        _door.Say("chat", new ExternalWord.Figure(true, "queue", 1e-9, 1e300));
+        _door.Say("chat", new ScalerAnswer.Figure(true, "queue", 1e-9, 1e300));
         var value = (await _caller.CallAsync("GetMetrics", ExternalDoor.Metric("queue", ExternalDoor.Ref("chat"))))
             .Only(GetMetricsResponse.Parser)
             .MetricValues.Single();
@@ -307,7 +307,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     public async Task A_crash_ends_its_call_and_nothing_else()
     {
         _door.Say("broken", _ => throw new InvalidOperationException("secret of the house"));
-        _door.Say("odd", new ExternalWord.Figure(true, "queue", 0, 1));
+        _door.Say("odd", new ScalerAnswer.Figure(true, "queue", 0, 1));
         foreach (var name in (string[])["broken", "odd"])
         {
             foreach (var method in (string[])["IsActive", "GetMetricSpec", "StreamIsActive"])
@@ -330,14 +330,14 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
 
         (await Next()).Should().BeTrue();
         // Neither the same state again nor a missing figure is a change.
-        _door.Say("chat", new ExternalWord.Figure(true, "queue", 2.5, 400));
-        _door.Say("chat", new ExternalWord.Missing("queue", 2.5, "the agent is silent"));
-        _door.Say("chat", new ExternalWord.Error(StatusCode.Unavailable, "no leader's word"));
-        _door.Say("chat", new ExternalWord.Figure(false, "queue", 2.5, 0));
+        _door.Say("chat", new ScalerAnswer.Figure(true, "queue", 2.5, 400));
+        _door.Say("chat", new ScalerAnswer.Missing("queue", 2.5, "the agent is silent"));
+        _door.Say("chat", new ScalerAnswer.Error(StatusCode.Unavailable, "no leader's word"));
+        _door.Say("chat", new ScalerAnswer.Figure(false, "queue", 2.5, 0));
         (await Next()).Should().BeFalse();
-        _door.Say("chat", new ExternalWord.Figure(true, "queue", 2.5, 1));
+        _door.Say("chat", new ScalerAnswer.Figure(true, "queue", 2.5, 1));
         (await Next()).Should().BeTrue();
-        _door.Say("chat", new ExternalWord.Error(StatusCode.NotFound, "it was deleted"));
+        _door.Say("chat", new ScalerAnswer.Error(StatusCode.NotFound, "it was deleted"));
         (await FluentActions.Awaiting(Next).Should().ThrowAsync<RpcException>()).Which.StatusCode.Should().Be(StatusCode.NotFound);
     }
 
@@ -345,13 +345,13 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     public async Task A_stream_without_a_figure_waits_for_the_first()
     {
         using var patience = new CancellationTokenSource(Patience);
-        _door.Say("chat", new ExternalWord.Missing("queue", 4, "the agent is new"));
+        _door.Say("chat", new ScalerAnswer.Missing("queue", 4, "the agent is new"));
         await using var stream = _caller.StreamAsync(ExternalDoor.Ref("chat"), cancellationToken: patience.Token).GetAsyncEnumerator();
         var first = stream.MoveNextAsync();
         await Until(() => _door.Asked > 0);
         first.IsCompleted.Should().BeFalse();
 
-        _door.Say("chat", new ExternalWord.Figure(false, "queue", 4, 0));
+        _door.Say("chat", new ScalerAnswer.Figure(false, "queue", 4, 0));
         (await first).Should().BeTrue();
         stream.Current.Should().BeFalse();
     }
@@ -396,7 +396,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     {
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
         for (var i = 0; i < 1000; i++)
-            _door.Say($"s{i}", new ExternalWord.Figure(i % 2 == 0, "queue", 4, i));
+            _door.Say($"s{i}", new ScalerAnswer.Figure(i % 2 == 0, "queue", 4, i));
         var streams = Enumerable
             .Range(0, 1000)
             .Select(i => _caller.StreamAsync(ExternalDoor.Ref($"s{i}"), cancellationToken: patience.Token).GetAsyncEnumerator())
@@ -417,7 +417,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
 
         var next = streams.Select(stream => stream.MoveNextAsync().AsTask()).ToList();
         for (var i = 0; i < 1000; i++)
-            _door.Say($"s{i}", new ExternalWord.Figure(i % 2 != 0, "queue", 4, i));
+            _door.Say($"s{i}", new ScalerAnswer.Figure(i % 2 != 0, "queue", 4, i));
         await Task.WhenAll(next);
         streams.Select(stream => stream.Current).Should().Equal(Enumerable.Range(0, 1000).Select(i => i % 2 != 0));
         foreach (var stream in streams)

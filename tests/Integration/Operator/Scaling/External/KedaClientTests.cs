@@ -19,7 +19,7 @@ public sealed class KedaClientTests : IAsyncLifetime
     public async Task InitializeAsync()
     {
         _door = await ExternalDoor.StartAsync();
-        _door.Say("chat", new ExternalWord.Figure(true, "queue", 2.5, 10.25));
+        _door.Say("chat", new ScalerAnswer.Figure(true, "queue", 2.5, 10.25));
     }
 
     public async Task DisposeAsync()
@@ -52,7 +52,7 @@ public sealed class KedaClientTests : IAsyncLifetime
     public async Task What_is_not_there_is_a_status_and_no_crash()
     {
         await StartAsync();
-        _door.Say("silent", new ExternalWord.Missing("queue", 4, "no agent has measured größer als 100 % for 30 s"));
+        _door.Say("silent", new ScalerAnswer.Missing("queue", 4, "no agent has measured größer als 100 % for 30 s"));
         _door.Say("broken", _ => throw new InvalidOperationException("secret of the house"));
 
         (await CallAsync("IsActive", Ref("nobody"))).Should().Be("""{"code":5,"details":"there is no ScaledObject team/nobody"}""");
@@ -92,10 +92,10 @@ public sealed class KedaClientTests : IAsyncLifetime
         await StartAsync();
         var id = await OrderAsync("StreamIsActive", Ref("chat"));
         (await NextAsync(id)).Should().Be("""{"reply":{"result":true}}""");
-        _door.Say("chat", new ExternalWord.Missing("queue", 4, "silent"));
-        _door.Say("chat", new ExternalWord.Figure(false, "queue", 4, 0));
+        _door.Say("chat", new ScalerAnswer.Missing("queue", 4, "silent"));
+        _door.Say("chat", new ScalerAnswer.Figure(false, "queue", 4, 0));
         (await NextAsync(id)).Should().Be("""{"reply":{"result":false}}""");
-        _door.Say("chat", new ExternalWord.Figure(true, "queue", 4, 1));
+        _door.Say("chat", new ScalerAnswer.Figure(true, "queue", 4, 1));
         (await NextAsync(id)).Should().Be("""{"reply":{"result":true}}""");
 
         await _node!.StandardInput.WriteLineAsync($$"""{"cancel": {{id}} }""");

@@ -1,0 +1,39 @@
+using System.Buffers;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Microsoft.AspNetCore.Http;
+
+namespace Bursar.Agent.Endpoints;
+
+internal static class Answers
+{
+    public static async Task JsonAsync<T>(HttpContext context, int status, T value, JsonTypeInfo<T> type)
+    {
+        byte[] body = JsonSerializer.SerializeToUtf8Bytes(value, type);
+        context.Response.StatusCode = status;
+        context.Response.ContentType = "application/json";
+        context.Response.ContentLength = body.Length;
+        await context.Response.Body.WriteAsync(body, context.RequestAborted);
+    }
+
+    public static Task RefuseAsync(HttpContext context, int status, string sentence) =>
+        JsonAsync(context, status, new Refusal(sentence), EndpointJson.Default.Refusal);
+
+    public static Task NotFoundAsync(HttpContext context) =>
+        RefuseAsync(context, 404, $"there is no {context.Request.Method} {context.Request.Path}");
+
+    /// <summary>Null when the body is longer than allowed; how it was announced does not matter.</summary>
+    public static async Task<byte[]?> BodyAsync(HttpContext context, int maxBytes)
+    {
+        if (context.Request.ContentLength > maxBytes)
+            return null;
+        var buffer = new ArrayBufferWriter<byte>();
+        while (await context.Request.Body.ReadAsync(buffer.GetMemory(1024), context.RequestAborted) is > 0 and var read)
+        {
+            buffer.Advance(read);
+            if (buffer.WrittenCount > maxBytes)
+                return null;
+        }
+        return buffer.WrittenSpan.ToArray();
+    }
+}

@@ -1,0 +1,23 @@
+using Bursar.Core.Text;
+
+namespace Bursar.Api;
+
+/// <summary>Makes Core's selector of one in a resource.</summary>
+public static class WorkloadSelectors
+{
+    public static LabelSelector Read(WorkloadSelector? selector, string path, List<FieldError> errors)
+    {
+        if (selector is null)
+            return LabelSelector.Everything;
+        var read = new LabelSelector
+        {
+            MatchLabels = selector.MatchLabels ?? new Dictionary<string, string>(),
+            MatchExpressions =
+            [
+                .. (selector.MatchExpressions ?? []).Select(e => new LabelRequirement(e.Key ?? "", e.Operator ?? "", e.Values ?? [])),
+            ],
+        };
+        errors.AddRange(read.Validate(path));
+        return read;
+    }
+}

@@ -1,0 +1,108 @@
+using Bursar.Concurrency;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Objects;
+using Bursar.Kubernetes.Reconcile;
+using Bursar.Operator.Serving;
+using Microsoft.Extensions.Logging;
+
+namespace Bursar.Operator.Admission;
+
+/// <summary>
+/// The leader's care for the MutatingWebhookConfiguration that the chart makes: API servers are told which roots to believe, and
+/// outside a cluster where the webhook is. What somebody else resets is written again; what is missing is left missing.
+/// </summary>
+internal sealed partial class WebhookController(
+    KubeClient client,
+    Func<string?> roots,
+    Uri? url,
+    TimeProvider time,
+    ILogger<WebhookController> logger
+)
+{
+    public const string ConfigurationName = "bursar";
+
+    /// <summary>The Service that the chart makes for it.</summary>
+    public const string ServiceName = "bursar-webhook";
+
+    public static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(30);
+
+    /// <summary>After a failure, a conflict, and until there are roots.</summary>
+    public static readonly TimeSpan RetryEvery = TimeSpan.FromSeconds(2);
+
+    private string? _complaint;
+
+    /// <summary>Runs until cancelled, for as long as this operator leads.</summary>
+    public Task RunAsync(CancellationToken cancellationToken) =>
+        PeriodicLoop.RunAsync(
+            time,
+            "the webhook's configuration",
+            async token => await KeepAsync(token) ? LookEvery : RetryEvery,
+            cancellationToken
+        );
+
+    /// <summary>One look. False when it has to be tried again soon.</summary>
+    private async Task<bool> KeepAsync(CancellationToken cancellationToken)
+    {
+        if (roots() is not { } bundle)
+            return false;
+        try
+        {
+            if (
+                await client.GetOrNullAsync<V1MutatingWebhookConfiguration>(ConfigurationName, null, cancellationToken) is { } found
+                && Changes(found, bundle) is { Count: > 0 } changes
+            )
+            {
+                await client.PatchAsync<V1MutatingWebhookConfiguration>(
+                    ConfigurationName,
+                    null,
+                    KubePatch.Json([PatchOperation.Test("/metadata/resourceVersion", found.Metadata.ResourceVersion), .. changes]),
+                    cancellationToken
+                );
+                LogConfigured(ConfigurationName);
+            }
+            _complaint = null;
+            return true;
+        }
+        catch (ApiException exception) when (exception.IsConflict || exception.IsInvalid)
+        {
+            // Another writer was faster: what it wrote is read at the next look.
+            return false;
+        }
+        catch (Exception exception) when (exception is ApiException or HttpRequestException or TimeoutException)
+        {
+            // The same trouble at every look is told once.
+            if (_complaint != exception.Message && !client.IsUnreachable)
+                LogFailed(exception.Message);
+            _complaint = exception.Message;
+            return false;
+        }
+    }
+
+    private List<PatchOperation> Changes(V1MutatingWebhookConfiguration configuration, string bundle)
+    {
+        var pem = System.Text.Encoding.UTF8.GetBytes(bundle);
+        var operations = new List<PatchOperation>();
+        for (var i = 0; i < configuration.Webhooks.Count; i++)
+        {
+            var path = $"/webhooks/{i}/clientConfig";
+            var now = configuration.Webhooks[i].ClientConfig;
+            if (now.CaBundle is null || !now.CaBundle.AsSpan().SequenceEqual(pem))
+                operations.Add(PatchOperation.Add(path + "/caBundle", Convert.ToBase64String(pem)));
+            if (url is null || now.Url == url.ToString())
+                continue;
+            if (now.Service is not null)
+                operations.Add(PatchOperation.Remove(path + "/service"));
+            operations.Add(PatchOperation.Add(path + "/url", url.ToString()));
+        }
+        return operations;
+    }
+
+    [LoggerMessage(
+        Level = LogLevel.Information,
+        Message = "Told the API servers which roots the webhook's certificate comes from: name={name}"
+    )]
+    private partial void LogConfigured(string name);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The webhook's configuration cannot be kept: {error}")]
+    private partial void LogFailed(string error);
+}

@@ -1,0 +1,77 @@
+using System.Text.Json.Nodes;
+using Bursar.Core.Ledger;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Informers;
+using Bursar.Kubernetes.Objects;
+
+namespace Bursar.Operator.Cluster;
+
+/// <summary>
+/// KEDA, from its source (controllers/keda/scaledobject_controller.go, pkg/scaling/executor/scale_scaledobjects.go): its loop lifts a
+/// target from zero as soon as a trigger is active, so replicas are no place to stop it. The annotation paused-replicas makes KEDA itself
+/// scale to that number, delete its HPA and stop its loop; taking it away starts the loop again, which brings back what the triggers ask
+/// for.
+/// </summary>
+internal sealed class KedaAdapter() : ManagerAdapter(OptionName)
+{
+    public const string OptionName = "KEDA";
+
+    public const string PausedReplicas = "autoscaling.keda.sh/paused-replicas";
+    public const string Paused = "autoscaling.keda.sh/paused";
+
+    private static readonly string PausedPointer = PatchOperation.Pointer("metadata", "annotations", PausedReplicas);
+
+    public override IReadOnlyList<EntityKind> Entities { get; } = [V1ScaledObject.EntityKind];
+
+    public override ManagerState? Of(WorkloadObject work, ClusterStores stores)
+    {
+        if (!work.Kind.Scales)
+            return null;
+        foreach (var scaler in stores.ScaledObjects.Store.ByIndex(Indexes.Namespace, work.Namespace))
+            if (scaler.Spec.ScaleTargetRef is var target && target.IsOf(work.Kind.Entity) && target.Name == work.Metadata.Name)
+                return Of(scaler);
+        return null;
+    }
+
+    public override string? ValueOf(string ns, ObjectRef target, string field, ClusterStores stores) =>
+        stores.ScaledObjects.Store.Get(ns, target.Name) is { } scaler && scaler.Metadata.Uid == target.Uid ? Text(scaler) : null;
+
+    /// <summary>
+    /// One that somebody else has paused without a number stands still: KEDA neither scales nor watches, and the workload's own
+    /// replicas stop it. One that is paused at a number is stopped at zero and given back at that number.
+    /// </summary>
+    private static ManagerState Of(V1ScaledObject scaler)
+    {
+        var manager = $"KEDA scales it (ScaledObject {scaler.Metadata.Name})";
+        if (
+            !scaler.Metadata.Annotations.ContainsKey(PausedReplicas)
+            && scaler.Metadata.Annotations.TryGetValue(Paused, out var paused)
+            && IsTrue(paused)
+        )
+            return new() { Manager = manager };
+        return new()
+        {
+            Manager = manager,
+            Field = new()
+            {
+                Entity = V1ScaledObject.EntityKind,
+                Object = scaler.Metadata,
+                Field = PausedPointer,
+                Value = Text(scaler),
+                Stopped = "\"0\"",
+                On = "null",
+            },
+        };
+    }
+
+    /// <summary>Somebody has paused it, with a number or without.</summary>
+    public static bool IsPaused(V1ScaledObject scaler) =>
+        scaler.Metadata.Annotations.ContainsKey(PausedReplicas)
+        || scaler.Metadata.Annotations.TryGetValue(Paused, out var paused) && IsTrue(paused);
+
+    /// <summary>What KEDA cannot read as a boolean it takes for true.</summary>
+    private static bool IsTrue(string value) => value is not ("false" or "False" or "FALSE" or "f" or "F" or "0");
+
+    private static string Text(V1ScaledObject scaler) =>
+        scaler.Metadata.Annotations.TryGetValue(PausedReplicas, out var value) ? JsonValue.Create(value).ToJsonString() : "null";
+}

@@ -1,0 +1,66 @@
+using Bursar.Core.Ledger;
+using Bursar.Kubernetes.Objects;
+
+namespace Bursar.Operator.Cluster;
+
+/// <summary>Kinds of workloads, each with one name and one API. Kinds of different groups may have the same kind in the API.</summary>
+internal sealed class WorkKindTable(IReadOnlyList<WorkloadKind> all)
+{
+    private readonly Dictionary<string, WorkloadKind> _byName = all.ToDictionary(kind => kind.Name, StringComparer.Ordinal);
+
+    private readonly Dictionary<string, WorkloadKind[]> _byKind = all.GroupBy(kind => kind.Entity.Kind, StringComparer.Ordinal)
+        .ToDictionary(kinds => kinds.Key, kinds => kinds.ToArray(), StringComparer.Ordinal);
+
+    public WorkloadKind? Of(string name) => _byName.GetValueOrDefault(name);
+
+    public WorkloadKind? Of(string apiVersion, string kind)
+    {
+        foreach (var one in _byKind.GetValueOrDefault(kind, []))
+            if (one.Entity.Is(apiVersion, kind))
+                return one;
+        return null;
+    }
+
+    /// <summary>The name of any kind, in the table or not. A kind of another group than the one that has its bare name is qualified.</summary>
+    public string NameOf(string apiVersion, string kind) =>
+        Of(apiVersion, kind)?.Name ?? (_byName.ContainsKey(kind) ? EntityKind.Qualified(kind, apiVersion) : kind);
+}
+
+/// <summary>The table: every kind of work that Bursar can stop and give back. docs/kinds.md says how to add one.</summary>
+internal static class WorkloadKinds
+{
+    public static IReadOnlyList<WorkloadKind> All { get; } =
+    [
+        new JobKind(),
+        new JobSetKind(),
+        new TrainJobKind(),
+        new KubeflowJobKind<V1PyTorchJob>(),
+        new KubeflowJobKind<V1TFJob>(),
+        new KubeflowJobKind<V1XGBoostJob>(),
+        new KubeflowJobKind<V1PaddleJob>(),
+        new KubeflowJobKind<V1JAXJob>(),
+        new MpiJobKind(),
+        new RayJobKind(),
+        new DeploymentKind(),
+        new StatefulSetKind(),
+        new LeaderWorkerSetKind(),
+        new InferenceServiceKind(),
+    ];
+
+    private static readonly WorkKindTable Table = new(All);
+
+    /// <summary>By its name, as ledger and workload keys hold it.</summary>
+    public static WorkloadKind? Of(string name) => Table.Of(name);
+
+    /// <summary>By its API, in any version of the group.</summary>
+    public static WorkloadKind? Of(string apiVersion, string kind) => Table.Of(apiVersion, kind);
+
+    /// <summary>The kind of an object, where it is one of the table.</summary>
+    public static WorkloadKind? Of(ObjectRef target) => Of(target.ApiVersion, target.Kind);
+
+    /// <summary>The kind of an object's controller, where it is one of the table.</summary>
+    public static WorkloadKind? Of(V1OwnerReference? owner) => owner is null ? null : Of(owner.ApiVersion, owner.Kind);
+
+    /// <summary>The name of a controller's kind in workload keys.</summary>
+    public static string NameOf(V1OwnerReference owner) => Table.NameOf(owner.ApiVersion, owner.Kind);
+}

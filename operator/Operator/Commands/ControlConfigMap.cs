@@ -1,0 +1,39 @@
+using System.Text.Json.Nodes;
+using Bursar.Kubernetes.Client;
+using Bursar.Kubernetes.Objects;
+using Bursar.Operator.Safety;
+
+namespace Bursar.Operator.Commands;
+
+/// <summary>
+/// Writes a word into the cluster's switch, ConfigMap <c>bursar-control</c>, whether it is there or not; the other words stay.
+/// </summary>
+internal static class ControlConfigMap
+{
+    public static Task SetAsync(KubeClient client, string bursarNamespace, string key, string value, CancellationToken cancellationToken) =>
+        ClusterAccess.WithRightAsync($"create and patch the ConfigMap {ObserveOnlyMode.Name} in namespace {bursarNamespace}", async () =>
+        {
+            var data = new JsonObject { ["data"] = new JsonObject { [key] = value } };
+            try
+            {
+                return await client.PatchAsync<V1ConfigMap>(
+                    ObserveOnlyMode.Name,
+                    bursarNamespace,
+                    KubePatch.Merge(data),
+                    cancellationToken
+                );
+            }
+            catch (ApiException missing) when (missing.IsNotFound)
+            {
+                data["metadata"] = new JsonObject { ["name"] = ObserveOnlyMode.Name, ["namespace"] = bursarNamespace };
+                try
+                {
+                    return await client.CreateAsync<V1ConfigMap>(data, bursarNamespace, cancellationToken);
+                }
+                catch (ApiException nowhere) when (nowhere.IsNotFound)
+                {
+                    throw new CommandException($"there is no namespace {bursarNamespace}; name Bursar's own with --bursar-namespace.");
+                }
+            }
+        });
+}

@@ -1,0 +1,79 @@
+using System.CommandLine;
+using Bursar.Api;
+using Bursar.Core.Decisions;
+using Bursar.Core.State;
+using Bursar.Core.Text;
+using Bursar.Kubernetes.Client;
+using Bursar.Operator.Safety;
+using Bursar.Operator.Suspension;
+
+namespace Bursar.Operator.Commands;
+
+/// <summary><c>bursar continue</c>: lifts the brake that stops forecasts from parking much of a cluster at once.</summary>
+internal static class ResetBreakerCommand
+{
+    public static Command Create()
+    {
+        var access = new ClusterAccess();
+        var command = new Command("continue", "Lift the brake: let forecasts park work again after BrakeApplied.");
+        access.AddTo(command);
+        command.SetAction(
+            (parsed, cancellationToken) =>
+                access.RunAsync(parsed, (client, bursarNamespace) =>
+                    RunAsync(client, bursarNamespace, parsed.InvocationConfiguration.Output, cancellationToken)
+                )
+        );
+        return command;
+    }
+
+    /// <exception cref="CommandException">The breaker is not open, so there is nothing to lift.</exception>
+    public static async Task<int> RunAsync(
+        KubeClient client,
+        string bursarNamespace,
+        TextWriter output,
+        CancellationToken cancellationToken
+    )
+    {
+        if (await ClusterAccess.HasNamespaceAsync(client, bursarNamespace, cancellationToken) == false)
+            throw new CommandException(
+                $"there is no namespace {bursarNamespace}; name the one that Bursar runs in with --bursar-namespace."
+            );
+        if (!await IsOpenAsync(client, bursarNamespace, cancellationToken))
+            throw new CommandException("no budget reports BrakeApplied: there is nothing to continue.");
+        var now = Rfc3339.Format(client.TimeProvider.GetUtcNow());
+        await ControlConfigMap.SetAsync(client, bursarNamespace, ObserveOnlyMode.ContinueKey, now, cancellationToken);
+        await output.WriteLineAsync($"The brake is lifted as of {now}.");
+        return 0;
+    }
+
+    /// <summary>
+    /// By the budgets' conditions, which are seconds old, or by the ledger. Without the right to read either it may be open.
+    /// </summary>
+    private static async Task<bool> IsOpenAsync(KubeClient client, string bursarNamespace, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var budgets = (await client.ListAsync<V1Alpha1GpuBudget>(new() { Limit = 500 }, cancellationToken)).Items;
+            if (
+                budgets.Any(budget =>
+                    budget.Status?.Conditions?.Any(condition => condition is { Type: ConditionTypes.BrakeApplied, Status: "True" }) == true
+                )
+            )
+                return true;
+        }
+        catch (ApiException refused) when (refused.IsForbidden)
+        {
+            return true;
+        }
+        try
+        {
+            return (await StoredLedger.ReadBudgetsAsync(client, bursarNamespace, cancellationToken)).Any(shard =>
+                StoredForm.Read(shard.Memory)?.BrakedAt is not null
+            );
+        }
+        catch (CommandException)
+        {
+            return true;
+        }
+    }
+}

@@ -1,0 +1,150 @@
+using System.Text;
+using System.Text.Json.Nodes;
+using Bursar.Operator.Admission;
+using Bursar.Sandbox.Merging;
+using Bursar.Tests.Integration.Kubernetes;
+using Bursar.Tests.TestKit;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Bursar.Tests.Integration.Operator.Admission;
+
+/// <summary>The keeper before a server that holds one webhook configuration.</summary>
+public sealed class WebhookControllerTests : IAsyncLifetime
+{
+    private readonly ManualTimeProvider _time = new(new DateTimeOffset(2026, 11, 21, 8, 0, 0, TimeSpan.Zero));
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Lock _gate = new();
+    private JsonNode? _configuration = JsonNode.Parse(
+        """
+        {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration", "metadata": {"name": "bursar", "uid": "1", "resourceVersion": "1"},
+         "webhooks": [{"name": "jobs.admission.bursar.dev", "clientConfig": {"service": {"name": "bursar-webhook", "namespace": "bursar", "path": "/admit"}}},
+                      {"name": "jobsets.admission.bursar.dev", "clientConfig": {"caBundle": "b2xk", "service": {"name": "bursar-webhook", "namespace": "bursar", "path": "/admit"}}}]}
+        """
+    );
+    private string? _roots = "ROOT A\n";
+    private int _version = 1;
+    private int _patches;
+    private bool _conflicts;
+    private ScriptedServer _server = null!;
+
+    public async Task InitializeAsync() =>
+        _server = await ScriptedServer.StartAsync(
+            (asked, context) =>
+            {
+                lock (_gate)
+                {
+                    asked.Path.Should().Be("/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/bursar");
+                    if (_configuration is null)
+                        return context.StatusAsync(404, "NotFound");
+                    if (asked.Method == "PATCH")
+                    {
+                        _patches++;
+                        if (_conflicts)
+                            return context.StatusAsync(422, "Invalid");
+                        _configuration = JsonPatch.Apply(_configuration, JsonNode.Parse(asked.Body))!;
+                        _configuration["metadata"]!["resourceVersion"] = $"{++_version}";
+                    }
+                    return context.JsonAsync(_configuration.ToJsonString());
+                }
+            }
+        );
+
+    public async Task DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await _server.DisposeAsync();
+        _stop.Dispose();
+    }
+
+    [Fact]
+    public async Task Every_webhook_is_told_the_roots_once_and_again_when_they_change_or_are_reset()
+    {
+        await StartAsync(null);
+        Bundles().Should().Equal("ROOT A\n", "ROOT A\n");
+        _patches.Should().Be(1);
+        await LookAsync(WebhookController.LookEvery);
+        _patches.Should().Be(1, "nothing is due");
+
+        // The overlap of two roots.
+        _roots = "ROOT A\nROOT B\n";
+        await LookAsync(WebhookController.LookEvery);
+        Bundles().Should().Equal("ROOT A\nROOT B\n", "ROOT A\nROOT B\n");
+
+        // An installer that writes the whole object anew.
+        lock (_gate)
+        {
+            _configuration!["webhooks"]![0]!["clientConfig"]!.AsObject().Remove("caBundle");
+            _configuration["webhooks"]![1]!["clientConfig"]!["caBundle"] = "";
+        }
+        await LookAsync(WebhookController.LookEvery);
+        Bundles().Should().Equal("ROOT A\nROOT B\n", "ROOT A\nROOT B\n");
+        lock (_gate)
+            ((string)_configuration!["webhooks"]![0]!["clientConfig"]!["service"]!["name"]!).Should().Be("bursar-webhook");
+    }
+
+    [Fact]
+    public async Task Outside_a_cluster_they_are_told_where_it_is()
+    {
+        await StartAsync(new Uri("https://127.0.0.1:9443/admit"));
+        lock (_gate)
+        {
+            _configuration!["webhooks"]!
+                .AsArray()
+                .Select(webhook => (string?)webhook!["clientConfig"]!["url"])
+                .Should()
+                .Equal("https://127.0.0.1:9443/admit", "https://127.0.0.1:9443/admit");
+            _configuration["webhooks"]!
+                .AsArray()
+                .Should()
+                .OnlyContain(webhook => webhook!["clientConfig"]!["service"] == null, "it is one or the other");
+        }
+        await LookAsync(WebhookController.LookEvery);
+        _patches.Should().Be(1);
+    }
+
+    [Fact]
+    public async Task It_waits_for_roots_and_for_a_configuration_and_another_writer_goes_first()
+    {
+        var there = _configuration;
+        (_roots, _configuration) = (null, null);
+        await StartAsync(null);
+        _server.Requests.Should().BeEmpty();
+        _roots = "ROOT A\n";
+        await LookAsync(WebhookController.RetryEvery);
+        _patches.Should().Be(0, "the chart's admission is off");
+        lock (_gate)
+            (_configuration, _conflicts) = (there, true);
+        await LookAsync(WebhookController.LookEvery);
+        _patches.Should().Be(1);
+        lock (_gate)
+            _conflicts = false;
+        await LookAsync(WebhookController.RetryEvery);
+        Bundles().Should().Equal("ROOT A\n", "ROOT A\n");
+    }
+
+    private string[] Bundles()
+    {
+        lock (_gate)
+            return
+            [
+                .. _configuration!["webhooks"]!
+                    .AsArray()
+                    .Select(webhook =>
+                        Encoding.UTF8.GetString(Convert.FromBase64String((string?)webhook!["clientConfig"]!["caBundle"] ?? ""))
+                    ),
+            ];
+    }
+
+    private async Task StartAsync(Uri? url)
+    {
+        _ = new WebhookController(_server.Client(), () => _roots, url, _time, NullLogger<WebhookController>.Instance).RunAsync(_stop.Token);
+        await Eventually.TrueAsync(() => _time.PendingTimers == 1, "the first look is over");
+    }
+
+    private async Task LookAsync(TimeSpan by)
+    {
+        var end = _time.GetUtcNow() + by;
+        _time.Advance(by);
+        await Eventually.TrueAsync(() => _time.NextDue > end, "the look is over");
+    }
+}

@@ -1,0 +1,344 @@
+using Bursar.Core.Budgets;
+using Bursar.Core.Decisions;
+using Bursar.Core.Ledger;
+using Bursar.Core.Money;
+using Bursar.Core.Scaling;
+using Bursar.Tests.TestKit;
+using Bursar.Tests.Unit.Core.Decisions;
+using FsCheck;
+using FsCheck.Fluent;
+using static Bursar.Tests.TestKit.Given;
+
+namespace Bursar.Tests.Unit.Core.Scaling;
+
+/// <summary>A budget whose scalers always take all that they are given, beside jobs that come and go and prices that move.</summary>
+public sealed class AffordableRateTests
+{
+    private static readonly DateTimeOffset Midnight = new(2026, 11, 10, 0, 0, 0, TimeSpan.Zero);
+
+    [Fact]
+    public void A_days_money_lasts_to_its_end_and_is_spent_by_then() =>
+        Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), seed =>
+            {
+                var world = new World(seed, new(WindowPeriod.Day), jobs: true, spot: true);
+                while (world.Now < Midnight.AddDays(1))
+                {
+                    world.Look();
+                    world.Spent.Should().BeLessThanOrEqualTo(world.Limit, "at {0}", world.Now);
+                }
+                (world.Limit - world.Spent)
+                    .Should()
+                    .BeLessThan(
+                        world.DearestReplica.For(TimeSpan.FromHours(1)) + world.StopCost,
+                        "it ends within an hour of one replica, and what stopping all that runs would have cost"
+                    );
+            })
+            .QuickCheckThrowOnFailure();
+
+    [Fact]
+    public void Where_nothing_happens_nothing_is_taken_away_but_for_who_has_nothing() =>
+        Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), seed =>
+            {
+                var world = new World(seed, new(WindowPeriod.Day), jobs: false, spot: false);
+                world.Look();
+                var (before, moves, moved) = ((world.Replicas, world.PerHour), 0, false);
+                while (world.Now < Midnight.AddDays(1))
+                {
+                    world.Look();
+                    // Below an hour before the end a replica that is left over is large.
+                    // After a move what stops is still being paid for.
+                    if (!moved && world.Now < Midnight.AddHours(23))
+                        (world.PerHour.NanoPerHour - before.PerHour.NanoPerHour)
+                            .Should()
+                            .BeInRange(-1000, world.DearestReplica.NanoPerHour / 50, "at {0}", world.Now);
+                    moved = world.Replicas.Zip(before.Replicas).Any(pair => pair.First < pair.Second);
+                    if (moved)
+                    {
+                        moves++;
+                        world
+                            .Replicas.Zip(before.Replicas, world.Floors)
+                            .Should()
+                            .Contain(
+                                one => one.First > one.Second && one.Second == one.Third,
+                                "only for one that has none above its floor is anything taken away"
+                            );
+                    }
+                    before = (world.Replicas, world.PerHour);
+                }
+                world.Spent.Should().BeLessThanOrEqualTo(world.Limit);
+                moves.Should().BeLessThan(world.Floors.Length, "and for each of them once");
+                world
+                    .Spent.Should()
+                    .BeGreaterThanOrEqualTo(
+                        world.Limit - world.StopCost - world.DearestReplica.For(TimeSpan.FromMinutes(5)),
+                        "what is left of a replica adds up to one in the end, but for what the stop would cost"
+                    );
+            })
+            .QuickCheckThrowOnFailure();
+
+    [Fact]
+    public void A_job_that_comes_takes_of_the_rate_what_it_costs_over_what_is_left_of_the_window()
+    {
+        var serving = Scaled("chat", replicas: 4, floor: 1);
+        var quiet = Room(Budget(Terms(10_000), serving));
+        var busy = Room(Budget(Terms(10_000), serving, Job("train", 10)));
+        var hours = (decimal)quiet.Until.TotalHours;
+        ((quiet.PerHour.NanoPerHour - busy.PerHour.NanoPerHour) / 1e9m).Should().BeApproximately(30.6m / hours, 0.001m);
+    }
+
+    [Fact]
+    public void Money_running_out_lowers_it_smoothly()
+    {
+        // The more is spent, the less it is: never a jump, down to nothing.
+        var last = long.MaxValue;
+        for (var spent = 0m; spent < 4001m; spent += 5m)
+        {
+            var budget = Budget(Terms(4000), Scaled("chat", replicas: 1, floor: 1)) with { Spent = Money(spent) };
+            var rate = Room(budget).PerHour.NanoPerHour;
+            rate.Should().BeLessThanOrEqualTo(last);
+            if (last != long.MaxValue && rate > 0)
+                (last - rate).Should().BeLessThanOrEqualTo((long)(5m / (decimal)WorkloadCost.Horizon(budget).TotalHours * 1e9m) + 2);
+            last = rate;
+        }
+        last.Should().Be(0);
+    }
+
+    [Fact]
+    public void What_one_more_replica_costs_to_stop_is_there_before_it_starts()
+    {
+        // From just too little for six replicas above the floor to enough for their stop as well: as soon as they fit, they go on to fit.
+        var budget = Budget(Terms(1), Scaled("chat", replicas: 6, floor: 1));
+        var (seen, horizon) = (new HashSet<int>(), WorkloadCost.Horizon(budget));
+        for (var seconds = -5; seconds < 60; seconds++)
+        {
+            var terms = budget.Terms with { Limit = V100.For(horizon) + (V100 * 6).For(horizon + TimeSpan.FromSeconds(seconds)) };
+            int Fits(int replicas) =>
+                (int)(Room(Budget(terms, Scaled("chat", replicas, floor: 1))).PerHour.NanoPerHour / V100.NanoPerHour) + 1;
+            var more = Fits(6);
+            seen.Add(more);
+            Fits(more).Should().BeGreaterThanOrEqualTo(more);
+        }
+        seen.Should().BeEquivalentTo([6, 7]);
+    }
+
+    [Fact]
+    public void In_a_rolling_window_what_leaves_is_spent_again() =>
+        Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), seed =>
+            {
+                var world = new World(seed, new(WindowPeriod.Rolling, Length: TimeSpan.FromHours(6)), jobs: false, spot: false)
+                {
+                    Pace = TimeSpan.FromMinutes(5),
+                };
+                while (world.Now < Midnight.AddHours(30))
+                {
+                    world.Look();
+                    world.Spent.Should().BeLessThanOrEqualTo(world.Limit, "at {0}", world.Now);
+                }
+                (world.Limit - world.Spent)
+                    .Should()
+                    .BeLessThan(
+                        world.DearestReplica.For(TimeSpan.FromHours(6) + world.Pace!.Value) + world.StopCost,
+                        "another replica for a whole window would not fit"
+                    );
+            })
+            .QuickCheckThrowOnFailure();
+
+    [Fact]
+    public void A_rolling_window_is_kept_with_jobs_and_prices_that_move() =>
+        Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), seed =>
+            {
+                var world = new World(seed, new(WindowPeriod.Rolling, Length: TimeSpan.FromHours(3)), jobs: true, spot: true)
+                {
+                    Pace = TimeSpan.FromMinutes(1),
+                };
+                while (world.Now < Midnight.AddHours(13))
+                {
+                    world.Look();
+                    world.Spent.Should().BeLessThanOrEqualTo(world.Limit, "at {0}", world.Now);
+                }
+            })
+            .Check(Config.QuickThrowOnFailure.WithMaxTest(30));
+
+    [Fact]
+    public void Nothing_is_left_for_more_at_the_limit_before_the_window_and_behind_it()
+    {
+        Room(Budget(Terms(10), Scaled("chat", 1, 1)) with { Spent = Money(10) }).Should().Be(AffordableRate.None);
+        var budget = Budget(Terms(10), Scaled("chat", 1, 1));
+        Room(budget with { Now = budget.Window.End }).Should().Be(AffordableRate.None);
+        Room(budget with { Now = budget.Window.Start.AddSeconds(-1) }).Should().Be(AffordableRate.None);
+    }
+
+    [Fact]
+    public void Work_of_unknown_length_is_taken_to_go_on()
+    {
+        var budget = Budget(Terms(10_000), Scaled("chat", 1, 1));
+        var with = Room(Budget(Terms(10_000), Scaled("chat", 1, 1), Unknown("train")));
+        (Room(budget).PerHour.NanoPerHour - with.PerHour.NanoPerHour).Should().BeCloseTo(V100.NanoPerHour, 1_000_000);
+    }
+
+    private static AffordableRate Room(BudgetSnapshot budget)
+    {
+        var work = CostedWorkload.Of(budget);
+        return AffordableRate.Of(budget, BudgetTotals.Of(budget, budget.Terms.Limit, work), work);
+    }
+
+    private static WorkloadSnapshot Scaled(string name, int replicas, int floor, HourlyCost? price = null) =>
+        Serving(name) with
+        {
+            State = WorkloadState.Running,
+            Rate = (price ?? V100) * replicas,
+            BurnRate = (price ?? V100) * replicas,
+            FloorRate = (price ?? V100) * floor,
+        };
+
+    /// <summary>Time in it passes from look to look; what is taken away burns on for as long as stopping may take.</summary>
+    private sealed class World
+    {
+        private static readonly TimeSpan Stop = TimeSpan.FromSeconds(40);
+        private readonly Random _random;
+        private readonly WindowSpec _window;
+        private readonly (bool Jobs, bool Spot) _moves;
+        private readonly List<SpendSegment> _segments = [];
+        private readonly List<(string Name, HourlyCost Rate, DateTimeOffset End)> _jobs = [];
+        private readonly (string Name, int Floor, int Weight)[] _scalers;
+        private readonly int[] _replicas;
+        private readonly HourlyCost[] _prices;
+        private int _born;
+
+        public World(int seed, WindowSpec window, bool jobs, bool spot)
+        {
+            (_random, _window, _moves, Now) = (new(seed), window, (jobs, spot), Midnight);
+            // A floor whose price rises may cost more than there is: it is kept come what may.
+            _scalers =
+            [
+                .. Enumerable.Range(0, _random.Next(1, 4)).Select(i => ($"chat-{i}", spot ? 0 : _random.Next(0, 2), _random.Next(1, 4))),
+            ];
+            _replicas = [.. _scalers.Select(scaler => scaler.Floor)];
+            _prices = [.. _scalers.Select(_ => new HourlyCost(_random.NextInt64(500_000_000, 4_000_000_000)))];
+            Limit = Money(window.Period == WindowPeriod.Rolling ? _random.Next(120, 400) : _random.Next(400, 2000));
+        }
+
+        public DateTimeOffset Now { get; private set; }
+
+        public Amount Limit { get; }
+
+        public TimeSpan? Pace { get; init; }
+
+        public int[] Replicas => [.. _replicas];
+
+        public int[] Floors => [.. _scalers.Select(scaler => scaler.Floor)];
+
+        public HourlyCost PerHour { get; private set; }
+
+        public HourlyCost DearestReplica { get; private set; }
+
+        public Amount StopCost { get; private set; }
+
+        public Amount Spent { get; private set; }
+
+        public void Look()
+        {
+            // What a price that falls in the last minutes frees is too late to be spent.
+            if (
+                _moves.Spot
+                && _random.Next(60) == 0
+                && (_window.Period == WindowPeriod.Rolling || Now < Midnight.AddDays(1).AddMinutes(-10))
+            )
+            {
+                var i = _random.Next(_prices.Length);
+                _prices[i] = new(_prices[i].NanoPerHour * _random.Next(75, 131) / 100);
+            }
+            var budget = Budget();
+            if (_moves.Jobs && _random.Next(40) == 0)
+            {
+                // As budgets do: it is let in where it fits beside the floors.
+                var (rate, time) = (new HourlyCost(_random.Next(1, 8) * 1_000_000_000L), TimeSpan.FromMinutes(_random.Next(10, 300)));
+                var cost = rate.For(time);
+                if ((Room(budget) is var room ? room.Free : default) > new Amount(cost.Units * 3))
+                    _jobs.Add(($"job-{_born++}", rate, Now + time));
+                budget = Budget();
+            }
+            PerHour = Room(budget).PerHour;
+            var granted = FairShareAllocator.Divide(
+                PerHour,
+                [
+                    .. _scalers.Select(
+                        (scaler, i) =>
+                            new ShareRequest
+                            {
+                                Key = scaler.Name,
+                                Weight = scaler.Weight,
+                                MinimumReplicas = scaler.Floor,
+                                Wanted = 1000,
+                                Has = _replicas[i],
+                                Max = 1000,
+                                Prices = new(_replicas[i], _prices[i] * _replicas[i], _prices[i]),
+                            }
+                    ),
+                ]
+            );
+            var pace = Pace ?? (Now < Midnight.AddHours(23) ? TimeSpan.FromMinutes(1) : TimeSpan.FromSeconds(10));
+            var next = Now + pace;
+            DearestReplica = new(_prices.Max(price => price.NanoPerHour));
+            for (var i = 0; i < _scalers.Length; i++)
+            {
+                if (granted[i].Replicas < _replicas[i])
+                    Spend(_prices[i] * (_replicas[i] - granted[i].Replicas), Now, Now + Stop);
+                _replicas[i] = granted[i].Replicas;
+                Spend(_prices[i] * _replicas[i], Now, next);
+            }
+            StopCost = new HourlyCost(
+                _scalers.Select((scaler, i) => (_prices[i] * (_replicas[i] - scaler.Floor)).NanoPerHour).Sum()
+                    + _jobs.Sum(job => job.Rate.NanoPerHour)
+            ).For(Stop);
+            foreach (var job in _jobs)
+                Spend(job.Rate, Now, job.End < next ? job.End : next);
+            _jobs.RemoveAll(job => job.End <= next);
+            Now = next;
+            Spent = Sum();
+        }
+
+        private void Spend(HourlyCost rate, DateTimeOffset from, DateTimeOffset to)
+        {
+            if (rate.NanoPerHour == 0 || to <= from)
+                return;
+            var joined = _segments.FindIndex(one => one.To == from && one.RatePerHour == rate);
+            if (joined >= 0)
+                _segments[joined] = _segments[joined] with { To = to };
+            else
+                _segments.Add(new(from, to, rate));
+        }
+
+        private Amount Sum() =>
+            _window.Period == WindowPeriod.Rolling
+                ? RollingSum.At(_segments, _window.Length!.Value, Now)
+                : RollingSum.At(_segments, TimeSpan.FromDays(1), Midnight.AddDays(1));
+
+        private BudgetSnapshot Budget()
+        {
+            // What is still being stopped is known to burn: the ledger has its pods until they end.
+            var work = _scalers
+                .Select((scaler, i) => Scaled(scaler.Name, _replicas[i], scaler.Floor, _prices[i]))
+                .Concat(
+                    _jobs.Select(job => Job(job.Name, 0) with { Rate = job.Rate, BurnRate = job.Rate, Estimate = Settled(job.End - Now) })
+                );
+            if (_window.Period == WindowPeriod.Rolling)
+                _segments.RemoveAll(one => one.To <= Now - _window.Length!.Value);
+            return Bursar.Tests.TestKit.Given.Budget(
+                new BudgetTerms
+                {
+                    Limit = Limit,
+                    Window = _window,
+                    Settle = TimeSpan.Zero,
+                },
+                [.. work]
+            ) with
+            {
+                Now = Now,
+                Window = Window.At(_window, Now),
+                Spent = Sum(),
+                RollingSpend = _window.Period == WindowPeriod.Rolling ? [.. _segments] : [],
+            };
+        }
+    }
+}

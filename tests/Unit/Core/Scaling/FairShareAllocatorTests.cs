@@ -1,0 +1,310 @@
+using Bursar.Core.Money;
+using Bursar.Core.Scaling;
+using FsCheck;
+using FsCheck.Fluent;
+
+namespace Bursar.Tests.Unit.Core.Scaling;
+
+/// <summary>A budget's room among its scalers: properties over random prices, weights, floors and wants.</summary>
+public sealed class FairShareAllocatorTests
+{
+    private static readonly Gen<ReplicaPrices> PriceGenerator =
+        from live in Gen.Choose(0, 6)
+        from burn in Gen.Choose(1, 1000)
+        from next in Gen.Frequency(
+            (9, Gen.Choose(0, 200).Select(price => (HourlyCost?)new HourlyCost(price))),
+            (1, Gen.Constant((HourlyCost?)null))
+        )
+        select new ReplicaPrices(live, live == 0 ? HourlyCost.Zero : new HourlyCost(burn), next);
+
+    private static readonly Gen<ShareRequest[]> ClaimGenerator = (
+        from weight in Gen.Choose(1, 4)
+        from floor in Gen.Choose(0, 3)
+        from wanted in Gen.Choose(0, 15)
+        from prices in PriceGenerator
+        select new ShareRequest
+        {
+            Key = "",
+            Weight = weight,
+            MinimumReplicas = floor,
+            Least = floor,
+            Wanted = wanted,
+            Max = 15,
+            Prices = prices,
+        }
+    )
+        .NonEmptyListOf()
+        .Select(claims => claims.Take(8).Select((claim, i) => claim with { Key = $"scaler-{i}" }).ToArray());
+
+    private static readonly Arbitrary<(ShareRequest[] Claims, long Room)> Tales = ClaimGenerator
+        .Zip(Gen.Choose(0, 4000).Select(room => (long)room))
+        .ToArbitrary();
+
+    [Fact]
+    public void Together_they_never_cost_more_than_the_room() =>
+        Check(tale => Used(tale.Claims, Divide(tale)).Should().BeLessThanOrEqualTo(tale.Room));
+
+    [Fact]
+    public void Floors_are_kept_and_nobody_gets_more_than_he_wants() =>
+        Check(tale =>
+        {
+            foreach (var (claim, grant) in tale.Claims.Zip(Divide(tale)))
+            {
+                grant.Replicas.Should().BeInRange(claim.MinimumReplicas, Math.Max(claim.MinimumReplicas, claim.Wanted));
+                grant.Affordable.Should().BeInRange(grant.Replicas, Math.Max(claim.Max, grant.Replicas));
+            }
+        });
+
+    [Fact]
+    public void No_replica_that_someone_wants_and_that_fits_is_left() =>
+        Check(tale =>
+        {
+            var grants = Divide(tale);
+            var left = tale.Room - Used(tale.Claims, grants);
+            foreach (var (claim, grant) in tale.Claims.Zip(grants))
+                if (
+                    grant.Replicas < claim.Wanted
+                    && AboveFloor(claim, grant.Replicas + 1) is { } next
+                    && AboveFloor(claim, grant.Replicas) is { } now
+                )
+                    (next - now).Should().BeGreaterThan(left);
+        });
+
+    [Fact]
+    public void What_one_may_have_beyond_its_wants_fits_what_is_left() =>
+        Check(tale =>
+        {
+            var grants = Divide(tale);
+            var left = tale.Room - Used(tale.Claims, grants);
+            foreach (var (claim, grant) in tale.Claims.Zip(grants))
+                if (grant.Affordable > grant.Replicas)
+                    (AboveFloor(claim, grant.Affordable)!.Value - AboveFloor(claim, grant.Replicas)!.Value)
+                        .Should()
+                        .BeLessThanOrEqualTo(left);
+        });
+
+    [Fact]
+    public void The_order_of_the_claims_does_not_matter() =>
+        Check(tale =>
+        {
+            FairShareAllocator
+                .Divide(new(tale.Room), [.. tale.Claims.Reverse()])
+                .OrderBy(grant => grant.Key, StringComparer.Ordinal)
+                .Should()
+                .Equal(Divide(tale).OrderBy(grant => grant.Key, StringComparer.Ordinal));
+        });
+
+    [Fact]
+    public void A_smaller_room_never_pays_for_more() =>
+        Prop.ForAll(Tales, Gen.Choose(0, 4000).ToArbitrary(), (tale, less) =>
+                Used(tale.Claims, FairShareAllocator.Divide(new(Math.Min(less, tale.Room)), tale.Claims)) <= Used(tale.Claims, Divide(tale))
+            )
+            .QuickCheckThrowOnFailure();
+
+    [Fact]
+    public void At_equal_prices_those_who_want_all_get_it_by_weight() =>
+        Check(tale =>
+        {
+            var claims = tale
+                .Claims.Select(claim => claim with { Prices = new(0, HourlyCost.Zero, new HourlyCost(7)), Wanted = 1000, Max = 1000 })
+                .ToArray();
+            var grants = FairShareAllocator.Divide(new(tale.Room), claims);
+            foreach (var (one, got) in claims.Zip(grants))
+            foreach (var (other, had) in claims.Zip(grants))
+                if (got.Replicas > one.MinimumReplicas)
+                    ((got.Replicas - one.MinimumReplicas) * other.Weight)
+                        .Should()
+                        .BeLessThanOrEqualTo(
+                            (had.Replicas - other.MinimumReplicas + 1) * one.Weight,
+                            "nobody is more than a replica ahead of his weight"
+                        );
+        });
+
+    [Fact]
+    public void What_one_still_holds_nobody_else_gets() =>
+        Check(tale =>
+        {
+            // The first holds more than its share; whatever the others get, all together stay within the room or get nothing more.
+            var claims = tale.Claims.Select((claim, i) => i == 0 ? claim with { Least = claim.MinimumReplicas + 5 } : claim).ToArray();
+            var grants = FairShareAllocator.Divide(new(tale.Room), claims);
+            if (Used(claims, grants) > tale.Room)
+                grants.Skip(1).Select(grant => grant.Replicas).Should().Equal(claims.Skip(1).Select(claim => claim.MinimumReplicas));
+        });
+
+    [Fact]
+    public void What_was_given_is_given_again() =>
+        Check(tale =>
+        {
+            var grants = Divide(tale);
+            FairShareAllocator
+                .Divide(new(tale.Room), [.. tale.Claims.Zip(grants, (claim, grant) => claim with { Has = grant.Replicas })])
+                .Should()
+                .Equal(grants);
+        });
+
+    [Fact]
+    public void What_runs_is_kept_where_nobody_lacks_much_for_it() =>
+        Prop.ForAll(Tales, Gen.Choose(0, 200).ToArbitrary(), (tale, more) =>
+            {
+                // From a little more or less of the room to what the same claims would be given afresh.
+                var claims = tale
+                    .Claims.Select(claim =>
+                        claim with
+                        {
+                            Prices = claim.Prices with { Live = 0, Burn = HourlyCost.Zero, Next = claim.Prices.Next ?? new HourlyCost(3) },
+                        }
+                    )
+                    .ToArray();
+                var grants = FairShareAllocator.Divide(new(tale.Room), claims);
+                var running = claims.Zip(grants, (claim, grant) => claim with { Has = grant.Replicas }).ToArray();
+                var (afresh, kept) = (
+                    FairShareAllocator.Divide(new(tale.Room + more), claims),
+                    FairShareAllocator.Divide(new(tale.Room + more), running)
+                );
+                Used(claims, kept).Should().BeLessThanOrEqualTo(tale.Room + more);
+                var fell = kept.Zip(grants).Any(pair => pair.First.Replicas < pair.Second.Replicas);
+                if (fell)
+                    kept.Select(grant => grant.Replicas).Should().Equal(afresh.Select(grant => grant.Replicas));
+                var dearest = claims.Max(claim => claim.Prices.Next!.Value.NanoPerHour);
+                for (var i = 0; i < claims.Length; i++)
+                    (AboveFloor(claims[i], afresh[i].Replicas)!.Value - AboveFloor(claims[i], kept[i].Replicas)!.Value)
+                        .Should()
+                        .BeLessThanOrEqualTo(2 * dearest);
+            })
+            .QuickCheckThrowOnFailure();
+
+    [Fact]
+    public void Who_has_it_all_gives_it_back_to_those_who_come_later()
+    {
+        ShareRequest Claim(string key, int has) =>
+            new()
+            {
+                Key = key,
+                MinimumReplicas = 0,
+                Has = has,
+                Wanted = 20,
+                Max = 20,
+                Prices = new(has, new HourlyCost(2) * has, new HourlyCost(2)),
+            };
+        FairShareAllocator.Divide(new(20), [Claim("a", 10), Claim("b", 0)]).Select(grant => grant.Replicas).Should().Equal(5, 5);
+        FairShareAllocator
+            .Divide(new(20), [Claim("a", 6), Claim("b", 4)])
+            .Select(grant => grant.Replicas)
+            .Should()
+            .Equal([6, 4], "one more or less is not worth a start");
+        FairShareAllocator.Divide(new(18), [Claim("a", 6), Claim("b", 4)]).Select(grant => grant.Replicas).Should().Equal(5, 4);
+    }
+
+    [Fact]
+    public void Nobody_is_kept_at_its_floor_by_one_who_came_first()
+    {
+        ShareRequest Claim(string key, int floor, int has, int weight = 1) =>
+            new()
+            {
+                Key = key,
+                Weight = weight,
+                MinimumReplicas = floor,
+                Has = has,
+                Wanted = 6,
+                Max = 6,
+                Prices = new(has, new HourlyCost(3) * has, new HourlyCost(3)),
+            };
+        FairShareAllocator.Divide(new(7), [Claim("a", 1, 3), Claim("b", 1, 1)]).Select(grant => grant.Replicas).Should().Equal(2, 2);
+        FairShareAllocator.Divide(new(7), [Claim("a", 1, 1), Claim("b", 1, 3)]).Select(grant => grant.Replicas).Should().Equal(2, 2);
+        FairShareAllocator
+            .Divide(new(10), [Claim("a", 0, 1), Claim("b", 0, 1), Claim("c", 0, 1), Claim("d", 0, 0)])
+            .Select(grant => grant.Replicas)
+            .Should()
+            .Equal([1, 1, 1, 0], "one replica is as good with one as with the other");
+        FairShareAllocator
+            .Divide(new(10), [Claim("a", 0, 2), Claim("b", 0, 1), Claim("c", 0, 0)])
+            .Select(grant => grant.Replicas)
+            .Should()
+            .Equal(1, 1, 1);
+        FairShareAllocator
+            .Divide(new(7), [Claim("a", 1, 3, weight: 2), Claim("b", 1, 1)])
+            .Select(grant => grant.Replicas)
+            .Should()
+            .Equal([3, 1], "two by the weight of two are one by one");
+        // Of unequal prices: as many as pay for it, and none for what is not there.
+        ShareRequest Priced(string key, int price, int has) =>
+            new()
+            {
+                Key = key,
+                MinimumReplicas = 0,
+                Has = has,
+                Wanted = 6,
+                Max = 6,
+                Prices = new(has, new HourlyCost(price) * has, new HourlyCost(price)),
+            };
+        FairShareAllocator.Divide(new(6), [Priced("a", 2, 3), Priced("b", 3, 0)]).Select(grant => grant.Replicas).Should().Equal(1, 1);
+        FairShareAllocator
+            .Divide(new(5), [Priced("a", 2, 2), Priced("b", 3, 0)])
+            .Select(grant => grant.Replicas)
+            .Should()
+            .Equal([2, 0], "only one of a's is more than b would have, and does not pay for it");
+        FairShareAllocator.Divide(new(8), [Priced("a", 2, 4), Priced("b", 3, 0)]).Select(grant => grant.Replicas).Should().Equal(2, 1);
+    }
+
+    [Fact]
+    public void Weights_as_in_the_documentation()
+    {
+        ShareRequest Claim(string key, int weight, int wanted) =>
+            new()
+            {
+                Key = key,
+                Weight = weight,
+                MinimumReplicas = 1,
+                Least = 1,
+                Wanted = wanted,
+                Max = 20,
+                Prices = new(1, new HourlyCost(2), new HourlyCost(2)),
+            };
+        FairShareAllocator.Divide(new(12), [Claim("a", 1, 20), Claim("b", 2, 20)]).Select(grant => grant.Replicas).Should().Equal(3, 5);
+        FairShareAllocator
+            .Divide(new(12), [Claim("a", 1, 20), Claim("b", 2, 2)])
+            .Select(grant => (grant.Replicas, grant.Affordable))
+            .Should()
+            .Equal((6, 6), (2, 2));
+        FairShareAllocator
+            .Divide(new(12), [Claim("a", 1, 2), Claim("b", 2, 2)])
+            .Select(grant => (grant.Replicas, grant.Affordable))
+            .Should()
+            .Equal((2, 6), (2, 6));
+    }
+
+    [Fact]
+    public void The_most_replicas_for_a_sum_are_the_most() =>
+        Prop.ForAll(
+                PriceGenerator.ToArbitrary(),
+                Gen.Choose(0, 3000).ToArbitrary(),
+                Gen.Choose(0, 40).ToArbitrary(),
+                (prices, most, upTo) =>
+                {
+                    var known = Enumerable.Range(0, upTo + 1).Select(n => (n, Cost: prices.Of(n)?.NanoPerHour)).ToArray();
+                    var best = known.Last(one => one.Cost <= most).n;
+                    // One more whose price nobody knows might fit as well.
+                    int? expected = best < upTo && known[best + 1].Cost is null ? null : best;
+                    return prices.Within(new(most), upTo) == expected;
+                }
+            )
+            .QuickCheckThrowOnFailure();
+
+    [Fact]
+    public void More_replicas_never_cost_less() =>
+        Prop.ForAll(PriceGenerator.ToArbitrary(), Gen.Choose(0, 40).ToArbitrary(), (prices, n) =>
+                prices.Of(n + 1) is not { } more || prices.Of(n) is { } cost && !(more < cost)
+            )
+            .QuickCheckThrowOnFailure();
+
+    private static void Check(Action<(ShareRequest[] Claims, long Room)> holds) => Prop.ForAll(Tales, holds).QuickCheckThrowOnFailure();
+
+    private static IReadOnlyList<Share> Divide((ShareRequest[] Claims, long Room) tale) =>
+        FairShareAllocator.Divide(new(tale.Room), tale.Claims);
+
+    private static long Used(ShareRequest[] claims, IReadOnlyList<Share> grants) =>
+        claims.Zip(grants).Sum(pair => AboveFloor(pair.First, pair.Second.Replicas) ?? 0);
+
+    private static long? AboveFloor(ShareRequest claim, int replicas) =>
+        claim.Prices.Of(replicas)?.NanoPerHour - claim.Prices.Of(claim.MinimumReplicas)?.NanoPerHour;
+}

@@ -1,0 +1,43 @@
+using Bursar.Operator.Safety;
+using Bursar.Tests.TestKit;
+
+namespace Bursar.Tests.Unit.Operator.Safety;
+
+public class WriteRateLimiterTests
+{
+    [Fact]
+    public void A_thousand_writers_get_eight_a_second_and_each_asks_twice()
+    {
+        ManualTimeProvider time = new();
+        WriteRateLimiter pacer = new(time);
+        var start = time.GetUtcNow();
+        PriorityQueue<int, DateTimeOffset> due = new(Enumerable.Range(0, 1000).Select(i => (i, start)));
+        int asked = 0,
+            written = 0;
+        while (due.TryDequeue(out var writer, out var at))
+        {
+            if (at > time.GetUtcNow())
+                time.Advance(at - time.GetUtcNow());
+            asked++;
+            if (pacer.TryTake($"b{writer}", out var wait))
+                written++;
+            else
+                due.Enqueue(writer, time.GetUtcNow() + wait);
+        }
+        written.Should().Be(1000);
+        asked.Should().BeLessThanOrEqualTo(2000);
+        (time.GetUtcNow() - start).Should().BeCloseTo(TimeSpan.FromSeconds(123), TimeSpan.FromSeconds(1));
+    }
+
+    [Fact]
+    public void A_turn_nobody_came_for_blocks_nobody()
+    {
+        ManualTimeProvider time = new();
+        WriteRateLimiter pacer = new(time, perSecond: 1);
+        pacer.TryTake("a", out _).Should().BeTrue();
+        pacer.TryTake("b", out _).Should().BeTrue();
+        pacer.TryTake("gone", out _).Should().BeFalse();
+        time.Advance(TimeSpan.FromMinutes(1));
+        pacer.TryTake("c", out _).Should().BeTrue();
+    }
+}

@@ -1,0 +1,87 @@
+using Bursar.Core.Money;
+using Bursar.Core.Scaling;
+using Bursar.Operator.Scaling;
+
+namespace Bursar.Tests.Unit.Operator.Scaling;
+
+public sealed class ExternalScalerClientTests
+{
+    private static readonly DateTimeOffset StartTime = new(2026, 11, 21, 9, 0, 0, TimeSpan.Zero);
+
+    /// <summary>Each thread is the only writer of its own value, so it must find again what it wrote.</summary>
+    [Fact]
+    public void Concurrent_writes_of_the_loop_and_of_KEDA_are_all_kept()
+    {
+        const int rounds = 20_000;
+        var guest = new ExternalScalerClient(StartTime);
+        var lost = new int[5];
+
+        var callers = 4;
+        Thread[] threads = [new(Loop), .. Enumerable.Range(1, callers).Select(caller => new Thread(() => Call(caller)))];
+        foreach (var thread in threads)
+            thread.Start();
+        foreach (var thread in threads)
+            thread.Join();
+
+        lost.Should().OnlyContain(count => count == 0);
+        guest.State.Triggers.Select(trigger => trigger.Name).Should().Equal("t1", "t2", "t3", "t4");
+
+        void Loop()
+        {
+            for (var i = 1; Volatile.Read(ref callers) > 0; i++)
+            {
+                guest.Afford(i);
+                if (guest.State.Affordable != i)
+                    lost[0]++;
+            }
+        }
+
+        void Call(int caller)
+        {
+            for (var i = 1; i <= rounds; i++)
+            {
+                if (!guest.Ask(Trigger($"t{caller}"), HourlyCost.FromDecimal(i), StartTime))
+                    lost[caller]++;
+                Thread.Yield();
+                if (guest.State.Calls.SingleOrDefault(ask => ask.Trigger.Name == $"t{caller}")?.Cap != HourlyCost.FromDecimal(i))
+                    lost[caller]++;
+            }
+            Interlocked.Decrement(ref callers);
+        }
+    }
+
+    [Fact]
+    public void Same_question_is_not_new_and_another_cap_is()
+    {
+        var guest = new ExternalScalerClient(StartTime);
+        guest.Ask(Trigger("a"), null, StartTime).Should().BeTrue();
+        guest.Ask(Trigger("a"), null, StartTime.AddSeconds(5)).Should().BeFalse();
+        guest.Ask(Trigger("a"), HourlyCost.FromDecimal(2), StartTime.AddSeconds(10)).Should().BeTrue();
+        guest.Ask(Trigger("b"), HourlyCost.FromDecimal(1), StartTime.AddSeconds(10)).Should().BeTrue();
+        guest.State.Cap.Should().Be(HourlyCost.FromDecimal(1), "the lowest cap counts");
+        guest.State.CalledAt.Should().Be(StartTime.AddSeconds(10));
+    }
+
+    [Fact]
+    public void Triggers_that_ask_no_more_are_forgotten()
+    {
+        var guest = new ExternalScalerClient(StartTime);
+        guest.Ask(Trigger("old"), null, StartTime);
+        for (var i = 0; i < 17; i++)
+            guest.Ask(Trigger($"t{i:00}"), null, StartTime.AddMinutes(9).AddSeconds(i));
+        guest
+            .State.Triggers.Select(trigger => trigger.Name)
+            .Should()
+            .Equal(Enumerable.Range(1, 16).Select(i => $"t{i:00}"), "the newest sixteen are kept");
+        guest.Ask(Trigger("late"), null, StartTime.AddMinutes(30));
+        guest.State.Triggers.Select(trigger => trigger.Name).Should().Equal("late");
+    }
+
+    private static TriggerTerms Trigger(string name) =>
+        new()
+        {
+            Name = name,
+            Type = TriggerType.Queue,
+            Target = 1,
+        };
+}

@@ -1,0 +1,73 @@
+using Bursar.Core.Decisions;
+using Bursar.Core.Ledger;
+using Bursar.Core.Usage;
+using Bursar.Kubernetes.Objects;
+using Bursar.Operator.Cluster;
+using Bursar.Operator.Telemetry;
+
+namespace Bursar.Tests.Unit.Operator.Telemetry;
+
+public sealed class CheckpointTrackerTests
+{
+    private static readonly DateTimeOffset At = new(2026, 11, 20, 10, 0, 0, TimeSpan.Zero);
+
+    [Fact]
+    public void It_tells_of_changes_alone_and_of_two_requests_the_one_that_waits_less_long()
+    {
+        var board = new CheckpointTracker();
+        var changes = 0;
+        board.Changed += () => changes++;
+
+        board.Set("one", [new("u", Request("one", 5))]);
+        board.Set("one", [new("u", Request("one", 5))]);
+        changes.Should().Be(1);
+        board.Add("two", "u", Request("two", 3));
+        board.Add("two", "u", Request("two", 3));
+        changes.Should().Be(2);
+        board.Of("u")!.Id.Should().Be("two");
+
+        board.Set("two", []);
+        board.Of("u")!.Id.Should().Be("one");
+        board.Set("one", []);
+        board.Of("u").Should().BeNull();
+        changes.Should().Be(4);
+    }
+
+    [Fact]
+    public void A_request_is_part_of_what_a_node_is_told_and_of_its_revision()
+    {
+        var pod = new V1Pod
+        {
+            Metadata = new() { Name = "p", Uid = "u" },
+            Spec = new(),
+            Status = new(),
+        };
+        var wanted = new CheckpointWanted
+        {
+            Id = "nlp/x",
+            Requested = At,
+            Deadline = At.AddMinutes(5),
+        };
+        var without = AgentTargets.Of([pod], _ => WorkloadClass.Training);
+        var with = AgentTargets.Of([pod], _ => WorkloadClass.Training, _ => wanted);
+
+        without.Pods[0].Checkpoint.Should().BeNull();
+        with.Pods[0].Checkpoint.Should().Be(wanted);
+        with.Revision.Should().NotBe(without.Revision);
+        AgentTargets
+            .Of([pod], _ => WorkloadClass.Training, _ => null)
+            .Revision.Should()
+            .Be(without.Revision, "agents of an older version see what they saw");
+    }
+
+    private static CheckpointRequest Request(string id, int minutes) =>
+        new()
+        {
+            Id = id,
+            Work = "Job/a",
+            Requested = At,
+            Deadline = At.AddMinutes(minutes),
+            Sentence = "",
+            For = new() { Since = At, Reason = Reasons.ProjectedOverBudget },
+        };
+}
