@@ -132,7 +132,7 @@ internal static class ResumeRule
     /// <summary>
     /// The limit that a resume is tested against: all that is spent, being stopped and reserved (at the likely end, whatever the forecast
     /// tests: a resume must not lean on hope), and what it needs itself; in a rolling window fifteen minutes of everything else that runs
-    /// beside it too. A limit that is named holds an hour of that.
+    /// beside it too. A limit that is named covers <see cref="NamedFor"/> of that.
     /// </summary>
     public static Amount LimitToResume(CostedWorkload item, Plan plan) =>
         LimitToResume(item, plan, plan.Balance.MinimumReplicasClaims, withBeside: false);

@@ -3,7 +3,7 @@ using Bursar.Operator.Telemetry;
 
 namespace Bursar.Operator.Hosting;
 
-/// <summary>How an operator runs; every option is also an environment variable <c>BURSAR_&lt;NAME&gt;</c>.</summary>
+/// <summary>Options of the operator. The command line and <c>BURSAR_&lt;NAME&gt;</c> set them (<see cref="OptionSources"/>).</summary>
 internal sealed record OperatorOptions
 {
     /// <summary>Bursar's own namespace: the ledger, the lease, the switch.</summary>
@@ -22,7 +22,7 @@ internal sealed record OperatorOptions
     public IReadOnlyCollection<string>? Kinds { get; init; }
 
     /// <summary>
-    /// Names of the managers (<see cref="Owners.ManagerAdapters.Names"/>) through whose objects it may stop work, as it has rights to; null for
+    /// Names of the managers (<see cref="Cluster.ManagerAdapters.Names"/>) through whose objects it may stop work, as it has rights to; null for
     /// all. Work of others is reported as not parkable.
     /// </summary>
     public IReadOnlyCollection<string>? Owners { get; init; }
