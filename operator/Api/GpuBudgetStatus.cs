@@ -105,8 +105,8 @@ public sealed class GpuBudgetStatus
     [Items(0, 32)]
     [ListType("map", "type")]
     [Description(
-        "Ready, WithinBudget, ProjectedWithinBudget, FullyEnforceable, MeteringFresh, PricesTrusted; FloorExceedsLimit, "
-            + "BrakeApplied and Contested when they hold."
+        "Ready, WithinBudget, ProjectedWithinBudget, FullyEnforceable, MeteringFresh, PricesTrusted; MinimumReplicasExceedLimit, "
+            + "BreakerOpen and Contested when they hold."
     )]
     public IReadOnlyList<V1Condition>? Conditions { get; set; }
 

@@ -47,7 +47,7 @@ internal static class Agents
         var status = (await scene.StatusAsync())!;
         status.Decisions![0].Message.Should().MatchRegex(Told);
         status.Workloads!.Single(w => w.Name == "finetune").Eta!.Source.Should().Be("progress");
-        await scene.UntilAsync("the state says it", async () => (await scene.StatusAsync())?.State == "WorkSuspended");
+        await scene.UntilAsync("the state says it", async () => (await scene.StatusAsync())?.State == "WorkloadsSuspended");
         await scene.UntilAsync("the GPU's busy time is known", async () => await SecondsAsync(scene, "busy") > 0);
         (await SecondsAsync(scene, "busy")).Should().BeLessThanOrEqualTo(await SecondsAsync(scene, "reserved"));
 

@@ -76,9 +76,9 @@ public sealed class CommandMistakesTests : IAsyncLifetime
                     ("release job/vision -n team-vision", 2, "does not name a budget"),
                     ("release --all --bursar-namespace nope", 1, "there is no namespace nope"),
                     ("release gpub/vision -n team-vision --bursar-namespace nope", 1, "there is no namespace nope"),
-                    ("continue", 1, "no budget reports BrakeApplied"),
-                    ("continue --bursar-namespace nope", 1, "there is no namespace nope"),
-                    ("continue now", 2, "now"),
+                    ("reset-breaker", 1, "no budget reports BreakerOpen"),
+                    ("reset-breaker --bursar-namespace nope", 1, "there is no namespace nope"),
+                    ("reset-breaker now", 2, "now"),
                     ("generate", 2, "--out"),
                     ("generate --out /proc/nope", 1, "/proc/nope"),
                     ("generate pricebook --from /nonexistent.csv", 1, "there is no file"),
@@ -86,7 +86,7 @@ public sealed class CommandMistakesTests : IAsyncLifetime
                     ("generate scaler", 2, "--from-scaledobject"),
                     ("generate scaler --from-scaledobject /nonexistent.yaml", 1, "there is no file /nonexistent.yaml"),
                     ("operator --kinds Cow", 2, "--kinds: Cow is not one of"),
-                    ("operator --owners nobody", 2, "--owners: nobody is not one of"),
+                    ("operator --managers nobody", 2, "--managers: nobody is not one of"),
                     ("operator --log-level loud", 2, "--log-level is"),
                     ("operator --ledger-detail-days many", 2, "--ledger-detail-days is a number from 2 to 3660"),
                     ("operator --ledger-detail-days 0", 2, "from 2 to 3660"),
@@ -150,7 +150,8 @@ public sealed class CommandMistakesTests : IAsyncLifetime
         await File.WriteAllTextAsync(kubeconfig, Write(config));
 
         foreach (
-            var line in (string[])["report", "explain gpub/x", "explain infs/x", "explain job/x", "release gpub/x", "continue", "operator"]
+            var line in (string[])
+                ["report", "explain gpub/x", "explain infs/x", "explain job/x", "release gpub/x", "reset-breaker", "operator"]
         )
             await ExpectAsync(line, 1, "CRDs", kubeconfig);
     }
@@ -167,7 +168,7 @@ public sealed class CommandMistakesTests : IAsyncLifetime
 
         var nowhere = Path.Combine(_folder, "nowhere");
         await File.WriteAllTextAsync(nowhere, Write(_world.Client.Config with { Server = new Uri("https://127.0.0.1:1") }));
-        foreach (var line in (string[])["report", "explain gpub/x", "explain job/x", "release --all", "continue"])
+        foreach (var line in (string[])["report", "explain gpub/x", "explain job/x", "release --all", "reset-breaker"])
             await ExpectAsync(line, 1, "the API server https://127.0.0.1:1/ (", nowhere);
     }
 
@@ -218,7 +219,7 @@ public sealed class CommandMistakesTests : IAsyncLifetime
 
     private static bool NeedsCluster(string line) =>
         line.Length > 0
-        && line.Split(' ')[0] is "report" or "explain" or "release" or "continue" or "operator"
+        && line.Split(' ')[0] is "report" or "explain" or "release" or "reset-breaker" or "operator"
         && !line.Contains("--kubeconfig", StringComparison.Ordinal);
 
     private static async Task ExpectAsync(string line, int code, string sentence, string? kubeconfig)

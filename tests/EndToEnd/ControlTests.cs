@@ -115,7 +115,7 @@ public sealed class ControlTests
             await scene.UntilRunsAsync($"job-{i}");
         await scene.PassAsync(70);
         await scene.SetLimitAsync("4");
-        await scene.UntilConditionAsync("BrakeApplied", "True");
+        await scene.UntilConditionAsync("BreakerOpen", "True");
         await scene.PassAsync(30);
         (await CountAsync(scene)).Should().Be(5, "max(5, 20 %) of the cluster's work");
 
@@ -128,7 +128,7 @@ public sealed class ControlTests
         using var output = new StringWriter();
         await ResetBreakerCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, output, CancellationToken.None);
         await scene.UntilAsync("the rest is parked", async () => await CountAsync(scene) == 8, TimeSpan.FromSeconds(20));
-        await scene.UntilAsync("the brake is off", async () => await scene.ConditionAsync("BrakeApplied") is null);
+        await scene.UntilAsync("the brake is off", async () => await scene.ConditionAsync("BreakerOpen") is null);
     }
 
     private static async Task<int> CountAsync(Scene scene)

@@ -61,7 +61,7 @@ public sealed class FaultTests
         await scene.UntilAsync("an Event on the budget tells it", async () => (await scene.EventsAsync("Suspended", "b")).Count == 1);
         await scene.SuspendAsync("too-long", false);
         await scene.UntilSuspendedAsync("too-long");
-        (await scene.StatusAsync())!.Decisions![0].Reason.Should().Be("ParkedAgain", "the first parking is known to have happened");
+        (await scene.StatusAsync())!.Decisions![0].Reason.Should().Be("SuspendedAgain", "the first parking is known to have happened");
     }
 
     /// <summary>

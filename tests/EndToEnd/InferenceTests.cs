@@ -30,7 +30,7 @@ internal static class Inference
         await scene.BudgetAsync("0.01");
         await scene.World.CreateDeploymentAsync(scene.Team, "chat", 2, 1, CancellationToken.None);
         await scene.UntilConditionAsync("FullyEnforceable", "False");
-        await scene.UntilConditionAsync("FloorExceedsLimit", "True");
+        await scene.UntilConditionAsync("MinimumReplicasExceedLimit", "True");
         await scene.PassAsync(12);
         (await scene.ReplicasAsync("chat")).Should().Be(2);
         var status = (await scene.StatusAsync())!;

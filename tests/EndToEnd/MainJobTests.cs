@@ -92,7 +92,7 @@ public sealed class MainJobTests(RealCluster cluster)
 
         await world.UntilAsync(
             "the state says so",
-            async () => (await world.BudgetAsync(Team, "nlp", ct)).Status!.State == "WorkSuspended",
+            async () => (await world.BudgetAsync(Team, "nlp", ct)).Status!.State == "WorkloadsSuspended",
             ct
         );
         var spent = await scene.FinalSpentAsync("nlp");

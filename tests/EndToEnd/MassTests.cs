@@ -48,7 +48,7 @@ internal static class Mass
         );
         most.Should().Be(10, "no fewer either");
         over.Should().BeEmpty("what is reserved is there");
-        (await scene.ConditionAsync("BrakeApplied")).Should().BeNull("to let new jobs wait is no mass parking");
+        (await scene.ConditionAsync("BreakerOpen")).Should().BeNull("to let new jobs wait is no mass parking");
 
         var last = await JobsAsync();
         // Of those of the same second the one that was parked first goes first.

@@ -67,7 +67,7 @@ public sealed class MeteringTests
         (await scene.StatusAsync())!
             .Workloads!.Single()
             .Reason.Should()
-            .StartWith("NotParkable")
+            .StartWith("NotSuspendable")
             .And.Contain("a bare pod has no switch to suspend it");
     }
 

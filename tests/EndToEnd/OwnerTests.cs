@@ -578,11 +578,12 @@ public sealed class OwnerTests
         var scene = await Scene.SandboxAsync(startOperator: false);
         await using var world = scene.World;
         var kueue = await FakeKueue.ServeAsync(scene);
-        await world.StartOperatorAsync(Ct, new() { Owners = ["KEDA"] });
+        await world.StartOperatorAsync(Ct, new() { Managers = ["KEDA"] });
         await scene.BudgetAsync("1");
         await kueue.JobAsync("train");
         await kueue.UntilAsync("it is said", async () =>
-            (await scene.StatusAsync())?.Workloads?.SingleOrDefault()?.Reason?.Contains("operator.owners", StringComparison.Ordinal) == true
+            (await scene.StatusAsync())?.Workloads?.SingleOrDefault()?.Reason?.Contains("operator.managers", StringComparison.Ordinal)
+            == true
         );
         await kueue.PassAsync(15);
         (await kueue.IsActiveAsync("train")).Should().BeTrue();

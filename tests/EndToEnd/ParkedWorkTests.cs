@@ -21,7 +21,7 @@ internal static class ParkedWork
         {
             await scene.SuspendAsync("too-long", false);
             await scene.UntilSuspendedAsync("too-long", TimeSpan.FromSeconds(20));
-            await scene.UntilAsync("it is told", async () => (await scene.StatusAsync())?.Decisions?[0].Reason == "ParkedAgain");
+            await scene.UntilAsync("it is told", async () => (await scene.StatusAsync())?.Decisions?[0].Reason == "SuspendedAgain");
             await scene.PassAsync(1);
         }
         await scene.SuspendAsync("too-long", false);

@@ -175,7 +175,7 @@ public sealed class ReleaseTests
         await scene.UntilAsync("a new one leads", async () => await HolderAsync() == "one");
         await scene.UntilSuspendedAsync("too-long");
         await scene.UntilAsync("the status names it", async () =>
-            (await scene.StatusAsync()) is { SuspendedCount: 1 } status && status.Decisions![0].Reason != "ParkedAgain"
+            (await scene.StatusAsync()) is { SuspendedCount: 1 } status && status.Decisions![0].Reason != "SuspendedAgain"
         );
         replica.Ends.Should().HaveCount(1);
 
@@ -267,13 +267,13 @@ public sealed class ReleaseTests
         var budget = await world.CreateBudgetAsync("vision", "2");
         var state = new OperatorState();
         var read = CommandsWorld.OfJob(await world.CreateJobAsync("runaway", suspended: true), budget);
-        state.RecordSuspension(read with { Cause = read.Cause with { Reason = Reasons.ParkedAgain } });
+        state.RecordSuspension(read with { Cause = read.Cause with { Reason = Reasons.SuspendedAgain } });
         await world.StoreAsync(state);
         var shard = (await StoredLedger.ReadBudgetsAsync(world.Client, CommandsWorld.BursarNamespace, CancellationToken.None)).Single();
 
         var newer = await StoredLedger.ForgetAsync(world.Client, CommandsWorld.BursarNamespace, shard.Name, read, CancellationToken.None);
 
-        newer!.Cause.Reason.Should().Be(Reasons.ParkedAgain);
+        newer!.Cause.Reason.Should().Be(Reasons.SuspendedAgain);
         (await world.ParkedAsync()).Should().Equal("Job/runaway");
         (await StoredLedger.ForgetAsync(world.Client, CommandsWorld.BursarNamespace, shard.Name, newer, CancellationToken.None))
             .Should()
@@ -566,7 +566,7 @@ public sealed class ReleaseTests
                 (JsonObject)
                     JsonNode.Parse(
                         """
-                        {"status": {"observedGeneration": 1, "conditions": [{"type": "BrakeApplied", "status": "True", "reason": "BrakeApplied", "message": "m", "lastTransitionTime": "2026-11-02T08:10:00Z"}]}}
+                        {"status": {"observedGeneration": 1, "conditions": [{"type": "BreakerOpen", "status": "True", "reason": "BreakerOpen", "message": "m", "lastTransitionTime": "2026-11-02T08:10:00Z"}]}}
                         """
                     )!
             ) with

@@ -149,7 +149,7 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
             AgentNamespace = Agents,
             LeaderElect = true,
             Identity = "rights",
-            Owners = ["Kueue", "KEDA"],
+            Managers = ["Kueue", "KEDA"],
             MetricsAddress = "127.0.0.1:0",
             WebhookAddress = "127.0.0.1:0",
         };

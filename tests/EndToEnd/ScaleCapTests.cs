@@ -142,7 +142,7 @@ public sealed class ScaleCapTests(RealCluster real)
         (await world.CapAsync("chat", 2))
             .Should()
             .Match<WriteOutcome>(one =>
-                one.Result == WriteResult.Refused && one.Text!.Contains("HorizontalPodAutoscaler in operator.owners")
+                one.Result == WriteResult.Refused && one.Text!.Contains("HorizontalPodAutoscaler in operator.managers")
             );
         await world.CreateAsync(V1Beta1InferenceService.EntityKind, "llama", """ "spec": {"predictor": {"model": {}}} """);
         await ScaledObjectAsync(

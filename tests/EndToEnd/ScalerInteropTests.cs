@@ -36,7 +36,8 @@ public sealed class ScalerInteropTests
         await hpa.UntilAsync("the maximum is what the money carries", async () => await MaxAsync(scene) == 2);
         await hpa.UntilAsync("the HPA has taken the others away", async () => await scene.ReplicasAsync("chat") == 2);
         await scene.UntilAsync("the status says who scales", async () =>
-            (await Scalers.StatusAsync(scene, "chat")) is { Reason: "CostCapped" or "ScaledByOwner", Affordable: 2, Message: { } text }
+            (await Scalers.StatusAsync(scene, "chat"))
+                is { Reason: "CostCapped" or "CappedThroughAutoscaler", Affordable: 2, Message: { } text }
             && text.Contains("HorizontalPodAutoscaler scales it (chat-hpa)", StringComparison.Ordinal)
         );
 

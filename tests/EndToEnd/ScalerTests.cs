@@ -151,7 +151,7 @@ internal static class Scalers
         await scene.UntilAsync("it has grown", async () => await scene.ReplicasAsync("chat") == 4, TimeSpan.FromSeconds(120));
         await scene.SetLimitAsync("0.01");
         await scene.UntilAsync("it is parked", async () => await scene.ReplicasAsync("chat") == 0, TimeSpan.FromSeconds(60));
-        await scene.UntilAsync("the scaler says so", async () => (await StatusAsync(scene, "chat"))?.Reason == "ParkedByBudget");
+        await scene.UntilAsync("the scaler says so", async () => (await StatusAsync(scene, "chat"))?.Reason == "SuspendedByBudget");
         await scene.PassAsync(20);
         (await scene.ReplicasAsync("chat")).Should().Be(0);
         await scene.SetLimitAsync("100");
@@ -172,7 +172,7 @@ internal static class Scalers
             """ "minReplicaCount": 3, "triggers": [{"type": "queue", "metadata": {"waiting": "4"}}] """,
             target: "chat"
         );
-        await ReasonAsync(scene, "second", "TargetTaken", "InferenceScaler chat scales Deployment chat already");
+        await ReasonAsync(scene, "second", "TargetConflict", "InferenceScaler chat scales Deployment chat already");
         await ScalerAsync(
             scene,
             "formula",
@@ -299,7 +299,7 @@ public sealed class ScalerTests
                 "minReplicaCount": 0, "maxReplicaCount": 4, "cooldownPeriod": 60, "triggers": [{"type": "cron", "metadata": {"timezone": "UTC", "start": "{{{start.Minute}}} {{{start.Hour}}} * * *", "end": "{{{end.Minute}}} {{{end.Hour}}} * * *", "desiredReplicas": "3"}}]
                 """
             );
-            await scene.UntilAsync("it rests", async () => (await Scalers.StatusAsync(scene, "chat"))?.Reason == "Resting");
+            await scene.UntilAsync("it rests", async () => (await Scalers.StatusAsync(scene, "chat"))?.Reason == "Idle");
             (await scene.ReplicasAsync("chat")).Should().Be(0);
             await scene.UntilAsync("it is awake", async () => await scene.ReplicasAsync("chat") == 3, TimeSpan.FromMinutes(12));
             await scene.UntilAsync("it rests again", async () => await scene.ReplicasAsync("chat") == 0, TimeSpan.FromMinutes(15));

@@ -22,10 +22,10 @@ internal static class TwoBudgets
         (await scene.IsSuspendedAsync("shared")).Should().BeTrue("b still holds it");
         var ofA = await WorkAsync(scene, "a", "shared");
         ofA.State.Should().Be("Held");
-        ofA.Reason.Should().StartWith("HeldByOtherBudget: ").And.ContainAll("budget b", "6.12 USD");
+        ofA.Reason.Should().StartWith("SuspendedByOtherBudget: ").And.ContainAll("budget b", "6.12 USD");
         (await scene.StatusAsync("b"))!.Suspended!.Select(s => s.Name).Should().Equal("shared");
         (await WorkAsync(scene, "b", "shared")).State.Should().Be("Parked");
-        (await scene.EventsAsync("HeldByOtherBudget", "shared"))
+        (await scene.EventsAsync("SuspendedByOtherBudget", "shared"))
             .Should()
             .Contain(e => e.Note!.Contains("Budget a ") && e.Note.Contains("held by budget b"));
         (await scene.EventsAsync("Resumed", "shared")).Should().BeEmpty();
@@ -177,8 +177,10 @@ public sealed class TwoBudgetsTests
         limit.Should().NotBeEmpty();
         (await TwoBudgets.WorkAsync(scene, "b", "shared")).Reason.Should().ContainAll("the limit of budget b", $" {limit} USD");
         await scene.UntilAsync("a says who holds it", async () =>
-            (await TwoBudgets.WorkOrNullAsync(scene, "a", "shared"))?.Reason?.StartsWith("HeldByOtherBudget: ", StringComparison.Ordinal)
-            == true
+            (await TwoBudgets.WorkOrNullAsync(scene, "a", "shared"))?.Reason?.StartsWith(
+                "SuspendedByOtherBudget: ",
+                StringComparison.Ordinal
+            ) == true
         );
         (await TwoBudgets.WorkAsync(scene, "a", "shared")).Reason.Should().NotContain("raise the limit");
         (await scene.EventsAsync("Suspended", "a")).Should().BeEmpty();

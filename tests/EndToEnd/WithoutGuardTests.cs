@@ -33,7 +33,7 @@ public sealed class WithoutGuardTests
             await ScaleAsync(scene, "chat", 2);
             await scene.UntilAsync("chat is at zero again", async () => await scene.ReplicasAsync("chat") == 0, TimeSpan.FromSeconds(20));
             await scene.UntilAsync("it is told", async () =>
-                (await scene.StatusAsync())?.Decisions?[0] is { Reason: "ParkedAgain", Object: "Deployment/chat" }
+                (await scene.StatusAsync())?.Decisions?[0] is { Reason: "SuspendedAgain", Object: "Deployment/chat" }
             );
             await scene.PassAsync(1);
         }

@@ -133,7 +133,7 @@ public sealed class StoryOperator
 
     public void Continue()
     {
-        _world.Log.Tell(_world.Now, "admin", "runs 'bursar continue'");
+        _world.Log.Tell(_world.Now, "admin", "runs 'bursar reset-breaker'");
         Control(ObserveOnlyMode.ContinueKey, _world.Now.ToString("O", CultureInfo.InvariantCulture));
         Wake();
     }
@@ -274,7 +274,7 @@ public sealed class StoryOperator
                 _world.Log.Tell(_world.Now, "budget", $"{one.Reason}: {one.Sentence}");
         foreach (
             var condition in decision.Conditions.Where(c =>
-                c.Type is "MeteringFresh" or "FloorExceedsLimit" or "BrakeApplied" or "Contested"
+                c.Type is "MeteringFresh" or "MinimumReplicasExceedLimit" or "BreakerOpen" or "Contested"
             )
         )
             if (_conditions.GetValueOrDefault(condition.Type, condition.Type == "MeteringFresh") != condition.Status)

@@ -22,7 +22,7 @@
 {{- define "bursar.clusterRules" -}}
 {{- $rules := .Files.Get "files/rbac.yaml" | fromYaml }}
 {{- toYaml $rules.cluster }}
-{{- range concat .Values.operator.kinds .Values.operator.owners }}
+{{- range concat .Values.operator.kinds .Values.operator.managers }}
 {{ toYaml (index $rules.options .) }}
 {{- end }}
 {{- end }}

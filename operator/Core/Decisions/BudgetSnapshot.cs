@@ -151,7 +151,7 @@ public sealed record WorkloadSnapshot
     public bool RunsOn { get; init; }
 
     /// <summary>
-    /// It has run on for longer than a suspension may take. It counts as running, and <see cref="NotParkable"/> says why.
+    /// It has run on for longer than a suspension may take. It counts as running, and <see cref="NotSuspendable"/> says why.
     /// </summary>
     public bool NotFollowed { get; init; }
 

@@ -37,7 +37,7 @@ internal static class ConditionRules
                 ? new(
                     ConditionTypes.ProjectedWithinBudget,
                     false,
-                    Reasons.FloorExceedsLimit,
+                    Reasons.MinimumReplicasExceedLimit,
                     $"{Money(projected)} {currency} is projected, {Money(balance.Spent + balance.MinimumReplicasCost)} of it for past spending and inference that keeps running; the limit is {Money(balance.Limit)}."
                 )
             : balance.Planned > balance.Limit
@@ -68,11 +68,11 @@ internal static class ConditionRules
                 $"{Money(projected)} {currency} is projected, {Money(projected - balance.Limit)} over the limit."
             ),
             balance.Unstoppable.Workloads.Count == 0
-                ? new(ConditionTypes.FullyEnforceable, true, Reasons.AllParkable, "All running work can be suspended.")
+                ? new(ConditionTypes.FullyEnforceable, true, Reasons.AllSuspendable, "All running work can be suspended.")
                 : new(
                     ConditionTypes.FullyEnforceable,
                     false,
-                    Reasons.UnstoppableWork,
+                    Reasons.UnstoppableWorkloads,
                     $"{balance.Unstoppable.RatePerHour} {currency}/h comes from {Count(balance.Unstoppable.Workloads.Count)} that cannot be suspended: {WithReasons(balance.Unstoppable)}."
                 ),
             budget.MeteringStale is { } stale
@@ -98,19 +98,19 @@ internal static class ConditionRules
         if (balance.MinimumReplicasExceedLimit)
             conditions.Add(
                 new(
-                    ConditionTypes.FloorExceedsLimit,
+                    ConditionTypes.MinimumReplicasExceedLimit,
                     true,
-                    Reasons.FloorExceedsLimit,
+                    Reasons.MinimumReplicasExceedLimit,
                     $"Inference that keeps running will cost {Money(balance.MinimumReplicasCost)} {currency} by the end of the window, {Money(balance.Spent + balance.MinimumReplicasCost - balance.Limit)} more than is left. New jobs are suspended; running jobs are suspended when the limit is reached."
                 )
             );
         if (plan.BreakerOpen)
             conditions.Add(
                 new(
-                    ConditionTypes.BrakeApplied,
+                    ConditionTypes.BreakerOpen,
                     true,
-                    Reasons.BrakeApplied,
-                    "Too much of the cluster's work was parked by forecast within minutes. Run 'bursar continue' to go on."
+                    Reasons.BreakerOpen,
+                    "Forecasts suspended too many of the cluster's workloads within minutes. To let them suspend more, run 'bursar reset-breaker'."
                 )
             );
         if (plan.Contested.Count > 0)
@@ -248,7 +248,7 @@ internal static class ConditionRules
             ? new(
                 ConditionTypes.Ready,
                 true,
-                Reasons.WorkSuspended,
+                Reasons.WorkloadsSuspended,
                 $"Within budget; {Count(parked)} {(parked == 1 ? "is" : "are")} suspended.{MayGrow(course, currency)}"
             )
             : new(

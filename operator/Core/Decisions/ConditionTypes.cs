@@ -22,10 +22,10 @@ public static class ConditionTypes
     public const string FullyEnforceable = "FullyEnforceable";
 
     /// <summary>Budget: whether inference that keeps running costs more than the limit leaves.</summary>
-    public const string FloorExceedsLimit = "FloorExceedsLimit";
+    public const string MinimumReplicasExceedLimit = "MinimumReplicasExceedLimit";
 
     /// <summary>Budget: whether the circuit breaker keeps Bursar from suspending more.</summary>
-    public const string BrakeApplied = "BrakeApplied";
+    public const string BreakerOpen = "BreakerOpen";
 
     /// <summary>Budget and scaler: whether another client keeps undoing what Bursar writes.</summary>
     public const string Contested = "Contested";

@@ -37,7 +37,7 @@ internal static class ForecastPauses
                 !paused.ContainsKey(one) && (one == Metering || work.Any(w => Prefix + w.Work.Key.Uid == one && w.IsActiveJob))
             )
             .Select(one => new Announcement(
-                Reasons.ForecastGoesOn,
+                Reasons.ForecastResumed,
                 $"{budget.Window.Key}/{one}/{budget.Now.ToUnixTimeSeconds()}",
                 one == Metering
                     ? "Metering is fresh again; forecasts go on."

@@ -141,7 +141,7 @@ internal static class ForecastRule
                     byForecast: true
                 );
             else
-                plan.Keep(item, Reasons.FloorExceedsLimit, Messages.MinimumReplicasLeave(plan.Budget, plan.Balance));
+                plan.Keep(item, Reasons.MinimumReplicasExceedLimit, Messages.MinimumReplicasLeave(plan.Budget, plan.Balance));
     }
 
     /// <summary>The jobs that the forecast test counts.</summary>
@@ -189,7 +189,7 @@ internal static class ForecastRule
     }
 
     private static string Why(CostedWorkload victim, BudgetMemory memory) =>
-        Plan.WasUndone(victim) ? Reasons.ParkedAgain
+        Plan.WasUndone(victim) ? Reasons.SuspendedAgain
         : memory.Admitted.ContainsKey(victim.Work.Key.Uid) || victim.Work.BurnRate > HourlyCost.Zero ? Reasons.ProjectedOverBudget
         : Reasons.DoesNotFit;
 

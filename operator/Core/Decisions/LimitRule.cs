@@ -22,7 +22,7 @@ internal static class LimitRule
         foreach (var item in stopped)
             plan.Suspend(
                 item,
-                Plan.WasUndone(item) ? Reasons.ParkedAgain : Reasons.BudgetExhausted,
+                Plan.WasUndone(item) ? Reasons.SuspendedAgain : Reasons.BudgetExhausted,
                 Messages.Exhausted(item, plan, ResumeRule.NamedLimit(item, plan)),
                 byForecast: false
             );
@@ -41,7 +41,7 @@ internal static class LimitRule
             if (plan.Balance.Spent + with >= plan.Balance.Allowed)
                 plan.Suspend(
                     item,
-                    Reasons.ParkedAgain,
+                    Reasons.SuspendedAgain,
                     Messages.UndoneAtLimit(item, plan, with, ResumeRule.NamedLimit(item, plan)),
                     byForecast: false
                 );

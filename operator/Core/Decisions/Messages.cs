@@ -216,7 +216,7 @@ public static class Messages
         $"{parked.UndoneBy ?? "Someone else"} keeps resuming it; Bursar tries again every 5 minutes.";
 
     public const string BreakerOpen =
-        "It would be parked by forecast, but too much of the cluster's work was parked within minutes: run 'bursar continue' to go on.";
+        "The forecast would suspend it, but too many of the cluster's workloads were suspended within minutes. To go on, run 'bursar reset-breaker'.";
 
     public static string Paused(BudgetSnapshot budget) => $"Forecasts pause: {budget.ForecastDoubt}.";
 
@@ -345,7 +345,7 @@ public static class Messages
         item.Work switch
         {
             { State: WorkloadState.Suspended } => "Suspended by someone else: Bursar does not touch it.",
-            { IsHeldByOther: true } when reason == Reasons.HeldByOtherBudget => SuspendedByOther(item, budget),
+            { IsHeldByOther: true } when reason == Reasons.SuspendedByOtherBudget => SuspendedByOther(item, budget),
             { State: WorkloadState.Parked } => $"Parked since {Time(item.Work.Parked!.Since)}.",
             { Rate: null } => "No price matches its GPUs: it is not counted.",
             { NotParkable: { } why } => $"Counted, and cannot be parked: {why}.",
@@ -382,12 +382,12 @@ public static class Messages
         {
             Reasons.NewWindow => "a new window began",
             Reasons.BudgetRaised => "the budget was raised",
-            Reasons.MoneyFreed => "money became free",
+            Reasons.BudgetAvailable => "money became free",
             Reasons.CostFell => "its rate fell",
             Reasons.FitsAgain => "it has fitted for ten minutes",
-            Reasons.MoneyRolledOff => "older spending left the rolling window",
+            Reasons.SpendRolledOff => "older spending left the rolling window",
             Reasons.Approved => "approved",
-            Reasons.LengthKnown => "its length is known now",
+            Reasons.DurationKnown => "its length is known now",
             Reasons.RecordRestored => "its record was lost and it fits",
             _ => "it fits now",
         };

@@ -187,7 +187,7 @@ internal sealed class Plan(BudgetSnapshot budget, BudgetTotals balance, IReadOnl
         if (brakes && step != CheckpointStep.Wait && stops >= budget.BrakeAllowance)
         {
             BreakerOpen = true;
-            Keep(item, Reasons.BrakeApplied, Messages.BreakerOpen);
+            Keep(item, Reasons.BreakerOpen, Messages.BreakerOpen);
             return;
         }
         sentence = Messages.With(sentence, item.Work);
@@ -378,14 +378,14 @@ internal sealed class Plan(BudgetSnapshot budget, BudgetTotals balance, IReadOnl
         var reason = item.Work switch
         {
             { State: WorkloadState.Suspended } => Reasons.SuspendedByOther,
-            { IsHeldByOther: true } => Reasons.HeldByOtherBudget,
+            { IsHeldByOther: true } => Reasons.SuspendedByOtherBudget,
             { Rate: null } => Reasons.Unpriced,
             { Exempt: true } => Reasons.Exempt,
-            { NotParkable: not null } => Reasons.NotParkable,
-            { Class: WorkloadClass.Interactive } when !item.Suspendable => Reasons.NotParkable,
-            { Class: WorkloadClass.Inference } when !item.Suspendable => Reasons.InferenceFloor,
+            { NotParkable: not null } => Reasons.NotSuspendable,
+            { Class: WorkloadClass.Interactive } when !item.Suspendable => Reasons.NotSuspendable,
+            { Class: WorkloadClass.Inference } when !item.Suspendable => Reasons.MinimumReplicas,
             { WaitsIn: not null } => Reasons.Queued,
-            _ when BudgetTotals.Lends(item.Work, budget) => Reasons.LendsReservation,
+            _ when BudgetTotals.Lends(item.Work, budget) => Reasons.ReservationReleased,
             _ => Reasons.Fits,
         };
         return (reason, Messages.Kept(item, reason, budget));

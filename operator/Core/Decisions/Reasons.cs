@@ -17,12 +17,12 @@ public static class Reasons
     public const string BudgetExhausted = "BudgetExhausted";
 
     /// <summary>Someone else resumed what Bursar had parked, and it still does not fit.</summary>
-    public const string ParkedAgain = "ParkedAgain";
+    public const string SuspendedAgain = "SuspendedAgain";
 
     // Why a parked workload comes back.
     public const string BudgetRaised = "BudgetRaised";
     public const string NewWindow = "NewWindow";
-    public const string MoneyFreed = "MoneyFreed";
+    public const string BudgetAvailable = "BudgetAvailable";
     public const string Approved = "Approved";
 
     /// <summary>It is no longer this budget's to hold: exempt now, or inference whose floor stays.</summary>
@@ -32,23 +32,23 @@ public static class Reasons
     public const string RecordRestored = "RecordRestored";
 
     /// <summary>It was held because nothing told its length, and now something does.</summary>
-    public const string LengthKnown = "LengthKnown";
+    public const string DurationKnown = "DurationKnown";
 
     /// <summary>Its rate fell: a lower price, or fewer GPUs.</summary>
     public const string CostFell = "CostFell";
 
     /// <summary>It has fitted the budget for ten minutes without interruption.</summary>
     public const string FitsAgain = "FitsAgain";
-    public const string MoneyRolledOff = "MoneyRolledOff";
+    public const string SpendRolledOff = "SpendRolledOff";
 
     // Why a workload stays as it is.
     public const string Fits = "Fits";
-    public const string WaitsForMoney = "WaitsForMoney";
+    public const string WaitingForBudget = "WaitingForBudget";
     public const string NeverFits = "NeverFits";
-    public const string WaitsForApproval = "WaitsForApproval";
-    public const string NotParkable = "NotParkable";
+    public const string WaitingForApproval = "WaitingForApproval";
+    public const string NotSuspendable = "NotSuspendable";
     public const string Exempt = "Exempt";
-    public const string InferenceFloor = "InferenceFloor";
+    public const string MinimumReplicas = "MinimumReplicas";
     public const string SuspendedByOther = "SuspendedByOther";
 
     /// <summary>It was suspended and its pods run on: it counts as running and cannot be suspended.</summary>
@@ -58,14 +58,14 @@ public static class Reasons
     public const string SuspensionFollowed = "SuspensionFollowed";
 
     /// <summary>Another budget has parked it; this one would let it run and keeps its money for it.</summary>
-    public const string HeldByOtherBudget = "HeldByOtherBudget";
+    public const string SuspendedByOtherBudget = "SuspendedByOtherBudget";
     public const string Settling = "Settling";
     public const string AlmostDone = "AlmostDone";
     public const string ForecastPaused = "ForecastPaused";
-    public const string BrakeApplied = "BrakeApplied";
+    public const string BreakerOpen = "BreakerOpen";
     public const string Observing = "Observing";
     public const string Contested = "Contested";
-    public const string LendsReservation = "LendsReservation";
+    public const string ReservationReleased = "ReservationReleased";
 
     /// <summary>Whoever queues it (Kueue) has not let it go: it holds no money until then.</summary>
     public const string Queued = "Queued";
@@ -90,7 +90,7 @@ public static class Reasons
     public const string Overspent = "Overspent";
 
     /// <summary>All is within the limit because some work is parked.</summary>
-    public const string WorkSuspended = "WorkSuspended";
+    public const string WorkloadsSuspended = "WorkloadsSuspended";
     public const string Exhausted = "Exhausted";
     public const string NotStarted = "NotStarted";
     public const string Expired = "Expired";
@@ -125,9 +125,9 @@ public static class Reasons
     /// </summary>
     public const string PricesUntrusted = "PricesUntrusted";
     public const string PricesTrusted = "PricesTrusted";
-    public const string AllParkable = "AllParkable";
-    public const string UnstoppableWork = "UnstoppableWork";
-    public const string FloorExceedsLimit = "FloorExceedsLimit";
+    public const string AllSuspendable = "AllSuspendable";
+    public const string UnstoppableWorkloads = "UnstoppableWorkloads";
+    public const string MinimumReplicasExceedLimit = "MinimumReplicasExceedLimit";
 
     /// <summary>On an object and on its budget: a field has an unexpected JSON type and reads as absent.</summary>
     public const string Unreadable = "Unreadable";
@@ -136,7 +136,7 @@ public static class Reasons
     public const string ThresholdReached = "ThresholdReached";
 
     /// <summary>What paused forecasts is over.</summary>
-    public const string ForecastGoesOn = "ForecastGoesOn";
+    public const string ForecastResumed = "ForecastResumed";
     public const string WillSuspend = "WillSuspend";
     public const string WindowStarted = "WindowStarted";
 
@@ -146,19 +146,19 @@ public static class Reasons
     public const string ScalingDown = "ScalingDown";
 
     /// <summary>A trigger is active: from zero to the first replicas.</summary>
-    public const string WokenUp = "WokenUp";
+    public const string ScaledFromZero = "ScaledFromZero";
 
     /// <summary>No trigger is active: at zero, or at the idle replicas.</summary>
-    public const string Resting = "Resting";
+    public const string Idle = "Idle";
 
     /// <summary>No trigger is active, and the cooldown is not over.</summary>
     public const string CoolingDown = "CoolingDown";
 
     /// <summary>It would go to rest, but a rollout, a start or requests are under way.</summary>
-    public const string KeptAwake = "KeptAwake";
+    public const string ScaleDownDelayed = "ScaleDownDelayed";
 
     /// <summary>It may go to zero, and none of its triggers could wake it: one replica stays.</summary>
-    public const string NothingWakesIt = "NothingWakesIt";
+    public const string NoActivationTrigger = "NoActivationTrigger";
 
     /// <summary>Demand asks for more replicas than the money carries.</summary>
     public const string CostCapped = "CostCapped";
@@ -175,13 +175,13 @@ public static class Reasons
     public const string TargetNotScalable = "TargetNotScalable";
 
     /// <summary>Another scaler scales the same target.</summary>
-    public const string TargetTaken = "TargetTaken";
+    public const string TargetConflict = "TargetConflict";
 
     /// <summary>KEDA, an HPA or whoever else scales the target: it is capped through them.</summary>
-    public const string ScaledByOwner = "ScaledByOwner";
+    public const string CappedThroughAutoscaler = "CappedThroughAutoscaler";
 
     /// <summary>A budget has parked the target.</summary>
-    public const string ParkedByBudget = "ParkedByBudget";
+    public const string SuspendedByBudget = "SuspendedByBudget";
     public const string NoTriggers = "NoTriggers";
 
     /// <summary>The budget that it names does not exist, cannot be read, or does not select the target's pods: no new replicas.</summary>
@@ -189,4 +189,35 @@ public static class Reasons
 
     /// <summary>Others set the target's replicas.</summary>
     public const string ScaledByOther = "ScaledByOther";
+
+    // Stored by versions before 2026-12.
+    private static readonly Dictionary<string, string> Renamed = new(StringComparer.Ordinal)
+    {
+        ["ParkedAgain"] = SuspendedAgain,
+        ["MoneyFreed"] = BudgetAvailable,
+        ["MoneyRolledOff"] = SpendRolledOff,
+        ["LengthKnown"] = DurationKnown,
+        ["WaitsForMoney"] = WaitingForBudget,
+        ["WaitsForApproval"] = WaitingForApproval,
+        ["NotParkable"] = NotSuspendable,
+        ["InferenceFloor"] = MinimumReplicas,
+        ["HeldByOtherBudget"] = SuspendedByOtherBudget,
+        ["BrakeApplied"] = BreakerOpen,
+        ["WorkSuspended"] = WorkloadsSuspended,
+        ["AllParkable"] = AllSuspendable,
+        ["UnstoppableWork"] = UnstoppableWorkloads,
+        ["FloorExceedsLimit"] = MinimumReplicasExceedLimit,
+        ["ForecastGoesOn"] = ForecastResumed,
+        ["LendsReservation"] = ReservationReleased,
+        ["ScaledByOwner"] = CappedThroughAutoscaler,
+        ["ParkedByBudget"] = SuspendedByBudget,
+        ["WokenUp"] = ScaledFromZero,
+        ["Resting"] = Idle,
+        ["KeptAwake"] = ScaleDownDelayed,
+        ["NothingWakesIt"] = NoActivationTrigger,
+        ["TargetTaken"] = TargetConflict,
+    };
+
+    /// <summary>The present name of a reason that an earlier version stored; a name that has not changed is returned as it is.</summary>
+    public static string Current(string stored) => Renamed.GetValueOrDefault(stored, stored);
 }

@@ -58,7 +58,7 @@ internal static class ResumeRule
             else if (cause != Reasons.Approved && budget.Terms.Resume == ResumePolicy.Manual)
                 plan.Keep(
                     item,
-                    Reasons.WaitsForApproval,
+                    Reasons.WaitingForApproval,
                     Messages.WaitsForApproval(item, plan, MustRise(), MustRise() ? NamedLimit(item, plan) : null)
                 );
             else if (cause != Reasons.Approved && UnknownDurationRule.IsWaiting(item, budget))
@@ -81,7 +81,7 @@ internal static class ResumeRule
             {
                 plan.Keep(
                     item,
-                    Reasons.WaitsForMoney,
+                    Reasons.WaitingForBudget,
                     MustRise()
                         ? Messages.Waits(item, plan, item.Charge.Needed, NamedLimit(item, plan))
                         : Messages.WaitsThoughItFits(item, plan, item.Charge.Needed, othersFirst: cause is not null || !free)
@@ -425,14 +425,14 @@ internal static class ResumeRule
         return work.ResumeApproved && !parked.Approved ? Reasons.Approved
             : parked.WindowKey != budget.Window.Key ? Reasons.NewWindow
             : balance.Limit > parked.Limit || memory.Raised > parked.Raised ? Reasons.BudgetRaised
-            : memory.Freed > parked.Freed ? Reasons.MoneyFreed
+            : memory.Freed > parked.Freed ? Reasons.BudgetAvailable
             : HasRisen(parked, budget, balance)
-                ? budget.Terms.Window.Period == WindowPeriod.Rolling ? Reasons.MoneyRolledOff
-                    : Reasons.MoneyFreed
+                ? budget.Terms.Window.Period == WindowPeriod.Rolling ? Reasons.SpendRolledOff
+                    : Reasons.BudgetAvailable
             : work.Rate is { } rate && parked.Rate is { } then && rate < then ? Reasons.CostFell
             // Nobody knows what it waited for: it comes back as soon as it fits.
             : parked.Reason == Reasons.RecordRestored ? Reasons.RecordRestored
-            : parked.Reason == Reasons.UnknownDuration && work.Estimate.IsKnown ? Reasons.LengthKnown
+            : parked.Reason == Reasons.UnknownDuration && work.Estimate.IsKnown ? Reasons.DurationKnown
             : null;
     }
 

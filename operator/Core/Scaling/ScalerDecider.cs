@@ -29,7 +29,7 @@ public static class ScalerDecider
         var hold =
             scaler.ParkedBy is { } budget
                 ? (
-                    Reasons.ParkedByBudget,
+                    Reasons.SuspendedByBudget,
                     $"Budget {budget} has parked {scaler.Target}: it is scaled again when that budget gives it back."
                 )
             : scaler.ScaledBy is { } contender && contested
@@ -39,7 +39,7 @@ public static class ScalerDecider
                 )
             : scaler.ScaledBy is { } owner
                 ? (
-                    capped ? Reasons.CostCapped : Reasons.ScaledByOwner,
+                    capped ? Reasons.CostCapped : Reasons.CappedThroughAutoscaler,
                     capped
                         ? $"{Capped(scaler, demand, cap!, affordable!.Value, missing)} {Begun(owner)}: its maximum is lowered."
                         : $"{Begun(owner)}: {(affordable is { } most ? $"the money carries {most}" : "no money limits it")}."

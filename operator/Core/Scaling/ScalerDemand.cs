@@ -84,22 +84,22 @@ public sealed record ScalerDemand
             return Say(
                 rest,
                 rest,
-                sleepless ? Reasons.NothingWakesIt : HorizontalScaler.TooFewReplicas,
+                sleepless ? Reasons.NoActivationTrigger : HorizontalScaler.TooFewReplicas,
                 sleepless ? "nothing could wake it from zero" : $"the minimum is {rest}"
             );
         if (scaler.Replicas == 0)
         {
             if (isActive)
-                return Say(awake, awake, Reasons.WokenUp, $"{Active(metrics)}");
+                return Say(awake, awake, Reasons.ScaledFromZero, $"{Active(metrics)}");
             return error is not null
                 ? Say(0, 0, Reasons.MetricsUnavailable, $"{error.Name}: {error.Error}", $"{error.Name}: {error.Error}")
-                : Say(0, 0, Reasons.Resting, "no trigger is active");
+                : Say(0, 0, Reasons.Idle, "no trigger is active");
         }
 
         if (!isActive && rest < awake && error is null && metrics.All(metric => metric.Value is not null))
         {
             if (scaler.Replicas == rest)
-                return Say(rest, rest, Reasons.Resting, "no trigger is active");
+                return Say(rest, rest, Reasons.Idle, "no trigger is active");
             // It goes to rest as a whole, and not while that would take something from anybody.
             var keeps =
                 scaler.IsRollingOut ? "a rollout is under way"
@@ -113,7 +113,7 @@ public sealed record ScalerDemand
                 return Say(
                     rest,
                     rest,
-                    Reasons.Resting,
+                    Reasons.Idle,
                     memory.ActiveAt is null ? "no trigger is active" : $"no trigger was active for {Text.GoDuration.Format(terms.Cooldown)}"
                 );
             var step = Step(scaler, metrics, Math.Min(awake, scaler.Replicas), memory);
@@ -121,7 +121,7 @@ public sealed record ScalerDemand
             return Say(
                 step.Desired,
                 step.Wanted ?? step.Desired,
-                keeps is null ? Reasons.CoolingDown : Reasons.KeptAwake,
+                keeps is null ? Reasons.CoolingDown : Reasons.ScaleDownDelayed,
                 keeps ?? $"no trigger is active, and the cooldown ends at {Text.Rfc3339.Format(Whole(since))}"
             );
         }
@@ -129,7 +129,7 @@ public sealed record ScalerDemand
             return Say(
                 idle,
                 idle,
-                error is null ? Reasons.Resting : Reasons.MetricsUnavailable,
+                error is null ? Reasons.Idle : Reasons.MetricsUnavailable,
                 error is null ? "no trigger is active" : $"{error.Name}: {error.Error}",
                 error?.Error
             );

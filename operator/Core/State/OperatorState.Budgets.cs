@@ -310,7 +310,7 @@ public sealed partial class OperatorState
         if (shard.Budget is { } own)
         {
             own.Memory = StoredForm.Read(stored.Memory);
-            own.Decisions.AddRange(stored.Decisions ?? []);
+            own.Decisions.AddRange((stored.Decisions ?? []).Select(one => one with { Reason = Reasons.Current(one.Reason) }));
             own.Open = stored.Window;
             own.Closed.AddRange(stored.Windows ?? []);
         }

@@ -63,11 +63,14 @@ public static class StoredForm
             Also = stored.Also ?? [],
             Replicas = stored.Replicas,
             Since = stored.Since,
-            Reason = stored.Reason,
+            Reason = Reasons.Current(stored.Reason),
             Cause =
                 stored.Cause.Length > 0 && JsonSerializer.Deserialize(stored.Cause, DecisionJson.Default.SuspendedSnapshot) is { } cause
-                    ? cause
-                    : new() { Since = stored.Since, Reason = stored.Reason },
+                    ? cause with
+                    {
+                        Reason = Reasons.Current(cause.Reason),
+                    }
+                    : new() { Since = stored.Since, Reason = Reasons.Current(stored.Reason) },
             Budget = stored.Budget,
             BudgetUid = stored.BudgetUid,
             CostToFinish = stored.CostToFinish,

@@ -223,7 +223,7 @@ internal sealed class BudgetActor(
     )
     {
         var snapshot = action.Parked!;
-        if (action.Reason == Reasons.ParkedAgain)
+        if (action.Reason == Reasons.SuspendedAgain)
         {
             var undone = store.State.SuspensionsBy(budget.Uid).FirstOrDefault(p => p.Uid == action.Workload.Uid);
             var by = undone is null ? null : await suspender.LastWriterAsync(undone, cancellationToken);
@@ -292,7 +292,7 @@ internal sealed class BudgetActor(
             {
                 Parked = record.Cause,
                 Sentence =
-                    action.Reason == Reasons.ParkedAgain
+                    action.Reason == Reasons.SuspendedAgain
                         ? Messages.SuspendedAgain(record.Cause.UndoneBy, action.Sentence)
                         : action.Sentence,
             },

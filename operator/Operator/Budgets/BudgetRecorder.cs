@@ -62,7 +62,7 @@ internal sealed class BudgetRecorder(
     /// <summary>Records a decision in the state, before anything is done about it.</summary>
     public void Record(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision)
     {
-        if (decision.Conditions.Any(c => c is { Type: ConditionTypes.BrakeApplied, Status: true }))
+        if (decision.Conditions.Any(c => c is { Type: ConditionTypes.BreakerOpen, Status: true }))
             control.Brake.Apply(decision.At);
         var entity = budget.Object;
         var memory = WithEnded(budget, snapshot, WithProgress(budget, snapshot, decision)) with

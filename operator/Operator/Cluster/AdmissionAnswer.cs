@@ -32,7 +32,7 @@ internal sealed record AdmissionAnswer(bool Admits, string Sentence)
             return new(false, verdict.Sentence);
         if (
             verdict.Class != WorkloadClass.Training
-            || verdict.Reason is Reasons.Exempt or Reasons.NotParkable or Reasons.Unpriced or Reasons.Expired or Reasons.NotStarted
+            || verdict.Reason is Reasons.Exempt or Reasons.NotSuspendable or Reasons.Unpriced or Reasons.Expired or Reasons.NotStarted
         )
             return new(true, $"Budget {budget}: {verdict.Sentence}");
         return decision.Memory.Admitted.ContainsKey(verdict.Key.Uid)

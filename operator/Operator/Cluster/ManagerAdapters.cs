@@ -22,7 +22,7 @@ internal static class ManagerAdapters
                 return word.Field is not null && Names.Contains(owner.Name) && stores.Managers?.Contains(owner.Name) == false
                     ? word with
                     {
-                        WhyNot = $"{word.Manager}, and this operator may not write to it (operator.owners of the chart)",
+                        WhyNot = $"{word.Manager}, and this operator may not write to it (operator.managers of the chart)",
                     }
                     : word;
         return null;

@@ -39,7 +39,7 @@ internal sealed class UnreadableObjects(ClusterStores stores, EventRecorder reco
         foreach (var verdict in decision.Workloads)
         {
             if (
-                verdict.Reason != Reasons.NotParkable
+                verdict.Reason != Reasons.NotSuspendable
                 || stores.Of(verdict.Key.Kind)?.Get(verdict.Key.Namespace, verdict.Key.Name, verdict.Key.Uid)
                     is not { Unreadable: { } why } work
             )

@@ -111,7 +111,7 @@ internal static class ExplainText
                 c.Type != ConditionTypes.Ready
                 && c.Status
                     != (
-                        c.Type is ConditionTypes.FloorExceedsLimit or ConditionTypes.BrakeApplied or ConditionTypes.Contested
+                        c.Type is ConditionTypes.MinimumReplicasExceedLimit or ConditionTypes.BreakerOpen or ConditionTypes.Contested
                             ? "False"
                             : "True"
                     )

@@ -32,7 +32,7 @@ internal static class OperatorCommand
             text => RequireKnown(Names(text), WorkloadKinds.All.Select(kind => kind.Name).Concat(ScalableKinds.ScaledOnly))
         );
         var owners = OptionSources.Text(
-            "--owners",
+            "--managers",
             "Managers through whose objects it may stop work, with commas between them; empty for all that Bursar knows, none for none.",
             "",
             text => RequireKnown(Names(text) is ["none"] ? [] : Names(text), ManagerAdapters.Names)
@@ -119,7 +119,7 @@ internal static class OperatorCommand
                 var (managers, named) = (Names(parsed.GetValue(owners)!), Names(parsed.GetValue(kinds)!));
                 var options = new OperatorOptions
                 {
-                    Owners =
+                    Managers =
                         managers is ["none"] ? []
                         : managers.Length == 0 ? null
                         : managers,

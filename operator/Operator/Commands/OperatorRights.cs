@@ -92,7 +92,7 @@ namespace Bursar.Operator.Commands;
     Verbs = RbacVerb.Get | RbacVerb.Patch
 )]
 [EntityRbac(typeof(V1Beta1InferenceService), Option = "InferenceService", Verbs = RbacVerb.Get | RbacVerb.Patch)]
-// The same through managers, one by one as the chart's operator.owners names them: Kueue's and KEDA's objects, and Kueue's question whether
+// The same through managers, one by one as the chart's operator.managers names them: Kueue's and KEDA's objects, and Kueue's question whether
 // a job may start.
 [EntityRbac(typeof(V1Workload), Option = "Kueue", Verbs = RbacVerb.Get | RbacVerb.Patch)]
 [EntityRbac(typeof(V1ScaledObject), Option = "KEDA", Verbs = RbacVerb.Get | RbacVerb.Patch)]

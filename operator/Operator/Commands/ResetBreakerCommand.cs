@@ -9,13 +9,16 @@ using Bursar.Operator.Suspension;
 
 namespace Bursar.Operator.Commands;
 
-/// <summary><c>bursar continue</c>: lifts the brake that stops forecasts from parking much of a cluster at once.</summary>
+/// <summary><c>bursar reset-breaker</c>: closes the circuit breaker, which stops forecasts from suspending much of a cluster at once.</summary>
 internal static class ResetBreakerCommand
 {
     public static Command Create()
     {
         var access = new ClusterAccess();
-        var command = new Command("continue", "Lift the brake: let forecasts park work again after BrakeApplied.");
+        var command = new Command(
+            "reset-breaker",
+            "Reset the circuit breaker, so that forecasts suspend workloads again (condition BreakerOpen)."
+        );
         access.AddTo(command);
         command.SetAction(
             (parsed, cancellationToken) =>
@@ -26,7 +29,7 @@ internal static class ResetBreakerCommand
         return command;
     }
 
-    /// <exception cref="CommandException">The breaker is not open, so there is nothing to lift.</exception>
+    /// <exception cref="CommandException">The breaker is not open, so there is nothing to reset.</exception>
     public static async Task<int> RunAsync(
         KubeClient client,
         string bursarNamespace,
@@ -39,10 +42,10 @@ internal static class ResetBreakerCommand
                 $"there is no namespace {bursarNamespace}; name the one that Bursar runs in with --bursar-namespace."
             );
         if (!await IsOpenAsync(client, bursarNamespace, cancellationToken))
-            throw new CommandException("no budget reports BrakeApplied: there is nothing to continue.");
+            throw new CommandException("no budget reports BreakerOpen: there is nothing to reset.");
         var now = Rfc3339.Format(client.TimeProvider.GetUtcNow());
         await ControlConfigMap.SetAsync(client, bursarNamespace, ObserveOnlyMode.ContinueKey, now, cancellationToken);
-        await output.WriteLineAsync($"The brake is lifted as of {now}.");
+        await output.WriteLineAsync($"The circuit breaker is reset as of {now}.");
         return 0;
     }
 
@@ -56,7 +59,7 @@ internal static class ResetBreakerCommand
             var budgets = (await client.ListAsync<V1Alpha1GpuBudget>(new() { Limit = 500 }, cancellationToken)).Items;
             if (
                 budgets.Any(budget =>
-                    budget.Status?.Conditions?.Any(condition => condition is { Type: ConditionTypes.BrakeApplied, Status: "True" }) == true
+                    budget.Status?.Conditions?.Any(condition => condition is { Type: ConditionTypes.BreakerOpen, Status: "True" }) == true
                 )
             )
                 return true;

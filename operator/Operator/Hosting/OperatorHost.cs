@@ -50,7 +50,7 @@ internal static class OperatorHost
                     Random = new(options.Seed),
                 }
             );
-        var stores = new ClusterStores(client, options.Namespace, options.Kinds, options.Owners, options.Gpus);
+        var stores = new ClusterStores(client, options.Namespace, options.Kinds, options.Managers, options.Gpus);
         using var metrics = new OperatorMetrics(time, config.Server);
         var decisions = new DecisionStore();
         var admission = new AdmissionController(

@@ -25,7 +25,7 @@ internal sealed record OperatorOptions
     /// Names of the managers (<see cref="Cluster.ManagerAdapters.Names"/>) through whose objects it may stop work, as it has rights to; null for
     /// all. Work of others is reported as not parkable.
     /// </summary>
-    public IReadOnlyCollection<string>? Owners { get; init; }
+    public IReadOnlyCollection<string>? Managers { get; init; }
 
     /// <summary>Which resources, drivers and DeviceClasses are GPUs.</summary>
     public GpuResources Gpus { get; init; } = GpuResources.BuiltIn;

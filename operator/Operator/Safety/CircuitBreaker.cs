@@ -2,7 +2,7 @@ namespace Bursar.Operator.Safety;
 
 /// <summary>
 /// Stops forecasts from parking much of a cluster at once: after max(5, 20 %) of its parkable work within five minutes
-/// nothing more is parked by forecast until a person says <c>bursar continue</c>. The limit itself is never braked. The
+/// nothing more is parked by forecast until someone runs <c>bursar reset-breaker</c>. The limit itself is never braked. The
 /// ledger remembers it across restarts, or an operator that crashes again and again would park a cluster share by share.
 /// </summary>
 internal sealed class CircuitBreaker(Func<int> parkableWork)

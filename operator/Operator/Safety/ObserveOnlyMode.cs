@@ -5,7 +5,7 @@ namespace Bursar.Operator.Safety;
 
 /// <summary>
 /// The way out: ConfigMap <c>bursar-control</c> in Bursar's own namespace. <c>enforcement: observe</c> stops every action;
-/// <c>continue</c> holds the moment of the last <c>bursar continue</c>, which lifts the brake.
+/// <c>continue</c> holds the time of the last <c>bursar reset-breaker</c>.
 /// </summary>
 internal sealed class ObserveOnlyMode(CircuitBreaker brake)
 {

@@ -60,7 +60,7 @@ internal sealed class ScalerReporter(EventRecorder recorder, OperatorMetrics met
             metrics.ScaledUp(time.GetUtcNow() - since);
         var reason =
             decision.Desired == 0 ? "ScaledToZero"
-            : decision.Replicas == 0 ? Reasons.WokenUp
+            : decision.Replicas == 0 ? Reasons.ScaledFromZero
             : decision.Desired > decision.Replicas ? "ScaledUp"
             : "ScaledDown";
         var key = string.Create(

@@ -85,7 +85,7 @@ internal sealed class ScalerStore(
         {
             Refuse(
                 entry,
-                Reasons.TargetTaken,
+                Reasons.TargetConflict,
                 $"InferenceScaler {taken[target.Uid].Scaler.Metadata.Name} scales {target.Display} already: it is the older one. Two would undo each other."
             );
             return null;

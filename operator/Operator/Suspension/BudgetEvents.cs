@@ -15,8 +15,6 @@ internal sealed class BudgetEvents(EventRecorder recorder)
     public const string Suspended = "Suspended";
 
     /// <summary>The same of work that somebody had resumed.</summary>
-    public const string SuspendedAgain = "SuspendedAgain";
-
     /// <summary>
     /// Work comes back, or stays with other budgets, because its budget does not hold it any more; null where that one is gone.
     /// </summary>
@@ -24,7 +22,7 @@ internal sealed class BudgetEvents(EventRecorder recorder)
     {
         var workload = new WorkloadKey(record.Namespace, record.Kind, record.Name, record.Uid);
         var (reason, key) = (
-            isHeld ? Reasons.HeldByOtherBudget : "Resumed",
+            isHeld ? Reasons.SuspendedByOtherBudget : "Resumed",
             $"{record.BudgetUid}/given-back/{record.Since.ToUnixTimeSeconds()}"
         );
         if (budget is not null)
@@ -48,8 +46,8 @@ internal sealed class BudgetEvents(EventRecorder recorder)
         var (verb, type) =
             action.Kind == ActionKind.Park
                 ? (
-                    action.IsHeldByOther ? Reasons.HeldByOtherBudget
-                    : action.Reason == Reasons.ParkedAgain ? SuspendedAgain
+                    action.IsHeldByOther ? Reasons.SuspendedByOtherBudget
+                    : action.Reason == Reasons.SuspendedAgain ? Reasons.SuspendedAgain
                     : WorkloadKinds.Of(action.Workload.Kind) is { Serves: true } ? "ScaledToZero"
                     : Suspended,
                     KubeEvent.Warning
@@ -60,7 +58,7 @@ internal sealed class BudgetEvents(EventRecorder recorder)
 
     /// <summary>The budget lets go of work that others still hold: it stays as it is.</summary>
     public void Agreed(V1Alpha1GpuBudget budget, BudgetAction action, string windowKey) =>
-        Publish(budget, action, windowKey, Reasons.HeldByOtherBudget, KubeEvent.Normal);
+        Publish(budget, action, windowKey, Reasons.SuspendedByOtherBudget, KubeEvent.Normal);
 
     private void Publish(V1Alpha1GpuBudget budget, BudgetAction action, string windowKey, string verb, string type)
     {
@@ -94,7 +92,7 @@ internal sealed class BudgetEvents(EventRecorder recorder)
     {
         if (reason is Suspended && sentence.StartsWith("Suspended: ", StringComparison.Ordinal))
             return sentence["Suspended: ".Length..];
-        if (reason is SuspendedAgain && sentence.StartsWith("Suspended again: ", StringComparison.Ordinal))
+        if (reason is Reasons.SuspendedAgain && sentence.StartsWith("Suspended again: ", StringComparison.Ordinal))
             return sentence["Suspended again: ".Length..];
         if (reason is not "Resumed")
             return sentence;

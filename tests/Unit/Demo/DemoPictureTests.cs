@@ -47,7 +47,7 @@ public sealed class DemoPictureTests
         lines.Should().HaveCountLessThan(height).And.OnlyContain(line => line.Length <= width);
         foreach (var row in (string[])["team-nlp/nlp ", "team-vision/vision ", "Job/llama-finetune ", "Job/vit-runaway "])
             lines.Where(line => !line.StartsWith('+')).Should().ContainSingle(line => line.Contains(row, StringComparison.Ordinal));
-        lines.Should().Contain(line => line.Contains("WorkSuspended", StringComparison.Ordinal) && line.Contains('▒'));
+        lines.Should().Contain(line => line.Contains("WorkloadsSuspended", StringComparison.Ordinal) && line.Contains('▒'));
         lines
             .Should()
             .Contain(line => line.TrimEnd().EndsWith("09:41", StringComparison.Ordinal), "the end of a job is an hour of the same day");
@@ -61,7 +61,7 @@ public sealed class DemoPictureTests
             Metadata = new() { Namespace = ns, Name = name },
             Status = new()
             {
-                State = "WorkSuspended",
+                State = "WorkloadsSuspended",
                 Limit = "60.00",
                 Spent = "1234.50",
                 Projected = "2828.50",

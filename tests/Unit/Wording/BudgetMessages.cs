@@ -75,9 +75,9 @@ internal static class BudgetMessages
             table.Add(Reasons.Exhausted, Messages.Exhausted(item, plan, Money(66)));
         }
         var (november, train) = Begin(November);
-        table.Add(Reasons.ParkedAgain, Messages.UndoneAtLimit(train, november, Money(3), Money(66)));
-        table.Add(Reasons.ParkedAgain, Messages.SuspendedAgain("kubectl", Messages.Overrun(train, november, Money(64), Money(66))));
-        table.Add(Reasons.ParkedAgain, Messages.SuspendedAgain(null, Messages.DurationUnknown(train, November)));
+        table.Add(Reasons.SuspendedAgain, Messages.UndoneAtLimit(train, november, Money(3), Money(66)));
+        table.Add(Reasons.SuspendedAgain, Messages.SuspendedAgain("kubectl", Messages.Overrun(train, november, Money(64), Money(66))));
+        table.Add(Reasons.SuspendedAgain, Messages.SuspendedAgain(null, Messages.DurationUnknown(train, November)));
         table.Add(Reasons.DoesNotFit, Messages.MinimumReplicasKeepRunning(train, november, Money(66)));
         table.Add(Reasons.UnknownDuration, Messages.DurationUnknown(train, November));
         var (parked, again) = Begin(Budget(50, Train with { Parked = Suspended with { Confirmed = false } }));
@@ -126,41 +126,41 @@ internal static class BudgetMessages
     {
         table.Section("Suspended workloads: status.workloads[].reason");
         var (plan, train) = Begin(Budget(50, Train.Parked(50), Job("other", 3)));
-        table.Add(Reasons.WaitsForMoney, Messages.Waits(train, plan, Money(34), Money(66)));
-        table.Add(Reasons.WaitsForMoney, Messages.Waits(train, plan, Money(34), null));
-        table.Add(Reasons.WaitsForMoney, Messages.WaitsThoughItFits(train, plan, Money(34), othersFirst: true));
-        table.Add(Reasons.WaitsForMoney, Messages.WaitsThoughItFits(train, plan, Money(34), othersFirst: false));
+        table.Add(Reasons.WaitingForBudget, Messages.Waits(train, plan, Money(34), Money(66)));
+        table.Add(Reasons.WaitingForBudget, Messages.Waits(train, plan, Money(34), null));
+        table.Add(Reasons.WaitingForBudget, Messages.WaitsThoughItFits(train, plan, Money(34), othersFirst: true));
+        table.Add(Reasons.WaitingForBudget, Messages.WaitsThoughItFits(train, plan, Money(34), othersFirst: false));
         plan.FitsSince[Train.Key.Uid] = Now.AddMinutes(-2);
-        table.Add(Reasons.WaitsForMoney, Messages.WaitsThoughItFits(train, plan, Money(34), othersFirst: false));
+        table.Add(Reasons.WaitingForBudget, Messages.WaitsThoughItFits(train, plan, Money(34), othersFirst: false));
         table.Add(Reasons.NeverFits, Messages.NeverFits(train, plan, Money(71), Money(72)));
         table.Add(Reasons.NeverFits, Messages.NeverFits(train, plan, Money(71), null));
         table.Add(Reasons.NeverFits, Messages.NeverFits(train with { Work = Chat.Parked(50) }, plan, Money(71), Money(72)));
-        table.Add(Reasons.WaitsForApproval, Messages.WaitsForApproval(train, plan, mustRise: true, Money(66)));
-        table.Add(Reasons.WaitsForApproval, Messages.WaitsForApproval(train, plan, mustRise: false, null));
+        table.Add(Reasons.WaitingForApproval, Messages.WaitsForApproval(train, plan, mustRise: true, Money(66)));
+        table.Add(Reasons.WaitingForApproval, Messages.WaitsForApproval(train, plan, mustRise: false, null));
         table.Add(Reasons.ForecastPaused, Messages.Paused(November with { MeteringStale = "node gpu-1 gives no sign" }));
     }
 
     private static void Resumes(MessageTable table)
     {
-        table.Section("Resumes: an Event Resumed, HeldByOtherBudget where other budgets still hold the workload");
+        table.Section("Resumes: an Event Resumed, SuspendedByOtherBudget where other budgets still hold the workload");
         var (plan, train) = Begin(November);
         string[] causes =
         [
             Reasons.NewWindow,
             Reasons.BudgetRaised,
-            Reasons.MoneyFreed,
+            Reasons.BudgetAvailable,
             Reasons.CostFell,
             Reasons.FitsAgain,
-            Reasons.MoneyRolledOff,
+            Reasons.SpendRolledOff,
             Reasons.Approved,
-            Reasons.LengthKnown,
+            Reasons.DurationKnown,
             Reasons.RecordRestored,
             "",
         ];
         foreach (var cause in causes)
             table.Add(cause, Messages.Resumed(train, November, plan.Balance, Money(34), cause));
         var held = train with { Work = Train with { HeldBy = "budget other" } };
-        table.Add(Reasons.HeldByOtherBudget, Messages.Resumed(held, November, plan.Balance, Money(34), Reasons.BudgetRaised));
+        table.Add(Reasons.SuspendedByOtherBudget, Messages.Resumed(held, November, plan.Balance, Money(34), Reasons.BudgetRaised));
         table.Add(Reasons.Released, Messages.Released(train));
         table.Add(Reasons.Released, Messages.Released(train with { Work = Train with { Exempt = true } }));
         table.Add(Reasons.Released, Messages.Released(held));
@@ -180,21 +180,21 @@ internal static class BudgetMessages
         Kept(Reasons.SuspendedByOther, Train with { State = WorkloadState.Suspended });
         Kept(Reasons.Fits, Train.Parked(50));
         Kept(Reasons.Unpriced, Train with { Rate = null });
-        Kept(Reasons.NotParkable, Train with { NotParkable = "a bare pod has no switch to suspend it" });
+        Kept(Reasons.NotSuspendable, Train with { NotParkable = "a bare pod has no switch to suspend it" });
         Kept(Reasons.Exempt, Train with { Exempt = true });
-        Kept(Reasons.NotParkable, Chat with { Class = WorkloadClass.Interactive });
-        Kept(Reasons.InferenceFloor, Chat);
+        Kept(Reasons.NotSuspendable, Chat with { Class = WorkloadClass.Interactive });
+        Kept(Reasons.MinimumReplicas, Chat);
         Kept(Reasons.Expired, Train);
         Kept(Reasons.NotStarted, Train);
         Kept(Reasons.Queued, Train.Waiting() with { WaitsIn = "in Kueue's queue gpus" });
-        Kept(Reasons.LendsReservation, Train.Waiting() with { NoPodSince = Now.AddHours(-1) });
+        Kept(Reasons.ReservationReleased, Train.Waiting() with { NoPodSince = Now.AddHours(-1) });
         Kept(Reasons.Fits, Train);
         var zero = Begin(With(Budget(50, Chat), terms => terms with { WhenExhausted = WhenExhausted.Zero }));
         table.Add(Reasons.Fits, Messages.Kept(zero.Item, Reasons.Fits, zero.Plan.Budget));
         var held = Train.Waiting() with { HeldBy = "budget other" };
-        Kept(Reasons.HeldByOtherBudget, held);
-        Kept(Reasons.HeldByOtherBudget, held with { NoPodSince = Now.AddHours(-1) });
-        Kept(Reasons.HeldByOtherBudget, Chat.Waiting() with { HeldBy = "budget other" });
+        Kept(Reasons.SuspendedByOtherBudget, held);
+        Kept(Reasons.SuspendedByOtherBudget, held with { NoPodSince = Now.AddHours(-1) });
+        Kept(Reasons.SuspendedByOtherBudget, Chat.Waiting() with { HeldBy = "budget other" });
         var (plan, train) = Begin(November);
         table.Add(
             Reasons.SuspensionNotFollowed,
@@ -204,7 +204,7 @@ internal static class BudgetMessages
         table.Add(Reasons.SuspensionFollowed, Messages.Followed(train with { Work = Train.Parked(50) }));
         table.Add(Reasons.Contested, Messages.Contested(Suspended));
         table.Add(Reasons.Contested, Messages.Contested(Suspended with { UndoneBy = "kubectl" }));
-        table.Add(Reasons.BrakeApplied, Messages.BreakerOpen);
+        table.Add(Reasons.BreakerOpen, Messages.BreakerOpen);
         table.Add(
             Reasons.ForecastPaused,
             Messages.ProgressStale(
@@ -214,7 +214,7 @@ internal static class BudgetMessages
                 }
             )
         );
-        table.Add(Reasons.FloorExceedsLimit, Messages.MinimumReplicasLeave(November, plan.Balance));
+        table.Add(Reasons.MinimumReplicasExceedLimit, Messages.MinimumReplicasLeave(November, plan.Balance));
         var memory = November.Memory with { SettleUntil = Now.AddMinutes(5) };
         table.Add(Reasons.Settling, Messages.Settling(November, memory));
         table.Add(Reasons.Settling, Messages.Announced(train, November, Now.AddMinutes(5)));

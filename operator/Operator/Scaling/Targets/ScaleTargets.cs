@@ -83,7 +83,7 @@ internal sealed class ScaleTargets(ClusterStores stores)
 
     private string? WhyNot(EntityKind entity, V1ObjectMeta scaler, string option) =>
         stores.Managers?.Contains(option) == false
-            ? $"this operator may not write to {entity.Kind} {scaler.Name} ({option} in operator.owners of the chart)"
+            ? $"this operator may not write to {entity.Kind} {scaler.Name} ({option} in operator.managers of the chart)"
         // Whoever made it would set it back.
         : scaler.ControllerReference() is { } controller ? $"{controller.Kind} {controller.Name} controls {entity.Kind} {scaler.Name}"
         : null;

@@ -277,7 +277,7 @@ public sealed class CheckpointTests
             }
         );
         decision.Memory.Checkpoints.Should().HaveCount(3);
-        decision.Condition("BrakeApplied").Status.Should().BeTrue();
+        decision.Condition("BreakerOpen").Status.Should().BeTrue();
     }
 
     [Fact]

@@ -50,7 +50,7 @@ public sealed class ForecastTests
         BudgetDecider
             .Decide((budget with { Workloads = [parked], Spent = spent }).Later(TimeSpan.FromSeconds(20), second.Memory))
             .State.Should()
-            .Be(Reasons.WorkSuspended);
+            .Be(Reasons.WorkloadsSuspended);
         foreach (var (limit, back) in new[] { (2.52m, false), (2.53m, true), (2.62m, true), (5m, true) })
         {
             var raised = budget with { Terms = Terms(limit), Workloads = [parked], Spent = spent };
@@ -259,7 +259,7 @@ public sealed class ForecastTests
 
         var lent = BudgetDecider.Decide(budget);
         lent.Actions.Should().BeEmpty();
-        lent.ReasonOf("waits").Should().Be(Reasons.LendsReservation);
+        lent.ReasonOf("waits").Should().Be(Reasons.ReservationReleased);
 
         var back = budget with { Workloads = [Job("waits", 2), Job("new", 2, minutesOld: 1)] };
         BudgetDecider.Decide(back.Later(TimeSpan.FromSeconds(5), lent.Memory)).ParkedNames().Should().Equal("new");
@@ -290,8 +290,8 @@ public sealed class ForecastTests
         );
 
         decision.ParkedNames().Should().Equal("new");
-        decision.ReasonOf("running").Should().Be(Reasons.FloorExceedsLimit);
-        decision.Condition("FloorExceedsLimit").Message.Should().Contain("1505.52 USD");
+        decision.ReasonOf("running").Should().Be(Reasons.MinimumReplicasExceedLimit);
+        decision.Condition("MinimumReplicasExceedLimit").Message.Should().Contain("1505.52 USD");
         BudgetDecider
             .Decide(Budget(1_000m, Serving("chat"), running) with { Spent = Money(999.99m) })
             .ParkedNames()
@@ -331,7 +331,7 @@ public sealed class ForecastTests
         decision
             .Workloads.Select(w => w.Reason)
             .Should()
-            .Equal(Reasons.Exempt, Reasons.NotParkable, Reasons.Fits, Reasons.SuspendedByOther);
+            .Equal(Reasons.Exempt, Reasons.NotSuspendable, Reasons.Fits, Reasons.SuspendedByOther);
     }
 
     [Fact]
@@ -340,8 +340,8 @@ public sealed class ForecastTests
         var jobs = Enumerable.Range(0, 6).Select(i => Job($"job-{i}", 10)).ToArray();
         var braked = BudgetDecider.Decide(Budget(1m, jobs) with { BrakeAllowance = 2 });
         braked.Actions.Should().HaveCount(2);
-        braked.Condition("BrakeApplied").Status.Should().BeTrue();
-        braked.Workloads.Count(w => w.Reason == Reasons.BrakeApplied).Should().Be(4);
+        braked.Condition("BreakerOpen").Status.Should().BeTrue();
+        braked.Workloads.Count(w => w.Reason == Reasons.BreakerOpen).Should().Be(4);
 
         BudgetDecider.Decide(Budget(1m, jobs) with { BrakeAllowance = 0, Spent = Money(1m) }).Actions.Should().HaveCount(6);
     }

@@ -26,7 +26,7 @@ public sealed class HeldByOtherTests
             .Workloads.Single()
             .Should()
             .Match<WorkloadVerdict>(w =>
-                w.Reason == Reasons.HeldByOtherBudget
+                w.Reason == Reasons.SuspendedByOtherBudget
                 && w.HeldBy == "budget other"
                 && w.Sentence.Contains("budget other")
                 && w.Sentence.Contains("budget nlp")
@@ -41,7 +41,7 @@ public sealed class HeldByOtherTests
 
         var action = decision.Actions.Should().ContainSingle().Subject;
         action.Should().Match<BudgetAction>(a => a.Kind == ActionKind.Park && a.IsHeldByOther && !a.CountsForBrake);
-        decision.Conditions.Should().NotContain(c => c.Type == "BrakeApplied");
+        decision.Conditions.Should().NotContain(c => c.Type == "BreakerOpen");
     }
 
     [Fact]
@@ -103,7 +103,7 @@ public sealed class HeldByOtherTests
 
         var decision = BudgetDecider.Decide(Budget(terms, undone));
         decision.LetGo.Should().BeEmpty();
-        decision.Actions.Single().Reason.Should().Be(Reasons.ParkedAgain);
+        decision.Actions.Single().Reason.Should().Be(Reasons.SuspendedAgain);
 
         BudgetDecider.Decide(Budget(terms with { Limit = Money(100m) }, undone)).LetGo.Should().Equal(undone.Key);
     }
@@ -129,10 +129,10 @@ public sealed class HeldByOtherTests
         var again = BudgetDecider.Decide(Budget(100m, stale).Later(TimeSpan.FromSeconds(5), first.Memory));
         again.Announcements.Should().NotContain(a => a.Reason == Reasons.ForecastPaused);
         var back = BudgetDecider.Decide(Budget(100m, Job("train", 1)).Later(TimeSpan.FromSeconds(10), again.Memory));
-        back.Announcements.Should().ContainSingle(a => a.Reason == Reasons.ForecastGoesOn);
+        back.Announcements.Should().ContainSingle(a => a.Reason == Reasons.ForecastResumed);
         BudgetDecider
             .Decide(Budget(100m).Later(TimeSpan.FromSeconds(10), again.Memory))
             .Announcements.Should()
-            .NotContain(a => a.Reason == Reasons.ForecastGoesOn, "it has ended");
+            .NotContain(a => a.Reason == Reasons.ForecastResumed, "it has ended");
     }
 }

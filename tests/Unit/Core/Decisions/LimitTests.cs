@@ -113,7 +113,7 @@ public sealed class LimitTests
         var undone = Job("train", 1).Parked(limit: 2m) with { State = WorkloadState.Running, BurnRate = V100 };
 
         var again = BudgetDecider.Decide(Budget(2m, undone)).Actions.Should().ContainSingle().Subject;
-        again.Reason.Should().Be(Reasons.ParkedAgain);
+        again.Reason.Should().Be(Reasons.SuspendedAgain);
         again.Parked!.Since.Should().Be(undone.Parked!.Since, "it keeps its place in the order of resumes");
 
         var fits = BudgetDecider.Decide(Budget(100m, undone));

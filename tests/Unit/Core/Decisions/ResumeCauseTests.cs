@@ -50,18 +50,18 @@ public sealed class ResumeCauseTests
                 },
             Reasons.NewWindow
         ),
-        ["ended work"] = (() => Runs(Job("other", 4)), budget => Without(budget, "other"), Reasons.MoneyFreed),
+        ["ended work"] = (() => Runs(Job("other", 4)), budget => Without(budget, "other"), Reasons.BudgetAvailable),
         ["ended inference"] = (
             () => Runs(Serving("chat") with { Rate = HourlyCost.FromDecimal(0.03m), BurnRate = HourlyCost.FromDecimal(0.03m) }),
             budget => Without(budget, "chat"),
-            Reasons.MoneyFreed
+            Reasons.BudgetAvailable
         ),
         ["fewer inference replicas"] = (
             () => Runs(Serving("chat") with { Rate = HourlyCost.FromDecimal(0.03m), BurnRate = HourlyCost.FromDecimal(0.03m) }),
             budget => With(budget, Serving("chat") with { Rate = HourlyCost.FromDecimal(0.01m), BurnRate = HourlyCost.FromDecimal(0.01m) }),
-            Reasons.MoneyFreed
+            Reasons.BudgetAvailable
         ),
-        ["price of the past corrected"] = (Full, budget => budget with { Spent = Money(9) }, Reasons.MoneyFreed),
+        ["price of the past corrected"] = (Full, budget => budget with { Spent = Money(9) }, Reasons.BudgetAvailable),
         ["lower price"] = (Full, budget => With(budget, Parked(budget) with { Rate = HourlyCost.FromDecimal(0.3m) }), Reasons.CostFell),
         ["fewer GPUs"] = (
             () => Full(Held with { Gpus = 2, Rate = V100 * 2, BurnRate = V100 * 2 }),
@@ -69,8 +69,8 @@ public sealed class ResumeCauseTests
             Reasons.CostFell
         ),
         ["exemption"] = (Full, budget => With(budget, Parked(budget) with { Exempt = true }), Reasons.Released),
-        ["selector"] = (() => Runs(Job("other", 4)), budget => Without(budget, "other") with { Spent = Money(5) }, Reasons.MoneyFreed),
-        ["repaired record"] = (Full, budget => budget with { Spent = Money(2) }, Reasons.MoneyFreed),
+        ["selector"] = (() => Runs(Job("other", 4)), budget => Without(budget, "other") with { Spent = Money(5) }, Reasons.BudgetAvailable),
+        ["repaired record"] = (Full, budget => budget with { Spent = Money(2) }, Reasons.BudgetAvailable),
         ["another budget's suspension of work that is counted here"] = (
             () => Runs(Job("other", 4)),
             budget => With(budget, Job("other", 4).Waiting() with { HeldBy = "budget b", NoPodSince = Now.AddMinutes(-20) }),
@@ -90,7 +90,7 @@ public sealed class ResumeCauseTests
         ["its length became known"] = (
             () => Suspended(Budget(Terms(100m) with { UnknownDuration = UnknownDuration.Hold }, Unknown("held"))),
             budget => With(budget, Parked(budget) with { Estimate = Settled(TimeSpan.FromHours(1)) }),
-            Reasons.LengthKnown
+            Reasons.DurationKnown
         ),
         ["rolling window forgets"] = (
             () =>
@@ -101,7 +101,7 @@ public sealed class ResumeCauseTests
                     }
                 ),
             budget => budget with { Spent = Money(5) },
-            Reasons.MoneyRolledOff
+            Reasons.SpendRolledOff
         ),
     };
 

@@ -27,7 +27,7 @@ public sealed class ResumeTests
         var before = Budget(8m, Job("runs", 1), Job("train", 1).Parked(limit: 8m)).Admitted(("runs", 3.06m));
         var ended = BudgetDecider.Decide(before with { Workloads = [before.Workloads[1]] });
 
-        ended.Actions.Should().ContainSingle(a => a.Kind == ActionKind.Resume && a.Reason == Reasons.MoneyFreed);
+        ended.Actions.Should().ContainSingle(a => a.Kind == ActionKind.Resume && a.Reason == Reasons.BudgetAvailable);
         ended.Memory.Freed.Should().Be(1);
 
         // It grows, is parked again, and the same cause does not bring it back.
@@ -93,7 +93,7 @@ public sealed class ResumeTests
 
         decision.ResumedNames().Should().Equal("small");
         decision.ReasonOf("never").Should().Be(Reasons.NeverFits);
-        decision.ReasonOf("large").Should().Be(Reasons.WaitsForMoney);
+        decision.ReasonOf("large").Should().Be(Reasons.WaitingForBudget);
     }
 
     [Fact]
@@ -133,7 +133,7 @@ public sealed class ResumeTests
         BudgetDecider.Decide(Budget(terms, Unknown("train").Parked(1m, Reasons.UnknownDuration))).Actions.Should().BeEmpty();
 
         var told = Job("train", 1).Parked(100m, Reasons.UnknownDuration);
-        BudgetDecider.Decide(Budget(terms, told)).Actions.Should().ContainSingle(a => a.Reason == Reasons.LengthKnown);
+        BudgetDecider.Decide(Budget(terms, told)).Actions.Should().ContainSingle(a => a.Reason == Reasons.DurationKnown);
     }
 
     [Fact]
@@ -142,7 +142,7 @@ public sealed class ResumeTests
         var terms = Terms(100m) with { Resume = ResumePolicy.Manual };
         var job = Job("train", 1).Parked(1m);
 
-        BudgetDecider.Decide(Budget(terms, job)).ReasonOf("train").Should().Be(Reasons.WaitsForApproval);
+        BudgetDecider.Decide(Budget(terms, job)).ReasonOf("train").Should().Be(Reasons.WaitingForApproval);
         BudgetDecider
             .Decide(Budget(terms, job with { ResumeApproved = true }))
             .Actions.Should()
@@ -198,7 +198,7 @@ public sealed class ResumeTests
         var terms = Terms(10m) with { Window = new(WindowPeriod.Rolling, Length: TimeSpan.FromHours(24)) };
         var job = Job("train", 1).Parked(10m, window: "rolling");
 
-        BudgetDecider.Decide(Budget(terms, job)).Actions.Should().ContainSingle(a => a.Reason == Reasons.MoneyRolledOff);
+        BudgetDecider.Decide(Budget(terms, job)).Actions.Should().ContainSingle(a => a.Reason == Reasons.SpendRolledOff);
         BudgetDecider.Decide(Budget(terms, job) with { Spent = Money(8m) }).Actions.Should().BeEmpty();
     }
 

@@ -75,7 +75,7 @@ public sealed class ScalerDeciderTests
     {
         var memory = ScalerMemory.Empty with { Written = 4, Seen = true };
         var decision = (Scaler(Terms(Trigger("gateway")), 0, 700) with { ParkedBy = "nlp", Memory = memory }).Decide();
-        (decision.HoldsStill, decision.Scales, decision.Reason).Should().Be((true, false, Reasons.ParkedByBudget));
+        (decision.HoldsStill, decision.Scales, decision.Reason).Should().Be((true, false, Reasons.SuspendedByBudget));
         decision.Sentence.Should().ContainAll("nlp", "Deployment/chat");
         decision.Memory.Undone.Should().BeEmpty();
         decision.Memory.Written.Should().BeNull();
@@ -94,7 +94,7 @@ public sealed class ScalerDeciderTests
     {
         var scaler = Scaler(Terms(), 5) with { ScaledBy = "KEDA's ScaledObject chat scales it" };
         var decision = scaler.Decide(Three);
-        (decision.Scales, decision.Affordable, decision.Reason).Should().Be((false, 3, Reasons.ScaledByOwner));
+        (decision.Scales, decision.Affordable, decision.Reason).Should().Be((false, 3, Reasons.CappedThroughAutoscaler));
         decision.Sentence.Should().StartWith("KEDA's ScaledObject chat scales it: ").And.Contain(" 3");
         scaler.Decide().Sentence.Should().StartWith("KEDA's ScaledObject chat scales it: ").And.NotContain("3");
         var wanting = (Scaler(Terms(Trigger("gateway")), 3, 700) with { ScaledBy = "the HorizontalPodAutoscaler chat scales it" }).Decide(

@@ -8,11 +8,11 @@ namespace Bursar.Tests.Unit.Core.Scaling;
 public sealed class ScalerDemandTests
 {
     [Theory]
-    [InlineData("at the activation value it is not active", 0, 50, 50, 0, Reasons.Resting)]
-    [InlineData("above it, it wakes, though the target asks for less than one", 0, 51, 50, 1, Reasons.WokenUp)]
-    [InlineData("without one, anything wakes it", 0, 0.5, 0, 1, Reasons.WokenUp)]
-    [InlineData("nothing does not", 0, 0, 0, 0, Reasons.Resting)]
-    [InlineData("it wakes to one, however much is asked for", 0, 900, 0, 1, Reasons.WokenUp)]
+    [InlineData("at the activation value it is not active", 0, 50, 50, 0, Reasons.Idle)]
+    [InlineData("above it, it wakes, though the target asks for less than one", 0, 51, 50, 1, Reasons.ScaledFromZero)]
+    [InlineData("without one, anything wakes it", 0, 0.5, 0, 1, Reasons.ScaledFromZero)]
+    [InlineData("nothing does not", 0, 0, 0, 0, Reasons.Idle)]
+    [InlineData("it wakes to one, however much is asked for", 0, 900, 0, 1, Reasons.ScaledFromZero)]
     [InlineData("once awake the target counts", 1, 350, 50, 4, Reasons.ScalingUp)]
     [InlineData("inactive and over the target: it stays up for the cooldown", 2, 190, 195, 2, Reasons.CoolingDown)]
     [InlineData("and goes down to one, not further, for as long", 2, 30, 50, 1, Reasons.CoolingDown)]
@@ -26,10 +26,10 @@ public sealed class ScalerDemandTests
 
     [Theory]
     [InlineData("the cooldown is not over", 299, null, 1, Reasons.CoolingDown)]
-    [InlineData("it is over", 300, null, 0, Reasons.Resting)]
-    [InlineData("never active since anybody looks: no cooldown", null, null, 0, Reasons.Resting)]
+    [InlineData("it is over", 300, null, 0, Reasons.Idle)]
+    [InlineData("never active since anybody looks: no cooldown", null, null, 0, Reasons.Idle)]
     [InlineData("but the first one after its creation", null, 600, 1, Reasons.CoolingDown)]
-    [InlineData("which is over", null, 500, 0, Reasons.Resting)]
+    [InlineData("which is over", null, 500, 0, Reasons.Idle)]
     [InlineData("the later of the two counts", 310, 600, 1, Reasons.CoolingDown)]
     public void Cooldown(string rule, int? activeSecondsAgo, int? initialCooldown, int desired, string reason)
     {
@@ -71,7 +71,7 @@ public sealed class ScalerDemandTests
         };
         var demand = ScalerDemand.Of(scaler);
         demand.Desired.Should().Be(desired, rule);
-        demand.Reason.Should().Be(desired == 0 ? Reasons.Resting : Reasons.KeptAwake, rule);
+        demand.Reason.Should().Be(desired == 0 ? Reasons.Idle : Reasons.ScaleDownDelayed, rule);
     }
 
     [Fact]
@@ -85,7 +85,7 @@ public sealed class ScalerDemandTests
     public void A_replica_that_never_becomes_ready_keeps_nothing_awake()
     {
         var scaler = Scaler(Terms(Trigger("gateway")), 1, 0).Active(1000);
-        ScalerDemand.Of(scaler with { ReplicaStates = [new("new", false, false, false)] }).Reason.Should().Be(Reasons.KeptAwake);
+        ScalerDemand.Of(scaler with { ReplicaStates = [new("new", false, false, false)] }).Reason.Should().Be(Reasons.ScaleDownDelayed);
         ScalerDemand.Of(scaler with { ReplicaStates = [new("new", false, false, false, Stuck: true)] }).Desired.Should().Be(0);
     }
 
@@ -126,7 +126,7 @@ public sealed class ScalerDemandTests
         var demand = ScalerDemand.Of(Scaler(Terms([.. names.Select(name => Trigger(name))]), replicas, [.. names.Select(_ => (double?)0)]));
         demand.Desired.Should().Be(desired, rule);
         if (replicas == 0)
-            demand.Reason.Should().Be(Reasons.NothingWakesIt);
+            demand.Reason.Should().Be(Reasons.NoActivationTrigger);
     }
 
     // What triggers say: a figure, ! an error, - nothing to measure.
@@ -141,8 +141,8 @@ public sealed class ScalerDemandTests
     [InlineData("not a number is an error", 2, "NaN", 2, Reasons.MetricsUnavailable)]
     [InlineData("infinite is one too", 2, "Infinity", 2, Reasons.MetricsUnavailable)]
     [InlineData("at zero an error wakes nobody", 0, "!", 0, Reasons.MetricsUnavailable)]
-    [InlineData("at zero nothing measured is rest", 0, "-", 0, Reasons.Resting)]
-    [InlineData("at zero another trigger wakes it", 0, "! 5", 1, Reasons.WokenUp)]
+    [InlineData("at zero nothing measured is rest", 0, "-", 0, Reasons.Idle)]
+    [InlineData("at zero another trigger wakes it", 0, "! 5", 1, Reasons.ScaledFromZero)]
     public void What_is_not_measured(string rule, int replicas, string words, int desired, string reason)
     {
         var readings = words

@@ -9,7 +9,7 @@ namespace Bursar.Tests.Unit.Core.State;
 
 /// <summary>
 /// Ledger objects of main at 1aeb260, recorded from operators on the embedded cluster. They load into the same state, and what is written back is the same
-/// text, so an operator of that version can read it after a rollback.
+/// text but for reasons that have another name now, so an operator of that version can read it after a rollback.
 /// </summary>
 public sealed class RecordedStateTests
 {
@@ -52,7 +52,28 @@ public sealed class RecordedStateTests
 
         written.Select(shard => shard.Name).Should().BeEquivalentTo(recorded.Keys);
         foreach (var shard in written)
-            Text(shard with { Revision = 0 }).Should().Be(Text(recorded[shard.Name] with { Revision = 0 }));
+            Text(shard with { Revision = 0 })
+                .Should()
+                .Be(
+                    Text(recorded[shard.Name] with { Revision = 0 })
+                        .Replace("\"ParkedAgain\"", $"\"{Reasons.SuspendedAgain}\"", StringComparison.Ordinal)
+                );
+    }
+
+    [Fact]
+    public void Recorded_reasons_have_their_present_names() =>
+        OperatorState.Load(Recorded()).Decisions(Elastic).Select(one => one.Reason).Should().Contain(Reasons.SuspendedAgain);
+
+    [Fact]
+    public void Stored_suspension_with_a_renamed_reason_is_read_with_the_present_name()
+    {
+        var shard = Recorded().First(one => one.Parked is { Count: > 0 });
+        var stored = shard.Parked![0] with { Reason = "ParkedAgain" };
+        stored = stored with { Cause = stored.Cause.Replace(shard.Parked[0].Reason, "ParkedAgain", StringComparison.Ordinal) };
+
+        var record = StoredForm.Read(stored);
+
+        (record.Reason, record.Cause.Reason).Should().Be((Reasons.SuspendedAgain, Reasons.SuspendedAgain));
     }
 
     [Fact]

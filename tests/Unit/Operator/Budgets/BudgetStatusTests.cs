@@ -38,15 +38,15 @@ public sealed class BudgetStatusTests
             { "a pod that ended", With(), With(s => s.BurnRatePerHour = "3.06"), 5, 0 },
             {
                 "another reason while no money moves",
-                With(Because("WaitsForMoney: it needs 5.00.")),
-                With(Because("WaitsForMoney: it needs 5.00. It is held by budget b as well.")),
+                With(Because("WaitingForBudget: it needs 5.00.")),
+                With(Because("WaitingForBudget: it needs 5.00. It is held by budget b as well.")),
                 10,
                 50
             },
             {
                 "the same reason",
-                With(Because("WaitsForMoney: it needs 5.00.")),
-                With(Because("WaitsForMoney: it needs 5.00.")),
+                With(Because("WaitingForBudget: it needs 5.00.")),
+                With(Because("WaitingForBudget: it needs 5.00.")),
                 3600,
                 null
             },

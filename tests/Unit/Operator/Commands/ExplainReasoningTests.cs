@@ -24,7 +24,7 @@ public sealed class ExplainReasoningTests
         Of("Job/held")
             .Should()
             .ContainAll(
-                "Parked, WaitsForMoney",
+                "Parked, WaitingForBudget",
                 "Number 1 of 1",
                 "priority 0",
                 "Job/done-soon",
