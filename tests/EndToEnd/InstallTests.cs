@@ -76,19 +76,7 @@ public sealed class InstallTests(InstallServers servers)
         var ct = CancellationToken.None;
         await using var server = await servers.StartAsync(real, ct);
         var set = $"{Image},agent.namespace={Agents}";
-        (
-            await InstallTool.HelmAsync(
-                server.Kubeconfig,
-                "install",
-                "bursar",
-                InstallTool.Chart,
-                "--namespace",
-                Own,
-                "--create-namespace",
-                "--set",
-                set
-            )
-        ).Succeeded();
+        (await InstallAsync(server, set)).Succeeded();
 
         await ServedAsync(server, ct);
         (await InstallTool.HelmAsync(server.Kubeconfig, "status", "bursar", "--namespace", Own))
@@ -195,19 +183,7 @@ public sealed class InstallTests(InstallServers servers)
         var ct = CancellationToken.None;
         await using var server = await servers.StartAsync(real, ct);
         var set = $"{Image},agent.namespace={Agents},release.timeoutSeconds=10";
-        (
-            await InstallTool.HelmAsync(
-                server.Kubeconfig,
-                "install",
-                "bursar",
-                InstallTool.Chart,
-                "--namespace",
-                Own,
-                "--create-namespace",
-                "--set",
-                set
-            )
-        ).Succeeded();
+        (await InstallAsync(server, set)).Succeeded();
 
         // No kubelet runs here, so the hook's pod stays pending, as one does whose image cannot be pulled.
         var uninstall = await InstallTool.HelmAsync(server.Kubeconfig, "uninstall", "bursar", "--namespace", Own);
@@ -239,22 +215,7 @@ public sealed class InstallTests(InstallServers servers)
         );
 
         // Without the agents: the Sandbox runs no DaemonSet controller.
-        (
-            await InstallTool.HelmAsync(
-                server.Kubeconfig,
-                "install",
-                "bursar",
-                InstallTool.Chart,
-                "--namespace",
-                Own,
-                "--create-namespace",
-                "--set",
-                $"{Image},agent.enabled=false",
-                "--wait",
-                "--timeout",
-                "60s"
-            )
-        ).Succeeded();
+        (await InstallAsync(server, $"{Image},agent.enabled=false", "--wait", "--timeout", "60s")).Succeeded();
 
         (await server.GetAsync($"/apis/apps/v1/namespaces/{Own}/deployments/bursar", ct))!["status"]!["readyReplicas"]!
             .GetValue<int>()
@@ -270,19 +231,7 @@ public sealed class InstallTests(InstallServers servers)
         var ct = CancellationToken.None;
         await using var server = await servers.StartAsync(real, ct);
         var set = $"{Image},agent.enabled=false,serviceAccount.name=gpu-budgets,commonLabels.team=platform";
-        (
-            await InstallTool.HelmAsync(
-                server.Kubeconfig,
-                "install",
-                "bursar",
-                InstallTool.Chart,
-                "--namespace",
-                Own,
-                "--create-namespace",
-                "--set",
-                set
-            )
-        ).Succeeded();
+        (await InstallAsync(server, set)).Succeeded();
         await ServedAsync(server, ct);
         await EnsureNamespaceAsync(server, CommandsWorld.Team, ct);
         await CostCenterAsync(server, "after", ct);
@@ -293,6 +242,12 @@ public sealed class InstallTests(InstallServers servers)
 
         (await test).Succeeded().Output.Should().MatchRegex(@"Phase:\s+Succeeded");
     }
+
+    private static Task<ToolResult> InstallAsync(InstallServer server, string set, params string[] more) =>
+        InstallTool.HelmAsync(
+            server.Kubeconfig,
+            ["install", "bursar", InstallTool.Chart, "--namespace", Own, "--create-namespace", "--set", set, .. more]
+        );
 
     /// <summary>Stands in for the kubelet: runs the arguments of a hook's pod under its service account and reports the result.</summary>
     private static async Task<ToolResult> RunHookPodAsync(
