@@ -26,7 +26,7 @@ public sealed class TimedRequestHandler(ActivityTracker tracker) : DelegatingHan
             tracker.Opened(id, request.RequestUri!.PathAndQuery);
         try
         {
-            // Who waits no longer goes on, whatever the server still says.
+            // The caller has stopped waiting, so it continues without the server's answer.
             using (cancellationToken.UnsafeRegister(static state => ((ActivityUnit)state!).Answered(), unit))
             {
                 var response = await base.SendAsync(request, cancellationToken).ConfigureAwait(false);

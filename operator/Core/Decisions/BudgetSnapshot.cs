@@ -184,7 +184,7 @@ public sealed record WorkloadSnapshot
     /// <summary>Spent in this window.</summary>
     public Amount Spent { get; init; }
 
-    /// <summary>Who measures it, in the words of <see cref="MeteringView.TextOf"/>; null while none of its pods runs.</summary>
+    /// <summary>The source of its GPU usage, as <see cref="MeteringView.TextOf"/> names it; null while none of its pods runs.</summary>
     public string? MeteredBy { get; init; }
 
     /// <summary>For training: remaining time of the present run, or of the next run where it is parked.</summary>

@@ -58,7 +58,7 @@ public sealed record BudgetTotals
     /// </summary>
     public Amount Available => Limit - Spent - MinimumReplicasCost;
 
-    /// <summary>What is spent, with claims added.</summary>
+    /// <summary>The amount spent plus the claims.</summary>
     public required Projection Projection { get; init; }
 
     public static BudgetTotals Of(BudgetSnapshot budget, Amount limit, IReadOnlyList<CostedWorkload> work)

@@ -92,7 +92,7 @@ public sealed class Projection
     /// </summary>
     private IEnumerable<(DateTimeOffset At, Amount Sum)> Course(IEnumerable<Claim> claims)
     {
-        // What is spent but not explained by a stretch of the past is taken to stay: a forecast must not hope.
+        // Spending without a known time is assumed to stay in the window, so that the forecast is not too low.
         var (slope, sum) = (_slope, _budget.Spent.Units);
         var ends = new List<Bend>();
         foreach (var claim in claims)

@@ -36,14 +36,14 @@ public sealed record WorkloadCost(
     public static readonly TimeSpan LeastRun = TimeSpan.FromHours(1);
 
     /// <summary>
-    /// What it needs to resume: the high estimate plus headroom and its stop; for work of unknown length and for inference, an hour of it.
+    /// The amount it needs to resume: the high estimate plus headroom and its stop cost; one hour's cost for unknown duration and inference.
     /// </summary>
     public Amount Needed { get; private init; }
 
-    /// <summary>The same once a limit that is named now has been enough for <see cref="ResumeRule.NamedFor"/>.</summary>
+    /// <summary>The amount it needs to resume <see cref="ResumeRule.NamedFor"/> from now, for a limit that is named now.</summary>
     public Amount NeededLater { get; private init; }
 
-    /// <summary>The same in a window that is new and all its own.</summary>
+    /// <summary>The amount it needs to resume in a new window without other workloads.</summary>
     public Amount NeededInEmptyWindow { get; private init; }
 
     /// <summary>Computes all figures once a decision, since the rules compare each suspended workload with all others.</summary>

@@ -130,7 +130,7 @@ internal sealed class BudgetObserver(
     }
 }
 
-/// <summary>What a pass knows of a budget before it observes the workloads.</summary>
+/// <summary>Facts of a budget that a pass reads before it observes the workloads.</summary>
 /// <param name="Budget">The budget.</param>
 /// <param name="Now">The time of the pass.</param>
 /// <param name="Spends">The cost in this window, by workload UID.</param>

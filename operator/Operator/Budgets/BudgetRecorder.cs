@@ -37,8 +37,8 @@ internal sealed class BudgetRecorder(
     private readonly ConcurrentDictionary<string, DateTimeOffset> _progressStored = new(StringComparer.Ordinal);
 
     /// <summary>
-    /// By budget: how far each of its workloads has come that is there, for when it is gone. Each is used by the budget's one reconcile at
-    /// a time.
+    /// The progress of each existing workload by the UID of its budget, kept for when the workload is gone. Only the reconcile of that
+    /// budget uses its entry, one at a time.
     /// </summary>
     private readonly ConcurrentDictionary<string, Dictionary<string, EndedTraining>> _training = new(StringComparer.Ordinal);
 

@@ -119,7 +119,7 @@ internal sealed class MeteringObserver(
         if (prices.Problem is { } problem)
             return problem;
         var doubts = prices.Untrusted;
-        // What has no price at all is said as unpriced.
+        // A product without any price is reported as unpriced.
         return doubtful
             .Where(node => doubts.TryGetValue(node, out var doubt) && ledger.RateOf(doubt.Class, now) is not null)
             .Select(node => $"{doubts[node].Class}: {doubts[node].Why}")
