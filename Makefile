@@ -47,7 +47,7 @@ format-check: ## Fail when the code is not formatted
 	@$(DOTNET) tool restore > /dev/null
 	$(DOTNET) csharpier check operator tests
 
-generate: build-operator ## Write crds/, the chart's CRDs and rights, and docs/api.md from the C# types; the chart's README from its values
+generate: build-operator ## Write crds/, the chart's CRDs and rights, and docs/reference/api.md from the C# types; the chart's README from its values
 	bin/bursar generate --out .
 	@node .ci/chart-readme.mjs
 

@@ -3,6 +3,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Text.Json.Nodes;
 using Bursar.Api;
 using Bursar.Kubernetes.Crds;
+using Bursar.Operator.Commands.Reference;
 
 namespace Bursar.Operator.Commands;
 
@@ -17,7 +18,7 @@ internal static class GenerateCommand
         var check = new Option<bool>("--check") { Description = "Write nothing; exit with 1 when a file is not up to date." };
         var command = new Command(
             "generate",
-            "Write the CRDs, the chart's rights and docs/api.md from the C# types (for development); or a price book, or scalers."
+            "Write the CRDs, the chart's rights and docs/reference from the code (for development); or a price book, or scalers."
         )
         {
             root,
@@ -88,7 +89,7 @@ internal static class GenerateCommand
         files.Add(($"{Chart}/files/rbac.yaml", header + YamlText.Write(Rights())));
         files.Add(
             (
-                "docs/api.md",
+                "docs/reference/api.md",
                 ApiReference.Write(
                     "API reference",
                     $"""
@@ -103,6 +104,9 @@ internal static class GenerateCommand
                 )
             )
         );
+        files.Add(("docs/reference/cli.md", CommandReference.Write(RootCommands.Create())));
+        files.Add(("docs/reference/metrics.md", MetricReference.Write()));
+        files.Add(("docs/reference/events-and-reasons.md", ReasonReference.Write()));
         return files;
     }
 

@@ -39,11 +39,7 @@ internal static class OperatorCommand
         );
         var gpus = OptionSources.Text("--gpu-resources", GpuResources.OptionText, "");
         var elect = OptionSources.Flag("--leader-elect", "Act only while holding the lease; needed with more than one replica.");
-        var identity = OptionSources.Text(
-            "--identity",
-            "This process among the replicas.",
-            Environment.GetEnvironmentVariable("HOSTNAME") ?? Environment.MachineName
-        );
+        var identity = OptionSources.Text("--identity", "Name of this replica in the lease; empty is the host name.", "");
         var metrics = OptionSources.Text(
             "--metrics-address",
             "host:port of /metrics, /healthz and /readyz; port 0 is any free one.",
@@ -68,7 +64,7 @@ internal static class OperatorCommand
         );
         var external = OptionSources.Text(
             "--external-scaler-address",
-            "host:port of the gRPC service that KEDA asks (docs/keda.md); port 0 is any free one, empty is none.",
+            "host:port of the gRPC service that KEDA asks (docs/start/from-keda.md); port 0 is any free one, empty is none.",
             "",
             RequireAddress
         );
@@ -129,7 +125,9 @@ internal static class OperatorCommand
                     Exporters = ExporterSelection.Parse(parsed.GetValue(exporters)!),
                     Gpus = parsed.GetValue(gpus) is { Length: > 0 } more ? GpuResources.Parse(more) : GpuResources.BuiltIn,
                     LeaderElect = parsed.GetValue(elect),
-                    Identity = parsed.GetValue(identity)!,
+                    Identity = parsed.GetValue(identity) is { Length: > 0 } replica
+                        ? replica
+                        : Environment.GetEnvironmentVariable("HOSTNAME") ?? Environment.MachineName,
                     MetricsAddress = parsed.GetValue(metrics)!,
                     WebhookAddress = parsed.GetValue(webhook) is { Length: > 0 } address ? address : null,
                     WebhookUrl = parsed.GetValue(webhookUrl) is { Length: > 0 } url ? new(url) : null,

@@ -14,7 +14,7 @@ internal sealed class ApiTraffic : IDisposable
     private readonly Histogram _latency;
     private readonly Counter _writes;
 
-    public ApiTraffic(Uri server, MetricFactory metrics)
+    public ApiTraffic(Uri server, ScrapeRegistry metrics)
     {
         _server = server;
         _latency = metrics.CreateHistogram(

@@ -145,41 +145,40 @@ internal sealed class OperatorMetrics : IDisposable
         );
         Scaler("bursar_scaler_active", "1 while a trigger of the scaler is active.", d => d.IsActive ? 1 : 0);
 
-        var metrics = _registry.Factory;
-        _decisions = metrics.CreateCounter(
+        _decisions = _registry.CreateCounter(
             "bursar_decisions_total",
             "Actions that were decided, by action and reason.",
             "action",
             "reason"
         );
-        _reconcile = metrics.CreateHistogram(
+        _reconcile = _registry.CreateHistogram(
             "bursar_reconcile_duration_seconds",
             "Time of one reconcile, by controller.",
             new HistogramConfiguration { LabelNames = ["controller"], Buckets = ReconcileBuckets }
         );
-        _demandToScale = metrics.CreateHistogram(
+        _demandToScale = _registry.CreateHistogram(
             "bursar_scaler_demand_to_scale_seconds",
             "Time from the measurement that asked for more replicas to the scale call that was made.",
             new HistogramConfiguration { Buckets = [0.1, 0.25, 0.5, 1, 1.5, 2, 3, 5, 10, 15, 30, 60], SuppressInitialValue = true }
         );
-        _reconcileFailures = metrics.CreateCounter(
+        _reconcileFailures = _registry.CreateCounter(
             "bursar_reconcile_failures_total",
             "Reconciles that ended in an error, by controller.",
             "controller"
         );
-        _agentFailures = metrics.CreateCounter(
+        _agentFailures = _registry.CreateCounter(
             "bursar_agent_failures_total",
             "Requests to agents that failed, and reports that were not believed, by node and reason.",
             "node",
             "reason"
         );
-        _agentGaps = metrics.CreateCounter("bursar_agent_gaps_total", "Gaps in agents' journals, by node.", "node");
-        _exporterSkippedLines = metrics.CreateCounter(
+        _agentGaps = _registry.CreateCounter("bursar_agent_gaps_total", "Gaps in agents' journals, by node.", "node");
+        _exporterSkippedLines = _registry.CreateCounter(
             "bursar_exporter_skipped_lines_total",
             "Lines of dcgm-exporters' pages that could not be read, by node. The other lines were used.",
             "node"
         );
-        _exporterFailures = metrics.CreateCounter(
+        _exporterFailures = _registry.CreateCounter(
             "bursar_exporter_failures_total",
             "Pages of dcgm-exporters, of nodes without an agent, that could not be read or told of no pods, by node.",
             "node"
@@ -187,11 +186,14 @@ internal sealed class OperatorMetrics : IDisposable
 
         Own();
         if (apiServer is not null)
-            _api = new ApiTraffic(apiServer, metrics);
+            _api = new ApiTraffic(apiServer, _registry);
     }
 
     public static string Version { get; } =
         typeof(OperatorMetrics).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0.0.0";
+
+    /// <summary>Every metric of the operator. Those of the API server's answers are created only with an API server.</summary>
+    public IReadOnlyList<Collector> Families => _registry.Families;
 
     /// <summary>Whether this operator leads.</summary>
     public bool Leads
@@ -395,10 +397,7 @@ internal sealed class OperatorMetrics : IDisposable
             "1 while the API server refuses what is to be written to the ledger; nothing is suspended or resumed meanwhile."
         );
         var leader = _registry.Gauge("bursar_leader", "1 while this operator leads.");
-        _registry
-            .Factory.CreateGauge("bursar_build_info", "The version that runs.", "component", "version")
-            .WithLabels("operator", Version)
-            .Set(1);
+        _registry.CreateGauge("bursar_build_info", "The version that runs.", "component", "version").WithLabels("operator", Version).Set(1);
         _registry.BeforeScrape(() =>
         {
             missing.Report(_missing);

@@ -13,20 +13,33 @@ internal sealed class ScrapeRegistry
     private readonly List<ObservedFamily> _observed = [];
     private readonly List<Action> _fills = [];
 
+    private readonly MetricFactory _factory;
+    private readonly List<Collector> _families = [];
+
     public ScrapeRegistry()
     {
-        Factory = Metrics.WithCustomRegistry(_registry);
-        Factory.ExemplarBehavior = ExemplarBehavior.NoExemplars();
+        _factory = Metrics.WithCustomRegistry(_registry);
+        _factory.ExemplarBehavior = ExemplarBehavior.NoExemplars();
         _registry.AddBeforeCollectCallback(Fill);
     }
 
-    /// <summary>Creates counters and histograms that are updated as things happen.</summary>
-    public MetricFactory Factory { get; }
+    /// <summary>Every metric of this registry, in the order of creation.</summary>
+    public IReadOnlyList<Collector> Families => _families;
+
+    /// <summary>Creates a counter that is updated as things happen.</summary>
+    public Counter CreateCounter(string name, string help, params string[] labels) => Keep(_factory.CreateCounter(name, help, labels));
+
+    /// <summary>Creates a gauge that is updated as things happen.</summary>
+    public Gauge CreateGauge(string name, string help, params string[] labels) => Keep(_factory.CreateGauge(name, help, labels));
+
+    /// <summary>Creates a histogram that is updated as things happen.</summary>
+    public Histogram CreateHistogram(string name, string help, HistogramConfiguration configuration) =>
+        Keep(_factory.CreateHistogram(name, help, configuration));
 
     /// <summary>Adds a family of gauges whose series are reported anew for each scrape.</summary>
     public ObservedFamily Gauge(string name, string help, params string[] labels)
     {
-        var gauge = Factory.CreateGauge(name, help, new GaugeConfiguration { LabelNames = labels, SuppressInitialValue = true });
+        var gauge = Keep(_factory.CreateGauge(name, help, new GaugeConfiguration { LabelNames = labels, SuppressInitialValue = true }));
         return Add(
             new(
                 values =>
@@ -44,7 +57,9 @@ internal sealed class ScrapeRegistry
     /// </summary>
     public ObservedFamily Counter(string name, string help, params string[] labels)
     {
-        var counter = Factory.CreateCounter(name, help, new CounterConfiguration { LabelNames = labels, SuppressInitialValue = true });
+        var counter = Keep(
+            _factory.CreateCounter(name, help, new CounterConfiguration { LabelNames = labels, SuppressInitialValue = true })
+        );
         return Add(
             new(
                 values =>
@@ -63,6 +78,13 @@ internal sealed class ScrapeRegistry
     /// <summary>Writes the page of <c>/metrics</c>.</summary>
     public Task WriteAsync(Stream stream, CancellationToken cancellationToken) =>
         _registry.CollectAndExportAsTextAsync(stream, cancellationToken);
+
+    private T Keep<T>(T family)
+        where T : Collector
+    {
+        _families.Add(family);
+        return family;
+    }
 
     private ObservedFamily Add(ObservedFamily family)
     {

@@ -27,6 +27,7 @@ public class ModuleTests
         "Admission",
         "Hosting",
         "Commands.Imports",
+        "Commands.Reference",
         "Commands",
     ];
 

@@ -1,3 +1,5 @@
+using System.CommandLine;
+using Bursar.Hosting;
 using Bursar.Operator.Commands;
 
 namespace Bursar.Tests.Unit.Operator.Commands;
@@ -13,6 +15,27 @@ public sealed class GeneratedFilesTests
         var root = RepositoryRoot();
         foreach (var (path, text) in GenerateCommand.Files())
             File.ReadAllText(Path.Combine(root, path)).Should().Be(text, "make generate writes {0}", path);
+    }
+
+    [Fact]
+    public async Task Check_fails_and_names_the_file_when_one_is_stale()
+    {
+        var folder = Directory.CreateTempSubdirectory("bursar-generate-").FullName;
+        try
+        {
+            (await RunAsync("--out", folder)).Exit.Should().Be(0);
+            (await RunAsync("--check", "--out", folder)).Should().Be((0, ""));
+
+            File.AppendAllText(Path.Combine(folder, "docs/reference/metrics.md"), "more\n");
+
+            var (exit, errors) = await RunAsync("--check", "--out", folder);
+            exit.Should().Be(1);
+            errors.Should().Contain("docs/reference/metrics.md").And.NotContain("docs/reference/cli.md");
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
     }
 
     [Fact]
@@ -36,6 +59,19 @@ public sealed class GeneratedFilesTests
             .Should()
             .NotContain("patch")
             .And.NotContain("create");
+    }
+
+    private static async Task<(int Exit, string Errors)> RunAsync(params string[] args)
+    {
+        using var output = new StringWriter();
+        using var errors = new StringWriter();
+        var exit = await CommandLine.RunAsync(
+            RootCommands.Create(),
+            ["generate", .. args],
+            failure => failure.Message,
+            new InvocationConfiguration { Output = output, Error = errors }
+        );
+        return (exit, errors.ToString());
     }
 
     private static string RepositoryRoot()
