@@ -74,8 +74,12 @@ internal sealed class PodAccount(string uid)
     public long? Bound =>
         Labels is null ? JournalTo : FinishedAt ?? (JournalTo is { } told && told > AliveAt && told < GoneAt ? told : GoneAt);
 
-    /// <summary>The end lies between <see cref="AliveAt"/> and <see cref="Bound"/>, and no fact of the pod itself says where.</summary>
-    public bool IsEndUnseen => Labels is not null && FinishedAt is null && AliveAt is { } alive && alive < Bound && Bound == GoneAt;
+    /// <summary>
+    /// The end lies between <see cref="AliveAt"/> and <see cref="Bound"/>, and no fact of the pod itself says where. An agent that saw
+    /// the pod up to its bound says so.
+    /// </summary>
+    public bool IsEndUnseen =>
+        Labels is not null && FinishedAt is null && AliveAt is { } alive && alive < Bound && Bound == GoneAt && !(JournalTo >= GoneAt);
 
     /// <summary>Null for a pod that the API told of before any agent did.</summary>
     public SortedSet<string>? Devices { get; set; }

@@ -76,33 +76,23 @@ public sealed class UnseenEndTests
     {
         var ledger = Ledger(gpus: 1);
         Vanish(ledger, "old", gpus: 1, from: Start);
-        ledger.Record(
-            new()
-            {
-                Node = "n1",
-                Epoch = "e",
-                First = 1,
-                Next = 2,
-                Now = Back,
-                Intervals =
-                [
-                    new()
-                    {
-                        Seq = 1,
-                        PodUid = "old",
-                        Namespace = "team",
-                        Pod = "old",
-                        Device = "GPU-0",
-                        From = Start.AddMinutes(9),
-                        To = Start.AddHours(5),
-                        BusyMs = 1,
-                    },
-                ],
-            },
-            null
-        );
+        Journal(ledger, "old", to: Start.AddHours(5));
 
         HoursOf(ledger, "old").Should().Be(5);
+    }
+
+    /// <summary>The agent samples once a second, so a pod may seem to begin before the one that it follows has ended.</summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    public void Pod_that_an_agent_saw_until_its_end_never_yields(int secondsBeyond)
+    {
+        var ledger = Ledger(gpus: 1);
+        Vanish(ledger, "old", gpus: 1, from: Start);
+        Journal(ledger, "old", to: Back.AddSeconds(secondsBeyond));
+        ledger.Observe(Pod("new", 1, Start.AddHours(3)));
+
+        HoursOf(ledger, "old").Should().Be(10);
     }
 
     [Fact]
@@ -173,6 +163,34 @@ public sealed class UnseenEndTests
         ledger.Observe(pod);
         ledger.Observe(pod with { AliveAt = Stopped, GoneAt = Back, IsGone = true, ObservedAt = Back });
     }
+
+    /// <summary>The agent saw the pod from before the operator stopped.</summary>
+    private static void Journal(GpuLedger ledger, string pod, DateTimeOffset to) =>
+        ledger.Record(
+            new()
+            {
+                Node = "n1",
+                Epoch = "e",
+                First = 1,
+                Next = 2,
+                Now = Back,
+                Intervals =
+                [
+                    new()
+                    {
+                        Seq = 1,
+                        PodUid = pod,
+                        Namespace = "team",
+                        Pod = pod,
+                        Device = "GPU-0",
+                        From = Start.AddMinutes(9),
+                        To = to,
+                        BusyMs = 1,
+                    },
+                ],
+            },
+            null
+        );
 
     private static PodObservation Pod(string name, int gpus, DateTimeOffset from, string? workload = null) =>
         new()
