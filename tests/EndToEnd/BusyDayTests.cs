@@ -57,13 +57,15 @@ public sealed class BusyDayTests
         await world.StartOperatorAsync(Ct);
         var installed = world.Operator!.Ledger.Installed!.Value;
 
-        await world.CreateDeploymentAsync(Serving, "web", 2, 1, Ct);
-        await JobAsync(world, "kept", "2h");
         // What goes without a trace in the API is known to an agent alone, and gpu-2's loses its journal with the node.
         await JobAsync(world, "vanishes", "40m", ttl: agents ? 60 : null, node: "gpu-1");
-        await JobAsync(world, "fails", "1h", exitCode: 1);
-        await JobAsync(world, "suspended", "9h");
+        await JobAsync(world, "kept", "2h", node: "gpu-1");
+        await JobAsync(world, "fails", "1h", exitCode: 1, node: "gpu-2");
+        await JobAsync(world, "suspended", "9h", node: "gpu-2");
         await JobAsync(world, "node-lost", "30h", node: "gpu-2");
+        await At(world, 9, 0);
+        // Both replicas are on gpu-1, where two GPUs are left.
+        await world.CreateDeploymentAsync(Serving, "web", 2, 1, Ct);
         await At(world, 9, 10);
         await world.StopOperatorAsync();
 
