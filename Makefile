@@ -47,13 +47,14 @@ format-check: ## Fail when the code is not formatted
 	@$(DOTNET) tool restore > /dev/null
 	$(DOTNET) csharpier check operator tests
 
-generate: build-operator ## Write crds/, the chart's CRDs and rights, and docs/reference/api.md from the C# types; the chart's README from its values
+generate: build-operator ## Write the CRDs, the chart's rights and docs/reference from the code; the chart's README from its values
 	bin/bursar generate --out .
 	@node .ci/chart-readme.mjs
 
-verify: build-operator ## Fail when a generated file is not up to date
+verify: build-operator ## Fail when a generated file is stale or a link between documents is broken
 	bin/bursar generate --check --out .
 	@node .ci/chart-readme.mjs --check
+	@node .ci/links.mjs
 
 tools: ## Unpack kubectl, helm, prometheus, promtool and npm's gRPC client into .tools/
 	@.ci/tools
@@ -102,6 +103,7 @@ ci: ARCHITECTURES = amd64
 ci: format-check publish images build ## What CI runs: format check, publish, images, build, generated files, all tests, also on the published files and images
 	@bin/bursar generate --check --out .
 	@node .ci/chart-readme.mjs --check
+	@node .ci/links.mjs
 	@BURSAR_PUBLISHED=$(CURDIR)/artifacts/publish BURSAR_IMAGES=$(CURDIR)/artifacts/images $(MAKE) --no-print-directory test
 
 clean: ## Remove what was built (keeps .tools/)

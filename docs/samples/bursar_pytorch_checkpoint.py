@@ -20,4 +20,4 @@ def train(model, loader, optimizer, loss_of, epochs, save, rank=0):
                     written(step)
             if bursar_sigterm.asked():
                 save(step)
-                sys.exit(0)  # Of a Job that is being suspended: no completion. docs/checkpoints.md says what else it may mean.
+                sys.exit(0)  # Of a Job that is being suspended: no completion. docs/tasks/checkpoints.md says what else it may mean.

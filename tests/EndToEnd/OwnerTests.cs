@@ -13,7 +13,7 @@ namespace Bursar.Tests.EndToEnd;
 
 /// <summary>
 /// Work that somebody manages beside its owner: each trap by its name. The managers here are fakes of what theirs document
-/// (<see cref="FakeManager"/>); docs/owners.md says what was tried on a real Kueue.
+/// (<see cref="FakeManager"/>); docs/start/beside-kueue.md says what was tried on a real Kueue.
 /// </summary>
 public sealed class OwnerTests
 {

@@ -7,7 +7,7 @@ namespace Bursar.Tests.EndToEnd;
 
 /// <summary>
 /// The operator where no policy stands before it (the Sandbox judges by none), as with <c>guard.enabled=false</c> and in the
-/// gaps that docs/guard.md names: what a tenant undoes is parked again, and the ledger, not a mark, says what was parked. Of
+/// gaps that docs/tasks/protect-budgets.md names: what a tenant undoes is parked again, and the ledger, not a mark, says what was parked. Of
 /// Jobs that are resumed by hand ParkedWorkTests tells.
 /// </summary>
 public sealed class WithoutGuardTests

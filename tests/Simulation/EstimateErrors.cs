@@ -8,7 +8,7 @@ namespace Bursar.Tests.Simulation;
 
 /// <summary>
 /// How wrong the estimates are, by how far a run has come, over seeded runs of every shape we know. It prints the error and
-/// fails when it grows; docs/foresight.md shows the table.
+/// fails when it grows; docs/concepts/forecasts.md shows the table.
 /// </summary>
 public sealed class EstimateErrors(ITestOutputHelper output)
 {

@@ -64,7 +64,7 @@ public sealed record OwnedHardware
         );
 }
 
-/// <summary>Rated power of boards, in watts, from the makers' data sheets and the tables named in docs/prices.md.</summary>
+/// <summary>Rated power of boards, in watts, from the makers' data sheets and the tables named in docs/tasks/prices.md.</summary>
 public static class BoardPower
 {
     // Order matters, as in the default book.

@@ -5,7 +5,7 @@ namespace Bursar.Operator.Cluster;
 
 /// <summary>
 /// The adapter of one manager of other people's work: which of its fields stops a workload so that it stays stopped. It holds no state;
-/// docs/owners.md says what each does and why.
+/// docs/concepts/suspension.md says what each does and why.
 /// </summary>
 internal abstract class ManagerAdapter(string name)
 {

@@ -7,7 +7,7 @@ namespace Bursar.Operator.Cluster;
 
 /// <summary>
 /// The adapter of one kind of work: which field stops it, and how an object of it reads in the one shape. It holds no state;
-/// docs/kinds.md says how to add one. Each says in its comment what its controller makes of a pod that ends while the object is
+/// CONTRIBUTING.md says how to add one. Each says in its comment what its controller makes of a pod that ends while the object is
 /// being suspended.
 /// </summary>
 internal abstract class WorkloadKind(EntityKind entity, WorkloadClass @class, string field)

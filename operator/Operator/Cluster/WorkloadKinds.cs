@@ -26,7 +26,7 @@ internal sealed class WorkKindTable(IReadOnlyList<WorkloadKind> all)
         Of(apiVersion, kind)?.Name ?? (_byName.ContainsKey(kind) ? EntityKind.Qualified(kind, apiVersion) : kind);
 }
 
-/// <summary>The table: every kind of work that Bursar can stop and give back. docs/kinds.md says how to add one.</summary>
+/// <summary>The table: every kind of work that Bursar can stop and give back. CONTRIBUTING.md says how to add one.</summary>
 internal static class WorkloadKinds
 {
     public static IReadOnlyList<WorkloadKind> All { get; } =

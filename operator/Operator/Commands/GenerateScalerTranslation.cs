@@ -26,7 +26,7 @@ internal sealed partial class GenerateScalerTranslation
     /// <summary>More is aliases of aliases.</summary>
     private const int MostNodes = 1000;
 
-    /// <summary>The kinds that Bursar scales; <c>docs/keda.md</c> names them too.</summary>
+    /// <summary>The kinds that Bursar scales; <c>docs/start/from-keda.md</c> names them too.</summary>
     private static readonly string[] Targets =
     [
         "Deployment",

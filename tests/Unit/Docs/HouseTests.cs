@@ -4,11 +4,11 @@ using Bursar.Tests.TestKit;
 
 namespace Bursar.Tests.Unit.Docs;
 
-/// <summary>What docs/architecture.md says of the house, held against the house.</summary>
+/// <summary>The paths in docs/concepts/components.md, the references between projects, and the version.</summary>
 public sealed partial class HouseTests
 {
-    /// <summary>What each room may use, itself left out. Nothing else, and nothing upward.</summary>
-    private static readonly Dictionary<string, string[]> Arrows = new(StringComparer.Ordinal)
+    /// <summary>The projects that each project may use.</summary>
+    private static readonly Dictionary<string, string[]> Uses = new(StringComparer.Ordinal)
     {
         ["Core"] = [],
         ["Concurrency"] = [],
@@ -25,7 +25,7 @@ public sealed partial class HouseTests
     [Fact]
     public void Every_path_of_the_component_table_exists()
     {
-        var paths = Paths(Repository.Read("docs/architecture.md"));
+        var paths = Paths(Repository.Read("docs/concepts/components.md"));
 
         paths.Should().HaveCountGreaterThan(40, "the table names a file for each component");
         paths.Where(path => !Repository.Has(path)).Should().BeEmpty();
@@ -34,13 +34,13 @@ public sealed partial class HouseTests
     [Fact]
     public void No_project_reference_points_upward()
     {
-        var rooms = Directory
+        var projects = Directory
             .GetFiles(Path.Combine(Repository.Root, "operator"), "*.csproj", SearchOption.AllDirectories)
             .ToDictionary(file => Path.GetFileNameWithoutExtension(file), References);
 
-        rooms.Keys.Should().BeEquivalentTo(Arrows.Keys);
-        foreach (var (room, used) in rooms)
-            used.Should().BeSubsetOf(Arrows[room], "that is all {0} may use", room);
+        projects.Keys.Should().BeEquivalentTo(Uses.Keys);
+        foreach (var (project, used) in projects)
+            used.Should().BeSubsetOf(Uses[project], "that is all {0} may use", project);
     }
 
     [Fact]
@@ -74,11 +74,10 @@ public sealed partial class HouseTests
 
     private static string[] Paths(string page)
     {
-        var table = page[page.IndexOf("## Component to file", StringComparison.Ordinal)..];
         return
         [
             .. Code()
-                .Matches(table)
+                .Matches(page)
                 .Select(m => m.Groups[1].Value)
                 .Where(text => text.Contains('/') || text.EndsWith(".md", StringComparison.Ordinal)),
         ];

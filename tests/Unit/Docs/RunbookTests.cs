@@ -7,10 +7,10 @@ using Bursar.Tests.TestKit;
 
 namespace Bursar.Tests.Unit.Docs;
 
-/// <summary>Whoever is woken by a word of Bursar's finds it in docs/runbook.md.</summary>
+/// <summary>Each reason, condition and alert of Bursar is explained in the documents.</summary>
 public sealed partial class RunbookTests
 {
-    private static readonly string Runbook = Repository.Read("docs/runbook.md");
+    private static readonly string Runbook = Repository.Read("docs/tasks/alerts.md");
 
     [Fact]
     public void Every_reason_is_explained_once()

@@ -750,11 +750,11 @@ public sealed class WorkloadKindTests
             .Select(name => (string)name!)
             .Should()
             .Equal(names);
-        var docs = File.ReadAllText(Path.Combine(Root(), "docs/kinds.md"));
+        var docs = File.ReadAllText(Path.Combine(Root(), "docs/reference/kinds.md"));
         foreach (var kind in ScalableKinds.All)
-            docs.Should().Contain($"| {kind.Name} |", "docs/kinds.md has a line for each");
+            docs.Should().Contain($"| {kind.Name} |", "docs/reference/kinds.md has a line for each");
         foreach (var kind in WorkloadKinds.All)
-            docs.Should().Contain($"| {kind.Name} |", "docs/kinds.md has a line for each");
+            docs.Should().Contain($"| {kind.Name} |", "docs/reference/kinds.md has a line for each");
     }
 
     [Fact]

@@ -3,8 +3,8 @@ using Bursar.Tests.TestKit;
 
 namespace Bursar.Tests.Unit.Docs;
 
-/// <summary>docs/traps.md names tests: each is there.</summary>
-public sealed partial class TrapsTests
+/// <summary>The tests that docs/reference/pitfalls.md names exist.</summary>
+public sealed partial class PitfallTests
 {
     [Fact]
     public void Every_test_that_is_named_exists()
@@ -15,7 +15,7 @@ public sealed partial class TrapsTests
             .Select(File.ReadAllText)
             .ToArray();
         var named = Named()
-            .Matches(Repository.Read("docs/traps.md"))
+            .Matches(Repository.Read("docs/reference/pitfalls.md"))
             .Select(m => (Class: m.Groups[1].Value, Method: m.Groups[2].Value))
             .ToArray();
 
