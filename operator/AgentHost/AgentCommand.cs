@@ -47,7 +47,7 @@ internal static class AgentCommand
         var logLevel = OptionSources.Choice<LogLevel>("--log-level", "trace, debug, information, warning or error.", "information");
 
         var command = new RootCommand(
-            $"Measures what pods do with the GPUs of this node and tells Bursar's operator. {CommandLine.ExitCodes}"
+            $"Measure how pods use the GPUs of this node and report it to Bursar's operator. {CommandLine.ExitCodes}"
         );
         foreach (
             var option in (Option<string>[])

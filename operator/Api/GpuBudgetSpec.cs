@@ -44,7 +44,9 @@ public sealed class GpuBudgetSpec
     )]
     public WorkloadSelector? Selector { get; set; }
 
-    [Description("Work that is counted and never parked. Matched as the selector is; left out: none. An empty selector is refused.")]
+    [Description(
+        "Workloads that are counted and never suspended. Matched as the selector is; left out: none. An empty selector is refused."
+    )]
     [ValidationRule(
         "(has(self.matchLabels) && size(self.matchLabels) > 0) || (has(self.matchExpressions) && size(self.matchExpressions) > 0)",
         message: "an empty selector here would exempt all work; use mode: Observe for that"
@@ -167,8 +169,8 @@ public sealed class GpuBudgetTraining
     [AllowedValues("UntilExhausted", "RunToWindowEnd", "Hold")]
     [DefaultJson("\"UntilExhausted\"")]
     [Description(
-        "What to do with a job when nothing tells how long it runs. UntilExhausted: it runs while money lasts and reserves only what "
-            + "stopping it costs. RunToWindowEnd: it counts as if it ran to the end of the window. Hold: it does not run until something tells."
+        "What to do with a job of unknown duration. UntilExhausted: it runs until the budget is used up and reserves only what "
+            + "stopping it costs. RunToWindowEnd: it counts as if it ran to the end of the window. Hold: it stays suspended until its duration is known."
     )]
     public string? UnknownDuration { get; set; } = "UntilExhausted";
 
@@ -198,18 +200,18 @@ public sealed class GpuBudgetTraining
     [AllowedValues("LeastLost", "LowestPriority")]
     [DefaultJson("\"LeastLost\"")]
     [Description(
-        "Which job is parked first among those of the lowest PriorityClass. LeastLost: the one that loses least of its work since its last checkpoint for what its parking saves, then the youngest. LowestPriority: the youngest."
+        "Which job is suspended first among those of the lowest PriorityClass. LeastLost: the one that loses the least work since its last checkpoint for what its suspension saves, then the youngest. LowestPriority: the youngest."
     )]
     public string? Victims { get; set; } = "LeastLost";
 
     [DefaultJson("{}")]
     [Description(
-        "What work that can answer is asked for before it is parked. Only for work annotated bursar.dev/checkpoint: supported, or whose pods ask their node's agent whether a checkpoint is wanted."
+        "Checkpoint requests before a suspension. Only for workloads annotated bursar.dev/checkpoint: supported, or whose pods ask their node's agent whether a checkpoint is wanted."
     )]
     public GpuBudgetCheckpoint? Checkpoint { get; set; } = new();
 
     [DefaultJson("{}")]
-    [Description("How parked jobs come back.")]
+    [Description("How suspended jobs resume.")]
     public GpuBudgetResume? Resume { get; set; } = new();
 }
 
@@ -220,7 +222,7 @@ public sealed class GpuBudgetCheckpoint
     [ValidationRule(DurationRule.Seconds + " <= 3600", message: "grace must be at most 1h")]
     [DefaultJson("\"5m\"")]
     [Description(
-        "How long a job is waited for, at most 1h, once it was asked to write a checkpoint; it is parked as soon as it says that one is written. 0s: nobody is asked. "
+        "How long to wait, at most 1h, after a job was asked to write a checkpoint; it is suspended as soon as it reports that one is written. 0s: no request is made. "
             + "What the wait costs is part of the overspend bound: the limit is enforced that much earlier."
     )]
     public string? Grace { get; set; } = "5m";

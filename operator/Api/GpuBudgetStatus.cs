@@ -69,14 +69,14 @@ public sealed class GpuBudgetStatus
     public string? ExhaustedAt { get; set; }
 
     [Length(0, 40)]
-    [Description("By how much parkable work can overspend at most, while it is being stopped.")]
+    [Description("The most that suspendable workloads can overspend while they are being stopped.")]
     public string? OverspendBound { get; set; }
 
     [Length(0, 40)]
     [Description("The part of the running work's cost to finish that falls after this window: the first claim on the next one.")]
     public string? CarriedOver { get; set; }
 
-    [Description("Work that the budget counts and that Bursar cannot park.")]
+    [Description("Workloads that the budget counts and that Bursar cannot suspend.")]
     public GpuBudgetUnstoppable? Unstoppable { get; set; }
 
     [Length(0, 40)]
@@ -92,10 +92,10 @@ public sealed class GpuBudgetStatus
     public IReadOnlyList<GpuBudgetEnded>? Ended { get; set; }
 
     [Items(0, 50)]
-    [Description("What Bursar has parked, oldest first, at most 50; suspendedCount has them all.")]
+    [Description("Workloads that Bursar has suspended, oldest first, at most 50; suspendedCount counts all.")]
     public IReadOnlyList<GpuBudgetSuspended>? Suspended { get; set; }
 
-    [Description("How many workloads Bursar has parked.")]
+    [Description("The number of workloads that Bursar has suspended.")]
     public int? SuspendedCount { get; set; }
 
     [Items(0, 10)]
@@ -199,7 +199,7 @@ public sealed class GpuBudgetWorkload
 
     [Length(0, 40)]
     [Description(
-        "Who measures what its GPUs do, while it runs: agent, dcgm-exporter, or api where nobody does and the API server's times alone tell of it; several where its nodes differ."
+        "Who measures what its GPUs do, while it runs: agent, dcgm-exporter, or api where neither does and only the API server's times are known; several where its nodes differ."
     )]
     public string? MeteredBy { get; set; }
 
@@ -286,7 +286,7 @@ public sealed class GpuBudgetEta
 public sealed class GpuBudgetSuspended
 {
     [Length(0, 63)]
-    [Description("The kind of the parked workload.")]
+    [Description("The kind of the suspended workload.")]
     public string? Kind { get; set; }
 
     [Length(0, 253)]
@@ -295,7 +295,7 @@ public sealed class GpuBudgetSuspended
 
     [Format("date-time")]
     [Length(0, 64)]
-    [Description("Since when it is parked.")]
+    [Description("When it was suspended.")]
     public string? Since { get; set; }
 
     [Length(0, 128)]

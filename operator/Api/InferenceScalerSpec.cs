@@ -68,7 +68,7 @@ public sealed class InferenceScalerSpec
     [Description("The most replicas.")]
     public int? MaxReplicaCount { get; set; } = 100;
 
-    [Description("What stands in for a trigger that gives no figure.")]
+    [Description("What replaces a trigger without a value.")]
     public InferenceScalerFallback? Fallback { get; set; }
 
     [Description("How fast it scales, and triggers taken together.")]

@@ -63,7 +63,7 @@ public sealed class InferenceScalerStatus
     [Items(0, 16)]
     [ListType("map", "type")]
     [Description(
-        "Ready: it is looked after. Active: a trigger is active. Affordable: the money carries what demand asks for. Fallback: the fallback stands in for a trigger. Contested, while it holds: somebody else keeps scaling the target."
+        "Ready: Bursar scales the target. Active: a trigger is active. Affordable: the budget covers what demand asks for. Fallback: the fallback replaces a trigger. Contested, while it holds: another client keeps scaling the target."
     )]
     public IReadOnlyList<V1Condition>? Conditions { get; set; }
 
@@ -107,6 +107,6 @@ public sealed class InferenceScalerStatusTrigger
     public int? Replicas { get; set; }
 
     [Length(0, 512)]
-    [Description("Why it gives no figure.")]
+    [Description("Why it has no value.")]
     public string? Error { get; set; }
 }

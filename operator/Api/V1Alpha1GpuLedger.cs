@@ -47,7 +47,7 @@ public sealed class GpuLedgerSpec
     [Required]
     [Length(1, 32)]
     [Description(
-        "What is in it: base (prices and the installation), pods, usage (what agents measured of pods on a day), nodes, budget (what was parked, and decisions), day (sums of a day whose pods are no longer kept) series (how long the last runs of a series took) or clock (up to when the others are complete)."
+        "What is in it: base (prices and the installation), pods, usage (what agents measured of pods on a day), nodes, budget (suspensions and decisions), day (sums of a day whose pods are no longer kept) series (how long the last runs of a series took) or clock (up to when the others are complete)."
     )]
     public string? Kind { get; set; }
 
@@ -69,7 +69,7 @@ public sealed class GpuLedgerSpec
     [Required]
     [PreserveUnknownFields]
     [Description(
-        "The entries: when a pod held how many GPUs, prices and their changes, cursors of the agents' journals, what is parked with "
+        "The entries: when a pod held how many GPUs, prices and their changes, cursors of the agents' journals, suspended workloads with "
             + "its original value, and decisions with their inputs. Its form belongs to the operator and changes with it."
     )]
     public JsonElement Data { get; set; }

@@ -219,7 +219,7 @@ public sealed class WorkQueue<TKey> : IDisposable
         lock (_lock)
         {
             if (!_processing.Remove(key, out ActivityUnit? unit))
-                throw new InvalidOperationException("A key was done that nobody took.");
+                throw new InvalidOperationException("A key was done that was not taken.");
             if (_dirty.Contains(key))
             {
                 _ready.Enqueue(key);

@@ -345,7 +345,7 @@ public sealed class OwnerTests
         (await ReleaseCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, new(null, null, DryRun: false), text, Ct))
             .Should()
             .Be(0, "{0}", text);
-        text.ToString().Should().Contain("/Job/train: given back, /spec/active of Workload job-train is true again");
+        text.ToString().Should().Contain("/Job/train: resumed, /spec/active of Workload job-train is true again");
         (await kueue.IsActiveAsync("train")).Should().BeTrue();
     }
 

@@ -211,7 +211,7 @@ public sealed class PublishedTests
         program.ExitCode.Should().Be(0, await log);
         (await log)
             .Should()
-            .Contain("Parking:")
+            .Contain("Suspending:")
             .And.Contain("Resuming:")
             .And.NotContain(token, "no secret belongs in a log")
             .And.NotContain("PRIVATE KEY");

@@ -110,6 +110,6 @@ public sealed class RealServerTests(RealCluster cluster)
             (await InstallTool.BursarAsync(((RealWorld)scene.World).Plane.KubeconfigPath, ["release", "--all"]))
                 .Succeeded()
                 .Output.Should()
-                .Contain("Nothing is parked.");
+                .Contain("Nothing is suspended.");
         });
 }

@@ -44,7 +44,7 @@ public sealed class ReleaseTests
         var (code, text) = await ReleaseAsync(world, Everything);
 
         code.Should().Be(0);
-        text.Should().Contain("Nothing is parked.");
+        text.Should().Contain("Nothing is suspended.");
         (await world.ReplicasAsync("chat")).Should().Be(3);
     }
 
@@ -132,7 +132,7 @@ public sealed class ReleaseTests
         var (code, text) = await ReleaseAsync(world, Everything);
 
         code.Should().Be(1);
-        text.Should().Contain("1 of 2 could not be given back");
+        text.Should().Contain("1 of 2 could not be resumed");
         (await world.IsSuspendedAsync("runaway")).Should().BeTrue();
         (await world.ParkedAsync()).Should().Equal("Job/runaway");
     }
@@ -461,7 +461,7 @@ public sealed class ReleaseTests
         var (code, text) = await ReleaseAsync(world, Everything);
 
         code.Should().Be(1, text);
-        text.Should().Contain("Job/managed: could not be given back: this version of bursar writes no Gang of scheduler.example/v1");
+        text.Should().Contain("Job/managed: could not be resumed: this version of bursar writes no Gang of scheduler.example/v1");
         (await world.ParkedAsync()).Should().Equal("Job/managed");
     }
 

@@ -356,8 +356,8 @@ public sealed class ScaleCapTests(RealCluster real)
             (code, text) = await ReleaseAsync(world, dryRun: false);
             code.Should().Be(0, "{0}", text);
             text.Should()
-                .Contain("cap-release/ScaledObject/chat-scaler: given back: /spec/maxReplicaCount absent")
-                .And.Contain("cap-release/InferenceService/llama: given back");
+                .Contain("cap-release/ScaledObject/chat-scaler: restored: /spec/maxReplicaCount absent")
+                .And.Contain("cap-release/InferenceService/llama: restored");
             (await MaxAsync(world)).Should().Be("null");
             var service = await world.GetAsync(V1Beta1InferenceService.EntityKind, "llama");
             $"{service["spec"]!["predictor"]!["minReplicas"]} {service["spec"]!["predictor"]!["maxReplicas"]} {service["metadata"]!["annotations"]!["serving.kserve.io/stop"]}"
@@ -377,7 +377,7 @@ public sealed class ScaleCapTests(RealCluster real)
             faults.Add(new(new Fault.Answer(403)) { Verb = "patch", Resource = "scaledobjects" });
             var (code, text) = await ReleaseAsync(world, dryRun: false);
             code.Should().Be(1);
-            text.Should().Contain("could not be given back").And.Contain("get and patch scaledobjects.keda.sh");
+            text.Should().Contain("could not be restored").And.Contain("get and patch scaledobjects.keda.sh");
             faults.Clear();
             await world.RestartAsync();
             world.Records.Should().ContainSingle();

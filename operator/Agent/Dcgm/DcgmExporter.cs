@@ -89,7 +89,7 @@ public sealed class DcgmExporter : IGpuReader, IPodResources
 
     /// <summary>The pods of the page that was read last; without the exporter's Kubernetes labels, none.</summary>
     public Task<IReadOnlyList<PodDevice>> ListAsync(CancellationToken cancellationToken) =>
-        _pods is { } list ? Task.FromResult(list) : throw new PodResourcesException($"the dcgm-exporter at {_address} tells of no pods");
+        _pods is { } list ? Task.FromResult(list) : throw new PodResourcesException($"the dcgm-exporter at {_address} reports no pods");
 
     public void Dispose() => _client.Dispose();
 

@@ -57,7 +57,7 @@ internal sealed class PodEndpoint(
             403,
             pods.Count == 0
                 ? $"no live pod of this node is known by the address {address}"
-                : $"{pods.Count} live pods share the address {address} (host network or masquerading), so the sender cannot be told"
+                : $"{pods.Count} live pods share the address {address} (host network or masquerading), so the sender cannot be identified"
         );
         return null;
     }

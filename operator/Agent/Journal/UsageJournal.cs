@@ -566,7 +566,7 @@ public sealed partial class UsageJournal : IDisposable
 
     [LoggerMessage(
         Level = LogLevel.Error,
-        Message = "Journal: {Entries} entries dropped that nobody had acknowledged, the operator will see a gap"
+        Message = "Journal: {Entries} entries dropped before the operator had acknowledged them, which leaves a gap"
     )]
     private partial void LogDropped(long entries);
 

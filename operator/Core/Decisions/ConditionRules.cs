@@ -148,7 +148,7 @@ internal static class ConditionRules
                 ConditionTypes.MeteringFresh,
                 true,
                 Reasons.AgentMissing,
-                $"{current}{measured}. On {by.ByNobody} no agent answers that sees the GPUs and no dcgm-exporter is read: work there is billed, and nobody measures what its GPUs do."
+                $"{current}{measured}. On {by.ByNobody} no agent that sees the GPUs answers and no dcgm-exporter is read: workloads there are billed, and their GPU usage is not measured."
             );
     }
 
@@ -171,7 +171,7 @@ internal static class ConditionRules
                 ConditionTypes.Ready,
                 true,
                 Reasons.Expired,
-                $"The window ended at {budget.Window.End.UtcDateTime:yyyy-MM-dd'T'HH:mm:ss'Z'}; nothing is admitted and nothing is parked."
+                $"The window ended at {budget.Window.End.UtcDateTime:yyyy-MM-dd'T'HH:mm:ss'Z'}; nothing is admitted and nothing is suspended."
             );
         if (budget.Terms.Window.Period == WindowPeriod.Once && budget.Now < budget.Window.Start)
             return new(

@@ -41,7 +41,7 @@ internal static class ForecastPauses
                 $"{budget.Window.Key}/{one}/{budget.Now.ToUnixTimeSeconds()}",
                 one == Metering
                     ? "Metering is fresh again; forecasts go on."
-                    : $"{NameOf(work, one)}: its progress is told again; its forecast goes on.",
+                    : $"{NameOf(work, one)}: its progress is reported again; its forecast continues.",
                 Warning: false
             ));
         foreach (var one in news.Concat(back))

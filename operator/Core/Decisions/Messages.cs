@@ -141,10 +141,10 @@ public static class Messages
         + (items.Count > 5 ? $" and {items.Count - 5} more" : "");
 
     public static string Unfinished(CostedWorkload item, BudgetSnapshot budget) =>
-        $"Decided at {Time(item.Work.Parked!.Since)} ({item.Work.Parked.Reason}) and not carried out then: Bursar was interrupted. Budget {budget.Name} holds it until there is money for it.";
+        $"Decided at {Time(item.Work.Parked!.Since)} ({item.Work.Parked.Reason}) and not carried out then, because Bursar was interrupted. It resumes when budget {budget.Name} covers it.";
 
     public static string CheckpointAwaited(CostedWorkload item, CheckpointRequest request, BudgetSnapshot budget) =>
-        $"Asked for a checkpoint: it is parked when it says that one is written, at {Time(request.Deadline)} at the latest; waiting costs up to {Money((item.Work.Rate ?? item.Work.BurnRate).For(request.Deadline - request.Requested))} {budget.Currency}. {request.Sentence}";
+        $"Asked for a checkpoint: it is suspended when it reports that one is written, at {Time(request.Deadline)} at the latest; waiting costs up to {Money((item.Work.Rate ?? item.Work.BurnRate).For(request.Deadline - request.Requested))} {budget.Currency}. {request.Sentence}";
 
     public static string CheckpointWithdrawn(BudgetSnapshot budget, BudgetTotals balance) =>
         $"No checkpoint is asked for any more, it runs on: budget {budget.Name} has {Money(balance.Limit - balance.Spent)} of {Money(balance.Limit)} {budget.Currency} left in {Window.NameOf(budget.Window.Key)}, {Money(balance.Planned)} is spent and reserved.";
@@ -258,7 +258,7 @@ public static class Messages
     public static string AndOthers(WorkloadSnapshot work) => work.HeldBy is { } others ? $" It is held by {others} as well." : "";
 
     public static string DurationUnknown(CostedWorkload item, BudgetSnapshot budget) =>
-        $"Nothing tells how long it runs, and budget {budget.Name} holds such work (unknownDuration: Hold). It costs {item.Work.Rate}/h {budget.Currency}. "
+        $"Its duration is unknown, and budget {budget.Name} suspends such workloads (unknownDuration: Hold). It costs {item.Work.Rate}/h {budget.Currency}. "
         + "Set bursar.dev/expected-duration on it to let it go on.";
 
     public static string Settling(BudgetSnapshot budget, BudgetMemory memory) =>
@@ -272,7 +272,7 @@ public static class Messages
         BudgetMemory memory
     ) =>
         $"{Needed(needed)} {budget.Currency} is projected and {Money(balance.Limit)} is the limit: "
-        + $"from {Time(memory.SettleUntil!.Value)} on work is parked to close the gap, first among {string.Join(", ", items.Take(5).Select(i => i.Work.Key.Name))}.";
+        + $"from {Time(memory.SettleUntil!.Value)} on workloads are suspended to close the gap, first among {string.Join(", ", items.Take(5).Select(i => i.Work.Key.Name))}.";
 
     public static string Announced(CostedWorkload item, BudgetSnapshot budget, DateTimeOffset until) =>
         $"Budget {budget.Name} no longer covers what this job costs to complete ({Length(item, budget)}). It {(budget.Observes ? "would be" : "is")} suspended at {Time(until)}, unless its estimate falls, the limit rises or other work ends.";
@@ -346,18 +346,19 @@ public static class Messages
         {
             { State: WorkloadState.Suspended } => "Suspended by someone else: Bursar does not touch it.",
             { IsHeldByOther: true } when reason == Reasons.SuspendedByOtherBudget => SuspendedByOther(item, budget),
-            { State: WorkloadState.Parked } => $"Parked since {Time(item.Work.Parked!.Since)}.",
+            { State: WorkloadState.Parked } => $"Suspended since {Time(item.Work.Parked!.Since)}.",
             { Rate: null } => "No price matches its GPUs: it is not counted.",
-            { NotParkable: { } why } => $"Counted, and cannot be parked: {why}.",
-            { Exempt: true } => $"Counted, never parked; {Length(item, budget)}.",
-            { Class: WorkloadClass.Interactive } when !item.Suspendable => $"Interactive work: counted at {item.Work.Rate}/h, not parked.",
+            { NotParkable: { } why } => $"Counted, and cannot be suspended: {why}.",
+            { Exempt: true } => $"Counted, never suspended; {Length(item, budget)}.",
+            { Class: WorkloadClass.Interactive } when !item.Suspendable =>
+                $"Interactive workload: counted at {item.Work.Rate}/h, not suspended.",
             { Class: WorkloadClass.Inference } when !item.Suspendable =>
                 $"Runs at {item.Work.Rate} {budget.Currency}/h to the end of the window, past the limit too (whenExhausted: Floor).",
             { Class: WorkloadClass.Inference or WorkloadClass.Interactive } =>
                 $"Runs at {item.Work.Rate} {budget.Currency}/h until the budget is used up.",
-            _ when reason == Reasons.Expired => "The budget's window has ended: it admits nothing and parks nothing.",
+            _ when reason == Reasons.Expired => "The budget's window has ended: it admits nothing and suspends nothing.",
             _ when reason == Reasons.NotStarted => "The budget's window has not started.",
-            { WaitsIn: { } queue } => $"It waits {queue}: nothing is reserved for it until it is let go.",
+            { WaitsIn: { } queue } => $"It waits {queue}: nothing is reserved for it until it is admitted.",
             _ when BudgetTotals.Lends(item.Work, budget) => "Without a bound pod for ten minutes: its reservation is lent to others.",
             _ => $"{Length(item, budget)}.",
         };
@@ -382,7 +383,7 @@ public static class Messages
         {
             Reasons.NewWindow => "a new window began",
             Reasons.BudgetRaised => "the budget was raised",
-            Reasons.BudgetAvailable => "money became free",
+            Reasons.BudgetAvailable => "budget became available",
             Reasons.CostFell => "its rate fell",
             Reasons.FitsAgain => "it has fitted for ten minutes",
             Reasons.SpendRolledOff => "older spending left the rolling window",

@@ -9,7 +9,7 @@ namespace Bursar.Core.Forecast;
 public static class Estimator
 {
     private const int FewestRuns = 3;
-    private const string DurationUnknown = "nothing tells how long it runs";
+    private const string DurationUnknown = "set bursar.dev/expected-duration or report progress";
     private static readonly TimeSpan SettledTime = TimeSpan.FromMinutes(2);
     private static readonly TimeSpan LeastOverrun = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan LeastSilence = TimeSpan.FromMinutes(10);
@@ -112,7 +112,7 @@ public static class Estimator
                 Less(left * 1.1, silent),
                 EstimateSource.Reported,
                 worked >= SettledTime,
-                "told by its trainer"
+                "reported by its trainer"
             );
         if (told.Percent is not (> 0 and <= 100))
             return null;
@@ -276,7 +276,7 @@ public static class Estimator
             Seconds(pace.High * steps),
             EstimateSource.Progress,
             pace.Settled,
-            job.ProgressTeller.Length > 0 ? $"{detail}, told by {job.ProgressTeller}" : detail
+            job.ProgressTeller.Length > 0 ? $"{detail}, reported by {job.ProgressTeller}" : detail
         );
     }
 

@@ -18,7 +18,7 @@ public static class ReplicaCaps
         if (scaler.Terms.CostCap is not { } most)
             return null;
         if (scaler.Prices.Within(most, Math.Max(scaler.Terms.Max, scaler.Replicas)) is not { } replicas)
-            return Keep(CostCap, scaler, "nothing tells what a replica costs, so none is added");
+            return Keep(CostCap, scaler, "the price of a replica is unknown, so none is added");
         return new(CostCap, replicas, replicas, most, $"costCap is {most} {scaler.Currency}/h, {Each(scaler)}");
     }
 
@@ -66,7 +66,7 @@ public static class ReplicaCaps
                 fair[i].Affordable,
                 now[i].Affordable,
                 fair[i].PerHour,
-                unknown ? "nothing tells what a replica costs, so none is added"
+                unknown ? "the price of a replica is unknown, so none is added"
                     : room.Free <= Amount.Zero ? $"budget {budget} has nothing left above the floors"
                     : $"budget {budget} has {room.Free.ToShortString()} {scaler.Currency} for replicas above the floors, {room.PerHour}/h over the {GoDuration.Format(Rounded(room.Until))} to its window's end{among}, {Each(scaler)}"
             );

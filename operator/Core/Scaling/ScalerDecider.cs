@@ -30,7 +30,7 @@ public static class ScalerDecider
             scaler.ParkedBy is { } budget
                 ? (
                     Reasons.SuspendedByBudget,
-                    $"Budget {budget} has parked {scaler.Target}: it is scaled again when that budget gives it back."
+                    $"Budget {budget} has suspended {scaler.Target}. It is scaled again when that budget resumes it."
                 )
             : scaler.ScaledBy is { } contender && contested
                 ? (
@@ -44,7 +44,7 @@ public static class ScalerDecider
                         ? $"{Capped(scaler, demand, cap!, affordable!.Value, missing)} {Begun(owner)}: its maximum is lowered."
                         : $"{Begun(owner)}: {(affordable is { } most ? $"the money carries {most}" : "no money limits it")}."
                 )
-            : terms.Triggers.Count == 0 ? (Reasons.NoTriggers, $"It has no triggers, and nobody else scales {scaler.Target}.")
+            : terms.Triggers.Count == 0 ? (Reasons.NoTriggers, $"It has no triggers, and no other autoscaler scales {scaler.Target}.")
             : scaler.SwitchedToObserve
                 ? (
                     Reasons.Observing,

@@ -224,7 +224,7 @@ public sealed record ScalerDemand
                 {
                     Error = null,
                 }
-                : Fails("the formula gives no number");
+                : Fails("the formula has no result");
         int? wants =
             scaler.Replicas == 0 ? null
             : modifiers.MetricType == TriggerMetricType.Value

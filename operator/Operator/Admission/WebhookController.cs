@@ -97,10 +97,7 @@ internal sealed partial class WebhookController(
         return operations;
     }
 
-    [LoggerMessage(
-        Level = LogLevel.Information,
-        Message = "Told the API servers which roots the webhook's certificate comes from: name={name}"
-    )]
+    [LoggerMessage(Level = LogLevel.Information, Message = "Configured webhook's certificate authority: name={name}")]
     private partial void LogConfigured(string name);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The webhook's configuration cannot be kept: {error}")]

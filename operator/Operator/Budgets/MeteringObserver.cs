@@ -106,7 +106,7 @@ internal sealed class MeteringObserver(
             return null;
         foreach (var open in ledger.OpenPods())
             if (spends.ContainsKey(open.Workload.Uid) && nodes.IsLost(open.Node))
-                return $"node {open.Node} gives no sign";
+                return $"node {open.Node} is unreachable (no heartbeat)";
         return null;
     }
 

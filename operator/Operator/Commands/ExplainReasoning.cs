@@ -40,7 +40,7 @@ internal static class ExplainReasoning
             else if (one.Changes.Count > 0)
                 text.Append(
                     CultureInfo.InvariantCulture,
-                    $"    {(Runs(one) ? "It would be parked" : "It would run")}: {string.Join("; or ", one.Changes.Select(change => Word(change, inputs)))}.\n"
+                    $"    {(Runs(one) ? "It would be suspended" : "It would run")}: {string.Join("; or ", one.Changes.Select(change => Word(change, inputs)))}.\n"
                 );
             else if (!Runs(one))
                 text.Append("    No limit, no end of other work and no new window alone would bring it back.\n");
@@ -67,8 +67,8 @@ internal static class ExplainReasoning
         one.ResumeOrder is { } resume
             ? $"Number {resume} of {all.Count(other => other.ResumeOrder is not null)} to come back, priority {Priority(one)}."
         : one.ParkOrder is { } park
-            ? $"Number {park} of {all.Count(other => other.ParkOrder is not null)} to be parked: {Turn(one.Turn!.Value)}, priority {Priority(one)}."
-        : "Not asked: the forecast parks no such work.";
+            ? $"Number {park} of {all.Count(other => other.ParkOrder is not null)} to be suspended: {Turn(one.Turn!.Value)}, priority {Priority(one)}."
+        : "Not considered: the forecast suspends no such workload.";
 
     private static string Priority(WorkloadReasoning one) =>
         one.PriorityWithin == 0 ? $"{one.Priority}" : $"{one.Priority} ({one.PriorityWithin} within)";
@@ -87,7 +87,7 @@ internal static class ExplainReasoning
             ? ""
             : string.Create(
                 CultureInfo.InvariantCulture,
-                $" Parking it loses {one.Lost} of work since its last checkpoint and saves {one.Saves}: {one.Lost.ToDouble() / one.Saves.ToDouble():0.###} lost per 1 saved."
+                $" Suspending it loses {one.Lost} of work since its last checkpoint and saves {one.Saves}: {one.Lost.ToDouble() / one.Saves.ToDouble():0.###} lost per 1 saved."
             ) + (one.Consequence is { } consequence ? $" {consequence}" : "");
 
     private static string Word(Change change, BudgetSnapshot inputs) =>

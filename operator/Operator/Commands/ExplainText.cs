@@ -92,10 +92,10 @@ internal static class ExplainText
                                 : ""
                         ),
                 ],
-                ["overspend bound", status.OverspendBound ?? "", "what stopping all parkable work may still cost"],
+                ["overspend bound", status.OverspendBound ?? "", "what stopping all suspendable workloads may still cost"],
                 ["carried over", status.CarriedOver ?? "", "falls behind the window's end"],
                 [
-                    "not parkable",
+                    "not suspendable",
                     status.Unstoppable?.UntilWindowEnd ?? "",
                     status.Unstoppable is { Workloads.Count: > 0 } work
                         ? $"to the window's end at {work.RatePerHour} per hour: {string.Join(", ", work.Workloads)}"
@@ -143,7 +143,7 @@ internal static class ExplainText
     {
         if (requests.Count == 0)
             return;
-        Heading(text, "Asked for a checkpoint, and parked after it");
+        Heading(text, "Asked for a checkpoint, and suspended after it");
         foreach (var request in requests.OrderBy(r => r.Deadline).ThenBy(r => r.Work, StringComparer.Ordinal))
             text.Append(
                 CultureInfo.InvariantCulture,
@@ -158,7 +158,7 @@ internal static class ExplainText
         IReadOnlyList<DecisionRecord> decisions
     )
     {
-        Heading(text, "Parked, and what would bring it back");
+        Heading(text, "Suspended, and what it takes to resume");
         if (parked.Count == 0)
             text.Append("  nothing\n");
         foreach (var record in parked.OrderBy(p => p.Since).ThenBy(p => p.Name, StringComparer.Ordinal))

@@ -47,9 +47,9 @@ internal static class ReleaseCommand
         var ns = new Option<string?>("--namespace", "-n") { Description = "The budget's namespace; by default the context's." };
         var all = new Option<bool>("--all")
         {
-            Description = "Everything, of all budgets. Switches enforcement to observe first, so that nothing is parked again.",
+            Description = "Everything, of all budgets. Switches enforcement to observe first, so that nothing is suspended again.",
         };
-        var dryRun = new Option<bool>("--dry-run") { Description = "Only say what would be given back." };
+        var dryRun = new Option<bool>("--dry-run") { Description = "Show what would be resumed, and change nothing." };
         var end = new Option<bool>("--end") { Description = "End the release of a budget: it enforces again." };
         var ifUninstalled = new Option<bool>("--if-uninstalled")
         {
@@ -165,7 +165,7 @@ internal static class ReleaseCommand
             var left = shards.SelectMany(Suspensions).Select(record => record.Uid).ToHashSet(StringComparer.Ordinal);
             foreach (var (_, record) in held.Where(h => !left.Contains(h.Record.Uid)))
                 await output.WriteLineAsync(
-                    $"{record.Namespace}/{record.Kind}/{record.Name}: given back by the operator{(OthersOf(record, every.Except(shards)) is { Length: > 0 } names ? $", stays as it is, held by {names} as well" : "")}"
+                    $"{record.Namespace}/{record.Kind}/{record.Name}: resumed by the operator{(OthersOf(record, every.Except(shards)) is { Length: > 0 } names ? $", stays as it is, held by {names} as well" : "")}"
                 );
             held = [.. shards.SelectMany(s => Suspensions(s).Select(record => (Shard: s.Name, Record: record)))];
             if (held.Length == 0)
@@ -192,10 +192,12 @@ internal static class ReleaseCommand
             failed += await ReleaseAsync(source.Of(shard, record, OthersOf(record, every.Except(shards)), suspended, isReleased)) ? 0 : 1;
         if (held.Length == 0)
             await output.WriteLineAsync(
-                request.Budget is null ? "Nothing is parked." : $"Nothing is parked for GpuBudget {request.Namespace}/{request.Budget}."
+                request.Budget is null
+                    ? "Nothing is suspended."
+                    : $"Nothing is suspended for GpuBudget {request.Namespace}/{request.Budget}."
             );
         if (failed > 0)
-            await output.WriteLineAsync($"{failed} of {held.Length} could not be given back; run the command again.");
+            await output.WriteLineAsync($"{failed} of {held.Length} could not be resumed; run the command again.");
         return failed + notLetGo > 0 ? 1 : 0;
     }
 

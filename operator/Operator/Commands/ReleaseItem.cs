@@ -28,7 +28,7 @@ internal sealed record ReleaseItem
     /// <summary>The text if an operator writes the record at every try.</summary>
     public string Contested { get; init; } = "";
 
-    public string Failure { get; init; } = "could not be given back";
+    public string Failure { get; init; } = "could not be resumed";
 
     /// <summary>
     /// Restores the object, then drops its record, and that only if it is still the one that was restored. Returns false if it failed. A command that

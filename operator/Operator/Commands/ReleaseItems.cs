@@ -96,11 +96,11 @@ internal sealed class ReleaseItems(KubeClient client, string bursarNamespace, bo
         var item = new ReleaseItem
         {
             Name = NameOf(work),
-            Plan = $"{found}, would be given back",
+            Plan = $"{found}, would be resumed",
             RestoreAsync = async token =>
             {
                 await _restorer.RestoreAsync(record, token);
-                return new($"{found}, given back");
+                return new($"{found}, resumed");
             },
         };
         try
@@ -117,19 +117,19 @@ internal sealed class ReleaseItems(KubeClient client, string bursarNamespace, bo
         new()
         {
             Name = NameOf(work),
-            Plan = "held on creation, would be let go",
-            Failure = "could not be let go",
+            Plan = "suspended on creation, would be resumed",
+            Failure = "could not be resumed",
             RestoreAsync = async token =>
             {
                 var isQueued = work.Metadata.Labels.ContainsKey(KueueAdapter.QueueLabel);
                 var isDone = await _workloads.ResumeGatedAsync(work, isQueued, token) == WriteResult.Done;
-                return new(isDone ? "held on creation, let go" : "someone else changed it meanwhile");
+                return new(isDone ? "suspended on creation, resumed" : "someone else changed it meanwhile");
             },
         };
 
     private ReleaseItem Of(string shard, ScalerRecord record)
     {
-        const string failure = "could not be given back";
+        const string failure = "could not be restored";
         var changes = record.Fields.Select(field => $"{field.Pointer} from {field.Value} back to {Back(field)}");
         return new()
         {
@@ -157,7 +157,7 @@ internal sealed class ReleaseItems(KubeClient client, string bursarNamespace, bo
                         $"{failure}: it stands as it was, and an operator may be about to change it",
                         IsFailed: true
                     ),
-                    WriteResult.Done => new($"given back: {fields}{(outcome.Text is { } text ? $"; {text}" : "")}"),
+                    WriteResult.Done => new($"restored: {fields}{(outcome.Text is { } text ? $"; {text}" : "")}"),
                     WriteResult.AlreadySo => new($"had it already: {fields}"),
                     WriteResult.Gone => new("is gone; forgotten"),
                     _ => new($"left alone: {outcome.Text}"),
@@ -183,10 +183,10 @@ internal sealed class ReleaseItems(KubeClient client, string bursarNamespace, bo
         {
             var outcome = await RestoreAsync(record.Namespace, record.Field, () => _restorer.RestoreAsync(record, cancellationToken));
             if (outcome.Result == WriteResult.Refused)
-                return new($"could not be given back: {outcome.Text}", IsFailed: true);
+                return new($"could not be resumed: {outcome.Text}", IsFailed: true);
             text = outcome.Result switch
             {
-                WriteResult.Done => $"given back, {Where(record)} is {Back(record.Field)} again",
+                WriteResult.Done => $"resumed, {Where(record)} is {Back(record.Field)} again",
                 WriteResult.AlreadySo => $"{Where(record)} was {Back(record.Field)} already",
                 WriteResult.Gone => "is gone; forgotten",
                 _ => $"left alone: someone else changed {Where(record)} since, it is not {record.Field.Value} any more",
@@ -214,7 +214,7 @@ internal sealed class ReleaseItems(KubeClient client, string bursarNamespace, bo
         }
         catch (ApiException refused)
         {
-            return new($"its {kind} {name} could not be given back: {refused.Message}", IsFailed: true);
+            return new($"its {kind} {name} could not be resumed: {refused.Message}", IsFailed: true);
         }
     }
 

@@ -22,7 +22,7 @@ internal sealed class ScalerReporter(EventRecorder recorder, OperatorMetrics met
         if (decision.Memory.Undone.Count > 0 && (before.Undone.Count == 0 || before.Undone[^1] != decision.Memory.Undone[^1]))
             SetByOther(
                 entry,
-                $"Somebody else set {entry.Target!.Display} from {before.Written ?? decision.Replicas} to {decision.Replicas}.",
+                $"Another client set {entry.Target!.Display} from {before.Written ?? decision.Replicas} to {decision.Replicas}.",
                 decision.At
             );
         if (decision.IsCapped && entry.CappedSince is null)

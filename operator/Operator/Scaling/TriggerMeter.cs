@@ -190,7 +190,7 @@ internal sealed class TriggerMeter(
         return awaited == 0
             ? new() { At = now }
             : TriggerReading.Failed(
-                $"none of {awaited} ready replica{(awaited == 1 ? "" : "s")} of {target.Display} has told {Name(trigger)} for {Stale.TotalSeconds:0} seconds"
+                $"none of {awaited} ready replica{(awaited == 1 ? "" : "s")} of {target.Display} has reported {Name(trigger)} for {Stale.TotalSeconds:0} seconds"
             ) with
             {
                 At = now,

@@ -25,7 +25,7 @@ internal sealed class LedgerFigures
         _time = time;
         _gpuSeconds = registry.Counter(
             "bursar_gpu_seconds_total",
-            "GPU time by namespace and basis: reserved is billed, busy and idle are measured, unattributed is measured and nobody's.",
+            "GPU time by namespace and basis: reserved is billed, busy and idle are measured, unattributed is measured and belongs to no pod.",
             "namespace",
             "basis"
         );

@@ -180,7 +180,7 @@ internal sealed class OperatorMetrics : IDisposable
         );
         _exporterFailures = _registry.CreateCounter(
             "bursar_exporter_failures_total",
-            "Pages of dcgm-exporters, of nodes without an agent, that could not be read or told of no pods, by node.",
+            "Pages of dcgm-exporters, of nodes without an agent, that could not be read or reported no pods, by node.",
             "node"
         );
 

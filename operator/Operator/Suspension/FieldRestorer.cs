@@ -103,7 +103,7 @@ internal sealed class FieldRestorer(KubeClient client)
                         ])
                     : theirs.Length == 0 ? WriteOutcome.AlreadySo
                     : WriteOutcome.ChangedByOther(
-                        $"{string.Join(", ", theirs)} of {target.Kind} {target.Name} was set by somebody else since"
+                        $"{string.Join(", ", theirs)} of {target.Kind} {target.Name} was set by another client since"
                     );
             },
             cancellationToken

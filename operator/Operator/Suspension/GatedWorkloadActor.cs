@@ -144,7 +144,7 @@ internal sealed partial class GatedWorkloadActor(
 
     [LoggerMessage(
         Level = LogLevel.Information,
-        Message = "Let go what the webhook held: namespace={namespace} name={name} kind={kind} budget={budget}"
+        Message = "Resumed workload gated on admission: namespace={namespace} name={name} kind={kind} budget={budget}"
     )]
     private partial void LogGateRemoved(string @namespace, string name, string kind, string budget);
 
@@ -156,7 +156,7 @@ internal sealed partial class GatedWorkloadActor(
 
     [LoggerMessage(
         Level = LogLevel.Warning,
-        Message = "Could not let go what the webhook held; trying again: namespace={namespace} name={name} kind={kind} error={error}"
+        Message = "Resuming workload gated on admission failed, retrying: namespace={namespace} name={name} kind={kind} error={error}"
     )]
     private partial void LogFailed(string @namespace, string name, string kind, string error);
 

@@ -156,7 +156,7 @@ internal sealed partial class LostSuspension(
 
     [LoggerMessage(
         Level = LogLevel.Information,
-        Message = "Resuming what the webhook held and nobody judged: namespace={namespace} name={name} kind={kind}"
+        Message = "Resuming workload gated on admission without a decision: namespace={namespace} name={name} kind={kind}"
     )]
     private partial void LogGated(string @namespace, string name, string kind);
 

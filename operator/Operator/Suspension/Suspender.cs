@@ -166,7 +166,7 @@ internal sealed partial class Suspender(
 
     [LoggerMessage(
         Level = LogLevel.Information,
-        Message = "Parking: namespace={namespace} name={name} kind={kind} budget={budget} reason={reason}"
+        Message = "Suspending: namespace={namespace} name={name} kind={kind} budget={budget} reason={reason}"
     )]
     private partial void LogParking(string @namespace, string name, string kind, string budget, string reason);
 

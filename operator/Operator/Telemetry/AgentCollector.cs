@@ -395,10 +395,7 @@ internal sealed partial class AgentCollector
     [LoggerMessage(Level = LogLevel.Warning, Message = "Agent speaks for another node and is not believed: node={node} says={says}")]
     private partial void LogForeignNode(string node, string says);
 
-    [LoggerMessage(
-        Level = LogLevel.Warning,
-        Message = "Agent tells of a pod of another node and is not believed: node={node} pod={podUid}"
-    )]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Rejected agent report: pod of another node: node={node} pod={podUid}")]
     private partial void LogForeignPod(string node, string podUid);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Agent's journal has a gap: node={node} gap={gap}")]

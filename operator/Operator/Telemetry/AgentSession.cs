@@ -193,7 +193,7 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
     [LoggerMessage(Level = LogLevel.Debug, Message = "Agent cannot be reached: node={node} error={error}")]
     private partial void LogUnreachable(string node, string error);
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "Agent could not be told its targets: node={node} error={error}")]
+    [LoggerMessage(Level = LogLevel.Debug, Message = "Sending targets to agent failed: node={node} error={error}")]
     private partial void LogNotSent(string node, string error);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Agent's answer could not be taken in: node={node}")]

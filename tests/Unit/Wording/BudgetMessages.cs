@@ -137,7 +137,7 @@ internal static class BudgetMessages
         table.Add(Reasons.NeverFits, Messages.NeverFits(train with { Work = Chat.Parked(50) }, plan, Money(71), Money(72)));
         table.Add(Reasons.WaitingForApproval, Messages.WaitsForApproval(train, plan, mustRise: true, Money(66)));
         table.Add(Reasons.WaitingForApproval, Messages.WaitsForApproval(train, plan, mustRise: false, null));
-        table.Add(Reasons.ForecastPaused, Messages.Paused(November with { MeteringStale = "node gpu-1 gives no sign" }));
+        table.Add(Reasons.ForecastPaused, Messages.Paused(November with { MeteringStale = "node gpu-1 is unreachable (no heartbeat)" }));
     }
 
     private static void Resumes(MessageTable table)
@@ -359,7 +359,7 @@ internal static class BudgetMessages
             }
         );
         table.Add(November with { Metering = new(2, none, NodeNames.Of(["gpu-3"])) });
-        Paused(November with { MeteringStale = "node gpu-1 gives no sign" });
+        Paused(November with { MeteringStale = "node gpu-1 is unreachable (no heartbeat)" });
         Paused(November with { PricesUntrusted = "GpuPriceBook list cannot be read" });
         Paused(November with { UnpricedProducts = ["NVIDIA-B300"] });
         Paused(November with { UnpricedProducts = ["example.com/npu"] });

@@ -52,7 +52,7 @@ internal sealed class ScaleActor(KubeClient client, ClusterStores stores, Ledger
         catch (ApiException error) when (error.IsInvalid || error.IsConflict)
         {
             return WriteOutcome.ChangedByOther(
-                $"{target.Display} was written by somebody else at each of {FieldWriter.MostTries} tries: {error.Message}"
+                $"{target.Display} was written by another client at each of {FieldWriter.MostTries} tries: {error.Message}"
             );
         }
         catch (ApiException error) when (error.IsForbidden)
@@ -120,11 +120,11 @@ internal sealed class ScaleActor(KubeClient client, ClusterStores stores, Ledger
                     FieldWriter.Text(obj, StopPointer)
                 );
                 if (obj["metadata"]!["annotations"]?[BursarAnnotations.SuspendedBy] is { } holder)
-                    return WriteOutcome.Refused($"{target.Display} is parked ({(string?)holder})");
+                    return WriteOutcome.Refused($"{target.Display} is suspended ({(string?)holder})");
                 var stop = record?.Field(StopPointer);
                 var stoppedByUs = stop?.IsOurs(present.Stop) == true && present.Stop == Stopped;
                 if (present.Stop == Stopped && !stoppedByUs)
-                    return WriteOutcome.Refused($"{target.Display} is stopped by somebody else ({InferenceServiceKind.StopAnnotation})");
+                    return WriteOutcome.Refused($"{target.Display} is stopped by another client ({InferenceServiceKind.StopAnnotation})");
 
                 var number = replicas.ToString(CultureInfo.InvariantCulture);
                 var wanted =
@@ -181,7 +181,10 @@ internal sealed class ScaleActor(KubeClient client, ClusterStores stores, Ledger
                 {
                     Outcome =
                         known is { Before: null } && !known.IsOurs(present)
-                            ? new(WriteResult.Done, $"{pointer} of {owner.Kind} {owner.Name} was {present}: somebody else had set it since")
+                            ? new(
+                                WriteResult.Done,
+                                $"{pointer} of {owner.Kind} {owner.Name} was {present}: another client had set it since"
+                            )
                             : WriteOutcome.Done,
                 };
             },

@@ -87,7 +87,7 @@ internal sealed partial class ScaledReleaser(
 
     [LoggerMessage(
         Level = LogLevel.Information,
-        Message = "Gave back what a deleted scaler had changed: namespace={ns} scaler={scaler} kind={kind} name={name} result={result}"
+        Message = "Restored fields of a deleted scaler: namespace={ns} scaler={scaler} kind={kind} name={name} result={result}"
     )]
     private partial void LogReleased(string ns, string scaler, string kind, string name, WriteResult result);
 

@@ -13,7 +13,7 @@ public sealed class ReportedEstimateTests
 
         var estimate = Estimator.Remaining(job, Start.AddMinutes(34));
 
-        estimate.Should().Match<Estimate>(e => e.Source == EstimateSource.Reported && e.Settled && e.Detail == "told by its trainer");
+        estimate.Should().Match<Estimate>(e => e.Source == EstimateSource.Reported && e.Settled && e.Detail == "reported by its trainer");
         (estimate.Low, estimate.Mid, estimate.High)
             .Should()
             .Be((TimeSpan.FromMinutes(14), TimeSpan.FromMinutes(16), TimeSpan.FromMinutes(18)));

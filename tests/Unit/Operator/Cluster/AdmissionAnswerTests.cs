@@ -25,9 +25,9 @@ public sealed class AdmissionAnswerTests
     [Fact]
     public void Where_a_forecast_pauses_the_answer_waits()
     {
-        var answer = Answer(Budget(100m, Asked) with { MeteringStale = "node gpu-1 gives no sign" });
+        var answer = Answer(Budget(100m, Asked) with { MeteringStale = "node gpu-1 is unreachable (no heartbeat)" });
         answer.Admits.Should().BeFalse();
-        answer.Sentence.Should().Contain("node gpu-1 gives no sign");
+        answer.Sentence.Should().Contain("node gpu-1 is unreachable (no heartbeat)");
     }
 
     [Fact]
