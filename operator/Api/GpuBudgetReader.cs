@@ -102,7 +102,12 @@ public static class GpuBudgetReader
             Resume = ReadEnum(resume.Policy, ResumePolicy.Automatic, "spec.training.resume.policy", errors),
             HeadroomPercent = ReadPercent(resume.HeadroomPercent ?? 5, "spec.training.resume.headroomPercent", errors),
             CheckpointGrace = grace,
-            WhenExhausted = ReadEnum(spec.Inference?.WhenExhausted, WhenExhausted.Floor, "spec.inference.whenExhausted", errors),
+            WhenExhausted = ReadEnum(
+                spec.Inference?.WhenExhausted is "Floor" ? null : spec.Inference?.WhenExhausted,
+                WhenExhausted.MinReplicas,
+                "spec.inference.whenExhausted",
+                errors
+            ),
             NewPods = ReadEnum(spec.Interactive?.WhenExhausted, NewPodsWhenExhausted.Report, "spec.interactive.whenExhausted", errors),
         };
         if (settle > TimeSpan.FromHours(24))

@@ -247,13 +247,13 @@ public sealed class GpuBudgetResume
 
 public sealed class GpuBudgetInference
 {
-    [AllowedValues("Floor", "Zero")]
-    [DefaultJson("\"Floor\"")]
+    [AllowedValues("MinReplicas", "Zero", "Floor")]
+    [DefaultJson("\"MinReplicas\"")]
     [Description(
-        "What is left of an inference Deployment when the budget is exhausted. Floor: its spec.replicas, so nothing is taken. "
-            + "Zero: nothing; it is scaled to 0 and back when there is money."
+        "The size of inference workloads once the budget is exhausted. MinReplicas: the minReplicas of an InferenceScaler, otherwise "
+            + "spec.replicas, so nothing is taken. Zero: 0 replicas until budget is available again. Floor is the former name of MinReplicas."
     )]
-    public string? WhenExhausted { get; set; } = "Floor";
+    public string? WhenExhausted { get; set; } = "MinReplicas";
 }
 
 public sealed class GpuBudgetInteractive

@@ -176,7 +176,9 @@ public sealed class GpuBudgetWorkload
     public string? Class { get; set; }
 
     [Length(0, 32)]
-    [Description("Running, Pending, Parked, Held (by other budgets alone) or Suspended (by someone else).")]
+    [Description(
+        "Running, Pending, SuspendedByBudget (by this one), SuspendedByOtherBudget (by others alone) or SuspendedByOther (by a user or another controller)."
+    )]
     public string? State { get; set; }
 
     [Description("The GPUs that its spec asks for at full size.")]
@@ -271,7 +273,7 @@ public sealed class GpuBudgetEta
     [Format("date-time")]
     [Length(0, 64)]
     [Description("The likely end.")]
-    public string? Mid { get; set; }
+    public string? Likely { get; set; }
 
     [Format("date-time")]
     [Length(0, 64)]

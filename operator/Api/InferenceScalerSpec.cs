@@ -58,7 +58,7 @@ public sealed class InferenceScalerSpec
     [RangeMaximum(10000)]
     [DefaultJson("0")]
     [Description(
-        "The fewest replicas: the floor that is kept whatever the money says, as far as the budget's inference.whenExhausted is Floor. With 0, the target goes to zero while no trigger is active."
+        "The fewest replicas. They are kept when the budget is used up, unless its inference.whenExhausted is Zero. With 0, the target goes to zero while no trigger is active."
     )]
     public int? MinReplicaCount { get; set; } = 0;
 

@@ -94,7 +94,7 @@ internal static class DemoPicture
                     (one.Work.Gpus ?? 0).ToString(CultureInfo.InvariantCulture),
                     Short(one.Work.Spent),
                     Short(one.Work.Projected),
-                    Time(one.Work.Eta?.Mid, now),
+                    Time(one.Work.Eta?.Likely, now),
                 }
             ),
         ];

@@ -64,6 +64,6 @@ internal static class DecisionProcess
     private static WorkloadSnapshot[] Jobs(string window) =>
         [
             .. Enumerable.Range(0, Running).Select(i => Job($"running-{i}", 1)),
-            .. Enumerable.Range(0, Suspended).Select(i => Job($"job-{i}", 8 + i % 20, priority: i % 3).Parked(50, window: window)),
+            .. Enumerable.Range(0, Suspended).Select(i => Job($"job-{i}", 8 + i % 20, priority: i % 3).Suspended(50, window: window)),
         ];
 }

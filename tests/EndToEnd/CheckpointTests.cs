@@ -52,10 +52,10 @@ public sealed class CheckpointTests
         );
         saved.Should().BePositive();
         await scene.UntilAsync("the status tells both", async () =>
-            (await scene.StatusAsync())?.Decisions is [{ Action: "Park" }, { Action: "RequestCheckpoint" }]
+            (await scene.StatusAsync())?.Decisions is [{ Action: "Suspend" }, { Action: "RequestCheckpoint" }]
         );
         await scene.UntilAsync("its rest is foreseen from there", async () =>
-            (await scene.StatusAsync())?.Workloads?.Single() is { State: "Parked", Eta: not null }
+            (await scene.StatusAsync())?.Workloads?.Single() is { State: "SuspendedByBudget", Eta: not null }
         );
 
         await scene.SetLimitAsync("10");
@@ -170,7 +170,7 @@ public sealed class CheckpointTests
         await scene.UntilSuspendedAsync("train", TimeSpan.FromMinutes(3));
         (world.Time.GetUtcNow() - since).Should().BeGreaterThanOrEqualTo(TimeSpan.FromMinutes(2)).And.BeLessThan(TimeSpan.FromSeconds(135));
         await scene.UntilAsync("the status tells both", async () =>
-            (await scene.StatusAsync())?.Decisions is [{ Action: "Park" }, { Action: "RequestCheckpoint" }]
+            (await scene.StatusAsync())?.Decisions is [{ Action: "Suspend" }, { Action: "RequestCheckpoint" }]
         );
     }
 

@@ -145,7 +145,7 @@ internal sealed class CommandsWorld : IAsyncDisposable
         [
             .. list
                 .Items.Select(i => i.Spec!.Data.Deserialize(LedgerJson.Default.LedgerShard)!)
-                .SelectMany(s => s.Parked ?? [])
+                .SelectMany(s => s.Suspensions ?? [])
                 .Select(p => $"{p.Kind}/{p.Name}")
                 .Order(StringComparer.Ordinal),
         ];

@@ -163,7 +163,7 @@ public sealed class CronJobTests
 
         await scene.UntilSuspendedAsync("nightly-1");
         await scene.UntilAsync("the CronJob is held", async () => (await CronAsync(scene)).Spec.Suspend == true);
-        await scene.UntilAsync("the record names both", async () => (await ParkedAsync(scene)) is [{ Maker.Name: "nightly" }]);
+        await scene.UntilAsync("the record names both", async () => (await ParkedAsync(scene)) is [{ CronJob.Name: "nightly" }]);
 
         await scene.SetLimitAsync("1000");
         await scene.UntilResumedAsync("nightly-1");
@@ -261,7 +261,10 @@ public sealed class CronJobTests
     private static async Task<IReadOnlyList<ShardSuspension>> ParkedAsync(Scene scene)
     {
         var shards = await scene.World.Client.ListAsync<V1Alpha1GpuLedger>(new() { Namespace = ClusterWorld.OwnNamespace }, Ct);
-        return [.. shards.Items.Select(i => i.Spec!.Data.Deserialize(LedgerJson.Default.LedgerShard)!).SelectMany(s => s.Parked ?? [])];
+        return
+        [
+            .. shards.Items.Select(i => i.Spec!.Data.Deserialize(LedgerJson.Default.LedgerShard)!).SelectMany(s => s.Suspensions ?? []),
+        ];
     }
 
     private static void KillAt(Scene scene, string resource, bool happens) =>

@@ -141,7 +141,7 @@ public sealed class ExplainTests
 
         var json = JsonNode.Parse(output.ToString())!;
         ((string?)json["budget"]!["metadata"]!["name"]).Should().Be("vision");
-        ((string?)json["ledger"]![0]!["parked"]![0]!["name"]).Should().Be("runaway");
+        ((string?)json["ledger"]![0]!["suspensions"]![0]!["name"]).Should().Be("runaway");
         ((string?)json["ledger"]![0]!["decisions"]![0]!["inputs"]!["workloads"]![0]!["key"]!["name"]).Should().Be("runaway");
     }
 

@@ -303,7 +303,9 @@ public sealed class KillTests
             new() { Namespace = ClusterWorld.OwnNamespace },
             CancellationToken.None
         );
-        var parked = shards.Items.Select(i => i.Spec!.Data.Deserialize(LedgerJson.Default.LedgerShard)!).SelectMany(s => s.Parked ?? []);
+        var parked = shards
+            .Items.Select(i => i.Spec!.Data.Deserialize(LedgerJson.Default.LedgerShard)!)
+            .SelectMany(s => s.Suspensions ?? []);
         return new(
             await scene.IsSuspendedAsync(job),
             parked.Any(p => p.Name == job),

@@ -30,7 +30,9 @@ public sealed class KillWithTwoTests
         await BudgetsAsync(scene, "1", "100");
         await scene.JobAsync("shared", declared: "2h");
         await scene.UntilSuspendedAsync("shared");
-        await scene.UntilAsync("b says who holds it", async () => (await scene.StatusAsync("b"))?.Workloads is [{ State: "Held" }]);
+        await scene.UntilAsync("b says who holds it", async () =>
+            (await scene.StatusAsync("b"))?.Workloads is [{ State: "SuspendedByOtherBudget" }]
+        );
         // The object of its ledger is made before.
         await scene.PassAsync(70);
 
@@ -298,7 +300,7 @@ public sealed class KillWithTwoTests
         [
             .. shards
                 .Items.Select(i => i.Spec!.Data.Deserialize(LedgerJson.Default.LedgerShard)!)
-                .SelectMany(s => s.Parked ?? [])
+                .SelectMany(s => s.Suspensions ?? [])
                 .Select(p => $"{p.Budget}/{p.Name}")
                 .Order(StringComparer.Ordinal),
         ];

@@ -48,7 +48,7 @@ internal static class DeletedNamespace
         return shards
             .Items.Select(i => i.Spec!.Data.Deserialize(LedgerJson.Default.LedgerShard)!)
             .Where(s => s.Namespace == scene.Team)
-            .Sum(s => s.Parked?.Count ?? 0);
+            .Sum(s => s.Suspensions?.Count ?? 0);
     }
 }
 

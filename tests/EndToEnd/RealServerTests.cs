@@ -43,7 +43,7 @@ public sealed class RealServerTests(RealCluster cluster)
 
     [SkippableFact]
     public Task What_the_owner_undoes_is_parked_again_and_repeated_undoing_is_a_contest() =>
-        cluster.PlayAsync("contest", ParkedWork.UndoneIsParkedAgainThenContestedAsync);
+        cluster.PlayAsync("contest", SuspendedWorkloads.UndoneIsParkedAgainThenContestedAsync);
 
     [SkippableFact]
     public Task Killed_between_parking_and_resuming_it_bills_the_same_and_resumes() =>

@@ -21,10 +21,10 @@ internal static class TwoBudgets
         await scene.PassAsync(15);
         (await scene.IsSuspendedAsync("shared")).Should().BeTrue("b still holds it");
         var ofA = await WorkAsync(scene, "a", "shared");
-        ofA.State.Should().Be("Held");
+        ofA.State.Should().Be("SuspendedByOtherBudget");
         ofA.Reason.Should().StartWith("SuspendedByOtherBudget: ").And.ContainAll("budget b", "6.12 USD");
         (await scene.StatusAsync("b"))!.Suspended!.Select(s => s.Name).Should().Equal("shared");
-        (await WorkAsync(scene, "b", "shared")).State.Should().Be("Parked");
+        (await WorkAsync(scene, "b", "shared")).State.Should().Be("SuspendedByBudget");
         (await scene.EventsAsync("SuspendedByOtherBudget", "shared"))
             .Should()
             .Contain(e => e.Note!.Contains("Budget a ") && e.Note.Contains("held by budget b"));
@@ -88,7 +88,7 @@ internal static class TwoBudgets
         [
             .. shards
                 .Items.Select(i => i.Spec!.Data.Deserialize(LedgerJson.Default.LedgerShard)!)
-                .SelectMany(s => s.Parked ?? [])
+                .SelectMany(s => s.Suspensions ?? [])
                 .Select(p => $"{p.Budget}/{p.Name}")
                 .Order(StringComparer.Ordinal),
         ];
@@ -138,7 +138,7 @@ public sealed class TwoBudgetsTests
         await scene.JobAsync("shared", declared: "2h");
         await scene.UntilSuspendedAsync("shared");
         await scene.UntilAsync("b says who holds it", async () =>
-            (await TwoBudgets.WorkOrNullAsync(scene, "b", "shared"))?.State == "Held"
+            (await TwoBudgets.WorkOrNullAsync(scene, "b", "shared"))?.State == "SuspendedByOtherBudget"
         );
         await scene.PassAsync(10);
         (await scene.StatusAsync("b"))!.SuspendedCount.Should().Be(0);

@@ -37,7 +37,7 @@ public sealed class UnreadableTests
             await Kinds.CreateAsync(scene, "Job", rank, Pods, declared: null, owner: ("JobSet", "numeric", set));
         await Kinds.UntilSuspendedAsync(scene, "TrainJob", "numeric");
         await scene.UntilAsync("the forecast is shown", async () =>
-            (await scene.StatusAsync())?.Workloads is [{ Kind: "TrainJob", Name: "numeric", State: "Parked", Gpus: 2 }]
+            (await scene.StatusAsync())?.Workloads is [{ Kind: "TrainJob", Name: "numeric", State: "SuspendedByBudget", Gpus: 2 }]
         );
         var held = (await scene.StatusAsync())!.Suspended!.Single();
         (held.Kind, held.Name, held.CostToFinish).Should().Be(("TrainJob", "numeric", "61.200000"), "it is ten hours of two GPUs at 3.06");

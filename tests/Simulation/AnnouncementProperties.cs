@@ -76,7 +76,7 @@ public sealed class AnnouncementProperties
                 world.Change(Changed(world.Budget, random, turn));
             var inputs = world.Budget;
             var decision = world.Turn(Minute);
-            foreach (var action in decision.Actions.Where(action => action.Kind == ActionKind.Park))
+            foreach (var action in decision.Actions.Where(action => action.Kind == ActionKind.Suspend))
             {
                 if (action.ByForecast)
                     byForecast++;
@@ -132,7 +132,7 @@ public sealed class AnnouncementProperties
             // Only a forecast suspends for these, either a new job or because the budget does not cover the settle time.
             if (!action.ByForecast)
                 continue;
-            if (work.State == WorkloadState.Parked && !WorkloadCost.IsSuspendable(work, now))
+            if (work.State == WorkloadState.SuspendedByBudget && !WorkloadCost.IsSuspendable(work, now))
                 return $"{work.Key.Name} may not be suspended any more";
             if (work.Estimate.Settled && known.Estimate is { IsKnown: true, Settled: false })
                 return $"the estimate of {work.Key.Name} settled";
@@ -140,7 +140,7 @@ public sealed class AnnouncementProperties
                 work.State == WorkloadState.Running
                 && known.Estimate.IsKnown
                 && work.Estimate.IsKnown
-                && work.Estimate.Mid > known.Estimate.High
+                && work.Estimate.Likely > known.Estimate.High
             )
                 return $"the estimate of {work.Key.Name} leapt";
         }
@@ -151,17 +151,17 @@ public sealed class AnnouncementProperties
     private static bool CoversSettleTime(BudgetSnapshot budget, BudgetDecision decision)
     {
         var suspended = decision
-            .Actions.Where(action => action.Kind == ActionKind.Park)
+            .Actions.Where(action => action.Kind == ActionKind.Suspend)
             .Select(action => action.Workload.Uid)
             .ToHashSet(StringComparer.Ordinal);
         var work = CostedWorkload.Of(budget);
         var balance = BudgetTotals.Of(budget, decision.Limit, work);
-        var jobs = work.Where(item => item.IsActiveJob && !BudgetTotals.Lends(item.Work, budget))
+        var jobs = work.Where(item => item.IsActiveJob && !BudgetTotals.ReleasesReservation(item.Work, budget))
             .Select(item => new Claim(
                 item.Work.Rate ?? HourlyCost.Zero,
                 suspended.Contains(item.Work.Key.Uid)
-                    ? Amount.Min(item.Charge.Tested, item.Work.Rate!.Value.For(budget.Terms.Settle) + item.Charge.StopCost)
-                    : item.Charge.Tested
+                    ? Amount.Min(item.Cost.Planned, item.Work.Rate!.Value.For(budget.Terms.Settle) + item.Cost.StopCost)
+                    : item.Cost.Planned
             ));
         return budget.Terms.Settle > TimeSpan.Zero
             && balance.Projection.Of([.. balance.MinimumReplicasClaims, .. balance.ReleasedClaims, .. jobs]) <= balance.Allowed;
@@ -177,8 +177,9 @@ public sealed class AnnouncementProperties
                 Terms = budget.Terms with
                 {
                     Limit =
-                        budget.Workloads.Aggregate(budget.Spent, (sum, work) => sum + (work.Rate ?? HourlyCost.Zero).For(work.Estimate.Mid))
-                        + Money(random.Next(1, 20)),
+                        budget.Workloads.Aggregate(budget.Spent, (sum, work) =>
+                            sum + (work.Rate ?? HourlyCost.Zero).For(work.Estimate.Likely)
+                        ) + Money(random.Next(1, 20)),
                 },
             };
         budget = budget with
@@ -192,7 +193,7 @@ public sealed class AnnouncementProperties
             Workloads =
             [
                 .. budget.Workloads.Select(work =>
-                    work.Estimate.IsKnown && random.Next(3) == 0 ? work with { Estimate = Declared(work.Estimate.Mid) } : work
+                    work.Estimate.IsKnown && random.Next(3) == 0 ? work with { Estimate = Declared(work.Estimate.Likely) } : work
                 ),
             ],
         };
@@ -201,10 +202,10 @@ public sealed class AnnouncementProperties
             Workloads =
             [
                 .. budget.Workloads.Select(work =>
-                    work.State == WorkloadState.Parked
+                    work.State == WorkloadState.SuspendedByBudget
                         ? work with
                         {
-                            Parked = work.Parked! with { Limit = BudgetDecider.LimitOf(budget) },
+                            Suspension = work.Suspension! with { Limit = BudgetDecider.LimitOf(budget) },
                         }
                         : work
                 ),
@@ -253,7 +254,7 @@ public sealed class AnnouncementProperties
                     Workloads =
                     [
                         .. budget.Workloads.Select(work =>
-                            work == grows ? work with { Estimate = Settled(work.Estimate.Mid * (1 + random.NextDouble())) } : work
+                            work == grows ? work with { Estimate = Settled(work.Estimate.Likely * (1 + random.NextDouble())) } : work
                         ),
                     ],
                 };

@@ -77,7 +77,7 @@ public sealed class EstimateErrors(ITestOutputHelper output)
                     )
                 );
         }
-        var errors = seen.Select(s => Math.Abs(s.Estimate.Mid.TotalSeconds - s.Truth) / s.Truth).Order().ToArray();
+        var errors = seen.Select(s => Math.Abs(s.Estimate.Likely.TotalSeconds - s.Truth) / s.Truth).Order().ToArray();
         var settled = seen.Where(s => s.Estimate.Settled).ToArray();
         output.WriteLine(
             string.Create(
@@ -89,7 +89,7 @@ public sealed class EstimateErrors(ITestOutputHelper output)
         settled.Length.Should().BeLessThan(seen.Count / 5, "what scatters like this must not be acted upon");
     }
 
-    private (double Median, double P90, double Held) Print(string family, IEnumerable<ForesightRun> runs)
+    private (double Median, double P90, double Held) Print(string family, IEnumerable<ForecastRun> runs)
     {
         var all = runs.ToArray();
         (double, double, double) half = default;
@@ -97,7 +97,7 @@ public sealed class EstimateErrors(ITestOutputHelper output)
         {
             var seen = all.Select(run => run.At(share)).Select(at => (Estimate: Estimator.Remaining(at.Facts, at.Now), at.Truth)).ToArray();
             var known = seen.Where(s => s.Estimate.IsKnown).ToArray();
-            var errors = known.Select(s => Math.Abs(s.Estimate.Mid.TotalSeconds - s.Truth) / s.Truth).Order().ToArray();
+            var errors = known.Select(s => Math.Abs(s.Estimate.Likely.TotalSeconds - s.Truth) / s.Truth).Order().ToArray();
             var settled = known.Where(s => s.Estimate.Settled).ToArray();
             var line = (Median: At(errors, 0.5), P90: At(errors, 0.9), Held: Held(known));
             if (share == 0.50)
@@ -105,7 +105,7 @@ public sealed class EstimateErrors(ITestOutputHelper output)
             output.WriteLine(
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"{family, -18} {share, 4:P0}  error median {line.Median, 6:P1}  p90 {line.P90, 6:P1}  held {line.Held, 4:P0}  width {At([.. known.Select(s => (s.Estimate.High - s.Estimate.Low) / s.Estimate.Mid).Order()], 0.5), 5:P0}  settled {(double)settled.Length / all.Length, 4:P0}  held then {Held(settled), 4:P0}  unknown {all.Length - known.Length}/{all.Length}"
+                    $"{family, -18} {share, 4:P0}  error median {line.Median, 6:P1}  p90 {line.P90, 6:P1}  held {line.Held, 4:P0}  width {At([.. known.Select(s => (s.Estimate.High - s.Estimate.Low) / s.Estimate.Likely).Order()], 0.5), 5:P0}  settled {(double)settled.Length / all.Length, 4:P0}  held then {Held(settled), 4:P0}  unknown {all.Length - known.Length}/{all.Length}"
                 )
             );
         }
@@ -121,27 +121,27 @@ public sealed class EstimateErrors(ITestOutputHelper output)
     private static double At(double[] sorted, double quantile) =>
         sorted.Length == 0 ? double.NaN : sorted[(int)((sorted.Length - 1) * quantile)];
 
-    private static ForesightRun Any(string family, Random random)
+    private static ForecastRun Any(string family, Random random)
     {
         // Between 20 minutes and 33 hours, told every 10 to 60 seconds.
         var length = 1_200 * Math.Pow(100, random.NextDouble());
         var steps = (long)(1_000 * Math.Pow(20, random.NextDouble()));
         var step = length / steps;
-        var telling = new ForesightRun.Telling(10 + random.NextDouble() * 50) { Lumps = 0.1 };
+        var telling = new ForecastRun.Reporting(10 + random.NextDouble() * 50) { Lumps = 0.1 };
         double Jitter() => step * (1 + 0.15 * (2 * random.NextDouble() - 1));
         var warmUp = 30 + random.NextDouble() * 570;
         switch (family)
         {
             case "steady":
-                return ForesightRun.Of(steps, _ => Jitter(), telling, random);
+                return ForecastRun.Of(steps, _ => Jitter(), telling, random);
             case "warm-up":
-                return ForesightRun.Of(steps, i => (i == 0 ? warmUp : 0) + Jitter() * (i < steps / 50 ? 1.5 : 1), telling, random);
+                return ForecastRun.Of(steps, i => (i == 0 ? warmUp : 0) + Jitter() * (i < steps / 50 ? 1.5 : 1), telling, random);
             case "stragglers":
                 // A gang of eight goes as fast as its slowest rank; each is slowed down now and then, for minutes.
                 var slowUntil = new double[8];
                 var factor = new double[8];
                 var clock = 0.0;
-                return ForesightRun.Of(
+                return ForecastRun.Of(
                     steps,
                     _ =>
                     {
@@ -162,7 +162,7 @@ public sealed class EstimateErrors(ITestOutputHelper output)
                 );
             case "checkpoint pauses":
                 var (every, pause) = Checkpoints(steps, step, random);
-                return ForesightRun.Of(
+                return ForecastRun.Of(
                     steps,
                     i => Jitter() + (i > 0 && i % every == 0 ? pause * (0.8 + 0.4 * random.NextDouble()) : 0),
                     telling,
@@ -170,14 +170,14 @@ public sealed class EstimateErrors(ITestOutputHelper output)
                 );
             case "drifts up":
                 var up = 0.2 + random.NextDouble() * 0.8;
-                return ForesightRun.Of(steps, i => Jitter() * (1 + up * i / steps), telling, random);
+                return ForecastRun.Of(steps, i => Jitter() * (1 + up * i / steps), telling, random);
             case "drifts down":
                 var down = 0.2 + random.NextDouble() * 0.4;
-                return ForesightRun.Of(steps, i => Jitter() * (1 - down * i / steps), telling, random);
+                return ForecastRun.Of(steps, i => Jitter() * (1 - down * i / steps), telling, random);
             case "restarted":
                 var (saves, takes) = Checkpoints(steps, step, random);
                 var failsAt = (long)(steps * (0.1 + 0.6 * random.NextDouble()));
-                return ForesightRun.Restarted(
+                return ForecastRun.Restarted(
                     steps,
                     failsAt,
                     failsAt / saves * saves,
@@ -187,14 +187,14 @@ public sealed class EstimateErrors(ITestOutputHelper output)
                     random
                 );
             case "late and lumpy":
-                return ForesightRun.Of(steps, _ => Jitter(), telling with { Lumps = 0.9, Lost = 0.3, Late = 40 }, random);
+                return ForecastRun.Of(steps, _ => Jitter(), telling with { Lumps = 0.9, Lost = 0.3, Late = 40 }, random);
             default:
                 throw new ArgumentOutOfRangeException(nameof(family));
         }
     }
 
     /// <summary>A run of a length that a real task had, in a shape of ours: warm-up, checkpoints, a gang's noise, late reports.</summary>
-    private static ForesightRun AsLongAs(double seconds, Random random)
+    private static ForecastRun AsLongAs(double seconds, Random random)
     {
         var steps = (long)(500 * Math.Pow(20, random.NextDouble()));
         var warmUp = Math.Min(seconds / 10, 20 + random.NextDouble() * 200);
@@ -202,7 +202,7 @@ public sealed class EstimateErrors(ITestOutputHelper output)
         var (every, pause) = Checkpoints(steps, step, random);
         if (random.Next(2) == 0)
             pause = 0;
-        return ForesightRun.Of(
+        return ForecastRun.Of(
             steps,
             i => (i == 0 ? warmUp : 0) + step * (1 + 0.3 * (2 * random.NextDouble() - 1)) + (i > 0 && i % every == 0 ? pause : 0),
             new(10 + random.NextDouble() * 50)

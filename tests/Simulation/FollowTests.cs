@@ -66,7 +66,7 @@ public sealed class FollowTests(ITestOutputHelper output)
         for (var now = FollowScene.Start + FollowScene.Step; now <= FollowScene.Start + scene.Length; now += FollowScene.Step)
         {
             servers.Pass(now);
-            servers.Scale(autoscaler.Look(servers, now), now);
+            servers.Scale(autoscaler.Evaluate(servers, now), now);
             if (autoscaler.Decision is { IsCapped: true } decision)
             {
                 capped++;

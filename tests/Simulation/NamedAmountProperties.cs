@@ -126,7 +126,7 @@ public sealed class NamedAmountProperties
             Terms = budget.Terms with
             {
                 Limit = budget
-                    .Workloads.Aggregate(budget.Spent, (sum, work) => sum + (work.Rate ?? HourlyCost.Zero).For(work.Estimate.Mid))
+                    .Workloads.Aggregate(budget.Spent, (sum, work) => sum + (work.Rate ?? HourlyCost.Zero).For(work.Estimate.Likely))
                     .Percent(random.Next(60, 110)),
             },
         };
@@ -188,7 +188,7 @@ public sealed class NamedAmountProperties
     [Fact]
     public void Suspended_work_is_told_that_nothing_resumes_in_Observe_mode()
     {
-        var budget = Budget(10, Job("train", 5).Parked(10));
+        var budget = Budget(10, Job("train", 5).Suspended(10));
         var verdict = BudgetDecider.Decide(budget with { Terms = budget.Terms with { Mode = EnforcementMode.Observe } }).Workloads.Single();
         verdict.Sentence.Should().EndWith("Nothing is resumed in Observe mode.").And.NotContain("at least");
         verdict.EnoughLimit.Should().BeNull();
@@ -204,14 +204,14 @@ public sealed class NamedAmountProperties
                 var world = new LivingBudget(Enforced(new Random(seed)));
                 var told = world
                     .Turn()
-                    .Actions.Where(action => action is { Kind: ActionKind.Park, Parked.EnoughLimit: not null })
-                    .ToDictionary(action => action.Workload.Uid, action => action.Parked!.EnoughLimit!.Value);
+                    .Actions.Where(action => action is { Kind: ActionKind.Suspend, Suspension.EnoughLimit: not null })
+                    .ToDictionary(action => action.Workload.Uid, action => action.Suspension!.EnoughLimit!.Value);
                 // What is suspended or resumed meanwhile changes what is needed.
                 if (world.Turn().Actions.Count > 0)
                     return;
                 foreach (var verdict in world.Turn().Workloads)
                     if (
-                        verdict is { State: WorkloadState.Parked, EnoughLimit: { } now }
+                        verdict is { State: WorkloadState.SuspendedByBudget, EnoughLimit: { } now }
                         && told.TryGetValue(verdict.Key.Uid, out var then)
                         && then >= now
                     )
@@ -273,7 +273,7 @@ public sealed class NamedAmountProperties
                                 work.State == WorkloadState.Running && work.Estimate.IsKnown && random.Next(2) == 0
                                     ? work.Estimate with
                                     {
-                                        Mid = work.Estimate.Mid * 1.2,
+                                        Likely = work.Estimate.Likely * 1.2,
                                         High = work.Estimate.High * 1.2,
                                     }
                                     : null,
@@ -394,7 +394,9 @@ public sealed class NamedAmountProperties
             if (verdict.EnoughLimit is not { } enough)
                 continue;
             named++;
-            verdict.State.Should().NotBe(WorkloadState.Parked, "seed {0}: nothing is resumed in Observe mode: {1}", seed, verdict.Sentence);
+            verdict
+                .State.Should()
+                .NotBe(WorkloadState.SuspendedByBudget, "seed {0}: nothing is resumed in Observe mode: {1}", seed, verdict.Sentence);
             foreach (var before in new[] { TimeSpan.Zero, wait })
             {
                 var world = new LivingBudget(budget);
@@ -436,7 +438,7 @@ public sealed class NamedAmountProperties
                 {
                     Key = new("team", "Pod", "notebook", "uid-notebook"),
                     Class = WorkloadClass.Interactive,
-                    NotParkable = "a bare pod",
+                    NotSuspendable = "a bare pod",
                     BurnRate = HourlyCost.FromDecimal(random.Next(1, 20)),
                     Rate = HourlyCost.FromDecimal(20m),
                     Estimate = Bursar.Core.Forecast.Estimate.Unknown(""),
@@ -446,10 +448,10 @@ public sealed class NamedAmountProperties
         works =
         [
             .. works.Select(work =>
-                work.State == WorkloadState.Parked
+                work.State == WorkloadState.SuspendedByBudget
                     ? work with
                     {
-                        Parked = work.Parked! with { Limit = BudgetDecider.LimitOf(budget) },
+                        Suspension = work.Suspension! with { Limit = BudgetDecider.LimitOf(budget) },
                     }
                     : work
             ),
@@ -524,10 +526,10 @@ public sealed class NamedAmountProperties
             Workloads =
             [
                 .. budget.Workloads.Select(work =>
-                    work.Parked is { } parked
+                    work.Suspension is { } parked
                         ? work with
                         {
-                            Parked = parked with
+                            Suspension = parked with
                             {
                                 WindowKey = random.Next(6) == 0 ? "before" : window.Key,
                                 Spent = random.Next(2) == 0 ? budget.Spent : null,

@@ -22,7 +22,7 @@ public sealed class ObserveTests
         observing.Operator.Stops.Should().BeEmpty();
         observing.Operator.Resumes.Should().BeEmpty();
         observing.Work.Should().OnlyContain(w => !w.Suspended && w.Runs == 0);
-        told.Should().OnlyContain(d => d.Actions.Count == 0 && d.LetGo.Count == 0);
+        told.Should().OnlyContain(d => d.Actions.Count == 0 && d.StaleRecords.Count == 0);
         told.Should().Contain(d => d.Workloads.Any(w => w.Reason == Reasons.ProjectedOverBudget), "it tells what it would have parked");
         told.Should().Contain(d => d.Spent > d.Limit, "nobody stopped it");
         enforcing.Operator.Stops.Should().NotBeEmpty();

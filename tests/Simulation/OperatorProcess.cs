@@ -41,9 +41,9 @@ internal sealed class OperatorProcess
         _store = new(client, "bursar", time, NullLogger<LedgerStore>.Instance);
         Done(_store.LoadAsync(default));
         Control = new(new CircuitBreaker(stoppable ?? (() => 0)));
-        Control.Brake.Restore(
+        Control.Breaker.Restore(
             State.Suspensions().Where(record => record.Cause.ByForecast).Select(record => record.Since),
-            State.RememberedBudgets().Max(budget => State.BudgetMemory(budget.Uid).BrakedAt)
+            State.RememberedBudgets().Max(budget => State.BudgetMemory(budget.Uid).BreakerOpenSince)
         );
         _echoes = new(_stores, time);
         var events = new BudgetEvents(new EventRecorder(client, new() { ReportingInstance = "simulation" }));

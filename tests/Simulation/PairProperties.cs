@@ -264,7 +264,7 @@ public sealed class PairProperties(ITestOutputHelper output)
             foreach (var action in decision.Actions)
             {
                 var job = _jobs.Single(j => j.Key == action.Workload);
-                if (action.Kind == ActionKind.Park)
+                if (action.Kind == ActionKind.Suspend)
                 {
                     _stopped[job.Key.Uid] = budget.Name;
                     if (job.Suspended)
@@ -349,9 +349,9 @@ public sealed class PairProperties(ITestOutputHelper output)
                 && admission.At >= record.Since;
             var state =
                 !job.Suspended ? WorkloadState.Running
-                : record is not null ? WorkloadState.Parked
+                : record is not null ? WorkloadState.SuspendedByBudget
                 : heldBy is not null ? WorkloadState.Pending
-                : WorkloadState.Suspended;
+                : WorkloadState.SuspendedByOther;
             var since = others.Length > 0 ? others.Max(o => o.Since) : Now;
             if (memory.Admitted.TryGetValue(job.Key.Uid, out var own) && own.At > since)
                 since = own.At;
@@ -370,8 +370,8 @@ public sealed class PairProperties(ITestOutputHelper output)
                     ? null
                     : new(job.Total * 0.97, job.Total, job.Total * 1.03, EstimateSource.Progress, true, "from zero"),
                 NoPodSince = state == WorkloadState.Pending ? since : null,
-                HeldBy = heldBy,
-                Parked =
+                OtherBudgets = heldBy,
+                Suspension =
                     record is null || outlived ? null
                     : job.Suspended ? record.Cause with { Confirmed = true }
                     : record.Cause,

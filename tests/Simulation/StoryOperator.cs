@@ -251,7 +251,7 @@ public sealed class StoryOperator
         Last = decision;
         Decided?.Invoke(decision);
         Announce(decision);
-        var isBraked = _process.Control.Brake.AppliedAt is not null;
+        var isBraked = _process.Control.Breaker.AppliedAt is not null;
         try
         {
             _process.CarryOut(snapshot, decision);
@@ -260,7 +260,7 @@ public sealed class StoryOperator
         {
             return;
         }
-        if (!isBraked && _process.Control.Brake.AppliedAt is not null)
+        if (!isBraked && _process.Control.Breaker.AppliedAt is not null)
             Brakes++;
         if (_world.Now - _flushed >= TimeSpan.FromMinutes(1))
             Flush();
@@ -308,7 +308,7 @@ public sealed class StoryOperator
             && (
                 was == stopped
                     ? one.Kind is ActionKind.RequestCheckpoint or ActionKind.WithdrawCheckpoint
-                    : one.Kind == (stopped ? ActionKind.Park : ActionKind.Resume)
+                    : one.Kind == (stopped ? ActionKind.Suspend : ActionKind.Resume)
             )
         );
         happens(work, action);
@@ -318,7 +318,7 @@ public sealed class StoryOperator
     {
         if (_switchedAt is not null)
             ActsWhileSwitched++;
-        if (action.Kind == ActionKind.Park)
+        if (action.Kind == ActionKind.Suspend)
         {
             Stops.Add(new(_world.Now, Last!.WindowKey, Last.Limit, Last.Spent, Last.OverspendBound, !action.ByForecast));
             _world.Log.Tell(_world.Now, "bursar", $"parks {work.Plan} ({action.Reason}): {action.Sentence}");
@@ -355,7 +355,7 @@ public sealed class StoryOperator
         }
         _world.Queue.After(_world.UpTo(_world.Faults.WriteDelay), () =>
         {
-            if (action.Kind == ActionKind.Park)
+            if (action.Kind == ActionKind.Suspend)
                 _world.Suspend(work);
             else if (action.Kind == ActionKind.RequestCheckpoint)
                 _world.Ask(work, action.CheckpointId!);
@@ -417,8 +417,8 @@ public sealed class StoryOperator
             Workloads = work,
             Memory = memory,
             MeteringStale = _lost.Count > 0 ? $"node {_lost.Keys.First()} is lost" : null,
-            SwitchedToObserve = _switchedAt is not null,
-            BrakeAllowance = _process.Control.Brake.Allowance(now),
+            ObserveOnly = _switchedAt is not null,
+            BreakerAllowance = _process.Control.Breaker.Allowance(now),
         };
     }
 
@@ -447,8 +447,8 @@ public sealed class StoryOperator
         };
         var state = suspended
             ? parked is null
-                ? WorkloadState.Suspended
-                : WorkloadState.Parked
+                ? WorkloadState.SuspendedByOther
+                : WorkloadState.SuspendedByBudget
             : open.Length > 0
                 ? WorkloadState.Running
                 : WorkloadState.Pending;
@@ -458,7 +458,7 @@ public sealed class StoryOperator
             Class = plan.Class,
             State = state,
             Exempt = plan.Exempt,
-            NotParkable = plan.NotParkable,
+            NotSuspendable = plan.NotParkable,
             Priority = plan.Priority,
             CreatedAt = work.CreatedAt,
             Gpus = plan.Gpus,
@@ -473,7 +473,7 @@ public sealed class StoryOperator
             CheckpointAcknowledged = said.Id,
             CheckpointAnnotation = work.Asked,
             NoPodSince = state == WorkloadState.Pending ? work.WaitsSince : null,
-            Parked = parked,
+            Suspension = parked,
         };
     }
 

@@ -54,7 +54,7 @@ public sealed class SweepProperties(ITestOutputHelper output)
             var sweep = new SweepRun(SweepPlan.Any(random) with { LosesPods = seed % 5 == 0 }, random);
             known += Run(sweep, Spent(sweep, sweep.End) + (Gpu * sweep.MostParallel).For(TimeSpan.FromMinutes(1)), seed, (at, decision) =>
             {
-                if (decision.Actions.Any(action => action is { Kind: ActionKind.Park, ByForecast: true }))
+                if (decision.Actions.Any(action => action is { Kind: ActionKind.Suspend, ByForecast: true }))
                     suspended.Add($"seed {seed} at {at:0} s: {decision.Workloads[0].Sentence}");
             });
         }
@@ -78,7 +78,7 @@ public sealed class SweepProperties(ITestOutputHelper output)
             var parked = Amount.Zero;
             Run(sweep, limit, seed, (at, decision) =>
             {
-                if (parked == Amount.Zero && decision.Actions.Any(action => action is { Kind: ActionKind.Park, ByForecast: true }))
+                if (parked == Amount.Zero && decision.Actions.Any(action => action is { Kind: ActionKind.Suspend, ByForecast: true }))
                     parked = Spent(sweep, at);
             });
             sweeps++;
@@ -115,7 +115,7 @@ public sealed class SweepProperties(ITestOutputHelper output)
                 Key = new("team", "Job", "sweep", "uid"),
                 Class = WorkloadClass.Training,
                 State =
-                    sweep.IsSuspended(at) ? WorkloadState.Suspended
+                    sweep.IsSuspended(at) ? WorkloadState.SuspendedByOther
                     : running > 0 ? WorkloadState.Running
                     : WorkloadState.Pending,
                 CreatedAt = SweepRun.Start,

@@ -82,7 +82,7 @@ public static class Given
             Estimate = Estimate.Unknown(""),
         };
 
-    public static WorkloadSnapshot Parked(
+    public static WorkloadSnapshot Suspended(
         this WorkloadSnapshot work,
         decimal limit,
         string reason = Reasons.ProjectedOverBudget,
@@ -91,9 +91,9 @@ public static class Given
     ) =>
         work with
         {
-            State = WorkloadState.Parked,
+            State = WorkloadState.SuspendedByBudget,
             BurnRate = HourlyCost.Zero,
-            Parked = new()
+            Suspension = new()
             {
                 Since = Now.AddMinutes(-minutesAgo),
                 Reason = reason,
@@ -129,8 +129,8 @@ public static class Given
             Memory = memory,
         };
 
-    public static string[] ParkedNames(this BudgetDecision decision) =>
-        [.. decision.Actions.Where(a => a.Kind == ActionKind.Park).Select(a => a.Workload.Name)];
+    public static string[] SuspendedNames(this BudgetDecision decision) =>
+        [.. decision.Actions.Where(a => a.Kind == ActionKind.Suspend).Select(a => a.Workload.Name)];
 
     public static string[] ResumedNames(this BudgetDecision decision) =>
         [.. decision.Actions.Where(a => a.Kind == ActionKind.Resume).Select(a => a.Workload.Name)];
@@ -174,7 +174,7 @@ public static class Given
         return random.Next(5) switch
         {
             0 => work.Waiting(),
-            1 => work.Parked(random.Next(1, 60)),
+            1 => work.Suspended(random.Next(1, 60)),
             _ => work,
         };
     }

@@ -44,7 +44,7 @@ public sealed class LivingBudget(BudgetSnapshot budget)
     {
         Budget = changed with { BurnRate = changed.Workloads.Aggregate(HourlyCost.Zero, (sum, work) => sum + work.BurnRate) };
         _log.Add(
-            $"{Budget.Now:dd HH:mm:ss} changed: limit {Budget.Terms.Limit}; {string.Join(", ", Budget.Workloads.Where(work => work.State == WorkloadState.Running).Select(work => $"{work.Key.Name} {work.Rate}/h {work.Estimate.Low:g} {work.Estimate.Mid:g} {work.Estimate.High:g}"))}"
+            $"{Budget.Now:dd HH:mm:ss} changed: limit {Budget.Terms.Limit}; {string.Join(", ", Budget.Workloads.Where(work => work.State == WorkloadState.Running).Select(work => $"{work.Key.Name} {work.Rate}/h {work.Estimate.Low:g} {work.Estimate.Likely:g} {work.Estimate.High:g}"))}"
         );
     }
 
@@ -65,10 +65,10 @@ public sealed class LivingBudget(BudgetSnapshot budget)
             if (
                 work is { State: WorkloadState.Running, Estimate.Source: EstimateSource.Declared }
                 && work.BurnRate > HourlyCost.Zero
-                && work.Estimate.Mid > TimeSpan.Zero
-                && work.Estimate.Mid < pass
+                && work.Estimate.Likely > TimeSpan.Zero
+                && work.Estimate.Likely < pass
             )
-                pass = work.Estimate.Mid;
+                pass = work.Estimate.Likely;
         _log.AddRange(decision.Announcements.Select(one => $"{Budget.Now:dd HH:mm:ss} {one.Reason}: {one.Sentence}"));
         _log.AddRange(
             decision.Actions.Select(action =>
@@ -76,7 +76,7 @@ public sealed class LivingBudget(BudgetSnapshot budget)
             )
         );
         var actions = decision
-            .Actions.Where(action => action.Kind is ActionKind.Park or ActionKind.Resume)
+            .Actions.Where(action => action.Kind is ActionKind.Suspend or ActionKind.Resume)
             .ToDictionary(action => action.Workload.Uid);
         var requests = decision
             .Actions.Where(action => action.Kind is ActionKind.RequestCheckpoint or ActionKind.WithdrawCheckpoint)
@@ -86,12 +86,12 @@ public sealed class LivingBudget(BudgetSnapshot budget)
         foreach (var one in Budget.Workloads)
         {
             var work = actions.TryGetValue(one.Key.Uid, out var action)
-                ? action.Kind == ActionKind.Park
+                ? action.Kind == ActionKind.Suspend
                     ? one with
                     {
-                        State = WorkloadState.Parked,
+                        State = WorkloadState.SuspendedByBudget,
                         BurnRate = HourlyCost.Zero,
-                        Parked = action.Parked! with { Confirmed = true },
+                        Suspension = action.Suspension! with { Confirmed = true },
                         Estimate = one.EstimateAfterResume ?? one.Estimate,
                         EstimateAfterResume = null,
                         CheckpointAnnotation = null,
@@ -100,7 +100,7 @@ public sealed class LivingBudget(BudgetSnapshot budget)
                     {
                         State = WorkloadState.Running,
                         BurnRate = one.Rate ?? HourlyCost.Zero,
-                        Parked = null,
+                        Suspension = null,
                     }
                 : requests.TryGetValue(one.Key.Uid, out var request)
                     ? request.Kind == ActionKind.RequestCheckpoint
@@ -114,7 +114,7 @@ public sealed class LivingBudget(BudgetSnapshot budget)
                             CheckpointAnnotation = null,
                         }
                     : one;
-            if (action?.Kind == ActionKind.Park)
+            if (action?.Kind == ActionKind.Suspend)
                 spent += one.BurnRate.For(TimeSpan.FromSeconds(30));
             var burns = work.BurnRate.For(pass);
             spent += burns;
@@ -122,7 +122,7 @@ public sealed class LivingBudget(BudgetSnapshot budget)
             {
                 var worked = pass * (_pace.GetValueOrDefault(work.Key.Uid, 100) / 100.0);
                 // A declared duration says nothing of a job that runs on past it.
-                var ends = work.Estimate.Mid <= worked;
+                var ends = work.Estimate.Likely <= worked;
                 if (ends && work.Estimate.Source != EstimateSource.Declared)
                     continue;
                 work = work with
@@ -132,7 +132,7 @@ public sealed class LivingBudget(BudgetSnapshot budget)
                         : work.Estimate with
                         {
                             Low = Less(work.Estimate.Low, worked),
-                            Mid = Less(work.Estimate.Mid, worked),
+                            Likely = Less(work.Estimate.Likely, worked),
                             High = Less(work.Estimate.High, worked),
                         },
                 };

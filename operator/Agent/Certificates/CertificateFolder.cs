@@ -14,7 +14,7 @@ public sealed record ServingCertificates(X509Certificate2 Server, X509Certificat
 /// </summary>
 public sealed partial class CertificateFolder(string? path, TimeProvider time, ILogger<CertificateFolder> logger)
 {
-    public static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(10);
+    public static readonly TimeSpan PollInterval = TimeSpan.FromSeconds(10);
 
     private byte[] _seen = [];
     private volatile ServingCertificates? _current;
@@ -32,14 +32,14 @@ public sealed partial class CertificateFolder(string? path, TimeProvider time, I
             "certificates",
             _ =>
             {
-                Look();
-                return Task.FromResult(LookEvery);
+                Check();
+                return Task.FromResult(PollInterval);
             },
             cancellationToken,
-            first: LookEvery
+            first: PollInterval
         );
 
-    public void Look()
+    public void Check()
     {
         if (path is null)
             return;

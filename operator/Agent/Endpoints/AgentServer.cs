@@ -58,7 +58,7 @@ public sealed partial class AgentServer : IAsyncDisposable
         Journal = UsageJournal.Open(options.Journal, options.Random, time, loggers.CreateLogger<UsageJournal>());
         Targets = new TargetStore();
         _certificates = new CertificateFolder(options.CertificateDirectory, time, loggers.CreateLogger<CertificateFolder>());
-        _certificates.Look();
+        _certificates.Check();
         _progress = new ProgressIntake(Journal, time);
         var checkpoints = new CheckpointIntake(Journal, time);
         _scraper = new PodScraper(options.Scrape, time);
@@ -149,7 +149,7 @@ public sealed partial class AgentServer : IAsyncDisposable
         _application.Run(context =>
         {
             LongPoll.Serve(context.Request.Headers[LongPoll.RequestHeader]);
-            return context.Features.GetRequiredFeature<Door>().HandleAsync(context);
+            return context.Features.GetRequiredFeature<ConnectionHandler>().HandleAsync(context);
         });
     }
 
@@ -252,7 +252,7 @@ public sealed partial class AgentServer : IAsyncDisposable
 
     private static Task Enter(RequestDelegate handle, ConnectionDelegate next, ConnectionContext connection)
     {
-        connection.Features.Set(new Door(handle));
+        connection.Features.Set(new ConnectionHandler(handle));
         return next(connection);
     }
 
@@ -331,7 +331,7 @@ public sealed partial class AgentServer : IAsyncDisposable
         }
     }
 
-    private sealed record Door(RequestDelegate HandleAsync);
+    private sealed record ConnectionHandler(RequestDelegate HandleAsync);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Operator's door: a client was refused: {Reason}")]
     private partial void LogRefused(string reason);

@@ -13,7 +13,7 @@ public sealed class PodUidResolver
     private static readonly TimeSpan DiskAnswerLife = TimeSpan.FromSeconds(10);
 
     /// <summary>How long a process is believed to be whose it was: its number may come again, but not soon.</summary>
-    private static readonly TimeSpan OwnerLife = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan OwnerCacheTime = TimeSpan.FromSeconds(30);
 
     /// <summary>A process whose cgroup was not to be read is looked at again at the next sample.</summary>
     private static readonly TimeSpan UnknownLife = TimeSpan.FromMilliseconds(900);
@@ -66,14 +66,14 @@ public sealed class PodUidResolver
         if (
             _owners.TryGetValue(pid, out var known)
             && now >= known.At
-            && now - known.At < (known.Owner.Kind == ProcessKind.Unknown ? UnknownLife : OwnerLife)
+            && now - known.At < (known.Owner.Kind == ProcessKind.Unknown ? UnknownLife : OwnerCacheTime)
         )
         {
             return known.Owner;
         }
         if (_owners.Count > 8192)
             _owners.Clear();
-        var owner = Look(pid);
+        var owner = Find(pid);
         _owners[pid] = (owner, now);
         return owner;
     }
@@ -82,7 +82,7 @@ public sealed class PodUidResolver
     public (string Namespace, string Name)? NameOf(string uid) =>
         _targets.Find(uid) is { } told ? (told.Namespace, told.Name) : Logs().NameOf(uid);
 
-    private ProcessOwner Look(int pid)
+    private ProcessOwner Find(int pid)
     {
         string folder = Path.Combine(_procRoot!, pid.ToString(CultureInfo.InvariantCulture));
         string cgroup = Path.Combine(folder, "cgroup"),

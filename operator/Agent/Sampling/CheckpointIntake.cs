@@ -21,9 +21,9 @@ public sealed class CheckpointIntake(UsageJournal journal, TimeProvider time)
         {
             var pod = KnownAs_NeedsLock(podUid);
             var now = time.GetUtcNow();
-            if (pod.ToldAt is not { } told || now - told >= Again)
+            if (pod.ReportedAt is not { } told || now - told >= Again)
             {
-                pod.ToldAt = now;
+                pod.ReportedAt = now;
                 journal.Append([JournalEntry.Of(new CheckpointSample { PodUid = podUid, At = WireTime.Truncate(now) })]);
             }
             return id is not null && pod.Acknowledged == id;
@@ -61,7 +61,7 @@ public sealed class CheckpointIntake(UsageJournal journal, TimeProvider time)
 
     private sealed class Known
     {
-        public DateTimeOffset? ToldAt;
+        public DateTimeOffset? ReportedAt;
         public string? Acknowledged;
     }
 }

@@ -15,7 +15,7 @@ public static class Admissions
             .Select(w =>
                 KeyValuePair.Create(
                     w.Work.Key.Uid,
-                    Of(w, w.Work.Estimate.IsSample ? w.Charge.Settled : w.Charge.Tested, budget) with
+                    Of(w, w.Work.Estimate.IsSample ? w.Cost.Settled : w.Cost.Planned, budget) with
                     {
                         FitResumes = memory.Admitted.TryGetValue(w.Work.Key.Uid, out var known) ? known.FitResumes : 0,
                     }

@@ -31,7 +31,7 @@ public sealed record AffordableRate(HourlyCost PerHour, Amount Free, TimeSpan Un
         var stops = work.Aggregate(Amount.Zero, (sum, item) => sum + ElasticStopCost(item.Work, budget));
         if (budget.Terms.Window.Period == WindowPeriod.Rolling)
         {
-            var rate = balance.Projection.Room(claims, balance.Limit, stop, stops);
+            var rate = balance.Projection.RateWithin(claims, balance.Limit, stop, stops);
             return new(rate, rate.For(horizon), horizon);
         }
         var free = balance.Limit - balance.Projection.Of(claims);
@@ -55,18 +55,18 @@ public sealed record AffordableRate(HourlyCost PerHour, Amount Free, TimeSpan Un
     private static Claim Forecast(CostedWorkload item, BudgetSnapshot budget, TimeSpan horizon)
     {
         var work = item.Work;
-        var stopped = work.State is WorkloadState.Parked or WorkloadState.Suspended;
+        var stopped = work.State is WorkloadState.SuspendedByBudget or WorkloadState.SuspendedByOther;
         return !stopped && IsElastic(work)
-            ? new(work.FloorRate!.Value, work.FloorRate.Value.For(horizon))
+            ? new(work.MinReplicasRate!.Value, work.MinReplicasRate.Value.For(horizon))
             : Outlook.ClaimOf(item, budget, horizon);
     }
 
     /// <summary>A scaler holds what is above its floor, and gives it up when the money says so.</summary>
     public static bool IsElastic(WorkloadSnapshot work) =>
-        work is { FloorRate: not null, Exempt: false, Class: not WorkloadClass.Training };
+        work is { MinReplicasRate: not null, Exempt: false, Class: not WorkloadClass.Training };
 
     public static Amount ElasticStopCost(WorkloadSnapshot work, BudgetSnapshot budget) =>
-        IsElastic(work) && work.FloorRate is { } floor && work.BurnRate > floor
+        IsElastic(work) && work.MinReplicasRate is { } floor && work.BurnRate > floor
             ? new HourlyCost(work.BurnRate.NanoPerHour - floor.NanoPerHour).For(WorkloadCost.SharpStopTime(work, budget))
             : Amount.Zero;
 }

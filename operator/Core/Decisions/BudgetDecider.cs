@@ -17,7 +17,7 @@ public static class BudgetDecider
         foreach (var rule in DecisionRules.Announcements)
             rule(plan);
 
-        var balance = plan.Balance;
+        var balance = plan.Totals;
         return new()
         {
             At = budget.Now,
@@ -32,7 +32,7 @@ public static class BudgetDecider
             BurnRate = budget.BurnRate,
             ExhaustedAt = prospect.ExhaustedAt ?? prospect.Now.LimitReachedAt,
             Overspent = prospect.Overspent,
-            Room = plan.IsOpen ? AffordableRate.Of(budget, balance, plan.Work) : null,
+            AffordableRate = plan.IsOpen ? AffordableRate.Of(budget, balance, plan.Work) : null,
             IsEnforcing = plan.IsEnforcing,
             OverspendBound = balance.OverspendBound,
             CarriedOver = balance.CarriedOver,
@@ -40,7 +40,7 @@ public static class BudgetDecider
             Unstoppable = balance.Unstoppable,
             Workloads = plan.Verdicts(),
             Actions = plan.IsEnforcing ? plan.Actions : [],
-            LetGo = plan.IsEnforcing ? plan.DropRecord() : [],
+            StaleRecords = plan.IsEnforcing ? plan.DropRecord() : [],
             Ended = budget.Ended,
             Observed = plan.Observed,
             Announcements = plan.Announcements,

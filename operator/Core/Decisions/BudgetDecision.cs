@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Bursar.Core.Forecast;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
@@ -46,7 +47,8 @@ public sealed record BudgetDecision
     /// <summary>
     /// What is left for replicas above their floors; null while no window is open, when nothing is admitted and nothing taken.
     /// </summary>
-    public required AffordableRate? Room { get; init; }
+    [JsonPropertyName("room")]
+    public required AffordableRate? AffordableRate { get; init; }
 
     /// <summary>Its mode and the cluster's switch let it act.</summary>
     public required bool IsEnforcing { get; init; }
@@ -69,7 +71,8 @@ public sealed record BudgetDecision
     /// Work that the ledger calls parked, that runs, and that may run: its record is to be dropped. Others resumed it, or
     /// Bursar did and was stopped before it could say so.
     /// </summary>
-    public IReadOnlyList<WorkloadKey> LetGo { get; init; } = [];
+    [JsonPropertyName("letGo")]
+    public IReadOnlyList<WorkloadKey> StaleRecords { get; init; } = [];
 
     /// <summary>Workloads that have ended in this window.</summary>
     public IReadOnlyList<EndedWorkload> Ended { get; init; } = [];
@@ -125,7 +128,8 @@ public sealed record WorkloadVerdict
     public required string Sentence { get; init; }
 
     /// <summary>The other budgets that hold it, where this one does not.</summary>
-    public string? HeldBy { get; init; }
+    [JsonPropertyName("heldBy")]
+    public string? OtherBudgets { get; init; }
 
     /// <summary>The limit that its sentence names as enough to run it now; null where it names none.</summary>
     public Amount? EnoughLimit { get; init; }
@@ -136,7 +140,8 @@ public sealed record WorkloadVerdict
 public enum ActionKind
 {
     /// <summary>Suspend a job, or scale an inference deployment to zero.</summary>
-    Park,
+    [JsonStringEnumMemberName("Park")]
+    Suspend,
 
     /// <summary>Give back what was parked.</summary>
     Resume,
@@ -164,16 +169,19 @@ public sealed record BudgetAction
     public required Amount CostToFinish { get; init; }
 
     /// <summary>Another budget had stopped it already when this was decided.</summary>
-    public bool IsHeldByOther { get; init; }
+    [JsonPropertyName("isHeldByOther")]
+    public bool IsSuspendedByOtherBudget { get; init; }
 
     /// <summary>A forecast, not the limit itself, asked for it: counts toward the cluster's brake.</summary>
     public bool ByForecast { get; init; }
 
     /// <summary>It stops work that was let run, by forecast: that is what the cluster's brake counts.</summary>
-    public bool CountsForBrake { get; init; }
+    [JsonPropertyName("countsForBrake")]
+    public bool CountsForBreaker { get; init; }
 
     /// <summary>For a park: what the ledger is to remember.</summary>
-    public SuspendedSnapshot? Parked { get; init; }
+    [JsonPropertyName("parked")]
+    public SuspendedSnapshot? Suspension { get; init; }
 
     /// <summary>
     /// For a request or its withdrawal: what is asked. Of a withdrawal that only clears a mirror nobody asked for any more: null.

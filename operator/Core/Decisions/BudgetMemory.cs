@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Bursar.Core.Forecast;
 using Bursar.Core.Money;
 
@@ -85,7 +86,8 @@ public sealed record BudgetMemory
     public long SpecGeneration { get; init; }
 
     /// <summary>Since when the cluster's brake is applied, as this budget last saw it.</summary>
-    public DateTimeOffset? BrakedAt { get; init; }
+    [JsonPropertyName("brakedAt")]
+    public DateTimeOffset? BreakerOpenSince { get; init; }
 }
 
 /// <param name="Reserved">What was reserved for the job when it was admitted or resumed.</param>

@@ -45,7 +45,7 @@ public static class BudgetMemoryUpdate
             memory = memory with { Checkpoints = requests };
         if (memory.FitsSince.Count + plan.FitsSince.Count > 0)
             memory = memory with { FitsSince = plan.FitsSince };
-        var parked = plan.Actions.Where(a => a.Kind == ActionKind.Park).Select(a => a.Workload.Uid).ToHashSet(StringComparer.Ordinal);
+        var parked = plan.Actions.Where(a => a.Kind == ActionKind.Suspend).Select(a => a.Workload.Uid).ToHashSet(StringComparer.Ordinal);
         return memory.Admitted.Keys.Any(parked.Contains) ? Without(memory, parked.Contains) : memory;
     }
 
@@ -56,7 +56,7 @@ public static class BudgetMemoryUpdate
     /// </summary>
     public static bool IsSettling(WorkloadSnapshot work, BudgetMemory memory, DateTimeOffset now) =>
         // What another budget holds does not run: sparing it would only start it to be stopped again.
-        !work.IsHeldByOther
+        !work.IsSuspendedByOtherBudget
         && memory.SettleFrom is { } from
         && memory.SettleUntil is { } until
         && now < until
@@ -83,7 +83,8 @@ public static class BudgetMemoryUpdate
             .. plan
                 .Actions.Select(action => action with { Sentence = Messages.Observed(action.Sentence) })
                 .Where(action =>
-                    action.Kind is ActionKind.Park or ActionKind.Resume && !memory.Observed.Contains(KeyOf(action), StringComparer.Ordinal)
+                    action.Kind is ActionKind.Suspend or ActionKind.Resume
+                    && !memory.Observed.Contains(KeyOf(action), StringComparer.Ordinal)
                 ),
         ];
         if (news.Length == 0)

@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Bursar.Core.Budgets;
 using Bursar.Core.Forecast;
 using Bursar.Core.Ledger;
@@ -68,17 +69,19 @@ public sealed record BudgetSnapshot
     public IReadOnlyList<string> ChargedAsOnDemand { get; set; } = [];
 
     /// <summary>Why no forecast can be made right now; null when one can.</summary>
-    [System.Text.Json.Serialization.JsonIgnore]
+    [JsonIgnore]
     public string? ForecastDoubt =>
         MeteringStale
         ?? PricesUntrusted
         ?? (UnpricedProducts.Count > 0 ? $"no price matches {string.Join(", ", UnpricedProducts.Take(3))}" : null);
 
     /// <summary>How many more workloads forecasts may park before the cluster's brake applies.</summary>
-    public int BrakeAllowance { get; set; } = int.MaxValue;
+    [JsonPropertyName("brakeAllowance")]
+    public int BreakerAllowance { get; set; } = int.MaxValue;
 
     /// <summary>The cluster's switch: ConfigMap <c>bursar-control</c> says observe.</summary>
-    public bool SwitchedToObserve { get; init; }
+    [JsonPropertyName("switchedToObserve")]
+    public bool ObserveOnly { get; init; }
 
     /// <summary>
     /// When its user released it by <c>bursar release</c>, where that still holds: it resumes everything and suspends nothing.
@@ -89,7 +92,7 @@ public sealed record BudgetSnapshot
     /// Workloads that cost something in this window and hold no GPUs any more, the most expensive first. Shown, and nothing is decided by
     /// it.
     /// </summary>
-    [System.Text.Json.Serialization.JsonIgnore]
+    [JsonIgnore]
     public IReadOnlyList<EndedWorkload> Ended { get; set; } = [];
 
     /// <summary>
@@ -101,8 +104,8 @@ public sealed record BudgetSnapshot
     public string? SpecFault { get; init; }
 
     /// <summary>Its mode, the cluster's switch or a release by its user keeps it from suspending anything.</summary>
-    [System.Text.Json.Serialization.JsonIgnore]
-    public bool Observes => Terms.Mode != EnforcementMode.Enforce || SwitchedToObserve || ReleasedAt is not null;
+    [JsonIgnore]
+    public bool Observes => Terms.Mode != EnforcementMode.Enforce || ObserveOnly || ReleasedAt is not null;
 
     /// <summary>What an evaluation and a round trip to the API may take: part of every stop's cost.</summary>
     public TimeSpan ReactionTime { get; set; } = TimeSpan.FromSeconds(10);
@@ -126,10 +129,12 @@ public enum WorkloadState
     Running,
 
     /// <summary>Suspended, and the ledger says that this budget did it.</summary>
-    Parked,
+    [JsonStringEnumMemberName("Parked")]
+    SuspendedByBudget,
 
     /// <summary>Suspended by someone else: never touched.</summary>
-    Suspended,
+    [JsonStringEnumMemberName("Suspended")]
+    SuspendedByOther,
 }
 
 public sealed record WorkloadSnapshot
@@ -143,7 +148,8 @@ public sealed record WorkloadSnapshot
     public bool Exempt { get; init; }
 
     /// <summary>Why Bursar cannot park it; null when it can.</summary>
-    public string? NotParkable { get; init; }
+    [JsonPropertyName("notParkable")]
+    public string? NotSuspendable { get; init; }
 
     /// <summary>
     /// Its field says that it is suspended, and pods of it hold GPUs and are not being deleted, or should have ended by now.
@@ -153,7 +159,8 @@ public sealed record WorkloadSnapshot
     /// <summary>
     /// It has run on for longer than a suspension may take. It counts as running, and <see cref="NotSuspendable"/> says why.
     /// </summary>
-    public bool NotFollowed { get; init; }
+    [JsonPropertyName("notFollowed")]
+    public bool IgnoresSuspension { get; init; }
 
     /// <summary>
     /// Its object has a field that cannot be read and that its suspension depends on: it is named as unstoppable before its pods run, too.
@@ -179,7 +186,8 @@ public sealed record WorkloadSnapshot
     /// <summary>
     /// What its fewest replicas cost, where a scaler takes away the others when the money does not carry them; null where none does.
     /// </summary>
-    public HourlyCost? FloorRate { get; init; }
+    [JsonPropertyName("floorRate")]
+    public HourlyCost? MinReplicasRate { get; init; }
 
     /// <summary>Spent in this window.</summary>
     public Amount Spent { get; init; }
@@ -216,16 +224,19 @@ public sealed record WorkloadSnapshot
     public DateTimeOffset? NoPodSince { get; init; }
 
     /// <summary>Where it waits, when whoever queues it holds it back: it has no claim on money until it is let go. Null: nowhere.</summary>
-    public string? WaitsIn { get; init; }
+    [JsonPropertyName("waitsIn")]
+    public string? QueuedIn { get; init; }
 
-    public SuspendedSnapshot? Parked { get; init; }
+    [JsonPropertyName("parked")]
+    public SuspendedSnapshot? Suspension { get; init; }
 
     /// <summary>The other budgets that hold it, in words; null where none does. It runs when none of them holds it any more.</summary>
-    public string? HeldBy { get; init; }
+    [JsonPropertyName("heldBy")]
+    public string? OtherBudgets { get; init; }
 
     /// <summary>Others hold it and this budget does not.</summary>
-    [System.Text.Json.Serialization.JsonIgnore]
-    public bool IsHeldByOther => HeldBy is not null && State == WorkloadState.Pending;
+    [JsonIgnore]
+    public bool IsSuspendedByOtherBudget => OtherBudgets is not null && State == WorkloadState.Pending;
 
     /// <summary>The owner's <c>bursar.dev/resume: approved</c>.</summary>
     public bool ResumeApproved { get; init; }
@@ -234,7 +245,7 @@ public sealed record WorkloadSnapshot
     public string? Consequence { get; init; }
 
     /// <summary>What a unit of its output costs: shown, and nothing is decided by it.</summary>
-    [System.Text.Json.Serialization.JsonIgnore]
+    [JsonIgnore]
     public UnitCosts? UnitCosts { get; init; }
 }
 
@@ -286,14 +297,17 @@ public sealed record SuspendedSnapshot
     public bool ByForecast { get; init; }
 
     /// <summary>When it was asked for a checkpoint before it was parked: what it did from then on tells nothing of its pace.</summary>
-    public DateTimeOffset? AskedAt { get; init; }
+    [JsonPropertyName("askedAt")]
+    public DateTimeOffset? CheckpointRequestedAt { get; init; }
 
     /// <summary>The owner's approval already stood there when it was parked, so it is no cause to bring it back.</summary>
     public bool Approved { get; init; }
 
     /// <summary>When others undid it, oldest first.</summary>
-    public IReadOnlyList<DateTimeOffset> Undone { get; set; } = [];
+    [JsonPropertyName("undone")]
+    public IReadOnlyList<DateTimeOffset> Reverted { get; set; } = [];
 
     /// <summary>The field manager that undid it last, where the object tells.</summary>
-    public string? UndoneBy { get; init; }
+    [JsonPropertyName("undoneBy")]
+    public string? RevertedBy { get; init; }
 }

@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Bursar.Core.Budgets;
 using Bursar.Core.Money;
 
@@ -36,7 +37,8 @@ public enum ResumePolicy
 
 public enum WhenExhausted
 {
-    Floor,
+    [JsonStringEnumMemberName("Floor")]
+    MinReplicas,
     Zero,
 }
 
@@ -81,7 +83,7 @@ public sealed record BudgetTerms
     /// <summary>How long work that can answer is waited for after it was asked for a checkpoint; zero: nobody is asked.</summary>
     public TimeSpan CheckpointGrace { get; set; } = TimeSpan.FromMinutes(5);
 
-    public WhenExhausted WhenExhausted { get; set; } = WhenExhausted.Floor;
+    public WhenExhausted WhenExhausted { get; set; } = WhenExhausted.MinReplicas;
 
     public NewPodsWhenExhausted NewPods { get; set; } = NewPodsWhenExhausted.Report;
 }

@@ -77,8 +77,8 @@ public sealed record BudgetTotals
             var burns = item.Work.BurnRate > HourlyCost.Zero;
             if (item.Suspendable)
             {
-                bound += item.Charge.StopCost;
-                sharp += item.Charge.SharpStopCost;
+                bound += item.Cost.StopCost;
+                sharp += item.Cost.SharpStopCost;
             }
             else if (burns || item.Work is { IsUnreadable: true, State: WorkloadState.Running or WorkloadState.Pending })
             {
@@ -86,34 +86,34 @@ public sealed record BudgetTotals
                 var elastic = AffordableRate.ElasticStopCost(item.Work, budget);
                 bound += elastic;
                 sharp += elastic;
-                var stays = elastic > Amount.Zero ? item.Work.FloorRate!.Value : item.Work.BurnRate;
+                var stays = elastic > Amount.Zero ? item.Work.MinReplicasRate!.Value : item.Work.BurnRate;
                 if (stays > HourlyCost.Zero || item.Work.IsUnreadable)
                     unstoppable.Add(($"{item.Work.Key.Kind}/{item.Work.Key.Name}", stays, WhyNotSuspendable(item.Work)));
             }
 
             if (
-                item.Work is { State: WorkloadState.Parked, Parked: not null, Rate: { } rates }
+                item.Work is { State: WorkloadState.SuspendedByBudget, Suspension: not null, Rate: { } rates }
                 && ResumeRule.IsNoLongerHeld(item.Work, budget)
             )
                 released.Add(
-                    new(rates, item.Work.Class == WorkloadClass.Training ? item.Charge.Mid : rates.For(WorkloadCost.Horizon(budget)))
+                    new(rates, item.Work.Class == WorkloadClass.Training ? item.Cost.Likely : rates.For(WorkloadCost.Horizon(budget)))
                 );
-            if (item.Work.State is WorkloadState.Parked or WorkloadState.Suspended)
-                ending += item.Charge.StopCost;
+            if (item.Work.State is WorkloadState.SuspendedByBudget or WorkloadState.SuspendedByOther)
+                ending += item.Cost.StopCost;
             else if (item.Work.Class == WorkloadClass.Inference)
             {
-                floor += item.Charge.Mid;
+                floor += item.Cost.Likely;
                 floorClaims.Add(
                     new(
-                        AffordableRate.IsElastic(item.Work) ? item.Work.FloorRate!.Value : item.Work.Rate ?? HourlyCost.Zero,
-                        item.Charge.Mid
+                        AffordableRate.IsElastic(item.Work) ? item.Work.MinReplicasRate!.Value : item.Work.Rate ?? HourlyCost.Zero,
+                        item.Cost.Likely
                     )
                 );
             }
-            else if (!Lends(item.Work, budget))
+            else if (!ReleasesReservation(item.Work, budget))
             {
-                jobClaims.Add(new(item.Work.Rate ?? HourlyCost.Zero, item.Charge.Settled));
-                carried += item.Charge.AfterWindow;
+                jobClaims.Add(new(item.Work.Rate ?? HourlyCost.Zero, item.Cost.Settled));
+                carried += item.Cost.AfterWindow;
             }
         }
         var projection = new Projection(budget);
@@ -144,16 +144,16 @@ public sealed record BudgetTotals
     }
 
     /// <summary>A job without a bound pod for ten minutes lends its reservation to others; one that waits in a queue has none.</summary>
-    public static bool Lends(WorkloadSnapshot work, BudgetSnapshot budget) =>
+    public static bool ReleasesReservation(WorkloadSnapshot work, BudgetSnapshot budget) =>
         work.State == WorkloadState.Pending
-        && (work.WaitsIn is not null || work.NoPodSince is { } since && budget.Now - since > WorkloadCost.LendsAfter);
+        && (work.QueuedIn is not null || work.NoPodSince is { } since && budget.Now - since > WorkloadCost.ReleasesAfter);
 
     private static string WhyNotSuspendable(WorkloadSnapshot work) =>
-        work.NotParkable
+        work.NotSuspendable
         ?? (
             work.Exempt ? "exempt"
             : work.TerminationGrace > WorkloadCost.LongestGrace ? "its pods may take longer than 15 minutes to end"
-            : work.Class == WorkloadClass.Inference ? "inference that keeps running (whenExhausted: Floor)"
+            : work.Class == WorkloadClass.Inference ? "inference that keeps running (whenExhausted: MinReplicas)"
             : "interactive"
         );
 }

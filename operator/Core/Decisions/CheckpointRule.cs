@@ -7,7 +7,7 @@ namespace Bursar.Core.Decisions;
 public enum CheckpointStep
 {
     /// <summary>It is asked now, and waited for.</summary>
-    Ask,
+    Request,
 
     /// <summary>It was asked, has not answered, and there is time and money left.</summary>
     Wait,
@@ -39,7 +39,7 @@ internal static class CheckpointRule
         // Forecasts pause, and so does what they asked for: it would else end in a suspension on figures that are not trusted.
         if (request.For.ByForecast && budget.ForecastDoubt is not null)
             return;
-        if (ResumeRule.Cause(item.Work with { Parked = request.For }, budget, plan.Balance, plan.Memory) is not null)
+        if (ResumeRule.Cause(item.Work with { Suspension = request.For }, budget, plan.Totals, plan.Memory) is not null)
             return;
         plan.NameLimit(item, request.For.EnoughLimit);
         plan.Suspend(item, request.For.Reason, request.Sentence, request.For.ByForecast);
@@ -47,8 +47,8 @@ internal static class CheckpointRule
 
     public static CheckpointStep StepOf(CostedWorkload item, Plan plan)
     {
-        var (work, budget, balance) = (item.Work, plan.Budget, plan.Balance);
-        if (work.Class != WorkloadClass.Training || work.State != WorkloadState.Running || work.Parked is { Confirmed: false })
+        var (work, budget, balance) = (item.Work, plan.Budget, plan.Totals);
+        if (work.Class != WorkloadClass.Training || work.State != WorkloadState.Running || work.Suspension is { Confirmed: false })
             return CheckpointStep.Stop;
         // What the limit leaves no money to wait for is stopped at once.
         if (balance.Spent + balance.SharpBound >= balance.Allowed)
@@ -61,14 +61,14 @@ internal static class CheckpointRule
             && budget.Terms.CheckpointGrace > TimeSpan.Zero
             && work.BurnRate > HourlyCost.Zero
             && HasSomethingToSave(item, budget)
-            ? CheckpointStep.Ask
+            ? CheckpointStep.Request
             : CheckpointStep.Stop;
     }
 
     /// <summary>How long its stop may wait for a checkpoint, as part of what stopping it costs.</summary>
     public static TimeSpan WaitOf(WorkloadSnapshot work, BudgetSnapshot budget)
     {
-        if (work.Class != WorkloadClass.Training || work.Parked is { Confirmed: false })
+        if (work.Class != WorkloadClass.Training || work.Suspension is { Confirmed: false })
             return TimeSpan.Zero;
         if (RequestOf(work, budget) is not { } request)
             return work.CanCheckpoint ? budget.Terms.CheckpointGrace : TimeSpan.Zero;
@@ -123,5 +123,5 @@ internal static class CheckpointRule
 
     /// <summary>A job that came and does not fit is held at once: it has done nothing yet that a checkpoint could hold.</summary>
     private static bool HasSomethingToSave(CostedWorkload item, BudgetSnapshot budget) =>
-        budget.Memory.Admitted.ContainsKey(item.Work.Key.Uid) || item.Work.Spent > item.Charge.SharpStopCost;
+        budget.Memory.Admitted.ContainsKey(item.Work.Key.Uid) || item.Work.Spent > item.Cost.SharpStopCost;
 }

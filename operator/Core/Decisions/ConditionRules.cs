@@ -11,10 +11,10 @@ internal static class ConditionRules
 
     public static IReadOnlyList<ConditionValue> Judge(Plan plan)
     {
-        var (budget, balance, course) = (plan.Budget, plan.Balance, plan.Prospect);
+        var (budget, balance, course) = (plan.Budget, plan.Totals, plan.Prospect);
         var currency = budget.Currency;
-        var parks = plan.Requests.Count + plan.Actions.Count(a => a.Kind == ActionKind.Park);
-        var parked = budget.Workloads.Count(w => w.State == WorkloadState.Parked);
+        var parks = plan.Requests.Count + plan.Actions.Count(a => a.Kind == ActionKind.Suspend);
+        var parked = budget.Workloads.Count(w => w.State == WorkloadState.SuspendedByBudget);
         var (projected, reached) = (course.Now.Projected, course.Now.RunsOutAt);
 
         var conditions = new List<ConditionValue>
@@ -155,7 +155,7 @@ internal static class ConditionRules
     /// <summary>Ready says whether the budget is being looked after; its reason is the state that kubectl shows.</summary>
     private static ConditionValue Ready(Plan plan, int parks, int parked)
     {
-        var (budget, balance, course) = (plan.Budget, plan.Balance, plan.Prospect);
+        var (budget, balance, course) = (plan.Budget, plan.Totals, plan.Prospect);
         if (budget.LedgerFault is { } fault)
             return new(
                 ConditionTypes.Ready,
@@ -180,14 +180,14 @@ internal static class ConditionRules
                 Reasons.NotStarted,
                 $"The window starts at {budget.Window.Start.UtcDateTime:yyyy-MM-dd'T'HH:mm:ss'Z'}."
             );
-        if (budget is { ReleasedAt: not null, SwitchedToObserve: false, Terms.Mode: EnforcementMode.Enforce })
+        if (budget is { ReleasedAt: not null, ObserveOnly: false, Terms.Mode: EnforcementMode.Enforce })
             return new(ConditionTypes.Ready, true, Reasons.EnforcementReleased, Messages.ReleasedByUser(budget));
         if (!plan.IsEnforcing)
             return new(
                 ConditionTypes.Ready,
                 true,
                 Reasons.Observing,
-                budget.SwitchedToObserve ? "The cluster's switch says observe: nothing is touched." : "Mode is Observe: nothing is touched."
+                budget.ObserveOnly ? "The cluster's switch says observe: nothing is touched." : "Mode is Observe: nothing is touched."
             );
         if (course.Overspent > Amount.Zero)
             return new(

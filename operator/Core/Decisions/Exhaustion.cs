@@ -36,7 +36,8 @@ internal static class Exhaustion
     }
 
     private static SuspendedSnapshot? Stopped(WorkloadSnapshot work, BudgetSnapshot budget) =>
-        work is { State: WorkloadState.Parked, Parked: { Reason: Reasons.BudgetExhausted } parked } && parked.WindowKey == budget.Window.Key
+        work is { State: WorkloadState.SuspendedByBudget, Suspension: { Reason: Reasons.BudgetExhausted } parked }
+        && parked.WindowKey == budget.Window.Key
             ? parked
             : null;
 }

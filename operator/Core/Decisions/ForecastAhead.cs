@@ -64,7 +64,7 @@ public sealed record ForecastAhead(DateTimeOffset At, IReadOnlyList<CostedWorklo
         var victims = Victims.Choose(
             ForecastRule.Candidates(left, then),
             left,
-            parked => ForecastRule.Needed(sums, [], left, parked, item => item.Charge.Tested) - sums.Allowed,
+            parked => ForecastRule.Needed(sums, [], left, parked, item => item.Cost.Planned) - sums.Allowed,
             then,
             budget.Memory
         );
@@ -83,29 +83,29 @@ public sealed record ForecastAhead(DateTimeOffset At, IReadOnlyList<CostedWorklo
         balance.Projection.Of([
             .. balance.MinimumReplicasClaims,
             .. balance.ReleasedClaims,
-            .. waits.Select(item => new Claim(item.Work.Rate ?? HourlyCost.Zero, item.Charge.StopCost)),
-            .. claims.Select(item => new Claim(item.Work.Rate ?? HourlyCost.Zero, item.Charge.Tested)),
+            .. waits.Select(item => new Claim(item.Work.Rate ?? HourlyCost.Zero, item.Cost.StopCost)),
+            .. claims.Select(item => new Claim(item.Work.Rate ?? HourlyCost.Zero, item.Cost.Planned)),
             .. runs.Select(item => new Claim(item.Work.BurnRate, Unreserved(item, budget, time))),
         ]);
 
     /// <summary>What a workload spends in a time beyond what the forecast test reserves for it.</summary>
     private static Amount Unreserved(CostedWorkload item, BudgetSnapshot budget, TimeSpan time)
     {
-        var (work, charge) = (item.Work, item.Charge);
+        var (work, charge) = (item.Work, item.Cost);
         var spends = work.BurnRate.For(time);
-        if (work.State is WorkloadState.Parked or WorkloadState.Suspended || Outlook.IsYoung(item, budget))
+        if (work.State is WorkloadState.SuspendedByBudget or WorkloadState.SuspendedByOther || Outlook.IsYoung(item, budget))
             return Amount.Min(spends, charge.StopCost);
         if (work.Class != WorkloadClass.Training)
         {
-            if (charge.Mid <= Amount.Zero)
+            if (charge.Likely <= Amount.Zero)
                 return spends;
-            var reserved = AffordableRate.IsElastic(work) ? work.FloorRate!.Value : work.Rate ?? HourlyCost.Zero;
+            var reserved = AffordableRate.IsElastic(work) ? work.MinReplicasRate!.Value : work.Rate ?? HourlyCost.Zero;
             return Amount.Max(Amount.Zero, spends - reserved.For(time));
         }
         if (!charge.KnownLength)
             return WorkloadCost.ReservesWindow(work, budget) ? Amount.Zero : spends;
         // Where the test counts the low end of an estimate, the job may spend more.
         spends = Amount.Min(spends, charge.Settled);
-        return Amount.Max(Amount.Zero, spends + Amount.Min(charge.StopCost, charge.Settled - spends) - charge.Tested);
+        return Amount.Max(Amount.Zero, spends + Amount.Min(charge.StopCost, charge.Settled - spends) - charge.Planned);
     }
 }

@@ -10,7 +10,7 @@ internal static class ForecastRule
 {
     public static void Evaluate(Plan plan)
     {
-        var (budget, balance, work, memory) = (plan.Budget, plan.Balance, plan.Work, plan.Memory);
+        var (budget, balance, work, memory) = (plan.Budget, plan.Totals, plan.Work, plan.Memory);
         // The parking of all work by the limit test has freed everything; there is nothing left to forecast.
         if (LimitRule.IsReached(balance))
             return;
@@ -86,7 +86,7 @@ internal static class ForecastRule
         // Jobs whose suspension is announced do not keep others from being admitted.
         var leaves = kept.Where(w => announced.ContainsKey(w.Work.Key.Uid)).ToArray();
         if (Needed(plan, waits, kept, leaves) <= balance.Allowed)
-            plan.Memory = Admissions.Take(kept.Except(leaves).Where(w => !w.Work.NotFollowed), budget, plan.Memory);
+            plan.Memory = Admissions.Take(kept.Except(leaves).Where(w => !w.Work.IgnoresSuspension), budget, plan.Memory);
         SuspendReleasedReservations(plan, jobs, waits, kept);
     }
 
@@ -103,12 +103,13 @@ internal static class ForecastRule
     {
         foreach (
             var item in jobs.Where(w =>
-                w is { Suspendable: true, Work.IsHeldByOther: true, Work.Estimate.Stale: false } && BudgetTotals.Lends(w.Work, plan.Budget)
+                w is { Suspendable: true, Work.IsSuspendedByOtherBudget: true, Work.Estimate.Stale: false }
+                && BudgetTotals.ReleasesReservation(w.Work, plan.Budget)
             )
         )
         {
             var needed = Needed(plan, waits, [.. kept, item], []);
-            if (needed > plan.Balance.Allowed)
+            if (needed > plan.Totals.Allowed)
                 plan.Suspend(
                     item,
                     Reasons.DoesNotFit,
@@ -141,12 +142,12 @@ internal static class ForecastRule
                     byForecast: true
                 );
             else
-                plan.Keep(item, Reasons.MinimumReplicasExceedLimit, Messages.MinimumReplicasLeave(plan.Budget, plan.Balance));
+                plan.Keep(item, Reasons.MinimumReplicasExceedLimit, Messages.MinimumReplicasLeave(plan.Budget, plan.Totals));
     }
 
     /// <summary>The jobs that the forecast test counts.</summary>
     internal static CostedWorkload[] Claims(IEnumerable<CostedWorkload> jobs, BudgetSnapshot budget) =>
-        [.. jobs.Where(w => !BudgetTotals.Lends(w.Work, budget))];
+        [.. jobs.Where(w => !BudgetTotals.ReleasesReservation(w.Work, budget))];
 
     /// <summary>Those of them that a forecast may suspend.</summary>
     internal static CostedWorkload[] Candidates(IEnumerable<CostedWorkload> claims, BudgetSnapshot budget) =>
@@ -162,7 +163,7 @@ internal static class ForecastRule
         IEnumerable<CostedWorkload> waits,
         IEnumerable<CostedWorkload> claims,
         IReadOnlyCollection<CostedWorkload> parked
-    ) => Needed(plan.Balance, waits, claims, parked, w => w.Charge.Tested);
+    ) => Needed(plan.Totals, waits, claims, parked, w => w.Cost.Planned);
 
     /// <param name="balance">The sums of the snapshot.</param>
     /// <param name="waits">Work that is asked for a checkpoint.</param>
@@ -181,7 +182,7 @@ internal static class ForecastRule
         return balance.Projection.Of(
             balance
                 .MinimumReplicasClaims.Concat(balance.ReleasedClaims)
-                .Concat(waits.Select(w => new Claim(w.Work.Rate ?? HourlyCost.Zero, w.Charge.StopCost)))
+                .Concat(waits.Select(w => new Claim(w.Work.Rate ?? HourlyCost.Zero, w.Cost.StopCost)))
                 .Concat(
                     claims.Select(w => new Claim(w.Work.Rate ?? HourlyCost.Zero, leaves.Contains(w) ? Victims.StillSpends(w) : claim(w)))
                 )
@@ -189,13 +190,13 @@ internal static class ForecastRule
     }
 
     private static string Why(CostedWorkload victim, BudgetMemory memory) =>
-        Plan.WasUndone(victim) ? Reasons.SuspendedAgain
+        Plan.WasReverted(victim) ? Reasons.SuspendedAgain
         : memory.Admitted.ContainsKey(victim.Work.Key.Uid) || victim.Work.BurnRate > HourlyCost.Zero ? Reasons.ProjectedOverBudget
         : Reasons.DoesNotFit;
 
     /// <summary>Stopping a job that is done before its stop would be saves nothing and loses its work.</summary>
     private static bool IsAlmostDone(CostedWorkload item, BudgetSnapshot budget) =>
-        item.Charge.KnownLength
+        item.Cost.KnownLength
         && item.Work.State == WorkloadState.Running
-        && item.Work.Estimate.Mid < WorkloadCost.StopTime(item.Work, budget);
+        && item.Work.Estimate.Likely < WorkloadCost.StopTime(item.Work, budget);
 }

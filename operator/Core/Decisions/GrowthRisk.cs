@@ -24,7 +24,7 @@ internal sealed record GrowthRisk(Amount Likely, Amount Most, IReadOnlyList<Cost
     /// <summary>Null where the high estimates fit.</summary>
     public static GrowthRisk? Of(Plan plan)
     {
-        var (budget, balance, work) = (plan.Budget, plan.Balance, plan.Work);
+        var (budget, balance, work) = (plan.Budget, plan.Totals, plan.Work);
         if (budget.ForecastDoubt is not null || balance.MinimumReplicasExceedLimit || LimitRule.IsReached(balance))
             return null;
         var waits = work.Where(plan.IsSuspending).ToArray();
@@ -40,7 +40,7 @@ internal sealed record GrowthRisk(Amount Likely, Amount Most, IReadOnlyList<Cost
         // Also a job that is almost done, since it may run past its declared end.
         var candidates = claims
             .Where(item => item is { Suspendable: true, Work.Estimate.Stale: false })
-            .Select(item => item with { Charge = item.Charge with { Tested = MayCost(item, budget) } });
+            .Select(item => item with { Cost = item.Cost with { Planned = MayCost(item, budget) } });
         // A job that is almost done, or runs past its declared end, is suspended by the limit alone, and everything else with it.
         var atLimit = work.Where(item =>
             item is { Suspendable: true, Work.State: WorkloadState.Running or WorkloadState.Pending } && !plan.IsSuspending(item)
@@ -49,7 +49,7 @@ internal sealed record GrowthRisk(Amount Likely, Amount Most, IReadOnlyList<Cost
         CostedWorkload[] suspends = [.. named.Take(MostWorkloads)];
         return suspends.Length == 0
             ? null
-            : new(ForecastRule.Needed(balance, waits, claims, [], item => item.Charge.Tested), most, suspends);
+            : new(ForecastRule.Needed(balance, waits, claims, [], item => item.Cost.Planned), most, suspends);
     }
 
     /// <summary>
@@ -58,12 +58,12 @@ internal sealed record GrowthRisk(Amount Likely, Amount Most, IReadOnlyList<Cost
     /// </summary>
     private static Amount MostRolling(Plan plan)
     {
-        var (budget, balance) = (plan.Budget, plan.Balance);
+        var (budget, balance) = (plan.Budget, plan.Totals);
         return balance.Projection.Of(
                 balance.ReleasedClaims.Concat(
                     plan.Work.Select(item =>
-                        plan.IsSuspending(item) || Outlook.IsYoung(item, budget) ? new Claim(item.Work.BurnRate, item.Charge.StopCost)
-                        : item is { IsActiveJob: true, Charge.KnownLength: true } && !BudgetTotals.Lends(item.Work, budget)
+                        plan.IsSuspending(item) || Outlook.IsYoung(item, budget) ? new Claim(item.Work.BurnRate, item.Cost.StopCost)
+                        : item is { IsActiveJob: true, Cost.KnownLength: true } && !BudgetTotals.ReleasesReservation(item.Work, budget)
                             ? new(item.Work.Rate ?? HourlyCost.Zero, MayCost(item, budget))
                         : Outlook.ClaimOf(item, budget, WorkloadCost.Horizon(budget))
                     )
@@ -74,22 +74,22 @@ internal sealed record GrowthRisk(Amount Likely, Amount Most, IReadOnlyList<Cost
     /// <summary>The amount up to which the forecast test may come to count a job step by step.</summary>
     private static Amount MayCost(CostedWorkload item, BudgetSnapshot budget)
     {
-        var (charge, estimate) = (item.Charge, item.Work.Estimate);
+        var (charge, estimate) = (item.Cost, item.Work.Estimate);
         if (!charge.KnownLength || Outlook.IsYoung(item, budget))
-            return charge.Tested;
+            return charge.Planned;
         var horizon = item.Work.Rate!.Value.For(WorkloadCost.Horizon(budget));
         // Past its declared end its duration is unknown, and this budget then reserves the rest of the window for it.
         if (
             budget.Terms.UnknownDuration == UnknownDuration.RunToWindowEnd
             && estimate is { Source: EstimateSource.Declared or EstimateSource.Series }
-            && estimate.Mid < NearItsEnd
+            && estimate.Likely < NearItsEnd
         )
             return horizon;
         // The first guesses leap, so only the low end, which is what the test counts, is watched at first.
         if (!estimate.Settled && budget.Now - item.Work.CreatedAt < FirstGuesses)
-            return Amount.Max(charge.Tested, Amount.Min(charge.Mid, charge.Tested + charge.Tested.Percent(25)));
+            return Amount.Max(charge.Planned, Amount.Min(charge.Likely, charge.Planned + charge.Planned.Percent(25)));
         if (!estimate.Settled || estimate.IsSample)
-            return Amount.Max(charge.Mid, charge.Tested);
-        return Amount.Min(horizon, Amount.Max(charge.High, charge.Mid + charge.StopCost));
+            return Amount.Max(charge.Likely, charge.Planned);
+        return Amount.Min(horizon, Amount.Max(charge.High, charge.Likely + charge.StopCost));
     }
 }

@@ -8,7 +8,7 @@ internal static class LimitRule
 {
     public static void Evaluate(Plan plan)
     {
-        if (!IsReached(plan.Balance))
+        if (!IsReached(plan.Totals))
         {
             SuspendAgain(plan);
             return;
@@ -22,7 +22,7 @@ internal static class LimitRule
         foreach (var item in stopped)
             plan.Suspend(
                 item,
-                Plan.WasUndone(item) ? Reasons.SuspendedAgain : Reasons.BudgetExhausted,
+                Plan.WasReverted(item) ? Reasons.SuspendedAgain : Reasons.BudgetExhausted,
                 Messages.Exhausted(item, plan, ResumeRule.NamedLimit(item, plan)),
                 byForecast: false
             );
@@ -34,15 +34,15 @@ internal static class LimitRule
     /// </summary>
     private static void SuspendAgain(Plan plan)
     {
-        var bound = plan.Balance.OverspendBound;
-        foreach (var item in plan.Work.Where(w => w is { Suspendable: true, Work.State: WorkloadState.Pending } && Plan.WasUndone(w)))
+        var bound = plan.Totals.OverspendBound;
+        foreach (var item in plan.Work.Where(w => w is { Suspendable: true, Work.State: WorkloadState.Pending } && Plan.WasReverted(w)))
         {
-            var with = bound + WorkloadCost.StopCostOnceRunning(item.Work, plan.Budget) - item.Charge.StopCost;
-            if (plan.Balance.Spent + with >= plan.Balance.Allowed)
+            var with = bound + WorkloadCost.StopCostOnceRunning(item.Work, plan.Budget) - item.Cost.StopCost;
+            if (plan.Totals.Spent + with >= plan.Totals.Allowed)
                 plan.Suspend(
                     item,
                     Reasons.SuspendedAgain,
-                    Messages.UndoneAtLimit(item, plan, with, ResumeRule.NamedLimit(item, plan)),
+                    Messages.RevertedAtLimit(item, plan, with, ResumeRule.NamedLimit(item, plan)),
                     byForecast: false
                 );
             else

@@ -81,7 +81,7 @@ internal static class LimitWarnings
 
     private static void AnnounceRisk(Plan plan)
     {
-        var (budget, balance, outlook, growth) = (plan.Budget, plan.Balance, plan.Prospect.After, plan.Prospect.Growth);
+        var (budget, balance, outlook, growth) = (plan.Budget, plan.Totals, plan.Prospect.After, plan.Prospect.Growth);
         var told = new SortedSet<string>(plan.Memory.Announced, StringComparer.Ordinal);
         ForgetSuspended(told, Named, budget);
         ForgetSuspended(told, Near, budget);
@@ -179,7 +179,7 @@ internal static class LimitWarnings
                 new(
                     Reasons.Overspent,
                     $"{budget.Window.Key}/{budget.Now.ToUnixTimeSeconds()}",
-                    Messages.Overspent(budget, plan.Balance, overspent, runsOn),
+                    Messages.Overspent(budget, plan.Totals, overspent, runsOn),
                     Warning: true
                 )
                 {

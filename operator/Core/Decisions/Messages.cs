@@ -19,11 +19,11 @@ public static class Messages
     /// <param name="enough">The limit that is enough to resume it; null where no limit alone is.</param>
     internal static string Overrun(CostedWorkload item, Plan plan, Amount needed, Amount? enough)
     {
-        var (budget, balance) = (plan.Budget, plan.Balance);
-        var whole = item.Work.Spent + item.Charge.Tested;
+        var (budget, balance) = (plan.Budget, plan.Totals);
+        var whole = item.Work.Spent + item.Cost.Planned;
         return $"Suspended: {This(item)} would cost {Money(whole)} {budget.Currency} in total ({Money(item.Work.Spent)} so far; {Length(item, budget)}). "
             + $"Budget {budget.Name} has {Money(balance.Limit - balance.Spent)} of {Money(balance.Limit)} {budget.Currency} left in {Window.NameOf(budget.Window.Key)}"
-            + (needed > balance.Spent + item.Charge.Tested ? $", and all its workloads together come to {Needed(needed)}" : "")
+            + (needed > balance.Spent + item.Cost.Planned ? $", and all its workloads together come to {Needed(needed)}" : "")
             + "."
             + ToResume(item, plan, enough)
             // Waiting would be in vain for what is larger than a whole window.
@@ -46,7 +46,7 @@ public static class Messages
     /// <summary>The one place that names an amount as enough to resume work, and what limits cannot mend.</summary>
     private static string ToResume(CostedWorkload item, Plan plan, Amount? enough)
     {
-        var (budget, balance) = (plan.Budget, plan.Balance);
+        var (budget, balance) = (plan.Budget, plan.Totals);
         if (enough is not { } limit)
             return (
                     ResumeRule.WindowEndsSoon(item, budget)
@@ -141,7 +141,7 @@ public static class Messages
         + (items.Count > 5 ? $" and {items.Count - 5} more" : "");
 
     public static string Unfinished(CostedWorkload item, BudgetSnapshot budget) =>
-        $"Decided at {Time(item.Work.Parked!.Since)} ({item.Work.Parked.Reason}) and not carried out then, because Bursar was interrupted. It resumes when budget {budget.Name} covers it.";
+        $"Decided at {Time(item.Work.Suspension!.Since)} ({item.Work.Suspension.Reason}) and not carried out then, because Bursar was interrupted. It resumes when budget {budget.Name} covers it.";
 
     public static string CheckpointAwaited(CostedWorkload item, CheckpointRequest request, BudgetSnapshot budget) =>
         $"Asked for a checkpoint: it is suspended when it reports that one is written, at {Time(request.Deadline)} at the latest; waiting costs up to {Money((item.Work.Rate ?? item.Work.BurnRate).For(request.Deadline - request.Requested))} {budget.Currency}. {request.Sentence}";
@@ -172,7 +172,7 @@ public static class Messages
     }
 
     public static string Released(CostedWorkload item) =>
-        item.Work.HeldBy is { } others
+        item.Work.OtherBudgets is { } others
             ? $"This budget {(item.Work.Exempt ? "now exempts it" : "now keeps inference at its floor")}; it is still held by {others}."
         : item.Work.Exempt ? "Resumed: the budget now exempts it."
         : "Resumed: the budget now keeps inference at its floor.";
@@ -191,7 +191,7 @@ public static class Messages
         work.Consequence is { } consequence ? $"{sentence} {consequence}" : sentence;
 
     public static string NotFollowed(CostedWorkload item) =>
-        $"Suspended, but {item.Work.NotParkable}. It costs {item.Work.BurnRate}/h until its pods end.";
+        $"Suspended, but {item.Work.NotSuspendable}. It costs {item.Work.BurnRate}/h until its pods end.";
 
     public static string Followed(CostedWorkload item) =>
         item.Work.State is WorkloadState.Running or WorkloadState.Pending
@@ -213,7 +213,7 @@ public static class Messages
         stillHeldBy is null ? $"Resumed: {why}." : $"{char.ToUpperInvariant(why[0])}{why[1..]}; it is still held by {stillHeldBy}.";
 
     public static string Contested(SuspendedSnapshot parked) =>
-        $"{parked.UndoneBy ?? "Someone else"} keeps resuming it; Bursar tries again every 5 minutes.";
+        $"{parked.RevertedBy ?? "Someone else"} keeps resuming it; Bursar tries again every 5 minutes.";
 
     public const string BreakerOpen =
         "The forecast would suspend it, but too many of the cluster's workloads were suspended within minutes. To go on, run 'bursar reset-breaker'.";
@@ -224,21 +224,21 @@ public static class Messages
         $"Its forecast pauses: {item.Work.Estimate.Detail}. Only the limit itself holds it.";
 
     internal static string MinimumReplicasKeepRunning(CostedWorkload item, Plan plan, Amount? enough) =>
-        $"Suspended: new jobs do not start while inference that keeps running will cost {Money(plan.Balance.MinimumReplicasCost)} {plan.Budget.Currency} until {Window.NameOf(plan.Budget.Window.Key)} ends, and budget {plan.Budget.Name} has {Money(plan.Balance.Limit - plan.Balance.Spent)} of {Money(plan.Balance.Limit)} left.{ToResume(item, plan, enough)}";
+        $"Suspended: new jobs do not start while inference that keeps running will cost {Money(plan.Totals.MinimumReplicasCost)} {plan.Budget.Currency} until {Window.NameOf(plan.Budget.Window.Key)} ends, and budget {plan.Budget.Name} has {Money(plan.Totals.Limit - plan.Totals.Spent)} of {Money(plan.Totals.Limit)} left.{ToResume(item, plan, enough)}";
 
     public static string MinimumReplicasLeave(BudgetSnapshot budget, BudgetTotals balance) =>
         $"Inference that stays costs {Money(balance.MinimumReplicasCost)} {budget.Currency} to the end of {Window.NameOf(budget.Window.Key)}, more than is left: this work runs on until the limit of {Money(balance.Limit)} is reached.";
 
     internal static string Exhausted(CostedWorkload item, Plan plan, Amount? enough)
     {
-        var (budget, balance) = (plan.Budget, plan.Balance);
+        var (budget, balance) = (plan.Budget, plan.Totals);
         return $"Suspended: budget {budget.Name} is used up: {Money(balance.Spent)} of {Money(balance.Limit)} {budget.Currency} is spent in {Window.NameOf(budget.Window.Key)}, and up to {Money(balance.OverspendBound)} is needed to shut work down. "
             + $"{Capital(This(item))} has cost {Money(item.Work.Spent)} {budget.Currency} and runs at {item.Work.Rate} {budget.Currency}/h.{ToResume(item, plan, enough)}{Otherwise(budget, enough, Later(budget))}";
     }
 
-    internal static string UndoneAtLimit(CostedWorkload item, Plan plan, Amount bound, Amount? enough)
+    internal static string RevertedAtLimit(CostedWorkload item, Plan plan, Amount bound, Amount? enough)
     {
-        var (budget, balance) = (plan.Budget, plan.Balance);
+        var (budget, balance) = (plan.Budget, plan.Totals);
         return $"Suspended: budget {budget.Name} has nothing left for it: {Money(balance.Spent)} of {Money(balance.Limit)} {budget.Currency} is spent in {Window.NameOf(budget.Window.Key)}, and up to {Money(bound)} is needed to shut work down with it."
             + $"{ToResume(item, plan, enough)}{Otherwise(budget, enough, Later(budget))}";
     }
@@ -247,15 +247,16 @@ public static class Messages
 
     /// <summary>Another budget holds it, and this one would not.</summary>
     public static string SuspendedByOther(CostedWorkload item, BudgetSnapshot budget) =>
-        $"Held by {item.Work.HeldBy}. As far as budget {budget.Name} is concerned it may run"
+        $"Held by {item.Work.OtherBudgets}. As far as budget {budget.Name} is concerned it may run"
         + (
             item.Work.Class != WorkloadClass.Training ? "."
-            : BudgetTotals.Lends(item.Work, budget) ? $", {Length(item, budget)}; after ten minutes its money is lent to others."
-            : $", {Length(item, budget)}: {Money(item.Charge.Settled)} {budget.Currency} is kept for it."
+            : BudgetTotals.ReleasesReservation(item.Work, budget)
+                ? $", {Length(item, budget)}; after ten minutes its money is lent to others."
+            : $", {Length(item, budget)}: {Money(item.Cost.Settled)} {budget.Currency} is kept for it."
         );
 
     /// <summary>What is to be said besides of work that other budgets hold as well.</summary>
-    public static string AndOthers(WorkloadSnapshot work) => work.HeldBy is { } others ? $" It is held by {others} as well." : "";
+    public static string AndOthers(WorkloadSnapshot work) => work.OtherBudgets is { } others ? $" It is held by {others} as well." : "";
 
     public static string DurationUnknown(CostedWorkload item, BudgetSnapshot budget) =>
         $"Its duration is unknown, and budget {budget.Name} suspends such workloads (unknownDuration: Hold). It costs {item.Work.Rate}/h {budget.Currency}. "
@@ -289,7 +290,7 @@ public static class Messages
 
     internal static string NeverFits(CostedWorkload item, Plan plan, Amount needed, Amount? enough)
     {
-        var (budget, balance) = (plan.Budget, plan.Balance);
+        var (budget, balance) = (plan.Budget, plan.Totals);
         return $"It needs {Money(needed)} {budget.Currency} with headroom ({Length(item, budget)}), more than a whole window of budget {budget.Name} has ({Money(balance.Limit)})."
             + $"{ToResume(item, plan, enough)} {(enough is null ? "Raise the limit, or" : "Or")} {(item.Work.Class == WorkloadClass.Inference ? "run fewer replicas" : "make it shorter")}.";
     }
@@ -312,7 +313,7 @@ public static class Messages
 
     private static string Needs(CostedWorkload item, Plan plan, Amount needed)
     {
-        var (budget, balance) = (plan.Budget, plan.Balance);
+        var (budget, balance) = (plan.Budget, plan.Totals);
         return $"It needs {Money(needed)} {budget.Currency} with headroom ({Length(item, budget)}); budget {budget.Name} has {Money(balance.Limit - balance.Spent)} of {Money(balance.Limit)} left{(balance.Reserved > Amount.Zero ? ", part of it reserved for other work" : "")}.";
     }
 
@@ -324,14 +325,14 @@ public static class Messages
     {
         var what = Needs(item, plan, needed);
         return plan.FitsSince.TryGetValue(item.Work.Key.Uid, out var since) && !othersFirst
-                ? $"{what} It has fitted since {Time(since)} and resumes at {Time(since + ResumeRule.WaitOf(item.Work.Parked!))} if it still does, or earlier when the limit is raised or other work ends."
+                ? $"{what} It has fitted since {Time(since)} and resumes at {Time(since + ResumeRule.WaitOf(item.Work.Suspension!))} if it still does, or earlier when the limit is raised or other work ends."
             : othersFirst ? $"{what} Other workloads are suspended or resumed before it."
             : $"{what} It fitted by as much when it was suspended, so it resumes when the limit is raised, when other work ends, or {Later(plan.Budget)}.";
     }
 
     public static string Resumed(CostedWorkload item, BudgetSnapshot budget, BudgetTotals balance, Amount needed, string cause) =>
         (
-            item.Work.HeldBy is { } others
+            item.Work.OtherBudgets is { } others
                 ? $"Budget {budget.Name} would let it go on ({Cause(cause)}); it is still held by {others}"
                 : $"Resumed ({Cause(cause)})"
         )
@@ -344,29 +345,30 @@ public static class Messages
     public static string Kept(CostedWorkload item, string reason, BudgetSnapshot budget) =>
         item.Work switch
         {
-            { State: WorkloadState.Suspended } => "Suspended by someone else: Bursar does not touch it.",
-            { IsHeldByOther: true } when reason == Reasons.SuspendedByOtherBudget => SuspendedByOther(item, budget),
-            { State: WorkloadState.Parked } => $"Suspended since {Time(item.Work.Parked!.Since)}.",
+            { State: WorkloadState.SuspendedByOther } => "Suspended by someone else: Bursar does not touch it.",
+            { IsSuspendedByOtherBudget: true } when reason == Reasons.SuspendedByOtherBudget => SuspendedByOther(item, budget),
+            { State: WorkloadState.SuspendedByBudget } => $"Suspended since {Time(item.Work.Suspension!.Since)}.",
             { Rate: null } => "No price matches its GPUs: it is not counted.",
-            { NotParkable: { } why } => $"Counted, and cannot be suspended: {why}.",
+            { NotSuspendable: { } why } => $"Counted, and cannot be suspended: {why}.",
             { Exempt: true } => $"Counted, never suspended; {Length(item, budget)}.",
             { Class: WorkloadClass.Interactive } when !item.Suspendable =>
                 $"Interactive workload: counted at {item.Work.Rate}/h, not suspended.",
             { Class: WorkloadClass.Inference } when !item.Suspendable =>
-                $"Runs at {item.Work.Rate} {budget.Currency}/h to the end of the window, past the limit too (whenExhausted: Floor).",
+                $"Runs at {item.Work.Rate} {budget.Currency}/h to the end of the window, past the limit too (whenExhausted: MinReplicas).",
             { Class: WorkloadClass.Inference or WorkloadClass.Interactive } =>
                 $"Runs at {item.Work.Rate} {budget.Currency}/h until the budget is used up.",
             _ when reason == Reasons.Expired => "The budget's window has ended: it admits nothing and suspends nothing.",
             _ when reason == Reasons.NotStarted => "The budget's window has not started.",
-            { WaitsIn: { } queue } => $"It waits {queue}: nothing is reserved for it until it is admitted.",
-            _ when BudgetTotals.Lends(item.Work, budget) => "Without a bound pod for ten minutes: its reservation is lent to others.",
+            { QueuedIn: { } queue } => $"It waits {queue}: nothing is reserved for it until it is admitted.",
+            _ when BudgetTotals.ReleasesReservation(item.Work, budget) =>
+                "Without a bound pod for ten minutes: its reservation is lent to others.",
             _ => $"{Length(item, budget)}.",
         };
 
     private static string Length(CostedWorkload item, BudgetSnapshot budget) =>
         item.Work.Class == WorkloadClass.Inference ? $"{item.Work.Rate} {budget.Currency}/h for its replicas"
         : item.Work.Estimate.IsKnown
-            ? $"about {Span(item.Work.Estimate.Mid)} left at {item.Work.Rate} {budget.Currency}/h, {(item.Work.Estimate.Source == EstimateSource.Progress ? "from its progress: " : "")}{item.Work.Estimate.Detail}"
+            ? $"about {Span(item.Work.Estimate.Likely)} left at {item.Work.Rate} {budget.Currency}/h, {(item.Work.Estimate.Source == EstimateSource.Progress ? "from its progress: " : "")}{item.Work.Estimate.Detail}"
         : $"duration unknown: {item.Work.Estimate.Detail}; {item.Work.Rate} {budget.Currency}/h";
 
     /// <summary>When time alone may bring it back.</summary>

@@ -42,7 +42,7 @@ internal sealed record NextWindowRisk(Window Window, Amount Limit, Amount Needed
             return null;
         var claims = ForecastRule.Claims(later.Where(item => item.IsActiveJob), then);
         Amount Needed(IReadOnlyCollection<CostedWorkload> parked) =>
-            ForecastRule.Needed(sums, [], claims, parked, item => item.Charge.Tested);
+            ForecastRule.Needed(sums, [], claims, parked, item => item.Cost.Planned);
         var needed = Needed([]);
         return needed <= sums.Allowed
             ? null

@@ -101,7 +101,7 @@ public sealed record Outlook
             ? courses
             : courses
                 .Select(course =>
-                    course is { Suspendable: true, Item.Charge.KnownLength: false }
+                    course is { Suspendable: true, Item.Cost.KnownLength: false }
                         ? course.Until(end - budget.Now + WorkloadCost.StopTime(course.Item.Work, budget))
                         : course
                 )
@@ -138,14 +138,14 @@ public sealed record Outlook
     public static Claim ClaimOf(CostedWorkload item, BudgetSnapshot budget, TimeSpan horizon)
     {
         var work = item.Work;
-        if (work.State is WorkloadState.Parked or WorkloadState.Suspended)
+        if (work.State is WorkloadState.SuspendedByBudget or WorkloadState.SuspendedByOther)
             return Stop(item);
-        if (work.Class == WorkloadClass.Training && BudgetTotals.Lends(work, budget))
+        if (work.Class == WorkloadClass.Training && BudgetTotals.ReleasesReservation(work, budget))
             return default;
-        if (work.Class == WorkloadClass.Training && item.Charge.KnownLength)
-            return new(work.Rate ?? HourlyCost.Zero, item.Charge.Settled);
+        if (work.Class == WorkloadClass.Training && item.Cost.KnownLength)
+            return new(work.Rate ?? HourlyCost.Zero, item.Cost.Settled);
         var burns = work.BurnRate.For(horizon);
-        return item.Charge.Settled > burns ? new(work.Rate ?? HourlyCost.Zero, item.Charge.Settled) : new(work.BurnRate, burns);
+        return item.Cost.Settled > burns ? new(work.Rate ?? HourlyCost.Zero, item.Cost.Settled) : new(work.BurnRate, burns);
     }
 
     private static bool IsSuspendable(CostedWorkload item) =>
@@ -155,11 +155,11 @@ public sealed record Outlook
     private static readonly TimeSpan Youth = TimeSpan.FromMinutes(2);
 
     internal static bool IsYoung(CostedWorkload item, BudgetSnapshot budget) =>
-        item is { IsActiveJob: true, Charge.KnownLength: false, Work.Estimate.Stale: false }
-        && item.Charge.Settled <= item.Charge.StopCost
+        item is { IsActiveJob: true, Cost.KnownLength: false, Work.Estimate.Stale: false }
+        && item.Cost.Settled <= item.Cost.StopCost
         && budget.Now - item.Work.CreatedAt < Youth;
 
-    private static Claim Stop(CostedWorkload item) => new(item.Work.BurnRate, item.Charge.StopCost);
+    private static Claim Stop(CostedWorkload item) => new(item.Work.BurnRate, item.Cost.StopCost);
 
     private static Dictionary<string, Amount> ByUid(IEnumerable<Course> courses)
     {
@@ -180,7 +180,7 @@ public sealed record Outlook
         Func<Amount, Amount> target
     )
     {
-        var stops = courses.Where(course => course.Suspendable).Aggregate(Amount.Zero, (sum, course) => sum + course.Item.Charge.StopCost);
+        var stops = courses.Where(course => course.Suspendable).Aggregate(Amount.Zero, (sum, course) => sum + course.Item.Cost.StopCost);
         if (budget.Terms.Window.Period == Budgets.WindowPeriod.Rolling)
             return balance.Projection.FirstAt(courses.Select(course => course.Claim), target(stops));
         var sum =
@@ -206,7 +206,7 @@ public sealed record Outlook
             from = to;
             slope -= running[i].Claim.Rate.NanoPerHour;
             if (running[i].Suspendable)
-                stops -= running[i].Item.Charge.StopCost;
+                stops -= running[i].Item.Cost.StopCost;
         }
         return null;
     }
@@ -222,7 +222,7 @@ public sealed record Outlook
         /// <summary>An estimate that has not settled counts with its low end, and the job may run longer.</summary>
         public bool MayRunAfter(TimeSpan time) =>
             EndsAfter(time)
-            || Milliseconds > 0 && Item.Charge.KnownLength && Claim.Amount < Item.Charge.Mid && Item.Charge.High > Claim.Rate.For(time);
+            || Milliseconds > 0 && Item.Cost.KnownLength && Claim.Amount < Item.Cost.Likely && Item.Cost.High > Claim.Rate.For(time);
 
         public Course Until(TimeSpan time) => this with { Claim = Claim with { Amount = Amount.Min(Claim.Amount, Claim.Rate.For(time)) } };
     }

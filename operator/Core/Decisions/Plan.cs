@@ -25,13 +25,13 @@ internal sealed class Plan(BudgetSnapshot budget, BudgetTotals balance, IReadOnl
     private readonly List<Announcement> _announcements = [];
     private readonly SortedDictionary<string, CheckpointRequest> _requests = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, CheckpointRequest> _spent = new(StringComparer.Ordinal);
-    private CostedWorkload[]? _byTurn;
+    private CostedWorkload[]? _inOrder;
     private Prospect? _prospect;
 
     public BudgetSnapshot Budget => budget;
 
     /// <summary>The sums before any rule has acted.</summary>
-    public BudgetTotals Balance => balance;
+    public BudgetTotals Totals => balance;
 
     /// <summary>All workloads with their charges.</summary>
     public IReadOnlyList<CostedWorkload> Work => work;
@@ -113,7 +113,7 @@ internal sealed class Plan(BudgetSnapshot budget, BudgetTotals balance, IReadOnl
     public ResumeRule.Course? Course { get; set; }
 
     /// <summary>All workloads in the order in which they resume, sorted once a decision.</summary>
-    public CostedWorkload[] ByTurn(Func<IEnumerable<CostedWorkload>> sort) => _byTurn ??= [.. sort()];
+    public CostedWorkload[] InOrder(Func<IEnumerable<CostedWorkload>> sort) => _inOrder ??= [.. sort()];
 
     public static Plan Begin(BudgetSnapshot budget)
     {
@@ -126,7 +126,7 @@ internal sealed class Plan(BudgetSnapshot budget, BudgetTotals balance, IReadOnl
     {
         _actions.Add(action);
         _acted.Add(action.Workload.Uid);
-        if (action.Kind == ActionKind.Park)
+        if (action.Kind == ActionKind.Suspend)
             _suspending.Add(action.Workload.Uid);
     }
 
@@ -153,27 +153,27 @@ internal sealed class Plan(BudgetSnapshot budget, BudgetTotals balance, IReadOnl
             {
                 State = WorkloadState.Running,
                 BurnRate = one.Rate ?? HourlyCost.Zero,
-                Parked = null,
+                Suspension = null,
             },
             { State: WorkloadState.Running or WorkloadState.Pending } one when !(IsEnforcing && IsSuspending(item)) => one,
             _ => null,
         };
 
     /// <summary>Someone else resumed what this budget had parked.</summary>
-    public static bool WasUndone(CostedWorkload item) =>
-        item.Work is { Parked.Confirmed: true, State: WorkloadState.Running or WorkloadState.Pending };
+    public static bool WasReverted(CostedWorkload item) =>
+        item.Work is { Suspension.Confirmed: true, State: WorkloadState.Running or WorkloadState.Pending };
 
     public void Suspend(CostedWorkload item, string reason, string sentence, bool byForecast)
     {
         if (IsDecided(item))
             return;
         var brakes = byForecast && StopsWork(item);
-        var before = item.Work.Parked;
-        if (before is not null && before.Undone.Count(at => budget.Now - at <= ContestWindow) >= 2)
+        var before = item.Work.Suspension;
+        if (before is not null && before.Reverted.Count(at => budget.Now - at <= ContestWindow) >= 2)
         {
             _contested.Add(item.Work.Key.Uid);
-            Contested.Add($"{item.Work.Key.Kind}/{item.Work.Key.Name}" + (before.UndoneBy is { } by ? $" (by {by})" : ""));
-            if (budget.Now - before.Undone[^1] < ContestRetry)
+            Contested.Add($"{item.Work.Key.Kind}/{item.Work.Key.Name}" + (before.RevertedBy is { } by ? $" (by {by})" : ""));
+            if (budget.Now - before.Reverted[^1] < ContestRetry)
             {
                 Keep(item, Reasons.Contested, Messages.Contested(before));
                 return;
@@ -182,16 +182,16 @@ internal sealed class Plan(BudgetSnapshot budget, BudgetTotals balance, IReadOnl
         var step = CheckpointRule.StepOf(item, this);
         // What is asked for now will be parked: it counts like a parking.
         var stops =
-            _actions.Count(a => a is { Kind: ActionKind.Park, CountsForBrake: true })
-            + (step == CheckpointStep.Ask ? _requests.Values.Count(r => r.For.ByForecast) : 0);
-        if (brakes && step != CheckpointStep.Wait && stops >= budget.BrakeAllowance)
+            _actions.Count(a => a is { Kind: ActionKind.Suspend, CountsForBreaker: true })
+            + (step == CheckpointStep.Request ? _requests.Values.Count(r => r.For.ByForecast) : 0);
+        if (brakes && step != CheckpointStep.Wait && stops >= budget.BreakerAllowance)
         {
             BreakerOpen = true;
             Keep(item, Reasons.BreakerOpen, Messages.BreakerOpen);
             return;
         }
         sentence = Messages.With(sentence, item.Work);
-        if (item.Work.IsHeldByOther)
+        if (item.Work.IsSuspendedByOtherBudget)
             sentence += Messages.AndOthers(item.Work);
         // What was decided and not yet done stays as it was decided.
         var parked = before is { Confirmed: false }
@@ -214,8 +214,8 @@ internal sealed class Plan(BudgetSnapshot budget, BudgetTotals balance, IReadOnl
                 EnoughLimit = _enough.TryGetValue(item.Work.Key.Uid, out var enough) ? enough : null,
                 ByForecast = brakes,
                 Approved = item.Work.ResumeApproved,
-                Undone = before?.Undone ?? [],
-                UndoneBy = before?.UndoneBy,
+                Reverted = before?.Reverted ?? [],
+                RevertedBy = before?.RevertedBy,
             };
         var request = CheckpointRule.RequestOf(item.Work, budget);
         if (step != CheckpointStep.Stop)
@@ -236,16 +236,16 @@ internal sealed class Plan(BudgetSnapshot budget, BudgetTotals balance, IReadOnl
         Add(
             new()
             {
-                Kind = ActionKind.Park,
+                Kind = ActionKind.Suspend,
                 Workload = item.Work.Key,
                 Class = item.Work.Class,
                 Reason = reason,
                 Sentence = sentence,
-                CostToFinish = item.Charge.Mid,
+                CostToFinish = item.Cost.Likely,
                 ByForecast = byForecast,
-                CountsForBrake = brakes,
-                IsHeldByOther = item.Work.IsHeldByOther,
-                Parked = request is null ? parked : parked with { AskedAt = request.Requested },
+                CountsForBreaker = brakes,
+                IsSuspendedByOtherBudget = item.Work.IsSuspendedByOtherBudget,
+                Suspension = request is null ? parked : parked with { CheckpointRequestedAt = request.Requested },
             }
         );
     }
@@ -262,7 +262,7 @@ internal sealed class Plan(BudgetSnapshot budget, BudgetTotals balance, IReadOnl
                 Class = item.Work.Class,
                 Reason = request.For.Reason,
                 Sentence = Messages.CheckpointAwaited(item, request, budget),
-                CostToFinish = item.Charge.Mid,
+                CostToFinish = item.Cost.Likely,
                 ByForecast = request.For.ByForecast,
                 Checkpoint = request,
                 CheckpointId = request.Id,
@@ -279,7 +279,7 @@ internal sealed class Plan(BudgetSnapshot budget, BudgetTotals balance, IReadOnl
                 Class = item.Work.Class,
                 Reason = Reasons.CheckpointWithdrawn,
                 Sentence = Messages.CheckpointWithdrawn(budget, balance),
-                CostToFinish = item.Charge.Mid,
+                CostToFinish = item.Cost.Likely,
                 Checkpoint = request,
                 CheckpointId = id,
             }
@@ -290,9 +290,9 @@ internal sealed class Plan(BudgetSnapshot budget, BudgetTotals balance, IReadOnl
     /// throws away nothing. Neither is what the brake is for: else a crowd that comes at once would run instead of waiting.
     /// </summary>
     private bool StopsWork(CostedWorkload item) =>
-        !item.Work.IsHeldByOther
+        !item.Work.IsSuspendedByOtherBudget
         && (
-            item.Work.Parked is not null
+            item.Work.Suspension is not null
             || budget.Memory.Admitted.ContainsKey(item.Work.Key.Uid)
             || budget.Now - item.Work.CreatedAt > JustCome
         );
@@ -308,7 +308,7 @@ internal sealed class Plan(BudgetSnapshot budget, BudgetTotals balance, IReadOnl
                 Class = item.Work.Class,
                 Reason = reason,
                 Sentence = sentence,
-                CostToFinish = item.Charge.Mid,
+                CostToFinish = item.Cost.Likely,
             }
         );
     }
@@ -316,7 +316,7 @@ internal sealed class Plan(BudgetSnapshot budget, BudgetTotals balance, IReadOnl
     /// <summary>Running work whose record of a parking is out of date.</summary>
     public IReadOnlyList<WorkloadKey> DropRecord() =>
         [
-            .. Work.Where(w => WasUndone(w) && !IsSuspending(w) && !_contested.Contains(w.Work.Key.Uid) && !IsInDoubt(w))
+            .. Work.Where(w => WasReverted(w) && !IsSuspending(w) && !_contested.Contains(w.Work.Key.Uid) && !IsInDoubt(w))
                 .Select(w => w.Work.Key),
         ];
 
@@ -324,7 +324,7 @@ internal sealed class Plan(BudgetSnapshot budget, BudgetTotals balance, IReadOnl
     /// While nothing can be foreseen, or it waits in a queue, nobody knows whether it may run: its record stays until that is known.
     /// </summary>
     private bool IsInDoubt(CostedWorkload item) =>
-        item.IsActiveJob && (budget.ForecastDoubt is not null || item.Work.Estimate.Stale || item.Work.WaitsIn is not null);
+        item.IsActiveJob && (budget.ForecastDoubt is not null || item.Work.Estimate.Stale || item.Work.QueuedIn is not null);
 
     public void Warn(string reason, string key, string sentence, IEnumerable<CostedWorkload> about) =>
         _warnings.Add(
@@ -339,16 +339,15 @@ internal sealed class Plan(BudgetSnapshot budget, BudgetTotals balance, IReadOnl
             .. Work.Select(item =>
             {
                 var (reason, sentence) = _found.TryGetValue(item.Work.Key.Uid, out var found) ? found : Unasked(item);
-                if (item.Work.State == WorkloadState.Parked && !_acted.Contains(item.Work.Key.Uid))
+                if (item.Work.State == WorkloadState.SuspendedByBudget && !_acted.Contains(item.Work.Key.Uid))
                     sentence = Messages.With(sentence, item.Work);
                 if (budget.Observes)
                     sentence =
                         Messages.Observed(sentence)
-                        + (item.Work.State == WorkloadState.Parked && budget.ReleasedAt is null ? Messages.NothingResumes : "");
+                        + (item.Work.State == WorkloadState.SuspendedByBudget && budget.ReleasedAt is null ? Messages.NothingResumes : "");
                 var counts = item.Work.State is WorkloadState.Running or WorkloadState.Pending;
                 // A job of known length is shown at its likely end; everything else as the projection counts it.
-                var toCome =
-                    item.Charge.KnownLength || !counts ? item.Charge.Mid : Prospect.Now.ToCome.GetValueOrDefault(item.Work.Key.Uid);
+                var toCome = item.Cost.KnownLength || !counts ? item.Cost.Likely : Prospect.Now.ToCome.GetValueOrDefault(item.Work.Key.Uid);
                 return new WorkloadVerdict
                 {
                     Key = item.Work.Key,
@@ -363,10 +362,10 @@ internal sealed class Plan(BudgetSnapshot budget, BudgetTotals balance, IReadOnl
                     MeteredBy = item.Work.MeteredBy,
                     Reason = reason,
                     Sentence =
-                        item.Work.State == WorkloadState.Parked && !IsDecidedToResume(item)
+                        item.Work.State == WorkloadState.SuspendedByBudget && !IsDecidedToResume(item)
                             ? sentence + Messages.AndOthers(item.Work)
                             : sentence,
-                    HeldBy = item.Work.IsHeldByOther ? item.Work.HeldBy : null,
+                    OtherBudgets = item.Work.IsSuspendedByOtherBudget ? item.Work.OtherBudgets : null,
                     EnoughLimit = _enough.TryGetValue(item.Work.Key.Uid, out var limit) ? limit : null,
                     UnitCosts = item.Work.UnitCosts,
                 };
@@ -377,15 +376,15 @@ internal sealed class Plan(BudgetSnapshot budget, BudgetTotals balance, IReadOnl
     {
         var reason = item.Work switch
         {
-            { State: WorkloadState.Suspended } => Reasons.SuspendedByOther,
-            { IsHeldByOther: true } => Reasons.SuspendedByOtherBudget,
+            { State: WorkloadState.SuspendedByOther } => Reasons.SuspendedByOther,
+            { IsSuspendedByOtherBudget: true } => Reasons.SuspendedByOtherBudget,
             { Rate: null } => Reasons.Unpriced,
             { Exempt: true } => Reasons.Exempt,
-            { NotParkable: not null } => Reasons.NotSuspendable,
+            { NotSuspendable: not null } => Reasons.NotSuspendable,
             { Class: WorkloadClass.Interactive } when !item.Suspendable => Reasons.NotSuspendable,
             { Class: WorkloadClass.Inference } when !item.Suspendable => Reasons.MinimumReplicas,
-            { WaitsIn: not null } => Reasons.Queued,
-            _ when BudgetTotals.Lends(item.Work, budget) => Reasons.ReservationReleased,
+            { QueuedIn: not null } => Reasons.Queued,
+            _ when BudgetTotals.ReleasesReservation(item.Work, budget) => Reasons.ReservationReleased,
             _ => Reasons.Fits,
         };
         return (reason, Messages.Kept(item, reason, budget));

@@ -55,7 +55,7 @@ public sealed class Projection
     /// The highest rate that, added to all this for a rolling window's length, never brings the sum above a limit, wherever on the way it is
     /// stopped. What leaves the window on the way may be spent again: where such a rate has been held for long, it goes on.
     /// </summary>
-    public HourlyCost Room(IEnumerable<Claim> claims, Amount limit, TimeSpan stop, Amount stops)
+    public HourlyCost RateWithin(IEnumerable<Claim> claims, Amount limit, TimeSpan stop, Amount stops)
     {
         var least = new HourlyCost(long.MaxValue / 4);
         foreach (var (at, sum) in Course(claims))

@@ -31,7 +31,7 @@ internal sealed record Prospect
 
     public static Prospect Of(Plan plan)
     {
-        var (budget, balance, memory) = (plan.Budget, plan.Balance, plan.Memory);
+        var (budget, balance, memory) = (plan.Budget, plan.Totals, plan.Memory);
         var notified = memory.SuspensionsAnnounced;
         bool Leaves(CostedWorkload item) =>
             plan.IsSuspending(item)

@@ -9,10 +9,10 @@ public sealed record WorkloadReasoning
     public required WorkloadVerdict Verdict { get; init; }
 
     /// <summary>Its place in the order of who is parked first, from 1; null for what is not asked.</summary>
-    public int? ParkOrder { get; init; }
+    public int? SuspensionOrder { get; init; }
 
     /// <summary>Why it stands at that place.</summary>
-    public Victims.Turn? Turn { get; init; }
+    public Victims.VictimGroup? Group { get; init; }
 
     /// <summary>Its place in the order of who comes back first, from 1.</summary>
     public int? ResumeOrder { get; init; }
@@ -63,8 +63,8 @@ public static class Reasoning
                         {
                             Verdict = verdicts[item.Work.Key.Uid],
                             ResumeOrder = Place(comes, item),
-                            ParkOrder = Place(goes, item),
-                            Turn = Place(goes, item) is null ? null : Victims.TurnOf(item, budget, memory),
+                            SuspensionOrder = Place(goes, item),
+                            Group = Place(goes, item) is null ? null : Victims.GroupOf(item, budget, memory),
                             Priority = item.Work.Priority,
                             PriorityWithin = item.Work.PriorityWithin,
                             Lost = Victims.Lost(item),

@@ -29,7 +29,7 @@ internal static class ResumeRule
     public static void Evaluate(Plan plan)
     {
         var budget = plan.Budget;
-        var balance = plan.Balance;
+        var balance = plan.Totals;
         var free = !LimitRule.IsReached(balance) && !balance.MinimumReplicasExceedLimit && !plan.SuspendsNow;
         foreach (var item in InOrder(plan.Work))
         {
@@ -41,20 +41,20 @@ internal static class ResumeRule
             var cause = Cause(item.Work, budget, balance, plan.Memory);
             var needed = LimitToResume(item, plan);
             var fits = free && needed <= balance.Limit;
-            if (fits && cause is null && budget.ForecastDoubt is null && HasImproved(item.Work.Parked!, balance, Alone(item, plan)))
+            if (fits && cause is null && budget.ForecastDoubt is null && HasImproved(item.Work.Suspension!, balance, Alone(item, plan)))
             {
                 var since =
-                    plan.Memory.FitsSince.TryGetValue(item.Work.Key.Uid, out var known) && known >= item.Work.Parked!.Since
+                    plan.Memory.FitsSince.TryGetValue(item.Work.Key.Uid, out var known) && known >= item.Work.Suspension!.Since
                         ? known
                         : budget.Now;
                 plan.FitsSince[item.Work.Key.Uid] = since;
-                if (budget.Now - since >= WaitOf(item.Work.Parked!))
+                if (budget.Now - since >= WaitOf(item.Work.Suspension!))
                     cause = Reasons.FitsAgain;
             }
             if (item.Work.Rate is null)
                 plan.Keep(item, Reasons.Unpriced, Messages.Kept(item, Reasons.Unpriced, budget));
             else if (NeverFits(item, balance))
-                plan.Keep(item, Reasons.NeverFits, Messages.NeverFits(item, plan, item.Charge.NeededInEmptyWindow, NamedLimit(item, plan)));
+                plan.Keep(item, Reasons.NeverFits, Messages.NeverFits(item, plan, item.Cost.NeededInEmptyWindow, NamedLimit(item, plan)));
             else if (cause != Reasons.Approved && budget.Terms.Resume == ResumePolicy.Manual)
                 plan.Keep(
                     item,
@@ -68,13 +68,13 @@ internal static class ResumeRule
             else if (fits && cause is not null)
             {
                 free = false;
-                plan.Resume(item, cause, Messages.Resumed(item, budget, balance, item.Charge.Needed, cause));
+                plan.Resume(item, cause, Messages.Resumed(item, budget, balance, item.Cost.Needed, cause));
                 plan.Memory = Admissions.Resumed(
                     item,
-                    item.Charge.Mid,
+                    item.Cost.Likely,
                     budget,
                     plan.Memory,
-                    item.Work.Parked!.FitResumes + (cause == Reasons.FitsAgain ? 1 : 0)
+                    item.Work.Suspension!.FitResumes + (cause == Reasons.FitsAgain ? 1 : 0)
                 );
             }
             else
@@ -83,8 +83,8 @@ internal static class ResumeRule
                     item,
                     Reasons.WaitingForBudget,
                     MustRise()
-                        ? Messages.Waits(item, plan, item.Charge.Needed, NamedLimit(item, plan))
-                        : Messages.WaitsThoughItFits(item, plan, item.Charge.Needed, othersFirst: cause is not null || !free)
+                        ? Messages.Waits(item, plan, item.Cost.Needed, NamedLimit(item, plan))
+                        : Messages.WaitsThoughItFits(item, plan, item.Cost.Needed, othersFirst: cause is not null || !free)
                 );
             }
 
@@ -106,13 +106,13 @@ internal static class ResumeRule
 
     /// <summary>Parked work in the order in which it is looked at, with suspended work whose pods run on.</summary>
     public static IEnumerable<CostedWorkload> InOrder(IEnumerable<CostedWorkload> work) =>
-        work.Where(IsSuspended).Order(InTurn(DateTimeOffset.MaxValue));
+        work.Where(IsSuspended).Order(InOrder(DateTimeOffset.MaxValue));
 
     private static bool IsSuspended(CostedWorkload item) =>
-        item.Work is { Parked: not null } and ({ State: WorkloadState.Parked } or { NotFollowed: true });
+        item.Work is { Suspension: not null } and ({ State: WorkloadState.SuspendedByBudget } or { IgnoresSuspension: true });
 
     /// <summary>Orders workloads by priority, then the oldest first.</summary>
-    private static Comparer<CostedWorkload> InTurn(DateTimeOffset now) =>
+    private static Comparer<CostedWorkload> InOrder(DateTimeOffset now) =>
         Comparer<CostedWorkload>.Create(
             (one, other) =>
             {
@@ -122,7 +122,7 @@ internal static class ResumeRule
                 if (order == 0)
                     order = one.Work.CreatedAt.CompareTo(other.Work.CreatedAt);
                 if (order == 0)
-                    order = (one.Work.Parked?.Since ?? now).CompareTo(other.Work.Parked?.Since ?? now);
+                    order = (one.Work.Suspension?.Since ?? now).CompareTo(other.Work.Suspension?.Since ?? now);
                 if (order == 0)
                     order = string.CompareOrdinal(one.Work.Key.Name, other.Work.Key.Name);
                 return order != 0 ? order : string.CompareOrdinal(one.Work.Key.Uid, other.Work.Key.Uid);
@@ -135,7 +135,7 @@ internal static class ResumeRule
     /// beside it too. A limit that is named covers <see cref="NamedFor"/> of that.
     /// </summary>
     public static Amount LimitToResume(CostedWorkload item, Plan plan) =>
-        LimitToResume(item, plan, plan.Balance.MinimumReplicasClaims, withBeside: false);
+        LimitToResume(item, plan, plan.Totals.MinimumReplicasClaims, withBeside: false);
 
     /// <summary>
     /// The limit that a message names as enough to resume the work now; null where no limit alone is. It holds the suspended work that
@@ -145,23 +145,23 @@ internal static class ResumeRule
     /// </summary>
     public static Amount? NamedLimit(CostedWorkload item, Plan plan)
     {
-        var (budget, balance) = (plan.Budget, plan.Balance);
-        var alone = Amount.Max(Alone(item, plan), item.Charge.NeededInEmptyWindow);
+        var (budget, balance) = (plan.Budget, plan.Totals);
+        var alone = Amount.Max(Alone(item, plan), item.Cost.NeededInEmptyWindow);
         if (
             item.Work.Rate is not { } rate
             || budget.ForecastDoubt is not null
             || UnknownDurationRule.IsWaiting(item, budget)
             || WindowEndsSoon(item, budget)
             // In Observe mode nothing resumes, whatever the limit is.
-            || budget.Observes && item.Work.State == WorkloadState.Parked
+            || budget.Observes && item.Work.State == WorkloadState.SuspendedByBudget
         )
             return null;
         // The workload spends this until it is stopped, and once more after it resumes.
-        var stop = item.Work.State == WorkloadState.Parked ? Amount.Zero : rate.For(WorkloadCost.StopTime(item.Work, budget));
+        var stop = item.Work.State == WorkloadState.SuspendedByBudget ? Amount.Zero : rate.For(WorkloadCost.StopTime(item.Work, budget));
         var growth = Beside(item, plan).Aggregate(stop + stop, (sum, other) => sum + other.Work.BurnRate.For(ValidFor(item, budget)));
         // Sorted once a decision, since a budget may hold thousands of suspended workloads.
-        var turns = InTurn(budget.Now);
-        var order = plan.ByTurn(() => plan.Work.Order(turns));
+        var turns = InOrder(budget.Now);
+        var order = plan.InOrder(() => plan.Work.Order(turns));
         var turn = Array.FindIndex(order, other => ReferenceEquals(other, item));
         var first = order
             .Take(turn)
@@ -179,7 +179,7 @@ internal static class ResumeRule
         ];
         growth = soon.Where(other => turns.Compare(other, item) < 0)
             .Aggregate(growth, (sum, other) =>
-                sum + Amount.Max(Amount.Zero, other.Charge.Needed + other.Charge.StopCost - CountsWith(other, item, budget))
+                sum + Amount.Max(Amount.Zero, other.Cost.Needed + other.Cost.StopCost - CountsWith(other, item, budget))
             );
         // Workloads behind it that fit the present limit may resume before that is raised.
         var after = order
@@ -210,16 +210,16 @@ internal static class ResumeRule
             var taken =
                 round < 4
                     ? Taken(first, enough + stops, enough, plan)
-                    : first.Aggregate(Amount.Zero, (sum, other) => sum + other.Charge.Needed);
+                    : first.Aggregate(Amount.Zero, (sum, other) => sum + other.Cost.Needed);
             if (alone + behind + taken <= least)
                 break;
             least = alone + behind + taken;
         }
         return plan.NameLimit(
             item,
-            item.Work.Parked is { EnoughLimit: { } named }
+            item.Work.Suspension is { EnoughLimit: { } named }
             && named > balance.Limit
-            && (named <= enough + enough.Percent(10) || budget.Now - item.Work.Parked.Since <= NamedFor)
+            && (named <= enough + enough.Percent(10) || budget.Now - item.Work.Suspension.Since <= NamedFor)
             && alone + behind + growth + Taken(first, named + stops, named, plan) <= named
                 ? named
                 : enough
@@ -235,7 +235,7 @@ internal static class ResumeRule
 
     /// <summary>How long a limit that is named now must be enough. Work that is asked for a checkpoint first is suspended later.</summary>
     private static TimeSpan ValidFor(CostedWorkload item, BudgetSnapshot budget) =>
-        item.Work.State == WorkloadState.Parked ? NamedFor : NamedFor + CheckpointRule.WaitOf(item.Work, budget);
+        item.Work.State == WorkloadState.SuspendedByBudget ? NamedFor : NamedFor + CheckpointRule.WaitOf(item.Work, budget);
 
     /// <summary>The time in which a named limit must be enough, at the present rate of everything that runs.</summary>
     /// <param name="Suspends">Whether the forecast or the limit may suspend running work.</param>
@@ -247,7 +247,7 @@ internal static class ResumeRule
     {
         if (plan.Course is { } known)
             return known;
-        var (budget, balance, later) = (plan.Budget, plan.Balance, Later(plan.Budget));
+        var (budget, balance, later) = (plan.Budget, plan.Totals, Later(plan.Budget));
         CostedWorkload[] runs = [.. plan.Active.Where(item => !Leaves(plan, item))];
         var suspends =
             runs.Aggregate(balance.Spent + balance.OverspendBound, (sum, item) => sum + item.Work.BurnRate.For(NamedFor)) >= balance.Allowed
@@ -263,8 +263,8 @@ internal static class ResumeRule
             sum
             + Amount.Max(
                 Amount.Zero,
-                item.Charge.Mid
-                    - Amount.Min(item.Charge.Mid, (item.Work.Rate ?? HourlyCost.Zero).For(later))
+                item.Cost.Likely
+                    - Amount.Min(item.Cost.Likely, (item.Work.Rate ?? HourlyCost.Zero).For(later))
                     - item.Work.BurnRate.For(NamedFor)
             )
         );
@@ -277,8 +277,8 @@ internal static class ResumeRule
 
     /// <summary>The amount that running work counts with where the limit for other work is tested.</summary>
     private static Amount CountsWith(CostedWorkload other, CostedWorkload item, BudgetSnapshot budget) =>
-        other.Charge.KnownLength || WorkloadCost.ReservesWindow(other.Work, budget) || !(other.Work.BurnRate > HourlyCost.Zero)
-            ? other.Charge.Mid
+        other.Cost.KnownLength || WorkloadCost.ReservesWindow(other.Work, budget) || !(other.Work.BurnRate > HourlyCost.Zero)
+            ? other.Cost.Likely
             : other.Work.BurnRate.For(Run(item, WorkloadCost.Horizon(budget)));
 
     /// <summary>
@@ -298,13 +298,13 @@ internal static class ResumeRule
         sum += CourseOf(plan).Lapses;
         foreach (var other in first)
         {
-            var charge = other.Charge;
+            var charge = other.Cost;
             // A rolling sum is no plain sum: there all of them count.
             var fits =
                 rolling || Alone(other, plan) - charge.Needed + charge.NeededLater + likely <= sum && charge.NeededInEmptyWindow <= limit;
             if (!fits)
                 continue;
-            likely += charge.KnownLength ? Amount.Min(charge.Mid, other.Work.Rate!.Value.For(later)) : Amount.Zero;
+            likely += charge.KnownLength ? Amount.Min(charge.Likely, other.Work.Rate!.Value.For(later)) : Amount.Zero;
             most += charge.Needed;
         }
         return most;
@@ -317,21 +317,24 @@ internal static class ResumeRule
     /// </summary>
     private static Amount TakenOfRolling(IEnumerable<CostedWorkload> behind, Plan plan) =>
         Amount.Min(
-            plan.Balance.Limit,
-            behind.Where(other => !NeverFits(other, plan.Balance)).Aggregate(Amount.Zero, (sum, other) => sum + other.Charge.Needed)
+            plan.Totals.Limit,
+            behind.Where(other => !NeverFits(other, plan.Totals)).Aggregate(Amount.Zero, (sum, other) => sum + other.Cost.Needed)
         );
 
     private static Amount Alone(CostedWorkload item, Plan plan) =>
         plan.NeededAlone.TryGetValue(item, out var known)
             ? known
-            : plan.NeededAlone[item] = LimitToResume(item, plan, plan.Balance.AllMinimumReplicasClaims, withBeside: true);
+            : plan.NeededAlone[item] = LimitToResume(item, plan, plan.Totals.AllMinimumReplicasClaims, withBeside: true);
 
     private static Amount LimitToResume(CostedWorkload item, Plan plan, IReadOnlyList<Claim> floor, bool withBeside)
     {
         var budget = plan.Budget;
         var others = plan
             .Active.Where(w =>
-                w.IsActiveJob && w.Work.Key.Uid != item.Work.Key.Uid && !Leaves(plan, w) && !BudgetTotals.Lends(w.Work, budget)
+                w.IsActiveJob
+                && w.Work.Key.Uid != item.Work.Key.Uid
+                && !Leaves(plan, w)
+                && !BudgetTotals.ReleasesReservation(w.Work, budget)
             )
             .ToArray();
         var rolling = budget.Terms.Window.Period == WindowPeriod.Rolling;
@@ -345,28 +348,28 @@ internal static class ResumeRule
         var beside = Beside(item, plan).Select(other => new Claim(other.Work.BurnRate, other.Work.BurnRate.For(run)));
         // Workloads that are being stopped, or are about to be, cost their stop.
         var ending =
-            plan.Balance.Ending
+            plan.Totals.Ending
             + plan.Active.Where(w => w.Work.Key.Uid != item.Work.Key.Uid && Leaves(plan, w))
-                .Aggregate(Amount.Zero, (sum, w) => sum + w.Charge.StopCost);
-        var needed = plan.Balance.Projection.Of([
+                .Aggregate(Amount.Zero, (sum, w) => sum + w.Cost.StopCost);
+        var needed = plan.Totals.Projection.Of([
             .. floor,
-            .. plan.Balance.ReleasedClaims,
+            .. plan.Totals.ReleasedClaims,
             .. others
                 .Where(w =>
                     run == TimeSpan.Zero
-                    || w.Charge.KnownLength
+                    || w.Cost.KnownLength
                     || WorkloadCost.ReservesWindow(w.Work, budget)
                     || !(w.Work.BurnRate > HourlyCost.Zero)
                 )
-                .Select(w => new Claim(w.Work.Rate ?? HourlyCost.Zero, w.Charge.Mid)),
+                .Select(w => new Claim(w.Work.Rate ?? HourlyCost.Zero, w.Cost.Likely)),
             .. beside,
-            new(item.Work.Rate ?? HourlyCost.Zero, item.Charge.Needed),
+            new(item.Work.Rate ?? HourlyCost.Zero, item.Cost.Needed),
             new(HourlyCost.Zero, ending),
         ]);
         // The limit test would suspend it again at once; in a rolling window, on the way to the peak.
         var stops = plan
             .Active.Where(w => w.Suspendable && !Leaves(plan, w))
-            .Aggregate(WorkloadCost.StopCostOnceRunning(item.Work, budget), (sum, w) => sum + w.Charge.StopCost);
+            .Aggregate(WorkloadCost.StopCostOnceRunning(item.Work, budget), (sum, w) => sum + w.Cost.StopCost);
         return rolling ? needed + stops : Amount.Max(needed, budget.Spent + stops + ending);
     }
 
@@ -391,13 +394,13 @@ internal static class ResumeRule
             && !Leaves(plan, w)
             && (
                 w.Work.Class == WorkloadClass.Training
-                    ? !w.Charge.KnownLength && !WorkloadCost.ReservesWindow(w.Work, plan.Budget)
-                    : w.Charge.Mid <= Amount.Zero
+                    ? !w.Cost.KnownLength && !WorkloadCost.ReservesWindow(w.Work, plan.Budget)
+                    : w.Cost.Likely <= Amount.Zero
             )
         );
 
     /// <summary>More than the limit even in a window that is new and all its own.</summary>
-    public static bool NeverFits(CostedWorkload item, BudgetTotals balance) => item.Charge.NeededInEmptyWindow > balance.Limit;
+    public static bool NeverFits(CostedWorkload item, BudgetTotals balance) => item.Cost.NeededInEmptyWindow > balance.Limit;
 
     /// <summary>How long other work must be paid for beside it: an hour, or as long as it runs itself.</summary>
     private static TimeSpan Run(CostedWorkload item, TimeSpan horizon)
@@ -413,7 +416,7 @@ internal static class ResumeRule
 
     /// <summary>Made exempt while it was parked, or inference whose budget keeps floors now.</summary>
     internal static bool IsNoLongerHeld(WorkloadSnapshot work, BudgetSnapshot budget) =>
-        work.Exempt || work.Class != WorkloadClass.Training && budget.Terms.WhenExhausted == WhenExhausted.Floor;
+        work.Exempt || work.Class != WorkloadClass.Training && budget.Terms.WhenExhausted == WhenExhausted.MinReplicas;
 
     /// <summary>
     /// Finds an event since the suspension that lets the work resume at once; null when there was none. Every event that frees money and is
@@ -421,7 +424,7 @@ internal static class ResumeRule
     /// </summary>
     public static string? Cause(WorkloadSnapshot work, BudgetSnapshot budget, BudgetTotals balance, BudgetMemory memory)
     {
-        var parked = work.Parked!;
+        var parked = work.Suspension!;
         return work.ResumeApproved && !parked.Approved ? Reasons.Approved
             : parked.WindowKey != budget.Window.Key ? Reasons.NewWindow
             : balance.Limit > parked.Limit || memory.Raised > parked.Raised ? Reasons.BudgetRaised

@@ -26,7 +26,7 @@ public static class SuspensionCheck
     /// <summary>Gives such work its verdict before any other rule looks at it.</summary>
     internal static void Evaluate(Plan plan, CostedWorkload item)
     {
-        if (item.Work.NotFollowed)
+        if (item.Work.IgnoresSuspension)
             plan.Keep(item, Reasons.SuspensionNotFollowed, Messages.NotFollowed(item));
     }
 
@@ -46,7 +46,10 @@ public static class SuspensionCheck
                 continue;
             }
             known ??= new(budget.Now);
-            if (item.Work.NotFollowed && budget.Now - known.Since > Patience + item.Work.TerminationGrace + PausesBefore(known.Reported))
+            if (
+                item.Work.IgnoresSuspension
+                && budget.Now - known.Since > Patience + item.Work.TerminationGrace + PausesBefore(known.Reported)
+            )
             {
                 plan.Announce(Of(item, known, Reasons.SuspensionNotFollowed, Messages.NotFollowed(item), warning: true));
                 known = known with { Reported = known.Reported + 1 };

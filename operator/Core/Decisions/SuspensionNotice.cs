@@ -39,11 +39,11 @@ public static class SuspensionNotice
             .ToSorted();
         var suspended = victims.Select(item => item.Work.Key.Uid).ToHashSet(StringComparer.Ordinal);
         Amount Spends(CostedWorkload item) =>
-            !suspended.Contains(item.Work.Key.Uid) ? item.Charge.Tested
+            !suspended.Contains(item.Work.Key.Uid) ? item.Cost.Planned
             : !announced.TryGetValue(item.Work.Key.Uid, out var at) ? Victims.StillSpends(item)
             : Amount.Min(
-                item.Charge.Tested,
-                item.Charge.StopCost + (item.Work.Rate ?? HourlyCost.Zero).For(at + budget.Terms.Settle - budget.Now)
+                item.Cost.Planned,
+                item.Cost.StopCost + (item.Work.Rate ?? HourlyCost.Zero).For(at + budget.Terms.Settle - budget.Now)
             );
         return announced.Count == 0 || needed(Spends) <= allowed
             ? announced
@@ -55,7 +55,7 @@ public static class SuspensionNotice
             ? budget.Now - at < budget.Terms.Settle
             : budget.Terms.Settle > TimeSpan.Zero
                 && budget.Now - item.Work.CreatedAt >= NewFor
-                && item.Work is { Parked: null, IsHeldByOther: false }
+                && item.Work is { Suspension: null, IsSuspendedByOtherBudget: false }
                 && memory.Admitted.ContainsKey(item.Work.Key.Uid)
                 && CheckpointRule.RequestOf(item.Work, budget) is null
                 && !LimitWarnings.IsNamed(item.Work, budget.Memory);

@@ -12,7 +12,7 @@ internal static class Thresholds
 
     public static void Evaluate(Plan plan)
     {
-        var (budget, balance) = (plan.Budget, plan.Balance);
+        var (budget, balance) = (plan.Budget, plan.Totals);
         var announced = new SortedSet<string>(plan.Memory.Announced, StringComparer.Ordinal);
         foreach (var (basis, amount) in new[] { ("spent", balance.Spent), ("projected", plan.Prospect.Now.Projected) })
         {

@@ -8,7 +8,10 @@ internal static class UnfinishedRule
 {
     public static void Evaluate(Plan plan, CostedWorkload item)
     {
-        if (item.Suspendable && item.Work is { State: WorkloadState.Running or WorkloadState.Pending, Parked: { Confirmed: false } parked })
+        if (
+            item.Suspendable
+            && item.Work is { State: WorkloadState.Running or WorkloadState.Pending, Suspension: { Confirmed: false } parked }
+        )
             plan.Suspend(item, parked.Reason, Messages.Unfinished(item, plan.Budget), byForecast: false);
     }
 }

@@ -22,6 +22,6 @@ internal static class UnknownDurationRule
         budget.Terms.UnknownDuration == UnknownDuration.Hold
         && item.Work.Class == WorkloadClass.Training
         && item.Work.Rate is not null
-        && !item.Charge.KnownLength
+        && !item.Cost.KnownLength
         && !item.Work.Estimate.Stale;
 }

@@ -10,7 +10,7 @@ namespace Bursar.Core.Decisions;
 /// </summary>
 public static class Victims
 {
-    public enum Turn
+    public enum VictimGroup
     {
         New,
         UnknownLength,
@@ -39,7 +39,11 @@ public static class Victims
             var left = excess(chosen);
             if (left <= Amount.Zero)
                 break;
-            if (!IsRequested(item, memory) && TurnOf(item, budget, memory) == Turn.InsideReservation && left <= GrowthNotAbove(item))
+            if (
+                !IsRequested(item, memory)
+                && GroupOf(item, budget, memory) == VictimGroup.InsideReservation
+                && left <= GrowthNotAbove(item)
+            )
                 continue;
             chosen.Add(item);
             Grow(item, -Growth(item, budget, memory));
@@ -66,7 +70,7 @@ public static class Victims
             .Where(w => Saves(w) > Amount.Zero)
             // Who was asked for a checkpoint is chosen already: no second one pays for the same money.
             .OrderByDescending(w => IsRequested(w, memory))
-            .ThenBy(w => TurnOf(w, budget, memory))
+            .ThenBy(w => GroupOf(w, budget, memory))
             .ThenBy(w => w.Work.Priority)
             .ThenBy(w => w.Work.PriorityWithin)
             .ThenBy(w => w, budget.Terms.Victims == VictimOrder.LeastLost ? LeastLost : Nobody)
@@ -82,21 +86,21 @@ public static class Victims
         item.Work is not { Class: Ledger.WorkloadClass.Training, State: WorkloadState.Running, Rate: { } rate } ? Amount.Zero
         : item.Work.EstimateAfterResume is not { } again ? Amount.Zero
         : again.IsKnown && item.Work.Estimate.IsKnown
-            ? rate.For(again.Mid > item.Work.Estimate.Mid ? again.Mid - item.Work.Estimate.Mid : TimeSpan.Zero)
+            ? rate.For(again.Likely > item.Work.Estimate.Likely ? again.Likely - item.Work.Estimate.Likely : TimeSpan.Zero)
         // Nothing tells of a checkpoint: all that it has spent.
         : item.Work.Spent;
 
     /// <summary>What parking it keeps from being spent: its claim, less what the stop itself costs.</summary>
-    public static Amount Saves(CostedWorkload item) => item.Charge.Tested - StillSpends(item);
+    public static Amount Saves(CostedWorkload item) => item.Cost.Planned - StillSpends(item);
 
     /// <summary>What is left of its claim when it is parked.</summary>
-    public static Amount StillSpends(CostedWorkload item) => Amount.Min(item.Charge.StopCost, item.Charge.Tested);
+    public static Amount StillSpends(CostedWorkload item) => Amount.Min(item.Cost.StopCost, item.Cost.Planned);
 
-    public static Turn TurnOf(CostedWorkload item, BudgetSnapshot budget, BudgetMemory memory) =>
-        !memory.Admitted.ContainsKey(item.Work.Key.Uid) ? Turn.New
-        : !item.Charge.KnownLength ? Turn.UnknownLength
-        : Growth(item, budget, memory) > Amount.Zero ? Turn.Grown
-        : Turn.InsideReservation;
+    public static VictimGroup GroupOf(CostedWorkload item, BudgetSnapshot budget, BudgetMemory memory) =>
+        !memory.Admitted.ContainsKey(item.Work.Key.Uid) ? VictimGroup.New
+        : !item.Cost.KnownLength ? VictimGroup.UnknownLength
+        : Growth(item, budget, memory) > Amount.Zero ? VictimGroup.Grown
+        : VictimGroup.InsideReservation;
 
     /// <summary>Lost per saved, compared as products: shares would be rounded.</summary>
     private static readonly Comparer<CostedWorkload> LeastLost = Comparer<CostedWorkload>.Create(
@@ -113,6 +117,6 @@ public static class Victims
     /// </summary>
     private static Amount Growth(CostedWorkload item, BudgetSnapshot budget, BudgetMemory memory) =>
         memory.Admitted.TryGetValue(item.Work.Key.Uid, out var admission) && admission.At >= budget.Window.Start
-            ? Amount.Max(Amount.Zero, item.Work.Spent - admission.SpentBefore + item.Charge.Tested - admission.Reserved)
+            ? Amount.Max(Amount.Zero, item.Work.Spent - admission.SpentBefore + item.Cost.Planned - admission.Reserved)
             : Amount.Zero;
 }

@@ -52,7 +52,7 @@ public static class WhatWouldChange
             var decision = BudgetDecider.Decide(budget);
             if (
                 decision.Actions.FirstOrDefault(action =>
-                    action.Workload.Uid == uid && action.Kind is ActionKind.Park or ActionKind.Resume
+                    action.Workload.Uid == uid && action.Kind is ActionKind.Suspend or ActionKind.Resume
                 ) is
                 { } own
             )
@@ -72,7 +72,7 @@ public static class WhatWouldChange
     /// </summary>
     public static IReadOnlyList<Change> Of(BudgetSnapshot budget, string uid)
     {
-        if (budget.Workloads.FirstOrDefault(work => work.Key.Uid == uid) is not { State: not WorkloadState.Suspended } work)
+        if (budget.Workloads.FirstOrDefault(work => work.Key.Uid == uid) is not { State: not WorkloadState.SuspendedByOther } work)
             return [];
         var limit = BudgetDecider.LimitOf(budget);
         var runs = MayRun(budget, uid);
@@ -87,13 +87,17 @@ public static class WhatWouldChange
         var named = BudgetDecider.Decide(Enforced(budget)).Workloads.First(verdict => verdict.Key.Uid == uid).EnoughLimit;
         if (named is { } enough && MayRun(Limited(Done(budget), enough - limit), uid))
             changes.Add(new Change.RaiseLimit(enough - limit, enough));
-        if (work.State == WorkloadState.Parked && !work.ResumeApproved && MayRun(With(budget, work with { ResumeApproved = true }), uid))
+        if (
+            work.State == WorkloadState.SuspendedByBudget
+            && !work.ResumeApproved
+            && MayRun(With(budget, work with { ResumeApproved = true }), uid)
+        )
             changes.Add(new Change.Approve());
         var others = budget
             .Workloads.Where(other =>
                 other.Key.Uid != uid && other is { Class: WorkloadClass.Training, State: WorkloadState.Running, Rate: not null }
             )
-            .OrderBy(other => other.Estimate.IsKnown ? other.Estimate.Mid : TimeSpan.MaxValue)
+            .OrderBy(other => other.Estimate.IsKnown ? other.Estimate.Likely : TimeSpan.MaxValue)
             .ThenBy(other => other.Key.Name, StringComparer.Ordinal)
             .ThenBy(other => other.Key.Uid, StringComparer.Ordinal)
             .Take(MostOthers)
@@ -101,7 +105,7 @@ public static class WhatWouldChange
         if (
             others
                 .Where(other => other.Estimate.IsKnown)
-                .Select(other => new Change.LetFinish(other.Key, budget.Now + other.Estimate.Mid))
+                .Select(other => new Change.LetFinish(other.Key, budget.Now + other.Estimate.Likely))
                 .FirstOrDefault(change => Apply(budget, change) is { } then && MayRun(then, uid)) is
             { } finish
         )
@@ -109,7 +113,7 @@ public static class WhatWouldChange
         // The least that would do.
         if (
             others
-                .Select(other => new Change.EndNow(other.Key, WorkloadCost.Of(other, budget).Mid))
+                .Select(other => new Change.EndNow(other.Key, WorkloadCost.Of(other, budget).Likely))
                 .OrderBy(change => change.Frees)
                 .ThenBy(change => change.Work.Uid, StringComparer.Ordinal)
                 .FirstOrDefault(change => Apply(budget, change) is { } then && MayRun(then, uid)) is
@@ -176,7 +180,7 @@ public static class WhatWouldChange
     private static BudgetSnapshot Enforced(BudgetSnapshot budget) =>
         budget with
         {
-            SwitchedToObserve = false,
+            ObserveOnly = false,
             Terms = budget.Terms with { Mode = EnforcementMode.Enforce, Settle = TimeSpan.Zero },
         };
 
@@ -218,7 +222,8 @@ public static class WhatWouldChange
         {
             var runs = work.State == WorkloadState.Running;
             // What comes to its end on the way spends no longer than that.
-            var until = runs && work.Estimate.IsKnown && budget.Now + work.Estimate.Mid < then ? budget.Now + work.Estimate.Mid : then;
+            var until =
+                runs && work.Estimate.IsKnown && budget.Now + work.Estimate.Likely < then ? budget.Now + work.Estimate.Likely : then;
             var burnt = until > from ? work.BurnRate.For(until - from) : Amount.Zero;
             spent += burnt;
             if (until > from)
@@ -235,7 +240,7 @@ public static class WhatWouldChange
                             ? work.Estimate with
                             {
                                 Low = Less(work.Estimate.Low, passed),
-                                Mid = Less(work.Estimate.Mid, passed),
+                                Likely = Less(work.Estimate.Likely, passed),
                                 High = Less(work.Estimate.High, passed),
                             }
                             : work.Estimate,
@@ -273,17 +278,17 @@ public static class WhatWouldChange
     private static BudgetSnapshot CarriedOut(BudgetSnapshot budget, BudgetDecision decision)
     {
         var actions = decision
-            .Actions.Where(action => action.Kind is ActionKind.Park or ActionKind.Resume)
+            .Actions.Where(action => action.Kind is ActionKind.Suspend or ActionKind.Resume)
             .ToDictionary(action => action.Workload.Uid, StringComparer.Ordinal);
         WorkloadSnapshot Parked(WorkloadSnapshot work, SuspendedSnapshot parked) =>
             work with
             {
-                State = WorkloadState.Parked,
+                State = WorkloadState.SuspendedByBudget,
                 BurnRate = HourlyCost.Zero,
                 Estimate = work.EstimateAfterResume ?? work.Estimate,
                 EstimateAfterResume = null,
                 CheckpointAnnotation = null,
-                Parked = parked with { Confirmed = true },
+                Suspension = parked with { Confirmed = true },
             };
         WorkloadSnapshot[] works =
         [
@@ -291,21 +296,21 @@ public static class WhatWouldChange
                 !actions.TryGetValue(work.Key.Uid, out var action) && decision.Memory.Checkpoints.TryGetValue(work.Key.Uid, out var asked)
                     ? Parked(work, asked.For)
                 : action is null ? work with { CheckpointAnnotation = null }
-                : action.Kind == ActionKind.Park ? Parked(work, action.Parked!)
-                : work.HeldBy is not null
+                : action.Kind == ActionKind.Suspend ? Parked(work, action.Suspension!)
+                : work.OtherBudgets is not null
                     ? work with
                     {
                         State = WorkloadState.Pending,
                         NoPodSince = budget.Now,
                         CheckpointAnnotation = null,
-                        Parked = null,
+                        Suspension = null,
                     }
                 : work with
                 {
                     State = WorkloadState.Running,
                     BurnRate = work.Rate ?? HourlyCost.Zero,
                     CheckpointAnnotation = null,
-                    Parked = null,
+                    Suspension = null,
                 }
             ),
         ];

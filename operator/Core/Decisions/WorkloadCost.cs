@@ -6,20 +6,20 @@ using Bursar.Core.Money;
 namespace Bursar.Core.Decisions;
 
 /// <summary>What one workload asks of the budget in this window: the figures every rule works with.</summary>
-/// <param name="Mid">Cost to finish within the window at the likely end of the estimate.</param>
+/// <param name="Likely">Cost to finish within the window at the likely end of the estimate.</param>
 /// <param name="High">The same at the high end.</param>
 /// <param name="Settled">The same at the likely end once the estimate is settled, before that at the low end.</param>
-/// <param name="Tested">The end that the forecast test acts upon: <c>suspendWhen</c> may say low instead.</param>
+/// <param name="Planned">The end that the forecast test acts upon: <c>suspendWhen</c> may say low instead.</param>
 /// <param name="AfterWindow">The likely cost behind the window's end.</param>
 /// <param name="StopCost">What stopping it still costs: reaction, the wait for a checkpoint where it can answer, and termination grace, at
 /// its burn rate.</param>
 /// <param name="SharpStopCost">The same without waiting for a checkpoint.</param>
 /// <param name="KnownLength">Whether anything tells how long it runs.</param>
 public sealed record WorkloadCost(
-    Amount Mid,
+    Amount Likely,
     Amount High,
     Amount Settled,
-    Amount Tested,
+    Amount Planned,
     Amount AfterWindow,
     Amount StopCost,
     Amount SharpStopCost,
@@ -30,7 +30,7 @@ public sealed record WorkloadCost(
     public static readonly TimeSpan LongestGrace = TimeSpan.FromMinutes(15);
 
     /// <summary>A job without a bound pod for this long lends its reservation to others.</summary>
-    public static readonly TimeSpan LendsAfter = TimeSpan.FromMinutes(10);
+    public static readonly TimeSpan ReleasesAfter = TimeSpan.FromMinutes(10);
 
     /// <summary>Work of unknown length comes back only when there is money for this long.</summary>
     public static readonly TimeSpan LeastRun = TimeSpan.FromHours(1);
@@ -70,7 +70,7 @@ public sealed record WorkloadCost(
     }
 
     internal static Estimate AfterResume(WorkloadSnapshot work) =>
-        work.State == WorkloadState.Parked ? work.Estimate : work.EstimateAfterResume ?? work.Estimate;
+        work.State == WorkloadState.SuspendedByBudget ? work.Estimate : work.EstimateAfterResume ?? work.Estimate;
 
     private static WorkloadCost Claims(WorkloadSnapshot work, BudgetSnapshot budget)
     {
@@ -80,28 +80,28 @@ public sealed record WorkloadCost(
         var running = work.State is WorkloadState.Running or WorkloadState.Pending;
         var sharp = burns.For(SharpStopTime(work, budget));
         var stopCost = running ? burns.For(StopTime(work, budget)) : sharp;
-        if (work.Rate is not { } rate || work.State == WorkloadState.Suspended || work.Class == WorkloadClass.Interactive)
+        if (work.Rate is not { } rate || work.State == WorkloadState.SuspendedByOther || work.Class == WorkloadClass.Interactive)
             return Flat(Amount.Zero, stopCost, sharp);
         if (work.Class == WorkloadClass.Inference)
             // What another budget scaled to zero costs nothing until that one gives it back. With Zero it is parked when the money ends, so
             // it has no claim on it; a floor stays come what may.
             return Flat(
-                work.State == WorkloadState.Parked || work.IsHeldByOther || IsSuspendable(work, budget)
+                work.State == WorkloadState.SuspendedByBudget || work.IsSuspendedByOtherBudget || IsSuspendable(work, budget)
                     ? Amount.Zero
-                    : (AffordableRate.IsElastic(work) ? work.FloorRate!.Value : rate).For(horizon),
+                    : (AffordableRate.IsElastic(work) ? work.MinReplicasRate!.Value : rate).For(horizon),
                 stopCost,
                 sharp
             );
 
         if (work.Estimate is { IsKnown: true } estimate)
         {
-            var mid = rate.For(Min(estimate.Mid, horizon));
+            var mid = rate.For(Min(estimate.Likely, horizon));
             // Whatever an early guess says, the stop of work that is not done soon costs that much.
             var low = Amount.Max(rate.For(Min(estimate.Low, horizon)), Amount.Min(mid, StopCostAt(rate, work, budget)));
             var high = rate.For(Min(estimate.High, horizon));
             // The expected cost of a sample of pieces is shown from the first one on, but only its low end is acted upon.
             var trusted = estimate.Settled || estimate.IsSample ? mid : low;
-            var beyond = work.State == WorkloadState.Parked ? Amount.Zero : rate.For(estimate.Mid) - mid;
+            var beyond = work.State == WorkloadState.SuspendedByBudget ? Amount.Zero : rate.For(estimate.Likely) - mid;
             return new(
                 mid,
                 high,
@@ -115,7 +115,7 @@ public sealed record WorkloadCost(
         }
         var reserved =
             ReservesWindow(work, budget) ? rate.For(horizon)
-            : work.State == WorkloadState.Parked ? rate.For(Min(LeastRun, horizon))
+            : work.State == WorkloadState.SuspendedByBudget ? rate.For(Min(LeastRun, horizon))
             : StopCostAt(rate, work, budget);
         return Flat(reserved, stopCost, sharp);
     }
@@ -137,7 +137,7 @@ public sealed record WorkloadCost(
     /// <summary>Whether this budget may park the workload at all.</summary>
     public static bool IsSuspendable(WorkloadSnapshot work, BudgetSnapshot budget) =>
         !work.Exempt
-        && work.NotParkable is null
+        && work.NotSuspendable is null
         && work.TerminationGrace <= LongestGrace
         && work.Class switch
         {
@@ -173,7 +173,7 @@ public sealed record WorkloadCost(
 }
 
 /// <summary>A workload with its charge.</summary>
-public sealed record CostedWorkload(WorkloadSnapshot Work, WorkloadCost Charge, bool Suspendable)
+public sealed record CostedWorkload(WorkloadSnapshot Work, WorkloadCost Cost, bool Suspendable)
 {
     /// <summary>All work of a budget, in an order that does not hang on who told of it first.</summary>
     public static CostedWorkload[] Of(BudgetSnapshot budget) =>

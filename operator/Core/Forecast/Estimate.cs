@@ -28,7 +28,14 @@ public enum EstimateSource
 /// How long a job still runs: the likely time with a low and a high end. <see cref="Settled"/> says whether the likely
 /// end may be acted upon (100 steps or 2 minutes seen, interval within 25 %); before that only the low end may.
 /// </summary>
-public sealed record Estimate(TimeSpan Low, TimeSpan Mid, TimeSpan High, EstimateSource Source, bool Settled, string Detail = "")
+public sealed record Estimate(
+    TimeSpan Low,
+    [property: JsonPropertyName("mid")] TimeSpan Likely,
+    TimeSpan High,
+    EstimateSource Source,
+    bool Settled,
+    string Detail = ""
+)
 {
     /// <summary>Unknown because its progress stands still: forecasts leave the job alone until it moves or says more.</summary>
     public bool Stale { get; init; }

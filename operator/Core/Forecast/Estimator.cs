@@ -51,7 +51,7 @@ public static class Estimator
     }
 
     /// <summary>The likely time of a step; null while progress tells none.</summary>
-    public static double? SecondsPerStep(ProgressSeries progress) => PaceOf(progress, 1)?.Mid;
+    public static double? SecondsPerStep(ProgressSeries progress) => PaceOf(progress, 1)?.Likely;
 
     /// <summary>
     /// Whether progress has stood still for longer than max(10 × step time, 5 min): then its length is unknown, and a
@@ -62,7 +62,7 @@ public static class Estimator
         if (job.Progress.Last is not { } last || job.RunningSince is not { } since)
             return false;
         var patience = PaceOf(job.Progress, 1) is { } pace
-            ? TimeSpan.FromTicks(Math.Max((long)(pace.Mid * 10 * TimeSpan.TicksPerSecond), LeastStall.Ticks))
+            ? TimeSpan.FromTicks(Math.Max((long)(pace.Likely * 10 * TimeSpan.TicksPerSecond), LeastStall.Ticks))
             : LeastStall;
         return now - (last.At > since ? last.At : since) > patience;
     }
@@ -90,7 +90,7 @@ public static class Estimator
             return null;
         // Time already worked since then is part of the steps left.
         var since = job.RunningSince is not { } start ? TimeSpan.Zero : now - (last.At > start ? last.At : start);
-        return estimate with { Low = Less(estimate.Low, since), Mid = Less(estimate.Mid, since), High = Less(estimate.High, since) };
+        return estimate with { Low = Less(estimate.Low, since), Likely = Less(estimate.Likely, since), High = Less(estimate.High, since) };
     }
 
     /// <summary>
@@ -168,7 +168,7 @@ public static class Estimator
     /// <summary>The declared duration is that of all pieces together; what is left of it follows from the pieces that are left.</summary>
     private static Estimate? DeclaredPieces(JobFacts job, TimeSpan declared) =>
         PieceForecast.From(job, EstimateSource.Declared, declared) is { } pieces
-            ? Declared(pieces.Mid) with
+            ? Declared(pieces.Likely) with
             {
                 LastWave = pieces.LastWave,
             }
@@ -176,13 +176,13 @@ public static class Estimator
 
     /// <summary>The same of what earlier runs took.</summary>
     private static Estimate? SeriesPieces(JobFacts job, Estimate whole) =>
-        PieceForecast.From(job, EstimateSource.Series, whole.Mid) is { } pieces
-        && whole.Mid > TimeSpan.Zero
-        && pieces.Mid / whole.Mid is var share
+        PieceForecast.From(job, EstimateSource.Series, whole.Likely) is { } pieces
+        && whole.Likely > TimeSpan.Zero
+        && pieces.Likely / whole.Likely is var share
             ? whole with
             {
                 Low = whole.Low * share,
-                Mid = whole.Mid * share,
+                Likely = whole.Likely * share,
                 High = whole.High * share,
                 LastWave = pieces.LastWave,
             }
@@ -269,14 +269,14 @@ public static class Estimator
     {
         if (PaceOf(job.Progress, steps) is not { } pace)
             return null;
-        var detail = $"{Text(pace.Mid)} s per step over {pace.Steps} steps";
+        var detail = $"{Text(pace.Likely)} s per step over {pace.Steps} steps";
         return new(
             Seconds(pace.Low * steps),
-            Seconds(pace.Mid * steps),
+            Seconds(pace.Likely * steps),
             Seconds(pace.High * steps),
             EstimateSource.Progress,
             pace.Settled,
-            job.ProgressTeller.Length > 0 ? $"{detail}, reported by {job.ProgressTeller}" : detail
+            job.ProgressReporter.Length > 0 ? $"{detail}, reported by {job.ProgressReporter}" : detail
         );
     }
 
@@ -303,9 +303,9 @@ public static class Estimator
             : estimate with
             {
                 High = left,
-                Mid = Min(estimate.Mid, left),
+                Likely = Min(estimate.Likely, left),
                 Low = Min(estimate.Low, left),
-                LastWave = Min(estimate.LastWave, Less(left, estimate.Mid)),
+                LastWave = Min(estimate.LastWave, Less(left, estimate.Likely)),
             };
 
     private static TimeSpan Seconds(double seconds) =>

@@ -6,7 +6,7 @@ public sealed record JobFacts
     public ProgressSeries Progress { get; init; } = ProgressSeries.Empty;
 
     /// <summary>Who told the progress, in words for people; empty where that need not be said.</summary>
-    public string ProgressTeller { get; init; } = "";
+    public string ProgressReporter { get; init; } = "";
 
     /// <summary><c>bursar.dev/total-steps</c>, used where the progress itself names no total.</summary>
     public long? DeclaredSteps { get; init; }

@@ -12,7 +12,7 @@ namespace Bursar.Core.Forecast;
 /// and the trend's, and both are within the interval. A change that all of the last reports agree upon leaves what was
 /// before behind.</para>
 /// </remarks>
-public sealed record Pace(double Low, double Mid, double High, long Steps, bool Settled)
+public sealed record Pace(double Low, double Likely, double High, long Steps, bool Settled)
 {
     private const long SettledSteps = 100;
 

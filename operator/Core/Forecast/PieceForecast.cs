@@ -4,7 +4,7 @@ namespace Bursar.Core.Forecast;
 
 /// <summary>
 /// What is left of a workload that is made of pieces. Its cost is the time of its pieces, not the time to its end with all GPUs
-/// held: the last wave is seldom full. So <see cref="Estimate.Low"/>, <see cref="Estimate.Mid"/> and <see cref="Estimate.High"/> are
+/// held: the last wave is seldom full. So <see cref="Estimate.Low"/>, <see cref="Estimate.Likely"/> and <see cref="Estimate.High"/> are
 /// the time that all its GPUs would need, and <see cref="Estimate.LastWave"/> is how much later its last piece ends.
 /// </summary>
 internal static class PieceForecast

@@ -446,7 +446,7 @@ public sealed partial class GpuLedger
                     Checkpoint = pod.Checkpoint is not { } checkpoint
                         ? null
                         : new(
-                            checkpoint.Asked.ToUnixTimeMilliseconds(),
+                            checkpoint.Requested.ToUnixTimeMilliseconds(),
                             checkpoint.Id,
                             checkpoint.Done?.ToUnixTimeMilliseconds(),
                             checkpoint.Step
@@ -650,7 +650,7 @@ public sealed partial class GpuLedger
             if (usage.Checkpoint is { } checkpoint)
                 pod.Checkpoint = new(
                     pod.Uid,
-                    Moment(checkpoint.Asked),
+                    Moment(checkpoint.Requested),
                     checkpoint.Id,
                     checkpoint.Done is { } done ? Moment(done) : null,
                     checkpoint.Step

@@ -177,7 +177,7 @@ public sealed partial class GpuLedger
     /// When a node was last known to be there, where it went unseen: the latest of the stored ledger's time, of the beginnings and ends of
     /// its pods before a moment, and of what its agent told.
     /// </summary>
-    public DateTimeOffset LastSignOf(string node, DateTimeOffset before)
+    public DateTimeOffset LastHeartbeatOf(string node, DateTimeOffset before)
     {
         lock (_gate)
         {

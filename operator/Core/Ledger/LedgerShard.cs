@@ -85,7 +85,8 @@ public sealed record LedgerShard
 
     public string? Memory { get; init; }
 
-    public IReadOnlyList<ShardSuspension>? Parked { get; init; }
+    [JsonPropertyName("parked")]
+    public IReadOnlyList<ShardSuspension>? Suspensions { get; init; }
 
     public IReadOnlyList<DecisionRecord>? Decisions { get; init; }
 
@@ -191,7 +192,12 @@ public sealed record ShardUsage
 }
 
 /// <summary>The pod has asked for requests; the one it acknowledged last, when, and the step that its checkpoint holds.</summary>
-public sealed record ShardCheckpoint(long Asked, string? Id = null, long? Done = null, long? Step = null);
+public sealed record ShardCheckpoint(
+    [property: JsonPropertyName("asked")] long Requested,
+    string? Id = null,
+    long? Done = null,
+    long? Step = null
+);
 
 /// <summary>What agents measured of one pod on one day, counted from 1970-01-01 in UTC.</summary>
 public sealed record ShardDay(
@@ -295,7 +301,8 @@ public sealed record ShardSuspension
 
     public Amount CostToFinish { get; init; }
 
-    public ShardCronJob? Maker { get; init; }
+    [JsonPropertyName("maker")]
+    public ShardCronJob? CronJob { get; init; }
 
     public IReadOnlyDictionary<string, string?>? Labels { get; init; }
 

@@ -232,7 +232,7 @@ internal sealed class PodAccount(string uid)
 
     public void Add(CheckpointSample sample)
     {
-        var before = Checkpoint ?? new(Pod: Uid, Asked: sample.At, Id: null, Done: null, Step: null);
+        var before = Checkpoint ?? new(Pod: Uid, Requested: sample.At, Id: null, Done: null, Step: null);
         // An id is the operator's own word come back; another one cannot be waited for.
         Checkpoint = sample.Id is not { Length: > 0 and <= CheckpointSample.LongestId }
             ? before

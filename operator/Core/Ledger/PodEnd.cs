@@ -12,7 +12,7 @@ public sealed record PodEndFacts
     public DateTimeOffset? RefusedAt { get; init; }
 
     /// <summary>Times at which the pod was seen to be ending: readiness lost, a disruption begun, the sandbox removed.</summary>
-    public IReadOnlyList<DateTimeOffset> EndSigns { get; init; } = [];
+    public IReadOnlyList<DateTimeOffset> EndTimes { get; init; } = [];
 
     /// <summary>The deletion timestamp, which includes the termination grace.</summary>
     public DateTimeOffset? DeletionDeadline { get; init; }
@@ -55,7 +55,7 @@ public readonly record struct PodEnd(DateTimeOffset NotBefore, DateTimeOffset No
 
         // An end that is not known may be any time up to the earliest of the other facts.
         var latest = facts.Bounds.Where(bound => bound > facts.ScheduledAt).Append(facts.ObservedAt).Min();
-        DateTimeOffset? sign = facts.EndSigns.Count > 0 ? facts.EndSigns.Max() : null;
+        DateTimeOffset? sign = facts.EndTimes.Count > 0 ? facts.EndTimes.Max() : null;
         if (sign <= facts.ScheduledAt)
             sign = null;
         var earliest = new[] { facts.ScheduledAt, ended, sign, facts.LastSeenAt }.Max()!.Value;

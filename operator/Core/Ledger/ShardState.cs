@@ -6,7 +6,7 @@ namespace Bursar.Core.Ledger;
 internal abstract class ShardState(string name, string kind)
 {
     private long _facts;
-    private long _lastWords;
+    private long _urgentRevision;
     private long _arrivals;
 
     public string Name { get; } = name;
@@ -29,7 +29,7 @@ internal abstract class ShardState(string name, string kind)
     public bool HasUnwrittenFacts => _facts > Written;
 
     /// <summary>Something of it is known here alone: the API no longer tells it.</summary>
-    public bool IsUrgent => _lastWords > Written;
+    public bool IsUrgent => _urgentRevision > Written;
 
     /// <summary>It holds a pod that no stored object tells of.</summary>
     public bool HasUnwrittenArrivals => _arrivals > Written;
@@ -75,7 +75,7 @@ internal abstract class ShardState(string name, string kind)
     public void Hurry()
     {
         if (HasUnwrittenFacts)
-            _lastWords = Revision;
+            _urgentRevision = Revision;
     }
 
     public void MarkWritten(long revision) => Written = Math.Max(Written, revision);

@@ -27,7 +27,7 @@ public static class ScalerDecider
                 : (HourlyCost?)null;
 
         var hold =
-            scaler.ParkedBy is { } budget
+            scaler.SuspendedBy is { } budget
                 ? (
                     Reasons.SuspendedByBudget,
                     $"Budget {budget} has suspended {scaler.Target}. It is scaled again when that budget resumes it."
@@ -45,7 +45,7 @@ public static class ScalerDecider
                         : $"{Begun(owner)}: {(affordable is { } most ? $"the money carries {most}" : "no money limits it")}."
                 )
             : terms.Triggers.Count == 0 ? (Reasons.NoTriggers, $"It has no triggers, and no other autoscaler scales {scaler.Target}.")
-            : scaler.SwitchedToObserve
+            : scaler.ObserveOnly
                 ? (
                     Reasons.Observing,
                     $"The cluster's switch says observe: {scaler.Target} stays at {Count(scaler.Replicas)}. {Demanded(demand)}"
@@ -76,7 +76,7 @@ public static class ScalerDecider
             Reason = reason,
             Sentence = sentence,
             Triggers = demand.Triggers,
-            HoldsStill = hold is not null,
+            IsPaused = hold is not null,
             Memory = memory,
             Conditions = Judge(scaler, demand, cap, capped, reason, sentence, contested),
         };
@@ -86,16 +86,16 @@ public static class ScalerDecider
     private static ScalerMemory Watched(ScalerSnapshot scaler, ScalerMemory memory, out bool contested)
     {
         // What a budget parked, or its own autoscaler scales, nobody undoes; that one's maximum is watched where it is written.
-        if (scaler.ParkedBy is not null || scaler.ScaledBy is not null)
+        if (scaler.SuspendedBy is not null || scaler.ScaledBy is not null)
             memory = memory with { Written = null, Seen = false };
         else if (memory.Written is { } written)
         {
             if (scaler.Replicas == written)
                 memory = memory with { Seen = true };
             else if (memory.Seen)
-                memory = memory.WithUndone(scaler.Now);
+                memory = memory.WithReverted(scaler.Now);
         }
-        var recent = memory.Undone.Where(at => scaler.Now - at <= ScalerMemory.ContestWindow).ToArray();
+        var recent = memory.Reverted.Where(at => scaler.Now - at <= ScalerMemory.ContestWindow).ToArray();
         contested = recent.Length >= 2 && scaler.Now - recent[^1] < ContestRetry;
         return memory;
     }

@@ -40,12 +40,12 @@ public sealed record ScalerDecision
     public IReadOnlyList<ConditionValue> Conditions { get; init; } = [];
 
     /// <summary>Nothing may be written, whatever <see cref="Desired"/> says.</summary>
-    public bool HoldsStill { get; init; }
+    public bool IsPaused { get; init; }
 
     /// <summary>To be kept once the look is over.</summary>
     public required ScalerMemory Memory { get; init; }
 
-    public bool Scales => !HoldsStill && Desired != Replicas;
+    public bool Scales => !IsPaused && Desired != Replicas;
 
     public bool IsCapped => Affordable is { } affordable && affordable < Wanted;
 }

@@ -40,7 +40,7 @@ public sealed record ScalerSnapshot
     public ScalerMemory Memory { get; init; } = ScalerMemory.Empty;
 
     /// <summary>The budget that has parked the target; null where none has.</summary>
-    public string? ParkedBy { get; init; }
+    public string? SuspendedBy { get; init; }
 
     /// <summary>Who scales the target itself, in words that end a sentence: it is capped through them and otherwise left alone.</summary>
     public string? ScaledBy { get; init; }
@@ -49,7 +49,7 @@ public sealed record ScalerSnapshot
     public string? BudgetProblem { get; init; }
 
     /// <summary>The cluster's switch says observe: nothing is written.</summary>
-    public bool SwitchedToObserve { get; init; }
+    public bool ObserveOnly { get; init; }
 
     public string Currency { get; init; } = "USD";
 
@@ -117,12 +117,12 @@ public readonly record struct ReplicaPrices(int Live, HourlyCost Burn, HourlyCos
 }
 
 /// <summary>How many replicas one purse carries.</summary>
-/// <param name="Purse">The budget's name, or <c>costCap</c>.</param>
+/// <param name="Source">The budget's name, or <c>costCap</c>.</param>
 /// <param name="Replicas">The most that it carries; the floor is kept whatever it says.</param>
 /// <param name="AtOnce">The most that may be had at this moment, while others have not given back yet what is no longer theirs.</param>
 /// <param name="PerHour">What they may cost together, where a sum is at the root of it.</param>
 /// <param name="Why">A clause for people: what the number comes from.</param>
-public sealed record ReplicaCap(string Purse, int Replicas, int AtOnce, HourlyCost? PerHour, string Why);
+public sealed record ReplicaCap(string Source, int Replicas, int AtOnce, HourlyCost? PerHour, string Why);
 
 /// <summary>What a scaler remembers between two looks. It is lost with the process, and begins anew as an autoscaler's does.</summary>
 public sealed record ScalerMemory
@@ -156,15 +156,15 @@ public sealed record ScalerMemory
     internal static readonly TimeSpan ContestWindow = TimeSpan.FromMinutes(10);
 
     /// <summary>When others wrote something else, within ten minutes.</summary>
-    public IReadOnlyList<DateTimeOffset> Undone { get; init; } = [];
+    public IReadOnlyList<DateTimeOffset> Reverted { get; init; } = [];
 
     /// <summary>Others wrote something else.</summary>
-    public ScalerMemory WithUndone(DateTimeOffset now) =>
+    public ScalerMemory WithReverted(DateTimeOffset now) =>
         this with
         {
             Written = null,
             Seen = false,
-            Undone = [.. Undone.Where(at => now - at <= ContestWindow), now],
+            Reverted = [.. Reverted.Where(at => now - at <= ContestWindow), now],
         };
 
     /// <summary>Since when more is wanted than there is: for the time from demand to scale.</summary>

@@ -305,12 +305,12 @@ public sealed partial class OperatorState
     {
         var budget = BudgetShard(stored.Namespace ?? "", stored.BudgetName ?? "", stored.BudgetUid ?? "");
         var shard = stored.Index > 0 ? Part(budget, stored.Index) : budget;
-        foreach (var record in stored.Parked ?? [])
+        foreach (var record in stored.Suspensions ?? [])
             Note(StoredForm.Read(record), shard);
         if (shard.Budget is { } own)
         {
             own.Memory = StoredForm.Read(stored.Memory);
-            own.Decisions.AddRange((stored.Decisions ?? []).Select(one => one with { Reason = Reasons.Current(one.Reason) }));
+            own.Decisions.AddRange((stored.Decisions ?? []).Select(StoredForm.Read));
             own.Open = stored.Window;
             own.Closed.AddRange(stored.Windows ?? []);
         }

@@ -88,14 +88,14 @@ public sealed partial class OperatorState
                 {
                     BudgetUid = budget.Uid,
                     BudgetName = budget.Name,
-                    Parked = [.. shard.Suspensions.Select(StoredForm.Of)],
+                    Suspensions = [.. shard.Suspensions.Select(StoredForm.Of)],
                 };
                 return shard.PartOf is not null
                     ? stored
                     : stored with
                     {
                         Memory = StoredForm.Of(budget.Memory),
-                        Decisions = [.. budget.Decisions],
+                        Decisions = [.. budget.Decisions.Select(StoredForm.Of)],
                         Window = budget.Open,
                         Windows = budget.Closed.Count == 0 ? null : [.. budget.Closed],
                     };

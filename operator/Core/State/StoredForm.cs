@@ -15,6 +15,8 @@ public static class StoredForm
         CronJobField = "/spec/suspend",
         CronJobStopped = "true";
 
+    private const string StoredSuspend = "Park";
+
     public static string? Of(BudgetMemory? memory) =>
         memory is null ? null : JsonSerializer.Serialize(memory, DecisionJson.Default.BudgetMemory);
 
@@ -41,7 +43,7 @@ public static class StoredForm
             Budget = record.Budget,
             BudgetUid = record.BudgetUid,
             CostToFinish = record.CostToFinish,
-            Maker = record.CronJob is { } cronJob
+            CronJob = record.CronJob is { } cronJob
                 ? new(cronJob.Object.Kind, cronJob.Object.Name, cronJob.Object.Uid, cronJob.Original)
                 : null,
             Labels = record.Labels,
@@ -74,12 +76,23 @@ public static class StoredForm
             Budget = stored.Budget,
             BudgetUid = stored.BudgetUid,
             CostToFinish = stored.CostToFinish,
-            CronJob = stored.Maker is { } maker ? CronJob(maker.Kind, maker.Name, maker.Uid, maker.Original) : null,
+            CronJob = stored.CronJob is { } maker ? CronJob(maker.Kind, maker.Name, maker.Uid, maker.Original) : null,
             Labels = stored.Labels,
             Class = stored.Class,
         };
 
-    /// <summary>The override of a CronJob's switch.</summary>
+    /// <summary>A suspension is stored as the action <c>Park</c>.</summary>
+    public static DecisionRecord Of(DecisionRecord record) =>
+        record.Action == nameof(ActionKind.Suspend) ? record with { Action = StoredSuspend } : record;
+
+    public static DecisionRecord Read(DecisionRecord stored) =>
+        stored with
+        {
+            Action = stored.Action == StoredSuspend ? nameof(ActionKind.Suspend) : stored.Action,
+            Reason = Reasons.Current(stored.Reason),
+        };
+
+    /// <summary>The override of a CronJob's <c>spec.suspend</c>.</summary>
     public static FieldOverride CronJob(string kind, string name, string uid, string original) =>
         new(new(CronJobVersion, kind, name, uid), CronJobField, original, CronJobStopped);
 

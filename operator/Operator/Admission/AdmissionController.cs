@@ -66,10 +66,10 @@ internal sealed partial class AdmissionController(
     {
         var queued = ManagerAdapters.IsQueued(work, stores);
         var verdict = queued || work.IsStopped || !work.HasGpus || IsPart(work) ? Untouched : Judge(work);
-        if (verdict.Hold == marked)
+        if (verdict.Gate == marked)
             return ([], verdict.Warnings);
         return (
-            verdict.Hold ? [.. AdmissionGate.Gate(work)]
+            verdict.Gate ? [.. AdmissionGate.Gate(work)]
             : queued ? [AdmissionGate.Erase()]
             : [.. AdmissionGate.Remove(work)],
             verdict.Warnings

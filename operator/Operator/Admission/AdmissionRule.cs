@@ -38,7 +38,7 @@ internal sealed record ReviewedBudget(string Name, BudgetTerms? Terms, bool Exem
 }
 
 /// <summary>Whether the work is made suspended, and what its owner is told.</summary>
-internal sealed record AdmissionVerdict(bool Hold, IReadOnlyList<string> Warnings);
+internal sealed record AdmissionVerdict(bool Gate, IReadOnlyList<string> Warnings);
 
 /// <summary>
 /// Whether the leader could park the work for one of its budgets. Then it waits suspended until the leader has judged it; no money is

@@ -24,7 +24,7 @@ internal sealed partial class WebhookController(
     /// <summary>The Service that the chart makes for it.</summary>
     public const string ServiceName = "bursar-webhook";
 
-    public static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(30);
+    public static readonly TimeSpan PollInterval = TimeSpan.FromSeconds(30);
 
     /// <summary>After a failure, a conflict, and until there are roots.</summary>
     public static readonly TimeSpan RetryEvery = TimeSpan.FromSeconds(2);
@@ -36,7 +36,7 @@ internal sealed partial class WebhookController(
         PeriodicLoop.RunAsync(
             time,
             "the webhook's configuration",
-            async token => await KeepAsync(token) ? LookEvery : RetryEvery,
+            async token => await KeepAsync(token) ? PollInterval : RetryEvery,
             cancellationToken
         );
 

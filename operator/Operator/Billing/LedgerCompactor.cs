@@ -21,7 +21,7 @@ internal sealed partial class LedgerCompactor(
     ILogger<LedgerCompactor> logger
 )
 {
-    private static readonly TimeSpan Pace = TimeSpan.FromHours(1);
+    private static readonly TimeSpan Interval = TimeSpan.FromHours(1);
 
     /// <remarks>Not at the start: the caches are there, but what ended while nobody led is still being told.</remarks>
     public Task RunAsync(CancellationToken cancellationToken) =>
@@ -35,10 +35,10 @@ internal sealed partial class LedgerCompactor(
                     LogCompacted(ledger.DetailSince!.Value);
                 if (ledger.ForgetSums(now.AddDays(-sumDays)))
                     LogForgotten(ledger.SumsSince!.Value);
-                return Task.FromResult(Pace);
+                return Task.FromResult(Interval);
             },
             cancellationToken,
-            Pace
+            Interval
         );
 
     /// <summary>What lies before it is in no budget's window; null while a budget's cannot be read.</summary>

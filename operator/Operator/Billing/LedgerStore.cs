@@ -15,18 +15,18 @@ namespace Bursar.Operator.Billing;
 internal sealed partial class LedgerStore(KubeClient client, string ns, TimeProvider time, ILogger<LedgerStore> logger)
 {
     /// <summary>A shard is written at most this often, unless a decision depends on it or it holds what the API no longer tells.</summary>
-    public static readonly TimeSpan Pace = TimeSpan.FromMinutes(1);
+    public static readonly TimeSpan Interval = TimeSpan.FromMinutes(1);
 
     /// <summary>
     /// What only agents measured (busy time, tokens, cursors) waits longer where it is much: their journals keep it meanwhile.
     /// </summary>
-    public static readonly TimeSpan LongestUsagePace = TimeSpan.FromMinutes(5);
+    public static readonly TimeSpan LongestUsageInterval = TimeSpan.FromMinutes(5);
 
     /// <summary>Writes a second that usage may take, of the ten that the operator has.</summary>
     private const int UsageWritesPerSecond = 1;
 
     /// <summary>How often the stored ledger says up to when it is complete, at the least.</summary>
-    private static readonly TimeSpan ClockPace = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan ClockInterval = TimeSpan.FromSeconds(10);
 
     private volatile string? _fault;
 
@@ -128,7 +128,7 @@ internal sealed partial class LedgerStore(KubeClient client, string ns, TimeProv
         var behind = false;
         var complete = time.GetUtcNow();
         var usagePace = TimeSpan.FromSeconds(
-            Math.Clamp(_versions.Count / UsageWritesPerSecond, Pace.TotalSeconds, LongestUsagePace.TotalSeconds)
+            Math.Clamp(_versions.Count / UsageWritesPerSecond, Interval.TotalSeconds, LongestUsageInterval.TotalSeconds)
         );
         var withUsage = all || time.GetUtcNow() - _usageWrittenAt >= usagePace;
         if (withUsage)
@@ -143,7 +143,10 @@ internal sealed partial class LedgerStore(KubeClient client, string ns, TimeProv
         )
         {
             var due =
-                all || shard.IsUrgent || !_versions.TryGetValue(shard.Name, out var known) || time.GetUtcNow() - known.WrittenAt >= Pace;
+                all
+                || shard.IsUrgent
+                || !_versions.TryGetValue(shard.Name, out var known)
+                || time.GetUtcNow() - known.WrittenAt >= Interval;
             if (shard.Kind == LedgerShard.ClockKind)
                 continue;
             if (!due || shard.Kind == LedgerShard.NodesKind && behind)
@@ -156,7 +159,7 @@ internal sealed partial class LedgerStore(KubeClient client, string ns, TimeProv
             }
             await WriteAsync(shard, shard.IsState ? State.MarkWritten : Ledger.MarkWritten, cancellationToken);
         }
-        if (complete > DateTimeOffset.MinValue && (all || Ledger.AsOf is not { } asOf || complete - asOf >= ClockPace))
+        if (complete > DateTimeOffset.MinValue && (all || Ledger.AsOf is not { } asOf || complete - asOf >= ClockInterval))
             await WriteAsync(Ledger.AdvanceClock(complete), Ledger.MarkWritten, cancellationToken);
     }
 

@@ -90,7 +90,7 @@ internal sealed class NodeMeter(ClusterStores stores, GpuLedger ledger, KubeClie
         var now = time.GetUtcNow();
         foreach (var name in ledger.Nodes())
             if (ledger.LastStatement(name).Gpus > 0 && stores.Nodes.Store.Get(null, name) is null)
-                ledger.ObserveNodeGone(name, ledger.LastSignOf(name, now));
+                ledger.ObserveNodeGone(name, ledger.LastHeartbeatOf(name, now));
     }
 
     /// <summary>

@@ -26,7 +26,7 @@ internal sealed class NodeWatch(ClusterStores stores, NodeMeter meter, KubeClien
         );
 
     /// <summary>What DRA drivers publish of a node changed.</summary>
-    public void Look(string node) => _queue.Add(node);
+    public void Check(string node) => _queue.Add(node);
 
     public Task RunAsync(CancellationToken cancellationToken) =>
         _queue.RunAsync(

@@ -53,7 +53,7 @@ internal sealed class BudgetActor(
                 Note(budget, decision, action, Would + action.Kind, inputs);
         }
         var mayWrite = MayWrite(budget, snapshot);
-        foreach (var key in decision.LetGo)
+        foreach (var key in decision.StaleRecords)
         foreach (var record in store.State.SuspensionsBy(budget.Uid).Where(p => p.Uid == key.Uid))
             await suspender.ForgetAsync(record, budget.Object, mayWrite, cancellationToken);
         ConfirmSeen(budget, snapshot, decision);
@@ -61,7 +61,7 @@ internal sealed class BudgetActor(
         foreach (var record in store.State.SuspensionsBy(budget.Uid))
             if (
                 snapshot.Workloads.FirstOrDefault(w => w.Key.Uid == record.Uid) is
-                { Parked: null, State: WorkloadState.Running or WorkloadState.Pending }
+                { Suspension: null, State: WorkloadState.Running or WorkloadState.Pending }
             )
                 await suspender.ForgetAsync(record, budget.Object, mayWrite, cancellationToken);
         checkpoints.Publish(budget, snapshot, decision);
@@ -76,7 +76,7 @@ internal sealed class BudgetActor(
         var inputs = DecisionInputs.Write(snapshot);
         // All that is to be parked stands in the ledger before the first of it is: one write, however much it is.
         var prepared = new Dictionary<string, Prepared>(StringComparer.Ordinal);
-        foreach (var action in decision.Actions.Where(a => a.Kind == ActionKind.Park))
+        foreach (var action in decision.Actions.Where(a => a.Kind == ActionKind.Suspend))
             if (await PrepareAsync(budget, decision, action, inputs, cancellationToken) is { } suspension)
                 prepared[action.Workload.Uid] = suspension;
         if (prepared.Count > 0)
@@ -89,7 +89,7 @@ internal sealed class BudgetActor(
         {
             try
             {
-                if (action.Kind == ActionKind.Park)
+                if (action.Kind == ActionKind.Suspend)
                 {
                     if (prepared.TryGetValue(action.Workload.Uid, out var suspension))
                         await SuspendAsync(budget, decision, action, suspension, cancellationToken);
@@ -97,7 +97,7 @@ internal sealed class BudgetActor(
                 else if (action.Kind == ActionKind.Resume)
                     await ResumeAsync(budget, decision, action, inputs, cancellationToken);
                 else
-                    await AskAsync(budget, snapshot, decision, action, inputs, cancellationToken);
+                    await RequestCheckpointAsync(budget, snapshot, decision, action, inputs, cancellationToken);
             }
             catch (ApiException error)
             {
@@ -189,24 +189,24 @@ internal sealed class BudgetActor(
         {
             if (record.Cause is not { Confirmed: false } cause)
                 continue;
-            if (snapshot.Workloads.FirstOrDefault(w => w.Key.Uid == record.Uid) is not { State: WorkloadState.Parked } work)
+            if (snapshot.Workloads.FirstOrDefault(w => w.Key.Uid == record.Uid) is not { State: WorkloadState.SuspendedByBudget } work)
                 continue;
             cause = cause with { Confirmed = true };
             store.State.ReplaceSuspension(record with { Cause = cause });
             var decided = store
                 .State.Decisions(budget.Uid)
-                .LastOrDefault(d => d.Action == "Park" && d.Object == $"{record.Kind}/{record.Name}");
+                .LastOrDefault(d => d.Action == nameof(ActionKind.Suspend) && d.Object == $"{record.Kind}/{record.Name}");
             events.Acted(
                 budget.Object,
                 new()
                 {
-                    Kind = ActionKind.Park,
+                    Kind = ActionKind.Suspend,
                     Workload = work.Key,
                     Class = work.Class,
                     Reason = decided?.Reason ?? record.Reason,
                     Sentence = decided?.Text ?? record.Reason,
                     CostToFinish = record.CostToFinish,
-                    Parked = cause,
+                    Suspension = cause,
                 },
                 decision.WindowKey
             );
@@ -222,12 +222,12 @@ internal sealed class BudgetActor(
         CancellationToken cancellationToken
     )
     {
-        var snapshot = action.Parked!;
+        var snapshot = action.Suspension!;
         if (action.Reason == Reasons.SuspendedAgain)
         {
             var undone = store.State.SuspensionsBy(budget.Uid).FirstOrDefault(p => p.Uid == action.Workload.Uid);
             var by = undone is null ? null : await suspender.LastWriterAsync(undone, cancellationToken);
-            snapshot = snapshot with { Undone = [.. snapshot.Undone, decision.At], UndoneBy = by ?? snapshot.UndoneBy };
+            snapshot = snapshot with { Reverted = [.. snapshot.Reverted, decision.At], RevertedBy = by ?? snapshot.RevertedBy };
         }
         var record = WorkloadActor.RecordOf(action.Workload, stores, action, budget.Name, budget.Uid, snapshot with { Confirmed = false });
         if (record is null)
@@ -237,7 +237,7 @@ internal sealed class BudgetActor(
         var earlier = store.State.SuspensionsBy(budget.Uid).FirstOrDefault(IsOfTheSame);
         var inherited = earlier ?? store.State.SuspendedByOthers(record.Namespace, budget.Uid)[record.Uid].FirstOrDefault(IsOfTheSame);
         // Decided of work that another budget held, and that one gave it back meanwhile: the next evaluation sees what it is now.
-        if (action.IsHeldByOther && inherited is null)
+        if (action.IsSuspendedByOtherBudget && inherited is null)
             return null;
         var present = record.Field.Original;
         // What stood there before the first parking is what must come back, and what it said then is what selects it.
@@ -260,7 +260,7 @@ internal sealed class BudgetActor(
                 ),
             };
         record = await suspender.RecordAsync(record, inherited, cancellationToken);
-        Note(budget, decision, Told(action, record), "Park", inputs);
+        Note(budget, decision, WithRecord(action, record), nameof(ActionKind.Suspend), inputs);
         return new(record, present, earlier);
     }
 
@@ -283,17 +283,17 @@ internal sealed class BudgetActor(
         (record, var result) = await suspender.SuspendAsync(budget, record, present, earlier, cancellationToken);
         if (result is not (WriteResult.Done or WriteResult.AlreadySo))
             return;
-        if (action.CountsForBrake)
-            control.Brake.Record(decision.At);
-        action = Told(action, record);
+        if (action.CountsForBreaker)
+            control.Breaker.Record(decision.At);
+        action = WithRecord(action, record);
         events.Acted(
             budget.Object,
             action with
             {
-                Parked = record.Cause,
+                Suspension = record.Cause,
                 Sentence =
                     action.Reason == Reasons.SuspendedAgain
-                        ? Messages.SuspendedAgain(record.Cause.UndoneBy, action.Sentence)
+                        ? Messages.SuspendedAgain(record.Cause.RevertedBy, action.Sentence)
                         : action.Sentence,
             },
             decision.WindowKey
@@ -329,7 +329,7 @@ internal sealed class BudgetActor(
     /// A request is stored before the workload and its agents hear of it, and removed before they hear that it is withdrawn: the operator
     /// that comes after a death goes on from there and brings the annotations in line.
     /// </summary>
-    private async Task AskAsync(
+    private async Task RequestCheckpointAsync(
         ReadBudget budget,
         BudgetSnapshot snapshot,
         BudgetDecision decision,
@@ -350,12 +350,12 @@ internal sealed class BudgetActor(
 
     private AsyncLock TurnOf(string uid) => _turns[uid.Sum(letter => letter) % _turns.Length];
 
-    private static BudgetAction Told(BudgetAction action, SuspensionRecord record) =>
+    private static BudgetAction WithRecord(BudgetAction action, SuspensionRecord record) =>
         record.CronJob is { } cronJob ? action with { Sentence = $"{action.Sentence} {Messages.CronJobWaits(cronJob.Object)}" } : action;
 
     /// <summary>Whether a budget's mode and the cluster's switch let anything be written for it.</summary>
     private static bool MayWrite(ReadBudget budget, BudgetSnapshot snapshot) =>
-        budget.Terms.Mode == EnforcementMode.Enforce && !snapshot.SwitchedToObserve;
+        budget.Terms.Mode == EnforcementMode.Enforce && !snapshot.ObserveOnly;
 
     private void Note(ReadBudget budget, BudgetDecision decision, BudgetAction action, string verb, string inputs) =>
         store.State.AddDecision(

@@ -26,7 +26,7 @@ internal sealed class BudgetController(
     public static readonly TimeSpan Evaluation = TimeSpan.FromSeconds(5);
 
     private static readonly TimeSpan IdleEvaluation = TimeSpan.FromSeconds(60);
-    private static readonly TimeSpan EchoRetry = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan ExpectationRetry = TimeSpan.FromMilliseconds(200);
 
     public async Task<ReconciliationResult<V1Alpha1GpuBudget>> ReconcileAsync(V1Alpha1GpuBudget entity, CancellationToken cancellationToken)
     {
@@ -39,7 +39,7 @@ internal sealed class BudgetController(
                 : ReconciliationResult<V1Alpha1GpuBudget>.Success(entity);
         }
         if (echoes.IsWaiting(entity.Metadata.Namespace ?? ""))
-            return ReconciliationResult<V1Alpha1GpuBudget>.Success(entity, EchoRetry);
+            return ReconciliationResult<V1Alpha1GpuBudget>.Success(entity, ExpectationRetry);
 
         var budget = new ReadBudget(entity, terms!, selector, exempt);
         recorder.RestoreProgress(budget);

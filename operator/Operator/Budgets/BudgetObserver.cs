@@ -75,8 +75,8 @@ internal sealed class BudgetObserver(
                     ? ledger.Segments(budget.Namespace, budget.Selector, window.Start, now)
                     : [],
             Memory = facts.Memory,
-            BrakeAllowance = control.Brake.Allowance(now),
-            SwitchedToObserve = control.ObserveOnly,
+            BreakerAllowance = control.Breaker.Allowance(now),
+            ObserveOnly = control.ObserveOnly,
             ReleasedAt = ReleaseMark
                 .InForce(
                     budget.Object.Metadata.Annotations.GetValueOrDefault(BursarAnnotations.Released),
@@ -135,7 +135,7 @@ internal sealed class BudgetObserver(
 /// <param name="Now">The time of the pass.</param>
 /// <param name="Spends">The cost in this window, by workload UID.</param>
 /// <param name="Suspensions">This budget's suspensions, by workload UID.</param>
-/// <param name="HeldByOthers">Those of other budgets, by workload UID.</param>
+/// <param name="SuspendedByOtherBudgets">Those of other budgets, by workload UID.</param>
 /// <param name="Memory">What the budget's last decision left.</param>
 /// <param name="Running">Read for suspended workloads with billed pods alone, and then once for all of them.</param>
 internal sealed record BudgetFacts(
@@ -143,7 +143,7 @@ internal sealed record BudgetFacts(
     DateTimeOffset Now,
     Dictionary<string, WorkloadSpend> Spends,
     Dictionary<string, SuspensionRecord> Suspensions,
-    ILookup<string, SuspensionRecord> HeldByOthers,
+    ILookup<string, SuspensionRecord> SuspendedByOtherBudgets,
     BudgetMemory Memory,
     Lazy<Dictionary<string, RunningPods>> Running
 );

@@ -28,7 +28,7 @@ internal sealed class BudgetRecorder(
     /// <summary>An operator that was away for longer than so many windows leaves the oldest out.</summary>
     private const int MostWindows = 400;
 
-    private static readonly TimeSpan ProgressPace = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan ProgressInterval = TimeSpan.FromMinutes(5);
     private const int StoredProgressPoints = 6;
 
     /// <summary>Training that has ended and whose last step is remembered: more of it is older than what people ask for.</summary>
@@ -63,11 +63,11 @@ internal sealed class BudgetRecorder(
     public void Record(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision)
     {
         if (decision.Conditions.Any(c => c is { Type: ConditionTypes.BreakerOpen, Status: true }))
-            control.Brake.Apply(decision.At);
+            control.Breaker.Apply(decision.At);
         var entity = budget.Object;
         var memory = WithEnded(budget, snapshot, WithProgress(budget, snapshot, decision)) with
         {
-            BrakedAt = control.Brake.AppliedAt,
+            BreakerOpenSince = control.Breaker.AppliedAt,
             Spec =
                 snapshot.Memory is { Spec: { } spec } && snapshot.Memory.SpecGeneration == entity.SpecGeneration
                     ? spec
@@ -120,7 +120,7 @@ internal sealed class BudgetRecorder(
     private BudgetMemory WithProgress(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision)
     {
         var now = time.GetUtcNow();
-        if (decision.Actions.Count == 0 && now - _progressStored[budget.Uid] < ProgressPace)
+        if (decision.Actions.Count == 0 && now - _progressStored[budget.Uid] < ProgressInterval)
             return decision.Memory with { Progress = snapshot.Memory.Progress };
         _progressStored[budget.Uid] = now;
         var series = new SortedDictionary<string, ProgressSeries>(StringComparer.Ordinal);

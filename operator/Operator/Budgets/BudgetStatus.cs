@@ -14,7 +14,7 @@ namespace Bursar.Operator.Budgets;
 internal static class BudgetStatus
 {
     /// <summary>The state of work that other budgets hold and this one does not.</summary>
-    public const string Held = "Held";
+    public const string SuspendedByOtherBudget = "SuspendedByOtherBudget";
 
     /// <summary>Workloads that have ended: so many of them are named.</summary>
     public const int MostEnded = 10;
@@ -25,7 +25,7 @@ internal static class BudgetStatus
         var running = decision
             .Workloads.Where(w => w.State is WorkloadState.Running or WorkloadState.Pending)
             .Select(w => w.Key.Uid)
-            .Except(decision.Actions.Where(a => a.Kind == ActionKind.Park).Select(a => a.Workload.Uid))
+            .Except(decision.Actions.Where(a => a.Kind == ActionKind.Suspend).Select(a => a.Workload.Uid))
             .ToHashSet(StringComparer.Ordinal);
         var parked = state
             .SuspensionsBy(budget.Metadata.Uid)
@@ -258,7 +258,7 @@ internal static class BudgetStatus
             Kind = verdict.Key.Kind,
             Name = verdict.Key.Name,
             Class = verdict.Class.ToString().ToLowerInvariant(),
-            State = verdict.HeldBy is null ? verdict.State.ToString() : Held,
+            State = verdict.OtherBudgets is null ? verdict.State.ToString() : SuspendedByOtherBudget,
             Gpus = verdict.Gpus,
             RatePerHour = verdict.Rate?.ToString(),
             Spent = verdict.Spent.ToString(),
@@ -268,7 +268,7 @@ internal static class BudgetStatus
                     ? new()
                     {
                         Low = Rfc3339.Format(Seconds(now + verdict.Estimate.Low)),
-                        Mid = Rfc3339.Format(Seconds(now + verdict.Estimate.Mid + verdict.Estimate.LastWave)),
+                        Likely = Rfc3339.Format(Seconds(now + verdict.Estimate.Likely + verdict.Estimate.LastWave)),
                         High = Rfc3339.Format(Seconds(now + verdict.Estimate.High + verdict.Estimate.LastWave)),
                         Source = verdict.Estimate.Source.ToString().ToLowerInvariant(),
                     }

@@ -29,7 +29,7 @@ internal sealed partial class CheckpointActor(
     public async Task ActAsync(ReadBudget budget, BudgetAction action, bool isNew, CancellationToken cancellationToken)
     {
         var asks = action.Kind == ActionKind.RequestCheckpoint;
-        LogAsking(budget.Namespace, action.Workload.Name, action.Workload.Kind, budget.Name, action.CheckpointId!, asks);
+        LogRequesting(budget.Namespace, action.Workload.Name, action.Workload.Kind, budget.Name, action.CheckpointId!, asks);
         if (asks)
             board.Add(budget.Uid, action.Workload.Uid, action.Checkpoint!);
         var outcome = await workloads.MirrorRequestAsync(action.Workload, action.CheckpointId!, asks, cancellationToken);
@@ -58,5 +58,5 @@ internal sealed partial class CheckpointActor(
         Level = LogLevel.Information,
         Message = "Request for a checkpoint: namespace={namespace} name={name} kind={kind} budget={budget} id={id} asked={asked}"
     )]
-    private partial void LogAsking(string @namespace, string name, string kind, string budget, string id, bool asked);
+    private partial void LogRequesting(string @namespace, string name, string kind, string budget, string id, bool asked);
 }

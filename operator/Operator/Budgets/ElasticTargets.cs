@@ -13,7 +13,7 @@ internal sealed class ElasticTargets
     );
 
     /// <summary>What a scaler holds of a workload; null takes it back.</summary>
-    public void Hold(ObjectKey scaler, ElasticTarget? target)
+    public void Set(ObjectKey scaler, ElasticTarget? target)
     {
         if (target is null ? !_targets.TryRemove(scaler, out _) : _targets.TryGetValue(scaler, out var known) && known == target)
             return;

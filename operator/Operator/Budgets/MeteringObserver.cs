@@ -137,7 +137,9 @@ internal sealed class MeteringObserver(
             .Entries(snapshot.Namespace, snapshot.Now - TimeSpan.FromMilliseconds(1), snapshot.Now, snapshot.Now)
             .Where(entry => entry.To is null && spends.ContainsKey(entry.Workload.Uid))
             .Select(entry => entry.Node);
-        foreach (var waiting in snapshot.Workloads.Where(w => w.BurnRate == HourlyCost.Zero && w.State is not WorkloadState.Suspended))
+        foreach (
+            var waiting in snapshot.Workloads.Where(w => w.BurnRate == HourlyCost.Zero && w.State is not WorkloadState.SuspendedByOther)
+        )
         foreach (var set in stores.Of(waiting.Key.Kind)?.Get(waiting.Key.Namespace, waiting.Key.Name)?.PodSets ?? [])
             if (set.Request.IsAny)
                 concerned = concerned.Concat(nodes.NodesFor(set.Template.Spec.NodeSelector).Select(node => node.Metadata.Name));

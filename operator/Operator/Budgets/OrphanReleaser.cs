@@ -23,7 +23,7 @@ internal sealed partial class OrphanReleaser(
     ILogger<OrphanReleaser> logger
 )
 {
-    public static readonly TimeSpan Pace = TimeSpan.FromSeconds(5);
+    public static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
 
     /// <summary>
     /// A budget that is made anew, under its name or another, takes over what does not fit it either: it is given the time to look before
@@ -37,7 +37,7 @@ internal sealed partial class OrphanReleaser(
         RetryingLoop.RunAsync(
             client,
             "orphans",
-            Pace,
+            Interval,
             async token =>
             {
                 if (control.ObserveOnly)

@@ -50,7 +50,7 @@ internal sealed record SuspensionState
     public bool Rests => IsStopped && !IsIgnored;
 
     /// <summary>The other budgets that hold it, in words.</summary>
-    public string? HeldBy { get; private init; }
+    public string? OtherBudgets { get; private init; }
 
     public WorkloadState State { get; private init; }
 
@@ -64,12 +64,12 @@ internal sealed record SuspensionState
     {
         var uid = work.Metadata.Uid;
         var record = facts.Suspensions.GetValueOrDefault(uid);
-        var others = facts.HeldByOthers[uid];
+        var others = facts.SuspendedByOtherBudgets[uid];
         var owner = ManagerAdapters.Of(work, stores);
         var noted = record ?? others.FirstOrDefault();
         var isNew = noted is null && AdmissionGate.IsGated(work);
         var isStopped = noted is not null
-            ? ManagerAdapters.Holds(noted, work, stores)
+            ? ManagerAdapters.IsSuspended(noted, work, stores)
             : !isNew && (owner?.Field?.IsStopped ?? (work.IsStopped && owner?.WaitsIn is null));
         var running = isStopped && runs ? facts.Running.Value.GetValueOrDefault(uid) : RunningPods.None;
         var stillRuns = running != RunningPods.None;
@@ -84,17 +84,17 @@ internal sealed record SuspensionState
             IsStopped = isStopped,
             RunsOn = stillRuns,
             IsIgnored = isIgnored,
-            HeldBy = heldBy,
+            OtherBudgets = heldBy,
             State =
                 !isStopped || isIgnored
                     ? runs
                         ? WorkloadState.Running
                         : WorkloadState.Pending
                     : record is not null
-                        ? WorkloadState.Parked
+                        ? WorkloadState.SuspendedByBudget
                         : heldBy is not null
                             ? WorkloadState.Pending
-                            : WorkloadState.Suspended,
+                            : WorkloadState.SuspendedByOther,
             NotSuspendable = since is { } at
                 ? WhyIgnored(work, owner, noted, running, at)
                 : SuspensionEligibility.WhyNot(work, owner, stores),

@@ -58,26 +58,26 @@ internal sealed class WorkloadObserver(
             Class = serves ? record?.Class ?? PodWorkload.ClassOf(work.Kind.Name, work.Metadata, template) : WorkloadClass.Training,
             // A Deployment that another client scaled to zero is not suspended: its terminating pods still cost money.
             State =
-                !serves || standing.State != WorkloadState.Suspended ? standing.State
+                !serves || standing.State != WorkloadState.SuspendedByOther ? standing.State
                 : runs ? WorkloadState.Running
                 : WorkloadState.Pending,
             Exempt = budget.Exempt?.Matches(labels) == true,
-            NotParkable = standing.NotSuspendable,
+            NotSuspendable = standing.NotSuspendable,
             Priority = PriorityOf(template.Spec, live),
             PriorityWithin = BursarAnnotations.ReadPriority(work.Metadata, template),
             CreatedAt = work.Metadata.CreationTimestamp ?? facts.Now,
             IsUnreadable = work.Unreadable is not null,
             RunsOn = standing.RunsOn,
-            NotFollowed = standing.IsIgnored,
+            IgnoresSuspension = standing.IsIgnored,
             Gpus = gpus,
             Rate = rate,
             BurnRate = burn,
-            FloorRate = !serves || standing.IsIgnored ? null : elastic.MinimumReplicasRateOf(uid, burn),
+            MinReplicasRate = !serves || standing.IsIgnored ? null : elastic.MinimumReplicasRateOf(uid, burn),
             Spent = spend?.Spent ?? Amount.Zero,
             Estimate = Estimate.Unknown("it serves until it is stopped"),
             TerminationGrace = work.TerminationGrace,
-            HeldBy = standing.HeldBy,
-            Parked = standing.SuspensionOf(),
+            OtherBudgets = standing.OtherBudgets,
+            Suspension = standing.SuspensionOf(),
             Consequence =
                 !standing.IsStopped ? work.WhatIsLost
                 : record?.CronJob is { } cronJob ? Messages.CronJobWaits(cronJob.Object)
@@ -127,7 +127,7 @@ internal sealed class WorkloadObserver(
         var (series, byAgent) = progress.Latest(uid);
         var said = live.Select(p => ledger.CheckpointOf(p.Metadata.Uid)).OfType<PodCheckpoint>().ToArray();
         var mark = Mark(work, template, series, said, memory);
-        if (standing.Rests && record is not null && record.Cause.AskedAt is { } asked)
+        if (standing.Rests && record is not null && record.Cause.CheckpointRequestedAt is { } asked)
             series = series.UpTo(asked);
         var pieces = work
             .Pieces.Select(set =>
@@ -145,7 +145,7 @@ internal sealed class WorkloadObserver(
             EarlierRuns = SeriesRecorder.EarlierRuns(state, work.Metadata, template, pieces),
             // The pods of a sweep report the progress of the pieces that run now, not of those to come.
             Progress = byAgent && pieces.Any(group => group is { Gpus: > 0, ToCome: > 0 }) ? ProgressSeries.Empty : series,
-            ProgressTeller = byAgent ? "its node's agent" : "",
+            ProgressReporter = byAgent ? "its node's agent" : "",
             DeclaredSteps = BursarAnnotations.ReadTotalSteps(work.Metadata, template),
             DeclaredDuration = BursarAnnotations.ReadDuration(work.Metadata, template),
             Unreadable = BursarAnnotations.UnreadableLength(work.Metadata, template),
@@ -163,9 +163,9 @@ internal sealed class WorkloadObserver(
             EstimateAfterResume = paused ? null : Estimator.AfterResume(job),
             NoPodSince =
                 standing is not { State: WorkloadState.Pending, Manager: not { IsNext: true } } ? null
-                : standing.HeldBy is not null ? HeldSince(facts.HeldByOthers[uid], uid, memory)
+                : standing.OtherBudgets is not null ? SuspendedSince(facts.SuspendedByOtherBudgets[uid], uid, memory)
                 : NoPodSince(work, pods),
-            WaitsIn = standing.State == WorkloadState.Pending ? standing.Manager?.WaitsIn : null,
+            QueuedIn = standing.State == WorkloadState.Pending ? standing.Manager?.WaitsIn : null,
             CanCheckpoint =
                 said.Length > 0
                 || !work.Kind.Scales
@@ -176,7 +176,7 @@ internal sealed class WorkloadObserver(
             CheckpointAnnotation = work.Kind.Scales
                 ? memory.Checkpoints.GetValueOrDefault(uid)?.Id
                 : work.Metadata.Annotations.GetValueOrDefault(BursarAnnotations.CheckpointRequested),
-            Parked = held ? snapshot.Parked : null,
+            Suspension = held ? snapshot.Suspension : null,
         };
     }
 
@@ -190,12 +190,13 @@ internal sealed class WorkloadObserver(
             Key = spend.Workload,
             Class = spend.Class,
             State = WorkloadState.Running,
-            NotParkable = whyNot,
+            NotSuspendable = whyNot,
             CreatedAt = spend.Since,
             Gpus = spend.Gpus,
             Rate = rate,
             BurnRate = spend.RatePerHour,
-            FloorRate = spend.Class == WorkloadClass.Training ? null : elastic.MinimumReplicasRateOf(spend.Workload.Uid, spend.RatePerHour),
+            MinReplicasRate =
+                spend.Class == WorkloadClass.Training ? null : elastic.MinimumReplicasRateOf(spend.Workload.Uid, spend.RatePerHour),
             Spent = spend.Spent,
             Estimate = Estimate.Unknown(noEstimate),
             UnitCosts = UnitCostsOf(spend, rate),
@@ -216,7 +217,7 @@ internal sealed class WorkloadObserver(
     }
 
     /// <summary>From when on the last of them held it; what this budget itself let go of is reserved from then.</summary>
-    private static DateTimeOffset HeldSince(IEnumerable<SuspensionRecord> records, string uid, BudgetMemory memory)
+    private static DateTimeOffset SuspendedSince(IEnumerable<SuspensionRecord> records, string uid, BudgetMemory memory)
     {
         var since = records.Max(record => record.Since);
         return memory.Admitted.TryGetValue(uid, out var admission) && admission.At > since ? admission.At : since;

@@ -21,7 +21,7 @@ internal sealed record AdmissionAnswer(bool Admits, string Sentence)
         if (observes)
             return new(true, $"Budget {budget} only observes.");
         if (
-            decision.Actions.FirstOrDefault(action => action.Kind == ActionKind.Park && action.Workload.Uid == verdict.Key.Uid) is
+            decision.Actions.FirstOrDefault(action => action.Kind == ActionKind.Suspend && action.Workload.Uid == verdict.Key.Uid) is
             { } parking
         )
             return new(false, parking.Sentence);

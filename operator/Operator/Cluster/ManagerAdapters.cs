@@ -33,7 +33,7 @@ internal static class ManagerAdapters
         work.Metadata.Labels.ContainsKey(KueueAdapter.QueueLabel) || Of(work, stores) is not null;
 
     /// <summary>Whether the field that a record names still stops its work. A manager that this version does not know is taken to stop it, as the record says.</summary>
-    public static bool Holds(SuspensionRecord record, WorkloadObject work, ClusterStores stores) =>
+    public static bool IsSuspended(SuspensionRecord record, WorkloadObject work, ClusterStores stores) =>
         !record.IsThroughManager
             ? work.IsStopped
             : ManagerOf(record.Field.Object) is not { } owner

@@ -63,7 +63,7 @@ internal static class PodTimes
             ],
             RefusedAt =
                 statuses.Length == 0 && IsRefusal(pod.Status.Reason) ? pod.Status.StartTime ?? pod.Metadata.CreationTimestamp : null,
-            EndSigns = [.. Signs(pod, started, statuses.Any(status => status.WaitsToRestart))],
+            EndTimes = [.. Signs(pod, started, statuses.Any(status => status.WaitsToRestart))],
             DeletionDeadline = pod.Metadata.DeletionTimestamp,
             ObservedAt = observed,
         };

@@ -114,8 +114,8 @@ internal static class ExplainCommand
                     ns,
                     name,
                     budget,
-                    [.. shards.SelectMany(s => s.Parked ?? []).Select(StoredForm.Read)],
-                    [.. shards.SelectMany(s => s.Decisions ?? []).OrderBy(d => d.Time)],
+                    [.. shards.SelectMany(s => s.Suspensions ?? []).Select(StoredForm.Read)],
+                    [.. shards.SelectMany(s => (s.Decisions ?? []).Select(StoredForm.Read)).OrderBy(d => d.Time)],
                     [.. shards.SelectMany(s => s.Windows ?? []).OrderBy(w => w.End)],
                     [.. shards.SelectMany(s => StoredForm.Read(s.Memory)?.Checkpoints.Values ?? [])]
                 )
@@ -159,8 +159,9 @@ internal static class ExplainCommand
             Unfold(node, "memory");
             foreach (var decision in node["decisions"] as JsonArray ?? [])
                 UnfoldInputs(decision!.AsObject());
-            foreach (var parked in node["parked"] as JsonArray ?? [])
-                Unfold(parked!.AsObject(), "cause");
+            foreach (var suspension in node["parked"] as JsonArray ?? [])
+                Unfold(suspension!.AsObject(), "cause");
+            StoredNames.Update(node);
             records.Add((JsonNode)node);
         }
         return new()

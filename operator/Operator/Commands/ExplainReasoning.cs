@@ -66,24 +66,24 @@ internal static class ExplainReasoning
     private static string Place(WorkloadReasoning one, IReadOnlyList<WorkloadReasoning> all) =>
         one.ResumeOrder is { } resume
             ? $"Number {resume} of {all.Count(other => other.ResumeOrder is not null)} to come back, priority {Priority(one)}."
-        : one.ParkOrder is { } park
-            ? $"Number {park} of {all.Count(other => other.ParkOrder is not null)} to be suspended: {Turn(one.Turn!.Value)}, priority {Priority(one)}."
+        : one.SuspensionOrder is { } park
+            ? $"Number {park} of {all.Count(other => other.SuspensionOrder is not null)} to be suspended: {GroupName(one.Group!.Value)}, priority {Priority(one)}."
         : "Not considered: the forecast suspends no such workload.";
 
     private static string Priority(WorkloadReasoning one) =>
         one.PriorityWithin == 0 ? $"{one.Priority}" : $"{one.Priority} ({one.PriorityWithin} within)";
 
-    private static string Turn(Victims.Turn turn) =>
+    private static string GroupName(Victims.VictimGroup turn) =>
         turn switch
         {
-            Victims.Turn.New => "not admitted yet",
-            Victims.Turn.UnknownLength => "of unknown length",
-            Victims.Turn.Grown => "above what it was admitted with",
+            Victims.VictimGroup.New => "not admitted yet",
+            Victims.VictimGroup.UnknownLength => "of unknown length",
+            Victims.VictimGroup.Grown => "above what it was admitted with",
             _ => "inside what it was admitted with",
         };
 
     private static string Worth(WorkloadReasoning one) =>
-        one.ParkOrder is null || one.Saves <= Amount.Zero
+        one.SuspensionOrder is null || one.Saves <= Amount.Zero
             ? ""
             : string.Create(
                 CultureInfo.InvariantCulture,

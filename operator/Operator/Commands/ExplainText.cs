@@ -40,7 +40,7 @@ internal static class ExplainText
             Status(text, ns, name, budget, status);
 
         Requested(text, requests ?? []);
-        Parked(text, budget?.Status?.Workloads ?? [], parked, decisions);
+        Suspended(text, budget?.Status?.Workloads ?? [], parked, decisions);
         if (decisions.Select(Inputs).LastOrDefault(inputs => inputs is not null) is { } last)
             text.Append(ExplainReasoning.Of(last));
         Decisions(text, decisions);
@@ -133,8 +133,8 @@ internal static class ExplainText
                     CultureInfo.InvariantCulture,
                     $"  {one.Kind}/{one.Name}  {one.Class}, {one.State}, {one.Gpus} GPU, {(one.RatePerHour is null ? "unpriced" : one.RatePerHour + "/h")}, spent {one.Spent}, projected {one.Projected}"
                 );
-                if (one.Eta is { Mid: { } mid } eta)
-                    text.Append(CultureInfo.InvariantCulture, $", done about {mid} (by {eta.Source}; {eta.Low} to {eta.High})");
+                if (one.Eta is { Likely: { } likely } eta)
+                    text.Append(CultureInfo.InvariantCulture, $", done about {likely} (by {eta.Source}; {eta.Low} to {eta.High})");
                 text.Append(CultureInfo.InvariantCulture, $"\n    {one.Reason}\n");
             }
     }
@@ -151,7 +151,7 @@ internal static class ExplainText
             );
     }
 
-    private static void Parked(
+    private static void Suspended(
         StringBuilder text,
         IReadOnlyList<GpuBudgetWorkload> workloads,
         IReadOnlyList<SuspensionRecord> parked,
@@ -166,7 +166,7 @@ internal static class ExplainText
             var name = $"{record.Kind}/{record.Name}";
             // The verdict of the last evaluation says it newest; work beyond the status's bound has the word it was parked with.
             var way = workloads
-                .FirstOrDefault(w => w.State == nameof(WorkloadState.Parked) && w.Kind == record.Kind && w.Name == record.Name)
+                .FirstOrDefault(w => w.State == nameof(WorkloadState.SuspendedByBudget) && w.Kind == record.Kind && w.Name == record.Name)
                 ?.Reason
                 ?? decisions.LastOrDefault(d => d.Object == name)?.Text;
             text.Append(
@@ -235,7 +235,7 @@ internal static class ExplainText
                     work.Estimate.IsKnown
                         ? string.Create(
                             CultureInfo.InvariantCulture,
-                            $"{work.Estimate.Mid.TotalSeconds:0} s left ({work.Estimate.Low.TotalSeconds:0} to {work.Estimate.High.TotalSeconds:0}{(work.Estimate.Settled ? "" : ", not settled")}) by {work.Estimate.Source.ToString().ToLowerInvariant()}: {work.Estimate.Detail}"
+                            $"{work.Estimate.Likely.TotalSeconds:0} s left ({work.Estimate.Low.TotalSeconds:0} to {work.Estimate.High.TotalSeconds:0}{(work.Estimate.Settled ? "" : ", not settled")}) by {work.Estimate.Source.ToString().ToLowerInvariant()}: {work.Estimate.Detail}"
                         )
                         : $"length unknown: {work.Estimate.Detail}"
                 )

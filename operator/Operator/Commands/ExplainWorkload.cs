@@ -138,10 +138,10 @@ internal static class ExplainWorkload
             var own = shards.Where(shard => shard.BudgetUid == budget.Metadata.Uid).ToArray();
             var entry = budget.Status?.Workloads?.FirstOrDefault(one => one.Kind == workload.Kind && one.Name == workload.Name);
             var suspended = budget.Status?.Suspended?.FirstOrDefault(one => one.Kind == workload.Kind && one.Name == workload.Name);
-            var record = own.SelectMany(shard => shard.Parked ?? [])
+            var record = own.SelectMany(shard => shard.Suspensions ?? [])
                 .Select(StoredForm.Read)
                 .FirstOrDefault(one => one.Kind == workload.Kind && one.Name == workload.Name);
-            var decision = own.SelectMany(shard => shard.Decisions ?? [])
+            var decision = own.SelectMany(shard => (shard.Decisions ?? []).Select(StoredForm.Read))
                 .Where(one => one.Object == $"{workload.Kind}/{workload.Name}")
                 .MaxBy(one => one.Time);
             var errors = GpuBudgetReader.Read(budget, out _, out var selector, out var exempt);
@@ -187,8 +187,8 @@ internal static class ExplainWorkload
                     CultureInfo.InvariantCulture,
                     $"  state: {entry.State}, {entry.Class}, {entry.Gpus} GPU, {(entry.RatePerHour is null ? "unpriced" : $"{entry.RatePerHour} {status?.Currency}/h")}, spent {entry.Spent}, projected {entry.Projected}\n"
                 );
-                if (entry.Eta is { Mid: { } mid } eta)
-                    text.Append(CultureInfo.InvariantCulture, $"  done about {mid} (by {eta.Source}; {eta.Low} to {eta.High})\n");
+                if (entry.Eta is { Likely: { } likely } eta)
+                    text.Append(CultureInfo.InvariantCulture, $"  done about {likely} (by {eta.Source}; {eta.Low} to {eta.High})\n");
                 if (entry.Reason is { Length: > 0 } reason)
                     text.Append(CultureInfo.InvariantCulture, $"  why: {reason}\n");
             }
@@ -216,8 +216,9 @@ internal static class ExplainWorkload
             text.Append(CultureInfo.InvariantCulture, $"  more: bursar explain gpub/{name} -n {Budget.Metadata.Namespace}\n");
         }
 
-        public JsonObject Json() =>
-            new()
+        public JsonObject Json()
+        {
+            var json = new JsonObject
             {
                 ["name"] = Budget.Metadata.Name,
                 ["state"] = Budget.Status?.State,
@@ -234,6 +235,9 @@ internal static class ExplainWorkload
                     ? null
                     : JsonSerializer.SerializeToNode(Decision with { Inputs = "" }, LedgerJson.Default.DecisionRecord),
             };
+            StoredNames.Update(json);
+            return json;
+        }
 
         /// <summary>From the inputs of the last decision on it; null where they are not stored, or say of no way.</summary>
         private string? Changes()

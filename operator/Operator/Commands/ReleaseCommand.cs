@@ -30,7 +30,7 @@ internal static class ReleaseCommand
     private const string LeaseName = "bursar";
 
     /// <summary>Within this time the switch has stopped every action of a running operator.</summary>
-    private static readonly TimeSpan SwitchTime = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan ObserveOnlyTime = TimeSpan.FromSeconds(5);
 
     /// <summary>
     /// How long the count of what is suspended may stand still until the command takes it that no operator gives it back.
@@ -128,7 +128,7 @@ internal static class ReleaseCommand
             await output.WriteLineAsync($"Enforcement is switched to observe (ConfigMap {bursarNamespace}/{ObserveOnlyMode.Name}).");
             mayRun = await OperatorMayRunAsync(client, bursarNamespace, cancellationToken);
             if (mayRun)
-                await Task.Delay(SwitchTime, client.TimeProvider, cancellationToken);
+                await Task.Delay(ObserveOnlyTime, client.TimeProvider, cancellationToken);
         }
         var budget = request is { Budget: { } named, Namespace: { } home }
             ? await client.GetOrNullAsync<V1Alpha1GpuBudget>(named, home, cancellationToken)
@@ -289,7 +289,7 @@ internal static class ReleaseCommand
                 .Select(s => $"GpuBudget {s.Namespace}/{s.BudgetName}")
         );
 
-    private static IEnumerable<SuspensionRecord> Suspensions(LedgerShard shard) => (shard.Parked ?? []).Select(StoredForm.Read);
+    private static IEnumerable<SuspensionRecord> Suspensions(LedgerShard shard) => (shard.Suspensions ?? []).Select(StoredForm.Read);
 
     private static async Task<bool> OperatorMayRunAsync(KubeClient client, string bursarNamespace, CancellationToken cancellationToken)
     {

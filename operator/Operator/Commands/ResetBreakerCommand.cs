@@ -71,7 +71,7 @@ internal static class ResetBreakerCommand
         try
         {
             return (await StoredLedger.ReadBudgetsAsync(client, bursarNamespace, cancellationToken)).Any(shard =>
-                StoredForm.Read(shard.Memory)?.BrakedAt is not null
+                StoredForm.Read(shard.Memory)?.BreakerOpenSince is not null
             );
         }
         catch (CommandException)

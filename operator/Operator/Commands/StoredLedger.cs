@@ -32,7 +32,7 @@ internal static class StoredLedger
         var count = 0;
         foreach (var name in shardNames)
             if (await client.GetOrNullAsync<V1Alpha1GpuLedger>(name, bursarNamespace, cancellationToken) is { } ledger)
-                count += Read(ledger)?.Parked?.Count ?? 0;
+                count += Read(ledger)?.Suspensions?.Count ?? 0;
         return count;
     }
 
@@ -115,8 +115,8 @@ internal static class StoredLedger
             client,
             bursarNamespace,
             shardName,
-            shard => shard.Parked,
-            (shard, left) => shard with { Parked = left },
+            shard => shard.Suspensions,
+            (shard, left) => shard with { Suspensions = left },
             stored => stored.Uid == record.Uid && stored.Field == record.Field.Pointer,
             stored => Json(StoredForm.Read(stored)) == Json(record) ? null : StoredForm.Read(stored),
             cancellationToken

@@ -55,7 +55,7 @@ internal sealed class BillingModule : IDisposable
         Nodes.DevicesTold += Pods.ObserveOn;
         stores.Gpus.DevicesChanged += node =>
         {
-            _nodeWatch.Look(node);
+            _nodeWatch.Check(node);
             Pods.ObserveOn(node);
         };
         stores.Gpus.ClaimChanged += Pods.ObserveClaim;

@@ -14,7 +14,7 @@ internal sealed class SafetyModule
         var brake = new CircuitBreaker(new SuspendableCount(stores, context.Time).Read);
         brake.Restore(
             state.Suspensions().Where(record => record.Cause.ByForecast).Select(record => record.Since),
-            stores.Budgets.Store.List().Max(budget => state.BudgetMemory(budget.Metadata.Uid).BrakedAt)
+            stores.Budgets.Store.List().Max(budget => state.BudgetMemory(budget.Metadata.Uid).BreakerOpenSince)
         );
         Control = new(brake);
         RateLimiter = new(context.Time);

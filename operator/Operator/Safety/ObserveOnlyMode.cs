@@ -21,7 +21,7 @@ internal sealed class ObserveOnlyMode(CircuitBreaker brake)
 
     public bool ObserveOnly => _observeOnly;
 
-    public CircuitBreaker Brake => brake;
+    public CircuitBreaker Breaker => brake;
 
     /// <summary>Whether the ConfigMap stops every action; null when there is none.</summary>
     public static bool IsObserve(V1ConfigMap? map) =>

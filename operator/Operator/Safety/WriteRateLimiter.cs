@@ -15,7 +15,7 @@ internal sealed class WriteRateLimiter(TimeProvider time, int perSecond = 8)
     private readonly Dictionary<string, DateTimeOffset> _turns = new(StringComparer.Ordinal);
     private double _tokens = perSecond * 2;
     private DateTimeOffset _filledAt = time.GetUtcNow();
-    private DateTimeOffset _lastTurn = DateTimeOffset.MinValue;
+    private DateTimeOffset _lastWrite = DateTimeOffset.MinValue;
 
     /// <summary>Takes a write when it is this one's turn; else says how long until it is.</summary>
     public bool TryTake(string key, out TimeSpan wait)
@@ -36,16 +36,16 @@ internal sealed class WriteRateLimiter(TimeProvider time, int perSecond = 8)
                 _tokens = Math.Max(0, _tokens - 1);
                 return true;
             }
-            if (_turns.Count > 0 && now - _lastTurn > Patience)
+            if (_turns.Count > 0 && now - _lastWrite > Patience)
                 _turns.Clear();
             if (_turns.Count == 0 && _tokens >= 1)
             {
                 _tokens -= 1;
                 return true;
             }
-            _lastTurn = (_lastTurn > now ? _lastTurn : now) + TimeSpan.FromSeconds(1.0 / perSecond);
-            _turns[key] = _lastTurn;
-            wait = _lastTurn - now;
+            _lastWrite = (_lastWrite > now ? _lastWrite : now) + TimeSpan.FromSeconds(1.0 / perSecond);
+            _turns[key] = _lastWrite;
+            wait = _lastWrite - now;
             return false;
         }
     }

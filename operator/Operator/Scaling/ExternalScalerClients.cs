@@ -43,13 +43,13 @@ internal sealed class ExternalScalerClients(
                 StatusCode.NotFound,
                 $"there is no ScaledObject {question.Name} in namespace {question.Namespace}"
             );
-        if (question.Ask is ScalerQuery.OfScaler named)
+        if (question.Query is ScalerQuery.OfScaler named)
             return OfScaler(new(question.Namespace, named.Name));
-        var ask = (ScalerQuery.OfTrigger)question.Ask;
+        var ask = (ScalerQuery.OfTrigger)question.Query;
         // One trigger with two sets of keys is two triggers.
         var trigger = ask.Terms with { Name = NameOf(ask) };
         var guest = _clients.GetOrAdd(key, _ => new(time.GetUtcNow()));
-        var isNew = guest.Ask(trigger, ask.CostCapPerHour, time.GetUtcNow());
+        var isNew = guest.Query(trigger, ask.CostCapPerHour, time.GetUtcNow());
         if (isNew)
             Came?.Invoke(question.Namespace);
         if (Find(scaled, out var whyNot) is not { } target)
@@ -175,7 +175,7 @@ internal sealed class ExternalScalerClient(DateTimeOffset since)
         ImmutableInterlocked.Update(ref _state, static (state, affordable) => state with { Affordable = affordable }, replicas);
 
     /// <summary>Records a question. False where it has asked the same before.</summary>
-    public bool Ask(TriggerTerms trigger, HourlyCost? cap, DateTimeOffset now)
+    public bool Query(TriggerTerms trigger, HourlyCost? cap, DateTimeOffset now)
     {
         while (true)
         {

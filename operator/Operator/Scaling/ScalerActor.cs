@@ -27,7 +27,7 @@ internal sealed partial class ScalerActor(
     {
         var (target, (snapshot, decision), scaler) = (entry.Target!, entry.Latest!, entry.Scaler);
         entry.Refusal = null;
-        if (control.ObserveOnly || snapshot.ParkedBy is not null)
+        if (control.ObserveOnly || snapshot.SuspendedBy is not null)
             return false;
         WriteOutcome outcome;
         try
@@ -40,7 +40,7 @@ internal sealed partial class ScalerActor(
                 outcome = await actor.CapAsync(entry.Ref, target, decision.Affordable ?? int.MaxValue, cancellationToken);
                 if (outcome is { Result: WriteResult.Done, Text: { } undone })
                 {
-                    entry.Memory = entry.Memory.WithUndone(time.GetUtcNow());
+                    entry.Memory = entry.Memory.WithReverted(time.GetUtcNow());
                     reporter.SetByOther(entry, ScalerEvaluator.Message(undone), time.GetUtcNow());
                 }
             }

@@ -40,7 +40,7 @@ internal sealed class ScalerEvaluator(
     public bool IsScaled(string podUid) => _pods.Contains(podUid);
 
     /// <summary>Looks at all scalers of these namespaces and decides on each.</summary>
-    internal List<ScalerEntry> Look(IReadOnlyCollection<string> namespaces)
+    internal List<ScalerEntry> Evaluate(IReadOnlyCollection<string> namespaces)
     {
         var entries = new List<ScalerEntry>();
         foreach (var ns in namespaces)
@@ -53,7 +53,7 @@ internal sealed class ScalerEvaluator(
 
     /// <summary>Whether a budget has another effect on scalers than before.</summary>
     internal static bool Differs(BudgetDecision before, BudgetDecision now) =>
-        before.Room != now.Room
+        before.AffordableRate != now.AffordableRate
         || before.IsEnforcing != now.IsEnforcing
         || before.Currency != now.Currency
         || before.At < before.WindowStart != now.At < now.WindowStart;
@@ -63,7 +63,7 @@ internal sealed class ScalerEvaluator(
     {
         var parked = state.Suspensions().ToLookup(record => record.Uid, record => record.Budget, StringComparer.Ordinal);
         var taken = new Dictionary<string, ScalerEntry>(StringComparer.Ordinal);
-        var looks = new List<Looked>();
+        var looks = new List<Evaluated>();
         // The oldest scaler of a target scales it: who comes later is told.
         foreach (
             var entry in entries
@@ -78,14 +78,14 @@ internal sealed class ScalerEvaluator(
             var (payers, problem) = budgets.Of(target.Namespace, ScalerObserver.LabelsOf(target), terms!.Budget, target.Display);
             var snapshot = observer.Observe(scaler, terms, target, entry.Memory, parkedBy, entry.Since) with { BudgetProblem = problem };
             // A budget that has suspended the target pays for nothing.
-            var look = new Looked(scaler.Metadata.Uid, snapshot, payers, Asks: parkedBy is null, decision =>
+            var look = new Evaluated(scaler.Metadata.Uid, snapshot, payers, RequestsShare: parkedBy is null, decision =>
                 Settle(entry, snapshot, decision)
             );
             if (problem is not null)
                 look.Caps.Add(ReplicaCaps.Keep(terms.Budget!, snapshot, problem));
             entry.Burn = observer.BurnOf(target);
             looks.Add(look);
-            elastic.Hold(ObjectKey.Of(scaler), parkedBy is null ? Elastic(target, snapshot) : null);
+            elastic.Set(ObjectKey.Of(scaler), parkedBy is null ? Elastic(target, snapshot) : null);
         }
         var present = new HashSet<ObjectKey>();
         foreach (var (guest, scaled, target, snapshot) in namespaces.SelectMany(guests.In))
@@ -97,18 +97,20 @@ internal sealed class ScalerEvaluator(
                 continue;
             }
             var (payers, _) = budgets.Of(target.Namespace, ScalerObserver.LabelsOf(target), null, target.Display);
-            var look = new Looked(scaled.Metadata.Uid, snapshot, payers, Asks: true, decision => guest.Memory = decision.Memory);
+            var look = new Evaluated(scaled.Metadata.Uid, snapshot, payers, RequestsShare: true, decision =>
+                guest.Memory = decision.Memory
+            );
             look.ExternalClients.Add(guest);
             looks.Add(look);
             var held = new ObjectKey(target.Namespace, $"ScaledObject/{scaled.Metadata.Name}");
-            elastic.Hold(held, Elastic(target, snapshot));
+            elastic.Set(held, Elastic(target, snapshot));
             present.Add(held);
             _externalPods[held] = [.. target.ReplicaPods.SelectMany(replica => replica.Pods).Select(pod => pod.Metadata.Uid)];
         }
         foreach (var gone in _externalPods.Keys.Where(key => namespaces.Contains(key.Namespace) && !present.Contains(key)).ToArray())
         {
             _externalPods.Remove(gone);
-            elastic.Hold(gone, null);
+            elastic.Set(gone, null);
         }
         budgets.Cap(looks);
         foreach (var look in looks)
@@ -153,13 +155,13 @@ internal sealed class ScalerEvaluator(
 /// <param name="Key">The UID of its scaler.</param>
 /// <param name="Snapshot">What is known of it.</param>
 /// <param name="Payers">The budgets that pay for it.</param>
-/// <param name="Asks">Whether it takes part in the division of their money.</param>
+/// <param name="RequestsShare">Whether it takes part in the division of their money.</param>
 /// <param name="Settle">Takes the decision.</param>
-internal sealed record Looked(
+internal sealed record Evaluated(
     string Key,
     ScalerSnapshot Snapshot,
     IReadOnlyList<V1Alpha1GpuBudget> Payers,
-    bool Asks,
+    bool RequestsShare,
     Action<ScalerDecision> Settle
 )
 {

@@ -88,7 +88,7 @@ internal sealed partial class ScalerLoop(
                 try
                 {
                     var begun = client.TimeProvider.GetTimestamp();
-                    var entries = evaluator.Look(dirty);
+                    var entries = evaluator.Evaluate(dirty);
                     // What is written takes the API server's time and not this one's: it makes nobody wait for the next look.
                     looked = client.TimeProvider.GetElapsedTime(begun);
                     await WriteAsync(entries, token);

@@ -54,9 +54,9 @@ internal sealed class ScalerObserver(
             Readings = [.. terms.Triggers.Select(trigger => meter.Read(trigger, target, states, terms.PollingInterval, asked))],
             Prices = PricesOf(target, states),
             Memory = memory,
-            ParkedBy = parkedBy,
+            SuspendedBy = parkedBy,
             ScaledBy = target.OtherAutoscaler?.Manager,
-            SwitchedToObserve = control.ObserveOnly,
+            ObserveOnly = control.ObserveOnly,
             Currency = prices.Currency,
         };
     }

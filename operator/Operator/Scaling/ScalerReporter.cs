@@ -19,7 +19,7 @@ internal sealed class ScalerReporter(EventRecorder recorder, OperatorMetrics met
     public void Report(ScalerEntry entry, ScalerDecision decision, ScalerMemory before)
     {
         metrics.Record(entry.Scaler.Metadata.Namespace ?? "", entry.Scaler.Metadata.Name, decision);
-        if (decision.Memory.Undone.Count > 0 && (before.Undone.Count == 0 || before.Undone[^1] != decision.Memory.Undone[^1]))
+        if (decision.Memory.Reverted.Count > 0 && (before.Reverted.Count == 0 || before.Reverted[^1] != decision.Memory.Reverted[^1]))
             SetByOther(
                 entry,
                 $"Another client set {entry.Target!.Display} from {before.Written ?? decision.Replicas} to {decision.Replicas}.",

@@ -53,7 +53,7 @@ internal static class ScalerStatus
             Cap = decision.Cap is { } cap
                 ? new()
                 {
-                    By = cap.Purse,
+                    By = cap.Source,
                     PerHour = cap.PerHour?.ToString(),
                     Message = Cut(cap.Why, 1024),
                 }

@@ -53,7 +53,7 @@ internal sealed class ScalerStore(
             {
                 meter.Forget(_entries[gone].Scaler.Metadata.Uid);
                 _entries.Remove(gone);
-                elastic.Hold(gone, null);
+                elastic.Set(gone, null);
                 reporter.Forget(gone);
             }
             foreach (var scaler in stores.Scalers.Store.ByIndex(Indexes.Namespace, ns))
@@ -111,7 +111,7 @@ internal sealed class ScalerStore(
         entry.Target = null;
         entry.Refusal = message;
         meter.Forget(entry.Scaler.Metadata.Uid);
-        elastic.Hold(ObjectKey.Of(entry.Scaler), null);
+        elastic.Set(ObjectKey.Of(entry.Scaler), null);
         reporter.Refuse(entry, reason, message);
     }
 }

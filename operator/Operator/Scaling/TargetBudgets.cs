@@ -44,7 +44,7 @@ internal sealed class TargetBudgets(ClusterStores stores, DecisionStore decision
     }
 
     /// <summary>Adds all caps: each scaler's own, and those of its budgets, whose room is divided once all that ask for it are known.</summary>
-    public void Cap(IReadOnlyList<Looked> looks)
+    public void Cap(IReadOnlyList<Evaluated> looks)
     {
         var purses = new Dictionary<ObjectKey, (AffordableRate Room, List<CapRequest> Askers)>();
         foreach (var look in looks)
@@ -57,11 +57,11 @@ internal sealed class TargetBudgets(ClusterStores stores, DecisionStore decision
                 var decision = decisions.Of(budget);
                 if (decision is null)
                     look.Caps.Add(ReplicaCaps.Keep(name, look.Snapshot, $"budget {name} has not been looked at yet"));
-                else if (!decision.IsEnforcing || decision.Room is null && decision.At < decision.WindowStart)
+                else if (!decision.IsEnforcing || decision.AffordableRate is null && decision.At < decision.WindowStart)
                     continue;
-                else if (decision.Room is not { } room)
+                else if (decision.AffordableRate is not { } room)
                     look.Caps.Add(ReplicaCaps.Keep(name, look.Snapshot, $"the window of budget {name} is over"));
-                else if (look.Asks)
+                else if (look.RequestsShare)
                 {
                     if (!purses.TryGetValue(key, out var purse))
                         purses.Add(key, purse = (room, []));

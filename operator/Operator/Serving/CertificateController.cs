@@ -26,7 +26,7 @@ internal sealed partial class CertificateController(
     public const string AgentSecret = "bursar-agent-tls";
 
     /// <summary>How often the Secrets are looked at: one that somebody deleted is back after this long.</summary>
-    public static readonly TimeSpan LookEvery = TimeSpan.FromMinutes(5);
+    public static readonly TimeSpan PollInterval = TimeSpan.FromMinutes(5);
 
     /// <summary>After a failure, or a conflict with another writer.</summary>
     public static readonly TimeSpan RetryEvery = TimeSpan.FromSeconds(15);
@@ -55,7 +55,7 @@ internal sealed partial class CertificateController(
 
     /// <summary>Runs until cancelled, for as long as this operator leads.</summary>
     public Task RunAsync(CancellationToken cancellationToken) =>
-        PeriodicLoop.RunAsync(time, "certificates", async token => await KeepAsync(token) ? LookEvery : RetryEvery, cancellationToken);
+        PeriodicLoop.RunAsync(time, "certificates", async token => await KeepAsync(token) ? PollInterval : RetryEvery, cancellationToken);
 
     /// <summary>One look: makes and renews what is due. False when it has to be tried again soon.</summary>
     private async Task<bool> KeepAsync(CancellationToken cancellationToken)

@@ -312,7 +312,7 @@ internal sealed class OperatorMetrics : IDisposable
     private static string Word(ActionKind kind) =>
         kind switch
         {
-            ActionKind.Park => "park",
+            ActionKind.Suspend => "suspend",
             ActionKind.Resume => "resume",
             ActionKind.RequestCheckpoint => "request-checkpoint",
             _ => "withdraw-checkpoint",

@@ -22,7 +22,7 @@ internal sealed partial class WebhookCertificate(
 )
 {
     /// <summary>How often the authority is looked at.</summary>
-    public static readonly TimeSpan LookEvery = TimeSpan.FromMinutes(1);
+    public static readonly TimeSpan PollInterval = TimeSpan.FromMinutes(1);
 
     /// <summary>Until there is a first certificate, and after a failure.</summary>
     public static readonly TimeSpan RetryEvery = TimeSpan.FromSeconds(2);
@@ -39,11 +39,11 @@ internal sealed partial class WebhookCertificate(
         PeriodicLoop.RunAsync(
             time,
             "the webhook's certificate",
-            async token => await LookAsync(token) ? LookEvery : RetryEvery,
+            async token => await CheckAsync(token) ? PollInterval : RetryEvery,
             cancellationToken
         );
 
-    private async Task<bool> LookAsync(CancellationToken cancellationToken)
+    private async Task<bool> CheckAsync(CancellationToken cancellationToken)
     {
         try
         {

@@ -44,9 +44,9 @@ internal sealed class BudgetEvents(EventRecorder recorder)
     public void Acted(V1Alpha1GpuBudget budget, BudgetAction action, string windowKey)
     {
         var (verb, type) =
-            action.Kind == ActionKind.Park
+            action.Kind == ActionKind.Suspend
                 ? (
-                    action.IsHeldByOther ? Reasons.SuspendedByOtherBudget
+                    action.IsSuspendedByOtherBudget ? Reasons.SuspendedByOtherBudget
                     : action.Reason == Reasons.SuspendedAgain ? Reasons.SuspendedAgain
                     : WorkloadKinds.Of(action.Workload.Kind) is { Serves: true } ? "ScaledToZero"
                     : Suspended,
@@ -63,7 +63,7 @@ internal sealed class BudgetEvents(EventRecorder recorder)
     private void Publish(V1Alpha1GpuBudget budget, BudgetAction action, string windowKey, string verb, string type)
     {
         // The moment of the parking is part of the key: a second parking in a window is another event, not a repeat.
-        var key = $"{windowKey}/{action.Reason}/{action.Parked?.Undone.Count ?? 0}/{action.Parked?.Since.ToUnixTimeSeconds()}";
+        var key = $"{windowKey}/{action.Reason}/{action.Suspension?.Reverted.Count ?? 0}/{action.Suspension?.Since.ToUnixTimeSeconds()}";
         Both(budget, action, verb, type, key);
     }
 
@@ -160,7 +160,7 @@ internal sealed class BudgetEvents(EventRecorder recorder)
             V1ObjectReference.To(budget),
             KubeEvent.Normal,
             reason,
-            reason == Suspended ? nameof(ActionKind.Park) : nameof(ActionKind.Resume),
+            reason == Suspended ? nameof(ActionKind.Suspend) : nameof(ActionKind.Resume),
             note,
             $"{run.Uid}/{run.Since.ToUnixTimeSeconds()}"
         );

@@ -37,5 +37,5 @@ internal sealed class Expectations(ClusterStores stores, TimeProvider time)
 
     private bool Shows(SuspensionRecord record, bool parked) =>
         stores.Of(record.Kind)?.Get(record.Namespace, record.Name, record.Uid) is not { } work
-        || ManagerAdapters.Holds(record, work, stores) == parked;
+        || ManagerAdapters.IsSuspended(record, work, stores) == parked;
 }

@@ -28,7 +28,7 @@ internal sealed partial class GatedWorkloadActor(
 )
 {
     /// <summary>How often what no budget speaks for is looked for.</summary>
-    public static readonly TimeSpan Pace = TimeSpan.FromSeconds(5);
+    public static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
 
     /// <summary>Marked work by UID.</summary>
     private readonly ConcurrentDictionary<string, Marked> _marked = new(StringComparer.Ordinal);
@@ -62,7 +62,7 @@ internal sealed partial class GatedWorkloadActor(
     /// <summary>Whether a budget has judged a workload and does not suspend it.</summary>
     private static bool Keeps(BudgetDecision decision, string uid) =>
         decision.Workloads.Any(verdict => verdict.Key.Uid == uid)
-        && !decision.Actions.Any(action => action.Kind == ActionKind.Park && action.Workload.Uid == uid);
+        && !decision.Actions.Any(action => action.Kind == ActionKind.Suspend && action.Workload.Uid == uid);
 
     public Task RunAsync(CancellationToken cancellationToken) =>
         PeriodicLoop.RunAsync(
@@ -82,10 +82,10 @@ internal sealed partial class GatedWorkloadActor(
                             LogFailed(marked.Namespace, marked.Name, marked.Kind, error.Message);
                     }
                 }
-                return Pace;
+                return Interval;
             },
             cancellationToken,
-            Pace
+            Interval
         );
 
     /// <summary>What no budget speaks for goes at the second look; what is parked and still has the webhook's mark gets Bursar's.</summary>

@@ -28,7 +28,7 @@ internal sealed partial class LostSuspension(
     private static readonly TimeSpan Doubt = TimeSpan.FromSeconds(30);
 
     /// <summary>How often it is looked for.</summary>
-    private static readonly TimeSpan Pace = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(30);
 
     private const string BudgetPrefix = "gpubudget/";
 
@@ -67,7 +67,7 @@ internal sealed partial class LostSuspension(
     public async Task FindAsync(CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();
-        if (now - _lookedAt < Pace)
+        if (now - _lookedAt < Interval)
             return;
         _lookedAt = now;
         var recorded = store.State.Suspensions().Select(record => record.Uid).ToHashSet(StringComparer.Ordinal);

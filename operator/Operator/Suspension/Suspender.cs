@@ -63,7 +63,7 @@ internal sealed partial class Suspender(
     {
         // The CronJob comes first: between the two writes no other run may take the place of this one.
         record = await cronJobs.SuspendAsync(budget, record, cancellationToken);
-        LogParking(record.Namespace, record.Name, record.Kind, record.Budget, record.Reason);
+        LogSuspending(record.Namespace, record.Name, record.Kind, record.Budget, record.Reason);
         var result = await workloads.SuspendAsync(record, present, cancellationToken);
         switch (result)
         {
@@ -168,7 +168,7 @@ internal sealed partial class Suspender(
         Level = LogLevel.Information,
         Message = "Suspending: namespace={namespace} name={name} kind={kind} budget={budget} reason={reason}"
     )]
-    private partial void LogParking(string @namespace, string name, string kind, string budget, string reason);
+    private partial void LogSuspending(string @namespace, string name, string kind, string budget, string reason);
 
     [LoggerMessage(
         Level = LogLevel.Information,

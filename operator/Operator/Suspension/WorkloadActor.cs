@@ -64,7 +64,7 @@ internal sealed class WorkloadActor(KubeClient client)
                 through is null || !kind.Serves ? null
                 : kind.Scales ? work!.Replicas
                 : work!.PodSets.Sum(set => set.Count),
-            Since = action.Parked!.Since,
+            Since = action.Suspension!.Since,
             Reason = action.Reason,
             Cause = cause,
             Budget = budget,

@@ -156,7 +156,7 @@ internal sealed partial class AgentCollector
                 "agents",
                 async token =>
                 {
-                    await MeetAsync(token);
+                    await HandleAsync(token);
                     await _changed.WaitAsync(token);
                     return TimeSpan.Zero;
                 },
@@ -197,7 +197,7 @@ internal sealed partial class AgentCollector
     }
 
     /// <summary>Brings the sessions in line with the agents that there are.</summary>
-    private async Task MeetAsync(CancellationToken cancellationToken)
+    private async Task HandleAsync(CancellationToken cancellationToken)
     {
         var trust = _certificates.Trust;
         var wanted = new Dictionary<string, AgentPod>(StringComparer.Ordinal);

@@ -20,9 +20,9 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
     /// While what was read is not yet written, the agent answers at once, with all of it again: it is asked this often,
     /// and less often where that is much.
     /// </summary>
-    private static readonly TimeSpan Pace = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
 
-    private static readonly TimeSpan SlowestPace = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan SlowestInterval = TimeSpan.FromSeconds(15);
     private const int RepeatedPerSecond = 25;
 
     private readonly AsyncAutoResetEvent _targetsChanged = new(time, "targets of an agent");
@@ -63,7 +63,7 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
             );
             await Task.WhenAll(
                 SendTargetsAsync(client, cancellationToken),
-                AskAsync(client, cancellationToken),
+                QueryAsync(client, cancellationToken),
                 _signals.RunAsync(client, cancellationToken)
             );
         }
@@ -99,7 +99,7 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
                 }
                 // A pod's owner is about to come into the cache.
                 if (!complete)
-                    return Pace;
+                    return Interval;
                 await _targetsChanged.WaitAsync(token);
                 return TimeSpan.Zero;
             },
@@ -107,7 +107,7 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
         );
     }
 
-    private Task AskAsync(AgentClient client, CancellationToken cancellationToken)
+    private Task QueryAsync(AgentClient client, CancellationToken cancellationToken)
     {
         var failures = 0;
         return PeriodicLoop.RunAsync(
@@ -127,7 +127,7 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
                     _source = report.Source;
                     Answered();
                     // Written and answered at once: whatever made it hurry must not make it be asked in a tight loop.
-                    return IsWritten(report) && time.GetElapsedTime(asked) >= Pace ? TimeSpan.Zero : PaceOf(report);
+                    return IsWritten(report) && time.GetElapsedTime(asked) >= Interval ? TimeSpan.Zero : IntervalOf(report);
                 }
                 catch (AgentException exception)
                 {
@@ -154,13 +154,13 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
     private bool IsWritten(UsageReport report) =>
         collector.Cursor(agent.Node) is { } cursor && cursor.Epoch == report.Epoch && cursor.Seq >= report.Next - 1;
 
-    private static TimeSpan PaceOf(UsageReport report)
+    private static TimeSpan IntervalOf(UsageReport report)
     {
         var much = TimeSpan.FromSeconds(
             (double)(report.Intervals.Count + report.Progress.Count + report.Tokens.Count + report.Checkpoints.Count) / RepeatedPerSecond
         );
-        return much < Pace ? Pace
-            : much > SlowestPace ? SlowestPace
+        return much < Interval ? Interval
+            : much > SlowestInterval ? SlowestInterval
             : much;
     }
 

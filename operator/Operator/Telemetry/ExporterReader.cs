@@ -17,7 +17,7 @@ namespace Bursar.Operator.Telemetry;
 internal sealed partial class ExporterReader : IDisposable
 {
     /// <summary>The exporter itself reads the GPUs every half minute.</summary>
-    public static readonly TimeSpan Pace = TimeSpan.FromSeconds(15);
+    public static readonly TimeSpan Interval = TimeSpan.FromSeconds(15);
 
     /// <summary>How long an agent that is not ready is taken to measure on into its journal.</summary>
     public static readonly TimeSpan AgentsReturn = TimeSpan.FromMinutes(2);
@@ -25,7 +25,7 @@ internal sealed partial class ExporterReader : IDisposable
     /// <summary>
     /// One page may be lost; an exporter that stays silent is asked this often, so that many of them do not hold up the others.
     /// </summary>
-    private static readonly TimeSpan SilentPace = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan UnreachableInterval = TimeSpan.FromMinutes(1);
 
     private const int AtOnce = 32;
 
@@ -111,7 +111,7 @@ internal sealed partial class ExporterReader : IDisposable
                 await ReadAsync(token);
                 lock (_gate)
                     if (_exporters.Count > 0)
-                        return Pace;
+                        return Interval;
                 await _changed.WaitAsync(token);
                 return TimeSpan.Zero;
             },
@@ -145,7 +145,7 @@ internal sealed partial class ExporterReader : IDisposable
             asked =
             [
                 .. wanted.Values.Where(exporter =>
-                    !(_faults.TryGetValue(exporter.Node, out var fault) && fault.Times > 1 && now - fault.Last < SilentPace)
+                    !(_faults.TryGetValue(exporter.Node, out var fault) && fault.Times > 1 && now - fault.Last < UnreachableInterval)
                 ),
             ];
         await TaskGroup.ForEachAsync(_time, asked, AtOnce, ReadAsync, cancellationToken);

@@ -15,10 +15,10 @@ internal sealed partial class SignalReader(AgentPod agent, AgentCollector collec
     /// <summary>
     /// A scrape and a sample of the devices come each second, each with an answer: what comes close together is taken together.
     /// </summary>
-    private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(200);
 
     /// <summary>An agent of an older version does not wait; nor does it read pods more often than every five seconds.</summary>
-    private static readonly TimeSpan OldPace = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan StaleInterval = TimeSpan.FromSeconds(1);
 
     private readonly AsyncAutoResetEvent _changed = new(time, "pods that are scaled");
 
@@ -48,7 +48,7 @@ internal sealed partial class SignalReader(AgentPod agent, AgentCollector collec
                     if (!collector.Take(agent.Node, report))
                         return collector.Backoff(++failures);
                     failures = 0;
-                    return known is null ? OldPace : Pace;
+                    return known is null ? StaleInterval : Interval;
                 }
                 catch (AgentException exception)
                 {

@@ -43,7 +43,7 @@ internal sealed class WatchEndpoint(ObjectStore store, KindRegistry kinds, Fault
 
         var fromStart = streaming || asked is null or 0;
         var line = new Line(http, type, representation, time, Stream(http), activity);
-        using var wake = new Wake(activity);
+        using var wake = new WatchSignal(activity);
         using var subscription = store.Follow(type.Key, fromStart ? null : asked, wake.Set);
         http.Response.StatusCode = 200;
         http.Response.ContentType = "application/json";
@@ -390,7 +390,7 @@ internal sealed class WatchEndpoint(ObjectStore store, KindRegistry kinds, Fault
     /// virtual time cannot pass between a write and the line that tells of it; likewise from its opening until it has written what
     /// there is, since the client counts itself only until the watch is accepted.
     /// </summary>
-    private sealed class Wake : IDisposable
+    private sealed class WatchSignal : IDisposable
     {
         private const string What = "watch to be written";
 
@@ -401,7 +401,7 @@ internal sealed class WatchEndpoint(ObjectStore store, KindRegistry kinds, Fault
         private bool _working = true;
         private bool _closed;
 
-        public Wake(ActivityTracker? activity)
+        public WatchSignal(ActivityTracker? activity)
         {
             _activity = activity;
             activity?.Begin(What);

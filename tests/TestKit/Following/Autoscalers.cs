@@ -9,7 +9,7 @@ public abstract class Autoscaler(string name)
     public string Name => name;
 
     /// <summary>The replicas to ask for now; those that are asked for where it has nothing to say.</summary>
-    public abstract int Look(FollowedServers servers, DateTimeOffset now);
+    public abstract int Evaluate(FollowedServers servers, DateTimeOffset now);
 
     /// <summary>Whether something that comes again and again comes at this step.</summary>
     protected static bool IsDue(DateTimeOffset now, TimeSpan every, TimeSpan after) =>
@@ -19,7 +19,7 @@ public abstract class Autoscaler(string name)
 /// <summary>The peak's replicas, all the time.</summary>
 public sealed class FixedReplicas(string name) : Autoscaler(name)
 {
-    public override int Look(FollowedServers servers, DateTimeOffset now) => servers.Replicas;
+    public override int Evaluate(FollowedServers servers, DateTimeOffset now) => servers.Replicas;
 }
 
 /// <summary>
@@ -46,7 +46,7 @@ public sealed class BursarAutoscaler(string name, FollowScene scene, HourlyCost?
     /// <summary>The last.</summary>
     public ScalerDecision? Decision { get; private set; }
 
-    public override int Look(FollowedServers servers, DateTimeOffset now)
+    public override int Evaluate(FollowedServers servers, DateTimeOffset now)
     {
         if (IsDue(now, Sampling, TimeSpan.Zero))
             Sample(servers, now);
@@ -122,7 +122,7 @@ public sealed class KedaAutoscaler(string name, FollowScene scene, TimeSpan? scr
     private readonly Dictionary<string, List<ServerFigures>> _scraped = new(StringComparer.Ordinal);
     private ScalingHistory _history = ScalingHistory.Empty;
 
-    public override int Look(FollowedServers servers, DateTimeOffset now)
+    public override int Evaluate(FollowedServers servers, DateTimeOffset now)
     {
         if (scraping is { } every)
             foreach (var server in servers.Ready)

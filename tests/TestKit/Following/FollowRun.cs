@@ -21,7 +21,7 @@ public static class FollowRun
         {
             servers.Pass(now);
             needed = servers.NeedMore(now) ? needed ?? now : null;
-            var asked = autoscaler.Look(servers, now);
+            var asked = autoscaler.Evaluate(servers, now);
             if (asked > servers.Replicas && needed is { } since)
             {
                 toScale.Add(now - since);

@@ -68,7 +68,7 @@ public sealed record SweepErrors(string Family, double Share, double Median, dou
                     double Cost(TimeSpan time) => time.TotalSeconds * facts.Gpus;
                     seen.Add(
                         (
-                            Math.Abs(Cost(estimate.Mid) - left) / sweep.Work,
+                            Math.Abs(Cost(estimate.Likely) - left) / sweep.Work,
                             Cost(estimate.Low) <= left + 1 && left <= Cost(estimate.High) + 1,
                             Cost(estimate.Low) > left + 1
                         )

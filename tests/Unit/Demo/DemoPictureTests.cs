@@ -78,7 +78,7 @@ public sealed class DemoPictureTests
                         Gpus = 2,
                         Spent = "1.84",
                         Projected = "27.60",
-                        Eta = new() { Mid = "2026-11-22T09:41:04Z" },
+                        Eta = new() { Likely = "2026-11-22T09:41:04Z" },
                     }),
                 ],
             },

@@ -52,8 +52,8 @@ internal static class BudgetMessages
         Overrun(Once, null);
         Overrun(Ending, null);
         Overrun(Budget(5, Train), 34);
-        Overrun(Budget(50, Train, Chat with { NotParkable = "" }), 66);
-        Overrun(Budget(50, [Train, .. Enumerable.Range(1, 4).Select(i => Serving($"chat-{i}") with { NotParkable = "" })]), 66);
+        Overrun(Budget(50, Train, Chat with { NotSuspendable = "" }), 66);
+        Overrun(Budget(50, [Train, .. Enumerable.Range(1, 4).Select(i => Serving($"chat-{i}") with { NotSuspendable = "" })]), 66);
         foreach (
             var estimate in (Estimate[])
                 [
@@ -75,19 +75,19 @@ internal static class BudgetMessages
             table.Add(Reasons.Exhausted, Messages.Exhausted(item, plan, Money(66)));
         }
         var (november, train) = Begin(November);
-        table.Add(Reasons.SuspendedAgain, Messages.UndoneAtLimit(train, november, Money(3), Money(66)));
+        table.Add(Reasons.SuspendedAgain, Messages.RevertedAtLimit(train, november, Money(3), Money(66)));
         table.Add(Reasons.SuspendedAgain, Messages.SuspendedAgain("kubectl", Messages.Overrun(train, november, Money(64), Money(66))));
         table.Add(Reasons.SuspendedAgain, Messages.SuspendedAgain(null, Messages.DurationUnknown(train, November)));
         table.Add(Reasons.DoesNotFit, Messages.MinimumReplicasKeepRunning(train, november, Money(66)));
         table.Add(Reasons.UnknownDuration, Messages.DurationUnknown(train, November));
-        var (parked, again) = Begin(Budget(50, Train with { Parked = Suspended with { Confirmed = false } }));
+        var (parked, again) = Begin(Budget(50, Train with { Suspension = Suspended with { Confirmed = false } }));
         table.Add(Reasons.ProjectedOverBudget, Messages.Unfinished(again, parked.Budget));
         table.Add("in Observe mode", Messages.Observed(Messages.Overrun(train, november, Money(64), Money(66))));
         table.Add("in Observe mode", Messages.Observed(Messages.Overrun(train, november, Money(64), null)));
-        table.Add("in Observe mode", Messages.Observed(Messages.Resumed(train, November, november.Balance, Money(31), Reasons.Approved)));
+        table.Add("in Observe mode", Messages.Observed(Messages.Resumed(train, November, november.Totals, Money(31), Reasons.Approved)));
         table.Add("in Observe mode, after any of them", Messages.NothingResumes);
         table.Add("after any of them", Messages.With("", Train with { Consequence = "CronJob nightly is suspended too." }));
-        table.Add("after any of them", Messages.AndOthers(Train with { HeldBy = "budget other" }));
+        table.Add("after any of them", Messages.AndOthers(Train with { OtherBudgets = "budget other" }));
         ObjectRef nightly = new("batch/v1", "CronJob", "nightly", "uid-nightly");
         table.Add("after any of them, of a CronJob's run", Messages.CronJobWaits(nightly));
         table.Add("Event Suspended on the CronJob", Messages.CronJobSuspended(nightly, "Job nightly-1", "nlp"));
@@ -100,7 +100,7 @@ internal static class BudgetMessages
         var (plan, train) = Begin(November);
         var request = CheckpointRule.Make(November, Train, Messages.DurationUnknown(train, November), Suspended);
         table.Add(Reasons.CheckpointRequested, Messages.CheckpointAwaited(train, request, November));
-        table.Add(Reasons.CheckpointWithdrawn, Messages.CheckpointWithdrawn(November, plan.Balance));
+        table.Add(Reasons.CheckpointWithdrawn, Messages.CheckpointWithdrawn(November, plan.Totals));
         CheckpointMark?[] marks = [null, new(Now.AddMinutes(-30), null), new(Now.AddMinutes(-30), 12_000)];
         foreach (var mark in marks)
         {
@@ -125,7 +125,7 @@ internal static class BudgetMessages
     private static void Waits(MessageTable table)
     {
         table.Section("Suspended workloads: status.workloads[].reason");
-        var (plan, train) = Begin(Budget(50, Train.Parked(50), Job("other", 3)));
+        var (plan, train) = Begin(Budget(50, Train.Suspended(50), Job("other", 3)));
         table.Add(Reasons.WaitingForBudget, Messages.Waits(train, plan, Money(34), Money(66)));
         table.Add(Reasons.WaitingForBudget, Messages.Waits(train, plan, Money(34), null));
         table.Add(Reasons.WaitingForBudget, Messages.WaitsThoughItFits(train, plan, Money(34), othersFirst: true));
@@ -134,7 +134,7 @@ internal static class BudgetMessages
         table.Add(Reasons.WaitingForBudget, Messages.WaitsThoughItFits(train, plan, Money(34), othersFirst: false));
         table.Add(Reasons.NeverFits, Messages.NeverFits(train, plan, Money(71), Money(72)));
         table.Add(Reasons.NeverFits, Messages.NeverFits(train, plan, Money(71), null));
-        table.Add(Reasons.NeverFits, Messages.NeverFits(train with { Work = Chat.Parked(50) }, plan, Money(71), Money(72)));
+        table.Add(Reasons.NeverFits, Messages.NeverFits(train with { Work = Chat.Suspended(50) }, plan, Money(71), Money(72)));
         table.Add(Reasons.WaitingForApproval, Messages.WaitsForApproval(train, plan, mustRise: true, Money(66)));
         table.Add(Reasons.WaitingForApproval, Messages.WaitsForApproval(train, plan, mustRise: false, null));
         table.Add(Reasons.ForecastPaused, Messages.Paused(November with { MeteringStale = "node gpu-1 is unreachable (no heartbeat)" }));
@@ -158,9 +158,9 @@ internal static class BudgetMessages
             "",
         ];
         foreach (var cause in causes)
-            table.Add(cause, Messages.Resumed(train, November, plan.Balance, Money(34), cause));
-        var held = train with { Work = Train with { HeldBy = "budget other" } };
-        table.Add(Reasons.SuspendedByOtherBudget, Messages.Resumed(held, November, plan.Balance, Money(34), Reasons.BudgetRaised));
+            table.Add(cause, Messages.Resumed(train, November, plan.Totals, Money(34), cause));
+        var held = train with { Work = Train with { OtherBudgets = "budget other" } };
+        table.Add(Reasons.SuspendedByOtherBudget, Messages.Resumed(held, November, plan.Totals, Money(34), Reasons.BudgetRaised));
         table.Add(Reasons.Released, Messages.Released(train));
         table.Add(Reasons.Released, Messages.Released(train with { Work = Train with { Exempt = true } }));
         table.Add(Reasons.Released, Messages.Released(held));
@@ -177,33 +177,33 @@ internal static class BudgetMessages
             var (plan, item) = Begin(Budget(50, work));
             table.Add(reason, Messages.Kept(item, reason, plan.Budget));
         }
-        Kept(Reasons.SuspendedByOther, Train with { State = WorkloadState.Suspended });
-        Kept(Reasons.Fits, Train.Parked(50));
+        Kept(Reasons.SuspendedByOther, Train with { State = WorkloadState.SuspendedByOther });
+        Kept(Reasons.Fits, Train.Suspended(50));
         Kept(Reasons.Unpriced, Train with { Rate = null });
-        Kept(Reasons.NotSuspendable, Train with { NotParkable = "a bare pod has no switch to suspend it" });
+        Kept(Reasons.NotSuspendable, Train with { NotSuspendable = "a bare pod has no switch to suspend it" });
         Kept(Reasons.Exempt, Train with { Exempt = true });
         Kept(Reasons.NotSuspendable, Chat with { Class = WorkloadClass.Interactive });
         Kept(Reasons.MinimumReplicas, Chat);
         Kept(Reasons.Expired, Train);
         Kept(Reasons.NotStarted, Train);
-        Kept(Reasons.Queued, Train.Waiting() with { WaitsIn = "in Kueue's queue gpus" });
+        Kept(Reasons.Queued, Train.Waiting() with { QueuedIn = "in Kueue's queue gpus" });
         Kept(Reasons.ReservationReleased, Train.Waiting() with { NoPodSince = Now.AddHours(-1) });
         Kept(Reasons.Fits, Train);
         var zero = Begin(With(Budget(50, Chat), terms => terms with { WhenExhausted = WhenExhausted.Zero }));
         table.Add(Reasons.Fits, Messages.Kept(zero.Item, Reasons.Fits, zero.Plan.Budget));
-        var held = Train.Waiting() with { HeldBy = "budget other" };
+        var held = Train.Waiting() with { OtherBudgets = "budget other" };
         Kept(Reasons.SuspendedByOtherBudget, held);
         Kept(Reasons.SuspendedByOtherBudget, held with { NoPodSince = Now.AddHours(-1) });
-        Kept(Reasons.SuspendedByOtherBudget, Chat.Waiting() with { HeldBy = "budget other" });
+        Kept(Reasons.SuspendedByOtherBudget, Chat.Waiting() with { OtherBudgets = "budget other" });
         var (plan, train) = Begin(November);
         table.Add(
             Reasons.SuspensionNotFollowed,
-            Messages.NotFollowed(train with { Work = Train with { NotParkable = "its pods have run on since 11:50:00" } })
+            Messages.NotFollowed(train with { Work = Train with { NotSuspendable = "its pods have run on since 11:50:00" } })
         );
         table.Add(Reasons.SuspensionFollowed, Messages.Followed(train));
-        table.Add(Reasons.SuspensionFollowed, Messages.Followed(train with { Work = Train.Parked(50) }));
+        table.Add(Reasons.SuspensionFollowed, Messages.Followed(train with { Work = Train.Suspended(50) }));
         table.Add(Reasons.Contested, Messages.Contested(Suspended));
-        table.Add(Reasons.Contested, Messages.Contested(Suspended with { UndoneBy = "kubectl" }));
+        table.Add(Reasons.Contested, Messages.Contested(Suspended with { RevertedBy = "kubectl" }));
         table.Add(Reasons.BreakerOpen, Messages.BreakerOpen);
         table.Add(
             Reasons.ForecastPaused,
@@ -214,15 +214,15 @@ internal static class BudgetMessages
                 }
             )
         );
-        table.Add(Reasons.MinimumReplicasExceedLimit, Messages.MinimumReplicasLeave(November, plan.Balance));
+        table.Add(Reasons.MinimumReplicasExceedLimit, Messages.MinimumReplicasLeave(November, plan.Totals));
         var memory = November.Memory with { SettleUntil = Now.AddMinutes(5) };
         table.Add(Reasons.Settling, Messages.Settling(November, memory));
         table.Add(Reasons.Settling, Messages.Announced(train, November, Now.AddMinutes(5)));
         table.Add(Reasons.Settling, Messages.Announced(train, Observing, Now.AddMinutes(5)));
         table.Section("Announced suspensions: an Event WillSuspend on the budget and its workloads");
-        table.Add(Reasons.WillSuspend, Messages.WillSuspend([train], November, plan.Balance, Money(64), memory));
-        table.Add(Reasons.WillSuspend, Messages.WillSuspendJobs([train], November, plan.Balance, Money(64), Now.AddMinutes(5)));
-        table.Add(Reasons.WillSuspend, Messages.WillSuspendJobs(plan.Work, Observing, plan.Balance, Money(64), Now.AddMinutes(5)));
+        table.Add(Reasons.WillSuspend, Messages.WillSuspend([train], November, plan.Totals, Money(64), memory));
+        table.Add(Reasons.WillSuspend, Messages.WillSuspendJobs([train], November, plan.Totals, Money(64), Now.AddMinutes(5)));
+        table.Add(Reasons.WillSuspend, Messages.WillSuspendJobs(plan.Work, Observing, plan.Totals, Money(64), Now.AddMinutes(5)));
     }
 
     private static void Estimates(MessageTable table)
@@ -236,7 +236,7 @@ internal static class BudgetMessages
         }
         ProgressSeries Steps(long? total) =>
             new() { Points = [.. Enumerable.Range(0, 11).Select(i => new ProgressPoint(Now.AddMinutes(i), 100 * i, total))] };
-        Estimated(new() { Progress = Steps(30_000), ProgressTeller = "its node's agent" }, now);
+        Estimated(new() { Progress = Steps(30_000), ProgressReporter = "its node's agent" }, now);
         Estimated(new() { Progress = Steps(null) }, now);
         Estimated(new() { Progress = Steps(30_000) }, now.AddHours(1));
         Estimated(new() { Reported = new(now, null, TimeSpan.FromHours(2)) }, now);
@@ -270,7 +270,7 @@ internal static class BudgetMessages
         table.Section("Warnings: an Event on the budget, and on the workloads that it names");
         var (plan, train) = Begin(November);
         var other = plan.Work.Single(item => item != train);
-        var (balance, chat) = (plan.Balance, Begin(Budget(50, Chat)).Item);
+        var (balance, chat) = (plan.Totals, Begin(Budget(50, Chat)).Item);
         var atLimit = new Outlook
         {
             Projected = Money(50),
@@ -309,9 +309,9 @@ internal static class BudgetMessages
         table.Add(November);
         table.Add(Budget(50, Train));
         table.Add(Budget(50, Job("train", 1)));
-        table.Add(Budget(50, Job("train", 1), Job("waiting", 12).Parked(50)));
+        table.Add(Budget(50, Job("train", 1), Job("waiting", 12).Suspended(50)));
         table.Add(Budget(50, Train with { Estimate = Unsettled(TimeSpan.FromHours(9), TimeSpan.FromHours(12)) }));
-        table.Add(Budget(50, Train, Job("held", 10).Parked(50), Job("held-2", 10).Parked(50)));
+        table.Add(Budget(50, Train, Job("held", 10).Suspended(50), Job("held-2", 10).Suspended(50)));
         var zero = With(Budget(50, Train, Chat), terms => terms with { WhenExhausted = WhenExhausted.Zero });
         table.Add(zero);
         table.Add(zero with { Spent = Money(45) });
@@ -319,7 +319,7 @@ internal static class BudgetMessages
         table.Add(Budget(1000, Train, Chat));
         table.Add(Budget(5000, Train, Chat));
         table.Add(Budget(50, Job("train", 100, spent: 49.99m)));
-        table.Add(Budget(50, Job("train", 100, spent: 51) with { NotParkable = "a bare pod has no switch to suspend it" }));
+        table.Add(Budget(50, Job("train", 100, spent: 51) with { NotSuspendable = "a bare pod has no switch to suspend it" }));
         table.Add(Budget(50, Chat with { Spent = Money(51) }, Serving("chat-2")));
         table.Add(Rolling with { Spent = Money(51) });
         table.Add(November with { Spent = Money(51), Workloads = [] });
@@ -329,23 +329,23 @@ internal static class BudgetMessages
         table.Add(
             In(
                 new(WindowPeriod.Once, Start: Now.AddDays(1), End: Now.AddDays(2)),
-                Budget(0.01m, Train.Parked(0.01m) with { BurnRate = V100, Spent = Amount.Zero })
+                Budget(0.01m, Train.Suspended(0.01m) with { BurnRate = V100, Spent = Amount.Zero })
             )
         );
         table.Add(In(new(WindowPeriod.Once, Start: Now.AddDays(1), End: Now.AddDays(2)), November));
         table.Add(In(new(WindowPeriod.Once, Start: Now.AddDays(-2), End: Now.AddDays(-1)), November));
         table.Add(Observing);
-        table.Add(November with { SwitchedToObserve = true });
+        table.Add(November with { ObserveOnly = true });
         table.Add(November with { ReleasedAt = Now });
         table.Add(Once with { ReleasedAt = Now });
         table.Add(November with { Memory = November.Memory with { ReleasedAt = Now } });
-        table.Add(November with { BrakeAllowance = 0, Terms = Terms(20) });
+        table.Add(November with { BreakerAllowance = 0, Terms = Terms(20) });
         table.Add(November with { LedgerFault = "the API server answers 403" });
         table.Add(November with { SpecFault = "spec.limit: is required. The spec of generation 2 stays in force." });
-        var undone = Suspended with { Undone = [Now.AddMinutes(-2), Now.AddMinutes(-1)], UndoneBy = "kubectl" };
-        table.Add(Budget(5, Train with { Parked = undone }));
+        var undone = Suspended with { Reverted = [Now.AddMinutes(-2), Now.AddMinutes(-1)], RevertedBy = "kubectl" };
+        table.Add(Budget(5, Train with { Suspension = undone }));
         // Workloads that cannot be suspended.
-        var pod = Train with { NotParkable = "a bare pod has no switch to suspend it" };
+        var pod = Train with { NotSuspendable = "a bare pod has no switch to suspend it" };
         table.Add(Budget(500, Train with { Exempt = true }, Chat, Serving("notebook") with { Class = WorkloadClass.Interactive }));
         table.Add(Budget(500, Train with { TerminationGrace = TimeSpan.FromHours(1) }));
         table.Add(Budget(50_000, [.. Enumerable.Range(0, 9).Select(i => pod with { Key = new("team", "Pod", $"pod-{i}", $"pod-{i}") })]));

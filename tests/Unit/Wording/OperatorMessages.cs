@@ -29,7 +29,7 @@ internal static class OperatorMessages
         void Judged(ReviewedWorkload work, ReviewedBudget budget, bool observeOnly = false)
         {
             var verdict = AdmissionRule.Judge(work, [budget], observeOnly, Now);
-            table.Add(verdict.Hold ? "created suspended" : "created as it is", verdict.Warnings.Single());
+            table.Add(verdict.Gate ? "created suspended" : "created as it is", verdict.Warnings.Single());
         }
         ReviewedBudget Once(double from, double to) =>
             nlp with
@@ -113,13 +113,13 @@ internal static class OperatorMessages
         Explained(Budget(50, Serving("chat")));
         Explained(Budget(50, Job("train", 10, priority: 1), Unknown("unknown"), Job("train-2", 10)));
         Explained(Budget(50, Job("train", 4), Job("train-2", 4)).Admitted(("train", 2), ("train-2", 13)));
-        Explained(Budget(50, Job("train", 10), Job("held", 5).Parked(50)));
-        Explained(Budget(40, Job("small", 2), Job("held", 3).Parked(40)).Admitted(("small", 6.12m)));
+        Explained(Budget(50, Job("train", 10), Job("held", 5).Suspended(50)));
+        Explained(Budget(40, Job("small", 2), Job("held", 3).Suspended(40)).Admitted(("small", 6.12m)));
         Explained(
             Budget(Terms(50) with { UnknownDuration = UnknownDuration.RunToWindowEnd }, Unknown("unknown")).Admitted(("unknown", 0.01m))
         );
-        Explained(Budget(50, Job("train", 4), Job("large", 1000).Parked(50) with { PriorityWithin = 2 }));
-        Explained(Budget(Terms(50) with { Resume = ResumePolicy.Manual }, Job("train", 10), Job("held", 5).Parked(50)));
+        Explained(Budget(50, Job("train", 4), Job("large", 1000).Suspended(50) with { PriorityWithin = 2 }));
+        Explained(Budget(Terms(50) with { Resume = ResumePolicy.Manual }, Job("train", 10), Job("held", 5).Suspended(50)));
         Explained(Budget(50, [.. Enumerable.Range(0, 61).Select(i => Unknown($"job-{i}"))]));
     }
 }

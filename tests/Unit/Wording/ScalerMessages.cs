@@ -12,7 +12,7 @@ internal static class ScalerMessages
     private static readonly ScalerSnapshot Chat = Scaler(Gateway, 3, 300);
     private static readonly ScalerSnapshot Busy = Scaler(Gateway, 3, 700);
     private static readonly ReplicaCap Room = new("nlp", 3, 3, null, "budget nlp has nothing left above the floors");
-    private static readonly ScalerMemory Fought = ScalerMemory.Empty with { Undone = [Now.AddMinutes(-2), Now.AddMinutes(-1)] };
+    private static readonly ScalerMemory Fought = ScalerMemory.Empty with { Reverted = [Now.AddMinutes(-2), Now.AddMinutes(-1)] };
 
     public static void AddTo(MessageTable table)
     {
@@ -31,13 +31,13 @@ internal static class ScalerMessages
         Decided(Scaler(Gateway, 3, 400), Room);
         Decided(Busy with { Prices = new(3, Price * 3, null) }, Room);
         Decided(Scaler(Gateway, 3, 400) with { Prices = new(3, Price * 3, null) }, Room);
-        Decided(Busy with { ParkedBy = "nlp" });
+        Decided(Busy with { SuspendedBy = "nlp" });
         Decided(Busy with { ScaledBy = "KEDA scales it (ScaledObject chat)" });
         Decided(Busy with { ScaledBy = "KEDA scales it (ScaledObject chat)" }, Room);
         Decided(Busy with { ScaledBy = "KEDA scales it (ScaledObject chat)" }, Room with { Replicas = 9, AtOnce = 9 });
         Decided(Busy with { ScaledBy = "KEDA scales it (ScaledObject chat)", Memory = Fought });
         Decided(Scaler(Terms(), 3));
-        Decided(Busy with { SwitchedToObserve = true });
+        Decided(Busy with { ObserveOnly = true });
         Decided(Busy with { Memory = Fought });
         Decided(Busy with { BudgetProblem = "budget nlp does not exist in namespace team" });
         Decided(Scaler(Gateway, 3, (double?)null));
@@ -87,7 +87,7 @@ internal static class ScalerMessages
         table.Section("Reasons of a money limit, in the messages below");
         ReplicaCap? CostCap(ScalerSnapshot scaler) =>
             ReplicaCaps.OfCostCap(scaler with { Terms = scaler.Terms with { CostCap = Price * 2 } });
-        void Cap(ReplicaCap? cap) => table.Add(cap!.Purse, cap.Why);
+        void Cap(ReplicaCap? cap) => table.Add(cap!.Source, cap.Why);
         Cap(CostCap(Busy));
         Cap(CostCap(Busy with { Prices = new(0, HourlyCost.Zero, Price) }));
         Cap(CostCap(Busy with { Prices = new(0, HourlyCost.Zero, null) }));

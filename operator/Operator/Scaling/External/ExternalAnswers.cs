@@ -11,5 +11,5 @@ internal delegate ScalerAnswer ExternalAnswers(ScalerRequest question);
 internal sealed record ScalerRequest(string Namespace, string Name, IReadOnlyDictionary<string, string> Metadata)
 {
     /// <summary><see cref="Metadata"/>, read.</summary>
-    public required ScalerQuery Ask { get; init; }
+    public required ScalerQuery Query { get; init; }
 }

@@ -66,7 +66,7 @@ internal sealed class ExternalScalerService(ExternalAnswers answers, ExternalCha
         var metadata = new Dictionary<string, string>(asked.ScalerMetadata, StringComparer.Ordinal);
         if (!ScalerQuery.TryRead(metadata, out var ask, out var error))
             throw Refused(StatusCode.InvalidArgument, $"{asked.Namespace}/{asked.Name}: {error}");
-        return new(asked.Namespace, asked.Name, metadata) { Ask = ask };
+        return new(asked.Namespace, asked.Name, metadata) { Query = ask };
     }
 
     /// <summary>

@@ -27,7 +27,7 @@ internal sealed class PrometheusPoller
     private readonly Lock _gate = new();
     private readonly Dictionary<string, IReadOnlyList<PromQuestion>> _scalers = new(StringComparer.Ordinal);
     private readonly Dictionary<(string Source, string Query), Entry> _entries = [];
-    private readonly Dictionary<string, SourceTurn> _turns = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, SourceQuery> _turns = new(StringComparer.Ordinal);
     private readonly HashSet<Task> _underWay = [];
 
     /// <param name="ask"><see cref="PrometheusSources.QueryAsync"/>.</param>
@@ -140,13 +140,13 @@ internal sealed class PrometheusPoller
         return next;
     }
 
-    private void Go_NeedsLock(SourceTurn turn, CancellationToken cancellationToken)
+    private void Go_NeedsLock(SourceQuery turn, CancellationToken cancellationToken)
     {
-        while (turn.Asking < AtOnce && turn.Waiting.TryDequeue(out var one))
+        while (turn.Running < AtOnce && turn.Waiting.TryDequeue(out var one))
         {
-            turn.Asking++;
+            turn.Running++;
             // Off the lock, whatever the asking does before it first waits.
-            var task = TaskGroup.Start(_time, "Prometheus query", () => AskAsync(turn, one.Key, one.Entry, cancellationToken));
+            var task = TaskGroup.Start(_time, "Prometheus query", () => QueryAsync(turn, one.Key, one.Entry, cancellationToken));
             _underWay.Add(task);
             _ = task.ContinueWith(
                 done =>
@@ -161,7 +161,7 @@ internal sealed class PrometheusPoller
         }
     }
 
-    private async Task AskAsync(SourceTurn turn, (string Source, string Query) key, Entry entry, CancellationToken cancellationToken)
+    private async Task QueryAsync(SourceQuery turn, (string Source, string Query) key, Entry entry, CancellationToken cancellationToken)
     {
         PromReading? reading = null;
         var at = _time.GetUtcNow();
@@ -182,7 +182,7 @@ internal sealed class PrometheusPoller
         string[] scalers;
         lock (_gate)
         {
-            turn.Asking--;
+            turn.Running--;
             entry.UnderWay = false;
             if (reading is not null)
                 entry.Last = reading;
@@ -209,10 +209,10 @@ internal sealed class PrometheusPoller
         public PromReading? Last { get; set; }
     }
 
-    private sealed class SourceTurn
+    private sealed class SourceQuery
     {
         public Queue<((string Source, string Query) Key, Entry Entry)> Waiting { get; } = [];
 
-        public int Asking { get; set; }
+        public int Running { get; set; }
     }
 }

@@ -18,7 +18,7 @@ internal sealed partial class PrometheusSources : IDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
 
-    private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan PollInterval = TimeSpan.FromSeconds(10);
 
     private const int MaxAnswerBytes = 1024 * 1024;
     private const int MaxErrorLength = 300;
@@ -49,7 +49,7 @@ internal sealed partial class PrometheusSources : IDisposable
         {
             lock (_gate)
             {
-                Look_NeedsLock();
+                Check_NeedsLock();
                 return [.. _sources.Keys.Order(StringComparer.Ordinal)];
             }
         }
@@ -61,7 +61,7 @@ internal sealed partial class PrometheusSources : IDisposable
         Link link;
         lock (_gate)
         {
-            Look_NeedsLock();
+            Check_NeedsLock();
             if (!_sources.TryGetValue(source, out var found))
             {
                 return PromAnswer.Failed(
@@ -87,7 +87,7 @@ internal sealed partial class PrometheusSources : IDisposable
                 return PromAnswer.Failed($"Prometheus source {source}: a file of its credentials is not what it should be");
             }
         }
-        var answer = await AskAsync(link, query, cancellationToken);
+        var answer = await QueryAsync(link, query, cancellationToken);
         return answer.Error is { } error ? PromAnswer.Failed($"Prometheus source {source}: {Cut(link.Redact(error))}")
             : answer.Warning is { } warning ? answer with { Warning = $"Prometheus source {source}: {Cut(link.Redact(warning))}" }
             : answer;
@@ -104,7 +104,7 @@ internal sealed partial class PrometheusSources : IDisposable
         }
     }
 
-    private async Task<PromAnswer> AskAsync(Link link, string query, CancellationToken cancellationToken)
+    private async Task<PromAnswer> QueryAsync(Link link, string query, CancellationToken cancellationToken)
     {
         using var deadline = new CancellationTokenSource(Patience, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
@@ -239,10 +239,10 @@ internal sealed partial class PrometheusSources : IDisposable
 
     private static string Cut(string text) => text.Length <= MaxErrorLength ? text : text[..MaxErrorLength] + "…";
 
-    private void Look_NeedsLock()
+    private void Check_NeedsLock()
     {
         var now = _time.GetUtcNow();
-        if (_file is null || _looked is { } looked && now >= looked && now - looked < LookEvery)
+        if (_file is null || _looked is { } looked && now >= looked && now - looked < PollInterval)
             return;
         _looked = now;
         // What was under way over them at the last look has ended.

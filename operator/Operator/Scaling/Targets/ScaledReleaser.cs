@@ -22,7 +22,7 @@ internal sealed partial class ScaledReleaser(
     ILogger<ScaledReleaser> logger
 )
 {
-    public static readonly TimeSpan Pace = TimeSpan.FromSeconds(5);
+    public static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
 
     /// <summary>A scaler that is made anew takes over what the former one changed: it is given the time to.</summary>
     public static readonly TimeSpan Grace = TimeSpan.FromSeconds(10);
@@ -34,7 +34,7 @@ internal sealed partial class ScaledReleaser(
         RetryingLoop.RunAsync(
             client,
             "scaled releaser",
-            Pace,
+            Interval,
             token => control.ObserveOnly ? Task.CompletedTask : ReleaseOneAsync(token),
             LogFailed,
             cancellationToken

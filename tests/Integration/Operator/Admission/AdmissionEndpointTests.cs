@@ -137,7 +137,7 @@ public sealed class AdmissionEndpointTests : IAsyncLifetime
         await Eventually.TrueAsync(() => _time.PendingTimers == 1, "the first look is over");
         async Task LookAsync(TimeSpan by)
         {
-            foreach (var step in (TimeSpan[])[by, WebhookCertificate.LookEvery])
+            foreach (var step in (TimeSpan[])[by, WebhookCertificate.PollInterval])
             {
                 var end = _time.GetUtcNow() + step;
                 _time.Advance(step);
@@ -183,7 +183,7 @@ public sealed class AdmissionEndpointTests : IAsyncLifetime
         // Before the webhook has seen the new root and after, with the old bundle's overlap and with the new bundle.
         await ShakeAsync(both);
         await ShakeAsync(authority.Bundle());
-        await LookAsync(WebhookCertificate.LookEvery);
+        await LookAsync(WebhookCertificate.PollInterval);
         var under = await ShakeAsync(both);
         await ShakeAsync(authority.Bundle());
         await ShakeAsync(authority.Current.Certificate);
@@ -193,7 +193,7 @@ public sealed class AdmissionEndpointTests : IAsyncLifetime
         await LookAsync(CertificateController.RenewRootBefore);
         await WriteAsync(authority.Advance(_time.GetUtcNow(), spread: true));
         authority.Previous.Should().BeEmpty();
-        await LookAsync(WebhookCertificate.LookEvery);
+        await LookAsync(WebhookCertificate.PollInterval);
         await ShakeAsync(authority.Bundle());
         await stop.CancelAsync();
     }

@@ -62,12 +62,12 @@ public sealed class WebhookControllerTests : IAsyncLifetime
         await StartAsync(null);
         Bundles().Should().Equal("ROOT A\n", "ROOT A\n");
         _patches.Should().Be(1);
-        await LookAsync(WebhookController.LookEvery);
+        await LookAsync(WebhookController.PollInterval);
         _patches.Should().Be(1, "nothing is due");
 
         // The overlap of two roots.
         _roots = "ROOT A\nROOT B\n";
-        await LookAsync(WebhookController.LookEvery);
+        await LookAsync(WebhookController.PollInterval);
         Bundles().Should().Equal("ROOT A\nROOT B\n", "ROOT A\nROOT B\n");
 
         // An installer that writes the whole object anew.
@@ -76,7 +76,7 @@ public sealed class WebhookControllerTests : IAsyncLifetime
             _configuration!["webhooks"]![0]!["clientConfig"]!.AsObject().Remove("caBundle");
             _configuration["webhooks"]![1]!["clientConfig"]!["caBundle"] = "";
         }
-        await LookAsync(WebhookController.LookEvery);
+        await LookAsync(WebhookController.PollInterval);
         Bundles().Should().Equal("ROOT A\nROOT B\n", "ROOT A\nROOT B\n");
         lock (_gate)
             ((string)_configuration!["webhooks"]![0]!["clientConfig"]!["service"]!["name"]!).Should().Be("bursar-webhook");
@@ -98,7 +98,7 @@ public sealed class WebhookControllerTests : IAsyncLifetime
                 .Should()
                 .OnlyContain(webhook => webhook!["clientConfig"]!["service"] == null, "it is one or the other");
         }
-        await LookAsync(WebhookController.LookEvery);
+        await LookAsync(WebhookController.PollInterval);
         _patches.Should().Be(1);
     }
 
@@ -114,7 +114,7 @@ public sealed class WebhookControllerTests : IAsyncLifetime
         _patches.Should().Be(0, "the chart's admission is off");
         lock (_gate)
             (_configuration, _conflicts) = (there, true);
-        await LookAsync(WebhookController.LookEvery);
+        await LookAsync(WebhookController.PollInterval);
         _patches.Should().Be(1);
         lock (_gate)
             _conflicts = false;

@@ -179,7 +179,7 @@ public sealed class CertificateControllerTests : IAsyncLifetime
         var keeper = await StartAsync();
         await _client.DeleteAsync<V1Secret>("bursar-agent-tls", "bursar-agents", null, default);
 
-        await LookAsync(CertificateController.LookEvery);
+        await LookAsync(CertificateController.PollInterval);
         Refusals(keeper, await AgentSecretAsync()).Should().Equal(null, null);
 
         await _client.PatchAsync<V1Secret>(
@@ -188,7 +188,7 @@ public sealed class CertificateControllerTests : IAsyncLifetime
             KubePatch.Json(PatchOperation.Replace("/data/tls.key", "bm9uZQ==")),
             default
         );
-        await LookAsync(CertificateController.LookEvery);
+        await LookAsync(CertificateController.PollInterval);
         Refusals(keeper, await AgentSecretAsync()).Should().Equal(null, null);
     }
 
@@ -207,7 +207,7 @@ public sealed class CertificateControllerTests : IAsyncLifetime
     {
         await AdvanceAsync(by);
         // A look that began while the clock was moving may have read an earlier time.
-        await AdvanceAsync(CertificateController.LookEvery);
+        await AdvanceAsync(CertificateController.PollInterval);
     }
 
     private async Task AdvanceAsync(TimeSpan by)

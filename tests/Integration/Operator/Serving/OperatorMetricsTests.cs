@@ -106,13 +106,13 @@ public sealed class OperatorMetricsTests : IDisposable
     public void An_action_that_is_decided_again_until_it_is_done_counts_once()
     {
         var over = BudgetDecider.Decide(Given.Budget(10, Given.Job("a", 10)));
-        over.ParkedNames().Should().Equal("a");
+        over.SuspendedNames().Should().Equal("a");
 
         Record("nlp", over);
         Record("nlp", over);
         Record("other", over);
 
-        Value("bursar_decisions_total", ("action", "park"), ("reason", over.Actions[0].Reason)).Should().Be(2);
+        Value("bursar_decisions_total", ("action", "suspend"), ("reason", over.Actions[0].Reason)).Should().Be(2);
     }
 
     [Fact]

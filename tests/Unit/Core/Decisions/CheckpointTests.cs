@@ -57,11 +57,11 @@ public sealed class CheckpointTests
                 }
             )
         );
-        named.ParkedNames().Should().Equal("a");
+        named.SuspendedNames().Should().Equal("a");
         named.Actions[0].Sentence.Should().ContainAll("acknowledged", "after step 12,300", "2026-11-10T12:00:15Z");
 
         var written = BudgetDecider.Decide(Next(budget, asked, 20, w => w with { Checkpoint = new(Now, null) }));
-        written.ParkedNames().Should().Equal("a");
+        written.SuspendedNames().Should().Equal("a");
 
         // One that was written before says nothing of this request.
         BudgetDecider
@@ -78,27 +78,27 @@ public sealed class CheckpointTests
 
         BudgetDecider.Decide(Next(budget, asked, 299)).Actions.Should().BeEmpty();
         var over = BudgetDecider.Decide(Next(budget, asked, 300));
-        over.ParkedNames().Should().Equal("a");
+        over.SuspendedNames().Should().Equal("a");
         over.Actions[0].Reason.Should().Be(Reasons.ProjectedOverBudget);
         over.Actions[0].Sentence.Should().ContainAll("No checkpoint was acknowledged", "5m", "since step 8,000", "2026-11-10T11:51:00Z");
 
         // The write came to nothing: it is not asked a second time.
-        BudgetDecider.Decide(Next(budget, over, 305)).ParkedNames().Should().Equal("a");
+        BudgetDecider.Decide(Next(budget, over, 305)).SuspendedNames().Should().Equal("a");
     }
 
     [Fact]
     public void Work_that_cannot_answer_a_grace_of_zero_and_new_work_are_parked_as_ever()
     {
-        BudgetDecider.Decide(Over(Answering("a", 5) with { CanCheckpoint = false })).ParkedNames().Should().Equal("a");
+        BudgetDecider.Decide(Over(Answering("a", 5) with { CanCheckpoint = false })).SuspendedNames().Should().Equal("a");
         BudgetDecider
             .Decide(Budget(Terms(10m) with { CheckpointGrace = TimeSpan.Zero }, Answering("a", 5)).Admitted(("a", 9m)))
-            .ParkedNames()
+            .SuspendedNames()
             .Should()
             .Equal("a");
         // It was never let in, and has nothing to save.
-        BudgetDecider.Decide(Budget(10m, Answering("a", 5) with { Spent = Amount.Zero })).ParkedNames().Should().Equal("a");
+        BudgetDecider.Decide(Budget(10m, Answering("a", 5) with { Spent = Amount.Zero })).SuspendedNames().Should().Equal("a");
         // No pod of it is there to answer.
-        BudgetDecider.Decide(Over(Answering("a", 5).Waiting())).ParkedNames().Should().Equal("a");
+        BudgetDecider.Decide(Over(Answering("a", 5).Waiting())).SuspendedNames().Should().Equal("a");
     }
 
     [Fact]
@@ -123,14 +123,14 @@ public sealed class CheckpointTests
         var waits = BudgetDecider.Decide(Next(At(9.72m), asked, 100) with { Spent = Money(9.805m) });
         waits.Actions.Should().BeEmpty();
         waits.OverspendBound.Should().Be(Money(0.204m));
-        BudgetDecider.Decide(Next(At(9.72m), asked, 100) with { Spent = Money(9.97m) }).ParkedNames().Should().Equal("a");
+        BudgetDecider.Decide(Next(At(9.72m), asked, 100) with { Spent = Money(9.97m) }).SuspendedNames().Should().Equal("a");
         BudgetDecider
             .Decide(Next(At(9.72m), asked, 100) with { Spent = Money(9.97m) })
             .Actions[0]
             .Sentence.Should()
             .ContainAll("2026-11-10T12:05:00Z", "is lost")
             .And.NotContain("acknowledged");
-        BudgetDecider.Decide(At(9.97m)).ParkedNames().Should().Equal("a");
+        BudgetDecider.Decide(At(9.97m)).SuspendedNames().Should().Equal("a");
     }
 
     [Fact]
@@ -142,12 +142,15 @@ public sealed class CheckpointTests
             Spent = Money(9.69m),
         };
         var first = BudgetDecider.Decide(budget);
-        first.ParkedNames().Should().Equal("mute");
+        first.SuspendedNames().Should().Equal("mute");
         first.Memory.Checkpoints.Keys.Should().Equal("uid-a");
 
         // What the other one's stop would have cost is no longer at stake: the test itself would pass now.
         var left = Next(budget, first, 5);
-        left = left with { Workloads = [.. left.Workloads.Select(w => w.Key.Name == "mute" ? w.Parked(10m, Reasons.BudgetExhausted) : w)] };
+        left = left with
+        {
+            Workloads = [.. left.Workloads.Select(w => w.Key.Name == "mute" ? w.Suspended(10m, Reasons.BudgetExhausted) : w)],
+        };
         var second = BudgetDecider.Decide(left);
         second.Actions.Should().BeEmpty();
         second.ReasonOf("a").Should().Be(Reasons.CheckpointRequested);
@@ -210,10 +213,10 @@ public sealed class CheckpointTests
         var asked = BudgetDecider.Decide(budget);
 
         var stale = BudgetDecider.Decide(Next(budget, asked, 400) with { MeteringStale = "node gpu-1 is lost" });
-        stale.ParkedNames().Should().BeEmpty();
+        stale.SuspendedNames().Should().BeEmpty();
         stale.Memory.Checkpoints.Should().BeEmpty();
 
-        var observed = BudgetDecider.Decide(Next(budget, asked, 400) with { SwitchedToObserve = true });
+        var observed = BudgetDecider.Decide(Next(budget, asked, 400) with { ObserveOnly = true });
         observed.Actions.Should().BeEmpty();
         observed.Memory.Checkpoints.Should().BeEmpty();
     }
@@ -254,7 +257,7 @@ public sealed class CheckpointTests
     {
         var cut = Answering("a", 5) with
         {
-            Parked = new()
+            Suspension = new()
             {
                 Since = Now.AddMinutes(-1),
                 Reason = Reasons.ProjectedOverBudget,
@@ -262,7 +265,7 @@ public sealed class CheckpointTests
                 Limit = Money(10m),
             },
         };
-        BudgetDecider.Decide(Over(cut)).ParkedNames().Should().Equal("a");
+        BudgetDecider.Decide(Over(cut)).SuspendedNames().Should().Equal("a");
     }
 
     [Fact]
@@ -273,7 +276,7 @@ public sealed class CheckpointTests
             Budget(10m, crowd).Admitted([.. crowd.Select(w => (w.Key.Name, 9m))]) with
             {
                 Spent = Amount.Zero,
-                BrakeAllowance = 3,
+                BreakerAllowance = 3,
             }
         );
         decision.Memory.Checkpoints.Should().HaveCount(3);

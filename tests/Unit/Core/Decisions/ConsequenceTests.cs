@@ -23,11 +23,11 @@ public sealed class ConsequenceTests
     public void What_it_took_is_said_for_as_long_as_it_is_parked()
     {
         var verdict = BudgetDecider
-            .Decide(Budget(10, Job("nightly", 10).Parked(10) with { Consequence = "CronJob nightly is suspended while its run waits." }))
+            .Decide(Budget(10, Job("nightly", 10).Suspended(10) with { Consequence = "CronJob nightly is suspended while its run waits." }))
             .Workloads.Single();
         verdict.Sentence.Should().EndWith("CronJob nightly is suspended while its run waits.");
         BudgetDecider
-            .Decide(Budget(100, Job("nightly", 10).Parked(10) with { Consequence = Lost }))
+            .Decide(Budget(100, Job("nightly", 10).Suspended(10) with { Consequence = Lost }))
             .Actions.Should()
             .ContainSingle()
             .Which.Sentence.Should()

@@ -40,7 +40,7 @@ public sealed class DeciderProperties
             var budget = AnyBudget(new Random(seed));
             var decision = BudgetDecider.Decide(budget with { Terms = budget.Terms with { Mode = EnforcementMode.Observe } });
             decision.Actions.Should().BeEmpty();
-            decision.LetGo.Should().BeEmpty();
+            decision.StaleRecords.Should().BeEmpty();
         });
 
     [Fact]
@@ -62,11 +62,11 @@ public sealed class DeciderProperties
             var balance = BudgetTotals.Of(budget, BudgetDecider.LimitOf(budget), work);
             if (balance.MinimumReplicasExceedLimit)
                 return;
-            var claims = work.Where(w => w.IsActiveJob && !BudgetTotals.Lends(w.Work, budget)).ToArray();
+            var claims = work.Where(w => w.IsActiveJob && !BudgetTotals.ReleasesReservation(w.Work, budget)).ToArray();
             Amount Needed(Func<CostedWorkload, bool> parked) =>
                 claims.Aggregate(
                     balance.ReleasedClaims.Aggregate(balance.Spent + balance.MinimumReplicasCost, (sum, claim) => sum + claim.Amount),
-                    (sum, w) => sum + (parked(w) ? Victims.StillSpends(w) : w.Charge.Tested)
+                    (sum, w) => sum + (parked(w) ? Victims.StillSpends(w) : w.Cost.Planned)
                 );
             foreach (var victim in victims)
                 Needed(w => w.Work.Key.Uid != victim && victims.Contains(w.Work.Key.Uid))
@@ -155,18 +155,18 @@ public sealed class DeciderProperties
                         if (action.Kind == ActionKind.Resume)
                             resumes[action.Workload.Uid] = resumes.GetValueOrDefault(action.Workload.Uid) + 1;
                         jobs[i] =
-                            action.Kind == ActionKind.Park
+                            action.Kind == ActionKind.Suspend
                                 ? jobs[i] with
                                 {
-                                    State = WorkloadState.Parked,
+                                    State = WorkloadState.SuspendedByBudget,
                                     BurnRate = HourlyCost.Zero,
-                                    Parked = action.Parked! with { Confirmed = true },
+                                    Suspension = action.Suspension! with { Confirmed = true },
                                 }
                                 : jobs[i] with
                                 {
                                     State = WorkloadState.Running,
                                     BurnRate = V100,
-                                    Parked = null,
+                                    Suspension = null,
                                 };
                     }
                     spent += jobs.Aggregate(Amount.Zero, (sum, j) => sum + j.BurnRate.For(5_000));

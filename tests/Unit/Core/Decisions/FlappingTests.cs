@@ -105,14 +105,14 @@ public sealed class FlappingTests
             {
                 var i = _jobs.FindIndex(job => job.Key == action.Workload);
                 if (action.Kind == ActionKind.Resume)
-                    _jobs[i] = _jobs[i] with { State = WorkloadState.Running, BurnRate = V100, Parked = null };
+                    _jobs[i] = _jobs[i] with { State = WorkloadState.Running, BurnRate = V100, Suspension = null };
                 else
                 {
                     _jobs[i] = _jobs[i] with
                     {
-                        State = WorkloadState.Parked,
+                        State = WorkloadState.SuspendedByBudget,
                         BurnRate = HourlyCost.Zero,
-                        Parked = action.Parked! with { Confirmed = true },
+                        Suspension = action.Suspension! with { Confirmed = true },
                     };
                     if (!action.ByForecast)
                         continue;
@@ -158,12 +158,12 @@ public sealed class FlappingTests
                 case 5 when period == WindowPeriod.Rolling:
                     _spent = Amount.Max(Amount.Zero, _spent - _terms.Limit.Percent(random.Next(1, 30)));
                     break;
-                case 6 when _jobs.FindIndex(job => job.State == WorkloadState.Parked) is >= 0 and var undone:
+                case 6 when _jobs.FindIndex(job => job.State == WorkloadState.SuspendedByBudget) is >= 0 and var undone:
                     _jobs[undone] = _jobs[undone] with
                     {
                         State = WorkloadState.Running,
                         BurnRate = V100,
-                        Parked = _jobs[undone].Parked! with { Undone = [.. _jobs[undone].Parked!.Undone, _now] },
+                        Suspension = _jobs[undone].Suspension! with { Reverted = [.. _jobs[undone].Suspension!.Reverted, _now] },
                     };
                     _events++;
                     break;

@@ -34,7 +34,7 @@ public sealed class ForecastTests
 
         second.Projected.ToString().Should().Be("2.295000");
         var park = second.Actions.Should().ContainSingle().Subject;
-        park.Should().Match<BudgetAction>(a => a.Kind == ActionKind.Park && a.Reason == Reasons.ProjectedOverBudget && a.ByForecast);
+        park.Should().Match<BudgetAction>(a => a.Kind == ActionKind.Suspend && a.Reason == Reasons.ProjectedOverBudget && a.ByForecast);
         park.Sentence.Should()
             .ContainAll("2.30 USD", "0.008 so far", "44 min 51 s left", "3.06 USD/h", "1.99 of 2.00 USD", "2026-11", "2.62 USD");
         second.State.Should().Be(Reasons.ProjectedOver);
@@ -42,10 +42,10 @@ public sealed class ForecastTests
         // 2.53 is needed at this moment; the limit that is named stays enough while the job is stopped.
         var parked = slow with
         {
-            State = WorkloadState.Parked,
+            State = WorkloadState.SuspendedByBudget,
             BurnRate = HourlyCost.Zero,
             Estimate = Settled(TimeSpan.FromSeconds(2_700)),
-            Parked = park.Parked! with { Confirmed = true },
+            Suspension = park.Suspension! with { Confirmed = true },
         };
         BudgetDecider
             .Decide((budget with { Workloads = [parked], Spent = spent }).Later(TimeSpan.FromSeconds(20), second.Memory))
@@ -68,7 +68,7 @@ public sealed class ForecastTests
         BudgetDecider.Decide(Budget(5m, likely)).Actions.Should().BeEmpty();
 
         var certain = Job("train", 0) with { Estimate = Unsettled(TimeSpan.FromHours(2), TimeSpan.FromHours(100)) };
-        BudgetDecider.Decide(Budget(5m, certain)).ParkedNames().Should().Equal("train");
+        BudgetDecider.Decide(Budget(5m, certain)).SuspendedNames().Should().Equal("train");
     }
 
     [Fact]
@@ -79,7 +79,7 @@ public sealed class ForecastTests
             Estimate = new(TimeSpan.FromHours(1.6), TimeSpan.FromHours(1.7), TimeSpan.FromHours(1.8), EstimateSource.Progress, true),
         };
 
-        BudgetDecider.Decide(Budget(5m, job)).ParkedNames().Should().Equal("train");
+        BudgetDecider.Decide(Budget(5m, job)).SuspendedNames().Should().Equal("train");
         BudgetDecider.Decide(Budget(Terms(5m) with { SuspendWhen = SuspendWhen.Certain }, job)).Actions.Should().BeEmpty();
     }
 
@@ -109,7 +109,7 @@ public sealed class ForecastTests
     {
         var decision = BudgetDecider.Decide(Budget(10m, Job("old", 2), Job("new", 2, priority: 1_000).Waiting()).Admitted(("old", 6.12m)));
 
-        decision.ParkedNames().Should().Equal("new");
+        decision.SuspendedNames().Should().Equal("new");
         decision.ReasonOf("new").Should().Be(Reasons.DoesNotFit);
     }
 
@@ -119,7 +119,7 @@ public sealed class ForecastTests
         var budget = Budget(10m, Job("inside", 1, minutesOld: 1), Job("grown", 3, priority: 1_000, minutesOld: 60))
             .Admitted(("inside", 3.06m), ("grown", 6m));
 
-        BudgetDecider.Decide(budget).ParkedNames().Should().Equal("grown");
+        BudgetDecider.Decide(budget).SuspendedNames().Should().Equal("grown");
     }
 
     [Fact]
@@ -128,7 +128,7 @@ public sealed class ForecastTests
         var terms = Terms(3_000m) with { UnknownDuration = UnknownDuration.RunToWindowEnd };
         var budget = Budget(terms, Unknown("unknown"), Job("grown", 24 * 22)).Admitted(("unknown", 1m), ("grown", 1m));
 
-        BudgetDecider.Decide(budget).ParkedNames().Should().Equal("unknown");
+        BudgetDecider.Decide(budget).SuspendedNames().Should().Equal("unknown");
     }
 
     [Theory]
@@ -140,7 +140,7 @@ public sealed class ForecastTests
         var grown = Job("grown", 3, priority: priorityOfGrown) with { Exempt = true };
         var budget = Budget(10m, Job("inside", 1), grown).Admitted(("inside", 3.06m), ("grown", 6m));
 
-        BudgetDecider.Decide(budget).ParkedNames().Should().Equal(parks ? ["inside"] : []);
+        BudgetDecider.Decide(budget).SuspendedNames().Should().Equal(parks ? ["inside"] : []);
     }
 
     [Fact]
@@ -155,7 +155,7 @@ public sealed class ForecastTests
             )
             .Admitted(("high", 3.06m), ("low", 3.06m), ("young", 3.06m), ("aged", 3.06m));
 
-        BudgetDecider.Decide(limitFell).ParkedNames().Should().BeEquivalentTo("low", "young");
+        BudgetDecider.Decide(limitFell).SuspendedNames().Should().BeEquivalentTo("low", "young");
     }
 
     [Fact]
@@ -165,14 +165,14 @@ public sealed class ForecastTests
         var budget = Budget(10m, Job("small", 0.1, minutesOld: 1), Job("large", 4, minutesOld: 50), Job("high", 0.5, priority: 9))
             .Admitted(("small", 0.4m), ("large", 13m), ("high", 2m));
 
-        BudgetDecider.Decide(budget).ParkedNames().Should().Equal("large");
+        BudgetDecider.Decide(budget).SuspendedNames().Should().Equal("large");
     }
 
     [Fact]
     public void A_job_whose_remaining_time_is_shorter_than_its_stop_is_left_to_finish() =>
         BudgetDecider
             .Decide(Budget(4m, Job("almost", 0.01, spent: 2), Job("other", 1)).Admitted(("almost", 1m), ("other", 3.06m)))
-            .ParkedNames()
+            .SuspendedNames()
             .Should()
             .Equal("other");
 
@@ -183,7 +183,7 @@ public sealed class ForecastTests
         var budget = Budget(6.14m, Job("a", 1, minutesOld: 1), Job("b", 1, minutesOld: 2), Job("c", 1, minutesOld: 3))
             .Admitted(("a", 3.06m), ("b", 3.06m), ("c", 3.06m));
 
-        BudgetDecider.Decide(budget).ParkedNames().Should().BeEquivalentTo("a", "b");
+        BudgetDecider.Decide(budget).SuspendedNames().Should().BeEquivalentTo("a", "b");
     }
 
     [Fact]
@@ -198,7 +198,7 @@ public sealed class ForecastTests
         first.Memory.Admitted.Should().BeEmpty("what does not fit is not admitted");
 
         BudgetDecider.Decide(budget.Later(TimeSpan.FromSeconds(59), first.Memory)).Actions.Should().BeEmpty();
-        BudgetDecider.Decide(budget.Later(TimeSpan.FromSeconds(60), first.Memory)).ParkedNames().Should().Equal("train");
+        BudgetDecider.Decide(budget.Later(TimeSpan.FromSeconds(60), first.Memory)).SuspendedNames().Should().Equal("train");
     }
 
     [Fact]
@@ -234,8 +234,8 @@ public sealed class ForecastTests
         var terms = Terms(10m) with { UnknownDuration = UnknownDuration.Hold };
         var hung = Unknown("hung") with { Estimate = Estimate.Unknown("its progress has not moved since 11:40:00Z") with { Stale = true } };
 
-        BudgetDecider.Decide(Budget(terms, hung, Job("other", 4))).ParkedNames().Should().Equal("other");
-        BudgetDecider.Decide(Budget(terms, hung) with { Spent = Money(9.99m) }).ParkedNames().Should().Equal("hung");
+        BudgetDecider.Decide(Budget(terms, hung, Job("other", 4))).SuspendedNames().Should().Equal("other");
+        BudgetDecider.Decide(Budget(terms, hung) with { Spent = Money(9.99m) }).SuspendedNames().Should().Equal("hung");
     }
 
     [Theory]
@@ -262,7 +262,7 @@ public sealed class ForecastTests
         lent.ReasonOf("waits").Should().Be(Reasons.ReservationReleased);
 
         var back = budget with { Workloads = [Job("waits", 2), Job("new", 2, minutesOld: 1)] };
-        BudgetDecider.Decide(back.Later(TimeSpan.FromSeconds(5), lent.Memory)).ParkedNames().Should().Equal("new");
+        BudgetDecider.Decide(back.Later(TimeSpan.FromSeconds(5), lent.Memory)).SuspendedNames().Should().Equal("new");
     }
 
     [Fact]
@@ -270,7 +270,7 @@ public sealed class ForecastTests
     {
         var floor = V100.For(TimeSpan.FromHours(24 * 20 + 12));
         var decision = BudgetDecider.Decide(Budget(1_600m, Serving("chat"), Job("train", 40)));
-        decision.ParkedNames().Should().Equal("train");
+        decision.SuspendedNames().Should().Equal("train");
         decision.Unstoppable.UntilWindowEnd.Should().Be(floor);
         decision.Condition("FullyEnforceable").Status.Should().BeFalse();
 
@@ -289,12 +289,12 @@ public sealed class ForecastTests
             Budget(1_000m, Serving("chat"), running, Job("new", 1, minutesOld: 1)).Admitted(("running", 20m))
         );
 
-        decision.ParkedNames().Should().Equal("new");
+        decision.SuspendedNames().Should().Equal("new");
         decision.ReasonOf("running").Should().Be(Reasons.MinimumReplicasExceedLimit);
         decision.Condition("MinimumReplicasExceedLimit").Message.Should().Contain("1505.52 USD");
         BudgetDecider
             .Decide(Budget(1_000m, Serving("chat"), running) with { Spent = Money(999.99m) })
-            .ParkedNames()
+            .SuspendedNames()
             .Should()
             .Equal("running");
     }
@@ -311,7 +311,7 @@ public sealed class ForecastTests
                 },
                 Job("kueue", 9) with
                 {
-                    NotParkable = "managed by kueue.x-k8s.io",
+                    NotSuspendable = "managed by kueue.x-k8s.io",
                 },
                 Job("slow", 9) with
                 {
@@ -319,7 +319,7 @@ public sealed class ForecastTests
                 },
                 Job("theirs", 9) with
                 {
-                    State = WorkloadState.Suspended,
+                    State = WorkloadState.SuspendedByOther,
                     BurnRate = HourlyCost.Zero,
                 }
             )
@@ -338,12 +338,12 @@ public sealed class ForecastTests
     public void The_brake_stops_forecasts_and_not_the_limit()
     {
         var jobs = Enumerable.Range(0, 6).Select(i => Job($"job-{i}", 10)).ToArray();
-        var braked = BudgetDecider.Decide(Budget(1m, jobs) with { BrakeAllowance = 2 });
+        var braked = BudgetDecider.Decide(Budget(1m, jobs) with { BreakerAllowance = 2 });
         braked.Actions.Should().HaveCount(2);
         braked.Condition("BreakerOpen").Status.Should().BeTrue();
         braked.Workloads.Count(w => w.Reason == Reasons.BreakerOpen).Should().Be(4);
 
-        BudgetDecider.Decide(Budget(1m, jobs) with { BrakeAllowance = 0, Spent = Money(1m) }).Actions.Should().HaveCount(6);
+        BudgetDecider.Decide(Budget(1m, jobs) with { BreakerAllowance = 0, Spent = Money(1m) }).Actions.Should().HaveCount(6);
     }
 
     [Fact]
@@ -361,10 +361,10 @@ public sealed class ForecastTests
 
         // The same sum spent a minute ago stays for the whole day: 60 + 30.60 is over.
         var recent = budget with { RollingSpend = [new(Now.AddHours(-2), Now, HourlyCost.FromDecimal(30m))] };
-        BudgetDecider.Decide(recent).ParkedNames().Should().Equal("train");
+        BudgetDecider.Decide(recent).SuspendedNames().Should().Equal("train");
         BudgetDecider.Decide(recent).Projected.Should().Be(Money(90.60m));
 
         // And a snapshot that does not say when it was spent hopes for nothing.
-        BudgetDecider.Decide(budget with { RollingSpend = [] }).ParkedNames().Should().Equal("train");
+        BudgetDecider.Decide(budget with { RollingSpend = [] }).SuspendedNames().Should().Equal("train");
     }
 }

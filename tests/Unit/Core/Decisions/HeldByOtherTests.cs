@@ -11,7 +11,7 @@ public sealed class HeldByOtherTests
     private static WorkloadSnapshot Held(string name, double hours, int minutes = 1) =>
         Job(name, hours).Waiting() with
         {
-            HeldBy = "budget other",
+            OtherBudgets = "budget other",
             NoPodSince = Now.AddMinutes(-minutes),
         };
 
@@ -27,7 +27,7 @@ public sealed class HeldByOtherTests
             .Should()
             .Match<WorkloadVerdict>(w =>
                 w.Reason == Reasons.SuspendedByOtherBudget
-                && w.HeldBy == "budget other"
+                && w.OtherBudgets == "budget other"
                 && w.Sentence.Contains("budget other")
                 && w.Sentence.Contains("budget nlp")
                 && w.Sentence.Contains("6.12 USD")
@@ -37,22 +37,22 @@ public sealed class HeldByOtherTests
     [Fact]
     public void What_does_not_fit_is_held_by_both_and_is_no_mass_parking()
     {
-        var decision = BudgetDecider.Decide(Budget(1m, Held("shared", 2)) with { BrakeAllowance = 0 });
+        var decision = BudgetDecider.Decide(Budget(1m, Held("shared", 2)) with { BreakerAllowance = 0 });
 
         var action = decision.Actions.Should().ContainSingle().Subject;
-        action.Should().Match<BudgetAction>(a => a.Kind == ActionKind.Park && a.IsHeldByOther && !a.CountsForBrake);
+        action.Should().Match<BudgetAction>(a => a.Kind == ActionKind.Suspend && a.IsSuspendedByOtherBudget && !a.CountsForBreaker);
         decision.Conditions.Should().NotContain(c => c.Type == "BreakerOpen");
     }
 
     [Fact]
     public void An_exhausted_budget_holds_it_too() =>
-        BudgetDecider.Decide(Budget(1m, Held("shared", 0.1)) with { Spent = Money(1m) }).ParkedNames().Should().Equal("shared");
+        BudgetDecider.Decide(Budget(1m, Held("shared", 0.1)) with { Spent = Money(1m) }).SuspendedNames().Should().Equal("shared");
 
     [Fact]
     public void The_settle_time_spares_what_runs_and_this_does_not() =>
         BudgetDecider
             .Decide(Budget(Terms(1m) with { Settle = TimeSpan.FromMinutes(1) }, Held("shared", 2)) with { Memory = new() })
-            .ParkedNames()
+            .SuspendedNames()
             .Should()
             .Equal("shared");
 
@@ -65,13 +65,13 @@ public sealed class HeldByOtherTests
         lent.Workloads.Single().Sentence.Should().Contain("lent to others");
 
         var taken = BudgetDecider.Decide(Budget(10m, Held("shared", 2, minutes: 11), Job("other", 2)));
-        taken.ParkedNames().Should().Equal(["shared"], "the other would start it, and this one stop it at once");
+        taken.SuspendedNames().Should().Equal(["shared"], "the other would start it, and this one stop it at once");
     }
 
     [Fact]
     public void What_both_hold_comes_back_as_far_as_this_one_is_concerned_and_the_word_says_so()
     {
-        var parked = Job("shared", 2).Parked(limit: 1m) with { HeldBy = "budget other" };
+        var parked = Job("shared", 2).Suspended(limit: 1m) with { OtherBudgets = "budget other" };
         var waits = BudgetDecider.Decide(Budget(1m, parked));
         waits.Workloads.Single().Sentence.Should().Contain("budget other");
 
@@ -82,15 +82,18 @@ public sealed class HeldByOtherTests
 
     [Fact]
     public void Inference_that_another_budget_scaled_to_zero_asks_for_no_floor() =>
-        BudgetDecider.Decide(Budget(10m, Serving("chat").Waiting() with { HeldBy = "budget other" })).Reserved.Should().Be(Amount.Zero);
+        BudgetDecider
+            .Decide(Budget(10m, Serving("chat").Waiting() with { OtherBudgets = "budget other" }))
+            .Reserved.Should()
+            .Be(Amount.Zero);
 
     [Fact]
     public void A_new_job_that_has_to_wait_is_no_mass_parking_and_one_that_was_let_run_is()
     {
         var crowd = Enumerable.Range(0, 20).Select(i => Job($"new-{i:00}", 10, minutesOld: 0)).ToArray();
-        BudgetDecider.Decide(Budget(32m, crowd) with { BrakeAllowance = 0 }).ParkedNames().Should().HaveCount(19);
+        BudgetDecider.Decide(Budget(32m, crowd) with { BreakerAllowance = 0 }).SuspendedNames().Should().HaveCount(19);
 
-        var ran = Budget(32m, crowd) with { BrakeAllowance = 0 };
+        var ran = Budget(32m, crowd) with { BreakerAllowance = 0 };
         BudgetDecider.Decide(ran.Admitted([.. crowd.Select(j => (j.Key.Name, 30.6m))])).Actions.Should().BeEmpty();
     }
 
@@ -99,20 +102,20 @@ public sealed class HeldByOtherTests
     {
         // 0.01 is less than the stop of one GPU: without the stop it would seem to fit.
         var terms = Terms(0.01m) with { WhenExhausted = WhenExhausted.Zero };
-        var undone = Serving("chat").Parked(limit: 0.01m, reason: Reasons.BudgetExhausted) with { State = WorkloadState.Pending };
+        var undone = Serving("chat").Suspended(limit: 0.01m, reason: Reasons.BudgetExhausted) with { State = WorkloadState.Pending };
 
         var decision = BudgetDecider.Decide(Budget(terms, undone));
-        decision.LetGo.Should().BeEmpty();
+        decision.StaleRecords.Should().BeEmpty();
         decision.Actions.Single().Reason.Should().Be(Reasons.SuspendedAgain);
 
-        BudgetDecider.Decide(Budget(terms with { Limit = Money(100m) }, undone)).LetGo.Should().Equal(undone.Key);
+        BudgetDecider.Decide(Budget(terms with { Limit = Money(100m) }, undone)).StaleRecords.Should().Equal(undone.Key);
     }
 
     [Fact]
     public void While_nothing_can_be_foreseen_nothing_is_let_go_of()
     {
-        var undone = Job("train", 1).Parked(limit: 2m) with { State = WorkloadState.Running, BurnRate = V100 };
-        BudgetDecider.Decide(Budget(100m, undone) with { MeteringStale = "node gpu-1 is lost" }).LetGo.Should().BeEmpty();
+        var undone = Job("train", 1).Suspended(limit: 2m) with { State = WorkloadState.Running, BurnRate = V100 };
+        BudgetDecider.Decide(Budget(100m, undone) with { MeteringStale = "node gpu-1 is lost" }).StaleRecords.Should().BeEmpty();
     }
 
     [Fact]

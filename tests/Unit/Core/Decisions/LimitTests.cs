@@ -17,7 +17,7 @@ public sealed class LimitTests
         var decision = BudgetDecider.Decide(Budget(terms, work) with { Spent = Money(9.898m) });
 
         decision.OverspendBound.Should().Be(Money(0.102m));
-        decision.ParkedNames().Should().BeEquivalentTo("a", "b", "chat", "waits");
+        decision.SuspendedNames().Should().BeEquivalentTo("a", "b", "chat", "waits");
         decision
             .Actions.Should()
             .OnlyContain(a => a.Reason == Reasons.BudgetExhausted && !a.ByForecast && a.Sentence.Contains("9.90 of 10.00 USD"));
@@ -34,11 +34,11 @@ public sealed class LimitTests
         {
             Spent = Money(10m),
             MeteringStale = "node gpu-1 is lost",
-            BrakeAllowance = 0,
+            BreakerAllowance = 0,
             Memory = new(),
         };
 
-        BudgetDecider.Decide(budget).ParkedNames().Should().BeEquivalentTo("done-soon", "b");
+        BudgetDecider.Decide(budget).SuspendedNames().Should().BeEquivalentTo("done-soon", "b");
     }
 
     /// <summary>
@@ -47,7 +47,7 @@ public sealed class LimitTests
     [Fact]
     public void GBO_sticky_enforcement_lost_what_is_parked_stays_parked_while_metering_is_unknown()
     {
-        var parked = Job("train", 1).Parked(limit: 2m, window: "2026-10");
+        var parked = Job("train", 1).Suspended(limit: 2m, window: "2026-10");
         var decision = BudgetDecider.Decide(Budget(100m, parked) with { MeteringStale = "the cache is not synced" });
 
         decision.Actions.Should().BeEmpty();
@@ -64,7 +64,7 @@ public sealed class LimitTests
                 Budget(Terms(1m) with { Mode = EnforcementMode.Observe }, Job("train", 10)),
                 budget with
                 {
-                    SwitchedToObserve = true,
+                    ObserveOnly = true,
                 },
             }
         )
@@ -88,7 +88,7 @@ public sealed class LimitTests
         var before = BudgetDecider.Decide(Budget(Once(1, 2), Job("train", 100)));
         before.Should().Match<BudgetDecision>(d => d.State == Reasons.NotStarted && d.Actions.Count == 0 && d.Reserved == Amount.Zero);
 
-        var after = BudgetDecider.Decide(Budget(Once(-2, -1), Job("train", 100), Job("held", 0.1).Parked(0.5m, window: "once")));
+        var after = BudgetDecider.Decide(Budget(Once(-2, -1), Job("train", 100), Job("held", 0.1).Suspended(0.5m, window: "once")));
         after
             .Should()
             .Match<BudgetDecision>(d => d.State == Reasons.Expired && d.Actions.Count == 0 && d.Unstoppable.UntilWindowEnd == Amount.Zero);
@@ -98,27 +98,29 @@ public sealed class LimitTests
     public void A_parking_that_was_decided_and_cut_off_is_carried_out_as_it_was_decided()
     {
         // Killed between the ledger's write and the act: it would fit again by now, and still it is no way around the budget.
-        var cut = Job("train", 1).Parked(limit: 2m) with { State = WorkloadState.Running, BurnRate = V100 };
-        cut = cut with { Parked = cut.Parked! with { Confirmed = false } };
+        var cut = Job("train", 1).Suspended(limit: 2m) with { State = WorkloadState.Running, BurnRate = V100 };
+        cut = cut with { Suspension = cut.Suspension! with { Confirmed = false } };
 
-        var action = BudgetDecider.Decide(Budget(100m, cut) with { BrakeAllowance = 0 }).Actions.Should().ContainSingle().Subject;
+        var action = BudgetDecider.Decide(Budget(100m, cut) with { BreakerAllowance = 0 }).Actions.Should().ContainSingle().Subject;
         action
             .Should()
-            .Match<BudgetAction>(a => a.Kind == ActionKind.Park && a.Reason == Reasons.ProjectedOverBudget && a.Parked == cut.Parked);
+            .Match<BudgetAction>(a =>
+                a.Kind == ActionKind.Suspend && a.Reason == Reasons.ProjectedOverBudget && a.Suspension == cut.Suspension
+            );
     }
 
     [Fact]
     public void What_others_resumed_is_parked_again_if_it_does_not_fit_and_let_go_if_it_does()
     {
-        var undone = Job("train", 1).Parked(limit: 2m) with { State = WorkloadState.Running, BurnRate = V100 };
+        var undone = Job("train", 1).Suspended(limit: 2m) with { State = WorkloadState.Running, BurnRate = V100 };
 
         var again = BudgetDecider.Decide(Budget(2m, undone)).Actions.Should().ContainSingle().Subject;
         again.Reason.Should().Be(Reasons.SuspendedAgain);
-        again.Parked!.Since.Should().Be(undone.Parked!.Since, "it keeps its place in the order of resumes");
+        again.Suspension!.Since.Should().Be(undone.Suspension!.Since, "it keeps its place in the order of resumes");
 
         var fits = BudgetDecider.Decide(Budget(100m, undone));
         fits.Actions.Should().BeEmpty();
-        fits.LetGo.Should().Equal(undone.Key);
+        fits.StaleRecords.Should().Equal(undone.Key);
     }
 
     [Fact]
@@ -126,21 +128,21 @@ public sealed class LimitTests
     {
         WorkloadSnapshot Undone(params int[] minutesAgo)
         {
-            var work = Job("train", 1).Parked(limit: 2m) with { State = WorkloadState.Running, BurnRate = V100 };
+            var work = Job("train", 1).Suspended(limit: 2m) with { State = WorkloadState.Running, BurnRate = V100 };
             return work with
             {
-                Parked = work.Parked! with { Undone = [.. minutesAgo.Select(m => Now.AddMinutes(-m))], UndoneBy = "argocd" },
+                Suspension = work.Suspension! with { Reverted = [.. minutesAgo.Select(m => Now.AddMinutes(-m))], RevertedBy = "argocd" },
             };
         }
 
         var fought = BudgetDecider.Decide(Budget(2m, Undone(3, 1)));
         fought.Actions.Should().BeEmpty();
         fought.Condition("Contested").Message.Should().Contain("Job/train (by argocd)");
-        fought.LetGo.Should().BeEmpty();
+        fought.StaleRecords.Should().BeEmpty();
 
-        BudgetDecider.Decide(Budget(2m, Undone(9, 5))).ParkedNames().Should().Equal("train");
-        BudgetDecider.Decide(Budget(2m, Undone(1))).ParkedNames().Should().Equal("train");
-        BudgetDecider.Decide(Budget(2m, Undone(11, 1))).ParkedNames().Should().Equal("train");
+        BudgetDecider.Decide(Budget(2m, Undone(9, 5))).SuspendedNames().Should().Equal("train");
+        BudgetDecider.Decide(Budget(2m, Undone(1))).SuspendedNames().Should().Equal("train");
+        BudgetDecider.Decide(Budget(2m, Undone(11, 1))).SuspendedNames().Should().Equal("train");
     }
 
     [Fact]

@@ -57,7 +57,7 @@ public sealed class MeteringTests
             BudgetDecider.Decide(budget with { Metering = MeteringView.Of([("n", MeteringSource.Nobody)]) }),
             BudgetDecider.Decide(budget)
         );
-        with.ParkedNames().Should().Equal(without.ParkedNames());
+        with.SuspendedNames().Should().Equal(without.SuspendedNames());
         with.Projected.Should().Be(without.Projected);
         with.Workloads.Select(w => w.MeteredBy).Should().Equal(null, "api");
     }

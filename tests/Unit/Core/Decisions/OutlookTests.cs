@@ -20,7 +20,7 @@ public sealed class OutlookTests
             Class = WorkloadClass.Interactive,
             Rate = HourlyCost.FromDecimal(rate),
             BurnRate = HourlyCost.FromDecimal(rate),
-            NotParkable = "a bare pod",
+            NotSuspendable = "a bare pod",
             Estimate = Bursar.Core.Forecast.Estimate.Unknown(""),
         };
 
@@ -115,7 +115,7 @@ public sealed class OutlookTests
     public void Suspended_work_that_has_the_budget_to_itself_waits_for_no_reservation()
     {
         var decision = BudgetDecider.Decide(
-            Budget(Terms(8m) with { WhenExhausted = WhenExhausted.Zero }, Serving("chat").Parked(8, Reasons.BudgetExhausted)) with
+            Budget(Terms(8m) with { WhenExhausted = WhenExhausted.Zero }, Serving("chat").Suspended(8, Reasons.BudgetExhausted)) with
             {
                 Spent = Money(7.93m),
             }
@@ -234,7 +234,7 @@ public sealed class OutlookTests
             var decision = world.Turn(TimeSpan.FromMinutes(1));
             if (decision.Announcements.Any(one => one.Reason == Reasons.WillSuspend && one.About.Any(key => key.Name == "train")))
                 told ??= decision.At;
-            if (decision.ParkedNames().Contains("train"))
+            if (decision.SuspendedNames().Contains("train"))
                 suspended = decision.At;
         }
         (suspended - told)!.Value.Should().BeCloseTo(LimitWarnings.Lead, TimeSpan.FromMinutes(2));
@@ -472,8 +472,8 @@ public sealed class OutlookTests
     [Fact]
     public void Exhausted_at_of_suspended_work_is_when_it_was_suspended()
     {
-        var parked = Job("train", 5).Parked(10m, Reasons.BudgetExhausted, minutesAgo: 90);
-        parked = parked with { Parked = parked.Parked! with { Spent = Money(9.97m), Available = Money(0.03m) } };
+        var parked = Job("train", 5).Suspended(10m, Reasons.BudgetExhausted, minutesAgo: 90);
+        parked = parked with { Suspension = parked.Suspension! with { Spent = Money(9.97m), Available = Money(0.03m) } };
 
         var decision = BudgetDecider.Decide(Budget(10m, parked) with { Spent = Money(9.98m) });
 
@@ -521,7 +521,7 @@ public sealed class OutlookTests
     [Fact]
     public void Unsuspendable_work_is_named_with_its_reason_in_a_bounded_message()
     {
-        var pods = Enumerable.Range(0, 200).Select(i => Pod($"notebook-{i:000}") with { NotParkable = new string('x', 400) }).ToArray();
+        var pods = Enumerable.Range(0, 200).Select(i => Pod($"notebook-{i:000}") with { NotSuspendable = new string('x', 400) }).ToArray();
         BudgetDecider.Decide(Budget(1000m, Pod("a"))).Condition("FullyEnforceable").Message.Should().Contain("Pod/a (a bare pod)");
         BudgetDecider.Decide(Budget(1_000_000m, pods)).Condition("FullyEnforceable").Message.Length.Should().BeLessThan(1500);
     }
@@ -558,13 +558,13 @@ public sealed class OutlookTests
             Memory = first.Memory,
             Window = Bursar.Core.Budgets.Window.At(budget.Terms.Window, now.AddMinutes(minutes)),
         };
-        BudgetDecider.Decide(december).ParkedNames().Should().Equal("long");
+        BudgetDecider.Decide(december).SuspendedNames().Should().Equal("long");
     }
 
     [Fact]
     public void Work_that_resumes_beside_exhausted_work_is_announced_anew()
     {
-        var budget = Budget(100, Serving("serve"), Job("stopped", 90).Parked(100, Reasons.BudgetExhausted)) with { Spent = Money(97) };
+        var budget = Budget(100, Serving("serve"), Job("stopped", 90).Suspended(100, Reasons.BudgetExhausted)) with { Spent = Money(97) };
         budget = budget with { Terms = budget.Terms with { WhenExhausted = WhenExhausted.Zero } };
         BudgetDecider
             .Decide(budget)

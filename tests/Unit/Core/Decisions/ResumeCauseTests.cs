@@ -73,7 +73,7 @@ public sealed class ResumeCauseTests
         ["repaired record"] = (Full, budget => budget with { Spent = Money(2) }, Reasons.BudgetAvailable),
         ["another budget's suspension of work that is counted here"] = (
             () => Runs(Job("other", 4)),
-            budget => With(budget, Job("other", 4).Waiting() with { HeldBy = "budget b", NoPodSince = Now.AddMinutes(-20) }),
+            budget => With(budget, Job("other", 4).Waiting() with { OtherBudgets = "budget b", NoPodSince = Now.AddMinutes(-20) }),
             Reasons.FitsAgain
         ),
         ["other work's estimate fell"] = (() => Runs(Job("other", 4)), budget => With(budget, Job("other", 0.2)), Reasons.FitsAgain),
@@ -160,7 +160,7 @@ public sealed class ResumeCauseTests
     private static BudgetSnapshot Suspended(BudgetSnapshot budget)
     {
         var decision = BudgetDecider.Decide(budget);
-        var action = decision.Actions.Should().ContainSingle(one => one.Kind == ActionKind.Park && one.Workload.Name == "held").Subject;
+        var action = decision.Actions.Should().ContainSingle(one => one.Kind == ActionKind.Suspend && one.Workload.Name == "held").Subject;
         return With(
             budget with
             {
@@ -168,9 +168,9 @@ public sealed class ResumeCauseTests
             },
             budget.Workloads.Single(work => work.Key.Name == "held") with
             {
-                State = WorkloadState.Parked,
+                State = WorkloadState.SuspendedByBudget,
                 BurnRate = HourlyCost.Zero,
-                Parked = action.Parked! with { Confirmed = true },
+                Suspension = action.Suspension! with { Confirmed = true },
             }
         );
     }

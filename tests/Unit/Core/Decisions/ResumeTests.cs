@@ -14,7 +14,7 @@ public sealed class ResumeTests
     [InlineData(4, null)] // the same limit is no cause, though there is room
     public void Resumes_in_the_same_window_only_for_a_cause(int limit, string? cause)
     {
-        var decision = BudgetDecider.Decide(Budget(limit, Job("train", 1).Parked(limit: 4m)));
+        var decision = BudgetDecider.Decide(Budget(limit, Job("train", 1).Suspended(limit: 4m)));
 
         decision.Actions.Select(a => a.Reason).Should().Equal(cause is null ? [] : [cause]);
         if (cause is null)
@@ -24,7 +24,7 @@ public sealed class ResumeTests
     [Fact]
     public void Work_that_ends_frees_money_and_is_a_cause_once()
     {
-        var before = Budget(8m, Job("runs", 1), Job("train", 1).Parked(limit: 8m)).Admitted(("runs", 3.06m));
+        var before = Budget(8m, Job("runs", 1), Job("train", 1).Suspended(limit: 8m)).Admitted(("runs", 3.06m));
         var ended = BudgetDecider.Decide(before with { Workloads = [before.Workloads[1]] });
 
         ended.Actions.Should().ContainSingle(a => a.Kind == ActionKind.Resume && a.Reason == Reasons.BudgetAvailable);
@@ -35,25 +35,28 @@ public sealed class ResumeTests
         var park = BudgetDecider.Decide(grown).Actions.Should().ContainSingle().Subject;
         var parked = Job("train", 1) with
         {
-            State = WorkloadState.Parked,
+            State = WorkloadState.SuspendedByBudget,
             BurnRate = HourlyCost.Zero,
-            Parked = park.Parked! with { Confirmed = true },
+            Suspension = park.Suspension! with { Confirmed = true },
         };
         BudgetDecider.Decide(before with { Workloads = [parked], Memory = BudgetDecider.Decide(grown).Memory }).Actions.Should().BeEmpty();
     }
 
     [Fact]
     public void A_job_that_was_parked_did_not_end() =>
-        BudgetDecider.Decide(Budget(8m, Job("a", 1).Parked(8m), Job("b", 0.1).Parked(8m)).Admitted(("a", 3m))).Actions.Should().BeEmpty();
+        BudgetDecider
+            .Decide(Budget(8m, Job("a", 1).Suspended(8m), Job("b", 0.1).Suspended(8m)).Admitted(("a", 3m)))
+            .Actions.Should()
+            .BeEmpty();
 
     [Fact]
     public void By_priority_then_the_oldest_one_at_a_time()
     {
         var jobs = new[]
         {
-            Job("young", 1, priority: 5, minutesOld: 20).Parked(1m, minutesAgo: 19),
-            Job("aged", 1, priority: 5, minutesOld: 90).Parked(1m, minutesAgo: 3),
-            Job("first", 1, priority: 9, minutesOld: 1).Parked(1m, minutesAgo: 1),
+            Job("young", 1, priority: 5, minutesOld: 20).Suspended(1m, minutesAgo: 19),
+            Job("aged", 1, priority: 5, minutesOld: 90).Suspended(1m, minutesAgo: 3),
+            Job("first", 1, priority: 9, minutesOld: 1).Suspended(1m, minutesAgo: 1),
         };
         List<string> order = [];
         var budget = Budget(100m, jobs);
@@ -67,7 +70,7 @@ public sealed class ResumeTests
                 Workloads =
                 [
                     .. budget.Workloads.Select(w =>
-                        w.Key.Name == name ? w with { State = WorkloadState.Running, Parked = null, BurnRate = V100 } : w
+                        w.Key.Name == name ? w with { State = WorkloadState.Running, Suspension = null, BurnRate = V100 } : w
                     ),
                 ],
             };
@@ -82,9 +85,9 @@ public sealed class ResumeTests
         var decision = BudgetDecider.Decide(
             Budget(
                 5m,
-                Job("never", 100, priority: 9).Parked(1m),
-                Job("large", 1.4, priority: 5).Parked(1m),
-                Job("small", 0.3).Parked(1m)
+                Job("never", 100, priority: 9).Suspended(1m),
+                Job("large", 1.4, priority: 5).Suspended(1m),
+                Job("small", 0.3).Suspended(1m)
             ) with
             {
                 Spent = Money(2m),
@@ -100,7 +103,7 @@ public sealed class ResumeTests
     public void The_high_end_with_headroom_and_the_stop_must_fit()
     {
         // 1.03 h at 3.06 are 3.1518, with 5 % 3.30939, and 40 s of stop 0.034.
-        var job = Job("train", 1).Parked(1m);
+        var job = Job("train", 1).Suspended(1m);
 
         BudgetDecider.Decide(Budget(3.34m, job)).Actions.Should().BeEmpty();
         BudgetDecider.Decide(Budget(3.35m, job)).ResumedNames().Should().Equal("train");
@@ -111,16 +114,16 @@ public sealed class ResumeTests
     public void What_runs_is_held_at_its_likely_end_and_what_is_being_stopped_at_its_stop()
     {
         var hoped = Job("runs", 0) with { Estimate = Unsettled(TimeSpan.Zero, TimeSpan.FromHours(1)) };
-        BudgetDecider.Decide(Budget(5m, hoped, Job("train", 1).Parked(1m))).Actions.Should().BeEmpty();
+        BudgetDecider.Decide(Budget(5m, hoped, Job("train", 1).Suspended(1m))).Actions.Should().BeEmpty();
 
-        var ending = Job("ending", 5).Parked(1m) with { BurnRate = V100 };
-        BudgetDecider.Decide(Budget(3.35m, ending, Job("train", 1).Parked(1m))).Actions.Should().BeEmpty();
+        var ending = Job("ending", 5).Suspended(1m) with { BurnRate = V100 };
+        BudgetDecider.Decide(Budget(3.35m, ending, Job("train", 1).Suspended(1m))).Actions.Should().BeEmpty();
     }
 
     [Fact]
     public void Work_of_unknown_length_needs_money_for_an_hour()
     {
-        var job = Unknown("train").Parked(1m, Reasons.BudgetExhausted);
+        var job = Unknown("train").Suspended(1m, Reasons.BudgetExhausted);
 
         BudgetDecider.Decide(Budget(3.2m, job)).Actions.Should().BeEmpty();
         BudgetDecider.Decide(Budget(3.3m, job)).ResumedNames().Should().Equal("train");
@@ -130,9 +133,9 @@ public sealed class ResumeTests
     public void What_is_held_for_its_unknown_length_comes_back_when_it_is_told_and_not_for_money()
     {
         var terms = Terms(100m) with { UnknownDuration = UnknownDuration.Hold };
-        BudgetDecider.Decide(Budget(terms, Unknown("train").Parked(1m, Reasons.UnknownDuration))).Actions.Should().BeEmpty();
+        BudgetDecider.Decide(Budget(terms, Unknown("train").Suspended(1m, Reasons.UnknownDuration))).Actions.Should().BeEmpty();
 
-        var told = Job("train", 1).Parked(100m, Reasons.UnknownDuration);
+        var told = Job("train", 1).Suspended(100m, Reasons.UnknownDuration);
         BudgetDecider.Decide(Budget(terms, told)).Actions.Should().ContainSingle(a => a.Reason == Reasons.DurationKnown);
     }
 
@@ -140,7 +143,7 @@ public sealed class ResumeTests
     public void Manual_resume_waits_for_an_approval_that_came_after_the_parking()
     {
         var terms = Terms(100m) with { Resume = ResumePolicy.Manual };
-        var job = Job("train", 1).Parked(1m);
+        var job = Job("train", 1).Suspended(1m);
 
         BudgetDecider.Decide(Budget(terms, job)).ReasonOf("train").Should().Be(Reasons.WaitingForApproval);
         BudgetDecider
@@ -149,7 +152,7 @@ public sealed class ResumeTests
             .ContainSingle(a => a.Reason == Reasons.Approved);
 
         // An approval that stays on the object brings it back once, not for ever.
-        var stale = job with { ResumeApproved = true, Parked = job.Parked! with { Approved = true } };
+        var stale = job with { ResumeApproved = true, Suspension = job.Suspension! with { Approved = true } };
         BudgetDecider.Decide(Budget(terms, stale)).Actions.Should().BeEmpty();
         BudgetDecider
             .Decide(Budget(Terms(2m) with { Resume = ResumePolicy.Manual }, job with { ResumeApproved = true }))
@@ -161,7 +164,12 @@ public sealed class ResumeTests
     public void A_new_window_brings_back_what_fits_it()
     {
         var december = new DateTimeOffset(2026, 12, 1, 0, 0, 0, TimeSpan.Zero);
-        var budget = Budget(10m, Job("a", 1, minutesOld: 50).Parked(10m), Job("b", 1).Parked(10m), Job("never", 100).Parked(10m)) with
+        var budget = Budget(
+            10m,
+            Job("a", 1, minutesOld: 50).Suspended(10m),
+            Job("b", 1).Suspended(10m),
+            Job("never", 100).Suspended(10m)
+        ) with
         {
             Now = december,
             Window = Window.At(new(WindowPeriod.Month), december),
@@ -176,7 +184,7 @@ public sealed class ResumeTests
     public void A_job_too_long_for_any_window_does_not_slip_in_at_a_windows_end()
     {
         var last = new DateTimeOffset(2026, 11, 30, 23, 0, 0, TimeSpan.Zero);
-        var budget = Budget(10m, Job("long", 100).Parked(10m, window: "2026-10")) with { Now = last };
+        var budget = Budget(10m, Job("long", 100).Suspended(10m, window: "2026-10")) with { Now = last };
 
         BudgetDecider.Decide(budget).ReasonOf("long").Should().Be(Reasons.NeverFits);
     }
@@ -184,8 +192,8 @@ public sealed class ResumeTests
     [Fact]
     public void What_never_fits_is_told_what_its_kind_can_do()
     {
-        var serving = Serving("chat").Parked(1m);
-        var budget = Budget(Terms(1m) with { WhenExhausted = WhenExhausted.Zero }, Job("never", 100).Parked(1m), serving);
+        var serving = Serving("chat").Suspended(1m);
+        var budget = Budget(Terms(1m) with { WhenExhausted = WhenExhausted.Zero }, Job("never", 100).Suspended(1m), serving);
 
         var told = BudgetDecider.Decide(budget).Workloads;
         told.Single(w => w.Key.Name == "never").Sentence.Should().Contain("shorter");
@@ -196,7 +204,7 @@ public sealed class ResumeTests
     public void A_rolling_window_tries_at_every_evaluation()
     {
         var terms = Terms(10m) with { Window = new(WindowPeriod.Rolling, Length: TimeSpan.FromHours(24)) };
-        var job = Job("train", 1).Parked(10m, window: "rolling");
+        var job = Job("train", 1).Suspended(10m, window: "rolling");
 
         BudgetDecider.Decide(Budget(terms, job)).Actions.Should().ContainSingle(a => a.Reason == Reasons.SpendRolledOff);
         BudgetDecider.Decide(Budget(terms, job) with { Spent = Money(8m) }).Actions.Should().BeEmpty();
@@ -205,7 +213,9 @@ public sealed class ResumeTests
     [Fact]
     public void What_became_exempt_or_floor_while_it_was_parked_is_released()
     {
-        var decision = BudgetDecider.Decide(Budget(1m, Job("train", 50).Parked(1m) with { Exempt = true }, Serving("chat").Parked(1m)));
+        var decision = BudgetDecider.Decide(
+            Budget(1m, Job("train", 50).Suspended(1m) with { Exempt = true }, Serving("chat").Suspended(1m))
+        );
 
         decision.Actions.Should().HaveCount(2).And.OnlyContain(a => a.Reason == Reasons.Released);
     }
@@ -226,7 +236,7 @@ public sealed class ResumeTests
                 {
                     Estimate = Unsettled(TimeSpan.Zero, TimeSpan.FromMinutes(10)),
                 },
-                Job("waits", 0.1).Parked(35m, window: "rolling")
+                Job("waits", 0.1).Suspended(35m, window: "rolling")
             );
             return budget with { RollingSpend = [past], Spent = Money(35.8m) };
         }
@@ -244,7 +254,7 @@ public sealed class ResumeTests
         {
             Key = new("team", "Pod", "notebook", "uid-notebook"),
             Class = WorkloadClass.Interactive,
-            NotParkable = "a bare pod",
+            NotSuspendable = "a bare pod",
             BurnRate = HourlyCost.FromDecimal(20m),
             Rate = HourlyCost.FromDecimal(20m),
         };
@@ -255,7 +265,7 @@ public sealed class ResumeTests
                     Window = new(WindowPeriod.Rolling, Length: TimeSpan.FromHours(6)),
                 },
                 pod,
-                Job("waits", 0.1).Parked(35m, window: "rolling")
+                Job("waits", 0.1).Suspended(35m, window: "rolling")
             ) with
             {
                 RollingSpend = [past],
@@ -270,22 +280,22 @@ public sealed class ResumeTests
     public void Inference_at_zero_comes_back_with_money_for_an_hour()
     {
         var terms = Terms(10m) with { WhenExhausted = WhenExhausted.Zero };
-        BudgetDecider.Decide(Budget(terms, Serving("chat").Parked(5m)) with { Spent = Money(6m) }).ResumedNames().Should().Equal("chat");
-        BudgetDecider.Decide(Budget(terms, Serving("chat").Parked(5m)) with { Spent = Money(7m) }).Actions.Should().BeEmpty();
+        BudgetDecider.Decide(Budget(terms, Serving("chat").Suspended(5m)) with { Spent = Money(6m) }).ResumedNames().Should().Equal("chat");
+        BudgetDecider.Decide(Budget(terms, Serving("chat").Suspended(5m)) with { Spent = Money(7m) }).Actions.Should().BeEmpty();
     }
 
     [Fact]
     public void Nothing_resumes_in_an_evaluation_that_parks() =>
         BudgetDecider
-            .Decide(Budget(20m, Job("runs", 50), Job("train", 1).Parked(10m)))
+            .Decide(Budget(20m, Job("runs", 50), Job("train", 1).Suspended(10m)))
             .Should()
-            .Match<BudgetDecision>(d => d.ParkedNames().Single() == "runs" && d.ResumedNames().Length == 0);
+            .Match<BudgetDecision>(d => d.SuspendedNames().Single() == "runs" && d.ResumedNames().Length == 0);
 
     [Fact]
     public void Exempted_job_resumes_and_pushes_others_out_in_one_decision()
     {
-        var decision = BudgetDecider.Decide(Budget(20, Job("runs", 5), Job("exempted", 5).Parked(20) with { Exempt = true }));
+        var decision = BudgetDecider.Decide(Budget(20, Job("runs", 5), Job("exempted", 5).Suspended(20) with { Exempt = true }));
         decision.ResumedNames().Should().Equal("exempted");
-        decision.ParkedNames().Should().Equal("runs");
+        decision.SuspendedNames().Should().Equal("runs");
     }
 }

@@ -13,9 +13,9 @@ public sealed class SuspensionCheckTests
         Given.Job("train", 2) with
         {
             RunsOn = true,
-            NotFollowed = true,
-            NotParkable = "its pods have run on",
-            Parked = new()
+            IgnoresSuspension = true,
+            NotSuspendable = "its pods have run on",
+            Suspension = new()
             {
                 Since = Given.Now.AddHours(-1),
                 Reason = Reasons.BudgetExhausted,
@@ -44,7 +44,7 @@ public sealed class SuspensionCheckTests
         decision.Condition("FullyEnforceable").Status.Should().BeFalse();
         decision.Projected.Should().Be(Given.Money(6.12m));
         decision.Actions.Should().BeEmpty();
-        decision.LetGo.Should().BeEmpty("its record says what stood there before");
+        decision.StaleRecords.Should().BeEmpty("its record says what stood there before");
     }
 
     [Fact]
@@ -54,7 +54,7 @@ public sealed class SuspensionCheckTests
     [Fact]
     public void Workload_that_runs_on_stays_suspended_without_a_cause() =>
         BudgetDecider
-            .Decide(Given.Budget(100, Ignored with { Parked = Ignored.Parked! with { Limit = Given.Money(100) } }))
+            .Decide(Given.Budget(100, Ignored with { Suspension = Ignored.Suspension! with { Limit = Given.Money(100) } }))
             .Actions.Should()
             .BeEmpty();
 
@@ -72,9 +72,9 @@ public sealed class SuspensionCheckTests
                     1,
                     Ignored with
                     {
-                        NotFollowed = ignored,
-                        NotParkable = ignored ? "it runs on" : null,
-                        State = ignored ? WorkloadState.Running : WorkloadState.Parked,
+                        IgnoresSuspension = ignored,
+                        NotSuspendable = ignored ? "it runs on" : null,
+                        State = ignored ? WorkloadState.Running : WorkloadState.SuspendedByBudget,
                     }
                 ) with
                 {
@@ -102,7 +102,7 @@ public sealed class SuspensionCheckTests
             }
         );
 
-        var after = BudgetDecider.Decide(Given.Budget(1, Given.Job("train", 2).Parked(1)) with { Memory = before.Memory });
+        var after = BudgetDecider.Decide(Given.Budget(1, Given.Job("train", 2).Suspended(1)) with { Memory = before.Memory });
 
         after
             .Announcements.Should()

@@ -29,7 +29,7 @@ public sealed class SuspensionNoticeTests
         var meanwhile = BudgetDecider.Decide(budget.Later(Settle - TimeSpan.FromSeconds(1), first.Memory));
         meanwhile.Actions.Should().BeEmpty();
         meanwhile.Announcements.Single(one => one.Reason == Reasons.WillSuspend).Key.Should().Be(told.Key, "it is one Event");
-        BudgetDecider.Decide(budget.Later(Settle, meanwhile.Memory)).ParkedNames().Should().Equal("train");
+        BudgetDecider.Decide(budget.Later(Settle, meanwhile.Memory)).SuspendedNames().Should().Equal("train");
     }
 
     [Fact]
@@ -48,7 +48,7 @@ public sealed class SuspensionNoticeTests
         // Five minutes cost 0.255, and everything else is spent or reserved for the other job.
         var budget = Slowed(hours: 4, Job("other", 2)).Admitted(("train", 6.12m), ("other", 6.12m)) with { Spent = Money(3.70m) };
 
-        BudgetDecider.Decide(budget).ParkedNames().Should().Equal("train");
+        BudgetDecider.Decide(budget).SuspendedNames().Should().Equal("train");
         BudgetDecider.Decide(budget with { Spent = Money(3.50m) }).Actions.Should().BeEmpty();
     }
 
@@ -59,7 +59,7 @@ public sealed class SuspensionNoticeTests
         var risk = BudgetDecider.Decide(Slowed(hours: 3.22));
         risk.Announcements.Should().Contain(one => one.Reason == Reasons.AtRisk && one.About.Any(key => key.Name == "train"));
 
-        BudgetDecider.Decide(Slowed(hours: 4).Later(TimeSpan.FromMinutes(1), risk.Memory)).ParkedNames().Should().Equal("train");
+        BudgetDecider.Decide(Slowed(hours: 4).Later(TimeSpan.FromMinutes(1), risk.Memory)).SuspendedNames().Should().Equal("train");
     }
 
     [Fact]
@@ -77,11 +77,11 @@ public sealed class SuspensionNoticeTests
     [Fact]
     public void New_job_gets_no_notice()
     {
-        BudgetDecider.Decide(Slowed(hours: 2, Job("new", 3))).ParkedNames().Should().Equal("new");
+        BudgetDecider.Decide(Slowed(hours: 2, Job("new", 3))).SuspendedNames().Should().Equal("new");
         // Its first measured step time tells more than it declared.
         BudgetDecider
             .Decide(Slowed(hours: 2, Job("new", 3, minutesOld: 9)).Admitted(("train", 6.12m), ("new", 1m)))
-            .ParkedNames()
+            .SuspendedNames()
             .Should()
             .Equal("new");
     }
@@ -95,7 +95,7 @@ public sealed class SuspensionNoticeTests
 
         BudgetDecider
             .Decide((budget with { Terms = budget.Terms with { Limit = Money(5m) } }).Later(Settle, lowered.Memory))
-            .ParkedNames()
+            .SuspendedNames()
             .Should()
             .Equal("train");
     }

@@ -16,7 +16,7 @@ public sealed class WhatWouldChangeTests
     public void A_parked_job_is_told_the_limit_at_which_it_comes_back()
     {
         // The high end, 10.3 h of 3.06, with 5 % headroom and 40 s of stop: 33.128; named with one percent more, in three digits.
-        var budget = Budget(20, Job("big", 10).Parked(20));
+        var budget = Budget(20, Job("big", 10).Suspended(20));
 
         var change = WhatWouldChange.Of(budget, "uid-big").Should().ContainSingle().Subject;
 
@@ -35,7 +35,7 @@ public sealed class WhatWouldChangeTests
     public void A_job_that_only_lacks_a_cause_is_told_whose_end_is_one()
     {
         // There is money, and nothing has changed since it was parked: the end of the other is the cause.
-        var budget = Budget(40, Job("small", 2), Job("held", 3).Parked(40)).Admitted(("small", 6.12m));
+        var budget = Budget(40, Job("small", 2), Job("held", 3).Suspended(40)).Admitted(("small", 6.12m));
 
         var changes = WhatWouldChange.Of(budget, "uid-held");
 
@@ -63,7 +63,7 @@ public sealed class WhatWouldChangeTests
     [Fact]
     public void A_job_whose_place_another_holds_is_told_which_end_would_free_enough()
     {
-        var budget = Budget(40, Job("tiny", 1), Job("other", 9), Job("held", 4).Parked(39)).Admitted(("tiny", 3.06m), ("other", 27.54m));
+        var budget = Budget(40, Job("tiny", 1), Job("other", 9), Job("held", 4).Suspended(39)).Admitted(("tiny", 3.06m), ("other", 27.54m));
 
         var changes = WhatWouldChange.Of(budget, "uid-held");
 
@@ -136,7 +136,7 @@ public sealed class ReasoningTests
         // Both save the same; the older one saved its work a moment ago.
         var saved = Job("saved", 10, minutesOld: 100) with { EstimateAfterResume = Settled(TimeSpan.FromHours(10.1)) };
         var unsaved = Job("unsaved", 10, minutesOld: 50) with { EstimateAfterResume = Settled(TimeSpan.FromHours(12)) };
-        var budget = Budget(40, unsaved, saved, Job("held", 1).Parked(40), Job("free", 1) with { Exempt = true })
+        var budget = Budget(40, unsaved, saved, Job("held", 1).Suspended(40), Job("free", 1) with { Exempt = true })
             .Admitted(("saved", 30.6m), ("unsaved", 30.6m), ("free", 3.06m));
 
         var all = Reasoning.Of(budget);
@@ -146,14 +146,16 @@ public sealed class ReasoningTests
         all[1]
             .Should()
             .Match<WorkloadReasoning>(one =>
-                one.ParkOrder == 1 && one.Turn == Victims.Turn.InsideReservation && one.Lost == V100.For(TimeSpan.FromHours(0.1))
+                one.SuspensionOrder == 1
+                && one.Group == Victims.VictimGroup.InsideReservation
+                && one.Lost == V100.For(TimeSpan.FromHours(0.1))
             );
         all[2].Lost.Should().Be(V100.For(TimeSpan.FromHours(2)));
-        all[3].ParkOrder.Should().BeNull();
-        BudgetDecider.Decide(budget).ParkedNames().Should().Equal("saved");
+        all[3].SuspensionOrder.Should().BeNull();
+        BudgetDecider.Decide(budget).SuspendedNames().Should().Equal("saved");
         BudgetDecider
             .Decide(budget with { Terms = budget.Terms with { Victims = VictimOrder.LowestPriority } })
-            .ParkedNames()
+            .SuspendedNames()
             .Should()
             .Equal(["unsaved"], "it is the younger one");
         all[1].Changes.Should().ContainItemsAssignableTo<Change>().And.Contain(change => change is Change.RaiseLimit);

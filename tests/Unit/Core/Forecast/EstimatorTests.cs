@@ -18,7 +18,7 @@ public sealed class EstimatorTests
 
         estimate.Source.Should().Be(EstimateSource.Progress);
         estimate.Settled.Should().BeTrue();
-        var whole = TimeSpan.FromSeconds(9) + estimate.Mid;
+        var whole = TimeSpan.FromSeconds(9) + estimate.Likely;
         whole.Should().BeCloseTo(TimeSpan.FromSeconds(2_700), TimeSpan.FromMilliseconds(10));
         V100.For(TimeSpan.FromSeconds(2_700)).ToString().Should().Be("2.295000");
         ((double)(V100.For(whole) - V100.For(TimeSpan.FromSeconds(2_700))).Units).Should().BeInRange(-1e12, 1e12);
@@ -60,7 +60,7 @@ public sealed class EstimatorTests
 
         var estimate = Estimator.Remaining(Job(new ProgressSeries { Points = points }), Start.AddSeconds(672));
 
-        estimate.Mid.TotalSeconds.Should().BeApproximately(29_200 * 0.09, 1);
+        estimate.Likely.TotalSeconds.Should().BeApproximately(29_200 * 0.09, 1);
         estimate.High.Should().BeGreaterThan(TimeSpan.FromHours(5), "the mean of the whole run keeps the warm-up");
     }
 
@@ -83,7 +83,7 @@ public sealed class EstimatorTests
         var then = Estimator.Remaining(job, Start.AddSeconds(27));
         var later = Estimator.Remaining(job, Start.AddSeconds(35));
 
-        (then.Mid - later.Mid).Should().Be(TimeSpan.FromSeconds(8));
+        (then.Likely - later.Likely).Should().Be(TimeSpan.FromSeconds(8));
     }
 
     [Fact]
@@ -115,7 +115,7 @@ public sealed class EstimatorTests
         Estimator
             .Remaining(declared, Start.AddMinutes(5))
             .Should()
-            .Match<Estimate>(e => e.Source == EstimateSource.Declared && e.Mid == TimeSpan.FromMinutes(15));
+            .Match<Estimate>(e => e.Source == EstimateSource.Declared && e.Likely == TimeSpan.FromMinutes(15));
 
         var counted = declared with
         {
@@ -133,7 +133,7 @@ public sealed class EstimatorTests
         Estimator
             .Remaining(counted, Start.AddMinutes(10))
             .Should()
-            .Match<Estimate>(e => e.Source == EstimateSource.Completions && e.Mid == TimeSpan.FromMinutes(40));
+            .Match<Estimate>(e => e.Source == EstimateSource.Completions && e.Likely == TimeSpan.FromMinutes(40));
 
         var moving = counted with { Progress = Steady(0.09, 100, 4), DeclaredSteps = 30_000 };
         Estimator.Remaining(moving, Start.AddSeconds(27)).Source.Should().Be(EstimateSource.Progress);
@@ -160,7 +160,7 @@ public sealed class EstimatorTests
         if (left is null)
             estimate.IsKnown.Should().BeFalse();
         else
-            estimate.Mid.Should().Be(Duration(left));
+            estimate.Likely.Should().Be(Duration(left));
 
         static TimeSpan Duration(string text) => GoDuration.TryParse(text, out var duration) ? duration : throw new FormatException(text);
     }
@@ -197,11 +197,11 @@ public sealed class EstimatorTests
     {
         var job = Job(Steady(0.09, 100, 11), 30_000);
 
-        Estimator.AfterResume(job).Mid.TotalSeconds.Should().BeApproximately(2_700, 0.01);
-        Estimator.AfterResume(job with { CheckpointStep = 1_000 }).Mid.TotalSeconds.Should().BeApproximately(2_610, 0.01);
+        Estimator.AfterResume(job).Likely.TotalSeconds.Should().BeApproximately(2_700, 0.01);
+        Estimator.AfterResume(job with { CheckpointStep = 1_000 }).Likely.TotalSeconds.Should().BeApproximately(2_610, 0.01);
         Estimator
             .AfterResume(new() { DeclaredDuration = TimeSpan.FromHours(3), RunningSince = Start })
-            .Mid.Should()
+            .Likely.Should()
             .Be(TimeSpan.FromHours(3));
         Estimator.AfterResume(new()).IsKnown.Should().BeFalse();
     }
@@ -214,8 +214,8 @@ public sealed class EstimatorTests
 
         var estimate = Estimator.Remaining(job, resumed.AddSeconds(60));
         estimate.Stale.Should().BeFalse();
-        estimate.Mid.TotalSeconds.Should().BeApproximately(2_640, 0.01, "it began again at zero a minute ago");
-        Estimator.Remaining(job with { RunningSince = null }, resumed).Mid.TotalSeconds.Should().BeApproximately(2_700, 0.01);
+        estimate.Likely.TotalSeconds.Should().BeApproximately(2_640, 0.01, "it began again at zero a minute ago");
+        Estimator.Remaining(job with { RunningSince = null }, resumed).Likely.TotalSeconds.Should().BeApproximately(2_700, 0.01);
         Estimator.Remaining(job, resumed.AddSeconds(301)).Stale.Should().BeTrue();
     }
 
@@ -225,7 +225,7 @@ public sealed class EstimatorTests
         var again = Start.AddHours(1);
         var job = Job(Steady(0.09, 100, 11).With(new(again.AddSeconds(5), 0, null)), 30_000) with { RunningSince = again };
 
-        Estimator.Remaining(job, again.AddSeconds(5)).Mid.TotalSeconds.Should().BeApproximately(2_700, 0.01);
+        Estimator.Remaining(job, again.AddSeconds(5)).Likely.TotalSeconds.Should().BeApproximately(2_700, 0.01);
     }
 
     [Fact]
@@ -240,7 +240,7 @@ public sealed class EstimatorTests
         var estimate = Estimator.Remaining(job, again.AddSeconds(8));
 
         estimate.Source.Should().Be(EstimateSource.Progress, "the owner's word was measured to be wrong");
-        estimate.Mid.TotalSeconds.Should().BeApproximately(11_992, 0.01);
+        estimate.Likely.TotalSeconds.Should().BeApproximately(11_992, 0.01);
     }
 
     [Fact]

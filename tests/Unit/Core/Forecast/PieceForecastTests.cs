@@ -64,7 +64,7 @@ public sealed class PieceForecastTests
         );
 
         estimate.Source.Should().Be(EstimateSource.Declared);
-        estimate.Mid.Should().BeCloseTo(TimeSpan.FromHours(2), TimeSpan.FromSeconds(1));
+        estimate.Likely.Should().BeCloseTo(TimeSpan.FromHours(2), TimeSpan.FromSeconds(1));
         estimate.High.Should().BeLessThan(TimeSpan.FromHours(3));
     }
 
@@ -107,8 +107,8 @@ public sealed class PieceForecastTests
                 },
                 Now
             );
-            estimate.Low.Should().BeLessThan(estimate.Mid);
-            return estimate.Mid.TotalHours;
+            estimate.Low.Should().BeLessThan(estimate.Likely);
+            return estimate.Likely.TotalHours;
         }
     }
 
@@ -124,7 +124,7 @@ public sealed class PieceForecastTests
             InFlight = Times(10, TimeSpan.FromMinutes(1)),
         };
 
-        Remaining(pieces).Mid.TotalHours.Should().BeInRange(0.9, 1.1);
+        Remaining(pieces).Likely.TotalHours.Should().BeInRange(0.9, 1.1);
     }
 
     [Theory]
@@ -141,7 +141,7 @@ public sealed class PieceForecastTests
             InFlight = Times(10, TimeSpan.FromHours(hours)),
         };
 
-        Remaining(pieces).Mid.TotalHours.Should().BeInRange(0.9, 2);
+        Remaining(pieces).Likely.TotalHours.Should().BeInRange(0.9, 2);
     }
 
     [Fact]
@@ -157,7 +157,7 @@ public sealed class PieceForecastTests
             InFlight = [.. Times(8, TimeSpan.FromHours(1)), TimeSpan.FromHours(0.5), TimeSpan.Zero],
         };
 
-        Remaining(pieces).Mid.TotalHours.Should().BeApproximately(0.5, 0.05);
+        Remaining(pieces).Likely.TotalHours.Should().BeApproximately(0.5, 0.05);
     }
 
     [Fact]
@@ -174,7 +174,7 @@ public sealed class PieceForecastTests
             Success = new(Needed: 5, Succeeded: 5, ToCome: 0),
         };
 
-        Remaining(pieces).Mid.TotalHours.Should().BeApproximately(0.5, 0.05);
+        Remaining(pieces).Likely.TotalHours.Should().BeApproximately(0.5, 0.05);
     }
 
     [Fact]
@@ -192,8 +192,8 @@ public sealed class PieceForecastTests
             }
         );
 
-        estimate.Mid.TotalHours.Should().BeApproximately(3.5, 0.01);
-        (estimate.Mid + estimate.LastWave).TotalHours.Should().BeApproximately(4, 0.01);
+        estimate.Likely.TotalHours.Should().BeApproximately(3.5, 0.01);
+        (estimate.Likely + estimate.LastWave).TotalHours.Should().BeApproximately(4, 0.01);
     }
 
     [Fact]
@@ -255,7 +255,7 @@ public sealed class PieceForecastTests
         };
 
         Estimator.Remaining(job, Now).Should().Match<Estimate>(e => e.Source == EstimateSource.Declared);
-        Estimator.Remaining(job, Now).Mid.TotalHours.Should().BeApproximately(6 - minutes / 60.0, 0.01);
+        Estimator.Remaining(job, Now).Likely.TotalHours.Should().BeApproximately(6 - minutes / 60.0, 0.01);
     }
 
     [Fact]
@@ -276,7 +276,7 @@ public sealed class PieceForecastTests
             RunningSince = Now.AddHours(-2),
         };
 
-        Estimator.Remaining(job, Now).Mid.TotalHours.Should().BeGreaterThan(10, "each of six waves takes two hours and more");
+        Estimator.Remaining(job, Now).Likely.TotalHours.Should().BeGreaterThan(10, "each of six waves takes two hours and more");
     }
 
     [Fact]
@@ -297,7 +297,7 @@ public sealed class PieceForecastTests
         };
 
         Estimator.AfterResume(job).Should().Match<Estimate>(e => e.Source == EstimateSource.Series);
-        Estimator.AfterResume(job).Mid.TotalHours.Should().BeApproximately(2, 0.01);
+        Estimator.AfterResume(job).Likely.TotalHours.Should().BeApproximately(2, 0.01);
     }
 
     [Fact]
@@ -314,7 +314,7 @@ public sealed class PieceForecastTests
             }
         );
 
-        (Estimator.AfterResume(job).Mid - Estimator.Remaining(job, Now).Mid).TotalMinutes.Should().BeApproximately(30, 1);
+        (Estimator.AfterResume(job).Likely - Estimator.Remaining(job, Now).Likely).TotalMinutes.Should().BeApproximately(30, 1);
     }
 
     [Fact]
@@ -346,8 +346,8 @@ public sealed class PieceForecastTests
         };
 
         var estimate = Estimator.AfterResume(job);
-        (estimate.Mid.TotalHours * 8).Should().BeApproximately(5 + 16, 0.5);
-        (estimate.Mid + estimate.LastWave).TotalHours.Should().BeApproximately(7, 0.1);
+        (estimate.Likely.TotalHours * 8).Should().BeApproximately(5 + 16, 0.5);
+        (estimate.Likely + estimate.LastWave).TotalHours.Should().BeApproximately(7, 0.1);
     }
 
     [Fact]
@@ -393,9 +393,9 @@ public sealed class PieceForecastTests
     private static double Gpu(Pieces pieces)
     {
         var estimate = Remaining(pieces);
-        estimate.Low.Should().BeLessThanOrEqualTo(estimate.Mid).And.BeGreaterThanOrEqualTo(TimeSpan.Zero);
-        estimate.High.Should().BeGreaterThanOrEqualTo(estimate.Mid);
-        return estimate.Mid.TotalHours * pieces.Slots;
+        estimate.Low.Should().BeLessThanOrEqualTo(estimate.Likely).And.BeGreaterThanOrEqualTo(TimeSpan.Zero);
+        estimate.High.Should().BeGreaterThanOrEqualTo(estimate.Likely);
+        return estimate.Likely.TotalHours * pieces.Slots;
     }
 
     private static TimeSpan[] Times(int count, TimeSpan each) => [.. Enumerable.Repeat(each, count)];

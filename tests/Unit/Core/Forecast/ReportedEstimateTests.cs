@@ -14,7 +14,7 @@ public sealed class ReportedEstimateTests
         var estimate = Estimator.Remaining(job, Start.AddMinutes(34));
 
         estimate.Should().Match<Estimate>(e => e.Source == EstimateSource.Reported && e.Settled && e.Detail == "reported by its trainer");
-        (estimate.Low, estimate.Mid, estimate.High)
+        (estimate.Low, estimate.Likely, estimate.High)
             .Should()
             .Be((TimeSpan.FromMinutes(14), TimeSpan.FromMinutes(16), TimeSpan.FromMinutes(18)));
     }
@@ -26,7 +26,7 @@ public sealed class ReportedEstimateTests
 
         estimate.Should().Match<Estimate>(e => e.Source == EstimateSource.Reported && e.Settled && e.Detail == "50 % by its trainer");
         estimate.High.Should().Be(TimeSpan.FromMinutes(50));
-        estimate.Low.Should().BeLessThan(estimate.Mid).And.BeCloseTo(TimeSpan.FromMinutes(48), TimeSpan.FromSeconds(10));
+        estimate.Low.Should().BeLessThan(estimate.Likely).And.BeCloseTo(TimeSpan.FromMinutes(48), TimeSpan.FromSeconds(10));
         Estimator
             .Remaining(Told(new(Start.AddMinutes(5), 1, null)), Start.AddMinutes(5))
             .Settled.Should()

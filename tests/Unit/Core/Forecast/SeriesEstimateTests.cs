@@ -16,10 +16,10 @@ public sealed class SeriesEstimateTests
         estimate
             .Should()
             .Match<Estimate>(e => e.Source == EstimateSource.Series && e.Settled && e.Detail == "4 earlier runs of its series");
-        (estimate.Low, estimate.Mid, estimate.High)
+        (estimate.Low, estimate.Likely, estimate.High)
             .Should()
             .Be((TimeSpan.FromMinutes(68), TimeSpan.FromMinutes(72), TimeSpan.FromMinutes(80)));
-        Estimator.AfterResume(job).Mid.Should().Be(TimeSpan.FromMinutes(102));
+        Estimator.AfterResume(job).Likely.Should().Be(TimeSpan.FromMinutes(102));
     }
 
     [Fact]
@@ -27,7 +27,7 @@ public sealed class SeriesEstimateTests
     {
         var job = Job(10, 60, 100) with { RunningSince = Start };
 
-        Estimator.Remaining(job, Start.AddMinutes(30)).Mid.Should().Be(TimeSpan.FromMinutes(50));
+        Estimator.Remaining(job, Start.AddMinutes(30)).Likely.Should().Be(TimeSpan.FromMinutes(50));
         Estimator
             .Remaining(job, Start.AddMinutes(101))
             .Should()
@@ -60,8 +60,8 @@ public sealed class SeriesEstimateTests
             RunningSince = Start,
         };
 
-        Estimator.Remaining(job, Start).Mid.Should().Be(TimeSpan.FromMinutes(62));
-        Estimator.AfterResume(job with { CheckpointStep = 1_000 }).Mid.Should().Be(TimeSpan.FromMinutes(31));
+        Estimator.Remaining(job, Start).Likely.Should().Be(TimeSpan.FromMinutes(62));
+        Estimator.AfterResume(job with { CheckpointStep = 1_000 }).Likely.Should().Be(TimeSpan.FromMinutes(31));
     }
 
     [Fact]

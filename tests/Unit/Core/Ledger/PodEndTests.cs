@@ -14,14 +14,14 @@ public sealed class PodEndTests
         new()
         {
             { "every container told its end", Nothing with { ContainerEnds = [At(3), At(720)] }, 720, 720, true },
-            { "a known end counts before a disruption", Nothing with { ContainerEnds = [At(720)], EndSigns = [At(721)] }, 720, 720, true },
+            { "a known end counts before a disruption", Nothing with { ContainerEnds = [At(720)], EndTimes = [At(721)] }, 720, 720, true },
             { "a known end counts before the owner's", Nothing with { ContainerEnds = [At(720)], Bounds = [At(719)] }, 720, 720, true },
             {
                 "an unknown end is not left out of the maximum",
                 Nothing with
                 {
                     ContainerEnds = [At(3), null],
-                    EndSigns = [At(720), At(719)],
+                    EndTimes = [At(720), At(719)],
                 },
                 720,
                 720,
@@ -32,7 +32,7 @@ public sealed class PodEndTests
                 Nothing with
                 {
                     ContainerEnds = [At(3), DateTimeOffset.UnixEpoch],
-                    EndSigns = [At(720)],
+                    EndTimes = [At(720)],
                 },
                 720,
                 720,
@@ -55,7 +55,7 @@ public sealed class PodEndTests
                 Nothing with
                 {
                     ContainerEnds = [null],
-                    EndSigns = [At(40)],
+                    EndTimes = [At(40)],
                     Bounds = [At(30)],
                 },
                 30,
@@ -67,7 +67,7 @@ public sealed class PodEndTests
                 Nothing with
                 {
                     ContainerEnds = [null],
-                    EndSigns = [At(-1)],
+                    EndTimes = [At(-1)],
                     Bounds = [At(30)],
                 },
                 0,

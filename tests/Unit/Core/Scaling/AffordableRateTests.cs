@@ -188,7 +188,7 @@ public sealed class AffordableRateTests
             State = WorkloadState.Running,
             Rate = (price ?? V100) * replicas,
             BurnRate = (price ?? V100) * replicas,
-            FloorRate = (price ?? V100) * floor,
+            MinReplicasRate = (price ?? V100) * floor,
         };
 
     /// <summary>Time in it passes from look to look; what is taken away burns on for as long as stopping may take.</summary>

@@ -18,7 +18,7 @@ public sealed class ScalerDeciderTests
         decision
             .Sentence.Should()
             .ContainAll("7 replicas of Deployment/chat", "gateway is 700", "target of 100", Three.Why, "4 missing", "8.00 USD/h");
-        (decision.IsCapped, decision.Scales, decision.Cap!.Purse).Should().Be((true, true, "nlp"));
+        (decision.IsCapped, decision.Scales, decision.Cap!.Source).Should().Be((true, true, "nlp"));
         Condition(decision, "Affordable").Should().Be(new ConditionValue("Affordable", false, Reasons.CostCapped, decision.Sentence));
         Condition(decision, "Ready").Status.Should().BeTrue();
     }
@@ -74,17 +74,17 @@ public sealed class ScalerDeciderTests
     public void Parked_it_waits_and_nobody_is_blamed()
     {
         var memory = ScalerMemory.Empty with { Written = 4, Seen = true };
-        var decision = (Scaler(Terms(Trigger("gateway")), 0, 700) with { ParkedBy = "nlp", Memory = memory }).Decide();
-        (decision.HoldsStill, decision.Scales, decision.Reason).Should().Be((true, false, Reasons.SuspendedByBudget));
+        var decision = (Scaler(Terms(Trigger("gateway")), 0, 700) with { SuspendedBy = "nlp", Memory = memory }).Decide();
+        (decision.IsPaused, decision.Scales, decision.Reason).Should().Be((true, false, Reasons.SuspendedByBudget));
         decision.Sentence.Should().ContainAll("nlp", "Deployment/chat");
-        decision.Memory.Undone.Should().BeEmpty();
+        decision.Memory.Reverted.Should().BeEmpty();
         decision.Memory.Written.Should().BeNull();
     }
 
     [Fact]
     public void Observed_it_says_what_it_would_do()
     {
-        var decision = (Scaler(Terms(Trigger("gateway")), 2, 700) with { SwitchedToObserve = true }).Decide();
+        var decision = (Scaler(Terms(Trigger("gateway")), 2, 700) with { ObserveOnly = true }).Decide();
         (decision.Desired, decision.Scales, decision.Reason).Should().Be((7, false, Reasons.Observing));
         decision.Sentence.Should().ContainAll("Deployment/chat stays at 2 replicas", "7 replicas", "gateway is 700");
     }
@@ -136,7 +136,7 @@ public sealed class ScalerDeciderTests
         }
 
         Look(0, 2).Scales.Should().BeTrue();
-        Look(0.01, 2).Memory.Undone.Should().BeEmpty("the cache has not seen it yet: nobody undid it");
+        Look(0.01, 2).Memory.Reverted.Should().BeEmpty("the cache has not seen it yet: nobody undid it");
         Look(0.02, 7).Scales.Should().BeFalse();
         Look(1, 3).Scales.Should().BeTrue("once may be a mistake");
         Look(1.1, 7).Reason.Should().NotBe(Reasons.Contested);
@@ -157,8 +157,8 @@ public sealed class ScalerDeciderTests
     public void What_nobody_had_written_is_undone_by_nobody()
     {
         var decision = Scaler(Terms(Trigger("gateway")), 3, 700).Decide();
-        decision.Memory.Undone.Should().BeEmpty();
-        (Scaler(Terms(Trigger("gateway")), 5, 700) with { Memory = decision.Memory }).Decide().Memory.Undone.Should().BeEmpty();
+        decision.Memory.Reverted.Should().BeEmpty();
+        (Scaler(Terms(Trigger("gateway")), 5, 700) with { Memory = decision.Memory }).Decide().Memory.Reverted.Should().BeEmpty();
     }
 
     private static ConditionValue Condition(ScalerDecision decision, string type) => decision.Conditions.Single(one => one.Type == type);

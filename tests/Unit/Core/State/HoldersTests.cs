@@ -64,12 +64,12 @@ public sealed class HoldersTests
         {
             Name = "s",
             Kind = LedgerShard.BudgetKind,
-            Parked = [StoredForm.Of(record)],
+            Suspensions = [StoredForm.Of(record)],
         };
         var read = StoredForm.Read(
             JsonSerializer
                 .Deserialize(JsonSerializer.Serialize(shard, LedgerJson.Default.LedgerShard), LedgerJson.Default.LedgerShard)!
-                .Parked!.Single()
+                .Suspensions!.Single()
         );
 
         read.Class.Should().Be(WorkloadClass.Inference);

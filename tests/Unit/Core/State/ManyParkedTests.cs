@@ -51,7 +51,7 @@ public sealed class ManyParkedTests
         for (var i = 0; i < 500; i++)
             state.RecordSuspension(Record(i));
         var written = state.DirtyBudgetShards("b1");
-        var last = written.Single(shard => shard.Parked!.Any(one => one.Uid == "job-499"));
+        var last = written.Single(shard => shard.Suspensions!.Any(one => one.Uid == "job-499"));
         last.Index.Should().BeGreaterThan(0);
         foreach (var shard in written)
             state.MarkWritten(shard.Name, shard.Revision);
@@ -63,7 +63,7 @@ public sealed class ManyParkedTests
 
         var dirty = state.DirtyBudgetShards("b1").Should().ContainSingle().Subject;
         dirty.Name.Should().Be(last.Name);
-        dirty.Parked!.Where(one => one.Uid == "job-499").Should().ContainSingle().Which.Field.Should().Be("/spec/active");
+        dirty.Suspensions!.Where(one => one.Uid == "job-499").Should().ContainSingle().Which.Field.Should().Be("/spec/active");
         state.RecordSuspension(Record(500));
         state.DirtyBudgetShards("b1").Should().Contain(shard => shard.Index == 0, "the first has room again");
     }
@@ -102,7 +102,7 @@ public sealed class ManyParkedTests
             new()
             {
                 Time = Start,
-                Action = "Park",
+                Action = "Suspend",
                 Reason = "WouldOverrun",
                 Text = "why",
                 Inputs = new('x', 200_000),

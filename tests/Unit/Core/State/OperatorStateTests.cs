@@ -45,7 +45,14 @@ public sealed class OperatorStateTests
         };
         state.RecordSuspension(record).Should().BeTrue();
         state.RecordSuspension(record with { Field = record.Field with { Original = "true" } }).Should().BeFalse();
-        state.DirtyBudgetShards("b1").Should().ContainSingle().Which.Parked.Should().ContainSingle().Which.Original.Should().Be("null");
+        state
+            .DirtyBudgetShards("b1")
+            .Should()
+            .ContainSingle()
+            .Which.Suspensions.Should()
+            .ContainSingle()
+            .Which.Original.Should()
+            .Be("null");
         state.SetBudgetMemory("ns", "nlp", "b1", new() { Announced = ["spent:50"] }).Should().BeTrue();
         state.SetBudgetMemory("ns", "nlp", "b1", new() { Announced = ["spent:50"] }).Should().BeFalse();
         for (var i = 0; i < 100; i++)

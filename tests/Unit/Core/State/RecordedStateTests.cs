@@ -67,9 +67,9 @@ public sealed class RecordedStateTests
     [Fact]
     public void Stored_suspension_with_a_renamed_reason_is_read_with_the_present_name()
     {
-        var shard = Recorded().First(one => one.Parked is { Count: > 0 });
-        var stored = shard.Parked![0] with { Reason = "ParkedAgain" };
-        stored = stored with { Cause = stored.Cause.Replace(shard.Parked[0].Reason, "ParkedAgain", StringComparison.Ordinal) };
+        var shard = Recorded().First(one => one.Suspensions is { Count: > 0 });
+        var stored = shard.Suspensions![0] with { Reason = "ParkedAgain" };
+        stored = stored with { Cause = stored.Cause.Replace(shard.Suspensions[0].Reason, "ParkedAgain", StringComparison.Ordinal) };
 
         var record = StoredForm.Read(stored);
 
@@ -101,7 +101,7 @@ public sealed class RecordedStateTests
             .Be((true, "/spec/active", "true", "false"));
         var cause = elastic.Cause;
         (cause.Reason, cause.Confirmed, cause.WindowKey).Should().Be((Reasons.BudgetExhausted, false, "2026-11"));
-        cause.Undone.Should().Equal(Nine.AddSeconds(14));
+        cause.Reverted.Should().Equal(Nine.AddSeconds(14));
 
         var cronJob = state.SuspensionsBy(CronJob).Should().ContainSingle().Subject;
         (cronJob.IsThroughManager, cronJob.Field)
@@ -145,7 +145,7 @@ public sealed class RecordedStateTests
             .SuspensionsBy(Checkpoint)
             .Single()
             .Cause.Should()
-            .Match<SuspendedSnapshot>(one => one.ByForecast && one.AskedAt == Nine.AddSeconds(61));
+            .Match<SuspendedSnapshot>(one => one.ByForecast && one.CheckpointRequestedAt == Nine.AddSeconds(61));
     }
 
     [Fact]
@@ -160,7 +160,7 @@ public sealed class RecordedStateTests
         memory.Progress.Should().ContainSingle().Which.Value.Points.Should().NotBeEmpty();
         memory.Marks.Should().ContainSingle().Which.Value.Step.Should().Be(666);
         memory.Spec.Should().StartWith("{");
-        state.Decisions(Checkpoint).Select(one => one.Action).Should().Equal("RequestCheckpoint", "Park");
+        state.Decisions(Checkpoint).Select(one => one.Action).Should().Equal("RequestCheckpoint", nameof(ActionKind.Suspend));
         DecisionInputs.Read(state.Decisions(Checkpoint)[^1].Inputs)!.Workloads.Should().ContainSingle();
         state.OpenWindow(Checkpoint)!.Limit.ToString(2).Should().Be("2.00");
         state.RememberedBudgets().Should().HaveCount(5).And.Contain(("team", "a", Labels));

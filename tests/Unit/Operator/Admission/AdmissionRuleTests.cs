@@ -16,7 +16,7 @@ public sealed class AdmissionRuleTests
     public void It_holds_and_tells_the_sum()
     {
         var verdict = Judge(Job, Nlp);
-        verdict.Hold.Should().BeTrue();
+        verdict.Gate.Should().BeTrue();
         verdict.Warnings.Should().ContainSingle().Which.Should().ContainAll("nlp", "12.30 of 500.00 USD", "Job", "8 GPUs", "24.48 USD/h");
     }
 
@@ -39,10 +39,10 @@ public sealed class AdmissionRuleTests
     public void A_budget_that_observes_says_what_would_be()
     {
         var verdict = Judge(Job, Nlp with { Terms = Terms with { Mode = EnforcementMode.Observe } });
-        verdict.Hold.Should().BeFalse();
+        verdict.Gate.Should().BeFalse();
         verdict.Warnings.Should().ContainSingle().Which.Should().ContainAll("the budget", "observes", "would be ");
         var switched = AdmissionRule.Judge(Job, [Nlp], observeOnly: true, Now);
-        switched.Hold.Should().BeFalse();
+        switched.Gate.Should().BeFalse();
         switched.Warnings.Should().ContainSingle().Which.Should().ContainAll("switched to observe", "would be ");
     }
 
@@ -74,7 +74,7 @@ public sealed class AdmissionRuleTests
     {
         var (work, budget, why) = Judgements[number];
         var verdict = Judge(work, budget);
-        verdict.Hold.Should().Be(why is null);
+        verdict.Gate.Should().Be(why is null);
         if (why is not null)
             verdict.Warnings.Should().ContainSingle().Which.Should().Contain(why);
     }
@@ -83,7 +83,7 @@ public sealed class AdmissionRuleTests
     public void One_budget_that_may_park_it_is_enough_and_each_is_told()
     {
         var verdict = Judge(Job, Nlp with { Name = "a", Exempts = true }, Nlp with { Name = "b" });
-        verdict.Hold.Should().BeTrue();
+        verdict.Gate.Should().BeTrue();
         verdict.Warnings.Should().HaveCount(2);
     }
 

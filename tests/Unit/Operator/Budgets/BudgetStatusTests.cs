@@ -66,7 +66,7 @@ public sealed class BudgetStatusTests
                 new()
                 {
                     Name = "train",
-                    State = "Parked",
+                    State = "SuspendedByBudget",
                     Reason = reason,
                 },
             ];

@@ -12,7 +12,7 @@ public class ElasticTargetsTests
     public void A_pod_that_the_scaler_has_not_seen_yet_is_not_part_of_the_floor()
     {
         var targets = new ElasticTargets();
-        targets.Hold(Chat, new("deployment", PerHour(3), PerHour(3), IsWhole: true));
+        targets.Set(Chat, new("deployment", PerHour(3), PerHour(3), IsWhole: true));
 
         targets.MinimumReplicasRateOf("deployment", PerHour(6)).Should().Be(PerHour(3));
     }
@@ -21,7 +21,7 @@ public class ElasticTargetsTests
     public void Other_pods_of_the_same_workload_stay()
     {
         var targets = new ElasticTargets();
-        targets.Hold(Chat, new("graph", PerHour(6), PerHour(3), IsWhole: false));
+        targets.Set(Chat, new("graph", PerHour(6), PerHour(3), IsWhole: false));
 
         targets.MinimumReplicasRateOf("graph", PerHour(10)).Should().Be(PerHour(7));
     }
@@ -31,9 +31,9 @@ public class ElasticTargetsTests
     {
         var targets = new ElasticTargets();
         targets.MinimumReplicasRateOf("deployment", PerHour(6)).Should().BeNull();
-        targets.Hold(Chat, new("deployment", PerHour(3), null, IsWhole: true));
+        targets.Set(Chat, new("deployment", PerHour(3), null, IsWhole: true));
         targets.MinimumReplicasRateOf("deployment", PerHour(6)).Should().BeNull();
-        targets.Hold(Chat, null);
+        targets.Set(Chat, null);
         targets.MinimumReplicasRateOf("deployment", PerHour(6)).Should().BeNull();
     }
 

@@ -33,7 +33,7 @@ public sealed class AdmissionAnswerTests
     [Fact]
     public void What_Bursar_could_not_stop_is_admitted()
     {
-        Answer(Budget(5m, Asked with { NotParkable = "spec.managedBy is example.com/runner" })).Admits.Should().BeTrue();
+        Answer(Budget(5m, Asked with { NotSuspendable = "spec.managedBy is example.com/runner" })).Admits.Should().BeTrue();
         Answer(Budget(5m, Asked with { Exempt = true })).Admits.Should().BeTrue();
         Answer(Budget(5m, Asked with { Rate = null })).Admits.Should().BeTrue("it is not counted");
     }
@@ -48,14 +48,14 @@ public sealed class AdmissionAnswerTests
     public void A_word_from_before_it_was_let_go_admits_nothing()
     {
         // Admitted before, evicted, and queued again: Kueue asks anew, and another decision answers.
-        var queued = Asked with { WaitsIn = "in Kueue's queue gpus" };
+        var queued = Asked with { QueuedIn = "in Kueue's queue gpus" };
         Answer(Budget(100m, queued).Admitted(("train", 6.12m))).Admits.Should().BeFalse();
     }
 
     [Fact]
     public void What_waits_in_a_queue_holds_no_money_and_is_not_parked_for_it()
     {
-        var queued = Asked with { WaitsIn = "in Kueue's queue gpus" };
+        var queued = Asked with { QueuedIn = "in Kueue's queue gpus" };
         var decision = BudgetDecider.Decide(Budget(8m, queued, Job("new", 2, minutesOld: 1)));
         decision.Actions.Should().BeEmpty();
         decision.ReasonOf("train").Should().Be(Reasons.Queued);
@@ -68,16 +68,16 @@ public sealed class AdmissionAnswerTests
     {
         var undone = Asked with
         {
-            WaitsIn = "in Kueue's queue gpus",
-            Parked = new()
+            QueuedIn = "in Kueue's queue gpus",
+            Suspension = new()
             {
                 Since = Now.AddMinutes(-5),
                 Reason = Reasons.DoesNotFit,
                 Confirmed = true,
             },
         };
-        BudgetDecider.Decide(Budget(100m, undone)).LetGo.Should().BeEmpty();
-        BudgetDecider.Decide(Budget(100m, undone with { WaitsIn = null })).LetGo.Should().Equal(undone.Key);
+        BudgetDecider.Decide(Budget(100m, undone)).StaleRecords.Should().BeEmpty();
+        BudgetDecider.Decide(Budget(100m, undone with { QueuedIn = null })).StaleRecords.Should().Equal(undone.Key);
     }
 
     private static AdmissionAnswer Answer(BudgetSnapshot budget, bool observes = false)

@@ -88,7 +88,7 @@ public sealed class PieceSetTests
 
         pieces.Left.Should().Be(9);
         estimate.Source.Should().Be(EstimateSource.Declared);
-        estimate.Mid.TotalHours.Should().BeApproximately(9, 0.2, "nine of ten GPUs are held for ten hours");
+        estimate.Likely.TotalHours.Should().BeApproximately(9, 0.2, "nine of ten GPUs are held for ten hours");
     }
 
     [Fact]
@@ -214,7 +214,7 @@ public sealed class PieceSetTests
             var estimate = Estimator.AfterResume(new() { Pieces = [pieces], DeclaredDuration = TimeSpan.FromHours(10) });
 
             estimate.Source.Should().Be(EstimateSource.Completions);
-            (estimate.Mid.TotalHours * pieces.Slots).Should().BeApproximately(70, 0.5);
+            (estimate.Likely.TotalHours * pieces.Slots).Should().BeApproximately(70, 0.5);
         }
     }
 

@@ -12,7 +12,7 @@ public sealed class ExplainReasoningTests
     {
         var done = Job("done-soon", 2);
         var big = Job("big", 12) with { EstimateAfterResume = Settled(TimeSpan.FromHours(13)) };
-        var budget = Given.Budget(40, done, big, Job("held", 3).Parked(40)).Admitted(("done-soon", 6.12m));
+        var budget = Given.Budget(40, done, big, Job("held", 3).Suspended(40)).Admitted(("done-soon", 6.12m));
 
         var text = ExplainReasoning.Of(budget);
 
@@ -24,7 +24,7 @@ public sealed class ExplainReasoningTests
         Of("Job/held")
             .Should()
             .ContainAll(
-                "Parked, WaitingForBudget",
+                "SuspendedByBudget, WaitingForBudget",
                 "Number 1 of 1",
                 "priority 0",
                 "Job/done-soon",

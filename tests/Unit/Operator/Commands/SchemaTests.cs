@@ -22,7 +22,7 @@ public sealed class SchemaTests
     [InlineData("training.victims", "\"LeastLost\"")]
     [InlineData("training.resume.policy", "\"Automatic\"")]
     [InlineData("training.resume.headroomPercent", "5")]
-    [InlineData("inference.whenExhausted", "\"Floor\"")]
+    [InlineData("inference.whenExhausted", "\"MinReplicas\"")]
     public void A_budget_of_a_limit_alone_gets_these_defaults(string path, string value)
     {
         var schema = (JsonObject)Budget["properties"]!["spec"]!;

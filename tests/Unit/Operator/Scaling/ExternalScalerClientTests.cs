@@ -40,7 +40,7 @@ public sealed class ExternalScalerClientTests
         {
             for (var i = 1; i <= rounds; i++)
             {
-                if (!guest.Ask(Trigger($"t{caller}"), HourlyCost.FromDecimal(i), StartTime))
+                if (!guest.Query(Trigger($"t{caller}"), HourlyCost.FromDecimal(i), StartTime))
                     lost[caller]++;
                 Thread.Yield();
                 if (guest.State.Calls.SingleOrDefault(ask => ask.Trigger.Name == $"t{caller}")?.Cap != HourlyCost.FromDecimal(i))
@@ -54,10 +54,10 @@ public sealed class ExternalScalerClientTests
     public void Same_question_is_not_new_and_another_cap_is()
     {
         var guest = new ExternalScalerClient(StartTime);
-        guest.Ask(Trigger("a"), null, StartTime).Should().BeTrue();
-        guest.Ask(Trigger("a"), null, StartTime.AddSeconds(5)).Should().BeFalse();
-        guest.Ask(Trigger("a"), HourlyCost.FromDecimal(2), StartTime.AddSeconds(10)).Should().BeTrue();
-        guest.Ask(Trigger("b"), HourlyCost.FromDecimal(1), StartTime.AddSeconds(10)).Should().BeTrue();
+        guest.Query(Trigger("a"), null, StartTime).Should().BeTrue();
+        guest.Query(Trigger("a"), null, StartTime.AddSeconds(5)).Should().BeFalse();
+        guest.Query(Trigger("a"), HourlyCost.FromDecimal(2), StartTime.AddSeconds(10)).Should().BeTrue();
+        guest.Query(Trigger("b"), HourlyCost.FromDecimal(1), StartTime.AddSeconds(10)).Should().BeTrue();
         guest.State.Cap.Should().Be(HourlyCost.FromDecimal(1), "the lowest cap counts");
         guest.State.CalledAt.Should().Be(StartTime.AddSeconds(10));
     }
@@ -66,14 +66,14 @@ public sealed class ExternalScalerClientTests
     public void Triggers_that_ask_no_more_are_forgotten()
     {
         var guest = new ExternalScalerClient(StartTime);
-        guest.Ask(Trigger("old"), null, StartTime);
+        guest.Query(Trigger("old"), null, StartTime);
         for (var i = 0; i < 17; i++)
-            guest.Ask(Trigger($"t{i:00}"), null, StartTime.AddMinutes(9).AddSeconds(i));
+            guest.Query(Trigger($"t{i:00}"), null, StartTime.AddMinutes(9).AddSeconds(i));
         guest
             .State.Triggers.Select(trigger => trigger.Name)
             .Should()
             .Equal(Enumerable.Range(1, 16).Select(i => $"t{i:00}"), "the newest sixteen are kept");
-        guest.Ask(Trigger("late"), null, StartTime.AddMinutes(30));
+        guest.Query(Trigger("late"), null, StartTime.AddMinutes(30));
         guest.State.Triggers.Select(trigger => trigger.Name).Should().Equal("late");
     }
 

@@ -20,7 +20,7 @@ public sealed class ProgressTrackerTests
 
         var facts = new JobFacts { Progress = board.Series("job") };
         Estimator.AfterResume(facts).Source.Should().Be(EstimateSource.Progress);
-        Estimator.AfterResume(facts).Mid.TotalSeconds.Should().BeApproximately(2727, 30);
+        Estimator.AfterResume(facts).Likely.TotalSeconds.Should().BeApproximately(2727, 30);
     }
 
     // The memory was written at step 100, the job went on to 118 and was parked; a minute later another replica took over

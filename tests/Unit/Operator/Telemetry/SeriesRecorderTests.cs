@@ -200,7 +200,7 @@ public sealed class SeriesRecorderTests
                         Gpus = now,
                     }
                 )
-                .Mid * now
+                .Likely * now
         ).Should().BeCloseTo(TimeSpan.FromHours(10), TimeSpan.FromSeconds(1));
     }
 

@@ -87,14 +87,14 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
             .BeFalse();
         seen!.Namespace.Should().Be("team");
         seen.Metadata.Should().ContainKey("scalerAddress");
-        var ask = seen.Ask.Should().BeOfType<ScalerQuery.OfTrigger>().Subject;
+        var ask = seen.Query.Should().BeOfType<ScalerQuery.OfTrigger>().Subject;
         (ask.Terms.Type, ask.Terms.Target, ask.Terms.Activation, ask.CostCapPerHour.ToString())
             .Should()
             .Be((TriggerType.Tokens, 1500d, 1d, "24.00"));
         ask.Terms.Metadata.Should().Equal(new Dictionary<string, string> { ["generatedPerSecond"] = "1500", ["activation"] = "1" });
 
         await _caller.CallAsync("IsActive", ExternalDoor.Ref("chat", ("inferenceScaler", "chat-llm")));
-        seen!.Ask.Should().Be(new ScalerQuery.OfScaler("chat-llm"));
+        seen!.Query.Should().Be(new ScalerQuery.OfScaler("chat-llm"));
     }
 
     [Fact]

@@ -15,7 +15,7 @@ namespace Bursar.Tests.EndToEnd;
 /// Work that somebody manages beside its owner: each trap by its name. The managers here are fakes of what theirs document
 /// (<see cref="FakeManager"/>); docs/start/beside-kueue.md says what was tried on a real Kueue.
 /// </summary>
-public sealed class OwnerTests
+public sealed class ManagerTests
 {
     private const string Zero = """{"inference": {"whenExhausted": "Zero"}}""";
 
@@ -595,7 +595,9 @@ public sealed class OwnerTests
         const string old =
             """{"apiVersion":"batch/v1","kind":"Job","namespace":"team","name":"train","uid":"u","field":"/spec/suspend","original":"false","value":"true","since":"2026-11-21T09:00:00Z","reason":"DoesNotFit","budget":"b","budgetUid":"bu"}""";
         var shard = JsonSerializer.Deserialize($$"""{"name": "x", "parked": [{{old}}]}""", LedgerJson.Default.LedgerShard)!;
-        shard.Parked.Should().ContainSingle(record => record.Target == null && record.Replicas == null && record.Field == "/spec/suspend");
+        shard
+            .Suspensions.Should()
+            .ContainSingle(record => record.Target == null && record.Replicas == null && record.Field == "/spec/suspend");
     }
 
     [Theory]
@@ -640,7 +642,7 @@ public sealed class OwnerTests
         await scene.PassAsync(120);
 
         var left = (await world.Client.ListAsync<V1Alpha1GpuLedger>(new() { Namespace = ClusterWorld.OwnNamespace }, Ct)).Items.SelectMany(
-            item => GpuLedgerShards.Read(item)?.Parked ?? []
+            item => GpuLedgerShards.Read(item)?.Suspensions ?? []
         );
         left.Should().ContainSingle().Which.Target!.Kind.Should().Be("Gang");
     }

@@ -3,7 +3,7 @@ using Bursar.Core.Forecast;
 namespace Bursar.Tests.Simulation;
 
 /// <summary>One true run of a training job, step by step, and what it told of itself on the way.</summary>
-public sealed class ForesightRun
+public sealed class ForecastRun
 {
     public static readonly DateTimeOffset Start = new(2026, 11, 2, 9, 0, 0, TimeSpan.Zero);
 
@@ -12,7 +12,7 @@ public sealed class ForesightRun
     private readonly double _begunAt;
     private readonly List<(double SeenAt, ProgressPoint Point)> _reports;
 
-    private ForesightRun(double[] doneAt, long firstStep, double begunAt, List<(double, ProgressPoint)> reports) =>
+    private ForecastRun(double[] doneAt, long firstStep, double begunAt, List<(double, ProgressPoint)> reports) =>
         (_doneAt, _firstStep, _begunAt, _reports) = (doneAt, firstStep, begunAt, reports);
 
     /// <summary>What is known when a share of this run's steps is done, the moment, and how long it truly still takes.</summary>
@@ -35,17 +35,17 @@ public sealed class ForesightRun
     /// <param name="steps">How many steps it makes.</param>
     /// <param name="secondsOf">The time each of them takes, pauses before it included.</param>
     /// <param name="telling">How it tells.</param>
-    public static ForesightRun Of(long steps, Func<long, double> secondsOf, Telling telling, Random random) =>
+    public static ForecastRun Of(long steps, Func<long, double> secondsOf, Reporting telling, Random random) =>
         Again(0, steps, 0, secondsOf, telling, random, []);
 
     /// <summary>A run that fails after some steps and begins again at its last checkpoint.</summary>
-    public static ForesightRun Restarted(
+    public static ForecastRun Restarted(
         long steps,
         long failsAt,
         long checkpoint,
         double gap,
         Func<long, double> secondsOf,
-        Telling telling,
+        Reporting telling,
         Random random
     )
     {
@@ -53,12 +53,12 @@ public sealed class ForesightRun
         return Again(checkpoint, steps, first._doneAt[^1] + gap, secondsOf, telling, random, first._reports);
     }
 
-    private static ForesightRun Again(
+    private static ForecastRun Again(
         long from,
         long to,
         double begunAt,
         Func<long, double> secondsOf,
-        Telling telling,
+        Reporting telling,
         Random random,
         List<(double, ProgressPoint)> before,
         long? total = null
@@ -88,7 +88,7 @@ public sealed class ForesightRun
         return new(doneAt, from, begunAt, reports);
     }
 
-    public sealed record Telling(double Every)
+    public sealed record Reporting(double Every)
     {
         /// <summary>How far the time between two reports may be off, as a share.</summary>
         public double Lumps { get; init; }

@@ -10,7 +10,7 @@ namespace Bursar.Tests.EndToEnd;
 /// <summary>
 /// A whole operator beside KEDA: the scaler's money as KEDA's upper bound, and its owner's number back when the scaler is gone.
 /// </summary>
-public sealed class CappedOwnerTests
+public sealed class CappedManagerTests
 {
     private static CancellationToken Ct => CancellationToken.None;
 

@@ -8,7 +8,7 @@ using Bursar.Tests.EndToEnd.Worlds;
 namespace Bursar.Tests.EndToEnd;
 
 /// <summary>What becomes of parked work when its budget, its owner or somebody else changes something.</summary>
-internal static class ParkedWork
+internal static class SuspendedWorkloads
 {
     public static async Task UndoneIsParkedAgainThenContestedAsync(Scene scene)
     {
@@ -80,14 +80,14 @@ internal static class ParkedWork
     }
 }
 
-public sealed class ParkedWorkTests
+public sealed class SuspendedWorkloadTests
 {
     [Fact]
     public async Task What_the_owner_undoes_is_parked_again_and_repeated_undoing_is_a_contest()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
-        await ParkedWork.UndoneIsParkedAgainThenContestedAsync(scene);
+        await SuspendedWorkloads.UndoneIsParkedAgainThenContestedAsync(scene);
 
         await scene.UntilSuspendedAsync("too-long", TimeSpan.FromMinutes(6));
     }
@@ -128,7 +128,7 @@ public sealed class ParkedWorkTests
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
-        await ParkedWork.SuspendedByOthersIsNeverTouchedAsync(scene);
+        await SuspendedWorkloads.SuspendedByOthersIsNeverTouchedAsync(scene);
     }
 
     [Fact]
@@ -136,7 +136,7 @@ public sealed class ParkedWorkTests
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
-        await ParkedWork.DeletedBudgetGivesBackAsync(scene, TimeSpan.FromSeconds(40));
+        await SuspendedWorkloads.DeletedBudgetGivesBackAsync(scene, TimeSpan.FromSeconds(40));
     }
 
     [Fact]

@@ -10,7 +10,7 @@ namespace Bursar.Tests.EndToEnd;
 /// <summary>
 /// A Deployment that the real HorizontalPodAutoscaler scales: Bursar caps it, parks it and gives it back, and the two do not fight.
 /// </summary>
-public sealed class RealOwnerTests
+public sealed class RealManagerTests
 {
     private static CancellationToken Ct => CancellationToken.None;
 
