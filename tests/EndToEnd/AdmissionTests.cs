@@ -110,7 +110,7 @@ public sealed class AdmissionTests
         await scene.CreateAsync(JobsOf(scene), dear.ToJsonString());
 
         await scene.UntilRunsAsync("forged");
-        await scene.UntilAsync("what does not fit is parked", async () =>
+        await scene.UntilAsync("what does not fit is suspended", async () =>
             (await scene.StatusAsync())?.Suspended?.Select(s => s.Name).SequenceEqual(["dear"]) == true
         );
         await scene.PassAsync(15);
@@ -201,7 +201,7 @@ public sealed class AdmissionTests
         await world.AbandonOperatorAsync();
         await world.StartOperatorAsync(Ct, WithWebhook with { Identity = "second" });
 
-        await scene.UntilAsync("it is parked, and marked so", async () =>
+        await scene.UntilAsync("it is suspended, and marked so", async () =>
             await world.JobAsync(scene.Team, "dear", Ct) is { Spec.Suspend: true } job
             && job.Metadata.Annotations.ContainsKey("bursar.dev/suspended-by")
             && !job.Metadata.Annotations.ContainsKey(AdmissionGate.Annotation)
@@ -235,7 +235,7 @@ public sealed class AdmissionTests
         var answer = await CreateAsync(scene, await second.WebhookAsync(Ct), Job("dear", "20h"));
         // It knows what the leader wrote, and no prices.
         answer["warnings"]![0]!.GetValue<string>().Should().ContainAll("gpubudget b", "1.00 of 1.00 USD", "1 GPU ").And.NotContain("/h");
-        await scene.UntilAsync("the leader parks it", async () => (await scene.StatusAsync())?.SuspendedCount == 1);
+        await scene.UntilAsync("the leader suspends it", async () => (await scene.StatusAsync())?.SuspendedCount == 1);
         second.Leads.Should().BeFalse();
     }
 

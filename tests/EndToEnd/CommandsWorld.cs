@@ -137,8 +137,8 @@ internal sealed class CommandsWorld : IAsyncDisposable
     public async Task<int> ReplicasAsync(string deployment) =>
         (await Client.GetAsync<V1Deployment>(deployment, Team, CancellationToken.None)).Spec.Replicas ?? 1;
 
-    /// <summary>What the ledger holds as parked for any budget.</summary>
-    public async Task<IReadOnlyList<string>> ParkedAsync()
+    /// <summary>What the ledger holds as suspended for any budget.</summary>
+    public async Task<IReadOnlyList<string>> SuspendedAsync()
     {
         var list = await Client.ListAsync<V1Alpha1GpuLedger>(new() { Namespace = BursarNamespace }, CancellationToken.None);
         return

@@ -84,8 +84,8 @@ public sealed class ControlTests
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
         await scene.BudgetAsync("1");
-        await scene.JobAsync("parked", declared: "2h");
-        await scene.UntilSuspendedAsync("parked");
+        await scene.JobAsync("suspended", declared: "2h");
+        await scene.UntilSuspendedAsync("suspended");
 
         await scene.SetControlAsync("enforcement", "observe");
         await scene.PassAsync(5);
@@ -97,14 +97,14 @@ public sealed class ControlTests
         (await scene.StatusAsync())!.State.Should().Be("Observing");
         await scene.SetLimitAsync("100");
         await scene.PassAsync(30);
-        (await scene.IsSuspendedAsync("parked")).Should().BeTrue("giving back is an action too");
+        (await scene.IsSuspendedAsync("suspended")).Should().BeTrue("giving back is an action too");
 
         await scene.SetControlAsync("enforcement", null);
-        await scene.UntilResumedAsync("parked", TimeSpan.FromSeconds(15));
+        await scene.UntilResumedAsync("suspended", TimeSpan.FromSeconds(15));
     }
 
     [Fact]
-    public async Task A_mass_parking_is_braked_and_continue_lifts_the_brake()
+    public async Task A_mass_suspending_is_braked_and_continue_lifts_the_brake()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -127,7 +127,7 @@ public sealed class ControlTests
 
         using var output = new StringWriter();
         await ResetBreakerCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, output, CancellationToken.None);
-        await scene.UntilAsync("the rest is parked", async () => await CountAsync(scene) == 8, TimeSpan.FromSeconds(20));
+        await scene.UntilAsync("the rest is suspended", async () => await CountAsync(scene) == 8, TimeSpan.FromSeconds(20));
         await scene.UntilAsync("the brake is off", async () => await scene.ConditionAsync("BreakerOpen") is null);
     }
 

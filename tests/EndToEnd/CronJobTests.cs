@@ -10,7 +10,7 @@ using Bursar.Tests.EndToEnd.Worlds;
 
 namespace Bursar.Tests.EndToEnd;
 
-/// <summary>A CronJob's run is a Job that is parked by its own switch; while it waits its CronJob makes no other.</summary>
+/// <summary>A CronJob's run is a Job that is suspended by its own switch; while it waits its CronJob makes no other.</summary>
 public sealed class CronJobTests
 {
     private static readonly OperatorOptions First = new() { Identity = "first" };
@@ -84,7 +84,7 @@ public sealed class CronJobTests
 
         await world.Client.DeleteAsync<V1Job>("nightly-2", scene.Team, null, Ct);
         await scene.UntilAsync("the CronJob is back", async () => (await CronAsync(scene)).Spec.Suspend != true);
-        await scene.UntilAsync("no record is left", async () => (await ParkedAsync(scene)).Count == 0);
+        await scene.UntilAsync("no record is left", async () => (await SuspendedAsync(scene)).Count == 0);
     }
 
     [Fact]
@@ -118,11 +118,11 @@ public sealed class CronJobTests
 
         (await scene.IsSuspendedAsync("nightly-1")).Should().BeFalse();
         (await CronAsync(scene)).Spec.Suspend.Should().NotBe(true);
-        (await ParkedAsync(scene)).Should().BeEmpty();
+        (await SuspendedAsync(scene)).Should().BeEmpty();
     }
 
     [Fact]
-    public async Task A_CronJob_that_may_not_be_written_does_not_keep_its_run_from_being_parked()
+    public async Task A_CronJob_that_may_not_be_written_does_not_keep_its_run_from_being_suspended()
     {
         var scene = await SceneAsync();
         await using var world = scene.World;
@@ -140,7 +140,7 @@ public sealed class CronJobTests
 
         await scene.SetLimitAsync("1000");
         await scene.UntilResumedAsync("nightly-1");
-        await scene.UntilAsync("no record is left", async () => (await ParkedAsync(scene)).Count == 0);
+        await scene.UntilAsync("no record is left", async () => (await SuspendedAsync(scene)).Count == 0);
     }
 
     [Theory]
@@ -148,7 +148,7 @@ public sealed class CronJobTests
     [InlineData("cronjobs", true)] // the CronJob is suspended, and nobody knows
     [InlineData("jobs", false)] // between the CronJob and its run
     [InlineData("jobs", true)] // both are done, and nobody knows
-    public async Task Killed_around_a_parking_both_are_held_and_both_come_back(string resource, bool happens)
+    public async Task Killed_around_a_suspending_both_are_held_and_both_come_back(string resource, bool happens)
     {
         var scene = await SceneAsync(startOperator: false);
         await using var world = scene.World;
@@ -163,13 +163,13 @@ public sealed class CronJobTests
 
         await scene.UntilSuspendedAsync("nightly-1");
         await scene.UntilAsync("the CronJob is held", async () => (await CronAsync(scene)).Spec.Suspend == true);
-        await scene.UntilAsync("the record names both", async () => (await ParkedAsync(scene)) is [{ CronJob.Name: "nightly" }]);
+        await scene.UntilAsync("the record names both", async () => (await SuspendedAsync(scene)) is [{ CronJob.Name: "nightly" }]);
 
         await scene.SetLimitAsync("1000");
         await scene.UntilResumedAsync("nightly-1");
         await scene.UntilAsync("the CronJob is back", async () => (await CronAsync(scene)).Spec.Suspend != true);
         (await TextAsync(scene)).Should().Be(before);
-        await scene.UntilAsync("no record is left", async () => (await ParkedAsync(scene)).Count == 0);
+        await scene.UntilAsync("no record is left", async () => (await SuspendedAsync(scene)).Count == 0);
     }
 
     [Theory]
@@ -197,7 +197,7 @@ public sealed class CronJobTests
         await scene.UntilResumedAsync("nightly-1");
         await scene.UntilAsync("the CronJob is back", async () => (await CronAsync(scene)).Spec.Suspend != true);
         (await TextAsync(scene)).Should().Be(before);
-        await scene.UntilAsync("no record is left", async () => (await ParkedAsync(scene)).Count == 0);
+        await scene.UntilAsync("no record is left", async () => (await SuspendedAsync(scene)).Count == 0);
         await scene.PassAsync(12);
         (await scene.IsSuspendedAsync("nightly-1")).Should().BeFalse();
     }
@@ -258,7 +258,7 @@ public sealed class CronJobTests
             + (whole["metadata"]!["annotations"] is JsonObject { Count: > 0 } annotations ? annotations.ToJsonString() : "");
     }
 
-    private static async Task<IReadOnlyList<ShardSuspension>> ParkedAsync(Scene scene)
+    private static async Task<IReadOnlyList<ShardSuspension>> SuspendedAsync(Scene scene)
     {
         var shards = await scene.World.Client.ListAsync<V1Alpha1GpuLedger>(new() { Namespace = ClusterWorld.OwnNamespace }, Ct);
         return

@@ -17,7 +17,7 @@ public sealed class ExplainTests
     public async Task A_stored_decision_is_told_with_its_inputs_and_comes_out_the_same_again()
     {
         await using var world = await CommandsWorld.StartAsync();
-        await ParkAsync(world, tamper: false);
+        await SuspendAsync(world, tamper: false);
 
         var text = await ExplainAsync(world, "vision");
 
@@ -36,7 +36,7 @@ public sealed class ExplainTests
     public async Task A_decision_that_does_not_follow_from_its_inputs_is_called_different()
     {
         await using var world = await CommandsWorld.StartAsync();
-        await ParkAsync(world, tamper: true);
+        await SuspendAsync(world, tamper: true);
 
         (await ExplainAsync(world, "vision")).Should().Contain("decided again: DIFFERENT").And.NotContain("the same");
     }
@@ -125,7 +125,7 @@ public sealed class ExplainTests
     public async Task Json_gives_the_raw_records()
     {
         await using var world = await CommandsWorld.StartAsync();
-        await ParkAsync(world, tamper: false);
+        await SuspendAsync(world, tamper: false);
         using var output = new StringWriter();
 
         await ExplainCommand.RunAsync(
@@ -159,7 +159,7 @@ public sealed class ExplainTests
     public async Task A_missing_right_is_named()
     {
         await using var world = await CommandsWorld.StartAsync();
-        await ParkAsync(world, tamper: false);
+        await SuspendAsync(world, tamper: false);
         world.Refuse("list", "gpuledgers");
 
         var explain = () => ExplainAsync(world, "vision");
@@ -173,7 +173,7 @@ public sealed class ExplainTests
     public async Task A_deleted_budget_is_explained_from_the_ledger()
     {
         await using var world = await CommandsWorld.StartAsync();
-        await ParkAsync(world, tamper: false);
+        await SuspendAsync(world, tamper: false);
         await world.Client.DeleteAsync<V1Alpha1GpuBudget>("vision", CommandsWorld.Team, null, CancellationToken.None);
 
         (await ExplainAsync(world, "vision"))
@@ -182,7 +182,7 @@ public sealed class ExplainTests
             .And.Contain("Job/runaway  since");
     }
 
-    private static async Task ParkAsync(CommandsWorld world, bool tamper)
+    private static async Task SuspendAsync(CommandsWorld world, bool tamper)
     {
         var budget = await world.CreateBudgetAsync("vision", "2");
         var job = await world.CreateJobAsync("runaway", suspended: true);
@@ -223,7 +223,7 @@ public sealed class ExplainTests
     public async Task Suspended_job_is_explained_by_its_own_name(string named)
     {
         await using var world = await CommandsWorld.StartAsync();
-        await ParkAsync(world, tamper: false);
+        await SuspendAsync(world, tamper: false);
 
         var text = await ExplainWorkloadAsync(world, named);
 

@@ -61,7 +61,7 @@ public sealed class FaultTests
         await scene.UntilAsync("an Event on the budget tells it", async () => (await scene.EventsAsync("Suspended", "b")).Count == 1);
         await scene.SuspendAsync("too-long", false);
         await scene.UntilSuspendedAsync("too-long");
-        (await scene.StatusAsync())!.Decisions![0].Reason.Should().Be("SuspendedAgain", "the first parking is known to have happened");
+        (await scene.StatusAsync())!.Decisions![0].Reason.Should().Be("SuspendedAgain", "the first suspension is known to have happened");
     }
 
     /// <summary>
@@ -144,7 +144,7 @@ public sealed class FaultTests
         await scene.RunawayAsync("runaway");
         await scene.UntilRunsAsync("runaway");
 
-        var (undone, wasParked, bound) = (0, false, Amount.Zero);
+        var (undone, wasSuspended, bound) = (0, false, Amount.Zero);
         async Task<bool> LookAsync()
         {
             if (seed is not null && chance.Next(6) == 0)
@@ -153,10 +153,10 @@ public sealed class FaultTests
                 scene.Sandbox.Server.Compact();
             if (Amount.TryParse((await limited.StatusAsync())?.OverspendBound, out var published) && published > bound)
                 bound = published;
-            var parked = await scene.IsSuspendedAsync("runaway");
-            if (wasParked && !parked)
+            var suspended = await scene.IsSuspendedAsync("runaway");
+            if (wasSuspended && !suspended)
                 undone++;
-            return wasParked = parked;
+            return wasSuspended = suspended;
         }
         await scene.UntilAsync("the runaway is suspended", LookAsync, TimeSpan.FromMinutes(3));
         await scene.UntilAsync(

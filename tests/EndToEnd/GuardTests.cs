@@ -26,9 +26,9 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
     private enum Target
     {
         Budget,
-        ParkedJob,
+        SuspendedJob,
         OwnJob,
-        ParkedDeployment,
+        SuspendedDeployment,
         OwnDeployment,
         Team,
     }
@@ -108,18 +108,18 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
             "application/json",
             "gpubudgets"
         ),
-        Patch("resume", Target.ParkedJob, "is suspended by Bursar (gpubudget/probe)", """{"spec": {"suspend": false}}"""),
-        Patch("resume by taking the field away", Target.ParkedJob, "is suspended by Bursar", """{"spec": {"suspend": null}}"""),
+        Patch("resume", Target.SuspendedJob, "is suspended by Bursar (gpubudget/probe)", """{"spec": {"suspend": false}}"""),
+        Patch("resume by taking the field away", Target.SuspendedJob, "is suspended by Bursar", """{"spec": {"suspend": null}}"""),
         Patch(
             "resume by JSON patch",
-            Target.ParkedJob,
+            Target.SuspendedJob,
             "is suspended by Bursar",
             """[{"op": "replace", "path": "/spec/suspend", "value": false}]""",
             JsonPatch
         ),
         Patch(
             "resume by a forced apply",
-            Target.ParkedJob,
+            Target.SuspendedJob,
             "is suspended by Bursar",
             """{"apiVersion": "batch/v1", "kind": "Job", "spec": {"suspend": false}}""",
             Apply,
@@ -127,24 +127,24 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
         ),
         Patch(
             "resume and remove the marks in one write",
-            Target.ParkedJob,
+            Target.SuspendedJob,
             "is suspended by Bursar",
             """{"metadata": {"annotations": {"bursar.dev/suspended-by": null, "bursar.dev/suspended-reason": null}}, "spec": {"suspend": false}}"""
         ),
-        Put("replace it with what it was before", Target.ParkedJob, "is suspended by Bursar", job =>
+        Put("replace it with what it was before", Target.SuspendedJob, "is suspended by Bursar", job =>
         {
             job["spec"]!.AsObject().Remove("suspend");
             job["metadata"]!.AsObject().Remove("annotations");
         }),
         Patch(
             "remove the mark, to resume next",
-            Target.ParkedJob,
+            Target.SuspendedJob,
             "Bursar itself writes bursar.dev/suspended-by: leave it",
             """{"metadata": {"annotations": {"bursar.dev/suspended-by": null}}}"""
         ),
         Patch(
             "change the reason",
-            Target.ParkedJob,
+            Target.SuspendedJob,
             "Bursar itself writes bursar.dev/suspended-reason",
             """{"metadata": {"annotations": {"bursar.dev/suspended-reason": "BecauseISaySo"}}}"""
         ),
@@ -156,7 +156,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
         ),
         Patch(
             "approve a resume",
-            Target.ParkedJob,
+            Target.SuspendedJob,
             "may approve by bursar.dev/resume that Bursar resumes a Job",
             """{"metadata": {"annotations": {"bursar.dev/resume": "approved"}}}"""
         ),
@@ -171,7 +171,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
         ),
         Patch(
             "approve a Deployment's resume",
-            Target.ParkedDeployment,
+            Target.SuspendedDeployment,
             "may approve by bursar.dev/resume that Bursar resumes a Deployment",
             """{"metadata": {"annotations": {"bursar.dev/resume": "approved"}}}"""
         ),
@@ -193,13 +193,13 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
         Patch("call training training", Target.OwnJob, null, """{"metadata": {"annotations": {"bursar.dev/class": "training"}}}"""),
         Patch(
             "tell its length",
-            Target.ParkedJob,
+            Target.SuspendedJob,
             null,
             """{"metadata": {"annotations": {"bursar.dev/expected-duration": "1h"}}, "spec": {"parallelism": 2}}"""
         ),
         new(
-            "delete the parked job",
-            Target.ParkedJob,
+            "delete the suspended job",
+            Target.SuspendedJob,
             null,
             HttpMethod.Delete,
             """{"propagationPolicy": "Background"}""",
@@ -226,31 +226,31 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
         ),
         Patch(
             "scale up",
-            Target.ParkedDeployment,
+            Target.SuspendedDeployment,
             "is scaled to zero by Bursar (gpubudget/probe)",
             """{"spec": {"replicas": 2}}""",
             suffix: "/scale"
         ),
         Put(
             "scale up, as kubectl scale did",
-            Target.ParkedDeployment,
+            Target.SuspendedDeployment,
             "is scaled to zero by Bursar",
             scale => scale["spec"]!["replicas"] = 2,
             "/scale"
         ),
-        Patch("scale up on the object", Target.ParkedDeployment, "is scaled to zero by Bursar", """{"spec": {"replicas": 2}}"""),
+        Patch("scale up on the object", Target.SuspendedDeployment, "is scaled to zero by Bursar", """{"spec": {"replicas": 2}}"""),
         Patch(
             "scale up by taking the field away",
-            Target.ParkedDeployment,
+            Target.SuspendedDeployment,
             "is scaled to zero by Bursar",
             """{"spec": {"replicas": null}}"""
         ),
-        Put("replace the Deployment with what it was", Target.ParkedDeployment, "is scaled to zero by Bursar", deployment =>
+        Put("replace the Deployment with what it was", Target.SuspendedDeployment, "is scaled to zero by Bursar", deployment =>
             deployment["spec"]!["replicas"] = 1
         ),
         Patch(
             "scale up by a forced apply",
-            Target.ParkedDeployment,
+            Target.SuspendedDeployment,
             "is scaled to zero by Bursar",
             """{"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"replicas": 2}}""",
             Apply,
@@ -258,13 +258,13 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
         ),
         Patch(
             "mark it",
-            Target.ParkedDeployment,
+            Target.SuspendedDeployment,
             "Bursar itself writes bursar.dev/suspended-by",
             """{"metadata": {"annotations": {"bursar.dev/suspended-by": "me"}}}"""
         ),
         Patch(
             "change its image",
-            Target.ParkedDeployment,
+            Target.SuspendedDeployment,
             null,
             """[{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "serve:2"}]""",
             JsonPatch
@@ -430,7 +430,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
     }
 
     [SkippableFact]
-    public async Task The_operators_own_account_parks_and_resumes()
+    public async Task The_operators_own_account_suspends_and_resumes()
     {
         var server = await cluster.OpenAsync(Ct);
         using var team = await GuardedTeam.CreateAsync(server, "guard-pass");
@@ -455,7 +455,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
 
         (await actor.SuspendAsync(job, Ct)).Should().Be(WriteResult.Done);
         (await actor.SuspendAsync(deployment, Ct)).Should().Be(WriteResult.Done);
-        await team.TellParkedAsync("probe", "chat");
+        await team.TellSuspendedAsync("probe", "chat");
         await server.UntilAsync(
             "the Job controller has stopped it",
             async () =>
@@ -465,7 +465,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
             Ct
         );
         await server.UntilAsync(
-            "what is parked is known",
+            "what is suspended is known",
             async () =>
                 (
                     await GuardedTeam.SendAsync(
@@ -495,14 +495,14 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
     {
         var server = await cluster.OpenAsync(Ct);
         using var team = await GuardedTeam.CreateAsync(server, "guard-goes");
-        await ParkJobAsync(server, team, "parked");
-        // A budget and a parked job that belong to another object, as those of a package manager do.
+        await SuspendJobAsync(server, team, "suspended");
+        // A budget and a suspended job that belong to another object, as those of a package manager do.
         await GuardedTeam.PostAsync(server.Client, $"/api/v1/namespaces/{team.Name}/configmaps", "{metadata: {name: owner}}");
         var uid = (string)(await server.GetAsync($"/api/v1/namespaces/{team.Name}/configmaps/owner", Ct))!["metadata"]!["uid"]!;
         var owned =
             $$$"""{"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": "{{{uid}}}"}]}}""";
         await team.BudgetAsync("owned");
-        await ParkJobAsync(server, team, "owned");
+        await SuspendJobAsync(server, team, "owned");
         foreach (var path in (string[])[team.Budgets + "/owned", team.Jobs + "/owned"])
             (await GuardedTeam.SendAsync(server.Client, HttpMethod.Patch, path, owned)).Code.Should().Be(0);
         (await GuardedTeam.SendAsync(team.Tenant, HttpMethod.Delete, $"/api/v1/namespaces/{team.Name}/configmaps/owner"))
@@ -515,12 +515,12 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
                 Ct
             );
 
-        // In the foreground: the collector takes the finalizer from the parked job.
+        // In the foreground: the collector takes the finalizer from the suspended job.
         (
             await GuardedTeam.SendAsync(
                 team.Tenant,
                 HttpMethod.Delete,
-                team.Jobs + "/parked",
+                team.Jobs + "/suspended",
                 """{"propagationPolicy": "Foreground"}""",
                 "application/json"
             )
@@ -528,12 +528,12 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
             .Code.Should()
             .Be(0);
         await server.UntilAsync(
-            "the parked job is gone",
-            async () => (await GuardedTeam.SendAsync(server.Client, HttpMethod.Get, team.Jobs + "/parked")).Code == 404,
+            "the suspended job is gone",
+            async () => (await GuardedTeam.SendAsync(server.Client, HttpMethod.Get, team.Jobs + "/suspended")).Code == 404,
             Ct
         );
 
-        await ParkJobAsync(server, team, "last");
+        await SuspendJobAsync(server, team, "last");
         await server.Client.DeleteAsync<V1Namespace>(team.Name, null, null, Ct);
         await server.UntilAsync(
             "the namespace is gone",
@@ -558,7 +558,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
                 subjects: [{kind: ServiceAccount, name: {{person}}, namespace: {{team.Name}}}]
                 """
             );
-        await ParkJobAsync(server, team, "train");
+        await SuspendJobAsync(server, team, "train");
         var state = new OperatorState();
         state.RecordSuspension(
             Record(
@@ -623,7 +623,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
             answer.Message.Should().Contain("Bursar itself writes bursar.dev/held-on-creation");
         }
 
-        // The leader parks it, or lets it go, by the operator's own account.
+        // The leader suspends it, or lets it go, by the operator's own account.
         var kind = WorkloadKinds.Of("Job")!;
         var record = Record(
             await server.Client.GetAsync<V1Job>("held", team.Name, Ct),
@@ -707,11 +707,11 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
     {
         var server = await cluster.OpenAsync(Ct);
         using var team = await GuardedTeam.CreateAsync(server, "guard-kubectl");
-        await ParkJobAsync(server, team, "train");
+        await SuspendJobAsync(server, team, "train");
         await team.DeploymentAsync("chat", 0);
-        await team.TellParkedAsync("probe", "chat");
+        await team.TellSuspendedAsync("probe", "chat");
         await server.UntilAsync(
-            "what is parked is known",
+            "what is suspended is known",
             async () =>
                 (
                     await GuardedTeam.SendAsync(
@@ -852,10 +852,10 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
         var server = await cluster.OpenAsync(Ct);
         using var team = await GuardedTeam.CreateAsync(server, "guard-without");
         await team.DeploymentAsync("chat", 0);
-        await team.TellParkedAsync("probe", "chat");
+        await team.TellSuspendedAsync("probe", "chat");
         var scaleUp = team.Deployments + "/chat/scale?dryRun=All";
         await server.UntilAsync(
-            "what is parked is known",
+            "what is suspended is known",
             async () => (await GuardedTeam.SendAsync(team.Tenant, HttpMethod.Patch, scaleUp, """{"spec": {"replicas": 2}}""")).Code == 403,
             Ct
         );
@@ -893,9 +893,9 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
             Ct
         );
         await team.BudgetAsync("probe");
-        await team.TellParkedAsync("probe", "chat");
+        await team.TellSuspendedAsync("probe", "chat");
         await server.UntilAsync(
-            "what is parked is known again",
+            "what is suspended is known again",
             async () => (await GuardedTeam.SendAsync(team.Tenant, HttpMethod.Patch, scaleUp, """{"spec": {"replicas": 2}}""")).Code == 403,
             Ct
         );
@@ -911,15 +911,15 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
         attempt.On switch
         {
             Target.Budget => $"{team.Budgets}/a{index}{attempt.Suffix}",
-            Target.ParkedJob or Target.OwnJob => $"{team.Jobs}/a{index}{attempt.Suffix}",
-            Target.ParkedDeployment or Target.OwnDeployment => $"{team.Deployments}/a{index}{attempt.Suffix}",
+            Target.SuspendedJob or Target.OwnJob => $"{team.Jobs}/a{index}{attempt.Suffix}",
+            Target.SuspendedDeployment or Target.OwnDeployment => $"{team.Deployments}/a{index}{attempt.Suffix}",
             _ => attempt.Suffix == "jobs" ? team.Jobs : team.Budgets,
         };
 
-    /// <summary>An object for each attempt, and the API server knows by the budget's status which Deployments are parked.</summary>
+    /// <summary>An object for each attempt, and the API server knows by the budget's status which Deployments are suspended.</summary>
     private static async Task PrepareAsync(InstallServer server, GuardedTeam team)
     {
-        var parked = new List<string>();
+        var suspended = new List<string>();
         for (var i = 0; i < Attempts.Length; i++)
         {
             var name = $"a{i}";
@@ -928,8 +928,8 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
                 case Target.Budget:
                     await team.BudgetAsync(name);
                     break;
-                case Target.ParkedJob:
-                    await ParkJobAsync(server, team, name);
+                case Target.SuspendedJob:
+                    await SuspendJobAsync(server, team, name);
                     break;
                 case Target.OwnJob:
                     await team.JobAsync(name, suspended: true);
@@ -937,21 +937,21 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
                 case Target.OwnDeployment:
                     await team.DeploymentAsync(name, 0);
                     break;
-                case Target.ParkedDeployment:
+                case Target.SuspendedDeployment:
                     await team.DeploymentAsync(name, 0);
-                    parked.Add(name);
+                    suspended.Add(name);
                     break;
             }
         }
-        await team.TellParkedAsync("probe", [.. parked]);
+        await team.TellSuspendedAsync("probe", [.. suspended]);
         await server.UntilAsync(
-            "what is parked is known",
+            "what is suspended is known",
             async () =>
                 (
                     await GuardedTeam.SendAsync(
                         team.Tenant,
                         HttpMethod.Patch,
-                        $"{team.Deployments}/{parked[^1]}/scale?dryRun=All",
+                        $"{team.Deployments}/{suspended[^1]}/scale?dryRun=All",
                         """{"spec": {"replicas": 2}}"""
                     )
                 ).Code == 403,
@@ -959,8 +959,8 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
         );
     }
 
-    /// <summary>A job of the tenant's, parked by the operator's actor under the operator's account.</summary>
-    private static async Task ParkJobAsync(InstallServer server, GuardedTeam team, string name)
+    /// <summary>A job of the tenant's, suspended by the operator's actor under the operator's account.</summary>
+    private static async Task SuspendJobAsync(InstallServer server, GuardedTeam team, string name)
     {
         await team.JobAsync(name, suspended: false);
         var record = Record(

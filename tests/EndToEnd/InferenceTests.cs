@@ -194,7 +194,7 @@ public sealed class InferenceTests
 
         await scene.SetLimitAsync("0.01");
         await scene.UntilAsync(
-            "both are parked through them",
+            "both are suspended through them",
             async () => (await scene.StatusAsync())?.SuspendedCount == 2,
             TimeSpan.FromMinutes(2)
         );

@@ -70,7 +70,7 @@ public sealed class InstallTests(InstallServers servers)
 
     [SkippableTheory]
     [MemberData(nameof(Servers))]
-    public async Task An_upgrade_reaches_the_CRDs_and_an_uninstall_gives_back_what_is_parked_and_keeps_the_budgets(bool real)
+    public async Task An_upgrade_reaches_the_CRDs_and_an_uninstall_gives_back_what_is_suspended_and_keeps_the_budgets(bool real)
     {
         InstallTool.RequireTools();
         var ct = CancellationToken.None;
@@ -97,8 +97,8 @@ public sealed class InstallTests(InstallServers servers)
         (await server.Client.GetAsync<V1Alpha1GpuBudget>("before", CommandsWorld.Team, ct)).Spec!.Limit!.Cost.Should().Be("500");
         Directory.Delete(tomorrow, recursive: true);
 
-        // Parked work, as an operator that is gone has left it; then the uninstall.
-        await ParkAsync(server, ct);
+        // Suspended work, as an operator that is gone has left it; then the uninstall.
+        await SuspendAsync(server, ct);
         var uninstall = InstallTool.HelmAsync(server.Kubeconfig, "uninstall", "bursar", "--namespace", Own, "--timeout", "90s");
         var released = await RunHookPodAsync(server, real, "bursar-release", "bursar-release", ct);
         released.Succeeded();
@@ -163,7 +163,7 @@ public sealed class InstallTests(InstallServers servers)
         (await InstallTool.KubectlWithInputAsync(server.Kubeconfig, manifests, "apply", "-f", "-")).Succeeded();
         await EnsureNamespaceAsync(server, CommandsWorld.Team, ct);
         await CostCenterAsync(server, "after", ct);
-        await ParkAsync(server, ct);
+        await SuspendAsync(server, ct);
 
         var released = await RunHookPodAsync(server, real, "bursar-release", "bursar-release", ct);
 
@@ -235,7 +235,7 @@ public sealed class InstallTests(InstallServers servers)
         await ServedAsync(server, ct);
         await EnsureNamespaceAsync(server, CommandsWorld.Team, ct);
         await CostCenterAsync(server, "after", ct);
-        await ParkAsync(server, ct);
+        await SuspendAsync(server, ct);
 
         var test = InstallTool.HelmAsync(server.Kubeconfig, "test", "bursar", "--namespace", Own, "--timeout", "60s");
         (await RunHookPodAsync(server, real, "bursar-test", "gpu-budgets", ct)).Succeeded();
@@ -299,7 +299,7 @@ public sealed class InstallTests(InstallServers servers)
         return result;
     }
 
-    private static async Task ParkAsync(InstallServer server, CancellationToken ct)
+    private static async Task SuspendAsync(InstallServer server, CancellationToken ct)
     {
         var budget = await server.Client.GetAsync<V1Alpha1GpuBudget>("after", CommandsWorld.Team, ct);
         var job = await server.Client.CreateAsync<V1Job>(

@@ -27,7 +27,7 @@ public sealed class KillTests
 
     /// <summary>What the cluster holds after the death: the place was reached, and nothing beyond it.</summary>
     /// <param name="Suspended">The workload's field.</param>
-    /// <param name="Recorded">Whether the ledger names it as parked.</param>
+    /// <param name="Recorded">Whether the ledger names it as suspended.</param>
     /// <param name="InStatus">How many the status names.</param>
     /// <param name="Told">Events about the act.</param>
     private sealed record Left(bool Suspended, bool Recorded, int? InStatus, int? Told);
@@ -43,7 +43,7 @@ public sealed class KillTests
     [InlineData("events", "create", true, true)] // the Event tells it
     [InlineData("gpuledgers", "patch", false, true)] // before the ledger holds that it was seen
     [InlineData("gpuledgers", "patch", true, true)] // the ledger holds that it was seen
-    public async Task Killed_around_a_parking_it_is_parked_once_and_no_amount_changes(
+    public async Task Killed_around_a_suspending_it_is_suspended_once_and_no_amount_changes(
         string resource,
         string verb,
         bool happens,
@@ -94,7 +94,7 @@ public sealed class KillTests
     [InlineData("gpuledgers", "patch", true, true)] // the record is gone
     [InlineData("gpubudgets", "patch", false, true)] // before the status
     [InlineData("events", "create", false, true)] // before the Event
-    public async Task Killed_around_a_resume_it_comes_back_once_and_is_not_parked_again(
+    public async Task Killed_around_a_resume_it_comes_back_once_and_is_not_suspended_again(
         string resource,
         string verb,
         bool happens,
@@ -176,10 +176,10 @@ public sealed class KillTests
     }
 
     /// <summary>
-    /// A parked Job's pods are deleted: their end is known only to who saw it, so it must not wait for the ledger's pace.
+    /// A suspended Job's pods are deleted: their end is known only to who saw it, so it must not wait for the ledger's pace.
     /// </summary>
     [Fact]
-    public async Task Killed_soon_after_parked_pods_have_gone_it_still_knows_when_they_ended()
+    public async Task Killed_soon_after_suspended_pods_have_gone_it_still_knows_when_they_ended()
     {
         var scene = await Scene.SandboxAsync(startOperator: false);
         await using var world = scene.World;
@@ -303,12 +303,12 @@ public sealed class KillTests
             new() { Namespace = ClusterWorld.OwnNamespace },
             CancellationToken.None
         );
-        var parked = shards
+        var suspended = shards
             .Items.Select(i => i.Spec!.Data.Deserialize(LedgerJson.Default.LedgerShard)!)
             .SelectMany(s => s.Suspensions ?? []);
         return new(
             await scene.IsSuspendedAsync(job),
-            parked.Any(p => p.Name == job),
+            suspended.Any(p => p.Name == job),
             (await scene.StatusAsync())?.SuspendedCount,
             (await scene.EventsAsync(reason, job)).Count
         );

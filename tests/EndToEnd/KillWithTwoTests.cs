@@ -23,7 +23,7 @@ public sealed class KillWithTwoTests
     [Theory]
     [InlineData(false)] // before the second budget's record
     [InlineData(true)] // it stands there, and nobody saw the work stopped for it
-    public async Task Killed_around_the_second_budgets_parking_both_hold_and_the_work_is_written_once(bool happens)
+    public async Task Killed_around_the_second_budgets_suspending_both_hold_and_the_work_is_written_once(bool happens)
     {
         var scene = await OpenAsync();
         await using var world = scene.World;
@@ -37,7 +37,7 @@ public sealed class KillWithTwoTests
         await scene.PassAsync(70);
 
         await KillAsync(scene, await PatchOfAsync(scene, "b", happens), () => scene.SetLimitAsync("1", "b"));
-        (await ParkedAsync(world)).Should().Equal(happens ? ["a/shared", "b/shared"] : ["a/shared"]);
+        (await SuspendedAsync(world)).Should().Equal(happens ? ["a/shared", "b/shared"] : ["a/shared"]);
         await world.StartOperatorAsync(Ct, Second);
 
         await scene.UntilAsync("both hold it", async () =>
@@ -58,7 +58,7 @@ public sealed class KillWithTwoTests
         await HeldByBothAsync(scene);
 
         await KillAsync(scene, await PatchOfAsync(scene, "a", happens, write), () => scene.SetLimitAsync("100", "a"));
-        (await ParkedAsync(world)).Should().Equal(write == 2 && happens ? ["b/shared"] : ["a/shared", "b/shared"]);
+        (await SuspendedAsync(world)).Should().Equal(write == 2 && happens ? ["b/shared"] : ["a/shared", "b/shared"]);
         await world.StartOperatorAsync(Ct, Second);
 
         await scene.UntilAsync("a has let go", async () => (await scene.StatusAsync("a"))?.SuspendedCount == 0);
@@ -92,7 +92,7 @@ public sealed class KillWithTwoTests
     [Theory]
     [InlineData("gpuledgers", true, 1)] // it is noted, and never stopped
     [InlineData("jobs", true, 3)] // it is stopped: then it is given back
-    public async Task Killed_while_parking_for_a_budget_that_is_deleted_then_the_work_runs_and_nothing_is_left(
+    public async Task Killed_while_suspending_for_a_budget_that_is_deleted_then_the_work_runs_and_nothing_is_left(
         string resource,
         bool happens,
         int generation
@@ -110,7 +110,7 @@ public sealed class KillWithTwoTests
         await world.Client.DeleteAsync<V1Alpha1GpuBudget>("a", scene.Team, null, Ct);
         await world.StartOperatorAsync(Ct, Second);
 
-        await scene.UntilAsync("no record is left", async () => (await ParkedAsync(world)).Count == 0);
+        await scene.UntilAsync("no record is left", async () => (await SuspendedAsync(world)).Count == 0);
         await scene.PassAsync(30);
         (await scene.IsSuspendedAsync("shared")).Should().BeFalse();
         (await GenerationAsync(scene)).Should().Be(generation);
@@ -138,7 +138,7 @@ public sealed class KillWithTwoTests
         await world.StartOperatorAsync(Ct, Second);
 
         await scene.UntilResumedAsync("shared");
-        await scene.UntilAsync("no record is left", async () => (await ParkedAsync(world)).Count == 0);
+        await scene.UntilAsync("no record is left", async () => (await SuspendedAsync(world)).Count == 0);
         await scene.PassAsync(30);
         (await GenerationAsync(scene)).Should().Be(3);
     }
@@ -202,7 +202,7 @@ public sealed class KillWithTwoTests
             .Should()
             .Be(0, text.ToString());
 
-        (await ParkedAsync(world)).Should().BeEmpty();
+        (await SuspendedAsync(world)).Should().BeEmpty();
         (await GenerationAsync(scene)).Should().Be(3);
     }
 
@@ -239,7 +239,7 @@ public sealed class KillWithTwoTests
         await scene.SetLimitAsync("100", "a");
         await scene.SetLimitAsync("100", "b");
         await scene.UntilResumedAsync("shared");
-        await scene.UntilAsync("no record is left", async () => (await ParkedAsync(scene.World)).Count == 0);
+        await scene.UntilAsync("no record is left", async () => (await SuspendedAsync(scene.World)).Count == 0);
         await scene.PassAsync(20);
         (await GenerationAsync(scene)).Should().Be(3, "one change of state each way");
         (await scene.StatusAsync("a"))!.SuspendedCount.Should().Be(0);
@@ -293,7 +293,7 @@ public sealed class KillWithTwoTests
     private static async Task<long> GenerationAsync(Scene scene) =>
         (await scene.World.JobAsync(scene.Team, "shared", Ct)).Metadata.Generation;
 
-    private static async Task<IReadOnlyList<string>> ParkedAsync(ClusterWorld world)
+    private static async Task<IReadOnlyList<string>> SuspendedAsync(ClusterWorld world)
     {
         var shards = await world.Client.ListAsync<V1Alpha1GpuLedger>(new() { Namespace = ClusterWorld.OwnNamespace }, Ct);
         return

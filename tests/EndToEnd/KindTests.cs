@@ -193,7 +193,7 @@ internal static class Kinds
         scene.UntilAsync($"{kind} {name} is suspended", async () => await SwitchAsync(scene, kind, name) == true, within);
 
     /// <summary>Held when it comes, and given back as it was to the letter.</summary>
-    public static async Task ParkedAndGivenBackAsync(Scene scene, params string[] kinds)
+    public static async Task SuspendedAndGivenBackAsync(Scene scene, params string[] kinds)
     {
         await scene.BudgetAsync("1");
         await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);
@@ -278,7 +278,7 @@ internal static class Kinds
         await scene.UntilAsync("nothing burns any more", async () =>
             (await scene.World.Client.ListAsync<V1Pod>(new() { Namespace = scene.Team }, Ct)).Items.Count == 0
         );
-        await scene.UntilAsync("it is the one that is parked", async () =>
+        await scene.UntilAsync("it is the one that is suspended", async () =>
             (await scene.StatusAsync())?.Suspended is [{ Kind: "TrainJob", Name: "tune" }]
         );
         decimal.Parse((await scene.StatusAsync())!.Spent!, System.Globalization.CultureInfo.InvariantCulture).Should().BeGreaterThan(0);
@@ -312,7 +312,7 @@ internal static class Kinds
             (await SwitchAsync(scene, "StatefulSet", part)).Should().BeFalse("what the LeaderWorkerSet owns is its controller's");
         foreach (var pod in (string[])["big-0-1", "big-0"])
             await scene.World.Client.DeleteAsync<V1Pod>(pod, scene.Team, null, Ct);
-        await scene.UntilAsync("it is the one that is parked", async () =>
+        await scene.UntilAsync("it is the one that is suspended", async () =>
             (await scene.StatusAsync())?.Suspended is [{ Kind: "LeaderWorkerSet", Name: "big" }]
         );
         await scene.UntilAsync("nothing else is seen", async () =>
@@ -370,11 +370,11 @@ public sealed class KindTests
 
     [Theory]
     [MemberData(nameof(All))]
-    public async Task A_kind_is_parked_by_its_switch_and_given_back_as_it_was(string kind)
+    public async Task A_kind_is_suspended_by_its_switch_and_given_back_as_it_was(string kind)
     {
         var scene = await WithAsync(kind);
         await using var world = scene.World;
-        await Kinds.ParkedAndGivenBackAsync(scene, kind);
+        await Kinds.SuspendedAndGivenBackAsync(scene, kind);
     }
 
     [Fact]
@@ -612,14 +612,14 @@ public sealed class KindTests
     }
 }
 
-/// <summary>The same on a real kube-apiserver with its controllers; five kinds, one fewer than the brake lets a forecast park.</summary>
+/// <summary>The same on a real kube-apiserver with its controllers; five kinds, one fewer than the brake lets a forecast suspend.</summary>
 [Collection(RealClusterCollection.Name)]
 public sealed class RealKindTests(RealCluster cluster)
 {
     [SkippableFact]
-    public Task Kinds_are_parked_by_their_switches_and_given_back_as_they_were() =>
+    public Task Kinds_are_suspended_by_their_switches_and_given_back_as_they_were() =>
         PlayAsync("kinds", ["JobSet", "TrainJob", "PyTorchJob", "MPIJob", "RayJob"], scene =>
-            Kinds.ParkedAndGivenBackAsync(scene, "JobSet", "TrainJob", "PyTorchJob", "MPIJob", "RayJob")
+            Kinds.SuspendedAndGivenBackAsync(scene, "JobSet", "TrainJob", "PyTorchJob", "MPIJob", "RayJob")
         );
 
     [SkippableFact]
@@ -627,8 +627,8 @@ public sealed class RealKindTests(RealCluster cluster)
         PlayAsync("chain", ["JobSet", "TrainJob"], Kinds.ChainIsBilledAndStoppedAtItsTopAsync);
 
     [SkippableFact]
-    public Task Kinds_that_scale_are_parked_by_their_count_and_given_back_as_they_were() =>
-        PlayAsync("scaled", ["LeaderWorkerSet"], scene => Kinds.ParkedAndGivenBackAsync(scene, "LeaderWorkerSet", "StatefulSet"));
+    public Task Kinds_that_scale_are_suspended_by_their_count_and_given_back_as_they_were() =>
+        PlayAsync("scaled", ["LeaderWorkerSet"], scene => Kinds.SuspendedAndGivenBackAsync(scene, "LeaderWorkerSet", "StatefulSet"));
 
     /// <summary>By the cluster's own CronJob controller, which makes a run each minute as long as nobody stops it.</summary>
     [SkippableFact]

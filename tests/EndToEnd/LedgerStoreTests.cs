@@ -77,7 +77,7 @@ public sealed class LedgerStoreTests
     [InlineData("bursar.base", LedgerShard.BaseKind)]
     [InlineData("team-a.0f0e", LedgerShard.BudgetKind)]
     [InlineData("scaled.team-a-0", LedgerShard.ScaledKind)]
-    public async Task Without_its_base_or_what_was_parked_the_ledger_is_not_begun_anew(string name, string kind)
+    public async Task Without_its_base_or_what_was_suspended_the_ledger_is_not_begun_anew(string name, string kind)
     {
         await using var world = await CommandsWorld.StartAsync();
         await AddUnreadableAsync(world, name, kind);

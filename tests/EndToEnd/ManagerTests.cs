@@ -83,7 +83,7 @@ public sealed class ManagerTests
 
         // Let go, it does not fit beside the first: only now it is a claim.
         kueue.Quota = 2;
-        await kueue.UntilAsync("second is parked", async () => await kueue.IsActiveAsync("second") == false);
+        await kueue.UntilAsync("second is suspended", async () => await kueue.IsActiveAsync("second") == false);
         await kueue.UntilAsync("it is suspended", () => scene.IsSuspendedAsync("second"));
         (await scene.RunsAsync("first")).Should().BeTrue();
     }
@@ -178,7 +178,7 @@ public sealed class ManagerTests
         );
         await scene.PassAsync(15);
         (await scene.StatusAsync())!.SuspendedCount.Should().Be(0);
-        await kueue.UntilAsync("it is parked through its Workload", async () => await kueue.IsActiveAsync("early") == false);
+        await kueue.UntilAsync("it is suspended through its Workload", async () => await kueue.IsActiveAsync("early") == false);
     }
 
     [Fact]
@@ -198,7 +198,7 @@ public sealed class ManagerTests
         ((string?)check["message"]).Should().ContainAll("Budget b", "3.06 USD", "5.00 of 5.00");
 
         await kueue.JobAsync("over");
-        await kueue.UntilAsync("over is parked", async () => await kueue.IsActiveAsync("over") == false);
+        await kueue.UntilAsync("over is suspended", async () => await kueue.IsActiveAsync("over") == false);
         await kueue.PassAsync(30);
         (kueue.Starts, kueue.Stops).Should().Be((1, 0), "it was never started");
         (await scene.StatusAsync())!.Suspended.Should().ContainSingle(s => s.Name == "over" && s.Reason == "DoesNotFit");
@@ -228,7 +228,7 @@ public sealed class ManagerTests
         await FakeManager.ServeAsync(scene, V1Beta1Workload.EntityKind);
         await world.StartOperatorAsync(Ct);
         var kueue = new FakeKueue(scene, V1Beta1Workload.EntityKind, V1Job.EntityKind);
-        await ParkedThroughItsWorkloadAsync(scene, kueue);
+        await SuspendedThroughItsWorkloadAsync(scene, kueue);
     }
 
     [Fact]
@@ -269,7 +269,7 @@ public sealed class ManagerTests
     [InlineData("workloads", false, false)] // between the ledger and the act
     [InlineData("workloads", true, false)] // it is done, and nobody knows
     [InlineData("gpuledgers", false, true)] // before the ledger holds that it was seen
-    public async Task Killed_around_a_parking_through_Kueue_it_is_parked_once_and_given_back(
+    public async Task Killed_around_a_suspending_through_Kueue_it_is_suspended_once_and_given_back(
         string resource,
         bool happens,
         bool afterTheAct
@@ -324,18 +324,18 @@ public sealed class ManagerTests
     }
 
     [Fact]
-    public async Task What_is_parked_through_Kueue_is_given_back_when_its_budget_goes_and_by_release()
+    public async Task What_is_suspended_through_Kueue_is_given_back_when_its_budget_goes_and_by_release()
     {
         var (scene, kueue) = await KueueAsync();
         await using var world = scene.World;
-        await ParkedThroughItsWorkloadAsync(scene, kueue);
+        await SuspendedThroughItsWorkloadAsync(scene, kueue);
         await world.Client.DeleteAsync<V1Alpha1GpuBudget>("b", scene.Team, null, Ct);
         await kueue.UntilAsync("it is given back", async () => await kueue.IsActiveAsync("train") == true);
         await kueue.UntilAsync("it runs", () => scene.RunsAsync("train"));
 
         await scene.BudgetAsync("0.01");
         await kueue.UntilAsync(
-            "it is parked by the next one",
+            "it is suspended by the next one",
             async () => await kueue.IsActiveAsync("train") == false,
             TimeSpan.FromMinutes(15)
         );
@@ -354,11 +354,11 @@ public sealed class ManagerTests
     {
         var (scene, kueue) = await KueueAsync();
         await using var world = scene.World;
-        await ParkedThroughItsWorkloadAsync(scene, kueue);
+        await SuspendedThroughItsWorkloadAsync(scene, kueue);
         for (var i = 0; i < 2; i++)
         {
             await kueue.SetActiveAsync("train", true);
-            await kueue.UntilAsync("it is parked again", async () => await kueue.IsActiveAsync("train") == false);
+            await kueue.UntilAsync("it is suspended again", async () => await kueue.IsActiveAsync("train") == false);
             await kueue.PassAsync(12);
         }
         await kueue.SetActiveAsync("train", true);
@@ -388,7 +388,9 @@ public sealed class ManagerTests
             TimeSpan.FromMinutes(5)
         );
         (await scene.StatusAsync())!.Workloads!.Single().Reason.Should().Contain("check that its controller is running");
-        await kueue.UntilAsync("Kueue comes back: it is parked", async () => (await scene.StatusAsync())?.Suspended is [{ Name: "train" }]);
+        await kueue.UntilAsync("Kueue comes back: it is suspended", async () =>
+            (await scene.StatusAsync())?.Suspended is [{ Name: "train" }]
+        );
         await scene.SetLimitAsync("100");
         await kueue.UntilAsync("it is given back", async () => await kueue.IsActiveAsync("train") == true);
     }
@@ -475,7 +477,7 @@ public sealed class ManagerTests
     }
 
     [Fact]
-    public async Task An_HPA_is_switched_off_by_zero_replicas_so_its_Deployment_is_parked_by_them()
+    public async Task An_HPA_is_switched_off_by_zero_replicas_so_its_Deployment_is_suspended_by_them()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -617,9 +619,9 @@ public sealed class ManagerTests
             item => item.Spec!.Kind == LedgerShard.BudgetKind
         );
         var data = JsonNode.Parse(ledger.Spec!.Data.GetRawText())!;
-        var parked = data["parked"]![0]!;
-        parked["target"] = JsonNode.Parse("""{"apiVersion": "scheduler.example/v1", "kind": "Gang", "name": "train", "uid": "gang"}""");
-        (parked["field"], parked["original"], parked["value"]) = ("/spec/active", "true", "false");
+        var suspended = data["parked"]![0]!;
+        suspended["target"] = JsonNode.Parse("""{"apiVersion": "scheduler.example/v1", "kind": "Gang", "name": "train", "uid": "gang"}""");
+        (suspended["field"], suspended["original"], suspended["value"]) = ("/spec/active", "true", "false");
         await world.Client.PatchAsync<V1Alpha1GpuLedger>(
             ledger.Metadata.Name,
             ClusterWorld.OwnNamespace,
@@ -647,7 +649,7 @@ public sealed class ManagerTests
         left.Should().ContainSingle().Which.Target!.Kind.Should().Be("Gang");
     }
 
-    private static async Task ParkedThroughItsWorkloadAsync(Scene scene, FakeKueue kueue)
+    private static async Task SuspendedThroughItsWorkloadAsync(Scene scene, FakeKueue kueue)
     {
         await scene.BudgetAsync("1");
         await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);

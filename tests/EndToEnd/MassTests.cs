@@ -48,10 +48,10 @@ internal static class Mass
         );
         most.Should().Be(10, "no fewer either");
         over.Should().BeEmpty("what is reserved is there");
-        (await scene.ConditionAsync("BreakerOpen")).Should().BeNull("to let new jobs wait is no mass parking");
+        (await scene.ConditionAsync("BreakerOpen")).Should().BeNull("to let new jobs wait is no mass suspending");
 
         var last = await JobsAsync();
-        // Of those of the same second the one that was parked first goes first.
+        // Of those of the same second the one that was suspended first goes first.
         var waits = last.Where(job => job.Metadata.Generation == 2)
             .Select(job => job.Metadata.CreationTimestamp!.Value)
             .DefaultIfEmpty(DateTimeOffset.MaxValue)

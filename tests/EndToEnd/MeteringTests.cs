@@ -30,7 +30,7 @@ public sealed class MeteringTests
             TimeSpan.FromSeconds(90)
         );
 
-        // A forecast would now park this; it pauses.
+        // A forecast would now suspend this; it pauses.
         await scene.SetLimitAsync("0.5");
         await scene.PassAsync(90);
         (await scene.IsSuspendedAsync("runs")).Should().BeFalse();

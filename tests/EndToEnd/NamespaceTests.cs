@@ -6,7 +6,7 @@ using Bursar.Tests.EndToEnd.Worlds;
 
 namespace Bursar.Tests.EndToEnd;
 
-/// <summary>A namespace with a budget and parked work is deleted while no operator runs: nothing of Bursar's stands in its way.</summary>
+/// <summary>A namespace with a budget and suspended work is deleted while no operator runs: nothing of Bursar's stands in its way.</summary>
 internal static class DeletedNamespace
 {
     private static CancellationToken Ct => CancellationToken.None;
@@ -55,7 +55,7 @@ internal static class DeletedNamespace
 public sealed class NamespaceTests
 {
     [Fact]
-    public async Task A_namespace_with_parked_work_goes_without_the_operator()
+    public async Task A_namespace_with_suspended_work_goes_without_the_operator()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;

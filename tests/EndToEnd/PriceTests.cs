@@ -82,7 +82,7 @@ public sealed class PriceTests
         condition.Status.Should().Be("False");
         condition.Message.Should().Contain(why).And.Contain($"bursar.dev/accept-generation: \"{book.Metadata.Generation}\"");
 
-        // Money for more would bring the parked job back; not on such numbers.
+        // Money for more would bring the suspended job back; not on such numbers.
         await scene.SetLimitAsync("50");
         await scene.PassAsync(30);
         (await scene.IsSuspendedAsync("too-long")).Should().BeTrue();
@@ -286,7 +286,7 @@ public sealed class PriceTests
         await scene.UntilRunsAsync("priced");
         await scene.PassAsync(60);
         (await scene.RunsAsync("odd")).Should().BeTrue();
-        (await scene.RunsAsync("priced")).Should().BeTrue("a forecast would have parked its three hours, and pauses");
+        (await scene.RunsAsync("priced")).Should().BeTrue("a forecast would have suspended its three hours, and pauses");
         var status = (await scene.StatusAsync())!;
         status.BurnRatePerHour.Should().Be("3.06");
         status.Workloads!.Single(w => w.Name == "odd").Reason.Should().StartWith("Unpriced");

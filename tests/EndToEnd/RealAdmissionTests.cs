@@ -79,7 +79,7 @@ public sealed class RealAdmissionTests(ITestOutputHelper output)
 
             // What does not: it never starts.
             await CreateAsync(kubeconfig, Job("dear", "20h"));
-            await scene.UntilAsync("it is parked", async () =>
+            await scene.UntilAsync("it is suspended", async () =>
                 (await world.JobAsync(Team, "dear", Ct)).Metadata.Annotations.ContainsKey("bursar.dev/suspended-by")
             );
             (await scene.UntilEventAsync("Suspended", "dear")).Note.Should().Contain("Budget nlp has ");

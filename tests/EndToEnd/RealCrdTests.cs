@@ -13,19 +13,19 @@ using Xunit.Abstractions;
 namespace Bursar.Tests.EndToEnd;
 
 /// <summary>
-/// Parking and giving back with the CRDs that the kinds' own projects publish, on a real kube-apiserver with an etcd of its own. They are
+/// Suspending and giving back with the CRDs that the kinds' own projects publish, on a real kube-apiserver with an etcd of its own. They are
 /// not part of this repository: BURSAR_TEST_CRDS names a folder that holds them as YAML files, one CRD a file; kinds without one are left
 /// out.
 /// </summary>
 public sealed class RealCrdTests(ITestOutputHelper output)
 {
-    /// <summary>One fewer than the brake lets forecasts park at once.</summary>
+    /// <summary>One fewer than the brake lets forecasts suspend at once.</summary>
     private const int AtOnce = 4;
 
     private static CancellationToken Ct => CancellationToken.None;
 
     [SkippableFact]
-    public async Task Every_kind_is_parked_and_given_back_as_its_own_CRD_has_it()
+    public async Task Every_kind_is_suspended_and_given_back_as_its_own_CRD_has_it()
     {
         var folder = Environment.GetEnvironmentVariable("BURSAR_TEST_CRDS");
         Skip.If(string.IsNullOrEmpty(folder), "BURSAR_TEST_CRDS names no folder with the kinds' own CRDs");
@@ -66,9 +66,9 @@ public sealed class RealCrdTests(ITestOutputHelper output)
                 Ct
             );
             await world.StartOperatorAsync(Ct);
-            await Kinds.ParkedAndGivenBackAsync(scene, some);
+            await Kinds.SuspendedAndGivenBackAsync(scene, some);
             await world.StopOperatorAsync();
-            output.WriteLine($"parked and given back: {string.Join(", ", some)}");
+            output.WriteLine($"suspended and given back: {string.Join(", ", some)}");
         }
     }
 

@@ -73,7 +73,7 @@ public sealed class RealKedaTests
             await AsksAsync(await Scene.OpenAsync(world, "asks"), door);
             await WakesAsync(await Scene.OpenAsync(world, "wakes"), door, waiting => Volatile.Write(ref gateway, waiting));
             await CappedAsync(await Scene.OpenAsync(world, "capped"));
-            await ParkedAsync(await Scene.OpenAsync(world, "parked"));
+            await SuspendedAsync(await Scene.OpenAsync(world, "suspended"));
         }
         finally
         {
@@ -163,7 +163,7 @@ public sealed class RealKedaTests
     }
 
     /// <summary>A spent budget: zero, and KEDA does not lift it; with money it comes back by itself.</summary>
-    private static async Task ParkedAsync(Scene scene)
+    private static async Task SuspendedAsync(Scene scene)
     {
         await Scalers.ServeAsync(scene, "chat");
         await ScaledObjectAsync(
@@ -172,7 +172,7 @@ public sealed class RealKedaTests
         );
         await scene.UntilAsync("KEDA has what it asks for", async () => await scene.ReplicasAsync("chat") == 3, TimeSpan.FromSeconds(90));
         await scene.BudgetAsync("0.0001", """{"inference": {"whenExhausted": "Zero"}}""");
-        await scene.UntilAsync("it is parked", async () => await scene.ReplicasAsync("chat") == 0, TimeSpan.FromSeconds(90));
+        await scene.UntilAsync("it is suspended", async () => await scene.ReplicasAsync("chat") == 0, TimeSpan.FromSeconds(90));
         for (var i = 0; i < 20; i++)
         {
             await scene.PassAsync(1);

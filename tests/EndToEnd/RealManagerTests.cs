@@ -8,7 +8,7 @@ using Bursar.Tests.TestKit;
 namespace Bursar.Tests.EndToEnd;
 
 /// <summary>
-/// A Deployment that the real HorizontalPodAutoscaler scales: Bursar caps it, parks it and gives it back, and the two do not fight.
+/// A Deployment that the real HorizontalPodAutoscaler scales: Bursar caps it, suspends it and gives it back, and the two do not fight.
 /// </summary>
 public sealed class RealManagerTests
 {
@@ -76,7 +76,7 @@ public sealed class RealManagerTests
 
         // At zero replicas an HPA rests.
         await scene.BudgetAsync("0.0001", """{"inference": {"whenExhausted": "Zero"}}""");
-        await scene.UntilAsync("it is parked", async () => await scene.ReplicasAsync("chat") == 0, TimeSpan.FromSeconds(90));
+        await scene.UntilAsync("it is suspended", async () => await scene.ReplicasAsync("chat") == 0, TimeSpan.FromSeconds(90));
         await StaysAsync(scene, 0);
         await scene.SetLimitAsync("100");
         await scene.UntilAsync("the HPA has it again", async () => await scene.ReplicasAsync("chat") == 5, TimeSpan.FromSeconds(90));

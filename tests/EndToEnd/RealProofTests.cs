@@ -28,6 +28,6 @@ public sealed class RealProofTests(RealCluster cluster)
         cluster.PlayAsync("failed-indexes", EarlyEnds.SweepWithTooManyFailedIndexesReservesNothingAsync);
 
     [SkippableFact]
-    public Task A_namespace_with_parked_work_goes_without_the_operator() =>
+    public Task A_namespace_with_suspended_work_goes_without_the_operator() =>
         cluster.PlayAsync("deleted-namespace", DeletedNamespace.GoesWithoutTheOperatorAsync);
 }

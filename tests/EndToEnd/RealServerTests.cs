@@ -4,7 +4,7 @@ using Bursar.Tests.EndToEnd.Worlds;
 namespace Bursar.Tests.EndToEnd;
 
 /// <summary>
-/// Scenes on a real kube-apiserver with its controllers and scheduler, in wall time, one after the other. Each parks
+/// Scenes on a real kube-apiserver with its controllers and scheduler, in wall time, one after the other. Each suspends
 /// fewer than six by forecast: then the cluster's brake would come.
 /// </summary>
 [Collection(RealClusterCollection.Name)]
@@ -42,11 +42,11 @@ public sealed class RealServerTests(RealCluster cluster)
         cluster.PlayAsync("zero", Inference.ZeroScalesDownAndBackAsync);
 
     [SkippableFact]
-    public Task What_the_owner_undoes_is_parked_again_and_repeated_undoing_is_a_contest() =>
-        cluster.PlayAsync("contest", SuspendedWorkloads.UndoneIsParkedAgainThenContestedAsync);
+    public Task What_the_owner_undoes_is_suspended_again_and_repeated_undoing_is_a_contest() =>
+        cluster.PlayAsync("contest", SuspendedWorkloads.UndoneIsSuspendedAgainThenContestedAsync);
 
     [SkippableFact]
-    public Task Killed_between_parking_and_resuming_it_bills_the_same_and_resumes() =>
+    public Task Killed_between_suspending_and_resuming_it_bills_the_same_and_resumes() =>
         cluster.PlayAsync(
             "killed",
             async scene =>

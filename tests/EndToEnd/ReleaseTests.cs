@@ -17,17 +17,17 @@ public sealed class ReleaseTests
     private static readonly ReleaseRequest Everything = new(null, null, DryRun: false);
 
     [Fact]
-    public async Task Everything_parked_is_given_back_without_an_operator_and_forgotten()
+    public async Task Everything_suspended_is_given_back_without_an_operator_and_forgotten()
     {
         await using var world = await CommandsWorld.StartAsync();
-        await ParkBothAsync(world);
+        await SuspendBothAsync(world);
 
         var (code, text) = await ReleaseAsync(world, Everything);
 
         code.Should().Be(0, text);
         (await world.IsSuspendedAsync("runaway")).Should().BeFalse();
         (await world.ReplicasAsync("chat")).Should().Be(3);
-        (await world.ParkedAsync()).Should().BeEmpty();
+        (await world.SuspendedAsync()).Should().BeEmpty();
         (await world.Client.GetAsync<V1ConfigMap>("bursar-control", CommandsWorld.BursarNamespace, CancellationToken.None))
             .Data["enforcement"]
             .Should()
@@ -38,7 +38,7 @@ public sealed class ReleaseTests
     public async Task Twice_is_as_once()
     {
         await using var world = await CommandsWorld.StartAsync();
-        await ParkBothAsync(world);
+        await SuspendBothAsync(world);
         await ReleaseAsync(world, Everything);
 
         var (code, text) = await ReleaseAsync(world, Everything);
@@ -52,14 +52,14 @@ public sealed class ReleaseTests
     public async Task A_dry_run_touches_nothing()
     {
         await using var world = await CommandsWorld.StartAsync();
-        await ParkBothAsync(world);
+        await SuspendBothAsync(world);
 
         var (code, text) = await ReleaseAsync(world, Everything with { DryRun = true });
 
         code.Should().Be(0);
         text.Should().Contain("team-vision/Job/runaway: would set /spec/suspend from true back to false");
         (await world.IsSuspendedAsync("runaway")).Should().BeTrue();
-        (await world.ParkedAsync()).Should().Equal("Deployment/chat", "Job/runaway");
+        (await world.SuspendedAsync()).Should().Equal("Deployment/chat", "Job/runaway");
         (await world.Client.GetOrNullAsync<V1ConfigMap>("bursar-control", CommandsWorld.BursarNamespace, CancellationToken.None))
             .Should()
             .BeNull();
@@ -69,7 +69,7 @@ public sealed class ReleaseTests
     public async Task What_is_gone_is_forgotten_and_what_others_changed_is_left_alone()
     {
         await using var world = await CommandsWorld.StartAsync();
-        await ParkBothAsync(world);
+        await SuspendBothAsync(world);
         await world.DeleteJobAsync("runaway");
         await world.Client.PatchAsync<V1Deployment>(
             "chat",
@@ -86,14 +86,14 @@ public sealed class ReleaseTests
         code.Should().Be(0);
         text.Should().Contain("Job/runaway: is gone").And.Contain("Deployment/chat: left alone: someone else changed /spec/replicas");
         (await world.ReplicasAsync("chat")).Should().Be(7);
-        (await world.ParkedAsync()).Should().BeEmpty();
+        (await world.SuspendedAsync()).Should().BeEmpty();
     }
 
     [Fact]
     public async Task A_namesake_of_a_job_that_was_deleted_is_not_resumed()
     {
         await using var world = await CommandsWorld.StartAsync();
-        await ParkBothAsync(world);
+        await SuspendBothAsync(world);
         await world.DeleteJobAsync("runaway");
         await world.CreateJobAsync("runaway", suspended: true);
 
@@ -119,14 +119,14 @@ public sealed class ReleaseTests
         text.Should().Contain("GpuBudget team-vision/vision is released");
         (await world.IsSuspendedAsync("runaway")).Should().BeFalse();
         (await world.IsSuspendedAsync("stays")).Should().BeTrue();
-        (await world.ParkedAsync()).Should().Equal("Job/stays");
+        (await world.SuspendedAsync()).Should().Equal("Job/stays");
     }
 
     [Fact]
     public async Task What_cannot_be_given_back_stays_in_the_ledger_and_fails_the_command()
     {
         await using var world = await CommandsWorld.StartAsync();
-        await ParkBothAsync(world);
+        await SuspendBothAsync(world);
         world.Refuse("patch", "jobs");
 
         var (code, text) = await ReleaseAsync(world, Everything);
@@ -134,7 +134,7 @@ public sealed class ReleaseTests
         code.Should().Be(1);
         text.Should().Contain("1 of 2 could not be resumed");
         (await world.IsSuspendedAsync("runaway")).Should().BeTrue();
-        (await world.ParkedAsync()).Should().Equal("Job/runaway");
+        (await world.SuspendedAsync()).Should().Equal("Job/runaway");
     }
 
     [Fact]
@@ -241,7 +241,7 @@ public sealed class ReleaseTests
     public async Task Release_that_died_in_between_is_run_again(string resource, bool happens)
     {
         await using var world = await CommandsWorld.StartAsync();
-        await ParkBothAsync(world);
+        await SuspendBothAsync(world);
         world.Fail("patch", resource, happens);
         try
         {
@@ -256,7 +256,7 @@ public sealed class ReleaseTests
 
         (await world.IsSuspendedAsync("runaway")).Should().BeFalse();
         (await world.ReplicasAsync("chat")).Should().Be(3);
-        (await world.ParkedAsync()).Should().BeEmpty();
+        (await world.SuspendedAsync()).Should().BeEmpty();
     }
 
     /// <summary>The case that orphaned jobs: an operator suspends the work again between the two writes of the command.</summary>
@@ -274,11 +274,11 @@ public sealed class ReleaseTests
         var newer = await StoredLedger.ForgetAsync(world.Client, CommandsWorld.BursarNamespace, shard.Name, read, CancellationToken.None);
 
         newer!.Cause.Reason.Should().Be(Reasons.SuspendedAgain);
-        (await world.ParkedAsync()).Should().Equal("Job/runaway");
+        (await world.SuspendedAsync()).Should().Equal("Job/runaway");
         (await StoredLedger.ForgetAsync(world.Client, CommandsWorld.BursarNamespace, shard.Name, newer, CancellationToken.None))
             .Should()
             .BeNull();
-        (await world.ParkedAsync()).Should().BeEmpty();
+        (await world.SuspendedAsync()).Should().BeEmpty();
     }
 
     [Fact]
@@ -462,7 +462,7 @@ public sealed class ReleaseTests
 
         code.Should().Be(1, text);
         text.Should().Contain("Job/managed: could not be resumed: this version of bursar writes no Gang of scheduler.example/v1");
-        (await world.ParkedAsync()).Should().Equal("Job/managed");
+        (await world.SuspendedAsync()).Should().Equal("Job/managed");
     }
 
     /// <summary>
@@ -494,7 +494,7 @@ public sealed class ReleaseTests
 
         code.Should().Be(1, text);
         text.Should().Contain("an operator may be about to suspend it");
-        (await world.ParkedAsync()).Should().Equal("Job/late");
+        (await world.SuspendedAsync()).Should().Equal("Job/late");
         // It arrives. The command is run again, as it said.
         await world.Client.PatchAsync<V1Job>(
             "late",
@@ -504,7 +504,7 @@ public sealed class ReleaseTests
         );
         (await ReleaseAsync(world, Everything)).Code.Should().Be(0);
         (await world.IsSuspendedAsync("late")).Should().BeFalse();
-        (await world.ParkedAsync()).Should().BeEmpty();
+        (await world.SuspendedAsync()).Should().BeEmpty();
     }
 
     [Fact]
@@ -605,7 +605,7 @@ public sealed class ReleaseTests
             CancellationToken.None
         );
 
-    private static async Task ParkBothAsync(CommandsWorld world)
+    private static async Task SuspendBothAsync(CommandsWorld world)
     {
         var budget = await world.CreateBudgetAsync("vision", "2");
         var state = new OperatorState();

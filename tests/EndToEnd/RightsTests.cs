@@ -98,7 +98,7 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
     }
 
     /// <summary>
-    /// All that the operator does: prices, metering, talking with agents, parking and resuming of all kinds, its own objects, renewal,
+    /// All that the operator does: prices, metering, talking with agents, suspending and resuming of all kinds, its own objects, renewal,
     /// release.
     /// </summary>
     private static async Task RunEverythingAsync(InstallServer server, KubeConfig account, CancellationToken ct)
@@ -390,7 +390,7 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
         }
     }
 
-    /// <summary>The number of what is scaled and never parked.</summary>
+    /// <summary>The number of what is scaled and never suspended.</summary>
     private static async Task ScaleAsync(KubeConfig account, InstallServer server, CancellationToken ct)
     {
         using var client = new KubeClient(account);

@@ -136,8 +136,8 @@ internal static class Scalers
         await scene.UntilAsync("with money they grow", async () => await scene.ReplicasAsync("a") > 2, TimeSpan.FromSeconds(60));
     }
 
-    /// <summary>What a budget has parked is not lifted by demand.</summary>
-    public static async Task ParkedStaysParkedAsync(Scene scene)
+    /// <summary>What a budget has suspended is not lifted by demand.</summary>
+    public static async Task SuspendedStaysSuspendedAsync(Scene scene)
     {
         await scene.BudgetAsync("100", """{"inference": {"whenExhausted": "Zero"}, "window": {"period": "Rolling", "length": "1h"}}""");
         var load = await ServeAsync(scene, "chat");
@@ -150,7 +150,7 @@ internal static class Scalers
             load.Offer(new(scene.World.Time.GetUtcNow(), 100, 20000));
         await scene.UntilAsync("it has grown", async () => await scene.ReplicasAsync("chat") == 4, TimeSpan.FromSeconds(120));
         await scene.SetLimitAsync("0.01");
-        await scene.UntilAsync("it is parked", async () => await scene.ReplicasAsync("chat") == 0, TimeSpan.FromSeconds(60));
+        await scene.UntilAsync("it is suspended", async () => await scene.ReplicasAsync("chat") == 0, TimeSpan.FromSeconds(60));
         await scene.UntilAsync("the scaler says so", async () => (await StatusAsync(scene, "chat"))?.Reason == "SuspendedByBudget");
         await scene.PassAsync(20);
         (await scene.ReplicasAsync("chat")).Should().Be(0);
@@ -280,7 +280,7 @@ public sealed class ScalerTests
     public Task Scalers_share_a_budget_and_never_cost_more_than_it_carries() => PlayAsync(Scalers.BudgetIsSharedAsync);
 
     [Fact]
-    public Task What_a_budget_has_parked_is_not_lifted_by_demand() => PlayAsync(Scalers.ParkedStaysParkedAsync);
+    public Task What_a_budget_has_suspended_is_not_lifted_by_demand() => PlayAsync(Scalers.SuspendedStaysSuspendedAsync);
 
     [Fact]
     public Task What_cannot_be_scaled_is_said_and_left_alone() => PlayAsync(Scalers.RefusalsAsync);

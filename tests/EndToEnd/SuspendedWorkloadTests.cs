@@ -7,10 +7,10 @@ using Bursar.Tests.EndToEnd.Worlds;
 
 namespace Bursar.Tests.EndToEnd;
 
-/// <summary>What becomes of parked work when its budget, its owner or somebody else changes something.</summary>
+/// <summary>What becomes of suspended work when its budget, its owner or somebody else changes something.</summary>
 internal static class SuspendedWorkloads
 {
-    public static async Task UndoneIsParkedAgainThenContestedAsync(Scene scene)
+    public static async Task UndoneIsSuspendedAgainThenContestedAsync(Scene scene)
     {
         await scene.BudgetAsync("1");
         // Work older than the budget's first evaluation would be spared for the settle time.
@@ -83,11 +83,11 @@ internal static class SuspendedWorkloads
 public sealed class SuspendedWorkloadTests
 {
     [Fact]
-    public async Task What_the_owner_undoes_is_parked_again_and_repeated_undoing_is_a_contest()
+    public async Task What_the_owner_undoes_is_suspended_again_and_repeated_undoing_is_a_contest()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
-        await SuspendedWorkloads.UndoneIsParkedAgainThenContestedAsync(scene);
+        await SuspendedWorkloads.UndoneIsSuspendedAgainThenContestedAsync(scene);
 
         await scene.UntilSuspendedAsync("too-long", TimeSpan.FromMinutes(6));
     }
@@ -163,7 +163,7 @@ public sealed class SuspendedWorkloadTests
     }
 
     [Fact]
-    public async Task A_job_deleted_while_parked_leaves_no_record_and_its_namesake_is_another()
+    public async Task A_job_deleted_while_suspended_leaves_no_record_and_its_namesake_is_another()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -220,7 +220,7 @@ public sealed class SuspendedWorkloadTests
     }
 
     [Fact]
-    public async Task Head_of_line_blocking__work_that_cannot_be_parked_holds_up_nothing_else()
+    public async Task Head_of_line_blocking__work_that_cannot_be_suspended_holds_up_nothing_else()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -252,7 +252,7 @@ public sealed class SuspendedWorkloadTests
     }
 
     [Fact]
-    public async Task Sticky_enforcement__parked_work_stays_parked_while_prices_and_metering_are_unknown()
+    public async Task Sticky_enforcement__suspended_work_stays_suspended_while_prices_and_metering_are_unknown()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;

@@ -39,7 +39,7 @@ internal static class TwoBudgets
         );
         await scene.PassAsync(15);
         (await GenerationAsync(scene)).Should().Be(3, "one change of state each way");
-        (await ParkedAsync(scene.World)).Should().NotContain(one => one.EndsWith("/shared", StringComparison.Ordinal));
+        (await SuspendedAsync(scene.World)).Should().NotContain(one => one.EndsWith("/shared", StringComparison.Ordinal));
         (await scene.World.JobAsync(scene.Team, "shared", Ct)).Metadata.Annotations.Should().NotContainKey("bursar.dev/suspended-by");
     }
 
@@ -80,7 +80,7 @@ internal static class TwoBudgets
         (await scene.StatusAsync(budget))!.Workloads!.Single(w => w.Name == job);
 
     /// <summary>What the stored ledger holds, as <c>budget/work</c>.</summary>
-    public static async Task<IReadOnlyList<string>> ParkedAsync(ClusterWorld world)
+    public static async Task<IReadOnlyList<string>> SuspendedAsync(ClusterWorld world)
     {
         // The last change of a record is stored with the act; what only was seen is stored at the ledger's pace.
         var shards = await world.Client.ListAsync<V1Alpha1GpuLedger>(new() { Namespace = ClusterWorld.OwnNamespace }, Ct);
@@ -256,7 +256,7 @@ public sealed class TwoBudgetsTests
         await scene.UntilAsync("chat is back", async () => await scene.ReplicasAsync("chat") == 3);
         await scene.PassAsync(30);
         (await scene.ReplicasAsync("chat")).Should().Be(3);
-        (await TwoBudgets.ParkedAsync(world)).Should().BeEmpty();
+        (await TwoBudgets.SuspendedAsync(world)).Should().BeEmpty();
     }
 
     [Fact]
@@ -269,7 +269,7 @@ public sealed class TwoBudgetsTests
         await world.Client.DeleteAsync<V1Alpha1GpuBudget>("a", scene.Team, null, Ct);
         await scene.UntilAsync(
             "its record is gone",
-            async () => (await TwoBudgets.ParkedAsync(world)) is ["b/shared"],
+            async () => (await TwoBudgets.SuspendedAsync(world)) is ["b/shared"],
             TimeSpan.FromSeconds(40)
         );
         await scene.PassAsync(30);
@@ -285,7 +285,7 @@ public sealed class TwoBudgetsTests
     [Theory]
     [InlineData("a")] // made anew under its name: another UID
     [InlineData("renamed")]
-    public async Task A_budget_made_anew_takes_over_what_its_predecessor_parked_and_changes_no_sum(string name)
+    public async Task A_budget_made_anew_takes_over_what_its_predecessor_suspended_and_changes_no_sum(string name)
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -302,7 +302,7 @@ public sealed class TwoBudgetsTests
         await scene.PassAsync(60);
         (await TwoBudgets.GenerationAsync(scene)).Should().Be(2, "it was never started");
         (await scene.FinalSpentAsync(name)).Should().Be(spent);
-        (await TwoBudgets.ParkedAsync(world)).Should().Equal($"{name}/shared");
+        (await TwoBudgets.SuspendedAsync(world)).Should().Equal($"{name}/shared");
 
         await scene.SetLimitAsync("100", name);
         await scene.UntilResumedAsync("shared");
@@ -311,7 +311,7 @@ public sealed class TwoBudgetsTests
     }
 
     [Fact]
-    public async Task A_budget_made_anew_with_money_gives_back_what_its_predecessor_parked_once()
+    public async Task A_budget_made_anew_with_money_gives_back_what_its_predecessor_suspended_once()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -325,7 +325,7 @@ public sealed class TwoBudgetsTests
         await scene.UntilResumedAsync("shared");
         await scene.PassAsync(90);
         (await TwoBudgets.GenerationAsync(scene)).Should().Be(3);
-        (await TwoBudgets.ParkedAsync(world)).Should().BeEmpty();
+        (await TwoBudgets.SuspendedAsync(world)).Should().BeEmpty();
     }
 
     [Fact]
@@ -345,11 +345,11 @@ public sealed class TwoBudgetsTests
             .Should()
             .Be(0);
         (await scene.IsSuspendedAsync("shared")).Should().BeTrue();
-        (await TwoBudgets.ParkedAsync(world)).Should().Equal("b/shared");
+        (await TwoBudgets.SuspendedAsync(world)).Should().Equal("b/shared");
         (await ReleaseCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, new(scene.Team, "b", DryRun: false), text, Ct))
             .Should()
             .Be(0);
         (await scene.IsSuspendedAsync("shared")).Should().BeFalse();
-        (await TwoBudgets.ParkedAsync(world)).Should().BeEmpty();
+        (await TwoBudgets.SuspendedAsync(world)).Should().BeEmpty();
     }
 }

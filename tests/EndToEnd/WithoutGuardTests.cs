@@ -7,15 +7,15 @@ namespace Bursar.Tests.EndToEnd;
 
 /// <summary>
 /// The operator where no policy stands before it (the Sandbox judges by none), as with <c>guard.enabled=false</c> and in the
-/// gaps that docs/tasks/protect-budgets.md names: what a tenant undoes is parked again, and the ledger, not a mark, says what was parked. Of
-/// Jobs that are resumed by hand ParkedWorkTests tells.
+/// gaps that docs/tasks/protect-budgets.md names: what a tenant undoes is suspended again, and the ledger, not a mark, says what was suspended. Of
+/// Jobs that are resumed by hand SuspendedWorkTests tells.
 /// </summary>
 public sealed class WithoutGuardTests
 {
     private static CancellationToken Ct => CancellationToken.None;
 
     [Fact]
-    public async Task A_parked_Deployment_that_is_scaled_up_is_parked_again_then_contested_and_gets_back_what_it_first_had()
+    public async Task A_suspended_Deployment_that_is_scaled_up_is_suspended_again_then_contested_and_gets_back_what_it_first_had()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -48,12 +48,12 @@ public sealed class WithoutGuardTests
         await scene.UntilAsync("no record is left", async () => (await scene.StatusAsync())?.SuspendedCount == 0);
     }
 
-    /// <summary>Membership of parked work is by what it said when it was parked: a label is no key to the door.</summary>
+    /// <summary>Membership of suspended work is by what it said when it was suspended: a label is no key to the door.</summary>
     [Theory]
     [InlineData("""{"spec": {"template": {"metadata": {"labels": {"pays": "nobody"}}}}}""")] // out of the selector
     [InlineData("""{"spec": {"template": {"metadata": {"labels": {"tier": "prod"}}}}}""")] // into the exemption
-    [InlineData("""{"metadata": {"annotations": {"bursar.dev/class": "interactive"}}}""")] // a class that is never parked
-    public async Task Relabelling_a_parked_Deployment_brings_it_back_no_sooner(string change)
+    [InlineData("""{"metadata": {"annotations": {"bursar.dev/class": "interactive"}}}""")] // a class that is never suspended
+    public async Task Relabelling_a_suspended_Deployment_brings_it_back_no_sooner(string change)
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -80,7 +80,7 @@ public sealed class WithoutGuardTests
     [Theory]
     [InlineData("interactive")]
     [InlineData("inference")]
-    public async Task Another_class_for_a_parked_Job_brings_it_back_no_sooner(string word)
+    public async Task Another_class_for_a_suspended_Job_brings_it_back_no_sooner(string word)
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -155,8 +155,8 @@ public sealed class WithoutGuardTests
         await using var world = scene.World;
         await scene.BudgetAsync("1");
         await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);
-        await scene.JobAsync("parked", declared: "2h");
-        await scene.UntilSuspendedAsync("parked");
+        await scene.JobAsync("suspended", declared: "2h");
+        await scene.UntilSuspendedAsync("suspended");
         await scene.CreateAsync(
             $"/apis/batch/v1/namespaces/{scene.Team}/jobs",
             """
@@ -166,7 +166,7 @@ public sealed class WithoutGuardTests
             """
         );
         await world.Client.PatchAsync<V1Job>(
-            "parked",
+            "suspended",
             scene.Team,
             KubePatch.Merge(
                 JsonNode
@@ -176,11 +176,11 @@ public sealed class WithoutGuardTests
             Ct
         );
         await scene.PassAsync(6);
-        (await scene.IsSuspendedAsync("parked")).Should().BeTrue();
-        (await scene.StatusAsync())!.Suspended!.Select(s => s.Name).Should().Equal("parked");
+        (await scene.IsSuspendedAsync("suspended")).Should().BeTrue();
+        (await scene.StatusAsync())!.Suspended!.Select(s => s.Name).Should().Equal("suspended");
 
         await scene.SetLimitAsync("100");
-        await scene.UntilResumedAsync("parked");
+        await scene.UntilResumedAsync("suspended");
         await scene.PassAsync(12);
         (await scene.IsSuspendedAsync("forged")).Should().BeTrue("whoever suspended it must resume it");
     }

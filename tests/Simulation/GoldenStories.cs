@@ -147,7 +147,7 @@ public sealed class GoldenStories
     }
 
     [Fact]
-    public void Kill_9_while_a_job_is_parked_changes_no_amount_and_resumes_nothing()
+    public void Kill_9_while_a_job_is_suspended_changes_no_amount_and_resumes_nothing()
     {
         var world = World(8, 2m).Node("node-1", "V100", 2, 3.06m);
         world.At(TimeSpan.FromSeconds(10), w => w.Create(new("train") { ReportEvery = TimeSpan.FromSeconds(3) }));
@@ -163,7 +163,7 @@ public sealed class GoldenStories
     }
 
     [Fact]
-    public void A_limit_that_falls_gives_a_minute_before_it_parks()
+    public void A_limit_that_falls_gives_a_minute_before_it_suspends()
     {
         var world = World(9, 10m, terms: t => t with { Settle = TimeSpan.FromSeconds(60) }).Node("node-1", "V100", 4, 3.06m);
         world
@@ -177,7 +177,7 @@ public sealed class GoldenStories
     }
 
     [Fact]
-    public void A_mass_parking_is_braked_until_someone_says_continue()
+    public void A_mass_suspension_opens_the_breaker_until_it_is_reset()
     {
         var world = World(10, 100m).Node("node-1", "V100", 16, 3.06m);
         for (var i = 0; i < 8; i++)
@@ -206,7 +206,7 @@ public sealed class GoldenStories
     }
 
     [Fact]
-    public void What_someone_resumes_by_hand_is_parked_again_and_contested_at_last()
+    public void What_someone_resumes_by_hand_is_suspended_again_and_contested_at_last()
     {
         var world = World(12, 2m).Node("node-1", "V100", 2, 3.06m);
         world.At(TimeSpan.FromSeconds(10), w => w.Create(new("train") { ReportEvery = TimeSpan.FromSeconds(3) }));

@@ -61,7 +61,7 @@ public sealed class MassProperties(ITestOutputHelper output)
                 });
             world.RunFor(TimeSpan.FromMinutes(5));
             world.Work.Count(w => !w.Suspended).Should().Be(10, "seed {0}: no fewer either", seed);
-            world.Operator.Brakes.Should().Be(0, "seed {0}: to let new jobs wait is no mass parking", seed);
+            world.Operator.Brakes.Should().Be(0, "seed {0}: to let new jobs wait is no mass suspending", seed);
 
             world.RunFor(TimeSpan.FromHours(3));
             var first = world.Work.Where(w => w.Runs == 0 && w.Pods.Count > 0).Select(w => w.Key.Uid).ToHashSet(StringComparer.Ordinal);

@@ -526,10 +526,10 @@ public sealed class NamedAmountProperties
             Workloads =
             [
                 .. budget.Workloads.Select(work =>
-                    work.Suspension is { } parked
+                    work.Suspension is { } suspended
                         ? work with
                         {
-                            Suspension = parked with
+                            Suspension = suspended with
                             {
                                 WindowKey = random.Next(6) == 0 ? "before" : window.Key,
                                 Spent = random.Next(2) == 0 ? budget.Spent : null,

@@ -23,7 +23,7 @@ public sealed class ObserveTests
         observing.Operator.Resumes.Should().BeEmpty();
         observing.Work.Should().OnlyContain(w => !w.Suspended && w.Runs == 0);
         told.Should().OnlyContain(d => d.Actions.Count == 0 && d.StaleRecords.Count == 0);
-        told.Should().Contain(d => d.Workloads.Any(w => w.Reason == Reasons.ProjectedOverBudget), "it tells what it would have parked");
+        told.Should().Contain(d => d.Workloads.Any(w => w.Reason == Reasons.ProjectedOverBudget), "it tells what it would have suspended");
         told.Should().Contain(d => d.Spent > d.Limit, "nobody stopped it");
         enforcing.Operator.Stops.Should().NotBeEmpty();
 
@@ -31,7 +31,7 @@ public sealed class ObserveTests
         act.Should().BeGreaterThan(50, "a story in which something happens before");
         for (var i = 0; i <= act; i++)
             Word(told[i]).Should().Be(Word(done[i]), "decision {0}, {1:O}", i, done[i].At);
-        // In the very words with which it is parked.
+        // In the very words with which it is suspended.
         foreach (var action in done[act].Actions)
             told[act].Workloads.Single(w => w.Key == action.Workload).Sentence.Should().Be(Messages.Observed(action.Sentence));
         told[act]

@@ -23,14 +23,14 @@ public sealed class PairProperties(ITestOutputHelper output)
     [InlineData(true)]
     public void Both_must_agree_nothing_flaps_and_both_limits_hold(bool dies)
     {
-        var (parkings, shared, agreed, resumes, again, deaths) = (0, 0, 0, 0, 0, 0);
+        var (suspensions, shared, agreed, resumes, again, deaths) = (0, 0, 0, 0, 0, 0);
         for (var seed = 0; seed < 150; seed++)
         {
             var life = new PairLife(seed, dies);
             for (var turn = 0; turn < 250; turn++)
                 life.Turn();
-            (parkings, shared, agreed, resumes, again, deaths) = (
-                parkings + life.Parkings,
+            (suspensions, shared, agreed, resumes, again, deaths) = (
+                suspensions + life.Suspendings,
                 shared + life.HeldByBoth,
                 agreed + life.Agreed,
                 resumes + life.Resumes,
@@ -39,7 +39,7 @@ public sealed class PairProperties(ITestOutputHelper output)
             );
         }
         output.WriteLine(
-            $"150 lives of 250 minutes: {parkings} parkings ({again} of a job that had been parked before), {shared} jobs that both held, {agreed} times one agreed and the other held on, {resumes} resumes, {deaths} deaths"
+            $"150 lives of 250 minutes: {suspensions} suspensions ({again} of a job that had been suspended before), {shared} jobs that both held, {agreed} times one agreed and the other held on, {resumes} resumes, {deaths} deaths"
         );
         shared.Should().BeGreaterThan(150, "lives in which the two never hold the same prove nothing");
         agreed.Should().BeGreaterThan(100);
@@ -126,7 +126,7 @@ public sealed class PairProperties(ITestOutputHelper output)
                 Make();
         }
 
-        public int Parkings { get; private set; }
+        public int Suspendings { get; private set; }
 
         public int HeldByBoth { get; private set; }
 
@@ -292,11 +292,11 @@ public sealed class PairProperties(ITestOutputHelper output)
                 return;
             }
             job.Left = job.Total;
-            Parkings++;
+            Suspendings++;
             if (job.SuspendedAfter is { } then)
             {
                 Again++;
-                _events.Should().BeGreaterThan(then, "{0}: {1} was parked again and nothing had happened", When, job.Key.Name);
+                _events.Should().BeGreaterThan(then, "{0}: {1} was suspended again and nothing had happened", When, job.Key.Name);
             }
             job.SuspendedAfter = _events;
         }

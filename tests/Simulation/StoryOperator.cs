@@ -13,7 +13,7 @@ using Bursar.Operator.Safety;
 
 namespace Bursar.Tests.Simulation;
 
-/// <summary>What was published when work was parked, and what it came to.</summary>
+/// <summary>What was published when work was suspended, and what it came to.</summary>
 public sealed record StopRecord(DateTimeOffset At, string WindowKey, Amount Limit, Amount Spent, Amount Bound, bool AtLimit);
 
 /// <summary>
@@ -321,7 +321,7 @@ public sealed class StoryOperator
         if (action.Kind == ActionKind.Suspend)
         {
             Stops.Add(new(_world.Now, Last!.WindowKey, Last.Limit, Last.Spent, Last.OverspendBound, !action.ByForecast));
-            _world.Log.Tell(_world.Now, "bursar", $"parks {work.Plan} ({action.Reason}): {action.Sentence}");
+            _world.Log.Tell(_world.Now, "bursar", $"suspends {work.Plan} ({action.Reason}): {action.Sentence}");
         }
         else if (action.Kind == ActionKind.Resume)
         {
@@ -427,12 +427,12 @@ public sealed class StoryOperator
         var plan = work.Plan;
         var (suspended, _, _) = _seen[work.Key.Uid];
         var rate = RateOf(work);
-        var parked = record?.Cause;
+        var suspension = record?.Cause;
         if (suspended)
-            parked = parked is null ? null : parked with { Confirmed = true };
+            suspension = suspension is null ? null : suspension with { Confirmed = true };
         // A record that outlived the resume (the operator died between the two writes) says nothing any more.
-        else if (parked is not null && memory.Admitted.TryGetValue(work.Key.Uid, out var admission) && admission.At >= record!.Since)
-            parked = null;
+        else if (suspension is not null && memory.Admitted.TryGetValue(work.Key.Uid, out var admission) && admission.At >= record!.Since)
+            suspension = null;
         var runningSince = suspended || open.Length == 0 ? (DateTimeOffset?)null : open.Max(p => p.Since);
         var mark = CheckpointMark.Later(
             _answers.TryGetValue(work.Key.Uid, out var said) ? said.Mark : null,
@@ -446,7 +446,7 @@ public sealed class StoryOperator
             CheckpointStep = suspended && (plan.CheckpointEvery > 0 || work.Answer is not null) ? (long)work.Done : mark?.Step,
         };
         var state = suspended
-            ? parked is null
+            ? suspension is null
                 ? WorkloadState.SuspendedByOther
                 : WorkloadState.SuspendedByBudget
             : open.Length > 0
@@ -458,7 +458,7 @@ public sealed class StoryOperator
             Class = plan.Class,
             State = state,
             Exempt = plan.Exempt,
-            NotSuspendable = plan.NotParkable,
+            NotSuspendable = plan.NotSuspendable,
             Priority = plan.Priority,
             CreatedAt = work.CreatedAt,
             Gpus = plan.Gpus,
@@ -473,7 +473,7 @@ public sealed class StoryOperator
             CheckpointAcknowledged = said.Id,
             CheckpointAnnotation = work.Asked,
             NoPodSince = state == WorkloadState.Pending ? work.WaitsSince : null,
-            Suspension = parked,
+            Suspension = suspension,
         };
     }
 

@@ -12,7 +12,7 @@ public sealed class StoryProperties(ITestOutputHelper output)
     private static readonly DateTimeOffset Start = new(2026, 11, 2, 9, 0, 0, TimeSpan.Zero);
 
     [Fact]
-    public void Overspend_of_parkable_work_stays_within_the_bound_that_was_published_when_it_was_stopped()
+    public void Overspend_of_suspendable_work_stays_within_the_bound_that_was_published_when_it_was_stopped()
     {
         var runs = Stories(500);
         var (worst, worstSeed, stopped, evaluations, brakes, switches, kills) = (0.0, 0, 0, 0L, 0, 0, 0);
@@ -72,7 +72,7 @@ public sealed class StoryProperties(ITestOutputHelper output)
         }
         ratios.Sort();
         output.WriteLine(
-            $"{runs} stories of two days, {evaluations} evaluations, {stopped} parkings at the limit, {kills} kills, {requests} requests for checkpoints and {answers} jobs that answered, {brakes} times braked, {switches} times switched off; worst overspend {worst:0.000} of the bound (seed {worstSeed}): the bound is {1 / worst:0.00} times the worst seen, median overspend {(ratios.Count > 0 ? ratios[ratios.Count / 2] : 0):0.000} of it in {ratios.Count} that went over"
+            $"{runs} stories of two days, {evaluations} evaluations, {stopped} suspensions at the limit, {kills} kills, {requests} requests for checkpoints and {answers} jobs that answered, {brakes} times braked, {switches} times switched off; worst overspend {worst:0.000} of the bound (seed {worstSeed}): the bound is {1 / worst:0.00} times the worst seen, median overspend {(ratios.Count > 0 ? ratios[ratios.Count / 2] : 0):0.000} of it in {ratios.Count} that went over"
         );
         (1 / worst).Should().BeLessThan(2, "a bound far from what happens says little");
         brakes.Should().BeGreaterThan(runs / 20);
@@ -101,7 +101,7 @@ public sealed class StoryProperties(ITestOutputHelper output)
     }
 
     [Fact]
-    public void Kills_change_no_total_while_nothing_is_parked()
+    public void Kills_change_no_total_while_nothing_is_suspended()
     {
         for (var seed = 0; seed < Stories(25); seed++)
         {
@@ -187,7 +187,7 @@ public sealed class StoryProperties(ITestOutputHelper output)
         world.RunFor(TimeSpan.FromDays(122));
 
         output.WriteLine(
-            $"four months, {world.Operator.Evaluations} evaluations, {world.Operator.Stops.Count} parkings in {watch.ElapsedMilliseconds} ms"
+            $"four months, {world.Operator.Evaluations} evaluations, {world.Operator.Stops.Count} suspensions in {watch.ElapsedMilliseconds} ms"
         );
         world.Operator.SpentIn(new(Start, world.Now, "all")).Should().Be(CostOfPods(world));
         world.Work.Count(w => w.Ended).Should().BeGreaterThan(60);
@@ -219,7 +219,7 @@ public sealed class StoryProperties(ITestOutputHelper output)
     private static GpuHourPrice Rate(string product) => GpuHourPrice.FromDecimal(product == "H100" ? 7.5m : 3.06m);
 
     /// <summary>
-    /// Many jobs at once against money for a few: more parkings by forecast than the brake lets pass. Someone says continue now and then.
+    /// Many jobs at once against money for a few: more suspensions by forecast than the brake lets pass. Someone says continue now and then.
     /// </summary>
     private static StoryWorld Crowd(int seed)
     {

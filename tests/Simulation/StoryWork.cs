@@ -49,7 +49,7 @@ public sealed record WorkPlan(string Name)
 
     public bool Exempt { get; init; }
 
-    public string? NotParkable { get; init; }
+    public string? NotSuspendable { get; init; }
 
     public override string ToString() => $"{(Class == WorkloadClass.Inference ? "Deployment" : "Job")}/{Name}";
 }

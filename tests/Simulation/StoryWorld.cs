@@ -111,7 +111,7 @@ public sealed class StoryWorld
         Operator.Wake();
     }
 
-    /// <summary>Someone resumes what Bursar parked.</summary>
+    /// <summary>Someone resumes what Bursar suspended.</summary>
     public void ResumeByHand(string name)
     {
         var work = Named(name);

@@ -75,14 +75,14 @@ public sealed class SweepProperties(ITestOutputHelper output)
                 continue;
             var sweep = new SweepRun(plan, random);
             var limit = Spent(sweep, sweep.End).Percent(50);
-            var parked = Amount.Zero;
+            var suspended = Amount.Zero;
             Run(sweep, limit, seed, (at, decision) =>
             {
-                if (parked == Amount.Zero && decision.Actions.Any(action => action is { Kind: ActionKind.Suspend, ByForecast: true }))
-                    parked = Spent(sweep, at);
+                if (suspended == Amount.Zero && decision.Actions.Any(action => action is { Kind: ActionKind.Suspend, ByForecast: true }))
+                    suspended = Spent(sweep, at);
             });
             sweeps++;
-            if (parked > Amount.Zero && parked < limit.Percent(90))
+            if (suspended > Amount.Zero && suspended < limit.Percent(90))
                 early++;
         }
         sweeps.Should().BeGreaterThan(30);

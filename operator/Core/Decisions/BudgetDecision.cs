@@ -68,7 +68,7 @@ public sealed record BudgetDecision
     public IReadOnlyList<BudgetAction> Actions { get; init; } = [];
 
     /// <summary>
-    /// Work that the ledger calls parked, that runs, and that may run: its record is to be dropped. Others resumed it, or
+    /// Work that the ledger calls suspended, that runs, and that may run: its record is to be dropped. Others resumed it, or
     /// Bursar did and was stopped before it could say so.
     /// </summary>
     [JsonPropertyName("letGo")]
@@ -90,7 +90,7 @@ public sealed record BudgetDecision
     public string State => Conditions.First(c => c.Type == ConditionTypes.Ready).Reason;
 }
 
-/// <summary>Work that cannot be parked: its burn, what it costs to the window's end, and its names.</summary>
+/// <summary>Work that cannot be suspended: its burn, what it costs to the window's end, and its names.</summary>
 public sealed record Unstoppable(HourlyCost RatePerHour, Amount UntilWindowEnd, IReadOnlyList<string> Workloads)
 {
     /// <summary>Why each of them cannot be suspended, in the order of <see cref="Workloads"/>.</summary>
@@ -143,10 +143,10 @@ public enum ActionKind
     [JsonStringEnumMemberName("Park")]
     Suspend,
 
-    /// <summary>Give back what was parked.</summary>
+    /// <summary>Give back what was suspended.</summary>
     Resume,
 
-    /// <summary>Ask work that is to be parked for a checkpoint.</summary>
+    /// <summary>Ask work that is to be suspended for a checkpoint.</summary>
     RequestCheckpoint,
 
     /// <summary>Take such a request back: the work runs on.</summary>
@@ -179,7 +179,7 @@ public sealed record BudgetAction
     [JsonPropertyName("countsForBrake")]
     public bool CountsForBreaker { get; init; }
 
-    /// <summary>For a park: what the ledger is to remember.</summary>
+    /// <summary>For a suspend: what the ledger is to remember.</summary>
     [JsonPropertyName("parked")]
     public SuspendedSnapshot? Suspension { get; init; }
 

@@ -23,7 +23,7 @@ public static class BudgetMemoryUpdate
             };
 
         // An admitted job that is no longer there has ended, and freed whatever was still reserved for it. One that is
-        // parked has not ended: its money is what made it be parked.
+        // suspended has not ended: its money is what made it be suspended.
         var present = budget.Workloads.Select(w => w.Key.Uid).ToHashSet(StringComparer.Ordinal);
         var ended = memory.Admitted.Keys.Count(uid => !present.Contains(uid));
         return (ended == 0 ? memory : Without(memory, uid => !present.Contains(uid))) with
@@ -34,7 +34,7 @@ public static class BudgetMemoryUpdate
         };
     }
 
-    /// <summary>The memory after the rules. What is being parked gives its reservation back; it is admitted anew when it resumes.</summary>
+    /// <summary>The memory after the rules. What is being suspended gives its reservation back; it is admitted anew when it resumes.</summary>
     internal static BudgetMemory End(Plan plan) =>
         Marked(plan.Budget.Observes ? WithoutRequests(plan.Memory) : Carried(plan.Memory, plan), plan.Budget.Workloads);
 
@@ -45,8 +45,8 @@ public static class BudgetMemoryUpdate
             memory = memory with { Checkpoints = requests };
         if (memory.FitsSince.Count + plan.FitsSince.Count > 0)
             memory = memory with { FitsSince = plan.FitsSince };
-        var parked = plan.Actions.Where(a => a.Kind == ActionKind.Suspend).Select(a => a.Workload.Uid).ToHashSet(StringComparer.Ordinal);
-        return memory.Admitted.Keys.Any(parked.Contains) ? Without(memory, parked.Contains) : memory;
+        var suspended = plan.Actions.Where(a => a.Kind == ActionKind.Suspend).Select(a => a.Workload.Uid).ToHashSet(StringComparer.Ordinal);
+        return memory.Admitted.Keys.Any(suspended.Contains) ? Without(memory, suspended.Contains) : memory;
     }
 
     /// <summary>

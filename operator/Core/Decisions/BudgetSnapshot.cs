@@ -75,7 +75,7 @@ public sealed record BudgetSnapshot
         ?? PricesUntrusted
         ?? (UnpricedProducts.Count > 0 ? $"no price matches {string.Join(", ", UnpricedProducts.Take(3))}" : null);
 
-    /// <summary>How many more workloads forecasts may park before the cluster's brake applies.</summary>
+    /// <summary>How many more workloads forecasts may suspend before the cluster's brake applies.</summary>
     [JsonPropertyName("brakeAllowance")]
     public int BreakerAllowance { get; set; } = int.MaxValue;
 
@@ -147,7 +147,7 @@ public sealed record WorkloadSnapshot
 
     public bool Exempt { get; init; }
 
-    /// <summary>Why Bursar cannot park it; null when it can.</summary>
+    /// <summary>Why Bursar cannot suspend it; null when it can.</summary>
     [JsonPropertyName("notParkable")]
     public string? NotSuspendable { get; init; }
 
@@ -195,11 +195,11 @@ public sealed record WorkloadSnapshot
     /// <summary>The source of its GPU usage, as <see cref="MeteringView.TextOf"/> names it; null while none of its pods runs.</summary>
     public string? MeteredBy { get; init; }
 
-    /// <summary>For training: remaining time of the present run, or of the next run where it is parked.</summary>
+    /// <summary>For training: remaining time of the present run, or of the next run where it is suspended.</summary>
     public Estimate Estimate { get; set; } = Estimate.Unknown("");
 
     /// <summary>
-    /// For running training: what it would need if it were parked now and came back, from its last checkpoint or from
+    /// For running training: what it would need if it were suspended now and came back, from its last checkpoint or from
     /// zero (<see cref="Estimator.AfterResume"/>). Null: the same as <see cref="Estimate"/>.
     /// </summary>
     public Estimate? EstimateAfterResume { get; init; }
@@ -241,7 +241,7 @@ public sealed record WorkloadSnapshot
     /// <summary>The owner's <c>bursar.dev/resume: approved</c>.</summary>
     public bool ResumeApproved { get; init; }
 
-    /// <summary>What parking it brings with it beyond itself, or what it brought where it is parked, as a sentence for people.</summary>
+    /// <summary>What suspending it brings with it beyond itself, or what it brought where it is suspended, as a sentence for people.</summary>
     public string? Consequence { get; init; }
 
     /// <summary>What a unit of its output costs: shown, and nothing is decided by it.</summary>
@@ -249,14 +249,14 @@ public sealed record WorkloadSnapshot
     public UnitCosts? UnitCosts { get; init; }
 }
 
-/// <summary>What the ledger says of a workload that this budget parked.</summary>
+/// <summary>What the ledger says of a workload that this budget suspended.</summary>
 public sealed record SuspendedSnapshot
 {
     public required DateTimeOffset Since { get; init; }
 
     public required string Reason { get; init; }
 
-    /// <summary>The window, limit and freed-money count at which it was parked: a resume needs one of them to have moved.</summary>
+    /// <summary>The window, limit and freed-money count at which it was suspended: a resume needs one of them to have moved.</summary>
     public string WindowKey { get; set; } = "";
 
     public Amount Limit { get; init; }
@@ -264,12 +264,12 @@ public sealed record SuspendedSnapshot
     public long Freed { get; init; }
 
     /// <summary>
-    /// The count of raises at which it was parked: a limit that fell and rose again has been raised, whatever it was before.
+    /// The count of raises at which it was suspended: a limit that fell and rose again has been raised, whatever it was before.
     /// </summary>
     public long Raised { get; init; }
 
     /// <summary>
-    /// What was spent in the window when it was parked: in a rolling one a resume needs it to have fallen. Absent in old records.
+    /// What was spent in the window when it was suspended: in a rolling one a resume needs it to have fallen. Absent in old records.
     /// </summary>
     public Amount? Spent { get; init; }
 
@@ -278,7 +278,7 @@ public sealed record SuspendedSnapshot
     /// </summary>
     public Amount? Available { get; init; }
 
-    /// <summary>Its rate when it was parked: a fall, by a price or by fewer GPUs, is a cause of a resume. Absent in old records.</summary>
+    /// <summary>Its rate when it was suspended: a fall, by a price or by fewer GPUs, is a cause of a resume. Absent in old records.</summary>
     public HourlyCost? Rate { get; init; }
 
     /// <summary>How far the limit was from what its resume is tested against; negative when it was short. Absent in old records.</summary>
@@ -296,11 +296,11 @@ public sealed record SuspendedSnapshot
     /// <summary>A forecast asked for it, so it counted toward the cluster's brake.</summary>
     public bool ByForecast { get; init; }
 
-    /// <summary>When it was asked for a checkpoint before it was parked: what it did from then on tells nothing of its pace.</summary>
+    /// <summary>When it was asked for a checkpoint before it was suspended: what it did from then on tells nothing of its pace.</summary>
     [JsonPropertyName("askedAt")]
     public DateTimeOffset? CheckpointRequestedAt { get; init; }
 
-    /// <summary>The owner's approval already stood there when it was parked, so it is no cause to bring it back.</summary>
+    /// <summary>The owner's approval already stood there when it was suspended, so it is no cause to bring it back.</summary>
     public bool Approved { get; init; }
 
     /// <summary>When others undid it, oldest first.</summary>

@@ -73,7 +73,7 @@ public sealed record BudgetTerms
 
     public TimeSpan Settle { get; set; } = TimeSpan.FromSeconds(60);
 
-    /// <summary>Who is parked first among work of one turn and one priority.</summary>
+    /// <summary>Who is suspended first among work of one turn and one priority.</summary>
     public VictimOrder Victims { get; set; } = VictimOrder.LeastLost;
 
     public ResumePolicy Resume { get; set; } = ResumePolicy.Automatic;

@@ -34,7 +34,7 @@ public sealed record BudgetTotals
     /// <summary>What inference that stays come what may costs to the window's end.</summary>
     public required Amount MinimumReplicasCost { get; init; }
 
-    /// <summary>The floor alone overruns the limit: it is not reserved, and running work is parked by the limit test alone.</summary>
+    /// <summary>The floor alone overruns the limit: it is not reserved, and running work is suspended by the limit test alone.</summary>
     public required bool MinimumReplicasExceedLimit { get; init; }
 
     /// <summary>The floor's claims, where they are reserved.</summary>

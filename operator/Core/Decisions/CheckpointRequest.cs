@@ -1,7 +1,7 @@
 namespace Bursar.Core.Decisions;
 
 /// <summary>
-/// Work that is about to be parked was asked to write a checkpoint first. Kept in the budget's memory, and so in the ledger before anybody
+/// Work that is about to be suspended was asked to write a checkpoint first. Kept in the budget's memory, and so in the ledger before anybody
 /// is told: a restart neither asks twice nor waits anew.
 /// </summary>
 public sealed record CheckpointRequest
@@ -15,10 +15,10 @@ public sealed record CheckpointRequest
     /// <summary>A whole second, as annotations tell times: a checkpoint of this second answers it.</summary>
     public required DateTimeOffset Requested { get; init; }
 
-    /// <summary>From then on the work is parked without an answer.</summary>
+    /// <summary>From then on the work is suspended without an answer.</summary>
     public required DateTimeOffset Deadline { get; init; }
 
-    /// <summary>What was found when it was made: what the parking will say.</summary>
+    /// <summary>What was found when it was made: what the suspension will say.</summary>
     public required string Sentence { get; init; }
 
     /// <summary>Why, and how the budget stood then: only a later change of that is a cause to take the request back.</summary>

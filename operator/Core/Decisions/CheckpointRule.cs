@@ -12,19 +12,19 @@ public enum CheckpointStep
     /// <summary>It was asked, has not answered, and there is time and money left.</summary>
     Wait,
 
-    /// <summary>It is parked now.</summary>
+    /// <summary>It is suspended now.</summary>
     Stop,
 }
 
 /// <summary>
-/// The step before a suspension, for work that can answer: it is asked to write a checkpoint, and parked when it says that one is
+/// The step before a suspension, for work that can answer: it is asked to write a checkpoint, and suspended when it says that one is
 /// written, when its time is over, or when the money for waiting is.
 /// </summary>
 /// <remarks>
-/// A request stands until then, whatever estimates say meanwhile, and keeps the money that its parking saves: nobody else is chosen for
-/// it. It is taken back only after an event that would also bring parked work back (<see cref="ResumeRule"/>), and when the rules no
-/// longer ask for its parking then; or when the work is no longer this budget's to park; or while no forecast can be made. So requests
-/// flap as little as parkings do.
+/// A request stands until then, whatever estimates say meanwhile, and keeps the money that its suspension saves: nobody else is chosen for
+/// it. It is taken back only after an event that would also bring suspended work back (<see cref="ResumeRule"/>), and when the rules no
+/// longer ask for its suspension then; or when the work is no longer this budget's to suspend; or while no forecast can be made. So requests
+/// flap as little as suspensions do.
 /// </remarks>
 internal static class CheckpointRule
 {
@@ -82,7 +82,7 @@ internal static class CheckpointRule
     public static bool IsAcknowledged(WorkloadSnapshot work, CheckpointRequest request) =>
         work.CheckpointAcknowledged == request.Id || work.Checkpoint is { } mark && mark.At >= request.Requested;
 
-    public static CheckpointRequest Make(BudgetSnapshot budget, WorkloadSnapshot work, string sentence, SuspendedSnapshot parked)
+    public static CheckpointRequest Make(BudgetSnapshot budget, WorkloadSnapshot work, string sentence, SuspendedSnapshot suspended)
     {
         var requested = DateTimeOffset.FromUnixTimeSeconds(budget.Now.ToUnixTimeSeconds());
         return new()
@@ -92,7 +92,7 @@ internal static class CheckpointRule
             Requested = requested,
             Deadline = requested + budget.Terms.CheckpointGrace,
             Sentence = sentence,
-            For = parked,
+            For = suspended,
         };
     }
 
@@ -109,7 +109,7 @@ internal static class CheckpointRule
                 plan.RequestCheckpoint(item, request);
             return;
         }
-        // A parking takes the mirror off itself.
+        // A suspension takes the mirror off itself.
         if (plan.IsSuspending(item))
             return;
         var stale =

@@ -13,13 +13,13 @@ internal static class ConditionRules
     {
         var (budget, balance, course) = (plan.Budget, plan.Totals, plan.Prospect);
         var currency = budget.Currency;
-        var parks = plan.Requests.Count + plan.Actions.Count(a => a.Kind == ActionKind.Suspend);
-        var parked = budget.Workloads.Count(w => w.State == WorkloadState.SuspendedByBudget);
+        var suspends = plan.Requests.Count + plan.Actions.Count(a => a.Kind == ActionKind.Suspend);
+        var suspended = budget.Workloads.Count(w => w.State == WorkloadState.SuspendedByBudget);
         var (projected, reached) = (course.Now.Projected, course.Now.RunsOutAt);
 
         var conditions = new List<ConditionValue>
         {
-            Ready(plan, parks, parked),
+            Ready(plan, suspends, suspended),
             balance.Spent < balance.Limit
                 ? new(
                     ConditionTypes.WithinBudget,
@@ -59,7 +59,7 @@ internal static class ConditionRules
                     ConditionTypes.ProjectedWithinBudget,
                     true,
                     Reasons.OnTrack,
-                    $"{Money(projected)} {currency} is projected, {Money(balance.Limit)} is the limit; {parked} suspended."
+                    $"{Money(projected)} {currency} is projected, {Money(balance.Limit)} is the limit; {suspended} suspended."
                 )
             : new(
                 ConditionTypes.ProjectedWithinBudget,
@@ -153,7 +153,7 @@ internal static class ConditionRules
     }
 
     /// <summary>Ready says whether the budget is being looked after; its reason is the state that kubectl shows.</summary>
-    private static ConditionValue Ready(Plan plan, int parks, int parked)
+    private static ConditionValue Ready(Plan plan, int suspends, int suspended)
     {
         var (budget, balance, course) = (plan.Budget, plan.Totals, plan.Prospect);
         if (budget.LedgerFault is { } fault)
@@ -203,7 +203,7 @@ internal static class ConditionRules
                 Reasons.Exhausted,
                 $"The budget for this window is used up{(course.ExhaustedAt is { } since ? $" since {Time(since)}" : "")}. Everything that can be suspended is suspended{(course.RunsOn.Count > 0 ? $"; {Running(course, budget)}" : "")}."
             );
-        if (parks > 0)
+        if (suspends > 0)
             return new(
                 ConditionTypes.Ready,
                 true,
@@ -244,12 +244,12 @@ internal static class ConditionRules
                 Reasons.AtRisk,
                 $"{Money(balance.Planned)} {currency} is spent and reserved, over the limit of {Money(balance.Limit)}."
             );
-        return parked > 0
+        return suspended > 0
             ? new(
                 ConditionTypes.Ready,
                 true,
                 Reasons.WorkloadsSuspended,
-                $"Within budget; {Count(parked)} {(parked == 1 ? "is" : "are")} suspended.{MayGrow(course, currency)}"
+                $"Within budget; {Count(suspended)} {(suspended == 1 ? "is" : "are")} suspended.{MayGrow(course, currency)}"
             )
             : new(
                 ConditionTypes.Ready,

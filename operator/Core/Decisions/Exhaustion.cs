@@ -12,7 +12,7 @@ internal static class Exhaustion
     public static bool Is(BudgetSnapshot budget, BudgetTotals balance) =>
         LimitRule.IsReached(balance)
         || budget.Workloads.Any(work =>
-            Stopped(work, budget) is { } parked && parked.Limit >= balance.Limit && !ResumeRule.HasRisen(parked, budget, balance)
+            Stopped(work, budget) is { } suspended && suspended.Limit >= balance.Limit && !ResumeRule.HasRisen(suspended, budget, balance)
         );
 
     /// <summary>Spending beyond what the budget allows, while work that is not being suspended still costs money; zero otherwise.</summary>
@@ -24,7 +24,7 @@ internal static class Exhaustion
     {
         var stopped = budget.Workloads.Select(work => Stopped(work, budget)).OfType<SuspendedSnapshot>().ToArray();
         if (stopped.Length > 0)
-            return stopped.Min(parked => parked.Since);
+            return stopped.Min(suspended => suspended.Since);
         var over = budget.Spent - balance.Limit;
         var limitFell = budget.Memory.LastLimit is { } last && balance.Limit < last;
         if (over <= Amount.Zero || budget.BurnRate.NanoPerHour <= 0 || limitFell)
@@ -36,8 +36,8 @@ internal static class Exhaustion
     }
 
     private static SuspendedSnapshot? Stopped(WorkloadSnapshot work, BudgetSnapshot budget) =>
-        work is { State: WorkloadState.SuspendedByBudget, Suspension: { Reason: Reasons.BudgetExhausted } parked }
-        && parked.WindowKey == budget.Window.Key
-            ? parked
+        work is { State: WorkloadState.SuspendedByBudget, Suspension: { Reason: Reasons.BudgetExhausted } suspended }
+        && suspended.WindowKey == budget.Window.Key
+            ? suspended
             : null;
 }

@@ -64,7 +64,7 @@ public sealed record ForecastAhead(DateTimeOffset At, IReadOnlyList<CostedWorklo
         var victims = Victims.Choose(
             ForecastRule.Candidates(left, then),
             left,
-            parked => ForecastRule.Needed(sums, [], left, parked, item => item.Cost.Planned) - sums.Allowed,
+            suspended => ForecastRule.Needed(sums, [], left, suspended, item => item.Cost.Planned) - sums.Allowed,
             then,
             budget.Memory
         );

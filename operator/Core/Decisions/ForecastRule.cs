@@ -3,7 +3,7 @@ using Bursar.Core.Money;
 namespace Bursar.Core.Decisions;
 
 /// <summary>
-/// The forecast: spent + what all work still costs ≤ limit. What overruns it is parked (<see cref="Victims"/>), what
+/// The forecast: spent + what all work still costs ≤ limit. What overruns it is suspended (<see cref="Victims"/>), what
 /// fits is admitted. It pauses while metering is stale or prices are not trusted, and for a job while its progress is.
 /// </summary>
 internal static class ForecastRule
@@ -11,7 +11,7 @@ internal static class ForecastRule
     public static void Evaluate(Plan plan)
     {
         var (budget, balance, work, memory) = (plan.Budget, plan.Totals, plan.Work, plan.Memory);
-        // The parking of all work by the limit test has freed everything; there is nothing left to forecast.
+        // The suspension of all work by the limit test has freed everything; there is nothing left to forecast.
         if (LimitRule.IsReached(balance))
             return;
 
@@ -32,9 +32,9 @@ internal static class ForecastRule
         }
 
         var claims = Claims(jobs, budget);
-        // Who is waited for still spends until it is parked.
+        // Who is waited for still spends until it is suspended.
         var waits = work.Where(w => plan.IsRequested(w)).ToArray();
-        Amount Excess(IReadOnlyCollection<CostedWorkload> parked) => Needed(plan, waits, claims, parked) - balance.Allowed;
+        Amount Excess(IReadOnlyCollection<CostedWorkload> suspended) => Needed(plan, waits, claims, suspended) - balance.Allowed;
 
         IReadOnlyDictionary<string, DateTimeOffset> announced = new SortedDictionary<string, DateTimeOffset>(StringComparer.Ordinal);
         if (Excess([]) > Amount.Zero)
@@ -68,7 +68,7 @@ internal static class ForecastRule
             {
                 foreach (var item in settling)
                     plan.Keep(item, Reasons.Settling, Messages.Settling(budget, memory));
-                var first = Victims.Choose(settling, claims, parked => Excess([.. victims, .. parked]), budget, memory);
+                var first = Victims.Choose(settling, claims, suspended => Excess([.. victims, .. suspended]), budget, memory);
                 if (first.Count == 0)
                     first = settling;
                 plan.Warn(
@@ -119,7 +119,7 @@ internal static class ForecastRule
         }
     }
 
-    /// <summary>The floor alone overruns the limit: parking cannot mend that, so only what is new is held.</summary>
+    /// <summary>The floor alone overruns the limit: suspending cannot mend that, so only what is new is held.</summary>
     private static void SuspendNew(Plan plan, IReadOnlyList<CostedWorkload> jobs)
     {
         var memory = plan.Memory;
@@ -162,23 +162,23 @@ internal static class ForecastRule
         Plan plan,
         IEnumerable<CostedWorkload> waits,
         IEnumerable<CostedWorkload> claims,
-        IReadOnlyCollection<CostedWorkload> parked
-    ) => Needed(plan.Totals, waits, claims, parked, w => w.Cost.Planned);
+        IReadOnlyCollection<CostedWorkload> suspended
+    ) => Needed(plan.Totals, waits, claims, suspended, w => w.Cost.Planned);
 
     /// <param name="balance">The sums of the snapshot.</param>
     /// <param name="waits">Work that is asked for a checkpoint.</param>
     /// <param name="claims">The jobs that are counted.</param>
-    /// <param name="parked">Those of them that are suspended.</param>
+    /// <param name="suspended">Those of them that are suspended.</param>
     /// <param name="claim">What a job counts with.</param>
     internal static Amount Needed(
         BudgetTotals balance,
         IEnumerable<CostedWorkload> waits,
         IEnumerable<CostedWorkload> claims,
-        IReadOnlyCollection<CostedWorkload> parked,
+        IReadOnlyCollection<CostedWorkload> suspended,
         Func<CostedWorkload, Amount> claim
     )
     {
-        var leaves = new HashSet<CostedWorkload>(parked, ReferenceEqualityComparer.Instance);
+        var leaves = new HashSet<CostedWorkload>(suspended, ReferenceEqualityComparer.Instance);
         return balance.Projection.Of(
             balance
                 .MinimumReplicasClaims.Concat(balance.ReleasedClaims)

@@ -1,8 +1,8 @@
 namespace Bursar.Core.Decisions;
 
 /// <summary>
-/// The limit itself: spent + the stop cost of all parkable running work must stay below it, else all of that work is
-/// parked. Leans on API times and the last trusted price only, so no estimate, annotation or silent agent switches it off.
+/// The limit itself: spent + the stop cost of all suspendable running work must stay below it, else all of that work is
+/// suspended. Leans on API times and the last trusted price only, so no estimate, annotation or silent agent switches it off.
 /// </summary>
 internal static class LimitRule
 {

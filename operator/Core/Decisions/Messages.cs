@@ -149,7 +149,7 @@ public static class Messages
     public static string CheckpointWithdrawn(BudgetSnapshot budget, BudgetTotals balance) =>
         $"No checkpoint is asked for any more, it runs on: budget {budget.Name} has {Money(balance.Limit - balance.Spent)} of {Money(balance.Limit)} {budget.Currency} left in {Window.NameOf(budget.Window.Key)}, {Money(balance.Planned)} is spent and reserved.";
 
-    /// <summary>What a parking says of the checkpoint that was asked for; empty for work that was not asked.</summary>
+    /// <summary>What a suspension says of the checkpoint that was asked for; empty for work that was not asked.</summary>
     public static string CheckpointOutcome(CostedWorkload item, CheckpointRequest? request, BudgetSnapshot budget)
     {
         if (request is null)
@@ -177,7 +177,7 @@ public static class Messages
         : item.Work.Exempt ? "Resumed: the budget now exempts it."
         : "Resumed: the budget now keeps inference at its floor.";
 
-    /// <summary>Behind the sentence of a run that is parked.</summary>
+    /// <summary>Behind the sentence of a run that is suspended.</summary>
     public static string CronJobWaits(ObjectRef cronJob) => $"{cronJob.Kind} {cronJob.Name} is suspended while its run waits.";
 
     /// <summary>The Event on a CronJob that is suspended while its run waits.</summary>
@@ -212,8 +212,8 @@ public static class Messages
     public static string Restored(string why, string? stillHeldBy) =>
         stillHeldBy is null ? $"Resumed: {why}." : $"{char.ToUpperInvariant(why[0])}{why[1..]}; it is still held by {stillHeldBy}.";
 
-    public static string Contested(SuspendedSnapshot parked) =>
-        $"{parked.RevertedBy ?? "Someone else"} keeps resuming it; Bursar tries again every 5 minutes.";
+    public static string Contested(SuspendedSnapshot suspended) =>
+        $"{suspended.RevertedBy ?? "Someone else"} keeps resuming it; Bursar tries again every 5 minutes.";
 
     public const string BreakerOpen =
         "The forecast would suspend it, but too many of the cluster's workloads were suspended within minutes. To go on, run 'bursar reset-breaker'.";

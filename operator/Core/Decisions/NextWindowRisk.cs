@@ -41,14 +41,14 @@ internal sealed record NextWindowRisk(Window Window, Amount Limit, Amount Needed
         if (then.ForecastDoubt is not null || sums.MinimumReplicasExceedLimit)
             return null;
         var claims = ForecastRule.Claims(later.Where(item => item.IsActiveJob), then);
-        Amount Needed(IReadOnlyCollection<CostedWorkload> parked) =>
-            ForecastRule.Needed(sums, [], claims, parked, item => item.Cost.Planned);
+        Amount Needed(IReadOnlyCollection<CostedWorkload> suspended) =>
+            ForecastRule.Needed(sums, [], claims, suspended, item => item.Cost.Planned);
         var needed = Needed([]);
         return needed <= sums.Allowed
             ? null
             : Of(
                 needed,
-                Victims.Choose(ForecastRule.Candidates(claims, then), claims, parked => Needed(parked) - sums.Allowed, then, memory)
+                Victims.Choose(ForecastRule.Candidates(claims, then), claims, suspended => Needed(suspended) - sums.Allowed, then, memory)
             );
 
         NextWindowRisk? Of(Amount amount, IReadOnlyList<CostedWorkload> suspends) =>

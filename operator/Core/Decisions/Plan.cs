@@ -66,11 +66,11 @@ internal sealed class Plan(BudgetSnapshot budget, BudgetTotals balance, IReadOnl
     /// <summary>In Observe mode: the actions that are reported for the first time.</summary>
     public IReadOnlyList<BudgetAction> Observed { get; set; } = [];
 
-    /// <summary>Who is asked for a checkpoint and not parked yet, by UID.</summary>
+    /// <summary>Who is asked for a checkpoint and not suspended yet, by UID.</summary>
     public IReadOnlyDictionary<string, CheckpointRequest> Requests => _requests;
 
     /// <summary>
-    /// With those whose work is parked now: should the write come to nothing, it is parked at the next turn and not asked again.
+    /// With those whose work is suspended now: should the write come to nothing, it is suspended at the next turn and not asked again.
     /// </summary>
     public IEnumerable<KeyValuePair<string, CheckpointRequest>> RememberedRequests => _requests.Concat(_spent);
 
@@ -159,7 +159,7 @@ internal sealed class Plan(BudgetSnapshot budget, BudgetTotals balance, IReadOnl
             _ => null,
         };
 
-    /// <summary>Someone else resumed what this budget had parked.</summary>
+    /// <summary>Someone else resumed what this budget had suspended.</summary>
     public static bool WasReverted(CostedWorkload item) =>
         item.Work is { Suspension.Confirmed: true, State: WorkloadState.Running or WorkloadState.Pending };
 
@@ -180,7 +180,7 @@ internal sealed class Plan(BudgetSnapshot budget, BudgetTotals balance, IReadOnl
             }
         }
         var step = CheckpointRule.StepOf(item, this);
-        // What is asked for now will be parked: it counts like a parking.
+        // What is asked for now will be suspended: it counts like a suspension.
         var stops =
             _actions.Count(a => a is { Kind: ActionKind.Suspend, CountsForBreaker: true })
             + (step == CheckpointStep.Request ? _requests.Values.Count(r => r.For.ByForecast) : 0);
@@ -194,11 +194,11 @@ internal sealed class Plan(BudgetSnapshot budget, BudgetTotals balance, IReadOnl
         if (item.Work.IsSuspendedByOtherBudget)
             sentence += Messages.AndOthers(item.Work);
         // What was decided and not yet done stays as it was decided.
-        var parked = before is { Confirmed: false }
+        var suspended = before is { Confirmed: false }
             ? before
             : new()
             {
-                // Since and the reason stay the first parking's: the order of resumes must not be lost to whoever undoes it.
+                // Since and the reason stay the first suspension's: the order of resumes must not be lost to whoever undoes it.
                 Since = before?.Since ?? budget.Now,
                 Reason = before?.Reason ?? reason,
                 WindowKey = budget.Window.Key,
@@ -221,9 +221,9 @@ internal sealed class Plan(BudgetSnapshot budget, BudgetTotals balance, IReadOnl
         if (step != CheckpointStep.Stop)
         {
             // One that waits keeps its time, also where another rule asks for it now.
-            request ??= CheckpointRule.Make(budget, item.Work, sentence, parked with { Reason = reason });
+            request ??= CheckpointRule.Make(budget, item.Work, sentence, suspended with { Reason = reason });
             if (request.For.ByForecast && !byForecast)
-                request = request with { Sentence = sentence, For = parked with { Reason = reason } };
+                request = request with { Sentence = sentence, For = suspended with { Reason = reason } };
             _requests[item.Work.Key.Uid] = request;
             NameLimit(item, request.For.EnoughLimit);
             _found[item.Work.Key.Uid] = (Reasons.CheckpointRequested, Messages.CheckpointAwaited(item, request, budget));
@@ -245,7 +245,7 @@ internal sealed class Plan(BudgetSnapshot budget, BudgetTotals balance, IReadOnl
                 ByForecast = byForecast,
                 CountsForBreaker = brakes,
                 IsSuspendedByOtherBudget = item.Work.IsSuspendedByOtherBudget,
-                Suspension = request is null ? parked : parked with { CheckpointRequestedAt = request.Requested },
+                Suspension = request is null ? suspended : suspended with { CheckpointRequestedAt = request.Requested },
             }
         );
     }
@@ -286,7 +286,7 @@ internal sealed class Plan(BudgetSnapshot budget, BudgetTotals balance, IReadOnl
         );
 
     /// <summary>
-    /// Parking what another budget has stopped already stops nothing more; holding a job that has just come and was never admitted
+    /// Suspending what another budget has stopped already stops nothing more; holding a job that has just come and was never admitted
     /// throws away nothing. Neither is what the brake is for: else a crowd that comes at once would run instead of waiting.
     /// </summary>
     private bool StopsWork(CostedWorkload item) =>
@@ -313,7 +313,7 @@ internal sealed class Plan(BudgetSnapshot budget, BudgetTotals balance, IReadOnl
         );
     }
 
-    /// <summary>Running work whose record of a parking is out of date.</summary>
+    /// <summary>Running work whose record of a suspension is out of date.</summary>
     public IReadOnlyList<WorkloadKey> DropRecord() =>
         [
             .. Work.Where(w => WasReverted(w) && !IsSuspending(w) && !_contested.Contains(w.Work.Key.Uid) && !IsInDoubt(w))

@@ -8,7 +8,7 @@ public sealed record WorkloadReasoning
 {
     public required WorkloadVerdict Verdict { get; init; }
 
-    /// <summary>Its place in the order of who is parked first, from 1; null for what is not asked.</summary>
+    /// <summary>Its place in the order of who is suspended first, from 1; null for what is not asked.</summary>
     public int? SuspensionOrder { get; init; }
 
     /// <summary>Why it stands at that place.</summary>
@@ -21,13 +21,13 @@ public sealed record WorkloadReasoning
 
     public int PriorityWithin { get; init; }
 
-    /// <summary>What is lost of its work when it is parked now.</summary>
+    /// <summary>What is lost of its work when it is suspended now.</summary>
     public Amount Lost { get; init; }
 
-    /// <summary>What parking it would keep from being spent.</summary>
+    /// <summary>What suspending it would keep from being spent.</summary>
     public Amount Saves { get; init; }
 
-    /// <summary>What parking it would bring with it beyond itself.</summary>
+    /// <summary>What suspending it would bring with it beyond itself.</summary>
     public string? Consequence { get; init; }
 
     /// <summary>What would turn the verdict around; null where nobody looked.</summary>
@@ -37,7 +37,7 @@ public sealed record WorkloadReasoning
 /// <summary>A decision taken again from its snapshot, with all that led to it. Pure, and for people: the loop does not need it.</summary>
 public static class Reasoning
 {
-    /// <summary>All work: what is parked, then what may be, each in the order in which it is looked at, then the rest.</summary>
+    /// <summary>All work: what is suspended, then what may be, each in the order in which it is looked at, then the rest.</summary>
     /// <param name="budget">What the decision was taken from.</param>
     /// <param name="searched">For how many of them to look for what would change the verdict: each costs some hundred decisions.</param>
     public static IReadOnlyList<WorkloadReasoning> Of(BudgetSnapshot budget, int searched = int.MaxValue)

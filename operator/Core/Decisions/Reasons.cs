@@ -3,7 +3,7 @@ namespace Bursar.Core.Decisions;
 /// <summary>Every reason Bursar gives, in Events, conditions, metrics and logs: one word each, and when it is used.</summary>
 public static class Reasons
 {
-    // Why a workload is parked.
+    // Why a workload is suspended.
     /// <summary>What its run still costs does not fit what is left of the budget.</summary>
     public const string ProjectedOverBudget = "ProjectedOverBudget";
 
@@ -16,10 +16,10 @@ public static class Reasons
     /// <summary>What is spent, with what it costs to stop, has reached the limit.</summary>
     public const string BudgetExhausted = "BudgetExhausted";
 
-    /// <summary>Someone else resumed what Bursar had parked, and it still does not fit.</summary>
+    /// <summary>Someone else resumed what Bursar had suspended, and it still does not fit.</summary>
     public const string SuspendedAgain = "SuspendedAgain";
 
-    // Why a parked workload comes back.
+    // Why a suspended workload comes back.
     public const string BudgetRaised = "BudgetRaised";
     public const string NewWindow = "NewWindow";
     public const string BudgetAvailable = "BudgetAvailable";
@@ -57,7 +57,7 @@ public static class Reasons
     /// <summary>An Event: a suspension that was reported as not followed has taken effect, or the workload may run again.</summary>
     public const string SuspensionFollowed = "SuspensionFollowed";
 
-    /// <summary>Another budget has parked it; this one would let it run and keeps its money for it.</summary>
+    /// <summary>Another budget has suspended it; this one would let it run and keeps its money for it.</summary>
     public const string SuspendedByOtherBudget = "SuspendedByOtherBudget";
     public const string Settling = "Settling";
     public const string AlmostDone = "AlmostDone";
@@ -73,10 +73,10 @@ public static class Reasons
     /// <summary>An annotation of a workload has no effect, because it cannot be read or is not known.</summary>
     public const string AnnotationIgnored = "AnnotationIgnored";
 
-    /// <summary>It is to be parked, and was asked to write a checkpoint first.</summary>
+    /// <summary>It is to be suspended, and was asked to write a checkpoint first.</summary>
     public const string CheckpointRequested = "CheckpointRequested";
 
-    /// <summary>The request was taken back: there is money for it again, or it is no longer the budget's to park.</summary>
+    /// <summary>The request was taken back: there is money for it again, or it is no longer the budget's to suspend.</summary>
     public const string CheckpointWithdrawn = "CheckpointWithdrawn";
 
     // Why the budget is as it is: reasons of its conditions; those of Ready are its state.
@@ -89,7 +89,7 @@ public static class Reasons
     /// <summary>More than the limit is spent and work keeps running.</summary>
     public const string Overspent = "Overspent";
 
-    /// <summary>All is within the limit because some work is parked.</summary>
+    /// <summary>All is within the limit because some work is suspended.</summary>
     public const string WorkloadsSuspended = "WorkloadsSuspended";
     public const string Exhausted = "Exhausted";
     public const string NotStarted = "NotStarted";
@@ -180,7 +180,7 @@ public static class Reasons
     /// <summary>KEDA, an HPA or whoever else scales the target: it is capped through them.</summary>
     public const string CappedThroughAutoscaler = "CappedThroughAutoscaler";
 
-    /// <summary>A budget has parked the target.</summary>
+    /// <summary>A budget has suspended the target.</summary>
     public const string SuspendedByBudget = "SuspendedByBudget";
     public const string NoTriggers = "NoTriggers";
 

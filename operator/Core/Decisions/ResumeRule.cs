@@ -93,18 +93,18 @@ internal static class ResumeRule
     }
 
     /// <summary>How long suspended work must have fitted before it resumes without a cause.</summary>
-    public static TimeSpan WaitOf(SuspendedSnapshot parked) => FitsFor * (1 << Math.Min(parked.FitResumes, 10));
+    public static TimeSpan WaitOf(SuspendedSnapshot suspended) => FitsFor * (1 << Math.Min(suspended.FitResumes, 10));
 
     /// <summary>
     /// It fits by more than it did when it was suspended. Work that would have passed this test at that moment was suspended for what it
     /// shows only while it runs, so that it fits tells nothing.
     /// </summary>
-    private static bool HasImproved(SuspendedSnapshot parked, BudgetTotals balance, Amount needed) =>
-        parked.Margin is not { } then || balance.Limit - needed >= then + Step(balance);
+    private static bool HasImproved(SuspendedSnapshot suspended, BudgetTotals balance, Amount needed) =>
+        suspended.Margin is not { } then || balance.Limit - needed >= then + Step(balance);
 
     private static Amount Step(BudgetTotals balance) => balance.Limit.Percent(1);
 
-    /// <summary>Parked work in the order in which it is looked at, with suspended work whose pods run on.</summary>
+    /// <summary>Suspended work in the order in which it is looked at, with suspended work whose pods run on.</summary>
     public static IEnumerable<CostedWorkload> InOrder(IEnumerable<CostedWorkload> work) =>
         work.Where(IsSuspended).Order(InOrder(DateTimeOffset.MaxValue));
 
@@ -414,7 +414,7 @@ internal static class ResumeRule
         return run < horizon ? run : horizon;
     }
 
-    /// <summary>Made exempt while it was parked, or inference whose budget keeps floors now.</summary>
+    /// <summary>Made exempt while it was suspended, or inference whose budget keeps floors now.</summary>
     internal static bool IsNoLongerHeld(WorkloadSnapshot work, BudgetSnapshot budget) =>
         work.Exempt || work.Class != WorkloadClass.Training && budget.Terms.WhenExhausted == WhenExhausted.MinReplicas;
 
@@ -424,18 +424,18 @@ internal static class ResumeRule
     /// </summary>
     public static string? Cause(WorkloadSnapshot work, BudgetSnapshot budget, BudgetTotals balance, BudgetMemory memory)
     {
-        var parked = work.Suspension!;
-        return work.ResumeApproved && !parked.Approved ? Reasons.Approved
-            : parked.WindowKey != budget.Window.Key ? Reasons.NewWindow
-            : balance.Limit > parked.Limit || memory.Raised > parked.Raised ? Reasons.BudgetRaised
-            : memory.Freed > parked.Freed ? Reasons.BudgetAvailable
-            : HasRisen(parked, budget, balance)
+        var suspended = work.Suspension!;
+        return work.ResumeApproved && !suspended.Approved ? Reasons.Approved
+            : suspended.WindowKey != budget.Window.Key ? Reasons.NewWindow
+            : balance.Limit > suspended.Limit || memory.Raised > suspended.Raised ? Reasons.BudgetRaised
+            : memory.Freed > suspended.Freed ? Reasons.BudgetAvailable
+            : HasRisen(suspended, budget, balance)
                 ? budget.Terms.Window.Period == WindowPeriod.Rolling ? Reasons.SpendRolledOff
                     : Reasons.BudgetAvailable
-            : work.Rate is { } rate && parked.Rate is { } then && rate < then ? Reasons.CostFell
+            : work.Rate is { } rate && suspended.Rate is { } then && rate < then ? Reasons.CostFell
             // Nobody knows what it waited for: it comes back as soon as it fits.
-            : parked.Reason == Reasons.RecordRestored ? Reasons.RecordRestored
-            : parked.Reason == Reasons.UnknownDuration && work.Estimate.IsKnown ? Reasons.DurationKnown
+            : suspended.Reason == Reasons.RecordRestored ? Reasons.RecordRestored
+            : suspended.Reason == Reasons.UnknownDuration && work.Estimate.IsKnown ? Reasons.DurationKnown
             : null;
     }
 
@@ -444,12 +444,12 @@ internal static class ResumeRule
     /// left the selector, inference ended or became smaller. Each cent of it as a cause would let a job come and go as its estimate
     /// breathes, so it takes as much as the headroom, or that nothing is spent any more.
     /// </summary>
-    public static bool HasRisen(SuspendedSnapshot parked, BudgetSnapshot budget, BudgetTotals balance)
+    public static bool HasRisen(SuspendedSnapshot suspended, BudgetSnapshot budget, BudgetTotals balance)
     {
         var step = balance.Limit.Percent(Math.Max(1, budget.Terms.HeadroomPercent));
-        if (parked.Available is { } available && balance.Available > available && balance.Available - available >= step)
+        if (suspended.Available is { } available && balance.Available > available && balance.Available - available >= step)
             return true;
-        return parked.Spent is { } then
+        return suspended.Spent is { } then
             ? then > budget.Spent && (budget.Spent <= Amount.Zero || then - budget.Spent >= step)
             : budget.Terms.Window.Period == WindowPeriod.Rolling;
     }

@@ -1,7 +1,7 @@
 namespace Bursar.Core.Decisions;
 
 /// <summary>
-/// A parking that the ledger holds and nobody has seen come true: the operator was stopped between the two. It is
+/// A suspension that the ledger holds and nobody has seen come true: the operator was stopped between the two. It is
 /// carried out, as it was decided; otherwise a crash would be a way around the budget.
 /// </summary>
 internal static class UnfinishedRule
@@ -10,8 +10,8 @@ internal static class UnfinishedRule
     {
         if (
             item.Suspendable
-            && item.Work is { State: WorkloadState.Running or WorkloadState.Pending, Suspension: { Confirmed: false } parked }
+            && item.Work is { State: WorkloadState.Running or WorkloadState.Pending, Suspension: { Confirmed: false } suspended }
         )
-            plan.Suspend(item, parked.Reason, Messages.Unfinished(item, plan.Budget), byForecast: false);
+            plan.Suspend(item, suspended.Reason, Messages.Unfinished(item, plan.Budget), byForecast: false);
     }
 }

@@ -18,9 +18,9 @@ public static class Victims
         InsideReservation,
     }
 
-    /// <param name="candidates">What may be parked.</param>
+    /// <param name="candidates">What may be suspended.</param>
     /// <param name="claims">All that is counted, the candidates among them.</param>
-    /// <param name="excess">What is over the allowed amount when these are parked.</param>
+    /// <param name="excess">What is over the allowed amount when these are suspended.</param>
     public static IReadOnlyList<CostedWorkload> Choose(
         IEnumerable<CostedWorkload> candidates,
         IReadOnlyList<CostedWorkload> claims,
@@ -64,7 +64,7 @@ public static class Victims
 
     private static (int, int) Level(CostedWorkload item) => (item.Work.Priority, item.Work.PriorityWithin);
 
-    /// <summary>Those that parking saves anything of, in the order in which they are looked at.</summary>
+    /// <summary>Those that suspension saves anything of, in the order in which they are looked at.</summary>
     public static IEnumerable<CostedWorkload> InOrder(IEnumerable<CostedWorkload> candidates, BudgetSnapshot budget, BudgetMemory memory) =>
         candidates
             .Where(w => Saves(w) > Amount.Zero)
@@ -81,7 +81,7 @@ public static class Victims
 
     private static bool IsRequested(CostedWorkload item, BudgetMemory memory) => memory.Checkpoints.ContainsKey(item.Work.Key.Uid);
 
-    /// <summary>The GPU-money that is lost when it is parked now: the work since its last checkpoint, which has to be done again.</summary>
+    /// <summary>The GPU-money that is lost when it is suspended now: the work since its last checkpoint, which has to be done again.</summary>
     public static Amount Lost(CostedWorkload item) =>
         item.Work is not { Class: Ledger.WorkloadClass.Training, State: WorkloadState.Running, Rate: { } rate } ? Amount.Zero
         : item.Work.EstimateAfterResume is not { } again ? Amount.Zero
@@ -90,10 +90,10 @@ public static class Victims
         // Nothing tells of a checkpoint: all that it has spent.
         : item.Work.Spent;
 
-    /// <summary>What parking it keeps from being spent: its claim, less what the stop itself costs.</summary>
+    /// <summary>What suspending it keeps from being spent: its claim, less what the stop itself costs.</summary>
     public static Amount Saves(CostedWorkload item) => item.Cost.Planned - StillSpends(item);
 
-    /// <summary>What is left of its claim when it is parked.</summary>
+    /// <summary>What is left of its claim when it is suspended.</summary>
     public static Amount StillSpends(CostedWorkload item) => Amount.Min(item.Cost.StopCost, item.Cost.Planned);
 
     public static VictimGroup GroupOf(CostedWorkload item, BudgetSnapshot budget, BudgetMemory memory) =>

@@ -10,7 +10,7 @@ public abstract record Change
     /// <summary>A higher limit, or a top-up of this window: the amount that the message names.</summary>
     public sealed record RaiseLimit(Amount By, Amount To) : Change;
 
-    /// <summary>For work that may run: the highest limit at which it would be parked.</summary>
+    /// <summary>For work that may run: the highest limit at which it would be suspended.</summary>
     public sealed record LowerLimit(Amount By, Amount To) : Change;
 
     /// <summary>
@@ -57,7 +57,7 @@ public static class WhatWouldChange
                 { } own
             )
                 return own.Kind == ActionKind.Resume;
-            // Who is asked for a checkpoint is parked after it.
+            // Who is asked for a checkpoint is suspended after it.
             if (decision.Memory.Checkpoints.ContainsKey(uid))
                 return false;
             if (decision.Actions.Count == 0)
@@ -77,7 +77,7 @@ public static class WhatWouldChange
         var limit = BudgetDecider.LimitOf(budget);
         var runs = MayRun(budget, uid);
         if (runs)
-            // Only what is parkable can be parked by any limit; zero is the lowest there is.
+            // Only what is suspendable can be suspended by any limit; zero is the lowest there is.
             return Boundary(limit, cents => !MayRun(Limited(budget, -Times(cents)), uid)) is { } less
                 ? [new Change.LowerLimit(Times(less), limit - Times(less))]
                 : [];
@@ -280,7 +280,7 @@ public static class WhatWouldChange
         var actions = decision
             .Actions.Where(action => action.Kind is ActionKind.Suspend or ActionKind.Resume)
             .ToDictionary(action => action.Workload.Uid, StringComparer.Ordinal);
-        WorkloadSnapshot Parked(WorkloadSnapshot work, SuspendedSnapshot parked) =>
+        WorkloadSnapshot Suspended(WorkloadSnapshot work, SuspendedSnapshot suspended) =>
             work with
             {
                 State = WorkloadState.SuspendedByBudget,
@@ -288,15 +288,15 @@ public static class WhatWouldChange
                 Estimate = work.EstimateAfterResume ?? work.Estimate,
                 EstimateAfterResume = null,
                 CheckpointAnnotation = null,
-                Suspension = parked with { Confirmed = true },
+                Suspension = suspended with { Confirmed = true },
             };
         WorkloadSnapshot[] works =
         [
             .. budget.Workloads.Select(work =>
                 !actions.TryGetValue(work.Key.Uid, out var action) && decision.Memory.Checkpoints.TryGetValue(work.Key.Uid, out var asked)
-                    ? Parked(work, asked.For)
+                    ? Suspended(work, asked.For)
                 : action is null ? work with { CheckpointAnnotation = null }
-                : action.Kind == ActionKind.Suspend ? Parked(work, action.Suspension!)
+                : action.Kind == ActionKind.Suspend ? Suspended(work, action.Suspension!)
                 : work.OtherBudgets is not null
                     ? work with
                     {

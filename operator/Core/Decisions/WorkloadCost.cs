@@ -76,14 +76,14 @@ public sealed record WorkloadCost(
     {
         var horizon = Horizon(budget);
         var burns = Burns(work);
-        // What is parked or suspended already waits for nothing.
+        // What is suspended or suspended already waits for nothing.
         var running = work.State is WorkloadState.Running or WorkloadState.Pending;
         var sharp = burns.For(SharpStopTime(work, budget));
         var stopCost = running ? burns.For(StopTime(work, budget)) : sharp;
         if (work.Rate is not { } rate || work.State == WorkloadState.SuspendedByOther || work.Class == WorkloadClass.Interactive)
             return Flat(Amount.Zero, stopCost, sharp);
         if (work.Class == WorkloadClass.Inference)
-            // What another budget scaled to zero costs nothing until that one gives it back. With Zero it is parked when the money ends, so
+            // What another budget scaled to zero costs nothing until that one gives it back. With Zero it is suspended when the money ends, so
             // it has no claim on it; a floor stays come what may.
             return Flat(
                 work.State == WorkloadState.SuspendedByBudget || work.IsSuspendedByOtherBudget || IsSuspendable(work, budget)
@@ -134,7 +134,7 @@ public sealed record WorkloadCost(
         work is { Class: WorkloadClass.Training, Estimate: { IsKnown: false, Stale: false } }
         && budget.Terms.UnknownDuration == UnknownDuration.RunToWindowEnd;
 
-    /// <summary>Whether this budget may park the workload at all.</summary>
+    /// <summary>Whether this budget may suspend the workload at all.</summary>
     public static bool IsSuspendable(WorkloadSnapshot work, BudgetSnapshot budget) =>
         !work.Exempt
         && work.NotSuspendable is null

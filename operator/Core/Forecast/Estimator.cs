@@ -32,7 +32,7 @@ public static class Estimator
             now
         );
 
-    /// <summary>The time a job that was parked needs when it runs again: from its last checkpoint, else from the beginning.</summary>
+    /// <summary>The time a job that was suspended needs when it runs again: from its last checkpoint, else from the beginning.</summary>
     public static Estimate AfterResume(JobFacts job)
     {
         job = PieceForecast.Stopped(job);

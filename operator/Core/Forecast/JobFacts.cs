@@ -38,13 +38,13 @@ public sealed record JobFacts
     /// </summary>
     public DateTimeOffset? StartedAt { get; init; }
 
-    /// <summary>The step a parked job would start again from, where a checkpoint is known; else it starts at zero.</summary>
+    /// <summary>The step a suspended job would start again from, where a checkpoint is known; else it starts at zero.</summary>
     public long? CheckpointStep { get; init; }
 
     /// <summary>Runs of the same series that were completed, oldest first.</summary>
     public IReadOnlyList<EarlierRun> EarlierRuns { get; init; } = [];
 }
 
-/// <param name="Duration">How long it held GPUs, from its first pod to its end; the time it was parked is not in it.</param>
+/// <param name="Duration">How long it held GPUs, from its first pod to its end; the time it was suspended is not in it.</param>
 /// <param name="Steps">The steps it had; null where it told none.</param>
 public sealed record EarlierRun(TimeSpan Duration, long? Steps = null);

@@ -4,7 +4,7 @@ namespace Bursar.Core.Ledger;
 public sealed partial class GpuLedger
 {
     /// <summary>
-    /// For how long any of a workload's pods held GPUs, by a moment: the time between its runs, parked or waiting, is not in it.
+    /// For how long any of a workload's pods held GPUs, by a moment: the time between its runs, suspended or waiting, is not in it.
     /// Null where the ledger does not reach back to its beginning.
     /// </summary>
     public TimeSpan? HeldTime(string ns, string workloadUid, DateTimeOffset createdAt, DateTimeOffset by)

@@ -85,7 +85,7 @@ public static class ScalerDecider
     /// <summary>Somebody else's number: twice in ten minutes is a contest, and Bursar does not fight.</summary>
     private static ScalerMemory Watched(ScalerSnapshot scaler, ScalerMemory memory, out bool contested)
     {
-        // What a budget parked, or its own autoscaler scales, nobody undoes; that one's maximum is watched where it is written.
+        // What a budget suspended, or its own autoscaler scales, nobody undoes; that one's maximum is watched where it is written.
         if (scaler.SuspendedBy is not null || scaler.ScaledBy is not null)
             memory = memory with { Written = null, Seen = false };
         else if (memory.Written is { } written)

@@ -39,7 +39,7 @@ public sealed record ScalerSnapshot
 
     public ScalerMemory Memory { get; init; } = ScalerMemory.Empty;
 
-    /// <summary>The budget that has parked the target; null where none has.</summary>
+    /// <summary>The budget that has suspended the target; null where none has.</summary>
     public string? SuspendedBy { get; init; }
 
     /// <summary>Who scales the target itself, in words that end a sentence: it is capped through them and otherwise left alone.</summary>

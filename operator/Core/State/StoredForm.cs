@@ -81,7 +81,7 @@ public static class StoredForm
             Class = stored.Class,
         };
 
-    /// <summary>A suspension is stored as the action <c>Park</c>.</summary>
+    /// <summary>A suspension is stored as the action <c>Suspend</c>.</summary>
     public static DecisionRecord Of(DecisionRecord record) =>
         record.Action == nameof(ActionKind.Suspend) ? record with { Action = StoredSuspend } : record;
 

@@ -58,7 +58,7 @@ public sealed record V1JobSpec
 
     public V1JobSuccessPolicy? SuccessPolicy { get; init; }
 
-    /// <summary>Kept as it stands: whether there is one, and its rules, matter to who parks a Job.</summary>
+    /// <summary>Kept as it stands: whether there is one, and its rules, matter to who suspends a Job.</summary>
     public System.Text.Json.JsonElement? PodFailurePolicy { get; init; }
 }
 

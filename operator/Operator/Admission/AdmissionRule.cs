@@ -29,7 +29,7 @@ internal sealed record BudgetFigures(Amount Spent, Amount Limit, string Currency
 /// <summary>A budget that selects it.</summary>
 /// <param name="Name">Its name.</param>
 /// <param name="Terms">What it asks for; null where its spec cannot be read.</param>
-/// <param name="Exempts">It counts this work and never parks it.</param>
+/// <param name="Exempts">It counts this work and never suspends it.</param>
 /// <param name="Figures">What is known of its money.</param>
 internal sealed record ReviewedBudget(string Name, BudgetTerms? Terms, bool Exempts, BudgetFigures? Figures)
 {
@@ -41,7 +41,7 @@ internal sealed record ReviewedBudget(string Name, BudgetTerms? Terms, bool Exem
 internal sealed record AdmissionVerdict(bool Gate, IReadOnlyList<string> Warnings);
 
 /// <summary>
-/// Whether the leader could park the work for one of its budgets. Then it waits suspended until the leader has judged it; no money is
+/// Whether the leader could suspend the work for one of its budgets. Then it waits suspended until the leader has judged it; no money is
 /// decided here.
 /// </summary>
 internal static class AdmissionRule
@@ -68,7 +68,7 @@ internal static class AdmissionRule
         return new(hold, warnings);
     }
 
-    /// <summary>Why the budget would not park it; null when it could.</summary>
+    /// <summary>Why the budget would not suspend it; null when it could.</summary>
     private static string? WhyNot(ReviewedWorkload work, ReviewedBudget budget, DateTimeOffset now)
     {
         if (budget.Terms is not { } terms)

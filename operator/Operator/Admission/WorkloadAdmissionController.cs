@@ -15,7 +15,7 @@ namespace Bursar.Operator.Admission;
 
 /// <summary>
 /// Answers Kueue's question about a Workload that has quota and waits for Bursar's check: Ready as soon as every budget that
-/// selects it has admitted it. What does not fit is never rejected here and never told to try again: its budget parks it, which frees its
+/// selects it has admitted it. What does not fit is never rejected here and never told to try again: its budget suspends it, which frees its
 /// quota.
 /// </summary>
 internal sealed partial class WorkloadAdmissionController(

@@ -68,7 +68,7 @@ internal sealed partial class LedgerStore(KubeClient client, string ns, TimeProv
                 shards.Add(shard);
                 continue;
             }
-            // Without these, what was parked would be forgotten and what was spent would begin anew, and their names are needed.
+            // Without these, what was suspended would be forgotten and what was spent would begin anew, and their names are needed.
             if (item.Spec?.Kind is null or LedgerShard.BaseKind or LedgerShard.BudgetKind or LedgerShard.ScaledKind)
                 throw new LedgerUnreadableException(
                     $"GpuLedger {item.Metadata.Name} cannot be read by this version of Bursar. Run the version that wrote it, or put back a copy."
@@ -94,7 +94,7 @@ internal sealed partial class LedgerStore(KubeClient client, string ns, TimeProv
     /// <summary>Writes everything that changed: before a leader steps down.</summary>
     public Task FlushAllAsync(CancellationToken cancellationToken) => WriteAsync(all: true, cancellationToken);
 
-    /// <summary>What was parked for a budget, and why, stands in the ledger before the act.</summary>
+    /// <summary>What was suspended for a budget, and why, stands in the ledger before the act.</summary>
     public async Task FlushBudgetAsync(string budgetUid, CancellationToken cancellationToken)
     {
         using var pass = await _writing.EnterAsync(cancellationToken);

@@ -74,7 +74,7 @@ internal sealed class BudgetActor(
         if (decision.Actions.Count == 0)
             return;
         var inputs = DecisionInputs.Write(snapshot);
-        // All that is to be parked stands in the ledger before the first of it is: one write, however much it is.
+        // All that is to be suspended stands in the ledger before the first of it is: one write, however much it is.
         var prepared = new Dictionary<string, Prepared>(StringComparer.Ordinal);
         foreach (var action in decision.Actions.Where(a => a.Kind == ActionKind.Suspend))
             if (await PrepareAsync(budget, decision, action, inputs, cancellationToken) is { } suspension)
@@ -180,7 +180,7 @@ internal sealed class BudgetActor(
         checkpoints.ClearAsync(ns, budget, budgetUid, cancellationToken);
 
     /// <summary>
-    /// A parking whose answer was lost, or whose operator was stopped before it could say so, and that is now seen to
+    /// A suspension whose answer was lost, or whose operator was stopped before it could say so, and that is now seen to
     /// have happened: the record says it, and so do the Events.
     /// </summary>
     private void ConfirmSeen(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision)
@@ -213,7 +213,7 @@ internal sealed class BudgetActor(
         }
     }
 
-    /// <summary>Notes in memory what is to be parked; null where there is nothing to write to.</summary>
+    /// <summary>Notes in memory what is to be suspended; null where there is nothing to write to.</summary>
     private async Task<Prepared?> PrepareAsync(
         ReadBudget budget,
         BudgetDecision decision,
@@ -240,7 +240,7 @@ internal sealed class BudgetActor(
         if (action.IsSuspendedByOtherBudget && inherited is null)
             return null;
         var present = record.Field.Original;
-        // What stood there before the first parking is what must come back, and what it said then is what selects it.
+        // What stood there before the first suspension is what must come back, and what it said then is what selects it.
         if (inherited is not null)
             record = record with
             {

@@ -27,7 +27,7 @@ internal static class BudgetStatus
             .Select(w => w.Key.Uid)
             .Except(decision.Actions.Where(a => a.Kind == ActionKind.Suspend).Select(a => a.Workload.Uid))
             .ToHashSet(StringComparer.Ordinal);
-        var parked = state
+        var suspended = state
             .SuspensionsBy(budget.Metadata.Uid)
             .Where(p => !running.Contains(p.Uid))
             .OrderBy(p => p.Since)
@@ -83,7 +83,7 @@ internal static class BudgetStatus
             ],
             Suspended =
             [
-                .. parked
+                .. suspended
                     .Take(50)
                     .Select(p => new GpuBudgetSuspended
                     {
@@ -94,7 +94,7 @@ internal static class BudgetStatus
                         CostToFinish = p.CostToFinish.ToString(),
                     }),
             ],
-            SuspendedCount = parked.Length,
+            SuspendedCount = suspended.Length,
             Decisions = [.. state.Decisions(budget.Metadata.Uid).Reverse().Take(10).Select(Decision)],
             Conditions = Conditions(budget, decision),
         };
@@ -128,7 +128,7 @@ internal static class BudgetStatus
         + (errors.Count > 5 ? $"; and {errors.Count - 5} more" : "");
 
     /// <summary>
-    /// How long until a new status is worth a write; null where nothing changed that would be. At once: a state, condition, window, parked
+    /// How long until a new status is worth a write; null where nothing changed that would be. At once: a state, condition, window, suspended
     /// work or decision, or a figure that moved by 1 % of the limit. The burn rate tells that a pod began or ended, what people look
     /// for after a suspension: after five seconds. Everything else that moves: after a minute.
     /// </summary>

@@ -10,7 +10,7 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Operator.Budgets;
 
 /// <summary>
-/// A budget that no longer exists holds nothing: what was parked for it is given back, one at a time, so that a deleted
+/// A budget that no longer exists holds nothing: what was suspended for it is given back, one at a time, so that a deleted
 /// budget does not start a stampede. Nothing stands in the way of the deletion itself.
 /// </summary>
 internal sealed partial class OrphanReleaser(

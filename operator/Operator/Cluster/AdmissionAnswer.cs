@@ -5,7 +5,7 @@ using Bursar.Core.Ledger;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>What one budget's decision means to a workload that Kueue asks about.</summary>
-/// <param name="Admits">Whether it may start; else it waits for another decision, or is being parked.</param>
+/// <param name="Admits">Whether it may start; else it waits for another decision, or is being suspended.</param>
 /// <param name="Sentence">Why, with the sum.</param>
 internal sealed record AdmissionAnswer(bool Admits, string Sentence)
 {
@@ -22,9 +22,9 @@ internal sealed record AdmissionAnswer(bool Admits, string Sentence)
             return new(true, $"Budget {budget} only observes.");
         if (
             decision.Actions.FirstOrDefault(action => action.Kind == ActionKind.Suspend && action.Workload.Uid == verdict.Key.Uid) is
-            { } parking
+            { } suspending
         )
-            return new(false, parking.Sentence);
+            return new(false, suspending.Sentence);
         // The check came to its queue after it: whether it runs on is its budget's matter, and no longer Kueue's.
         if (verdict.State == WorkloadState.Running)
             return new(true, $"It runs already: {verdict.Sentence}");

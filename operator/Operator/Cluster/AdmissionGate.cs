@@ -4,7 +4,7 @@ namespace Bursar.Operator.Cluster;
 
 /// <summary>
 /// The mark that the webhook leaves on work which it makes suspended: an annotation with what stood in the field before. It asks
-/// the leader to judge the work as if it were new and not suspended; what is parked then stands in the ledger like all that is parked,
+/// the leader to judge the work as if it were new and not suspended; what is suspended then stands in the ledger like all that is suspended,
 /// and the mark goes.
 /// </summary>
 /// <remarks>

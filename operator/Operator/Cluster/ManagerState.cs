@@ -12,7 +12,7 @@ internal sealed record ManagerState
     /// <summary>The field that stops it through its manager; null where the workload's own does.</summary>
     public ManagerField? Field { get; init; }
 
-    /// <summary>Why it cannot be parked as things stand; null when it can.</summary>
+    /// <summary>Why it cannot be suspended as things stand; null when it can.</summary>
     public string? WhyNot { get; init; }
 
     /// <summary>Where it waits, when its manager holds it back of its own accord: it takes no money until it is let go.</summary>

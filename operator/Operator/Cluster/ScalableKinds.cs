@@ -8,7 +8,7 @@ internal static class ScalableKinds
     public static IReadOnlyList<IScalableKind> All { get; } =
     [Of("Deployment"), Of("StatefulSet"), Of("LeaderWorkerSet"), new RolloutKind(), new DynamoKind(), Of("InferenceService")];
 
-    /// <summary>Those that are scaled and never parked, which the option <c>kinds</c> names beside the kinds of work.</summary>
+    /// <summary>Those that are scaled and never suspended, which the option <c>kinds</c> names beside the kinds of work.</summary>
     public static IReadOnlyList<string> ScaledOnly { get; } =
     [.. All.Select(kind => kind.Name).Where(name => WorkloadKinds.Of(name) is null)];
 

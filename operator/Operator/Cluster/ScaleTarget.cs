@@ -29,7 +29,7 @@ internal sealed record ScaleTarget
     /// <summary>Its rollout is held by somebody. It scales all the same.</summary>
     public bool IsPaused { get; init; }
 
-    /// <summary>Of kinds that Bursar parks.</summary>
+    /// <summary>Of kinds that Bursar suspends.</summary>
     public WorkloadObject? Work { get; init; }
 
     /// <summary>What each replica's pods are made from; empty where the object does not say.</summary>

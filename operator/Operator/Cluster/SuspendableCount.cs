@@ -2,7 +2,7 @@ using Bursar.Core.Ledger;
 
 namespace Bursar.Operator.Cluster;
 
-/// <summary>How much parkable work the cluster has, for the brake; counted at most every five seconds.</summary>
+/// <summary>How much suspendable work the cluster has, for the brake; counted at most every five seconds.</summary>
 internal sealed class SuspendableCount(ClusterStores stores, TimeProvider time)
 {
     private static readonly TimeSpan Age = TimeSpan.FromSeconds(5);

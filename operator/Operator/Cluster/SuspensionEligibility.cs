@@ -1,7 +1,7 @@
 namespace Bursar.Operator.Cluster;
 
 /// <summary>
-/// Why a workload cannot be parked. Whoever looks after it beside its owner would undo what Bursar does, and lose its pods all the
+/// Why a workload cannot be suspended. Whoever looks after it beside its owner would undo what Bursar does, and lose its pods all the
 /// same: so it is stopped through them (<see cref="ManagerAdapters"/>), or counted and reported where that cannot be.
 /// </summary>
 internal static class SuspensionEligibility

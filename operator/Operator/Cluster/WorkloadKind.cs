@@ -55,7 +55,7 @@ internal abstract class WorkloadKind(EntityKind entity, WorkloadClass @class, st
     /// <summary>False for kinds that every cluster has.</summary>
     public virtual bool IsOptional => true;
 
-    /// <summary>The right that parking and giving back needs, in words.</summary>
+    /// <summary>The right that suspension and giving back needs, in words.</summary>
     public string Right => $"get and patch {Entity.Plural}.{Entity.Group}{(Scales ? "/scale" : "")}";
 
     /// <summary>A reference to an object of the kind.</summary>

@@ -41,7 +41,7 @@ internal sealed record WorkloadObject
     /// <summary>What the work's own controller says is left of it.</summary>
     public ReportedProgress? Reported { get; init; }
 
-    /// <summary>What of the object itself stands against parking it; null when nothing does.</summary>
+    /// <summary>What of the object itself stands against suspending it; null when nothing does.</summary>
     public string? WhyNot
     {
         get => Unreadable ?? field;

@@ -15,7 +15,7 @@ namespace Bursar.Operator.Commands;
 /// <summary>
 /// <c>bursar explain infs/&lt;name&gt;</c> (<see cref="ExplainScaler"/>), <c>bursar explain job/&lt;name&gt;</c>
 /// (<see cref="ExplainWorkload"/>) and <c>bursar explain gpub/&lt;name&gt;</c>: a budget's figures, the verdict on each workload, what is
-/// parked, and the last decisions taken again from their stored inputs.
+/// suspended, and the last decisions taken again from their stored inputs.
 /// </summary>
 internal static class ExplainCommand
 {

@@ -66,8 +66,8 @@ internal static class ExplainReasoning
     private static string Place(WorkloadReasoning one, IReadOnlyList<WorkloadReasoning> all) =>
         one.ResumeOrder is { } resume
             ? $"Number {resume} of {all.Count(other => other.ResumeOrder is not null)} to come back, priority {Priority(one)}."
-        : one.SuspensionOrder is { } park
-            ? $"Number {park} of {all.Count(other => other.SuspensionOrder is not null)} to be suspended: {GroupName(one.Group!.Value)}, priority {Priority(one)}."
+        : one.SuspensionOrder is { } suspend
+            ? $"Number {suspend} of {all.Count(other => other.SuspensionOrder is not null)} to be suspended: {GroupName(one.Group!.Value)}, priority {Priority(one)}."
         : "Not considered: the forecast suspends no such workload.";
 
     private static string Priority(WorkloadReasoning one) =>

@@ -19,7 +19,7 @@ internal static class ExplainText
         string ns,
         string name,
         V1Alpha1GpuBudget? budget,
-        IReadOnlyList<SuspensionRecord> parked,
+        IReadOnlyList<SuspensionRecord> suspended,
         IReadOnlyList<DecisionRecord> decisions,
         IReadOnlyList<ClosedWindow> windows,
         IReadOnlyList<CheckpointRequest>? requests = null
@@ -40,7 +40,7 @@ internal static class ExplainText
             Status(text, ns, name, budget, status);
 
         Requested(text, requests ?? []);
-        Suspended(text, budget?.Status?.Workloads ?? [], parked, decisions);
+        Suspended(text, budget?.Status?.Workloads ?? [], suspended, decisions);
         if (decisions.Select(Inputs).LastOrDefault(inputs => inputs is not null) is { } last)
             text.Append(ExplainReasoning.Of(last));
         Decisions(text, decisions);
@@ -154,17 +154,17 @@ internal static class ExplainText
     private static void Suspended(
         StringBuilder text,
         IReadOnlyList<GpuBudgetWorkload> workloads,
-        IReadOnlyList<SuspensionRecord> parked,
+        IReadOnlyList<SuspensionRecord> suspended,
         IReadOnlyList<DecisionRecord> decisions
     )
     {
         Heading(text, "Suspended, and what it takes to resume");
-        if (parked.Count == 0)
+        if (suspended.Count == 0)
             text.Append("  nothing\n");
-        foreach (var record in parked.OrderBy(p => p.Since).ThenBy(p => p.Name, StringComparer.Ordinal))
+        foreach (var record in suspended.OrderBy(p => p.Since).ThenBy(p => p.Name, StringComparer.Ordinal))
         {
             var name = $"{record.Kind}/{record.Name}";
-            // The verdict of the last evaluation says it newest; work beyond the status's bound has the word it was parked with.
+            // The verdict of the last evaluation says it newest; work beyond the status's bound has the word it was suspended with.
             var way = workloads
                 .FirstOrDefault(w => w.State == nameof(WorkloadState.SuspendedByBudget) && w.Kind == record.Kind && w.Name == record.Name)
                 ?.Reason

@@ -64,7 +64,7 @@ namespace Bursar.Operator.Commands;
 )]
 // What scales beside those.
 [EntityRbac(typeof(V1Alpha1Rollout), typeof(V1Alpha1DynamoScalingAdapter), Verbs = RbacVerb.List | RbacVerb.Watch)]
-// Parking, resuming and scaling, kind by kind as the chart's operator.kinds names them; replicas only through the scale subresource.
+// Suspending, resuming and scaling, kind by kind as the chart's operator.kinds names them; replicas only through the scale subresource.
 // With a Job the CronJob that makes it: it is suspended while its run waits.
 [EntityRbac(typeof(V1Job), typeof(V1CronJob), Option = "Job", Verbs = RbacVerb.Get | RbacVerb.Patch)]
 [EntityRbac(typeof(V1Alpha2JobSet), Option = "JobSet", Verbs = RbacVerb.Get | RbacVerb.Patch)]

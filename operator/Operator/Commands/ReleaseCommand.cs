@@ -14,7 +14,7 @@ using Bursar.Operator.Suspension;
 namespace Bursar.Operator.Commands;
 
 /// <summary>What is to be given back.</summary>
-/// <param name="Namespace">With <paramref name="Budget"/>: only what was parked for this budget. Both null: everything.</param>
+/// <param name="Namespace">With <paramref name="Budget"/>: only what was suspended for this budget. Both null: everything.</param>
 /// <param name="End">Ends an earlier release of the budget instead.</param>
 internal sealed record ReleaseRequest(string? Namespace, string? Budget, bool DryRun, bool End = false);
 

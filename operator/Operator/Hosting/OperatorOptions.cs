@@ -17,13 +17,13 @@ internal sealed record OperatorOptions
 
     /// <summary>
     /// Names of the kinds of work that it may stop, as it has rights to; null for all that Bursar knows. Others are reported as not
-    /// parkable.
+    /// suspendable.
     /// </summary>
     public IReadOnlyCollection<string>? Kinds { get; init; }
 
     /// <summary>
     /// Names of the managers (<see cref="Cluster.ManagerAdapters.Names"/>) through whose objects it may stop work, as it has rights to; null for
-    /// all. Work of others is reported as not parkable.
+    /// all. Work of others is reported as not suspendable.
     /// </summary>
     public IReadOnlyCollection<string>? Managers { get; init; }
 

@@ -1,11 +1,11 @@
 namespace Bursar.Operator.Safety;
 
 /// <summary>
-/// Stops forecasts from parking much of a cluster at once: after max(5, 20 %) of its parkable work within five minutes
-/// nothing more is parked by forecast until someone runs <c>bursar reset-breaker</c>. The limit itself is never braked. The
-/// ledger remembers it across restarts, or an operator that crashes again and again would park a cluster share by share.
+/// Stops forecasts from suspending much of a cluster at once: after max(5, 20 %) of its suspendable work within five minutes
+/// nothing more is suspended by forecast until someone runs <c>bursar reset-breaker</c>. The limit itself is never braked. The
+/// ledger remembers it across restarts, or an operator that crashes again and again would suspend a cluster share by share.
 /// </summary>
-internal sealed class CircuitBreaker(Func<int> parkableWork)
+internal sealed class CircuitBreaker(Func<int> suspendableWork)
 {
     private static readonly TimeSpan Span = TimeSpan.FromMinutes(5);
 
@@ -24,19 +24,19 @@ internal sealed class CircuitBreaker(Func<int> parkableWork)
         }
     }
 
-    /// <summary>Takes up what an earlier leader's ledger says: when forecasts parked work, and since when the brake was applied.</summary>
-    public void Restore(IEnumerable<DateTimeOffset> parked, DateTimeOffset? appliedAt)
+    /// <summary>Takes up what an earlier leader's ledger says: when forecasts suspended work, and since when the brake was applied.</summary>
+    public void Restore(IEnumerable<DateTimeOffset> suspended, DateTimeOffset? appliedAt)
     {
         lock (_gate)
         {
-            foreach (var at in parked.Where(at => at > _lifted).Order())
+            foreach (var at in suspended.Where(at => at > _lifted).Order())
                 _suspended.Enqueue(at);
             if (appliedAt > _lifted)
                 _applied = appliedAt;
         }
     }
 
-    /// <summary>How many more workloads forecasts may park now.</summary>
+    /// <summary>How many more workloads forecasts may suspend now.</summary>
     public int Allowance(DateTimeOffset now)
     {
         lock (_gate)
@@ -45,8 +45,8 @@ internal sealed class CircuitBreaker(Func<int> parkableWork)
                 return 0;
             while (_suspended.TryPeek(out var oldest) && now - oldest > Span)
                 _suspended.Dequeue();
-            // What was just parked counts as parkable work too, or each parking would shrink the base of the next.
-            var most = Math.Max(5, (int)Math.Ceiling((parkableWork() + _suspended.Count) * 0.2));
+            // What was just suspended counts as suspendable work too, or each suspension would shrink the base of the next.
+            var most = Math.Max(5, (int)Math.Ceiling((suspendableWork() + _suspended.Count) * 0.2));
             return Math.Max(0, most - _suspended.Count);
         }
     }

@@ -61,7 +61,7 @@ internal sealed class ScalerEvaluator(
     /// <summary>Looks, divides the money, decides. Nothing is written.</summary>
     private void Decide(IReadOnlyCollection<string> namespaces, IReadOnlyList<ScalerEntry> entries)
     {
-        var parked = state.Suspensions().ToLookup(record => record.Uid, record => record.Budget, StringComparer.Ordinal);
+        var suspended = state.Suspensions().ToLookup(record => record.Uid, record => record.Budget, StringComparer.Ordinal);
         var taken = new Dictionary<string, ScalerEntry>(StringComparer.Ordinal);
         var looks = new List<Evaluated>();
         // The oldest scaler of a target scales it: who comes later is told.
@@ -74,18 +74,18 @@ internal sealed class ScalerEvaluator(
             if (scalers.Find(entry, taken, out var terms) is not { } target)
                 continue;
             var scaler = entry.Scaler;
-            var parkedBy = parked[target.Uid].FirstOrDefault();
+            var suspendedBy = suspended[target.Uid].FirstOrDefault();
             var (payers, problem) = budgets.Of(target.Namespace, ScalerObserver.LabelsOf(target), terms!.Budget, target.Display);
-            var snapshot = observer.Observe(scaler, terms, target, entry.Memory, parkedBy, entry.Since) with { BudgetProblem = problem };
+            var snapshot = observer.Observe(scaler, terms, target, entry.Memory, suspendedBy, entry.Since) with { BudgetProblem = problem };
             // A budget that has suspended the target pays for nothing.
-            var look = new Evaluated(scaler.Metadata.Uid, snapshot, payers, RequestsShare: parkedBy is null, decision =>
+            var look = new Evaluated(scaler.Metadata.Uid, snapshot, payers, RequestsShare: suspendedBy is null, decision =>
                 Settle(entry, snapshot, decision)
             );
             if (problem is not null)
                 look.Caps.Add(ReplicaCaps.Keep(terms.Budget!, snapshot, problem));
             entry.Burn = observer.BurnOf(target);
             looks.Add(look);
-            elastic.Set(ObjectKey.Of(scaler), parkedBy is null ? Elastic(target, snapshot) : null);
+            elastic.Set(ObjectKey.Of(scaler), suspendedBy is null ? Elastic(target, snapshot) : null);
         }
         var present = new HashSet<ObjectKey>();
         foreach (var (guest, scaled, target, snapshot) in namespaces.SelectMany(guests.In))

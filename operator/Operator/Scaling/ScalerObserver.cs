@@ -24,14 +24,14 @@ internal sealed class ScalerObserver(
     /// <param name="terms">Its spec, read.</param>
     /// <param name="target">What it scales.</param>
     /// <param name="memory">What is remembered of it.</param>
-    /// <param name="parkedBy">The budget that has parked the target.</param>
+    /// <param name="suspendedBy">The budget that has suspended the target.</param>
     /// <param name="asked">Since when agents are asked for its replicas.</param>
     public ScalerSnapshot Observe(
         IKubernetesObject scaler,
         ScalerTerms terms,
         ScaleTarget target,
         ScalerMemory memory,
-        string? parkedBy,
+        string? suspendedBy,
         DateTimeOffset asked
     )
     {
@@ -54,7 +54,7 @@ internal sealed class ScalerObserver(
             Readings = [.. terms.Triggers.Select(trigger => meter.Read(trigger, target, states, terms.PollingInterval, asked))],
             Prices = PricesOf(target, states),
             Memory = memory,
-            SuspendedBy = parkedBy,
+            SuspendedBy = suspendedBy,
             ScaledBy = target.OtherAutoscaler?.Manager,
             ObserveOnly = control.ObserveOnly,
             Currency = prices.Currency,

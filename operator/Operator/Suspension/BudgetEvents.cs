@@ -62,7 +62,7 @@ internal sealed class BudgetEvents(EventRecorder recorder)
 
     private void Publish(V1Alpha1GpuBudget budget, BudgetAction action, string windowKey, string verb, string type)
     {
-        // The moment of the parking is part of the key: a second parking in a window is another event, not a repeat.
+        // The moment of the suspension is part of the key: a second suspension in a window is another event, not a repeat.
         var key = $"{windowKey}/{action.Reason}/{action.Suspension?.Reverted.Count ?? 0}/{action.Suspension?.Since.ToUnixTimeSeconds()}";
         Both(budget, action, verb, type, key);
     }

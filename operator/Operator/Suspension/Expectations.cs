@@ -14,12 +14,12 @@ internal sealed class Expectations(ClusterStores stores, TimeProvider time)
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
     private readonly Lock _gate = new();
-    private readonly Dictionary<(string Uid, string Field), (SuspensionRecord Record, bool Parked, DateTimeOffset At)> _expected = [];
+    private readonly Dictionary<(string Uid, string Field), (SuspensionRecord Record, bool Suspended, DateTimeOffset At)> _expected = [];
 
-    public void Expect(SuspensionRecord record, bool parked)
+    public void Expect(SuspensionRecord record, bool suspended)
     {
         lock (_gate)
-            _expected[(record.Uid, record.Field.Pointer)] = (record, parked, time.GetUtcNow());
+            _expected[(record.Uid, record.Field.Pointer)] = (record, suspended, time.GetUtcNow());
     }
 
     /// <summary>Whether a write of ours to this namespace's work has not come back yet.</summary>
@@ -28,14 +28,14 @@ internal sealed class Expectations(ClusterStores stores, TimeProvider time)
         lock (_gate)
         {
             var now = time.GetUtcNow();
-            foreach (var (key, (record, parked, at)) in _expected)
-                if (now - at > Patience || Shows(record, parked))
+            foreach (var (key, (record, suspended, at)) in _expected)
+                if (now - at > Patience || Shows(record, suspended))
                     _expected.Remove(key);
             return _expected.Values.Any(e => e.Record.Namespace == ns);
         }
     }
 
-    private bool Shows(SuspensionRecord record, bool parked) =>
+    private bool Shows(SuspensionRecord record, bool suspended) =>
         stores.Of(record.Kind)?.Get(record.Namespace, record.Name, record.Uid) is not { } work
-        || ManagerAdapters.IsSuspended(record, work, stores) == parked;
+        || ManagerAdapters.IsSuspended(record, work, stores) == suspended;
 }

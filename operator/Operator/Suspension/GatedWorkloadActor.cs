@@ -13,8 +13,8 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Operator.Suspension;
 
 /// <summary>
-/// The leader's side of the webhook: lets go what was made suspended and what no budget parks, by one patch that gives back the field
-/// and takes the mark away. Every budget that selects the work has to have judged it. Work that a budget parks is
+/// The leader's side of the webhook: lets go what was made suspended and what no budget suspends, by one patch that gives back the field
+/// and takes the mark away. Every budget that selects the work has to have judged it. Work that a budget suspends is
 /// <see cref="BudgetActor"/>'s, as always. No Event tells of letting go: without the webhook nothing would have happened.
 /// </summary>
 internal sealed partial class GatedWorkloadActor(
@@ -45,7 +45,7 @@ internal sealed partial class GatedWorkloadActor(
 
     public void Forget(WorkloadObject work) => _marked.TryRemove(work.Metadata.Uid, out _);
 
-    /// <summary>A budget was decided: what it does not park may go, as far as it is concerned.</summary>
+    /// <summary>A budget was decided: what it does not suspend may go, as far as it is concerned.</summary>
     public async Task RemoveGateAsync(ReadBudget budget, BudgetDecision decision, CancellationToken cancellationToken)
     {
         if (_marked.IsEmpty)
@@ -88,12 +88,12 @@ internal sealed partial class GatedWorkloadActor(
             Interval
         );
 
-    /// <summary>What no budget speaks for goes at the second look; what is parked and still has the webhook's mark gets Bursar's.</summary>
+    /// <summary>What no budget speaks for goes at the second look; what is suspended and still has the webhook's mark gets Bursar's.</summary>
     private async Task SweepAsync(string uid, Marked marked, CancellationToken cancellationToken)
     {
         if (state.Suspensions().FirstOrDefault(record => record.Uid == uid) is { } record)
         {
-            if (stores.Of(marked.Kind)?.Get(marked.Namespace, marked.Name, uid) is { } parked && AdmissionGate.IsGated(parked))
+            if (stores.Of(marked.Kind)?.Get(marked.Namespace, marked.Name, uid) is { } suspended && AdmissionGate.IsGated(suspended))
                 await workloads.SuspendAsync(record, cancellationToken);
             return;
         }
@@ -133,7 +133,7 @@ internal sealed partial class GatedWorkloadActor(
                 return;
             LogGateRemoved(work.Namespace, name, kind.Name, budget);
             if (!isQueued)
-                echoes.Expect(LostSuspension.RecordOf(work, client.TimeProvider.GetUtcNow()), parked: false);
+                echoes.Expect(LostSuspension.RecordOf(work, client.TimeProvider.GetUtcNow()), suspended: false);
         }
         catch (ApiException error) when (error.IsNotFound || error.IsInvalid || error.IsConflict)
         {

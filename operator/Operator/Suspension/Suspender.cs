@@ -69,7 +69,7 @@ internal sealed partial class Suspender(
         {
             case WriteResult.Done or WriteResult.AlreadySo:
                 store.State.ReplaceSuspension(record with { Cause = record.Cause with { Confirmed = true } });
-                echoes.Expect(record, parked: true);
+                echoes.Expect(record, suspended: true);
                 break;
             case WriteResult.Gone:
                 await ForgetAsync(record, budget.Object, mayWrite: true, cancellationToken);
@@ -109,7 +109,7 @@ internal sealed partial class Suspender(
             Remove(record);
         await store.FlushBudgetAsync(record.BudgetUid, cancellationToken);
         if (result is WriteResult.Done or WriteResult.AlreadySo)
-            echoes.Expect(record, parked: false);
+            echoes.Expect(record, suspended: false);
         else
             LogOvertaken(record.Namespace, record.Name, record.Kind);
         return result;
@@ -130,7 +130,7 @@ internal sealed partial class Suspender(
         if (IsUnknown(record))
             return WriteResult.Refused;
         var result = (await restorer.RestoreAsync(record, cancellationToken)).Result;
-        echoes.Expect(record, parked: false);
+        echoes.Expect(record, suspended: false);
         if (!await cronJobs.ResumeAsync(record, budget, cancellationToken))
             return WriteResult.Refused;
         Remove(record);

@@ -20,7 +20,7 @@ internal sealed class WorkloadActor(KubeClient client)
 
     private readonly FieldWriter _writer = new(client);
 
-    /// <summary>The record of a parking that is about to happen; null when the kind has no switch here.</summary>
+    /// <summary>The record of a suspension that is about to happen; null when the kind has no switch here.</summary>
     public static SuspensionRecord? RecordOf(
         WorkloadKey workload,
         ClusterStores stores,
@@ -77,7 +77,7 @@ internal sealed class WorkloadActor(KubeClient client)
     public Task<WriteResult> SuspendAsync(SuspensionRecord record, CancellationToken cancellationToken) =>
         SuspendAsync(record, record.Field.Original, cancellationToken);
 
-    /// <param name="record">What is parked.</param>
+    /// <param name="record">What is suspended.</param>
     /// <param name="present">What stood there when it was read: not the record's original where somebody set it in between.</param>
     /// <param name="cancellationToken">Ends it.</param>
     public async Task<WriteResult> SuspendAsync(SuspensionRecord record, string present, CancellationToken cancellationToken)
@@ -103,7 +103,7 @@ internal sealed class WorkloadActor(KubeClient client)
         }
         catch (ApiException error) when (error.IsInvalid || error.IsConflict)
         {
-            // What cannot be parked was not.
+            // What cannot be suspended was not.
             return WriteResult.ChangedByOther;
         }
     }
@@ -182,7 +182,7 @@ internal sealed class WorkloadActor(KubeClient client)
         }
         catch (ApiException)
         {
-            // It is for the message alone: the parking does not wait for it.
+            // It is for the message alone: the suspension does not wait for it.
             return null;
         }
     }
@@ -239,7 +239,7 @@ internal sealed class WorkloadActor(KubeClient client)
                 obj =>
                 {
                     var work = Parse(kind, obj);
-                    // The webhook made it suspended: it stays so, and is marked like all that is parked.
+                    // The webhook made it suspended: it stays so, and is marked like all that is suspended.
                     if (work.IsStopped && !AdmissionGate.IsGated(work))
                         return WriteOutcome.AlreadySo;
                     return FieldChange.Set([

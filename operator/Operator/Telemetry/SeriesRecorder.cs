@@ -21,7 +21,7 @@ internal sealed class SeriesRecorder(GpuLedger ledger, OperatorState state, Prog
     /// </summary>
     /// <remarks>
     /// Not the template: two trainings may share an image, a command and a shape, and differ in what a ConfigMap or a branch holds.
-    /// A wrong series is worse than none, since others' jobs would be parked by it.
+    /// A wrong series is worse than none, since others' jobs would be suspended by it.
     /// </remarks>
     public static string? KeyOf(V1ObjectMeta workload, V1PodTemplateSpec template)
     {

@@ -60,7 +60,7 @@ public sealed class GuardedCluster : IAsyncLifetime
 
 /// <summary>
 /// A namespace with two people in it, both with the rights of a namespace's administrator and all verbs there are on budgets. One of
-/// them may also override. What is parked here was parked by the rights of the operator's own account.
+/// them may also override. What is suspended here was suspended by the rights of the operator's own account.
 /// </summary>
 internal sealed class GuardedTeam : IDisposable
 {
@@ -177,7 +177,7 @@ internal sealed class GuardedTeam : IDisposable
         );
 
     /// <summary>Writes into the budget's status, as the operator does, which Deployments it holds at zero.</summary>
-    public async Task TellParkedAsync(string budget, params string[] deployments)
+    public async Task TellSuspendedAsync(string budget, params string[] deployments)
     {
         var list = new JsonArray([
             .. deployments.Select(d =>

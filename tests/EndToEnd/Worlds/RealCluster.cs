@@ -47,7 +47,7 @@ public sealed class RealCluster : IAsyncLifetime
             _world = world;
         }
         var scene = await Scene.OpenAsync(_world, team);
-        // The ledger remembers what forecasts parked in the scenes before: together that is soon more than the brake allows.
+        // The ledger remembers what forecasts suspended in the scenes before: together that is soon more than the brake allows.
         await ControlConfigMap.SetAsync(
             _world.Client,
             ClusterWorld.OwnNamespace,

@@ -17,7 +17,7 @@ public sealed class LoggingTests
 
         logger.LogWarning(
             new InvalidOperationException("two\nlines"),
-            "Parking failed: {Workload} {Tries} {Level}",
+            "Suspending failed: {Workload} {Tries} {Level}",
             "Job/a \"x\"",
             3,
             "high"
@@ -30,7 +30,7 @@ public sealed class LoggingTests
         entry.GetProperty("time").GetString().Should().Be("2026-01-01T00:00:00.000Z");
         entry.GetProperty("level").GetString().Should().Be("warn");
         entry.GetProperty("logger").GetString().Should().Be("Bursar.Some.Thing");
-        entry.GetProperty("msg").GetString().Should().Be("Parking failed: Job/a \"x\" 3 high");
+        entry.GetProperty("msg").GetString().Should().Be("Suspending failed: Job/a \"x\" 3 high");
         entry.GetProperty("workload").GetString().Should().Be("Job/a \"x\"");
         entry.GetProperty("tries").GetInt32().Should().Be(3);
         entry.GetProperty("levelValue").GetString().Should().Be("high");
@@ -44,13 +44,13 @@ public sealed class LoggingTests
 
         loggers
             .CreateLogger("Bursar.Some.Thing")
-            .LogError(new InvalidOperationException("two\nlines"), "Parking failed: {Workload}", "Job/a");
+            .LogError(new InvalidOperationException("two\nlines"), "Suspending failed: {Workload}", "Job/a");
         loggers.CreateLogger("Microsoft.AspNetCore.Hosting").LogInformation("chatter");
 
         _output
             .ToString()
             .TrimEnd('\n', '\r')
             .Should()
-            .Be("2026-01-01T00:00:00.000Z error Thing: Parking failed: Job/a System.InvalidOperationException: two | lines");
+            .Be("2026-01-01T00:00:00.000Z error Thing: Suspending failed: Job/a System.InvalidOperationException: two | lines");
     }
 }

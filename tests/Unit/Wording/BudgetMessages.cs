@@ -80,8 +80,8 @@ internal static class BudgetMessages
         table.Add(Reasons.SuspendedAgain, Messages.SuspendedAgain(null, Messages.DurationUnknown(train, November)));
         table.Add(Reasons.DoesNotFit, Messages.MinimumReplicasKeepRunning(train, november, Money(66)));
         table.Add(Reasons.UnknownDuration, Messages.DurationUnknown(train, November));
-        var (parked, again) = Begin(Budget(50, Train with { Suspension = Suspended with { Confirmed = false } }));
-        table.Add(Reasons.ProjectedOverBudget, Messages.Unfinished(again, parked.Budget));
+        var (suspended, again) = Begin(Budget(50, Train with { Suspension = Suspended with { Confirmed = false } }));
+        table.Add(Reasons.ProjectedOverBudget, Messages.Unfinished(again, suspended.Budget));
         table.Add("in Observe mode", Messages.Observed(Messages.Overrun(train, november, Money(64), Money(66))));
         table.Add("in Observe mode", Messages.Observed(Messages.Overrun(train, november, Money(64), null)));
         table.Add("in Observe mode", Messages.Observed(Messages.Resumed(train, November, november.Totals, Money(31), Reasons.Approved)));

@@ -106,11 +106,11 @@ internal sealed class ScaleActor(KubeClient client, ClusterStores stores, Ledger
         CancellationToken cancellationToken
     )
     {
-        var parked = new ObjectRef(target.Entity.ApiVersion, target.Entity.Kind, target.Name, target.Uid);
+        var suspended = new ObjectRef(target.Entity.ApiVersion, target.Entity.Kind, target.Name, target.Uid);
         return await ChangeAsync(
             scaler,
             target.Namespace,
-            parked,
+            suspended,
             async obj =>
             {
                 var record = store.State.ScaledBy(target.Namespace, scaler.Uid, target.Uid);
@@ -140,7 +140,7 @@ internal sealed class ScaleActor(KubeClient client, ClusterStores stores, Ledger
                     return WriteOutcome.AlreadySo;
                 if (present != seen)
                     return WriteOutcome.ChangedByOther($"{target.Display} was changed since it was seen");
-                await NoteAsync(scaler, target.Namespace, parked, changes, cancellationToken);
+                await NoteAsync(scaler, target.Namespace, suspended, changes, cancellationToken);
                 return FieldChange.Set([.. changes.Select(one => new FieldValue(one.Pointer, one.Value))]);
             },
             cancellationToken

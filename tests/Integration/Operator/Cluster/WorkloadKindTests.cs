@@ -660,7 +660,7 @@ public sealed class WorkloadKindTests
         """{"spec": {"suspend": false}}""",
         """[{"op":"test","path":"/metadata/uid","value":"u"},{"op":"test","path":"/spec/suspend","value":false},{"op":"replace","path":"/spec/suspend","value":true}]"""
     )]
-    public async Task Parking_tests_what_was_read(string kind, string json, string expected) =>
+    public async Task Suspending_tests_what_was_read(string kind, string json, string expected) =>
         (await PatchAsync(kind, json, "false", (client, record) => new WorkloadActor(client).SuspendAsync(record, default)))
             .Outcome.Should()
             .Be((WriteResult.Done, expected));

@@ -43,7 +43,7 @@ public sealed class CheckpointTests
     }
 
     [Fact]
-    public void An_acknowledgement_by_name_or_any_checkpoint_written_since_parks_it_at_once()
+    public void An_acknowledgement_by_name_or_any_checkpoint_written_since_suspends_it_at_once()
     {
         var budget = Over(Answering("a", 5));
         var asked = BudgetDecider.Decide(budget);
@@ -71,7 +71,7 @@ public sealed class CheckpointTests
     }
 
     [Fact]
-    public void Without_an_answer_it_is_parked_at_the_deadline_and_the_loss_is_said()
+    public void Without_an_answer_it_is_suspended_at_the_deadline_and_the_loss_is_said()
     {
         var budget = Over(Answering("a", 5) with { Checkpoint = new(Now.AddMinutes(-9), 8_000) });
         var asked = BudgetDecider.Decide(budget);
@@ -87,7 +87,7 @@ public sealed class CheckpointTests
     }
 
     [Fact]
-    public void Work_that_cannot_answer_a_grace_of_zero_and_new_work_are_parked_as_ever()
+    public void Work_that_cannot_answer_a_grace_of_zero_and_new_work_are_suspended_as_ever()
     {
         BudgetDecider.Decide(Over(Answering("a", 5) with { CanCheckpoint = false })).SuspendedNames().Should().Equal("a");
         BudgetDecider
@@ -134,7 +134,7 @@ public sealed class CheckpointTests
     }
 
     [Fact]
-    public void The_limits_request_stands_although_others_were_parked_beside_it()
+    public void The_limits_request_stands_although_others_were_suspended_beside_it()
     {
         var budget = Budget(10m, Answering("a", 0) with { Estimate = Unknown("a").Estimate }, Unknown("mute"))
             .Admitted(("a", 1m), ("mute", 1m)) with
@@ -164,7 +164,7 @@ public sealed class CheckpointTests
         var asked = BudgetDecider.Decide(budget);
         var chosen = asked.Memory.Checkpoints.Keys.Should().ContainSingle().Subject;
 
-        // The other one has lost next to nothing if it were parked now, and the one that was asked a lot.
+        // The other one has lost next to nothing if it were suspended now, and the one that was asked a lot.
         var later = Next(budget, asked, 60, w =>
             w.Key.Uid == chosen
                 ? w with
@@ -253,7 +253,7 @@ public sealed class CheckpointTests
     }
 
     [Fact]
-    public void A_parking_that_was_cut_off_is_carried_out_and_not_asked_about()
+    public void A_suspending_that_was_cut_off_is_carried_out_and_not_asked_about()
     {
         var cut = Answering("a", 5) with
         {

@@ -20,7 +20,7 @@ public sealed class ConsequenceTests
     }
 
     [Fact]
-    public void What_it_took_is_said_for_as_long_as_it_is_parked()
+    public void What_it_took_is_said_for_as_long_as_it_is_suspended()
     {
         var verdict = BudgetDecider
             .Decide(Budget(10, Job("nightly", 10).Suspended(10) with { Consequence = "CronJob nightly is suspended while its run waits." }))

@@ -63,15 +63,15 @@ public sealed class DeciderProperties
             if (balance.MinimumReplicasExceedLimit)
                 return;
             var claims = work.Where(w => w.IsActiveJob && !BudgetTotals.ReleasesReservation(w.Work, budget)).ToArray();
-            Amount Needed(Func<CostedWorkload, bool> parked) =>
+            Amount Needed(Func<CostedWorkload, bool> suspended) =>
                 claims.Aggregate(
                     balance.ReleasedClaims.Aggregate(balance.Spent + balance.MinimumReplicasCost, (sum, claim) => sum + claim.Amount),
-                    (sum, w) => sum + (parked(w) ? Victims.StillSpends(w) : w.Cost.Planned)
+                    (sum, w) => sum + (suspended(w) ? Victims.StillSpends(w) : w.Cost.Planned)
                 );
             foreach (var victim in victims)
                 Needed(w => w.Work.Key.Uid != victim && victims.Contains(w.Work.Key.Uid))
                     .Should()
-                    .BeGreaterThan(balance.Allowed, "without parking {0} it does not fit", victim);
+                    .BeGreaterThan(balance.Allowed, "without suspension {0} it does not fit", victim);
         });
 
     [Fact]
@@ -90,7 +90,7 @@ public sealed class DeciderProperties
         });
 
     [Fact]
-    public void At_the_limit_everything_parkable_is_parked() =>
+    public void At_the_limit_everything_suspendable_is_suspended() =>
         ForAllSeeds(seed =>
         {
             var budget = AnyBudget(new Random(seed));

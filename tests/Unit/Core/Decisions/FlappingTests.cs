@@ -18,27 +18,27 @@ public sealed class FlappingTests
     [InlineData(WindowPeriod.Hour)]
     [InlineData(WindowPeriod.Month)]
     [InlineData(WindowPeriod.Rolling)]
-    public void Between_two_parkings_of_a_job_by_forecast_something_happened_in_the_world(WindowPeriod period)
+    public void Between_two_suspendings_of_a_job_by_forecast_something_happened_in_the_world(WindowPeriod period)
     {
-        var (parkings, again) = (0, 0);
+        var (suspensions, again) = (0, 0);
         Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), seed =>
             {
                 var life = new Life(new Random(seed), period, eventful: true);
                 for (var turn = 0; turn < 150; turn++)
                     life.Turn($"seed {seed}, turn {turn}");
-                parkings += life.Parkings;
+                suspensions += life.Suspendings;
                 again += life.Again;
                 return true;
             })
             .Check(Config.QuickThrowOnFailure.WithMaxTest(100).WithQuietOnSuccess(true));
-        parkings.Should().BeGreaterThan(100);
-        again.Should().BeGreaterThan(20, "lives in which nothing is parked twice prove nothing");
+        suspensions.Should().BeGreaterThan(100);
+        again.Should().BeGreaterThan(20, "lives in which nothing is suspended twice prove nothing");
     }
 
     [Theory]
     [InlineData(WindowPeriod.Month)]
     [InlineData(WindowPeriod.Rolling)]
-    public void Where_nothing_happens_but_time_and_estimates_each_job_is_parked_once_at_most(WindowPeriod period) =>
+    public void Where_nothing_happens_but_time_and_estimates_each_job_is_suspended_once_at_most(WindowPeriod period) =>
         Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), seed =>
             {
                 var life = new Life(new Random(seed), period, eventful: false);
@@ -55,7 +55,7 @@ public sealed class FlappingTests
         [
             .. Enumerable.Range(0, 5).Select(i => Job($"job-{i}", random.NextDouble() * 10, priority: random.Next(2), minutesOld: i)),
         ];
-        private readonly Dictionary<string, int> _parkedAt = [];
+        private readonly Dictionary<string, int> _suspendedAt = [];
         private BudgetTerms _terms = Terms(10 + random.Next(40), period) with
         {
             Window = new(period, Length: period == WindowPeriod.Rolling ? TimeSpan.FromHours(168) : null),
@@ -66,7 +66,7 @@ public sealed class FlappingTests
         private DateTimeOffset _now = Now;
         private int _events;
 
-        public int Parkings { get; private set; }
+        public int Suspendings { get; private set; }
 
         public int Again { get; private set; }
 
@@ -116,15 +116,15 @@ public sealed class FlappingTests
                     };
                     if (!action.ByForecast)
                         continue;
-                    Parkings++;
-                    if (_parkedAt.TryGetValue(action.Workload.Uid, out var events))
+                    Suspendings++;
+                    if (_suspendedAt.TryGetValue(action.Workload.Uid, out var events))
                     {
                         Again++;
                         _events
                             .Should()
-                            .BeGreaterThan(events, "{0}: {1} was parked again and nothing had happened", when, action.Workload.Name);
+                            .BeGreaterThan(events, "{0}: {1} was suspended again and nothing had happened", when, action.Workload.Name);
                     }
-                    _parkedAt[action.Workload.Uid] = _events;
+                    _suspendedAt[action.Workload.Uid] = _events;
                 }
             }
             _spent += _jobs.Aggregate(Amount.Zero, (sum, job) => sum + job.BurnRate.For(5_000));

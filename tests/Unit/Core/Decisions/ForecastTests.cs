@@ -33,27 +33,28 @@ public sealed class ForecastTests
         var second = BudgetDecider.Decide((budget with { Workloads = [slow], Spent = spent }).Later(TimeSpan.FromSeconds(9), first.Memory));
 
         second.Projected.ToString().Should().Be("2.295000");
-        var park = second.Actions.Should().ContainSingle().Subject;
-        park.Should().Match<BudgetAction>(a => a.Kind == ActionKind.Suspend && a.Reason == Reasons.ProjectedOverBudget && a.ByForecast);
-        park.Sentence.Should()
+        var suspend = second.Actions.Should().ContainSingle().Subject;
+        suspend.Should().Match<BudgetAction>(a => a.Kind == ActionKind.Suspend && a.Reason == Reasons.ProjectedOverBudget && a.ByForecast);
+        suspend
+            .Sentence.Should()
             .ContainAll("2.30 USD", "0.008 so far", "44 min 51 s left", "3.06 USD/h", "1.99 of 2.00 USD", "2026-11", "2.62 USD");
         second.State.Should().Be(Reasons.ProjectedOver);
 
         // 2.53 is needed at this moment; the limit that is named stays enough while the job is stopped.
-        var parked = slow with
+        var suspended = slow with
         {
             State = WorkloadState.SuspendedByBudget,
             BurnRate = HourlyCost.Zero,
             Estimate = Settled(TimeSpan.FromSeconds(2_700)),
-            Suspension = park.Suspension! with { Confirmed = true },
+            Suspension = suspend.Suspension! with { Confirmed = true },
         };
         BudgetDecider
-            .Decide((budget with { Workloads = [parked], Spent = spent }).Later(TimeSpan.FromSeconds(20), second.Memory))
+            .Decide((budget with { Workloads = [suspended], Spent = spent }).Later(TimeSpan.FromSeconds(20), second.Memory))
             .State.Should()
             .Be(Reasons.WorkloadsSuspended);
         foreach (var (limit, back) in new[] { (2.52m, false), (2.53m, true), (2.62m, true), (5m, true) })
         {
-            var raised = budget with { Terms = Terms(limit), Workloads = [parked], Spent = spent };
+            var raised = budget with { Terms = Terms(limit), Workloads = [suspended], Spent = spent };
             var decision = BudgetDecider.Decide(raised.Later(TimeSpan.FromMinutes(5), second.Memory));
             decision.ResumedNames().Should().Equal(back ? ["train"] : []);
             if (back)
@@ -62,7 +63,7 @@ public sealed class ForecastTests
     }
 
     [Fact]
-    public void Before_the_estimate_is_settled_only_its_low_end_parks()
+    public void Before_the_estimate_is_settled_only_its_low_end_suspends()
     {
         var likely = Job("train", 0) with { Estimate = Unsettled(TimeSpan.FromHours(1), TimeSpan.FromHours(100)) };
         BudgetDecider.Decide(Budget(5m, likely)).Actions.Should().BeEmpty();
@@ -87,11 +88,11 @@ public sealed class ForecastTests
     [InlineData(0, true)]
     [InlineData(3, true)]
     [InlineData(5, false)]
-    public void A_job_may_finish_within_the_tolerance(int percent, bool parks) =>
+    public void A_job_may_finish_within_the_tolerance(int percent, bool suspends) =>
         BudgetDecider
             .Decide(Budget(Terms(5m) with { TolerancePercent = percent }, Job("train", 1.7)))
             .Actions.Should()
-            .HaveCount(parks ? 1 : 0);
+            .HaveCount(suspends ? 1 : 0);
 
     [Fact]
     public void Only_the_part_before_the_windows_end_counts_and_the_rest_is_carried_over()
@@ -135,12 +136,12 @@ public sealed class ForecastTests
     [InlineData(0, false)] // equal priority grew: not its bill
     [InlineData(-5, false)]
     [InlineData(5, true)] // higher priority may grow at its cost
-    public void Work_inside_its_reservation_pays_only_for_the_growth_of_higher_priority(int priorityOfGrown, bool parks)
+    public void Work_inside_its_reservation_pays_only_for_the_growth_of_higher_priority(int priorityOfGrown, bool suspends)
     {
         var grown = Job("grown", 3, priority: priorityOfGrown) with { Exempt = true };
         var budget = Budget(10m, Job("inside", 1), grown).Admitted(("inside", 3.06m), ("grown", 6m));
 
-        BudgetDecider.Decide(budget).SuspendedNames().Should().Equal(parks ? ["inside"] : []);
+        BudgetDecider.Decide(budget).SuspendedNames().Should().Equal(suspends ? ["inside"] : []);
     }
 
     [Fact]
@@ -179,7 +180,7 @@ public sealed class ForecastTests
     [Fact]
     public void A_stop_costs_and_what_it_costs_is_not_saved()
     {
-        // Parking "a" alone would free 3.06 less 0.034 for its stop: not quite enough.
+        // Suspending "a" alone would free 3.06 less 0.034 for its stop: not quite enough.
         var budget = Budget(6.14m, Job("a", 1, minutesOld: 1), Job("b", 1, minutesOld: 2), Job("c", 1, minutesOld: 3))
             .Admitted(("a", 3.06m), ("b", 3.06m), ("c", 3.06m));
 
@@ -242,11 +243,11 @@ public sealed class ForecastTests
     [InlineData(UnknownDuration.UntilExhausted, false)]
     [InlineData(UnknownDuration.RunToWindowEnd, true)]
     [InlineData(UnknownDuration.Hold, true)]
-    public void Work_of_unknown_length_as_the_budget_says(UnknownDuration policy, bool parks)
+    public void Work_of_unknown_length_as_the_budget_says(UnknownDuration policy, bool suspends)
     {
         var decision = BudgetDecider.Decide(Budget(Terms(100m) with { UnknownDuration = policy }, Unknown("train")));
 
-        decision.Actions.Should().HaveCount(parks ? 1 : 0);
+        decision.Actions.Should().HaveCount(suspends ? 1 : 0);
         if (policy == UnknownDuration.UntilExhausted)
             decision.Reserved.Should().Be(V100.For(TimeSpan.FromSeconds(40)), "it reserves its stop cost");
     }
@@ -300,7 +301,7 @@ public sealed class ForecastTests
     }
 
     [Fact]
-    public void Exempt_and_foreign_work_is_counted_and_never_parked()
+    public void Exempt_and_foreign_work_is_counted_and_never_suspended()
     {
         var decision = BudgetDecider.Decide(
             Budget(

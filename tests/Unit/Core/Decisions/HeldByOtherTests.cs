@@ -5,7 +5,7 @@ using static Bursar.Tests.TestKit.Given;
 
 namespace Bursar.Tests.Unit.Core.Decisions;
 
-/// <summary>What one budget makes of work that another one has parked.</summary>
+/// <summary>What one budget makes of work that another one has suspended.</summary>
 public sealed class HeldByOtherTests
 {
     private static WorkloadSnapshot Held(string name, double hours, int minutes = 1) =>
@@ -35,7 +35,7 @@ public sealed class HeldByOtherTests
     }
 
     [Fact]
-    public void What_does_not_fit_is_held_by_both_and_is_no_mass_parking()
+    public void What_does_not_fit_is_held_by_both_and_is_no_mass_suspending()
     {
         var decision = BudgetDecider.Decide(Budget(1m, Held("shared", 2)) with { BreakerAllowance = 0 });
 
@@ -71,11 +71,11 @@ public sealed class HeldByOtherTests
     [Fact]
     public void What_both_hold_comes_back_as_far_as_this_one_is_concerned_and_the_word_says_so()
     {
-        var parked = Job("shared", 2).Suspended(limit: 1m) with { OtherBudgets = "budget other" };
-        var waits = BudgetDecider.Decide(Budget(1m, parked));
+        var suspended = Job("shared", 2).Suspended(limit: 1m) with { OtherBudgets = "budget other" };
+        var waits = BudgetDecider.Decide(Budget(1m, suspended));
         waits.Workloads.Single().Sentence.Should().Contain("budget other");
 
-        var action = BudgetDecider.Decide(Budget(20m, parked)).Actions.Should().ContainSingle().Subject;
+        var action = BudgetDecider.Decide(Budget(20m, suspended)).Actions.Should().ContainSingle().Subject;
         action.Kind.Should().Be(ActionKind.Resume);
         action.Sentence.Should().ContainAll("Budget nlp", "the budget was raised", "still held by budget other");
     }
@@ -88,7 +88,7 @@ public sealed class HeldByOtherTests
             .Be(Amount.Zero);
 
     [Fact]
-    public void A_new_job_that_has_to_wait_is_no_mass_parking_and_one_that_was_let_run_is()
+    public void A_new_job_that_has_to_wait_is_no_mass_suspending_and_one_that_was_let_run_is()
     {
         var crowd = Enumerable.Range(0, 20).Select(i => Job($"new-{i:00}", 10, minutesOld: 0)).ToArray();
         BudgetDecider.Decide(Budget(32m, crowd) with { BreakerAllowance = 0 }).SuspendedNames().Should().HaveCount(19);
@@ -98,7 +98,7 @@ public sealed class HeldByOtherTests
     }
 
     [Fact]
-    public void Inference_that_somebody_scaled_up_is_parked_again_before_its_pods_are_bound()
+    public void Inference_that_somebody_scaled_up_is_suspended_again_before_its_pods_are_bound()
     {
         // 0.01 is less than the stop of one GPU: without the stop it would seem to fit.
         var terms = Terms(0.01m) with { WhenExhausted = WhenExhausted.Zero };

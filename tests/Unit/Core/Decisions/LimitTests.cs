@@ -9,7 +9,7 @@ namespace Bursar.Tests.Unit.Core.Decisions;
 public sealed class LimitTests
 {
     [Fact]
-    public void The_limit_parks_everything_parkable_before_its_stop_would_cross_it()
+    public void The_limit_suspends_everything_suspendable_before_its_stop_would_cross_it()
     {
         // 40 s of stop at 3.06/h are 0.034 each.
         var work = new[] { Job("a", 1), Unknown("b"), Serving("chat"), Job("waits", 1).Waiting() };
@@ -45,10 +45,10 @@ public sealed class LimitTests
     /// What gpu-budget-operator loses when its phase becomes Unknown: work that is over stays over, whatever cannot be read.
     /// </summary>
     [Fact]
-    public void GBO_sticky_enforcement_lost_what_is_parked_stays_parked_while_metering_is_unknown()
+    public void GBO_sticky_enforcement_lost_what_is_suspended_stays_suspended_while_metering_is_unknown()
     {
-        var parked = Job("train", 1).Suspended(limit: 2m, window: "2026-10");
-        var decision = BudgetDecider.Decide(Budget(100m, parked) with { MeteringStale = "the cache is not synced" });
+        var suspended = Job("train", 1).Suspended(limit: 2m, window: "2026-10");
+        var decision = BudgetDecider.Decide(Budget(100m, suspended) with { MeteringStale = "the cache is not synced" });
 
         decision.Actions.Should().BeEmpty();
         decision.ReasonOf("train").Should().Be(Reasons.ForecastPaused);
@@ -77,7 +77,7 @@ public sealed class LimitTests
     }
 
     [Fact]
-    public void A_once_window_counts_nothing_before_its_start_and_after_its_end_keeps_what_is_parked()
+    public void A_once_window_counts_nothing_before_its_start_and_after_its_end_keeps_what_is_suspended()
     {
         BudgetTerms Once(double from, double to) =>
             Terms(1m) with
@@ -95,7 +95,7 @@ public sealed class LimitTests
     }
 
     [Fact]
-    public void A_parking_that_was_decided_and_cut_off_is_carried_out_as_it_was_decided()
+    public void A_suspending_that_was_decided_and_cut_off_is_carried_out_as_it_was_decided()
     {
         // Killed between the ledger's write and the act: it would fit again by now, and still it is no way around the budget.
         var cut = Job("train", 1).Suspended(limit: 2m) with { State = WorkloadState.Running, BurnRate = V100 };
@@ -110,7 +110,7 @@ public sealed class LimitTests
     }
 
     [Fact]
-    public void What_others_resumed_is_parked_again_if_it_does_not_fit_and_let_go_if_it_does()
+    public void What_others_resumed_is_suspended_again_if_it_does_not_fit_and_let_go_if_it_does()
     {
         var undone = Job("train", 1).Suspended(limit: 2m) with { State = WorkloadState.Running, BurnRate = V100 };
 

@@ -472,10 +472,10 @@ public sealed class OutlookTests
     [Fact]
     public void Exhausted_at_of_suspended_work_is_when_it_was_suspended()
     {
-        var parked = Job("train", 5).Suspended(10m, Reasons.BudgetExhausted, minutesAgo: 90);
-        parked = parked with { Suspension = parked.Suspension! with { Spent = Money(9.97m), Available = Money(0.03m) } };
+        var suspended = Job("train", 5).Suspended(10m, Reasons.BudgetExhausted, minutesAgo: 90);
+        suspended = suspended with { Suspension = suspended.Suspension! with { Spent = Money(9.97m), Available = Money(0.03m) } };
 
-        var decision = BudgetDecider.Decide(Budget(10m, parked) with { Spent = Money(9.98m) });
+        var decision = BudgetDecider.Decide(Budget(10m, suspended) with { Spent = Money(9.98m) });
 
         decision.State.Should().Be(Reasons.Exhausted);
         decision.ExhaustedAt.Should().Be(Now.AddMinutes(-90));

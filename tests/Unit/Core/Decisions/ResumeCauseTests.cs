@@ -62,13 +62,17 @@ public sealed class ResumeCauseTests
             Reasons.BudgetAvailable
         ),
         ["price of the past corrected"] = (Full, budget => budget with { Spent = Money(9) }, Reasons.BudgetAvailable),
-        ["lower price"] = (Full, budget => With(budget, Parked(budget) with { Rate = HourlyCost.FromDecimal(0.3m) }), Reasons.CostFell),
-        ["fewer GPUs"] = (
-            () => Full(Held with { Gpus = 2, Rate = V100 * 2, BurnRate = V100 * 2 }),
-            budget => With(budget, Parked(budget) with { Gpus = 1, Rate = HourlyCost.FromDecimal(0.4m) }),
+        ["lower price"] = (
+            Full,
+            budget => With(budget, SuspendedIn(budget) with { Rate = HourlyCost.FromDecimal(0.3m) }),
             Reasons.CostFell
         ),
-        ["exemption"] = (Full, budget => With(budget, Parked(budget) with { Exempt = true }), Reasons.Released),
+        ["fewer GPUs"] = (
+            () => Full(Held with { Gpus = 2, Rate = V100 * 2, BurnRate = V100 * 2 }),
+            budget => With(budget, SuspendedIn(budget) with { Gpus = 1, Rate = HourlyCost.FromDecimal(0.4m) }),
+            Reasons.CostFell
+        ),
+        ["exemption"] = (Full, budget => With(budget, SuspendedIn(budget) with { Exempt = true }), Reasons.Released),
         ["selector"] = (() => Runs(Job("other", 4)), budget => Without(budget, "other") with { Spent = Money(5) }, Reasons.BudgetAvailable),
         ["repaired record"] = (Full, budget => budget with { Spent = Money(2) }, Reasons.BudgetAvailable),
         ["another budget's suspension of work that is counted here"] = (
@@ -79,17 +83,17 @@ public sealed class ResumeCauseTests
         ["other work's estimate fell"] = (() => Runs(Job("other", 4)), budget => With(budget, Job("other", 0.2)), Reasons.FitsAgain),
         ["its own estimate fell"] = (
             Full,
-            budget => With(budget, Parked(budget) with { Estimate = Settled(TimeSpan.FromMinutes(10)) }),
+            budget => With(budget, SuspendedIn(budget) with { Estimate = Settled(TimeSpan.FromMinutes(10)) }),
             Reasons.FitsAgain
         ),
         ["approval"] = (
             Full,
-            budget => With(budget with { Spent = Money(5) }, Parked(budget) with { ResumeApproved = true }),
+            budget => With(budget with { Spent = Money(5) }, SuspendedIn(budget) with { ResumeApproved = true }),
             Reasons.Approved
         ),
         ["its length became known"] = (
             () => Suspended(Budget(Terms(100m) with { UnknownDuration = UnknownDuration.Hold }, Unknown("held"))),
-            budget => With(budget, Parked(budget) with { Estimate = Settled(TimeSpan.FromHours(1)) }),
+            budget => With(budget, SuspendedIn(budget) with { Estimate = Settled(TimeSpan.FromHours(1)) }),
             Reasons.DurationKnown
         ),
         ["rolling window forgets"] = (
@@ -131,7 +135,7 @@ public sealed class ResumeCauseTests
     [Fact]
     public void Work_that_fits_now_and_then_does_not_resume()
     {
-        var budget = With(Full(), Parked(Full()) with { Estimate = Settled(TimeSpan.FromMinutes(10)) });
+        var budget = With(Full(), SuspendedIn(Full()) with { Estimate = Settled(TimeSpan.FromMinutes(10)) });
         var memory = budget.Memory;
         for (var turn = 0; turn < 240; turn++)
         {
@@ -175,7 +179,7 @@ public sealed class ResumeCauseTests
         );
     }
 
-    private static WorkloadSnapshot Parked(BudgetSnapshot budget) => budget.Workloads.Single(work => work.Key.Name == "held");
+    private static WorkloadSnapshot SuspendedIn(BudgetSnapshot budget) => budget.Workloads.Single(work => work.Key.Name == "held");
 
     private static BudgetSnapshot With(BudgetSnapshot budget, WorkloadSnapshot changed) =>
         budget with

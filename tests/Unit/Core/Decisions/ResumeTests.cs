@@ -30,20 +30,23 @@ public sealed class ResumeTests
         ended.Actions.Should().ContainSingle(a => a.Kind == ActionKind.Resume && a.Reason == Reasons.BudgetAvailable);
         ended.Memory.Freed.Should().Be(1);
 
-        // It grows, is parked again, and the same cause does not bring it back.
+        // It grows, is suspended again, and the same cause does not bring it back.
         var grown = before with { Workloads = [Job("train", 100)], Memory = ended.Memory };
-        var park = BudgetDecider.Decide(grown).Actions.Should().ContainSingle().Subject;
-        var parked = Job("train", 1) with
+        var suspend = BudgetDecider.Decide(grown).Actions.Should().ContainSingle().Subject;
+        var suspended = Job("train", 1) with
         {
             State = WorkloadState.SuspendedByBudget,
             BurnRate = HourlyCost.Zero,
-            Suspension = park.Suspension! with { Confirmed = true },
+            Suspension = suspend.Suspension! with { Confirmed = true },
         };
-        BudgetDecider.Decide(before with { Workloads = [parked], Memory = BudgetDecider.Decide(grown).Memory }).Actions.Should().BeEmpty();
+        BudgetDecider
+            .Decide(before with { Workloads = [suspended], Memory = BudgetDecider.Decide(grown).Memory })
+            .Actions.Should()
+            .BeEmpty();
     }
 
     [Fact]
-    public void A_job_that_was_parked_did_not_end() =>
+    public void A_job_that_was_suspended_did_not_end() =>
         BudgetDecider
             .Decide(Budget(8m, Job("a", 1).Suspended(8m), Job("b", 0.1).Suspended(8m)).Admitted(("a", 3m)))
             .Actions.Should()
@@ -78,7 +81,7 @@ public sealed class ResumeTests
         order.Should().Equal("first", "aged", "young");
     }
 
-    /// <summary>gpu-budget-operator restores in a queue whose head blocks it: one job too large keeps all behind it parked.</summary>
+    /// <summary>gpu-budget-operator restores in a queue whose head blocks it: one job too large keeps all behind it suspended.</summary>
     [Fact]
     public void GBO_head_of_line_blocking_a_job_that_does_not_fit_is_passed_over()
     {
@@ -140,7 +143,7 @@ public sealed class ResumeTests
     }
 
     [Fact]
-    public void Manual_resume_waits_for_an_approval_that_came_after_the_parking()
+    public void Manual_resume_waits_for_an_approval_that_came_after_the_suspending()
     {
         var terms = Terms(100m) with { Resume = ResumePolicy.Manual };
         var job = Job("train", 1).Suspended(1m);
@@ -211,7 +214,7 @@ public sealed class ResumeTests
     }
 
     [Fact]
-    public void What_became_exempt_or_floor_while_it_was_parked_is_released()
+    public void What_became_exempt_or_floor_while_it_was_suspended_is_released()
     {
         var decision = BudgetDecider.Decide(
             Budget(1m, Job("train", 50).Suspended(1m) with { Exempt = true }, Serving("chat").Suspended(1m))
@@ -285,7 +288,7 @@ public sealed class ResumeTests
     }
 
     [Fact]
-    public void Nothing_resumes_in_an_evaluation_that_parks() =>
+    public void Nothing_resumes_in_an_evaluation_that_suspends() =>
         BudgetDecider
             .Decide(Budget(20m, Job("runs", 50), Job("train", 1).Suspended(10m)))
             .Should()

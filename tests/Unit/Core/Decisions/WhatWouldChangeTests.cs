@@ -13,7 +13,7 @@ public sealed class WhatWouldChangeTests
     private static readonly Amount Cent = Money(0.01m);
 
     [Fact]
-    public void A_parked_job_is_told_the_limit_at_which_it_comes_back()
+    public void A_suspended_job_is_told_the_limit_at_which_it_comes_back()
     {
         // The high end, 10.3 h of 3.06, with 5 % headroom and 40 s of stop: 33.128; named with one percent more, in three digits.
         var budget = Budget(20, Job("big", 10).Suspended(20));
@@ -24,7 +24,7 @@ public sealed class WhatWouldChangeTests
     }
 
     [Fact]
-    public void A_running_job_is_told_the_limit_at_which_it_would_be_parked()
+    public void A_running_job_is_told_the_limit_at_which_it_would_be_suspended()
     {
         var budget = Budget(40, Job("big", 10)).Admitted(("big", 30.6m));
 
@@ -34,7 +34,7 @@ public sealed class WhatWouldChangeTests
     [Fact]
     public void A_job_that_only_lacks_a_cause_is_told_whose_end_is_one()
     {
-        // There is money, and nothing has changed since it was parked: the end of the other is the cause.
+        // There is money, and nothing has changed since it was suspended: the end of the other is the cause.
         var budget = Budget(40, Job("small", 2), Job("held", 3).Suspended(40)).Admitted(("small", 6.12m));
 
         var changes = WhatWouldChange.Of(budget, "uid-held");
@@ -72,7 +72,7 @@ public sealed class WhatWouldChangeTests
     }
 
     [Fact]
-    public void What_is_never_parked_has_nothing_to_be_told() =>
+    public void What_is_never_suspended_has_nothing_to_be_told() =>
         WhatWouldChange.Of(Budget(1, Job("free", 10) with { Exempt = true }), "uid-free").Should().BeEmpty();
 
     [Fact]

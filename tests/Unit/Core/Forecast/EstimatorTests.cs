@@ -193,7 +193,7 @@ public sealed class EstimatorTests
     }
 
     [Fact]
-    public void A_parked_job_starts_at_its_checkpoint_else_at_zero()
+    public void A_suspended_job_starts_at_its_checkpoint_else_at_zero()
     {
         var job = Job(Steady(0.09, 100, 11), 30_000);
 

@@ -7,7 +7,7 @@ public sealed class WorkloadTimeTests
     private static readonly DateTimeOffset Start = new(2026, 11, 2, 9, 0, 0, TimeSpan.Zero);
 
     [Fact]
-    public void The_time_between_two_runs_of_a_parked_job_is_not_held()
+    public void The_time_between_two_runs_of_a_suspended_job_is_not_held()
     {
         var ledger = new GpuLedger();
         ledger.Install(Start.AddHours(-1));

@@ -71,7 +71,7 @@ public sealed class ScalerDeciderTests
     }
 
     [Fact]
-    public void Parked_it_waits_and_nobody_is_blamed()
+    public void Suspended_it_waits_and_nobody_is_blamed()
     {
         var memory = ScalerMemory.Empty with { Written = 4, Seen = true };
         var decision = (Scaler(Terms(Trigger("gateway")), 0, 700) with { SuspendedBy = "nlp", Memory = memory }).Decide();

@@ -53,7 +53,7 @@ public sealed class HoldersTests
     }
 
     [Fact]
-    public void What_it_said_when_it_was_parked_is_remembered_also_where_it_said_nothing()
+    public void What_it_said_when_it_was_suspended_is_remembered_also_where_it_said_nothing()
     {
         var record = Record("a", "3") with
         {

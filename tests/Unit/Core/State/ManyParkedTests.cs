@@ -8,9 +8,9 @@ using Bursar.Tests.Unit.Core.Decisions;
 namespace Bursar.Tests.Unit.Core.State;
 
 /// <summary>
-/// A budget that holds thousands of jobs: its records do not outgrow the objects of the API, which would end every parking.
+/// A budget that holds thousands of jobs: its records do not outgrow the objects of the API, which would end every suspension.
 /// </summary>
-public sealed class ManyParkedTests
+public sealed class ManySuspendedTests
 {
     private static readonly DateTimeOffset Start = new(2026, 11, 2, 8, 0, 0, TimeSpan.Zero);
 
@@ -18,7 +18,7 @@ public sealed class ManyParkedTests
     [InlineData(1)]
     [InlineData(60)]
     [InlineData(3000)]
-    public void However_much_is_parked_no_shard_outgrows_its_object_and_all_of_it_comes_back(int count)
+    public void However_much_is_suspended_no_shard_outgrows_its_object_and_all_of_it_comes_back(int count)
     {
         var stored = new Dictionary<string, string>();
         var state = new OperatorState();

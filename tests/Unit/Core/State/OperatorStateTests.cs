@@ -27,7 +27,7 @@ public sealed class OperatorStateTests
     }
 
     [Fact]
-    public void What_was_parked_is_remembered_with_its_first_original_until_it_is_given_back()
+    public void What_was_suspended_is_remembered_with_its_first_original_until_it_is_given_back()
     {
         var stored = new Dictionary<string, string>();
         var state = new OperatorState();

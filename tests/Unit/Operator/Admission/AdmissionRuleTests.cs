@@ -70,7 +70,7 @@ public sealed class AdmissionRuleTests
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void What_the_controller_would_never_park_is_not_held(int number)
+    public void What_the_controller_would_never_suspend_is_not_held(int number)
     {
         var (work, budget, why) = Judgements[number];
         var verdict = Judge(work, budget);
@@ -80,7 +80,7 @@ public sealed class AdmissionRuleTests
     }
 
     [Fact]
-    public void One_budget_that_may_park_it_is_enough_and_each_is_told()
+    public void One_budget_that_may_suspend_it_is_enough_and_each_is_told()
     {
         var verdict = Judge(Job, Nlp with { Name = "a", Exempts = true }, Nlp with { Name = "b" });
         verdict.Gate.Should().BeTrue();

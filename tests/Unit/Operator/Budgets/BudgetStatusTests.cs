@@ -29,7 +29,7 @@ public sealed class BudgetStatusTests
             { "the first", null, With(), 0, 0 },
             { "the same", With(), With(), 3600, null },
             { "another state", With(), With(s => s.State = "ProjectedOver"), 0, 0 },
-            { "work that was parked", With(), With(s => s.SuspendedCount = 1), 0, 0 },
+            { "work that was suspended", With(), With(s => s.SuspendedCount = 1), 0, 0 },
             { "work that began to run", With(s => s.Workloads = [new() { Name = "train", State = "Pending" }]), With(), 0, 0 },
             { "1 % of the limit", With(), With(s => s.Spent = "1.100000"), 0, 0 },
             { "less than 1 % of the limit", With(), With(s => s.Spent = "1.090000"), 10, 50 },

@@ -20,7 +20,7 @@ public sealed class AdmissionAnswerTests
     }
 
     [Fact]
-    public void What_does_not_fit_is_parked_and_not_admitted() => Answer(Budget(5m, Asked)).Admits.Should().BeFalse();
+    public void What_does_not_fit_is_suspended_and_not_admitted() => Answer(Budget(5m, Asked)).Admits.Should().BeFalse();
 
     [Fact]
     public void Where_a_forecast_pauses_the_answer_waits()
@@ -53,7 +53,7 @@ public sealed class AdmissionAnswerTests
     }
 
     [Fact]
-    public void What_waits_in_a_queue_holds_no_money_and_is_not_parked_for_it()
+    public void What_waits_in_a_queue_holds_no_money_and_is_not_suspended_for_it()
     {
         var queued = Asked with { QueuedIn = "in Kueue's queue gpus" };
         var decision = BudgetDecider.Decide(Budget(8m, queued, Job("new", 2, minutesOld: 1)));

@@ -11,11 +11,11 @@ public sealed class CircuitBreakerTests
     [InlineData(25, 5)]
     [InlineData(26, 6)]
     [InlineData(1000, 200)]
-    public void It_allows_five_or_a_fifth(int parkable, int allowed) =>
-        new CircuitBreaker(() => parkable).Allowance(Now).Should().Be(allowed);
+    public void It_allows_five_or_a_fifth(int suspendable, int allowed) =>
+        new CircuitBreaker(() => suspendable).Allowance(Now).Should().Be(allowed);
 
     [Fact]
-    public void A_parking_counts_for_five_minutes()
+    public void A_suspending_counts_for_five_minutes()
     {
         var brake = new CircuitBreaker(() => 0);
         brake.Record(Now);
@@ -37,7 +37,7 @@ public sealed class CircuitBreakerTests
     }
 
     [Fact]
-    public void A_new_leader_takes_up_what_was_parked_and_that_it_was_applied()
+    public void A_new_leader_takes_up_what_was_suspended_and_that_it_was_applied()
     {
         var brake = new CircuitBreaker(() => 0);
         brake.Restore([Now.AddMinutes(-1), Now.AddMinutes(-7), Now.AddMinutes(-2)], null);

@@ -23,7 +23,7 @@ public sealed class ProgressTrackerTests
         Estimator.AfterResume(facts).Likely.TotalSeconds.Should().BeApproximately(2727, 30);
     }
 
-    // The memory was written at step 100, the job went on to 118 and was parked; a minute later another replica took over
+    // The memory was written at step 100, the job went on to 118 and was suspended; a minute later another replica took over
     // and read the annotation: 18 steps in a minute once made the job seem 15 times as dear, and it never came back.
     [Fact]
     public void The_annotation_read_at_a_take_over_has_no_time_of_its_own()
