@@ -104,7 +104,7 @@ public sealed class ControlTests
     }
 
     [Fact]
-    public async Task A_mass_suspending_is_braked_and_continue_lifts_the_brake()
+    public async Task A_mass_suspension_is_braked_and_continue_lifts_the_brake()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;

@@ -35,7 +35,7 @@ public sealed class HeldByOtherTests
     }
 
     [Fact]
-    public void What_does_not_fit_is_held_by_both_and_is_no_mass_suspending()
+    public void What_does_not_fit_is_held_by_both_and_is_no_mass_suspension()
     {
         var decision = BudgetDecider.Decide(Budget(1m, Held("shared", 2)) with { BreakerAllowance = 0 });
 
@@ -88,7 +88,7 @@ public sealed class HeldByOtherTests
             .Be(Amount.Zero);
 
     [Fact]
-    public void A_new_job_that_has_to_wait_is_no_mass_suspending_and_one_that_was_let_run_is()
+    public void A_new_job_that_has_to_wait_is_no_mass_suspension_and_one_that_was_let_run_is()
     {
         var crowd = Enumerable.Range(0, 20).Select(i => Job($"new-{i:00}", 10, minutesOld: 0)).ToArray();
         BudgetDecider.Decide(Budget(32m, crowd) with { BreakerAllowance = 0 }).SuspendedNames().Should().HaveCount(19);
