@@ -23,6 +23,25 @@ public sealed class ChartTests
     }
 
     [SkippableFact]
+    public async Task Values_in_the_documents_are_accepted()
+    {
+        var blocks = DocumentExampleTests
+            .YamlBlocks()
+            .Where(block => block.Yaml.StartsWith("operator:", StringComparison.Ordinal))
+            .ToArray();
+
+        blocks.Should().HaveCountGreaterThan(2);
+        foreach (var (page, yaml) in blocks)
+        {
+            var file = Path.GetTempFileName();
+            await File.WriteAllTextAsync(file, yaml);
+            var (code, output) = await Helm("template", "bursar", Chart, "--namespace", "bursar-system", "--set", Image, "--values", file);
+            File.Delete(file);
+            code.Should().Be(0, "{0}: {1}", page, output);
+        }
+    }
+
+    [SkippableFact]
     public async Task Without_an_image_it_says_which_value_is_missing()
     {
         var (code, output) = await Helm("template", "bursar", Chart, "--namespace", "bursar-system");

@@ -24,7 +24,9 @@ public sealed partial class DocumentExampleTests(InstallServers servers)
         var refused = new List<string>();
         var sent = 0;
 
-        foreach (var (page, yaml) in Examples())
+        foreach (
+            var (page, yaml) in YamlBlocks().Where(block => block.Yaml.StartsWith("apiVersion: bursar.dev/", StringComparison.Ordinal))
+        )
         {
             var example = (JsonObject)YamlBody.Parse(yaml)!;
             var path = (string)example["kind"]! switch
@@ -56,13 +58,13 @@ public sealed partial class DocumentExampleTests(InstallServers servers)
         refused.Should().BeEmpty();
     }
 
-    private static IEnumerable<(string Page, string Yaml)> Examples() =>
+    /// <summary>The YAML documents in the pages.</summary>
+    public static IEnumerable<(string Page, string Yaml)> YamlBlocks() =>
         from page in Directory
             .GetFiles(Path.Combine(Repository.Root, "docs"), "*.md", SearchOption.AllDirectories)
             .Append(Path.Combine(Repository.Root, "README.md"))
         from Match block in Block().Matches(File.ReadAllText(page))
         from yaml in Regex.Replace(block.Groups[2].Value, $"^{block.Groups[1].Value}", "", RegexOptions.Multiline).Split("\n---\n")
-        where yaml.StartsWith("apiVersion: bursar.dev/", StringComparison.Ordinal)
         select (page, yaml);
 
     [GeneratedRegex(@"^( *)```yaml\n(.*?)^ *```", RegexOptions.Multiline | RegexOptions.Singleline)]

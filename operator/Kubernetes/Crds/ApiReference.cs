@@ -19,11 +19,11 @@ public static class ApiReference
             var schema = version["schema"]!["openAPIV3Schema"]!.AsObject();
             text.Append("\n## ").Append(Text(names["kind"])).Append("\n\n").Append(Text(schema["description"])).Append("\n\n");
             text.Append(
-                $"`{Text(spec["group"])}/{Text(version["name"])}`, {(Text(spec["scope"]) == "Cluster" ? "for the whole cluster" : "in a namespace")}, `{Text(names["plural"])}`"
+                $"`{Text(spec["group"])}/{Text(version["name"])}`, {(Text(spec["scope"]) == "Cluster" ? "cluster-scoped" : "namespaced")}, `{Text(names["plural"])}`"
             );
             if (names["shortNames"] is JsonArray { Count: > 0 } shortNames)
                 text.Append(" (").Append(string.Join(", ", shortNames.Select(n => $"`{n}`"))).Append(')');
-            text.Append(".\n\n| field | type | what |\n| --- | --- | --- |\n");
+            text.Append(".\n\n| field | type | description |\n| --- | --- | --- |\n");
             foreach (var part in new[] { "spec", "status" })
                 if (schema["properties"]![part] is JsonObject fields)
                     WriteFields(text, part, fields, Requires(schema, part));

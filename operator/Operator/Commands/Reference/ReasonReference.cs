@@ -342,8 +342,8 @@ internal static class ReasonReference
 
             ## Events of an action
 
-            Bursar publishes each action as an Event on the workload and on the budget. The reason of the Event is the action; the message begins with
-            one of the reasons below.
+            Bursar publishes each action as an Event on the workload and on the budget, with one of these reasons. Why it acted is one of the reasons further
+            below. It is in the status of the budget, in the annotation `bursar.dev/suspended-reason`, and in the metric `bursar_decisions_total`.
 
             | reason | meaning |
             | --- | --- |

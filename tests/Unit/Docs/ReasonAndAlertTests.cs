@@ -8,9 +8,9 @@ using Bursar.Tests.TestKit;
 namespace Bursar.Tests.Unit.Docs;
 
 /// <summary>Each reason, condition and alert of Bursar is explained in the documents.</summary>
-public sealed partial class RunbookTests
+public sealed partial class ReasonAndAlertTests
 {
-    private static readonly string Runbook = Repository.Read("docs/tasks/alerts.md");
+    private static readonly string AlertPage = Repository.Read("docs/tasks/alerts.md");
 
     [Fact]
     public void Every_reason_is_explained_once()
@@ -32,7 +32,7 @@ public sealed partial class RunbookTests
         var alerts = Alert().Matches(rules).Select(m => m.Groups[1].Value).ToArray();
 
         alerts.Should().NotBeEmpty();
-        alerts.Where(alert => !Runbook.Contains($"### {alert}\n", StringComparison.Ordinal)).Should().BeEmpty();
+        alerts.Where(alert => !AlertPage.Contains($"### {alert}\n", StringComparison.Ordinal)).Should().BeEmpty();
     }
 
     [Fact]

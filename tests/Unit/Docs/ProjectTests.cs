@@ -5,7 +5,7 @@ using Bursar.Tests.TestKit;
 namespace Bursar.Tests.Unit.Docs;
 
 /// <summary>The paths in docs/concepts/components.md, the references between projects, and the version.</summary>
-public sealed partial class HouseTests
+public sealed partial class ProjectTests
 {
     /// <summary>The projects that each project may use.</summary>
     private static readonly Dictionary<string, string[]> Uses = new(StringComparer.Ordinal)
