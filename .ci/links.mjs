@@ -1,4 +1,5 @@
-// Checks every relative link and anchor between the repository's Markdown files, and every docs/*.md path that other files name.
+// Checks every relative link and anchor between the repository's Markdown files, the paths of source files that they name, and every
+// docs/*.md path that other files name.
 // Prints file:line of each broken one and fails if there is any.
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, extname, join, normalize, relative } from 'node:path';
@@ -62,12 +63,14 @@ function check(path, number, link, target, anchor) {
 
 for (const path of filesBelow(root)) {
   if (extname(path) === '.md')
-    for (const { text, number } of prose(path))
+    for (const { text, number } of prose(path)) {
+      for (const [, file] of text.matchAll(/`((?:operator|tests|charts|docs|crds|\.ci)\/[\w./-]+)`/g)) check(path, number, file, join(root, file));
       for (const [, link] of text.replace(/`[^`]*`/g, '').matchAll(/\]\(([^)\s]+)(?:\s+"[^"]*")?\)/g)) {
         if (/^[a-z]+:/i.test(link)) continue;
         const [file, anchor] = link.split('#');
         check(path, number, link, file === '' ? path : normalize(join(dirname(path), decodeURI(file))), anchor);
       }
+    }
   else
     readFileSync(path, 'utf8')
       .split('\n')

@@ -39,7 +39,7 @@ internal sealed class LedgerFigures
         );
         _unbudgeted = registry.Gauge(
             "bursar_unbudgeted_cost",
-            "Cost of GPU work that no budget of its namespace selects, over the days that the ledger keeps pod by pod, in the currency.",
+            "Cost of GPU workloads that no budget of their namespace selects, over the days that the ledger keeps pod by pod, in the currency.",
             "namespace",
             "currency"
         );
@@ -65,13 +65,13 @@ internal sealed class LedgerFigures
         );
         _perGpuHour = registry.Gauge(
             "bursar_cost_per_gpu_hour",
-            "What an hour of a GPU cost the namespace's work today and yesterday (UTC), in the currency.",
+            "Cost of a GPU-hour of the namespace's workloads today and yesterday (UTC), in the currency.",
             "namespace",
             "currency"
         );
         _unreadable = registry.Gauge(
             "bursar_ledger_unreadable_objects",
-            "GpuLedger objects that this version cannot read; what is in them is in no sum."
+            "GpuLedger objects that this version cannot read; no sum includes them."
         );
         _unpriced = registry.Gauge("bursar_unpriced_products", "GPU products in use that no rate of the price book matches.");
         registry.BeforeScrape(Report);

@@ -56,34 +56,34 @@ internal sealed class OperatorMetrics : IDisposable
         Budget("bursar_budget_spent", "Spent in the current window, in the currency.", d => d.Spent.ToDouble(), Currency);
         Budget(
             "bursar_budget_projected",
-            "Spending at the end of the current window on the present course, in the currency.",
+            "Projected spending at the end of the current window, in the currency.",
             d => d.Projected.ToDouble(),
             Currency
         );
         Budget(
             "bursar_budget_remaining",
-            "Left of the limit, in the currency; negative when overspent.",
+            "Amount left of the limit, in the currency; negative when overspent.",
             d => d.Remaining.ToDouble(),
             Currency
         );
         Budget(
             "bursar_budget_burn_rate",
-            "What the budget's running work costs at this moment, in the currency per hour.",
+            "Cost of the budget's running workloads, in the currency per hour.",
             d => (double)d.BurnRate.NanoPerHour / 1e9,
             Currency
         );
-        Budget("bursar_suspensions_not_followed", "Workloads that are suspended and whose pods run on.", d =>
+        Budget("bursar_suspensions_not_followed", "Suspended workloads whose pods keep running.", d =>
             d.Workloads.Count(w => w.Reason == Reasons.SuspensionNotFollowed)
         );
         Budget(
             "bursar_budget_overspent",
-            "Spent beyond the limit while work of the budget keeps running, in the currency; 0 otherwise.",
+            "Spent beyond the limit while workloads of the budget keep running, in the currency; 0 otherwise.",
             d => d.Overspent.ToDouble(),
             Currency
         );
         Budget(
             "bursar_budget_exhausted_timestamp_seconds",
-            "When the budget is or was used up, as Unix time; absent where the window ends first.",
+            "When the budget is or was used up, as Unix time; absent if the window ends first.",
             d => d.ExhaustedAt?.ToUnixTimeMilliseconds() / 1000.0
         );
         Budget("bursar_budget_state", "1 for the state of the budget, the reason of its condition Ready.", _ => 1, ("state", d => d.State));
@@ -129,18 +129,18 @@ internal sealed class OperatorMetrics : IDisposable
         );
         Workload(
             "bursar_workload_cost_per_step",
-            "What a training step of the workload costs at its present pace and rate, in the currency.",
+            "Cost of a training step of the workload at its present speed and rate, in the currency.",
             w => w.UnitCosts?.Step?.ToDouble()
         );
 
-        Scaler("bursar_scaler_replicas", "Replicas asked of the scaler's target.", d => d.Replicas);
+        Scaler("bursar_scaler_replicas", "Replicas set on the scaler's target.", d => d.Replicas);
         Scaler("bursar_scaler_wanted_replicas", "Replicas that demand asks for.", d => d.Wanted);
-        Scaler("bursar_scaler_affordable_replicas", "Replicas that the money carries; absent where no money limits them.", d =>
+        Scaler("bursar_scaler_affordable_replicas", "Replicas that the budget and the cost cap cover; absent if neither limits them.", d =>
             d.Affordable
         );
         Scaler(
             "bursar_scaler_missing_cost",
-            "What the replicas would cost that demand asks for and the money does not carry, in the currency per hour.",
+            "Cost of the replicas that demand asks for and the budget does not cover, in the currency per hour.",
             d => d.IsCapped ? (double)(d.MissingPerHour?.NanoPerHour ?? 0) / 1e9 : 0
         );
         Scaler("bursar_scaler_active", "1 while a trigger of the scaler is active.", d => d.IsActive ? 1 : 0);
@@ -168,7 +168,7 @@ internal sealed class OperatorMetrics : IDisposable
         );
         _agentFailures = _registry.CreateCounter(
             "bursar_agent_failures_total",
-            "Requests to agents that failed, and reports that were not believed, by node and reason.",
+            "Failed requests to agents and rejected reports of agents, by node and reason.",
             "node",
             "reason"
         );
@@ -373,12 +373,12 @@ internal sealed class OperatorMetrics : IDisposable
         var missing = _registry.Gauge("bursar_agents_missing", "Nodes with GPU pods and no agent that answers.");
         var nodes = _registry.Gauge(
             "bursar_gpu_nodes",
-            "Nodes with GPU pods, by who measures there: agent, dcgm-exporter, or none; awaited for the minute in which that is not settled.",
+            "Nodes with GPU pods, by source of measurements: agent, dcgm-exporter or none; awaited during the first minute.",
             "source"
         );
         var untrusted = _registry.Gauge(
             "bursar_untrusted_price_nodes",
-            "Nodes whose price is not the price book's, because it cannot be trusted or there is none."
+            "Nodes that are not charged at the price book's rate, because it is not trusted or there is none."
         );
         var invalid = _registry.Gauge(
             "bursar_invalid_spec",
@@ -394,7 +394,7 @@ internal sealed class OperatorMetrics : IDisposable
         );
         var fault = _registry.Gauge(
             "bursar_ledger_write_fault",
-            "1 while the API server refuses what is to be written to the ledger; nothing is suspended or resumed meanwhile."
+            "1 while the API server rejects writes to the ledger; nothing is suspended or resumed meanwhile."
         );
         var leader = _registry.Gauge("bursar_leader", "1 while this operator leads.");
         _registry.CreateGauge("bursar_build_info", "The version that runs.", "component", "version").WithLabels("operator", Version).Set(1);
