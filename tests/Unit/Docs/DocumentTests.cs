@@ -63,6 +63,23 @@ public sealed partial class DocumentTests
                 .BeEquivalentTo(Written().Select(field => (field.Kind.Group, field.Kind.Kind)).Distinct());
     }
 
+    [Fact]
+    public void Quoted_messages_are_in_the_table_of_messages()
+    {
+        var table = File.ReadLines(Path.Combine(Repository.Root, "tests/Unit/Wording/messages.txt"))
+            .Select(line => line.Trim())
+            .ToHashSet();
+        var quoted = Directory
+            .GetFiles(Path.Combine(Repository.Root, "docs"), "*.md", SearchOption.AllDirectories)
+            .SelectMany(page => Block().Matches(File.ReadAllText(page)).SelectMany(block => Body(block.Value).Split('\n')))
+            .Select(line => Message().Match(line))
+            .Where(found => found.Success)
+            .Select(found => found.Groups[1].Value)
+            .ToArray();
+
+        quoted.Should().HaveCountGreaterThan(1).And.BeSubsetOf(table);
+    }
+
     private static IEnumerable<(EntityKind Kind, string Pointer)> Written() =>
         [
             .. WorkloadKinds.All.Select(kind => (kind.Entity, kind.Field)),
@@ -87,6 +104,9 @@ public sealed partial class DocumentTests
 
     private static string Body(string block) =>
         block[(block.IndexOf('\n', StringComparison.Ordinal) + 1)..block.LastIndexOf("```", StringComparison.Ordinal)];
+
+    [GeneratedRegex(@"^(?:Warning: )?((?:gpubudget|Budget) .+)$")]
+    private static partial Regex Message();
 
     [GeneratedRegex(@"^ *```.*?^ *```", RegexOptions.Multiline | RegexOptions.Singleline)]
     private static partial Regex Block();
