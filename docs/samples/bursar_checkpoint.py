@@ -1,4 +1,4 @@
-"""Whether Bursar wants a checkpoint, and that it is written. Copy it beside the training script; it needs the standard library alone."""
+"""Asks whether Bursar wants a checkpoint, and reports that it is written. Copy this file beside the training script; it needs only the standard library."""
 import json, os, time, urllib.request
 
 URL = os.environ.get("BURSAR_CHECKPOINT_URL", "http://bursar-agent-local.bursar-agents:9466/v1/checkpoint")
@@ -7,28 +7,28 @@ _next, _wanted, _said, _unsaid = float("-inf"), None, None, None
 
 
 def wanted(every=5.0):
-    """Call it each step, where the checkpoint is written: it asks every few seconds. True until `written` is called. It never raises."""
+    """Call it at each step, in the process that writes the checkpoint. It asks every few seconds, returns True until `written` is called, and never raises."""
     global _next, _wanted, _unsaid
     begun = time.monotonic()
     if _wanted or begun < _next:
         return _wanted is not None
     try:
-        if _unsaid:  # What could not be said the last time.
+        if _unsaid:  # A report that failed is sent again.
             _open(urllib.request.Request(URL, _unsaid, {"Content-Type": "application/json"}), timeout=1).close()
             _unsaid = None
         with _open(URL, timeout=1) as answer:
             body = answer.read()
         asked = json.loads(body)["id"] if body else None
         _wanted = asked if asked != _said else None
-    except Exception:  # Training goes on, whatever becomes of a question.
+    except Exception:  # A failed call does not affect the training.
         pass
     ended = time.monotonic()
-    _next = max(begun + every, ended + 60 * (ended - begun))  # An agent that is slow is asked less often.
+    _next = max(begun + every, ended + 60 * (ended - begun))  # A slow agent is called less often.
     return _wanted is not None
 
 
 def written(step=None):
-    """Call it when the checkpoint is on disk, whole: Bursar suspends the work then. Without a request it says nothing."""
+    """Call it when the checkpoint is complete on disk: Bursar then suspends the job. Without a request it does nothing."""
     global _wanted, _said, _unsaid
     if _wanted is None:
         return
@@ -42,7 +42,7 @@ def written(step=None):
 
 
 def wanted_by_all(step, asks, steps=10):
-    """For several ranks: one of them asks, and every so many steps all learn the same answer, so that all save at the same step."""
+    """For several ranks: one of them asks, and all receive the same answer every few steps, so that all save at the same step."""
     flag = [bool(asks and wanted())]
     try:
         import torch.distributed as ranks

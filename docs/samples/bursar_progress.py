@@ -1,4 +1,4 @@
-"""Tells Bursar how far a training run is. Copy it beside the training script; it needs the standard library alone."""
+"""Reports the progress of a training run to Bursar. Copy this file beside the training script; it needs only the standard library."""
 import json, os, time, urllib.request
 
 URL = os.environ.get("BURSAR_PROGRESS_URL", "http://bursar-agent-local.bursar-agents:9466/v1/progress")
@@ -7,7 +7,7 @@ _next = float("-inf")
 
 
 def report(step, total=None, checkpoint=False, every=5.0):
-    """Call it each step: it posts every few seconds, and at once after a checkpoint and at the end. It never raises."""
+    """Call it at each step. It posts every few seconds, and at once after a checkpoint and at the end. It never raises."""
     global _next
     begun = time.monotonic()
     if not checkpoint and step != total and begun < _next:
@@ -16,7 +16,7 @@ def report(step, total=None, checkpoint=False, every=5.0):
         written = {"checkpointAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())} if checkpoint else {}
         body = json.dumps({"step": int(step), **({"total": int(total)} if total else {}), **written}).encode()
         _open(urllib.request.Request(URL, body, {"Content-Type": "application/json"}), timeout=1).close()
-    except Exception:  # Training goes on, whatever becomes of a report.
+    except Exception:  # A failed report does not affect the training.
         pass
     ended = time.monotonic()
-    _next = max(begun + every, ended + 60 * (ended - begun))  # An agent that is slow is asked less often.
+    _next = max(begun + every, ended + 60 * (ended - begun))  # A slow agent is called less often.

@@ -1,4 +1,4 @@
-"""A plain PyTorch loop that saves when Bursar asks and goes on, and saves on SIGTERM and ends. `save(step)` writes the checkpoint, whole."""
+"""A plain PyTorch loop that saves when Bursar asks and continues, and saves on SIGTERM and exits. `save(step)` writes a complete checkpoint."""
 import sys
 
 import bursar_sigterm
@@ -20,4 +20,4 @@ def train(model, loader, optimizer, loss_of, epochs, save, rank=0):
                     written(step)
             if bursar_sigterm.asked():
                 save(step)
-                sys.exit(0)  # Of a Job that is being suspended: no completion. docs/tasks/checkpoints.md says what else it may mean.
+                sys.exit(0)  # While a Job is being suspended this is not a completion. docs/tasks/checkpoints.md lists the other cases.

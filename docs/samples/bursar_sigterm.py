@@ -1,4 +1,4 @@
-"""SIGTERM as a flag: the step that runs is finished, a checkpoint is written, and the process ends in peace."""
+"""SIGTERM as a flag, so that the current step can finish and a checkpoint can be written before the process exits."""
 import signal
 
 _asked = False
