@@ -10,9 +10,9 @@ public interface IVirtualClock
 }
 
 /// <summary>
-/// Counts what is under way in this process: requests, work items not done, watch events sent by an in-process server and not yet
-/// handled by the client. Virtual time may only advance while nothing is. Exact: every hand-over begins the next unit before it
-/// ends its own, and a waiting task gives its unit up only after its timer stands (<see cref="ActivityUnit.DelayAsync(TimeProvider, TimeSpan, CancellationToken)"/>).
+/// Counts the work under way in this process: units (<see cref="ActivityUnit"/>), items that wait for a worker, and watch events that a
+/// server in this process has sent and the client has not yet handled. Virtual time may only advance while nothing is under way. The types
+/// of this namespace do the counting for the code that uses them, so other code seldom sees a tracker.
 /// </summary>
 public sealed class ActivityTracker
 {
@@ -35,12 +35,13 @@ public sealed class ActivityTracker
 
     internal HashSet<ActivityUnit> Units { get; } = [];
 
-    internal Dictionary<Guid, ActivityUnit> Asked { get; } = [];
+    /// <summary>The units of requests under way, by the id that the server knows.</summary>
+    internal Dictionary<Guid, ActivityUnit> Requests { get; } = [];
 
-    /// <summary>Units that stand for themselves and are under way.</summary>
+    /// <summary>Number of busy units that are no part of another one.</summary>
     internal long Busy { get; set; }
 
-    /// <summary>The unit that the calling flow works for.</summary>
+    /// <summary>The unit that the calling flow works for; null where it works for none.</summary>
     internal ActivityUnit? Current
     {
         get => _current.Value;
@@ -61,7 +62,7 @@ public sealed class ActivityTracker
 
     private bool IsIdle_NeedsLock => _active == 0 && Busy == 0 && _unhandled == 0;
 
-    /// <summary>One unit of work starts that is not bound to a flow, such as an item that waits for a worker.</summary>
+    /// <summary>Counts work that no flow does yet, such as an item that waits for a worker.</summary>
     public void Begin(string what = Unnamed)
     {
         lock (Gate)
@@ -71,7 +72,7 @@ public sealed class ActivityTracker
         }
     }
 
-    /// <summary>One unit of work ends.</summary>
+    /// <summary>Ends what <see cref="Begin"/> began under the same name.</summary>
     public void End(string what = Unnamed)
     {
         lock (Gate)
@@ -84,15 +85,16 @@ public sealed class ActivityTracker
         }
     }
 
-    /// <summary>A unit that stands for itself, such as a loop or a work item. What its flow asks is a part of it.</summary>
+    /// <summary>Starts a unit by itself, for which the calling flow works from here on.</summary>
     public ActivityUnit Start(string what, object? subject = null) => Enter(null, what, subject);
 
     /// <summary>
-    /// A part of what the calling flow works for, such as a request; where it works for nothing known, a unit of its own.
+    /// Starts a part of the unit that the calling flow works for; a unit by itself where it works for none. The flow works for the part from
+    /// here on.
     /// </summary>
     public ActivityUnit Join(string what, object? subject = null) => Enter(Current, what, subject);
 
-    /// <summary>A unit that stands for itself and is taken up by another flow (<see cref="ActivityUnit.Carry"/>).</summary>
+    /// <summary>Creates a unit by itself, for which another flow will work (<see cref="ActivityUnit.Carry"/>).</summary>
     public ActivityUnit Make(string what, object? subject = null)
     {
         ActivityUnit unit = new(this, null, null, what, subject);
@@ -105,41 +107,23 @@ public sealed class ActivityTracker
         return unit;
     }
 
-    /// <summary>
-    /// Runs work on the pool, apart from what the calling flow works for. It is under way from now until its first wait, by when it has
-    /// begun a unit of its own.
-    /// </summary>
-    public static Task Run(ActivityTracker? tracker, string what, Func<Task> work)
-    {
-        ActivityUnit? starting = tracker?.Make("starting", what);
-        using AsyncFlowControl apart = ExecutionContext.SuppressFlow();
-        return Task.Run(
-            () =>
-            {
-                using (starting)
-                    return work();
-            },
-            CancellationToken.None
-        );
-    }
-
-    /// <summary>The server keeps a request waiting for a timer of its own: who asked is not under way meanwhile.</summary>
+    /// <summary>Pauses the unit of a request that the server keeps waiting for a timer of its own.</summary>
     public void HoldBack(Guid request)
     {
         lock (Gate)
-            if (Asked.TryGetValue(request, out ActivityUnit? asker))
+            if (Requests.TryGetValue(request, out ActivityUnit? asker))
                 asker.Pause();
     }
 
-    /// <summary>The server goes on with a request that it held back.</summary>
+    /// <summary>Resumes the unit of a request that the server held back.</summary>
     public void GoOn(Guid request)
     {
         lock (Gate)
-            if (Asked.TryGetValue(request, out ActivityUnit? asker))
+            if (Requests.TryGetValue(request, out ActivityUnit? asker))
                 asker.Resume();
     }
 
-    /// <summary>The client is about to open a watch.</summary>
+    /// <summary>Begins to count the lines of a watch that the client is about to open.</summary>
     public void Opened(Guid stream, string what = "a stream")
     {
         lock (Gate)
@@ -147,7 +131,8 @@ public sealed class ActivityTracker
     }
 
     /// <summary>
-    /// The server has written one line to a watch. Lines to a stream that the client has closed are not counted: nobody will handle them.
+    /// Counts a line that the server has written to a watch. Lines to a stream that the client has closed do not count, for nothing will
+    /// handle them.
     /// </summary>
     public void Sent(Guid stream)
     {
@@ -160,7 +145,7 @@ public sealed class ActivityTracker
         }
     }
 
-    /// <summary>The client has handled one line.</summary>
+    /// <summary>Ends the count of a line that the client has handled.</summary>
     public void Handled(Guid stream)
     {
         lock (Gate)
@@ -174,7 +159,7 @@ public sealed class ActivityTracker
         }
     }
 
-    /// <summary>The client has left the stream; what it did not read is void.</summary>
+    /// <summary>Ends the counts of a stream that the client has closed, read or not.</summary>
     public void Closed(Guid stream)
     {
         lock (Gate)
@@ -210,7 +195,7 @@ public sealed class ActivityTracker
                 .Select(begun => $"{begun.Value} × {begun.Key}")
                 .Concat(
                     Units
-                        .Where(unit => unit.IsUnderWay_NeedsLock)
+                        .Where(unit => unit.IsBusyByItself_NeedsLock)
                         .Select(unit => unit.ToString())
                         .GroupBy(name => name)
                         .Select(same => same.Count() == 1 ? same.Key : $"{same.Count()} × {same.Key}")
@@ -244,8 +229,8 @@ public sealed class ActivityTracker
     {
         lock (Gate)
         {
-            // A flow may outlive what it was started for.
-            if (whole is { IsOver: true })
+            // A flow may outlive the unit that it was started for.
+            if (whole is { HasEnded: true })
                 whole = null;
             ActivityUnit unit = new(this, whole, Current, what, subject);
             Units.Add(unit);

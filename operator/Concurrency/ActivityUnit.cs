@@ -1,22 +1,54 @@
 namespace Bursar.Concurrency;
 
 /// <summary>
-/// One thing under way, with a name. A unit made within another one (<see cref="ActivityTracker.Join"/>) stands in for it: whoever awaits
-/// a request that waits for a timer waits for that timer too, so a unit with parts is under way only while one of its parts is.
+/// A piece of work that virtual time waits for: a loop, a queue's item, a request. A unit is busy or idle, and the clock of a test may
+/// advance only while every unit is idle.
 /// </summary>
+/// <remarks>
+/// <para>
+/// A unit begins busy. It is idle from <see cref="Pause"/> to <see cref="Resume"/>, while its flow waits for a timer, a signal or an answer.
+/// Disposing it ends it.
+/// </para>
+/// <para>
+/// Work consists of smaller work: a loop sends a request, and the request waits before it is sent again. The smaller unit is a part of the
+/// larger one, which does nothing but wait for it. So a unit with parts is busy exactly while one of its parts is busy:
+/// </para>
+/// <code>
+/// loop "scalers"                 busy     idle              busy
+///   request GET /scale           busy     idle              busy
+///     pause of 1 s (throttled)   -        paused, idle      ended
+/// the clock                      stands   advances by 1 s   stands
+/// </code>
+/// <para>
+/// Parts find their whole by the flow of the calls: <see cref="ActivityTracker.Current"/> is the unit that the calling code works for, and
+/// follows it through every await.
+/// </para>
+/// <para>
+/// At no moment may everything look idle while somebody goes on. Who wakes a paused unit therefore resumes it before its own unit ends, and
+/// a flow pauses only after the timer that will wake it is set. Thread-safe: one lock of the tracker guards all units.
+/// </para>
+/// </remarks>
 public sealed class ActivityUnit : IDisposable
 {
     private readonly ActivityTracker _tracker;
+
+    /// <summary>The unit that this one is a part of; null for a unit by itself.</summary>
     private readonly ActivityUnit? _whole;
+
+    /// <summary>What the flow worked for before, and works for again after this unit.</summary>
     private readonly ActivityUnit? _before;
     private readonly string _what;
     private readonly object? _subject;
-    private bool _waiting;
+    private bool _paused;
     private bool _ended;
+
+    /// <summary>Whether the tracker, or the whole, counts this unit as busy at present.</summary>
     private bool _counted = true;
     private int _parts;
     private int _busyParts;
-    private Guid? _asked;
+
+    /// <summary>The id of the request under way, by which the server may say that it keeps it waiting.</summary>
+    private Guid? _request;
 
     internal ActivityUnit(ActivityTracker tracker, ActivityUnit? whole, ActivityUnit? before, string what, object? subject)
     {
@@ -27,73 +59,35 @@ public sealed class ActivityUnit : IDisposable
         _subject = subject;
     }
 
-    internal bool IsOver => _ended;
+    internal bool HasEnded => _ended;
 
-    /// <summary>Waits as <see cref="DelayAsync(TimeProvider, TimeSpan, CancellationToken)"/>, or simply, where nobody counts.</summary>
-    public static Task DelayAsync(ActivityUnit? unit, TimeProvider time, TimeSpan delay, CancellationToken cancellationToken) =>
-        unit is not null ? unit.DelayAsync(time, delay, cancellationToken)
-        : delay <= TimeSpan.Zero ? Task.CompletedTask
-        : Task.Delay(delay, time, cancellationToken);
+    internal bool IsBusyByItself_NeedsLock => _parts == 0 && _counted;
 
-    /// <summary>
-    /// Waits, and is not under way meanwhile: from when the timer stands until the timer's callback (or the cancellation) returns, so the
-    /// clock can neither stand still for the waiter nor run past it.
-    /// </summary>
-    public async Task DelayAsync(TimeProvider time, TimeSpan delay, CancellationToken cancellationToken)
-    {
-        cancellationToken.ThrowIfCancellationRequested();
-        if (delay <= TimeSpan.Zero)
-            return;
-        TaskCompletionSource done = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        bool woken = false;
-        void Wake(bool cancelled)
-        {
-            lock (_tracker.Gate)
-            {
-                if (woken)
-                    return;
-                woken = true;
-                Wait_NeedsLock(false);
-            }
-
-            if (cancelled)
-                done.TrySetCanceled(cancellationToken);
-            else
-                done.TrySetResult();
-        }
-
-        await using ITimer timer = time.CreateTimer(_ => Wake(cancelled: false), null, delay, Timeout.InfiniteTimeSpan);
-        await using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(_ => Wake(cancelled: true), null);
-        lock (_tracker.Gate)
-            if (!woken)
-                Wait_NeedsLock(true);
-        await done.Task.ConfigureAwait(false);
-    }
-
-    /// <summary>From here on it waits for others, who count themselves.</summary>
+    /// <summary>Makes the unit idle: its flow waits for something that is counted elsewhere or that a timer ends.</summary>
     public void Pause()
     {
         lock (_tracker.Gate)
-            Wait_NeedsLock(true);
+            Pause_NeedsLock(true);
     }
 
-    /// <summary>It goes on. Called by whoever wakes it, before that one's own activity ends.</summary>
+    /// <summary>Makes the unit busy again. The code that ends the wait calls this, not the flow that waited.</summary>
     public void Resume()
     {
         lock (_tracker.Gate)
-            Wait_NeedsLock(false);
+            Pause_NeedsLock(false);
     }
 
-    /// <summary>What the calling flow asks from here on is a part of this unit; for a unit that another flow has begun.</summary>
+    /// <summary>Lets the calling flow work for this unit until the result is disposed, where another flow has created the unit.</summary>
     public Carried Carry() => new(_tracker, this);
 
+    /// <summary>Ends the unit. One whose parts go on counts until the last of them has ended.</summary>
     public void Dispose()
     {
         lock (_tracker.Gate)
         {
             if (_ended)
                 return;
-            Answered_NeedsLock();
+            EndRequest_NeedsLock();
             _ended = true;
             if (_parts == 0)
                 Leave_NeedsLock();
@@ -108,26 +102,26 @@ public sealed class ActivityUnit : IDisposable
 
     public override string ToString() => _subject is null ? _what : $"{_what} {_subject}";
 
-    /// <summary>A request leaves under an id by which a server that shares the tracker can say that it keeps it waiting.</summary>
-    public Guid Ask()
+    /// <summary>Begins a request and returns its id. A server in this process that knows the id may pause and resume the unit.</summary>
+    internal Guid BeginRequest()
     {
         lock (_tracker.Gate)
         {
             Guid id = Guid.NewGuid();
-            _asked = id;
-            _tracker.Asked[id] = this;
+            _request = id;
+            _tracker.Requests[id] = this;
             return id;
         }
     }
 
-    /// <summary>The server has answered, or nobody waits for its answer any more.</summary>
-    internal void Answered()
+    /// <summary>Ends the request: the server has answered, or nothing waits for its answer any more.</summary>
+    internal void EndRequest()
     {
         lock (_tracker.Gate)
-            Answered_NeedsLock();
+            EndRequest_NeedsLock();
     }
 
-    /// <summary>Joins the count, on its maker's side of the lock.</summary>
+    /// <summary>Begins to count, under the lock under which the unit is created.</summary>
     internal void Enter_NeedsLock()
     {
         if (_whole is null)
@@ -142,27 +136,26 @@ public sealed class ActivityUnit : IDisposable
         }
     }
 
-    internal bool IsUnderWay_NeedsLock => _parts == 0 && _counted;
-
-    private void Answered_NeedsLock()
+    private void EndRequest_NeedsLock()
     {
-        if (_asked is not { } id)
+        if (_request is not { } id)
             return;
-        _asked = null;
-        _tracker.Asked.Remove(id);
-        Wait_NeedsLock(false);
+        _request = null;
+        _tracker.Requests.Remove(id);
+        Pause_NeedsLock(false);
     }
 
-    private void Wait_NeedsLock(bool waiting)
+    private void Pause_NeedsLock(bool paused)
     {
-        _waiting = waiting;
+        _paused = paused;
         Settle_NeedsLock();
         _tracker.Announce_NeedsLock();
     }
 
+    /// <summary>Brings the counts of the whole, or of the tracker, in line with whether this unit is busy.</summary>
     private void Settle_NeedsLock()
     {
-        bool busy = _parts > 0 ? _busyParts > 0 : !_ended && !_waiting;
+        bool busy = _parts > 0 ? _busyParts > 0 : !_ended && !_paused;
         if (busy == _counted)
             return;
         _counted = busy;
@@ -188,7 +181,7 @@ public sealed class ActivityUnit : IDisposable
             return;
         }
 
-        // In one step, so that the whole is not idle for a moment between its last part's end and its own going on.
+        // Both counts change before the whole settles, so it is not idle for a moment between its last part's end and its own work.
         _whole._parts--;
         if (_counted)
             _whole._busyParts--;
@@ -198,7 +191,7 @@ public sealed class ActivityUnit : IDisposable
             _whole.Settle_NeedsLock();
     }
 
-    /// <summary>While it lives, its flow works for a unit.</summary>
+    /// <summary>The time in which a flow works for a unit that another flow has created.</summary>
     public readonly struct Carried : IDisposable
     {
         private readonly ActivityTracker _tracker;

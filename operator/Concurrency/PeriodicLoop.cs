@@ -22,7 +22,7 @@ public static class PeriodicLoop
             for (var pause = first; ; pause = await turn(cancellationToken).ConfigureAwait(false))
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                await ActivityUnit.DelayAsync(unit, time, pause, cancellationToken).ConfigureAwait(false);
+                await PauseAsync(time, pause, cancellationToken).ConfigureAwait(false);
             }
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
@@ -30,4 +30,11 @@ public static class PeriodicLoop
             // Cancellation is how the loop ends.
         }
     }
+
+    /// <summary>Pauses the calling flow as a loop does. Returns at once for a pause of zero or less.</summary>
+    /// <exception cref="OperationCanceledException">The token was cancelled before the pause ended.</exception>
+    public static Task PauseAsync(TimeProvider time, TimeSpan pause, CancellationToken cancellationToken) =>
+        pause <= TimeSpan.Zero ? Task.CompletedTask
+        : ActivityTracker.Of(time) is null ? Task.Delay(pause, time, cancellationToken)
+        : new AsyncAutoResetEvent(time, "a pause").WaitAsync(pause, cancellationToken);
 }

@@ -18,7 +18,7 @@ public sealed class TimedRequestHandler(ActivityTracker tracker) : DelegatingHan
     {
         using var unit = tracker.Join("request", request.RequestUri);
         // Each try has an id of its own: what a server still reports of a try that broke must not count for the next.
-        var id = unit.Ask();
+        var id = unit.BeginRequest();
         request.Headers.Remove(ActivityTracker.Header);
         request.Headers.TryAddWithoutValidation(ActivityTracker.Header, id.ToString());
         var opened = request.Options.TryGetValue(IsStream, out var isStream) && isStream;
@@ -26,8 +26,8 @@ public sealed class TimedRequestHandler(ActivityTracker tracker) : DelegatingHan
             tracker.Opened(id, request.RequestUri!.PathAndQuery);
         try
         {
-            // The caller has stopped waiting, so it continues without the server's answer.
-            using (cancellationToken.UnsafeRegister(static state => ((ActivityUnit)state!).Answered(), unit))
+            // A caller that is cancelled continues without the server's answer.
+            using (cancellationToken.UnsafeRegister(static state => ((ActivityUnit)state!).EndRequest(), unit))
             {
                 var response = await base.SendAsync(request, cancellationToken).ConfigureAwait(false);
                 opened &= !response.IsSuccessStatusCode;

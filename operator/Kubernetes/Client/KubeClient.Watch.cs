@@ -69,7 +69,7 @@ public sealed partial class KubeClient
                 .ConfigureAwait(false);
             // The first state is wanted as fast as it comes.
             if (!options.SendInitialEvents)
-                watch.Gather();
+                watch.Follow();
             return watch;
         }
         catch (Exception failure)

@@ -6,7 +6,7 @@ namespace Bursar.Kubernetes.Client;
 
 /// <summary>
 /// Sends a request again that the server throttles (429), and a read after a broken connection or a server error. It is outside of the
-/// handlers that concern a single try. Virtual time can pass while it waits.
+/// handlers that concern a single try.
 /// </summary>
 internal sealed partial class RetryHandler(KubeClientOptions options, ILogger log) : DelegatingHandler
 {
@@ -53,8 +53,7 @@ internal sealed partial class RetryHandler(KubeClientOptions options, ILogger lo
                 LogRetried(request.Method, request.RequestUri, broken.Message, wait);
             }
 
-            using ActivityUnit? waiting = ActivityTracker.Of(options.TimeProvider)?.Join("waiting to send again", request.RequestUri);
-            await ActivityUnit.DelayAsync(waiting, options.TimeProvider, wait, cancellationToken).ConfigureAwait(false);
+            await PeriodicLoop.PauseAsync(options.TimeProvider, wait, cancellationToken).ConfigureAwait(false);
         }
     }
 

@@ -18,6 +18,7 @@ internal sealed class WatchStream<T> : IAsyncDisposable
     private readonly Guid? _stream;
     private readonly Action<JsonException> _onOddObject;
     private readonly Deadline _idle;
+    private ActivityUnit? _following;
 
     private WatchStream(
         HttpResponseMessage response,
@@ -75,7 +76,7 @@ internal sealed class WatchStream<T> : IAsyncDisposable
             WatchEvent<T>? change = Decode(_json.Span(length));
             _json.Advance(length);
             if (change is { IsInitialEnd: true })
-                Gather();
+                Follow();
             if (change is not null)
                 return change;
             Handled();
@@ -83,12 +84,15 @@ internal sealed class WatchStream<T> : IAsyncDisposable
     }
 
     /// <summary>
-    /// From here on changes come one by one. On the wall clock alone: virtual time stands still while a change is under way.
+    /// Begins to follow changes, which come one by one from here on. On the wall clock a burst of them is gathered. Virtual time stands still
+    /// while a change is under way, and passes while the flow that reads the stream waits for one.
     /// </summary>
-    public void Gather()
+    public void Follow()
     {
         if (ReferenceEquals(_options.TimeProvider, TimeProvider.System))
             _json.Gathering = GatherDelay;
+        _following = ActivityTracker.Of(_options.TimeProvider)?.Join("following", T.EntityKind.Plural);
+        _following?.Pause();
     }
 
     /// <summary>The change that was returned last has been dealt with.</summary>
@@ -100,6 +104,7 @@ internal sealed class WatchStream<T> : IAsyncDisposable
 
     public ValueTask DisposeAsync()
     {
+        _following?.Dispose();
         // Disposing the response cuts the connection: the rest of a watch is never worth reading.
         _response.Dispose();
         _json.Dispose();

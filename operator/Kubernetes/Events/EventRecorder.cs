@@ -1,7 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
-using System.Threading.Channels;
 using Bursar.Concurrency;
 using Bursar.Kubernetes.Client;
 using Bursar.Kubernetes.Http;
@@ -40,21 +39,16 @@ public sealed partial class EventRecorder
 {
     private const int LongestNote = 1024;
     private const int Tries = 3;
-    private const string Waiting = "event to be written";
     private readonly KubeClient _client;
     private readonly EventRecorderOptions _options;
     private readonly TimeProvider _time;
-    private readonly ActivityTracker? _tracker;
     private readonly ILogger _log;
     private readonly Lock _lock = new();
     private readonly Dictionary<EventKey, Pending> _pending = [];
     private readonly Dictionary<EventKey, LinkedListNode<Known>> _known = [];
     private readonly LinkedList<Known> _recent = new();
-    private readonly Channel<EventKey> _order = Channel.CreateUnbounded<EventKey>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly WorkQueue<EventKey> _queue;
     private bool _ended;
-    private bool _writing;
-    private bool _counted;
-    private int _queued;
     private double _tokens;
     private long _refilled;
     private long _dropped;
@@ -65,7 +59,7 @@ public sealed partial class EventRecorder
         _client = client;
         _options = options;
         _time = client.TimeProvider;
-        _tracker = client.ActivityTracker;
+        _queue = new WorkQueue<EventKey>(_time, name: "events");
         _log = client.LoggerFactory.CreateLogger<EventRecorder>();
         _tokens = options.Burst;
         _refilled = _time.GetTimestamp();
@@ -114,7 +108,7 @@ public sealed partial class EventRecorder
             }
 
             _pending[key] = new Pending(evt, now);
-            Enqueue_NeedsLock(key);
+            _queue.Add(key);
         }
     }
 
@@ -123,81 +117,46 @@ public sealed partial class EventRecorder
     {
         try
         {
-            while (true)
-            {
-                EventKey key = await _order.Reader.ReadAsync(cancellationToken).ConfigureAwait(false);
-                await WriteAsync(key, limited: true, cancellationToken).ConfigureAwait(false);
-            }
+            await _queue.RunAsync((key, token) => WriteAsync(key, limited: true, token), cancellationToken).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
             using CancellationTokenSource limit = new(_options.DrainTime, _time);
-            while (Next() is { } key)
-            {
-                if (limit.IsCancellationRequested)
-                    GiveUp(key, "no time was left");
-                else
-                    await WriteAsync(key, limited: false, limit.Token).ConfigureAwait(false);
-            }
+            EndWhenEmpty();
+            await _queue
+                .RunAsync(
+                    async (key, _) =>
+                    {
+                        await WriteAsync(key, limited: false, limit.Token).ConfigureAwait(false);
+                        EndWhenEmpty();
+                    },
+                    CancellationToken.None
+                )
+                .ConfigureAwait(false);
         }
     }
 
-    /// <summary>The next of those that still wait; none is taken any more after the last.</summary>
-    private EventKey? Next()
+    /// <summary>Accepts no more events once none waits.</summary>
+    private void EndWhenEmpty()
     {
         lock (_lock)
         {
-            if (_order.Reader.TryRead(out EventKey? key))
-                return key;
+            if (_queue.Stats.Waiting > 0)
+                return;
             _ended = true;
-            return null;
-        }
-    }
-
-    /// <summary>
-    /// Events that wait are one unit of activity while nobody writes. While somebody does, they wait for that write, which may itself
-    /// wait for a timer.
-    /// </summary>
-    private void Settle_NeedsLock()
-    {
-        bool due = _queued > 0 && !_writing;
-        if (due == _counted)
-            return;
-        _counted = due;
-        if (due)
-            _tracker?.Begin(Waiting);
-        else
-            _tracker?.End(Waiting);
-    }
-
-    private void Enqueue_NeedsLock(EventKey key)
-    {
-        _queued++;
-        Settle_NeedsLock();
-        _order.Writer.TryWrite(key);
-    }
-
-    private void Writing(bool begins)
-    {
-        lock (_lock)
-        {
-            if (begins)
-                _queued--;
-            _writing = begins;
-            Settle_NeedsLock();
+            _queue.ShutDown();
         }
     }
 
     private async Task WriteAsync(EventKey key, bool limited, CancellationToken cancellationToken)
     {
-        using ActivityUnit? unit = _tracker?.Start("event", key);
-        Writing(begins: true);
         try
         {
             for (int tried = 1; ; tried++)
             {
+                cancellationToken.ThrowIfCancellationRequested();
                 if (limited)
-                    await TokenAsync(unit, cancellationToken).ConfigureAwait(false);
+                    await TokenAsync(cancellationToken).ConfigureAwait(false);
                 Pending pending;
                 lock (_lock)
                 {
@@ -224,7 +183,7 @@ public sealed partial class EventRecorder
                     LogRetry(key.Reason, key.Name, failure.Message);
                     if (!Return(key, pending))
                         return;
-                    await ActivityUnit.DelayAsync(unit, _time, TimeSpan.FromSeconds(tried), cancellationToken).ConfigureAwait(false);
+                    await PeriodicLoop.PauseAsync(_time, TimeSpan.FromSeconds(tried), cancellationToken).ConfigureAwait(false);
                 }
                 catch (Exception failure) when (failure is not OperationCanceledException)
                 {
@@ -251,24 +210,19 @@ public sealed partial class EventRecorder
         {
             lock (_lock)
             {
-                // May put a key in twice; whoever comes second finds nothing pending.
                 if (_pending.ContainsKey(key))
-                    Enqueue_NeedsLock(key);
+                    _queue.Add(key);
             }
 
             throw;
         }
         catch (OperationCanceledException)
         {
-            // The drain time ended while it waited to try again: the others that wait are given up one by one, not left.
+            // The drain time has ended: the events that wait are given up one by one, not left.
             lock (_lock)
                 _pending.Remove(key);
             Interlocked.Increment(ref _dropped);
             LogDropped(key.Reason, key.Name, "no time was left");
-        }
-        finally
-        {
-            Writing(begins: false);
         }
     }
 
@@ -286,19 +240,6 @@ public sealed partial class EventRecorder
             newer.Count += pending.Count;
             return false;
         }
-    }
-
-    private void GiveUp(EventKey key, string reason)
-    {
-        lock (_lock)
-        {
-            _pending.Remove(key);
-            _queued--;
-            Settle_NeedsLock();
-        }
-
-        Interlocked.Increment(ref _dropped);
-        LogDropped(key.Reason, key.Name, reason);
     }
 
     private async Task SendAsync(EventKey key, Pending pending, CancellationToken cancellationToken)
@@ -376,7 +317,7 @@ public sealed partial class EventRecorder
         Remember(key, count);
     }
 
-    private async Task TokenAsync(ActivityUnit? unit, CancellationToken cancellationToken)
+    private async Task TokenAsync(CancellationToken cancellationToken)
     {
         while (true)
         {
@@ -390,7 +331,7 @@ public sealed partial class EventRecorder
             }
 
             TimeSpan wait = TimeSpan.FromSeconds((1 - _tokens) / _options.PerSecond) + TimeSpan.FromMilliseconds(1);
-            await ActivityUnit.DelayAsync(unit, _time, wait, cancellationToken).ConfigureAwait(false);
+            await PeriodicLoop.PauseAsync(_time, wait, cancellationToken).ConfigureAwait(false);
         }
     }
 

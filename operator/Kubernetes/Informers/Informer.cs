@@ -15,7 +15,6 @@ public sealed partial class Informer<T> : IInformer
 {
     private readonly KubeClient _client;
     private readonly InformerOptions _options;
-    private readonly ActivityTracker? _tracker;
     private readonly TimeProvider _time;
     private readonly ILogger _log;
     private readonly Store<T> _store = new();
@@ -26,6 +25,8 @@ public sealed partial class Informer<T> : IInformer
     private EntityKind _kind = T.EntityKind;
     private string? _version;
     private bool _listConsistently;
+    private bool _checkServed;
+    private int _failures;
     private readonly FailureLog _failureLog;
     private InformerHealth _health = new(true, false, null, null, 0, null, 0, 0);
 
@@ -37,7 +38,6 @@ public sealed partial class Informer<T> : IInformer
         _transform = transform;
         _client = client;
         _options = options ?? new InformerOptions();
-        _tracker = client.ActivityTracker;
         _time = client.TimeProvider;
         _log = client.LoggerFactory.CreateLogger<Informer<T>>();
         _failureLog = new FailureLog(client);
@@ -83,80 +83,66 @@ public sealed partial class Informer<T> : IInformer
     }
 
     /// <summary>Runs until cancelled.</summary>
-    public async Task RunAsync(CancellationToken cancellationToken)
+    public Task RunAsync(CancellationToken cancellationToken)
     {
-        using ActivityUnit? unit = _tracker?.Start("cache of", T.EntityKind.Plural);
-        try
-        {
-            await LoopAsync(unit, cancellationToken).ConfigureAwait(false);
-        }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-        {
-            // The way this loop ends.
-        }
+        _checkServed = _options.Optional;
+        return PeriodicLoop.RunAsync(_time, $"cache of {T.EntityKind.Plural}", FollowAsync, cancellationToken);
     }
 
-    /// <summary>Under way except while it waits for a timer or for events.</summary>
-    private async Task LoopAsync(ActivityUnit? unit, CancellationToken cancellationToken)
+    /// <summary>Lists where nothing is known yet, then follows changes until the watch ends. Returns how long to pause after that.</summary>
+    private async Task<TimeSpan> FollowAsync(CancellationToken cancellationToken)
     {
-        int failures = 0;
-        bool checkServed = _options.Optional;
-        while (true)
+        try
         {
-            cancellationToken.ThrowIfCancellationRequested();
-            try
+            if (_checkServed && !await IsToBeFollowedAsync(cancellationToken).ConfigureAwait(false))
             {
-                if (checkServed && !await IsToBeFollowedAsync(cancellationToken).ConfigureAwait(false))
-                {
-                    NotServed();
-                    await ActivityUnit.DelayAsync(unit, _time, _options.ServedCheck, cancellationToken).ConfigureAwait(false);
-                    continue;
-                }
-
-                checkServed = false;
-                Served();
-                WatchStream<T>? open = null;
-                if (_version is null)
-                    open = await ListAsync(cancellationToken).ConfigureAwait(false);
-                bool quiet = await WatchAsync(open, unit, cancellationToken).ConfigureAwait(false);
-                if (!quiet)
-                {
-                    failures = 0;
-                    continue;
-                }
-
-                // A server that ends watches at once must not be asked in a tight loop.
-                failures++;
-            }
-            catch (WatchExpiredException expired)
-            {
-                LogExpired(T.EntityKind.Plural, expired.Message);
-                _version = null;
-                _listConsistently = true;
-                failures++;
-                if (failures == 1)
-                    continue;
-            }
-            catch (ApiException missing) when (_options.Optional && missing.IsNotFound)
-            {
-                checkServed = true;
-                _version = null;
-                failures++;
-            }
-            catch (Exception failure)
-                when (failure is ApiException or HttpRequestException or IOException or TimeoutException or System.Text.Json.JsonException
-                    || (failure is OperationCanceledException && !cancellationToken.IsCancellationRequested)
-                )
-            {
-                failures++;
-                if (_failureLog.IsNews(failure, out long inARow))
-                    LogFailed(T.EntityKind.Plural, inARow, failure.Message);
-                InformerHealth health = _health;
-                Volatile.Write(ref _health, health with { ConsecutiveFailures = failures, LastError = failure.Message });
+                NotServed();
+                return _options.ServedCheck;
             }
 
-            await ActivityUnit.DelayAsync(unit, _time, Backoff(failures), cancellationToken).ConfigureAwait(false);
+            _checkServed = false;
+            Served();
+            WatchStream<T>? open = null;
+            if (_version is null)
+                open = await ListAsync(cancellationToken).ConfigureAwait(false);
+            bool quiet = await WatchAsync(open, cancellationToken).ConfigureAwait(false);
+            if (!quiet)
+            {
+                _failures = 0;
+                return TimeSpan.Zero;
+            }
+
+            // A server that ends watches at once must not be asked in a tight loop.
+            _failures++;
         }
+        catch (WatchExpiredException expired)
+        {
+            LogExpired(T.EntityKind.Plural, expired.Message);
+            _version = null;
+            _listConsistently = true;
+            _failures++;
+            if (_failures == 1)
+                return TimeSpan.Zero;
+        }
+        catch (ApiException missing) when (_options.Optional && missing.IsNotFound)
+        {
+            _checkServed = true;
+            _version = null;
+            _failures++;
+        }
+        catch (Exception failure)
+            when (failure is ApiException or HttpRequestException or IOException or TimeoutException or System.Text.Json.JsonException
+                || (failure is OperationCanceledException && !cancellationToken.IsCancellationRequested)
+            )
+        {
+            _failures++;
+            if (_failureLog.IsNews(failure, out long inARow))
+                LogFailed(T.EntityKind.Plural, inARow, failure.Message);
+            InformerHealth health = _health;
+            Volatile.Write(ref _health, health with { ConsecutiveFailures = _failures, LastError = failure.Message });
+        }
+
+        return Backoff();
     }
 
     private async Task<bool> IsToBeFollowedAsync(CancellationToken cancellationToken) =>
@@ -278,7 +264,7 @@ public sealed partial class Informer<T> : IInformer
     }
 
     /// <summary>Follows changes until the watch ends. True when it ended at once and without a word.</summary>
-    private async Task<bool> WatchAsync(WatchStream<T>? open, ActivityUnit? unit, CancellationToken cancellationToken)
+    private async Task<bool> WatchAsync(WatchStream<T>? open, CancellationToken cancellationToken)
     {
         WatchStream<T> watch = open
             ?? await _client
@@ -296,9 +282,6 @@ public sealed partial class Informer<T> : IInformer
                 .ConfigureAwait(false);
         long opened = _time.GetTimestamp();
         bool heard = open is not null;
-
-        // The server is connected: from here on what it sends is counted, and waiting for it is no activity.
-        unit?.Pause();
         try
         {
             while (await watch.NextAsync().ConfigureAwait(false) is { } change)
@@ -312,7 +295,6 @@ public sealed partial class Informer<T> : IInformer
         }
         finally
         {
-            unit?.Resume();
             await watch.DisposeAsync().ConfigureAwait(false);
         }
 
@@ -468,12 +450,12 @@ public sealed partial class Informer<T> : IInformer
             Volatile.Write(ref _health, health with { IsServed = true });
     }
 
-    private TimeSpan Backoff(int failures)
+    private TimeSpan Backoff()
     {
         double spread;
         lock (_options.Random)
             spread = 0.5 + _options.Random.NextDouble();
-        double ticks = _options.FirstBackoff.Ticks * Math.Pow(2, Math.Clamp(failures - 1, 0, 30));
+        double ticks = _options.FirstBackoff.Ticks * Math.Pow(2, Math.Clamp(_failures - 1, 0, 30));
         return TimeSpan.FromTicks((long)(Math.Min(ticks, _options.LongestBackoff.Ticks) * spread));
     }
 

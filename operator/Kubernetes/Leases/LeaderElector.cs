@@ -37,7 +37,6 @@ public sealed partial class LeaderElector
     private readonly KubeClient _client;
     private readonly LeaderElectorOptions _options;
     private readonly TimeProvider _time;
-    private readonly ActivityTracker? _tracker;
     private readonly ILogger _log;
     private V1Lease? _observed;
     private long _observedAt;
@@ -54,7 +53,6 @@ public sealed partial class LeaderElector
         _failureLog = new FailureLog(client);
         _options = options;
         _time = client.TimeProvider;
-        _tracker = client.ActivityTracker;
         _log = client.LoggerFactory.CreateLogger<LeaderElector>();
     }
 
@@ -71,18 +69,20 @@ public sealed partial class LeaderElector
     /// back so that another need not wait for it. When leadership is lost, the token of <paramref name="lead"/> is cancelled, its
     /// end awaited, and <see cref="LeadershipLostException"/> thrown: the caller ends the process or tries again.
     /// </summary>
-    public async Task RunAsLeaderAsync(Func<CancellationToken, Task> lead, CancellationToken cancellationToken)
+    public Task RunAsLeaderAsync(Func<CancellationToken, Task> lead, CancellationToken cancellationToken) =>
+        TaskGroup.RunAsync(_time, $"election of {_options.Identity}", () => AcquireAndLeadAsync(lead, cancellationToken));
+
+    private async Task AcquireAndLeadAsync(Func<CancellationToken, Task> lead, CancellationToken cancellationToken)
     {
-        using ActivityUnit? unit = _tracker?.Start("election", _options.Identity);
         try
         {
-            await AcquireAsync(unit, cancellationToken).ConfigureAwait(false);
+            await AcquireAsync(cancellationToken).ConfigureAwait(false);
             LogLeading(_options.Identity);
             using CancellationTokenSource leading = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             using CancellationTokenSource renewing = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            // Beside the renewals, even if it never yields; what it has under way is no part of the election.
-            Task work = ActivityTracker.Run(_tracker, "leading", () => lead(leading.Token));
-            Task<bool> renewals = RenewAsync(unit, renewing.Token);
+            // Beside the renewals, even if it never yields.
+            Task work = TaskGroup.Launch(_time, "leading", () => lead(leading.Token));
+            Task<bool> renewals = RenewAsync(renewing.Token);
             await Task.WhenAny(work, renewals).ConfigureAwait(false);
             bool lost = renewals.IsCompletedSuccessfully && !renewals.Result;
             if (lost)
@@ -90,9 +90,8 @@ public sealed partial class LeaderElector
             await leading.CancelAsync().ConfigureAwait(false);
             try
             {
-                // Its last words may have to wait, for an answer or for a server that puts them off.
-                unit?.Pause();
-                await work.ConfigureAwait(false);
+                // Its last requests may have to wait, for an answer or for a server that throttles them.
+                await TaskGroup.WaitAsync(_time, "the leader's end", () => work).ConfigureAwait(false);
             }
             catch (OperationCanceledException) when (leading.IsCancellationRequested)
             {
@@ -100,7 +99,6 @@ public sealed partial class LeaderElector
             }
             finally
             {
-                unit?.Resume();
                 await renewing.CancelAsync().ConfigureAwait(false);
                 await renewals.ConfigureAwait(false);
                 if (!lost)
@@ -126,27 +124,25 @@ public sealed partial class LeaderElector
         }
     }
 
-    private async Task AcquireAsync(ActivityUnit? unit, CancellationToken cancellationToken)
+    private async Task AcquireAsync(CancellationToken cancellationToken)
     {
         while (!await TryAsync(cancellationToken).ConfigureAwait(false))
         {
             double spread;
             lock (_options.Random)
                 spread = 1 + (_options.Random.NextDouble() * 0.2);
-            await ActivityUnit.DelayAsync(unit, _time, _options.RetryPeriod * spread, cancellationToken).ConfigureAwait(false);
+            await PeriodicLoop.PauseAsync(_time, _options.RetryPeriod * spread, cancellationToken).ConfigureAwait(false);
         }
     }
 
-    /// <summary>
-    /// Renews until cancelled (true) or until the deadline passed without success (false). The caller's unit of activity is used here.
-    /// </summary>
-    private async Task<bool> RenewAsync(ActivityUnit? unit, CancellationToken cancellationToken)
+    /// <summary>Renews until cancelled (true) or until the deadline passed without success (false).</summary>
+    private async Task<bool> RenewAsync(CancellationToken cancellationToken)
     {
         try
         {
             while (true)
             {
-                await ActivityUnit.DelayAsync(unit, _time, _options.RetryPeriod, cancellationToken).ConfigureAwait(false);
+                await PeriodicLoop.PauseAsync(_time, _options.RetryPeriod, cancellationToken).ConfigureAwait(false);
                 Renewal? last = Volatile.Read(ref _renewal);
                 TimeSpan left = last is null ? TimeSpan.Zero : _options.RenewDeadline - Age(last);
                 if (left <= TimeSpan.Zero)

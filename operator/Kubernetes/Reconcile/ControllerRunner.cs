@@ -14,9 +14,6 @@ public sealed record ControllerRunnerOptions<T>
     /// <summary>Objects reconciled at the same time; one object never by two workers.</summary>
     public int Workers { get; init; } = 1;
 
-    /// <summary>Look at every object again after so long, changed or not. Null: only when something says so.</summary>
-    public TimeSpan? Resync { get; init; }
-
     /// <summary>False for changes that need no reconciliation, such as the echo of our own status.</summary>
     public Func<T, T, bool>? Concerns { get; init; }
 
@@ -34,8 +31,6 @@ public sealed partial class ControllerRunner<T> : IDisposable
     private readonly Informer<T> _informer;
     private readonly IEntityController<T> _controller;
     private readonly ControllerRunnerOptions<T> _options;
-    private readonly TimeProvider _time;
-    private readonly ActivityTracker? _tracker;
     private readonly ILogger _log;
     private readonly Lock _lock = new();
     private readonly Dictionary<ObjectKey, List<T>> _deleted = [];
@@ -51,10 +46,8 @@ public sealed partial class ControllerRunner<T> : IDisposable
         _controller = controller;
         _options = options ?? new ControllerRunnerOptions<T>();
         _client = client;
-        _time = client.TimeProvider;
-        _tracker = client.ActivityTracker;
         _log = client.LoggerFactory.CreateLogger<ControllerRunner<T>>();
-        Queue = new WorkQueue<ObjectKey>(_time, _options.Backoff, name: T.EntityKind.Plural) { Worked = false };
+        Queue = new WorkQueue<ObjectKey>(client.TimeProvider, _options.Backoff, name: T.EntityKind.Plural) { Worked = false };
         informer.AddHandler(
             new InformerHandler<T>
             {
@@ -98,9 +91,7 @@ public sealed partial class ControllerRunner<T> : IDisposable
                 await ready(cancellationToken).ConfigureAwait(false);
             Queue.Worked = true;
             using CancellationTokenSource all = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            List<Task> running = [.. Enumerable.Range(0, _options.Workers).Select(_ => Queue.RunAsync(ProcessAsync, all.Token))];
-            if (_options.Resync is { } period)
-                running.Add(ResyncAsync(period, all.Token));
+            Task[] running = [.. Enumerable.Range(0, _options.Workers).Select(_ => Queue.RunAsync(ProcessAsync, all.Token))];
             Task first = await Task.WhenAny(running).ConfigureAwait(false);
             if (first.IsFaulted)
                 await all.CancelAsync().ConfigureAwait(false);
@@ -206,17 +197,6 @@ public sealed partial class ControllerRunner<T> : IDisposable
         }
 
         Queue.Add(key);
-    }
-
-    private async Task ResyncAsync(TimeSpan period, CancellationToken cancellationToken)
-    {
-        using ActivityUnit? unit = _tracker?.Start("resync of", T.EntityKind.Plural);
-        while (true)
-        {
-            await ActivityUnit.DelayAsync(unit, _time, period, cancellationToken).ConfigureAwait(false);
-            foreach (T obj in _informer.Store.List())
-                Queue.Add(ObjectKey.Of(obj));
-        }
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Reconciling {Kind} {Namespace}/{Name} failed {Failures} times in a row: {Reason}")]

@@ -144,7 +144,7 @@ internal sealed class ApiServerHost : IAsyncDisposable
             case Fault.Answer answer:
                 throw FaultPlan.ToError(answer.Code, answer.RetryAfterSeconds, info);
             case Fault.Delay delay:
-                await HoldBackAsync(http, path, delay.By, ct).ConfigureAwait(false);
+                await HoldBackAsync(http, delay.By, ct).ConfigureAwait(false);
                 break;
             case Fault.AnswerAfter after:
                 var answered = http.Response.Body;
@@ -167,9 +167,8 @@ internal sealed class ApiServerHost : IAsyncDisposable
     }
 
     /// <summary>Lets time pass over a request; who asked waits for the same timer.</summary>
-    private async Task HoldBackAsync(HttpContext http, string path, TimeSpan by, CancellationToken ct)
+    private async Task HoldBackAsync(HttpContext http, TimeSpan by, CancellationToken ct)
     {
-        using var held = _activity?.Join("holding back", path);
         Guid? asked = Guid.TryParse(http.Request.Headers[ActivityTracker.Header].ToString(), out var id) ? id : null;
         if (asked is { } waits)
         {
@@ -178,7 +177,7 @@ internal sealed class ApiServerHost : IAsyncDisposable
 
         try
         {
-            await ActivityUnit.DelayAsync(held, _time, by, ct).ConfigureAwait(false);
+            await PeriodicLoop.PauseAsync(_time, by, ct).ConfigureAwait(false);
         }
         finally
         {

@@ -94,7 +94,7 @@ public class ControllerRunnerTests
             client,
             informer,
             new Deposed(),
-            new ControllerRunnerOptions<V1ConfigMap> { Workers = 3, Resync = TimeSpan.FromMinutes(1) }
+            new ControllerRunnerOptions<V1ConfigMap> { Workers = 3 }
         );
         using CancellationTokenSource stop = new();
         Task following = informer.RunAsync(stop.Token);

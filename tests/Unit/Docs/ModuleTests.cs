@@ -31,6 +31,8 @@ public class ModuleTests
         "Commands",
     ];
 
+    private static readonly string[] Counting = ["ActivityTracker", "ActivityUnit", "IVirtualClock"];
+
     public static TheoryData<string> Assemblies =>
         [
             "Bursar.Core",
@@ -82,7 +84,21 @@ public class ModuleTests
         var used = module.GetTypeReferences().Where(type => type.Namespace == "Bursar.Concurrency").Select(type => type.Name).ToArray();
 
         used.Should().Contain("PeriodicLoop");
-        used.Should().NotContain(["ActivityTracker", "ActivityUnit", "IVirtualClock"]);
+        used.Should().NotContain(Counting);
+    }
+
+    /// <summary>Loops, leases and Events run on the types of Bursar.Concurrency as other product classes do.</summary>
+    [Fact]
+    public void Only_the_client_of_the_API_server_counts_for_virtual_time()
+    {
+        using var module = ModuleDefinition.ReadModule(Path.Combine(AppContext.BaseDirectory, "Bursar.Kubernetes.dll"));
+        var counting = module
+            .GetTypes()
+            .Where(type => Named(type).Any(used => used.Namespace == "Bursar.Concurrency" && Counting.Contains(used.Name)))
+            .Select(NamespaceOf)
+            .Distinct();
+
+        counting.Should().Equal("Bursar.Kubernetes.Client");
     }
 
     private static bool Reaches(string from, string to, IReadOnlyCollection<Arrow> arrows)
@@ -115,7 +131,11 @@ public class ModuleTests
     private static string NamespaceOf(TypeReference type) => Outermost(type).Namespace;
 
     /// <summary>The types of its own assembly that a type names: in its declarations, its attributes and its code.</summary>
-    private static IEnumerable<TypeReference> Used(TypeDefinition type)
+    private static IEnumerable<TypeReference> Used(TypeDefinition type) =>
+        Named(type).Where(one => one.Module == type.Module && one.Scope is ModuleDefinition);
+
+    /// <summary>The types that a type names: in its declarations, its attributes and its code.</summary>
+    private static IEnumerable<TypeReference> Named(TypeDefinition type)
     {
         IEnumerable<TypeReference?> named =
         [
@@ -128,11 +148,7 @@ public class ModuleTests
             .. type.Methods.SelectMany(InSignature),
             .. type.Methods.Where(method => method.HasBody).SelectMany(InBody),
         ];
-        return named
-            .OfType<TypeReference>()
-            .SelectMany(Parts)
-            .Where(one => one.Module == type.Module && one.Scope is ModuleDefinition)
-            .Distinct();
+        return named.OfType<TypeReference>().SelectMany(Parts).Distinct();
     }
 
     private static IEnumerable<TypeReference?> InSignature(MethodReference method) =>
