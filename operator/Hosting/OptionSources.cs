@@ -41,11 +41,22 @@ public static class OptionSources
                 throw new FormatException($"is {choices}");
         });
 
+    /// <summary>A switch. Its variable is true or false in any case, 1 or 0; anything else is an error of the command line.</summary>
     public static Option<bool> Flag(string name, string description) =>
         new(name)
         {
             Description = $"{description} Also {Variable(name)}.",
-            DefaultValueFactory = _ => Environment.GetEnvironmentVariable(Variable(name)) is "1" or "true",
+            DefaultValueFactory = result =>
+            {
+                var text = Environment.GetEnvironmentVariable(Variable(name));
+                if (text is null or "" or "0")
+                    return false;
+                if (text == "1")
+                    return true;
+                if (!bool.TryParse(text, out var on))
+                    result.AddError($"{Variable(name)} is true or false ({name}), not {text}.");
+                return on;
+            },
         };
 
     /// <summary>A whole number between two bounds; anything else is an error of the command line.</summary>
