@@ -17,8 +17,9 @@ internal static class OperatorCommand
 {
     public static Command Create()
     {
-        var ns = OptionSources.Text("--namespace", "Bursar's own namespace: the ledger, the lease and the switch.", "bursar-system");
-        var agents = OptionSources.Text("--agent-namespace", "The namespace the agents run in.", "bursar-agents");
+        var defaults = new OperatorOptions();
+        var ns = OptionSources.Text("--namespace", "Bursar's own namespace: the ledger, the lease and the switch.", defaults.Namespace);
+        var agents = OptionSources.Text("--agent-namespace", "The namespace the agents run in.", defaults.AgentNamespace);
         var exporters = OptionSources.Text(
             "--dcgm-exporters",
             "Pods of NVIDIA's dcgm-exporter, read on nodes without an agent, as namespace/key=value,key=value;namespace/key=value.",
@@ -43,7 +44,7 @@ internal static class OperatorCommand
         var metrics = OptionSources.Text(
             "--metrics-address",
             "host:port of /metrics, /healthz and /readyz; port 0 is any free one.",
-            "127.0.0.1:8080",
+            defaults.MetricsAddress,
             RequireAddress
         );
         var webhook = OptionSources.Text(
@@ -71,11 +72,17 @@ internal static class OperatorCommand
         var detail = OptionSources.Number(
             "--ledger-detail-days",
             "Days that the ledger keeps pod by pod; what a budget's window reaches is kept anyway.",
-            35,
+            defaults.LedgerDetailDays,
             2,
             3660
         );
-        var sums = OptionSources.Number("--ledger-sum-days", "Days that the ledger keeps as sums by workload.", 400, 2, 3660);
+        var sums = OptionSources.Number(
+            "--ledger-sum-days",
+            "Days that the ledger keeps as sums by workload.",
+            defaults.LedgerSumDays,
+            2,
+            3660
+        );
         var prometheus = OptionSources.Text(
             "--prometheus-sources",
             "A JSON file that names the Prometheus servers that triggers may ask; empty is none.",
@@ -123,7 +130,7 @@ internal static class OperatorCommand
                     Namespace = parsed.GetValue(ns)!,
                     AgentNamespace = parsed.GetValue(agents)!,
                     Exporters = ExporterSelection.Parse(parsed.GetValue(exporters)!),
-                    Gpus = parsed.GetValue(gpus) is { Length: > 0 } more ? GpuResources.Parse(more) : GpuResources.BuiltIn,
+                    Gpus = parsed.GetValue(gpus) is { Length: > 0 } more ? GpuResources.Parse(more) : defaults.Gpus,
                     LeaderElect = parsed.GetValue(elect),
                     Identity = parsed.GetValue(identity) is { Length: > 0 } replica
                         ? replica
