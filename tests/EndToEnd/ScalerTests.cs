@@ -84,6 +84,19 @@ internal static class Scalers
         (await ExplainCommand.RunScalerAsync(scene.World.Client, scene.Team, "chat", json: false, text, Ct)).Should().Be(0);
         text.ToString().Should().Contain("costCap is 7.00 USD/h");
 
+        await scene.World.StopOperatorAsync();
+        await scene.World.StartOperatorAsync(Ct);
+        await scene.UntilAsync(
+            "the cap binds after a restart",
+            async () => await StatusAsync(scene, "chat") is { Reason: "CostCapped" },
+            TimeSpan.FromSeconds(60)
+        );
+        await scene.PassAsync(15);
+        (await scene.EventsAsync("CostCapped", "chat"))
+            .Select(one => one.Regarding!.Kind)
+            .Should()
+            .BeEquivalentTo(["InferenceScaler", "Deployment"], "a restart is no news");
+
         await scene.World.Client.PatchAsync<V1Alpha1InferenceScaler>(
             "chat",
             scene.Team,

@@ -1,4 +1,5 @@
 using Bursar.Api;
+using Bursar.Core.Decisions;
 using Bursar.Core.Money;
 using Bursar.Core.Scaling;
 using Bursar.Core.Text;
@@ -42,8 +43,11 @@ internal sealed class ScalerEntry(V1Alpha1InferenceScaler scaler, DateTimeOffset
 
     public DateTimeOffset? ScaledAt { get; set; }
 
-    /// <summary>Since when the money carries less than demand asks for.</summary>
-    public DateTimeOffset? CappedSince { get; set; }
+    /// <summary>Since when the money carries less than demand asks for. A restart goes on with what the status says.</summary>
+    public DateTimeOffset? CappedSince { get; set; } =
+        scaler
+            .Status?.Conditions?.FirstOrDefault(one => one is { Type: ConditionTypes.Affordable, Reason: Reasons.CostCapped })
+            ?.LastTransitionTime;
 
     /// <summary>What stands in its way, and since when.</summary>
     public (string Reason, DateTimeOffset Since)? Hindrance { get; set; }

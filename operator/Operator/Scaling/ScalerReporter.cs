@@ -25,14 +25,15 @@ internal sealed class ScalerReporter(EventRecorder recorder, OperatorMetrics met
                 $"Another client set {entry.Target!.Display} from {before.Written ?? decision.Replicas} to {decision.Replicas}.",
                 decision.At
             );
+        var ready = decision.Conditions.First(condition => condition.Type == ConditionTypes.Ready);
         if (decision.IsCapped && entry.CappedSince is null)
         {
             entry.CappedSince = decision.At;
             Both(entry, KubeEvent.Warning, Reasons.CostCapped, "Cap", decision.Sentence, Seconds(decision.At));
         }
-        else if (!decision.IsCapped)
+        // While no metrics are known, as after a restart, demand is not known to have gone.
+        else if (!decision.IsCapped && ready.Status == true)
             entry.CappedSince = null;
-        var ready = decision.Conditions.First(condition => condition.Type == ConditionTypes.Ready);
         Hinder(
             entry,
             ready.Status == false ? ready.Reason
