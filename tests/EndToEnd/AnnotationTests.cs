@@ -65,6 +65,29 @@ public sealed class AnnotationTests
         (await scene.EventsAsync("AnnotationIgnored")).Should().ContainSingle("its pods carry the annotation for it");
     }
 
+    [Fact]
+    public async Task Annotation_of_a_jobTemplate_that_cannot_be_read_is_one_Event_on_the_CronJob()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await scene.BudgetAsync("1000");
+        await scene.CreateAsync(
+            V1CronJob.EntityKind.Path(scene.Team),
+            """
+            {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "often"},
+             "spec": {"schedule": "* * * * *", "jobTemplate": {"metadata": {"annotations": {"bursar.dev/expected-duration": "2 hours"}}, "spec": {"template":
+              {"metadata": {"annotations": {"sim.bursar.dev/run-for": "10s"}}, "spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "example/trainer", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}}}}}
+            """
+        );
+        await scene.PassAsync(200);
+
+        (await world.Client.ListAsync<V1Job>(new() { Namespace = scene.Team }, Ct)).Items.Should().HaveCountGreaterThan(2);
+        var reported = (await scene.EventsAsync("AnnotationIgnored")).Should().ContainSingle().Which;
+        (reported.Regarding!.Kind, reported.Regarding.Name).Should().Be(("CronJob", "often"));
+        reported.Note.Should().ContainAll("bursar.dev/expected-duration", "2 hours");
+        reported.Series.Should().BeNull();
+    }
+
     /// <summary>Kubernetes copies what stands on the jobTemplate to the runs, but not what stands on the CronJob.</summary>
     [Fact]
     public async Task Annotations_of_a_CronJob_hold_for_its_runs()
@@ -94,9 +117,9 @@ public sealed class AnnotationTests
             && projected.StartsWith("6.12", StringComparison.Ordinal)
         );
         await scene.UntilAsync("what is ignored is reported", async () =>
-            (await scene.EventsAsync("AnnotationIgnored", "nightly-1")).Count == 2
+            (await scene.EventsAsync("AnnotationIgnored", "nightly")).Count == 2
         );
-        (await scene.EventsAsync("AnnotationIgnored", "nightly-1"))
+        (await scene.EventsAsync("AnnotationIgnored", "nightly"))
             .Select(one => one.Note)
             .Order(StringComparer.Ordinal)
             .Should()

@@ -6,63 +6,65 @@ using Bursar.Kubernetes.Objects;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>
-/// Reports annotations that have no effect as an Event on the workload, once for each value. Called for every change of an object;
-/// any thread may call it.
+/// Reports annotations that have no effect as an Event, once for each value: on the workload, or on the CronJob of which it is a run, since
+/// each run has the annotations of the jobTemplate. Called for every change of an object; any thread may call it.
 /// </summary>
 internal sealed class AnnotationEvents(EventRecorder recorder, ClusterGpus gpus)
 {
-    /// <summary>By UID: what was reported and still stands there.</summary>
+    /// <summary>By UID: what was reported and still stands there; of a CronJob all that was reported of its runs.</summary>
     private readonly ConcurrentDictionary<string, AnnotationProblem[]> _reported = new(StringComparer.Ordinal);
 
     /// <summary>A part of another workload carries that one's annotations, which are reported there.</summary>
     public void Observe(WorkloadObject work)
     {
-        if (work.HasGpus && !work.IsPart)
-            Report(
+        if (!work.HasGpus || work.IsPart)
+            return;
+        var owner = work.Metadata.ControllerReference() is { Kind: "CronJob" } cronJob ? cronJob : null;
+        Report(
+            new()
+            {
+                ApiVersion = owner?.ApiVersion ?? work.Kind.Entity.ApiVersion,
+                Kind = owner?.Kind ?? work.Kind.Entity.Kind,
+                Namespace = work.Namespace,
+                Name = owner?.Name ?? work.Metadata.Name,
+                Uid = owner?.Uid ?? work.Metadata.Uid,
+            },
+            AnnotationRules.Problems(
                 work.Metadata,
-                work.Kind.Entity.ApiVersion,
-                work.Kind.Entity.Kind,
-                AnnotationRules.Problems(
-                    work.Metadata,
-                    work.Inherited,
-                    work.PodSets.Select(set => set.Template),
-                    work.OwnTemplate,
-                    PodWorkload.IsClassReadFromTemplate(work.Kind.Name)
-                )
-            );
+                work.Inherited,
+                work.PodSets.Select(set => set.Template),
+                work.OwnTemplate,
+                PodWorkload.IsClassReadFromTemplate(work.Kind.Name)
+            ),
+            isShared: owner is not null
+        );
     }
 
     /// <summary>A pod with GPUs that no controller owns is a workload of its own.</summary>
     public void Observe(V1Pod pod)
     {
         if (pod.Metadata.ControllerReference() is null && gpus.OfPod(pod).IsAny)
-            Report(pod.Metadata, "v1", "Pod", AnnotationRules.Problems(pod.Metadata, [], []));
+            Report(V1ObjectReference.To(pod), AnnotationRules.Problems(pod.Metadata, [], []));
     }
 
     public void Forget(string uid) => _reported.TryRemove(uid, out _);
 
-    private void Report(V1ObjectMeta metadata, string apiVersion, string kind, IEnumerable<AnnotationProblem> found)
+    private void Report(V1ObjectReference regarding, IEnumerable<AnnotationProblem> found, bool isShared = false)
     {
         var problems = found.ToArray();
-        var before = _reported.GetValueOrDefault(metadata.Uid, []);
-        if (problems.Length == 0 && before.Length == 0)
-            return;
-        if (problems.Length == 0)
-            Forget(metadata.Uid);
-        else
-            _reported[metadata.Uid] = problems;
-        foreach (var problem in problems.Except(before))
+        var before = _reported.GetValueOrDefault(regarding.Uid!, []);
+        var news = problems.Except(before).ToArray();
+        // Another run may still have what this one does not have any more.
+        var known = isShared ? [.. before, .. news] : problems;
+        if (known.Length > 0)
+            _reported[regarding.Uid!] = known;
+        else if (before.Length > 0)
+            Forget(regarding.Uid!);
+        foreach (var problem in news)
             recorder.Publish(
                 new()
                 {
-                    Regarding = new()
-                    {
-                        ApiVersion = apiVersion,
-                        Kind = kind,
-                        Namespace = metadata.Namespace,
-                        Name = metadata.Name,
-                        Uid = metadata.Uid,
-                    },
+                    Regarding = regarding,
                     Type = KubeEvent.Warning,
                     Reason = Reasons.AnnotationIgnored,
                     Action = "Read",

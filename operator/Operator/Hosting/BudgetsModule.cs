@@ -142,6 +142,7 @@ internal sealed class BudgetsModule : IDisposable
                     if (!Ordered(before).SequenceEqual(Ordered(now)))
                         SeeRuns(now);
                 },
+                Deleted = cronJob => _annotations.Forget(cronJob.Metadata.Uid),
             }
         );
         stores.Scalers.AddHandler(InformerHandler<V1Alpha1InferenceScaler>.Any(scaler => Wake(scaler.Metadata.Namespace ?? "")));
