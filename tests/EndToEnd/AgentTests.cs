@@ -9,7 +9,7 @@ namespace Bursar.Tests.EndToEnd;
 internal static class Agents
 {
     /// <summary>Ninety milliseconds, as a loaded machine's scrapes have them.</summary>
-    private const string Told = @"from its progress: 0\.(0[6-9]|1[0-3])\d* s per step over \d+ steps, told by its node's agent";
+    private const string Told = @"from its progress: 0\.(0[6-9]|1[0-3])\d* s per step over \d+ steps, reported by its node's agent";
 
     private static CancellationToken Ct => CancellationToken.None;
 
@@ -120,7 +120,7 @@ public sealed class AgentTests
             work.MeteredBy.Should().Be("api");
             var fresh = (await scene.ConditionAsync("MeteringFresh"))!;
             (fresh.Status, fresh.Reason).Should().Be(("True", "AgentMissing"));
-            fresh.Message.Should().Contain("On gpu-1 no agent answers");
+            fresh.Message.Should().Contain("On gpu-1 no agent");
         });
     }
 

@@ -99,7 +99,7 @@ public sealed class ManagerTests
         await kueue.SetActiveAsync("failed", false);
         await kueue.UntilAsync("it is suspended", () => scene.IsSuspendedAsync("failed"));
         await kueue.UntilAsync("it is said", async () =>
-            (await scene.StatusAsync())?.Workloads?.Any(w => w is { Name: "failed", State: "Suspended" }) == true
+            (await scene.StatusAsync())?.Workloads?.Any(w => w is { Name: "failed", State: "SuspendedByOther" }) == true
         );
         await scene.SetLimitAsync("1000");
         await kueue.PassAsync(60);

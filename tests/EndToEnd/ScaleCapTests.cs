@@ -65,7 +65,7 @@ public sealed class ScaleCapTests(RealCluster real)
             await world.MergeAsync(Keda, "chat-scaler", """{"spec": {"maxReplicaCount": 8}}""");
             (await world.CapAsync("chat", 6))
                 .Should()
-                .Match<WriteOutcome>(one => one.Result == WriteResult.Done && one.Text!.Contains("somebody else"));
+                .Match<WriteOutcome>(one => one.Result == WriteResult.Done && one.Text!.Contains("another client"));
             (await MaxAsync(world)).Should().Be("6");
             (await world.CapAsync("chat", 9)).Should().Be(WriteOutcome.Done);
             (await MaxAsync(world)).Should().Be("8", "what they said last");

@@ -266,7 +266,7 @@ public sealed class ScaleTargetTests(RealCluster real)
             await world.MergeAsync(Service, "llama", """{"metadata": {"annotations": {"serving.kserve.io/stop": "true"}}}""");
             (await world.ScaleAsync(Service, "llama", 0, 2))
                 .Should()
-                .Match<WriteOutcome>(one => one.Result == WriteResult.Refused && one.Text!.Contains("stopped by somebody else"));
+                .Match<WriteOutcome>(one => one.Result == WriteResult.Refused && one.Text!.Contains("stopped by another client"));
             await world.MergeAsync(Service, "llama", """{"metadata": {"annotations": {"bursar.dev/suspended-by": "gpubudget/b"}}}""");
             (await world.ScaleAsync(Service, "llama", 0, 2))
                 .Should()

@@ -42,7 +42,7 @@ internal static class SuspendedWorkloads
                "containers": [{"name": "main", "image": "example/trainer", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}}}
             """
         );
-        await scene.UntilAsync("it is seen", async () => (await scene.StatusAsync())?.Workloads is [{ State: "Suspended" }]);
+        await scene.UntilAsync("it is seen", async () => (await scene.StatusAsync())?.Workloads is [{ State: "SuspendedByOther" }]);
         await scene.SetLimitAsync("100");
         await scene.PassAsync(12);
         (await scene.IsSuspendedAsync("theirs")).Should().BeTrue();

@@ -343,7 +343,7 @@ public sealed class SuspensionTests
 
         await world.Client.DeleteAsync<V1Pod>("tune-0", scene.Team, null, Ct);
         await scene.UntilAsync("it is its user's suspension", async () =>
-            (await scene.StatusAsync())?.Workloads is [{ State: "Suspended" }]
+            (await scene.StatusAsync())?.Workloads is [{ State: "SuspendedByOther" }]
         );
         await scene.UntilConditionAsync("FullyEnforceable", "True");
     }

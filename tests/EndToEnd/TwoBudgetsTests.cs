@@ -125,7 +125,7 @@ public sealed class TwoBudgetsTests
             )
                 .Should()
                 .Be(0);
-            explained.ToString().Should().Contain("Job/shared  training, Held").And.Contain("Held by budget b.");
+            explained.ToString().Should().Contain("Job/shared  training, SuspendedByOtherBudget").And.Contain("Held by budget b.");
         });
     }
 
