@@ -72,10 +72,11 @@ public sealed class RealJobSetTests
     private static async Task PlayAsync(Scene scene, int termExitCode)
     {
         await scene.BudgetAsync("100");
-        // What JobSet's webhook would fill in is said, for it is not there. Two Jobs of one pod each; without a retry, so that whatever is
+        // The spec states the defaults of JobSet's webhook, because the controller may run without it and panics without spec.network.
+        // Two Jobs of one pod each, without a retry, so that whatever is
         // counted as a failure ends it.
         var spec = $$$$$$$$"""
-            {"failurePolicy": {"maxRestarts": 0}, "successPolicy": {"operator": "All"}, "startupPolicy": {"startupPolicyOrder": "AnyOrder"}, "replicatedJobs": [{"name": "w", "replicas": 2, "template": {"spec": {"backoffLimit": 0, "completions": 1, "parallelism": 1, "template": {
+            {"failurePolicy": {"maxRestarts": 0}, "successPolicy": {"operator": "All"}, "startupPolicy": {"startupPolicyOrder": "AnyOrder"}, "network": {"enableDNSHostnames": true, "publishNotReadyAddresses": true}, "replicatedJobs": [{"name": "w", "replicas": 2, "template": {"spec": {"backoffLimit": 0, "completions": 1, "parallelism": 1, "template": {
               "metadata": {"annotations": {"sim.bursar.dev/run-for": "25s", "sim.bursar.dev/term-exit-code": "{{{{{{{{termExitCode}}}}}}}}"}},
               "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 5, "containers": [{"name": "main", "image": "example/trainer", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}}}}]}
             """;
