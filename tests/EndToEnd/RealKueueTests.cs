@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json.Nodes;
+using Bursar.Core.Text;
 using Bursar.Kubernetes.Client;
 using Bursar.Kubernetes.Informers;
 using Bursar.Kubernetes.Objects;
@@ -84,7 +85,12 @@ public sealed class RealKueueTests
         try
         {
             await jobs.HasSyncedAsync(Ct);
-            await scene.BudgetAsync("100");
+            // Near the end of a month, only a part of the 100 hours below counts against that month.
+            var now = scene.World.Time.GetUtcNow();
+            await scene.BudgetAsync(
+                "100",
+                $$$"""{"window": {"period": "Once", "start": "{{{Rfc3339.Format(now.AddDays(-1))}}}", "end": "{{{Rfc3339.Format(now.AddDays(30))}}}"}}"""
+            );
             await JobAsync(scene, "train", "1h");
             await scene.UntilRunsAsync("train");
             ChangesOf("train").Should().Equal(false);
