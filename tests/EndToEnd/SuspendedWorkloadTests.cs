@@ -92,6 +92,33 @@ public sealed class SuspendedWorkloadTests
         await scene.UntilSuspendedAsync("too-long", TimeSpan.FromMinutes(6));
     }
 
+    /// <summary>New jobs are also suspended by rules other than the forecast of their own cost.</summary>
+    [Theory]
+    [InlineData("100", """{"training": {"unknownDuration": "Hold"}}""", null, false)]
+    [InlineData("10", null, "10m", true)]
+    public async Task New_job_that_its_user_keeps_resuming_is_contested(string limit, string? spec, string? declared, bool serving)
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        if (serving)
+            await Scalers.ServeAsync(scene, "chat");
+        await scene.BudgetAsync(limit, spec);
+        await scene.UntilAsync("the budget is seen", async () =>
+            await scene.StatusAsync() is { } status && (status.Workloads?.Count ?? 0) == (serving ? 1 : 0)
+        );
+        await scene.JobAsync("new", declared);
+        await scene.UntilSuspendedAsync("new");
+        for (var resumed = 1; resumed <= 2; resumed++)
+        {
+            await scene.SuspendAsync("new", false);
+            await scene.UntilSuspendedAsync("new", TimeSpan.FromSeconds(20));
+            await scene.UntilEventAsync("SuspendedAgain", "new");
+            await scene.PassAsync(1);
+        }
+        await scene.SuspendAsync("new", false);
+        await scene.UntilConditionAsync("Contested", "True", within: TimeSpan.FromMinutes(2));
+    }
+
     [Fact]
     public async Task Event_on_the_budget_names_the_job_and_omits_the_verb_of_its_reason()
     {

@@ -179,6 +179,10 @@ public sealed record BudgetAction
     [JsonPropertyName("countsForBrake")]
     public bool CountsForBreaker { get; init; }
 
+    /// <summary>Someone else resumed the workload after this budget had suspended it.</summary>
+    [JsonIgnore]
+    public bool IsAgain { get; init; }
+
     /// <summary>For a suspend: what the ledger is to remember.</summary>
     [JsonPropertyName("parked")]
     public SuspendedSnapshot? Suspension { get; init; }

@@ -86,7 +86,11 @@ internal static class ForecastRule
         // Jobs whose suspension is announced do not keep others from being admitted.
         var leaves = kept.Where(w => announced.ContainsKey(w.Work.Key.Uid)).ToArray();
         if (Needed(plan, waits, kept, leaves) <= balance.Allowed)
-            plan.Memory = Admissions.Take(kept.Except(leaves).Where(w => !w.Work.IgnoresSuspension), budget, plan.Memory);
+            plan.Memory = Admissions.Take(
+                kept.Except(leaves).Where(w => !w.Work.IgnoresSuspension && !plan.IsContested(w)),
+                budget,
+                plan.Memory
+            );
         SuspendReleasedReservations(plan, jobs, waits, kept);
     }
 

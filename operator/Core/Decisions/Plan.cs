@@ -163,6 +163,9 @@ internal sealed class Plan(BudgetSnapshot budget, BudgetTotals balance, IReadOnl
     public static bool WasReverted(CostedWorkload item) =>
         item.Work is { Suspension.Confirmed: true, State: WorkloadState.Running or WorkloadState.Pending };
 
+    /// <summary>Returns whether someone else keeps resuming a workload that this decision suspends.</summary>
+    public bool IsContested(CostedWorkload item) => _contested.Contains(item.Work.Key.Uid);
+
     public void Suspend(CostedWorkload item, string reason, string sentence, bool byForecast)
     {
         if (IsDecided(item))
@@ -245,6 +248,7 @@ internal sealed class Plan(BudgetSnapshot budget, BudgetTotals balance, IReadOnl
                 ByForecast = byForecast,
                 CountsForBreaker = brakes,
                 IsSuspendedByOtherBudget = item.Work.IsSuspendedByOtherBudget,
+                IsAgain = WasReverted(item),
                 Suspension = request is null ? suspended : suspended with { CheckpointRequestedAt = request.Requested },
             }
         );
@@ -315,10 +319,7 @@ internal sealed class Plan(BudgetSnapshot budget, BudgetTotals balance, IReadOnl
 
     /// <summary>Running work whose record of a suspension is out of date.</summary>
     public IReadOnlyList<WorkloadKey> DropRecord() =>
-        [
-            .. Work.Where(w => WasReverted(w) && !IsSuspending(w) && !_contested.Contains(w.Work.Key.Uid) && !IsInDoubt(w))
-                .Select(w => w.Work.Key),
-        ];
+        [.. Work.Where(w => WasReverted(w) && !IsSuspending(w) && !IsContested(w) && !IsInDoubt(w)).Select(w => w.Work.Key)];
 
     /// <summary>
     /// While nothing can be foreseen, or it waits in a queue, nobody knows whether it may run: its record stays until that is known.

@@ -206,6 +206,7 @@ internal sealed class BudgetActor(
                     Reason = decided?.Reason ?? record.Reason,
                     Sentence = decided?.Text ?? record.Reason,
                     CostToFinish = record.CostToFinish,
+                    IsAgain = cause.Reverted is [.., var reverted] && reverted == decided?.Time,
                     Suspension = cause,
                 },
                 decision.WindowKey
@@ -223,7 +224,7 @@ internal sealed class BudgetActor(
     )
     {
         var snapshot = action.Suspension!;
-        if (action.Reason == Reasons.SuspendedAgain)
+        if (action.IsAgain)
         {
             var undone = store.State.SuspensionsBy(budget.Uid).FirstOrDefault(p => p.Uid == action.Workload.Uid);
             var by = undone is null ? null : await suspender.LastWriterAsync(undone, cancellationToken);
@@ -291,10 +292,7 @@ internal sealed class BudgetActor(
             action with
             {
                 Suspension = record.Cause,
-                Sentence =
-                    action.Reason == Reasons.SuspendedAgain
-                        ? Messages.SuspendedAgain(record.Cause.RevertedBy, action.Sentence)
-                        : action.Sentence,
+                Sentence = action.IsAgain ? Messages.SuspendedAgain(record.Cause.RevertedBy, action.Sentence) : action.Sentence,
             },
             decision.WindowKey
         );

@@ -47,7 +47,7 @@ internal sealed class BudgetEvents(EventRecorder recorder)
             action.Kind == ActionKind.Suspend
                 ? (
                     action.IsSuspendedByOtherBudget ? Reasons.SuspendedByOtherBudget
-                    : action.Reason == Reasons.SuspendedAgain ? Reasons.SuspendedAgain
+                    : action.IsAgain ? Reasons.SuspendedAgain
                     : WorkloadKinds.Of(action.Workload.Kind) is { Serves: true } ? "ScaledToZero"
                     : Suspended,
                     KubeEvent.Warning

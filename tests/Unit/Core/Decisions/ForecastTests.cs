@@ -253,6 +253,21 @@ public sealed class ForecastTests
     }
 
     [Fact]
+    public void Contested_job_of_unknown_duration_is_not_admitted()
+    {
+        var terms = Terms(100m) with { UnknownDuration = UnknownDuration.Hold };
+        var work = Unknown("train").Suspended(100m, Reasons.UnknownDuration) with { State = WorkloadState.Running, BurnRate = V100 };
+
+        var again = BudgetDecider.Decide(Budget(terms, work));
+        again.Actions.Should().ContainSingle(a => a.IsAgain && a.Reason == Reasons.UnknownDuration);
+
+        work = work with { Suspension = work.Suspension! with { Reverted = [Now.AddMinutes(-3), Now.AddMinutes(-1)] } };
+        var contested = BudgetDecider.Decide(Budget(terms, work));
+        contested.ReasonOf("train").Should().Be(Reasons.Contested);
+        contested.Memory.Admitted.Should().BeEmpty("Bursar suspends it again after five minutes");
+    }
+
+    [Fact]
     public void A_job_without_a_pod_for_ten_minutes_lends_its_reservation_and_takes_it_back_with_its_pod()
     {
         var waits = Job("waits", 2).Waiting() with { NoPodSince = Now.AddMinutes(-11) };
