@@ -1,6 +1,8 @@
+using System.Reflection;
 using System.Runtime.CompilerServices;
 using System.Text.Json.Serialization;
 using System.Text.RegularExpressions;
+using Bursar.Api;
 using Bursar.Core.Decisions;
 using Bursar.Core.Forecast;
 using Bursar.Core.Scaling;
@@ -14,8 +16,9 @@ namespace Bursar.Tests.Unit.Wording;
 
 /// <summary>
 /// The wording of messages, in one table: messages.txt has an example of every text that the types below put into an Event, a condition, a
-/// status, an answer to an admission request or an explanation. Other tests assert reasons, amounts and names.
-/// <c>BURSAR_UPDATE_GOLDEN=1</c> writes the table anew, for a person to review.
+/// status, an answer to an admission request or an explanation. texts.txt lists the texts of all other types, logs among them. Other tests
+/// assert reasons, amounts and names.
+/// <c>BURSAR_UPDATE_GOLDEN=1</c> writes both files anew, for a person to review.
 /// </summary>
 public sealed class MessageTests
 {
@@ -38,6 +41,14 @@ public sealed class MessageTests
         typeof(ExplainReasoning),
     ];
 
+    /// <summary>The assemblies whose other texts are listed by type.</summary>
+    private static readonly Assembly[] Assemblies =
+    [
+        typeof(Messages).Assembly,
+        typeof(GpuBudgetReader).Assembly,
+        typeof(AdmissionRule).Assembly,
+    ];
+
     [Fact]
     public void Messages_are_those_of_the_table()
     {
@@ -52,6 +63,24 @@ public sealed class MessageTests
     public void Table_has_an_example_of_every_text()
     {
         Table().Missing.Should().BeEquivalentTo(Array.Empty<string>(), "each text is to be in an example");
+    }
+
+    [Fact]
+    public void Other_texts_are_those_of_the_list()
+    {
+        var path = Path.Combine(Folder(), "texts.txt");
+        var list = string.Concat(
+            Assemblies
+                .SelectMany(assembly => ModuleDefinition.ReadModule(assembly.Location).Types)
+                .Where(type => type.BaseType?.Name != nameof(JsonSerializerContext) && !Types.Any(known => known.FullName == type.FullName))
+                .OrderBy(type => type.FullName, StringComparer.Ordinal)
+                .Select(type => (type.FullName, Texts: Literals(type).Distinct(StringComparer.Ordinal).ToArray()))
+                .Where(type => type.Texts.Length > 0)
+                .Select(type => $"\n{type.FullName}\n{string.Concat(type.Texts.Select(text => $"    {text.Trim()}\n"))}")
+        );
+        if (Environment.GetEnvironmentVariable("BURSAR_UPDATE_GOLDEN") == "1")
+            File.WriteAllText(path, list);
+        list.Should().Be(File.ReadAllText(path));
     }
 
     private static MessageTable Table()
