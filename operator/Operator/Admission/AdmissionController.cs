@@ -242,7 +242,7 @@ internal sealed partial class AdmissionController(
 
     [LoggerMessage(
         Level = LogLevel.Warning,
-        Message = "New work that cannot be read is let through: namespace={namespace} name={name} kind={kind} error={error}"
+        Message = "Admitted unreadable workload: Namespace={Namespace} Name={Name} Kind={Kind} Error={Error}"
     )]
     private partial void LogOdd(string @namespace, string name, string kind, string error);
 }

@@ -97,9 +97,9 @@ internal sealed partial class WebhookController(
         return operations;
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Configured webhook's certificate authority: name={name}")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "Configured the webhook's certificate authority: Name={Name}")]
     private partial void LogConfigured(string name);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The webhook's configuration cannot be kept: {error}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Writing the webhook configuration failed: {Error}")]
     private partial void LogFailed(string error);
 }

@@ -138,7 +138,7 @@ internal sealed partial class WorkloadAdmissionController(
 
     [LoggerMessage(
         Level = LogLevel.Information,
-        Message = "Answering Kueue's admission check: namespace={namespace} name={name} check={check} answer={answer}"
+        Message = "Answering Kueue admission check: Namespace={Namespace} Name={Name} Check={Check} Answer={Answer}"
     )]
     private partial void LogAdmitting(string @namespace, string name, string check, string answer);
 }

@@ -56,9 +56,9 @@ internal sealed partial class LedgerCompactor(
         return horizon;
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Days before are kept as sums: day={day:yyyy-MM-dd}")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "Compacted the days before: Day={Day:yyyy-MM-dd}")]
     private partial void LogCompacted(DateTimeOffset day);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Days before are no longer kept: day={day:yyyy-MM-dd}")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "Deleted the days before: Day={Day:yyyy-MM-dd}")]
     private partial void LogForgotten(DateTimeOffset day);
 }

@@ -267,9 +267,9 @@ internal sealed partial class LedgerStore(KubeClient client, string ns, TimeProv
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "GpuLedger cannot be read and is left alone: name={name}")]
+    [LoggerMessage(Level = LogLevel.Error, Message = "GpuLedger is unreadable and stays unchanged: Name={Name}")]
     private partial void LogUnreadable(string name);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "GpuLedger was written in between, trying again: name={name}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "GpuLedger was written by another client, retrying: Name={Name}")]
     private partial void LogConflict(string name);
 }

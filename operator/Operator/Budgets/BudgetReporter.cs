@@ -107,7 +107,7 @@ internal sealed partial class BudgetReporter(
 
     [LoggerMessage(
         Level = LogLevel.Warning,
-        Message = "A budget's spec cannot be used: namespace={namespace} name={name} message={message}"
+        Message = "Budget spec is invalid: Namespace={Namespace} Name={Name} Message={Message}"
     )]
     private partial void LogInvalid(string @namespace, string name, string message);
 }

@@ -56,7 +56,7 @@ internal sealed partial class CheckpointActor(
 
     [LoggerMessage(
         Level = LogLevel.Information,
-        Message = "Request for a checkpoint: namespace={namespace} name={name} kind={kind} budget={budget} id={id} asked={asked}"
+        Message = "Requesting checkpoint: Namespace={Namespace} Name={Name} Kind={Kind} Budget={Budget} Id={Id} Requested={Requested}"
     )]
-    private partial void LogRequesting(string @namespace, string name, string kind, string budget, string id, bool asked);
+    private partial void LogRequesting(string @namespace, string name, string kind, string budget, string id, bool requested);
 }

@@ -63,9 +63,9 @@ internal static partial class HostedEndpoints
         services.AddLoop(certificate.RunAsync);
     }
 
-    public static void LogListening(this ILoggerFactory logs, string door, string address) =>
-        LogListening(logs.CreateLogger("bursar"), door, address);
+    public static void LogListening(this ILoggerFactory logs, string endpoint, string address) =>
+        LogListening(logs.CreateLogger("bursar"), endpoint, address);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Listening: door={door} address={address}")]
-    private static partial void LogListening(ILogger logger, string door, string address);
+    [LoggerMessage(Level = LogLevel.Information, Message = "Listening: Endpoint={Endpoint} Address={Address}")]
+    private static partial void LogListening(ILogger logger, string endpoint, string address);
 }

@@ -85,16 +85,16 @@ internal sealed partial class ScalerActor(
 
     [LoggerMessage(
         Level = LogLevel.Information,
-        Message = "Scales: namespace={namespace} name={name} target={target} from={from} to={to} reason={reason}"
+        Message = "Scaling: Namespace={Namespace} Name={Name} Target={Target} From={From} To={To} Reason={Reason}"
     )]
     private partial void LogScales(string @namespace, string name, string target, int from, int to, string reason);
 
     [LoggerMessage(
         Level = LogLevel.Information,
-        Message = "Caps: namespace={namespace} name={name} owner={owner} affordable={affordable} reason={reason}"
+        Message = "Capping autoscaler: Namespace={Namespace} Name={Name} Autoscaler={Autoscaler} Affordable={Affordable} Reason={Reason}"
     )]
-    private partial void LogCaps(string @namespace, string name, string owner, int affordable, string reason);
+    private partial void LogCaps(string @namespace, string name, string autoscaler, int affordable, string reason);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Could not scale: namespace={namespace} name={name} why={why}")]
-    private partial void LogRefused(string @namespace, string name, string why);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Scaling failed: Namespace={Namespace} Name={Name} Reason={Reason}")]
+    private partial void LogRefused(string @namespace, string name, string reason);
 }

@@ -196,21 +196,21 @@ internal sealed partial class CertificateController(
         );
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Made a Secret: name={name} namespace={namespace}")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "Created Secret: Name={Name} Namespace={Namespace}")]
     private partial void LogMade(string name, string @namespace);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Renewed a Secret: name={name} namespace={namespace}")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "Renewed Secret: Name={Name} Namespace={Namespace}")]
     private partial void LogRenewed(string name, string @namespace);
 
     [LoggerMessage(
         Level = LogLevel.Error,
-        Message = "The Secret holds no certificate and key that can sign; making new ones: name={name} namespace={namespace}"
+        Message = "Secret has no usable certificate and key, creating new ones: Name={Name} Namespace={Namespace}"
     )]
     private partial void LogUnreadable(string name, string @namespace);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Certificates: another writer was faster, looking again: {error}")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "Certificates were written by another replica, retrying: {Error}")]
     private partial void LogConflict(string error);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Certificates cannot be kept: {error}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Writing certificates failed: {Error}")]
     private partial void LogFailed(string error);
 }

@@ -79,9 +79,9 @@ internal sealed partial class WebhookCertificate(
         LogServing(hosts[0], _current.NotAfter.ToUniversalTime());
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "The webhook has a certificate: name={host} until={notAfter:u}")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "Issued webhook certificate: Host={Host} NotAfter={NotAfter:u}")]
     private partial void LogServing(string host, DateTime notAfter);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The webhook's certificate cannot be looked after: {error}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Renewing the webhook certificate failed: {Error}")]
     private partial void LogFailed(string error);
 }

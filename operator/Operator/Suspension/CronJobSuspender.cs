@@ -125,7 +125,7 @@ internal sealed partial class CronJobSuspender(
 
     [LoggerMessage(
         Level = LogLevel.Warning,
-        Message = "What makes the runs could not be written: namespace={namespace} name={name} kind={kind}"
+        Message = "Writing the owning CronJob failed: Namespace={Namespace} Name={Name} Kind={Kind}"
     )]
     private partial void LogFailed(Exception error, string @namespace, string name, string kind);
 }

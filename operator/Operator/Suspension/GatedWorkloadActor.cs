@@ -144,19 +144,19 @@ internal sealed partial class GatedWorkloadActor(
 
     [LoggerMessage(
         Level = LogLevel.Information,
-        Message = "Resumed workload gated on admission: namespace={namespace} name={name} kind={kind} budget={budget}"
+        Message = "Resumed workload gated on admission: Namespace={Namespace} Name={Name} Kind={Kind} Budget={Budget}"
     )]
     private partial void LogGateRemoved(string @namespace, string name, string kind, string budget);
 
     [LoggerMessage(
         Level = LogLevel.Information,
-        Message = "Someone else changed it in between, nothing was written: namespace={namespace} name={name} kind={kind}"
+        Message = "Workload changed since it was read, nothing was written: Namespace={Namespace} Name={Name} Kind={Kind}"
     )]
     private partial void LogOvertaken(string @namespace, string name, string kind);
 
     [LoggerMessage(
         Level = LogLevel.Warning,
-        Message = "Resuming workload gated on admission failed, retrying: namespace={namespace} name={name} kind={kind} error={error}"
+        Message = "Resuming workload gated on admission failed, retrying: Namespace={Namespace} Name={Name} Kind={Kind} Error={Error}"
     )]
     private partial void LogFailed(string @namespace, string name, string kind, string error);
 

@@ -156,13 +156,13 @@ internal sealed partial class LostSuspension(
 
     [LoggerMessage(
         Level = LogLevel.Information,
-        Message = "Resuming workload gated on admission without a decision: namespace={namespace} name={name} kind={kind}"
+        Message = "Resuming workload gated on admission without a decision: Namespace={Namespace} Name={Name} Kind={Kind}"
     )]
     private partial void LogGated(string @namespace, string name, string kind);
 
     [LoggerMessage(
         Level = LogLevel.Warning,
-        Message = "Found suspended work that has no record: namespace={namespace} name={name} kind={kind} budget={budget}"
+        Message = "Found suspended workload without a record: Namespace={Namespace} Name={Name} Kind={Kind} Budget={Budget}"
     )]
     private partial void LogFound(string @namespace, string name, string kind, string budget);
 }

@@ -166,37 +166,37 @@ internal sealed partial class Suspender(
 
     [LoggerMessage(
         Level = LogLevel.Information,
-        Message = "Suspending: namespace={namespace} name={name} kind={kind} budget={budget} reason={reason}"
+        Message = "Suspending: Namespace={Namespace} Name={Name} Kind={Kind} Budget={Budget} Reason={Reason}"
     )]
     private partial void LogSuspending(string @namespace, string name, string kind, string budget, string reason);
 
     [LoggerMessage(
         Level = LogLevel.Information,
-        Message = "Resuming: namespace={namespace} name={name} kind={kind} budget={budget} reason={reason}"
+        Message = "Resuming: Namespace={Namespace} Name={Name} Kind={Kind} Budget={Budget} Reason={Reason}"
     )]
     private partial void LogResuming(string @namespace, string name, string kind, string budget, string reason);
 
     [LoggerMessage(
         Level = LogLevel.Information,
-        Message = "Letting go of what another budget still holds: namespace={namespace} name={name} kind={kind} budget={budget} reason={reason}"
+        Message = "Removing suspension, another budget still suspends the workload: Namespace={Namespace} Name={Name} Kind={Kind} Budget={Budget} Reason={Reason}"
     )]
     private partial void LogLeaving(string @namespace, string name, string kind, string budget, string reason);
 
     [LoggerMessage(
         Level = LogLevel.Information,
-        Message = "Releasing what no budget holds any more: namespace={namespace} name={name} kind={kind} budget={budget}"
+        Message = "Resuming workload that no budget suspends any more: Namespace={Namespace} Name={Name} Kind={Kind} Budget={Budget}"
     )]
     private partial void LogReleasing(string @namespace, string name, string kind, string budget);
 
     [LoggerMessage(
         Level = LogLevel.Warning,
-        Message = "Could not resume workload, its record is kept: namespace={namespace} name={name} kind={kind} budget={budget} reason={reason}"
+        Message = "Could not resume workload, its record is kept: Namespace={Namespace} Name={Name} Kind={Kind} Budget={Budget} Reason={Reason}"
     )]
     private partial void LogUnknown(string @namespace, string name, string kind, string budget, string reason);
 
     [LoggerMessage(
         Level = LogLevel.Information,
-        Message = "Someone else changed it in between, nothing was written: namespace={namespace} name={name} kind={kind}"
+        Message = "Workload changed since it was read, nothing was written: Namespace={Namespace} Name={Name} Kind={Kind}"
     )]
     private partial void LogOvertaken(string @namespace, string name, string kind);
 }

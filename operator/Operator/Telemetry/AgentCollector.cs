@@ -392,18 +392,18 @@ internal sealed partial class AgentCollector
 
     private sealed record Running(AgentSession Session, Task Loop, CancellationTokenSource Stop);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Agent speaks for another node and is not believed: node={node} says={says}")]
-    private partial void LogForeignNode(string node, string says);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Rejected agent report for another node: Node={Node} ReportedNode={ReportedNode}")]
+    private partial void LogForeignNode(string node, string reportedNode);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Rejected agent report: pod of another node: node={node} pod={podUid}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Rejected agent report for a pod of another node: Node={Node} PodUid={PodUid}")]
     private partial void LogForeignPod(string node, string podUid);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Agent's journal has a gap: node={node} gap={gap}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Agent journal has a gap: Node={Node} Gap={Gap}")]
     private partial void LogGap(string node, string gap);
 
     [LoggerMessage(
         Level = LogLevel.Warning,
-        Message = "Agent's answer lies beyond what is in the ledger and is not taken: node={node} after={after}"
+        Message = "Rejected agent report that begins after the ledger's cursor: Node={Node} After={After}"
     )]
     private partial void LogBeyond(string node, string after);
 }

@@ -184,18 +184,18 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
         collector.Failed(this, reason);
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Agent answers: node={node} address={address}")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "Connected to agent: Node={Node} Address={Address}")]
     private partial void LogAnswers(string node, string address);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Agent does not answer any more: node={node} error={error}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Agent became unreachable: Node={Node} Error={Error}")]
     private partial void LogLost(string node, string error);
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "Agent cannot be reached: node={node} error={error}")]
+    [LoggerMessage(Level = LogLevel.Debug, Message = "Agent is unreachable: Node={Node} Error={Error}")]
     private partial void LogUnreachable(string node, string error);
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "Sending targets to agent failed: node={node} error={error}")]
+    [LoggerMessage(Level = LogLevel.Debug, Message = "Sending targets to agent failed: Node={Node} Error={Error}")]
     private partial void LogNotSent(string node, string error);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "Agent's answer could not be taken in: node={node}")]
+    [LoggerMessage(Level = LogLevel.Error, Message = "Processing agent report failed: Node={Node}")]
     private partial void LogStrange(Exception exception, string node);
 }

@@ -261,10 +261,10 @@ internal sealed partial class ExporterReader : IDisposable
 
     [LoggerMessage(
         Level = LogLevel.Information,
-        Message = "No agent measures here, its dcgm-exporter is read: node={node} address={address}"
+        Message = "Reading dcgm-exporter of a node without an agent: Node={Node} Address={Address}"
     )]
     private partial void LogServes(string node, string address);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The dcgm-exporter does not serve: node={node} address={address} fault={fault}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Reading dcgm-exporter failed: Node={Node} Address={Address} Fault={Fault}")]
     private partial void LogFault(string node, string address, string fault);
 }

@@ -68,9 +68,9 @@ internal sealed partial class SignalReader(AgentPod agent, AgentCollector collec
         );
     }
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "Agent does not tell its signals: node={node} error={error}")]
+    [LoggerMessage(Level = LogLevel.Debug, Message = "Reading agent signals failed: Node={Node} Error={Error}")]
     private partial void LogUnreachable(string node, string error);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "Agent's signals could not be taken in: node={node}")]
+    [LoggerMessage(Level = LogLevel.Error, Message = "Processing agent signals failed: Node={Node}")]
     private partial void LogStrange(Exception exception, string node);
 }

@@ -140,8 +140,8 @@ public sealed class Replica : IAsyncDisposable
         )
         {
             if (eventId.Name == "LogListening" && state is IReadOnlyList<KeyValuePair<string, object?>> values)
-                ((string)values.Single(v => v.Key == "door").Value! == "webhook" ? _webhook : _address).TrySetResult(
-                    (string)values.Single(v => v.Key == "address").Value!
+                ((string)values.Single(v => v.Key == "Endpoint").Value! == "webhook" ? _webhook : _address).TrySetResult(
+                    (string)values.Single(v => v.Key == "Address").Value!
                 );
         }
 

@@ -370,6 +370,6 @@ internal sealed partial class PrometheusSources : IDisposable
                 .Aggregate(text, (said, secret) => said.Replace(secret, "…", StringComparison.Ordinal));
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The list of Prometheus sources cannot be used: error={error}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "List of Prometheus sources is invalid: Error={Error}")]
     private partial void LogList(string error);
 }

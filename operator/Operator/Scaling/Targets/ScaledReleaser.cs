@@ -87,9 +87,9 @@ internal sealed partial class ScaledReleaser(
 
     [LoggerMessage(
         Level = LogLevel.Information,
-        Message = "Restored fields of a deleted scaler: namespace={ns} scaler={scaler} kind={kind} name={name} result={result}"
+        Message = "Restored fields of a deleted scaler: Namespace={Namespace} Scaler={Scaler} Kind={Kind} Name={Name} Result={Result}"
     )]
-    private partial void LogReleased(string ns, string scaler, string kind, string name, WriteResult result);
+    private partial void LogReleased(string @namespace, string scaler, string kind, string name, WriteResult result);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Could not restore what a deleted scaler had changed, retrying: {Reason}")]
     private partial void LogFailed(string reason);
