@@ -68,15 +68,15 @@ public sealed class GpuBudgetSpec
     public IReadOnlyList<int>? Thresholds { get; set; } = [50, 80, 100];
 
     [DefaultJson("{}")]
-    [Description("How training work is held inside the limit.")]
+    [Description("How training workloads are kept within the limit.")]
     public GpuBudgetTraining? Training { get; set; } = new();
 
     [DefaultJson("{}")]
-    [Description("How inference work is held inside the limit.")]
+    [Description("How inference workloads are kept within the limit.")]
     public GpuBudgetInference? Inference { get; set; } = new();
 
     [DefaultJson("{}")]
-    [Description("How work that Bursar cannot suspend is held inside the limit.")]
+    [Description("How workloads that Bursar cannot suspend are kept within the limit.")]
     public GpuBudgetInteractive? Interactive { get; set; } = new();
 }
 

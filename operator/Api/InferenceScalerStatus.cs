@@ -20,7 +20,7 @@ public sealed class InferenceScalerStatus
     [Description("The replicas that demand asks for, between minimum and maximum.")]
     public int? Wanted { get; set; }
 
-    [Description("The replicas that the money carries; absent where no money limits them.")]
+    [Description("The replicas that the budget covers; absent if no budget limits them.")]
     public int? Affordable { get; set; }
 
     [Length(0, 40)]

@@ -18,7 +18,7 @@ namespace Bursar.Api;
     ".status.affordable",
     "Affordable",
     "integer",
-    Description = "The replicas that the money carries; empty where no money limits them."
+    Description = "The replicas that the budget covers; empty if no budget limits them."
 )]
 [GenericAdditionalPrinterColumn(".status.costPerHour", "Cost/h", "string", Description = "What the target's pods cost per hour.")]
 [GenericAdditionalPrinterColumn(".status.reason", "Reason", "string", Description = "Why the replicas are as they are.")]

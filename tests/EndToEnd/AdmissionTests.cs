@@ -149,7 +149,7 @@ public sealed class AdmissionTests
 
         var (later, answer) = await AskAsync(scene, webhook, Job("later", "20h"));
         ((bool)later["spec"]!["suspend"]!).Should().BeFalse();
-        answer["warnings"]![0]!.GetValue<string>().Should().Contain("switched to observe");
+        answer["warnings"]![0]!.GetValue<string>().Should().Contain("observe-only mode");
     }
 
     [Fact]

@@ -74,7 +74,7 @@ public sealed class ImageTests
             "/kubeconfig"
         );
 
-        released.Text.Should().Contain("Enforcement is switched to observe (ConfigMap default/bursar-control)");
+        released.Text.Should().Contain("The cluster is in observe-only mode (ConfigMap default/bursar-control)");
     }
 
     private static string[] Archives(string name)

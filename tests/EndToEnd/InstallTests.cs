@@ -127,7 +127,7 @@ public sealed class InstallTests(InstallServers servers)
         var again = (
             await InstallTool.HelmAsync(server.Kubeconfig, "install", "bursar", InstallTool.Chart, "--namespace", Own, "--set", set)
         ).Succeeded();
-        again.Output.Should().Contain("Enforcement is switched to observe");
+        again.Output.Should().Contain("The cluster is in observe-only mode");
         (await InstallTool.HelmAsync(server.Kubeconfig, "uninstall", "bursar", "--namespace", Own, "--no-hooks")).Succeeded();
         await server.UntilAsync(
             "the agents' namespace is gone",

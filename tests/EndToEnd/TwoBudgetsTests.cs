@@ -27,7 +27,7 @@ internal static class TwoBudgets
         (await WorkAsync(scene, "b", "shared")).State.Should().Be("SuspendedByBudget");
         (await scene.EventsAsync("SuspendedByOtherBudget", "shared"))
             .Should()
-            .Contain(e => e.Note!.Contains("Budget a ") && e.Note.Contains("held by budget b"));
+            .Contain(e => e.Note!.Contains("Budget a ") && e.Note.Contains("budget b "));
         (await scene.EventsAsync("Resumed", "shared")).Should().BeEmpty();
         if (whileHeld is not null)
             await whileHeld();
@@ -65,7 +65,7 @@ internal static class TwoBudgets
         foreach (var (name, other) in new[] { ("a", "b"), ("b", "a") })
             await scene.UntilAsync(
                 $"the status of {name} says that {other} holds it as well",
-                async () => (await WorkAsync(scene, name, "shared")).Reason!.Contains($"held by budget {other}", StringComparison.Ordinal),
+                async () => (await WorkAsync(scene, name, "shared")).Reason!.Contains($"budget {other}", StringComparison.Ordinal),
                 TimeSpan.FromSeconds(90)
             );
     }
@@ -125,7 +125,7 @@ public sealed class TwoBudgetsTests
             )
                 .Should()
                 .Be(0);
-            explained.ToString().Should().Contain("Job/shared  training, SuspendedByOtherBudget").And.Contain("Held by budget b.");
+            explained.ToString().Should().Contain("Job/shared  training, SuspendedByOtherBudget").And.Contain("budget b");
         });
     }
 
@@ -340,7 +340,7 @@ public sealed class TwoBudgetsTests
         (await ReleaseCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, new(scene.Team, "a", DryRun: true), text, Ct))
             .Should()
             .Be(0);
-        text.ToString().Should().Contain("would stay as it is, held by GpuBudget team/b as well");
+        text.ToString().Should().Contain("would stay suspended by GpuBudget team/b");
         (await ReleaseCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, new(scene.Team, "a", DryRun: false), text, Ct))
             .Should()
             .Be(0);

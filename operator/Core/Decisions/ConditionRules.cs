@@ -76,14 +76,14 @@ internal static class ConditionRules
                     $"{balance.Unstoppable.RatePerHour} {currency}/h comes from {Count(balance.Unstoppable.Workloads.Count)} that cannot be suspended: {WithReasons(balance.Unstoppable)}."
                 ),
             budget.MeteringStale is { } stale
-                ? new(ConditionTypes.MeteringFresh, false, Reasons.NodeLost, $"Forecasts pause: {stale}.")
+                ? new(ConditionTypes.MeteringFresh, false, Reasons.NodeLost, $"Forecasts paused: {stale}.")
                 : Fresh(budget.Metering),
             budget.PricesUntrusted is { } doubt
                 ? new(
                     ConditionTypes.PricesTrusted,
                     false,
                     Reasons.PricesUntrusted,
-                    $"The last trusted prices go on and forecasts pause: {doubt}."
+                    $"The last trusted prices apply and forecasts are paused: {doubt}."
                 )
             : budget is { UnpricedProducts.Count: 0, ChargedAsOnDemand.Count: > 0 }
                 ? new(ConditionTypes.PricesTrusted, false, Reasons.ChargedAsOnDemand, PriceTrust.AsOnDemand(budget.ChargedAsOnDemand))
@@ -92,7 +92,7 @@ internal static class ConditionRules
                 ConditionTypes.PricesTrusted,
                 false,
                 Reasons.Unpriced,
-                $"No price matches {Names(budget.UnpricedProducts)}: that work is not counted and forecasts pause. Add a rate to the default GpuPriceBook{(budget.UnpricedProducts.Any(product => product.Contains('/')) ? ", or name the resource in the chart's gpuResources" : "")}."
+                $"No price matches {Names(budget.UnpricedProducts)}: these workloads are not counted and forecasts are paused. Add a rate to the default GpuPriceBook{(budget.UnpricedProducts.Any(product => product.Contains('/')) ? ", or name the resource in the chart's gpuResources" : "")}."
             ),
         };
         if (balance.MinimumReplicasExceedLimit)
@@ -119,7 +119,7 @@ internal static class ConditionRules
                     ConditionTypes.Contested,
                     true,
                     Reasons.Contested,
-                    $"Someone else keeps resuming {Names(plan.Contested)}; Bursar tries again every 5 minutes."
+                    $"Another user or controller keeps resuming {Names(plan.Contested)}; Bursar tries again every 5 minutes."
                 )
             );
         return conditions;
@@ -130,7 +130,7 @@ internal static class ConditionRules
     /// </summary>
     private static ConditionValue Fresh(MeteringView? by)
     {
-        const string current = "The API server's times are current";
+        const string current = "Metering is up to date";
         if (by is null)
             return new(ConditionTypes.MeteringFresh, true, Reasons.Fresh, $"{current}.");
         var exporters = by.ByExporter.Count > 0 ? $"the dcgm-exporter on {by.ByExporter}" : null;
@@ -187,7 +187,9 @@ internal static class ConditionRules
                 ConditionTypes.Ready,
                 true,
                 Reasons.Observing,
-                budget.ObserveOnly ? "The cluster's switch says observe: nothing is touched." : "Mode is Observe: nothing is touched."
+                budget.ObserveOnly
+                    ? "The cluster is in observe-only mode: no workload is suspended or resumed."
+                    : "Mode is Observe: no workload is suspended or resumed."
             );
         if (course.Overspent > Amount.Zero)
             return new(

@@ -17,7 +17,7 @@ internal static class ForecastPauses
         var told = memory.Announced.Where(one => one.StartsWith(Prefix, StringComparison.Ordinal)).ToArray();
         var paused = new SortedDictionary<string, string>(StringComparer.Ordinal);
         if (budget.MeteringStale is not null)
-            paused[Metering] = $"{Messages.Paused(budget)} Work runs on, and the limit holds.";
+            paused[Metering] = $"{Messages.Paused(budget)} Workloads keep running, and the hard limit applies.";
         foreach (var item in work.Where(w => w is { IsActiveJob: true, Work.Estimate.Stale: true }).Take(MostJobs))
             paused[Prefix + item.Work.Key.Uid] = $"{item.Work.Key.Kind}/{item.Work.Key.Name}: {Messages.ProgressStale(item)}";
         if (told.Length == 0 && paused.Count == 0 || told.Length == paused.Count && told.All(paused.ContainsKey))
@@ -40,7 +40,7 @@ internal static class ForecastPauses
                 Reasons.ForecastResumed,
                 $"{budget.Window.Key}/{one}/{budget.Now.ToUnixTimeSeconds()}",
                 one == Metering
-                    ? "Metering is fresh again; forecasts go on."
+                    ? "Metering is up to date again; forecasts continue."
                     : $"{NameOf(work, one)}: its progress is reported again; its forecast continues.",
                 Warning: false
             ));

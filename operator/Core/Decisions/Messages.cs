@@ -144,10 +144,10 @@ public static class Messages
         $"Decided at {Time(item.Work.Suspension!.Since)} ({item.Work.Suspension.Reason}) and not carried out then, because Bursar was interrupted. It resumes when budget {budget.Name} covers it.";
 
     public static string CheckpointAwaited(CostedWorkload item, CheckpointRequest request, BudgetSnapshot budget) =>
-        $"Asked for a checkpoint: it is suspended when it reports that one is written, at {Time(request.Deadline)} at the latest; waiting costs up to {Money((item.Work.Rate ?? item.Work.BurnRate).For(request.Deadline - request.Requested))} {budget.Currency}. {request.Sentence}";
+        $"Checkpoint requested: the job is suspended when it reports that one is written, at {Time(request.Deadline)} at the latest; waiting costs up to {Money((item.Work.Rate ?? item.Work.BurnRate).For(request.Deadline - request.Requested))} {budget.Currency}. {request.Sentence}";
 
     public static string CheckpointWithdrawn(BudgetSnapshot budget, BudgetTotals balance) =>
-        $"No checkpoint is asked for any more, it runs on: budget {budget.Name} has {Money(balance.Limit - balance.Spent)} of {Money(balance.Limit)} {budget.Currency} left in {Window.NameOf(budget.Window.Key)}, {Money(balance.Planned)} is spent and reserved.";
+        $"The request for a checkpoint is withdrawn, the job runs on: budget {budget.Name} has {Money(balance.Limit - balance.Spent)} of {Money(balance.Limit)} {budget.Currency} left in {Window.NameOf(budget.Window.Key)}, {Money(balance.Planned)} is spent and reserved.";
 
     /// <summary>What a suspension says of the checkpoint that was asked for; empty for work that was not asked.</summary>
     public static string CheckpointOutcome(CostedWorkload item, CheckpointRequest? request, BudgetSnapshot budget)
@@ -168,21 +168,21 @@ public static class Messages
                 : $" Its checkpoint was acknowledged{(item.Work.Checkpoint is { } at ? $": only what it did after {Time(at.At)} is lost" : "")}.";
         return budget.Now >= request.Deadline
             ? $" No checkpoint was acknowledged in {GoDuration.Format(request.Deadline - request.Requested)}: {since}."
-            : $" The money does not last until {Time(request.Deadline)}, as long as its checkpoint was to be waited for: {since}.";
+            : $" The budget would be used up before {Time(request.Deadline)}, the deadline for its checkpoint: {since}.";
     }
 
     public static string Released(CostedWorkload item) =>
         item.Work.OtherBudgets is { } others
-            ? $"This budget {(item.Work.Exempt ? "now exempts it" : "now keeps inference at its floor")}; it is still held by {others}."
+            ? $"This budget {(item.Work.Exempt ? "now exempts it" : "now keeps inference at its minimum replicas")}; {others} still suspends it."
         : item.Work.Exempt ? "Resumed: the budget now exempts it."
-        : "Resumed: the budget now keeps inference at its floor.";
+        : "Resumed: the budget now keeps inference at its minimum replicas.";
 
     /// <summary>Behind the sentence of a run that is suspended.</summary>
     public static string CronJobWaits(ObjectRef cronJob) => $"{cronJob.Kind} {cronJob.Name} is suspended while its run waits.";
 
     /// <summary>The Event on a CronJob that is suspended while its run waits.</summary>
     public static string CronJobSuspended(ObjectRef cronJob, string run, string budget) =>
-        $"{CronJobWaits(cronJob)} {run} waits for money of budget {budget}.";
+        $"{CronJobWaits(cronJob)} {run} waits for budget {budget}.";
 
     public static string CronJobResumed(ObjectRef cronJob, string run) =>
         $"{cronJob.Kind} {cronJob.Name} makes runs again: {run} waits no more.";
@@ -210,18 +210,18 @@ public static class Messages
 
     /// <summary>Why a suspended workload comes back that its budget no longer holds.</summary>
     public static string Restored(string why, string? stillHeldBy) =>
-        stillHeldBy is null ? $"Resumed: {why}." : $"{char.ToUpperInvariant(why[0])}{why[1..]}; it is still held by {stillHeldBy}.";
+        stillHeldBy is null ? $"Resumed: {why}." : $"{char.ToUpperInvariant(why[0])}{why[1..]}; {stillHeldBy} still suspends it.";
 
     public static string Contested(SuspendedSnapshot suspended) =>
-        $"{suspended.RevertedBy ?? "Someone else"} keeps resuming it; Bursar tries again every 5 minutes.";
+        $"{suspended.RevertedBy ?? "Another user or controller"} keeps resuming it; Bursar tries again every 5 minutes.";
 
     public const string BreakerOpen =
         "The forecast would suspend it, but too many of the cluster's workloads were suspended within minutes. To go on, run 'bursar reset-breaker'.";
 
-    public static string Paused(BudgetSnapshot budget) => $"Forecasts pause: {budget.ForecastDoubt}.";
+    public static string Paused(BudgetSnapshot budget) => $"Forecasts paused: {budget.ForecastDoubt}.";
 
     public static string ProgressStale(CostedWorkload item) =>
-        $"Its forecast pauses: {item.Work.Estimate.Detail}. Only the limit itself holds it.";
+        $"Forecast paused: {item.Work.Estimate.Detail}. Only the hard limit applies.";
 
     internal static string MinimumReplicasKeepRunning(CostedWorkload item, Plan plan, Amount? enough) =>
         $"Suspended: new jobs do not start while inference that keeps running will cost {Money(plan.Totals.MinimumReplicasCost)} {plan.Budget.Currency} until {Window.NameOf(plan.Budget.Window.Key)} ends, and budget {plan.Budget.Name} has {Money(plan.Totals.Limit - plan.Totals.Spent)} of {Money(plan.Totals.Limit)} left.{ToResume(item, plan, enough)}";
@@ -247,20 +247,20 @@ public static class Messages
 
     /// <summary>Another budget holds it, and this one would not.</summary>
     public static string SuspendedByOther(CostedWorkload item, BudgetSnapshot budget) =>
-        $"Held by {item.Work.OtherBudgets}. As far as budget {budget.Name} is concerned it may run"
+        $"Suspended by {item.Work.OtherBudgets}. Budget {budget.Name} would let it run"
         + (
             item.Work.Class != WorkloadClass.Training ? "."
             : BudgetTotals.ReleasesReservation(item.Work, budget)
-                ? $", {Length(item, budget)}; after ten minutes its money is lent to others."
+                ? $", {Length(item, budget)}; after ten minutes its reservation is released."
             : $", {Length(item, budget)}: {Money(item.Cost.Settled)} {budget.Currency} is kept for it."
         );
 
     /// <summary>What is to be said besides of work that other budgets hold as well.</summary>
-    public static string AndOthers(WorkloadSnapshot work) => work.OtherBudgets is { } others ? $" It is held by {others} as well." : "";
+    public static string AndOthers(WorkloadSnapshot work) => work.OtherBudgets is { } others ? $" It is also suspended by {others}." : "";
 
     public static string DurationUnknown(CostedWorkload item, BudgetSnapshot budget) =>
         $"Its duration is unknown, and budget {budget.Name} suspends such workloads (unknownDuration: Hold). It costs {item.Work.Rate}/h {budget.Currency}. "
-        + "Set bursar.dev/expected-duration on it to let it go on.";
+        + "Set bursar.dev/expected-duration on it to let it run.";
 
     public static string Settling(BudgetSnapshot budget, BudgetMemory memory) =>
         $"It would overrun budget {budget.Name} and was running before the budget said so: it is left alone until {Time(memory.SettleUntil!.Value)}.";
@@ -302,7 +302,7 @@ public static class Messages
     internal static string WaitsForApproval(CostedWorkload item, Plan plan, bool mustRise, Amount? enough) =>
         !mustRise
             ? $"Resumes of budget {plan.Budget.Name} are manual: set bursar.dev/resume: approved on it."
-            : $"It waits for a limit that holds it and for an approval.{ToResume(item, plan, enough)}";
+            : $"It waits for a higher limit and for an approval.{ToResume(item, plan, enough)}";
 
     /// <param name="item">The suspended work.</param>
     /// <param name="plan">The evaluation.</param>
@@ -333,7 +333,7 @@ public static class Messages
     public static string Resumed(CostedWorkload item, BudgetSnapshot budget, BudgetTotals balance, Amount needed, string cause) =>
         (
             item.Work.OtherBudgets is { } others
-                ? $"Budget {budget.Name} would let it go on ({Cause(cause)}); it is still held by {others}"
+                ? $"Budget {budget.Name} would resume it ({Cause(cause)}), but {others} still suspends it"
                 : $"Resumed ({Cause(cause)})"
         )
         + $": it needs {Money(needed)} {budget.Currency} with headroom ({Length(item, budget)}), and budget {budget.Name} has {Money(balance.Limit - balance.Spent)} of {Money(balance.Limit)} {budget.Currency} left in {Window.NameOf(budget.Window.Key)}.";
@@ -345,7 +345,7 @@ public static class Messages
     public static string Kept(CostedWorkload item, string reason, BudgetSnapshot budget) =>
         item.Work switch
         {
-            { State: WorkloadState.SuspendedByOther } => "Suspended by someone else: Bursar does not touch it.",
+            { State: WorkloadState.SuspendedByOther } => "Suspended by a user or another controller: Bursar does not change it.",
             { IsSuspendedByOtherBudget: true } when reason == Reasons.SuspendedByOtherBudget => SuspendedByOther(item, budget),
             { State: WorkloadState.SuspendedByBudget } => $"Suspended since {Time(item.Work.Suspension!.Since)}.",
             { Rate: null } => "No price matches its GPUs: it is not counted.",
@@ -361,7 +361,7 @@ public static class Messages
             _ when reason == Reasons.NotStarted => "The budget's window has not started.",
             { QueuedIn: { } queue } => $"It waits {queue}: nothing is reserved for it until it is admitted.",
             _ when BudgetTotals.ReleasesReservation(item.Work, budget) =>
-                "Without a bound pod for ten minutes: its reservation is lent to others.",
+                "No pod is bound to a node for ten minutes: its reservation is released.",
             _ => $"{Length(item, budget)}.",
         };
 
@@ -390,9 +390,9 @@ public static class Messages
             Reasons.FitsAgain => "it has fitted for ten minutes",
             Reasons.SpendRolledOff => "older spending left the rolling window",
             Reasons.Approved => "approved",
-            Reasons.DurationKnown => "its length is known now",
+            Reasons.DurationKnown => "its duration is known now",
             Reasons.RecordRestored => "its record was lost and it fits",
-            _ => "it fits now",
+            _ => "it fits the budget now",
         };
 
     private static string Money(Amount amount) => amount.ToShortString();

@@ -13,19 +13,19 @@ public static class PriceTrust
             { PricesUntrusted: { } untrusted } => (
                 Reasons.PricesUntrusted,
                 untrusted,
-                $"Forecasts pause: {untrusted}. Work runs on at the last trusted prices, and the limit holds at them."
+                $"Forecasts paused: {untrusted}. Workloads keep running, and the hard limit applies at the last trusted prices."
             ),
             { UnpricedProducts.Count: > 0 } => (
                 Reasons.Unpriced,
                 budget.ForecastDoubt,
-                $"Forecasts pause: {budget.ForecastDoubt}. That work is not counted; what has a price is held to the limit as before."
+                $"Forecasts paused: {budget.ForecastDoubt}. These workloads are not counted; the hard limit applies to all others."
             ),
             { ChargedAsOnDemand.Count: > 0 } => (
                 Reasons.ChargedAsOnDemand,
                 $"{Reasons.ChargedAsOnDemand}: {string.Join(", ", budget.ChargedAsOnDemand)}",
                 AsOnDemand(budget.ChargedAsOnDemand)
             ),
-            _ => (Reasons.PricesTrusted, null, "The prices are trusted again; forecasts go on."),
+            _ => (Reasons.PricesTrusted, null, "The prices are trusted again; forecasts continue."),
         };
         var told = memory.Announced.FirstOrDefault(one => one.StartsWith(Prefix, StringComparison.Ordinal));
         if (told is null && doubt is null || told is not null && told == Prefix + doubt)

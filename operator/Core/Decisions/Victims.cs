@@ -4,7 +4,7 @@ using Bursar.Core.Money;
 namespace Bursar.Core.Decisions;
 
 /// <summary>
-/// Who pays for a shortfall: new jobs that were never admitted, then what grew (work of unknown length, then jobs above
+/// Who pays for a shortfall: new jobs that were never admitted, then what grew (work of unknown duration, then jobs above
 /// the reservation they were admitted with), then by priority, then by what is least lost for what it saves, then by age. Work inside its
 /// reservation does not pay for the growth of equal or lower priority. Those that turn out not to be needed are struck from the list.
 /// </summary>

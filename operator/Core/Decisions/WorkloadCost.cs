@@ -32,7 +32,7 @@ public sealed record WorkloadCost(
     /// <summary>A job without a bound pod for this long lends its reservation to others.</summary>
     public static readonly TimeSpan ReleasesAfter = TimeSpan.FromMinutes(10);
 
-    /// <summary>Work of unknown length comes back only when there is money for this long.</summary>
+    /// <summary>Work of unknown duration comes back only when there is money for this long.</summary>
     public static readonly TimeSpan LeastRun = TimeSpan.FromHours(1);
 
     /// <summary>

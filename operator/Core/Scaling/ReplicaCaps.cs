@@ -67,8 +67,8 @@ public static class ReplicaCaps
                 now[i].Affordable,
                 fair[i].PerHour,
                 unknown ? "the price of a replica is unknown, so none is added"
-                    : room.Free <= Amount.Zero ? $"budget {budget} has nothing left above the floors"
-                    : $"budget {budget} has {room.Free.ToShortString()} {scaler.Currency} for replicas above the floors, {room.PerHour}/h over the {GoDuration.Format(Rounded(room.Until))} to its window's end{among}, {Each(scaler)}"
+                    : room.Free <= Amount.Zero ? $"budget {budget} has no budget left beyond the minimum replicas"
+                    : $"budget {budget} has {room.Free.ToShortString()} {scaler.Currency} for replicas above the minimum, {room.PerHour}/h over the {GoDuration.Format(Rounded(room.Until))} to its window's end{among}, {Each(scaler)}"
             );
         }
         return caps;

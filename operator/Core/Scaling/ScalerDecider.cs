@@ -35,25 +35,25 @@ public static class ScalerDecider
             : scaler.ScaledBy is { } contender && contested
                 ? (
                     Reasons.Contested,
-                    $"{Begun(contender)}, and someone else keeps setting its maximum; Bursar lowers it again every 5 minutes. {Demanded(demand)}"
+                    $"{Begun(contender)}, and another user or controller keeps setting its maximum; Bursar lowers it again every 5 minutes. {Demanded(demand)}"
                 )
             : scaler.ScaledBy is { } owner
                 ? (
                     capped ? Reasons.CostCapped : Reasons.CappedThroughAutoscaler,
                     capped
                         ? $"{Capped(scaler, demand, cap!, affordable!.Value, missing)} {Begun(owner)}: its maximum is lowered."
-                        : $"{Begun(owner)}: {(affordable is { } most ? $"the money carries {most}" : "no money limits it")}."
+                        : $"{Begun(owner)}: {(affordable is { } most ? $"the budget covers {most}" : "no budget limits it")}."
                 )
             : terms.Triggers.Count == 0 ? (Reasons.NoTriggers, $"It has no triggers, and no other autoscaler scales {scaler.Target}.")
             : scaler.ObserveOnly
                 ? (
                     Reasons.Observing,
-                    $"The cluster's switch says observe: {scaler.Target} stays at {Count(scaler.Replicas)}. {Demanded(demand)}"
+                    $"The cluster is in observe-only mode: {scaler.Target} stays at {Count(scaler.Replicas)}. {Demanded(demand)}"
                 )
             : contested
                 ? (
                     Reasons.Contested,
-                    $"Someone else keeps scaling {scaler.Target}, now to {Count(scaler.Replicas)}; Bursar tries again every 5 minutes. {Demanded(demand)}"
+                    $"Another user or controller keeps scaling {scaler.Target}, now to {Count(scaler.Replicas)}; Bursar tries again every 5 minutes. {Demanded(demand)}"
                 )
             : ((string Reason, string Sentence)?)null;
         var (reason, sentence) = hold
@@ -138,12 +138,7 @@ public static class ScalerDecider
                     cap is null ? "No budget and no costCap limits it." : $"{Begun(cap.Why)}."
                 ),
             demand.Triggers.FirstOrDefault(trigger => trigger.FellBack) is { } fallen
-                ? new(
-                    ConditionTypes.Fallback,
-                    true,
-                    Reasons.FallbackActive,
-                    $"{fallen.Name} fails ({fallen.Error}): the fallback stands in."
-                )
+                ? new(ConditionTypes.Fallback, true, Reasons.FallbackActive, $"{fallen.Name} fails ({fallen.Error}): the fallback applies.")
                 : new(ConditionTypes.Fallback, false, "NoFallback", "No trigger falls back."),
         };
         if (contested)
@@ -157,7 +152,7 @@ public static class ScalerDecider
         var price = missing is { } more
             ? $"the {(gap == 1 ? "missing one" : $"{gap} missing")} would cost {more} {scaler.Currency}/h more"
             : $"what the {(gap == 1 ? "missing one" : $"{gap} missing")} would cost is not known";
-        return $"Demand asks for {Count(demand.Wanted)} of {scaler.Target} ({demand.Why}), the money carries {affordable}: {cap.Why}; {price}.";
+        return $"Demand asks for {Count(demand.Wanted)} of {scaler.Target} ({demand.Why}), the budget covers {affordable}: {cap.Why}; {price}.";
     }
 
     private static string Plain(ScalerSnapshot scaler, ScalerDemand demand, int desired) =>

@@ -24,7 +24,7 @@ public sealed record ScalerDemand
     public required ScalerMemory Memory { get; init; }
 
     /// <summary>Nobody was asked long enough ago to have failed.</summary>
-    public const string NoFigureYet = "there is no figure yet";
+    public const string NoFigureYet = "there is no value yet";
 
     /// <summary>A trigger that gives no figure and for which nothing stands in.</summary>
     public string? Error { get; init; }
@@ -85,7 +85,7 @@ public sealed record ScalerDemand
                 rest,
                 rest,
                 sleepless ? Reasons.NoActivationTrigger : HorizontalScaler.TooFewReplicas,
-                sleepless ? "nothing could wake it from zero" : $"the minimum is {rest}"
+                sleepless ? "no trigger could scale it from zero" : $"the minimum is {rest}"
             );
         if (scaler.Replicas == 0)
         {
@@ -143,7 +143,7 @@ public sealed record ScalerDemand
                 : Say(look.Desired, look.Desired, Reasons.MetricsUnavailable, wrong, wrong);
         var fellBack = metrics.FirstOrDefault(metric => metric.FellBack);
         var (reason, why) =
-            fellBack is not null ? (Reasons.FallbackActive, $"{fellBack.Name} fails ({fellBack.Error}), the fallback stands in")
+            fellBack is not null ? (Reasons.FallbackActive, $"{fellBack.Name} fails ({fellBack.Error}), the fallback applies")
             // At the minimum less is asked for, and that is well.
             : look.LimitedBy is not null
             && look.Desired == scaler.Replicas
@@ -265,7 +265,7 @@ public sealed record ScalerDemand
 
     /// <summary>What is no number is an error: compared with a threshold it would pass for nothing.</summary>
     private static string? ErrorOf(TriggerReading reading) =>
-        reading.Error ?? (reading.Value is { } value && !double.IsFinite(value) ? "its figure is no number" : null);
+        reading.Error ?? (reading.Value is { } value && !double.IsFinite(value) ? "its value is not a number" : null);
 
     private static Dictionary<string, DateTimeOffset> Failing(ScalerSnapshot scaler)
     {
@@ -282,7 +282,7 @@ public sealed record ScalerDemand
     private static string Active(IReadOnlyList<TriggerVerdict> metrics) =>
         metrics.First(metric => metric.IsActive) is { FellBack: false } active
             ? $"{active.Name} is active at {Figure(active.Value ?? 0)}"
-            : $"{metrics.First(metric => metric.IsActive).Name} fails and the fallback stands in";
+            : $"{metrics.First(metric => metric.IsActive).Name} fails and the fallback applies";
 
     private static string Measured(IReadOnlyList<TriggerVerdict> metrics, string name) =>
         metrics.FirstOrDefault(metric => metric.Name == name) is { Value: { } value } metric

@@ -58,10 +58,10 @@ internal static class AdmissionRule
             warnings.Add(
                 $"gpubudget {budget.Name}: {Sum(budget)}this {work.Kind} asks for {Gpus(work, budget)} and "
                     + (
-                        why is not null ? $"is not held: {why}"
+                        why is not null ? $"is not suspended: {why}"
                         : observes
-                            ? $"is not held, because {(observeOnly ? "enforcement is switched to observe" : "the budget only observes")}; else it would be held until Bursar admits it"
-                        : "is held until Bursar admits it"
+                            ? $"is not suspended, because {(observeOnly ? "the cluster is in observe-only mode" : "the budget only observes")}; otherwise it would be suspended until Bursar admits it"
+                        : "is suspended until Bursar admits it"
                     )
             );
         }

@@ -105,9 +105,6 @@ internal sealed partial class BudgetReporter(
         }
     }
 
-    [LoggerMessage(
-        Level = LogLevel.Warning,
-        Message = "Budget spec is invalid: Namespace={Namespace} Name={Name} Message={Message}"
-    )]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Budget spec is invalid: Namespace={Namespace} Name={Name} Message={Message}")]
     private partial void LogInvalid(string @namespace, string name, string message);
 }

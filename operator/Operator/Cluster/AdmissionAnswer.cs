@@ -27,7 +27,7 @@ internal sealed record AdmissionAnswer(bool Admits, string Sentence)
             return new(false, suspending.Sentence);
         // The check came to its queue after it: whether it runs on is its budget's matter, and no longer Kueue's.
         if (verdict.State == WorkloadState.Running)
-            return new(true, $"It runs already: {verdict.Sentence}");
+            return new(true, $"It is running: {verdict.Sentence}");
         if (verdict.State != WorkloadState.Pending || verdict.Reason == Reasons.Queued)
             return new(false, verdict.Sentence);
         if (

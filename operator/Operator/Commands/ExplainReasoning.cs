@@ -23,7 +23,7 @@ internal static class ExplainReasoning
         var text = new StringBuilder();
         text.Append(
             CultureInfo.InvariantCulture,
-            $"\nThe whole reasoning of the last decision that changed something, at {Rfc3339.Format(inputs.Now)}: spent {inputs.Spent}, limit {BudgetDecider.LimitOf(inputs)} {inputs.Currency}\n"
+            $"\nFull reasoning for the last action, at {Rfc3339.Format(inputs.Now)}: spent {inputs.Spent}, limit {BudgetDecider.LimitOf(inputs)} {inputs.Currency}\n"
         );
         var all = Reasoning.Of(inputs, Searched);
         if (all.Count == 0)
@@ -43,7 +43,7 @@ internal static class ExplainReasoning
                     $"    {(Runs(one) ? "It would be suspended" : "It would run")}: {string.Join("; or ", one.Changes.Select(change => Word(change, inputs)))}.\n"
                 );
             else if (!Runs(one))
-                text.Append("    No limit, no end of other work and no new window alone would bring it back.\n");
+                text.Append("    Neither a higher limit, nor the end of another workload, nor a new window alone would resume it.\n");
         }
         return text.ToString();
     }
@@ -65,7 +65,7 @@ internal static class ExplainReasoning
 
     private static string Place(WorkloadReasoning one, IReadOnlyList<WorkloadReasoning> all) =>
         one.ResumeOrder is { } resume
-            ? $"Number {resume} of {all.Count(other => other.ResumeOrder is not null)} to come back, priority {Priority(one)}."
+            ? $"Number {resume} of {all.Count(other => other.ResumeOrder is not null)} to resume, priority {Priority(one)}."
         : one.SuspensionOrder is { } suspend
             ? $"Number {suspend} of {all.Count(other => other.SuspensionOrder is not null)} to be suspended: {GroupName(one.Group!.Value)}, priority {Priority(one)}."
         : "Not considered: the forecast suspends no such workload.";
@@ -77,9 +77,9 @@ internal static class ExplainReasoning
         turn switch
         {
             Victims.VictimGroup.New => "not admitted yet",
-            Victims.VictimGroup.UnknownLength => "of unknown length",
-            Victims.VictimGroup.Grown => "above what it was admitted with",
-            _ => "inside what it was admitted with",
+            Victims.VictimGroup.UnknownLength => "of unknown duration",
+            Victims.VictimGroup.Grown => "over its admitted cost",
+            _ => "within its admitted cost",
         };
 
     private static string Worth(WorkloadReasoning one) =>

@@ -73,7 +73,7 @@ internal static class ExplainScaler
         {
             text.Append(
                 CultureInfo.InvariantCulture,
-                $"  {status.Cap?.Message ?? status.Cap?.By}\n  the money carries {affordable}{(affordable == terms.Min ? ", the floor" : "")}\n"
+                $"  {status.Cap?.Message ?? status.Cap?.By}\n  the budget covers {affordable}{(affordable == terms.Min ? ", the minimum" : "")}\n"
             );
             if (affordable < status.Wanted)
                 text.Append(

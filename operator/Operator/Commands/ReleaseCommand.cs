@@ -125,7 +125,7 @@ internal static class ReleaseCommand
                 ObserveOnlyMode.ObserveValue,
                 cancellationToken
             );
-            await output.WriteLineAsync($"Enforcement is switched to observe (ConfigMap {bursarNamespace}/{ObserveOnlyMode.Name}).");
+            await output.WriteLineAsync($"The cluster is in observe-only mode (ConfigMap {bursarNamespace}/{ObserveOnlyMode.Name}).");
             mayRun = await OperatorMayRunAsync(client, bursarNamespace, cancellationToken);
             if (mayRun)
                 await Task.Delay(ObserveOnlyTime, client.TimeProvider, cancellationToken);
@@ -165,7 +165,7 @@ internal static class ReleaseCommand
             var left = shards.SelectMany(Suspensions).Select(record => record.Uid).ToHashSet(StringComparer.Ordinal);
             foreach (var (_, record) in held.Where(h => !left.Contains(h.Record.Uid)))
                 await output.WriteLineAsync(
-                    $"{record.Namespace}/{record.Kind}/{record.Name}: resumed by the operator{(OthersOf(record, every.Except(shards)) is { Length: > 0 } names ? $", stays as it is, held by {names} as well" : "")}"
+                    $"{record.Namespace}/{record.Kind}/{record.Name}: resumed by the operator{(OthersOf(record, every.Except(shards)) is { Length: > 0 } names ? $", stays suspended by {names}" : "")}"
                 );
             held = [.. shards.SelectMany(s => Suspensions(s).Select(record => (Shard: s.Name, Record: record)))];
             if (held.Length == 0)

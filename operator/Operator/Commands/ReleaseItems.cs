@@ -28,7 +28,7 @@ internal sealed class ReleaseItems(KubeClient client, string bursarNamespace, bo
             Name = $"{record.Namespace}/{record.Kind}/{record.Name}",
             Plan =
                 others.Length > 0
-                    ? $"would stay as it is, held by {others} as well"
+                    ? $"would stay suspended by {others}"
                     : $"would set {Where(record)} from {record.Field.Value} back to {Back(record.Field)}",
             Contested = "an operator suspends it again and again",
             RestoreAsync = async cancellationToken =>
@@ -178,7 +178,7 @@ internal sealed class ReleaseItems(KubeClient client, string bursarNamespace, bo
         CancellationToken cancellationToken
     )
     {
-        var text = $"stays as it is, held by {others} as well; forgotten for this budget";
+        var text = $"stays suspended by {others}; the record of this budget is removed";
         if (others.Length == 0)
         {
             var outcome = await RestoreAsync(record.Namespace, record.Field, () => _restorer.RestoreAsync(record, cancellationToken));

@@ -123,9 +123,6 @@ internal sealed partial class CronJobSuspender(
         );
     }
 
-    [LoggerMessage(
-        Level = LogLevel.Warning,
-        Message = "Writing the owning CronJob failed: Namespace={Namespace} Name={Name} Kind={Kind}"
-    )]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Writing the owning CronJob failed: Namespace={Namespace} Name={Name} Kind={Kind}")]
     private partial void LogFailed(Exception error, string @namespace, string name, string kind);
 }

@@ -11,7 +11,7 @@ internal static class ScalerMessages
     private static readonly ScalerTerms Gateway = Terms(Trigger("gateway"));
     private static readonly ScalerSnapshot Chat = Scaler(Gateway, 3, 300);
     private static readonly ScalerSnapshot Busy = Scaler(Gateway, 3, 700);
-    private static readonly ReplicaCap Room = new("nlp", 3, 3, null, "budget nlp has nothing left above the floors");
+    private static readonly ReplicaCap Room = new("nlp", 3, 3, null, "budget nlp has no budget left beyond the minimum replicas");
     private static readonly ScalerMemory Fought = ScalerMemory.Empty with { Reverted = [Now.AddMinutes(-2), Now.AddMinutes(-1)] };
 
     public static void AddTo(MessageTable table)

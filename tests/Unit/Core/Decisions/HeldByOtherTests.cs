@@ -29,7 +29,7 @@ public sealed class HeldByOtherTests
                 w.Reason == Reasons.SuspendedByOtherBudget
                 && w.OtherBudgets == "budget other"
                 && w.Sentence.Contains("budget other")
-                && w.Sentence.Contains("budget nlp")
+                && w.Sentence.Contains("Budget nlp")
                 && w.Sentence.Contains("6.12 USD")
             );
     }
@@ -62,7 +62,7 @@ public sealed class HeldByOtherTests
         var lent = BudgetDecider.Decide(Budget(10m, Held("shared", 2, minutes: 11)));
         lent.Reserved.Should().Be(Amount.Zero);
         lent.Actions.Should().BeEmpty("it would still fit");
-        lent.Workloads.Single().Sentence.Should().Contain("lent to others");
+        lent.Workloads.Single().Sentence.Should().Contain("ten minutes");
 
         var taken = BudgetDecider.Decide(Budget(10m, Held("shared", 2, minutes: 11), Job("other", 2)));
         taken.SuspendedNames().Should().Equal(["shared"], "the other would start it, and this one stop it at once");
@@ -77,7 +77,7 @@ public sealed class HeldByOtherTests
 
         var action = BudgetDecider.Decide(Budget(20m, suspended)).Actions.Should().ContainSingle().Subject;
         action.Kind.Should().Be(ActionKind.Resume);
-        action.Sentence.Should().ContainAll("Budget nlp", "the budget was raised", "still held by budget other");
+        action.Sentence.Should().ContainAll("Budget nlp", "the budget was raised", "budget other still");
     }
 
     [Fact]

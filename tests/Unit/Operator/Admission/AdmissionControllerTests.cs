@@ -225,7 +225,7 @@ public sealed class AdmissionControllerTests : IDisposable
         );
         var answer = Ask(Job());
         answer.Patch.Should().BeNull();
-        answer.Warnings.Should().ContainSingle().Which.Should().Contain("switched to observe");
+        answer.Warnings.Should().ContainSingle().Which.Should().Contain("observe-only mode");
     }
 
     [Fact]

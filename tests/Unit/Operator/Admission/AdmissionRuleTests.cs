@@ -43,7 +43,7 @@ public sealed class AdmissionRuleTests
         verdict.Warnings.Should().ContainSingle().Which.Should().ContainAll("the budget", "observes", "would be ");
         var switched = AdmissionRule.Judge(Job, [Nlp], observeOnly: true, Now);
         switched.Gate.Should().BeFalse();
-        switched.Warnings.Should().ContainSingle().Which.Should().ContainAll("switched to observe", "would be ");
+        switched.Warnings.Should().ContainSingle().Which.Should().ContainAll("observe-only mode", "would be ");
     }
 
     private static readonly (ReviewedWorkload Work, ReviewedBudget Budget, string? Why)[] Judgements =

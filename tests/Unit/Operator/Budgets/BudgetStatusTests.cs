@@ -39,7 +39,7 @@ public sealed class BudgetStatusTests
             {
                 "another reason while no money moves",
                 With(Because("WaitingForBudget: it needs 5.00.")),
-                With(Because("WaitingForBudget: it needs 5.00. It is held by budget b as well.")),
+                With(Because("WaitingForBudget: it needs 5.00. It is also suspended by budget b.")),
                 10,
                 50
             },
