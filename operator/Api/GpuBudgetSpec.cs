@@ -26,7 +26,7 @@ namespace Bursar.Api;
 public sealed class GpuBudgetSpec
 {
     [Required]
-    [Description("What may be spent in one window.")]
+    [Description("The amount that may be spent in one window.")]
     public GpuBudgetLimit? Limit { get; set; }
 
     [Items(0, 100)]
@@ -35,18 +35,15 @@ public sealed class GpuBudgetSpec
 
     // In full: the API server judges the default by the rules before it fills in the inner defaults.
     [DefaultJson("""{"period": "Month", "timeZone": "UTC"}""")]
-    [Description("The time a limit is for. Spending starts again at zero with each window.")]
+    [Description("The period of the limit. Spending starts at zero in each window.")]
     public GpuBudgetWindow? Window { get; set; } = new();
 
     [Description(
-        "Which work counts: matched against the labels of the pod template of the top workload (of a bare pod: "
-            + "its own labels). Left out or empty: all GPU work in the namespace."
+        "The workloads that count, matched against the labels of the top-level workload's pod template (of a bare pod: its own labels). Default: all GPU workloads of the namespace."
     )]
     public WorkloadSelector? Selector { get; set; }
 
-    [Description(
-        "Workloads that are counted and never suspended. Matched as the selector is; left out: none. An empty selector is refused."
-    )]
+    [Description("Workloads that are counted and never suspended, matched like the selector. Default: none. An empty selector is refused.")]
     [ValidationRule(
         "(has(self.matchLabels) && size(self.matchLabels) > 0) || (has(self.matchExpressions) && size(self.matchExpressions) > 0)",
         message: "an empty selector here would exempt all work; use mode: Observe for that"
@@ -55,16 +52,14 @@ public sealed class GpuBudgetSpec
 
     [AllowedValues("Enforce", "Observe")]
     [DefaultJson("\"Enforce\"")]
-    [Description("Enforce acts. Observe decides and reports in the same way and touches nothing.")]
+    [Description("Enforce: suspend and resume workloads. Observe: report the same decisions without changing anything.")]
     public string? Mode { get; set; } = "Enforce";
 
     [Items(0, 10)]
     [ListType("set")]
     [ItemRange(1, 1000)]
     [DefaultJson("[50, 80, 100]")]
-    [Description(
-        "Percent of the limit. An Event is published when what is spent, or what is projected, reaches one: once each per window."
-    )]
+    [Description("Percentages of the limit. An Event is published when spent or projected cost reaches one, once per window.")]
     public IReadOnlyList<int>? Thresholds { get; set; } = [50, 80, 100];
 
     [DefaultJson("{}")]
@@ -89,7 +84,7 @@ public sealed class GpuBudgetLimit
     [RangeMaximum(999_999_999_999)]
     [Length(1, 22)]
     [Description(
-        "Money per window, in the price book's currency: a whole number such as 500, or in quotes digits with a fraction of up to nine digits, such as \"2.295\"."
+        "The amount per window, in the currency of the price book: a whole number such as 500, or a quoted decimal with up to nine decimal places such as \"2.295\"."
     )]
     public string? Cost { get; set; }
 }
@@ -102,21 +97,19 @@ public sealed class GpuBudgetTopUp
     [RangeMinimum(0)]
     [RangeMaximum(999_999_999_999)]
     [Length(1, 22)]
-    [Description("Money added to the limit of that window, in the price book's currency.")]
+    [Description("The amount added to the limit of that window, in the currency of the price book.")]
     public string? Amount { get; set; }
 
     [Required]
     [Length(4, 19)]
     [Pattern("^[0-9A-Za-z:+-]+$")]
     [Description(
-        "The window that it is for, in the window's time zone: 2026-11-21T10 for Hour (in the hour that clocks repeat, the second one "
-            + "with its offset: 2026-10-25T02+01:00), 2026-11-21 for Day, 2026-W47 (ISO week) for Week, 2026-11 for Month, 2026-Q4 for Quarter, "
-            + "2026 for Year, rolling for Rolling, once for Once."
+        "The window of the top-up, in the window's time zone: 2026-11-21T10 for Hour (in the hour that clocks repeat, the second one with its offset: 2026-10-25T02+01:00), 2026-11-21 for Day, 2026-W47 (ISO week) for Week, 2026-11 for Month, 2026-Q4 for Quarter, 2026 for Year, rolling for Rolling, once for Once."
     )]
     public string? Window { get; set; }
 
     [Length(0, 256)]
-    [Description("Why, for people.")]
+    [Description("The reason, for people.")]
     public string? Reason { get; set; }
 }
 
@@ -136,8 +129,7 @@ public sealed class GpuBudgetWindow
     [AllowedValues("Hour", "Day", "Week", "Month", "Quarter", "Year", "Rolling", "Once")]
     [DefaultJson("\"Month\"")]
     [Description(
-        "Hour, Day, Week (from Monday), Month, Quarter and Year follow the calendar of the time zone. Rolling is the last "
-            + "`length` at any moment, without an edge. Once is the time from `start` to `end`; before it nothing counts, after it the budget is Expired."
+        "Hour, Day, Week (from Monday), Month, Quarter and Year follow the calendar of the time zone. Rolling is the last `length` at any moment. Once is the time from `start` to `end`; before it nothing counts, after it the budget is Expired."
     )]
     public string? Period { get; set; } = "Month";
 
@@ -150,17 +142,17 @@ public sealed class GpuBudgetWindow
     [Length(2, 32)]
     [Pattern(GoDuration.Pattern)]
     [ValidationRule(DurationRule.Seconds + " >= 60 && " + DurationRule.Seconds + " <= 31622400", message: "length must be from 1m to 366d")]
-    [Description("Rolling only: how long the window is, from 1m to 366d, such as 7d or 168h.")]
+    [Description("The length of a Rolling window, from 1m to 366d, such as 7d or 168h.")]
     public string? Length { get; set; }
 
     [Format("date-time")]
     [Length(1, 64)]
-    [Description("Once only: when the window begins (RFC 3339).")]
+    [Description("The start of a Once window (RFC 3339).")]
     public string? Start { get; set; }
 
     [Format("date-time")]
     [Length(1, 64)]
-    [Description("Once only: when the window ends (RFC 3339), not included.")]
+    [Description("The end of a Once window (RFC 3339), exclusive.")]
     public string? End { get; set; }
 }
 
@@ -169,23 +161,21 @@ public sealed class GpuBudgetTraining
     [AllowedValues("UntilExhausted", "RunToWindowEnd", "Hold")]
     [DefaultJson("\"UntilExhausted\"")]
     [Description(
-        "What to do with a job of unknown duration. UntilExhausted: it runs until the budget is used up and reserves only what "
-            + "stopping it costs. RunToWindowEnd: it counts as if it ran to the end of the window. Hold: it stays suspended until its duration is known."
+        "What to do with a job of unknown duration. UntilExhausted: it runs until the budget is used up and reserves only the cost of stopping it. RunToWindowEnd: it counts as if it ran to the end of the window. Hold: it stays suspended until its duration is known."
     )]
     public string? UnknownDuration { get; set; } = "UntilExhausted";
 
     [AllowedValues("Likely", "Certain")]
     [DefaultJson("\"Likely\"")]
     [Description(
-        "Which end of the estimate must overrun before a job is suspended. Likely: the middle, once the estimate has settled "
-            + "(100 steps or 2 minutes, and an interval within 25 %), before that the low end. Certain: the low end."
+        "The end of the estimate that must exceed the limit before a job is suspended. Likely: the likely cost, once the estimate has settled (100 steps or 2 minutes, and an interval within 25 %), before that the low end. Certain: the low end."
     )]
     public string? SuspendWhen { get; set; } = "Likely";
 
     [RangeMinimum(0)]
     [RangeMaximum(100)]
     [DefaultJson("0")]
-    [Description("A job that would overrun the limit by no more than this many percent may finish.")]
+    [Description("The percentage of the limit by which a job may exceed it and still finish.")]
     public int? TolerancePercent { get; set; } = 0;
 
     [Length(2, 32)]
@@ -200,7 +190,7 @@ public sealed class GpuBudgetTraining
     [AllowedValues("LeastLost", "LowestPriority")]
     [DefaultJson("\"LeastLost\"")]
     [Description(
-        "Which job is suspended first among those of the lowest PriorityClass. LeastLost: the one that loses the least work since its last checkpoint for what its suspension saves, then the youngest. LowestPriority: the youngest."
+        "The job that is suspended first among those of the lowest PriorityClass. LeastLost: the one that loses the least work since its last checkpoint in relation to what its suspension saves, then the youngest. LowestPriority: the youngest."
     )]
     public string? Victims { get; set; } = "LeastLost";
 
@@ -211,7 +201,7 @@ public sealed class GpuBudgetTraining
     public GpuBudgetCheckpoint? Checkpoint { get; set; } = new();
 
     [DefaultJson("{}")]
-    [Description("How suspended jobs resume.")]
+    [Description("Rules for resuming suspended jobs.")]
     public GpuBudgetResume? Resume { get; set; } = new();
 }
 
@@ -222,8 +212,7 @@ public sealed class GpuBudgetCheckpoint
     [ValidationRule(DurationRule.Seconds + " <= 3600", message: "grace must be at most 1h")]
     [DefaultJson("\"5m\"")]
     [Description(
-        "How long to wait, at most 1h, after a job was asked to write a checkpoint; it is suspended as soon as it reports that one is written. 0s: no request is made. "
-            + "What the wait costs is part of the overspend bound: the limit is enforced that much earlier."
+        "How long to wait for a checkpoint before the suspension, at most 1h. The job is suspended as soon as it reports a checkpoint. 0s: no checkpoint is requested. The cost of the wait is part of the overspend bound, so the limit is enforced that much earlier."
     )]
     public string? Grace { get; set; } = "5m";
 }
@@ -233,15 +222,16 @@ public sealed class GpuBudgetResume
     [AllowedValues("Automatic", "Manual")]
     [DefaultJson("\"Automatic\"")]
     [Description(
-        "Automatic: in the same window, when the limit rose or work that ended freed money. Manual: only once the job carries "
-            + "the annotation bursar.dev/resume: approved."
+        "Automatic: jobs resume in the same window when the limit rises or other workloads end and leave enough. Manual: a job resumes only with the annotation bursar.dev/resume: approved."
     )]
     public string? Policy { get; set; } = "Automatic";
 
     [RangeMinimum(0)]
     [RangeMaximum(100)]
     [DefaultJson("5")]
-    [Description("Percent of the limit that must stay free after the high estimate of a job's cost to finish, before it is resumed.")]
+    [Description(
+        "The percentage of the limit that must stay free after the high estimate of a job's cost to complete, before the job is resumed."
+    )]
     public int? HeadroomPercent { get; set; } = 5;
 }
 
@@ -261,8 +251,7 @@ public sealed class GpuBudgetInteractive
     [AllowedValues("Report", "Gate")]
     [DefaultJson("\"Report\"")]
     [Description(
-        "What happens to new GPU pods that Bursar cannot suspend (bare pods, replicas of inference that keeps running, kinds without a switch) once the budget is used up. "
-            + "Report: they start, are counted and reported. Gate: the admission webhook refuses them until the limit is raised or the next window begins; running pods are left alone."
+        "What to do with new GPU pods that Bursar cannot suspend (bare pods, replicas of inference that keeps running, unsupported kinds) once the budget is used up. Report: they start, and are counted and reported. Gate: the admission webhook refuses them until the limit is raised or the next window begins; running pods are not changed."
     )]
     public string? WhenExhausted { get; set; } = "Report";
 }

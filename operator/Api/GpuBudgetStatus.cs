@@ -8,7 +8,7 @@ namespace Bursar.Api;
 /// <summary>Written whole from one decision; amounts are decimal strings in the price book's currency, times RFC 3339.</summary>
 public sealed class GpuBudgetStatus
 {
-    [Description("The generation of the spec that this status is about.")]
+    [Description("The generation of the spec that this status describes.")]
     public long? ObservedGeneration { get; set; }
 
     [Length(0, 64)]
@@ -19,12 +19,14 @@ public sealed class GpuBudgetStatus
     [Description("The currency of all amounts here, from the price book.")]
     public string? Currency { get; set; }
 
-    [Description("The window that the amounts are for. A rolling window is shown as it was when this status was written.")]
+    [Description("The window of the amounts. A rolling window is shown as it was when this status was written.")]
     public GpuBudgetStatusWindow? Window { get; set; }
 
     [Format("date-time")]
     [Length(0, 64)]
-    [Description("From when on work in this window is counted: the window's start, or the installation of Bursar if that was later.")]
+    [Description(
+        "The time from which workloads are counted in this window: the start of the window, or the installation of Bursar if that was later."
+    )]
     public string? CountingSince { get; set; }
 
     [Length(0, 40)]
@@ -32,39 +34,39 @@ public sealed class GpuBudgetStatus
     public string? Limit { get; set; }
 
     [Length(0, 40)]
-    [Description("Spent in this window.")]
+    [Description("The cost so far in this window.")]
     public string? Spent { get; set; }
 
     [Length(0, 40)]
     [Description(
-        "Still to be spent in this window by jobs of known length and by inference that keeps running. Spent and reserved together are what the forecast test holds against the limit."
+        "The cost in this window still expected of jobs with a known duration and of inference that keeps running. The forecast test compares spent plus reserved with the limit."
     )]
     public string? Reserved { get; set; }
 
     [Length(0, 40)]
     [Description(
-        "Spending at the end of the window on the present course: everything that runs counts at its present rate until it ends, is suspended at the limit, or the window closes."
+        "The spending expected at the end of the window: each running workload counts at its present rate until it ends, is suspended at the limit, or the window ends."
     )]
     public string? Projected { get; set; }
 
     [Length(0, 40)]
-    [Description("The limit less what is spent. Negative when overspent.")]
+    [Description("The limit minus the spent cost. Negative when overspent.")]
     public string? Remaining { get; set; }
 
-    [Description("Spent, as percent of the limit, rounded down.")]
+    [Description("Spent cost in percent of the limit, rounded down.")]
     public long? Percent { get; set; }
 
-    [Description("Projected, as percent of the limit, rounded down.")]
+    [Description("Projected cost in percent of the limit, rounded down.")]
     public long? ProjectedPercent { get; set; }
 
     [Length(0, 40)]
-    [Description("What the running work costs per hour.")]
+    [Description("The cost per hour of the running workloads.")]
     public string? BurnRatePerHour { get; set; }
 
     [Format("date-time")]
     [Length(0, 64)]
     [Description(
-        "When the limit is reached on the present course; of a budget that is used up, when it was. Absent when it is not reached in this window."
+        "The time when the limit is reached at the present rates, or was reached if the budget is used up. Absent if it is not reached in this window."
     )]
     public string? ExhaustedAt { get; set; }
 
@@ -73,22 +75,22 @@ public sealed class GpuBudgetStatus
     public string? OverspendBound { get; set; }
 
     [Length(0, 40)]
-    [Description("The part of the running work's cost to finish that falls after this window: the first claim on the next one.")]
+    [Description("The part of the running workloads' cost to complete that falls into the next window.")]
     public string? CarriedOver { get; set; }
 
     [Description("Workloads that the budget counts and that Bursar cannot suspend.")]
     public GpuBudgetUnstoppable? Unstoppable { get; set; }
 
     [Length(0, 40)]
-    [Description("The cost in this window of GPU work in the namespace that no budget selects.")]
+    [Description("The cost in this window of GPU workloads of the namespace that no budget selects.")]
     public string? OutsideSelector { get; set; }
 
     [Items(0, 20)]
-    [Description("The workloads that cost most by projection, at most 20.")]
+    [Description("The workloads with the highest projected cost, at most 20.")]
     public IReadOnlyList<GpuBudgetWorkload>? Workloads { get; set; }
 
     [Items(0, 10)]
-    [Description("Workloads that cost something in this window and hold no GPUs any more, the most expensive first, at most 10.")]
+    [Description("Workloads with spending in this window that use no GPUs any more, the most expensive first, at most 10.")]
     public IReadOnlyList<GpuBudgetEnded>? Ended { get; set; }
 
     [Items(0, 50)]
@@ -99,7 +101,7 @@ public sealed class GpuBudgetStatus
     public int? SuspendedCount { get; set; }
 
     [Items(0, 10)]
-    [Description("The last decisions that did or would have done something, newest first, at most 10.")]
+    [Description("The last decisions that suspended, resumed or scaled a workload, or would have done so, newest first, at most 10.")]
     public IReadOnlyList<GpuBudgetDecision>? Decisions { get; set; }
 
     [Items(0, 32)]
@@ -136,39 +138,39 @@ public sealed class GpuBudgetStatusWindow
 {
     [Format("date-time")]
     [Length(0, 64)]
-    [Description("The first moment of the window.")]
+    [Description("The start of the window.")]
     public string? Start { get; set; }
 
     [Format("date-time")]
     [Length(0, 64)]
-    [Description("The end of the window, not included.")]
+    [Description("The end of the window, exclusive.")]
     public string? End { get; set; }
 }
 
 public sealed class GpuBudgetUnstoppable
 {
     [Length(0, 40)]
-    [Description("What it costs per hour.")]
+    [Description("The cost per hour.")]
     public string? RatePerHour { get; set; }
 
     [Length(0, 40)]
-    [Description("What it costs from now to the end of the window.")]
+    [Description("The cost from now to the end of the window.")]
     public string? UntilWindowEnd { get; set; }
 
     [Items(0, 20)]
     [ItemLength(0, 320)]
-    [Description("Its names as Kind/name, at most 20.")]
+    [Description("The workloads as Kind/name, at most 20.")]
     public IReadOnlyList<string>? Workloads { get; set; }
 }
 
 public sealed class GpuBudgetWorkload
 {
     [Length(0, 63)]
-    [Description("The kind of the top workload.")]
+    [Description("The kind of the top-level workload.")]
     public string? Kind { get; set; }
 
     [Length(0, 253)]
-    [Description("Its name.")]
+    [Description("The name of the workload.")]
     public string? Name { get; set; }
 
     [Length(0, 32)]
@@ -181,37 +183,35 @@ public sealed class GpuBudgetWorkload
     )]
     public string? State { get; set; }
 
-    [Description("The GPUs that its spec asks for at full size.")]
+    [Description("The GPUs that its spec requests at full size.")]
     public int? Gpus { get; set; }
 
     [Length(0, 40)]
-    [Description("What those GPUs cost per hour.")]
+    [Description("The cost of those GPUs per hour.")]
     public string? RatePerHour { get; set; }
 
     [Length(0, 40)]
-    [Description("What it has cost in this window.")]
+    [Description("The cost so far in this window.")]
     public string? Spent { get; set; }
 
     [Length(0, 40)]
-    [Description("What its whole run will have cost when it is finished.")]
+    [Description("The expected cost of its whole run.")]
     public string? Projected { get; set; }
 
-    [Description("When it is expected to end.")]
+    [Description("The expected end.")]
     public GpuBudgetEta? Eta { get; set; }
 
     [Length(0, 40)]
     [Description(
-        "Who measures what its GPUs do, while it runs: agent, dcgm-exporter, or api where neither does and only the API server's times are known; several where its nodes differ."
+        "The source of its GPU usage while it runs: agent, dcgm-exporter, or api if only the times of the API server are known; several if its nodes differ."
     )]
     public string? MeteredBy { get; set; }
 
     [Length(0, 1024)]
-    [Description("Why it is in this state.")]
+    [Description("The reason for its state.")]
     public string? Reason { get; set; }
 
-    [Description(
-        "What a unit of its output costs, idle time included: over the UTC days of this window; absent where nothing was measured."
-    )]
+    [Description("Unit costs of its output over the UTC days of this window, idle time included; absent if nothing was measured.")]
     public GpuBudgetUnitCosts? UnitCosts { get; set; }
 }
 
@@ -222,7 +222,7 @@ public sealed class GpuBudgetEnded
     public string? Kind { get; set; }
 
     [Length(0, 253)]
-    [Description("Its name.")]
+    [Description("The name of the workload.")]
     public string? Name { get; set; }
 
     [Length(0, 32)]
@@ -230,32 +230,32 @@ public sealed class GpuBudgetEnded
     public string? Class { get; set; }
 
     [Length(0, 40)]
-    [Description("What it cost in this window.")]
+    [Description("The cost in this window.")]
     public string? Spent { get; set; }
 
     [Description("The last training step that it reported.")]
     public long? Steps { get; set; }
 
-    [Description("What a unit of its output cost, idle time included; per step at its last pace and rate.")]
+    [Description("Unit costs of its output, idle time included; per step at its last pace and rate.")]
     public GpuBudgetUnitCosts? UnitCosts { get; set; }
 }
 
 public sealed class GpuBudgetUnitCosts
 {
     [Length(0, 40)]
-    [Description("Per GPU and hour.")]
+    [Description("The cost per GPU and hour.")]
     public string? PerGpuHour { get; set; }
 
     [Length(0, 40)]
-    [Description("Per 1,000 tokens, prompt and generated together.")]
+    [Description("The cost per 1,000 tokens, prompt and generated together.")]
     public string? PerThousandTokens { get; set; }
 
     [Length(0, 40)]
-    [Description("Per request that ended.")]
+    [Description("The cost per completed request.")]
     public string? PerRequest { get; set; }
 
     [Length(0, 40)]
-    [Description("Per training step, at its present pace and rate.")]
+    [Description("The cost per training step at its present pace and rate.")]
     public string? PerStep { get; set; }
 
     [Length(0, 40)]
@@ -281,7 +281,7 @@ public sealed class GpuBudgetEta
     public string? High { get; set; }
 
     [Length(0, 32)]
-    [Description("What the estimate is made of, such as progress, reported, completions, declared, series or unknown.")]
+    [Description("The source of the estimate: progress, reported, completions, declared, series or unknown.")]
     public string? Source { get; set; }
 }
 
@@ -292,7 +292,7 @@ public sealed class GpuBudgetSuspended
     public string? Kind { get; set; }
 
     [Length(0, 253)]
-    [Description("Its name.")]
+    [Description("The name of the workload.")]
     public string? Name { get; set; }
 
     [Format("date-time")]
@@ -301,11 +301,11 @@ public sealed class GpuBudgetSuspended
     public string? Since { get; set; }
 
     [Length(0, 128)]
-    [Description("Why.")]
+    [Description("The reason.")]
     public string? Reason { get; set; }
 
     [Length(0, 40)]
-    [Description("What it would cost to finish.")]
+    [Description("The cost to complete.")]
     public string? CostToFinish { get; set; }
 }
 
@@ -313,11 +313,11 @@ public sealed class GpuBudgetDecision
 {
     [Format("date-time")]
     [Length(0, 64)]
-    [Description("When it was taken.")]
+    [Description("The time of the decision.")]
     public string? Time { get; set; }
 
     [Length(0, 64)]
-    [Description("What was done, such as Suspend or Resume; in mode Observe, what would have been done.")]
+    [Description("The action, such as Suspend or Resume. In mode Observe, the action that would have been taken.")]
     public string? Action { get; set; }
 
     [Length(0, 320)]
@@ -325,14 +325,14 @@ public sealed class GpuBudgetDecision
     public string? Object { get; set; }
 
     [Length(0, 128)]
-    [Description("Why, as one word.")]
+    [Description("The reason as one CamelCase word.")]
     public string? Reason { get; set; }
 
     [Length(0, 1024)]
-    [Description("Why, as a sentence with the amounts in it.")]
+    [Description("The reason as a sentence with the amounts.")]
     public string? Message { get; set; }
 
-    [Description("The amounts that it was taken on.")]
+    [Description("The amounts on which the decision is based.")]
     public GpuBudgetDecisionAmounts? Amounts { get; set; }
 }
 
@@ -343,18 +343,18 @@ public sealed class GpuBudgetDecisionAmounts
     public string? Limit { get; set; }
 
     [Length(0, 40)]
-    [Description("Spent by then.")]
+    [Description("The spent amount at that time.")]
     public string? Spent { get; set; }
 
     [Length(0, 40)]
-    [Description("Reserved by then.")]
+    [Description("The reserved amount at that time.")]
     public string? Reserved { get; set; }
 
     [Length(0, 40)]
-    [Description("Projected by then.")]
+    [Description("The projected amount at that time.")]
     public string? Projected { get; set; }
 
     [Length(0, 40)]
-    [Description("What the workload would have cost to finish.")]
+    [Description("The cost to complete of the workload.")]
     public string? CostToFinish { get; set; }
 }

@@ -26,66 +26,66 @@ namespace Bursar.Api;
 public sealed class InferenceScalerSpec
 {
     [Required]
-    [Description("What is scaled: an object of this namespace.")]
+    [Description("The target: an object of this namespace.")]
     public InferenceScalerTarget? ScaleTargetRef { get; set; }
 
     [RangeMinimum(1)]
     [RangeMaximum(3600)]
     [DefaultJson("30")]
     [Description(
-        "Seconds between two questions to a Prometheus, and what a failure must last to count as another one for the fallback. What agents measure is seconds old whatever stands here."
+        "Seconds between two Prometheus queries, and between the failures that the fallback counts. Values measured by agents are a few seconds old, independent of this field."
     )]
     public int? PollingInterval { get; set; } = 30;
 
     [RangeMinimum(0)]
     [RangeMaximum(86400)]
     [DefaultJson("300")]
-    [Description("Seconds from the last activity of a trigger to the step to zero, or to idleReplicaCount.")]
+    [Description("Seconds from the last activity of a trigger until the target is scaled to zero or to idleReplicaCount.")]
     public int? CooldownPeriod { get; set; } = 300;
 
     [RangeMinimum(0)]
     [RangeMaximum(86400)]
     [DefaultJson("0")]
-    [Description("Seconds from the creation of this object to the first such step.")]
+    [Description("Seconds from the creation of this object until it is first scaled to zero or to idleReplicaCount.")]
     public int? InitialCooldownPeriod { get; set; } = 0;
 
     [RangeMinimum(0)]
     [RangeMaximum(10000)]
-    [Description("Replicas while no trigger is active, where that is less than minReplicaCount. Left out: minReplicaCount.")]
+    [Description("The replicas while no trigger is active; less than minReplicaCount. Default: minReplicaCount.")]
     public int? IdleReplicaCount { get; set; }
 
     [RangeMinimum(0)]
     [RangeMaximum(10000)]
     [DefaultJson("0")]
     [Description(
-        "The fewest replicas. They are kept when the budget is used up, unless its inference.whenExhausted is Zero. With 0, the target goes to zero while no trigger is active."
+        "The minimum number of replicas. It is kept when the budget is used up, unless the budget sets inference.whenExhausted: Zero. With 0, the target is scaled to zero while no trigger is active."
     )]
     public int? MinReplicaCount { get; set; } = 0;
 
     [RangeMinimum(1)]
     [RangeMaximum(10000)]
     [DefaultJson("100")]
-    [Description("The most replicas.")]
+    [Description("The maximum number of replicas.")]
     public int? MaxReplicaCount { get; set; } = 100;
 
-    [Description("What replaces a trigger without a value.")]
+    [Description("The replicas to use while a trigger has no value.")]
     public InferenceScalerFallback? Fallback { get; set; }
 
-    [Description("How fast it scales, and triggers taken together.")]
+    [Description("Scaling speed, and one metric made of all triggers.")]
     public InferenceScalerAdvanced? Advanced { get; set; }
 
     [Items(0, 16)]
     [Description(
-        "What is measured. Of several triggers the one that asks for most replicas counts. Without any, it only caps what KEDA or a HorizontalPodAutoscaler scales."
+        "The metrics to scale on. The trigger that requests the most replicas applies. Without triggers, the scaler only limits what KEDA or a HorizontalPodAutoscaler scales."
     )]
     public IReadOnlyList<InferenceScalerTrigger>? Triggers { get; set; }
 
     [Description(
-        "The budget that pays. Every enforcing budget that selects the target's pods caps it, named here or not; one that is named must be among them, else no replicas are added."
+        "The budget that pays. Every enforcing budget that selects the target's pods limits the replicas, with or without this reference. A budget named here must be one of them, otherwise no replicas are added."
     )]
     public InferenceScalerBudgetRef? BudgetRef { get; set; }
 
-    [Description("What the target may cost at most, whatever a budget has.")]
+    [Description("The highest cost of the target, independent of budgets.")]
     public InferenceScalerCostCap? CostCap { get; set; }
 }
 
@@ -116,26 +116,28 @@ public sealed class InferenceScalerFallback
     [Required]
     [RangeMinimum(0)]
     [RangeMaximum(10000)]
-    [Description("The fallback begins when a trigger has failed more than this many pollingIntervals in a row.")]
+    [Description("The fallback applies when a trigger has failed more than this number of consecutive pollingIntervals.")]
     public int? FailureThreshold { get; set; }
 
     [Required]
     [RangeMinimum(0)]
     [RangeMaximum(10000)]
-    [Description("The replicas that such a trigger then asks for. 0 never takes the last replica away: an outage is no lack of demand.")]
+    [Description(
+        "The replicas that the failed trigger then requests. 0 never removes the last replica, because a failed trigger is not a lack of demand."
+    )]
     public int? Replicas { get; set; }
 
     [AllowedValues("static", "currentReplicas", "currentReplicasIfHigher", "currentReplicasIfLower", "scalingModifiers")]
     [DefaultJson("\"static\"")]
     [Description(
-        "static: `replicas`. currentReplicas: as many as there are. currentReplicasIfHigher, currentReplicasIfLower: as many as there are where that is more, or less, than `replicas`. scalingModifiers: the trigger is nil to the formula."
+        "static: `replicas`. currentReplicas: the present number. currentReplicasIfHigher, currentReplicasIfLower: the present number if it is higher, or lower, than `replicas`. scalingModifiers: the trigger is nil in the formula."
     )]
     public string? Behavior { get; set; } = "static";
 }
 
 public sealed class InferenceScalerAdvanced
 {
-    [Description("As in a HorizontalPodAutoscaler.")]
+    [Description("The settings of a HorizontalPodAutoscaler.")]
     public InferenceScalerHpaConfig? HorizontalPodAutoscalerConfig { get; set; }
 
     [Description("One metric made of all triggers.")]
@@ -144,16 +146,16 @@ public sealed class InferenceScalerAdvanced
 
 public sealed class InferenceScalerHpaConfig
 {
-    [Description("How fast each direction may go: autoscaling/v2's behavior, with its defaults.")]
+    [Description("The scaling speed in each direction: the behavior of autoscaling/v2, with its defaults.")]
     public InferenceScalerBehavior? Behavior { get; set; }
 }
 
 public sealed class InferenceScalerBehavior
 {
-    [Description("Left out: at once, by 4 replicas or 100 percent in 15 seconds, whichever is more.")]
+    [Description("Scaling up. Default: immediately, by 4 replicas or 100 percent in 15 seconds, whichever is more.")]
     public InferenceScalerRules? ScaleUp { get; set; }
 
-    [Description("Left out: to the highest recommendation of the last 300 seconds, by any number at once.")]
+    [Description("Scaling down. Default: to the highest recommendation of the last 300 seconds, without a limit on the step.")]
     public InferenceScalerRules? ScaleDown { get; set; }
 }
 
@@ -161,15 +163,17 @@ public sealed class InferenceScalerRules
 {
     [RangeMinimum(0)]
     [RangeMaximum(3600)]
-    [Description("Seconds over which recommendations are looked at: the lowest counts when scaling up, the highest when scaling down.")]
+    [Description("Seconds of past recommendations to consider: the lowest applies when scaling up, the highest when scaling down.")]
     public int? StabilizationWindowSeconds { get; set; }
 
     [AllowedValues("Max", "Min", "Disabled")]
-    [Description("Which of several policies counts: the one that changes most (Max) or least (Min). Disabled: this direction is closed.")]
+    [Description(
+        "The policy that applies: the one with the largest change (Max) or the smallest (Min). Disabled: no scaling in this direction."
+    )]
     public string? SelectPolicy { get; set; }
 
     [Items(0, 16)]
-    [Description("Each says how far it may go in how much time.")]
+    [Description("Limits on the change within a period.")]
     public IReadOnlyList<InferenceScalerPolicy>? Policies { get; set; }
 
     [IntOrString]
@@ -177,7 +181,7 @@ public sealed class InferenceScalerRules
     [RangeMaximum(10)]
     [Length(1, 16)]
     [Pattern(@"^([0-9]+(\.[0-9]+)?|[0-9]+m)$")]
-    [Description("How far the ratio of measured to target may be from one without a change, as a quantity such as \"0.1\" or \"50m\".")]
+    [Description("The deviation of the ratio of value to target from 1 that is ignored, as a quantity such as \"0.1\" or \"50m\".")]
     public string? Tolerance { get; set; }
 }
 
@@ -185,19 +189,19 @@ public sealed class InferenceScalerPolicy
 {
     [Required]
     [AllowedValues("Pods", "Percent")]
-    [Description("Pods: a number of replicas. Percent: of those at the period's begin.")]
+    [Description("Pods: a number of replicas. Percent: a percentage of the replicas at the start of the period.")]
     public string? Type { get; set; }
 
     [Required]
     [RangeMinimum(1)]
     [RangeMaximum(1000000)]
-    [Description("How many.")]
+    [Description("The number of replicas, or the percentage.")]
     public int? Value { get; set; }
 
     [Required]
     [RangeMinimum(1)]
     [RangeMaximum(1800)]
-    [Description("In how many seconds.")]
+    [Description("The period in seconds.")]
     public int? PeriodSeconds { get; set; }
 }
 
@@ -216,7 +220,7 @@ public sealed class InferenceScalerModifiers
     [RangeMaximum(999_999_999_999)]
     [Length(1, 22)]
     [Pattern(DecimalText.Pattern)]
-    [Description("The target of what the formula gives.")]
+    [Description("The target of the formula's result.")]
     public string? Target { get; set; }
 
     [IntOrString]
@@ -224,12 +228,12 @@ public sealed class InferenceScalerModifiers
     [RangeMaximum(999_999_999_999)]
     [Length(1, 22)]
     [Pattern(DecimalText.Pattern)]
-    [Description("Above this it is active. Left out: 0.")]
+    [Description("The scaler is active above this value. Default: 0.")]
     public string? ActivationTarget { get; set; }
 
     [AllowedValues("AverageValue", "Value")]
     [DefaultJson("\"AverageValue\"")]
-    [Description("AverageValue: the figure is shared by the replicas. Value: it is what it is however many there are.")]
+    [Description("AverageValue: the value is divided by the number of replicas. Value: it is not.")]
     public string? MetricType { get; set; } = "AverageValue";
 }
 
@@ -238,13 +242,13 @@ public sealed class InferenceScalerTrigger
     [Required]
     [AllowedValues("tokens", "queue", "kv-cache", "gpu-utilization", "latency", "prometheus", "cron")]
     [Description(
-        "tokens: tokens per second and replica. queue: requests that wait, per replica. kv-cache, gpu-utilization: percent. latency: seconds at a percentile. prometheus: a query. cron: a time of day."
+        "tokens: tokens per second and replica. queue: waiting requests per replica. kv-cache, gpu-utilization: percent. latency: seconds at a percentile. prometheus: a query. cron: a time of day."
     )]
     public string? Type { get; set; }
 
     [Length(1, 63)]
     [Pattern("^[A-Za-z_][A-Za-z0-9_-]*$")]
-    [Description("Names the trigger, for the formula and the status.")]
+    [Description("The name of the trigger in the formula and the status.")]
     public string? Name { get; set; }
 
     [IntOrString]
@@ -257,9 +261,7 @@ public sealed class InferenceScalerTrigger
     public IReadOnlyDictionary<string, string>? Metadata { get; set; }
 
     [AllowedValues("AverageValue", "Value")]
-    [Description(
-        "Of prometheus alone. AverageValue: the figure is shared by the replicas, and is the default. Value: it is what it is however many there are."
-    )]
+    [Description("For type prometheus only. AverageValue, the default: the value is divided by the number of replicas. Value: it is not.")]
     public string? MetricType { get; set; }
 }
 
@@ -273,7 +275,7 @@ public sealed class InferenceScalerBudgetRef
     [RangeMinimum(1)]
     [RangeMaximum(1000)]
     [DefaultJson("1")]
-    [Description("Its share of what the budget has for scaling, beside the other scalers of that budget.")]
+    [Description("The share of the budget's affordable rate, in relation to the other scalers of that budget.")]
     public int? Weight { get; set; } = 1;
 }
 
@@ -285,6 +287,6 @@ public sealed class InferenceScalerCostCap
     [RangeMaximum(999_999_999_999)]
     [Length(1, 22)]
     [Pattern(DecimalText.Pattern)]
-    [Description("Money per hour for all replicas together, in the price book's currency.")]
+    [Description("The cost per hour of all replicas together, in the currency of the price book.")]
     public string? PerHour { get; set; }
 }

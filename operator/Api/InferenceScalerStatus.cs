@@ -7,28 +7,28 @@ namespace Bursar.Api;
 /// <summary>Written whole from one decision; amounts are decimal strings in the price book's currency, times RFC 3339.</summary>
 public sealed class InferenceScalerStatus
 {
-    [Description("The generation of the spec that this status is about.")]
+    [Description("The generation of the spec that this status describes.")]
     public long? ObservedGeneration { get; set; }
 
     [Length(0, 400)]
-    [Description("What is scaled, as Kind/name.")]
+    [Description("The target as Kind/name.")]
     public string? Target { get; set; }
 
-    [Description("The replicas that are asked of the target.")]
+    [Description("The replicas set on the target.")]
     public int? Replicas { get; set; }
 
-    [Description("The replicas that demand asks for, between minimum and maximum.")]
+    [Description("The replicas that demand requires, between minimum and maximum.")]
     public int? Wanted { get; set; }
 
     [Description("The replicas that the budget covers; absent if no budget limits them.")]
     public int? Affordable { get; set; }
 
     [Length(0, 40)]
-    [Description("What the replicas would cost per hour that demand asks for and the money does not carry.")]
+    [Description("The cost per hour of the replicas that demand requires and the budget does not cover.")]
     public string? MissingPerHour { get; set; }
 
     [Length(0, 40)]
-    [Description("What the target's pods cost per hour.")]
+    [Description("The cost per hour of the target's pods.")]
     public string? CostPerHour { get; set; }
 
     [Length(0, 8)]
@@ -36,28 +36,28 @@ public sealed class InferenceScalerStatus
     public string? Currency { get; set; }
 
     [Length(0, 64)]
-    [Description("Why the replicas are as they are, as one word.")]
+    [Description("The reason for the number of replicas, as one CamelCase word.")]
     public string? Reason { get; set; }
 
     [Length(0, 2048)]
-    [Description("The same as a sentence.")]
+    [Description("The reason as a sentence for people.")]
     public string? Message { get; set; }
 
     [Format("date-time")]
     [Length(0, 64)]
-    [Description("When a trigger was active last.")]
+    [Description("The last time a trigger was active.")]
     public string? LastActiveTime { get; set; }
 
     [Format("date-time")]
     [Length(0, 64)]
-    [Description("When Bursar scaled the target last.")]
+    [Description("The last time Bursar scaled the target.")]
     public string? LastScaleTime { get; set; }
 
-    [Description("Which money limits the replicas; absent where none does.")]
+    [Description("The limit on the replicas; absent if there is none.")]
     public InferenceScalerStatusCap? Cap { get; set; }
 
     [Items(0, 16)]
-    [Description("What each trigger measured when this status was written.")]
+    [Description("The value of each trigger when this status was written.")]
     public IReadOnlyList<InferenceScalerStatusTrigger>? Triggers { get; set; }
 
     [Items(0, 16)]
@@ -74,15 +74,15 @@ public sealed class InferenceScalerStatus
 public sealed class InferenceScalerStatusCap
 {
     [Length(0, 253)]
-    [Description("The budget's name, or costCap.")]
+    [Description("The name of the budget, or costCap.")]
     public string? By { get; set; }
 
     [Length(0, 40)]
-    [Description("What the affordable replicas may cost together per hour.")]
+    [Description("The cost per hour that the affordable replicas may reach together.")]
     public string? PerHour { get; set; }
 
     [Length(0, 1024)]
-    [Description("What the number of affordable replicas comes from.")]
+    [Description("How the number of affordable replicas is computed.")]
     public string? Message { get; set; }
 }
 
@@ -93,20 +93,20 @@ public sealed class InferenceScalerStatusTrigger
     public string? Name { get; set; }
 
     [Length(0, 40)]
-    [Description("What it measured of all replicas together; absent where there was nothing to measure.")]
+    [Description("The value over all replicas together; absent if nothing was measured.")]
     public string? Value { get; set; }
 
     [Length(0, 40)]
-    [Description("Its target.")]
+    [Description("The target value of the trigger.")]
     public string? Target { get; set; }
 
-    [Description("Whether it is active.")]
+    [Description("Whether the trigger is active.")]
     public bool? Active { get; set; }
 
-    [Description("The replicas that it asks for.")]
+    [Description("The replicas that the trigger requires.")]
     public int? Replicas { get; set; }
 
     [Length(0, 512)]
-    [Description("Why it has no value.")]
+    [Description("The reason why the trigger has no value.")]
     public string? Error { get; set; }
 }

@@ -9,8 +9,7 @@ namespace Bursar.Api;
 [KubernetesEntityShortNames("gpub")]
 [EntityScope(EntityScope.Namespaced)]
 [Description(
-    "A GpuBudget holds the GPU work of its namespace inside an amount of money: it counts what the work has "
-        + "cost, foresees what it will cost to finish, suspends the jobs that would overrun and resumes them when there is money."
+    "A GpuBudget keeps the GPU workloads of its namespace within an amount per window. It counts what they have cost, forecasts what they will cost to complete, suspends the jobs that would exceed the limit, and resumes them when budget is available again."
 )]
 [GenericAdditionalPrinterColumn(
     ".status.limit",
@@ -18,7 +17,7 @@ namespace Bursar.Api;
     "string",
     Description = "The window's limit with its top-ups, in the price book's currency."
 )]
-[GenericAdditionalPrinterColumn(".status.spent", "Spent", "string", Description = "Spent in this window.")]
+[GenericAdditionalPrinterColumn(".status.spent", "Spent", "string", Description = "The cost so far in this window.")]
 [GenericAdditionalPrinterColumn(
     ".status.projected",
     "Projected",
@@ -26,12 +25,12 @@ namespace Bursar.Api;
     Description = "Spending at the end of the window, if everything that runs goes on until it ends, is suspended at the limit, or the window closes."
 )]
 [GenericAdditionalPrinterColumn(".status.percent", "Percent", "integer", Description = "Spent, as percent of the limit.")]
-[GenericAdditionalPrinterColumn(".status.burnRatePerHour", "Burn/h", "string", Description = "What the running work costs per hour.")]
+[GenericAdditionalPrinterColumn(".status.burnRatePerHour", "Burn/h", "string", Description = "The cost per hour of the running workloads.")]
 [GenericAdditionalPrinterColumn(
     ".status.exhaustedAt",
     "Exhausted-At",
     "string",
-    Description = "When the limit is reached on the present course, or when the budget was used up."
+    Description = "The time when the limit is reached at the present rates, or was reached if the budget is used up. Absent if it is not reached in this window."
 )]
 [GenericAdditionalPrinterColumn(".status.state", "State", "string", Description = "The reason of the condition Ready.")]
 [GenericAdditionalPrinterColumn(".metadata.creationTimestamp", "Age", "date")]
@@ -51,10 +50,10 @@ public sealed class V1Alpha1GpuBudget : IKubernetesEntity<V1Alpha1GpuBudget>
     public V1ObjectMeta Metadata { get; set; } = V1ObjectMeta.Empty;
 
     [Required]
-    [Description("What the owner asks for.")]
+    [Description("Desired state.")]
     public GpuBudgetSpec? Spec { get; set; }
 
-    [Description("What Bursar has counted, foresees and has done. Written by the operator.")]
+    [Description("Observed spending, forecast and actions. Written by the operator.")]
     public GpuBudgetStatus? Status { get; set; }
 
     /// <summary>In the operator's cache: why the spec that the API server holds is not <see cref="Spec"/>. Null if it is.</summary>

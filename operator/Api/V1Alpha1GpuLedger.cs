@@ -17,7 +17,7 @@ namespace Bursar.Api;
     ".spec.namespace",
     "For",
     "string",
-    Description = "The namespace whose work is booked here; empty for what belongs to none."
+    Description = "The namespace of the workloads. Empty for entries without a namespace, such as unallocated GPUs."
 )]
 [GenericAdditionalPrinterColumn(".spec.day", "Day", "string", Description = "The day in UTC.")]
 [GenericAdditionalPrinterColumn(".spec.shard", "Shard", "integer")]
@@ -47,30 +47,29 @@ public sealed class GpuLedgerSpec
     [Required]
     [Length(1, 32)]
     [Description(
-        "What is in it: base (prices and the installation), pods, usage (what agents measured of pods on a day), nodes, budget (suspensions and decisions), day (sums of a day whose pods are no longer kept) series (how long the last runs of a series took) or clock (up to when the others are complete)."
+        "The kind of entries: base (prices and the installation), pods, usage (measurements of pods on a day), nodes, budget (suspensions and decisions), day (sums of a day whose pods are no longer kept), series (durations of the last runs of a series) or clock (the time up to which the others are complete)."
     )]
     public string? Kind { get; set; }
 
     [Length(0, 63)]
-    [Description("The namespace whose work is booked here. Empty for what belongs to no namespace, such as unallocated GPUs.")]
+    [Description("The namespace of the workloads. Empty for entries without a namespace, such as unallocated GPUs.")]
     public string? Namespace { get; set; }
 
     [Length(10, 10)]
     [Pattern("^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
-    [Description("The day in UTC, as 2026-11-21; absent for what belongs to no day.")]
+    [Description("The day in UTC, such as 2026-11-21; empty for entries without a day.")]
     public string? Day { get; set; }
 
     [Required]
     [RangeMinimum(0)]
     [RangeMaximum(9999)]
-    [Description("The number of the shard within the namespace and day, from 0. A shard holds at most 128 KiB.")]
+    [Description("The number of the shard within the namespace and day, from 0. A shard has at most 128 KiB.")]
     public int Shard { get; set; }
 
     [Required]
     [PreserveUnknownFields]
     [Description(
-        "The entries: when a pod held how many GPUs, prices and their changes, cursors of the agents' journals, suspended workloads with "
-            + "its original value, and decisions with their inputs. Its form belongs to the operator and changes with it."
+        "The entries: GPU time of pods, prices and their changes, cursors of the agents' journals, suspended workloads with their original values, and decisions with their inputs. The format is internal to the operator."
     )]
     public JsonElement Data { get; set; }
 }

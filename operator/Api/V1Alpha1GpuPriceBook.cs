@@ -11,8 +11,13 @@ namespace Bursar.Api;
 [KubernetesEntity(Group = ApiGroup.Name, ApiVersion = ApiGroup.Version, Kind = KindName, PluralName = PluralName)]
 [KubernetesEntityShortNames("gpupb")]
 [EntityScope(EntityScope.Cluster)]
-[Description("A GpuPriceBook says what an hour of each GPU costs. Exactly one book, the default one, prices the cluster.")]
-[GenericAdditionalPrinterColumn(".spec.default", "Default", "boolean", Description = "Whether this book prices the cluster.")]
+[Description("A GpuPriceBook defines the price of an hour of each GPU. The default book prices the cluster.")]
+[GenericAdditionalPrinterColumn(
+    ".spec.default",
+    "Default",
+    "boolean",
+    Description = "Whether this book prices the cluster. Set it on exactly one book."
+)]
 [GenericAdditionalPrinterColumn(".spec.currency", "Currency", "string")]
 [GenericAdditionalPrinterColumn(
     ".status.conditions[?(@.type==\"Ready\")].reason",
@@ -46,7 +51,7 @@ public sealed class V1Alpha1GpuPriceBook : IKubernetesEntity<V1Alpha1GpuPriceBoo
     [Description("The prices.")]
     public GpuPriceBookSpec? Spec { get; set; }
 
-    [Description("What the operator made of the book.")]
+    [Description("Observed state of the book. Written by the operator.")]
     public GpuPriceBookStatus? Status { get; set; }
 }
 
@@ -65,14 +70,13 @@ public sealed class GpuPriceBookSpec
     [Required]
     [Items(0, 500)]
     [Description(
-        "The rates; the first that matches a node wins. A node that none matches is unpriced, which a condition and an Event say."
+        "The rates; the first that matches a node applies. A node without a match has no price, which a condition and an Event report."
     )]
     public IReadOnlyList<GpuPriceRate>? Rates { get; set; }
 
     [DefaultJson("{}")]
     [Description(
-        "What a price may be before a person has looked at it. A change outside of it is not taken over: the last trusted price goes on, forecasts "
-            + "pause and PricesTrusted is False, until the annotation bursar.dev/accept-generation names this book's generation. A price of zero is always outside."
+        "Bounds for prices. A price outside of them is not used until the annotation bursar.dev/accept-generation names this book's generation; meanwhile the last trusted price applies, forecasts are paused and PricesTrusted is False. A price of zero is always out of bounds."
     )]
     public GpuPriceGuard? Guard { get; set; } = new();
 }
@@ -81,7 +85,7 @@ public sealed class GpuPriceBookSpec
 public sealed class GpuPriceRate
 {
     [DefaultJson("{}")]
-    [Description("Which nodes the rate is for: all that is given must hold. Left out or empty: all nodes.")]
+    [Description("The nodes of the rate: all given fields must match. Default: all nodes.")]
     public GpuPriceMatch? Match { get; set; } = new();
 
     [IntOrString]
@@ -90,25 +94,22 @@ public sealed class GpuPriceRate
     [Length(1, 20)]
     [Pattern(@"^[0-9]{1,9}(\.[0-9]{1,9})?$")]
     [Description(
-        "Money per GPU and hour, in the book's currency: a whole number, or in quotes digits with a fraction of up to nine digits, such as \"3.06\". "
-            + "Of a whole card: MIG slices cost the mean of their parts of its compute and memory, shared slots the card divided by its slots."
+        "The price per GPU and hour in the currency of the book: a whole number, or a quoted decimal with up to nine decimal places such as \"3.06\". It is the price of a whole card: MIG slices cost the mean of their shares of its compute and memory, shared slots the card's price divided by its slots."
     )]
     public string? PerGpuHour { get; set; }
 
-    [Description(
-        "Hardware of one's own: the price per GPU and hour is capitalCost / lifetime + yearlyCost / 8760h + power x PUE x tariff."
-    )]
+    [Description("Own hardware: the price per GPU and hour is capitalCost / lifetime + yearlyCost / 8760h + power × PUE × tariff.")]
     public GpuPriceOwned? Owned { get; set; }
 
     [Format("date-time")]
     [Length(1, 64)]
     [Description(
-        "From when on the rate counts (RFC 3339); until then the rates below it do. A date that has passed when the rate is first seen counts from then."
+        "The time from which the rate applies (RFC 3339); until then the rates below it do. A past time is replaced by the time when the operator first sees the rate."
     )]
     public string? From { get; set; }
 
     [Length(0, 256)]
-    [Description("Where the price is from and of what day, for people.")]
+    [Description("The source and date of the price, for people.")]
     public string? Note { get; set; }
 }
 
@@ -123,16 +124,16 @@ public sealed class GpuPriceMatch
 
     [Length(1, 63)]
     [Description(
-        "on-demand, spot or reserved, as Karpenter, EKS, GKE and AKS label it, each in its own spelling; a node without such a label is on-demand. * and ? as above."
+        "on-demand, spot or reserved, read from the labels of Karpenter, EKS, GKE and AKS. A node without such a label is on-demand. Accepts * and ?."
     )]
     public string? CapacityType { get; set; }
 
     [Length(1, 63)]
-    [Description("The node label topology.kubernetes.io/region. * and ? as above.")]
+    [Description("The node label topology.kubernetes.io/region. Accepts * and ?.")]
     public string? Region { get; set; }
 
     [Length(1, 63)]
-    [Description("The node label node.kubernetes.io/instance-type. * and ? as above.")]
+    [Description("The node label node.kubernetes.io/instance-type. Accepts * and ?.")]
     public string? InstanceType { get; set; }
 
     [Description("Labels of the node.")]
@@ -148,7 +149,7 @@ public sealed class GpuPriceOwned
     [RangeMaximum(999_999_999_999)]
     [Length(1, 22)]
     [Pattern(DecimalText.Pattern)]
-    [Description("What one GPU cost to buy, with its share of the machine, network and rack.")]
+    [Description("The purchase price of one GPU with its share of the machine, network and rack.")]
     public string? CapitalCost { get; set; }
 
     [Required]
@@ -158,7 +159,7 @@ public sealed class GpuPriceOwned
         DurationRule.Seconds + " >= 3600 && " + DurationRule.Seconds + " <= 3153600000",
         message: "lifetime must be from 1h to 876000h"
     )]
-    [Description("Over how long that is written off, such as 1460d for four years.")]
+    [Description("The depreciation period, such as 1460d for four years.")]
     public string? Lifetime { get; set; }
 
     [IntOrString]
@@ -166,7 +167,7 @@ public sealed class GpuPriceOwned
     [RangeMaximum(999_999_999_999)]
     [Length(1, 22)]
     [Pattern(DecimalText.Pattern)]
-    [Description("What one GPU costs a year beside power: room, repairs, people.")]
+    [Description("The yearly cost of one GPU besides power: space, repairs, staff.")]
     public string? YearlyCost { get; set; }
 
     [IntOrString]
@@ -174,7 +175,7 @@ public sealed class GpuPriceOwned
     [RangeMaximum(999_999_999_999)]
     [Length(1, 22)]
     [Pattern(DecimalText.Pattern)]
-    [Description("The price of a kilowatt-hour. Left out: power is not counted.")]
+    [Description("The price of a kilowatt-hour. Default: power is not counted.")]
     public string? PowerPricePerKWh { get; set; }
 
     [DefaultJson("\"1\"")]
@@ -183,13 +184,13 @@ public sealed class GpuPriceOwned
     [RangeMaximum(5)]
     [Length(1, 12)]
     [Pattern(@"^[1-5](\.[0-9]{1,9})?$")]
-    [Description("Power usage effectiveness: what the building draws for each watt of the machines, from 1 to 5.")]
+    [Description("Power usage effectiveness: the building's power divided by the machines' power, from 1 to 5.")]
     public string? Pue { get; set; } = "1";
 
     [RangeMinimum(1)]
     [RangeMaximum(100_000)]
     [Description(
-        "What one GPU draws, with its share of the machine, in watts. Left out: the rated power of its board, where Bursar knows it; else the rate prices nothing."
+        "The power of one GPU with its share of the machine, in watts. Default: the rated power of the board if Bursar knows it; otherwise the rate has no price."
     )]
     public int? PowerWatts { get; set; }
 }
@@ -206,7 +207,7 @@ public sealed class GpuPriceGuard
     [RangeMaximum(999_999_999)]
     [Length(1, 20)]
     [Pattern(@"^[0-9]{1,9}(\.[0-9]{1,9})?$")]
-    [Description("The least a GPU hour may cost.")]
+    [Description("The lowest price per GPU and hour.")]
     public string? MinPerGpuHour { get; set; }
 
     [IntOrString]
@@ -214,27 +215,27 @@ public sealed class GpuPriceGuard
     [RangeMaximum(999_999_999)]
     [Length(1, 20)]
     [Pattern(@"^[0-9]{1,9}(\.[0-9]{1,9})?$")]
-    [Description("The most a GPU hour may cost.")]
+    [Description("The highest price per GPU and hour.")]
     public string? MaxPerGpuHour { get; set; }
 
     [DefaultJson("300")]
     [RangeMinimum(1)]
     [RangeMaximum(1_000_000)]
     [Description(
-        "By how much a price may change at once, in percent of the smaller of the two: 300 lets it rise to four times or fall to a quarter."
+        "The largest change of a price at once, in percent of the smaller value: 300 allows a rise to four times or a fall to a quarter."
     )]
     public int? MaxJumpPercent { get; set; } = PriceGuard.DefaultJumpPercent;
 }
 
 public sealed class GpuPriceBookStatus
 {
-    [Description("The generation of the spec that this status is about.")]
+    [Description("The generation of the spec that this status describes.")]
     public long? ObservedGeneration { get; set; }
 
     [Items(0, 16)]
     [ListType("map", "type")]
     [Description(
-        "Ready: the book can be read and is in use, or why not. PricesTrusted, of the default book: every node is charged at its rates, or which are not, at what price, and why."
+        "Ready: the book is valid and in use. PricesTrusted, of the default book: every node is charged at its rates; otherwise the message names the exceptions."
     )]
     public IReadOnlyList<V1Condition>? Conditions { get; set; }
 }

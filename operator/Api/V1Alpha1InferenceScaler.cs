@@ -12,7 +12,7 @@ namespace Bursar.Api;
         + "carry. Its fields have the names and meanings of KEDA's ScaledObject."
 )]
 [GenericAdditionalPrinterColumn(".status.target", "Target", "string", Description = "What it scales.")]
-[GenericAdditionalPrinterColumn(".status.replicas", "Replicas", "integer", Description = "The replicas that are asked of the target.")]
+[GenericAdditionalPrinterColumn(".status.replicas", "Replicas", "integer", Description = "The replicas set on the target.")]
 [GenericAdditionalPrinterColumn(".status.wanted", "Wanted", "integer", Description = "The replicas that demand asks for.")]
 [GenericAdditionalPrinterColumn(
     ".status.affordable",
@@ -20,10 +20,10 @@ namespace Bursar.Api;
     "integer",
     Description = "The replicas that the budget covers; empty if no budget limits them."
 )]
-[GenericAdditionalPrinterColumn(".status.costPerHour", "Cost/h", "string", Description = "What the target's pods cost per hour.")]
+[GenericAdditionalPrinterColumn(".status.costPerHour", "Cost/h", "string", Description = "The cost per hour of the target's pods.")]
 [GenericAdditionalPrinterColumn(".status.reason", "Reason", "string", Description = "Why the replicas are as they are.")]
 [GenericAdditionalPrinterColumn(".metadata.creationTimestamp", "Age", "date")]
-[GenericAdditionalPrinterColumn(".status.message", "Message", "string", Description = "The same as a sentence.", Priority = 1)]
+[GenericAdditionalPrinterColumn(".status.message", "Message", "string", Description = "The reason as a sentence for people.", Priority = 1)]
 public sealed class V1Alpha1InferenceScaler : IKubernetesEntity<V1Alpha1InferenceScaler>
 {
     public const string KindName = "InferenceScaler";
@@ -40,9 +40,9 @@ public sealed class V1Alpha1InferenceScaler : IKubernetesEntity<V1Alpha1Inferenc
     public V1ObjectMeta Metadata { get; set; } = V1ObjectMeta.Empty;
 
     [Required]
-    [Description("What the owner asks for.")]
+    [Description("Desired state.")]
     public InferenceScalerSpec? Spec { get; set; }
 
-    [Description("What is measured, wanted, affordable and done. Written by the operator.")]
+    [Description("Observed demand, affordable replicas and the last scaling. Written by the operator.")]
     public InferenceScalerStatus? Status { get; set; }
 }

@@ -9,11 +9,11 @@ public sealed class WorkloadSelector
     [Items(0, 32)]
     [ItemLength(0, 63)]
     [ItemPattern("^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$")]
-    [Description("Labels that must all be there with these values. At most 32.")]
+    [Description("Labels that must all be present with these values. At most 32.")]
     public IReadOnlyDictionary<string, string>? MatchLabels { get; set; }
 
     [Items(0, 16)]
-    [Description("Terms that must all hold. At most 16.")]
+    [Description("Requirements that must all be met. At most 16.")]
     public IReadOnlyList<WorkloadSelectorTerm>? MatchExpressions { get; set; }
 }
 
@@ -27,17 +27,17 @@ public sealed class WorkloadSelectorTerm
     [Required]
     [Length(1, 317)]
     [Pattern("^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$")]
-    [Description("The label's key.")]
+    [Description("The label key.")]
     public string? Key { get; set; }
 
     [Required]
     [AllowedValues("In", "NotIn", "Exists", "DoesNotExist")]
-    [Description("How the label relates to the values.")]
+    [Description("How the label value relates to the given values.")]
     public string? Operator { get; set; }
 
     [Items(0, 32)]
     [ItemLength(0, 63)]
     [ItemPattern("^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$")]
-    [Description("The values, for In and NotIn. At most 32.")]
+    [Description("The values of In and NotIn. At most 32.")]
     public IReadOnlyList<string>? Values { get; set; }
 }

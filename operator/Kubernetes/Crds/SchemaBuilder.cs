@@ -172,19 +172,19 @@ public static class SchemaBuilder
     {
         var status = Described("string", "True, False or Unknown.");
         status["enum"] = Strings(["True", "False", "Unknown"]);
-        var type = Described("string", "The condition.");
+        var type = Described("string", "The type of the condition.");
         type["maxLength"] = 316;
         type["pattern"] =
             "^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$";
-        var reason = Described("string", "Why, as one word.");
+        var reason = Described("string", "The reason as one CamelCase word.");
         reason["minLength"] = 1;
         reason["maxLength"] = 1024;
         reason["pattern"] = "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$";
-        var message = Described("string", "Why, as a sentence.");
+        var message = Described("string", "The reason as a sentence for people.");
         message["maxLength"] = 32768;
-        var moved = Described("string", "When the status last changed.");
+        var moved = Described("string", "The time of the last change of the condition's status.");
         moved["format"] = "date-time";
-        var generation = Described("integer", "The generation of the spec that this is about.");
+        var generation = Described("integer", "The generation of the spec that the condition describes.");
         generation["format"] = "int64";
         generation["minimum"] = 0;
         return new()
