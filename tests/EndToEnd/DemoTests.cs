@@ -58,7 +58,7 @@ public sealed class DemoTests
                         .Select(match => double.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture)),
                 ];
             } while (billed.Length == 0);
-            explained.Should().Contain("Job/vit-runaway  since").And.Contain("decided again: the same").And.NotContain("DIFFERENT");
+            explained.Should().Contain("Job/vit-runaway  since").And.Contain("replay: same result").And.NotContain("DIFFERENT");
             // By the cluster's clock: by the wall's it would have run for twelve hours.
             billed.Should().OnlyContain(seconds => seconds < (cluster.Time.GetUtcNow() - cluster.Start).TotalSeconds + 1);
 

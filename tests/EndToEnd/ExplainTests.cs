@@ -29,7 +29,7 @@ public sealed class ExplainTests
         text.Should()
             .Contain("limit 2.000000, spent 0.007650")
             .And.Contain("2691 s left (2600 to 2800) by progress: 0.09 s per step over 100 steps");
-        text.Should().Contain("decided again: the same").And.NotContain("DIFFERENT");
+        text.Should().Contain("replay: same result").And.NotContain("DIFFERENT");
     }
 
     [Fact]
@@ -38,7 +38,7 @@ public sealed class ExplainTests
         await using var world = await CommandsWorld.StartAsync();
         await SuspendAsync(world, tamper: true);
 
-        (await ExplainAsync(world, "vision")).Should().Contain("decided again: DIFFERENT").And.NotContain("the same");
+        (await ExplainAsync(world, "vision")).Should().Contain("replay: DIFFERENT").And.NotContain("same result");
     }
 
     [Fact]

@@ -54,7 +54,7 @@ public sealed partial class CertificateFolder(string? path, TimeProvider time, I
             var trusted = new X509Certificate2Collection();
             trusted.ImportFromPem(roots);
             if (trusted.Count == 0)
-                throw new CryptographicException("ca.crt holds no certificate");
+                throw new CryptographicException("ca.crt contains no certificate");
             // The old certificates are not disposed: a handshake may still be using them.
             _current = new ServingCertificates(X509Certificate2.CreateFromPem(certificate, key), trusted);
             _seen = hash;

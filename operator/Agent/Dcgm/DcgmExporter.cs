@@ -21,7 +21,7 @@ public sealed class DcgmExporter : IGpuReader, IPodResources
     private readonly Uri _address;
     private readonly TimeProvider _time;
     private readonly HttpClient _client;
-    private GpuSnapshot _snapshot = new(NvmlState.NoDriver, "the dcgm-exporter was not asked yet", []);
+    private GpuSnapshot _snapshot = new(NvmlState.NoDriver, "the dcgm-exporter was not read yet", []);
     private volatile IReadOnlyList<PodDevice>? _pods;
     private DateTimeOffset _next = DateTimeOffset.MinValue;
     private long _skippedLines;

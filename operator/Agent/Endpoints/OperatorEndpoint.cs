@@ -117,7 +117,7 @@ internal sealed partial class OperatorEndpoint(
         {
             if (!long.TryParse(afterText, NumberStyles.None, CultureInfo.InvariantCulture, out long after))
             {
-                await Answers.RefuseAsync(context, 400, $"after='{afterText}' is no revision");
+                await Answers.RefuseAsync(context, 400, $"after='{afterText}' is not a revision");
                 return;
             }
             if (await WaitOfAsync(context) is not { } wait)

@@ -97,7 +97,7 @@ internal sealed class PodEndpoint(
         }
         if (post!.Id != pod.Checkpoint?.Id)
         {
-            await Answers.RefuseAsync(context, 409, "this checkpoint is not asked for (any more)");
+            await Answers.RefuseAsync(context, 409, "this checkpoint is not requested (any more)");
             return;
         }
         var now = WireTime.Truncate(time.GetUtcNow());

@@ -112,7 +112,7 @@ public sealed class NodeProbe(string? library, IPodResources kubelet, PodUidReso
                 {
                     ProcessKind.Host => "the node's own",
                     ProcessKind.MpsServer => "MPS server",
-                    _ => "of nobody known",
+                    _ => "of an unknown pod",
                 };
             // NVML lists only processes with use: one that it does not list is idle. Under MIG it lists none.
             string use = device.ParentUuid is null

@@ -49,7 +49,7 @@ public sealed partial class Sampler(
     private DateTimeOffset _nextList = DateTimeOffset.MinValue;
     private string _lastUnlisted = "";
     private volatile SamplerView? _view;
-    private volatile string? _listFault = "the kubelet was not asked yet";
+    private volatile string? _listFault = "the kubelet was not read yet";
 
     /// <summary>Returns the bytes of each GPU that a model server's cache holds unused, by pod UID; null if not known.</summary>
     public Func<string, long?>? UnusedCacheOf { get; set; }

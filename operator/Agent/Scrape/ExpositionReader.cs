@@ -73,7 +73,7 @@ public static class ExpositionReader
     {
         if (Count(line.Value) is { } count)
             return count;
-        wrong = $"line {line.LineNumber}: {Encoding.UTF8.GetString(line.Name)} is no count";
+        wrong = $"line {line.LineNumber}: {Encoding.UTF8.GetString(line.Name)} is not a count";
         return null;
     }
 

@@ -49,7 +49,7 @@ public sealed class PodScraper : IDisposable
             || !target.Path.StartsWith('/')
         )
         {
-            return new ScrapeResult(ScrapeOutcome.NoAddress, "the target has no address, port and path that could be asked");
+            return new ScrapeResult(ScrapeOutcome.NoAddress, "the target has no address, port and path to read from");
         }
         string host = address.AddressFamily == AddressFamily.InterNetworkV6 ? $"[{address}]" : address.ToString();
         if (
@@ -72,7 +72,7 @@ public sealed class PodScraper : IDisposable
             if (status != 200)
                 return new ScrapeResult(ScrapeOutcome.Status, $"{uri} answers {status}");
             if (response.Content.Headers.ContentEncoding.FirstOrDefault(encoding => encoding != "identity") is { } packed)
-                return new ScrapeResult(ScrapeOutcome.Malformed, $"{uri} answers in {packed}, which was not asked for");
+                return new ScrapeResult(ScrapeOutcome.Malformed, $"{uri} answers in {packed}, which was not requested");
             if (response.Content.Headers.ContentLength > _options.MaxBytes)
                 return TooLarge(uri);
             await using var body = await response.Content.ReadAsStreamAsync(either.Token);

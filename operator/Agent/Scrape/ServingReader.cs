@@ -236,7 +236,7 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
         {
             foreach (var sample in samples ?? [])
                 if (ExpositionReader.Count(sample.Value) is null)
-                    wrong = $"{sample.Name} is no count";
+                    wrong = $"{sample.Name} is not a count";
             if (wrong is not null)
                 return [];
             return Series(samples ?? [])

@@ -263,7 +263,7 @@ public static class Messages
         + "Set bursar.dev/expected-duration on it to let it run.";
 
     public static string Settling(BudgetSnapshot budget, BudgetMemory memory) =>
-        $"It would overrun budget {budget.Name} and was running before the budget said so: it is left alone until {Time(memory.SettleUntil!.Value)}.";
+        $"It would overrun budget {budget.Name} and was running before the budget said so: it keeps running until {Time(memory.SettleUntil!.Value)}.";
 
     public static string WillSuspend(
         IReadOnlyCollection<CostedWorkload> items,

@@ -239,7 +239,7 @@ public sealed partial class GpuLedger
 
             string? gap = null;
             if (known is not null && !sameEpoch)
-                gap = "the journal began anew";
+                gap = "the journal was reset";
             else if (known is not null && report.First > known.Seq + 1)
                 gap = $"the journal no longer holds entries {known.Seq + 1} to {report.First - 1}";
             var journal = node.Journal;

@@ -61,5 +61,5 @@ public static class DefaultPriceBook
     private static PriceRule Rule((string Product, string PerGpuHour, string Note) row) =>
         GpuHourPrice.TryParse(row.PerGpuHour, out var rate)
             ? new(new(row.Product), rate, row.Note)
-            : throw new FormatException($"the default book's price of {row.Product} is no amount: {row.PerGpuHour}");
+            : throw new FormatException($"the default book's price of {row.Product} is not an amount: {row.PerGpuHour}");
 }

@@ -29,7 +29,7 @@ internal sealed class FormulaParser(string text)
         SkipSpace();
         if (_position < text.Length)
             return Fail($"'{text[_position]}' is not expected here");
-        return root.Type == FormulaType.Number ? root : Fail($"a formula comes to a number, not to {Identifier(root.Type)}");
+        return root.Type == FormulaType.Number ? root : Fail($"a formula must yield a number, not {Identifier(root.Type)}");
     }
 
     private static (string Sign, int Strength, bool RightFirst)[] Operators { get; } =
@@ -90,7 +90,7 @@ internal sealed class FormulaParser(string text)
         if (!Expect(':') || Expression(0) is not { } otherwise)
             return null;
         if (condition.Type != FormulaType.Truth)
-            return Fail($"what stands before ? is {Identifier(condition.Type)}, not a truth", at);
+            return Fail($"the condition before ? is {Identifier(condition.Type)}, not a boolean", at);
         if (Common(then.Type, otherwise.Type) is not { } type)
             return Fail($"one side of : is {Identifier(then.Type)}, the other {Identifier(otherwise.Type)}", at);
         return Make(type, [condition, then, otherwise], scope => condition.Evaluate(scope) switch
@@ -125,7 +125,7 @@ internal sealed class FormulaParser(string text)
         {
             case "&&" or "and" or "||" or "or":
                 if (left.Type != FormulaType.Truth || right.Type != FormulaType.Truth)
-                    return Fail($"{sign} stands between truths", at);
+                    return Fail($"{sign} needs booleans on both sides", at);
                 bool decides = sign is "||" or "or";
                 return Make(FormulaType.Truth, [left, right], scope =>
                     left.Evaluate(scope) is var first && (!first.IsKnown || first.IsTrue == decides)
@@ -134,7 +134,7 @@ internal sealed class FormulaParser(string text)
                 );
             case "==" or "!=":
                 if (Common(left.Type, right.Type) is not (FormulaType.Number or FormulaType.Truth or FormulaType.Nil))
-                    return Fail($"{sign} stands between two numbers or two truths", at);
+                    return Fail($"{sign} needs two numbers or two booleans", at);
                 return Make(FormulaType.Truth, [left, right], scope =>
                 {
                     var (one, other) = (left.Evaluate(scope), right.Evaluate(scope));
@@ -144,13 +144,13 @@ internal sealed class FormulaParser(string text)
                 });
             case "??":
                 if (Common(left.Type, right.Type) is not (FormulaType.Number or FormulaType.Nil))
-                    return Fail("?? stands between numbers", at);
+                    return Fail("?? needs numbers on both sides", at);
                 return Make(right.Type == FormulaType.Nil ? left.Type : right.Type, [left, right], scope =>
                     left.Evaluate(scope) is var first && first.State == FormulaState.Nil ? right.Evaluate(scope) : first
                 );
             default:
                 if (left.Type != FormulaType.Number || right.Type != FormulaType.Number)
-                    return Fail($"{sign} stands between numbers", at);
+                    return Fail($"{sign} needs numbers on both sides", at);
                 Func<double, double, FormulaValue> take = sign switch
                 {
                     "+" => (a, b) => FormulaValue.Of(a + b),
@@ -177,21 +177,21 @@ internal sealed class FormulaParser(string text)
         SkipSpace();
         int at = _position;
         if (at == text.Length)
-            return Fail("it ends where a value is expected");
+            return Fail("a value is expected at the end");
         char next = text[at];
         if (Take('('))
             return Expression(0) is { } inner && Expect(')') ? inner : null;
         if (Take('['))
             return List();
         if (Take('#'))
-            return _predicates == 0 ? Fail("# is known within { } only", at) : Make(FormulaType.Number, [], scope => scope.Item);
+            return _predicates == 0 ? Fail("# is only defined within { }", at) : Make(FormulaType.Number, [], scope => scope.Item);
         if (next is '-' or '+')
         {
             _position++;
             if (Expression(SignStrength) is not { } operand)
                 return null;
             if (operand.Type != FormulaType.Number)
-                return Fail($"{next} stands before a number", at);
+                return Fail($"{next} needs a number after it", at);
             return next == '+'
                 ? operand
                 : Make(FormulaType.Number, [operand], scope =>
@@ -232,7 +232,7 @@ internal sealed class FormulaParser(string text)
         if (Expression(NotStrength) is not { } operand)
             return null;
         if (operand.Type != FormulaType.Truth)
-            return Fail("! stands before a truth", at);
+            return Fail("! needs a boolean after it", at);
         return Make(FormulaType.Truth, [operand], scope =>
             operand.Evaluate(scope) is { IsKnown: true } value ? FormulaValue.Of(!value.IsTrue) : FormulaValue.Wrong
         );
@@ -260,7 +260,7 @@ internal sealed class FormulaParser(string text)
                 out double number
             ) && double.IsFinite(number)
             ? Make(FormulaType.Number, [], _ => FormulaValue.Of(number))
-            : Fail($"'{digits}' is no number", at);
+            : Fail($"'{digits}' is not a number", at);
     }
 
     private FormulaNode? List()
@@ -272,7 +272,7 @@ internal sealed class FormulaParser(string text)
         foreach (var item in items)
         {
             if (Common(type, item.Type) is not { } common || common is FormulaType.Numbers or FormulaType.Truths)
-                return Fail("the items of a list are all numbers or all truths", at);
+                return Fail("a list must contain only numbers or only booleans", at);
             type = common;
         }
         return Make(type == FormulaType.Truth ? FormulaType.Truths : FormulaType.Numbers, items, scope =>
@@ -392,7 +392,7 @@ internal sealed class FormulaParser(string text)
         if (Take(','))
         {
             if (list.Type != FormulaType.Numbers)
-                return Fail($"{name} looks at numbers one by one", at);
+                return Fail($"{name} takes a list of numbers", at);
             SkipSpace();
             bool braces = Take('{');
             _predicates++;
@@ -408,7 +408,7 @@ internal sealed class FormulaParser(string text)
             : predicate is null ? name != "count" || list.Type != FormulaType.Truths
             : predicate.Type != FormulaType.Truth
         )
-            return Fail($"{name} takes a list and a {(name == "map" ? "value" : "truth")} about #, such as {{# > 1}}", at);
+            return Fail($"{name} takes a list and a {(name == "map" ? "value" : "boolean")} about #, such as {{# > 1}}", at);
         var type = name switch
         {
             "filter" => FormulaType.Numbers,
@@ -468,7 +468,7 @@ internal sealed class FormulaParser(string text)
         type switch
         {
             FormulaType.Number => "a number",
-            FormulaType.Truth => "a truth",
+            FormulaType.Truth => "a boolean",
             FormulaType.Nil => "nil",
             _ => "a list",
         };

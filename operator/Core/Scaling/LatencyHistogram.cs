@@ -39,7 +39,7 @@ public sealed class LatencyHistogram
     {
         reason = "";
         if (bounds is null || counts is null || counts.Count != bounds.Count + 1)
-            reason = "a histogram has a count for each bound, and one of all";
+            reason = "a histogram needs a count for each bound and a total";
         else if (bounds.Count > MaxBounds)
             reason = $"a histogram of more than {MaxBounds} bounds";
         else
@@ -47,9 +47,9 @@ public sealed class LatencyHistogram
             for (int i = 0; i < counts.Count && reason.Length == 0; i++)
             {
                 if (i < bounds.Count && (!double.IsFinite(bounds[i]) || i > 0 && bounds[i] <= bounds[i - 1]))
-                    reason = "a histogram's bounds are finite and rise";
+                    reason = "a histogram's bounds must be finite and increasing";
                 else if (counts[i] < (i > 0 ? counts[i - 1] : 0))
-                    reason = "a histogram's counts are cumulative";
+                    reason = "a histogram's counts must be cumulative";
             }
         }
         return reason.Length > 0 ? null : new([.. bounds!], [.. counts!]);

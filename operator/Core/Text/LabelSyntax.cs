@@ -11,15 +11,15 @@ public static class LabelSyntax
         {
             var prefix = key.AsSpan(0, slash);
             if (prefix.Length is 0 or > 253)
-                return "has a prefix that is no DNS name of 1 to 253 characters";
+                return "has a prefix that is not a DNS name of 1 to 253 characters";
             foreach (var part in prefix.Split('.'))
                 if (!IsDnsLabel(prefix[part]))
-                    return "has a prefix that is no DNS name";
+                    return "has a prefix that is not a DNS name";
         }
         var name = key.AsSpan(slash + 1);
         if (name.Length is 0 or > 63)
             return "must have a name of 1 to 63 characters";
-        return IsName(name) ? null : "may hold letters, digits, '-', '_' and '.' only, and must begin and end with a letter or digit";
+        return IsName(name) ? null : "may contain letters, digits, '-', '_' and '.' only, and must begin and end with a letter or digit";
     }
 
     public static string? ValueError(string value)
@@ -28,7 +28,7 @@ public static class LabelSyntax
             return null;
         if (value.Length > 63)
             return "is longer than 63 characters";
-        return IsName(value) ? null : "may hold letters, digits, '-', '_' and '.' only, and must begin and end with a letter or digit";
+        return IsName(value) ? null : "may contain letters, digits, '-', '_' and '.' only, and must begin and end with a letter or digit";
     }
 
     private static bool IsName(ReadOnlySpan<char> text)

@@ -143,7 +143,7 @@ public static class PrometheusText
             rest = rest[1..].TrimStart(" \t"u8);
         }
         else if (rest.Length == line.Length - length)
-            return "a character that no metric's name may hold";
+            return "an invalid character in a metric name";
 
         // What follows a # is an exemplar; neither a value nor a time can hold one.
         var hash = rest.IndexOf((byte)'#');
@@ -154,7 +154,7 @@ public static class PrometheusText
         var space = rest.IndexOfAny((byte)' ', (byte)'\t');
         var valueText = space < 0 ? rest : rest[..space];
         if (!TryValue(valueText, out var value))
-            return "the value is no number";
+            return "the value is not a number";
 
         long? timestamp = null;
         if (space >= 0)
@@ -163,13 +163,13 @@ public static class PrometheusText
             if (openMetrics)
             {
                 if (!TryValue(timeText, out var seconds) || !(Math.Abs(seconds) < 1e12))
-                    return "the time is no number of seconds";
+                    return "the timestamp is not a number of seconds";
                 timestamp = (long)Math.Floor(seconds * 1000);
             }
             else
             {
                 if (!long.TryParse(timeText, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var milliseconds))
-                    return "the time is no whole number of milliseconds";
+                    return "the timestamp is not a whole number of milliseconds";
                 timestamp = milliseconds;
             }
         }
@@ -197,18 +197,18 @@ public static class PrometheusText
             return "a label's '=' is missing";
         rest = rest[1..].TrimStart(" \t"u8);
         if (rest.IsEmpty || rest[0] != '"')
-            return "a label's value does not stand in quotes";
+            return "a label value is not quoted";
         var i = 1;
         while (true)
         {
             var step = rest[i..].IndexOfAny((byte)'"', (byte)'\\');
             if (step < 0)
-                return "a label's closing quote is missing";
+                return "the closing quote of a label value is missing";
             i += step;
             if (rest[i] == '"')
                 break;
             if (i + 1 >= rest.Length || rest[i + 1] is not ((byte)'\\' or (byte)'"' or (byte)'n'))
-                return "a label's value holds an unknown escape";
+                return "a label value has an unknown escape";
             i += 2;
         }
         rest = rest[(i + 1)..].TrimStart(" \t"u8);

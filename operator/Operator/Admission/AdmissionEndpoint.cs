@@ -92,7 +92,7 @@ internal static class AdmissionEndpoint
         }
         catch (JsonException odd)
         {
-            await RefuseAsync(context, StatusCodes.Status400BadRequest, $"the body is no AdmissionReview: {odd.Message}");
+            await RefuseAsync(context, StatusCodes.Status400BadRequest, $"the body is not an AdmissionReview: {odd.Message}");
             return;
         }
         catch (BadHttpRequestException refused)
@@ -106,7 +106,7 @@ internal static class AdmissionEndpoint
             await RefuseAsync(
                 context,
                 StatusCodes.Status400BadRequest,
-                $"the body is no AdmissionReview of {AdmissionReview.Version} with a request"
+                $"the body is not an AdmissionReview of {AdmissionReview.Version} with a request"
             );
             return;
         }

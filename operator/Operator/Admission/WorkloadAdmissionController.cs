@@ -107,7 +107,7 @@ internal sealed partial class WorkloadAdmissionController(
     {
         var ns = workload.Metadata.Namespace ?? "";
         if (workload.Metadata.ControllerReference() is not { } owner || stores.Of(owner) is not { IsServed: true } cache)
-            return new(true, "Bursar stops nothing of its kind: it is counted where a budget selects it.");
+            return new(true, "Bursar cannot suspend this kind: it is counted if a budget selects it.");
         if (cache.Get(ns, owner.Name, owner.Uid) is not { } work)
             return null;
         if (!work.HasGpus)

@@ -247,7 +247,7 @@ internal sealed partial class LedgerStore(KubeClient client, string ns, TimeProv
             else
             {
                 throw new LeadershipLostException(
-                    $"GpuLedger {shard.Name} holds a later revision than this operator wrote: another one leads."
+                    $"GpuLedger {shard.Name} has a later revision than this operator wrote: another replica leads."
                 );
             }
             LogConflict(shard.Name);

@@ -145,7 +145,7 @@ internal sealed class PriceBookController(
     {
         var accept = string.Create(
             CultureInfo.InvariantCulture,
-            $" To take the book over as it is, annotate it with {BursarAnnotations.AcceptGeneration}: \"{book.Metadata.Generation}\"."
+            $" To accept the book as it is, annotate it with {BursarAnnotations.AcceptGeneration}: \"{book.Metadata.Generation}\"."
         );
         // No acceptance makes a rate of nothing.
         if (
@@ -159,7 +159,7 @@ internal sealed class PriceBookController(
             .OrderBy(group => group.Key, StringComparer.Ordinal)
             .ToArray();
         var (reason, message) =
-            prices.Problem is { } problem ? (Reasons.PricesUntrusted, $"The last trusted prices go on: {problem}.{accept}")
+            prices.Problem is { } problem ? (Reasons.PricesUntrusted, $"The last trusted prices apply: {problem}.{accept}")
             : byReason.Length == 0 && prices.ChargedAsOnDemand.Count > 0
                 ? (
                     Reasons.ChargedAsOnDemand,
@@ -172,10 +172,10 @@ internal sealed class PriceBookController(
                 prices.Untrusted.Values.Where(one => one.Why == group.Key).All(one => ledger.CurrentRate(one.Class) is null)
                 && group.Key == PriceDecider.NoRate
             )
-                ? (Reasons.Unpriced, $"No rate matches {Classes(byReason[0])}: that work is not counted.")
+                ? (Reasons.Unpriced, $"No rate matches {Classes(byReason[0])}: these workloads are not counted.")
             : (
                 Reasons.PricesUntrusted,
-                $"The last trusted prices go on, where there are any. {string.Join("; ", byReason.Take(5).Select(group => $"{Classes(group)}: {group.Key}"))}.{accept}"
+                $"The last trusted prices apply, if there are any. {string.Join("; ", byReason.Take(5).Select(group => $"{Classes(group)}: {group.Key}"))}.{accept}"
             );
         return new()
         {
@@ -229,7 +229,7 @@ internal sealed class PriceBookController(
                 Reason = Reasons.UnknownGpuResource,
                 Action = "Price",
                 Note =
-                    $"Nodes have {string.Join(", ", unknown.Take(5))}, which Bursar does not know to be GPUs: they are in no bill, and pods that hold them are unpriced. Add them to the chart's gpuResources, or exclude them there with ! in front.",
+                    $"Nodes have {string.Join(", ", unknown.Take(5))}, which Bursar does not know to be GPUs: they are not billed, and pods that use them have no price. Add them to the chart's gpuResources, or exclude them there with ! in front.",
                 Key = $"unknown/{string.Join(",", unknown)}",
             }
         );

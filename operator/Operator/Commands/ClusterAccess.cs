@@ -14,7 +14,7 @@ internal sealed class ClusterAccess
 
     private readonly Option<string?> _kubeconfig = new("--kubeconfig")
     {
-        Description = "The kubeconfig; by default the one kubectl would take.",
+        Description = "The kubeconfig file; by default the one kubectl uses.",
     };
     private readonly Option<string?> _context = new("--context") { Description = "The kubeconfig's context." };
     private readonly Option<string> _bursarNamespace = new("--bursar-namespace")

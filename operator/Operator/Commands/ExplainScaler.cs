@@ -26,7 +26,7 @@ internal static class ExplainScaler
             return text.ToString();
         }
         if (scaler.Status is not { Reason: not null } status)
-            return text.Append("  The operator has not looked at it yet.\n").ToString();
+            return text.Append("  The operator has not evaluated it yet.\n").ToString();
         if (status.ObservedGeneration != scaler.Metadata.Generation)
             text.Append("  The operator has not seen the latest change of its spec yet.\n");
         text.Append(CultureInfo.InvariantCulture, $"  {status.Target}: {status.Reason}\n  {status.Message}\n");
@@ -48,7 +48,7 @@ internal static class ExplainScaler
                 $"  {trigger.Name} ({Described(trigger)}): {said switch
             {
                 { Error: { } error, Replicas: { } stands } => $"fails, the fallback asks for {stands}: {error}",
-                { Error: { } error } => $"no figure: {error}",
+                { Error: { } error } => $"no value: {error}",
                 { Value: { } value, Replicas: { } wants } => $"{How(trigger, value)} -> {wants}; {active}",
                 { Value: { } value } => $"{value}, target {Figure(trigger.Target)}; {active}",
                 _ => "nothing to measure",

@@ -93,7 +93,7 @@ internal static class ExplainText
                         ),
                 ],
                 ["overspend bound", status.OverspendBound ?? "", "what stopping all suspendable workloads may still cost"],
-                ["carried over", status.CarriedOver ?? "", "falls behind the window's end"],
+                ["carried over", status.CarriedOver ?? "", "falls into the next window"],
                 [
                     "not suspendable",
                     status.Unstoppable?.UntilWindowEnd ?? "",
@@ -147,7 +147,7 @@ internal static class ExplainText
         foreach (var request in requests.OrderBy(r => r.Deadline).ThenBy(r => r.Work, StringComparer.Ordinal))
             text.Append(
                 CultureInfo.InvariantCulture,
-                $"  {request.Work}  asked at {Rfc3339.Format(request.Requested)} ({request.For.Reason}), waited for until {Rfc3339.Format(request.Deadline)}\n    {request.Sentence}\n"
+                $"  {request.Work}  asked at {Rfc3339.Format(request.Requested)} ({request.For.Reason}), awaited until {Rfc3339.Format(request.Deadline)}\n    {request.Sentence}\n"
             );
     }
 
@@ -184,7 +184,7 @@ internal static class ExplainText
             text,
             decisions.Count > ShownDecisions
                 ? $"The last {ShownDecisions} of {decisions.Count} decisions, each taken again from its stored inputs"
-                : "Decisions, each taken again from its stored inputs"
+                : "Recent decisions, replayed from stored inputs"
         );
         if (decisions.Count == 0)
             text.Append("  none\n");
@@ -275,10 +275,10 @@ internal static class ExplainText
                 && a.Sentence == decision.Text
             )
         )
-            return "decided again: the same";
+            return "replay: same result";
         return found.Length == 0
-            ? "decided again: DIFFERENT, nothing would be done to it"
-            : "decided again: DIFFERENT, " + string.Join("; ", found.Select(a => $"{a.Kind} ({a.Reason}): {a.Sentence}"));
+            ? "replay: DIFFERENT, nothing would be done to it"
+            : "replay: DIFFERENT, " + string.Join("; ", found.Select(a => $"{a.Kind} ({a.Reason}): {a.Sentence}"));
     }
 
     private static void Heading(StringBuilder text, string heading) => text.Append('\n').Append(heading).Append('\n');

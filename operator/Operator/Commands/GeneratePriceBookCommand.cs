@@ -25,7 +25,7 @@ internal static class GeneratePriceBookCommand
         };
         var format = new Option<string>("--format")
         {
-            Description = "csv, opencost or nodeoverlay; auto looks.",
+            Description = "csv, opencost or nodeoverlay; auto detects it.",
             DefaultValueFactory = _ => "auto",
         };
         format.AcceptOnlyFromAmong("auto", "csv", "opencost", "nodeoverlay");
@@ -47,7 +47,7 @@ internal static class GeneratePriceBookCommand
         {
             Description = "How many GPUs an instance type has, as p5.48xlarge=8; for NodeOverlays. May be repeated.",
         };
-        var command = new Command("pricebook", "Write a GpuPriceBook as YAML, from prices that stand elsewhere.")
+        var command = new Command("pricebook", "Write a GpuPriceBook as YAML, from other price lists.")
         {
             from,
             format,

@@ -19,7 +19,7 @@ internal static class GenerateScalerCommand
         };
         var command = new Command(
             "scaler",
-            "Write InferenceScalers as YAML, from KEDA's ScaledObjects; what does not carry over is said on stderr."
+            "Write InferenceScalers as YAML, from KEDA's ScaledObjects; fields without an equivalent are listed on stderr."
         )
         {
             from,

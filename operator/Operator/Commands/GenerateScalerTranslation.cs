@@ -46,7 +46,7 @@ internal sealed partial class GenerateScalerTranslation
         ["unsafeSsl"] = "the source has its certificate authority in the chart's values",
         ["customHeaders"] = "a source has no headers of its own",
         ["cortexOrgID"] = "a source has no headers of its own",
-        ["queryParameters"] = "a query is asked without parameters",
+        ["queryParameters"] = "Bursar sends no query parameters",
         ["namespace"] = "it belongs in the query",
         ["timeout"] = "a source is waited for as long as Bursar does for each",
         ["metricName"] = "KEDA itself ignores it since 2.10",
@@ -92,7 +92,7 @@ internal sealed partial class GenerateScalerTranslation
         {
             "ScaledJob" => "Bursar scales what runs on, and starts no jobs by demand",
             "TriggerAuthentication" or "ClusterTriggerAuthentication" => "credentials belong to the sources in the chart's values",
-            _ => "it is no ScaledObject",
+            _ => "it is not a ScaledObject",
         };
         return new(null, [$"left out: {name}: {why}"], false);
     }
@@ -115,7 +115,7 @@ internal sealed partial class GenerateScalerTranslation
             "triggers",
         ];
         foreach (var key in Names(spec).Except(known))
-            LeaveOut($"spec.{key}", "it is no field of an InferenceScaler");
+            LeaveOut($"spec.{key}", "InferenceScaler has no such field");
 
         made["scaleTargetRef"] = Target(spec.Map("scaleTargetRef") ?? throw Wrong("spec.scaleTargetRef", "is missing"));
         foreach (var key in known[1..7])
@@ -130,7 +130,7 @@ internal sealed partial class GenerateScalerTranslation
         foreach (var node in spec.List("triggers"))
         {
             var at = string.Create(CultureInfo.InvariantCulture, $"spec.triggers[{place++}]");
-            var trigger = node as YamlMappingNode ?? throw Wrong(at, "is no object");
+            var trigger = node as YamlMappingNode ?? throw Wrong(at, "is not an object");
             if (Trigger(trigger, at, caps) is { } carried)
                 triggers.Add((JsonNode)carried);
             else if (trigger.Text("name") is { } gone)
@@ -146,7 +146,7 @@ internal sealed partial class GenerateScalerTranslation
         var metadata = Metadata(document.Map("metadata"));
         if (triggers.Count == 0)
         {
-            _remarks.Add($"error: {_name}: none of its triggers carries over, so there is no InferenceScaler to make of it");
+            _remarks.Add($"error: {_name}: none of its triggers has an equivalent, so no InferenceScaler is written");
             return new(null, _remarks, true);
         }
         var scaler = new JsonObject
@@ -190,7 +190,7 @@ internal sealed partial class GenerateScalerTranslation
             if (key == "kubectl.kubernetes.io/last-applied-configuration")
                 continue;
             if (key == "scaledobject.keda.sh/transfer-hpa-ownership")
-                LeaveOut($"annotation {key}", "Bursar makes no HPA; delete the one that there is");
+                LeaveOut($"annotation {key}", "Bursar creates no HPA; delete the existing one");
             else if (key.StartsWith("autoscaling.keda.sh/paused", StringComparison.Ordinal))
                 LeaveOut(
                     $"annotation {key}",
@@ -217,9 +217,9 @@ internal sealed partial class GenerateScalerTranslation
             if (key is "apiVersion" or "kind" or "name")
                 made[key] = target.Text(key);
             else if (key == "envSourceContainerName")
-                LeaveOut("spec.scaleTargetRef.envSourceContainerName", "Bursar reads no container's environment");
+                LeaveOut("spec.scaleTargetRef.envSourceContainerName", "Bursar does not read container environments");
             else
-                LeaveOut($"spec.scaleTargetRef.{key}", "it is no field of an InferenceScaler");
+                LeaveOut($"spec.scaleTargetRef.{key}", "InferenceScaler has no such field");
         }
         if (!made.ContainsKey("name"))
             throw Wrong("spec.scaleTargetRef.name", "is missing");
@@ -240,12 +240,12 @@ internal sealed partial class GenerateScalerTranslation
             else if (key == "behavior")
                 made[key] = fallback.Text(key);
             else
-                LeaveOut($"spec.fallback.{key}", "it is no field of an InferenceScaler");
+                LeaveOut($"spec.fallback.{key}", "InferenceScaler has no such field");
         }
         if (made["replicas"]?.GetValue<long>() == 0)
             Note(
                 "spec.fallback.replicas",
-                "0 makes KEDA scale to zero while figures are missing; Bursar never takes the last replica for that"
+                "with 0, KEDA scales to zero while values are missing; Bursar keeps the last replica"
             );
         return made;
     }
@@ -271,7 +271,7 @@ internal sealed partial class GenerateScalerTranslation
                         else
                             LeaveOut(
                                 $"spec.advanced.{key}.{part}",
-                                part == "name" ? "Bursar makes no HPA that could be named" : "it is no field of an InferenceScaler"
+                                part == "name" ? "Bursar creates no HPA to name" : "InferenceScaler has no such field"
                             );
                     }
                     break;
@@ -282,7 +282,7 @@ internal sealed partial class GenerateScalerTranslation
                 case "horizontalPodAutoscalerConfig" or "scalingModifiers":
                     break;
                 default:
-                    LeaveOut($"spec.advanced.{key}", "it is no field of an InferenceScaler");
+                    LeaveOut($"spec.advanced.{key}", "InferenceScaler has no such field");
                     break;
             }
         }
@@ -306,7 +306,7 @@ internal sealed partial class GenerateScalerTranslation
             && Word().Matches(formula).Select(match => match.Value).FirstOrDefault(left.Contains) is { } gone
         )
         {
-            LeaveOut("spec.advanced.scalingModifiers", $"its formula names the trigger {gone}, which does not carry over");
+            LeaveOut("spec.advanced.scalingModifiers", $"its formula uses the trigger {gone}, which has no equivalent");
             return null;
         }
         var made = new JsonObject();
@@ -315,7 +315,7 @@ internal sealed partial class GenerateScalerTranslation
             if (key is "formula" or "target" or "activationTarget" or "metricType")
                 made[key] = modifiers.Text(key);
             else
-                LeaveOut($"spec.advanced.scalingModifiers.{key}", "it is no field of an InferenceScaler");
+                LeaveOut($"spec.advanced.scalingModifiers.{key}", "InferenceScaler has no such field");
         }
         return made.Count > 0 ? made : null;
     }
@@ -332,9 +332,9 @@ internal sealed partial class GenerateScalerTranslation
             "external" or "external-push" => External(metadata, at, type, caps),
             "cpu" or "memory" => Nothing(
                 at,
-                $"{type} says little of a model server; the triggers tokens, queue, kv-cache and gpu-utilization measure what it does"
+                $"{type} does not describe the load of a model server; the triggers tokens, queue, kv-cache and gpu-utilization measure what it does"
             ),
-            _ => Nothing(at, $"Bursar has no trigger {type}; a prometheus trigger can ask for what it measures"),
+            _ => Nothing(at, $"Bursar has no trigger {type}; a prometheus trigger can query the same metric"),
         };
         if (made is null)
             return null;
@@ -353,13 +353,13 @@ internal sealed partial class GenerateScalerTranslation
                     break;
                 case "useCachedMetrics":
                     if (trigger.Text(key) == "true")
-                        LeaveOut($"{at}.{key}", "every figure is kept and shared, and is seconds old");
+                        LeaveOut($"{at}.{key}", "every value is cached and a few seconds old");
                     break;
                 case "authenticationRef":
                     LeaveOut($"{at}.{key}", "the sources in the chart's values have their own credentials, and Bursar reads no Secrets");
                     break;
                 default:
-                    LeaveOut($"{at}.{key}", "it is no field of an InferenceScaler");
+                    LeaveOut($"{at}.{key}", "InferenceScaler has no such field");
                     break;
             }
         }
@@ -375,7 +375,7 @@ internal sealed partial class GenerateScalerTranslation
         if (!metadata.ContainsKey("ignoreNullValues"))
             Note(
                 $"{at}.metadata.ignoreNullValues",
-                "an empty answer is 0 to KEDA and a missing figure to Bursar, unless \"true\" is written here"
+                "an empty answer is 0 to KEDA and a missing value to Bursar, unless \"true\" is written here"
             );
         return Carried("prometheus", metadata, OfPrometheus);
     }
@@ -406,7 +406,7 @@ internal sealed partial class GenerateScalerTranslation
         // host:port, or dns:///host:port as gRPC has it.
         var host = address[(address.LastIndexOf('/') + 1)..];
         if (host.Split('.', ':')[0] != "bursar-external-scaler")
-            return Nothing(at, $"{type} asks {(address.Length == 0 ? "nobody" : address)}; Bursar asks no external scalers");
+            return Nothing(at, $"{type} asks {(address.Length == 0 ? "nobody" : address)}; Bursar queries no external scalers");
         if (!ScalerQuery.TryRead(metadata, out var ask, out var error))
             return Nothing(at, error);
         if (ask is not ScalerQuery.OfTrigger asked)
@@ -438,8 +438,8 @@ internal sealed partial class GenerateScalerTranslation
             YamlScalarNode scalar when IsNull(scalar) => null,
             YamlScalarNode scalar
                 when long.TryParse(scalar.Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) => number,
-            YamlScalarNode scalar => throw Wrong($"{at}.{key}", $"\"{scalar.Value}\" is no whole number"),
-            _ => throw Wrong($"{at}.{key}", "is no whole number"),
+            YamlScalarNode scalar => throw Wrong($"{at}.{key}", $"\"{scalar.Value}\" is not a whole number"),
+            _ => throw Wrong($"{at}.{key}", "is not a whole number"),
         };
 
     /// <summary>What an API server reads of it: a quoted number is a text.</summary>

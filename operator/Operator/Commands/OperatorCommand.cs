@@ -18,7 +18,7 @@ internal static class OperatorCommand
     public static Command Create()
     {
         var defaults = new OperatorOptions();
-        var ns = OptionSources.Text("--namespace", "Bursar's own namespace: the ledger, the lease and the switch.", defaults.Namespace);
+        var ns = OptionSources.Text("--namespace", "Bursar's own namespace, with the ledger, the lease and the ConfigMap bursar-control.", defaults.Namespace);
         var agents = OptionSources.Text("--agent-namespace", "The namespace the agents run in.", defaults.AgentNamespace);
         var exporters = OptionSources.Text(
             "--dcgm-exporters",
@@ -28,13 +28,13 @@ internal static class OperatorCommand
         );
         var kinds = OptionSources.Text(
             "--kinds",
-            "Kinds of work that it may stop, with commas between them; empty for all that Bursar knows.",
+            "Comma-separated kinds of workloads that the operator may suspend; empty means all.",
             "",
             text => RequireKnown(Names(text), WorkloadKinds.All.Select(kind => kind.Name).Concat(ScalableKinds.ScaledOnly))
         );
         var owners = OptionSources.Text(
             "--managers",
-            "Managers through whose objects it may stop work, with commas between them; empty for all that Bursar knows, none for none.",
+            "Comma-separated managers through whose objects the operator may suspend workloads; empty means all, none means none.",
             "",
             text => RequireKnown(Names(text) is ["none"] ? [] : Names(text), ManagerAdapters.Names)
         );
@@ -60,7 +60,7 @@ internal static class OperatorCommand
             text =>
             {
                 if (text.Length > 0 && (!Uri.TryCreate(text, UriKind.Absolute, out var url) || url.Scheme != Uri.UriSchemeHttps))
-                    throw new FormatException($"{text} is no https:// address.");
+                    throw new FormatException($"{text} is not an https:// address.");
             }
         );
         var external = OptionSources.Text(

@@ -182,7 +182,7 @@ internal static class ReleaseCommand
                 notLetGo += await ReleaseAsync(item) ? 0 : 1;
             if (unseen.Count > 0)
                 await output.WriteLineAsync(
-                    $"What the admission webhook holds and no operator has judged was not looked for: it takes the right to list {string.Join(", ", unseen)} in all namespaces."
+                    $"Workloads gated by the admission webhook were not listed: this needs the right to list {string.Join(", ", unseen)} in all namespaces."
                 );
             foreach (var item in await source.OfScalersAsync(cancellationToken))
                 notLetGo += await ReleaseAsync(item) ? 0 : 1;

@@ -123,7 +123,7 @@ internal sealed class ReleaseItems(KubeClient client, string bursarNamespace, bo
             {
                 var isQueued = work.Metadata.Labels.ContainsKey(KueueAdapter.QueueLabel);
                 var isDone = await _workloads.ResumeGatedAsync(work, isQueued, token) == WriteResult.Done;
-                return new(isDone ? "suspended on creation, resumed" : "someone else changed it meanwhile");
+                return new(isDone ? "suspended on creation, resumed" : "another client changed it meanwhile");
             },
         };
 
@@ -154,13 +154,13 @@ internal sealed class ReleaseItems(KubeClient client, string bursarNamespace, bo
                 {
                     WriteResult.Refused => new($"{failure}: {outcome.Text}", IsFailed: true),
                     WriteResult.AlreadySo when mayRun && record.Fields.Any(field => field.Before is not null) => new(
-                        $"{failure}: it stands as it was, and an operator may be about to change it",
+                        $"{failure}: it is unchanged, and an operator may be about to change it",
                         IsFailed: true
                     ),
                     WriteResult.Done => new($"restored: {fields}{(outcome.Text is { } text ? $"; {text}" : "")}"),
                     WriteResult.AlreadySo => new($"had it already: {fields}"),
                     WriteResult.Gone => new("is gone; forgotten"),
-                    _ => new($"left alone: {outcome.Text}"),
+                    _ => new($"not changed: {outcome.Text}"),
                 };
             },
             ForgetAsync = async cancellationToken =>
@@ -189,7 +189,7 @@ internal sealed class ReleaseItems(KubeClient client, string bursarNamespace, bo
                 WriteResult.Done => $"resumed, {Where(record)} is {Back(record.Field)} again",
                 WriteResult.AlreadySo => $"{Where(record)} was {Back(record.Field)} already",
                 WriteResult.Gone => "is gone; forgotten",
-                _ => $"left alone: someone else changed {Where(record)} since, it is not {record.Field.Value} any more",
+                _ => $"not changed: another client changed {Where(record)} since, it is not {record.Field.Value} any more",
             };
             if (outcome.Result == WriteResult.AlreadySo && mayRun && !record.Cause.Confirmed)
                 return isReleased

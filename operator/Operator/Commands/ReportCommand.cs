@@ -35,7 +35,7 @@ internal static class ReportCommand
         var access = new ClusterAccess();
         var ns = new Option<string?>("--namespace", "-n")
         {
-            Description = "Only this namespace; by default the whole cluster, with what no pod held.",
+            Description = "Only this namespace; by default the whole cluster, with unallocated GPUs.",
         };
         var by = new Option<string>("--by")
         {

@@ -38,7 +38,7 @@ internal static class ReportText
         if (unpriced > 0)
             text.Append(CultureInfo.InvariantCulture, $"\n{Hours(unpriced)} GPU-hours have no price and are not in these sums.\n");
         if (report.Rows.Any(row => row.Done.Usage.MeasuredMs > 0 && row.Done.ReservedGpuMs != row.ReservedGpuMs))
-            text.Append("\nCOST and GPU-HOURS are of the interval; what stands right of them is of the whole UTC days that it touches.\n");
+            text.Append("\nCOST and GPU-HOURS cover the interval; the columns to their right cover the whole UTC days that it touches.\n");
         if (report.By == ReportBy.Workload)
         {
             var advice = report.Rows.SelectMany(row => Advice.Of(row, rateOf).Select(sentence => (row, sentence))).ToArray();

@@ -86,7 +86,7 @@ internal sealed class ScalerStore(
             Refuse(
                 entry,
                 Reasons.TargetConflict,
-                $"InferenceScaler {taken[target.Uid].Scaler.Metadata.Name} scales {target.Display} already: it is the older one. Two would undo each other."
+                $"InferenceScaler {taken[target.Uid].Scaler.Metadata.Name} scales {target.Display} already: it is the older one. Two scalers of one target would revert each other."
             );
             return null;
         }

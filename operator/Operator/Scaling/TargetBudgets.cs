@@ -56,7 +56,7 @@ internal sealed class TargetBudgets(ClusterStores stores, DecisionStore decision
                 var (key, name) = (ObjectKey.Of(budget), budget.Metadata.Name);
                 var decision = decisions.Of(budget);
                 if (decision is null)
-                    look.Caps.Add(ReplicaCaps.Keep(name, look.Snapshot, $"budget {name} has not been looked at yet"));
+                    look.Caps.Add(ReplicaCaps.Keep(name, look.Snapshot, $"budget {name} has not been evaluated yet"));
                 else if (!decision.IsEnforcing || decision.AffordableRate is null && decision.At < decision.WindowStart)
                     continue;
                 else if (decision.AffordableRate is not { } room)

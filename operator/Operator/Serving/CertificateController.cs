@@ -78,7 +78,7 @@ internal sealed partial class CertificateController(
         {
             // The same trouble at every look is told once.
             var complaint = exception is ApiException { IsNotFound: true }
-                ? $"a namespace does not exist ({ownNamespace} or {agentNamespace}); agents are not asked until it does"
+                ? $"a namespace does not exist ({ownNamespace} or {agentNamespace}); agents are not read until it does"
                 : exception.Message;
             if (_complaint != complaint && !client.IsUnreachable)
                 LogFailed(complaint);

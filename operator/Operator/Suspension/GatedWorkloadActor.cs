@@ -67,7 +67,7 @@ internal sealed partial class GatedWorkloadActor(
     public Task RunAsync(CancellationToken cancellationToken) =>
         PeriodicLoop.RunAsync(
             client.TimeProvider,
-            "held work",
+            "gated workloads",
             async token =>
             {
                 foreach (var (uid, marked) in _marked)

@@ -23,18 +23,18 @@ internal sealed class ExporterSelection
         {
             var slash = one.IndexOf('/');
             if (slash <= 0 || one[..slash].Contains('='))
-                throw new FormatException($"\"{one}\" names no namespace: it is written namespace/key=value");
+                throw new FormatException($"\"{one}\" names no namespace: write namespace/key=value");
             var labels = new Dictionary<string, string>(StringComparer.Ordinal);
             foreach (var pair in one[(slash + 1)..].Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
             {
                 var equals = pair.IndexOf('=');
                 var (key, value) = equals < 0 ? (pair, "") : (pair[..equals], pair[(equals + 1)..]);
                 if (equals < 0 || (LabelSyntax.KeyError(key) ?? LabelSyntax.ValueError(value)) is not null)
-                    throw new FormatException($"\"{pair}\" in \"{one}\" is no label: it is written key=value");
+                    throw new FormatException($"\"{pair}\" in \"{one}\" is not a label: write key=value");
                 labels[key] = value;
             }
             if (labels.Count == 0)
-                throw new FormatException($"\"{one}\" names no label: every pod of the namespace would be asked");
+                throw new FormatException($"\"{one}\" names no label, so every pod of the namespace would be read");
             selections.Add((one[..slash], new() { MatchLabels = labels }));
         }
         return new([.. selections]);

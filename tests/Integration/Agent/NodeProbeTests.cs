@@ -51,7 +51,7 @@ public sealed class NodeProbeTests : IDisposable
         lines.Should().Contain("  process 42: 0.0 % of the SMs, 0 MiB, the node's own");
         lines.Should().Contain("GPU-b  Stub V100  minor 1  cut into MIG devices, 7 slices");
         lines.Should().Contain("MIG-x  Stub V100  minor 1  MIG device of GPU-b, GPU instance 0, compute instance 0, 3 slices");
-        lines.Should().Contain("  process 43: use unknown, - MiB, of nobody known");
+        lines.Should().Contain("  process 43: use unknown, - MiB, of an unknown pod");
         lines
             .Should()
             .ContainSingle(l => l.StartsWith("nvmlDeviceGetUtilizationRates "))

@@ -24,7 +24,7 @@ internal static class OpenCostPrices
         {
             if (Model(document) is not { } model)
                 continue;
-            var gpu = Amount(model, "GPU", monthly) ?? throw new ImportException("GPU: is missing, there is no price of a GPU");
+            var gpu = Amount(model, "GPU", monthly) ?? throw new ImportException("GPU: is missing, there is not a GPU price");
             var leftOut = new List<string> { "CPU, RAM, storage and network: Bursar prices GPUs, with what a node has beside them" };
             if (!monthly && gpu > Suspicious)
                 leftOut.Add(

@@ -66,7 +66,7 @@ internal static class PriceCsv
             if (!isSheet)
                 rates.Add(Rule(line, Field));
             else if (!Field("assetclass").Equals("gpu", StringComparison.OrdinalIgnoreCase))
-                leftOut.Add($"line {line}: asset class {Field("assetclass")} is no price of a GPU");
+                leftOut.Add($"line {line}: asset class {Field("assetclass")} is not a GPU price");
             else if (SheetRule(line, Field, leftOut) is { } rule)
                 rates.Add(rule);
         }

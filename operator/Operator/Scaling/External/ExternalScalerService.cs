@@ -149,7 +149,7 @@ internal sealed class ExternalScalerService(ExternalAnswers answers, ExternalCha
             ScalerAnswer.Figure { Value: not (>= 0 and < double.PositiveInfinity) } figure => new ScalerAnswer.Missing(
                 figure.MetricName,
                 figure.Target,
-                $"{figure.MetricName} is no number at this moment"
+                $"{figure.MetricName} has no numeric value at the moment"
             ),
             _ => word,
         };

@@ -73,7 +73,7 @@ internal abstract record ScalerQuery
             if (own.Keys.Concat(metadata.ContainsKey(CostCap) ? [CostCap] : []).Min(StringComparer.Ordinal) is { } stranger)
                 error = $"{InferenceScalerReader.Shorten(stranger)}: beside {Scaler} it means nothing";
             else if (!IsName(scaler!))
-                error = $"{Scaler}: \"{InferenceScalerReader.Shorten(scaler!)}\" is no name of an object";
+                error = $"{Scaler}: \"{InferenceScalerReader.Shorten(scaler!)}\" is not an object name";
             else
                 ask = new OfScaler(scaler!);
             return error is null;
@@ -88,7 +88,7 @@ internal abstract record ScalerQuery
         {
             if (!HourlyCost.TryParse(amount, out var rate) || rate == HourlyCost.Zero)
             {
-                error = $"{CostCap}: \"{InferenceScalerReader.Shorten(amount)}\" is no amount above zero, such as 24 or 7.50";
+                error = $"{CostCap}: \"{InferenceScalerReader.Shorten(amount)}\" is not an amount above zero, such as 24 or 7.50";
                 return false;
             }
             cap = rate;

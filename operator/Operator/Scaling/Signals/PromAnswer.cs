@@ -25,7 +25,7 @@ internal sealed record PromAnswer
     public static PromAnswer Of(double value) =>
         double.IsFinite(value)
             ? new() { Value = value }
-            : Failed($"the answer is {(double.IsNaN(value) ? "NaN" : value > 0 ? "+Inf" : "-Inf")}, which is no number to scale by");
+            : Failed($"the answer is {(double.IsNaN(value) ? "NaN" : value > 0 ? "+Inf" : "-Inf")}, which is not a usable number");
 
     public static PromAnswer Failed(string error) => new() { Error = error };
 }

@@ -59,7 +59,7 @@ internal static class PrometheusSourceList
                 || uri.Query.Length > 0
                 || uri.Fragment.Length > 0
             )
-                throw new FormatException($"Prometheus source {source.Name}: the address is no http:// or https:// address");
+                throw new FormatException($"Prometheus source {source.Name}: the address is not an http:// or https:// URL");
             // It would stand in logs and in objects.
             if (uri.UserInfo.Length > 0)
                 throw new FormatException($"Prometheus source {source.Name}: credentials are given as files, not in the address");

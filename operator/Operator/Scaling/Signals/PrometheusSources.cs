@@ -136,7 +136,7 @@ internal sealed partial class PrometheusSources : IDisposable
             }
             catch (JsonException) when (response.IsSuccessStatusCode)
             {
-                return PromAnswer.Failed("its answer is no JSON of Prometheus");
+                return PromAnswer.Failed("its answer is not Prometheus JSON");
             }
             catch (JsonException)
             {
@@ -151,7 +151,7 @@ internal sealed partial class PrometheusSources : IDisposable
                 {
                     Warning = Warning(wire.Warnings),
                 }
-                : PromAnswer.Failed("its answer is no JSON of Prometheus");
+                : PromAnswer.Failed("its answer is not Prometheus JSON");
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
@@ -182,7 +182,7 @@ internal sealed partial class PrometheusSources : IDisposable
     private static PromAnswer Number(PromData? data)
     {
         if (data?.Result is not { ValueKind: JsonValueKind.Array } result)
-            return PromAnswer.Failed("its answer holds no result");
+            return PromAnswer.Failed("its answer has no result");
         switch (data.ResultType)
         {
             case "scalar":
@@ -194,16 +194,16 @@ internal sealed partial class PrometheusSources : IDisposable
                     1 when result[0] is { ValueKind: JsonValueKind.Object } one && one.TryGetProperty("value", out var sample) => Sample(
                         sample
                     ),
-                    1 => PromAnswer.Failed("the query comes to a histogram, not to a number"),
+                    1 => PromAnswer.Failed("the query returns a histogram, not a number"),
                     var several => PromAnswer.Failed(
                         string.Create(
                             CultureInfo.InvariantCulture,
-                            $"the query comes to {several} series, not to one; sum() or max() makes one of them"
+                            $"the query returns {several} series, not one; aggregate them with sum() or max()"
                         )
                     ),
                 };
             default:
-                return PromAnswer.Failed($"the query comes to a {data.ResultType ?? "nothing"}, not to a number");
+                return PromAnswer.Failed($"the query returns a {data.ResultType ?? "nothing"}, not a number");
         }
     }
 
@@ -224,7 +224,7 @@ internal sealed partial class PrometheusSources : IDisposable
     private static PromAnswer Sample(JsonElement sample)
     {
         if (sample is not { ValueKind: JsonValueKind.Array } || sample.GetArrayLength() != 2 || sample[1].ValueKind != JsonValueKind.String)
-            return PromAnswer.Failed("its answer holds no number");
+            return PromAnswer.Failed("its answer has no number");
         string text = sample[1].GetString()!;
         return text switch
         {
@@ -233,7 +233,7 @@ internal sealed partial class PrometheusSources : IDisposable
             "-Inf" => PromAnswer.Of(double.NegativeInfinity),
             _ => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value)
                 ? PromAnswer.Of(value)
-                : PromAnswer.Failed("its answer holds no number"),
+                : PromAnswer.Failed("its answer has no number"),
         };
     }
 

@@ -17,7 +17,7 @@ internal sealed class ScaleTargets(ClusterStores stores)
         if (ScalableKinds.Of(apiVersion, kind) is not { } known)
         {
             whyNot =
-                $"{kind} of {(apiVersion.Length == 0 ? "no apiVersion" : apiVersion)} is no kind that Bursar scales; it scales {ScalableKinds.Display}";
+                $"{kind} of {(apiVersion.Length == 0 ? "no apiVersion" : apiVersion)} is not a kind that Bursar scales; supported are {ScalableKinds.Display}";
             return null;
         }
         if (!known.IsServed(stores))

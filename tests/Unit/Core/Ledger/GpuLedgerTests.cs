@@ -217,7 +217,7 @@ public sealed class GpuLedgerTests
         ledger.Observe(Pod("p"));
         ledger.Record(Report("e1", 1, 1, [Interval(1, "p", 0, 1000, 100)], []), null).Gap.Should().BeNull();
         ledger.Record(Report("e1", 5, 5, [Interval(5, "p", 1000, 2000, 100)], []), new("e1", 1)).Gap.Should().Contain("2 to 4");
-        ledger.Record(Report("e2", 1, 1, [Interval(1, "p", 2000, 3000, 100)], []), new("e1", 5)).Gap.Should().Contain("anew");
+        ledger.Record(Report("e2", 1, 1, [Interval(1, "p", 2000, 3000, 100)], []), new("e1", 5)).Gap.Should().Contain("reset");
         ledger.Record(Report("e1", 1, 9, [Interval(9, "p", 0, 1000, 100)], []), null).Applied.Should().Be(0);
         Usage(ledger).BusyMs.Should().Be(300);
         Usage(ledger).IdleMs.Should().Be(2700);

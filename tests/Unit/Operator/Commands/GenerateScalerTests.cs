@@ -91,7 +91,7 @@ public sealed class GenerateScalerTests
                 """
                 left out: ScaledObject team-nlp/vllm-llama: spec.triggers[0].metadata.authModes: the source has its credentials in the chart's values
                 left out: ScaledObject team-nlp/vllm-llama: spec.triggers[0].metadata.serverAddress: the chart's operator.prometheus names the sources; a trigger has source: <name>, or none where there is one source
-                note: ScaledObject team-nlp/vllm-llama: spec.triggers[0].metadata.ignoreNullValues: an empty answer is 0 to KEDA and a missing figure to Bursar, unless "true" is written here
+                note: ScaledObject team-nlp/vllm-llama: spec.triggers[0].metadata.ignoreNullValues: an empty answer is 0 to KEDA and a missing value to Bursar, unless "true" is written here
                 left out: ScaledObject team-nlp/vllm-llama: spec.triggers[0].authenticationRef: the sources in the chart's values have their own credentials, and Bursar reads no Secrets
 
                 """
@@ -227,15 +227,15 @@ public sealed class GenerateScalerTests
             .Select(line => line.Replace("ScaledObject embed: ", "", StringComparison.Ordinal))
             .Should()
             .Equal(
-                "left out: spec.scaleTargetRef.envSourceContainerName: Bursar reads no container's environment",
+                "left out: spec.scaleTargetRef.envSourceContainerName: Bursar does not read container environments",
                 "left out: spec.triggers[0].metadata.unsafeSsl: the source has its certificate authority in the chart's values",
                 "left out: spec.triggers[1].metadata.metricName: KEDA itself ignores it since 2.10",
-                "left out: spec.triggers[1].useCachedMetrics: every figure is kept and shared, and is seconds old",
+                "left out: spec.triggers[1].useCachedMetrics: every value is cached and a few seconds old",
                 "left out: spec.advanced.restoreToOriginalReplicaCount: a target keeps its replicas when its InferenceScaler is deleted",
-                "left out: spec.advanced.horizontalPodAutoscalerConfig.name: Bursar makes no HPA that could be named",
+                "left out: spec.advanced.horizontalPodAutoscalerConfig.name: Bursar creates no HPA to name",
                 "left out: annotation autoscaling.keda.sh/paused-replicas: Bursar has no pause by annotation: the target is scaled as soon as the InferenceScaler is there",
                 "left out: annotation autoscaling.keda.sh/force-activation: KEDA's annotations mean nothing to Bursar",
-                "left out: annotation scaledobject.keda.sh/transfer-hpa-ownership: Bursar makes no HPA; delete the one that there is"
+                "left out: annotation scaledobject.keda.sh/transfer-hpa-ownership: Bursar creates no HPA; delete the existing one"
             );
     }
 
@@ -333,7 +333,7 @@ public sealed class GenerateScalerTests
                 left out: ScaledObject chat: spec.triggers[0].metricType: each trigger but prometheus has its own
                 left out: ScaledObject chat: spec.triggers[2]: it follows the InferenceScaler chat, which can scale the target itself
                 left out: ScaledObject chat: spec.triggers[3]: metadata.percent: is required
-                left out: ScaledObject chat: spec.triggers[4]: external asks earthquakes.default:6000; Bursar asks no external scalers
+                left out: ScaledObject chat: spec.triggers[4]: external asks earthquakes.default:6000; Bursar queries no external scalers
                 note: ScaledObject chat: spec.costCap: the least of the triggers' caps: an InferenceScaler has one
 
                 """
@@ -363,9 +363,9 @@ public sealed class GenerateScalerTests
             .Should()
             .Be(
                 """
-                note: ScaledObject chat: spec.fallback.replicas: 0 makes KEDA scale to zero while figures are missing; Bursar never takes the last replica for that
-                left out: ScaledObject chat: spec.triggers[0]: Bursar has no trigger kafka; a prometheus trigger can ask for what it measures
-                left out: ScaledObject chat: spec.advanced.scalingModifiers: its formula names the trigger lag, which does not carry over
+                note: ScaledObject chat: spec.fallback.replicas: with 0, KEDA scales to zero while values are missing; Bursar keeps the last replica
+                left out: ScaledObject chat: spec.triggers[0]: Bursar has no trigger kafka; a prometheus trigger can query the same metric
+                left out: ScaledObject chat: spec.advanced.scalingModifiers: its formula uses the trigger lag, which has no equivalent
 
                 """
             );
@@ -461,7 +461,7 @@ public sealed class GenerateScalerTests
                 left out: TriggerAuthentication team/token: credentials belong to the sources in the chart's values
                 left out: ScaledJob batch: Bursar scales what runs on, and starts no jobs by demand
                 note: ScaledObject other: spec.scaleTargetRef.kind: Bursar scales Deployment, StatefulSet, LeaderWorkerSet, Rollout, DynamoGraphDeploymentScalingAdapter and InferenceService, and no CustomThing
-                left out: Deployment chat: it is no ScaledObject
+                left out: Deployment chat: it is not a ScaledObject
 
                 """
             );
@@ -489,8 +489,8 @@ public sealed class GenerateScalerTests
         output.Should().Contain("name: fine").And.NotContain("name: chat");
         error
             .Should()
-            .EndWith("error: ScaledObject chat: none of its triggers carries over, so there is no InferenceScaler to make of it\n");
-        error.Should().Contain("spec.triggers[0]: cpu says little of a model server").And.Contain("spec.triggers[1]: memory says little");
+            .EndWith("error: ScaledObject chat: none of its triggers has an equivalent, so no InferenceScaler is written\n");
+        error.Should().Contain("spec.triggers[0]: cpu does not describe").And.Contain("spec.triggers[1]: memory does not describe");
     }
 
     [Theory]
@@ -508,11 +508,11 @@ public sealed class GenerateScalerTests
     )]
     [InlineData(
         "apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: x}\nspec: {scaleTargetRef: {name: x}, maxReplicaCount: many}",
-        "ScaledObject x: spec.maxReplicaCount: \"many\" is no whole number"
+        "ScaledObject x: spec.maxReplicaCount: \"many\" is not a whole number"
     )]
     [InlineData(
         "apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: x}\nspec: {scaleTargetRef: {name: x}, triggers: [cpu]}",
-        "ScaledObject x: spec.triggers[0]: is no object"
+        "ScaledObject x: spec.triggers[0]: is not an object"
     )]
     [InlineData(
         "apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: x}\nspec: {scaleTargetRef: {name: x}, triggers: [{metadata: {}}]}",
@@ -524,7 +524,7 @@ public sealed class GenerateScalerTests
     )]
     [InlineData(
         "apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: x}\nspec: {scaleTargetRef: {name: x}, minReplicaCount: &m {a: *m}}",
-        "ScaledObject x: spec.minReplicaCount: is no whole number"
+        "ScaledObject x: spec.minReplicaCount: is not a whole number"
     )]
     [InlineData(
         "apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: x}\na: &a [x, x, x, x, x, x, x, x, x]\nb: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a]\nc: &c [*b, *b, *b, *b, *b, *b, *b, *b, *b]\nd: &d [*c, *c, *c, *c, *c, *c, *c, *c, *c]\ne: &e [*d, *d, *d, *d, *d, *d, *d, *d, *d]\nspec: {scaleTargetRef: {name: x}, advanced: {horizontalPodAutoscalerConfig: {behavior: [*e, *e, *e, *e, *e, *e, *e, *e]}}}",

@@ -67,7 +67,7 @@ public sealed class PriceImportTests
             .Equal(new Dictionary<string, string> { ["gpu.nvidia.com/class"] = "Quadro_RTX_4000" });
         (read.Rates[0].Match.InstanceType, read.Rates[0].PerGpuHour.ToString()).Should().Be(("g4dn.xlarge", "0.35"));
         (read.Rates[1].Match.Product, read.Rates[1].Match.Region).Should().Be(("*H100*", "us-east-1"));
-        read.LeftOut.Should().Equal("line 4: asset class node is no price of a GPU");
+        read.LeftOut.Should().Equal("line 4: asset class node is not a GPU price");
     }
 
     [Fact]
