@@ -156,11 +156,11 @@ public sealed class AnnouncementProperties
             .ToHashSet(StringComparer.Ordinal);
         var work = CostedWorkload.Of(budget);
         var balance = BudgetTotals.Of(budget, decision.Limit, work);
-        var jobs = work.Where(item => item.IsActiveJob && !BudgetTotals.ReleasesReservation(item.Work, budget))
+        var jobs = work.Where(item => item.IsActiveJob && !BudgetTotals.ReleasesReservation(item.Snapshot, budget))
             .Select(item => new Claim(
-                item.Work.Rate ?? HourlyCost.Zero,
-                suspended.Contains(item.Work.Key.Uid)
-                    ? Amount.Min(item.Cost.Planned, item.Work.Rate!.Value.For(budget.Terms.Settle) + item.Cost.StopCost)
+                item.Snapshot.Rate ?? HourlyCost.Zero,
+                suspended.Contains(item.Snapshot.Key.Uid)
+                    ? Amount.Min(item.Cost.Planned, item.Snapshot.Rate!.Value.For(budget.Terms.Settle) + item.Cost.StopCost)
                     : item.Cost.Planned
             ));
         return budget.Terms.Settle > TimeSpan.Zero

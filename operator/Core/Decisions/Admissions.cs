@@ -3,21 +3,21 @@ using Bursar.Core.Money;
 namespace Bursar.Core.Decisions;
 
 /// <summary>
-/// Notes what each job was admitted with. Only while everything fits, so that admitting never takes the budget over its
-/// limit. A reservation made before the estimate was settled, or in an earlier window, is taken anew.
+/// Records the reservation of each admitted job, only while everything fits, so that admissions never exceed the limit. A reservation made
+/// before the estimate was settled, or in an earlier window, is renewed.
 /// </summary>
 public static class Admissions
 {
     public static BudgetMemory Take(IEnumerable<CostedWorkload> claims, BudgetSnapshot budget, BudgetMemory memory)
     {
         var taken = claims
-            .Where(w => IsDue(w, budget, memory))
-            .Select(w =>
+            .Where(workload => IsDue(workload, budget, memory))
+            .Select(workload =>
                 KeyValuePair.Create(
-                    w.Work.Key.Uid,
-                    Of(w, w.Work.Estimate.IsSample ? w.Cost.Settled : w.Cost.Planned, budget) with
+                    workload.Uid,
+                    Of(workload, workload.Snapshot.Estimate.IsSample ? workload.Cost.Settled : workload.Cost.Planned, budget) with
                     {
-                        FitResumes = memory.Admitted.TryGetValue(w.Work.Key.Uid, out var known) ? known.FitResumes : 0,
+                        FitResumes = memory.Admitted.TryGetValue(workload.Uid, out var known) ? known.FitResumes : 0,
                     }
                 )
             )
@@ -25,18 +25,24 @@ public static class Admissions
         return taken.Length == 0 ? memory : memory with { Admitted = memory.Admitted.Concat(taken).ToSorted() };
     }
 
-    public static BudgetMemory Resumed(CostedWorkload item, Amount reserved, BudgetSnapshot budget, BudgetMemory memory, int fitResumes) =>
+    public static BudgetMemory Resumed(
+        CostedWorkload workload,
+        Amount reserved,
+        BudgetSnapshot budget,
+        BudgetMemory memory,
+        int fitResumes
+    ) =>
         memory with
         {
             Admitted = memory
-                .Admitted.Append(KeyValuePair.Create(item.Work.Key.Uid, Of(item, reserved, budget) with { FitResumes = fitResumes }))
+                .Admitted.Append(KeyValuePair.Create(workload.Uid, Of(workload, reserved, budget) with { FitResumes = fitResumes }))
                 .ToSorted(),
         };
 
-    private static bool IsDue(CostedWorkload item, BudgetSnapshot budget, BudgetMemory memory) =>
-        !memory.Admitted.TryGetValue(item.Work.Key.Uid, out var admission)
-        || item.Work.Estimate.Settled && (!admission.Firm || admission.At < budget.Window.Start);
+    private static bool IsDue(CostedWorkload workload, BudgetSnapshot budget, BudgetMemory memory) =>
+        !memory.Admitted.TryGetValue(workload.Uid, out var admission)
+        || workload.Snapshot.Estimate.Settled && (!admission.Firm || admission.At < budget.Window.Start);
 
-    private static Admission Of(CostedWorkload item, Amount reserved, BudgetSnapshot budget) =>
-        new(reserved, item.Work.Spent, budget.Now, item.Work.Estimate.Settled);
+    private static Admission Of(CostedWorkload workload, Amount reserved, BudgetSnapshot budget) =>
+        new(reserved, workload.Snapshot.Spent, budget.Now, workload.Snapshot.Estimate.Settled);
 }

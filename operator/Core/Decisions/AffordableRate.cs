@@ -5,43 +5,43 @@ using Bursar.Core.Money;
 namespace Bursar.Core.Decisions;
 
 /// <summary>
-/// What a budget has for replicas above their floors: the rate that lasts to the window's end when everything else goes on as it is
-/// foreseen. It is taken anew at every evaluation, so what is spent faster or slower moves it a little each time, and a scaler that stays
-/// within it can never come to a cliff.
+/// The rate that a budget can afford for replicas above their minimum until the window ends, if everything else runs as forecast. It is
+/// computed again at every evaluation. A scaler that stays within it is therefore never cut off at the limit.
 /// </summary>
-/// <param name="PerHour">The rate that lasts.</param>
-/// <param name="Free">The money that it is made of.</param>
-/// <param name="Until">How long that has to last.</param>
+/// <param name="PerHour">The affordable rate.</param>
+/// <param name="Free">The amount that the rate uses up.</param>
+/// <param name="Until">How long the rate must last.</param>
 public sealed record AffordableRate(HourlyCost PerHour, Amount Free, TimeSpan Until)
 {
     public static AffordableRate None { get; } = new(HourlyCost.Zero, Amount.Zero, TimeSpan.Zero);
 
-    public static AffordableRate Of(BudgetSnapshot budget, BudgetTotals balance, IReadOnlyList<CostedWorkload> work)
+    public static AffordableRate Of(BudgetSnapshot budget, BudgetTotals totals, IReadOnlyList<CostedWorkload> workloads)
     {
         var horizon = WorkloadCost.Horizon(budget);
-        // At the limit nothing is left for more, even if a few cents are.
-        if (horizon <= TimeSpan.Zero || LimitRule.IsReached(balance))
+        // Nothing is affordable at the limit, even if a few cents are left.
+        if (horizon <= TimeSpan.Zero || LimitRule.IsReached(totals))
             return None;
-        var claims = work.Select(item => Forecast(item, budget, horizon)).ToArray();
-        // Whoever takes a replica must be able to pay for giving it up as well, else it would go with the next look.
-        var stop = work.Where(item => IsElastic(item.Work))
-            .Select(item => WorkloadCost.SharpStopTime(item.Work, budget))
+        var claims = workloads.Select(workload => Forecast(workload, budget, horizon)).ToArray();
+        // The budget must also cover the stop of an added replica. Otherwise the next evaluation would remove it.
+        var stop = workloads
+            .Where(workload => IsElastic(workload.Snapshot))
+            .Select(workload => WorkloadCost.ImmediateStopTime(workload.Snapshot, budget))
             .DefaultIfEmpty(budget.ReactionTime)
             .Max();
-        var stops = work.Aggregate(Amount.Zero, (sum, item) => sum + ElasticStopCost(item.Work, budget));
+        var stops = workloads.Aggregate(Amount.Zero, (sum, workload) => sum + ElasticStopCost(workload.Snapshot, budget));
         if (budget.Terms.Window.Period == WindowPeriod.Rolling)
         {
-            var rate = balance.Projection.RateWithin(claims, balance.Limit, stop, stops);
+            var rate = totals.Projection.RateWithin(claims, totals.Limit, stop, stops);
             return new(rate, rate.For(horizon), horizon);
         }
-        var free = balance.Limit - balance.Projection.Of(claims);
-        return new(Lasting(free, horizon, stop, stops), Amount.Max(free, Amount.Zero), horizon);
+        var free = totals.Limit - totals.Projection.Of(claims);
+        return new(LastingRate(free, horizon, stop, stops), Amount.Max(free, Amount.Zero), horizon);
     }
 
     /// <summary>
-    /// The rate that a sum pays for so long and for its stop then; where more burns already, what is left once that is stopped.
+    /// Returns the rate that an amount covers for a time plus its stop. If more than that already runs, the stops are deducted first.
     /// </summary>
-    internal static HourlyCost Lasting(Amount free, TimeSpan time, TimeSpan stop, Amount stops)
+    internal static HourlyCost LastingRate(Amount free, TimeSpan time, TimeSpan stop, Amount stops)
     {
         var most = free.Units / Math.Max(1, Milliseconds(time + stop));
         if (Milliseconds(time) > 0)
@@ -51,22 +51,22 @@ public sealed record AffordableRate(HourlyCost PerHour, Amount Free, TimeSpan Un
 
     private static long Milliseconds(TimeSpan time) => time.Ticks / TimeSpan.TicksPerMillisecond;
 
-    /// <summary>What one workload will take of the window, its elastic part aside.</summary>
-    private static Claim Forecast(CostedWorkload item, BudgetSnapshot budget, TimeSpan horizon)
+    /// <summary>Returns the claim of one workload, without its replicas above the minimum.</summary>
+    private static Claim Forecast(CostedWorkload workload, BudgetSnapshot budget, TimeSpan horizon)
     {
-        var work = item.Work;
-        var stopped = work.State is WorkloadState.SuspendedByBudget or WorkloadState.SuspendedByOther;
-        return !stopped && IsElastic(work)
-            ? new(work.MinReplicasRate!.Value, work.MinReplicasRate.Value.For(horizon))
-            : Outlook.ClaimOf(item, budget, horizon);
+        var snapshot = workload.Snapshot;
+        var stopped = snapshot.State is WorkloadState.SuspendedByBudget or WorkloadState.SuspendedByOther;
+        return !stopped && IsElastic(snapshot)
+            ? new(snapshot.MinReplicasRate!.Value, snapshot.MinReplicasRate.Value.For(horizon))
+            : Outlook.ClaimOf(workload, budget, horizon);
     }
 
-    /// <summary>A scaler holds what is above its floor, and gives it up when the money says so.</summary>
-    public static bool IsElastic(WorkloadSnapshot work) =>
-        work is { MinReplicasRate: not null, Exempt: false, Class: not WorkloadClass.Training };
+    /// <summary>Whether a scaler manages the replicas above the minimum and gives them up when they are not affordable.</summary>
+    public static bool IsElastic(WorkloadSnapshot workload) =>
+        workload is { MinReplicasRate: not null, Exempt: false, Class: not WorkloadClass.Training };
 
-    public static Amount ElasticStopCost(WorkloadSnapshot work, BudgetSnapshot budget) =>
-        IsElastic(work) && work.MinReplicasRate is { } floor && work.BurnRate > floor
-            ? new HourlyCost(work.BurnRate.NanoPerHour - floor.NanoPerHour).For(WorkloadCost.SharpStopTime(work, budget))
+    public static Amount ElasticStopCost(WorkloadSnapshot workload, BudgetSnapshot budget) =>
+        IsElastic(workload) && workload.MinReplicasRate is { } minimum && workload.BurnRate > minimum
+            ? new HourlyCost(workload.BurnRate.NanoPerHour - minimum.NanoPerHour).For(WorkloadCost.ImmediateStopTime(workload, budget))
             : Amount.Zero;
 }

@@ -3,7 +3,9 @@ using Bursar.Core.Money;
 
 namespace Bursar.Core.Decisions;
 
-/// <summary>Decides what happens to the work of one budget. Pure: the same snapshot gives the same decision (<see cref="DecisionRules"/>).</summary>
+/// <summary>
+/// Decides what happens to the workloads of one budget. Pure: the same snapshot gives the same decision (<see cref="DecisionRules"/>).
+/// </summary>
 public static class BudgetDecider
 {
     public static BudgetDecision Decide(BudgetSnapshot budget)
@@ -17,7 +19,7 @@ public static class BudgetDecider
         foreach (var rule in DecisionRules.Announcements)
             rule(plan);
 
-        var balance = plan.Totals;
+        var totals = plan.Totals;
         return new()
         {
             At = budget.Now,
@@ -25,33 +27,33 @@ public static class BudgetDecider
             WindowStart = budget.Window.Start,
             WindowEnd = budget.Window.End,
             Currency = budget.Currency,
-            Limit = balance.Limit,
+            Limit = totals.Limit,
             Spent = budget.Spent,
-            Reserved = balance.Reserved,
+            Reserved = totals.Reserved,
             Projected = prospect.Now.Projected,
             BurnRate = budget.BurnRate,
             ExhaustedAt = prospect.ExhaustedAt ?? prospect.Now.LimitReachedAt,
             Overspent = prospect.Overspent,
-            AffordableRate = plan.IsOpen ? AffordableRate.Of(budget, balance, plan.Work) : null,
+            AffordableRate = plan.IsOpen ? AffordableRate.Of(budget, totals, plan.Workloads) : null,
             IsEnforcing = plan.IsEnforcing,
-            OverspendBound = balance.OverspendBound,
-            CarriedOver = balance.CarriedOver,
+            OverspendBound = totals.OverspendBound,
+            CarriedOver = totals.CarriedOver,
             OutsideSelector = budget.OutsideSelector,
-            Unstoppable = balance.Unstoppable,
+            Unstoppable = totals.Unstoppable,
             Workloads = plan.Verdicts(),
             Actions = plan.IsEnforcing ? plan.Actions : [],
-            StaleRecords = plan.IsEnforcing ? plan.DropRecord() : [],
+            StaleRecords = plan.IsEnforcing ? plan.StaleRecords() : [],
             Ended = budget.Ended,
             Observed = plan.Observed,
             Announcements = plan.Announcements,
-            Conditions = ConditionRules.Judge(plan),
+            Conditions = ConditionRules.Evaluate(plan),
             Memory = plan.Memory,
         };
     }
 
     public static Amount LimitOf(BudgetSnapshot budget) => LimitOf(budget.Terms, budget.Window.Key);
 
-    /// <summary>The limit of a window with its top-ups.</summary>
+    /// <summary>Returns the limit of a window, including its top-ups.</summary>
     public static Amount LimitOf(BudgetTerms terms, string windowKey) =>
         terms.TopUps.Where(t => t.Window == windowKey).Aggregate(terms.Limit, (sum, topUp) => sum + topUp.Amount);
 }

@@ -7,8 +7,8 @@ using Bursar.Core.Reports;
 namespace Bursar.Core.Decisions;
 
 /// <summary>
-/// One evaluation's outcome. Status, conditions, Events, metrics, the log line and <c>bursar explain</c> are all derived
-/// from this value, so they cannot disagree.
+/// The result of one evaluation. Status, conditions, Events, metrics, the log line and <c>bursar explain</c> are derived from it, so they
+/// cannot disagree.
 /// </summary>
 public sealed record BudgetDecision
 {
@@ -22,7 +22,7 @@ public sealed record BudgetDecision
 
     public required string Currency { get; init; }
 
-    /// <summary>The limit with this window's top-ups.</summary>
+    /// <summary>The limit of this window, including top-ups.</summary>
     public required Amount Limit { get; init; }
 
     public required Amount Spent { get; init; }
@@ -36,26 +36,22 @@ public sealed record BudgetDecision
 
     public required HourlyCost BurnRate { get; init; }
 
-    /// <summary>
-    /// When the limit is reached on the present course; of a budget that is used up, when it was. Null: not in this window.
-    /// </summary>
+    /// <summary>When the limit will be reached on the present course, or when the budget was used up. Null: not in this window.</summary>
     public DateTimeOffset? ExhaustedAt { get; init; }
 
-    /// <summary>Spending beyond the limit while work still runs; zero otherwise.</summary>
+    /// <summary>Spending beyond the limit while workloads still run, otherwise zero.</summary>
     public Amount Overspent { get; init; }
 
-    /// <summary>
-    /// What is left for replicas above their floors; null while no window is open, when nothing is admitted and nothing taken.
-    /// </summary>
+    /// <summary>The rate left for replicas above the minimum. Null: the window is not open.</summary>
     [JsonPropertyName("room")]
     public required AffordableRate? AffordableRate { get; init; }
 
-    /// <summary>Its mode and the cluster's switch let it act.</summary>
+    /// <summary>Whether its actions are carried out, as its mode and the cluster's allow.</summary>
     public required bool IsEnforcing { get; init; }
 
     public required Amount OverspendBound { get; init; }
 
-    /// <summary>The part of running jobs' cost that falls behind the window's end: the first claim on the next.</summary>
+    /// <summary>The cost of running jobs after the end of the window, which the next window starts with.</summary>
     public required Amount CarriedOver { get; init; }
 
     public required Amount OutsideSelector { get; init; }
@@ -64,20 +60,19 @@ public sealed record BudgetDecision
 
     public IReadOnlyList<WorkloadVerdict> Workloads { get; init; } = [];
 
-    /// <summary>What is to be done now. Empty in Observe mode: the verdicts then say what would have been done.</summary>
+    /// <summary>The actions to carry out. Empty in Observe mode; the verdicts then say what would have been done.</summary>
     public IReadOnlyList<BudgetAction> Actions { get; init; } = [];
 
     /// <summary>
-    /// Work that the ledger calls suspended, that runs, and that may run: its record is to be dropped. Others resumed it, or
-    /// Bursar did and was stopped before it could say so.
+    /// Running workloads whose suspension record is to be dropped. Another actor resumed them, or Bursar did and was stopped before it
+    /// recorded that.
     /// </summary>
     [JsonPropertyName("letGo")]
     public IReadOnlyList<WorkloadKey> StaleRecords { get; init; } = [];
 
-    /// <summary>Workloads that have ended in this window.</summary>
     public IReadOnlyList<EndedWorkload> Ended { get; init; } = [];
 
-    /// <summary>In Observe mode: what would have been done, once for each workload and reason.</summary>
+    /// <summary>In Observe mode: the actions that would have been taken, once per workload and reason.</summary>
     public IReadOnlyList<BudgetAction> Observed { get; init; } = [];
 
     public IReadOnlyList<Announcement> Announcements { get; init; } = [];
@@ -86,18 +81,18 @@ public sealed record BudgetDecision
 
     public required BudgetMemory Memory { get; init; }
 
-    /// <summary>The reason of Ready: what kubectl shows as the state.</summary>
+    /// <summary>The reason of the Ready condition, which kubectl shows as STATE.</summary>
     public string State => Conditions.First(c => c.Type == ConditionTypes.Ready).Reason;
 }
 
-/// <summary>Work that cannot be suspended: its burn, what it costs to the window's end, and its names.</summary>
+/// <summary>The workloads that cannot be suspended: their rate, their cost until the window ends, and their names.</summary>
 public sealed record Unstoppable(HourlyCost RatePerHour, Amount UntilWindowEnd, IReadOnlyList<string> Workloads)
 {
-    /// <summary>Why each of them cannot be suspended, in the order of <see cref="Workloads"/>.</summary>
+    /// <summary>Why each cannot be suspended, in the order of <see cref="Workloads"/>.</summary>
     public IReadOnlyList<string> Why { get; init; } = [];
 }
 
-/// <summary>What was found about one workload and why.</summary>
+/// <summary>The result for one workload, with its reason.</summary>
 public sealed record WorkloadVerdict
 {
     public required WorkloadKey Key { get; init; }
@@ -112,7 +107,7 @@ public sealed record WorkloadVerdict
 
     public required Amount Spent { get; init; }
 
-    /// <summary>Spent in this window plus the likely cost to finish in it.</summary>
+    /// <summary>Spent in this window plus <see cref="CostToFinish"/>.</summary>
     public required Amount Projected { get; init; }
 
     /// <summary>The likely cost to finish within the window.</summary>
@@ -120,18 +115,18 @@ public sealed record WorkloadVerdict
 
     public required Estimate Estimate { get; init; }
 
-    /// <summary>Who measures it; null while none of its pods runs.</summary>
+    /// <summary>The source of its GPU usage. Null: none of its pods runs.</summary>
     public string? MeteredBy { get; init; }
 
     public required string Reason { get; init; }
 
     public required string Sentence { get; init; }
 
-    /// <summary>The other budgets that hold it, where this one does not.</summary>
+    /// <summary>The other budgets that have suspended it, if this one has not.</summary>
     [JsonPropertyName("heldBy")]
     public string? OtherBudgets { get; init; }
 
-    /// <summary>The limit that its sentence names as enough to run it now; null where it names none.</summary>
+    /// <summary>The limit that its sentence names as enough to run it now. Null: none is named.</summary>
     public Amount? EnoughLimit { get; init; }
 
     public UnitCosts? UnitCosts { get; init; }
@@ -139,17 +134,17 @@ public sealed record WorkloadVerdict
 
 public enum ActionKind
 {
-    /// <summary>Suspend a job, or scale an inference deployment to zero.</summary>
+    /// <summary>Suspend a job, or scale a workload to zero.</summary>
     [JsonStringEnumMemberName("Park")]
     Suspend,
 
-    /// <summary>Give back what was suspended.</summary>
+    /// <summary>Resume a suspended workload.</summary>
     Resume,
 
-    /// <summary>Ask work that is to be suspended for a checkpoint.</summary>
+    /// <summary>Request a checkpoint before a suspension.</summary>
     RequestCheckpoint,
 
-    /// <summary>Take such a request back: the work runs on.</summary>
+    /// <summary>Withdraw a checkpoint request, because the workload keeps running.</summary>
     WithdrawCheckpoint,
 }
 
@@ -163,45 +158,43 @@ public sealed record BudgetAction
 
     public required string Reason { get; init; }
 
-    /// <summary>The Event's note: the amounts, why, and what it would take to go on.</summary>
+    /// <summary>The Event's note: the amounts, the reason, and what the user can do.</summary>
     public required string Sentence { get; init; }
 
     public required Amount CostToFinish { get; init; }
 
-    /// <summary>Another budget had stopped it already when this was decided.</summary>
+    /// <summary>Another budget had already suspended it.</summary>
     [JsonPropertyName("isHeldByOther")]
     public bool IsSuspendedByOtherBudget { get; init; }
 
-    /// <summary>A forecast, not the limit itself, asked for it: counts toward the cluster's brake.</summary>
+    /// <summary>A forecast suspends it, not the limit.</summary>
     public bool ByForecast { get; init; }
 
-    /// <summary>It stops work that was let run, by forecast: that is what the cluster's brake counts.</summary>
+    /// <summary>A forecast suspends a workload that was allowed to run. The circuit breaker counts these.</summary>
     [JsonPropertyName("countsForBrake")]
     public bool CountsForBreaker { get; init; }
 
-    /// <summary>Someone else resumed the workload after this budget had suspended it.</summary>
+    /// <summary>Another actor resumed the workload after this budget had suspended it.</summary>
     [JsonIgnore]
     public bool IsAgain { get; init; }
 
-    /// <summary>For a suspend: what the ledger is to remember.</summary>
+    /// <summary>For a suspension: the record that the ledger stores.</summary>
     [JsonPropertyName("parked")]
     public SuspendedSnapshot? Suspension { get; init; }
 
-    /// <summary>
-    /// For a request or its withdrawal: what is asked. Of a withdrawal that only clears a mirror nobody asked for any more: null.
-    /// </summary>
+    /// <summary>For a checkpoint request or its withdrawal. Null: only an annotation without a request is removed.</summary>
     public CheckpointRequest? Checkpoint { get; init; }
 
-    /// <summary>For a request or its withdrawal: what the mirror on the object is to say, or says and is to say no more.</summary>
+    /// <summary>For a checkpoint request or its withdrawal: the value of the annotation that is written or removed.</summary>
     public string? CheckpointId { get; init; }
 }
 
-/// <summary>An Event on the budget that belongs to no action, and on a workload where it names one.</summary>
+/// <summary>An Event on the budget that belongs to no action, and on the workload if one is named.</summary>
 public sealed record Announcement(string Reason, string Key, string Sentence, bool Warning, WorkloadKey? Workload = null)
 {
-    /// <summary>The workloads that it concerns: each gets the Event too.</summary>
+    /// <summary>The workloads that receive the Event too.</summary>
     public IReadOnlyList<WorkloadKey> About { get; init; } = [];
 }
 
-/// <summary>A condition's value; its transition time is the status writer's business.</summary>
+/// <summary>The value of a condition. The status writer adds the transition time.</summary>
 public sealed record ConditionValue(string Type, bool? Status, string Reason, string Message);

@@ -2,14 +2,14 @@ using Bursar.Core.Money;
 
 namespace Bursar.Core.Decisions;
 
-/// <summary>Carries a budget's memory from one evaluation into the next.</summary>
+/// <summary>Carries a budget's memory from one evaluation to the next.</summary>
 public static class BudgetMemoryUpdate
 {
     public static BudgetMemory Begin(BudgetSnapshot budget, Amount limit)
     {
         var memory = budget.Memory;
         var appeared = memory.FirstSeen is null;
-        // A limit that is lower because a top-up's window is over did not fall: nobody changed anything.
+        // A limit that is lower only because a top-up's window is over did not fall, because no one changed it.
         var fell = memory.WindowKey == budget.Window.Key && memory.LastLimit is { } last && limit < last;
         if (memory.WindowKey == budget.Window.Key && memory.LastLimit is { } lower && limit > lower)
             memory = memory with { Raised = memory.Raised + 1 };
@@ -22,11 +22,10 @@ public static class BudgetMemoryUpdate
                 SettleUntil = budget.Now + budget.Terms.Settle,
             };
 
-        // An admitted job that is no longer there has ended, and freed whatever was still reserved for it. One that is
-        // suspended has not ended: its money is what made it be suspended.
-        var present = budget.Workloads.Select(w => w.Key.Uid).ToHashSet(StringComparer.Ordinal);
+        // An admitted job that is missing has ended and released its reservation. A suspended job has not ended.
+        var present = budget.Workloads.Select(workload => workload.Key.Uid).ToHashSet(StringComparer.Ordinal);
         var ended = memory.Admitted.Keys.Count(uid => !present.Contains(uid));
-        return (ended == 0 ? memory : Without(memory, uid => !present.Contains(uid))) with
+        return (ended == 0 ? memory : WithoutAdmissions(memory, uid => !present.Contains(uid))) with
         {
             FirstSeen = memory.FirstSeen ?? budget.Now,
             LastLimit = limit,
@@ -34,11 +33,13 @@ public static class BudgetMemoryUpdate
         };
     }
 
-    /// <summary>The memory after the rules. What is being suspended gives its reservation back; it is admitted anew when it resumes.</summary>
+    /// <summary>
+    /// Returns the memory after the rules. A workload that is being suspended loses its reservation and is admitted again when it resumes.
+    /// </summary>
     internal static BudgetMemory End(Plan plan) =>
-        Marked(plan.Budget.Observes ? WithoutRequests(plan.Memory) : Carried(plan.Memory, plan), plan.Budget.Workloads);
+        WithCheckpoints(plan.Budget.Observes ? WithoutRequests(plan.Memory) : WithRuleResults(plan.Memory, plan), plan.Budget.Workloads);
 
-    private static BudgetMemory Carried(BudgetMemory memory, Plan plan)
+    private static BudgetMemory WithRuleResults(BudgetMemory memory, Plan plan)
     {
         var requests = plan.RememberedRequests.ToSorted();
         if (memory.Checkpoints.Count + requests.Count > 0)
@@ -46,23 +47,22 @@ public static class BudgetMemoryUpdate
         if (memory.FitsSince.Count + plan.FitsSince.Count > 0)
             memory = memory with { FitsSince = plan.FitsSince };
         var suspended = plan.Actions.Where(a => a.Kind == ActionKind.Suspend).Select(a => a.Workload.Uid).ToHashSet(StringComparer.Ordinal);
-        return memory.Admitted.Keys.Any(suspended.Contains) ? Without(memory, suspended.Contains) : memory;
+        return memory.Admitted.Keys.Any(suspended.Contains) ? WithoutAdmissions(memory, suspended.Contains) : memory;
     }
 
     /// <summary>
-    /// Work that was running before the budget appeared or its limit fell is spared by forecasts for a while. The API
-    /// cuts creation times to the second, so the moment it is held against is cut as well: a job made half a second after
-    /// the budget is not older than it.
+    /// Whether forecasts spare a workload for now, because it was running before the budget appeared or its limit fell. The API server
+    /// truncates creation times to the second, so the other time is truncated too.
     /// </summary>
-    public static bool IsSettling(WorkloadSnapshot work, BudgetMemory memory, DateTimeOffset now) =>
-        // What another budget holds does not run: sparing it would only start it to be stopped again.
-        !work.IsSuspendedByOtherBudget
+    public static bool IsSettling(WorkloadSnapshot workload, BudgetMemory memory, DateTimeOffset now) =>
+        // A workload suspended by another budget does not run. Sparing it would only start it before it is suspended.
+        !workload.IsSuspendedByOtherBudget
         && memory.SettleFrom is { } from
         && memory.SettleUntil is { } until
         && now < until
-        && work.CreatedAt.ToUnixTimeSeconds() < from.ToUnixTimeSeconds();
+        && workload.CreatedAt.ToUnixTimeSeconds() < from.ToUnixTimeSeconds();
 
-    /// <summary>Who may not act asks for nothing: what waits begins anew when it may again.</summary>
+    /// <summary>Clears all requests. A budget that may not act requests nothing; it starts anew when it may act again.</summary>
     public static BudgetMemory WithoutRequests(BudgetMemory memory) =>
         memory.Checkpoints.Count == 0
             ? memory
@@ -71,7 +71,7 @@ public static class BudgetMemoryUpdate
                 Checkpoints = new SortedDictionary<string, CheckpointRequest>(StringComparer.Ordinal),
             };
 
-    /// <summary>The actions that Observe mode would have taken and has not reported in this window yet.</summary>
+    /// <summary>Reports the actions that Observe mode would have taken and has not reported in this window.</summary>
     internal static void ReportObserved(Plan plan)
     {
         if (!plan.Budget.Observes || plan.Budget.ReleasedAt is not null)
@@ -89,24 +89,26 @@ public static class BudgetMemoryUpdate
         ];
         if (news.Length == 0)
             return;
-        var present = plan.Budget.Workloads.Select(work => work.Key.Uid).ToHashSet(StringComparer.Ordinal);
+        var present = plan.Budget.Workloads.Select(workload => workload.Key.Uid).ToHashSet(StringComparer.Ordinal);
         plan.Observed = news;
         plan.Memory = memory with
         {
             Observed =
             [
                 .. memory
-                    .Observed.Where(one => present.Contains(one[..one.IndexOf('/', StringComparison.Ordinal)]))
+                    .Observed.Where(key => present.Contains(key[..key.IndexOf('/', StringComparison.Ordinal)]))
                     .Concat(news.Select(KeyOf))
                     .Order(StringComparer.Ordinal),
             ],
         };
     }
 
-    /// <summary>The checkpoints that were told of, of the work that there is.</summary>
-    private static BudgetMemory Marked(BudgetMemory memory, IReadOnlyList<WorkloadSnapshot> work)
+    private static BudgetMemory WithCheckpoints(BudgetMemory memory, IReadOnlyList<WorkloadSnapshot> workloads)
     {
-        var marks = work.Where(w => w.Checkpoint is not null).Select(w => KeyValuePair.Create(w.Key.Uid, w.Checkpoint!)).ToSorted();
+        var marks = workloads
+            .Where(workload => workload.Checkpoint is not null)
+            .Select(workload => KeyValuePair.Create(workload.Key.Uid, workload.Checkpoint!))
+            .ToSorted();
         return
             marks.Count == memory.Marks.Count && marks.All(mark => memory.Marks.TryGetValue(mark.Key, out var known) && known == mark.Value)
             ? memory
@@ -124,7 +126,7 @@ public static class BudgetMemoryUpdate
         return sorted;
     }
 
-    private static BudgetMemory Without(BudgetMemory memory, Func<string, bool> gone) =>
+    private static BudgetMemory WithoutAdmissions(BudgetMemory memory, Func<string, bool> gone) =>
         memory with
         {
             Admitted = memory.Admitted.Where(a => !gone(a.Key)).ToSorted(),

@@ -8,8 +8,8 @@ using Bursar.Core.Reports;
 namespace Bursar.Core.Decisions;
 
 /// <summary>
-/// Everything a decision may look at, and nothing else: read from synced stores by the observer, stored beside the
-/// decision, so that the same snapshot gives the same decision again.
+/// Everything a decision may depend on. The observer reads it from synced caches, and it is stored beside the decision, so that the
+/// decision can be repeated.
 /// </summary>
 public sealed record BudgetSnapshot
 {
@@ -21,7 +21,9 @@ public sealed record BudgetSnapshot
 
     public required DateTimeOffset Now { get; init; }
 
-    /// <summary>When the budget was made: work made later did not run before it, however late the first evaluation is.</summary>
+    /// <summary>
+    /// When the budget was created. Workloads created later did not run before it, even if the first evaluation is late. Null: unknown.
+    /// </summary>
     public DateTimeOffset? CreatedAt { get; init; }
 
     public required BudgetTerms Terms { get; init; }
@@ -30,109 +32,100 @@ public sealed record BudgetSnapshot
 
     public string Currency { get; set; } = "USD";
 
-    /// <summary>What the ledger holds for this budget's work in this window, ended work included.</summary>
+    /// <summary>The ledger's cost of this budget's workloads in this window, including ended ones.</summary>
     public required Amount Spent { get; init; }
 
     /// <summary>
-    /// Rolling windows only: this budget's spending inside the window as constant stretches; what is open ends at
-    /// <see cref="Now"/>. The forecast needs to know when each of them leaves the window.
+    /// For rolling windows, this budget's spending in the window as stretches of constant rate. A stretch without an end lasts until
+    /// <see cref="Now"/>. The forecast needs the time at which each leaves the window.
     /// </summary>
     public IReadOnlyList<SpendSegment> RollingSpend { get; set; } = [];
 
-    /// <summary>GPU work in the namespace, in this window, that no budget selects.</summary>
+    /// <summary>The cost in this window of GPU workloads in the namespace that no budget selects.</summary>
     public Amount OutsideSelector { get; init; }
 
-    /// <summary>What this budget's work burns at this moment: the rates of the pods that are being billed.</summary>
+    /// <summary>The present cost per hour of this budget's workloads: the rates of the pods that are being billed.</summary>
     public HourlyCost BurnRate { get; init; }
 
     public IReadOnlyList<WorkloadSnapshot> Workloads { get; set; } = [];
 
     public required BudgetMemory Memory { get; init; }
 
-    /// <summary>Why the numbers cannot be trusted for a forecast right now (a lost node, a stale cache); null when fresh.</summary>
+    /// <summary>Why usage is too uncertain for a forecast (a lost node, a stale cache). Null: it is current.</summary>
     public string? MeteringStale { get; init; }
 
-    /// <summary>Who measures what this budget's running work does; null while none runs. It is shown, and decides nothing.</summary>
+    /// <summary>Which source measures the running workloads. For display only. Null: nothing runs.</summary>
     public MeteringView? Metering { get; init; }
 
-    /// <summary>Products without a matching rate among this budget's work.</summary>
+    /// <summary>Products without a matching rate, among this budget's workloads.</summary>
     public IReadOnlyList<string> UnpricedProducts { get; set; } = [];
 
     /// <summary>
-    /// Why the prices of this budget's work are not those of the price book, as far as the last trusted ones go on; null when they are.
+    /// Why this budget's workloads are charged at the last trusted prices and not at those of the price book. Null: they are not.
     /// </summary>
     public string? PricesUntrusted { get; init; }
 
-    /// <summary>
-    /// Products of this budget's work on spot or reserved nodes for which the book has no rate of their own, with the capacity type.
-    /// </summary>
+    /// <summary>Products on spot or reserved nodes for which the book has only an on-demand rate, with the capacity type.</summary>
     public IReadOnlyList<string> ChargedAsOnDemand { get; set; } = [];
 
-    /// <summary>Why no forecast can be made right now; null when one can.</summary>
+    /// <summary>Why no forecast can be made now. Null: one can.</summary>
     [JsonIgnore]
     public string? ForecastDoubt =>
         MeteringStale
         ?? PricesUntrusted
         ?? (UnpricedProducts.Count > 0 ? $"no price matches {string.Join(", ", UnpricedProducts.Take(3))}" : null);
 
-    /// <summary>How many more workloads forecasts may suspend before the cluster's brake applies.</summary>
+    /// <summary>How many more workloads forecasts may suspend before the circuit breaker opens.</summary>
     [JsonPropertyName("brakeAllowance")]
     public int BreakerAllowance { get; set; } = int.MaxValue;
 
-    /// <summary>The cluster's switch: ConfigMap <c>bursar-control</c> says observe.</summary>
+    /// <summary>The ConfigMap <c>bursar-control</c> sets the cluster to observe-only mode.</summary>
     [JsonPropertyName("switchedToObserve")]
     public bool ObserveOnly { get; init; }
 
     /// <summary>
-    /// When its user released it by <c>bursar release</c>, where that still holds: it resumes everything and suspends nothing.
+    /// When its user released the budget by <c>bursar release</c>. While the release lasts, the budget resumes everything and suspends
+    /// nothing. Null: not released.
     /// </summary>
     public DateTimeOffset? ReleasedAt { get; init; }
 
-    /// <summary>
-    /// Workloads that cost something in this window and hold no GPUs any more, the most expensive first. Shown, and nothing is decided by
-    /// it.
-    /// </summary>
+    /// <summary>Workloads that cost something in this window and no longer have GPUs, the most expensive first. For display only.</summary>
     [JsonIgnore]
     public IReadOnlyList<EndedWorkload> Ended { get; set; } = [];
 
     /// <summary>
-    /// Why the ledger could not be written last; null when it could. Nothing is suspended or resumed before it is written.
+    /// Why the last write of the ledger failed. Until it succeeds, nothing is suspended or resumed. Null: it did not fail.
     /// </summary>
     public string? LedgerFault { get; init; }
 
-    /// <summary>Why the budget's latest spec cannot be used, and which one is in force instead; null if it can.</summary>
+    /// <summary>Why the latest spec cannot be used, and which one is in force instead. Null: it can be used.</summary>
     public string? SpecFault { get; init; }
 
-    /// <summary>Its mode, the cluster's switch or a release by its user keeps it from suspending anything.</summary>
+    /// <summary>Whether its mode, the cluster's observe-only mode or a release keeps the budget from suspending anything.</summary>
     [JsonIgnore]
     public bool Observes => Terms.Mode != EnforcementMode.Enforce || ObserveOnly || ReleasedAt is not null;
 
-    /// <summary>What an evaluation and a round trip to the API may take: part of every stop's cost.</summary>
+    /// <summary>The time that an evaluation and a round trip to the API server may take. Part of every stop cost.</summary>
     public TimeSpan ReactionTime { get; set; } = TimeSpan.FromSeconds(10);
 }
 
 /// <summary>A workload that has ended in this window.</summary>
-/// <param name="Key">Which.</param>
-/// <param name="Class">What it was used for.</param>
-/// <param name="Spent">Its cost in this window.</param>
-/// <param name="Steps">The last step that it told; null where it told none.</param>
-/// <param name="UnitCosts">What a unit of its output cost.</param>
+/// <param name="Spent">The cost in this window.</param>
+/// <param name="Steps">The last reported step. Null: none was reported.</param>
 public sealed record EndedWorkload(WorkloadKey Key, WorkloadClass Class, Amount Spent, long? Steps, UnitCosts UnitCosts);
 
 public enum WorkloadState
 {
-    /// <summary>
-    /// Not suspended, and none of its pods is bound to a node yet; or suspended by other budgets alone, for which it waits as for a node.
-    /// </summary>
+    /// <summary>Not suspended and without a bound pod, or suspended by other budgets only.</summary>
     Pending,
 
     Running,
 
-    /// <summary>Suspended, and the ledger says that this budget did it.</summary>
+    /// <summary>Suspended by this budget, according to the ledger.</summary>
     [JsonStringEnumMemberName("Parked")]
     SuspendedByBudget,
 
-    /// <summary>Suspended by someone else: never touched.</summary>
+    /// <summary>Suspended by another actor. Bursar never changes it.</summary>
     [JsonStringEnumMemberName("Suspended")]
     SuspendedByOther,
 }
@@ -147,167 +140,169 @@ public sealed record WorkloadSnapshot
 
     public bool Exempt { get; init; }
 
-    /// <summary>Why Bursar cannot suspend it; null when it can.</summary>
+    /// <summary>Why Bursar cannot suspend it. Null: it can.</summary>
     [JsonPropertyName("notParkable")]
     public string? NotSuspendable { get; init; }
 
     /// <summary>
-    /// Its field says that it is suspended, and pods of it hold GPUs and are not being deleted, or should have ended by now.
+    /// Its spec says that it is suspended, but pods of it have GPUs and are not being deleted, or should have ended by now.
     /// </summary>
     public bool RunsOn { get; init; }
 
     /// <summary>
-    /// It has run on for longer than a suspension may take. It counts as running, and <see cref="NotSuspendable"/> says why.
+    /// Its pods have kept running for longer than a suspension may take. It counts as running, and <see cref="NotSuspendable"/> says why.
     /// </summary>
     [JsonPropertyName("notFollowed")]
     public bool IgnoresSuspension { get; init; }
 
     /// <summary>
-    /// Its object has a field that cannot be read and that its suspension depends on: it is named as unstoppable before its pods run, too.
+    /// Its object has an unreadable field that suspension depends on. It is reported as unstoppable even before its pods run.
     /// </summary>
     public bool IsUnreadable { get; init; }
 
-    /// <summary>The PriorityClass's value, then <c>bursar.dev/priority</c> within one class.</summary>
+    /// <summary>
+    /// The value of the PriorityClass. <see cref="PriorityWithin"/> is <c>bursar.dev/priority</c>, which orders workloads of one class.
+    /// </summary>
     public int Priority { get; init; }
 
     public int PriorityWithin { get; init; }
 
     public required DateTimeOffset CreatedAt { get; init; }
 
-    /// <summary>The GPUs of the spec, not of the pods of the moment.</summary>
+    /// <summary>The GPUs of the spec, not of the present pods.</summary>
     public int Gpus { get; init; }
 
-    /// <summary>The rate of those GPUs together; null when their product has no price.</summary>
+    /// <summary>The rate of those GPUs together. Null: their product has no price.</summary>
     public HourlyCost? Rate { get; init; }
 
-    /// <summary>What its pods burn right now.</summary>
+    /// <summary>The rate of its present pods.</summary>
     public HourlyCost BurnRate { get; init; }
 
     /// <summary>
-    /// What its fewest replicas cost, where a scaler takes away the others when the money does not carry them; null where none does.
+    /// The rate of its minimum replicas, if a scaler removes the others when the budget no longer covers them. Null: no scaler does.
     /// </summary>
     [JsonPropertyName("floorRate")]
     public HourlyCost? MinReplicasRate { get; init; }
 
-    /// <summary>Spent in this window.</summary>
+    /// <summary>The cost in this window.</summary>
     public Amount Spent { get; init; }
 
-    /// <summary>The source of its GPU usage, as <see cref="MeteringView.TextOf"/> names it; null while none of its pods runs.</summary>
+    /// <summary>The source of its GPU usage, as named by <see cref="MeteringView.TextOf"/>. Null: none of its pods runs.</summary>
     public string? MeteredBy { get; init; }
 
-    /// <summary>For training: remaining time of the present run, or of the next run where it is suspended.</summary>
+    /// <summary>For training: the remaining time of the present run, or of the next run if it is suspended.</summary>
     public Estimate Estimate { get; set; } = Estimate.Unknown("");
 
     /// <summary>
-    /// For running training: what it would need if it were suspended now and came back, from its last checkpoint or from
-    /// zero (<see cref="Estimator.AfterResume"/>). Null: the same as <see cref="Estimate"/>.
+    /// For running training: the time that it would need if it were suspended now and resumed, from its last checkpoint or from zero
+    /// (<see cref="Estimator.AfterResume"/>). Null: the same as <see cref="Estimate"/>.
     /// </summary>
     public Estimate? EstimateAfterResume { get; init; }
 
     public TimeSpan TerminationGrace { get; set; } = TimeSpan.FromSeconds(30);
 
     /// <summary>
-    /// It can answer a request for a checkpoint: its owner says so, or its pods asked their node's agent whether there is one.
+    /// Whether it can answer a checkpoint request: an annotation says so, or its pods query their node's agent for requests.
     /// </summary>
     public bool CanCheckpoint { get; init; }
 
-    /// <summary>Its last checkpoint that is known; it outlives its pods.</summary>
+    /// <summary>The last known checkpoint. It is remembered after its pods are gone.</summary>
     public CheckpointMark? Checkpoint { get; init; }
 
-    /// <summary>The request that all its pods that answer have acknowledged.</summary>
+    /// <summary>The request that every answering pod has acknowledged.</summary>
     public string? CheckpointAcknowledged { get; init; }
 
-    /// <summary>What <c>bursar.dev/checkpoint-requested</c> on it says: a mirror, to be brought in line.</summary>
+    /// <summary>The present value of <c>bursar.dev/checkpoint-requested</c> on the object, which may be out of date.</summary>
     public string? CheckpointAnnotation { get; init; }
 
     /// <summary>Since when it has had no bound pod although it may run.</summary>
     public DateTimeOffset? NoPodSince { get; init; }
 
-    /// <summary>Where it waits, when whoever queues it holds it back: it has no claim on money until it is let go. Null: nowhere.</summary>
+    /// <summary>The queue it waits in. Nothing is reserved for it until the queue's controller admits it. Null: it waits in none.</summary>
     [JsonPropertyName("waitsIn")]
     public string? QueuedIn { get; init; }
 
     [JsonPropertyName("parked")]
     public SuspendedSnapshot? Suspension { get; init; }
 
-    /// <summary>The other budgets that hold it, in words; null where none does. It runs when none of them holds it any more.</summary>
+    /// <summary>The other budgets that have suspended it, as text. It runs once none of them suspends it. Null: none does.</summary>
     [JsonPropertyName("heldBy")]
     public string? OtherBudgets { get; init; }
 
-    /// <summary>Others hold it and this budget does not.</summary>
     [JsonIgnore]
     public bool IsSuspendedByOtherBudget => OtherBudgets is not null && State == WorkloadState.Pending;
 
-    /// <summary>The owner's <c>bursar.dev/resume: approved</c>.</summary>
+    /// <summary>Whether the user has set <c>bursar.dev/resume: approved</c>.</summary>
     public bool ResumeApproved { get; init; }
 
-    /// <summary>What suspending it brings with it beyond itself, or what it brought where it is suspended, as a sentence for people.</summary>
+    /// <summary>A sentence on what else its suspension causes or has caused. Null: nothing.</summary>
     public string? Consequence { get; init; }
 
-    /// <summary>What a unit of its output costs: shown, and nothing is decided by it.</summary>
+    /// <summary>The cost per unit of output. For display only.</summary>
     [JsonIgnore]
     public UnitCosts? UnitCosts { get; init; }
 }
 
-/// <summary>What the ledger says of a workload that this budget suspended.</summary>
+/// <summary>
+/// The ledger's record of a suspension by this budget. <see cref="ResumeRule.Cause"/> compares it with the present figures. A null amount
+/// was not recorded by an earlier version.
+/// </summary>
 public sealed record SuspendedSnapshot
 {
     public required DateTimeOffset Since { get; init; }
 
     public required string Reason { get; init; }
 
-    /// <summary>The window, limit and freed-money count at which it was suspended: a resume needs one of them to have moved.</summary>
     public string WindowKey { get; set; } = "";
 
     public Amount Limit { get; init; }
 
     public long Freed { get; init; }
 
-    /// <summary>
-    /// The count of raises at which it was suspended: a limit that fell and rose again has been raised, whatever it was before.
-    /// </summary>
+    /// <summary>How often the limit had risen. It counts a limit that fell and rose again, whatever its value.</summary>
     public long Raised { get; init; }
 
-    /// <summary>
-    /// What was spent in the window when it was suspended: in a rolling one a resume needs it to have fallen. Absent in old records.
-    /// </summary>
+    /// <summary>The amount spent in the window at the suspension.</summary>
     public Amount? Spent { get; init; }
 
-    /// <summary>
-    /// The available amount (<see cref="BudgetTotals.Available"/>) at the suspension. A rise is a cause for resuming. Absent in old records.
-    /// </summary>
+    /// <summary>The available amount (<see cref="BudgetTotals.Available"/>) at the suspension.</summary>
     public Amount? Available { get; init; }
 
-    /// <summary>Its rate when it was suspended: a fall, by a price or by fewer GPUs, is a cause of a resume. Absent in old records.</summary>
+    /// <summary>The rate at the suspension. It falls with a lower price or fewer GPUs.</summary>
     public HourlyCost? Rate { get; init; }
 
-    /// <summary>How far the limit was from what its resume is tested against; negative when it was short. Absent in old records.</summary>
+    /// <summary>The limit less the amount that a resume needed, at the suspension. Negative: the limit was too low.</summary>
     public Amount? Margin { get; init; }
 
-    /// <summary>How often it came back without a cause, only because it fitted: each time doubles the wait for the next.</summary>
+    /// <summary>How often it was resumed without a cause, only because it fitted. Each time doubles the next wait.</summary>
     public int FitResumes { get; init; }
 
-    /// <summary>The limit that was named as enough to resume it; repeated for as long as it is enough.</summary>
+    /// <summary>The limit that was named as enough to resume it. It is repeated while it is enough.</summary>
     public Amount? EnoughLimit { get; init; }
 
-    /// <summary>The suspension was seen or acknowledged by the API; before that, running means not yet done.</summary>
+    /// <summary>
+    /// Whether the API server has acknowledged the suspension. Until then a running workload is one that is not suspended yet.
+    /// </summary>
     public bool Confirmed { get; init; }
 
-    /// <summary>A forecast asked for it, so it counted toward the cluster's brake.</summary>
+    /// <summary>Whether a forecast suspended it, so that it counted for the circuit breaker.</summary>
     public bool ByForecast { get; init; }
 
-    /// <summary>When it was asked for a checkpoint before it was suspended: what it did from then on tells nothing of its pace.</summary>
+    /// <summary>
+    /// When a checkpoint was requested before the suspension. Its progress after that says nothing about its pace. Null: none was
+    /// requested.
+    /// </summary>
     [JsonPropertyName("askedAt")]
     public DateTimeOffset? CheckpointRequestedAt { get; init; }
 
-    /// <summary>The owner's approval already stood there when it was suspended, so it is no cause to bring it back.</summary>
+    /// <summary>Whether it was already approved when it was suspended, so that the approval is no reason to resume it.</summary>
     public bool Approved { get; init; }
 
-    /// <summary>When others undid it, oldest first.</summary>
+    /// <summary>When other actors resumed it, oldest first.</summary>
     [JsonPropertyName("undone")]
     public IReadOnlyList<DateTimeOffset> Reverted { get; set; } = [];
 
-    /// <summary>The field manager that undid it last, where the object tells.</summary>
+    /// <summary>The field manager that resumed it last, if the object names one.</summary>
     [JsonPropertyName("undoneBy")]
     public string? RevertedBy { get; init; }
 }

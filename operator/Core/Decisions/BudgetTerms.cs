@@ -49,10 +49,10 @@ public enum NewPodsWhenExhausted
     Gate,
 }
 
-/// <summary>Money added to one window only, named by the window's key (<c>2026-11</c>).</summary>
+/// <summary>Budget added to one window only, identified by the window's key (<c>2026-11</c>).</summary>
 public sealed record TopUp(Amount Amount, string Window, string Reason);
 
-/// <summary>A budget's spec in the terms of a decision: parsed, validated, defaults filled in.</summary>
+/// <summary>The parsed and validated spec of a budget, with defaults.</summary>
 public sealed record BudgetTerms
 {
     public required Amount Limit { get; init; }
@@ -73,14 +73,14 @@ public sealed record BudgetTerms
 
     public TimeSpan Settle { get; set; } = TimeSpan.FromSeconds(60);
 
-    /// <summary>Who is suspended first among work of one turn and one priority.</summary>
+    /// <summary>The order of suspensions among workloads of one group and priority.</summary>
     public VictimOrder Victims { get; set; } = VictimOrder.LeastLost;
 
     public ResumePolicy Resume { get; set; } = ResumePolicy.Automatic;
 
     public int HeadroomPercent { get; set; } = 5;
 
-    /// <summary>How long work that can answer is waited for after it was asked for a checkpoint; zero: nobody is asked.</summary>
+    /// <summary>How long a workload that can answer a checkpoint request may take. Zero: no checkpoints are requested.</summary>
     public TimeSpan CheckpointGrace { get; set; } = TimeSpan.FromMinutes(5);
 
     public WhenExhausted WhenExhausted { get; set; } = WhenExhausted.MinReplicas;

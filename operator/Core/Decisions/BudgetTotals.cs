@@ -8,152 +8,158 @@ public sealed record BudgetTotals
 {
     public required Amount Limit { get; init; }
 
-    /// <summary>The limit with the budget's tolerance: what forecast and limit are tested against.</summary>
+    /// <summary>The limit plus the budget's tolerance, which the forecast and the limit are tested against.</summary>
     public required Amount Allowed { get; init; }
 
     public required Amount Spent { get; init; }
 
-    /// <summary>What running and admitted work still costs in this window, as far as its estimates are trusted.</summary>
+    /// <summary>The cost that running and admitted workloads still have in this window, with estimates counted at the low end until they settle.</summary>
     public required Amount Reserved { get; init; }
 
     /// <summary>
-    /// Spent and reserved: the sum of the forecast test. It is not the projection (<see cref="Outlook"/>), in which everything that runs
-    /// counts.
+    /// Spent and reserved: the sum of the forecast test. It differs from the projection (<see cref="Outlook"/>), in which everything that
+    /// runs counts.
     /// </summary>
     public Amount Planned => Spent + Reserved;
 
     public required Amount OverspendBound { get; init; }
 
-    /// <summary>The same where nobody is waited for.</summary>
-    public required Amount SharpBound { get; init; }
+    /// <summary>The same without waiting for checkpoints.</summary>
+    public required Amount ImmediateOverspendBound { get; init; }
 
     public required Amount CarriedOver { get; init; }
 
     public required Unstoppable Unstoppable { get; init; }
 
-    /// <summary>What inference that stays come what may costs to the window's end.</summary>
+    /// <summary>The cost of inference at minimum replicas until the window ends.</summary>
     public required Amount MinimumReplicasCost { get; init; }
 
-    /// <summary>The floor alone overruns the limit: it is not reserved, and running work is suspended by the limit test alone.</summary>
+    /// <summary>
+    /// Whether the minimum replicas alone exceed the limit. They are not reserved then, and running workloads are suspended by the limit
+    /// test only.
+    /// </summary>
     public required bool MinimumReplicasExceedLimit { get; init; }
 
-    /// <summary>The floor's claims, where they are reserved.</summary>
+    /// <summary>The claims of the minimum replicas, if they are reserved.</summary>
     public required IReadOnlyList<Claim> MinimumReplicasClaims { get; init; }
 
-    /// <summary>The floor's claims, reserved or not: a limit that is named as enough must hold them.</summary>
+    /// <summary>The same, reserved or not. A limit named as enough must cover them.</summary>
     public required IReadOnlyList<Claim> AllMinimumReplicasClaims { get; init; }
 
     /// <summary>
-    /// The claims of suspended work that is no longer this budget's to hold. It resumes at once, whatever it costs, and others may have to
-    /// make way.
+    /// The claims of suspended workloads that this budget may no longer suspend. They resume at once, whatever they cost.
     /// </summary>
     public required IReadOnlyList<Claim> ReleasedClaims { get; init; }
 
-    /// <summary>What work that is being stopped may still cost: a resume must not spend it a second time.</summary>
+    /// <summary>The remaining cost of workloads that are being stopped. A resume must not count it as available.</summary>
     public required Amount Ending { get; init; }
 
     /// <summary>
-    /// The part of the limit that neither past spending nor the floor takes. Estimates have no part in it: it rises only when somebody
-    /// raises the limit, corrects a price or a record, or takes work out of the budget.
+    /// The part of the limit that neither past spending nor minimum replicas use. It contains no estimates. It rises only if a user raises
+    /// the limit, corrects a price or a record, or takes a workload out of the budget.
     /// </summary>
     public Amount Available => Limit - Spent - MinimumReplicasCost;
 
-    /// <summary>The amount spent plus the claims.</summary>
     public required Projection Projection { get; init; }
 
-    public static BudgetTotals Of(BudgetSnapshot budget, Amount limit, IReadOnlyList<CostedWorkload> work)
+    public static BudgetTotals Of(BudgetSnapshot budget, Amount limit, IReadOnlyList<CostedWorkload> workloads)
     {
-        Amount floor = Amount.Zero,
-            carried = Amount.Zero,
+        Amount minimum = Amount.Zero,
+            carriedOver = Amount.Zero,
             bound = Amount.Zero,
-            sharp = Amount.Zero,
+            immediateBound = Amount.Zero,
             ending = Amount.Zero;
-        List<Claim> floorClaims = [],
+        List<Claim> minimumClaims = [],
             jobClaims = [],
             released = [];
         var unstoppable = new List<(string Name, HourlyCost Rate, string Why)>();
-        foreach (var item in work)
+        foreach (var workload in workloads)
         {
-            var burns = item.Work.BurnRate > HourlyCost.Zero;
-            if (item.Suspendable)
+            var hasCost = workload.Snapshot.BurnRate > HourlyCost.Zero;
+            if (workload.Suspendable)
             {
-                bound += item.Cost.StopCost;
-                sharp += item.Cost.SharpStopCost;
+                bound += workload.Cost.StopCost;
+                immediateBound += workload.Cost.ImmediateStopCost;
             }
-            else if (burns || item.Work is { IsUnreadable: true, State: WorkloadState.Running or WorkloadState.Pending })
+            else if (hasCost || workload.Snapshot is { IsUnreadable: true, State: WorkloadState.Running or WorkloadState.Pending })
             {
-                // What a scaler holds above its floor is given up at once; the floor stays.
-                var elastic = AffordableRate.ElasticStopCost(item.Work, budget);
+                // A scaler gives up the replicas above its minimum at once.
+                var elastic = AffordableRate.ElasticStopCost(workload.Snapshot, budget);
                 bound += elastic;
-                sharp += elastic;
-                var stays = elastic > Amount.Zero ? item.Work.MinReplicasRate!.Value : item.Work.BurnRate;
-                if (stays > HourlyCost.Zero || item.Work.IsUnreadable)
-                    unstoppable.Add(($"{item.Work.Key.Kind}/{item.Work.Key.Name}", stays, WhyNotSuspendable(item.Work)));
+                immediateBound += elastic;
+                var stays = elastic > Amount.Zero ? workload.Snapshot.MinReplicasRate!.Value : workload.Snapshot.BurnRate;
+                if (stays > HourlyCost.Zero || workload.Snapshot.IsUnreadable)
+                    unstoppable.Add((workload.DisplayName, stays, WhyNotSuspendable(workload.Snapshot)));
             }
 
             if (
-                item.Work is { State: WorkloadState.SuspendedByBudget, Suspension: not null, Rate: { } rates }
-                && ResumeRule.IsNoLongerHeld(item.Work, budget)
+                workload.Snapshot is { State: WorkloadState.SuspendedByBudget, Suspension: not null, Rate: { } rates }
+                && ResumeRule.IsNoLongerEligible(workload.Snapshot, budget)
             )
                 released.Add(
-                    new(rates, item.Work.Class == WorkloadClass.Training ? item.Cost.Likely : rates.For(WorkloadCost.Horizon(budget)))
-                );
-            if (item.Work.State is WorkloadState.SuspendedByBudget or WorkloadState.SuspendedByOther)
-                ending += item.Cost.StopCost;
-            else if (item.Work.Class == WorkloadClass.Inference)
-            {
-                floor += item.Cost.Likely;
-                floorClaims.Add(
                     new(
-                        AffordableRate.IsElastic(item.Work) ? item.Work.MinReplicasRate!.Value : item.Work.Rate ?? HourlyCost.Zero,
-                        item.Cost.Likely
+                        rates,
+                        workload.Snapshot.Class == WorkloadClass.Training ? workload.Cost.Likely : rates.For(WorkloadCost.Horizon(budget))
+                    )
+                );
+            if (workload.Snapshot.State is WorkloadState.SuspendedByBudget or WorkloadState.SuspendedByOther)
+                ending += workload.Cost.StopCost;
+            else if (workload.Snapshot.Class == WorkloadClass.Inference)
+            {
+                minimum += workload.Cost.Likely;
+                minimumClaims.Add(
+                    new(
+                        AffordableRate.IsElastic(workload.Snapshot)
+                            ? workload.Snapshot.MinReplicasRate!.Value
+                            : workload.Snapshot.Rate ?? HourlyCost.Zero,
+                        workload.Cost.Likely
                     )
                 );
             }
-            else if (!ReleasesReservation(item.Work, budget))
+            else if (!ReleasesReservation(workload.Snapshot, budget))
             {
-                jobClaims.Add(new(item.Work.Rate ?? HourlyCost.Zero, item.Cost.Settled));
-                carried += item.Cost.AfterWindow;
+                jobClaims.Add(new(workload.Snapshot.Rate ?? HourlyCost.Zero, workload.Cost.Settled));
+                carriedOver += workload.Cost.AfterWindow;
             }
         }
         var projection = new Projection(budget);
-        var floorExceedsLimit = floor > Amount.Zero && projection.Of(floorClaims) > limit;
-        var rate = unstoppable.Aggregate(HourlyCost.Zero, (sum, u) => sum + u.Rate);
-        IReadOnlyList<Claim> reservedFloor = floorExceedsLimit ? [] : floorClaims;
+        var minimumExceedsLimit = minimum > Amount.Zero && projection.Of(minimumClaims) > limit;
+        var rate = unstoppable.Aggregate(HourlyCost.Zero, (sum, entry) => sum + entry.Rate);
+        IReadOnlyList<Claim> reservedMinimum = minimumExceedsLimit ? [] : minimumClaims;
         return new()
         {
             Limit = limit,
             Allowed = limit + limit.Percent(budget.Terms.TolerancePercent),
             Spent = budget.Spent,
             Projection = projection,
-            Reserved = projection.Of([.. reservedFloor, .. jobClaims]) - budget.Spent,
+            Reserved = projection.Of([.. reservedMinimum, .. jobClaims]) - budget.Spent,
             OverspendBound = bound,
-            SharpBound = sharp,
-            CarriedOver = carried,
-            MinimumReplicasCost = floor,
-            MinimumReplicasExceedLimit = floorExceedsLimit,
-            MinimumReplicasClaims = reservedFloor,
-            AllMinimumReplicasClaims = floorClaims,
+            ImmediateOverspendBound = immediateBound,
+            CarriedOver = carriedOver,
+            MinimumReplicasCost = minimum,
+            MinimumReplicasExceedLimit = minimumExceedsLimit,
+            MinimumReplicasClaims = reservedMinimum,
+            AllMinimumReplicasClaims = minimumClaims,
             ReleasedClaims = released,
             Ending = ending,
-            Unstoppable = new(rate, rate.For(WorkloadCost.Horizon(budget)), unstoppable.Select(u => u.Name).ToArray())
+            Unstoppable = new(rate, rate.For(WorkloadCost.Horizon(budget)), unstoppable.Select(entry => entry.Name).ToArray())
             {
-                Why = unstoppable.Select(u => u.Why).ToArray(),
+                Why = unstoppable.Select(entry => entry.Why).ToArray(),
             },
         };
     }
 
-    /// <summary>A job without a bound pod for ten minutes lends its reservation to others; one that waits in a queue has none.</summary>
-    public static bool ReleasesReservation(WorkloadSnapshot work, BudgetSnapshot budget) =>
-        work.State == WorkloadState.Pending
-        && (work.QueuedIn is not null || work.NoPodSince is { } since && budget.Now - since > WorkloadCost.ReleasesAfter);
+    /// <summary>Whether the job's reservation is released: it has had no bound pod for ten minutes, or it waits in a queue.</summary>
+    public static bool ReleasesReservation(WorkloadSnapshot workload, BudgetSnapshot budget) =>
+        workload.State == WorkloadState.Pending
+        && (workload.QueuedIn is not null || workload.NoPodSince is { } since && budget.Now - since > WorkloadCost.ReleasesAfter);
 
-    private static string WhyNotSuspendable(WorkloadSnapshot work) =>
-        work.NotSuspendable
+    private static string WhyNotSuspendable(WorkloadSnapshot workload) =>
+        workload.NotSuspendable
         ?? (
-            work.Exempt ? "exempt"
-            : work.TerminationGrace > WorkloadCost.LongestGrace ? "its pods may take longer than 15 minutes to end"
-            : work.Class == WorkloadClass.Inference ? "inference that keeps running (whenExhausted: MinReplicas)"
+            workload.Exempt ? "exempt"
+            : workload.TerminationGrace > WorkloadCost.LongestGrace ? "its pods may take longer than 15 minutes to end"
+            : workload.Class == WorkloadClass.Inference ? "inference that keeps running (whenExhausted: MinReplicas)"
             : "interactive"
         );
 }

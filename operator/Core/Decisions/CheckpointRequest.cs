@@ -1,42 +1,42 @@
 namespace Bursar.Core.Decisions;
 
 /// <summary>
-/// Work that is about to be suspended was asked to write a checkpoint first. Kept in the budget's memory, and so in the ledger before anybody
-/// is told: a restart neither asks twice nor waits anew.
+/// A request for a checkpoint before a suspension. The budget's memory stores it before it is published, so that a restart neither repeats
+/// it nor restarts the wait.
 /// </summary>
 public sealed record CheckpointRequest
 {
-    /// <summary>Names the request: the budget, and the second in which it was made.</summary>
+    /// <summary>The name of the request: the budget and the second of the request.</summary>
     public required string Id { get; init; }
 
-    /// <summary>Of whom, as <c>Job/llama-finetune</c>.</summary>
+    /// <summary>The workload, such as <c>Job/llama-finetune</c>.</summary>
     public required string Work { get; init; }
 
-    /// <summary>A whole second, as annotations tell times: a checkpoint of this second answers it.</summary>
+    /// <summary>A whole second, like the times in annotations. A checkpoint of the same second answers the request.</summary>
     public required DateTimeOffset Requested { get; init; }
 
-    /// <summary>From then on the work is suspended without an answer.</summary>
+    /// <summary>When the workload is suspended without an answer.</summary>
     public required DateTimeOffset Deadline { get; init; }
 
-    /// <summary>What was found when it was made: what the suspension will say.</summary>
+    /// <summary>The sentence of the later suspension.</summary>
     public required string Sentence { get; init; }
 
-    /// <summary>Why, and how the budget stood then: only a later change of that is a cause to take the request back.</summary>
+    /// <summary>The reason, and the state of the budget at the request. Only a later change of that state withdraws the request.</summary>
     public required SuspendedSnapshot For { get; init; }
 
     public static string IdOf(string budget, DateTimeOffset requested) => budget + "/" + Text.Rfc3339.Format(requested);
 }
 
-/// <summary>A checkpoint that is written in full, and the step it holds where that is known.</summary>
+/// <summary>A completely written checkpoint, and its step. A null step is unknown.</summary>
 public sealed record CheckpointMark(DateTimeOffset At, long? Step)
 {
-    /// <summary>The later of two; where it does not tell its step, it has at least what the earlier one had.</summary>
-    public static CheckpointMark? Later(CheckpointMark? one, CheckpointMark? other) =>
-        one is null ? other
-        : other is null ? one
-        : one.At >= other.At
-            ? one.Step is null ? one with { Step = other.Step }
-                : one
-        : other.Step is null ? other with { Step = one.Step }
-        : other;
+    /// <summary>Returns the later of two marks. If its step is unknown, it is at least the step of the earlier one.</summary>
+    public static CheckpointMark? Later(CheckpointMark? first, CheckpointMark? second) =>
+        first is null ? second
+        : second is null ? first
+        : first.At >= second.At
+            ? first.Step is null ? first with { Step = second.Step }
+                : first
+        : second.Step is null ? second with { Step = first.Step }
+        : second;
 }

@@ -3,77 +3,77 @@ using Bursar.Core.Money;
 
 namespace Bursar.Core.Decisions;
 
-/// <summary>The budget's conditions, from the same figures as everything else.</summary>
+/// <summary>Derives the budget's conditions from the same figures as everything else.</summary>
 internal static class ConditionRules
 {
-    /// <summary>A condition's message is read on one screen.</summary>
+    /// <summary>A condition's message should fit one screen.</summary>
     private const int LongestNames = 600;
 
-    public static IReadOnlyList<ConditionValue> Judge(Plan plan)
+    public static IReadOnlyList<ConditionValue> Evaluate(Plan plan)
     {
-        var (budget, balance, course) = (plan.Budget, plan.Totals, plan.Prospect);
+        var (budget, totals, course) = (plan.Budget, plan.Totals, plan.Prospect);
         var currency = budget.Currency;
         var suspends = plan.Requests.Count + plan.Actions.Count(a => a.Kind == ActionKind.Suspend);
-        var suspended = budget.Workloads.Count(w => w.State == WorkloadState.SuspendedByBudget);
+        var suspended = budget.Workloads.Count(workload => workload.State == WorkloadState.SuspendedByBudget);
         var (projected, reached) = (course.Now.Projected, course.Now.RunsOutAt);
 
         var conditions = new List<ConditionValue>
         {
             Ready(plan, suspends, suspended),
-            balance.Spent < balance.Limit
+            totals.Spent < totals.Limit
                 ? new(
                     ConditionTypes.WithinBudget,
                     true,
                     Reasons.OnTrack,
-                    $"{Money(balance.Spent)} of {Money(balance.Limit)} {currency} is spent in {Window.NameOf(budget.Window.Key)}."
+                    $"{Money(totals.Spent)} of {Money(totals.Limit)} {currency} is spent in {Window.NameOf(budget.Window.Key)}."
                 )
                 : new(
                     ConditionTypes.WithinBudget,
                     false,
                     course.Overspent > Amount.Zero ? Reasons.Overspent : Reasons.Exhausted,
-                    $"{Money(balance.Spent)} of {Money(balance.Limit)} {currency} is spent in {Window.NameOf(budget.Window.Key)}{(course.Overspent > Amount.Zero ? $", {Money(course.Overspent)} {currency} beyond the limit, and {budget.BurnRate} {currency}/h keeps running" : "")}."
+                    $"{Money(totals.Spent)} of {Money(totals.Limit)} {currency} is spent in {Window.NameOf(budget.Window.Key)}{(course.Overspent > Amount.Zero ? $", {Money(course.Overspent)} {currency} beyond the limit, and {budget.BurnRate} {currency}/h keeps running" : "")}."
                 ),
-            balance.MinimumReplicasExceedLimit
+            totals.MinimumReplicasExceedLimit
                 ? new(
                     ConditionTypes.ProjectedWithinBudget,
                     false,
                     Reasons.MinimumReplicasExceedLimit,
-                    $"{Money(projected)} {currency} is projected, {Money(balance.Spent + balance.MinimumReplicasCost)} of it for past spending and inference that keeps running; the limit is {Money(balance.Limit)}."
+                    $"{Money(projected)} {currency} is projected, {Money(totals.Spent + totals.MinimumReplicasCost)} of it for past spending and inference that keeps running; the limit is {Money(totals.Limit)}."
                 )
-            : balance.Planned > balance.Limit
+            : totals.Planned > totals.Limit
                 ? new(
                     ConditionTypes.ProjectedWithinBudget,
                     false,
                     Reasons.ProjectedOver,
-                    $"{Money(balance.Planned)} {currency} is spent and reserved, {Money(balance.Planned - balance.Limit)} over the limit; {Money(projected)} is projected."
+                    $"{Money(totals.Planned)} {currency} is spent and reserved, {Money(totals.Planned - totals.Limit)} over the limit; {Money(projected)} is projected."
                 )
             : reached is { } at
                 ? new(
                     ConditionTypes.ProjectedWithinBudget,
                     false,
                     course.Exhausted ? Reasons.Exhausted : Reasons.AtRisk,
-                    $"{Money(projected)} {currency} is projected: on the present course the limit of {Money(balance.Limit)} is reached on {Time(at)}."
+                    $"{Money(projected)} {currency} is projected: on the present course the limit of {Money(totals.Limit)} is reached on {Time(at)}."
                 )
-            : projected <= balance.Limit
+            : projected <= totals.Limit
                 ? new(
                     ConditionTypes.ProjectedWithinBudget,
                     true,
                     Reasons.OnTrack,
-                    $"{Money(projected)} {currency} is projected, {Money(balance.Limit)} is the limit; {suspended} suspended."
+                    $"{Money(projected)} {currency} is projected, {Money(totals.Limit)} is the limit; {suspended} suspended."
                 )
             : new(
                 ConditionTypes.ProjectedWithinBudget,
                 false,
                 Reasons.AtRisk,
-                $"{Money(projected)} {currency} is projected, {Money(projected - balance.Limit)} over the limit."
+                $"{Money(projected)} {currency} is projected, {Money(projected - totals.Limit)} over the limit."
             ),
-            balance.Unstoppable.Workloads.Count == 0
+            totals.Unstoppable.Workloads.Count == 0
                 ? new(ConditionTypes.FullyEnforceable, true, Reasons.AllSuspendable, "All running work can be suspended.")
                 : new(
                     ConditionTypes.FullyEnforceable,
                     false,
                     Reasons.UnstoppableWorkloads,
-                    $"{balance.Unstoppable.RatePerHour} {currency}/h comes from {Count(balance.Unstoppable.Workloads.Count)} that cannot be suspended: {WithReasons(balance.Unstoppable)}."
+                    $"{totals.Unstoppable.RatePerHour} {currency}/h comes from {Count(totals.Unstoppable.Workloads.Count)} that cannot be suspended: {WithReasons(totals.Unstoppable)}."
                 ),
             budget.MeteringStale is { } stale
                 ? new(ConditionTypes.MeteringFresh, false, Reasons.NodeLost, $"Forecasts paused: {stale}.")
@@ -95,13 +95,13 @@ internal static class ConditionRules
                 $"No price matches {Names(budget.UnpricedProducts)}: these workloads are not counted and forecasts are paused. Add a rate to the default GpuPriceBook{(budget.UnpricedProducts.Any(product => product.Contains('/')) ? ", or name the resource in the chart's gpuResources" : "")}."
             ),
         };
-        if (balance.MinimumReplicasExceedLimit)
+        if (totals.MinimumReplicasExceedLimit)
             conditions.Add(
                 new(
                     ConditionTypes.MinimumReplicasExceedLimit,
                     true,
                     Reasons.MinimumReplicasExceedLimit,
-                    $"Inference that keeps running will cost {Money(balance.MinimumReplicasCost)} {currency} by the end of the window, {Money(balance.Spent + balance.MinimumReplicasCost - balance.Limit)} more than is left. New jobs are suspended; running jobs are suspended when the limit is reached."
+                    $"Inference that keeps running will cost {Money(totals.MinimumReplicasCost)} {currency} by the end of the window, {Money(totals.Spent + totals.MinimumReplicasCost - totals.Limit)} more than is left. New jobs are suspended; running jobs are suspended when the limit is reached."
                 )
             );
         if (plan.BreakerOpen)
@@ -126,7 +126,7 @@ internal static class ConditionRules
     }
 
     /// <summary>
-    /// Bills and forecasts need the API server's times alone, so who measures beside it does not make the metering stale.
+    /// A missing agent or exporter does not make the metering stale, because billing and forecasts need only the API server's times.
     /// </summary>
     private static ConditionValue Fresh(MeteringView? by)
     {
@@ -152,10 +152,10 @@ internal static class ConditionRules
             );
     }
 
-    /// <summary>Ready says whether the budget is being looked after; its reason is the state that kubectl shows.</summary>
+    /// <summary>The reason of Ready is the state that kubectl shows.</summary>
     private static ConditionValue Ready(Plan plan, int suspends, int suspended)
     {
-        var (budget, balance, course) = (plan.Budget, plan.Totals, plan.Prospect);
+        var (budget, totals, course) = (plan.Budget, plan.Totals, plan.Prospect);
         if (budget.LedgerFault is { } fault)
             return new(
                 ConditionTypes.Ready,
@@ -196,7 +196,7 @@ internal static class ConditionRules
                 ConditionTypes.Ready,
                 true,
                 Reasons.Overspent,
-                $"The budget is overspent by {Money(course.Overspent)} {currency}: {Money(balance.Spent)} of {Money(balance.Limit)} is spent, and {Running(course, budget)}."
+                $"The budget is overspent by {Money(course.Overspent)} {currency}: {Money(totals.Spent)} of {Money(totals.Limit)} is spent, and {Running(course, budget)}."
             );
         if (course.Exhausted)
             return new(
@@ -217,7 +217,7 @@ internal static class ConditionRules
                 ConditionTypes.Ready,
                 true,
                 Reasons.AtRisk,
-                $"On the present course ({budget.BurnRate} {currency}/h) the limit of {Money(balance.Limit)} {currency} is reached on {Time(reached)}{(budget.Terms.Window.Period == WindowPeriod.Rolling ? "" : ", before the window ends")}."
+                $"On the present course ({budget.BurnRate} {currency}/h) the limit of {Money(totals.Limit)} {currency} is reached on {Time(reached)}{(budget.Terms.Window.Period == WindowPeriod.Rolling ? "" : ", before the window ends")}."
                     + (
                         course.After.ForecastAt is { } ahead
                             ? $" {Named(course.After.ForecastSuspends)} will be suspended on {Time(ahead)}, when the rest no longer covers what {(course.After.ForecastSuspends.Count == 1 ? "it costs" : "they cost")} to complete."
@@ -234,17 +234,17 @@ internal static class ConditionRules
                             : ""
                     )
                     + (
-                        balance.MinimumReplicasExceedLimit
+                        totals.MinimumReplicasExceedLimit
                             ? " New jobs are suspended until inference that keeps running fits the limit."
                             : ""
                     )
             );
-        if (balance.Planned > balance.Limit || balance.MinimumReplicasExceedLimit)
+        if (totals.Planned > totals.Limit || totals.MinimumReplicasExceedLimit)
             return new(
                 ConditionTypes.Ready,
                 true,
                 Reasons.AtRisk,
-                $"{Money(balance.Planned)} {currency} is spent and reserved, over the limit of {Money(balance.Limit)}."
+                $"{Money(totals.Planned)} {currency} is spent and reserved, over the limit of {Money(totals.Limit)}."
             );
         return suspended > 0
             ? new(
@@ -271,13 +271,11 @@ internal static class ConditionRules
 
     private static string Count(int workloads) => $"{workloads} workload{(workloads == 1 ? "" : "s")}";
 
-    private static string Named(IReadOnlyList<CostedWorkload> work) =>
-        Names([.. work.Select(item => $"{item.Work.Key.Kind}/{item.Work.Key.Name}")]);
+    private static string Named(IReadOnlyList<CostedWorkload> workloads) => Names([.. workloads.Select(workload => workload.DisplayName)]);
 
     private static string Time(DateTimeOffset at) =>
         at.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", System.Globalization.CultureInfo.InvariantCulture);
 
-    /// <summary>Each with its reason, as many as a person reads.</summary>
     private static string WithReasons(Unstoppable unstoppable)
     {
         var named = unstoppable

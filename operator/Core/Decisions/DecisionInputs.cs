@@ -4,10 +4,7 @@ using System.Text.Json;
 
 namespace Bursar.Core.Decisions;
 
-/// <summary>
-/// What a decision was taken from, as the ledger keeps it: JSON, compressed where it is long, since a namespace of hundreds of
-/// jobs says the same words hundreds of times.
-/// </summary>
+/// <summary>The stored inputs of a decision: JSON, compressed if it is long.</summary>
 public static class DecisionInputs
 {
     private const int LongText = 4096;
@@ -15,7 +12,7 @@ public static class DecisionInputs
 
     public static string Write(BudgetSnapshot snapshot)
     {
-        // Nothing is decided by work that has ended.
+        // Ended workloads and the stored spec do not affect a decision.
         var json = JsonSerializer.SerializeToUtf8Bytes(
             snapshot with
             {
@@ -31,8 +28,8 @@ public static class DecisionInputs
         return Compressed + Convert.ToBase64String(packed.ToArray());
     }
 
-    /// <summary>Null where nothing was kept.</summary>
-    /// <exception cref="FormatException">It is nothing that was written here.</exception>
+    /// <summary>Returns null if no inputs were stored.</summary>
+    /// <exception cref="FormatException">The text was not written by <see cref="Write"/>.</exception>
     public static BudgetSnapshot? Read(string text)
     {
         if (text.Length == 0)

@@ -3,9 +3,9 @@ using System.Text.Json.Serialization;
 namespace Bursar.Core.Decisions;
 
 /// <summary>
-/// How decisions, their inputs and what budgets remember are stored: amounts exactly, so that they can be recomputed. A stored property
-/// with a default has a setter, because the generated reader ignores the initializer of an init-only property that an earlier version did
-/// not write.
+/// The stored form of decisions, their inputs and budget memories. Amounts are stored exactly, so that a decision can be repeated. A stored
+/// property with a default needs a setter, because the generated reader ignores the initializer of an init-only property that an earlier
+/// version did not write.
 /// </summary>
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,

@@ -4,25 +4,25 @@ namespace Bursar.Core.Decisions;
 internal delegate void BudgetRule(Plan plan);
 
 /// <summary>A rule that judges each workload by itself.</summary>
-internal delegate void WorkloadRule(Plan plan, CostedWorkload item);
+internal delegate void WorkloadRule(Plan plan, CostedWorkload workload);
 
 /// <summary>
-/// The rules of a decision in the order of their evaluation. A rule reads the plan, and adds verdicts, actions, announcements and memory to it.
-/// A workload keeps the first verdict that suspends it or leaves it as it is, so the order is the priority of the rules.
+/// The rules of a decision, in the order of their evaluation. A rule reads the plan and adds verdicts, actions, announcements and memory to
+/// it. A workload keeps the first verdict that suspends it or leaves it as it is, so the order is the priority of the rules.
 /// </summary>
 internal static class DecisionRules
 {
     /// <summary>The verdicts on workloads while the window is open.</summary>
     public static readonly BudgetRule[] OpenWindow =
     [
-        Each(SuspensionCheck.Evaluate), // a suspended workload whose pods keep running: nothing more can be done
-        Each(UnfinishedRule.Evaluate), // a suspension that a crash interrupted: it is carried out as decided
+        Each(SuspensionCheck.Evaluate), // a suspended workload whose pods keep running: counts as running, cannot be suspended
+        Each(UnfinishedRule.Evaluate), // a suspension that a crash interrupted: carried out as decided
         LimitRule.Evaluate, // the limit: suspends everything that can be suspended, and depends on no estimate
-        Each(CheckpointRule.Evaluate), // a workload that was asked for a checkpoint: it stays chosen
-        Each(UnknownDurationRule.Evaluate), // a new job of unknown duration, where the budget holds such jobs
+        Each(CheckpointRule.Evaluate), // a workload with a checkpoint request: stays selected for suspension
+        Each(UnknownDurationRule.Evaluate), // a new job of unknown duration: suspended if the budget says Hold
         ForecastRule.Evaluate, // the forecast: suspends the jobs that exceed the limit, and admits the others
         ResumeRule.Evaluate, // suspended workloads that fit again: resumes them one at a time
-        Each(CheckpointRule.Mirror), // requests for checkpoints: on the workloads that are asked, and on no others
+        Each(CheckpointRule.UpdateAnnotation), // checkpoint annotations: written for open requests, removed otherwise
     ];
 
     /// <summary>The verdicts on workloads before a single window has begun and after it has ended.</summary>
@@ -30,7 +30,7 @@ internal static class DecisionRules
     [
         Each(SuspensionCheck.Evaluate), // as above
         Each(KeepOutsideWindow), // everything else stays as it is
-        Each(CheckpointRule.Mirror), // as above
+        Each(CheckpointRule.UpdateAnnotation), // as above
     ];
 
     /// <summary>The announcements. They follow the verdicts, and Events appear in this order.</summary>
@@ -50,14 +50,14 @@ internal static class DecisionRules
     private static BudgetRule Each(WorkloadRule rule) =>
         plan =>
         {
-            foreach (var item in plan.Work)
-                rule(plan, item);
+            foreach (var workload in plan.Workloads)
+                rule(plan, workload);
         };
 
-    private static void KeepOutsideWindow(Plan plan, CostedWorkload item)
+    private static void KeepOutsideWindow(Plan plan, CostedWorkload workload)
     {
         var reason = plan.Budget.Now < plan.Budget.Window.Start ? Reasons.NotStarted : Reasons.Expired;
-        plan.Keep(item, reason, Messages.Kept(item, reason, plan.Budget));
+        plan.Keep(workload, reason, Messages.Kept(workload, reason, plan.Budget));
     }
 
     private static void AnnounceWarnings(Plan plan)

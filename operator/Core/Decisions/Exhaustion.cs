@@ -2,41 +2,44 @@ using Bursar.Core.Money;
 
 namespace Bursar.Core.Decisions;
 
-/// <summary>Whether a budget is used up, and since when.</summary>
 internal static class Exhaustion
 {
     /// <summary>
-    /// The limit test stands, or it suspended work in this window and neither the limit nor the available amount rose since. Stopping
-    /// early leaves a few cents, not a budget on its way.
+    /// Whether the budget is used up: the limit is reached, or the limit test suspended workloads in this window and neither the limit nor
+    /// the available amount has risen since. The few cents left by stopping early do not count as available.
     /// </summary>
-    public static bool Is(BudgetSnapshot budget, BudgetTotals balance) =>
-        LimitRule.IsReached(balance)
-        || budget.Workloads.Any(work =>
-            Stopped(work, budget) is { } suspended && suspended.Limit >= balance.Limit && !ResumeRule.HasRisen(suspended, budget, balance)
+    public static bool IsExhausted(BudgetSnapshot budget, BudgetTotals totals) =>
+        LimitRule.IsReached(totals)
+        || budget.Workloads.Any(workload =>
+            SuspendedAtLimit(workload, budget) is { } suspended
+            && suspended.Limit >= totals.Limit
+            && !ResumeRule.AvailableHasRisen(suspended, budget, totals)
         );
 
-    /// <summary>Spending beyond what the budget allows, while work that is not being suspended still costs money; zero otherwise.</summary>
-    public static Amount Overspent(BudgetSnapshot budget, BudgetTotals balance, IEnumerable<CostedWorkload> runsOn) =>
-        budget.Spent > balance.Allowed && runsOn.Any() ? budget.Spent - balance.Limit : Amount.Zero;
+    /// <summary>
+    /// Returns the spending beyond the limit while workloads that are not being suspended still cost something, otherwise zero.
+    /// </summary>
+    public static Amount Overspent(BudgetSnapshot budget, BudgetTotals totals, IEnumerable<CostedWorkload> runsOn) =>
+        budget.Spent > totals.Allowed && runsOn.Any() ? budget.Spent - totals.Limit : Amount.Zero;
 
-    /// <summary>When the budget was used up. Its memory keeps the moment, since it must not move with each evaluation.</summary>
-    public static DateTimeOffset Began(BudgetSnapshot budget, BudgetTotals balance)
+    /// <summary>Returns when the budget was used up. The memory stores it, so that it does not move with each evaluation.</summary>
+    public static DateTimeOffset Began(BudgetSnapshot budget, BudgetTotals totals)
     {
-        var stopped = budget.Workloads.Select(work => Stopped(work, budget)).OfType<SuspendedSnapshot>().ToArray();
+        var stopped = budget.Workloads.Select(workload => SuspendedAtLimit(workload, budget)).OfType<SuspendedSnapshot>().ToArray();
         if (stopped.Length > 0)
             return stopped.Min(suspended => suspended.Since);
-        var over = budget.Spent - balance.Limit;
-        var limitFell = budget.Memory.LastLimit is { } last && balance.Limit < last;
+        var over = budget.Spent - totals.Limit;
+        var limitFell = budget.Memory.LastLimit is { } last && totals.Limit < last;
         if (over <= Amount.Zero || budget.BurnRate.NanoPerHour <= 0 || limitFell)
             return budget.Now;
-        // The operator was away when the limit was passed: the present rate tells when that was.
+        // The limit was passed while the operator was not running, so the time is derived from the present rate.
         var since = over.Units / budget.BurnRate.NanoPerHour;
         var most = (Int128)(budget.Now - budget.Window.Start).TotalMilliseconds;
         return budget.Now.AddMilliseconds(-(double)Int128.Clamp(since, 0, Int128.Max(most, 0)));
     }
 
-    private static SuspendedSnapshot? Stopped(WorkloadSnapshot work, BudgetSnapshot budget) =>
-        work is { State: WorkloadState.SuspendedByBudget, Suspension: { Reason: Reasons.BudgetExhausted } suspended }
+    private static SuspendedSnapshot? SuspendedAtLimit(WorkloadSnapshot workload, BudgetSnapshot budget) =>
+        workload is { State: WorkloadState.SuspendedByBudget, Suspension: { Reason: Reasons.BudgetExhausted } suspended }
         && suspended.WindowKey == budget.Window.Key
             ? suspended
             : null;

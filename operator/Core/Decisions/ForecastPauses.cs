@@ -1,56 +1,60 @@
 namespace Bursar.Core.Decisions;
 
 /// <summary>
-/// Announces once that forecasts pause, for the budget or for a job whose progress is not told any more, and once that they go on.
+/// Announces once that forecasts pause, for the budget or for a job without current progress, and once that they continue.
 /// </summary>
 internal static class ForecastPauses
 {
     private const string Prefix = "paused:";
     private const string Metering = Prefix + "metering";
 
-    /// <summary>More jobs than this are told of by the condition alone.</summary>
+    /// <summary>Further jobs are reported by the condition only.</summary>
     private const int MostJobs = 10;
 
     public static void Evaluate(Plan plan)
     {
-        var (budget, work, memory) = (plan.Budget, plan.Work, plan.Memory);
-        var told = memory.Announced.Where(one => one.StartsWith(Prefix, StringComparison.Ordinal)).ToArray();
+        var (budget, workloads, memory) = (plan.Budget, plan.Workloads, plan.Memory);
+        var announced = memory.Announced.Where(key => key.StartsWith(Prefix, StringComparison.Ordinal)).ToArray();
         var paused = new SortedDictionary<string, string>(StringComparer.Ordinal);
         if (budget.MeteringStale is not null)
             paused[Metering] = $"{Messages.Paused(budget)} Workloads keep running, and the hard limit applies.";
-        foreach (var item in work.Where(w => w is { IsActiveJob: true, Work.Estimate.Stale: true }).Take(MostJobs))
-            paused[Prefix + item.Work.Key.Uid] = $"{item.Work.Key.Kind}/{item.Work.Key.Name}: {Messages.ProgressStale(item)}";
-        if (told.Length == 0 && paused.Count == 0 || told.Length == paused.Count && told.All(paused.ContainsKey))
+        foreach (
+            var workload in workloads.Where(workload => workload is { IsActiveJob: true, Snapshot.Estimate.Stale: true }).Take(MostJobs)
+        )
+            paused[Prefix + workload.Uid] = $"{workload.DisplayName}: {Messages.ProgressStale(workload)}";
+        if (announced.Length == 0 && paused.Count == 0 || announced.Length == paused.Count && announced.All(paused.ContainsKey))
             return;
 
-        plan.Memory = memory with { Announced = [.. memory.Announced.Except(told).Concat(paused.Keys).Order(StringComparer.Ordinal)] };
+        plan.Memory = memory with { Announced = [.. memory.Announced.Except(announced).Concat(paused.Keys).Order(StringComparer.Ordinal)] };
         var news = paused
-            .Where(one => !told.Contains(one.Key))
-            .Select(one => new Announcement(
+            .Where(pause => !announced.Contains(pause.Key))
+            .Select(pause => new Announcement(
                 Reasons.ForecastPaused,
-                $"{budget.Window.Key}/{one.Key}/{budget.Now.ToUnixTimeSeconds()}",
-                one.Value,
+                $"{budget.Window.Key}/{pause.Key}/{budget.Now.ToUnixTimeSeconds()}",
+                pause.Value,
                 Warning: true
             ));
-        // Of a job that has ended nothing is to be told.
-        var back = told.Where(one =>
-                !paused.ContainsKey(one) && (one == Metering || work.Any(w => Prefix + w.Work.Key.Uid == one && w.IsActiveJob))
+        // A job that has ended needs no announcement.
+        var continued = announced
+            .Where(key =>
+                !paused.ContainsKey(key)
+                && (key == Metering || workloads.Any(workload => Prefix + workload.Uid == key && workload.IsActiveJob))
             )
-            .Select(one => new Announcement(
+            .Select(key => new Announcement(
                 Reasons.ForecastResumed,
-                $"{budget.Window.Key}/{one}/{budget.Now.ToUnixTimeSeconds()}",
-                one == Metering
+                $"{budget.Window.Key}/{key}/{budget.Now.ToUnixTimeSeconds()}",
+                key == Metering
                     ? "Metering is up to date again; forecasts continue."
-                    : $"{NameOf(work, one)}: its progress is reported again; its forecast continues.",
+                    : $"{NameOf(workloads, key)}: its progress is reported again; its forecast continues.",
                 Warning: false
             ));
-        foreach (var one in news.Concat(back))
-            plan.Announce(one);
+        foreach (var announcement in news.Concat(continued))
+            plan.Announce(announcement);
     }
 
-    private static string NameOf(IReadOnlyList<CostedWorkload> work, string told)
+    private static string NameOf(IReadOnlyList<CostedWorkload> workloads, string announced)
     {
-        var key = work.First(w => Prefix + w.Work.Key.Uid == told).Work.Key;
+        var key = workloads.First(workload => Prefix + workload.Uid == announced).Snapshot.Key;
         return $"{key.Kind}/{key.Name}";
     }
 }

@@ -6,90 +6,93 @@ using Bursar.Core.Money;
 namespace Bursar.Core.Decisions;
 
 /// <summary>
-/// Jobs that fit a budget at their likely cost and not at their high estimates. An estimate that grows step by step passes its high end
-/// last, so the jobs are named before a forecast suspends one of them.
+/// Jobs that fit a budget at their likely cost and not at their high estimates. A growing estimate passes its high end last, so the jobs
+/// are named before a forecast suspends one of them.
 /// </summary>
 /// <param name="Likely">Spent and reserved after this decision.</param>
-/// <param name="Most">The limit that holds the high estimates; in a rolling window with what stopping the work costs.</param>
-/// <param name="Suspends">The workloads that may be suspended, the first ones first, at most <see cref="MostWorkloads"/>.</param>
+/// <param name="Most">The limit that covers the high estimates. In a rolling window it includes the stop cost.</param>
+/// <param name="Suspends">The workloads that may be suspended, in order, at most <see cref="MostWorkloads"/>.</param>
 internal sealed record GrowthRisk(Amount Likely, Amount Most, IReadOnlyList<CostedWorkload> Suspends)
 {
     public const int MostWorkloads = 20;
 
-    /// <summary>A job that has this little left of its declared duration may run past it.</summary>
+    /// <summary>A job with this little left of its declared duration may run past it.</summary>
     private static readonly TimeSpan NearItsEnd = TimeSpan.FromMinutes(10);
 
     private static readonly TimeSpan FirstGuesses = TimeSpan.FromMinutes(30);
 
-    /// <summary>Null where the high estimates fit.</summary>
+    /// <summary>Returns null if the high estimates fit.</summary>
     public static GrowthRisk? Of(Plan plan)
     {
-        var (budget, balance, work) = (plan.Budget, plan.Totals, plan.Work);
-        if (budget.ForecastDoubt is not null || balance.MinimumReplicasExceedLimit || LimitRule.IsReached(balance))
+        var (budget, totals, workloads) = (plan.Budget, plan.Totals, plan.Workloads);
+        if (budget.ForecastDoubt is not null || totals.MinimumReplicasExceedLimit || LimitRule.IsReached(totals))
             return null;
-        var waits = work.Where(plan.IsSuspending).ToArray();
-        var claims = ForecastRule.Claims(work.Where(item => item.IsActiveJob && !plan.IsSuspending(item)), budget);
-        if (!claims.Any(item => item is { Suspendable: true, Work.Estimate.Stale: false }))
+        var awaitingCheckpoint = workloads.Where(plan.IsSuspending).ToArray();
+        var claims = ForecastRule.CountedJobs(workloads.Where(workload => workload.IsActiveJob && !plan.IsSuspending(workload)), budget);
+        if (!claims.Any(workload => workload is { Suspendable: true, Snapshot.Estimate.Stale: false }))
             return null;
         var most =
             budget.Terms.Window.Period == WindowPeriod.Rolling
-                ? MostRolling(plan)
-                : ForecastRule.Needed(balance, waits, claims, [], item => MayCost(item, budget));
-        if (most <= balance.Allowed)
+                ? RollingPeak(plan)
+                : ForecastRule.Needed(totals, awaitingCheckpoint, claims, [], workload => MayCost(workload, budget));
+        if (most <= totals.Allowed)
             return null;
-        // Also a job that is almost done, since it may run past its declared end.
+        // Includes jobs that are almost done, because they may run past their declared end.
         var candidates = claims
-            .Where(item => item is { Suspendable: true, Work.Estimate.Stale: false })
-            .Select(item => item with { Cost = item.Cost with { Planned = MayCost(item, budget) } });
-        // A job that is almost done, or runs past its declared end, is suspended by the limit alone, and everything else with it.
-        var atLimit = work.Where(item =>
-            item is { Suspendable: true, Work.State: WorkloadState.Running or WorkloadState.Pending } && !plan.IsSuspending(item)
+            .Where(workload => workload is { Suspendable: true, Snapshot.Estimate.Stale: false })
+            .Select(workload => workload with { Cost = workload.Cost with { Planned = MayCost(workload, budget) } });
+        // A job that is almost done, or runs past its declared end, is suspended at the limit only, together with everything else.
+        var atLimit = workloads.Where(workload =>
+            workload is { Suspendable: true, Snapshot.State: WorkloadState.Running or WorkloadState.Pending }
+            && !plan.IsSuspending(workload)
         );
-        var named = Victims.InOrder(candidates, budget, budget.Memory).Concat(atLimit).DistinctBy(item => item.Work.Key.Uid);
+        var named = Victims.InOrder(candidates, budget, budget.Memory).Concat(atLimit).DistinctBy(workload => workload.Uid);
         CostedWorkload[] suspends = [.. named.Take(MostWorkloads)];
         return suspends.Length == 0
             ? null
-            : new(ForecastRule.Needed(balance, waits, claims, [], item => item.Cost.Planned), most, suspends);
+            : new(ForecastRule.Needed(totals, awaitingCheckpoint, claims, [], workload => workload.Cost.Planned), most, suspends);
     }
 
     /// <summary>
-    /// The peak of a rolling window at the high estimates. A rolling sum may fall while the jobs alone run and rise with what runs beside
-    /// them, so that counts too. Its peak lies on the way, when work still runs and must still be stopped.
+    /// Computes the peak of a rolling window at the high estimates. Workloads without a reservation count too, because they may raise the
+    /// sum while that of the jobs falls. Workloads still run at the peak, so their stop cost is added.
     /// </summary>
-    private static Amount MostRolling(Plan plan)
+    private static Amount RollingPeak(Plan plan)
     {
-        var (budget, balance) = (plan.Budget, plan.Totals);
-        return balance.Projection.Of(
-                balance.ReleasedClaims.Concat(
-                    plan.Work.Select(item =>
-                        plan.IsSuspending(item) || Outlook.IsYoung(item, budget) ? new Claim(item.Work.BurnRate, item.Cost.StopCost)
-                        : item is { IsActiveJob: true, Cost.KnownLength: true } && !BudgetTotals.ReleasesReservation(item.Work, budget)
-                            ? new(item.Work.Rate ?? HourlyCost.Zero, MayCost(item, budget))
-                        : Outlook.ClaimOf(item, budget, WorkloadCost.Horizon(budget))
+        var (budget, totals) = (plan.Budget, plan.Totals);
+        return totals.Projection.Of(
+                totals.ReleasedClaims.Concat(
+                    plan.Workloads.Select(workload =>
+                        plan.IsSuspending(workload) || Outlook.IsNew(workload, budget)
+                            ? new Claim(workload.Snapshot.BurnRate, workload.Cost.StopCost)
+                        : workload is { IsActiveJob: true, Cost.DurationKnown: true }
+                        && !BudgetTotals.ReleasesReservation(workload.Snapshot, budget)
+                            ? new(workload.Snapshot.Rate ?? HourlyCost.Zero, MayCost(workload, budget))
+                        : Outlook.ClaimOf(workload, budget, WorkloadCost.Horizon(budget))
                     )
                 )
-            ) + balance.OverspendBound;
+            ) + totals.OverspendBound;
     }
 
-    /// <summary>The amount up to which the forecast test may come to count a job step by step.</summary>
-    private static Amount MayCost(CostedWorkload item, BudgetSnapshot budget)
+    /// <summary>Returns the amount up to which the forecast test may gradually count a job.</summary>
+    private static Amount MayCost(CostedWorkload workload, BudgetSnapshot budget)
     {
-        var (charge, estimate) = (item.Cost, item.Work.Estimate);
-        if (!charge.KnownLength || Outlook.IsYoung(item, budget))
-            return charge.Planned;
-        var horizon = item.Work.Rate!.Value.For(WorkloadCost.Horizon(budget));
-        // Past its declared end its duration is unknown, and this budget then reserves the rest of the window for it.
+        var (cost, estimate) = (workload.Cost, workload.Snapshot.Estimate);
+        if (!cost.DurationKnown || Outlook.IsNew(workload, budget))
+            return cost.Planned;
+        var horizon = workload.Snapshot.Rate!.Value.For(WorkloadCost.Horizon(budget));
+        // After its declared end its duration is unknown, and this budget then reserves the rest of the window for it.
         if (
             budget.Terms.UnknownDuration == UnknownDuration.RunToWindowEnd
             && estimate is { Source: EstimateSource.Declared or EstimateSource.Series }
             && estimate.Likely < NearItsEnd
         )
             return horizon;
-        // The first guesses leap, so only the low end, which is what the test counts, is watched at first.
-        if (!estimate.Settled && budget.Now - item.Work.CreatedAt < FirstGuesses)
-            return Amount.Max(charge.Planned, Amount.Min(charge.Likely, charge.Planned + charge.Planned.Percent(25)));
+        // First estimates vary widely, so at first only the low end is watched, which the test counts.
+        if (!estimate.Settled && budget.Now - workload.Snapshot.CreatedAt < FirstGuesses)
+            return Amount.Max(cost.Planned, Amount.Min(cost.Likely, cost.Planned + cost.Planned.Percent(25)));
         if (!estimate.Settled || estimate.IsSample)
-            return Amount.Max(charge.Likely, charge.Planned);
-        return Amount.Min(horizon, Amount.Max(charge.High, charge.Likely + charge.StopCost));
+            return Amount.Max(cost.Likely, cost.Planned);
+        return Amount.Min(horizon, Amount.Max(cost.High, cost.Likely + cost.StopCost));
     }
 }

@@ -1,8 +1,8 @@
 namespace Bursar.Core.Decisions;
 
 /// <summary>
-/// The limit itself: spent + the stop cost of all suspendable running work must stay below it, else all of that work is
-/// suspended. Leans on API times and the last trusted price only, so no estimate, annotation or silent agent switches it off.
+/// The hard limit: the amount spent plus the stop cost of all suspendable running workloads must stay below it. Otherwise all of them are
+/// suspended. The rule uses API times and the last trusted price only, so no estimate, annotation or silent agent switches it off.
 /// </summary>
 internal static class LimitRule
 {
@@ -14,42 +14,48 @@ internal static class LimitRule
             return;
         }
         // Pending workloads are suspended too, because they would start to spend once a node is free.
-        CostedWorkload[] stopped =
+        CostedWorkload[] suspended =
         [
-            .. plan.Work.Where(item => item.Suspendable && item.Work.State is (WorkloadState.Running or WorkloadState.Pending)),
+            .. plan.Workloads.Where(workload =>
+                workload.Suspendable && workload.Snapshot.State is (WorkloadState.Running or WorkloadState.Pending)
+            ),
         ];
-        plan.Expect(stopped);
-        foreach (var item in stopped)
+        plan.MarkStopping(suspended);
+        foreach (var workload in suspended)
             plan.Suspend(
-                item,
-                Plan.WasReverted(item) ? Reasons.SuspendedAgain : Reasons.BudgetExhausted,
-                Messages.Exhausted(item, plan, ResumeRule.NamedLimit(item, plan)),
+                workload,
+                Plan.WasReverted(workload) ? Reasons.SuspendedAgain : Reasons.BudgetExhausted,
+                Messages.Exhausted(workload, plan, ResumeRule.NamedLimit(workload, plan)),
                 byForecast: false
             );
     }
 
     /// <summary>
-    /// What others resumed counts with its stop before its pods are bound: else its record would be let go of in between, and with it
-    /// what it had before and how often it was undone.
+    /// Suspends again what another actor resumed, if the limit does not cover its stop cost. It is counted before its pods are bound.
+    /// Otherwise the record of its suspension, with the count of reverts, would be dropped in between.
     /// </summary>
     private static void SuspendAgain(Plan plan)
     {
         var bound = plan.Totals.OverspendBound;
-        foreach (var item in plan.Work.Where(w => w is { Suspendable: true, Work.State: WorkloadState.Pending } && Plan.WasReverted(w)))
+        foreach (
+            var workload in plan.Workloads.Where(workload =>
+                workload is { Suspendable: true, Snapshot.State: WorkloadState.Pending } && Plan.WasReverted(workload)
+            )
+        )
         {
-            var with = bound + WorkloadCost.StopCostOnceRunning(item.Work, plan.Budget) - item.Cost.StopCost;
-            if (plan.Totals.Spent + with >= plan.Totals.Allowed)
+            var boundWithIt = bound + WorkloadCost.StopCostOnceRunning(workload.Snapshot, plan.Budget) - workload.Cost.StopCost;
+            if (plan.Totals.Spent + boundWithIt >= plan.Totals.Allowed)
                 plan.Suspend(
-                    item,
+                    workload,
                     Reasons.SuspendedAgain,
-                    Messages.RevertedAtLimit(item, plan, with, ResumeRule.NamedLimit(item, plan)),
+                    Messages.RevertedAtLimit(workload, plan, boundWithIt, ResumeRule.NamedLimit(workload, plan)),
                     byForecast: false
                 );
             else
-                bound = with;
+                bound = boundWithIt;
         }
     }
 
-    /// <summary>A budget with nothing left is exhausted also while nothing runs.</summary>
-    public static bool IsReached(BudgetTotals balance) => balance.Spent + balance.OverspendBound >= balance.Allowed;
+    /// <summary>Whether the limit is reached. A budget with nothing left has reached it even if nothing runs.</summary>
+    public static bool IsReached(BudgetTotals totals) => totals.Spent + totals.OverspendBound >= totals.Allowed;
 }

@@ -1,6 +1,6 @@
 namespace Bursar.Core.Decisions;
 
-/// <summary>Who measures what a node's GPUs do. What they cost the API server's times tell in any case.</summary>
+/// <summary>The source that measures a node's GPUs. Billing uses the API server's times and needs no such source.</summary>
 public enum MeteringSource
 {
     Agent,
@@ -13,24 +13,24 @@ public enum MeteringSource
     Nobody,
 }
 
-/// <summary>Who measures on the nodes that this budget's work is on.</summary>
-/// <param name="ByAgent">How many nodes an agent measures.</param>
-/// <param name="ByExporter">The nodes whose dcgm-exporter is read.</param>
-/// <param name="ByNobody">The nodes without either.</param>
+/// <summary>The sources that measure the nodes of this budget's workloads.</summary>
+/// <param name="ByAgent">The number of nodes measured by an agent.</param>
+/// <param name="ByExporter">The nodes measured by a dcgm-exporter.</param>
+/// <param name="ByNobody">The nodes without a source.</param>
 public sealed record MeteringView(int ByAgent, NodeNames ByExporter, NodeNames ByNobody)
 {
     public static MeteringView Of(IEnumerable<(string Node, MeteringSource Source)> nodes)
     {
-        var known = nodes.Distinct().OrderBy(one => one.Node, StringComparer.Ordinal).ToArray();
+        var known = nodes.Distinct().OrderBy(node => node.Node, StringComparer.Ordinal).ToArray();
         return new(
-            known.Count(one => one.Source == MeteringSource.Agent),
-            NodeNames.Of([.. known.Where(one => one.Source == MeteringSource.DcgmExporter).Select(one => one.Node)]),
-            NodeNames.Of([.. known.Where(one => one.Source == MeteringSource.Nobody).Select(one => one.Node)])
+            known.Count(node => node.Source == MeteringSource.Agent),
+            NodeNames.Of([.. known.Where(node => node.Source == MeteringSource.DcgmExporter).Select(node => node.Node)]),
+            NodeNames.Of([.. known.Where(node => node.Source == MeteringSource.Nobody).Select(node => node.Node)])
         );
     }
 
     /// <summary>
-    /// One workload's sources, as its status names them: agent, dcgm-exporter, and api where nothing but the API server tells of it.
+    /// Returns the sources of one workload as its status names them: agent, dcgm-exporter, or api if only the API server is used.
     /// </summary>
     public static string TextOf(IEnumerable<MeteringSource> sources) =>
         string.Join(
@@ -49,7 +49,7 @@ public sealed record MeteringView(int ByAgent, NodeNames ByExporter, NodeNames B
         );
 }
 
-/// <summary>Nodes as a sentence names them: a few by name, the others by number.</summary>
+/// <summary>Nodes as a message names them: a few by name, the others as a number.</summary>
 public sealed record NodeNames(IReadOnlyList<string> First, int Count)
 {
     private const int Named = 5;

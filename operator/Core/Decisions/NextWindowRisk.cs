@@ -4,27 +4,27 @@ using Bursar.Core.Money;
 namespace Bursar.Core.Decisions;
 
 /// <summary>
-/// Running work that the next window does not cover. A job counts to the end of the present window only, so it may fit that one and be
-/// suspended when the next one begins.
+/// Running workloads that the next window does not cover. A job counts to the end of the present window only, so it may fit that one and be
+/// suspended when the next begins.
 /// </summary>
 /// <param name="Window">The window that begins.</param>
 /// <param name="Limit">Its limit.</param>
-/// <param name="Needed">What the work costs in it.</param>
+/// <param name="Needed">The cost of the workloads in it.</param>
 /// <param name="Suspends">The workloads that are suspended when it begins.</param>
 internal sealed record NextWindowRisk(Window Window, Amount Limit, Amount Needed, IReadOnlyList<CostedWorkload> Suspends)
 {
-    /// <returns>Null while the next window is more than <see cref="LimitWarnings.Lead"/> away, and where it covers the work.</returns>
+    /// <returns>Null if the next window is more than <see cref="LimitWarnings.Lead"/> away or covers the workloads.</returns>
     public static NextWindowRisk? Of(Plan plan)
     {
         var (budget, memory) = (plan.Budget, plan.Memory);
         if (Window.NextEdge(budget.Terms.Window, budget.Now) is not { } edge || edge - budget.Now > LimitWarnings.Lead)
             return null;
-        WorkloadSnapshot[] runs = [.. plan.Work.Select(plan.After).OfType<WorkloadSnapshot>()];
-        var then = WhatWouldChange.Later(
+        WorkloadSnapshot[] runs = [.. plan.Workloads.Select(plan.After).OfType<WorkloadSnapshot>()];
+        var then = WhatWouldChange.SnapshotAt(
             budget with
             {
                 Workloads = runs,
-                BurnRate = runs.Aggregate(HourlyCost.Zero, (sum, one) => sum + one.BurnRate),
+                BurnRate = runs.Aggregate(HourlyCost.Zero, (sum, workload) => sum + workload.BurnRate),
             },
             edge
         );
@@ -36,13 +36,17 @@ internal sealed record NextWindowRisk(Window Window, Amount Limit, Amount Needed
         if (LimitRule.IsReached(sums))
             return Of(
                 sums.Spent + sums.OverspendBound,
-                [.. later.Where(item => item is { Suspendable: true, Work.State: WorkloadState.Running or WorkloadState.Pending })]
+                [
+                    .. later.Where(workload =>
+                        workload is { Suspendable: true, Snapshot.State: WorkloadState.Running or WorkloadState.Pending }
+                    ),
+                ]
             );
         if (then.ForecastDoubt is not null || sums.MinimumReplicasExceedLimit)
             return null;
-        var claims = ForecastRule.Claims(later.Where(item => item.IsActiveJob), then);
+        var claims = ForecastRule.CountedJobs(later.Where(workload => workload.IsActiveJob), then);
         Amount Needed(IReadOnlyCollection<CostedWorkload> suspended) =>
-            ForecastRule.Needed(sums, [], claims, suspended, item => item.Cost.Planned);
+            ForecastRule.Needed(sums, [], claims, suspended, workload => workload.Cost.Planned);
         var needed = Needed([]);
         return needed <= sums.Allowed
             ? null

@@ -4,82 +4,78 @@ using Bursar.Core.Money;
 namespace Bursar.Core.Decisions;
 
 /// <summary>
-/// The projection: the course of a budget's spending to the end of its window if nothing new starts. A job of known length counts to its
-/// likely end, everything else at its present rate to the end of the window, or, where this budget suspends it at the limit, until then.
-/// Status, printer columns, conditions, thresholds, Events and metrics all show this one value. The forecast test that suspends jobs is
-/// another sum (<see cref="BudgetTotals.Planned"/>): it leaves out what is suspended at the limit anyway, so that such work costs no job its
-/// place.
+/// The projection: a budget's spending until the end of its window if nothing new starts. A job of known duration counts to its likely end.
+/// Everything else counts at its present rate, until the window ends or this budget suspends it at the limit. Status, printer columns,
+/// conditions, thresholds, Events and metrics all show this value. The forecast test uses another sum (<see cref="BudgetTotals.Planned"/>).
+/// It leaves out workloads that are suspended at the limit anyway, so that they do not cost a job its place.
 /// </summary>
 public sealed record Outlook
 {
-    /// <summary>Spending at the end of the window; in a rolling window the largest sum that any window from now on holds.</summary>
+    /// <summary>Spending at the end of the window. In a rolling window, the largest sum of any window from now on.</summary>
     public required Amount Projected { get; init; }
 
-    /// <summary>When the limit is reached; null when the window ends first.</summary>
+    /// <summary>When the limit is reached. Null: the window ends first.</summary>
     public DateTimeOffset? LimitReachedAt { get; init; }
 
-    /// <summary>When running work is suspended for it, its stop cost before the limit; null when none would be.</summary>
+    /// <summary>When running workloads are suspended for it, which is their stop cost before the limit. Null: none would be.</summary>
     public DateTimeOffset? SuspendsAt { get; init; }
 
-    /// <summary>The first moment at which the limit makes itself felt; null: not in this window.</summary>
+    /// <summary>The first time at which the limit has an effect. Null: not in this window.</summary>
     public DateTimeOffset? RunsOutAt => LimitReachedAt ?? SuspendsAt;
 
-    /// <summary>The workloads that are suspended then.</summary>
+    /// <summary>The workloads suspended at <see cref="SuspendsAt"/>.</summary>
     public IReadOnlyList<CostedWorkload> Suspends { get; init; } = [];
 
     /// <summary>The workloads that keep running past the limit, because this budget cannot suspend them.</summary>
     public IReadOnlyList<CostedWorkload> Continues { get; init; } = [];
 
     /// <summary>
-    /// When the forecast test suspends jobs although nothing new starts: work that has nothing reserved spends what is reserved for them.
-    /// Null: not before the limit test suspends work.
+    /// When the forecast test suspends jobs although nothing new starts, because workloads without a reservation spend what is reserved.
+    /// Null: not before the limit test suspends workloads.
     /// </summary>
     public DateTimeOffset? ForecastAt { get; init; }
 
-    /// <summary>The jobs that are suspended then.</summary>
+    /// <summary>The jobs suspended at <see cref="ForecastAt"/>.</summary>
     public IReadOnlyList<CostedWorkload> ForecastSuspends { get; init; } = [];
 
-    /// <summary>When the next workload is suspended, by forecast or at the limit; null: none is.</summary>
+    /// <summary>When the next workload is suspended, by forecast or at the limit. Null: none is.</summary>
     public DateTimeOffset? NextSuspendsAt => ForecastAt ?? SuspendsAt;
 
     /// <summary>Spending at the end of the window if nothing were suspended.</summary>
     public required Amount Unlimited { get; init; }
 
-    /// <summary>The part of <see cref="Projected"/> that each workload still has before it, by UID.</summary>
+    /// <summary>The part of <see cref="Projected"/> that each workload has not spent yet, by UID.</summary>
     public IReadOnlyDictionary<string, Amount> ToCome { get; init; } = new Dictionary<string, Amount>(StringComparer.Ordinal);
 
-    /// <param name="budget">The snapshot.</param>
-    /// <param name="balance">Its sums.</param>
-    /// <param name="work">Its workloads with their charges.</param>
-    /// <param name="suspends">Whether this budget suspends work at its limit: it enforces and its window is open.</param>
-    /// <param name="stopping">Work that this decision suspends already: only its stop still costs.</param>
+    /// <param name="suspends">Whether this budget suspends workloads at its limit: it enforces and its window is open.</param>
+    /// <param name="stopping">The workloads that this decision suspends, which only cost their stop. Null: none.</param>
     public static Outlook Of(
         BudgetSnapshot budget,
-        BudgetTotals balance,
-        IReadOnlyList<CostedWorkload> work,
+        BudgetTotals totals,
+        IReadOnlyList<CostedWorkload> workloads,
         bool suspends,
         Func<CostedWorkload, bool>? stopping = null
     )
     {
         var horizon = WorkloadCost.Horizon(budget);
-        var courses = work.Select(item =>
+        var courses = workloads
+            .Select(workload =>
             {
-                var ends = stopping?.Invoke(item) == true;
+                var ends = stopping?.Invoke(workload) == true;
                 return new Course(
-                    item,
-                    ends || IsYoung(item, budget) ? Stop(item) : ClaimOf(item, budget, horizon),
-                    !ends && IsSuspendable(item)
+                    workload,
+                    ends || IsNew(workload, budget) ? Stop(workload) : ClaimOf(workload, budget, horizon),
+                    !ends && IsSuspendable(workload)
                 );
             })
             .ToArray();
-        var unlimited = balance.Projection.Of(courses.Select(course => course.Claim));
-        var reached =
-            balance.Spent > balance.Limit ? budget.Now : First(budget, balance, courses, horizon, _ => balance.Limit + new Amount(1));
-        var stops = First(budget, balance, courses, horizon, bound => balance.Allowed - bound);
+        var unlimited = totals.Projection.Of(courses.Select(course => course.Claim));
+        var reached = totals.Spent > totals.Limit ? budget.Now : First(budget, totals, courses, horizon, _ => totals.Limit + new Amount(1));
+        var stops = First(budget, totals, courses, horizon, bound => totals.Allowed - bound);
         var suspended = stops is { } at
             ? courses
                 .Where(course =>
-                    course.Suspendable && (course.Item.Work.State == WorkloadState.Pending || course.MayRunAfter(at - budget.Now))
+                    course.Suspendable && (course.Item.Snapshot.State == WorkloadState.Pending || course.MayRunAfter(at - budget.Now))
                 )
                 .ToArray()
             : [];
@@ -93,23 +89,23 @@ public sealed record Outlook
                 ToCome = ByUid(courses),
             };
 
-        var ahead = ForecastAhead.Of(budget, balance, work, stops ?? reached!.Value, stopping);
+        var ahead = ForecastAhead.Of(budget, totals, workloads, stops ?? reached!.Value, stopping);
         if (ahead is not null)
-            suspended = [.. suspended.Where(course => ahead.Suspends.All(item => item.Work.Key.Uid != course.Item.Work.Key.Uid))];
+            suspended = [.. suspended.Where(course => ahead.Suspends.All(workload => workload.Uid != course.Item.Uid))];
         var end = reached ?? stops!.Value;
         var cut = !suspends
             ? courses
             : courses
                 .Select(course =>
-                    course is { Suspendable: true, Item.Cost.KnownLength: false }
-                        ? course.Until(end - budget.Now + WorkloadCost.StopTime(course.Item.Work, budget))
+                    course is { Suspendable: true, Item.Cost.DurationKnown: false }
+                        ? course.Until(end - budget.Now + WorkloadCost.StopTime(course.Item.Snapshot, budget))
                         : course
                 )
                 .ToArray();
-        var projected = balance.Projection.Of(cut.Select(course => course.Claim));
+        var projected = totals.Projection.Of(cut.Select(course => course.Claim));
         return new()
         {
-            Projected = reached is null ? projected : Amount.Max(projected, Amount.Max(balance.Spent, balance.Limit)),
+            Projected = reached is null ? projected : Amount.Max(projected, Amount.Max(totals.Spent, totals.Limit)),
             LimitReachedAt = reached,
             SuspendsAt = stops,
             Suspends = [.. suspended.Select(course => course.Item)],
@@ -121,7 +117,7 @@ public sealed record Outlook
                     .Where(course =>
                         reached is not null
                         && !course.Suspendable
-                        && course.Item.Work.State is WorkloadState.Running or WorkloadState.Pending
+                        && course.Item.Snapshot.State is WorkloadState.Running or WorkloadState.Pending
                         && course.EndsAfter(end - budget.Now)
                     )
                     .Select(course => course.Item),
@@ -132,49 +128,51 @@ public sealed record Outlook
     }
 
     /// <summary>
-    /// The spending of one workload that lies ahead: a job of known length to its likely end, everything else at its present rate to the
-    /// end of the window.
+    /// Returns the remaining spending of one workload: a job of known duration to its likely end, everything else at its present rate to
+    /// the end of the window.
     /// </summary>
-    public static Claim ClaimOf(CostedWorkload item, BudgetSnapshot budget, TimeSpan horizon)
+    public static Claim ClaimOf(CostedWorkload workload, BudgetSnapshot budget, TimeSpan horizon)
     {
-        var work = item.Work;
-        if (work.State is WorkloadState.SuspendedByBudget or WorkloadState.SuspendedByOther)
-            return Stop(item);
-        if (work.Class == WorkloadClass.Training && BudgetTotals.ReleasesReservation(work, budget))
+        var snapshot = workload.Snapshot;
+        if (snapshot.State is WorkloadState.SuspendedByBudget or WorkloadState.SuspendedByOther)
+            return Stop(workload);
+        if (snapshot.Class == WorkloadClass.Training && BudgetTotals.ReleasesReservation(snapshot, budget))
             return default;
-        if (work.Class == WorkloadClass.Training && item.Cost.KnownLength)
-            return new(work.Rate ?? HourlyCost.Zero, item.Cost.Settled);
-        var burns = work.BurnRate.For(horizon);
-        return item.Cost.Settled > burns ? new(work.Rate ?? HourlyCost.Zero, item.Cost.Settled) : new(work.BurnRate, burns);
+        if (snapshot.Class == WorkloadClass.Training && workload.Cost.DurationKnown)
+            return new(snapshot.Rate ?? HourlyCost.Zero, workload.Cost.Settled);
+        var atPresentRate = snapshot.BurnRate.For(horizon);
+        return workload.Cost.Settled > atPresentRate
+            ? new(snapshot.Rate ?? HourlyCost.Zero, workload.Cost.Settled)
+            : new(snapshot.BurnRate, atPresentRate);
     }
 
-    private static bool IsSuspendable(CostedWorkload item) =>
-        item.Suspendable && item.Work.State is WorkloadState.Running or WorkloadState.Pending;
+    private static bool IsSuspendable(CostedWorkload workload) =>
+        workload.Suspendable && workload.Snapshot.State is WorkloadState.Running or WorkloadState.Pending;
 
-    /// <summary>A job that has just started tells its length within this time; until then it is no risk to announce.</summary>
-    private static readonly TimeSpan Youth = TimeSpan.FromMinutes(2);
+    /// <summary>A new job usually reports its duration within this time. Until then it is not announced as a risk.</summary>
+    private static readonly TimeSpan NewJobAge = TimeSpan.FromMinutes(2);
 
-    internal static bool IsYoung(CostedWorkload item, BudgetSnapshot budget) =>
-        item is { IsActiveJob: true, Cost.KnownLength: false, Work.Estimate.Stale: false }
-        && item.Cost.Settled <= item.Cost.StopCost
-        && budget.Now - item.Work.CreatedAt < Youth;
+    internal static bool IsNew(CostedWorkload workload, BudgetSnapshot budget) =>
+        workload is { IsActiveJob: true, Cost.DurationKnown: false, Snapshot.Estimate.Stale: false }
+        && workload.Cost.Settled <= workload.Cost.StopCost
+        && budget.Now - workload.Snapshot.CreatedAt < NewJobAge;
 
-    private static Claim Stop(CostedWorkload item) => new(item.Work.BurnRate, item.Cost.StopCost);
+    private static Claim Stop(CostedWorkload workload) => new(workload.Snapshot.BurnRate, workload.Cost.StopCost);
 
     private static Dictionary<string, Amount> ByUid(IEnumerable<Course> courses)
     {
         var amounts = new Dictionary<string, Amount>(StringComparer.Ordinal);
         foreach (var course in courses)
-            amounts[course.Item.Work.Key.Uid] = course.Claim.Amount;
+            amounts[course.Item.Uid] = course.Claim.Amount;
         return amounts;
     }
 
     /// <summary>
-    /// The first moment at which spending reaches an amount, which may depend on what stopping all that still runs costs; null: never.
+    /// Returns the first time at which spending reaches an amount, which may depend on the stop cost of all that still runs. Null: never.
     /// </summary>
     private static DateTimeOffset? First(
         BudgetSnapshot budget,
-        BudgetTotals balance,
+        BudgetTotals totals,
         IReadOnlyList<Course> courses,
         TimeSpan horizon,
         Func<Amount, Amount> target
@@ -182,7 +180,7 @@ public sealed record Outlook
     {
         var stops = courses.Where(course => course.Suspendable).Aggregate(Amount.Zero, (sum, course) => sum + course.Item.Cost.StopCost);
         if (budget.Terms.Window.Period == Budgets.WindowPeriod.Rolling)
-            return balance.Projection.FirstAt(courses.Select(course => course.Claim), target(stops));
+            return totals.Projection.FirstAt(courses.Select(course => course.Claim), target(stops));
         var sum =
             budget.Spent
             + courses.Where(course => course.Milliseconds == 0).Aggregate(Amount.Zero, (all, course) => all + course.Claim.Amount);
@@ -213,16 +211,16 @@ public sealed record Outlook
 
     private sealed record Course(CostedWorkload Item, Claim Claim, bool Suspendable)
     {
-        /// <summary>How long it runs; zero for an amount that is spent at once.</summary>
+        /// <summary>How long it runs. Zero for an amount that is spent at once.</summary>
         public Int128 Milliseconds { get; } =
             Claim.Rate.NanoPerHour <= 0 ? 0 : (Claim.Amount.Units + Claim.Rate.NanoPerHour - 1) / Claim.Rate.NanoPerHour;
 
         public bool EndsAfter(TimeSpan time) => Milliseconds > (Int128)time.TotalMilliseconds;
 
-        /// <summary>An estimate that has not settled counts with its low end, and the job may run longer.</summary>
+        /// <summary>An estimate that is not settled counts with its low end, so the job may run longer.</summary>
         public bool MayRunAfter(TimeSpan time) =>
             EndsAfter(time)
-            || Milliseconds > 0 && Item.Cost.KnownLength && Claim.Amount < Item.Cost.Likely && Item.Cost.High > Claim.Rate.For(time);
+            || Milliseconds > 0 && Item.Cost.DurationKnown && Claim.Amount < Item.Cost.Likely && Item.Cost.High > Claim.Rate.For(time);
 
         public Course Until(TimeSpan time) => this with { Claim = Claim with { Amount = Amount.Min(Claim.Amount, Claim.Rate.For(time)) } };
     }

@@ -1,6 +1,6 @@
 namespace Bursar.Core.Decisions;
 
-/// <summary>Announces once that a budget's prices are not trusted, and once that they are again.</summary>
+/// <summary>Announces once that a budget's prices are not trusted, and once that they are trusted again.</summary>
 public static class PriceTrust
 {
     private const string Prefix = "prices:";
@@ -27,20 +27,23 @@ public static class PriceTrust
             ),
             _ => (Reasons.PricesTrusted, null, "The prices are trusted again; forecasts continue."),
         };
-        var told = memory.Announced.FirstOrDefault(one => one.StartsWith(Prefix, StringComparison.Ordinal));
-        if (told is null && doubt is null || told is not null && told == Prefix + doubt)
+        var announced = memory.Announced.FirstOrDefault(key => key.StartsWith(Prefix, StringComparison.Ordinal));
+        if (announced is null && doubt is null || announced is not null && announced == Prefix + doubt)
             return;
         plan.Memory = memory with
         {
             Announced =
             [
-                .. memory.Announced.Where(one => one != told).Concat(doubt is null ? [] : [Prefix + doubt]).Order(StringComparer.Ordinal),
+                .. memory
+                    .Announced.Where(key => key != announced)
+                    .Concat(doubt is null ? [] : [Prefix + doubt])
+                    .Order(StringComparer.Ordinal),
             ],
         };
-        plan.Announce(new(reason, $"{budget.Window.Key}/{doubt ?? told}", note, Warning: doubt is not null));
+        plan.Announce(new(reason, $"{budget.Window.Key}/{doubt ?? announced}", note, Warning: doubt is not null));
     }
 
-    /// <summary>The message for nodes of another capacity type than on-demand without a rate of their own.</summary>
+    /// <summary>Returns the message for spot or reserved nodes that are charged at the on-demand rate.</summary>
     public static string AsOnDemand(IReadOnlyList<string> products) =>
         $"No rate of the price book is for {string.Join(", ", products.Take(3))}{(products.Count > 3 ? $" and {products.Count - 3} more" : "")}: these nodes are charged at the on-demand rate, "
         + "which is more than they are likely to cost. Add a rate with that capacityType.";

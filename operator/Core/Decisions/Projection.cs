@@ -7,12 +7,12 @@ namespace Bursar.Core.Decisions;
 public readonly record struct Claim(HourlyCost Rate, Amount Amount);
 
 /// <summary>
-/// What a budget comes to with a set of claims: what is spent and claimed together. A rolling window forgets while work
-/// goes on, so there it is the largest sum that any window from now on will hold.
+/// Computes the sum of past spending and claims. In a rolling window older spending leaves while workloads run, so there it is the largest
+/// sum that any window from now on will contain.
 /// </summary>
 /// <remarks>
-/// A rolling sum is linear between the moments at which spending begins, ends or leaves the window, so it is exact to look at those. The past
-/// is sorted once a decision. A sum with n claims then costs O(past + n log n).
+/// A rolling sum is linear between the times at which spending begins, ends or leaves the window, so only those are examined. The past is
+/// sorted once per decision. A sum with n claims then costs O(past + n log n).
 /// </remarks>
 public sealed class Projection
 {
@@ -52,22 +52,22 @@ public sealed class Projection
         _rolls ? Course(claims).Max(point => point.Sum) : claims.Aggregate(_budget.Spent, (sum, claim) => sum + claim.Amount);
 
     /// <summary>
-    /// The highest rate that, added to all this for a rolling window's length, never brings the sum above a limit, wherever on the way it is
-    /// stopped. What leaves the window on the way may be spent again: where such a rate has been held for long, it goes on.
+    /// Computes the highest rate that, added to the claims for the length of a rolling window, keeps the sum within the limit even if it is
+    /// stopped at any time. Spending that leaves the window becomes available again.
     /// </summary>
     public HourlyCost RateWithin(IEnumerable<Claim> claims, Amount limit, TimeSpan stop, Amount stops)
     {
         var least = new HourlyCost(long.MaxValue / 4);
         foreach (var (at, sum) in Course(claims))
         {
-            var lasting = AffordableRate.Lasting(limit - sum, at > _budget.Now ? at - _budget.Now : TimeSpan.Zero, stop, stops);
+            var lasting = AffordableRate.LastingRate(limit - sum, at > _budget.Now ? at - _budget.Now : TimeSpan.Zero, stop, stops);
             if (lasting < least)
                 least = lasting;
         }
         return least;
     }
 
-    /// <summary>The first moment at which a rolling sum reaches an amount; null when none does.</summary>
+    /// <summary>Returns the first time at which a rolling sum reaches an amount. Null: it never does.</summary>
     public DateTimeOffset? FirstAt(IEnumerable<Claim> claims, Amount amount)
     {
         var (from, before) = (_budget.Now, Amount.Zero);
@@ -88,7 +88,8 @@ public sealed class Projection
     }
 
     /// <summary>
-    /// The rolling sum at each moment from now to a window's length from now at which its course may change, in order, both included.
+    /// Returns the rolling sum at each time within one window's length from now at which its slope may change, in order, including both
+    /// ends.
     /// </summary>
     private IEnumerable<(DateTimeOffset At, Amount Sum)> Course(IEnumerable<Claim> claims)
     {

@@ -5,60 +5,59 @@ namespace Bursar.Core.Decisions;
 /// <summary>The course of a budget after the verdicts. Announcements, conditions and the decision use the same figures.</summary>
 internal sealed record Prospect
 {
-    /// <summary>The course of spending before this decision is carried out.</summary>
+    /// <summary>The course before this decision is carried out.</summary>
     public required Outlook Now { get; init; }
 
-    /// <summary>The same after it: a workload that it suspends, or announces with a time, is no risk any more.</summary>
+    /// <summary>The course after it. Workloads that it suspends, or announces with a time, are no longer a risk.</summary>
     public required Outlook After { get; init; }
 
-    /// <summary>Jobs that may take longer than the budget covers; null: none.</summary>
+    /// <summary>Jobs that may take longer than the budget covers. Null: there are none.</summary>
     public required GrowthRisk? Growth { get; init; }
 
-    /// <summary>Running work that the next window does not cover; null: none, or that window is far away.</summary>
+    /// <summary>Running workloads that the next window does not cover. Null: there are none, or that window is far away.</summary>
     public required NextWindowRisk? NextWindow { get; init; }
 
-    /// <summary>Whether the budget is used up.</summary>
     public required bool Exhausted { get; init; }
 
-    /// <summary>Since when it is; null where it is not.</summary>
+    /// <summary>When the budget was used up. Null: it is not.</summary>
     public required DateTimeOffset? ExhaustedAt { get; init; }
 
-    /// <summary>Spending beyond the limit while work runs; zero otherwise.</summary>
+    /// <summary>Spending beyond the limit while workloads run, otherwise zero.</summary>
     public required Amount Overspent { get; init; }
 
-    /// <summary>The work that keeps costing money after this decision.</summary>
+    /// <summary>The workloads that still cost something after this decision.</summary>
     public required IReadOnlyList<CostedWorkload> RunsOn { get; init; }
 
     public static Prospect Of(Plan plan)
     {
-        var (budget, balance, memory) = (plan.Budget, plan.Totals, plan.Memory);
-        var notified = memory.SuspensionsAnnounced;
-        bool Leaves(CostedWorkload item) =>
-            plan.IsSuspending(item)
-            || notified.ContainsKey(item.Work.Key.Uid) && !BudgetMemoryUpdate.IsSettling(item.Work, memory, budget.Now);
-        var now = Outlook.Of(budget, balance, plan.Work, plan.IsEnforcing && plan.IsOpen);
-        var exhausted = plan.IsOpen && Exhaustion.Is(budget, balance);
+        var (budget, totals, memory) = (plan.Budget, plan.Totals, plan.Memory);
+        var announced = memory.SuspensionsAnnounced;
+        bool IsLeaving(CostedWorkload workload) =>
+            plan.IsSuspending(workload)
+            || announced.ContainsKey(workload.Uid) && !BudgetMemoryUpdate.IsSettling(workload.Snapshot, memory, budget.Now);
+        var now = Outlook.Of(budget, totals, plan.Workloads, plan.IsEnforcing && plan.IsOpen);
+        var exhausted = plan.IsOpen && Exhaustion.IsExhausted(budget, totals);
         CostedWorkload[] runsOn =
         [
-            .. plan.Work.Where(item =>
-                item.Work is { State: WorkloadState.Running or WorkloadState.Pending }
-                && item.Work.BurnRate > HourlyCost.Zero
-                && !(plan.IsEnforcing && plan.IsSuspending(item))
+            .. plan.Workloads.Where(workload =>
+                workload.Snapshot is { State: WorkloadState.Running or WorkloadState.Pending }
+                && workload.Snapshot.BurnRate > HourlyCost.Zero
+                && !(plan.IsEnforcing && plan.IsSuspending(workload))
             ),
         ];
         return new()
         {
             Now = now,
             After =
-                plan.IsEnforcing && (plan.SuspendsAny || notified.Count > 0)
-                    ? Outlook.Of(budget, balance, plan.Work, plan.IsOpen, Leaves)
+                plan.IsEnforcing && (plan.SuspendsAny || announced.Count > 0)
+                    ? Outlook.Of(budget, totals, plan.Workloads, plan.IsOpen, IsLeaving)
                     : now,
-            // A suspension that is announced with its time needs no vaguer Event beside it.
+            // An announced suspension with a time makes a vaguer Event superfluous.
             Growth = plan.IsOpen && plan.Warnings.Count == 0 ? GrowthRisk.Of(plan) : null,
             NextWindow = NextWindowRisk.Of(plan),
             Exhausted = exhausted,
-            ExhaustedAt = exhausted ? memory.ExhaustedAt ?? Exhaustion.Began(budget, balance) : null,
-            Overspent = plan.IsOpen ? Exhaustion.Overspent(budget, balance, runsOn) : Amount.Zero,
+            ExhaustedAt = exhausted ? memory.ExhaustedAt ?? Exhaustion.Began(budget, totals) : null,
+            Overspent = plan.IsOpen ? Exhaustion.Overspent(budget, totals, runsOn) : Amount.Zero,
             RunsOn = runsOn,
         };
     }

@@ -3,79 +3,84 @@ using Bursar.Core.Money;
 
 namespace Bursar.Core.Decisions;
 
-/// <summary>Why a decision is as it is about one workload.</summary>
+/// <summary>The explanation of a decision for one workload.</summary>
 public sealed record WorkloadReasoning
 {
     public required WorkloadVerdict Verdict { get; init; }
 
-    /// <summary>Its place in the order of who is suspended first, from 1; null for what is not asked.</summary>
+    /// <summary>Its place in the order of suspensions, from 1. Null: the forecast cannot suspend it.</summary>
     public int? SuspensionOrder { get; init; }
 
-    /// <summary>Why it stands at that place.</summary>
+    /// <summary>The group that determines its place.</summary>
     public Victims.VictimGroup? Group { get; init; }
 
-    /// <summary>Its place in the order of who comes back first, from 1.</summary>
+    /// <summary>Its place in the order of resumes, from 1. Null: it is not suspended.</summary>
     public int? ResumeOrder { get; init; }
 
     public int Priority { get; init; }
 
     public int PriorityWithin { get; init; }
 
-    /// <summary>What is lost of its work when it is suspended now.</summary>
+    /// <summary>The cost of the progress that a suspension now would lose.</summary>
     public Amount Lost { get; init; }
 
-    /// <summary>What suspending it would keep from being spent.</summary>
+    /// <summary>The amount that a suspension now would save.</summary>
     public Amount Saves { get; init; }
 
-    /// <summary>What suspending it would bring with it beyond itself.</summary>
+    /// <summary>A sentence on what else its suspension causes.</summary>
     public string? Consequence { get; init; }
 
-    /// <summary>What would turn the verdict around; null where nobody looked.</summary>
+    /// <summary>The changes that would reverse the verdict. Null: not searched.</summary>
     public IReadOnlyList<Change>? Changes { get; init; }
 }
 
-/// <summary>A decision taken again from its snapshot, with all that led to it. Pure, and for people: the loop does not need it.</summary>
+/// <summary>Repeats a decision from its snapshot and explains it. Pure. For users only; the control loop does not need it.</summary>
 public static class Reasoning
 {
-    /// <summary>All work: what is suspended, then what may be, each in the order in which it is looked at, then the rest.</summary>
-    /// <param name="budget">What the decision was taken from.</param>
-    /// <param name="searched">For how many of them to look for what would change the verdict: each costs some hundred decisions.</param>
+    /// <summary>Returns the suspended workloads in the order of resumes, then those in the order of suspensions, then the rest.</summary>
+    /// <param name="budget">The snapshot of the decision.</param>
+    /// <param name="searched">How many workloads to search for changes that would reverse the verdict. Each costs some hundred
+    /// decisions.</param>
     public static IReadOnlyList<WorkloadReasoning> Of(BudgetSnapshot budget, int searched = int.MaxValue)
     {
         var decision = BudgetDecider.Decide(budget);
         var memory = BudgetMemoryUpdate.Begin(budget, BudgetDecider.LimitOf(budget));
-        var work = CostedWorkload.Of(budget);
+        var workloads = CostedWorkload.Of(budget);
         var verdicts = decision.Workloads.ToDictionary(verdict => verdict.Key.Uid, StringComparer.Ordinal);
-        string[] comes = [.. ResumeRule.InOrder(work).Select(item => item.Work.Key.Uid)];
-        string[] goes =
+        string[] resumes = [.. ResumeRule.InOrder(workloads).Select(workload => workload.Uid)];
+        string[] suspensions =
         [
             .. Victims
-                .InOrder(work.Where(item => item is { IsActiveJob: true, Suspendable: true }), budget, memory)
-                .Select(item => item.Work.Key.Uid),
+                .InOrder(workloads.Where(workload => workload is { IsActiveJob: true, Suspendable: true }), budget, memory)
+                .Select(workload => workload.Uid),
         ];
         return
         [
-            .. work.OrderBy(item => Place(comes, item) ?? int.MaxValue)
-                .ThenBy(item => Place(goes, item) ?? int.MaxValue)
+            .. workloads
+                .OrderBy(workload => Place(resumes, workload) ?? int.MaxValue)
+                .ThenBy(workload => Place(suspensions, workload) ?? int.MaxValue)
                 .Select(
-                    (item, i) =>
+                    (workload, i) =>
                         new WorkloadReasoning
                         {
-                            Verdict = verdicts[item.Work.Key.Uid],
-                            ResumeOrder = Place(comes, item),
-                            SuspensionOrder = Place(goes, item),
-                            Group = Place(goes, item) is null ? null : Victims.GroupOf(item, budget, memory),
-                            Priority = item.Work.Priority,
-                            PriorityWithin = item.Work.PriorityWithin,
-                            Lost = Victims.Lost(item),
-                            Saves = item.Work.Class == WorkloadClass.Training ? Amount.Max(Amount.Zero, Victims.Saves(item)) : Amount.Zero,
-                            Consequence = item.Work.Consequence,
-                            Changes = i < searched ? WhatWouldChange.Of(budget, item.Work.Key.Uid) : null,
+                            Verdict = verdicts[workload.Uid],
+                            ResumeOrder = Place(resumes, workload),
+                            SuspensionOrder = Place(suspensions, workload),
+                            Group = Place(suspensions, workload) is null ? null : Victims.GroupOf(workload, budget, memory),
+                            Priority = workload.Snapshot.Priority,
+                            PriorityWithin = workload.Snapshot.PriorityWithin,
+                            Lost = Victims.Lost(workload),
+                            Saves =
+                                workload.Snapshot.Class == WorkloadClass.Training
+                                    ? Amount.Max(Amount.Zero, Victims.Saves(workload))
+                                    : Amount.Zero,
+                            Consequence = workload.Snapshot.Consequence,
+                            Changes = i < searched ? WhatWouldChange.Of(budget, workload.Uid) : null,
                         }
                 ),
         ];
     }
 
-    private static int? Place(string[] order, CostedWorkload item) =>
-        Array.IndexOf(order, item.Work.Key.Uid) is >= 0 and var place ? place + 1 : null;
+    private static int? Place(string[] order, CostedWorkload workload) =>
+        Array.IndexOf(order, workload.Uid) is >= 0 and var place ? place + 1 : null;
 }

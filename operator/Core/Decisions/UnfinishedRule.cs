@@ -1,17 +1,17 @@
 namespace Bursar.Core.Decisions;
 
 /// <summary>
-/// A suspension that the ledger holds and nobody has seen come true: the operator was stopped between the two. It is
-/// carried out, as it was decided; otherwise a crash would be a way around the budget.
+/// Carries out a suspension that is in the ledger but was not confirmed, because the operator was stopped in between. Otherwise a crash
+/// would be a way around the budget.
 /// </summary>
 internal static class UnfinishedRule
 {
-    public static void Evaluate(Plan plan, CostedWorkload item)
+    public static void Evaluate(Plan plan, CostedWorkload workload)
     {
         if (
-            item.Suspendable
-            && item.Work is { State: WorkloadState.Running or WorkloadState.Pending, Suspension: { Confirmed: false } suspended }
+            workload.Suspendable
+            && workload.Snapshot is { State: WorkloadState.Running or WorkloadState.Pending, Suspension: { Confirmed: false } suspended }
         )
-            plan.Suspend(item, suspended.Reason, Messages.Unfinished(item, plan.Budget), byForecast: false);
+            plan.Suspend(workload, suspended.Reason, Messages.Unfinished(workload, plan.Budget), byForecast: false);
     }
 }

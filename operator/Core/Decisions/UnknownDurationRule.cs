@@ -2,26 +2,31 @@ using Bursar.Core.Ledger;
 
 namespace Bursar.Core.Decisions;
 
-/// <summary>Where the budget says so, a new job that nothing tells the length of waits until something does.</summary>
+/// <summary>
+/// Suspends a new job of unknown duration until its duration is known, if the budget says so (<c>unknownDuration: Hold</c>).
+/// </summary>
 internal static class UnknownDurationRule
 {
-    public static void Evaluate(Plan plan, CostedWorkload item)
+    public static void Evaluate(Plan plan, CostedWorkload workload)
     {
         if (
             plan.Budget.ForecastDoubt is null
-            && item is { Suspendable: true, IsActiveJob: true }
-            && IsWaiting(item, plan.Budget)
-            && !plan.Memory.Admitted.ContainsKey(item.Work.Key.Uid)
-            && !BudgetMemoryUpdate.IsSettling(item.Work, plan.Memory, plan.Budget.Now)
+            && workload is { Suspendable: true, IsActiveJob: true }
+            && IsWaiting(workload, plan.Budget)
+            && !plan.Memory.Admitted.ContainsKey(workload.Uid)
+            && !BudgetMemoryUpdate.IsSettling(workload.Snapshot, plan.Memory, plan.Budget.Now)
         )
-            plan.Suspend(item, Reasons.UnknownDuration, Messages.DurationUnknown(item, plan.Budget), byForecast: true);
+            plan.Suspend(workload, Reasons.UnknownDuration, Messages.DurationUnknown(workload, plan.Budget), byForecast: true);
     }
 
-    /// <summary>A hang is no missing word: progress that stands still is the owner's to look at, not a reason to hold.</summary>
-    public static bool IsWaiting(CostedWorkload item, BudgetSnapshot budget) =>
+    /// <summary>
+    /// Whether the job waits for its duration. Stalled progress is not an unknown duration: such a job keeps running and its user
+    /// investigates.
+    /// </summary>
+    public static bool IsWaiting(CostedWorkload workload, BudgetSnapshot budget) =>
         budget.Terms.UnknownDuration == UnknownDuration.Hold
-        && item.Work.Class == WorkloadClass.Training
-        && item.Work.Rate is not null
-        && !item.Cost.KnownLength
-        && !item.Work.Estimate.Stale;
+        && workload.Snapshot.Class == WorkloadClass.Training
+        && workload.Snapshot.Rate is not null
+        && !workload.Cost.DurationKnown
+        && !workload.Snapshot.Estimate.Stale;
 }

@@ -4,45 +4,42 @@ using Bursar.Core.Money;
 
 namespace Bursar.Core.Decisions;
 
-/// <summary>Something that would turn the verdict on a workload around.</summary>
+/// <summary>A change that would reverse the verdict on a workload.</summary>
 public abstract record Change
 {
-    /// <summary>A higher limit, or a top-up of this window: the amount that the message names.</summary>
+    /// <summary>A higher limit or a top-up of this window, to the amount that the message names.</summary>
     public sealed record RaiseLimit(Amount By, Amount To) : Change;
 
-    /// <summary>For work that may run: the highest limit at which it would be suspended.</summary>
+    /// <summary>For a workload that may run: the highest limit at which it would be suspended.</summary>
     public sealed record LowerLimit(Amount By, Amount To) : Change;
 
-    /// <summary>
-    /// Other work comes to its end, at the likely end of its estimate, and spends until then what it was foreseen to spend.
-    /// </summary>
+    /// <summary>Another workload finishes at the likely end of its estimate and spends as forecast until then.</summary>
     public sealed record LetFinish(WorkloadKey Work, DateTimeOffset At) : Change;
 
-    /// <summary>Other work is ended now, and what was reserved for it is free.</summary>
+    /// <summary>Another workload is ended now, which releases its reservation.</summary>
     public sealed record EndNow(WorkloadKey Work, Amount Frees) : Change;
 
-    /// <summary>The next window begins.</summary>
     public sealed record NextWindow(DateTimeOffset At) : Change;
 
-    /// <summary>The owner approves its resume.</summary>
+    /// <summary>The user approves the resume.</summary>
     public sealed record Approve : Change;
 }
 
 /// <summary>
-/// What would turn a verdict around, found by asking the decider again with a changed snapshot: so it is true of whatever rules
-/// the decider has. Pure. A higher limit is the one that the decision's message names (<see cref="ResumeRule.NamedLimit"/>), since the
-/// least that would do is not enough a minute later. A lower limit is found by bisection, to the cent.
+/// Finds changes that would reverse a verdict by repeating the decision with a changed snapshot, so it is correct for any rules. Pure. A
+/// higher limit is the one that the decision's message names (<see cref="ResumeRule.NamedLimit"/>), because the smallest sufficient one is
+/// not enough a minute later. A lower limit is found by bisection, to the cent.
 /// </summary>
 public static class WhatWouldChange
 {
     private static readonly Amount Cent = Amount.FromDecimal(0.01m);
 
-    /// <summary>What is looked at beyond the limit: work that ends or may be ended.</summary>
+    /// <summary>The number of other workloads whose end is tried.</summary>
     private const int MostOthers = 20;
 
     /// <summary>
-    /// Whether the workload runs once the decision has been carried out, with all that follows from it while nothing else
-    /// changes: work comes back one at a time, so its turn may be some decisions away.
+    /// Whether the workload runs once the decision and those that follow from it are carried out, while nothing else changes. Workloads
+    /// resume one at a time, so its turn may come several decisions later.
     /// </summary>
     public static bool MayRun(BudgetSnapshot budget, string uid)
     {
@@ -57,40 +54,44 @@ public static class WhatWouldChange
                 { } own
             )
                 return own.Kind == ActionKind.Resume;
-            // Who is asked for a checkpoint is suspended after it.
+            // A workload with a checkpoint request is suspended after it.
             if (decision.Memory.Checkpoints.ContainsKey(uid))
                 return false;
             if (decision.Actions.Count == 0)
                 break;
-            budget = CarriedOut(budget, decision);
+            budget = AfterActions(budget, decision);
         }
-        return budget.Workloads.FirstOrDefault(work => work.Key.Uid == uid) is { State: WorkloadState.Running or WorkloadState.Pending };
+        return budget.Workloads.FirstOrDefault(workload => workload.Key.Uid == uid)
+            is { State: WorkloadState.Running or WorkloadState.Pending };
     }
 
     /// <summary>
-    /// The changes that would turn the verdict on a workload around, the limit first. Empty: none of those that are tried would.
+    /// Returns the changes that would reverse the verdict on a workload, the limit first. Empty if none of the tried ones would.
     /// </summary>
     public static IReadOnlyList<Change> Of(BudgetSnapshot budget, string uid)
     {
-        if (budget.Workloads.FirstOrDefault(work => work.Key.Uid == uid) is not { State: not WorkloadState.SuspendedByOther } work)
+        if (
+            budget.Workloads.FirstOrDefault(workload => workload.Key.Uid == uid)
+            is not { State: not WorkloadState.SuspendedByOther } workload
+        )
             return [];
         var limit = BudgetDecider.LimitOf(budget);
         var runs = MayRun(budget, uid);
         if (runs)
-            // Only what is suspendable can be suspended by any limit; zero is the lowest there is.
-            return Boundary(limit, cents => !MayRun(Limited(budget, -Times(cents)), uid)) is { } less
+            // Zero is the lowest limit. A workload that cannot be suspended has no such limit.
+            return Boundary(limit, cents => !MayRun(WithLimit(budget, -Times(cents)), uid)) is { } less
                 ? [new Change.LowerLimit(Times(less), limit - Times(less))]
                 : [];
 
         var changes = new List<Change>();
-        // The amount that the message of this decision names, so that one amount is read everywhere.
+        // The amount in this decision's message, so that users see one amount everywhere.
         var named = BudgetDecider.Decide(Enforced(budget)).Workloads.First(verdict => verdict.Key.Uid == uid).EnoughLimit;
-        if (named is { } enough && MayRun(Limited(Done(budget), enough - limit), uid))
+        if (named is { } enough && MayRun(WithLimit(AfterDecision(budget), enough - limit), uid))
             changes.Add(new Change.RaiseLimit(enough - limit, enough));
         if (
-            work.State == WorkloadState.SuspendedByBudget
-            && !work.ResumeApproved
-            && MayRun(With(budget, work with { ResumeApproved = true }), uid)
+            workload.State == WorkloadState.SuspendedByBudget
+            && !workload.ResumeApproved
+            && MayRun(WithWorkload(budget, workload with { ResumeApproved = true }), uid)
         )
             changes.Add(new Change.Approve());
         var others = budget
@@ -110,7 +111,7 @@ public static class WhatWouldChange
             { } finish
         )
             changes.Add(finish);
-        // The least that would do.
+        // The smallest sufficient one.
         if (
             others
                 .Select(other => new Change.EndNow(other.Key, WorkloadCost.Of(other, budget).Likely))
@@ -125,26 +126,23 @@ public static class WhatWouldChange
         return changes;
     }
 
-    /// <summary>The snapshot as it would be after a change; null where the change cannot come about.</summary>
+    /// <summary>Returns the snapshot after a change, or null if the change cannot happen.</summary>
     public static BudgetSnapshot? Apply(BudgetSnapshot budget, Change change, string? uid = null) =>
         change switch
         {
-            Change.RaiseLimit raise => Limited(Done(budget), raise.By),
-            Change.LowerLimit lower => Limited(budget, -lower.By),
-            Change.LetFinish finish => At(budget, finish.At) is { } then ? Without(then, finish.Work.Uid) : null,
-            Change.EndNow end => Without(budget, end.Work.Uid),
-            // Carried out first: a workload that still waits for its pods would reserve nothing by then, and seem to fit.
-            Change.NextWindow next => At(Done(budget), next.At),
-            Change.Approve => budget.Workloads.FirstOrDefault(work => work.Key.Uid == uid) is { } work
-                ? With(budget, work with { ResumeApproved = true })
+            Change.RaiseLimit raise => WithLimit(AfterDecision(budget), raise.By),
+            Change.LowerLimit lower => WithLimit(budget, -lower.By),
+            Change.LetFinish finish => WithinWindowsAt(budget, finish.At) is { } then ? WithoutWorkload(then, finish.Work.Uid) : null,
+            Change.EndNow end => WithoutWorkload(budget, end.Work.Uid),
+            // Carried out first, because a workload that waits for its pods would reserve nothing by then and seem to fit.
+            Change.NextWindow next => WithinWindowsAt(AfterDecision(budget), next.At),
+            Change.Approve => budget.Workloads.FirstOrDefault(workload => workload.Key.Uid == uid) is { } workload
+                ? WithWorkload(budget, workload with { ResumeApproved = true })
                 : null,
             _ => null,
         };
 
-    /// <summary>
-    /// The smallest count of cents at which something holds that does not hold a cent before; null where it does not hold at the most
-    /// either.
-    /// </summary>
+    /// <summary>Returns the smallest number of cents for which the condition holds, or null if it does not hold at the most.</summary>
     private static Int128? Boundary(Amount most, Func<Int128, bool> holds)
     {
         var high = most.Units / Cent.Units;
@@ -164,8 +162,8 @@ public static class WhatWouldChange
 
     private static Amount Times(Int128 cents) => new(cents * Cent.Units);
 
-    /// <summary>A limit that was always so: the time that work is given when one falls is not what is asked about.</summary>
-    private static BudgetSnapshot Limited(BudgetSnapshot budget, Amount more)
+    /// <summary>Returns the snapshot with another limit that does not count as a fall, so that no settle time begins.</summary>
+    private static BudgetSnapshot WithLimit(BudgetSnapshot budget, Amount more)
     {
         var terms = budget.Terms with { Limit = budget.Terms.Limit + more };
         return budget with
@@ -176,7 +174,7 @@ public static class WhatWouldChange
         };
     }
 
-    /// <summary>Enforced at once: the time between an announcement and its suspension is not what is asked about.</summary>
+    /// <summary>Returns the snapshot in Enforce mode and without the settle time.</summary>
     private static BudgetSnapshot Enforced(BudgetSnapshot budget) =>
         budget with
         {
@@ -184,72 +182,70 @@ public static class WhatWouldChange
             Terms = budget.Terms with { Mode = EnforcementMode.Enforce, Settle = TimeSpan.Zero },
         };
 
-    private static BudgetSnapshot With(BudgetSnapshot budget, WorkloadSnapshot changed) =>
+    private static BudgetSnapshot WithWorkload(BudgetSnapshot budget, WorkloadSnapshot changed) =>
         budget with
         {
-            Workloads = [.. budget.Workloads.Select(work => work.Key.Uid == changed.Key.Uid ? changed : work)],
+            Workloads = [.. budget.Workloads.Select(workload => workload.Key.Uid == changed.Key.Uid ? changed : workload)],
         };
 
-    /// <summary>Whether the present window may have ended: then nobody can say what the next one's work is.</summary>
-    private static BudgetSnapshot Without(BudgetSnapshot budget, string uid) =>
+    private static BudgetSnapshot WithoutWorkload(BudgetSnapshot budget, string uid) =>
         budget with
         {
-            Workloads = [.. budget.Workloads.Where(work => work.Key.Uid != uid)],
-            BurnRate = budget.Workloads.Where(work => work.Key.Uid != uid).Aggregate(HourlyCost.Zero, (sum, work) => sum + work.BurnRate),
+            Workloads = [.. budget.Workloads.Where(workload => workload.Key.Uid != uid)],
+            BurnRate = budget
+                .Workloads.Where(workload => workload.Key.Uid != uid)
+                .Aggregate(HourlyCost.Zero, (sum, workload) => sum + workload.BurnRate),
         };
+
+    /// <summary>Returns the snapshot at a later time, or null for rolling and single windows, which are not answered.</summary>
+    private static BudgetSnapshot? WithinWindowsAt(BudgetSnapshot budget, DateTimeOffset then) =>
+        budget.Terms.Window.Period is WindowPeriod.Rolling or WindowPeriod.Once || then < budget.Now ? null : SnapshotAt(budget, then);
 
     /// <summary>
-    /// The same work at a later moment: what runs has spent its rate, and is that much nearer to its end. Null where it cannot be told.
+    /// Returns the snapshot at a later time: running workloads have spent their rate and are closer to their end. A window that has begun
+    /// by then starts without spending.
     /// </summary>
-    private static BudgetSnapshot? At(BudgetSnapshot budget, DateTimeOffset then) =>
-        // What leaves a rolling window until then, and what a window that ends once leaves behind, is another question.
-        budget.Terms.Window.Period
-            is WindowPeriod.Rolling
-                or WindowPeriod.Once
-        || then < budget.Now
-            ? null
-            : Later(budget, then);
-
-    /// <summary>Creates the snapshot of a later moment, for any window that has not ended by then.</summary>
-    internal static BudgetSnapshot Later(BudgetSnapshot budget, DateTimeOffset then)
+    internal static BudgetSnapshot SnapshotAt(BudgetSnapshot budget, DateTimeOffset then)
     {
         var window = Window.At(budget.Terms.Window, then);
         var spent = window.Key == budget.Window.Key ? budget.Spent : Amount.Zero;
         var from = window.Start > budget.Now ? window.Start : budget.Now;
-        var works = new List<WorkloadSnapshot>();
+        var workloads = new List<WorkloadSnapshot>();
         List<SpendSegment> segments = [.. budget.RollingSpend.Select(past => past with { To = past.To ?? budget.Now })];
-        foreach (var work in budget.Workloads)
+        foreach (var workload in budget.Workloads)
         {
-            var runs = work.State == WorkloadState.Running;
-            // What comes to its end on the way spends no longer than that.
+            var runs = workload.State == WorkloadState.Running;
+            // A workload that ends in between spends nothing after that.
             var until =
-                runs && work.Estimate.IsKnown && budget.Now + work.Estimate.Likely < then ? budget.Now + work.Estimate.Likely : then;
-            var burnt = until > from ? work.BurnRate.For(until - from) : Amount.Zero;
-            spent += burnt;
+                runs && workload.Estimate.IsKnown && budget.Now + workload.Estimate.Likely < then
+                    ? budget.Now + workload.Estimate.Likely
+                    : then;
+            var cost = until > from ? workload.BurnRate.For(until - from) : Amount.Zero;
+            spent += cost;
             if (until > from)
-                segments.Add(new(from, until, work.BurnRate));
+                segments.Add(new(from, until, workload.BurnRate));
             if (until < then)
                 continue;
             var passed = then - budget.Now;
-            works.Add(
-                work with
+            workloads.Add(
+                workload with
                 {
-                    Spent = (window.Key == budget.Window.Key ? work.Spent : Amount.Zero) + burnt,
+                    Spent = (window.Key == budget.Window.Key ? workload.Spent : Amount.Zero) + cost,
                     Estimate =
-                        runs && work.Estimate.IsKnown
-                            ? work.Estimate with
+                        runs && workload.Estimate.IsKnown
+                            ? workload.Estimate with
                             {
-                                Low = Less(work.Estimate.Low, passed),
-                                Likely = Less(work.Estimate.Likely, passed),
-                                High = Less(work.Estimate.High, passed),
+                                Low = SubtractOrZero(workload.Estimate.Low, passed),
+                                Likely = SubtractOrZero(workload.Estimate.Likely, passed),
+                                High = SubtractOrZero(workload.Estimate.High, passed),
                             }
-                            : work.Estimate,
+                            : workload.Estimate,
                 }
             );
         }
         if (budget.Terms.Window.Period == WindowPeriod.Rolling)
         {
-            // Older spending leaves the window on the way.
+            // Older spending leaves the window in between.
             spent +=
                 RollingSum.At(segments, budget.Window.Length, then)
                 - (spent - budget.Spent)
@@ -261,54 +257,55 @@ public static class WhatWouldChange
             Now = then,
             Window = window,
             Spent = spent,
-            Workloads = works,
-            BurnRate = works.Aggregate(HourlyCost.Zero, (sum, work) => sum + work.BurnRate),
+            Workloads = workloads,
+            BurnRate = workloads.Aggregate(HourlyCost.Zero, (sum, workload) => sum + workload.BurnRate),
         };
     }
 
-    /// <summary>A limit is raised by somebody who read what was done: the decision was carried out by then.</summary>
-    private static BudgetSnapshot Done(BudgetSnapshot budget)
+    /// <summary>Returns the snapshot after the present decision, because a user who raises the limit has seen that carried out.</summary>
+    private static BudgetSnapshot AfterDecision(BudgetSnapshot budget)
     {
         var enforced = Enforced(budget);
         var decision = BudgetDecider.Decide(enforced);
-        return decision.Actions.Count == 0 ? budget : CarriedOut(enforced, decision);
+        return decision.Actions.Count == 0 ? budget : AfterActions(enforced, decision);
     }
 
-    /// <summary>The snapshot after a decision was carried out, and not a moment later.</summary>
-    private static BudgetSnapshot CarriedOut(BudgetSnapshot budget, BudgetDecision decision)
+    /// <summary>Returns the snapshot just after a decision was carried out.</summary>
+    private static BudgetSnapshot AfterActions(BudgetSnapshot budget, BudgetDecision decision)
     {
         var actions = decision
             .Actions.Where(action => action.Kind is ActionKind.Suspend or ActionKind.Resume)
             .ToDictionary(action => action.Workload.Uid, StringComparer.Ordinal);
-        WorkloadSnapshot Suspended(WorkloadSnapshot work, SuspendedSnapshot suspended) =>
-            work with
+        WorkloadSnapshot Suspended(WorkloadSnapshot workload, SuspendedSnapshot suspended) =>
+            workload with
             {
                 State = WorkloadState.SuspendedByBudget,
                 BurnRate = HourlyCost.Zero,
-                Estimate = work.EstimateAfterResume ?? work.Estimate,
+                Estimate = workload.EstimateAfterResume ?? workload.Estimate,
                 EstimateAfterResume = null,
                 CheckpointAnnotation = null,
                 Suspension = suspended with { Confirmed = true },
             };
-        WorkloadSnapshot[] works =
+        WorkloadSnapshot[] workloads =
         [
-            .. budget.Workloads.Select(work =>
-                !actions.TryGetValue(work.Key.Uid, out var action) && decision.Memory.Checkpoints.TryGetValue(work.Key.Uid, out var asked)
-                    ? Suspended(work, asked.For)
-                : action is null ? work with { CheckpointAnnotation = null }
-                : action.Kind == ActionKind.Suspend ? Suspended(work, action.Suspension!)
-                : work.OtherBudgets is not null
-                    ? work with
+            .. budget.Workloads.Select(workload =>
+                !actions.TryGetValue(workload.Key.Uid, out var action)
+                && decision.Memory.Checkpoints.TryGetValue(workload.Key.Uid, out var request)
+                    ? Suspended(workload, request.For)
+                : action is null ? workload with { CheckpointAnnotation = null }
+                : action.Kind == ActionKind.Suspend ? Suspended(workload, action.Suspension!)
+                : workload.OtherBudgets is not null
+                    ? workload with
                     {
                         State = WorkloadState.Pending,
                         NoPodSince = budget.Now,
                         CheckpointAnnotation = null,
                         Suspension = null,
                     }
-                : work with
+                : workload with
                 {
                     State = WorkloadState.Running,
-                    BurnRate = work.Rate ?? HourlyCost.Zero,
+                    BurnRate = workload.Rate ?? HourlyCost.Zero,
                     CheckpointAnnotation = null,
                     Suspension = null,
                 }
@@ -316,11 +313,11 @@ public static class WhatWouldChange
         ];
         return budget with
         {
-            Workloads = works,
+            Workloads = workloads,
             Memory = BudgetMemoryUpdate.WithoutRequests(decision.Memory),
-            BurnRate = works.Aggregate(HourlyCost.Zero, (sum, work) => sum + work.BurnRate),
+            BurnRate = workloads.Aggregate(HourlyCost.Zero, (sum, workload) => sum + workload.BurnRate),
         };
     }
 
-    private static TimeSpan Less(TimeSpan value, TimeSpan by) => value > by ? value - by : TimeSpan.Zero;
+    private static TimeSpan SubtractOrZero(TimeSpan value, TimeSpan by) => value > by ? value - by : TimeSpan.Zero;
 }

@@ -5,16 +5,17 @@ using Bursar.Core.Money;
 
 namespace Bursar.Core.Decisions;
 
-/// <summary>What one workload asks of the budget in this window: the figures every rule works with.</summary>
-/// <param name="Likely">Cost to finish within the window at the likely end of the estimate.</param>
+/// <summary>The cost figures of one workload in this window, which every rule uses.</summary>
+/// <param name="Likely">The cost to finish within the window, at the likely end of the estimate.</param>
 /// <param name="High">The same at the high end.</param>
 /// <param name="Settled">The same at the likely end once the estimate is settled, before that at the low end.</param>
-/// <param name="Planned">The end that the forecast test acts upon: <c>suspendWhen</c> may say low instead.</param>
-/// <param name="AfterWindow">The likely cost behind the window's end.</param>
-/// <param name="StopCost">What stopping it still costs: reaction, the wait for a checkpoint where it can answer, and termination grace, at
-/// its burn rate.</param>
-/// <param name="SharpStopCost">The same without waiting for a checkpoint.</param>
-/// <param name="KnownLength">Whether anything tells how long it runs.</param>
+/// <param name="Planned">The same at the end that the forecast test uses: <see cref="Settled"/>, or the low end if <c>suspendWhen</c> is
+/// Certain.</param>
+/// <param name="AfterWindow">The likely cost after the end of the window.</param>
+/// <param name="StopCost">The cost of stopping it: reaction time, the wait for a checkpoint if it can answer, and termination grace, at its
+/// rate.</param>
+/// <param name="ImmediateStopCost">The same without the wait for a checkpoint.</param>
+/// <param name="DurationKnown">Whether its duration is known.</param>
 public sealed record WorkloadCost(
     Amount Likely,
     Amount High,
@@ -22,107 +23,112 @@ public sealed record WorkloadCost(
     Amount Planned,
     Amount AfterWindow,
     Amount StopCost,
-    Amount SharpStopCost,
-    bool KnownLength
+    Amount ImmediateStopCost,
+    bool DurationKnown
 )
 {
-    /// <summary>A longer termination grace makes work unstoppable rather than its stop expensive.</summary>
+    /// <summary>A workload with a longer termination grace counts as unstoppable.</summary>
     public static readonly TimeSpan LongestGrace = TimeSpan.FromMinutes(15);
 
-    /// <summary>A job without a bound pod for this long lends its reservation to others.</summary>
+    /// <summary>A job without a bound pod for this long loses its reservation to others.</summary>
     public static readonly TimeSpan ReleasesAfter = TimeSpan.FromMinutes(10);
 
-    /// <summary>Work of unknown duration comes back only when there is money for this long.</summary>
-    public static readonly TimeSpan LeastRun = TimeSpan.FromHours(1);
+    /// <summary>A workload of unknown duration resumes only if the budget covers it for this long.</summary>
+    public static readonly TimeSpan MinimumRun = TimeSpan.FromHours(1);
 
     /// <summary>
-    /// The amount it needs to resume: the high estimate plus headroom and its stop cost; one hour's cost for unknown duration and inference.
+    /// The amount that it needs to resume: the high estimate plus headroom and its stop cost. For unknown duration and inference, one
+    /// hour's cost.
     /// </summary>
     public Amount Needed { get; private init; }
 
-    /// <summary>The amount it needs to resume <see cref="ResumeRule.NamedFor"/> from now, for a limit that is named now.</summary>
+    /// <summary>The amount that it needs to resume <see cref="ResumeRule.NamedFor"/> from now, for a limit that is named now.</summary>
     public Amount NeededLater { get; private init; }
 
-    /// <summary>The amount it needs to resume in a new window without other workloads.</summary>
+    /// <summary>The amount that it needs to resume in a new window without other workloads.</summary>
     public Amount NeededInEmptyWindow { get; private init; }
 
-    /// <summary>Computes all figures once a decision, since the rules compare each suspended workload with all others.</summary>
-    public static WorkloadCost Of(WorkloadSnapshot work, BudgetSnapshot budget) =>
-        Claims(work, budget) with
+    /// <summary>Computes all figures once per decision, because the rules compare each suspended workload with all others.</summary>
+    public static WorkloadCost Of(WorkloadSnapshot workload, BudgetSnapshot budget) =>
+        CostsOf(workload, budget) with
         {
-            Needed = ToResume(work, budget, Horizon(budget)),
-            NeededLater = ToResume(work, budget, ResumeRule.Later(budget)),
-            NeededInEmptyWindow = ToResume(work, budget, budget.Window.Length),
+            Needed = ToResume(workload, budget, Horizon(budget)),
+            NeededLater = ToResume(workload, budget, ResumeRule.HorizonAfterNamed(budget)),
+            NeededInEmptyWindow = ToResume(workload, budget, budget.Window.Length),
         };
 
-    private static Amount ToResume(WorkloadSnapshot work, BudgetSnapshot budget, TimeSpan horizon)
+    private static Amount ToResume(WorkloadSnapshot workload, BudgetSnapshot budget, TimeSpan horizon)
     {
-        var rate = work.Rate ?? HourlyCost.Zero;
-        var estimate = AfterResume(work);
-        // The forecast test must not suspend it again at once: what it holds to the end of the window needs as much.
+        var rate = workload.Rate ?? HourlyCost.Zero;
+        var estimate = AfterResume(workload);
+        // The forecast test must not suspend the workload again at once, so it needs as much as that test reserves.
         var length =
-            work.Class != WorkloadClass.Training ? LeastRun
+            workload.Class != WorkloadClass.Training ? MinimumRun
             : estimate.IsKnown ? estimate.High
             : budget.Terms.UnknownDuration == UnknownDuration.RunToWindowEnd && !estimate.Stale ? horizon
-            : LeastRun;
-        var asked = rate.For(Min(length, horizon));
-        return asked + asked.Percent(budget.Terms.HeadroomPercent) + rate.For(StopTime(work, budget));
+            : MinimumRun;
+        var runCost = rate.For(Min(length, horizon));
+        return runCost + runCost.Percent(budget.Terms.HeadroomPercent) + rate.For(StopTime(workload, budget));
     }
 
-    internal static Estimate AfterResume(WorkloadSnapshot work) =>
-        work.State == WorkloadState.SuspendedByBudget ? work.Estimate : work.EstimateAfterResume ?? work.Estimate;
+    internal static Estimate AfterResume(WorkloadSnapshot workload) =>
+        workload.State == WorkloadState.SuspendedByBudget ? workload.Estimate : workload.EstimateAfterResume ?? workload.Estimate;
 
-    private static WorkloadCost Claims(WorkloadSnapshot work, BudgetSnapshot budget)
+    private static WorkloadCost CostsOf(WorkloadSnapshot workload, BudgetSnapshot budget)
     {
         var horizon = Horizon(budget);
-        var burns = Burns(work);
-        // What is suspended or suspended already waits for nothing.
-        var running = work.State is WorkloadState.Running or WorkloadState.Pending;
-        var sharp = burns.For(SharpStopTime(work, budget));
-        var stopCost = running ? burns.For(StopTime(work, budget)) : sharp;
-        if (work.Rate is not { } rate || work.State == WorkloadState.SuspendedByOther || work.Class == WorkloadClass.Interactive)
-            return Flat(Amount.Zero, stopCost, sharp);
-        if (work.Class == WorkloadClass.Inference)
-            // What another budget scaled to zero costs nothing until that one gives it back. With Zero it is suspended when the money ends, so
-            // it has no claim on it; a floor stays come what may.
-            return Flat(
-                work.State == WorkloadState.SuspendedByBudget || work.IsSuspendedByOtherBudget || IsSuspendable(work, budget)
+        var stopRate = StopRate(workload);
+        // Only a running workload waits for a checkpoint.
+        var running = workload.State is WorkloadState.Running or WorkloadState.Pending;
+        var immediate = stopRate.For(ImmediateStopTime(workload, budget));
+        var stopCost = running ? stopRate.For(StopTime(workload, budget)) : immediate;
+        if (
+            workload.Rate is not { } rate
+            || workload.State == WorkloadState.SuspendedByOther
+            || workload.Class == WorkloadClass.Interactive
+        )
+            return WithoutEstimate(Amount.Zero, stopCost, immediate);
+        if (workload.Class == WorkloadClass.Inference)
+            // Inference that another budget scaled to zero costs nothing until that budget resumes it. With <c>whenExhausted: Zero</c> it
+            // is suspended at the limit, so nothing is reserved for it. Minimum replicas are always reserved.
+            return WithoutEstimate(
+                workload.State == WorkloadState.SuspendedByBudget || workload.IsSuspendedByOtherBudget || IsSuspendable(workload, budget)
                     ? Amount.Zero
-                    : (AffordableRate.IsElastic(work) ? work.MinReplicasRate!.Value : rate).For(horizon),
+                    : (AffordableRate.IsElastic(workload) ? workload.MinReplicasRate!.Value : rate).For(horizon),
                 stopCost,
-                sharp
+                immediate
             );
 
-        if (work.Estimate is { IsKnown: true } estimate)
+        if (workload.Estimate is { IsKnown: true } estimate)
         {
-            var mid = rate.For(Min(estimate.Likely, horizon));
-            // Whatever an early guess says, the stop of work that is not done soon costs that much.
-            var low = Amount.Max(rate.For(Min(estimate.Low, horizon)), Amount.Min(mid, StopCostAt(rate, work, budget)));
+            var likely = rate.For(Min(estimate.Likely, horizon));
+            // An early guess may be too low, but stopping the job costs at least this much.
+            var low = Amount.Max(rate.For(Min(estimate.Low, horizon)), Amount.Min(likely, StopCostAt(rate, workload, budget)));
             var high = rate.For(Min(estimate.High, horizon));
-            // The expected cost of a sample of pieces is shown from the first one on, but only its low end is acted upon.
-            var trusted = estimate.Settled || estimate.IsSample ? mid : low;
-            var beyond = work.State == WorkloadState.SuspendedByBudget ? Amount.Zero : rate.For(estimate.Likely) - mid;
+            // The expected cost of a sample of pieces is shown from the first piece on, but decisions use only its low end.
+            var settled = estimate.Settled || estimate.IsSample ? likely : low;
+            var afterWindow = workload.State == WorkloadState.SuspendedByBudget ? Amount.Zero : rate.For(estimate.Likely) - likely;
             return new(
-                mid,
+                likely,
                 high,
-                trusted,
-                budget.Terms.SuspendWhen == SuspendWhen.Certain || estimate.IsSample ? low : trusted,
-                beyond,
+                settled,
+                budget.Terms.SuspendWhen == SuspendWhen.Certain || estimate.IsSample ? low : settled,
+                afterWindow,
                 stopCost,
-                sharp,
+                immediate,
                 true
             );
         }
         var reserved =
-            ReservesWindow(work, budget) ? rate.For(horizon)
-            : work.State == WorkloadState.SuspendedByBudget ? rate.For(Min(LeastRun, horizon))
-            : StopCostAt(rate, work, budget);
-        return Flat(reserved, stopCost, sharp);
+            ReservesWindow(workload, budget) ? rate.For(horizon)
+            : workload.State == WorkloadState.SuspendedByBudget ? rate.For(Min(MinimumRun, horizon))
+            : StopCostAt(rate, workload, budget);
+        return WithoutEstimate(reserved, stopCost, immediate);
     }
 
     /// <summary>
-    /// How long a forecast looks ahead: to the window's end; a rolling window has no edge, so its own length. A window
-    /// that has not begun or is over holds nothing.
+    /// Returns how far a forecast looks ahead: to the end of the window, or one length of a rolling window. Zero before a window begins and
+    /// after it ends.
     /// </summary>
     public static TimeSpan Horizon(BudgetSnapshot budget) =>
         budget.Terms.Window.Period == WindowPeriod.Rolling ? budget.Window.Length
@@ -130,62 +136,73 @@ public sealed record WorkloadCost(
         : TimeSpan.Zero;
 
     /// <summary>Whether the rest of the window is reserved for a job of unknown duration.</summary>
-    public static bool ReservesWindow(WorkloadSnapshot work, BudgetSnapshot budget) =>
-        work is { Class: WorkloadClass.Training, Estimate: { IsKnown: false, Stale: false } }
+    public static bool ReservesWindow(WorkloadSnapshot workload, BudgetSnapshot budget) =>
+        workload is { Class: WorkloadClass.Training, Estimate: { IsKnown: false, Stale: false } }
         && budget.Terms.UnknownDuration == UnknownDuration.RunToWindowEnd;
 
     /// <summary>Whether this budget may suspend the workload at all.</summary>
-    public static bool IsSuspendable(WorkloadSnapshot work, BudgetSnapshot budget) =>
-        !work.Exempt
-        && work.NotSuspendable is null
-        && work.TerminationGrace <= LongestGrace
-        && work.Class switch
+    public static bool IsSuspendable(WorkloadSnapshot workload, BudgetSnapshot budget) =>
+        !workload.Exempt
+        && workload.NotSuspendable is null
+        && workload.TerminationGrace <= LongestGrace
+        && workload.Class switch
         {
             WorkloadClass.Training => true,
-            // What is interactive and has a switch is taken for what serves: its owner's word alone is no way around the budget.
+            // An interactive workload that Bursar can suspend is treated as inference, because its annotation alone must not exempt it from
+            // the budget.
             _ => budget.Terms.WhenExhausted == WhenExhausted.Zero,
         };
 
-    /// <summary>With what is left of the wait for its checkpoint, where it can answer.</summary>
-    public static TimeSpan StopTime(WorkloadSnapshot work, BudgetSnapshot budget) =>
-        SharpStopTime(work, budget) + CheckpointRule.WaitOf(work, budget);
+    /// <summary>Returns the time to stop it, including the remaining wait for its checkpoint.</summary>
+    public static TimeSpan StopTime(WorkloadSnapshot workload, BudgetSnapshot budget) =>
+        ImmediateStopTime(workload, budget) + CheckpointRule.RemainingWait(workload, budget);
 
-    public static TimeSpan SharpStopTime(WorkloadSnapshot work, BudgetSnapshot budget) =>
-        budget.ReactionTime + Min(work.TerminationGrace, LongestGrace);
+    public static TimeSpan ImmediateStopTime(WorkloadSnapshot workload, BudgetSnapshot budget) =>
+        budget.ReactionTime + Min(workload.TerminationGrace, LongestGrace);
 
     /// <summary>
-    /// At what its pods burn, so that the limit test leans on no estimate; at least the rate of the spec while it runs,
-    /// since its other pods may be bound at any moment. Work that holds no GPU costs nothing to stop.
+    /// Returns the rate at which a stop is billed: the rate of its pods, so that the limit test uses no estimate. For a running workload it
+    /// is at least the rate of the spec, because further pods may be bound at any moment.
     /// </summary>
-    private static HourlyCost Burns(WorkloadSnapshot work) =>
-        work.State == WorkloadState.Running && work.Rate is { } rate && rate > work.BurnRate ? rate : work.BurnRate;
+    private static HourlyCost StopRate(WorkloadSnapshot workload) =>
+        workload.State == WorkloadState.Running && workload.Rate is { } rate && rate > workload.BurnRate ? rate : workload.BurnRate;
 
-    /// <summary>What stopping it will cost when all its pods are bound.</summary>
-    public static Amount StopCostOnceRunning(WorkloadSnapshot work, BudgetSnapshot budget) =>
-        StopCostAt(work.Rate is { } rate && rate > work.BurnRate ? rate : work.BurnRate, work, budget);
+    /// <summary>Returns the stop cost once all its pods are bound.</summary>
+    public static Amount StopCostOnceRunning(WorkloadSnapshot workload, BudgetSnapshot budget) =>
+        StopCostAt(workload.Rate is { } rate && rate > workload.BurnRate ? rate : workload.BurnRate, workload, budget);
 
-    private static Amount StopCostAt(HourlyCost rate, WorkloadSnapshot work, BudgetSnapshot budget) => rate.For(StopTime(work, budget));
+    private static Amount StopCostAt(HourlyCost rate, WorkloadSnapshot workload, BudgetSnapshot budget) =>
+        rate.For(StopTime(workload, budget));
 
-    private static WorkloadCost Flat(Amount amount, Amount stopCost, Amount sharp) =>
-        new(amount, amount, amount, amount, Amount.Zero, stopCost, sharp, false);
+    private static WorkloadCost WithoutEstimate(Amount amount, Amount stopCost, Amount immediate) =>
+        new(amount, amount, amount, amount, Amount.Zero, stopCost, immediate, false);
 
     private static TimeSpan Min(TimeSpan left, TimeSpan right) => left < right ? left : right;
 }
 
-/// <summary>A workload with its charge.</summary>
-public sealed record CostedWorkload(WorkloadSnapshot Work, WorkloadCost Cost, bool Suspendable)
+/// <summary>A workload with its cost figures.</summary>
+public sealed record CostedWorkload(WorkloadSnapshot Snapshot, WorkloadCost Cost, bool Suspendable)
 {
-    /// <summary>All work of a budget, in an order that does not hang on who told of it first.</summary>
+    /// <summary>Returns all workloads of a budget in a fixed order.</summary>
     public static CostedWorkload[] Of(BudgetSnapshot budget) =>
         [
             .. budget
-                .Workloads.OrderBy(w => w.Key.Namespace, StringComparer.Ordinal)
-                .ThenBy(w => w.Key.Kind, StringComparer.Ordinal)
-                .ThenBy(w => w.Key.Name, StringComparer.Ordinal)
-                .ThenBy(w => w.Key.Uid, StringComparer.Ordinal)
-                .Select(w => new CostedWorkload(w, WorkloadCost.Of(w, budget), WorkloadCost.IsSuspendable(w, budget))),
+                .Workloads.OrderBy(workload => workload.Key.Namespace, StringComparer.Ordinal)
+                .ThenBy(workload => workload.Key.Kind, StringComparer.Ordinal)
+                .ThenBy(workload => workload.Key.Name, StringComparer.Ordinal)
+                .ThenBy(workload => workload.Key.Uid, StringComparer.Ordinal)
+                .Select(workload => new CostedWorkload(
+                    workload,
+                    WorkloadCost.Of(workload, budget),
+                    WorkloadCost.IsSuspendable(workload, budget)
+                )),
         ];
 
-    /// <summary>A training job that holds or may take GPUs.</summary>
-    public bool IsActiveJob => Work is { Class: WorkloadClass.Training, State: WorkloadState.Running or WorkloadState.Pending };
+    public string Uid => Snapshot.Key.Uid;
+
+    /// <summary>Kind and name, such as <c>Job/train</c>.</summary>
+    public string DisplayName => $"{Snapshot.Key.Kind}/{Snapshot.Key.Name}";
+
+    /// <summary>A training job that has or may get GPUs.</summary>
+    public bool IsActiveJob => Snapshot is { Class: WorkloadClass.Training, State: WorkloadState.Running or WorkloadState.Pending };
 }

@@ -110,7 +110,7 @@ internal static class BudgetMessages
                     Messages.CheckpointOutcome(
                         train with
                         {
-                            Work = Train with { Checkpoint = mark, CheckpointAcknowledged = acknowledged },
+                            Snapshot = Train with { Checkpoint = mark, CheckpointAcknowledged = acknowledged },
                         },
                         request,
                         budget
@@ -134,7 +134,7 @@ internal static class BudgetMessages
         table.Add(Reasons.WaitingForBudget, Messages.WaitsThoughItFits(train, plan, Money(34), othersFirst: false));
         table.Add(Reasons.NeverFits, Messages.NeverFits(train, plan, Money(71), Money(72)));
         table.Add(Reasons.NeverFits, Messages.NeverFits(train, plan, Money(71), null));
-        table.Add(Reasons.NeverFits, Messages.NeverFits(train with { Work = Chat.Suspended(50) }, plan, Money(71), Money(72)));
+        table.Add(Reasons.NeverFits, Messages.NeverFits(train with { Snapshot = Chat.Suspended(50) }, plan, Money(71), Money(72)));
         table.Add(Reasons.WaitingForApproval, Messages.WaitsForApproval(train, plan, mustRise: true, Money(66)));
         table.Add(Reasons.WaitingForApproval, Messages.WaitsForApproval(train, plan, mustRise: false, null));
         table.Add(Reasons.ForecastPaused, Messages.Paused(November with { MeteringStale = "node gpu-1 is unreachable (no heartbeat)" }));
@@ -159,12 +159,12 @@ internal static class BudgetMessages
         ];
         foreach (var cause in causes)
             table.Add(cause, Messages.Resumed(train, November, plan.Totals, Money(34), cause));
-        var held = train with { Work = Train with { OtherBudgets = "budget other" } };
+        var held = train with { Snapshot = Train with { OtherBudgets = "budget other" } };
         table.Add(Reasons.SuspendedByOtherBudget, Messages.Resumed(held, November, plan.Totals, Money(34), Reasons.BudgetRaised));
         table.Add(Reasons.Released, Messages.Released(train));
-        table.Add(Reasons.Released, Messages.Released(train with { Work = Train with { Exempt = true } }));
+        table.Add(Reasons.Released, Messages.Released(train with { Snapshot = Train with { Exempt = true } }));
         table.Add(Reasons.Released, Messages.Released(held));
-        table.Add(Reasons.Released, Messages.Released(held with { Work = held.Work with { Exempt = true } }));
+        table.Add(Reasons.Released, Messages.Released(held with { Snapshot = held.Snapshot with { Exempt = true } }));
         table.Add("the budget lets go of it", Messages.Restored("budget nlp was deleted", null));
         table.Add("the budget lets go of it", Messages.Restored("budget nlp was deleted", "budget other"));
     }
@@ -198,10 +198,10 @@ internal static class BudgetMessages
         var (plan, train) = Begin(November);
         table.Add(
             Reasons.SuspensionNotFollowed,
-            Messages.NotFollowed(train with { Work = Train with { NotSuspendable = "its pods have run on since 11:50:00" } })
+            Messages.NotFollowed(train with { Snapshot = Train with { NotSuspendable = "its pods have run on since 11:50:00" } })
         );
         table.Add(Reasons.SuspensionFollowed, Messages.Followed(train));
-        table.Add(Reasons.SuspensionFollowed, Messages.Followed(train with { Work = Train.Suspended(50) }));
+        table.Add(Reasons.SuspensionFollowed, Messages.Followed(train with { Snapshot = Train.Suspended(50) }));
         table.Add(Reasons.Contested, Messages.Contested(Suspended));
         table.Add(Reasons.Contested, Messages.Contested(Suspended with { RevertedBy = "kubectl" }));
         table.Add(Reasons.BreakerOpen, Messages.BreakerOpen);
@@ -210,7 +210,7 @@ internal static class BudgetMessages
             Messages.ProgressStale(
                 train with
                 {
-                    Work = Train with { Estimate = Estimate.Unknown("its progress has not moved since 11:40:00Z") },
+                    Snapshot = Train with { Estimate = Estimate.Unknown("its progress has not moved since 11:40:00Z") },
                 }
             )
         );
@@ -222,7 +222,7 @@ internal static class BudgetMessages
         table.Section("Announced suspensions: an Event WillSuspend on the budget and its workloads");
         table.Add(Reasons.WillSuspend, Messages.WillSuspend([train], November, plan.Totals, Money(64), memory));
         table.Add(Reasons.WillSuspend, Messages.WillSuspendJobs([train], November, plan.Totals, Money(64), Now.AddMinutes(5)));
-        table.Add(Reasons.WillSuspend, Messages.WillSuspendJobs(plan.Work, Observing, plan.Totals, Money(64), Now.AddMinutes(5)));
+        table.Add(Reasons.WillSuspend, Messages.WillSuspendJobs(plan.Workloads, Observing, plan.Totals, Money(64), Now.AddMinutes(5)));
     }
 
     private static void Estimates(MessageTable table)
@@ -269,7 +269,7 @@ internal static class BudgetMessages
     {
         table.Section("Warnings: an Event on the budget, and on the workloads that it names");
         var (plan, train) = Begin(November);
-        var other = plan.Work.Single(item => item != train);
+        var other = plan.Workloads.Single(item => item != train);
         var (balance, chat) = (plan.Totals, Begin(Budget(50, Chat)).Item);
         var atLimit = new Outlook
         {
@@ -376,7 +376,7 @@ internal static class BudgetMessages
     private static (Plan Plan, CostedWorkload Item) Begin(BudgetSnapshot budget)
     {
         var plan = Plan.Begin(budget);
-        return (plan, plan.Work.First(item => item.Work.Key.Uid == budget.Workloads[0].Key.Uid));
+        return (plan, plan.Workloads.First(item => item.Snapshot.Key.Uid == budget.Workloads[0].Key.Uid));
     }
 
     private static Amount? Amounts(decimal? amount) => amount is { } known ? Money(known) : null;

@@ -62,14 +62,14 @@ public sealed class DeciderProperties
             var balance = BudgetTotals.Of(budget, BudgetDecider.LimitOf(budget), work);
             if (balance.MinimumReplicasExceedLimit)
                 return;
-            var claims = work.Where(w => w.IsActiveJob && !BudgetTotals.ReleasesReservation(w.Work, budget)).ToArray();
+            var claims = work.Where(w => w.IsActiveJob && !BudgetTotals.ReleasesReservation(w.Snapshot, budget)).ToArray();
             Amount Needed(Func<CostedWorkload, bool> suspended) =>
                 claims.Aggregate(
                     balance.ReleasedClaims.Aggregate(balance.Spent + balance.MinimumReplicasCost, (sum, claim) => sum + claim.Amount),
                     (sum, w) => sum + (suspended(w) ? Victims.StillSpends(w) : w.Cost.Planned)
                 );
             foreach (var victim in victims)
-                Needed(w => w.Work.Key.Uid != victim && victims.Contains(w.Work.Key.Uid))
+                Needed(w => w.Snapshot.Key.Uid != victim && victims.Contains(w.Snapshot.Key.Uid))
                     .Should()
                     .BeGreaterThan(balance.Allowed, "without suspension {0} it does not fit", victim);
         });
