@@ -1,9 +1,11 @@
 namespace Bursar.Core.Ledger;
 
-/// <summary>What agents measured of one pod on one UTC day.</summary>
+/// <summary>The measurements of one pod on one UTC day.</summary>
 internal sealed class DayUsage(int day)
 {
-    /// <summary>Models come from strangers' metrics; further ones are summed under <see cref="OtherModels"/>.</summary>
+    /// <summary>
+    /// Model names come from metrics that Bursar does not control. Further ones are summed under <see cref="OtherModels"/>.
+    /// </summary>
     public const int MaxModels = 8;
 
     public const string OtherModels = "other";
@@ -18,18 +20,18 @@ internal sealed class DayUsage(int day)
 
     public long MemoryMiBMs { get; set; }
 
-    /// <summary>The most that was needed of a device at a time; zero where that is not known.</summary>
+    /// <summary>The largest amount of device memory needed at a time. Zero: unknown.</summary>
     public long NeededMiB { get; set; }
 
     public SortedDictionary<string, TokenSums>? Tokens { get; set; }
 
     /// <summary>
-    /// The shard of its day, once the day is over for the pod. Until a write of it went through the pod's own record keeps the day
-    /// as well, and where both have it, after a crash, the pod's goes before: it is as far as its place in the journal is.
+    /// The shard of its day, once the day is over for the pod. Until that is written, the pod's own record keeps the day as well. If both
+    /// have it after a crash, the pod's counts, because it matches the pod's position in the journal.
     /// </summary>
     public BillShard? Shard { get; set; }
 
-    /// <summary>The first revision of <see cref="Shard"/> that has all of the day.</summary>
+    /// <summary>The first revision of <see cref="Shard"/> that contains the whole day.</summary>
     public long ClosedAt { get; set; } = long.MaxValue;
 
     public bool IsClosed => ClosedAt != long.MaxValue;

@@ -5,17 +5,17 @@ using Bursar.Core.Money;
 namespace Bursar.Core.Ledger;
 
 /// <summary>
-/// What part of a device one unit is: a card, a MIG slice of it, one of its shared slots. The rate of a part is rounded
-/// down to a whole nano, so that parts which make up a card never cost more than it.
+/// The part of a device that one unit is: a card, a MIG slice, or a shared slot. The rate of a part is rounded down to a whole nano, so
+/// that the parts of a card never cost more than the card.
 /// </summary>
 public readonly record struct DeviceShare(int Parts, int Of)
 {
     public static readonly DeviceShare Whole = new(1, 1);
 
-    /// <summary>Nobody can say what part: such a unit has no price.</summary>
+    /// <summary>An unknown part has no price.</summary>
     public static readonly DeviceShare Unknown;
 
-    /// <summary>As an agent writes it: <c>2/7</c> of a card. Unknown where it says <c>0/1</c>, or what cannot be read.</summary>
+    /// <summary>Parses an agent's text, such as <c>2/7</c> of a card. Unknown for <c>0/1</c> and for unreadable text.</summary>
     public static DeviceShare Parse(string text) =>
         text.Split('/') is [var parts, var of]
         && int.TryParse(parts, NumberStyles.None, CultureInfo.InvariantCulture, out var some)
@@ -36,7 +36,7 @@ public readonly record struct DeviceShare(int Parts, int Of)
 
     public GpuHourPrice? RateOf(GpuHourPrice? device) => NanoOf(device?.NanoPerGpuHour) is { } nano ? new GpuHourPrice(nano) : null;
 
-    /// <summary>The sum in lowest terms.</summary>
+    /// <summary>Returns the sum in lowest terms.</summary>
     public static DeviceShare Sum(DeviceShare left, DeviceShare right) =>
         left.IsKnown && right.IsKnown
             ? Reduced((long)left.Parts * right.Of + (long)right.Parts * left.Of, (long)left.Of * right.Of)
@@ -45,7 +45,7 @@ public readonly record struct DeviceShare(int Parts, int Of)
     public static DeviceShare operator *(DeviceShare share, int units) =>
         share.IsKnown ? Reduced((long)share.Parts * units, share.Of) : Unknown;
 
-    /// <summary>One of so many equal slots of this.</summary>
+    /// <summary>Returns one of several equal slots.</summary>
     public static DeviceShare operator /(DeviceShare share, int slots) =>
         share.IsKnown && slots > 0 ? Reduced(share.Parts, (long)share.Of * slots) : Unknown;
 

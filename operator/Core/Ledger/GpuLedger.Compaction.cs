@@ -5,13 +5,13 @@ using Bursar.Core.Text;
 namespace Bursar.Core.Ledger;
 
 /// <summary>
-/// Days that no budget's window reaches any more become sums: what each workload cost and did, and what of the nodes no pod had. A day
-/// is summed once, from all facts, into objects of its own; then one write says from when on facts are kept; then the facts go. A process
-/// that dies in between sums the same day again, or drops the same facts again.
+/// Compaction: days that no budget's window reaches any more are reduced to sums of what each workload cost and did, and of the unallocated
+/// cost of the nodes. A day is summed once, from all facts, into objects of its own. Then the base shard records the first day with facts,
+/// and then the facts are deleted. A process that dies in between sums the same day again, or deletes the same facts again.
 /// </summary>
 public sealed partial class GpuLedger
 {
-    /// <summary>The first call after a long time must not hold the ledger for long.</summary>
+    /// <summary>Bounds the time that the first call after a long pause locks the ledger.</summary>
     private const int MostDaysAtOnce = 7;
 
     private const int RowShardBytes = 112 * 1024;
@@ -21,7 +21,7 @@ public sealed partial class GpuLedger
     private readonly SortedDictionary<string, PastSums> _past = new(StringComparer.Ordinal);
     private int? _detailDay;
 
-    /// <summary>From when on every pod's own facts are kept, and any interval can be summed; null before <see cref="Install"/>.</summary>
+    /// <summary>The time from which all facts are kept, so that any interval can be summed. Null before <see cref="Install"/>.</summary>
     public DateTimeOffset? DetailSince
     {
         get
@@ -33,7 +33,7 @@ public sealed partial class GpuLedger
         }
     }
 
-    /// <summary>From when on days' sums are kept, at the latest <see cref="DetailSince"/>.</summary>
+    /// <summary>The time from which daily sums are kept, at the latest <see cref="DetailSince"/>.</summary>
     public DateTimeOffset? SumsSince
     {
         get
@@ -46,11 +46,10 @@ public sealed partial class GpuLedger
     }
 
     /// <summary>
-    /// Sums the days before a moment, some at a time, and forgets the facts that only they needed. True when there was one.
+    /// Sums the days before a time, at most seven per call, and deletes the facts that only they needed. Returns whether there were any.
     /// </summary>
-    /// <param name="before">No window reaches further back. The day of <paramref name="now"/> and the one before are never summed: journals
-    /// may tell of them yet.</param>
-    /// <param name="now">Now.</param>
+    /// <param name="before">No window reaches further back. The day of <paramref name="now"/> and the day before it are never summed,
+    /// because journals may still report about them.</param>
     public bool Compact(DateTimeOffset before, DateTimeOffset now)
     {
         lock (_gate)
@@ -63,16 +62,16 @@ public sealed partial class GpuLedger
             if (beyond <= first)
                 return false;
             for (var day = first; day < beyond; day++)
-                SumUp(day, now);
+                SumDay(day, now);
             _detailDay = beyond;
             ForgetFacts(UtcDay.Start(beyond), beyond);
             BaseShard().Touch();
-            BaseShard().Hurry();
+            BaseShard().MarkUrgent();
             return true;
         }
     }
 
-    /// <summary>Forgets the sums of days before a moment. True when there was one.</summary>
+    /// <summary>Deletes the sums of days before a time. Returns whether there were any.</summary>
     public bool ForgetSums(DateTimeOffset before)
     {
         lock (_gate)
@@ -85,7 +84,7 @@ public sealed partial class GpuLedger
                 _sums.Remove(day);
                 for (var index = 0; index < count; index++)
                 {
-                    // Written objects are not held in memory: an empty one in their place is what deletes them.
+                    // Written objects are not in memory. An empty shard in their place deletes them.
                     var shard = DayShard(day, index);
                     shard.Rows = null;
                     shard.Touch();
@@ -93,7 +92,7 @@ public sealed partial class GpuLedger
             }
             if (old.Length == 0)
                 return false;
-            foreach (var (ns, _) in _past.Where(one => one.Value.LastDay < beyond).ToArray())
+            foreach (var (ns, _) in _past.Where(past => past.Value.LastDay < beyond).ToArray())
                 _past.Remove(ns);
             BaseShard().Touch();
             return true;
@@ -101,15 +100,16 @@ public sealed partial class GpuLedger
     }
 
     /// <summary>
-    /// What the workloads of a namespace cost and did on summed days, a row a day and workload; empty where the sums were not read.
+    /// Returns the cost and usage of a namespace's workloads on summed days, one row per day and workload. Empty if the sums were not
+    /// loaded.
     /// </summary>
     public IReadOnlyList<WorkloadSpend> SummedWork(string ns, DateTimeOffset from, DateTimeOffset to)
     {
         lock (_gate)
-            return [.. SummedDays(from, to).SelectMany(one => one.Work).Where(work => work.Workload.Namespace == ns)];
+            return [.. SummedDays(from, to).SelectMany(day => day.Work).Where(work => work.Workload.Namespace == ns)];
     }
 
-    /// <summary>What of the nodes no pod had on summed days.</summary>
+    /// <summary>Returns the node costs on summed days.</summary>
     public (Amount Total, Amount Unallocated, Amount NodeLost) SummedNodes(DateTimeOffset from, DateTimeOffset to)
     {
         lock (_gate)
@@ -121,49 +121,49 @@ public sealed partial class GpuLedger
         }
     }
 
-    /// <summary>What a namespace's work held and did on all days that were ever summed.</summary>
+    /// <summary>Returns the reserved time and usage of a namespace on all days that were ever summed.</summary>
     public (Int128 ReservedGpuMs, UsageSums Usage) PastOf(string ns)
     {
         lock (_gate)
-            return _past.TryGetValue(ns, out var one) ? (one.Reserved, one.Usage) : (0, UsageSums.None);
+            return _past.TryGetValue(ns, out var past) ? (past.Reserved, past.Usage) : (0, UsageSums.None);
     }
 
     private IEnumerable<DaySums> SummedDays(DateTimeOffset from, DateTimeOffset to)
     {
         var (first, beyond) = (UtcDay.Of(from.ToUnixTimeMilliseconds()), UtcDay.AtOrAfter(to.ToUnixTimeMilliseconds()));
-        return _sums.Where(one => one.Key >= first && one.Key < beyond).SelectMany(one => one.Value);
+        return _sums.Where(day => day.Key >= first && day.Key < beyond).SelectMany(day => day.Value);
     }
 
-    private void SumUp(int day, DateTimeOffset now)
+    private void SumDay(int day, DateTimeOffset now)
     {
         var (from, to) = (Moment(UtcDay.Start(day)), Moment(UtcDay.Start(day + 1)));
         var parts = new List<DaySums> { new() };
         var bytes = 400;
         foreach (var ns in _podsByNamespace.Keys.Order(StringComparer.Ordinal))
         {
-            foreach (var work in SpentByWorkload(ns, LabelSelector.Everything, from, to, now))
+            foreach (var spend in SpentByWorkload(ns, LabelSelector.Everything, from, to, now))
             {
-                if (work.ReservedGpuMs == 0 && work.UnpricedGpuMs == 0 && work.Usage.MeasuredMs == 0 && work.Spent == Amount.Zero)
+                if (spend.ReservedGpuMs == 0 && spend.UnpricedGpuMs == 0 && spend.Usage.MeasuredMs == 0 && spend.Spent == Amount.Zero)
                     continue;
                 var row =
                     420
-                    + work.Workload.Namespace.Length
-                    + work.Workload.Kind.Length
-                    + work.Workload.Name.Length
-                    + work.Workload.Uid.Length
-                    + TokenBytes(work.Usage.Tokens.Keys);
+                    + spend.Workload.Namespace.Length
+                    + spend.Workload.Kind.Length
+                    + spend.Workload.Name.Length
+                    + spend.Workload.Uid.Length
+                    + TokenBytes(spend.Usage.Tokens.Keys);
                 if (bytes + row > RowShardBytes)
                 {
                     parts.Add(new());
                     bytes = 400;
                 }
                 bytes += row;
-                parts[^1].Work.Add(work with { Gpus = 0, RatePerHour = HourlyCost.Zero, Since = from });
+                parts[^1].Work.Add(spend with { Gpus = 0, RatePerHour = HourlyCost.Zero, Since = from });
                 if (!_past.TryGetValue(ns, out var sum))
                     _past.Add(ns, sum = new());
                 sum.LastDay = day;
-                sum.Reserved += work.ReservedGpuMs;
-                sum.Usage += work.Usage;
+                sum.Reserved += spend.ReservedGpuMs;
+                sum.Usage += spend.Usage;
             }
         }
         foreach (var node in _nodes.Keys)
@@ -199,7 +199,7 @@ public sealed partial class GpuLedger
             if (_podsByNamespace[pod.Workload.Namespace].Count == 0)
                 _podsByNamespace.Remove(pod.Workload.Namespace);
             foreach (var usage in pod.Days)
-                usage.Shard?.Days.RemoveAll(one => one.Usage == usage);
+                usage.Shard?.Days.RemoveAll(day => day.Usage == usage);
         }
         foreach (var pod in _pods.Values)
             pod.Days.RemoveAll(day => day.Day < beyond);
@@ -223,7 +223,7 @@ public sealed partial class GpuLedger
             timeline.Forget(before);
     }
 
-    /// <summary>One object's part of a day's sums.</summary>
+    /// <summary>The part of a day's sums in one object.</summary>
     internal sealed class DaySums
     {
         public List<WorkloadSpend> Work { get; } = [];

@@ -6,14 +6,14 @@ using Bursar.Core.Text;
 namespace Bursar.Core.Ledger;
 
 /// <summary>
-/// Sums. Intervals are [from, to), never before the installation; open work is charged up to the smaller of
-/// <c>to</c> and <c>now</c>. A pod whose labels nobody knows is in the sum of an empty selector only.
+/// Queries. Intervals are [from, to) and start at the installation at the earliest. Open pods are charged up to the smaller of <c>to</c>
+/// and <c>now</c>. Only an empty selector matches a pod whose labels are unknown.
 /// </summary>
 public sealed partial class GpuLedger
 {
     private readonly List<RatedSpan> _scratch = [];
 
-    /// <summary>What the selected pods of a namespace cost in an interval.</summary>
+    /// <summary>Returns the cost of the selected pods of a namespace in an interval.</summary>
     public Amount Spent(string ns, LabelSelector selector, DateTimeOffset from, DateTimeOffset to, DateTimeOffset now)
     {
         lock (_gate)
@@ -29,7 +29,7 @@ public sealed partial class GpuLedger
         }
     }
 
-    /// <summary>The same by workload, those that cost nothing in the interval left out unless they run.</summary>
+    /// <summary>Returns the same by workload. Workloads without cost in the interval are left out unless they run.</summary>
     public IReadOnlyList<WorkloadSpend> SpentByWorkload(
         string ns,
         LabelSelector selector,
@@ -63,7 +63,7 @@ public sealed partial class GpuLedger
         }
     }
 
-    /// <summary>What GPU work in the namespace cost that none of the selectors selects.</summary>
+    /// <summary>Returns the cost of the namespace's GPU pods that no selector matches.</summary>
     public Amount OutsideSelectors(
         string ns,
         IReadOnlyList<LabelSelector> selectors,
@@ -92,7 +92,7 @@ public sealed partial class GpuLedger
         }
     }
 
-    /// <summary>The price per hour of the selected pods that run at a moment; pods on lost nodes cost nothing then.</summary>
+    /// <summary>Returns the rate of the selected pods that run at a time. Pods on unreachable nodes count zero.</summary>
     public HourlyCost RatePerHour(string ns, LabelSelector selector, DateTimeOffset at)
     {
         lock (_gate)
@@ -101,13 +101,13 @@ public sealed partial class GpuLedger
                 return HourlyCost.Zero;
             var rate = HourlyCost.Zero;
             foreach (var pod in list)
-                if (Selects(selector, pod) && RateAt(pod, at.ToUnixTimeMilliseconds()) is { } one)
-                    rate += one;
+                if (Selects(selector, pod) && RateAt(pod, at.ToUnixTimeMilliseconds()) is { } podRate)
+                    rate += podRate;
             return rate;
         }
     }
 
-    /// <summary>Spending as constant stretches, for <see cref="RollingSum"/>; open ones end at null.</summary>
+    /// <summary>Returns spending as stretches of constant rate, for <see cref="RollingSum"/>. The end of an open one is null.</summary>
     public IReadOnlyList<SpendSegment> Segments(string ns, LabelSelector selector, DateTimeOffset from, DateTimeOffset now)
     {
         var segments = new List<SpendSegment>();
@@ -118,13 +118,13 @@ public sealed partial class GpuLedger
     }
 
     /// <summary>
-    /// Every billed stretch of the namespace inside [from, to), by pod and time; the last of a running pod is open when it reaches
-    /// <paramref name="now"/>.
+    /// Returns every billed stretch of the namespace inside [from, to), by pod and time. The last one of a running pod is open if it
+    /// reaches <paramref name="now"/>.
     /// </summary>
     public IReadOnlyList<LedgerEntry> Entries(string ns, DateTimeOffset from, DateTimeOffset to, DateTimeOffset now) =>
         [.. EntriesWithLabels(ns, from, to, now).Select(pair => pair.Entry)];
 
-    /// <summary>Where a node's money went; the parts sum to the total exactly.</summary>
+    /// <summary>Returns the breakdown of a node's cost. The parts sum to the total exactly.</summary>
     public NodeBill Bill(string node, DateTimeOffset from, DateTimeOffset to, DateTimeOffset now)
     {
         lock (_gate)
@@ -133,8 +133,8 @@ public sealed partial class GpuLedger
                 return new(Amount.Zero, Amount.Zero, Amount.Zero, new Dictionary<string, Amount>(), 0);
             var (start, end) = Clip(from, to, now);
 
-            // Reserved is summed as budgets sum it, pod by pod; the rest by a sweep over the node. Nothing is got by
-            // subtraction, so a flaw in either shows as a bill that does not add up.
+            // Reserved is summed per pod, as budgets do; the rest by a sweep over the node. Nothing is computed by subtraction, so an error
+            // in either shows as a bill that does not add up.
             Int128 reserved = 0;
             var edges = new SortedDictionary<long, List<(DeviceShare Share, int Held, int Unknown)>>();
             var claimed = new List<(long At, SharedClaim Claim, int Holders)>();
@@ -169,7 +169,7 @@ public sealed partial class GpuLedger
                 unknownLabels = 0,
                 unpriced = 0;
             var taken = new Dictionary<DeviceShare, (int Held, int Unknown)>();
-            // A claim is taken once, by however many pods.
+            // A claim counts once, however many pods share it.
             var holders = new Dictionary<string, int>(StringComparer.Ordinal);
             claimed.Sort((left, right) => left.At.CompareTo(right.At));
             var next = 0;
@@ -178,7 +178,7 @@ public sealed partial class GpuLedger
             {
                 if (previous is { } begin && begin < at)
                 {
-                    // What a node that the cluster does not have any more held is nobody's cost.
+                    // Devices of a node that is no longer in the cluster cost nothing.
                     var present = account.IsGone(begin) ? 0 : Math.Max(account.CapacityAt(begin) ?? 0, CardsOf(taken));
                     _scratch.Clear();
                     CutByPrice(account, begin, at);
@@ -198,7 +198,7 @@ public sealed partial class GpuLedger
                             lost += perGpu * present;
                         else
                         {
-                            // Money, not devices: what parts leave of a card, and the fractions of a nano below it, is nobody's.
+                            // In amounts, not devices: what parts leave of a card, including fractions of a nano, is unallocated.
                             Int128 rest = (Int128)nano * present;
                             foreach (var (share, (held, unknown)) in taken)
                             {
@@ -247,14 +247,14 @@ public sealed partial class GpuLedger
             return [.. _nodes.Keys.Order(StringComparer.Ordinal)];
     }
 
-    /// <summary>Those whose work was ever charged.</summary>
+    /// <summary>Returns the namespaces that were ever charged.</summary>
     public IReadOnlyList<string> Namespaces()
     {
         lock (_gate)
             return [.. _podsByNamespace.Keys.Union(_past.Keys).Order(StringComparer.Ordinal)];
     }
 
-    /// <summary>The node's device time that its agent could give to no pod, by reason, since ever.</summary>
+    /// <summary>Returns the total device time that the node's agent could not attribute to a pod, by reason.</summary>
     public IReadOnlyDictionary<string, long> UnattributedMs(string node)
     {
         lock (_gate)
@@ -263,7 +263,7 @@ public sealed partial class GpuLedger
                 : ImmutableSortedDictionary<string, long>.Empty;
     }
 
-    /// <summary>The pods that are still charged.</summary>
+    /// <summary>Returns the pods that are still charged.</summary>
     public IReadOnlyList<OpenPod> OpenPods()
     {
         lock (_gate)
@@ -285,7 +285,7 @@ public sealed partial class GpuLedger
         }
     }
 
-    /// <summary>The pods of a node that only its agent told of, with their times by its journal.</summary>
+    /// <summary>Returns the pods of a node that only its agent has reported, with their times from its journal.</summary>
     public IReadOnlyList<OpenPod> JournalPods(string node)
     {
         lock (_gate)
@@ -310,7 +310,7 @@ public sealed partial class GpuLedger
     }
 
     /// <summary>
-    /// Products that running pods or present nodes have and no price covers; a device without a product is under the empty name.
+    /// Returns the products of running pods or present nodes that have no price. A device without a product has the empty name.
     /// </summary>
     public IReadOnlyList<string> UnpricedProducts()
     {
@@ -333,28 +333,27 @@ public sealed partial class GpuLedger
         }
     }
 
-    /// <summary>The price of a product as the ledger charges it now.</summary>
+    /// <summary>Returns the latest price of a product, including planned ones.</summary>
     public GpuHourPrice? CurrentRate(string product)
     {
         lock (_gate)
             return _prices.TryGetValue(product, out var timeline) ? new GpuHourPrice(timeline.Changes[^1].Nano) : null;
     }
 
-    /// <summary>The price of a product at a moment, where more is planned than is in force.</summary>
+    /// <summary>Returns the price of a product at a time, taking planned prices into account.</summary>
     public GpuHourPrice? RateOf(string product, DateTimeOffset at)
     {
         lock (_gate)
             return _prices.TryGetValue(product, out var timeline) ? new GpuHourPrice(timeline.At(at.ToUnixTimeMilliseconds())) : null;
     }
 
-    /// <summary>All that has a price, as <see cref="Reprice"/> names it.</summary>
+    /// <summary>Returns all names with a price, as given to <see cref="Reprice"/>.</summary>
     public IReadOnlyList<string> PricedProducts()
     {
         lock (_gate)
             return [.. _prices.Keys.Order(StringComparer.Ordinal)];
     }
 
-    /// <summary>Whether anything was ever priced.</summary>
     public bool HasPrices
     {
         get
@@ -364,7 +363,7 @@ public sealed partial class GpuLedger
         }
     }
 
-    /// <summary>What a node was last said to have; nothing while it is not known.</summary>
+    /// <summary>Returns a node's latest product and GPU count, or an empty product and zero if unknown.</summary>
     public (string Product, int Gpus) LastStatement(string node)
     {
         lock (_gate)
@@ -420,17 +419,17 @@ public sealed partial class GpuLedger
     }
 
     private (long From, long To) Clip(DateTimeOffset from, DateTimeOffset to, DateTimeOffset now) =>
-        (Math.Max(from.ToUnixTimeMilliseconds(), Counted), Math.Min(to.ToUnixTimeMilliseconds(), now.ToUnixTimeMilliseconds()));
+        (Math.Max(from.ToUnixTimeMilliseconds(), CountedFrom), Math.Min(to.ToUnixTimeMilliseconds(), now.ToUnixTimeMilliseconds()));
 
-    /// <summary>The first moment whose facts are kept.</summary>
-    private long Counted => Math.Max(_installed ?? long.MinValue, _detailDay is { } day ? UtcDay.Start(day) : long.MinValue);
+    /// <summary>The first time whose facts are kept.</summary>
+    private long CountedFrom => Math.Max(_installed ?? long.MinValue, _detailDay is { } day ? UtcDay.Start(day) : long.MinValue);
 
-    /// <summary>The UTC days that an interval touches, and the part of them that is charged by now.</summary>
+    /// <summary>Returns the UTC days that an interval touches, and their part that is charged by now.</summary>
     private Touched TouchedDays(DateTimeOffset from, DateTimeOffset to, DateTimeOffset now)
     {
         var first = UtcDay.Of(from.ToUnixTimeMilliseconds());
         var beyond = UtcDay.AtOrAfter(to.ToUnixTimeMilliseconds());
-        return new(first, beyond, Math.Max(UtcDay.Start(first), Counted), Math.Min(UtcDay.Start(beyond), now.ToUnixTimeMilliseconds()));
+        return new(first, beyond, Math.Max(UtcDay.Start(first), CountedFrom), Math.Min(UtcDay.Start(beyond), now.ToUnixTimeMilliseconds()));
     }
 
     private readonly record struct Touched(int First, int Beyond, long From, long To);
@@ -458,12 +457,12 @@ public sealed partial class GpuLedger
     }
 
     /// <summary>
-    /// Fills the scratch list with the pod's billed time in [from, to): its frame without what the node was away, cut at prices.
+    /// Fills the scratch list with the pod's billed time in [from, to): its lifetime without the node's absences, cut at price changes.
     /// </summary>
     private void SpansOf(PodAccount pod, long from, long to)
     {
         _scratch.Clear();
-        CutFrame(pod, from, to);
+        CutLifetime(pod, from, to);
         if (pod.Claims.Count > 0)
         {
             DivideClaims(pod);
@@ -476,8 +475,8 @@ public sealed partial class GpuLedger
     }
 
     /// <summary>
-    /// Cuts the spans where another pod begins or ends to hold one of the pod's claims, and gives the pod its part of each: what the claim
-    /// costs, divided evenly, with the nanos that are left to the first of its holders.
+    /// Cuts the spans where another pod starts or ends to use one of the pod's claims, and assigns the pod its part of each. The cost of a
+    /// claim is divided evenly; remaining nanos go to the first pods by UID.
     /// </summary>
     private void DivideClaims(PodAccount pod)
     {
@@ -486,7 +485,7 @@ public sealed partial class GpuLedger
         var edges = new SortedSet<long>();
         foreach (var other in pod.Node.Pods)
         {
-            if (!other.Claims.Any(claim => pod.Claims.Any(mine => mine.Uid == claim.Uid)))
+            if (!other.Claims.Any(claim => pod.Claims.Any(own => own.Uid == claim.Uid)))
                 continue;
             edges.Add(other.From);
             if (other.End is { } end)
@@ -504,7 +503,7 @@ public sealed partial class GpuLedger
                         before = 0;
                     foreach (var other in pod.Node.Pods)
                     {
-                        if (other.From > from || other.End <= from || !other.Claims.Any(one => one.Uid == claim.Uid))
+                        if (other.From > from || other.End <= from || !other.Claims.Any(theirs => theirs.Uid == claim.Uid))
                             continue;
                         holders++;
                         if (string.CompareOrdinal(other.Uid, pod.Uid) < 0)
@@ -519,11 +518,11 @@ public sealed partial class GpuLedger
             }
     }
 
-    private void CutFrame(PodAccount pod, long from, long to)
+    private void CutLifetime(PodAccount pod, long from, long to)
     {
         from = Math.Max(from, pod.From);
         to = Math.Min(to, pod.End ?? to);
-        foreach (var (away, back) in pod.Node.Away)
+        foreach (var (away, back) in pod.Node.Absences)
         {
             if (from >= to)
                 return;
@@ -566,7 +565,7 @@ public sealed partial class GpuLedger
         }
     }
 
-    /// <summary>What the node says it has, else what its pods were said to run on.</summary>
+    /// <summary>Returns the node's own product, or the product reported for its pods if unknown.</summary>
     private static string ProductOf(NodeAccount node, int statement) =>
         statement >= 0 && node.Capacity[statement].Product.Length > 0 ? node.Capacity[statement].Product : node.PodsProduct;
 
@@ -581,7 +580,7 @@ public sealed partial class GpuLedger
         return false;
     }
 
-    /// <summary>The cards that all that is taken needs at least: parts are summed exactly, and rounded up.</summary>
+    /// <summary>Returns the number of cards that everything in use needs at least. Parts are summed exactly and rounded up.</summary>
     private static int CardsOf(Dictionary<DeviceShare, (int Held, int Unknown)> taken)
     {
         var cards = 0;
@@ -628,20 +627,20 @@ public sealed partial class GpuLedger
 
         public void Add(GpuLedger ledger, PodAccount pod, long from, long to, Touched days)
         {
-            var (cost, time, noPrice) = Of(ledger, pod, from, to);
+            var (cost, time, noPrice) = CostOf(ledger, pod, from, to);
             _units += cost;
             _reserved += time;
             _unpriced += noPrice;
             // Most pods lie inside the interval as a whole.
             if (days.From < from && pod.From < from || days.To > to && !(pod.End <= to))
-                (cost, time, _) = Of(ledger, pod, days.From, days.To);
+                (cost, time, _) = CostOf(ledger, pod, days.From, days.To);
             _daysUnits += cost;
             _daysReserved += time;
             if (pod.From <= to && !(pod.End <= to))
             {
                 _gpus += pod.Gpus;
-                if (ledger.RateAt(pod, to) is { } one)
-                    _rate += one;
+                if (ledger.RateAt(pod, to) is { } rate)
+                    _rate += rate;
             }
             _since = Math.Min(_since, pod.From);
             foreach (var day in pod.Days)
@@ -660,7 +659,7 @@ public sealed partial class GpuLedger
             }
         }
 
-        private static (Int128 Units, Int128 Reserved, Int128 Unpriced) Of(GpuLedger ledger, PodAccount pod, long from, long to)
+        private static (Int128 Units, Int128 Reserved, Int128 Unpriced) CostOf(GpuLedger ledger, PodAccount pod, long from, long to)
         {
             ledger.SpansOf(pod, from, to);
             Int128 units = 0,

@@ -5,17 +5,16 @@ namespace Bursar.Core.Ledger;
 public sealed partial class GpuLedger
 {
     /// <summary>
-    /// Takes in what this process itself saw of a node that has no agent, once. It is not asked for again, so it has no cursor, and an
-    /// agent's cursor is left alone: its journal goes on where it was read to, also after another source has served. What was not
-    /// written when the process ends is a gap.
+    /// Records what this process itself observed on a node without an agent. It is not read again, so it has no cursor, and the cursor of
+    /// an agent's journal stays where it is. Whatever is not written when the process ends is lost.
     /// </summary>
-    /// <param name="name">The node that the source speaks for; it is believed for pods bound to it only.</param>
-    /// <param name="intervals">What pods did; an interval beyond a pod's own time is cut to it.</param>
+    /// <param name="name">The node of the source, which is trusted for pods bound to it only.</param>
+    /// <param name="intervals">The usage of pods. Intervals are cut to the lifetime of their pod.</param>
     public UsageOutcome RecordSeen(string name, IReadOnlyList<UsageInterval> intervals)
     {
         lock (_gate)
         {
-            var node = NodeNamed(name);
+            var node = GetOrAddNode(name);
             var journal = node.Journal;
             int applied = 0,
                 unattributed = 0;
@@ -26,17 +25,17 @@ public sealed partial class GpuLedger
                 {
                     unattributed++;
                     journal = journal.Unattributed(
-                        pod is not null ? "foreign-pod" : Known(interval.Reason),
+                        pod is not null ? "foreign-pod" : ReasonOrDefault(interval.Reason),
                         Math.Max(0, (interval.To - interval.From).Ticks / TimeSpan.TicksPerMillisecond)
                     );
                     continue;
                 }
-                // A source that is asked every quarter of a minute sees a pod's end late.
-                if (Within(interval, pod) is not { } own)
+                // A source that is polled every 15 seconds sees the end of a pod late.
+                if (CutToPod(interval, pod) is not { } own)
                     continue;
                 pod.Add(own);
                 CloseDays(pod);
-                // A pod without a cursor has nothing measured in what is written of it; this one is no agent's.
+                // The stored form has no usage for a pod without a cursor. This cursor belongs to no agent's journal.
                 pod.Cursor ??= new("", 0);
                 pod.Shard!.TouchMeasured();
                 applied++;
@@ -50,7 +49,7 @@ public sealed partial class GpuLedger
         }
     }
 
-    private static UsageInterval? Within(UsageInterval interval, PodAccount pod)
+    private static UsageInterval? CutToPod(UsageInterval interval, PodAccount pod)
     {
         var from = Math.Max(interval.From.ToUnixTimeMilliseconds(), pod.From);
         var to = Math.Min(interval.To.ToUnixTimeMilliseconds(), pod.End ?? long.MaxValue);

@@ -3,15 +3,15 @@ using Bursar.Core.Money;
 namespace Bursar.Core.Ledger;
 
 /// <summary>
-/// How the ledger is stored: each fact in one object, whole. A shard that misses its last write lacks facts that the
-/// API and the agents' journals will tell again; it can never count one twice.
+/// Storage: each fact is in one object, as a whole. A shard that missed its last write only lacks facts, which the API and the agents'
+/// journals deliver again; nothing is counted twice.
 /// </summary>
 public sealed partial class GpuLedger
 {
-    /// <summary>No shard is to exceed this as JSON.</summary>
+    /// <summary>The largest JSON size of a shard.</summary>
     public const int MaxShardBytes = 128 * 1024;
 
-    /// <summary>A shard takes no new pods beyond this estimate: ends, usage and tokens come later and need room.</summary>
+    /// <summary>A shard takes no new pods beyond this estimate, so that ends, usage and tokens fit later.</summary>
     private const int PodShardBytes = 112 * 1024;
 
     private const int NodeShardBytes = 64 * 1024;
@@ -21,14 +21,14 @@ public sealed partial class GpuLedger
     private readonly Dictionary<string, BillShard> _openPodShards = [];
     private readonly Dictionary<string, BillShard> _openUsageShards = [];
     private readonly Dictionary<string, BillShard> _openNodeShards = [];
-    private readonly HashSet<string> _taken = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _unreadableNames = new(StringComparer.Ordinal);
 
-    /// <summary>Objects that hold something this version cannot read: what is in there is in no sum.</summary>
-    public int Unreadable => _taken.Count;
+    /// <summary>The number of objects that this version cannot read. Their contents are in no sum.</summary>
+    public int Unreadable => _unreadableNames.Count;
 
     /// <summary>
-    /// Up to when the stored ledger is complete: what began or ended later may be in no shard yet. Whoever reads the stored ledger counts
-    /// what is still open up to this moment and no further. Null for a ledger that an older version wrote.
+    /// The time up to which the stored ledger is complete. Later starts and ends may be missing, so a reader of the stored ledger bills
+    /// open pods up to this time only. Null if an older version wrote the ledger.
     /// </summary>
     public DateTimeOffset? AsOf
     {
@@ -39,9 +39,7 @@ public sealed partial class GpuLedger
         }
     }
 
-    /// <summary>
-    /// Moves <see cref="AsOf"/> on, once everything up to that moment is written. Returns the shard that holds it, to be written next.
-    /// </summary>
+    /// <summary>Advances <see cref="AsOf"/>, once everything up to that time is written. Returns the shard to write next.</summary>
     public LedgerShard AdvanceClock(DateTimeOffset to)
     {
         lock (_gate)
@@ -69,14 +67,12 @@ public sealed partial class GpuLedger
     }
 
     /// <summary>
-    /// What has changed since it was written, taken at one moment, in the order in which it must be written: prices,
-    /// pods, budgets, and last the nodes, whose journal cursors must not be ahead of the pods' sums. Stop at the first
-    /// write that fails; the next call gives what is left.
+    /// Returns the shards that changed since they were written, as one consistent snapshot in the order of writing: prices, pods, budgets,
+    /// and last the nodes, whose journal cursors must not be ahead of the pods' sums. Stop at the first failed write; the next call returns
+    /// the rest.
     /// </summary>
-    /// <param name="factsOnly">
-    /// Leave out shards that changed only in what agents measured: every running pod does so all the time, it decides
-    /// nothing, and the agents' journals keep it until it is written. Journal cursors then stay where they are stored.
-    /// </param>
+    /// <param name="factsOnly">Leaves out shards with new measurements only. Every running pod is measured all the time, no decision
+    /// depends on that, and the agents' journals keep it until it is written. Journal cursors then stay as stored.</param>
     public IReadOnlyList<LedgerShard> DirtyShards(bool factsOnly = false)
     {
         lock (_gate)
@@ -93,22 +89,22 @@ public sealed partial class GpuLedger
     }
 
     /// <summary>
-    /// The shards that hold pods of a namespace which no stored object tells of yet, to be written before such pods are ended; before them,
-    /// from when on is counted. Empty where all pods are told of.
+    /// Returns the shards with pods of a namespace that no stored object contains yet, to be written before such pods are suspended. The
+    /// start of billing comes first. Empty if there are none.
     /// </summary>
     public IReadOnlyList<LedgerShard> ArrivalShards(string ns)
     {
         lock (_gate)
         {
-            bool IsAsked(BillShard shard) => shard.HasUnwrittenArrivals && shard.Namespace == ns;
-            if (!_shards.Values.Any(IsAsked))
+            bool HasArrivals(BillShard shard) => shard.HasUnwrittenArrivals && shard.Namespace == ns;
+            if (!_shards.Values.Any(HasArrivals))
                 return [];
-            // That days are sums by now stands in the same object as the beginning: not without the sums.
+            // The base shard records which days were compacted, so the compacted days are written before it.
             return
             [
                 .. _shards
                     .Values.Where(shard =>
-                        IsAsked(shard)
+                        HasArrivals(shard)
                         || (shard.HasUnwrittenFacts && LedgerShard.RankOf(shard.Kind) <= LedgerShard.RankOf(LedgerShard.BaseKind))
                     )
                     .OrderBy(shard => LedgerShard.RankOf(shard.Kind))
@@ -118,42 +114,41 @@ public sealed partial class GpuLedger
         }
     }
 
-    /// <summary>The shard's object holds this revision now. An empty one, once deleted, is forgotten.</summary>
-    public void MarkWritten(string shard, long revision)
+    /// <summary>Records that the shard's object has this revision. An empty shard is forgotten once its object is deleted.</summary>
+    public void MarkWritten(string name, long revision)
     {
         lock (_gate)
         {
-            if (!_shards.TryGetValue(shard, out var state))
+            if (!_shards.TryGetValue(name, out var shard))
                 return;
-            state.MarkWritten(revision);
+            shard.MarkWritten(revision);
             var withheld = false;
-            foreach (var node in state.Nodes)
+            foreach (var node in shard.Nodes)
             {
                 if (node.Offered.Revision == revision)
                     node.Durable = node.Offered.Journal;
                 withheld |= node.Durable != node.Journal;
             }
-            if (withheld && !state.IsDirty)
-                state.TouchMeasured();
-            if (state.IsDirty)
+            if (withheld && !shard.IsDirty)
+                shard.TouchMeasured();
+            if (shard.IsDirty)
                 return;
-            if (state.IsEmpty)
-                Forget(state);
-            else if (state.Kind == LedgerShard.DayKind)
-                Release(state);
+            if (shard.IsEmpty)
+                Forget(shard);
+            else if (shard.Kind == LedgerShard.DayKind)
+                DropWrittenDay(shard);
         }
     }
 
     /// <summary>
-    /// The ledger as stored, in any order of shards. A pod that stands in two shards (a write that timed out and went
-    /// through after all) is one pod, with the larger part of its facts.
+    /// Restores the ledger from its shards, in any order. A pod in two shards (a write that timed out but succeeded) counts once, with the
+    /// more complete facts.
     /// </summary>
-    /// <param name="stored">The shards.</param>
-    /// <param name="unreadable">Names of objects that hold something else: they are left alone, and no shard takes their names.</param>
+    /// <param name="unreadable">Names of objects that cannot be read. They are left alone, and no shard uses their names.</param>
     public static GpuLedger Load(IEnumerable<LedgerShard> stored, IEnumerable<string>? unreadable = null)
     {
         var ledger = new GpuLedger();
-        ledger._taken.UnionWith(unreadable ?? []);
+        ledger._unreadableNames.UnionWith(unreadable ?? []);
         foreach (
             var shard in stored
                 .OrderBy(shard => shard.Kind == LedgerShard.BaseKind ? -1 : LedgerShard.RankOf(shard.Kind))
@@ -165,20 +160,20 @@ public sealed partial class GpuLedger
         return ledger;
     }
 
-    private void Forget(BillShard state)
+    private void Forget(BillShard shard)
     {
-        _shards.Remove(state.Name);
+        _shards.Remove(shard.Name);
         foreach (var open in new[] { _openPodShards, _openUsageShards, _openNodeShards })
-        foreach (var (key, shard) in open.ToArray())
-            if (shard == state)
+        foreach (var (key, openShard) in open.ToArray())
+            if (openShard == shard)
                 open.Remove(key);
     }
 
-    /// <summary>A day's sums are read by those who report, from the stored objects: whoever writes them need not hold them.</summary>
-    private void Release(BillShard state)
+    /// <summary>Drops the sums of a written day from memory. Reports read them from the stored objects.</summary>
+    private void DropWrittenDay(BillShard shard)
     {
-        _shards.Remove(state.Name);
-        if (state.Rows is { } rows && _sums.TryGetValue(UtcDay.Parse(state.Day!), out var parts))
+        _shards.Remove(shard.Name);
+        if (shard.Rows is { } rows && _sums.TryGetValue(UtcDay.Parse(shard.Day!), out var parts))
             parts.Remove(rows);
     }
 
@@ -190,7 +185,7 @@ public sealed partial class GpuLedger
         return shard;
     }
 
-    private void PlacePod(PodAccount pod)
+    private void AssignShard(PodAccount pod)
     {
         var ns = pod.Workload.Namespace;
         var day = UtcDay.Text(UtcDay.Of(pod.From));
@@ -198,7 +193,7 @@ public sealed partial class GpuLedger
         var bytes = EstimateBytes(pod);
         if (!_openPodShards.TryGetValue(key, out var shard) || shard.EstimatedBytes + bytes > PodShardBytes)
         {
-            var index = Free(key, shard);
+            var index = NextFreeIndex(key, shard);
             shard = NewShard(
                 new(ShardState.Numbered(key, index), LedgerShard.PodsKind)
                 {
@@ -209,13 +204,13 @@ public sealed partial class GpuLedger
             );
             _openPodShards[key] = shard;
         }
-        Place(pod, shard, bytes);
+        AddToShard(pod, shard, bytes);
     }
 
-    private int Free(string prefix, BillShard? last) =>
-        ShardState.NextIndex(prefix, last, name => _shards.ContainsKey(name) || _taken.Contains(name));
+    private int NextFreeIndex(string prefix, BillShard? last) =>
+        ShardState.NextIndex(prefix, last, name => _shards.ContainsKey(name) || _unreadableNames.Contains(name));
 
-    private static void Place(PodAccount pod, BillShard shard, int bytes)
+    private static void AddToShard(PodAccount pod, BillShard shard, int bytes)
     {
         pod.Shard = shard;
         shard.Pods.Add(pod);
@@ -224,7 +219,7 @@ public sealed partial class GpuLedger
 
     private const int CheckpointBytes = 160;
 
-    /// <summary>As if each pod had its own row of labels, and room for the usage that will come.</summary>
+    /// <summary>Estimates as if each pod had its own row of labels, and leaves room for later usage.</summary>
     private static int EstimateBytes(PodAccount pod)
     {
         var workload = pod.Workload;
@@ -248,7 +243,9 @@ public sealed partial class GpuLedger
         return bytes;
     }
 
-    /// <summary>Days of a pod that are over go to their day's shard, so that a pod that runs for a year does not outgrow its own.</summary>
+    /// <summary>
+    /// Moves a pod's finished days to the shards of those days, so that a pod that runs for a year does not outgrow its own shard.
+    /// </summary>
     private void CloseDays(PodAccount pod)
     {
         for (var i = 0; i < pod.Days.Count - 2; i++)
@@ -263,7 +260,7 @@ public sealed partial class GpuLedger
                 var bytes = EstimateBytes(pod.Uid, usage.Tokens?.Keys ?? Enumerable.Empty<string>());
                 if (!_openUsageShards.TryGetValue(key, out var shard) || shard.EstimatedBytes + bytes > PodShardBytes)
                 {
-                    var index = Free($"usage.{key}", shard);
+                    var index = NextFreeIndex($"usage.{key}", shard);
                     shard = NewShard(
                         new(ShardState.Numbered($"usage.{key}", index), LedgerShard.UsageKind)
                         {
@@ -283,7 +280,7 @@ public sealed partial class GpuLedger
         }
     }
 
-    /// <summary>A day of a pod.</summary>
+    /// <summary>Estimates one day of a pod.</summary>
     private static int EstimateBytes(string pod, IEnumerable<string> models) => 160 + pod.Length + TokenBytes(models);
 
     private static int TokenBytes(IEnumerable<string> models) => models.Sum(model => 130 + model.Length);
@@ -300,7 +297,7 @@ public sealed partial class GpuLedger
             var bytes = 400 + node.Name.Length;
             if (!_openNodeShards.TryGetValue(day, out var shard) || shard.EstimatedBytes + bytes > NodeShardBytes)
             {
-                var index = Free($"nodes.{day}", shard);
+                var index = NextFreeIndex($"nodes.{day}", shard);
                 shard = NewShard(new(ShardState.Numbered($"nodes.{day}", index), LedgerShard.NodesKind) { Day = day, Index = index });
                 _openNodeShards[day] = shard;
             }
@@ -311,13 +308,13 @@ public sealed partial class GpuLedger
         return node.Shard;
     }
 
-    private LedgerShard ToShard(BillShard state, bool factsOnly)
+    private LedgerShard ToShard(BillShard shard, bool factsOnly)
     {
-        var shard = state.Stored();
-        switch (state.Kind)
+        var stored = shard.ToStored();
+        switch (shard.Kind)
         {
-            case LedgerShard.DayKind when state.Rows is { } day:
-                return shard with
+            case LedgerShard.DayKind when shard.Rows is { } day:
+                return stored with
                 {
                     Rows =
                     [
@@ -333,12 +330,12 @@ public sealed partial class GpuLedger
                             ToShard(work.Usage)
                         )),
                     ],
-                    Remainder = state.Index == 0 ? new(day.Total, day.Unallocated, day.NodeLost) : null,
+                    Remainder = shard.Index == 0 ? new(day.Total, day.Unallocated, day.NodeLost) : null,
                 };
             case LedgerShard.DayKind:
-                return shard;
+                return stored;
             case LedgerShard.BaseKind:
-                return shard with
+                return stored with
                 {
                     DetailDay = _detailDay,
                     KeptDays = _keptDays.Count == 0 ? null : [.. _keptDays.Select(kept => new ShardKeptDay(kept.Key, kept.Value))],
@@ -347,12 +344,12 @@ public sealed partial class GpuLedger
                             ? null
                             :
                             [
-                                .. _past.Select(one => new ShardPast(
-                                    one.Key,
-                                    (long)one.Value.Reserved,
-                                    ToShard(one.Value.Usage) with
+                                .. _past.Select(sums => new ShardPast(
+                                    sums.Key,
+                                    (long)sums.Value.Reserved,
+                                    ToShard(sums.Value.Usage) with
                                     {
-                                        Day = one.Value.LastDay,
+                                        Day = sums.Value.LastDay,
                                     }
                                 )),
                             ],
@@ -361,28 +358,28 @@ public sealed partial class GpuLedger
                     Prices =
                     [
                         .. _prices
-                            .OrderBy(pair => pair.Key, StringComparer.Ordinal)
-                            .Select(pair => new ShardPrice(
-                                pair.Key,
-                                [.. pair.Value.Changes.Select(change => new ShardPriceChange(change.At, change.Nano))]
+                            .OrderBy(entry => entry.Key, StringComparer.Ordinal)
+                            .Select(entry => new ShardPrice(
+                                entry.Key,
+                                [.. entry.Value.Changes.Select(change => new ShardPriceChange(change.At, change.Nano))]
                             )),
                     ],
                 };
             case LedgerShard.PodsKind:
                 var workloads = new List<ShardWorkload>();
                 var rows = new Dictionary<WorkloadKey, List<int>>();
-                var podsOfShard = new List<ShardPod>(state.Pods.Count);
-                foreach (var pod in state.Pods)
+                var podsOfShard = new List<ShardPod>(shard.Pods.Count);
+                foreach (var pod in shard.Pods)
                     podsOfShard.Add(ToShard(pod, RowOf(pod, workloads, rows)));
-                return shard with { Workloads = workloads, Pods = podsOfShard };
+                return stored with { Workloads = workloads, Pods = podsOfShard };
             case LedgerShard.UsageKind:
-                return shard with { Usage = [.. state.Days.Select(one => new ShardPodDay(one.Pod.Uid, ToShard(one.Usage)))] };
+                return stored with { Usage = [.. shard.Days.Select(day => new ShardPodDay(day.Pod.Uid, ToShard(day.Usage)))] };
             case LedgerShard.ClockKind:
-                return shard with { AsOf = _asOf };
+                return stored with { AsOf = _asOf };
             default:
-                foreach (var node in state.Nodes)
-                    node.Offered = (state.Revision, factsOnly ? node.Durable : node.Journal);
-                return shard with { Nodes = [.. state.Nodes.Select(ToShard)] };
+                foreach (var node in shard.Nodes)
+                    node.Offered = (shard.Revision, factsOnly ? node.Durable : node.Journal);
+                return stored with { Nodes = [.. shard.Nodes.Select(ToShard)] };
         }
     }
 
@@ -434,13 +431,13 @@ public sealed partial class GpuLedger
                         ? null
                         :
                         [
-                            .. pod.Counters.Select(pair => new ShardCounter(
-                                pair.Key,
-                                pair.Value.LastPrompt,
-                                pair.Value.LastCached,
-                                pair.Value.LastGenerated,
-                                Some(pair.Value.LastRequests),
-                                pair.Value.IsNamed ? null : true
+                            .. pod.Counters.Select(entry => new ShardCounter(
+                                entry.Key,
+                                entry.Value.LastPrompt,
+                                entry.Value.LastCached,
+                                entry.Value.LastGenerated,
+                                NullIfZero(entry.Value.LastRequests),
+                                entry.Value.IsNamed ? null : true
                             )),
                         ],
                     Checkpoint = pod.Checkpoint is not { } checkpoint
@@ -460,20 +457,20 @@ public sealed partial class GpuLedger
             usage.MeasuredMs,
             usage.BusyMs,
             usage.EnergyMj,
-            Some(usage.MemoryMiBMs),
+            NullIfZero(usage.MemoryMiBMs),
             usage.Tokens is null
                 ? null
                 :
                 [
-                    .. usage.Tokens.Select(pair => new ShardTokens(
-                        pair.Key,
-                        pair.Value.Prompt,
-                        pair.Value.Cached,
-                        pair.Value.Generated,
-                        Some(pair.Value.Requests)
+                    .. usage.Tokens.Select(entry => new ShardTokens(
+                        entry.Key,
+                        entry.Value.Prompt,
+                        entry.Value.Cached,
+                        entry.Value.Generated,
+                        NullIfZero(entry.Value.Requests)
                     )),
                 ],
-            Some(usage.NeededMiB)
+            NullIfZero(usage.NeededMiB)
         );
 
     private static ShardDay ToShard(UsageSums usage) =>
@@ -482,20 +479,20 @@ public sealed partial class GpuLedger
             usage.MeasuredMs,
             usage.BusyMs,
             usage.EnergyMj,
-            Some(usage.MemoryMiBMs),
+            NullIfZero(usage.MemoryMiBMs),
             usage.Tokens.Count == 0
                 ? null
                 :
                 [
-                    .. usage.Tokens.Select(pair => new ShardTokens(
-                        pair.Key,
-                        pair.Value.Prompt,
-                        pair.Value.Cached,
-                        pair.Value.Generated,
-                        Some(pair.Value.Requests)
+                    .. usage.Tokens.Select(entry => new ShardTokens(
+                        entry.Key,
+                        entry.Value.Prompt,
+                        entry.Value.Cached,
+                        entry.Value.Generated,
+                        NullIfZero(entry.Value.Requests)
                     )),
                 ],
-            Some(usage.NeededMiB)
+            NullIfZero(usage.NeededMiB)
         );
 
     private static UsageSums SumsOf(ShardDay stored) =>
@@ -514,7 +511,7 @@ public sealed partial class GpuLedger
             NeededMiB = stored.Needed ?? 0,
         };
 
-    private static long? Some(long count) => count == 0 ? null : count;
+    private static long? NullIfZero(long count) => count == 0 ? null : count;
 
     private static DayUsage FromShard(ShardDay stored)
     {
@@ -552,12 +549,12 @@ public sealed partial class GpuLedger
                 _detailDay = shard.DetailDay ?? _detailDay;
                 foreach (var kept in shard.KeptDays ?? [])
                     _keptDays[kept.Day] = kept.Shards;
-                foreach (var one in shard.Past ?? [])
-                    _past[one.Namespace] = new()
+                foreach (var past in shard.Past ?? [])
+                    _past[past.Namespace] = new()
                     {
-                        LastDay = one.Usage.Day,
-                        Reserved = one.Reserved,
-                        Usage = SumsOf(one.Usage),
+                        LastDay = past.Usage.Day,
+                        Reserved = past.Reserved,
+                        Usage = SumsOf(past.Usage),
                     };
                 _installed = shard.Installed ?? _installed;
                 _currency = shard.Currency ?? _currency;
@@ -566,7 +563,7 @@ public sealed partial class GpuLedger
                     if (!_prices.TryGetValue(price.Product, out var timeline))
                         _prices.Add(price.Product, timeline = new());
                     foreach (var change in price.Changes)
-                        timeline.State(change.At, change.Nano);
+                        timeline.Set(change.At, change.Nano);
                 }
                 break;
             case LedgerShard.DayKind:
@@ -627,7 +624,7 @@ public sealed partial class GpuLedger
             Workload = new(workload.Namespace, workload.Kind, workload.Name, workload.Uid),
             Class = workload.Class,
             Labels = workload.Labels,
-            Node = NodeNamed(stored.Node),
+            Node = GetOrAddNode(stored.Node),
             Product = stored.Product,
             Gpus = stored.Gpus,
             Share = stored.Of is { } of ? new(stored.Parts ?? 0, of) : DeviceShare.Whole,
@@ -668,22 +665,22 @@ public sealed partial class GpuLedger
                     LastRequests = row.Requests ?? 0,
                 };
         }
-        if (_pods.TryGetValue(stored.Uid, out var twin))
+        if (_pods.TryGetValue(stored.Uid, out var existing))
         {
-            if (!Outweighs(pod, twin))
+            if (!HasMoreFacts(pod, existing))
             {
-                shard.Touch(); // written again, without it
+                shard.Touch(); // written again, without the pod
                 return;
             }
-            Remove(twin);
+            Remove(existing);
         }
-        Place(pod, shard, EstimateBytes(pod));
+        AddToShard(pod, shard, EstimateBytes(pod));
         Add(pod);
     }
 
     private void Restore(int day, LedgerShard stored)
     {
-        // Sums that no base tells of are from a process that died before it could say so; they are made again.
+        // Sums that are not in the base shard come from a process that died before it wrote that. They are computed again.
         if (!_keptDays.TryGetValue(day, out var count) || stored.Index >= count)
             return;
         if (!_sums.TryGetValue(day, out var parts))
@@ -721,7 +718,7 @@ public sealed partial class GpuLedger
         var index = pod.Days.FindIndex(day => day.Day >= stored.Usage.Day);
         if (index >= 0 && pod.Days[index].Day == stored.Usage.Day)
         {
-            // The last write of the pod's own record was before the day was closed: the journal tells the rest again, and closes it again.
+            // The pod's own record was last written before the day was closed. The journal delivers the rest again, which closes the day.
             pod.Days[index].Shard ??= shard;
             if (pod.Days[index].Shard == shard)
                 shard.Days.Add((pod, pod.Days[index]));
@@ -733,13 +730,13 @@ public sealed partial class GpuLedger
         shard.Days.Add((pod, usage));
     }
 
-    private static bool Outweighs(PodAccount pod, PodAccount twin)
+    private static bool HasMoreFacts(PodAccount pod, PodAccount existing)
     {
-        if (pod.Labels is null != twin.Labels is null)
+        if (pod.Labels is null != existing.Labels is null)
             return pod.Labels is not null;
-        if (pod.End is null != twin.End is null)
+        if (pod.End is null != existing.End is null)
             return pod.End is not null;
-        return pod.MeasuredMs > twin.MeasuredMs;
+        return pod.MeasuredMs > existing.MeasuredMs;
     }
 
     private void Remove(PodAccount pod)
@@ -754,10 +751,10 @@ public sealed partial class GpuLedger
 
     private void Restore(ShardNode stored, BillShard shard)
     {
-        var node = NodeNamed(stored.Name);
+        var node = GetOrAddNode(stored.Name);
         if (node.Shard is not null)
         {
-            shard.Touch(); // a second record of a node whose first write went through after all
+            shard.Touch(); // a second record, from a write that timed out but succeeded
             return;
         }
         node.Shard = shard;

@@ -1,17 +1,17 @@
 namespace Bursar.Core.Ledger;
 
-/// <summary>How long the pods of one workload held GPUs.</summary>
+/// <summary>How long the pods of one workload had GPUs.</summary>
 public sealed partial class GpuLedger
 {
     /// <summary>
-    /// For how long any of a workload's pods held GPUs, by a moment: the time between its runs, suspended or waiting, is not in it.
-    /// Null where the ledger does not reach back to its beginning.
+    /// Returns for how long any pod of the workload had GPUs, without the time between its runs. Null if the workload is older than the
+    /// kept facts, or had no GPU yet.
     /// </summary>
     public TimeSpan? HeldTime(string ns, string workloadUid, DateTimeOffset createdAt, DateTimeOffset by)
     {
         lock (_gate)
         {
-            if (createdAt.ToUnixTimeMilliseconds() < Counted || !_podsByNamespace.TryGetValue(ns, out var all))
+            if (createdAt.ToUnixTimeMilliseconds() < CountedFrom || !_podsByNamespace.TryGetValue(ns, out var all))
                 return null;
             var end = by.ToUnixTimeMilliseconds();
             long held = 0,
@@ -28,7 +28,7 @@ public sealed partial class GpuLedger
         }
     }
 
-    /// <summary>The pods of a workload that ended by themselves, in the order of their ends. Takes time in proportion to the namespace's pods.</summary>
+    /// <summary>Returns the pods of a workload that ended by themselves, ordered by end. O(pods of the namespace).</summary>
     public IReadOnlyList<EndedPod> EndedPods(string ns, string workloadUid)
     {
         lock (_gate)

@@ -4,10 +4,9 @@ using Bursar.Core.Usage;
 namespace Bursar.Core.Ledger;
 
 /// <summary>
-/// Where the money went: exact, idempotent, and without any I/O of its own. It holds facts (when a pod held how many
-/// devices of which node, what a product cost when, when a node was away) and computes every amount from them, so that
-/// the order of what is seen, repetition, a restart and a price that changes cannot alter a sum. Times are cut to whole
-/// milliseconds on the way in. Every member may be called from any thread.
+/// The bill: exact, idempotent, without I/O. It stores facts (when a pod had how many devices of which node, the price of a product over
+/// time, when a node was unreachable) and computes every amount from them. Order, repetition, restarts and price changes therefore cannot
+/// alter a sum. Times are truncated to milliseconds. Thread-safe.
 /// </summary>
 public sealed partial class GpuLedger
 {
@@ -21,7 +20,7 @@ public sealed partial class GpuLedger
     private long? _asOf;
     private string? _currency;
 
-    /// <summary>From when on is counted. Null until <see cref="Install"/>.</summary>
+    /// <summary>The start of billing. Null until <see cref="Install"/>.</summary>
     public DateTimeOffset? Installed
     {
         get
@@ -32,8 +31,8 @@ public sealed partial class GpuLedger
     }
 
     /// <summary>
-    /// Says when Bursar came to the cluster; only the first word counts. Nothing before its second is ever charged: the API tells a
-    /// pod's times in whole seconds, and one that came in the same second did not come before.
+    /// Sets the start of billing. Only the first call has an effect. Nothing before that second is charged: the API server truncates times
+    /// to seconds, so a pod of the same second may have come later.
     /// </summary>
     public bool Install(DateTimeOffset at)
     {
@@ -48,14 +47,11 @@ public sealed partial class GpuLedger
     }
 
     /// <summary>
-    /// The price of a product from <paramref name="at"/> on; what ran before keeps its price. The first price of a
-    /// product also covers the time before, for unpriced was never free. A product that loses its price keeps the last.
+    /// Sets the price of a product from <paramref name="at"/> on; what ran before keeps its price. The first price also covers the time
+    /// before it, because an unpriced product was never free. A product that loses its price keeps the last.
     /// </summary>
-    /// <param name="product">The product, or whatever else is one price: to the ledger it is a name.</param>
-    /// <param name="rate">Its price.</param>
-    /// <param name="at">From when on.</param>
-    /// <param name="planned">What it will be later, in the order of time, in the place of all that was planned before; null leaves
-    /// that.</param>
+    /// <param name="product">The product, or any other name with one price.</param>
+    /// <param name="planned">Later prices, ordered by time, which replace all planned before. Null leaves those.</param>
     public bool Reprice(
         string product,
         GpuHourPrice rate,
@@ -67,11 +63,11 @@ public sealed partial class GpuLedger
         {
             if (!_prices.TryGetValue(product, out var timeline))
                 _prices.Add(product, timeline = new());
-            var changed = timeline.State(at.ToUnixTimeMilliseconds(), rate.NanoPerGpuHour);
+            var changed = timeline.Set(at.ToUnixTimeMilliseconds(), rate.NanoPerGpuHour);
             if (planned is not null)
                 changed |= timeline.Plan(
                     at.ToUnixTimeMilliseconds(),
-                    [.. planned.Select(one => (one.At.ToUnixTimeMilliseconds(), one.Rate.NanoPerGpuHour))]
+                    [.. planned.Select(change => (change.At.ToUnixTimeMilliseconds(), change.Rate.NanoPerGpuHour))]
                 );
             if (changed)
                 BaseShard().Touch();
@@ -79,7 +75,7 @@ public sealed partial class GpuLedger
         }
     }
 
-    /// <summary>The currency of every amount; null until a book said one.</summary>
+    /// <summary>The currency of every amount. Null until a price book has set it.</summary>
     public string? Currency
     {
         get
@@ -101,63 +97,63 @@ public sealed partial class GpuLedger
         }
     }
 
-    /// <summary>Takes in what the API says of a scheduled pod. True when it was news.</summary>
-    public bool Observe(PodObservation seen)
+    /// <summary>Records a scheduled pod as the API shows it. Returns whether anything changed.</summary>
+    public bool Observe(PodObservation observation)
     {
-        if (seen.Gpus <= 0)
+        if (observation.Gpus <= 0)
             return false;
         lock (_gate)
         {
-            var node = NodeNamed(seen.Node);
-            if (!_pods.TryGetValue(seen.Uid, out var pod))
+            var node = GetOrAddNode(observation.Node);
+            if (!_pods.TryGetValue(observation.Uid, out var pod))
             {
-                // Its days are sums by now, whether it was in them or not.
-                if (_detailDay is { } day && (seen.FinishedAt ?? seen.GoneAt)?.ToUnixTimeMilliseconds() <= UtcDay.Start(day))
+                // The pod's days are already summed, with or without it.
+                if (_detailDay is { } day && (observation.FinishedAt ?? observation.GoneAt)?.ToUnixTimeMilliseconds() <= UtcDay.Start(day))
                     return false;
-                pod = new PodAccount(seen.Uid) { Workload = seen.Workload, Node = node };
-                pod.Observe(seen, node);
+                pod = new PodAccount(observation.Uid) { Workload = observation.Workload, Node = node };
+                pod.Observe(observation, node);
                 Add(pod);
-                if (seen.IsGone)
-                    pod.Shard!.Hurry();
+                if (observation.IsGone)
+                    pod.Shard!.MarkUrgent();
                 return true;
             }
-            var before = pod.Node;
-            if (!pod.Observe(seen, node))
+            var previous = pod.Node;
+            if (!pod.Observe(observation, node))
             {
-                if (seen.IsGone)
-                    pod.Shard!.Hurry();
+                if (observation.IsGone)
+                    pod.Shard!.MarkUrgent();
                 return false;
             }
-            if (before != pod.Node)
+            if (previous != pod.Node)
             {
-                before.Pods.Remove(pod);
-                before.ReadProducts();
+                previous.Pods.Remove(pod);
+                previous.ReadProducts();
                 pod.Node.Add(pod);
             }
             pod.Node.ReadProducts();
             pod.Node.Changed();
-            before.Changed();
+            previous.Changed();
             pod.Shard!.Touch();
-            if (seen.IsGone)
-                pod.Shard.Hurry();
+            if (observation.IsGone)
+                pod.Shard.MarkUrgent();
             return true;
         }
     }
 
-    /// <summary>What a node has from <paramref name="at"/> on. An empty product means: not yet told.</summary>
+    /// <summary>Records the devices of a node from <paramref name="at"/> on. An empty product is unknown.</summary>
     public bool ObserveNode(string node, string product, int gpus, DateTimeOffset at)
     {
         lock (_gate)
         {
-            var account = NodeNamed(node);
-            if (gpus == 0 && account.Capacity.Count == 0 || !account.State(at.ToUnixTimeMilliseconds(), gpus, product))
+            var account = GetOrAddNode(node);
+            if (gpus == 0 && account.Capacity.Count == 0 || !account.SetCapacity(at.ToUnixTimeMilliseconds(), gpus, product))
                 return false;
             ShardOf(account).Touch();
             return true;
         }
     }
 
-    /// <summary>The node's object is gone: it has no devices any more, and its pods are not charged beyond this.</summary>
+    /// <summary>Records that the node's object is gone: it has no devices any more, and its pods are not charged after this.</summary>
     public bool ObserveNodeGone(string node, DateTimeOffset at)
     {
         lock (_gate)
@@ -165,7 +161,7 @@ public sealed partial class GpuLedger
             if (
                 !_nodes.TryGetValue(node, out var account)
                 || account.Capacity.Count == 0
-                || !account.State(at.ToUnixTimeMilliseconds(), NodeAccount.Gone, "")
+                || !account.SetCapacity(at.ToUnixTimeMilliseconds(), NodeAccount.Gone, "")
             )
                 return false;
             ShardOf(account).Touch();
@@ -174,8 +170,8 @@ public sealed partial class GpuLedger
     }
 
     /// <summary>
-    /// When a node was last known to be there, where it went unseen: the latest of the stored ledger's time, of the beginnings and ends of
-    /// its pods before a moment, and of what its agent told.
+    /// Returns when a node that was not watched was last known to exist: the latest of the stored ledger's time, the starts and ends of its
+    /// pods before <paramref name="before"/>, and its agent's reports.
     /// </summary>
     public DateTimeOffset LastHeartbeatOf(string node, DateTimeOffset before)
     {
@@ -184,23 +180,23 @@ public sealed partial class GpuLedger
             var (latest, limit) = (_asOf ?? _installed ?? 0, before.ToUnixTimeMilliseconds());
             if (_nodes.TryGetValue(node, out var account))
                 foreach (var pod in account.Pods)
-                foreach (var sign in (long?[])[pod.From, pod.End, pod.JournalTo])
-                    if (sign > latest && sign < limit)
-                        latest = sign.Value;
+                foreach (var time in (long?[])[pod.From, pod.End, pod.JournalTo])
+                    if (time > latest && time < limit)
+                        latest = time.Value;
             return Moment(Math.Min(latest, limit));
         }
     }
 
     /// <summary>
-    /// The node gives no sign: its pods are charged up to the last proof of life, and what follows is
-    /// <see cref="NodeBill.NodeLost"/> until <see cref="MarkNodeBack"/>.
+    /// Records an unreachable node. Its pods are charged up to the last heartbeat. The time after it is <see cref="NodeBill.NodeLost"/>
+    /// until <see cref="MarkNodeBack"/>.
     /// </summary>
-    public bool MarkNodeLost(string node, DateTimeOffset lastProofOfLife)
+    public bool MarkNodeLost(string node, DateTimeOffset lastHeartbeat)
     {
         lock (_gate)
         {
-            var account = NodeNamed(node);
-            if (!account.Lose(lastProofOfLife.ToUnixTimeMilliseconds()))
+            var account = GetOrAddNode(node);
+            if (!account.MarkLost(lastHeartbeat.ToUnixTimeMilliseconds()))
                 return false;
             ShardOf(account).Touch();
             return true;
@@ -211,7 +207,7 @@ public sealed partial class GpuLedger
     {
         lock (_gate)
         {
-            if (!_nodes.TryGetValue(node, out var account) || !account.Return(at.ToUnixTimeMilliseconds()))
+            if (!_nodes.TryGetValue(node, out var account) || !account.MarkBack(at.ToUnixTimeMilliseconds()))
                 return false;
             ShardOf(account).Touch();
             return true;
@@ -219,16 +215,15 @@ public sealed partial class GpuLedger
     }
 
     /// <summary>
-    /// Takes in an agent's report. Each pod remembers how far of its node's journal is in its sums, in the same stored
-    /// record, so that a report read twice (or half stored, then read again) counts once.
+    /// Records an agent's report. Each pod stores its position in the node's journal together with its sums, so a report that is read
+    /// twice, or stored half and read again, counts once.
     /// </summary>
-    /// <param name="report">The agent's answer.</param>
-    /// <param name="after">What it was asked for; an answer to a question beyond the ledger's cursor is refused.</param>
+    /// <param name="after">The cursor of the request. A report beyond the ledger's own cursor is refused.</param>
     public UsageOutcome Record(UsageReport report, JournalCursor? after)
     {
         lock (_gate)
         {
-            var node = NodeNamed(report.Node);
+            var node = GetOrAddNode(report.Node);
             var known = node.Journal.Cursor;
             var sameEpoch = known is not null && known.Epoch == report.Epoch;
             if (after is not null && after.Epoch == report.Epoch && after.Seq > (sameEpoch ? known!.Seq : 0))
@@ -248,7 +243,7 @@ public sealed partial class GpuLedger
             int applied = 0,
                 repeated = 0,
                 unattributed = 0;
-            // All lists carry one sequence, and a pod's cursor moves over all: they are taken in by that order.
+            // All lists share one sequence, and a pod's cursor covers all, so entries are processed in that order.
             var order = new List<(long Seq, UsageInterval? Interval, TokenSample? Tokens, CheckpointSample? Checkpoint)>(entries);
             foreach (var interval in report.Intervals)
                 order.Add((interval.Seq, interval, null, null));
@@ -270,11 +265,11 @@ public sealed partial class GpuLedger
                     pod = FromJournal(uid, interval, node);
                 if (pod is null || pod.Node != node)
                 {
-                    // No pod, or one that is not bound to the node that speaks: an agent is believed for its own only.
+                    // No such pod, or one on another node. An agent is trusted for pods of its own node only.
                     unattributed++;
                     if (interval is null)
                         continue;
-                    var reason = pod is not null ? "foreign-pod" : Known(interval.Reason);
+                    var reason = pod is not null ? "foreign-pod" : ReasonOrDefault(interval.Reason);
                     journal = journal.Unattributed(reason, Math.Max(0, (interval.To - interval.From).Ticks / TimeSpan.TicksPerMillisecond));
                     continue;
                 }
@@ -315,28 +310,30 @@ public sealed partial class GpuLedger
         }
     }
 
-    /// <summary>What a pod said about checkpoints; null when it never asked for requests.</summary>
+    /// <summary>Returns a pod's last report about checkpoints. Null: it never queried for requests.</summary>
     public PodCheckpoint? CheckpointOf(string podUid)
     {
         lock (_gate)
             return _pods.TryGetValue(podUid, out var pod) ? pod.Checkpoint : null;
     }
 
-    /// <summary>How far the node's journal is in the ledger.</summary>
+    /// <summary>Returns how far the node's journal has been read.</summary>
     public JournalCursor? Cursor(string node)
     {
         lock (_gate)
             return _nodes.TryGetValue(node, out var account) ? account.Journal.Cursor : null;
     }
 
-    /// <summary>How far it is in what has been written: the agent may forget up to here, and is asked from here.</summary>
+    /// <summary>
+    /// Returns how far the node's journal is in written shards. The agent may delete entries up to here and is read from here.
+    /// </summary>
     public JournalCursor? DurableCursor(string node)
     {
         lock (_gate)
             return _nodes.TryGetValue(node, out var account) ? account.Durable.Cursor : null;
     }
 
-    private static string Known(string? reason) => reason is { Length: > 0 and <= 63 } ? reason : "unknown-pod";
+    private static string ReasonOrDefault(string? reason) => reason is { Length: > 0 and <= 63 } ? reason : "unknown-pod";
 
     private PodAccount FromJournal(string uid, UsageInterval interval, NodeAccount node)
     {
@@ -362,11 +359,11 @@ public sealed partial class GpuLedger
         pod.Node.Add(pod);
         if (pod.Shard is not null)
             return;
-        PlacePod(pod);
-        pod.Shard!.Arrive();
+        AssignShard(pod);
+        pod.Shard!.TouchArrival();
     }
 
-    private NodeAccount NodeNamed(string name)
+    private NodeAccount GetOrAddNode(string name)
     {
         if (!_nodes.TryGetValue(name, out var node))
             _nodes.Add(name, node = new(name));

@@ -3,9 +3,9 @@ using Bursar.Core.Money;
 namespace Bursar.Core.Ledger;
 
 /// <summary>
-/// One stretch of a pod's billed time at one rate. Entries are computed: a price that changes or a node that is lost
-/// cuts a pod's frame into several, and no stored record is rewritten. <see cref="To"/> is null while it runs;
-/// <see cref="Rate"/> is null while the product has no price.
+/// One stretch of a pod's billed time at one rate. Entries are computed, so a price change or an unreachable node cuts a pod's lifetime
+/// without rewriting stored records. <see cref="To"/> is null while the pod runs. <see cref="Rate"/> is null while the product has no
+/// price.
 /// </summary>
 public sealed record LedgerEntry(
     string PodUid,
@@ -20,11 +20,11 @@ public sealed record LedgerEntry(
     DateTimeOffset? To
 )
 {
-    /// <summary>What part of a device each of the <see cref="Gpus"/> is; <see cref="Rate"/> is of that part.</summary>
+    /// <summary>The part of a device that each of the <see cref="Gpus"/> is. <see cref="Rate"/> applies to that part.</summary>
     public DeviceShare Share { get; init; } = DeviceShare.Whole;
 }
 
-/// <summary>What one workload cost in an interval, and what its pods did.</summary>
+/// <summary>The cost of one workload in an interval, and the usage of its pods.</summary>
 public sealed record WorkloadSpend
 {
     public required WorkloadKey Workload { get; init; }
@@ -34,52 +34,52 @@ public sealed record WorkloadSpend
     /// <summary>Exactly the sum of the entries inside the interval.</summary>
     public required Amount Spent { get; init; }
 
-    /// <summary>GPU-milliseconds billed inside the interval, of a slice or slot its part; of each pod cut to whole ones.</summary>
+    /// <summary>The GPU-milliseconds billed inside the interval. A slice or slot counts its part. Truncated per pod.</summary>
     public required Int128 ReservedGpuMs { get; init; }
 
-    /// <summary>GPU-milliseconds inside the interval that have no price.</summary>
+    /// <summary>The GPU-milliseconds inside the interval without a price.</summary>
     public required Int128 UnpricedGpuMs { get; init; }
 
-    /// <summary>Devices held and price per hour of the pods that run at the interval's end.</summary>
+    /// <summary>The devices of the pods that run at the end of the interval. <see cref="RatePerHour"/> is their rate.</summary>
     public required int Gpus { get; init; }
 
     public required HourlyCost RatePerHour { get; init; }
 
-    /// <summary>The workload's first billed moment, whatever the interval.</summary>
+    /// <summary>The workload's first billed time, independent of the interval.</summary>
     public required DateTimeOffset Since { get; init; }
 
-    /// <summary>What agents measured on the UTC days that the interval touches: their measurements are kept by day.</summary>
+    /// <summary>The measurements of the UTC days that the interval touches, because they are kept by day.</summary>
     public required UsageSums Usage { get; init; }
 
     /// <summary>
-    /// What the same days cost and held, so that cost and measurement are of one time; equal to the interval's own where it ends at
-    /// midnights, or now.
+    /// The cost and the reserved time of the same days, for comparison with <see cref="Usage"/>. They equal the interval's own if it
+    /// consists of whole days or ends now.
     /// </summary>
     public required Amount DaysSpent { get; init; }
 
     public required Int128 DaysReservedGpuMs { get; init; }
 }
 
-/// <summary>What agents measured: not bound to a window, since it is shown and not billed.</summary>
-/// <param name="MemoryMiBMs">Device memory in MiB times the milliseconds that it was held.</param>
+/// <summary>The measurements of agents, which are shown and not billed.</summary>
+/// <param name="MemoryMiBMs">Device memory in MiB times the milliseconds of its use.</param>
 public sealed record UsageSums(long MeasuredMs, long BusyMs, long EnergyMj, long MemoryMiBMs, IReadOnlyDictionary<string, TokenSums> Tokens)
 {
     public static readonly UsageSums None = new(0, 0, 0, 0, new Dictionary<string, TokenSums>());
 
-    /// <summary>The most memory of a device that a model server needed at a time, in MiB; zero where that is not known.</summary>
+    /// <summary>The largest amount of device memory that a model server needed at a time, in MiB. Zero: unknown.</summary>
     public long NeededMiB { get; init; }
 
     public long IdleMs => Math.Max(0, MeasuredMs - BusyMs);
 
     public static UsageSums operator +(UsageSums left, UsageSums right)
     {
-        // Most work makes none.
+        // Most workloads produce no tokens.
         var tokens = left.Tokens.Count == 0 ? right.Tokens : left.Tokens;
         if (left.Tokens.Count > 0 && right.Tokens.Count > 0)
         {
             var both = new SortedDictionary<string, TokenSums>(left.Tokens.ToDictionary(), StringComparer.Ordinal);
             foreach (var (model, sum) in right.Tokens)
-                both[model] = both.TryGetValue(model, out var one) ? one + sum : sum;
+                both[model] = both.TryGetValue(model, out var known) ? known + sum : sum;
             tokens = both;
         }
         return new(
@@ -95,7 +95,7 @@ public sealed record UsageSums(long MeasuredMs, long BusyMs, long EnergyMj, long
     }
 }
 
-/// <summary>Tokens of one model, and the requests that ended.</summary>
+/// <summary>The tokens of one model, and the number of completed requests.</summary>
 public sealed record TokenSums(long Prompt, long Cached, long Generated, long Requests = 0)
 {
     public static readonly TokenSums None = new(0, 0, 0);
@@ -106,5 +106,5 @@ public sealed record TokenSums(long Prompt, long Cached, long Generated, long Re
         new(left.Prompt + right.Prompt, left.Cached + right.Cached, left.Generated + right.Generated, left.Requests + right.Requests);
 }
 
-/// <summary>A constant spend from one moment to another (null: on and on), per hour.</summary>
+/// <summary>Spending at a constant rate. A null end is open.</summary>
 public readonly record struct SpendSegment(DateTimeOffset From, DateTimeOffset? To, HourlyCost RatePerHour);

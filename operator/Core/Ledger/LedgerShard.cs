@@ -4,8 +4,8 @@ using Bursar.Core.Money;
 namespace Bursar.Core.Ledger;
 
 /// <summary>
-/// One object's worth of the ledger, as it is stored. Times are whole milliseconds since 1970, rates whole
-/// nano-currency per GPU-hour: nothing is rounded on the way. Which of the lists are filled depends on <see cref="Kind"/>.
+/// One stored object of the ledger. Times are milliseconds since 1970, rates are nano-currency per GPU-hour, so nothing is rounded.
+/// <see cref="Kind"/> determines which lists are filled.
 /// </summary>
 public sealed record LedgerShard
 {
@@ -20,13 +20,13 @@ public sealed record LedgerShard
     public const string ClockKind = "clock";
 
     /// <summary>
-    /// A Kubernetes object's name. Those of pods are <c>namespace-day-n</c>; all others hold a dot, which no namespace can.
+    /// A Kubernetes object name. The names of pod shards are <c>namespace-day-n</c>. All others contain a dot, which no namespace can.
     /// </summary>
     public string Name { get; set; } = "";
 
     public string Kind { get; set; } = "";
 
-    /// <summary>The watched namespace whose pods or budget these are.</summary>
+    /// <summary>The watched namespace of the pods or budget.</summary>
     public string? Namespace { get; init; }
 
     /// <summary>The UTC day on which the pods began, the nodes were first seen, or the usage was measured.</summary>
@@ -34,18 +34,18 @@ public sealed record LedgerShard
 
     public int Index { get; init; }
 
-    /// <summary>Grows with each change; what <see cref="GpuLedger.MarkWritten"/> is told.</summary>
+    /// <summary>Grows with each change. <see cref="GpuLedger.MarkWritten"/> takes it.</summary>
     public long Revision { get; init; }
 
-    /// <summary>Whether it holds what the operator remembers besides the bill.</summary>
+    /// <summary>Whether it belongs to the operator's state and not to the bill.</summary>
     [JsonIgnore]
     public bool IsState => Kind is BudgetKind or SeriesKind or ScaledKind;
 
-    /// <summary>Nothing is left in it: the object may be deleted.</summary>
+    /// <summary>Whether the object may be deleted.</summary>
     [JsonIgnore]
     public bool IsEmpty { get; init; }
 
-    /// <summary>It holds what the API no longer tells, and is not to wait for its turn.</summary>
+    /// <summary>Whether it contains facts that the API no longer shows, and must be written at once.</summary>
     [JsonIgnore]
     public bool IsUrgent { get; init; }
 
@@ -53,16 +53,16 @@ public sealed record LedgerShard
 
     public string? Currency { get; init; }
 
-    /// <summary>Up to when all other shards are complete.</summary>
+    /// <summary>The time up to which all other shards are complete.</summary>
     public long? AsOf { get; init; }
 
-    /// <summary>The first day, counted from 1970-01-01, whose facts are kept; days before are sums.</summary>
+    /// <summary>The first day, counted from 1970-01-01, whose facts are kept. Earlier days are sums.</summary>
     public int? DetailDay { get; init; }
 
     /// <summary>The days whose sums are kept.</summary>
     public IReadOnlyList<ShardKeptDay>? KeptDays { get; init; }
 
-    /// <summary>What all summed days held, kept or not.</summary>
+    /// <summary>The totals of all days that were ever summed.</summary>
     public IReadOnlyList<ShardPast>? Past { get; init; }
 
     public IReadOnlyList<ShardPrice>? Prices { get; init; }
@@ -98,11 +98,11 @@ public sealed record LedgerShard
 
     public IReadOnlyList<ShardScaler>? Scaled { get; init; }
 
-    /// <summary>The place of a kind in the order in which shards are written.</summary>
+    /// <summary>Returns the position of a kind in the order of writing.</summary>
     public static int RankOf(string kind) =>
         kind switch
         {
-            // Sums first, then that they are, then the facts without those that they came from.
+            // Sums first, then the record that they exist, then the facts without those that were summed.
             DayKind => 0,
             BaseKind => 1,
             PodsKind => 2,
@@ -117,7 +117,7 @@ public sealed record ShardPrice(string Product, IReadOnlyList<ShardPriceChange> 
 
 public sealed record ShardPriceChange(long At, long Nano);
 
-/// <summary>A workload with the labels its pods had when first seen; pods name it by its place in the list.</summary>
+/// <summary>A workload with the labels its pods had when first seen. Pods refer to it by its index in the list.</summary>
 public sealed record ShardWorkload(
     string Namespace,
     string Kind,
@@ -141,12 +141,12 @@ public sealed record ShardPod
 
     public int Gpus { get; init; }
 
-    /// <summary>What part of a device each of them is; absent for whole ones.</summary>
+    /// <summary>The part of a device that each GPU is. Absent for whole devices.</summary>
     public int? Parts { get; init; }
 
     public int? Of { get; init; }
 
-    /// <summary>Claims that it shares with other pods.</summary>
+    /// <summary>The claims that it shares with other pods.</summary>
     public IReadOnlyList<ShardClaim>? Claims { get; init; }
 
     public long From { get; init; }
@@ -155,10 +155,10 @@ public sealed record ShardPod
 
     public long? Gone { get; init; }
 
-    /// <summary>Absent for a pod that runs, and for one that was stopped.</summary>
+    /// <summary>Absent for a running pod, and for one that was stopped.</summary>
     public bool? Succeeded { get; init; }
 
-    /// <summary>Until when at least it ran, where its end was not seen; absent where it was.</summary>
+    /// <summary>The last time it was known to run, if its end was not observed.</summary>
     public long? Alive { get; init; }
 
     public long? Seen { get; init; }
@@ -180,10 +180,10 @@ public sealed record ShardUsage
 
     public long To { get; init; }
 
-    /// <summary>Only while the API has not shown the pod.</summary>
+    /// <summary>Present only until the API has shown the pod.</summary>
     public IReadOnlyList<string>? Devices { get; init; }
 
-    /// <summary>The days that are not in a shard of their own, in order.</summary>
+    /// <summary>The days without a shard of their own, in order.</summary>
     public IReadOnlyList<ShardDay>? Days { get; init; }
 
     public IReadOnlyList<ShardCounter>? Counters { get; init; }
@@ -191,7 +191,9 @@ public sealed record ShardUsage
     public ShardCheckpoint? Checkpoint { get; init; }
 }
 
-/// <summary>The pod has asked for requests; the one it acknowledged last, when, and the step that its checkpoint holds.</summary>
+/// <summary>
+/// The pod has queried for checkpoint requests. The last acknowledged request, when its checkpoint was written, and the step.
+/// </summary>
 public sealed record ShardCheckpoint(
     [property: JsonPropertyName("asked")] long Requested,
     string? Id = null,
@@ -199,7 +201,7 @@ public sealed record ShardCheckpoint(
     long? Step = null
 );
 
-/// <summary>What agents measured of one pod on one day, counted from 1970-01-01 in UTC.</summary>
+/// <summary>The measurements of one pod on one UTC day, counted from 1970-01-01.</summary>
 public sealed record ShardDay(
     int Day,
     long Measured,
@@ -214,7 +216,7 @@ public sealed record ShardPodDay(string Pod, ShardDay Usage);
 
 public sealed record ShardTokens(string Model, long Prompt, long Cached, long Generated, long? Requests = null);
 
-/// <summary>Where a model's counters stood last.</summary>
+/// <summary>The last values of a model's counters.</summary>
 public sealed record ShardCounter(string Model, long Prompt, long Cached, long Generated, long? Requests = null, bool? Other = null);
 
 public sealed record ShardNode
@@ -236,10 +238,10 @@ public sealed record ShardNode
 
 public sealed record ShardKeptDay(int Day, int Shards);
 
-/// <summary>What all summed days of a namespace held; the usage's day is the last of them.</summary>
+/// <summary>The totals of all summed days of a namespace. The day of the usage is the last of them.</summary>
 public sealed record ShardPast(string Namespace, long Reserved, ShardDay Usage);
 
-/// <summary>What one workload cost and did on one day.</summary>
+/// <summary>The cost and usage of one workload on one day.</summary>
 public sealed record ShardWork(
     string Namespace,
     string Kind,
@@ -252,10 +254,10 @@ public sealed record ShardWork(
     ShardDay Usage
 );
 
-/// <summary>The nodes' cost on one day, and what of it no pod had.</summary>
+/// <summary>The cost of all nodes on one day, and its parts without a pod.</summary>
 public sealed record ShardRemainder(Amount Total, Amount Unallocated, Amount NodeLost);
 
-/// <param name="Gpus">-1: the cluster has no such node.</param>
+/// <param name="Gpus">-1: the node is not in the cluster.</param>
 public sealed record ShardCapacity(long At, int Gpus, string Product);
 
 public sealed record ShardLoss(long From, long? To);
@@ -263,7 +265,7 @@ public sealed record ShardLoss(long From, long? To);
 /// <summary>The last runs of one series, oldest first.</summary>
 public sealed record ShardSeries(string Series, IReadOnlyList<SeriesRun> Runs);
 
-/// <summary>A suspension. The field is the workload's own if there is no target.</summary>
+/// <summary>A suspension. Without a target, the field is the workload's own.</summary>
 public sealed record ShardSuspension
 {
     public required string ApiVersion { get; init; }
@@ -292,7 +294,7 @@ public sealed record ShardSuspension
 
     public required string Reason { get; init; }
 
-    /// <summary>JSON. Empty in old records.</summary>
+    /// <summary>JSON. Empty in records of earlier versions.</summary>
     public string Cause { get; set; } = "";
 
     public required string Budget { get; init; }
@@ -309,10 +311,10 @@ public sealed record ShardSuspension
     public WorkloadClass? Class { get; init; }
 }
 
-/// <summary>The owning CronJob of a suspended run, and the value of its switch before.</summary>
+/// <summary>The owning CronJob of a suspended run, and its original <c>suspend</c> value.</summary>
 public sealed record ShardCronJob(string Kind, string Name, string Uid, string Original);
 
-/// <summary>What a scaler has changed of one object.</summary>
+/// <summary>The fields of one object that a scaler has changed.</summary>
 public sealed record ShardScaler
 {
     public required string Namespace { get; init; }

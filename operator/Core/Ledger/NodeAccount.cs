@@ -3,12 +3,10 @@ using Bursar.Core.Usage;
 
 namespace Bursar.Core.Ledger;
 
-/// <summary>What is known of one node: its devices over time, when it was lost, how far its agent's journal is read.</summary>
+/// <summary>The facts of one node: its devices over time, when it was unreachable, and how far its agent's journal was read.</summary>
 internal sealed class NodeAccount(string name)
 {
-    /// <summary>
-    /// In the place of a number of devices: the cluster has no such node. None of its devices is billed, whoever is said to hold them.
-    /// </summary>
+    /// <summary>A device count that stands for a node that is not in the cluster. Its devices are not billed to any pod.</summary>
     public const int Gone = -1;
 
     public string Name { get; } = name;
@@ -17,7 +15,7 @@ internal sealed class NodeAccount(string name)
 
     public List<(long At, int Gpus, string Product)> Capacity { get; } = [];
 
-    /// <summary>Sorted, disjoint; only the last may be open.</summary>
+    /// <summary>Sorted and disjoint. Only the last may be open.</summary>
     public List<(long From, long? To)> Lost { get; } = [];
 
     public JournalState Journal { get; set; } = JournalState.Unread;
@@ -25,18 +23,18 @@ internal sealed class NodeAccount(string name)
     public List<PodAccount> Pods { get; } = [];
 
     /// <summary>
-    /// When nothing of it is billed to pods: while it was lost, and while the cluster had no such node. Sorted, disjoint; only the last may
-    /// be open.
+    /// The times without billing to pods: while the node was unreachable or not in the cluster. Sorted and disjoint. Only the last may be
+    /// open.
     /// </summary>
-    public IReadOnlyList<(long From, long? To)> Away => _away ??= FindAway();
+    public IReadOnlyList<(long From, long? To)> Absences => _absences ??= MergeAbsences();
 
-    private List<(long From, long? To)>? _away;
+    private List<(long From, long? To)>? _absences;
     private bool _areEndsResolved;
 
-    /// <summary>What its pods were said to run on, for as long as the node itself has not told.</summary>
+    /// <summary>The product reported for its pods, used until the node itself has reported one.</summary>
     public string PodsProduct { get; private set; } = "";
 
-    /// <summary>What was offered for writing last, and what of it is known to be written.</summary>
+    /// <summary>The revision and journal state offered for writing last. <see cref="Durable"/> is the written state.</summary>
     public (long Revision, JournalState Journal) Offered { get; set; } = (0, JournalState.Unread);
 
     public JournalState Durable { get; set; } = JournalState.Unread;
@@ -48,19 +46,18 @@ internal sealed class NodeAccount(string name)
         ReadProduct(pod);
     }
 
-    /// <summary>A fact of the node or of one of its pods is another one: what was derived from them is derived anew.</summary>
-    public void Changed() => (_away, _areEndsResolved) = (null, false);
+    /// <summary>Discards everything derived, after a fact of the node or of one of its pods has changed.</summary>
+    public void Changed() => (_absences, _areEndsResolved) = (null, false);
 
-    /// <summary>What the node had at a moment; null while that is not known.</summary>
+    /// <summary>Returns the number of devices at a time, or null if unknown.</summary>
     public int? CapacityAt(long at) =>
         Capacity.FindLastIndex(statement => statement.At <= at) is >= 0 and var index ? Capacity[index].Gpus : null;
 
     public bool IsGone(long at) => CapacityAt(at) == Gone;
 
     /// <summary>
-    /// Lets pods whose end was not seen yield to pods that came later, where all of them together would hold more than the node has. First
-    /// yields a pod of the newcomer's own workload, which it has replaced, then the oldest. A pod that was seen to run, or to end, never
-    /// yields.
+    /// Ends pods whose end was not observed when later pods would need more than the node has. Pods of the newcomer's own workload, which
+    /// it replaced, end first, then the oldest. A pod that was seen to run or to end never does.
     /// </summary>
     public void ResolveUnseenEnds()
     {
@@ -68,7 +65,7 @@ internal sealed class NodeAccount(string name)
             return;
         _areEndsResolved = true;
         foreach (var pod in Pods)
-            pod.YieldsAt = null;
+            pod.SupersededAt = null;
         var unseen = Pods.Where(pod => pod.IsEndUnseen).OrderBy(pod => pod.From).ThenBy(pod => pod.Uid, StringComparer.Ordinal).ToList();
         if (unseen.Count == 0)
             return;
@@ -85,23 +82,25 @@ internal sealed class NodeAccount(string name)
         {
             if (CapacityAt(at) is not { } capacity)
                 continue;
-            var holding = others.Where(pod => pod.From <= at && !((pod.YieldsAt ?? pod.Bound) <= at)).ToList();
-            var comers = holding.Where(pod => pod.From == at).Select(pod => pod.Workload).ToHashSet();
+            var holding = others.Where(pod => pod.From <= at && !((pod.SupersededAt ?? pod.Bound) <= at)).ToList();
+            var newWorkloads = holding.Where(pod => pod.From == at).Select(pod => pod.Workload).ToHashSet();
             foreach (
                 var pod in unseen
                     .Where(pod => pod.From < at && pod.AliveAt <= at && holding.Contains(pod))
-                    .OrderByDescending(pod => comers.Contains(pod.Workload))
+                    .OrderByDescending(pod => newWorkloads.Contains(pod.Workload))
             )
             {
                 if (CardsOf(holding) <= Math.Max(0, capacity))
                     break;
-                pod.YieldsAt = at;
+                pod.SupersededAt = at;
                 holding.Remove(pod);
             }
         }
     }
 
-    /// <summary>The cards that pods need at least: parts are summed exactly, and rounded up. Parts that are not known need none.</summary>
+    /// <summary>
+    /// Returns the number of cards that the pods need at least. Parts are summed exactly and rounded up. Unknown parts need none.
+    /// </summary>
     private static int CardsOf(IEnumerable<PodAccount> holding)
     {
         var sum = new DeviceShare(0, 1);
@@ -120,7 +119,7 @@ internal sealed class NodeAccount(string name)
         return cards + (sum.Parts + sum.Of - 1) / sum.Of;
     }
 
-    private List<(long From, long? To)> FindAway()
+    private List<(long From, long? To)> MergeAbsences()
     {
         var spans = new List<(long From, long? To)>(Lost);
         for (var i = 0; i < Capacity.Count; i++)
@@ -138,7 +137,7 @@ internal sealed class NodeAccount(string name)
         return merged;
     }
 
-    /// <summary>Reads again what its pods say, after one has changed its mind or left.</summary>
+    /// <summary>Recomputes the product from the pods, after one has changed or left.</summary>
     public void ReadProducts()
     {
         PodsProduct = "";
@@ -148,15 +147,15 @@ internal sealed class NodeAccount(string name)
 
     private void ReadProduct(PodAccount pod)
     {
-        // The least of several, so that the order in which pods were seen does not matter.
+        // The smallest of several, so that the order of observations does not matter.
         if (pod.Product.Length > 0 && pod.Share.IsKnown && (PodsProduct.Length == 0 || string.CompareOrdinal(pod.Product, PodsProduct) < 0))
             PodsProduct = pod.Product;
     }
 
-    public bool State(long at, int gpus, string product)
+    public bool SetCapacity(long at, int gpus, string product)
     {
         var index = Capacity.FindLastIndex(statement => statement.At <= at);
-        // A node that loses its product label (a restarting discovery pod) keeps its product.
+        // A node that loses its product label (while its discovery pod restarts) keeps its product.
         if (product.Length == 0)
             product = Capacity.Count == 0 ? "" : Capacity[Math.Max(index, 0)].Product;
         if (index >= 0 && Capacity[index].Gpus == gpus && Capacity[index].Product == product)
@@ -167,14 +166,14 @@ internal sealed class NodeAccount(string name)
             Capacity[0] = (at, gpus, product);
         else
             Capacity.Insert(index + 1, (at, gpus, product));
-        // Before its label came, the node was the same machine.
+        // The node was the same machine before it had its label.
         for (var i = 0; i < Capacity.Count && Capacity[i].Product.Length == 0; i++)
             Capacity[i] = Capacity[i] with { Product = product };
         Changed();
         return true;
     }
 
-    public bool Lose(long lastProof)
+    public bool MarkLost(long lastHeartbeat)
     {
         Changed();
         if (Lost.Count > 0)
@@ -182,20 +181,20 @@ internal sealed class NodeAccount(string name)
             var last = Lost[^1];
             if (last.To is null)
             {
-                // Still away, but it was alive later than was known.
-                if (lastProof <= last.From)
+                // Still unreachable, but with a later heartbeat than known.
+                if (lastHeartbeat <= last.From)
                     return false;
-                Lost[^1] = (lastProof, null);
+                Lost[^1] = (lastHeartbeat, null);
                 return true;
             }
-            if (lastProof < last.To)
+            if (lastHeartbeat < last.To)
                 return false;
         }
-        Lost.Add((lastProof, null));
+        Lost.Add((lastHeartbeat, null));
         return true;
     }
 
-    /// <summary>Forgets what was before a moment and says nothing of the time after it.</summary>
+    /// <summary>Deletes the facts before a time that do not affect the time after it. Returns whether there were any.</summary>
     public bool Forget(long before)
     {
         Changed();
@@ -205,14 +204,14 @@ internal sealed class NodeAccount(string name)
         return Lost.RemoveAll(loss => loss.To <= before) > 0 | inForce > 0;
     }
 
-    public bool Return(long at)
+    public bool MarkBack(long at)
     {
         Changed();
         if (Lost.Count == 0 || Lost[^1].To is not null)
             return false;
         var from = Lost[^1].From;
         if (at < from)
-            return false; // an old return, told again
+            return false; // an old return, reported again
         if (at == from)
             Lost.RemoveAt(Lost.Count - 1);
         else
@@ -222,7 +221,7 @@ internal sealed class NodeAccount(string name)
 }
 
 /// <summary>
-/// How far a node's journal is read, and what was counted on the way that belongs to no pod: one value, for it must be stored as one.
+/// How far a node's journal was read, and the device time on the way that belongs to no pod. One value, because it must be stored as one.
 /// </summary>
 internal sealed record JournalState(
     JournalCursor? Cursor,
@@ -232,7 +231,7 @@ internal sealed record JournalState(
 {
     public static readonly JournalState Unread = new(null, [], ImmutableSortedDictionary.Create<string, long>(StringComparer.Ordinal));
 
-    /// <summary>Epochs a journal has left behind, so that a late answer from one cannot be taken for news.</summary>
+    /// <summary>The number of former epochs that are remembered, so that a late answer from one is not taken as new.</summary>
     private const int RememberedEpochs = 4;
 
     public JournalState At(JournalCursor cursor)

@@ -3,8 +3,8 @@ using Bursar.Core.Money;
 namespace Bursar.Core.Ledger;
 
 /// <summary>
-/// Where a node's money went in an interval: <c>Total = Reserved + Unallocated + Σ Unattributed</c>, to the unit.
-/// Total counts the node's GPUs, or what its pods hold where that is more (a device withdrawn under a running pod).
+/// The breakdown of a node's cost in an interval: <c>Total = Reserved + Unallocated + Σ Unattributed</c>, exactly. Total counts the node's
+/// GPUs, or those of its pods if they are more (a device withdrawn from a running pod).
 /// </summary>
 public sealed record NodeBill(
     Amount Total,
@@ -14,9 +14,9 @@ public sealed record NodeBill(
     Int128 UnpricedGpuMs
 )
 {
-    /// <summary>Nobody can say what ran: between the node's last proof of life and its return.</summary>
+    /// <summary>The node was unreachable, between its last heartbeat and its return.</summary>
     public const string NodeLost = "node-lost";
 
-    /// <summary>An agent's journal tells of a pod that the API never showed.</summary>
+    /// <summary>An agent's journal reports a pod that the API never showed.</summary>
     public const string LabelsUnknown = "labels-unknown";
 }

@@ -3,15 +3,15 @@ using Bursar.Core.Usage;
 
 namespace Bursar.Core.Ledger;
 
-/// <summary>The facts of one pod. Each is a maximum, a minimum or a first, so that order and repetition do not matter.</summary>
+/// <summary>The facts of one pod. Each is a maximum, a minimum or a first value, so order and repetition do not matter.</summary>
 internal sealed class PodAccount(string uid)
 {
     /// <summary>
-    /// An agent closes an interval within minutes; one as long as this tells of a clock that jumped, and is not spread over the years.
+    /// An agent closes an interval within minutes. One longer than this comes from a clock that jumped, and is not spread over the years.
     /// </summary>
     private const long MostSplit = 7 * UtcDay.Milliseconds;
 
-    /// <summary>As many as an agent tells of one pod.</summary>
+    /// <summary>The number of models that an agent reports per pod.</summary>
     private const int MaxCounters = 64;
 
     public string Uid { get; } = uid;
@@ -24,7 +24,7 @@ internal sealed class PodAccount(string uid)
 
     public WorkloadClass Class { get; set; }
 
-    /// <summary>Null while only an agent's journal tells of the pod.</summary>
+    /// <summary>Null while only an agent's journal has reported the pod.</summary>
     public IReadOnlyDictionary<string, string>? Labels { get; set; }
 
     public required NodeAccount Node { get; set; }
@@ -43,22 +43,22 @@ internal sealed class PodAccount(string uid)
 
     public long? GoneAt { get; set; }
 
-    /// <summary>Null for a pod that was stopped.</summary>
+    /// <summary>Null for a running pod, and for one that was stopped.</summary>
     public bool? Succeeded { get; set; }
 
-    /// <summary>Until when at least the pod ran, where its end was not seen.</summary>
+    /// <summary>The last time the pod was known to run, if its end was not observed.</summary>
     public long? AliveAt { get; set; }
 
     /// <summary>
-    /// When another pod had its devices, where its own end was not seen. Derived from the facts of the node's pods, never stored.
+    /// When another pod had its devices, if its own end was not observed. Derived from the facts of the node's pods, never stored.
     /// </summary>
-    public long? YieldsAt { get; set; }
+    public long? SupersededAt { get; set; }
 
     public long FirstObserved { get; set; } = long.MaxValue;
 
     public long ProductObserved { get; set; } = long.MaxValue;
 
-    /// <summary>Until when the pod is billed; null while it runs.</summary>
+    /// <summary>The time up to which the pod is billed. Null while it runs.</summary>
     public long? End
     {
         get
@@ -66,22 +66,26 @@ internal sealed class PodAccount(string uid)
             if (!IsEndUnseen)
                 return Bound;
             Node.ResolveUnseenEnds();
-            return YieldsAt ?? Bound;
+            return SupersededAt ?? Bound;
         }
     }
 
-    /// <summary>The end by this pod's own facts alone. An agent that saw the pod after it was last known to run saw its end too.</summary>
+    /// <summary>
+    /// The end according to this pod's own facts. An agent that saw the pod after it was last known to run saw its end too.
+    /// </summary>
     public long? Bound =>
-        Labels is null ? JournalTo : FinishedAt ?? (JournalTo is { } told && told > AliveAt && told < GoneAt ? told : GoneAt);
+        Labels is null
+            ? JournalTo
+            : FinishedAt ?? (JournalTo is { } journalEnd && journalEnd > AliveAt && journalEnd < GoneAt ? journalEnd : GoneAt);
 
     /// <summary>
-    /// The end lies between <see cref="AliveAt"/> and <see cref="Bound"/>, and no fact of the pod itself says where. An agent that saw
-    /// the pod up to its bound says so.
+    /// Whether the end lies between <see cref="AliveAt"/> and <see cref="Bound"/> and no fact of the pod itself determines it. A journal
+    /// that reaches the bound does.
     /// </summary>
     public bool IsEndUnseen =>
         Labels is not null && FinishedAt is null && AliveAt is { } alive && alive < Bound && Bound == GoneAt && !(JournalTo >= GoneAt);
 
-    /// <summary>Null for a pod that the API told of before any agent did.</summary>
+    /// <summary>Null for a pod that the API showed before any agent reported it.</summary>
     public SortedSet<string>? Devices { get; set; }
 
     public long? JournalFrom { get; set; }
@@ -91,71 +95,77 @@ internal sealed class PodAccount(string uid)
     public JournalCursor? Cursor { get; set; }
 
     /// <summary>
-    /// What was measured, by day and in order. The last two are open; those before are over, and what comes late for one of them counts
-    /// into the older open one.
+    /// Measurements by day, in order. The last two days are open. Late measurements of an earlier day count for the older open one.
     /// </summary>
     public List<DayUsage> Days { get; } = [];
 
-    /// <summary>The latest counters of each model; null for a pod that reported none, as most pods do.</summary>
+    /// <summary>The latest counters of each model. Null for a pod that reported none, as most do.</summary>
     public SortedDictionary<string, TokenCounter>? Counters { get; set; }
 
-    /// <summary>Null for a pod that never asked whether a checkpoint is wanted.</summary>
+    /// <summary>Null for a pod that never queried for checkpoint requests.</summary>
     public PodCheckpoint? Checkpoint { get; set; }
 
     public long MeasuredMs => Days.Sum(day => day.MeasuredMs);
 
     public bool Knows(string epoch, long seq) => Cursor is { } cursor && cursor.Epoch == epoch && seq <= cursor.Seq;
 
-    public bool Observe(PodObservation seen, NodeAccount node)
+    public bool Observe(PodObservation observation, NodeAccount node)
     {
         var changed = false;
-        var observed = seen.ObservedAt.ToUnixTimeMilliseconds();
+        var observed = observation.ObservedAt.ToUnixTimeMilliseconds();
         if (observed < FirstObserved)
         {
-            // An earlier sight of the same facts changes no fact, and is not worth a write.
+            // An earlier observation of the same facts is not worth a write.
             changed =
                 FirstObserved == long.MaxValue
-                || Pod != seen.Pod
-                || Workload != seen.Workload
-                || Class != seen.Class
-                || Gpus != seen.Gpus
-                || Share != seen.Share
-                || !Claims.SequenceEqual(seen.Claims)
+                || Pod != observation.Pod
+                || Workload != observation.Workload
+                || Class != observation.Class
+                || Gpus != observation.Gpus
+                || Share != observation.Share
+                || !Claims.SequenceEqual(observation.Claims)
                 || Node != node
-                || From != seen.ScheduledAt.ToUnixTimeMilliseconds()
-                || !SameLabels(Labels, seen.Labels);
+                || From != observation.ScheduledAt.ToUnixTimeMilliseconds()
+                || !SameLabels(Labels, observation.Labels);
             FirstObserved = observed;
-            (Pod, Workload, Class, Node) = (seen.Pod, seen.Workload, seen.Class, node);
-            // What part of a device it holds is fixed once its node has told: a job's rate does not hang on its neighbours.
+            (Pod, Workload, Class, Node) = (observation.Pod, observation.Workload, observation.Class, node);
+            // The pod's part of a device is fixed once its node is known, so that its rate does not depend on its neighbours.
             if (ProductObserved == long.MaxValue)
-                (Gpus, Share, Claims) = (seen.Gpus, seen.Share, seen.Claims);
-            From = seen.ScheduledAt.ToUnixTimeMilliseconds();
-            if (!SameLabels(Labels, seen.Labels))
-                Labels = seen.Labels;
+                (Gpus, Share, Claims) = (observation.Gpus, observation.Share, observation.Claims);
+            From = observation.ScheduledAt.ToUnixTimeMilliseconds();
+            if (!SameLabels(Labels, observation.Labels))
+                Labels = observation.Labels;
         }
-        // The earliest word that says what part it is; a word that says so goes before one that does not.
+        // The earliest observation with a known part counts, otherwise the earliest with a product.
         if (
-            seen.Product.Length > 0
-            && (ProductObserved == long.MaxValue || (Share.IsKnown == seen.Share.IsKnown ? observed < ProductObserved : seen.Share.IsKnown))
+            observation.Product.Length > 0
+            && (
+                ProductObserved == long.MaxValue
+                || (Share.IsKnown == observation.Share.IsKnown ? observed < ProductObserved : observation.Share.IsKnown)
+            )
         )
         {
             ProductObserved = observed;
-            changed |= Product != seen.Product || Share != seen.Share || Gpus != seen.Gpus || !Claims.SequenceEqual(seen.Claims);
-            (Product, Share, Gpus, Claims) = (seen.Product, seen.Share, seen.Gpus, seen.Claims);
+            changed |=
+                Product != observation.Product
+                || Share != observation.Share
+                || Gpus != observation.Gpus
+                || !Claims.SequenceEqual(observation.Claims);
+            (Product, Share, Gpus, Claims) = (observation.Product, observation.Share, observation.Gpus, observation.Claims);
         }
-        if (seen.FinishedAt?.ToUnixTimeMilliseconds() is { } finished && !(FinishedAt <= finished))
+        if (observation.FinishedAt?.ToUnixTimeMilliseconds() is { } finished && !(FinishedAt <= finished))
         {
             FinishedAt = finished;
             changed = true;
         }
-        if (seen.Succeeded is { } succeeded && Succeeded is null)
+        if (observation.Succeeded is { } succeeded && Succeeded is null)
         {
             Succeeded = succeeded;
             changed = true;
         }
-        if (seen.GoneAt?.ToUnixTimeMilliseconds() is { } gone)
+        if (observation.GoneAt?.ToUnixTimeMilliseconds() is { } gone)
         {
-            var alive = (seen.AliveAt ?? seen.GoneAt.Value).ToUnixTimeMilliseconds();
+            var alive = (observation.AliveAt ?? observation.GoneAt.Value).ToUnixTimeMilliseconds();
             if (!(GoneAt <= gone) || GoneAt is not null && AliveAt < alive)
             {
                 changed |= FinishedAt is null;
@@ -180,7 +190,7 @@ internal sealed class PodAccount(string uid)
             JournalTo = to;
         if (Labels is null)
         {
-            // Until the API shows the pod, the journal is all there is: its time, and the devices it touched.
+            // Until the API shows the pod, its facts are its journal: the time, and the devices it used.
             Devices ??= new(StringComparer.Ordinal);
             if (interval.Device.Length > 0)
                 Devices.Add(interval.Device);
@@ -201,7 +211,7 @@ internal sealed class PodAccount(string uid)
             );
             return;
         }
-        // Over a midnight each day has its part.
+        // An interval over midnight is divided between the days.
         var lengths = new List<long>();
         for (var start = from; start < to; start = UtcDay.Start(day + lengths.Count))
             lengths.Add(Math.Min(to, UtcDay.Start(day + lengths.Count + 1)) - start);
@@ -218,25 +228,24 @@ internal sealed class PodAccount(string uid)
     public void Add(TokenSample sample)
     {
         Counters ??= new(StringComparer.Ordinal);
-        // Each model's counters are its own, also where its sums go together with others': two that take turns on one would look like
-        // restarts.
+        // Each model has its own counter, even if sums are combined: two models on one counter would look like restarts.
         var name =
             sample.Model.Length <= 253 && (Counters.ContainsKey(sample.Model) || Counters.Count < MaxCounters)
                 ? sample.Model
                 : DayUsage.OtherModels;
         if (!Counters.TryGetValue(name, out var counter))
             Counters.Add(name, counter = new() { IsNamed = Counters.Count < DayUsage.MaxModels });
-        // The growth lies before the sample, so a sample at midnight belongs to the day before, as an interval that ends there does.
+        // The growth lies before the sample, so a sample at midnight belongs to the day before, like an interval that ends there.
         DayOf(UtcDay.Of(sample.At.ToUnixTimeMilliseconds() - 1)).Add(counter.IsNamed ? name : DayUsage.OtherModels, counter.Grow(sample));
     }
 
     public void Add(CheckpointSample sample)
     {
-        var before = Checkpoint ?? new(Pod: Uid, Requested: sample.At, Id: null, Done: null, Step: null);
-        // An id is the operator's own word come back; another one cannot be waited for.
+        var previous = Checkpoint ?? new(Pod: Uid, Requested: sample.At, Id: null, Done: null, Step: null);
+        // An id was issued by the operator. No other id can be waited for.
         Checkpoint = sample.Id is not { Length: > 0 and <= CheckpointSample.LongestId }
-            ? before
-            : before with
+            ? previous
+            : previous with
             {
                 Id = sample.Id,
                 Done = sample.Done ?? sample.At,
@@ -246,7 +255,7 @@ internal sealed class PodAccount(string uid)
 
     private static void Add(UsageInterval interval, DayUsage day, long length, long busy, long energy, long memory)
     {
-        // With a reason it proves that the pod was there, and nobody measured what the device did: that is not idle time.
+        // An interval with another reason shows that the pod was there, but nothing was measured, which is not idle time.
         if (interval.Reason is null or UsageInterval.NotRequested)
         {
             day.MeasuredMs += Math.Max(0, length);
@@ -263,7 +272,7 @@ internal sealed class PodAccount(string uid)
             return Days[^1];
         if (Days.Count > 1 && day < Days[^2].Day)
             return Days[^2];
-        var index = Days.FindIndex(one => one.Day >= day);
+        var index = Days.FindIndex(usage => usage.Day >= day);
         if (index >= 0 && Days[index].Day == day)
             return Days[index];
         var added = new DayUsage(day);
@@ -284,10 +293,10 @@ internal sealed class PodAccount(string uid)
     }
 }
 
-/// <summary>Where a model's counters stood last; they begin at zero again when a server restarts.</summary>
+/// <summary>The last values of a model's counters. They restart at zero with the server.</summary>
 internal sealed class TokenCounter
 {
-    /// <summary>Its sums stand under its own name; those of further models are together.</summary>
+    /// <summary>Whether its sums have their own name. Those of further models are combined.</summary>
     public bool IsNamed { get; init; } = true;
 
     public long LastPrompt { get; set; }
@@ -298,7 +307,7 @@ internal sealed class TokenCounter
 
     public long LastRequests { get; set; }
 
-    /// <summary>By how much they grew.</summary>
+    /// <summary>Records the sample and returns the growth since the last one.</summary>
     public TokenSums Grow(TokenSample sample)
     {
         var grown = new TokenSums(

@@ -1,9 +1,8 @@
 namespace Bursar.Core.Ledger;
 
-/// <summary>What one pod said about checkpoints.</summary>
-/// <param name="Pod">Its UID.</param>
-/// <param name="Requested">When it first asked whether one is wanted: it can answer.</param>
-/// <param name="Id">The request that it acknowledged last.</param>
+/// <summary>The last report of one pod about checkpoints.</summary>
+/// <param name="Requested">When it first queried for requests, which shows that it can answer them.</param>
+/// <param name="Id">The last acknowledged request.</param>
 /// <param name="Done">When that checkpoint was written.</param>
-/// <param name="Step">The step that it holds, where the pod said so.</param>
+/// <param name="Step">The step of that checkpoint. Null: not reported.</param>
 public sealed record PodCheckpoint(string Pod, DateTimeOffset Requested, string? Id, DateTimeOffset? Done, long? Step);

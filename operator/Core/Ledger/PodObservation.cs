@@ -1,10 +1,9 @@
 namespace Bursar.Core.Ledger;
 
 /// <summary>
-/// What the API says of one scheduled pod that holds GPUs. Any repetition, and any order, of the same observations
-/// leaves the same ledger: the start is the API's own time, the labels are those of the earliest observation, and of
-/// two ends the container's own (<see cref="FinishedAt"/>) counts before a bound (<see cref="GoneAt"/>), and the earlier bound before the
-/// later.
+/// The facts that the API shows of one scheduled GPU pod. The same observations in any order and repetition lead to the same ledger. The
+/// start is the API's own time, and the labels are those of the earliest observation. The container's own end (<see cref="FinishedAt"/>)
+/// counts before a bound (<see cref="GoneAt"/>), and the earlier bound before the later.
 /// </summary>
 public sealed record PodObservation
 {
@@ -17,55 +16,52 @@ public sealed record PodObservation
     public required WorkloadClass Class { get; init; }
 
     /// <summary>
-    /// The labels a budget's selector is matched against: of the top workload's pod template, of a bare pod its own. They are kept as they
-    /// are, and must not change.
+    /// The labels that budget selectors are matched against: those of the top workload's pod template, or of a bare pod itself. Stored by
+    /// reference, so they must not change.
     /// </summary>
     public required IReadOnlyDictionary<string, string> Labels { get; init; }
 
     public required string Node { get; init; }
 
-    /// <summary>The node's product, empty while unknown; what <see cref="GpuLedger.ObserveNode"/> says of the node goes first.</summary>
+    /// <summary>The product of the node. Empty: unknown. <see cref="GpuLedger.ObserveNode"/> takes precedence.</summary>
     public string Product { get; init; } = "";
 
-    /// <summary>Devices, or parts of one each as <see cref="Share"/> says, by the effective request.</summary>
+    /// <summary>The effective request: devices, or parts of devices according to <see cref="Share"/>.</summary>
     public required int Gpus { get; init; }
 
-    /// <summary>What part of a device each is, as the node says that <see cref="Product"/> is of.</summary>
+    /// <summary>The part of a device of <see cref="Product"/> that each unit is.</summary>
     public DeviceShare Share { get; init; } = DeviceShare.Whole;
 
     /// <summary>
-    /// What it has together with the other pods of its node that hold the same claims: each claim's devices are divided among those that
-    /// hold it, moment by moment. A pod with such claims has one of <see cref="Gpus"/>, whose <see cref="Share"/> is all that it has alone.
+    /// The claims that it shares with other pods of its node. The devices of a claim are divided among the pods that have it at the time. A
+    /// pod with such claims has one of <see cref="Gpus"/>, and <see cref="Share"/> is all that it has alone.
     /// </summary>
     public IReadOnlyList<SharedClaim> Claims { get; init; } = [];
 
-    /// <summary>When <c>PodScheduled</c> became true: billing begins.</summary>
+    /// <summary>When <c>PodScheduled</c> became true, which starts billing.</summary>
     public required DateTimeOffset ScheduledAt { get; init; }
 
     /// <summary>When the last container ended.</summary>
     public DateTimeOffset? FinishedAt { get; init; }
 
-    /// <summary>The latest moment at which the pod can have ended, where the end of a container is not known.</summary>
+    /// <summary>The latest time at which the pod can have ended, if the end of a container is unknown.</summary>
     public DateTimeOffset? GoneAt { get; init; }
 
     /// <summary>
-    /// The earliest moment at which the pod can have ended. Null, or equal to <see cref="GoneAt"/>: the end was seen. Else the end lies
-    /// somewhere between the two, and gives way to pods that held the same devices.
+    /// The earliest time at which the pod can have ended. Null, or equal to <see cref="GoneAt"/>: the end was observed. Otherwise the end
+    /// lies in between, and pods that had the same devices lower it.
     /// </summary>
     public DateTimeOffset? AliveAt { get; init; }
 
-    /// <summary>
-    /// Whether all its containers succeeded, where it ended by itself; null while it runs, after it was stopped, and where that is not
-    /// known.
-    /// </summary>
+    /// <summary>Whether all containers succeeded, for a pod that ended by itself. Null: it runs, was stopped, or this is unknown.</summary>
     public bool? Succeeded { get; init; }
 
-    /// <summary>The API no longer shows the pod: nobody will tell its end again.</summary>
+    /// <summary>The API no longer shows the pod, so its end will not be shown again.</summary>
     public bool IsGone { get; init; }
 
     public required DateTimeOffset ObservedAt { get; init; }
 
-    /// <summary>The same with its end; null for a pod that runs.</summary>
+    /// <summary>Returns the observation with the given end. Null: the pod runs.</summary>
     public PodObservation EndedAt(PodEnd? end) =>
         end switch
         {
@@ -75,12 +71,11 @@ public sealed record PodObservation
         };
 }
 
-/// <summary>A ResourceClaim that several pods may hold.</summary>
-/// <param name="Uid">The claim.</param>
+/// <summary>A ResourceClaim that several pods may share.</summary>
 /// <param name="Share">All of its devices together, in devices of the node.</param>
 public readonly record struct SharedClaim(string Uid, DeviceShare Share);
 
-/// <summary>A pod the ledger still bills; at start, those that the API no longer shows are to be closed.</summary>
+/// <summary>A pod that is still billed. After a start, those that the API no longer shows must be closed.</summary>
 public sealed record OpenPod(
     string Uid,
     string Pod,

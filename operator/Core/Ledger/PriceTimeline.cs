@@ -1,8 +1,8 @@
 namespace Bursar.Core.Ledger;
 
 /// <summary>
-/// What one product cost when. A statement holds until the next; the first also covers the time before it, since work
-/// that ran while its product had no price was never free.
+/// The price of one product over time. A price applies until the next one. The first also covers the time before it, because an unpriced
+/// product was never free.
 /// </summary>
 internal sealed class PriceTimeline
 {
@@ -10,8 +10,8 @@ internal sealed class PriceTimeline
 
     public IReadOnlyList<(long At, long Nano)> Changes => _changes;
 
-    /// <summary>True when this says something new.</summary>
-    public bool State(long at, long nano)
+    /// <summary>Sets the price from a time on. Returns whether it changed.</summary>
+    public bool Set(long at, long nano)
     {
         var index = _changes.FindLastIndex(change => change.At <= at);
         if (index >= 0 && _changes[index].Nano == nano)
@@ -23,7 +23,7 @@ internal sealed class PriceTimeline
         return true;
     }
 
-    /// <summary>Puts what is said for the time after a moment in the place of what was said before.</summary>
+    /// <summary>Replaces all prices after a time. Returns whether any changed.</summary>
     public bool Plan(long after, IReadOnlyList<(long At, long Nano)> later)
     {
         var kept = _changes.FindLastIndex(change => change.At <= after) + 1;
@@ -34,7 +34,7 @@ internal sealed class PriceTimeline
         return true;
     }
 
-    /// <summary>Forgets what was before a moment; the price in force then stays.</summary>
+    /// <summary>Deletes the prices before a time, except for the one then in force.</summary>
     public void Forget(long before)
     {
         var inForce = _changes.FindLastIndex(change => change.At <= before);
@@ -42,10 +42,10 @@ internal sealed class PriceTimeline
             _changes.RemoveRange(0, inForce);
     }
 
-    /// <summary>The price at a moment; before the first statement, that one's.</summary>
+    /// <summary>Returns the price at a time. Before the first change, that is the first price.</summary>
     public long At(long at) => _changes[Math.Max(0, _changes.FindLastIndex(change => change.At <= at))].Nano;
 
-    /// <summary>Hands on [from, to) cut at the changes.</summary>
+    /// <summary>Adds the spans of [from, to), cut at the changes.</summary>
     public void Cut(List<RatedSpan> into, long from, long to)
     {
         var index = _changes.Count - 1;
@@ -62,9 +62,9 @@ internal sealed class PriceTimeline
     }
 }
 
-/// <summary>[From, To) at a rate per GPU; no rate while the product has none.</summary>
+/// <summary>[From, To) at a rate per GPU. A null rate means that the product has no price.</summary>
 internal readonly record struct RatedSpan(long From, long To, long? Nano)
 {
-    /// <summary>What part of a device the rate is of, where that changes over the pod's life; null: the pod's.</summary>
+    /// <summary>The part of a device that the rate applies to, if it changes over the pod's life. Null: the pod's own.</summary>
     public DeviceShare? Share { get; init; }
 }

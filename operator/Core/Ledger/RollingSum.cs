@@ -5,7 +5,7 @@ namespace Bursar.Core.Ledger;
 /// <summary>Sums over a window that moves with time.</summary>
 public static class RollingSum
 {
-    /// <summary>What the segments cost in [end − length, end).</summary>
+    /// <summary>Returns the cost of the segments in [end − length, end).</summary>
     public static Amount At(IReadOnlyCollection<SpendSegment> segments, TimeSpan length, DateTimeOffset end)
     {
         var to = end.ToUnixTimeMilliseconds();

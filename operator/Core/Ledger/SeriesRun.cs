@@ -1,6 +1,6 @@
 namespace Bursar.Core.Ledger;
 
-/// <summary>A run of a series that was completed: how long its pods held GPUs, and the steps it had, where it told them.</summary>
-/// <param name="Piece">True: the duration is that of one of its pieces, which its parallelism does not change; null for work that is not
-/// made of pieces.</param>
+/// <summary>A completed run of a series: how long its pods had GPUs, and its steps, if reported.</summary>
+/// <param name="Piece">True if the duration is that of one piece, which its parallelism does not change. Null for work that does not
+/// consist of pieces.</param>
 public sealed record SeriesRun(string Uid, DateTimeOffset EndedAt, long DurationMs, long? Steps = null, bool? Piece = null);

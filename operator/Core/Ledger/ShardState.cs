@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Bursar.Core.Ledger;
 
-/// <summary>What belongs into one stored object, and whether it has changed since it was written.</summary>
+/// <summary>The contents of one stored object, and whether they changed since the last write.</summary>
 internal abstract class ShardState(string name, string kind)
 {
     private long _facts;
@@ -25,23 +25,23 @@ internal abstract class ShardState(string name, string kind)
 
     public bool IsDirty => Revision > Written;
 
-    /// <summary>Something changed that is not merely measured: what agents measured stands in their journals until it is written.</summary>
+    /// <summary>Whether anything changed besides measurements. Agents' journals keep those until they are written.</summary>
     public bool HasUnwrittenFacts => _facts > Written;
 
-    /// <summary>Something of it is known here alone: the API no longer tells it.</summary>
+    /// <summary>Whether only this process knows a part of it, because the API no longer shows it.</summary>
     public bool IsUrgent => _urgentRevision > Written;
 
-    /// <summary>It holds a pod that no stored object tells of.</summary>
+    /// <summary>Whether it contains a pod that no stored object contains.</summary>
     public bool HasUnwrittenArrivals => _arrivals > Written;
 
-    /// <summary>An upper estimate of the JSON; decides when a new shard is begun.</summary>
+    /// <summary>An upper estimate of the JSON size, which decides when a new shard is begun.</summary>
     public int EstimatedBytes { get; set; }
 
-    /// <summary>Nothing is left in it that would be worth an object.</summary>
+    /// <summary>Whether nothing is left in it that is worth an object.</summary>
     public abstract bool IsEmpty { get; }
 
-    /// <summary>The stored form, as far as it is the same for all kinds.</summary>
-    public LedgerShard Stored() =>
+    /// <summary>Returns the stored form without the lists, which differ by kind.</summary>
+    public LedgerShard ToStored() =>
         new()
         {
             Name = Name,
@@ -67,12 +67,12 @@ internal abstract class ShardState(string name, string kind)
 
     public void Touch() => _facts = ++Revision;
 
-    public void Arrive() => _arrivals = _facts = ++Revision;
+    public void TouchArrival() => _arrivals = _facts = ++Revision;
 
     public void TouchMeasured() => Revision++;
 
-    /// <summary>What it holds is told by nobody else from now on, as far as it is not yet written.</summary>
-    public void Hurry()
+    /// <summary>Marks unwritten facts as urgent, because the API will not show them again.</summary>
+    public void MarkUrgent()
     {
         if (HasUnwrittenFacts)
             _urgentRevision = Revision;
@@ -88,12 +88,12 @@ internal sealed class BillShard(string name, string kind) : ShardState(name, kin
 {
     public List<PodAccount> Pods { get; } = [];
 
-    /// <summary>Days of pods that are over.</summary>
+    /// <summary>Finished days of pods.</summary>
     public List<(PodAccount Pod, DayUsage Usage)> Days { get; } = [];
 
     public List<NodeAccount> Nodes { get; } = [];
 
-    /// <summary>A day's sums while they are to be written.</summary>
+    /// <summary>The sums of a day until they are written.</summary>
     public GpuLedger.DaySums? Rows { get; set; }
 
     public override bool IsEmpty =>

@@ -1,20 +1,20 @@
 namespace Bursar.Core.Ledger;
 
-/// <summary>What came of an agent's report.</summary>
+/// <summary>The result of recording an agent's report.</summary>
 public sealed record UsageOutcome
 {
-    /// <summary>Intervals and token samples that were new.</summary>
+    /// <summary>The number of new entries.</summary>
     public int Applied { get; init; }
 
-    /// <summary>Entries that the ledger had already, or that belong to an epoch left behind.</summary>
+    /// <summary>The number of entries that the ledger already had, or that belong to a former epoch.</summary>
     public int Repeated { get; init; }
 
-    /// <summary>Entries that name no pod; their device time is counted by reason.</summary>
+    /// <summary>The number of entries without a pod. Their device time is counted by reason.</summary>
     public int Unattributed { get; init; }
 
-    /// <summary>Why entries are missing between the last report and this one; null when none are.</summary>
+    /// <summary>Why entries between the last report and this one are missing. Null: none are.</summary>
     public string? Gap { get; init; }
 
-    /// <summary>The report answers a question beyond the cursor and was not taken: ask again from the cursor.</summary>
+    /// <summary>The report starts beyond the ledger's cursor and was not recorded. Read again from the cursor.</summary>
     public bool Refused { get; init; }
 }

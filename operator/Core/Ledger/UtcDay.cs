@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Bursar.Core.Ledger;
 
-/// <summary>A day in UTC, counted from 1970-01-01: what the ledger's objects and what agents measured are told apart by.</summary>
+/// <summary>A UTC day as the number of days since 1970-01-01. The ledger's objects and measurements are divided by it.</summary>
 internal static class UtcDay
 {
     public const long Milliseconds = 86_400_000;
@@ -11,7 +11,7 @@ internal static class UtcDay
 
     public static long Start(int day) => day * Milliseconds;
 
-    /// <summary>The first day that begins at or after a moment.</summary>
+    /// <summary>Returns the first day that begins at or after a time.</summary>
     public static int AtOrAfter(long at) => -Of(-at);
 
     public static int Parse(string text) =>
