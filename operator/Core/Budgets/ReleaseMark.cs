@@ -4,12 +4,12 @@ using Bursar.Core.Text;
 namespace Bursar.Core.Budgets;
 
 /// <summary>
-/// A user's instruction on a budget to resume what it has suspended and to suspend nothing, as <c>bursar release gpub/NAME</c> writes it.
-/// It holds for the spec and the window that it was written for. Text form: <c>GENERATION@TIME</c>.
+/// A user's instruction that a budget resumes what it has suspended and suspends nothing, as written by <c>bursar release gpub/NAME</c>. It
+/// applies to the spec and the window for which it was written. Text form: <c>GENERATION@TIME</c>.
 /// </summary>
 public sealed record ReleaseMark(long Generation, DateTimeOffset At)
 {
-    /// <summary>Null for a text that cannot be read, which releases nothing.</summary>
+    /// <summary>Returns null for unreadable text, which releases nothing.</summary>
     public static ReleaseMark? Parse(string? text)
     {
         var at = text?.IndexOf('@') ?? -1;
@@ -21,7 +21,7 @@ public sealed record ReleaseMark(long Generation, DateTimeOffset At)
             : null;
     }
 
-    /// <summary>The instruction in a text, where it holds; null otherwise.</summary>
+    /// <summary>Returns the instruction in a text if it still applies, otherwise null.</summary>
     public static ReleaseMark? InForce(string? text, long generation, WindowSpec window, DateTimeOffset now) =>
         Parse(text) is { } mark && mark.Holds(generation, window, now) ? mark : null;
 

@@ -6,17 +6,16 @@ using NodaTime.TimeZones;
 namespace Bursar.Core.Budgets;
 
 /// <summary>
-/// One stretch of a budget's time, [Start, End), and the name a top-up calls it by: <c>2026-11-21T13</c>,
-/// <c>2026-11-21</c>, <c>2026-W47</c>, <c>2026-11</c>, <c>2026-Q4</c>, <c>2026</c>, <c>rolling</c>, <c>once</c>.
-/// Calendar windows tile time: each ends where the next begins, also where clocks change (days of 23 or 25 hours) and
-/// where a zone skips a whole date.
+/// One period of a budget, [Start, End), and its key, which top-ups use: <c>2026-11-21T13</c>, <c>2026-11-21</c>, <c>2026-W47</c>,
+/// <c>2026-11</c>, <c>2026-Q4</c>, <c>2026</c>, <c>rolling</c>, <c>once</c>. Calendar windows have no gaps: each ends where the next
+/// begins, even if clocks change (days of 23 or 25 hours) or a zone skips a whole date.
 /// </summary>
 public sealed record Window(DateTimeOffset Start, DateTimeOffset End, string Key)
 {
     public const string RollingKey = "rolling";
     public const string OnceKey = "once";
 
-    /// <summary>A window's key as sentences name it: <c>2026-11</c>, "the rolling window".</summary>
+    /// <summary>Returns a key as sentences name it: <c>2026-11</c>, "the rolling window".</summary>
     public static string NameOf(string key) =>
         key switch
         {
@@ -30,8 +29,8 @@ public sealed record Window(DateTimeOffset Start, DateTimeOffset End, string Key
     public bool Contains(DateTimeOffset moment) => moment >= Start && moment < End;
 
     /// <summary>
-    /// The window that holds <paramref name="now"/>. Rolling: the length up to now. Once: its one window, whether it
-    /// is to come, under way or over.
+    /// Returns the window that contains <paramref name="now"/>. Rolling: the length up to now. Once: the single window, whether future,
+    /// open or over.
     /// </summary>
     public static Window At(WindowSpec spec, DateTimeOffset now) =>
         spec.Period switch
@@ -42,9 +41,7 @@ public sealed record Window(DateTimeOffset Start, DateTimeOffset End, string Key
             _ => CalendarAt(spec.Period, spec.Zone, Instant.FromDateTimeOffset(now)),
         };
 
-    /// <summary>
-    /// The first moment after <paramref name="now"/> at which the window becomes another, or begins, or is over; null when none will.
-    /// </summary>
+    /// <summary>Returns the first time after <paramref name="now"/> at which the window changes, begins or ends. Null: never.</summary>
     public static DateTimeOffset? NextEdge(WindowSpec spec, DateTimeOffset now)
     {
         if (spec.Period == WindowPeriod.Rolling)
@@ -55,7 +52,7 @@ public sealed record Window(DateTimeOffset Start, DateTimeOffset End, string Key
         return now < window.End ? window.End : null;
     }
 
-    /// <summary>Whether a text can name a window of this kind: what <c>topUps[].window</c> is checked against.</summary>
+    /// <summary>Whether a text is a valid key for this kind of window, as <c>topUps[].window</c> must be.</summary>
     public static bool IsKeyOf(WindowSpec spec, string text)
     {
         switch (spec.Period)
@@ -86,7 +83,7 @@ public sealed record Window(DateTimeOffset Start, DateTimeOffset End, string Key
             case WindowPeriod.Day:
                 return IsDate(text);
             default:
-                // The hour that clocks repeat carries its offset: 2026-10-25T02+01:00.
+                // An hour that clocks repeat has its offset in the key: 2026-10-25T02+01:00.
                 return text.Length is 13 or 19
                     && text[10] == 'T'
                     && IsDate(text[..10])
@@ -104,8 +101,8 @@ public sealed record Window(DateTimeOffset Start, DateTimeOffset End, string Key
     private static Window CalendarAt(WindowPeriod period, DateTimeZone zone, Instant now)
     {
         var first = FirstDay(period, now.InZone(zone).Date);
-        // Where clocks go back over midnight, a date is entered, left and entered again: the window is the one whose
-        // edges hold the moment, not the one that the wall clock names.
+        // If clocks go back over midnight, a date is entered, left and entered again. The window is the one whose edges contain the time,
+        // not the one of the wall clock.
         while (now < StartOf(zone, first))
             first = FirstDay(period, first.PlusDays(-1));
         var next = Following(period, first);
@@ -147,7 +144,7 @@ public sealed record Window(DateTimeOffset Start, DateTimeOffset End, string Key
             _ => first.Year.ToString("0000", CultureInfo.InvariantCulture),
         };
 
-    /// <summary>The first midnight of a date; where clocks jump over it (or over the whole date), the moment after the jump.</summary>
+    /// <summary>Returns the first midnight of a date. If clocks skip it (or the whole date), the time after the gap.</summary>
     private static Instant StartOf(DateTimeZone zone, LocalDate date) => zone.ResolveLocal(date.AtMidnight(), FirstOrAfterGap).ToInstant();
 
     private static readonly ZoneLocalMappingResolver FirstOrAfterGap = Resolvers.CreateMappingResolver(
@@ -156,8 +153,8 @@ public sealed record Window(DateTimeOffset Start, DateTimeOffset End, string Key
     );
 
     /// <summary>
-    /// Hours begin where the wall clock shows a full hour. Clocks that shift by half an hour make one of 90 minutes; an
-    /// hour that is repeated is two windows, the second named with its offset.
+    /// Hours begin when the wall clock shows a full hour. A clock change of half an hour makes one of 90 minutes. A repeated hour is two
+    /// windows; the key of the second contains its offset.
     /// </summary>
     private static Window HourAt(DateTimeZone zone, Instant now)
     {

@@ -14,16 +14,16 @@ public enum WindowPeriod
     Quarter,
     Year,
 
-    /// <summary>The last <see cref="WindowSpec.Length"/> up to now: no edges.</summary>
+    /// <summary>The last <see cref="WindowSpec.Length"/> up to now, without edges.</summary>
     Rolling,
 
-    /// <summary>From <see cref="WindowSpec.Start"/> to <see cref="WindowSpec.End"/>, then never again.</summary>
+    /// <summary>A single window from <see cref="WindowSpec.Start"/> to <see cref="WindowSpec.End"/>.</summary>
     Once,
 }
 
 /// <summary>
-/// Which stretches of time a limit is for. Zones are IANA names, read from NodaTime's bundled database: what the host
-/// has (or lacks) changes no amount.
+/// The periods that a limit applies to. Zones are IANA names in NodaTime's bundled database, so that the host's time zones change no
+/// amount.
 /// </summary>
 public sealed record WindowSpec(
     WindowPeriod Period,
@@ -37,7 +37,7 @@ public sealed record WindowSpec(
     public static readonly TimeSpan MaxLength = TimeSpan.FromDays(366);
 
     /// <summary>
-    /// Errors with the paths of the fields, as <c>spec.window.length</c>; only a spec without any may be asked for windows.
+    /// Returns errors with field paths such as <c>spec.window.length</c>. Windows may be computed only if there are none.
     /// </summary>
     public IReadOnlyList<FieldError> Validate(string path)
     {

@@ -2,31 +2,33 @@ using System.Text.Json.Serialization;
 
 namespace Bursar.Core.Forecast;
 
-/// <summary>Where an estimate of the remaining time comes from, best first.</summary>
+/// <summary>The source of an estimate of the remaining time, best first.</summary>
 public enum EstimateSource
 {
-    /// <summary>Nothing tells how long the work runs.</summary>
+    /// <summary>The duration is unknown.</summary>
     Unknown,
 
     /// <summary>Steps done and total, from the annotation, a metric or a POST to the node's agent.</summary>
     Progress,
 
-    /// <summary>Pieces that ended, such as a Job's completions, and the age of those in flight.</summary>
+    /// <summary>Ended pieces, such as a Job's completions, and the age of those in flight.</summary>
     Completions,
 
     /// <summary>The annotation <c>bursar.dev/expected-duration</c>.</summary>
     Declared,
 
-    /// <summary>Earlier runs of the same series that were completed.</summary>
+    /// <summary>Completed earlier runs of the same series.</summary>
     Series,
 
-    /// <summary>The trainer's word in its own object's status (TrainJob): after settled progress, before all else.</summary>
+    /// <summary>
+    /// The trainer's own estimate in its object's status (TrainJob). It ranks after settled progress and before everything else.
+    /// </summary>
     Reported,
 }
 
 /// <summary>
-/// How long a job still runs: the likely time with a low and a high end. <see cref="Settled"/> says whether the likely
-/// end may be acted upon (100 steps or 2 minutes seen, interval within 25 %); before that only the low end may.
+/// The remaining time of a job: a likely time with a low and a high end. If <see cref="Settled"/> is false, decisions use the low end. An
+/// estimate settles after 100 steps or 2 minutes, with an interval within 25 %.
 /// </summary>
 public sealed record Estimate(
     TimeSpan Low,
@@ -37,18 +39,18 @@ public sealed record Estimate(
     string Detail = ""
 )
 {
-    /// <summary>Unknown because its progress stands still: forecasts leave the job alone until it moves or says more.</summary>
+    /// <summary>The duration is unknown because progress has stalled. Forecasts leave the job alone until it moves.</summary>
     public bool Stale { get; init; }
 
     /// <summary>
-    /// The estimate is drawn from a sample of pieces whose lengths differ by chance. Its likely end is what is expected and shown,
-    /// but a forecast suspends the work only if even the low end does not fit.
+    /// The estimate comes from a sample of pieces whose lengths vary at random. The likely end is shown, but a forecast suspends the job
+    /// only if even the low end does not fit.
     /// </summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public bool IsSample { get; init; }
 
     /// <summary>
-    /// How much later than its GPU time alone says the work ends, because the last pieces leave some GPUs free. It costs nothing.
+    /// How much later the job ends than its GPU time implies, because the last pieces leave some GPUs free. It costs nothing.
     /// </summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public TimeSpan LastWave { get; init; }

@@ -3,8 +3,8 @@ using System.Globalization;
 namespace Bursar.Core.Forecast;
 
 /// <summary>
-/// The remaining time of a training job, from the best source there is. The founding example: 100 steps of 90 ms seen,
-/// 30,000 in all, gives 2,691 s for the 29,900 steps left, 2,700 s for the whole run.
+/// Estimates the remaining time of a training job from the best available source. Example: 100 steps of 90 ms measured, 30,000 in total,
+/// gives 2,691 s for the remaining 29,900 steps and 2,700 s for the whole run.
 /// </summary>
 public static class Estimator
 {
@@ -15,7 +15,7 @@ public static class Estimator
     private static readonly TimeSpan LeastSilence = TimeSpan.FromMinutes(10);
     private static readonly TimeSpan LeastStall = TimeSpan.FromMinutes(5);
 
-    /// <summary>The time until a running job is done.</summary>
+    /// <summary>Estimates the time until a running job is done.</summary>
     public static Estimate Remaining(JobFacts job, DateTimeOffset now) =>
         CapByDeadline(
             BestProgress(job, now)
@@ -32,7 +32,9 @@ public static class Estimator
             now
         );
 
-    /// <summary>The time a job that was suspended needs when it runs again: from its last checkpoint, else from the beginning.</summary>
+    /// <summary>
+    /// Estimates the time that a suspended job needs after a resume, from its last checkpoint or else from the beginning.
+    /// </summary>
     public static Estimate AfterResume(JobFacts job)
     {
         job = PieceForecast.Stopped(job);
@@ -46,16 +48,16 @@ public static class Estimator
                             ? SeriesPieces(job, fromSeries) ?? fromSeries
                         : FromGpuTime(job) ?? Estimate.Unknown(job.Unreadable ?? DurationUnknown)
                     );
-        // Kubernetes begins the deadline anew with each resume.
+        // Kubernetes restarts the deadline with each resume.
         return job.ActiveDeadline is { } deadline ? Cap(estimate, deadline) : estimate;
     }
 
-    /// <summary>The likely time of a step; null while progress tells none.</summary>
+    /// <summary>Returns the likely time per step. Null: progress does not show it.</summary>
     public static double? SecondsPerStep(ProgressSeries progress) => PaceOf(progress, 1)?.Likely;
 
     /// <summary>
-    /// Whether progress has stood still for longer than max(10 × step time, 5 min): then its length is unknown, and a
-    /// forecast would charge a hang to the budget as if it were work.
+    /// Whether progress has stalled for longer than max(10 × step time, 5 min). The duration is unknown then, because a forecast would
+    /// count a hang as work.
     /// </summary>
     public static bool IsStalled(JobFacts job, DateTimeOffset now)
     {
@@ -68,8 +70,7 @@ public static class Estimator
     }
 
     /// <summary>
-    /// Progress that has not settled yields to the trainer's or the owner's word while that holds, and to what earlier runs agree upon: a
-    /// first guess is worth less.
+    /// Prefers the trainer's estimate, the declared duration while it lasts, and agreeing earlier runs to progress that is not settled.
     /// </summary>
     private static Estimate? BestProgress(JobFacts job, DateTimeOffset now) =>
         FromProgress(job, now) is { } progress
@@ -84,59 +85,64 @@ public static class Estimator
     {
         if (job.Progress.Last is not { } last || TotalSteps(job) is not { } total || IsStalled(job, now))
             return null;
-        // What was reported before the present run began is of an earlier one: this one started at its checkpoint, else at zero.
+        // A report from before the present run belongs to an earlier one. This run started at its checkpoint, or at zero.
         var begun = job.RunningSince is { } run && run <= last.At ? last.Step : Math.Clamp(job.CheckpointStep ?? 0, 0, total);
         if (AtPace(job, Math.Max(0, total - begun)) is not { } estimate)
             return null;
-        // Time already worked since then is part of the steps left.
+        // The time worked since the report is part of the remaining steps.
         var since = job.RunningSince is not { } start ? TimeSpan.Zero : now - (last.At > start ? last.At : start);
-        return estimate with { Low = Less(estimate.Low, since), Likely = Less(estimate.Likely, since), High = Less(estimate.High, since) };
+        return estimate with
+        {
+            Low = SubtractOrZero(estimate.Low, since),
+            Likely = SubtractOrZero(estimate.Likely, since),
+            High = SubtractOrZero(estimate.High, since),
+        };
     }
 
     /// <summary>
-    /// The trainer's own reckoning, less the time since; where it tells percent alone, what is left goes as all of this run went. Of an
-    /// earlier run it says nothing, and a trainer that has long been silent is not believed any more.
+    /// The trainer's own estimate, less the time since. If it reports only percent, the rest is assumed to go like the run so far. Null for
+    /// reports from an earlier run and for a trainer that has long been silent.
     /// </summary>
     private static Estimate? FromReported(JobFacts job, DateTimeOffset now)
     {
-        if (job.Reported is not { } told || job.RunningSince is not { } since || told.At <= since)
+        if (job.Reported is not { } report || job.RunningSince is not { } since || report.At <= since)
             return null;
-        var worked = told.At - since;
-        var silent = now - told.At;
-        if (silent > (worked / 4 > LeastSilence ? worked / 4 : LeastSilence))
+        var worked = report.At - since;
+        var silence = now - report.At;
+        if (silence > (worked / 4 > LeastSilence ? worked / 4 : LeastSilence))
             return null;
-        if (told.Remaining is { } left)
+        if (report.Remaining is { } left)
             return new(
-                Less(left * 0.9, silent),
-                Less(left, silent),
-                Less(left * 1.1, silent),
+                SubtractOrZero(left * 0.9, silence),
+                SubtractOrZero(left, silence),
+                SubtractOrZero(left * 1.1, silence),
                 EstimateSource.Reported,
                 worked >= SettledTime,
                 "reported by its trainer"
             );
-        if (told.Percent is not (> 0 and <= 100))
+        if (report.Percent is not (> 0 and <= 100))
             return null;
-        // A percent is whole: up to one more may be done.
-        var percent = told.Percent.Value;
+        // Percent are whole numbers, so up to one more may be done.
+        var percent = report.Percent.Value;
         TimeSpan Rest(double done) => worked * (Math.Max(0, 100 - done) / done);
-        var (low, mid, high) = (Rest(percent + 1), Rest(percent + 0.5), Rest(percent));
+        var (low, likely, high) = (Rest(percent + 1), Rest(percent + 0.5), Rest(percent));
         return new(
-            Less(low, silent),
-            Less(mid, silent),
-            Less(high, silent),
+            SubtractOrZero(low, silence),
+            SubtractOrZero(likely, silence),
+            SubtractOrZero(high, silence),
             EstimateSource.Reported,
-            worked >= SettledTime && high - low <= Pace.SettledWidth * mid,
+            worked >= SettledTime && high - low <= Pace.SettledWidth * likely,
             $"{percent} % by its trainer"
         );
     }
 
-    /// <summary>From pieces that ended: each source after it says less of the pieces to come.</summary>
+    /// <summary>Estimates from ended pieces, which predict the remaining ones better than any later source.</summary>
     private static Estimate? FromPieces(JobFacts job) => PieceForecast.From(job, EstimateSource.Completions);
 
     /// <summary>
-    /// Where the cluster keeps no pod of the pieces that ended, and nothing else tells: they ended one wave after the other in the
-    /// time for which the workload has held GPUs. The parallelism may have been another then, so nothing is suspended by such an estimate:
-    /// its low end is zero.
+    /// Estimates from the workload's total GPU time if the pods of ended pieces are gone and there is no other source. The pieces are
+    /// assumed to have run in equal waves. The parallelism may have been different, so the low end is zero and no job is suspended because
+    /// of it.
     /// </summary>
     private static Estimate? FromGpuTime(JobFacts job) =>
         PieceForecast.From(
@@ -165,7 +171,7 @@ public static class Estimator
             }
             : null;
 
-    /// <summary>The declared duration is that of all pieces together; what is left of it follows from the pieces that are left.</summary>
+    /// <summary>Estimates from the declared duration of all pieces together and the number of remaining pieces.</summary>
     private static Estimate? DeclaredPieces(JobFacts job, TimeSpan declared) =>
         PieceForecast.From(job, EstimateSource.Declared, declared) is { } pieces
             ? Declared(pieces.Likely) with
@@ -174,7 +180,7 @@ public static class Estimator
             }
             : null;
 
-    /// <summary>The same of what earlier runs took.</summary>
+    /// <summary>Estimates in the same way from the duration of earlier runs.</summary>
     private static Estimate? SeriesPieces(JobFacts job, Estimate whole) =>
         PieceForecast.From(job, EstimateSource.Series, whole.Likely) is { } pieces
         && whole.Likely > TimeSpan.Zero
@@ -201,12 +207,12 @@ public static class Estimator
     }
 
     /// <summary>
-    /// How much longer than declared a job may run before its duration counts as unknown. Starting and ending take seconds, and a job that
-    /// is a second late would otherwise be projected to the end of the window.
+    /// Returns how much longer than declared a job may run before its duration counts as unknown. Starting and ending take seconds, and a
+    /// job that is a second late would otherwise be projected to the end of the window.
     /// </summary>
     private static TimeSpan Overrun(TimeSpan declared) => declared / 20 > LeastOverrun ? declared / 20 : LeastOverrun;
 
-    /// <summary>A hang is not what earlier runs did: their word ends where progress stands still.</summary>
+    /// <summary>Stalled progress is not what earlier runs did, so their durations do not apply to it.</summary>
     private static Estimate? FromSeries(JobFacts job, DateTimeOffset now) =>
         IsStalled(job, now) ? null
         : job.Pieces.Any(group => group.IsSweep)
@@ -216,9 +222,9 @@ public static class Estimator
         : FromEarlierRuns(job, job.RunningSince is { } since ? now - since : TimeSpan.Zero, job.CheckpointStep);
 
     /// <summary>
-    /// What earlier runs of the series took, by step where this one tells its steps too. Those that were over by now say nothing
-    /// of one that still runs; when all were, the series knows no more. The ends are the shortest and the longest; one or two
-    /// runs are no spread, so their word is taken to be off by half.
+    /// Estimates from earlier runs of the series, per step if this run has steps too. Runs that were shorter than the present one do not
+    /// count; if all were, there is no estimate. The ends are the shortest and the longest run. One or two runs show no spread, so their
+    /// ends are assumed to be off by half.
     /// </summary>
     private static Estimate? FromEarlierRuns(JobFacts job, TimeSpan worked, long? checkpoint)
     {
@@ -239,20 +245,20 @@ public static class Estimator
             .ToArray();
         if (left.Length == 0)
             return null;
-        var mid = left.Length % 2 == 1 ? left[left.Length / 2] : (left[left.Length / 2 - 1] + left[left.Length / 2]) / 2;
+        var likely = left.Length % 2 == 1 ? left[left.Length / 2] : (left[left.Length / 2 - 1] + left[left.Length / 2]) / 2;
         var few = job.EarlierRuns.Count < FewestRuns;
         var (low, high) = few ? (left[0] * 0.5, left[^1] * 1.5) : (left[0], left[^1]);
         return new(
             low,
-            mid,
+            likely,
             high,
             EstimateSource.Series,
-            !few && (high - low) <= Pace.SettledWidth * mid,
+            !few && (high - low) <= Pace.SettledWidth * likely,
             $"{job.EarlierRuns.Count} earlier run{(job.EarlierRuns.Count == 1 ? "" : "s")} of its series" + (bySteps ? ", by step" : "")
         );
     }
 
-    /// <summary>An owner's word is taken as it stands: nobody has a better one, and he can change it.</summary>
+    /// <summary>A declared duration is used as it is: it is the best source, and the user can correct it.</summary>
     private static Estimate Declared(TimeSpan left) => new(left, left, left * 1.25, EstimateSource.Declared, true, "expected-duration");
 
     private static string WhyUnknown(JobFacts job, DateTimeOffset now) =>
@@ -280,7 +286,7 @@ public static class Estimator
         );
     }
 
-    /// <summary>After a restart the run before tells more, until this one has settled.</summary>
+    /// <summary>After a restart the previous run is a better source, until this one has settled.</summary>
     private static Pace? PaceOf(ProgressSeries series, long left)
     {
         var present = Pace.Of(series.Points, left);
@@ -294,7 +300,7 @@ public static class Estimator
 
     private static Estimate CapByDeadline(Estimate estimate, JobFacts job, DateTimeOffset now) =>
         job.ActiveDeadline is { } deadline
-            ? Cap(estimate, (job.StartedAt ?? job.RunningSince) is { } since ? Less(deadline, now - since) : deadline)
+            ? Cap(estimate, (job.StartedAt ?? job.RunningSince) is { } since ? SubtractOrZero(deadline, now - since) : deadline)
             : estimate;
 
     private static Estimate Cap(Estimate estimate, TimeSpan left) =>
@@ -305,13 +311,13 @@ public static class Estimator
                 High = left,
                 Likely = Min(estimate.Likely, left),
                 Low = Min(estimate.Low, left),
-                LastWave = Min(estimate.LastWave, Less(left, estimate.Likely)),
+                LastWave = Min(estimate.LastWave, SubtractOrZero(left, estimate.Likely)),
             };
 
     private static TimeSpan Seconds(double seconds) =>
         TimeSpan.FromMilliseconds(Math.Clamp(Math.Round(seconds * 1000), 0, TimeSpan.FromDays(3650).TotalMilliseconds));
 
-    private static TimeSpan Less(TimeSpan value, TimeSpan by) => value > by ? value - by : TimeSpan.Zero;
+    private static TimeSpan SubtractOrZero(TimeSpan value, TimeSpan by) => value > by ? value - by : TimeSpan.Zero;
 
     private static TimeSpan Min(TimeSpan left, TimeSpan right) => left < right ? left : right;
 }

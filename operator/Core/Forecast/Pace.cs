@@ -1,22 +1,21 @@
 namespace Bursar.Core.Forecast;
 
 /// <summary>
-/// Seconds per step of the steps that are left: low, likely, high. What is left goes as all the run went since its warm-up,
-/// since pauses for checkpoints and slow ranks come back; but not where the run has lastingly changed its speed.
+/// The seconds per remaining step: low, likely, high. The remaining steps are expected to go like the whole run since its warm-up, because
+/// pauses for checkpoints and slow ranks recur. A run that has lastingly changed its speed is the exception.
 /// </summary>
 /// <remarks>
-/// <para>The run is cut into up to eight blocks of about equal steps. How far their paces lie apart says how uncertain the mean of
-/// what is left is; a block averages what single reports hold of lateness and jitter.</para>
-/// <para>A pause that came once is not taken to come again before it has; the high end keeps it. A pace that rose or fell in
-/// nearly every block is a trend: nobody knows whether it goes on, so the likely end lies half-way between the pace of now
-/// and the trend's, and both are within the interval. A change that all of the last reports agree upon leaves what was
-/// before behind.</para>
+/// <para>The run is cut into up to eight blocks of about equal steps. The spread of their paces gives the uncertainty of the mean of the
+/// remaining steps. A block averages out the lateness and jitter of single reports.</para>
+/// <para>A pause that came once is not expected to recur; only the high end includes it. A pace that rose or fell in nearly every block is
+/// a trend that may or may not continue. The likely end then lies half-way between the present pace and the trend's, and the interval
+/// contains both. If all the last reports agree on a change, everything before it is ignored.</para>
 /// </remarks>
 public sealed record Pace(double Low, double Likely, double High, long Steps, bool Settled)
 {
     private const long SettledSteps = 100;
 
-    /// <summary>An interval wider than this share of its middle is not acted upon.</summary>
+    /// <summary>Decisions do not use an interval wider than this share of its middle.</summary>
     public const double SettledWidth = 0.25;
 
     private static readonly TimeSpan SettledTime = TimeSpan.FromMinutes(2);
@@ -25,21 +24,21 @@ public sealed record Pace(double Low, double Likely, double High, long Steps, bo
     private const int LeastForTrend = 6;
     private const int LeastForChange = 8;
 
-    /// <summary>Below this many stretches a pause that comes back cannot be told from a warm-up.</summary>
+    /// <summary>Below this many stretches a recurring pause cannot be distinguished from a warm-up.</summary>
     private const int TellsWarmUp = 10;
 
-    /// <summary>A stretch this much slower than half of the others is no noise.</summary>
+    /// <summary>A stretch this much slower than half of the others is not noise.</summary>
     private const double Slow = 1.5;
 
     /// <summary>A change of pace below this is noise, or pauses.</summary>
     private const double Differs = 0.15;
 
-    /// <summary>Faster than the run so far by more than pauses that stayed out would explain.</summary>
+    /// <summary>A run this much faster than before cannot be explained by missing pauses.</summary>
     private const double Faster = 0.75;
 
-    /// <summary>Null while less than two points tell anything.</summary>
-    /// <param name="points">What was reported, oldest first.</param>
-    /// <param name="left">The steps still to be made: the fewer, the less luck is levelled out.</param>
+    /// <summary>Returns null for fewer than two points.</summary>
+    /// <param name="points">The reports, oldest first.</param>
+    /// <param name="left">The number of remaining steps. The fewer they are, the less chance averages out.</param>
     public static Pace? Of(IReadOnlyList<ProgressPoint> points, long left)
     {
         if (points.Count < 2)
@@ -60,12 +59,12 @@ public sealed record Pace(double Low, double Likely, double High, long Steps, bo
         var widening = 0.1 / Math.Sqrt(run.Length);
         low = Math.Min(mid, low) * (1 - widening);
         high = Math.Max(mid, high) * (1 + widening);
-        // One stretch alone tells nothing certain: it may hold the compilation before the first step.
+        // A single stretch is no evidence, because it may include the compilation before the first step.
         if (all.Length == 1)
             low = 0;
         if (all.Length < TellsWarmUp)
             high = Math.Max(high, whole.Pace);
-        // A run's first report often comes after some steps: half of a hundred measured are enough where the whole hundred was made.
+        // A run's first report often comes after some steps, so half of a hundred measured are enough if the whole hundred was made.
         var seen =
             whole.Steps >= SettledSteps
             || points[^1].Step >= SettledSteps && whole.Steps >= SettledSteps / 2
@@ -73,7 +72,7 @@ public sealed record Pace(double Low, double Likely, double High, long Steps, bo
         return new(low, mid, high, whole.Steps, seen && high - low <= SettledWidth * mid);
     }
 
-    /// <summary>How many stretches at the beginning are far slower than half of all others.</summary>
+    /// <summary>Returns how many stretches at the beginning are far slower than half of all others.</summary>
     private static int WarmUp(Stretch[] all)
     {
         var most = Math.Min(3, all.Length - 3);
@@ -84,7 +83,7 @@ public sealed record Pace(double Low, double Likely, double High, long Steps, bo
     }
 
     /// <summary>
-    /// Where the last reports begin, if all but a few of them agree that the run goes at another pace than before; else 0.
+    /// Returns where the last reports begin, if nearly all of them agree on a pace different from the one before; otherwise 0.
     /// </summary>
     private static int Changed(Span<Stretch> run)
     {
@@ -94,12 +93,12 @@ public sealed record Pace(double Low, double Likely, double High, long Steps, bo
         var (before, last) = (Sum(run[..^recent]).Pace, run[^recent..].ToArray());
         Array.Sort(last, (a, b) => a.Pace.CompareTo(b.Pace));
         var slower = last[recent / 4].Pace > before * (1 + Differs);
-        // Reports between two pauses look faster than a run is.
+        // Reports between two pauses look faster than the run is.
         var faster = last[recent * 3 / 4].Pace < before * Faster;
         return slower || faster ? run.Length - recent : 0;
     }
 
-    /// <summary>What one pause took that nothing like came beside: at most one in the run.</summary>
+    /// <summary>Returns the duration of the only pause of its size, if there is one; otherwise 0.</summary>
     private static double OnePause(Span<Stretch> run)
     {
         if (run.Length < 3)
@@ -108,11 +107,11 @@ public sealed record Pace(double Low, double Likely, double High, long Steps, bo
         double first = 0,
             second = 0,
             plain = 0;
-        foreach (var one in run)
+        foreach (var stretch in run)
         {
-            var excess = one.Seconds - median * one.Steps;
+            var excess = stretch.Seconds - median * stretch.Steps;
             if (excess > first)
-                (second, first, plain) = (first, excess, median * one.Steps);
+                (second, first, plain) = (first, excess, median * stretch.Steps);
             else if (excess > second)
                 second = excess;
         }
@@ -121,7 +120,7 @@ public sealed record Pace(double Low, double Likely, double High, long Steps, bo
 
     private static (double Low, double Mid, double High) Steady(IReadOnlyList<Stretch> blocks, double once, long left)
     {
-        // What lies behind a lasting change of pace is left out.
+        // Ignores everything before a lasting change of pace.
         var from = 0;
         while (blocks.Count - from > 3)
         {
@@ -133,11 +132,11 @@ public sealed record Pace(double Low, double Likely, double High, long Steps, bo
         var kept = blocks.Skip(from).ToArray();
         var sum = Sum(kept);
         var mid = Math.Max((sum.Seconds - once) / sum.Steps, 0);
-        var doubt = Doubt(kept, kept.Select(block => block.Pace - sum.Pace), left);
+        var doubt = Uncertainty(kept, kept.Select(block => block.Pace - sum.Pace), left);
         return (mid - doubt, mid, mid + doubt + once / sum.Steps);
     }
 
-    /// <summary>A pace that goes the same way in nearly every pair of blocks.</summary>
+    /// <summary>Returns the pace if it rises or falls in nearly every pair of blocks, otherwise null.</summary>
     private static (double Low, double Mid, double High)? Trend(IReadOnlyList<Stretch> blocks, long left)
     {
         if (blocks.Count < LeastForTrend)
@@ -168,20 +167,22 @@ public sealed record Pace(double Low, double Likely, double High, long Steps, bo
         var now = Line(total.Steps);
         if (now <= 0)
             return null;
-        // Far behind what was seen a line means nothing: never faster than half, never slower than double.
+        // An extrapolated line means nothing far beyond the data, so it is limited to between half and double the present pace.
         var then = Math.Clamp(Line(total.Steps + left / 2.0), now / 2, now * 2);
-        var doubt = Doubt(blocks, blocks.Select((block, i) => block.Pace - Line(middles[i])), left);
+        var doubt = Uncertainty(blocks, blocks.Select((block, i) => block.Pace - Line(middles[i])), left);
         return (Math.Min(now, then) - doubt, (now + then) / 2, Math.Max(now, then) + doubt);
     }
 
-    /// <summary>How far the mean pace of what is left may be off: the blocks' own spread, over those seen and those to come.</summary>
-    private static double Doubt(IReadOnlyCollection<Stretch> blocks, IEnumerable<double> residuals, long left)
+    /// <summary>
+    /// Returns the uncertainty of the mean pace of the remaining steps, from the spread of the blocks seen and the number of those to come.
+    /// </summary>
+    private static double Uncertainty(IReadOnlyCollection<Stretch> blocks, IEnumerable<double> residuals, long left)
     {
         if (blocks.Count < 2)
             return 0;
         var variance = residuals.Sum(residual => residual * residual) / (blocks.Count - 1);
         var perBlock = Sum(blocks).Steps / (double)blocks.Count;
-        // Few blocks know little of their own spread.
+        // A few blocks estimate their own spread badly.
         var factor = 2 + 1.5 / Math.Pow(blocks.Count - 1, 1.5);
         return factor * Math.Sqrt(variance * (1.0 / blocks.Count + perBlock / Math.Max(left, perBlock / MostBlocks)));
     }
@@ -192,10 +193,10 @@ public sealed record Pace(double Low, double Likely, double High, long Steps, bo
         var total = Sum(run).Steps;
         var blocks = new List<Stretch>(count);
         var (block, seen) = (default(Stretch), 0L);
-        foreach (var one in run)
+        foreach (var stretch in run)
         {
-            block = block.And(one);
-            seen += one.Steps;
+            block = block.And(stretch);
+            seen += stretch.Steps;
             if (seen * count < total * (blocks.Count + 1L))
                 continue;
             blocks.Add(block);
@@ -210,21 +211,21 @@ public sealed record Pace(double Low, double Likely, double High, long Steps, bo
         Array.Sort(sorted, (a, b) => a.Pace.CompareTo(b.Pace));
         var half = Sum(sorted).Steps / 2.0;
         long seen = 0;
-        foreach (var one in sorted)
-            if ((seen += one.Steps) >= half)
-                return one.Pace;
+        foreach (var stretch in sorted)
+            if ((seen += stretch.Steps) >= half)
+                return stretch.Pace;
         return sorted[^1].Pace;
     }
 
     private static Stretch Sum(ReadOnlySpan<Stretch> run)
     {
         var sum = default(Stretch);
-        foreach (var one in run)
-            sum = sum.And(one);
+        foreach (var stretch in run)
+            sum = sum.And(stretch);
         return sum;
     }
 
-    private static Stretch Sum(IEnumerable<Stretch> run) => run.Aggregate(default(Stretch), (sum, one) => sum.And(one));
+    private static Stretch Sum(IEnumerable<Stretch> run) => run.Aggregate(default(Stretch), (sum, stretch) => sum.And(stretch));
 
     private readonly record struct Stretch(long Steps, double Seconds)
     {

@@ -3,28 +3,30 @@ using System.Globalization;
 namespace Bursar.Core.Forecast;
 
 /// <summary>
-/// What is left of a workload that is made of pieces. Its cost is the time of its pieces, not the time to its end with all GPUs
-/// held: the last wave is seldom full. So <see cref="Estimate.Low"/>, <see cref="Estimate.Likely"/> and <see cref="Estimate.High"/> are
-/// the time that all its GPUs would need, and <see cref="Estimate.LastWave"/> is how much later its last piece ends.
+/// Forecasts the rest of a workload that consists of pieces. Its cost is the time of its pieces, not the time until its end with all GPUs
+/// in use, because the last wave is seldom full. So <see cref="Estimate.Low"/>, <see cref="Estimate.Likely"/> and
+/// <see cref="Estimate.High"/> are the time that all its GPUs would need, and <see cref="Estimate.LastWave"/> is how much later its last
+/// piece ends.
 /// </summary>
 internal static class PieceForecast
 {
     /// <summary>
-    /// How many standard deviations the ends of the interval are away, more where few pieces were seen. Calibrated so that no sweep
-    /// that fits is ever suspended in 12,000 seeds of SweepProperties; 3 suspends one in some thousands.
+    /// The interval in standard deviations, wider if few pieces were seen. Calibrated so that no sweep that fits is suspended in 12,000
+    /// seeds of SweepProperties; 3 suspends one in some thousands.
     /// </summary>
     private const double Confidence = 4;
 
     private const int FewestSettled = 5;
 
-    /// <summary>The high end is at most this share above the likely one: a suspended sweep resumes only when the high end fits.</summary>
+    /// <summary>
+    /// The high end is at most this share above the likely one, because a suspended sweep resumes only when the high end fits.
+    /// </summary>
     private const double MostAbove = 1;
 
-    /// <param name="job">The facts.</param>
-    /// <param name="source">What the estimate is said to be based on.</param>
-    /// <param name="whole">The time of the whole run as its user or earlier runs say, for pieces of which none has ended; null
-    /// without.</param>
-    /// <returns>Null where the workload is not made of pieces or nothing tells how long one takes.</returns>
+    /// <param name="source">The source that the estimate names.</param>
+    /// <param name="whole">The duration of the whole run according to its user or earlier runs, for groups without an ended piece. Null:
+    /// unknown.</param>
+    /// <returns>Null if the workload does not consist of pieces or the duration of a piece is unknown.</returns>
     public static Estimate? From(JobFacts job, EstimateSource source, TimeSpan? whole = null)
     {
         var groups = job.Pieces.Where(group => group is { Gpus: > 0, Left: > 0 }).ToArray();
@@ -34,19 +36,19 @@ internal static class PieceForecast
         if (gpus == 0)
             return null;
 
-        // The time that its user or its series names is that of all waves, one after the other.
+        // A duration of the whole run covers all waves, one after the other.
         var waves = Pieces.WavesOf(job.Pieces);
         var typical = waves > 0 ? whole / waves : null;
 
         double low = 0,
-            mid = 0,
+            likely = 0,
             high = 0,
             ends = 0;
         var settled = true;
         foreach (var stage in groups.GroupBy(group => group.Stage).OrderBy(stage => stage.Key))
         {
             double stageEnds = 0;
-            // The first of the groups that suffice ends the others too, and the stages to come.
+            // The first group that suffices ends the others and the later stages too.
             double? first = null;
             foreach (var group in stage.Where(group => group is { Suffices: true, Follows: false }))
                 if (TimesOf(group, typical) is { } times && Remaining(group, times.Likely).End is var end && !(end >= first))
@@ -64,8 +66,8 @@ internal static class PieceForecast
                     (work, end) = (Math.Min(work, first.Value * group.Slots), first.Value);
                 var deviation = work > 0 ? Deviation(group, times.Likely) / work : 0;
                 var doubt = Confidence * (1 + Confidence / times.Likely.Count) * deviation;
-                mid += work * group.Gpus;
-                // Pieces in flight may end, or fail for good, at any moment: the low end counts only those to come.
+                likely += work * group.Gpus;
+                // Pieces in flight may end, or fail for good, at any time, so the low end counts only those that have not begun.
                 low += Math.Min(work, group.Success is null ? group.ToCome * times.Least.Mean : 0) * group.Gpus * Math.Exp(-doubt);
                 high += work * group.Gpus * (1 + Math.Min(2 * deviation, MostAbove));
                 settled &= times.Likely.Count >= FewestSettled && 4 * deviation <= Pace.SettledWidth;
@@ -75,17 +77,17 @@ internal static class PieceForecast
             {
                 if (!group.Follows && TimesOf(group, typical) is not null)
                     continue;
-                // A driver, for example, runs for as long as the pieces do that end the work.
+                // A driver, for example, runs as long as the pieces that end the workload.
                 if (stageEnds == 0)
                     return null;
                 var work = stageEnds * group.Slots * group.Gpus;
-                (mid, high) = (mid + work, high + work);
+                (likely, high) = (likely + work, high + work);
             }
             ends += stageEnds;
             if (first is not null)
                 break;
         }
-        var time = Seconds(mid / gpus);
+        var time = Seconds(likely / gpus);
         return new(Seconds(low / gpus), time, Seconds(high / gpus), source, settled, Detail(groups))
         {
             IsSample = true,
@@ -93,7 +95,7 @@ internal static class PieceForecast
         };
     }
 
-    /// <summary>The facts as they are once the pieces in flight were stopped: each begins anew.</summary>
+    /// <summary>Returns the facts after the pieces in flight were stopped and must start again.</summary>
     public static JobFacts Stopped(JobFacts job) =>
         job.Pieces.Count == 0 ? job : job with { Pieces = [.. job.Pieces.Select(group => group with { InFlight = [] })] };
 
@@ -102,7 +104,7 @@ internal static class PieceForecast
         : typical is { } time ? PieceTimes.From([time], group.InFlight)
         : null;
 
-    /// <summary>Seconds of pieces that are left, together, and the seconds until the last of them ends.</summary>
+    /// <summary>Returns the total seconds of the remaining pieces, and the seconds until the last of them ends.</summary>
     private static (double Work, double End) Remaining(Pieces group, PieceTimes times)
     {
         var slots = group.Slots;
@@ -119,7 +121,7 @@ internal static class PieceForecast
         var early =
             success.Needed <= 0 ? 0
             : success.ToCome is { } toCome ? End(left, Math.Min(toCome, group.ToCome), slots, mean)
-            // As successes came so far; before the first one, as pieces end.
+            // At the rate of successes so far. Before the first success, at the rate of ended pieces.
             : success.Succeeded > 0 && Worked(group) / slots is var worked and > 0 ? success.Needed * worked / success.Succeeded
             : success.Needed <= left.Length ? left[success.Needed - 1]
             : End(left, success.Needed - left.Length, slots, mean);
@@ -127,20 +129,20 @@ internal static class PieceForecast
     }
 
     /// <summary>
-    /// Standard deviation of the seconds that are left: of the mean, from the pieces that were seen, and of the pieces themselves.
+    /// Returns the standard deviation of the remaining seconds: that of the mean, from the pieces seen, plus that of the pieces themselves.
     /// </summary>
     private static double Deviation(Pieces group, PieceTimes times)
     {
         var left = group.InFlight.Select(age => times.Left(age.TotalSeconds)).ToArray();
         var work = left.Sum() + group.ToCome * times.Mean;
-        var pieces = group.Left * times.Mean * times.Mean + left.Sum(one => one * one);
+        var pieces = group.Left * times.Mean * times.Mean + left.Sum(seconds => seconds * seconds);
         return times.Spread * Math.Sqrt(work * work / times.Count + pieces);
     }
 
     private static double Worked(Pieces group) =>
         group.Finished.Concat(group.InFlight).Sum(time => time.TotalSeconds) + group.Retried.TotalSeconds;
 
-    /// <summary>The end of the last piece when each free slot takes the next one.</summary>
+    /// <summary>Returns the end of the last piece if each free slot takes the next one.</summary>
     private static double End(double[] left, int toCome, int slots, double mean)
     {
         var (waves, rest) = Math.DivRem(toCome, slots);

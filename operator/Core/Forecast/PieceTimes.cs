@@ -1,21 +1,21 @@
 namespace Bursar.Core.Forecast;
 
 /// <summary>
-/// How long one piece takes, from the pieces that ended and from the age of those in flight, which will take longer than that
-/// (right-censored observations). Kaplan and Meier's estimate gives the distribution up to the longest piece that ended. What
-/// takes longer is taken to be log-normal, fitted to the quantiles below.
+/// The distribution of the duration of a piece, from the ended pieces and from the age of those in flight, which will take longer than that
+/// (right-censored observations). The Kaplan-Meier estimate gives the distribution up to the longest ended piece. Beyond that a log-normal
+/// distribution is fitted to the quantiles below.
 /// </summary>
 internal sealed class PieceTimes
 {
-    /// <summary>A larger sample of ended pieces says nothing more.</summary>
+    /// <summary>A larger sample of ended pieces adds nothing.</summary>
     private const int MostEnded = 512;
 
     /// <summary>
-    /// The standard deviation of the logarithm of a piece's time before any was seen, as a doubt: worth two observations.
+    /// The assumed standard deviation of the logarithm of a piece's duration before any was seen. It weighs as much as two observations.
     /// </summary>
     private const double AssumedSpread = 0.5;
 
-    /// <summary>The same as a likely value. Small, so that equal pieces that began seconds apart are not taken to be long.</summary>
+    /// <summary>The same for the likely value. Small, so that equal pieces that began seconds apart do not seem to be long.</summary>
     private const double LikelySpread = 0.02;
 
     private readonly (double Time, double Weight)[] _ended;
@@ -25,9 +25,9 @@ internal sealed class PieceTimes
     private readonly double _sigma;
     private readonly bool _extrapolates;
 
-    /// <param name="ended">Seconds of each piece that ended, ascending; at least one.</param>
-    /// <param name="ages">Seconds of each piece in flight so far, ascending.</param>
-    /// <param name="extrapolates">False: a piece that is older than every ended one is taken to end now.</param>
+    /// <param name="ended">The seconds of each ended piece, ascending, at least one.</param>
+    /// <param name="ages">The seconds so far of each piece in flight, ascending.</param>
+    /// <param name="extrapolates">If false, a piece older than every ended one is assumed to end now.</param>
     private PieceTimes(double[] ended, double[] ages, bool extrapolates)
     {
         _extrapolates = extrapolates;
@@ -64,18 +64,18 @@ internal sealed class PieceTimes
         _afterWindow = late.Length == 0 ? 0 : late.Average(age => age + Overrun(age));
         if (late.Length == 0)
             _longer = 0;
-        Mean = _ended.Sum(one => one.Time * one.Weight) + _longer * _afterWindow;
+        Mean = _ended.Sum(piece => piece.Time * piece.Weight) + _longer * _afterWindow;
     }
 
-    /// <summary>Seconds of a piece that has not begun.</summary>
+    /// <summary>The expected seconds of a piece that has not begun.</summary>
     public double Mean { get; }
 
-    /// <summary>Standard deviation of the logarithm of a piece's time, doubted where few were seen.</summary>
+    /// <summary>The standard deviation of the logarithm of a piece's duration, increased if few were seen.</summary>
     public double Spread { get; }
 
     public int Count => _ended.Length;
 
-    /// <summary>Null where no piece has ended.</summary>
+    /// <summary>Returns null if no piece has ended.</summary>
     public static (PieceTimes Likely, PieceTimes Least)? From(IReadOnlyList<TimeSpan> ended, IReadOnlyList<TimeSpan> inFlight)
     {
         if (ended.Count == 0)
@@ -85,7 +85,7 @@ internal sealed class PieceTimes
         return (new(times, ages, true), new(times, ages, false));
     }
 
-    /// <summary>Seconds that a piece of an age still takes.</summary>
+    /// <summary>Returns the remaining seconds of a piece of the given age.</summary>
     public double Left(double age)
     {
         if (age >= _ended[^1].Time)
@@ -99,8 +99,8 @@ internal sealed class PieceTimes
     }
 
     /// <summary>
-    /// What a piece that is older than every ended one still takes: what the log-normal says, or half as long again as it is late, at most
-    /// as long as the longest ended piece. The second holds for a piece that is of another kind than the others.
+    /// Returns the remaining seconds of a piece older than every ended one: those of the log-normal distribution, or half of its lateness,
+    /// at most the duration of the longest ended piece. The latter applies to a piece that differs from the others.
     /// </summary>
     private double Overrun(double age)
     {
@@ -112,13 +112,13 @@ internal sealed class PieceTimes
         return Math.Max(Math.Min(excess, longest * MostExcess), Math.Min((age - longest) / 2, longest));
     }
 
-    /// <summary>The fit to a few short pieces may say anything of the long ones.</summary>
+    /// <summary>A fit to a few short pieces may be far off for long ones.</summary>
     private const double MostExcess = 4;
 
     /// <summary>The standard normal distribution.</summary>
     private static class Normal
     {
-        /// <summary>The probability of a value above z; a relative error below 2e-7 (Numerical Recipes, erfcc).</summary>
+        /// <summary>Returns the probability of a value above z, with a relative error below 2e-7 (Numerical Recipes, erfcc).</summary>
         public static double Above(double z)
         {
             var x = Math.Abs(z) / Math.Sqrt(2);
@@ -153,7 +153,7 @@ internal sealed class PieceTimes
             return z >= 0 ? tail / 2 : 1 - tail / 2;
         }
 
-        /// <summary>The value below which a share lies, to 5e-4 (Abramowitz and Stegun, 26.2.23).</summary>
+        /// <summary>Returns the value below which a share lies, to 5e-4 (Abramowitz and Stegun, 26.2.23).</summary>
         public static double Quantile(double share)
         {
             var t = Math.Sqrt(-2 * Math.Log(Math.Clamp(Math.Min(share, 1 - share), 1e-9, 0.5)));

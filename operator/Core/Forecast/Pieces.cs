@@ -1,71 +1,73 @@
 namespace Bursar.Core.Forecast;
 
 /// <summary>
-/// Equal pieces of a workload, such as the completions of a Job: those that ended, those in flight and those to come.
-/// At most <see cref="AtOnce"/> of them run at the same time.
+/// Equal pieces of a workload, such as the completions of a Job: ended, in flight and to come. At most <see cref="AtOnce"/> of them run at
+/// the same time.
 /// </summary>
 public sealed record Pieces
 {
-    /// <summary>Completions wanted in all.</summary>
+    /// <summary>The number of completions wanted.</summary>
     public required int Total { get; init; }
 
-    /// <summary>Pieces that will not run again: succeeded, or failed for good.</summary>
+    /// <summary>Pieces that will not run again because they succeeded or failed for good.</summary>
     public int Ended { get; init; }
 
-    /// <summary>The parallelism, whether or not so many pieces are left.</summary>
+    /// <summary>The parallelism, even if fewer pieces are left.</summary>
     public required int AtOnce { get; init; }
 
-    /// <summary>GPUs of one piece.</summary>
+    /// <summary>The GPUs of one piece.</summary>
     public int Gpus { get; init; } = 1;
 
     /// <summary>
-    /// Billed time of pieces that ended, all attempts of a piece together. A sample where the cluster has deleted finished pods.
+    /// The billed time of ended pieces, with all attempts of a piece together. A sample if the cluster has deleted finished pods.
     /// </summary>
     public IReadOnlyList<TimeSpan> Finished { get; init; } = [];
 
-    /// <summary>Billed time so far of the pieces that run now, earlier attempts of a piece included.</summary>
+    /// <summary>The billed time so far of the running pieces, including earlier attempts of a piece.</summary>
     public IReadOnlyList<TimeSpan> InFlight { get; init; } = [];
 
-    /// <summary>Billed time of failed attempts that cannot be attributed to a piece, because the Job is not Indexed.</summary>
+    /// <summary>The billed time of failed attempts that belong to no known piece, because the Job is not Indexed.</summary>
     public TimeSpan Retried { get; init; }
 
-    /// <summary>How long the workload's pods have held GPUs so far; null while unknown. Used only where no finished pod is left.</summary>
+    /// <summary>How long the workload's pods have had GPUs so far. Used only if no finished pod is left. Null: unknown.</summary>
     public TimeSpan? Held { get; init; }
 
     /// <summary>Pieces of a stage begin when those of all lower stages have ended.</summary>
     public int Stage { get; init; }
 
-    /// <summary>These pieces do not decide when the work ends: they are stopped when the others of their stage have ended.</summary>
+    /// <summary>These pieces do not decide when the workload ends. They are stopped when the others of their stage have ended.</summary>
     public bool Follows { get; init; }
 
-    /// <summary>The work ends with these pieces, whatever others there are: with the first such group, where there are several.</summary>
+    /// <summary>
+    /// The workload ends with these pieces, even if others remain. If there are several such groups, the first one counts.
+    /// </summary>
     public bool Suffices { get; init; }
 
-    /// <summary>What ends the work before all pieces have ended; null where nothing does.</summary>
+    /// <summary>A condition that ends the workload before all pieces have ended. Null: none.</summary>
     public EarlySuccess? Success { get; init; }
 
-    /// <summary>How many pieces run one after the other in all, at the parallelism of now.</summary>
+    /// <summary>Returns the number of pieces that run one after the other in total, at the present parallelism.</summary>
     public static long WavesOf(IEnumerable<Pieces> groups) =>
         groups
             .Where(group => group.AtOnce > 0)
             .GroupBy(group => group.Stage)
             .Sum(stage => stage.Max(group => ((long)group.Total + group.AtOnce - 1) / group.AtOnce));
 
-    /// <summary>Pieces that still have to end.</summary>
+    /// <summary>The pieces that have not ended.</summary>
     public int Left => Math.Max(Math.Max(0, Total - Ended), InFlight.Count);
 
-    /// <summary>Pieces that have not begun, or begin again after a failed attempt.</summary>
+    /// <summary>The pieces that have not begun, or begin again after a failed attempt.</summary>
     public int ToCome => Left - InFlight.Count;
 
     /// <summary>The highest number of pieces that can run at the same time from now on, at least those that run now.</summary>
     public int Slots => Math.Max(InFlight.Count, Math.Min(AtOnce, Left));
 
-    /// <summary>False for a gang: its pods begin and end together, so finished pods tell nothing of those that run.</summary>
+    /// <summary>False for a gang. Its pods begin and end together, so finished pods say nothing about running ones.</summary>
     public bool IsSweep => Total > AtOnce || Ended > 0;
 }
 
-/// <summary>A success policy of a Job: it ends before all pieces have succeeded.</summary>
-/// <param name="Needed">Successes still needed.</param>
-/// <param name="Succeeded">Successes that counted so far.</param>
-/// <param name="ToCome">Pieces that must begin until the last needed one has; null where any successes will do.</param>
+/// <summary>A Job's success policy, which may end it before all pieces have succeeded.</summary>
+/// <param name="Needed">The number of successes still needed.</param>
+/// <param name="Succeeded">The number of successes that counted so far.</param>
+/// <param name="ToCome">The pieces that begin before the last needed one has ended. Null: any successes count.</param>
 public sealed record EarlySuccess(int Needed, int Succeeded, int? ToCome = null);

@@ -1,12 +1,12 @@
 namespace Bursar.Core.Forecast;
 
-/// <summary>One report of how far a job has come: <c>1200</c> steps of <c>30000</c>, seen at a moment.</summary>
+/// <summary>One progress report of a job, such as <c>1200</c> of <c>30000</c> steps.</summary>
 public readonly record struct ProgressPoint(DateTimeOffset At, long Step, long? Total);
 
 /// <summary>
-/// The last reports of one job's progress, oldest first. A step that goes back (a restart from a checkpoint) starts the
-/// series anew; the run before is kept until the new one can tell its own step time. Reports that repeat the last step are
-/// not points: only movement measures a step's time.
+/// The last progress reports of one job, oldest first. A lower step (a restart from a checkpoint) starts the series again; the previous run
+/// is kept until the new one has a step time of its own. Reports that repeat the last step are no points, because only movement measures
+/// step time.
 /// </summary>
 public sealed record ProgressSeries
 {
@@ -14,7 +14,7 @@ public sealed record ProgressSeries
     public const int MaxPoints = 32;
 
     /// <summary>
-    /// The last stretches, which are kept as they came; what is older is thinned to about equal steps over the whole run.
+    /// The number of last stretches that are kept unchanged. Older ones are thinned to about equal steps over the whole run.
     /// </summary>
     public const int Recent = 16;
 
@@ -22,12 +22,14 @@ public sealed record ProgressSeries
 
     public IReadOnlyList<ProgressPoint> Points { get; set; } = [];
 
-    /// <summary>The points of the run before, where they told a step time.</summary>
+    /// <summary>The points of the previous run, if they show a step time.</summary>
     public IReadOnlyList<ProgressPoint> Earlier { get; set; } = [];
 
     public ProgressPoint? Last => Points.Count == 0 ? null : Points[^1];
 
-    /// <summary>At most <paramref name="count"/> points, first and last among them: enough to know the step time again.</summary>
+    /// <summary>
+    /// Returns at most <paramref name="count"/> points including the first and the last, which is enough to restore the step time.
+    /// </summary>
     public ProgressSeries Thinned(int count)
     {
         if (Points.Count <= count)
@@ -38,14 +40,14 @@ public sealed record ProgressSeries
         return this with { Points = kept };
     }
 
-    /// <summary>As it was told by a moment; what came later is left out.</summary>
+    /// <summary>Returns the series without reports after a time.</summary>
     public ProgressSeries UpTo(DateTimeOffset at)
     {
         var points = Points.TakeWhile(point => point.At <= at).ToArray();
         return points.Length is 0 || points.Length == Points.Count ? this : this with { Points = points };
     }
 
-    /// <summary>The series with one more report; returns itself when the report says nothing new.</summary>
+    /// <summary>Returns the series with one more report, or itself if the report adds nothing.</summary>
     public ProgressSeries With(ProgressPoint point)
     {
         if (point.Step < 0 || Last is { } last && point.At <= last.At)
@@ -67,8 +69,8 @@ public sealed record ProgressSeries
     }
 
     /// <summary>
-    /// The older point that leaves the smallest gap. The first two stay: between them lies the warm-up, which must not be
-    /// mixed with what came after it.
+    /// Returns the older point that leaves the smallest gap. The first two stay, because the warm-up between them must not be mixed with
+    /// the rest.
     /// </summary>
     private static int Thinnest(List<ProgressPoint> points)
     {

@@ -1,7 +1,7 @@
 namespace Bursar.Core.Forecast;
 
-/// <summary>What a trainer tells of its whole run through its own object's status, rather than by steps.</summary>
-/// <param name="At">When it was told.</param>
-/// <param name="Percent">Whole percent done; null where it does not say.</param>
-/// <param name="Remaining">The time left as the trainer sees it; null where it does not say.</param>
+/// <summary>The trainer's own estimate of its whole run, reported in its object's status rather than by steps.</summary>
+/// <param name="At">The time of the report.</param>
+/// <param name="Percent">The whole percent done. Null: not reported.</param>
+/// <param name="Remaining">The remaining time. Null: not reported.</param>
 public sealed record ReportedProgress(DateTimeOffset At, int? Percent, TimeSpan? Remaining);

@@ -3,9 +3,8 @@ using System.Globalization;
 namespace Bursar.Core.Money;
 
 /// <summary>
-/// An exact amount of money: a whole number of nano-currency·GPU-milliseconds per hour (price per hour × time, not yet
-/// divided). The division by 3,600,000 happens only where a number is shown, so that <c>a + b + c</c> is the same
-/// whatever the order and however an interval is split.
+/// An exact amount: a whole number of nano-currency·GPU-milliseconds per hour (price per hour × time, not yet divided). The division by
+/// 3,600,000 happens only when a number is shown. So <c>a + b + c</c> does not depend on the order or on how an interval is split.
 /// </summary>
 [System.Text.Json.Serialization.JsonConverter(typeof(AmountJsonConverter))]
 public readonly record struct Amount(Int128 Units) : IComparable<Amount>
@@ -40,7 +39,7 @@ public readonly record struct Amount(Int128 Units) : IComparable<Amount>
     public static Amount FromDecimal(decimal currency) =>
         new((Int128)decimal.Round(currency * 1_000_000_000m, 0, MidpointRounding.ToEven) * UnitsPerNano);
 
-    /// <summary>Reads a plain decimal such as <c>500</c> or <c>2.295</c> (see <see cref="DecimalText"/>).</summary>
+    /// <summary>Parses a plain decimal such as <c>500</c> or <c>2.295</c> (see <see cref="DecimalText"/>).</summary>
     public static bool TryParse(string? text, out Amount amount)
     {
         amount = default;
@@ -50,18 +49,18 @@ public readonly record struct Amount(Int128 Units) : IComparable<Amount>
         return true;
     }
 
-    /// <summary>This amount × percent ÷ 100, rounded toward zero to a whole unit (a 10⁻¹⁵ of a currency unit).</summary>
+    /// <summary>Returns this amount × percent ÷ 100, rounded toward zero to a whole unit.</summary>
     public Amount Percent(int percent) => new(Units * percent / 100);
 
     /// <summary>
-    /// This amount rounded up to three digits, and to whole cents: 13.561 is 13.60, 1234.5 is 1240. Small amounts keep as many places as
-    /// show them.
+    /// Returns this amount rounded up to three digits and to whole cents: 13.561 becomes 13.60, 1234.5 becomes 1240. Amounts below 0.1 keep
+    /// more places.
     /// </summary>
     public Amount RoundUp()
     {
         if (Units <= 0)
             return this;
-        // The smallest step is a millionth, as far as amounts are shown.
+        // The smallest step is a millionth, the smallest amount that is shown.
         var step = UnitsPerWhole / 1_000_000;
         while (step * 1000 < Units)
             step *= 10;
@@ -70,13 +69,14 @@ public readonly record struct Amount(Int128 Units) : IComparable<Amount>
         return new((Units + step - 1) / step * step);
     }
 
-    /// <summary>
-    /// This amount rounded up to whole cents, for amounts that a limit must hold: a limit as it is written is then enough.
-    /// </summary>
+    /// <summary>Returns this amount rounded up to whole cents. A limit of the shown amount is then enough.</summary>
     public Amount RoundUpToCent() =>
         Units <= 0 ? this : new((Units + UnitsPerWhole / 100 - 1) / (UnitsPerWhole / 100) * (UnitsPerWhole / 100));
 
-    /// <summary>This amount as percent of <paramref name="whole"/>, rounded down; of nothing, anything is all of it.</summary>
+    /// <summary>
+    /// Returns this amount as percent of <paramref name="whole"/>, rounded down. A positive amount is 100 % of a whole that is not
+    /// positive.
+    /// </summary>
     public long PercentOf(Amount whole) =>
         whole.Units <= 0 ? (Units > 0 ? 100 : 0) : (long)Int128.Clamp(Units * 100 / whole.Units, long.MinValue, long.MaxValue);
 
@@ -86,10 +86,10 @@ public readonly record struct Amount(Int128 Units) : IComparable<Amount>
 
     public int CompareTo(Amount other) => Units.CompareTo(other.Units);
 
-    /// <summary>The amount in the currency with six places, rounded half-even: <c>2.295000</c>.</summary>
+    /// <summary>Formats the amount in the currency with six places, rounded half-even: <c>2.295000</c>.</summary>
     public override string ToString() => ToString(6);
 
-    /// <summary>The same with up to nine places: what a step or a token cost is small.</summary>
+    /// <summary>Formats with up to nine places, for small amounts such as the cost of a token.</summary>
     public string ToString(int places)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(places);
@@ -103,7 +103,9 @@ public readonly record struct Amount(Int128 Units) : IComparable<Amount>
         return places == 0 ? whole : $"{whole}.{((long)(parts % scale)).ToString(CultureInfo.InvariantCulture).PadLeft(places, '0')}";
     }
 
-    /// <summary>For sentences: two places, and one digit of what is below a cent: <c>2.30</c>, <c>0.05</c>, <c>0.00007</c>.</summary>
+    /// <summary>
+    /// Formats for sentences: two places, and one digit of amounts below a cent: <c>2.30</c>, <c>0.05</c>, <c>0.00007</c>.
+    /// </summary>
     public string ToShortString()
     {
         var cents = UnitsPerWhole / 100;
@@ -122,7 +124,7 @@ public readonly record struct Amount(Int128 Units) : IComparable<Amount>
         return string.Create(CultureInfo.InvariantCulture, $"{sign}{rounded / 100}.{(long)(rounded % 100):00}");
     }
 
-    /// <summary>For metrics only, where the exposition format knows nothing but floats.</summary>
+    /// <summary>For metrics only, because the exposition format has only floats.</summary>
     public double ToDouble() => (double)Units / (double)UnitsPerWhole;
 
     private static Int128 RoundHalfEven(Int128 value, Int128 divisor)

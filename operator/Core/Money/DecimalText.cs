@@ -3,13 +3,12 @@ using System.Globalization;
 namespace Bursar.Core.Money;
 
 /// <summary>
-/// The one way an amount of money is written in a resource: digits with an optional fraction, as <c>500</c> or
-/// <c>2.295</c>. No sign, exponent, suffix or grouping: <c>500m</c> and <c>500M</c> differ by 10⁹ as Kubernetes
-/// quantities, so money is not one.
+/// The only format of amounts in resources: digits with an optional fraction, such as <c>500</c> or <c>2.295</c>. No sign, exponent, suffix
+/// or grouping. Amounts are no Kubernetes quantities, because <c>500m</c> and <c>500M</c> differ by 10⁹.
 /// </summary>
 public static class DecimalText
 {
-    /// <summary>The same rule as a schema pattern.</summary>
+    /// <summary>The same format as a schema pattern.</summary>
     public const string Pattern = @"^[0-9]{1,12}(\.[0-9]{1,9})?$";
 
     public static bool TryParse(string? text, out decimal value)
@@ -27,7 +26,7 @@ public static class DecimalText
         return decimal.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out value);
     }
 
-    /// <summary>Reads the same up to 9 × 10⁹ as nano-currency units (10⁻⁹).</summary>
+    /// <summary>Parses up to 9 × 10⁹ as nano-currency units (10⁻⁹).</summary>
     internal static bool TryParseNano(string? text, out long nano)
     {
         nano = 0;

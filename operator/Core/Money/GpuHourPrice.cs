@@ -1,9 +1,9 @@
 namespace Bursar.Core.Money;
 
 /// <summary>
-/// The price of one GPU for an hour, or of one share of a GPU, as a whole number of nano-currency units (10⁻⁹). A price is rounded
-/// half-even to nine decimals once, here, when a book is loaded; everything after is integer arithmetic, so that sums do not depend
-/// on order or on how an interval was split. Times a number of GPUs or shares it is an <see cref="HourlyCost"/>.
+/// The price of one GPU, or of one share of a GPU, for an hour: a whole number of nano-currency units (10⁻⁹). A price is rounded half-even
+/// to nine decimals once, when a book is loaded. Everything after that is integer arithmetic, so sums do not depend on the order or on how
+/// an interval was split. Multiplied by a number of GPUs or shares it is an <see cref="HourlyCost"/>.
 /// </summary>
 public readonly record struct GpuHourPrice(long NanoPerGpuHour) : IComparable<GpuHourPrice>
 {
@@ -17,7 +17,7 @@ public readonly record struct GpuHourPrice(long NanoPerGpuHour) : IComparable<Gp
 
     public static GpuHourPrice FromDecimal(decimal perGpuHour) => new(DecimalText.ToNano(perGpuHour));
 
-    /// <summary>Reads a plain decimal such as <c>3.06</c> (see <see cref="DecimalText"/>).</summary>
+    /// <summary>Parses a plain decimal such as <c>3.06</c> (see <see cref="DecimalText"/>).</summary>
     public static bool TryParse(string? text, out GpuHourPrice price)
     {
         var isRead = DecimalText.TryParseNano(text, out var nano);
@@ -27,6 +27,6 @@ public readonly record struct GpuHourPrice(long NanoPerGpuHour) : IComparable<Gp
 
     public int CompareTo(GpuHourPrice other) => NanoPerGpuHour.CompareTo(other.NanoPerGpuHour);
 
-    /// <summary>The price as a decimal string with at most nine and at least two places: <c>3.06</c>.</summary>
+    /// <summary>Formats the price as a decimal with two to nine places: <c>3.06</c>.</summary>
     public override string ToString() => DecimalText.FromNano(NanoPerGpuHour);
 }

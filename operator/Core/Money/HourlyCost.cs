@@ -3,20 +3,20 @@ using System.Text.Json.Serialization;
 namespace Bursar.Core.Money;
 
 /// <summary>
-/// The cost per hour of something that holds any number of GPUs, as a pod, a workload or a budget's running work: a whole number of
-/// nano-currency units (10⁻⁹). Times a duration it is an <see cref="Amount"/>.
+/// The cost per hour of any number of GPUs, such as those of a pod, a workload or a budget: a whole number of nano-currency units (10⁻⁹).
+/// Multiplied by a duration it is an <see cref="Amount"/>.
 /// </summary>
 [JsonConverter(typeof(HourlyCostJsonConverter))]
 public readonly record struct HourlyCost(long NanoPerHour) : IComparable<HourlyCost>
 {
     public static readonly HourlyCost Zero = new(0);
 
-    /// <summary>The amount of <paramref name="milliseconds"/> at this cost.</summary>
+    /// <summary>Returns the amount for <paramref name="milliseconds"/> at this cost.</summary>
     public Amount For(long milliseconds) => new((Int128)NanoPerHour * milliseconds);
 
     public Amount For(TimeSpan time) => For(time.Ticks / TimeSpan.TicksPerMillisecond);
 
-    // Bounded, for a count that somebody mistyped must neither wrap to a gift nor end the reading of a whole namespace.
+    // Saturates, because a mistyped count must neither wrap around nor fail the reading of a whole namespace.
     public static HourlyCost operator *(HourlyCost cost, int count) => Bounded((Int128)cost.NanoPerHour * count);
 
     public static HourlyCost operator +(HourlyCost left, HourlyCost right) => Bounded((Int128)left.NanoPerHour + right.NanoPerHour);
@@ -27,7 +27,7 @@ public readonly record struct HourlyCost(long NanoPerHour) : IComparable<HourlyC
 
     public static HourlyCost FromDecimal(decimal perHour) => new(DecimalText.ToNano(perHour));
 
-    /// <summary>Reads a plain decimal such as <c>24.48</c> (see <see cref="DecimalText"/>).</summary>
+    /// <summary>Parses a plain decimal such as <c>24.48</c> (see <see cref="DecimalText"/>).</summary>
     public static bool TryParse(string? text, out HourlyCost cost)
     {
         var isRead = DecimalText.TryParseNano(text, out var nano);
@@ -39,6 +39,6 @@ public readonly record struct HourlyCost(long NanoPerHour) : IComparable<HourlyC
 
     public int CompareTo(HourlyCost other) => NanoPerHour.CompareTo(other.NanoPerHour);
 
-    /// <summary>The cost as a decimal string with at most nine and at least two places: <c>24.48</c>.</summary>
+    /// <summary>Formats the cost as a decimal with two to nine places: <c>24.48</c>.</summary>
     public override string ToString() => DecimalText.FromNano(NanoPerHour);
 }

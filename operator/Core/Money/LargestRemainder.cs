@@ -3,8 +3,8 @@ using System.Numerics;
 namespace Bursar.Core.Money;
 
 /// <summary>
-/// Divides a whole number by weights so that the parts add up to it exactly: each gets its floor, and what is left over goes one each
-/// to the largest remainders (ties to the earlier part).
+/// Divides a whole number by weights so that the parts sum to it exactly. Each part gets its floor, and the rest goes by one to the largest
+/// remainders (the earlier part if equal).
 /// </summary>
 public static class LargestRemainder
 {
@@ -25,7 +25,7 @@ public static class LargestRemainder
         Int128 given = 0;
         for (var i = 0; i < weights.Length; i++)
         {
-            // BigInteger: units × weight may leave 128 bits for a year of a large cluster with millisecond weights.
+            // BigInteger, because units × weight may exceed 128 bits for a year of a large cluster with millisecond weights.
             var product = (BigInteger)whole * weights[i];
             var floor = BigInteger.DivRem(product, (BigInteger)total, out var remainder);
             if (remainder.Sign < 0)

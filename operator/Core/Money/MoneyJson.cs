@@ -4,7 +4,7 @@ using System.Text.Json.Serialization;
 
 namespace Bursar.Core.Money;
 
-/// <summary>An <see cref="Amount"/> in the ledger: its integer units as a string, since 128 bits do not fit a JSON number.</summary>
+/// <summary>Writes an <see cref="Amount"/> as a string of its integer units, because 128 bits do not fit a JSON number.</summary>
 public sealed class AmountJsonConverter : JsonConverter<Amount>
 {
     public override Amount Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
@@ -16,7 +16,7 @@ public sealed class AmountJsonConverter : JsonConverter<Amount>
         writer.WriteStringValue(value.Units.ToString(CultureInfo.InvariantCulture));
 }
 
-/// <summary>An <see cref="HourlyCost"/> in a decision: nano-currency per hour as a number.</summary>
+/// <summary>Writes an <see cref="HourlyCost"/> as a number of nano-currency per hour.</summary>
 public sealed class HourlyCostJsonConverter : JsonConverter<HourlyCost>
 {
     public override HourlyCost Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => new(reader.GetInt64());

@@ -3,14 +3,13 @@ using Bursar.Core.Money;
 namespace Bursar.Core.Prices;
 
 /// <summary>
-/// The prices Bursar starts with where a cluster has no book: public on-demand list prices, instance price ÷ GPUs,
-/// US dollars. They are a start to be replaced by one's own, and each says where it is from and of what day.
+/// The prices that Bursar uses in a cluster without a price book: public on-demand list prices, instance price ÷ GPUs, in US dollars. Users
+/// are expected to replace them. Each note names the source and its date.
 /// <para>
-/// Choices: AWS us-east-1 where AWS lists the product, being the largest and machine-readable; else the one list that
-/// has it. V100 is 3.06 (p3.2xlarge, also Azure's), the price of the founding example. The founding articles'
-/// other figures (H100 2.00, A100 4.00, A10 0.75, T4 0.50) are community or former prices: they stand in the notes, and
-/// as a book of their own in <see cref="Founding"/>. A product without a list price (L40, GH200, GeForce and RTX boards) is left out on
-/// purpose: unpriced is said aloud, a guess would be believed.
+/// AWS us-east-1 is used if AWS lists the product, because it is the largest list and machine-readable; otherwise the one list that has it.
+/// V100 is 3.06 (p3.2xlarge, also Azure's), the price of the founding example. The other figures of the founding articles (H100 2.00,
+/// A100 4.00, A10 0.75, T4 0.50) are community or former prices. They are in the notes and in <see cref="Founding"/>. A product without a
+/// list price (L40, GH200, GeForce and RTX boards) is left out on purpose, because a missing price is reported and a guess would be trusted.
 /// </para>
 /// </summary>
 public static class DefaultPriceBook
@@ -43,7 +42,7 @@ public static class DefaultPriceBook
 
     public static readonly PriceBook Book = new(Name, 0, Currency, [.. Today.Select(Rule)]);
 
-    /// <summary>The rates of the founding articles, with which their examples come out.</summary>
+    /// <summary>The rates of the founding articles, which reproduce their examples.</summary>
     public static readonly PriceBook Founding = new(
         "founding-articles",
         0,

@@ -3,29 +3,26 @@ using Bursar.Core.Ledger;
 
 namespace Bursar.Core.Prices;
 
-/// <summary>A GPU, or a part of one, as a DRA driver publishes it in a ResourceSlice.</summary>
+/// <summary>A GPU or a part of one, as published by a DRA driver in a ResourceSlice.</summary>
 /// <param name="Driver">The driver, such as <c>gpu.nvidia.com</c>.</param>
-/// <param name="Pool">The pool of devices, mostly the node's name.</param>
-/// <param name="Name">The device in the pool.</param>
+/// <param name="Pool">The pool of devices, usually the node's name.</param>
+/// <param name="Name">The device's name in the pool.</param>
 public sealed record DraDevice(string Driver, string Pool, string Name)
 {
-    /// <summary>The card's product in the letters of GPU feature discovery; empty where the driver tells none.</summary>
+    /// <summary>The card's product in the spelling of GPU feature discovery. Empty: not published.</summary>
     public string Product { get; private init; } = "";
 
-    /// <summary>Memory of the device in bytes; zero where the driver does not tell it.</summary>
+    /// <summary>The device's memory in bytes. Zero: not published.</summary>
     public long MemoryBytes { get; private init; }
 
-    /// <summary>What part of a card it is.</summary>
+    /// <summary>The part of a card that it is.</summary>
     public DeviceShare Share { get; private init; } = DeviceShare.Whole;
 
-    /// <summary>The card that it is, or is a part of; devices of one card have the same.</summary>
+    /// <summary>Identifies the card that it is or belongs to.</summary>
     public string Card { get; private init; } = "";
 
-    /// <param name="driver">The driver.</param>
-    /// <param name="pool">The pool.</param>
-    /// <param name="name">The device's name.</param>
-    /// <param name="attributes">Its attributes as text, with or without the driver's domain in front.</param>
-    /// <param name="memoryBytes">Its capacity <c>memory</c>.</param>
+    /// <param name="attributes">The attributes as text, with or without the driver's domain.</param>
+    /// <param name="memoryBytes">The capacity <c>memory</c>.</param>
     public static DraDevice Of(string driver, string pool, string name, IReadOnlyDictionary<string, string> attributes, long memoryBytes)
     {
         var read =
@@ -55,9 +52,7 @@ public sealed record DraDevice(string Driver, string Pool, string Name)
         };
     }
 
-    /// <summary>
-    /// The part of the card that an allocation of so much of the device's memory is, where several allocations share the device.
-    /// </summary>
+    /// <summary>Returns the part of the card that an allocation of so much memory is, if several allocations share the device.</summary>
     public DeviceShare ShareOfMemory(long bytes)
     {
         const long mebibyte = 1024 * 1024;

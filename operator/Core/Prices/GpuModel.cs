@@ -3,15 +3,14 @@ using Bursar.Core.Text;
 namespace Bursar.Core.Prices;
 
 /// <summary>
-/// What a GPU can do, to tell whether a smaller one would do. From NVIDIA's data sheets: memory, dense FP16 tensor throughput (TFLOPS) and
-/// memory bandwidth (GB/s). Tokens a second of one stream are the founding article's, which has them for three.
+/// The abilities of a GPU model, to find out whether a smaller one is enough. Memory, dense FP16 tensor throughput and memory bandwidth are
+/// from NVIDIA's data sheets. Tokens per second of one stream are from the founding article, which has three of them.
 /// </summary>
-/// <param name="Product">As GPU feature discovery names it.</param>
-/// <param name="Pattern">Products that are of this model.</param>
-/// <param name="MemoryGiB">Of the whole card.</param>
-/// <param name="Tflops">Dense FP16.</param>
-/// <param name="GigabytesPerSecond">Memory bandwidth.</param>
-/// <param name="TokensPerSecond">A yardstick for one stream of text; null where nobody gave one.</param>
+/// <param name="Product">The name in GPU feature discovery.</param>
+/// <param name="Pattern">The products of this model.</param>
+/// <param name="MemoryGiB">The memory of the whole card.</param>
+/// <param name="Tflops">Dense FP16 throughput.</param>
+/// <param name="TokensPerSecond">A yardstick for one stream of text. Null: unknown.</param>
 public sealed record GpuModel(
     string Product,
     string Pattern,
@@ -38,13 +37,12 @@ public sealed record GpuModel(
     ];
 
     /// <summary>
-    /// The model of a product's name; null for one that is not known here. Suffixes such as <c>-SHARED</c> are of slices, which are none,
-    /// as vGPU types are.
+    /// Returns the model of a product, or null if unknown. Slices (with suffixes such as <c>-SHARED</c>) and vGPU types have none.
     /// </summary>
     public static GpuModel? Of(string product) =>
         VgpuProfile.Of(product) is not null ? null : All.FirstOrDefault(model => Glob.IsMatch(model.Pattern, product.Replace(' ', '-')));
 
-    /// <summary>The part of this card's work that another could do at most: the lesser of compute and bandwidth.</summary>
+    /// <summary>Returns the part of this card's work that another could do at most, by compute and bandwidth.</summary>
     public double CarriedBy(GpuModel other) =>
         Math.Min(other.Tflops / (double)Tflops, other.GigabytesPerSecond / (double)GigabytesPerSecond);
 }

@@ -5,29 +5,29 @@ using Bursar.Core.Text;
 
 namespace Bursar.Core.Prices;
 
-/// <summary>What an extended resource is.</summary>
+/// <summary>The kind of an extended resource.</summary>
 public enum GpuResourceKind
 {
     /// <summary>Not a GPU.</summary>
     None,
 
-    /// <summary>A GPU, or a part of one that the node's labels or the name tell.</summary>
+    /// <summary>A GPU, or a part of one as given by the node's labels or the name.</summary>
     Gpu,
 
-    /// <summary>Looks like a GPU, and the table does not know it: it is reported and has no price.</summary>
+    /// <summary>Looks like a GPU but is not in the table. It is reported and has no price.</summary>
     Unknown,
 }
 
 /// <summary>
-/// The one table of GPUs: extended resources, DRA drivers and DeviceClasses. The operator and the agent share it, and the chart's value
+/// The single table of GPUs: extended resources, DRA drivers and DeviceClasses. The operator and the agent share it, and the chart's value
 /// <c>gpuResources</c> extends it. Thread-safe.
 /// </summary>
 public sealed partial class GpuResources
 {
-    /// <summary>The built-in table alone.</summary>
+    /// <summary>The built-in table without additions.</summary>
     public static readonly GpuResources BuiltIn = new([]);
 
-    /// <summary>Names of drivers and of the DeviceClasses that they install: NVIDIA, AMD, Intel.</summary>
+    /// <summary>The drivers of NVIDIA, AMD and Intel, which are also names of their DeviceClasses.</summary>
     private static readonly string[] Drivers = ["gpu.nvidia.com", "gpu.amd.com", "gpu.intel.com"];
 
     private static readonly string[] Classes = [.. Drivers, "mig.nvidia.com", "vfio.gpu.nvidia.com"];
@@ -35,15 +35,15 @@ public sealed partial class GpuResources
     /// <summary>Domains whose resources are GPUs unless they are known to be something else.</summary>
     private static readonly string[] Vendors = ["nvidia.com", "amd.com", "gpu.intel.com", "habana.ai"];
 
-    /// <summary>Tenants name resources too, so only so many answers are remembered.</summary>
+    /// <summary>Tenants choose names of resources too, so the cache is bounded.</summary>
     private const int MostRemembered = 1024;
 
     private readonly string[] _more;
     private readonly string[] _less;
     private readonly ConcurrentDictionary<string, GpuResourceKind> _kinds = new(StringComparer.Ordinal);
 
-    /// <param name="entries">Globs over names of resources, drivers and DeviceClasses that are GPUs besides; with <c>!</c> in front, that
-    /// are none.</param>
+    /// <param name="entries">Globs over names of resources, drivers and DeviceClasses that are GPUs as well. With a leading <c>!</c>, those
+    /// that are not.</param>
     public GpuResources(IEnumerable<string> entries)
     {
         string[] all = [.. entries.Select(entry => entry.Trim()).Where(entry => entry.Length > 0)];
@@ -51,7 +51,7 @@ public sealed partial class GpuResources
         _less = [.. all.Where(entry => entry[0] == '!').Select(entry => entry[1..])];
     }
 
-    /// <summary>What both programs say of the option that extends the table.</summary>
+    /// <summary>The help text of the option that extends the table, for both programs.</summary>
     public const string OptionText =
         "Extended resources, DRA drivers and DeviceClasses that are GPUs besides the built-in table's, as globs with commas between; with ! in front: that are none.";
 
@@ -59,20 +59,20 @@ public sealed partial class GpuResources
     public static GpuResources Parse(string option) =>
         new(option.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries));
 
-    /// <summary>The same table with more names.</summary>
+    /// <summary>Returns the table with further entries.</summary>
     public GpuResources With(IEnumerable<string> entries) => new([.. _more, .. _less.Select(entry => "!" + entry), .. entries]);
 
     /// <summary>Whether the user added the resource.</summary>
     public bool IsAdded(string resource) => Any(_more, resource) && !Any(_less, resource);
 
-    /// <summary>Whether the user said that the resource, driver or DeviceClass is no GPU.</summary>
+    /// <summary>Whether the user excluded the resource, driver or DeviceClass.</summary>
     public bool IsExcluded(string name) => Any(_less, name);
 
     public bool IsGpu(string resource) => KindOf(resource) == GpuResourceKind.Gpu;
 
     public GpuResourceKind KindOf(string resource)
     {
-        // cpu, memory and the like have no domain.
+        // Native resources such as cpu and memory have no domain.
         if (!resource.Contains('/'))
             return GpuResourceKind.None;
         if (_kinds.TryGetValue(resource, out var known))
@@ -86,7 +86,7 @@ public sealed partial class GpuResources
     public bool IsDriver(string driver) => !Any(_less, driver) && (Drivers.Contains(driver) || Any(_more, driver));
 
     /// <summary>
-    /// Whether devices of a DeviceClass are GPUs: by its name, or by a driver that its selectors name. Selectors are not evaluated
+    /// Whether the devices of a DeviceClass are GPUs, by its name or by a driver named in its selectors. Selectors are not evaluated
     /// otherwise.
     /// </summary>
     public bool IsDeviceClass(string name, IEnumerable<string> selectors) =>
@@ -97,8 +97,8 @@ public sealed partial class GpuResources
             || selectors.Any(expression => DriverNames().Matches(expression).Any(match => IsDriver(match.Groups["driver"].Value)))
         );
 
-    /// <summary>Whether a driver or DeviceClass that the table does not know looks like one of GPUs.</summary>
-    public bool LooksLikeGpus(string name) => !Any(_less, name) && !Others().IsMatch(name) && Describe().IsMatch(name);
+    /// <summary>Whether an unknown driver or DeviceClass looks like one of GPUs.</summary>
+    public bool LooksLikeGpus(string name) => !Any(_less, name) && !NotGpuNames().IsMatch(name) && GpuLikeNames().IsMatch(name);
 
     private GpuResourceKind Decide(string resource)
     {
@@ -118,9 +118,9 @@ public sealed partial class GpuResources
         };
         if (known)
             return GpuResourceKind.Gpu;
-        if (domain.EndsWith("kubernetes.io", StringComparison.Ordinal) || Others().IsMatch(name))
+        if (domain.EndsWith("kubernetes.io", StringComparison.Ordinal) || NotGpuNames().IsMatch(name))
             return GpuResourceKind.None;
-        return Vendors.Contains(domain) || Describe().IsMatch(resource) ? GpuResourceKind.Unknown : GpuResourceKind.None;
+        return Vendors.Contains(domain) || GpuLikeNames().IsMatch(resource) ? GpuResourceKind.Unknown : GpuResourceKind.None;
     }
 
     private static bool Any(string[] globs, string name)
@@ -131,8 +131,8 @@ public sealed partial class GpuResources
         return false;
     }
 
-    // What device plugins are told to call a product's cards (nvidia.com/a100, nvidia.com/tesla-v100), and what passthrough plugins do
-    // (nvidia.com/GA102GL_A10, nvidia.com/GRID_T4-4Q); .shared is appended where slots are renamed.
+    // The names that device plugins (nvidia.com/a100, nvidia.com/tesla-v100) and passthrough plugins (nvidia.com/GA102GL_A10,
+    // nvidia.com/GRID_T4-4Q) use for a product's cards. Renamed slots have the suffix .shared.
     [GeneratedRegex(
         "^gpu\\.shared$|(?:^|[-_. ])(?:a(?:2|10g?|16|30|40|100x?|800|2000|4000|4500|5000|6000)|h(?:20|100|200|800)|b(?:100|200|300)|g[bh](?:200|300)|l(?:2|4|20|40s?)|t4g?|v100s?|p(?:4|40|100)|k80|m60|rtx|gtx|geforce|tesla|quadro|titan|grid)(?![a-z0-9])|^(?:rtx|gtx)[0-9]",
         RegexOptions.IgnoreCase | RegexOptions.CultureInvariant
@@ -143,31 +143,31 @@ public sealed partial class GpuResources
         "(?:^|[^a-z])(?:v|d|c|p|s)?gpus?(?:[^a-z]|$)|(?:^|[^a-z])mig(?:[^a-z]|$)|accelerator",
         RegexOptions.IgnoreCase | RegexOptions.CultureInvariant
     )]
-    private static partial Regex Describe();
+    private static partial Regex GpuLikeNames();
 
-    // Networks beside GPUs, and rights to watch one.
+    // Networks beside GPUs, and permissions to monitor one.
     [GeneratedRegex(
         "(?:^|[^a-z])(?:v?nics?|mlnxnics|rdma|roce|hca|sriov|hostdev|infiniband|ib)(?:[^a-z]|$)|monitoring",
         RegexOptions.IgnoreCase | RegexOptions.CultureInvariant
     )]
-    private static partial Regex Others();
+    private static partial Regex NotGpuNames();
 
-    // device.driver == 'x', 'x' == device.driver, device.driver in ['x'], device.attributes['x'].profile: any text that is not said to be
-    // another's.
+    // device.driver == 'x', 'x' == device.driver, device.driver in ['x'], device.attributes['x'].profile: any text that is not compared by
+    // !=.
     [GeneratedRegex("(?<!!=\\s*)[\"'](?<driver>[a-zA-Z0-9.-]+)[\"']", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture)]
     private static partial Regex DriverNames();
 }
 
 /// <summary>
-/// A compute partition of an AMD card, named by its mode and the memory's (<c>cpx_nps4</c>): SPX is the card, DPX a half, TPX a third, QPX
-/// a quarter, CPX one of its accelerator dies.
+/// A compute partition of an AMD card, named by its compute and memory modes (<c>cpx_nps4</c>). SPX is the card, DPX a half, TPX a third,
+/// QPX a quarter, CPX one accelerator die.
 /// </summary>
 public static class AmdPartition
 {
     private const int DiesOfMi300A = 6;
     private const int Dies = 8;
 
-    /// <summary>The part of a card; null where the name is no partition's.</summary>
+    /// <summary>Returns the part of a card, or null if the name is not a partition.</summary>
     public static DeviceShare? Of(string profile, string product = "")
     {
         var underscore = profile.IndexOf('_');

@@ -3,12 +3,12 @@ using System.Text.Json;
 namespace Bursar.Core.Prices;
 
 /// <summary>
-/// What HAMi writes of a node's cards. Its resource counts each card as many times as it may be shared, and nothing else may tell how many
-/// there are: <c>[{"id":"GPU-…","count":10,"devmem":32768,"type":"NVIDIA-Tesla V100-PCIE-32GB"}]</c>.
+/// HAMi's list of a node's cards. HAMi's resource counts each card as often as it may be shared, so only this annotation may show the
+/// number of cards: <c>[{"id":"GPU-…","count":10,"devmem":32768,"type":"NVIDIA-Tesla V100-PCIE-32GB"}]</c>.
 /// </summary>
-/// <param name="Cards">How many.</param>
-/// <param name="MemoryMiB">The memory of each; zero where they differ.</param>
-/// <param name="Product">Their name as GPU feature discovery would write it; empty where they differ.</param>
+/// <param name="Cards">The number of cards.</param>
+/// <param name="MemoryMiB">The memory of each card. Zero: they differ.</param>
+/// <param name="Product">The product in the spelling of GPU feature discovery. Empty: they differ.</param>
 public sealed record HamiRegister(int Cards, int MemoryMiB, string Product)
 {
     public const string Annotation = "hami.io/node-nvidia-register";
@@ -16,7 +16,7 @@ public sealed record HamiRegister(int Cards, int MemoryMiB, string Product)
     private const string Vendor = "NVIDIA-";
     private const int MostCards = 256;
 
-    /// <summary>Null where the text is none.</summary>
+    /// <summary>Returns null for any other text.</summary>
     public static HamiRegister? Read(string? text)
     {
         if (string.IsNullOrEmpty(text) || text[0] != '[')
@@ -50,11 +50,11 @@ public sealed record HamiRegister(int Cards, int MemoryMiB, string Product)
         }
         catch (Exception odd) when (odd is JsonException or InvalidOperationException)
         {
-            // The second is a text with half a surrogate pair.
+            // InvalidOperationException: a text with half a surrogate pair.
             return null;
         }
 
-        // HAMi sets the vendor before the name that NVML gives, which for newer cards begins with it.
+        // HAMi puts the vendor before NVML's name, which for newer cards begins with the vendor too.
         static string Product(string type) =>
             (type.StartsWith(Vendor, StringComparison.Ordinal) ? type[Vendor.Length..] : type).Trim().Replace(' ', '-');
     }

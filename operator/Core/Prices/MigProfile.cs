@@ -6,15 +6,16 @@ using Bursar.Core.Text;
 namespace Bursar.Core.Prices;
 
 /// <summary>
-/// The share of a card that a MIG device is: the mean of its fraction of compute and its fraction of memory, both as
-/// NVIDIA's MIG User Guide lists them ("Supported MIG Profiles": 3g.20gb of an A100 has 3/7 of the SMs and 4/8 of the
-/// memory, so 13/28). The mean, not the larger of the two: 3g.20gb and 4g.20gb fill a card, and the larger fractions
-/// (1/2 + 4/7) would bill more than it; the mean of any devices that fit on a card is at most one.
+/// Computes the share of a card that a MIG device is: the mean of its fractions of compute and memory in NVIDIA's MIG User Guide
+/// ("Supported MIG Profiles": 3g.20gb of an A100 has 3/7 of the SMs and 4/8 of the memory, so 13/28). The mean is used because 3g.20gb and
+/// 4g.20gb fill a card, and the larger fractions (1/2 + 4/7) would bill more than the card. The means of devices that fit on a card sum to
+/// at most one.
 /// </summary>
 public static partial class MigProfile
 {
     /// <summary>
-    /// Compute slices and gigabytes of memory of a whole card. Most have seven and eight slices; A30 and the RTX PRO boards four and four.
+    /// Compute slices, memory slices and gigabytes of a whole card. Most have seven and eight slices; A30 and the RTX PRO boards have four
+    /// and four.
     /// </summary>
     private static readonly (string Product, int Compute, int Memory, int Gigabytes)[] Cards =
     [
@@ -39,17 +40,17 @@ public static partial class MigProfile
         ("*B200*", 7, 8, 180),
     ];
 
-    /// <summary>Null where the profile is none, or the card is not known.</summary>
+    /// <summary>Returns null if the text is no profile or the card is unknown.</summary>
     public static DeviceShare? ShareOf(string profile, string product) =>
         Read(profile, product) is { } read
-            // A compute instance has its part of the instance's compute, and of its memory as much as its compute.
+            // A compute instance has a part of the GPU instance's compute, and the same part of its memory.
             ? DeviceShare.Sum(
                 new(read.Compute, 2 * read.ComputeOf),
                 new(checked(read.Memory * read.Compute), checked(2 * read.MemoryOf * read.Instance))
             )
             : null;
 
-    /// <summary>How many of the same profile fit on one card: as many as both its compute and its memory allow.</summary>
+    /// <summary>Returns how many devices of the same profile fit on one card, by compute and memory.</summary>
     public static int? MostPerCard(string profile, string product) =>
         Read(profile, product) is { } read
             ? Math.Max(1, Math.Min(read.ComputeOf / read.Compute, read.MemoryOf * read.Instance / (read.Memory * read.Compute)))
@@ -67,7 +68,7 @@ public static partial class MigProfile
             var instance = Number(match.Groups["g"]);
             var compute = match.Groups["c"].Success ? Number(match.Groups["c"]) : instance;
             var memory = 1;
-            // Profiles name rounded gigabytes (18 for an eighth of 141): the nearest of the parts that NVIDIA makes.
+            // Profiles contain rounded gigabytes (18 for an eighth of 141), so the nearest part that NVIDIA offers is used.
             for (var part = 2; part <= memoryOf; part *= 2)
                 if (Distance(part) < Distance(memory))
                     memory = part;
@@ -82,7 +83,7 @@ public static partial class MigProfile
 
     private static int Number(Group group) => int.Parse(group.ValueSpan, NumberStyles.None, CultureInfo.InvariantCulture);
 
-    // 1g.5gb, 1c.3g.20gb, 1g.10gb+me; in resource names the plus is a dot.
+    // 1g.5gb, 1c.3g.20gb, 1g.10gb+me; the plus is a dot in resource names.
     [GeneratedRegex(
         @"^(?:(?<c>[1-9])c\.)?(?<g>[1-9])g\.(?<m>[0-9]{1,3})gb(?:[.+-](?:me|gfx|me\.all|all))*$",
         RegexOptions.CultureInvariant

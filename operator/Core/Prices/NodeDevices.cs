@@ -6,8 +6,8 @@ using Bursar.Core.Text;
 namespace Bursar.Core.Prices;
 
 /// <summary>
-/// What a node's labels and resources say of its GPUs: their product, how many cards there are, and what part of a card
-/// one unit of each resource is. A slot of a shared device is the device ÷ its slots, however many are taken.
+/// The GPUs of a node according to its labels and resources: the product, the number of cards, and the part of a card that one unit of each
+/// resource is. A slot of a shared device is the device divided by its slots, however many are in use.
 /// </summary>
 public sealed record NodeDevices
 {
@@ -25,13 +25,13 @@ public sealed record NodeDevices
 
     private IReadOnlyDictionary<string, string> _labels = ImmutableDictionary<string, string>.Empty;
 
-    /// <summary>The card's, without what GPU feature discovery appends for slices and slots; empty while nobody tells.</summary>
+    /// <summary>The card's product, without GPU feature discovery's suffixes for slices and slots. Empty: unknown.</summary>
     public string Product { get; private init; } = "";
 
-    /// <summary>Cards, however they are cut.</summary>
+    /// <summary>The number of cards, however they are partitioned.</summary>
     public int Cards { get; private init; }
 
-    /// <summary>The profile of every device where all of the node's cards are cut alike and stand as whole GPUs.</summary>
+    /// <summary>The profile of every device, if all cards are partitioned alike and appear as whole GPUs.</summary>
     private string? SingleProfile { get; init; }
 
     private int CapacityOfWhole { get; init; }
@@ -40,15 +40,15 @@ public sealed record NodeDevices
 
     private GpuResources Table { get; init; } = GpuResources.BuiltIn;
 
-    /// <summary>Its GPUs of other makers than NVIDIA and AMD.</summary>
+    /// <summary>The GPU resources of vendors other than NVIDIA and AMD.</summary>
     private IReadOnlyCollection<string> Others { get; init; } = [];
 
     /// <summary>Resources that look like GPUs and are not in the table.</summary>
     public IReadOnlyList<string> Unknown { get; private init; } = [];
 
     /// <summary>
-    /// The product by the names that the driver gives the cards, in the letters of feature discovery; null unless all are alike. A
-    /// node whose labels say nothing has it from here.
+    /// Returns the product from the driver's card names, in the spelling of feature discovery. Null unless all are alike. Used for nodes
+    /// without product labels.
     /// </summary>
     public static string? ProductNamed(IEnumerable<string> cards)
     {
@@ -56,11 +56,10 @@ public sealed record NodeDevices
         return names is [{ Length: > 0 and <= 63 } name] ? name.Trim().Replace(' ', '-') : null;
     }
 
-    /// <param name="labels">The node's labels.</param>
-    /// <param name="capacity">Its resources.</param>
-    /// <param name="hami">What HAMi wrote of its cards.</param>
-    /// <param name="table">Which resources are GPUs; null is the built-in table.</param>
-    /// <param name="dra">What DRA drivers publish of it.</param>
+    /// <param name="capacity">The node's extended resources.</param>
+    /// <param name="hami">HAMi's list of cards.</param>
+    /// <param name="table">The table of GPU resources. Null: the built-in one.</param>
+    /// <param name="dra">The node's devices published by DRA drivers.</param>
     public static NodeDevices Of(
         IReadOnlyDictionary<string, string> labels,
         IReadOnlyDictionary<string, string> capacity,
@@ -83,7 +82,7 @@ public sealed record NodeDevices
             profile = partition;
         if (product.Length == 0)
             product = Text(labels, "amd.com/gpu.product-name");
-        // GKE's own device plugin writes no product; its name of the accelerator is one.
+        // GKE's own device plugin writes no product, but its accelerator name is one.
         if (product.Length == 0)
             product = Text(labels, "cloud.google.com/gke-accelerator");
 
@@ -91,15 +90,15 @@ public sealed record NodeDevices
             product = Text(labels, "gpu.intel.com/product");
         if (product.Length == 0)
             product = hami?.Product ?? "";
-        // One label cannot tell cards of several products apart.
+        // One label cannot distinguish cards of several products.
         string[] products = dra is null
             ? []
-            : [.. dra.Select(device => device.Product).Where(one => one.Length > 0).Distinct(StringComparer.Ordinal).Take(2)];
+            : [.. dra.Select(device => device.Product).Where(name => name.Length > 0).Distinct(StringComparer.Ordinal).Take(2)];
         if (products.Length > 1)
             product = "";
         else if (product.Length == 0 && products.Length == 1)
             product = products[0];
-        // Where no discovery of the maker's will tell a product later, the resource's own name is one.
+        // If no vendor's discovery will add a product later, the resource's name is the product.
         if (product.Length == 0)
             product = capacity
                 .Keys.Where(resource => (resource == Gaudi || table.IsAdded(resource)) && Count(capacity, resource) > 0)
@@ -134,19 +133,19 @@ public sealed record NodeDevices
                             .Order(StringComparer.Ordinal),
                     ],
         };
-        // A device plugin and a DRA driver that both publish a node's cards publish the same ones.
+        // A device plugin and a DRA driver on one node publish the same cards.
         return read with
         {
             Cards = Math.Max(read.CountCards(capacity), dra?.Select(device => device.Card).Distinct(StringComparer.Ordinal).Count() ?? 0),
         };
     }
 
-    /// <summary>The part of a card that one unit of a resource is; <see cref="DeviceShare.Unknown"/> where nothing tells.</summary>
+    /// <summary>Returns the part of a card that one unit of a resource is, or <see cref="DeviceShare.Unknown"/>.</summary>
     public DeviceShare ShareOf(string resource)
     {
         if (!Table.IsGpu(resource))
             return DeviceShare.Unknown;
-        // Cards of which all are partitioned alike stand as whole ones.
+        // Cards that are all partitioned alike appear as whole GPUs.
         if (resource == AmdGpu)
             return Text(_labels, "amd.com/compute-memory-partition") is { Length: > 0 } partition
                 ? AmdPartition.Of(partition, Product) ?? DeviceShare.Unknown
@@ -163,13 +162,13 @@ public sealed record NodeDevices
             var device = SingleProfile is null ? DeviceShare.Whole : MigProfile.ShareOf(SingleProfile, Product) ?? DeviceShare.Unknown;
             return device / SlotsOf(WholeGpu);
         }
-        // What the node does not have, nothing tells of.
+        // The share of a resource that the node does not have is unknown.
         if (!resource.StartsWith(Mig, StringComparison.Ordinal))
             return Others.Contains(resource) ? DeviceShare.Whole : DeviceShare.Unknown;
         return (MigProfile.ShareOf(name[Mig.Length..], Product) ?? DeviceShare.Unknown) / SlotsOf(name);
     }
 
-    /// <summary>The part of a card that so much of its memory is; no more than the card.</summary>
+    /// <summary>Returns the part of a card for an amount of its memory, at most the card.</summary>
     public DeviceShare ShareOfMemory(int mebibytes) =>
         SingleProfile is null && (Label("nvidia.com/gpu.memory") ?? Hami?.MemoryMiB) is > 0 and var all
             ? DeviceShare.Sum(new(0, 1), new(Math.Min(mebibytes, all), all))
@@ -187,9 +186,9 @@ public sealed record NodeDevices
                 units += Count(capacity, resource);
         if (SingleProfile is not null)
         {
-            // Here the label counts MIG devices: as many cards as they need at least.
-            var devices = Label("nvidia.com/gpu.count") is { } told
-                ? told
+            // This label counts MIG devices, so the cards are the least number that these need.
+            var devices = Label("nvidia.com/gpu.count") is { } count
+                ? count
                 : (units + Math.Max(1, SlotsOf(WholeGpu)) - 1) / Math.Max(1, SlotsOf(WholeGpu));
             return MigProfile.MostPerCard(SingleProfile, Product) is { } most ? (devices + most - 1) / most : 0;
         }
@@ -202,12 +201,12 @@ public sealed record NodeDevices
             return units > 0 ? units : CardsFor(capacity, resource => !resource.StartsWith(Nvidia, StringComparison.Ordinal));
         if (Label("nvidia.com/gpu.count") is { } cards)
             return cards;
-        // No label: what the resources need at least.
+        // Without the label: the least number of cards that the resources need.
         return (units + Math.Max(1, slots) - 1) / Math.Max(1, slots)
             + CardsFor(capacity, resource => resource.StartsWith(Mig, StringComparison.Ordinal));
     }
 
-    /// <summary>The cards that some of the resources need at least: their parts are summed exactly and rounded up.</summary>
+    /// <summary>Returns the least number of cards that the resources need. Parts are summed exactly and rounded up.</summary>
     private int CardsFor(IReadOnlyDictionary<string, string> capacity, Func<string, bool> counts)
     {
         var parts = new DeviceShare(0, 1);
@@ -217,7 +216,9 @@ public sealed record NodeDevices
         return parts.IsKnown ? (parts.Parts + parts.Of - 1) / parts.Of : 0;
     }
 
-    /// <summary>Slots a device of the resource is shared out in; 1 where it is not shared, 0 where it is and nothing tells how.</summary>
+    /// <summary>
+    /// Returns the number of slots of a shared device: 1 if it is not shared, 0 if it is shared but the number is unknown.
+    /// </summary>
     private int SlotsOf(string resource)
     {
         if (Label($"{(resource == WholeGpu ? "nvidia.com/gpu" : resource)}.replicas") is { } replicas)

@@ -5,30 +5,30 @@ using Bursar.Core.Text;
 namespace Bursar.Core.Prices;
 
 /// <summary>
-/// What an hour of a GPU costs its owner: <c>capitalCost ÷ lifetime + yearlyCost ÷ 8,760 h + power × PUE × tariff</c>.
-/// Computed as one exact fraction, and rounded half-even to a nano of the currency once, as every rate is.
+/// The price of a GPU-hour on the user's own hardware: <c>capitalCost ÷ lifetime + yearlyCost ÷ 8,760 h + power × PUE × tariff</c>.
+/// Computed as one exact fraction and rounded half-even to a nano of the currency once.
 /// </summary>
 public sealed record OwnedHardware
 {
     private const long HoursOfAYear = 8_760;
 
-    /// <summary>Of one GPU, with its share of the machine, the network and the rack.</summary>
+    /// <summary>For one GPU, with its share of the machine, the network and the rack.</summary>
     public required decimal CapitalCost { get; init; }
 
     public required TimeSpan Lifetime { get; init; }
 
-    /// <summary>Of one GPU and year: repairs, room, people.</summary>
+    /// <summary>For one GPU and year: repairs, space, staff.</summary>
     public decimal YearlyCost { get; init; }
 
     public decimal PowerPricePerKWh { get; init; }
 
-    /// <summary>Power usage effectiveness: the building's power for each watt of the machines'.</summary>
+    /// <summary>Power usage effectiveness: the building's power per watt of the machines.</summary>
     public decimal Pue { get; init; } = 1;
 
-    /// <summary>What a GPU draws, with its share of the machine; null: its board's rated power.</summary>
+    /// <summary>The power of a GPU with its share of the machine. Null: the board's rated power.</summary>
     public int? PowerWatts { get; init; }
 
-    /// <summary>Null where the power is paid for and neither given nor known of this board.</summary>
+    /// <summary>Returns null if power has a price but is neither given nor known for this board.</summary>
     public GpuHourPrice? RateFor(string product)
     {
         var watts = PowerPricePerKWh == 0 ? 0 : PowerWatts ?? BoardPower.Of(product);
@@ -37,7 +37,7 @@ public sealed record OwnedHardware
 
     private GpuHourPrice? RateAt(int watts)
     {
-        // All in nanos of the currency per hour, as numerator over denominator.
+        // All terms are nanos of the currency per hour, as numerator over denominator.
         var lifetime = new BigInteger(Lifetime.Ticks);
         var amortisation = Nano(CapitalCost) * TimeSpan.TicksPerHour;
         var power = Nano(PowerPricePerKWh) * Nano(Pue) * watts;
@@ -64,7 +64,7 @@ public sealed record OwnedHardware
         );
 }
 
-/// <summary>Rated power of boards, in watts, from the makers' data sheets and the tables named in docs/tasks/prices.md.</summary>
+/// <summary>The rated power of boards in watts, from the vendors' data sheets and the tables named in docs/tasks/prices.md.</summary>
 public static class BoardPower
 {
     // Order matters, as in the default book.
@@ -95,7 +95,7 @@ public static class BoardPower
     public static int? Of(string product)
     {
         product = product.Replace(' ', '-');
-        // A vGPU type has the card's name and not its power.
+        // A vGPU type has the card's name but not its power.
         if (VgpuProfile.Of(product) is not null)
             return null;
         foreach (var (pattern, watts) in Table)

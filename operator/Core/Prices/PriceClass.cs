@@ -1,11 +1,10 @@
 namespace Bursar.Core.Prices;
 
 /// <summary>
-/// What the ledger knows of a price: an opaque name, the product followed by only those attributes that some rule of the
-/// book asks for where that product is concerned, as <c>NVIDIA-H100-80GB-HBM3 [capacityType=spot, region=us-east-1]</c>.
-/// A node that tells no product and is priced all the same, by its instance type for example, has
-/// <c>unknown product [instanceType=g5.12xlarge]</c>; one that is not priced has an empty name. A node whose name of class changes is
-/// stated anew from then on, so that no book can rewrite what was.
+/// The opaque name of a price in the ledger: the product, followed by the attributes that some rule of the book uses for that product, such
+/// as <c>NVIDIA-H100-80GB-HBM3 [capacityType=spot, region=us-east-1]</c>. A node without a product that is priced by other attributes has
+/// <c>unknown product [instanceType=g5.12xlarge]</c>. A node without a price has an empty name. A node whose class changes is recorded from
+/// then on, so that no book can change past prices.
 /// </summary>
 public static class PriceClass
 {
@@ -33,7 +32,7 @@ public static class PriceClass
                 (labels ??= new(StringComparer.Ordinal)).Add(key);
             foreach (var term in match.NodeSelector.MatchExpressions)
                 (labels ??= new(StringComparer.Ordinal)).Add(term.Key);
-            // What follows a rule for every node of the product is never asked; without a product, a rule for machines may still be.
+            // Rules after one for every node of the product are never used. Without a product, a rule for machines may still be.
             if (match.IsForAllOfItsProducts && rule.From is null && node.Product.Length > 0)
                 break;
         }
@@ -53,7 +52,7 @@ public static class PriceClass
     private static bool IsEverPriced(PriceBook book, PricedNode node) =>
         book.DatesAfter(DateTimeOffset.MinValue).Prepend(DateTimeOffset.MinValue).Any(date => book.RuleFor(node, date) is not null);
 
-    /// <summary>The product that a class is of; empty where its nodes tell none.</summary>
+    /// <summary>Returns the product of a class. Empty: its nodes have none.</summary>
     public static string ProductOf(string priceClass)
     {
         var product = priceClass.IndexOf(Opening, StringComparison.Ordinal) is >= 0 and var at ? priceClass[..at] : priceClass;

@@ -2,11 +2,11 @@ using Bursar.Core.Money;
 
 namespace Bursar.Core.Prices;
 
-/// <summary>What one node's devices are charged at from now on.</summary>
-/// <param name="Class">The class under which the ledger is to keep the node.</param>
-/// <param name="Rate">The trusted price of that class; null while it has none.</param>
-/// <param name="Untrusted">Why that is not the price the book would have; null when all is well.</param>
-/// <param name="Planned">What the book says for later, as far as it is trusted.</param>
+/// <summary>The price of one node's devices from now on.</summary>
+/// <param name="Class">The class under which the ledger keeps the node.</param>
+/// <param name="Rate">The trusted price of that class. Null: it has none.</param>
+/// <param name="Untrusted">Why that is not the book's price. Null: it is.</param>
+/// <param name="Planned">The book's later prices that are trusted.</param>
 public sealed record PriceVerdict(
     string Class,
     GpuHourPrice? Rate,
@@ -15,15 +15,15 @@ public sealed record PriceVerdict(
 )
 {
     /// <summary>
-    /// The node's capacity type where it is not on-demand and its rate does not ask for one: it is charged at the rate for everything
-    /// else, which for spot and reserved capacity is an upper bound. Null where the book prices that capacity on purpose.
+    /// The node's capacity type, if it is not on-demand and its rate does not specify one. The rate is then an upper bound for spot and
+    /// reserved capacity. Null: the book prices that capacity explicitly.
     /// </summary>
     public string? ChargedAsOnDemand { get; init; }
 }
 
 /// <summary>
-/// Which price counts: the book's where it can be trusted, else the last that was. Pure. A price that stands already is
-/// trusted, whatever the guard says now: the guard is about changes.
+/// Decides which price applies: the book's if it is trusted, otherwise the last trusted one. Pure. An existing price stays trusted even if
+/// the guard changes, because the guard is about changes of price.
 /// </summary>
 public static class PriceDecider
 {
@@ -31,12 +31,10 @@ public static class PriceDecider
     public const string NoPower = "its rate needs the board's power, which is not known of this product: give owned.powerWatts";
     public const string NoRate = "no rate of the price book matches it";
 
-    /// <param name="book">The book in force; null when there is none, or none that can be read.</param>
-    /// <param name="problem">Why, then.</param>
-    /// <param name="node">The node.</param>
-    /// <param name="current">The class the ledger has it in, empty when it does not know it.</param>
-    /// <param name="trusted">The ledger's price of a class at <paramref name="now"/>.</param>
-    /// <param name="now">The moment.</param>
+    /// <param name="book">The book in force. Null: there is none, or it cannot be read.</param>
+    /// <param name="problem">Why there is no book.</param>
+    /// <param name="current">The node's class in the ledger. Empty: the ledger does not know the node.</param>
+    /// <param name="trusted">Returns the ledger's price of a class at <paramref name="now"/>.</param>
     public static PriceVerdict Decide(
         PriceBook? book,
         string? problem,
@@ -47,26 +45,26 @@ public static class PriceDecider
     )
     {
         var priceClass = PriceClass.Of(book, node);
-        // A node without a product that had a price by its other attributes keeps it.
+        // A node without a product keeps a price that it had by its other attributes.
         if (priceClass.Length == 0)
             return current.Length > 0 && PriceClass.ProductOf(current).Length == 0
                 ? new(current, trusted(current), problem ?? (book is null ? NoBook : NoRate), [])
                 : new("", null, null, []);
         var known = trusted(priceClass);
-        // The same machine under another name: where the new class has no trusted price, the old class's goes on.
-        var before = current != priceClass && PriceClass.ProductOf(current) == node.Product ? trusted(current) : null;
-        var last = known ?? before;
-        PriceVerdict GoOn(string why) => new(known is null && before is not null ? current : priceClass, last, why, []);
+        // The same machine under another name: if the new class has no trusted price, that of the old class continues.
+        var priceBefore = current != priceClass && PriceClass.ProductOf(current) == node.Product ? trusted(current) : null;
+        var last = known ?? priceBefore;
+        PriceVerdict KeepLast(string why) => new(known is null && priceBefore is not null ? current : priceClass, last, why, []);
 
         if (book is null || problem is not null)
-            // Without a book nothing says what class the node is of: it stays what it was.
-            return before is not null ? new(current, before, problem ?? NoBook, []) : GoOn(problem ?? NoBook);
+            // Without a book the class is unknown, so the node keeps its present one.
+            return priceBefore is not null ? new(current, priceBefore, problem ?? NoBook, []) : KeepLast(problem ?? NoBook);
         if (book.RuleFor(node, now) is not { } rule)
-            return GoOn(NoRate);
+            return KeepLast(NoRate);
         if (rule.RateFor(node.Product) is not { } rate)
-            return GoOn(NoPower);
+            return KeepLast(NoPower);
         if (rate != last && !book.IsAccepted && book.Guard.Refuses(rate, last) is { } refusal)
-            return GoOn(refusal);
+            return KeepLast(refusal);
 
         var planned = new List<(DateTimeOffset, GpuHourPrice)>();
         var previous = rate;
@@ -74,7 +72,7 @@ public static class PriceDecider
         {
             if (book.RateFor(node, date) is not { } then || then == previous)
                 continue;
-            // At its date it is judged again, and said; until then it is merely not written down.
+            // An untrusted later price is judged again, and reported, when its time comes. Until then it is only not recorded.
             if (!book.IsAccepted && book.Guard.Refuses(then, previous) is not null)
                 break;
             planned.Add((date, then));

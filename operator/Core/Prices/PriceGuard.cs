@@ -4,8 +4,8 @@ using Bursar.Core.Money;
 namespace Bursar.Core.Prices;
 
 /// <summary>
-/// What a price may be before a person has looked at it. A jump is measured from the smaller to the larger price, so
-/// that a fall to a quarter counts as much as a rise to four times: a price 730 times too low is as wrong as one too high.
+/// The bounds of a price that needs no approval by the user. A jump is measured from the smaller to the larger price, so that a fall to a
+/// quarter counts as much as a rise to four times.
 /// </summary>
 public sealed record PriceGuard(GpuHourPrice? Min, GpuHourPrice? Max, int MaxJumpPercent)
 {
@@ -13,7 +13,9 @@ public sealed record PriceGuard(GpuHourPrice? Min, GpuHourPrice? Max, int MaxJum
 
     public static readonly PriceGuard Default = new(null, null, DefaultJumpPercent);
 
-    /// <summary>Why a price is not trusted; null when it is. <paramref name="trusted"/> is the price so far, if there is one.</summary>
+    /// <summary>
+    /// Returns why a price is not trusted, or null if it is. <paramref name="trusted"/> is the present price, if there is one.
+    /// </summary>
     public string? Refuses(GpuHourPrice rate, GpuHourPrice? trusted)
     {
         if (!(rate > GpuHourPrice.Zero))

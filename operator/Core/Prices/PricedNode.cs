@@ -2,14 +2,14 @@ using System.Collections.Immutable;
 
 namespace Bursar.Core.Prices;
 
-/// <summary>What a price may hang on: the product of a node's devices, and what the cloud or the owner says of the node.</summary>
+/// <summary>The attributes of a node that its price may depend on.</summary>
 public sealed record PricedNode(string Product)
 {
     public const string OnDemand = "on-demand";
     public const string Spot = "spot";
     public const string Reserved = "reserved";
 
-    /// <summary><see cref="OnDemand"/>, <see cref="Spot"/> or <see cref="Reserved"/>, whichever way the cloud spells it.</summary>
+    /// <summary><see cref="OnDemand"/>, <see cref="Spot"/> or <see cref="Reserved"/>, regardless of the cloud's spelling.</summary>
     public string CapacityType { get; init; } = OnDemand;
 
     public string Region { get; init; } = "";
@@ -18,7 +18,7 @@ public sealed record PricedNode(string Product)
 
     public IReadOnlyDictionary<string, string> Labels { get; init; } = ImmutableDictionary<string, string>.Empty;
 
-    /// <summary>Reads a node's labels; the product is what <see cref="NodeDevices"/> found.</summary>
+    /// <summary>Reads a node's labels. The product comes from <see cref="NodeDevices"/>.</summary>
     public static PricedNode Of(string product, IReadOnlyDictionary<string, string> labels) =>
         new(product)
         {
@@ -29,7 +29,8 @@ public sealed record PricedNode(string Product)
         };
 
     /// <summary>
-    /// Labels whose value is the capacity type: Karpenter's, EKS', AKS', GKE's, Spot Ocean's, and one in wide use on nodes of one's own.
+    /// Labels with the capacity type as their value: Karpenter's, EKS's, AKS's, GKE's, Spot Ocean's, and a common one for on-premises
+    /// nodes.
     /// </summary>
     private static readonly string[] CapacityTypes =
     [
@@ -51,13 +52,12 @@ public sealed record PricedNode(string Product)
     ];
 
     /// <summary>
-    /// Karpenter, EKS, GKE and AKS each have a label of their own. A node with none of them is on-demand: GKE and AKS
-    /// mark only what is spot, and one's own machine is nobody's to take back.
+    /// A node without any of the labels is on-demand, because GKE and AKS label only spot nodes, and owned machines have no label.
     /// </summary>
     private static string CapacityTypeOf(IReadOnlyDictionary<string, string> labels)
     {
-        if (First(labels, CapacityTypes) is { Length: > 0 } told)
-            return told.Replace('_', '-').ToLowerInvariant() switch
+        if (First(labels, CapacityTypes) is { Length: > 0 } capacityType)
+            return capacityType.Replace('_', '-').ToLowerInvariant() switch
             {
                 "spot" or "preemptible" or "ec2spot" => Spot,
                 "on-demand" or "ondemand" or "od" or "regular" or "standard" or "normal" => OnDemand,

@@ -3,16 +3,16 @@ using System.Text.RegularExpressions;
 namespace Bursar.Core.Prices;
 
 /// <summary>
-/// NVIDIA vGPU types, which the guest's driver reports as the product: <c>GRID A100-10C</c>, <c>NVIDIA A40-48Q</c>, MIG-backed
-/// <c>GRID A100-2-10C</c>. A type is a part of a card, and nothing on the node says what the whole card's price is.
+/// NVIDIA vGPU types, which the VM's driver reports as the product: <c>GRID A100-10C</c>, <c>NVIDIA A40-48Q</c>, MIG-backed <c>GRID
+/// A100-2-10C</c>. A type is a part of a card, and the price of the whole card cannot be derived from it.
 /// </summary>
 public static partial class VgpuProfile
 {
-    /// <summary>The type's size and series, such as <c>10C</c>; null for a whole card.</summary>
+    /// <summary>Returns the type's size and series, such as <c>10C</c>. Null: a whole card.</summary>
     public static string? Of(string product) =>
         Shape().Match(product.Replace(' ', '-')) is { Success: true } match ? match.Groups["profile"].Value : null;
 
-    /// <summary>Whether a glob over products means this profile, and not merely every name with the card's model in it.</summary>
+    /// <summary>Whether a glob over products names this profile, and not just every product with the card's model in its name.</summary>
     public static bool IsNamedBy(string pattern, string profile) =>
         pattern.Contains(profile, StringComparison.OrdinalIgnoreCase)
         || pattern.Contains("GRID", StringComparison.OrdinalIgnoreCase)

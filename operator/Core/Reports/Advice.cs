@@ -4,34 +4,34 @@ using Bursar.Core.Prices;
 
 namespace Bursar.Core.Reports;
 
-/// <summary>What the numbers of one workload suggest, in sentences that name them: the founding articles' rules.</summary>
+/// <summary>Derives advice from the figures of one workload, by the founding articles' rules.</summary>
 public static class Advice
 {
-    /// <summary>Less than this tells nothing.</summary>
+    /// <summary>Shorter measurements show nothing.</summary>
     private static readonly TimeSpan EnoughMeasured = TimeSpan.FromMinutes(10);
 
-    /// <summary>Below this part of its time a GPU is waiting.</summary>
+    /// <summary>A GPU that is busy for less than this share of the time is waiting.</summary>
     private const double LowActivity = 0.20;
 
-    /// <summary>A server that makes more than one stream's tokens below this part of its time has room for a batch.</summary>
+    /// <summary>A server that produces more than one stream's tokens below this share can batch more.</summary>
     private const double LowActivityWithTokens = 0.50;
 
-    /// <summary>Above this part it is at work all the time.</summary>
+    /// <summary>A GPU that is busy for more than this share works all the time.</summary>
     private const double HighActivity = 0.80;
 
-    /// <summary>Fewer tokens in a busy second than this part of one stream's are few.</summary>
+    /// <summary>Fewer tokens per busy second than this share of one stream's are few.</summary>
     private const double FewTokens = 0.5;
 
-    /// <summary>A smaller card is not to be fuller than this.</summary>
+    /// <summary>A smaller card must not be fuller than this.</summary>
     private const double FullEnough = 0.8;
 
-    /// <summary>Less is not worth moving for.</summary>
+    /// <summary>A smaller factor is not worth a move.</summary>
     private const double WorthMoving = 1.5;
 
     private const int MiB = 1024;
 
-    /// <param name="row">A workload's.</param>
-    /// <param name="rateOf">What a card costs per hour here; null where nobody says.</param>
+    /// <param name="row">The row of a workload.</param>
+    /// <param name="rateOf">Returns the price of a model in this cluster. Null: unknown.</param>
     public static IReadOnlyList<string> Of(ReportRow row, Func<GpuModel, GpuHourPrice?> rateOf)
     {
         var done = row.Done;
@@ -72,36 +72,36 @@ public static class Advice
     }
 
     /// <summary>
-    /// A big card that does a small one's work, with what that costs. A model server holds what it reserved at its start, not what its
-    /// model needs: weights and the used part of its KV cache, if its metrics tell how large that cache is, else activity alone decides.
-    /// The sentence says which.
+    /// Suggests a smaller card for a workload that does not use a big one. A model server's memory is what it reserved at its start, not
+    /// what its model needs. The need is the weights and the used part of its KV cache, if its metrics show the size of that cache.
+    /// Otherwise only activity decides, and the sentence says so.
     /// </summary>
     private static string? Smaller(ReportRow row, GpuModel? model, double activity, Func<GpuModel, GpuHourPrice?> rateOf)
     {
-        var (held, serves) = (row.Done.MemoryMiB, row.Done.Tokens.Both > 0);
-        if (model is null || UnitCosts.PerGpuHour(row.Done) is not { } cost || held is null && !serves)
+        var (used, serves) = (row.Done.MemoryMiB, row.Done.Tokens.Both > 0);
+        if (model is null || UnitCosts.PerGpuHour(row.Done) is not { } cost || used is null && !serves)
             return null;
-        var needed = serves ? row.Done.NeededMiB : held;
+        var needed = serves ? row.Done.NeededMiB : used;
         var paid = cost.ToDouble();
         var best = GpuModel
             .All.Where(other =>
                 other != model && !(needed > FullEnough * other.MemoryGiB * MiB) && activity <= FullEnough * model.CarriedBy(other)
             )
             .Select(other => (Model: other, Rate: rateOf(other)))
-            .Where(one => one.Rate is { NanoPerGpuHour: > 0 })
-            .OrderBy(one => one.Rate!.Value)
+            .Where(candidate => candidate.Rate is { NanoPerGpuHour: > 0 })
+            .OrderBy(candidate => candidate.Rate!.Value)
             .FirstOrDefault();
         if (best.Rate is not { } rate || paid < WorthMoving * rate.NanoPerGpuHour / 1e9)
             return null;
         var memory = needed is { } need
             ? Text(
-                $" and {(serves ? "needed at most" : "held")} {need / MiB:0.#} GiB{(serves ? $" of the {held / MiB ?? 0:0.#} it held (by the server's metrics: without the unused part of its KV cache)" : "")}"
+                $" and {(serves ? "needed at most" : "held")} {need / MiB:0.#} GiB{(serves ? $" of the {used / MiB ?? 0:0.#} it held (by the server's metrics: without the unused part of its KV cache)" : "")}"
             )
             : "";
         var doubt = needed is not null
             ? ""
             : Text(
-                $" (by activity alone: a model server reserves its memory at the start, so the {held / MiB ?? 0:0.#} GiB that it held are not what its model needs; check that the model fits {best.Model.MemoryGiB} GiB)"
+                $" (by activity alone: a model server reserves its memory at the start, so the {used / MiB ?? 0:0.#} GiB that it held are not what its model needs; check that the model fits {best.Model.MemoryGiB} GiB)"
             );
         return Text(
             $"its {model.Product} at {cost.ToShortString()} an hour worked {activity * 100:0.#} % of the time{memory}: a {best.Model.Product} at {rate} would be at most {activity / model.CarriedBy(best.Model) * 100:0} % busy; it costs {paid * 1e9 / rate.NanoPerGpuHour:0.#} times as much{doubt}"

@@ -5,11 +5,11 @@ using Bursar.Core.Text;
 
 namespace Bursar.Core.Reports;
 
-/// <summary>What a report is to tell. <see cref="Namespace"/> null: the whole cluster, with what no pod had.</summary>
+/// <summary>A report to compute. A null <see cref="Namespace"/> is the whole cluster, including unallocated GPUs.</summary>
 public sealed record ReportQuery(DateTimeOffset From, DateTimeOffset To, ReportBy By, string? Namespace = null);
 
 /// <summary>
-/// The bill of an interval: <c>Total = Σ Rows + Unallocated + NodeLost</c>, to the unit. Of one namespace it is the sum of its rows.
+/// The bill of an interval: <c>Total = Σ Rows + Unallocated + NodeLost</c>, exactly. For one namespace it is the sum of its rows.
 /// </summary>
 public sealed record CostReport
 {
@@ -19,36 +19,35 @@ public sealed record CostReport
 
     public required ReportBy By { get; init; }
 
-    /// <summary>Up to when the ledger is complete; null for a ledger that an older version wrote.</summary>
+    /// <summary>The time up to which the ledger is complete. Null if an older version wrote it.</summary>
     public DateTimeOffset? AsOf { get; init; }
 
-    /// <summary>The dearest first; by day in order.</summary>
+    /// <summary>The most expensive first, days in order.</summary>
     public required IReadOnlyList<ReportRow> Rows { get; init; }
 
-    /// <summary>GPUs that no pod held; null in a namespace's report.</summary>
+    /// <summary>The cost of GPUs without a pod. Null in the report of a namespace.</summary>
     public Amount? Unallocated { get; init; }
 
-    /// <summary>GPUs of nodes that were lost, of which nobody can say what they did; null in a namespace's report.</summary>
+    /// <summary>The cost of GPUs on unreachable nodes. Null in the report of a namespace.</summary>
     public Amount? NodeLost { get; init; }
 
-    /// <summary>What all rows, or the cluster's nodes, cost.</summary>
+    /// <summary>The cost of all rows, or of the cluster's nodes.</summary>
     public required Amount Total { get; init; }
 
-    /// <param name="ledger">Read, not changed.</param>
-    /// <param name="query">What is to be told.</param>
-    /// <param name="now">Open work is charged up to now, or up to when the ledger is complete, if that is earlier: what happened since is
-    /// not known.</param>
-    /// <param name="stepsOf">How far a workload's training has come since it began, by its UID.</param>
+    /// <param name="ledger">Not changed.</param>
+    /// <param name="now">Open workloads are charged up to now, or up to the time at which the ledger is complete if that is
+    /// earlier.</param>
+    /// <param name="stepsOf">Returns the steps of a workload's training since it began, by UID. Null: unknown.</param>
     public static CostReport Of(GpuLedger ledger, ReportQuery query, DateTimeOffset now, Func<string, long?> stepsOf)
     {
         if (ledger.AsOf < now)
             now = ledger.AsOf.Value;
-        // Time that is not over yet has cost nothing; what was before the installation was never charged.
+        // Future time has cost nothing, and time before the installation was never charged.
         var from = ledger.Installed is { } installed && installed > query.From ? installed : query.From;
         var to = query.To < now ? query.To : now;
         if (ledger.SumsSince is { } kept && kept > from)
             from = kept;
-        // Days that are sums are told whole.
+        // Summed days are reported as a whole.
         if (ledger.DetailSince is { } detail)
         {
             if (from < detail && from > ledger.Installed)
@@ -93,8 +92,8 @@ public sealed record CostReport
 
     private static DateTimeOffset Midnight(DateTimeOffset at) => new(at.UtcDateTime.Date, TimeSpan.Zero);
 
-    /// <summary>A namespace's work in an interval, of days whose facts are kept and of days that are sums alike.</summary>
-    private static IReadOnlyList<WorkloadSpend> Work(
+    /// <summary>Returns the cost and usage of a namespace's workloads, from kept facts and from summed days.</summary>
+    private static IReadOnlyList<WorkloadSpend> WorkloadsOf(
         GpuLedger ledger,
         string ns,
         DateTimeOffset from,
@@ -110,19 +109,19 @@ public sealed record CostReport
             .. ledger
                 .SummedWork(ns, from, to)
                 .Concat(work)
-                .GroupBy(one => one.Workload)
+                .GroupBy(spend => spend.Workload)
                 .Select(parts =>
                     parts.Aggregate(
-                        (sum, one) =>
-                            one with
+                        (sum, spend) =>
+                            spend with
                             {
-                                Spent = sum.Spent + one.Spent,
-                                ReservedGpuMs = sum.ReservedGpuMs + one.ReservedGpuMs,
-                                UnpricedGpuMs = sum.UnpricedGpuMs + one.UnpricedGpuMs,
+                                Spent = sum.Spent + spend.Spent,
+                                ReservedGpuMs = sum.ReservedGpuMs + spend.ReservedGpuMs,
+                                UnpricedGpuMs = sum.UnpricedGpuMs + spend.UnpricedGpuMs,
                                 Since = sum.Since,
-                                Usage = sum.Usage + one.Usage,
-                                DaysSpent = sum.DaysSpent + one.DaysSpent,
-                                DaysReservedGpuMs = sum.DaysReservedGpuMs + one.DaysReservedGpuMs,
+                                Usage = sum.Usage + spend.Usage,
+                                DaysSpent = sum.DaysSpent + spend.DaysSpent,
+                                DaysReservedGpuMs = sum.DaysReservedGpuMs + spend.DaysReservedGpuMs,
                             }
                     )
                 ),
@@ -153,7 +152,7 @@ public sealed record CostReport
             var end = midnight < to ? midnight : to;
             foreach (var ns in names)
             {
-                var work = Work(ledger, ns, begin, end, now);
+                var work = WorkloadsOf(ledger, ns, begin, end, now);
                 if (work.Count == 0)
                     continue;
                 rows.Add(
@@ -182,30 +181,31 @@ public sealed record CostReport
         var rows = new List<ReportRow>();
         foreach (var ns in names)
         {
-            var work = Work(ledger, ns, from, to, now);
+            var work = WorkloadsOf(ledger, ns, from, to, now);
             if (work.Count == 0)
                 continue;
             switch (by)
             {
                 case ReportBy.Workload:
-                    var lives = work.Any(w => stepsOf(w.Workload.Uid) is not null)
-                        ? Work(ledger, ns, ledger.Installed ?? from, now, now).ToDictionary(w => w.Workload, w => w.Spent)
+                    var sinceBegin = work.Any(spend => stepsOf(spend.Workload.Uid) is not null)
+                        ? WorkloadsOf(ledger, ns, ledger.Installed ?? from, now, now)
+                            .ToDictionary(spend => spend.Workload, spend => spend.Spent)
                         : [];
                     var products = ledger.Entries(ns, from, to, now).ToLookup(entry => entry.Workload);
                     rows.AddRange(
-                        work.Select(w =>
+                        work.Select(spend =>
                         {
-                            var row = Row([w]) with
+                            var row = Row([spend]) with
                             {
                                 Namespace = ns,
-                                Kind = w.Workload.Kind,
-                                Workload = w.Workload.Name,
-                                Product = ProductOf(products[w.Workload], to),
+                                Kind = spend.Workload.Kind,
+                                Workload = spend.Workload.Name,
+                                Product = ProductOf(products[spend.Workload], to),
                             };
-                            return stepsOf(w.Workload.Uid) is { } steps
+                            return stepsOf(spend.Workload.Uid) is { } steps
                                 ? row with
                                 {
-                                    Done = row.Done with { Training = (steps, lives[w.Workload]) },
+                                    Done = row.Done with { Training = (steps, sinceBegin[spend.Workload]) },
                                 }
                                 : row;
                         })
@@ -230,42 +230,42 @@ public sealed record CostReport
     }
 
     /// <summary>
-    /// A namespace's work by model. The cost of a workload that served several is split by their tokens (by their requests, where one has
-    /// no tokens), so that the parts sum to it exactly.
+    /// Returns the rows of a namespace by model. The cost of a workload that served several models is split by their tokens (by requests,
+    /// if one of them has no tokens), so that the parts sum to it exactly.
     /// </summary>
     public static IEnumerable<ReportRow> ByModel(string ns, IEnumerable<WorkloadSpend> work)
     {
         var parts = new SortedDictionary<string, List<WorkloadSpend>>(StringComparer.Ordinal);
-        foreach (var one in work)
+        foreach (var spend in work)
         {
-            var models = one.Usage.Tokens.Where(t => t.Value.Both > 0 || t.Value.Requests > 0).ToArray();
+            var models = spend.Usage.Tokens.Where(t => t.Value.Both > 0 || t.Value.Requests > 0).ToArray();
             if (models.Length == 0)
             {
-                Add("", one);
+                Add("", spend);
                 continue;
             }
-            // A server that counts requests alone tells no tokens to split by.
+            // A server that counts only requests has no tokens to split by.
             var byTokens = models.All(t => t.Value.Both > 0);
             long[] weights = [.. models.Select(t => byTokens ? t.Value.Both : Math.Max(1, t.Value.Requests))];
-            var (spent, daysSpent) = (one.Spent.Split(weights), one.DaysSpent.Split(weights));
+            var (spent, daysSpent) = (spend.Spent.Split(weights), spend.DaysSpent.Split(weights));
             var (time, unpriced, daysTime) = (
-                LargestRemainder.Divide(one.ReservedGpuMs, weights),
-                LargestRemainder.Divide(one.UnpricedGpuMs, weights),
-                LargestRemainder.Divide(one.DaysReservedGpuMs, weights)
+                LargestRemainder.Divide(spend.ReservedGpuMs, weights),
+                LargestRemainder.Divide(spend.UnpricedGpuMs, weights),
+                LargestRemainder.Divide(spend.DaysReservedGpuMs, weights)
             );
             var (measured, busy) = (
-                LargestRemainder.Divide(one.Usage.MeasuredMs, weights),
-                LargestRemainder.Divide(one.Usage.BusyMs, weights)
+                LargestRemainder.Divide(spend.Usage.MeasuredMs, weights),
+                LargestRemainder.Divide(spend.Usage.BusyMs, weights)
             );
             var (energy, memory) = (
-                LargestRemainder.Divide(one.Usage.EnergyMj, weights),
-                LargestRemainder.Divide(one.Usage.MemoryMiBMs, weights)
+                LargestRemainder.Divide(spend.Usage.EnergyMj, weights),
+                LargestRemainder.Divide(spend.Usage.MemoryMiBMs, weights)
             );
             for (var i = 0; i < models.Length; i++)
             {
                 Add(
                     models[i].Key,
-                    one with
+                    spend with
                     {
                         Spent = spent[i],
                         ReservedGpuMs = time[i],
@@ -280,7 +280,7 @@ public sealed record CostReport
                             new Dictionary<string, TokenSums> { [models[i].Key] = models[i].Value }
                         )
                         {
-                            NeededMiB = one.Usage.NeededMiB,
+                            NeededMiB = spend.Usage.NeededMiB,
                         },
                     }
                 );
@@ -305,12 +305,12 @@ public sealed record CostReport
             UnpricedGpuMs = 0,
             Done = WorkDone.Of(work),
         };
-        foreach (var one in work)
+        foreach (var spend in work)
             row = row with
             {
-                Spent = row.Spent + one.Spent,
-                ReservedGpuMs = row.ReservedGpuMs + one.ReservedGpuMs,
-                UnpricedGpuMs = row.UnpricedGpuMs + one.UnpricedGpuMs,
+                Spent = row.Spent + spend.Spent,
+                ReservedGpuMs = row.ReservedGpuMs + spend.ReservedGpuMs,
+                UnpricedGpuMs = row.UnpricedGpuMs + spend.UnpricedGpuMs,
             };
         return row;
     }

@@ -3,7 +3,7 @@ using Bursar.Core.Money;
 
 namespace Bursar.Core.Reports;
 
-/// <summary>By what a report's rows are told apart.</summary>
+/// <summary>The grouping of a report's rows.</summary>
 public enum ReportBy
 {
     Namespace,
@@ -12,10 +12,10 @@ public enum ReportBy
     Day,
 }
 
-/// <summary>One line of the bill. Fields that the grouping does not tell apart are empty.</summary>
+/// <summary>One line of the bill. Fields that the grouping does not use are empty.</summary>
 public sealed record ReportRow
 {
-    /// <summary>The UTC day, as <c>2026-11-21</c>.</summary>
+    /// <summary>The UTC day, such as <c>2026-11-21</c>.</summary>
     public string Day { get; init; } = "";
 
     public string Namespace { get; init; } = "";
@@ -24,30 +24,28 @@ public sealed record ReportRow
 
     public string Workload { get; init; } = "";
 
-    /// <summary>Empty for work that serves no model.</summary>
+    /// <summary>Empty for workloads that serve no model.</summary>
     public string Model { get; init; } = "";
 
-    /// <summary>
-    /// The product that a workload ran on for the most of its time, as whole cards; empty where it was slices, and in other rows.
-    /// </summary>
+    /// <summary>The product that a workload used for most of its time, as whole cards. Empty for slices and in other groupings.</summary>
     public string Product { get; init; } = "";
 
-    /// <summary>What the row's work cost inside the interval, exactly.</summary>
+    /// <summary>The exact cost inside the interval.</summary>
     public required Amount Spent { get; init; }
 
-    /// <summary>GPU-milliseconds billed inside the interval.</summary>
+    /// <summary>The GPU-milliseconds billed inside the interval.</summary>
     public required Int128 ReservedGpuMs { get; init; }
 
-    /// <summary>GPU-milliseconds inside the interval that have no price.</summary>
+    /// <summary>The GPU-milliseconds inside the interval without a price.</summary>
     public required Int128 UnpricedGpuMs { get; init; }
 
-    /// <summary>What the row's work did on the UTC days that the interval touches.</summary>
+    /// <summary>The usage on the UTC days that the interval touches.</summary>
     public required WorkDone Done { get; init; }
 }
 
 /// <summary>
-/// What work did on whole UTC days, as agents measured, and what the same days cost: measurements are kept by day, and a unit's cost is
-/// the cost of the same time.
+/// The usage on whole UTC days, as measured by agents, and the cost of the same days. Measurements are kept by day, and unit costs need
+/// cost and usage of the same time.
 /// </summary>
 public sealed record WorkDone
 {
@@ -58,37 +56,35 @@ public sealed record WorkDone
     public required UsageSums Usage { get; init; }
 
     /// <summary>
-    /// The part of <see cref="Spent"/> and of the energy that is of work which serves: what a token or a request costs is its, and not the
-    /// training's beside it.
+    /// The part of <see cref="Spent"/> and of the energy that belongs to serving workloads. Costs per token and request are computed from
+    /// it, without training in the same row.
     /// </summary>
     public required (Amount Spent, long EnergyMj) Serving { get; init; }
 
     /// <summary>
-    /// How far training has come since it began, and what it cost since then, where somebody told; null for other rows than a workload's.
+    /// The steps of a training since it began, and its cost since then. Null: not reported, or not the row of a workload.
     /// </summary>
     public (long Steps, Amount Spent)? Training { get; init; }
 
-    public TokenSums Tokens => Usage.Tokens.Values.Aggregate(TokenSums.None, (sum, one) => sum + one);
+    public TokenSums Tokens => Usage.Tokens.Values.Aggregate(TokenSums.None, (sum, tokens) => sum + tokens);
 
-    /// <summary>
-    /// The part of the billed time that an agent measured; what was not measured has no tokens, and unit costs come out too high by it.
-    /// </summary>
+    /// <summary>The measured share of the billed time. Unmeasured time has no tokens, so unit costs are too high by it.</summary>
     public double Measured => ReservedGpuMs > 0 ? Math.Min(1, Usage.MeasuredMs / (double)ReservedGpuMs) : 0;
 
-    /// <summary>The part of the measured time in which the GPU worked; null where nothing was measured.</summary>
+    /// <summary>The share of the measured time in which the GPU worked. Null: nothing was measured.</summary>
     public double? Activity => Usage.MeasuredMs > 0 ? Math.Min(1, Usage.BusyMs / (double)Usage.MeasuredMs) : null;
 
-    /// <summary>The device memory held on average while it was measured, in MiB; null where the driver does not tell.</summary>
+    /// <summary>The average device memory in use while measured, in MiB. Null: not reported by the driver.</summary>
     public double? MemoryMiB => Usage is { MeasuredMs: > 0, MemoryMiBMs: > 0 } ? Usage.MemoryMiBMs / (double)Usage.MeasuredMs : null;
 
     /// <summary>
-    /// The most device memory that a model server needed at a time, in MiB, by its own metrics; null where these do not tell.
+    /// The largest amount of device memory that a model server needed at a time, in MiB, by its own metrics. Null: not reported.
     /// </summary>
     public double? NeededMiB => Usage.NeededMiB > 0 ? Usage.NeededMiB : null;
 
     /// <summary>
-    /// What the measured idle time cost: the same part of the money as of the time. A slice's measured time counts as the part of a GPU
-    /// that it is billed as.
+    /// The cost of the measured idle time, in proportion to the time. A slice's measured time counts as the part of a GPU that it is billed
+    /// as.
     /// </summary>
     public Amount Idle
     {
@@ -104,12 +100,12 @@ public sealed record WorkDone
     public static WorkDone Of(IEnumerable<WorkloadSpend> work)
     {
         var (spent, reserved, usage, serving) = (Amount.Zero, (Int128)0, UsageSums.None, (Spent: Amount.Zero, EnergyMj: 0L));
-        foreach (var one in work)
+        foreach (var spend in work)
         {
-            (spent, reserved, usage) = (spent + one.DaysSpent, reserved + one.DaysReservedGpuMs, usage + one.Usage);
-            // Also where it is training's word that it is: a batch run that generates is paid for by its tokens.
-            if (one.Class == WorkloadClass.Inference || one.Usage.Tokens.Count > 0)
-                serving = (serving.Spent + one.DaysSpent, serving.EnergyMj + one.Usage.EnergyMj);
+            (spent, reserved, usage) = (spent + spend.DaysSpent, reserved + spend.DaysReservedGpuMs, usage + spend.Usage);
+            // A batch job that generates tokens counts as serving too, even if its class is training.
+            if (spend.Class == WorkloadClass.Inference || spend.Usage.Tokens.Count > 0)
+                serving = (serving.Spent + spend.DaysSpent, serving.EnergyMj + spend.Usage.EnergyMj);
         }
         return new()
         {

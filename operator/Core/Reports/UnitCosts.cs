@@ -4,8 +4,8 @@ using Bursar.Core.Money;
 namespace Bursar.Core.Reports;
 
 /// <summary>
-/// What one unit of output cost: the real cost of the GPUs that made it, idle time included. Exact until it is rounded, once, to a
-/// whole unit of <see cref="Amount"/> (a 10⁻¹⁵ of a currency unit); null where there was no output.
+/// The cost per unit of output: the real cost of the GPUs that produced it, including idle time. Rounded once, to a whole unit of
+/// <see cref="Amount"/>. Null: there was no output.
 /// </summary>
 public sealed record UnitCosts
 {
@@ -15,51 +15,51 @@ public sealed record UnitCosts
 
     public Amount? Request { get; init; }
 
-    /// <summary>Of a step at the pace and rate of now: what the steps so far cost on average is the report's.</summary>
+    /// <summary>At the present pace and rate. The average of all steps so far is in the report.</summary>
     public Amount? Step { get; init; }
 
     public double? TokenJoules { get; init; }
 
-    /// <summary>What a workload's units cost.</summary>
-    /// <param name="done">What it did.</param>
+    /// <summary>Computes the unit costs of a workload.</summary>
+    /// <param name="done">Its usage.</param>
     /// <param name="rate">The rate of all its GPUs.</param>
-    /// <param name="secondsPerStep">How long a step takes, where its progress tells.</param>
+    /// <param name="secondsPerStep">The duration of a step. Null: unknown.</param>
     public static UnitCosts Of(WorkDone done, HourlyCost? rate, double? secondsPerStep) =>
         new()
         {
             GpuHour = PerGpuHour(done),
             ThousandTokens = PerThousandTokens(done),
             Request = PerRequest(done),
-            // A step may be shorter than the millisecond that money is counted by.
-            Step = rate is { } known && secondsPerStep is { } seconds ? Per(known.For((long)Math.Round(seconds * 1e6)), 1, 1000) : null,
+            // A step may be shorter than a millisecond, the smallest time in amounts.
+            Step = rate is { } known && secondsPerStep is { } seconds ? PerUnit(known.For((long)Math.Round(seconds * 1e6)), 1, 1000) : null,
             TokenJoules = JoulesPerToken(done),
         };
 
-    /// <summary>Per 1,000 tokens of both directions together.</summary>
-    public static Amount? PerThousandTokens(WorkDone done) => Per(done.Serving.Spent, 1_000, done.Tokens.Both);
+    /// <summary>Returns the cost per 1,000 tokens, prompt and generated together.</summary>
+    public static Amount? PerThousandTokens(WorkDone done) => PerUnit(done.Serving.Spent, 1_000, done.Tokens.Both);
 
     /// <summary>
-    /// Per 1,000 prompt tokens, as if the whole cost were theirs: prompt and generated tokens share the GPU's time in parts that nobody
-    /// measures.
+    /// Returns the cost per 1,000 prompt tokens, as if they caused the whole cost. How prompt and generated tokens share the GPU's time is
+    /// not measured.
     /// </summary>
-    public static Amount? PerThousandPrompt(WorkDone done) => Per(done.Serving.Spent, 1_000, done.Tokens.Prompt);
+    public static Amount? PerThousandPrompt(WorkDone done) => PerUnit(done.Serving.Spent, 1_000, done.Tokens.Prompt);
 
-    /// <summary>Per 1,000 generated tokens, as if the whole cost were theirs.</summary>
-    public static Amount? PerThousandGenerated(WorkDone done) => Per(done.Serving.Spent, 1_000, done.Tokens.Generated);
+    /// <summary>Returns the cost per 1,000 generated tokens, as if they caused the whole cost.</summary>
+    public static Amount? PerThousandGenerated(WorkDone done) => PerUnit(done.Serving.Spent, 1_000, done.Tokens.Generated);
 
-    /// <summary>Per request that ended; null where the server counts none.</summary>
-    public static Amount? PerRequest(WorkDone done) => Per(done.Serving.Spent, 1, done.Tokens.Requests);
+    /// <summary>Returns the cost per completed request. Null: the server does not count them.</summary>
+    public static Amount? PerRequest(WorkDone done) => PerUnit(done.Serving.Spent, 1, done.Tokens.Requests);
 
-    public static Amount? PerStep(WorkDone done) => done.Training is { } training ? Per(training.Spent, 1, training.Steps) : null;
+    public static Amount? PerStep(WorkDone done) => done.Training is { } training ? PerUnit(training.Spent, 1, training.Steps) : null;
 
-    /// <summary>Per GPU and hour, over prices that changed and cards of several kinds.</summary>
-    public static Amount? PerGpuHour(WorkDone done) => Per(done.Spent, 3_600_000, done.ReservedGpuMs);
+    /// <summary>Returns the average cost per GPU-hour, over price changes and several kinds of cards.</summary>
+    public static Amount? PerGpuHour(WorkDone done) => PerUnit(done.Spent, 3_600_000, done.ReservedGpuMs);
 
-    /// <summary>Joules per token of both directions; null without tokens or where no energy was read.</summary>
+    /// <summary>Returns the energy per token, prompt and generated together. Null: no tokens, or no energy was measured.</summary>
     public static double? JoulesPerToken(WorkDone done) =>
         done.Serving.EnergyMj > 0 && done.Tokens.Both is > 0 and var tokens ? done.Serving.EnergyMj / 1000.0 / tokens : null;
 
-    private static Amount? Per(Amount cost, long each, Int128 count)
+    private static Amount? PerUnit(Amount cost, long each, Int128 count)
     {
         if (count <= 0)
             return null;

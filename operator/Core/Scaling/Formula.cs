@@ -1,21 +1,21 @@
 namespace Bursar.Core.Scaling;
 
 /// <summary>
-/// KEDA's <c>advanced.scalingModifiers.formula</c>: one number from those of the named triggers, in the part of the expr language
-/// that has numbers, truths and lists.
+/// KEDA's <c>advanced.scalingModifiers.formula</c>: one number computed from the values of named triggers, in the part of the expr language
+/// with numbers, truth values and lists.
 /// <code>
 /// primary ?? secondary ?? 8
 /// queue &gt; 2 ? queue + tokens / 100 : 1
 /// count([a, b, c], {# &gt; 1}) &gt; 1 ? 5 : 0
 /// </code>
-/// A trigger without a figure is nil: <c>??</c>, <c>== nil</c> and lists may deal with it, everything else that touches it comes to
-/// nothing. Unlike in expr, the mean, median, least and greatest of an empty list are nil: nothing known is not zero.
+/// A trigger without a value is nil. <c>??</c>, <c>== nil</c> and lists accept nil; every other operation on it has no result. Unlike in
+/// expr, the mean, median, minimum and maximum of an empty list are nil, because an unknown value is not zero.
 /// </summary>
 public sealed class Formula
 {
     public const int MaxLength = 4096;
 
-    /// <summary>How many parts are computed at most: lists within lists multiply.</summary>
+    /// <summary>The number of evaluated nodes is limited, because nested lists multiply.</summary>
     internal const int MaxSteps = 20_000;
 
     private readonly FormulaNode _root;
@@ -29,10 +29,12 @@ public sealed class Formula
 
     public string Text { get; }
 
-    /// <summary>The triggers it names.</summary>
+    /// <summary>The names of the triggers that it uses.</summary>
     public IReadOnlySet<string> Names { get; }
 
-    /// <summary>Null where it cannot be read; then <paramref name="error"/> says what is wrong and where, counted from 1.</summary>
+    /// <summary>
+    /// Returns null if the text cannot be parsed. <paramref name="error"/> then names the problem and its position, counted from 1.
+    /// </summary>
     public static Formula? TryParse(string text, out string error)
     {
         if (text.Length > MaxLength)
@@ -47,8 +49,8 @@ public sealed class Formula
     }
 
     /// <summary>
-    /// Null where it comes to nil or to no number (a division by zero, an overflow, a nil that is added up): an error to whoever asks,
-    /// never 0.
+    /// Returns null if the result is nil or no number (a division by zero, an overflow, arithmetic on nil). Callers must treat null as an
+    /// error, never as 0.
     /// </summary>
     public double? Evaluate(IReadOnlyDictionary<string, double?> values)
     {

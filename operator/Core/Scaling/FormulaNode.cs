@@ -1,6 +1,6 @@
 namespace Bursar.Core.Scaling;
 
-/// <summary>What a part of a formula is.</summary>
+/// <summary>The type of a node.</summary>
 internal enum FormulaType
 {
     Number,
@@ -17,7 +17,7 @@ internal enum FormulaState
     Wrong,
 }
 
-/// <summary>A number, a truth (1 or 0), a list, nil, or what comes of an operation on nil.</summary>
+/// <summary>A number, a truth value (1 or 0), a list, nil, or the result of an operation on nil.</summary>
 internal readonly record struct FormulaValue(FormulaState State, double Number, FormulaValue[]? Items = null)
 {
     public static readonly FormulaValue Nil = new(FormulaState.Nil, 0);
@@ -35,12 +35,12 @@ internal readonly record struct FormulaValue(FormulaState State, double Number, 
     public static FormulaValue Of(FormulaValue[] items) => new(FormulaState.Known, 0, items);
 }
 
-/// <summary>What a formula is computed over, and how much of it still may be.</summary>
+/// <summary>The values that a formula is evaluated with, and the remaining number of steps.</summary>
 internal sealed class FormulaScope(IReadOnlyDictionary<string, double?> values)
 {
     private int _steps;
 
-    /// <summary>The item that <c>#</c> is.</summary>
+    /// <summary>The current item, written <c>#</c>.</summary>
     public FormulaValue Item { get; set; } = FormulaValue.Wrong;
 
     public bool Step() => ++_steps <= Formula.MaxSteps;
@@ -49,10 +49,8 @@ internal sealed class FormulaScope(IReadOnlyDictionary<string, double?> values)
         values.TryGetValue(name, out var value) && value is { } number ? FormulaValue.Of(number) : FormulaValue.Nil;
 }
 
-/// <summary>A part of a formula.</summary>
-/// <param name="Type">What it is.</param>
-/// <param name="Depth">How deeply it is nested: computing goes down as far.</param>
-/// <param name="Compute">Computes it.</param>
+/// <summary>A node of a formula.</summary>
+/// <param name="Depth">Its nesting depth, which bounds the recursion of the evaluation.</param>
 internal sealed record FormulaNode(FormulaType Type, int Depth, Func<FormulaScope, FormulaValue> Compute)
 {
     public FormulaValue Evaluate(FormulaScope scope) => scope.Step() ? Compute(scope) : FormulaValue.Wrong;

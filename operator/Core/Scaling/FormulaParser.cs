@@ -3,8 +3,7 @@ using System.Globalization;
 namespace Bursar.Core.Scaling;
 
 /// <summary>
-/// Reads a formula by the strength of its operators, which are expr's. It says no rather than guess, and goes down no deeper than
-/// <see cref="MaxDepth"/>.
+/// Parses a formula with the operator precedence of expr. It rejects what is ambiguous, and nesting deeper than <see cref="MaxDepth"/>.
 /// </summary>
 internal sealed class FormulaParser(string text)
 {
@@ -54,7 +53,7 @@ internal sealed class FormulaParser(string text)
         ("??", 500, false),
     ];
 
-    /// <summary>With a condition before it, at the weakest strength.</summary>
+    /// <summary>Parses an expression. At the lowest precedence a conditional may follow.</summary>
     private FormulaNode? Expression(int strength)
     {
         if (++_depth > MaxDepth)
@@ -83,7 +82,7 @@ internal sealed class FormulaParser(string text)
     {
         SkipSpace();
         int at = _position;
-        if (!Take('?'))
+        if (!Accept('?'))
             return condition;
         if (Expression(0) is not { } then)
             return null;
@@ -104,17 +103,17 @@ internal sealed class FormulaParser(string text)
     private (string Sign, int Strength, bool RightFirst)? Operator(int least)
     {
         SkipSpace();
-        foreach (var one in Operators)
+        foreach (var candidate in Operators)
         {
-            if (string.CompareOrdinal(text, _position, one.Sign, 0, one.Sign.Length) != 0)
+            if (string.CompareOrdinal(text, _position, candidate.Sign, 0, candidate.Sign.Length) != 0)
                 continue;
             if (
-                char.IsAsciiLetter(one.Sign[0])
-                && _position + one.Sign.Length < text.Length
-                && IsNamePart(text[_position + one.Sign.Length])
+                char.IsAsciiLetter(candidate.Sign[0])
+                && _position + candidate.Sign.Length < text.Length
+                && IsNamePart(text[_position + candidate.Sign.Length])
             )
                 continue;
-            return one.Strength >= least ? one : null;
+            return candidate.Strength >= least ? candidate : null;
         }
         return null;
     }
@@ -137,10 +136,10 @@ internal sealed class FormulaParser(string text)
                     return Fail($"{sign} needs two numbers or two booleans", at);
                 return Make(FormulaType.Truth, [left, right], scope =>
                 {
-                    var (one, other) = (left.Evaluate(scope), right.Evaluate(scope));
-                    if (one.State == FormulaState.Wrong || other.State == FormulaState.Wrong)
+                    var (first, second) = (left.Evaluate(scope), right.Evaluate(scope));
+                    if (first.State == FormulaState.Wrong || second.State == FormulaState.Wrong)
                         return FormulaValue.Wrong;
-                    return FormulaValue.Of((one == other) == (sign == "=="));
+                    return FormulaValue.Of((first == second) == (sign == "=="));
                 });
             case "??":
                 if (Common(left.Type, right.Type) is not (FormulaType.Number or FormulaType.Nil))
@@ -179,11 +178,11 @@ internal sealed class FormulaParser(string text)
         if (at == text.Length)
             return Fail("a value is expected at the end");
         char next = text[at];
-        if (Take('('))
+        if (Accept('('))
             return Expression(0) is { } inner && Expect(')') ? inner : null;
-        if (Take('['))
+        if (Accept('['))
             return List();
-        if (Take('#'))
+        if (Accept('#'))
             return _predicates == 0 ? Fail("# is only defined within { }", at) : Make(FormulaType.Number, [], scope => scope.Item);
         if (next is '-' or '+')
         {
@@ -198,7 +197,7 @@ internal sealed class FormulaParser(string text)
                     operand.Evaluate(scope) is { IsKnown: true } value ? FormulaValue.Of(-value.Number) : FormulaValue.Wrong
                 );
         }
-        if (Take('!'))
+        if (Accept('!'))
             return Not(at);
         if (char.IsAsciiDigit(next) || next == '.')
             return Number();
@@ -221,7 +220,7 @@ internal sealed class FormulaParser(string text)
                 return Fail($"'{name}' is not expected here", at);
         }
         SkipSpace();
-        if (Take('('))
+        if (Accept('('))
             return Function(name, at);
         _names.Add(name);
         return Make(FormulaType.Number, [], scope => scope.Of(name));
@@ -284,7 +283,7 @@ internal sealed class FormulaParser(string text)
     {
         var items = new List<FormulaNode>();
         SkipSpace();
-        if (Take(end))
+        if (Accept(end))
             return items;
         do
         {
@@ -292,7 +291,7 @@ internal sealed class FormulaParser(string text)
                 return null;
             items.Add(item);
             SkipSpace();
-        } while (Take(','));
+        } while (Accept(','));
         return Expect(end) ? items : null;
     }
 
@@ -380,7 +379,7 @@ internal sealed class FormulaParser(string text)
         );
     }
 
-    /// <summary><c>count(list)</c>, <c>count(list, {# &gt; 1})</c> and the like; braces may be left out.</summary>
+    /// <summary>Parses <c>count(list)</c>, <c>count(list, {# &gt; 1})</c> and similar functions. Braces are optional.</summary>
     private FormulaNode? Predicated(string name, int at)
     {
         if (Expression(0) is not { } list)
@@ -389,12 +388,12 @@ internal sealed class FormulaParser(string text)
             return Fail($"{name} takes a list", at);
         FormulaNode? predicate = null;
         SkipSpace();
-        if (Take(','))
+        if (Accept(','))
         {
             if (list.Type != FormulaType.Numbers)
                 return Fail($"{name} takes a list of numbers", at);
             SkipSpace();
-            bool braces = Take('{');
+            bool braces = Accept('{');
             _predicates++;
             predicate = Expression(0);
             _predicates--;
@@ -416,10 +415,10 @@ internal sealed class FormulaParser(string text)
             "count" => FormulaType.Number,
             _ => FormulaType.Truth,
         };
-        return Make(type, predicate is null ? [list] : [list, predicate], scope => Look(name, list, predicate, scope));
+        return Make(type, predicate is null ? [list] : [list, predicate], scope => Peek(name, list, predicate, scope));
     }
 
-    private static FormulaValue Look(string name, FormulaNode list, FormulaNode? predicate, FormulaScope scope)
+    private static FormulaValue Peek(string name, FormulaNode list, FormulaNode? predicate, FormulaScope scope)
     {
         if (list.Evaluate(scope) is not { Items: { } items })
             return FormulaValue.Wrong;
@@ -454,14 +453,14 @@ internal sealed class FormulaParser(string text)
     private FormulaNode? Make(FormulaType type, IReadOnlyList<FormulaNode> parts, Func<FormulaScope, FormulaValue> compute)
     {
         int depth = 1 + parts.Select(part => part.Depth).DefaultIfEmpty(0).Max();
-        // A long sum leans to one side without the parser going deep.
+        // A long sum is deep on one side without recursion of the parser.
         return depth > 2 * MaxDepth ? Fail("it is nested too deeply") : new(type, depth, compute);
     }
 
-    /// <summary>What a value is that may be one or the other; nil may stand for a number.</summary>
-    private static FormulaType? Common(FormulaType one, FormulaType other) =>
-        one == other ? one
-        : (one, other) is (FormulaType.Nil, FormulaType.Number) or (FormulaType.Number, FormulaType.Nil) ? FormulaType.Number
+    /// <summary>Returns the type of a value that has one of two types. Nil is compatible with a number.</summary>
+    private static FormulaType? Common(FormulaType left, FormulaType right) =>
+        left == right ? left
+        : (left, right) is (FormulaType.Nil, FormulaType.Number) or (FormulaType.Number, FormulaType.Nil) ? FormulaType.Number
         : null;
 
     private static string Identifier(FormulaType type) =>
@@ -481,7 +480,7 @@ internal sealed class FormulaParser(string text)
             _position++;
     }
 
-    private bool Take(char sign)
+    private bool Accept(char sign)
     {
         if (_position >= text.Length || text[_position] != sign)
             return false;
@@ -495,7 +494,7 @@ internal sealed class FormulaParser(string text)
     private bool Expect(char sign)
     {
         SkipSpace();
-        if (Take(sign))
+        if (Accept(sign))
             return true;
         Fail(_position < text.Length ? $"'{sign}' is expected, not '{text[_position]}'" : $"it ends where '{sign}' is expected");
         return false;

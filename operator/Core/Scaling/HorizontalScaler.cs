@@ -1,35 +1,35 @@
 namespace Bursar.Core.Scaling;
 
-/// <summary>One metric's word: how many replicas, or why it has none.</summary>
+/// <summary>The replicas that one metric asks for, or why it has no value.</summary>
 public readonly record struct Proposal(int? Replicas, string Metric, string? Error = null);
 
-/// <summary>What one look of an autoscaler comes to.</summary>
+/// <summary>The result of one evaluation of an autoscaler.</summary>
 public sealed record HorizontalStep
 {
-    /// <summary>What the scale is to be set to.</summary>
+    /// <summary>The replicas to set.</summary>
     public required int Desired { get; init; }
 
     /// <summary>
-    /// What the metrics ask for after the stabilisation windows and within minimum and maximum, however fast it may be reached; null where
-    /// nothing asked.
+    /// The replicas that the metrics ask for after stabilization and within minimum and maximum, regardless of scaling policies. Null: no
+    /// metric asks.
     /// </summary>
     public int? Wanted { get; init; }
 
-    /// <summary>The metric that asks for most; empty where none was asked.</summary>
+    /// <summary>The metric that asks for the most replicas. Empty: none does.</summary>
     public string Metric { get; init; } = "";
 
-    /// <summary>Why it is not what the metrics ask for: one of Kubernetes's own reasons; null where it is.</summary>
+    /// <summary>The HPA reason why the result differs from the metrics. Null: it does not.</summary>
     public string? LimitedBy { get; init; }
 
-    /// <summary>Why nothing could be computed; the replicas then stay.</summary>
+    /// <summary>Why nothing could be computed. The replicas stay.</summary>
     public string? Error { get; init; }
 
     public required ScalingHistory History { get; init; }
 }
 
 /// <summary>
-/// Kubernetes's HorizontalPodAutoscaler as a pure function (pkg/controller/podautoscaler/horizontal.go): the highest proposal counts, no
-/// scaling down while a metric is missing, then stabilisation windows, then policies, then minimum and maximum.
+/// Kubernetes' HorizontalPodAutoscaler as a pure function (pkg/controller/podautoscaler/horizontal.go). The highest proposal counts, and
+/// nothing is scaled down while a metric is missing. Then stabilization windows, policies, and minimum and maximum apply.
 /// </summary>
 public static class HorizontalScaler
 {
@@ -40,13 +40,11 @@ public static class HorizontalScaler
     public const string TooManyReplicas = "TooManyReplicas";
     public const string TooFewReplicas = "TooFewReplicas";
 
-    /// <param name="current">The replicas asked of the target now; not 0, for then an autoscaler is off.</param>
+    /// <param name="current">The present replicas of the target. Not 0, because that turns an autoscaler off.</param>
     /// <param name="min">At least 1.</param>
     /// <param name="max">At least <paramref name="min"/>.</param>
-    /// <param name="proposals">Of all metrics.</param>
-    /// <param name="behavior">Windows and policies.</param>
-    /// <param name="history">Of earlier looks.</param>
-    /// <param name="now">Now.</param>
+    /// <param name="proposals">The proposals of all metrics.</param>
+    /// <param name="history">The history of earlier evaluations.</param>
     public static HorizontalStep Step(
         int current,
         int min,
@@ -57,7 +55,7 @@ public static class HorizontalScaler
         DateTimeOffset now
     )
     {
-        // What it finds counts as recommended: a restart must not take away at once what a window would have kept.
+        // The present replicas count as a recommendation, so that a restart does not remove at once what a window would have kept.
         if (history.Recommendations.Count == 0)
             history = history with { Recommendations = [new(current, now)] };
         if (current > max)
@@ -75,12 +73,12 @@ public static class HorizontalScaler
                 History = history,
             };
 
-        var (asked, metric) = (0, "");
+        var (proposed, metric) = (0, "");
         foreach (var proposal in proposals)
-            if (proposal.Replicas is { } replicas && (asked == 0 || replicas > asked))
-                (asked, metric) = (replicas, proposal.Metric);
+            if (proposal.Replicas is { } replicas && (proposed == 0 || replicas > proposed))
+                (proposed, metric) = (replicas, proposal.Metric);
         var wrong = proposals.Where(proposal => proposal.Replicas is null).ToArray();
-        if (wrong.Length > 0 && (wrong.Length == proposals.Count || asked < current))
+        if (wrong.Length > 0 && (wrong.Length == proposals.Count || proposed < current))
             return new()
             {
                 Desired = current,
@@ -88,7 +86,7 @@ public static class HorizontalScaler
                 History = history,
             };
 
-        var (stable, why) = Stabilize(current, asked, behavior, history, now);
+        var (stable, why) = Stabilize(current, proposed, behavior, history, now);
         var (desired, limit) = Limit(current, stable, min, max, behavior, history, now);
         return new()
         {
@@ -97,32 +95,32 @@ public static class HorizontalScaler
             Metric = metric,
             LimitedBy =
                 desired != stable ? limit
-                : stable != asked ? why
+                : stable != proposed ? why
                 : null,
-            History = history.WithRecommendation(asked, behavior, now),
+            History = history.WithRecommendation(proposed, behavior, now),
         };
     }
 
     private static (int Replicas, string Reason) Stabilize(
         int current,
-        int asked,
+        int proposed,
         ScalingBehavior behavior,
         ScalingHistory history,
         DateTimeOffset now
     )
     {
-        var (up, down) = (asked, asked);
+        var (up, down) = (proposed, proposed);
         var upSince = now.AddSeconds(-behavior.Up.StabilizationWindowSeconds);
         var downSince = now.AddSeconds(-behavior.Down.StabilizationWindowSeconds);
-        foreach (var one in history.Recommendations)
+        foreach (var recommendation in history.Recommendations)
         {
-            if (one.At > upSince)
-                up = Math.Min(one.Replicas, up);
-            if (one.At > downSince)
-                down = Math.Max(one.Replicas, down);
+            if (recommendation.At > upSince)
+                up = Math.Min(recommendation.Replicas, up);
+            if (recommendation.At > downSince)
+                down = Math.Max(recommendation.Replicas, down);
         }
         var replicas = Math.Min(Math.Max(current, up), down);
-        return (replicas, asked >= current ? ScaleUpStabilized : ScaleDownStabilized);
+        return (replicas, proposed >= current ? ScaleUpStabilized : ScaleDownStabilized);
     }
 
     private static (int Replicas, string Reason) Limit(
@@ -148,7 +146,9 @@ public static class HorizontalScaler
         return (desired, "");
     }
 
-    /// <summary>How far the policies of a direction let it go, from what it was at each policy's period's begin.</summary>
+    /// <summary>
+    /// Returns how far the policies of a direction allow the target to scale, from its replicas at the start of each policy's period.
+    /// </summary>
     private static int Furthest(int current, ScalingRules rules, bool up, ScalingHistory history, DateTimeOffset now)
     {
         if (rules.SelectPolicy == ScalingPolicySelect.Disabled)
@@ -161,7 +161,7 @@ public static class HorizontalScaler
             var sign = up ? 1 : -1;
             var reach =
                 policy.Type == ScalingPolicyType.Pods ? begin + sign * policy.Value
-                // Up is rounded up and down is cut: a small percentage must not stand still.
+                // Scaling up is rounded up and scaling down is truncated, so that a small percentage has an effect.
                 : up ? (int)Math.Ceiling(begin * (1 + policy.Value / 100d))
                 : (int)(begin * (1 - policy.Value / 100d));
             furthest =
@@ -175,9 +175,9 @@ public static class HorizontalScaler
     private static int Changed(IReadOnlyList<ScaleChange> changes, DateTimeOffset since)
     {
         var sum = 0;
-        foreach (var one in changes)
-            if (one.At > since)
-                sum += one.Replicas;
+        foreach (var change in changes)
+            if (change.At > since)
+                sum += change.Replicas;
         return sum;
     }
 }

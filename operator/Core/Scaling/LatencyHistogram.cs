@@ -1,8 +1,8 @@
 namespace Bursar.Core.Scaling;
 
 /// <summary>
-/// How often something took how long: cumulative counts under upper bounds, as Prometheus keeps them. The last count is of everything
-/// (<c>le="+Inf"</c>), so there is one more of them than bounds.
+/// A latency distribution: cumulative counts at upper bounds, as in Prometheus. The last count is the total (<c>le="+Inf"</c>), so there is
+/// one more count than bounds.
 /// <code>
 /// bounds  0.1  0.5  1
 /// counts    3   10  11  12
@@ -10,7 +10,7 @@ namespace Bursar.Core.Scaling;
 /// </summary>
 public sealed class LatencyHistogram
 {
-    /// <summary>Servers have twenty or so; a page is a stranger's.</summary>
+    /// <summary>Servers have about twenty. The limit protects against pages that Bursar does not control.</summary>
     public const int MaxBounds = 256;
 
     private readonly double[] _bounds;
@@ -22,19 +22,19 @@ public sealed class LatencyHistogram
         _counts = counts;
     }
 
-    /// <summary>Nothing was observed, under no bounds.</summary>
+    /// <summary>A histogram without observations and bounds.</summary>
     public static LatencyHistogram Empty { get; } = new([], [0]);
 
-    /// <summary>The finite upper bounds in seconds, rising.</summary>
+    /// <summary>The finite upper bounds in seconds, ascending.</summary>
     public IReadOnlyList<double> Bounds => _bounds;
 
-    /// <summary>How many were at most as long as each bound, then how many there were.</summary>
+    /// <summary>The cumulative count at each bound, followed by the total.</summary>
     public IReadOnlyList<long> Counts => _counts;
 
-    /// <summary>How many observations there are.</summary>
+    /// <summary>The total number of observations.</summary>
     public long Count => _counts[^1];
 
-    /// <summary>Refused with a reason where bounds do not rise or counts fall from one to the next.</summary>
+    /// <summary>Returns null with a reason if the bounds do not ascend or the counts decrease.</summary>
     public static LatencyHistogram? TryCreate(IReadOnlyList<double>? bounds, IReadOnlyList<long>? counts, out string reason)
     {
         reason = "";
@@ -56,8 +56,7 @@ public sealed class LatencyHistogram
     }
 
     /// <summary>
-    /// Both together. Of different bounds, those that both have are kept: under them the counts are exact, which cannot be said of a sum
-    /// that counts one side only.
+    /// Returns the sum of two histograms. If the bounds differ, only the common ones are kept, because their counts are exact.
     /// </summary>
     public LatencyHistogram Plus(LatencyHistogram other)
     {
@@ -76,15 +75,15 @@ public sealed class LatencyHistogram
             }
         }
         counts.Add(Sum(Count, other.Count));
-        // Without observations, the other's bounds say nothing against ours.
+        // A histogram without observations and bounds does not restrict the other's bounds.
         return other.Count == 0 && other._bounds.Length == 0 ? this
             : Count == 0 && _bounds.Length == 0 ? other
             : new([.. bounds], [.. counts]);
     }
 
     /// <summary>
-    /// What came since an earlier reading of the same counters. One that fell, or has other bounds, is a server that began anew: then all
-    /// of it is new.
+    /// Returns the observations since an earlier reading of the same counters. If a counter fell or the bounds changed, the server
+    /// restarted and everything is new.
     /// </summary>
     public LatencyHistogram Since(LatencyHistogram earlier)
     {
@@ -95,13 +94,13 @@ public sealed class LatencyHistogram
         {
             if (_counts[i] < earlier._counts[i])
                 return this;
-            // A page may be written while a request ends: a bucket that is ahead of the next drags that along, as Prometheus does it.
+            // A page may be written while a request ends. A bucket ahead of the next one raises that too, as in Prometheus.
             counts[i] = Math.Max(i > 0 ? counts[i - 1] : 0, _counts[i] - earlier._counts[i]);
         }
         return new(_bounds, counts);
     }
 
-    /// <summary>Any of the counters is less than it was, or stands under other bounds: they began anew.</summary>
+    /// <summary>Whether the counters restarted: any is lower than before, or the bounds changed.</summary>
     public bool BeganAnewSince(LatencyHistogram earlier)
     {
         if (!_bounds.AsSpan().SequenceEqual(earlier._bounds))
@@ -113,8 +112,8 @@ public sealed class LatencyHistogram
     }
 
     /// <summary>
-    /// Prometheus's histogram_quantile: within a bucket as if evenly spread, from 0 on in the first; what lies beyond the highest finite
-    /// bound is said to be that bound. Null where nothing was observed, where there is no finite bound, and for what is no share.
+    /// Computes Prometheus' histogram_quantile: linear within a bucket, from 0 in the first. A value beyond the highest finite bound counts
+    /// as that bound. Null without observations or finite bounds, and for a share outside 0 to 1.
     /// </summary>
     public double? Quantile(double q)
     {
@@ -134,5 +133,5 @@ public sealed class LatencyHistogram
         return within == 0 ? start : start + (_bounds[bucket] - start) * ((rank - before) / within);
     }
 
-    private static long Sum(long one, long other) => one > long.MaxValue - other ? long.MaxValue : one + other;
+    private static long Sum(long left, long right) => left > long.MaxValue - right ? long.MaxValue : left + right;
 }

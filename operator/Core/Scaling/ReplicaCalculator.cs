@@ -1,23 +1,23 @@
 namespace Bursar.Core.Scaling;
 
-/// <summary>One replica, as far as the arithmetic asks. For a group of pods that scales as one: the group.</summary>
-/// <param name="Key">Names it among the others.</param>
-/// <param name="Pending">Not started: its phase is Pending.</param>
-/// <param name="Ready">Runs and is ready.</param>
-/// <param name="Leaving">Deleted or failed: it counts for nothing.</param>
-/// <param name="Stuck">It has had half an hour to become ready, and is not.</param>
+/// <summary>One replica as the calculation needs it. For a group of pods that scales as a unit, the group.</summary>
+/// <param name="Key">Identifies the replica.</param>
+/// <param name="Pending">Its phase is Pending.</param>
+/// <param name="Ready">It runs and is ready.</param>
+/// <param name="Leaving">Deleted or failed, so it does not count.</param>
+/// <param name="Stuck">It has not become ready within half an hour.</param>
 public readonly record struct ReplicaState(string Key, bool Pending, bool Ready, bool Leaving, bool Stuck = false);
 
 /// <summary>
-/// How many replicas one metric asks for: the arithmetic of Kubernetes's HorizontalPodAutoscaler
-/// (pkg/controller/podautoscaler/replica_calculator.go), with its integers: values and targets are milli-units, and an average is cut.
+/// Computes the replicas that one metric asks for, as Kubernetes' HorizontalPodAutoscaler does
+/// (pkg/controller/podautoscaler/replica_calculator.go). Values and targets are integers in milli-units, and an average is truncated.
 /// </summary>
 public static class ReplicaCalculator
 {
     /// <summary>
-    /// A metric that each replica has a value of: desired = ceil(replicas × average ÷ target). Replicas that have not started count as
-    /// nothing when more are wanted; those whose value is missing count as nothing then, and as the target when fewer are. Null where no
-    /// replica has a value.
+    /// For a metric with a value per replica: desired = ceil(replicas × average ÷ target). Replicas that have not started count as zero
+    /// when scaling up. Replicas without a value count as zero when scaling up and as the target when scaling down. Null if no replica has
+    /// a value.
     /// </summary>
     public static int? PerReplica(
         int current,
@@ -71,17 +71,19 @@ public static class ReplicaCalculator
         return again < 1 && desired > current || again > 1 && desired < current ? current : desired;
     }
 
-    /// <summary>A metric of the whole, shared by its replicas (<c>AverageValue</c>): desired = ceil(value ÷ target).</summary>
-    /// <param name="actual">The replicas that there are, as the target's controller counts them.</param>
-    /// <param name="value">Of all together, in milli-units.</param>
-    /// <param name="target">For each, in milli-units.</param>
-    /// <param name="behavior">Whose tolerance counts.</param>
+    /// <summary>
+    /// For a metric of the whole target divided among its replicas (<c>AverageValue</c>): desired = ceil(value ÷ target).
+    /// </summary>
+    /// <param name="actual">The present replicas, as counted by the target's controller.</param>
+    /// <param name="value">The value of all replicas together, in milli-units.</param>
+    /// <param name="target">The target per replica, in milli-units.</param>
+    /// <param name="behavior">Provides the tolerance.</param>
     public static int Shared(int actual, long value, long target, ScalingBehavior behavior) =>
         IsWithin(value / (target * (double)actual), behavior) ? actual : Ceiling(value / (double)target);
 
     /// <summary>
-    /// A metric that is what it is however many replicas there are (<c>Value</c>): desired = ceil(ready replicas × value ÷ target). Null
-    /// where it is off target and no replica is known.
+    /// For a metric that is independent of the number of replicas (<c>Value</c>): desired = ceil(ready replicas × value ÷ target). Null if
+    /// it is off target and no replica is known.
     /// </summary>
     public static int? Whole(int current, long value, long target, IReadOnlyList<ReplicaState> replicas, ScalingBehavior behavior)
     {
@@ -93,9 +95,7 @@ public static class ReplicaCalculator
         return replicas.Count == 0 ? null : Ceiling(ratio * replicas.Count(replica => replica.Ready));
     }
 
-    /// <summary>
-    /// A figure in milli-units, rounded up as Kubernetes's quantities are: what is more than nothing is never made nothing.
-    /// </summary>
+    /// <summary>Converts to milli-units, rounded up like Kubernetes quantities, so that a positive value never becomes zero.</summary>
     public static long Milli(double value) =>
         !(value > 0) ? 0
         : value >= 1e15 ? (long)1e18

@@ -4,15 +4,17 @@ using Bursar.Core.Text;
 
 namespace Bursar.Core.Scaling;
 
-/// <summary>One scaler among those that share a purse.</summary>
+/// <summary>One scaler among those that share a budget.</summary>
 public sealed record CapRequest(string Key, ScalerSnapshot Scaler, ScalerDemand Demand);
 
-/// <summary>Makes caps of money: of a scaler's own costCap, and of a budget's room divided among its scalers.</summary>
+/// <summary>
+/// Computes replica caps from costs: from a scaler's own costCap, and from a budget's affordable rate, divided among its scalers.
+/// </summary>
 public static class ReplicaCaps
 {
     public const string CostCap = "costCap";
 
-    /// <summary>Null where it has none.</summary>
+    /// <summary>Returns null if it has no costCap.</summary>
     public static ReplicaCap? OfCostCap(ScalerSnapshot scaler)
     {
         if (scaler.Terms.CostCap is not { } most)
@@ -22,53 +24,57 @@ public static class ReplicaCaps
         return new(CostCap, replicas, replicas, most, $"costCap is {most} {scaler.Currency}/h, {Each(scaler)}");
     }
 
-    /// <summary>No more than there are: where the purse cannot be looked into, nothing is added and nothing is taken.</summary>
-    public static ReplicaCap Keep(string purse, ScalerSnapshot scaler, string why)
+    /// <summary>Caps a scaler at its present replicas, because the source of the cap is unknown.</summary>
+    public static ReplicaCap Keep(string source, ScalerSnapshot scaler, string why)
     {
         var replicas = Math.Max(scaler.Replicas, scaler.Terms.Min);
-        return new(purse, replicas, replicas, null, why);
+        return new(source, replicas, replicas, null, why);
     }
 
     /// <summary>
-    /// What a budget's room carries for each of its scalers. Nobody is let grow on money that another one still holds above what it may
-    /// have: so together they never cost more than the room, whatever is written first.
+    /// Computes the caps from a budget's affordable rate. No scaler grows on a part that another one still uses beyond its share, so the
+    /// total never exceeds the rate, in whatever order the writes happen.
     /// </summary>
-    public static IReadOnlyDictionary<string, ReplicaCap> OfBudget(string budget, AffordableRate room, IReadOnlyList<CapRequest> askers)
+    public static IReadOnlyDictionary<string, ReplicaCap> OfBudget(
+        string budget,
+        AffordableRate affordable,
+        IReadOnlyList<CapRequest> requests
+    )
     {
         var caps = new Dictionary<string, ReplicaCap>(StringComparer.Ordinal);
-        ShareRequest ClaimOf(CapRequest asker, int least) =>
+        ShareRequest ShareRequestOf(CapRequest request, int least) =>
             new()
             {
-                Key = asker.Key,
-                Weight = asker.Scaler.Terms.Weight,
-                MinimumReplicas = asker.Scaler.Terms.Min,
-                // What nobody knows the price of is neither started nor stopped.
-                Least = asker.Scaler.Prices.Of(Math.Max(asker.Scaler.Replicas, asker.Scaler.Terms.Min) + 1) is null
-                    ? asker.Scaler.Replicas
+                Key = request.Key,
+                Weight = request.Scaler.Terms.Weight,
+                MinimumReplicas = request.Scaler.Terms.Min,
+                // If a replica has no price, keep the current replica count.
+                Least = request.Scaler.Prices.Of(Math.Max(request.Scaler.Replicas, request.Scaler.Terms.Min) + 1) is null
+                    ? request.Scaler.Replicas
                     : least,
-                Wanted = asker.Demand.Wanted,
-                Has = asker.Scaler.Replicas,
-                Max = asker.Scaler.Terms.Max,
-                Prices = asker.Scaler.Prices,
+                Wanted = request.Demand.Wanted,
+                Has = request.Scaler.Replicas,
+                Max = request.Scaler.Terms.Max,
+                Prices = request.Scaler.Prices,
             };
-        var fair = FairShareAllocator.Divide(room.PerHour, [.. askers.Select(asker => ClaimOf(asker, 0))]);
-        var held = askers.Select((asker, i) => asker.Scaler.Replicas > fair[i].Replicas ? asker.Scaler.Replicas : 0).ToArray();
-        var now = held.All(replicas => replicas == 0)
+        var fair = FairShareAllocator.Divide(affordable.PerHour, [.. requests.Select(request => ShareRequestOf(request, 0))]);
+        var inUse = requests.Select((request, i) => request.Scaler.Replicas > fair[i].Replicas ? request.Scaler.Replicas : 0).ToArray();
+        var now = inUse.All(replicas => replicas == 0)
             ? fair
-            : FairShareAllocator.Divide(room.PerHour, [.. askers.Select((asker, i) => ClaimOf(asker, held[i]))]);
-        for (var i = 0; i < askers.Count; i++)
+            : FairShareAllocator.Divide(affordable.PerHour, [.. requests.Select((request, i) => ShareRequestOf(request, inUse[i]))]);
+        for (var i = 0; i < requests.Count; i++)
         {
-            var scaler = askers[i].Scaler;
+            var scaler = requests[i].Scaler;
             var unknown = scaler.Prices.Of(fair[i].Affordable + 1) is null && fair[i].Affordable < scaler.Terms.Max;
-            var among = askers.Count == 1 ? "" : $", shared with {askers.Count - 1} other scaler{(askers.Count == 2 ? "" : "s")}";
-            caps[askers[i].Key] = new(
+            var among = requests.Count == 1 ? "" : $", shared with {requests.Count - 1} other scaler{(requests.Count == 2 ? "" : "s")}";
+            caps[requests[i].Key] = new(
                 budget,
                 fair[i].Affordable,
                 now[i].Affordable,
                 fair[i].PerHour,
                 unknown ? "the price of a replica is unknown, so none is added"
-                    : room.Free <= Amount.Zero ? $"budget {budget} has no budget left beyond the minimum replicas"
-                    : $"budget {budget} has {room.Free.ToShortString()} {scaler.Currency} for replicas above the minimum, {room.PerHour}/h over the {GoDuration.Format(Rounded(room.Until))} to its window's end{among}, {Each(scaler)}"
+                    : affordable.Free <= Amount.Zero ? $"budget {budget} has no budget left beyond the minimum replicas"
+                    : $"budget {budget} has {affordable.Free.ToShortString()} {scaler.Currency} for replicas above the minimum, {affordable.PerHour}/h over the {GoDuration.Format(Rounded(affordable.Until))} to its window's end{among}, {Each(scaler)}"
             );
         }
         return caps;

@@ -3,30 +3,30 @@ using Bursar.Core.Money;
 
 namespace Bursar.Core.Scaling;
 
-/// <summary>Decides what a target's scale is set to: what demand asks for, as far as the money carries. Pure.</summary>
+/// <summary>Decides the scale of a target: what demand asks for, within what is affordable. Pure.</summary>
 public static class ScalerDecider
 {
     private static readonly TimeSpan ContestRetry = TimeSpan.FromMinutes(5);
 
-    /// <param name="scaler">What is known.</param>
-    /// <param name="demand">What demand asks for.</param>
-    /// <param name="caps">What each purse carries; the tightest counts. The floor is kept whatever they say.</param>
+    /// <param name="scaler">The snapshot.</param>
+    /// <param name="demand">The demand.</param>
+    /// <param name="caps">The caps, of which the lowest counts. Minimum replicas are kept regardless.</param>
     public static ScalerDecision Decide(ScalerSnapshot scaler, ScalerDemand demand, IReadOnlyList<ReplicaCap> caps)
     {
         var terms = scaler.Terms;
-        var cap = caps.MinBy(one => one.Replicas);
+        var cap = caps.MinBy(limit => limit.Replicas);
         var affordable = cap is null ? (int?)null : Math.Max(cap.Replicas, terms.Min);
         var desired = Math.Min(demand.Desired, affordable ?? int.MaxValue);
         if (desired > scaler.Replicas && caps.Count > 0)
-            desired = Math.Min(desired, Math.Max(Math.Max(scaler.Replicas, terms.Min), caps.Min(one => one.AtOnce)));
-        var memory = Watched(scaler, demand.Memory, out var contested);
+            desired = Math.Min(desired, Math.Max(Math.Max(scaler.Replicas, terms.Min), caps.Min(limit => limit.AtOnce)));
+        var memory = DetectContest(scaler, demand.Memory, out var contested);
         var capped = affordable < demand.Wanted;
         var missing =
             capped && scaler.Prices.Of(demand.Wanted) is { } whole && scaler.Prices.Of(affordable!.Value) is { } part
                 ? new HourlyCost(Math.Max(0, whole.NanoPerHour - part.NanoPerHour))
                 : (HourlyCost?)null;
 
-        var hold =
+        var pause =
             scaler.SuspendedBy is { } budget
                 ? (
                     Reasons.SuspendedByBudget,
@@ -35,14 +35,14 @@ public static class ScalerDecider
             : scaler.ScaledBy is { } contender && contested
                 ? (
                     Reasons.Contested,
-                    $"{Begun(contender)}, and another user or controller keeps setting its maximum; Bursar lowers it again every 5 minutes. {Demanded(demand)}"
+                    $"{Capitalized(contender)}, and another user or controller keeps setting its maximum; Bursar lowers it again every 5 minutes. {Demanded(demand)}"
                 )
-            : scaler.ScaledBy is { } owner
+            : scaler.ScaledBy is { } autoscaler
                 ? (
                     capped ? Reasons.CostCapped : Reasons.CappedThroughAutoscaler,
                     capped
-                        ? $"{Capped(scaler, demand, cap!, affordable!.Value, missing)} {Begun(owner)}: its maximum is lowered."
-                        : $"{Begun(owner)}: {(affordable is { } most ? $"the budget covers {most}" : "no budget limits it")}."
+                        ? $"{Capped(scaler, demand, cap!, affordable!.Value, missing)} {Capitalized(autoscaler)}: its maximum is lowered."
+                        : $"{Capitalized(autoscaler)}: {(affordable is { } most ? $"the budget covers {most}" : "no budget limits it")}."
                 )
             : terms.Triggers.Count == 0 ? (Reasons.NoTriggers, $"It has no triggers, and no other autoscaler scales {scaler.Target}.")
             : scaler.ObserveOnly
@@ -56,7 +56,7 @@ public static class ScalerDecider
                     $"Another user or controller keeps scaling {scaler.Target}, now to {Count(scaler.Replicas)}; Bursar tries again every 5 minutes. {Demanded(demand)}"
                 )
             : ((string Reason, string Sentence)?)null;
-        var (reason, sentence) = hold
+        var (reason, sentence) = pause
             ?? (
                 capped
                     ? (Reasons.CostCapped, Capped(scaler, demand, cap!, affordable!.Value, missing))
@@ -76,16 +76,19 @@ public static class ScalerDecider
             Reason = reason,
             Sentence = sentence,
             Triggers = demand.Triggers,
-            IsPaused = hold is not null,
+            IsPaused = pause is not null,
             Memory = memory,
-            Conditions = Judge(scaler, demand, cap, capped, reason, sentence, contested),
+            Conditions = Conditions(scaler, demand, cap, capped, reason, sentence, contested),
         };
     }
 
-    /// <summary>Somebody else's number: twice in ten minutes is a contest, and Bursar does not fight.</summary>
-    private static ScalerMemory Watched(ScalerSnapshot scaler, ScalerMemory memory, out bool contested)
+    /// <summary>
+    /// Detects a contest: another actor changed the scale twice in ten minutes. Bursar then retries only every 5 minutes.
+    /// </summary>
+    private static ScalerMemory DetectContest(ScalerSnapshot scaler, ScalerMemory memory, out bool contested)
     {
-        // What a budget suspended, or its own autoscaler scales, nobody undoes; that one's maximum is watched where it is written.
+        // Nothing contests a target that a budget suspended or another autoscaler scales. The maximum of that autoscaler is watched where
+        // it is written.
         if (scaler.SuspendedBy is not null || scaler.ScaledBy is not null)
             memory = memory with { Written = null, Seen = false };
         else if (memory.Written is { } written)
@@ -100,7 +103,7 @@ public static class ScalerDecider
         return memory;
     }
 
-    private static ConditionValue[] Judge(
+    private static ConditionValue[] Conditions(
         ScalerSnapshot scaler,
         ScalerDemand demand,
         ReplicaCap? cap,
@@ -114,7 +117,7 @@ public static class ScalerDecider
         {
             reason == Reasons.NoTriggers ? new(ConditionTypes.Ready, false, reason, sentence)
             : scaler.BudgetProblem is { } problem
-                ? new(ConditionTypes.Ready, false, Reasons.BudgetNotFound, $"{Begun(problem)}: no replicas are added.")
+                ? new(ConditionTypes.Ready, false, Reasons.BudgetNotFound, $"{Capitalized(problem)}: no replicas are added.")
             : demand.Error is { } error && scaler.ScaledBy is null
                 ? new(
                     ConditionTypes.Ready,
@@ -135,7 +138,7 @@ public static class ScalerDecider
                     ConditionTypes.Affordable,
                     true,
                     cap is null ? "NoCap" : "WithinCap",
-                    cap is null ? "No budget and no costCap limits it." : $"{Begun(cap.Why)}."
+                    cap is null ? "No budget and no costCap limits it." : $"{Capitalized(cap.Why)}."
                 ),
             demand.Triggers.FirstOrDefault(trigger => trigger.FellBack) is { } fallen
                 ? new(ConditionTypes.Fallback, true, Reasons.FallbackActive, $"{fallen.Name} fails ({fallen.Error}): the fallback applies.")
@@ -164,5 +167,5 @@ public static class ScalerDecider
 
     private static string Count(int replicas) => replicas == 1 ? "1 replica" : $"{replicas} replicas";
 
-    private static string Begun(string words) => char.ToUpperInvariant(words[0]) + words[1..];
+    private static string Capitalized(string text) => char.ToUpperInvariant(text[0]) + text[1..];
 }

@@ -3,8 +3,8 @@ using Bursar.Core.Decisions;
 namespace Bursar.Core.Scaling;
 
 /// <summary>
-/// What demand asks of a target, money aside: KEDA's rules between zero and one (activation, cooldown, fallback), the
-/// autoscaler's arithmetic above.
+/// The replicas that demand asks for, regardless of cost: KEDA's rules between zero and one (activation, cooldown, fallback), the HPA's
+/// calculation above that.
 /// </summary>
 public sealed record ScalerDemand
 {
@@ -14,7 +14,7 @@ public sealed record ScalerDemand
 
     public required string Reason { get; init; }
 
-    /// <summary>A clause for people: what it follows from.</summary>
+    /// <summary>A clause that explains the result.</summary>
     public required string Why { get; init; }
 
     public required bool IsActive { get; init; }
@@ -23,10 +23,10 @@ public sealed record ScalerDemand
 
     public required ScalerMemory Memory { get; init; }
 
-    /// <summary>Nobody was asked long enough ago to have failed.</summary>
+    /// <summary>The first query has not had the time to fail.</summary>
     public const string NoFigureYet = "there is no value yet";
 
-    /// <summary>A trigger that gives no figure and for which nothing stands in.</summary>
+    /// <summary>A trigger without a value and without a fallback.</summary>
     public string? Error { get; init; }
 
     public static ScalerDemand Of(ScalerSnapshot scaler)
@@ -35,9 +35,9 @@ public sealed record ScalerDemand
         var failing = Failing(scaler);
         var verdicts = new TriggerVerdict[terms.Triggers.Count];
         for (var i = 0; i < verdicts.Length; i++)
-            verdicts[i] = Judge(scaler, i, failing);
+            verdicts[i] = EvaluateTrigger(scaler, i, failing);
         var composite = terms.Modifiers is { } modifiers ? Composite(scaler, modifiers, verdicts) : null;
-        var isActive = composite is { } one ? one.IsActive : verdicts.Any(verdict => verdict.IsActive);
+        var isActive = composite is { } combined ? combined.IsActive : verdicts.Any(verdict => verdict.IsActive);
         var memory = scaler.Memory with { FailingSince = failing, ActiveAt = isActive ? scaler.Now : scaler.Memory.ActiveAt };
         var demand = Decide(scaler, composite is null ? verdicts : [composite], verdicts, isActive, memory);
 
@@ -74,33 +74,33 @@ public sealed record ScalerDemand
             };
 
         var error = metrics.FirstOrDefault(metric => metric.Error is not null);
-        var awake = Math.Max(terms.Min, 1);
+        var atLeastOne = Math.Max(terms.Min, 1);
         var rest = terms.Rest;
-        // Without anything that could wake it, one replica stays: else it would sleep for ever.
-        var sleepless = rest == 0 && terms.Triggers.All(trigger => trigger.IsOfReplicas);
-        if (sleepless)
+        // If no trigger could scale it up from zero, one replica stays.
+        var neverToZero = rest == 0 && terms.Triggers.All(trigger => trigger.IsOfReplicas);
+        if (neverToZero)
             rest = 1;
         if (scaler.Replicas < rest)
             return Say(
                 rest,
                 rest,
-                sleepless ? Reasons.NoActivationTrigger : HorizontalScaler.TooFewReplicas,
-                sleepless ? "no trigger could scale it from zero" : $"the minimum is {rest}"
+                neverToZero ? Reasons.NoActivationTrigger : HorizontalScaler.TooFewReplicas,
+                neverToZero ? "no trigger could scale it from zero" : $"the minimum is {rest}"
             );
         if (scaler.Replicas == 0)
         {
             if (isActive)
-                return Say(awake, awake, Reasons.ScaledFromZero, $"{Active(metrics)}");
+                return Say(atLeastOne, atLeastOne, Reasons.ScaledFromZero, $"{Active(metrics)}");
             return error is not null
                 ? Say(0, 0, Reasons.MetricsUnavailable, $"{error.Name}: {error.Error}", $"{error.Name}: {error.Error}")
                 : Say(0, 0, Reasons.Idle, "no trigger is active");
         }
 
-        if (!isActive && rest < awake && error is null && metrics.All(metric => metric.Value is not null))
+        if (!isActive && rest < atLeastOne && error is null && metrics.All(metric => metric.Value is not null))
         {
             if (scaler.Replicas == rest)
                 return Say(rest, rest, Reasons.Idle, "no trigger is active");
-            // It goes to rest as a whole, and not while that would take something from anybody.
+            // The target is scaled to rest in one step, and only if that interrupts nothing.
             var keeps =
                 scaler.IsRollingOut ? "a rollout is under way"
                 : scaler.IsLoading ? "a replica is still starting"
@@ -116,7 +116,7 @@ public sealed record ScalerDemand
                     Reasons.Idle,
                     memory.ActiveAt is null ? "no trigger is active" : $"no trigger was active for {Text.GoDuration.Format(terms.Cooldown)}"
                 );
-            var step = Step(scaler, metrics, Math.Min(awake, scaler.Replicas), memory);
+            var step = Step(scaler, metrics, Math.Min(atLeastOne, scaler.Replicas), memory);
             memory = memory with { History = step.History };
             return Say(
                 step.Desired,
@@ -134,30 +134,30 @@ public sealed record ScalerDemand
                 error?.Error
             );
 
-        var look = Step(scaler, metrics, awake, memory);
-        memory = memory with { History = look.History };
-        // What nobody could tell yet is no failure.
-        if (look.Error is { } wrong)
+        var result = Step(scaler, metrics, atLeastOne, memory);
+        memory = memory with { History = result.History };
+        // A missing first value is no failure.
+        if (result.Error is { } wrong)
             return error is null
-                ? Say(look.Desired, look.Desired, Reasons.AwaitingMetrics, wrong)
-                : Say(look.Desired, look.Desired, Reasons.MetricsUnavailable, wrong, wrong);
+                ? Say(result.Desired, result.Desired, Reasons.AwaitingMetrics, wrong)
+                : Say(result.Desired, result.Desired, Reasons.MetricsUnavailable, wrong, wrong);
         var fellBack = metrics.FirstOrDefault(metric => metric.FellBack);
         var (reason, why) =
             fellBack is not null ? (Reasons.FallbackActive, $"{fellBack.Name} fails ({fellBack.Error}), the fallback applies")
-            // At the minimum less is asked for, and that is well.
-            : look.LimitedBy is not null
-            && look.Desired == scaler.Replicas
-            && scaler.Replicas == awake
+            // The metrics may ask for less than the minimum, which is no limitation.
+            : result.LimitedBy is not null
+            && result.Desired == scaler.Replicas
+            && scaler.Replicas == atLeastOne
             && metrics.Count > 0
-            && metrics.All(metric => metric.Replicas <= awake)
-                ? (Reasons.DemandMet, $"{Measured(metrics, metrics[0].Name)}, and the minimum is {awake}")
-            : look.LimitedBy is { } limit
-                ? (limit, look.Metric.Length > 0 ? $"{Measured(metrics, look.Metric)}; {Limited(limit, terms)}" : Limited(limit, terms))
-            : look.Desired == scaler.Replicas ? (Reasons.DemandMet, Measured(metrics, look.Metric))
-            : (look.Desired > scaler.Replicas ? Reasons.ScalingUp : Reasons.ScalingDown, Measured(metrics, look.Metric));
+            && metrics.All(metric => metric.Replicas <= atLeastOne)
+                ? (Reasons.DemandMet, $"{Measured(metrics, metrics[0].Name)}, and the minimum is {atLeastOne}")
+            : result.LimitedBy is { } limit
+                ? (limit, result.Metric.Length > 0 ? $"{Measured(metrics, result.Metric)}; {Limited(limit, terms)}" : Limited(limit, terms))
+            : result.Desired == scaler.Replicas ? (Reasons.DemandMet, Measured(metrics, result.Metric))
+            : (result.Desired > scaler.Replicas ? Reasons.ScalingUp : Reasons.ScalingDown, Measured(metrics, result.Metric));
         return Say(
-            look.Desired,
-            look.Wanted ?? look.Desired,
+            result.Desired,
+            result.Wanted ?? result.Desired,
             reason,
             why,
             error is { FellBack: false } ? $"{error.Name}: {error.Error}" : null
@@ -175,7 +175,7 @@ public sealed record ScalerDemand
             scaler.Now
         );
 
-    private static TriggerVerdict Judge(ScalerSnapshot scaler, int index, IReadOnlyDictionary<string, DateTimeOffset> failing)
+    private static TriggerVerdict EvaluateTrigger(ScalerSnapshot scaler, int index, IReadOnlyDictionary<string, DateTimeOffset> failing)
     {
         var (trigger, reading, behavior) = (scaler.Terms.Triggers[index], scaler.Readings[index], scaler.Terms.Behavior);
         var target = ReplicaCalculator.Milli(trigger.Target);
@@ -189,7 +189,7 @@ public sealed record ScalerDemand
                 null,
                 trigger.Target,
                 scaler.Replicas == 0 && replicas > 0,
-                InPlace(scaler, replicas, target),
+                ReplicasOfFallback(scaler, replicas, target),
                 error,
                 true
             );
@@ -204,13 +204,13 @@ public sealed record ScalerDemand
         return new(trigger.Name, trigger.Type, reading.Value, trigger.Target, isActive, wants, null, false);
     }
 
-    /// <summary>All triggers' values as one metric, by the formula.</summary>
+    /// <summary>Combines the values of all triggers by the formula.</summary>
     private static TriggerVerdict Composite(ScalerSnapshot scaler, ModifierTerms modifiers, IReadOnlyList<TriggerVerdict> verdicts)
     {
         const string name = "composite-metric";
         var target = ReplicaCalculator.Milli(modifiers.Target);
         TriggerVerdict Fails(string error) => new(name, TriggerType.Prometheus, null, modifiers.Target, false, null, error, false);
-        // What failed often enough is nil to the formula where the fallback says so; else it stands for the whole.
+        // A trigger that failed often enough is nil to the formula if the fallback says so. Otherwise it fails the whole metric.
         var passes = scaler.Terms.Fallback?.Behavior == FallbackBehavior.ScalingModifiers;
         foreach (var verdict in verdicts)
             if (verdict.Error is { } error && !(verdict.FellBack && passes))
@@ -256,14 +256,15 @@ public sealed record ScalerDemand
     }
 
     /// <summary>
-    /// A metric that asks for so many replicas, as KEDA makes one. An outage takes away no more than all but one of what runs.
+    /// Returns what a metric that asks for so many replicas would compute, as KEDA does. During an outage at most all but one replica are
+    /// removed.
     /// </summary>
-    private static int? InPlace(ScalerSnapshot scaler, int replicas, long target) =>
+    private static int? ReplicasOfFallback(ScalerSnapshot scaler, int replicas, long target) =>
         scaler.Replicas == 0
             ? null
             : ReplicaCalculator.Shared(scaler.ActualReplicas, Math.Max(1, replicas) * target, target, scaler.Terms.Behavior);
 
-    /// <summary>What is no number is an error: compared with a threshold it would pass for nothing.</summary>
+    /// <summary>A value that is not finite is an error, because a comparison with a threshold would treat it as inactive.</summary>
     private static string? ErrorOf(TriggerReading reading) =>
         reading.Error ?? (reading.Value is { } value && !double.IsFinite(value) ? "its value is not a number" : null);
 

@@ -2,21 +2,21 @@ using Bursar.Core.Money;
 
 namespace Bursar.Core.Scaling;
 
-/// <summary>An InferenceScaler's spec in the terms of a decision: parsed, validated, defaults filled in.</summary>
+/// <summary>The parsed and validated spec of an InferenceScaler, with defaults.</summary>
 public sealed record ScalerTerms
 {
-    /// <summary>KEDA's minReplicaCount: the floor, which money does not take either.</summary>
+    /// <summary>The minimum replicas (KEDA's minReplicaCount), which are kept regardless of cost.</summary>
     public int Min { get; init; }
 
     public int Max { get; init; } = 100;
 
-    /// <summary>What is left while no trigger is active, where that is less than <see cref="Min"/>.</summary>
+    /// <summary>The replicas while no trigger is active, if fewer than <see cref="Min"/>.</summary>
     public int? Idle { get; init; }
 
-    /// <summary>How long a failure must last to count as another one, and how often a Prometheus is asked.</summary>
+    /// <summary>How long a failure lasts before it counts again, and how often Prometheus is queried.</summary>
     public TimeSpan PollingInterval { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>From the last activity to the step to zero, or to <see cref="Idle"/>.</summary>
+    /// <summary>From the last activity to the scaling to zero or <see cref="Idle"/>.</summary>
     public TimeSpan Cooldown { get; init; } = TimeSpan.FromSeconds(300);
 
     /// <summary>From the scaler's creation to the first such step.</summary>
@@ -30,25 +30,25 @@ public sealed record ScalerTerms
 
     public required IReadOnlyList<TriggerTerms> Triggers { get; init; }
 
-    /// <summary>What all its replicas together may cost per hour.</summary>
+    /// <summary>The highest rate of all its replicas together.</summary>
     public HourlyCost? CostCap { get; init; }
 
     /// <summary>The budget that must select the target's pods.</summary>
     public string? Budget { get; init; }
 
-    /// <summary>Its share of what a budget has for scaling, beside other scalers'.</summary>
+    /// <summary>Its weight among the scalers that share a budget.</summary>
     public int Weight { get; init; } = 1;
 
-    /// <summary>What is left when nothing is asked of it.</summary>
+    /// <summary>The replicas without demand.</summary>
     public int Rest => Idle ?? Min;
 }
 
 public enum TriggerType
 {
-    /// <summary>Tokens a second.</summary>
+    /// <summary>Tokens per second.</summary>
     Tokens,
 
-    /// <summary>Requests that wait.</summary>
+    /// <summary>Queued requests.</summary>
     Queue,
 
     /// <summary>Percent of the KV cache in use.</summary>
@@ -57,13 +57,13 @@ public enum TriggerType
     /// <summary>Percent of the time in which a kernel ran.</summary>
     GpuUtilization,
 
-    /// <summary>Seconds, at a percentile.</summary>
+    /// <summary>Seconds at a percentile.</summary>
     Latency,
 
-    /// <summary>What a Prometheus answers.</summary>
+    /// <summary>The result of a Prometheus query.</summary>
     Prometheus,
 
-    /// <summary>A time of day.</summary>
+    /// <summary>A schedule.</summary>
     Cron,
 }
 
@@ -73,10 +73,10 @@ public enum TriggerMetricType
     Value,
 }
 
-/// <summary>One trigger: what is measured, the target per replica, and above what it is active.</summary>
+/// <summary>One trigger: what is measured, the target per replica, and the activation threshold.</summary>
 public sealed record TriggerTerms
 {
-    /// <summary>Its own name, else <c>s&lt;index&gt;-&lt;type&gt;</c>, as KEDA calls a metric.</summary>
+    /// <summary>Its own name, otherwise <c>s&lt;index&gt;-&lt;type&gt;</c> like KEDA's metric names.</summary>
     public required string Name { get; init; }
 
     public required TriggerType Type { get; init; }
@@ -87,16 +87,18 @@ public sealed record TriggerTerms
 
     public TriggerMetricType MetricType { get; init; }
 
-    /// <summary>What tells how it is measured: the spec's metadata.</summary>
+    /// <summary>The spec's metadata, which say how it is measured.</summary>
     public IReadOnlyDictionary<string, string> Metadata { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
 
-    /// <summary>Measured in the replicas themselves: without any there is nothing to measure, so it wakes nobody.</summary>
+    /// <summary>
+    /// Whether it is measured in the replicas themselves. It cannot scale up from zero, because nothing can be measured there.
+    /// </summary>
     public bool IsOfReplicas => Type is not (TriggerType.Prometheus or TriggerType.Cron);
 
-    /// <summary>Each replica has a value of its own, and the average counts. A latency is one of all requests together.</summary>
+    /// <summary>Whether each replica has its own value and the average counts. A latency combines all requests.</summary>
     public bool IsPerReplica => IsOfReplicas && Type != TriggerType.Latency;
 
-    /// <summary>What the replicas' values make together: tokens and requests add up, shares of something do not.</summary>
+    /// <summary>Whether the values of replicas are summed, as for tokens and requests, and not averaged.</summary>
     public bool AddsUp => Type is TriggerType.Tokens or TriggerType.Queue;
 }
 
@@ -109,8 +111,8 @@ public enum FallbackBehavior
     ScalingModifiers,
 }
 
-/// <summary>KEDA's fallback: for what a trigger counts that has failed more than so many polls in a row.</summary>
+/// <summary>KEDA's fallback: the value of a trigger that has failed in more than a number of polls in a row.</summary>
 public sealed record FallbackTerms(int FailureThreshold, int Replicas, FallbackBehavior Behavior);
 
-/// <summary>KEDA's scalingModifiers: one metric made of all triggers' values.</summary>
+/// <summary>KEDA's scalingModifiers: one metric computed from the values of all triggers.</summary>
 public sealed record ModifierTerms(Formula Formula, double Target, double Activation, TriggerMetricType MetricType);

@@ -2,19 +2,19 @@ namespace Bursar.Core.Scaling;
 
 public enum ScalingPolicyType
 {
-    /// <summary>So many replicas in a period.</summary>
+    /// <summary>A number of replicas per period.</summary>
     Pods,
 
-    /// <summary>So many percent of the replicas at the period's begin.</summary>
+    /// <summary>A percentage of the replicas at the start of the period.</summary>
     Percent,
 }
 
 public enum ScalingPolicySelect
 {
-    /// <summary>Of several policies the one that changes most.</summary>
+    /// <summary>The policy that changes most.</summary>
     Max,
 
-    /// <summary>The one that changes least.</summary>
+    /// <summary>The policy that changes least.</summary>
     Min,
 
     /// <summary>No change in this direction.</summary>
@@ -23,7 +23,7 @@ public enum ScalingPolicySelect
 
 public sealed record ScalingPolicy(ScalingPolicyType Type, int Value, int PeriodSeconds);
 
-/// <summary>How fast one direction may go: autoscaling/v2's <c>HPAScalingRules</c>.</summary>
+/// <summary>The speed of one direction: <c>HPAScalingRules</c> of autoscaling/v2.</summary>
 public sealed record ScalingRules
 {
     public required int StabilizationWindowSeconds { get; init; }
@@ -36,7 +36,7 @@ public sealed record ScalingRules
     public double Tolerance { get; init; } = 0.1;
 }
 
-/// <summary>autoscaling/v2's <c>behavior</c>, with what Kubernetes takes where nothing is said.</summary>
+/// <summary>The <c>behavior</c> of autoscaling/v2, with Kubernetes' defaults.</summary>
 public sealed record ScalingBehavior(ScalingRules Up, ScalingRules Down)
 {
     /// <summary>

@@ -4,7 +4,7 @@ using Bursar.Core.Ledger;
 
 namespace Bursar.Core.State;
 
-/// <summary>What is remembered of budgets: their suspensions, their decisions with the reasons, what they announced.</summary>
+/// <summary>The state of budgets: their suspensions, decisions and announcements.</summary>
 public sealed partial class OperatorState
 {
     /// <summary>The number of decisions that are kept of one budget. <see cref="KeptInputs"/> bounds their inputs.</summary>
@@ -20,7 +20,7 @@ public sealed partial class OperatorState
 
     private const int PartSuspensionBytes = 96 * 1024;
 
-    /// <summary>Returns what the budget's decisions remember from one evaluation to the next.</summary>
+    /// <summary>Returns the memory of a budget, or an empty one.</summary>
     public BudgetMemory BudgetMemory(string budgetUid)
     {
         lock (_gate)
@@ -32,7 +32,7 @@ public sealed partial class OperatorState
         lock (_gate)
         {
             var shard = BudgetShard(ns, name, budgetUid);
-            // As it is stored: lists and dictionaries in it have no equality of values.
+            // Compared in the stored form, because its lists and dictionaries have no value equality.
             if (
                 shard.Budget!.Memory is { } known
                 && JsonSerializer
@@ -47,7 +47,7 @@ public sealed partial class OperatorState
         }
     }
 
-    /// <summary>Returns the window that the budget counted last; null before its first.</summary>
+    /// <summary>Returns the window that the budget counted last. Null before its first.</summary>
     public CountedWindow? OpenWindow(string budgetUid)
     {
         lock (_gate)
@@ -61,12 +61,9 @@ public sealed partial class OperatorState
             return FindBudget(budgetUid) is { } shard ? [.. shard.Budget!.Closed] : [];
     }
 
-    /// <summary>Records the window that is counted now, and those that are over since. One that is recorded already stays as it is.</summary>
-    /// <param name="ns">The budget's namespace.</param>
-    /// <param name="name">Its name.</param>
-    /// <param name="budgetUid">Its UID.</param>
-    /// <param name="open">The window of now.</param>
-    /// <param name="closed">Those since the last call, oldest first.</param>
+    /// <summary>Records the current window and those that ended since. A recorded window is not changed.</summary>
+    /// <param name="open">The current window.</param>
+    /// <param name="closed">The windows that ended since the last call, oldest first.</param>
     /// <param name="keptSince">Windows that ended before are dropped.</param>
     public bool NoteWindow(
         string ns,
@@ -81,8 +78,10 @@ public sealed partial class OperatorState
         {
             var shard = BudgetShard(ns, name, budgetUid);
             var budget = shard.Budget!;
-            var news = closed.Where(one => !budget.Closed.Exists(known => known.Key == one.Key && known.Start == one.Start)).ToArray();
-            var old = budget.Closed.RemoveAll(one => one.End < keptSince);
+            var news = closed
+                .Where(window => !budget.Closed.Exists(known => known.Key == window.Key && known.Start == window.Start))
+                .ToArray();
+            var old = budget.Closed.RemoveAll(window => window.End < keptSince);
             if (budget.Open == open && news.Length == 0 && old == 0)
                 return false;
             budget.Open = open;
@@ -102,38 +101,44 @@ public sealed partial class OperatorState
     {
         lock (_gate)
         {
-            if (FindBudget(record.BudgetUid) is { } known && SuspensionsIn(known).Any(one => IsOf(one, record.Uid, record.Field.Pointer)))
+            if (
+                FindBudget(record.BudgetUid) is { } known
+                && SuspensionsIn(known).Any(suspension => IsOf(suspension, record.Uid, record.Field.Pointer))
+            )
                 return false;
-            Note(WithFirstOriginal(record), RoomFor(record, BudgetShard(record.Namespace, record.Budget, record.BudgetUid)));
+            AddRecord(WithFirstOriginal(record), ShardFor(record, BudgetShard(record.Namespace, record.Budget, record.BudgetUid)));
             return true;
         }
     }
 
-    /// <summary>Records a suspension in place of the budget's earlier record of the workload, whatever field that was of.</summary>
+    /// <summary>Records a suspension in place of the budget's earlier record of the workload, even for another field.</summary>
     public void ReplaceSuspension(SuspensionRecord record)
     {
         lock (_gate)
         {
             var place = FindBudget(record.BudgetUid) is { } budget
-                ? ShardsOf(budget).FirstOrDefault(shard => shard.Suspensions.Exists(one => one.Uid == record.Uid))
+                ? ShardsOf(budget).FirstOrDefault(shard => shard.Suspensions.Exists(suspension => suspension.Uid == record.Uid))
                 : null;
-            // In the same shard: a death between two writes must not leave it in both or in none.
+            // Both are in the same shard, so that a crash between two writes leaves exactly one of them.
             if (place is null)
             {
                 RecordSuspension(record);
                 return;
             }
-            Drop(place, one => one.Uid == record.Uid);
-            Note(WithFirstOriginal(record), place);
+            Drop(place, suspension => suspension.Uid == record.Uid);
+            AddRecord(WithFirstOriginal(record), place);
         }
     }
 
-    /// <summary>Drops a budget's record: the field has its original value again, its object is gone, or other budgets hold it.</summary>
+    /// <summary>
+    /// Drops a budget's record. The field has its original value again, its object is gone, or other budgets have suspended it.
+    /// </summary>
     public bool DropSuspension(string budgetUid, string objectUid, string pointer)
     {
         lock (_gate)
         {
-            return FindBudget(budgetUid) is { } budget && ShardsOf(budget).Any(shard => Drop(shard, one => IsOf(one, objectUid, pointer)));
+            return FindBudget(budgetUid) is { } budget
+                && ShardsOf(budget).Any(shard => Drop(shard, suspension => IsOf(suspension, objectUid, pointer)));
         }
     }
 
@@ -147,7 +152,7 @@ public sealed partial class OperatorState
             return OthersOn(budgetUid, objectUid, pointer).Any() && DropSuspension(budgetUid, objectUid, pointer);
     }
 
-    /// <summary>Returns what other budgets have suspended in a budget's namespace, by the UID of the workload; oldest first.</summary>
+    /// <summary>Returns the suspensions by other budgets in a budget's namespace, by workload UID, oldest first.</summary>
     public ILookup<string, SuspensionRecord> SuspendedByOthers(string ns, string budgetUid)
     {
         lock (_gate)
@@ -155,10 +160,10 @@ public sealed partial class OperatorState
             return _budgets
                 .Values.Where(shard => shard.Namespace == ns && shard.Budget!.Uid != budgetUid)
                 .SelectMany(SuspensionsIn)
-                .OrderBy(one => one.Since)
-                .ThenBy(one => one.Budget, StringComparer.Ordinal)
-                .ThenBy(one => one.BudgetUid, StringComparer.Ordinal)
-                .ToLookup(one => one.Uid, StringComparer.Ordinal);
+                .OrderBy(suspension => suspension.Since)
+                .ThenBy(suspension => suspension.Budget, StringComparer.Ordinal)
+                .ThenBy(suspension => suspension.BudgetUid, StringComparer.Ordinal)
+                .ToLookup(suspension => suspension.Uid, StringComparer.Ordinal);
         }
     }
 
@@ -171,10 +176,10 @@ public sealed partial class OperatorState
             [
                 .. _budgets
                     .Values.SelectMany(SuspensionsIn)
-                    .OrderBy(one => one.Since)
-                    .ThenBy(one => one.Namespace, StringComparer.Ordinal)
-                    .ThenBy(one => one.Name, StringComparer.Ordinal)
-                    .ThenBy(one => one.Field.Pointer, StringComparer.Ordinal),
+                    .OrderBy(suspension => suspension.Since)
+                    .ThenBy(suspension => suspension.Namespace, StringComparer.Ordinal)
+                    .ThenBy(suspension => suspension.Name, StringComparer.Ordinal)
+                    .ThenBy(suspension => suspension.Field.Pointer, StringComparer.Ordinal),
             ];
         }
     }
@@ -194,9 +199,11 @@ public sealed partial class OperatorState
             if (kept.Contains(decision))
                 return;
             kept.Add(decision);
-            while (kept.Count > KeptDecisions || kept.Count > 1 && kept.Sum(one => one.Inputs.Length + one.Text.Length) > KeptInputs)
+            while (
+                kept.Count > KeptDecisions || kept.Count > 1 && kept.Sum(record => record.Inputs.Length + record.Text.Length) > KeptInputs
+            )
                 kept.RemoveAt(0);
-            // One that is too long for any object is kept without its inputs.
+            // A decision that is too long for any object is kept without its inputs.
             if (kept is [{ Inputs.Length: > KeptInputs } only])
                 kept[0] = only with { Inputs = "" };
             shard.Touch();
@@ -210,7 +217,7 @@ public sealed partial class OperatorState
             return FindBudget(budgetUid) is { } shard ? [.. shard.Budget!.Decisions] : [];
     }
 
-    /// <summary>Returns the budgets of which anything is remembered, whether they still exist or not.</summary>
+    /// <summary>Returns the budgets with any state, whether they still exist or not.</summary>
     public IReadOnlyList<(string Namespace, string Name, string Uid)> RememberedBudgets()
     {
         lock (_gate)
@@ -220,7 +227,7 @@ public sealed partial class OperatorState
             ];
     }
 
-    /// <summary>Drops what is remembered of a budget that is gone, except for its suspensions: those stay until they are resumed.</summary>
+    /// <summary>Drops the state of a deleted budget, except for its suspensions, which stay until they are resumed.</summary>
     public bool ForgetBudget(string budgetUid)
     {
         lock (_gate)
@@ -236,7 +243,7 @@ public sealed partial class OperatorState
         }
     }
 
-    /// <summary>Returns the changed shards of a budget, to be written before the act.</summary>
+    /// <summary>Returns the changed shards of a budget, which are written before the action.</summary>
     public IReadOnlyList<LedgerShard> DirtyBudgetShards(string budgetUid)
     {
         lock (_gate)
@@ -269,15 +276,15 @@ public sealed partial class OperatorState
         _budgets
             .Values.Where(shard => shard.Budget!.Uid != budgetUid)
             .SelectMany(SuspensionsIn)
-            .Where(one => IsOf(one, objectUid, pointer))
-            .OrderBy(one => one.Since);
+            .Where(suspension => IsOf(suspension, objectUid, pointer))
+            .OrderBy(suspension => suspension.Since);
 
     private static IEnumerable<StateShard> ShardsOf(StateShard budget) => budget.Budget!.Parts.Prepend(budget);
 
     private static IEnumerable<SuspensionRecord> SuspensionsIn(StateShard budget) =>
         ShardsOf(budget).SelectMany(shard => shard.Suspensions);
 
-    private StateShard RoomFor(SuspensionRecord record, StateShard budget)
+    private StateShard ShardFor(SuspensionRecord record, StateShard budget)
     {
         var bytes = StoredForm.Bytes(record);
         return ShardsOf(budget)
@@ -296,8 +303,8 @@ public sealed partial class OperatorState
             }
         );
         budget.Budget!.Parts.Add(part);
-        // Stored ones come by name: 10 before 2.
-        budget.Budget.Parts.Sort((one, other) => one.Index.CompareTo(other.Index));
+        // Stored parts arrive by name, 10 before 2.
+        budget.Budget.Parts.Sort((first, second) => first.Index.CompareTo(second.Index));
         return part;
     }
 
@@ -306,7 +313,7 @@ public sealed partial class OperatorState
         var budget = BudgetShard(stored.Namespace ?? "", stored.BudgetName ?? "", stored.BudgetUid ?? "");
         var shard = stored.Index > 0 ? Part(budget, stored.Index) : budget;
         foreach (var record in stored.Suspensions ?? [])
-            Note(StoredForm.Read(record), shard);
+            AddRecord(StoredForm.Read(record), shard);
         if (shard.Budget is { } own)
         {
             own.Memory = StoredForm.Read(stored.Memory);
@@ -317,7 +324,7 @@ public sealed partial class OperatorState
         shard.Restore(stored.Revision);
     }
 
-    private static void Note(SuspensionRecord record, StateShard shard)
+    private static void AddRecord(SuspensionRecord record, StateShard shard)
     {
         shard.Suspensions.Add(record);
         shard.EstimatedBytes += StoredForm.Bytes(record);

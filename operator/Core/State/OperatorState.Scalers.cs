@@ -3,8 +3,8 @@ using Bursar.Core.Ledger;
 namespace Bursar.Core.State;
 
 /// <summary>
-/// The fields of other objects that scalers set. A record is stored before the object is written, and dropped after the original values are back: a
-/// scaler that is deleted while no operator leads leaves no cap behind.
+/// The fields of other objects that scalers set. A record is stored before the object is written, and dropped after the original values are
+/// back. A scaler that is deleted while no operator leads therefore leaves no cap behind.
 /// </summary>
 public sealed partial class OperatorState
 {
@@ -13,7 +13,9 @@ public sealed partial class OperatorState
 
     private readonly Dictionary<string, List<StateShard>> _scalers = new(StringComparer.Ordinal);
 
-    /// <summary>Records fields before they are written. It replaces the record of the same scaler and object. Returns false if that says the same.</summary>
+    /// <summary>
+    /// Records fields before they are written, in place of the record of the same scaler and object. Returns false if nothing changed.
+    /// </summary>
     public bool NoteScaled(ScalerRecord record)
     {
         lock (_gate)
@@ -28,7 +30,7 @@ public sealed partial class OperatorState
             }
             else
             {
-                shard = RoomFor(record);
+                shard = ShardFor(record);
                 shard.Scalers.Add(record);
                 shard.EstimatedBytes += StoredForm.Bytes(record);
             }
@@ -37,7 +39,7 @@ public sealed partial class OperatorState
         }
     }
 
-    /// <summary>Drops a record: the original values are back, or the object is gone.</summary>
+    /// <summary>Drops a record. The original values are back, or the object is gone.</summary>
     public bool DropScaled(string ns, string scalerUid, string targetUid)
     {
         lock (_gate)
@@ -52,7 +54,7 @@ public sealed partial class OperatorState
         }
     }
 
-    /// <summary>Returns what a scaler has changed of one object; null if nothing.</summary>
+    /// <summary>Returns the fields of one object that a scaler has changed, or null.</summary>
     public ScalerRecord? ScaledBy(string ns, string scalerUid, string targetUid)
     {
         lock (_gate)
@@ -62,14 +64,20 @@ public sealed partial class OperatorState
         }
     }
 
-    /// <summary>Returns what scalers have changed of one object, oldest first.</summary>
+    /// <summary>Returns the fields of one object that scalers have changed, oldest first.</summary>
     public IReadOnlyList<ScalerRecord> ScaledOn(string ns, string targetUid)
     {
         lock (_gate)
-            return [.. ScaledIn(ns).SelectMany(shard => shard.Scalers).Where(one => one.Target.Uid == targetUid).OrderBy(one => one.Since)];
+            return
+            [
+                .. ScaledIn(ns)
+                    .SelectMany(shard => shard.Scalers)
+                    .Where(record => record.Target.Uid == targetUid)
+                    .OrderBy(record => record.Since),
+            ];
     }
 
-    /// <summary>Returns everything that scalers have changed, oldest first.</summary>
+    /// <summary>Returns all fields that scalers have changed, oldest first.</summary>
     public IReadOnlyList<ScalerRecord> Scaled()
     {
         lock (_gate)
@@ -79,14 +87,14 @@ public sealed partial class OperatorState
                 .. _scalers
                     .Values.SelectMany(all => all)
                     .SelectMany(shard => shard.Scalers)
-                    .OrderBy(one => one.Since)
-                    .ThenBy(one => one.Namespace, StringComparer.Ordinal)
-                    .ThenBy(one => one.Target.Name, StringComparer.Ordinal),
+                    .OrderBy(record => record.Since)
+                    .ThenBy(record => record.Namespace, StringComparer.Ordinal)
+                    .ThenBy(record => record.Target.Name, StringComparer.Ordinal),
             ];
         }
     }
 
-    /// <summary>Returns the changed shards with the scalers' records of a namespace, to be written before the act.</summary>
+    /// <summary>Returns the changed shards with the scalers' records of a namespace, which are written before the action.</summary>
     public IReadOnlyList<LedgerShard> DirtyScaledShards(string ns)
     {
         lock (_gate)
@@ -98,12 +106,12 @@ public sealed partial class OperatorState
     private (StateShard? Shard, int At) FindScaled(string ns, string scalerUid, string targetUid)
     {
         foreach (var shard in ScaledIn(ns))
-            if (shard.Scalers.FindIndex(one => one.ScalerUid == scalerUid && one.Target.Uid == targetUid) is >= 0 and var at)
+            if (shard.Scalers.FindIndex(record => record.ScalerUid == scalerUid && record.Target.Uid == targetUid) is >= 0 and var at)
                 return (shard, at);
         return (null, -1);
     }
 
-    private StateShard RoomFor(ScalerRecord record)
+    private StateShard ShardFor(ScalerRecord record)
     {
         var bytes = StoredForm.Bytes(record);
         var all = ScaledIn(record.Namespace);
@@ -117,8 +125,8 @@ public sealed partial class OperatorState
         if (!_scalers.TryGetValue(ns, out var all))
             _scalers.Add(ns, all = []);
         all.Add(shard);
-        // Stored ones come by name: 10 before 2.
-        all.Sort((one, other) => one.Index.CompareTo(other.Index));
+        // Stored shards arrive by name, 10 before 2.
+        all.Sort((first, second) => first.Index.CompareTo(second.Index));
         return shard;
     }
 
@@ -126,18 +134,18 @@ public sealed partial class OperatorState
     {
         var shard = ScaledShard(stored.Namespace ?? "", stored.Index);
         shard.Restore(stored.Revision);
-        foreach (var record in (stored.Scaled ?? []).Where(one => one.Fields.Count > 0).Select(StoredForm.Read))
+        foreach (var record in (stored.Scaled ?? []).Where(record => record.Fields.Count > 0).Select(StoredForm.Read))
         {
-            // A record that moved before its removal from here was written stands in two shards. The later one is the latest decision.
-            var (twin, at) = FindScaled(record.Namespace, record.ScalerUid, record.Target.Uid);
-            if (twin is not null)
+            // A record that was moved, but whose removal from here was not written, is in two shards. The later one is the latest decision.
+            var (existing, at) = FindScaled(record.Namespace, record.ScalerUid, record.Target.Uid);
+            if (existing is not null)
             {
-                var older = twin.Scalers[at].Since <= record.Since ? twin : shard;
+                var older = existing.Scalers[at].Since <= record.Since ? existing : shard;
                 older.Touch();
                 if (older == shard)
                     continue;
-                twin.EstimatedBytes -= StoredForm.Bytes(twin.Scalers[at]);
-                twin.Scalers.RemoveAt(at);
+                existing.EstimatedBytes -= StoredForm.Bytes(existing.Scalers[at]);
+                existing.Scalers.RemoveAt(at);
             }
             shard.Scalers.Add(record);
             shard.EstimatedBytes += StoredForm.Bytes(record);

@@ -27,13 +27,13 @@ public sealed partial class OperatorState
             if (runs.Exists(known => known.Uid == run.Uid))
                 return false;
             runs.Add(run);
-            runs.Sort((one, other) => (one.EndedAt, one.Uid).CompareTo((other.EndedAt, other.Uid)));
+            runs.Sort((first, second) => (first.EndedAt, first.Uid).CompareTo((second.EndedAt, second.Uid)));
             while (runs.Count > KeptRuns)
                 runs.RemoveAt(0);
             var kept = runs.Contains(run);
             if (all.Count > KeptSeries)
             {
-                var oldest = all.MinBy(one => (one.Value[^1].EndedAt, one.Key)).Key;
+                var oldest = all.MinBy(entry => (entry.Value[^1].EndedAt, entry.Key)).Key;
                 all.Remove(oldest);
                 kept &= oldest != series;
             }

@@ -3,14 +3,14 @@ using Bursar.Core.Ledger;
 namespace Bursar.Core.State;
 
 /// <summary>
-/// Everything that the operator remembers besides the bill: suspensions, fields of other objects that scalers set, decisions, the memory of budgets,
-/// completed runs. It does no I/O. It is stored in <see cref="LedgerShard"/>s as the bill is. Every member may be called from any thread.
+/// The operator's state besides the bill: suspensions, fields of other objects that scalers set, decisions, budget memories, completed
+/// runs. Without I/O. Stored in <see cref="LedgerShard"/>s like the bill. Thread-safe.
 /// </summary>
 public sealed partial class OperatorState
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<string, StateShard> _shards = new(StringComparer.Ordinal);
-    private readonly HashSet<string> _taken = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _unreadableNames = new(StringComparer.Ordinal);
     private readonly Dictionary<string, StateShard> _budgets = new(StringComparer.Ordinal);
     private readonly Dictionary<string, StateShard> _series = new(StringComparer.Ordinal);
 
@@ -23,14 +23,14 @@ public sealed partial class OperatorState
         }
     }
 
-    /// <summary>Returns what has changed since it was written, as it is now, in the order in which it is to be written.</summary>
+    /// <summary>Returns the shards that changed since they were written, in the order of writing.</summary>
     public IReadOnlyList<LedgerShard> DirtyShards()
     {
         lock (_gate)
             return Dirty(_shards.Values.OrderBy(shard => shard.Name, StringComparer.Ordinal));
     }
 
-    /// <summary>Records that the shard's object holds this revision. An empty shard is forgotten: its object has been deleted.</summary>
+    /// <summary>Records that the shard's object has this revision. An empty shard is forgotten once its object is deleted.</summary>
     public void MarkWritten(string name, long revision)
     {
         lock (_gate)
@@ -43,13 +43,12 @@ public sealed partial class OperatorState
         }
     }
 
-    /// <summary>Loads the state from stored shards in any order; those of the bill are skipped.</summary>
-    /// <param name="stored">The shards.</param>
-    /// <param name="unreadable">Names of objects that hold something else. No shard takes their names.</param>
+    /// <summary>Loads the state from stored shards in any order. Shards of the bill are skipped.</summary>
+    /// <param name="unreadable">Names of objects that cannot be read. No shard uses their names.</param>
     public static OperatorState Load(IEnumerable<LedgerShard> stored, IEnumerable<string>? unreadable = null)
     {
         var state = new OperatorState();
-        state._taken.UnionWith(unreadable ?? []);
+        state._unreadableNames.UnionWith(unreadable ?? []);
         foreach (var shard in stored.Where(shard => shard.IsState).OrderBy(shard => shard.Name, StringComparer.Ordinal))
             state.Restore(shard);
         return state;
@@ -67,8 +66,8 @@ public sealed partial class OperatorState
                 break;
             default:
                 var series = SeriesShard(stored.Namespace ?? "");
-                foreach (var one in stored.Series ?? [])
-                    series.Series.Add(one.Series, [.. one.Runs]);
+                foreach (var runs in stored.Series ?? [])
+                    series.Series.Add(runs.Series, [.. runs.Runs]);
                 series.Restore(stored.Revision);
                 break;
         }
@@ -79,7 +78,7 @@ public sealed partial class OperatorState
 
     private static LedgerShard ToStored(StateShard shard)
     {
-        var stored = shard.Stored();
+        var stored = shard.ToStored();
         switch (shard.Kind)
         {
             case LedgerShard.BudgetKind:
@@ -102,7 +101,7 @@ public sealed partial class OperatorState
             case LedgerShard.ScaledKind:
                 return stored with { Scaled = [.. shard.Scalers.Select(StoredForm.Of)] };
             default:
-                return stored with { Series = [.. shard.Series.Select(one => new ShardSeries(one.Key, [.. one.Value]))] };
+                return stored with { Series = [.. shard.Series.Select(runs => new ShardSeries(runs.Key, [.. runs.Value]))] };
         }
     }
 
@@ -117,7 +116,7 @@ public sealed partial class OperatorState
         _shards.Remove(shard.Name);
         if (shard.Budget is { } budget)
             _budgets.Remove(budget.Uid);
-        // With its last part a budget of which nothing else is remembered goes too.
+        // A budget without any other state goes with its last part.
         if (shard.PartOf is { } whole && whole.Budget!.Parts.Remove(shard) && whole.IsEmpty)
             whole.Touch();
         if (shard.Kind == LedgerShard.SeriesKind)
@@ -126,5 +125,5 @@ public sealed partial class OperatorState
             ForgetScalers(shard);
     }
 
-    private bool IsTaken(string name) => _shards.ContainsKey(name) || _taken.Contains(name);
+    private bool IsTaken(string name) => _shards.ContainsKey(name) || _unreadableNames.Contains(name);
 }

@@ -3,8 +3,8 @@ using Bursar.Core.Ledger;
 namespace Bursar.Core.State;
 
 /// <summary>
-/// The fields of one object that a scaler has changed beside replicas: the bounds of another autoscaler that it caps, or the fields of an
-/// InferenceService. They are restored when the scaler goes. Replicas are not, because they are no setting of the user.
+/// The fields of one object, besides replicas, that a scaler has changed: the bounds of another autoscaler that it caps, or fields of an
+/// InferenceService. They are restored when the scaler is deleted. Replicas are not, because they are no setting of the user.
 /// </summary>
 public sealed record ScalerRecord
 {

@@ -12,20 +12,20 @@ internal sealed class StateShard(string name, string kind) : ShardState(name, ki
     /// <summary>In a part, the budget's own shard.</summary>
     public StateShard? PartOf { get; init; }
 
-    /// <summary>The suspensions of a budget, as far as this shard has room.</summary>
+    /// <summary>The suspensions of a budget that fit this shard.</summary>
     public List<SuspensionRecord> Suspensions { get; } = [];
 
     /// <summary>The last completed runs, by series.</summary>
     public SortedDictionary<string, List<SeriesRun>> Series { get; } = new(StringComparer.Ordinal);
 
-    /// <summary>What scalers have changed, as far as this shard has room.</summary>
+    /// <summary>The records of scalers that fit this shard.</summary>
     public List<ScalerRecord> Scalers { get; } = [];
 
     public override bool IsEmpty =>
         Suspensions.Count == 0 && Series.Count == 0 && Scalers.Count == 0 && Budget is not { IsEmpty: false } and not { Parts.Count: > 0 };
 }
 
-/// <summary>What is remembered of one budget besides its suspensions.</summary>
+/// <summary>The state of one budget besides its suspensions.</summary>
 internal sealed class BudgetState(string uid)
 {
     public string Uid { get; } = uid;
@@ -34,7 +34,7 @@ internal sealed class BudgetState(string uid)
 
     public BudgetMemory? Memory { get; set; }
 
-    /// <summary>Shards for suspensions beyond the room of the budget's own.</summary>
+    /// <summary>Shards for suspensions that do not fit the budget's own.</summary>
     public List<StateShard> Parts { get; } = [];
 
     public List<DecisionRecord> Decisions { get; } = [];

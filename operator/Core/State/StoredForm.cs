@@ -5,12 +5,12 @@ using Bursar.Core.Ledger;
 namespace Bursar.Core.State;
 
 /// <summary>
-/// Converts between values of the state and the form in which they are stored. That form does not change: an earlier version reads it after a rollback,
-/// and it expects memory and causes as JSON in a string.
+/// Converts between the state and its stored form. The stored form does not change: an earlier version reads it after a rollback, and it
+/// expects memory and causes as JSON in a string.
 /// </summary>
 public static class StoredForm
 {
-    /// <summary>The switch of a CronJob, the only field of one that is written.</summary>
+    /// <summary>The <c>suspend</c> field of a CronJob, the only one that is written.</summary>
     private const string CronJobVersion = "batch/v1",
         CronJobField = "/spec/suspend",
         CronJobStopped = "true";
@@ -76,7 +76,7 @@ public static class StoredForm
             Budget = stored.Budget,
             BudgetUid = stored.BudgetUid,
             CostToFinish = stored.CostToFinish,
-            CronJob = stored.CronJob is { } maker ? CronJob(maker.Kind, maker.Name, maker.Uid, maker.Original) : null,
+            CronJob = stored.CronJob is { } cronJob ? CronJob(cronJob.Kind, cronJob.Name, cronJob.Uid, cronJob.Original) : null,
             Labels = stored.Labels,
             Class = stored.Class,
         };

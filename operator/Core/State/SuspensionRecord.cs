@@ -4,33 +4,30 @@ using Bursar.Core.Money;
 
 namespace Bursar.Core.State;
 
-/// <summary>
-/// A suspension of a workload by one budget. Bursar restores the values in this record and nothing else; annotations only
-/// mirror it.
-/// </summary>
+/// <summary>A suspension of a workload by one budget. Bursar restores the values in this record only; annotations just mirror it.</summary>
 public sealed record SuspensionRecord
 {
     public required WorkloadKey Workload { get; init; }
 
     public required string ApiVersion { get; init; }
 
-    /// <summary>The field that stops the workload: its own, or that of the object which its manager follows.</summary>
+    /// <summary>The field that suspends the workload: its own, or that of the object its manager follows.</summary>
     public required FieldOverride Field { get; init; }
 
-    /// <summary>Whether the field belongs to the workload's manager. It may do so although it stands on the workload.</summary>
+    /// <summary>Whether the field belongs to the workload's manager, even if it is on the workload itself.</summary>
     public bool IsThroughManager { get; init; }
 
-    /// <summary>Objects of the same kind whose field was set too, as the slices of an elastic job.</summary>
+    /// <summary>Objects of the same kind whose field was set too, such as the slices of an elastic job.</summary>
     public IReadOnlyList<ObjectRef> Also { get; init; } = [];
 
-    /// <summary>The number of replicas before a suspension through another object, whose manager brings them back. Null: not counted.</summary>
+    /// <summary>The number of replicas before a suspension through another object, which its manager restores. Null: not counted.</summary>
     public int? Replicas { get; init; }
 
     public required DateTimeOffset Since { get; init; }
 
     public required string Reason { get; init; }
 
-    /// <summary>The circumstances of the suspension, on which a later resume depends.</summary>
+    /// <summary>The circumstances of the suspension, which determine a later resume.</summary>
     public required SuspendedSnapshot Cause { get; init; }
 
     public required string Budget { get; init; }
@@ -39,16 +36,16 @@ public sealed record SuspensionRecord
 
     public Amount CostToFinish { get; init; }
 
-    /// <summary>The switch of the owning CronJob, which was suspended with this run; null if there was none.</summary>
+    /// <summary>The <c>suspend</c> field of the owning CronJob, which was suspended with this run. Null: there was none.</summary>
     public FieldOverride? CronJob { get; init; }
 
     /// <summary>
-    /// The labels that the budget's selectors asked about at the suspension, <c>null</c> for one that was absent. Relabelling cannot take a suspended
-    /// workload out of a budget. Null if the selectors asked about none.
+    /// The labels that the budget's selectors use, as of the suspension; null for an absent one. Relabelling therefore cannot take a
+    /// suspended workload out of a budget. Null if the selectors use none.
     /// </summary>
     public IReadOnlyDictionary<string, string?>? Labels { get; init; }
 
-    /// <summary>The workload's class at the suspension. Null in old records.</summary>
+    /// <summary>The workload's class at the suspension. Null in records of earlier versions.</summary>
     public WorkloadClass? Class { get; init; }
 
     public string Namespace => Workload.Namespace;
@@ -59,7 +56,7 @@ public sealed record SuspensionRecord
 
     public string Uid => Workload.Uid;
 
-    /// <summary>Returns the workload's labels as they count for budgets: those of now, except for the recorded ones.</summary>
+    /// <summary>Returns the workload's labels as budgets see them: the present ones, except for the recorded ones.</summary>
     public IReadOnlyDictionary<string, string> Keep(IReadOnlyDictionary<string, string> now)
     {
         if (Labels is null)

@@ -1,8 +1,8 @@
 namespace Bursar.Core.Text;
 
 /// <summary>
-/// A pattern over a whole text: <c>*</c> is any run of characters, <c>?</c> any one; letters match whatever their case
-/// (products are written <c>NVIDIA-H100-80GB-HBM3</c> by some and <c>nvidia-h100</c> by others).
+/// A pattern for a whole text: <c>*</c> matches any characters, <c>?</c> any single one. Case is ignored, because products are written both
+/// <c>NVIDIA-H100-80GB-HBM3</c> and <c>nvidia-h100</c>.
 /// </summary>
 public static class Glob
 {
@@ -26,7 +26,7 @@ public static class Glob
             }
             else if (star >= 0)
             {
-                // Let the last star swallow one character more: no recursion, at worst pattern × text steps.
+                // Extend the last star by one character. No recursion: at worst pattern × text steps.
                 p = star + 1;
                 t = ++mark;
             }

@@ -4,17 +4,15 @@ using System.Text;
 namespace Bursar.Core.Text;
 
 /// <summary>
-/// Durations as Go and Kubernetes write them, and days of 24 hours: <c>90s</c>, <c>2h30m</c>, <c>1.5h</c>, <c>100ms</c>, <c>30d</c>,
-/// <c>1d12h</c>.
+/// Durations in the format of Go and Kubernetes, extended by days of 24 hours: <c>90s</c>, <c>2h30m</c>, <c>1.5h</c>, <c>100ms</c>,
+/// <c>30d</c>, <c>1d12h</c>.
 /// </summary>
 public static class GoDuration
 {
-    /// <summary>
-    /// A schema pattern for durations that are not negative. Days stand first and are whole, so that a rule in CEL can read them.
-    /// </summary>
+    /// <summary>A schema pattern for non-negative durations. Days come first and are whole, so that a CEL rule can read them.</summary>
     public const string Pattern = @"^(0|[0-9]+d([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))*|([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+)$";
 
-    /// <summary>Reads a duration; parts below 100 ns, .NET's tick, are cut off.</summary>
+    /// <summary>Parses a duration. Parts below 100 ns, .NET's tick, are truncated.</summary>
     public static bool TryParse(string? text, out TimeSpan duration)
     {
         duration = default;
@@ -69,8 +67,8 @@ public static class GoDuration
     }
 
     /// <summary>
-    /// The shortest form that reads the same, largest unit first: <c>2h30m</c>, <c>90s</c> as <c>1m30s</c>,
-    /// <c>1.5s</c>, <c>100ms</c>, <c>0s</c>. Unlike Go, empty smaller units are left out (<c>5m</c>, not <c>5m0s</c>).
+    /// Formats in the shortest form with the same value, largest unit first: <c>2h30m</c>, <c>90s</c> as <c>1m30s</c>, <c>1.5s</c>,
+    /// <c>100ms</c>, <c>0s</c>. Unlike Go, empty smaller units are left out (<c>5m</c>, not <c>5m0s</c>).
     /// </summary>
     public static string Format(TimeSpan duration)
     {

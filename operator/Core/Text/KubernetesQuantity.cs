@@ -3,20 +3,21 @@ using System.Globalization;
 namespace Bursar.Core.Text;
 
 /// <summary>
-/// A Kubernetes quantity by value: <c>1500m</c> and <c>1.5</c> are equal. The API server may rewrite what was sent, so
-/// quantities are compared as numbers, never as text. <c>m</c> is milli and <c>M</c> is mega; kilo is <c>k</c>.
+/// The value of a Kubernetes quantity: <c>1500m</c> and <c>1.5</c> are equal. The API server may rewrite quantities, so they are compared
+/// as numbers, never as text. <c>m</c> is milli, <c>M</c> is mega and <c>k</c> is kilo.
 /// </summary>
 public readonly record struct KubernetesQuantity(decimal Value) : IComparable<KubernetesQuantity>
 {
     private const decimal Nano = 0.000000001m;
 
-    /// <summary>The whole number, rounded up as Kubernetes does: <c>1500m</c> is 2.</summary>
+    /// <summary>Returns the whole number, rounded up as Kubernetes does: <c>1500m</c> is 2.</summary>
     public long ToInt64() => (long)decimal.Min(decimal.Ceiling(Value), long.MaxValue);
 
     public int CompareTo(KubernetesQuantity other) => Value.CompareTo(other.Value);
 
     /// <summary>
-    /// Reads <c>2</c>, <c>1.5Gi</c>, <c>500m</c>, <c>12e6</c>; magnitudes are capped at 2⁶³−1, parts below nano rounded away from zero.
+    /// Parses <c>2</c>, <c>1.5Gi</c>, <c>500m</c>, <c>12e6</c>. Magnitudes are capped at 2⁶³−1, and parts below nano are rounded away from
+    /// zero.
     /// </summary>
     public static bool TryParse(string? text, out KubernetesQuantity quantity)
     {
@@ -128,7 +129,7 @@ public readonly record struct KubernetesQuantity(decimal Value) : IComparable<Ku
                 return false;
             exponent = exponent * 10 + (digit - '0');
         }
-        // Past these a value is over the cap, or below nano and rounded up to it.
+        // Beyond these the value is over the cap, or below nano and rounded up to it.
         var power = 1m;
         for (var i = 0; i < Math.Min(exponent, 27); i++)
             power *= 10;

@@ -9,7 +9,7 @@ public enum LabelOperator
 }
 
 /// <summary>
-/// One of a selector's <c>matchExpressions</c>; <see cref="Operator"/> as it was written, judged by <see cref="LabelSelector.Validate"/>.
+/// One entry of <c>matchExpressions</c>. <see cref="Operator"/> is as written; <see cref="LabelSelector.Validate"/> checks it.
 /// </summary>
 public sealed record LabelRequirement(string Key, string Operator, IReadOnlyList<string> Values)
 {
@@ -28,8 +28,8 @@ public sealed record LabelRequirement(string Key, string Operator, IReadOnlyList
 }
 
 /// <summary>
-/// Kubernetes's label selector: all of <c>matchLabels</c> and all of <c>matchExpressions</c> must hold; an empty one
-/// selects everything. As in Kubernetes, <c>NotIn</c> holds where the label is absent.
+/// A Kubernetes label selector: all of <c>matchLabels</c> and <c>matchExpressions</c> must match, and an empty one matches everything. As
+/// in Kubernetes, <c>NotIn</c> matches if the label is absent.
 /// </summary>
 public sealed record LabelSelector
 {
@@ -41,11 +41,11 @@ public sealed record LabelSelector
 
     public bool IsEmpty => MatchLabels.Count == 0 && MatchExpressions.Count == 0;
 
-    /// <summary>The keys it asks about.</summary>
+    /// <summary>The label keys that it uses.</summary>
     public IEnumerable<string> Keys => MatchLabels.Keys.Concat(MatchExpressions.Select(requirement => requirement.Key));
 
     /// <summary>
-    /// Whether the labels are selected. A requirement with an unknown operator selects nothing: <see cref="Validate"/> names it.
+    /// Whether the labels match. A requirement with an unknown operator matches nothing; <see cref="Validate"/> reports it.
     /// </summary>
     public bool Matches(IReadOnlyDictionary<string, string> labels)
     {

@@ -1,9 +1,9 @@
 namespace Bursar.Core.Text;
 
-/// <summary>What Kubernetes accepts as a label's key (<c>example.com/team</c>) and value.</summary>
+/// <summary>Kubernetes' syntax of label keys (<c>example.com/team</c>) and values.</summary>
 public static class LabelSyntax
 {
-    /// <summary>Null when the key is well formed, else the rest of a sentence about it.</summary>
+    /// <summary>Returns null if the key is valid, otherwise the rest of a sentence about it.</summary>
     public static string? KeyError(string key)
     {
         var slash = key.IndexOf('/');

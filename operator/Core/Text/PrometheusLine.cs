@@ -2,18 +2,18 @@ using System.Text;
 
 namespace Bursar.Core.Text;
 
-/// <summary>One sample as it stands in the text, nothing copied; valid only inside the visitor's call.</summary>
+/// <summary>One sample in the text, without copies. Valid only during the visitor's call.</summary>
 public readonly ref struct PrometheusLine
 {
-    /// <summary>The metric's name, UTF-8 (ASCII by its grammar).</summary>
+    /// <summary>The metric's name in UTF-8 (ASCII by its grammar).</summary>
     public ReadOnlySpan<byte> Name { get; init; }
 
-    /// <summary>What stands between the braces, already checked: <c>model_name="m",le="0.5",</c>.</summary>
+    /// <summary>The validated text between the braces: <c>model_name="m",le="0.5",</c>.</summary>
     public ReadOnlySpan<byte> Labels { get; init; }
 
     public double Value { get; init; }
 
-    /// <summary>Milliseconds since 1970, where the line carries a time.</summary>
+    /// <summary>Milliseconds since 1970. Null: the line has no time.</summary>
     public long? TimestampMs { get; init; }
 
     /// <summary>Counted from 1.</summary>
@@ -21,7 +21,7 @@ public readonly ref struct PrometheusLine
 
     public bool NameIs(ReadOnlySpan<byte> name) => Name.SequenceEqual(name);
 
-    /// <summary>The value of a label, unescaped.</summary>
+    /// <summary>Returns the value of a label, unescaped.</summary>
     public bool TryGetLabel(ReadOnlySpan<byte> name, out string value)
     {
         var rest = Labels;
@@ -49,6 +49,6 @@ public readonly ref struct PrometheusLine
 /// <summary>Called for each sample, in the order of the text.</summary>
 public delegate void PrometheusVisitor(in PrometheusLine line);
 
-/// <summary>Called for each line that cannot be read.</summary>
-/// <param name="name">The metric's name that the line begins with; empty where there is none.</param>
+/// <summary>Called for each unreadable line.</summary>
+/// <param name="name">The metric's name at the start of the line. Empty: there is none.</param>
 public delegate void PrometheusSkipVisitor(ReadOnlySpan<byte> name);

@@ -5,17 +5,16 @@ using System.Text;
 namespace Bursar.Core.Text;
 
 /// <summary>
-/// Reads the Prometheus text format 0.0.4, and OpenMetrics as far as samples go (<c># EOF</c>, exemplars, times in
-/// seconds):
+/// Reads the Prometheus text format 0.0.4, and the samples of OpenMetrics (<c># EOF</c>, exemplars, times in seconds):
 /// <code>
 /// # TYPE vllm:num_requests_waiting gauge
 /// vllm:num_requests_waiting{model_name="m",engine="0"} 3 1700000000000
 /// </code>
-/// A line that cannot be read is refused and told; the others are read all the same, unless the caller is strict.
+/// An unreadable line is rejected and reported. The others are read, unless the caller is strict.
 /// </summary>
 public static class PrometheusText
 {
-    /// <summary>Refused lines are all counted, but no more than these are described: the text is a stranger's.</summary>
+    /// <summary>All rejected lines are counted, but only this many are described, because Bursar does not control the text.</summary>
     private const int DescribedErrors = 16;
 
     private static readonly SearchValues<byte> NameBytes = SearchValues.Create(
@@ -26,11 +25,9 @@ public static class PrometheusText
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"u8
     );
 
-    /// <summary>Hands each sample on; lines that cannot be read are counted and skipped.</summary>
-    /// <param name="utf8">The text.</param>
+    /// <summary>Passes each sample to the visitor. Unreadable lines are counted and skipped.</summary>
     /// <param name="visit">Called for each sample.</param>
-    /// <param name="skipped">Called for each line that cannot be read, with the metric's name that it begins with; empty where there is
-    /// none.</param>
+    /// <param name="skipped">Called for each unreadable line with the metric's name at its start, or empty.</param>
     public static PrometheusReadResult Read(ReadOnlySpan<byte> utf8, PrometheusVisitor visit, PrometheusSkipVisitor? skipped = null)
     {
         var errors = new List<PrometheusTextError>();
@@ -39,7 +36,7 @@ public static class PrometheusText
     }
 
     /// <summary>
-    /// As <see cref="Read"/>, for a text that must be a page of metrics: one with unreadable lines and not one sample is none.
+    /// Same as <see cref="Read"/>, for a text that must be a page of metrics. Unreadable lines and no sample are an error.
     /// </summary>
     /// <exception cref="PrometheusFormatException">Names the first unreadable line.</exception>
     public static PrometheusReadResult ReadPage(ReadOnlySpan<byte> utf8, PrometheusVisitor visit, PrometheusSkipVisitor? skipped = null)
@@ -48,7 +45,7 @@ public static class PrometheusText
         return result is { Samples: 0, Refused: > 0 } ? throw new PrometheusFormatException(result.Errors[0]) : result;
     }
 
-    /// <summary>Hands on all samples or none: a text with an unreadable line throws before the first call.</summary>
+    /// <summary>Passes all samples to the visitor or none. A text with an unreadable line throws before the first call.</summary>
     /// <exception cref="PrometheusFormatException">Names the first unreadable line.</exception>
     public static int ReadStrict(ReadOnlySpan<byte> utf8, PrometheusVisitor visit)
     {
@@ -59,7 +56,7 @@ public static class PrometheusText
         return Walk(utf8, visit, errors).Samples;
     }
 
-    /// <summary>All samples of a text that is well formed throughout.</summary>
+    /// <summary>Returns all samples of a text without errors.</summary>
     /// <exception cref="PrometheusFormatException">Names the first unreadable line.</exception>
     public static List<PrometheusSample> Parse(ReadOnlySpan<byte> utf8)
     {
@@ -78,7 +75,7 @@ public static class PrometheusText
         PrometheusSkipVisitor? skipped = null
     )
     {
-        // OpenMetrics counts its times in seconds, the classic format in milliseconds; only the end tells them apart.
+        // OpenMetrics times are in seconds, those of the classic format in milliseconds. Only the end of the text distinguishes them.
         var openMetrics = text.TrimEnd("\r\n"u8).EndsWith("# EOF"u8);
         int number = 0,
             samples = 0,
@@ -145,7 +142,7 @@ public static class PrometheusText
         else if (rest.Length == line.Length - length)
             return "an invalid character in a metric name";
 
-        // What follows a # is an exemplar; neither a value nor a time can hold one.
+        // A # starts an exemplar, because neither a value nor a time can contain it.
         var hash = rest.IndexOf((byte)'#');
         if (hash >= 0)
             rest = rest[..hash].TrimEnd(" \t"u8);
@@ -184,7 +181,7 @@ public static class PrometheusText
         return null;
     }
 
-    /// <summary>Checks one <c>name="value"</c> and moves past it and its comma.</summary>
+    /// <summary>Checks one <c>name="value"</c> and skips it and its comma.</summary>
     private static string? LabelError(ref ReadOnlySpan<byte> rest)
     {
         var length = rest.IndexOfAnyExcept(LabelBytes);
@@ -221,7 +218,7 @@ public static class PrometheusText
         return null;
     }
 
-    /// <summary>Steps over labels that <see cref="LabelError"/> has passed.</summary>
+    /// <summary>Iterates over labels that <see cref="LabelError"/> has checked.</summary>
     internal static bool TryNextLabel(ref ReadOnlySpan<byte> rest, out ReadOnlySpan<byte> name, out ReadOnlySpan<byte> rawValue)
     {
         rest = rest.TrimStart(" \t,"u8);

@@ -2,18 +2,18 @@ using System.Globalization;
 
 namespace Bursar.Core.Text;
 
-/// <summary>Moments as the ledger and the wire know them: UTC, whole milliseconds, <c>2026-11-21T10:08:57.120Z</c>.</summary>
+/// <summary>The time format of the ledger and the wire: UTC, whole milliseconds, <c>2026-11-21T10:08:57.120Z</c>.</summary>
 public static class Rfc3339
 {
-    /// <summary>The moment in UTC, its parts of a millisecond cut off (toward the past).</summary>
+    /// <summary>Returns the time in UTC, truncated to milliseconds (toward the past).</summary>
     public static DateTimeOffset Truncate(DateTimeOffset moment) => FromMilliseconds(ToMilliseconds(moment));
 
-    /// <summary>Whole milliseconds since 1970, rounded toward the past.</summary>
+    /// <summary>Returns milliseconds since 1970, rounded toward the past.</summary>
     public static long ToMilliseconds(DateTimeOffset moment) => moment.ToUnixTimeMilliseconds();
 
     public static DateTimeOffset FromMilliseconds(long milliseconds) => DateTimeOffset.FromUnixTimeMilliseconds(milliseconds);
 
-    /// <summary>With seconds where nothing is lost by it, else with milliseconds.</summary>
+    /// <summary>Formats with seconds if nothing is lost, otherwise with milliseconds.</summary>
     public static string Format(DateTimeOffset moment)
     {
         var utc = moment.UtcDateTime;
@@ -25,7 +25,7 @@ public static class Rfc3339
         );
     }
 
-    /// <summary>Reads RFC 3339 with <c>Z</c> or an offset and up to nine fractional digits; the result is UTC.</summary>
+    /// <summary>Parses RFC 3339 with <c>Z</c> or an offset and up to nine fractional digits. The result is UTC.</summary>
     public static bool TryParse(string? text, out DateTimeOffset moment)
     {
         moment = default;

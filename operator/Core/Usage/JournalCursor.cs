@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Bursar.Core.Usage;
 
-/// <summary>A place in an agent's journal, written <c>&lt;epoch&gt;:&lt;seq&gt;</c>, for example <c>9f1c02d4a7e35b60:1204</c>.</summary>
+/// <summary>A position in an agent's journal, written <c>&lt;epoch&gt;:&lt;seq&gt;</c>, such as <c>9f1c02d4a7e35b60:1204</c>.</summary>
 public sealed record JournalCursor(string Epoch, long Seq)
 {
     public static JournalCursor? TryParse(string text)
