@@ -5,8 +5,7 @@ namespace Bursar.Concurrency;
 /// <summary>A clock that stands still while something is under way.</summary>
 public interface IVirtualClock
 {
-    /// <summary>Null where nothing is counted.</summary>
-    ActivityTracker? Activity { get; }
+    ActivityTracker Activity { get; }
 }
 
 /// <summary>

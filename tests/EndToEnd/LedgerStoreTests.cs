@@ -5,6 +5,7 @@ using Bursar.Core.Money;
 using Bursar.Core.Reports;
 using Bursar.Operator.Billing;
 using Bursar.Operator.Commands;
+using Bursar.Sandbox.Time;
 using Bursar.Tests.TestKit;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -90,7 +91,7 @@ public sealed class LedgerStoreTests
     }
 
     private static LedgerStore Store(CommandsWorld world) =>
-        new(world.Client, CommandsWorld.BursarNamespace, new ManualTimeProvider(Now), NullLogger<LedgerStore>.Instance);
+        new(world.Client, CommandsWorld.BursarNamespace, new VirtualTimeProvider(Now), NullLogger<LedgerStore>.Instance);
 
     private static Task AddUnreadableAsync(CommandsWorld world, string name, string kind) =>
         world.Client.CreateAsync(

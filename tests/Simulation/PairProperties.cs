@@ -7,6 +7,7 @@ using Bursar.Core.Money;
 using Bursar.Core.State;
 using Bursar.Kubernetes.Client;
 using Bursar.Operator.Cluster;
+using Bursar.Sandbox.Time;
 using Bursar.Tests.TestKit;
 using Xunit.Abstractions;
 
@@ -102,7 +103,7 @@ public sealed class PairProperties(ITestOutputHelper output)
         private readonly List<PairJob> _jobs = [];
         private readonly Dictionary<string, string> _stopped = new(StringComparer.Ordinal);
         private readonly SimulatedApi _api = new();
-        private readonly ManualTimeProvider _time = new(new(2026, 11, 2, 9, 0, 0, TimeSpan.Zero));
+        private readonly VirtualTimeProvider _time = new(new(2026, 11, 2, 9, 0, 0, TimeSpan.Zero));
         private readonly KubeClient _client;
         private OperatorProcess _operator;
         private int _events;

@@ -8,7 +8,8 @@ namespace Bursar.Sandbox.Time;
 /// A clock that goes from due timer to due timer, and only when nothing is under way any more: before each timer it
 /// waits until the <see cref="ActivityTracker"/> says that requests, queues and watches are drained. Timers due at one
 /// moment fire in the order of their creation. Either a test moves it (<see cref="AdvanceAsync"/>,
-/// <see cref="RunUntilAsync(DateTimeOffset, CancellationToken)"/>), or <see cref="PaceAsync"/> couples it to a wall clock.
+/// <see cref="RunUntilAsync(DateTimeOffset, CancellationToken)"/>), or <see cref="PaceAsync"/> couples it to a wall clock. A test of one
+/// class, which knows what is under way, moves it by <see cref="Advance"/>, which waits for nothing.
 /// </summary>
 /// <remarks>
 /// What hangs on a timer must be known to the tracker by the time the timer's callback returns; code behind an
@@ -40,19 +41,24 @@ public sealed class VirtualTimeProvider : TimeProvider, IVirtualClock
     private readonly SortedSet<VirtualTimer> _queue = new(ByDue);
     private readonly TimeProvider _wall;
     private readonly TimeSpan _idleTimeout;
+
+    /// <summary>The steady clock, by which timers are due.</summary>
     private DateTimeOffset _now;
+
+    /// <summary>How far the clock that people read is ahead of the steady one.</summary>
+    private TimeSpan _skew;
     private long _created;
     private long _changes;
     private int _pumping;
     private Pace? _pace;
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <param name="start">The first moment; kept in UTC.</param>
+    /// <param name="start">The first moment, kept in UTC; the first of 2026 where it is null.</param>
     /// <param name="wall">The clock that <see cref="PaceAsync"/> follows and the idle guard is measured by.</param>
     /// <param name="idleTimeout">Real time after which a world that does not become idle is an error (30 s).</param>
-    public VirtualTimeProvider(DateTimeOffset start, TimeProvider? wall = null, TimeSpan? idleTimeout = null)
+    public VirtualTimeProvider(DateTimeOffset? start = null, TimeProvider? wall = null, TimeSpan? idleTimeout = null)
     {
-        _now = start.ToUniversalTime();
+        _now = (start ?? new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero)).ToUniversalTime();
         _wall = wall ?? System;
         _idleTimeout = idleTimeout ?? TimeSpan.FromSeconds(30);
     }
@@ -60,7 +66,7 @@ public sealed class VirtualTimeProvider : TimeProvider, IVirtualClock
     /// <summary>What is under way. The types of Bursar.Concurrency and the client count it by this clock.</summary>
     internal ActivityTracker Activity { get; } = new();
 
-    ActivityTracker? IVirtualClock.Activity => Activity;
+    ActivityTracker IVirtualClock.Activity => Activity;
 
     public override long TimestampFrequency => TimeSpan.TicksPerSecond;
 
@@ -82,17 +88,28 @@ public sealed class VirtualTimeProvider : TimeProvider, IVirtualClock
         get
         {
             lock (_lock)
-                return _queue.Min?.Due;
+                return _queue.Min?.Due + _skew;
         }
     }
 
     public override DateTimeOffset GetUtcNow()
     {
         lock (_lock)
-            return Now_NeedsLock();
+            return Now_NeedsLock() + _skew;
     }
 
-    public override long GetTimestamp() => GetUtcNow().UtcTicks;
+    public override long GetTimestamp()
+    {
+        lock (_lock)
+            return Now_NeedsLock().UtcTicks;
+    }
+
+    /// <summary>Sets the clock that people read off against the steady one, as an administrator or NTP does. No timer moves.</summary>
+    public void SkewWall(TimeSpan by)
+    {
+        lock (_lock)
+            _skew += by;
+    }
 
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
     {
@@ -100,6 +117,19 @@ public sealed class VirtualTimeProvider : TimeProvider, IVirtualClock
         var timer = new VirtualTimer(this, Interlocked.Increment(ref _created), callback, state);
         Change(timer, dueTime, period);
         return timer;
+    }
+
+    /// <summary>
+    /// Lets <paramref name="by"/> pass at once: every timer due until then fires on the caller's thread, at its own time, whatever is under
+    /// way. A timer that is due at once waits for this too.
+    /// </summary>
+    public void Advance(TimeSpan by)
+    {
+        DateTimeOffset until;
+        lock (_lock)
+            until = _now + _skew + by;
+        while (TryTakeDue(until, out var timer, out _))
+            timer.Fire();
     }
 
     /// <summary>Lets <paramref name="by"/> pass: every timer due until then fires, and the world is idle at the end.</summary>
@@ -245,6 +275,7 @@ public sealed class VirtualTimeProvider : TimeProvider, IVirtualClock
     {
         lock (_lock)
         {
+            until -= _skew;
             timer = _queue.Min;
             if (timer is null || timer.Due > until)
             {

@@ -4,6 +4,7 @@ using System.Text.Json;
 using Bursar.Agent.Journal;
 using Bursar.Agent.Sampling;
 using Bursar.Core.Usage;
+using Bursar.Sandbox.Time;
 using Bursar.Tests.Integration.Kubernetes;
 using Bursar.Tests.TestKit;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -111,7 +112,7 @@ public sealed class CheckpointDoorTests
     [Fact]
     public void That_a_pod_asks_is_told_at_first_and_every_five_minutes()
     {
-        var time = new ManualTimeProvider(Requested);
+        var time = new VirtualTimeProvider(Requested);
         using var journal = UsageJournal.Open(new(), new Random(1), time, NullLogger<UsageJournal>.Instance);
         var intake = new CheckpointIntake(journal, time);
         for (var i = 0; i < 120; i++)

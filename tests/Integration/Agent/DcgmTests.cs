@@ -4,6 +4,7 @@ using Bursar.Agent.Dcgm;
 using Bursar.Agent.Nvml;
 using Bursar.Agent.PodResources;
 using Bursar.Agent.Sampling;
+using Bursar.Sandbox.Time;
 using Bursar.Tests.TestKit;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -195,7 +196,7 @@ public sealed class DcgmTests
     {
         string body = $"DCGM_FI_DEV_GPU_UTIL{{{Device},namespace=\"ml\",pod=\"train-0\",container=\"main\"}} 42\n";
         await using var server = await ServeAsync(() => body);
-        var time = new ManualTimeProvider(AgentClock.Start);
+        var time = new VirtualTimeProvider(AgentClock.Start);
         using var exporter = new DcgmExporter(new Uri(server.Address + "/metrics"), time);
         using var nvml = new NvmlGpuReader("/nowhere/libnvidia-ml.so.1", time);
         using var both = new SecondSource(nvml, new Kubelet(), exporter);
@@ -232,7 +233,7 @@ public sealed class DcgmTests
         await using var server = await ServeAsync(() =>
             $"DCGM_FI_PROF_GR_ENGINE_ACTIVE{{{Device},GPU_I_PROFILE=\"2g.10gb\",GPU_I_ID=\"3\"}} 0.25\n"
         );
-        var time = new ManualTimeProvider(AgentClock.Start);
+        var time = new VirtualTimeProvider(AgentClock.Start);
         using var exporter = new DcgmExporter(new Uri(server.Address + "/metrics"), time);
         using var nvml = new NvmlGpuReader(stub.Library, time);
         using var both = new SecondSource(nvml, new Kubelet(new PodDevice("ns", "p", "c", "nvidia.com/mig-2g.10gb", "MIG-x")), exporter);

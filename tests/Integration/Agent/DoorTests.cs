@@ -7,6 +7,7 @@ using Bursar.Agent.Nvml;
 using Bursar.Agent.PodResources;
 using Bursar.Core.Text;
 using Bursar.Core.Usage;
+using Bursar.Sandbox.Time;
 using Bursar.Tests.Integration.Kubernetes;
 using Bursar.Tests.TestKit;
 using Microsoft.AspNetCore.Builder;
@@ -115,18 +116,18 @@ public sealed class DoorTests
     [Fact]
     public async Task Without_certificates_nothing_is_served_until_they_come_and_renewed_ones_are_taken_up()
     {
-        var time = new ManualTimeProvider(TimeProvider.System.GetUtcNow());
+        var time = new VirtualTimeProvider(TimeProvider.System.GetUtcNow());
         await using var node = await SimulatedNode.StartAsync(time, certificates: false);
         await node.Client().Awaiting(c => c.GetUsageAsync(null, NoWait, default)).Should().ThrowAsync<AgentException>();
         await Eventually.TrueAsync(() => node.Server.Sampler.View is not null, "it samples all the same");
-        await Eventually.TrueAsync(() => time.PendingTimers >= 3, "sampler, scrapes and certificates wait for the clock");
+        await Eventually.TrueAsync(() => time.Pending >= 3, "sampler, scrapes and certificates wait for the clock");
 
         node.Mount(node.Root, node.AgentCertificate);
         time.Advance(TimeSpan.FromSeconds(10));
         await Eventually.TrueAsync(() => Answers(node.Client()), "the mounted certificates serve");
 
         var renewed = BursarCa.Create(time.GetUtcNow());
-        await Eventually.TrueAsync(() => time.PendingTimers >= 3, "all wait for the clock again");
+        await Eventually.TrueAsync(() => time.Pending >= 3, "all wait for the clock again");
         node.Mount(renewed, BursarCa.CreateAgent(renewed, time.GetUtcNow()));
         time.Advance(TimeSpan.FromSeconds(10));
         await Eventually.TrueAsync(
@@ -265,7 +266,7 @@ public sealed class DoorTests
     [Fact]
     public async Task Usage_of_a_pod_reaches_the_operator_with_its_uid_and_the_signals_show_it()
     {
-        var time = new ManualTimeProvider(TimeProvider.System.GetUtcNow());
+        var time = new VirtualTimeProvider(TimeProvider.System.GetUtcNow());
         await using var node = await SimulatedNode.StartAsync(time);
         node.Gpus = new GpuSnapshot(
             NvmlState.Ready,
@@ -286,9 +287,9 @@ public sealed class DoorTests
         for (int i = 0; i < 90 && node.Server.Journal.Next == 1; i++)
         {
             long before = node.Server.Sampler.View is { } view ? view.At.Ticks : 0;
-            await Eventually.TrueAsync(() => time.PendingTimers >= 3, "everybody waits for the clock");
+            await Eventually.TrueAsync(() => time.Pending >= 3, "everybody waits for the clock");
             time.Advance(TimeSpan.FromSeconds(1));
-            await Eventually.TrueAsync(() => time.PendingTimers >= 3, "everybody waits for the clock");
+            await Eventually.TrueAsync(() => time.Pending >= 3, "everybody waits for the clock");
         }
 
         var report = await client.GetUsageAsync(null, NoWait, default);

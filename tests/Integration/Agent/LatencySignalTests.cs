@@ -6,6 +6,7 @@ using Bursar.Agent.Pods;
 using Bursar.Agent.Sampling;
 using Bursar.Agent.Scrape;
 using Bursar.Core.Usage;
+using Bursar.Sandbox.Time;
 using Bursar.Tests.TestKit;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -17,7 +18,7 @@ namespace Bursar.Tests.Integration.Agent;
 
 public sealed class LatencySignalTests
 {
-    private readonly ManualTimeProvider _time = new(AgentClock.Start);
+    private readonly VirtualTimeProvider _time = new(AgentClock.Start);
 
     [Theory]
     [InlineData("vllm:time_to_first_token_seconds", ServingLatency.FirstToken)]
@@ -166,7 +167,7 @@ public sealed class LatencySignalTests
         for (int second = 1; second <= 20; second++)
         {
             int expected = 2 + second + second / 5;
-            await Eventually.TrueAsync(() => _time.PendingTimers >= 2, "both wait for the clock");
+            await Eventually.TrueAsync(() => _time.Pending >= 2, "both wait for the clock");
             _time.Advance(TimeSpan.FromSeconds(1));
             await Eventually.TrueAsync(() => Volatile.Read(ref rounds) == expected, $"round {expected} is over");
         }
@@ -181,7 +182,7 @@ public sealed class LatencySignalTests
         loop.Gauges.Select(gauge => gauge.PodUid).Should().Equal("quick", "usual");
 
         targets.Replace(new() { Pods = [Target("usual", null)] });
-        await Eventually.TrueAsync(() => _time.PendingTimers == 1, "nothing is read quickly any more");
+        await Eventually.TrueAsync(() => _time.Pending == 1, "nothing is read quickly any more");
         await stop.CancelAsync();
         await running;
     }

@@ -1,11 +1,12 @@
 using Bursar.Agent.Nvml;
+using Bursar.Sandbox.Time;
 using Bursar.Tests.TestKit;
 
 namespace Bursar.Tests.Integration.Agent;
 
 public sealed class NvmlGpuReaderTests
 {
-    private readonly ManualTimeProvider _time = new(AgentClock.Start);
+    private readonly VirtualTimeProvider _time = new(AgentClock.Start);
 
     [Fact]
     public void No_library_is_a_state_with_a_clear_word()

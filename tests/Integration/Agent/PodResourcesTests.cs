@@ -1,6 +1,7 @@
 using Bursar.Agent.PodResources;
 using Bursar.Agent.PodResources.Wire;
 using Bursar.Core.Prices;
+using Bursar.Sandbox.Time;
 using Bursar.Tests.TestKit;
 using Google.Protobuf;
 using Microsoft.AspNetCore.Builder;
@@ -255,7 +256,7 @@ public sealed class PodResourcesTests : IAsyncLifetime
     [Fact]
     public async Task A_kubelet_that_does_not_answer_is_left_after_five_seconds()
     {
-        var time = new ManualTimeProvider(AgentClock.Start);
+        var time = new VirtualTimeProvider(AgentClock.Start);
         using var patient = new KubeletPodResources(_folder.File("kubelet.sock"), time);
         var asked = new TaskCompletionSource();
         _answer = async context =>

@@ -6,6 +6,7 @@ using Bursar.Agent.Pods;
 using Bursar.Agent.Sampling;
 using Bursar.Agent.Scrape;
 using Bursar.Core.Usage;
+using Bursar.Sandbox.Time;
 using Bursar.Tests.TestKit;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -34,7 +35,7 @@ public sealed class ScrapeTests : IAsyncLifetime
 
         """;
 
-    private readonly ManualTimeProvider _time = new(AgentClock.Start);
+    private readonly VirtualTimeProvider _time = new(AgentClock.Start);
     private WebApplication _pod = null!;
     private int _port;
     private Func<HttpContext, Task> _answer = _ => Task.CompletedTask;

@@ -7,6 +7,7 @@ using Bursar.Agent.Pods;
 using Bursar.Agent.Sampling;
 using Bursar.Agent.Scrape;
 using Bursar.Core.Usage;
+using Bursar.Sandbox.Time;
 using Bursar.Tests.TestKit;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -22,7 +23,7 @@ namespace Bursar.Tests.Integration.Agent;
 /// </summary>
 public sealed class ServingPagesTests : IAsyncLifetime
 {
-    private readonly ManualTimeProvider _time = new(AgentClock.Start);
+    private readonly VirtualTimeProvider _time = new(AgentClock.Start);
     private WebApplication _pod = null!;
     private int _port;
     private Func<HttpContext, Task> _answer = _ => Task.CompletedTask;

@@ -3,6 +3,7 @@ using Bursar.Concurrency;
 using Bursar.Kubernetes.Client;
 using Bursar.Kubernetes.Http;
 using Bursar.Kubernetes.Objects;
+using Bursar.Sandbox.Time;
 using Bursar.Tests.TestKit;
 
 namespace Bursar.Tests.Integration.Kubernetes;
@@ -12,7 +13,7 @@ public class ClientTests
     [Fact]
     public async Task Retry_after_is_honoured_for_writes_too()
     {
-        ManualTimeProvider clock = new();
+        VirtualTimeProvider clock = new();
         int asked = 0;
         await using ScriptedServer server = await ScriptedServer.StartAsync(
             (request, context) =>
@@ -35,7 +36,7 @@ public class ClientTests
     [Fact]
     public async Task Throttled_write_is_fenced_before_each_try()
     {
-        ManualTimeProvider clock = new();
+        VirtualTimeProvider clock = new();
         bool leads = true;
         await using ScriptedServer server = await ScriptedServer.StartAsync(
             (_, context) =>
@@ -55,7 +56,7 @@ public class ClientTests
     [Fact]
     public async Task Deadline_of_a_request_starts_anew_with_each_try()
     {
-        ManualTimeProvider clock = new();
+        VirtualTimeProvider clock = new();
         int asked = 0;
         await using ScriptedServer server = await ScriptedServer.StartAsync(
             (request, context) =>
@@ -76,7 +77,7 @@ public class ClientTests
     [Fact]
     public async Task Server_that_is_silent_to_lists_counts_as_unreachable()
     {
-        ManualTimeProvider clock = new();
+        VirtualTimeProvider clock = new();
         await using ScriptedServer server = await ScriptedServer.StartAsync((_, context) => context.HoldAsync(headers: false));
         using KubeClient client = server.Client(new KubeClientOptions { TimeProvider = clock });
         for (int i = 0; i < 3; i++)
@@ -93,7 +94,7 @@ public class ClientTests
     [Fact]
     public async Task Virtual_time_passes_while_a_throttled_request_waits()
     {
-        ManualTimeProvider clock = new(counts: true);
+        VirtualTimeProvider clock = new();
         ActivityTracker tracker = ActivityTracker.Of(clock)!;
         int asked = 0;
         await using ScriptedServer server = await ScriptedServer.StartAsync(
@@ -239,7 +240,7 @@ public class ClientTests
     [Fact]
     public async Task Silence_is_a_timeout_and_not_a_cancellation()
     {
-        ManualTimeProvider clock = new();
+        VirtualTimeProvider clock = new();
         await using ScriptedServer server = await ScriptedServer.StartAsync((_, context) => context.HoldAsync());
         using KubeClient client = server.Client(new KubeClientOptions { TimeProvider = clock });
         Task<V1Node> reading = client.GetAsync<V1Node>("n", null, default);
@@ -271,7 +272,7 @@ public class ClientTests
     [Fact]
     public async Task Activity_covers_requests_and_watch_events_until_they_are_handled()
     {
-        ManualTimeProvider clock = new(counts: true);
+        VirtualTimeProvider clock = new();
         ActivityTracker tracker = ActivityTracker.Of(clock)!;
         await using ScriptedServer server = await ScriptedServer.StartAsync(
             async (asked, context) =>

@@ -5,6 +5,7 @@ using Bursar.Kubernetes.Informers;
 using Bursar.Kubernetes.KubeOps;
 using Bursar.Kubernetes.Objects;
 using Bursar.Kubernetes.Reconcile;
+using Bursar.Sandbox.Time;
 using Bursar.Tests.TestKit;
 
 namespace Bursar.Tests.Integration.Kubernetes;
@@ -14,7 +15,7 @@ public class ControllerRunnerTests
     [Fact]
     public async Task Failures_come_back_deletions_are_told_and_everything_ends_idle()
     {
-        ManualTimeProvider clock = new(counts: true);
+        VirtualTimeProvider clock = new();
         ActivityTracker tracker = ActivityTracker.Of(clock)!;
         TaskCompletionSource delete = new();
         await using ScriptedServer server = await ScriptedServer.StartAsync(
@@ -83,7 +84,7 @@ public class ControllerRunnerTests
     [Fact]
     public async Task A_controller_that_finds_another_leader_ends_the_runner()
     {
-        ManualTimeProvider clock = new(counts: true);
+        VirtualTimeProvider clock = new();
         ActivityTracker tracker = ActivityTracker.Of(clock)!;
         await using ScriptedServer server = await ScriptedServer.StartAsync(
             (asked, context) => asked.IsWatch ? context.HoldAsync() : context.JsonAsync(Answers.List("10", Answers.Map("m", "1")))

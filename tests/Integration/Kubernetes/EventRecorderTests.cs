@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Bursar.Kubernetes.Client;
 using Bursar.Kubernetes.Events;
 using Bursar.Kubernetes.Objects;
+using Bursar.Sandbox.Time;
 using Bursar.Tests.TestKit;
 using Microsoft.AspNetCore.Http;
 
@@ -11,7 +12,7 @@ namespace Bursar.Tests.Integration.Kubernetes;
 public class EventRecorderTests
 {
     private readonly Dictionary<string, JsonNode> _events = [];
-    private readonly ManualTimeProvider _clock = new();
+    private readonly VirtualTimeProvider _clock = new();
 
     [Fact]
     public async Task Repeats_become_a_series_on_the_first_event()

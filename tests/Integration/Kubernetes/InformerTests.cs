@@ -1,6 +1,7 @@
 using Bursar.Kubernetes.Client;
 using Bursar.Kubernetes.Informers;
 using Bursar.Kubernetes.Objects;
+using Bursar.Sandbox.Time;
 using Bursar.Tests.TestKit;
 
 namespace Bursar.Tests.Integration.Kubernetes;
@@ -152,7 +153,7 @@ public class InformerTests
     [Fact]
     public async Task An_optional_kind_may_be_absent_and_appear_later()
     {
-        ManualTimeProvider clock = new();
+        VirtualTimeProvider clock = new();
         bool served = false;
         await using ScriptedServer server = await ScriptedServer.StartAsync(
             async (asked, context) =>
@@ -190,7 +191,7 @@ public class InformerTests
     [Fact]
     public async Task Failures_wait_longer_each_time_and_end_with_success()
     {
-        ManualTimeProvider clock = new();
+        VirtualTimeProvider clock = new();
         int asked = 0;
         await using ScriptedServer server = await ScriptedServer.StartAsync(
             async (request, context) =>

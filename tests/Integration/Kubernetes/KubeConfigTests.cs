@@ -5,6 +5,7 @@ using System.Text.Json.Nodes;
 using Bursar.Kubernetes.Client;
 using Bursar.Kubernetes.Config;
 using Bursar.Kubernetes.Objects;
+using Bursar.Sandbox.Time;
 using Bursar.Tests.TestKit;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -108,7 +109,7 @@ public sealed class KubeConfigTests : IDisposable
     [Fact]
     public async Task A_token_file_is_read_again_each_minute_and_when_refused()
     {
-        ManualTimeProvider clock = new();
+        VirtualTimeProvider clock = new();
         string file = Write("token", "one\n");
         string refused = "";
         await using ScriptedServer server = await ScriptedServer.StartAsync(
@@ -141,7 +142,7 @@ public sealed class KubeConfigTests : IDisposable
     [Fact]
     public async Task A_plugin_is_run_again_when_its_word_expires_or_is_refused()
     {
-        ManualTimeProvider clock = new();
+        VirtualTimeProvider clock = new();
         string runs = Path.Combine(_folder, "runs");
         string plugin = Write(
             "plugin.sh",

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Bursar.Kubernetes.Client;
 using Bursar.Kubernetes.Leases;
 using Bursar.Kubernetes.Objects;
+using Bursar.Sandbox.Time;
 using Bursar.Tests.TestKit;
 using Microsoft.AspNetCore.Http;
 
@@ -16,7 +17,7 @@ public class LeaderElectorTests
     public async Task The_first_leads_and_gives_the_lease_back()
     {
         await using ScriptedServer server = await ScriptedServer.StartAsync(_server.AnswerAsync);
-        ManualTimeProvider clock = new();
+        VirtualTimeProvider clock = new();
         using KubeClient client = server.Client(new KubeClientOptions { TimeProvider = clock });
         LeaderElector elector = Elector(client, "one");
         elector.MayWrite.Should().BeFalse();
@@ -38,7 +39,7 @@ public class LeaderElectorTests
     public async Task A_renewal_whose_answer_is_not_awaited_does_not_keep_the_lease_from_being_given_back()
     {
         await using ScriptedServer server = await ScriptedServer.StartAsync(_server.AnswerAsync);
-        ManualTimeProvider clock = new();
+        VirtualTimeProvider clock = new();
         using KubeClient client = server.Client(new KubeClientOptions { TimeProvider = clock });
         TaskCompletionSource leading = new(),
             done = new();
@@ -78,8 +79,8 @@ public class LeaderElectorTests
     {
         await using ScriptedServer server = await ScriptedServer.StartAsync(_server.AnswerAsync);
         // The holder's clock is a day behind: by its renewTime the lease looks long dead, yet it lives.
-        ManualTimeProvider early = new(new DateTimeOffset(2025, 12, 31, 0, 0, 0, TimeSpan.Zero));
-        ManualTimeProvider late = new(new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero));
+        VirtualTimeProvider early = new(new DateTimeOffset(2025, 12, 31, 0, 0, 0, TimeSpan.Zero));
+        VirtualTimeProvider late = new(new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero));
         using KubeClient first = server.Client(new KubeClientOptions { TimeProvider = early });
         using KubeClient second = server.Client(new KubeClientOptions { TimeProvider = late });
         LeaderElector holder = Elector(first, "holder"),
@@ -129,7 +130,7 @@ public class LeaderElectorTests
     public async Task A_leader_that_cannot_renew_is_fenced_before_anybody_else_can_lead()
     {
         await using ScriptedServer server = await ScriptedServer.StartAsync(_server.AnswerAsync);
-        ManualTimeProvider clock = new();
+        VirtualTimeProvider clock = new();
         using KubeClient client = server.Client(new KubeClientOptions { TimeProvider = clock });
         LeaderElector elector = Elector(client, "one");
         using KubeClient fenced = server.Client(new KubeClientOptions { TimeProvider = clock, WriteFence = () => elector.MayWrite });
@@ -172,7 +173,7 @@ public class LeaderElectorTests
     public async Task A_wall_clock_set_back_does_not_stretch_the_right_to_write()
     {
         await using ScriptedServer server = await ScriptedServer.StartAsync(_server.AnswerAsync);
-        ManualTimeProvider clock = new();
+        VirtualTimeProvider clock = new();
         using KubeClient client = server.Client(new KubeClientOptions { TimeProvider = clock });
         LeaderElector elector = Elector(client, "one");
         using CancellationTokenSource stop = new();

@@ -1,5 +1,6 @@
 using Bursar.Kubernetes.Client;
 using Bursar.Kubernetes.Objects;
+using Bursar.Sandbox.Time;
 using Bursar.Tests.TestKit;
 
 namespace Bursar.Tests.Integration.Kubernetes;
@@ -92,7 +93,7 @@ public class WatchTests
     [Fact]
     public async Task A_silent_watch_ends_after_the_idle_time()
     {
-        ManualTimeProvider clock = new();
+        VirtualTimeProvider clock = new();
         await using ScriptedServer server = await ScriptedServer.StartAsync(
             async (_, context) =>
             {

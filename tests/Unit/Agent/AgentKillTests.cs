@@ -8,6 +8,7 @@ using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Core.Text;
 using Bursar.Core.Usage;
+using Bursar.Sandbox.Time;
 using Bursar.Tests.TestKit;
 using FsCheck;
 using FsCheck.Fluent;
@@ -164,7 +165,7 @@ public sealed class AgentKillTests
             Begin();
         }
 
-        public ManualTimeProvider Time { get; } = new(Start);
+        public VirtualTimeProvider Time { get; } = new(Start);
 
         public UsageJournal Journal { get; private set; } = null!;
 

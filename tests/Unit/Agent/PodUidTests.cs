@@ -1,5 +1,6 @@
 using Bursar.Agent.Pods;
 using Bursar.Core.Usage;
+using Bursar.Sandbox.Time;
 using Bursar.Tests.TestKit;
 
 namespace Bursar.Tests.Unit.Agent;
@@ -10,7 +11,7 @@ public sealed class PodUidTests : IDisposable
 
     private readonly TestFolder _folder = new();
     private readonly TargetStore _targets = new();
-    private readonly ManualTimeProvider _time = new(AgentClock.Start);
+    private readonly VirtualTimeProvider _time = new(AgentClock.Start);
 
     public void Dispose() => _folder.Dispose();
 

@@ -5,6 +5,7 @@ using Bursar.Agent.PodResources;
 using Bursar.Agent.Pods;
 using Bursar.Agent.Sampling;
 using Bursar.Core.Usage;
+using Bursar.Sandbox.Time;
 using Bursar.Tests.TestKit;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -12,7 +13,7 @@ namespace Bursar.Tests.Unit.Agent;
 
 public sealed class SamplerTests : IGpuReader, IPodResources
 {
-    private readonly ManualTimeProvider _time = new(AgentClock.Start);
+    private readonly VirtualTimeProvider _time = new(AgentClock.Start);
     private readonly UsageJournal _journal;
     private readonly Sampler _sampler;
     private Func<double, int> _utilization = _ => 0;
@@ -155,11 +156,11 @@ public sealed class SamplerTests : IGpuReader, IPodResources
     {
         using var stop = new CancellationTokenSource();
         var running = _sampler.RunAsync(stop.Token);
-        await Eventually.TrueAsync(() => _time.PendingTimers == 1, "the first sample is taken");
+        await Eventually.TrueAsync(() => _time.Pending == 1, "the first sample is taken");
         for (int second = 0; second < seconds || _sampler.Pause != Sampler.Shortest && second < seconds + 10; second++)
         {
             _time.Advance(TimeSpan.FromSeconds(1));
-            await Eventually.TrueAsync(() => _time.PendingTimers == 1, "the sampler waits again");
+            await Eventually.TrueAsync(() => _time.Pending == 1, "the sampler waits again");
         }
         await stop.CancelAsync();
         await running;

@@ -1,6 +1,7 @@
 using System.Text;
 using Bursar.Agent.Journal;
 using Bursar.Core.Usage;
+using Bursar.Sandbox.Time;
 using Bursar.Tests.TestKit;
 using FsCheck;
 using FsCheck.Fluent;
@@ -11,7 +12,7 @@ namespace Bursar.Tests.Unit.Agent;
 public sealed class UsageJournalTests : IDisposable
 {
     private readonly TestFolder _folder = new();
-    private readonly ManualTimeProvider _time = new(AgentClock.Start);
+    private readonly VirtualTimeProvider _time = new(AgentClock.Start);
 
     public void Dispose() => _folder.Dispose();
 

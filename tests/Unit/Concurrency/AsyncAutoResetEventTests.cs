@@ -1,4 +1,5 @@
 using Bursar.Concurrency;
+using Bursar.Sandbox.Time;
 using Bursar.Tests.TestKit;
 
 namespace Bursar.Tests.Unit.Concurrency;
@@ -8,7 +9,7 @@ public sealed class AsyncAutoResetEventTests
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
 
-    private readonly ManualTimeProvider _clock = new(counts: true);
+    private readonly VirtualTimeProvider _clock = new();
     private readonly AsyncAutoResetEvent _event;
 
     public AsyncAutoResetEventTests() => _event = new(_clock, "the test");

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Bursar.Hosting;
+using Bursar.Sandbox.Time;
 using Bursar.Tests.TestKit;
 using Microsoft.Extensions.Logging;
 
@@ -8,7 +9,7 @@ namespace Bursar.Tests.Unit.Hosting;
 public sealed class LoggingTests
 {
     private readonly StringWriter _output = new();
-    private readonly ManualTimeProvider _time = new();
+    private readonly VirtualTimeProvider _time = new();
 
     [Fact]
     public void A_JSON_entry_is_one_object_a_line_with_its_values()

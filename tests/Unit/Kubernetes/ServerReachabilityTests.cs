@@ -4,6 +4,7 @@ using Bursar.Kubernetes.Config;
 using Bursar.Kubernetes.Informers;
 using Bursar.Kubernetes.Leases;
 using Bursar.Kubernetes.Objects;
+using Bursar.Sandbox.Time;
 using Bursar.Tests.TestKit;
 using Bursar.Tests.Unit.Agent;
 using Microsoft.Extensions.Logging;
@@ -13,7 +14,7 @@ namespace Bursar.Tests.Unit.Kubernetes;
 /// <summary>What an operator logs while its API server is away.</summary>
 public sealed class ServerReachabilityTests
 {
-    private readonly ManualTimeProvider _time = new();
+    private readonly VirtualTimeProvider _time = new();
     private readonly Lines _lines = new();
 
     [Fact]

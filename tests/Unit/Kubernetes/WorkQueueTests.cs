@@ -1,5 +1,6 @@
 using Bursar.Concurrency;
 using Bursar.Kubernetes.Http;
+using Bursar.Sandbox.Time;
 using Bursar.Tests.TestKit;
 using FsCheck;
 using FsCheck.Fluent;
@@ -8,7 +9,7 @@ namespace Bursar.Tests.Unit.Kubernetes;
 
 public class WorkQueueTests
 {
-    private readonly ManualTimeProvider _clock = new();
+    private readonly VirtualTimeProvider _clock = new();
 
     [Fact]
     public async Task A_waiting_key_is_not_added_twice()
@@ -96,7 +97,7 @@ public class WorkQueueTests
     {
         Prop.ForAll(ArbMap.Default.ArbFor<(byte Op, byte Key)[]>(), steps =>
             {
-                ManualTimeProvider clock = new();
+                VirtualTimeProvider clock = new();
                 using WorkQueue<int> queue = new(clock);
                 HashSet<int> owed = [];
                 HashSet<int> held = [];
@@ -166,7 +167,7 @@ public class WorkQueueTests
     [Fact]
     public async Task Activity_lasts_while_keys_wait_where_somebody_works()
     {
-        ManualTimeProvider clock = new(counts: true);
+        VirtualTimeProvider clock = new();
         ActivityTracker tracker = ActivityTracker.Of(clock)!;
         using WorkQueue<string> queue = new(clock) { Worked = false };
         queue.Add("a");

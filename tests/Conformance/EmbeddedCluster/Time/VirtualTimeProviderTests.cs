@@ -23,6 +23,51 @@ public sealed class VirtualTimeProviderTests
     }
 
     [Fact]
+    public void Advance_fires_timers_on_the_callers_thread_at_their_own_times()
+    {
+        var time = new VirtualTimeProvider(Start);
+        var fired = new List<(DateTimeOffset At, int Thread)>();
+        using var timer = time.CreateTimer(
+            _ => fired.Add((time.GetUtcNow(), Environment.CurrentManagedThreadId)),
+            null,
+            TimeSpan.FromSeconds(2),
+            TimeSpan.FromSeconds(3)
+        );
+        // Work that goes on does not keep this clock from advancing.
+        time.Activity.Begin();
+
+        time.Advance(TimeSpan.FromSeconds(6));
+
+        var thread = Environment.CurrentManagedThreadId;
+        fired.Should().Equal((Start.AddSeconds(2), thread), (Start.AddSeconds(5), thread));
+        time.GetUtcNow().Should().Be(Start.AddSeconds(6));
+    }
+
+    [Theory]
+    [InlineData(-3600)]
+    [InlineData(3600)]
+    public async Task Skewed_wall_clock_moves_no_timer(int seconds)
+    {
+        var time = new VirtualTimeProvider(Start);
+        var timestamp = time.GetTimestamp();
+        var fired = 0;
+        using var timer = time.CreateTimer(_ => fired++, null, TimeSpan.FromSeconds(10), TimeSpan.FromSeconds(10));
+
+        time.SkewWall(TimeSpan.FromSeconds(seconds));
+
+        time.GetUtcNow().Should().Be(Start.AddSeconds(seconds));
+        time.NextDue.Should().Be(Start.AddSeconds(seconds + 10));
+        time.GetElapsedTime(timestamp).Should().Be(TimeSpan.Zero);
+        time.Advance(TimeSpan.FromSeconds(9));
+        fired.Should().Be(0);
+        await time.AdvanceAsync(TimeSpan.FromSeconds(1));
+        fired.Should().Be(1);
+        await time.RunUntilAsync(Start.AddSeconds(seconds + 20));
+        fired.Should().Be(2);
+        time.GetElapsedTime(timestamp).Should().Be(TimeSpan.FromSeconds(20));
+    }
+
+    [Fact]
     public async Task A_delay_resumes_at_its_exact_moment_and_what_it_begins_counts_before_time_goes_on()
     {
         var time = new VirtualTimeProvider(Start);

@@ -11,6 +11,7 @@ using Bursar.Core.Money;
 using Bursar.Core.Reports;
 using Bursar.Core.Text;
 using Bursar.Core.Usage;
+using Bursar.Sandbox.Time;
 using Bursar.Tests.TestKit;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -32,7 +33,7 @@ public sealed class ChatTraceTests : IAsyncLifetime
     private static readonly DateTimeOffset Start = new(2023, 11, 16, 18, 15, 0, TimeSpan.Zero);
     private static readonly GpuHourPrice A100 = GpuHourPrice.FromDecimal(4);
 
-    private readonly ManualTimeProvider _time = new(Start);
+    private readonly VirtualTimeProvider _time = new(Start);
     private WebApplication _server = null!;
     private int _port;
     private long _prompt;

@@ -11,6 +11,7 @@ using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Admission;
 using Bursar.Operator.Serving;
 using Bursar.Sandbox;
+using Bursar.Sandbox.Time;
 using Bursar.Tests.TestKit;
 using Microsoft.Extensions.Logging.Abstractions;
 using ApiServer = Bursar.Sandbox.Sandbox;
@@ -24,7 +25,7 @@ public sealed class AdmissionEndpointTests : IAsyncLifetime
 {
     private const string Host = "bursar-webhook.bursar.svc";
 
-    private readonly ManualTimeProvider _time = new(new DateTimeOffset(2026, 11, 21, 8, 0, 0, TimeSpan.Zero));
+    private readonly VirtualTimeProvider _time = new(new DateTimeOffset(2026, 11, 21, 8, 0, 0, TimeSpan.Zero));
     private X509Certificate2? _certificate;
     private string _bundle = "";
     private EdgeServer _endpoint = null!;
@@ -134,7 +135,7 @@ public sealed class AdmissionEndpointTests : IAsyncLifetime
             default
         );
         _ = served.RunAsync(stop.Token);
-        await Eventually.TrueAsync(() => _time.PendingTimers == 1, "the first look is over");
+        await Eventually.TrueAsync(() => _time.Pending == 1, "the first look is over");
         async Task LookAsync(TimeSpan by)
         {
             foreach (var step in (TimeSpan[])[by, WebhookCertificate.PollInterval])

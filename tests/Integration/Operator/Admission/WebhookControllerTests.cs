@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Bursar.Operator.Admission;
 using Bursar.Sandbox.Merging;
+using Bursar.Sandbox.Time;
 using Bursar.Tests.Integration.Kubernetes;
 using Bursar.Tests.TestKit;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -11,7 +12,7 @@ namespace Bursar.Tests.Integration.Operator.Admission;
 /// <summary>The keeper before a server that holds one webhook configuration.</summary>
 public sealed class WebhookControllerTests : IAsyncLifetime
 {
-    private readonly ManualTimeProvider _time = new(new DateTimeOffset(2026, 11, 21, 8, 0, 0, TimeSpan.Zero));
+    private readonly VirtualTimeProvider _time = new(new DateTimeOffset(2026, 11, 21, 8, 0, 0, TimeSpan.Zero));
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _gate = new();
     private JsonNode? _configuration = JsonNode.Parse(
@@ -138,7 +139,7 @@ public sealed class WebhookControllerTests : IAsyncLifetime
     private async Task StartAsync(Uri? url)
     {
         _ = new WebhookController(_server.Client(), () => _roots, url, _time, NullLogger<WebhookController>.Instance).RunAsync(_stop.Token);
-        await Eventually.TrueAsync(() => _time.PendingTimers == 1, "the first look is over");
+        await Eventually.TrueAsync(() => _time.Pending == 1, "the first look is over");
     }
 
     private async Task LookAsync(TimeSpan by)

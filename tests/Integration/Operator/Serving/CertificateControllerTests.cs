@@ -6,6 +6,7 @@ using Bursar.Kubernetes.Config;
 using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Serving;
 using Bursar.Sandbox;
+using Bursar.Sandbox.Time;
 using Bursar.Tests.TestKit;
 using Microsoft.Extensions.Logging.Abstractions;
 using ApiServer = Bursar.Sandbox.Sandbox;
@@ -14,7 +15,7 @@ namespace Bursar.Tests.Integration.Operator.Serving;
 
 public sealed class CertificateControllerTests : IAsyncLifetime
 {
-    private readonly ManualTimeProvider _time = new(new DateTimeOffset(2026, 11, 21, 8, 0, 0, TimeSpan.Zero));
+    private readonly VirtualTimeProvider _time = new(new DateTimeOffset(2026, 11, 21, 8, 0, 0, TimeSpan.Zero));
     private readonly CancellationTokenSource _stop = new();
     private ApiServer _server = null!;
     private KubeClient _client = null!;
@@ -155,7 +156,7 @@ public sealed class CertificateControllerTests : IAsyncLifetime
             new Microsoft.Extensions.Logging.Logger<CertificateController>(loggers)
         );
         _ = keeper.RunAsync(_stop.Token);
-        await Eventually.TrueAsync(() => _time.PendingTimers == 1, "the first look is over");
+        await Eventually.TrueAsync(() => _time.Pending == 1, "the first look is over");
         for (var i = 0; i < 3; i++)
             await LookAsync(CertificateController.RetryEvery);
 
@@ -198,7 +199,7 @@ public sealed class CertificateControllerTests : IAsyncLifetime
     {
         var keeper = new CertificateController(_client, "bursar", "bursar-agents", _time, NullLogger<CertificateController>.Instance);
         _ = keeper.RunAsync(_stop.Token);
-        await Eventually.TrueAsync(() => _time.PendingTimers == 1, "the first look is over");
+        await Eventually.TrueAsync(() => _time.Pending == 1, "the first look is over");
         return keeper;
     }
 

@@ -9,13 +9,14 @@ using Bursar.Core.Text;
 using Bursar.Core.Usage;
 using Bursar.Operator.Budgets;
 using Bursar.Operator.Serving;
+using Bursar.Sandbox.Time;
 using Bursar.Tests.TestKit;
 
 namespace Bursar.Tests.Integration.Operator.Serving;
 
 public sealed class OperatorMetricsTests : IDisposable
 {
-    private readonly ManualTimeProvider _time = new(Given.Now);
+    private readonly VirtualTimeProvider _time = new(Given.Now);
     private readonly OperatorMetrics _metrics;
     private readonly DecisionStore _decisions = new();
 

@@ -10,6 +10,7 @@ using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Serving;
 using Bursar.Operator.Telemetry;
+using Bursar.Sandbox.Time;
 using Bursar.Tests.Integration.Operator.Serving;
 using Bursar.Tests.TestKit;
 using Microsoft.AspNetCore.Builder;
@@ -31,7 +32,7 @@ public sealed class ExporterReaderTests : IAsyncLifetime
     private const string Device = "gpu=\"0\",UUID=\"GPU-a\",device=\"nvidia0\",modelName=\"Tesla T4\"";
     private const string Selection = "gpu-operator/app=nvidia-dcgm-exporter";
 
-    private readonly ManualTimeProvider _time = new(AgentClock.Start);
+    private readonly VirtualTimeProvider _time = new(AgentClock.Start);
     private readonly DateTimeOffset _start;
     private readonly KubeClient _client = new(new KubeConfig { Server = new Uri("https://127.0.0.1:1"), Token = "none" });
     private readonly OperatorMetrics _metrics = new(TimeProvider.System);

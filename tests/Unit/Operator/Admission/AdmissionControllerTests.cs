@@ -10,6 +10,7 @@ using Bursar.Operator.Admission;
 using Bursar.Operator.Budgets;
 using Bursar.Operator.Cluster;
 using Bursar.Sandbox.Merging;
+using Bursar.Sandbox.Time;
 using Bursar.Tests.TestKit;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -22,7 +23,7 @@ public sealed class AdmissionControllerTests : IDisposable
         """{"metadata": {"labels": {"team": "vision"}}, "spec": {"containers": [{"name": "main", "resources": {"limits": {"nvidia.com/gpu": "2"}}}]}}""";
 
     private readonly KubeClient _client = new(new KubeConfig { Server = new("http://127.0.0.1:1") });
-    private readonly ManualTimeProvider _time = new(new DateTimeOffset(2026, 11, 21, 10, 0, 0, TimeSpan.Zero));
+    private readonly VirtualTimeProvider _time = new(new DateTimeOffset(2026, 11, 21, 10, 0, 0, TimeSpan.Zero));
     private readonly ClusterStores _stores;
     private readonly AdmissionController _admission;
     private bool _ready = true;

@@ -9,6 +9,7 @@ using Bursar.Kubernetes.Informers;
 using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Billing;
 using Bursar.Operator.Cluster;
+using Bursar.Sandbox.Time;
 using Bursar.Tests.TestKit;
 
 namespace Bursar.Tests.Unit.Operator.Billing;
@@ -16,7 +17,7 @@ namespace Bursar.Tests.Unit.Operator.Billing;
 public sealed class PriceListTests : IDisposable
 {
     private static readonly DateTimeOffset Start = new(2026, 11, 21, 10, 0, 0, TimeSpan.Zero);
-    private readonly ManualTimeProvider _time = new(Start);
+    private readonly VirtualTimeProvider _time = new(Start);
     private readonly KubeClient _client = new(new KubeConfig { Server = new("http://127.0.0.1:1") });
     private readonly GpuLedger _ledger = new();
     private readonly ClusterStores _stores;

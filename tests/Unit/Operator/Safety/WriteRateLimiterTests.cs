@@ -1,4 +1,5 @@
 using Bursar.Operator.Safety;
+using Bursar.Sandbox.Time;
 using Bursar.Tests.TestKit;
 
 namespace Bursar.Tests.Unit.Operator.Safety;
@@ -8,7 +9,7 @@ public class WriteRateLimiterTests
     [Fact]
     public void A_thousand_writers_get_eight_a_second_and_each_asks_twice()
     {
-        ManualTimeProvider time = new();
+        VirtualTimeProvider time = new();
         WriteRateLimiter pacer = new(time);
         var start = time.GetUtcNow();
         PriorityQueue<int, DateTimeOffset> due = new(Enumerable.Range(0, 1000).Select(i => (i, start)));
@@ -32,7 +33,7 @@ public class WriteRateLimiterTests
     [Fact]
     public void A_turn_nobody_came_for_blocks_nobody()
     {
-        ManualTimeProvider time = new();
+        VirtualTimeProvider time = new();
         WriteRateLimiter pacer = new(time, perSecond: 1);
         pacer.TryTake("a", out _).Should().BeTrue();
         pacer.TryTake("b", out _).Should().BeTrue();

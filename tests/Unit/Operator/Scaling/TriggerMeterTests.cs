@@ -1,6 +1,7 @@
 using Bursar.Api;
 using Bursar.Operator.Scaling;
 using Bursar.Operator.Scaling.Signals;
+using Bursar.Sandbox.Time;
 using Bursar.Tests.TestKit;
 using Bursar.Tests.Unit.Agent;
 
@@ -27,7 +28,7 @@ public sealed class TriggerMeterTests
         double? expected
     )
     {
-        var time = new ManualTimeProvider();
+        var time = new VirtualTimeProvider();
         var answer = (value is { } number ? PromAnswer.Of(number) : PromAnswer.Empty) with { Warning = warning };
         var poller = new PrometheusPoller((_, _, _) => Task.FromResult(answer), time);
         using var stop = new CancellationTokenSource();

@@ -2,6 +2,7 @@ using System.Net;
 using System.Text.Json.Nodes;
 using Bursar.Agent.Certificates;
 using Bursar.Operator.Scaling.Signals;
+using Bursar.Sandbox.Time;
 using Bursar.Tests.TestKit;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -15,7 +16,7 @@ namespace Bursar.Tests.Integration.Operator.Scaling.Signals;
 public sealed class PrometheusSourcesTests : IAsyncLifetime
 {
     private readonly TestFolder _folder = new();
-    private readonly ManualTimeProvider _time = new();
+    private readonly VirtualTimeProvider _time = new();
     private readonly List<string> _logs = [];
     private WebApplication _server = null!;
     private string _address = "";

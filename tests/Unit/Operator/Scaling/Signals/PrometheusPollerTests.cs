@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Bursar.Operator.Scaling.Signals;
+using Bursar.Sandbox.Time;
 using Bursar.Tests.TestKit;
 using Bursar.Tests.Unit.Agent;
 
@@ -9,7 +10,7 @@ public sealed class PrometheusPollerTests : IAsyncLifetime
 {
     private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
 
-    private readonly ManualTimeProvider _time = new();
+    private readonly VirtualTimeProvider _time = new();
     private readonly ConcurrentDictionary<string, int> _asked = new();
     private readonly ConcurrentQueue<string> _told = new();
     private readonly CancellationTokenSource _stop = new();

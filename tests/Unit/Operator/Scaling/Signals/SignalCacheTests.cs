@@ -1,12 +1,13 @@
 using Bursar.Agent.Endpoints;
 using Bursar.Operator.Scaling.Signals;
+using Bursar.Sandbox.Time;
 using Bursar.Tests.TestKit;
 
 namespace Bursar.Tests.Unit.Operator.Scaling.Signals;
 
 public sealed class SignalCacheTests
 {
-    private readonly ManualTimeProvider _time = new();
+    private readonly VirtualTimeProvider _time = new();
     private readonly Dictionary<string, string> _nodes = new() { ["u"] = "n1", ["v"] = "n2" };
     private readonly List<string> _news = [];
     private readonly SignalCache _board;
