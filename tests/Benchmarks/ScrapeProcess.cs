@@ -6,7 +6,7 @@ using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Core.Reports;
 using Bursar.Core.Text;
-using Bursar.Operator.Serving;
+using Bursar.Operator.Http;
 
 namespace Bursar.Tests.Benchmarks;
 

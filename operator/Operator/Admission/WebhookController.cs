@@ -2,7 +2,7 @@ using Bursar.Concurrency;
 using Bursar.Kubernetes.Client;
 using Bursar.Kubernetes.Objects;
 using Bursar.Kubernetes.Reconcile;
-using Bursar.Operator.Serving;
+using Bursar.Operator.Http;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Admission;

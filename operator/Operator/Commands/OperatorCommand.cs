@@ -6,7 +6,7 @@ using Bursar.Kubernetes.Config;
 using Bursar.Operator.Billing;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Hosting;
-using Bursar.Operator.Serving;
+using Bursar.Operator.Http;
 using Bursar.Operator.Telemetry;
 using Microsoft.Extensions.Logging;
 

@@ -2,7 +2,7 @@ using Bursar.Api;
 using Bursar.Kubernetes.Objects;
 using Bursar.Kubernetes.Reconcile;
 using Bursar.Operator.Billing;
-using Bursar.Operator.Serving;
+using Bursar.Operator.Http;
 
 namespace Bursar.Operator.Hosting;
 

@@ -7,7 +7,7 @@ using Bursar.Kubernetes.Objects;
 using Bursar.Kubernetes.Reconcile;
 using Bursar.Operator.Budgets;
 using Bursar.Operator.Cluster;
-using Bursar.Operator.Serving;
+using Bursar.Operator.Http;
 using Bursar.Operator.Suspension;
 
 namespace Bursar.Operator.Hosting;

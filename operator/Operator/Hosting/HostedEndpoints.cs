@@ -2,7 +2,7 @@ using Bursar.Hosting;
 using Bursar.Kubernetes.Client;
 using Bursar.Operator.Admission;
 using Bursar.Operator.Cluster;
-using Bursar.Operator.Serving;
+using Bursar.Operator.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;

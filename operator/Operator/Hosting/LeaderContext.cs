@@ -5,7 +5,7 @@ using Bursar.Kubernetes.Events;
 using Bursar.Operator.Billing;
 using Bursar.Operator.Budgets;
 using Bursar.Operator.Cluster;
-using Bursar.Operator.Serving;
+using Bursar.Operator.Http;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Hosting;

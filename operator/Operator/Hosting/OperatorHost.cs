@@ -5,7 +5,7 @@ using Bursar.Kubernetes.Leases;
 using Bursar.Operator.Admission;
 using Bursar.Operator.Budgets;
 using Bursar.Operator.Cluster;
-using Bursar.Operator.Serving;
+using Bursar.Operator.Http;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 

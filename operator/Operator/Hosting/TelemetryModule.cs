@@ -1,5 +1,5 @@
 using Bursar.Concurrency;
-using Bursar.Operator.Serving;
+using Bursar.Operator.Http;
 using Bursar.Operator.Telemetry;
 
 namespace Bursar.Operator.Hosting;

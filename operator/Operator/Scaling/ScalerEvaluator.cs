@@ -7,9 +7,9 @@ using Bursar.Kubernetes.Informers;
 using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Budgets;
 using Bursar.Operator.Cluster;
+using Bursar.Operator.Http;
 using Bursar.Operator.Scaling.Signals;
 using Bursar.Operator.Scaling.Targets;
-using Bursar.Operator.Serving;
 
 namespace Bursar.Operator.Scaling;
 

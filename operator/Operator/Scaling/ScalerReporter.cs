@@ -5,7 +5,7 @@ using Bursar.Core.Scaling;
 using Bursar.Kubernetes.Events;
 using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Cluster;
-using Bursar.Operator.Serving;
+using Bursar.Operator.Http;
 
 namespace Bursar.Operator.Scaling;
 

@@ -7,7 +7,7 @@ using Bursar.Core.Ledger;
 using Bursar.Core.Usage;
 using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Cluster;
-using Bursar.Operator.Serving;
+using Bursar.Operator.Http;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Telemetry;

@@ -1,7 +1,7 @@
 using Bursar.Agent.Client;
 using Bursar.Concurrency;
 using Bursar.Core.Usage;
-using Bursar.Operator.Serving;
+using Bursar.Operator.Http;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Telemetry;

@@ -5,7 +5,7 @@ using Bursar.Core.Prices;
 using Bursar.Core.Text;
 using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Cluster;
-using Bursar.Operator.Serving;
+using Bursar.Operator.Http;
 using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Telemetry;

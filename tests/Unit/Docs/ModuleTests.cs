@@ -11,7 +11,7 @@ public class ModuleTests
     /// <summary>The folders of <c>operator/Operator</c>: each may use those above it and those below its own name.</summary>
     private static readonly string[] Order =
     [
-        "Serving",
+        "Http",
         "Cluster.Gpus",
         "Cluster",
         "Telemetry",

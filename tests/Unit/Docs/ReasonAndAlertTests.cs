@@ -2,7 +2,7 @@ using System.Reflection;
 using System.Text.RegularExpressions;
 using Bursar.Core.Decisions;
 using Bursar.Operator.Commands.Reference;
-using Bursar.Operator.Serving;
+using Bursar.Operator.Http;
 using Bursar.Tests.TestKit;
 
 namespace Bursar.Tests.Unit.Docs;

@@ -1,6 +1,6 @@
 using System.Text;
 using Bursar.Agent.Endpoints;
-using Bursar.Operator.Serving;
+using Bursar.Operator.Http;
 using Prometheus;
 
 namespace Bursar.Operator.Commands.Reference;

@@ -1,4 +1,4 @@
-using Bursar.Operator.Serving;
+using Bursar.Operator.Http;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;

@@ -9,7 +9,7 @@ using Bursar.Kubernetes.Client;
 using Bursar.Kubernetes.Config;
 using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Admission;
-using Bursar.Operator.Serving;
+using Bursar.Operator.Http;
 using Bursar.Sandbox;
 using Bursar.Sandbox.Time;
 using Bursar.Tests.TestKit;

@@ -8,7 +8,7 @@ using Bursar.Kubernetes.Client;
 using Bursar.Kubernetes.Config;
 using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Cluster;
-using Bursar.Operator.Serving;
+using Bursar.Operator.Http;
 using Bursar.Operator.Telemetry;
 using Bursar.Sandbox.Time;
 using Bursar.Tests.Integration.Operator.Serving;

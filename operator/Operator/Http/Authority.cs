@@ -3,7 +3,7 @@ using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Bursar.Agent.Certificates;
 
-namespace Bursar.Operator.Serving;
+namespace Bursar.Operator.Http;
 
 /// <summary>
 /// Bursar's own authority as it lies in Secret <c>bursar-ca</c>: the root that signs, the one that will sign next and is

@@ -7,7 +7,7 @@ using Bursar.Kubernetes.Objects;
 using Bursar.Kubernetes.Reconcile;
 using Microsoft.Extensions.Logging;
 
-namespace Bursar.Operator.Serving;
+namespace Bursar.Operator.Http;
 
 /// <summary>
 /// The leader's care for certificates: Secret <c>bursar-ca</c> in Bursar's own namespace, Secret <c>bursar-agent-tls</c> in

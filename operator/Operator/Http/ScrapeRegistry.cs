@@ -1,6 +1,6 @@
 using Prometheus;
 
-namespace Bursar.Operator.Serving;
+namespace Bursar.Operator.Http;
 
 /// <summary>
 /// The metrics of one operator, in a registry of prometheus-net of its own, since several operators can run in one process.

@@ -1,7 +1,7 @@
 using System.Diagnostics.Metrics;
 using Prometheus;
 
-namespace Bursar.Operator.Serving;
+namespace Bursar.Operator.Http;
 
 /// <summary>
 /// How long the API server takes to answer, and how often it is written to, as the runtime's own HTTP client counts it:

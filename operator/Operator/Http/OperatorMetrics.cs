@@ -5,7 +5,7 @@ using Bursar.Core.Scaling;
 using Bursar.Core.Text;
 using Prometheus;
 
-namespace Bursar.Operator.Serving;
+namespace Bursar.Operator.Http;
 
 /// <summary>
 /// The operator's metrics: budgets and their workloads as last decided, sums of the ledger computed for each scrape, and counts of

@@ -1,6 +1,6 @@
 using Bursar.Agent.Certificates;
 
-namespace Bursar.Operator.Serving;
+namespace Bursar.Operator.Http;
 
 /// <summary>
 /// What the operator needs to speak with agents: the roots it believes (PEM, several during a renewal) and who it is itself.

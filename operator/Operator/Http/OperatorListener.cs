@@ -4,7 +4,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using Prometheus;
 
-namespace Bursar.Operator.Serving;
+namespace Bursar.Operator.Http;
 
 /// <summary>
 /// <c>--metrics-address</c>: <c>/metrics</c>, <c>/healthz</c> (the process answers) and <c>/readyz</c> (its caches are those of the

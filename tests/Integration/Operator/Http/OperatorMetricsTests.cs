@@ -12,7 +12,7 @@ using Bursar.Operator.Serving;
 using Bursar.Sandbox.Time;
 using Bursar.Tests.TestKit;
 
-namespace Bursar.Tests.Integration.Operator.Serving;
+namespace Bursar.Tests.Integration.Operator.Http;
 
 public sealed class OperatorMetricsTests : IDisposable
 {

@@ -2,7 +2,7 @@ using Bursar.Core.Ledger;
 using Bursar.Core.Reports;
 using Bursar.Core.Text;
 
-namespace Bursar.Operator.Serving;
+namespace Bursar.Operator.Http;
 
 /// <summary>Sums over the ledger since Bursar came to the cluster, computed for each scrape.</summary>
 internal sealed class LedgerFigures

@@ -1,9 +1,9 @@
 using System.Net;
 using Bursar.Core.Text;
-using Bursar.Operator.Serving;
+using Bursar.Operator.Http;
 using Microsoft.Extensions.Logging.Abstractions;
 
-namespace Bursar.Tests.Integration.Operator.Serving;
+namespace Bursar.Tests.Integration.Operator.Http;
 
 public sealed class OperatorListenerTests
 {

@@ -1,7 +1,7 @@
 using Bursar.Kubernetes.KubeOps;
 using Bursar.Kubernetes.Objects;
 
-namespace Bursar.Operator.Serving;
+namespace Bursar.Operator.Http;
 
 /// <summary>Measures how long a controller takes and how often it fails.</summary>
 internal sealed class TimedController<T>(IEntityController<T> inner, OperatorMetrics metrics, TimeProvider time) : IEntityController<T>

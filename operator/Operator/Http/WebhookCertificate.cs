@@ -6,7 +6,7 @@ using Bursar.Kubernetes.Objects;
 using Bursar.Kubernetes.Reconcile;
 using Microsoft.Extensions.Logging;
 
-namespace Bursar.Operator.Serving;
+namespace Bursar.Operator.Http;
 
 /// <summary>
 /// The webhook's certificate, on every replica its own: signed by the authority in Secret <c>bursar-ca</c>, which the leader looks

@@ -4,14 +4,14 @@ using Bursar.Agent.Certificates;
 using Bursar.Kubernetes.Client;
 using Bursar.Kubernetes.Config;
 using Bursar.Kubernetes.Objects;
-using Bursar.Operator.Serving;
+using Bursar.Operator.Http;
 using Bursar.Sandbox;
 using Bursar.Sandbox.Time;
 using Bursar.Tests.TestKit;
 using Microsoft.Extensions.Logging.Abstractions;
 using ApiServer = Bursar.Sandbox.Sandbox;
 
-namespace Bursar.Tests.Integration.Operator.Serving;
+namespace Bursar.Tests.Integration.Operator.Http;
 
 public sealed class CertificateControllerTests : IAsyncLifetime
 {
