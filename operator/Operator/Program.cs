@@ -2,7 +2,7 @@ using System.CommandLine;
 using Bursar.Hosting;
 using Bursar.Operator.Commands;
 
-// Ctrl-C and SIGTERM cancel the command; it then has this long to give up its lease and clean up.
+// Ctrl-C and SIGTERM cancel the command. It then has 20 s to give up its lease and clean up.
 return await CommandLine.RunAsync(
     RootCommands.Create(),
     args,

@@ -11,8 +11,8 @@ using Bursar.Operator.Suspension;
 namespace Bursar.Operator.Budgets;
 
 /// <summary>
-/// Does what a decision says, in an order that survives a death between any two steps: the ledger holds what is about to
-/// happen before it happens, and lets go of it only after it was undone.
+/// Carries out a decision. An operator that dies between any two steps loses nothing, because each suspension is stored in the ledger
+/// before it is written and its record is removed only after the restore.
 /// </summary>
 internal sealed class BudgetActor(
     ClusterStores stores,
@@ -24,30 +24,30 @@ internal sealed class BudgetActor(
     TimeProvider time
 )
 {
-    /// <summary>Before the action of a decision that Observe mode did not carry out.</summary>
+    /// <summary>Prefix of an action that Observe mode reports but does not carry out.</summary>
     public const string Would = "Would";
 
     /// <summary>
-    /// Acts on one workload take turns: if one budget resumes what another is about to suspend, each reads the records, writes and records
-    /// undisturbed. Workloads share the locks, which are more than passes that run at the same time.
+    /// Locks by workload. Two budgets can act on one workload at the same time, and each must read the records, write and record as one
+    /// step. The number of locks exceeds the number of concurrent passes, so workloads rarely share one.
     /// </summary>
     private readonly AsyncLock[] _turns = [.. Enumerable.Range(0, 64).Select(_ => new AsyncLock(time, "acts on one workload"))];
 
-    /// <summary>A suspension that is recorded.</summary>
-    /// <param name="Record">What the ledger holds.</param>
-    /// <param name="Present">The field as it was read.</param>
-    /// <param name="Earlier">The record of the suspension before, which another client undid.</param>
+    /// <summary>A suspension that is recorded and not yet written.</summary>
+    /// <param name="Record">The record in the ledger.</param>
+    /// <param name="Present">The current value of the field.</param>
+    /// <param name="Earlier">The record of the earlier suspension, which another client reverted.</param>
     private sealed record Prepared(SuspensionRecord Record, string Present, SuspensionRecord? Earlier);
 
     /// <summary>
-    /// Brings the records of suspensions and the requests to agents in line with what was seen and decided. No workload is suspended or
-    /// resumed.
+    /// Updates the records of suspensions and the checkpoint requests of agents from a snapshot and its decision. It suspends and resumes
+    /// nothing.
     /// </summary>
     public async Task RecordAsync(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision, CancellationToken cancellationToken)
     {
         if (decision.Observed.Count > 0)
         {
-            // The record of what Observe mode would have done is all that is written. Status and bursar explain show it.
+            // Observe mode writes only this record, which status and bursar explain show.
             var inputs = DecisionInputs.Write(snapshot);
             foreach (var action in decision.Observed)
                 Note(budget, decision, action, Would + action.Kind, inputs);
@@ -57,7 +57,7 @@ internal sealed class BudgetActor(
         foreach (var record in store.State.SuspensionsBy(budget.Uid).Where(p => p.Uid == key.Uid))
             await suspender.ForgetAsync(record, budget.Object, mayWrite, cancellationToken);
         ConfirmSeen(budget, snapshot, decision);
-        // An operator resumed these and was stopped before it could remove their records. The decision to resume is in the memory.
+        // An earlier leader resumed these workloads and died before it removed their records.
         foreach (var record in store.State.SuspensionsBy(budget.Uid))
             if (
                 snapshot.Workloads.FirstOrDefault(w => w.Key.Uid == record.Uid) is
@@ -67,14 +67,14 @@ internal sealed class BudgetActor(
         checkpoints.Publish(budget, snapshot, decision);
     }
 
-    /// <summary>Suspends, resumes and asks for checkpoints, as decided.</summary>
-    /// <exception cref="ApiException">The first object that could not be written. The others were.</exception>
+    /// <summary>Suspends, resumes and requests checkpoints, as decided.</summary>
+    /// <exception cref="ApiException">The first object that could not be written. All others were written.</exception>
     public async Task ActAsync(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision, CancellationToken cancellationToken)
     {
         if (decision.Actions.Count == 0)
             return;
         var inputs = DecisionInputs.Write(snapshot);
-        // All that is to be suspended stands in the ledger before the first of it is: one write, however much it is.
+        // Store all suspensions in the ledger with one write before the first workload is suspended.
         var prepared = new Dictionary<string, Prepared>(StringComparer.Ordinal);
         foreach (var action in decision.Actions.Where(a => a.Kind == ActionKind.Suspend))
             if (await PrepareAsync(budget, decision, action, inputs, cancellationToken) is { } suspension)
@@ -101,7 +101,7 @@ internal sealed class BudgetActor(
             }
             catch (ApiException error)
             {
-                // One object that cannot be written must not hold up the stop of the others.
+                // Continue with the other objects.
                 failed ??= error;
             }
         }
@@ -110,10 +110,10 @@ internal sealed class BudgetActor(
     }
 
     /// <summary>
-    /// Resumes suspended workloads that the budget no longer selects, or that its user released, and removes the records of those that are
-    /// gone.
+    /// Resumes suspended workloads that the budget no longer selects or that <c>bursar release</c> released, and removes the records of
+    /// workloads that are gone.
     /// </summary>
-    /// <exception cref="ApiException">The first object that could not be written. The others were.</exception>
+    /// <exception cref="ApiException">The first object that could not be written. All others were written.</exception>
     public async Task ReleaseStraysAsync(ReadBudget budget, BudgetSnapshot snapshot, CancellationToken cancellationToken)
     {
         var selected = snapshot.Workloads.Select(w => w.Key.Uid).ToHashSet(StringComparer.Ordinal);
@@ -139,7 +139,7 @@ internal sealed class BudgetActor(
                 }
                 catch (ApiException error)
                 {
-                    // One object that cannot be written must not hold up the others.
+                    // Continue with the other objects.
                     failed ??= error;
                 }
         }
@@ -148,11 +148,11 @@ internal sealed class BudgetActor(
     }
 
     /// <summary>
-    /// Resumes a workload for a budget that no longer selects it, or no longer exists. If other budgets hold it too, only this one's record
-    /// goes. Returns whether the workload was resumed.
+    /// Resumes a workload for a budget that no longer selects it or no longer exists. If other budgets suspend it too, only this budget's
+    /// record is removed. Returns whether the workload was resumed.
     /// </summary>
     /// <param name="record">The suspension.</param>
-    /// <param name="why">Why it comes back, as the rest of a sentence.</param>
+    /// <param name="why">The reason, as the rest of a sentence.</param>
     /// <param name="cancellationToken">Cancels the writes.</param>
     public async Task<bool> ReleaseAsync(SuspensionRecord record, string why, CancellationToken cancellationToken)
     {
@@ -166,22 +166,22 @@ internal sealed class BudgetActor(
             .ToArray();
         var result = await suspender.ReleaseAsync(record, budget, cancellationToken);
         if (result is null)
-            events.Restored(record, budget, Messages.Restored(why, string.Join(" and ", others)), isHeld: true);
+            events.Restored(record, budget, Messages.Restored(why, string.Join(" and ", others)), isStillSuspended: true);
         else if (result is WriteResult.Done)
-            events.Restored(record, budget, Messages.Restored(why, null), isHeld: false);
+            events.Restored(record, budget, Messages.Restored(why, null), isStillSuspended: false);
         return result is WriteResult.Done;
     }
 
-    /// <summary>Withdraws from the agents the requests for checkpoints of a budget that is deleted.</summary>
+    /// <summary>Withdraws a deleted budget's checkpoint requests from the agents.</summary>
     public void Forget(string budgetUid) => checkpoints.Forget(budgetUid);
 
-    /// <summary>Withdraws all requests for checkpoints of a budget that is deleted, also the annotations.</summary>
+    /// <summary>Withdraws a deleted budget's checkpoint requests from the agents and removes their annotations.</summary>
     public Task ClearRequestsAsync(string ns, string budget, string budgetUid, CancellationToken cancellationToken) =>
         checkpoints.ClearAsync(ns, budget, budgetUid, cancellationToken);
 
     /// <summary>
-    /// A suspension whose answer was lost, or whose operator was stopped before it could say so, and that is now seen to
-    /// have happened: the record says it, and so do the Events.
+    /// Confirms a suspension whose response was lost, or whose operator died before it recorded the success. It marks the record as
+    /// confirmed and emits the Event.
     /// </summary>
     private void ConfirmSeen(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision)
     {
@@ -214,7 +214,7 @@ internal sealed class BudgetActor(
         }
     }
 
-    /// <summary>Notes in memory what is to be suspended; null where there is nothing to write to.</summary>
+    /// <summary>Records a suspension in memory. Null if there is no object to write to.</summary>
     private async Task<Prepared?> PrepareAsync(
         ReadBudget budget,
         BudgetDecision decision,
@@ -237,11 +237,12 @@ internal sealed class BudgetActor(
             other.Uid == record.Uid && other.Field.Pointer == record.Field.Pointer && other.Field.Object.Uid == record.Field.Object.Uid;
         var earlier = store.State.SuspensionsBy(budget.Uid).FirstOrDefault(IsOfTheSame);
         var inherited = earlier ?? store.State.SuspendedByOthers(record.Namespace, budget.Uid)[record.Uid].FirstOrDefault(IsOfTheSame);
-        // Decided of work that another budget held, and that one gave it back meanwhile: the next evaluation sees what it is now.
+        // The decision was made while another budget suspended the workload, and that budget has resumed it. The next evaluation decides
+        // again.
         if (action.IsSuspendedByOtherBudget && inherited is null)
             return null;
         var present = record.Field.Original;
-        // What stood there before the first suspension is what must come back, and what it said then is what selects it.
+        // Restore the value from before the first suspension, and select the workload by the labels that it had then.
         if (inherited is not null)
             record = record with
             {
@@ -277,7 +278,7 @@ internal sealed class BudgetActor(
         using var turn = await TurnOf(record.Uid).EnterAsync(cancellationToken);
         if (control.ObserveOnly)
         {
-            // Enforcement was switched off since this was decided: bursar release may be giving back what is suspended.
+            // Observe-only mode was switched on after the decision, and bursar release may be resuming workloads now.
             suspender.Withdraw(record, earlier);
             return;
         }
@@ -310,22 +311,22 @@ internal sealed class BudgetActor(
         var record = store.State.SuspensionsBy(budget.Uid).FirstOrDefault(p => p.Uid == action.Workload.Uid);
         if (record is null || suspender.IsUnknown(record))
             return;
-        // The memory with the new reservation stands in the ledger first: should this process die after the write below, the
-        // record that is left is known to be out of date by it.
+        // Store the memory with the new reservation first. If this process dies after the write below, the next leader can tell from it
+        // that the record is out of date.
         Note(budget, decision, action, "Resume", inputs);
         await store.FlushBudgetAsync(budget.Uid, cancellationToken);
 
-        var told = decision.WindowKey + "/" + decision.At.ToUnixTimeSeconds();
+        var eventKey = decision.WindowKey + "/" + decision.At.ToUnixTimeSeconds();
         var result = await suspender.ResumeAsync(record, budget.Object, action.Reason, cancellationToken);
         if (result is null)
-            events.Agreed(budget.Object, action, told);
+            events.Agreed(budget.Object, action, eventKey);
         else if (result is WriteResult.Done or WriteResult.AlreadySo)
-            events.Acted(budget.Object, action, told);
+            events.Acted(budget.Object, action, eventKey);
     }
 
     /// <summary>
-    /// A request is stored before the workload and its agents hear of it, and removed before they hear that it is withdrawn: the operator
-    /// that comes after a death goes on from there and brings the annotations in line.
+    /// Stores a request before it reaches the workload and its agents, and removes it before they are informed of the withdrawal. After a
+    /// crash the next leader continues from the stored state and corrects the annotations.
     /// </summary>
     private async Task RequestCheckpointAsync(
         ReadBudget budget,
@@ -336,9 +337,9 @@ internal sealed class BudgetActor(
         CancellationToken cancellationToken
     )
     {
-        var asks = action.Kind == ActionKind.RequestCheckpoint;
+        var isRequest = action.Kind == ActionKind.RequestCheckpoint;
         var before = snapshot.Memory.Checkpoints.GetValueOrDefault(action.Workload.Uid)?.Id;
-        if (asks ? before != action.CheckpointId : before is not null)
+        if (isRequest ? before != action.CheckpointId : before is not null)
         {
             Note(budget, decision, action, action.Kind.ToString(), inputs);
             await store.FlushBudgetAsync(budget.Uid, cancellationToken);
@@ -351,7 +352,7 @@ internal sealed class BudgetActor(
     private static BudgetAction WithRecord(BudgetAction action, SuspensionRecord record) =>
         record.CronJob is { } cronJob ? action with { Sentence = $"{action.Sentence} {Messages.CronJobWaits(cronJob.Object)}" } : action;
 
-    /// <summary>Whether a budget's mode and the cluster's switch let anything be written for it.</summary>
+    /// <summary>Whether the budget's mode and observe-only mode allow writes for it.</summary>
     private static bool MayWrite(ReadBudget budget, BudgetSnapshot snapshot) =>
         budget.Terms.Mode == EnforcementMode.Enforce && !snapshot.ObserveOnly;
 

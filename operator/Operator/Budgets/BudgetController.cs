@@ -9,20 +9,19 @@ using Bursar.Operator.Suspension;
 namespace Bursar.Operator.Budgets;
 
 /// <summary>
-/// The one loop: observe, decide, act, and the status last. Everything people see of a budget follows from the one
-/// decision value of this evaluation.
+/// Reconciles a budget: observe, decide, act, then write the status. Status, Events and metrics all come from the one decision of the pass.
 /// </summary>
 internal sealed class BudgetController(
     BudgetObserver observer,
     BudgetRecorder recorder,
     BudgetActor actor,
     BudgetReporter reporter,
-    GatedWorkloadActor held,
+    GatedWorkloadActor gated,
     DecisionStore decisions,
-    Expectations echoes
+    Expectations expectations
 ) : IEntityController<V1Alpha1GpuBudget>
 {
-    /// <summary>How long an evaluation of running work may be put off; part of the published overspend bound.</summary>
+    /// <summary>Interval of evaluations while workloads exist; part of the published overspend bound.</summary>
     public static readonly TimeSpan Evaluation = TimeSpan.FromSeconds(5);
 
     private static readonly TimeSpan IdleEvaluation = TimeSpan.FromSeconds(60);
@@ -38,7 +37,7 @@ internal sealed class BudgetController(
                 ? ReconciliationResult<V1Alpha1GpuBudget>.Success(entity, retry)
                 : ReconciliationResult<V1Alpha1GpuBudget>.Success(entity);
         }
-        if (echoes.IsWaiting(entity.Metadata.Namespace ?? ""))
+        if (expectations.IsWaiting(entity.Metadata.Namespace ?? ""))
             return ReconciliationResult<V1Alpha1GpuBudget>.Success(entity, ExpectationRetry);
 
         var budget = new ReadBudget(entity, terms!, selector, exempt);
@@ -49,11 +48,11 @@ internal sealed class BudgetController(
         reporter.Announce(entity, decision);
         decisions.Record(entity, decision);
         await actor.RecordAsync(budget, snapshot, decision, cancellationToken);
-        var heldBack = await TryAsync(() => held.RemoveGateAsync(budget, decision, cancellationToken));
-        // One object that cannot be written must not keep the status of the others from being told.
+        var gateFailure = await TryAsync(() => gated.RemoveGateAsync(budget, decision, cancellationToken));
+        // A failed write must not prevent the status update.
         var failed = await TryAsync(() => actor.ActAsync(budget, snapshot, decision, cancellationToken))
             ?? await TryAsync(() => actor.ReleaseStraysAsync(budget, snapshot, cancellationToken))
-            ?? heldBack;
+            ?? gateFailure;
         var wait = await reporter.WriteStatusAsync(entity, decision, cancellationToken);
         failed?.Throw();
         return ReconciliationResult<V1Alpha1GpuBudget>.Success(entity, Next(budget, snapshot, decision, wait));
@@ -81,14 +80,16 @@ internal sealed class BudgetController(
         }
     }
 
-    /// <summary>Exactly at the window's edge; else soon while something burns or waits for its stop.</summary>
+    /// <summary>
+    /// Returns the time to the next pass: short while a workload exists or costs money, and never later than the edge of the window.
+    /// </summary>
     private static TimeSpan Next(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision, TimeSpan? statusWait)
     {
-        var moves = snapshot.BurnRate.NanoPerHour > 0 || snapshot.Workloads.Count > 0 || decision.Actions.Count > 0;
-        var next = moves ? Evaluation : IdleEvaluation;
+        var isActive = snapshot.BurnRate.NanoPerHour > 0 || snapshot.Workloads.Count > 0 || decision.Actions.Count > 0;
+        var next = isActive ? Evaluation : IdleEvaluation;
         if (Window.NextEdge(budget.Terms.Window, snapshot.Now) is { } edge && edge - snapshot.Now < next)
             next = edge - snapshot.Now;
-        // A wait that is over ends then, and not at the next look: that is what the bound counts on.
+        // A checkpoint request must end at its deadline, because the overspend bound relies on it.
         foreach (var request in decision.Memory.Checkpoints.Values)
             if (request.Deadline > snapshot.Now && request.Deadline - snapshot.Now < next)
                 next = request.Deadline - snapshot.Now;

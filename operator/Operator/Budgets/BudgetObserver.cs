@@ -14,8 +14,7 @@ using Bursar.Operator.Suspension;
 namespace Bursar.Operator.Budgets;
 
 /// <summary>
-/// Reads everything a decision may look at into one snapshot: from synced caches, the ledger and the progress board.
-/// It writes nothing.
+/// Reads all inputs of a decision into one snapshot, from synced caches, the ledger and the operator's state. It writes nothing.
 /// </summary>
 internal sealed class BudgetObserver(
     ClusterStores stores,
@@ -49,7 +48,7 @@ internal sealed class BudgetObserver(
         foreach (var one in cache.In(budget.Namespace))
             if (workloads.Observe(one, facts) is { } observed)
                 work.Add(observed);
-        // Nothing that costs money is left out, whatever its object says or does not say.
+        // Include every workload that costs money, whatever its object says.
         var listed = work.Select(w => w.Key.Uid).ToHashSet(StringComparer.Ordinal);
         work.AddRange(
             spends
@@ -91,7 +90,7 @@ internal sealed class BudgetObserver(
         return metering.AddTo(snapshot, spends);
     }
 
-    /// <summary>Of what the status names: the most expensive few.</summary>
+    /// <summary>Returns the most expensive workloads that have ended, as many as the status lists.</summary>
     private static IReadOnlyList<EndedWorkload> Ended(
         IReadOnlyCollection<WorkloadSpend> spends,
         IReadOnlyList<WorkloadSnapshot> work,
@@ -130,14 +129,14 @@ internal sealed class BudgetObserver(
     }
 }
 
-/// <summary>Facts of a budget that a pass reads before it observes the workloads.</summary>
+/// <summary>Inputs of a budget's pass that are read before the workloads.</summary>
 /// <param name="Budget">The budget.</param>
 /// <param name="Now">The time of the pass.</param>
 /// <param name="Spends">The cost in this window, by workload UID.</param>
 /// <param name="Suspensions">This budget's suspensions, by workload UID.</param>
-/// <param name="SuspendedByOtherBudgets">Those of other budgets, by workload UID.</param>
-/// <param name="Memory">What the budget's last decision left.</param>
-/// <param name="Running">Read for suspended workloads with billed pods alone, and then once for all of them.</param>
+/// <param name="SuspendedByOtherBudgets">The suspensions of other budgets, by workload UID.</param>
+/// <param name="Memory">The memory of the budget's previous decision.</param>
+/// <param name="Running">Billed pods that still run, by workload UID. Read once, and only if a workload is stopped or unlisted.</param>
 internal sealed record BudgetFacts(
     ReadBudget Budget,
     DateTimeOffset Now,

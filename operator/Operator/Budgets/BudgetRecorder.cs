@@ -13,8 +13,8 @@ using Bursar.Operator.Telemetry;
 namespace Bursar.Operator.Budgets;
 
 /// <summary>
-/// Records what later passes, leaders and reports need of a pass: the budget's memory with the progress of its jobs, the spec in force, the
-/// circuit breaker, and closed windows.
+/// Records the results of a pass that later passes, leaders and reports need: the budget's memory with the progress of its jobs, the spec
+/// in force, the circuit breaker, and closed windows.
 /// </summary>
 internal sealed class BudgetRecorder(
     GpuLedger ledger,
@@ -25,31 +25,31 @@ internal sealed class BudgetRecorder(
     TimeProvider time
 )
 {
-    /// <summary>An operator that was away for longer than so many windows leaves the oldest out.</summary>
+    /// <summary>Most windows to close in one pass, after a long absence of the operator.</summary>
     private const int MostWindows = 400;
 
     private static readonly TimeSpan ProgressInterval = TimeSpan.FromMinutes(5);
     private const int StoredProgressPoints = 6;
 
-    /// <summary>Training that has ended and whose last step is remembered: more of it is older than what people ask for.</summary>
+    /// <summary>Number of ended training workloads whose last step is kept.</summary>
     private const int MostEnded = 100;
 
     private readonly ConcurrentDictionary<string, DateTimeOffset> _progressStored = new(StringComparer.Ordinal);
 
     /// <summary>
-    /// The progress of each existing workload by the UID of its budget, kept for when the workload is gone. Only the reconcile of that
-    /// budget uses its entry, one at a time.
+    /// Progress of existing workloads, by budget UID, kept until the workload is gone. Only the reconcile of the budget uses its entry, and
+    /// a budget has one reconcile at a time.
     /// </summary>
     private readonly ConcurrentDictionary<string, Dictionary<string, EndedTraining>> _training = new(StringComparer.Ordinal);
 
-    /// <summary>Restores the spec that is in force for a budget whose latest spec cannot be used.</summary>
+    /// <summary>Restores the spec in force of a budget whose latest spec is invalid.</summary>
     public void RestoreSpec(V1Alpha1GpuBudget budget)
     {
         if (budget.Refusal is { InForce: null })
             SpecRefusal.Restore(budget, state.BudgetMemory(budget.Metadata.Uid));
     }
 
-    /// <summary>Restores, once per leader, the progress of a budget's jobs that an earlier leader stored.</summary>
+    /// <summary>Restores, once per leader, the stored progress of a budget's jobs.</summary>
     public void RestoreProgress(ReadBudget budget)
     {
         if (_progressStored.ContainsKey(budget.Uid))
@@ -59,7 +59,7 @@ internal sealed class BudgetRecorder(
             progress.Restore(uid, series);
     }
 
-    /// <summary>Records a decision in the state, before anything is done about it.</summary>
+    /// <summary>Records a decision in the state before the actor carries it out.</summary>
     public void Record(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision)
     {
         if (decision.Conditions.Any(c => c is { Type: ConditionTypes.BreakerOpen, Status: true }))
@@ -78,7 +78,7 @@ internal sealed class BudgetRecorder(
         RecordWindows(ledger, state, budget, decision, keptDays);
     }
 
-    /// <summary>Records what each window of a budget came to, once it is over: the facts that it was summed from do not stay for ever.</summary>
+    /// <summary>Records the cost of each window of a budget that has ended, because its entries are compacted later.</summary>
     internal static void RecordWindows(GpuLedger ledger, OperatorState state, ReadBudget budget, BudgetDecision decision, int keptDays)
     {
         // A rolling window never ends.
@@ -110,7 +110,7 @@ internal sealed class BudgetRecorder(
         );
     }
 
-    /// <summary>Forgets, in this process, a budget that is deleted.</summary>
+    /// <summary>Removes a deleted budget from this object's memory. The stored state remains.</summary>
     public void Forget(string budgetUid)
     {
         _progressStored.TryRemove(budgetUid, out _);
@@ -131,7 +131,7 @@ internal sealed class BudgetRecorder(
     }
 
     /// <summary>
-    /// Moves workloads that are gone, with their last step, to those that have ended: what a step cost is asked for after the job.
+    /// Moves workloads that are gone to the list of ended ones, with their last step. Users ask for the cost per step after the job ended.
     /// </summary>
     private BudgetMemory WithEnded(ReadBudget budget, BudgetSnapshot snapshot, BudgetMemory memory)
     {
@@ -160,7 +160,7 @@ internal sealed class BudgetRecorder(
         var ended = new List<EndedTraining>(memory.Ended.Count + gone.Length);
         foreach (var one in memory.Ended.Concat(gone))
         {
-            // Back again, or told of by its agent after its end.
+            // The workload exists again, or its agent reported later progress after its end.
             if (present.Contains(one.Uid))
                 changed = true;
             else if (progress.Series(one.Uid)?.Last is { } last && last.Step > one.Step)

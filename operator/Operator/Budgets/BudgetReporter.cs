@@ -9,12 +9,12 @@ using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Budgets;
 
-/// <summary>Reports a budget's decision or the errors of its spec: by Events, and by the status, which is written if it has changed.</summary>
+/// <summary>Reports a budget's decision, or the errors of its spec, in Events and in the status.</summary>
 internal sealed partial class BudgetReporter(
     KubeClient client,
     LedgerStore store,
     BudgetEvents events,
-    WriteRateLimiter pacer,
+    WriteRateLimiter rateLimiter,
     ILogger<BudgetReporter> logger
 )
 {
@@ -22,7 +22,7 @@ internal sealed partial class BudgetReporter(
 
     private readonly ConcurrentDictionary<string, (GpuBudgetStatus Status, DateTimeOffset At)> _written = new(StringComparer.Ordinal);
 
-    /// <summary>Publishes the announcements of a decision, and why the latest spec is not the one that was decided by.</summary>
+    /// <summary>Publishes the announcements of a decision, and the errors of a spec that was refused.</summary>
     public void Announce(V1Alpha1GpuBudget budget, BudgetDecision decision)
     {
         if (budget.Refusal is { } refusal)
@@ -32,8 +32,7 @@ internal sealed partial class BudgetReporter(
     }
 
     /// <summary>
-    /// Reports a budget whose spec cannot be used. Returns after how long to try again if the status met a conflict; null if there is
-    /// nothing more to write.
+    /// Reports a budget whose spec is invalid. Returns the time until the next try if the status write met a conflict, otherwise null.
     /// </summary>
     public async Task<TimeSpan?> RefuseAsync(V1Alpha1GpuBudget budget, SpecRefusal refusal, CancellationToken cancellationToken) =>
         !ReportRefusal(budget, refusal)
@@ -45,7 +44,7 @@ internal sealed partial class BudgetReporter(
             ? null
             : ConflictRetry;
 
-    /// <summary>Writes the status if it is due. Returns after how long a change is to be written; null if all is written.</summary>
+    /// <summary>Writes the status if it is due. Returns the time until it is due, or null if there is nothing left to write.</summary>
     public async Task<TimeSpan?> WriteStatusAsync(V1Alpha1GpuBudget budget, BudgetDecision decision, CancellationToken cancellationToken)
     {
         var status = BudgetStatus.Of(budget, decision, store.Ledger, store.State);
@@ -55,7 +54,7 @@ internal sealed partial class BudgetReporter(
             return null;
         if (due > TimeSpan.Zero)
             return due;
-        if (!pacer.TryTake(budget.Metadata.Uid, out var wait))
+        if (!rateLimiter.TryTake(budget.Metadata.Uid, out var wait))
             return wait;
         if (!await PatchStatusAsync(budget, status, cancellationToken))
             return ConflictRetry;
@@ -67,7 +66,7 @@ internal sealed partial class BudgetReporter(
     /// <summary>Forgets a budget that is deleted.</summary>
     public void Forget(string budgetUid) => _written.TryRemove(budgetUid, out _);
 
-    /// <summary>False if the status tells of it already.</summary>
+    /// <summary>Reports an invalid spec. Returns false if the status shows it already.</summary>
     private bool ReportRefusal(V1Alpha1GpuBudget budget, SpecRefusal refusal)
     {
         if (budget.Status is { State: Reasons.InvalidSpec } status && status.ObservedGeneration == budget.Metadata.Generation)
@@ -95,12 +94,12 @@ internal sealed partial class BudgetReporter(
         }
         catch (ApiException error) when (error.IsNotFound)
         {
-            // Deleted: nobody reads its status any more.
+            // The budget was deleted.
             return true;
         }
         catch (ApiException error) when (error.IsConflict)
         {
-            // Made anew under the same name, or a write crossed it: what it says now must not be lost.
+            // The budget was recreated under the same name, or another write came first. Retry with the current object.
             return false;
         }
     }

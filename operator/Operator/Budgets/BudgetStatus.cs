@@ -10,18 +10,18 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Budgets;
 
-/// <summary>A budget's status, from one decision and what the ledger remembers of it.</summary>
+/// <summary>Builds a budget's status from one decision and the stored state.</summary>
 internal static class BudgetStatus
 {
-    /// <summary>The state of work that other budgets hold and this one does not.</summary>
+    /// <summary>State of a workload that only other budgets suspend.</summary>
     public const string SuspendedByOtherBudget = "SuspendedByOtherBudget";
 
-    /// <summary>Workloads that have ended: so many of them are named.</summary>
+    /// <summary>Number of ended workloads that the status lists.</summary>
     public const int MostEnded = 10;
 
     public static GpuBudgetStatus Of(V1Alpha1GpuBudget budget, BudgetDecision decision, GpuLedger ledger, OperatorState state)
     {
-        // A record of work that someone else resumed stays while the budget may not act on it; suspended it is not.
+        // The record of a workload that another client resumed stays while the budget may not act on it. The workload is not suspended.
         var running = decision
             .Workloads.Where(w => w.State is WorkloadState.Running or WorkloadState.Pending)
             .Select(w => w.Key.Uid)
@@ -100,7 +100,7 @@ internal static class BudgetStatus
         };
     }
 
-    /// <summary>The status of a budget of which no valid spec is known: it enforces nothing.</summary>
+    /// <summary>Returns the status of a budget without any valid spec. Nothing is enforced.</summary>
     public static GpuBudgetStatus Invalid(V1Alpha1GpuBudget budget, string message, DateTimeOffset now) =>
         new()
         {
@@ -128,9 +128,9 @@ internal static class BudgetStatus
         + (errors.Count > 5 ? $"; and {errors.Count - 5} more" : "");
 
     /// <summary>
-    /// How long until a new status is worth a write; null where nothing changed that would be. At once: a state, condition, window, suspended
-    /// work or decision, or a figure that moved by 1 % of the limit. The burn rate tells that a pod began or ended, what people look
-    /// for after a suspension: after five seconds. Everything else that moves: after a minute.
+    /// Returns the time until a new status must be written; null if nothing relevant changed. A new state, condition, window, suspension or
+    /// decision, or an amount that moved by 1 % of the limit, is written at once. A changed burn rate, by which users see that pods have
+    /// ended, is written after 5 s, all else after 1 min.
     /// </summary>
     public static TimeSpan? DueIn(GpuBudgetStatus? written, GpuBudgetStatus next, TimeSpan sinceWrite)
     {
@@ -158,12 +158,12 @@ internal static class BudgetStatus
             || !(written.Ended ?? [])
                 .Select(one => (one.Name, one.Steps))
                 .SequenceEqual((next.Ended ?? []).Select(one => (one.Name, one.Steps)));
-        var said = (written.Workloads ?? [])
+        var sameReasons = (written.Workloads ?? [])
             .Select(w => (w.Name, GpuBudgetStatus.Mark(w.Reason)))
             .SequenceEqual((next.Workloads ?? []).Select(w => (w.Name, GpuBudgetStatus.Mark(w.Reason))));
         if (
             !soon
-            && said
+            && sameReasons
             && written.Spent == next.Spent
             && written.Projected == next.Projected
             && written.OutsideSelector == next.OutsideSelector
@@ -173,11 +173,13 @@ internal static class BudgetStatus
         return sinceWrite >= pause ? TimeSpan.Zero : pause - sinceWrite;
     }
 
-    /// <summary>It begins where the written one ended; a rolling window moves all the time, and that is no news.</summary>
+    /// <summary>
+    /// Whether the window begins at or after the end of the written one. A rolling window moves all the time, which is no change.
+    /// </summary>
     private static bool IsAnotherWindow(GpuBudgetStatusWindow? written, GpuBudgetStatusWindow? next) =>
         written?.End is { } end && next?.Start is { } start && string.CompareOrdinal(start, end) >= 0;
 
-    /// <summary>A merge patch that also takes away what the new status no longer has.</summary>
+    /// <summary>Returns a merge patch that also removes the fields that the new status no longer has.</summary>
     public static JsonObject Patch(V1Alpha1GpuBudget budget, GpuBudgetStatus status)
     {
         var json = JsonSerializer.SerializeToNode(new V1Alpha1GpuBudget { Status = status }, ApiJson.GpuBudget)!["status"]!

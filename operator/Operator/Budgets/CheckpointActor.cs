@@ -7,41 +7,41 @@ using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Budgets;
 
-/// <summary>Brings requests for checkpoints to workloads, as annotations, and to the agents of their nodes, and withdraws them.</summary>
+/// <summary>Publishes checkpoint requests to workloads, as annotations, and to the agents of their nodes, and withdraws them.</summary>
 internal sealed partial class CheckpointActor(
     ClusterStores stores,
     WorkloadActor workloads,
-    CheckpointTracker board,
+    CheckpointTracker tracker,
     BudgetEvents events,
     ILogger<CheckpointActor> logger
 )
 {
     /// <summary>Publishes the budget's stored requests to the agents. New ones follow in <see cref="ActAsync"/>, once they are stored.</summary>
     public void Publish(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision) =>
-        board.Set(
+        tracker.Set(
             budget.Uid,
             decision.Memory.Checkpoints.Where(one =>
                 snapshot.Memory.Checkpoints.TryGetValue(one.Key, out var known) && known.Id == one.Value.Id
             )
         );
 
-    /// <summary>Makes or withdraws a request that the ledger holds, or no longer holds.</summary>
+    /// <summary>Sends a request that is stored in the ledger, or withdraws one that was removed from it.</summary>
     public async Task ActAsync(ReadBudget budget, BudgetAction action, bool isNew, CancellationToken cancellationToken)
     {
-        var asks = action.Kind == ActionKind.RequestCheckpoint;
-        LogRequesting(budget.Namespace, action.Workload.Name, action.Workload.Kind, budget.Name, action.CheckpointId!, asks);
-        if (asks)
-            board.Add(budget.Uid, action.Workload.Uid, action.Checkpoint!);
-        var outcome = await workloads.MirrorRequestAsync(action.Workload, action.CheckpointId!, asks, cancellationToken);
-        // The removal of an annotation that was left behind is no news.
+        var isRequest = action.Kind == ActionKind.RequestCheckpoint;
+        LogRequesting(budget.Namespace, action.Workload.Name, action.Workload.Kind, budget.Name, action.CheckpointId!, isRequest);
+        if (isRequest)
+            tracker.Add(budget.Uid, action.Workload.Uid, action.Checkpoint!);
+        var outcome = await workloads.MirrorRequestAsync(action.Workload, action.CheckpointId!, isRequest, cancellationToken);
+        // No Event for the removal of a leftover annotation.
         if (action.Checkpoint is not null && (outcome is WriteResult.Done || isNew))
             events.CheckpointRequested(budget.Object, action);
     }
 
-    /// <summary>Withdraws from the agents all that a deleted budget asks for.</summary>
-    public void Forget(string budgetUid) => board.Set(budgetUid, []);
+    /// <summary>Withdraws a deleted budget's requests from the agents.</summary>
+    public void Forget(string budgetUid) => tracker.Set(budgetUid, []);
 
-    /// <summary>Removes the annotations that a deleted budget has left.</summary>
+    /// <summary>Removes the annotations of a deleted budget's requests.</summary>
     public async Task ClearAsync(string ns, string budget, string budgetUid, CancellationToken cancellationToken)
     {
         Forget(budgetUid);

@@ -6,27 +6,27 @@ using Bursar.Kubernetes.Objects;
 namespace Bursar.Operator.Budgets;
 
 /// <summary>
-/// The latest decision on each budget. The budget controller records it once per pass; scaling, admission and metrics read it. It is empty
-/// on a replica that does not lead. Safe from any thread.
+/// The latest decision on each budget, recorded once per pass by the budget controller and read by scaling, admission and metrics. Empty on
+/// a replica that does not lead. Thread-safe.
 /// </summary>
 internal sealed class DecisionStore
 {
     private readonly ConcurrentDictionary<ObjectKey, (string Uid, BudgetDecision Decision)> _latest = new();
 
-    /// <summary>A decision was recorded: the budget, the decision before it, which is null for the first one, and the decision.</summary>
+    /// <summary>Raised with the budget, the previous decision (null for the first one) and the new decision.</summary>
     public event Action<V1Alpha1GpuBudget, BudgetDecision?, BudgetDecision>? Recorded;
 
-    /// <summary>The decision of a budget was removed.</summary>
+    /// <summary>Raised when the decision of a budget was removed.</summary>
     public event Action<V1Alpha1GpuBudget>? Forgotten;
 
     /// <summary>The latest decision of every budget, by namespace and name.</summary>
     public IEnumerable<(ObjectKey Budget, BudgetDecision Decision)> All => _latest.Select(pair => (pair.Key, pair.Value.Decision));
 
-    /// <summary>The latest decision; null if this operator has made none on this object. A budget that was created anew has none.</summary>
+    /// <summary>Returns the latest decision; null if this leader has made none on this object. A recreated budget has none.</summary>
     public BudgetDecision? Of(V1Alpha1GpuBudget budget) =>
         _latest.TryGetValue(ObjectKey.Of(budget), out var known) && known.Uid == budget.Metadata.Uid ? known.Decision : null;
 
-    /// <summary>Keeps a decision, and of its memory only the admitted workloads: the memory is as large as all the rest.</summary>
+    /// <summary>Stores a decision. Of its memory, which is as large as the rest, only the admitted workloads are kept.</summary>
     public void Record(V1Alpha1GpuBudget budget, BudgetDecision decision)
     {
         var before = Of(budget);

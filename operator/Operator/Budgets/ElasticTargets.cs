@@ -4,7 +4,7 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Budgets;
 
-/// <summary>The targets of scalers whose replicas above the minimum are given up when a budget does not cover them. Safe from any thread.</summary>
+/// <summary>Targets of scalers that give up replicas above the minimum when a budget does not cover them. Thread-safe.</summary>
 internal sealed class ElasticTargets
 {
     private readonly ConcurrentDictionary<ObjectKey, ElasticTarget> _targets = new();
@@ -12,7 +12,7 @@ internal sealed class ElasticTargets
         Enumerable.Empty<ElasticTarget>().ToLookup(one => one.WorkloadUid, StringComparer.Ordinal)
     );
 
-    /// <summary>What a scaler holds of a workload; null takes it back.</summary>
+    /// <summary>Sets the target of a scaler; null removes it.</summary>
     public void Set(ObjectKey scaler, ElasticTarget? target)
     {
         if (target is null ? !_targets.TryRemove(scaler, out _) : _targets.TryGetValue(scaler, out var known) && known == target)
@@ -22,25 +22,27 @@ internal sealed class ElasticTargets
         _byWorkload = new(() => _targets.Values.ToLookup(one => one.WorkloadUid, StringComparer.Ordinal));
     }
 
-    /// <summary>What of a workload's burn stays whatever the money says; null where no scaler could take the rest away.</summary>
+    /// <summary>
+    /// Returns the part of a workload's burn rate that scalers cannot remove; null if no scaler can remove any or a cost is unknown.
+    /// </summary>
     public HourlyCost? MinimumReplicasRateOf(string workloadUid, HourlyCost burn)
     {
-        HourlyCost? floor = null;
+        HourlyCost? minimum = null;
         foreach (var target in _byWorkload.Value[workloadUid])
         {
             if (target.MinimumReplicas is not { } kept)
                 return null;
-            // A pod that was bound a moment ago is not in what the scaler saw last: it must not look as if it stayed.
+            // The scaler's last evaluation does not include pods that were bound since. They must not look as if they stayed.
             burn = target.IsWhole ? HourlyCost.Zero : new HourlyCost(Math.Max(0, burn.NanoPerHour - target.Burn.NanoPerHour));
-            floor = (floor ?? HourlyCost.Zero) + kept;
+            minimum = (minimum ?? HourlyCost.Zero) + kept;
         }
-        return floor is { } sum ? sum + burn : null;
+        return minimum is { } sum ? sum + burn : null;
     }
 }
 
-/// <summary>A target whose replicas above the floor a scaler gives up when the money says so.</summary>
-/// <param name="WorkloadUid">Of the workload that its pods are billed to.</param>
-/// <param name="Burn">What its pods burn.</param>
-/// <param name="MinimumReplicas">What the floor costs; null where that is not known.</param>
-/// <param name="IsWhole">The workload is the target, and has no other pods.</param>
+/// <summary>A target whose replicas above the minimum a scaler gives up when a budget does not cover them.</summary>
+/// <param name="WorkloadUid">UID of the workload to which its pods are billed.</param>
+/// <param name="Burn">Burn rate of its pods.</param>
+/// <param name="MinimumReplicas">Cost of the minimum replicas; null if unknown.</param>
+/// <param name="IsWhole">Whether all pods of the workload belong to the target.</param>
 internal sealed record ElasticTarget(string WorkloadUid, HourlyCost Burn, HourlyCost? MinimumReplicas, bool IsWhole);

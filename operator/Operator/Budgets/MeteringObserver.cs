@@ -8,8 +8,8 @@ using Bursar.Operator.Cluster;
 namespace Bursar.Operator.Budgets;
 
 /// <summary>
-/// The sources of a budget's figures: billed pods, their nodes, prices, meters, and the stored ledger. It tells which source is in doubt and
-/// why, and writes nothing.
+/// Checks the sources of a budget's figures: billed pods, their nodes, prices, meters, and the stored ledger. It adds the doubtful ones to
+/// the snapshot and writes nothing.
 /// </summary>
 internal sealed class MeteringObserver(
     ClusterStores stores,
@@ -20,7 +20,7 @@ internal sealed class MeteringObserver(
     Func<string?> ledgerFault
 )
 {
-    /// <summary>Returns the snapshot of a budget, whose list of workloads is complete, with all that its figures rest on.</summary>
+    /// <summary>Adds the state of its sources to a snapshot whose list of workloads is complete.</summary>
     public BudgetSnapshot AddTo(BudgetSnapshot snapshot, Dictionary<string, WorkloadSpend> spends)
     {
         var (metering, byWorkload) = Metering(snapshot.Namespace, spends);
@@ -54,8 +54,8 @@ internal sealed class MeteringObserver(
     }
 
     /// <summary>
-    /// Returns the billed pods that run on, by workload UID. A pod that is being deleted has until its deletionTimestamp, which its
-    /// termination grace is part of. After that it still costs money, except on a node that is lost or gone.
+    /// Returns the billed pods that still run, by workload UID. A pod that is being deleted may run until its deletionTimestamp, which
+    /// includes the grace period. After that it is overdue, unless its node is lost or gone.
     /// </summary>
     public Dictionary<string, RunningPods> RunningOn(DateTimeOffset now)
     {
@@ -74,12 +74,12 @@ internal sealed class MeteringObserver(
         return result;
     }
 
-    /// <summary>Returns the meters of the nodes of this budget's running pods, of all and by workload.</summary>
+    /// <summary>Returns the meters of the nodes of this budget's running pods, in total and by workload.</summary>
     private (MeteringView? All, Dictionary<string, string> ByWorkload) Metering(string ns, Dictionary<string, WorkloadSpend> spends)
     {
-        var words = new Dictionary<string, string>(StringComparer.Ordinal);
+        var texts = new Dictionary<string, string>(StringComparer.Ordinal);
         if (spends.Values.All(spend => spend.Gpus == 0))
-            return (null, words);
+            return (null, texts);
         var byNode = new Dictionary<string, MeteringSource>(StringComparer.Ordinal);
         var byWorkload = new Dictionary<string, HashSet<MeteringSource>>(StringComparer.Ordinal);
         foreach (var pod in stores.Pods.Store.ByIndex(Indexes.Namespace, ns))
@@ -96,8 +96,8 @@ internal sealed class MeteringObserver(
             set.Add(source);
         }
         foreach (var (uid, set) in byWorkload)
-            words.Add(uid, MeteringView.TextOf(set));
-        return (byNode.Count == 0 ? null : MeteringView.Of(byNode.Select(pair => (pair.Key, pair.Value))), words);
+            texts.Add(uid, MeteringView.TextOf(set));
+        return (byNode.Count == 0 ? null : MeteringView.Of(byNode.Select(pair => (pair.Key, pair.Value))), texts);
     }
 
     private string? Stale(Dictionary<string, WorkloadSpend> spends)
@@ -111,8 +111,8 @@ internal sealed class MeteringObserver(
     }
 
     /// <summary>
-    /// Returns why this budget's workloads are not charged at the prices of the price book: the book itself, or a node that they are on or
-    /// may come to. Null if they are.
+    /// Returns why prices other than those of the price book may be charged: the book itself, or a node that the budget's workloads use or
+    /// may use. Null if none is in doubt.
     /// </summary>
     private string? Untrusted(string[] doubtful, DateTimeOffset now)
     {
@@ -127,7 +127,7 @@ internal sealed class MeteringObserver(
             .FirstOrDefault();
     }
 
-    /// <summary>Returns the nodes with a price in doubt that this budget's workloads are on or may come to.</summary>
+    /// <summary>Returns the nodes with a doubtful price that this budget's workloads use or may use.</summary>
     private string[] DoubtfulNodes(BudgetSnapshot snapshot, Dictionary<string, WorkloadSpend> spends)
     {
         var (untrusted, asOnDemand) = (prices.Untrusted, prices.ChargedAsOnDemand);

@@ -10,8 +10,8 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Operator.Budgets;
 
 /// <summary>
-/// A budget that no longer exists holds nothing: what was suspended for it is given back, one at a time, so that a deleted
-/// budget does not start a stampede. Nothing stands in the way of the deletion itself.
+/// Resumes the workloads of deleted budgets, one at a time, so that a deletion does not start them all at once. It uses no finalizer, so it
+/// never delays the deletion itself.
 /// </summary>
 internal sealed partial class OrphanReleaser(
     ClusterStores stores,
@@ -26,8 +26,8 @@ internal sealed partial class OrphanReleaser(
     public static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
 
     /// <summary>
-    /// A budget that is made anew, under its name or another, takes over what does not fit it either: it is given the time to look before
-    /// the work is let go, so that replacing a budget stops and starts nothing.
+    /// A new budget, under the same name or another, takes over the workloads that do not fit it either. The grace period gives it time to
+    /// evaluate them, so replacing a budget suspends and resumes nothing.
     /// </summary>
     public static readonly TimeSpan Grace = TimeSpan.FromSeconds(10);
 
@@ -74,7 +74,7 @@ internal sealed partial class OrphanReleaser(
                 }
                 catch (ApiException error)
                 {
-                    // One object that cannot be written must not hold up those behind it.
+                    // Continue with the other objects.
                     failed ??= error;
                 }
             }
@@ -89,6 +89,6 @@ internal sealed partial class OrphanReleaser(
             throw failed;
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Could not restore what a deleted budget had suspended, retrying: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Could not resume workloads of a deleted budget, retrying: {Reason}")]
     private partial void LogFailed(string reason);
 }

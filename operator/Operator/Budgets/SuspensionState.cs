@@ -7,20 +7,20 @@ using Bursar.Operator.Suspension;
 
 namespace Bursar.Operator.Budgets;
 
-/// <summary>The billed pods of a suspended workload that run on.</summary>
+/// <summary>The billed pods of a suspended workload that still run.</summary>
 internal enum RunningPods
 {
     /// <summary>There are none, or they still have time to end.</summary>
     None,
 
-    /// <summary>They are being deleted and should have ended by now.</summary>
+    /// <summary>All of them are being deleted and should have ended by now.</summary>
     Overdue,
 
-    /// <summary>One at least is not being deleted.</summary>
+    /// <summary>At least one is not being deleted.</summary>
     Undeleted,
 }
 
-/// <summary>How a workload stands toward one budget: who holds it, if anybody does, and whether it runs all the same.</summary>
+/// <summary>The state of a workload's suspension as seen by one budget: who suspended it, and whether it runs nevertheless.</summary>
 internal sealed record SuspensionState
 {
     private readonly SuspensionRecord? _record;
@@ -29,27 +29,30 @@ internal sealed record SuspensionState
 
     public ManagerState? Manager { get; private init; }
 
-    /// <summary>What the ledger knows of its stop: this budget's record, else another's.</summary>
+    /// <summary>This budget's record of the suspension, otherwise another budget's; null if there is none.</summary>
     public SuspensionRecord? Noted { get; private init; }
 
-    /// <summary>Made suspended by the webhook and not judged yet: new work like any other.</summary>
+    /// <summary>Gated on admission and not yet evaluated. The budget treats it like any new workload.</summary>
     public bool IsNew { get; private init; }
 
     /// <summary>
-    /// Stopped by the field that Bursar wrote, or else by the one that it would write: what its manager holds back is not suspended by it.
+    /// Whether it is stopped by the field that Bursar wrote, or else by the field that Bursar would write. A workload that its manager has
+    /// queued is not suspended in this sense.
     /// </summary>
     public bool IsStopped { get; private init; }
 
-    /// <summary>It is stopped by its field, and pods of it hold GPUs and are not being deleted, or should have ended by now.</summary>
+    /// <summary>Whether its field stops it while some of its pods still run and are not being deleted, or are overdue.</summary>
     public bool RunsOn { get; private init; }
 
-    /// <summary>It runs on for longer than a suspension may take (<see cref="SuspensionCheck"/>), so it counts as running.</summary>
+    /// <summary>
+    /// Whether its pods have run for longer than a suspension may take (<see cref="SuspensionCheck"/>), so that it counts as running.
+    /// </summary>
     public bool IsIgnored { get; private init; }
 
-    /// <summary>Stopped, as far as anybody can tell: what it comes back with is what it had before.</summary>
+    /// <summary>Whether it is stopped and its pods follow. On resume it has the replicas that it had before.</summary>
     public bool Rests => IsStopped && !IsIgnored;
 
-    /// <summary>The other budgets that hold it, in words.</summary>
+    /// <summary>The other budgets that suspend it, as text.</summary>
     public string? OtherBudgets { get; private init; }
 
     public WorkloadState State { get; private init; }
@@ -57,34 +60,34 @@ internal sealed record SuspensionState
     public string? NotSuspendable { get; private init; }
 
     /// <param name="work">The workload as it is in the cache.</param>
-    /// <param name="facts">The suspensions of all budgets, and the pods that run on, which are read only if the workload is stopped.</param>
+    /// <param name="facts">The suspensions of all budgets, and the pods that still run, which are read only if the workload is stopped.</param>
     /// <param name="runs">Whether pods of it hold GPUs.</param>
-    /// <param name="stores">The managers' objects.</param>
+    /// <param name="stores">The caches with the managers' objects.</param>
     public static SuspensionState Of(WorkloadObject work, BudgetFacts facts, bool runs, ClusterStores stores)
     {
         var uid = work.Metadata.Uid;
         var record = facts.Suspensions.GetValueOrDefault(uid);
         var others = facts.SuspendedByOtherBudgets[uid];
-        var owner = ManagerAdapters.Of(work, stores);
+        var manager = ManagerAdapters.Of(work, stores);
         var noted = record ?? others.FirstOrDefault();
         var isNew = noted is null && AdmissionGate.IsGated(work);
         var isStopped = noted is not null
             ? ManagerAdapters.IsSuspended(noted, work, stores)
-            : !isNew && (owner?.Field?.IsStopped ?? (work.IsStopped && owner?.WaitsIn is null));
+            : !isNew && (manager?.Field?.IsStopped ?? (work.IsStopped && manager?.WaitsIn is null));
         var running = isStopped && runs ? facts.Running.Value.GetValueOrDefault(uid) : RunningPods.None;
         var stillRuns = running != RunningPods.None;
         var since = stillRuns ? SuspensionCheck.NotFollowedSince(facts.Memory, uid, work.TerminationGrace, facts.Now) : null;
         var isIgnored = since is not null;
-        var heldBy = isStopped ? Names(others) : null;
+        var suspendedBy = isStopped ? Names(others) : null;
         return new(record)
         {
-            Manager = owner,
+            Manager = manager,
             Noted = noted,
             IsNew = isNew,
             IsStopped = isStopped,
             RunsOn = stillRuns,
             IsIgnored = isIgnored,
-            OtherBudgets = heldBy,
+            OtherBudgets = suspendedBy,
             State =
                 !isStopped || isIgnored
                     ? runs
@@ -92,17 +95,18 @@ internal sealed record SuspensionState
                         : WorkloadState.Pending
                     : record is not null
                         ? WorkloadState.SuspendedByBudget
-                        : heldBy is not null
+                        : suspendedBy is not null
                             ? WorkloadState.Pending
                             : WorkloadState.SuspendedByOther,
             NotSuspendable = since is { } at
-                ? WhyIgnored(work, owner, noted, running, at)
-                : SuspensionEligibility.WhyNot(work, owner, stores),
+                ? WhyIgnored(work, manager, noted, running, at)
+                : SuspensionEligibility.WhyNot(work, manager, stores),
         };
     }
 
     /// <summary>
-    /// Why this budget holds it; null where it does not. Seen stopped is done, whether or not the answer to the write ever came.
+    /// Returns this budget's suspension; null if it has none. A workload that is seen stopped is confirmed, whether or not the response to
+    /// the write arrived.
     /// </summary>
     public SuspendedSnapshot? SuspensionOf() =>
         _record is null ? null
@@ -111,7 +115,7 @@ internal sealed record SuspensionState
 
     private static string WhyIgnored(
         WorkloadObject work,
-        ManagerState? owner,
+        ManagerState? manager,
         SuspensionRecord? noted,
         RunningPods running,
         DateTimeOffset since
@@ -120,10 +124,10 @@ internal sealed record SuspensionState
         var at = Rfc3339.Format(since);
         if (running == RunningPods.Overdue)
             return $"its pods should have ended by {at} and still hold their GPUs; check their nodes, or delete them by force";
-        if (noted?.Field.Object is { } target && target.Uid != work.Metadata.Uid && owner is null)
+        if (noted?.Field.Object is { } target && target.Uid != work.Metadata.Uid && manager is null)
             return $"its pods have run on since {at} and the {target.Kind} {target.Name} that stopped it has no effect";
-        return owner?.Field is not null
-            ? $"{owner.Manager} and has not stopped it since {at}; check that its controller is running"
+        return manager?.Field is not null
+            ? $"{manager.Manager} and has not stopped it since {at}; check that its controller is running"
             : $"its pods have run on since {at}; check that the controller of {work.Kind.Name}s is running";
     }
 

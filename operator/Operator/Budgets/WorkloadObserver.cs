@@ -13,7 +13,7 @@ using Bursar.Operator.Telemetry;
 
 namespace Bursar.Operator.Budgets;
 
-/// <summary>Reads one workload into a snapshot, as one budget sees it. It writes nothing.</summary>
+/// <summary>Reads one workload into a snapshot, as seen by one budget. It writes nothing.</summary>
 internal sealed class WorkloadObserver(
     ClusterStores stores,
     GpuLedger ledger,
@@ -24,14 +24,16 @@ internal sealed class WorkloadObserver(
     ElasticTargets elastic
 )
 {
-    /// <summary>Returns the snapshot of a workload. Null if the budget does not select it, or if there is nothing to suspend or to resume.</summary>
+    /// <summary>
+    /// Returns the snapshot of a workload. Null if the budget does not select it or if there is nothing to suspend or resume.
+    /// </summary>
     public WorkloadSnapshot? Observe(WorkloadObject work, BudgetFacts facts)
     {
         var (uid, template, budget) = (work.Metadata.Uid, work.Template, facts.Budget);
         var record = facts.Suspensions.GetValueOrDefault(uid);
-        // A serving kind that is scaled to zero as a job is trains if its user says so.
+        // The user may declare that a serving kind that scales runs training.
         var serves = work.Kind.Serves && !(work.Kind.Scales && (record?.Class ?? work.Class) == WorkloadClass.Training);
-        // An object that cannot be read may ask for GPUs. A part, as of an InferenceService, is its owner's.
+        // An unreadable object may request GPUs. A part, for example of an InferenceService, is covered by its owner.
         if (!work.HasGpus && work.Unreadable is null || !serves && work.IsFinished || PodWorkload.BelongsToAnother(work, stores))
             return null;
         // Suspended workloads match on the labels that they had when suspended, so relabelling cannot escape a budget.
@@ -43,54 +45,54 @@ internal sealed class WorkloadObserver(
         IReadOnlyList<V1Pod> pods = serves ? [] : PodsOf(uid);
         V1Pod[] live = [.. pods.Where(p => PodTimes.ScheduledAt(p) is not null && !PodTimes.IsOver(p))];
         var runs = serves ? spend is { Gpus: > 0 } : live.Length > 0;
-        var standing = SuspensionState.Of(work, facts, runs, stores);
-        // A kind that scales, without replicas and taken by no budget, is no work, except for as long as its pods end.
-        if (work.IsStopped && (serves || work.Kind.Scales) && standing.Noted is null && !runs)
+        var suspension = SuspensionState.Of(work, facts, runs, stores);
+        // A scaled kind without replicas that no budget suspended is no workload once its pods have ended.
+        if (work.IsStopped && (serves || work.Kind.Scales) && suspension.Noted is null && !runs)
             return null;
-        var sets = SetsOf(work, standing.Rests ? standing.Noted : null);
-        var gpus = standing.IsIgnored ? spend?.Gpus ?? 0 : rates.GpusOf(sets, live, spend);
-        var rate = standing.IsIgnored ? spend?.RatePerHour : rates.RateOf(sets, gpus, live, spend, budget.Namespace, uid, facts.Now);
+        var sets = SetsOf(work, suspension.Rests ? suspension.Noted : null);
+        var gpus = suspension.IsIgnored ? spend?.Gpus ?? 0 : rates.GpusOf(sets, live, spend);
+        var rate = suspension.IsIgnored ? spend?.RatePerHour : rates.RateOf(sets, gpus, live, spend, budget.Namespace, uid, facts.Now);
         var burn = spend?.RatePerHour ?? HourlyCost.Zero;
         var snapshot = new WorkloadSnapshot
         {
             Key = PodWorkload.Of(work).Key,
-            // A job trains whatever its annotation calls it, so that no annotation takes it out of the limit.
+            // A job is training whatever its annotation says, so no annotation can exempt it from the limit.
             Class = serves ? record?.Class ?? PodWorkload.ClassOf(work.Kind.Name, work.Metadata, template) : WorkloadClass.Training,
             // A Deployment that another client scaled to zero is not suspended: its terminating pods still cost money.
             State =
-                !serves || standing.State != WorkloadState.SuspendedByOther ? standing.State
+                !serves || suspension.State != WorkloadState.SuspendedByOther ? suspension.State
                 : runs ? WorkloadState.Running
                 : WorkloadState.Pending,
             Exempt = budget.Exempt?.Matches(labels) == true,
-            NotSuspendable = standing.NotSuspendable,
+            NotSuspendable = suspension.NotSuspendable,
             Priority = PriorityOf(template.Spec, live),
             PriorityWithin = BursarAnnotations.ReadPriority(work.Metadata, template),
             CreatedAt = work.Metadata.CreationTimestamp ?? facts.Now,
             IsUnreadable = work.Unreadable is not null,
-            RunsOn = standing.RunsOn,
-            IgnoresSuspension = standing.IsIgnored,
+            RunsOn = suspension.RunsOn,
+            IgnoresSuspension = suspension.IsIgnored,
             Gpus = gpus,
             Rate = rate,
             BurnRate = burn,
-            MinReplicasRate = !serves || standing.IsIgnored ? null : elastic.MinimumReplicasRateOf(uid, burn),
+            MinReplicasRate = !serves || suspension.IsIgnored ? null : elastic.MinimumReplicasRateOf(uid, burn),
             Spent = spend?.Spent ?? Amount.Zero,
             Estimate = Estimate.Unknown("it serves until it is stopped"),
             TerminationGrace = work.TerminationGrace,
-            OtherBudgets = standing.OtherBudgets,
-            Suspension = standing.SuspensionOf(),
+            OtherBudgets = suspension.OtherBudgets,
+            Suspension = suspension.SuspensionOf(),
             Consequence =
-                !standing.IsStopped ? work.WhatIsLost
+                !suspension.IsStopped ? work.WhatIsLost
                 : record?.CronJob is { } cronJob ? Messages.CronJobWaits(cronJob.Object)
                 : null,
             ResumeApproved = BursarAnnotations.Read(work.Metadata, null, BursarAnnotations.Resume) == BursarAnnotations.Approved,
             UnitCosts = UnitCostsOf(spend, rate),
         };
-        return serves ? snapshot : OfTraining(snapshot, work, facts, standing, pods, live);
+        return serves ? snapshot : OfTraining(snapshot, work, facts, suspension, pods, live);
     }
 
     /// <summary>
-    /// Returns the snapshot of a workload that costs money and that no object of the caches stands for in this budget: of a kind without an
-    /// adapter, or one whose object is gone, has ended or asks for no GPU while its pods hold some. Null while its last pods are ending.
+    /// Returns the snapshot of a workload that costs money but that no cached object represents. Either its kind has no adapter, or its
+    /// object is gone, has ended or requests no GPUs while its pods hold some. Null while its last pods are ending.
     /// </summary>
     public WorkloadSnapshot? ObserveUnlisted(WorkloadSpend spend, BudgetFacts facts)
     {
@@ -108,26 +110,26 @@ internal sealed class WorkloadObserver(
         return OfOther(spend, why, why);
     }
 
-    /// <summary>Returns the snapshot with a training job's forecast, its wait for pods, and its checkpoints.</summary>
+    /// <summary>Adds a training job's forecast, its wait for pods, and its checkpoints to a snapshot.</summary>
     private WorkloadSnapshot OfTraining(
         WorkloadSnapshot snapshot,
         WorkloadObject work,
         BudgetFacts facts,
-        SuspensionState standing,
+        SuspensionState suspension,
         IReadOnlyList<V1Pod> pods,
         V1Pod[] live
     )
     {
         var (uid, template, memory, now) = (work.Metadata.Uid, work.Template, facts.Memory, facts.Now);
         var (record, ns) = (facts.Suspensions.GetValueOrDefault(uid), facts.Budget.Namespace);
-        var paused = standing.Rests || work.IsStopped && !standing.IsNew && !standing.IsIgnored;
-        // A record that outlived the job's resume (the operator died between the two writes) says nothing any more.
-        var held =
-            standing.IsStopped || record is null || !memory.Admitted.TryGetValue(uid, out var admission) || admission.At < record.Since;
+        var paused = suspension.Rests || work.IsStopped && !suspension.IsNew && !suspension.IsIgnored;
+        // A record that outlived the job's resume, because the operator died between the two writes, is no longer valid.
+        var isValid =
+            suspension.IsStopped || record is null || !memory.Admitted.TryGetValue(uid, out var admission) || admission.At < record.Since;
         var (series, byAgent) = progress.Latest(uid);
-        var said = live.Select(p => ledger.CheckpointOf(p.Metadata.Uid)).OfType<PodCheckpoint>().ToArray();
-        var mark = Mark(work, template, series, said, memory);
-        if (standing.Rests && record is not null && record.Cause.CheckpointRequestedAt is { } asked)
+        var checkpoints = live.Select(p => ledger.CheckpointOf(p.Metadata.Uid)).OfType<PodCheckpoint>().ToArray();
+        var mark = Mark(work, template, series, checkpoints, memory);
+        if (suspension.Rests && record is not null && record.Cause.CheckpointRequestedAt is { } asked)
             series = series.UpTo(asked);
         var pieces = work
             .Pieces.Select(set =>
@@ -143,7 +145,7 @@ internal sealed class WorkloadObserver(
         var job = new JobFacts
         {
             EarlierRuns = SeriesRecorder.EarlierRuns(state, work.Metadata, template, pieces),
-            // The pods of a sweep report the progress of the pieces that run now, not of those to come.
+            // The pods of a sweep report the progress of the pieces that run now, not of pending ones.
             Progress = byAgent && pieces.Any(group => group is { Gpus: > 0, ToCome: > 0 }) ? ProgressSeries.Empty : series,
             ProgressReporter = byAgent ? "its node's agent" : "",
             DeclaredSteps = BursarAnnotations.ReadTotalSteps(work.Metadata, template),
@@ -162,28 +164,27 @@ internal sealed class WorkloadObserver(
             Estimate = paused ? Estimator.AfterResume(job) : Estimator.Remaining(job, now),
             EstimateAfterResume = paused ? null : Estimator.AfterResume(job),
             NoPodSince =
-                standing is not { State: WorkloadState.Pending, Manager: not { IsNext: true } } ? null
-                : standing.OtherBudgets is not null ? SuspendedSince(facts.SuspendedByOtherBudgets[uid], uid, memory)
+                suspension is not { State: WorkloadState.Pending, Manager: not { IsNext: true } } ? null
+                : suspension.OtherBudgets is not null ? SuspendedSince(facts.SuspendedByOtherBudgets[uid], uid, memory)
                 : NoPodSince(work, pods),
-            QueuedIn = standing.State == WorkloadState.Pending ? standing.Manager?.WaitsIn : null,
+            QueuedIn = suspension.State == WorkloadState.Pending ? suspension.Manager?.WaitsIn : null,
             CanCheckpoint =
-                said.Length > 0
+                checkpoints.Length > 0
                 || !work.Kind.Scales
                     && BursarAnnotations.Read(work.Metadata, template, BursarAnnotations.Checkpoint) == BursarAnnotations.Supported,
             Checkpoint = mark,
-            CheckpointAcknowledged = Acknowledged(said),
-            // What is written through its scale alone bears no mirror, and none is missing.
+            CheckpointAcknowledged = Acknowledged(checkpoints),
+            // Objects that are only scaled carry no annotation, so assume that it is up to date.
             CheckpointAnnotation = work.Kind.Scales
                 ? memory.Checkpoints.GetValueOrDefault(uid)?.Id
                 : work.Metadata.Annotations.GetValueOrDefault(BursarAnnotations.CheckpointRequested),
-            Suspension = held ? snapshot.Suspension : null,
+            Suspension = isValid ? snapshot.Suspension : null,
         };
     }
 
-    /// <summary>A gang is stopped when its last pod is.</summary>
     private WorkloadSnapshot OfOther(WorkloadSpend spend, string whyNot, string noEstimate)
     {
-        // At no cost now: without a price, at a price of zero, or on a node that is lost.
+        // A rate of zero with unpriced GPU time means that the price is unknown, not zero.
         HourlyCost? rate = spend.RatePerHour == HourlyCost.Zero && spend.UnpricedGpuMs > 0 ? null : spend.RatePerHour;
         return new()
         {
@@ -203,31 +204,35 @@ internal sealed class WorkloadObserver(
         };
     }
 
-    /// <summary>Returns what a unit of the workload's output costs. Null if it has cost nothing in this window.</summary>
+    /// <summary>Returns the workload's unit costs. Null if it has cost nothing in this window.</summary>
     private UnitCosts? UnitCostsOf(WorkloadSpend? spend, HourlyCost? rate) =>
         spend is null ? null : UnitCosts.Of(WorkDone.Of([spend]), rate, Estimator.SecondsPerStep(progress.Series(spend.Workload.Uid)));
 
-    /// <summary>What it comes back with is what it had, not the zero it was given.</summary>
-    private static IReadOnlyList<PodSet> SetsOf(WorkloadObject work, SuspensionRecord? held)
+    /// <summary>Returns the pod sets after a resume: with the original replicas instead of zero.</summary>
+    private static IReadOnlyList<PodSet> SetsOf(WorkloadObject work, SuspensionRecord? suspension)
     {
-        var back = held?.Replicas ?? (work.Kind.Serves && int.TryParse(held?.Field.Original, out var original) ? original : null);
-        return back is not { } count ? work.PodSets
+        var replicas = suspension?.Replicas
+            ?? (work.Kind.Serves && int.TryParse(suspension?.Field.Original, out var original) ? original : null);
+        return replicas is not { } count ? work.PodSets
             : work.Kind.Scales ? work.PodSetsAt(count)
             : [.. work.PodSets.Take(1).Select(set => set with { Count = count })];
     }
 
-    /// <summary>From when on the last of them held it; what this budget itself let go of is reserved from then.</summary>
+    /// <summary>
+    /// Returns when the last of the other budgets suspended it. Counts from this budget's own resume if that was later, because its
+    /// reservation starts then.
+    /// </summary>
     private static DateTimeOffset SuspendedSince(IEnumerable<SuspensionRecord> records, string uid, BudgetMemory memory)
     {
         var since = records.Max(record => record.Since);
         return memory.Admitted.TryGetValue(uid, out var admission) && admission.At > since ? admission.At : since;
     }
 
-    /// <summary>The pods of an object and of all that it owns.</summary>
+    /// <summary>Returns the pods of an object and of everything that it owns.</summary>
     private List<V1Pod> PodsOf(string uid)
     {
         var pods = new List<V1Pod>(stores.Pods.Store.ByIndex(Indexes.OwnerUid, uid));
-        // Of its own pods alone: those of its parts come with the parts.
+        // Only of leaders among its direct pods. The recursion below covers the others.
         foreach (var leader in pods.Where(pod => pod.Metadata.Labels.ContainsKey(LeaderWorkerSetKind.NameLabel)).ToArray())
         foreach (var workers in stores.Of("StatefulSet")!.OwnedBy(leader.Metadata.Uid))
             pods.AddRange(stores.Pods.Store.ByIndex(Indexes.OwnerUid, workers.Uid));
@@ -256,35 +261,35 @@ internal sealed class WorkloadObserver(
     }
 
     /// <summary>
-    /// The last checkpoint: the annotation, the pods' acknowledgements or their progress tell its time; its step the pods themselves, else
-    /// the progress seen by then.
+    /// Returns the latest checkpoint. Its time comes from the annotation, the pods' acknowledgements or their reports. Its step comes from
+    /// the pods, otherwise from the progress at that time.
     /// </summary>
     private CheckpointMark? Mark(
         WorkloadObject work,
         V1PodTemplateSpec template,
         ProgressSeries series,
-        IReadOnlyList<PodCheckpoint> said,
+        IReadOnlyList<PodCheckpoint> acknowledged,
         BudgetMemory memory
     )
     {
         CheckpointMark? At(DateTimeOffset? at)
         {
-            if (at is not { } told)
+            if (at is not { } time)
                 return null;
             long? step = null;
             foreach (var point in series.Points)
-                if (point.At <= told)
+                if (point.At <= time)
                     step = point.Step;
-            return new(told, step);
+            return new(time, step);
         }
         var annotated = At(BursarAnnotations.ReadLastCheckpoint(work.Metadata, template));
-        // Of a gang in which several pods answer, one alone does not tell that the whole is written.
-        var posted = said.Count > 1 ? null : At(checkpointAt(work.Metadata.Uid));
+        // If several pods of a gang report checkpoints, the report of one pod does not prove that all are written.
+        var posted = acknowledged.Count > 1 ? null : At(checkpointAt(work.Metadata.Uid));
         CheckpointMark? whole = null;
-        if (said.Count > 0 && said.All(one => one.Done is not null))
+        if (acknowledged.Count > 0 && acknowledged.All(one => one.Done is not null))
         {
-            var done = said.Min(one => one.Done!.Value);
-            whole = said.All(one => one.Step is not null) ? new(done, said.Min(one => one.Step)) : At(done);
+            var done = acknowledged.Min(one => one.Done!.Value);
+            whole = acknowledged.All(one => one.Step is not null) ? new(done, acknowledged.Min(one => one.Step)) : At(done);
         }
         return CheckpointMark.Later(
             CheckpointMark.Later(whole, posted),
@@ -292,7 +297,7 @@ internal sealed class WorkloadObserver(
         );
     }
 
-    /// <summary>The request that all pods of a gang which answer have acknowledged.</summary>
-    private static string? Acknowledged(IReadOnlyList<PodCheckpoint> said) =>
-        said.Count > 0 && said.All(one => one.Id is not null && one.Id == said[0].Id) ? said[0].Id : null;
+    /// <summary>Returns the request that all answering pods have acknowledged; null if they disagree.</summary>
+    private static string? Acknowledged(IReadOnlyList<PodCheckpoint> answers) =>
+        answers.Count > 0 && answers.All(one => one.Id is not null && one.Id == answers[0].Id) ? answers[0].Id : null;
 }

@@ -6,7 +6,7 @@ using Bursar.Operator.Cluster;
 
 namespace Bursar.Operator.Hosting;
 
-/// <summary>Admission as far as the leader does it: Kueue's AdmissionCheck and the configuration of the webhook.</summary>
+/// <summary>The leader's part of admission: Kueue's AdmissionCheck and the configuration of the webhook.</summary>
 internal sealed class AdmissionModule : IDisposable
 {
     private readonly LeaderContext _context;

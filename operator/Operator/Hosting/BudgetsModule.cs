@@ -12,7 +12,7 @@ using Bursar.Operator.Suspension;
 
 namespace Bursar.Operator.Hosting;
 
-/// <summary>The budget controller and all that wakes it.</summary>
+/// <summary>The budget controller and the events that enqueue budgets.</summary>
 internal sealed class BudgetsModule : IDisposable
 {
     private readonly LeaderContext _context;
@@ -132,7 +132,7 @@ internal sealed class BudgetsModule : IDisposable
                 Deleted = pod => _annotations.Forget(pod.Metadata.Uid),
             }
         );
-        // Its status changes with each run. Its runs depend on its annotations alone.
+        // A CronJob's status changes with each run, but only its annotations matter for its runs.
         stores.CronJobs.AddHandler(
             new()
             {
@@ -179,19 +179,19 @@ internal sealed class BudgetsModule : IDisposable
     private void See(WorkloadObject work)
     {
         _telemetry.Series.Observe(work);
-        // It may be the link that pods waited for.
+        // The pods of this workload may have been waiting for it to be in the cache.
         _billing.Pods.ObserveOwner(work.Namespace);
         _held.See(work);
         if (!work.HasGpus)
             return;
         _annotations.Observe(work);
-        // A TrainJob's annotations also stand on its JobSet.
+        // A TrainJob's annotations are copied to its JobSet, so report them on the TrainJob too.
         if (
             work.Metadata.ControllerReference() is { Kind: "TrainJob" } above
             && _context.Stores.Of(above)?.Get(work.Namespace, above.Name, above.Uid) is { } whole
         )
             _annotations.Observe(whole);
-        // The last words of a run that is being stopped come late, or are seen late: the steps would seem as slow as the wait was long.
+        // Ignore progress reported during a suspension: it may arrive late, and the waiting time would count as step time.
         if (
             (!work.Kind.Scales || work.Class == WorkloadClass.Training)
             && !work.IsStopped

@@ -9,7 +9,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Hosting;
 
-/// <summary>A small HTTP server as a service of the host.</summary>
+/// <summary>An HTTP server as a hosted service.</summary>
 internal sealed class HostedEndpoint(string name, Func<CancellationToken, Task<EdgeServer>> start, ILoggerFactory logs) : IHostedService
 {
     private EdgeServer? _server;
@@ -36,7 +36,7 @@ internal static partial class HostedEndpoints
         ILoggerFactory logs
     ) => services.AddSingleton<IHostedService>(new HostedEndpoint(name, start, logs));
 
-    /// <summary>Adds the admission webhook, if it has an address. Every replica answers the API server's questions; the leader alone acts.</summary>
+    /// <summary>Adds the admission webhook, if it has an address. Every replica answers admission requests.</summary>
     public static void AddWebhook(
         this IServiceCollection services,
         OperatorOptions options,

@@ -17,7 +17,10 @@ using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Hosting;
 
-/// <summary>Waits for the lease, and runs the modules while this replica leads. They are created then, because they work on the ledger as the leader before left it.</summary>
+/// <summary>
+/// Waits for the lease and runs the modules while this replica leads. The modules are created only then, because they read the ledger that
+/// the previous leader stored.
+/// </summary>
 internal sealed class Leader(
     OperatorOptions options,
     KubeClient client,
@@ -32,7 +35,7 @@ internal sealed class Leader(
 {
     private readonly DeletedPodTracker _departed = new(stores, client.TimeProvider);
 
-    /// <param name="cancellationToken">Ends the modules, then gives the lease back.</param>
+    /// <param name="cancellationToken">Stops the modules, then releases the lease.</param>
     public Task RunAsync(CancellationToken cancellationToken) =>
         elector is null ? LeadAsync(cancellationToken) : elector.RunAsLeaderAsync(LeadAsync, cancellationToken);
 
@@ -48,7 +51,7 @@ internal sealed class Leader(
         await store.LoadAsync(cancellationToken);
         var (ledger, state) = (store.Ledger, store.State);
         ledger.Install(client.TimeProvider.GetUtcNow());
-        // Before anything asks which budget selects what.
+        // Before the first evaluation of a budget's selector.
         foreach (var budget in stores.Budgets.Store.List())
             SpecRefusal.Restore(budget, state.BudgetMemory(budget.Metadata.Uid));
 

@@ -11,11 +11,13 @@ using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Hosting;
 
-/// <summary>One replica of the operator: the services that every replica runs, in the order of their start. They stop in the reverse order.</summary>
+/// <summary>
+/// One replica of the operator. Its services start in the order in which they are added here and stop in the reverse order.
+/// </summary>
 internal static class OperatorHost
 {
-    /// <summary>Runs until cancelled, or until the lease is lost: then the process is to end and start anew.</summary>
-    /// <param name="leading">Gets the parts of the operator when it leads.</param>
+    /// <summary>Runs until cancelled, or until the lease is lost. After that the process must exit and start again.</summary>
+    /// <param name="leading">Called with the parts of the operator when it becomes the leader.</param>
     public static async Task RunAsync(
         OperatorOptions options,
         KubeConfig config,
@@ -32,10 +34,10 @@ internal static class OperatorHost
             {
                 TimeProvider = time,
                 LoggerFactory = logs,
-                // Which replica asked, for the API server's audit log.
+                // The API server's audit log shows which replica sent a request.
                 UserAgent = $"bursar/{typeof(OperatorHost).Assembly.GetName().Version?.ToString(3)} ({options.Identity})",
                 Random = new(options.Seed),
-                // Between losing the lease and noticing it nothing may be written.
+                // A former leader must not write before it notices that it lost the lease.
                 WriteFence = options.LeaderElect ? () => elector?.MayWrite == true : null,
             }
         );
@@ -65,7 +67,7 @@ internal static class OperatorHost
 
         var builder = Host.CreateEmptyApplicationBuilder(new() { DisableDefaults = true });
         var services = builder.Services.AddCallersLifetime();
-        // Ready: the caches are the cluster's, and whoever leads has its ledger.
+        // A replica is ready when its caches have synced and, if it leads, its ledger is loaded.
         services.AddEndpoint(
             "metrics",
             token =>

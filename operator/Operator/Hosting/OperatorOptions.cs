@@ -3,62 +3,61 @@ using Bursar.Operator.Telemetry;
 
 namespace Bursar.Operator.Hosting;
 
-/// <summary>Options of the operator. The command line and <c>BURSAR_&lt;NAME&gt;</c> set them (<see cref="OptionSources"/>).</summary>
+/// <summary>Options of the operator, from the command line and <c>BURSAR_&lt;NAME&gt;</c> (<see cref="OptionSources"/>).</summary>
 internal sealed record OperatorOptions
 {
-    /// <summary>Bursar's own namespace: the ledger, the lease, the switch.</summary>
+    /// <summary>Bursar's own namespace, with the ledger, the lease and the ConfigMap of observe-only mode.</summary>
     public string Namespace { get; init; } = "bursar-system";
 
-    /// <summary>Where the agents run; of their own, because they need privileged pod security.</summary>
+    /// <summary>Namespace of the agents. It is separate because agents need privileged pod security.</summary>
     public string AgentNamespace { get; init; } = "bursar-agents";
 
-    /// <summary>Which pods are dcgm-exporters, to be read on nodes that have no agent.</summary>
+    /// <summary>Selects the pods that are dcgm-exporters, which are read on nodes without an agent.</summary>
     public ExporterSelection Exporters { get; init; } = ExporterSelection.None;
 
     /// <summary>
-    /// Names of the kinds of work that it may stop, as it has rights to; null for all that Bursar knows. Others are reported as not
-    /// suspendable.
+    /// Names of the workload kinds that the operator has rights to suspend; null for all. Other kinds are reported as not suspendable.
     /// </summary>
     public IReadOnlyCollection<string>? Kinds { get; init; }
 
     /// <summary>
-    /// Names of the managers (<see cref="Cluster.ManagerAdapters.Names"/>) through whose objects it may stop work, as it has rights to; null for
-    /// all. Work of others is reported as not suspendable.
+    /// Names of the managers (<see cref="Cluster.ManagerAdapters.Names"/>) whose objects the operator has rights to write; null for all.
+    /// Workloads of other managers are reported as not suspendable.
     /// </summary>
     public IReadOnlyCollection<string>? Managers { get; init; }
 
-    /// <summary>Which resources, drivers and DeviceClasses are GPUs.</summary>
+    /// <summary>Resources, drivers and DeviceClasses that are GPUs.</summary>
     public GpuResources Gpus { get; init; } = GpuResources.BuiltIn;
 
-    /// <summary>Wait for the lease before acting, as two replicas need it.</summary>
+    /// <summary>Wait for the lease before acting. Required with more than one replica.</summary>
     public bool LeaderElect { get; init; }
 
-    /// <summary>This process among the replicas.</summary>
+    /// <summary>Name of this replica, unique among the replicas.</summary>
     public string Identity { get; init; } = "bursar";
 
-    /// <summary>host:port of metrics and health; port 0 is any free one.</summary>
+    /// <summary>host:port of metrics and health; port 0 selects a free port.</summary>
     public string MetricsAddress { get; init; } = "127.0.0.1:8080";
 
-    /// <summary>host:port of the admission webhook, over HTTPS; port 0 is any free one, null is none.</summary>
+    /// <summary>host:port of the admission webhook, over HTTPS; port 0 selects a free port, null turns it off.</summary>
     public string? WebhookAddress { get; init; }
 
-    /// <summary>Where API servers find the webhook, for an operator outside their cluster; null is its Service.</summary>
+    /// <summary>URL of the webhook for an operator outside the cluster; null for its Service.</summary>
     public Uri? WebhookUrl { get; init; }
 
-    /// <summary>host:port of KEDA's external scaler, over HTTP/2 in clear text; port 0 is any free one, null is none.</summary>
+    /// <summary>host:port of KEDA's external scaler, over HTTP/2 without TLS; port 0 selects a free port, null turns it off.</summary>
     public string? ExternalScalerAddress { get; init; }
 
     /// <summary>
-    /// The list of Prometheus servers that triggers may ask (<see cref="Scaling.Signals.PrometheusSourceList"/>), a file; null is none.
+    /// Path of the list of Prometheus servers that triggers may query (<see cref="Scaling.Signals.PrometheusSourceList"/>); null for none.
     /// </summary>
     public string? PrometheusSources { get; init; }
 
-    /// <summary>Days whose facts the ledger keeps pod by pod, beyond what budgets' windows reach.</summary>
+    /// <summary>Days for which the ledger keeps single pods. Longer if a budget's window needs them.</summary>
     public int LedgerDetailDays { get; init; } = 35;
 
-    /// <summary>Days whose sums it keeps after that.</summary>
+    /// <summary>Days for which the ledger keeps daily sums after that.</summary>
     public int LedgerSumDays { get; init; } = 400;
 
-    /// <summary>Spreads back-offs and retries; each replica has its own.</summary>
+    /// <summary>Seed for the jitter of back-offs and retries; different in each replica.</summary>
     public int Seed { get; init; } = 1;
 }

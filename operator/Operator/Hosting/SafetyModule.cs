@@ -5,18 +5,18 @@ using Bursar.Operator.Suspension;
 
 namespace Bursar.Operator.Hosting;
 
-/// <summary>The limits on what the operator does: observe-only mode, the circuit breaker of forecasts, the rate of writes.</summary>
+/// <summary>Observe-only mode, the circuit breaker of forecasts, and the rate limit of status writes.</summary>
 internal sealed class SafetyModule
 {
     public SafetyModule(LeaderContext context)
     {
         var (stores, state) = (context.Stores, context.State);
-        var brake = new CircuitBreaker(new SuspendableCount(stores, context.Time).Read);
-        brake.Restore(
+        var breaker = new CircuitBreaker(new SuspendableCount(stores, context.Time).Read);
+        breaker.Restore(
             state.Suspensions().Where(record => record.Cause.ByForecast).Select(record => record.Since),
             stores.Budgets.Store.List().Max(budget => state.BudgetMemory(budget.Metadata.Uid).BreakerOpenSince)
         );
-        Control = new(brake);
+        Control = new(breaker);
         RateLimiter = new(context.Time);
         stores.Control.AddHandler(
             new()

@@ -10,7 +10,7 @@ using Bursar.Operator.Scaling.Targets;
 
 namespace Bursar.Operator.Hosting;
 
-/// <summary>The scaler controller: replicas follow demand as far as the budgets allow.</summary>
+/// <summary>The scaler controller: replicas follow demand within what the budgets can afford.</summary>
 internal sealed class ScalingModule : IAsyncDisposable
 {
     private readonly LeaderContext _context;

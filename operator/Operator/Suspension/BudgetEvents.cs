@@ -8,21 +8,20 @@ using Bursar.Operator.Cluster;
 
 namespace Bursar.Operator.Suspension;
 
-/// <summary>The Events of a decision, on the budget and on the workload, with the money in the note.</summary>
+/// <summary>The Events of a decision, on the budget and on the workload, with the amounts.</summary>
 internal sealed class BudgetEvents(EventRecorder recorder)
 {
-    /// <summary>The reason of the Event that says that work was suspended.</summary>
     public const string Suspended = "Suspended";
 
-    /// <summary>The same of work that somebody had resumed.</summary>
     /// <summary>
-    /// Work comes back, or stays with other budgets, because its budget does not hold it any more; null where that one is gone.
+    /// Publishes that a workload is resumed, or stays suspended by other budgets, because its budget no longer suspends it. The budget is
+    /// null if it no longer exists.
     /// </summary>
-    public void Restored(SuspensionRecord record, V1Alpha1GpuBudget? budget, string sentence, bool isHeld)
+    public void Restored(SuspensionRecord record, V1Alpha1GpuBudget? budget, string sentence, bool isStillSuspended)
     {
         var workload = new WorkloadKey(record.Namespace, record.Kind, record.Name, record.Uid);
         var (reason, key) = (
-            isHeld ? Reasons.SuspendedByOtherBudget : "Resumed",
+            isStillSuspended ? Reasons.SuspendedByOtherBudget : "Resumed",
             $"{record.BudgetUid}/given-back/{record.Since.ToUnixTimeSeconds()}"
         );
         if (budget is not null)
@@ -31,7 +30,7 @@ internal sealed class BudgetEvents(EventRecorder recorder)
             Publish(ReferenceTo(workload), null, KubeEvent.Normal, reason, nameof(ActionKind.Resume), sentence, key);
     }
 
-    /// <summary>A request for a checkpoint, or that it was taken back.</summary>
+    /// <summary>Publishes that a checkpoint was requested, or that the request was withdrawn.</summary>
     public void CheckpointRequested(V1Alpha1GpuBudget budget, BudgetAction action) =>
         Both(
             budget,
@@ -56,13 +55,13 @@ internal sealed class BudgetEvents(EventRecorder recorder)
         Publish(budget, action, windowKey, verb, type);
     }
 
-    /// <summary>The budget lets go of work that others still hold: it stays as it is.</summary>
+    /// <summary>Publishes that a budget resumes a workload that stays suspended by others.</summary>
     public void Agreed(V1Alpha1GpuBudget budget, BudgetAction action, string windowKey) =>
         Publish(budget, action, windowKey, Reasons.SuspendedByOtherBudget, KubeEvent.Normal);
 
     private void Publish(V1Alpha1GpuBudget budget, BudgetAction action, string windowKey, string verb, string type)
     {
-        // The moment of the suspension is part of the key: a second suspension in a window is another event, not a repeat.
+        // The key contains the time of the suspension, so a second suspension in one window is a new Event and not a repeat.
         var key = $"{windowKey}/{action.Reason}/{action.Suspension?.Reverted.Count ?? 0}/{action.Suspension?.Since.ToUnixTimeSeconds()}";
         Both(budget, action, verb, type, key);
     }
@@ -87,7 +86,7 @@ internal sealed class BudgetEvents(EventRecorder recorder)
         Publish(self, work, type, reason, action, note, $"{workload.Uid}/{key}");
     }
 
-    /// <summary>The sentence without the verb at its beginning that the reason has said already.</summary>
+    /// <summary>Removes the leading verb of a sentence if the Event's reason already contains it.</summary>
     private static string WithoutVerb(string reason, string sentence)
     {
         if (reason is Suspended && sentence.StartsWith("Suspended: ", StringComparison.Ordinal))
@@ -98,7 +97,7 @@ internal sealed class BudgetEvents(EventRecorder recorder)
             return sentence;
         if (sentence.StartsWith("Resumed: ", StringComparison.Ordinal))
             return sentence["Resumed: ".Length..];
-        // The cause stands in brackets behind the verb.
+        // The cause is in brackets after the verb.
         return
             sentence.StartsWith("Resumed (", StringComparison.Ordinal)
             && sentence.IndexOf("): ", StringComparison.Ordinal) is > 0 and var end
@@ -116,12 +115,11 @@ internal sealed class BudgetEvents(EventRecorder recorder)
             Uid = workload.Uid,
         };
 
-    /// <summary>On a CronJob: it makes no runs while one of them waits.</summary>
-    public void CronJobSuspended(V1Alpha1GpuBudget budget, SuspensionRecord run, ObjectRef maker) =>
-        OfCronJob(budget, run, maker, Suspended, Messages.CronJobSuspended(maker, $"{run.Kind} {run.Name}", budget.Metadata.Name));
+    public void CronJobSuspended(V1Alpha1GpuBudget budget, SuspensionRecord run, ObjectRef cronJob) =>
+        OfCronJob(budget, run, cronJob, Suspended, Messages.CronJobSuspended(cronJob, $"{run.Kind} {run.Name}", budget.Metadata.Name));
 
-    public void CronJobResumed(V1Alpha1GpuBudget budget, SuspensionRecord run, ObjectRef maker) =>
-        OfCronJob(budget, run, maker, "Resumed", Messages.CronJobResumed(maker, $"{run.Kind} {run.Name}"));
+    public void CronJobResumed(V1Alpha1GpuBudget budget, SuspensionRecord run, ObjectRef cronJob) =>
+        OfCronJob(budget, run, cronJob, "Resumed", Messages.CronJobResumed(cronJob, $"{run.Kind} {run.Name}"));
 
     /// <summary>Publishes an announcement on the budget, and on each workload that it names or concerns.</summary>
     public void Announced(V1Alpha1GpuBudget budget, Announcement announcement)
@@ -147,15 +145,15 @@ internal sealed class BudgetEvents(EventRecorder recorder)
             budget.Metadata.Generation.ToString(System.Globalization.CultureInfo.InvariantCulture)
         );
 
-    private void OfCronJob(V1Alpha1GpuBudget budget, SuspensionRecord run, ObjectRef maker, string reason, string note) =>
+    private void OfCronJob(V1Alpha1GpuBudget budget, SuspensionRecord run, ObjectRef cronJob, string reason, string note) =>
         Publish(
             new()
             {
                 ApiVersion = V1CronJob.EntityKind.ApiVersion,
-                Kind = maker.Kind,
+                Kind = cronJob.Kind,
                 Namespace = run.Namespace,
-                Name = maker.Name,
-                Uid = maker.Uid,
+                Name = cronJob.Name,
+                Uid = cronJob.Uid,
             },
             V1ObjectReference.To(budget),
             KubeEvent.Normal,

@@ -8,8 +8,9 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Operator.Suspension;
 
 /// <summary>
-/// Suspends the owning CronJob of a suspended run, so that no second run starts while one waits, and none replaces it: with concurrencyPolicy Replace the
-/// controller deletes the waiting run. The last of its runs resumes it. The run's record has its original value before anything is written.
+/// Suspends the owning CronJob of a suspended run, so that no other run starts or replaces it. With concurrencyPolicy Replace, the CronJob
+/// controller would delete the waiting run. The last suspended run resumes the CronJob. The record stores the original value before
+/// anything is written.
 /// </summary>
 internal sealed partial class CronJobSuspender(
     KubeClient client,
@@ -23,8 +24,8 @@ internal sealed partial class CronJobSuspender(
     private readonly FieldWriter _writer = new(client);
 
     /// <summary>
-    /// Returns the record with the owning CronJob. If Bursar has suspended that already, for another run or for another budget, the original value is
-    /// the one in that record.
+    /// Returns the record with the owning CronJob. If Bursar already suspended that for another run or budget, the original value comes
+    /// from the other record.
     /// </summary>
     public async Task<SuspensionRecord> FindAsync(SuspensionRecord record, SuspensionRecord? earlier, CancellationToken cancellationToken)
     {
@@ -50,7 +51,10 @@ internal sealed partial class CronJobSuspender(
         }
     }
 
-    /// <summary>Suspends the CronJob of a run that is about to be suspended. Returns the record without it if another client has suspended or deleted it.</summary>
+    /// <summary>
+    /// Suspends the CronJob of a run that is about to be suspended. Returns the record without the CronJob if another client has suspended
+    /// or deleted it.
+    /// </summary>
     public async Task<SuspensionRecord> SuspendAsync(ReadBudget budget, SuspensionRecord record, CancellationToken cancellationToken)
     {
         if (record.CronJob?.Object is not { } cronJob)
@@ -63,7 +67,7 @@ internal sealed partial class CronJobSuspender(
                 obj =>
                     FieldWriter.Text(obj, WorkloadKind.SuspendField) != "true"
                         ? FieldChange.Set([new(WorkloadKind.SuspendField, "true"), .. FieldWriter.Mirror(record.Budget, "RunWaits")])
-                    // The mirror tells whether an earlier try of Bursar's suspended it.
+                    // The annotation shows that an earlier attempt of Bursar suspended it.
                     : FieldWriter.Text(obj, FieldWriter.Annotation(BursarAnnotations.SuspendedBy)) != WorkloadObject.Absent
                         ? WriteOutcome.AlreadySo
                     : WriteOutcome.ChangedByOther(),
@@ -75,13 +79,15 @@ internal sealed partial class CronJobSuspender(
         }
         catch (ApiException error)
         {
-            // The run is what costs, so it is suspended all the same. Whether this write succeeded is not known, so the record keeps the CronJob.
+            // The run costs money, so suspend it anyway. This write may have succeeded, so the record keeps the CronJob.
             LogFailed(error, record.Namespace, cronJob.Name, cronJob.Kind);
             return record;
         }
     }
 
-    /// <summary>Resumes the CronJob, unless another record has it too. Returns false if it could not be written: the record must stay until it can.</summary>
+    /// <summary>
+    /// Resumes the CronJob, unless another record contains it. Returns false if the write failed; the record must stay until it succeeds.
+    /// </summary>
     public async Task<bool> ResumeAsync(SuspensionRecord record, V1Alpha1GpuBudget? budget, CancellationToken cancellationToken)
     {
         if (
@@ -104,7 +110,7 @@ internal sealed partial class CronJobSuspender(
         }
     }
 
-    /// <summary>The CronJob as it is; null if it is gone or a user has suspended it.</summary>
+    /// <summary>Reads the CronJob; null if it is gone or a user has suspended it.</summary>
     private async Task<FieldOverride?> ReadAsync(string ns, V1OwnerReference owner, CancellationToken cancellationToken)
     {
         if (
@@ -112,7 +118,7 @@ internal sealed partial class CronJobSuspender(
             || cronJob.Metadata.Uid != owner.Uid
         )
             return null;
-        // One that Bursar suspended for a run whose record is lost is still Bursar's.
+        // A CronJob with the annotation was suspended by Bursar, even if the record is lost.
         if (cronJob.Spec.Suspend == true && !cronJob.Metadata.Annotations.ContainsKey(BursarAnnotations.SuspendedBy))
             return null;
         return new(

@@ -5,12 +5,12 @@ using Bursar.Operator.Cluster;
 namespace Bursar.Operator.Suspension;
 
 /// <summary>
-/// Between a write and its echo on the watch the cache shows what was, not what is: a job that was just suspended still
-/// seems to run, as if someone had undone it. A budget is not judged until its own writes have come back.
+/// Tracks the leader's own writes until the caches show them. Until then a job that was just suspended looks as if another client had
+/// resumed it, so its budget is not evaluated. Thread-safe.
 /// </summary>
 internal sealed class Expectations(ClusterStores stores, TimeProvider time)
 {
-    /// <summary>A write that someone else overwrote at once never shows; after this the cache is believed.</summary>
+    /// <summary>Limit of the wait. A write that another client overwrites at once never appears in the cache.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
     private readonly Lock _gate = new();
@@ -22,7 +22,7 @@ internal sealed class Expectations(ClusterStores stores, TimeProvider time)
             _expected[(record.Uid, record.Field.Pointer)] = (record, suspended, time.GetUtcNow());
     }
 
-    /// <summary>Whether a write of ours to this namespace's work has not come back yet.</summary>
+    /// <summary>Whether a write to a workload of this namespace is not visible in the caches yet.</summary>
     public bool IsWaiting(string ns)
     {
         lock (_gate)

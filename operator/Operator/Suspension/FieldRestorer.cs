@@ -6,8 +6,8 @@ using Bursar.Operator.Cluster;
 namespace Bursar.Operator.Suspension;
 
 /// <summary>
-/// Restores the fields of other objects that Bursar has set, for the operator and for <c>bursar release</c>. A field that no longer has Bursar's value
-/// belongs to the client that changed it and is left alone. An object that this version cannot write is refused: its record must stay.
+/// Restores the fields of other objects that Bursar has set, for the operator and for <c>bursar release</c>. A field that another client
+/// has changed since is left alone. An object that this version cannot write is refused, and its record must stay.
 /// </summary>
 internal sealed class FieldRestorer(KubeClient client)
 {
@@ -16,19 +16,22 @@ internal sealed class FieldRestorer(KubeClient client)
 
     private readonly FieldWriter _writer = new(client);
 
-    /// <summary>Why this version cannot restore an object; null if it can.</summary>
+    /// <summary>Returns why this version cannot restore an object; null if it can.</summary>
     public static string? WhyNot(FieldOverride field) =>
         FieldWriter.VersionsOf(field.Object).Count > 0
             ? null
             : $"this version of bursar writes no {field.Object.Kind} of {field.Object.ApiVersion}";
 
-    /// <summary>The right that restoring a field needs, in words.</summary>
+    /// <summary>Returns the permission that restoring a field needs, as text.</summary>
     public static string RightOn(FieldOverride field) =>
         field.Pointer == WorkloadKind.ReplicasField && WorkloadKinds.Of(field.Object) is { } kind
             ? kind.Right
             : FieldWriter.RightOn(field.Object);
 
-    /// <summary>Resumes a suspended workload. Objects that would start it alone are restored after the one that runs it, if others have not changed them.</summary>
+    /// <summary>
+    /// Resumes a suspended workload. Other objects that would start it by themselves are restored after the one that runs it, unless
+    /// another client has changed them.
+    /// </summary>
     public async Task<WriteOutcome> RestoreAsync(SuspensionRecord record, CancellationToken cancellationToken)
     {
         var outcome = await RestoreAsync(record.Namespace, [record.Field], isSuspension: true, cancellationToken);
@@ -41,13 +44,16 @@ internal sealed class FieldRestorer(KubeClient client)
     public Task<WriteOutcome> RestoreCronJobAsync(SuspensionRecord record, CancellationToken cancellationToken) =>
         RestoreAsync(record.Namespace, [record.CronJob!], isSuspension: true, cancellationToken);
 
-    /// <summary>Restores what a scaler has changed of one object. If a user set one bound of a pair, both stay: half of each might be a pair that the object rejects.</summary>
+    /// <summary>
+    /// Restores the fields that a scaler has set on one object. If a user changed one bound of a pair, neither is restored, because the API
+    /// server might reject the combination.
+    /// </summary>
     public Task<WriteOutcome> RestoreAsync(ScalerRecord record, CancellationToken cancellationToken) =>
         RestoreAsync(record.Namespace, record.Fields, isSuspension: false, cancellationToken);
 
     /// <param name="ns">The object's namespace.</param>
     /// <param name="fields">Fields of one object.</param>
-    /// <param name="isSuspension">Whether annotations on the object tell of the suspension. They go with it.</param>
+    /// <param name="isSuspension">Whether the object has annotations about a suspension, which are removed too.</param>
     /// <param name="cancellationToken">Cancels the write.</param>
     private async Task<WriteOutcome> RestoreAsync(
         string ns,
@@ -74,15 +80,15 @@ internal sealed class FieldRestorer(KubeClient client)
             target,
             obj =>
             {
-                var open = fields
+                var differing = fields
                     .Where(field =>
                         !FieldWriter.Same(OrDefault(FieldWriter.Text(obj, field.Pointer), field), OrDefault(field.Original, field))
                     )
                     .ToLookup(field => field.IsOurs(FieldWriter.Text(obj, field.Pointer)));
-                var theirs = open[false].Select(field => field.Pointer).ToArray();
+                var theirs = differing[false].Select(field => field.Pointer).ToArray();
                 FieldValue[] back =
                 [
-                    .. open[true]
+                    .. differing[true]
                         .Where(field => !(IsBound(field.Pointer) && theirs.Any(IsBound)))
                         .Select(field => new FieldValue(field.Pointer, field.Original)),
                 ];
@@ -110,7 +116,7 @@ internal sealed class FieldRestorer(KubeClient client)
         );
     }
 
-    /// <summary>A <c>suspend</c> that is absent means false.</summary>
+    /// <summary>Treats an absent <c>suspend</c> as false.</summary>
     private static string OrDefault(string value, FieldOverride field) =>
         value == WorkloadObject.Absent && field.Value == "true" ? "false" : value;
 

@@ -26,7 +26,7 @@ internal enum WriteResult
 }
 
 /// <summary>The outcome of a write.</summary>
-/// <param name="Text">For people, where there is more to say.</param>
+/// <param name="Text">Details for users; null if there are none.</param>
 internal sealed record WriteOutcome(WriteResult Result, string? Text = null)
 {
     public static readonly WriteOutcome Done = new(WriteResult.Done);
@@ -38,12 +38,12 @@ internal sealed record WriteOutcome(WriteResult Result, string? Text = null)
     public static WriteOutcome Refused(string text) => new(WriteResult.Refused, text);
 }
 
-/// <summary>A field and the value that it is to have, as JSON; <see cref="WorkloadObject.Absent"/> removes it.</summary>
+/// <summary>A field and its new value as JSON; <see cref="WorkloadObject.Absent"/> removes it.</summary>
 /// <param name="IsTested">Whether the write fails if the field changed after it was read. Annotations that only inform users are not
 /// tested.</param>
 internal sealed record FieldValue(string Pointer, string Value, bool IsTested = true);
 
-/// <summary>A change of an object that was read.</summary>
+/// <summary>A change to an object that was read.</summary>
 /// <param name="Outcome">The outcome if the write succeeds, or if there are no fields to write.</param>
 internal sealed record FieldChange(WriteOutcome Outcome, params IReadOnlyList<FieldValue> Fields)
 {
@@ -56,14 +56,14 @@ internal sealed record FieldChange(WriteOutcome Outcome, params IReadOnlyList<Fi
 }
 
 /// <summary>
-/// The one place that changes objects of others: reads the object, asks what is to change, and writes that as a JSON patch which tests the
-/// object's UID and every value that was read. A write is either exactly what was decided or nothing, and can be repeated: the process may
-/// die before or after it.
+/// Writes the objects of other owners, and is the only class that does. It reads an object, lets the caller decide, and writes the change
+/// as one JSON patch that tests the object's UID and every value that was read. A write is applied completely or not at all and can be
+/// repeated after a crash.
 /// </summary>
 internal sealed class FieldWriter(KubeClient client)
 {
     /// <summary>
-    /// The number of tries. An object is read again if it was written between the read and the write, as controllers write its status.
+    /// Number of tries. The object is read again if a controller wrote it, for example its status, between the read and the write.
     /// </summary>
     public const int MostTries = 5;
 
@@ -71,13 +71,13 @@ internal sealed class FieldWriter(KubeClient client)
     private static readonly EntityKind[] Kinds =
     [
         .. WorkloadKinds.All.Select(kind => kind.Entity),
-        .. ManagerAdapters.All.SelectMany(owner => owner.Entities),
+        .. ManagerAdapters.All.SelectMany(manager => manager.Entities),
         V1HorizontalPodAutoscaler.EntityKind,
         V1CronJob.EntityKind,
     ];
 
     /// <summary>
-    /// Returns the API versions for reading and writing an object, the recorded one first. Empty if this version of Bursar does not write
+    /// Returns the API versions to read and write an object with, the recorded one first. Empty if this version of Bursar does not write
     /// the kind.
     /// </summary>
     public static IReadOnlyList<EntityKind> VersionsOf(ObjectRef target) =>
@@ -88,7 +88,7 @@ internal sealed class FieldWriter(KubeClient client)
                 .OrderByDescending(kind => kind.ApiVersion == target.ApiVersion),
         ];
 
-    /// <summary>The right that writing such an object needs, in words.</summary>
+    /// <summary>Returns the permission that writing such an object needs, as text.</summary>
     public static string RightOn(ObjectRef target) =>
         VersionsOf(target) is [var kind, ..]
             ? $"get and patch {kind.Plural}.{kind.Group}"
@@ -98,7 +98,7 @@ internal sealed class FieldWriter(KubeClient client)
     public async Task<JsonObject?> ReadAsync(string ns, ObjectRef target, CancellationToken cancellationToken) =>
         (await FindAsync(VersionsOf(target), ns, target, null, cancellationToken)).Object;
 
-    /// <summary>Changes an object. Throws the API server's conflict if other clients were faster at every try.</summary>
+    /// <summary>Changes an object.</summary>
     public Task<WriteOutcome> ChangeAsync(
         string ns,
         ObjectRef target,
@@ -106,7 +106,7 @@ internal sealed class FieldWriter(KubeClient client)
         CancellationToken cancellationToken
     ) => ChangeAsync(VersionsOf(target), ns, target, null, obj => ValueTask.FromResult(decide(obj)), cancellationToken);
 
-    /// <summary>Changes an object after storing something else between the read and the write.</summary>
+    /// <summary>Changes an object, with an asynchronous step between the read and the write.</summary>
     public Task<WriteOutcome> ChangeAsync(
         string ns,
         ObjectRef target,
@@ -114,7 +114,7 @@ internal sealed class FieldWriter(KubeClient client)
         CancellationToken cancellationToken
     ) => ChangeAsync(VersionsOf(target), ns, target, null, decide, cancellationToken);
 
-    /// <summary>Sets the replicas through the scale subresource if they still are <paramref name="from"/>.</summary>
+    /// <summary>Sets the replicas through the scale subresource if they are still <paramref name="from"/>.</summary>
     public Task<WriteOutcome> ScaleAsync(
         EntityKind kind,
         string ns,
@@ -131,7 +131,7 @@ internal sealed class FieldWriter(KubeClient client)
             "scale",
             scale =>
             {
-                // The server leaves out a zero.
+                // The API server omits zero.
                 var present = (int?)scale["spec"]?["replicas"] ?? 0;
                 return ValueTask.FromResult<FieldChange>(
                     present == to ? WriteOutcome.AlreadySo
@@ -160,7 +160,7 @@ internal sealed class FieldWriter(KubeClient client)
             var change = await decide(obj);
             if (change.Fields.Count == 0)
                 return change.Outcome;
-            // A list or a text cannot hold a field. It belongs to the user and is not replaced.
+            // The parent is a list or a scalar that a user has set. Do not replace it.
             if (change.Fields.SelectMany(ParentsOf).FirstOrDefault(parent => At(obj, parent) is { } present and not JsonObject) is { } odd)
                 return WriteOutcome.Refused($"{odd} of {target.Kind} {target.Name} is not an object");
             try
@@ -177,12 +177,12 @@ internal sealed class FieldWriter(KubeClient client)
             }
             catch (ApiException error) when ((error.IsInvalid || error.IsConflict) && tried < MostTries)
             {
-                // Another client was faster, so the object is read again.
+                // Another client wrote first. Read the object again.
             }
         }
     }
 
-    /// <summary>Finds the object in the first version that the server serves. Its manager may have been upgraded.</summary>
+    /// <summary>Finds the object in the first version that the server serves, because its controller may have been upgraded.</summary>
     private async Task<(string Path, JsonObject? Object)> FindAsync(
         IReadOnlyList<EntityKind> versions,
         string ns,
@@ -197,7 +197,7 @@ internal sealed class FieldWriter(KubeClient client)
             try
             {
                 var obj = (await client.RequestAsync(HttpMethod.Get, path, null, cancellationToken))?.AsObject();
-                // A scale may come without a UID.
+                // Some API servers return a scale without a UID.
                 return (
                     path,
                     obj is null
@@ -220,13 +220,13 @@ internal sealed class FieldWriter(KubeClient client)
         var uid = (string?)obj["metadata"]?["uid"];
         if (uid is { Length: > 0 })
             operations.Add(PatchOperation.Test("/metadata/uid", uid));
-        // Creating a missing parent would overwrite one that another client has created since the read, so a field without a parent is
-        // always tested.
+        // Always test a field whose parent is missing. Otherwise creating the parent could overwrite one that another client created since
+        // the read.
         var tested = change.Fields.Where(field => field.IsTested || ParentsOf(field).Any(parent => At(obj, parent) is null)).ToArray();
         foreach (var field in tested)
             if (At(obj, field.Pointer) is { } present)
                 operations.Add(PatchOperation.Test(field.Pointer, present.DeepClone()));
-        // What is absent cannot be tested. For a field of the spec its generation stands, for others the version of the object.
+        // An absent field cannot be tested. Test the generation instead for spec fields, and the resourceVersion for others.
         var absent = tested.Where(field => At(obj, field.Pointer) is null).ToArray();
         var generation = (long?)obj["metadata"]?["generation"] ?? 0;
         var testsSpec = absent.Length > 0 || change.TestsSpec;
@@ -259,7 +259,7 @@ internal sealed class FieldWriter(KubeClient client)
     }
 
     /// <summary>
-    /// Pointers to the objects that must exist before a field is set, the outermost first; none for a field that is removed.
+    /// Returns the pointers of the objects that must exist before a field is set, outermost first. None for a field that is removed.
     /// </summary>
     private static IEnumerable<string> ParentsOf(FieldValue field)
     {
@@ -269,19 +269,18 @@ internal sealed class FieldWriter(KubeClient client)
             yield return field.Pointer[..slash];
     }
 
-    /// <summary>A field's value as JSON; <see cref="WorkloadObject.Absent"/> if there is none.</summary>
+    /// <summary>Returns a field's value as JSON; <see cref="WorkloadObject.Absent"/> if there is none.</summary>
     public static string Text(JsonNode obj, string pointer) => At(obj, pointer)?.ToJsonString() ?? WorkloadObject.Absent;
 
     public static bool Same(string json, string other) => JsonNode.DeepEquals(JsonNode.Parse(json), JsonNode.Parse(other));
 
-    /// <summary>The pointer of an annotation.</summary>
+    /// <summary>Returns the pointer of an annotation.</summary>
     public static string Annotation(string name) => PatchOperation.Pointer("metadata", "annotations", name);
 
     /// <summary>
-    /// The annotations that tell whoever looks at a suspended object who suspended it and why; they are never read back as the ledger's
-    /// source.
+    /// Returns the annotations that show users who suspended an object and why. Only the search for lost records reads them.
     /// </summary>
-    /// <param name="budget">Null takes them away.</param>
+    /// <param name="budget">The suspending budget; null removes the annotations.</param>
     public static IEnumerable<FieldValue> Mirror(string? budget, string reason = "") =>
         [
             new(

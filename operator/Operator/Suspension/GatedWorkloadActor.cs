@@ -13,53 +13,53 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Operator.Suspension;
 
 /// <summary>
-/// The leader's side of the webhook: lets go what was made suspended and what no budget suspends, by one patch that gives back the field
-/// and takes the mark away. Every budget that selects the work has to have judged it. Work that a budget suspends is
-/// <see cref="BudgetActor"/>'s, as always. No Event tells of letting go: without the webhook nothing would have happened.
+/// The leader's part of the webhook: resumes workloads that were gated on admission once every budget that selects them has evaluated them
+/// and none suspends them. One patch restores the field and removes the gate. <see cref="BudgetActor"/> handles workloads that a budget
+/// suspends. There is no Event, because nothing would have happened without the webhook.
 /// </summary>
 internal sealed partial class GatedWorkloadActor(
     KubeClient client,
     ClusterStores stores,
     OperatorState state,
     WorkloadActor workloads,
-    Expectations echoes,
+    Expectations expectations,
     Func<V1Alpha1GpuBudget, BudgetDecision?> latest,
     ILogger<GatedWorkloadActor> logger
 )
 {
-    /// <summary>How often what no budget speaks for is looked for.</summary>
+    /// <summary>Interval of the search for gated workloads that no budget selects.</summary>
     public static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
 
-    /// <summary>Marked work by UID.</summary>
-    private readonly ConcurrentDictionary<string, Marked> _marked = new(StringComparer.Ordinal);
+    /// <summary>Gated workloads by UID.</summary>
+    private readonly ConcurrentDictionary<string, Marked> _gated = new(StringComparer.Ordinal);
 
-    /// <summary>Work as it is seen on the watch.</summary>
+    /// <summary>Tracks a workload that was added or changed.</summary>
     public void See(WorkloadObject work)
     {
         var uid = work.Metadata.Uid;
         if (!AdmissionGate.IsOn(work) || !work.Kind.Suspends)
-            _marked.TryRemove(uid, out _);
+            _gated.TryRemove(uid, out _);
         else
-            _marked.TryAdd(uid, new(work.Kind.Name, work.Namespace, work.Metadata.Name));
+            _gated.TryAdd(uid, new(work.Kind.Name, work.Namespace, work.Metadata.Name));
     }
 
-    public void Forget(WorkloadObject work) => _marked.TryRemove(work.Metadata.Uid, out _);
+    public void Forget(WorkloadObject work) => _gated.TryRemove(work.Metadata.Uid, out _);
 
-    /// <summary>A budget was decided: what it does not suspend may go, as far as it is concerned.</summary>
+    /// <summary>Resumes the gated workloads that this decision and the latest decisions of the other budgets keep running.</summary>
     public async Task RemoveGateAsync(ReadBudget budget, BudgetDecision decision, CancellationToken cancellationToken)
     {
-        if (_marked.IsEmpty)
+        if (_gated.IsEmpty)
             return;
         foreach (var verdict in decision.Workloads)
         {
-            if (!_marked.TryGetValue(verdict.Key.Uid, out var marked) || Find(verdict.Key.Uid, marked) is not { } work)
+            if (!_gated.TryGetValue(verdict.Key.Uid, out var marked) || Find(verdict.Key.Uid, marked) is not { } work)
                 continue;
             if (Keeps(decision, verdict.Key.Uid) && Selecting(work).All(other => latest(other) is { } one && Keeps(one, verdict.Key.Uid)))
                 await RemoveGateAsync(work, budget.Name, cancellationToken);
         }
     }
 
-    /// <summary>Whether a budget has judged a workload and does not suspend it.</summary>
+    /// <summary>Whether a budget has evaluated a workload and does not suspend it.</summary>
     private static bool Keeps(BudgetDecision decision, string uid) =>
         decision.Workloads.Any(verdict => verdict.Key.Uid == uid)
         && !decision.Actions.Any(action => action.Kind == ActionKind.Suspend && action.Workload.Uid == uid);
@@ -70,7 +70,7 @@ internal sealed partial class GatedWorkloadActor(
             "gated workloads",
             async token =>
             {
-                foreach (var (uid, marked) in _marked)
+                foreach (var (uid, marked) in _gated)
                 {
                     try
                     {
@@ -88,7 +88,10 @@ internal sealed partial class GatedWorkloadActor(
             Interval
         );
 
-    /// <summary>What no budget speaks for goes at the second look; what is suspended and still has the webhook's mark gets Bursar's.</summary>
+    /// <summary>
+    /// Resumes a workload that no budget selects, at the second pass in a row. Replaces the gate of a suspended workload by Bursar's
+    /// annotations.
+    /// </summary>
     private async Task SweepAsync(string uid, Marked marked, CancellationToken cancellationToken)
     {
         if (state.Suspensions().FirstOrDefault(record => record.Uid == uid) is { } record)
@@ -105,7 +108,7 @@ internal sealed partial class GatedWorkloadActor(
             await RemoveGateAsync(work, "", cancellationToken);
     }
 
-    /// <summary>Work that waits for its judgement; null when it does not, or not any more.</summary>
+    /// <summary>Returns a workload that is still gated and not suspended; otherwise null.</summary>
     private WorkloadObject? Find(string uid, Marked marked) =>
         stores.Of(marked.Kind)?.Get(marked.Namespace, marked.Name, uid) is { } work
         && AdmissionGate.IsGated(work)
@@ -113,7 +116,7 @@ internal sealed partial class GatedWorkloadActor(
             ? work
             : null;
 
-    /// <summary>The budgets that have a say: one that cannot be read enforces nothing.</summary>
+    /// <summary>Returns the budgets with a valid spec that select the workload.</summary>
     private IEnumerable<V1Alpha1GpuBudget> Selecting(WorkloadObject work)
     {
         var labels = work.Labels;
@@ -133,11 +136,11 @@ internal sealed partial class GatedWorkloadActor(
                 return;
             LogGateRemoved(work.Namespace, name, kind.Name, budget);
             if (!isQueued)
-                echoes.Expect(LostSuspension.RecordOf(work, client.TimeProvider.GetUtcNow()), suspended: false);
+                expectations.Expect(LostSuspension.RecordOf(work, client.TimeProvider.GetUtcNow()), suspended: false);
         }
         catch (ApiException error) when (error.IsNotFound || error.IsInvalid || error.IsConflict)
         {
-            // Gone, or changed in between: nothing was written, and the next look sees what it is now.
+            // The object is gone or was changed. Nothing was written, and the next pass sees the new state.
             LogOvertaken(work.Namespace, name, kind.Name);
         }
     }
@@ -168,7 +171,7 @@ internal sealed partial class GatedWorkloadActor(
 
         public string Name { get; } = name;
 
-        /// <summary>Looks in a row that found no budget for it.</summary>
+        /// <summary>Passes in a row that found no budget for it.</summary>
         public int Unclaimed { get; set; }
     }
 }

@@ -9,10 +9,10 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Operator.Suspension;
 
 /// <summary>
-/// Finds work that Bursar suspended and has no record of, as after a loss of the ledger, and records it anew. The mirror annotation only
-/// points at such work. The evidence is the object's managed fields: Bursar must be the last who set the field that suspends it. What a
-/// user has suspended, even beside a mirror that was left behind, stays the user's. Work that the webhook held, and whose spec was changed
-/// before a leader judged it, is resumed where nobody has written the field since: its budgets then decide as of any work that runs.
+/// Finds workloads that Bursar suspended but has no record of, for example after a loss of the ledger, and records them again. The
+/// annotation is only a hint. The proof is in the object's managed fields, where Bursar must be the last writer of the suspending field. A
+/// workload that a user suspended stays suspended, even with a leftover annotation. A workload that was gated on admission, and whose spec
+/// changed before a leader evaluated it, is resumed if the field was not written since.
 /// </summary>
 internal sealed partial class LostSuspension(
     ClusterStores stores,
@@ -24,24 +24,25 @@ internal sealed partial class LostSuspension(
     ILogger<LostSuspension> logger
 )
 {
-    /// <summary>How long such work must have been seen: the record of a resume may go before the resume is seen on the watch.</summary>
+    /// <summary>
+    /// Time for which such a workload must have been seen, because the record of a resume may be removed before the watch shows the resume.
+    /// </summary>
     private static readonly TimeSpan Doubt = TimeSpan.FromSeconds(30);
 
-    /// <summary>How often it is looked for.</summary>
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(30);
 
     private const string BudgetPrefix = "gpubudget/";
 
     private readonly Dictionary<string, DateTimeOffset> _seen = new(StringComparer.Ordinal);
-    private DateTimeOffset _lookedAt;
+    private DateTimeOffset _lastPass;
 
-    /// <summary>Suspended by its own field, and Bursar's mirror stands on it.</summary>
+    /// <summary>Whether its own field suspends it and it has Bursar's annotation.</summary>
     public static bool IsMarked(WorkloadObject work) =>
         work is { IsStopped: true, IsFinished: false, Kind.Suspends: true }
         && !AdmissionGate.IsGated(work)
         && work.Metadata.Annotations.ContainsKey(BursarAnnotations.SuspendedBy);
 
-    /// <summary>What the lost record said, as far as the object itself tells.</summary>
+    /// <summary>Rebuilds the lost record from the object.</summary>
     public static SuspensionRecord RecordOf(WorkloadObject work, DateTimeOffset now, ManagerField? through = null, string budgetUid = "") =>
         new()
         {
@@ -67,9 +68,9 @@ internal sealed partial class LostSuspension(
     public async Task FindAsync(CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();
-        if (now - _lookedAt < Interval)
+        if (now - _lastPass < Interval)
             return;
-        _lookedAt = now;
+        _lastPass = now;
         var recorded = store.State.Suspensions().Select(record => record.Uid).ToHashSet(StringComparer.Ordinal);
         var found = new HashSet<string>(StringComparer.Ordinal);
         foreach (var cache in stores.Kinds)
@@ -78,12 +79,12 @@ internal sealed partial class LostSuspension(
             var uid = work.Metadata.Uid;
             if (recorded.Contains(uid) || work.IsFinished || !work.HasGpus || work.IsPart)
                 continue;
-            var owner = ManagerAdapters.Of(work, stores);
-            var through = owner?.Field;
-            var wasHeld = owner is null && WasGated(work);
+            var manager = ManagerAdapters.Of(work, stores);
+            var through = manager?.Field;
+            var wasGated = manager is null && WasGated(work);
             if (
                 through is null
-                    ? !IsMarked(work) && !wasHeld
+                    ? !IsMarked(work) && !wasGated
                     : !(through.IsStopped && through.Object.Annotations.ContainsKey(BursarAnnotations.SuspendedBy))
             )
                 continue;
@@ -91,9 +92,9 @@ internal sealed partial class LostSuspension(
             _seen.TryAdd(uid, now);
             if (now - _seen[uid] < Doubt)
                 continue;
-            // Whatever comes of it, it is not looked at again before the same time has passed.
+            // Wait as long again before the next attempt.
             _seen[uid] = now;
-            if (wasHeld)
+            if (wasGated)
                 await ResumeGatedAsync(work, now, cancellationToken);
             else
                 await RestoreRecordAsync(work, through, now, cancellationToken);
@@ -102,7 +103,7 @@ internal sealed partial class LostSuspension(
             _seen.Remove(gone);
     }
 
-    /// <summary>The webhook made it suspended, and its mark does not count any more since the spec was changed.</summary>
+    /// <summary>Whether the webhook suspended it and the gate became invalid because the spec was changed.</summary>
     private static bool WasGated(WorkloadObject work) =>
         work is { IsStopped: true, IsFinished: false, Kind.Suspends: true } && AdmissionGate.IsOn(work) && !AdmissionGate.IsGated(work);
 
@@ -140,7 +141,7 @@ internal sealed partial class LostSuspension(
             );
             return;
         }
-        // From here on its budget decides as for all that it has suspended.
+        // From now on the budget treats it like every workload that it suspended.
         store.State.RecordSuspension(record with { BudgetUid = budget.Metadata.Uid });
         await store.FlushBudgetAsync(budget.Metadata.Uid, cancellationToken);
     }
@@ -148,7 +149,7 @@ internal sealed partial class LostSuspension(
     private async Task ResumeAsync(SuspensionRecord record, string why, CancellationToken cancellationToken)
     {
         if ((await restorer.RestoreAsync(record, cancellationToken)).Result == WriteResult.Done)
-            events.Restored(record, null, Messages.Restored(why, null), isHeld: false);
+            events.Restored(record, null, Messages.Restored(why, null), isStillSuspended: false);
     }
 
     private static string BudgetOf(string? mirror) =>

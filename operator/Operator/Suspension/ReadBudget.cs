@@ -4,7 +4,7 @@ using Bursar.Core.Text;
 
 namespace Bursar.Operator.Suspension;
 
-/// <summary>A budget object whose spec could be read: what it asks for, and whose work it is about.</summary>
+/// <summary>A budget object with its parsed spec.</summary>
 internal sealed record ReadBudget(V1Alpha1GpuBudget Object, BudgetTerms Terms, LabelSelector Selector, LabelSelector? Exempt)
 {
     public string Namespace => Object.Metadata.Namespace ?? "";
@@ -14,13 +14,14 @@ internal sealed record ReadBudget(V1Alpha1GpuBudget Object, BudgetTerms Terms, L
     public string Uid => Object.Metadata.Uid;
 
     /// <summary>
-    /// Of these labels, those that say whether the work is this budget's, and whether it is exempt; null where nothing is asked.
+    /// Returns those of the labels that the selector and the exemption depend on; null if there are none. The value is null for a label
+    /// that is missing.
     /// </summary>
     public IReadOnlyDictionary<string, string?>? Asked(IReadOnlyDictionary<string, string> labels)
     {
-        var asked = new SortedDictionary<string, string?>(StringComparer.Ordinal);
+        var selected = new SortedDictionary<string, string?>(StringComparer.Ordinal);
         foreach (var key in Selector.Keys.Concat(Exempt?.Keys ?? []))
-            asked[key] = labels.GetValueOrDefault(key);
-        return asked.Count == 0 ? null : asked;
+            selected[key] = labels.GetValueOrDefault(key);
+        return selected.Count == 0 ? null : selected;
     }
 }

@@ -9,24 +9,24 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Operator.Suspension;
 
 /// <summary>
-/// Suspends and resumes a workload together with its owning CronJob, has the caches' view of it awaited, and keeps its record in line with
-/// what came of the write. The caller stores the record before the suspension. It goes only after the workload and its CronJob are resumed.
+/// Suspends and resumes a workload together with its owning CronJob and keeps its record in line with the result. The caller stores the
+/// record before the suspension. The record is removed only after the workload and its CronJob are resumed.
 /// </summary>
 internal sealed partial class Suspender(
     LedgerStore store,
     WorkloadActor workloads,
     FieldRestorer restorer,
     CronJobSuspender cronJobs,
-    Expectations echoes,
+    Expectations expectations,
     ILogger<Suspender> logger
 )
 {
     private readonly ConcurrentDictionary<(string Budget, string Workload), bool> _unknown = new();
 
-    /// <summary>Records, in memory alone, what is about to be suspended, with its owning CronJob.</summary>
+    /// <summary>Records in memory a suspension that is about to be written, with its owning CronJob.</summary>
     /// <param name="record">The suspension.</param>
-    /// <param name="inherited">An earlier record of the same field, of this budget or of another.</param>
-    /// <param name="cancellationToken">Cancels the look at the CronJob.</param>
+    /// <param name="inherited">An earlier record of the same field, by this budget or another.</param>
+    /// <param name="cancellationToken">Cancels the read of the CronJob.</param>
     public async Task<SuspensionRecord> RecordAsync(
         SuspensionRecord record,
         SuspensionRecord? inherited,
@@ -38,7 +38,7 @@ internal sealed partial class Suspender(
         return record;
     }
 
-    /// <summary>Takes back a record whose suspension was not written: the earlier one, if there is one, says what must come back.</summary>
+    /// <summary>Withdraws the record of a suspension that was not written and reinstates the earlier record, if any.</summary>
     public void Withdraw(SuspensionRecord record, SuspensionRecord? earlier)
     {
         if (earlier is not null)
@@ -47,11 +47,11 @@ internal sealed partial class Suspender(
             Remove(record);
     }
 
-    /// <summary>Suspends a workload whose record is stored. Returns the record as it was written, and what came of it.</summary>
+    /// <summary>Suspends a workload whose record is stored. Returns the record as written, and the result.</summary>
     /// <param name="budget">The budget of the record.</param>
     /// <param name="record">The suspension.</param>
-    /// <param name="present">The value of the field as it was read.</param>
-    /// <param name="earlier">The record of an earlier suspension by the same budget that another client undid.</param>
+    /// <param name="present">The current value of the field.</param>
+    /// <param name="earlier">The record of an earlier suspension by the same budget, which another client reverted.</param>
     /// <param name="cancellationToken">Cancels the writes.</param>
     public async Task<(SuspensionRecord Record, WriteResult Result)> SuspendAsync(
         ReadBudget budget,
@@ -61,7 +61,7 @@ internal sealed partial class Suspender(
         CancellationToken cancellationToken
     )
     {
-        // The CronJob comes first: between the two writes no other run may take the place of this one.
+        // Suspend the CronJob first, so that no other run can replace this one between the two writes.
         record = await cronJobs.SuspendAsync(budget, record, cancellationToken);
         LogSuspending(record.Namespace, record.Name, record.Kind, record.Budget, record.Reason);
         var result = await workloads.SuspendAsync(record, present, cancellationToken);
@@ -69,13 +69,13 @@ internal sealed partial class Suspender(
         {
             case WriteResult.Done or WriteResult.AlreadySo:
                 store.State.ReplaceSuspension(record with { Cause = record.Cause with { Confirmed = true } });
-                echoes.Expect(record, suspended: true);
+                expectations.Expect(record, suspended: true);
                 break;
             case WriteResult.Gone:
                 await ForgetAsync(record, budget.Object, mayWrite: true, cancellationToken);
                 break;
             default:
-                // Changed in between: nothing was written, and the next evaluation sees what it is now.
+                // Another client changed it. Nothing was written, and the next evaluation sees the new state.
                 if (earlier is not null)
                     Withdraw(record, earlier);
                 else
@@ -87,8 +87,8 @@ internal sealed partial class Suspender(
     }
 
     /// <summary>
-    /// Resumes a workload that its budget has decided to resume. Returns null if other budgets hold it: then only this one's record goes,
-    /// and the last of them resumes it.
+    /// Resumes a workload as its budget decided. Returns null if other budgets suspend it too. Then only this budget's record is removed,
+    /// and the last budget resumes the workload.
     /// </summary>
     public async Task<WriteResult?> ResumeAsync(
         SuspensionRecord record,
@@ -109,15 +109,15 @@ internal sealed partial class Suspender(
             Remove(record);
         await store.FlushBudgetAsync(record.BudgetUid, cancellationToken);
         if (result is WriteResult.Done or WriteResult.AlreadySo)
-            echoes.Expect(record, suspended: false);
+            expectations.Expect(record, suspended: false);
         else
             LogOvertaken(record.Namespace, record.Name, record.Kind);
         return result;
     }
 
     /// <summary>
-    /// Resumes a workload that its budget no longer holds. Returns null as <see cref="ResumeAsync"/> does. A write that is refused keeps the
-    /// record.
+    /// Resumes a workload that its budget no longer selects or that is released. Returns null as <see cref="ResumeAsync"/> does. The record
+    /// stays if the write is refused.
     /// </summary>
     public async Task<WriteResult?> ReleaseAsync(SuspensionRecord record, V1Alpha1GpuBudget? budget, CancellationToken cancellationToken)
     {
@@ -130,7 +130,7 @@ internal sealed partial class Suspender(
         if (IsUnknown(record))
             return WriteResult.Refused;
         var result = (await restorer.RestoreAsync(record, cancellationToken)).Result;
-        echoes.Expect(record, suspended: false);
+        expectations.Expect(record, suspended: false);
         if (!await cronJobs.ResumeAsync(record, budget, cancellationToken))
             return WriteResult.Refused;
         Remove(record);
@@ -139,8 +139,8 @@ internal sealed partial class Suspender(
     }
 
     /// <summary>
-    /// Removes the record of a workload that is not suspended any more. If its CronJob is suspended too, that is resumed first. Until it is,
-    /// the record stays.
+    /// Removes the record of a workload that is no longer suspended. A suspended CronJob is resumed first, and the record stays until that
+    /// succeeded.
     /// </summary>
     public async Task ForgetAsync(SuspensionRecord record, V1Alpha1GpuBudget budget, bool mayWrite, CancellationToken cancellationToken)
     {
@@ -148,7 +148,7 @@ internal sealed partial class Suspender(
             Remove(record);
     }
 
-    /// <summary>Whether only another version can resume the workload. The record stays for that version; it is logged once.</summary>
+    /// <summary>Whether only another version of Bursar can resume the workload. The record stays for that version. Logged once.</summary>
     public bool IsUnknown(SuspensionRecord record)
     {
         if (FieldRestorer.WhyNot(record.Field) is not { } whyNot)
@@ -158,7 +158,7 @@ internal sealed partial class Suspender(
         return true;
     }
 
-    /// <summary>Returns the client that set the field of a record last, as <see cref="WorkloadActor.LastWriterAsync"/>.</summary>
+    /// <summary>Returns the client that last set the field of a record (<see cref="WorkloadActor.LastWriterAsync"/>).</summary>
     public Task<string?> LastWriterAsync(SuspensionRecord record, CancellationToken cancellationToken) =>
         workloads.LastWriterAsync(record, cancellationToken);
 

@@ -11,8 +11,8 @@ using Bursar.Operator.Cluster;
 namespace Bursar.Operator.Suspension;
 
 /// <summary>
-/// Suspends workloads as their record says: by the field of the workload itself, by its replicas, or by the field of the object that its manager
-/// follows. <see cref="FieldRestorer"/> resumes them. Every write goes through <see cref="FieldWriter"/>.
+/// Suspends workloads as their records say: by the field of the workload itself, by its replicas, or by a field of its manager's object.
+/// <see cref="FieldRestorer"/> resumes them. All writes go through <see cref="FieldWriter"/>.
 /// </summary>
 internal sealed class WorkloadActor(KubeClient client)
 {
@@ -20,7 +20,7 @@ internal sealed class WorkloadActor(KubeClient client)
 
     private readonly FieldWriter _writer = new(client);
 
-    /// <summary>The record of a suspension that is about to happen; null when the kind has no switch here.</summary>
+    /// <summary>Returns the record of a suspension that is about to be written; null if Bursar cannot suspend the workload.</summary>
     public static SuspensionRecord? RecordOf(
         WorkloadKey workload,
         ClusterStores stores,
@@ -36,7 +36,7 @@ internal sealed class WorkloadActor(KubeClient client)
         if (kind.Scales && work is null)
             return null;
         var through = work is null ? null : ManagerAdapters.Of(work, stores)?.Field;
-        // Of a switch that is seen off already, the other position is what is given back.
+        // If the manager's field is already stopped, restore its running value.
         var original = through is not null
             ? through.IsStopped
                 ? through.On
@@ -77,9 +77,9 @@ internal sealed class WorkloadActor(KubeClient client)
     public Task<WriteResult> SuspendAsync(SuspensionRecord record, CancellationToken cancellationToken) =>
         SuspendAsync(record, record.Field.Original, cancellationToken);
 
-    /// <param name="record">What is suspended.</param>
-    /// <param name="present">What stood there when it was read: not the record's original where somebody set it in between.</param>
-    /// <param name="cancellationToken">Ends it.</param>
+    /// <param name="record">The suspension.</param>
+    /// <param name="present">The current value of the field. It differs from the record's original value if another client changed it since.</param>
+    /// <param name="cancellationToken">Cancels the write.</param>
     public async Task<WriteResult> SuspendAsync(SuspensionRecord record, string present, CancellationToken cancellationToken)
     {
         if (WorkloadKinds.Of(record.Kind) is not { } kind || FieldRestorer.WhyNot(record.Field) is not null)
@@ -103,14 +103,14 @@ internal sealed class WorkloadActor(KubeClient client)
         }
         catch (ApiException error) when (error.IsInvalid || error.IsConflict)
         {
-            // What cannot be suspended was not.
+            // The API server rejected the write, so nothing is suspended.
             return WriteResult.ChangedByOther;
         }
     }
 
     /// <summary>
-    /// Brings the mirror of a request for a checkpoint in line: sets it, or, where nothing is asked any more, takes off what is said to
-    /// stand there. Kinds that scale are written through their scale alone and bear no mirror; their pods are told by the agent.
+    /// Sets the annotation of a checkpoint request, or removes it if it still has this ID. Workloads that scale have no such annotation;
+    /// the agent informs their pods.
     /// </summary>
     public async Task<WriteResult> MirrorRequestAsync(WorkloadKey workload, string id, bool asked, CancellationToken cancellationToken)
     {
@@ -142,11 +142,11 @@ internal sealed class WorkloadActor(KubeClient client)
     }
 
     /// <summary>
-    /// Lets go a workload that the webhook held: gives back the field and takes the mark away, if nobody has changed its spec since.
+    /// Resumes a workload that was gated on admission: restores the field and removes the gate, unless its spec was changed since.
     /// </summary>
-    /// <param name="work">As it was seen.</param>
-    /// <param name="isQueued">What Kueue has taken over is started by Kueue: only the mark goes.</param>
-    /// <param name="cancellationToken">Ends it.</param>
+    /// <param name="work">The workload as cached.</param>
+    /// <param name="isQueued">Whether Kueue will start the workload. Then only the gate is removed.</param>
+    /// <param name="cancellationToken">Cancels the write.</param>
     public async Task<WriteResult> ResumeGatedAsync(WorkloadObject work, bool isQueued, CancellationToken cancellationToken) =>
         (
             await _writer.ChangeAsync(
@@ -157,11 +157,11 @@ internal sealed class WorkloadActor(KubeClient client)
                     var live = Parse(work.Kind, obj);
                     if (!AdmissionGate.IsGated(live))
                         return WriteOutcome.ChangedByOther();
-                    var mark = new FieldValue(FieldWriter.Annotation(AdmissionGate.Annotation), WorkloadObject.Absent);
+                    var gate = new FieldValue(FieldWriter.Annotation(AdmissionGate.Annotation), WorkloadObject.Absent);
                     return (
                         isQueued
-                            ? FieldChange.Set(mark)
-                            : FieldChange.Set(mark, new FieldValue(work.Kind.Field, AdmissionGate.OriginalOf(live)))
+                            ? FieldChange.Set(gate)
+                            : FieldChange.Set(gate, new FieldValue(work.Kind.Field, AdmissionGate.OriginalOf(live)))
                     ) with
                     {
                         TestsSpec = true,
@@ -172,7 +172,7 @@ internal sealed class WorkloadActor(KubeClient client)
         ).Result;
 
     /// <summary>
-    /// Who set the field that a record names, as the object's managed fields tell; null where they do not, or it was Bursar.
+    /// Returns the client that last set the field of a record, from the object's managed fields. Null if unknown or if it was Bursar.
     /// </summary>
     public async Task<string?> LastWriterAsync(SuspensionRecord record, CancellationToken cancellationToken)
     {
@@ -182,23 +182,23 @@ internal sealed class WorkloadActor(KubeClient client)
         }
         catch (ApiException)
         {
-            // It is for the message alone: the suspension does not wait for it.
+            // Only a message needs it, so the suspension goes on.
             return null;
         }
     }
 
-    /// <summary>Whether the field that a record names is as Bursar set it, by the object's managed fields.</summary>
+    /// <summary>Whether Bursar was the last writer of the record's field, from the object's managed fields.</summary>
     public async Task<bool> IsOwnWriteAsync(SuspensionRecord record, CancellationToken cancellationToken) =>
         FieldOwner.IsOwn(await ReadAsync(record, cancellationToken), record.Field.Pointer);
 
-    /// <summary>Whether the field that a record names is as it was when the object was made.</summary>
+    /// <summary>Whether the record's field is unchanged since the object was created, from the object's managed fields.</summary>
     public async Task<bool> IsAsCreatedAsync(SuspensionRecord record, CancellationToken cancellationToken) =>
         FieldOwner.IsAsCreated(await ReadAsync(record, cancellationToken), record.Field.Pointer);
 
     private Task<JsonObject?> ReadAsync(SuspensionRecord record, CancellationToken cancellationToken) =>
         _writer.ReadAsync(record.Namespace, record.Field.Object, cancellationToken);
 
-    /// <summary>What would start the work alone is stopped ahead of what runs it, whatever stands there.</summary>
+    /// <summary>Stops other objects that would start the workload by themselves first, whatever their current value.</summary>
     private async Task<WriteResult> StopThroughManagerAsync(SuspensionRecord record, string present, CancellationToken cancellationToken)
     {
         foreach (var other in record.Also)
@@ -206,7 +206,7 @@ internal sealed class WorkloadActor(KubeClient client)
         return await StopAsync(record, record.Field.Object, present, cancellationToken);
     }
 
-    /// <param name="from">What must stand there; null: whatever does.</param>
+    /// <param name="from">The required current value; null for any.</param>
     private async Task<WriteResult> StopAsync(
         SuspensionRecord record,
         ObjectRef target,
@@ -239,7 +239,7 @@ internal sealed class WorkloadActor(KubeClient client)
                 obj =>
                 {
                     var work = Parse(kind, obj);
-                    // The webhook made it suspended: it stays so, and is marked like all that is suspended.
+                    // The webhook suspended it already. Keep it suspended and replace the gate by the usual annotations.
                     if (work.IsStopped && !AdmissionGate.IsGated(work))
                         return WriteOutcome.AlreadySo;
                     return FieldChange.Set([
