@@ -4,18 +4,18 @@ using Bursar.Core.Ledger;
 
 namespace Bursar.Operator.Cluster;
 
-/// <summary>What one budget's decision means to a workload that Kueue asks about.</summary>
-/// <param name="Admits">Whether it may start; else it waits for another decision, or is being suspended.</param>
-/// <param name="Sentence">Why, with the sum.</param>
+/// <summary>A budget's decision as an answer to Kueue's AdmissionCheck.</summary>
+/// <param name="Admits">Whether the workload may start. Otherwise it waits for another decision, or is being suspended.</param>
+/// <param name="Sentence">The reason, with the amounts.</param>
 internal sealed record AdmissionAnswer(bool Admits, string Sentence)
 {
-    /// <summary>As the option <c>owners</c> names it.</summary>
+    /// <summary>The name in the option <c>managers</c>.</summary>
     public const string OptionName = "AdmissionCheck";
 
-    /// <summary>What an AdmissionCheck names in <c>spec.controllerName</c> to ask Bursar.</summary>
+    /// <summary>The <c>spec.controllerName</c> of AdmissionChecks that Bursar answers.</summary>
     public const string ControllerName = "bursar.dev/budget";
 
-    /// <summary>Pure. Waits wherever the decision leaves a doubt that new spending should not come out of.</summary>
+    /// <summary>Returns the answer for one workload. In doubt it waits, because a start would add cost.</summary>
     public static AdmissionAnswer Of(BudgetDecision decision, WorkloadVerdict verdict, string budget, bool observes)
     {
         if (observes)
@@ -25,7 +25,7 @@ internal sealed record AdmissionAnswer(bool Admits, string Sentence)
             { } suspending
         )
             return new(false, suspending.Sentence);
-        // The check came to its queue after it: whether it runs on is its budget's matter, and no longer Kueue's.
+        // The check was added after the workload started. The budget decides from then on, not Kueue.
         if (verdict.State == WorkloadState.Running)
             return new(true, $"It is running: {verdict.Sentence}");
         if (verdict.State != WorkloadState.Pending || verdict.Reason == Reasons.Queued)

@@ -3,20 +3,18 @@ using Bursar.Kubernetes.Client;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>
-/// The mark that the webhook leaves on work which it makes suspended: an annotation with what stood in the field before. It asks
-/// the leader to judge the work as if it were new and not suspended; what is suspended then stands in the ledger like all that is suspended,
-/// and the mark goes.
+/// The annotation that the webhook adds to a workload that it creates suspended, with the original value of the suspend field. The leader
+/// evaluates such a workload as new and not suspended, and removes the annotation when it is resumed or suspended.
 /// </summary>
 /// <remarks>
-/// Whoever writes the mark himself, on work that he makes suspended, gets what he would have got by not suspending it: it runs
-/// when it fits. On other work it says nothing: it counts at the object's first generation only, so that what its owner suspends later is
-/// his, and the guard refuses to add it to an object that is there.
+/// A user who adds the annotation to a workload that they create suspended gains nothing: it runs if the budget allows it. The annotation is
+/// only valid in the object's first generation, and the admission policy denies adding it later.
 /// </remarks>
 internal static class AdmissionGate
 {
     public const string Annotation = "bursar.dev/held-on-creation";
 
-    /// <summary>The field was not there.</summary>
+    /// <summary>Value of the annotation if the field was absent.</summary>
     public const string WasAbsent = "absent";
 
     public const string WasFalse = "false";
@@ -25,15 +23,15 @@ internal static class AdmissionGate
 
     public static bool IsOn(WorkloadObject work) => work.Metadata.Annotations.ContainsKey(Annotation);
 
-    /// <summary>Made suspended by the webhook, and nobody has changed its spec since.</summary>
+    /// <summary>Whether the webhook suspended it and its spec has not changed since.</summary>
     public static bool IsGated(WorkloadObject work) =>
         work.Kind.Suspends && work.IsStopped && !work.IsFinished && work.Metadata.Generation <= 1 && IsOn(work);
 
-    /// <summary>What stood in the field before, as a ledger's record says it.</summary>
+    /// <summary>Returns the original value of the field, as JSON.</summary>
     public static string OriginalOf(WorkloadObject work) =>
         work.Metadata.Annotations.TryGetValue(Annotation, out var before) && before == WasAbsent ? WorkloadObject.Absent : WasFalse;
 
-    /// <summary>Makes new work suspended, and says what it was.</summary>
+    /// <summary>Suspends a new workload and records the original value in the annotation.</summary>
     public static IEnumerable<PatchOperation> Gate(WorkloadObject work)
     {
         if (work.Metadata.Annotations.Count == 0)
@@ -44,7 +42,7 @@ internal static class AdmissionGate
         yield return PatchOperation.Add(work.Kind.Field, true);
     }
 
-    /// <summary>Gives back what stood there, and takes the mark away.</summary>
+    /// <summary>Restores the original value and removes the annotation.</summary>
     public static IEnumerable<PatchOperation> Remove(WorkloadObject work)
     {
         yield return OriginalOf(work) == WorkloadObject.Absent
@@ -53,6 +51,6 @@ internal static class AdmissionGate
         yield return Erase();
     }
 
-    /// <summary>Takes the mark away and leaves the rest.</summary>
+    /// <summary>Removes the annotation and nothing else.</summary>
     public static PatchOperation Erase() => PatchOperation.Remove(AnnotationPointer);
 }

@@ -8,19 +8,18 @@ using Bursar.Kubernetes.Objects;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>
-/// What an agent is told of its node's pods: who they are, where they are, and where they show their metrics. A port is
-/// scraped only where the pod names it: by annotation (Bursar's, else the one that Prometheus's and KServe's users set), or,
-/// for serving pods, as the usual port of a model server.
+/// Lists the pods of a node for its agent: their names, addresses and metrics ports. A port is scraped only if the pod names it in an
+/// annotation (Bursar's, or the common one of Prometheus or KServe). Serving pods are also scraped at the usual port of a model server.
 /// </summary>
 internal static class AgentTargets
 {
-    /// <summary>On the pod (or its template): the port whose metrics tell of tokens or of progress.</summary>
+    /// <summary>Port of the metrics of tokens or progress, on the pod or its template.</summary>
     public const string PortAnnotation = "bursar.dev/metrics-port";
 
-    /// <summary>The path there; <c>/metrics</c> unless set.</summary>
+    /// <summary>Path of these metrics; <c>/metrics</c> by default.</summary>
     public const string PathAnnotation = "bursar.dev/metrics-path";
 
-    /// <summary>How often the page of a pod under a scaler is read.</summary>
+    /// <summary>Scrape interval for pods under a scaler.</summary>
     private const int ScaledSeconds = 1;
 
     private const string DefaultPath = "/metrics";
@@ -34,13 +33,13 @@ internal static class AgentTargets
 
     private static readonly string[] ServingPortNames = ["metrics", "http-metrics", "http"];
 
-    /// <summary>Triton's port for metrics; vLLM, NIM, LMDeploy and Dynamo; SGLang; llama.cpp and Ray Serve.</summary>
+    /// <summary>Ports of Triton; vLLM, NIM, LMDeploy and Dynamo; SGLang; llama.cpp and Ray Serve.</summary>
     private static readonly int[] ServingPorts = [8002, 8000, 30000, 8080];
 
-    /// <param name="pods">The pods bound to the node that hold GPUs.</param>
-    /// <param name="classOf">The class of a pod's work; null while its owners are not known, then it is not scraped yet.</param>
-    /// <param name="checkpointOf">The checkpoint that is wanted of a pod's work.</param>
-    /// <param name="isScaled">Whether something scales by what the pod shows: it is then read every second.</param>
+    /// <param name="pods">The pods with GPUs that are bound to the node.</param>
+    /// <param name="classOf">The class of a pod's workload; null while its owners are unknown, and then it is not scraped yet.</param>
+    /// <param name="checkpointOf">The checkpoint request for a pod's workload.</param>
+    /// <param name="isScaled">Whether a scaler uses the pod's metrics, so that it is scraped every second.</param>
     public static TargetList Of(
         IReadOnlyList<V1Pod> pods,
         Func<V1Pod, WorkloadClass?> classOf,
@@ -72,7 +71,7 @@ internal static class AgentTargets
             }),
         ];
         var list = new TargetList { Pods = targets };
-        // By its content: the same pods have the same revision, also after the operator's restart.
+        // The revision depends on the content only, so it stays the same after a restart of the operator.
         return list with
         {
             Revision = Convert.ToHexStringLower(
@@ -83,7 +82,7 @@ internal static class AgentTargets
 
     public static ScrapeTarget? Scrape(V1Pod pod, WorkloadClass work)
     {
-        // Whoever is at a hostNetwork pod's port is not known to be the pod.
+        // The port of a hostNetwork pod may belong to another process of the node.
         if (pod.Spec.HostNetwork)
             return null;
         var named = Annotations.FirstOrDefault(pair => pod.Metadata.Annotations.ContainsKey(pair.Port), Annotations[0]);

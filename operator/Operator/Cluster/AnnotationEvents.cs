@@ -6,15 +6,15 @@ using Bursar.Kubernetes.Objects;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>
-/// Reports annotations that have no effect as an Event, once for each value: on the workload, or on the CronJob of which it is a run, since
-/// each run has the annotations of the jobTemplate. Called for every change of an object; any thread may call it.
+/// Reports annotations that have no effect, as an Event, once per value: on the workload, or on the CronJob of a run, because each run has the
+/// annotations of the jobTemplate. Called for every change of an object. Thread-safe.
 /// </summary>
 internal sealed class AnnotationEvents(EventRecorder recorder, ClusterGpus gpus)
 {
-    /// <summary>By UID: what was reported and still stands there; of a CronJob all that was reported of its runs.</summary>
+    /// <summary>Problems that were reported and still exist, by UID; for a CronJob all that were reported of its runs.</summary>
     private readonly ConcurrentDictionary<string, AnnotationProblem[]> _reported = new(StringComparer.Ordinal);
 
-    /// <summary>A part of another workload carries that one's annotations, which are reported there.</summary>
+    /// <summary>Checks a workload. Parts of another workload are skipped, because its annotations are reported there.</summary>
     public void Observe(WorkloadObject work)
     {
         if (!work.HasGpus || work.IsPart)
@@ -40,7 +40,7 @@ internal sealed class AnnotationEvents(EventRecorder recorder, ClusterGpus gpus)
         );
     }
 
-    /// <summary>A pod with GPUs that no controller owns is a workload of its own.</summary>
+    /// <summary>Checks a pod with GPUs that has no controller and is a workload by itself.</summary>
     public void Observe(V1Pod pod)
     {
         if (pod.Metadata.ControllerReference() is null && gpus.OfPod(pod).IsAny)

@@ -4,19 +4,18 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Cluster;
 
-/// <summary>An annotation of a user's that has no effect, and what would have one.</summary>
-/// <param name="Name">As in <c>bursar.dev/expected-duration</c>.</param>
+/// <summary>A user's annotation that has no effect.</summary>
+/// <param name="Name">For example <c>bursar.dev/expected-duration</c>.</param>
 /// <param name="Value">As the user wrote it.</param>
-/// <param name="Message">A sentence that says why it is ignored and what is accepted.</param>
+/// <param name="Message">Why it is ignored and which values are accepted.</param>
 internal sealed record AnnotationProblem(string Name, string Value, string Message);
 
-/// <summary>What each annotation of the domain <c>bursar.dev</c> may say on a workload or its pod template.</summary>
+/// <summary>The values that each annotation of the domain <c>bursar.dev</c> accepts on a workload or its pod template.</summary>
 internal static class AnnotationRules
 {
     internal const string Domain = "bursar.dev/";
     private const int LongestQuote = 64;
 
-    /// <summary>The annotations that users write.</summary>
     private static readonly Dictionary<string, (Func<string, bool> Accepts, string Accepted)> Rules = new(StringComparer.Ordinal)
     {
         [BursarAnnotations.ExpectedDuration] = (
@@ -47,7 +46,7 @@ internal static class AnnotationRules
         [AgentTargets.PathAnnotation] = (text => text.StartsWith('/'), "a path such as /metrics"),
     };
 
-    /// <summary>Annotations that Bursar itself writes on a workload.</summary>
+    /// <summary>Annotations that Bursar writes on a workload.</summary>
     private static readonly HashSet<string> Own = new(StringComparer.Ordinal)
     {
         BursarAnnotations.SuspendedBy,
@@ -56,12 +55,12 @@ internal static class AnnotationRules
         AdmissionGate.Annotation,
     };
 
-    /// <summary>The annotations that have no effect, of the workload first.</summary>
+    /// <summary>Returns the annotations that have no effect, those of the workload first.</summary>
     /// <param name="workload">The workload's own metadata.</param>
-    /// <param name="inherited">What else holds for all its pods.</param>
+    /// <param name="inherited">Other annotations that apply to all its pods.</param>
     /// <param name="templates">All its pod templates.</param>
-    /// <param name="read">The one whose annotations are read where the workload has none; null for each.</param>
-    /// <param name="readsClass">Whether its class may stand on a pod template.</param>
+    /// <param name="read">The template whose annotations are read if the workload has none; null for all.</param>
+    /// <param name="readsClass">Whether the class is read from pod templates.</param>
     public static IEnumerable<AnnotationProblem> Problems(
         V1ObjectMeta workload,
         IEnumerable<InheritedAnnotations> inherited,
@@ -96,9 +95,9 @@ internal static class AnnotationRules
             : "it is read from the workload itself, else from its first pod template that asks for GPUs";
     }
 
-    /// <param name="annotations">Of one place.</param>
-    /// <param name="where">The place, in words that follow the annotation's name; empty for the workload itself.</param>
-    /// <param name="whyNot">Why an annotation is not read there; empty where it is.</param>
+    /// <param name="annotations">The annotations of one place.</param>
+    /// <param name="where">The place, as text after the annotation's name; empty for the workload itself.</param>
+    /// <param name="whyNot">Returns why an annotation is not read there; empty if it is read.</param>
     private static IEnumerable<AnnotationProblem> Of(
         IReadOnlyDictionary<string, string> annotations,
         string where,

@@ -3,13 +3,13 @@ using Bursar.Kubernetes.Informers;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>
-/// A HorizontalPodAutoscaler, from the controller's source (pkg/controller/podautoscaler/horizontal.go): zero replicas switch it off until
-/// somebody sets another number, so its target is stopped by its own replicas. Not so where it may go to zero by itself, as
-/// Kubernetes 1.37 allows by default: to such a one zero is a state like any other, from which it scales up again.
+/// A HorizontalPodAutoscaler. According to the controller's source (pkg/controller/podautoscaler/horizontal.go), zero replicas turn it off
+/// until another client sets a different number, so its target is stopped by the target's own replicas. An autoscaler with minReplicas 0,
+/// which Kubernetes 1.37 allows by default, scales up from zero again.
 /// </summary>
 internal sealed class AutoscalerAdapter() : ManagerAdapter(OptionName)
 {
-    /// <summary>The right to cap one. Stopping its target takes none.</summary>
+    /// <summary>The option for the permission to cap an autoscaler. Stopping its target needs no permission on it.</summary>
     public const string OptionName = "HorizontalPodAutoscaler";
 
     public override ManagerState? Of(WorkloadObject work, ClusterStores stores)
@@ -22,13 +22,13 @@ internal sealed class AutoscalerAdapter() : ManagerAdapter(OptionName)
             if (!target.IsOf(work.Kind.Entity) || target.Name != work.Metadata.Name)
                 continue;
             var manager = $"a HorizontalPodAutoscaler scales it ({scaler.Metadata.Name})";
-            var lifts =
+            var scalesFromZero =
                 scaler.Spec.MinReplicas == 0
                 || scaler.Status.Conditions.Any(condition => condition is { Type: "ScaledToZero", Status: "True" });
             return new()
             {
                 Manager = manager,
-                WhyNot = lifts ? $"{manager} from zero too (minReplicas: 0), so zero replicas do not stop it" : null,
+                WhyNot = scalesFromZero ? $"{manager} from zero too (minReplicas: 0), so zero replicas do not stop it" : null,
             };
         }
         return null;

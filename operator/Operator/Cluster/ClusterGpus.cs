@@ -11,14 +11,15 @@ using Bursar.Operator.Cluster.Gpus;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>
-/// Which devices of the cluster are GPUs, who holds them and who will: extended resources by the table, and ResourceClaims by what was
-/// allocated for them or, before that, by what they ask for. A server without <c>resource.k8s.io</c> has no claims. Thread-safe.
+/// The GPUs of the cluster: which devices are GPUs, and which pods hold or request them. Extended resources are found by the table,
+/// ResourceClaims by their allocation or, before that, by their requests. A server without <c>resource.k8s.io</c> has no claims.
+/// Thread-safe.
 /// </summary>
 internal sealed partial class ClusterGpus
 {
     private const string NodeIndex = "node";
 
-    /// <summary>As a claim without a number of its own would have it: no node has more.</summary>
+    /// <summary>Upper limit for the devices of one claim, more than any node has.</summary>
     private const int MostDevices = 4096;
 
     private readonly GpuResources _configured;
@@ -54,10 +55,10 @@ internal sealed partial class ClusterGpus
         );
     }
 
-    /// <summary>A node's devices changed, by its name.</summary>
+    /// <summary>Raised with a node's name when its devices changed.</summary>
     public event Action<string>? DevicesChanged;
 
-    /// <summary>A claim came or changed: pods that use it may hold something else than was thought.</summary>
+    /// <summary>Raised when a claim was added or changed, because the pods that use it may hold other devices than assumed.</summary>
     public event Action<V1ResourceClaim>? ClaimChanged;
 
     public Informer<V1ResourceClaim> Claims { get; }
@@ -68,13 +69,12 @@ internal sealed partial class ClusterGpus
 
     public Informer<V1DeviceClass> Classes { get; }
 
-    /// <summary>The built-in and configured names, and the extended resources that DeviceClasses of GPUs stand for.</summary>
+    /// <summary>The built-in and configured names, and the extended resources that DeviceClasses of GPUs define.</summary>
     public GpuResources Table => _table;
 
-    /// <summary>The caches of its kinds.</summary>
     public IReadOnlyList<IInformer> Caches => [Claims, Templates, Slices, Classes];
 
-    /// <summary>What a node has, read once of each state of its object and slices.</summary>
+    /// <summary>Returns a node's devices. Cached until the node or its slices change.</summary>
     public NodeDevices DevicesOf(V1Node node)
     {
         var slices = Slices.Store.ByIndex(NodeIndex, node.Metadata.Name).ToArray();
@@ -95,14 +95,14 @@ internal sealed partial class ClusterGpus
         return read.Devices;
     }
 
-    /// <summary>The GPUs that a pod holds or, as long as its claims are not allocated, asks for.</summary>
+    /// <summary>Returns the GPUs that a pod holds or, while its claims are not allocated, requests.</summary>
     public GpuRequest OfPod(V1Pod pod)
     {
         if (pod.Spec.ResourceClaims.Count == 0 && pod.Status.ExtendedResourceClaim is null)
             return GpuRequest.OfPod(pod, _table);
         var ns = pod.Metadata.Namespace ?? "";
         var found = new Found();
-        // Extended resources that a claim stands for were allocated with it.
+        // Extended resources that a claim provides were allocated with the claim.
         HashSet<string>? served = null;
         if (
             pod.Status.ExtendedResourceClaim is { } extended
@@ -125,7 +125,7 @@ internal sealed partial class ClusterGpus
                 Requested(spec, one);
                 one.IsPending |= one.Units.Count > 0;
             }
-            // A claim that is named itself may be named by other pods too.
+            // Other pods may use the same claim if the pod refers to it by name.
             if (reference.ClaimName is null || claim is null || one.Units.Exists(units => units.Part is not { IsKnown: true }))
                 found.AddAll(one);
             else
@@ -146,7 +146,8 @@ internal sealed partial class ClusterGpus
     }
 
     /// <summary>
-    /// The same work with what its pods will hold, by the cluster's table and claims, and how many of them run at the same time.
+    /// Completes a workload with the GPUs that its pods will hold, by the cluster's table and claims, and with the number of pods that run
+    /// at the same time.
     /// </summary>
     public WorkloadObject Complete(WorkloadObject work)
     {
@@ -159,10 +160,10 @@ internal sealed partial class ClusterGpus
         return ReferenceEquals(atOnce, work.PodSets) ? work : work with { PodSets = atOnce };
     }
 
-    /// <summary>The GPUs that each pod of a template will hold.</summary>
+    /// <summary>Returns the GPUs that each pod of a template will hold.</summary>
     /// <param name="template">The template.</param>
     /// <param name="ns">The namespace of its claims.</param>
-    /// <param name="pods">How many pods share the claims that the template names itself.</param>
+    /// <param name="pods">The number of pods that share the claims which the template refers to by name.</param>
     public GpuRequest OfTemplate(V1PodTemplateSpec template, string ns, int pods = 1)
     {
         var request = GpuRequest.OfTemplate(template, _table);
@@ -184,7 +185,7 @@ internal sealed partial class ClusterGpus
                 Allocated(claim, one);
             else
                 Requested(claim.Spec, one);
-            // All pods of the set have it together.
+            // All pods of the set share this claim.
             if (one.Units.Count == 0)
                 continue;
             var all = one.Units.Aggregate(new DeviceShare(0, 1), (sum, units) =>
@@ -195,7 +196,7 @@ internal sealed partial class ClusterGpus
         return found.With(request);
     }
 
-    /// <summary>The devices that were allocated for a claim. Those for watching others' devices are not held.</summary>
+    /// <summary>Adds the devices that were allocated for a claim, except those with admin access, which only monitor devices.</summary>
     private void Allocated(V1ResourceClaim claim, Found found)
     {
         foreach (var device in claim.Status.Devices)
@@ -204,14 +205,14 @@ internal sealed partial class ClusterGpus
                 continue;
             if (!_table.IsDriver(device.Driver))
             {
-                // The DeviceClass that asked for it may be known where its driver is not. A request of alternatives is named with the one
-                // that was met.
+                // The requested DeviceClass may be known although the driver is not. A request with alternatives is named after the chosen
+                // one.
                 if (
                     claim.Spec.Requests.FirstOrDefault(request =>
                         request.Name == device.Request || device.Request.StartsWith(request.Name + "/", StringComparison.Ordinal)
                     )
-                        is { } asked
-                    && _table.IsDeviceClass(asked.DeviceClassName, SelectorsOf(asked))
+                        is { } request
+                    && _table.IsDeviceClass(request.DeviceClassName, SelectorsOf(request))
                     && !_table.IsExcluded(device.Driver)
                 )
                     found.Add(new(device.Driver, 1) { Part = DeviceShare.Whole });
@@ -225,7 +226,7 @@ internal sealed partial class ClusterGpus
                 .OrderByDescending(slice => slice.Spec.Pool.Generation)
                 .SelectMany(DevicesIn)
                 .FirstOrDefault(one => one.Name == device.Device);
-            // Not published (any more): what its name tells, until it is.
+            // If the device is not published, guess from its name until it is.
             var part = published is null
                 ? device.Device.Contains("-mig-", StringComparison.Ordinal)
                     ? DeviceShare.Unknown
@@ -239,8 +240,8 @@ internal sealed partial class ClusterGpus
     }
 
     /// <summary>
-    /// What a claim asks for. Of selectors only the driver, and of MIG devices the profile, are read: a request for a GPU is taken to be
-    /// for a whole one.
+    /// Adds the GPUs that a claim requests. From selectors only the driver and the MIG profile are read, and a request for a GPU counts as
+    /// a whole one.
     /// </summary>
     private void Requested(V1ResourceClaimSpec spec, Found found)
     {
@@ -290,7 +291,7 @@ internal sealed partial class ClusterGpus
             ? most
             : 1;
 
-    /// <summary>The devices of slices: of a pool those of its newest generation.</summary>
+    /// <summary>Returns the devices of slices, of each pool those of its newest generation.</summary>
     private IEnumerable<DraDevice> PublishedIn(IEnumerable<V1ResourceSlice> slices) =>
         slices
             .GroupBy(slice => (slice.Spec.Driver, slice.Spec.Pool.Name))
@@ -350,7 +351,7 @@ internal sealed partial class ClusterGpus
 
     private sealed record NodeReading(GpuResources Table, V1ResourceSlice[] Slices, NodeDevices Devices);
 
-    /// <summary>What was found of a pod's claims; units that are the same part of a card stand together.</summary>
+    /// <summary>The GPUs found in a pod's claims. Units with the same share of a card are added up.</summary>
     private sealed class Found
     {
         public List<GpuUnits> Units { get; } = [];

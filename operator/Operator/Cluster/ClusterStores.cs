@@ -6,20 +6,20 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Cluster;
 
-/// <summary>Every list-watch cache of the operator in one place: what it reads of a cluster, and nothing else.</summary>
+/// <summary>All list-watch caches of the operator. It reads nothing else of the cluster continuously.</summary>
 internal sealed class ClusterStores
 {
     private readonly Dictionary<string, KindCache> _kinds;
 
-    /// <param name="ownNamespace">Where Bursar runs.</param>
-    /// <param name="stoppable">Names of the kinds of work that this operator may stop; null for all of the table.</param>
-    /// <param name="owners">Names of the managers through whose objects it may stop work; null for all of theirs.</param>
-    /// <param name="gpus">Which resources and devices are GPUs; null is the built-in table.</param>
+    /// <param name="ownNamespace">Bursar's own namespace.</param>
+    /// <param name="stoppable">Names of the workload kinds that this operator may suspend; null for all.</param>
+    /// <param name="managers">Names of the managers whose objects it may write; null for all.</param>
+    /// <param name="gpus">Resources and devices that are GPUs; null for the built-in table.</param>
     public ClusterStores(
         KubeClient client,
         string ownNamespace,
         IReadOnlyCollection<string>? stoppable = null,
-        IReadOnlyCollection<string>? owners = null,
+        IReadOnlyCollection<string>? managers = null,
         GpuResources? gpus = null
     )
     {
@@ -47,10 +47,10 @@ internal sealed class ClusterStores
         PriceBooks = new(client);
         Scalers = new(client, new() { Optional = true }, transform: scaler => scaler.Status?.Slim());
         Control = new(client, new() { Namespace = ownNamespace, FieldSelector = "metadata.name=bursar-control" });
-        if (owners?.Contains(AdmissionAnswer.OptionName) != false)
+        if (managers?.Contains(AdmissionAnswer.OptionName) != false)
             AdmissionChecks = new(client, new() { Optional = true });
         Stoppable = stoppable;
-        Managers = owners;
+        Managers = managers;
         Kinds = [.. WorkloadKinds.All.Select(kind => kind.Open(client, this))];
         _kinds = Kinds.ToDictionary(cache => cache.Kind.Name, StringComparer.Ordinal);
         Jobs = ((KindCache<V1Job>)_kinds["Job"]).Informer;
@@ -82,25 +82,25 @@ internal sealed class ClusterStores
 
     public Informer<V1Node> Nodes { get; }
 
-    /// <summary>Which of the cluster's devices are GPUs, with the kinds of dynamic resource allocation.</summary>
+    /// <summary>The cluster's GPUs, with the caches of dynamic resource allocation.</summary>
     public ClusterGpus Gpus { get; }
 
-    /// <summary>The kinds of the table, in its order.</summary>
+    /// <summary>The caches of the supported workload kinds, in the order of <see cref="WorkloadKinds.All"/>.</summary>
     public IReadOnlyList<KindCache> Kinds { get; }
 
     public IReadOnlyCollection<string>? Stoppable { get; }
 
     public IReadOnlyCollection<string>? Managers { get; }
 
-    /// <summary>The cache of Jobs, which most other kinds are made of.</summary>
+    /// <summary>The cache of Jobs, of which most other kinds consist.</summary>
     public Informer<V1Job> Jobs { get; }
 
     public Informer<V1ReplicaSet> ReplicaSets { get; }
 
-    /// <summary>Between the pods of a RayJob and it.</summary>
+    /// <summary>Owners between the pods of a RayJob and the RayJob.</summary>
     public Informer<V1RayCluster> RayClusters { get; }
 
-    /// <summary>For their annotations, which hold for their runs.</summary>
+    /// <summary>Read for their annotations, which apply to their runs.</summary>
     public Informer<V1CronJob> CronJobs { get; }
 
     public Informer<V1PriorityClass> PriorityClasses { get; }
@@ -109,18 +109,18 @@ internal sealed class ClusterStores
 
     public Informer<V1ScaledObject> ScaledObjects { get; }
 
-    /// <summary>Argo's, which scalers may scale.</summary>
+    /// <summary>Argo Rollouts, which scalers may scale.</summary>
     public Informer<V1Alpha1Rollout> Rollouts { get; }
 
-    /// <summary>Dynamo's, likewise.</summary>
+    /// <summary>Scaling adapters of Dynamo, which scalers may scale.</summary>
     public Informer<V1Alpha1DynamoScalingAdapter> DynamoAdapters { get; }
 
     public Informer<V1Workload> KueueWorkloads { get; }
 
-    /// <summary>The same objects where Kueue is too old to serve the version above.</summary>
+    /// <summary>The same objects, from a Kueue that is too old to serve the version above.</summary>
     public Informer<V1Beta1Workload> OldKueueWorkloads { get; }
 
-    /// <summary>Null where this operator answers none.</summary>
+    /// <summary>Null if this operator answers no AdmissionChecks.</summary>
     public Informer<V1AdmissionCheck>? AdmissionChecks { get; }
 
     public Informer<V1Alpha1GpuBudget> Budgets { get; }
@@ -129,27 +129,25 @@ internal sealed class ClusterStores
 
     public Informer<V1Alpha1GpuPriceBook> PriceBooks { get; }
 
-    /// <summary>The cluster's switch alone, by name: Bursar reads no other ConfigMap.</summary>
+    /// <summary>The ConfigMap of observe-only mode. Bursar reads no other ConfigMap.</summary>
     public Informer<V1ConfigMap> Control { get; }
 
-    /// <summary>The cache of a kind of the table, by its name.</summary>
+    /// <summary>Returns the cache of a supported kind by its name; null for other kinds.</summary>
     public KindCache? Of(string kind) => _kinds.GetValueOrDefault(kind);
 
-    /// <summary>The cache of an object's controller, where its kind is of the table.</summary>
+    /// <summary>Returns the cache of an owner's kind; null if the kind is not supported.</summary>
     public KindCache? Of(V1OwnerReference? owner) => WorkloadKinds.Of(owner) is { } kind ? _kinds[kind.Name] : null;
 
-    /// <summary>The typed objects of a kind of the table.</summary>
+    /// <summary>Returns the typed objects of a supported kind.</summary>
     public IStore<T> StoreOf<T>()
         where T : class, IKubernetesEntity<T> =>
         ((KindCache<T>)_kinds[WorkloadKinds.Of(T.EntityKind.ApiVersion, T.EntityKind.Kind)!.Name]).Informer.Store;
 
-    /// <summary>Every cache, for what is done with all of them alike.</summary>
     public IReadOnlyList<IInformer> All { get; }
 
-    /// <summary>Runs all caches until cancelled.</summary>
     public Task RunAsync(CancellationToken cancellationToken) => Task.WhenAll(All.Select(cache => cache.RunAsync(cancellationToken)));
 
-    /// <summary>No decision is made before every cache was once equal to the server's state.</summary>
+    /// <summary>Waits until every cache has once matched the server's state. No decision may be made before.</summary>
     public Task HasSyncedAsync(CancellationToken cancellationToken) =>
         Task.WhenAll(All.Select(cache => cache.HasSyncedAsync(cancellationToken)));
 

@@ -5,7 +5,8 @@ using Bursar.Kubernetes.Objects;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>
-/// apps/v1 Deployment: to zero and back, through /scale. How a pod ends means nothing to it: the count alone decides what runs.
+/// apps/v1 Deployment: scaled to zero and back through /scale. Its controller ignores how a pod ends; only the replica count decides what
+/// runs.
 /// </summary>
 internal sealed class DeploymentKind() : WorkloadKind<V1Deployment>(WorkloadClass.Inference, ReplicasField), IScalableKind
 {
@@ -37,8 +38,8 @@ internal sealed class DeploymentKind() : WorkloadKind<V1Deployment>(WorkloadClas
     }
 
     /// <summary>
-    /// Its controller (pkg/controller/deployment/progress.go) keeps the reason NewReplicaSetAvailable while it merely scales and gives
-    /// another one from the first pod of a new template to the last. Where progress is not told, the counts speak.
+    /// Returns whether a rollout is in progress. The controller (pkg/controller/deployment/progress.go) keeps the reason
+    /// NewReplicaSetAvailable while it only scales, and sets another one during a rollout. Without that condition the counts decide.
     /// </summary>
     public static bool IsRolling(V1Deployment deployment)
     {

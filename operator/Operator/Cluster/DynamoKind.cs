@@ -4,8 +4,8 @@ using Bursar.Kubernetes.Objects;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>
-/// Dynamo's DynamoGraphDeploymentScalingAdapter: a service's number, and the selector of its pods. What lies between (a graph, components,
-/// pod cliques or Deployments) differs from version to version, so the pods are found by their labels.
+/// Dynamo's DynamoGraphDeploymentScalingAdapter, which has a service's replica count and the selector of its pods. The objects in between
+/// (a graph, components, pod cliques or Deployments) differ by version, so the pods are found by their labels.
 /// </summary>
 internal sealed class DynamoKind : IScalableKind
 {
@@ -27,7 +27,7 @@ internal sealed class DynamoKind : IScalableKind
                         : [],
             };
 
-    /// <summary>Finds pods by a label of Dynamo's own if the selector has one, since only those are indexed.</summary>
+    /// <summary>Returns candidate pods, by one of Dynamo's own labels if the selector has one, because only those are indexed.</summary>
     private static IReadOnlyList<V1Pod> Candidates(string ns, V1LabelSelector selector, ClusterStores stores)
     {
         IReadOnlyList<V1Pod>? fewest = null;

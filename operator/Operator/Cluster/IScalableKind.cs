@@ -3,8 +3,8 @@ using Bursar.Kubernetes.Objects;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>
-/// The adapter of a kind that a scaler may scale: where its numbers stand, how its controller tells of a rollout, and which pods are its
-/// replicas. It reads caches by their indexes and holds no state.
+/// The adapter of a kind that a scaler may scale. It finds the replica counts, whether a rollout is in progress, and the pods of each
+/// replica. It reads the caches by their indexes and has no state.
 /// </summary>
 internal interface IScalableKind
 {
@@ -14,6 +14,6 @@ internal interface IScalableKind
 
     bool IsServed(ClusterStores stores);
 
-    /// <summary>Null when there is no such object.</summary>
+    /// <summary>Returns the target; null if the object does not exist.</summary>
     ScaleTarget? Find(string ns, string name, ClusterStores stores);
 }

@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Bursar.Operator.Cluster;
 
-/// <summary>Completion indexes as Kubernetes writes them: <c>1,3-5,7</c>. Parts that cannot be read are left out.</summary>
+/// <summary>Completion indexes as Kubernetes writes them: <c>1,3-5,7</c>. Unreadable parts are ignored.</summary>
 internal sealed class IndexRanges
 {
     public static readonly IndexRanges Empty = new([]);
@@ -33,7 +33,7 @@ internal sealed class IndexRanges
 
     public bool Contains(int index) => _ranges.Exists(range => range.From <= index && index <= range.To);
 
-    /// <summary>All indexes below a number of completions, in order.</summary>
+    /// <summary>Returns the indexes below a number of completions, in order.</summary>
     public IEnumerable<int> Below(int completions) =>
         _ranges
             .OrderBy(range => range.From)

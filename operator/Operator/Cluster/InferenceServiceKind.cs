@@ -7,8 +7,8 @@ using Bursar.Kubernetes.Objects;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>
-/// KServe's InferenceService, stopped by the annotation serving.kserve.io/stop. What its pods ask for stands in the Deployments that KServe
-/// makes of it and, while there are none, in its predictor. How a pod ends means nothing to it.
+/// KServe's InferenceService, stopped by the annotation serving.kserve.io/stop. The requests of its pods are in the Deployments that KServe
+/// creates or, while there are none, in its predictor. KServe ignores how a pod ends.
 /// </summary>
 internal sealed class InferenceServiceKind()
     : WorkloadKind<V1Beta1InferenceService>(WorkloadClass.Inference, PatchOperation.Pointer("metadata", "annotations", StopAnnotation)),
@@ -16,7 +16,7 @@ internal sealed class InferenceServiceKind()
 {
     public const string StopAnnotation = "serving.kserve.io/stop";
 
-    /// <summary>On every pod that serves for it, also under Knative, whose chain of owners leads elsewhere.</summary>
+    /// <summary>Label of every pod of the service. Under Knative the owners of a pod do not lead to the service.</summary>
     public const string ServiceLabel = "serving.kserve.io/inferenceservice";
 
     private const string ComponentLabel = "component";
@@ -74,7 +74,7 @@ internal sealed class InferenceServiceKind()
         return sets.Count == 0 ? work : WithPods(work, sets, "spec.predictor");
     }
 
-    /// <summary>KServe gives the service's labels and the predictor's to its pods.</summary>
+    /// <summary>Returns the labels that KServe copies to the pods: the service's and the predictor's.</summary>
     private static Dictionary<string, string> LabelsOf(V1Beta1InferenceService service)
     {
         var all = new Dictionary<string, string>(StringComparer.Ordinal) { [ServiceLabel] = service.Metadata.Name };
@@ -84,8 +84,8 @@ internal sealed class InferenceServiceKind()
     }
 
     /// <remarks>
-    /// It has no scale subresource, and scales by its predictor's bounds and the annotation that stops it. With KServe's own autoscaler
-    /// between different bounds, what its Deployment has is what it has.
+    /// It has no scale subresource. The bounds of its predictor and the annotation that stops it scale it. If the bounds differ, KServe's own
+    /// autoscaler decides, and the replicas of its Deployments are used.
     /// </remarks>
     public ScaleTarget? Find(string ns, string name, ClusterStores stores)
     {
@@ -123,12 +123,12 @@ internal sealed class InferenceServiceKind()
             return min.Value;
         if (deployments.Count > 0)
             return deployments.Sum(deployment => deployment.Spec.Replicas ?? 1);
-        // Under Knative the Deployments are a revision's.
+        // Under Knative the Deployments belong to a revision, so count the pods.
         var living = pods.Count(replica => replica.Pods[0].Metadata.DeletionTimestamp is null);
         return living > 0 ? living : Math.Max(1, min ?? 1);
     }
 
-    /// <summary>The Deployments of the predictor. A transformer or an explainer scales by bounds of its own.</summary>
+    /// <summary>Returns the Deployments of the predictor. A transformer or an explainer has its own bounds.</summary>
     private static List<V1Deployment> Deployments(V1Beta1InferenceService service, ClusterStores stores) =>
         [
             .. stores

@@ -2,10 +2,10 @@ using Bursar.Api;
 
 namespace Bursar.Operator.Cluster;
 
-/// <summary>Objects of bursar.dev whose spec the API server accepted and the operator cannot use.</summary>
+/// <summary>Objects of bursar.dev that the API server accepted but whose spec the operator cannot use.</summary>
 internal static class InvalidObjects
 {
-    /// <summary>Lists them from the caches; an object that a user has repaired is no longer listed. Parses every spec.</summary>
+    /// <summary>Lists them from the caches. Parses every spec.</summary>
     public static IEnumerable<(string Kind, string Namespace, string Name)> In(ClusterStores stores)
     {
         foreach (var budget in stores.Budgets.Store.List())

@@ -5,10 +5,10 @@ using Bursar.Kubernetes.Objects;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>
-/// batch/v1 Job. Tried on kube-controller-manager 1.36: the controller takes its finalizer off the pods before it deletes them, so a
-/// pod that exits 0 while its Job is being suspended is no completion, and a non-zero exit does not use up backoffLimit; but a
-/// non-zero exit that a podFailurePolicy rule FailJob matches fails the suspended Job for good, so such a Job is not suspendable. Nor is
-/// a Job without completions of which a pod has succeeded: the controller completes it as soon as none of its pods is active.
+/// batch/v1 Job, tried on kube-controller-manager 1.36. The controller removes its finalizer from the pods before it deletes them. So
+/// during a suspension a pod that exits 0 is no completion, and a non-zero exit does not count toward backoffLimit. A non-zero exit that
+/// matches a FailJob rule of the podFailurePolicy fails the Job for good, so such a Job cannot be suspended. Neither can a Job without
+/// completions of which a pod has succeeded, because the controller completes it as soon as none of its pods is active.
 /// </summary>
 internal sealed class JobKind() : WorkloadKind<V1Job>(WorkloadClass.Training, SuspendField)
 {
@@ -41,7 +41,7 @@ internal sealed class JobKind() : WorkloadKind<V1Job>(WorkloadClass.Training, Su
             StartTime = job.Status.StartTime,
         };
 
-    /// <summary>Kubernetes copies the annotations of a CronJob's jobTemplate to its runs, but not its own.</summary>
+    /// <summary>Adds the annotations of its CronJob, since Kubernetes copies only those of the jobTemplate to the runs.</summary>
     public override WorkloadObject Complete(WorkloadObject work, ClusterStores stores) =>
         work.Metadata.ControllerReference() is { IsCronJob: true } owner
         && stores.CronJobs.Store.Get(work.Namespace, owner.Name) is { } cronJob
@@ -53,8 +53,8 @@ internal sealed class JobKind() : WorkloadKind<V1Job>(WorkloadClass.Training, Su
             : work;
 
     /// <summary>
-    /// How many of a Job's pods can run at the same time from now on. A Job with a work queue gets no new pods once one has succeeded, and
-    /// one that is ending none at all.
+    /// Returns how many of a Job's pods can still run at the same time. A work-queue Job gets no new pods once one has succeeded, and a Job
+    /// that is ending gets none.
     /// </summary>
     internal static int AtOnce(V1JobSpec spec, V1JobStatus status) =>
         status.Condition("FailureTarget") is { Status: "True" } || status.Condition("SuccessCriteriaMet") is { Status: "True" }
@@ -69,13 +69,15 @@ internal sealed class JobKind() : WorkloadKind<V1Job>(WorkloadClass.Training, Su
                 )
             );
 
-    /// <summary>Work off a queue: after the first success, the end of the other pods is the end of the Job, whatever ended them.</summary>
+    /// <summary>
+    /// Whether stopping the Job would complete it. A work-queue Job with a success ends when its other pods end, for whatever reason.
+    /// </summary>
     internal static bool CompletesOnStop(V1Job job) =>
         job.Spec is { Completions: null, Parallelism: not null } && job.Spec.Suspend != true && job.Status.Succeeded > 0;
 
     /// <summary>
-    /// A rule FailJob that matches 137 or 143, or any code by NotIn, fails the suspended Job for good when the stopped pod
-    /// leaves with that code. The trainer's own code on SIGTERM is unknown, so any FailJob rule on exit codes counts.
+    /// Whether stopping the Job may fail it for good. A FailJob rule can match the exit code of a stopped pod (137, 143, or any code by
+    /// NotIn). The exit code on SIGTERM is unknown, so any FailJob rule on exit codes counts.
     /// </summary>
     internal static bool FailsOnStop(V1JobSpec spec)
     {

@@ -4,17 +4,17 @@ using Bursar.Kubernetes.Objects;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>
-/// JobSet (jobset.x-k8s.io/v1alpha2), from its source (pkg/controllers/jobset_controller.go): spec.suspend is given on to its Jobs,
-/// one by one, and it ends only as they do. So a pod's exit means what it means to a Job that is being suspended: 0 is no
-/// completion, another code uses up nothing, and a podFailurePolicy rule FailJob fails the Job, and by failurePolicy the JobSet.
-/// A resume lets the same Jobs go on; maxRestarts is not touched. Tried beside its own controller (RealJobSetTests).
+/// JobSet (jobset.x-k8s.io/v1alpha2). According to its source (pkg/controllers/jobset_controller.go), spec.suspend is copied to its Jobs
+/// one by one, and the JobSet ends when they do. So during a suspension an exit code means the same as for a Job: 0 is no completion, other
+/// codes do not count toward any limit, and a FailJob rule fails the Job and, by failurePolicy, the JobSet. On a resume the same Jobs
+/// continue, and maxRestarts is not affected. Tried with its own controller (RealJobSetTests).
 /// </summary>
 internal sealed class JobSetKind() : WorkloadKind<V1Alpha2JobSet>(WorkloadClass.Training, SuspendField)
 {
     private const string Controller = "jobset.sigs.k8s.io/jobset-controller";
     private const string ReplicatedJobLabel = "jobset.sigs.k8s.io/replicatedjob-name";
 
-    /// <summary>Parts of one JobSet whose order is looked at; JobSets of so many are not made by hand.</summary>
+    /// <summary>Most parts of a JobSet that are ordered by their dependencies, which bounds the search in <see cref="AtOnce"/>.</summary>
     private const int MostOrdered = 12;
 
     public override string PodLabel => "jobset.sigs.k8s.io/jobset-name";
@@ -46,11 +46,11 @@ internal sealed class JobSetKind() : WorkloadKind<V1Alpha2JobSet>(WorkloadClass.
             Pieces = PiecesOf(set.Spec, _ => []),
             Parts = set.Spec,
             StartTime = set.Status.StartTime,
-            // Without a start time JobSet's controller does not look at its deadline (pkg/controllers/active_deadline.go).
+            // Without a start time JobSet's controller ignores its deadline (pkg/controllers/active_deadline.go).
             ActiveDeadlineSeconds = set.Status.StartTime is null ? null : set.Spec.ActiveDeadlineSeconds,
         };
 
-    /// <summary>How far it is stands in its Jobs.</summary>
+    /// <summary>Adds the state of its Jobs, where its progress is recorded.</summary>
     public override WorkloadObject Complete(WorkloadObject work, ClusterStores stores)
     {
         if (work.Parts is not { } spec)
@@ -99,8 +99,8 @@ internal sealed class JobSetKind() : WorkloadKind<V1Alpha2JobSet>(WorkloadClass.
     }
 
     /// <summary>
-    /// A JobSet ends when one of its Jobs fails by the Job's own deadline, unless it may restart. All its parts with GPUs have ended by the
-    /// last of these deadlines.
+    /// Returns the latest deadline of the Jobs with GPUs. A JobSet without restarts ends when a Job fails by its own deadline, so by then
+    /// all these parts have ended.
     /// </summary>
     private static (DateTimeOffset StartTime, long Seconds)? DeadlineOf(
         V1Alpha2JobSetSpec spec,
@@ -137,7 +137,7 @@ internal sealed class JobSetKind() : WorkloadKind<V1Alpha2JobSet>(WorkloadClass.
         for (var i = 0; i < spec.ReplicatedJobs.Count; i++)
         {
             var (part, one) = (spec.ReplicatedJobs[i], spec.ReplicatedJobs[i].Template.Spec);
-            // Without either number the API server makes it one.
+            // The API server sets one completion if neither field is set.
             if ((one.Completions ?? (one.Parallelism is null ? 1 : null)) is { } completions)
                 pieces.Add(
                     new(
@@ -149,7 +149,7 @@ internal sealed class JobSetKind() : WorkloadKind<V1Alpha2JobSet>(WorkloadClass.
                         Jobs = jobs(part.Name),
                         Stage = StageOf(i, before),
                         Follows = targets.Count > 0 && !targets.Contains(part.Name),
-                        // The first Job that completes, of several that are equally far, is one of the whole part's.
+                        // Of several Jobs that are equally far, the first to complete belongs to one part and ends the JobSet.
                         Suffices = spec.SuccessPolicy?.Operator == "Any" && (targets.Count == 0 || targets.Contains(part.Name)),
                     }
                 );
@@ -161,8 +161,8 @@ internal sealed class JobSetKind() : WorkloadKind<V1Alpha2JobSet>(WorkloadClass.
         before[part].Count == 0 ? 0 : 1 + before[part].Max(earlier => StageOf(earlier, before));
 
     /// <summary>
-    /// The pods that can run at the same time: of parts that run one after the other (dependsOn with status Complete) those with the most
-    /// GPUs together. With startupPolicy InOrder the parts begin one after the other and then run side by side.
+    /// Returns the pods that can run at the same time. Of parts that run one after the other (dependsOn with status Complete), these are
+    /// the parts with the most GPUs together. With startupPolicy InOrder, parts start one after the other and then run in parallel.
     /// </summary>
     public override IReadOnlyList<PodSet> AtOnce(WorkloadObject work)
     {
@@ -170,7 +170,7 @@ internal sealed class JobSetKind() : WorkloadKind<V1Alpha2JobSet>(WorkloadClass.
             return work.PodSets;
         var sets = work.PodSets.ToArray();
         var before = Before(spec);
-        // Only parts with GPUs that stand in such an order have to be chosen from.
+        // Only ordered parts with GPUs need a choice.
         var ordered = Enumerable
             .Range(0, sets.Length)
             .Where(i => sets[i].Gpus > 0 && (before[i].Count > 0 || before.Any(one => one.Contains(i))))
@@ -194,14 +194,14 @@ internal sealed class JobSetKind() : WorkloadKind<V1Alpha2JobSet>(WorkloadClass.
         }
     }
 
-    /// <summary>For each part those that have ended before it begins.</summary>
+    /// <summary>Returns for each part the parts that must have ended before it starts.</summary>
     private static HashSet<int>[] Before(V1Alpha2JobSetSpec spec)
     {
         var before = new HashSet<int>[spec.ReplicatedJobs.Count];
         for (var i = 0; i < before.Length; i++)
         {
             before[i] = [];
-            // JobSet allows a dependency on an earlier part only.
+            // JobSet allows a dependency only on an earlier part.
             foreach (var on in spec.ReplicatedJobs[i].DependsOn)
                 for (var j = 0; j < i; j++)
                 {

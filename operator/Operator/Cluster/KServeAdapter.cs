@@ -4,9 +4,9 @@ using Bursar.Kubernetes.Objects;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>
-/// KServe: an InferenceService is a workload of its own (<see cref="InferenceServiceKind"/>) with an annotation for a switch, and whatever
-/// scales beneath it (Deployment, HPA, ScaledObject, Knative's revisions) is KServe's. Its source (pkg/controller/v1beta1/inferenceservice)
-/// deletes what serves while the annotation stands and makes it anew when it goes.
+/// KServe. An InferenceService is a workload of its own (<see cref="InferenceServiceKind"/>), stopped by an annotation. KServe owns
+/// everything below it that scales (Deployment, HPA, ScaledObject, Knative's revisions). According to its source
+/// (pkg/controller/v1beta1/inferenceservice), it deletes these while the annotation is set and creates them again when it is removed.
 /// </summary>
 internal sealed class KServeAdapter() : ManagerAdapter("KServe")
 {

@@ -7,10 +7,9 @@ using Bursar.Kubernetes.Objects;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>
-/// KEDA, from its source (controllers/keda/scaledobject_controller.go, pkg/scaling/executor/scale_scaledobjects.go): its loop lifts a
-/// target from zero as soon as a trigger is active, so replicas are no place to stop it. The annotation paused-replicas makes KEDA itself
-/// scale to that number, delete its HPA and stop its loop; taking it away starts the loop again, which brings back what the triggers ask
-/// for.
+/// KEDA. According to its source (controllers/keda/scaledobject_controller.go, pkg/scaling/executor/scale_scaledobjects.go), its loop
+/// scales a target up from zero as soon as a trigger is active, so the replicas cannot stop it. The annotation paused-replicas makes KEDA
+/// scale to that number, delete its HPA and stop its loop. Without the annotation the loop starts again and follows the triggers.
 /// </summary>
 internal sealed class KedaAdapter() : ManagerAdapter(OptionName)
 {
@@ -37,8 +36,8 @@ internal sealed class KedaAdapter() : ManagerAdapter(OptionName)
         stores.ScaledObjects.Store.Get(ns, target.Name) is { } scaler && scaler.Metadata.Uid == target.Uid ? Text(scaler) : null;
 
     /// <summary>
-    /// One that somebody else has paused without a number stands still: KEDA neither scales nor watches, and the workload's own
-    /// replicas stop it. One that is paused at a number is stopped at zero and given back at that number.
+    /// Returns the state of a ScaledObject. If a user paused it without a number, KEDA neither scales nor watches, so the workload's own
+    /// replicas stop it. If it is paused at a number, it is stopped at zero and restored to that number.
     /// </summary>
     private static ManagerState Of(V1ScaledObject scaler)
     {
@@ -64,12 +63,12 @@ internal sealed class KedaAdapter() : ManagerAdapter(OptionName)
         };
     }
 
-    /// <summary>Somebody has paused it, with a number or without.</summary>
+    /// <summary>Whether it is paused, with or without a number.</summary>
     public static bool IsPaused(V1ScaledObject scaler) =>
         scaler.Metadata.Annotations.ContainsKey(PausedReplicas)
         || scaler.Metadata.Annotations.TryGetValue(Paused, out var paused) && IsTrue(paused);
 
-    /// <summary>What KEDA cannot read as a boolean it takes for true.</summary>
+    /// <summary>KEDA treats a value that is no boolean as true.</summary>
     private static bool IsTrue(string value) => value is not ("false" or "False" or "FALSE" or "f" or "F" or "0");
 
     private static string Text(V1ScaledObject scaler) =>

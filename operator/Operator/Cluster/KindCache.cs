@@ -4,34 +4,34 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Cluster;
 
-/// <summary>The objects of one kind of the table, as the API server last told them.</summary>
+/// <summary>The cached objects of one supported kind.</summary>
 internal abstract class KindCache(WorkloadKind kind)
 {
     public WorkloadKind Kind { get; } = kind;
 
-    /// <summary>False while the cluster has no such kind.</summary>
+    /// <summary>Whether the cluster has the kind.</summary>
     public abstract bool IsServed { get; }
 
     public bool HasSynced => Followed.HasSynced;
 
     public abstract WorkloadObject? Get(string ns, string name);
 
-    /// <summary>Of the object alone, which is all that a walk up the owners needs.</summary>
+    /// <summary>Returns only the metadata, which is enough to follow owners.</summary>
     public abstract V1ObjectMeta? MetadataOf(string ns, string name);
 
     public abstract IEnumerable<WorkloadObject> In(string ns);
 
     public abstract IEnumerable<WorkloadObject> All();
 
-    /// <summary>The objects that this object owns.</summary>
+    /// <summary>Returns the objects that an object owns.</summary>
     public abstract IEnumerable<V1ObjectMeta> OwnedBy(string uid);
 
-    /// <summary>Told of each object as it comes or changes, and of those that go.</summary>
+    /// <summary>Adds handlers for objects that were added or changed, and for deleted ones.</summary>
     public abstract void Watch(Action<WorkloadObject> seen, Action<WorkloadObject> gone);
 
     public abstract IInformer Followed { get; }
 
-    /// <summary>The object that a record names, unless it is gone or another one has its name.</summary>
+    /// <summary>Returns the object of a record; null if it is gone or another object has its name.</summary>
     public WorkloadObject? Get(string ns, string name, string uid) => Get(ns, name) is { } work && work.Metadata.Uid == uid ? work : null;
 }
 

@@ -4,10 +4,10 @@ using Bursar.Kubernetes.Objects;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>
-/// The jobs of Kubeflow's training operator (kubeflow.org/v1), from its source (pkg/controller.v1/common/job.go): while
-/// spec.runPolicy.suspend is true, reconciling deletes every pod and its Service, whatever cleanPodPolicy says, and returns before
-/// it looks at how pods ended. A pod that exits 0 then is no success and a non-zero exit is no failure and no retry, as long as it is
-/// gone before the job is resumed: one that still ends at that moment is looked at like any other. A resume makes all pods anew.
+/// The jobs of Kubeflow's training operator (kubeflow.org/v1). According to its source (pkg/controller.v1/common/job.go), while
+/// spec.runPolicy.suspend is true it deletes every pod and its Service, whatever cleanPodPolicy says, and does not evaluate how pods ended.
+/// So a pod that exits during a suspension is neither a success nor a failure nor a retry, provided that it is gone before the resume. A
+/// pod that is still ending then is evaluated normally. A resume creates all pods again.
 /// </summary>
 internal class KubeflowJobKind<T>(string manager = KubeflowJobKind<T>.TrainingOperator)
     : WorkloadKind<T>(WorkloadClass.Training, "/spec/runPolicy/suspend")
@@ -36,7 +36,7 @@ internal class KubeflowJobKind<T>(string manager = KubeflowJobKind<T>.TrainingOp
                 : null,
             SuspendedAt = Since(job.Status.Conditions, "Suspended"),
             WhyNot = policy?.ManagedBy is { Length: > 0 } other && other != manager ? $"spec.runPolicy.managedBy is {other}" : null,
-            // By name: the order of a map is nobody's promise.
+            // Order by name, because a map has no stable order.
             PodSets =
             [
                 .. job
@@ -49,8 +49,8 @@ internal class KubeflowJobKind<T>(string manager = KubeflowJobKind<T>.TrainingOp
     }
 
     /// <summary>
-    /// With metrics in its elasticPolicy the training operator lets a HorizontalPodAutoscaler scale the workers
-    /// (pkg/controller.v1/pytorch/hpa.go).
+    /// Returns the replica count. With metrics in its elasticPolicy, a HorizontalPodAutoscaler scales the workers
+    /// (pkg/controller.v1/pytorch/hpa.go), so their maximum counts.
     /// </summary>
     private static int ReplicasOf(string type, KubeflowReplicaSpec spec, KubeflowElasticPolicy? elastic) =>
         elastic is { Metrics.Count: > 0, MaxReplicas: { } most } && type == "Worker"
@@ -59,10 +59,9 @@ internal class KubeflowJobKind<T>(string manager = KubeflowJobKind<T>.TrainingOp
 }
 
 /// <summary>
-/// MPIJob (kubeflow.org/v2beta1), from the MPI operator's source (pkg/controller/mpi_job_controller.go): suspending deletes the
-/// worker pods, whatever cleanPodPolicy says, and suspends the launcher, a batch/v1 Job; the MPIJob ends as the launcher does, so a
-/// launcher that exits 0 while it is suspended is no success and a non-zero exit uses up no backoffLimit. How a worker exits is only
-/// counted.
+/// MPIJob (kubeflow.org/v2beta1). According to the MPI operator's source (pkg/controller/mpi_job_controller.go), suspending deletes the
+/// worker pods, whatever cleanPodPolicy says, and suspends the launcher, a batch/v1 Job. The MPIJob ends when the launcher does. So a
+/// launcher that exits during a suspension is no success and does not count toward backoffLimit. Exits of workers are only counted.
 /// </summary>
 internal sealed class MpiJobKind() : KubeflowJobKind<V2Beta1MPIJob>("kubeflow.org/mpi-operator")
 {

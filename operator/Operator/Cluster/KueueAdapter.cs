@@ -5,10 +5,10 @@ using Bursar.Kubernetes.Objects;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>
-/// Kueue, from its source (pkg/controller/jobframework/reconciler.go, tried on its manager): a job whose Workload is admitted is started
-/// whenever it is seen suspended, and one whose Workload is not is suspended whenever it is seen running. So the Workload is
-/// deactivated: Kueue evicts it, suspends the job, frees the quota, and queues it anew when it is active again. Kueue deactivates Workloads
-/// of its own accord too; only what the ledger holds is ever activated.
+/// Kueue. According to its source (pkg/controller/jobframework/reconciler.go, tried with its manager), it starts every suspended job whose
+/// Workload is admitted and suspends every running job whose Workload is not. So Bursar deactivates the Workload: Kueue evicts it, suspends
+/// the job, releases the quota, and queues it again once it is active. Kueue also deactivates Workloads itself. Bursar only activates those
+/// in its records.
 /// </summary>
 internal sealed class KueueAdapter() : ManagerAdapter(OptionName)
 {
@@ -16,7 +16,7 @@ internal sealed class KueueAdapter() : ManagerAdapter(OptionName)
 
     public const string QueueLabel = "kueue.x-k8s.io/queue-name";
 
-    /// <summary>Index of Workloads by the job that they were made for, which their label names where no owner does.</summary>
+    /// <summary>Index of Workloads by their job, which a label names if there is no owner.</summary>
     public const string JobUidIndex = "kueue-job-uid";
 
     private const string JobUidLabel = "kueue.x-k8s.io/job-uid";
@@ -62,8 +62,8 @@ internal sealed class KueueAdapter() : ManagerAdapter(OptionName)
     }
 
     /// <summary>
-    /// One slice that waits and is active is enough for Kueue to start the job again, also where it was made since: then the job is not
-    /// stopped, whatever the Workload that was deactivated says.
+    /// Returns the field's current value. One active Workload that is not finished is enough for Kueue to start the job, even if it was
+    /// created after Bursar deactivated another one.
     /// </summary>
     public override string? ValueOf(string ns, ObjectRef target, string field, ClusterStores stores)
     {
@@ -87,10 +87,9 @@ internal sealed class KueueAdapter() : ManagerAdapter(OptionName)
         (IKueueWorkload?)stores.KueueWorkloads.Store.Get(ns, name) ?? stores.OldKueueWorkloads.Store.Get(ns, name);
 
     /// <summary>
-    /// The Workloads of a job: one, or the slices of an elastic job (pkg/workloadslicing): the one that holds quota, and one that replaces
-    /// it as soon as it gets its own. The one that holds quota runs the job, so it comes first, and those that are over come only where
-    /// there is no other. When the first is evicted, Kueue finishes it and goes on with the second: both must be inactive for the job to
-    /// stay stopped.
+    /// Returns the Workloads of a job. An elastic job has slices (pkg/workloadslicing): the one with quota, and one that replaces it as
+    /// soon as it gets quota. The one with quota runs the job and comes first. Finished ones are returned only if there is no other. When
+    /// the first is evicted, Kueue finishes it and continues with the second, so both must be inactive.
     /// </summary>
     private static (EntityKind Entity, IReadOnlyList<IKueueWorkload> Slices) Find(string uid, ClusterStores stores) =>
         InOrder(stores.KueueWorkloads, uid) is { Count: > 0 } slices

@@ -6,16 +6,15 @@ using Bursar.Kubernetes.Objects;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>
-/// LeaderWorkerSet (leaderworkerset.x-k8s.io/v1): to zero groups and back, through /scale. From its source
-/// (pkg/controllers/pod_controller.go): its leaders are a StatefulSet, and each leader owns the StatefulSet of its workers, so a group goes
-/// with its leader. How a pod ends means nothing: it has no state of success or failure, restartPolicy only looks at pods that restart or
-/// go while the group stays, and a group that was scaled away is not made again. Both kinds of StatefulSet get its volume claim templates
-/// and its retention policy. Scaling to zero scales the leaders' down, and deletes the workers' with their leader: so whenScaled says what
-/// becomes of the leaders' volumes, and whenDeleted what becomes of the workers'.
+/// LeaderWorkerSet (leaderworkerset.x-k8s.io/v1): scaled to zero groups and back through /scale. According to its source
+/// (pkg/controllers/pod_controller.go), its leaders form a StatefulSet and each leader owns the StatefulSet of its workers, so a group is
+/// deleted with its leader. It has no success or failure, and restartPolicy applies only while the group exists, so it does not matter how
+/// a pod ends. Scaling to zero scales the leaders' StatefulSet and deletes the workers' ones. So whenScaled decides about the leaders'
+/// volumes and whenDeleted about the workers'.
 /// </summary>
 internal sealed class LeaderWorkerSetKind() : WorkloadKind<V1LeaderWorkerSet>(WorkloadClass.Inference, ReplicasField), IScalableKind
 {
-    /// <summary>On all its pods: the set's name.</summary>
+    /// <summary>Label of all its pods, with the set's name.</summary>
     public const string NameLabel = "leaderworkerset.sigs.k8s.io/name";
 
     public override string PodLabel => NameLabel;
@@ -44,7 +43,7 @@ internal sealed class LeaderWorkerSetKind() : WorkloadKind<V1LeaderWorkerSet>(Wo
             ? "its persistentVolumeClaimRetentionPolicy deletes its workers' volumes when their groups are scaled away"
         : null;
 
-    /// <remarks>A replica is a group, and its selector would name the leaders alone.</remarks>
+    /// <remarks>A replica is a group. The selector of its scale would match only the leaders.</remarks>
     public ScaleTarget? Find(string ns, string name, ClusterStores stores)
     {
         if (stores.StoreOf<V1LeaderWorkerSet>().Get(ns, name) is not { } set)
@@ -62,7 +61,7 @@ internal sealed class LeaderWorkerSetKind() : WorkloadKind<V1LeaderWorkerSet>(Wo
         };
     }
 
-    /// <summary>Its leaders are a StatefulSet's pods; each leader owns the StatefulSet of its workers.</summary>
+    /// <summary>Returns the groups: the pods of the leaders' StatefulSet, each with the pods of its workers' StatefulSet.</summary>
     private static List<TargetReplica> Groups(string uid, ClusterStores stores)
     {
         var sets = stores.StoreOf<V1StatefulSet>();

@@ -4,20 +4,20 @@ using Bursar.Kubernetes.Objects;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>
-/// The adapter of one manager of other people's work: which of its fields stops a workload so that it stays stopped. It holds no state;
-/// docs/concepts/suspension.md says what each does and why.
+/// The adapter of a manager, a controller that scales or queues workloads. It knows which field of the manager's object stops a workload
+/// permanently. It has no state. See docs/concepts/suspension.md.
 /// </summary>
 internal abstract class ManagerAdapter(string name)
 {
-    /// <summary>As the option <c>owners</c> names it.</summary>
+    /// <summary>The name in the option <c>managers</c>.</summary>
     public string Name { get; } = name;
 
-    /// <summary>The objects that it writes, the version to prefer first; empty where it writes the workload itself.</summary>
+    /// <summary>The kinds of objects that Bursar writes, the preferred version first; empty if it writes the workload itself.</summary>
     public virtual IReadOnlyList<EntityKind> Entities => [];
 
-    /// <summary>What it says of a workload; null where this manager has nothing to do with it.</summary>
+    /// <summary>Returns the manager's state for a workload; null if it does not manage the workload.</summary>
     public abstract ManagerState? Of(WorkloadObject work, ClusterStores stores);
 
-    /// <summary>The value that a field of one of its objects holds now, as JSON; null when the object is gone.</summary>
+    /// <summary>Returns the current value of a field of one of its objects, as JSON; null if the object is gone.</summary>
     public virtual string? ValueOf(string ns, ObjectRef target, string field, ClusterStores stores) => null;
 }

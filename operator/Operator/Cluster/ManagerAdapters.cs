@@ -4,41 +4,43 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Cluster;
 
-/// <summary>The table of managers, in the order in which they are asked: the first that knows a workload speaks for it.</summary>
+/// <summary>The managers, by precedence. The first one that manages a workload applies.</summary>
 internal static class ManagerAdapters
 {
     public static IReadOnlyList<ManagerAdapter> All { get; } =
     [new KueueAdapter(), new KServeAdapter(), new KedaAdapter(), new AutoscalerAdapter()];
 
-    /// <summary>Those whose objects Bursar may be given or refused the right to write.</summary>
+    /// <summary>Managers whose objects Bursar may write only with a permission that the chart can withhold.</summary>
     public static IReadOnlyList<string> Names { get; } =
     [KueueAdapter.OptionName, KedaAdapter.OptionName, AutoscalerAdapter.OptionName, AdmissionAnswer.OptionName];
 
-    /// <summary>Who manages a workload, and how it is stopped through them; null where nobody does.</summary>
+    /// <summary>Returns a workload's manager and how to stop it; null if it has none.</summary>
     public static ManagerState? Of(WorkloadObject work, ClusterStores stores)
     {
-        foreach (var owner in All)
-            if (owner.Of(work, stores) is { } word)
-                return word.Field is not null && Names.Contains(owner.Name) && stores.Managers?.Contains(owner.Name) == false
-                    ? word with
+        foreach (var manager in All)
+            if (manager.Of(work, stores) is { } state)
+                return state.Field is not null && Names.Contains(manager.Name) && stores.Managers?.Contains(manager.Name) == false
+                    ? state with
                     {
-                        WhyNot = $"{word.Manager}, and this operator may not write to it (operator.managers of the chart)",
+                        WhyNot = $"{state.Manager}, and this operator may not write to it (operator.managers of the chart)",
                     }
-                    : word;
+                    : state;
         return null;
     }
 
-    /// <summary>Work that Kueue queues is made suspended, and started, by Kueue.</summary>
+    /// <summary>Whether Kueue or another manager suspends and starts the workload.</summary>
     public static bool IsQueued(WorkloadObject work, ClusterStores stores) =>
         work.Metadata.Labels.ContainsKey(KueueAdapter.QueueLabel) || Of(work, stores) is not null;
 
-    /// <summary>Whether the field that a record names still stops its work. A manager that this version does not know is taken to stop it, as the record says.</summary>
+    /// <summary>
+    /// Whether the field of a record still stops its workload. For a manager that this version does not know, the record counts.
+    /// </summary>
     public static bool IsSuspended(SuspensionRecord record, WorkloadObject work, ClusterStores stores) =>
         !record.IsThroughManager
             ? work.IsStopped
-            : ManagerOf(record.Field.Object) is not { } owner
-                || owner.ValueOf(record.Namespace, record.Field.Object, record.Field.Pointer, stores) == record.Field.Value;
+            : ManagerOf(record.Field.Object) is not { } manager
+                || manager.ValueOf(record.Namespace, record.Field.Object, record.Field.Pointer, stores) == record.Field.Value;
 
     private static ManagerAdapter? ManagerOf(ObjectRef target) =>
-        All.FirstOrDefault(owner => owner.Entities.Any(entity => entity.Is(target.ApiVersion, target.Kind)));
+        All.FirstOrDefault(manager => manager.Entities.Any(entity => entity.Is(target.ApiVersion, target.Kind)));
 }

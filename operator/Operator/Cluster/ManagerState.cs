@@ -3,46 +3,45 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Cluster;
 
-/// <summary>What the adapter of a manager says of one workload.</summary>
+/// <summary>A manager's state for one workload.</summary>
 internal sealed record ManagerState
 {
-    /// <summary>The manager, in words that end a sentence.</summary>
+    /// <summary>The manager, as the end of a sentence.</summary>
     public required string Manager { get; init; }
 
-    /// <summary>The field that stops it through its manager; null where the workload's own does.</summary>
+    /// <summary>The field of the manager's object that stops the workload; null if the workload's own field does.</summary>
     public ManagerField? Field { get; init; }
 
-    /// <summary>Why it cannot be suspended as things stand; null when it can.</summary>
+    /// <summary>Why the workload cannot be suspended now; null if it can.</summary>
     public string? WhyNot { get; init; }
 
-    /// <summary>Where it waits, when its manager holds it back of its own accord: it takes no money until it is let go.</summary>
+    /// <summary>The queue in which its manager keeps it; null if it is not queued. A queued workload costs nothing.</summary>
     public string? WaitsIn { get; init; }
 
-    /// <summary>Its manager is about to start it, or asks whether it may: what it has waited until now is no fault of its own.</summary>
+    /// <summary>
+    /// Whether its manager is about to start it or asks for admission, so that its waiting time is not the workload's fault.
+    /// </summary>
     public bool IsNext { get; init; }
 }
 
-/// <summary>A field of an object that a manager goes by, as it stands. Values are JSON; <c>null</c> means absent.</summary>
+/// <summary>A field of a manager's object and its current value. Values are JSON; <c>null</c> means absent.</summary>
 internal sealed record ManagerField
 {
     public required EntityKind Entity { get; init; }
 
     public required V1ObjectMeta Object { get; init; }
 
-    /// <summary>JSON pointer.</summary>
     public required string Field { get; init; }
 
     public required string Value { get; init; }
 
-    /// <summary>The value that stops the work.</summary>
+    /// <summary>The value that stops the workload.</summary>
     public required string Stopped { get; init; }
 
-    /// <summary>What is given back where the field is seen stopped already.</summary>
+    /// <summary>The value to restore if the field is stopped already.</summary>
     public required string On { get; init; }
 
-    /// <summary>
-    /// Further objects of the manager with the same field, any of which would start the work again if it alone were left.
-    /// </summary>
+    /// <summary>Other objects of the manager with the same field. Each of them could start the workload by itself.</summary>
     public IReadOnlyList<V1ObjectMeta> Also { get; init; } = [];
 
     public bool IsStopped => Value == Stopped;

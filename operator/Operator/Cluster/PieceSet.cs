@@ -5,48 +5,47 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Cluster;
 
-/// <summary>The completions of one Job, or of all the Jobs that a JobSet makes from one template.</summary>
-/// <param name="Total">Completions in all.</param>
-/// <param name="AtOnce">The parallelism, of all the Jobs together.</param>
+/// <summary>The completions of one Job, or of all Jobs that a JobSet creates from one template.</summary>
+/// <param name="Total">Total completions.</param>
+/// <param name="AtOnce">The parallelism of all the Jobs together.</param>
 /// <param name="Template">The pods' template, the same object as that of their <see cref="PodSet"/>.</param>
 internal sealed record PieceSet(int Total, int AtOnce, V1PodTemplateSpec Template)
 {
-    /// <summary>The API server allows no more completions of an Indexed Job.</summary>
+    /// <summary>Maximum of completions of an Indexed Job in the API server.</summary>
     private const int MostIndexes = 100_000;
 
     private const string IndexKey = "batch.kubernetes.io/job-completion-index";
 
-    /// <summary>The Jobs that exist; a JobSet makes those that depend on others later.</summary>
+    /// <summary>The Jobs that exist. A JobSet creates those that depend on others later.</summary>
     public IReadOnlyList<V1Job> Jobs { get; init; } = [];
 
-    /// <summary>Pieces of a stage begin when those of all lower stages have ended.</summary>
+    /// <summary>Pieces of a stage start when those of all lower stages have ended.</summary>
     public int Stage { get; init; }
 
-    /// <summary>They are stopped when the others have ended.</summary>
+    /// <summary>Whether they are stopped when the others have ended.</summary>
     public bool Follows { get; init; }
 
-    /// <summary>Their end is the end of all, whatever else still runs.</summary>
+    /// <summary>Whether the workload ends when they have ended, even if others still run.</summary>
     public bool Suffices { get; init; }
 
-    /// <summary>Null for a Job of one pod, and for one that works off a queue: its pods are no pieces that could be counted.</summary>
+    /// <summary>Returns null for a Job with one pod, and for a work-queue Job, whose pods are not completions.</summary>
     public static PieceSet? Of(V1Job job) =>
         job.Spec.Completions is > 1 and var completions
             ? new(completions, Math.Max(0, job.Spec.Parallelism ?? 1), job.Spec.Template) { Jobs = [job] }
             : null;
 
-    /// <summary>Completions that the status of a Job counts as ended: succeeded, or failed for good.</summary>
+    /// <summary>Returns the completions that a Job's status counts as ended: succeeded, or failed for good.</summary>
     public static int EndedOf(V1JobStatus status) =>
         (int)Math.Clamp((long)(status.Succeeded ?? 0) + IndexRanges.Parse(status.FailedIndexes).Count, 0, int.MaxValue);
 
     /// <summary>
-    /// Counts the pieces by the Jobs' statuses and times them by their pods. What was stopped, because the parallelism was lowered for
-    /// example, is no piece's time.
+    /// Counts the pieces by the Jobs' statuses and measures their times by their pods. A pod that was stopped, for example because the
+    /// parallelism was lowered, does not count as a piece's time.
     /// </summary>
-    /// <param name="pods">The workload's pods, finished ones included.</param>
+    /// <param name="pods">The workload's pods, including finished ones.</param>
     /// <param name="gpus">GPUs of one pod.</param>
-    /// <param name="ended">The workload's pods that ended by themselves, as the ledger has them; asked only where the cluster has deleted
-    /// some.</param>
-    /// <param name="held">How long the workload's pods have held GPUs; asked only where no finished pod is known.</param>
+    /// <param name="ended">The workload's pods that ended by themselves, from the ledger. Read only if the cluster has deleted some.</param>
+    /// <param name="held">How long the workload's pods have held GPUs. Read only if no finished pod is known.</param>
     /// <param name="now">The time of the evaluation.</param>
     public Pieces Count(IReadOnlyList<V1Pod> pods, int gpus, Func<IReadOnlyList<EndedPod>> ended, Func<TimeSpan?> held, DateTimeOffset now)
     {
@@ -59,7 +58,7 @@ internal sealed record PieceSet(int Total, int AtOnce, V1PodTemplateSpec Templat
         {
             var indexed = job.Spec.CompletionMode == "Indexed";
             var failed = IndexRanges.Parse(job.Status.FailedIndexes);
-            // A pod that is being deleted is replaced, and its piece begins again. Where it had succeeded before, the status counts it.
+            // A pod that is being deleted is replaced and its piece starts again. If it had succeeded, the status counts it.
             var attempts = pods.Where(pod =>
                     pod.Metadata.ControllerReference()?.Uid == job.Metadata.Uid && pod.Metadata.DeletionTimestamp is null
                 )
@@ -74,17 +73,17 @@ internal sealed record PieceSet(int Total, int AtOnce, V1PodTemplateSpec Templat
                     .Count()
             )
             {
-                var shown = attempts.Select(one => one.Uid).ToHashSet(StringComparer.Ordinal);
+                var present = attempts.Select(one => one.Uid).ToHashSet(StringComparer.Ordinal);
                 attempts.InsertRange(
                     0,
                     ended()
-                        .Where(pod => !shown.Contains(pod.Uid) && !(pod.From < job.Metadata.CreationTimestamp))
+                        .Where(pod => !present.Contains(pod.Uid) && !(pod.From < job.Metadata.CreationTimestamp))
                         .Select(pod => Attempt.Of(pod, job, indexed))
                         .OfType<Attempt>()
                 );
             }
             var (succeeded, running) = (new HashSet<string>(StringComparer.Ordinal), new HashSet<string>(StringComparer.Ordinal));
-            // A Job that was made smaller does not count what succeeded beyond its last index.
+            // A Job that was shrunk does not count successes beyond its last index.
             foreach (
                 var piece in attempts.Where(one => !(one.Index >= job.Spec.Completions)).GroupBy(one => one.Piece, StringComparer.Ordinal)
             )
@@ -103,7 +102,7 @@ internal sealed record PieceSet(int Total, int AtOnce, V1PodTemplateSpec Templat
                 }
                 else if (piece.First().Index is { } index && failed.Contains(index))
                     failures.Add(time);
-                // An attempt at an index is counted with the next one.
+                // Attempts at an index are counted together with the next attempt.
                 else if (!indexed)
                     retried += time;
             }
@@ -114,7 +113,7 @@ internal sealed record PieceSet(int Total, int AtOnce, V1PodTemplateSpec Templat
             if (Jobs.Count == 1)
                 success = SuccessOf(job, failed, succeeded, running);
         }
-        // How soon some fail tells nothing of the others while none has succeeded.
+        // The times of failed pieces say nothing about the others while none has succeeded.
         if (completed > 0)
             finished.AddRange(failures);
         return new()
@@ -134,7 +133,7 @@ internal sealed record PieceSet(int Total, int AtOnce, V1PodTemplateSpec Templat
         };
     }
 
-    /// <summary>The rule of the success policy that needs the fewest further successes; null where none can be met.</summary>
+    /// <summary>Returns the success policy's rule that needs the fewest further successes; null if none can be met.</summary>
     private static EarlySuccess? SuccessOf(V1Job job, IndexRanges failed, HashSet<string> succeeded, HashSet<string> running)
     {
         if (job.Spec is not { SuccessPolicy.Rules: { Count: > 0 } rules, Completions: > 0 and <= MostIndexes and var completions })
@@ -156,7 +155,7 @@ internal sealed record PieceSet(int Total, int AtOnce, V1PodTemplateSpec Templat
                 var needed = Math.Max(0, (rule.SucceededCount ?? wanted.Length) - done);
                 if (needed > open.Length)
                     continue;
-                // Indexes begin in order. Where some of the wanted ones are enough, the first of them are.
+                // Indexes start in order. If only some are needed, they are the first ones.
                 var last = needed == 0 ? -1 : open[needed - 1];
                 one = new(
                     needed,
@@ -170,9 +169,9 @@ internal sealed record PieceSet(int Total, int AtOnce, V1PodTemplateSpec Templat
         return first;
     }
 
-    /// <param name="Piece">All attempts at an index are one piece.</param>
-    /// <param name="Succeeded">Null for one that runs.</param>
-    /// <param name="IsShown">False: the cluster has deleted its pod.</param>
+    /// <param name="Piece">Key of the piece; all attempts at an index are one piece.</param>
+    /// <param name="Succeeded">Null while it runs.</param>
+    /// <param name="IsShown">Whether its pod still exists in the cluster.</param>
     private sealed record Attempt(string Piece, string Uid, int? Index, TimeSpan Time, bool? Succeeded, bool IsShown)
     {
         private const int RandomPart = 5;
@@ -194,8 +193,8 @@ internal sealed record PieceSet(int Total, int AtOnce, V1PodTemplateSpec Templat
         }
 
         /// <summary>
-        /// A pod's name is that of its Job, the index, and a random part; the Job's is cut where all is too long (Kubernetes,
-        /// pkg/controller/job/indexed_job_utils.go). Null for a pod of another Job.
+        /// Parses a pod's name: its Job's name, the index, and a random part. The Job's name is truncated if the whole is too long
+        /// (Kubernetes, pkg/controller/job/indexed_job_utils.go). Null for a pod of another Job.
         /// </summary>
         public static Attempt? Of(EndedPod pod, V1Job job, bool indexed)
         {

@@ -4,21 +4,21 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Cluster;
 
-/// <summary>Times by which a pod cannot have run any more, as objects other than the pod tell them.</summary>
+/// <summary>Upper bounds of a pod's end that follow from other objects than the pod.</summary>
 internal static class PodBounds
 {
     /// <summary>
-    /// A controller writes its start time in the same pass in which it makes its pods: only a much later one is of a later run.
+    /// A controller writes its start time in the pass that creates its pods. Only a much later start time belongs to a later run.
     /// </summary>
     private static readonly TimeSpan SameStart = TimeSpan.FromSeconds(10);
 
-    /// <summary>Of names that Kubernetes makes (apimachinery, pkg/util/rand): without vowels, so that no word comes out.</summary>
+    /// <summary>Letters of the random parts that Kubernetes generates (apimachinery, pkg/util/rand), which has no vowels.</summary>
     private const string RandomLetters = "bcdfghjklmnpqrstvwxz2456789";
 
-    /// <summary>Bounds by the pod's name and by its owners.</summary>
+    /// <summary>Returns the bounds from the pod's name and its owners.</summary>
     public static IEnumerable<DateTimeOffset> Of(WorkloadKey workload, string pod, string uid, DateTimeOffset since, ClusterStores stores)
     {
-        // A name is free only when the pod that had it is gone.
+        // Another pod can have the name only after this pod is gone.
         if (
             stores.Pods.Store.Get(workload.Namespace, pod) is { Metadata: { CreationTimestamp: { } taken } namesake }
             && namesake.Uid != uid
@@ -32,14 +32,14 @@ internal static class PodBounds
                 yield return bound;
         if (JobOf(workload, pod, stores) is not { } job || job.Metadata.Uid == workload.Uid)
             yield break;
-        // A JobSet that starts anew makes its Jobs anew, by the same names.
+        // A JobSet that restarts creates its Jobs again with the same names.
         foreach (var bound in Of(job, !(job.Metadata.CreationTimestamp > since + SameStart), since))
             yield return bound;
     }
 
     /// <summary>
-    /// When pods that are gone were replaced, by UID: a controller that keeps N pods made a newcomer when one of the others had ended. Of
-    /// several the oldest went first.
+    /// Returns when missing pods were replaced, by UID. A controller that keeps N pods creates a new one after another has ended. If
+    /// several ended, the oldest ended first.
     /// </summary>
     public static IReadOnlyDictionary<string, DateTimeOffset> Replaced(IReadOnlyCollection<OpenPod> vanished, ClusterStores stores)
     {
@@ -78,7 +78,9 @@ internal static class PodBounds
         return replaced;
     }
 
-    /// <summary>The workload whose pod this was by its name and its time; null where none that is still there can have made it.</summary>
+    /// <summary>
+    /// Returns the workload to which a pod belonged, by its name and time; null if no existing workload can have created it.
+    /// </summary>
     public static WorkloadObject? OwnerByName(OpenPod pod, ClusterStores stores) =>
         stores
             .Kinds.SelectMany(kind => kind.In(pod.Workload.Namespace))
@@ -93,7 +95,8 @@ internal static class PodBounds
             .MaxBy(work => work.Metadata.Name.Length);
 
     /// <summary>
-    /// Controllers append ordinals and random text to a workload's name; those of training kinds also what each pod is, as <c>worker</c>.
+    /// Whether a controller generated the rest of the name. Controllers append ordinals and random text to a workload's name. Those of
+    /// training kinds also append a pod's role, such as <c>worker</c>.
     /// </summary>
     private static bool IsGenerated(string suffix, WorkloadKind kind)
     {
@@ -106,7 +109,7 @@ internal static class PodBounds
 
     private static IEnumerable<DateTimeOffset> Of(WorkloadObject owner, bool isTheSame, DateTimeOffset since)
     {
-        // The owner was deleted with its pods before another one could have its name.
+        // The owner and its pods were deleted before another object could have its name.
         if (!isTheSame)
         {
             if (owner.Metadata.CreationTimestamp is { } made)
@@ -117,14 +120,14 @@ internal static class PodBounds
             yield return ended;
         if (owner.SuspendedAt is { } suspended)
             yield return suspended + owner.TerminationGrace;
-        // Started anew after a suspension, which ended the pods of the run before.
+        // Restarted after a suspension, which ended the pods of the previous run.
         if (owner.StartTime is { } started && started > since + SameStart)
             yield return started;
     }
 
     /// <summary>
-    /// When the CronJob of a Job that is gone started its later runs: unless it allows concurrent ones, the earlier run was over by then,
-    /// or its pods had their termination grace left. A run's name is the CronJob's and the minute of its schedule.
+    /// Returns when the CronJob of a deleted Job started its later runs. Unless it allows concurrent runs, the earlier run had ended by
+    /// then, or its pods had only their termination grace left. A run is named after the CronJob and the minute of its schedule.
     /// </summary>
     private static IEnumerable<DateTimeOffset> NextRunsOf(WorkloadKey run, DateTimeOffset since, ClusterStores stores) =>
         from job in stores.Of("Job")!.In(run.Namespace)
@@ -143,7 +146,7 @@ internal static class PodBounds
         && job.StartsWith(cronJob + "-", StringComparison.Ordinal)
         && job.AsSpan(cronJob.Length + 1).IndexOfAnyExceptInRange('0', '9') < 0;
 
-    /// <summary>The Job between a pod and its workload: pods of a Job begin with its name.</summary>
+    /// <summary>Returns the Job between a pod and its workload. The names of a Job's pods start with its name.</summary>
     private static WorkloadObject? JobOf(WorkloadKey workload, string pod, ClusterStores stores) =>
         stores
             .Jobs.Store.ByIndex(Indexes.Namespace, workload.Namespace)

@@ -4,14 +4,14 @@ using Bursar.Kubernetes.Objects;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>
-/// The stretch a pod is billed for, from the API's own times: from PodScheduled (image pull and init included) until its
-/// last container finished. Terminating and crash-looping pods are billed; unscheduled ones are not.
+/// The time for which a pod is billed, from the API's own timestamps: from PodScheduled, including image pull and init, until its last
+/// container finished. Terminating and crash-looping pods are billed, unscheduled ones are not.
 /// </summary>
 internal static class PodTimes
 {
     /// <summary>
-    /// Within this time of a start or a crash the kubelet writes the status: a condition that is False since then tells of that start or
-    /// crash.
+    /// The kubelet writes the status within this time after a start or a crash. A condition that became False within this time belongs to
+    /// that start or crash.
     /// </summary>
     private static readonly TimeSpan FirstStatus = TimeSpan.FromSeconds(5);
 
@@ -25,10 +25,10 @@ internal static class PodTimes
             : pod.Status.StartTime ?? pod.Metadata.CreationTimestamp;
     }
 
-    /// <summary>Whether the pod has ended for good: nothing of it runs, and nothing will.</summary>
+    /// <summary>Whether the pod has ended for good and no container will run again.</summary>
     public static bool IsOver(V1Pod pod) => pod.Status.Phase is "Succeeded" or "Failed";
 
-    /// <summary>When a pod that is over ended, as far as its own object tells; null while anything may still run.</summary>
+    /// <summary>Returns when a pod ended, from its own object; null while a container may still run.</summary>
     public static DateTimeOffset? FinishedAt(V1Pod pod) =>
         IsOver(pod) && ScheduledAt(pod) is { } scheduled
             ? PodEnd.Of(EndFacts(pod, scheduled, DateTimeOffset.MaxValue)).NotAfter is var end && end < DateTimeOffset.MaxValue
@@ -36,7 +36,7 @@ internal static class PodTimes
                 : scheduled
             : null;
 
-    /// <summary>What the pod's own object tells of its end.</summary>
+    /// <summary>Returns what the pod's own object shows about its end.</summary>
     public static PodEndFacts EndFacts(V1Pod pod, DateTimeOffset scheduled, DateTimeOffset observed)
     {
         if (!IsOver(pod))
@@ -52,26 +52,26 @@ internal static class PodTimes
         {
             ScheduledAt = scheduled,
             LastSeenAt = started,
-            // A container that waits and never ran has no end of its own.
+            // A waiting container that never ran has no end.
             ContainerEnds =
             [
                 .. statuses
                     .Where(status => !status.State.IsWaiting || status.WaitsToRestart)
                     .Select(status => status.State.Terminated?.FinishedAt),
-                .. Untold(pod),
+                .. Unlisted(pod),
                 .. NeverRun(pod),
             ],
             RefusedAt =
                 statuses.Length == 0 && IsRefusal(pod.Status.Reason) ? pod.Status.StartTime ?? pod.Metadata.CreationTimestamp : null,
-            EndTimes = [.. Signs(pod, started, statuses.Any(status => status.WaitsToRestart))],
+            EndTimes = [.. EndTimes(pod, started, statuses.Any(status => status.WaitsToRestart))],
             DeletionDeadline = pod.Metadata.DeletionTimestamp,
             ObservedAt = observed,
         };
     }
 
     /// <summary>
-    /// Where a container never ran, the pod ended with the init container that failed. If none did, as when it was evicted while it pulled
-    /// an image, the other containers do not tell when.
+    /// If a container never ran, the pod ended when its init container failed. If none failed, for example after an eviction during an
+    /// image pull, the other containers do not show the end.
     /// </summary>
     private static IEnumerable<DateTimeOffset?> NeverRun(V1Pod pod) =>
         pod.Status.ContainerStatuses.Any(status => status.State.IsWaiting && !status.WaitsToRestart)
@@ -79,17 +79,15 @@ internal static class PodTimes
             ? [null]
             : [];
 
-    /// <summary>
-    /// The containers that the status does not name, as for a pod whose kubelet was lost or is old: their ends are not known.
-    /// </summary>
-    private static IEnumerable<DateTimeOffset?> Untold(V1Pod pod) =>
+    /// <summary>Returns an unknown end for each container that the status does not list, as after the loss of a kubelet.</summary>
+    private static IEnumerable<DateTimeOffset?> Unlisted(V1Pod pod) =>
         pod.Spec.Containers.Skip(pod.Status.ContainerStatuses.Count).Select(_ => (DateTimeOffset?)null);
 
     /// <summary>
-    /// The conditions that tell of the pod's end. One that is older than the last known start of a container is none: the container ran
-    /// after it. A pod with a container that waits to restart is not ready because of that container.
+    /// Returns the times of conditions that indicate the pod's end. A condition older than the last known container start is ignored,
+    /// because the container ran after it. So is Ready while a container waits to restart.
     /// </summary>
-    private static IEnumerable<DateTimeOffset> Signs(V1Pod pod, DateTimeOffset? lastStart, bool waitsToRestart)
+    private static IEnumerable<DateTimeOffset> EndTimes(V1Pod pod, DateTimeOffset? lastStart, bool waitsToRestart)
     {
         var started = new[] { pod.Status.StartTime ?? ScheduledAt(pod), lastStart }.Max();
         foreach (var condition in pod.Status.Conditions)
@@ -108,8 +106,8 @@ internal static class PodTimes
     }
 
     /// <summary>
-    /// Reasons with which the kubelet refuses a pod that was bound to its node (Kubernetes, pkg/kubelet/lifecycle/predicate.go and
-    /// pkg/kubelet/cm): such a pod held no device. Evicted, Preempting, NodeLost and others are reasons of pods that ran.
+    /// Whether the kubelet refused a pod that was bound to its node (Kubernetes, pkg/kubelet/lifecycle/predicate.go and pkg/kubelet/cm), so
+    /// that it held no device. Evicted, Preempting, NodeLost and others are reasons of pods that ran.
     /// </summary>
     private static bool IsRefusal(string? reason) =>
         reason

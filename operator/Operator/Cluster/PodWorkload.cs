@@ -5,12 +5,12 @@ using Bursar.Kubernetes.Objects;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>
-/// The workload that a pod belongs to: the top of its chain of controllers as far as Bursar follows it, with the labels
-/// that selectors are matched against (the pod templates' of the top workload; of a bare pod its own).
+/// The workload of a pod: the last controller in its chain of owners that Bursar follows. The labels that selectors match are those of the
+/// top workload's pod templates, or those of a bare pod.
 /// </summary>
 internal sealed record PodWorkload(WorkloadKey Key, IReadOnlyDictionary<string, string> Labels, WorkloadClass Class)
 {
-    /// <summary>Null while an owner that must exist is not in the cache yet: the caller asks again.</summary>
+    /// <summary>Returns null while an owner that must exist is not cached yet. Try again later.</summary>
     public static PodWorkload? Of(V1Pod pod, ClusterStores stores)
     {
         var ns = pod.Metadata.Namespace ?? "";
@@ -20,12 +20,12 @@ internal sealed record PodWorkload(WorkloadKey Key, IReadOnlyDictionary<string, 
             return null;
         if (stores.Of(top)?.Get(ns, top.Name, top.Uid) is { } work)
             return Of(work);
-        // It may be gone while its pod still ends: the pod carries its template's labels.
+        // The owner may be gone while its pod is ending. The pod has its template's labels.
         var kind = WorkloadKinds.NameOf(top);
         return new(new(ns, kind, top.Name, top.Uid), pod.Metadata.Labels, ClassOf(kind, pod.Metadata, null));
     }
 
-    /// <summary>Which workload a pod belongs to, where that is all that is asked.</summary>
+    /// <summary>Returns only the UID of a pod's workload.</summary>
     public static string? UidOf(V1Pod pod, ClusterStores stores) =>
         pod.Metadata.ControllerReference() is { } first ? Climb(pod, first, stores)?.Uid : pod.Metadata.Uid;
 
@@ -36,7 +36,10 @@ internal sealed record PodWorkload(WorkloadKey Key, IReadOnlyDictionary<string, 
             ClassOf(work.Kind.Name, work.Metadata, work.Template)
         );
 
-    /// <summary>By the owner's word, else by kind: batch kinds train, serving kinds infer, the rest is interactive.</summary>
+    /// <summary>
+    /// Returns the class from the annotation, otherwise from the kind: batch is training, serving is inference, everything else is
+    /// interactive.
+    /// </summary>
     public static WorkloadClass ClassOf(string kind, V1ObjectMeta metadata, V1PodTemplateSpec? template) =>
         BursarAnnotations.Read(metadata, IsClassReadFromTemplate(kind) ? template : null, BursarAnnotations.Class) switch
         {
@@ -46,29 +49,27 @@ internal sealed record PodWorkload(WorkloadKey Key, IReadOnlyDictionary<string, 
             _ => WorkloadKinds.Of(kind)?.Class
                 ?? kind switch
                 {
-                    // Kinds that are seen and not stopped.
+                    // Kinds that are observed but not suspended.
                     "ReplicaSet" or "DaemonSet" => WorkloadClass.Inference,
                     _ => WorkloadClass.Interactive,
                 },
         };
 
     /// <summary>
-    /// Returns false for custom kinds that train. There an annotation that says otherwise takes the workload out of suspension, and the
-    /// guard can check it on the object but not in the pod templates of every custom kind.
+    /// Returns false for custom kinds that are training by default. An annotation with another class exempts a workload from suspension,
+    /// and the admission policy checks it on the object but not in the pod templates of custom kinds.
     /// </summary>
     internal static bool IsClassReadFromTemplate(string kind) => kind == "Job" || WorkloadKinds.Of(kind)?.Class != WorkloadClass.Training;
 
-    /// <summary>
-    /// Whether the way up goes on with this controller: it is of the table, or it is a pod, which only a LeaderWorkerSet has as an owner.
-    /// </summary>
+    /// <summary>Whether Bursar follows this owner: it is a supported kind, or a pod, which is an owner only in a LeaderWorkerSet.</summary>
     public static bool IsFollowed(V1OwnerReference? controller) =>
         WorkloadKinds.Of(controller) is not null || controller is { Kind: "Pod", ApiVersion: "v1" };
 
-    /// <summary>From controller to controller, as far as the next one is of the table or leads to one that is.</summary>
+    /// <summary>Follows the controllers upward while the next one is a supported kind or a link to one.</summary>
     private static V1OwnerReference? Climb(V1Pod pod, V1OwnerReference owner, ClusterStores stores)
     {
         var ns = pod.Metadata.Namespace ?? "";
-        // No chain that a controller makes is that long.
+        // No controller creates a longer chain.
         for (var step = 0; step < 8; step++)
         {
             if (stores.Of(owner) is { } cache)
@@ -81,7 +82,7 @@ internal sealed record PodWorkload(WorkloadKey Key, IReadOnlyDictionary<string, 
             }
             else if (LinkOf(owner, ns, stores) is var (isLink, link) && isLink)
             {
-                // One that ends has seen what it belonged to go: nobody waits for what will not come.
+                // Do not wait for the owner of a pod that is ending.
                 if (link is null)
                     return Ends(pod) ? owner : null;
                 if (link.ControllerReference() is not { } above || !IsFollowed(above))
@@ -96,12 +97,12 @@ internal sealed record PodWorkload(WorkloadKey Key, IReadOnlyDictionary<string, 
         return owner;
     }
 
-    /// <summary>Whether another object of the table is this one's top.</summary>
+    /// <summary>Whether the workload belongs to another supported object.</summary>
     public static bool BelongsToAnother(WorkloadObject work, ClusterStores stores) =>
         work.IsPart || ServedBy(work.Metadata, work.Namespace, stores) is not null;
 
     /// <summary>
-    /// Under Knative the owners of a Deployment lead to a Revision and on; its label names the InferenceService that it serves for.
+    /// Returns the InferenceService of a Deployment under Knative, where the owners lead to a Revision. A label names the service.
     /// </summary>
     private static V1OwnerReference? ServedBy(V1ObjectMeta deployment, string ns, ClusterStores stores) =>
         deployment.ControllerReference() is { Kind: "Revision" }
@@ -117,7 +118,7 @@ internal sealed record PodWorkload(WorkloadKey Key, IReadOnlyDictionary<string, 
             }
             : null;
 
-    /// <summary>Objects between pods and a kind of the table, which are nobody's workload where they stand alone.</summary>
+    /// <summary>Returns an object between pods and a supported kind. Without an owner it is no workload.</summary>
     private static (bool IsLink, V1ObjectMeta? Link) LinkOf(V1OwnerReference owner, string ns, ClusterStores stores)
     {
         var link = owner switch
@@ -134,8 +135,8 @@ internal sealed record PodWorkload(WorkloadKey Key, IReadOnlyDictionary<string, 
     private static bool Ends(V1Pod pod) => pod.Metadata.DeletionTimestamp is not null || PodTimes.IsOver(pod);
 
     /// <summary>
-    /// An owner that is not in the cache is gone or has not come yet. Where the pod's labels say that more stands above it, a pod
-    /// that lives waits for it: the ledger keeps the first answer.
+    /// Whether to wait for an owner that is not cached, because it may not have arrived yet. A live pod waits if its labels show that a
+    /// higher owner exists, because the ledger keeps the first result.
     /// </summary>
     private static bool WaitsFor(V1Pod pod, KindCache cache) =>
         cache is { IsServed: true, HasSynced: true }

@@ -4,17 +4,16 @@ using Bursar.Kubernetes.Objects;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>
-/// RayJob (ray.io/v1), from KubeRay's source (ray-operator/controllers/ray/rayjob_controller.go): suspending deletes its RayCluster and its
-/// submitter without stopping the Ray job first, and nobody looks at how their pods end: neither 0 nor another code ends the RayJob or uses
-/// up its backoffLimit. A resume makes a new cluster, and the work starts from its beginning, or from a checkpoint that it wrote outside.
-/// Only a RayJob that is new, Initializing or Running looks at the field; one without shutdownAfterJobFinishes, or on a cluster of others,
-/// becomes invalid by it.
+/// RayJob (ray.io/v1). According to KubeRay's source (ray-operator/controllers/ray/rayjob_controller.go), suspending deletes its RayCluster
+/// and its submitter without stopping the Ray job first, and ignores how their pods end. So no exit code ends the RayJob or counts toward
+/// its backoffLimit. A resume creates a new cluster, and the job starts from the beginning or from an external checkpoint. Only a RayJob
+/// that is new, Initializing or Running reads the field. One without shutdownAfterJobFinishes, or on an existing cluster, becomes invalid.
 /// </summary>
 internal sealed class RayJobKind() : WorkloadKind<V1RayJob>(WorkloadClass.Training, SuspendField)
 {
     private const string Controller = "ray.io/kuberay-operator";
 
-    /// <summary>A higher maxReplicas is no bound that anybody chose.</summary>
+    /// <summary>A higher maxReplicas is a default and no real bound.</summary>
     private const int MostReplicas = 100_000;
 
     public override string PodLabel => "ray.io/originated-from-cr-name";
@@ -30,7 +29,7 @@ internal sealed class RayJobKind() : WorkloadKind<V1RayJob>(WorkloadClass.Traini
             Field = Json(job.Spec.Suspend),
             IsFinished = job.Status.JobDeploymentStatus is "Complete" or "Failed",
             SucceededAt = job.Status is { JobDeploymentStatus: "Complete", JobStatus: "SUCCEEDED" } ? job.Status.EndTime : null,
-            // Without shutdownAfterJobFinishes its cluster stays, and with it the pods.
+            // Without shutdownAfterJobFinishes the cluster and its pods remain.
             EndedAt =
                 job.Spec.ShutdownAfterJobFinishes == true && job.Status.JobDeploymentStatus is ("Complete" or "Failed")
                     ? job.Status.EndTime?.AddSeconds(job.Spec.TtlSecondsAfterFinished ?? 0)
@@ -62,8 +61,8 @@ internal sealed class RayJobKind() : WorkloadKind<V1RayJob>(WorkloadClass.Traini
         ];
 
     /// <summary>
-    /// KubeRay keeps a group within its bounds, whatever its replicas say. With Ray's autoscaler it may have as many as its upper bound
-    /// allows; KubeRay writes 2147483647 where none was set.
+    /// Returns the replicas of a group. KubeRay keeps them within the bounds, and Ray's autoscaler may reach the upper bound. KubeRay sets
+    /// 2147483647 if the user set none.
     /// </summary>
     private static int ReplicasOf(V1RayWorkerGroup group, bool autoscaled)
     {

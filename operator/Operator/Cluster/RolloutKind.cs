@@ -3,7 +3,7 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Cluster;
 
-/// <summary>Argo's Rollout. It goes from one template's hash to another's; a canary's pause is part of that.</summary>
+/// <summary>Argo's Rollout. It is rolling out while its pod hashes differ; a canary's pause is part of that.</summary>
 internal sealed class RolloutKind : IScalableKind
 {
     public EntityKind Entity => V1Alpha1Rollout.EntityKind;
@@ -20,7 +20,7 @@ internal sealed class RolloutKind : IScalableKind
         return ScaleTarget.Of(Entity, rollout.Metadata, replicas) with
         {
             StatusReplicas = status.Replicas,
-            // Versions before 1.0 tell a hash there: it says nothing here.
+            // Versions before 1.0 store a hash here, which is ignored.
             IsRollingOut =
                 long.TryParse(status.ObservedGeneration, out var seen) && seen < rollout.Metadata.Generation
                 || status is { CurrentPodHash: { Length: > 0 } hash, StableRS: { Length: > 0 } stable } && hash != stable,

@@ -2,17 +2,19 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Cluster;
 
-/// <summary>The table of kinds that a scaler may scale.</summary>
+/// <summary>The kinds that a scaler may scale.</summary>
 internal static class ScalableKinds
 {
     public static IReadOnlyList<IScalableKind> All { get; } =
     [Of("Deployment"), Of("StatefulSet"), Of("LeaderWorkerSet"), new RolloutKind(), new DynamoKind(), Of("InferenceService")];
 
-    /// <summary>Those that are scaled and never suspended, which the option <c>kinds</c> names beside the kinds of work.</summary>
+    /// <summary>Kinds that are scaled but never suspended. The option <c>kinds</c> accepts them too.</summary>
     public static IReadOnlyList<string> ScaledOnly { get; } =
     [.. All.Select(kind => kind.Name).Where(name => WorkloadKinds.Of(name) is null)];
 
-    /// <summary>As a scaleTargetRef names it: without a kind a Deployment, as in KEDA; of an apiVersion its group counts.</summary>
+    /// <summary>
+    /// Returns the kind of a scaleTargetRef. The default is Deployment, as in KEDA. Only the group of apiVersion matters.
+    /// </summary>
     public static IScalableKind? Of(string apiVersion, string kind)
     {
         if (kind.Length == 0)
@@ -23,7 +25,7 @@ internal static class ScalableKinds
         return null;
     }
 
-    /// <summary>For people.</summary>
+    /// <summary>The kinds as text for users.</summary>
     public static string Display { get; } = string.Join(", ", All.Select(kind => $"{kind.Name} ({kind.Entity.ApiVersion})"));
 
     private static IScalableKind Of(string workKind) => (IScalableKind)WorkloadKinds.Of(workKind)!;

@@ -2,16 +2,16 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Cluster;
 
-/// <summary>Indexes by which a pass over a thousand scalers finds what it asks for without looking through a namespace.</summary>
+/// <summary>Indexes with which a pass over many scalers avoids scanning whole namespaces.</summary>
 internal static class ScaleIndexes
 {
-    /// <summary>Autoscalers by what they scale.</summary>
+    /// <summary>Autoscalers by their target.</summary>
     public const string Target = "scale-target";
 
-    /// <summary>Pods by the InferenceService that they serve for.</summary>
+    /// <summary>Pods by their InferenceService.</summary>
     public const string Service = "inference-service";
 
-    /// <summary>Pods by each of the labels that Dynamo gives them.</summary>
+    /// <summary>Pods by each of Dynamo's labels.</summary>
     public const string Dynamo = "dynamo-label";
 
     private const string DynamoPrefix = "nvidia.com/";
@@ -37,7 +37,7 @@ internal static class ScaleIndexes
 
     public static string TargetKey(string? ns, string kind, string name) => $"{ns}/{kind}/{name}";
 
-    /// <summary>One that names no kind means a Deployment, as KEDA takes it.</summary>
+    /// <summary>A target without a kind is a Deployment, as in KEDA.</summary>
     private static string TargetKey(string? ns, V1CrossVersionObjectReference target) =>
         TargetKey(ns, target.Kind ?? "Deployment", target.Name);
 }

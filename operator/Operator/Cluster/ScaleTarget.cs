@@ -4,7 +4,7 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Cluster;
 
-/// <summary>What a scaler scales, of whatever kind, as the caches show it.</summary>
+/// <summary>A scaler's target of any kind, from the caches.</summary>
 internal sealed record ScaleTarget
 {
     public required EntityKind Entity { get; init; }
@@ -17,31 +17,31 @@ internal sealed record ScaleTarget
 
     public long Generation { get; init; }
 
-    /// <summary>As its spec says; groups, of a kind that scales in groups.</summary>
+    /// <summary>The replicas in its spec, which are groups for a LeaderWorkerSet.</summary>
     public required int Replicas { get; init; }
 
-    /// <summary>As its controller says; null where it has not said.</summary>
+    /// <summary>The replicas in its status; null if its controller has not reported any.</summary>
     public int? StatusReplicas { get; init; }
 
-    /// <summary>Its pods are being replaced by others, or its controller has not seen its spec yet.</summary>
+    /// <summary>Whether its pods are being replaced, or its controller has not observed its spec yet.</summary>
     public bool IsRollingOut { get; init; }
 
-    /// <summary>Its rollout is held by somebody. It scales all the same.</summary>
+    /// <summary>Whether a user paused its rollout. Scaling still works.</summary>
     public bool IsPaused { get; init; }
 
-    /// <summary>Of kinds that Bursar suspends.</summary>
+    /// <summary>The workload, if Bursar can suspend its kind; otherwise null.</summary>
     public WorkloadObject? Work { get; init; }
 
-    /// <summary>What each replica's pods are made from; empty where the object does not say.</summary>
+    /// <summary>The pods of each replica; empty if the object does not define them.</summary>
     public IReadOnlyList<PodSet> PodSets { get; init; } = [];
 
-    /// <summary>The autoscaler that owns its replicas: it is capped, and its target left alone. Null where none does.</summary>
+    /// <summary>The autoscaler that sets its replicas; null if there is none. It is capped and the target is not written.</summary>
     public OtherAutoscaler? OtherAutoscaler { get; init; }
 
-    /// <summary>Those that live; one that ends has its deletionTimestamp.</summary>
+    /// <summary>Its live replicas, including terminating ones.</summary>
     public IReadOnlyList<TargetReplica> ReplicaPods { get; init; } = [];
 
-    /// <summary>The fields that scale it, of a kind without a scale subresource; a write is tested against what was seen here.</summary>
+    /// <summary>The fields that scale a kind without a scale subresource. Writes are tested against these values.</summary>
     internal ServedFields? Served { get; init; }
 
     public static ScaleTarget Of(EntityKind entity, V1ObjectMeta metadata, int replicas) =>
@@ -57,15 +57,15 @@ internal sealed record ScaleTarget
 
     public string Display => $"{Entity.Kind} {Name}";
 
-    /// <summary>The right that scaling it takes, in words.</summary>
+    /// <summary>The permission that scaling it needs, as text.</summary>
     public string Right => $"get and patch {Entity.Plural}.{Entity.Group}{(Served is null ? "/scale" : "")} in namespace {Namespace}";
 }
 
-/// <summary>One replica: a pod, or a group of them with its leader first.</summary>
+/// <summary>A replica: a pod, or a group of pods with its leader first.</summary>
 /// <param name="Key">The UID of the pod, or of the leader.</param>
 internal sealed record TargetReplica(string Key, IReadOnlyList<V1Pod> Pods)
 {
-    /// <summary>A replica a pod.</summary>
+    /// <summary>Returns one replica per pod.</summary>
     internal static IReadOnlyList<TargetReplica> Each(IEnumerable<V1Pod> pods) =>
         [
             .. pods.Where(IsAlive)
@@ -73,7 +73,7 @@ internal sealed record TargetReplica(string Key, IReadOnlyList<V1Pod> Pods)
                 .Select(pod => new TargetReplica(pod.Metadata.Uid, [pod])),
         ];
 
-    /// <summary>The pods of all ReplicaSets that an object owns.</summary>
+    /// <summary>Returns the pods of all ReplicaSets that an object owns.</summary>
     internal static IEnumerable<V1Pod> ThroughReplicaSets(string uid, ClusterStores stores) =>
         stores
             .ReplicaSets.Store.ByIndex(Indexes.OwnerUid, uid)
@@ -85,7 +85,7 @@ internal sealed record TargetReplica(string Key, IReadOnlyList<V1Pod> Pods)
 /// <summary>Another autoscaler whose scaleTargetRef names the target.</summary>
 internal sealed record OtherAutoscaler
 {
-    /// <summary>In words that end a sentence.</summary>
+    /// <summary>The autoscaler, as the end of a sentence.</summary>
     public required string Manager { get; init; }
 
     public required EntityKind Entity { get; init; }
@@ -96,16 +96,16 @@ internal sealed record OtherAutoscaler
 
     public int? Min { get; init; }
 
-    /// <summary>As it stands, capped or not; null where it is absent.</summary>
+    /// <summary>The current maximum, capped or not; null if absent.</summary>
     public int? Max { get; init; }
 
     public bool IsPaused { get; init; }
 
-    /// <summary>Why it cannot be capped; null when it can.</summary>
+    /// <summary>Why it cannot be capped; null if it can.</summary>
     public string? WhyNot { get; init; }
 
     public ObjectRef Target => new(Entity.ApiVersion, Entity.Kind, Name, Uid);
 }
 
-/// <summary>Fields of an InferenceService, as JSON; <c>null</c> where absent.</summary>
+/// <summary>Fields of an InferenceService, as JSON; <c>null</c> if absent.</summary>
 internal sealed record ServedFields(string Min, string Max, string Stop);

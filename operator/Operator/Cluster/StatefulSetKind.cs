@@ -6,9 +6,9 @@ using Bursar.Kubernetes.Objects;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>
-/// apps/v1 StatefulSet: to zero and back, through /scale. How a pod ends means nothing to its controller, which makes a pod that ended
-/// anew whatever its code was, and while the count is zero none (Kubernetes, pkg/controller/statefulset/stateful_set_control.go). Volume
-/// claims that it made stay unless persistentVolumeClaimRetentionPolicy.whenScaled says Delete: then a stop would delete what was saved.
+/// apps/v1 StatefulSet: scaled to zero and back through /scale. Its controller replaces a pod that ended, whatever its exit code, and
+/// creates none while the count is zero (Kubernetes, pkg/controller/statefulset/stateful_set_control.go). Its volume claims stay unless
+/// persistentVolumeClaimRetentionPolicy.whenScaled is Delete. Then a suspension would delete the data.
 /// </summary>
 internal sealed class StatefulSetKind() : WorkloadKind<V1StatefulSet>(WorkloadClass.Inference, ReplicasField), IScalableKind
 {
@@ -44,8 +44,7 @@ internal sealed class StatefulSetKind() : WorkloadKind<V1StatefulSet>(WorkloadCl
     }
 
     /// <summary>
-    /// Between two revisions, unless its owner wants it to stay there: pods that are replaced only when they are deleted, or kept back by a
-    /// partition, are no rollout that ends.
+    /// Whether a rollout is in progress. Two revisions that remain by design, with the strategy OnDelete or a partition, are no rollout.
     /// </summary>
     private static bool IsRolling(V1StatefulSet set)
     {

@@ -2,7 +2,9 @@ using Bursar.Core.Ledger;
 
 namespace Bursar.Operator.Cluster;
 
-/// <summary>How much suspendable work the cluster has, for the brake; counted at most every five seconds.</summary>
+/// <summary>
+/// Number of workloads that could be suspended, for the circuit breaker. Counted at most every five seconds. Thread-safe.
+/// </summary>
 internal sealed class SuspendableCount(ClusterStores stores, TimeProvider time)
 {
     private static readonly TimeSpan Age = TimeSpan.FromSeconds(5);
@@ -19,7 +21,7 @@ internal sealed class SuspendableCount(ClusterStores stores, TimeProvider time)
             if (now - _countedAt < Age)
                 return _count;
             _countedAt = now;
-            // What belongs to another kind's object is counted there, as one.
+            // Parts are counted with their workload.
             _count = stores
                 .Kinds.Where(cache => cache.Kind.Scales || !cache.Kind.Serves)
                 .Sum(cache =>

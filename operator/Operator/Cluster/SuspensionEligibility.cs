@@ -1,21 +1,21 @@
 namespace Bursar.Operator.Cluster;
 
 /// <summary>
-/// Why a workload cannot be suspended. Whoever looks after it beside its owner would undo what Bursar does, and lose its pods all the
-/// same: so it is stopped through them (<see cref="ManagerAdapters"/>), or counted and reported where that cannot be.
+/// Returns why a workload cannot be suspended. A controller that manages it would revert the suspension and its pods would be lost in vain.
+/// So it is suspended through its manager (<see cref="ManagerAdapters"/>), or only counted and reported.
 /// </summary>
 internal static class SuspensionEligibility
 {
     public static string? WhyNot(WorkloadObject work, ClusterStores stores) => WhyNot(work, ManagerAdapters.Of(work, stores), stores);
 
-    public static string? WhyNot(WorkloadObject work, ManagerState? owner, ClusterStores stores)
+    public static string? WhyNot(WorkloadObject work, ManagerState? manager, ClusterStores stores)
     {
         if (stores.Stoppable?.Contains(work.Kind.Name) == false)
             return $"this operator may not stop a {work.Kind.Name} (operator.kinds of the chart)";
-        // A CronJob makes Jobs and leaves their switch alone.
+        // A CronJob does not write the suspend field of its Jobs.
         if (work.Metadata.ControllerReference() is { IsCronJob: false } controller)
             return $"{controller.Kind} {controller.Name} controls it";
-        return owner?.WhyNot ?? work.WhyNot;
+        return manager?.WhyNot ?? work.WhyNot;
     }
 
     public static string WhyNot(string kind) =>

@@ -5,9 +5,9 @@ using Bursar.Kubernetes.Objects;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>
-/// TrainJob (trainer.kubeflow.org/v1alpha1), from Kubeflow Trainer's source (pkg/runtime/framework/plugins/jobset/builder.go):
-/// spec.suspend is given on to the JobSet that it makes, which is there while it is suspended too. So a pod's exit means what it
-/// means to a JobSet. What its pods ask for stands in its runtime; the JobSet has it whole, and spec.trainer says it until there is one.
+/// TrainJob (trainer.kubeflow.org/v1alpha1). According to Kubeflow Trainer's source (pkg/runtime/framework/plugins/jobset/builder.go),
+/// spec.suspend is copied to its JobSet, which exists during the suspension too. So an exit code means the same as for a JobSet. The
+/// requests of its pods are in its runtime. They are read from the JobSet, or from spec.trainer until that exists.
 /// </summary>
 internal sealed class TrainJobKind() : WorkloadKind<V1Alpha1TrainJob>(WorkloadClass.Training, SuspendField)
 {
@@ -39,7 +39,7 @@ internal sealed class TrainJobKind() : WorkloadKind<V1Alpha1TrainJob>(WorkloadCl
             OwnLabels = LabelsOf(job),
             Inherited = [.. InheritedAnnotations.From("its spec.annotations", job.Spec.Annotations)],
             ActiveDeadlineSeconds = job.Spec.ActiveDeadlineSeconds,
-            // Its status names no start. The deadline counts from the creation, and again from each resume.
+            // Its status has no start time. The deadline counts from the creation, and again from each resume.
             StartTime = job.Status.Conditions.FirstOrDefault(condition =>
                 condition is { Type: "Suspended", Status: "False" }
             )?.LastTransitionTime
@@ -53,11 +53,11 @@ internal sealed class TrainJobKind() : WorkloadKind<V1Alpha1TrainJob>(WorkloadCl
             if (sets.Get(work.Namespace, part.Name, part.Uid) is { } set)
             {
                 var known = WithPods(work, set.PodSets, "spec.trainer");
-                // A JobSet that a stopped pod would fail fails its TrainJob.
+                // A stopped pod that fails the JobSet fails the TrainJob too.
                 return known with
                 {
                     Pieces = set.Pieces,
-                    // Its runtime may have annotations too.
+                    // The runtime may have annotations too.
                     Inherited =
                     [
                         .. work.Inherited,

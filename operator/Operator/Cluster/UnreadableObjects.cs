@@ -6,8 +6,8 @@ using Bursar.Kubernetes.Objects;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>
-/// Publishes an Event on each object with a field that cannot be read, and on each budget that cannot suspend a workload for it: once per
-/// object and reason. Safe from any thread.
+/// Publishes an Event on each object with an unreadable field, and on each budget that cannot suspend a workload because of it. Once per
+/// object and reason. Thread-safe.
 /// </summary>
 internal sealed class UnreadableObjects(ClusterStores stores, EventRecorder recorder)
 {
@@ -16,9 +16,9 @@ internal sealed class UnreadableObjects(ClusterStores stores, EventRecorder reco
 
     private readonly ConcurrentDictionary<(string Uid, string Related), string> _reported = new();
 
-    /// <summary>The number of unreadable objects by kind, for every kind that is followed.</summary>
+    /// <summary>Returns the number of unreadable objects by kind, for every watched kind.</summary>
     public IEnumerable<(string Kind, int Count)> Counts() =>
-        // One kind may be followed in two versions.
+        // A kind may be watched in two versions.
         stores
             .All.GroupBy(cache => cache.Kind.Kind, StringComparer.Ordinal)
             .Select(caches => (caches.Key, caches.Sum(cache => cache.Unreadable.Count)));
@@ -33,7 +33,7 @@ internal sealed class UnreadableObjects(ClusterStores stores, EventRecorder reco
         }
     }
 
-    /// <summary>Called after each evaluation of a budget.</summary>
+    /// <summary>Reports the unreadable workloads of a budget's decision.</summary>
     public void Report(IKubernetesObject budget, BudgetDecision decision)
     {
         foreach (var verdict in decision.Workloads)
@@ -73,7 +73,7 @@ internal sealed class UnreadableObjects(ClusterStores stores, EventRecorder reco
 
     private void Publish(V1ObjectReference regarding, V1ObjectReference? related, string note)
     {
-        // Forgetting costs a repeat, which becomes a count on the same Event.
+        // After a clear, a repeated Event only increases the count of the existing one.
         if (_reported.Count >= Remembered)
             _reported.Clear();
         var key = (regarding.Uid ?? "", related?.Uid ?? "");

@@ -4,12 +4,12 @@ using Bursar.Kubernetes.Objects;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>
-/// Whether an object of which a field could not be read may still be suspended. It may, as long as its suspend field, what forbids
-/// suspending it and its pods' GPUs are known: an odd field elsewhere is no way out of a budget.
+/// Decides whether an object with an unreadable field may still be suspended. It may if its suspend field, the fields that forbid
+/// suspending it and its pods' GPUs are readable. So an odd field elsewhere cannot exempt a workload from a budget.
 /// </summary>
 internal static class UnreadableWorkloads
 {
-    /// <summary>Fields that forbid suspending an object, say who else runs it, or name the claims on its GPUs.</summary>
+    /// <summary>Fields that forbid suspending an object, name another controller, or name its GPU claims.</summary>
     private static readonly HashSet<string> Guards = new(StringComparer.Ordinal)
     {
         "managedBy",
@@ -19,20 +19,20 @@ internal static class UnreadableWorkloads
         "resourceClaimTemplateName",
     };
 
-    /// <summary>Parts that neither the suspension nor the GPUs depend on.</summary>
-    private static readonly string[] Free = [".metadata", ".labels", ".nodeSelector", ".selector", ".ports", ".updateStrategy"];
+    /// <summary>Fields that affect neither the suspension nor the GPUs.</summary>
+    private static readonly string[] Unrelated = [".metadata", ".labels", ".nodeSelector", ".selector", ".ports", ".updateStrategy"];
 
-    /// <param name="work">The object as it was read.</param>
-    /// <param name="switchField">JSON pointer of the field that suspends it.</param>
-    /// <param name="known">A part of the object that other objects say in its place, such as <c>spec.trainer</c>.</param>
+    /// <param name="work">The object with its unreadable fields.</param>
+    /// <param name="suspendField">JSON pointer of the field that suspends it.</param>
+    /// <param name="known">A part of the object that other objects replace, such as <c>spec.trainer</c>.</param>
     /// <returns>A phrase that names the field, or null.</returns>
-    public static string? WhyNot(WorkloadObject work, string switchField, string? known = null)
+    public static string? WhyNot(WorkloadObject work, string suspendField, string? known = null)
     {
         foreach (var field in work.Metadata.MistypedFields)
             if (
                 !field.IsConverted
                 && (known is null || !field.Path.StartsWith(known, StringComparison.Ordinal))
-                && IsNeeded(field, switchField[1..].Replace('/', '.'))
+                && IsNeeded(field, suspendField[1..].Replace('/', '.'))
             )
                 return $"its {field.Path} cannot be read ({field.Found}, not {field.Expected})";
         foreach (var set in work.PodSets)
@@ -43,24 +43,22 @@ internal static class UnreadableWorkloads
         return null;
     }
 
-    private static bool IsNeeded(MistypedField field, string switchField)
+    private static bool IsNeeded(MistypedField field, string suspendField)
     {
         var path = field.Path;
-        if (path == switchField)
+        if (path == suspendField)
             return true;
         if (path != "spec" && !path.StartsWith("spec.", StringComparison.Ordinal))
             return false;
-        if (Array.Exists(Free, path.Contains))
+        if (Array.Exists(Unrelated, path.Contains))
             return false;
         var bracket = path.EndsWith(']') ? path.LastIndexOf('[') : -1;
         if (bracket > 0 && path.AsSpan(0, bracket) is var owner && (owner.EndsWith(".limits") || owner.EndsWith(".requests")))
             return MayBeGpu(path[(bracket + 1)..^1]);
-        // A part of the object: what was in it is unknown.
+        // The content of an unreadable part is unknown.
         return field.Expected is "an object" or "a list" || Guards.Contains(path[(path.LastIndexOf('.') + 1)..]);
     }
 
-    /// <summary>
-    /// Every extended resource may be a GPU: users extend the table of GPUs, and DeviceClasses name resources that it cannot know.
-    /// </summary>
+    /// <summary>Any extended resource may be a GPU, because users extend the table and DeviceClasses define other resources.</summary>
     private static bool MayBeGpu(string resource) => resource.Contains('/');
 }

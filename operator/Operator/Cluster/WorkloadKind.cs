@@ -6,13 +6,13 @@ using Bursar.Kubernetes.Objects;
 namespace Bursar.Operator.Cluster;
 
 /// <summary>
-/// The adapter of one kind of work: which field stops it, and how an object of it reads in the one shape. It holds no state;
-/// CONTRIBUTING.md says how to add one. Each says in its comment what its controller makes of a pod that ends while the object is
-/// being suspended.
+/// The adapter of a workload kind: the field that suspends it, and the conversion of its objects to <see cref="WorkloadObject"/>. It has no
+/// state. The comment of each adapter says how its controller treats a pod that ends during a suspension. CONTRIBUTING.md describes how to
+/// add one.
 /// </summary>
 internal abstract class WorkloadKind(EntityKind entity, WorkloadClass @class, string field)
 {
-    /// <summary>The field of kinds that are stopped by a count, written only through the scale subresource.</summary>
+    /// <summary>The field of kinds that are scaled to zero. Written only through the scale subresource.</summary>
     public const string ReplicasField = "/spec/replicas";
 
     public const string SuspendField = "/spec/suspend";
@@ -20,74 +20,72 @@ internal abstract class WorkloadKind(EntityKind entity, WorkloadClass @class, st
     public EntityKind Entity { get; } = entity;
 
     /// <summary>
-    /// The name of the kind in ledger keys, options and messages. A kind whose bare name is taken by another of the table overrides it with
-    /// <see cref="EntityKind.Qualified"/>. The ledger stores it, so it never changes.
+    /// The name in ledger keys, options and messages. If another supported kind has the same bare name, the adapter overrides it with <see
+    /// cref="EntityKind.Qualified"/>. The ledger stores it, so it must never change.
     /// </summary>
     public virtual string Name => Entity.Kind;
 
-    /// <summary>What it is used for where its owner says nothing.</summary>
+    /// <summary>The class without an annotation.</summary>
     public WorkloadClass Class { get; } = @class;
 
-    /// <summary>JSON pointer of the field that stops it.</summary>
+    /// <summary>JSON pointer of the field that suspends it.</summary>
     public string Field { get; } = field;
 
     public bool Scales => Field == ReplicasField;
 
-    /// <summary>It runs until it is stopped, and what it comes back with is a count.</summary>
+    /// <summary>Whether it runs until it is stopped, so that a resume restores a replica count.</summary>
     public virtual bool Serves => Scales;
 
-    /// <summary>Its objects have a switch of their own that stops them, and may be made with it set.</summary>
+    /// <summary>Whether its objects have a suspend field, so that they can be created suspended.</summary>
     public bool Suspends => Field.EndsWith("/suspend", StringComparison.Ordinal);
 
-    /// <summary>The field's value when it is stopped, as JSON.</summary>
+    /// <summary>The field's value while it is suspended, as JSON.</summary>
     public virtual string Stopped => Scales ? "0" : "true";
 
     /// <summary>
-    /// The label that its pods carry, where its objects are made of other objects: a pod with it waits for its chain of owners.
+    /// A label of its pods, if its objects create other objects; otherwise null. A pod with the label waits until its chain of owners is
+    /// cached.
     /// </summary>
     public virtual string? PodLabel => null;
 
-    /// <summary>
-    /// What stopping it takes beyond its pods and what they have not saved, as a sentence for people; null where it takes nothing else.
-    /// </summary>
+    /// <summary>What a suspension deletes besides pods and their unsaved state, as a sentence for users; null if nothing.</summary>
     public virtual string? WhatIsLost => null;
 
-    /// <summary>False for kinds that every cluster has.</summary>
+    /// <summary>False for kinds that exist in every cluster.</summary>
     public virtual bool IsOptional => true;
 
-    /// <summary>The right that suspension and giving back needs, in words.</summary>
+    /// <summary>The permission that suspending and resuming needs, as text.</summary>
     public string Right => $"get and patch {Entity.Plural}.{Entity.Group}{(Scales ? "/scale" : "")}";
 
-    /// <summary>A reference to an object of the kind.</summary>
     public ObjectRef ObjectOf(string name, string uid) => new(Entity.ApiVersion, Entity.Kind, name, uid);
 
     public bool IsServed(ClusterStores stores) => stores.Of(Name)!.IsServed;
 
-    /// <summary>What stands in other objects: the pods of a kind whose own object does not say them all.</summary>
+    /// <summary>Adds what is only in other objects, such as pods that the object itself does not define.</summary>
     public virtual WorkloadObject Complete(WorkloadObject work, ClusterStores stores) => work;
 
-    /// <summary>The pods that can run at the same time. Asked when it is known what each of the pod sets requests.</summary>
+    /// <summary>Returns the pods that can run at the same time. Called after the requests of the pod sets are known.</summary>
     public virtual IReadOnlyList<PodSet> AtOnce(WorkloadObject work) => work.PodSets;
 
-    /// <summary>Of an object that is not in the cluster yet.</summary>
+    /// <summary>Parses an object that is not in the cluster yet.</summary>
     public abstract WorkloadObject Parse(JsonElement json);
 
-    /// <summary>A cache of the kind's objects.</summary>
+    /// <summary>Creates a cache of the kind's objects.</summary>
     internal abstract KindCache Open(KubeClient client, ClusterStores stores);
 
-    /// <summary>Of all namespaces; none where the cluster has no such kind.</summary>
+    /// <summary>Lists the objects of all namespaces; empty if the cluster does not have the kind.</summary>
     public abstract Task<IReadOnlyList<WorkloadObject>> ListAsync(KubeClient client, CancellationToken cancellationToken);
 
     public abstract Task<WorkloadObject?> GetAsync(KubeClient client, string ns, string name, CancellationToken cancellationToken);
 
-    /// <summary>The work with the pods that other objects say in place of one part of its own, which then need not be readable.</summary>
+    /// <summary>Returns the workload with pod sets from other objects. The part of its own that they replace may be unreadable.</summary>
     protected WorkloadObject WithPods(WorkloadObject work, IReadOnlyList<PodSet> sets, string part)
     {
         var known = work with { PodSets = sets, Unreadable = null };
         return known with { Unreadable = UnreadableWorkloads.WhyNot(known, Field, part) };
     }
 
-    /// <summary>When a condition came to hold; null where it does not.</summary>
+    /// <summary>Returns when a condition became true; null if it is not.</summary>
     protected static DateTimeOffset? Since(IReadOnlyList<V1Condition> conditions, string type) =>
         conditions.FirstOrDefault(condition => condition.Type == type && condition.Status == "True")?.LastTransitionTime;
 
@@ -100,16 +98,14 @@ internal abstract class WorkloadKind(EntityKind entity, WorkloadClass @class, st
         };
 }
 
-/// <summary>An adapter over the kind's typed object.</summary>
+/// <summary>An adapter for the kind's typed object.</summary>
 internal abstract class WorkloadKind<T>(WorkloadClass @class, string field) : WorkloadKind(T.EntityKind, @class, field)
     where T : class, IKubernetesEntity<T>
 {
-    /// <summary>Pure: the object alone.</summary>
+    /// <summary>Converts an object, without reading any other.</summary>
     public abstract WorkloadObject Read(T obj);
 
-    /// <summary>
-    /// The same, and what could not be read of it: where a field is unreadable that suspending it depends on, it is not suspended.
-    /// </summary>
+    /// <summary>Converts an object and reports an unreadable field that its suspension depends on, so that it is not suspended.</summary>
     internal WorkloadObject ReadKnown(T obj)
     {
         var work = Read(obj);

@@ -3,7 +3,7 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Cluster;
 
-/// <summary>Kinds of workloads, each with one name and one API. Kinds of different groups may have the same kind in the API.</summary>
+/// <summary>Workload kinds by name and API. Kinds of different groups may have the same kind in the API.</summary>
 internal sealed class WorkKindTable(IReadOnlyList<WorkloadKind> all)
 {
     private readonly Dictionary<string, WorkloadKind> _byName = all.ToDictionary(kind => kind.Name, StringComparer.Ordinal);
@@ -21,12 +21,14 @@ internal sealed class WorkKindTable(IReadOnlyList<WorkloadKind> all)
         return null;
     }
 
-    /// <summary>The name of any kind, in the table or not. A kind of another group than the one that has its bare name is qualified.</summary>
+    /// <summary>
+    /// Returns the name of any kind, supported or not. It is qualified if a supported kind of another group has the bare name.
+    /// </summary>
     public string NameOf(string apiVersion, string kind) =>
         Of(apiVersion, kind)?.Name ?? (_byName.ContainsKey(kind) ? EntityKind.Qualified(kind, apiVersion) : kind);
 }
 
-/// <summary>The table: every kind of work that Bursar can stop and give back. CONTRIBUTING.md says how to add one.</summary>
+/// <summary>The supported workload kinds: those that Bursar can suspend and resume.</summary>
 internal static class WorkloadKinds
 {
     public static IReadOnlyList<WorkloadKind> All { get; } =
@@ -49,18 +51,18 @@ internal static class WorkloadKinds
 
     private static readonly WorkKindTable Table = new(All);
 
-    /// <summary>By its name, as ledger and workload keys hold it.</summary>
+    /// <summary>Returns the kind with a name that the ledger or a workload key contains.</summary>
     public static WorkloadKind? Of(string name) => Table.Of(name);
 
-    /// <summary>By its API, in any version of the group.</summary>
+    /// <summary>Returns the kind of an API, in any version of the group.</summary>
     public static WorkloadKind? Of(string apiVersion, string kind) => Table.Of(apiVersion, kind);
 
-    /// <summary>The kind of an object, where it is one of the table.</summary>
+    /// <summary>Returns the kind of an object; null if it is not supported.</summary>
     public static WorkloadKind? Of(ObjectRef target) => Of(target.ApiVersion, target.Kind);
 
-    /// <summary>The kind of an object's controller, where it is one of the table.</summary>
+    /// <summary>Returns the kind of an object's controller; null if it is not supported.</summary>
     public static WorkloadKind? Of(V1OwnerReference? owner) => owner is null ? null : Of(owner.ApiVersion, owner.Kind);
 
-    /// <summary>The name of a controller's kind in workload keys.</summary>
+    /// <summary>Returns the name of a controller's kind in workload keys.</summary>
     public static string NameOf(V1OwnerReference owner) => Table.NameOf(owner.ApiVersion, owner.Kind);
 }

@@ -5,43 +5,40 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Cluster;
 
-/// <summary>An object of any kind of the table, in the one shape that everything else is written for.</summary>
+/// <summary>An object of any supported kind in a common shape.</summary>
 internal sealed record WorkloadObject
 {
-    /// <summary>Stands for an absent field in <see cref="Field"/> and in the records of the ledger.</summary>
+    /// <summary>The value of an absent field, in <see cref="Field"/> and in the ledger's records.</summary>
     public const string Absent = "null";
 
-    /// <summary>A century in seconds.</summary>
     internal const long LongestDeadline = 100L * 366 * 86400;
 
     public required WorkloadKind Kind { get; init; }
 
     public required V1ObjectMeta Metadata { get; init; }
 
-    /// <summary>The field that stops it, as it stands: JSON, and <c>null</c> where it is absent.</summary>
+    /// <summary>The current value of the field that suspends it, as JSON; <c>null</c> if absent.</summary>
     public required string Field { get; init; }
 
-    /// <summary>Where the part of the object that holds the field is absent itself, the pointer to that part.</summary>
+    /// <summary>The pointer of the field's parent if that is absent; otherwise null.</summary>
     public string? MissingPart { get; init; }
 
-    /// <summary>Succeeded or failed for good: it holds nothing and comes back never.</summary>
+    /// <summary>Whether it succeeded or failed for good.</summary>
     public bool IsFinished { get; init; }
 
-    /// <summary>When it was completed, where it was: one that failed or was stopped says nothing of how long such work takes.</summary>
+    /// <summary>When it completed; null if it failed or was stopped, because its duration is then no example for others.</summary>
     public DateTimeOffset? SucceededAt { get; init; }
 
-    /// <summary>
-    /// When it ended for good, completed or failed: none of its pods runs after this. Null while it is not over or does not say when.
-    /// </summary>
+    /// <summary>When it completed or failed for good and all its pods had ended; null if unknown.</summary>
     public DateTimeOffset? EndedAt { get; init; }
 
-    /// <summary>When its controller last suspended it; null while it is not suspended or does not say when.</summary>
+    /// <summary>When its controller last suspended it; null if it is not suspended or unknown.</summary>
     public DateTimeOffset? SuspendedAt { get; init; }
 
-    /// <summary>What the work's own controller says is left of it.</summary>
+    /// <summary>The remaining work as reported by its own controller.</summary>
     public ReportedProgress? Reported { get; init; }
 
-    /// <summary>What of the object itself stands against suspending it; null when nothing does.</summary>
+    /// <summary>Why the object itself cannot be suspended; null if it can.</summary>
     public string? WhyNot
     {
         get => Unreadable ?? field;
@@ -49,24 +46,23 @@ internal sealed record WorkloadObject
     }
 
     /// <summary>
-    /// Why what it runs, or how it is suspended, cannot be read; null when it can. It is counted as GPU work whatever it asks for.
+    /// Why its pods or its suspend field are unreadable; null if they are readable. An unreadable workload counts as a GPU workload.
     /// </summary>
     public string? Unreadable { get; init; }
 
     public IReadOnlyList<PodSet> PodSets { get; init; } = [];
 
-    /// <summary>What selectors are matched against where the object has no pod template of its own.</summary>
+    /// <summary>The labels that selectors match if the object has no pod template.</summary>
     public IReadOnlyDictionary<string, string>? OwnLabels { get; init; }
 
-    /// <summary>The completions it is made of; empty for a kind that has none.</summary>
+    /// <summary>Its completions; empty if the kind has none.</summary>
     public IReadOnlyList<PieceSet> Pieces { get; init; } = [];
 
-    /// <summary>Of a JobSet: its parts, for what its Jobs tell of them.</summary>
+    /// <summary>The parts of a JobSet, to read its Jobs with.</summary>
     public V1Alpha2JobSetSpec? Parts { get; init; }
 
     /// <summary>
-    /// Its controller ends it so long after <see cref="StartTime"/>, whatever pods it had since. At most a century: a larger number is
-    /// written by people who mean none, and is no time that can be added to another.
+    /// Its controller ends it this long after <see cref="StartTime"/>. Limited to a century, so that it can be added to a time.
     /// </summary>
     public long? ActiveDeadlineSeconds
     {
@@ -74,7 +70,7 @@ internal sealed record WorkloadObject
         init => field = value is { } seconds ? Math.Clamp(seconds, 0, LongestDeadline) : null;
     }
 
-    /// <summary>When its controller began with it, or resumed it; null where it does not say.</summary>
+    /// <summary>When its controller started or resumed it; null if unknown.</summary>
     public DateTimeOffset? StartTime { get; init; }
 
     public string Namespace => Metadata.Namespace ?? "";
@@ -83,29 +79,29 @@ internal sealed record WorkloadObject
 
     public WorkloadKey Key => new(Namespace, Kind.Name, Metadata.Name, Metadata.Uid);
 
-    /// <summary>What it is used for: its owner's word, else its kind's.</summary>
+    /// <summary>Its class, from the annotation or the kind.</summary>
     public WorkloadClass Class => PodWorkload.ClassOf(Kind.Name, Metadata, Template);
 
-    /// <summary>It belongs to another object that Bursar follows: that one is the workload.</summary>
+    /// <summary>Whether it belongs to another object that Bursar follows, which is the workload then.</summary>
     public bool IsPart => PodWorkload.IsFollowed(Metadata.ControllerReference());
 
-    /// <summary>It was stopped by its switch, by whomever.</summary>
+    /// <summary>Whether its field suspends it, whoever set it.</summary>
     public bool IsStopped => Field == Kind.Stopped;
 
-    /// <summary>Of kinds that scale.</summary>
+    /// <summary>Replicas, for kinds that scale.</summary>
     public int Replicas => int.TryParse(Field, NumberStyles.None, CultureInfo.InvariantCulture, out var replicas) ? replicas : 1;
 
-    /// <summary>Of kinds that scale: its pods when it has so many replicas.</summary>
+    /// <summary>Returns its pods at a number of replicas, for kinds that scale.</summary>
     public IReadOnlyList<PodSet> PodSetsAt(int replicas) =>
         [.. PodSets.Select(set => set with { Count = PodSet.Times(replicas, set.PerReplica) })];
 
     /// <summary>
-    /// Where its user may have put annotations for all its pods beside its own metadata and its pod templates. The first one that has an
-    /// annotation counts, and each counts before the pod template.
+    /// Other places with annotations for all its pods. The first one with an annotation takes precedence, and each takes precedence over
+    /// the pod template.
     /// </summary>
     public IReadOnlyList<InheritedAnnotations> Inherited { get; init; } = [];
 
-    /// <summary>The template that speaks for the whole, with the annotations that it inherits.</summary>
+    /// <summary>The representative template, with the annotations that it inherits.</summary>
     public V1PodTemplateSpec Template =>
         Inherited.Count == 0
             ? OwnTemplate
@@ -117,14 +113,11 @@ internal sealed record WorkloadObject
                 },
             };
 
-    /// <summary>The template that speaks for the whole: the first that asks for GPUs, else the first.</summary>
+    /// <summary>The representative template: the first that requests GPUs, otherwise the first.</summary>
     internal V1PodTemplateSpec OwnTemplate =>
         (PodSets.FirstOrDefault(set => set.Request.IsAny) ?? PodSets.FirstOrDefault())?.Template ?? V1PodTemplateSpec.Empty;
 
-    /// <summary>
-    /// What suspending it takes beyond its processes and what they have not saved, as sentences for people; null where it takes nothing
-    /// else.
-    /// </summary>
+    /// <summary>What a suspension deletes besides processes and their unsaved state, as sentences for users; null if nothing.</summary>
     public string? WhatIsLost =>
         PodSets.Any(set => set.Template.Spec.HasScratch)
             ? string.Join(
@@ -139,13 +132,13 @@ internal sealed record WorkloadObject
 
     public bool HasGpus => PodSets.Any(set => set.Request.IsAny);
 
-    /// <summary>GPUs of one pod of these pieces.</summary>
+    /// <summary>Returns the GPUs of one pod of these pieces.</summary>
     public int UnitsOf(PieceSet pieces) =>
         PodSets.FirstOrDefault(set => ReferenceEquals(set.Template, pieces.Template))?.Request.Units ?? 0;
 
     public int Gpus => PodSet.GpusOf(PodSets);
 
-    /// <summary>The longest that a pod with GPUs may take to end.</summary>
+    /// <summary>The longest grace period of its pods with GPUs.</summary>
     public TimeSpan TerminationGrace =>
         TimeSpan.FromSeconds(
             PodSets
@@ -156,8 +149,8 @@ internal sealed record WorkloadObject
         );
 
     /// <summary>
-    /// The labels that selectors are matched against: those of its pod templates together. Where two templates say different
-    /// things, the one that asks for GPUs first is believed, so that a gang is never half in a budget.
+    /// The labels that selectors match: those of all its pod templates. If templates disagree, one that requests GPUs takes precedence, so
+    /// a gang is never split between budgets.
     /// </summary>
     public IReadOnlyDictionary<string, string> Labels
     {

@@ -5,19 +5,21 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Cluster.Gpus;
 
-/// <summary>Units of one resource: cards, slices of one profile, shared slots, or parts of cards as the pod itself says them.</summary>
+/// <summary>
+/// GPU units of one resource: cards, slices of one profile, shared slots, or shares of cards that the pod itself declares.
+/// </summary>
 internal readonly record struct GpuUnits(string Resource, int Count)
 {
-    /// <summary>What part of a card each is, where the pod says so.</summary>
+    /// <summary>Share of a card per unit; null if the pod does not declare it.</summary>
     public DeviceShare? Part { get; init; }
 
-    /// <summary>How much of a card's memory each is, where the pod says that; else zero.</summary>
+    /// <summary>Memory of a card per unit, if the pod declares it; otherwise zero.</summary>
     public int MemoryMiB { get; init; }
 }
 
 /// <summary>
-/// The GPUs a pod holds: the effective request, that is of each resource the larger of its containers with restartable
-/// init containers together and of any one init container, as the scheduler counts it.
+/// The GPUs that a pod holds, counted like the scheduler does. For each resource it is the larger of two numbers: the sum over containers
+/// and restartable init containers, and the largest single init container.
 /// </summary>
 internal readonly record struct GpuRequest(IReadOnlyList<GpuUnits>? Resources)
 {
@@ -28,18 +30,18 @@ internal readonly record struct GpuRequest(IReadOnlyList<GpuUnits>? Resources)
     /// <summary>ResourceClaims that it may share with other pods.</summary>
     public IReadOnlyList<SharedClaim>? Claims { get; init; }
 
-    /// <summary>A ResourceClaim is not allocated yet, or its device not published: this is what the pod asks for.</summary>
+    /// <summary>Whether a ResourceClaim is not allocated yet or its device not published, so that this is a request.</summary>
     public bool IsPending { get; init; }
 
     public bool IsAny => Resources is { Count: > 0 } || Claims is { Count: > 0 };
 
-    /// <summary>Units of <c>nvidia.com/gpu</c>: whole devices, unless their node shares or cuts them.</summary>
+    /// <summary>Units of <c>nvidia.com/gpu</c>: whole devices, unless their node shares or partitions them.</summary>
     public int Whole => (Resources ?? []).FirstOrDefault(r => r.Resource == WholeGpu).Count;
 
-    /// <summary>Another GPU resource it asks for (a MIG slice, a shared slot, another vendor), or null.</summary>
+    /// <summary>Another GPU resource that it requests (a MIG slice, a shared slot, another vendor), or null.</summary>
     public string? Other => (Resources ?? []).FirstOrDefault(r => r.Resource != WholeGpu).Resource;
 
-    /// <summary>What is counted of it: the units of its resource, or one where it mixes several, which then is their sum.</summary>
+    /// <summary>Number of billed units: the count of its only resource, or one for a mix, which is billed as a sum.</summary>
     public int Units =>
         Resources switch
         {
@@ -48,13 +50,13 @@ internal readonly record struct GpuRequest(IReadOnlyList<GpuUnits>? Resources)
             _ => 1,
         };
 
-    /// <summary>Of a pod: also the part of a GPU that KAI has given it.</summary>
+    /// <summary>Returns the request of a pod, including a GPU share that KAI has assigned.</summary>
     public static GpuRequest OfPod(V1Pod pod, GpuResources? table = null) =>
         Of(pod.Spec, table) is { IsAny: true } request ? request
         : KaiSharing.IsGiven(pod) ? Asked(pod.Metadata)
         : default;
 
-    /// <summary>Of a template: also the part of a GPU that its pods will ask KAI for.</summary>
+    /// <summary>Returns the request of a template, including a GPU share that its pods will request from KAI.</summary>
     public static GpuRequest OfTemplate(V1PodTemplateSpec template, GpuResources? table = null) =>
         Of(template.Spec, table) is { IsAny: true } request ? request : Asked(template.Metadata);
 
@@ -66,7 +68,7 @@ internal readonly record struct GpuRequest(IReadOnlyList<GpuUnits>? Resources)
             Find(container, table ?? GpuResources.BuiltIn, ref found, ref unknown);
         foreach (var container in pod.InitContainers)
             Find(container, table ?? GpuResources.BuiltIn, ref found, ref unknown);
-        // Beside a GPU that is known they say more about it (HAMi's nvidia.com/gpumem); alone nothing tells what they are.
+        // Next to a known GPU, unknown resources only describe it, such as HAMi's nvidia.com/gpumem. Alone, their meaning is unknown.
         if (found is null)
             return unknown is null
                 ? default
@@ -78,7 +80,7 @@ internal readonly record struct GpuRequest(IReadOnlyList<GpuUnits>? Resources)
         return new(found);
     }
 
-    /// <summary>What part of a device each of the <see cref="Units"/> is on a node; without a node a GPU is a whole one.</summary>
+    /// <summary>Returns the share of a device per unit on a node. Without a node, a GPU counts as a whole one.</summary>
     public DeviceShare ShareOn(NodeDevices? node)
     {
         switch (Resources)
@@ -95,7 +97,7 @@ internal readonly record struct GpuRequest(IReadOnlyList<GpuUnits>? Resources)
         }
     }
 
-    /// <summary>The same pod without some resources.</summary>
+    /// <summary>Returns the pod without some resources.</summary>
     public static V1PodSpec Without(V1PodSpec pod, IReadOnlyCollection<string> resources)
     {
         IReadOnlyDictionary<string, string> Rest(IReadOnlyDictionary<string, string> all) =>
@@ -117,14 +119,14 @@ internal readonly record struct GpuRequest(IReadOnlyList<GpuUnits>? Resources)
         : one.MemoryMiB > 0 ? node?.ShareOfMemory(one.MemoryMiB) ?? DeviceShare.Unknown
         : node?.ShareOf(one.Resource) ?? (one.Resource == WholeGpu ? DeviceShare.Whole : DeviceShare.Unknown);
 
-    /// <summary>The resource that names what has no price, for people.</summary>
+    /// <summary>The resource name in messages about unknown prices.</summary>
     public string Name => Resources is [var first, ..] ? first.Resource : "a ResourceClaim";
 
     private static GpuRequest Asked(V1ObjectMeta metadata) => KaiSharing.Asked(metadata) is { } units ? new([units]) : default;
 
     private static void Find(V1Container container, GpuResources table, ref List<GpuUnits>? found, ref SortedSet<string>? unknown)
     {
-        // Extended resources have equal requests and limits; where only one is written, it is the limit.
+        // Extended resources have equal requests and limits. If only one is set, it is the limit.
         foreach (var (resource, quantity) in container.Resources.Limits.Concat(container.Resources.Requests))
         {
             if (quantity == "0" || table.KindOf(resource) is not (not GpuResourceKind.None and var kind))
@@ -148,7 +150,7 @@ internal readonly record struct GpuRequest(IReadOnlyList<GpuUnits>? Resources)
             var count = Count(container, resource);
             if (container.RestartPolicy == "Always")
                 sidecars += count;
-            // An init container runs beside the sidecars started before it.
+            // An init container runs together with the sidecars that started before it.
             else
                 largestInit = Math.Max(largestInit, count + sidecars);
         }

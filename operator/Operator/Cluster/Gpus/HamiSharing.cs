@@ -6,9 +6,9 @@ using Bursar.Kubernetes.Objects;
 namespace Bursar.Operator.Cluster.Gpus;
 
 /// <summary>
-/// How HAMi gives pods parts of a GPU: <c>nvidia.com/gpu</c> counts the cards that a container is to see, and a resource beside it says
-/// how much of each card's memory it gets. Memory is what HAMi divides a card by, so it is what the part is billed by; who asks for all of
-/// a card's cores, or says nothing of its memory, has the card alone.
+/// HAMi's GPU sharing. <c>nvidia.com/gpu</c> is the number of cards that a container sees, and another resource is the memory per card.
+/// HAMi partitions cards by memory, so billing does too. A container that requests all cores of a card, or no memory limit, has the card
+/// alone.
 /// </summary>
 internal static class HamiSharing
 {
@@ -16,7 +16,7 @@ internal static class HamiSharing
     public const string MemoryPercent = "nvidia.com/gpumem-percentage";
     public const string Cores = "nvidia.com/gpucores";
 
-    /// <summary>What a pod's containers have while they run; null where none of them asks for a part.</summary>
+    /// <summary>Returns the units of a pod's running containers; null if none of them requests a share.</summary>
     public static IReadOnlyList<GpuUnits>? Asked(V1PodSpec pod)
     {
         var found = new List<GpuUnits>();

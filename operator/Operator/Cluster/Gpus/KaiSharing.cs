@@ -6,27 +6,27 @@ using Bursar.Kubernetes.Objects;
 namespace Bursar.Operator.Cluster.Gpus;
 
 /// <summary>
-/// How the KAI scheduler (and Run:ai before it) gives pods parts of a GPU: a pod asks by annotation and no resource, a pod in a namespace
-/// of the scheduler's own holds the whole GPU from the kubelet, and one label names the GPU on both.
+/// GPU sharing of the KAI scheduler (formerly Run:ai). A pod requests a share by annotation and has no GPU resource. A reservation pod in
+/// the scheduler's own namespace holds the whole GPU from the kubelet. A label names the GPU on both pods.
 /// </summary>
 internal static class KaiSharing
 {
-    /// <summary>A part of a card: <c>0.5</c>.</summary>
+    /// <summary>Share of a card: <c>0.5</c>.</summary>
     public const string Fraction = "gpu-fraction";
 
-    /// <summary>Or so many MiB of a card's memory.</summary>
+    /// <summary>Memory of a card, in MiB.</summary>
     public const string Memory = "gpu-memory";
 
-    /// <summary>On how many cards; one unless set.</summary>
+    /// <summary>Number of cards; one by default.</summary>
     public const string Devices = "gpu-fraction-num-devices";
 
-    /// <summary>The label that the scheduler sets: the shared GPU's name, of several <c>runai-gpu-group/NAME: NAME</c>.</summary>
+    /// <summary>Label that the scheduler sets to the shared GPU's name; for several GPUs <c>runai-gpu-group/NAME: NAME</c>.</summary>
     public const string Group = "runai-gpu-group";
 
     private const int MostDevices = 64;
     private const int MostDigits = 9;
 
-    /// <summary>What the annotations ask for; null where they ask for nothing.</summary>
+    /// <summary>Returns the units that the annotations request; null if there are none.</summary>
     public static GpuUnits? Asked(V1ObjectMeta metadata)
     {
         var devices =
@@ -43,14 +43,14 @@ internal static class KaiSharing
         return null;
     }
 
-    /// <summary>Whether the scheduler gave the pod a GPU: the annotations of a pod that runs without it give it nothing.</summary>
+    /// <summary>Whether the scheduler assigned a GPU to the pod. The annotations of a pod under another scheduler have no effect.</summary>
     public static bool IsGiven(V1Pod pod) => GroupsOf(pod).Any();
 
-    /// <summary>Whether the pod holds a GPU for others.</summary>
+    /// <summary>Whether the pod holds a GPU for other pods.</summary>
     public static bool IsReservation(V1Pod pod) =>
         DeviceHoldings.ReservationNamespaces.Contains(pod.Metadata.Namespace ?? "") && pod.Metadata.Labels.ContainsKey(Group);
 
-    /// <summary>Of the pods on a node, those that have parts of the GPU that this one holds for them.</summary>
+    /// <summary>Returns the pods on a node that share the GPU of this reservation pod.</summary>
     public static IEnumerable<V1Pod> UsersOf(V1Pod reservation, IEnumerable<V1Pod> pods)
     {
         var group = reservation.Metadata.Labels.TryGetValue(Group, out var name) ? name : "";
@@ -64,7 +64,7 @@ internal static class KaiSharing
             .Metadata.Labels.Where(label => label.Key == Group || label.Key.StartsWith(Group + "/", StringComparison.Ordinal))
             .Select(label => label.Value);
 
-    /// <summary>Exactly what is written: 0.33 is 33/100 and no more.</summary>
+    /// <summary>Parses the share exactly: 0.33 is 33/100.</summary>
     private static DeviceShare Part(string text)
     {
         if (!decimal.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var value) || value <= 0 || value > 1)

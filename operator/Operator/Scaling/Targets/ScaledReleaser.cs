@@ -12,11 +12,11 @@ namespace Bursar.Operator.Scaling.Targets;
 /// A scaler that no longer exists holds nothing: what it changed of other people's objects is given back, one object at a time. One that
 /// was deleted while nobody led is found the same way.
 /// </summary>
-/// <param name="isHeld">Whether the scaler of a record still exists and still stands by what it changed.</param>
+/// <param name="isStillSuspended">Whether the scaler of a record still exists and still stands by what it changed.</param>
 internal sealed partial class ScaledReleaser(
     OperatorState state,
     ScaleActor actor,
-    Func<ScalerRecord, bool> isHeld,
+    Func<ScalerRecord, bool> isStillSuspended,
     ObserveOnlyMode control,
     KubeClient client,
     ILogger<ScaledReleaser> logger
@@ -50,7 +50,7 @@ internal sealed partial class ScaledReleaser(
         foreach (var record in records)
         {
             var key = KeyOf(record);
-            if (isHeld(record))
+            if (isStillSuspended(record))
             {
                 _missing.Remove(key);
                 continue;
