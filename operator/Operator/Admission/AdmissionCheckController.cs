@@ -8,7 +8,7 @@ using Bursar.Operator.Cluster;
 namespace Bursar.Operator.Admission;
 
 /// <summary>
-/// Says of each AdmissionCheck that names Bursar that somebody answers it: a ClusterQueue with one that nobody does admits nothing.
+/// Sets the condition Active on each AdmissionCheck that names Bursar. A ClusterQueue whose check has no active controller admits nothing.
 /// </summary>
 internal sealed class AdmissionCheckController(KubeClient client, TimeProvider time) : IEntityController<V1AdmissionCheck>
 {
@@ -55,7 +55,7 @@ internal sealed class AdmissionCheckController(KubeClient client, TimeProvider t
         }
         catch (ApiException error) when (error.IsConflict || error.IsNotFound)
         {
-            // Kueue writes to it as it comes (a finalizer): what it wrote brings it back here.
+            // Kueue writes to it at the same time, for example its finalizer. The resulting update triggers another reconcile.
         }
         return ReconciliationResult<V1AdmissionCheck>.Success(entity);
     }

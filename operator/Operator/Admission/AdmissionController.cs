@@ -15,9 +15,9 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Operator.Admission;
 
 /// <summary>
-/// Answers the API server's questions about new work, from this replica's caches alone: it asks nobody and writes nothing, so any
-/// replica may answer, and a dry run is answered like any request. Refused are new GPU pods alone, of a budget that says so
-/// (<c>interactive.whenExhausted: Gate</c>) and is used up. An object that cannot be read goes through as it is.
+/// Answers admission requests for new workloads from this replica's caches. It makes no requests and writes nothing, so any replica may
+/// answer and a dry run is answered like any request. It denies only new GPU pods of a budget with <c>interactive.whenExhausted: Gate</c>
+/// that is used up. Unreadable objects are admitted unchanged.
 /// </summary>
 internal sealed partial class AdmissionController(
     ClusterStores stores,
@@ -32,7 +32,7 @@ internal sealed partial class AdmissionController(
 
     private volatile Func<WorkloadObject, HourlyCost?>? _price;
 
-    /// <summary>This replica leads, so it knows the hourly cost of new work. Other replicas name none.</summary>
+    /// <summary>Provides the hourly cost of new workloads for warnings. Only the leader knows it; other replicas name no cost.</summary>
     public void Lead(Func<WorkloadObject, HourlyCost?> price) => _price = price;
 
     public AdmissionResponse Review(AdmissionRequest request)
@@ -49,9 +49,9 @@ internal sealed partial class AdmissionController(
                 : new() { Uid = uid };
         if (ReadWork(request) is not { } work)
             return new() { Uid = uid };
-        // Asked again after another webhook: it is judged as it was before the first answer.
-        var marked = AdmissionGate.IsGated(work);
-        var (patch, warnings) = Answer(marked ? work with { Field = AdmissionGate.OriginalOf(work) } : work, marked);
+        // After another webhook's change the API server calls again. Evaluate the object as before the first answer.
+        var gated = AdmissionGate.IsGated(work);
+        var (patch, warnings) = Answer(gated ? work with { Field = AdmissionGate.OriginalOf(work) } : work, gated);
         var json = patch.Count == 0 ? null : KubePatch.Json([.. patch]).Body.ToArray();
         return new()
         {
@@ -62,11 +62,11 @@ internal sealed partial class AdmissionController(
         };
     }
 
-    private (IReadOnlyList<PatchOperation> Patch, IReadOnlyList<string> Warnings) Answer(WorkloadObject work, bool marked)
+    private (IReadOnlyList<PatchOperation> Patch, IReadOnlyList<string> Warnings) Answer(WorkloadObject work, bool gated)
     {
         var queued = ManagerAdapters.IsQueued(work, stores);
         var verdict = queued || work.IsStopped || !work.HasGpus || IsPart(work) ? Untouched : Judge(work);
-        if (verdict.Gate == marked)
+        if (verdict.Gate == gated)
             return ([], verdict.Warnings);
         return (
             verdict.Gate ? [.. AdmissionGate.Gate(work)]
@@ -78,7 +78,7 @@ internal sealed partial class AdmissionController(
 
     private AdmissionVerdict Judge(WorkloadObject work)
     {
-        // The caches are being read: the leader holds it after it was made.
+        // The caches are not synced yet. The leader evaluates the workload after its creation.
         if (!ready())
             return Untouched;
         var labels = work.Labels;
@@ -90,7 +90,7 @@ internal sealed partial class AdmissionController(
         )
         {
             var errors = GpuBudgetReader.Read(budget, out var terms, out var selector, out var exempt);
-            // Whether a budget with a selector that cannot be read means this work, nobody knows.
+            // A budget with an unreadable selector cannot be matched.
             if (errors.Count > 0 && !GpuBudgetReader.TryReadSelector(budget, out selector) || !selector.Matches(labels))
                 continue;
             budgets.Add(
@@ -107,7 +107,7 @@ internal sealed partial class AdmissionController(
         }
         if (budgets.Count == 0)
             return Untouched;
-        var asked = new ReviewedWorkload(
+        var reviewed = new ReviewedWorkload(
             work.Kind.Name,
             work.Gpus,
             _price?.Invoke(work),
@@ -115,7 +115,7 @@ internal sealed partial class AdmissionController(
             SuspensionEligibility.WhyNot(work, stores)
         );
         return AdmissionRule.Judge(
-            asked,
+            reviewed,
             budgets,
             ObserveOnlyMode.IsObserve(stores.Control.Store.Get(ownNamespace, ObserveOnlyMode.Name)),
             time.GetUtcNow()
@@ -123,14 +123,14 @@ internal sealed partial class AdmissionController(
     }
 
     /// <summary>
-    /// Why a new GPU pod is refused: a budget gates such pods, is used up, and could not suspend it; null where none does.
+    /// Returns why a new GPU pod is denied: a budget gates such pods, is used up, and could not suspend it. Null if it is allowed.
     /// </summary>
     private string? WhyRefused(V1Pod pod)
     {
         if (!ready() || !stores.Gpus.OfPod(pod).IsAny)
             return null;
         var observes = ObserveOnlyMode.IsObserve(stores.Control.Store.Get(ownNamespace, ObserveOnlyMode.Name));
-        // An owner that is not in the caches yet: the pod's own labels are its template's.
+        // If the owner is not cached yet, use the pod's own labels, which come from its template.
         var top = PodWorkload.Of(pod, stores);
         var work = top is null ? null : stores.Of(top.Key.Kind)?.Get(top.Key.Namespace, top.Key.Name);
         foreach (
@@ -151,18 +151,18 @@ internal sealed partial class AdmissionController(
             )
                 continue;
             if (
-                BudgetFigures.Of(budget, decisions.Of(budget)) is not { UsedUp: true } money
+                BudgetFigures.Of(budget, decisions.Of(budget)) is not { UsedUp: true } figures
                 || terms.Window.Period == WindowPeriod.Once && !Window.At(terms.Window, time.GetUtcNow()).Contains(time.GetUtcNow())
             )
                 continue;
-            // The operator suspends it with its workload.
+            // The operator suspends this pod with its workload.
             var suspendable =
                 work is not null
                 && SuspensionEligibility.WhyNot(work, stores) is null
                 && (top!.Class == WorkloadClass.Training || terms.WhenExhausted == WhenExhausted.Zero);
             if (suspendable)
                 continue;
-            return $"gpubudget {budget.Metadata.Name} is used up: {money.Spent.ToShortString()} of {money.Limit.ToShortString()} {money.Currency} is spent. It refuses new GPU pods that Bursar cannot suspend (interactive.whenExhausted: Gate). "
+            return $"gpubudget {budget.Metadata.Name} is used up: {figures.Spent.ToShortString()} of {figures.Limit.ToShortString()} {figures.Currency} is spent. It refuses new GPU pods that Bursar cannot suspend (interactive.whenExhausted: Gate). "
                 + "Raise its limit, add a top-up, or wait for its next window.";
         }
         return null;
@@ -178,7 +178,7 @@ internal sealed partial class AdmissionController(
             )
             ?.At;
 
-    /// <summary>Null where it is no new pod, or none that can be read.</summary>
+    /// <summary>Returns the new pod; null for other requests or if it is unreadable.</summary>
     private V1Pod? ReadPod(AdmissionRequest request)
     {
         if (
@@ -200,19 +200,20 @@ internal sealed partial class AdmissionController(
                 }
                 : null;
         }
-        catch (JsonException odd)
+        catch (JsonException error)
         {
-            LogOdd(request.Namespace ?? "", request.Name ?? "", "Pod", odd.Message);
+            LogUnreadable(request.Namespace ?? "", request.Name ?? "", "Pod", error.Message);
             return null;
         }
     }
 
     /// <summary>
-    /// Made by a controller for an object of its own, which is the workload then. Only a CronJob's runs are each their own.
+    /// Whether another object's controller created it, so that the other object is the workload. Only the runs of a CronJob are workloads
+    /// by themselves.
     /// </summary>
     private static bool IsPart(WorkloadObject work) => work.Metadata.ControllerReference() is { Kind: not "CronJob" };
 
-    /// <summary>Null where it is no work that a webhook could suspend.</summary>
+    /// <summary>Returns the new workload; null if it has no suspend field or is unreadable.</summary>
     private WorkloadObject? ReadWork(AdmissionRequest request)
     {
         if (
@@ -233,9 +234,9 @@ internal sealed partial class AdmissionController(
                 ? stores.Gpus.Complete(work with { Metadata = work.Metadata with { Namespace = request.Namespace } })
                 : null;
         }
-        catch (JsonException odd)
+        catch (JsonException error)
         {
-            LogOdd(request.Namespace ?? "", request.Name ?? "", kind, odd.Message);
+            LogUnreadable(request.Namespace ?? "", request.Name ?? "", kind, error.Message);
             return null;
         }
     }
@@ -244,5 +245,5 @@ internal sealed partial class AdmissionController(
         Level = LogLevel.Warning,
         Message = "Admitted unreadable workload: Namespace={Namespace} Name={Name} Kind={Kind} Error={Error}"
     )]
-    private partial void LogOdd(string @namespace, string name, string kind, string error);
+    private partial void LogUnreadable(string @namespace, string name, string kind, string error);
 }

@@ -14,20 +14,21 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Operator.Admission;
 
 /// <summary>
-/// <c>--webhook-address</c>: <c>POST /admit</c>, an AdmissionReview over HTTPS. Until there is a certificate no connection is taken.
+/// Serves <c>--webhook-address</c>: <c>POST /admit</c> with an AdmissionReview over HTTPS. Connections are aborted until there is a
+/// certificate.
 /// </summary>
 internal static class AdmissionEndpoint
 {
     public const string Path = "/admit";
 
-    /// <summary>An API server takes objects of at most 3 MiB.</summary>
+    /// <summary>Limit of a request. The API server accepts objects of up to 3 MiB.</summary>
     public const int MostBytes = 4 * 1024 * 1024;
 
-    /// <param name="address"><c>host:port</c>; host <c>*</c> is every address, port 0 any free one.</param>
-    /// <param name="certificate">The certificate of this moment; asked at every handshake.</param>
-    /// <param name="review">What answers.</param>
-    /// <param name="loggers">Where the server logs.</param>
-    /// <param name="cancellationToken">Cancels the start alone.</param>
+    /// <param name="address"><c>host:port</c>; host <c>*</c> means all addresses, port 0 a free port.</param>
+    /// <param name="certificate">Returns the current certificate; called for every handshake.</param>
+    /// <param name="review">Answers a request.</param>
+    /// <param name="loggers">Creates the server's loggers.</param>
+    /// <param name="cancellationToken">Cancels only the start.</param>
     public static Task<EdgeServer> StartAsync(
         string address,
         Func<X509Certificate2?> certificate,
@@ -81,10 +82,10 @@ internal static class AdmissionEndpoint
             await RefuseAsync(context, StatusCodes.Status405MethodNotAllowed, $"{Path} takes a POST");
             return;
         }
-        AdmissionReview? asked;
+        AdmissionReview? incoming;
         try
         {
-            asked = await JsonSerializer.DeserializeAsync(
+            incoming = await JsonSerializer.DeserializeAsync(
                 context.Request.Body,
                 AdmissionJson.Default.AdmissionReview,
                 context.RequestAborted
@@ -97,11 +98,11 @@ internal static class AdmissionEndpoint
         }
         catch (BadHttpRequestException refused)
         {
-            // Larger than is taken, or cut off.
+            // The request is too large or was cut off.
             await RefuseAsync(context, refused.StatusCode, refused.Message);
             return;
         }
-        if (asked is not { Kind: "AdmissionReview", ApiVersion: AdmissionReview.Version, Request: { Uid.Length: > 0 } request })
+        if (incoming is not { Kind: "AdmissionReview", ApiVersion: AdmissionReview.Version, Request: { Uid.Length: > 0 } request })
         {
             await RefuseAsync(
                 context,

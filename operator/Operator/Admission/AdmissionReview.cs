@@ -3,7 +3,7 @@ using System.Text.Json.Serialization;
 
 namespace Bursar.Operator.Admission;
 
-/// <summary>admission.k8s.io/v1, as far as it is read and written: the API server's question, and with a response its answer.</summary>
+/// <summary>The parts of admission.k8s.io/v1 AdmissionReview that Bursar uses: a request, and in a response the answer.</summary>
 internal sealed record AdmissionReview
 {
     public const string Version = "admission.k8s.io/v1";
@@ -34,7 +34,7 @@ internal sealed record AdmissionRequest
     public JsonElement? Object { get; init; }
 }
 
-/// <summary>The kind that the object is sent as.</summary>
+/// <summary>The kind of the object in the request.</summary>
 internal sealed record AdmissionKind(string? Group, string? Version, string? Kind);
 
 internal sealed record AdmissionResponse
@@ -43,25 +43,25 @@ internal sealed record AdmissionResponse
 
     public bool Allowed { get; init; } = true;
 
-    /// <summary>Why it is refused; null where it is allowed.</summary>
+    /// <summary>The reason of a denial; null if allowed.</summary>
     public AdmissionStatus? Status { get; init; }
 
     public string? PatchType { get; init; }
 
-    /// <summary>A JSON patch; base64 on the wire.</summary>
+    /// <summary>A JSON patch; base64 in JSON.</summary>
     public byte[]? Patch { get; init; }
 
-    /// <summary>What kubectl prints behind <c>Warning:</c>.</summary>
+    /// <summary>Warnings that kubectl prints after <c>Warning:</c>.</summary>
     public IReadOnlyList<string>? Warnings { get; init; }
 }
 
-/// <summary>What the API server answers the client with when the request is refused.</summary>
+/// <summary>The status that a client gets for a denied request.</summary>
 internal sealed record AdmissionStatus(int Code, string Reason, string Message);
 
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-    // As much as the API server accepts of an object.
+    // The depth that the API server accepts.
     MaxDepth = 10_000,
     GenerationMode = JsonSourceGenerationMode.Metadata
 )]

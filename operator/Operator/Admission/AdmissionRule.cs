@@ -5,17 +5,19 @@ using Bursar.Core.Money;
 
 namespace Bursar.Operator.Admission;
 
-/// <summary>New GPU work that the API server asks about.</summary>
+/// <summary>A new GPU workload under admission.</summary>
 internal sealed record ReviewedWorkload(string Kind, int Gpus, HourlyCost? Rate, TimeSpan TerminationGrace, string? WhyNot);
 
-/// <summary>The sums that a warning shows.</summary>
+/// <summary>Amounts for a warning.</summary>
 /// <param name="Spent">Spent in the window.</param>
 /// <param name="Limit">The window's limit.</param>
-/// <param name="Currency">Of both.</param>
-/// <param name="UsedUp">The state of the budget is Exhausted or Overspent, or more is spent than the limit.</param>
+/// <param name="Currency">Currency of both amounts.</param>
+/// <param name="UsedUp">Whether the budget is Exhausted or Overspent, or the limit is spent.</param>
 internal sealed record BudgetFigures(Amount Spent, Amount Limit, string Currency, bool UsedUp = false)
 {
-    /// <summary>The sums of the latest decision; on a replica that does not lead, those of the status. Null while neither has any.</summary>
+    /// <summary>
+    /// Returns the amounts of the latest decision or, on a replica that does not lead, of the status. Null if neither exists.
+    /// </summary>
     public static BudgetFigures? Of(V1Alpha1GpuBudget budget, BudgetDecision? latest) =>
         latest is not null ? Of(latest.Spent, latest.Limit, latest.Currency, latest.State)
         : Amount.TryParse(budget.Status?.Spent, out var spent) && Amount.TryParse(budget.Status?.Limit, out var limit)
@@ -26,35 +28,35 @@ internal sealed record BudgetFigures(Amount Spent, Amount Limit, string Currency
         new(spent, limit, currency, state is Reasons.Exhausted or Reasons.Overspent || spent >= limit);
 }
 
-/// <summary>A budget that selects it.</summary>
+/// <summary>A budget that selects the workload.</summary>
 /// <param name="Name">Its name.</param>
-/// <param name="Terms">What it asks for; null where its spec cannot be read.</param>
-/// <param name="Exempts">It counts this work and never suspends it.</param>
-/// <param name="Figures">What is known of its money.</param>
+/// <param name="Terms">Its parsed spec; null if invalid.</param>
+/// <param name="Exempts">Whether it counts the workload but never suspends it.</param>
+/// <param name="Figures">Its amounts; null if unknown.</param>
 internal sealed record ReviewedBudget(string Name, BudgetTerms? Terms, bool Exempts, BudgetFigures? Figures)
 {
-    /// <summary>Its user has released it (<see cref="ReleaseMark"/>): it suspends nothing.</summary>
+    /// <summary>Whether <c>bursar release</c> released it (<see cref="ReleaseMark"/>), so that it suspends nothing.</summary>
     public bool IsReleased { get; init; }
 }
 
-/// <summary>Whether the work is made suspended, and what its owner is told.</summary>
+/// <summary>Whether the workload is created suspended, and the warnings for its user.</summary>
 internal sealed record AdmissionVerdict(bool Gate, IReadOnlyList<string> Warnings);
 
 /// <summary>
-/// Whether the leader could suspend the work for one of its budgets. Then it waits suspended until the leader has judged it; no money is
-/// decided here.
+/// Decides whether a new workload is gated: whether the leader could suspend it for one of its budgets. Then it waits until the leader has
+/// evaluated it. Amounts do not matter here.
 /// </summary>
 internal static class AdmissionRule
 {
     public static AdmissionVerdict Judge(ReviewedWorkload work, IReadOnlyList<ReviewedBudget> budgets, bool observeOnly, DateTimeOffset now)
     {
-        var hold = false;
+        var gate = false;
         var warnings = new List<string>();
         foreach (var budget in budgets)
         {
             var why = WhyNot(work, budget, now);
             var observes = observeOnly || budget.Terms?.Mode == EnforcementMode.Observe;
-            hold |= why is null && !observes;
+            gate |= why is null && !observes;
             warnings.Add(
                 $"gpubudget {budget.Name}: {Sum(budget)}this {work.Kind} asks for {Gpus(work, budget)} and "
                     + (
@@ -65,10 +67,10 @@ internal static class AdmissionRule
                     )
             );
         }
-        return new(hold, warnings);
+        return new(gate, warnings);
     }
 
-    /// <summary>Why the budget would not suspend it; null when it could.</summary>
+    /// <summary>Returns why the budget cannot suspend the workload; null if it can.</summary>
     private static string? WhyNot(ReviewedWorkload work, ReviewedBudget budget, DateTimeOffset now)
     {
         if (budget.Terms is not { } terms)
@@ -88,12 +90,12 @@ internal static class AdmissionRule
     }
 
     private static string Sum(ReviewedBudget budget) =>
-        budget.Figures is not { } money ? ""
-        : money.Spent > money.Limit
-            ? $"{(money.Spent - money.Limit).ToShortString()} {money.Currency} more than its {money.Limit.ToShortString()} are spent; "
-        : $"{(money.Limit - money.Spent).ToShortString()} of {money.Limit.ToShortString()} {money.Currency} remain; ";
+        budget.Figures is not { } figures ? ""
+        : figures.Spent > figures.Limit
+            ? $"{(figures.Spent - figures.Limit).ToShortString()} {figures.Currency} more than its {figures.Limit.ToShortString()} are spent; "
+        : $"{(figures.Limit - figures.Spent).ToShortString()} of {figures.Limit.ToShortString()} {figures.Currency} remain; ";
 
     private static string Gpus(ReviewedWorkload work, ReviewedBudget budget) =>
         $"{work.Gpus} GPU{(work.Gpus == 1 ? "" : "s")}"
-        + (work.Rate is { } rate ? $" at {rate}{(budget.Figures is { } money ? " " + money.Currency : "")}/h" : "");
+        + (work.Rate is { } rate ? $" at {rate}{(budget.Figures is { } figures ? " " + figures.Currency : "")}/h" : "");
 }

@@ -8,8 +8,8 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Operator.Admission;
 
 /// <summary>
-/// The leader's care for the MutatingWebhookConfiguration that the chart makes: API servers are told which roots to believe, and
-/// outside a cluster where the webhook is. What somebody else resets is written again; what is missing is left missing.
+/// Maintains the chart's MutatingWebhookConfiguration while this replica leads. It sets the certificate authorities and, for an operator
+/// outside the cluster, the URL. Changes by other clients are reverted. A missing configuration is not created.
 /// </summary>
 internal sealed partial class WebhookController(
     KubeClient client,
@@ -21,27 +21,26 @@ internal sealed partial class WebhookController(
 {
     public const string ConfigurationName = "bursar";
 
-    /// <summary>The Service that the chart makes for it.</summary>
+    /// <summary>The webhook's Service in the chart.</summary>
     public const string ServiceName = "bursar-webhook";
 
     public static readonly TimeSpan PollInterval = TimeSpan.FromSeconds(30);
 
-    /// <summary>After a failure, a conflict, and until there are roots.</summary>
+    /// <summary>Interval after a failure or a conflict, and until there are certificate authorities.</summary>
     public static readonly TimeSpan RetryEvery = TimeSpan.FromSeconds(2);
 
-    private string? _complaint;
+    private string? _lastError;
 
-    /// <summary>Runs until cancelled, for as long as this operator leads.</summary>
     public Task RunAsync(CancellationToken cancellationToken) =>
         PeriodicLoop.RunAsync(
             time,
             "the webhook's configuration",
-            async token => await KeepAsync(token) ? PollInterval : RetryEvery,
+            async token => await UpdateAsync(token) ? PollInterval : RetryEvery,
             cancellationToken
         );
 
-    /// <summary>One look. False when it has to be tried again soon.</summary>
-    private async Task<bool> KeepAsync(CancellationToken cancellationToken)
+    /// <summary>Updates the configuration if needed. Returns false if it must be tried again soon.</summary>
+    private async Task<bool> UpdateAsync(CancellationToken cancellationToken)
     {
         if (roots() is not { } bundle)
             return false;
@@ -60,20 +59,20 @@ internal sealed partial class WebhookController(
                 );
                 LogConfigured(ConfigurationName);
             }
-            _complaint = null;
+            _lastError = null;
             return true;
         }
         catch (ApiException exception) when (exception.IsConflict || exception.IsInvalid)
         {
-            // Another writer was faster: what it wrote is read at the next look.
+            // Another client wrote first. The next pass reads the result.
             return false;
         }
         catch (Exception exception) when (exception is ApiException or HttpRequestException or TimeoutException)
         {
-            // The same trouble at every look is told once.
-            if (_complaint != exception.Message && !client.IsUnreachable)
+            // Log a repeated error only once.
+            if (_lastError != exception.Message && !client.IsUnreachable)
                 LogFailed(exception.Message);
-            _complaint = exception.Message;
+            _lastError = exception.Message;
             return false;
         }
     }

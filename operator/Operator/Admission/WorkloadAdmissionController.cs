@@ -14,9 +14,8 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Operator.Admission;
 
 /// <summary>
-/// Answers Kueue's question about a Workload that has quota and waits for Bursar's check: Ready as soon as every budget that
-/// selects it has admitted it. What does not fit is never rejected here and never told to try again: its budget suspends it, which frees its
-/// quota.
+/// Answers Kueue's AdmissionCheck on a Workload that has quota: Ready as soon as every budget that selects it has admitted it. A workload
+/// that does not fit is neither rejected nor retried here. Its budget suspends it, which releases the quota.
 /// </summary>
 internal sealed partial class WorkloadAdmissionController(
     KubeClient client,
@@ -27,7 +26,7 @@ internal sealed partial class WorkloadAdmissionController(
     ILogger<WorkloadAdmissionController> logger
 ) : IEntityController<V1Workload>
 {
-    /// <summary>How soon to look again for a job that is not in the cache yet.</summary>
+    /// <summary>Delay before the next try while the job is not cached.</summary>
     private static readonly TimeSpan Retry = TimeSpan.FromSeconds(1);
 
     private readonly ConcurrentDictionary<string, string> _answered = new(StringComparer.Ordinal);
@@ -39,11 +38,11 @@ internal sealed partial class WorkloadAdmissionController(
             return ReconciliationResult<V1Workload>.Success(entity);
         if (Answer(entity) is not { } answer)
             return ReconciliationResult<V1Workload>.Success(entity, Retry);
-        // Another decision asks again.
+        // The next decision enqueues the Workload again.
         if (!answer.Admits)
             return ReconciliationResult<V1Workload>.Success(entity);
 
-        // Between a write and its echo the cache still shows the question.
+        // The cache may still show the state before this replica's own write.
         if (_answered.TryGetValue(entity.Metadata.Uid, out var version) && version == entity.Metadata.ResourceVersion)
             return ReconciliationResult<V1Workload>.Success(entity);
         var check = entity.Status.AdmissionChecks[index];
@@ -70,7 +69,7 @@ internal sealed partial class WorkloadAdmissionController(
         }
         catch (ApiException error) when (error.IsNotFound || error.IsInvalid)
         {
-            // Gone, or asked anew in between: its next change brings it back here.
+            // It is gone or its check was reset. The next change triggers another reconcile.
         }
         _answered[entity.Metadata.Uid] = entity.Metadata.ResourceVersion;
         return ReconciliationResult<V1Workload>.Success(entity);
@@ -82,7 +81,7 @@ internal sealed partial class WorkloadAdmissionController(
         return Task.FromResult(ReconciliationResult<V1Workload>.Success(entity));
     }
 
-    /// <summary>Which of its checks waits for Bursar; -1 for none.</summary>
+    /// <summary>Returns the index of its check that waits for Bursar; -1 for none.</summary>
     public static int Reviewed(V1Workload workload, ClusterStores stores)
     {
         if (
@@ -102,7 +101,7 @@ internal sealed partial class WorkloadAdmissionController(
         return -1;
     }
 
-    /// <summary>Null while something that must say its word has not.</summary>
+    /// <summary>Returns the answer; null while the job or a budget's decision is missing.</summary>
     private AdmissionAnswer? Answer(V1Workload workload)
     {
         var ns = workload.Metadata.Namespace ?? "";
@@ -113,22 +112,22 @@ internal sealed partial class WorkloadAdmissionController(
         if (!work.HasGpus)
             return new(true, "It asks for no GPU.");
         var labels = work.Labels;
-        AdmissionAnswer? word = null;
+        AdmissionAnswer? combined = null;
         foreach (var budget in stores.Budgets.Store.ByIndex(Indexes.Namespace, ns))
         {
-            // A budget that cannot be read enforces nothing, here as elsewhere.
+            // A budget with an invalid spec enforces nothing.
             if (GpuBudgetReader.Read(budget, out _, out var selector, out _).Count > 0 || !selector.Matches(labels))
                 continue;
             if (Answer(budget, owner.Uid) is not { } answer)
                 return null;
             if (!answer.Admits)
                 return answer;
-            word = word is null ? answer : word with { Sentence = $"{word.Sentence} {answer.Sentence}" };
+            combined = combined is null ? answer : combined with { Sentence = $"{combined.Sentence} {answer.Sentence}" };
         }
-        return word ?? new(true, "No budget selects it.");
+        return combined ?? new(true, "No budget selects it.");
     }
 
-    /// <summary>Null while the budget has not judged the workload.</summary>
+    /// <summary>Returns the budget's answer; null while it has not evaluated the workload.</summary>
     private AdmissionAnswer? Answer(V1Alpha1GpuBudget budget, string uid) =>
         decisions.Of(budget) is { } decision
         && decision.Workloads.FirstOrDefault(one => one.Key.Uid == uid && one.State is WorkloadState.Pending or WorkloadState.Running)

@@ -4,12 +4,12 @@ using Bursar.Operator.Cluster;
 namespace Bursar.Operator.Billing;
 
 /// <summary>
-/// When GPU pods went, as this process saw it while another one led. Without it a fail-over would bill a pod that ended
-/// in between up to the moment of the take-over.
+/// Deletion times of GPU pods that this replica saw while another one led. Without them a fail-over would bill a deleted pod until the
+/// take-over. Thread-safe.
 /// </summary>
 internal sealed class DeletedPodTracker
 {
-    /// <summary>Longer than any fail-over takes.</summary>
+    /// <summary>Retention; longer than any fail-over.</summary>
     private static readonly TimeSpan Kept = TimeSpan.FromMinutes(15);
 
     private readonly ClusterStores _stores;
@@ -26,8 +26,8 @@ internal sealed class DeletedPodTracker
     }
 
     /// <summary>
-    /// The last state of a pod that is gone, when this process saw it gone, and when it last saw it there: the same moment, unless the
-    /// watch was broken.
+    /// Returns the last state of a deleted pod, when this replica noticed its deletion, and when it last saw the pod. The two times are
+    /// equal unless the watch was broken.
     /// </summary>
     public (V1Pod Pod, DateTimeOffset At, DateTimeOffset LastSeenAt)? Find(string uid)
     {

@@ -10,7 +10,7 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Operator.Billing;
 
 /// <summary>
-/// Makes sums of days that no budget's window reaches, and forgets sums that are old enough: each hour, since both go by the day.
+/// Replaces days before all budgets' windows by daily sums and deletes old sums. Runs hourly, because both have a granularity of a day.
 /// </summary>
 internal sealed partial class LedgerCompactor(
     ClusterStores stores,
@@ -23,7 +23,7 @@ internal sealed partial class LedgerCompactor(
 {
     private static readonly TimeSpan Interval = TimeSpan.FromHours(1);
 
-    /// <remarks>Not at the start: the caches are there, but what ended while nobody led is still being told.</remarks>
+    /// <remarks>Does not run at the start, because pods that ended while no replica led are still being recorded.</remarks>
     public Task RunAsync(CancellationToken cancellationToken) =>
         PeriodicLoop.RunAsync(
             client.TimeProvider,
@@ -41,7 +41,7 @@ internal sealed partial class LedgerCompactor(
             Interval
         );
 
-    /// <summary>What lies before it is in no budget's window; null while a budget's cannot be read.</summary>
+    /// <summary>Returns the time before which no budget's window reaches; null while a budget's spec is invalid.</summary>
     public static DateTimeOffset? Horizon(IEnumerable<V1Alpha1GpuBudget> budgets, int detailDays, DateTimeOffset now)
     {
         var horizon = now.AddDays(-detailDays);

@@ -4,7 +4,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Billing;
 
-/// <summary>Writes what is due of the ledger every few seconds, and all of it when the leader steps down.</summary>
+/// <summary>Writes due parts of the ledger every few seconds, and all of it when the leader steps down.</summary>
 internal sealed partial class LedgerFlusher(LedgerStore store, KubeClient client, ILogger<LedgerFlusher> logger)
 {
     private static readonly TimeSpan Tick = TimeSpan.FromSeconds(5);
@@ -22,7 +22,7 @@ internal sealed partial class LedgerFlusher(LedgerStore store, KubeClient client
             when (error is ApiException or HttpRequestException or TimeoutException or OperationCanceledException or LeadershipLostException
             )
         {
-            // The next leader computes the same sums from the API and the journals.
+            // The next leader computes the same amounts from the API and the agents' journals.
             LogFailed(error.Message);
         }
     }

@@ -9,30 +9,31 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Operator.Billing;
 
 /// <summary>
-/// Keeps the ledger in <c>GpuLedger</c> objects of Bursar's own namespace. Every write is conditional on the version it
-/// replaces: a second writer means that this operator is not the leader any more, and it stops rather than overwrite.
+/// Stores the ledger in <c>GpuLedger</c> objects in Bursar's own namespace. Every write is conditional on the version that it replaces. A
+/// second writer means that this replica no longer leads, so it stops instead of overwriting.
 /// </summary>
 internal sealed partial class LedgerStore(KubeClient client, string ns, TimeProvider time, ILogger<LedgerStore> logger)
 {
-    /// <summary>A shard is written at most this often, unless a decision depends on it or it holds what the API no longer tells.</summary>
+    /// <summary>
+    /// Shortest interval between writes of a shard, unless a decision depends on it or it has facts that the API no longer shows.
+    /// </summary>
     public static readonly TimeSpan Interval = TimeSpan.FromMinutes(1);
 
     /// <summary>
-    /// What only agents measured (busy time, tokens, cursors) waits longer where it is much: their journals keep it meanwhile.
+    /// Longest interval for data that only agents measure (busy time, tokens, cursors) in a large ledger. The agents' journals keep it
+    /// until then.
     /// </summary>
     public static readonly TimeSpan LongestUsageInterval = TimeSpan.FromMinutes(5);
 
-    /// <summary>Writes a second that usage may take, of the ten that the operator has.</summary>
+    /// <summary>Writes per second for usage, of the operator's ten.</summary>
     private const int UsageWritesPerSecond = 1;
 
-    /// <summary>How often the stored ledger says up to when it is complete, at the least.</summary>
+    /// <summary>Longest interval between updates of the time up to which the stored ledger is complete.</summary>
     private static readonly TimeSpan ClockInterval = TimeSpan.FromSeconds(10);
 
     private volatile string? _fault;
 
-    /// <summary>
-    /// Why the last write was refused; null once one has succeeded. An API server that does not answer is no fault of the ledger.
-    /// </summary>
+    /// <summary>Why the last write was rejected; null after a success. An unreachable API server does not count.</summary>
     public string? Fault => _fault;
 
     private DateTimeOffset _usageWrittenAt = DateTimeOffset.MinValue;
@@ -44,11 +45,11 @@ internal sealed partial class LedgerStore(KubeClient client, string ns, TimeProv
 
     public OperatorState State { get; private set; } = new();
 
-    /// <summary>Replaces bill and state by what is stored. It comes before anything uses them.</summary>
-    /// <exception cref="LedgerUnreadableException">A later version has written what cannot be left out.</exception>
+    /// <summary>Loads the stored ledger and state. Must be called before anything uses them.</summary>
+    /// <exception cref="LedgerUnreadableException">A later version wrote an indispensable part.</exception>
     public async Task LoadAsync(CancellationToken cancellationToken)
     {
-        // Days that are sums are only ever written, and deleted when they are old.
+        // Daily sums are only written and deleted, never read here.
         var list = await client.ListAsync<V1Alpha1GpuLedger>(
             new()
             {
@@ -68,7 +69,7 @@ internal sealed partial class LedgerStore(KubeClient client, string ns, TimeProv
                 shards.Add(shard);
                 continue;
             }
-            // Without these, what was suspended would be forgotten and what was spent would begin anew, and their names are needed.
+            // Without these kinds, suspensions would be forgotten and spend would restart at zero.
             if (item.Spec?.Kind is null or LedgerShard.BaseKind or LedgerShard.BudgetKind or LedgerShard.ScaledKind)
                 throw new LedgerUnreadableException(
                     $"GpuLedger {item.Metadata.Name} cannot be read by this version of Bursar. Run the version that wrote it, or put back a copy."
@@ -88,13 +89,13 @@ internal sealed partial class LedgerStore(KubeClient client, string ns, TimeProv
         }
     }
 
-    /// <summary>Writes what is due: new shards, and the ends of pods that are gone, at once; others at their pace.</summary>
+    /// <summary>Writes what is due: new shards and ends of deleted pods at once, others at their interval.</summary>
     public Task FlushDueAsync(CancellationToken cancellationToken) => WriteAsync(all: false, cancellationToken);
 
-    /// <summary>Writes everything that changed: before a leader steps down.</summary>
+    /// <summary>Writes all changes, before a leader steps down.</summary>
     public Task FlushAllAsync(CancellationToken cancellationToken) => WriteAsync(all: true, cancellationToken);
 
-    /// <summary>What was suspended for a budget, and why, stands in the ledger before the act.</summary>
+    /// <summary>Writes a budget's suspensions and their reasons, before they are carried out.</summary>
     public async Task FlushBudgetAsync(string budgetUid, CancellationToken cancellationToken)
     {
         using var pass = await _writing.EnterAsync(cancellationToken);
@@ -103,8 +104,8 @@ internal sealed partial class LedgerStore(KubeClient client, string ns, TimeProv
     }
 
     /// <summary>
-    /// What is about to be ended stands in the ledger before the act. Should this process die with the act, the pods may be gone before
-    /// another looks, and what the API never showed to it would be in no bill.
+    /// Writes the pods of a namespace that are new, before they are stopped. If this process dies during the suspension, they may be gone
+    /// before the next leader starts, and would not be billed.
     /// </summary>
     public async Task FlushArrivalsAsync(string ns, CancellationToken cancellationToken)
     {
@@ -113,7 +114,7 @@ internal sealed partial class LedgerStore(KubeClient client, string ns, TimeProv
             await WriteAsync(shard, Ledger.MarkWritten, cancellationToken);
     }
 
-    /// <summary>What a scaler is about to change of somebody's object stands in the ledger before the act.</summary>
+    /// <summary>Writes the fields that a scaler is about to change, before it changes them.</summary>
     public async Task FlushScaledAsync(string ns, CancellationToken cancellationToken)
     {
         using var pass = await _writing.EnterAsync(cancellationToken);
@@ -124,7 +125,7 @@ internal sealed partial class LedgerStore(KubeClient client, string ns, TimeProv
     private async Task WriteAsync(bool all, CancellationToken cancellationToken)
     {
         using var pass = await _writing.EnterAsync(cancellationToken);
-        // In the ledger's order, and no further than the first failure: a node's cursor must not be ahead of its pods.
+        // Write in the ledger's order and stop at the first failure, because a node's cursor must not be ahead of its pods.
         var behind = false;
         var complete = time.GetUtcNow();
         var usagePace = TimeSpan.FromSeconds(
@@ -133,10 +134,10 @@ internal sealed partial class LedgerStore(KubeClient client, string ns, TimeProv
         var withUsage = all || time.GetUtcNow() - _usageWrittenAt >= usagePace;
         if (withUsage)
             _usageWrittenAt = time.GetUtcNow();
-        // The state is taken first: what is written of it is not ahead of the bill that it was decided on.
-        var remembered = State.DirtyShards();
+        // Read the state first, so that it is not ahead of the bill on which it was decided.
+        var stateShards = State.DirtyShards();
         foreach (
-            var shard in remembered
+            var shard in stateShards
                 .Concat(Ledger.DirtyShards(factsOnly: !withUsage))
                 .OrderBy(shard => LedgerShard.RankOf(shard.Kind))
                 .ThenBy(shard => shard.Name, StringComparer.Ordinal)
@@ -152,9 +153,9 @@ internal sealed partial class LedgerStore(KubeClient client, string ns, TimeProv
             if (!due || shard.Kind == LedgerShard.NodesKind && behind)
             {
                 behind |= shard.Kind == LedgerShard.PodsKind;
-                // The change may be as old as the last write.
-                if (_versions.TryGetValue(shard.Name, out var waits) && waits.WrittenAt < complete)
-                    complete = waits.WrittenAt;
+                // The pending change may be as old as the last write.
+                if (_versions.TryGetValue(shard.Name, out var pending) && pending.WrittenAt < complete)
+                    complete = pending.WrittenAt;
                 continue;
             }
             await WriteAsync(shard, shard.IsState ? State.MarkWritten : Ledger.MarkWritten, cancellationToken);
@@ -167,7 +168,7 @@ internal sealed partial class LedgerStore(KubeClient client, string ns, TimeProv
     {
         if (shard.IsEmpty)
         {
-            // Known until it is gone: a deletion that failed is tried again.
+            // The version stays known until the deletion succeeded, so a failed one is tried again.
             if (_versions.ContainsKey(shard.Name) || shard.Kind == LedgerShard.DayKind)
                 await DeleteAsync(shard.Name, cancellationToken);
             _versions.Remove(shard.Name);
@@ -216,7 +217,7 @@ internal sealed partial class LedgerStore(KubeClient client, string ns, TimeProv
         }
         catch (ApiException error) when (!error.IsConflict && !error.IsInvalid)
         {
-            // Somebody deleted the object, or its namespace: the next try creates it.
+            // The object or its namespace was deleted. The next try creates it.
             if (error.IsNotFound)
                 _versions.Remove(shard.Name);
             _fault = error.Message;
@@ -224,18 +225,18 @@ internal sealed partial class LedgerStore(KubeClient client, string ns, TimeProv
         }
         catch (ApiException error) when (error.IsConflict || error.IsInvalid)
         {
-            // Either an earlier write of ours went through though its answer was lost, or someone else writes: look.
+            // Either an earlier write succeeded but its response was lost, or another client writes. Read the object to find out.
             var current = await client.GetOrNullAsync<V1Alpha1GpuLedger>(shard.Name, ns, cancellationToken);
             if (current is null)
             {
-                // A creation that is refused, not one that somebody forestalled.
+                // The server rejected the creation; no other client created the object.
                 if (error.IsInvalid && !_versions.Remove(shard.Name))
                     _fault = error.Message;
                 _versions.Remove(shard.Name);
             }
             else if (GpuLedgerShards.Read(current) is { } stored && stored.Revision <= shard.Revision)
             {
-                // The object is as this operator knows it: the write itself was refused.
+                // The object is as this replica knows it, so the server rejected the write itself.
                 if (
                     error.IsInvalid
                     && _versions.TryGetValue(shard.Name, out var expected)
@@ -263,7 +264,7 @@ internal sealed partial class LedgerStore(KubeClient client, string ns, TimeProv
         }
         catch (ApiException gone) when (gone.IsNotFound)
         {
-            // An earlier deletion whose answer was lost.
+            // An earlier deletion succeeded but its response was lost.
         }
     }
 

@@ -1,4 +1,4 @@
 namespace Bursar.Operator.Billing;
 
-/// <summary>A part of the ledger that nothing can do without is not of this version: the message says which, and what to do.</summary>
+/// <summary>An indispensable part of the ledger was written by another version. The message says which part and what to do.</summary>
 internal sealed class LedgerUnreadableException(string message) : Exception(message);

@@ -6,16 +6,18 @@ using Bursar.Operator.Cluster;
 namespace Bursar.Operator.Billing;
 
 /// <summary>
-/// Books what each node has, and when it was away: a node that gives no sign bills its pods to its last proof of life,
-/// and the time after that is nobody's until it returns.
+/// Records each node's devices and outages. The pods of an unreachable node are billed until its last heartbeat. The time after that is not
+/// billed until the node returns.
 /// </summary>
 internal sealed class NodeMeter(ClusterStores stores, GpuLedger ledger, KubeClient client, PriceList prices, TimeProvider time)
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<string, DateTimeOffset> _lost = new(StringComparer.Ordinal);
 
-    /// <summary>A node's devices are known now, or known otherwise: its pods may hold other parts of them than was thought.</summary>
-    public event Action<string>? DevicesTold;
+    /// <summary>
+    /// Raised with a node's name when its devices became known or changed, because its pods may hold other shares of them.
+    /// </summary>
+    public event Action<string>? DevicesChanged;
 
     public IReadOnlyCollection<string> Lost
     {
@@ -36,7 +38,7 @@ internal sealed class NodeMeter(ClusterStores stores, GpuLedger ledger, KubeClie
     {
         var name = node.Metadata.Name;
         if (prices.Observe(node))
-            DevicesTold?.Invoke(name);
+            DevicesChanged?.Invoke(name);
 
         if (node.Status.Condition("Ready") is { Status: "Unknown" } ready)
         {
@@ -45,20 +47,19 @@ internal sealed class NodeMeter(ClusterStores stores, GpuLedger ledger, KubeClie
                     return;
             // The lease is renewed every ten seconds, the node's status only every five minutes.
             var lease = await client.GetOrNullAsync<V1Lease>(name, "kube-node-lease", cancellationToken);
-            var proof = Latest(lease?.Spec.RenewTime, ready.LastHeartbeatTime) ?? ready.LastTransitionTime ?? time.GetUtcNow();
-            // Both are by the node's own clock. One that is ahead would have the node lost from a moment to come on, and its return told as
-            // of before.
-            if (proof > time.GetUtcNow())
-                proof = time.GetUtcNow();
+            var lastHeartbeat = Latest(lease?.Spec.RenewTime, ready.LastHeartbeatTime) ?? ready.LastTransitionTime ?? time.GetUtcNow();
+            // Both times come from the node's clock. With a clock that is ahead, the outage would start in the future and end before that.
+            if (lastHeartbeat > time.GetUtcNow())
+                lastHeartbeat = time.GetUtcNow();
             lock (_gate)
-                _lost[name] = proof;
-            ledger.MarkNodeLost(name, proof);
+                _lost[name] = lastHeartbeat;
+            ledger.MarkNodeLost(name, lastHeartbeat);
         }
         else
         {
             lock (_gate)
                 _lost.Remove(name);
-            // Of a return that nobody watched the node's own condition tells when it was.
+            // If no replica watched the return, the node's own condition has its time.
             var now = time.GetUtcNow();
             ledger.MarkNodeBack(
                 name,
@@ -67,11 +68,11 @@ internal sealed class NodeMeter(ClusterStores stores, GpuLedger ledger, KubeClie
         }
     }
 
-    /// <summary>The node's agent, or exporter, told what the driver calls its GPUs.</summary>
+    /// <summary>Records the driver's name of a node's GPUs, from its agent or exporter.</summary>
     public void ObserveName(string node, string product)
     {
         if (prices.Name(node, product))
-            DevicesTold?.Invoke(node);
+            DevicesChanged?.Invoke(node);
     }
 
     public void ObserveGone(V1Node node)
@@ -83,7 +84,8 @@ internal sealed class NodeMeter(ClusterStores stores, GpuLedger ledger, KubeClie
     }
 
     /// <summary>
-    /// Nodes that the ledger has and the cluster does not: they went while no process watched, and are billed up to their last sign.
+    /// Ends nodes that are in the ledger but no longer in the cluster. They disappeared unobserved and are billed until their last
+    /// heartbeat.
     /// </summary>
     public void CloseVanished()
     {
@@ -93,9 +95,7 @@ internal sealed class NodeMeter(ClusterStores stores, GpuLedger ledger, KubeClie
                 ledger.ObserveNodeGone(name, ledger.LastHeartbeatOf(name, now));
     }
 
-    /// <summary>
-    /// The nodes with GPUs that a template's node selector leaves open: what a job without a bound pod may be charged for.
-    /// </summary>
+    /// <summary>Returns the GPU nodes that a node selector allows, to price a job without a bound pod.</summary>
     public IEnumerable<V1Node> NodesFor(IReadOnlyDictionary<string, string> nodeSelector) =>
         stores
             .Nodes.Store.List()

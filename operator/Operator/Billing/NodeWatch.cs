@@ -5,7 +5,7 @@ using Bursar.Operator.Cluster;
 
 namespace Bursar.Operator.Billing;
 
-/// <summary>Brings node changes to the meter one at a time: proof of life may need a read of the node's lease.</summary>
+/// <summary>Passes node changes to the meter one at a time, because a heartbeat may require reading the node's lease.</summary>
 internal sealed class NodeWatch(ClusterStores stores, NodeMeter meter, KubeClient client) : IDisposable
 {
     private readonly WorkQueue<string> _queue = new(client.TimeProvider, name: "nodes");
@@ -15,7 +15,7 @@ internal sealed class NodeWatch(ClusterStores stores, NodeMeter meter, KubeClien
             new()
             {
                 Added = node => _queue.Add(node.Metadata.Name),
-                // Heartbeats change the node every few minutes and say nothing new while it is well.
+                // Heartbeats update a healthy node every few minutes without a relevant change.
                 Updated = (before, node) =>
                 {
                     if (!Same(before, node))
@@ -25,7 +25,7 @@ internal sealed class NodeWatch(ClusterStores stores, NodeMeter meter, KubeClien
             }
         );
 
-    /// <summary>What DRA drivers publish of a node changed.</summary>
+    /// <summary>Enqueues a node whose published DRA devices changed.</summary>
     public void Check(string node) => _queue.Add(node);
 
     public Task RunAsync(CancellationToken cancellationToken) =>

@@ -9,24 +9,24 @@ using Bursar.Operator.Telemetry;
 namespace Bursar.Operator.Billing;
 
 /// <summary>
-/// Books every pod that holds GPUs, from the API's own times. Level-triggered: it may be told of a pod any number of
-/// times, and after a restart of all of them again.
+/// Records every pod that holds GPUs, from the API's own timestamps. It is level-triggered: a pod may be passed any number of times, and
+/// all pods again after a restart.
 /// </summary>
 internal sealed class PodMeter(
     ClusterStores stores,
     GpuLedger ledger,
     ProgressTracker progress,
     TimeProvider time,
-    DeletedPodTracker? departed = null
+    DeletedPodTracker? deletedPods = null
 )
 {
-    /// <summary>Longer than the API takes to show a pod of which an agent has told.</summary>
-    private static readonly TimeSpan LateWord = TimeSpan.FromMinutes(5);
+    /// <summary>Longer than the API takes to show a pod that an agent has reported.</summary>
+    private static readonly TimeSpan ApiDelay = TimeSpan.FromMinutes(5);
 
     private readonly Lock _gate = new();
     private readonly Dictionary<string, V1Pod> _ownerMissing = new(StringComparer.Ordinal);
 
-    /// <summary>Called with each workload whose booked work changed.</summary>
+    /// <summary>Raised with each workload whose records changed.</summary>
     public event Action<WorkloadKey>? Changed;
 
     public void Observe(V1Pod pod) => Book(pod, gone: false);
@@ -38,7 +38,7 @@ internal sealed class PodMeter(
         Book(pod, gone: true);
     }
 
-    /// <summary>The pod went while the API server could not be watched.</summary>
+    /// <summary>Records the end of a pod that was deleted while the API server could not be watched.</summary>
     public void ObserveGoneUnseen(V1Pod pod)
     {
         lock (_gate)
@@ -46,7 +46,7 @@ internal sealed class PodMeter(
         Book(pod, gone: true, stores.Pods.Health.LastSync);
     }
 
-    /// <summary>A link of a chain came: pods that waited for their chain of owners are booked.</summary>
+    /// <summary>Records pods that waited for an owner in this namespace.</summary>
     public void ObserveOwner(string ns)
     {
         V1Pod[] waiting;
@@ -60,7 +60,7 @@ internal sealed class PodMeter(
             Book(pod, gone: false);
     }
 
-    /// <summary>A claim was allocated, or came: the pods that use it hold what it has.</summary>
+    /// <summary>Records the pods of a claim that was added, changed or allocated.</summary>
     public void ObserveClaim(V1ResourceClaim claim)
     {
         foreach (var pod in stores.Pods.Store.ByIndex(Indexes.Namespace, claim.Metadata.Namespace ?? ""))
@@ -71,7 +71,7 @@ internal sealed class PodMeter(
                 Book(pod, gone: false);
     }
 
-    /// <summary>A node told what its devices are: its pods' parts of them are booked by that.</summary>
+    /// <summary>Records the pods of a node whose devices changed.</summary>
     public void ObserveOn(string node)
     {
         foreach (var pod in stores.Pods.Store.List())
@@ -80,8 +80,8 @@ internal sealed class PodMeter(
     }
 
     /// <summary>
-    /// Closes what the ledger still bills and the API no longer shows. A replica that stood by saw when it went; where no process watched,
-    /// the end lies between the ledger's last write and now, and every other fact bounds it.
+    /// Ends pods that the ledger still bills but the API no longer shows. A standby replica knows when they were deleted. Otherwise the end
+    /// is between the ledger's last write and now, and other facts narrow it down.
     /// </summary>
     public void CloseVanished()
     {
@@ -101,7 +101,7 @@ internal sealed class PodMeter(
                     Pod = open.Pod,
                     Workload = open.Workload,
                     Class = PodWorkload.ClassOf(open.Workload.Kind, V1ObjectMeta.Empty, null),
-                    // The labels of the first observation stand.
+                    // The labels of the first observation remain.
                     Labels = StringMap.Empty,
                     Node = open.Node,
                     Gpus = open.Gpus,
@@ -109,7 +109,7 @@ internal sealed class PodMeter(
                     IsGone = true,
                     ObservedAt = now,
                 }.EndedAt(
-                    departed?.Find(open.Uid) is { } seen
+                    deletedPods?.Find(open.Uid) is { } seen
                         ? EndOf(seen.Pod, open.Since, gone: true, seen.At, seen.LastSeenAt, () => bounds)
                         : PodEnd.Of(
                             new()
@@ -125,24 +125,24 @@ internal sealed class PodMeter(
         }
     }
 
-    /// <summary>What was allocated for a claim is settled, also on a node that tells no product.</summary>
+    /// <summary>Returns the product. An allocated claim is settled even on a node without a product.</summary>
     private static string ProductOf(NodeDevices? devices, V1Pod pod) =>
         devices is { Product.Length: > 0 } ? devices.Product
         : pod.Spec.ResourceClaims.Count > 0 && devices is not null ? PriceClass.UnknownProduct
         : "";
 
     /// <summary>
-    /// Books pods that came and went while no process watched: the node's agent alone told of them, by name, and their owner may be there
-    /// yet. The agent's journal goes on to tell when they began and ended.
+    /// Records pods that came and went unobserved and that only the node's agent reported, by name. Their owner may still exist. The
+    /// agent's journal provides their start and end.
     /// </summary>
     public void ObserveJournalOf(string node)
     {
         var now = time.GetUtcNow();
         foreach (var pod in ledger.JournalPods(node))
         {
-            // A pod that began a moment ago is told by the API too.
+            // The API also shows a pod that started recently.
             if (
-                now - pod.LastProof < LateWord
+                now - pod.LastProof < ApiDelay
                 || stores.Pods.Store.GetByUid(pod.Uid) is not null
                 || PodBounds.OwnerByName(pod, stores) is not { } owner
             )
@@ -173,7 +173,7 @@ internal sealed class PodMeter(
         }
     }
 
-    /// <summary>The end of a pod by its last state; null while it runs.</summary>
+    /// <summary>Returns the end of a pod from its last state; null while it runs.</summary>
     private static PodEnd? EndOf(
         V1Pod pod,
         DateTimeOffset scheduled,
@@ -186,7 +186,7 @@ internal sealed class PodMeter(
         var over = PodTimes.IsOver(pod);
         if (!over && !gone)
             return null;
-        // It was seen to run until it went.
+        // It was observed running until its deletion.
         if (!over && !(lastSeen < observed))
             return new(observed, observed, IsExact: false);
         var facts = PodTimes.EndFacts(pod, scheduled, observed);
@@ -196,12 +196,12 @@ internal sealed class PodMeter(
     }
 
     /// <param name="pod">Its last state.</param>
-    /// <param name="gone">The API shows it no longer.</param>
-    /// <param name="lastSeen">When it was last known to be there, where its going was not seen.</param>
+    /// <param name="gone">Whether the API no longer shows it.</param>
+    /// <param name="lastSeen">When it was last seen, if its deletion was not observed.</param>
     private void Book(V1Pod pod, bool gone, DateTimeOffset? lastSeen = null)
     {
         var request = stores.Gpus.OfPod(pod);
-        // Its GPU is billed to the pods that have parts of it; what nobody has of it is the node's, unallocated.
+        // The GPU of a reservation pod is billed to the pods that share it. The rest counts as unallocated on the node.
         if (!request.IsAny || KaiSharing.IsReservation(pod) || PodTimes.ScheduledAt(pod) is not { } scheduled)
             return;
         if (PodWorkload.Of(pod, stores) is not { } top)
@@ -226,8 +226,8 @@ internal sealed class PodMeter(
                 Class = top.Class,
                 Labels = top.Labels,
                 Node = pod.Spec.NodeName!,
-                // A unit of which nobody can say what part of a card it is is named with its resource: it has no price. What a claim asks
-                // for is not settled before it is allocated.
+                // A unit with an unknown share of a card has no price, so its resource is named. A claim's request is not settled before
+                // its allocation.
                 Product =
                     request.IsPending ? ""
                     : share.IsKnown ? ProductOf(devices, pod)
@@ -237,7 +237,7 @@ internal sealed class PodMeter(
                 Share = share,
                 Claims = request.Claims ?? [],
                 ScheduledAt = scheduled,
-                // A pod that ends while it is being deleted was stopped.
+                // A pod that ends during its deletion was stopped.
                 Succeeded = PodTimes.IsOver(pod) && pod.Metadata.DeletionTimestamp is null ? pod.Status.Phase == "Succeeded" : null,
                 IsGone = gone,
                 ObservedAt = now,

@@ -13,7 +13,7 @@ using Bursar.Operator.Cluster;
 
 namespace Bursar.Operator.Billing;
 
-/// <summary>Keeps the prices in force up to date, and says on each book whether it can be read and what of it is trusted.</summary>
+/// <summary>Updates the prices in force, and reports on each price book whether it is valid and which of its prices are trusted.</summary>
 internal sealed class PriceBookController(
     KubeClient client,
     ClusterStores stores,
@@ -25,10 +25,10 @@ internal sealed class PriceBookController(
 {
     private static readonly TimeSpan LongestWait = TimeSpan.FromDays(1);
 
-    /// <summary>The prices changed: every budget is to be looked at again.</summary>
+    /// <summary>Raised when prices may have changed and budgets must be evaluated.</summary>
     public event Action? Changed;
 
-    /// <summary>What of an object changes prices: its spec, and the acceptance of one.</summary>
+    /// <summary>Whether a change of the object may change prices: a new generation, or the acceptance of one.</summary>
     public static bool Concerns(V1Alpha1GpuPriceBook before, V1Alpha1GpuPriceBook now) =>
         before.Metadata.Generation != now.Metadata.Generation || Accepted(before) != Accepted(now);
 
@@ -65,11 +65,11 @@ internal sealed class PriceBookController(
         conditions = inForce ? Conditions.Set(conditions, Trust(entity), now) : Conditions.Remove(conditions, Reasons.PricesTrusted);
         if (
             Conditions.Find(conditions, Reasons.PricesTrusted) is { } trust
-            && Conditions.Find(entity.Status?.Conditions ?? [], Reasons.PricesTrusted) is var former
+            && Conditions.Find(entity.Status?.Conditions ?? [], Reasons.PricesTrusted) is var previous
             && (
-                former is null
+                previous is null
                     ? trust.Status == "False"
-                    : former.Status != trust.Status || former.Reason != trust.Reason || former.Message != trust.Message
+                    : previous.Status != trust.Status || previous.Reason != trust.Reason || previous.Message != trust.Message
             )
         )
             Publish(entity, trust);
@@ -109,12 +109,12 @@ internal sealed class PriceBookController(
         }
         catch (ApiException error) when (error.IsNotFound)
         {
-            // Deleted meanwhile; its deletion is reconciled by itself.
+            // The book was deleted.
         }
         return result;
     }
 
-    /// <summary>Prices stay as they were last trusted: a deleted book must not make running work free.</summary>
+    /// <summary>The last trusted prices remain, because a deleted book must not make running workloads free.</summary>
     public Task<ReconciliationResult<V1Alpha1GpuPriceBook>> DeletedAsync(V1Alpha1GpuPriceBook entity, CancellationToken cancellationToken)
     {
         prices.Refresh();
@@ -123,10 +123,10 @@ internal sealed class PriceBookController(
     }
 
     /// <summary>
-    /// A cluster that never had a price gets a book with dated list prices. One whose book was deleted does not: list
-    /// prices in the place of the owner's would be a change that nobody made.
+    /// Creates a book with dated list prices in a cluster that never had prices. If a book was deleted, none is created, because list
+    /// prices would replace the user's prices without a request.
     /// </summary>
-    /// <param name="everPriced">What the ledger said before the prices were first read.</param>
+    /// <param name="everPriced">Whether the ledger had prices before they were first read.</param>
     public async Task EnsureDefaultAsync(bool everPriced, CancellationToken cancellationToken)
     {
         if (everPriced || stores.PriceBooks.Store.List().Any(b => b.Spec?.Default == true))
@@ -137,7 +137,7 @@ internal sealed class PriceBookController(
         }
         catch (ApiException error) when (error.IsAlreadyExists)
         {
-            // Somebody has one of that name that is not the default: theirs to decide.
+            // A user has a book of that name that is not the default. Do not change it.
         }
     }
 
@@ -147,7 +147,7 @@ internal sealed class PriceBookController(
             CultureInfo.InvariantCulture,
             $" To accept the book as it is, annotate it with {BursarAnnotations.AcceptGeneration}: \"{book.Metadata.Generation}\"."
         );
-        // No acceptance makes a rate of nothing.
+        // An acceptance does not help if the book has no rate.
         if (
             GpuPriceBookReader.Read(book, out _).Count > 0
             || prices.Problem is null && prices.Untrusted.Values.All(one => one.Why is PriceDecider.NoRate or PriceDecider.NoPower)

@@ -10,9 +10,9 @@ using Bursar.Operator.Cluster.Gpus;
 namespace Bursar.Operator.Billing;
 
 /// <summary>
-/// The prices in force: the one default <c>GpuPriceBook</c>, as far as it can be trusted. What is trusted stands in the
-/// ledger, so that neither a book that is deleted nor a restart changes a price. A change takes effect when it is first
-/// seen, or at its date, and never rewrites the past.
+/// The prices in force: those of the default <c>GpuPriceBook</c>, as far as they are trusted. Trusted prices are stored in the ledger, so
+/// neither a deleted book nor a restart changes them. A change takes effect when first seen or at its date, and never changes the past.
+/// Thread-safe.
 /// </summary>
 internal sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProvider time)
 {
@@ -32,21 +32,21 @@ internal sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProv
         StringComparer.Ordinal
     );
 
-    /// <summary>A node's price became untrusted, or trusted again, or the book itself did.</summary>
+    /// <summary>Raised when the trust in a node's price or in the book itself changed.</summary>
     public event Action? TrustChanged;
 
-    /// <summary>The book in force; null when there is none, or none that can be read.</summary>
+    /// <summary>The book in force; null if there is none or it is invalid.</summary>
     public PriceBook? Book => _reading.Book;
 
-    /// <summary>The name of the default book, readable or not.</summary>
+    /// <summary>The name of the default book, valid or not.</summary>
     public string? BookName => _reading.Name;
 
     public string Currency => ledger.Currency ?? _reading.Book?.Currency ?? DefaultPriceBook.Currency;
 
-    /// <summary>What is wrong with the book as a whole; null when nothing is.</summary>
+    /// <summary>What is wrong with the whole book; null if nothing is.</summary>
     public string? Problem => _reading.Problem;
 
-    /// <summary>Nodes whose price is not the book's, with their price class and why.</summary>
+    /// <summary>Nodes whose price is not the book's, with their price class and the reason.</summary>
     public IReadOnlyDictionary<string, (string Class, string Why)> Untrusted
     {
         get
@@ -56,9 +56,7 @@ internal sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProv
         }
     }
 
-    /// <summary>
-    /// Nodes of spot or reserved capacity that are charged at a rate for all capacity, with their product and capacity type.
-    /// </summary>
+    /// <summary>Nodes with spot or reserved capacity that are charged at a general rate, with their product and capacity type.</summary>
     public IReadOnlyDictionary<string, string> ChargedAsOnDemand
     {
         get
@@ -68,7 +66,7 @@ internal sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProv
         }
     }
 
-    /// <summary>Resources of nodes that look like GPUs and are not in the table.</summary>
+    /// <summary>Resources of nodes that look like GPUs but are unknown.</summary>
     public IReadOnlyCollection<string> UnknownResources
     {
         get
@@ -78,10 +76,10 @@ internal sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProv
         }
     }
 
-    /// <summary>When the book next changes by itself.</summary>
+    /// <summary>The next date at which the book's prices change.</summary>
     public DateTimeOffset? NextDate => _reading.Book?.DatesAfter(Now()).Select(date => (DateTimeOffset?)date).FirstOrDefault();
 
-    /// <summary>Reads the default book again and tells the ledger the price of every node's devices.</summary>
+    /// <summary>Reads the default book again and updates the ledger with the price of every node's devices.</summary>
     public void Refresh()
     {
         var chosen = GpuPriceBookReader.Chosen(stores.PriceBooks.Store.List());
@@ -94,18 +92,19 @@ internal sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProv
             TrustChanged?.Invoke();
     }
 
-    /// <summary>Tells the ledger what a node has and what it costs. True when the ledger did not know its devices so.</summary>
+    /// <summary>Records a node's devices and their price in the ledger. Returns whether its devices changed.</summary>
     public bool Observe(V1Node node)
     {
         var changed = false;
-        Price(node, out var news, ref changed);
+        Price(node, out var devicesChanged, ref changed);
         if (changed)
             TrustChanged?.Invoke();
-        return news;
+        return devicesChanged;
     }
 
     /// <summary>
-    /// What the driver calls a node's GPUs: their product where no label tells one. True when the ledger did not know its devices so.
+    /// Records the driver's name of a node's GPUs, which is their product if no label names one. Returns whether the node's devices
+    /// changed.
     /// </summary>
     public bool Name(string node, string product)
     {
@@ -115,7 +114,7 @@ internal sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProv
                 return false;
             _names[node] = product;
         }
-        return stores.Nodes.Store.Get(null, node) is { } told && stores.Gpus.DevicesOf(told).Product.Length == 0 && Observe(told);
+        return stores.Nodes.Store.Get(null, node) is { } current && stores.Gpus.DevicesOf(current).Product.Length == 0 && Observe(current);
     }
 
     public void ObserveGone(string node)
@@ -132,30 +131,30 @@ internal sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProv
             TrustChanged?.Invoke();
     }
 
-    /// <summary>What HAMi wrote of the node's cards; null where it is not at work.</summary>
+    /// <summary>Returns HAMi's annotation with the node's cards; null without HAMi.</summary>
     public static string? RegisterOf(V1Node node) =>
         node.Metadata.Annotations.TryGetValue(HamiRegister.Annotation, out var text) ? text : null;
 
-    /// <summary>What a pod's request costs an hour on a node, at the trusted price; null while that is not known.</summary>
+    /// <summary>Returns the hourly cost of a pod's request on a node at the trusted price; null if unknown.</summary>
     public HourlyCost? RateOn(V1Node node, GpuRequest request)
     {
         var share = request.ShareOn(stores.Gpus.DevicesOf(node));
-        // With others it pays a part of its claims; at most it pays them alone.
+        // A shared claim costs the pod at most as much as if it used the claim alone.
         foreach (var claim in request.Claims ?? [])
             share = DeviceShare.Sum(share, claim.Share);
         return RateOf(ClassOf(node), share) is { } rate ? rate * request.Units : null;
     }
 
-    /// <summary>The trusted price of a part of a device of a class.</summary>
+    /// <summary>Returns the trusted price of a share of a device of a class.</summary>
     public GpuHourPrice? RateOf(string priceClass, DeviceShare share) => share.RateOf(ledger.RateOf(priceClass, Now()));
 
-    /// <summary>The class under which the ledger keeps a node.</summary>
+    /// <summary>Returns the price class of a node in the ledger.</summary>
     public string ClassOf(V1Node node) =>
-        ledger.LastStatement(node.Metadata.Name) is { Product.Length: > 0 } told ? told.Product : stores.Gpus.DevicesOf(node).Product;
+        ledger.LastStatement(node.Metadata.Name) is { Product.Length: > 0 } recorded
+            ? recorded.Product
+            : stores.Gpus.DevicesOf(node).Product;
 
-    /// <summary>
-    /// A clock that is set back stands still here: a price told for a time that was charged already would rewrite the past.
-    /// </summary>
+    /// <summary>Returns the time, which never goes back. A price for a time that is already charged would change the past.</summary>
     private DateTimeOffset Now()
     {
         lock (_gate)
@@ -164,29 +163,29 @@ internal sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProv
 
     private Reading Read(V1Alpha1GpuPriceBook? chosen)
     {
-        // Where nothing was ever priced, the book that the operator is about to write is as good as there.
+        // In a cluster that never had prices, use the book that the operator is about to create.
         if (chosen is null)
             return ledger.HasPrices ? new(null, null, PriceDecider.NoBook) : new(DefaultPriceBook.Book, null, null);
         var name = chosen.Metadata.Name;
         if (GpuPriceBookReader.Read(chosen, out var book) is { Count: > 0 } errors)
             return new(null, name, $"GpuPriceBook {name} cannot be read ({errors[0]})");
-        // Sums of two currencies are no sums.
-        if (ledger.Currency is { } sofar && sofar != book!.Currency && ledger.HasPrices && !book.IsAccepted)
-            return new(null, name, $"GpuPriceBook {name} is in {book.Currency} and all sums so far are in {sofar}");
+        // Amounts in different currencies cannot be added.
+        if (ledger.Currency is { } current && current != book!.Currency && ledger.HasPrices && !book.IsAccepted)
+            return new(null, name, $"GpuPriceBook {name} is in {book.Currency} and all sums so far are in {current}");
         ledger.SetCurrency(book!.Currency);
         return new(book, name, null);
     }
 
-    private void Price(V1Node node, out bool news, ref bool changed)
+    private void Price(V1Node node, out bool devicesChanged, ref bool changed)
     {
-        // One at a time: a verdict by the book before must not be told after one by the book now.
+        // Serialize, so that a verdict from an old book never follows one from the new book.
         lock (_gate)
-            PriceAlone(node, out news, ref changed);
+            Price_NeedsLock(node, out devicesChanged, ref changed);
     }
 
-    private void PriceAlone(V1Node node, out bool news, ref bool changed)
+    private void Price_NeedsLock(V1Node node, out bool devicesChanged, ref bool changed)
     {
-        news = false;
+        devicesChanged = false;
         var name = node.Metadata.Name;
         var devices = stores.Gpus.DevicesOf(node);
         foreach (var resource in devices.Unknown)
@@ -194,23 +193,29 @@ internal sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProv
         if (devices is { Product.Length: 0, Cards: 0 })
             return;
         var now = Now();
-        var told = ledger.LastStatement(name);
+        var recorded = ledger.LastStatement(name);
         var reading = _reading;
-        // Without a label the driver's name is the product, and before anyone has told it again, after a restart, what it was.
-        var product = devices.Product.Length > 0 ? devices.Product : _names.GetValueOrDefault(name) ?? PriceClass.ProductOf(told.Product);
+        // Without a label the driver's name is the product. After a restart, until it is reported again, use the recorded one.
+        var product =
+            devices.Product.Length > 0 ? devices.Product : _names.GetValueOrDefault(name) ?? PriceClass.ProductOf(recorded.Product);
         var verdict = PriceDecider.Decide(
             reading.Book,
             reading.Problem,
             PricedNode.Of(product, node.Metadata.Labels),
-            told.Product,
+            recorded.Product,
             c => ledger.RateOf(c, now),
             now
         );
-        // The price first: a class without one would be unpriced for a moment.
+        // Set the price first, so that the class is never without one.
         if (verdict.Rate is { } rate)
             ledger.Reprice(verdict.Class, rate, now, verdict.Planned);
         if (devices.Cards > 0)
-            news = ledger.ObserveNode(name, verdict.Class, devices.Cards, told.Gpus == 0 ? node.Metadata.CreationTimestamp ?? now : now);
+            devicesChanged = ledger.ObserveNode(
+                name,
+                verdict.Class,
+                devices.Cards,
+                recorded.Gpus == 0 ? node.Metadata.CreationTimestamp ?? now : now
+            );
 
         var asOnDemand = devices.Cards > 0 && verdict.ChargedAsOnDemand is { } capacity ? $"{verdict.Class} ({capacity})" : null;
         if (_asOnDemand.GetValueOrDefault(name) != asOnDemand)
@@ -218,9 +223,9 @@ internal sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProv
             _asOnDemand = asOnDemand is null ? _asOnDemand.Remove(name) : _asOnDemand.SetItem(name, asOnDemand);
             changed = true;
         }
-        var known = _untrusted.TryGetValue(name, out var former);
+        var known = _untrusted.TryGetValue(name, out var previous);
         var doubt = devices.Cards > 0 ? verdict.Untrusted : null;
-        if (doubt is null ? !known : known && former == (verdict.Class, doubt))
+        if (doubt is null ? !known : known && previous == (verdict.Class, doubt))
             return;
         _untrusted = doubt is null ? _untrusted.Remove(name) : _untrusted.SetItem(name, (verdict.Class, doubt));
         changed = true;

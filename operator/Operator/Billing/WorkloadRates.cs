@@ -5,12 +5,12 @@ using Bursar.Operator.Cluster;
 
 namespace Bursar.Operator.Billing;
 
-/// <summary>The GPUs and the hourly cost of a workload. It reads the caches and the ledger and writes nothing.</summary>
+/// <summary>Calculates the GPUs and the hourly cost of a workload from the caches and the ledger. It writes nothing.</summary>
 internal sealed class WorkloadRates(ClusterStores stores, GpuLedger ledger, PriceList prices, NodeMeter nodes)
 {
     /// <summary>
-    /// Returns how many GPUs the workload can hold at the same time, at least as many as its pods hold now. A pod that is being deleted is
-    /// replaced, so it does not count. If the spec names no GPU, its pods tell.
+    /// Returns how many GPUs the workload can hold at the same time, at least as many as its pods hold now. A pod that is being deleted
+    /// does not count, because it is replaced. If the spec requests no GPU, its billed GPUs count.
     /// </summary>
     public int GpusOf(IReadOnlyList<PodSet> sets, IReadOnlyList<V1Pod> live, WorkloadSpend? spend) =>
         !sets.Any(set => set.Request.IsAny)
@@ -21,9 +21,9 @@ internal sealed class WorkloadRates(ClusterStores stores, GpuLedger ledger, Pric
             );
 
     /// <summary>
-    /// Returns the hourly cost of the GPUs that the workload can hold at the same time: at the price of its running pods, else at the price
-    /// of the GPUs that it last ran on, else at the most expensive price that its node selector allows. A job without a pod is therefore
-    /// never admitted at a price that it may not get. Null if there is no price.
+    /// Returns the hourly cost of the GPUs that the workload can hold at the same time; null if there is no price. It uses the price of its
+    /// running pods, otherwise of the GPUs that it last ran on, otherwise the most expensive price that its node selector allows. So a job
+    /// without a pod is never admitted at a price that it may not get.
     /// </summary>
     public HourlyCost? RateOf(
         IReadOnlyList<PodSet> sets,
@@ -48,8 +48,8 @@ internal sealed class WorkloadRates(ClusterStores stores, GpuLedger ledger, Pric
     }
 
     /// <summary>
-    /// Returns the hourly cost of pods that do not exist yet, each at the most expensive price that its node selector allows. Null if one
-    /// of them has no price, or if none asks for GPUs.
+    /// Returns the hourly cost of pods that do not exist yet, each at the most expensive price that its node selector allows. Null if a
+    /// price is missing or none requests GPUs.
     /// </summary>
     public HourlyCost? HighestOf(IReadOnlyList<PodSet> sets) => Sum(sets, HighestOf);
 
@@ -62,7 +62,7 @@ internal sealed class WorkloadRates(ClusterStores stores, GpuLedger ledger, Pric
         return highest;
     }
 
-    /// <summary>Adds the pods that ask for GPUs. Null if one of them has no price.</summary>
+    /// <summary>Adds up the pods that request GPUs. Null if a price is missing.</summary>
     private static HourlyCost? Sum(IReadOnlyList<PodSet> sets, Func<PodSet, HourlyCost?> ofOne)
     {
         HourlyCost? sum = null;

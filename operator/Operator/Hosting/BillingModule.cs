@@ -52,7 +52,7 @@ internal sealed class BillingModule : IDisposable
             PricesChanged?.Invoke();
         };
         _books.Changed += () => PricesChanged?.Invoke();
-        Nodes.DevicesTold += Pods.ObserveOn;
+        Nodes.DevicesChanged += Pods.ObserveOn;
         stores.Gpus.DevicesChanged += node =>
         {
             _nodeWatch.Check(node);

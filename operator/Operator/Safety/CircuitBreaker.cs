@@ -1,9 +1,9 @@
 namespace Bursar.Operator.Safety;
 
 /// <summary>
-/// Stops forecasts from suspending much of a cluster at once: after max(5, 20 %) of its suspendable work within five minutes
-/// nothing more is suspended by forecast until someone runs <c>bursar reset-breaker</c>. The limit itself is never braked. The
-/// ledger remembers it across restarts, or an operator that crashes again and again would suspend a cluster share by share.
+/// Stops forecasts from suspending a large part of a cluster at once. After max(5, 20 %) of its suspendable workloads within five minutes
+/// it opens, and forecasts suspend nothing more until a user runs <c>bursar reset-breaker</c>. Suspensions by the limit are not affected.
+/// The ledger stores its state, because otherwise an operator that crashes repeatedly could suspend one share after the other. Thread-safe.
 /// </summary>
 internal sealed class CircuitBreaker(Func<int> suspendableWork)
 {
@@ -11,41 +11,41 @@ internal sealed class CircuitBreaker(Func<int> suspendableWork)
 
     private readonly Lock _gate = new();
     private readonly Queue<DateTimeOffset> _suspended = new();
-    private DateTimeOffset _lifted = DateTimeOffset.MinValue;
-    private DateTimeOffset? _applied;
+    private DateTimeOffset _resetAt = DateTimeOffset.MinValue;
+    private DateTimeOffset? _openSince;
 
-    /// <summary>Since when it is applied; null when it is not.</summary>
+    /// <summary>When it opened; null while it is closed.</summary>
     public DateTimeOffset? AppliedAt
     {
         get
         {
             lock (_gate)
-                return _applied;
+                return _openSince;
         }
     }
 
-    /// <summary>Takes up what an earlier leader's ledger says: when forecasts suspended work, and since when the brake was applied.</summary>
+    /// <summary>Restores the state that an earlier leader stored: when forecasts suspended workloads, and since when it is open.</summary>
     public void Restore(IEnumerable<DateTimeOffset> suspended, DateTimeOffset? appliedAt)
     {
         lock (_gate)
         {
-            foreach (var at in suspended.Where(at => at > _lifted).Order())
+            foreach (var at in suspended.Where(at => at > _resetAt).Order())
                 _suspended.Enqueue(at);
-            if (appliedAt > _lifted)
-                _applied = appliedAt;
+            if (appliedAt > _resetAt)
+                _openSince = appliedAt;
         }
     }
 
-    /// <summary>How many more workloads forecasts may suspend now.</summary>
+    /// <summary>Returns how many more workloads forecasts may suspend now.</summary>
     public int Allowance(DateTimeOffset now)
     {
         lock (_gate)
         {
-            if (_applied is not null)
+            if (_openSince is not null)
                 return 0;
             while (_suspended.TryPeek(out var oldest) && now - oldest > Span)
                 _suspended.Dequeue();
-            // What was just suspended counts as suspendable work too, or each suspension would shrink the base of the next.
+            // Include recent suspensions, because otherwise each one would reduce the base of the next.
             var most = Math.Max(5, (int)Math.Ceiling((suspendableWork() + _suspended.Count) * 0.2));
             return Math.Max(0, most - _suspended.Count);
         }
@@ -57,23 +57,23 @@ internal sealed class CircuitBreaker(Func<int> suspendableWork)
             _suspended.Enqueue(now);
     }
 
-    /// <summary>A decision had to leave work running because of the brake: it stays applied until it is lifted.</summary>
+    /// <summary>Opens it after a decision left workloads running because of it. It stays open until a reset.</summary>
     public void Apply(DateTimeOffset now)
     {
         lock (_gate)
-            _applied ??= now;
+            _openSince ??= now;
     }
 
-    /// <summary>True when this is a later word than the last one; it lifts what came before it.</summary>
+    /// <summary>Resets it as of a time. Returns false if a later reset is known.</summary>
     public bool Lift(DateTimeOffset at)
     {
         lock (_gate)
         {
-            if (at <= _lifted)
+            if (at <= _resetAt)
                 return false;
-            _lifted = at;
-            if (_applied <= at)
-                _applied = null;
+            _resetAt = at;
+            if (_openSince <= at)
+                _openSince = null;
             while (_suspended.TryPeek(out var oldest) && oldest <= at)
                 _suspended.Dequeue();
             return true;

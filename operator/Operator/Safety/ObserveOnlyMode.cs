@@ -4,10 +4,10 @@ using Bursar.Kubernetes.Objects;
 namespace Bursar.Operator.Safety;
 
 /// <summary>
-/// The way out: ConfigMap <c>bursar-control</c> in Bursar's own namespace. <c>enforcement: observe</c> stops every action;
-/// <c>continue</c> holds the time of the last <c>bursar reset-breaker</c>.
+/// The cluster's switch, ConfigMap <c>bursar-control</c> in Bursar's own namespace. <c>enforcement: observe</c> stops every action;
+/// <c>continue</c> has the time of the last <c>bursar reset-breaker</c>.
 /// </summary>
-internal sealed class ObserveOnlyMode(CircuitBreaker brake)
+internal sealed class ObserveOnlyMode(CircuitBreaker breaker)
 {
     public const string Name = "bursar-control";
     public const string EnforcementKey = "enforcement";
@@ -16,29 +16,29 @@ internal sealed class ObserveOnlyMode(CircuitBreaker brake)
 
     private volatile bool _observeOnly;
 
-    /// <summary>The switch moved or the brake was lifted: every budget is to be looked at again.</summary>
+    /// <summary>Raised when the mode changed or the circuit breaker was reset, so that budgets must be evaluated.</summary>
     public event Action? Changed;
 
     public bool ObserveOnly => _observeOnly;
 
-    public CircuitBreaker Breaker => brake;
+    public CircuitBreaker Breaker => breaker;
 
-    /// <summary>Whether the ConfigMap stops every action; null when there is none.</summary>
+    /// <summary>Whether the ConfigMap stops every action; false if there is none (null).</summary>
     public static bool IsObserve(V1ConfigMap? map) =>
         map is not null
         && map.Data.TryGetValue(EnforcementKey, out var value)
         && string.Equals(value.Trim(), ObserveValue, StringComparison.OrdinalIgnoreCase);
 
-    /// <summary>Reads the ConfigMap; null when there is none, which is the ordinary state.</summary>
+    /// <summary>Reads the ConfigMap; null if there is none, which is the normal state.</summary>
     public void Read(V1ConfigMap? map)
     {
         var observe = IsObserve(map);
-        var lifted =
+        var wasReset =
             map is not null
             && map.Data.TryGetValue(ContinueKey, out var text)
             && DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at)
-            && brake.Lift(at);
-        if (observe == _observeOnly && !lifted)
+            && breaker.Lift(at);
+        if (observe == _observeOnly && !wasReset)
             return;
         _observeOnly = observe;
         Changed?.Invoke();
