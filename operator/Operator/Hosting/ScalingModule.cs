@@ -71,7 +71,7 @@ internal sealed class ScalingModule : IAsyncDisposable
         context.Decisions.Forgotten += budget => _scalers.WakeIfScaled(budget.Metadata.Namespace ?? "");
         telemetry.Agents.IsScaled = pod => _evaluator.IsScaled(pod.Metadata.Uid);
         _evaluator.PodsChanged += telemetry.Agents.ScaledChanged;
-        telemetry.Agents.Signalled += signals.Take;
+        telemetry.Agents.Signalled += signals.Record;
         signals.Changed += _scalers.WakeFor;
         _prometheus.Changed += _scalers.WakeScalers;
         safety.Control.Changed += () =>

@@ -12,8 +12,8 @@ using Grpc.Core;
 namespace Bursar.Operator.Scaling;
 
 /// <summary>
-/// ScaledObjects whose triggers ask Bursar. KEDA scales them; Bursar measures, and says no more than the money carries: they take part in
-/// the division of a budget's room as scalers do.
+/// ScaledObjects whose triggers query Bursar. KEDA scales them, and Bursar measures and limits the metric to what the budgets can afford.
+/// They get a share of a budget's affordable rate like InferenceScalers. Thread-safe.
 /// </summary>
 internal sealed class ExternalScalerClients(
     ClusterStores stores,
@@ -23,45 +23,42 @@ internal sealed class ExternalScalerClients(
     TimeProvider time
 )
 {
-    /// <summary>KEDA asks every few seconds; one that has not for this long asks no more.</summary>
+    /// <summary>KEDA queries every few seconds. A ScaledObject that has not for this long is removed.</summary>
     private static readonly TimeSpan Life = TimeSpan.FromMinutes(10);
 
     private readonly ConcurrentDictionary<ObjectKey, ExternalScalerClient> _clients = new();
 
-    /// <summary>The decisions on InferenceScalers.</summary>
+    /// <summary>The latest decisions on InferenceScalers.</summary>
     public required Func<ObjectKey, ScalerResult?> LastOf { get; init; }
 
-    /// <summary>Some guest asks what it did not ask before: its namespace.</summary>
+    /// <summary>Raised with the namespace when a ScaledObject sends a new query.</summary>
     public event Action<string>? Came;
 
-    /// <summary>What is said of one question.</summary>
-    public ScalerAnswer Answer(ScalerRequest question)
+    /// <summary>Answers one query.</summary>
+    public ScalerAnswer Answer(ScalerRequest request)
     {
-        var key = new ObjectKey(question.Namespace, question.Name);
-        if (stores.ScaledObjects.Store.Get(question.Namespace, question.Name) is not { } scaled)
-            return new ScalerAnswer.Error(
-                StatusCode.NotFound,
-                $"there is no ScaledObject {question.Name} in namespace {question.Namespace}"
-            );
-        if (question.Query is ScalerQuery.OfScaler named)
-            return OfScaler(new(question.Namespace, named.Name));
-        var ask = (ScalerQuery.OfTrigger)question.Query;
-        // One trigger with two sets of keys is two triggers.
-        var trigger = ask.Terms with { Name = NameOf(ask) };
-        var guest = _clients.GetOrAdd(key, _ => new(time.GetUtcNow()));
-        var isNew = guest.Query(trigger, ask.CostCapPerHour, time.GetUtcNow());
+        var key = new ObjectKey(request.Namespace, request.Name);
+        if (stores.ScaledObjects.Store.Get(request.Namespace, request.Name) is not { } scaled)
+            return new ScalerAnswer.Error(StatusCode.NotFound, $"there is no ScaledObject {request.Name} in namespace {request.Namespace}");
+        if (request.Query is ScalerQuery.OfScaler scaler)
+            return OfScaler(new(request.Namespace, scaler.Name));
+        var query = (ScalerQuery.OfTrigger)request.Query;
+        // The same trigger with other keys is another trigger.
+        var trigger = query.Terms with { Name = NameOf(query) };
+        var client = _clients.GetOrAdd(key, _ => new(time.GetUtcNow()));
+        var isNew = client.Query(trigger, query.CostCapPerHour, time.GetUtcNow());
         if (isNew)
-            Came?.Invoke(question.Namespace);
+            Came?.Invoke(request.Namespace);
         if (Find(scaled, out var whyNot) is not { } target)
             return new ScalerAnswer.Error(StatusCode.NotFound, whyNot!);
 
         var snapshot = observer.Observe(
             scaled,
-            Terms(scaled, [trigger], ask.CostCapPerHour),
+            Terms(scaled, [trigger], query.CostCapPerHour),
             target,
             ScalerMemory.Empty,
             null,
-            guest.Since
+            client.Since
         );
         var reading = snapshot.Readings[0];
         var metric = $"bursar-{trigger.Name}";
@@ -69,40 +66,40 @@ internal sealed class ExternalScalerClients(
             return snapshot.Replicas == 0 && reading.Error is null
                 ? new ScalerAnswer.Figure(false, metric, trigger.Target, 0)
                 : new ScalerAnswer.Missing(metric, trigger.Target, reading.Error ?? ScalerDemand.NoFigureYet);
-        // KEDA's HPA divides what all replicas together carry: shares of something are told as so many times their average.
+        // KEDA's HPA divides the metric by the replicas, so averages are multiplied by their number.
         var value = trigger.AddsUp
             ? measured
             : measured
                 * (trigger.Type == TriggerType.Latency ? snapshot.ReplicaStates.Count(state => state.Ready) : snapshot.ActualReplicas);
-        var most = control.ObserveOnly ? int.MaxValue : guest.State.Affordable ?? snapshot.Replicas;
+        var affordable = control.ObserveOnly ? int.MaxValue : client.State.Affordable ?? snapshot.Replicas;
         return new ScalerAnswer.Figure(
-            measured > trigger.Activation && most > 0,
+            measured > trigger.Activation && affordable > 0,
             metric,
             trigger.Target,
-            Math.Min(value, most * trigger.Target)
+            Math.Min(value, affordable * trigger.Target)
         );
     }
 
-    /// <summary>Those of a namespace, as they stand, for the division of the money.</summary>
-    internal IEnumerable<(ExternalScalerClient Guest, V1ScaledObject Scaled, ScaleTarget Target, ScalerSnapshot Snapshot)> In(string ns)
+    /// <summary>Returns the ScaledObjects of a namespace that query Bursar, with their snapshots.</summary>
+    internal IEnumerable<(ExternalScalerClient Client, V1ScaledObject Scaled, ScaleTarget Target, ScalerSnapshot Snapshot)> In(string ns)
     {
-        foreach (var (key, guest) in _clients)
+        foreach (var (key, client) in _clients)
         {
             if (key.Namespace != ns)
                 continue;
-            if (time.GetUtcNow() - guest.State.CalledAt > Life || stores.ScaledObjects.Store.Get(ns, key.Name) is not { } scaled)
+            if (time.GetUtcNow() - client.State.CalledAt > Life || stores.ScaledObjects.Store.Get(ns, key.Name) is not { } scaled)
             {
                 _clients.TryRemove(key, out _);
                 continue;
             }
             if (Find(scaled, out _) is not { } target)
                 continue;
-            var state = guest.State;
+            var state = client.State;
             yield return (
-                guest,
+                client,
                 scaled,
                 target,
-                observer.Observe(scaled, Terms(scaled, state.Triggers, state.Cap), target, guest.Memory, null, guest.Since) with
+                observer.Observe(scaled, Terms(scaled, state.Triggers, state.Cap), target, client.Memory, null, client.Since) with
                 {
                     ScaledBy = null,
                 }
@@ -129,8 +126,8 @@ internal sealed class ExternalScalerClients(
         return new ScalerAnswer.Figure(last.Decision.IsActive && replicas > 0, metric, 1, replicas);
     }
 
-    private static string NameOf(ScalerQuery.OfTrigger ask) =>
-        $"{ask.Type}-{string.Join("-", ask.Keys.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key}-{pair.Value}"))}"
+    private static string NameOf(ScalerQuery.OfTrigger query) =>
+        $"{query.Type}-{string.Join("-", query.Keys.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key}-{pair.Value}"))}"
             .ToLowerInvariant()
             .Replace('.', '-');
 
@@ -154,46 +151,46 @@ internal sealed class ExternalScalerClients(
 }
 
 /// <summary>
-/// One ScaledObject, by what its triggers have asked. KEDA's calls and the scaler loop use it from threads of their own, so its state
-/// is one value that is swapped at once.
+/// A ScaledObject that queries Bursar. KEDA's calls and the scaler loop use it on different threads, so its state is one immutable value
+/// that is replaced atomically.
 /// </summary>
 internal sealed class ExternalScalerClient(DateTimeOffset since)
 {
     private ExternalScalerClientState _state = new();
 
-    /// <summary>Read and written by the scaler loop alone.</summary>
+    /// <summary>Used only by the scaler loop.</summary>
     public ScalerMemory Memory { get; set; } = ScalerMemory.Empty;
 
-    /// <summary>Since when it asks.</summary>
+    /// <summary>Time of its first query.</summary>
     public DateTimeOffset Since { get; } = since;
 
-    /// <summary>What holds now; readers of several values read this once.</summary>
+    /// <summary>The current state. Read it once to get consistent values.</summary>
     public ExternalScalerClientState State => Volatile.Read(ref _state);
 
     /// <summary>Records the replicas that the budgets can afford.</summary>
     public void Afford(int replicas) =>
         ImmutableInterlocked.Update(ref _state, static (state, affordable) => state with { Affordable = affordable }, replicas);
 
-    /// <summary>Records a question. False where it has asked the same before.</summary>
+    /// <summary>Records a query. Returns false if it is the same as an earlier one.</summary>
     public bool Query(TriggerTerms trigger, HourlyCost? cap, DateTimeOffset now)
     {
         while (true)
         {
             var before = State;
             if (Interlocked.CompareExchange(ref _state, before.With(new(trigger, cap, now)), before) == before)
-                return !before.Calls.Any(ask => ask.Trigger.Name == trigger.Name && ask.Cap == cap);
+                return !before.Calls.Any(call => call.Trigger.Name == trigger.Name && call.Cap == cap);
         }
     }
 }
 
-/// <summary>The state of a <see cref="ExternalScalerClient"/>. Immutable.</summary>
+/// <summary>The immutable state of an <see cref="ExternalScalerClient"/>.</summary>
 internal sealed record ExternalScalerClientState
 {
     private const int MostTriggers = 16;
 
     private static readonly TimeSpan Life = TimeSpan.FromMinutes(10);
 
-    /// <summary>The latest question of each trigger, by name.</summary>
+    /// <summary>The latest query of each trigger, by name.</summary>
     public ImmutableArray<ExternalScalerCall> Calls { get; private init; } = [];
 
     /// <summary>The replicas that the budgets can afford; null before the first decision.</summary>
@@ -201,29 +198,27 @@ internal sealed record ExternalScalerClientState
 
     public DateTimeOffset CalledAt { get; private init; }
 
-    public IReadOnlyList<TriggerTerms> Triggers => [.. Calls.Select(static ask => ask.Trigger)];
+    public IReadOnlyList<TriggerTerms> Triggers => [.. Calls.Select(static call => call.Trigger)];
 
     /// <summary>The lowest of the triggers' caps.</summary>
-    public HourlyCost? Cap => Calls.Where(static ask => ask.Cap is not null).Select(static ask => ask.Cap).Min();
+    public HourlyCost? Cap => Calls.Where(static call => call.Cap is not null).Select(static call => call.Cap).Min();
 
-    /// <summary>
-    /// A trigger whose keys were changed asks under another name from then on: the old name goes with time, or for the newest names.
-    /// </summary>
-    public ExternalScalerClientState With(ExternalScalerCall asked) =>
+    /// <summary>Adds a query. A trigger with changed keys has a new name. The old one expires, or is removed for newer ones.</summary>
+    public ExternalScalerClientState With(ExternalScalerCall added) =>
         this with
         {
-            CalledAt = asked.At,
+            CalledAt = added.At,
             Calls =
             [
                 .. Calls
-                    .Where(ask => ask.Trigger.Name != asked.Trigger.Name && asked.At - ask.At <= Life)
-                    .OrderByDescending(static ask => ask.At)
+                    .Where(call => call.Trigger.Name != added.Trigger.Name && added.At - call.At <= Life)
+                    .OrderByDescending(static call => call.At)
                     .Take(MostTriggers - 1)
-                    .Append(asked)
-                    .OrderBy(static ask => ask.Trigger.Name, StringComparer.Ordinal),
+                    .Append(added)
+                    .OrderBy(static call => call.Trigger.Name, StringComparer.Ordinal),
             ],
         };
 }
 
-/// <summary>A question of KEDA's.</summary>
+/// <summary>A query of KEDA.</summary>
 internal sealed record ExternalScalerCall(TriggerTerms Trigger, HourlyCost? Cap, DateTimeOffset At);

@@ -10,7 +10,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Scaling;
 
-/// <summary>Carries out decisions on scalers: sets replicas, or caps the autoscaler that owns them.</summary>
+/// <summary>Carries out decisions on scalers: sets replicas, or caps the autoscaler that sets them.</summary>
 internal sealed partial class ScalerActor(
     OperatorState state,
     ScaleActor actor,
@@ -21,7 +21,7 @@ internal sealed partial class ScalerActor(
 )
 {
     /// <summary>
-    /// Carries out the latest decision. Returns true if replicas were removed, since another scaler may then spend what they cost.
+    /// Carries out the latest decision. Returns true if it removed replicas, because another scaler may then use their budget.
     /// </summary>
     internal async Task<bool> ActAsync(ScalerEntry entry, CancellationToken cancellationToken)
     {
@@ -32,16 +32,16 @@ internal sealed partial class ScalerActor(
         WriteOutcome outcome;
         try
         {
-            if (target.OtherAutoscaler is { } owner)
+            if (target.OtherAutoscaler is { } other)
             {
-                if (decision.Reason == Reasons.Contested || !IsToBeCapped(entry, owner, decision.Affordable))
+                if (decision.Reason == Reasons.Contested || !IsToBeCapped(entry, other, decision.Affordable))
                     return false;
-                LogCaps(target.Namespace, scaler.Metadata.Name, owner.Manager, decision.Affordable ?? -1, decision.Reason);
+                LogCaps(target.Namespace, scaler.Metadata.Name, other.Manager, decision.Affordable ?? -1, decision.Reason);
                 outcome = await actor.CapAsync(entry.Ref, target, decision.Affordable ?? int.MaxValue, cancellationToken);
-                if (outcome is { Result: WriteResult.Done, Text: { } undone })
+                if (outcome is { Result: WriteResult.Done, Text: { } overwritten })
                 {
                     entry.Memory = entry.Memory.WithReverted(time.GetUtcNow());
-                    reporter.SetByOther(entry, ScalerEvaluator.Message(undone), time.GetUtcNow());
+                    reporter.SetByOther(entry, ScalerEvaluator.Message(overwritten), time.GetUtcNow());
                 }
             }
             else
@@ -61,7 +61,7 @@ internal sealed partial class ScalerActor(
         }
         catch (ApiException error)
         {
-            // One that cannot be written must not keep the others from it: it is tried again at the next look.
+            // Continue with the other scalers and try again in the next pass.
             outcome = WriteOutcome.Refused(error.Message);
         }
         if (outcome.Result is WriteResult.Refused or WriteResult.ChangedByOther)
@@ -72,14 +72,14 @@ internal sealed partial class ScalerActor(
         return false;
     }
 
-    /// <summary>Its owner's maximum is not what the money says, and was not lowered to that yet.</summary>
-    private bool IsToBeCapped(ScalerEntry entry, OtherAutoscaler owner, int? affordable)
+    /// <summary>Whether the autoscaler's maximum must change to what the budgets can afford.</summary>
+    private bool IsToBeCapped(ScalerEntry entry, OtherAutoscaler other, int? affordable)
     {
-        var record = state.ScaledBy(entry.Ref.Namespace, entry.Ref.Uid, owner.Uid);
+        var record = state.ScaledBy(entry.Ref.Namespace, entry.Ref.Uid, other.Uid);
         if (affordable is not { } most)
             return record is not null;
-        // Without a maximum of its own KEDA's is 100; it cannot go below its own minimum, nor below one.
-        var (max, least) = (owner.Max ?? 100, Math.Max(1, owner.Min ?? 1));
+        // KEDA's default maximum is 100. A cap cannot be below the autoscaler's minimum, nor below one.
+        var (max, least) = (other.Max ?? 100, Math.Max(1, other.Min ?? 1));
         return record is null ? max > most && max > least : Math.Max(most, least) != max;
     }
 

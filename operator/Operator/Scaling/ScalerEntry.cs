@@ -8,7 +8,7 @@ using Bursar.Operator.Scaling.Targets;
 
 namespace Bursar.Operator.Scaling;
 
-/// <summary>What the loop keeps of one scaler between two passes.</summary>
+/// <summary>State of one scaler between two passes.</summary>
 internal sealed class ScalerEntry(V1Alpha1InferenceScaler scaler, DateTimeOffset since)
 {
     private long _read = -1;
@@ -24,14 +24,14 @@ internal sealed class ScalerEntry(V1Alpha1InferenceScaler scaler, DateTimeOffset
             ActiveAt = Rfc3339.TryParse(scaler.Status?.LastActiveTime, out var at) ? at : null,
         };
 
-    /// <summary>Since when it is looked at.</summary>
+    /// <summary>Since when it is evaluated.</summary>
     public DateTimeOffset Since { get; } = since;
 
     public ScaleTarget? Target { get; set; }
 
     /// <summary>
-    /// The latest decision with its snapshot; null before the first and while the scaler cannot be evaluated. The loop replaces the pair in
-    /// one write when a pass has decided, so that KEDA's calls, on their own threads, read the former decision until the next one is there.
+    /// The latest decision with its snapshot; null before the first one and while the scaler cannot be evaluated. The loop replaces the
+    /// pair atomically, so KEDA's calls on other threads always read a consistent one.
     /// </summary>
     public ScalerResult? Latest
     {
@@ -43,16 +43,16 @@ internal sealed class ScalerEntry(V1Alpha1InferenceScaler scaler, DateTimeOffset
 
     public DateTimeOffset? ScaledAt { get; set; }
 
-    /// <summary>Since when the money carries less than demand asks for. A restart goes on with what the status says.</summary>
+    /// <summary>Since when the budgets afford less than the demand. Restored from the status after a restart.</summary>
     public DateTimeOffset? CappedSince { get; set; } =
         scaler
             .Status?.Conditions?.FirstOrDefault(one => one is { Type: ConditionTypes.Affordable, Reason: Reasons.CostCapped })
             ?.LastTransitionTime;
 
-    /// <summary>What stands in its way, and since when.</summary>
+    /// <summary>Why it cannot follow the demand, and since when; null if it can.</summary>
     public (string Reason, DateTimeOffset Since)? Hindrance { get; set; }
 
-    /// <summary>What came of the last write that was refused.</summary>
+    /// <summary>Why the last write was refused; null if it was not.</summary>
     public string? Refusal { get; set; }
 
     public (InferenceScalerStatus Status, DateTimeOffset At)? Written { get; set; }
@@ -61,7 +61,7 @@ internal sealed class ScalerEntry(V1Alpha1InferenceScaler scaler, DateTimeOffset
 
     public void See(V1Alpha1InferenceScaler seen) => Scaler = seen;
 
-    /// <summary>The spec, read once for each generation of it.</summary>
+    /// <summary>Parses the spec, once per generation.</summary>
     public IReadOnlyList<FieldError> Read(out ScalerTerms? terms)
     {
         if (_read != Scaler.Metadata.Generation || _read < 0)
@@ -74,5 +74,5 @@ internal sealed class ScalerEntry(V1Alpha1InferenceScaler scaler, DateTimeOffset
     }
 }
 
-/// <summary>A decision on a scaler and what it was made from.</summary>
+/// <summary>A decision on a scaler and its input.</summary>
 internal sealed record ScalerResult(ScalerSnapshot Snapshot, ScalerDecision Decision);

@@ -14,15 +14,15 @@ using Bursar.Operator.Scaling.Targets;
 namespace Bursar.Operator.Scaling;
 
 /// <summary>
-/// Decides on scalers: looks at all those of the namespaces concerned together, since those of one budget share its room, divides the
-/// money, and publishes Events and metrics. It writes to no object.
+/// Decides on scalers. It evaluates all scalers of the given namespaces together, because those of one budget share its affordable rate,
+/// and publishes Events and metrics. It writes no objects.
 /// </summary>
 internal sealed class ScalerEvaluator(
     ScalerStore scalers,
     OperatorState state,
     ScalerObserver observer,
     TargetBudgets budgets,
-    ExternalScalerClients guests,
+    ExternalScalerClients externalClients,
     ElasticTargets elastic,
     ScalerReporter reporter
 )
@@ -30,16 +30,16 @@ internal sealed class ScalerEvaluator(
     private readonly Dictionary<ObjectKey, IReadOnlyList<string>> _externalPods = [];
     private volatile HashSet<string> _pods = new(StringComparer.Ordinal);
 
-    /// <summary>Other pods are scaled by than before.</summary>
+    /// <summary>Raised when the set of scaled pods changed.</summary>
     public event Action? PodsChanged;
 
-    /// <summary>Some decision was made anew.</summary>
+    /// <summary>Raised after each evaluation.</summary>
     public event Action? Decided;
 
-    /// <summary>Whether a scaler goes by what this pod shows.</summary>
+    /// <summary>Whether a scaler uses the metrics of this pod. Thread-safe.</summary>
     public bool IsScaled(string podUid) => _pods.Contains(podUid);
 
-    /// <summary>Looks at all scalers of these namespaces and decides on each.</summary>
+    /// <summary>Evaluates and decides on all scalers of these namespaces.</summary>
     internal List<ScalerEntry> Evaluate(IReadOnlyCollection<string> namespaces)
     {
         var entries = new List<ScalerEntry>();
@@ -51,20 +51,19 @@ internal sealed class ScalerEvaluator(
         return entries;
     }
 
-    /// <summary>Whether a budget has another effect on scalers than before.</summary>
+    /// <summary>Whether a budget's new decision may affect scalers.</summary>
     internal static bool Differs(BudgetDecision before, BudgetDecision now) =>
         before.AffordableRate != now.AffordableRate
         || before.IsEnforcing != now.IsEnforcing
         || before.Currency != now.Currency
         || before.At < before.WindowStart != now.At < now.WindowStart;
 
-    /// <summary>Looks, divides the money, decides. Nothing is written.</summary>
     private void Decide(IReadOnlyCollection<string> namespaces, IReadOnlyList<ScalerEntry> entries)
     {
         var suspended = state.Suspensions().ToLookup(record => record.Uid, record => record.Budget, StringComparer.Ordinal);
         var taken = new Dictionary<string, ScalerEntry>(StringComparer.Ordinal);
-        var looks = new List<Evaluated>();
-        // The oldest scaler of a target scales it: who comes later is told.
+        var targets = new List<Evaluated>();
+        // The oldest scaler of a target scales it. Later ones are refused.
         foreach (
             var entry in entries
                 .OrderBy(entry => entry.Scaler.Metadata.CreationTimestamp)
@@ -77,48 +76,48 @@ internal sealed class ScalerEvaluator(
             var suspendedBy = suspended[target.Uid].FirstOrDefault();
             var (payers, problem) = budgets.Of(target.Namespace, ScalerObserver.LabelsOf(target), terms!.Budget, target.Display);
             var snapshot = observer.Observe(scaler, terms, target, entry.Memory, suspendedBy, entry.Since) with { BudgetProblem = problem };
-            // A budget that has suspended the target pays for nothing.
-            var look = new Evaluated(scaler.Metadata.Uid, snapshot, payers, RequestsShare: suspendedBy is null, decision =>
+            // A budget that has suspended the target pays for none of its replicas.
+            var evaluated = new Evaluated(scaler.Metadata.Uid, snapshot, payers, RequestsShare: suspendedBy is null, decision =>
                 Settle(entry, snapshot, decision)
             );
             if (problem is not null)
-                look.Caps.Add(ReplicaCaps.Keep(terms.Budget!, snapshot, problem));
+                evaluated.Caps.Add(ReplicaCaps.Keep(terms.Budget!, snapshot, problem));
             entry.Burn = observer.BurnOf(target);
-            looks.Add(look);
+            targets.Add(evaluated);
             elastic.Set(ObjectKey.Of(scaler), suspendedBy is null ? Elastic(target, snapshot) : null);
         }
         var present = new HashSet<ObjectKey>();
-        foreach (var (guest, scaled, target, snapshot) in namespaces.SelectMany(guests.In))
+        foreach (var (client, scaled, target, snapshot) in namespaces.SelectMany(externalClients.In))
         {
-            // Where a scaler caps the same target, that one asks.
-            if (taken.TryGetValue(target.Uid, out var host))
+            // If an InferenceScaler has the same target, it makes the request.
+            if (taken.TryGetValue(target.Uid, out var scalerOfTarget))
             {
-                looks.First(look => look.Key == host.Scaler.Metadata.Uid).ExternalClients.Add(guest);
+                targets.First(evaluated => evaluated.Key == scalerOfTarget.Scaler.Metadata.Uid).ExternalClients.Add(client);
                 continue;
             }
             var (payers, _) = budgets.Of(target.Namespace, ScalerObserver.LabelsOf(target), null, target.Display);
-            var look = new Evaluated(scaled.Metadata.Uid, snapshot, payers, RequestsShare: true, decision =>
-                guest.Memory = decision.Memory
+            var evaluated = new Evaluated(scaled.Metadata.Uid, snapshot, payers, RequestsShare: true, decision =>
+                client.Memory = decision.Memory
             );
-            look.ExternalClients.Add(guest);
-            looks.Add(look);
-            var held = new ObjectKey(target.Namespace, $"ScaledObject/{scaled.Metadata.Name}");
-            elastic.Set(held, Elastic(target, snapshot));
-            present.Add(held);
-            _externalPods[held] = [.. target.ReplicaPods.SelectMany(replica => replica.Pods).Select(pod => pod.Metadata.Uid)];
+            evaluated.ExternalClients.Add(client);
+            targets.Add(evaluated);
+            var key = new ObjectKey(target.Namespace, $"ScaledObject/{scaled.Metadata.Name}");
+            elastic.Set(key, Elastic(target, snapshot));
+            present.Add(key);
+            _externalPods[key] = [.. target.ReplicaPods.SelectMany(replica => replica.Pods).Select(pod => pod.Metadata.Uid)];
         }
         foreach (var gone in _externalPods.Keys.Where(key => namespaces.Contains(key.Namespace) && !present.Contains(key)).ToArray())
         {
             _externalPods.Remove(gone);
             elastic.Set(gone, null);
         }
-        budgets.Cap(looks);
-        foreach (var look in looks)
+        budgets.Cap(targets);
+        foreach (var evaluated in targets)
         {
-            var decision = ScalerDecider.Decide(look.Snapshot, look.Demand, look.Caps);
-            look.Settle(decision);
-            foreach (var guest in look.ExternalClients)
-                guest.Afford(decision.Affordable ?? int.MaxValue);
+            var decision = ScalerDecider.Decide(evaluated.Snapshot, evaluated.Demand, evaluated.Caps);
+            evaluated.Settle(decision);
+            foreach (var client in evaluated.ExternalClients)
+                client.Afford(decision.Affordable ?? int.MaxValue);
         }
     }
 
@@ -147,16 +146,16 @@ internal sealed class ScalerEvaluator(
         PodsChanged?.Invoke();
     }
 
-    /// <summary>Makes a sentence: a capital letter first, a full stop last.</summary>
-    internal static string Message(string words) => $"{char.ToUpperInvariant(words[0])}{words[1..]}{(words[^1] == '.' ? "" : ".")}";
+    /// <summary>Makes a sentence: starts with a capital letter and ends with a full stop.</summary>
+    internal static string Message(string text) => $"{char.ToUpperInvariant(text[0])}{text[1..]}{(text[^1] == '.' ? "" : ".")}";
 }
 
-/// <summary>One target as it is looked at in one pass.</summary>
-/// <param name="Key">The UID of its scaler.</param>
-/// <param name="Snapshot">What is known of it.</param>
+/// <summary>One target in one pass.</summary>
+/// <param name="Key">UID of its scaler.</param>
+/// <param name="Snapshot">Input of its decision.</param>
 /// <param name="Payers">The budgets that pay for it.</param>
-/// <param name="RequestsShare">Whether it takes part in the division of their money.</param>
-/// <param name="Settle">Takes the decision.</param>
+/// <param name="RequestsShare">Whether it gets a share of their affordable rates.</param>
+/// <param name="Settle">Receives the decision.</param>
 internal sealed record Evaluated(
     string Key,
     ScalerSnapshot Snapshot,
@@ -169,6 +168,6 @@ internal sealed record Evaluated(
 
     public List<ReplicaCap> Caps { get; } = [];
 
-    /// <summary>The ScaledObjects that get what this one may have.</summary>
+    /// <summary>The ScaledObjects that are limited to the result.</summary>
     public List<ExternalScalerClient> ExternalClients { get; } = [];
 }

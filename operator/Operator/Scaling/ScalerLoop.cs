@@ -9,27 +9,25 @@ using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Scaling;
 
-/// <summary>
-/// The loop of all scalers. It evaluates the scalers of the namespaces that were woken together, writes replicas, then status.
-/// </summary>
+/// <summary>The loop of all scalers. It evaluates the scalers of all enqueued namespaces together, writes replicas, then status.</summary>
 internal sealed partial class ScalerLoop(
     KubeClient client,
     ClusterStores stores,
     ScalerEvaluator evaluator,
     ScalerActor actor,
     ScalerStatusWriter statuses,
-    ExternalScalerClients guests,
+    ExternalScalerClients externalClients,
     ILogger<ScalerLoop> logger
 )
 {
-    /// <summary>However quiet it is: windows, cooldowns and times of day go by.</summary>
+    /// <summary>Longest interval between evaluations, because windows, cooldowns and schedules depend on time alone.</summary>
     public static readonly TimeSpan Evaluation = TimeSpan.FromSeconds(5);
 
-    /// <summary>What comes within this time is looked at together.</summary>
+    /// <summary>Changes within this time are evaluated together.</summary>
     private static readonly TimeSpan Gathering = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>No more than a fifth of a core goes into looking.</summary>
-    private const int RestPerWork = 4;
+    /// <summary>Pause per evaluation time, so that evaluation takes at most a fifth of a core.</summary>
+    private const int PauseFactor = 4;
 
     private const int WritesAtOnce = 8;
 
@@ -38,7 +36,7 @@ internal sealed partial class ScalerLoop(
     private readonly Lock _gate = new();
     private readonly HashSet<string> _dirty = new(StringComparer.Ordinal);
 
-    /// <summary>Looks at a namespace's scalers, soon.</summary>
+    /// <summary>Enqueues the scalers of a namespace.</summary>
     public void Wake(string ns)
     {
         lock (_gate)
@@ -47,14 +45,14 @@ internal sealed partial class ScalerLoop(
         _wakeup.Set();
     }
 
-    /// <summary>The same, where it has any.</summary>
+    /// <summary>Enqueues the scalers of a namespace if it has any.</summary>
     public void WakeIfScaled(string ns)
     {
-        if (stores.Scalers.Store.ByIndex(Indexes.Namespace, ns).Any() || guests.HasAny(ns))
+        if (stores.Scalers.Store.ByIndex(Indexes.Namespace, ns).Any() || externalClients.HasAny(ns))
             Wake(ns);
     }
 
-    /// <summary>Pods showed something new.</summary>
+    /// <summary>Enqueues the scalers of pods with new metrics.</summary>
     public void WakeFor(IReadOnlyCollection<string> podUids)
     {
         foreach (var uid in podUids)
@@ -62,7 +60,7 @@ internal sealed partial class ScalerLoop(
                 Wake(ns);
     }
 
-    /// <summary>A Prometheus answered something for these scalers.</summary>
+    /// <summary>Enqueues scalers with a new answer of Prometheus.</summary>
     public void WakeScalers(IReadOnlyCollection<string> scalerUids)
     {
         foreach (var uid in scalerUids)
@@ -70,7 +68,6 @@ internal sealed partial class ScalerLoop(
                 Wake(ns);
     }
 
-    /// <summary>Runs until cancelled.</summary>
     public Task RunAsync(CancellationToken cancellationToken) =>
         PeriodicLoop.RunAsync(
             client.TimeProvider,
@@ -84,13 +81,13 @@ internal sealed partial class ScalerLoop(
                     dirty = [.. _dirty];
                     _dirty.Clear();
                 }
-                var looked = TimeSpan.Zero;
+                var elapsed = TimeSpan.Zero;
                 try
                 {
                     var begun = client.TimeProvider.GetTimestamp();
                     var entries = evaluator.Evaluate(dirty);
-                    // What is written takes the API server's time and not this one's: it makes nobody wait for the next look.
-                    looked = client.TimeProvider.GetElapsedTime(begun);
+                    // Writes do not count, because they wait for the API server and use little CPU.
+                    elapsed = client.TimeProvider.GetElapsedTime(begun);
                     await WriteAsync(entries, token);
                     _failures.Succeeded();
                 }
@@ -99,7 +96,7 @@ internal sealed partial class ScalerLoop(
                     if (_failures.IsNews(error))
                         LogFailed(error.Message);
                 }
-                var pause = looked * RestPerWork;
+                var pause = elapsed * PauseFactor;
                 return pause < Gathering ? Gathering
                     : pause > Evaluation ? Evaluation
                     : pause;
@@ -107,7 +104,7 @@ internal sealed partial class ScalerLoop(
             cancellationToken
         );
 
-    /// <summary>Wakes the loop for all that moves with time alone.</summary>
+    /// <summary>Enqueues all scalers at every interval, for what depends on time alone.</summary>
     public Task TickAsync(CancellationToken cancellationToken) =>
         PeriodicLoop.RunAsync(
             client.TimeProvider,
@@ -118,7 +115,7 @@ internal sealed partial class ScalerLoop(
                     var ns in stores
                         .Scalers.Store.List()
                         .Select(scaler => scaler.Metadata.Namespace ?? "")
-                        .Concat(guests.Namespaces)
+                        .Concat(externalClients.Namespaces)
                         .Distinct(StringComparer.Ordinal)
                 )
                     Wake(ns);

@@ -7,7 +7,7 @@ using Bursar.Operator.Safety;
 
 namespace Bursar.Operator.Scaling;
 
-/// <summary>Reads everything that a scaler's decision may look at into one snapshot, from caches alone. It writes nothing.</summary>
+/// <summary>Reads all inputs of a scaler's decision into one snapshot, from caches only. It writes nothing.</summary>
 internal sealed class ScalerObserver(
     ClusterStores stores,
     PriceList prices,
@@ -17,15 +17,14 @@ internal sealed class ScalerObserver(
     TimeProvider time
 )
 {
-    /// <summary>The longest that a model takes to load: what crashes again and again must not keep its target awake for ever.</summary>
+    /// <summary>Longest time that a model takes to load. After that a crash-looping pod no longer counts as starting.</summary>
     private static readonly TimeSpan LongestStart = TimeSpan.FromMinutes(30);
 
-    /// <param name="scaler">The object.</param>
-    /// <param name="terms">Its spec, read.</param>
-    /// <param name="target">What it scales.</param>
-    /// <param name="memory">What is remembered of it.</param>
-    /// <param name="suspendedBy">The budget that has suspended the target.</param>
-    /// <param name="asked">Since when agents are asked for its replicas.</param>
+    /// <param name="terms">Its parsed spec.</param>
+    /// <param name="target">Its target.</param>
+    /// <param name="memory">Its memory from the previous decision.</param>
+    /// <param name="suspendedBy">The budget that has suspended the target; null if none has.</param>
+    /// <param name="asked">Since when agents are queried for its replicas.</param>
     public ScalerSnapshot Observe(
         IKubernetesObject scaler,
         ScalerTerms terms,
@@ -61,11 +60,11 @@ internal sealed class ScalerObserver(
         };
     }
 
-    /// <summary>What the target's pods burn together, those that are ending included.</summary>
+    /// <summary>Returns the burn rate of the target's pods, including terminating ones.</summary>
     public HourlyCost BurnOf(ScaleTarget target) =>
         target.ReplicaPods.Aggregate(HourlyCost.Zero, (sum, replica) => sum + (RateOf(replica) ?? HourlyCost.Zero));
 
-    /// <summary>The workload that the target's pods are billed to.</summary>
+    /// <summary>Returns the UID of the workload to which the target's pods are billed.</summary>
     public string WorkloadOf(ScaleTarget target)
     {
         foreach (var replica in target.ReplicaPods)
@@ -74,7 +73,7 @@ internal sealed class ScalerObserver(
         return target.Uid;
     }
 
-    /// <summary>The labels that budgets select the target by; null where nothing tells them.</summary>
+    /// <summary>Returns the labels that budgets' selectors match; null if unknown.</summary>
     public static IReadOnlyDictionary<string, string>? LabelsOf(ScaleTarget target) =>
         target.Work is { } work ? work.Labels
         : target.PodSets is [var set, ..] ? set.Template.Metadata.Labels
@@ -83,20 +82,20 @@ internal sealed class ScalerObserver(
 
     private ReplicaPrices PricesOf(ScaleTarget target, ReplicaState[] states)
     {
-        var (live, burn, dearest) = (0, HourlyCost.Zero, (HourlyCost?)null);
+        var (live, burn, highest) = (0, HourlyCost.Zero, (HourlyCost?)null);
         for (var i = 0; i < states.Length; i++)
         {
             if (states[i].Leaving || RateOf(target.ReplicaPods[i]) is not { } rate || rate == HourlyCost.Zero)
                 continue;
             live++;
             burn += rate;
-            if (dearest is null || rate > dearest.Value)
-                dearest = rate;
+            if (highest is null || rate > highest.Value)
+                highest = rate;
         }
-        return new(live, burn, dearest ?? rates.HighestOf([.. target.PodSets.Select(set => set with { Count = set.PerReplica })]));
+        return new(live, burn, highest ?? rates.HighestOf([.. target.PodSets.Select(set => set with { Count = set.PerReplica })]));
     }
 
-    /// <summary>What a replica's bound pods burn; null where one of them has no price.</summary>
+    /// <summary>Returns the burn rate of a replica's bound pods; null if one of them has no price.</summary>
     private HourlyCost? RateOf(TargetReplica replica)
     {
         var sum = HourlyCost.Zero;

@@ -9,13 +9,10 @@ using Bursar.Operator.Http;
 
 namespace Bursar.Operator.Scaling;
 
-/// <summary>Reports decisions on scalers by metrics and by Events, with the figures in the note.</summary>
+/// <summary>Reports decisions on scalers in metrics and Events, with the figures.</summary>
 internal sealed class ScalerReporter(EventRecorder recorder, OperatorMetrics metrics, TimeProvider time)
 {
-    /// <summary>Reports a decision.</summary>
-    /// <param name="entry">The scaler.</param>
-    /// <param name="decision">The decision.</param>
-    /// <param name="before">What was remembered before it.</param>
+    /// <summary>Reports a decision. <paramref name="before"/> is the memory before it.</summary>
     public void Report(ScalerEntry entry, ScalerDecision decision, ScalerMemory before)
     {
         metrics.Record(entry.Scaler.Metadata.Namespace ?? "", entry.Scaler.Metadata.Name, decision);
@@ -34,7 +31,7 @@ internal sealed class ScalerReporter(EventRecorder recorder, OperatorMetrics met
         // While no metrics are known, as after a restart, demand is not known to have gone.
         else if (!decision.IsCapped && ready.Status == true)
             entry.CappedSince = null;
-        Hinder(
+        ReportHindrance(
             entry,
             ready.Status == false ? ready.Reason
                 : decision.Reason is Reasons.Contested or Reasons.FallbackActive ? decision.Reason
@@ -48,13 +45,13 @@ internal sealed class ScalerReporter(EventRecorder recorder, OperatorMetrics met
     public void Refuse(ScalerEntry entry, string reason, string message)
     {
         Forget(ObjectKey.Of(entry.Scaler));
-        Hinder(entry, reason, message, time.GetUtcNow());
+        ReportHindrance(entry, reason, message, time.GetUtcNow());
     }
 
     /// <summary>Removes the metrics of a scaler.</summary>
     public void Forget(ObjectKey scaler) => metrics.ForgetScaler(scaler.Namespace ?? "", scaler.Name);
 
-    /// <summary>Reports a scale call that was made, and, when it adds replicas, how long ago demand asked for them.</summary>
+    /// <summary>Reports a scale write and, if it added replicas, the delay since the demand arose.</summary>
     public void Scaled(ScalerEntry entry, ScalerDecision decision)
     {
         if (decision.Memory.DemandSince is { } since && decision.Desired > decision.Replicas)
@@ -71,11 +68,11 @@ internal sealed class ScalerReporter(EventRecorder recorder, OperatorMetrics met
         Both(entry, KubeEvent.Normal, reason, "Scale", decision.Sentence, key);
     }
 
-    /// <summary>Reports that another client set the target's replicas, or the maximum of the autoscaler that owns them.</summary>
+    /// <summary>Reports that another client set the target's replicas, or the maximum of its autoscaler.</summary>
     public void SetByOther(ScalerEntry entry, string note, DateTimeOffset at) =>
         Both(entry, KubeEvent.Normal, Reasons.ScaledByOther, "Scale", note, Seconds(at));
 
-    private void Hinder(ScalerEntry entry, string? reason, string message, DateTimeOffset now)
+    private void ReportHindrance(ScalerEntry entry, string? reason, string message, DateTimeOffset now)
     {
         if (reason is null)
         {

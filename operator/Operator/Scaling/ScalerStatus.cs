@@ -9,7 +9,7 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Scaling;
 
-/// <summary>A scaler's status, from one decision.</summary>
+/// <summary>Builds a scaler's status from one decision.</summary>
 internal static class ScalerStatus
 {
     private static readonly string[] Optional =
@@ -73,7 +73,7 @@ internal static class ScalerStatus
             Conditions = Conditions(scaler, decision.Conditions, decision.At),
         };
 
-    /// <summary>Of one that cannot be looked after: its spec cannot be read, or what it scales is not there or not its own.</summary>
+    /// <summary>Returns the status of a scaler that cannot be evaluated, because of an invalid spec or of its target.</summary>
     public static InferenceScalerStatus Refused(V1Alpha1InferenceScaler scaler, string reason, string message, DateTimeOffset now) =>
         new()
         {
@@ -87,8 +87,8 @@ internal static class ScalerStatus
         };
 
     /// <summary>
-    /// How long until a new status is worth a write; null where it says nothing new. At once: a reason, a condition, the replicas. What
-    /// demand and money ask for: after two seconds. What was measured: after a minute.
+    /// Returns the time until a new status must be written; null if nothing relevant changed. A new reason, condition or replica count is
+    /// written at once, changed demand or affordable replicas after 2 s, and measured values after 1 min.
     /// </summary>
     public static TimeSpan? DueIn(InferenceScalerStatus? written, InferenceScalerStatus next, TimeSpan sinceWrite)
     {
@@ -103,7 +103,7 @@ internal static class ScalerStatus
                 .SequenceEqual((next.Conditions ?? []).Select(one => (one.Type, one.Status, one.Reason)))
         )
             return TimeSpan.Zero;
-        // Another error is what somebody who mends a trigger waits for.
+        // A user who repairs a trigger waits for the changed error.
         var soon =
             written.Wanted != next.Wanted
             || written.Affordable != next.Affordable
@@ -125,7 +125,7 @@ internal static class ScalerStatus
     private static IEnumerable<(string? Name, string? Error)> Errors(InferenceScalerStatus status) =>
         (status.Triggers ?? []).Select(one => (one.Name, one.Error));
 
-    /// <summary>A merge patch that also takes away what the new status no longer has.</summary>
+    /// <summary>Returns a merge patch that also removes the fields that the new status no longer has.</summary>
     public static JsonObject Patch(V1Alpha1InferenceScaler scaler, InferenceScalerStatus status)
     {
         var json = JsonSerializer.SerializeToNode(new V1Alpha1InferenceScaler { Status = status }, ApiJson.InferenceScaler)!["status"]!

@@ -6,10 +6,10 @@ using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Scaling;
 
-/// <summary>Writes the status of scalers if it has changed, at the rate of all status writes.</summary>
+/// <summary>Writes the status of scalers if it is due, within the rate limit of all status writes.</summary>
 internal sealed partial class ScalerStatusWriter(
     KubeClient client,
-    WriteRateLimiter pacer,
+    WriteRateLimiter rateLimiter,
     TimeProvider time,
     ILogger<ScalerStatusWriter> logger
 )
@@ -35,7 +35,7 @@ internal sealed partial class ScalerStatusWriter(
             || due > TimeSpan.Zero
         )
             return;
-        if (!pacer.TryTake(entry.Scaler.Metadata.Uid, out _))
+        if (!rateLimiter.TryTake(entry.Scaler.Metadata.Uid, out _))
             return;
         try
         {
@@ -52,16 +52,16 @@ internal sealed partial class ScalerStatusWriter(
         }
         catch (ApiException error) when (error.IsNotFound || error.IsConflict)
         {
-            // Deleted, or made anew under the same name: the next look finds out.
+            // Deleted, or recreated under the same name. The next pass finds out.
         }
         catch (ApiException error)
         {
-            // One status that is refused must not keep the others from being told.
+            // Continue with the other scalers.
             if (_failures.IsNews(error))
                 LogFailed(error.Message);
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Scaler evaluation failed, retrying: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Could not write the status of a scaler, retrying: {Reason}")]
     private partial void LogFailed(string reason);
 }

@@ -9,7 +9,7 @@ using Bursar.Operator.Scaling.Targets;
 
 namespace Bursar.Operator.Scaling;
 
-/// <summary>The scalers with what is kept of each between two passes, and their targets. The scaler loop alone changes it.</summary>
+/// <summary>The scalers, their state between two passes, and their targets. Only the scaler loop changes it.</summary>
 internal sealed class ScalerStore(
     ClusterStores stores,
     ScaleTargets targets,
@@ -31,14 +31,14 @@ internal sealed class ScalerStore(
                 .ToHashSet(StringComparer.Ordinal);
     }
 
-    /// <summary>The latest decision on a scaler; null before the first and while it cannot be evaluated. Safe from any thread.</summary>
+    /// <summary>Returns the latest decision on a scaler; null before the first one and while it cannot be evaluated. Thread-safe.</summary>
     public ScalerResult? LastOf(ObjectKey scaler)
     {
         lock (_entries)
             return _entries.GetValueOrDefault(scaler)?.Latest;
     }
 
-    /// <summary>Brings the entries of a namespace in line with its objects.</summary>
+    /// <summary>Updates the entries of a namespace from its objects and returns them.</summary>
     public List<ScalerEntry> Gather(string ns)
     {
         var found = new List<ScalerEntry>();
@@ -68,7 +68,7 @@ internal sealed class ScalerStore(
         return found;
     }
 
-    /// <summary>What an entry scales and by which terms; null where it cannot be looked after, which is then said.</summary>
+    /// <summary>Returns an entry's target and parsed spec. If it cannot be evaluated, reports that and returns null.</summary>
     public ScaleTarget? Find(ScalerEntry entry, Dictionary<string, ScalerEntry> taken, out ScalerTerms? terms)
     {
         var errors = entry.Read(out terms);

@@ -8,12 +8,10 @@ using Bursar.Operator.Cluster;
 
 namespace Bursar.Operator.Scaling;
 
-/// <summary>Which budgets of a namespace pay for a target, by its pods' labels, and how many replicas they can afford.</summary>
+/// <summary>Finds the budgets that pay for a target, by its pods' labels, and the replicas that they can afford.</summary>
 internal sealed class TargetBudgets(ClusterStores stores, DecisionStore decisions)
 {
-    /// <summary>
-    /// Those that select it and do not exempt it; and why the one that is named is not among them, null where it is or none is named.
-    /// </summary>
+    /// <summary>Returns the budgets that select the target and do not exempt it, and the problem of the named budget, or null.</summary>
     public (IReadOnlyList<V1Alpha1GpuBudget> Budgets, string? Problem) Of(
         string ns,
         IReadOnlyDictionary<string, string>? labels,
@@ -26,14 +24,14 @@ internal sealed class TargetBudgets(ClusterStores stores, DecisionStore decision
         foreach (var budget in stores.Budgets.Store.ByIndex(Indexes.Namespace, ns))
         {
             var isNamed = budget.Metadata.Name == named;
-            // A selector that cannot be read is no selector; one that exempts all the same would free what it should not.
+            // Ignore an invalid spec, because a budget that selects or exempts the wrong pods would be worse.
             if (GpuBudgetReader.Read(budget, out _, out var selector, out var exempt).Count > 0)
             {
                 if (isNamed)
                     problem = $"the spec of budget {named} cannot be read";
                 continue;
             }
-            // Of a target without pods or template nobody can say whose it is: the budget that it names, or all.
+            // A target without pods and template has no labels. Use the named budget, or all budgets.
             var selects = labels is null ? named is null || isNamed : selector.Matches(labels);
             if (selects && !(labels is not null && exempt?.Matches(labels) == true))
                 found.Add(budget);
@@ -43,15 +41,15 @@ internal sealed class TargetBudgets(ClusterStores stores, DecisionStore decision
         return (found, problem);
     }
 
-    /// <summary>Adds all caps: each scaler's own, and those of its budgets, whose room is divided once all that ask for it are known.</summary>
-    public void Cap(IReadOnlyList<Evaluated> looks)
+    /// <summary>Adds all caps: each scaler's own, and its share of each budget, once all requests are known.</summary>
+    public void Cap(IReadOnlyList<Evaluated> targets)
     {
-        var purses = new Dictionary<ObjectKey, (AffordableRate Room, List<CapRequest> Askers)>();
-        foreach (var look in looks)
+        var requests = new Dictionary<ObjectKey, (AffordableRate Rate, List<CapRequest> Requests)>();
+        foreach (var evaluated in targets)
         {
-            if (ReplicaCaps.OfCostCap(look.Snapshot) is { } own)
-                look.Caps.Add(own);
-            foreach (var budget in look.Payers)
+            if (ReplicaCaps.OfCostCap(evaluated.Snapshot) is { } own)
+                evaluated.Caps.Add(own);
+            foreach (var budget in evaluated.Payers)
             {
                 var (key, name) = (ObjectKey.Of(budget), budget.Metadata.Name);
                 var decision = decisions.Of(budget);
@@ -59,26 +57,26 @@ internal sealed class TargetBudgets(ClusterStores stores, DecisionStore decision
                     look.Caps.Add(ReplicaCaps.Keep(name, look.Snapshot, $"budget {name} has not been evaluated yet"));
                 else if (!decision.IsEnforcing || decision.AffordableRate is null && decision.At < decision.WindowStart)
                     continue;
-                else if (decision.AffordableRate is not { } room)
-                    look.Caps.Add(ReplicaCaps.Keep(name, look.Snapshot, $"the window of budget {name} is over"));
-                else if (look.RequestsShare)
+                else if (decision.AffordableRate is not { } rate)
+                    evaluated.Caps.Add(ReplicaCaps.Keep(name, evaluated.Snapshot, $"the window of budget {name} is over"));
+                else if (evaluated.RequestsShare)
                 {
-                    if (!purses.TryGetValue(key, out var purse))
-                        purses.Add(key, purse = (room, []));
-                    purse.Askers.Add(new(look.Key, look.Snapshot, Bounded(look.Demand, look.Caps)));
+                    if (!requests.TryGetValue(key, out var ofBudget))
+                        requests.Add(key, ofBudget = (rate, []));
+                    ofBudget.Requests.Add(new(evaluated.Key, evaluated.Snapshot, Bounded(evaluated.Demand, evaluated.Caps)));
                 }
             }
         }
-        foreach (var (key, purse) in purses)
+        foreach (var (key, ofBudget) in requests)
         {
-            var given = ReplicaCaps.OfBudget(key.Name, purse.Room, purse.Askers);
-            foreach (var look in looks)
-                if (given.TryGetValue(look.Key, out var cap))
-                    look.Caps.Add(cap);
+            var shares = ReplicaCaps.OfBudget(key.Name, ofBudget.Rate, ofBudget.Requests);
+            foreach (var evaluated in targets)
+                if (shares.TryGetValue(evaluated.Key, out var cap))
+                    evaluated.Caps.Add(cap);
         }
     }
 
-    /// <summary>What its own cap forbids it does not ask of a budget either: others may have it.</summary>
+    /// <summary>Limits a request to the scaler's own cap, so that the rest remains for others.</summary>
     private static ScalerDemand Bounded(ScalerDemand demand, List<ReplicaCap> caps) =>
         caps.Count == 0 ? demand : demand with { Wanted = Math.Min(demand.Wanted, caps.Min(cap => cap.Replicas)) };
 }

@@ -7,8 +7,8 @@ using Bursar.Operator.Scaling.Signals;
 namespace Bursar.Operator.Scaling;
 
 /// <summary>
-/// Measures triggers: from what agents told of the target's pods, from a Prometheus's last answer, from the clock. What is old or missing
-/// is an error or nothing, never 0.
+/// Measures triggers from agents' reports on the target's pods, Prometheus answers and the clock. An old or missing value is an error or
+/// absent, never 0.
 /// </summary>
 internal sealed class TriggerMeter(
     SignalCache signals,
@@ -17,14 +17,14 @@ internal sealed class TriggerMeter(
     TimeProvider time
 )
 {
-    /// <summary>An agent tells every second; what it told longer ago says nothing of now.</summary>
+    /// <summary>Age at which a report is too old. Agents report every second.</summary>
     public static readonly TimeSpan Stale = TimeSpan.FromSeconds(15);
 
-    /// <param name="trigger">What is to be measured.</param>
-    /// <param name="target">In whose replicas.</param>
-    /// <param name="states">How these are.</param>
-    /// <param name="pollingInterval">How often a Prometheus is asked.</param>
-    /// <param name="asked">Since when agents are asked for these replicas: before that nobody could tell.</param>
+    /// <param name="trigger">The trigger to measure.</param>
+    /// <param name="target">The target with its replicas.</param>
+    /// <param name="states">The states of the replicas.</param>
+    /// <param name="pollingInterval">The query interval of Prometheus.</param>
+    /// <param name="asked">Since when agents are queried for these replicas. Earlier there can be no report.</param>
     public TriggerReading Read(
         TriggerTerms trigger,
         ScaleTarget target,
@@ -43,13 +43,13 @@ internal sealed class TriggerMeter(
         };
     }
 
-    /// <summary>Has a Prometheus asked what a scaler's triggers need, in place of what it was asked for it before.</summary>
+    /// <summary>Replaces the Prometheus queries of a scaler by those that its triggers need.</summary>
     public void Want(string scalerUid, ScalerTerms terms) => prometheus.Want(scalerUid, QuestionsOf(terms));
 
-    /// <summary>Ends the questions of a scaler.</summary>
+    /// <summary>Removes the queries of a scaler.</summary>
     public void Forget(string scalerUid) => prometheus.Forget(scalerUid);
 
-    /// <summary>Requests are being worked on in some pod of it, or wait there.</summary>
+    /// <summary>Whether any of its pods has running or waiting requests.</summary>
     public bool HasRequests(ScaleTarget target)
     {
         foreach (var replica in target.ReplicaPods)
@@ -67,7 +67,7 @@ internal sealed class TriggerMeter(
         DateTimeOffset now
     )
     {
-        // Without replicas there are no tokens and no queue in them; of their caches and devices there is nothing to say.
+        // Without replicas, tokens and queues are zero, but cache use and utilization are unknown.
         if (target.ReplicaPods.Count == 0)
             return new() { Value = trigger.AddsUp ? 0 : null, At = now };
         var values = new Dictionary<string, long>(StringComparer.Ordinal);
@@ -83,7 +83,7 @@ internal sealed class TriggerMeter(
                 last = at;
         }
         if (count == 0)
-            return Nothing(trigger, target, states, asked, now);
+            return NoValue(trigger, target, states, asked, now);
         return new()
         {
             PerReplica = values,
@@ -92,7 +92,7 @@ internal sealed class TriggerMeter(
         };
     }
 
-    /// <summary>Of one replica: its pods' figures together, as its kind of figure is; null where none of them has a new one.</summary>
+    /// <summary>Returns a replica's value: the sum or the mean over its pods; null if none has a recent value.</summary>
     private double? Figure(TriggerTerms trigger, TargetReplica replica, DateTimeOffset now, out DateTimeOffset at)
     {
         var (sum, count) = (0d, 0);
@@ -152,7 +152,7 @@ internal sealed class TriggerMeter(
                 last = known.At;
         }
         if (all is null)
-            return Nothing(trigger, target, states, asked, now);
+            return NoValue(trigger, target, states, asked, now);
         var percentile = double.Parse(
             trigger.Metadata.GetValueOrDefault(TriggerReader.Percentile, "95"),
             NumberStyles.Float,
@@ -160,11 +160,11 @@ internal sealed class TriggerMeter(
         );
         if (all.Quantile(percentile / 100) is { } seconds)
             return new() { Value = seconds, At = last };
-        // Nothing was finished: without requests nobody waits; with some, how long nobody knows yet.
+        // No request finished. Without requests the latency is zero; otherwise it is not known yet.
         return HasRequests(target) ? new() { At = last } : new() { Value = 0, At = last };
     }
 
-    private static TriggerReading Nothing(
+    private static TriggerReading NoValue(
         TriggerTerms trigger,
         ScaleTarget target,
         IReadOnlyList<ReplicaState> states,
@@ -172,7 +172,7 @@ internal sealed class TriggerMeter(
         DateTimeOffset now
     )
     {
-        // A replica that has just become ready, or that nobody asked for until now, has not been read yet.
+        // A replica that became ready recently, or is queried only now, has no report yet.
         if (now - asked <= Stale)
             return new() { At = now };
         var ready = states
@@ -201,14 +201,14 @@ internal sealed class TriggerMeter(
     {
         if (SourceOf(trigger, out var wrong) is not { } source)
             return TriggerReading.Failed(wrong) with { At = now };
-        // It was never asked yet: that is no failure.
+        // Not queried yet, which is no failure.
         if (prometheus.Of(source, trigger.Metadata[TriggerReader.Query]) is not { } reading)
             return new() { At = now };
         if (now - reading.At > pollingInterval * 3 + Stale)
             return TriggerReading.Failed($"the last answer of Prometheus source {source} is too old") with { At = reading.At };
         if (reading.Answer.Error is { } error)
             return TriggerReading.Failed(error) with { At = reading.At };
-        // An empty result may be empty only because of what could not be read.
+        // A result may be empty only because data could not be read.
         if (reading.Answer.Warning is { } warning && trigger.Metadata.GetValueOrDefault(TriggerReader.AcceptPartialAnswer) != "true")
             return TriggerReading.Failed(
                 $"{warning}: the answer is incomplete ({TriggerReader.AcceptPartialAnswer}: \"true\" would accept it)"
@@ -226,7 +226,7 @@ internal sealed class TriggerMeter(
             };
     }
 
-    /// <summary>What a scaler asks of Prometheuses.</summary>
+    /// <summary>Returns the Prometheus queries of a scaler.</summary>
     private IReadOnlyList<PromQuestion> QuestionsOf(ScalerTerms terms) =>
         [
             .. terms
@@ -239,7 +239,7 @@ internal sealed class TriggerMeter(
                 .Distinct(),
         ];
 
-    /// <summary>The source that a trigger names, or the only one that there is.</summary>
+    /// <summary>Returns the source that a trigger names, or the only source.</summary>
     private string? SourceOf(TriggerTerms trigger, out string error)
     {
         var known = sources();

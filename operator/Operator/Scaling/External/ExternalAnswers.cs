@@ -1,15 +1,13 @@
 namespace Bursar.Operator.Scaling.External;
 
-/// <summary>
-/// What the operator says of a trigger that KEDA asks about. Asked by many calls at once, on their own threads; it does not wait.
-/// </summary>
-internal delegate ScalerAnswer ExternalAnswers(ScalerRequest question);
+/// <summary>Answers KEDA's queries. Called concurrently from many threads; must not block.</summary>
+internal delegate ScalerAnswer ExternalAnswers(ScalerRequest request);
 
-/// <param name="Namespace">Of the ScaledObject.</param>
-/// <param name="Name">Of the ScaledObject.</param>
-/// <param name="Metadata">The trigger's, as KEDA passes it on.</param>
+/// <param name="Namespace">Namespace of the ScaledObject.</param>
+/// <param name="Name">Name of the ScaledObject.</param>
+/// <param name="Metadata">The trigger's metadata from KEDA.</param>
 internal sealed record ScalerRequest(string Namespace, string Name, IReadOnlyDictionary<string, string> Metadata)
 {
-    /// <summary><see cref="Metadata"/>, read.</summary>
+    /// <summary>The parsed <see cref="Metadata"/>.</summary>
     public required ScalerQuery Query { get; init; }
 }

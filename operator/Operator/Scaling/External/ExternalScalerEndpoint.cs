@@ -7,12 +7,12 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Operator.Scaling.External;
 
 /// <summary>
-/// <c>--external-scaler-address</c>: KEDA's external scaler over gRPC in clear text. Only a leading operator has figures, so only it
-/// listens: a caller with several addresses goes on to the one that answers.
+/// Serves <c>--external-scaler-address</c>: KEDA's external scaler over gRPC without TLS. Only the leader listens, because other replicas
+/// have no figures. A client with several addresses uses the one that answers.
 /// </summary>
 internal sealed class ExternalScalerEndpoint : IAsyncDisposable
 {
-    /// <summary>The largest message that is read; KEDA's have some hundred bytes.</summary>
+    /// <summary>Largest message that is read. KEDA's messages have a few hundred bytes.</summary>
     internal const int MaxMessageBytes = 64 * 1024;
 
     private readonly CancellationTokenSource _stopping;
@@ -23,13 +23,13 @@ internal sealed class ExternalScalerEndpoint : IAsyncDisposable
     private ExternalScalerEndpoint(EdgeServer server, ExternalChanges changes, CancellationTokenSource stopping) =>
         (_server, _changes, _stopping) = (server, changes, stopping);
 
-    /// <summary>Where it listens, with the real port: <c>host:port</c>.</summary>
+    /// <summary>The address with the actual port: <c>host:port</c>.</summary>
     public string Address => _server.Address;
 
-    /// <param name="address"><c>host:port</c>; host <c>*</c> is every address, port 0 any free one.</param>
-    /// <param name="answers">What stands behind it.</param>
-    /// <param name="loggers">Where the server logs.</param>
-    /// <param name="cancellationToken">Cancels the start alone.</param>
+    /// <param name="address"><c>host:port</c>; host <c>*</c> means all addresses, port 0 a free port.</param>
+    /// <param name="answers">Answers the queries.</param>
+    /// <param name="loggers">Creates the server's loggers.</param>
+    /// <param name="cancellationToken">Cancels only the start.</param>
     public static async Task<ExternalScalerEndpoint> StartAsync(
         string address,
         ExternalAnswers answers,
@@ -67,10 +67,10 @@ internal sealed class ExternalScalerEndpoint : IAsyncDisposable
         }
     }
 
-    /// <summary>Something that an answer depends on may have changed: open streams look again. Cheap where none is open.</summary>
+    /// <summary>Makes open streams query again, because an answer may have changed. Cheap without open streams.</summary>
     public void Wake() => _changes.Raise();
 
-    /// <summary>Open streams end with Unavailable, by which KEDA comes again; then the door closes.</summary>
+    /// <summary>Ends open streams with Unavailable, upon which KEDA reconnects, and then stops the server.</summary>
     public async ValueTask DisposeAsync()
     {
         if (Interlocked.Exchange(ref _disposed, 1) != 0)

@@ -3,10 +3,10 @@ using Grpc.Core;
 
 namespace Bursar.Operator.Scaling.External;
 
-/// <summary>KEDA's service <c>externalscaler.ExternalScaler</c>. One instance serves all calls; safe for concurrent use.</summary>
-/// <param name="answers">Answers each call.</param>
-/// <param name="changes">Makes open streams ask again.</param>
-/// <param name="stopping">Ends open streams with Unavailable, upon which KEDA connects again.</param>
+/// <summary>KEDA's service <c>externalscaler.ExternalScaler</c>. One instance serves all calls. Thread-safe.</summary>
+/// <param name="answers">Answers each query.</param>
+/// <param name="changes">Makes open streams query again.</param>
+/// <param name="stopping">Ends open streams with Unavailable, upon which KEDA reconnects.</param>
 internal sealed class ExternalScalerService(ExternalAnswers answers, ExternalChanges changes, CancellationToken stopping)
     : ExternalScaler.ExternalScalerBase
 {
@@ -20,7 +20,7 @@ internal sealed class ExternalScalerService(ExternalAnswers answers, ExternalCha
         Task.FromResult(Metrics(request));
 
     /// <summary>
-    /// Sends the present state at once, then each change. A missing figure is neither active nor inactive and sends nothing.
+    /// Sends the current state at once, then each change. A missing figure is neither active nor inactive and sends nothing.
     /// </summary>
     public override async Task StreamIsActive(
         ScaledObjectRef request,
@@ -33,9 +33,9 @@ internal sealed class ExternalScalerService(ExternalAnswers answers, ExternalCha
         bool? sent = null;
         while (true)
         {
-            // Taken before asking: a change while it is asked is not missed.
+            // Take the task before the query, so that no change is missed.
             var next = changes.Next;
-            switch (Sound(answers(question)))
+            switch (Checked(answers(question)))
             {
                 case ScalerAnswer.Figure { IsActive: var active } when active != sent:
                     sent = active;
@@ -64,17 +64,17 @@ internal sealed class ExternalScalerService(ExternalAnswers answers, ExternalCha
         if (asked is not { Name.Length: > 0, Namespace.Length: > 0 })
             throw Refused(StatusCode.InvalidArgument, "the ScaledObject has no name or no namespace");
         var metadata = new Dictionary<string, string>(asked.ScalerMetadata, StringComparer.Ordinal);
-        if (!ScalerQuery.TryRead(metadata, out var ask, out var error))
+        if (!ScalerQuery.TryRead(metadata, out var query, out var error))
             throw Refused(StatusCode.InvalidArgument, $"{asked.Namespace}/{asked.Name}: {error}");
-        return new(asked.Namespace, asked.Name, metadata) { Query = ask };
+        return new(asked.Namespace, asked.Name, metadata) { Query = query };
     }
 
     /// <summary>
-    /// The metric's name and target hold without a figure: an HPA made while there is none would be one without its metric.
+    /// Returns the metric's name and target even without a figure. Otherwise KEDA would create an HPA without the metric.
     /// </summary>
     private GetMetricSpecResponse Spec(ScalerRequest question)
     {
-        var (name, target) = Sound(answers(question)) switch
+        var (name, target) = Checked(answers(question)) switch
         {
             ScalerAnswer.Figure figure => (figure.MetricName, figure.Target),
             ScalerAnswer.Missing missing => (missing.MetricName, missing.Target),
@@ -96,20 +96,20 @@ internal sealed class ExternalScalerService(ExternalAnswers answers, ExternalCha
 
     private GetMetricsResponse Metrics(GetMetricsRequest asked)
     {
-        var word = Sound(answers(Question(asked.ScaledObjectRef)));
-        var name = word switch
+        var answer = Checked(answers(Question(asked.ScaledObjectRef)));
+        var name = answer switch
         {
             ScalerAnswer.Figure figure => figure.MetricName,
             ScalerAnswer.Missing missing => missing.MetricName,
-            _ => throw Refusal(word),
+            _ => throw Refusal(answer),
         };
         if (asked.MetricName != name)
             throw Refused(
                 StatusCode.NotFound,
                 $"there is no metric \"{(asked.MetricName.Length > 80 ? asked.MetricName[..80] + "…" : asked.MetricName)}\" here; it is {name}"
             );
-        if (word is not ScalerAnswer.Figure { Value: var value })
-            throw Refusal(word);
+        if (answer is not ScalerAnswer.Figure { Value: var value })
+            throw Refusal(answer);
         return new()
         {
             MetricValues =
@@ -126,34 +126,36 @@ internal sealed class ExternalScalerService(ExternalAnswers answers, ExternalCha
 
     private ScalerAnswer.Figure FigureOf(ScalerRequest question)
     {
-        var word = Sound(answers(question));
-        return word as ScalerAnswer.Figure ?? throw Refusal(word);
+        var answer = Checked(answers(question));
+        return answer as ScalerAnswer.Figure ?? throw Refusal(answer);
     }
 
-    private static RpcException Refusal(ScalerAnswer word) =>
-        word switch
+    private static RpcException Refusal(ScalerAnswer answer) =>
+        answer switch
         {
             ScalerAnswer.Missing missing => Refused(StatusCode.Unavailable, missing.Reason),
             ScalerAnswer.Error { Code: not StatusCode.OK } error => Refused(error.Code, error.Message),
-            _ => throw new InvalidOperationException($"{word} is no refusal"),
+            _ => throw new InvalidOperationException($"{answer} is no refusal"),
         };
 
-    /// <summary>What is no number must not reach an HPA: converted there it is some replicas or other.</summary>
-    private static ScalerAnswer Sound(ScalerAnswer word) =>
-        word switch
+    /// <summary>
+    /// Checks the values of an answer. A value that is no finite number would become an arbitrary replica count in the HPA.
+    /// </summary>
+    private static ScalerAnswer Checked(ScalerAnswer answer) =>
+        answer switch
         {
             ScalerAnswer.Figure { Target: not (> 0 and < double.PositiveInfinity) }
             or ScalerAnswer.Missing { Target: not (> 0 and < double.PositiveInfinity) } => throw new InvalidOperationException(
-                $"{word}: its target is none"
+                $"{answer}: its target is none"
             ),
             ScalerAnswer.Figure { Value: not (>= 0 and < double.PositiveInfinity) } figure => new ScalerAnswer.Missing(
                 figure.MetricName,
                 figure.Target,
                 $"{figure.MetricName} has no numeric value at the moment"
             ),
-            _ => word,
+            _ => answer,
         };
 
-    /// <summary>Rounded up, as the contract's whole numbers: less than one is not nothing.</summary>
+    /// <summary>Rounds up to the whole numbers of the protocol, so that a fraction does not become zero.</summary>
     private static long Whole(double value) => Math.Ceiling(value) is var up && up >= long.MaxValue ? long.MaxValue : (long)up;
 }

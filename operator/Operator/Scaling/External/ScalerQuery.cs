@@ -7,18 +7,18 @@ using Bursar.Core.Text;
 
 namespace Bursar.Operator.Scaling.External;
 
-/// <summary>What an <c>external</c> trigger's metadata asks for: the decision of an InferenceScaler, or one of Bursar's triggers.</summary>
+/// <summary>The query in an <c>external</c> trigger's metadata: the decision of an InferenceScaler, or one of Bursar's triggers.</summary>
 internal abstract record ScalerQuery
 {
-    /// <summary>The triggers that KEDA has not itself.</summary>
+    /// <summary>Triggers that KEDA does not have itself.</summary>
     public static readonly IReadOnlyList<string> Triggers = ["tokens", "queue", "kv-cache", "gpu-utilization", "latency"];
 
     private const string Scaler = "inferenceScaler";
     private const string Trigger = "trigger";
     private const string CostCap = "costCapPerHour";
 
-    /// <summary>KEDA's own keys, which say how it reaches this door.</summary>
-    private static readonly FrozenSet<string> Kedas = FrozenSet.Create(
+    /// <summary>KEDA's own keys for its connection to this endpoint.</summary>
+    private static readonly FrozenSet<string> ConnectionKeys = FrozenSet.Create(
         StringComparer.Ordinal,
         "scalerAddress",
         "enableTLS",
@@ -32,32 +32,32 @@ internal abstract record ScalerQuery
     private ScalerQuery() { }
 
     /// <summary>
-    /// <c>inferenceScaler: chat</c>: how many replicas the InferenceScaler of that name, in the ScaledObject's namespace, decides on.
+    /// <c>inferenceScaler: chat</c>: the replicas that the InferenceScaler with this name, in the ScaledObject's namespace, decides on.
     /// </summary>
     public sealed record OfScaler(string Name) : ScalerQuery;
 
-    /// <summary><c>trigger: queue</c> with that trigger's keys.</summary>
-    /// <param name="Terms">The trigger as an InferenceScaler would have it; its name is its type's.</param>
-    /// <param name="CostCapPerHour">The most that the target may cost an hour; null for no such cap.</param>
+    /// <summary><c>trigger: queue</c> with the keys of that trigger.</summary>
+    /// <param name="Terms">The trigger as in an InferenceScaler, named after its type.</param>
+    /// <param name="CostCapPerHour">The highest hourly cost of the target; null for no cap.</param>
     public sealed record OfTrigger(TriggerTerms Terms, HourlyCost? CostCapPerHour) : ScalerQuery
     {
-        /// <summary>As it is written: one of <see cref="Triggers"/>.</summary>
+        /// <summary>One of <see cref="Triggers"/>.</summary>
         public string Type => Terms.Name;
 
         /// <summary>The trigger's own keys.</summary>
         public IReadOnlyDictionary<string, string> Keys => Terms.Metadata;
     }
 
-    /// <param name="metadata">A trigger's metadata, with KEDA's own keys in it.</param>
-    /// <param name="ask">What it asks for.</param>
-    /// <param name="error">What is wrong with it, naming the key.</param>
+    /// <param name="metadata">A trigger's metadata, including KEDA's own keys.</param>
+    /// <param name="query">The parsed query.</param>
+    /// <param name="error">The error, with the key.</param>
     public static bool TryRead(
         IReadOnlyDictionary<string, string> metadata,
-        [NotNullWhen(true)] out ScalerQuery? ask,
+        [NotNullWhen(true)] out ScalerQuery? query,
         [NotNullWhen(false)] out string? error
     )
     {
-        (ask, error) = (null, null);
+        (query, error) = (null, null);
         var named = metadata.TryGetValue(Scaler, out var scaler);
         if (named == metadata.TryGetValue(Trigger, out var type))
         {
@@ -65,17 +65,17 @@ internal abstract record ScalerQuery
             return false;
         }
         var own = metadata
-            .Where(pair => !Kedas.Contains(pair.Key) && pair.Key is not (Scaler or Trigger or CostCap))
+            .Where(pair => !ConnectionKeys.Contains(pair.Key) && pair.Key is not (Scaler or Trigger or CostCap))
             .ToDictionary(StringComparer.Ordinal);
         if (named)
         {
-            // The least of them, so that the same metadata gives the same sentence each time.
-            if (own.Keys.Concat(metadata.ContainsKey(CostCap) ? [CostCap] : []).Min(StringComparer.Ordinal) is { } stranger)
-                error = $"{InferenceScalerReader.Shorten(stranger)}: beside {Scaler} it means nothing";
+            // Report the first in order, so that the same metadata always gives the same message.
+            if (own.Keys.Concat(metadata.ContainsKey(CostCap) ? [CostCap] : []).Min(StringComparer.Ordinal) is { } unknown)
+                error = $"{InferenceScalerReader.Shorten(unknown)}: beside {Scaler} it means nothing";
             else if (!IsName(scaler!))
                 error = $"{Scaler}: \"{InferenceScalerReader.Shorten(scaler!)}\" is not an object name";
             else
-                ask = new OfScaler(scaler!);
+                query = new OfScaler(scaler!);
             return error is null;
         }
         if (!Triggers.Contains(type!))
@@ -107,15 +107,15 @@ internal abstract record ScalerQuery
         );
         if (terms is null)
         {
-            // It writes of trigger.metadata.waiting; here that is metadata.waiting.
+            // The reader's paths start with trigger.metadata, the user's with metadata.
             error = $"{errors[0].Path["trigger.".Length..]}: {errors[0].Message}";
             return false;
         }
-        ask = new OfTrigger(terms, cap);
+        query = new OfTrigger(terms, cap);
         return true;
     }
 
-    /// <summary>Of an object: a DNS subdomain.</summary>
+    /// <summary>Whether the text is a DNS subdomain, as an object's name.</summary>
     private static bool IsName(string text) =>
         text.Length is > 0 and <= 253
         && text.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c is '-' or '.')

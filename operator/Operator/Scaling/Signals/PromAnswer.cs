@@ -1,25 +1,25 @@
 namespace Bursar.Operator.Scaling.Signals;
 
-/// <summary>What came of a query: a number, nothing at all (which is not 0), or an error.</summary>
+/// <summary>The result of a query: a number, nothing (which is not 0), or an error.</summary>
 internal sealed record PromAnswer
 {
     private PromAnswer() { }
 
     public static PromAnswer Empty { get; } = new();
 
-    /// <summary>Finite; null where there was no number.</summary>
+    /// <summary>A finite number; null if there is none.</summary>
     public double? Value { get; private init; }
 
-    /// <summary>Why there is no number, for people; null where there is one, or nothing.</summary>
+    /// <summary>Why there is no number, for users; null if there is one or the result is empty.</summary>
     public string? Error { get; private init; }
 
     /// <summary>
-    /// The first of the answer's warnings: some of the data could not be read, so the value may be too low or the result empty by mistake.
-    /// Null for a complete answer.
+    /// The first of the answer's warnings; null for a complete answer. Some data could not be read, so the value may be too low or the
+    /// result wrongly empty.
     /// </summary>
     public string? Warning { get; init; }
 
-    /// <summary>The query matched nothing.</summary>
+    /// <summary>Whether the query matched nothing.</summary>
     public bool IsEmpty => Value is null && Error is null;
 
     public static PromAnswer Of(double value) =>

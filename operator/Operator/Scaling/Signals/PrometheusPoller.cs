@@ -3,17 +3,17 @@ using Bursar.Operator.Telemetry;
 
 namespace Bursar.Operator.Scaling.Signals;
 
-/// <summary>A query that a scaler asks, and how often.</summary>
+/// <summary>A query of a scaler and its interval.</summary>
 internal sealed record PromQuestion(string Source, string Query, TimeSpan Interval);
 
-/// <summary>What came of it last.</summary>
-/// <param name="At">When it was asked.</param>
-/// <param name="Answer">What came.</param>
+/// <summary>The latest answer to a query.</summary>
+/// <param name="At">When the query was sent.</param>
+/// <param name="Answer">The answer.</param>
 internal sealed record PromReading(DateTimeOffset At, PromAnswer Answer);
 
 /// <summary>
-/// Asks each query of each source once for all scalers that want it, as often as the most hurried of them does; a few at a time of one
-/// source, so that one that hangs holds up none but itself.
+/// Sends each query to each source once for all scalers that need it, at the shortest of their intervals. The number of concurrent queries
+/// per source is limited, so a source that hangs does not block others. Thread-safe.
 /// </summary>
 internal sealed class PrometheusPoller
 {
@@ -21,30 +21,29 @@ internal sealed class PrometheusPoller
 
     private const int AtOnce = 8;
 
-    private readonly Func<string, string, CancellationToken, Task<PromAnswer>> _ask;
+    private readonly Func<string, string, CancellationToken, Task<PromAnswer>> _query;
     private readonly TimeProvider _time;
     private readonly AsyncAutoResetEvent _changed;
     private readonly Lock _gate = new();
     private readonly Dictionary<string, IReadOnlyList<PromQuestion>> _scalers = new(StringComparer.Ordinal);
     private readonly Dictionary<(string Source, string Query), Entry> _entries = [];
-    private readonly Dictionary<string, SourceQuery> _turns = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, SourceQueue> _sources = new(StringComparer.Ordinal);
     private readonly HashSet<Task> _underWay = [];
 
-    /// <param name="ask"><see cref="PrometheusSources.QueryAsync"/>.</param>
-    /// <param name="time">The clock.</param>
-    public PrometheusPoller(Func<string, string, CancellationToken, Task<PromAnswer>> ask, TimeProvider time)
+    /// <param name="query"><see cref="PrometheusSources.QueryAsync"/>.</param>
+    public PrometheusPoller(Func<string, string, CancellationToken, Task<PromAnswer>> query, TimeProvider time)
     {
-        _ask = ask;
+        _query = query;
         _time = time;
         _changed = new(time, "a Prometheus query that is due");
     }
 
-    /// <summary>The scalers for which there is another reading.</summary>
+    /// <summary>Raised with the scalers that have a new reading.</summary>
     public event Action<IReadOnlyCollection<string>>? Changed;
 
-    /// <summary>All that a scaler asks; replaces what it asked before.</summary>
-    /// <param name="scaler">Any key that stays the scaler's own.</param>
-    /// <param name="questions">None takes it out.</param>
+    /// <summary>Replaces the queries of a scaler.</summary>
+    /// <param name="scaler">A unique key of the scaler.</param>
+    /// <param name="questions">Empty to remove the scaler.</param>
     public void Want(string scaler, IReadOnlyList<PromQuestion> questions)
     {
         lock (_gate)
@@ -77,23 +76,22 @@ internal sealed class PrometheusPoller
                     _entries.Add(key, entry = new());
                 (entry.Interval, entry.Scalers) = (now.Interval, now.Scalers);
             }
-            foreach (var gone in _turns.Keys.Where(source => !wanted.Keys.Any(key => key.Item1 == source)).ToArray())
-                _turns.Remove(gone);
+            foreach (var gone in _sources.Keys.Where(source => !wanted.Keys.Any(key => key.Item1 == source)).ToArray())
+                _sources.Remove(gone);
         }
         _changed.Set();
     }
 
-    /// <summary>The scaler is gone.</summary>
+    /// <summary>Removes a scaler.</summary>
     public void Forget(string scaler) => Want(scaler, []);
 
-    /// <summary>Null while it was not asked yet.</summary>
+    /// <summary>Returns the latest reading; null before the first answer.</summary>
     public PromReading? Of(string source, string query)
     {
         lock (_gate)
             return _entries.GetValueOrDefault((source, query))?.Last;
     }
 
-    /// <summary>Runs until cancelled.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         await PeriodicLoop.RunAsync(
@@ -112,7 +110,7 @@ internal sealed class PrometheusPoller
         await Task.WhenAll(underWay);
     }
 
-    /// <summary>Starts what is due; how long until the next is.</summary>
+    /// <summary>Starts the due queries and returns the time until the next one; null if there is none.</summary>
     private TimeSpan? StartDue(CancellationToken cancellationToken)
     {
         var now = _time.GetUtcNow();
@@ -128,10 +126,10 @@ internal sealed class PrometheusPoller
                 {
                     entry.UnderWay = true;
                     entry.Started = now;
-                    if (!_turns.TryGetValue(key.Source, out var turn))
-                        _turns.Add(key.Source, turn = new());
-                    turn.Waiting.Enqueue((key, entry));
-                    Go_NeedsLock(turn, cancellationToken);
+                    if (!_sources.TryGetValue(key.Source, out var source))
+                        _sources.Add(key.Source, source = new());
+                    source.Waiting.Enqueue((key, entry));
+                    StartWaiting_NeedsLock(source, cancellationToken);
                 }
                 else if (next is null || due < next)
                     next = due;
@@ -140,13 +138,13 @@ internal sealed class PrometheusPoller
         return next;
     }
 
-    private void Go_NeedsLock(SourceQuery turn, CancellationToken cancellationToken)
+    private void StartWaiting_NeedsLock(SourceQueue source, CancellationToken cancellationToken)
     {
-        while (turn.Running < AtOnce && turn.Waiting.TryDequeue(out var one))
+        while (source.Running < AtOnce && source.Waiting.TryDequeue(out var one))
         {
-            turn.Running++;
-            // Off the lock, whatever the asking does before it first waits.
-            var task = TaskGroup.Start(_time, "Prometheus query", () => QueryAsync(turn, one.Key, one.Entry, cancellationToken));
+            source.Running++;
+            // Start outside the lock, because the query may do work before its first await.
+            var task = TaskGroup.Start(_time, "Prometheus query", () => QueryAsync(source, one.Key, one.Entry, cancellationToken));
             _underWay.Add(task);
             _ = task.ContinueWith(
                 done =>
@@ -161,38 +159,38 @@ internal sealed class PrometheusPoller
         }
     }
 
-    private async Task QueryAsync(SourceQuery turn, (string Source, string Query) key, Entry entry, CancellationToken cancellationToken)
+    private async Task QueryAsync(SourceQueue source, (string Source, string Query) key, Entry entry, CancellationToken cancellationToken)
     {
         PromReading? reading = null;
         var at = _time.GetUtcNow();
         try
         {
             cancellationToken.ThrowIfCancellationRequested();
-            reading = new(at, await _ask(key.Source, key.Query, cancellationToken));
+            reading = new(at, await _query(key.Source, key.Query, cancellationToken));
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
-            // Nobody waits for it any more.
+            // The result is no longer needed.
         }
         catch (Exception exception)
         {
-            // One that cannot be asked is told as such; the others are asked all the same.
+            // Report the failure as the reading; other queries continue.
             reading = new(at, PromAnswer.Failed($"Prometheus source {key.Source}: {exception.GetType().Name}"));
         }
         string[] scalers;
         lock (_gate)
         {
-            turn.Running--;
+            source.Running--;
             entry.UnderWay = false;
             if (reading is not null)
                 entry.Last = reading;
             scalers = [.. entry.Scalers];
             if (!cancellationToken.IsCancellationRequested)
-                Go_NeedsLock(turn, cancellationToken);
+                StartWaiting_NeedsLock(source, cancellationToken);
         }
         if (reading is not null)
             Changed?.Invoke(scalers);
-        // Its next turn may be the earliest now.
+        // This query may be the next one that is due.
         _changed.Set();
     }
 
@@ -209,7 +207,7 @@ internal sealed class PrometheusPoller
         public PromReading? Last { get; set; }
     }
 
-    private sealed class SourceQuery
+    private sealed class SourceQueue
     {
         public Queue<((string Source, string Query) Key, Entry Entry)> Waiting { get; } = [];
 

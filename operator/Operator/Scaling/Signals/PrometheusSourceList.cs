@@ -4,16 +4,16 @@ using System.Text.Json.Serialization;
 namespace Bursar.Operator.Scaling.Signals;
 
 /// <summary>
-/// A Prometheus that triggers may ask, by the name under which whoever installs Bursar gave it. Credentials are files that are mounted.
+/// A Prometheus server that triggers may query, under the name that the administrator gave it. Credentials are mounted files.
 /// </summary>
 internal sealed record PrometheusSource
 {
     public string Name { get; init; } = "";
 
-    /// <summary>Before /api/v1/query.</summary>
+    /// <summary>Base address, before /api/v1/query.</summary>
     public string Address { get; init; } = "";
 
-    /// <summary>PEM; the system's authorities where absent.</summary>
+    /// <summary>PEM file; the system's authorities if absent.</summary>
     public string? CaFile { get; init; }
 
     public string? CertFile { get; init; }
@@ -26,17 +26,17 @@ internal sealed record PrometheusSource
 
     public string? PasswordFile { get; init; }
 
-    /// <summary>What the server's certificate is for, and whom the request asks for, where that is not the address.</summary>
+    /// <summary>Name in the server's certificate and the Host header, if it differs from the address.</summary>
     public string? ServerName { get; init; }
 
     internal IEnumerable<string> Files =>
         ((string?[])[CaFile, CertFile, KeyFile, BearerTokenFile, UsernameFile, PasswordFile]).OfType<string>();
 }
 
-/// <summary>The file that the chart's value <c>operator.prometheus</c> becomes.</summary>
+/// <summary>The file that the chart creates from <c>operator.prometheus</c>.</summary>
 internal static class PrometheusSourceList
 {
-    /// <exception cref="FormatException">Names the entry that cannot be used.</exception>
+    /// <exception cref="FormatException">An entry is invalid; the message names it.</exception>
     public static IReadOnlyDictionary<string, PrometheusSource> Read(ReadOnlySpan<byte> json)
     {
         List<PrometheusSource?>? entries;
@@ -76,7 +76,7 @@ internal static class PrometheusSourceList
     }
 }
 
-/// <summary>What Prometheus answers to an instant query, as far as it is read.</summary>
+/// <summary>The parts of Prometheus' answer to an instant query that are used.</summary>
 internal sealed record PromWire
 {
     public string? Status { get; init; }
@@ -87,7 +87,7 @@ internal sealed record PromWire
 
     public PromData? Data { get; init; }
 
-    /// <summary>A list of texts. Its <c>infos</c> are about the query's style and are not read.</summary>
+    /// <summary>A list of texts. The <c>infos</c> of an answer concern the query's style and are not read.</summary>
     public JsonElement Warnings { get; init; }
 }
 

@@ -11,12 +11,12 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Operator.Scaling.Signals;
 
 /// <summary>
-/// Asks the Prometheus servers of a list for one number each time. The list and the files that it names are looked at again every
-/// few seconds, so that a renewed credential is taken up; what they hold stands in no log and in no error.
+/// Queries Prometheus servers for single numbers. The list and its credential files are checked for changes every few seconds. Their
+/// content appears in no log and no error. Thread-safe.
 /// </summary>
 internal sealed partial class PrometheusSources : IDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan QueryTimeout = TimeSpan.FromSeconds(3);
 
     private static readonly TimeSpan PollInterval = TimeSpan.FromSeconds(10);
 
@@ -31,11 +31,9 @@ internal sealed partial class PrometheusSources : IDisposable
     private readonly List<Link> _retired = [];
     private IReadOnlyDictionary<string, PrometheusSource> _sources = new Dictionary<string, PrometheusSource>();
     private string? _fault;
-    private DateTimeOffset? _looked;
+    private DateTimeOffset? _checkedAt;
 
-    /// <param name="file">The list; null is none.</param>
-    /// <param name="time">The clock.</param>
-    /// <param name="logger">Where it logs.</param>
+    /// <param name="file">Path of the list; null for none.</param>
     public PrometheusSources(string? file, TimeProvider time, ILogger<PrometheusSources> logger)
     {
         _file = file;
@@ -55,7 +53,7 @@ internal sealed partial class PrometheusSources : IDisposable
         }
     }
 
-    /// <summary>One number: an instant query that comes to a scalar, or to a vector of one element.</summary>
+    /// <summary>Runs an instant query that results in a scalar or in a vector with one element.</summary>
     public async Task<PromAnswer> QueryAsync(string source, string query, CancellationToken cancellationToken)
     {
         Link link;
@@ -77,7 +75,7 @@ internal sealed partial class PrometheusSources : IDisposable
             {
                 link = Open_NeedsLock(found);
             }
-            // What stands in a file is not repeated: it may be a key.
+            // Do not repeat the content of a file, which may be a key.
             catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
             {
                 return PromAnswer.Failed($"Prometheus source {source}: a file of its credentials cannot be read: {exception.Message}");
@@ -106,7 +104,7 @@ internal sealed partial class PrometheusSources : IDisposable
 
     private async Task<PromAnswer> QueryAsync(Link link, string query, CancellationToken cancellationToken)
     {
-        using var deadline = new CancellationTokenSource(Patience, _time);
+        using var deadline = new CancellationTokenSource(QueryTimeout, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
         try
         {
@@ -114,13 +112,13 @@ internal sealed partial class PrometheusSources : IDisposable
             {
                 Content = new FormUrlEncodedContent([
                     new("query", query),
-                    new("timeout", Patience.TotalSeconds.ToString(CultureInfo.InvariantCulture) + "s"),
+                    new("timeout", QueryTimeout.TotalSeconds.ToString(CultureInfo.InvariantCulture) + "s"),
                 ]),
             };
             request.Headers.Authorization = link.Authorization;
             request.Headers.TryAddWithoutValidation("Accept", "application/json");
             request.Headers.TryAddWithoutValidation("User-Agent", "bursar");
-            // The handler asks for a certificate of this name, too.
+            // The handler also checks the certificate for this name.
             if (link.ServerName is { } name)
                 request.Headers.Host = name;
             using var response = await link.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, either.Token);
@@ -140,7 +138,7 @@ internal sealed partial class PrometheusSources : IDisposable
             }
             catch (JsonException)
             {
-                // A gate before it answers in its own words; the status says enough.
+                // A proxy may answer with other content. The status code is enough.
             }
             if (wire?.Error is { Length: > 0 } error)
                 return PromAnswer.Failed($"{wire.ErrorType ?? "error"}: {error}");
@@ -155,7 +153,7 @@ internal sealed partial class PrometheusSources : IDisposable
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            return PromAnswer.Failed($"it does not answer within {Patience.TotalSeconds} s");
+            return PromAnswer.Failed($"it does not answer within {QueryTimeout.TotalSeconds} s");
         }
         catch (Exception exception) when (exception is HttpRequestException or IOException)
         {
@@ -207,7 +205,9 @@ internal sealed partial class PrometheusSources : IDisposable
         }
     }
 
-    /// <summary><c>["No StoreAPIs matched for this query"]</c>: the first of them, and how many more there are.</summary>
+    /// <summary>
+    /// Returns the first warning and the number of others, for example of <c>["No StoreAPIs matched for this query"]</c>.
+    /// </summary>
     private static string? Warning(JsonElement warnings)
     {
         if (
@@ -220,7 +220,6 @@ internal sealed partial class PrometheusSources : IDisposable
         return more == 0 ? text : string.Create(CultureInfo.InvariantCulture, $"{text} (and {more} more)");
     }
 
-    /// <summary><c>[1763700000, "1.5"]</c></summary>
     private static PromAnswer Sample(JsonElement sample)
     {
         if (sample is not { ValueKind: JsonValueKind.Array } || sample.GetArrayLength() != 2 || sample[1].ValueKind != JsonValueKind.String)
@@ -242,17 +241,17 @@ internal sealed partial class PrometheusSources : IDisposable
     private void Check_NeedsLock()
     {
         var now = _time.GetUtcNow();
-        if (_file is null || _looked is { } looked && now >= looked && now - looked < PollInterval)
+        if (_file is null || _checkedAt is { } checkedAt && now >= checkedAt && now - checkedAt < PollInterval)
             return;
-        _looked = now;
-        // What was under way over them at the last look has ended.
+        _checkedAt = now;
+        // The queries that used these connections have ended since the previous check.
         foreach (var link in _retired)
             link.Client.Dispose();
         _retired.Clear();
-        // Credentials that were replaced are other clients.
+        // Changed credentials need a new client.
         foreach (var (name, link) in _links.ToArray())
         {
-            if (_sources.TryGetValue(name, out var source) && link.Seen == Fingerprint(source))
+            if (_sources.TryGetValue(name, out var source) && link.Fingerprint == Fingerprint(source))
                 continue;
             _links.Remove(name);
             _retired.Add(link);
@@ -272,7 +271,7 @@ internal sealed partial class PrometheusSources : IDisposable
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or FormatException)
         {
-            // Those that were read before are still asked.
+            // Keep using the sources that were read before.
             if (_fault != exception.Message)
                 LogList(exception.Message);
             _fault = exception.Message;
@@ -283,7 +282,7 @@ internal sealed partial class PrometheusSources : IDisposable
     {
         if (_links.TryGetValue(source.Name, out var known))
             return known;
-        string seen = Fingerprint(source);
+        string fingerprint = Fingerprint(source);
         var handler = new SocketsHttpHandler
         {
             AllowAutoRedirect = false,
@@ -293,7 +292,7 @@ internal sealed partial class PrometheusSources : IDisposable
             MaxResponseHeadersLength = 32,
             ActivityHeadersPropagator = null,
             PooledConnectionLifetime = TimeSpan.FromMinutes(5),
-            ConnectTimeout = Patience,
+            ConnectTimeout = QueryTimeout,
         };
         if (source.CaFile is { } ca)
         {
@@ -330,13 +329,13 @@ internal sealed partial class PrometheusSources : IDisposable
             authorization,
             source.ServerName,
             secrets,
-            seen
+            fingerprint
         );
         _links.Add(source.Name, link);
         return link;
     }
 
-    /// <summary>Of what its files hold; files that cannot be read are told when they are needed.</summary>
+    /// <summary>Returns a hash of the content of its files. An unreadable file is reported when it is used.</summary>
     private static string Fingerprint(PrometheusSource source)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
@@ -360,14 +359,14 @@ internal sealed partial class PrometheusSources : IDisposable
         AuthenticationHeaderValue? Authorization,
         string? ServerName,
         IReadOnlyList<string> Secrets,
-        string Seen
+        string Fingerprint
     )
     {
-        /// <summary>A gate may repeat what it was sent.</summary>
+        /// <summary>Removes secrets, because a proxy may repeat the request.</summary>
         public string Redact(string text) =>
             Secrets
                 .Where(secret => secret.Length > 0)
-                .Aggregate(text, (said, secret) => said.Replace(secret, "…", StringComparison.Ordinal));
+                .Aggregate(text, (redacted, secret) => redacted.Replace(secret, "…", StringComparison.Ordinal));
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "List of Prometheus sources is invalid: Error={Error}")]

@@ -3,28 +3,26 @@ using Bursar.Agent.Endpoints;
 namespace Bursar.Operator.Scaling.Signals;
 
 /// <summary>
-/// What the pods show, as their nodes' agents tell it, for whoever scales by it. In memory alone: an operator that begins anew
-/// knows it again after two readings.
+/// The latest metrics of pods from their nodes' agents, for scalers. They are kept in memory only, because two readings restore them after
+/// a restart. Thread-safe.
 /// </summary>
-/// <param name="nodeOf">The node that a pod is bound to; null for a pod that is not known. An agent is believed for its own node's
-/// alone.</param>
-/// <param name="time">The clock.</param>
+/// <param name="nodeOf">Returns the node of a pod; null for an unknown pod. Only the agent of that node is trusted.</param>
 internal sealed class SignalCache(Func<string, string?> nodeOf, TimeProvider time)
 {
-    /// <summary>A pod that no agent names any more is forgotten after this.</summary>
+    /// <summary>A pod that no agent reports is removed after this time.</summary>
     private static readonly TimeSpan Life = TimeSpan.FromMinutes(5);
 
-    /// <summary>An agent repeats what it read last, however long ago: older than this makes no difference.</summary>
+    /// <summary>Limit of a reading's age. Agents repeat their last reading, and an older one makes no difference.</summary>
     private static readonly TimeSpan Oldest = TimeSpan.FromHours(1);
 
     private readonly Lock _gate = new();
     private readonly Dictionary<string, SignalTrack> _pods = new(StringComparer.Ordinal);
     private DateTimeOffset _swept;
 
-    /// <summary>The UIDs of pods of which there is news.</summary>
+    /// <summary>Raised with the UIDs of pods that have new readings.</summary>
     public event Action<IReadOnlyCollection<string>>? Changed;
 
-    public void Take(string node, SignalReport report)
+    public void Record(string node, SignalReport report)
     {
         var now = time.GetUtcNow();
         var news = new HashSet<string>(StringComparer.Ordinal);
@@ -32,7 +30,7 @@ internal sealed class SignalCache(Func<string, string?> nodeOf, TimeProvider tim
         {
             Sweep_NeedsLock(now);
             foreach (var pod in report.Pods ?? [])
-                if (pod is not null && Track_NeedsLock(node, pod.PodUid, now) is { } track && track.Take(pod, Ours(pod.At)))
+                if (pod is not null && Track_NeedsLock(node, pod.PodUid, now) is { } track && track.Record(pod, LocalTime(pod.At)))
                     news.Add(pod.PodUid);
             foreach (var device in report.Devices ?? [])
             {
@@ -41,7 +39,7 @@ internal sealed class SignalCache(Func<string, string?> nodeOf, TimeProvider tim
                 foreach (string uid in holders)
                     if (
                         Track_NeedsLock(node, uid, now) is { } track
-                        && track.Take(device.Device, device.UtilizationPercent.Value, device.At, Ours(device.At))
+                        && track.Record(device.Device, device.UtilizationPercent.Value, device.At, LocalTime(device.At))
                     )
                         news.Add(uid);
             }
@@ -49,8 +47,8 @@ internal sealed class SignalCache(Func<string, string?> nodeOf, TimeProvider tim
         if (news.Count > 0)
             Changed?.Invoke(news);
 
-        // The agent's clock may be any: how long ago it was, by that clock, counts from now.
-        DateTimeOffset Ours(DateTimeOffset at)
+        // The agent's clock may differ, so convert the age by its clock to the operator's time.
+        DateTimeOffset LocalTime(DateTimeOffset at)
         {
             var age = report.Now - at;
             return now
@@ -62,14 +60,13 @@ internal sealed class SignalCache(Func<string, string?> nodeOf, TimeProvider tim
         }
     }
 
-    /// <summary>Null for a pod of which no agent told anything lately.</summary>
+    /// <summary>Returns a pod's latest metrics; null without a recent report.</summary>
     public PodSignals? Of(string podUid)
     {
         lock (_gate)
             return _pods.TryGetValue(podUid, out var track) ? track.At(time.GetUtcNow()) : null;
     }
 
-    /// <summary>The pod is gone.</summary>
     public void Forget(string podUid)
     {
         lock (_gate)
@@ -80,7 +77,7 @@ internal sealed class SignalCache(Func<string, string?> nodeOf, TimeProvider tim
     {
         if (podUid is null || nodeOf(podUid) != node)
             return null;
-        // Bound anew under the same UID does not happen; a node's name that is used again does.
+        // A pod is never bound twice, but a node's name may be reused.
         if (!_pods.TryGetValue(podUid, out var track) || track.Node != node)
             _pods[podUid] = track = new() { Node = node };
         track.Named = now;

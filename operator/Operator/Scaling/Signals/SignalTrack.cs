@@ -4,17 +4,17 @@ using Bursar.Core.Scaling;
 namespace Bursar.Operator.Scaling.Signals;
 
 /// <summary>
-/// The last readings of one pod, as much of them as rates and increases need: some ten of tokens, a dozen of histograms, fifteen
-/// of each device. Times are the operator's.
+/// The recent readings of one pod that rates and increases need: about ten of tokens, a dozen of histograms, fifteen per device. Times are
+/// the operator's unless noted.
 /// </summary>
 internal sealed class SignalTrack
 {
     private static readonly TimeSpan RateWindow = TimeSpan.FromSeconds(10);
 
-    /// <summary>Readings closer together make no rate: a scrape that was late and one that was early.</summary>
+    /// <summary>Readings closer together give no rate, because one scrape was late and the next one early.</summary>
     private static readonly TimeSpan ShortestRate = TimeSpan.FromMilliseconds(500);
 
-    /// <summary>What was read longer ago says nothing of now.</summary>
+    /// <summary>Readings further apart give no rate.</summary>
     private static readonly TimeSpan LongestRate = TimeSpan.FromSeconds(60);
 
     private static readonly TimeSpan HistogramWindow = TimeSpan.FromSeconds(60);
@@ -23,7 +23,7 @@ internal sealed class SignalTrack
 
     private static readonly TimeSpan DeviceWindow = TimeSpan.FromSeconds(15);
 
-    /// <summary>A pod has no more of either, whatever an agent says.</summary>
+    /// <summary>Upper limits, whatever an agent reports.</summary>
     private const int MaxDevices = 64;
     private const int MaxReadings = 64;
 
@@ -32,45 +32,46 @@ internal sealed class SignalTrack
     private readonly Increase _firstToken = new();
     private readonly Increase _betweenTokens = new();
     private readonly Increase _endToEnd = new();
-    private readonly Dictionary<string, List<(DateTimeOffset Told, DateTimeOffset At, int Percent)>> _devices = new(StringComparer.Ordinal);
-    private DateTimeOffset? _told;
+    private readonly Dictionary<string, List<(DateTimeOffset Reported, DateTimeOffset At, int Percent)>> _devices = new(
+        StringComparer.Ordinal
+    );
+    private DateTimeOffset? _reportedAt;
     private DateTimeOffset? _read;
     private PodSignal? _last;
 
-    /// <summary>The node whose agent speaks of it.</summary>
+    /// <summary>The node whose agent reports the pod.</summary>
     public string Node { get; init; } = "";
 
-    /// <summary>When an agent last named the pod.</summary>
+    /// <summary>When an agent last reported the pod.</summary>
     public DateTimeOffset Named { get; set; }
 
-    /// <summary>Takes a reading of the pod's page; false when it is the one that is known.</summary>
-    /// <param name="signal">What the page showed.</param>
-    /// <param name="at">When, by the operator's clock.</param>
-    public bool Take(PodSignal signal, DateTimeOffset at)
+    /// <summary>Records a reading of the pod's metrics. Returns false if it is known.</summary>
+    /// <param name="signal">The reading, with the agent's time.</param>
+    /// <param name="at">Its time by the operator's clock.</param>
+    public bool Record(PodSignal signal, DateTimeOffset at)
     {
-        if (_told == signal.At)
+        if (_reportedAt == signal.At)
             return false;
-        // The agent's clock was set back: what was read before cannot be put in order with it.
-        if (signal.At < _told)
+        // The agent's clock was set back, so older readings cannot be ordered with this one.
+        if (signal.At < _reportedAt)
             Restart();
-        _told = signal.At;
-        // Between readings by the agent's own clock; ours only says how long ago the last one was.
+        _reportedAt = signal.At;
+        // Intervals use the agent's clock. The operator's clock only gives the age of the last reading.
         _read = at;
         _last = signal;
-        _prompt.Take(signal.At, signal.PromptTokens);
-        _generated.Take(signal.At, signal.GeneratedTokens);
-        _firstToken.Take(signal.At, Read(signal.FirstToken));
-        _betweenTokens.Take(signal.At, Read(signal.BetweenTokens));
-        _endToEnd.Take(signal.At, Read(signal.EndToEnd));
+        _prompt.Record(signal.At, signal.PromptTokens);
+        _generated.Record(signal.At, signal.GeneratedTokens);
+        _firstToken.Record(signal.At, Read(signal.FirstToken));
+        _betweenTokens.Record(signal.At, Read(signal.BetweenTokens));
+        _endToEnd.Record(signal.At, Read(signal.EndToEnd));
         return true;
     }
 
-    /// <summary>Takes a reading of one of its devices; false when it is known.</summary>
-    /// <param name="device">Which.</param>
-    /// <param name="percent">How much of its time it worked.</param>
-    /// <param name="told">When it was read, by the agent's clock: what tells one reading from the next.</param>
-    /// <param name="at">When, by the operator's clock.</param>
-    public bool Take(string device, int percent, DateTimeOffset told, DateTimeOffset at)
+    /// <summary>Records a reading of one of its devices. Returns false if it is known.</summary>
+    /// <param name="percent">Utilization in percent.</param>
+    /// <param name="reported">Time by the agent's clock, which identifies the reading.</param>
+    /// <param name="at">Time by the operator's clock.</param>
+    public bool Record(string device, int percent, DateTimeOffset reported, DateTimeOffset at)
     {
         if (!_devices.TryGetValue(device, out var readings))
         {
@@ -78,16 +79,16 @@ internal sealed class SignalTrack
                 return false;
             _devices.Add(device, readings = []);
         }
-        if (readings.Count > 0 && readings[^1].Told == told)
+        if (readings.Count > 0 && readings[^1].Reported == reported)
             return false;
         readings.RemoveAll(reading => reading.At <= at - DeviceWindow || reading.At > at);
         if (readings.Count >= MaxReadings)
             readings.RemoveAt(0);
-        readings.Add((told, at, percent));
+        readings.Add((reported, at, percent));
         return true;
     }
 
-    /// <summary>Null while nothing was read.</summary>
+    /// <summary>Returns the metrics at a time; null before the first reading.</summary>
     public PodSignals? At(DateTimeOffset now)
     {
         var devices = _devices
@@ -105,7 +106,7 @@ internal sealed class SignalTrack
             GeneratedTokensPerSecond = _generated.PerSecond,
             RequestsRunning = _last?.RequestsRunning is >= 0 and var running ? running : null,
             RequestsWaiting = _last?.RequestsWaiting is >= 0 and var waiting ? waiting : null,
-            // Some servers count the block in work twice and come out a little above the whole.
+            // Some servers count the current block twice and report slightly more than 1.
             CacheUse = _last?.CacheUse is >= 0 and <= 1.05 and var use ? Math.Min(use, 1) : null,
             GpuUtilizationPercent = devices.Length > 0 ? devices.Average(readings => readings.Average()) : null,
             FirstToken = _firstToken.Now,
@@ -130,13 +131,13 @@ internal sealed class SignalTrack
     {
         private readonly List<(DateTimeOffset At, long Count)> _readings = [];
 
-        /// <summary>Null until there are two readings of one life of the counter.</summary>
+        /// <summary>Null until there are two readings without a reset of the counter.</summary>
         public double? PerSecond =>
             _readings.Count > 1 && _readings[^1].At - _readings[0].At is var span && span >= ShortestRate
                 ? (_readings[^1].Count - _readings[0].Count) / span.TotalSeconds
                 : null;
 
-        public void Take(DateTimeOffset at, long? count)
+        public void Record(DateTimeOffset at, long? count)
         {
             if (
                 count is not { } known
@@ -147,7 +148,7 @@ internal sealed class SignalTrack
             if (count is not { } value || value < 0)
                 return;
             _readings.Add((at, value));
-            // The last two make a rate even where the pod is read less often than the window is long.
+            // Keep at least two readings, even if scrapes are further apart than the window.
             while (_readings.Count > 2 && (_readings[0].At < at - RateWindow || _readings.Count > MaxReadings))
                 _readings.RemoveAt(0);
         }
@@ -157,16 +158,16 @@ internal sealed class SignalTrack
 
     private sealed class Increase
     {
-        /// <summary>Some seconds apart, the newest last; before them, one at the beginning of the window or before it.</summary>
+        /// <summary>Readings some seconds apart, the newest last. The first one is at or before the start of the window.</summary>
         private readonly List<(DateTimeOffset At, LatencyHistogram Counts)> _kept = [];
 
         private (DateTimeOffset At, LatencyHistogram Counts)? _last;
 
-        /// <summary>Null until there is something that it is the increase since.</summary>
+        /// <summary>Null until there is an earlier reading to subtract.</summary>
         public LatencyHistogram? Now =>
             _last is { } last && _kept.Count > 0 && _kept[0].At < last.At ? last.Counts.Since(_kept[0].Counts) : null;
 
-        public void Take(DateTimeOffset at, LatencyHistogram? counts)
+        public void Record(DateTimeOffset at, LatencyHistogram? counts)
         {
             if (counts is null)
             {
@@ -176,7 +177,7 @@ internal sealed class SignalTrack
             if (_last is { } last && counts.BeganAnewSince(last.Counts))
             {
                 _kept.Clear();
-                // It began at nothing: all that it counted is of the time since.
+                // The counter was reset to zero, so all its counts are from the time since.
                 _kept.Add((last.At, LatencyHistogram.TryCreate(counts.Bounds, new long[counts.Counts.Count], out _)!));
             }
             if (_kept.Count == 0 || at - _kept[^1].At >= HistogramSpacing)

@@ -13,13 +13,13 @@ using Bursar.Operator.Suspension;
 namespace Bursar.Operator.Scaling.Targets;
 
 /// <summary>
-/// The one place where a scaler's number is written: replicas through the scale subresource; through the bounds of an InferenceService,
-/// which has none; or, where another autoscaler owns them, as that one's upper bound. Every write is exactly what was decided on what was
-/// read, or nothing. What is written beside replicas stands in the ledger, with what stood there before, ahead of the write.
+/// Writes the result of scalers: replicas through the scale subresource, the bounds of an InferenceService, which has none, or the upper
+/// bound of another autoscaler that sets the replicas. A write applies exactly what was decided on what was read, or nothing. Changes other
+/// than replicas are stored in the ledger with the original values before the write.
 /// </summary>
 internal sealed class ScaleActor(KubeClient client, ClusterStores stores, LedgerStore store)
 {
-    /// <summary>KEDA's, where a ScaledObject names no maxReplicaCount.</summary>
+    /// <summary>KEDA's default of maxReplicaCount.</summary>
     private const int KedaMax = 100;
 
     private static readonly string StopPointer = PatchOperation.Pointer("metadata", "annotations", InferenceServiceKind.StopAnnotation);
@@ -27,7 +27,7 @@ internal sealed class ScaleActor(KubeClient client, ClusterStores stores, Ledger
     private readonly FieldWriter _writer = new(client);
     private readonly FieldRestorer _restorer = new(client);
 
-    /// <summary>Sets a target's replicas, if they are still those that were seen.</summary>
+    /// <summary>Sets a target's replicas if they have not changed since they were read.</summary>
     public async Task<WriteOutcome> ScaleAsync(ScalerRef scaler, ScaleTarget target, int replicas, CancellationToken cancellationToken)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(replicas);
@@ -62,30 +62,30 @@ internal sealed class ScaleActor(KubeClient client, ClusterStores stores, Ledger
     }
 
     /// <summary>
-    /// Sets the upper bound of the autoscaler that owns the target: to <paramref name="max"/>, but not below its own lower bound, nor below
-    /// one, nor above what its owner has set, which comes back when it is reached. What somebody else has set since is their word from now
-    /// on.
+    /// Sets the upper bound of the target's autoscaler to <paramref name="max"/>. The result is at least one and at least its lower bound,
+    /// and at most the user's value, which is restored when it is reached. If another client changed the bound since, that value becomes
+    /// the user's.
     /// </summary>
     public async Task<WriteOutcome> CapAsync(ScalerRef scaler, ScaleTarget target, int max, CancellationToken cancellationToken)
     {
-        var owner = target.OtherAutoscaler ?? throw new ArgumentException($"No other autoscaler owns {target.Display}.", nameof(target));
-        if (owner.WhyNot is { } whyNot)
+        var other = target.OtherAutoscaler ?? throw new ArgumentException($"No other autoscaler owns {target.Display}.", nameof(target));
+        if (other.WhyNot is { } whyNot)
             return WriteOutcome.Refused(whyNot);
         if (max < target.Replicas)
             await store.FlushArrivalsAsync(target.Namespace, cancellationToken);
         try
         {
-            return await CapAsync(scaler, target.Namespace, owner.Target, max, cancellationToken);
+            return await CapAsync(scaler, target.Namespace, other.Target, max, cancellationToken);
         }
         catch (ApiException error) when (error.IsForbidden)
         {
             return WriteOutcome.Refused(
-                $"{owner.Entity.Kind} {owner.Name} could not be capped; it takes the right to {FieldWriter.RightOn(owner.Target)} in namespace {target.Namespace}: {error.Message}"
+                $"{other.Entity.Kind} {other.Name} could not be capped; it takes the right to {FieldWriter.RightOn(other.Target)} in namespace {target.Namespace}: {error.Message}"
             );
         }
     }
 
-    /// <summary>Gives back what a record says and drops it. It stays where the object could not be written.</summary>
+    /// <summary>Restores the fields of a record and removes it. The record stays if the write is refused.</summary>
     public async Task<WriteOutcome> ReleaseAsync(ScalerRecord record, CancellationToken cancellationToken)
     {
         var outcome = await _restorer.RestoreAsync(record, cancellationToken);
@@ -95,8 +95,8 @@ internal sealed class ScaleActor(KubeClient client, ClusterStores stores, Ledger
     }
 
     /// <summary>
-    /// KServe keeps at least one replica whatever its bounds say, so zero is the annotation that stops it, and any other number both of its
-    /// bounds. A stop by somebody else is theirs.
+    /// Scales an InferenceService. KServe always runs at least one replica, so zero is the stop annotation, and any other number is set as
+    /// both bounds. A stop by another client is left alone.
     /// </summary>
     private async Task<WriteOutcome> ServeAsync(
         ScalerRef scaler,
@@ -106,11 +106,11 @@ internal sealed class ScaleActor(KubeClient client, ClusterStores stores, Ledger
         CancellationToken cancellationToken
     )
     {
-        var suspended = new ObjectRef(target.Entity.ApiVersion, target.Entity.Kind, target.Name, target.Uid);
+        var reference = new ObjectRef(target.Entity.ApiVersion, target.Entity.Kind, target.Name, target.Uid);
         return await ChangeAsync(
             scaler,
             target.Namespace,
-            suspended,
+            reference,
             async obj =>
             {
                 var record = store.State.ScaledBy(target.Namespace, scaler.Uid, target.Uid);
@@ -140,7 +140,7 @@ internal sealed class ScaleActor(KubeClient client, ClusterStores stores, Ledger
                     return WriteOutcome.AlreadySo;
                 if (present != seen)
                     return WriteOutcome.ChangedByOther($"{target.Display} was changed since it was seen");
-                await NoteAsync(scaler, target.Namespace, suspended, changes, cancellationToken);
+                await RecordAsync(scaler, target.Namespace, reference, changes, cancellationToken);
                 return FieldChange.Set([.. changes.Select(one => new FieldValue(one.Pointer, one.Value))]);
             },
             cancellationToken
@@ -149,18 +149,18 @@ internal sealed class ScaleActor(KubeClient client, ClusterStores stores, Ledger
 
     private const string Stopped = "\"true\"";
 
-    private async Task<WriteOutcome> CapAsync(ScalerRef scaler, string ns, ObjectRef owner, int max, CancellationToken cancellationToken)
+    private async Task<WriteOutcome> CapAsync(ScalerRef scaler, string ns, ObjectRef other, int max, CancellationToken cancellationToken)
     {
-        var keda = owner.Kind == V1ScaledObject.EntityKind.Kind;
+        var keda = other.Kind == V1ScaledObject.EntityKind.Kind;
         var pointer = keda ? "/spec/maxReplicaCount" : "/spec/maxReplicas";
         var isOriginal = false;
         var outcome = await ChangeAsync(
             scaler,
             ns,
-            owner,
+            other,
             async obj =>
             {
-                var known = store.State.ScaledBy(ns, scaler.Uid, owner.Uid)?.Field(pointer);
+                var known = store.State.ScaledBy(ns, scaler.Uid, other.Uid)?.Field(pointer);
                 var present = FieldWriter.Text(obj, pointer);
                 var original = known?.IsOurs(present) == true ? known.Original : present;
                 isOriginal = false;
@@ -174,16 +174,16 @@ internal sealed class ScaleActor(KubeClient client, ClusterStores stores, Ledger
                 isOriginal = value == original;
                 if (present == value)
                     return WriteOutcome.AlreadySo;
-                // What is given back stands in the ledger already.
+                // A restored value is already in the ledger.
                 if (!isOriginal)
-                    await NoteAsync(scaler, ns, owner, [(pointer, present, value)], cancellationToken);
+                    await RecordAsync(scaler, ns, other, [(pointer, present, value)], cancellationToken);
                 return FieldChange.Set(new FieldValue(pointer, value)) with
                 {
                     Outcome =
                         known is { Before: null } && !known.IsOurs(present)
                             ? new(
                                 WriteResult.Done,
-                                $"{pointer} of {owner.Kind} {owner.Name} was {present}: another client had set it since"
+                                $"{pointer} of {other.Kind} {other.Name} was {present}: another client had set it since"
                             )
                             : WriteOutcome.Done,
                 };
@@ -191,11 +191,11 @@ internal sealed class ScaleActor(KubeClient client, ClusterStores stores, Ledger
             cancellationToken
         );
         if (isOriginal && outcome.Result is WriteResult.Done or WriteResult.AlreadySo)
-            store.State.DropScaled(ns, scaler.Uid, owner.Uid);
+            store.State.DropScaled(ns, scaler.Uid, other.Uid);
         return outcome;
     }
 
-    /// <summary>Writes on behalf of a scaler, and keeps the ledger in line with what came of it.</summary>
+    /// <summary>Writes for a scaler and updates the ledger with the result.</summary>
     private async Task<WriteOutcome> ChangeAsync(
         ScalerRef scaler,
         string ns,
@@ -223,8 +223,8 @@ internal sealed class ScaleActor(KubeClient client, ClusterStores stores, Ledger
     }
 
     /// <summary>
-    /// What a former scaler has changed of the object becomes this one's: what stands there is Bursar's doing and nobody's word. Its own
-    /// note goes only when this one's is stored.
+    /// Transfers the records of a former scaler to this one, because the current values are Bursar's and not a user's. The former records
+    /// are removed only after the new one is stored.
     /// </summary>
     private async Task AdoptAsync(ScalerRef scaler, string ns, ObjectRef target, CancellationToken cancellationToken)
     {
@@ -244,7 +244,7 @@ internal sealed class ScaleActor(KubeClient client, ClusterStores stores, Ledger
             store.State.DropScaled(ns, record.ScalerUid, target.Uid);
     }
 
-    private async Task NoteAsync(
+    private async Task RecordAsync(
         ScalerRef scaler,
         string ns,
         ObjectRef target,
@@ -273,7 +273,7 @@ internal sealed class ScaleActor(KubeClient client, ClusterStores stores, Ledger
         await store.FlushScaledAsync(ns, cancellationToken);
     }
 
-    /// <summary>The write is known to have happened: what stood there before it is nobody's doing any more.</summary>
+    /// <summary>Records that the write succeeded, so that the previous value no longer counts as Bursar's.</summary>
     private void Confirm(ScalerRef scaler, string ns, string targetUid)
     {
         if (store.State.ScaledBy(ns, scaler.Uid, targetUid) is not { } record)
@@ -291,5 +291,5 @@ internal sealed class ScaleActor(KubeClient client, ClusterStores stores, Ledger
         : null;
 }
 
-/// <summary>The scaler on whose behalf something is written.</summary>
+/// <summary>The scaler for which an object is written.</summary>
 internal sealed record ScalerRef(string Namespace, string Name, string Uid);

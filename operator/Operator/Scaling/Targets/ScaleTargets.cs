@@ -5,12 +5,12 @@ using Bursar.Operator.Cluster;
 
 namespace Bursar.Operator.Scaling.Targets;
 
-/// <summary>Finds what a scaler's scaleTargetRef names, and who else scales it, from the caches alone.</summary>
+/// <summary>Finds the object of a scaleTargetRef and its autoscaler, from caches only.</summary>
 internal sealed class ScaleTargets(ClusterStores stores)
 {
     /// <summary>
-    /// Null where there is nothing to scale, and then <paramref name="whyNot"/> says why; it may also say why what was found must not be
-    /// written.
+    /// Returns the target. If it is null, <paramref name="whyNot"/> has the reason. Otherwise it may have the reason why the target must
+    /// not be written.
     /// </summary>
     public ScaleTarget? Find(string ns, string apiVersion, string kind, string name, out string? whyNot)
     {
@@ -37,13 +37,13 @@ internal sealed class ScaleTargets(ClusterStores stores)
         return target with { OtherAutoscaler = OtherAutoscalerOf(known.Entity, ns, name) };
     }
 
-    /// <summary>Whether the scaler of a record exists and still stands by what it changed.</summary>
+    /// <summary>Whether the scaler of a record exists and still has the same target.</summary>
     public bool IsSuspended(ScalerRecord record)
     {
         if (stores.Scalers.Store.GetByUid(record.ScalerUid) is not { Spec.ScaleTargetRef: { } reference } scaler)
             return false;
         var target = Find(record.Namespace, reference.ApiVersion ?? "apps/v1", reference.Kind ?? "Deployment", reference.Name ?? "", out _);
-        // What it scaled or capped before it named another target is nobody's now.
+        // Restore what it scaled or capped before its target was changed.
         return target is not null
             && (target.Uid == record.Target.Uid || target.OtherAutoscaler?.Uid == record.Target.Uid)
             && scaler.Metadata.DeletionTimestamp is null;
@@ -66,7 +66,7 @@ internal sealed class ScaleTargets(ClusterStores stores)
                     WhyNot = WhyNot(V1ScaledObject.EntityKind, scaler.Metadata, KedaAdapter.OptionName),
                 };
         foreach (var scaler in stores.HorizontalPodAutoscalers.Store.ByIndex(ScaleIndexes.Target, key))
-            // The one that KEDA makes of a ScaledObject is that one's.
+            // The HPA that KEDA creates belongs to its ScaledObject.
             if (scaler.Spec.ScaleTargetRef.IsOf(entity) && scaler.Metadata.ControllerReference() is not { Kind: "ScaledObject" })
                 return new()
                 {
@@ -84,7 +84,7 @@ internal sealed class ScaleTargets(ClusterStores stores)
     private string? WhyNot(EntityKind entity, V1ObjectMeta scaler, string option) =>
         stores.Managers?.Contains(option) == false
             ? $"this operator may not write to {entity.Kind} {scaler.Name} ({option} in operator.managers of the chart)"
-        // Whoever made it would set it back.
+        // Its controller would revert a change.
         : scaler.ControllerReference() is { } controller ? $"{controller.Kind} {controller.Name} controls {entity.Kind} {scaler.Name}"
         : null;
 }

@@ -9,14 +9,13 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Operator.Scaling.Targets;
 
 /// <summary>
-/// A scaler that no longer exists holds nothing: what it changed of other people's objects is given back, one object at a time. One that
-/// was deleted while nobody led is found the same way.
+/// Restores the objects that deleted scalers changed, one at a time. This includes scalers that were deleted while no replica led.
 /// </summary>
-/// <param name="isStillSuspended">Whether the scaler of a record still exists and still stands by what it changed.</param>
+/// <param name="isInUse">Whether the scaler of a record exists and still has the same target.</param>
 internal sealed partial class ScaledReleaser(
     OperatorState state,
     ScaleActor actor,
-    Func<ScalerRecord, bool> isStillSuspended,
+    Func<ScalerRecord, bool> isInUse,
     ObserveOnlyMode control,
     KubeClient client,
     ILogger<ScaledReleaser> logger
@@ -24,7 +23,7 @@ internal sealed partial class ScaledReleaser(
 {
     public static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
 
-    /// <summary>A scaler that is made anew takes over what the former one changed: it is given the time to.</summary>
+    /// <summary>A recreated scaler has this time to take over the changes of the former one.</summary>
     public static readonly TimeSpan Grace = TimeSpan.FromSeconds(10);
 
     private readonly Dictionary<(string Scaler, string Target), DateTimeOffset> _missing = [];
@@ -50,7 +49,7 @@ internal sealed partial class ScaledReleaser(
         foreach (var record in records)
         {
             var key = KeyOf(record);
-            if (isStillSuspended(record))
+            if (isInUse(record))
             {
                 _missing.Remove(key);
                 continue;
@@ -64,7 +63,7 @@ internal sealed partial class ScaledReleaser(
                 var outcome = await actor.ReleaseAsync(record, cancellationToken);
                 if (outcome.Result == WriteResult.Refused)
                 {
-                    // Another version wrote it and can restore it. Told once.
+                    // Another version wrote the record and can restore it. Log it once.
                     if (_refused.Add(key))
                         LogFailed(outcome.Text!);
                     continue;
@@ -75,7 +74,7 @@ internal sealed partial class ScaledReleaser(
             }
             catch (ApiException error)
             {
-                // One object that cannot be written must not hold up those behind it.
+                // Continue with the other objects.
                 failed ??= error;
             }
         }
@@ -91,6 +90,6 @@ internal sealed partial class ScaledReleaser(
     )]
     private partial void LogReleased(string @namespace, string scaler, string kind, string name, WriteResult result);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Could not restore what a deleted scaler had changed, retrying: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Could not restore fields of a deleted scaler, retrying: {Reason}")]
     private partial void LogFailed(string reason);
 }

@@ -205,7 +205,7 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
         _collector.Signalled += (node, report) =>
         {
             Interlocked.Increment(ref asked);
-            board.Take(node, report);
+            board.Record(node, report);
         };
         var uid = await GpuPodAsync("serve", "n1", "127.9.1.7", "inference");
         await StartAgentAsync("n1");

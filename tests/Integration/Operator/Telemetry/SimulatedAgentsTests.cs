@@ -157,7 +157,7 @@ public sealed class SimulatedAgentsTests
             IsScaled = pod => pod.Metadata.Labels.GetValueOrDefault("app") == "chat",
         };
         var board = new SignalCache(uid => stores.Pods.Store.GetByUid(uid)?.Spec.NodeName, cluster.Time);
-        collector.Signalled += board.Take;
+        collector.Signalled += board.Record;
         Task[] loops =
         [
             stores.Pods.RunAsync(stop.Token),

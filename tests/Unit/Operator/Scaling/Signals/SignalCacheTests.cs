@@ -121,7 +121,7 @@ public sealed class SignalCacheTests
         var told = _time.GetUtcNow() + _skew;
         _time.Advance(TimeSpan.FromMinutes(2));
         _news.Clear();
-        _board.Take(
+        _board.Record(
             "n1",
             new()
             {
@@ -169,7 +169,7 @@ public sealed class SignalCacheTests
         _time.Advance(TimeSpan.FromSeconds(1));
         Tell(new() { CacheUse = 40, RequestsWaiting = 2 });
         _board.Of("u")!.CacheUse.Should().BeNull();
-        _board.Take(
+        _board.Record(
             "n1",
             new()
             {
@@ -178,7 +178,7 @@ public sealed class SignalCacheTests
                 Devices = null!,
             }
         );
-        _board.Take(
+        _board.Record(
             "n1",
             new()
             {
@@ -221,7 +221,7 @@ public sealed class SignalCacheTests
         _board.Of("u").Should().BeNull();
         // Still bound, but its agent is silent or names it no more.
         _time.Advance(TimeSpan.FromMinutes(6));
-        _board.Take("n1", new() { Node = "n1", Now = _time.GetUtcNow() });
+        _board.Record("n1", new() { Node = "n1", Now = _time.GetUtcNow() });
         _board.Of("v").Should().BeNull();
         Tell(new() { RequestsWaiting = 3 }, uid: "v", node: "n2");
         _board.Forget("v");
@@ -229,7 +229,7 @@ public sealed class SignalCacheTests
     }
 
     private void Tell(PodSignal pod, TimeSpan age = default, string uid = "u", string node = "n1") =>
-        _board.Take(
+        _board.Record(
             node,
             new()
             {
@@ -240,7 +240,7 @@ public sealed class SignalCacheTests
         );
 
     private void Devices(int[] percents, string[] holders) =>
-        _board.Take(
+        _board.Record(
             "n1",
             new()
             {
