@@ -3,6 +3,6 @@ using Bursar.Agent.Certificates;
 namespace Bursar.Operator.Http;
 
 /// <summary>
-/// What the operator needs to speak with agents: the roots it believes (PEM, several during a renewal) and who it is itself.
+/// The operator's identity toward agents: the trusted authorities (PEM, several during a renewal) and its own certificate.
 /// </summary>
 internal sealed record AgentTrust(string RootsPem, PemPair Certificate);

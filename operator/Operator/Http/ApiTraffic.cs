@@ -4,8 +4,8 @@ using Prometheus;
 namespace Bursar.Operator.Http;
 
 /// <summary>
-/// How long the API server takes to answer, and how often it is written to, as the runtime's own HTTP client counts it:
-/// every request is in it, whoever sends it. A watch counts until its headers have come.
+/// Measures the API server's response times and counts writes, from the metrics of the runtime's HTTP client, so it covers every request. A
+/// watch is measured until its headers arrive.
 /// </summary>
 internal sealed class ApiTraffic : IDisposable
 {
@@ -37,13 +37,13 @@ internal sealed class ApiTraffic : IDisposable
             if (instrument is { Name: "http.client.request.duration", Meter.Name: "System.Net.Http" })
                 listener.EnableMeasurementEvents(instrument);
         };
-        _listener.SetMeasurementEventCallback<double>((_, seconds, tags, _) => Take(seconds, tags));
+        _listener.SetMeasurementEventCallback<double>((_, seconds, tags, _) => Record(seconds, tags));
         _listener.Start();
     }
 
     public void Dispose() => _listener.Dispose();
 
-    private void Take(double seconds, ReadOnlySpan<KeyValuePair<string, object?>> tags)
+    private void Record(double seconds, ReadOnlySpan<KeyValuePair<string, object?>> tags)
     {
         string method = "",
             code = "none";
@@ -52,7 +52,7 @@ internal sealed class ApiTraffic : IDisposable
         {
             switch (key)
             {
-                // Agents and others are asked by the same client.
+                // The same client also sends requests to agents and others.
                 case "server.address":
                     here = value is string host && string.Equals(host, _server.Host, StringComparison.OrdinalIgnoreCase);
                     break;

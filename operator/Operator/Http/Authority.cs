@@ -6,8 +6,8 @@ using Bursar.Agent.Certificates;
 namespace Bursar.Operator.Http;
 
 /// <summary>
-/// Bursar's own authority as it lies in Secret <c>bursar-ca</c>: the root that signs, the one that will sign next and is
-/// already trusted, and those that signed before and are trusted until they expire.
+/// Bursar's own certificate authority as stored in Secret <c>bursar-ca</c>: the signing root, the next root, which is already trusted, and
+/// previous roots, which are trusted until they expire.
 /// </summary>
 internal sealed record Authority(PemPair Current, PemPair? Next, IReadOnlyList<string> Previous)
 {
@@ -19,7 +19,7 @@ internal sealed record Authority(PemPair Current, PemPair? Next, IReadOnlyList<s
 
     public static Authority Create(DateTimeOffset now) => new(BursarCa.Create(now), null, []);
 
-    /// <summary>Null when the Secret holds no root that can sign.</summary>
+    /// <summary>Returns null if the Secret has no root that can sign.</summary>
     public static Authority? Read(IReadOnlyDictionary<string, byte[]> data)
     {
         if (Pair(data, CertificateKey, PrivateKey) is not { } current)
@@ -44,13 +44,13 @@ internal sealed record Authority(PemPair Current, PemPair? Next, IReadOnlyList<s
         return data;
     }
 
-    /// <summary>Every root to be trusted, the signing one first.</summary>
+    /// <summary>Returns all trusted roots, the signing one first.</summary>
     public string Bundle() =>
         Pem.Join(Next is { } next ? [Current.Certificate, next.Certificate, .. Previous] : [Current.Certificate, .. Previous]);
 
     /// <summary>
-    /// Where the authority should be now; itself when nothing is due. <paramref name="spread"/> says whether the agents'
-    /// Secret already carries the next root: before that it must not sign.
+    /// Returns the state that is due now; itself if nothing is due. <paramref name="spread"/> is whether the agents' Secret has the next
+    /// root, which must not sign before that.
     /// </summary>
     public Authority Advance(DateTimeOffset now, bool spread)
     {
@@ -82,7 +82,7 @@ internal sealed record Authority(PemPair Current, PemPair? Next, IReadOnlyList<s
     }
 }
 
-/// <summary>Certificates as texts.</summary>
+/// <summary>Conversions of PEM certificates.</summary>
 internal static class Pem
 {
     public static string Text(IReadOnlyDictionary<string, byte[]> data, string key) =>
@@ -92,7 +92,7 @@ internal static class Pem
 
     public static string Join(IEnumerable<string> certificates) => string.Concat(certificates.Select(c => c.TrimEnd() + "\n"));
 
-    /// <summary>The certificate with its key; null when either cannot be read or they do not belong together.</summary>
+    /// <summary>Returns the certificate with its key; null if either is unreadable or they do not match.</summary>
     public static X509Certificate2? Read(PemPair pair)
     {
         try
@@ -101,12 +101,12 @@ internal static class Pem
         }
         catch (Exception exception) when (exception is CryptographicException or ArgumentException)
         {
-            // Whoever asked replaces it, and says so.
+            // The caller replaces it and logs that.
             return null;
         }
     }
 
-    /// <summary>The certificates of a bundle, one text each; what is none is left out.</summary>
+    /// <summary>Returns the certificates of a bundle, each as PEM; empty if the bundle is unreadable.</summary>
     public static IEnumerable<string> Certificates(string bundle)
     {
         var certificates = new X509Certificate2Collection();
@@ -116,7 +116,6 @@ internal static class Pem
         }
         catch (CryptographicException)
         {
-            // An old root that cannot be read cannot be trusted; the others of this bundle are lost with it.
             return [];
         }
         var texts = certificates.Select(c => c.ExportCertificatePem()).ToArray();

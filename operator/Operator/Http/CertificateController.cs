@@ -10,9 +10,9 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Operator.Http;
 
 /// <summary>
-/// The leader's care for certificates: Secret <c>bursar-ca</c> in Bursar's own namespace, Secret <c>bursar-agent-tls</c> in
-/// the agents', and the operator's own certificate, which never leaves its memory. A new root is trusted everywhere before
-/// it signs anything, and an old one until it expires. Every write is a create or is conditional on the version it replaces.
+/// Maintains the certificates while this replica leads: Secret <c>bursar-ca</c> in Bursar's own namespace, Secret <c>bursar-agent-tls</c>
+/// in the agents' namespace, and the operator's own certificate, which is kept in memory only. A new root is trusted everywhere before it
+/// signs, and an old one until it expires. Every write is a create or conditional on the version that it replaces.
 /// </summary>
 internal sealed partial class CertificateController(
     KubeClient client,
@@ -25,53 +25,52 @@ internal sealed partial class CertificateController(
     public const string AuthoritySecret = "bursar-ca";
     public const string AgentSecret = "bursar-agent-tls";
 
-    /// <summary>How often the Secrets are looked at: one that somebody deleted is back after this long.</summary>
+    /// <summary>Interval of checks, after which a deleted Secret is recreated.</summary>
     public static readonly TimeSpan PollInterval = TimeSpan.FromMinutes(5);
 
-    /// <summary>After a failure, or a conflict with another writer.</summary>
+    /// <summary>Interval after a failure or a conflict.</summary>
     public static readonly TimeSpan RetryEvery = TimeSpan.FromSeconds(15);
 
-    /// <summary>A root is succeeded when this much of its life is left.</summary>
+    /// <summary>Remaining lifetime at which a root gets a successor.</summary>
     public static readonly TimeSpan RenewRootBefore = TimeSpan.FromDays(365);
 
-    /// <summary>A new root is trusted this long before it signs: longer than a mounted Secret takes to reach every agent.</summary>
+    /// <summary>How long a new root is trusted before it signs. Longer than a mounted Secret takes to reach every agent.</summary>
     public static readonly TimeSpan RootOverlap = TimeSpan.FromDays(1);
 
     private const string CertificateKey = "tls.crt";
     private const string PrivateKey = "tls.key";
     private const string RootsKey = "ca.crt";
 
-    /// <summary>A certificate is renewed when a third of its life is left.</summary>
+    /// <summary>Remaining lifetime at which a certificate is renewed.</summary>
     private static readonly TimeSpan RenewLeafBefore = BursarCa.LeafLife / 3;
 
     private volatile AgentTrust? _trust;
-    private string? _complaint;
+    private string? _lastError;
 
-    /// <summary>The roots or the operator's certificate changed; connections made with the old ones are to be made anew.</summary>
+    /// <summary>Raised when the roots or the operator's certificate changed, so that connections must be renewed.</summary>
     public event Action? Changed;
 
-    /// <summary>Null until the authority has been read or made.</summary>
+    /// <summary>Null until the authority has been read or created.</summary>
     public AgentTrust? Trust => _trust;
 
-    /// <summary>Runs until cancelled, for as long as this operator leads.</summary>
     public Task RunAsync(CancellationToken cancellationToken) =>
-        PeriodicLoop.RunAsync(time, "certificates", async token => await KeepAsync(token) ? PollInterval : RetryEvery, cancellationToken);
+        PeriodicLoop.RunAsync(time, "certificates", async token => await UpdateAsync(token) ? PollInterval : RetryEvery, cancellationToken);
 
-    /// <summary>One look: makes and renews what is due. False when it has to be tried again soon.</summary>
-    private async Task<bool> KeepAsync(CancellationToken cancellationToken)
+    /// <summary>Creates and renews what is due. Returns false if it must be tried again soon.</summary>
+    private async Task<bool> UpdateAsync(CancellationToken cancellationToken)
     {
         try
         {
             var agentSecret = await client.GetOrNullAsync<V1Secret>(AgentSecret, agentNamespace, cancellationToken);
             var authority = await AuthorityAsync(agentSecret, cancellationToken);
-            Trusting(authority);
+            UpdateTrust(authority);
             await AgentsAsync(agentSecret, authority, cancellationToken);
-            _complaint = null;
+            _lastError = null;
             return true;
         }
         catch (ApiException exception) when (exception.IsConflict || exception.IsInvalid)
         {
-            // Another writer was faster: what it wrote is read at the next look.
+            // Another client wrote first. The next pass reads the result.
             LogConflict(exception.Message);
         }
         catch (Exception exception) when (exception is ApiException or HttpRequestException or TimeoutException)
@@ -80,9 +79,9 @@ internal sealed partial class CertificateController(
             var complaint = exception is ApiException { IsNotFound: true }
                 ? $"a namespace does not exist ({ownNamespace} or {agentNamespace}); agents are not read until it does"
                 : exception.Message;
-            if (_complaint != complaint && !client.IsUnreachable)
-                LogFailed(complaint);
-            _complaint = complaint;
+            if (_lastError != message && !client.IsUnreachable)
+                LogFailed(message);
+            _lastError = message;
         }
         return false;
     }
@@ -153,14 +152,14 @@ internal sealed partial class CertificateController(
         LogRenewed(AgentSecret, agentNamespace);
     }
 
-    /// <summary>The operator's side: its certificate is renewed here, and the roots follow the authority.</summary>
-    private void Trusting(Authority authority)
+    /// <summary>Renews the operator's certificate and updates the trusted roots.</summary>
+    private void UpdateTrust(Authority authority)
     {
         var now = time.GetUtcNow();
         var bundle = authority.Bundle();
         var certificate =
-            _trust?.Certificate is { } held && IsGood(held, authority.Current, PeerPurpose.Client, BursarNames.Operator, now)
-                ? held
+            _trust?.Certificate is { } existing && IsGood(existing, authority.Current, PeerPurpose.Client, BursarNames.Operator, now)
+                ? existing
                 : BursarCa.CreateOperator(authority.Current, now);
         if (_trust is { } before && before.RootsPem == bundle && before.Certificate == certificate)
             return;
@@ -178,7 +177,7 @@ internal sealed partial class CertificateController(
     }
 
     private static bool Holds(V1Secret agentSecret, string certificate) =>
-        Pem.Certificates(Pem.Text(agentSecret.Data, RootsKey)).Any(held => held.Trim() == certificate.Trim());
+        Pem.Certificates(Pem.Text(agentSecret.Data, RootsKey)).Any(existing => existing.Trim() == certificate.Trim());
 
     private Task<V1Secret> ReplaceAsync(V1Secret secret, Dictionary<string, byte[]> data, CancellationToken cancellationToken)
     {

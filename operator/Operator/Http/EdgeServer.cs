@@ -12,7 +12,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Http;
 
-/// <summary>One small HTTP server of the operator: an address, one handler, tight limits.</summary>
+/// <summary>An HTTP server of the operator with one handler and tight limits.</summary>
 internal sealed class EdgeServer : IAsyncDisposable
 {
     private readonly WebApplication _application;
@@ -23,17 +23,17 @@ internal sealed class EdgeServer : IAsyncDisposable
         Address = address;
     }
 
-    /// <summary>Where it listens, with the real port: <c>host:port</c>.</summary>
+    /// <summary>The address with the actual port: <c>host:port</c>.</summary>
     public string Address { get; }
 
-    /// <param name="address"><c>host:port</c>; host <c>*</c> is every address, port 0 any free one.</param>
-    /// <param name="mostBytes">Of a request's body.</param>
-    /// <param name="map">Maps what answers.</param>
-    /// <param name="loggers">Where the server logs.</param>
-    /// <param name="cancellationToken">Cancels the start alone.</param>
-    /// <param name="listen">What stands between the socket and HTTP, where anything does.</param>
-    /// <param name="protocols">HTTP/2 alone is spoken in clear text with prior knowledge.</param>
-    /// <param name="services">Adds services that the answers need; null for none.</param>
+    /// <param name="address"><c>host:port</c>; host <c>*</c> means all addresses, port 0 a free port.</param>
+    /// <param name="mostBytes">Limit of a request's body.</param>
+    /// <param name="map">Maps the handlers.</param>
+    /// <param name="loggers">Creates the server's loggers.</param>
+    /// <param name="cancellationToken">Cancels only the start.</param>
+    /// <param name="listen">Configures the listener, for example TLS; null for nothing.</param>
+    /// <param name="protocols">HTTP/2 alone means HTTP/2 without TLS, with prior knowledge.</param>
+    /// <param name="services">Adds services for the handlers; null for none.</param>
     public static async Task<EdgeServer> StartAsync(
         string address,
         int mostBytes,
@@ -57,8 +57,7 @@ internal sealed class EdgeServer : IAsyncDisposable
                 kestrel.Limits.MaxRequestBodySize = mostBytes;
                 kestrel.Limits.MaxConcurrentConnections = 256;
                 kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
-                // One caller's streams share a connection: a thousand scalers, each with a stream that stays open. A peer that is gone is
-                // noticed.
+                // The streams of one client share a connection, and each of many scalers keeps a stream open. Pings detect a lost peer.
                 kestrel.Limits.Http2.MaxStreamsPerConnection = 4096;
                 kestrel.Limits.Http2.KeepAlivePingDelay = TimeSpan.FromSeconds(30);
                 kestrel.Listen(host, port, listener =>
@@ -99,7 +98,7 @@ internal sealed class EdgeServer : IAsyncDisposable
         if (colon < 0 || !ushort.TryParse(address.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var port))
             throw new FormatException($"'{address}' is not host:port");
         var host = address[..colon].Trim('[', ']');
-        // Kestrel cannot bind "any port" on both families at once.
+        // Kestrel cannot bind a free port on both address families at once.
         if (host is "*" or "")
             return (port == 0 || !Socket.OSSupportsIPv6 ? IPAddress.Any : IPAddress.IPv6Any, port);
         if (host == "localhost")

@@ -4,7 +4,7 @@ using Bursar.Core.Text;
 
 namespace Bursar.Operator.Http;
 
-/// <summary>Sums over the ledger since Bursar came to the cluster, computed for each scrape.</summary>
+/// <summary>Metrics computed from the ledger at each scrape, summed since the installation.</summary>
 internal sealed class LedgerFigures
 {
     private readonly TimeProvider _time;
@@ -91,7 +91,7 @@ internal sealed class LedgerFigures
         var yesterday = new DateTimeOffset(now.UtcDateTime.Date.AddDays(-1), TimeSpan.Zero);
         foreach (var ns in ledger.Namespaces())
         {
-            // Counters go on where facts have become sums.
+            // Counters continue where facts were compacted to sums.
             var (past, usage) = ledger.PastOf(ns);
             var reserved = (double)past / 1000;
             var work = ledger.SpentByWorkload(ns, LabelSelector.Everything, installed, now, now);
@@ -112,7 +112,8 @@ internal sealed class LedgerFigures
                 reserved += (double)spend.ReservedGpuMs / 1000;
                 usage += spend.Usage;
             }
-            // The sums may fall: a node that turns out to have been lost takes its pods' last minutes with it. The counters do not.
+            // A sum may fall, because the last minutes of a node's pods are removed if the node turns out to have been lost. The counter
+            // keeps its highest value.
             _gpuSeconds.Report(reserved, ns, "reserved");
             _gpuSeconds.Report(usage.BusyMs / 1000.0, ns, "busy");
             _gpuSeconds.Report(usage.IdleMs / 1000.0, ns, "idle");

@@ -7,16 +7,15 @@ using Prometheus;
 namespace Bursar.Operator.Http;
 
 /// <summary>
-/// <c>--metrics-address</c>: <c>/metrics</c>, <c>/healthz</c> (the process answers) and <c>/readyz</c> (its caches are those of the
-/// cluster).
+/// Serves <c>--metrics-address</c>: <c>/metrics</c>, <c>/healthz</c> (the process answers) and <c>/readyz</c> (its caches have synced).
 /// </summary>
 internal static class OperatorListener
 {
-    /// <param name="address"><c>host:port</c>; host <c>*</c> is every address, port 0 any free one.</param>
-    /// <param name="metrics">What <c>/metrics</c> shows.</param>
-    /// <param name="ready">What <c>/readyz</c> asks.</param>
-    /// <param name="loggers">Where the server logs.</param>
-    /// <param name="cancellationToken">Cancels the start alone.</param>
+    /// <param name="address"><c>host:port</c>; host <c>*</c> means all addresses, port 0 a free port.</param>
+    /// <param name="metrics">Content of <c>/metrics</c>.</param>
+    /// <param name="ready">Result of <c>/readyz</c>.</param>
+    /// <param name="loggers">Creates the server's loggers.</param>
+    /// <param name="cancellationToken">Cancels only the start.</param>
     public static Task<EdgeServer> StartAsync(
         string address,
         OperatorMetrics metrics,

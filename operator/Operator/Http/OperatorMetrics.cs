@@ -8,13 +8,13 @@ using Prometheus;
 namespace Bursar.Operator.Http;
 
 /// <summary>
-/// The operator's metrics: budgets and their workloads as last decided, sums of the ledger computed for each scrape, and counts of
-/// what the operator does. A budget's figures come from its decision alone, so they agree with status and Events.
-/// Amounts are floating point here, because the format has nothing else, and only here. Safe for concurrent use.
+/// The operator's metrics: budgets and their workloads from the latest decisions, ledger sums computed at each scrape, and counters of the
+/// operator's actions. A budget's values come from its decision only, so they agree with status and Events. Amounts are floating point only
+/// here, because the format has no other type. Thread-safe.
 /// </summary>
 internal sealed class OperatorMetrics : IDisposable
 {
-    /// <summary>Seconds; from a cached answer to a request that ran into its limit.</summary>
+    /// <summary>In seconds.</summary>
     private static readonly double[] ReconcileBuckets = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
     private static readonly (string Name, Func<BudgetDecision, string> Value) Currency = ("currency", d => d.Currency);
@@ -45,8 +45,7 @@ internal sealed class OperatorMetrics : IDisposable
     private volatile int _missing;
     private volatile bool _leads;
 
-    /// <param name="time">The clock of the ages that are shown.</param>
-    /// <param name="apiServer">The API server whose answers are timed; null times none.</param>
+    /// <param name="apiServer">The API server whose response times are measured; null for none.</param>
     public OperatorMetrics(TimeProvider time, Uri? apiServer = null)
     {
         _time = time;
@@ -192,40 +191,41 @@ internal sealed class OperatorMetrics : IDisposable
     public static string Version { get; } =
         typeof(OperatorMetrics).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0.0.0";
 
-    /// <summary>Every metric of the operator. Those of the API server's answers are created only with an API server.</summary>
+    /// <summary>All metrics of the operator. Those of API requests exist only with an API server.</summary>
     public IReadOnlyList<Collector> Families => _registry.Families;
 
-    /// <summary>Whether this operator leads.</summary>
     public bool Leads
     {
         get => _leads;
         set => _leads = value;
     }
 
-    /// <summary>Shows the ledger's sums from now on. It is this leader's own; without one nothing is shown of it.</summary>
+    /// <summary>Starts reporting the ledger's sums. Only a leader has a ledger.</summary>
     /// <param name="ledger">The ledger as loaded.</param>
-    /// <param name="selectorsOf">The selectors of a namespace's budgets: what none of them selects is unbudgeted.</param>
+    /// <param name="selectorsOf">The selectors of a namespace's budgets. Workloads that none of them selects are unbudgeted.</param>
     /// <param name="currency">The price book's currency.</param>
     public void Attach(GpuLedger ledger, Func<string, IReadOnlyList<LabelSelector>> selectorsOf, Func<string> currency) =>
         _ledger.Attach(ledger, selectorsOf, currency);
 
-    /// <summary>Shows, from now on, the latest decisions on budgets.</summary>
+    /// <summary>Starts reporting the latest decisions on budgets.</summary>
     public void WatchBudgets(Func<IEnumerable<(string Namespace, string Name, BudgetDecision Decision)>> budgets) => _budgets = budgets;
 
-    /// <summary>Shows, from now on, the objects whose spec is invalid.</summary>
+    /// <summary>Starts reporting objects with an invalid spec.</summary>
     public void WatchInvalid(Func<IEnumerable<(string Kind, string Namespace, string Name)>> invalid) => _invalid = invalid;
 
-    /// <summary>Shows, from now on, who measures on each node with GPU pods, and how many nodes have a price that is not trusted.</summary>
+    /// <summary>
+    /// Starts reporting the source of measurements of each node with GPU pods, and the number of nodes with an untrusted price.
+    /// </summary>
     public void Watch(Func<IEnumerable<MeteringSource>> nodes, Func<int> untrusted) => (_nodes, _untrusted) = (nodes, untrusted);
 
-    /// <summary>Shows, from now on, how many objects of each kind have a field that cannot be read.</summary>
+    /// <summary>Starts reporting the number of objects with an unreadable field, by kind.</summary>
     public void WatchUnreadable(Func<IEnumerable<(string Kind, int Count)>> counts) => _unreadable = counts;
 
-    /// <summary>Shows, from now on, whether the ledger can be written.</summary>
-    /// <param name="fault">Why it cannot; null where it can.</param>
+    /// <summary>Starts reporting whether the ledger can be written.</summary>
+    /// <param name="fault">Returns why it cannot; null if it can.</param>
     public void WatchLedger(Func<string?> fault) => _ledgerFault = fault;
 
-    /// <summary>This operator leads no more: what another one now decides and books is the other's to show.</summary>
+    /// <summary>Stops reporting the leader's metrics, because another replica now leads.</summary>
     public void Detach()
     {
         _ledger.Detach();
@@ -239,8 +239,8 @@ internal sealed class OperatorMetrics : IDisposable
         _leads = false;
     }
 
-    /// <summary>Counts the actions of a decision. An action counts once however often it is decided again before it is done.</summary>
-    /// <param name="before">The decision before it; null for the first one.</param>
+    /// <summary>Counts the actions of a decision. An action that is decided again before it is carried out counts once.</summary>
+    /// <param name="before">The previous decision; null for the first one.</param>
     /// <param name="decision">The decision.</param>
     public void Decided(BudgetDecision? before, BudgetDecision decision)
     {
@@ -255,7 +255,7 @@ internal sealed class OperatorMetrics : IDisposable
         }
     }
 
-    /// <summary>Takes a look at a scaler in.</summary>
+    /// <summary>Records the latest decision on a scaler.</summary>
     public void Record(string ns, string name, ScalerDecision decision)
     {
         lock (_gate)
@@ -268,7 +268,7 @@ internal sealed class OperatorMetrics : IDisposable
             _scalers.Remove((ns, name));
     }
 
-    /// <summary>A scale call that added replicas was made, so long after they were first asked for.</summary>
+    /// <summary>Records the delay between demand and a write that added replicas.</summary>
     public void ScaledUp(TimeSpan sinceDemand) => _demandToScale.Observe(Math.Max(0, sinceDemand.TotalSeconds));
 
     /// <summary>Writes the page of <c>/metrics</c>, in <see cref="PrometheusConstants.TextContentTypeWithVersionAndEncoding"/>.</summary>
@@ -318,7 +318,7 @@ internal sealed class OperatorMetrics : IDisposable
             _ => "withdraw-checkpoint",
         };
 
-    /// <summary>Of a limit of nothing any spending is all of it, as a person would read it.</summary>
+    /// <summary>Returns the ratio. With a limit of zero, any spend counts as 100 %.</summary>
     private static double Ratio(double part, double whole) =>
         whole > 0 ? part / whole
         : part > 0 ? 1
@@ -366,7 +366,7 @@ internal sealed class OperatorMetrics : IDisposable
         );
     }
 
-    /// <summary>What the operator reports of itself and of what it watches.</summary>
+    /// <summary>Adds metrics of the operator itself and of the objects that it watches.</summary>
     private void Own()
     {
         var lags = _registry.Gauge("bursar_agent_lag_seconds", "Time since the node's agent last answered.", "node");

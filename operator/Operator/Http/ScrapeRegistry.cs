@@ -3,8 +3,8 @@ using Prometheus;
 namespace Bursar.Operator.Http;
 
 /// <summary>
-/// The metrics of one operator, in a registry of prometheus-net of its own, since several operators can run in one process.
-/// Observed families are filled before each scrape. Safe for concurrent use.
+/// The metrics of one operator in their own registry, because several operators can run in one process. Observed families are filled before
+/// each scrape. Thread-safe.
 /// </summary>
 internal sealed class ScrapeRegistry
 {
@@ -23,20 +23,20 @@ internal sealed class ScrapeRegistry
         _registry.AddBeforeCollectCallback(Fill);
     }
 
-    /// <summary>Every metric of this registry, in the order of creation.</summary>
+    /// <summary>All metrics of this registry, in the order of creation.</summary>
     public IReadOnlyList<Collector> Families => _families;
 
-    /// <summary>Creates a counter that is updated as things happen.</summary>
+    /// <summary>Creates a counter that is updated by events.</summary>
     public Counter CreateCounter(string name, string help, params string[] labels) => Keep(_factory.CreateCounter(name, help, labels));
 
-    /// <summary>Creates a gauge that is updated as things happen.</summary>
+    /// <summary>Creates a gauge that is updated by events.</summary>
     public Gauge CreateGauge(string name, string help, params string[] labels) => Keep(_factory.CreateGauge(name, help, labels));
 
-    /// <summary>Creates a histogram that is updated as things happen.</summary>
+    /// <summary>Creates a histogram that is updated by events.</summary>
     public Histogram CreateHistogram(string name, string help, HistogramConfiguration configuration) =>
         Keep(_factory.CreateHistogram(name, help, configuration));
 
-    /// <summary>Adds a family of gauges whose series are reported anew for each scrape.</summary>
+    /// <summary>Adds a family of gauges whose series are reported at each scrape.</summary>
     public ObservedFamily Gauge(string name, string help, params string[] labels)
     {
         var gauge = Keep(_factory.CreateGauge(name, help, new GaugeConfiguration { LabelNames = labels, SuppressInitialValue = true }));
@@ -52,9 +52,7 @@ internal sealed class ScrapeRegistry
         );
     }
 
-    /// <summary>
-    /// Adds a family of counters whose sums are reported anew for each scrape. A sum that falls is shown at its highest value.
-    /// </summary>
+    /// <summary>Adds a family of counters whose sums are reported at each scrape. A sum that falls is shown at its highest value.</summary>
     public ObservedFamily Counter(string name, string help, params string[] labels)
     {
         var counter = Keep(
@@ -72,7 +70,7 @@ internal sealed class ScrapeRegistry
         );
     }
 
-    /// <summary>Calls <paramref name="fill"/> before each scrape; it reports the series of the observed families.</summary>
+    /// <summary>Calls <paramref name="fill"/> before each scrape, to report the series of the observed families.</summary>
     public void BeforeScrape(Action fill) => _fills.Add(fill);
 
     /// <summary>Writes the page of <c>/metrics</c>.</summary>
@@ -104,13 +102,12 @@ internal sealed class ScrapeRegistry
     }
 }
 
-/// <summary>A metric whose series are reported anew for each scrape; a series that was not reported is removed.</summary>
+/// <summary>A metric whose series are reported at each scrape. A series that is not reported is removed.</summary>
 internal sealed class ObservedFamily(Func<string[], Action<double>> create, Action<string[]> remove)
 {
     private readonly Dictionary<string[], Series> _series = new(LabelComparer.Instance);
 
     /// <summary>Reports the value of a series for this scrape.</summary>
-    /// <param name="value">The series' value.</param>
     /// <param name="labels">The values of the labels, in the order of their names.</param>
     public void Report(double value, params string[] labels)
     {
@@ -120,7 +117,7 @@ internal sealed class ObservedFamily(Func<string[], Action<double>> create, Acti
         series.IsReported = true;
     }
 
-    /// <summary>Ends a scrape: what was not reported since the last call is removed.</summary>
+    /// <summary>Ends a scrape and removes the series that were not reported.</summary>
     public void RemoveUnreported()
     {
         foreach (var (labels, series) in _series)

@@ -3,7 +3,7 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Http;
 
-/// <summary>Measures how long a controller takes and how often it fails.</summary>
+/// <summary>Measures the duration and the failures of a controller.</summary>
 internal sealed class TimedController<T>(IEntityController<T> inner, OperatorMetrics metrics, TimeProvider time) : IEntityController<T>
     where T : class, IKubernetesEntity<T>
 {

@@ -9,9 +9,9 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Operator.Http;
 
 /// <summary>
-/// The webhook's certificate, on every replica its own: signed by the authority in Secret <c>bursar-ca</c>, which the leader looks
-/// after, and never leaving this process's memory. It is renewed, and follows a new root, without a restart; the root that it comes from
-/// is in the bundle that API servers are given a day before it signs anything.
+/// The webhook's certificate; each replica has its own. It is signed by the authority in Secret <c>bursar-ca</c>, which the leader
+/// maintains, and kept in memory only. It is renewed and follows a new root without a restart. API servers trust a new root a day before it
+/// signs.
 /// </summary>
 internal sealed partial class WebhookCertificate(
     KubeClient client,
@@ -21,20 +21,19 @@ internal sealed partial class WebhookCertificate(
     ILogger<WebhookCertificate> logger
 )
 {
-    /// <summary>How often the authority is looked at.</summary>
+    /// <summary>Interval of checks of the authority.</summary>
     public static readonly TimeSpan PollInterval = TimeSpan.FromMinutes(1);
 
-    /// <summary>Until there is a first certificate, and after a failure.</summary>
+    /// <summary>Interval until the first certificate and after a failure.</summary>
     public static readonly TimeSpan RetryEvery = TimeSpan.FromSeconds(2);
 
     private volatile X509Certificate2? _current;
     private string _root = "";
-    private string? _complaint;
+    private string? _lastError;
 
-    /// <summary>Null until there is one.</summary>
+    /// <summary>The current certificate; null until there is one.</summary>
     public X509Certificate2? Current => _current;
 
-    /// <summary>Runs until cancelled.</summary>
     public Task RunAsync(CancellationToken cancellationToken) =>
         PeriodicLoop.RunAsync(
             time,
@@ -52,28 +51,32 @@ internal sealed partial class WebhookCertificate(
                     is not { } secret
                 || Authority.Read(secret.Data) is not { } authority
             )
-                // The leader is about to make it, or to make it anew.
+                // The leader is about to create or replace it.
                 return false;
-            _complaint = null;
+            _lastError = null;
             Follow(authority.Current, time.GetUtcNow());
             return true;
         }
         catch (Exception exception) when (exception is ApiException or HttpRequestException or TimeoutException)
         {
-            // The same trouble at every look is told once.
-            if (_complaint != exception.Message && !client.IsUnreachable)
+            // Log a repeated error only once.
+            if (_lastError != exception.Message && !client.IsUnreachable)
                 LogFailed(exception.Message);
-            _complaint = exception.Message;
+            _lastError = exception.Message;
             return false;
         }
     }
 
     private void Follow(PemPair root, DateTimeOffset now)
     {
-        if (_root == root.Certificate && _current is { } held && held.NotAfter.ToUniversalTime() - now.UtcDateTime >= BursarCa.LeafLife / 3)
+        if (
+            _root == root.Certificate
+            && _current is { } existing
+            && existing.NotAfter.ToUniversalTime() - now.UtcDateTime >= BursarCa.LeafLife / 3
+        )
             return;
         var pair = BursarCa.CreateServer(root, hosts, now);
-        // The old one is not disposed: a handshake may still be using it.
+        // Do not dispose the old certificate, because a handshake may still use it.
         _current = X509Certificate2.CreateFromPem(pair.Certificate, pair.PrivateKey);
         _root = root.Certificate;
         LogServing(hosts[0], _current.NotAfter.ToUniversalTime());

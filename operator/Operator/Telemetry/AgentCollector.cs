@@ -13,8 +13,8 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Operator.Telemetry;
 
 /// <summary>
-/// Asks every node's agent: tells it of its pods, takes its usage into the ledger and its progress to the board. An agent
-/// is believed for pods bound to its own node only, and what it says is acknowledged only once it is written.
+/// Polls the agents of all nodes. It sends each agent its targets, records its usage in the ledger and its progress in the tracker. Reports
+/// about pods of other nodes are rejected. The cursor advances only to what is written.
 /// </summary>
 internal sealed partial class AgentCollector
 {
@@ -38,16 +38,14 @@ internal sealed partial class AgentCollector
     private readonly Dictionary<string, Running> _sessions = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, DateTimeOffset> _checkpoints = new(StringComparer.Ordinal);
 
-    /// <param name="stores">Pods, and the owners that tell their workload.</param>
-    /// <param name="ledger">Where usage goes.</param>
-    /// <param name="progress">Where progress goes.</param>
-    /// <param name="certificates">Who the operator is, and whom it believes.</param>
-    /// <param name="metrics">Where lag, gaps and failures are counted.</param>
-    /// <param name="agentNamespace">Where agents live; a pod elsewhere with their label is none.</param>
-    /// <param name="random">Spreads the tries after a failure.</param>
-    /// <param name="time">The clock of waits and certificates.</param>
-    /// <param name="logger">Where it logs.</param>
-    /// <param name="requests">The checkpoints that agents are to ask their pods for.</param>
+    /// <param name="stores">The caches of pods and their owners.</param>
+    /// <param name="ledger">Records usage.</param>
+    /// <param name="progress">Records progress.</param>
+    /// <param name="certificates">The operator's certificate and the trusted authorities.</param>
+    /// <param name="metrics">Counts lag, gaps and failures.</param>
+    /// <param name="agentNamespace">The namespace of agents. Pods elsewhere with their label are ignored.</param>
+    /// <param name="random">Jitter of the back-off.</param>
+    /// <param name="requests">The checkpoints that agents must request from their pods.</param>
     public AgentCollector(
         ClusterStores stores,
         GpuLedger ledger,
@@ -75,22 +73,19 @@ internal sealed partial class AgentCollector
         _changed = new(time, "a change of agents");
     }
 
-    /// <summary>Work of this namespace has moved on.</summary>
+    /// <summary>Raised with a namespace when a workload in it reported progress.</summary>
     public event Action<string>? Progressed;
 
-    /// <summary>The ledger has counted something new of a node's agent.</summary>
+    /// <summary>Raised with a node when the ledger recorded new usage of its agent.</summary>
     public event Action<string>? Counted;
 
-    /// <summary>A node's agent told what the driver calls its GPUs.</summary>
+    /// <summary>Raised with a node and the driver's name of its GPUs.</summary>
     public event Action<string, string>? Named;
 
-    /// <summary>A node's agent told its signals; only nodes with pods that are scaled are asked.</summary>
+    /// <summary>Raised with a node and its signals. Only nodes with scaled pods are queried.</summary>
     public event Action<string, SignalReport>? Signalled;
 
-    /// <summary>
-    /// Which pods something scales by: their signals are asked for. None, unless set; <see cref="ScaledChanged"/> tells that it answers
-    /// otherwise.
-    /// </summary>
+    /// <summary>Whether a scaler uses a pod's signals. None by default. Call <see cref="ScaledChanged"/> when the answer changes.</summary>
     public Func<V1Pod, bool> IsScaled { get; set; } = _ => false;
 
     public AgentHealth Health
@@ -105,10 +100,9 @@ internal sealed partial class AgentCollector
         }
     }
 
-    /// <summary>The nodes with pods that hold GPUs.</summary>
     internal IReadOnlyList<string> GpuNodes => _pods.Nodes;
 
-    /// <summary>Who measures, where the node's agent answered last time; null where it did not.</summary>
+    /// <summary>Returns the source that the node's agent measures with; null if its last poll failed.</summary>
     internal MeteringSource? SourceOf(string node)
     {
         lock (_gate)
@@ -124,17 +118,19 @@ internal sealed partial class AgentCollector
         }
     }
 
-    /// <summary>Whether an agent stands ready on the node.</summary>
+    /// <summary>Whether a ready agent exists on the node.</summary>
     internal bool HasOn(string node)
     {
         lock (_gate)
             return _agents.Values.Any(pod => pod.Spec.NodeName == node && AgentPod.Of(pod) is not null);
     }
 
-    /// <summary>When the workload's pods last wrote a checkpoint, where one of them told an agent so; also after they ended.</summary>
+    /// <summary>
+    /// Returns the time of a workload's latest checkpoint that an agent reported, even after its pods ended; null if there is none.
+    /// </summary>
     public DateTimeOffset? CheckpointAt(string workloadUid) => _checkpoints.TryGetValue(workloadUid, out var at) ? at : null;
 
-    /// <summary>Runs until cancelled, for as long as this operator leads; once.</summary>
+    /// <summary>Runs until cancelled, while this replica leads. Call it once.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         try
@@ -144,9 +140,9 @@ internal sealed partial class AgentCollector
             _stores.Pods.AddHandler(
                 new()
                 {
-                    Added = pod => See(pod, gone: false),
-                    Updated = (_, pod) => See(pod, gone: false),
-                    Deleted = pod => See(pod, gone: true),
+                    Added = pod => Handle(pod, gone: false),
+                    Updated = (_, pod) => Handle(pod, gone: false),
+                    Deleted = pod => Handle(pod, gone: true),
                 }
             );
             foreach (var kind in _stores.Kinds)
@@ -156,7 +152,7 @@ internal sealed partial class AgentCollector
                 "agents",
                 async token =>
                 {
-                    await HandleAsync(token);
+                    await UpdateSessionsAsync(token);
                     await _changed.WaitAsync(token);
                     return TimeSpan.Zero;
                 },
@@ -172,7 +168,7 @@ internal sealed partial class AgentCollector
         }
     }
 
-    private void See(V1Pod pod, bool gone)
+    private void Handle(V1Pod pod, bool gone)
     {
         if (AgentPod.IsOne(pod, _agentNamespace))
         {
@@ -185,19 +181,19 @@ internal sealed partial class AgentCollector
             }
             _changed.Set();
         }
-        if (_pods.See(pod, gone) is not { } node)
+        if (_pods.Handle(pod, gone) is not { } node)
             return;
         AgentSession? session;
         lock (_gate)
             session = _sessions.GetValueOrDefault(node)?.Session;
         session?.TargetsChanged();
-        // A node's first pod, or its last, changes who is missing.
+        // A node's first or last pod changes the list of missing agents.
         if (session is null)
             _changed.Set();
     }
 
-    /// <summary>Brings the sessions in line with the agents that there are.</summary>
-    private async Task HandleAsync(CancellationToken cancellationToken)
+    /// <summary>Starts and stops sessions so that they match the agents.</summary>
+    private async Task UpdateSessionsAsync(CancellationToken cancellationToken)
     {
         var trust = _certificates.Trust;
         var wanted = new Dictionary<string, AgentPod>(StringComparer.Ordinal);
@@ -206,7 +202,7 @@ internal sealed partial class AgentCollector
             V1Pod[] pods;
             lock (_gate)
                 pods = [.. _agents.Values];
-            // During an update a node may show two; the newer one has the journal.
+            // During an update a node may have two agents. The newer one has the journal.
             foreach (var pod in pods.OrderBy(p => p.Metadata.CreationTimestamp).ThenBy(p => p.Metadata.Uid, StringComparer.Ordinal))
                 if (AgentPod.Of(pod) is { } agent)
                     wanted[agent.Node] = agent;
@@ -251,7 +247,7 @@ internal sealed partial class AgentCollector
         _metrics.AgentGone(node);
     }
 
-    /// <summary>The node's targets as they are now, and whether anything about them is still unknown.</summary>
+    /// <summary>Returns the node's current targets, and whether all owners are known.</summary>
     internal (TargetList List, bool Complete) Targets(string node)
     {
         var complete = true;
@@ -264,14 +260,14 @@ internal sealed partial class AgentCollector
         return (AgentTargets.Of(_pods.On(node), ClassOf, Wanted, IsScaled), complete);
     }
 
-    /// <summary>Other pods are scaled than before.</summary>
+    /// <summary>Must be called when other pods are scaled than before.</summary>
     public void ScaledChanged() => NotifyAll();
 
-    /// <summary>Whether the node hosts a pod that something scales by.</summary>
+    /// <summary>Whether the node hosts a scaled pod.</summary>
     internal bool WantsSignals(string node) => _pods.On(node).Any(IsScaled);
 
-    /// <summary>Hands signals on. False when they were not believed.</summary>
-    internal bool Take(string node, SignalReport report)
+    /// <summary>Passes on signals. Returns false if they were rejected.</summary>
+    internal bool Record(string node, SignalReport report)
     {
         if (report.Node != node)
         {
@@ -293,7 +289,7 @@ internal sealed partial class AgentCollector
             }
             : null;
 
-    /// <summary>Requests are rare: whose pods they concern is found out by whoever tells them.</summary>
+    /// <summary>Notifies all sessions. Requests are rare, so each session finds out whether its pods are concerned.</summary>
     private void NotifyAll()
     {
         lock (_gate)
@@ -301,11 +297,11 @@ internal sealed partial class AgentCollector
                 running.Session.TargetsChanged();
     }
 
-    /// <summary>How far the node's journal is safely written.</summary>
+    /// <summary>Returns the position up to which the node's journal is durably written.</summary>
     internal JournalCursor? Cursor(string node) => _ledger.DurableCursor(node);
 
-    /// <summary>Takes a report in. False when it was not believed.</summary>
-    internal bool Take(string node, UsageReport report, JournalCursor? after)
+    /// <summary>Records a report. Returns false if it was rejected.</summary>
+    internal bool Record(string node, UsageReport report, JournalCursor? after)
     {
         if (report.Node != node)
         {
@@ -334,7 +330,7 @@ internal sealed partial class AgentCollector
         foreach (var sample in report.Progress)
             if (Progress(node, sample) is { } ns)
                 moved.Add(ns);
-        // A report that is read again says nothing new.
+        // A report that is read again has no new checkpoints.
         if (outcome.Applied > 0)
             foreach (var sample in report.Checkpoints)
                 if (_stores.Pods.Store.GetByUid(sample.PodUid) is { Metadata.Namespace: { } of })
@@ -344,10 +340,10 @@ internal sealed partial class AgentCollector
         return true;
     }
 
-    /// <summary>The namespace whose work moved; null when the sample says nothing new, or nothing that is believed.</summary>
+    /// <summary>Records a sample. Returns the namespace if the sample was new and valid, otherwise null.</summary>
     private string? Progress(string node, ProgressSample sample)
     {
-        // A pod that has left the cache needs no forecast any more.
+        // A pod that is no longer cached needs no forecast.
         if (_stores.Pods.Store.GetByUid(sample.PodUid) is not { } pod)
             return null;
         if (pod.Spec.NodeName != node)
@@ -381,11 +377,11 @@ internal sealed partial class AgentCollector
         _metrics.AgentsMissing(Health.Missing.Count);
     }
 
-    /// <summary>How long to wait before the next try.</summary>
+    /// <summary>Returns the delay before the next try, with jitter.</summary>
     internal TimeSpan Backoff(int failures)
     {
         var wait = TimeSpan.FromTicks(Math.Min(LongestBackoff.Ticks, FirstBackoff.Ticks << Math.Min(failures - 1, 10)));
-        // Many agents that went together must not come back together.
+        // Agents that failed together must not be polled together again.
         lock (_random)
             return wait * (0.5 + _random.NextDouble());
     }

@@ -3,7 +3,7 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Telemetry;
 
-/// <summary>An agent that may be asked: a ready pod with an address, and the node it speaks for.</summary>
+/// <summary>An agent that can be polled: a ready pod with an address, and its node.</summary>
 internal sealed record AgentPod(string Node, string Uid, IPEndPoint Address)
 {
     public const string Label = "app.kubernetes.io/name";
@@ -13,7 +13,7 @@ internal sealed record AgentPod(string Node, string Uid, IPEndPoint Address)
     public static bool IsOne(V1Pod pod, string agentNamespace) =>
         pod.Metadata.Namespace == agentNamespace && pod.Metadata.Labels.TryGetValue(Label, out var name) && name == Name;
 
-    /// <summary>Null while the pod cannot be asked.</summary>
+    /// <summary>Returns null while the pod cannot be polled.</summary>
     public static AgentPod? Of(V1Pod pod)
     {
         if (pod.Spec.NodeName is not { Length: > 0 } node || pod.Metadata.DeletionTimestamp is not null)
@@ -27,7 +27,7 @@ internal sealed record AgentPod(string Node, string Uid, IPEndPoint Address)
     {
         foreach (var container in pod.Spec.Containers)
         foreach (var port in container.Ports)
-            // The chart calls the door by what it gives; a pod of another make may call it by whom it is for.
+            // The chart names the port usage; other manifests may name it operator.
             if (port.Name is "operator" or "usage" && port.ContainerPort is > 0 and < 65536)
                 return port.ContainerPort;
         return DefaultPort;

@@ -7,18 +7,17 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Operator.Telemetry;
 
 /// <summary>
-/// The talk with one agent under one identity: its targets whenever they change, its usage by long poll. It ends when the
-/// agent's pod, its address or the certificates change, and another begins. While something scales by the node's pods, it asks for
-/// their signals too.
+/// The connection to one agent with one identity. It sends targets when they change and reads usage by long poll. It is replaced when the
+/// agent's pod, its address or the certificates change. While the node has scaled pods, it also reads their signals.
 /// </summary>
 internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, AgentCollector collector, TimeProvider time, ILogger logger)
 {
-    /// <summary>How long an agent may keep a question open.</summary>
+    /// <summary>Longest duration of a long poll.</summary>
     private static readonly TimeSpan Poll = TimeSpan.FromSeconds(20);
 
     /// <summary>
-    /// While what was read is not yet written, the agent answers at once, with all of it again: it is asked this often,
-    /// and less often where that is much.
+    /// Interval while the last report is not written yet. Until then the agent answers each poll at once with all of it. Longer for large
+    /// reports.
     /// </summary>
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
 
@@ -37,7 +36,7 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
 
     public bool Answers => _answers;
 
-    /// <summary>What the agent reads the GPUs by, as it said last.</summary>
+    /// <summary>The source that the agent reported last.</summary>
     public string? Source => _source;
 
     public void TargetsChanged()
@@ -46,7 +45,6 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
         _signals.TargetsChanged();
     }
 
-    /// <summary>Runs until cancelled.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         try
@@ -97,7 +95,7 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
                     collector.Failed(this, "targets");
                     return collector.Backoff(++failures);
                 }
-                // A pod's owner is about to come into the cache.
+                // The owner of a pod is not cached yet.
                 if (!complete)
                     return Interval;
                 await _targetsChanged.WaitAsync(token);
@@ -119,14 +117,14 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
                 var asked = time.GetTimestamp();
                 try
                 {
-                    // The first question waits for nothing: it makes the connection, and shows at once whether the agent is there.
+                    // The first poll returns at once, to connect and to show that the agent works.
                     var report = await client.GetUsageAsync(after, _answers ? Poll : TimeSpan.Zero, token);
-                    if (!collector.Take(agent.Node, report, after))
+                    if (!collector.Record(agent.Node, report, after))
                         return collector.Backoff(++failures);
                     failures = 0;
                     _source = report.Source;
                     Answered();
-                    // Written and answered at once: whatever made it hurry must not make it be asked in a tight loop.
+                    // If the agent answers at once although everything is written, wait nevertheless to avoid a tight loop.
                     return IsWritten(report) && time.GetElapsedTime(asked) >= Interval ? TimeSpan.Zero : IntervalOf(report);
                 }
                 catch (AgentException exception)
@@ -140,8 +138,8 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
                 }
                 catch (Exception exception) when (exception is not OperationCanceledException)
                 {
-                    // An agent's strange answer must not take the operator down.
-                    LogStrange(exception, agent.Node);
+                    // An unexpected answer must not stop the operator.
+                    LogUnexpected(exception, agent.Node);
                     Failed("strange");
                     return collector.Backoff(++failures);
                 }
@@ -150,18 +148,18 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
         );
     }
 
-    /// <summary>Whether everything of the report is safely written, so that the next question waits for news.</summary>
+    /// <summary>Whether the whole report is durably written, so that the next poll waits for news.</summary>
     private bool IsWritten(UsageReport report) =>
         collector.Cursor(agent.Node) is { } cursor && cursor.Epoch == report.Epoch && cursor.Seq >= report.Next - 1;
 
     private static TimeSpan IntervalOf(UsageReport report)
     {
-        var much = TimeSpan.FromSeconds(
+        var interval = TimeSpan.FromSeconds(
             (double)(report.Intervals.Count + report.Progress.Count + report.Tokens.Count + report.Checkpoints.Count) / RepeatedPerSecond
         );
-        return much < Interval ? Interval
-            : much > SlowestInterval ? SlowestInterval
-            : much;
+        return interval < Interval ? Interval
+            : interval > SlowestInterval ? SlowestInterval
+            : interval;
     }
 
     private void Answered()
@@ -178,7 +176,7 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
 
     private void Failed(string reason)
     {
-        // An agent that started anew knows no targets.
+        // A restarted agent has no targets.
         _sent = null;
         _answers = false;
         collector.Failed(this, reason);

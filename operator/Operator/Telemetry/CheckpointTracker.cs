@@ -2,9 +2,7 @@ using Bursar.Core.Decisions;
 
 namespace Bursar.Operator.Telemetry;
 
-/// <summary>
-/// The requests for checkpoints that stand, for whoever tells the nodes' agents. A mirror of the budgets' memories, in memory alone.
-/// </summary>
+/// <summary>The current checkpoint requests for agents, copied from the budgets' memories. In memory only. Thread-safe.</summary>
 internal sealed class CheckpointTracker
 {
     private static readonly Dictionary<string, CheckpointRequest> Nothing = [];
@@ -12,10 +10,10 @@ internal sealed class CheckpointTracker
     private readonly Lock _gate = new();
     private readonly Dictionary<string, Dictionary<string, CheckpointRequest>> _budgets = new(StringComparer.Ordinal);
 
-    /// <summary>What agents are to be told is different now.</summary>
+    /// <summary>Raised when the requests changed.</summary>
     public event Action? Changed;
 
-    /// <summary>All that a budget asks for, by workload UID.</summary>
+    /// <summary>Replaces a budget's requests, by workload UID.</summary>
     public void Set(string budgetUid, IEnumerable<KeyValuePair<string, CheckpointRequest>> requests)
     {
         var now = new Dictionary<string, CheckpointRequest>(requests, StringComparer.Ordinal);
@@ -32,7 +30,7 @@ internal sealed class CheckpointTracker
         Changed?.Invoke();
     }
 
-    /// <summary>One more of a budget's.</summary>
+    /// <summary>Adds a request of a budget.</summary>
     public void Add(string budgetUid, string workloadUid, CheckpointRequest request)
     {
         lock (_gate)
@@ -46,7 +44,10 @@ internal sealed class CheckpointTracker
         Changed?.Invoke();
     }
 
-    /// <summary>What is asked of a workload; where two budgets ask, the one that waits less long: a checkpoint answers both.</summary>
+    /// <summary>
+    /// Returns the request for a workload; null if there is none. If several budgets request one, the earliest deadline applies, because
+    /// one checkpoint satisfies all.
+    /// </summary>
     public CheckpointRequest? Of(string workloadUid)
     {
         lock (_gate)

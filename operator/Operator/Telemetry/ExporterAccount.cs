@@ -10,24 +10,24 @@ using Bursar.Operator.Cluster.Gpus;
 namespace Bursar.Operator.Telemetry;
 
 /// <summary>
-/// One node's pages of its dcgm-exporter, made into intervals as the node's agent would make them of its own samples. What a page
-/// closes is held back until the next one: should an agent turn out to have come meanwhile, the agent's journal has that time.
+/// Turns the pages of one node's dcgm-exporter into intervals, as the node's agent does with its samples. Intervals of a page are returned
+/// with the next page. If an agent has started meanwhile, its journal covers that time instead.
 /// </summary>
 internal sealed class ExporterAccount
 {
-    /// <summary>The exporter itself reads the GPUs every half minute; one page may be missed.</summary>
+    /// <summary>The exporter samples the GPUs every 30 s, and one page may be missed.</summary>
     private static readonly TimeSpan LongestGap = TimeSpan.FromSeconds(50);
 
     private readonly UsageAccumulator _accumulator = new() { LongestGap = LongestGap };
-    private List<UsageInterval> _held = [];
+    private List<UsageInterval> _pending = [];
 
-    /// <summary>Takes a page of this moment; gives what is certain now.</summary>
-    /// <param name="page">What the exporter shows.</param>
-    /// <param name="pods">The pods on its node that hold GPUs, by the API.</param>
-    /// <param name="at">The moment.</param>
+    /// <summary>Records the page of a time and returns the intervals of the previous page.</summary>
+    /// <param name="page">The exporter's page.</param>
+    /// <param name="pods">The node's pods that hold GPUs, from the API.</param>
+    /// <param name="at">The time of the page.</param>
     public IReadOnlyList<UsageInterval> Take(DcgmPage page, IReadOnlyList<V1Pod> pods, DateTimeOffset at)
     {
-        var certain = _held;
+        var certain = _pending;
         var byName = new Dictionary<(string?, string), V1Pod>();
         foreach (var pod in pods)
             byName[(pod.Metadata.Namespace, pod.Metadata.Name)] = pod;
@@ -39,7 +39,7 @@ internal sealed class ExporterAccount
             (ns, name) => byName.ContainsKey((ns, name))
         );
         var snapshot = new GpuSnapshot(NvmlState.Ready, "dcgm-exporter", page.Devices);
-        // A name that the API does not know here is of a pod that has ended: what the device still does is nobody's.
+        // A name that the API does not know belongs to a pod that has ended. Its usage is unattributed.
         PodDevice[] held =
         [
             .. page
@@ -48,11 +48,13 @@ internal sealed class ExporterAccount
                 )
                 .DistinctBy(device => (device.Namespace, device.Pod, DeviceId.Parse(device.DeviceId).Device)),
         ];
-        _held = _accumulator.Take(at, DeviceHoldings.Of(held, snapshot, knowledge), snapshot);
+        _pending = _accumulator.Take(at, DeviceHoldings.Of(held, snapshot, knowledge), snapshot);
         return certain;
     }
 
-    /// <summary>The kubelet, and so the exporter, knows of a GPU that KAI shares out only the pod that reserves it.</summary>
+    /// <summary>
+    /// Returns the pods that share a device. For a GPU that KAI shares, the kubelet and thus the exporter know only the reservation pod.
+    /// </summary>
     private static IEnumerable<PodDevice> Holders(PodDevice device, V1Pod pod, IReadOnlyList<V1Pod> pods)
     {
         if (!KaiSharing.IsReservation(pod))
@@ -72,6 +74,6 @@ internal sealed class ExporterAccount
             );
     }
 
-    /// <summary>All that was seen: no agent has come, there is just nothing more to read.</summary>
-    public IReadOnlyList<UsageInterval> Close() => [.. _held, .. _accumulator.CloseAll()];
+    /// <summary>Returns all remaining intervals when reading ends without an agent.</summary>
+    public IReadOnlyList<UsageInterval> Close() => [.. _pending, .. _accumulator.CloseAll()];
 }

@@ -3,12 +3,12 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Telemetry;
 
-/// <summary>A dcgm-exporter that may be asked: a ready pod with an address, and the node whose GPUs it shows.</summary>
+/// <summary>A dcgm-exporter that can be read: a ready pod with an address, and its node.</summary>
 internal sealed record ExporterPod(string Node, string Uid, IPEndPoint Address)
 {
     public const int DefaultPort = 9400;
 
-    /// <summary>Null while the pod cannot be asked.</summary>
+    /// <summary>Returns null while the pod cannot be read.</summary>
     public static ExporterPod? Of(V1Pod pod)
     {
         if (pod.Spec.NodeName is not { Length: > 0 } node || pod.Metadata.DeletionTimestamp is not null)

@@ -11,19 +11,19 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Operator.Telemetry;
 
 /// <summary>
-/// Reads the dcgm-exporters of nodes that hold GPU pods and have no agent, and tells the ledger what it saw. A node's agent goes first:
-/// from its coming on nothing of the exporter is taken, and an agent that merely restarts is waited for.
+/// Reads the dcgm-exporters of nodes with GPU pods and without an agent and records their usage in the ledger. An agent takes precedence
+/// from its start, and an agent that restarts is waited for.
 /// </summary>
 internal sealed partial class ExporterReader : IDisposable
 {
-    /// <summary>The exporter itself reads the GPUs every half minute.</summary>
+    /// <summary>The exporter itself samples the GPUs every 30 s.</summary>
     public static readonly TimeSpan Interval = TimeSpan.FromSeconds(15);
 
-    /// <summary>How long an agent that is not ready is taken to measure on into its journal.</summary>
+    /// <summary>How long an agent that is not ready is assumed to continue its journal.</summary>
     public static readonly TimeSpan AgentsReturn = TimeSpan.FromMinutes(2);
 
     /// <summary>
-    /// One page may be lost; an exporter that stays silent is asked this often, so that many of them do not hold up the others.
+    /// Interval for an exporter that failed repeatedly, so that many of them do not delay others. A single failure is ignored.
     /// </summary>
     private static readonly TimeSpan UnreachableInterval = TimeSpan.FromMinutes(1);
 
@@ -46,13 +46,11 @@ internal sealed partial class ExporterReader : IDisposable
     private readonly Dictionary<string, DateTimeOffset> _served = new(StringComparer.Ordinal);
     private readonly Dictionary<string, (string Fault, int Times, DateTimeOffset Last)> _faults = new(StringComparer.Ordinal);
 
-    /// <param name="selection">Which pods are exporters.</param>
-    /// <param name="stores">Pods.</param>
-    /// <param name="ledger">Where usage goes.</param>
-    /// <param name="metrics">Where failures are counted.</param>
-    /// <param name="agentNamespace">Where agents live.</param>
-    /// <param name="time">The clock of the pages.</param>
-    /// <param name="logger">Where it logs.</param>
+    /// <param name="selection">Selects the exporters.</param>
+    /// <param name="stores">The cache of pods.</param>
+    /// <param name="ledger">Records usage.</param>
+    /// <param name="metrics">Counts failures.</param>
+    /// <param name="agentNamespace">The namespace of agents.</param>
     public ExporterReader(
         ExporterSelection selection,
         ClusterStores stores,
@@ -75,32 +73,32 @@ internal sealed partial class ExporterReader : IDisposable
         _changed = new(time, "an exporter");
     }
 
-    /// <summary>A node's exporter told what the driver calls its GPUs.</summary>
+    /// <summary>Raised with a node and the driver's name of its GPUs.</summary>
     public event Action<string, string>? Named;
 
-    /// <summary>When the node's exporter last told of its pods; null where none does.</summary>
+    /// <summary>Returns when the node's exporter last reported pods; null if it does not.</summary>
     public DateTimeOffset? ServedAt(string node)
     {
         lock (_gate)
             return _served.TryGetValue(node, out var at) ? at : null;
     }
 
-    /// <summary>Whether an exporter stands ready on the node.</summary>
+    /// <summary>Whether a ready exporter exists on the node.</summary>
     internal bool HasOn(string node)
     {
         lock (_gate)
             return _exporters.Values.Any(pod => pod.Spec.NodeName == node && ExporterPod.Of(pod) is not null);
     }
 
-    /// <summary>Runs until cancelled, for as long as this operator leads; once.</summary>
+    /// <summary>Runs until cancelled, while this replica leads. Call it once.</summary>
     public Task RunAsync(CancellationToken cancellationToken)
     {
         _stores.Pods.AddHandler(
             new()
             {
-                Added = pod => See(pod, gone: false),
-                Updated = (_, pod) => See(pod, gone: false),
-                Deleted = pod => See(pod, gone: true),
+                Added = pod => Handle(pod, gone: false),
+                Updated = (_, pod) => Handle(pod, gone: false),
+                Deleted = pod => Handle(pod, gone: true),
             }
         );
         return PeriodicLoop.RunAsync(
@@ -121,7 +119,7 @@ internal sealed partial class ExporterReader : IDisposable
 
     public void Dispose() => _scraper.Dispose();
 
-    /// <summary>One page of every exporter that is to be read.</summary>
+    /// <summary>Reads one page of every exporter that is due.</summary>
     internal async Task ReadAsync(CancellationToken cancellationToken)
     {
         var now = _time.GetUtcNow();
@@ -140,15 +138,15 @@ internal sealed partial class ExporterReader : IDisposable
             wanted.Remove(node);
         foreach (var node in Known().Where(node => !wanted.ContainsKey(node)))
             Drop(node, withAgent.Contains(node));
-        ExporterPod[] asked;
+        ExporterPod[] due;
         lock (_gate)
-            asked =
+            due =
             [
                 .. wanted.Values.Where(exporter =>
                     !(_faults.TryGetValue(exporter.Node, out var fault) && fault.Times > 1 && now - fault.Last < UnreachableInterval)
                 ),
             ];
-        await TaskGroup.ForEachAsync(_time, asked, AtOnce, ReadAsync, cancellationToken);
+        await TaskGroup.ForEachAsync(_time, due, AtOnce, ReadAsync, cancellationToken);
     }
 
     private async Task ReadAsync(ExporterPod exporter, CancellationToken cancellationToken)
@@ -191,7 +189,7 @@ internal sealed partial class ExporterReader : IDisposable
                 }
                 return;
             }
-            // Just started, or without DCGM_EXPORTER_KUBERNETES: the devices are read, and nobody knows for whom they work.
+            // It just started, or runs without DCGM_EXPORTER_KUBERNETES, so its usage cannot be attributed.
             fault = page.Devices.Count == 0 ? "it shows no GPU" : "it names no pods";
         }
         catch (Exception exception) when (exception is HttpRequestException or IOException or TimeoutException or PrometheusFormatException)
@@ -210,8 +208,8 @@ internal sealed partial class ExporterReader : IDisposable
     }
 
     /// <summary>
-    /// An agent that runs writes its journal whether or not it can be asked; one that has not come back for long, or has yet to start, does
-    /// not.
+    /// Whether the agent pod may be writing its journal. A running agent does so even if it cannot be polled. One that has not been ready
+    /// for long, or has not started, does not.
     /// </summary>
     private static bool MayMeasure(V1Pod pod, DateTimeOffset now) =>
         pod.Spec.NodeName is { Length: > 0 }
@@ -238,9 +236,9 @@ internal sealed partial class ExporterReader : IDisposable
         _ledger.RecordSeen(node, account.Close());
     }
 
-    internal void See(V1Pod pod, bool gone)
+    internal void Handle(V1Pod pod, bool gone)
     {
-        _pods.See(pod, gone);
+        _pods.Handle(pod, gone);
         var agent = AgentPod.IsOne(pod, _agentNamespace);
         if (!agent && !_selection.Matches(pod))
             return;
@@ -254,7 +252,7 @@ internal sealed partial class ExporterReader : IDisposable
         }
         if (!agent)
             _changed.Set();
-        // At once: one that is gone again before the next page has measured all the same.
+        // Drop at once, because an agent that is gone before the next page has measured nevertheless.
         else if (!gone && MayMeasure(pod, _time.GetUtcNow()))
             Drop(pod.Spec.NodeName!, agentCame: true);
     }

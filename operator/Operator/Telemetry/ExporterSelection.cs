@@ -4,8 +4,8 @@ using Bursar.Kubernetes.Objects;
 namespace Bursar.Operator.Telemetry;
 
 /// <summary>
-/// Which pods are dcgm-exporters, as <c>namespace/key=value,key=value;namespace/key=value</c>. A namespace is always named: whoever may
-/// make pods in it is believed about the GPUs of the node that the pod is on.
+/// Selects the pods that are dcgm-exporters, as <c>namespace/key=value,key=value;namespace/key=value</c>. A namespace is required, because
+/// every user who can create pods in it is trusted about the GPUs of those pods' nodes.
 /// </summary>
 internal sealed class ExporterSelection
 {
@@ -15,7 +15,7 @@ internal sealed class ExporterSelection
 
     private ExporterSelection((string Namespace, LabelSelector Labels)[] selections) => _selections = selections;
 
-    /// <exception cref="FormatException">The text is none; the message says where.</exception>
+    /// <exception cref="FormatException">The text is invalid; the message names the part.</exception>
     public static ExporterSelection Parse(string text)
     {
         var selections = new List<(string, LabelSelector)>();

@@ -3,13 +3,13 @@ using Bursar.Operator.Cluster;
 
 namespace Bursar.Operator.Telemetry;
 
-/// <summary>The pods that hold GPUs, by the node they are bound to, kept as the cache tells of changes.</summary>
+/// <summary>The pods that hold GPUs, by node, updated from the cache. Thread-safe.</summary>
 internal sealed class GpuPods(ClusterGpus gpus)
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<string, Dictionary<string, V1Pod>> _nodes = new(StringComparer.Ordinal);
 
-    /// <summary>The nodes that have any.</summary>
+    /// <summary>The nodes with such pods.</summary>
     public IReadOnlyList<string> Nodes
     {
         get
@@ -25,15 +25,15 @@ internal sealed class GpuPods(ClusterGpus gpus)
             return _nodes.TryGetValue(node, out var pods) ? [.. pods.Values.OrderBy(p => p.Metadata.Uid, StringComparer.Ordinal)] : [];
     }
 
-    /// <summary>The pod's node, when what its agent is to know of it may have changed.</summary>
-    public string? See(V1Pod pod, bool gone)
+    /// <summary>Records a pod. Returns its node if the targets of its agent may have changed, otherwise null.</summary>
+    public string? Handle(V1Pod pod, bool gone)
     {
         if (pod.Spec.NodeName is not { Length: > 0 } node || !gpus.OfPod(pod).IsAny)
             return null;
-        var holds = !gone && !PodTimes.IsOver(pod);
+        var isOpen = !gone && !PodTimes.IsOver(pod);
         lock (_gate)
         {
-            if (holds)
+            if (isOpen)
             {
                 if (!_nodes.TryGetValue(node, out var pods))
                     _nodes.Add(node, pods = new(StringComparer.Ordinal));

@@ -3,8 +3,8 @@ using Bursar.Core.Decisions;
 namespace Bursar.Operator.Telemetry;
 
 /// <summary>
-/// Which source serves for a node. A source that falls silent is still named for a minute: an agent that is updated and an operator
-/// that takes the lead are no news to anyone.
+/// The current source of measurements per node. A source that stops is still returned for a minute, because an agent's update or a change
+/// of leader is no outage. Thread-safe.
 /// </summary>
 internal sealed class MeteringSources(AgentCollector agents, ExporterReader exporters, TimeProvider time)
 {
@@ -19,13 +19,13 @@ internal sealed class MeteringSources(AgentCollector agents, ExporterReader expo
         var (agent, served) = (agents.SourceOf(node), exporters.ServedAt(node));
         lock (_gate)
         {
-            // An agent that sees no GPU says so by itself: there is nothing to wait for.
+            // An agent without GPUs reports that, so there is nothing to wait for.
             if (agent is { } source)
                 _known[node] = (source, now);
             else if (served is { } at && !(_known.TryGetValue(node, out var before) && before.At > at))
                 _known[node] = (MeteringSource.DcgmExporter, at);
             else if (!_known.ContainsKey(node))
-                // New here: what stands ready on the node is about to serve.
+                // New node: assume the source that is ready there.
                 _known[node] = (
                     agents.HasOn(node) ? MeteringSource.Agent
                     : exporters.HasOn(node) ? MeteringSource.DcgmExporter

@@ -3,15 +3,15 @@ using Bursar.Core.Forecast;
 namespace Bursar.Operator.Telemetry;
 
 /// <summary>
-/// What is known of each training workload's progress, from whichever side spoke: the annotation on the workload, or
-/// its pods through their node's agent. Pods that report make the workload's progress their slowest rank's.
+/// The progress of training workloads, from the workload's annotation or from the agents' reports on its pods. With reports of pods, the
+/// slowest rank counts. Thread-safe.
 /// </summary>
 internal sealed class ProgressTracker
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<string, Reports> _workloads = new(StringComparer.Ordinal);
 
-    /// <summary>A report on the workload itself. True when it was news.</summary>
+    /// <summary>Records progress from the workload's annotation. Returns whether it was new.</summary>
     public bool Report(string workloadUid, ProgressPoint point)
     {
         lock (_gate)
@@ -25,7 +25,7 @@ internal sealed class ProgressTracker
         }
     }
 
-    /// <summary>A report of one of its pods.</summary>
+    /// <summary>Records progress of one of its pods. Returns whether it was new.</summary>
     public bool Report(string workloadUid, string podUid, ProgressPoint point)
     {
         lock (_gate)
@@ -40,7 +40,7 @@ internal sealed class ProgressTracker
         }
     }
 
-    /// <summary>A pod that ended no longer holds its gang back.</summary>
+    /// <summary>Removes a pod that ended, so that it no longer counts as the slowest rank.</summary>
     public void Forget(string workloadUid, string podUid)
     {
         lock (_gate)
@@ -54,14 +54,14 @@ internal sealed class ProgressTracker
             _workloads.Remove(workloadUid);
     }
 
-    /// <summary>What a restart of the operator must not forget, from the ledger.</summary>
+    /// <summary>Restores stored progress after a restart.</summary>
     public void Restore(string workloadUid, ProgressSeries series)
     {
         lock (_gate)
         {
             var reports = Of(workloadUid);
-            // What was read at the start is the annotation's last word, of an unknown time: joined to what was known it would
-            // make the steps since seem as slow as the restart was long. Only a run that began anew is told by it.
+            // The first point read after a restart is the annotation's latest value, of unknown time. Added to the stored series it would
+            // make the steps look as slow as the downtime was long. Keep it only if the run restarted.
             var seen = reports.Own.Points;
             var since = seen.Count > 0 && seen[0].Step >= series.Last?.Step ? seen.Skip(1) : seen;
             reports.Own = since.Aggregate(series, (known, point) => known.With(point));
@@ -70,7 +70,7 @@ internal sealed class ProgressTracker
 
     public ProgressSeries Series(string workloadUid) => Latest(workloadUid).Series;
 
-    /// <summary>The workload's progress, and whether an agent told it.</summary>
+    /// <summary>Returns the workload's progress, and whether an agent reported it.</summary>
     public (ProgressSeries Series, bool ByAgent) Latest(string workloadUid)
     {
         lock (_gate)
@@ -81,7 +81,7 @@ internal sealed class ProgressTracker
             foreach (var series in reports.Pods.Values)
                 if (slowest is null || series.Last?.Step < slowest.Last?.Step)
                     slowest = series;
-            // The side that spoke last knows best; an annotation that stopped moving must not hide the agent's word.
+            // The source with the latest report wins, so an annotation that is no longer updated does not hide the agent's reports.
             return slowest is null || reports.Own.Last?.At > slowest.Last?.At ? (reports.Own, false) : (slowest, true);
         }
     }

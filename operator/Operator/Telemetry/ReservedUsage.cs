@@ -8,13 +8,13 @@ using Bursar.Operator.Cluster.Gpus;
 namespace Bursar.Operator.Telemetry;
 
 /// <summary>
-/// Pure: while no process is on a GPU that KAI shares out, its agent says that the reservation holds it. It idles for the pods that
-/// have parts of it, and the power it draws is theirs, equally. Nobody's it is not, and the reservation has no money.
+/// Reassigns usage of GPUs that KAI shares. While no process uses such a GPU, the agent attributes it to the reservation pod. The GPU idles
+/// for the pods that share it, so its energy is divided equally among them.
 /// </summary>
 internal static class ReservedUsage
 {
-    /// <param name="intervals">As the agent tells them.</param>
-    /// <param name="pods">The pods on its node that hold GPUs.</param>
+    /// <param name="intervals">The intervals from the agent.</param>
+    /// <param name="pods">The node's pods that hold GPUs.</param>
     public static IReadOnlyList<UsageInterval> Settle(IReadOnlyList<UsageInterval> intervals, IReadOnlyList<V1Pod> pods)
     {
         if (!intervals.Any(IsReserved))
@@ -49,7 +49,7 @@ internal static class ReservedUsage
                         Container = "",
                         Share = "0/1",
                         EnergyMj = energy is null ? null : (long)energy[i],
-                        // What its memory holds then is not told by pod.
+                        // Memory is not reported per pod.
                         MemoryMiBMs = null,
                         Reason = null,
                     }
@@ -70,6 +70,6 @@ internal static class ReservedUsage
             )
         );
 
-    /// <summary>For the whole of it: of two pods that came one after the other neither held the GPU all the time.</summary>
+    /// <summary>Whether the pod held its share for the whole interval.</summary>
     private static bool WasThere(V1Pod pod, UsageInterval interval) => PodTimes.ScheduledAt(pod) <= interval.From;
 }

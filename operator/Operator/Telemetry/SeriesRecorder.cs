@@ -8,33 +8,32 @@ using Bursar.Operator.Cluster;
 namespace Bursar.Operator.Telemetry;
 
 /// <summary>
-/// Notes how long each completed run of a series took. Level-triggered: it may be told of a job any number of times, and after a
-/// restart of all that the API still shows again.
+/// Records the duration of each completed run of a series. It is level-triggered: a job may be passed any number of times, and all jobs
+/// again after a restart.
 /// </summary>
 internal sealed class SeriesRecorder(GpuLedger ledger, OperatorState state, ProgressTracker progress)
 {
     private const int LongestName = 128;
 
     /// <summary>
-    /// Which series a workload is a run of: its owner's word (<c>bursar.dev/series</c>), else the object that makes it again and again
-    /// (a CronJob), else the name it was generated from. Null: none.
+    /// Returns the series of a workload: from the annotation <c>bursar.dev/series</c>, otherwise its CronJob, otherwise the generateName.
+    /// Null if it belongs to none.
     /// </summary>
     /// <remarks>
-    /// Not the template: two trainings may share an image, a command and a shape, and differ in what a ConfigMap or a branch holds.
-    /// A wrong series is worse than none, since others' jobs would be suspended by it.
+    /// The template is not used. Two trainings may share image, command and shape and differ in a ConfigMap or a branch. A wrong series is worse
+    /// than none, because it would suspend other users' jobs.
     /// </remarks>
     public static string? KeyOf(V1ObjectMeta workload, V1PodTemplateSpec template)
     {
-        if (BursarAnnotations.Read(workload, template, BursarAnnotations.Series) is { Length: > 0 } told)
-            return Cut("named/" + told);
+        if (BursarAnnotations.Read(workload, template, BursarAnnotations.Series) is { Length: > 0 } named)
+            return Cut("named/" + named);
         if (workload.ControllerReference() is { } owner)
             return owner.IsCronJob ? Cut($"CronJob/{owner.Name}") : null;
         return workload.GenerateName is { Length: > 0 } generated ? Cut("generated/" + generated) : null;
     }
 
     /// <summary>
-    /// The earlier runs of a workload's series. One made of pieces is as long as its pieces take at the parallelism of now, whatever its
-    /// own was.
+    /// Returns the earlier runs of a workload's series. The duration of a run with pieces is scaled to the current parallelism.
     /// </summary>
     public static IReadOnlyList<EarlierRun> EarlierRuns(
         OperatorState state,
@@ -58,21 +57,21 @@ internal sealed class SeriesRecorder(GpuLedger ledger, OperatorState state, Prog
         ];
     }
 
-    /// <summary>Of any kind that says when it was completed; what is part of another object's run is no run of its own.</summary>
+    /// <summary>Records a completed workload of any kind. Parts of another workload are ignored.</summary>
     public void Observe(WorkloadObject work)
     {
         if (work is { HasGpus: true, IsPart: false, SucceededAt: { } ended })
             Completed(work, ended);
     }
 
-    /// <summary>A run that was completed; one that failed or was stopped says nothing of the next.</summary>
+    /// <summary>Records a completed run. Failed or stopped runs do not predict the next one.</summary>
     private void Completed(WorkloadObject work, DateTimeOffset endedAt)
     {
         var (workload, template, ns) = (work.Metadata, work.Template, work.Namespace);
         if (KeyOf(workload, template) is not { } key)
             return;
-        // What its pods held is the truth. The status must do where the ledger began later than the run; after a stop it tells of the last
-        // part alone.
+        // Prefer the time for which its pods held GPUs. The status is used if the ledger started after the run; after a suspension it
+        // covers only the last part.
         var held = ledger.HeldTime(ns, workload.Uid, workload.CreationTimestamp ?? endedAt, endedAt) ?? endedAt - work.StartTime;
         if (held is not { } duration || duration <= TimeSpan.Zero)
             return;
@@ -86,7 +85,7 @@ internal sealed class SeriesRecorder(GpuLedger ledger, OperatorState state, Prog
         );
     }
 
-    /// <summary>How long one piece took; null where the work is not made of pieces, or the ledger does not know.</summary>
+    /// <summary>Returns the time of one piece; null if the workload has no pieces or the ledger does not know.</summary>
     private TimeSpan? PieceTime(WorkloadObject work, TimeSpan duration)
     {
         if (work.Pieces is not [var only] || work.UnitsOf(only) == 0)
@@ -94,7 +93,7 @@ internal sealed class SeriesRecorder(GpuLedger ledger, OperatorState state, Prog
         if (only.Total <= only.AtOnce)
             return duration;
         var ended = ledger.EndedPods(work.Namespace, work.Metadata.Uid);
-        // Failed attempts are part of a piece's time. The ledger may not have the last pods yet.
+        // Failed attempts are part of a piece's time. The ledger may not contain the last pods yet.
         var pieces = Math.Min(ended.Count, only.Jobs.Sum(job => (long)PieceSet.EndedOf(job.Status)));
         return pieces == 0 ? null : ended.Aggregate(TimeSpan.Zero, (sum, pod) => sum + pod.Time) / pieces;
     }

@@ -5,27 +5,24 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Operator.Telemetry;
 
 /// <summary>
-/// Asks one agent for its signals by long poll, over the session's connection, while the node hosts pods that something scales by;
-/// else it sleeps. One for each agent, however many scalers there are.
+/// Reads the signals of one agent by long poll over the session's connection while the node has scaled pods; otherwise it waits. There is
+/// one per agent, whatever the number of scalers.
 /// </summary>
 internal sealed partial class SignalReader(AgentPod agent, AgentCollector collector, TimeProvider time, ILogger logger)
 {
     private static readonly TimeSpan Poll = TimeSpan.FromSeconds(20);
 
-    /// <summary>
-    /// A scrape and a sample of the devices come each second, each with an answer: what comes close together is taken together.
-    /// </summary>
+    /// <summary>Pause between polls, so that a scrape and a device sample that come close together are read together.</summary>
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(200);
 
-    /// <summary>An agent of an older version does not wait; nor does it read pods more often than every five seconds.</summary>
+    /// <summary>Interval for an agent of an older version, which does not support long polls and reads pods every five seconds.</summary>
     private static readonly TimeSpan StaleInterval = TimeSpan.FromSeconds(1);
 
     private readonly AsyncAutoResetEvent _changed = new(time, "pods that are scaled");
 
-    /// <summary>Other pods are on the node, or others of them are scaled.</summary>
+    /// <summary>Must be called when the node's pods or the scaled ones among them changed.</summary>
     public void TargetsChanged() => _changed.Set();
 
-    /// <summary>Runs until cancelled.</summary>
     public Task RunAsync(AgentClient client, CancellationToken cancellationToken)
     {
         long? known = null;
@@ -45,7 +42,7 @@ internal sealed partial class SignalReader(AgentPod agent, AgentCollector collec
                 {
                     var report = await client.GetSignalsAsync(known, known is null ? TimeSpan.Zero : Poll, token);
                     known = report.Revision;
-                    if (!collector.Take(agent.Node, report))
+                    if (!collector.Record(agent.Node, report))
                         return collector.Backoff(++failures);
                     failures = 0;
                     return known is null ? StaleInterval : Interval;
@@ -58,9 +55,9 @@ internal sealed partial class SignalReader(AgentPod agent, AgentCollector collec
                 }
                 catch (Exception exception) when (exception is not OperationCanceledException)
                 {
-                    // An agent's strange answer must not take the operator down.
+                    // An unexpected answer must not stop the operator.
                     known = null;
-                    LogStrange(exception, agent.Node);
+                    LogUnexpected(exception, agent.Node);
                     return collector.Backoff(++failures);
                 }
             },

@@ -73,7 +73,7 @@ public sealed class ExporterReaderTests : IAsyncLifetime
     public async Task Busy_time_and_energy_of_a_node_without_an_agent_come_from_its_exporter()
     {
         Book("train", at: _start);
-        _reader.See(Exporter(), gone: false);
+        _reader.Handle(Exporter(), gone: false);
         long energy = 1_000_000;
         for (var second = 0; second <= 150; second += 15)
         {
@@ -98,7 +98,7 @@ public sealed class ExporterReaderTests : IAsyncLifetime
         _ledger.Cursor("n1").Should().BeNull("an agent's cursor is none of the exporter's");
 
         // The pod ends; what was seen of it is told at once, to the last page.
-        _reader.See(Pod("train", phase: "Succeeded"), gone: false);
+        _reader.Handle(Pod("train", phase: "Succeeded"), gone: false);
         await _reader.ReadAsync(default);
         Usage("train")
             .Should()
@@ -119,7 +119,7 @@ public sealed class ExporterReaderTests : IAsyncLifetime
         Book("train", at: _start);
         // The agent of yesterday, read to its third entry.
         Report(Entry(3, -600, -540, 1_000)).Should().Match<UsageOutcome>(o => o.Applied == 1 && o.Gap == null);
-        _reader.See(Exporter(), gone: false);
+        _reader.Handle(Exporter(), gone: false);
         _page = _ => Page("train", percent: 100, 1_000_000);
         for (var second = 0; second <= 75; second += 15)
         {
@@ -129,7 +129,7 @@ public sealed class ExporterReaderTests : IAsyncLifetime
         Usage("train").BusyMs.Should().Be(1_000 + 60_000);
 
         // The agent is back: its journal has the time from now on, the exporter's open quarter of a minute is let go.
-        _reader.See(AgentPod("Running", ready: false, since: _time.GetUtcNow()), gone: false);
+        _reader.Handle(AgentPod("Running", ready: false, since: _time.GetUtcNow()), gone: false);
         var before = _asked;
         await _reader.ReadAsync(default);
         _asked.Should().Be(before, "the node's agent may read the exporter itself");
@@ -142,7 +142,7 @@ public sealed class ExporterReaderTests : IAsyncLifetime
     public async Task An_agent_that_is_seen_late_has_the_time_from_its_coming_on()
     {
         Book("train", at: _start);
-        _reader.See(Exporter(), gone: false);
+        _reader.Handle(Exporter(), gone: false);
         _page = _ => Page("train", percent: 100, 1_000_000);
         for (var second = 0; second <= 60; second += 15)
         {
@@ -152,7 +152,7 @@ public sealed class ExporterReaderTests : IAsyncLifetime
         }
         // It began five seconds before the page that closed a minute, and the cache tells of it three seconds after.
         _time.Advance(TimeSpan.FromSeconds(3));
-        _reader.See(AgentPod("Running", ready: false, since: _start.AddSeconds(55)), gone: false);
+        _reader.Handle(AgentPod("Running", ready: false, since: _start.AddSeconds(55)), gone: false);
         _time.Advance(TimeSpan.FromSeconds(12));
         await _reader.ReadAsync(default);
         Report(Entry(1, 55, 115, 60_000));
@@ -164,19 +164,19 @@ public sealed class ExporterReaderTests : IAsyncLifetime
     public async Task An_agent_that_came_and_went_between_two_pages_measured_all_the_same()
     {
         Book("train", at: _start);
-        _reader.See(Exporter(), gone: false);
+        _reader.Handle(Exporter(), gone: false);
         _page = _ => Page("train", percent: 100, 1_000_000);
         for (var second = 0; second <= 90; second += 15)
         {
             await _reader.ReadAsync(default);
             if (second == 45)
             {
-                _reader.See(AgentPod("Running", ready: false, since: _start.AddSeconds(46)), gone: false);
-                _reader.See(AgentPod("Running", ready: false, since: _start.AddSeconds(46)), gone: true);
+                _reader.Handle(AgentPod("Running", ready: false, since: _start.AddSeconds(46)), gone: false);
+                _reader.Handle(AgentPod("Running", ready: false, since: _start.AddSeconds(46)), gone: true);
             }
             _time.Advance(TimeSpan.FromSeconds(15));
         }
-        _reader.See(Pod("train", phase: "Succeeded"), gone: false);
+        _reader.Handle(Pod("train", phase: "Succeeded"), gone: false);
         await _reader.ReadAsync(default);
         Usage("train").MeasuredMs.Should().Be(30_000, "from the page at a minute to the one at a minute and a half");
     }
@@ -185,21 +185,21 @@ public sealed class ExporterReaderTests : IAsyncLifetime
     public async Task An_agent_that_only_restarts_is_waited_for_and_one_that_stays_away_is_not()
     {
         Book("train", at: _start);
-        _reader.See(Exporter(), gone: false);
+        _reader.Handle(Exporter(), gone: false);
         _page = _ => Page("train", percent: 100, 1_000_000);
-        _reader.See(AgentPod("Running", ready: false, since: _start), gone: false);
+        _reader.Handle(AgentPod("Running", ready: false, since: _start), gone: false);
         await _reader.ReadAsync(default);
         _asked.Should().Be(0);
         _time.Advance(ExporterReader.AgentsReturn);
         await _reader.ReadAsync(default);
         _asked.Should().Be(1);
 
-        _reader.See(AgentPod("Running", ready: true, since: _time.GetUtcNow()), gone: false);
+        _reader.Handle(AgentPod("Running", ready: true, since: _time.GetUtcNow()), gone: false);
         await _reader.ReadAsync(default);
-        _reader.See(AgentPod("Pending", ready: false, since: _time.GetUtcNow()), gone: false);
+        _reader.Handle(AgentPod("Pending", ready: false, since: _time.GetUtcNow()), gone: false);
         await _reader.ReadAsync(default);
         _asked.Should().Be(2, "an agent that cannot start measures nothing");
-        _reader.See(AgentPod("Running", ready: true, since: _time.GetUtcNow()), gone: true);
+        _reader.Handle(AgentPod("Running", ready: true, since: _time.GetUtcNow()), gone: true);
         await _reader.ReadAsync(default);
         _asked.Should().Be(3);
     }
@@ -212,7 +212,7 @@ public sealed class ExporterReaderTests : IAsyncLifetime
     public async Task What_the_operator_missed_is_a_gap(int killedAt)
     {
         Book("train", at: _start);
-        _reader.See(Exporter(), gone: false);
+        _reader.Handle(Exporter(), gone: false);
         _page = _ => Page("train", percent: 100, 1_000_000 + (long)(_time.GetUtcNow() - _start).TotalMilliseconds);
         for (var second = 0; second <= 300; second += 15)
         {
@@ -225,15 +225,15 @@ public sealed class ExporterReaderTests : IAsyncLifetime
                 _reader.Dispose();
                 _ledger = GpuLedger.Load(stored.Select(json => JsonSerializer.Deserialize(json, LedgerJson.Default.LedgerShard)!));
                 _reader = Reader();
-                _reader.See(Exporter(), gone: false);
-                _reader.See(Pod("train"), gone: false);
+                _reader.Handle(Exporter(), gone: false);
+                _reader.Handle(Pod("train"), gone: false);
                 _time.Advance(TimeSpan.FromMinutes(5));
                 second += 15;
             }
             await _reader.ReadAsync(default);
             _time.Advance(TimeSpan.FromSeconds(15));
         }
-        _reader.See(Pod("train", phase: "Succeeded"), gone: false);
+        _reader.Handle(Pod("train", phase: "Succeeded"), gone: false);
         await _reader.ReadAsync(default);
 
         var usage = Usage("train");
@@ -249,7 +249,7 @@ public sealed class ExporterReaderTests : IAsyncLifetime
     {
         Book("a", at: _start);
         Book("b", at: _start);
-        _reader.See(Exporter(), gone: false);
+        _reader.Handle(Exporter(), gone: false);
         _page = _ =>
             $$"""
                 DCGM_FI_DEV_GPU_UTIL{{{Device}}} 80
@@ -270,8 +270,8 @@ public sealed class ExporterReaderTests : IAsyncLifetime
     public async Task A_gpu_that_kai_shares_out_works_for_the_pods_with_parts_of_it()
     {
         Book("half", at: _start, group: "g1");
-        _reader.See(Pod("res-1", ns: "kai-resource-reservation", group: "g1"), gone: false);
-        _reader.See(Exporter(), gone: false);
+        _reader.Handle(Pod("res-1", ns: "kai-resource-reservation", group: "g1"), gone: false);
+        _reader.Handle(Exporter(), gone: false);
         _page = _ => Page("res-1", percent: 50, 1_000_000, ns: "kai-resource-reservation");
         for (var second = 0; second <= 75; second += 15)
         {
@@ -284,18 +284,18 @@ public sealed class ExporterReaderTests : IAsyncLifetime
     [Fact]
     public async Task Only_selected_ready_exporters_of_nodes_with_gpu_pods_are_asked_and_none_leads_elsewhere()
     {
-        _reader.See(Exporter(), gone: false);
+        _reader.Handle(Exporter(), gone: false);
         await _reader.ReadAsync(default);
         _asked.Should().Be(0, "no pod on the node holds a GPU");
 
         Book("train", at: _start);
-        _reader.See(Exporter(), gone: true);
-        _reader.See(Exporter(ns: "team-x"), gone: false);
-        _reader.See(Exporter(ready: false), gone: false);
+        _reader.Handle(Exporter(), gone: true);
+        _reader.Handle(Exporter(ns: "team-x"), gone: false);
+        _reader.Handle(Exporter(ready: false), gone: false);
         await _reader.ReadAsync(default);
         _asked.Should().Be(0, "one is in a namespace that is not named, one is not ready");
 
-        _reader.See(Exporter(), gone: false);
+        _reader.Handle(Exporter(), gone: false);
         _page = context =>
         {
             context.Response.Redirect("/elsewhere");
@@ -325,7 +325,7 @@ public sealed class ExporterReaderTests : IAsyncLifetime
     public async Task Odd_line_of_an_exporter_is_counted_and_the_others_are_billed()
     {
         Book("train", at: _start);
-        _reader.See(Exporter(), gone: false);
+        _reader.Handle(Exporter(), gone: false);
         _page = _ =>
             Page("train", percent: 50, 1_000_000) + "\nDCGM_FI_DEV_CUDA_VISIBLE_DEVICES_STR{gpu=\"0\",UUID=\"GPU-1\"} MIG-GPU-1/3\n";
         for (var second = 0; second <= 75; second += 15)
@@ -359,7 +359,7 @@ public sealed class ExporterReaderTests : IAsyncLifetime
         var sources = new MeteringSources(collector, _reader, _time);
         sources.Of("n2").Should().Be(MeteringSource.Awaited, "a node that is new may be about to have an agent");
         Book("train", at: _start);
-        _reader.See(Exporter(), gone: false);
+        _reader.Handle(Exporter(), gone: false);
         sources.Of("n1").Should().Be(MeteringSource.DcgmExporter, "it stands ready");
         _page = _ => Page("train", percent: 100, 1_000_000);
         _time.Advance(TimeSpan.FromSeconds(50));
@@ -394,7 +394,7 @@ public sealed class ExporterReaderTests : IAsyncLifetime
             _reader.Dispose();
             _reader = Reader();
             Book("train", _time.GetUtcNow());
-            _reader.See(Exporter(), gone: false);
+            _reader.Handle(Exporter(), gone: false);
             // A counter that grows only while an agent measures: what the exporter's account has of it is counted twice.
             DateTimeOffset? agent = null;
             long byAgents = 0;
@@ -449,28 +449,28 @@ public sealed class ExporterReaderTests : IAsyncLifetime
                     _ledger = GpuLedger.Load(stored.Select(json => JsonSerializer.Deserialize(json, LedgerJson.Default.LedgerShard)!));
                     _reader = Reader();
                     Book("train", begun);
-                    _reader.See(Exporter(), gone: false);
+                    _reader.Handle(Exporter(), gone: false);
                     known = agent is not null;
                     if (agent is { } there)
-                        _reader.See(AgentPod("Running", ready: true, since: there), gone: false);
+                        _reader.Handle(AgentPod("Running", ready: true, since: there), gone: false);
                 }
                 var late = random.Next(4) > 0;
                 if (!late && agent is { } came && !known)
                 {
-                    _reader.See(AgentPod("Running", ready: true, since: came), gone: false);
+                    _reader.Handle(AgentPod("Running", ready: true, since: came), gone: false);
                     known = true;
                 }
                 _time.Advance(TimeSpan.FromSeconds(random.Next(5)));
                 if (agent is null && known)
                 {
-                    _reader.See(AgentPod("Running", ready: true, since: begun), gone: true);
+                    _reader.Handle(AgentPod("Running", ready: true, since: begun), gone: true);
                     known = false;
                 }
                 await _reader.ReadAsync(default);
                 _time.Advance(TimeSpan.FromSeconds(7));
                 if (agent is { } here && !known)
                 {
-                    _reader.See(AgentPod("Running", ready: true, since: here), gone: false);
+                    _reader.Handle(AgentPod("Running", ready: true, since: here), gone: false);
                     known = true;
                 }
             }
@@ -588,7 +588,7 @@ public sealed class ExporterReaderTests : IAsyncLifetime
     /// <summary>A pod in the cache and in the ledger.</summary>
     private void Book(string name, DateTimeOffset at, string? group = null)
     {
-        _reader.See(Pod(name, group: group), gone: false);
+        _reader.Handle(Pod(name, group: group), gone: false);
         _ledger.Observe(
             new()
             {
