@@ -149,7 +149,7 @@ internal sealed class JobSetKind() : WorkloadKind<V1Alpha2JobSet>(WorkloadClass.
                         Jobs = jobs(part.Name),
                         Stage = StageOf(i, before),
                         Follows = targets.Count > 0 && !targets.Contains(part.Name),
-                        // Of several Jobs that are equally far, the first to complete belongs to one part and ends the JobSet.
+                        // With the operator Any the first completed Job ends the JobSet. Jobs of one part progress alike, so use the end of the part.
                         Suffices = spec.SuccessPolicy?.Operator == "Any" && (targets.Count == 0 || targets.Contains(part.Name)),
                     }
                 );

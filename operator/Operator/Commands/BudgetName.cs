@@ -4,11 +4,11 @@ using Bursar.Hosting;
 namespace Bursar.Operator.Commands;
 
 /// <summary>
-/// An object as one names it to kubectl: <c>kind/name</c>, the kind by its short name, singular, plural or plural with group.
+/// An object's name as kubectl accepts it: <c>kind/name</c>, with the kind's short name, singular, plural or plural with group.
 /// </summary>
 internal static class ObjectName
 {
-    /// <summary>The name after the slash; null where it is of another kind or no name.</summary>
+    /// <summary>Returns the name after the slash; null for another kind or an invalid text.</summary>
     public static string? TryParse(string text, params ReadOnlySpan<string> kinds)
     {
         var slash = text.IndexOf('/');
@@ -18,13 +18,13 @@ internal static class ObjectName
     }
 }
 
-/// <summary>A budget: <c>gpub/nlp</c>, <c>gpubudget/nlp</c>, <c>gpubudgets.bursar.dev/nlp</c>, or <c>nlp</c> alone.</summary>
+/// <summary>A budget's name: <c>gpub/nlp</c>, <c>gpubudget/nlp</c>, <c>gpubudgets.bursar.dev/nlp</c>, or just <c>nlp</c>.</summary>
 internal static class BudgetName
 {
     public static Argument<string?> Argument(ArgumentArity arity) =>
         new("budget") { Description = "The budget, as gpub/<name>.", Arity = arity };
 
-    /// <exception cref="UsageException">It names no budget.</exception>
+    /// <exception cref="UsageException">The text names no budget.</exception>
     public static string Parse(string text) =>
         TryParse(text) ?? throw new UsageException($"\"{text}\" does not name a budget; write gpub/<name>.");
 
@@ -34,10 +34,10 @@ internal static class BudgetName
             : ObjectName.TryParse(text, "gpub", "gpubudget", "gpubudgets", "gpubudgets.bursar.dev");
 }
 
-/// <summary>A scaler: <c>infs/chat</c>, <c>inferencescaler/chat</c>, <c>inferencescalers.bursar.dev/chat</c>.</summary>
+/// <summary>A scaler's name: <c>infs/chat</c>, <c>inferencescaler/chat</c>, <c>inferencescalers.bursar.dev/chat</c>.</summary>
 internal static class ScalerName
 {
-    /// <summary>Null where it names no scaler.</summary>
+    /// <summary>Returns null if the text names no scaler.</summary>
     public static string? TryParse(string text) =>
         ObjectName.TryParse(text, "infs", "inferencescaler", "inferencescalers", "inferencescalers.bursar.dev");
 }

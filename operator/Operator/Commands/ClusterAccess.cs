@@ -7,7 +7,7 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Commands;
 
-/// <summary>The way from a command line to a cluster: the options that name it, the client, and what is missing on the way.</summary>
+/// <summary>Access to a cluster from a command line: the options that select it, the client, and error messages.</summary>
 internal sealed class ClusterAccess
 {
     public const string DefaultBursarNamespace = "bursar-system";
@@ -31,12 +31,12 @@ internal sealed class ClusterAccess
         command.Options.Add(_bursarNamespace);
     }
 
-    /// <summary>Runs the command with a client of the cluster that its options name.</summary>
+    /// <summary>Runs a command with a client of the selected cluster.</summary>
     /// <exception cref="UsageException">An option is empty.</exception>
-    /// <exception cref="CommandException">The API server cannot be reached: names its address and the kubeconfig.</exception>
+    /// <exception cref="CommandException">The API server is unreachable; the message has its address and the kubeconfig.</exception>
     public async Task<int> RunAsync(ParseResult parsed, Func<KubeClient, string, Task<int>> act)
     {
-        // As a script passes a variable that is not set: an empty namespace would be none, and the whole cluster's path.
+        // A script may pass an unset variable. An empty namespace would mean the whole cluster.
         if (
             parsed
                 .CommandResult.Children.OfType<OptionResult>()
@@ -58,8 +58,8 @@ internal sealed class ClusterAccess
         }
     }
 
-    /// <summary>An object by its name; null where there is none.</summary>
-    /// <exception cref="ApiException">Also where the cluster does not know the kind, which is no missing object.</exception>
+    /// <summary>Returns an object by its name; null if it does not exist.</summary>
+    /// <exception cref="ApiException">The request failed, also because the cluster does not serve the kind.</exception>
     public static async Task<T?> GetOrNullAsync<T>(KubeClient client, string name, string ns, CancellationToken cancellationToken)
         where T : class, IKubernetesEntity<T>
     {
@@ -75,7 +75,7 @@ internal sealed class ClusterAccess
         }
     }
 
-    /// <summary>Whether a namespace exists; null without the right to know.</summary>
+    /// <summary>Returns whether a namespace exists; null without permission to get it.</summary>
     public static async Task<bool?> HasNamespaceAsync(KubeClient client, string ns, CancellationToken cancellationToken)
     {
         try
@@ -88,10 +88,12 @@ internal sealed class ClusterAccess
         }
     }
 
-    /// <summary>Now, by the clock that wrote the cluster's times: the API server's, as far as it has answered already.</summary>
+    /// <summary>
+    /// Returns the API server's time from its last response, because it wrote the times in the cluster. Otherwise the local time.
+    /// </summary>
     public static DateTimeOffset NowIn(KubeClient client) => client.ServerTime ?? client.TimeProvider.GetUtcNow();
 
-    /// <summary>A request whose refusal names the right that is missing.</summary>
+    /// <summary>Runs a request. If it is forbidden, the exception names the missing permission.</summary>
     public static async Task<T> WithRightAsync<T>(string right, Func<Task<T>> request)
     {
         try
@@ -100,7 +102,7 @@ internal sealed class ClusterAccess
         }
         catch (ApiException refused) when (refused.IsForbidden)
         {
-            // A policy's refusal is a 403 too, and says itself who may.
+            // A policy's denial is a 403 too, and its message says who is allowed.
             throw new CommandException(
                 refused.Message.Contains("ValidatingAdmissionPolicy '", StringComparison.Ordinal)
                     ? $"a policy refuses it. The API server says: {refused.Message}"

@@ -5,9 +5,7 @@ using Bursar.Operator.Safety;
 
 namespace Bursar.Operator.Commands;
 
-/// <summary>
-/// Writes a word into the cluster's switch, ConfigMap <c>bursar-control</c>, whether it is there or not; the other words stay.
-/// </summary>
+/// <summary>Sets a key of ConfigMap <c>bursar-control</c> and creates the ConfigMap if needed. Other keys are kept.</summary>
 internal static class ControlConfigMap
 {
     public static Task SetAsync(KubeClient client, string bursarNamespace, string key, string value, CancellationToken cancellationToken) =>

@@ -4,7 +4,7 @@ using Bursar.Kubernetes.Client;
 
 namespace Bursar.Operator.Commands;
 
-/// <summary>The default book, for what it says of its rates; without the right to see it, sums stand all the same.</summary>
+/// <summary>Reads the default price book for the notes on its rates. It is optional, so null without permission.</summary>
 internal static class DefaultBook
 {
     public static async Task<PriceBook?> ReadAsync(KubeClient client, CancellationToken cancellationToken)

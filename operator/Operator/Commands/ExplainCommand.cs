@@ -13,9 +13,9 @@ using Bursar.Operator.Suspension;
 namespace Bursar.Operator.Commands;
 
 /// <summary>
-/// <c>bursar explain infs/&lt;name&gt;</c> (<see cref="ExplainScaler"/>), <c>bursar explain job/&lt;name&gt;</c>
-/// (<see cref="ExplainWorkload"/>) and <c>bursar explain gpub/&lt;name&gt;</c>: a budget's figures, the verdict on each workload, what is
-/// suspended, and the last decisions taken again from their stored inputs.
+/// <c>bursar explain infs/&lt;name&gt;</c> (<see cref="ExplainScaler"/>), <c>bursar explain job/&lt;name&gt;</c> (<see
+/// cref="ExplainWorkload"/>) and <c>bursar explain gpub/&lt;name&gt;</c>: a budget's amounts, the verdict on each workload, suspensions,
+/// and the last decisions replayed from their stored inputs.
 /// </summary>
 internal static class ExplainCommand
 {
@@ -97,9 +97,9 @@ internal static class ExplainCommand
     {
         var budget = await ClusterAccess.GetOrNullAsync<V1Alpha1GpuBudget>(client, name, ns, cancellationToken);
         var (everything, unreadable) = await StoredLedger.ReadAsync(client, bursarNamespace, withDays: false, cancellationToken);
-        var remembered = everything.Where(s => s.Kind == LedgerShard.BudgetKind);
-        // A budget that was deleted and made anew has another UID; without one, the name must do.
-        var shards = remembered
+        var budgetShards = everything.Where(s => s.Kind == LedgerShard.BudgetKind);
+        // A recreated budget has a new UID. If the budget does not exist, match by name.
+        var shards = budgetShards
             .Where(s => budget is not null ? s.BudgetUid == budget.Metadata.Uid : s.Namespace == ns && s.BudgetName == name)
             .ToArray();
         if (budget is null && shards.Length == 0)
@@ -184,11 +184,11 @@ internal static class ExplainCommand
         }
         catch (FormatException)
         {
-            // Shown as it is stored: nothing here can read it.
+            // Shown as stored, because this version cannot read it.
         }
     }
 
-    /// <summary>JSON that is stored as text, as the JSON it is.</summary>
+    /// <summary>Replaces JSON that is stored as text by the JSON itself.</summary>
     private static void Unfold(JsonObject node, string field)
     {
         if (node[field] is JsonValue value && value.TryGetValue<string>(out var text) && text.StartsWith('{'))

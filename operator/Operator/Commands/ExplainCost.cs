@@ -7,10 +7,7 @@ using Bursar.Core.Text;
 
 namespace Bursar.Operator.Commands;
 
-/// <summary>
-/// What each workload cost, with every term: GPU time, the part of the card and of its memory, the rate and where it is from, and the
-/// power.
-/// </summary>
+/// <summary>Explains what each workload cost: GPU time, the share of a card and its memory, the rate and its source, and energy.</summary>
 internal static class ExplainCost
 {
     private const int ShownWorkloads = 20;
@@ -36,7 +33,7 @@ internal static class ExplainCost
         )
         {
             text.Append(CultureInfo.InvariantCulture, $"  {spend.Workload.Kind}/{spend.Workload.Name}  {spend.Spent}\n");
-            // A workload's pods may carry other labels than the budget selects: only what is in its sum has a term.
+            // A workload's pods may have labels that the budget does not select. Only entries in its sum have a term.
             var terms = entries[spend.Workload.Uid]
                 .GroupBy(entry => (entry.Product, entry.Share, entry.Gpus, entry.Rate))
                 .Select(group => (group.Key, Milliseconds: group.Sum(entry => Length(entry, now))))
@@ -91,7 +88,7 @@ internal static class ExplainCost
         text.Append('\n');
     }
 
-    /// <summary>The book's line that gives this rate: its derivation, or its note.</summary>
+    /// <summary>Returns the rule of the price book that gives this rate: its derivation or its note.</summary>
     private static string? Source(PriceBook? book, string priceClass, GpuHourPrice rate)
     {
         var product = PriceClass.ProductOf(priceClass);

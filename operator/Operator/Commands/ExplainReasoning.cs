@@ -9,15 +9,14 @@ using Bursar.Core.Text;
 namespace Bursar.Operator.Commands;
 
 /// <summary>
-/// The whole reasoning of a decision, for people: every workload, where it stood, what it was worth, and what would turn its verdict
-/// around.
+/// Explains a whole decision to users: each workload, its place in the order, what its suspension saves, and what would change its verdict.
 /// </summary>
 internal static class ExplainReasoning
 {
-    /// <summary>For more of them the search would keep a person waiting.</summary>
+    /// <summary>Number of workloads for which changes are searched, to keep the command fast.</summary>
     private const int Searched = 60;
 
-    /// <param name="inputs">The snapshot that the last stored decision was taken from: of a later moment the ledger holds none.</param>
+    /// <param name="inputs">The stored snapshot of the last decision.</param>
     public static string Of(BudgetSnapshot inputs)
     {
         var text = new StringBuilder();
@@ -48,8 +47,8 @@ internal static class ExplainReasoning
         return text.ToString();
     }
 
-    /// <summary>What would turn the verdict on one workload around; null where nothing was found.</summary>
-    /// <param name="withLimit">Whether a higher limit is among it.</param>
+    /// <summary>Returns what would change the verdict on one workload; null if nothing was found.</summary>
+    /// <param name="withLimit">Whether to include a higher limit.</param>
     public static string? ChangesFor(BudgetSnapshot inputs, string kind, string name, bool withLimit = true)
     {
         if (
@@ -57,8 +56,8 @@ internal static class ExplainReasoning
             is not { Changes: { } changes } work
         )
             return null;
-        var said = changes.Where(change => withLimit || change is not Change.RaiseLimit).Select(change => Word(change, inputs)).ToArray();
-        return said.Length == 0 ? null : $"{(Runs(work) ? "it would be suspended" : "it would run")}: {string.Join("; or ", said)}";
+        var texts = changes.Where(change => withLimit || change is not Change.RaiseLimit).Select(change => Word(change, inputs)).ToArray();
+        return texts.Length == 0 ? null : $"{(Runs(work) ? "it would be suspended" : "it would run")}: {string.Join("; or ", texts)}";
     }
 
     private static bool Runs(WorkloadReasoning one) => one.Changes is [Change.LowerLimit];

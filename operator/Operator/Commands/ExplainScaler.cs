@@ -7,8 +7,8 @@ using Bursar.Core.Scaling;
 namespace Bursar.Operator.Commands;
 
 /// <summary>
-/// <c>bursar explain infs/&lt;name&gt;</c>: what each trigger measured, how many replicas follow from it, what the money carries, and what
-/// was done.
+/// <c>bursar explain infs/&lt;name&gt;</c>: the values of the triggers, the replicas that follow from them, what the budgets can afford,
+/// and the result.
 /// </summary>
 internal static class ExplainScaler
 {

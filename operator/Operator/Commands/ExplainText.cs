@@ -9,7 +9,7 @@ using Bursar.Operator.Budgets;
 
 namespace Bursar.Operator.Commands;
 
-/// <summary>An explanation for people: plain text, aligned.</summary>
+/// <summary>Formats an explanation as plain text.</summary>
 internal static class ExplainText
 {
     private const int ShownDecisions = 5;
@@ -164,8 +164,8 @@ internal static class ExplainText
         foreach (var record in suspended.OrderBy(p => p.Since).ThenBy(p => p.Name, StringComparer.Ordinal))
         {
             var name = $"{record.Kind}/{record.Name}";
-            // The verdict of the last evaluation says it newest; work beyond the status's bound has the word it was suspended with.
-            var way = workloads
+            // The latest verdict is most recent. For a workload beyond the status's bound, use the text of its suspension.
+            var explanation = workloads
                 .FirstOrDefault(w => w.State == nameof(WorkloadState.SuspendedByBudget) && w.Kind == record.Kind && w.Name == record.Name)
                 ?.Reason
                 ?? decisions.LastOrDefault(d => d.Object == name)?.Text;
@@ -173,8 +173,8 @@ internal static class ExplainText
                 CultureInfo.InvariantCulture,
                 $"  {name}  since {Rfc3339.Format(record.Since)} ({record.Reason}), {record.Field.Pointer} was {record.Field.Original} and is {record.Field.Value}, {record.CostToFinish} to finish\n"
             );
-            if (way is not null)
-                text.Append(CultureInfo.InvariantCulture, $"    {way}\n");
+            if (explanation is not null)
+                text.Append(CultureInfo.InvariantCulture, $"    {explanation}\n");
         }
     }
 

@@ -13,8 +13,8 @@ using Bursar.Operator.Budgets;
 namespace Bursar.Operator.Commands;
 
 /// <summary>
-/// <c>bursar explain job/train</c>: the budgets that select a workload, and for each of them its state, the reason, and what it takes to go
-/// on. The budgets' status is enough; the ledger, which a user of a namespace may not read, adds the amounts of a suspension.
+/// <c>bursar explain job/train</c>: the budgets that select a workload, and for each its state, the reason, and what would change it. The
+/// budgets' status is enough; the ledger, which users of a namespace may not be allowed to read, adds the amounts of a suspension.
 /// </summary>
 internal static class ExplainWorkload
 {
@@ -116,7 +116,7 @@ internal static class ExplainWorkload
             ["budgets"] = new JsonArray([.. views.Select(view => (JsonNode)view.Json())]),
         };
 
-    /// <summary>A workload as one budget sees it.</summary>
+    /// <summary>A workload as seen by one budget.</summary>
     private sealed record View(
         V1Alpha1GpuBudget Budget,
         GpuBudgetWorkload? Entry,
@@ -127,7 +127,7 @@ internal static class ExplainWorkload
         string? Invalid
     )
     {
-        /// <summary>Null where the budget neither selects nor remembers it.</summary>
+        /// <summary>Returns null if the budget neither selects nor has a record of the workload.</summary>
         public static View? Of(
             V1Alpha1GpuBudget budget,
             WorkloadName workload,
@@ -239,7 +239,7 @@ internal static class ExplainWorkload
             return json;
         }
 
-        /// <summary>From the inputs of the last decision on it; null where they are not stored, or say of no way.</summary>
+        /// <summary>Returns changes from the inputs of the last decision on it; null if they are not stored or show none.</summary>
         private string? Changes()
         {
             try
@@ -250,14 +250,15 @@ internal static class ExplainWorkload
                     || obj.Split('/') is not [var kind, var name]
                 )
                     return null;
-                // The status is newer than the decision, whose limit may not be enough any more. So the status alone names one.
+                // The status is newer than the decision, whose suggested limit may no longer be enough. If the status gives a reason, leave
+                // the limit out.
                 return ExplainReasoning.ChangesFor(inputs, kind, name, withLimit: Entry?.Reason is null) is { } changes
                     ? $"as of {Rfc3339.Format(Decision.Time)}, {changes}"
                     : null;
             }
             catch (FormatException)
             {
-                // Written by a version that this one does not read.
+                // Written by a version that this one cannot read.
                 return null;
             }
         }

@@ -7,7 +7,7 @@ using Bursar.Operator.Commands.Imports;
 
 namespace Bursar.Operator.Commands;
 
-/// <summary>The sentence that a person reads when a command fails.</summary>
+/// <summary>The message that a user sees when a command fails.</summary>
 internal static class Failures
 {
     public static string Describe(Exception failure) =>
@@ -25,12 +25,12 @@ internal static class Failures
             _ => $"unexpected failure ({failure.GetType().Name}): {CommandLine.Reason(failure)}",
         };
 
-    /// <summary>A 404 for one of Bursar's kinds that names no object: the path itself is unknown to the API server.</summary>
+    /// <summary>Whether the API server does not know the path of one of Bursar's kinds: a 404 that names no object.</summary>
     public static bool IsKindMissing(ApiException refused) =>
         refused.IsNotFound
         && refused.Status?.Details?.Name is null or ""
         && refused.Message.Contains($"/apis/{ApiGroup.Name}/", StringComparison.Ordinal);
 }
 
-/// <summary>A command cannot do what it was asked to; the message is for the person who asked.</summary>
+/// <summary>A command cannot be carried out. The message is for the user.</summary>
 internal sealed class CommandException(string message, Exception? cause = null) : Exception(message, cause);

@@ -7,7 +7,7 @@ using Bursar.Operator.Commands.Reference;
 
 namespace Bursar.Operator.Commands;
 
-/// <summary><c>bursar generate</c>: writes what is derived from the C# types, or with --check fails where it is not up to date.</summary>
+/// <summary><c>bursar generate</c>: writes the files that are derived from the C# types, or with --check fails if one is stale.</summary>
 internal static class GenerateCommand
 {
     private const string Chart = "charts/gpu-budget-operator";
@@ -26,7 +26,7 @@ internal static class GenerateCommand
             GeneratePriceBookCommand.Create(),
             GenerateScalerCommand.Create(),
         };
-        // Without it the files would land in whatever folder the caller happens to be in.
+        // Without it the files would be written into the current folder.
         command.Validators.Add(result =>
         {
             if (result.GetValue(root) is null)
@@ -64,7 +64,7 @@ internal static class GenerateCommand
         return check && stale > 0 ? 1 : 0;
     }
 
-    /// <summary>Every generated file: its path below the repository's root, and its text.</summary>
+    /// <summary>Returns every generated file: its path below the repository's root, and its text.</summary>
     public static IReadOnlyList<(string Path, string Text)> Files()
     {
         const string annotations = "  annotations:\n    helm.sh/resource-policy: keep\n";
@@ -79,7 +79,7 @@ internal static class GenerateCommand
 
             var kept = (JsonObject)definition.DeepClone();
             kept["metadata"]!["annotations"] = new JsonObject { ["helm.sh/resource-policy"] = "keep" };
-            // A template is Helm's language: what looks like an action in a text must reach the API server as it is.
+            // Escape braces, because the file is a Helm template.
             var yaml = YamlText
                 .Write(kept)
                 .Replace("{{", "{{ \"{{\" }}", StringComparison.Ordinal)
@@ -112,7 +112,7 @@ internal static class GenerateCommand
         return files;
     }
 
-    // Trimming keeps what is named here; the schema's reader reaches these types through the properties of the kinds.
+    // Keeps these properties when trimming. The schema generator reaches the types through the properties of the kinds.
     [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(GpuBudgetSpec))]
     [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(GpuBudgetLimit))]
     [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(GpuBudgetTopUp))]

@@ -10,7 +10,7 @@ using Bursar.Operator.Commands.Imports;
 namespace Bursar.Operator.Commands;
 
 /// <summary>
-/// <c>bursar generate pricebook</c>: writes a GpuPriceBook from prices that stand elsewhere, or the built-in list of dated public prices.
+/// <c>bursar generate pricebook</c>: writes a GpuPriceBook from other price lists, or from the built-in list of dated public prices.
 /// </summary>
 internal static class GeneratePriceBookCommand
 {
@@ -105,7 +105,7 @@ internal static class GeneratePriceBookCommand
             );
     }
 
-    /// <summary>The book as YAML, after it was read as the operator will read it.</summary>
+    /// <summary>Returns the book as YAML after it was validated as the operator does.</summary>
     public static string Write(ImportedPrices prices, string name, string currency, string? source)
     {
         var book = GpuPriceBookReader.ToObject(new(name, 1, currency, prices.Rates));

@@ -5,7 +5,9 @@ using Bursar.Operator.Commands.Imports;
 
 namespace Bursar.Operator.Commands;
 
-/// <summary><c>bursar generate scaler</c>: writes InferenceScalers from KEDA's ScaledObjects, and says what does not carry over.</summary>
+/// <summary>
+/// <c>bursar generate scaler</c>: writes InferenceScalers from KEDA's ScaledObjects and reports what does not carry over.
+/// </summary>
 internal static class GenerateScalerCommand
 {
     private const int LargestText = 8 * 1024 * 1024;
@@ -37,7 +39,7 @@ internal static class GenerateScalerCommand
         return command;
     }
 
-    /// <returns>1 when the text cannot be read, holds no ScaledObject, or one of them keeps no trigger.</returns>
+    /// <returns>1 if the text is unreadable, has no ScaledObject, or a ScaledObject has no supported trigger.</returns>
     internal static async Task<int> RunAsync(
         string from,
         TextReader input,

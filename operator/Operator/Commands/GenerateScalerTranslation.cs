@@ -11,22 +11,24 @@ using YamlDotNet.RepresentationModel;
 
 namespace Bursar.Operator.Commands;
 
-/// <summary>One of KEDA's objects as an InferenceScaler.</summary>
-/// <param name="Scaler">Null when nothing came of it.</param>
-/// <param name="Remarks">A line each: what does not carry over, and why; what reads the same and does something else.</param>
-/// <param name="Failed">It was a ScaledObject and has no trigger left.</param>
+/// <summary>A KEDA object translated to an InferenceScaler.</summary>
+/// <param name="Scaler">Null if nothing could be translated.</param>
+/// <param name="Remarks">One line per field that does not carry over or has another effect, with the reason.</param>
+/// <param name="Failed">Whether a ScaledObject has no supported trigger.</param>
 internal sealed record ScalerTranslation(JsonObject? Scaler, IReadOnlyList<string> Remarks, bool Failed);
 
-/// <summary>KEDA's ScaledObject, field by field. Names and meanings are the same; this knows what has no counterpart.</summary>
+/// <summary>
+/// Translates KEDA's ScaledObject field by field. Names and meanings are the same, except for the listed fields without a counterpart.
+/// </summary>
 internal sealed partial class GenerateScalerTranslation
 {
-    /// <summary>Deeper is no <c>behavior</c> of an HPA, but an alias that names itself.</summary>
+    /// <summary>Limit of nesting, which only an alias that refers to itself exceeds.</summary>
     private const int Deepest = 16;
 
-    /// <summary>More is aliases of aliases.</summary>
+    /// <summary>Limit of nodes, which only nested aliases exceed.</summary>
     private const int MostNodes = 1000;
 
-    /// <summary>The kinds that Bursar scales; <c>docs/start/from-keda.md</c> names them too.</summary>
+    /// <summary>The kinds that Bursar scales, also listed in <c>docs/start/from-keda.md</c>.</summary>
     private static readonly string[] Targets =
     [
         "Deployment",
@@ -37,7 +39,7 @@ internal sealed partial class GenerateScalerTranslation
         "InferenceService",
     ];
 
-    /// <summary>Of KEDA's prometheus trigger.</summary>
+    /// <summary>Fields of KEDA's prometheus trigger without a counterpart.</summary>
     private static readonly FrozenDictionary<string, string> NotOfPrometheus = new Dictionary<string, string>(StringComparer.Ordinal)
     {
         ["serverAddress"] =
@@ -69,7 +71,7 @@ internal sealed partial class GenerateScalerTranslation
 
     private GenerateScalerTranslation(string name) => _name = name;
 
-    /// <exception cref="ImportException">It is no YAML, holds no ScaledObject, or one with a value that is none.</exception>
+    /// <exception cref="ImportException">The text is no YAML, has no ScaledObject, or a value is invalid.</exception>
     public static IReadOnlyList<ScalerTranslation> All(string text)
     {
         var translations = YamlNodes.Documents(text).SelectMany(Items).Select(One).ToList();
@@ -160,7 +162,7 @@ internal sealed partial class GenerateScalerTranslation
         return new(scaler, _remarks, false);
     }
 
-    /// <summary>What KEDA takes and Bursar does not is said here and not by the cluster.</summary>
+    /// <summary>Reports values that KEDA accepts and Bursar does not, before the cluster rejects them.</summary>
     private void Check(JsonObject scaler)
     {
         try
@@ -186,7 +188,7 @@ internal sealed partial class GenerateScalerTranslation
         var annotations = new JsonObject();
         foreach (var (key, value) in Texts(metadata.Map("annotations") ?? new()))
         {
-            // kubectl's copy of the ScaledObject would make `kubectl apply` compare with something else.
+            // A copy of the ScaledObject's annotation would make `kubectl apply` compare with the wrong object.
             if (key == "kubectl.kubernetes.io/last-applied-configuration")
                 continue;
             if (key == "scaledobject.keda.sh/transfer-hpa-ownership")
@@ -292,7 +294,7 @@ internal sealed partial class GenerateScalerTranslation
     private JsonNode? Behavior(YamlNode behavior)
     {
         var made = Value(behavior, 0);
-        // A quantity: a text also where it is written as a whole number.
+        // A quantity is a string, even if it is written as a whole number.
         foreach (var rules in made is JsonObject directions ? directions.Select(direction => direction.Value).OfType<JsonObject>() : [])
             if (rules["tolerance"] is JsonValue tolerance)
                 rules["tolerance"] = tolerance.ToString();
@@ -393,7 +395,7 @@ internal sealed partial class GenerateScalerTranslation
             );
         return Carried("cron", metadata, OfCron);
 
-        // All fields but seconds, minutes and hours.
+        // All fields except seconds, minutes and hours.
         static IEnumerable<string> DaysOf(string schedule) =>
             schedule.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries) is var fields
                 ? fields.Skip(fields.Length > 5 ? 3 : 2)
@@ -403,14 +405,14 @@ internal sealed partial class GenerateScalerTranslation
     private JsonObject? External(Dictionary<string, string> metadata, string at, string type, SortedSet<decimal> caps)
     {
         var address = metadata.GetValueOrDefault("scalerAddress", "");
-        // host:port, or dns:///host:port as gRPC has it.
+        // host:port, or gRPC's dns:///host:port.
         var host = address[(address.LastIndexOf('/') + 1)..];
         if (host.Split('.', ':')[0] != "bursar-external-scaler")
             return Nothing(at, $"{type} asks {(address.Length == 0 ? "nobody" : address)}; Bursar queries no external scalers");
         if (!ScalerQuery.TryRead(metadata, out var ask, out var error))
             return Nothing(at, error);
-        if (ask is not ScalerQuery.OfTrigger asked)
-            return Nothing(at, $"it follows the InferenceScaler {((ScalerQuery.OfScaler)ask).Name}, which can scale the target itself");
+        if (query is not ScalerQuery.OfTrigger asked)
+            return Nothing(at, $"it follows the InferenceScaler {((ScalerQuery.OfScaler)query).Name}, which can scale the target itself");
         if (asked.CostCapPerHour is not null)
             caps.Add(decimal.Parse(metadata["costCapPerHour"], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture));
         return Carried(metadata["trigger"], asked.Terms.Metadata, asked.Terms.Metadata.Keys);
@@ -442,7 +444,7 @@ internal sealed partial class GenerateScalerTranslation
             _ => throw Wrong($"{at}.{key}", "is not a whole number"),
         };
 
-    /// <summary>What an API server reads of it: a quoted number is a text.</summary>
+    /// <summary>Converts a node as an API server does: a quoted number is a string.</summary>
     private JsonNode? Value(YamlNode node, int depth)
     {
         if (depth > Deepest)
@@ -461,7 +463,7 @@ internal sealed partial class GenerateScalerTranslation
         };
     }
 
-    /// <summary>Keys and texts; an unquoted number is one too, though KEDA would refuse it.</summary>
+    /// <summary>Returns the string entries. An unquoted number counts too, although KEDA would reject it.</summary>
     private static JsonObject Texts(YamlMappingNode map) =>
         new(
             map.Children.Where(pair =>
@@ -474,7 +476,7 @@ internal sealed partial class GenerateScalerTranslation
                 )
         );
 
-    /// <summary>The names of what is there and not null, in their order.</summary>
+    /// <summary>Returns the names of entries that are not null, in order.</summary>
     private static List<string> Names(YamlMappingNode map) =>
         [
             .. map

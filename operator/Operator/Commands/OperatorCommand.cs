@@ -12,7 +12,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Commands;
 
-/// <summary><c>bursar operator</c>: the controllers, in a cluster or beside one.</summary>
+/// <summary><c>bursar operator</c>: runs the controllers, inside or outside the cluster.</summary>
 internal static class OperatorCommand
 {
     public static Command Create()
@@ -171,7 +171,7 @@ internal static class OperatorCommand
                             )
                     )
                 {
-                    // A fault of the program, for whoever mends it: the sentence on stderr does not say where it was.
+                    // Log the stack trace of a bug, which the message on stderr does not include.
                     logs.CreateLogger("bursar").LogStopped(failure);
                     throw;
                 }

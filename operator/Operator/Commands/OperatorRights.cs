@@ -6,11 +6,11 @@ using Bursar.Kubernetes.Objects;
 namespace Bursar.Operator.Commands;
 
 /// <summary>
-/// Everything the operator may do on the API server, on one page; <c>bursar generate</c> makes the chart's ClusterRole and
-/// Roles of it. A controller that needs a right of its own may also carry the attribute itself. RightsTests runs the operator
-/// with exactly these and fails on a right that is missing as on one that nothing uses.
+/// All permissions of the operator on the API server. <c>bursar generate</c> creates the chart's ClusterRole and Roles from them. Other
+/// controllers may have the attribute too. RightsTests runs the operator with exactly these permissions and fails on a missing or an unused
+/// one.
 /// </summary>
-// Its own kinds. The default book is written when there is none; budgets are never written, only their status.
+// Bursar's own kinds. The default price book is created if there is none. Of budgets only the status is written.
 [EntityRbac(typeof(V1Alpha1GpuBudget), Verbs = RbacVerb.List | RbacVerb.Watch)]
 [EntityRbac(typeof(V1Alpha1GpuPriceBook), Verbs = RbacVerb.List | RbacVerb.Watch | RbacVerb.Create)]
 [EntityRbac(typeof(V1Alpha1InferenceScaler), Verbs = RbacVerb.List | RbacVerb.Watch)]
@@ -19,7 +19,7 @@ namespace Bursar.Operator.Commands;
     Resources = ["gpubudgets/status", "gpupricebooks/status", "inferencescalers/status"],
     Verbs = RbacVerb.Patch
 )]
-// What uses GPUs, and on what: metering and the chain of owners.
+// Users of GPUs and their nodes, for metering and chains of owners.
 [EntityRbac(
     typeof(V1Pod),
     typeof(V1Node),
@@ -31,7 +31,7 @@ namespace Bursar.Operator.Commands;
     typeof(V1CronJob),
     Verbs = RbacVerb.List | RbacVerb.Watch
 )]
-// GPUs that DRA drivers give out: which there are, who claims them. Any of them may be absent from the cluster.
+// GPUs of DRA drivers and their claims. The cluster may not serve these kinds.
 [EntityRbac(
     typeof(V1ResourceClaim),
     typeof(V1ResourceClaimTemplate),
@@ -39,7 +39,7 @@ namespace Bursar.Operator.Commands;
     typeof(V1DeviceClass),
     Verbs = RbacVerb.List | RbacVerb.Watch
 )]
-// Who else manages the work: it is stopped through them, or reported. All but the first may be absent from the cluster.
+// Managers of workloads. The cluster may not serve these kinds, except the first.
 [EntityRbac(
     typeof(V1HorizontalPodAutoscaler),
     typeof(V1ScaledObject),
@@ -47,7 +47,7 @@ namespace Bursar.Operator.Commands;
     typeof(V1Beta1InferenceService),
     Verbs = RbacVerb.List | RbacVerb.Watch
 )]
-// The kinds of work beside those, and the RayCluster between a RayJob and its pods. Any of them may be absent from the cluster.
+// Other workload kinds, and the RayCluster between a RayJob and its pods. The cluster may not serve these kinds.
 [EntityRbac(
     typeof(V1Alpha2JobSet),
     typeof(V1Alpha1TrainJob),
@@ -62,10 +62,10 @@ namespace Bursar.Operator.Commands;
     typeof(V1LeaderWorkerSet),
     Verbs = RbacVerb.List | RbacVerb.Watch
 )]
-// What scales beside those.
+// Other scaled kinds.
 [EntityRbac(typeof(V1Alpha1Rollout), typeof(V1Alpha1DynamoScalingAdapter), Verbs = RbacVerb.List | RbacVerb.Watch)]
-// Suspending, resuming and scaling, kind by kind as the chart's operator.kinds names them; replicas only through the scale subresource.
-// With a Job the CronJob that makes it: it is suspended while its run waits.
+// Suspending, resuming and scaling, by the kinds in the chart's operator.kinds. Replicas are written only through the scale subresource.
+// Job includes the owning CronJob, which is suspended while its run waits.
 [EntityRbac(typeof(V1Job), typeof(V1CronJob), Option = "Job", Verbs = RbacVerb.Get | RbacVerb.Patch)]
 [EntityRbac(typeof(V1Alpha2JobSet), Option = "JobSet", Verbs = RbacVerb.Get | RbacVerb.Patch)]
 [EntityRbac(typeof(V1Alpha1TrainJob), Option = "TrainJob", Verbs = RbacVerb.Get | RbacVerb.Patch)]
@@ -92,11 +92,10 @@ namespace Bursar.Operator.Commands;
     Verbs = RbacVerb.Get | RbacVerb.Patch
 )]
 [EntityRbac(typeof(V1Beta1InferenceService), Option = "InferenceService", Verbs = RbacVerb.Get | RbacVerb.Patch)]
-// The same through managers, one by one as the chart's operator.managers names them: Kueue's and KEDA's objects, and Kueue's question whether
-// a job may start.
+// The same through managers, by the chart's operator.managers: objects of Kueue and KEDA, and Kueue's AdmissionCheck.
 [EntityRbac(typeof(V1Workload), Option = "Kueue", Verbs = RbacVerb.Get | RbacVerb.Patch)]
 [EntityRbac(typeof(V1ScaledObject), Option = "KEDA", Verbs = RbacVerb.Get | RbacVerb.Patch)]
-// An HPA's upper bound, where a scaler caps through it.
+// The upper bound of an HPA that a scaler caps.
 [EntityRbac(typeof(V1HorizontalPodAutoscaler), Option = "HorizontalPodAutoscaler", Verbs = RbacVerb.Get | RbacVerb.Patch)]
 [EntityRbac(typeof(V1AdmissionCheck), Option = "AdmissionCheck", Verbs = RbacVerb.List | RbacVerb.Watch)]
 [GenericRbac(
@@ -105,19 +104,19 @@ namespace Bursar.Operator.Commands;
     Option = "AdmissionCheck",
     Verbs = RbacVerb.Patch
 )]
-// Events: one that an earlier life of the operator has written already is read, and continued as a series.
+// Events. One that an earlier process wrote is read and continued as a series.
 [EntityRbac(typeof(V1Event), Verbs = RbacVerb.Get | RbacVerb.Create | RbacVerb.Patch)]
-// The webhook that the chart makes: which roots its certificate comes from.
+// The certificate authorities in the chart's webhook configuration.
 [GenericRbac(
     Groups = ["admissionregistration.k8s.io"],
     Resources = ["mutatingwebhookconfigurations"],
     Names = ["bursar"],
     Verbs = RbacVerb.Get | RbacVerb.Patch
 )]
-// A node's last proof of life.
+// A node's last heartbeat.
 [NamespaceRbac("kube-node-lease", typeof(V1Lease), Verbs = RbacVerb.Get)]
-// In its own namespace: the ledger, the leader's lease, the switch (written by `bursar release` before an uninstall), the
-// certificates' authority.
+// In Bursar's own namespace: the ledger, the leader's lease, the ConfigMap of observe-only mode (written by `bursar release` before an
+// uninstall), and the certificate authority.
 [NamespaceRbac(
     NamespaceRbacAttribute.Own,
     typeof(V1Alpha1GpuLedger),

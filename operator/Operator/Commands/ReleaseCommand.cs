@@ -13,31 +13,27 @@ using Bursar.Operator.Suspension;
 
 namespace Bursar.Operator.Commands;
 
-/// <summary>What is to be given back.</summary>
-/// <param name="Namespace">With <paramref name="Budget"/>: only what was suspended for this budget. Both null: everything.</param>
-/// <param name="End">Ends an earlier release of the budget instead.</param>
+/// <summary>The suspensions to release.</summary>
+/// <param name="Namespace">With <paramref name="Budget"/>: only suspensions of this budget. Both null: all.</param>
+/// <param name="End">Whether to end an earlier release of the budget instead.</param>
 internal sealed record ReleaseRequest(string? Namespace, string? Budget, bool DryRun, bool End = false);
 
 /// <summary>
-/// <c>bursar release</c>: gives back what the ledger says was suspended, with or without a running operator. Of one budget it first writes
-/// the order to release it on the budget itself, which every operator honours; a running one then does the rest, so that only one of
-/// them writes. Without an operator, or of all budgets, the command does it: object first, record after, and the record only if it is still
-/// the one that was given back. A command that was stopped in between is simply run again.
+/// <c>bursar release</c>: resumes the suspensions in the ledger, with or without a running operator. For one budget it first marks the
+/// budget as released, and a running operator does the rest, so that only one of them writes. Without an operator, or for all budgets, the
+/// command restores the object first and then removes the record, if that is unchanged. An interrupted command can be run again.
 /// </summary>
 internal static class ReleaseCommand
 {
-    /// <summary>The lease of the leading operator.</summary>
     private const string LeaseName = "bursar";
 
-    /// <summary>Within this time the switch has stopped every action of a running operator.</summary>
+    /// <summary>Time within which observe-only mode stops every action of a running operator.</summary>
     private static readonly TimeSpan ObserveOnlyTime = TimeSpan.FromSeconds(5);
 
-    /// <summary>
-    /// How long the count of what is suspended may stand still until the command takes it that no operator gives it back.
-    /// </summary>
+    /// <summary>How long the number of suspensions may stay the same before the command assumes that no operator resumes them.</summary>
     private static readonly TimeSpan Idle = TimeSpan.FromSeconds(10);
 
-    /// <summary>The same where no operator holds the lease. One that runs without election may be there.</summary>
+    /// <summary>The same if no operator holds the lease. One may run without leader election.</summary>
     private static readonly TimeSpan IdleWithoutLease = TimeSpan.FromSeconds(2);
 
     public static Command Create()
@@ -98,7 +94,7 @@ internal static class ReleaseCommand
         return command;
     }
 
-    /// <summary>0 when nothing is held any more, 1 when something could not be given back.</summary>
+    /// <summary>Returns 0 if nothing is suspended any more, 1 if something could not be resumed.</summary>
     public static async Task<int> RunAsync(
         KubeClient client,
         string bursarNamespace,
@@ -109,8 +105,8 @@ internal static class ReleaseCommand
     {
         if (request.End)
             return await EndAsync(client, request, output, cancellationToken);
-        // Before anything is written: the mark on a budget must not stay behind a command that fails. Of all budgets the first write tells
-        // it, and the uninstall hook's account may not get namespaces.
+        // Check before the first write, because a failing command must not leave a mark on the budget. Without a budget, the first write
+        // fails if the namespace is missing, and the uninstall hook may not get namespaces.
         if (request.Budget is not null && await ClusterAccess.HasNamespaceAsync(client, bursarNamespace, cancellationToken) == false)
             throw new CommandException(
                 $"there is no namespace {bursarNamespace}; name the one that Bursar runs in with --bursar-namespace."
@@ -201,7 +197,7 @@ internal static class ReleaseCommand
         return failed + notLetGo > 0 ? 1 : 0;
     }
 
-    /// <summary>Writes the order on the budget. False where there is none to write: a budget that only observes suspends nothing.</summary>
+    /// <summary>Marks the budget as released. Returns false for a budget in mode Observe, which suspends nothing.</summary>
     private static async Task<bool> MarkAsync(
         KubeClient client,
         V1Alpha1GpuBudget budget,
@@ -209,7 +205,7 @@ internal static class ReleaseCommand
         CancellationToken cancellationToken
     )
     {
-        // If its spec cannot be used, an earlier one may be in force.
+        // If its spec is invalid, an earlier one may be in force.
         var isInvalid = GpuBudgetReader.Read(budget, out var terms, out _, out _).Count > 0;
         if (!isInvalid && budget.Spec?.Mode == "Observe")
             return false;
@@ -260,7 +256,9 @@ internal static class ReleaseCommand
             )
         );
 
-    /// <summary>Waits while an operator gives back what these shards hold. It waits for another process, so by the real clock.</summary>
+    /// <summary>
+    /// Waits while an operator resumes the suspensions in these shards. Uses real time, because it waits for another process.
+    /// </summary>
     private static async Task WaitForOperatorAsync(
         KubeClient client,
         string bursarNamespace,
@@ -280,7 +278,7 @@ internal static class ReleaseCommand
         }
     }
 
-    /// <summary>The other budgets that hold the same work.</summary>
+    /// <summary>Returns the other budgets that suspend the same workload.</summary>
     private static string OthersOf(SuspensionRecord record, IEnumerable<LedgerShard> others) =>
         string.Join(
             ", ",
@@ -301,7 +299,7 @@ internal static class ReleaseCommand
         }
         catch (ApiException refused) when (refused.IsForbidden)
         {
-            // Not allowed to look: then it is assumed that one runs.
+            // Without permission to read the lease, assume that an operator runs.
             return true;
         }
     }

@@ -6,22 +6,21 @@ using Bursar.Operator.Suspension;
 
 namespace Bursar.Operator.Commands;
 
-/// <summary>Finds what <c>bursar release</c> restores.</summary>
-/// <param name="client">The API.</param>
+/// <summary>Finds the objects that <c>bursar release</c> restores.</summary>
 /// <param name="bursarNamespace">The namespace of the ledger.</param>
-/// <param name="mayRun">Whether an operator may run. A write of its may be under way, and without the record nobody would undo it.</param>
+/// <param name="mayRun">Whether an operator may be running. Its write may be in progress and could not be reverted without the record.</param>
 internal sealed class ReleaseItems(KubeClient client, string bursarNamespace, bool mayRun)
 {
     private readonly FieldRestorer _restorer = new(client);
     private readonly WorkloadActor _workloads = new(client);
     private readonly HashSet<(string Budget, string Workload)> _released = [];
 
-    /// <summary>A suspension with a record.</summary>
+    /// <summary>Returns the item of a recorded suspension.</summary>
     /// <param name="shard">The shard of the record.</param>
     /// <param name="record">The record.</param>
-    /// <param name="others">The other budgets that hold the workload, in words. If there are any it stays as it is.</param>
+    /// <param name="others">The other budgets that suspend the workload, as text. If not empty, the workload stays suspended.</param>
     /// <param name="every">All records, for CronJobs with several runs.</param>
-    /// <param name="isReleased">Whether the budget has been marked, so that an operator does the rest.</param>
+    /// <param name="isReleased">Whether the budget is marked as released, so that an operator does the rest.</param>
     public ReleaseItem Of(string shard, SuspensionRecord record, string others, IReadOnlyList<SuspensionRecord> every, bool isReleased) =>
         new()
         {
@@ -47,7 +46,7 @@ internal sealed class ReleaseItems(KubeClient client, string bursarNamespace, bo
             },
         };
 
-    /// <summary>What scalers have changed: bounds of other autoscalers, and InferenceServices.</summary>
+    /// <summary>Returns the objects that scalers have changed: bounds of other autoscalers, and InferenceServices.</summary>
     public async Task<IReadOnlyList<ReleaseItem>> OfScalersAsync(CancellationToken cancellationToken) =>
         [
             .. (await StoredLedger.ReadScaledAsync(client, bursarNamespace, cancellationToken))
@@ -56,10 +55,10 @@ internal sealed class ReleaseItems(KubeClient client, string bursarNamespace, bo
                 .Select(one => Of(one.Shard, one.Record)),
         ];
 
-    /// <summary>Workloads that Bursar suspended and has no record of, and those that the webhook gated and no leader has judged.</summary>
+    /// <summary>Returns workloads that Bursar suspended without a record, and workloads that are still gated on admission.</summary>
     /// <param name="known">UIDs of the workloads with a record.</param>
-    /// <param name="unseen">Gets the resources that may not be listed.</param>
-    /// <param name="cancellationToken">Cancels it.</param>
+    /// <param name="unseen">Receives the resources that may not be listed.</param>
+    /// <param name="cancellationToken">Cancels the requests.</param>
     public async Task<IReadOnlyList<ReleaseItem>> WithoutRecordAsync(
         IReadOnlySet<string> known,
         List<string> unseen,
@@ -76,7 +75,7 @@ internal sealed class ReleaseItems(KubeClient client, string bursarNamespace, bo
             }
             catch (ApiException refused) when (refused.IsForbidden)
             {
-                // Whoever may restore what the ledger names may do that much.
+                // The user may still be allowed to restore what the ledger lists.
                 unseen.Add($"{kind.Entity.Plural}.{kind.Entity.Group}");
                 continue;
             }
@@ -88,7 +87,7 @@ internal sealed class ReleaseItems(KubeClient client, string bursarNamespace, bo
         return items;
     }
 
-    /// <summary>Null if it was not Bursar that suspended the workload.</summary>
+    /// <summary>Returns null if Bursar did not suspend the workload.</summary>
     private async Task<ReleaseItem?> OfLostAsync(WorkloadObject work, CancellationToken cancellationToken)
     {
         var record = LostSuspension.RecordOf(work, client.TimeProvider.GetUtcNow());
@@ -196,7 +195,7 @@ internal sealed class ReleaseItems(KubeClient client, string bursarNamespace, bo
                     ? new($"{text}; its record stays until an operator has seen the release", KeepsRecord: true)
                     : new($"{text}; an operator may be about to suspend it", IsFailed: true);
         }
-        // The last of its runs resumes the owning CronJob.
+        // The last suspended run resumes the owning CronJob.
         if (
             record.CronJob is not { } cronJob
             || every.Any(other =>

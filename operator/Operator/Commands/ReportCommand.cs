@@ -13,13 +13,13 @@ using Bursar.Operator.Suspension;
 
 namespace Bursar.Operator.Commands;
 
-/// <summary>What is to be reported.</summary>
-/// <param name="From">Null: the first of this month, UTC.</param>
-/// <param name="To">Null: now.</param>
-/// <param name="Namespace">Null: the whole cluster.</param>
+/// <summary>The options of a report.</summary>
+/// <param name="From">Null for the first of this month, UTC.</param>
+/// <param name="To">Null for now.</param>
+/// <param name="Namespace">Null for the whole cluster.</param>
 internal sealed record ReportRequest(DateTimeOffset? From, DateTimeOffset? To, ReportBy By, string? Namespace = null, bool Csv = false);
 
-/// <summary><c>bursar report</c>: what GPU work cost, from the stored ledger alone; needs no running operator.</summary>
+/// <summary><c>bursar report</c>: the cost of GPU workloads, from the stored ledger only. Needs no running operator.</summary>
 internal static class ReportCommand
 {
     private static readonly Dictionary<string, ReportBy> Rows = new(StringComparer.OrdinalIgnoreCase)
@@ -95,7 +95,7 @@ internal static class ReportCommand
                 $"there is no ledger in namespace {bursarNamespace}: Bursar does not run there, or has not written yet. --bursar-namespace names another."
             );
         var ledger = GpuLedger.Load(shards);
-        // By the clock that the beginning of running work was told by.
+        // Use the clock with which the start times were recorded.
         var now = ClusterAccess.NowIn(client);
         var query = new ReportQuery(
             request.From ?? new DateTimeOffset(now.Year, now.Month, 1, 0, 0, 0, TimeSpan.Zero),
@@ -109,14 +109,14 @@ internal static class ReportCommand
             );
         var steps = StepsOf(OperatorState.Load(shards));
         var report = CostReport.Of(ledger, query, now, uid => steps.TryGetValue(uid, out var step) ? step : null);
-        // A bill of nothing for a name that is misspelt would be believed.
+        // An empty report for a misspelt name would be misleading.
         if (
             request.Namespace is { } only
             && report.Rows.Count == 0
             && await ClusterAccess.HasNamespaceAsync(client, only, cancellationToken) == false
         )
             throw new CommandException($"there is no namespace {only}, and the ledger has no GPU work of one with that name in this time.");
-        // The ledger's first currency stays its only one.
+        // A ledger keeps its first currency.
         var currency = ledger.Currency ?? DefaultPriceBook.Currency;
         if (request.Csv)
         {
@@ -127,14 +127,14 @@ internal static class ReportCommand
             var book = await DefaultBook.ReadAsync(client, cancellationToken);
             await output.WriteAsync(ReportText.Table(report, query.Namespace, currency, now, model => RateOf(ledger, book, model, now)));
         }
-        // A bill that lacks something is no bill: the exit code says so too, for scripts that read the CSV.
+        // Exit with 1 for an incomplete report, for scripts that read only the CSV.
         if (StoredLedger.Missing(unreadable) is not { } missing)
             return 0;
         await errors.WriteLineAsync(missing);
         return 1;
     }
 
-    /// <summary>How far each job under a budget has come, as the operator last stored it.</summary>
+    /// <summary>Returns the last stored step of each job under a budget.</summary>
     private static Dictionary<string, long> StepsOf(OperatorState state)
     {
         var steps = new Dictionary<string, long>(StringComparer.Ordinal);
@@ -151,7 +151,7 @@ internal static class ReportCommand
         return steps;
     }
 
-    /// <summary>What a card costs here, else what the book says: the least, where there are several prices.</summary>
+    /// <summary>Returns the lowest price of a model in this cluster, otherwise in the price book.</summary>
     private static GpuHourPrice? RateOf(GpuLedger ledger, PriceBook? book, GpuModel model, DateTimeOffset now)
     {
         var here = ledger

@@ -7,13 +7,13 @@ using Bursar.Core.Text;
 
 namespace Bursar.Operator.Commands;
 
-/// <summary>A report as a table for people and as CSV (RFC 4180) for spreadsheets.</summary>
+/// <summary>Formats a report as a table and as CSV (RFC 4180).</summary>
 internal static class ReportText
 {
     private const string Unallocated = "(unallocated)";
     private const string NodeLost = "(node lost)";
 
-    /// <summary>A running operator writes more often than this.</summary>
+    /// <summary>Longer than the interval of a running operator's writes.</summary>
     private static readonly TimeSpan Late = TimeSpan.FromMinutes(5);
 
     public static string Table(CostReport report, string? ns, string currency, DateTimeOffset now, Func<GpuModel, GpuHourPrice?> rateOf)
@@ -107,8 +107,8 @@ internal static class ReportText
     }
 
     /// <summary>
-    /// A line that says up to when the stored ledger is complete, and that the operator has not written for a while, where so. Empty for a
-    /// ledger that an older version wrote.
+    /// Returns a line with the time up to which the stored ledger is complete, and a warning if the operator has not written for a while.
+    /// Empty for a ledger of an older version.
     /// </summary>
     internal static string AsOf(DateTimeOffset? asOf, DateTimeOffset now) =>
         asOf is not { } at ? ""
@@ -195,9 +195,7 @@ internal static class ReportText
 
     private static IEnumerable<string> Rest(CostReport report) => report.Unallocated is null ? [] : [Unallocated, NodeLost];
 
-    /// <summary>
-    /// The costs as shown: each is what it adds to the rounded sum so far, so that the column adds up to the rounded total.
-    /// </summary>
+    /// <summary>Returns the displayed costs, rounded so that they add up to the rounded total.</summary>
     private static List<string> Rounded(CostReport report)
     {
         var shown = new List<string>();

@@ -9,7 +9,9 @@ using Bursar.Operator.Suspension;
 
 namespace Bursar.Operator.Commands;
 
-/// <summary><c>bursar reset-breaker</c>: closes the circuit breaker, which stops forecasts from suspending much of a cluster at once.</summary>
+/// <summary>
+/// <c>bursar reset-breaker</c>: closes the circuit breaker, which stops forecasts from suspending a large part of a cluster at once.
+/// </summary>
 internal static class ResetBreakerCommand
 {
     public static Command Create()
@@ -29,7 +31,7 @@ internal static class ResetBreakerCommand
         return command;
     }
 
-    /// <exception cref="CommandException">The breaker is not open, so there is nothing to reset.</exception>
+    /// <exception cref="CommandException">The circuit breaker is not open.</exception>
     public static async Task<int> RunAsync(
         KubeClient client,
         string bursarNamespace,
@@ -50,7 +52,8 @@ internal static class ResetBreakerCommand
     }
 
     /// <summary>
-    /// By the budgets' conditions, which are seconds old, or by the ledger. Without the right to read either it may be open.
+    /// Whether the circuit breaker is open, by the budgets' conditions, which are seconds old, or by the ledger. True if neither may be
+    /// read.
     /// </summary>
     private static async Task<bool> IsOpenAsync(KubeClient client, string bursarNamespace, CancellationToken cancellationToken)
     {

@@ -5,19 +5,17 @@ using Bursar.Kubernetes.Client;
 namespace Bursar.Operator.Commands;
 
 /// <summary>
-/// Whether the operator can write its ledger, asked before it starts: without it nothing can be suspended, and an operator that leads all
-/// the same would look healthy.
+/// Checks before the start whether the operator can write its ledger. Otherwise it could suspend nothing, and a leading operator would look
+/// healthy nevertheless.
 /// </summary>
 internal static class StartCheck
 {
-    /// <summary>
-    /// The API server tries this object's creation and stores nothing: namespace, kind, right and quota are proven by one request.
-    /// </summary>
+    /// <summary>The object of a dry-run create, which checks namespace, kind, permission and quota with one request.</summary>
     private const string Trial = """
         {"apiVersion": "bursar.dev/v1alpha1", "kind": "GpuLedger", "metadata": {"name": "bursar-start-check"}, "spec": {"kind": "base", "shard": 0, "data": {}}}
         """;
 
-    /// <exception cref="CommandException">What is missing, and what to do about it.</exception>
+    /// <exception cref="CommandException">The ledger cannot be written; the message says why and what to do.</exception>
     public static async Task RunAsync(KubeClient client, string ns, CancellationToken cancellationToken)
     {
         try
@@ -38,7 +36,7 @@ internal static class StartCheck
         }
         catch (Exception later) when (later is ApiException or HttpRequestException or TimeoutException)
         {
-            // An API server that is away or busy is waited for; whatever else is wrong with the ledger shows in the budgets' status.
+            // Wait for an unreachable or busy API server. Other faults of the ledger appear in the budgets' status.
         }
     }
 }

@@ -6,10 +6,10 @@ using Bursar.Kubernetes.Client;
 
 namespace Bursar.Operator.Commands;
 
-/// <summary>The stored ledger as the commands see it, beside a running operator or without one.</summary>
+/// <summary>Access of the commands to the stored ledger, with or without a running operator.</summary>
 internal static class StoredLedger
 {
-    /// <summary>The budgets' shards of all namespaces, each with the name of its object.</summary>
+    /// <summary>Returns the budgets' shards of all namespaces.</summary>
     public static async Task<IReadOnlyList<LedgerShard>> ReadBudgetsAsync(
         KubeClient client,
         string bursarNamespace,
@@ -21,7 +21,7 @@ internal static class StoredLedger
             ),
         ];
 
-    /// <summary>How much is suspended by what stands in these objects.</summary>
+    /// <summary>Returns the number of suspensions in these objects.</summary>
     public static async Task<int> CountSuspendedAsync(
         KubeClient client,
         string bursarNamespace,
@@ -36,7 +36,7 @@ internal static class StoredLedger
         return count;
     }
 
-    /// <summary>What scalers have changed of other people's objects, each with the name of the object that holds the record.</summary>
+    /// <summary>Returns the changes of scalers to other objects, each with the name of the object that has the record.</summary>
     public static async Task<IReadOnlyList<(string Shard, ScalerRecord Record)>> ReadScaledAsync(
         KubeClient client,
         string bursarNamespace,
@@ -48,11 +48,9 @@ internal static class StoredLedger
                 .SelectMany(shard => (shard.Scaled ?? []).Select(stored => (shard.Name, StoredForm.Read(stored)))),
         ];
 
-    /// <summary>The shards: pods, nodes and prices too; and the names of the objects in which there is none to be read.</summary>
-    /// <param name="client">The API.</param>
-    /// <param name="bursarNamespace">Where the ledger is.</param>
-    /// <param name="withDays">Also the days that are sums, which only a report needs.</param>
-    /// <param name="cancellationToken">Ends it.</param>
+    /// <summary>Returns all shards, including pods, nodes and prices, and the names of unreadable objects.</summary>
+    /// <param name="bursarNamespace">The namespace of the ledger.</param>
+    /// <param name="withDays">Whether to include daily sums, which only a report needs.</param>
     public static async Task<(IReadOnlyList<LedgerShard> Shards, IReadOnlyList<string> Unreadable)> ReadAsync(
         KubeClient client,
         string bursarNamespace,
@@ -90,19 +88,19 @@ internal static class StoredLedger
         );
     }
 
-    /// <summary>What is to be said beside sums that lack something; null when they lack nothing.</summary>
+    /// <summary>Returns a warning about incomplete sums; null if they are complete.</summary>
     public static string? Missing(IReadOnlyList<string> unreadable) =>
         unreadable.Count == 0
             ? null
             : $"{V1Alpha1GpuLedger.KindName} {string.Join(", ", unreadable.Take(5))}{(unreadable.Count > 5 ? $" and {unreadable.Count - 5} more" : "")} cannot be read by this version: what is in there is not in these sums.";
 
-    /// <summary>The shard in an object; null when it is not a budget's.</summary>
+    /// <summary>Returns the shard of an object; null if it is not a budget's.</summary>
     public static LedgerShard? Read(V1Alpha1GpuLedger ledger) =>
         GpuLedgerShards.Read(ledger) is { Kind: LedgerShard.BudgetKind } shard ? shard : null;
 
     /// <summary>
-    /// Takes a record out of its shard, on exactly the version that was read. A record of the same field that is not this one stays, and is
-    /// the answer: an operator wrote it since, so what it names has to be restored anew. Null when none is left.
+    /// Removes a record from the version of its shard that was read. Returns another record of the same field if there is one, because an
+    /// operator wrote it since and its object must be restored again. Otherwise null.
     /// </summary>
     public static Task<SuspensionRecord?> ForgetAsync(
         KubeClient client,
@@ -122,7 +120,7 @@ internal static class StoredLedger
             cancellationToken
         );
 
-    /// <summary>Does the same for what a scaler has changed.</summary>
+    /// <summary>The same for a scaler's changes.</summary>
     public static Task<ScalerRecord?> ForgetAsync(
         KubeClient client,
         string bursarNamespace,
@@ -195,7 +193,7 @@ internal static class StoredLedger
                 || change(shard) is not { } changed
             )
                 return;
-            // Later than whatever a running operator holds in memory: it then reads the ledger anew instead of writing its own over this.
+            // Later than any revision that a running operator has in memory, so that it reads the ledger again instead of overwriting this.
             var next = changed with { Revision = shard.Revision + 1000 };
             var body = new V1Alpha1GpuLedger
             {
@@ -225,7 +223,7 @@ internal static class StoredLedger
             }
             catch (ApiException raced) when ((raced.IsConflict || raced.IsInvalid) && tried < mostTries)
             {
-                // Written in between; its new state is read and asked again.
+                // Written by another client. Read the new state and try again.
             }
         }
     }

@@ -5,7 +5,7 @@ using Bursar.Core.Decisions;
 
 namespace Bursar.Operator.Commands;
 
-/// <summary>Replaces the names that are stored in ledger objects by those of status and documents.</summary>
+/// <summary>Replaces stored names in ledger objects by those of the status and the documents.</summary>
 internal static class StoredNames
 {
     private static readonly FrozenDictionary<string, string> CurrentNames = new Dictionary<string, string>

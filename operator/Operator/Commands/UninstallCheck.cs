@@ -3,10 +3,10 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Commands;
 
-/// <summary>The condition under which the chart's uninstall hook may act.</summary>
+/// <summary>Checks whether the chart's uninstall hook may act.</summary>
 internal static class UninstallCheck
 {
-    /// <summary>The operator's Deployment; the chart fixes its name.</summary>
+    /// <summary>Name of the operator's Deployment, which the chart fixes.</summary>
     public const string Deployment = "bursar";
 
     /// <summary>

@@ -5,14 +5,14 @@ using Bursar.Operator.Cluster;
 namespace Bursar.Operator.Commands;
 
 /// <summary>
-/// A workload as one names it to kubectl: <c>job/train</c>, <c>jobs.batch/train</c>, <c>deploy/chat</c>, <c>pod/train-0</c>.
+/// A workload's name as kubectl accepts it: <c>job/train</c>, <c>jobs.batch/train</c>, <c>deploy/chat</c>, <c>pod/train-0</c>.
 /// </summary>
 internal sealed record WorkloadName(string Kind, string Name)
 {
-    /// <summary>No chain that a controller makes is that long.</summary>
+    /// <summary>No controller creates a longer chain of owners.</summary>
     private const int LongestChain = 8;
 
-    /// <summary>Kinds that Bursar cannot suspend, or that stand between a pod and its workload.</summary>
+    /// <summary>Kinds that Bursar cannot suspend, or that are between a pod and its workload.</summary>
     private static readonly EntityKind[] Others =
     [
         V1Pod.EntityKind,
@@ -32,13 +32,13 @@ internal sealed record WorkloadName(string Kind, string Name)
         ["InferenceService"] = ["isvc"],
     };
 
-    /// <summary>The kinds, for messages: their singular names.</summary>
+    /// <summary>The singular names of the kinds, for messages.</summary>
     public static string Known => string.Join(", ", Kinds.Select(kind => kind.Name.ToLowerInvariant()));
 
     private static IEnumerable<(string Name, EntityKind Entity)> Kinds =>
         WorkloadKinds.All.Select(kind => (kind.Name, kind.Entity)).Concat(Others.Select(entity => (entity.Kind, entity)));
 
-    /// <summary>Null where it names no workload.</summary>
+    /// <summary>Returns null if the text names no workload.</summary>
     public static WorkloadName? TryParse(string text)
     {
         foreach (var (kind, entity) in Kinds)
@@ -60,8 +60,8 @@ internal sealed record WorkloadName(string Kind, string Name)
     public override string ToString() => $"{Kind} {Name}";
 
     /// <summary>
-    /// The object and those that control it, from the one that is named up to its workload: the pod of a Job of a JobSet leads to the
-    /// JobSet. The last has its labels; empty where there is no such object.
+    /// Returns the object and its controllers up to the workload, the last one with its labels. For example, a pod of a JobSet leads to its
+    /// Job and the JobSet. Empty if the object does not exist.
     /// </summary>
     public async Task<IReadOnlyList<(WorkloadName Name, IReadOnlyDictionary<string, string> Labels)>> FindAsync(
         KubeClient client,

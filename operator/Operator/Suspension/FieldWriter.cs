@@ -278,7 +278,7 @@ internal sealed class FieldWriter(KubeClient client)
     public static string Annotation(string name) => PatchOperation.Pointer("metadata", "annotations", name);
 
     /// <summary>
-    /// Returns the annotations that show users who suspended an object and why. Only the search for lost records reads them.
+    /// Returns the annotations that show users who suspended an object and why. Decisions use the ledger's records instead.
     /// </summary>
     /// <param name="budget">The suspending budget; null removes the annotations.</param>
     public static IEnumerable<FieldValue> Mirror(string? budget, string reason = "") =>

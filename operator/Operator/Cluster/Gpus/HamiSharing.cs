@@ -7,8 +7,7 @@ namespace Bursar.Operator.Cluster.Gpus;
 
 /// <summary>
 /// HAMi's GPU sharing. <c>nvidia.com/gpu</c> is the number of cards that a container sees, and another resource is the memory per card.
-/// HAMi partitions cards by memory, so billing does too. A container that requests all cores of a card, or no memory limit, has the card
-/// alone.
+/// HAMi partitions cards by memory, so billing does too. A container that requests all cores of a card, or no memory, has the card alone.
 /// </summary>
 internal static class HamiSharing
 {

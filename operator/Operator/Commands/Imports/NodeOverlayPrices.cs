@@ -7,8 +7,8 @@ using YamlDotNet.RepresentationModel;
 namespace Bursar.Operator.Commands.Imports;
 
 /// <summary>
-/// Karpenter's NodeOverlays (one, several, or a list): their price is an instance's, so that the number of its GPUs must
-/// be known. An adjustment is of a price that only Karpenter knows, and is not taken over.
+/// Karpenter's NodeOverlays (one, several, or a list). Their price is per instance, so the number of its GPUs must be known. An adjustment
+/// refers to a price that only Karpenter knows and is not imported.
 /// </summary>
 internal static class NodeOverlayPrices
 {
@@ -21,8 +21,7 @@ internal static class NodeOverlayPrices
 
     public static bool Looks(YamlMappingNode document) => Overlays(document).Any();
 
-    /// <param name="text">YAML or JSON.</param>
-    /// <param name="gpusOf">The GPUs of an instance type, as whoever imports them says; goes before what is known.</param>
+    /// <param name="gpusOf">The user's number of GPUs per instance type; takes precedence over the built-in table.</param>
     public static ImportedPrices Read(string text, IReadOnlyDictionary<string, int> gpusOf)
     {
         var rates = new List<PriceRule>();
@@ -31,7 +30,7 @@ internal static class NodeOverlayPrices
         var overlays = YamlNodes.Documents(text).SelectMany(Overlays).ToArray();
         if (overlays.Length == 0)
             throw new ImportException("no NodeOverlay is in it");
-        // Karpenter asks the heaviest first, and of equal ones the one whose name comes last.
+        // Karpenter's order: by weight, then by name, the last name first.
         foreach (var overlay in overlays.OrderByDescending(Weight).ThenByDescending(Name, StringComparer.Ordinal))
             Read(overlay, gpusOf, rates, leftOut, doubts);
         return new(rates, leftOut) { Doubts = doubts };
@@ -62,7 +61,7 @@ internal static class NodeOverlayPrices
             regions = [null];
         var others = new List<LabelRequirement>();
         int? gpus = null;
-        // Capacity counts what can be requested, time slices too: it stands for cards only where nothing else tells how many there are.
+        // Capacity counts requestable units, including time slices. It counts as cards only if nothing else has their number.
         int? capacity =
             spec.Map("capacity")?.Text("nvidia.com/gpu") is { } added
             && int.TryParse(added, NumberStyles.None, CultureInfo.InvariantCulture, out var units)
@@ -141,9 +140,9 @@ internal static class NodeOverlayPrices
         }
     }
 
-    /// <summary>A key may be required more than once: all must hold.</summary>
-    private static List<string?> Among(List<string?> sofar, LabelRequirement term) =>
-        sofar is [null] ? [.. term.Values] : [.. sofar.Intersect(term.Values)];
+    /// <summary>Combines several requirements for one key, which must all hold.</summary>
+    private static List<string?> Among(List<string?> values, LabelRequirement term) =>
+        values is [null] ? [.. term.Values] : [.. values.Intersect(term.Values)];
 
     private static IEnumerable<YamlMappingNode> Overlays(YamlMappingNode document) =>
         document.Text("kind") == "NodeOverlay"
@@ -156,7 +155,7 @@ internal static class NodeOverlayPrices
         int.TryParse(overlay.Map("spec")?.Text("weight"), NumberStyles.None, CultureInfo.InvariantCulture, out var weight) ? weight : 0;
 }
 
-/// <summary>GPUs of AWS's instance types, the cloud whose sizes do not tell it by a rule.</summary>
+/// <summary>GPUs of AWS instance types, whose names do not contain the number.</summary>
 internal static class InstanceGpus
 {
     private static readonly Dictionary<string, int> Known = Read(

@@ -7,9 +7,9 @@ using YamlDotNet.RepresentationModel;
 namespace Bursar.Operator.Commands.Imports;
 
 /// <summary>
-/// OpenCost's custom pricing: its <c>default.json</c>, a ConfigMap that holds it or its fields, or its chart's values
-/// (<c>customPricing.costModel</c>). Prices are per hour; versions before mid-2026 took those of a ConfigMap for monthly
-/// and divided them by 730, so whoever wrote monthly ones says so.
+/// OpenCost's custom pricing: its <c>default.json</c>, a ConfigMap with it or its fields, or its chart's values
+/// (<c>customPricing.costModel</c>). Prices are per hour. Versions before mid-2026 treated those of a ConfigMap as monthly and divided them
+/// by 730, so there is an option for monthly prices.
 /// </summary>
 internal static class OpenCostPrices
 {

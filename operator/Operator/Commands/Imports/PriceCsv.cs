@@ -7,8 +7,8 @@ using Bursar.Core.Text;
 namespace Bursar.Operator.Commands.Imports;
 
 /// <summary>
-/// A CSV of prices (RFC 4180, a header line): Bursar's own columns, or those of OpenCost's and Kubecost's price sheets,
-/// of which the rows of the asset class gpu are taken.
+/// A CSV of prices (RFC 4180 with a header line): Bursar's own columns, or the price sheets of OpenCost and Kubecost, of which only rows of
+/// the asset class gpu are used.
 /// </summary>
 internal static class PriceCsv
 {
@@ -56,7 +56,7 @@ internal static class PriceCsv
             if (fields.Count != names.Length)
             {
                 var wrong = $"line {line}: has {fields.Count} fields, the header has {names.Length}";
-                // OpenCost skips such a row of a price sheet too.
+                // OpenCost skips such a row too.
                 if (!isSheet)
                     throw new ImportException(wrong);
                 leftOut.Add(wrong);
@@ -100,8 +100,8 @@ internal static class PriceCsv
     }
 
     /// <summary>
-    /// A row's InstanceIDField is the node label whose value its InstanceID is. Null, and said in <paramref name="leftOut"/>, where the
-    /// field names one node instead (its name, its provider ID) or an annotation.
+    /// Reads a row whose InstanceIDField is the node label that InstanceID matches. Null, with a remark in <paramref name="leftOut"/>, if
+    /// the field names a single node (its name or provider ID) or an annotation.
     /// </summary>
     private static PriceRule? SheetRule(int line, Func<string, string> field, List<string> leftOut)
     {
@@ -138,7 +138,7 @@ internal static class PriceCsv
         );
     }
 
-    /// <summary>An instance's price shared out to its GPUs, to nine places.</summary>
+    /// <summary>Divides an instance's price by its GPUs, with nine decimal places.</summary>
     public static decimal PerInstance(decimal price, int gpus) => decimal.Round(price / gpus, 9, MidpointRounding.ToEven);
 
     private static string? Given(string text) => text.Length == 0 ? null : text;
@@ -154,8 +154,8 @@ internal static class PriceCsv
             : throw new ImportException($"line {line}, gpus: \"{text}\" is not a number from 1 to 4096");
 
     /// <summary>
-    /// Lines of fields; quoted ones may hold commas, doubled quotes and line ends. Empty lines and those that begin with <c>#</c> are left
-    /// out.
+    /// Splits the text into lines of fields. Quoted fields may contain commas, doubled quotes and line breaks. Empty lines and lines
+    /// starting with <c>#</c> are skipped.
     /// </summary>
     private static List<(int Line, List<string> Fields)> Rows(string text)
     {

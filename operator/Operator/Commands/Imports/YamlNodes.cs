@@ -3,7 +3,7 @@ using YamlDotNet.RepresentationModel;
 
 namespace Bursar.Operator.Commands.Imports;
 
-/// <summary>Looks into YAML (and so JSON) without types: what is read is other projects' and may hold anything.</summary>
+/// <summary>Reads YAML, and thus JSON, without types, because the files of other projects may contain anything.</summary>
 internal static class YamlNodes
 {
     public static IReadOnlyList<YamlMappingNode> Documents(string text)

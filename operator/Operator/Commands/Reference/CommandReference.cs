@@ -49,7 +49,7 @@ internal static class CommandReference
     private static string Names(Option option) =>
         string.Join(", ", option.Aliases.Order(StringComparer.Ordinal).Prepend(option.Name).Select(name => $"`{name}`"));
 
-    /// <summary>A flag is off and a text empty where nothing else is said.</summary>
+    /// <summary>Returns the default value; empty for a flag or an empty text.</summary>
     private static string Default(bool has, object? value) =>
         has && value is not (null or "" or false)
             ? $"`{Markdown.Cell(Convert.ToString(value, System.Globalization.CultureInfo.InvariantCulture) ?? "")}`"

@@ -2,7 +2,7 @@ namespace Bursar.Operator.Commands.Reference;
 
 internal static class Markdown
 {
-    /// <summary>Text in one cell of a table: a pipe would end the cell, and angle brackets would be HTML.</summary>
+    /// <summary>Escapes the text of a table cell: pipes and angle brackets.</summary>
     public static string Cell(string text) =>
         text.Replace("|", "\\|", StringComparison.Ordinal)
             .Replace("\n", " ", StringComparison.Ordinal)

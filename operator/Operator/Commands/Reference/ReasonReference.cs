@@ -6,7 +6,7 @@ namespace Bursar.Operator.Commands.Reference;
 /// <summary>Writes the page on conditions and reasons. A test requires a sentence for each constant.</summary>
 internal static class ReasonReference
 {
-    /// <summary>The conditions, and what True and False mean; an empty text where the condition has no such status.</summary>
+    /// <summary>The conditions, and what True and False mean; empty if the condition never has the status.</summary>
     public static IReadOnlyList<(string Kind, string Type, string True, string False)> Conditions { get; } =
     [
         (
