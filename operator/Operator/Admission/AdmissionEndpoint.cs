@@ -91,7 +91,7 @@ internal static class AdmissionEndpoint
                 context.RequestAborted
             );
         }
-        catch (JsonException odd)
+        catch (JsonException error)
         {
             await RefuseAsync(context, StatusCodes.Status400BadRequest, $"the body is not an AdmissionReview: {odd.Message}");
             return;

@@ -22,7 +22,9 @@ internal sealed class DeletedPodTracker
     {
         _stores = stores;
         _time = time;
-        stores.Pods.AddHandler(new() { Deleted = pod => Note(pod, null), DeletedUnseen = pod => Note(pod, stores.Pods.Health.LastSync) });
+        stores.Pods.AddHandler(
+            new() { Deleted = pod => Record(pod, null), DeletedUnseen = pod => Record(pod, stores.Pods.Health.LastSync) }
+        );
     }
 
     /// <summary>
@@ -35,7 +37,7 @@ internal sealed class DeletedPodTracker
             return _gone.TryGetValue(uid, out var found) ? found : null;
     }
 
-    private void Note(V1Pod pod, DateTimeOffset? lastSeen)
+    private void Record(V1Pod pod, DateTimeOffset? lastSeen)
     {
         if (!_stores.Gpus.OfPod(pod).IsAny)
             return;

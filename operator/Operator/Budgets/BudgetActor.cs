@@ -50,7 +50,7 @@ internal sealed class BudgetActor(
             // Observe mode writes only this record, which status and bursar explain show.
             var inputs = DecisionInputs.Write(snapshot);
             foreach (var action in decision.Observed)
-                Note(budget, decision, action, Would + action.Kind, inputs);
+                AddDecision(budget, decision, action, Would + action.Kind, inputs);
         }
         var mayWrite = MayWrite(budget, snapshot);
         foreach (var key in decision.StaleRecords)
@@ -262,7 +262,7 @@ internal sealed class BudgetActor(
                 ),
             };
         record = await suspender.RecordAsync(record, inherited, cancellationToken);
-        Note(budget, decision, WithRecord(action, record), nameof(ActionKind.Suspend), inputs);
+        AddDecision(budget, decision, WithRecord(action, record), nameof(ActionKind.Suspend), inputs);
         return new(record, present, earlier);
     }
 
@@ -313,7 +313,7 @@ internal sealed class BudgetActor(
             return;
         // Store the memory with the new reservation first. If this process dies after the write below, the next leader can tell from it
         // that the record is out of date.
-        Note(budget, decision, action, "Resume", inputs);
+        AddDecision(budget, decision, action, "Resume", inputs);
         await store.FlushBudgetAsync(budget.Uid, cancellationToken);
 
         var eventKey = decision.WindowKey + "/" + decision.At.ToUnixTimeSeconds();
@@ -341,7 +341,7 @@ internal sealed class BudgetActor(
         var before = snapshot.Memory.Checkpoints.GetValueOrDefault(action.Workload.Uid)?.Id;
         if (isRequest ? before != action.CheckpointId : before is not null)
         {
-            Note(budget, decision, action, action.Kind.ToString(), inputs);
+            AddDecision(budget, decision, action, action.Kind.ToString(), inputs);
             await store.FlushBudgetAsync(budget.Uid, cancellationToken);
         }
         await checkpoints.ActAsync(budget, action, isNew: before != action.CheckpointId, cancellationToken);
@@ -356,7 +356,7 @@ internal sealed class BudgetActor(
     private static bool MayWrite(ReadBudget budget, BudgetSnapshot snapshot) =>
         budget.Terms.Mode == EnforcementMode.Enforce && !snapshot.ObserveOnly;
 
-    private void Note(ReadBudget budget, BudgetDecision decision, BudgetAction action, string verb, string inputs) =>
+    private void AddDecision(ReadBudget budget, BudgetDecision decision, BudgetAction action, string verb, string inputs) =>
         store.State.AddDecision(
             budget.Namespace,
             budget.Name,

@@ -30,7 +30,7 @@ internal sealed record SuspensionState
     public ManagerState? Manager { get; private init; }
 
     /// <summary>This budget's record of the suspension, otherwise another budget's; null if there is none.</summary>
-    public SuspensionRecord? Noted { get; private init; }
+    public SuspensionRecord? AnyRecord { get; private init; }
 
     /// <summary>Gated on admission and not yet evaluated. The budget treats it like any new workload.</summary>
     public bool IsNew { get; private init; }
@@ -69,10 +69,10 @@ internal sealed record SuspensionState
         var record = facts.Suspensions.GetValueOrDefault(uid);
         var others = facts.SuspendedByOtherBudgets[uid];
         var manager = ManagerAdapters.Of(work, stores);
-        var noted = record ?? others.FirstOrDefault();
-        var isNew = noted is null && AdmissionGate.IsGated(work);
-        var isStopped = noted is not null
-            ? ManagerAdapters.IsSuspended(noted, work, stores)
+        var anyRecord = record ?? others.FirstOrDefault();
+        var isNew = anyRecord is null && AdmissionGate.IsGated(work);
+        var isStopped = anyRecord is not null
+            ? ManagerAdapters.IsSuspended(anyRecord, work, stores)
             : !isNew && (manager?.Field?.IsStopped ?? (work.IsStopped && manager?.WaitsIn is null));
         var running = isStopped && runs ? facts.Running.Value.GetValueOrDefault(uid) : RunningPods.None;
         var stillRuns = running != RunningPods.None;
@@ -82,7 +82,7 @@ internal sealed record SuspensionState
         return new(record)
         {
             Manager = manager,
-            Noted = noted,
+            AnyRecord = anyRecord,
             IsNew = isNew,
             IsStopped = isStopped,
             RunsOn = stillRuns,
@@ -99,7 +99,7 @@ internal sealed record SuspensionState
                             ? WorkloadState.Pending
                             : WorkloadState.SuspendedByOther,
             NotSuspendable = since is { } at
-                ? WhyIgnored(work, manager, noted, running, at)
+                ? WhyIgnored(work, manager, anyRecord, running, at)
                 : SuspensionEligibility.WhyNot(work, manager, stores),
         };
     }
@@ -116,7 +116,7 @@ internal sealed record SuspensionState
     private static string WhyIgnored(
         WorkloadObject work,
         ManagerState? manager,
-        SuspensionRecord? noted,
+        SuspensionRecord? anyRecord,
         RunningPods running,
         DateTimeOffset since
     )
@@ -124,7 +124,7 @@ internal sealed record SuspensionState
         var at = Rfc3339.Format(since);
         if (running == RunningPods.Overdue)
             return $"its pods should have ended by {at} and still hold their GPUs; check their nodes, or delete them by force";
-        if (noted?.Field.Object is { } target && target.Uid != work.Metadata.Uid && manager is null)
+        if (anyRecord?.Field.Object is { } target && target.Uid != work.Metadata.Uid && manager is null)
             return $"its pods have run on since {at} and the {target.Kind} {target.Name} that stopped it has no effect";
         return manager?.Field is not null
             ? $"{manager.Manager} and has not stopped it since {at}; check that its controller is running"

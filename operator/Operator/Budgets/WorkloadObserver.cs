@@ -47,9 +47,9 @@ internal sealed class WorkloadObserver(
         var runs = serves ? spend is { Gpus: > 0 } : live.Length > 0;
         var suspension = SuspensionState.Of(work, facts, runs, stores);
         // A scaled kind without replicas that no budget suspended is no workload once its pods have ended.
-        if (work.IsStopped && (serves || work.Kind.Scales) && suspension.Noted is null && !runs)
+        if (work.IsStopped && (serves || work.Kind.Scales) && suspension.AnyRecord is null && !runs)
             return null;
-        var sets = SetsOf(work, suspension.Rests ? suspension.Noted : null);
+        var sets = SetsOf(work, suspension.Rests ? suspension.AnyRecord : null);
         var gpus = suspension.IsIgnored ? spend?.Gpus ?? 0 : rates.GpusOf(sets, live, spend);
         var rate = suspension.IsIgnored ? spend?.RatePerHour : rates.RateOf(sets, gpus, live, spend, budget.Namespace, uid, facts.Now);
         var burn = spend?.RatePerHour ?? HourlyCost.Zero;
@@ -129,8 +129,8 @@ internal sealed class WorkloadObserver(
         var (series, byAgent) = progress.Latest(uid);
         var checkpoints = live.Select(p => ledger.CheckpointOf(p.Metadata.Uid)).OfType<PodCheckpoint>().ToArray();
         var mark = Mark(work, template, series, checkpoints, memory);
-        if (suspension.Rests && record is not null && record.Cause.CheckpointRequestedAt is { } asked)
-            series = series.UpTo(asked);
+        if (suspension.Rests && record is not null && record.Cause.CheckpointRequestedAt is { } requestedAt)
+            series = series.UpTo(requestedAt);
         var pieces = work
             .Pieces.Select(set =>
                 set.Count(

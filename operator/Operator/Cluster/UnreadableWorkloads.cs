@@ -53,7 +53,7 @@ internal static class UnreadableWorkloads
         if (Array.Exists(Unrelated, path.Contains))
             return false;
         var bracket = path.EndsWith(']') ? path.LastIndexOf('[') : -1;
-        if (bracket > 0 && path.AsSpan(0, bracket) is var owner && (owner.EndsWith(".limits") || owner.EndsWith(".requests")))
+        if (bracket > 0 && path.AsSpan(0, bracket) is var parent && (parent.EndsWith(".limits") || parent.EndsWith(".requests")))
             return MayBeGpu(path[(bracket + 1)..^1]);
         // The content of an unreadable part is unknown.
         return field.Expected is "an object" or "a list" || Guards.Contains(path[(path.LastIndexOf('.') + 1)..]);

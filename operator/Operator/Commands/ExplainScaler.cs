@@ -41,11 +41,11 @@ internal static class ExplainScaler
             text.Append("  no triggers: it caps what others scale\n");
         foreach (var trigger in terms.Triggers)
         {
-            var said = status.Triggers?.FirstOrDefault(one => one.Name == trigger.Name);
-            var active = said?.Active == true ? "active" : $"not active, it is above {Figure(trigger.Activation)}";
+            var reported = status.Triggers?.FirstOrDefault(one => one.Name == trigger.Name);
+            var active = reported?.Active == true ? "active" : $"not active, it is above {Figure(trigger.Activation)}";
             text.Append(
                 CultureInfo.InvariantCulture,
-                $"  {trigger.Name} ({Described(trigger)}): {said switch
+                $"  {trigger.Name} ({Described(trigger)}): {reported switch
             {
                 { Error: { } error, Replicas: { } stands } => $"fails, the fallback asks for {stands}: {error}",
                 { Error: { } error } => $"no value: {error}",

@@ -144,7 +144,7 @@ internal sealed partial class GenerateScalerTranslation
         if (caps.Count > 0)
             made["costCap"] = new JsonObject { ["perHour"] = caps.Min.ToString(CultureInfo.InvariantCulture) };
         if (caps.Count > 1)
-            Note("spec.costCap", "the least of the triggers' caps: an InferenceScaler has one");
+            Remark("spec.costCap", "the least of the triggers' caps: an InferenceScaler has one");
         var metadata = Metadata(document.Map("metadata"));
         if (triggers.Count == 0)
         {
@@ -170,11 +170,11 @@ internal sealed partial class GenerateScalerTranslation
             if (scaler.Deserialize(ApiJson.InferenceScaler) is not { } read)
                 return;
             foreach (var error in InferenceScalerReader.Read(read, out _))
-                Note(error.Path, $"Bursar refuses this: {error.Message}");
+                Remark(error.Path, $"Bursar refuses this: {error.Message}");
         }
-        catch (JsonException odd)
+        catch (JsonException error)
         {
-            Note((odd.Path ?? "$").TrimStart('$', '.'), "Bursar refuses this: it has another type");
+            Remark((error.Path ?? "$").TrimStart('$', '.'), "Bursar refuses this: it has another type");
         }
     }
 
@@ -226,7 +226,7 @@ internal sealed partial class GenerateScalerTranslation
         if (!made.ContainsKey("name"))
             throw Wrong("spec.scaleTargetRef.name", "is missing");
         if (target.Text("kind") is { } kind && !Targets.Contains(kind))
-            Note("spec.scaleTargetRef.kind", $"Bursar scales {string.Join(", ", Targets[..^1])} and {Targets[^1]}, and no {kind}");
+            Remark("spec.scaleTargetRef.kind", $"Bursar scales {string.Join(", ", Targets[..^1])} and {Targets[^1]}, and no {kind}");
         return made;
     }
 
@@ -245,7 +245,7 @@ internal sealed partial class GenerateScalerTranslation
                 LeaveOut($"spec.fallback.{key}", "InferenceScaler has no such field");
         }
         if (made["replicas"]?.GetValue<long>() == 0)
-            Note(
+            Remark(
                 "spec.fallback.replicas",
                 "with 0, KEDA scales to zero while values are missing; Bursar keeps the last replica"
             );
@@ -375,7 +375,7 @@ internal sealed partial class GenerateScalerTranslation
         foreach (var key in metadata.Keys.Except(OfPrometheus).Order(StringComparer.Ordinal))
             LeaveOut($"{at}.metadata.{key}", NotOfPrometheus.GetValueOrDefault(key) ?? "the trigger prometheus has no such key");
         if (!metadata.ContainsKey("ignoreNullValues"))
-            Note(
+            Remark(
                 $"{at}.metadata.ignoreNullValues",
                 "an empty answer is 0 to KEDA and a missing value to Bursar, unless \"true\" is written here"
             );
@@ -389,7 +389,7 @@ internal sealed partial class GenerateScalerTranslation
         foreach (var key in metadata.Keys.Except(OfCron).Order(StringComparer.Ordinal))
             LeaveOut($"{at}.metadata.{key}", "the trigger cron has no such key");
         if (!DaysOf(metadata["start"]).SequenceEqual(DaysOf(metadata["end"])))
-            Note(
+            Remark(
                 $"{at}.metadata",
                 "start and end name different days: KEDA is active before each end, Bursar only from a start to the next end"
             );
@@ -411,11 +411,11 @@ internal sealed partial class GenerateScalerTranslation
             return Nothing(at, $"{type} asks {(address.Length == 0 ? "nobody" : address)}; Bursar queries no external scalers");
         if (!ScalerQuery.TryRead(metadata, out var ask, out var error))
             return Nothing(at, error);
-        if (query is not ScalerQuery.OfTrigger asked)
+        if (query is not ScalerQuery.OfTrigger trigger)
             return Nothing(at, $"it follows the InferenceScaler {((ScalerQuery.OfScaler)query).Name}, which can scale the target itself");
-        if (asked.CostCapPerHour is not null)
+        if (trigger.CostCapPerHour is not null)
             caps.Add(decimal.Parse(metadata["costCapPerHour"], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture));
-        return Carried(metadata["trigger"], asked.Terms.Metadata, asked.Terms.Metadata.Keys);
+        return Carried(metadata["trigger"], trigger.Terms.Metadata, trigger.Terms.Metadata.Keys);
     }
 
     private JsonObject? Nothing(string at, string why)
@@ -493,7 +493,7 @@ internal sealed partial class GenerateScalerTranslation
 
     private void LeaveOut(string field, string why) => _remarks.Add($"left out: {_name}: {field}: {why}");
 
-    private void Note(string field, string what) => _remarks.Add($"note: {_name}: {field}: {what}");
+    private void Remark(string field, string what) => _remarks.Add($"note: {_name}: {field}: {what}");
 
     private ImportException Wrong(string field, string what) => new($"{_name}: {field}: {what}");
 

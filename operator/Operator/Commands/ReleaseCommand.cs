@@ -136,35 +136,35 @@ internal static class ReleaseCommand
         var shards = request.Budget is null
             ? every
             : [.. every.Where(s => s.Namespace == request.Namespace && s.BudgetName == request.Budget)];
-        var held = shards
+        var suspensions = shards
             .SelectMany(s => Suspensions(s).Select(record => (Shard: s.Name, Record: record)))
             .OrderBy(h => h.Record.Since)
             .ThenBy(h => h.Record.Namespace, StringComparer.Ordinal)
             .ThenBy(h => h.Record.Name, StringComparer.Ordinal)
             .ToArray();
-        if (request.Budget is not null && budget is null && held.Length == 0)
+        if (request.Budget is not null && budget is null && suspensions.Length == 0)
             throw new CommandException(
                 $"there is no GpuBudget {request.Namespace}/{request.Budget}, and nothing is suspended for one of that name."
             );
-        if (request is { Budget: not null, DryRun: false } && held.Length > 0 && (isReleased || budget is null))
+        if (request is { Budget: not null, DryRun: false } && suspensions.Length > 0 && (isReleased || budget is null))
         {
             mayRun = await OperatorMayRunAsync(client, bursarNamespace, cancellationToken);
             await WaitForOperatorAsync(
                 client,
                 bursarNamespace,
-                [.. held.Select(h => h.Shard).Distinct(StringComparer.Ordinal)],
+                [.. suspensions.Select(h => h.Shard).Distinct(StringComparer.Ordinal)],
                 mayRun ? Idle : IdleWithoutLease,
                 cancellationToken
             );
             every = await StoredLedger.ReadBudgetsAsync(client, bursarNamespace, cancellationToken);
             shards = [.. every.Where(s => s.Namespace == request.Namespace && s.BudgetName == request.Budget)];
             var left = shards.SelectMany(Suspensions).Select(record => record.Uid).ToHashSet(StringComparer.Ordinal);
-            foreach (var (_, record) in held.Where(h => !left.Contains(h.Record.Uid)))
+            foreach (var (_, record) in suspensions.Where(h => !left.Contains(h.Record.Uid)))
                 await output.WriteLineAsync(
                     $"{record.Namespace}/{record.Kind}/{record.Name}: resumed by the operator{(OthersOf(record, every.Except(shards)) is { Length: > 0 } names ? $", stays suspended by {names}" : "")}"
                 );
-            held = [.. shards.SelectMany(s => Suspensions(s).Select(record => (Shard: s.Name, Record: record)))];
-            if (held.Length == 0)
+            suspensions = [.. shards.SelectMany(s => Suspensions(s).Select(record => (Shard: s.Name, Record: record)))];
+            if (suspensions.Length == 0)
                 return 0;
         }
         var source = new ReleaseItems(client, bursarNamespace, mayRun);
@@ -184,16 +184,16 @@ internal static class ReleaseCommand
                 notLetGo += await ReleaseAsync(item) ? 0 : 1;
         }
         SuspensionRecord[] suspended = [.. every.SelectMany(Suspensions)];
-        foreach (var (shard, record) in held)
+        foreach (var (shard, record) in suspensions)
             failed += await ReleaseAsync(source.Of(shard, record, OthersOf(record, every.Except(shards)), suspended, isReleased)) ? 0 : 1;
-        if (held.Length == 0)
+        if (suspensions.Length == 0)
             await output.WriteLineAsync(
                 request.Budget is null
                     ? "Nothing is suspended."
                     : $"Nothing is suspended for GpuBudget {request.Namespace}/{request.Budget}."
             );
         if (failed > 0)
-            await output.WriteLineAsync($"{failed} of {held.Length} could not be resumed; run the command again.");
+            await output.WriteLineAsync($"{failed} of {suspensions.Length} could not be resumed; run the command again.");
         return failed + notLetGo > 0 ? 1 : 0;
     }
 

@@ -17,7 +17,7 @@ internal sealed class BillingModule : IDisposable
     private readonly LedgerCompactor _compactor;
     private readonly bool _everPriced;
 
-    public BillingModule(LeaderContext context, TelemetryModule telemetry, DeletedPodTracker departed)
+    public BillingModule(LeaderContext context, TelemetryModule telemetry, DeletedPodTracker deletedPods)
     {
         _context = context;
         var (stores, ledger, time) = (context.Stores, context.Ledger, context.Time);
@@ -26,7 +26,7 @@ internal sealed class BillingModule : IDisposable
         Prices.Refresh();
         Nodes = new(stores, ledger, context.Client, Prices, time);
         Rates = new(stores, ledger, Prices, Nodes);
-        Pods = new(stores, ledger, telemetry.Progress, time, departed);
+        Pods = new(stores, ledger, telemetry.Progress, time, deletedPods);
         _nodeWatch = new(stores, Nodes, context.Client);
         _books = new(context.Client, stores, ledger, Prices, context.Recorder, time);
         _bookRunner = new(

@@ -21,7 +21,7 @@ internal sealed class BudgetsModule : IDisposable
     private readonly ControllerRunner<V1Alpha1GpuBudget> _runner;
     private readonly AnnotationEvents _annotations;
     private readonly UnreadableObjects _unreadable;
-    private readonly GatedWorkloadActor _held;
+    private readonly GatedWorkloadActor _gated;
     private readonly OrphanReleaser _orphans;
 
     public BudgetsModule(LeaderContext context, SafetyModule safety, TelemetryModule telemetry, BillingModule billing)
@@ -45,15 +45,15 @@ internal sealed class BudgetsModule : IDisposable
             time
         );
         var events = new BudgetEvents(context.Recorder);
-        var echoes = new Expectations(stores, time);
+        var expectations = new Expectations(stores, time);
         var workloads = new WorkloadActor(client);
-        _held = new(client, stores, state, workloads, echoes, context.Decisions.Of, context.Logger<GatedWorkloadActor>());
+        _gated = new(client, stores, state, workloads, expectations, context.Decisions.Of, context.Logger<GatedWorkloadActor>());
         var restorer = new FieldRestorer(client);
         var cronJobs = new CronJobSuspender(client, stores, state, restorer, events, context.Logger<CronJobSuspender>());
         var actor = new BudgetActor(
             stores,
             store,
-            new Suspender(store, workloads, restorer, cronJobs, echoes, context.Logger<Suspender>()),
+            new Suspender(store, workloads, restorer, cronJobs, expectations, context.Logger<Suspender>()),
             new CheckpointActor(stores, workloads, telemetry.Checkpoints, events, context.Logger<CheckpointActor>()),
             events,
             safety.Control,
@@ -64,9 +64,9 @@ internal sealed class BudgetsModule : IDisposable
             new BudgetRecorder(ledger, state, telemetry.Progress, safety.Control, context.Options.LedgerSumDays, time),
             actor,
             new BudgetReporter(client, store, events, safety.RateLimiter, context.Logger<BudgetReporter>()),
-            _held,
+            _gated,
             context.Decisions,
-            echoes
+            expectations
         );
         _runner = new(
             client,
@@ -117,7 +117,7 @@ internal sealed class BudgetsModule : IDisposable
 
     public ElasticTargets Elastic { get; } = new();
 
-    public IEnumerable<Func<CancellationToken, Task>> Loops => [_orphans.RunAsync, _held.RunAsync, _runner.RunAsync];
+    public IEnumerable<Func<CancellationToken, Task>> Loops => [_orphans.RunAsync, _gated.RunAsync, _runner.RunAsync];
 
     /// <summary>Subscribes to the workloads of the cluster.</summary>
     public void Start()
@@ -136,11 +136,11 @@ internal sealed class BudgetsModule : IDisposable
         stores.CronJobs.AddHandler(
             new()
             {
-                Added = SeeRuns,
+                Added = HandleRuns,
                 Updated = (before, now) =>
                 {
                     if (!Ordered(before).SequenceEqual(Ordered(now)))
-                        SeeRuns(now);
+                        HandleRuns(now);
                 },
                 Deleted = cronJob => _annotations.Forget(cronJob.Metadata.Uid),
             }
@@ -150,7 +150,7 @@ internal sealed class BudgetsModule : IDisposable
         stores.OldKueueWorkloads.AddHandler(InformerHandler<V1Beta1Workload>.Any(workload => Wake(workload.Metadata.Namespace ?? "")));
         stores.ScaledObjects.AddHandler(InformerHandler<V1ScaledObject>.Any(scaler => Wake(scaler.Metadata.Namespace ?? "")));
         foreach (var kind in stores.Kinds)
-            kind.Watch(See, Forget);
+            kind.Watch(Handle, Forget);
     }
 
     /// <summary>Enqueues the budgets of a namespace.</summary>
@@ -176,12 +176,12 @@ internal sealed class BudgetsModule : IDisposable
             _runner.Enqueue(ObjectKey.Of(budget));
     }
 
-    private void See(WorkloadObject work)
+    private void Handle(WorkloadObject work)
     {
         _telemetry.Series.Observe(work);
         // The pods of this workload may have been waiting for it to be in the cache.
         _billing.Pods.ObserveOwner(work.Namespace);
-        _held.See(work);
+        _gated.Handle(work);
         if (!work.HasGpus)
             return;
         _annotations.Observe(work);
@@ -201,19 +201,19 @@ internal sealed class BudgetsModule : IDisposable
         Wake(work.Namespace);
     }
 
-    private void SeeRuns(V1CronJob cronJob)
+    private void HandleRuns(V1CronJob cronJob)
     {
         var jobs = _context.Stores.Of("Job")!;
         foreach (var run in jobs.OwnedBy(cronJob.Metadata.Uid))
             if (jobs.Get(cronJob.Metadata.Namespace ?? "", run.Name, run.Uid) is { } work)
-                See(work);
+                Handle(work);
     }
 
     private void Forget(WorkloadObject gone)
     {
         _telemetry.Progress.Forget(gone.Metadata.Uid);
         _annotations.Forget(gone.Metadata.Uid);
-        _held.Forget(gone);
+        _gated.Forget(gone);
         Wake(gone.Namespace);
     }
 }

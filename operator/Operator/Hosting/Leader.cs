@@ -33,7 +33,7 @@ internal sealed class Leader(
     Action<OperatorParts>? leading
 )
 {
-    private readonly DeletedPodTracker _departed = new(stores, client.TimeProvider);
+    private readonly DeletedPodTracker _deletedPods = new(stores, client.TimeProvider);
 
     /// <param name="cancellationToken">Stops the modules, then releases the lease.</param>
     public Task RunAsync(CancellationToken cancellationToken) =>
@@ -67,7 +67,7 @@ internal sealed class Leader(
         );
         var safety = new SafetyModule(context);
         using var telemetry = new TelemetryModule(context);
-        using var billing = new BillingModule(context, telemetry, _departed);
+        using var billing = new BillingModule(context, telemetry, _deletedPods);
         using var budgets = new BudgetsModule(context, safety, telemetry, billing);
         await using var scaling = new ScalingModule(context, safety, telemetry, billing, budgets);
         using var admissions = new AdmissionModule(context, admission, safety, telemetry, billing);

@@ -101,7 +101,7 @@ internal sealed class ScalingModule : IAsyncDisposable
             return;
         _external = await ExternalScalerEndpoint.StartAsync(address, _externalClients.Answer, _context.Logs, cancellationToken);
         _context.Logs.LogListening("external-scaler", _external.Address);
-        _externalClients.Came += _scalers.Wake;
+        _externalClients.QueryAdded += _scalers.Wake;
         _evaluator.Decided += _external.Wake;
     }
 

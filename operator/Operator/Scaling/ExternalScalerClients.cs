@@ -32,7 +32,7 @@ internal sealed class ExternalScalerClients(
     public required Func<ObjectKey, ScalerResult?> LastOf { get; init; }
 
     /// <summary>Raised with the namespace when a ScaledObject sends a new query.</summary>
-    public event Action<string>? Came;
+    public event Action<string>? QueryAdded;
 
     /// <summary>Answers one query.</summary>
     public ScalerAnswer Answer(ScalerRequest request)
@@ -48,7 +48,7 @@ internal sealed class ExternalScalerClients(
         var client = _clients.GetOrAdd(key, _ => new(time.GetUtcNow()));
         var isNew = client.Query(trigger, query.CostCapPerHour, time.GetUtcNow());
         if (isNew)
-            Came?.Invoke(request.Namespace);
+            QueryAdded?.Invoke(request.Namespace);
         if (Find(scaled, out var whyNot) is not { } target)
             return new ScalerAnswer.Error(StatusCode.NotFound, whyNot!);
 

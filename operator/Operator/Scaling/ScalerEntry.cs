@@ -59,7 +59,7 @@ internal sealed class ScalerEntry(V1Alpha1InferenceScaler scaler, DateTimeOffset
 
     public ScalerRef Ref => new(Scaler.Metadata.Namespace ?? "", Scaler.Metadata.Name, Scaler.Metadata.Uid);
 
-    public void See(V1Alpha1InferenceScaler seen) => Scaler = seen;
+    public void Update(V1Alpha1InferenceScaler seen) => Scaler = seen;
 
     /// <summary>Parses the spec, once per generation.</summary>
     public IReadOnlyList<FieldError> Read(out ScalerTerms? terms)

@@ -24,14 +24,14 @@ internal sealed class ScalerObserver(
     /// <param name="target">Its target.</param>
     /// <param name="memory">Its memory from the previous decision.</param>
     /// <param name="suspendedBy">The budget that has suspended the target; null if none has.</param>
-    /// <param name="asked">Since when agents are queried for its replicas.</param>
+    /// <param name="queriedSince">Since when agents are queried for its replicas.</param>
     public ScalerSnapshot Observe(
         IKubernetesObject scaler,
         ScalerTerms terms,
         ScaleTarget target,
         ScalerMemory memory,
         string? suspendedBy,
-        DateTimeOffset asked
+        DateTimeOffset queriedSince
     )
     {
         var states = new ReplicaState[target.ReplicaPods.Count];
@@ -50,7 +50,7 @@ internal sealed class ScalerObserver(
             ReplicaStates = states,
             InFlight = meter.HasRequests(target),
             IsRollingOut = target.IsRollingOut,
-            Readings = [.. terms.Triggers.Select(trigger => meter.Read(trigger, target, states, terms.PollingInterval, asked))],
+            Readings = [.. terms.Triggers.Select(trigger => meter.Read(trigger, target, states, terms.PollingInterval, queriedSince))],
             Prices = PricesOf(target, states),
             Memory = memory,
             SuspendedBy = suspendedBy,

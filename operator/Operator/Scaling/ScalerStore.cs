@@ -61,7 +61,7 @@ internal sealed class ScalerStore(
                 var key = ObjectKey.Of(scaler);
                 if (!_entries.TryGetValue(key, out var entry) || entry.Scaler.Metadata.Uid != scaler.Metadata.Uid)
                     _entries[key] = entry = new(scaler, time.GetUtcNow());
-                entry.See(scaler);
+                entry.Update(scaler);
                 found.Add(entry);
             }
         }

@@ -24,13 +24,13 @@ internal sealed class TriggerMeter(
     /// <param name="target">The target with its replicas.</param>
     /// <param name="states">The states of the replicas.</param>
     /// <param name="pollingInterval">The query interval of Prometheus.</param>
-    /// <param name="asked">Since when agents are queried for these replicas. Earlier there can be no report.</param>
+    /// <param name="queriedSince">Since when agents are queried for these replicas. Earlier there can be no report.</param>
     public TriggerReading Read(
         TriggerTerms trigger,
         ScaleTarget target,
         IReadOnlyList<ReplicaState> states,
         TimeSpan pollingInterval,
-        DateTimeOffset asked
+        DateTimeOffset queriedSince
     )
     {
         var now = time.GetUtcNow();
@@ -38,8 +38,8 @@ internal sealed class TriggerMeter(
         {
             TriggerType.Cron => OfClock(trigger, now),
             TriggerType.Prometheus => OfPrometheus(trigger, pollingInterval, now),
-            TriggerType.Latency => OfLatency(trigger, target, states, asked, now),
-            _ => OfReplicas(trigger, target, states, asked, now),
+            TriggerType.Latency => OfLatency(trigger, target, states, queriedSince, now),
+            _ => OfReplicas(trigger, target, states, queriedSince, now),
         };
     }
 
@@ -63,7 +63,7 @@ internal sealed class TriggerMeter(
         TriggerTerms trigger,
         ScaleTarget target,
         IReadOnlyList<ReplicaState> states,
-        DateTimeOffset asked,
+        DateTimeOffset queriedSince,
         DateTimeOffset now
     )
     {
@@ -83,7 +83,7 @@ internal sealed class TriggerMeter(
                 last = at;
         }
         if (count == 0)
-            return NoValue(trigger, target, states, asked, now);
+            return NoValue(trigger, target, states, queriedSince, now);
         return new()
         {
             PerReplica = values,
@@ -126,7 +126,7 @@ internal sealed class TriggerMeter(
         TriggerTerms trigger,
         ScaleTarget target,
         IReadOnlyList<ReplicaState> states,
-        DateTimeOffset asked,
+        DateTimeOffset queriedSince,
         DateTimeOffset now
     )
     {
@@ -152,7 +152,7 @@ internal sealed class TriggerMeter(
                 last = known.At;
         }
         if (all is null)
-            return NoValue(trigger, target, states, asked, now);
+            return NoValue(trigger, target, states, queriedSince, now);
         var percentile = double.Parse(
             trigger.Metadata.GetValueOrDefault(TriggerReader.Percentile, "95"),
             NumberStyles.Float,
@@ -168,12 +168,12 @@ internal sealed class TriggerMeter(
         TriggerTerms trigger,
         ScaleTarget target,
         IReadOnlyList<ReplicaState> states,
-        DateTimeOffset asked,
+        DateTimeOffset queriedSince,
         DateTimeOffset now
     )
     {
         // A replica that became ready recently, or is queried only now, has no report yet.
-        if (now - asked <= Stale)
+        if (now - queriedSince <= Stale)
             return new() { At = now };
         var ready = states
             .Where(state => state is { Ready: true, Leaving: false })

@@ -161,8 +161,11 @@ internal sealed class FieldWriter(KubeClient client)
             if (change.Fields.Count == 0)
                 return change.Outcome;
             // The parent is a list or a scalar that a user has set. Do not replace it.
-            if (change.Fields.SelectMany(ParentsOf).FirstOrDefault(parent => At(obj, parent) is { } present and not JsonObject) is { } odd)
-                return WriteOutcome.Refused($"{odd} of {target.Kind} {target.Name} is not an object");
+            if (
+                change.Fields.SelectMany(ParentsOf).FirstOrDefault(parent => At(obj, parent) is { } present and not JsonObject) is
+                { } blocked
+            )
+                return WriteOutcome.Refused($"{blocked} of {target.Kind} {target.Name} is not an object");
             try
             {
                 var patch = KubePatch.Json([.. Operations(obj, change)]);

@@ -34,7 +34,7 @@ internal sealed partial class GatedWorkloadActor(
     private readonly ConcurrentDictionary<string, Marked> _gated = new(StringComparer.Ordinal);
 
     /// <summary>Tracks a workload that was added or changed.</summary>
-    public void See(WorkloadObject work)
+    public void Handle(WorkloadObject work)
     {
         var uid = work.Metadata.Uid;
         if (!AdmissionGate.IsOn(work) || !work.Kind.Suspends)

@@ -112,7 +112,12 @@ internal sealed class WorkloadActor(KubeClient client)
     /// Sets the annotation of a checkpoint request, or removes it if it still has this ID. Workloads that scale have no such annotation;
     /// the agent informs their pods.
     /// </summary>
-    public async Task<WriteResult> MirrorRequestAsync(WorkloadKey workload, string id, bool asked, CancellationToken cancellationToken)
+    public async Task<WriteResult> MirrorRequestAsync(
+        WorkloadKey workload,
+        string id,
+        bool isRequested,
+        CancellationToken cancellationToken
+    )
     {
         if (WorkloadKinds.Of(workload.Kind) is not { Scales: false } kind)
             return WriteResult.AlreadySo;
@@ -124,10 +129,13 @@ internal sealed class WorkloadActor(KubeClient client)
                     kind.ObjectOf(workload.Name, workload.Uid),
                     obj =>
                     {
-                        var (wanted, present) = (asked ? FieldWriter.Quote(id) : WorkloadObject.Absent, FieldWriter.Text(obj, Requested));
+                        var (wanted, present) = (
+                            isRequested ? FieldWriter.Quote(id) : WorkloadObject.Absent,
+                            FieldWriter.Text(obj, Requested)
+                        );
                         if (FieldWriter.Same(present, wanted))
                             return WriteOutcome.AlreadySo;
-                        if (!asked && !FieldWriter.Same(present, FieldWriter.Quote(id)))
+                        if (!isRequested && !FieldWriter.Same(present, FieldWriter.Quote(id)))
                             return WriteOutcome.ChangedByOther();
                         return FieldChange.Set(new FieldValue(Requested, wanted, IsTested: present != WorkloadObject.Absent));
                     },

@@ -114,7 +114,7 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
             async token =>
             {
                 var after = collector.Cursor(agent.Node);
-                var asked = time.GetTimestamp();
+                var started = time.GetTimestamp();
                 try
                 {
                     // The first poll returns at once, to connect and to show that the agent works.
@@ -125,7 +125,7 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
                     _source = report.Source;
                     Answered();
                     // If the agent answers at once although everything is written, wait nevertheless to avoid a tight loop.
-                    return IsWritten(report) && time.GetElapsedTime(asked) >= Interval ? TimeSpan.Zero : IntervalOf(report);
+                    return IsWritten(report) && time.GetElapsedTime(started) >= Interval ? TimeSpan.Zero : IntervalOf(report);
                 }
                 catch (AgentException exception)
                 {

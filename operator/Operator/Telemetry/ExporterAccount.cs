@@ -40,7 +40,7 @@ internal sealed class ExporterAccount
         );
         var snapshot = new GpuSnapshot(NvmlState.Ready, "dcgm-exporter", page.Devices);
         // A name that the API does not know belongs to a pod that has ended. Its usage is unattributed.
-        PodDevice[] held =
+        PodDevice[] holders =
         [
             .. page
                 .Pods.SelectMany(device =>
@@ -48,7 +48,7 @@ internal sealed class ExporterAccount
                 )
                 .DistinctBy(device => (device.Namespace, device.Pod, DeviceId.Parse(device.DeviceId).Device)),
         ];
-        _pending = _accumulator.Take(at, DeviceHoldings.Of(held, snapshot, knowledge), snapshot);
+        _pending = _accumulator.Take(at, DeviceHoldings.Of(holders, snapshot, knowledge), snapshot);
         return certain;
     }
 

@@ -70,10 +70,10 @@ internal sealed class SeriesRecorder(GpuLedger ledger, OperatorState state, Prog
         var (workload, template, ns) = (work.Metadata, work.Template, work.Namespace);
         if (KeyOf(workload, template) is not { } key)
             return;
-        // Prefer the time for which its pods held GPUs. The status is used if the ledger started after the run; after a suspension it
+        // Prefer the time for which its pods measured GPUs. The status is used if the ledger started after the run; after a suspension it
         // covers only the last part.
-        var held = ledger.HeldTime(ns, workload.Uid, workload.CreationTimestamp ?? endedAt, endedAt) ?? endedAt - work.StartTime;
-        if (held is not { } duration || duration <= TimeSpan.Zero)
+        var measured = ledger.HeldTime(ns, workload.Uid, workload.CreationTimestamp ?? endedAt, endedAt) ?? endedAt - work.StartTime;
+        if (measured is not { } duration || duration <= TimeSpan.Zero)
             return;
         var steps = progress.Series(workload.Uid).Points.LastOrDefault(point => point.Total is > 0).Total
             ?? BursarAnnotations.ReadTotalSteps(workload, template);

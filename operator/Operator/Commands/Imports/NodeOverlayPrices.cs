@@ -109,7 +109,7 @@ internal static class NodeOverlayPrices
         foreach (var type in types)
         {
             var known =
-                type is not null && gpusOf.TryGetValue(type, out var told) ? told : gpus ?? (type is null ? null : InstanceGpus.Of(type));
+                type is not null && gpusOf.TryGetValue(type, out var given) ? given : gpus ?? (type is null ? null : InstanceGpus.Of(type));
             if (known is not > 0 && capacity is > 0)
             {
                 known = capacity;
@@ -173,10 +173,10 @@ internal static class InstanceGpus
 
     private static Dictionary<string, int> Read(string table)
     {
-        var words = table.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
+        var parts = table.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
         var known = new Dictionary<string, int>(StringComparer.Ordinal);
-        for (var i = 0; i + 1 < words.Length; i += 2)
-            known.Add(words[i], int.Parse(words[i + 1], CultureInfo.InvariantCulture));
+        for (var i = 0; i + 1 < parts.Length; i += 2)
+            known.Add(parts[i], int.Parse(parts[i + 1], CultureInfo.InvariantCulture));
         return known;
     }
 }

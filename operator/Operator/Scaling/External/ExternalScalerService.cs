@@ -59,14 +59,14 @@ internal sealed class ExternalScalerService(ExternalAnswers answers, ExternalCha
 
     private static RpcException Refused(StatusCode code, string message) => new(new Status(code, message));
 
-    private static ScalerRequest Question(ScaledObjectRef? asked)
+    private static ScalerRequest Question(ScaledObjectRef? reference)
     {
-        if (asked is not { Name.Length: > 0, Namespace.Length: > 0 })
+        if (reference is not { Name.Length: > 0, Namespace.Length: > 0 })
             throw Refused(StatusCode.InvalidArgument, "the ScaledObject has no name or no namespace");
-        var metadata = new Dictionary<string, string>(asked.ScalerMetadata, StringComparer.Ordinal);
+        var metadata = new Dictionary<string, string>(reference.ScalerMetadata, StringComparer.Ordinal);
         if (!ScalerQuery.TryRead(metadata, out var query, out var error))
-            throw Refused(StatusCode.InvalidArgument, $"{asked.Namespace}/{asked.Name}: {error}");
-        return new(asked.Namespace, asked.Name, metadata) { Query = query };
+            throw Refused(StatusCode.InvalidArgument, $"{reference.Namespace}/{reference.Name}: {error}");
+        return new(reference.Namespace, reference.Name, metadata) { Query = query };
     }
 
     /// <summary>
@@ -94,19 +94,19 @@ internal sealed class ExternalScalerService(ExternalAnswers answers, ExternalCha
         };
     }
 
-    private GetMetricsResponse Metrics(GetMetricsRequest asked)
+    private GetMetricsResponse Metrics(GetMetricsRequest request)
     {
-        var answer = Checked(answers(Question(asked.ScaledObjectRef)));
+        var answer = Checked(answers(Question(request.ScaledObjectRef)));
         var name = answer switch
         {
             ScalerAnswer.Figure figure => figure.MetricName,
             ScalerAnswer.Missing missing => missing.MetricName,
             _ => throw Refusal(answer),
         };
-        if (asked.MetricName != name)
+        if (request.MetricName != name)
             throw Refused(
                 StatusCode.NotFound,
-                $"there is no metric \"{(asked.MetricName.Length > 80 ? asked.MetricName[..80] + "…" : asked.MetricName)}\" here; it is {name}"
+                $"there is no metric \"{(request.MetricName.Length > 80 ? request.MetricName[..80] + "…" : request.MetricName)}\" here; it is {name}"
             );
         if (answer is not ScalerAnswer.Figure { Value: var value })
             throw Refusal(answer);

@@ -55,9 +55,9 @@ internal sealed class PrometheusPoller
             else
                 _scalers[scaler] = [.. questions];
             var wanted = new Dictionary<(string, string), Entry>();
-            foreach (var (name, asked) in _scalers)
+            foreach (var (name, queries) in _scalers)
             {
-                foreach (var question in asked)
+                foreach (var question in queries)
                 {
                     var key = (question.Source, question.Query);
                     var interval = question.Interval < Shortest ? Shortest : question.Interval;

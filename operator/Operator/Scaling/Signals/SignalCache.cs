@@ -25,13 +25,13 @@ internal sealed class SignalCache(Func<string, string?> nodeOf, TimeProvider tim
     public void Record(string node, SignalReport report)
     {
         var now = time.GetUtcNow();
-        var news = new HashSet<string>(StringComparer.Ordinal);
+        var changed = new HashSet<string>(StringComparer.Ordinal);
         lock (_gate)
         {
             Sweep_NeedsLock(now);
             foreach (var pod in report.Pods ?? [])
                 if (pod is not null && Track_NeedsLock(node, pod.PodUid, now) is { } track && track.Record(pod, LocalTime(pod.At)))
-                    news.Add(pod.PodUid);
+                    changed.Add(pod.PodUid);
             foreach (var device in report.Devices ?? [])
             {
                 if (device is not { Device: not null, PodUids: { } holders, Lost: false, UtilizationPercent: >= 0 and <= 100 })
@@ -41,11 +41,11 @@ internal sealed class SignalCache(Func<string, string?> nodeOf, TimeProvider tim
                         Track_NeedsLock(node, uid, now) is { } track
                         && track.Record(device.Device, device.UtilizationPercent.Value, device.At, LocalTime(device.At))
                     )
-                        news.Add(uid);
+                        changed.Add(uid);
             }
         }
-        if (news.Count > 0)
-            Changed?.Invoke(news);
+        if (changed.Count > 0)
+            Changed?.Invoke(changed);
 
         // The agent's clock may differ, so convert the age by its clock to the operator's time.
         DateTimeOffset LocalTime(DateTimeOffset at)

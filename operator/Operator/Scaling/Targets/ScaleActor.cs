@@ -119,8 +119,8 @@ internal sealed class ScaleActor(KubeClient client, ClusterStores stores, Ledger
                     FieldWriter.Text(obj, FieldRestorer.PredictorMax),
                     FieldWriter.Text(obj, StopPointer)
                 );
-                if (obj["metadata"]!["annotations"]?[BursarAnnotations.SuspendedBy] is { } holder)
-                    return WriteOutcome.Refused($"{target.Display} is suspended ({(string?)holder})");
+                if (obj["metadata"]!["annotations"]?[BursarAnnotations.SuspendedBy] is { } suspendedBy)
+                    return WriteOutcome.Refused($"{target.Display} is suspended ({(string?)suspendedBy})");
                 var stop = record?.Field(StopPointer);
                 var stoppedByUs = stop?.IsOurs(present.Stop) == true && present.Stop == Stopped;
                 if (present.Stop == Stopped && !stoppedByUs)
