@@ -251,7 +251,7 @@ public sealed class StoryOperator
         Last = decision;
         Decided?.Invoke(decision);
         Announce(decision);
-        var isBraked = _process.Control.Breaker.AppliedAt is not null;
+        var isBraked = _process.Control.Breaker.OpenSince is not null;
         try
         {
             _process.CarryOut(snapshot, decision);
@@ -260,7 +260,7 @@ public sealed class StoryOperator
         {
             return;
         }
-        if (!isBraked && _process.Control.Breaker.AppliedAt is not null)
+        if (!isBraked && _process.Control.Breaker.OpenSince is not null)
             Brakes++;
         if (_world.Now - _flushed >= TimeSpan.FromMinutes(1))
             Flush();

@@ -34,7 +34,6 @@ internal sealed record AdmissionRequest
     public JsonElement? Object { get; init; }
 }
 
-/// <summary>The kind of the object in the request.</summary>
 internal sealed record AdmissionKind(string? Group, string? Version, string? Kind);
 
 internal sealed record AdmissionResponse

@@ -5,7 +5,6 @@ using Bursar.Core.Money;
 
 namespace Bursar.Operator.Admission;
 
-/// <summary>A new GPU workload under admission.</summary>
 internal sealed record ReviewedWorkload(string Kind, int Gpus, HourlyCost? Rate, TimeSpan TerminationGrace, string? WhyNot);
 
 /// <summary>Amounts for a warning.</summary>

@@ -71,7 +71,6 @@ internal sealed class PodMeter(
                 Book(pod, gone: false);
     }
 
-    /// <summary>Records the pods of a node whose devices changed.</summary>
     public void ObserveOn(string node)
     {
         foreach (var pod in stores.Pods.Store.List())

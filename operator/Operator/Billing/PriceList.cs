@@ -76,7 +76,6 @@ internal sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProv
         }
     }
 
-    /// <summary>The next date at which the book's prices change.</summary>
     public DateTimeOffset? NextDate => _reading.Book?.DatesAfter(Now()).Select(date => (DateTimeOffset?)date).FirstOrDefault();
 
     /// <summary>Reads the default book again and updates the ledger with the price of every node's devices.</summary>
@@ -145,7 +144,6 @@ internal sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProv
         return RateOf(ClassOf(node), share) is { } rate ? rate * request.Units : null;
     }
 
-    /// <summary>Returns the trusted price of a share of a device of a class.</summary>
     public GpuHourPrice? RateOf(string priceClass, DeviceShare share) => share.RateOf(ledger.RateOf(priceClass, Now()));
 
     /// <summary>Returns the price class of a node in the ledger.</summary>

@@ -172,7 +172,6 @@ internal sealed class BudgetActor(
         return result is WriteResult.Done;
     }
 
-    /// <summary>Withdraws a deleted budget's checkpoint requests from the agents.</summary>
     public void Forget(string budgetUid) => checkpoints.Forget(budgetUid);
 
     /// <summary>Withdraws a deleted budget's checkpoint requests from the agents and removes their annotations.</summary>

@@ -63,11 +63,11 @@ internal sealed class BudgetRecorder(
     public void Record(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision)
     {
         if (decision.Conditions.Any(c => c is { Type: ConditionTypes.BreakerOpen, Status: true }))
-            control.Breaker.Apply(decision.At);
+            control.Breaker.Open(decision.At);
         var entity = budget.Object;
         var memory = WithEnded(budget, snapshot, WithProgress(budget, snapshot, decision)) with
         {
-            BreakerOpenSince = control.Breaker.AppliedAt,
+            BreakerOpenSince = control.Breaker.OpenSince,
             Spec =
                 snapshot.Memory is { Spec: { } spec } && snapshot.Memory.SpecGeneration == entity.SpecGeneration
                     ? spec

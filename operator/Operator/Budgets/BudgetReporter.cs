@@ -63,7 +63,6 @@ internal sealed partial class BudgetReporter(
         return null;
     }
 
-    /// <summary>Forgets a budget that is deleted.</summary>
     public void Forget(string budgetUid) => _written.TryRemove(budgetUid, out _);
 
     /// <summary>Reports an invalid spec. Returns false if the status shows it already.</summary>

@@ -38,7 +38,6 @@ internal sealed partial class CheckpointActor(
             events.CheckpointRequested(budget.Object, action);
     }
 
-    /// <summary>Withdraws a deleted budget's requests from the agents.</summary>
     public void Forget(string budgetUid) => tracker.Set(budgetUid, []);
 
     /// <summary>Removes the annotations of a deleted budget's requests.</summary>

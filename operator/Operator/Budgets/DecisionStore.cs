@@ -16,10 +16,8 @@ internal sealed class DecisionStore
     /// <summary>Raised with the budget, the previous decision (null for the first one) and the new decision.</summary>
     public event Action<V1Alpha1GpuBudget, BudgetDecision?, BudgetDecision>? Recorded;
 
-    /// <summary>Raised when the decision of a budget was removed.</summary>
     public event Action<V1Alpha1GpuBudget>? Forgotten;
 
-    /// <summary>The latest decision of every budget, by namespace and name.</summary>
     public IEnumerable<(ObjectKey Budget, BudgetDecision Decision)> All => _latest.Select(pair => (pair.Key, pair.Value.Decision));
 
     /// <summary>Returns the latest decision; null if this leader has made none on this object. A recreated budget has none.</summary>

@@ -42,7 +42,6 @@ internal static class AdmissionGate
         yield return PatchOperation.Add(work.Kind.Field, true);
     }
 
-    /// <summary>Restores the original value and removes the annotation.</summary>
     public static IEnumerable<PatchOperation> Remove(WorkloadObject work)
     {
         yield return OriginalOf(work) == WorkloadObject.Absent
@@ -51,6 +50,5 @@ internal static class AdmissionGate
         yield return Erase();
     }
 
-    /// <summary>Removes the annotation and nothing else.</summary>
     public static PatchOperation Erase() => PatchOperation.Remove(AnnotationPointer);
 }

@@ -19,7 +19,6 @@ internal static class AgentTargets
     /// <summary>Path of these metrics; <c>/metrics</c> by default.</summary>
     public const string PathAnnotation = "bursar.dev/metrics-path";
 
-    /// <summary>Scrape interval for pods under a scaler.</summary>
     private const int ScaledSeconds = 1;
 
     private const string DefaultPath = "/metrics";

@@ -46,7 +46,6 @@ internal static class AnnotationRules
         [AgentTargets.PathAnnotation] = (text => text.StartsWith('/'), "a path such as /metrics"),
     };
 
-    /// <summary>Annotations that Bursar writes on a workload.</summary>
     private static readonly HashSet<string> Own = new(StringComparer.Ordinal)
     {
         BursarAnnotations.SuspendedBy,

@@ -138,7 +138,6 @@ internal sealed class ClusterStores
     /// <summary>Returns the cache of an owner's kind; null if the kind is not supported.</summary>
     public KindCache? Of(V1OwnerReference? owner) => WorkloadKinds.Of(owner) is { } kind ? _kinds[kind.Name] : null;
 
-    /// <summary>Returns the typed objects of a supported kind.</summary>
     public IStore<T> StoreOf<T>()
         where T : class, IKubernetesEntity<T> =>
         ((KindCache<T>)_kinds[WorkloadKinds.Of(T.EntityKind.ApiVersion, T.EntityKind.Kind)!.Name]).Informer.Store;

@@ -9,7 +9,6 @@ internal abstract class KindCache(WorkloadKind kind)
 {
     public WorkloadKind Kind { get; } = kind;
 
-    /// <summary>Whether the cluster has the kind.</summary>
     public abstract bool IsServed { get; }
 
     public bool HasSynced => Followed.HasSynced;
@@ -23,7 +22,6 @@ internal abstract class KindCache(WorkloadKind kind)
 
     public abstract IEnumerable<WorkloadObject> All();
 
-    /// <summary>Returns the objects that an object owns.</summary>
     public abstract IEnumerable<V1ObjectMeta> OwnedBy(string uid);
 
     /// <summary>Adds handlers for objects that were added or changed, and for deleted ones.</summary>

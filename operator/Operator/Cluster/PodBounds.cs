@@ -15,7 +15,6 @@ internal static class PodBounds
     /// <summary>Letters of the random parts that Kubernetes generates (apimachinery, pkg/util/rand), which has no vowels.</summary>
     private const string RandomLetters = "bcdfghjklmnpqrstvwxz2456789";
 
-    /// <summary>Returns the bounds from the pod's name and its owners.</summary>
     public static IEnumerable<DateTimeOffset> Of(WorkloadKey workload, string pod, string uid, DateTimeOffset since, ClusterStores stores)
     {
         // Another pod can have the name only after this pod is gone.

@@ -25,7 +25,6 @@ internal static class PodTimes
             : pod.Status.StartTime ?? pod.Metadata.CreationTimestamp;
     }
 
-    /// <summary>Whether the pod has ended for good and no container will run again.</summary>
     public static bool IsOver(V1Pod pod) => pod.Status.Phase is "Succeeded" or "Failed";
 
     /// <summary>Returns when a pod ended, from its own object; null while a container may still run.</summary>

@@ -2,7 +2,6 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Cluster;
 
-/// <summary>The kinds that a scaler may scale.</summary>
 internal static class ScalableKinds
 {
     public static IReadOnlyList<IScalableKind> All { get; } =
@@ -25,7 +24,6 @@ internal static class ScalableKinds
         return null;
     }
 
-    /// <summary>The kinds as text for users.</summary>
     public static string Display { get; } = string.Join(", ", All.Select(kind => $"{kind.Name} ({kind.Entity.ApiVersion})"));
 
     private static IScalableKind Of(string workKind) => (IScalableKind)WorkloadKinds.Of(workKind)!;

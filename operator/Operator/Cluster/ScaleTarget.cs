@@ -65,7 +65,6 @@ internal sealed record ScaleTarget
 /// <param name="Key">The UID of the pod, or of the leader.</param>
 internal sealed record TargetReplica(string Key, IReadOnlyList<V1Pod> Pods)
 {
-    /// <summary>Returns one replica per pod.</summary>
     internal static IReadOnlyList<TargetReplica> Each(IEnumerable<V1Pod> pods) =>
         [
             .. pods.Where(IsAlive)
@@ -73,7 +72,6 @@ internal sealed record TargetReplica(string Key, IReadOnlyList<V1Pod> Pods)
                 .Select(pod => new TargetReplica(pod.Metadata.Uid, [pod])),
         ];
 
-    /// <summary>Returns the pods of all ReplicaSets that an object owns.</summary>
     internal static IEnumerable<V1Pod> ThroughReplicaSets(string uid, ClusterStores stores) =>
         stores
             .ReplicaSets.Store.ByIndex(Indexes.OwnerUid, uid)

@@ -70,7 +70,6 @@ internal abstract class WorkloadKind(EntityKind entity, WorkloadClass @class, st
     /// <summary>Parses an object that is not in the cluster yet.</summary>
     public abstract WorkloadObject Parse(JsonElement json);
 
-    /// <summary>Creates a cache of the kind's objects.</summary>
     internal abstract KindCache Open(KubeClient client, ClusterStores stores);
 
     /// <summary>Lists the objects of all namespaces; empty if the cluster does not have the kind.</summary>
@@ -98,7 +97,6 @@ internal abstract class WorkloadKind(EntityKind entity, WorkloadClass @class, st
         };
 }
 
-/// <summary>An adapter for the kind's typed object.</summary>
 internal abstract class WorkloadKind<T>(WorkloadClass @class, string field) : WorkloadKind(T.EntityKind, @class, field)
     where T : class, IKubernetesEntity<T>
 {

@@ -63,6 +63,5 @@ internal static class WorkloadKinds
     /// <summary>Returns the kind of an object's controller; null if it is not supported.</summary>
     public static WorkloadKind? Of(V1OwnerReference? owner) => owner is null ? null : Of(owner.ApiVersion, owner.Kind);
 
-    /// <summary>Returns the name of a controller's kind in workload keys.</summary>
     public static string NameOf(V1OwnerReference owner) => Table.NameOf(owner.ApiVersion, owner.Kind);
 }

@@ -79,7 +79,6 @@ internal sealed record WorkloadObject
 
     public WorkloadKey Key => new(Namespace, Kind.Name, Metadata.Name, Metadata.Uid);
 
-    /// <summary>Its class, from the annotation or the kind.</summary>
     public WorkloadClass Class => PodWorkload.ClassOf(Kind.Name, Metadata, Template);
 
     /// <summary>Whether it belongs to another object that Bursar follows, which is the workload then.</summary>
@@ -132,7 +131,6 @@ internal sealed record WorkloadObject
 
     public bool HasGpus => PodSets.Any(set => set.Request.IsAny);
 
-    /// <summary>Returns the GPUs of one pod of these pieces.</summary>
     public int UnitsOf(PieceSet pieces) =>
         PodSets.FirstOrDefault(set => ReferenceEquals(set.Template, pieces.Template))?.Request.Units ?? 0;
 

@@ -9,7 +9,6 @@ using Bursar.Operator.Budgets;
 
 namespace Bursar.Operator.Commands;
 
-/// <summary>Formats an explanation as plain text.</summary>
 internal static class ExplainText
 {
     private const int ShownDecisions = 5;

@@ -476,7 +476,6 @@ internal sealed partial class GenerateScalerTranslation
                 )
         );
 
-    /// <summary>Returns the names of entries that are not null, in order.</summary>
     private static List<string> Names(YamlMappingNode map) =>
         [
             .. map

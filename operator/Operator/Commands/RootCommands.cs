@@ -3,7 +3,6 @@ using Bursar.Hosting;
 
 namespace Bursar.Operator.Commands;
 
-/// <summary>The commands of the program <c>bursar</c>.</summary>
 internal static class RootCommands
 {
     public static RootCommand Create() =>

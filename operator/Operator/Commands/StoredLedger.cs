@@ -9,7 +9,6 @@ namespace Bursar.Operator.Commands;
 /// <summary>Access of the commands to the stored ledger, with or without a running operator.</summary>
 internal static class StoredLedger
 {
-    /// <summary>Returns the budgets' shards of all namespaces.</summary>
     public static async Task<IReadOnlyList<LedgerShard>> ReadBudgetsAsync(
         KubeClient client,
         string bursarNamespace,
@@ -21,7 +20,6 @@ internal static class StoredLedger
             ),
         ];
 
-    /// <summary>Returns the number of suspensions in these objects.</summary>
     public static async Task<int> CountSuspendedAsync(
         KubeClient client,
         string bursarNamespace,

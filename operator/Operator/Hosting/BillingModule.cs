@@ -80,7 +80,6 @@ internal sealed class BillingModule : IDisposable
     public IEnumerable<Func<CancellationToken, Task>> Loops =>
         [_nodeWatch.RunAsync, _flusher.RunAsync, _compactor.RunAsync, _bookRunner.RunAsync];
 
-    /// <summary>Starts to record the pods and nodes of the caches.</summary>
     public void Start()
     {
         var stores = _context.Stores;

@@ -119,7 +119,6 @@ internal sealed class BudgetsModule : IDisposable
 
     public IEnumerable<Func<CancellationToken, Task>> Loops => [_orphans.RunAsync, _gated.RunAsync, _runner.RunAsync];
 
-    /// <summary>Subscribes to the workloads of the cluster.</summary>
     public void Start()
     {
         var stores = _context.Stores;
@@ -153,7 +152,6 @@ internal sealed class BudgetsModule : IDisposable
             kind.Watch(Handle, Forget);
     }
 
-    /// <summary>Enqueues the budgets of a namespace.</summary>
     public void Wake(string ns)
     {
         foreach (var budget in _context.Stores.Budgets.Store.ByIndex(Indexes.Namespace, ns))

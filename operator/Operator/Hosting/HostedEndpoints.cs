@@ -9,7 +9,6 @@ using Microsoft.Extensions.Logging;
 
 namespace Bursar.Operator.Hosting;
 
-/// <summary>An HTTP server as a hosted service.</summary>
 internal sealed class HostedEndpoint(string name, Func<CancellationToken, Task<EdgeServer>> start, ILoggerFactory logs) : IHostedService
 {
     private EdgeServer? _server;

@@ -61,7 +61,7 @@ internal sealed class ScalingModule : IAsyncDisposable
             _externalClients,
             context.Logger<ScalerLoop>()
         );
-        _releaser = new(state, actor, targets.IsSuspended, safety.Control, client, context.Logger<ScaledReleaser>());
+        _releaser = new(state, actor, targets.IsInUse, safety.Control, client, context.Logger<ScaledReleaser>());
 
         context.Decisions.Recorded += (budget, before, now) =>
         {

@@ -82,7 +82,6 @@ internal sealed record Authority(PemPair Current, PemPair? Next, IReadOnlyList<s
     }
 }
 
-/// <summary>Conversions of PEM certificates.</summary>
 internal static class Pem
 {
     public static string Text(IReadOnlyDictionary<string, byte[]> data, string key) =>

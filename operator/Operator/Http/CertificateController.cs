@@ -28,7 +28,6 @@ internal sealed partial class CertificateController(
     /// <summary>Interval of checks, after which a deleted Secret is recreated.</summary>
     public static readonly TimeSpan PollInterval = TimeSpan.FromMinutes(5);
 
-    /// <summary>Interval after a failure or a conflict.</summary>
     public static readonly TimeSpan RetryEvery = TimeSpan.FromSeconds(15);
 
     /// <summary>Remaining lifetime at which a root gets a successor.</summary>

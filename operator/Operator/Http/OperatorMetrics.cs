@@ -207,10 +207,8 @@ internal sealed class OperatorMetrics : IDisposable
     public void Attach(GpuLedger ledger, Func<string, IReadOnlyList<LabelSelector>> selectorsOf, Func<string> currency) =>
         _ledger.Attach(ledger, selectorsOf, currency);
 
-    /// <summary>Starts reporting the latest decisions on budgets.</summary>
     public void WatchBudgets(Func<IEnumerable<(string Namespace, string Name, BudgetDecision Decision)>> budgets) => _budgets = budgets;
 
-    /// <summary>Starts reporting objects with an invalid spec.</summary>
     public void WatchInvalid(Func<IEnumerable<(string Kind, string Namespace, string Name)>> invalid) => _invalid = invalid;
 
     /// <summary>
@@ -255,7 +253,6 @@ internal sealed class OperatorMetrics : IDisposable
         }
     }
 
-    /// <summary>Records the latest decision on a scaler.</summary>
     public void Record(string ns, string name, ScalerDecision decision)
     {
         lock (_gate)

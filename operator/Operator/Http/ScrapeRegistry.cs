@@ -23,16 +23,12 @@ internal sealed class ScrapeRegistry
         _registry.AddBeforeCollectCallback(Fill);
     }
 
-    /// <summary>All metrics of this registry, in the order of creation.</summary>
     public IReadOnlyList<Collector> Families => _families;
 
-    /// <summary>Creates a counter that is updated by events.</summary>
     public Counter CreateCounter(string name, string help, params string[] labels) => Keep(_factory.CreateCounter(name, help, labels));
 
-    /// <summary>Creates a gauge that is updated by events.</summary>
     public Gauge CreateGauge(string name, string help, params string[] labels) => Keep(_factory.CreateGauge(name, help, labels));
 
-    /// <summary>Creates a histogram that is updated by events.</summary>
     public Histogram CreateHistogram(string name, string help, HistogramConfiguration configuration) =>
         Keep(_factory.CreateHistogram(name, help, configuration));
 
@@ -73,7 +69,6 @@ internal sealed class ScrapeRegistry
     /// <summary>Calls <paramref name="fill"/> before each scrape, to report the series of the observed families.</summary>
     public void BeforeScrape(Action fill) => _fills.Add(fill);
 
-    /// <summary>Writes the page of <c>/metrics</c>.</summary>
     public Task WriteAsync(Stream stream, CancellationToken cancellationToken) =>
         _registry.CollectAndExportAsTextAsync(stream, cancellationToken);
 

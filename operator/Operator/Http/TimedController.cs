@@ -3,7 +3,6 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Http;
 
-/// <summary>Measures the duration and the failures of a controller.</summary>
 internal sealed class TimedController<T>(IEntityController<T> inner, OperatorMetrics metrics, TimeProvider time) : IEntityController<T>
     where T : class, IKubernetesEntity<T>
 {

@@ -31,7 +31,6 @@ internal sealed partial class WebhookCertificate(
     private string _root = "";
     private string? _lastError;
 
-    /// <summary>The current certificate; null until there is one.</summary>
     public X509Certificate2? Current => _current;
 
     public Task RunAsync(CancellationToken cancellationToken) =>

@@ -15,7 +15,7 @@ internal sealed class CircuitBreaker(Func<int> suspendableWork)
     private DateTimeOffset? _openSince;
 
     /// <summary>When it opened; null while it is closed.</summary>
-    public DateTimeOffset? AppliedAt
+    public DateTimeOffset? OpenSince
     {
         get
         {
@@ -25,14 +25,14 @@ internal sealed class CircuitBreaker(Func<int> suspendableWork)
     }
 
     /// <summary>Restores the state that an earlier leader stored: when forecasts suspended workloads, and since when it is open.</summary>
-    public void Restore(IEnumerable<DateTimeOffset> suspended, DateTimeOffset? appliedAt)
+    public void Restore(IEnumerable<DateTimeOffset> suspended, DateTimeOffset? openSince)
     {
         lock (_gate)
         {
             foreach (var at in suspended.Where(at => at > _resetAt).Order())
                 _suspended.Enqueue(at);
-            if (appliedAt > _resetAt)
-                _openSince = appliedAt;
+            if (openSince > _resetAt)
+                _openSince = openSince;
         }
     }
 
@@ -58,14 +58,14 @@ internal sealed class CircuitBreaker(Func<int> suspendableWork)
     }
 
     /// <summary>Opens it after a decision left workloads running because of it. It stays open until a reset.</summary>
-    public void Apply(DateTimeOffset now)
+    public void Open(DateTimeOffset now)
     {
         lock (_gate)
             _openSince ??= now;
     }
 
     /// <summary>Resets it as of a time. Returns false if a later reset is known.</summary>
-    public bool Lift(DateTimeOffset at)
+    public bool Reset(DateTimeOffset at)
     {
         lock (_gate)
         {

@@ -37,7 +37,7 @@ internal sealed class ObserveOnlyMode(CircuitBreaker breaker)
             map is not null
             && map.Data.TryGetValue(ContinueKey, out var text)
             && DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at)
-            && breaker.Lift(at);
+            && breaker.Reset(at);
         if (observe == _observeOnly && !wasReset)
             return;
         _observeOnly = observe;

@@ -34,7 +34,6 @@ internal sealed class ExternalScalerClients(
     /// <summary>Raised with the namespace when a ScaledObject sends a new query.</summary>
     public event Action<string>? QueryAdded;
 
-    /// <summary>Answers one query.</summary>
     public ScalerAnswer Answer(ScalerRequest request)
     {
         var key = new ObjectKey(request.Namespace, request.Name);
@@ -161,7 +160,6 @@ internal sealed class ExternalScalerClient(DateTimeOffset since)
     /// <summary>Used only by the scaler loop.</summary>
     public ScalerMemory Memory { get; set; } = ScalerMemory.Empty;
 
-    /// <summary>Time of its first query.</summary>
     public DateTimeOffset Since { get; } = since;
 
     /// <summary>The current state. Read it once to get consistent values.</summary>
@@ -183,7 +181,6 @@ internal sealed class ExternalScalerClient(DateTimeOffset since)
     }
 }
 
-/// <summary>The immutable state of an <see cref="ExternalScalerClient"/>.</summary>
 internal sealed record ExternalScalerClientState
 {
     private const int MostTriggers = 16;
@@ -200,7 +197,6 @@ internal sealed record ExternalScalerClientState
 
     public IReadOnlyList<TriggerTerms> Triggers => [.. Calls.Select(static call => call.Trigger)];
 
-    /// <summary>The lowest of the triggers' caps.</summary>
     public HourlyCost? Cap => Calls.Where(static call => call.Cap is not null).Select(static call => call.Cap).Min();
 
     /// <summary>Adds a query. A trigger with changed keys has a new name. The old one expires, or is removed for newer ones.</summary>
@@ -220,5 +216,4 @@ internal sealed record ExternalScalerClientState
         };
 }
 
-/// <summary>A query of KEDA.</summary>
 internal sealed record ExternalScalerCall(TriggerTerms Trigger, HourlyCost? Cap, DateTimeOffset At);

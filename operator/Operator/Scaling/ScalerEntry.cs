@@ -24,7 +24,6 @@ internal sealed class ScalerEntry(V1Alpha1InferenceScaler scaler, DateTimeOffset
             ActiveAt = Rfc3339.TryParse(scaler.Status?.LastActiveTime, out var at) ? at : null,
         };
 
-    /// <summary>Since when it is evaluated.</summary>
     public DateTimeOffset Since { get; } = since;
 
     public ScaleTarget? Target { get; set; }
@@ -74,5 +73,4 @@ internal sealed class ScalerEntry(V1Alpha1InferenceScaler scaler, DateTimeOffset
     }
 }
 
-/// <summary>A decision on a scaler and its input.</summary>
 internal sealed record ScalerResult(ScalerSnapshot Snapshot, ScalerDecision Decision);

@@ -33,13 +33,11 @@ internal sealed class ScalerEvaluator(
     /// <summary>Raised when the set of scaled pods changed.</summary>
     public event Action? PodsChanged;
 
-    /// <summary>Raised after each evaluation.</summary>
     public event Action? Decided;
 
     /// <summary>Whether a scaler uses the metrics of this pod. Thread-safe.</summary>
     public bool IsScaled(string podUid) => _pods.Contains(podUid);
 
-    /// <summary>Evaluates and decides on all scalers of these namespaces.</summary>
     internal List<ScalerEntry> Evaluate(IReadOnlyCollection<string> namespaces)
     {
         var entries = new List<ScalerEntry>();

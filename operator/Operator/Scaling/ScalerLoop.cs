@@ -36,7 +36,6 @@ internal sealed partial class ScalerLoop(
     private readonly Lock _gate = new();
     private readonly HashSet<string> _dirty = new(StringComparer.Ordinal);
 
-    /// <summary>Enqueues the scalers of a namespace.</summary>
     public void Wake(string ns)
     {
         lock (_gate)
@@ -45,7 +44,6 @@ internal sealed partial class ScalerLoop(
         _wakeup.Set();
     }
 
-    /// <summary>Enqueues the scalers of a namespace if it has any.</summary>
     public void WakeIfScaled(string ns)
     {
         if (stores.Scalers.Store.ByIndex(Indexes.Namespace, ns).Any() || externalClients.HasAny(ns))

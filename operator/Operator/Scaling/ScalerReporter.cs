@@ -48,7 +48,6 @@ internal sealed class ScalerReporter(EventRecorder recorder, OperatorMetrics met
         ReportHindrance(entry, reason, message, time.GetUtcNow());
     }
 
-    /// <summary>Removes the metrics of a scaler.</summary>
     public void Forget(ObjectKey scaler) => metrics.ForgetScaler(scaler.Namespace ?? "", scaler.Name);
 
     /// <summary>Reports a scale write and, if it added replicas, the delay since the demand arose.</summary>
@@ -87,7 +86,6 @@ internal sealed class ScalerReporter(EventRecorder recorder, OperatorMetrics met
 
     private static string Seconds(DateTimeOffset at) => at.ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture);
 
-    /// <summary>Publishes an Event on the scaler and one on its target.</summary>
     private void Both(ScalerEntry entry, string type, string reason, string action, string note, string key)
     {
         var (scaler, target) = (entry.Scaler, entry.Target!);

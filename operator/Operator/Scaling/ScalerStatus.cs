@@ -9,7 +9,6 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Scaling;
 
-/// <summary>Builds a scaler's status from one decision.</summary>
 internal static class ScalerStatus
 {
     private static readonly string[] Optional =

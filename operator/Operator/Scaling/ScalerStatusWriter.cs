@@ -16,7 +16,6 @@ internal sealed partial class ScalerStatusWriter(
 {
     private readonly FailureLog _failures = new(client);
 
-    /// <summary>Writes the status of a scaler if it is due.</summary>
     internal async Task WriteAsync(ScalerEntry entry, CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();

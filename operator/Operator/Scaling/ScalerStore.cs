@@ -21,7 +21,6 @@ internal sealed class ScalerStore(
 {
     private readonly Dictionary<ObjectKey, ScalerEntry> _entries = [];
 
-    /// <summary>Returns the UIDs of the pods of all targets.</summary>
     public HashSet<string> PodUids()
     {
         lock (_entries)

@@ -46,7 +46,6 @@ internal sealed class TriggerMeter(
     /// <summary>Replaces the Prometheus queries of a scaler by those that its triggers need.</summary>
     public void Want(string scalerUid, ScalerTerms terms) => prometheus.Want(scalerUid, QuestionsOf(terms));
 
-    /// <summary>Removes the queries of a scaler.</summary>
     public void Forget(string scalerUid) => prometheus.Forget(scalerUid);
 
     /// <summary>Whether any of its pods has running or waiting requests.</summary>
@@ -226,7 +225,6 @@ internal sealed class TriggerMeter(
             };
     }
 
-    /// <summary>Returns the Prometheus queries of a scaler.</summary>
     private IReadOnlyList<PromQuestion> QuestionsOf(ScalerTerms terms) =>
         [
             .. terms

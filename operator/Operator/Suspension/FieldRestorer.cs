@@ -40,7 +40,6 @@ internal sealed class FieldRestorer(KubeClient client)
         return outcome;
     }
 
-    /// <summary>Resumes the owning CronJob of a suspended run.</summary>
     public Task<WriteOutcome> RestoreCronJobAsync(SuspensionRecord record, CancellationToken cancellationToken) =>
         RestoreAsync(record.Namespace, [record.CronJob!], isSuspension: true, cancellationToken);
 

@@ -98,7 +98,6 @@ internal sealed class FieldWriter(KubeClient client)
     public async Task<JsonObject?> ReadAsync(string ns, ObjectRef target, CancellationToken cancellationToken) =>
         (await FindAsync(VersionsOf(target), ns, target, null, cancellationToken)).Object;
 
-    /// <summary>Changes an object.</summary>
     public Task<WriteOutcome> ChangeAsync(
         string ns,
         ObjectRef target,
@@ -277,7 +276,6 @@ internal sealed class FieldWriter(KubeClient client)
 
     public static bool Same(string json, string other) => JsonNode.DeepEquals(JsonNode.Parse(json), JsonNode.Parse(other));
 
-    /// <summary>Returns the pointer of an annotation.</summary>
     public static string Annotation(string name) => PatchOperation.Pointer("metadata", "annotations", name);
 
     /// <summary>

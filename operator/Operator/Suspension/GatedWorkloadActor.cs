@@ -30,7 +30,6 @@ internal sealed partial class GatedWorkloadActor(
     /// <summary>Interval of the search for gated workloads that no budget selects.</summary>
     public static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
 
-    /// <summary>Gated workloads by UID.</summary>
     private readonly ConcurrentDictionary<string, Marked> _gated = new(StringComparer.Ordinal);
 
     /// <summary>Tracks a workload that was added or changed.</summary>

@@ -12,7 +12,6 @@ namespace Bursar.Operator.Telemetry;
 /// </summary>
 internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, AgentCollector collector, TimeProvider time, ILogger logger)
 {
-    /// <summary>Longest duration of a long poll.</summary>
     private static readonly TimeSpan Poll = TimeSpan.FromSeconds(20);
 
     /// <summary>
@@ -36,7 +35,6 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
 
     public bool Answers => _answers;
 
-    /// <summary>The source that the agent reported last.</summary>
     public string? Source => _source;
 
     public void TargetsChanged()

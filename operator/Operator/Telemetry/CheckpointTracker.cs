@@ -10,7 +10,6 @@ internal sealed class CheckpointTracker
     private readonly Lock _gate = new();
     private readonly Dictionary<string, Dictionary<string, CheckpointRequest>> _budgets = new(StringComparer.Ordinal);
 
-    /// <summary>Raised when the requests changed.</summary>
     public event Action? Changed;
 
     /// <summary>Replaces a budget's requests, by workload UID.</summary>
@@ -30,7 +29,6 @@ internal sealed class CheckpointTracker
         Changed?.Invoke();
     }
 
-    /// <summary>Adds a request of a budget.</summary>
     public void Add(string budgetUid, string workloadUid, CheckpointRequest request)
     {
         lock (_gate)

@@ -119,7 +119,6 @@ internal sealed partial class ExporterReader : IDisposable
 
     public void Dispose() => _scraper.Dispose();
 
-    /// <summary>Reads one page of every exporter that is due.</summary>
     internal async Task ReadAsync(CancellationToken cancellationToken)
     {
         var now = _time.GetUtcNow();

@@ -9,7 +9,6 @@ internal sealed class GpuPods(ClusterGpus gpus)
     private readonly Lock _gate = new();
     private readonly Dictionary<string, Dictionary<string, V1Pod>> _nodes = new(StringComparer.Ordinal);
 
-    /// <summary>The nodes with such pods.</summary>
     public IReadOnlyList<string> Nodes
     {
         get

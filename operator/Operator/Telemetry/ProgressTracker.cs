@@ -54,7 +54,6 @@ internal sealed class ProgressTracker
             _workloads.Remove(workloadUid);
     }
 
-    /// <summary>Restores stored progress after a restart.</summary>
     public void Restore(string workloadUid, ProgressSeries series)
     {
         lock (_gate)

@@ -97,7 +97,6 @@ internal readonly record struct GpuRequest(IReadOnlyList<GpuUnits>? Resources)
         }
     }
 
-    /// <summary>Returns the pod without some resources.</summary>
     public static V1PodSpec Without(V1PodSpec pod, IReadOnlyCollection<string> resources)
     {
         IReadOnlyDictionary<string, string> Rest(IReadOnlyDictionary<string, string> all) =>

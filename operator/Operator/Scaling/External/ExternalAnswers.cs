@@ -8,6 +8,5 @@ internal delegate ScalerAnswer ExternalAnswers(ScalerRequest request);
 /// <param name="Metadata">The trigger's metadata from KEDA.</param>
 internal sealed record ScalerRequest(string Namespace, string Name, IReadOnlyDictionary<string, string> Metadata)
 {
-    /// <summary>The parsed <see cref="Metadata"/>.</summary>
     public required ScalerQuery Query { get; init; }
 }

@@ -5,7 +5,6 @@ internal sealed class ExternalChanges
 {
     private TaskCompletionSource _next = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>Completes at the next change.</summary>
     public Task Next => Volatile.Read(ref _next).Task;
 
     public void Raise() => Interlocked.Exchange(ref _next, new(TaskCreationOptions.RunContinuationsAsynchronously)).SetResult();

@@ -44,7 +44,6 @@ internal abstract record ScalerQuery
         /// <summary>One of <see cref="Triggers"/>.</summary>
         public string Type => Terms.Name;
 
-        /// <summary>The trigger's own keys.</summary>
         public IReadOnlyDictionary<string, string> Keys => Terms.Metadata;
     }
 
@@ -115,7 +114,6 @@ internal abstract record ScalerQuery
         return true;
     }
 
-    /// <summary>Whether the text is a DNS subdomain, as an object's name.</summary>
     private static bool IsName(string text) =>
         text.Length is > 0 and <= 253
         && text.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c is '-' or '.')

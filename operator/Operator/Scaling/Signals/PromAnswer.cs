@@ -19,7 +19,6 @@ internal sealed record PromAnswer
     /// </summary>
     public string? Warning { get; init; }
 
-    /// <summary>Whether the query matched nothing.</summary>
     public bool IsEmpty => Value is null && Error is null;
 
     public static PromAnswer Of(double value) =>

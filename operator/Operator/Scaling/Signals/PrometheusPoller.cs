@@ -3,7 +3,6 @@ using Bursar.Operator.Telemetry;
 
 namespace Bursar.Operator.Scaling.Signals;
 
-/// <summary>A query of a scaler and its interval.</summary>
 internal sealed record PromQuestion(string Source, string Query, TimeSpan Interval);
 
 /// <summary>The latest answer to a query.</summary>
@@ -82,7 +81,6 @@ internal sealed class PrometheusPoller
         _changed.Set();
     }
 
-    /// <summary>Removes a scaler.</summary>
     public void Forget(string scaler) => Want(scaler, []);
 
     /// <summary>Returns the latest reading; null before the first answer.</summary>

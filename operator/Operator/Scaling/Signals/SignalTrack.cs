@@ -39,10 +39,8 @@ internal sealed class SignalTrack
     private DateTimeOffset? _read;
     private PodSignal? _last;
 
-    /// <summary>The node whose agent reports the pod.</summary>
     public string Node { get; init; } = "";
 
-    /// <summary>When an agent last reported the pod.</summary>
     public DateTimeOffset Named { get; set; }
 
     /// <summary>Records a reading of the pod's metrics. Returns false if it is known.</summary>

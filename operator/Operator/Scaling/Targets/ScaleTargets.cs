@@ -38,7 +38,7 @@ internal sealed class ScaleTargets(ClusterStores stores)
     }
 
     /// <summary>Whether the scaler of a record exists and still has the same target.</summary>
-    public bool IsSuspended(ScalerRecord record)
+    public bool IsInUse(ScalerRecord record)
     {
         if (stores.Scalers.Store.GetByUid(record.ScalerUid) is not { Spec.ScaleTargetRef: { } reference } scaler)
             return false;

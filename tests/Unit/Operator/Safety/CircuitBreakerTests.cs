@@ -27,12 +27,12 @@ public sealed class CircuitBreakerTests
     public void Once_applied_it_stays_until_a_later_word_lifts_it()
     {
         var brake = new CircuitBreaker(() => 0);
-        brake.Apply(Now);
+        brake.Open(Now);
         brake.Allowance(Now.AddDays(1)).Should().Be(0);
-        brake.Lift(Now.AddSeconds(-1)).Should().BeTrue("it is a later word than none");
+        brake.Reset(Now.AddSeconds(-1)).Should().BeTrue("it is a later word than none");
         brake.Allowance(Now).Should().Be(0, "but said before the brake was applied");
-        brake.Lift(Now.AddSeconds(1)).Should().BeTrue();
-        brake.Lift(Now.AddSeconds(1)).Should().BeFalse("the same word again");
+        brake.Reset(Now.AddSeconds(1)).Should().BeTrue();
+        brake.Reset(Now.AddSeconds(1)).Should().BeFalse("the same word again");
         brake.Allowance(Now.AddSeconds(1)).Should().Be(5);
     }
 
@@ -46,9 +46,9 @@ public sealed class CircuitBreakerTests
         brake.Restore([], Now.AddMinutes(-1));
         brake.Allowance(Now).Should().Be(0);
         // The switch is read after the ledger: an old word must not lift a later brake.
-        brake.Lift(Now.AddHours(-1));
-        brake.AppliedAt.Should().Be(Now.AddMinutes(-1));
-        brake.Lift(Now);
-        brake.AppliedAt.Should().BeNull();
+        brake.Reset(Now.AddHours(-1));
+        brake.OpenSince.Should().Be(Now.AddMinutes(-1));
+        brake.Reset(Now);
+        brake.OpenSince.Should().BeNull();
     }
 }
