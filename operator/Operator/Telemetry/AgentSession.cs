@@ -193,5 +193,5 @@ internal sealed partial class AgentSession(AgentPod agent, AgentTrust trust, Age
     private partial void LogNotSent(string node, string error);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Processing agent report failed: Node={Node}")]
-    private partial void LogStrange(Exception exception, string node);
+    private partial void LogUnexpected(Exception exception, string node);
 }

@@ -69,5 +69,5 @@ internal sealed partial class SignalReader(AgentPod agent, AgentCollector collec
     private partial void LogUnreachable(string node, string error);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Processing agent signals failed: Node={Node}")]
-    private partial void LogStrange(Exception exception, string node);
+    private partial void LogUnexpected(Exception exception, string node);
 }
