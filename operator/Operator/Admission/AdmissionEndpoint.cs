@@ -93,7 +93,7 @@ internal static class AdmissionEndpoint
         }
         catch (JsonException error)
         {
-            await RefuseAsync(context, StatusCodes.Status400BadRequest, $"the body is not an AdmissionReview: {odd.Message}");
+            await RefuseAsync(context, StatusCodes.Status400BadRequest, $"the body is not an AdmissionReview: {error.Message}");
             return;
         }
         catch (BadHttpRequestException refused)

@@ -245,10 +245,7 @@ internal sealed partial class GenerateScalerTranslation
                 LeaveOut($"spec.fallback.{key}", "InferenceScaler has no such field");
         }
         if (made["replicas"]?.GetValue<long>() == 0)
-            Remark(
-                "spec.fallback.replicas",
-                "with 0, KEDA scales to zero while values are missing; Bursar keeps the last replica"
-            );
+            Remark("spec.fallback.replicas", "with 0, KEDA scales to zero while values are missing; Bursar keeps the last replica");
         return made;
     }
 
@@ -409,7 +406,7 @@ internal sealed partial class GenerateScalerTranslation
         var host = address[(address.LastIndexOf('/') + 1)..];
         if (host.Split('.', ':')[0] != "bursar-external-scaler")
             return Nothing(at, $"{type} asks {(address.Length == 0 ? "nobody" : address)}; Bursar queries no external scalers");
-        if (!ScalerQuery.TryRead(metadata, out var ask, out var error))
+        if (!ScalerQuery.TryRead(metadata, out var query, out var error))
             return Nothing(at, error);
         if (query is not ScalerQuery.OfTrigger trigger)
             return Nothing(at, $"it follows the InferenceScaler {((ScalerQuery.OfScaler)query).Name}, which can scale the target itself");

@@ -18,7 +18,11 @@ internal static class OperatorCommand
     public static Command Create()
     {
         var defaults = new OperatorOptions();
-        var ns = OptionSources.Text("--namespace", "Bursar's own namespace, with the ledger, the lease and the ConfigMap bursar-control.", defaults.Namespace);
+        var ns = OptionSources.Text(
+            "--namespace",
+            "Bursar's own namespace, with the ledger, the lease and the ConfigMap bursar-control.",
+            defaults.Namespace
+        );
         var agents = OptionSources.Text("--agent-namespace", "The namespace the agents run in.", defaults.AgentNamespace);
         var exporters = OptionSources.Text(
             "--dcgm-exporters",

@@ -74,8 +74,8 @@ internal sealed partial class CertificateController(
         }
         catch (Exception exception) when (exception is ApiException or HttpRequestException or TimeoutException)
         {
-            // The same trouble at every look is told once.
-            var complaint = exception is ApiException { IsNotFound: true }
+            // Log a repeated error only once.
+            var message = exception is ApiException { IsNotFound: true }
                 ? $"a namespace does not exist ({ownNamespace} or {agentNamespace}); agents are not read until it does"
                 : exception.Message;
             if (_lastError != message && !client.IsUnreachable)

@@ -54,7 +54,7 @@ internal sealed class TargetBudgets(ClusterStores stores, DecisionStore decision
                 var (key, name) = (ObjectKey.Of(budget), budget.Metadata.Name);
                 var decision = decisions.Of(budget);
                 if (decision is null)
-                    look.Caps.Add(ReplicaCaps.Keep(name, look.Snapshot, $"budget {name} has not been evaluated yet"));
+                    evaluated.Caps.Add(ReplicaCaps.Keep(name, evaluated.Snapshot, $"budget {name} has not been evaluated yet"));
                 else if (!decision.IsEnforcing || decision.AffordableRate is null && decision.At < decision.WindowStart)
                     continue;
                 else if (decision.AffordableRate is not { } rate)

@@ -168,7 +168,7 @@ internal sealed class ScaleActor(KubeClient client, ClusterStores stores, Ledger
                     CountOf(original, KedaMax) is not { } most
                     || CountOf(FieldWriter.Text(obj, keda ? "/spec/minReplicaCount" : "/spec/minReplicas"), keda ? 0 : 1) is not { } least
                 )
-                    return WriteOutcome.Refused($"the bounds of {owner.Kind} {owner.Name} are not numbers");
+                    return WriteOutcome.Refused($"the bounds of {other.Kind} {other.Name} are not numbers");
                 var cap = Math.Max(Math.Max(1, least), max);
                 var value = cap >= most ? original : cap.ToString(CultureInfo.InvariantCulture);
                 isOriginal = value == original;
