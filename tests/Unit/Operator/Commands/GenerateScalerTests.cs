@@ -487,9 +487,7 @@ public sealed class GenerateScalerTests
         );
         code.Should().Be(1);
         output.Should().Contain("name: fine").And.NotContain("name: chat");
-        error
-            .Should()
-            .EndWith("error: ScaledObject chat: none of its triggers has an equivalent, so no InferenceScaler is written\n");
+        error.Should().EndWith("error: ScaledObject chat: none of its triggers has an equivalent, so no InferenceScaler is written\n");
         error.Should().Contain("spec.triggers[0]: cpu does not describe").And.Contain("spec.triggers[1]: memory does not describe");
     }
 
