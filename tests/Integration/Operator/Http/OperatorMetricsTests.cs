@@ -8,7 +8,7 @@ using Bursar.Core.Reports;
 using Bursar.Core.Text;
 using Bursar.Core.Usage;
 using Bursar.Operator.Budgets;
-using Bursar.Operator.Serving;
+using Bursar.Operator.Http;
 using Bursar.Sandbox.Time;
 using Bursar.Tests.TestKit;
 

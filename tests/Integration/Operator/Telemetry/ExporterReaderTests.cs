@@ -11,7 +11,7 @@ using Bursar.Operator.Cluster;
 using Bursar.Operator.Http;
 using Bursar.Operator.Telemetry;
 using Bursar.Sandbox.Time;
-using Bursar.Tests.Integration.Operator.Serving;
+using Bursar.Tests.Integration.Operator.Http;
 using Bursar.Tests.TestKit;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
