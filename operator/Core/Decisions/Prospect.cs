@@ -32,9 +32,7 @@ internal sealed record Prospect
     {
         var (budget, totals, memory) = (plan.Budget, plan.Totals, plan.Memory);
         var announced = memory.SuspensionsAnnounced;
-        bool IsLeaving(CostedWorkload workload) =>
-            plan.IsSuspending(workload)
-            || announced.ContainsKey(workload.Uid) && !BudgetMemoryUpdate.IsSettling(workload.Snapshot, memory, budget.Now);
+        bool IsLeaving(CostedWorkload workload) => plan.IsSuspending(workload) || announced.ContainsKey(workload.Uid);
         var now = Outlook.Of(budget, totals, plan.Workloads, plan.IsEnforcing && plan.IsOpen);
         var exhausted = plan.IsOpen && Exhaustion.IsExhausted(budget, totals);
         CostedWorkload[] runsOn =

@@ -197,6 +197,7 @@ public sealed class ForecastTests
         first.ReasonOf("train").Should().Be(Reasons.Settling);
         first.Announcements.Should().Contain(a => a.Reason == Reasons.WillSuspend && a.Sentence.Contains("first among train"));
         first.Memory.Admitted.Should().BeEmpty("what does not fit is not admitted");
+        first.Announcements.Should().NotContain(one => one.Reason == Reasons.AtRisk, "WillSuspend names the time of its suspension");
 
         BudgetDecider.Decide(budget.Later(TimeSpan.FromSeconds(59), first.Memory)).Actions.Should().BeEmpty();
         BudgetDecider.Decide(budget.Later(TimeSpan.FromSeconds(60), first.Memory)).SuspendedNames().Should().Equal("train");
