@@ -142,7 +142,7 @@ public static class Messages
         $"Decided at {Time(workload.Snapshot.Suspension!.Since)} ({workload.Snapshot.Suspension.Reason}) and not carried out then, because Bursar was interrupted. It resumes when budget {budget.Name} covers it.";
 
     public static string CheckpointAwaited(CostedWorkload workload, CheckpointRequest request, BudgetSnapshot budget) =>
-        $"Checkpoint requested: the job is suspended when it reports that one is written, at {Time(request.Deadline)} at the latest; waiting costs up to {Money((workload.Snapshot.Rate ?? workload.Snapshot.BurnRate).For(request.Deadline - request.Requested))} {budget.Currency}. {request.Sentence}";
+        $"Checkpoint requested: the job is suspended when it reports that one is written, at {Time(request.Deadline)} at the latest; waiting costs up to {Money((workload.Snapshot.Rate ?? workload.Snapshot.BurnRate).For(request.Deadline - request.Requested))} {budget.Currency}. {WithoutVerb(request.Sentence)}";
 
     public static string CheckpointWithdrawn(BudgetSnapshot budget, BudgetTotals totals) =>
         $"The request for a checkpoint is withdrawn, the job runs on: budget {budget.Name} has {Money(totals.Limit - totals.Spent)} of {Money(totals.Limit)} {budget.Currency} left in {Window.NameOf(budget.Window.Key)}, {Money(totals.Planned)} is spent and reserved.";
@@ -188,8 +188,8 @@ public static class Messages
     public static string With(string sentence, WorkloadSnapshot workload) =>
         workload.Consequence is { } consequence ? $"{sentence} {consequence}" : sentence;
 
-    public static string NotFollowed(CostedWorkload workload) =>
-        $"Suspended, but {workload.Snapshot.NotSuspendable}. It costs {workload.Snapshot.BurnRate}/h until its pods end.";
+    public static string NotFollowed(CostedWorkload workload, BudgetSnapshot budget) =>
+        $"Suspended, but {workload.Snapshot.NotSuspendable}. It costs {workload.Snapshot.BurnRate} {budget.Currency}/h until its pods end.";
 
     public static string Followed(CostedWorkload workload) =>
         workload.Snapshot.State is WorkloadState.Running or WorkloadState.Pending
@@ -198,7 +198,7 @@ public static class Messages
 
     /// <summary>Introduces a second suspension, after another actor resumed the workload.</summary>
     public static string SuspendedAgain(string? resumedBy, string sentence) =>
-        $"Suspended again: {resumedBy ?? "another user or controller"} had resumed it. {(sentence.StartsWith("Suspended: ", StringComparison.Ordinal) ? Capital(sentence[11..]) : sentence)}";
+        $"Suspended again: {resumedBy ?? "another user or controller"} had resumed it. {WithoutVerb(sentence)}";
 
     public static string ReleasedByUser(BudgetSnapshot budget) =>
         $"Released at {Time(budget.ReleasedAt!.Value)} by bursar release: what it had suspended is resumed, and it suspends nothing until its spec changes"
@@ -240,6 +240,10 @@ public static class Messages
             + $"{ToResume(workload, plan, enough)}{ResumesOtherwise(budget, enough, Later(budget))}";
     }
 
+    /// <summary>The reason for a suspension as a sentence of its own.</summary>
+    private static string WithoutVerb(string sentence) =>
+        sentence.StartsWith("Suspended: ", StringComparison.Ordinal) ? Capital(sentence[11..]) : sentence;
+
     private static string Capital(string text) => char.ToUpperInvariant(text[0]) + text[1..];
 
     /// <summary>Describes a workload that another budget has suspended and this one would let run.</summary>
@@ -257,7 +261,7 @@ public static class Messages
         workload.OtherBudgets is { } others ? $" It is also suspended by {others}." : "";
 
     public static string DurationUnknown(CostedWorkload workload, BudgetSnapshot budget) =>
-        $"Its duration is unknown, and budget {budget.Name} suspends such workloads (unknownDuration: Hold). It costs {workload.Snapshot.Rate}/h {budget.Currency}. "
+        $"Suspended: its duration is unknown, and budget {budget.Name} suspends such workloads (unknownDuration: Hold). It costs {workload.Snapshot.Rate} {budget.Currency}/h. "
         + "Set bursar.dev/expected-duration on it to let it run.";
 
     public static string Settling(BudgetSnapshot budget, BudgetMemory memory) =>
@@ -344,7 +348,7 @@ public static class Messages
             { NotSuspendable: { } why } => $"Counted, and cannot be suspended: {why}.",
             { Exempt: true } => $"Counted, never suspended; {Length(workload, budget)}.",
             { Class: WorkloadClass.Interactive } when !workload.Suspendable =>
-                $"Interactive workload: counted at {workload.Snapshot.Rate}/h, not suspended.",
+                $"Interactive workload: counted at {workload.Snapshot.Rate} {budget.Currency}/h, not suspended.",
             { Class: WorkloadClass.Inference } when !workload.Suspendable =>
                 $"Runs at {workload.Snapshot.Rate} {budget.Currency}/h to the end of the window, past the limit too (whenExhausted: MinReplicas).",
             { Class: WorkloadClass.Inference or WorkloadClass.Interactive } =>

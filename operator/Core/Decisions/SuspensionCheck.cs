@@ -29,7 +29,7 @@ public static class SuspensionCheck
     internal static void Evaluate(Plan plan, CostedWorkload workload)
     {
         if (workload.Snapshot.IgnoresSuspension)
-            plan.Keep(workload, Reasons.SuspensionNotFollowed, Messages.NotFollowed(workload));
+            plan.Keep(workload, Reasons.SuspensionNotFollowed, Messages.NotFollowed(workload, plan.Budget));
     }
 
     /// <summary>Remembers since when pods keep running, and reports those that do so for too long, with growing pauses.</summary>
@@ -53,7 +53,9 @@ public static class SuspensionCheck
                 && budget.Now - known.Since > Patience + workload.Snapshot.TerminationGrace + PausesBefore(known.Reported)
             )
             {
-                plan.Announce(Of(workload, known, Reasons.SuspensionNotFollowed, Messages.NotFollowed(workload), warning: true));
+                plan.Announce(
+                    Of(workload, known, Reasons.SuspensionNotFollowed, Messages.NotFollowed(workload, plan.Budget), warning: true)
+                );
                 known = known with { Reported = known.Reported + 1 };
             }
             seen[uid] = known;

@@ -74,7 +74,7 @@ public static class ReplicaCaps
                 fair[i].PerHour,
                 unknown ? "the price of a replica is unknown, so none is added"
                     : affordable.Free <= Amount.Zero ? $"budget {budget} has no budget left beyond the minimum replicas"
-                    : $"budget {budget} has {affordable.Free.ToShortString()} {scaler.Currency} for replicas above the minimum, {affordable.PerHour}/h over the {GoDuration.Format(Rounded(affordable.Until))} to its window's end{among}, {Each(scaler)}"
+                    : $"budget {budget} has {affordable.Free.ToShortString()} {scaler.Currency} for replicas above the minimum, {affordable.PerHour} {scaler.Currency}/h over the {GoDuration.Format(Rounded(affordable.Until))} to its window's end{among}, {Each(scaler)}"
             );
         }
         return caps;

@@ -198,7 +198,13 @@ internal static class BudgetMessages
         var (plan, train) = Begin(November);
         table.Add(
             Reasons.SuspensionNotFollowed,
-            Messages.NotFollowed(train with { Snapshot = Train with { NotSuspendable = "its pods have run on since 11:50:00" } })
+            Messages.NotFollowed(
+                train with
+                {
+                    Snapshot = Train with { NotSuspendable = "its pods have run on since 11:50:00" },
+                },
+                Budget(50)
+            )
         );
         table.Add(Reasons.SuspensionFollowed, Messages.Followed(train));
         table.Add(Reasons.SuspensionFollowed, Messages.Followed(train with { Snapshot = Train.Suspended(50) }));
