@@ -89,11 +89,11 @@ public sealed class PrometheusSourcesTests : IAsyncLifetime
     [InlineData(200, """{"status":"success","data":{"resultType":"vector","result":[{"histogram":[1,{}]}]}}""", "histogram")]
     [InlineData(200, """{"status":"success","data":{"resultType":"matrix","result":[]}}""", "matrix")]
     [InlineData(200, """{"status":"success","data":{"resultType":"scalar","result":[1,2]}}""", "no number")]
-    [InlineData(200, """{"status":"success","data":{"resultType":"vector","result":[7]}}""", "not to a number")]
+    [InlineData(200, """{"status":"success","data":{"resultType":"vector","result":[7]}}""", "not a number")]
     [InlineData(200, """{"status":"success"}""", "no result")]
-    [InlineData(200, """{"status":"success","data":7}""", "no JSON of Prometheus")]
-    [InlineData(200, "<html>", "no JSON of Prometheus")]
-    [InlineData(200, "", "no JSON of Prometheus")]
+    [InlineData(200, """{"status":"success","data":7}""", "not Prometheus JSON")]
+    [InlineData(200, "<html>", "not Prometheus JSON")]
+    [InlineData(200, "", "not Prometheus JSON")]
     [InlineData(
         400,
         """{"status":"error","errorType":"bad_data","error":"invalid parameter \"query\": 1:5: parse error"}""",
