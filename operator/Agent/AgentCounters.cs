@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 
 namespace Bursar.Agent;
 
-/// <summary>What has happened since the agent started, by a closed set of outcomes.</summary>
+/// <summary>Counters since the start of the agent. Outcomes come from a closed set. Safe for concurrent use.</summary>
 public sealed class AgentCounters
 {
     private readonly ConcurrentDictionary<string, long> _scrapes = new();
@@ -28,7 +28,7 @@ public sealed class AgentCounters
 
     public void Scraped(string outcome) => _scrapes.AddOrUpdate(outcome, 1, (_, n) => n + 1);
 
-    /// <summary>Lines of pods' pages that could not be read.</summary>
+    /// <summary>Lines of the pods' metrics pages that could not be parsed.</summary>
     public long SkippedLines => Interlocked.Read(ref _skippedLines);
 
     public void LinesSkipped(int lines) => Interlocked.Add(ref _skippedLines, lines);

@@ -1,6 +1,6 @@
 namespace Bursar.Agent;
 
-/// <summary>The wire contract counts whole milliseconds.</summary>
+/// <summary>Truncates times to the whole milliseconds of the wire format.</summary>
 internal static class WireTime
 {
     public static DateTimeOffset Truncate(DateTimeOffset at) => at.AddTicks(-(at.Ticks % TimeSpan.TicksPerMillisecond));

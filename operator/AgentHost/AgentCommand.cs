@@ -14,7 +14,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Bursar.AgentHost;
 
-/// <summary>The command line: <c>bursar-agent</c> and its options.</summary>
+/// <summary>The command line of <c>bursar-agent</c>.</summary>
 internal static class AgentCommand
 {
     public static RootCommand Create()

@@ -5,8 +5,8 @@ using System.Security.Cryptography.X509Certificates;
 namespace Bursar.Agent.Certificates;
 
 /// <summary>
-/// Makes Bursar's own certificates: a root that signs nothing but the agents' certificate and the operator's. ECDSA P-256;
-/// valid from an hour before <c>now</c>, so that a clock that is behind does not lock anybody out.
+/// Creates Bursar's own certificates (ECDSA P-256): a root, and leaves for the agents, the operator and its servers. They are valid
+/// from an hour before <c>now</c>, so that peers whose clocks are behind accept them.
 /// </summary>
 public static class BursarCa
 {
@@ -20,7 +20,7 @@ public static class BursarCa
     public static PemPair Create(DateTimeOffset now)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        // Roots of different ages share the name's stem only: during a renewal both are trusted side by side.
+        // Each root needs its own name, because old and new roots are trusted together during a renewal.
         var request = new CertificateRequest($"CN=Bursar CA {now.UtcDateTime:yyyyMMddHHmmss}", key, HashAlgorithmName.SHA256);
         request.CertificateExtensions.Add(
             new X509BasicConstraintsExtension(certificateAuthority: true, hasPathLengthConstraint: true, 0, critical: true)
@@ -33,17 +33,16 @@ public static class BursarCa
         return new PemPair(certificate.ExportCertificatePem(), key.ExportPkcs8PrivateKeyPem());
     }
 
-    /// <summary>The certificate of every agent, for <see cref="BursarNames.AgentWildcard"/>, server authentication only.</summary>
+    /// <summary>Creates the certificate of all agents, for <see cref="BursarNames.AgentWildcard"/>, server authentication only.</summary>
     public static PemPair CreateAgent(PemPair root, DateTimeOffset now) => Issue(root, [BursarNames.AgentWildcard], ServerAuth, now);
 
-    /// <summary>The operator's certificate, for <see cref="BursarNames.Operator"/>, client authentication only.</summary>
+    /// <summary>Creates the operator's certificate, for <see cref="BursarNames.Operator"/>, client authentication only.</summary>
     public static PemPair CreateOperator(PemPair root, DateTimeOffset now) => Issue(root, [BursarNames.Operator], ClientAuth, now);
 
-    /// <summary>A certificate of a server that is asked for by these names or addresses, server authentication only.</summary>
+    /// <summary>Creates a certificate for a server with these DNS names or IP addresses, server authentication only.</summary>
     public static PemPair CreateServer(PemPair root, IReadOnlyList<string> hosts, DateTimeOffset now) =>
         Issue(root, hosts, ServerAuth, now);
 
-    /// <summary>A certificate for one name and one use.</summary>
     internal static PemPair Issue(PemPair root, string dnsName, string usage, DateTimeOffset now) => Issue(root, [dnsName], usage, now);
 
     private static PemPair Issue(PemPair root, IReadOnlyList<string> hosts, string usage, DateTimeOffset now)
@@ -67,7 +66,7 @@ public static class BursarCa
         request.CertificateExtensions.Add(
             X509AuthorityKeyIdentifierExtension.CreateFromCertificate(issuer, includeKeyIdentifier: true, includeIssuerAndSerial: false)
         );
-        // A leaf does not outlive its root.
+        // A leaf must not outlive its root.
         var notBefore = Later(now - Backdate, issuer.NotBefore);
         var notAfter = Later(notBefore, Earlier(now + LeafLife, issuer.NotAfter));
         byte[] serial = RandomNumberGenerator.GetBytes(16);

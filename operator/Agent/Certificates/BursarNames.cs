@@ -1,6 +1,6 @@
 namespace Bursar.Agent.Certificates;
 
-/// <summary>The names by which operator and agents know each other; they exist in certificates only, not in DNS.</summary>
+/// <summary>The TLS names of the operator and the agents. They exist in certificates only, not in DNS.</summary>
 public static class BursarNames
 {
     public const string Operator = "operator.bursar.internal";
@@ -10,8 +10,8 @@ public static class BursarNames
     public const string AgentSuffix = ".agent.bursar.internal";
 
     /// <summary>
-    /// The host name of a node's agent. A node's name may hold dots, which a wildcard does not reach across, so they
-    /// become dashes; a label ends at 63 characters.
+    /// Returns the TLS name of a node's agent. Dots in the node's name become dashes, because a wildcard covers one label only. A label
+    /// has at most 63 characters.
     /// </summary>
     public static string Agent(string node)
     {

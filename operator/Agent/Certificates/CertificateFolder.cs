@@ -5,12 +5,12 @@ using Microsoft.Extensions.Logging;
 
 namespace Bursar.Agent.Certificates;
 
-/// <summary>What serves and what is trusted, read together from one state of the folder.</summary>
+/// <summary>The server certificate and the trusted roots, read together from the folder.</summary>
 public sealed record ServingCertificates(X509Certificate2 Server, X509Certificate2Collection Roots);
 
 /// <summary>
-/// A mounted Secret: <c>tls.crt</c>, <c>tls.key</c> and <c>ca.crt</c> (one or more roots). It is looked at every ten seconds and
-/// read anew when a file changed; what cannot be read leaves the certificates before in use, and says so.
+/// A mounted Secret: <c>tls.crt</c>, <c>tls.key</c> and <c>ca.crt</c> (one or more roots). It is read every ten seconds. If the files
+/// cannot be read, the previous certificates stay in use and <see cref="Fault"/> says why. Readers may use any thread.
 /// </summary>
 public sealed partial class CertificateFolder(string? path, TimeProvider time, ILogger<CertificateFolder> logger)
 {
@@ -20,10 +20,10 @@ public sealed partial class CertificateFolder(string? path, TimeProvider time, I
     private volatile ServingCertificates? _current;
     private volatile string? _fault = path is null ? "no certificate directory is configured" : "the certificates are not there yet";
 
-    /// <summary>Null until there are some.</summary>
+    /// <summary>Null until certificates were read.</summary>
     public ServingCertificates? Current => _current;
 
-    /// <summary>Why the newest files are not in use, or null.</summary>
+    /// <summary>Why the files on disk are not in use; null if they are.</summary>
     public string? Fault => _fault;
 
     public Task RunAsync(CancellationToken cancellationToken) =>
@@ -64,19 +64,19 @@ public sealed partial class CertificateFolder(string? path, TimeProvider time, I
         catch (Exception exception)
             when (exception is IOException or UnauthorizedAccessException or CryptographicException or ArgumentException)
         {
-            string sentence =
+            string fault =
                 _current is null && exception is FileNotFoundException or DirectoryNotFoundException
                     ? "the certificates are not there yet"
                     : $"the certificates in {path} cannot be read: {exception.Message}";
-            if (_fault != sentence)
-                LogFault(sentence);
-            _fault = sentence;
+            if (_fault != fault)
+                LogFault(fault);
+            _fault = fault;
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Certificates: serving as {Subject} until {NotAfter:u}")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "Loaded certificate {Subject}, valid until {NotAfter:u}")]
     private partial void LogRead(string subject, DateTime notAfter);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Certificates: {Fault}")]
-    private partial void LogFault(string fault);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Loading certificates failed: {Reason}")]
+    private partial void LogFault(string reason);
 }

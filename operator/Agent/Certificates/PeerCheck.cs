@@ -4,17 +4,17 @@ using System.Security.Cryptography.X509Certificates;
 namespace Bursar.Agent.Certificates;
 
 /// <summary>
-/// Whether a peer's certificate comes from Bursar's own root, for the right use and the right name. The machine's trust
-/// store has no say, and a certificate that names no use at all is refused.
+/// Checks that a peer's certificate was issued by Bursar's root for the required use and name. The machine's trust store is not used,
+/// and a certificate without an extended key usage is refused.
 /// </summary>
 public static class PeerCheck
 {
-    /// <summary>Null when the peer is who it must be, else a sentence.</summary>
-    /// <param name="certificate">The peer's certificate.</param>
+    /// <summary>Returns null if the certificate is accepted, else a sentence with the reason.</summary>
+    /// <param name="certificate">Null if the peer presented none.</param>
     /// <param name="roots">Bursar's roots; several during a renewal.</param>
-    /// <param name="purpose">What the peer uses it for.</param>
-    /// <param name="dnsName">The name it must be valid for.</param>
-    /// <param name="now">The time it must be valid at.</param>
+    /// <param name="purpose">The role of the peer.</param>
+    /// <param name="dnsName">The name that the certificate must be valid for.</param>
+    /// <param name="now">The time at which it must be valid.</param>
     public static string? Refusal(
         X509Certificate2? certificate,
         X509Certificate2Collection roots,

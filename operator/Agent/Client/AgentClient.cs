@@ -14,12 +14,12 @@ using Bursar.Core.Usage;
 
 namespace Bursar.Agent.Client;
 
-/// <summary>Which agent to ask and as whom.</summary>
+/// <summary>Options for the connection to one agent.</summary>
 public sealed record AgentClientOptions
 {
     public required string NodeName { get; init; }
 
-    /// <summary>The agent's pod; where the connection really goes.</summary>
+    /// <summary>The address of the agent's pod, used instead of DNS.</summary>
     public required IPEndPoint Address { get; init; }
 
     /// <summary>Bursar's roots, PEM; several during a renewal.</summary>
@@ -30,23 +30,24 @@ public sealed record AgentClientOptions
 
     public required TimeProvider Time { get; init; }
 
-    /// <summary>How long a request may take on top of the time it waits by agreement.</summary>
+    /// <summary>How long a request may take beyond the wait of its long poll.</summary>
     public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(10);
 }
 
-/// <summary>An agent did not answer, or not as agreed; the message says what.</summary>
+/// <summary>An agent is unreachable, its certificate was rejected, or it answered with an error or an invalid body.</summary>
 public sealed class AgentException(string message, Exception? inner = null, HttpStatusCode? status = null) : Exception(message, inner)
 {
+    /// <summary>Null without an HTTP response.</summary>
     public HttpStatusCode? Status { get; } = status;
 }
 
 /// <summary>
-/// The operator's side of an agent's door 9465: asks for the agent's own name, dials the pod's address, and believes only a
-/// certificate of Bursar's CA that is valid for that name and for servers.
+/// The operator's client of an agent's port 9465. It connects to the pod's address and accepts only a server certificate of Bursar's CA
+/// that is valid for the agent's name. All methods throw <see cref="AgentException"/> on failure. Safe for concurrent use.
 /// </summary>
 public sealed class AgentClient : IDisposable
 {
-    /// <summary>The largest answer that is read; a full report of 5,000 entries has some 2 MiB.</summary>
+    /// <summary>The largest response that is read; a full report of 5,000 entries has about 2 MiB.</summary>
     private const int MaxAnswerBytes = 32 * 1024 * 1024;
 
     private readonly AgentClientOptions _options;
@@ -74,7 +75,7 @@ public sealed class AgentClient : IDisposable
                     SslOptions = new SslClientAuthenticationOptions
                     {
                         ClientCertificates = [_certificate],
-                        // Else a server's list of accepted issuers decides, and a root of the same name hides ours.
+                        // Without this, the server's list of accepted issuers decides, and a root of the same name hides ours.
                         LocalCertificateSelectionCallback = (_, _, _, _, _) => _certificate,
                         EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
                         AllowTlsResume = false,
@@ -101,10 +102,10 @@ public sealed class AgentClient : IDisposable
         };
     }
 
-    /// <summary>Long-polls for what comes after the cursor, and thereby acknowledges it; null asks from the beginning.</summary>
-    /// <param name="after">What is known.</param>
-    /// <param name="wait">How long the agent may wait for more.</param>
-    /// <param name="cancellationToken">Ends it.</param>
+    /// <summary>
+    /// Long-polls for the entries after the cursor and acknowledges those before it. Null reads from the beginning. The agent waits up to
+    /// <paramref name="wait"/> for new entries.
+    /// </summary>
     public Task<UsageReport> GetUsageAsync(JournalCursor? after, TimeSpan wait, CancellationToken cancellationToken)
     {
         string seconds = ((long)Math.Ceiling(wait.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
@@ -115,12 +116,9 @@ public sealed class AgentClient : IDisposable
     }
 
     /// <summary>
-    /// Long-polls for signals that are not those of the revision; null asks for what there is. An agent of an older version answers at
-    /// once, without a revision.
+    /// Long-polls for signals of another revision than <paramref name="after"/>, up to <paramref name="wait"/>. Null returns the current
+    /// signals at once. An agent of an older version always answers at once, without a revision.
     /// </summary>
-    /// <param name="after">The revision that is known.</param>
-    /// <param name="wait">How long the agent may wait for news.</param>
-    /// <param name="cancellationToken">Ends it.</param>
     public Task<SignalReport> GetSignalsAsync(long? after, TimeSpan wait, CancellationToken cancellationToken) =>
         GetAsync(
             after is null
@@ -131,7 +129,6 @@ public sealed class AgentClient : IDisposable
             cancellationToken
         );
 
-    /// <summary>The signals that there are now.</summary>
     public Task<SignalReport> GetSignalsAsync(CancellationToken cancellationToken) =>
         GetSignalsAsync(null, TimeSpan.Zero, cancellationToken);
 
@@ -184,8 +181,8 @@ public sealed class AgentClient : IDisposable
         }
         catch (Exception exception) when (exception is HttpRequestException or SocketException)
         {
-            // A peer that hangs up right after the handshake shows as a bare SocketException: the handler asks the dead socket for its
-            // address.
+            // If the peer closes right after the handshake, the handler reads the address of the closed socket, which throws a bare
+            // SocketException.
             throw new AgentException($"{_host} at {_options.Address}: {_refusal ?? exception.GetBaseException().Message}", exception);
         }
     }
@@ -198,7 +195,7 @@ public sealed class AgentClient : IDisposable
         }
         catch (JsonException)
         {
-            // Something else than an agent may listen there; its words are of no use.
+            // Another program may listen on that port.
             return "no reason given";
         }
     }

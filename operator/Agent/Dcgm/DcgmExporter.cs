@@ -7,8 +7,8 @@ using Bursar.Core.Usage;
 namespace Bursar.Agent.Dcgm;
 
 /// <summary>
-/// The node's dcgm-exporter as a reader of GPUs, and of who holds them. Its own figures are up to half a minute old, so it is asked
-/// every five seconds only.
+/// Reads GPUs and their pods from the node's dcgm-exporter. Its figures are up to 30 seconds old, so it is scraped every five seconds
+/// only.
 /// </summary>
 public sealed class DcgmExporter : IGpuReader, IPodResources
 {
@@ -76,18 +76,19 @@ public sealed class DcgmExporter : IGpuReader, IPodResources
             when (exception is HttpRequestException or IOException or OperationCanceledException or PrometheusFormatException)
         {
             _pods = null;
-            string word =
+            string reason =
                 exception is OperationCanceledException
                     ? $"no answer within {Timeout.TotalSeconds} s"
                     : exception.GetBaseException().Message;
-            return _snapshot = new GpuSnapshot(NvmlState.NoDriver, $"the dcgm-exporter at {_address} cannot be read: {word}", [])
+            return _snapshot = new GpuSnapshot(NvmlState.NoDriver, $"the dcgm-exporter at {_address} cannot be read: {reason}", [])
             {
                 SkippedLines = _skippedLines,
             };
         }
     }
 
-    /// <summary>The pods of the page that was read last; without the exporter's Kubernetes labels, none.</summary>
+    /// <summary>Returns the pods of the latest page. Empty if the exporter adds no Kubernetes labels.</summary>
+    /// <exception cref="PodResourcesException">The latest scrape failed.</exception>
     public Task<IReadOnlyList<PodDevice>> ListAsync(CancellationToken cancellationToken) =>
         _pods is { } list ? Task.FromResult(list) : throw new PodResourcesException($"the dcgm-exporter at {_address} reports no pods");
 

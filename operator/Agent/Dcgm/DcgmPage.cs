@@ -6,13 +6,13 @@ using Bursar.Core.Text;
 namespace Bursar.Agent.Dcgm;
 
 /// <summary>
-/// What a page of NVIDIA's dcgm-exporter says:
+/// A parsed page of NVIDIA's dcgm-exporter:
 /// <c>DCGM_FI_DEV_GPU_UTIL{gpu="0",UUID="GPU-…",device="nvidia0",modelName="…",namespace="ml",pod="train-0",container="main"} 87</c>.
-/// The pod's labels come in three styles (<c>pod</c>, the old <c>pod_name</c>, and <c>exported_pod</c> where Prometheus stands between).
-/// A MIG device is its GPU's UUID with <c>GPU_I_ID</c>.
+/// The pod's label is <c>pod</c>, the older <c>pod_name</c>, or <c>exported_pod</c> if Prometheus renamed it. A MIG device has its GPU's
+/// UUID and a <c>GPU_I_ID</c>.
 /// <para>
-/// A device's figure stands once for each pod that shares it: copied whole, so it is taken once and never added up. In the exporter's
-/// per-process mode the pods' rows are parts and the whole stands beside them, without a pod.
+/// A device's figure is repeated in full for each pod that shares it, so the rows are not added up. In the exporter's per-process mode,
+/// the rows with a pod are parts, and a row without a pod has the total.
 /// </para>
 /// </summary>
 public sealed record DcgmPage(IReadOnlyList<GpuReading> Devices, IReadOnlyList<PodDevice> Pods)
@@ -23,10 +23,10 @@ public sealed record DcgmPage(IReadOnlyList<GpuReading> Devices, IReadOnlyList<P
     private static readonly string[] NamespaceLabels = ["exported_namespace", "pod_namespace", "namespace"];
     private static readonly string[] ContainerLabels = ["exported_container", "container_name", "container"];
 
-    /// <summary>Lines that cannot be read, such as a field whose value is a text; the others are used.</summary>
+    /// <summary>Lines that could not be parsed, such as a field with a text as its value; the others are used.</summary>
     public int SkippedLines { get; private init; }
 
-    /// <exception cref="PrometheusFormatException">No line of the page is a sample, and some are no comment.</exception>
+    /// <exception cref="PrometheusFormatException">The page has lines other than comments, and none is a sample.</exception>
     public static DcgmPage Read(ReadOnlySpan<byte> page)
     {
         var samples = new List<PrometheusSample>();
@@ -50,7 +50,7 @@ public sealed record DcgmPage(IReadOnlyList<GpuReading> Devices, IReadOnlyList<P
                 .OrderBy(g => g.Key, StringComparer.Ordinal)
                 .ToList();
             string name = gpu.First().Label("modelName") ?? "";
-            // Power, energy and temperature stand at every instance, and are the GPU's.
+            // Each instance repeats the power, energy and temperature of its GPU.
             var device = Reading(gpu.Key, [.. gpu], slice: false) with
             {
                 Name = name,
@@ -101,7 +101,7 @@ public sealed record DcgmPage(IReadOnlyList<GpuReading> Devices, IReadOnlyList<P
 
     private static GpuReading Reading(string uuid, List<PrometheusSample> samples, bool slice)
     {
-        // The GPU's utilisation says nothing of a slice of it.
+        // DCGM_FI_DEV_GPU_UTIL is measured for whole GPUs, so prefer the engine's activity for a slice.
         double? engine = Value(samples, "DCGM_FI_PROF_GR_ENGINE_ACTIVE") * 100,
             gpu = Value(samples, "DCGM_FI_DEV_GPU_UTIL");
         double? percent = slice ? engine ?? gpu : gpu ?? engine;
@@ -120,13 +120,13 @@ public sealed record DcgmPage(IReadOnlyList<GpuReading> Devices, IReadOnlyList<P
         };
     }
 
-    /// <summary>DCGM says "none", "not found", "not supported" and "not permitted" with four numbers for each kind of value.</summary>
+    /// <summary>False for the four numbers per type with which DCGM reports blank, not found, not supported and not permitted.</summary>
     private static bool IsFigure(double value) =>
         double.IsFinite(value)
         && value is >= 0 and < 9e18
         && value is not (>= 0x7ffffff0 and <= 0x7ffffff3) and not (>= 140737488355328 and <= 140737488355331);
 
-    /// <summary>The device's own figure: the row without a pod, else the rows' one value.</summary>
+    /// <summary>Returns the figure of the whole device: the row without a pod, else the value that all rows repeat.</summary>
     private static double? Value(List<PrometheusSample> samples, string metric)
     {
         var rows = samples.Where(s => s.Name == metric && IsFigure(s.Value)).ToList();
@@ -134,7 +134,7 @@ public sealed record DcgmPage(IReadOnlyList<GpuReading> Devices, IReadOnlyList<P
         return (own.Count > 0 ? own : rows).Select(s => (double?)s.Value).Max();
     }
 
-    /// <summary>The pods' parts, where a row of the whole device beside them says that they are parts.</summary>
+    /// <summary>Returns the parts of the pods. Empty if no row without a pod shows that the rows are parts.</summary>
     private static GpuPodUse[] PodUse(List<PrometheusSample> samples)
     {
         var rows = samples.Where(s => s.Name == "DCGM_FI_DEV_GPU_UTIL" && IsFigure(s.Value)).ToList();
@@ -155,14 +155,14 @@ public sealed record DcgmPage(IReadOnlyList<GpuReading> Devices, IReadOnlyList<P
             .Select(s => (First(s, NamespaceLabels) ?? "", First(s, PodLabels)!, First(s, ContainerLabels) ?? ""))
             .Distinct()
             .ToList();
-        // Several pods on one device share it: nobody else is told apart by the id.
+        // If several pods share a device, give each its own replica id.
         bool shared = holders.Select(h => (h.Item1, h.Item2)).Distinct().Count() > 1;
         pods.AddRange(holders.Select((h, i) => new PodDevice(h.Item1, h.Item2, h.Item3, "nvidia.com/gpu", shared ? $"{uuid}::{i}" : uuid)));
     }
 
     private static string? First(PrometheusSample sample, string[] labels)
     {
-        // Where Prometheus renamed the pod's label, "pod" is the exporter's own.
+        // If Prometheus renamed the label to exported_pod, "pod" is the exporter's own pod.
         foreach (string label in labels)
         {
             if (sample.Label(label) is { Length: > 0 } value)

@@ -4,8 +4,8 @@ using System.Net.Sockets;
 namespace Bursar.Agent.Dcgm;
 
 /// <summary>
-/// Asks exporters that are pods of their own: plain HTTP to the pod's address and nowhere else, no redirects, no proxy, no cookies, no
-/// compression, within two seconds and four mebibytes.
+/// Scrapes dcgm-exporter pods over plain HTTP. It connects to the pod's address only, without redirects, proxy, cookies or compression,
+/// within two seconds and 4 MiB. Safe for concurrent use.
 /// </summary>
 public sealed class DcgmScraper : IDisposable
 {
@@ -38,10 +38,10 @@ public sealed class DcgmScraper : IDisposable
         };
     }
 
-    /// <exception cref="HttpRequestException">It does not answer, or not with a page.</exception>
-    /// <exception cref="IOException">It answers too much, or stops answering.</exception>
-    /// <exception cref="TimeoutException">It takes too long.</exception>
-    /// <exception cref="Core.Text.PrometheusFormatException">What it answers is no page of metrics.</exception>
+    /// <exception cref="HttpRequestException">The connection failed, or the status is not 200.</exception>
+    /// <exception cref="IOException">The page is too large, or the connection broke.</exception>
+    /// <exception cref="TimeoutException">The exporter did not answer in time.</exception>
+    /// <exception cref="Core.Text.PrometheusFormatException">The body is not a metrics page.</exception>
     public async Task<DcgmPage> ReadAsync(IPEndPoint address, CancellationToken cancellationToken)
     {
         string host = address.AddressFamily == AddressFamily.InterNetworkV6 ? $"[{address.Address}]" : address.Address.ToString();

@@ -4,18 +4,18 @@ using Bursar.Agent.PodResources;
 namespace Bursar.Agent.Dcgm;
 
 /// <summary>
-/// NVML, and the dcgm-exporter for what NVML does not tell: everything where there is no NVML, and the activity of MIG devices where
-/// there is. The snapshot's word says which served.
+/// Reads NVML, and the dcgm-exporter for the rest: everything if NVML is unavailable, else the activity of MIG devices.
+/// <see cref="GpuSnapshot.StateText"/> names the source.
 /// </summary>
 public sealed class SecondSource(IGpuReader nvml, IPodResources kubelet, DcgmExporter exporter) : IGpuReader, IPodResources
 {
-    private volatile bool _second;
+    private volatile bool _exporterUsed;
 
     public GpuSnapshot Read()
     {
         var first = nvml.Read();
-        _second = first.State != NvmlState.Ready;
-        if (_second)
+        _exporterUsed = first.State != NvmlState.Ready;
+        if (_exporterUsed)
         {
             var other = exporter.Read();
             return other with { StateText = $"{other.StateText} ({first.StateText})" };
@@ -42,16 +42,16 @@ public sealed class SecondSource(IGpuReader nvml, IPodResources kubelet, DcgmExp
         };
     }
 
-    /// <summary>The exporter's page names its own devices, so its own pods go with it; where it has none, the kubelet's.</summary>
+    /// <summary>Returns the exporter's pods if its devices are used and it has pods, because the ids must match; else the kubelet's.</summary>
     public async Task<IReadOnlyList<PodDevice>> ListAsync(CancellationToken cancellationToken)
     {
-        if (_second && exporter.Read().State == NvmlState.Ready && await exporter.ListAsync(cancellationToken) is { Count: > 0 } pods)
+        if (_exporterUsed && exporter.Read().State == NvmlState.Ready && await exporter.ListAsync(cancellationToken) is { Count: > 0 } pods)
             return pods;
         return await kubelet.ListAsync(cancellationToken);
     }
 
     public void Dispose()
     {
-        // Both readers are their owners' to dispose.
+        // The caller disposes both readers.
     }
 }

@@ -7,7 +7,7 @@ using Prometheus;
 namespace Bursar.Agent.Endpoints;
 
 /// <summary>
-/// The agent's metrics in a registry of one scrape: a few hundred series, none of which can be stale. Not safe for concurrent use.
+/// The agent's metrics. Each scrape gets a new registry (a few hundred series), so no series can be stale. Not safe for concurrent use.
 /// </summary>
 public sealed class AgentMetrics
 {
@@ -100,7 +100,6 @@ public sealed class AgentMetrics
         _certificates = Gauge("bursar_agent_certificates_ready", "1 when the port of the operator has its certificates.");
     }
 
-    /// <summary>Every metric of the agent.</summary>
     public IReadOnlyList<Collector> Families => _families;
 
     /// <summary>Writes the page of <c>/metrics</c>.</summary>

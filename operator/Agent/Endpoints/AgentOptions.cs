@@ -5,19 +5,19 @@ namespace Bursar.Agent.Endpoints;
 
 public sealed record AgentOptions
 {
-    /// <summary>The Kubernetes node; the first part of the agent's name in TLS.</summary>
+    /// <summary>The Kubernetes node; also the first part of the agent's TLS name (<see cref="BursarNames.Agent"/>).</summary>
     public required string NodeName { get; init; }
 
-    /// <summary><c>host:port</c> of the operator's door; port 0 is any free one, host <c>*</c> every address.</summary>
+    /// <summary><c>host:port</c> of the endpoint for the operator; port 0 means any free port, host <c>*</c> all addresses.</summary>
     public string OperatorAddress { get; init; } = "*:9465";
 
-    /// <summary><c>host:port</c> of the pods' door.</summary>
+    /// <summary><c>host:port</c> of the endpoint for pods.</summary>
     public string PodAddress { get; init; } = "*:9466";
 
     /// <summary><c>host:port</c> of metrics and health.</summary>
     public string MetricsAddress { get; init; } = "*:9464";
 
-    /// <summary>Where <c>tls.crt</c>, <c>tls.key</c> and <c>ca.crt</c> are mounted; null serves no operator's door.</summary>
+    /// <summary>The folder of <c>tls.crt</c>, <c>tls.key</c> and <c>ca.crt</c>; if null, connections to the operator's port are refused.</summary>
     public string? CertificateDirectory { get; init; }
 
     /// <summary>The host's <c>/var/log/pods</c>.</summary>
@@ -26,7 +26,7 @@ public sealed record AgentOptions
     /// <summary>The host's <c>/proc</c>.</summary>
     public string? ProcRoot { get; init; }
 
-    /// <summary>Where chance comes from (the journal's epoch).</summary>
+    /// <summary>Source of the journal's epoch.</summary>
     public required Random Random { get; init; }
 
     public JournalOptions Journal { get; init; } = new();
@@ -34,5 +34,5 @@ public sealed record AgentOptions
     public ScrapeOptions Scrape { get; init; } = new();
 }
 
-/// <summary>Where the three doors really are; printed as one line of JSON at start.</summary>
+/// <summary>The bound addresses of the three endpoints; printed as one line of JSON at start.</summary>
 public sealed record AgentAddresses(string Operator, string Pod, string Metrics);

@@ -30,12 +30,12 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Agent.Endpoints;
 
 /// <summary>
-/// A whole agent: sampler, scrapes, journal and the three doors. A process may hold many (simulated nodes); nothing in it
-/// is static. <see cref="DisposeAsync"/> stops it and journals what is open.
+/// A complete agent: sampler, scrapes, journal and three HTTP endpoints. It has no static state, so one process can run many
+/// (simulated nodes). <see cref="DisposeAsync"/> stops it and journals the open intervals.
 /// </summary>
 public sealed partial class AgentServer : IAsyncDisposable
 {
-    /// <summary>Pods share one door; none may take it from the others.</summary>
+    /// <summary>Limits connections in total and per address, so that a pod cannot lock out the others.</summary>
     private const int PodConnections = 256;
     private const int PodConnectionsPerAddress = 16;
 
@@ -79,13 +79,13 @@ public sealed partial class AgentServer : IAsyncDisposable
 
         var signals = new SignalRevision(time);
         Scrapes.Changed += signals.Advance;
-        // What no pod holds is nobody's signal.
+        // Devices that no pod holds are not part of any signal.
         Sampler.Changed += () =>
         {
             if (Sampler.View is { Holdings.Count: > 0 })
                 signals.Advance();
         };
-        var operatorDoor = new OperatorEndpoint(
+        var operatorEndpoint = new OperatorEndpoint(
             options.NodeName,
             Journal,
             Targets,
@@ -96,8 +96,8 @@ public sealed partial class AgentServer : IAsyncDisposable
             _stopping.Token,
             loggers.CreateLogger<OperatorEndpoint>()
         );
-        var podDoor = new PodEndpoint(Targets, _progress, checkpoints, _counters, time);
-        var metricsDoor = new MetricsEndpoint(
+        var podEndpoint = new PodEndpoint(Targets, _progress, checkpoints, _counters, time);
+        var metricsEndpoint = new MetricsEndpoint(
             options.NodeName,
             Version,
             Sampler,
@@ -132,19 +132,19 @@ public sealed partial class AgentServer : IAsyncDisposable
                     listener.UseHttps(
                         new TlsHandshakeCallbackOptions { OnConnection = _ => new ValueTask<SslServerAuthenticationOptions>(Handshake()) }
                     );
-                    listener.Use(next => connection => Enter(operatorDoor.HandleAsync, next, connection));
+                    listener.Use(next => connection => Enter(operatorEndpoint.HandleAsync, next, connection));
                 });
                 Listen(kestrel, options.PodAddress, listener =>
                 {
                     listener.Use(LimitPods);
-                    listener.Use(next => connection => Enter(podDoor.HandleAsync, next, connection));
+                    listener.Use(next => connection => Enter(podEndpoint.HandleAsync, next, connection));
                 });
                 Listen(kestrel, options.MetricsAddress, listener =>
-                    listener.Use(next => connection => Enter(metricsDoor.HandleAsync, next, connection))
+                    listener.Use(next => connection => Enter(metricsEndpoint.HandleAsync, next, connection))
                 );
             });
         _application = builder.Build();
-        // An agent that stops answers what it has.
+        // Pending long polls are answered at once when the agent stops.
         _application.Lifetime.ApplicationStopping.Register(_stopping.Cancel);
         _application.Run(context =>
         {
@@ -153,11 +153,11 @@ public sealed partial class AgentServer : IAsyncDisposable
         });
     }
 
-    /// <summary>The agent's version, one with the operator's and the chart's.</summary>
+    /// <summary>The version, the same as that of the operator and the chart.</summary>
     public static string Version { get; } =
         typeof(AgentServer).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0.0.0";
 
-    /// <summary>Where the doors are, with real ports.</summary>
+    /// <summary>The bound addresses; empty before <see cref="StartAsync"/>.</summary>
     public AgentAddresses Addresses { get; private set; } = new("", "", "");
 
     public UsageJournal Journal { get; }
@@ -168,7 +168,9 @@ public sealed partial class AgentServer : IAsyncDisposable
 
     public ScrapeLoop Scrapes { get; }
 
-    /// <summary>Opens the doors and starts sampling. The reader stays the caller's to dispose, after the agent.</summary>
+    /// <summary>Starts listening and sampling. The caller disposes <paramref name="gpus"/>, after the agent.</summary>
+    /// <exception cref="IOException">An address is in use or not available.</exception>
+    /// <exception cref="FormatException">An address is not <c>host:port</c>.</exception>
     public static async Task<AgentServer> StartAsync(
         AgentOptions options,
         IGpuReader gpus,
@@ -204,7 +206,9 @@ public sealed partial class AgentServer : IAsyncDisposable
         return server;
     }
 
-    /// <summary>Waits until cancelled. Throws the failure of a part that should run for ever: the process is to end, and the kubelet restarts it.</summary>
+    /// <summary>
+    /// Waits until cancelled. Throws the failure of a background loop; the process then exits and the kubelet restarts it.
+    /// </summary>
     public Task WaitForEndAsync(CancellationToken cancellationToken) => _application.WaitForEndAsync(cancellationToken);
 
     public async ValueTask DisposeAsync()
@@ -239,7 +243,7 @@ public sealed partial class AgentServer : IAsyncDisposable
         string host = address[..colon].Trim('[', ']');
         if (host is "*" or "")
         {
-            // Kestrel cannot bind "any port" on both families at once.
+            // Kestrel cannot bind port 0 on both address families at once.
             kestrel.Listen(port == 0 || !System.Net.Sockets.Socket.OSSupportsIPv6 ? IPAddress.Any : IPAddress.IPv6Any, port, Configure);
         }
         else if (host == "localhost")
@@ -297,7 +301,7 @@ public sealed partial class AgentServer : IAsyncDisposable
             ClientCertificateRequired = true,
             EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
             CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
-            // A resumed session would skip the check below, and with it a renewed root.
+            // A resumed session would skip the check below and so accept a certificate of a replaced root.
             AllowTlsResume = false,
             RemoteCertificateValidationCallback = (_, certificate, _, _) =>
             {
@@ -333,7 +337,7 @@ public sealed partial class AgentServer : IAsyncDisposable
 
     private sealed record ConnectionHandler(RequestDelegate HandleAsync);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Operator's door: a client was refused: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Rejected a client of the operator's port: {Reason}")]
     private partial void LogRefused(string reason);
 
     [LoggerMessage(Level = LogLevel.Critical, Message = "The {Part} failed")]

@@ -16,13 +16,13 @@ internal static class Answers
         await context.Response.Body.WriteAsync(body, context.RequestAborted);
     }
 
-    public static Task RefuseAsync(HttpContext context, int status, string sentence) =>
-        JsonAsync(context, status, new Refusal(sentence), EndpointJson.Default.Refusal);
+    public static Task RefuseAsync(HttpContext context, int status, string error) =>
+        JsonAsync(context, status, new Refusal(error), EndpointJson.Default.Refusal);
 
     public static Task NotFoundAsync(HttpContext context) =>
         RefuseAsync(context, 404, $"there is no {context.Request.Method} {context.Request.Path}");
 
-    /// <summary>Null when the body is longer than allowed; how it was announced does not matter.</summary>
+    /// <summary>Reads the body. Null if it is longer than <paramref name="maxBytes"/>, whatever its Content-Length says.</summary>
     public static async Task<byte[]?> BodyAsync(HttpContext context, int maxBytes)
     {
         if (context.Request.ContentLength > maxBytes)

@@ -8,7 +8,10 @@ using Prometheus;
 
 namespace Bursar.Agent.Endpoints;
 
-/// <summary><c>GET /metrics</c> and <c>GET /healthz</c>. "No driver" and waiting certificates are normal states, not ill health.</summary>
+/// <summary>
+/// Serves <c>GET /metrics</c> and <c>GET /healthz</c>. A missing driver and missing certificates are normal and do not fail the health
+/// check.
+/// </summary>
 internal sealed class MetricsEndpoint(
     string node,
     string version,
@@ -22,10 +25,10 @@ internal sealed class MetricsEndpoint(
     TimeProvider time
 )
 {
-    /// <summary>A sampler that has not sampled for this long is stuck: its longest pause is ten seconds.</summary>
+    /// <summary>Without a sample for this long, the sampler is stuck. Its longest pause is ten seconds.</summary>
     private static readonly TimeSpan Stuck = TimeSpan.FromMinutes(2);
 
-    /// <summary>A server that has not answered for this long tells nothing of its load.</summary>
+    /// <summary>Gauges of a model server that were scraped longer ago than this are not exported.</summary>
     private static readonly TimeSpan Stale = TimeSpan.FromMinutes(1);
 
     public async Task HandleAsync(HttpContext context)

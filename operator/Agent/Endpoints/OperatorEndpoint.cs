@@ -13,7 +13,7 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Agent.Endpoints;
 
 /// <summary>
-/// What the operator alone may ask; who it is was settled by the handshake.
+/// Serves the operator, whose identity the TLS handshake has verified:
 /// <c>GET /v1/usage?after=&lt;epoch&gt;:&lt;seq&gt;&amp;wait=&lt;seconds&gt;</c>, <c>PUT /v1/targets</c>,
 /// <c>GET /v1/signals?after=&lt;revision&gt;&amp;wait=&lt;seconds&gt;</c>.
 /// </summary>
@@ -29,11 +29,10 @@ internal sealed partial class OperatorEndpoint(
     ILogger<OperatorEndpoint> logger
 )
 {
-    /// <summary>How long a poll waits when it does not say, and at most.</summary>
     private const int DefaultWaitSeconds = 30;
     private const int MaxWaitSeconds = 60;
 
-    /// <summary>500 pods with their scrape targets take some 200 KiB.</summary>
+    /// <summary>500 pods with their scrape targets take about 200 KiB.</summary>
     private const int MaxTargetsBytes = 8 * 1024 * 1024;
 
     public Task HandleAsync(HttpContext context) =>
@@ -56,7 +55,7 @@ internal sealed partial class OperatorEndpoint(
         }
         if (await WaitOfAsync(context) is not { } wait)
             return;
-        // Asking acknowledges, also when there is nothing new yet.
+        // A request acknowledges the entries up to its cursor, even if there is nothing new yet.
         var report = journal.Read(node, after);
         if (after is not null && Empty(report) && report.First <= after.Seq + 1 && report.Epoch == after.Epoch)
         {
@@ -67,7 +66,7 @@ internal sealed partial class OperatorEndpoint(
             }
             catch (OperationCanceledException) when (stopping.IsCancellationRequested && !context.RequestAborted.IsCancellationRequested)
             {
-                // An agent that stops answers what it has, so that the operator does not take it for dead.
+                // An agent that stops still answers, so that the operator does not consider it unreachable.
             }
             report = journal.Read(node, after);
         }
@@ -129,13 +128,13 @@ internal sealed partial class OperatorEndpoint(
             }
             catch (OperationCanceledException) when (stopping.IsCancellationRequested && !context.RequestAborted.IsCancellationRequested)
             {
-                // An agent that stops answers what it has.
+                // An agent that stops still answers.
             }
         }
         await Answers.JsonAsync(context, 200, Signals(), EndpointJson.Default.SignalReport);
     }
 
-    /// <summary>How long a poll waits; null where it says what cannot be read, and was refused.</summary>
+    /// <summary>Reads how long a poll waits. Null if the query is invalid and the refusal has been sent.</summary>
     private static async Task<TimeSpan?> WaitOfAsync(HttpContext context)
     {
         string text = context.Request.Query["wait"].ToString();
@@ -150,7 +149,7 @@ internal sealed partial class OperatorEndpoint(
 
     private SignalReport Signals()
     {
-        // Before what it counts is read: what comes in between is told again rather than never.
+        // Read the revision before the signals, so that a change in between is reported twice rather than never.
         long current = revision.Current;
         var view = sampler.View;
         return new SignalReport
@@ -213,6 +212,6 @@ internal sealed partial class OperatorEndpoint(
     private static bool Empty(UsageReport report) =>
         report.Intervals.Count + report.Progress.Count + report.Tokens.Count + report.Checkpoints.Count == 0;
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "Targets: revision {Revision} with {Pods} pods")]
+    [LoggerMessage(Level = LogLevel.Debug, Message = "Received targets revision {Revision} with {Pods} pods")]
     private partial void LogTargets(string revision, int pods);
 }

@@ -7,9 +7,9 @@ using Microsoft.AspNetCore.Http;
 namespace Bursar.Agent.Endpoints;
 
 /// <summary>
-/// What a pod of this node may say about itself: <c>POST /v1/progress {step, total?, checkpointAt?}</c>, and <c>/v1/checkpoint</c>: GET
-/// tells whether a checkpoint is wanted, POST <c>{id, done?, step?}</c> that it is written. The source address tells
-/// which pod speaks; an address of no pod or of several (host network, masquerading) is refused with the reason.
+/// Serves the pods of this node. <c>POST /v1/progress {step, total?, checkpointAt?}</c> reports progress. <c>GET /v1/checkpoint</c>
+/// returns the requested checkpoint, <c>POST /v1/checkpoint {id, done?, step?}</c> acknowledges it. The source address identifies the
+/// pod; an address of no pod or of several (host network, masquerading) is refused with the reason.
 /// </summary>
 internal sealed class PodEndpoint(
     TargetStore targets,
@@ -39,12 +39,12 @@ internal sealed class PodEndpoint(
             await Answers.NotFoundAsync(context);
             return;
         }
-        if (await SpeakerAsync(context) is { } pod)
+        if (await SenderAsync(context) is { } pod)
             await answer(context, pod);
     }
 
-    /// <summary>Who speaks; null when that cannot be told, and the refusal was sent.</summary>
-    private async Task<TargetPod?> SpeakerAsync(HttpContext context)
+    /// <summary>Identifies the sending pod. Null if it cannot be identified and the refusal has been sent.</summary>
+    private async Task<TargetPod?> SenderAsync(HttpContext context)
     {
         var address = TargetStore.Plain(context.Connection.RemoteIpAddress!);
         var pods = targets.FindByAddress(address);

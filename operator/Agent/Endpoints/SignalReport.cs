@@ -3,17 +3,17 @@ using Bursar.Core.Scaling;
 
 namespace Bursar.Agent.Endpoints;
 
-/// <summary>What <c>GET /v1/signals</c> answers: the newest gauges, for scaling. Nothing in it is billed.</summary>
+/// <summary>The response of <c>GET /v1/signals</c>: the latest gauges, for scaling. Nothing in it is billed.</summary>
 public sealed record SignalReport
 {
     public string Node { get; init; } = "";
 
     public DateTimeOffset Now { get; init; }
 
-    /// <summary>To be asked for what comes <c>after</c> it; absent from agents of an older version, which answer at once.</summary>
+    /// <summary>The value for <c>after</c> in the next request. Null from agents of an older version, which answer at once.</summary>
     public long? Revision { get; init; }
 
-    /// <summary>What served the devices' figures (NVML and its driver, a dcgm-exporter), or why nothing did.</summary>
+    /// <summary>The source of the devices' figures (NVML with its driver version, or a dcgm-exporter), or why there is none.</summary>
     public string Source { get; init; } = "";
 
     public IReadOnlyList<DeviceSignal> Devices { get; init; } = [];
@@ -42,7 +42,7 @@ public sealed record DeviceSignal
 
     public long? PowerMilliwatts { get; init; }
 
-    /// <summary>The pods that hold it, as far as their UIDs are known.</summary>
+    /// <summary>The UIDs of the pods that hold the device; without those whose UID is unknown.</summary>
     public IReadOnlyList<string> PodUids { get; init; } = [];
 }
 
@@ -66,18 +66,18 @@ public sealed record PodSignal
     public long? GeneratedTokens { get; init; }
 
     /// <summary>
-    /// From a request's arrival to its first token, cumulative, over all models of the pod; absent where the server does not tell.
+    /// Time from a request's arrival to its first token, cumulative over all models of the pod. Null if the server does not expose it.
     /// </summary>
     public HistogramSignal? FirstToken { get; init; }
 
-    /// <summary>From one token to the next.</summary>
+    /// <summary>Time from one token to the next.</summary>
     public HistogramSignal? BetweenTokens { get; init; }
 
-    /// <summary>From a request's arrival to its end.</summary>
+    /// <summary>Time from a request's arrival to its end.</summary>
     public HistogramSignal? EndToEnd { get; init; }
 }
 
-/// <summary>Cumulative counts under upper bounds in seconds; one count more than bounds, that of all.</summary>
+/// <summary>Cumulative counts below upper bounds in seconds. There is one count more than bounds: the total.</summary>
 public sealed record HistogramSignal
 {
     public IReadOnlyList<double> Bounds { get; init; } = [];
@@ -88,10 +88,10 @@ public sealed record HistogramSignal
         histogram is null ? null : new() { Bounds = histogram.Bounds, Counts = histogram.Counts };
 }
 
-/// <summary>What a door answers when it refuses.</summary>
+/// <summary>The body of a refused request.</summary>
 public sealed record Refusal(string Error);
 
-/// <summary>What <c>/healthz</c> answers: one clear word or sentence a part.</summary>
+/// <summary>The response of <c>/healthz</c>: <c>ok</c> or a sentence for each part.</summary>
 public sealed record AgentHealth
 {
     public string Status { get; init; } = "ok";

@@ -3,8 +3,8 @@ using Bursar.Concurrency;
 namespace Bursar.Agent.Endpoints;
 
 /// <summary>
-/// Counts what is new in the signals, for who waits for more. It begins anew with the agent: a number that differs, smaller ones too, is
-/// news.
+/// Counts changes of the signals, for long polls. The count restarts with the agent, so any number that differs, also a smaller one,
+/// means a change. Safe for concurrent use.
 /// </summary>
 public sealed class SignalRevision
 {
@@ -12,7 +12,6 @@ public sealed class SignalRevision
     private readonly LongPoll _waiters;
     private long _current = 1;
 
-    /// <param name="time">The clock of who waits.</param>
     public SignalRevision(TimeProvider time) => _waiters = new(_gate, time);
 
     public long Current => Interlocked.Read(ref _current);

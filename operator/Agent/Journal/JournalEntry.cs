@@ -3,7 +3,7 @@ using Bursar.Core.Usage;
 
 namespace Bursar.Agent.Journal;
 
-/// <summary>One entry: a sequence number and exactly one of the kinds. The kinds' own numbers are set from it.</summary>
+/// <summary>A sequence number and exactly one of the four payloads, whose own <c>Seq</c> is set from it.</summary>
 public sealed record JournalEntry
 {
     public long Seq { get; init; }

@@ -42,7 +42,7 @@ internal static class JournalLine
         }
         catch (JsonException)
         {
-            // A line of another version whose shape changed: refused like a damaged one, and counted by the caller.
+            // A line of another version with another shape is treated like a damaged one; the caller counts it.
             return null;
         }
     }

@@ -6,29 +6,27 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Agent.Journal;
 
 /// <summary>
-/// What the agent has measured and the operator has not yet taken, in order, on disk.
+/// The measurements that the operator has not acknowledged yet, in order, on disk. Safe for concurrent use.
 /// <para>
-/// Guarantees. An entry is served only after it was flushed to the disk (one fsync per call of
-/// <see cref="Append"/>), so a sequence number that the operator has seen is never given to another entry, also after a
-/// power cut. Acknowledged entries are dropped a whole segment at a time. A torn last line was never served and is cut
-/// off. A damaged line is a hole in the sequence; so is what was lost when the oldest segments had to go. An answer never
-/// reaches across a hole: it ends before it, and the next one begins with a <c>first</c> beyond <c>after + 1</c>, which the
-/// operator books as a gap.
+/// An entry is served only after it was flushed to disk (one fsync per call of <see cref="Append"/>). A sequence number that the
+/// operator has seen is therefore never reused, not even after a power failure. Acknowledged entries are dropped by whole segments. A
+/// torn last line was never served and is cut off. Damaged lines and dropped segments leave holes in the sequence. A report ends
+/// before a hole. The next one starts with a <c>first</c> above <c>after + 1</c>, which the operator books as a gap.
 /// </para>
 /// <para>
-/// When the disk takes no more, entries are kept and served from memory and <see cref="Fault"/> says so. Numbers served
-/// that way must not come again after a restart, so the segment is renamed (which needs no space) to carry the mark
-/// <c>.beyond</c>; the next start then leaves a hole of 2^32 numbers.
+/// If the disk cannot be written, entries are kept and served from memory and <see cref="Fault"/> says why. Their numbers must not be
+/// reused after a restart. So the newest file is renamed, which needs no space, to end in <c>.beyond</c>, and the next start leaves a
+/// hole of 2^32 numbers.
 /// </para>
-/// Segments are named <c>&lt;epoch&gt;-&lt;first sequence number&gt;.journal</c>; the name alone carries the epoch and the next
-/// number through a restart with nothing left to keep.
+/// Segments are named <c>&lt;epoch&gt;-&lt;first sequence number&gt;.journal</c>, so that an empty segment still preserves the epoch and
+/// the next number.
 /// </summary>
 public sealed partial class UsageJournal : IDisposable
 {
     private const string Extension = ".journal";
     private const string BeyondMark = ".beyond";
 
-    /// <summary>More numbers than a life in memory can use.</summary>
+    /// <summary>More sequence numbers than one process can use.</summary>
     private const long BeyondHole = 1L << 32;
 
     private readonly Lock _gate = new();
@@ -52,22 +50,21 @@ public sealed partial class UsageJournal : IDisposable
             throw new ArgumentOutOfRangeException(nameof(options), "a segment and an answer hold at least one entry");
     }
 
-    /// <summary>Names this journal; it stays over restarts as long as the directory does.</summary>
+    /// <summary>Identifies this journal; survives restarts as long as the directory does.</summary>
     public string Epoch { get; }
 
-    /// <summary>The number the next entry will have.</summary>
+    /// <summary>The sequence number of the next entry.</summary>
     public long Next { get; private set; } = 1;
 
-    /// <summary>What is wrong with the disk, or null.</summary>
+    /// <summary>Why entries cannot be written to disk; null if they can.</summary>
     public string? Fault { get; private set; }
 
-    /// <summary>Lines refused because their checksum or shape was wrong.</summary>
+    /// <summary>Lines that were skipped because of a wrong checksum or shape.</summary>
     public long CorruptLines { get; private set; }
 
-    /// <summary>Entries dropped although nobody had acknowledged them.</summary>
+    /// <summary>Entries dropped before the operator acknowledged them.</summary>
     public long DroppedEntries { get; private set; }
 
-    /// <summary>Entries kept at this moment.</summary>
     public long KeptEntries
     {
         get
@@ -77,7 +74,7 @@ public sealed partial class UsageJournal : IDisposable
         }
     }
 
-    /// <summary>Opens the directory's journal, or begins one. A directory that cannot be used is a fault, not an exception.</summary>
+    /// <summary>Opens the directory's journal or creates one. If the directory is unusable, sets <see cref="Fault"/> and does not throw.</summary>
     public static UsageJournal Open(JournalOptions options, Random random, TimeProvider time, ILogger logger)
     {
         string? fault = null;
@@ -95,7 +92,7 @@ public sealed partial class UsageJournal : IDisposable
             }
         }
         var found = files.Select(JournalSegment.FromPath).OfType<JournalSegment>().ToList();
-        // One directory holds one epoch. Where somebody copied another in, the one written last is ours.
+        // A directory has one epoch. If files of another one were copied in, the last written one is used.
         string? known = found.OrderByDescending(s => File.GetLastWriteTimeUtc(s.Path!)).FirstOrDefault()?.Epoch;
         var journal = new UsageJournal(options, known ?? NewEpoch(random), time, logger);
         journal.Load([.. found.Where(s => s.Epoch == known).OrderBy(s => s.First)]);
@@ -106,7 +103,7 @@ public sealed partial class UsageJournal : IDisposable
         return journal;
     }
 
-    /// <summary>Numbers the entries, writes and flushes them, then lets them be served. Returns the last number.</summary>
+    /// <summary>Numbers the entries, writes and flushes them, then serves them. Returns the last number.</summary>
     public long Append(IReadOnlyList<JournalEntry> entries)
     {
         lock (_gate)
@@ -135,8 +132,8 @@ public sealed partial class UsageJournal : IDisposable
     }
 
     /// <summary>
-    /// What comes after <paramref name="after"/>, up to the next hole; a cursor of another epoch starts from the oldest entry.
-    /// Taking a cursor of this epoch acknowledges everything up to it.
+    /// Returns the entries after <paramref name="after"/>, up to the next hole. A cursor of this epoch acknowledges everything up to it;
+    /// one of another epoch, or null, starts from the oldest entry.
     /// </summary>
     public UsageReport Read(string node, JournalCursor? after)
     {
@@ -165,7 +162,7 @@ public sealed partial class UsageJournal : IDisposable
     }
 
     /// <summary>
-    /// Ends when there is something that <see cref="Read"/> would answer for this cursor, at the latest after <paramref name="wait"/>.
+    /// Completes when <see cref="Read"/> has entries for this cursor, at the latest after <paramref name="wait"/>.
     /// </summary>
     public Task WaitAsync(JournalCursor? after, TimeSpan wait, CancellationToken cancellationToken) =>
         _waiters.WaitAsync(() => after is null || after.Epoch != Epoch || Next > after.Seq + 1, wait, cancellationToken);
@@ -196,14 +193,14 @@ public sealed partial class UsageJournal : IDisposable
             }
             catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
             {
-                // Nobody knows how many numbers it used, so it counts as continued elsewhere.
+                // The numbers that it used are unknown, so treat it like a segment that was continued in memory.
                 Fault = $"a segment of the journal cannot be read: {exception.Message}";
                 LogFault(Fault);
-                segment.GiveUpReading();
+                segment.MarkUnreadable();
             }
             _segments.Add(segment);
         }
-        // Segments after a marked one were begun with numbers that no life before had used.
+        // Segments after a marked one already start beyond its hole.
         if (_segments.Count > 0)
             Next = _segments[^1].End + (_segments[^1].Beyond ? BeyondHole : 0);
         if (CorruptLines > 0)
@@ -211,7 +208,7 @@ public sealed partial class UsageJournal : IDisposable
         Evict_NeedsLock();
     }
 
-    /// <summary>The segment that takes the next entry: the last one, or a new one when that is full, marked or before a hole.</summary>
+    /// <summary>Returns the last segment, or a new one if it is full, marked or ends before a hole.</summary>
     private JournalSegment WritableSegment_NeedsLock(long seq)
     {
         var now = _time.GetUtcNow();
@@ -254,7 +251,7 @@ public sealed partial class UsageJournal : IDisposable
         }
     }
 
-    /// <summary>False when a new file took nothing: it is gone again, and the entries belong into memory.</summary>
+    /// <summary>False if a new file accepted no entry and was removed; the caller then retries with a segment in memory.</summary>
     private bool Write_NeedsLock(JournalSegment segment, ReadOnlySpan<JournalEntry> part)
     {
         if (segment.Path is null || _file is null)
@@ -290,7 +287,7 @@ public sealed partial class UsageJournal : IDisposable
         }
     }
 
-    /// <summary>Takes half a write off again; where even that fails, the checksum will find it at the next start.</summary>
+    /// <summary>Truncates a partial write. If that fails, the checksum reveals it at the next start.</summary>
     private void CutBack_NeedsLock(long length)
     {
         try
@@ -305,7 +302,7 @@ public sealed partial class UsageJournal : IDisposable
         _file = null;
     }
 
-    /// <summary>From now on numbers are served that the disk does not know; the newest file on disk must say so.</summary>
+    /// <summary>Marks the newest file, because the numbers of the entries that follow are not on disk.</summary>
     private void MarkBeyond_NeedsLock()
     {
         var newest = _segments.LastOrDefault(s => s.DiskPath is not null);
@@ -363,7 +360,7 @@ public sealed partial class UsageJournal : IDisposable
 
     private void Acknowledge_NeedsLock(long seq)
     {
-        // A cursor beyond our own end belongs to a journal that has since lost its tail: those numbers are used.
+        // A cursor beyond the end means that this journal lost its tail on disk; those numbers are used.
         if (seq >= Next && seq < long.MaxValue / 2)
             Next = seq + 1;
         _acknowledged = Math.Max(_acknowledged, seq);
@@ -372,7 +369,7 @@ public sealed partial class UsageJournal : IDisposable
 
     private void Trim_NeedsLock()
     {
-        // The newest stays even when it is acknowledged: its name carries the next number. A long one is closed first.
+        // The newest segment is kept even if it is acknowledged, because its name preserves the next number. A full one is replaced first.
         if (
             _segments.Count > 0
             && _segments[^1] is { } newest
@@ -388,7 +385,7 @@ public sealed partial class UsageJournal : IDisposable
             Drop_NeedsLock(_segments.First(s => s.DiskPath is null));
     }
 
-    /// <summary>While the newest segments live in memory only, the newest file has to stay: it carries epoch and mark.</summary>
+    /// <summary>False for the newest file while later segments are in memory only, because it carries the epoch and the mark.</summary>
     private bool MayRemove_NeedsLock(JournalSegment segment) =>
         segment.DiskPath is null || _segments.Exists(s => s.DiskPath is not null && s.First > segment.First);
 
@@ -412,7 +409,7 @@ public sealed partial class UsageJournal : IDisposable
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            // Served once more after a restart at worst, to an operator whose cursor is past it.
+            // After a restart it may be served again, which the operator's cursor skips.
             LogDeleteFailed(segment.DiskPath, exception.Message);
         }
     }
@@ -423,7 +420,7 @@ public sealed partial class UsageJournal : IDisposable
             _segments[i].Evict();
     }
 
-    /// <summary>Entries <c>[First, End)</c>, with holes where lines were damaged.</summary>
+    /// <summary>The entries <c>[First, End)</c>, with holes for damaged lines.</summary>
     private sealed class JournalSegment(string epoch, long first, string? path)
     {
         private List<JournalEntry>? _entries = [];
@@ -438,10 +435,10 @@ public sealed partial class UsageJournal : IDisposable
 
         public int Count { get; private set; }
 
-        /// <summary>Where entries are written; null once the disk refused one.</summary>
+        /// <summary>The file that entries are written to; null in memory and after a failed write.</summary>
         public string? Path { get; set; } = path;
 
-        /// <summary>Where the part lies that reached the disk, also after the disk refused the rest.</summary>
+        /// <summary>The file with the entries that reached the disk, also after a failed write.</summary>
         public string? DiskPath => Path ?? _detachedPath;
 
         public bool Beyond { get; private set; }
@@ -474,12 +471,12 @@ public sealed partial class UsageJournal : IDisposable
 
         public void Detach()
         {
-            // A file without a whole entry is still kept: its name carries the epoch.
+            // Keep the file even if it has no complete entry, because its name carries the epoch.
             _detachedPath = Path;
             Path = null;
         }
 
-        public void GiveUpReading() => Beyond = true;
+        public void MarkUnreadable() => Beyond = true;
 
         public void MovedTo(string marked)
         {
@@ -492,12 +489,12 @@ public sealed partial class UsageJournal : IDisposable
 
         public void Evict()
         {
-            // What the disk refused stays in memory.
+            // Entries that are not on disk stay in memory.
             if (Path is not null)
                 _entries = null;
         }
 
-        /// <summary>Reads the file at the start, cuts a torn last line off, and returns the number of damaged lines.</summary>
+        /// <summary>Reads the file, truncates a torn last line, and returns the number of damaged lines.</summary>
         public int Load()
         {
             int corrupt = 0;
@@ -544,7 +541,7 @@ public sealed partial class UsageJournal : IDisposable
                 }
                 else
                 {
-                    // The number of a damaged last line is spent all the same: it may have been served.
+                    // The number of a damaged line counts as used, because it may have been served.
                     damaged++;
                     end++;
                 }
@@ -555,27 +552,27 @@ public sealed partial class UsageJournal : IDisposable
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "Journal: {Fault}")]
-    private partial void LogFault(string fault);
+    [LoggerMessage(Level = LogLevel.Error, Message = "Writing the journal to disk failed: {Reason}")]
+    private partial void LogFault(string reason);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Journal: the disk takes entries again")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "Writing the journal to disk works again")]
     private partial void LogRecovered();
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Journal: {Lines} damaged lines in {Directory} refused, the rest kept")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Skipped {Lines} damaged lines of the journal in {Directory}")]
     private partial void LogCorrupt(long lines, string directory);
 
     [LoggerMessage(
         Level = LogLevel.Error,
-        Message = "Journal: {Entries} entries dropped before the operator had acknowledged them, which leaves a gap"
+        Message = "Dropped {Entries} journal entries that the operator had not acknowledged, which leaves a gap"
     )]
     private partial void LogDropped(long entries);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Journal: a broken write could not be cut off: {Error}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Truncating a partial write of the journal failed: {Error}")]
     private partial void LogCutBackFailed(string error);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Journal: the segment could not be marked as continued in memory: {Error}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Marking a journal segment as continued in memory failed: {Error}")]
     private partial void LogMarkFailed(string error);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Journal: {Path} could not be deleted: {Error}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Deleting journal segment {Path} failed: {Error}")]
     private partial void LogDeleteFailed(string path, string error);
 }

@@ -1,6 +1,6 @@
 namespace Bursar.Agent.Nvml;
 
-/// <summary>How long the library's functions take, by their names, in the order in which they were first called.</summary>
+/// <summary>Durations of the library's functions by name, in the order of their first call.</summary>
 public sealed class NvmlCallTimes(TimeProvider time)
 {
     private readonly Dictionary<string, NvmlCallTime> _calls = new(StringComparer.Ordinal);
@@ -19,9 +19,6 @@ public sealed class NvmlCallTimes(TimeProvider time)
     }
 }
 
-/// <param name="Count">Calls.</param>
-/// <param name="Total">The time of all of them.</param>
-/// <param name="Longest">The time of the longest.</param>
 public readonly record struct NvmlCallTime(long Count, TimeSpan Total, TimeSpan Longest)
 {
     public TimeSpan Mean => Count == 0 ? TimeSpan.Zero : Total / Count;

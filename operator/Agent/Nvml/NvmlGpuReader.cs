@@ -1,22 +1,21 @@
 namespace Bursar.Agent.Nvml;
 
 /// <summary>
-/// Reads the GPUs through NVML. "No library" and "no driver" are states that are looked at again every
-/// <see cref="RetryAfter"/>, so an agent that started before the driver finds it; a lost GPU is marked and the others
-/// are read on.
+/// Reads the GPUs through NVML. A missing library or driver is retried every <see cref="RetryAfter"/>, so that an agent may start
+/// before the driver. A lost GPU is marked, and the others are still read.
 /// </summary>
 public sealed class NvmlGpuReader : IGpuReader
 {
-    /// <summary>How long an unreadable driver is left alone before it is asked again.</summary>
+    /// <summary>The pause before an unreadable driver is tried again.</summary>
     public static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(10);
 
-    /// <summary>How long a lost GPU stays lost before the library is started anew: only then can it come back.</summary>
+    /// <summary>The pause before the library is initialized again because of a lost GPU, which cannot come back otherwise.</summary>
     public static readonly TimeSpan LostRetryAfter = TimeSpan.FromSeconds(60);
 
-    /// <summary>A stamp of the driver may be this much ahead of the agent's clock.</summary>
+    /// <summary>How far the driver's timestamps may be ahead of the agent's clock.</summary>
     private static readonly TimeSpan ClockTolerance = TimeSpan.FromMinutes(1);
 
-    /// <summary>Where the library is looked for unless a path is given: the loader's own search, then WSL's place.</summary>
+    /// <summary>The paths that are tried if none is given: the loader's search path, then WSL's folder.</summary>
     public static readonly IReadOnlyList<string> DefaultPaths = ["libnvidia-ml.so.1", "/usr/lib/wsl/lib/libnvidia-ml.so.1"];
 
     private readonly IReadOnlyList<string> _paths;
@@ -27,12 +26,12 @@ public sealed class NvmlGpuReader : IGpuReader
     private bool _initialised;
     private DateTimeOffset _nextAttempt = DateTimeOffset.MinValue;
     private DateTimeOffset? _lostSince;
-    private GpuSnapshot _unreadable = new(NvmlState.NoLibrary, "not looked for yet", []);
+    private GpuSnapshot _unreadable = new(NvmlState.NoLibrary, "not read yet", []);
     private string _driver = "";
 
-    /// <param name="path">An explicit path of the library, or null for <see cref="DefaultPaths"/>.</param>
-    /// <param name="time">The clock that paces retries and stamps.</param>
-    /// <param name="times">Where the durations of the library's calls go; null measures none.</param>
+    /// <param name="path">The path of the library; null or empty for <see cref="DefaultPaths"/>.</param>
+    /// <param name="time">The clock for retries and for checking the driver's timestamps.</param>
+    /// <param name="times">Receives the durations of the library's calls; null measures none.</param>
     public NvmlGpuReader(string? path, TimeProvider time, NvmlCallTimes? times = null)
     {
         this._times = times;
@@ -97,7 +96,7 @@ public sealed class NvmlGpuReader : IGpuReader
             _unreadable = NoDriver(code);
             if (code == NvmlReturn.LibRmVersionMismatch)
             {
-                // The driver was replaced under a running agent: the library of its version is on the disk, if it is anywhere.
+                // The driver was replaced while the agent runs; the library on disk may match it.
                 _library.Dispose();
                 _library = null;
             }
@@ -133,7 +132,7 @@ public sealed class NvmlGpuReader : IGpuReader
 
     private void Enumerate(uint count)
     {
-        // Devices are known by UUID; the stamp of the last process sample survives a new enumeration.
+        // Keep each device's timestamp of the last process sample over a new enumeration.
         var before = _devices.Where(d => d.Uuid.Length > 0).ToDictionary(d => d.Uuid);
         _devices.Clear();
         for (uint index = 0; index < count; index++)
@@ -160,7 +159,7 @@ public sealed class NvmlGpuReader : IGpuReader
         return code;
     }
 
-    /// <summary>False when the driver itself is gone; a lost device is a reading like any other.</summary>
+    /// <summary>False if the driver itself is gone. A lost device is added as a reading with <c>Lost</c>.</summary>
     private bool Read(Device device, List<GpuReading> readings, out NvmlReturn fatal)
     {
         fatal = NvmlReturn.Success;
@@ -172,7 +171,7 @@ public sealed class NvmlGpuReader : IGpuReader
                 return false;
             if (code == NvmlReturn.NoPermission)
             {
-                // The count contains GPUs that belong to others (device cgroups, virtual machines): not lost, just not ours.
+                // The count includes GPUs that this container may not access (device cgroups, virtual machines). They are not lost.
                 device.Refused = true;
                 return true;
             }
@@ -196,7 +195,7 @@ public sealed class NvmlGpuReader : IGpuReader
         codes[4] = nvml.Energy(device.Handle, out ulong energy);
         if (mig)
         {
-            // The rest is not supported on a GPU that is cut, or is only its slices' sum.
+            // On a GPU in MIG mode, the other figures are unsupported or only the sum of its slices.
             codes[5] = nvml.MaxMigDevices(device.Handle, out slots);
         }
         else
@@ -215,7 +214,7 @@ public sealed class NvmlGpuReader : IGpuReader
                 return true;
             }
         }
-        // After a reload of the driver an old handle may answer nothing else for ever; the library is then started anew.
+        // After a reload of the driver an old handle may return nothing else; reporting it as lost restarts the library.
         if (codes.Contains(NvmlReturn.Unknown) && !codes.Contains(NvmlReturn.Success))
         {
             readings.Add(Lost(device));
@@ -249,13 +248,13 @@ public sealed class NvmlGpuReader : IGpuReader
     }
 
     /// <summary>
-    /// What processes used since the last reading. Drivers leave records in the list that are none: older than asked for, above a hundred
-    /// percent, or of a time to come, after which nothing would be newer.
+    /// Returns the utilization of processes since the last reading. Invalid records of the driver are dropped: older than requested,
+    /// above 100 percent, or in the future, after which no record would be newer.
     /// </summary>
     private NvmlProcessUtilizationSample[] ProcessUse(Device device)
     {
         ulong latest = (ulong)(_time.GetUtcNow() + ClockTolerance - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond;
-        // The stamps are of the node's clock, and it was set back.
+        // The timestamps use the node's clock, which was set back.
         if (device.LastSample > latest)
             device.LastSample = 0;
         ulong since = device.LastSample;
@@ -268,8 +267,8 @@ public sealed class NvmlGpuReader : IGpuReader
     }
 
     /// <summary>
-    /// The MIG devices of a GPU, found anew each time: a handle dies with its instance, and another instance may get its slot.
-    /// False when the driver itself is gone.
+    /// Reads the MIG devices of a GPU. They are enumerated each time, because a handle ends with its instance and another instance may
+    /// get its slot. False if the driver itself is gone.
     /// </summary>
     private bool ReadSlices(Device parent, uint slots, List<GpuReading> readings, ref NvmlReturn fatal)
     {
@@ -279,7 +278,7 @@ public sealed class NvmlGpuReader : IGpuReader
             var code = nvml.MigDevice(parent.Handle, slot, out nint handle);
             if (DriverGone(code, ref fatal))
                 return false;
-            // NOT_FOUND is an empty slot, INVALID_ARGUMENT an instance that is being made or unmade.
+            // NOT_FOUND is an empty slot, INVALID_ARGUMENT an instance that is being created or destroyed.
             if (code != NvmlReturn.Success || nvml.Uuid(handle, out string uuid) != NvmlReturn.Success)
                 continue;
             if (!parent.Slices.TryGetValue(uuid, out var shape))
@@ -289,7 +288,7 @@ public sealed class NvmlGpuReader : IGpuReader
                     nvml.ComputeInstance(handle, out uint ci) == NvmlReturn.Success ? (int)ci : null,
                     nvml.Attributes(handle, out var attributes) == NvmlReturn.Success ? (int)attributes.ComputeInstanceSliceCount : null
                 );
-                // A UUID is an instance's for its life; what is gone is not asked for again.
+                // UUIDs are not reused, so only the size of this cache needs a limit.
                 if (parent.Slices.Count > 64)
                     parent.Slices.Clear();
                 parent.Slices[uuid] = shape;
@@ -338,7 +337,7 @@ public sealed class NvmlGpuReader : IGpuReader
                 .Select(p => new GpuProcess((int)p.Pid, Number(NvmlReturn.Success, p.UsedGpuMemory))),
         ];
 
-    /// <summary>The driver says "not available" with all bits set.</summary>
+    /// <summary>Null on an error and for "not available", which the driver reports with all bits set.</summary>
     private static long? Number(NvmlReturn code, ulong value) => code == NvmlReturn.Success && value <= long.MaxValue ? (long)value : null;
 
     private static bool DriverGone(NvmlReturn code, ref NvmlReturn fatal)

@@ -4,9 +4,8 @@ using System.Text;
 namespace Bursar.Agent.Nvml;
 
 /// <summary>
-/// The management library, loaded at run time and called through function pointers, so that a missing library or
-/// symbol is an answer (<see cref="NvmlReturn.LibraryNotFound"/>, <see cref="NvmlReturn.FunctionNotFound"/>) and not an
-/// exception.
+/// NVIDIA's management library, loaded at run time and called through function pointers. A missing symbol returns
+/// <see cref="NvmlReturn.FunctionNotFound"/> instead of throwing. Not safe for concurrent use.
 /// </summary>
 internal sealed unsafe class NvmlLibrary : IDisposable
 {
@@ -71,8 +70,8 @@ internal sealed unsafe class NvmlLibrary : IDisposable
         _attributes = (delegate* unmanaged[Cdecl]<nint, NvmlDeviceAttributes*, int>)Export("nvmlDeviceGetAttributes_v2");
         _minorNumber = (delegate* unmanaged[Cdecl]<nint, uint*, int>)Export("nvmlDeviceGetMinorNumber");
 
-        // Some early 535 drivers write 32-byte records into the 24-byte list of _v3. They export the confidential
-        // computing query but not yet the detail list; no other driver does that.
+        // Some early 535 drivers write 32-byte records into the 24-byte list of _v3. They are the only ones that export the confidential
+        // computing query but not the detail list.
         ProcessStride =
             Export("nvmlDeviceGetConfComputeMemSizeInfo") != 0 && Export("nvmlDeviceGetRunningProcessDetailList") == 0
                 ? sizeof(NvmlProcessDetail)
@@ -84,9 +83,7 @@ internal sealed unsafe class NvmlLibrary : IDisposable
     /// <summary>Bytes between two records of the process list.</summary>
     public int ProcessStride { get; }
 
-    /// <summary>Null when none of the paths holds a library with at least an entry point.</summary>
-    /// <param name="paths">Where it is looked for, in this order.</param>
-    /// <param name="times">Where the duration of each call goes; null measures nothing.</param>
+    /// <summary>Loads the first library of <paramref name="paths"/> that exports <c>nvmlInit_v2</c>. Null if there is none.</summary>
     public static NvmlLibrary? TryLoad(IEnumerable<string> paths, NvmlCallTimes? times = null)
     {
         foreach (string path in paths)
@@ -108,7 +105,7 @@ internal sealed unsafe class NvmlLibrary : IDisposable
             _ = _shutdown();
     }
 
-    /// <summary>The library's own words; static storage, so nothing is freed.</summary>
+    /// <summary>Returns the library's text for a code. The text is in static storage, so nothing is freed.</summary>
     public string ErrorText(NvmlReturn code)
     {
         byte* text = _errorString == null ? null : _errorString((int)code);
@@ -183,7 +180,7 @@ internal sealed unsafe class NvmlLibrary : IDisposable
         return code;
     }
 
-    /// <summary>Version 2 where the driver has it (used without what the driver reserves), else version 1.</summary>
+    /// <summary>Uses version 2 if the driver has it (<paramref name="used"/> without the driver's reserved memory), else version 1.</summary>
     public NvmlReturn Memory(nint device, out ulong total, out ulong used)
     {
         if (_memoryV2 != null)
@@ -256,18 +253,18 @@ internal sealed unsafe class NvmlLibrary : IDisposable
         return code;
     }
 
-    /// <summary>Asks with count 0 for the number, then with room to spare, doubled while processes keep starting.</summary>
+    /// <summary>Queries the number first, then with a larger buffer that is doubled while processes keep starting.</summary>
     public NvmlReturn Processes(nint device, out NvmlProcessInfo[] list) =>
         Processes(_processes, "nvmlDeviceGetComputeRunningProcesses_v3", device, out list);
 
-    /// <summary>The clients of an MPS server; the list of compute processes may name the server alone.</summary>
+    /// <summary>Lists the clients of an MPS server. The list of compute processes may contain only the server.</summary>
     public NvmlReturn MpsProcesses(nint device, out NvmlProcessInfo[] list) =>
         Processes(_mpsProcesses, "nvmlDeviceGetMPSComputeRunningProcesses_v3", device, out list);
 
     public NvmlReturn MaxMigDevices(nint device, out uint devices) =>
         Number(_maxMigDevices, "nvmlDeviceGetMaxMigDeviceCount", device, out devices);
 
-    /// <summary>NOT_FOUND is an empty slot.</summary>
+    /// <summary>Returns <see cref="NvmlReturn.NotFound"/> for an empty slot.</summary>
     public NvmlReturn MigDevice(nint parent, uint slot, out nint device)
     {
         nint value = 0;
@@ -321,20 +318,19 @@ internal sealed unsafe class NvmlLibrary : IDisposable
         var code = Done(name, Begin(), (NvmlReturn)call(device, &found, null));
         if (code != NvmlReturn.InsufficientSize)
             return code;
-        uint room = Math.Max(found, 1) + 8;
-        for (int attempt = 0; attempt < 6; attempt++, room *= 2)
+        uint capacity = Math.Max(found, 1) + 8;
+        for (int attempt = 0; attempt < 6; attempt++, capacity *= 2)
         {
-            // The buffer is sized for the larger record whatever the stride: a driver that writes more than it should
-            // must not write into our heap.
-            byte[] buffer = new byte[checked((int)room * sizeof(NvmlProcessDetail))];
-            found = room;
+            // Size the buffer for the larger record whatever the stride, so that a driver that writes too much cannot corrupt the heap.
+            byte[] buffer = new byte[checked((int)capacity * sizeof(NvmlProcessDetail))];
+            found = capacity;
             fixed (byte* start = buffer)
                 code = Done(name, Begin(), (NvmlReturn)call(device, &found, start));
             if (code == NvmlReturn.InsufficientSize)
                 continue;
             if (code != NvmlReturn.Success)
                 return code;
-            list = new NvmlProcessInfo[Math.Min(found, room)];
+            list = new NvmlProcessInfo[Math.Min(found, capacity)];
             for (int i = 0; i < list.Length; i++)
                 list[i] = MemoryMarshal.Read<NvmlProcessInfo>(buffer.AsSpan(i * ProcessStride));
             return code;
@@ -342,7 +338,10 @@ internal sealed unsafe class NvmlLibrary : IDisposable
         return code;
     }
 
-    /// <summary>Use by process since <paramref name="lastSeenMicroseconds"/>; NOT_FOUND means that there was none.</summary>
+    /// <summary>
+    /// Lists the utilization by process since <paramref name="lastSeenMicroseconds"/> (Unix time). The driver's NOT_FOUND means none and
+    /// returns success.
+    /// </summary>
     public NvmlReturn ProcessUse(nint device, ulong lastSeenMicroseconds, out NvmlProcessUtilizationSample[] samples)
     {
         samples = [];
@@ -354,11 +353,11 @@ internal sealed unsafe class NvmlLibrary : IDisposable
             return NvmlReturn.Success;
         if (code != NvmlReturn.InsufficientSize)
             return code;
-        uint room = Math.Max(found, 1) + 8;
-        for (int attempt = 0; attempt < 6; attempt++, room *= 2)
+        uint capacity = Math.Max(found, 1) + 8;
+        for (int attempt = 0; attempt < 6; attempt++, capacity *= 2)
         {
-            var buffer = new NvmlProcessUtilizationSample[room];
-            found = room;
+            var buffer = new NvmlProcessUtilizationSample[capacity];
+            found = capacity;
             fixed (NvmlProcessUtilizationSample* start = buffer)
                 code = Done(
                     "nvmlDeviceGetProcessUtilization",
@@ -371,7 +370,7 @@ internal sealed unsafe class NvmlLibrary : IDisposable
                 return NvmlReturn.Success;
             if (code != NvmlReturn.Success)
                 return code;
-            samples = buffer[..(int)Math.Min(found, room)];
+            samples = buffer[..(int)Math.Min(found, capacity)];
             return code;
         }
         return code;
@@ -394,7 +393,7 @@ internal sealed unsafe class NvmlLibrary : IDisposable
         return Encoding.ASCII.GetString(end < 0 ? span : span[..end]);
     }
 
-    /// <summary>Version 3, or before driver 510 version 2: of the same records.</summary>
+    /// <summary>Version 3, or version 2 before driver 510; the records are the same.</summary>
     private nint ProcessList(string name) => Export(name + "_v3") is not 0 and var third ? third : Export(name + "_v2");
 
     private nint Export(string symbol) => NativeLibrary.TryGetExport(_handle, symbol, out nint address) ? address : 0;

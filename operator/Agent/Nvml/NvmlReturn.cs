@@ -1,6 +1,6 @@
 namespace Bursar.Agent.Nvml;
 
-/// <summary>The return codes of NVML that the agent tells apart; every other one reads as its number.</summary>
+/// <summary>The return codes of NVML that the agent handles; others keep their number.</summary>
 internal enum NvmlReturn
 {
     Success = 0,

@@ -2,8 +2,8 @@ using System.Runtime.InteropServices;
 
 namespace Bursar.Agent.Nvml;
 
-// Natural C alignment on a 64-bit little-endian machine. Sizes and offsets are pinned by tests: a wrong one does not
-// crash, it reads another field.
+// Natural C alignment on a 64-bit little-endian machine. Tests pin sizes and offsets, because a wrong one does not crash but reads
+// another field.
 
 /// <summary>nvmlUtilization_t: percent of the last sample period.</summary>
 [StructLayout(LayoutKind.Sequential)]
@@ -13,7 +13,7 @@ internal struct NvmlUtilization
     public uint Memory;
 }
 
-/// <summary>nvmlMemory_t: <see cref="Used"/> contains what the driver reserves.</summary>
+/// <summary>nvmlMemory_t: <see cref="Used"/> includes the driver's reserved memory.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct NvmlMemory
 {
@@ -22,11 +22,11 @@ internal struct NvmlMemory
     public ulong Used;
 }
 
-/// <summary>nvmlMemory_v2_t: reserved memory apart.</summary>
+/// <summary>nvmlMemory_v2_t: <see cref="Used"/> excludes <see cref="Reserved"/>.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct NvmlMemoryV2
 {
-    /// <summary>The size of the record with the version in the top byte; the driver refuses the bare 2.</summary>
+    /// <summary>The size of the record with the version in the top byte; the driver rejects a plain 2.</summary>
     public const uint PackedVersion = 0x02000028;
 
     public uint Version;
@@ -46,7 +46,7 @@ internal struct NvmlProcessInfo
     public uint ComputeInstanceId;
 }
 
-/// <summary>nvmlProcessDetail_v1_t; early 535 drivers write this record where <see cref="NvmlProcessInfo"/> was asked.</summary>
+/// <summary>nvmlProcessDetail_v1_t; early 535 drivers write this record instead of <see cref="NvmlProcessInfo"/>.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct NvmlProcessDetail
 {
@@ -71,7 +71,7 @@ internal struct NvmlProcessUtilizationSample
     public uint DecUtil;
 }
 
-/// <summary>nvmlDeviceAttributes_t: how much of its GPU a MIG device is.</summary>
+/// <summary>nvmlDeviceAttributes_t: the part of its GPU that a MIG device has.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct NvmlDeviceAttributes
 {

@@ -4,7 +4,7 @@ using Bursar.Agent.Nvml;
 
 namespace Bursar.Agent.PodResources;
 
-/// <summary>What kind of thing a device plugin's id names.</summary>
+/// <summary>The kind of device that a device plugin's id names.</summary>
 public enum DeviceKind
 {
     WholeGpu,
@@ -16,24 +16,24 @@ public enum DeviceKind
 }
 
 /// <summary>
-/// A device plugin's id, read: <c>GPU-…</c> (whole), <c>GPU-…::2</c> (a replica), <c>MIG-…</c> (MIG; before driver 470
+/// A parsed device plugin id: <c>GPU-…</c> (whole), <c>GPU-…::2</c> (a replica), <c>MIG-…</c> (MIG; before driver 470
 /// <c>MIG-GPU-…/1/0</c>), <c>MIG-…::0</c> (a replica of one), GKE's <c>nvidia0</c>, <c>nvidia0/vgpu3</c> (shared),
-/// <c>nvidia0/gi1</c> and <c>nvidia0/gi1/vgpu2</c> (MIG), HAMi's <c>GPU-…-3</c> (shared), and of a ResourceClaim
+/// <c>nvidia0/gi1</c> and <c>nvidia0/gi1/vgpu2</c> (MIG), HAMi's <c>GPU-…-3</c> (shared), and for a ResourceClaim
 /// <c>gpu.nvidia.com/node-1/gpu-0</c> or <c>gpu.nvidia.com/node-1/gpu-0-mig-9-0-1</c>.
 /// </summary>
-/// <param name="Kind">What the id names.</param>
+/// <param name="Kind">The kind of the device.</param>
 /// <param name="Device">The device without the replica's suffix.</param>
 public sealed partial record DeviceId(DeviceKind Kind, string Device)
 {
-    /// <summary>The driver whose claims are GPUs.</summary>
+    /// <summary>The DRA driver whose devices are GPUs.</summary>
     public const string ClaimDriver = "gpu.nvidia.com";
 
-    /// <summary>The number in <c>/dev/nvidia0</c>, where the id says that and no UUID.</summary>
+    /// <summary>The number in <c>/dev/nvidia0</c> if the id contains it instead of a UUID, else null.</summary>
     public int? Minor { get; init; }
 
     public int? GpuInstance { get; init; }
 
-    /// <summary>Several may hold the device at once by the plugin's own doing.</summary>
+    /// <summary>The device plugin allocates the device to several containers at once.</summary>
     public bool Replica { get; init; }
 
     public static DeviceId Parse(string id)
@@ -71,7 +71,7 @@ public sealed partial record DeviceId(DeviceKind Kind, string Device)
         return new DeviceId(shared ? DeviceKind.Shared : DeviceKind.WholeGpu, device) { Replica = shared };
     }
 
-    /// <summary>The reading of the device that the id names; null when the driver shows none.</summary>
+    /// <summary>Returns the reading of this device, or null if there is none.</summary>
     public GpuReading? Find(IReadOnlyList<GpuReading> readings) =>
         readings.FirstOrDefault(r => r.Uuid == Device)
         ?? (

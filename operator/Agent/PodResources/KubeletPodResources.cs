@@ -6,12 +6,12 @@ using Grpc.Net.Client;
 
 namespace Bursar.Agent.PodResources;
 
-/// <summary>Asks the kubelet over its Unix socket (<c>v1.PodResourcesLister/List</c>).</summary>
+/// <summary>Queries the kubelet over its Unix socket (<c>v1.PodResourcesLister/List</c>).</summary>
 public sealed class KubeletPodResources : IPodResources, IDisposable
 {
     public const string DefaultSocket = "/var/lib/kubelet/pod-resources/kubelet.sock";
 
-    /// <summary>A node of 500 pods answers with some 100 KiB.</summary>
+    /// <summary>The response of a node with 500 pods has about 100 KiB.</summary>
     private const int MaxAnswerBytes = 16 * 1024 * 1024;
 
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
@@ -24,13 +24,13 @@ public sealed class KubeletPodResources : IPodResources, IDisposable
 
     /// <param name="socketPath">The kubelet's socket.</param>
     /// <param name="time">The clock of the deadline.</param>
-    /// <param name="table">Which resources and drivers are GPUs; null is the built-in table.</param>
+    /// <param name="table">The resources and drivers that are GPUs; null for the built-in table.</param>
     public KubeletPodResources(string socketPath, TimeProvider time, GpuResources? table = null)
     {
         this._table = table ?? GpuResources.BuiltIn;
         this._socketPath = socketPath;
         this._time = time;
-        // The host is not used: each connection goes to the socket.
+        // The host name is not used; each connection goes to the socket.
         _channel = GrpcChannel.ForAddress(
             "http://localhost",
             new GrpcChannelOptions
@@ -52,7 +52,7 @@ public sealed class KubeletPodResources : IPodResources, IDisposable
 
     public async Task<IReadOnlyList<PodDevice>> ListAsync(CancellationToken cancellationToken)
     {
-        // A missing socket is what a kubelet-less node and a forgotten mount look like; the system's own word for it misleads.
+        // A missing socket means no kubelet or a missing mount; the system's own error for it is misleading.
         if (!File.Exists(_socketPath))
             throw new PodResourcesException($"there is no PodResources socket at {_socketPath}");
         using var deadline = new CancellationTokenSource(Timeout, _time);
@@ -94,7 +94,7 @@ public sealed class KubeletPodResources : IPodResources, IDisposable
                     foreach (string id in devices.DeviceIds)
                         list.Add(new PodDevice(pod.Namespace, pod.Name, container.Name, devices.ResourceName, id));
                 }
-                // Devices of a ResourceClaim come by driver, pool and name; a claim may be several pods'.
+                // A device of a ResourceClaim is named by driver, pool and device. Several pods may share a claim.
                 foreach (
                     var claimed in container
                         .DynamicResources.SelectMany(claim => claim.ClaimResources)

@@ -3,14 +3,15 @@ using System.Text.RegularExpressions;
 namespace Bursar.Agent.Pods;
 
 /// <summary>
-/// The pod's UID in <c>/proc/&lt;pid&gt;/cgroup</c>, for example
+/// Finds the pod's UID in <c>/proc/&lt;pid&gt;/cgroup</c>, for example
 /// <c>0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod5f6c…_….slice/cri-containerd-….scope</c>. The
 /// systemd driver writes the UID's dashes as underscores.
 /// </summary>
 public static partial class CgroupPath
 {
     /// <summary>
-    /// Null when no line names a pod, or lines name several. In one line the first is meant: what follows it is a cluster within the pod.
+    /// Returns null if no line names a pod, or lines name several. In one line the first counts, because further ones belong to a cluster
+    /// inside the pod.
     /// </summary>
     public static string? FindPodUid(string text)
     {
@@ -29,12 +30,12 @@ public static partial class CgroupPath
         return found;
     }
 
-    /// <summary>The text names a pod, if only one among several.</summary>
+    /// <summary>True if the text names at least one pod.</summary>
     public static bool NamesPods(string text) => PodPart().IsMatch(text);
 
     private const string Prefix = "pod";
 
-    // A UID of the API, or the 32 hexadecimal digits of a static pod's hash.
+    // The UID of a pod, or the 32 hexadecimal digits of a static pod's hash.
     [GeneratedRegex("pod(?:[0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12}|[0-9a-f]{32})(?![0-9a-f_-])")]
     private static partial Regex PodPart();
 }

@@ -1,8 +1,8 @@
 namespace Bursar.Agent.Pods;
 
 /// <summary>
-/// The pods of the node as the kubelet's log directories name them (<c>&lt;namespace&gt;_&lt;name&gt;_&lt;uid&gt;</c>): all pods, whether
-/// or not the operator has told of them. A static pod's UID here is its hash.
+/// The pods of the node by the kubelet's log directories (<c>&lt;namespace&gt;_&lt;name&gt;_&lt;uid&gt;</c>). It includes pods that are not
+/// among the operator's targets. The UID of a static pod is its hash here.
 /// </summary>
 internal sealed class PodLogs
 {
@@ -31,13 +31,13 @@ internal sealed class PodLogs
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            // The directory is the kubelet's: it may vanish or be closed to us, and then tells nothing.
+            // The kubelet may remove the directory, or it may not be readable.
             return new PodLogs();
         }
         return logs;
     }
 
-    /// <summary>Several while the directory of a pod's predecessor of the same name is still there.</summary>
+    /// <summary>Returns the pod's UIDs. There are several while the directory of an earlier pod of the same name still exists.</summary>
     public IReadOnlyList<string> Uids(string ns, string name) => _uids.TryGetValue((ns, name), out var list) ? list : [];
 
     public (string Namespace, string Name)? NameOf(string uid) => _names.TryGetValue(uid, out var name) ? name : null;

@@ -3,20 +3,20 @@ using System.Globalization;
 namespace Bursar.Agent.Pods;
 
 /// <summary>
-/// Finds the UID of a pod that PodResources knows by name only: in the operator's list, else by the pod's log directory, else by
-/// the cgroup of a process on the pod's device; and finds whose a process is. What is ambiguous stays unresolved: an interval
-/// without a UID is better than one on the wrong pod.
+/// Resolves the UID of a pod that PodResources knows by name only, from the operator's targets, the pod's log directory or the cgroup of
+/// a process on the pod's device. It also finds the owner of a process. Ambiguous cases stay unresolved, because an interval without
+/// a UID is better than one on the wrong pod. Not safe for concurrent use.
 /// </summary>
 public sealed class PodUidResolver
 {
-    /// <summary>How long an answer from the disk is believed; a pod that was recreated under its name has a new directory.</summary>
-    private static readonly TimeSpan DiskAnswerLife = TimeSpan.FromSeconds(10);
+    /// <summary>How long the list of log directories is cached; a recreated pod has a new directory.</summary>
+    private static readonly TimeSpan LogsCacheTime = TimeSpan.FromSeconds(10);
 
-    /// <summary>How long a process is believed to be whose it was: its number may come again, but not soon.</summary>
+    /// <summary>How long the owner of a process is cached. Process ids are reused, but not that soon.</summary>
     private static readonly TimeSpan OwnerCacheTime = TimeSpan.FromSeconds(30);
 
-    /// <summary>A process whose cgroup was not to be read is looked at again at the next sample.</summary>
-    private static readonly TimeSpan UnknownLife = TimeSpan.FromMilliseconds(900);
+    /// <summary>A process whose cgroup could not be read is read again at the next sample.</summary>
+    private static readonly TimeSpan UnknownCacheTime = TimeSpan.FromMilliseconds(900);
 
     private readonly TargetStore _targets;
     private readonly string? _logRoot;
@@ -26,7 +26,7 @@ public sealed class PodUidResolver
     private PodLogs _logs = new();
     private DateTimeOffset? _logsAt;
 
-    /// <param name="targets">What the operator told.</param>
+    /// <param name="targets">The operator's targets.</param>
     /// <param name="logRoot">The host's <c>/var/log/pods</c>, or null.</param>
     /// <param name="procRoot">The host's <c>/proc</c>, or null.</param>
     /// <param name="time">The clock.</param>
@@ -38,18 +38,19 @@ public sealed class PodUidResolver
         this._time = time;
     }
 
+    /// <summary>Returns the pod's UID, or null if it is unknown or ambiguous.</summary>
     /// <param name="ns">The pod's namespace.</param>
     /// <param name="name">The pod's name.</param>
     /// <param name="pids">Processes on a device that this pod alone holds.</param>
     public string? Resolve(string ns, string name, IEnumerable<int> pids)
     {
-        string? told = _targets.FindUid(ns, name);
+        string? target = _targets.FindUid(ns, name);
         var directories = Logs().Uids(ns, name);
         string? running = Running(ns, name, pids);
-        // A name is used again (StatefulSets) before the operator has heard of it: the process on the device is of the new pod, and
-        // the kubelet has made that pod's directory.
-        if (told is not null)
-            return running is not null && running != told && directories.Contains(running) ? running : told;
+        // A StatefulSet reuses names, and the operator may not have seen the new pod yet. The process on the device then belongs to the
+        // new pod, whose directory exists.
+        if (target is not null)
+            return running is not null && running != target && directories.Contains(running) ? running : target;
         return directories.Count == 1 ? directories[0]
             : directories.Count > 1
                 ? running is not null && directories.Contains(running) ? running
@@ -57,7 +58,7 @@ public sealed class PodUidResolver
             : running;
     }
 
-    /// <summary>Whose process it is, by its cgroup.</summary>
+    /// <summary>Returns the owner of a process by its cgroup.</summary>
     public ProcessOwner PodOf(int pid)
     {
         if (_procRoot is null)
@@ -66,7 +67,7 @@ public sealed class PodUidResolver
         if (
             _owners.TryGetValue(pid, out var known)
             && now >= known.At
-            && now - known.At < (known.Owner.Kind == ProcessKind.Unknown ? UnknownLife : OwnerCacheTime)
+            && now - known.At < (known.Owner.Kind == ProcessKind.Unknown ? UnknownCacheTime : OwnerCacheTime)
         )
         {
             return known.Owner;
@@ -78,22 +79,22 @@ public sealed class PodUidResolver
         return owner;
     }
 
-    /// <summary>The pod's namespace and name, as the operator or the kubelet's directories tell.</summary>
+    /// <summary>Returns the pod's namespace and name from the operator's targets or the log directories; null if unknown.</summary>
     public (string Namespace, string Name)? NameOf(string uid) =>
-        _targets.Find(uid) is { } told ? (told.Namespace, told.Name) : Logs().NameOf(uid);
+        _targets.Find(uid) is { } target ? (target.Namespace, target.Name) : Logs().NameOf(uid);
 
     private ProcessOwner Find(int pid)
     {
         string folder = Path.Combine(_procRoot!, pid.ToString(CultureInfo.InvariantCulture));
         string cgroup = Path.Combine(folder, "cgroup"),
             comm = Path.Combine(folder, "comm");
-        // Processes end between the driver's list and this line, and an exception for each would cost more than the sample.
+        // Many processes end before this line, and an exception for each would cost more than the sample.
         if (!File.Exists(cgroup))
             return ProcessOwner.Unknown;
         try
         {
             string text = File.ReadAllText(cgroup);
-            // The kernel keeps fifteen characters of nvidia-cuda-mps-server.
+            // The kernel truncates nvidia-cuda-mps-server to 15 characters.
             return File.Exists(comm) && File.ReadAllText(comm).StartsWith("nvidia-cuda-mps", StringComparison.Ordinal)
                     ? new ProcessOwner(ProcessKind.MpsServer)
                 : CgroupPath.FindPodUid(text) is { } uid ? new ProcessOwner(ProcessKind.Pod, Canonical(uid))
@@ -101,15 +102,17 @@ public sealed class PodUidResolver
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            // It ended in this very moment, or is not to be seen from here.
+            // The process has just ended, or its files are not readable.
             return ProcessOwner.Unknown;
         }
     }
 
-    /// <summary>The operator has told of a pod of this name; it tells of none that has ended.</summary>
+    /// <summary>True if the pod is among the operator's targets, which contain no pods that have ended.</summary>
     public bool IsLive(string ns, string name) => _targets.FindUid(ns, name) is not null;
 
-    /// <summary>The API knows a static pod by its mirror's UID, its cgroup by the hash of its file.</summary>
+    /// <summary>
+    /// Maps the hash in a static pod's cgroup to the UID of its mirror pod, which the API server uses. Other UIDs are returned unchanged.
+    /// </summary>
     private string Canonical(string uid) =>
         uid.Contains('-', StringComparison.Ordinal) || Logs().NameOf(uid) is not { } name
             ? uid
@@ -118,7 +121,7 @@ public sealed class PodUidResolver
     private PodLogs Logs()
     {
         var now = _time.GetUtcNow();
-        if (_logsAt is not { } at || now - at >= DiskAnswerLife || now < at)
+        if (_logsAt is not { } at || now - at >= LogsCacheTime || now < at)
         {
             _logs = PodLogs.Read(_logRoot);
             _logsAt = now;
@@ -126,7 +129,7 @@ public sealed class PodUidResolver
         return _logs;
     }
 
-    /// <summary>The one pod that the processes are of; null when they are of several, or of a pod of another name.</summary>
+    /// <summary>Returns the pod of the processes; null if they belong to several pods or only to pods of another name.</summary>
     private string? Running(string ns, string name, IEnumerable<int> pids)
     {
         string? found = null;

@@ -1,23 +1,23 @@
 namespace Bursar.Agent.Pods;
 
-/// <summary>Whose a process is.</summary>
+/// <summary>The kind of owner of a process.</summary>
 public enum ProcessKind
 {
-    /// <summary>A pod's, by its cgroup.</summary>
+    /// <summary>A pod, by the cgroup of the process.</summary>
     Pod,
 
-    /// <summary>The node's own: its cgroup names no pod.</summary>
+    /// <summary>The node itself; the cgroup names no pod.</summary>
     Host,
 
-    /// <summary>An MPS server: what it does it does for its clients, which the driver lists too.</summary>
+    /// <summary>An MPS server. It works for its clients, which the driver lists too.</summary>
     MpsServer,
 
-    /// <summary>Its cgroup could not be read: the process has ended, or the host's /proc is not to be seen.</summary>
+    /// <summary>The cgroup could not be read, because the process has ended or the host's /proc is not mounted.</summary>
     Unknown,
 }
 
-/// <param name="Kind">Whose it is.</param>
-/// <param name="PodUid">The pod, of <see cref="ProcessKind.Pod"/>.</param>
+/// <param name="Kind">The kind of the owner.</param>
+/// <param name="PodUid">The pod's UID if <paramref name="Kind"/> is <see cref="ProcessKind.Pod"/>, else null.</param>
 public readonly record struct ProcessOwner(ProcessKind Kind, string? PodUid = null)
 {
     public static readonly ProcessOwner Unknown = new(ProcessKind.Unknown);

@@ -5,8 +5,8 @@ using Bursar.Core.Usage;
 namespace Bursar.Agent.Pods;
 
 /// <summary>
-/// The pods the operator told of (<c>PUT /v1/targets</c>), the newest list whole. It is what the agent knows of the API:
-/// names, UIDs, addresses and what to scrape. Empty until the operator has spoken.
+/// The latest list of pods from the operator (<c>PUT /v1/targets</c>): names, UIDs, addresses and scrape targets. The agent has no other
+/// information from the API server. Empty until the first request. Safe for concurrent use.
 /// </summary>
 public sealed class TargetStore
 {
@@ -14,7 +14,7 @@ public sealed class TargetStore
 
     public TargetList Current => _current.List;
 
-    /// <summary>Another list has come.</summary>
+    /// <summary>Raised after each new list, on the thread of the request.</summary>
     public event Action? Changed;
 
     public void Replace(TargetList list)
@@ -23,18 +23,17 @@ public sealed class TargetStore
         Changed?.Invoke();
     }
 
-    /// <summary>The pod's UID, or null when it is not in the list, or is in it twice.</summary>
+    /// <summary>Returns the pod's UID, or null if the list has no pod or several of this name.</summary>
     public string? FindUid(string ns, string name) =>
         _current.ByName.TryGetValue((ns, name), out var pods) && pods.Count == 1 ? pods[0].Uid : null;
 
-    /// <summary>The pod of this UID, or null when it is not in the list.</summary>
     public TargetPod? Find(string uid) => _current.ByUid.TryGetValue(uid, out var pod) ? pod : null;
 
-    /// <summary>Every pod that has this address; a pod can only be told by it when there is exactly one.</summary>
+    /// <summary>Returns every pod with this address. It identifies a pod only if there is exactly one.</summary>
     public IReadOnlyList<TargetPod> FindByAddress(IPAddress address) =>
         _current.ByAddress.TryGetValue(Plain(address), out var pods) ? pods : [];
 
-    /// <summary>An IPv4 address that came through an IPv6 socket is the IPv4 address.</summary>
+    /// <summary>Converts an IPv4-mapped IPv6 address to IPv4 and removes an IPv6 scope.</summary>
     public static IPAddress Plain(IPAddress address) =>
         address.IsIPv4MappedToIPv6 ? address.MapToIPv4()
         : address.AddressFamily == AddressFamily.InterNetworkV6 && address.ScopeId != 0 ? new IPAddress(address.GetAddressBytes())

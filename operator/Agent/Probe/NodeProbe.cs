@@ -8,28 +8,28 @@ namespace Bursar.Agent.Probe;
 
 public sealed record ProbeOptions
 {
-    /// <summary>How often the devices are read.</summary>
+    /// <summary>The number of readings after the first.</summary>
     public int Samples { get; init; } = 5;
 
     public TimeSpan Pause { get; init; } = TimeSpan.FromSeconds(1);
 }
 
 /// <summary>
-/// Reads this node a few times and writes what there is for a person to look at: every device, who holds it, every process on it and
-/// what it used, how long each call into the driver took, and what an hour of sampling each second would cost.
+/// Reads this node a few times and writes a report for people: each device, the pods that hold it, its processes and their utilization,
+/// the duration of each driver call, and the cost of an hour of sampling each second.
 /// </summary>
 public sealed class NodeProbe(string? library, IPodResources kubelet, PodUidResolver uids, TimeProvider time)
 {
     private const double MiB = 1024 * 1024;
     private const int SamplesPerHour = 3600;
 
-    /// <summary>False when the devices cannot be read; what is wrong stands in the text.</summary>
+    /// <summary>Writes the report. Returns false if the devices cannot be read; the report says why.</summary>
     public async Task<bool> WriteAsync(TextWriter output, ProbeOptions options, CancellationToken cancellationToken)
     {
         var times = new NvmlCallTimes(time);
         using var reader = new NvmlGpuReader(library, time, times);
         var snapshot = reader.Read();
-        // The first reading loads and initialises; it is not what a sample costs.
+        // The first reading loads and initializes the library, so it is not part of a sample's cost.
         var start = times.All;
         var uses = new Dictionary<(string Device, int Pid), long>();
         TimeSpan clock = TimeSpan.Zero,
@@ -104,7 +104,7 @@ public sealed class NodeProbe(string? library, IPodResources kubelet, PodUidReso
         foreach (var process in device.Processes)
         {
             var owner = uids.PodOf(process.Pid);
-            string whose = owner is { Kind: ProcessKind.Pod, PodUid: { } uid }
+            string ownerText = owner is { Kind: ProcessKind.Pod, PodUid: { } uid }
                 ? uids.NameOf(uid) is { } name
                     ? $"pod {name.Namespace}/{name.Name} ({uid})"
                     : $"pod {uid}"
@@ -114,11 +114,11 @@ public sealed class NodeProbe(string? library, IPodResources kubelet, PodUidReso
                     ProcessKind.MpsServer => "MPS server",
                     _ => "of an unknown pod",
                 };
-            // NVML lists only processes with use: one that it does not list is idle. Under MIG it lists none.
+            // NVML reports utilization only of busy processes, so a missing one is idle. Under MIG it reports none.
             string use = device.ParentUuid is null
                 ? Line($"{(taken == 0 ? 0 : uses.GetValueOrDefault((device.Uuid, process.Pid)) / (double)taken):0.0} % of the SMs")
                 : "use unknown";
-            await output.WriteLineAsync(Line($"  process {process.Pid}: {use}, {Text(process.MemoryBytes / MiB, "0")} MiB, {whose}"));
+            await output.WriteLineAsync(Line($"  process {process.Pid}: {use}, {Text(process.MemoryBytes / MiB, "0")} MiB, {ownerText}"));
         }
     }
 

@@ -4,24 +4,24 @@ using Bursar.Core.Usage;
 namespace Bursar.Agent.Sampling;
 
 /// <summary>
-/// Journals which pods ask for requests of checkpoints, and which requests they acknowledge. That a pod asks is told when it first
-/// does and now and then again: whoever was not ready to hear it the first time hears it later.
+/// Journals which pods poll for checkpoint requests, and which requests they acknowledge. A pod's polling is journaled again every
+/// five minutes, so that an operator that missed the first entry still learns of it. Safe for concurrent use.
 /// </summary>
 public sealed class CheckpointIntake(UsageJournal journal, TimeProvider time)
 {
-    private static readonly TimeSpan Again = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan RepeatInterval = TimeSpan.FromMinutes(5);
 
     private readonly Lock _gate = new();
     private readonly Dictionary<string, Known> _known = new(StringComparer.Ordinal);
 
-    /// <summary>The pod asks whether a checkpoint is wanted. True when it has acknowledged this one already.</summary>
+    /// <summary>Records that the pod polled. Returns true if the pod has already acknowledged request <paramref name="id"/>.</summary>
     public bool Requested(string podUid, string? id)
     {
         lock (_gate)
         {
             var pod = KnownAs_NeedsLock(podUid);
             var now = time.GetUtcNow();
-            if (pod.ReportedAt is not { } told || now - told >= Again)
+            if (pod.ReportedAt is not { } reported || now - reported >= RepeatInterval)
             {
                 pod.ReportedAt = now;
                 journal.Append([JournalEntry.Of(new CheckpointSample { PodUid = podUid, At = WireTime.Truncate(now) })]);
@@ -42,7 +42,7 @@ public sealed class CheckpointIntake(UsageJournal journal, TimeProvider time)
         }
     }
 
-    /// <summary>Forgets pods that are gone.</summary>
+    /// <summary>Forgets every pod that is not in <paramref name="podUids"/>.</summary>
     public void Keep(IReadOnlySet<string> podUids)
     {
         lock (_gate)

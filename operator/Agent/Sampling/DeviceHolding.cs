@@ -4,33 +4,32 @@ using Bursar.Agent.Pods;
 
 namespace Bursar.Agent.Sampling;
 
-/// <summary>A pod holds a device at this moment.</summary>
-/// <param name="Key">Who and what.</param>
-/// <param name="PodUid">Null while nobody could tell.</param>
-/// <param name="Reason">One of <see cref="UsageReasons"/> when the device's activity for the pod is not to be had.</param>
+/// <summary>A pod's use of one device at the time of a sample.</summary>
+/// <param name="PodUid">Null while the UID of the pod is unknown.</param>
+/// <param name="Reason">One of <see cref="UsageReasons"/> if the device's activity for the pod cannot be measured, else null.</param>
 public sealed record DeviceHolding(HoldingKey Key, string? PodUid, string? Reason)
 {
     /// <summary>
-    /// The share of the physical GPU: <c>1/1</c>, a MIG device's slices (<c>2/7</c>), <c>0/1</c> where the device is shared: how many
-    /// slots it has, and so what one of them is, the operator knows.
+    /// The share of the physical GPU: <c>1/1</c>, the slices of a MIG device (<c>2/7</c>), or <c>0/1</c> for a shared device. Only the
+    /// operator knows how many slots a shared device has.
     /// </summary>
     public string Share { get; init; } = "1/1";
 
-    /// <summary>The kubelet gave the pod the device; else a process on the device told of the pod.</summary>
+    /// <summary>True if the kubelet allocated the device to the pod; false if only a process of the pod was seen on the device.</summary>
     public bool Listed { get; init; } = true;
 }
 
 /// <summary>
-/// Where several containers of one pod list the same device (an init container and its successor), the first stands for
-/// the pod, since a second of a device is counted once.
+/// Identifies a holding. If several containers of a pod list the same device (an init container and its successor), only the first is
+/// used, so that each second of a device is counted once.
 /// </summary>
 public readonly record struct HoldingKey(string Namespace, string Pod, string Container, string Device);
 
-/// <summary>What the node knows of pods, beyond the kubelet's list and the driver's readings.</summary>
-/// <param name="ResolveUid">Namespace, name and processes on devices that the pod holds alone, to UID.</param>
-/// <param name="OwnerOf">Whose a process is.</param>
-/// <param name="NameOf">A UID's namespace and name.</param>
-/// <param name="IsLive">The operator has told of a pod of this namespace and name that has not ended.</param>
+/// <summary>Look-ups about the pods of the node, beyond the kubelet's list and the driver's readings.</summary>
+/// <param name="ResolveUid">Returns the UID from namespace, name and the process ids on devices that the pod holds alone.</param>
+/// <param name="OwnerOf">Returns the pod or host that a process id belongs to.</param>
+/// <param name="NameOf">Returns the namespace and name of a pod UID.</param>
+/// <param name="IsLive">True if the operator's targets include a pod of this namespace and name that has not ended.</param>
 public sealed record PodKnowledge(
     Func<string, string, IReadOnlyList<int>, string?> ResolveUid,
     Func<int, ProcessOwner> OwnerOf,
@@ -42,10 +41,10 @@ public sealed record PodKnowledge(
         : this(uids.Resolve, uids.PodOf, uids.NameOf, uids.IsLive) { }
 }
 
-/// <summary>Pure: the kubelet's list of devices and the GPUs' readings give who holds what.</summary>
+/// <summary>Derives the pods that hold each device from the kubelet's list and the GPU readings. Pure.</summary>
 public static class DeviceHoldings
 {
-    /// <summary>Where KAI (and Run:ai before it) put the pods that hold a GPU for pods with fractions of it.</summary>
+    /// <summary>The namespaces of pods with which KAI and Run:ai reserve a GPU for pods that use fractions of it.</summary>
     public static readonly IReadOnlyList<string> ReservationNamespaces = ["kai-resource-reservation", "runai-reservation"];
 
     public static List<DeviceHolding> Of(IReadOnlyList<PodDevice> devices, GpuSnapshot gpus, PodKnowledge pods)
@@ -75,7 +74,7 @@ public static class DeviceHoldings
                 h.Id.Replica || h.Id.Kind == DeviceKind.Shared || h.Listed.Resource == "nvidia.com/gpu.shared"
             );
             var listed = holders.DistinctBy(h => (h.Listed.Namespace, h.Listed.Pod)).ToList();
-            // Kubelets before 1.34 list pods that have ended beside the one that has the device now.
+            // Kubelets before 1.34 also list pods that have ended.
             if (!replicas && listed.Count > 1 && listed.Exists(h => pods.IsLive(h.Listed.Namespace, h.Listed.Pod)))
                 listed.RemoveAll(h => !pods.IsLive(h.Listed.Namespace, h.Listed.Pod));
             foreach (var holder in listed)
@@ -120,7 +119,7 @@ public static class DeviceHoldings
         return holdings;
     }
 
-    /// <summary>Adds the pods that work on the device without having it from the kubelet; a reservation steps back behind them.</summary>
+    /// <summary>Adds the pods that use the device without an allocation by the kubelet. They replace a reservation pod.</summary>
     private static IEnumerable<DeviceHolding> Settle(string device, List<DeviceHolding> listed, GpuReading? reading, PodKnowledge pods)
     {
         var users = new List<DeviceHolding>();
@@ -135,7 +134,7 @@ public static class DeviceHoldings
                 continue;
             }
             var name = pods.NameOf(uid);
-            // Listed, but of a UID that nobody could tell until now: the same pod.
+            // The kubelet lists this pod, but its UID was unknown until now.
             int same = listed.FindIndex(h => h.PodUid is null && name == (h.Key.Namespace, h.Key.Pod));
             if (same >= 0)
             {

@@ -4,32 +4,29 @@ using Bursar.Agent.Pods;
 
 namespace Bursar.Agent.Sampling;
 
-/// <summary>A part of what a device did: a holder's, or nobody's with the reason.</summary>
-/// <param name="Holder">The holder's place in the list, or -1.</param>
-/// <param name="Reason">One of <see cref="UsageReasons"/> where it is nobody's.</param>
-/// <param name="Weight">In proportion to the others.</param>
+/// <summary>A part of a device's activity that is attributed to a holder, or to no holder with a reason.</summary>
+/// <param name="Holder">Index in the list of holders, or -1 if the activity cannot be attributed to one.</param>
+/// <param name="Reason">One of <see cref="UsageReasons"/> if <paramref name="Holder"/> is -1, else empty.</param>
+/// <param name="Weight">Relative to the weights of the other parts.</param>
 internal readonly record struct DevicePart(int Holder, string Reason, long Weight);
 
-/// <summary>A pod that holds the device; without a UID where nobody knows it.</summary>
+/// <summary>A pod that holds the device. <paramref name="Uid"/> is null while it is unknown.</summary>
 internal readonly record struct DeviceHolder(string Namespace, string Pod, string? Uid);
 
 /// <summary>
-/// Pure: whose the device's work was. By the driver's own measure of each process since the last sample; where it has none, equally
-/// among those who have a process on the device. The weights only divide what the device did: nothing is counted twice, and what is
-/// no pod's is named.
+/// Divides a device's activity among the pods that hold it, by the driver's utilization of each process since the last sample.
+/// Without that figure, all holders with a process on the device get equal parts. Activity of no pod becomes a part with a reason,
+/// so that nothing is counted twice or lost. Pure.
 /// </summary>
 internal static class DeviceSplit
 {
-    /// <param name="reading">The device.</param>
-    /// <param name="holders">The pods that hold it.</param>
-    /// <param name="ownerOf">Whose a process is.</param>
     public static List<DevicePart> Of(GpuReading reading, IReadOnlyList<DeviceHolder> holders, Func<int, ProcessOwner> ownerOf)
     {
         var used = new Dictionary<(int Holder, string Reason), long>();
         var present = new Dictionary<(int Holder, string Reason), long>();
         foreach (var samples in reading.ProcessUse.GroupBy(use => use.Pid))
         {
-            // A process may have several samples since the last reading: their mean, in thousandths.
+            // A process may have several samples since the last reading; use their mean, in thousandths of a percent.
             long percent = samples.Sum(use => use.SmPercent * 1000L) / samples.Count();
             if (percent > 0 && Whose(samples.Key, holders, ownerOf) is { } whose)
                 CollectionsMarshal.GetValueRefOrAddDefault(used, whose, out _) += percent;
@@ -73,7 +70,7 @@ internal static class DeviceSplit
         ];
     }
 
-    /// <summary>Null for an MPS server, whose clients are asked instead.</summary>
+    /// <summary>Returns the part that a process belongs to. Null for an MPS server, because its clients are counted instead.</summary>
     private static (int Holder, string Reason)? Whose(int pid, IReadOnlyList<DeviceHolder> holders, Func<int, ProcessOwner> ownerOf)
     {
         var owner = ownerOf(pid);
@@ -89,7 +86,7 @@ internal static class DeviceSplit
                     if (holders[i].Uid == owner.PodUid)
                         return (i, "");
                 }
-                // A pod that came since the last sample holds the device from this one on, or the only holder is this very pod.
+                // A single holder without a UID may be this pod. Otherwise the pod started after the last sample and is not a holder yet.
                 return holders.Count == 1 && holders[0].Uid is null ? (0, "") : (-1, UsageReasons.ProcessUnknown);
             default:
                 return holders.Count == 1 ? (0, "") : (-1, UsageReasons.ProcessUnknown);

@@ -3,14 +3,14 @@ using Bursar.Agent.Nvml;
 namespace Bursar.Agent.Sampling;
 
 /// <summary>
-/// What each device used between two samples, in whole millijoules. The counter is the driver's, so no pause between samples loses
-/// any of it; a GPU without one (before Volta) is reckoned by the mean of its power at both samples. A MIG device has its slices'
-/// part of its GPU's: NVML measures the GPU alone. What was drawn while the device was not seen for long is not known, and left out.
+/// Computes the energy that each device used between two samples, in whole millijoules, from the driver's counter. For a GPU without
+/// a counter (before Volta) it is the mean power of both samples times the time between them. NVML measures whole GPUs only, so a MIG
+/// device gets its slices' fraction of its GPU. Energy during a gap longer than <c>longestGap</c> is left out.
 /// </summary>
 internal sealed class EnergyCounters
 {
-    /// <summary>Ten kilowatts: no GPU draws as much. A counter that grew faster has shown something else in between.</summary>
-    private const long MostMilliwatts = 10_000_000;
+    /// <summary>10 kW, more than any GPU draws. A counter that grew faster is not consistent and is ignored for that sample.</summary>
+    private const long MaxMilliwatts = 10_000_000;
 
     private readonly Dictionary<string, Counter> _counters = new(StringComparer.Ordinal);
     private readonly Dictionary<string, (long Milliwatts, DateTimeOffset At)> _powers = new(StringComparer.Ordinal);
@@ -31,10 +31,10 @@ internal sealed class EnergyCounters
             bool counted = _counters.TryGetValue(reading.Uuid, out var last) && now - last.Seen <= longestGap;
             if (reading.EnergyMillijoules is { } counter)
             {
-                // A decrease is a counter that began anew with the driver: all it shows was used since.
+                // A decrease means that the driver was reloaded and the counter restarted at zero.
                 long grown = counted && counter < last.Millijoules ? counter : counter - last.Millijoules;
-                // An exporter's counter moves in steps: what it grew by is of the time since the last of them.
-                if (counted && grown <= (Int128)Milliseconds(now - last.Moved) * MostMilliwatts / 1000)
+                // An exporter's counter moves in steps, so a step covers the time since the previous step.
+                if (counted && grown <= (Int128)Milliseconds(now - last.Moved) * MaxMilliwatts / 1000)
                     used[reading.Uuid] = grown;
                 _counters[reading.Uuid] = new(counter, now, counted && grown == 0 ? last.Moved : now);
             }
@@ -50,7 +50,7 @@ internal sealed class EnergyCounters
 
     private static long Milliseconds(TimeSpan time) => time.Ticks / TimeSpan.TicksPerMillisecond;
 
-    /// <summary>The quotient; what is less than a millijoule waits for the next sample.</summary>
+    /// <summary>Divides and carries the remainder of less than a millijoule over to the device's next sample.</summary>
     private long Whole(string device, Int128 amount, int divisor)
     {
         var (quotient, rest) = Int128.DivRem(amount + _carries.GetValueOrDefault(device), divisor);
@@ -58,8 +58,7 @@ internal sealed class EnergyCounters
         return (long)quotient;
     }
 
-    /// <param name="Millijoules">What it showed last.</param>
-    /// <param name="Seen">When.</param>
-    /// <param name="Moved">Since when it has shown that.</param>
+    /// <param name="Seen">When the counter was read last.</param>
+    /// <param name="Moved">When the counter last changed.</param>
     private readonly record struct Counter(long Millijoules, DateTimeOffset Seen, DateTimeOffset Moved);
 }

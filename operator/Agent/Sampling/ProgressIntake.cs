@@ -4,8 +4,8 @@ using Bursar.Core.Usage;
 namespace Bursar.Agent.Sampling;
 
 /// <summary>
-/// Takes progress from posts and scrapes and journals what changed, at most once a second a pod; the newest of a second
-/// wins and is written when the second is over. A total or checkpoint once told stands until another is told.
+/// Journals changed progress from posts and scrapes, at most once per second and pod. Only the newest sample of a second is written,
+/// at its end. A reported total or checkpoint is kept until a new one is reported. Safe for concurrent use.
 /// </summary>
 public sealed class ProgressIntake(UsageJournal journal, TimeProvider time) : IDisposable
 {
@@ -44,7 +44,7 @@ public sealed class ProgressIntake(UsageJournal journal, TimeProvider time) : ID
         }
     }
 
-    /// <summary>Writes what waits for its second.</summary>
+    /// <summary>Journals the pending samples without waiting for their second to end.</summary>
     public void Flush()
     {
         lock (_gate)
@@ -57,7 +57,7 @@ public sealed class ProgressIntake(UsageJournal journal, TimeProvider time) : ID
         }
     }
 
-    /// <summary>Forgets pods that are gone, after writing what they said last.</summary>
+    /// <summary>Journals the pending samples, then forgets every pod that is not in <paramref name="podUids"/>.</summary>
     public void Keep(IReadOnlySet<string> podUids)
     {
         Flush();

@@ -7,19 +7,15 @@ using Microsoft.Extensions.Logging;
 
 namespace Bursar.Agent.Sampling;
 
-/// <summary>What the sampler saw last.</summary>
-/// <param name="At">When.</param>
-/// <param name="Gpus">The devices.</param>
-/// <param name="Holdings">Who held them.</param>
+/// <summary>The latest sample.</summary>
 public sealed record SamplerView(DateTimeOffset At, GpuSnapshot Gpus, IReadOnlyList<DeviceHolding> Holdings);
 
 /// <summary>
-/// Reads the devices once a second, and less often while nothing changes; asks the kubelet every five. What it makes of that goes
-/// into the journal.
+/// Reads the devices once per second and the kubelet's list every five seconds, and journals the usage.
 /// <para>
-/// The rule: a sample that shows what the one before it showed (devices, holders, processes, utilisation) doubles the pause, up to
-/// ten seconds; the first that shows anything else brings it back to one. Totals do not suffer: energy and the processes' use are
-/// the driver's own counts since the last sample, and utilisation over a pause is the mean of its two ends.
+/// A sample that equals the one before it (devices, holders, processes, utilization) doubles the pause, up to ten seconds. The first
+/// that differs resets it to one second. Totals stay right because energy and process utilization are the driver's counts since
+/// the last sample, and utilization over a longer pause is the mean of its two ends.
 /// </para>
 /// </summary>
 public sealed partial class Sampler(
@@ -35,10 +31,9 @@ public sealed partial class Sampler(
     public static readonly TimeSpan Shortest = TimeSpan.FromSeconds(1);
     public static readonly TimeSpan Longest = TimeSpan.FromSeconds(10);
 
-    /// <summary>How often the kubelet is asked for its list.</summary>
     public static readonly TimeSpan ListEvery = TimeSpan.FromSeconds(5);
 
-    /// <summary>How long a list is believed when the kubelet stops answering: a restart of it takes less.</summary>
+    /// <summary>How long the last list is used while the kubelet does not answer. A restart of the kubelet takes less.</summary>
     public static readonly TimeSpan ListLife = TimeSpan.FromSeconds(60);
 
     private readonly UsageAccumulator _accumulator = new();
@@ -57,16 +52,16 @@ public sealed partial class Sampler(
     /// <summary>Null before the first sample.</summary>
     public SamplerView? View => _view;
 
-    /// <summary>A sample has been taken.</summary>
+    /// <summary>Raised after each sample, on the sampler's thread.</summary>
     public event Action? Changed;
 
-    /// <summary>How long the sampler pauses at the moment.</summary>
+    /// <summary>The current pause between samples.</summary>
     public TimeSpan Pause { get; private set; } = Shortest;
 
-    /// <summary>Why the kubelet's list is not to be had, or null.</summary>
+    /// <summary>Why the kubelet's list is unavailable; null if the last query succeeded.</summary>
     public string? ListFault => _listFault;
 
-    /// <summary>Samples until cancelled; then closes and journals what is open.</summary>
+    /// <summary>Samples until cancelled, then closes and journals the open intervals.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         await PeriodicLoop.RunAsync(
@@ -83,10 +78,9 @@ public sealed partial class Sampler(
         journal.Append([.. _accumulator.CloseAll().Select(JournalEntry.Of)]);
     }
 
-    /// <summary>One sample: read, attribute, journal.</summary>
     public async Task SampleAsync(CancellationToken cancellationToken)
     {
-        // After a pause, who holds what must be of the same moment as the readings.
+        // After a longer pause, the kubelet's list must be as recent as the readings.
         if (_view is { } last && time.GetUtcNow() - last.At > UsageAccumulator.Trailing)
             _nextList = DateTimeOffset.MinValue;
         await ListAsync(cancellationToken);
@@ -95,7 +89,7 @@ public sealed partial class Sampler(
         counters.DevicesRead(time.GetElapsedTime(begun));
         var now = time.GetUtcNow();
         long stamp = time.GetTimestamp();
-        // The clock was set ahead, or the node slept: that is no time in which a device could have worked.
+        // The clock was set ahead or the node slept; no device can have worked in that time.
         if (_view is { } earlier && now - earlier.At - time.GetElapsedTime(_sampledAt, stamp) > UsageAccumulator.Trailing)
             journal.Append([.. _accumulator.Break().Select(JournalEntry.Of)]);
         _sampledAt = stamp;
@@ -105,8 +99,8 @@ public sealed partial class Sampler(
         string unlisted = Unlisted(snapshot, holdings);
         if (unlisted.Length > 0 && unlisted != _lastUnlisted)
         {
-            // A pod has just begun: its second is not to wait for the kubelet's turn. Once for each device, since it may be the node's own
-            // work.
+            // A pod may have just started, so query the kubelet now. This happens once per set of devices, because the process may
+            // belong to the node itself.
             _nextList = DateTimeOffset.MinValue;
             await ListAsync(cancellationToken);
             holdings = DeviceHoldings.Of(_devices, snapshot, _pods);
@@ -119,7 +113,7 @@ public sealed partial class Sampler(
         Changed?.Invoke();
     }
 
-    /// <summary>The devices that work and that the kubelet gave to no pod.</summary>
+    /// <summary>The UUIDs of devices that are in use but not allocated to a pod by the kubelet.</summary>
     private static string Unlisted(GpuSnapshot snapshot, List<DeviceHolding> holdings) =>
         string.Join(
             ' ',
@@ -182,12 +176,12 @@ public sealed partial class Sampler(
 
     private static TimeSpan Min(TimeSpan one, TimeSpan other) => one < other ? one : other;
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "GPUs: {State}, {Word}")]
-    private partial void LogState(NvmlState state, string word);
+    [LoggerMessage(Level = LogLevel.Information, Message = "GPU driver state changed to {State}: {Reason}")]
+    private partial void LogState(NvmlState state, string reason);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "PodResources: the kubelet lists {Devices} GPU device ids")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "Listed {Devices} GPU device ids from the kubelet's PodResources API")]
     private partial void LogListed(int devices);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "PodResources: {Fault}")]
-    private partial void LogListFailed(string fault);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Querying the kubelet's PodResources API failed: {Reason}")]
+    private partial void LogListFailed(string reason);
 }

@@ -4,8 +4,8 @@ using Bursar.Core.Usage;
 namespace Bursar.Agent.Sampling;
 
 /// <summary>
-/// Journals the pods' token counters when they changed, at most every 15 s for a model of a pod. Counters are passed on as
-/// the pod shows them: a decrease is the pod's restart, and the operator, who knows what it has booked, treats it as one.
+/// Journals changed token counters, at most every 15 s per pod and model. Counters are passed on as the pod exposes them. A decrease
+/// means that the pod restarted; the operator handles it, because it knows what it has booked. Safe for concurrent use.
 /// </summary>
 public sealed class TokenIntake(UsageJournal journal, TimeProvider time)
 {
@@ -21,7 +21,7 @@ public sealed class TokenIntake(UsageJournal journal, TimeProvider time)
             var key = (sample.PodUid, sample.Model);
             if (!_known.TryGetValue(key, out var model))
                 _known[key] = model = new Known();
-            // Before a counter that went back, its last height is written: the difference would be lost otherwise.
+            // Write the last value before a decrease, or the tokens since the last write would be lost.
             bool restarted = model.Latest is { } latest && Less(sample, latest);
             if (restarted)
                 Write_NeedsLock(model);
@@ -31,7 +31,7 @@ public sealed class TokenIntake(UsageJournal journal, TimeProvider time)
         }
     }
 
-    /// <summary>Forgets pods that are gone, after writing what they showed last. Null forgets all.</summary>
+    /// <summary>Journals the latest counters of every pod that is not in <paramref name="podUids"/>, then forgets it. Null means all pods.</summary>
     public void Keep(IReadOnlySet<string>? podUids)
     {
         lock (_gate)

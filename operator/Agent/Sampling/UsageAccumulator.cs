@@ -6,26 +6,26 @@ using Bursar.Core.Usage;
 namespace Bursar.Agent.Sampling;
 
 /// <summary>
-/// Turns samples into intervals, without reading clock or device. A sample tells of the time since the one before it:
-/// utilisation in percent times milliseconds is kept as an integer, and only whole milliseconds leave with an interval, the
-/// rest stays for the next, so that the sum over any split is exact. What a device did is divided among its holders
-/// (<see cref="DeviceSplit"/>); intervals of one pod on one device never overlap.
+/// Turns samples into intervals without reading the clock or a device. Each sample covers the time since the one before it.
+/// Utilization in percent times milliseconds is kept as an integer. An interval carries whole milliseconds and the remainder goes to
+/// the next, so that the sum over any split is exact. <see cref="DeviceSplit"/> divides the activity among the holders. Intervals of
+/// one pod on one device never overlap. Not safe for concurrent use.
 /// </summary>
 public sealed class UsageAccumulator
 {
     /// <summary>An interval is closed when it is this long.</summary>
     public static readonly TimeSpan Length = TimeSpan.FromSeconds(60);
 
-    /// <summary>Samples further apart than this do not tell what happened between them: the time stays out.</summary>
+    /// <summary>The time between two samples that are further apart than this is not counted.</summary>
     public TimeSpan LongestGap { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>
-    /// The driver's figure is of the second before the sample. Over a longer pause the mean of both ends is taken: the sampler pauses
-    /// while nothing changes, and a change then came, on average, in the middle.
+    /// The driver's utilization covers about one second before the sample. Over a pause longer than this, the mean of both ends is used,
+    /// because a change that ends the pause came, on average, in its middle.
     /// </summary>
     public static readonly TimeSpan Trailing = TimeSpan.FromSeconds(2);
 
-    /// <summary>Two ends of a pause, each in percent: a millisecond has two hundred parts.</summary>
+    /// <summary>Units of <c>Busy</c> per millisecond: the sum of two utilizations, each in percent.</summary>
     private const long Parts = 200;
 
     private const long BytesPerMiB = 1024 * 1024;
@@ -35,13 +35,16 @@ public sealed class UsageAccumulator
     private Dictionary<string, int> _percents = new(StringComparer.Ordinal);
     private DateTimeOffset? _previous;
 
-    /// <summary>Takes the sample of this moment and returns the intervals it closes. A clock that went back is waited for.</summary>
-    /// <param name="at">The moment.</param>
-    /// <param name="holdings">Who holds what from now on.</param>
-    /// <param name="gpus">What the devices did since the last sample.</param>
-    /// <param name="ownerOf">Whose a process is; null where nobody can tell.</param>
-    /// <param name="unusedCacheOf">By pod UID, the bytes of each device that its model server's cache holds unused; null where that is not
-    /// known.</param>
+    /// <summary>
+    /// Records a sample and returns the intervals that it closes. Samples are ignored until the clock is past the last one, if it was
+    /// set back.
+    /// </summary>
+    /// <param name="at">The time of the sample.</param>
+    /// <param name="holdings">The pods that hold each device from now on.</param>
+    /// <param name="gpus">The readings since the last sample.</param>
+    /// <param name="ownerOf">Returns the owner of a process id; null if the agent cannot see processes.</param>
+    /// <param name="unusedCacheOf">Returns the bytes of each device that the pod's model server reserved for its cache but does not use, by
+    /// pod UID; null if unknown.</param>
     public List<UsageInterval> Take(
         DateTimeOffset at,
         IReadOnlyList<DeviceHolding> holdings,
@@ -54,7 +57,7 @@ public sealed class UsageAccumulator
         var closed = new List<UsageInterval>();
         if (_previous is { } earlier && now <= earlier)
             return closed;
-        // Where a source shows a device twice, it has worked once.
+        // A source may list a device twice; count it once.
         gpus = gpus with { Devices = [.. gpus.Devices.DistinctBy(r => r.Uuid)] };
         var elapsed = now - (_previous ?? now);
         var energy = _counters.Since(gpus, now, LongestGap);
@@ -94,7 +97,7 @@ public sealed class UsageAccumulator
         return closed;
     }
 
-    /// <summary>Ends every interval at the last sample; at the agent's end.</summary>
+    /// <summary>Ends every interval at the last sample.</summary>
     public List<UsageInterval> CloseAll()
     {
         var closed = new List<UsageInterval>();
@@ -104,7 +107,7 @@ public sealed class UsageAccumulator
         return closed;
     }
 
-    /// <summary>Ends every interval at the last sample; the next one begins anew, and tells nothing of the time before it.</summary>
+    /// <summary>Ends every interval at the last sample. The time until the next sample is not counted.</summary>
     public List<UsageInterval> Break()
     {
         _previous = null;
@@ -130,7 +133,7 @@ public sealed class UsageAccumulator
                 continue;
             var holding = holdings.FirstOrDefault(h => h.Key == key);
             var reading = gpus.Devices.FirstOrDefault(r => r.Uuid == key.Device);
-            // A pod that has just gone held the device until now: only the reading can have changed its reason.
+            // A pod that has just gone held the device until this sample, so only the reading can change its reason.
             string? reason = holding is not null
                 ? holding.Reason
                 : state.Reason ?? (reading is { Lost: false, UtilizationPercent: not null } ? null : UsageReasons.DeviceUnreadable);
@@ -138,7 +141,7 @@ public sealed class UsageAccumulator
             string share = holding?.Share ?? state.Share;
             if (state.PodUid is not null && uid != state.PodUid)
             {
-                // Another pod under the same name: what it held began with this sample.
+                // A new pod with the same name; its holding starts with this sample.
                 Close(key, state, closed);
                 state.From = state.To = now;
                 (state.PodUid, state.Reason, state.Share) = (uid, reason, share);
@@ -152,7 +155,7 @@ public sealed class UsageAccumulator
                 && !_percents.ContainsKey(key.Device)
             )
             {
-                // It is back; what it did until now, or whether it did, nobody has seen.
+                // The device is readable again. Its activity before this sample is unknown.
                 state.To = now;
                 Close(key, state, closed);
                 (state.Reason, state.Share) = (reason, share);
@@ -199,10 +202,10 @@ public sealed class UsageAccumulator
         if (reading.UtilizationPercent is { } percent)
         {
             int before = elapsed > Trailing && _percents.TryGetValue(reading.Uuid, out int known) ? known : percent;
-            // A pod that has gone in a pause may not be said to have worked after its end, which nobody here knows.
+            // When a pod went away within the pause is unknown, so use the lower end rather than overstate its busy time.
             busy = (all.Exists(h => h.State.Gone) ? 2L * Math.Min(before, percent) : before + percent) * elapsedMs;
         }
-        // A device that was not to be seen before has done what it did for nobody knows whom, at a time that nobody knows.
+        // Without holders and without an earlier reading, neither the pod nor the time of the activity is known.
         if (holders.Count == 0 && !_percents.ContainsKey(reading.Uuid))
             busy = 0;
         if (busy > 0)
@@ -226,7 +229,7 @@ public sealed class UsageAccumulator
         }
         else if (energy is { } drawn && all.Count > 0)
         {
-            // An idle device draws power for those who keep it: equally.
+            // The energy of an idle device is divided equally among the pods that hold it.
             var keepers = holders.Count > 0 ? holders : all;
             var energies = LargestRemainder.Divide(drawn, [.. keepers.Select(_ => 1L)]);
             for (int i = 0; i < keepers.Count; i++)
@@ -243,8 +246,10 @@ public sealed class UsageAccumulator
         }
     }
 
-    /// <summary>What the pod's processes have of the device's memory; an only holder without any has what is used.</summary>
-    private static long? Memory(GpuReading reading, string? uid, bool only, Func<int, ProcessOwner> ownerOf)
+    /// <summary>
+    /// Returns the device memory of the pod's processes. If none is known and the pod is the single holder, returns all used memory.
+    /// </summary>
+    private static long? Memory(GpuReading reading, string? uid, bool singleHolder, Func<int, ProcessOwner> ownerOf)
     {
         long? sum = null;
         foreach (var process in reading.Processes)
@@ -257,7 +262,7 @@ public sealed class UsageAccumulator
             )
                 sum = (sum ?? 0) + bytes;
         }
-        return sum ?? (only ? reading.MemoryUsedBytes : null);
+        return sum ?? (singleHolder ? reading.MemoryUsedBytes : null);
     }
 
     private Open Nobody(string device, string reason, DateTimeOffset now, TimeSpan elapsed)
@@ -284,14 +289,14 @@ public sealed class UsageAccumulator
                 new UsageInterval
                 {
                     PodUid = state.PodUid,
-                    // A pod that did not ask for the device is not billed for it by an agent's word: its UID alone tells it, to whom it is
-                    // known.
+                    // An agent's report alone must not bill a pod that did not request the device, so the namespace stays empty. The UID
+                    // still identifies the pod.
                     Namespace = state.Listed ? key.Namespace : "",
                     Pod = state.Listed || key.Namespace.Length == 0 ? key.Pod : $"{key.Namespace}/{key.Pod}",
                     Container = state.Nobodys ? "" : key.Container,
                     Device = key.Device,
                     Share = state.Share,
-                    // Work that is nobody's has no frame but itself: the interval is as long as the work.
+                    // Unattributed activity has no holding, so its interval is as long as its busy time.
                     From = state.Nobodys ? state.To.AddMilliseconds(-busyMs) : state.From,
                     To = state.To,
                     BusyMs = busyMs,

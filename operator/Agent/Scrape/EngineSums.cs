@@ -1,9 +1,9 @@
 namespace Bursar.Agent.Scrape;
 
-/// <summary>What one engine of a server (a data-parallel rank, a replica behind Ray) has counted of one figure for one model.</summary>
+/// <summary>A counter of one engine of a server (a data-parallel rank, a replica behind Ray) for one model.</summary>
 public readonly record struct EngineCount(ServingFigure Figure, string Model, string Engine, long Count);
 
-/// <summary>The figures of a page that only grow.</summary>
+/// <summary>The cumulative figures of a page.</summary>
 public enum ServingFigure
 {
     Prompt,
@@ -13,9 +13,9 @@ public enum ServingFigure
 }
 
 /// <summary>
-/// Keeps a server's sums from falling when one engine of several begins anew or goes away: the operator takes a sum that falls for
-/// the restart of the whole server, and would count the other engines' tokens twice. When all engines of a figure begin anew, it
-/// is one, and the page's own sum is passed on.
+/// Keeps a server's sums from decreasing when one engine of several restarts or disappears. The operator treats a decrease as a restart
+/// of the whole server and would count the other engines' tokens twice. If all engines of a figure restart, it is one, and the page's
+/// own sum is passed on. Safe for concurrent use.
 /// <code>
 /// engines   a 1000  b 500  ->  a 3    b 520  ->  a 10  b gone  ->  a 2  b gone
 /// sum       1500               1523              1530              2
@@ -23,7 +23,7 @@ public enum ServingFigure
 /// </summary>
 public sealed class EngineSums
 {
-    /// <summary>Replicas come and go for months; those that are gone are then kept as one.</summary>
+    /// <summary>Above this number, engines that disappeared are merged into one entry.</summary>
     private const int MaxKept = 512;
 
     private const string Retired = "";
@@ -31,7 +31,7 @@ public sealed class EngineSums
     private readonly Lock _gate = new();
     private readonly Dictionary<(ServingFigure Figure, string Model), Dictionary<string, Engine>> _known = [];
 
-    /// <summary>The page's tokens with what its engines had counted before they began anew.</summary>
+    /// <summary>Returns the page's tokens plus the counts of its engines before their restarts.</summary>
     public IReadOnlyList<ModelTokens> Of(ScrapeResult page)
     {
         lock (_gate)
@@ -58,8 +58,8 @@ public sealed class EngineSums
         var now = counts.ToDictionary(count => count.Engine, count => count.Count, StringComparer.Ordinal);
         if (!_known.TryGetValue(figure, out var engines))
             _known.Add(figure, engines = new(StringComparer.Ordinal));
-        // An engine that had counted nothing cannot show that it went on. A name that is new (another way to read the figure) is no engine
-        // that did.
+        // Only an engine that had a count and did not decrease proves that the server still runs. A new name does not, because the figure
+        // may be read from another metric.
         if (!engines.Any(engine => engine.Value.Last > 0 && now.GetValueOrDefault(engine.Key, -1) >= engine.Value.Last))
             engines.Clear();
         foreach (string gone in engines.Keys.Where(name => !now.ContainsKey(name)).ToArray())
@@ -85,8 +85,8 @@ public sealed class EngineSums
             ? engines.Values.Sum(engine => engine.Before + (engine.Shown ? 0 : engine.Last))
             : 0;
 
-    /// <param name="Before">What it had counted before it began anew.</param>
-    /// <param name="Last">What it showed last.</param>
-    /// <param name="Shown">The last page had it.</param>
+    /// <param name="Before">The sum of its counts before restarts.</param>
+    /// <param name="Last">Its latest count.</param>
+    /// <param name="Shown">The latest page contained it.</param>
     private readonly record struct Engine(long Before, long Last, bool Shown);
 }

@@ -4,12 +4,12 @@ using Bursar.Core.Text;
 namespace Bursar.Agent.Scrape;
 
 /// <summary>
-/// Pure: how far a training pod's page says that it is. A line of another metric that cannot be read is skipped and counted. A page is
-/// refused when a line of one of the three metrics cannot be read, or its value is no count: the slowest rank might be missing.
+/// Reads a training pod's progress from its metrics page. Unreadable lines of other metrics are skipped and counted. The page is refused
+/// if a line of one of the three metrics is unreadable or not a count, because the slowest rank might be missing. Pure.
 /// </summary>
 public static class ExpositionReader
 {
-    /// <summary>Beyond this a double no longer tells one from the next.</summary>
+    /// <summary>2^53; above it a double cannot represent each integer.</summary>
     private const double MaxCount = 9007199254740992;
 
     private static readonly long LatestSecond = new DateTimeOffset(9999, 1, 1, 0, 0, 0, TimeSpan.Zero).ToUnixTimeSeconds();
@@ -42,7 +42,7 @@ public static class ExpositionReader
                     }
                     else if (line.NameIs(checkpointName) && Count(line, ref wrong) is { } second && second > 0 && second < LatestSecond)
                     {
-                        // Of several ranks the oldest: a checkpoint is whole when the last one has written.
+                        // Use the oldest of several ranks, because a checkpoint is complete when the last rank has written.
                         var at = DateTimeOffset.FromUnixTimeSeconds(second);
                         checkpoint = checkpoint is null || at < checkpoint ? at : checkpoint;
                     }
@@ -77,6 +77,6 @@ public static class ExpositionReader
         return null;
     }
 
-    /// <summary>The whole count that a sample tells; null where it is none.</summary>
+    /// <summary>Returns the value as a count, rounded down. Null if it is negative, too large or NaN.</summary>
     internal static long? Count(double value) => value is >= 0 and <= MaxCount ? (long)value : null;
 }

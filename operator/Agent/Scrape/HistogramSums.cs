@@ -2,7 +2,7 @@ using Bursar.Core.Scaling;
 
 namespace Bursar.Agent.Scrape;
 
-/// <summary>What model servers tell as a histogram.</summary>
+/// <summary>The latencies that model servers expose as histograms.</summary>
 public enum ServingLatency
 {
     FirstToken,
@@ -10,16 +10,17 @@ public enum ServingLatency
     EndToEnd,
 }
 
-/// <summary>How long it took, of one engine for one model, since the engine began.</summary>
+/// <summary>A latency of one engine for one model since the engine started.</summary>
 public sealed record EngineHistogram(ServingLatency Figure, string Model, string Engine, LatencyHistogram Histogram);
 
 /// <summary>
-/// A page's histograms as one for each figure, whose counts do not fall when one engine of several begins anew or goes away
-/// (<see cref="EngineSums"/> does the same for tokens). When all of them begin anew, the page's own sum is passed on.
+/// Merges a page's histograms into one per figure, whose counts do not decrease when one engine of several restarts or disappears
+/// (<see cref="EngineSums"/> does the same for tokens). If all of them restart, the page's own sum is passed on. Safe for concurrent
+/// use.
 /// </summary>
 public sealed class HistogramSums
 {
-    /// <summary>Replicas come and go for months; those that are gone are then kept as one.</summary>
+    /// <summary>Above this number, engines that disappeared are merged into one entry.</summary>
     private const int MaxKept = 512;
 
     private static readonly (string Model, string Engine) Retired = ("", "\u0001");
@@ -40,7 +41,7 @@ public sealed class HistogramSums
             now[(engine.Model, engine.Engine)] = engine.Histogram;
         if (!_known.TryGetValue(figure.Key, out var engines))
             _known.Add(figure.Key, engines = []);
-        // An engine that had counted nothing cannot show that it went on.
+        // Only an engine that had a count and did not decrease proves that the server still runs.
         if (
             !engines.Any(engine =>
                 engine.Value.Last.Count > 0 && now.TryGetValue(engine.Key, out var shown) && !shown.BeganAnewSince(engine.Value.Last)
@@ -67,8 +68,8 @@ public sealed class HistogramSums
         return engines.Values.Select(engine => engine.All).Aggregate((one, other) => one.Plus(other));
     }
 
-    /// <param name="Before">What it had counted before it began anew.</param>
-    /// <param name="Last">What it showed last; nothing where the page does not have it.</param>
+    /// <param name="Before">The sum of its histograms before restarts.</param>
+    /// <param name="Last">Its latest histogram; empty if the latest page does not contain it.</param>
     private readonly record struct Engine(LatencyHistogram Before, LatencyHistogram Last)
     {
         public LatencyHistogram All => Before.Plus(Last);

@@ -1,8 +1,8 @@
 namespace Bursar.Agent.Scrape;
 
 /// <summary>
-/// A metric's name, however its colon is written: clients that answer in OpenMetrics, OpenTelemetry's collectors and others turn
-/// <c>vllm:prompt_tokens_total</c> into <c>vllm_prompt_tokens_total</c>.
+/// Compares names of metrics and treats a colon like an underscore, because OpenMetrics clients, OpenTelemetry collectors and others
+/// turn <c>vllm:prompt_tokens_total</c> into <c>vllm_prompt_tokens_total</c>.
 /// </summary>
 internal sealed class MetricNameComparer : IEqualityComparer<string>
 {

@@ -5,8 +5,8 @@ using Bursar.Core.Usage;
 namespace Bursar.Agent.Scrape;
 
 /// <summary>
-/// Reads one page of one pod: plain HTTP to the pod's address and nowhere else, no redirects, no proxy, no cookies, no
-/// compression, within the time and size of <see cref="ScrapeOptions"/>.
+/// Scrapes one page of one pod over plain HTTP. It connects to the pod's address only, without redirects, proxy, cookies or compression,
+/// within the time and size of <see cref="ScrapeOptions"/>. Failures are returned as a <see cref="ScrapeOutcome"/>.
 /// </summary>
 public sealed class PodScraper : IDisposable
 {
@@ -56,7 +56,7 @@ public sealed class PodScraper : IDisposable
             !Uri.TryCreate($"http://{host}:{target.Port}{target.Path}", UriKind.Absolute, out var uri)
             || uri.Host.Trim('[', ']') != address.ToString()
         )
-            return new ScrapeResult(ScrapeOutcome.NoAddress, $"the path '{target.Path}' makes no address");
+            return new ScrapeResult(ScrapeOutcome.NoAddress, $"the path '{target.Path}' is not valid");
 
         using var deadline = new CancellationTokenSource(_options.Timeout, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);

@@ -8,7 +8,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Bursar.Agent.Scrape;
 
-/// <summary>The load a serving pod showed last.</summary>
+/// <summary>The latest load of a serving pod.</summary>
 public sealed record PodGauges(string PodUid, DateTimeOffset At, ServingGauges Gauges, IReadOnlyList<ModelTokens> Tokens)
 {
     public string Namespace { get; init; } = "";
@@ -17,14 +17,14 @@ public sealed record PodGauges(string PodUid, DateTimeOffset At, ServingGauges G
 
     public IReadOnlyList<ModelLoad> Loads { get; init; } = [];
 
-    /// <summary>How long it took since the server began, over all models.</summary>
+    /// <summary>Latencies since the server started, over all models.</summary>
     public IReadOnlyDictionary<ServingLatency, LatencyHistogram> Histograms { get; init; } =
         new Dictionary<ServingLatency, LatencyHistogram>();
 }
 
 /// <summary>
-/// Scrapes the operator's targets, a few at a time; a target that fails is counted and harms no other. Targets that the operator
-/// wants more often than the rest (something scales by them) have rounds of their own, and do not wait for the others.
+/// Scrapes the operator's targets, a few at a time. A failing target is counted and does not affect the others. Targets with a shorter
+/// interval, which a scaler depends on, are scraped by a loop of their own and do not wait for the others.
 /// </summary>
 public sealed partial class ScrapeLoop(
     PodScraper scraper,
@@ -38,7 +38,7 @@ public sealed partial class ScrapeLoop(
     CheckpointIntake? checkpoints = null
 )
 {
-    /// <summary>A page that has not been read for so long tells nothing of now.</summary>
+    /// <summary>A page that was scraped longer ago than this is not used.</summary>
     private static readonly TimeSpan Stale = TimeSpan.FromMinutes(1);
 
     private readonly ConcurrentDictionary<string, PodGauges> _gauges = new();
@@ -50,14 +50,15 @@ public sealed partial class ScrapeLoop(
 
     private readonly ConcurrentDictionary<(string, int, string), DateTimeOffset> _counted = new();
 
-    /// <summary>A round has brought what a serving pod shows.</summary>
+    /// <summary>Raised after a pass that read figures of at least one serving pod.</summary>
     public event Action? Changed;
 
-    /// <summary>The newest gauges of every serving pod among the targets.</summary>
+    /// <summary>The latest gauges of each serving pod among the targets.</summary>
     public IReadOnlyList<PodGauges> Gauges => [.. _gauges.Values.OrderBy(g => g.PodUid, StringComparer.Ordinal)];
 
     /// <summary>
-    /// The unused part of a pod's KV cache, in bytes of each GPU; null where its server does not tell, or has not answered for a minute.
+    /// Returns the unused part of a pod's KV cache, in bytes of each GPU. Null if its server does not expose it or has not answered for a
+    /// minute.
     /// </summary>
     public long? UnusedCacheOf(string podUid) =>
         _gauges.TryGetValue(podUid, out var pod) && time.GetUtcNow() - pod.At < Stale ? pod.Gauges.UnusedCacheBytes : null;
@@ -137,31 +138,31 @@ public sealed partial class ScrapeLoop(
     {
         var pods = targets.Current.Pods;
         Forget(pods);
-        var work = pods.SelectMany(p => p.Scrape.Where(s => which(p, s)).Select(s => (Pod: p, Target: s)));
-        int news = 0;
+        var selected = pods.SelectMany(p => p.Scrape.Where(s => which(p, s)).Select(s => (Pod: p, Target: s)));
+        int changes = 0;
         await TaskGroup.ForEachAsync(
             time,
-            work,
+            selected,
             options.Concurrency,
             async (item, token) =>
             {
-                if (Take(item.Pod, item.Target, await scraper.ScrapeAsync(item.Pod, item.Target, token)))
-                    Interlocked.Increment(ref news);
+                if (Record(item.Pod, item.Target, await scraper.ScrapeAsync(item.Pod, item.Target, token)))
+                    Interlocked.Increment(ref changes);
             },
             cancellationToken
         );
-        if (news > 0)
+        if (changes > 0)
             Changed?.Invoke();
     }
 
-    /// <summary>Whether it brought what a serving pod shows.</summary>
-    private bool Take(TargetPod pod, ScrapeTarget target, ScrapeResult result)
+    /// <summary>Returns true if the page had figures of a serving pod.</summary>
+    private bool Record(TargetPod pod, ScrapeTarget target, ScrapeResult result)
     {
         counters.Scraped(result.Outcome.ToString());
         counters.LinesSkipped(result.SkippedLines);
         var key = (pod.Uid, target.Port, target.Path);
         var known = _last.TryGetValue(key, out var before);
-        // A server that loads its model does not listen yet.
+        // A server that is loading its model does not listen yet.
         if (!known && result.Outcome == ScrapeOutcome.Unreachable)
             LogNotYet(pod.Namespace, pod.Name, result.Detail ?? "");
         else if (result.Outcome != ScrapeOutcome.Ok && !(known && before == result.Outcome))
@@ -174,7 +175,7 @@ public sealed partial class ScrapeLoop(
             result.Histograms.Count > 0
                 ? _histograms.GetOrAdd(key, _ => new()).Of(result)
                 : new Dictionary<ServingLatency, LatencyHistogram>();
-        // What is billed is journalled no more often for a pod that is looked at more often.
+        // A shorter interval must not write billed tokens to the journal more often.
         bool counts =
             sums.Count > 0
             && (!IsQuick(target) || !_counted.TryGetValue(key, out var taken) || at - taken >= options.Interval || at < taken);
@@ -236,9 +237,9 @@ public sealed partial class ScrapeLoop(
             _counted.TryRemove(key, out _);
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "{Namespace}/{Name} does not serve its metrics yet: {Detail}")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "Pod {Namespace}/{Name} does not serve its metrics yet: {Detail}")]
     private partial void LogNotYet(string @namespace, string name, string detail);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Scrape of {Namespace}/{Name}: {Outcome}, {Detail}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Scraping pod {Namespace}/{Name} failed: {Outcome}, {Detail}")]
     private partial void LogFailed(string @namespace, string name, ScrapeOutcome outcome, string detail);
 }

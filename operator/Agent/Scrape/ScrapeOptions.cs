@@ -10,15 +10,15 @@ public sealed record ScrapeOptions
 
     public int Concurrency { get; init; } = 8;
 
-    /// <summary>Model servers beside the known ones; tried before them.</summary>
+    /// <summary>Model servers in addition to the built-in ones; tried before them.</summary>
     public IReadOnlyList<ServingMetrics> Servers { get; init; } = [];
 
-    /// <summary>Gauge or counter: steps done. Of several samples (ranks) the slowest counts.</summary>
+    /// <summary>Gauge or counter of completed steps. The lowest of several samples (ranks) counts.</summary>
     public string StepMetric { get; init; } = "bursar_training_step";
 
-    /// <summary>Gauge: steps in all.</summary>
+    /// <summary>Gauge of the total number of steps.</summary>
     public string TotalMetric { get; init; } = "bursar_training_steps";
 
-    /// <summary>Gauge: when the last checkpoint was written, seconds since 1970.</summary>
+    /// <summary>Gauge of the time of the last checkpoint, in seconds since 1970.</summary>
     public string CheckpointMetric { get; init; } = "bursar_training_checkpoint_timestamp_seconds";
 }

@@ -5,8 +5,7 @@ using System.Text.RegularExpressions;
 namespace Bursar.Agent.Scrape;
 
 /// <summary>
-/// Model servers that Bursar does not know, by the names of their metrics: the file that the chart's value
-/// <c>agent.servers</c> becomes.
+/// Reads the file with additional model servers and the names of their metrics (the chart's value <c>agent.servers</c>).
 /// <code>
 /// [{"server": "ours", "modelLabel": "model", "prompt": ["ours_tokens_total{direction=\"in\"}"], "generated": ["ours_tokens_total{direction=\"out\"}"]}]
 /// </code>
@@ -58,7 +57,7 @@ public static partial class ServingMap
             ];
 
     /// <summary>
-    /// The name of a histogram of seconds, without _bucket. Several are ways to read it, the best first: they cannot be added up.
+    /// Names of histograms in seconds, without <c>_bucket</c>. They are alternatives in order of preference, not addends.
     /// </summary>
     private static HistogramMetric[] Histograms(string server, IReadOnlyList<string>? names) =>
         [

@@ -1,8 +1,8 @@
 namespace Bursar.Agent.Scrape;
 
 /// <summary>
-/// A metric of a page, or those of its series that carry a label: <c>sglang:realtime_tokens_total{mode="decode"}</c>. An empty
-/// value is that of series without the label, as in Prometheus.
+/// A metric, or its series with one label: <c>sglang:realtime_tokens_total{mode="decode"}</c>. As in Prometheus, an empty value selects
+/// series without the label.
 /// </summary>
 public readonly record struct MetricName(string Name, string Label = "", string Value = "")
 {
@@ -10,17 +10,17 @@ public readonly record struct MetricName(string Name, string Label = "", string 
 }
 
 /// <summary>A histogram's sum and count, or two counters.</summary>
-/// <param name="Sum">The requests' time together.</param>
-/// <param name="Count">The requests.</param>
-/// <param name="PerSecond">How many of the sum's unit a second has.</param>
+/// <param name="Sum">The metric with the sum of the requests' times.</param>
+/// <param name="Count">The metric with the number of requests.</param>
+/// <param name="PerSecond">Units of the sum per second, such as 1000 for milliseconds.</param>
 public readonly record struct LatencyMetric(string Sum, string Count, int PerSecond = 1)
 {
     public static implicit operator LatencyMetric(string histogram) => new(histogram + "_sum", histogram + "_count");
 }
 
-/// <summary>A histogram's name, without its suffixes.</summary>
-/// <param name="Name">Its buckets are <c>Name_bucket</c>.</param>
-/// <param name="PerSecond">How many of its bounds' unit a second has.</param>
+/// <summary>A histogram.</summary>
+/// <param name="Name">Its name without suffixes; its buckets are <c>Name_bucket</c>.</param>
+/// <param name="PerSecond">Units of its bounds per second, such as 1000 for milliseconds.</param>
 public readonly record struct HistogramMetric(string Name, int PerSecond = 1)
 {
     public string Buckets => Name + "_bucket";
@@ -29,50 +29,49 @@ public readonly record struct HistogramMetric(string Name, int PerSecond = 1)
 }
 
 /// <summary>
-/// What one kind of model server calls its figures. Each figure is a list of ways to read it, the best first; a way is a list
-/// of metrics that are added up. The first way of which the page has anything is taken.
+/// The metric names of one kind of model server. Each figure is a list of alternatives in order of preference; an alternative is a list
+/// of metrics that are added up. The first alternative with a series on the page is used.
 /// </summary>
-/// <remarks>Cumulative counts only. A gauge of the tokens of the moment (TensorRT-LLM has those) cannot be billed and is not
-/// listed.</remarks>
+/// <remarks>Token figures are cumulative. TensorRT-LLM's gauge of current tokens cannot be billed and is not listed.</remarks>
 public sealed record ServingMetrics(string Server)
 {
-    /// <summary>Tokens of prompts, cached ones included.</summary>
+    /// <summary>Prompt tokens, including cached ones.</summary>
     public IReadOnlyList<MetricName[]> Prompt { get; init; } = [];
 
-    /// <summary>Those of them that came from a cache.</summary>
+    /// <summary>Prompt tokens that came from a cache.</summary>
     public IReadOnlyList<MetricName[]> Cached { get; init; } = [];
 
-    /// <summary>Tokens generated.</summary>
+    /// <summary>Generated tokens.</summary>
     public IReadOnlyList<MetricName[]> Generated { get; init; } = [];
 
-    /// <summary>Requests that ended.</summary>
+    /// <summary>Ended requests.</summary>
     public IReadOnlyList<MetricName[]> Requests { get; init; } = [];
 
     public IReadOnlyList<MetricName[]> Running { get; init; } = [];
 
     public IReadOnlyList<MetricName[]> Waiting { get; init; } = [];
 
-    /// <summary>A share from 0 to 1; the highest counts.</summary>
+    /// <summary>Use of the KV cache, 0 to 1; the highest series counts.</summary>
     public IReadOnlyList<MetricName[]> CacheUse { get; init; } = [];
 
     /// <summary>
-    /// An information metric and its label that tells how many bytes of each GPU the cache takes; null where the server has none.
+    /// An information metric and its label with the bytes that the cache reserves on each GPU. Null if the server has none.
     /// </summary>
     public (string Metric, string Label)? CacheBytes { get; init; }
 
-    /// <summary>From a request's arrival to its end.</summary>
+    /// <summary>Time from a request's arrival to its end.</summary>
     public IReadOnlyList<LatencyMetric> Latency { get; init; } = [];
 
-    /// <summary>From a request's arrival to its first token, as a histogram.</summary>
+    /// <summary>Time from a request's arrival to its first token.</summary>
     public IReadOnlyList<HistogramMetric> FirstToken { get; init; } = [];
 
-    /// <summary>From one token to the next: of each token, where the server tells it, else the mean of each request.</summary>
+    /// <summary>Time from one token to the next, of each token if the server exposes it, else the mean of each request.</summary>
     public IReadOnlyList<HistogramMetric> BetweenTokens { get; init; } = [];
 
-    /// <summary>From a request's arrival to its end, as a histogram.</summary>
+    /// <summary>Time from a request's arrival to its end, as a histogram.</summary>
     public IReadOnlyList<HistogramMetric> EndToEnd { get; init; } = [];
 
-    /// <summary>The label that names the model; a server without one serves a model without a name.</summary>
+    /// <summary>The label that names the model. Series without it belong to a model with an empty name.</summary>
     public string ModelLabel { get; init; } = "model_name";
 
     internal IEnumerable<MetricName> All =>
@@ -88,8 +87,8 @@ public sealed record ServingMetrics(string Server)
             );
 
     /// <summary>
-    /// The servers that are known, the more telling page first: Dynamo's workers and Ray show their engine's metrics beside
-    /// their own, and an unprefixed name (NIM) could be anybody's.
+    /// The built-in servers, in the order in which they are tried. Dynamo's workers and Ray expose their engine's metrics too, so engines
+    /// come first. NIM's unprefixed names are ambiguous, so they come last.
     /// </summary>
     public static IReadOnlyList<ServingMetrics> Known { get; } =
     [
@@ -130,7 +129,7 @@ public sealed record ServingMetrics(string Server)
             BetweenTokens = ["vllm:inter_token_latency_seconds", "vllm:time_per_output_token_seconds"],
             EndToEnd = ["vllm:e2e_request_latency_seconds"],
         },
-        // Ray Serve LLM: vLLM's names, a colon being none of Ray's characters.
+        // Ray Serve LLM: vLLM's names with a prefix; Ray's names have no colons.
         new("ray-serve")
         {
             Prompt = Counter("ray_vllm_prompt_tokens"),
@@ -177,7 +176,7 @@ public sealed record ServingMetrics(string Server)
                 ["sglang:generation_tokens_total"],
             ],
             Requests = [.. Counter("sglang:num_requests"), ["sglang:e2e_request_latency_seconds_count"]],
-            // With priorities each has a series of its own beside the one of them all.
+            // With priorities, each has its own series in addition to the total.
             Running =
             [
                 [new("sglang:num_running_reqs", "priority")],
@@ -195,7 +194,7 @@ public sealed record ServingMetrics(string Server)
             BetweenTokens = ["sglang:inter_token_latency_seconds", "sglang:time_per_output_token_seconds"],
             EndToEnd = ["sglang:e2e_request_latency_seconds"],
         },
-        // docs/source/reference/metrics.md: no counters of tokens, but histograms whose sums are.
+        // docs/source/reference/metrics.md: no token counters; the sums of histograms are used.
         new("tgi")
         {
             Prompt =
@@ -219,7 +218,7 @@ public sealed record ServingMetrics(string Server)
             BetweenTokens = ["tgi_request_mean_time_per_token_duration"],
             EndToEnd = ["tgi_request_duration"],
         },
-        // tools/server/README.md; the cache's share is gone in newer builds. Its prompts are without what the cache had.
+        // tools/server/README.md; newer builds have no cache use. Its prompt counter excludes cached tokens.
         new("llama.cpp")
         {
             Prompt =
@@ -304,7 +303,7 @@ public sealed record ServingMetrics(string Server)
             [
                 ["dynamo_frontend_cached_tokens_sum"],
             ],
-            // The counter is live; the histogram learns of a request at its end.
+            // The counter grows during a request, the histogram only at its end.
             Generated =
             [
                 ["dynamo_frontend_output_tokens_total"],
@@ -341,7 +340,7 @@ public sealed record ServingMetrics(string Server)
             [
                 [new("nv_llm_output_token_len_sum", "response_metric_type", "total_output_tokens")],
             ],
-            // The model that makes the tokens; the ensemble around it and its other steps count the same requests.
+            // Count at the model that generates tokens; the ensemble and its other steps count the same requests.
             Requests =
             [
                 [new("nv_llm_output_token_len_count", "response_metric_type", "total_output_tokens")],
@@ -362,7 +361,7 @@ public sealed record ServingMetrics(string Server)
             ],
             ModelLabel = "model",
             Latency = [new("nv_inference_request_duration_us", "nv_inference_request_success", 1_000_000)],
-            // With --metrics-config histogram_latencies=true, and of models that answer in parts.
+            // Needs --metrics-config histogram_latencies=true and a model with decoupled responses.
             FirstToken = [new("nv_inference_first_response_histogram_ms", 1000)],
         },
         // tensorrt_llm/metrics/collector.py, at trtllm-serve's /prometheus/metrics; older builds (trtllm:) have requests only.
@@ -389,7 +388,7 @@ public sealed record ServingMetrics(string Server)
             BetweenTokens = ["trtllm_time_per_output_token_seconds"],
             EndToEnd = ["trtllm_e2e_request_latency_seconds"],
         },
-        // NIM LLM, on /v1/metrics: without a prefix.
+        // NIM LLM on /v1/metrics, without a prefix.
         new("nim")
         {
             Prompt =
@@ -425,7 +424,7 @@ public sealed record ServingMetrics(string Server)
         },
     ];
 
-    /// <summary>A counter as the Python client shows it, and as others do that leave its name as it is (Ray, OpenTelemetry).</summary>
+    /// <summary>A counter with the suffix of the Python client, or without it (Ray, OpenTelemetry).</summary>
     private static MetricName[][] Counter(string name) =>
         [
             [name + "_total"],

@@ -6,28 +6,30 @@ using Bursar.Core.Text;
 namespace Bursar.Agent.Scrape;
 
 /// <summary>
-/// Reads what a model server has done and has to do from its page, whichever of the known servers it is:
-/// <c>vllm:generation_tokens_total{model_name="llama",engine="0"} 5120</c>. A page is one server's; the first of the list
-/// whose tokens are on it, else the first whose load is, is taken.
+/// Reads tokens, load and latencies from the metrics page of a model server, for example
+/// <c>vllm:generation_tokens_total{model_name="llama",engine="0"} 5120</c>. The page belongs to the first server of the list whose token
+/// metrics are on it, else to the first with any metric on it. Safe for concurrent use.
 /// </summary>
 /// <param name="servers">The servers, in the order in which they are tried.</param>
 public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
 {
-    /// <summary>Ranks of one engine all tell the same requests: adding them up would count each token once a rank.</summary>
+    /// <summary>The ranks of one engine count the same requests, so they must not be added up.</summary>
     private static readonly string[] RankLabels = ["tp_rank", "pp_rank", "moe_ep_rank"];
 
-    /// <summary>What tells the engines of a server apart: they begin anew each by itself.</summary>
+    /// <summary>Labels that distinguish the engines of a server, each of which can restart on its own.</summary>
     private static readonly string[] EngineLabels = ["engine", "dp_rank", "ReplicaId", "WorkerId", "worker_id"];
 
-    /// <summary>A server serves a few models. Names come from a stranger, and each would become entries of the journal.</summary>
+    /// <summary>Limits untrusted model names, because each becomes journal entries.</summary>
     private const int MaxModels = 64;
 
     private const int MaxModelLength = 253;
 
-    /// <summary>Engines and models together, of one figure.</summary>
+    /// <summary>The most combinations of engine and model in one figure.</summary>
     private const int MaxEngines = 256;
 
-    /// <summary>Looked up by length and first bytes: most lines of a page are none of ours, and a page may have a megabyte.</summary>
+    /// <summary>
+    /// Indexed by length, first and last byte, because a page may have a megabyte and most of its lines are not needed.
+    /// </summary>
     private readonly Dictionary<int, byte[][]> _names = servers
         .SelectMany(server => server.All)
         .Select(metric => metric.Name)
@@ -79,7 +81,7 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
 
     private ScrapeResult Read(Dictionary<string, List<PrometheusSample>> found, HashSet<string> incomplete, PrometheusReadResult result)
     {
-        // The operator would read a token counter that lacks some engines as one that fell.
+        // The operator would treat a token counter without some engines as a decrease.
         if (incomplete.FirstOrDefault(_counters.Contains) is { } counter)
             return new(
                 ScrapeOutcome.Malformed,
@@ -139,7 +141,7 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
             var sums = engines
                 .GroupBy(engine => (engine.Figure, engine.Model))
                 .ToDictionary(group => group.Key, group => group.Sum(engine => engine.Count));
-            // Beside tokens, a model that only has requests is a step around the one that makes them (Triton's ensembles).
+            // If the page has tokens, a model with requests only is another step of a Triton ensemble.
             string[] models =
             [
                 .. engines
@@ -156,7 +158,7 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
                 wrong ??= $"more than {MaxModels} models, or a model's name of more than {MaxModelLength} characters";
             if (engines.GroupBy(engine => engine.Figure).Any(figure => figure.Count() > MaxEngines))
                 wrong ??= $"more than {MaxEngines} engines";
-            // A counter that is no count refuses the page: half a page would read as a counter that fell.
+            // Refuse the whole page on an invalid counter, because a partial sum would look like a decrease.
             if (wrong is not null)
                 return new(ScrapeOutcome.Malformed, wrong);
             var loads = Loads();
@@ -174,7 +176,7 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
                     .. models.Select(model => new ModelTokens(
                         model,
                         Of(ServingFigure.Prompt, model) ?? 0,
-                        // Preempted requests look their prompt up in the cache again.
+                        // Preempted requests are looked up in the cache again, so hits may exceed the prompt tokens.
                         Of(ServingFigure.Cached, model) is { } hits
                             ? Math.Min(hits, Of(ServingFigure.Prompt, model) ?? 0)
                             : null,
@@ -198,7 +200,7 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
             long? Of(ServingFigure figure, string model) => sums.TryGetValue((figure, model), out var sum) ? sum : null;
         }
 
-        /// <summary>The least value of several engines. Null unless each engine reports the size of its cache.</summary>
+        /// <summary>Returns the lowest value of all engines. Null unless each engine exposes the size of its cache.</summary>
         private long? UnusedCache(double? use)
         {
             if (server.CacheBytes is not { } cache || !found.TryGetValue(cache.Metric, out var engines) || use is not (>= 0 and <= 1))
@@ -212,7 +214,7 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
             return sizes.Min() is > 0 and var least ? (long)(least * (1 - use.Value)) : null;
         }
 
-        /// <summary>The samples of the first way of which the page has any.</summary>
+        /// <summary>Returns the samples of the first alternative on the page; null if there is none.</summary>
         private static PrometheusSample[]? First(IReadOnlyList<MetricName[]> ways, Dictionary<string, List<PrometheusSample>> found)
         {
             foreach (var way in ways)
@@ -231,7 +233,7 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
             return null;
         }
 
-        /// <summary>By model and engine; of the ranks of one engine the highest.</summary>
+        /// <summary>Returns the counts by model and engine.</summary>
         private IEnumerable<EngineCount> Counts(ServingFigure figure, PrometheusSample[]? samples, ref string? wrong)
         {
             foreach (var sample in samples ?? [])
@@ -244,7 +246,7 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
                 .Select(group => new EngineCount(figure, group.Key.Model, group.Key.Engine, group.Sum(series => (long)series.Value)));
         }
 
-        /// <summary>What is no figure (NaN before the first request) is not known, and spoils no counter.</summary>
+        /// <summary>Invalid values (NaN before the first request) become null and do not invalidate the page.</summary>
         private ModelLoad[] Loads()
         {
             var running = ByModel(_running, value => ExpositionReader.Count(value) is not null, values => values.Sum());
@@ -279,7 +281,7 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
         }
 
         /// <summary>
-        /// Of the first way of which the page has any, by model and engine. What is no histogram is not known, and spoils no counter.
+        /// Reads the first alternative on the page, by model and engine. An invalid histogram is left out and does not invalidate the page.
         /// </summary>
         private IEnumerable<EngineHistogram> Histograms(ServingLatency figure, IReadOnlyList<HistogramMetric> ways)
         {
@@ -308,7 +310,7 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
             return engines.Length <= MaxEngines ? engines : [];
         }
 
-        /// <summary>Of the ranks of one engine the highest.</summary>
+        /// <summary>Merges the ranks of one engine: the highest count of each bound. Null if a sample is invalid.</summary>
         private static LatencyHistogram? Histogram(IEnumerable<PrometheusSample> series, int perSecond)
         {
             var counts = new SortedDictionary<double, long>();
@@ -330,7 +332,7 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
             if (!counts.ContainsKey(double.PositiveInfinity))
                 return null;
             long highest = 0;
-            // A page may be written while a request ends.
+            // A request may end while the server writes the page, so make the counts monotonic.
             return LatencyHistogram.TryCreate(
                 [.. counts.Keys.SkipLast(1).Select(bound => bound / perSecond)],
                 [.. counts.Values.Select(count => highest = Math.Max(highest, count))],
@@ -347,7 +349,7 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
                 .GroupBy(series => Model(series.Sample), StringComparer.Ordinal)
                 .ToDictionary(group => group.Key, group => together(group.Select(series => series.Value)), StringComparer.Ordinal);
 
-        /// <summary>Ranks of one engine, and a series that stands twice, are one series: the highest.</summary>
+        /// <summary>Merges the ranks of one engine, and duplicate series, into one with the highest value.</summary>
         private static IEnumerable<(PrometheusSample Sample, double Value)> Series(IEnumerable<PrometheusSample> samples) =>
             samples
                 .GroupBy(sample => sample.Name + Labels(sample, label => !RankLabels.Contains(label)), StringComparer.Ordinal)
