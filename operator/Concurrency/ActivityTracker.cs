@@ -48,7 +48,7 @@ public sealed class ActivityTracker
     }
 
     /// <summary>Null for a clock that waits for nothing, as the system's.</summary>
-    public static ActivityTracker? Of(TimeProvider time) => (time as IVirtualClock)?.Activity;
+    public static ActivityTracker? From(TimeProvider time) => (time as IVirtualClock)?.Activity;
 
     public bool IsIdle
     {
@@ -94,7 +94,7 @@ public sealed class ActivityTracker
     public ActivityUnit Join(string what, object? subject = null) => Enter(Current, what, subject);
 
     /// <summary>Creates a unit by itself, for which another flow will work (<see cref="ActivityUnit.Carry"/>).</summary>
-    public ActivityUnit Make(string what, object? subject = null)
+    public ActivityUnit Create(string what, object? subject = null)
     {
         ActivityUnit unit = new(this, null, null, what, subject);
         lock (Gate)
@@ -107,7 +107,7 @@ public sealed class ActivityTracker
     }
 
     /// <summary>Pauses the unit of a request that the server keeps waiting for a timer of its own.</summary>
-    public void HoldBack(Guid request)
+    public void PauseRequest(Guid request)
     {
         lock (Gate)
             if (Requests.TryGetValue(request, out ActivityUnit? asker))
@@ -115,7 +115,7 @@ public sealed class ActivityTracker
     }
 
     /// <summary>Resumes the unit of a request that the server held back.</summary>
-    public void GoOn(Guid request)
+    public void ResumeRequest(Guid request)
     {
         lock (Gate)
             if (Requests.TryGetValue(request, out ActivityUnit? asker))

@@ -1,8 +1,11 @@
 namespace Bursar.Concurrency;
 
-/// <summary>Wakes one waiter, however often it was set before. Virtual time may pass while a flow waits here, and not any more once <see cref="Set"/> has returned.</summary>
+/// <summary>
+/// An event that wakes one waiter, however often it was set. Virtual time may advance while a flow waits, but not after
+/// <see cref="Set"/> until the waiter has continued.
+/// </summary>
 /// <param name="time">The clock of time limits.</param>
-/// <param name="name">What is waited for, for the message about a world that does not come to rest.</param>
+/// <param name="name">Names the event in the list of work in progress.</param>
 public sealed class AsyncAutoResetEvent(TimeProvider time, string name)
 {
     private readonly Lock _lock = new();
@@ -13,7 +16,7 @@ public sealed class AsyncAutoResetEvent(TimeProvider time, string name)
     public void Set()
     {
         lock (_lock)
-            if (Take_NeedsLock(_waiter) is { } waiter)
+            if (Release_NeedsLock(_waiter) is { } waiter)
                 waiter.TrySetResult();
             else
                 _set = true;
@@ -21,11 +24,12 @@ public sealed class AsyncAutoResetEvent(TimeProvider time, string name)
 
     public Task WaitAsync(CancellationToken cancellationToken) => WaitAsync(Timeout.InfiniteTimeSpan, cancellationToken);
 
-    /// <summary>Returns when it is set, or when so much time has passed. One flow may wait at a time.</summary>
+    /// <summary>Returns when the event is set or after <paramref name="atMost"/>.</summary>
+    /// <exception cref="InvalidOperationException">Another flow waits already.</exception>
     public async Task WaitAsync(TimeSpan atMost, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        using var unit = ActivityTracker.Of(time)?.Join("waiting for", name);
+        using var unit = ActivityTracker.From(time)?.Join("waiting for", name);
         var waiter = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         lock (_lock)
         {
@@ -43,7 +47,7 @@ public sealed class AsyncAutoResetEvent(TimeProvider time, string name)
                 ? null
                 : time.CreateTimer(_ => Wake(waiter)?.TrySetResult(), null, atMost, Timeout.InfiniteTimeSpan);
         await using var registration = cancellationToken.UnsafeRegister(_ => Wake(waiter)?.TrySetCanceled(cancellationToken), null);
-        // Not before the timer stands.
+        // Pause only after the timer is set, or the clock could pass it.
         lock (_lock)
             if (_waiter == waiter)
                 unit?.Pause();
@@ -53,10 +57,10 @@ public sealed class AsyncAutoResetEvent(TimeProvider time, string name)
     private TaskCompletionSource? Wake(TaskCompletionSource waiter)
     {
         lock (_lock)
-            return Take_NeedsLock(waiter);
+            return Release_NeedsLock(waiter);
     }
 
-    private TaskCompletionSource? Take_NeedsLock(TaskCompletionSource? waiter)
+    private TaskCompletionSource? Release_NeedsLock(TaskCompletionSource? waiter)
     {
         if (waiter is null || _waiter != waiter)
             return null;

@@ -1,8 +1,7 @@
 namespace Bursar.Concurrency;
 
 /// <summary>
-/// Lets one flow in at a time, in the order of coming. Who waits is not under way for virtual time: it waits for the one inside, who
-/// may itself wait for a timer.
+/// A fair lock for async flows. Waiting flows do not stop virtual time, because the flow that has the lock may wait for a timer.
 /// </summary>
 public sealed class AsyncLock(TimeProvider time, string name)
 {
@@ -10,11 +9,11 @@ public sealed class AsyncLock(TimeProvider time, string name)
     private readonly LinkedList<Waiter> _waiting = new();
     private bool _taken;
 
-    /// <summary>Returns inside; the way out is to dispose what it returns.</summary>
+    /// <summary>Acquires the lock. Dispose the result to release it.</summary>
     public async Task<Pass> EnterAsync(CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        using ActivityUnit? unit = ActivityTracker.Of(time)?.Join("waiting for", name);
+        using ActivityUnit? unit = ActivityTracker.From(time)?.Join("waiting for", name);
         Waiter waiter = new(unit);
         lock (_lock)
         {
@@ -64,7 +63,7 @@ public sealed class AsyncLock(TimeProvider time, string name)
         next.Admitted.TrySetResult();
     }
 
-    /// <summary>Being inside.</summary>
+    /// <summary>Releases the lock when disposed.</summary>
     public readonly struct Pass : IDisposable
     {
         private readonly AsyncLock _gate;

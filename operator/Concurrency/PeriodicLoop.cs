@@ -1,25 +1,26 @@
 namespace Bursar.Concurrency;
 
-/// <summary>A loop that runs until it is cancelled: a turn, a pause, the next turn. Virtual time passes only while the loop pauses.</summary>
+/// <summary>A loop of passes and pauses. Virtual time advances only while it pauses.</summary>
 public static class PeriodicLoop
 {
+    /// <summary>Runs passes until cancelled; then returns without an exception. A pass that throws ends the loop.</summary>
     /// <param name="time">The clock of the pauses.</param>
-    /// <param name="name">Names the loop in the message about a world that does not come to rest.</param>
-    /// <param name="turn">One turn; returns how long to pause after it.</param>
-    /// <param name="cancellationToken">Ends the loop, without an exception.</param>
-    /// <param name="first">How long to pause before the first turn.</param>
+    /// <param name="name">Names the loop in the list of work in progress.</param>
+    /// <param name="pass">One pass; returns the pause after it.</param>
+    /// <param name="cancellationToken">Ends the loop.</param>
+    /// <param name="first">The pause before the first pass.</param>
     public static async Task RunAsync(
         TimeProvider time,
         string name,
-        Func<CancellationToken, Task<TimeSpan>> turn,
+        Func<CancellationToken, Task<TimeSpan>> pass,
         CancellationToken cancellationToken,
         TimeSpan first = default
     )
     {
-        using var unit = ActivityTracker.Of(time)?.Join(name);
+        using var unit = ActivityTracker.From(time)?.Join(name);
         try
         {
-            for (var pause = first; ; pause = await turn(cancellationToken).ConfigureAwait(false))
+            for (var pause = first; ; pause = await pass(cancellationToken).ConfigureAwait(false))
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 await PauseAsync(time, pause, cancellationToken).ConfigureAwait(false);
@@ -27,7 +28,7 @@ public static class PeriodicLoop
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
-            // Cancellation is how the loop ends.
+            // Cancellation ends the loop normally.
         }
     }
 
@@ -35,6 +36,6 @@ public static class PeriodicLoop
     /// <exception cref="OperationCanceledException">The token was cancelled before the pause ended.</exception>
     public static Task PauseAsync(TimeProvider time, TimeSpan pause, CancellationToken cancellationToken) =>
         pause <= TimeSpan.Zero ? Task.CompletedTask
-        : ActivityTracker.Of(time) is null ? Task.Delay(pause, time, cancellationToken)
+        : ActivityTracker.From(time) is null ? Task.Delay(pause, time, cancellationToken)
         : new AsyncAutoResetEvent(time, "a pause").WaitAsync(pause, cancellationToken);
 }

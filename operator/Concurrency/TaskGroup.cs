@@ -28,14 +28,14 @@ public static class TaskGroup
     /// <summary>Runs work in the calling flow. Virtual time passes only while the work waits by a type of this namespace.</summary>
     public static async Task RunAsync(TimeProvider time, string name, Func<Task> work)
     {
-        using var unit = ActivityTracker.Of(time)?.Join(name);
+        using var unit = ActivityTracker.From(time)?.Join(name);
         await work().ConfigureAwait(false);
     }
 
     /// <summary>Runs work on the pool, apart from what its starter does. Virtual time passes only while the work waits by a type of this namespace.</summary>
     public static Task Start(TimeProvider time, string name, Func<Task> work)
     {
-        var unit = ActivityTracker.Of(time)?.Make(name);
+        var unit = ActivityTracker.From(time)?.Make(name);
         using var apart = ExecutionContext.SuppressFlow();
         return Task.Run(
             async () =>
@@ -54,7 +54,7 @@ public static class TaskGroup
     /// </summary>
     public static Task Launch(TimeProvider time, string name, Func<Task> work)
     {
-        var starting = ActivityTracker.Of(time)?.Make("starting", name);
+        var starting = ActivityTracker.From(time)?.Make("starting", name);
         using var apart = ExecutionContext.SuppressFlow();
         return Task.Run(
             () =>
@@ -69,7 +69,7 @@ public static class TaskGroup
     /// <summary>Waits for work that counts for virtual time by itself.</summary>
     public static async Task WaitAsync(TimeProvider time, string name, Func<Task> others)
     {
-        using var unit = ActivityTracker.Of(time)?.Join("waiting for", name);
+        using var unit = ActivityTracker.From(time)?.Join("waiting for", name);
         unit?.Pause();
         await others().ConfigureAwait(false);
     }

@@ -8,7 +8,7 @@ public sealed class TimedRequestHandler(ActivityTracker tracker) : DelegatingHan
 
     /// <summary>Returns the handler itself under a real clock.</summary>
     public static HttpMessageHandler Around(HttpMessageHandler handler, TimeProvider time) =>
-        ActivityTracker.Of(time) is { } tracker ? new TimedRequestHandler(tracker) { InnerHandler = handler } : handler;
+        ActivityTracker.From(time) is { } tracker ? new TimedRequestHandler(tracker) { InnerHandler = handler } : handler;
 
     /// <summary>The stream that an answer opened. Null where nothing is counted.</summary>
     public static Guid? StreamOf(HttpResponseMessage response) =>

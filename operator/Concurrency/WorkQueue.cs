@@ -1,27 +1,28 @@
 namespace Bursar.Concurrency;
 
-/// <summary>Depth and history of a queue.</summary>
+/// <summary>Numbers of keys by state, and totals since the queue was created.</summary>
 public sealed record WorkQueueStats(int Waiting, int Processing, int Delayed, long Added, long Retried);
 
-/// <summary>Back-off of a key that failed: doubling from the first to the longest, for ever.</summary>
+/// <summary>Back-off of failed keys. It doubles from <see cref="First"/> to <see cref="Longest"/> and never gives up.</summary>
 public sealed record BackoffOptions
 {
     public TimeSpan First { get; init; } = TimeSpan.FromMilliseconds(5);
 
     public TimeSpan Longest { get; init; } = TimeSpan.FromMinutes(5);
 
-    /// <summary>Waiting time after so many failures before this one.</summary>
+    /// <summary>Returns the delay after a failure that <paramref name="failures"/> others preceded.</summary>
     public TimeSpan After(int failures)
     {
-        // 2^40 × 5 ms is beyond every cap; higher powers would overflow.
+        // 2^40 × 5 ms exceeds any cap, and higher powers would overflow.
         double ticks = First.Ticks * Math.Pow(2, Math.Clamp(failures, 0, 40));
         return ticks >= Longest.Ticks ? Longest : TimeSpan.FromTicks((long)ticks);
     }
 }
 
 /// <summary>
-/// A queue of keys. A key that waits already is not added twice; a key added while it is processed is processed once more after
-/// <see cref="Done"/>, never by two workers at once. Failed keys come back after a back-off and are never dropped.
+/// A queue of keys, like client-go's workqueue. A waiting key is not added twice. A key that is added while it is processed is processed
+/// again after <see cref="Done"/>, never by two workers at once. Failed keys are retried after a back-off and never dropped. Safe for
+/// concurrent use.
 /// </summary>
 public sealed class WorkQueue<TKey> : IDisposable
     where TKey : notnull
@@ -39,7 +40,7 @@ public sealed class WorkQueue<TKey> : IDisposable
     private readonly Dictionary<TKey, Delayed> _delayed;
     private readonly Queue<TaskCompletionSource<bool>> _takers = new();
     private bool _shutDown;
-    private bool _worked = true;
+    private bool _hasWorkers = true;
     private int _waitingTakers;
     private int _wokenTakers;
     private int _comingTakers;
@@ -50,7 +51,7 @@ public sealed class WorkQueue<TKey> : IDisposable
     public WorkQueue(TimeProvider time, BackoffOptions? backoff = null, IEqualityComparer<TKey>? comparer = null, string? name = null)
     {
         _time = time;
-        _tracker = ActivityTracker.Of(time);
+        _tracker = ActivityTracker.From(time);
         _backoff = backoff ?? new BackoffOptions();
         _dirty = new HashSet<TKey>(comparer);
         _processing = new Dictionary<TKey, ActivityUnit?>(comparer);
@@ -70,34 +71,33 @@ public sealed class WorkQueue<TKey> : IDisposable
     }
 
     /// <summary>
-    /// Whether workers take keys. Keys that wait where nobody works (a replica that does not lead) are no activity: virtual time would
-    /// stand still for them.
+    /// Whether workers take keys. In a replica that is not the leader, waiting keys must not stop virtual time.
     /// </summary>
-    public bool Worked
+    public bool HasWorkers
     {
         get
         {
             lock (_lock)
-                return _worked;
+                return _hasWorkers;
         }
         set
         {
             lock (_lock)
             {
-                _worked = value;
+                _hasWorkers = value;
                 Settle_NeedsLock();
             }
         }
     }
 
-    /// <summary>Asks for the key to be processed as soon as a worker is free.</summary>
+    /// <summary>Adds a key, to be processed as soon as a worker is free.</summary>
     public void Add(TKey key)
     {
         lock (_lock)
             Add_NeedsLock(key);
     }
 
-    /// <summary>Asks for the key to be processed after a delay. Of several delays the earliest holds.</summary>
+    /// <summary>Adds a key after a delay. The earliest of several delays applies.</summary>
     public void AddAfter(TKey key, TimeSpan delay)
     {
         if (delay <= TimeSpan.Zero)
@@ -124,7 +124,7 @@ public sealed class WorkQueue<TKey> : IDisposable
         }
     }
 
-    /// <summary>Asks for a key that failed, after its back-off.</summary>
+    /// <summary>Adds a failed key after its back-off.</summary>
     public void AddRateLimited(TKey key)
     {
         TimeSpan delay;
@@ -139,14 +139,14 @@ public sealed class WorkQueue<TKey> : IDisposable
         AddAfter(key, delay);
     }
 
-    /// <summary>The key went well: its next failure starts with the first back-off.</summary>
+    /// <summary>Resets the back-off of a key that succeeded.</summary>
     public void Forget(TKey key)
     {
         lock (_lock)
             _failures.Remove(key);
     }
 
-    /// <summary>How often the key has failed in a row.</summary>
+    /// <summary>Returns how often the key has failed in a row.</summary>
     public int Failures(TKey key)
     {
         lock (_lock)
@@ -154,8 +154,8 @@ public sealed class WorkQueue<TKey> : IDisposable
     }
 
     /// <summary>
-    /// Takes the next key, waiting for one. Not taken when the queue was shut down and is empty. Each key taken must be given to
-    /// <see cref="Done"/>.
+    /// Waits for the next key and takes it. <c>Taken</c> is false if the queue was shut down and is empty. Call <see cref="Done"/> for
+    /// each taken key.
     /// </summary>
     public async ValueTask<(bool Taken, TKey Key)> TakeAsync(CancellationToken cancellationToken)
     {
@@ -163,7 +163,7 @@ public sealed class WorkQueue<TKey> : IDisposable
         lock (_lock)
             if (_comingTakers > 0)
             {
-                // Done and back.
+                // This worker called Done before.
                 _comingTakers--;
                 _wokenTakers++;
                 woken = true;
@@ -179,7 +179,7 @@ public sealed class WorkQueue<TKey> : IDisposable
                 if (_ready.TryDequeue(out TKey? key))
                 {
                     _dirty.Remove(key);
-                    _processing.Add(key, _tracker?.Make(_name, key));
+                    _processing.Add(key, _tracker?.Create(_name, key));
                     Settle_NeedsLock();
                     return (true, key);
                 }
@@ -213,7 +213,7 @@ public sealed class WorkQueue<TKey> : IDisposable
         }
     }
 
-    /// <summary>The key has been processed. If it was added meanwhile, it waits again.</summary>
+    /// <summary>Marks a key as processed. If it was added meanwhile, it waits again.</summary>
     public void Done(TKey key)
     {
         lock (_lock)
@@ -232,7 +232,9 @@ public sealed class WorkQueue<TKey> : IDisposable
         }
     }
 
-    /// <summary>Works on one key after the other, until cancelled (with an exception) or shut down. Several flows may run it at the same time.</summary>
+    /// <summary>
+    /// Processes one key after the other until cancelled (with an exception) or shut down. Several flows may run it concurrently.
+    /// </summary>
     public async Task RunAsync(Func<TKey, CancellationToken, Task> work, CancellationToken cancellationToken)
     {
         while (await TakeAsync(cancellationToken).ConfigureAwait(false) is { Taken: true, Key: var key })
@@ -249,14 +251,14 @@ public sealed class WorkQueue<TKey> : IDisposable
         }
     }
 
-    /// <summary>What the calling flow does from here on, until it disposes what this returns, is the work on a key that it took.</summary>
+    /// <summary>Makes the unit of a taken key that of the calling flow until the result is disposed.</summary>
     private ActivityUnit.Carried Carry(TKey key)
     {
         lock (_lock)
             return _processing.GetValueOrDefault(key)?.Carry() ?? default;
     }
 
-    /// <summary>No more keys are accepted; waiting ones are still handed out, delayed ones are not.</summary>
+    /// <summary>Stops accepting keys. Waiting keys can still be taken, delayed ones are dropped.</summary>
     public void ShutDown()
     {
         lock (_lock)
@@ -276,7 +278,7 @@ public sealed class WorkQueue<TKey> : IDisposable
         ShutDown();
         lock (_lock)
         {
-            // Keys that nobody will take any more must not hold the clock for ever.
+            // Keys that are never taken must not stop virtual time.
             _dirty.Clear();
             _ready.Clear();
             Settle_NeedsLock();
@@ -287,7 +289,7 @@ public sealed class WorkQueue<TKey> : IDisposable
     {
         lock (_lock)
         {
-            // An earlier delay may have replaced this one after its timer had started to fire.
+            // An earlier delay may have replaced this one after its timer started to fire.
             if (!_delayed.TryGetValue(key, out Delayed? current) || !ReferenceEquals(current, entry))
                 return;
             _delayed.Remove(key);
@@ -310,15 +312,15 @@ public sealed class WorkQueue<TKey> : IDisposable
     }
 
     /// <summary>
-    /// Makes the units of activity as many as keys wait that somebody can take now. Keys in work have units of their own, and one that is
-    /// added again meanwhile waits for its work; so do all keys while every worker is at work, be it that all of them wait for a timer.
+    /// Counts the waiting keys as work in progress if a worker can take one now. If all workers are busy, the keys in progress have units
+    /// of their own, and the waiting ones must not stop virtual time when all of these wait for a timer.
     /// </summary>
     private void Settle_NeedsLock()
     {
         if (_tracker is null)
             return;
-        bool taken = _processing.Count == 0 || _waitingTakers + _wokenTakers + _comingTakers > 0;
-        int due = _worked && taken ? _ready.Count : 0;
+        bool canTake = _processing.Count == 0 || _waitingTakers + _wokenTakers + _comingTakers > 0;
+        int due = _hasWorkers && canTake ? _ready.Count : 0;
         for (; _units < due; _units++)
             _tracker.Begin(_waits);
         for (; _units > due; _units--)
@@ -326,8 +328,7 @@ public sealed class WorkQueue<TKey> : IDisposable
     }
 
     /// <summary>
-    /// Wakes a taker that still waits. One that was cancelled meanwhile does not take the wake-up with it; takers run on elsewhere, so the
-    /// lock is no matter.
+    /// Wakes one waiting taker and skips cancelled ones. Takers continue on other threads, so calling this under the lock is safe.
     /// </summary>
     private void WakeTaker_NeedsLock()
     {

@@ -2,12 +2,12 @@ using System.Reflection;
 
 namespace Bursar.Demo;
 
-/// <summary>The generated CRDs, embedded in this program, which installs them on its cluster.</summary>
+/// <summary>The generated CRDs, embedded in this program and installed on its cluster.</summary>
 internal static class CrdFiles
 {
     private const string Prefix = "crds/";
 
-    /// <summary>File name and YAML text, by name.</summary>
+    /// <summary>Returns file names and YAML texts, ordered by name.</summary>
     public static IReadOnlyList<(string Name, string Yaml)> ReadAll()
     {
         var assembly = Assembly.GetExecutingAssembly();

@@ -11,17 +11,23 @@ using Microsoft.Extensions.Logging;
 
 namespace Bursar.Demo;
 
-/// <summary>The job that ran away, once Bursar has suspended it.</summary>
-/// <param name="After">From its creation to its suspension, in the cluster's time.</param>
-internal sealed record DemoCatch(V1Job Job, GpuBudgetSuspended Suspended, GpuBudgetWorkload? Work, GpuBudgetStatus Budget, TimeSpan After);
+/// <summary>The runaway job after Bursar suspended it.</summary>
+/// <param name="After">Time from its creation to its suspension by the cluster's clock.</param>
+internal sealed record DemoCatch(
+    V1Job Job,
+    GpuBudgetSuspended Suspended,
+    GpuBudgetWorkload? Workload,
+    GpuBudgetStatus Budget,
+    TimeSpan After
+);
 
 /// <summary>
-/// The demo's embedded cluster with the real operator, nodes and agents in it, all speaking HTTP to one another under
-/// one virtual clock that is paced by the wall clock.
+/// The demo's embedded cluster with the real operator, simulated nodes and agents. They use HTTP and share one virtual clock, which runs
+/// at a multiple of the wall clock.
 /// </summary>
 internal sealed class DemoCluster : IAsyncDisposable
 {
-    private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(200);
 
     private readonly TimeProvider _wall;
     private readonly Bursar.Sandbox.Sandbox _sandbox;
@@ -50,19 +56,20 @@ internal sealed class DemoCluster : IAsyncDisposable
         Client = new(config, new() { TimeProvider = wall });
     }
 
-    /// <summary>A client as a reader's kubectl is one: outside the virtual clock.</summary>
+    /// <summary>A client outside the virtual clock, like the user's kubectl.</summary>
     public KubeClient Client { get; }
 
-    /// <summary>The cluster's clock, and where it began.</summary>
+    /// <summary>The cluster's clock.</summary>
     public TimeProvider Time { get; }
 
+    /// <summary>The time at which <see cref="Time"/> began.</summary>
     public DateTimeOffset Start { get; }
 
     public Uri Address => _sandbox.Address;
 
     public string KubeconfigPath { get; }
 
-    /// <summary>Ends only when the operator fails.</summary>
+    /// <summary>Completes only if the operator fails or the cluster is disposed.</summary>
     public Task Operator { get; private set; } = Task.CompletedTask;
 
     public static async Task<DemoCluster> StartAsync(
@@ -80,8 +87,8 @@ internal sealed class DemoCluster : IAsyncDisposable
         var cluster = new DemoCluster(sandbox, time, wall, kubeconfigPath, config, logs);
         try
         {
-            // The start goes at the wall's pace: first requests are slow, and at a high speed their timeouts would come in a second.
-            // Should the start fail, time goes on until the cluster is taken down.
+            // Start at the speed of the wall clock, because the first requests are slow and would time out at a high speed. If the start
+            // fails, time continues until the cluster is disposed.
             var started = CancellationTokenSource.CreateLinkedTokenSource(cluster._stopTime.Token);
             cluster._pacing = Task.Run(() => time.PaceAsync(1, started.Token), CancellationToken.None);
             await cluster.FillAsync(config, logs, cancellationToken);
@@ -98,9 +105,7 @@ internal sealed class DemoCluster : IAsyncDisposable
         }
     }
 
-    /// <summary>
-    /// Waits until the runaway job is suspended in the API and its budget's status says so; null when the deadline passes first.
-    /// </summary>
+    /// <summary>Waits until the runaway job is suspended and its budget's status reports it. Null after the deadline.</summary>
     public async Task<DemoCatch?> WaitForCatchAsync(TimeSpan deadline, CancellationToken cancellationToken)
     {
         var until = _wall.GetUtcNow() + deadline;
@@ -129,14 +134,14 @@ internal sealed class DemoCluster : IAsyncDisposable
                         since - (job.Metadata.CreationTimestamp ?? Start)
                     );
             }
-            await Task.Delay(LookEvery, _wall, cancellationToken);
+            await Task.Delay(PollInterval, _wall, cancellationToken);
         }
         return null;
     }
 
     public async ValueTask DisposeAsync()
     {
-        // Time goes on until everyone has let go: who waits for a timer would else wait for ever.
+        // Stop time last, because the other parts may wait for timers while they end.
         await _stopOperator.CancelAsync();
         await Operator.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (_nodes is not null)
@@ -148,7 +153,7 @@ internal sealed class DemoCluster : IAsyncDisposable
         _inside.Dispose();
         Client.Dispose();
         await _sandbox.DisposeAsync();
-        // Only our own: the reader may have put another file there.
+        // The user may have replaced the file.
         if (File.Exists(KubeconfigPath) && await File.ReadAllTextAsync(KubeconfigPath) == _sandbox.Kubeconfig)
             File.Delete(KubeconfigPath);
         _stopOperator.Dispose();
@@ -161,18 +166,18 @@ internal sealed class DemoCluster : IAsyncDisposable
         _controllers = await BuiltInControllers.StartAsync(_inside, seed: 1, cancellationToken);
         _nodes = await NodeSimulator.StartAsync(_inside, new() { Fleet = DemoWorld.Fleet, Agents = new() }, cancellationToken);
 
-        var leads = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var leader = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var options = new OperatorOptions { Identity = "bursar-demo", MetricsAddress = "127.0.0.1:0" };
-        Operator = Task.Run(() => OperateAsync(options, config, logs, () => leads.TrySetResult()), CancellationToken.None);
-        if (await Task.WhenAny(leads.Task, Operator).WaitAsync(cancellationToken) == Operator)
+        Operator = Task.Run(() => OperateAsync(options, config, logs, () => leader.TrySetResult()), CancellationToken.None);
+        if (await Task.WhenAny(leader.Task, Operator).WaitAsync(cancellationToken) == Operator)
             await Operator;
 
         await DemoWorld.CreateBudgetsAsync(_inside, cancellationToken);
-        await DemoWorld.CreateWorkAsync(_inside, cancellationToken);
+        await DemoWorld.CreateWorkloadsAsync(_inside, cancellationToken);
     }
 
     /// <summary>
-    /// As a Deployment would: an operator that finds its ledger written by someone else (<c>bursar release</c>) ends and starts anew.
+    /// Runs the operator and restarts it like a Deployment. It exits if another process, such as <c>bursar release</c>, wrote its ledger.
     /// </summary>
     private async Task OperateAsync(OperatorOptions options, KubeConfig config, ILoggerFactory logs, Action leading)
     {

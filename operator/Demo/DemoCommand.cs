@@ -7,28 +7,28 @@ using Spectre.Console;
 
 namespace Bursar.Demo;
 
-/// <summary>How the demo runs.</summary>
+/// <summary>Options of the demo.</summary>
 internal sealed record DemoOptions
 {
     /// <summary>
-    /// Where the kubeconfig is written; null: <c>./bursar-demo.kubeconfig</c>, with <see cref="Once"/> or where that cannot be, a temporary
-    /// folder.
+    /// The path of the kubeconfig. If null, it is <c>./bursar-demo.kubeconfig</c>, or in a temporary folder with <see cref="Once"/> and if
+    /// the current folder is not writable.
     /// </summary>
     public string? Kubeconfig { get; init; }
 
-    /// <summary>The cluster's time against the wall clock's.</summary>
+    /// <summary>Seconds of the cluster's time per second of the wall clock.</summary>
     public double Speed { get; init; } = 10;
 
-    /// <summary>End by itself with a summary once the runaway job is caught.</summary>
+    /// <summary>Ends with a summary once the runaway job is suspended.</summary>
     public bool Once { get; init; }
 
-    /// <summary>With <see cref="Once"/>: wall time after which a job that was not caught is a failure.</summary>
+    /// <summary>With <see cref="Once"/>, the wall time after which the demo fails if the job is not suspended.</summary>
     public TimeSpan Deadline { get; init; } = TimeSpan.FromMinutes(3);
 
     public TimeProvider Wall { get; init; } = TimeProvider.System;
 }
 
-/// <summary><c>bursar-demo</c>: the main job on an embedded cluster, to look at and to use kubectl on.</summary>
+/// <summary><c>bursar-demo</c>: shows Bursar on an embedded cluster that users can query with kubectl.</summary>
 internal static class DemoCommand
 {
     private const string DefaultKubeconfig = "bursar-demo.kubeconfig";
@@ -80,7 +80,7 @@ internal static class DemoCommand
         return command;
     }
 
-    /// <param name="console">The terminal to draw on; null: plain lines to <paramref name="output"/>.</param>
+    /// <param name="console">The terminal to draw on; null writes plain lines to <paramref name="output"/>.</param>
     public static async Task<int> RunAsync(
         DemoOptions options,
         IAnsiConsole? console,
@@ -94,7 +94,7 @@ internal static class DemoCommand
             await error.WriteLineAsync($"error: {path} exists; the demo writes its kubeconfig to a new file and removes it at the end.");
             return 1;
         }
-        // Found out before the cluster is started, not after.
+        // Check before the cluster is started.
         if (options.Kubeconfig is { } wanted && !Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(wanted))))
             throw new CommandException($"there is no folder for the kubeconfig {wanted}.");
         if (Directory.Exists(options.Kubeconfig))
@@ -130,7 +130,7 @@ internal static class DemoCommand
         await output.WriteLineAsync("Starting an embedded cluster with four GPU nodes, two teams and the operator (seconds) ...");
         await using var cluster = await DemoCluster.StartAsync(kubeconfig, options.Speed, options.Wall, logs, cancellationToken);
         var screen = new DemoScreen(cluster, console, output, options.Wall, Hints(cluster, options.Speed));
-        log.SayBy(screen.Say);
+        log.SetWriter(screen.WriteLine);
 
         using var showing = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var shown = screen.RunAsync(showing.Token);
@@ -139,18 +139,18 @@ internal static class DemoCommand
             if (options.Once)
             {
                 var caught = await cluster.WaitForCatchAsync(options.Deadline, cancellationToken);
-                // Its Event is under way to the screen.
+                // Wait for its Event to appear on the screen.
                 if (caught is not null)
                     await Task.WhenAny(screen.SuspensionShown, shown, Task.Delay(options.Deadline, options.Wall, cancellationToken));
-                return Tell(caught, options, output, error, await EndAsync());
+                return Report(caught, options, output, error, await EndAsync());
             }
-            // Shown until Ctrl-C; only a failure of the operator or of the screen comes earlier.
+            // Run until Ctrl-C or a failure of the operator or the screen.
             await await Task.WhenAny(shown, cluster.Operator);
             return cancellationToken.IsCancellationRequested ? 0 : 1;
         }
         finally
         {
-            log.SayBy(_ => { });
+            log.SetWriter(_ => { });
             await EndAsync();
         }
 
@@ -174,14 +174,14 @@ internal static class DemoCommand
         return 0;
     }
 
-    private static int Tell(DemoCatch? caught, DemoOptions options, TextWriter output, TextWriter error, bool shown)
+    private static int Report(DemoCatch? caught, DemoOptions options, TextWriter output, TextWriter error, bool shown)
     {
         if (caught is null || !shown)
         {
             error.WriteLine($"The runaway job was not suspended within {options.Deadline.TotalSeconds:0} s.");
             return 1;
         }
-        var (limit, spent, rest) = (Money(caught.Budget.Limit), Money(caught.Work?.Spent), Money(caught.Suspended.CostToFinish));
+        var (limit, spent, rest) = (Money(caught.Budget.Limit), Money(caught.Workload?.Spent), Money(caught.Suspended.CostToFinish));
         var currency = caught.Budget.Currency;
         output.WriteLine(
             string.Create(
@@ -200,7 +200,7 @@ internal static class DemoCommand
         return 0;
     }
 
-    /// <summary>Commands that run as they are printed, from the current folder.</summary>
+    /// <summary>Returns the text with commands that work as printed in the current folder.</summary>
     private static IReadOnlyList<string> Hints(DemoCluster cluster, double speed)
     {
         var (kubectl, bursar) = (Tool(".tools/kubectl", "kubectl"), Tool("bin/bursar", Path.Combine(AppContext.BaseDirectory, "bursar")));
@@ -221,7 +221,7 @@ internal static class DemoCommand
             $"  {kubectl} describe gpub vision -n team-vision",
             $"  {bursar} explain gpub/vision -n team-vision",
             $"  {bursar} report",
-            "  # raise the limit: the job comes back",
+            "  # raise the limit: the job resumes",
             $"  {kubectl} patch gpub vision -n team-vision --type merge \\",
             "    -p '{\"spec\":{\"limit\":{\"cost\":\"30\"}}}'",
             "",

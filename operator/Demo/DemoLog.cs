@@ -2,12 +2,12 @@ using Microsoft.Extensions.Logging;
 
 namespace Bursar.Demo;
 
-/// <summary>Takes the parts' warnings and errors to the screen, where they must not tear the picture.</summary>
+/// <summary>Sends warnings and errors to the screen, which shows them without breaking its layout.</summary>
 internal sealed class DemoLog : ILoggerProvider
 {
-    private Action<string> _say = _ => { };
+    private Action<string> _write = _ => { };
 
-    public void SayBy(Action<string> say) => Volatile.Write(ref _say, say);
+    public void SetWriter(Action<string> say) => Volatile.Write(ref _write, say);
 
     public ILogger CreateLogger(string categoryName) => new Logger(this, categoryName[(categoryName.LastIndexOf('.') + 1)..]);
 
@@ -29,7 +29,7 @@ internal sealed class DemoLog : ILoggerProvider
         )
         {
             if (IsEnabled(logLevel))
-                Volatile.Read(ref log._say)(
+                Volatile.Read(ref log._write)(
                     $"[{logLevel}] {category}: {formatter(state, exception)}{(exception is null ? "" : $" ({exception.GetType().Name}: {exception.Message})")}"
                 );
         }

@@ -7,8 +7,8 @@ using Spectre.Console.Rendering;
 namespace Bursar.Demo;
 
 /// <summary>
-/// The demo's picture for a terminal of a given size. Rows never wrap: bars shrink and names are cut, down to 80 columns, so that the
-/// number of lines is known and the newest log lines fill the rest of the height.
+/// Draws the demo's screen for a terminal of a given size. Down to 80 columns rows do not wrap, because bars shrink and names are cut.
+/// So the number of lines is known, and the latest log lines fill the remaining height.
 /// </summary>
 internal static class DemoPicture
 {
@@ -27,24 +27,24 @@ internal static class DemoPicture
     )
     {
         var known = budgets.Where(budget => budget.Status is { Limit: not null }).ToArray();
-        var work = known
+        var workloads = known
             .SelectMany(budget => (budget.Status!.Workloads ?? []).Select(one => (Namespace: budget.Metadata.Namespace ?? "", Work: one)))
             .ToArray();
-        // The last line stays free: a picture as high as the terminal scrolls.
-        var room = height - 1 - FixedLines;
-        var shown = work.Take(Math.Max(1, room - known.Length - 3)).ToArray();
+        // Leave the last line empty, because a picture of the terminal's height scrolls.
+        var remaining = height - 1 - FixedLines;
+        var shown = workloads.Take(Math.Max(1, remaining - known.Length - 3)).ToArray();
         var title = $"Bursar demo  {now:yyyy-MM-dd HH:mm:ss}Z by the cluster's clock  (Ctrl-C ends it)";
         return new Rows(
             new Text(Cut(title, width), new Style(decoration: Decoration.Bold)),
             Budgets(width, known),
             new Text(""),
-            Work(width, now, shown),
+            Workloads(width, now, shown),
             new Text(""),
-            new Text(LinesThatFit(lines, width, room - known.Length - shown.Length))
+            new Text(LinesThatFit(lines, width, remaining - known.Length - shown.Length))
         );
     }
 
-    /// <summary>An amount with two digits; what is no amount as it is.</summary>
+    /// <summary>Formats an amount with two digits. Other text is returned unchanged.</summary>
     public static string Short(string? amount) =>
         decimal.TryParse(amount, CultureInfo.InvariantCulture, out var value)
             ? value.ToString("0.00", CultureInfo.InvariantCulture)
@@ -81,7 +81,7 @@ internal static class DemoPicture
         return table;
     }
 
-    private static Table Work(int width, DateTimeOffset now, (string Namespace, GpuBudgetWorkload Work)[] work)
+    private static Table Workloads(int width, DateTimeOffset now, (string Namespace, GpuBudgetWorkload Work)[] work)
     {
         string[][] cells =
         [
@@ -119,13 +119,13 @@ internal static class DemoPicture
         return table;
     }
 
-    /// <summary>The width of all columns, each with a space behind it.</summary>
+    /// <summary>Returns the width of all columns, each followed by a space.</summary>
     private static int Columns(string[] heads, string[][] cells) => heads.Select((head, i) => Width(head, cells, i) + 1).Sum();
 
     private static int Width(string head, string[][] cells, int column) =>
         Math.Max(head.Length, cells.Select(row => row[column].Length).DefaultIfEmpty().Max());
 
-    /// <summary>The hour of the same day, else with its date.</summary>
+    /// <summary>Formats a time, with its date if it is on another day.</summary>
     private static string Time(string? text, DateTimeOffset now) =>
         Rfc3339.TryParse(text, out var time)
             ? time.ToString(time.Date == now.Date ? "HH:mm" : "MM-dd HH:mm", CultureInfo.InvariantCulture)
@@ -133,15 +133,15 @@ internal static class DemoPicture
 
     private static string Cut(string text, int width) => text.Length <= width ? text : text[..Math.Max(0, width - 1)] + "…";
 
-    /// <summary>The newest lines, as many as there is room for.</summary>
-    private static string LinesThatFit(IReadOnlyList<string> lines, int width, int room)
+    /// <summary>Returns the latest lines that fit into the height.</summary>
+    private static string LinesThatFit(IReadOnlyList<string> lines, int width, int height)
     {
         var fitting = new List<string>();
         foreach (var line in lines.Reverse())
         {
-            // Words wrap a little earlier than the last column.
-            room -= 1 + line.Length / Math.Max(1, width - 12);
-            if (room < 0)
+            // Lines wrap at words, a little before the last column.
+            height -= 1 + line.Length / Math.Max(1, width - 12);
+            if (height < 0)
                 break;
             fitting.Add(line);
         }

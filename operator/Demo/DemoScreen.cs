@@ -8,8 +8,8 @@ using Spectre.Console.Rendering;
 namespace Bursar.Demo;
 
 /// <summary>
-/// What the demo shows: on a terminal bars for the budgets, their work and the last lines, redrawn in place; elsewhere
-/// plain lines. It reads the API as any client does.
+/// Shows the demo. A terminal gets bars for the budgets, their workloads and the latest lines, redrawn in place; other outputs get plain
+/// lines. It watches the API like any client.
 /// </summary>
 internal sealed class DemoScreen
 {
@@ -28,7 +28,7 @@ internal sealed class DemoScreen
     private readonly IReadOnlyList<string> _hints;
     private readonly TaskCompletionSource _suspension = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <param name="console">Null: plain lines to <paramref name="output"/>.</param>
+    /// <param name="console">Null writes plain lines to <paramref name="output"/>.</param>
     public DemoScreen(DemoCluster cluster, IAnsiConsole? console, TextWriter output, TimeProvider wall, IReadOnlyList<string> hints)
     {
         _cluster = cluster;
@@ -38,14 +38,14 @@ internal sealed class DemoScreen
         _hints = hints;
         _budgets = new(cluster.Client);
         _events = new(cluster.Client);
-        _events.AddHandler(new() { Added = Tell });
+        _events.AddHandler(new() { Added = ShowEvent });
     }
 
-    /// <summary>Complete once the Event of the runaway job's suspension was shown.</summary>
+    /// <summary>Completes when the Event of the runaway job's suspension was shown.</summary>
     public Task SuspensionShown => _suspension.Task;
 
-    /// <summary>A line of the demo's own, or of the operator's log.</summary>
-    public void Say(string text)
+    /// <summary>Adds a line with the cluster's time. Safe for concurrent use.</summary>
+    public void WriteLine(string text)
     {
         var line = $"+{_cluster.Time.GetUtcNow() - _cluster.Start:hh\\:mm\\:ss}  {text}";
         lock (_gate)
@@ -61,7 +61,7 @@ internal sealed class DemoScreen
     /// <summary>Shows until cancelled.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        // Above the picture, where the terminal keeps them.
+        // Above the redrawn area, so that the lines stay visible.
         lock (_gate)
             foreach (var hint in _hints)
                 _output.WriteLine(hint);
@@ -85,24 +85,24 @@ internal sealed class DemoScreen
         while (await PausedAsync(PlainEvery, cancellationToken))
             foreach (var budget in Budgets())
                 if (budget.Status is { Limit: not null } status)
-                    Say(
+                    WriteLine(
                         $"{budget.Metadata.Namespace}/{budget.Metadata.Name}  {status.State}: spent {Short(status.Spent)}, projected {Short(status.Projected)} of {Short(status.Limit)} {status.Currency}, {Short(status.BurnRatePerHour)} per hour"
                     );
     }
 
-    /// <summary>False once cancelled.</summary>
+    /// <summary>Waits. Returns false once cancelled.</summary>
     private async Task<bool> PausedAsync(TimeSpan pause, CancellationToken cancellationToken)
     {
         await Task.Delay(pause, _wall, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         return !cancellationToken.IsCancellationRequested;
     }
 
-    /// <summary>The budget's Event repeats what stands on the workload with its name: one line a decision is enough.</summary>
-    private void Tell(V1Event happened)
+    /// <summary>Shows an Event of a budget. Those of workloads are skipped, because they repeat the budget's.</summary>
+    private void ShowEvent(V1Event happened)
     {
         if (happened.Regarding?.Kind != V1Alpha1GpuBudget.KindName)
             return;
-        Say($"{happened.Regarding.Namespace}/{happened.Regarding.Name}  {happened.Reason}: {happened.Note}");
+        WriteLine($"{happened.Regarding.Namespace}/{happened.Regarding.Name}  {happened.Reason}: {happened.Note}");
         if (happened.Reason == BudgetEvents.Suspended && happened.Related?.Name == DemoWorld.RunawayJob)
             _suspension.TrySetResult();
     }

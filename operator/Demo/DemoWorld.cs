@@ -7,7 +7,7 @@ using Bursar.Sandbox.Nodes;
 
 namespace Bursar.Demo;
 
-/// <summary>What the demo's cluster holds: two teams with a budget each, four GPU nodes, and work, of which one job runs away.</summary>
+/// <summary>The objects of the demo's cluster: two teams with a budget each, four GPU nodes, and workloads with one runaway job.</summary>
 internal static class DemoWorld
 {
     public const string RunawayNamespace = "team-vision";
@@ -44,8 +44,8 @@ internal static class DemoWorld
     ];
 
     /// <summary>
-    /// In the past, so that time can run fast for hours without passing the wall clock, and a week or more before its
-    /// month's end: a window that is almost over would make every job look cheap.
+    /// Returns a start at least 12 hours in the past, so that time can run fast for hours without passing the wall clock. It is at least a
+    /// week before the end of its month, because every job looks cheap at the end of a window.
     /// </summary>
     public static DateTimeOffset StartOf(DateTimeOffset wall)
     {
@@ -93,7 +93,7 @@ internal static class DemoWorld
         );
     }
 
-    public static async Task CreateWorkAsync(KubeClient client, CancellationToken cancellationToken)
+    public static async Task CreateWorkloadsAsync(KubeClient client, CancellationToken cancellationToken)
     {
         await client.CreateAsync<V1Deployment>(
             Read(
@@ -155,7 +155,7 @@ internal static class DemoWorld
             declared: "40m",
             cancellationToken
         );
-        // Twenty minutes at 40 ms a step are declared; at 400 ms it takes three hours and twenty minutes.
+        // The declared 20 minutes assume 40 ms per step. At 400 ms, the job takes 3 h 20 min.
         await TrainAsync(
             client,
             RunawayNamespace,

@@ -5,8 +5,8 @@ using System.Text.RegularExpressions;
 namespace Bursar.Hosting;
 
 /// <summary>
-/// Runs a command line of either program. Every mistake and every failure ends here as one sentence on stderr and an exit code above 0;
-/// no exception leaves as a stack trace.
+/// Runs the command line of a program. Wrong usage and failures become one sentence on stderr and an exit code above 0, never a stack
+/// trace.
 /// </summary>
 public static partial class CommandLine
 {
@@ -14,16 +14,16 @@ public static partial class CommandLine
 
     public const int Misused = 2;
 
-    /// <summary>As a shell reports a program that Ctrl-C has ended.</summary>
+    /// <summary>The exit code with which shells report a program that Ctrl-C ended.</summary>
     public const int Interrupted = 130;
 
-    /// <summary>For the help text of the root command.</summary>
     public const string ExitCodes = "Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.";
 
+    /// <summary>Runs the command of <paramref name="args"/> and returns the exit code.</summary>
     /// <param name="root">The program's commands.</param>
-    /// <param name="args">What was typed.</param>
-    /// <param name="explain">The sentence for a failure. It has no line break and does not begin with "error".</param>
-    /// <param name="configuration">Where output and errors go; null for the console.</param>
+    /// <param name="args">The arguments.</param>
+    /// <param name="explain">Returns the text for a failure. It has no line break and does not begin with "error".</param>
+    /// <param name="configuration">Output and error writers; null for the console.</param>
     public static async Task<int> RunAsync(
         Command root,
         IReadOnlyList<string> args,
@@ -61,8 +61,7 @@ public static partial class CommandLine
     }
 
     /// <summary>
-    /// The reason of a failure on the network: .NET names it in the outermost exception, except where that one says "see inner exception",
-    /// as it does for TLS.
+    /// Returns the reason of a network failure. It is in the outermost exception, unless that says "see inner exception", as for TLS.
     /// </summary>
     public static string Reason(Exception failure)
     {
@@ -71,7 +70,7 @@ public static partial class CommandLine
         return failure.Message;
     }
 
-    /// <summary>A word that is no command names itself; that a command is missing only follows from it.</summary>
+    /// <summary>Prefers the error about an unknown command over the error about a missing one, which follows from it.</summary>
     private static string Mistake(ParseResult parsed) =>
         (
             parsed.UnmatchedTokens is [var unknown, ..]
@@ -86,7 +85,7 @@ public static partial class CommandLine
             yield return at.Name;
     }
 
-    /// <summary>On one line and with its full stop, without the names of .NET's types that System.CommandLine puts in.</summary>
+    /// <summary>Puts a text on one line with a full stop and removes the names of .NET types that System.CommandLine adds.</summary>
     private static string Sentence(string text)
     {
         var line = LineBreaks().Replace(TypeNames().Replace(text, ""), " ").Trim();
@@ -100,5 +99,5 @@ public static partial class CommandLine
     private static partial Regex TypeNames();
 }
 
-/// <summary>A command line asks for what no command does: exit code 2.</summary>
+/// <summary>Wrong usage of the command line; exit code 2.</summary>
 public sealed class UsageException(string message) : Exception(message);

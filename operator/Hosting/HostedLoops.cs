@@ -3,22 +3,24 @@ using Microsoft.Extensions.Hosting;
 
 namespace Bursar.Hosting;
 
-/// <summary>Loops as services of a generic host. The host stops when one of them ends or fails.</summary>
+/// <summary>Runs loops as services of a generic host. The host stops when one of them ends or fails.</summary>
 public static class HostedLoops
 {
     /// <summary>
-    /// Leaves signals to the caller. System.CommandLine already turns SIGINT and SIGTERM into the cancellation of a command, and a host in a
-    /// test or in the demo must not stop by itself.
+    /// Makes the host ignore signals. System.CommandLine already cancels the command on SIGINT and SIGTERM, and a host in a test or in the
+    /// demo must not react to them.
     /// </summary>
     public static IServiceCollection AddCallersLifetime(this IServiceCollection services) =>
         services.AddSingleton<IHostLifetime, CallersLifetime>();
 
-    /// <summary>Adds a loop, which runs while the host runs. When the host stops, loops end first, the last one added before the others, and servers after them.</summary>
+    /// <summary>
+    /// Adds a loop, which runs while the host runs. When the host stops, loops end in reverse order of being added, then servers.
+    /// </summary>
     public static IServiceCollection AddLoop(this IServiceCollection services, Func<CancellationToken, Task> run) =>
         services.AddSingleton<IHostedService>(provider => new HostedLoop(run, provider.GetRequiredService<IHostApplicationLifetime>()));
 
     /// <summary>Runs a host until the token is cancelled or a loop ends, and disposes it.</summary>
-    /// <exception cref="Exception">What made a loop fail; the host itself only logs it.</exception>
+    /// <exception cref="Exception">The failure of a loop; the host itself only logs it.</exception>
     public static async Task RunToEndAsync(this IHost host, CancellationToken cancellationToken)
     {
         using (host)
@@ -29,7 +31,7 @@ public static class HostedLoops
             }
             catch
             {
-                // A host does not stop what it started before a start failed.
+                // A host does not stop the services that it started before a failure.
                 await host.StopAsync(CancellationToken.None);
                 await ThrowFailureAsync(host);
                 throw;
@@ -38,7 +40,7 @@ public static class HostedLoops
         }
     }
 
-    /// <summary>Waits for the end of a host that has started, as <see cref="RunToEndAsync"/> does.</summary>
+    /// <summary>Waits until a started host stops, and throws the failure of a loop.</summary>
     public static async Task WaitForEndAsync(this IHost host, CancellationToken cancellationToken)
     {
         await host.WaitForShutdownAsync(cancellationToken);
@@ -58,9 +60,9 @@ public static class HostedLoops
     {
         public override Task StartAsync(CancellationToken cancellationToken)
         {
-            // What the loop does is no part of what its starter does.
+            // The loop must not inherit the starting flow's context, such as its activity unit.
             using var apart = ExecutionContext.SuppressFlow();
-            // A start that is cancelled must not end all loops at once: they end one by one when the host stops.
+            // A cancelled start must not end all loops at once; they end one by one when the host stops.
             return base.StartAsync(CancellationToken.None);
         }
 
@@ -68,7 +70,7 @@ public static class HostedLoops
 
         public Task StartedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-        /// <summary>Awaits the loop's last writes. The caller limits how long that may take, by ending the process.</summary>
+        /// <summary>Awaits the loop's last writes without a limit. The caller limits it by ending the process.</summary>
         public Task StoppingAsync(CancellationToken cancellationToken) => StopAsync(CancellationToken.None);
 
         public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;

@@ -1,9 +1,9 @@
 namespace Bursar.Hosting;
 
-/// <summary><c>--log-format</c>: how a log entry is written.</summary>
+/// <summary>Format of log entries (<c>--log-format</c>).</summary>
 public enum LogFormat
 {
-    /// <summary>One JSON object a line.</summary>
+    /// <summary>One JSON object per line.</summary>
     Json,
 
     /// <summary>One line for people.</summary>

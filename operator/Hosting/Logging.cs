@@ -7,12 +7,12 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Hosting;
 
 /// <summary>
-/// Both programs' logs: one line an entry, to the writer given (stderr, since stdout belongs to what was asked for). An
-/// entry is written before the call returns, so that the last words before a crash are not lost in a queue.
+/// Creates the logs of both programs: one line per entry, on stderr because stdout is for a command's output. An entry is written before
+/// the call returns, so that the last entries before a crash are not lost in a queue.
 /// </summary>
 public static class Logging
 {
-    /// <summary>Creates the log of a program, on stderr, from its options (<see cref="OptionSources.Choice"/>).</summary>
+    /// <summary>Creates a log on stderr from the values of <c>--log-format</c> and <c>--log-level</c>.</summary>
     public static ILoggerFactory Create(string format, string level) =>
         Create(
             Enum.Parse<LogFormat>(format, ignoreCase: true),
@@ -34,9 +34,9 @@ public static class Logging
 
         public void Dispose() { }
 
-        /// <summary>The framework's own chatter starts at warnings, whatever level is asked for.</summary>
+        /// <summary>True for entries of the wanted level; the framework's own entries need at least a warning.</summary>
         public bool IsEnabled(string category, LogLevel wanted) =>
-            // Whoever starts a host gets its failure as an exception; a second time with a stack trace it helps nobody.
+            // The host logs failures that its caller also gets as an exception, so its entries are dropped.
             wanted != LogLevel.None
             && wanted >= level
             && !category.StartsWith("Microsoft.Extensions.Hosting.", StringComparison.Ordinal)
@@ -67,8 +67,8 @@ public static class Logging
 
         private static string Text(string now, string category, LogLevel at, string message, Exception? exception)
         {
-            var line = $"{now} {Word(at), -5} {category[(category.LastIndexOf('.') + 1)..]}: {message}";
-            // An entry is a line, also with a stack trace in it: collectors and grep go by lines.
+            var line = $"{now} {LevelText(at), -5} {category[(category.LastIndexOf('.') + 1)..]}: {message}";
+            // Keep an entry with a stack trace on one line for log collectors and grep.
             return (exception is null ? line : $"{line} {exception}").ReplaceLineEndings(" | ");
         }
 
@@ -86,7 +86,7 @@ public static class Logging
             {
                 writer.WriteStartObject();
                 writer.WriteString("time", now);
-                writer.WriteString("level", Word(at));
+                writer.WriteString("level", LevelText(at));
                 writer.WriteString("logger", category);
                 writer.WriteString("msg", message);
                 foreach (var (key, value) in values ?? [])
@@ -102,7 +102,7 @@ public static class Logging
         private static void Write(Utf8JsonWriter writer, string key, object? value)
         {
             var name = JsonNamingPolicy.CamelCase.ConvertName(key.TrimStart('@'));
-            // An entry's own value must not hide the line's time or message from a reader that takes the last of two.
+            // A value must not hide the time or message from a parser that uses the last of two equal keys.
             if (name is "time" or "level" or "logger" or "msg" or "exception")
                 name += "Value";
             switch (value)
@@ -128,7 +128,7 @@ public static class Logging
             }
         }
 
-        private static string Word(LogLevel level) =>
+        private static string LevelText(LogLevel level) =>
             level switch
             {
                 LogLevel.Trace => "trace",

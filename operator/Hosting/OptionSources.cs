@@ -4,11 +4,12 @@ using System.Globalization;
 namespace Bursar.Hosting;
 
 /// <summary>
-/// Options that may also come from the environment: <c>--log-format</c> as <c>BURSAR_LOG_FORMAT</c>. The command line goes first.
+/// Creates options that may also come from the environment, such as <c>BURSAR_LOG_FORMAT</c> for <c>--log-format</c>. The command line
+/// takes precedence.
 /// </summary>
 public static class OptionSources
 {
-    /// <param name="check">Throws <see cref="FormatException"/> with the reason why a value cannot be used.</param>
+    /// <param name="check">Throws <see cref="FormatException"/> with the reason why a value is invalid.</param>
     public static Option<string> Text(string name, string description, string byDefault, Action<string>? check = null)
     {
         var option = new Option<string>(name)
@@ -32,8 +33,8 @@ public static class OptionSources
         return option;
     }
 
-    /// <summary>One of the values of an enumeration, in any case.</summary>
-    /// <param name="choices">The values as one says them, with a full stop.</param>
+    /// <summary>Creates an option for an enumeration's values, ignoring case.</summary>
+    /// <param name="choices">The list of values as a sentence with a full stop, for the help and the error.</param>
     public static Option<string> Choice<T>(string name, string choices, string byDefault)
         where T : struct, Enum => Text(name, choices, byDefault, text =>
         {
@@ -59,7 +60,7 @@ public static class OptionSources
             },
         };
 
-    /// <summary>A whole number between two bounds; anything else is an error of the command line.</summary>
+    /// <summary>Creates an option for an integer between two bounds. Other values are an error of the command line.</summary>
     public static Option<int> Number(string name, string description, int byDefault, int least, int most)
     {
         int Read(string text, System.CommandLine.Parsing.ArgumentResult result)

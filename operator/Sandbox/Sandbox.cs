@@ -107,7 +107,7 @@ public sealed class Sandbox : IAsyncDisposable
         var writer = new ObjectWriter(store, kinds, options.Time, new Random(options.Seed));
         var customResources = new CustomResources(kinds, writer, options.Time, options.LoggerFactory.CreateLogger<CustomResources>());
         writer.CrdWritten = customResources.Written;
-        var activity = ActivityTracker.Of(options.Time);
+        var activity = ActivityTracker.From(options.Time);
         var garbage = new GarbageCollector(store, writer, kinds, customResources, activity);
         Found(kinds, writer);
         var lists = new ListEndpoint(store, options.Time);

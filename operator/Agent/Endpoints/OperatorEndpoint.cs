@@ -192,9 +192,9 @@ internal sealed partial class OperatorEndpoint(
                     CacheUse = g.Gauges.CacheUse,
                     PromptTokens = g.Tokens.Count == 0 ? null : g.Tokens.Sum(t => t.Prompt),
                     GeneratedTokens = g.Tokens.Count == 0 ? null : g.Tokens.Sum(t => t.Generated),
-                    FirstToken = HistogramSignal.Of(g.Histograms.GetValueOrDefault(ServingLatency.FirstToken)),
-                    BetweenTokens = HistogramSignal.Of(g.Histograms.GetValueOrDefault(ServingLatency.BetweenTokens)),
-                    EndToEnd = HistogramSignal.Of(g.Histograms.GetValueOrDefault(ServingLatency.EndToEnd)),
+                    FirstToken = HistogramSignal.From(g.Histograms.GetValueOrDefault(ServingLatency.FirstToken)),
+                    BetweenTokens = HistogramSignal.From(g.Histograms.GetValueOrDefault(ServingLatency.BetweenTokens)),
+                    EndToEnd = HistogramSignal.From(g.Histograms.GetValueOrDefault(ServingLatency.EndToEnd)),
                 }),
             ],
         };

@@ -140,7 +140,7 @@ internal sealed class PodEndpoint(
             return;
         }
         counters.Posted("accepted");
-        progress.Take(
+        progress.Record(
             new ProgressSample
             {
                 PodUid = pod.Uid,

@@ -84,7 +84,7 @@ public sealed record HistogramSignal
 
     public IReadOnlyList<long> Counts { get; init; } = [];
 
-    public static HistogramSignal? Of(LatencyHistogram? histogram) =>
+    public static HistogramSignal? From(LatencyHistogram? histogram) =>
         histogram is null ? null : new() { Bounds = histogram.Bounds, Counts = histogram.Counts };
 }
 

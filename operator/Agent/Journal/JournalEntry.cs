@@ -16,13 +16,13 @@ public sealed record JournalEntry
 
     public CheckpointSample? Checkpoint { get; init; }
 
-    public static JournalEntry Of(UsageInterval interval) => new() { Interval = interval };
+    public static JournalEntry From(UsageInterval interval) => new() { Interval = interval };
 
-    public static JournalEntry Of(ProgressSample progress) => new() { Progress = progress };
+    public static JournalEntry From(ProgressSample progress) => new() { Progress = progress };
 
-    public static JournalEntry Of(TokenSample tokens) => new() { Tokens = tokens };
+    public static JournalEntry From(TokenSample tokens) => new() { Tokens = tokens };
 
-    public static JournalEntry Of(CheckpointSample checkpoint) => new() { Checkpoint = checkpoint };
+    public static JournalEntry From(CheckpointSample checkpoint) => new() { Checkpoint = checkpoint };
 
     internal JournalEntry WithSeq(long seq) =>
         new()

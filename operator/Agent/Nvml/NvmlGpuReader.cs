@@ -51,13 +51,13 @@ public sealed class NvmlGpuReader : IGpuReader
         if (code == NvmlReturn.Success && count != _devices.Count)
             Enumerate(count);
         else if (code != NvmlReturn.Success)
-            return GiveUp(code, now);
+            return Fail(code, now);
 
         var readings = new List<GpuReading>(_devices.Count);
         foreach (var device in _devices)
         {
             if (!Read(device, readings, out var fatal))
-                return GiveUp(fatal, now);
+                return Fail(fatal, now);
         }
         if (!readings.Exists(r => r.Lost))
             _lostSince = null;
@@ -120,7 +120,7 @@ public sealed class NvmlGpuReader : IGpuReader
         _devices.Clear();
     }
 
-    private GpuSnapshot GiveUp(NvmlReturn code, DateTimeOffset now)
+    private GpuSnapshot Fail(NvmlReturn code, DateTimeOffset now)
     {
         Stop();
         _nextAttempt = now + RetryAfter;

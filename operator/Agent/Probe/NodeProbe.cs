@@ -63,7 +63,7 @@ public sealed class NodeProbe(string? library, IPodResources kubelet, PodUidReso
         {
             await output.WriteLineAsync($"kubelet: {exception.Message}");
         }
-        var holdings = DeviceHoldings.Of(listed, snapshot, new PodKnowledge(uids));
+        var holdings = DeviceHoldings.Create(listed, snapshot, new PodKnowledge(uids));
         foreach (var device in snapshot.Devices)
             await DeviceAsync(output, device, holdings, uses, taken);
         foreach (var holding in holdings.Where(h => snapshot.Devices.All(d => d.Uuid != h.Key.Device)))

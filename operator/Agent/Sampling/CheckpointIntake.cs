@@ -24,7 +24,7 @@ public sealed class CheckpointIntake(UsageJournal journal, TimeProvider time)
             if (pod.ReportedAt is not { } reported || now - reported >= RepeatInterval)
             {
                 pod.ReportedAt = now;
-                journal.Append([JournalEntry.Of(new CheckpointSample { PodUid = podUid, At = WireTime.Truncate(now) })]);
+                journal.Append([JournalEntry.From(new CheckpointSample { PodUid = podUid, At = WireTime.Truncate(now) })]);
             }
             return id is not null && pod.Acknowledged == id;
         }
@@ -37,13 +37,13 @@ public sealed class CheckpointIntake(UsageJournal journal, TimeProvider time)
             var pod = KnownAs_NeedsLock(sample.PodUid);
             if (pod.Acknowledged == sample.Id)
                 return;
-            journal.Append([JournalEntry.Of(sample)]);
+            journal.Append([JournalEntry.From(sample)]);
             pod.Acknowledged = sample.Id;
         }
     }
 
     /// <summary>Forgets every pod that is not in <paramref name="podUids"/>.</summary>
-    public void Keep(IReadOnlySet<string> podUids)
+    public void Retain(IReadOnlySet<string> podUids)
     {
         lock (_gate)
         {

@@ -47,7 +47,7 @@ public static class DeviceHoldings
     /// <summary>The namespaces of pods with which KAI and Run:ai reserve a GPU for pods that use fractions of it.</summary>
     public static readonly IReadOnlyList<string> ReservationNamespaces = ["kai-resource-reservation", "runai-reservation"];
 
-    public static List<DeviceHolding> Of(IReadOnlyList<PodDevice> devices, GpuSnapshot gpus, PodKnowledge pods)
+    public static List<DeviceHolding> Create(IReadOnlyList<PodDevice> devices, GpuSnapshot gpus, PodKnowledge pods)
     {
         var byDevice = new Dictionary<string, List<Holder>>(StringComparer.Ordinal);
         foreach (var listed in devices)
@@ -109,7 +109,7 @@ public static class DeviceHoldings
         var holdings = new List<DeviceHolding>(found.Count);
         foreach (var on in byDevice.Keys)
             holdings.AddRange(
-                Settle(
+                AddUnlistedUsers(
                     on,
                     [.. found.Where(f => f.Holding.Key.Device == on).Select(f => f.Holding)],
                     gpus.Devices.FirstOrDefault(r => r.Uuid == on),
@@ -120,7 +120,12 @@ public static class DeviceHoldings
     }
 
     /// <summary>Adds the pods that use the device without an allocation by the kubelet. They replace a reservation pod.</summary>
-    private static IEnumerable<DeviceHolding> Settle(string device, List<DeviceHolding> listed, GpuReading? reading, PodKnowledge pods)
+    private static IEnumerable<DeviceHolding> AddUnlistedUsers(
+        string device,
+        List<DeviceHolding> listed,
+        GpuReading? reading,
+        PodKnowledge pods
+    )
     {
         var users = new List<DeviceHolding>();
         foreach (var process in reading?.Processes ?? [])

@@ -20,7 +20,7 @@ internal readonly record struct DeviceHolder(string Namespace, string Pod, strin
 /// </summary>
 internal static class DeviceSplit
 {
-    public static List<DevicePart> Of(GpuReading reading, IReadOnlyList<DeviceHolder> holders, Func<int, ProcessOwner> ownerOf)
+    public static List<DevicePart> Divide(GpuReading reading, IReadOnlyList<DeviceHolder> holders, Func<int, ProcessOwner> ownerOf)
     {
         var used = new Dictionary<(int Holder, string Reason), long>();
         var present = new Dictionary<(int Holder, string Reason), long>();
@@ -28,12 +28,12 @@ internal static class DeviceSplit
         {
             // A process may have several samples since the last reading; use their mean, in thousandths of a percent.
             long percent = samples.Sum(use => use.SmPercent * 1000L) / samples.Count();
-            if (percent > 0 && Whose(samples.Key, holders, ownerOf) is { } whose)
+            if (percent > 0 && PartOf(samples.Key, holders, ownerOf) is { } whose)
                 CollectionsMarshal.GetValueRefOrAddDefault(used, whose, out _) += percent;
         }
         foreach (int pid in reading.Processes.Select(process => process.Pid).Concat(reading.ProcessUse.Select(use => use.Pid)))
         {
-            if (Whose(pid, holders, ownerOf) is { } whose)
+            if (PartOf(pid, holders, ownerOf) is { } whose)
                 present[whose] = 1;
         }
         if (reading.PodUse.Count > 0)
@@ -55,7 +55,7 @@ internal static class DeviceSplit
             weights[
                 holders.Count switch
                 {
-                    0 => (-1, UsageReasons.NobodysDevice),
+                    0 => (-1, UsageReasons.UnheldDevice),
                     1 => (0, ""),
                     _ => (-1, UsageReasons.NoProcessSeen),
                 }
@@ -71,7 +71,7 @@ internal static class DeviceSplit
     }
 
     /// <summary>Returns the part that a process belongs to. Null for an MPS server, because its clients are counted instead.</summary>
-    private static (int Holder, string Reason)? Whose(int pid, IReadOnlyList<DeviceHolder> holders, Func<int, ProcessOwner> ownerOf)
+    private static (int Holder, string Reason)? PartOf(int pid, IReadOnlyList<DeviceHolder> holders, Func<int, ProcessOwner> ownerOf)
     {
         var owner = ownerOf(pid);
         switch (owner.Kind)

@@ -16,7 +16,7 @@ public sealed class ProgressIntake(UsageJournal journal, TimeProvider time) : ID
     private ITimer? _timer;
     private bool _disposed;
 
-    public void Take(ProgressSample sample)
+    public void Record(ProgressSample sample)
     {
         lock (_gate)
         {
@@ -58,7 +58,7 @@ public sealed class ProgressIntake(UsageJournal journal, TimeProvider time) : ID
     }
 
     /// <summary>Journals the pending samples, then forgets every pod that is not in <paramref name="podUids"/>.</summary>
-    public void Keep(IReadOnlySet<string> podUids)
+    public void Retain(IReadOnlySet<string> podUids)
     {
         Flush();
         lock (_gate)
@@ -83,7 +83,7 @@ public sealed class ProgressIntake(UsageJournal journal, TimeProvider time) : ID
         pod.Pending = null;
         pod.Written = sample;
         pod.WrittenAt = time.GetUtcNow();
-        journal.Append([JournalEntry.Of(sample)]);
+        journal.Append([JournalEntry.From(sample)]);
     }
 
     private sealed class Known

@@ -75,7 +75,7 @@ public sealed partial class Sampler(
             },
             cancellationToken
         );
-        journal.Append([.. _accumulator.CloseAll().Select(JournalEntry.Of)]);
+        journal.Append([.. _accumulator.CloseAll().Select(JournalEntry.From)]);
     }
 
     public async Task SampleAsync(CancellationToken cancellationToken)
@@ -91,11 +91,11 @@ public sealed partial class Sampler(
         long stamp = time.GetTimestamp();
         // The clock was set ahead or the node slept; no device can have worked in that time.
         if (_view is { } earlier && now - earlier.At - time.GetElapsedTime(_sampledAt, stamp) > UsageAccumulator.Trailing)
-            journal.Append([.. _accumulator.Break().Select(JournalEntry.Of)]);
+            journal.Append([.. _accumulator.Break().Select(JournalEntry.From)]);
         _sampledAt = stamp;
         if (_view?.Gpus.State != snapshot.State)
             LogState(snapshot.State, snapshot.StateText);
-        var holdings = DeviceHoldings.Of(_devices, snapshot, _pods);
+        var holdings = DeviceHoldings.Create(_devices, snapshot, _pods);
         string unlisted = Unlisted(snapshot, holdings);
         if (unlisted.Length > 0 && unlisted != _lastUnlisted)
         {
@@ -103,11 +103,11 @@ public sealed partial class Sampler(
             // belong to the node itself.
             _nextList = DateTimeOffset.MinValue;
             await ListAsync(cancellationToken);
-            holdings = DeviceHoldings.Of(_devices, snapshot, _pods);
+            holdings = DeviceHoldings.Create(_devices, snapshot, _pods);
             unlisted = Unlisted(snapshot, holdings);
         }
         _lastUnlisted = unlisted;
-        journal.Append([.. _accumulator.Take(now, holdings, snapshot, _pods.OwnerOf, UnusedCacheOf).Select(JournalEntry.Of)]);
+        journal.Append([.. _accumulator.Record(now, holdings, snapshot, _pods.OwnerOf, UnusedCacheOf).Select(JournalEntry.From)]);
         _view = new SamplerView(now, snapshot, holdings);
         counters.Sampled();
         Changed?.Invoke();

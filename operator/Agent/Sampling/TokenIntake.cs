@@ -14,7 +14,7 @@ public sealed class TokenIntake(UsageJournal journal, TimeProvider time)
     private readonly Lock _gate = new();
     private readonly Dictionary<(string PodUid, string Model), Known> _known = [];
 
-    public void Take(TokenSample sample)
+    public void Record(TokenSample sample)
     {
         lock (_gate)
         {
@@ -32,7 +32,7 @@ public sealed class TokenIntake(UsageJournal journal, TimeProvider time)
     }
 
     /// <summary>Journals the latest counters of every pod that is not in <paramref name="podUids"/>, then forgets it. Null means all pods.</summary>
-    public void Keep(IReadOnlySet<string>? podUids)
+    public void Retain(IReadOnlySet<string>? podUids)
     {
         lock (_gate)
         {
@@ -55,7 +55,7 @@ public sealed class TokenIntake(UsageJournal journal, TimeProvider time)
             return;
         model.Written = latest;
         model.WrittenAt = time.GetUtcNow();
-        journal.Append([JournalEntry.Of(latest)]);
+        journal.Append([JournalEntry.From(latest)]);
     }
 
     private sealed class Known

@@ -45,7 +45,7 @@ public sealed class UsageAccumulator
     /// <param name="ownerOf">Returns the owner of a process id; null if the agent cannot see processes.</param>
     /// <param name="unusedCacheOf">Returns the bytes of each device that the pod's model server reserved for its cache but does not use, by
     /// pod UID; null if unknown.</param>
-    public List<UsageInterval> Take(
+    public List<UsageInterval> Record(
         DateTimeOffset at,
         IReadOnlyList<DeviceHolding> holdings,
         GpuSnapshot gpus,
@@ -88,10 +88,12 @@ public sealed class UsageAccumulator
             else if (state.To - state.From >= Length)
                 Close(holding.Key, state, closed);
         }
-        foreach (var (key, state) in _open.Where(o => !held.Contains(o.Key) && (!o.Value.Nobodys || now - o.Value.From >= Length)).ToList())
+        foreach (
+            var (key, state) in _open.Where(o => !held.Contains(o.Key) && (!o.Value.Unattributed || now - o.Value.From >= Length)).ToList()
+        )
         {
             Close(key, state, closed);
-            if (!state.Nobodys || state.To < now)
+            if (!state.Unattributed || state.To < now)
                 _open.Remove(key);
         }
         return closed;
@@ -129,7 +131,7 @@ public sealed class UsageAccumulator
         var holders = new Dictionary<string, List<(HoldingKey Key, Open State)>>(StringComparer.Ordinal);
         foreach (var (key, state) in _open)
         {
-            if (state.Nobodys)
+            if (state.Unattributed)
                 continue;
             var holding = holdings.FirstOrDefault(h => h.Key == key);
             var reading = gpus.Devices.FirstOrDefault(r => r.Uuid == key.Device);
@@ -210,7 +212,7 @@ public sealed class UsageAccumulator
             busy = 0;
         if (busy > 0)
         {
-            var parts = DeviceSplit.Of(
+            var parts = DeviceSplit.Divide(
                 reading,
                 [.. holders.Select(h => new DeviceHolder(h.Key.Namespace, h.Key.Pod, h.State.PodUid))],
                 ownerOf
@@ -220,7 +222,8 @@ public sealed class UsageAccumulator
                 energies = LargestRemainder.Divide(energy ?? 0, weights);
             for (int i = 0; i < parts.Count; i++)
             {
-                var state = parts[i].Holder >= 0 ? holders[parts[i].Holder].State : Nobody(reading.Uuid, parts[i].Reason, now, elapsed);
+                var state =
+                    parts[i].Holder >= 0 ? holders[parts[i].Holder].State : Unattributed(reading.Uuid, parts[i].Reason, now, elapsed);
                 state.Busy += (long)works[i];
                 if (energy is not null)
                     state.EnergyMj = (state.EnergyMj ?? 0) + (long)energies[i];
@@ -265,7 +268,7 @@ public sealed class UsageAccumulator
         return sum ?? (singleHolder ? reading.MemoryUsedBytes : null);
     }
 
-    private Open Nobody(string device, string reason, DateTimeOffset now, TimeSpan elapsed)
+    private Open Unattributed(string device, string reason, DateTimeOffset now, TimeSpan elapsed)
     {
         var key = new HoldingKey("", "", reason, device);
         if (!_open.TryGetValue(key, out var state))
@@ -274,7 +277,7 @@ public sealed class UsageAccumulator
                 From = now - elapsed,
                 To = now,
                 Reason = reason,
-                Nobodys = true,
+                Unattributed = true,
             };
         return state;
     }
@@ -282,7 +285,7 @@ public sealed class UsageAccumulator
     private static void Close(HoldingKey key, Open state, List<UsageInterval> closed)
     {
         long busyMs = state.Busy / Parts;
-        if (state.To > state.From && (!state.Nobodys || busyMs > 0))
+        if (state.To > state.From && (!state.Unattributed || busyMs > 0))
         {
             state.Busy -= busyMs * Parts;
             closed.Add(
@@ -293,11 +296,11 @@ public sealed class UsageAccumulator
                     // still identifies the pod.
                     Namespace = state.Listed ? key.Namespace : "",
                     Pod = state.Listed || key.Namespace.Length == 0 ? key.Pod : $"{key.Namespace}/{key.Pod}",
-                    Container = state.Nobodys ? "" : key.Container,
+                    Container = state.Unattributed ? "" : key.Container,
                     Device = key.Device,
                     Share = state.Share,
                     // Unattributed activity has no holding, so its interval is as long as its busy time.
-                    From = state.Nobodys ? state.To.AddMilliseconds(-busyMs) : state.From,
+                    From = state.Unattributed ? state.To.AddMilliseconds(-busyMs) : state.From,
                     To = state.To,
                     BusyMs = busyMs,
                     EnergyMj = state.EnergyMj,
@@ -310,7 +313,7 @@ public sealed class UsageAccumulator
             state.MemoryMiBMs = null;
             state.NeededMiB = null;
         }
-        else if (!state.Nobodys)
+        else if (!state.Unattributed)
         {
             state.EnergyMj = null;
             state.MemoryMiBMs = null;
@@ -327,7 +330,7 @@ public sealed class UsageAccumulator
         public string? Reason;
         public string Share = "0/1";
         public bool Listed = true;
-        public bool Nobodys;
+        public bool Unattributed;
         public bool Gone;
         public long Busy;
         public long? EnergyMj;

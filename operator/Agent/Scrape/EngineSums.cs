@@ -32,12 +32,12 @@ public sealed class EngineSums
     private readonly Dictionary<(ServingFigure Figure, string Model), Dictionary<string, Engine>> _known = [];
 
     /// <summary>Returns the page's tokens plus the counts of its engines before their restarts.</summary>
-    public IReadOnlyList<ModelTokens> Of(ScrapeResult page)
+    public IReadOnlyList<ModelTokens> Add(ScrapeResult page)
     {
         lock (_gate)
         {
             foreach (var group in page.Engines.GroupBy(engine => (engine.Figure, engine.Model)))
-                Take_NeedsLock(group.Key, group);
+                Record_NeedsLock(group.Key, group);
             return
             [
                 .. page.Tokens.Select(model =>
@@ -53,7 +53,7 @@ public sealed class EngineSums
         }
     }
 
-    private void Take_NeedsLock((ServingFigure, string) figure, IEnumerable<EngineCount> counts)
+    private void Record_NeedsLock((ServingFigure, string) figure, IEnumerable<EngineCount> counts)
     {
         var now = counts.ToDictionary(count => count.Engine, count => count.Count, StringComparer.Ordinal);
         if (!_known.TryGetValue(figure, out var engines))

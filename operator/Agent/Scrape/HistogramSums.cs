@@ -28,13 +28,13 @@ public sealed class HistogramSums
     private readonly Lock _gate = new();
     private readonly Dictionary<ServingLatency, Dictionary<(string Model, string Engine), Engine>> _known = [];
 
-    public IReadOnlyDictionary<ServingLatency, LatencyHistogram> Of(ScrapeResult page)
+    public IReadOnlyDictionary<ServingLatency, LatencyHistogram> Add(ScrapeResult page)
     {
         lock (_gate)
-            return page.Histograms.GroupBy(engine => engine.Figure).ToDictionary(figure => figure.Key, Take_NeedsLock);
+            return page.Histograms.GroupBy(engine => engine.Figure).ToDictionary(figure => figure.Key, Record_NeedsLock);
     }
 
-    private LatencyHistogram Take_NeedsLock(IGrouping<ServingLatency, EngineHistogram> figure)
+    private LatencyHistogram Record_NeedsLock(IGrouping<ServingLatency, EngineHistogram> figure)
     {
         var now = new Dictionary<(string Model, string Engine), LatencyHistogram>();
         foreach (var engine in figure)

@@ -66,7 +66,7 @@ public sealed partial class ScrapeLoop(
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         await Task.WhenAll(RunAllAsync(cancellationToken), RunQuickAsync(cancellationToken));
-        tokens.Keep(null);
+        tokens.Retain(null);
     }
 
     public Task ScrapeAllAsync(CancellationToken cancellationToken) => ScrapeAsync((_, _) => true, cancellationToken);
@@ -170,10 +170,10 @@ public sealed partial class ScrapeLoop(
         _last[key] = result.Outcome;
 
         var at = WireTime.Truncate(time.GetUtcNow());
-        var sums = result.Engines.Count > 0 ? _engines.GetOrAdd(key, _ => new()).Of(result) : result.Tokens;
+        var sums = result.Engines.Count > 0 ? _engines.GetOrAdd(key, _ => new()).Add(result) : result.Tokens;
         var latencies =
             result.Histograms.Count > 0
-                ? _histograms.GetOrAdd(key, _ => new()).Of(result)
+                ? _histograms.GetOrAdd(key, _ => new()).Add(result)
                 : new Dictionary<ServingLatency, LatencyHistogram>();
         // A shorter interval must not write billed tokens to the journal more often.
         bool counts =
@@ -183,7 +183,7 @@ public sealed partial class ScrapeLoop(
             _counted[key] = at;
         foreach (var model in counts ? sums : [])
         {
-            tokens.Take(
+            tokens.Record(
                 new TokenSample
                 {
                     PodUid = pod.Uid,
@@ -206,7 +206,7 @@ public sealed partial class ScrapeLoop(
                 Histograms = latencies,
             };
         if (result.Progress is { } training)
-            progress.Take(
+            progress.Record(
                 new ProgressSample
                 {
                     PodUid = pod.Uid,
@@ -222,9 +222,9 @@ public sealed partial class ScrapeLoop(
     private void Forget(IReadOnlyList<TargetPod> pods)
     {
         var uids = pods.Select(p => p.Uid).ToHashSet(StringComparer.Ordinal);
-        progress.Keep(uids);
-        checkpoints?.Keep(uids);
-        tokens.Keep(uids);
+        progress.Retain(uids);
+        checkpoints?.Retain(uids);
+        tokens.Retain(uids);
         foreach (string uid in _gauges.Keys.Where(u => !uids.Contains(u)))
             _gauges.TryRemove(uid, out _);
         foreach (var key in _last.Keys.Where(k => !uids.Contains(k.Item1)))

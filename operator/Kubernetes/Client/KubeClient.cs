@@ -50,7 +50,7 @@ public sealed partial class KubeClient : IDisposable
     /// <summary>The API server does not answer at present, which the client has logged.</summary>
     public bool IsUnreachable => _reachability.IsDown;
 
-    internal ActivityTracker? ActivityTracker => ActivityTracker.Of(TimeProvider);
+    internal ActivityTracker? ActivityTracker => ActivityTracker.From(TimeProvider);
 
     public ILoggerFactory LoggerFactory => _options.LoggerFactory;
 

@@ -91,7 +91,7 @@ internal sealed class WatchStream<T> : IAsyncDisposable
     {
         if (ReferenceEquals(_options.TimeProvider, TimeProvider.System))
             _json.Gathering = GatherDelay;
-        _following = ActivityTracker.Of(_options.TimeProvider)?.Join("following", T.EntityKind.Plural);
+        _following = ActivityTracker.From(_options.TimeProvider)?.Join("following", T.EntityKind.Plural);
         _following?.Pause();
     }
 
@@ -99,7 +99,7 @@ internal sealed class WatchStream<T> : IAsyncDisposable
     public void Handled()
     {
         if (_stream is { } stream)
-            ActivityTracker.Of(_options.TimeProvider)?.Handled(stream);
+            ActivityTracker.From(_options.TimeProvider)?.Handled(stream);
     }
 
     public ValueTask DisposeAsync()
@@ -110,7 +110,7 @@ internal sealed class WatchStream<T> : IAsyncDisposable
         _json.Dispose();
         _idle.Dispose();
         if (_stream is { } stream)
-            ActivityTracker.Of(_options.TimeProvider)?.Closed(stream);
+            ActivityTracker.From(_options.TimeProvider)?.Closed(stream);
         return ValueTask.CompletedTask;
     }
 

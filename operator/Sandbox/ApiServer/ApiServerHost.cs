@@ -172,7 +172,7 @@ internal sealed class ApiServerHost : IAsyncDisposable
         Guid? asked = Guid.TryParse(http.Request.Headers[ActivityTracker.Header].ToString(), out var id) ? id : null;
         if (asked is { } waits)
         {
-            _activity?.HoldBack(waits);
+            _activity?.PauseRequest(waits);
         }
 
         try
@@ -183,7 +183,7 @@ internal sealed class ApiServerHost : IAsyncDisposable
         {
             if (asked is { } goesOn)
             {
-                _activity?.GoOn(goesOn);
+                _activity?.ResumeRequest(goesOn);
             }
         }
     }

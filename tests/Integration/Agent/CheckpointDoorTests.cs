@@ -122,7 +122,7 @@ public sealed class CheckpointDoorTests
         }
         journal.Read("n", null).Checkpoints.Select(c => c.At - Requested).Should().Equal(TimeSpan.Zero, TimeSpan.FromMinutes(5));
 
-        intake.Keep(new HashSet<string>());
+        intake.Retain(new HashSet<string>());
         intake.Requested("u1", null);
         journal.Next.Should().Be(4, "a pod that is forgotten begins anew");
     }

@@ -257,10 +257,10 @@ public sealed class DcgmTests
             _ => null,
             (_, _) => false
         );
-        var holdings = DeviceHoldings.Of(page.Pods, snapshot, knowledge);
+        var holdings = DeviceHoldings.Create(page.Pods, snapshot, knowledge);
         var accumulator = new UsageAccumulator();
-        accumulator.Take(Start, holdings, snapshot, knowledge.OwnerOf);
-        accumulator.Take(Start.AddSeconds(1), holdings, snapshot, knowledge.OwnerOf);
+        accumulator.Record(Start, holdings, snapshot, knowledge.OwnerOf);
+        accumulator.Record(Start.AddSeconds(1), holdings, snapshot, knowledge.OwnerOf);
         return accumulator.CloseAll().Select(i => (i.Pod, i.Reason, i.BusyMs)).OrderBy(i => i.Pod, StringComparer.Ordinal);
     }
 

@@ -413,7 +413,7 @@ public sealed class DoorTests
 
         using var health = await http.GetAsync($"http://{node.Server.Addresses.Metrics}/healthz");
         var page = PrometheusText.Parse(await http.GetStringAsync($"http://{node.Server.Addresses.Metrics}/metrics"));
-        node.Server.Journal.Append([Bursar.Agent.Journal.JournalEntry.Of(new ProgressSample { PodUid = "u", Step = 7 })]);
+        node.Server.Journal.Append([Bursar.Agent.Journal.JournalEntry.From(new ProgressSample { PodUid = "u", Step = 7 })]);
         var report = await node.Client().GetUsageAsync(null, NoWait, default);
 
         health.StatusCode.Should().Be(HttpStatusCode.OK);

@@ -93,7 +93,7 @@ public sealed class LatencySignalTests
         string Engines(long a, long? b) =>
             Page("vllm:time_to_first_token_seconds", "engine=\"a\",", a, a, a)
             + (b is { } count ? Page("vllm:time_to_first_token_seconds", "engine=\"b\",", 0, count, count) : "");
-        long Sum(long a, long? b) => sums.Of(Read(Engines(a, b)))[ServingLatency.FirstToken].Count;
+        long Sum(long a, long? b) => sums.Add(Read(Engines(a, b)))[ServingLatency.FirstToken].Count;
         Sum(1000, 500).Should().Be(1500);
         Sum(3, 520).Should().Be(1523);
         Sum(10, null).Should().Be(1530);

@@ -257,7 +257,7 @@ public sealed class ScrapeTests : IAsyncLifetime
         using var journal = UsageJournal.Open(new JournalOptions(), new Random(1), _time, NullLogger.Instance);
         using var intake = new ProgressIntake(journal, _time);
         foreach (long step in new long[] { 1, 1, 2, 3 })
-            intake.Take(
+            intake.Record(
                 new ProgressSample
                 {
                     PodUid = "u",
@@ -279,7 +279,7 @@ public sealed class ScrapeTests : IAsyncLifetime
         foreach (long generated in new long[] { 10, 20, 30, 5, 8 })
         {
             _time.Advance(TimeSpan.FromSeconds(1));
-            intake.Take(
+            intake.Record(
                 new TokenSample
                 {
                     PodUid = "u",
@@ -289,7 +289,7 @@ public sealed class ScrapeTests : IAsyncLifetime
                 }
             );
         }
-        intake.Keep(new HashSet<string>());
+        intake.Retain(new HashSet<string>());
 
         journal.Read("n", null).Tokens.Select(t => t.Generated).Should().Equal(10, 30, 5, 8);
     }
@@ -303,7 +303,7 @@ public sealed class ScrapeTests : IAsyncLifetime
         foreach (var (prompt, requests) in new (long, long)[] { (300, 3), (400, 4), (900, 1) })
         {
             _time.Advance(TimeSpan.FromSeconds(1));
-            intake.Take(
+            intake.Record(
                 new TokenSample
                 {
                     PodUid = "u",
@@ -314,7 +314,7 @@ public sealed class ScrapeTests : IAsyncLifetime
                 }
             );
         }
-        intake.Keep(null);
+        intake.Retain(null);
 
         journal.Read("n", null).Tokens.Select(t => t.Requests).Should().Equal(3, 4, 1);
     }
@@ -327,7 +327,7 @@ public sealed class ScrapeTests : IAsyncLifetime
         var options = new JournalOptions { Directory = folder.Path };
         using (var before = UsageJournal.Open(options, new Random(1), _time, NullLogger.Instance))
             before.Append([
-                JournalEntry.Of(
+                JournalEntry.From(
                     new TokenSample
                     {
                         PodUid = "u",
@@ -336,7 +336,7 @@ public sealed class ScrapeTests : IAsyncLifetime
                         Requests = 3,
                     }
                 ),
-                JournalEntry.Of(
+                JournalEntry.From(
                     new TokenSample
                     {
                         PodUid = "u",

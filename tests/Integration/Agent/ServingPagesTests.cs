@@ -518,7 +518,7 @@ public sealed class ServingPagesTests : IAsyncLifetime
         var sums = new EngineSums();
         for (int replica = 1; replica <= 1000; replica++)
         {
-            sums.Of(
+            sums.Add(
                     Read(
                         $"ray_vllm_prompt_tokens_total{{ReplicaId=\"stays\",model_name=\"m\"}} {10 * replica}\nray_vllm_prompt_tokens_total{{ReplicaId=\"{replica}\",model_name=\"m\"}} 3"
                     )
@@ -586,7 +586,7 @@ public sealed class ServingPagesTests : IAsyncLifetime
             _time.Advance(TimeSpan.FromSeconds(5));
             await loop.ScrapeAllAsync(default);
         }
-        tokens.Keep(null);
+        tokens.Retain(null);
 
         long prompt = 0,
             requests = 0;
@@ -618,8 +618,8 @@ public sealed class ServingPagesTests : IAsyncLifetime
     {
         var sums = new EngineSums();
 
-        sums.Of(Read("sglang:prompt_tokens_total{model_name=\"m\"} 100")).Should().Equal(new ModelTokens("m", 100, null, 0));
-        sums.Of(
+        sums.Add(Read("sglang:prompt_tokens_total{model_name=\"m\"} 100")).Should().Equal(new ModelTokens("m", 100, null, 0));
+        sums.Add(
                 Read(
                     "sglang:prompt_tokens_total{model_name=\"m\"} 100\nsglang:realtime_tokens_total{mode=\"prefill_compute\",model_name=\"m\"} 130"
                 )

@@ -207,7 +207,7 @@ public sealed class AgentKillTests
                 using var stop = new CancellationTokenSource();
                 stop.Cancel();
                 _sampler.RunAsync(stop.Token).GetAwaiter().GetResult();
-                _intake.Keep(null);
+                _intake.Retain(null);
             }
             Journal.Dispose();
             if (torn is not { } bytes)
@@ -240,7 +240,7 @@ public sealed class AgentKillTests
         {
             _sampler.SampleAsync(default).GetAwaiter().GetResult();
             Last = Time.GetUtcNow();
-            _intake.Take(
+            _intake.Record(
                 new TokenSample
                 {
                     PodUid = "p",

@@ -449,7 +449,7 @@ public sealed class AttributionTests
                                 )
                         ),
                     ];
-                    all.AddRange(subject.Take(now, DeviceHoldings.Of(listed, gpus, knowledge), gpus, knowledge.OwnerOf));
+                    all.AddRange(subject.Record(now, DeviceHoldings.Create(listed, gpus, knowledge), gpus, knowledge.OwnerOf));
                 }
                 all.AddRange(subject.CloseAll());
 
@@ -533,7 +533,7 @@ public sealed class AttributionTests
             ]
         );
 
-    private List<DeviceHolding> Holdings(GpuSnapshot gpus) => DeviceHoldings.Of(_devices, gpus, Knowledge);
+    private List<DeviceHolding> Holdings(GpuSnapshot gpus) => DeviceHoldings.Create(_devices, gpus, Knowledge);
 
     private PodKnowledge Knowledge =>
         new(
@@ -546,7 +546,7 @@ public sealed class AttributionTests
     private void Take(GpuSnapshot gpus)
     {
         _closed.AddRange(
-            _accumulator.Take(_at, Holdings(gpus), gpus, Knowledge.OwnerOf, uid =>
+            _accumulator.Record(_at, Holdings(gpus), gpus, Knowledge.OwnerOf, uid =>
                 _unusedCache.TryGetValue(uid, out var bytes) ? bytes : null
             )
         );

@@ -17,7 +17,7 @@ public sealed class UsageAccumulatorTests
     {
         var closed = new List<UsageInterval>();
         for (int second = 0; second <= 60; second++)
-            closed.AddRange(_accumulator.Take(Start.AddSeconds(second), [Holding("p")], Gpu(40, energy: 1000 * second)));
+            closed.AddRange(_accumulator.Record(Start.AddSeconds(second), [Holding("p")], Gpu(40, energy: 1000 * second)));
 
         closed
             .Should()
@@ -42,10 +42,10 @@ public sealed class UsageAccumulatorTests
     [Fact]
     public void A_new_holder_begins_where_the_old_one_ends()
     {
-        _accumulator.Take(Start, [Holding("a")], Gpu(50));
-        _accumulator.Take(Start.AddSeconds(10), [Holding("a")], Gpu(50));
-        var first = _accumulator.Take(Start.AddSeconds(11), [Holding("b")], Gpu(50));
-        _accumulator.Take(Start.AddSeconds(12), [Holding("b")], Gpu(100));
+        _accumulator.Record(Start, [Holding("a")], Gpu(50));
+        _accumulator.Record(Start.AddSeconds(10), [Holding("a")], Gpu(50));
+        var first = _accumulator.Record(Start.AddSeconds(11), [Holding("b")], Gpu(50));
+        _accumulator.Record(Start.AddSeconds(12), [Holding("b")], Gpu(100));
         var second = _accumulator.CloseAll();
 
         first
@@ -63,10 +63,10 @@ public sealed class UsageAccumulatorTests
     [Fact]
     public void A_pod_that_came_back_under_its_name_is_another_pod()
     {
-        _accumulator.Take(Start, [Holding("a", uid: "1")], Gpu(50));
-        _accumulator.Take(Start.AddSeconds(5), [Holding("a", uid: "1")], Gpu(50));
-        _accumulator.Take(Start.AddSeconds(6), [Holding("a", uid: "2")], Gpu(50));
-        _accumulator.Take(Start.AddSeconds(8), [Holding("a", uid: "2")], Gpu(50));
+        _accumulator.Record(Start, [Holding("a", uid: "1")], Gpu(50));
+        _accumulator.Record(Start.AddSeconds(5), [Holding("a", uid: "1")], Gpu(50));
+        _accumulator.Record(Start.AddSeconds(6), [Holding("a", uid: "2")], Gpu(50));
+        _accumulator.Record(Start.AddSeconds(8), [Holding("a", uid: "2")], Gpu(50));
         var open = _accumulator.CloseAll();
 
         open.Should()
@@ -82,9 +82,9 @@ public sealed class UsageAccumulatorTests
     [Fact]
     public void An_energy_counter_that_fell_began_anew()
     {
-        _accumulator.Take(Start, [Holding("a")], Gpu(50, energy: 9000));
-        _accumulator.Take(Start.AddSeconds(1), [Holding("a")], Gpu(50, energy: 9500));
-        _accumulator.Take(Start.AddSeconds(2), [Holding("a")], Gpu(50, energy: 300));
+        _accumulator.Record(Start, [Holding("a")], Gpu(50, energy: 9000));
+        _accumulator.Record(Start.AddSeconds(1), [Holding("a")], Gpu(50, energy: 9500));
+        _accumulator.Record(Start.AddSeconds(2), [Holding("a")], Gpu(50, energy: 300));
 
         _accumulator.CloseAll().Single().EnergyMj.Should().Be(800);
     }
@@ -92,11 +92,11 @@ public sealed class UsageAccumulatorTests
     [Fact]
     public void Time_without_samples_stays_out_and_a_clock_that_went_back_is_waited_for()
     {
-        _accumulator.Take(Start, [Holding("a")], Gpu(100));
-        _accumulator.Take(Start.AddSeconds(1), [Holding("a")], Gpu(100));
-        var gap = _accumulator.Take(Start.AddSeconds(500), [Holding("a")], Gpu(100));
-        var back = _accumulator.Take(Start.AddSeconds(100), [Holding("a")], Gpu(100));
-        _accumulator.Take(Start.AddSeconds(501), [Holding("a")], Gpu(100));
+        _accumulator.Record(Start, [Holding("a")], Gpu(100));
+        _accumulator.Record(Start.AddSeconds(1), [Holding("a")], Gpu(100));
+        var gap = _accumulator.Record(Start.AddSeconds(500), [Holding("a")], Gpu(100));
+        var back = _accumulator.Record(Start.AddSeconds(100), [Holding("a")], Gpu(100));
+        _accumulator.Record(Start.AddSeconds(501), [Holding("a")], Gpu(100));
         var rest = _accumulator.CloseAll();
 
         gap.Single().To.Should().Be(Start.AddSeconds(1));
@@ -107,9 +107,9 @@ public sealed class UsageAccumulatorTests
     [Fact]
     public void A_lost_device_ends_the_measured_interval_at_the_last_good_sample()
     {
-        _accumulator.Take(Start, [Holding("a")], Gpu(50));
-        _accumulator.Take(Start.AddSeconds(4), [Holding("a")], Gpu(50));
-        var closed = _accumulator.Take(
+        _accumulator.Record(Start, [Holding("a")], Gpu(50));
+        _accumulator.Record(Start.AddSeconds(4), [Holding("a")], Gpu(50));
+        var closed = _accumulator.Record(
             Start.AddSeconds(5),
             [Holding("a", reason: UsageReasons.DeviceLost)],
             new GpuSnapshot(NvmlState.Ready, "", [new GpuReading { Uuid = "GPU-a", Lost = true }])
@@ -130,13 +130,13 @@ public sealed class UsageAccumulatorTests
     [InlineData(UsageReasons.DeviceUnreadable)]
     public void A_device_that_returns_is_measured_from_its_first_good_sample(string reason)
     {
-        _accumulator.Take(
+        _accumulator.Record(
             Start,
             [Holding("a", reason: reason)],
             new GpuSnapshot(NvmlState.Ready, "", reason == UsageReasons.DeviceLost ? [new GpuReading { Uuid = "GPU-a", Lost = true }] : [])
         );
-        var closed = _accumulator.Take(Start.AddSeconds(10), [Holding("a")], Gpu(100));
-        _accumulator.Take(Start.AddSeconds(12), [Holding("a")], Gpu(100));
+        var closed = _accumulator.Record(Start.AddSeconds(10), [Holding("a")], Gpu(100));
+        _accumulator.Record(Start.AddSeconds(12), [Holding("a")], Gpu(100));
         var rest = _accumulator.CloseAll();
 
         closed
@@ -156,15 +156,15 @@ public sealed class UsageAccumulatorTests
     [Fact]
     public void Energy_of_a_time_when_the_device_was_not_seen_is_nobodys()
     {
-        _accumulator.Take(Start, [Holding("a")], Gpu(50, energy: 1000));
+        _accumulator.Record(Start, [Holding("a")], Gpu(50, energy: 1000));
         for (int second = 10; second <= 600; second += 10)
-            _accumulator.Take(
+            _accumulator.Record(
                 Start.AddSeconds(second),
                 [Holding("a", reason: UsageReasons.DeviceLost)],
                 new GpuSnapshot(NvmlState.Ready, "", [new GpuReading { Uuid = "GPU-a", Lost = true }])
             );
-        _accumulator.Take(Start.AddSeconds(601), [Holding("a"), Holding("b")], Gpu(50, energy: 240_000_000));
-        _accumulator.Take(Start.AddSeconds(602), [Holding("a"), Holding("b")], Gpu(0, energy: 240_000_400));
+        _accumulator.Record(Start.AddSeconds(601), [Holding("a"), Holding("b")], Gpu(50, energy: 240_000_000));
+        _accumulator.Record(Start.AddSeconds(602), [Holding("a"), Holding("b")], Gpu(0, energy: 240_000_400));
 
         _accumulator.CloseAll().Select(i => (i.Pod, i.EnergyMj)).Should().Equal(("a", 200L), ("b", 200L));
     }
@@ -191,7 +191,7 @@ public sealed class UsageAccumulatorTests
             );
         long?[] counter = [0, null, 800_000, null, null, 2_000_000];
         for (int second = 0; second < counter.Length; second++)
-            _accumulator.Take(Start.AddSeconds(second), [Holding("a")], Draws(counter[second]));
+            _accumulator.Record(Start.AddSeconds(second), [Holding("a")], Draws(counter[second]));
 
         _accumulator.CloseAll().Single().EnergyMj.Should().Be(2_000_000);
     }
@@ -202,7 +202,7 @@ public sealed class UsageAccumulatorTests
     {
         long[] counter = [9_000_000_000, 9_000_400_000, 0, 9_001_200_000, 9_001_600_000];
         for (int second = 0; second < counter.Length; second++)
-            _accumulator.Take(Start.AddSeconds(second), [Holding("a")], Gpu(50, energy: counter[second]));
+            _accumulator.Record(Start.AddSeconds(second), [Holding("a")], Gpu(50, energy: counter[second]));
 
         _accumulator.CloseAll().Single().EnergyMj.Should().Be(400_000 + 0 + 400_000, "what was drawn around the zero is not known");
     }
@@ -213,7 +213,7 @@ public sealed class UsageAccumulatorTests
     {
         var closed = new List<UsageInterval>();
         for (int second = 0; second <= 60; second++)
-            closed.AddRange(_accumulator.Take(Start.AddSeconds(second), [Holding("a")], Gpu(50, energy: second / 30 * 21_000_000)));
+            closed.AddRange(_accumulator.Record(Start.AddSeconds(second), [Holding("a")], Gpu(50, energy: second / 30 * 21_000_000)));
 
         closed.Single().EnergyMj.Should().Be(42_000_000);
     }
@@ -221,9 +221,9 @@ public sealed class UsageAccumulatorTests
     [Fact]
     public void Over_a_pause_the_mean_of_both_ends_is_taken()
     {
-        _accumulator.Take(Start, [Holding("a")], Gpu(0));
-        _accumulator.Take(Start.AddSeconds(10), [Holding("a")], Gpu(80));
-        _accumulator.Take(Start.AddSeconds(11), [Holding("a")], Gpu(80));
+        _accumulator.Record(Start, [Holding("a")], Gpu(0));
+        _accumulator.Record(Start.AddSeconds(10), [Holding("a")], Gpu(80));
+        _accumulator.Record(Start.AddSeconds(11), [Holding("a")], Gpu(80));
 
         _accumulator.CloseAll().Single().BusyMs.Should().Be(4000 + 800);
     }
@@ -231,9 +231,9 @@ public sealed class UsageAccumulatorTests
     [Fact]
     public void A_pod_that_went_in_a_pause_is_not_said_to_have_worked_after_its_end()
     {
-        _accumulator.Take(Start, [Holding("a")], Gpu(90));
-        _accumulator.Take(Start.AddSeconds(1), [Holding("a")], Gpu(90));
-        _accumulator.Take(Start.AddSeconds(11), [], Gpu(0)).Single().BusyMs.Should().Be(900);
+        _accumulator.Record(Start, [Holding("a")], Gpu(90));
+        _accumulator.Record(Start.AddSeconds(1), [Holding("a")], Gpu(90));
+        _accumulator.Record(Start.AddSeconds(11), [], Gpu(0)).Single().BusyMs.Should().Be(900);
     }
 
     [Fact]
@@ -252,9 +252,9 @@ public sealed class UsageAccumulatorTests
                     },
                 ]
             );
-        _accumulator.Take(Start, [Holding("a")], Draws(100_000));
-        _accumulator.Take(Start.AddSeconds(1), [Holding("a")], Draws(100_000));
-        _accumulator.Take(Start.AddSeconds(2), [Holding("a")], Draws(200_000));
+        _accumulator.Record(Start, [Holding("a")], Draws(100_000));
+        _accumulator.Record(Start.AddSeconds(1), [Holding("a")], Draws(100_000));
+        _accumulator.Record(Start.AddSeconds(2), [Holding("a")], Draws(200_000));
 
         _accumulator.CloseAll().Single().EnergyMj.Should().Be(100_000 + 150_000);
     }
@@ -267,7 +267,7 @@ public sealed class UsageAccumulatorTests
             {
                 var subject = new UsageAccumulator();
                 var at = Start;
-                var closed = subject.Take(at, [Holding("p")], Gpu(0));
+                var closed = subject.Record(at, [Holding("p")], Gpu(0));
                 long halves = 0;
                 int before = 0;
                 foreach (var (ms, percent) in list)
@@ -275,7 +275,7 @@ public sealed class UsageAccumulatorTests
                     at = at.AddMilliseconds(ms);
                     halves += (long)ms * (ms > 2000 ? before + percent : 2 * percent);
                     before = percent;
-                    closed.AddRange(subject.Take(at, [Holding("p")], Gpu(percent)));
+                    closed.AddRange(subject.Record(at, [Holding("p")], Gpu(percent)));
                 }
                 closed.AddRange(subject.CloseAll());
                 closed.Sum(i => i.BusyMs).Should().Be(halves / 200);

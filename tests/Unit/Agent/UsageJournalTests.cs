@@ -359,7 +359,7 @@ public sealed class UsageJournalTests : IDisposable
     private static void Append(UsageJournal journal, int count) =>
         journal.Append([.. Enumerable.Range(0, count).Select(i => Progress(journal.Next + i))]);
 
-    private static JournalEntry Progress(long step) => JournalEntry.Of(new ProgressSample { PodUid = "u", Step = step });
+    private static JournalEntry Progress(long step) => JournalEntry.From(new ProgressSample { PodUid = "u", Step = step });
 
     private static UsageReport Everything(UsageJournal journal, long after)
     {

@@ -14,7 +14,7 @@ public sealed class AsyncAutoResetEventTests
 
     public AsyncAutoResetEventTests() => _event = new(_clock, "the test");
 
-    private ActivityTracker Activity => ActivityTracker.Of(_clock)!;
+    private ActivityTracker Activity => ActivityTracker.From(_clock)!;
 
     [Fact]
     public async Task Signals_before_a_wait_wake_it_once()

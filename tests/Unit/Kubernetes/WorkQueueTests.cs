@@ -172,7 +172,7 @@ public class WorkQueueTests
         using WorkQueue<string> queue = new(clock) { Worked = false };
         queue.Add("a");
         tracker.IsIdle.Should().BeTrue("nobody works here");
-        queue.Worked = true;
+        queue.HasWorkers = true;
         tracker.IsIdle.Should().BeFalse();
         await TakeAsync(queue);
         queue.Add("a");

@@ -111,7 +111,7 @@ public sealed class FaultyWorldTests
 
         await running;
         (recorder.Written, recorder.Dropped).Should().Be((0, 3));
-        ActivityTracker.Of(world.Time)!.ToString().Should().Be("nothing");
+        ActivityTracker.From(world.Time)!.ToString().Should().Be("nothing");
     }
 
     private static KubeEvent Event(string reason) =>
@@ -342,7 +342,7 @@ public sealed class FaultyWorldTests
         said.Should().Contain("queue of test: a/b");
         stuck.SetResult();
         await world.Time.AdvanceAsync(TimeSpan.Zero);
-        ActivityTracker.Of(world.Time)!.ToString().Should().Be("nothing");
+        ActivityTracker.From(world.Time)!.ToString().Should().Be("nothing");
     }
 
     /// <summary>A Sandbox, a client that faults may single out, and a clock that gives up soon.</summary>

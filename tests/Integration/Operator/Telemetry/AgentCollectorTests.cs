@@ -136,7 +136,7 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
 
         var at = TimeProvider.System.GetUtcNow();
         _agent.Journal.Append([
-            JournalEntry.Of(
+            JournalEntry.From(
                 new UsageInterval
                 {
                     PodUid = uid,
@@ -150,7 +150,7 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
                     EnergyMj = 7000,
                 }
             ),
-            JournalEntry.Of(
+            JournalEntry.From(
                 new ProgressSample
                 {
                     PodUid = uid,
@@ -257,7 +257,7 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
         await StartAgentAsync("n1");
         var at = TimeProvider.System.GetUtcNow();
         _agent!.Journal.Append([
-            JournalEntry.Of(
+            JournalEntry.From(
                 new UsageInterval
                 {
                     PodUid = uid,
@@ -273,7 +273,7 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
         await Eventually.TrueAsync(() => _ledger.Cursor("n1") is { Seq: 1 }, "the ledger has it");
 
         _agent.Journal.Append([
-            JournalEntry.Of(
+            JournalEntry.From(
                 new UsageInterval
                 {
                     PodUid = uid,
@@ -308,7 +308,7 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
         var at = TimeProvider.System.GetUtcNow();
 
         _agent!.Journal.Append([
-            JournalEntry.Of(
+            JournalEntry.From(
                 new UsageInterval
                 {
                     PodUid = foreign,
@@ -320,7 +320,7 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
                     BusyMs = 60_000,
                 }
             ),
-            JournalEntry.Of(
+            JournalEntry.From(
                 new ProgressSample
                 {
                     PodUid = foreign,
