@@ -47,8 +47,8 @@ public sealed class AdmissionChartTests
                 .Should()
                 .Equal(
                     kind.Name is "TrainJob" or "RayJob"
-                        ? ["not-a-part", "not-the-systems"]
-                        : ["not-a-part", "not-the-systems", "asks-for-gpus"]
+                        ? ["not-owned-by-another-controller", "not-in-a-system-namespace"]
+                        : ["not-owned-by-another-controller", "not-in-a-system-namespace", "requests-gpus"]
                 );
         }
 
@@ -80,7 +80,7 @@ public sealed class AdmissionChartTests
             .Select(v => (string)v!)
             .Should()
             .Contain(["bursar-system", "bursar-agents", "kube-system"]);
-        webhook["matchConditions"]!.AsArray().Select(c => (string)c!["name"]!).Should().Equal("not-the-systems", "asks-for-gpus");
+        webhook["matchConditions"]!.AsArray().Select(c => (string)c!["name"]!).Should().Equal("not-in-a-system-namespace", "requests-gpus");
         ((string)webhook["matchConditions"]![1]!["expression"]!)
             .Should()
             .Contain("exists(r, r.contains('/'))", "a DeviceClass may stand for a GPU under any name")

@@ -339,7 +339,7 @@ public sealed class ChartTests
                     .. WorkloadKinds.All.Where(kind => kind.Scales).Select(kind => $"bursar-guard-{kind.Entity.Plural}-scale"),
                     .. guarded.Select(entity => $"bursar-guard-{entity.Plural}"),
                 ],
-                "each kind that can be suspended, and each object by which a manager is told to, has its line in the chart's bursar.guardedWork"
+                "each kind that can be suspended, and each object by which a manager is told to, has its line in the chart's bursar.guardedWorkloads"
             );
         guard
             .Where(d => (string)d["kind"]! == "ValidatingAdmissionPolicyBinding")

@@ -157,13 +157,13 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
         Patch(
             "approve a resume",
             Target.SuspendedJob,
-            "may approve by bursar.dev/resume that Bursar resumes a Job",
+            "may approve with the annotation bursar.dev/resume that Bursar resumes a Job",
             """{"metadata": {"annotations": {"bursar.dev/resume": "approved"}}}"""
         ),
         new(
             "make a job that is approved beforehand",
             Target.Team,
-            "may approve by bursar.dev/resume",
+            "may approve with the annotation bursar.dev/resume",
             HttpMethod.Post,
             GuardedTeam.JobText("approved", suspended: false, "bursar.dev/resume: approved"),
             "application/yaml",
@@ -172,19 +172,19 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
         Patch(
             "approve a Deployment's resume",
             Target.SuspendedDeployment,
-            "may approve by bursar.dev/resume that Bursar resumes a Deployment",
+            "may approve with the annotation bursar.dev/resume that Bursar resumes a Deployment",
             """{"metadata": {"annotations": {"bursar.dev/resume": "approved"}}}"""
         ),
         Patch(
             "call training interactive",
             Target.OwnJob,
-            "may say by bursar.dev/class",
+            "may declare with the annotation bursar.dev/class",
             """{"metadata": {"annotations": {"bursar.dev/class": "interactive"}}}"""
         ),
         new(
             "make a job that calls itself inference",
             Target.Team,
-            "may say by bursar.dev/class",
+            "may declare with the annotation bursar.dev/class",
             HttpMethod.Post,
             GuardedTeam.JobText("serves", suspended: false, "bursar.dev/class: inference"),
             "application/yaml",
@@ -209,7 +209,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
         new(
             "make a job from a copied manifest",
             Target.Team,
-            "leave out of a new Job",
+            "do not copy it to a new Job",
             HttpMethod.Post,
             GuardedTeam.JobText("copied", suspended: true, "bursar.dev/suspended-by: gpubudget/probe"),
             "application/yaml",

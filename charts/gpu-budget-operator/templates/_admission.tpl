@@ -1,8 +1,8 @@
 {{/*
-How the API server tells cheaply, in CEL, that new work of a kind asks for GPUs: one line a kind whose pods stand in its own object, with `{}`
-for each pod template, written in full by bursar.asksForGpus. A kind without a line is always asked about: the operator decides finally.
+CEL: whether a new workload requests GPUs, one line for each kind that contains its pod templates. `{}` around a template is expanded by
+bursar.requestsGpus. Workloads of other kinds are always sent to the webhook; the operator decides.
 */}}
-{{- define "bursar.gpuWork" -}}
+{{- define "bursar.gpuWorkloads" -}}
 Job: "{object.spec.template}"
 JobSet: "has(object.spec.replicatedJobs) && object.spec.replicatedJobs.exists(j, {j.template.spec.template})"
 PyTorchJob: "has(object.spec.pytorchReplicaSpecs) && object.spec.pytorchReplicaSpecs.exists(k, {object.spec.pytorchReplicaSpecs[k].template})"
@@ -14,12 +14,12 @@ MPIJob: "has(object.spec.mpiReplicaSpecs) && object.spec.mpiReplicaSpecs.exists(
 {{- end }}
 
 {{/*
-The condition of one line: a container that asks for an extended resource, a claim on devices, or the scheduler's annotation for a part of a GPU. Which
-resources are GPUs depends on the values and on the cluster's DeviceClasses, so only the operator's table says it.
+Expands a line of bursar.gpuWorkloads: a container requests any extended resource, the pod has a resource claim, or an annotation requests a part of
+a GPU. Only the operator knows which resources are GPUs, because that depends on its options and the cluster's DeviceClasses.
 */}}
-{{- define "bursar.asksForGpus" -}}
+{{- define "bursar.requestsGpus" -}}
 {{- $resource := "r.contains('/')" }}
-{{- $asks := printf "has(c.resources) && ((has(c.resources.limits) && c.resources.limits.exists(r, %s)) || (has(c.resources.requests) && c.resources.requests.exists(r, %s)))" $resource $resource }}
-{{- $template := printf "((has(${1}.spec) && ((has(${1}.spec.containers) && ${1}.spec.containers.exists(c, %s)) || (has(${1}.spec.initContainers) && ${1}.spec.initContainers.exists(c, %s)) || has(${1}.spec.resourceClaims))) || (has(${1}.metadata) && has(${1}.metadata.annotations) && ('gpu-fraction' in ${1}.metadata.annotations || 'gpu-memory' in ${1}.metadata.annotations)))" $asks $asks }}
+{{- $requests := printf "has(c.resources) && ((has(c.resources.limits) && c.resources.limits.exists(r, %s)) || (has(c.resources.requests) && c.resources.requests.exists(r, %s)))" $resource $resource }}
+{{- $template := printf "((has(${1}.spec) && ((has(${1}.spec.containers) && ${1}.spec.containers.exists(c, %s)) || (has(${1}.spec.initContainers) && ${1}.spec.initContainers.exists(c, %s)) || has(${1}.spec.resourceClaims))) || (has(${1}.metadata) && has(${1}.metadata.annotations) && ('gpu-fraction' in ${1}.metadata.annotations || 'gpu-memory' in ${1}.metadata.annotations)))" $requests $requests }}
 {{- regexReplaceAll "[{]([^}]*)[}]" . $template }}
 {{- end }}

@@ -1,10 +1,9 @@
-{{/* The images. */}}
 {{- define "bursar.image" -}}
 {{- include "bursar.repository" . -}}
 {{- if .Values.image.digest }}@{{ .Values.image.digest }}{{ else }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
 {{- end }}
 
-{{- /* A digest names one image: the operator's is not the agent's, so image.digest says nothing about the agent. */ -}}
+{{- /* image.digest is the digest of the operator's image, so the agent needs its own. */ -}}
 {{- define "bursar.agentImage" -}}
 {{- if .Values.agent.image.repository -}}
 {{ .Values.agent.image.repository }}
@@ -18,7 +17,7 @@
 {{- required "image.repository is required: the operator's image without a tag, for example --set image.repository=ghcr.io/example/bursar" .Values.image.repository -}}
 {{- end }}
 
-{{/* The rights of the operator in the whole cluster; files/rbac.yaml is generated (make generate). */}}
+{{/* The operator's rights in the whole cluster. `make generate` writes files/rbac.yaml. */}}
 {{- define "bursar.clusterRules" -}}
 {{- $rules := .Files.Get "files/rbac.yaml" | fromYaml }}
 {{- toYaml $rules.cluster }}
@@ -27,7 +26,7 @@
 {{- end }}
 {{- end }}
 
-{{/* The hook that resumes everything when the release is gone: labels, and the annotations of an object of this weight. */}}
+{{/* Labels and annotations of the hook that resumes everything after an uninstall. The annotations take the weight of the hook. */}}
 {{- define "bursar.releaseLabels" -}}
 app.kubernetes.io/name: bursar-release
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -46,12 +45,11 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{ .Values.agent.namespace }}
 {{- end }}
 
-{{/* The operator's ServiceAccount. */}}
 {{- define "bursar.serviceAccount" -}}
 {{ .Values.serviceAccount.name | default "bursar" }}
 {{- end }}
 
-{{/* Labels. One installation a cluster: names are fixed, and the operator finds its agents by app.kubernetes.io/name. */}}
+{{/* Names are fixed, because a cluster has one installation. The operator finds its agents by app.kubernetes.io/name. */}}
 {{- define "bursar.labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
@@ -72,7 +70,7 @@ app.kubernetes.io/name: bursar-agent
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
-{{/* What the restricted pod security asks of every container of the operator's namespace. */}}
+{{/* Required by the `restricted` Pod Security Standard of the operator's namespace. */}}
 {{- define "bursar.restricted" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
@@ -90,44 +88,45 @@ seccompProfile:
 {{- end }}
 
 {{/*
-The kinds of work that the guard watches: one line a kind that Bursar can park, and one for each object by which it tells a manager to. `stopped` says in CEL, of the object `self`, that it
-stands still by the very field that Bursar writes; every step of the way is tested by has(), because an expression that errs lets the write
-pass. `parked` says how a policy can know that it was Bursar who stopped it: by its mark on
-the object (mark), or by the list in the budget's status (status), for kinds that Bursar writes through the scale subresource only,
-where it leaves no mark. `trains`, for kinds that are training unless an annotation says otherwise, names what the operator reads
-`bursar.dev/class` and `bursar.dev/resume` from: the class from the first that has it, the approval from the first alone.
+Kinds that the policies in guard.yaml cover, one per line: each kind that Bursar can suspend, and each object through which it asks a manager to.
+- `suspended` is a CEL expression on `self`, true if the field that Bursar writes suspends the object. It tests each step with has(), because a
+  policy that fails admits the write.
+- `markedBy` is how a policy knows that Bursar suspended the object. `annotation`: by bursar.dev/suspended-by. `status`: by the list in the budget's
+  status, for kinds that Bursar writes only through the scale subresource and therefore cannot annotate.
+- `classFrom`, for kinds that are training by default, lists the objects from which the operator reads `bursar.dev/class`: the first that has it
+  counts. `bursar.dev/resume` is read from the first of the list only.
 */}}
-{{- define "bursar.guardedWork" -}}
-- {group: batch, version: v1, resource: jobs, kind: Job, parked: mark, trains: [self, self.spec.template], stopped: "has(self.spec) && has(self.spec.suspend) && self.spec.suspend"}
-- {group: jobset.x-k8s.io, version: v1alpha2, resource: jobsets, kind: JobSet, parked: mark, trains: [self], stopped: "has(self.spec) && has(self.spec.suspend) && self.spec.suspend"}
-- {group: trainer.kubeflow.org, version: v1alpha1, resource: trainjobs, kind: TrainJob, parked: mark, trains: [self], stopped: "has(self.spec) && has(self.spec.suspend) && self.spec.suspend"}
-- {group: kubeflow.org, version: v1, resource: pytorchjobs, kind: PyTorchJob, parked: mark, trains: [self], stopped: "has(self.spec) && has(self.spec.runPolicy) && has(self.spec.runPolicy.suspend) && self.spec.runPolicy.suspend"}
-- {group: kubeflow.org, version: v1, resource: tfjobs, kind: TFJob, parked: mark, trains: [self], stopped: "has(self.spec) && has(self.spec.runPolicy) && has(self.spec.runPolicy.suspend) && self.spec.runPolicy.suspend"}
-- {group: kubeflow.org, version: v1, resource: xgboostjobs, kind: XGBoostJob, parked: mark, trains: [self], stopped: "has(self.spec) && has(self.spec.runPolicy) && has(self.spec.runPolicy.suspend) && self.spec.runPolicy.suspend"}
-- {group: kubeflow.org, version: v1, resource: paddlejobs, kind: PaddleJob, parked: mark, trains: [self], stopped: "has(self.spec) && has(self.spec.runPolicy) && has(self.spec.runPolicy.suspend) && self.spec.runPolicy.suspend"}
-- {group: kubeflow.org, version: v1, resource: jaxjobs, kind: JAXJob, parked: mark, trains: [self], stopped: "has(self.spec) && has(self.spec.runPolicy) && has(self.spec.runPolicy.suspend) && self.spec.runPolicy.suspend"}
-- {group: kubeflow.org, version: v2beta1, resource: mpijobs, kind: MPIJob, parked: mark, trains: [self], stopped: "has(self.spec) && has(self.spec.runPolicy) && has(self.spec.runPolicy.suspend) && self.spec.runPolicy.suspend"}
-- {group: ray.io, version: v1, resource: rayjobs, kind: RayJob, parked: mark, trains: [self], stopped: "has(self.spec) && has(self.spec.suspend) && self.spec.suspend"}
-- {group: apps, version: v1, resource: deployments, kind: Deployment, parked: status, stopped: "!has(self.spec) || !has(self.spec.replicas) || self.spec.replicas == 0"}
-- {group: serving.kserve.io, version: v1beta1, resource: inferenceservices, kind: InferenceService, parked: mark, stopped: "has(self.metadata.annotations) && 'serving.kserve.io/stop' in self.metadata.annotations && self.metadata.annotations['serving.kserve.io/stop'] == 'true'"}
-- {group: kueue.x-k8s.io, version: v1beta2, resource: workloads, kind: Workload, parked: mark, stopped: "has(self.spec) && has(self.spec.active) && !self.spec.active"}
-- {group: keda.sh, version: v1alpha1, resource: scaledobjects, kind: ScaledObject, parked: mark, stopped: "has(self.metadata.annotations) && 'autoscaling.keda.sh/paused-replicas' in self.metadata.annotations && self.metadata.annotations['autoscaling.keda.sh/paused-replicas'] == '0'"}
-- {group: apps, version: v1, resource: statefulsets, kind: StatefulSet, parked: status, stopped: "!has(self.spec) || !has(self.spec.replicas) || self.spec.replicas == 0"}
-- {group: leaderworkerset.x-k8s.io, version: v1, resource: leaderworkersets, kind: LeaderWorkerSet, parked: status, stopped: "!has(self.spec) || !has(self.spec.replicas) || self.spec.replicas == 0"}
-- {group: batch, version: v1, resource: cronjobs, kind: CronJob, parked: mark, trains: [self.spec.jobTemplate, self.spec.jobTemplate.spec.template], stopped: "has(self.spec) && has(self.spec.suspend) && self.spec.suspend"}
+{{- define "bursar.guardedWorkloads" -}}
+- {group: batch, version: v1, resource: jobs, kind: Job, markedBy: annotation, classFrom: [self, self.spec.template], suspended: "has(self.spec) && has(self.spec.suspend) && self.spec.suspend"}
+- {group: jobset.x-k8s.io, version: v1alpha2, resource: jobsets, kind: JobSet, markedBy: annotation, classFrom: [self], suspended: "has(self.spec) && has(self.spec.suspend) && self.spec.suspend"}
+- {group: trainer.kubeflow.org, version: v1alpha1, resource: trainjobs, kind: TrainJob, markedBy: annotation, classFrom: [self], suspended: "has(self.spec) && has(self.spec.suspend) && self.spec.suspend"}
+- {group: kubeflow.org, version: v1, resource: pytorchjobs, kind: PyTorchJob, markedBy: annotation, classFrom: [self], suspended: "has(self.spec) && has(self.spec.runPolicy) && has(self.spec.runPolicy.suspend) && self.spec.runPolicy.suspend"}
+- {group: kubeflow.org, version: v1, resource: tfjobs, kind: TFJob, markedBy: annotation, classFrom: [self], suspended: "has(self.spec) && has(self.spec.runPolicy) && has(self.spec.runPolicy.suspend) && self.spec.runPolicy.suspend"}
+- {group: kubeflow.org, version: v1, resource: xgboostjobs, kind: XGBoostJob, markedBy: annotation, classFrom: [self], suspended: "has(self.spec) && has(self.spec.runPolicy) && has(self.spec.runPolicy.suspend) && self.spec.runPolicy.suspend"}
+- {group: kubeflow.org, version: v1, resource: paddlejobs, kind: PaddleJob, markedBy: annotation, classFrom: [self], suspended: "has(self.spec) && has(self.spec.runPolicy) && has(self.spec.runPolicy.suspend) && self.spec.runPolicy.suspend"}
+- {group: kubeflow.org, version: v1, resource: jaxjobs, kind: JAXJob, markedBy: annotation, classFrom: [self], suspended: "has(self.spec) && has(self.spec.runPolicy) && has(self.spec.runPolicy.suspend) && self.spec.runPolicy.suspend"}
+- {group: kubeflow.org, version: v2beta1, resource: mpijobs, kind: MPIJob, markedBy: annotation, classFrom: [self], suspended: "has(self.spec) && has(self.spec.runPolicy) && has(self.spec.runPolicy.suspend) && self.spec.runPolicy.suspend"}
+- {group: ray.io, version: v1, resource: rayjobs, kind: RayJob, markedBy: annotation, classFrom: [self], suspended: "has(self.spec) && has(self.spec.suspend) && self.spec.suspend"}
+- {group: apps, version: v1, resource: deployments, kind: Deployment, markedBy: status, suspended: "!has(self.spec) || !has(self.spec.replicas) || self.spec.replicas == 0"}
+- {group: serving.kserve.io, version: v1beta1, resource: inferenceservices, kind: InferenceService, markedBy: annotation, suspended: "has(self.metadata.annotations) && 'serving.kserve.io/stop' in self.metadata.annotations && self.metadata.annotations['serving.kserve.io/stop'] == 'true'"}
+- {group: kueue.x-k8s.io, version: v1beta2, resource: workloads, kind: Workload, markedBy: annotation, suspended: "has(self.spec) && has(self.spec.active) && !self.spec.active"}
+- {group: keda.sh, version: v1alpha1, resource: scaledobjects, kind: ScaledObject, markedBy: annotation, suspended: "has(self.metadata.annotations) && 'autoscaling.keda.sh/paused-replicas' in self.metadata.annotations && self.metadata.annotations['autoscaling.keda.sh/paused-replicas'] == '0'"}
+- {group: apps, version: v1, resource: statefulsets, kind: StatefulSet, markedBy: status, suspended: "!has(self.spec) || !has(self.spec.replicas) || self.spec.replicas == 0"}
+- {group: leaderworkerset.x-k8s.io, version: v1, resource: leaderworkersets, kind: LeaderWorkerSet, markedBy: status, suspended: "!has(self.spec) || !has(self.spec.replicas) || self.spec.replicas == 0"}
+- {group: batch, version: v1, resource: cronjobs, kind: CronJob, markedBy: annotation, classFrom: [self.spec.jobTemplate, self.spec.jobTemplate.spec.template], suspended: "has(self.spec) && has(self.spec.suspend) && self.spec.suspend"}
 {{- end }}
 
-{{/* The annotations of an object that may have none, in CEL. */}}
+{{/* CEL: the annotations of an object, or an empty map. */}}
 {{- define "bursar.guardAnnotationsOf" -}}
 (has({{ . }}.metadata) && has({{ . }}.metadata.annotations) ? {{ . }}.metadata.annotations : {})
 {{- end }}
 
-{{/* In CEL, whether the object says that it does not train: the annotation of the first that has one counts. Takes the list `trains`. */}}
-{{- define "bursar.guardEscapes" -}}
+{{/* CEL: true if bursar.dev/class declares that the object is not training. Takes the list `classFrom`; the first object with the annotation counts. */}}
+{{- define "bursar.guardNotTraining" -}}
 {{- range . }}{{ $annotations := include "bursar.guardAnnotationsOf" . }}'bursar.dev/class' in {{ $annotations }} ? {{ $annotations }}['bursar.dev/class'] in ['inference', 'interactive'] : {{ end }}false
 {{- end }}
 
-{{/* The annotations that are Bursar's own, and the fields of a budget's spec that say what it holds. */}}
+{{/* The annotations that only Bursar writes, and the fields of a budget that decide what it limits. */}}
 {{- define "bursar.guardedAnnotations" -}}
 [bursar.dev/suspended-by, bursar.dev/suspended-reason, bursar.dev/checkpoint-requested]
 {{- end }}
@@ -136,24 +135,24 @@ where it leaves no mark. `trains`, for kinds that are training unless an annotat
 {{- end }}
 
 {{/*
-Whom the guard lets pass before it looks at anything: the operator, and the cluster's own controllers, without which namespaces would
-not empty and owners not be collected. Users alone are asked for, so that this cannot err and nothing of theirs ever hangs.
+Requests that the policies never deny: those of the operator and of the cluster's own controllers, which delete namespaces and collect garbage. The
+conditions use only the request's user, so that they cannot fail.
 */}}
-{{- define "bursar.guardPasses" -}}
+{{- define "bursar.guardExemptions" -}}
 - name: not-by-bursar
   expression: "!(request.userInfo.username in ['system:serviceaccount:{{ .Release.Namespace }}:{{ include "bursar.serviceAccount" . }}', 'system:serviceaccount:{{ .Release.Namespace }}:bursar-release'])"
-- name: not-by-the-clusters-controllers
+- name: not-by-cluster-controllers
   expression: >-
     request.userInfo.username != 'system:kube-controller-manager' &&
     !(has(request.userInfo.groups) && 'system:serviceaccounts:kube-system' in request.userInfo.groups)
 {{- end }}
 
-{{/* What the messages end with: who may do it, and what to ask for. */}}
+{{/* The end of each message: how to check the right and how to get it. */}}
 {{- define "bursar.guardAdvice" -}}
-' in namespace ' + request.namespace + ' (try: kubectl auth can-i override gpubudgets.bursar.dev -n ' + request.namespace + '). Whoever runs the cluster gives it by a RoleBinding to the ClusterRole bursar-override.'
+' in namespace ' + request.namespace + ' (try: kubectl auth can-i override gpubudgets.bursar.dev -n ' + request.namespace + '). A cluster administrator can grant it with a RoleBinding to the ClusterRole bursar-override.'
 {{- end }}
 
-{{/* A binding without a scope of its own: the policy says all. Takes the list of the root and the policy's name, and whether budgets are its parameters. */}}
+{{/* A binding for the whole scope of a policy. Takes `root`, the policy's `name`, and `budgets`: true if GpuBudgets are its parameters. */}}
 {{- define "bursar.guardBinding" -}}
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicyBinding
@@ -167,7 +166,7 @@ spec:
   validationActions: [Deny]
   {{- if .budgets }}
   paramRef:
-    # Each budget of the request's namespace; where there is none, nothing is parked.
+    # Every budget of the request's namespace. Without a budget, nothing is suspended.
     selector: {}
     parameterNotFoundAction: Allow
   {{- end }}
